@@ -1,0 +1,1 @@
+"""The Label Studio ML backend: web only, installs without torch and astropy."""

@@ -1,0 +1,60 @@
+"""The command ``helioloop``: a small click group that loads command groups from the installed extras.
+
+Each distribution part names its commands in the entry-point group ``helioloop.commands``: a function without
+arguments that returns click commands. A part whose packages are not installed contributes commands that say which
+extra to install.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import entry_points
+
+import click
+
+from helioloop import __version__
+from helioloop.errors import HelioloopError
+
+ENTRY_POINTS = "helioloop.commands"
+
+
+class CommandLine(click.Group):
+    """Prints a `HelioloopError` as one sentence and exits with its code; anything else is a fault and shows itself."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command, turning refusals into sentences."""
+        try:
+            return super().invoke(ctx)
+        except HelioloopError as error:
+            click.echo(f"helioloop: {error}", err=True)
+            ctx.exit(error.exit_code)
+
+
+@click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="helioloop")
+def helioloop() -> None:
+    """Label magnetogram videos with a CNN ensemble that learns from each correction.
+
+    A release is a folder of cubes (FITS videos) with a label table. Try the whole loop without Label Studio:
+
+    \b
+      helioloop make-release --out demo --n 120 --seed 1
+      helioloop train demo --model-dir models
+      helioloop score demo --model-dir models --out scores.csv
+
+    Then connect it to Label Studio with `helioloop init` and run `helioloop backend` and `helioloop worker`.
+    Settings are environment variables named HELIOLOOP_…; docs/settings.md lists them.
+    """
+
+
+def load_commands(group: click.Group) -> None:
+    """Add the commands of all installed parts to `group`."""
+    for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name):
+        commands: Callable[[], Sequence[click.Command]] = entry.load()
+        for command in commands():
+            group.add_command(command)
+
+
+def main() -> None:
+    """Run the command line."""
+    load_commands(helioloop)
+    sys.exit(helioloop(prog_name="helioloop"))

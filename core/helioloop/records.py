@@ -1,0 +1,189 @@
+"""Frozen records that cross module boundaries. Arrays stay inside modules; these carry names and numbers.
+
+Ground floor. Frames are 0-based on the grid everywhere but in Label Studio's JSON (see `labels`).
+"""
+
+import math
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, Self
+
+
+class Label(StrEnum):
+    """The two classes, in the words of ``labels.csv``."""
+
+    EMERGENCE = "emergence"
+    NON_EMERGENCE = "non-emergence"
+
+
+class LabelSource(StrEnum):
+    """Where a cube's current label comes from."""
+
+    CRUDE = "crude"
+    GROUND_TRUTH = "ground truth"
+    MAJORITY = "majority"
+    TIED = "tied"  # annotators disagree evenly: the crude label stays
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class CubeRef:
+    """Which cube: resolved to files as ``<a release root>/<release>/<cube>.fits``, and checked by content.
+
+    Parameters
+    ----------
+    release : str
+        Name of the release's folder.
+    cube : str
+        Cube name: its file name without ``.fits``.
+    sha256 : str
+        Content hash of the cube's files, lower-case hex.
+    """
+
+    release: str
+    cube: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedCube:
+    """A cube as a round sees it: what it is, when and where on the Sun, and what it counts as.
+
+    Parameters
+    ----------
+    ref : CubeRef
+        Which cube.
+    start : str or None
+        Absolute time of grid frame 0, ISO 8601 without zone, UTC; None where the files give none.
+    region : str or None
+        Name of the region it follows; cubes of one region never stand on both sides of a fold.
+    label : Label or None
+        Current label; None is scored, never trained on.
+    verified : bool
+        True when the label is a human's.
+    """
+
+    ref: CubeRef
+    start: str | None
+    region: str | None
+    label: Label | None
+    verified: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedFrame:
+    """The emergence frame a human set on the timeline (0-based), with who and when. It never moves the class."""
+
+    frame: int
+    annotator: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurrentLabel:
+    """What a cube counts as now, and why.
+
+    Parameters
+    ----------
+    cube : str
+        Cube name: its file name without ``.fits``.
+    label : Label or None
+        None where there is neither a human nor a crude label: scored, never trained on.
+    verified : bool
+        True when a human's label was resolved.
+    source : LabelSource
+        Which rule decided.
+    verified_frame : VerifiedFrame or None
+        The human's timeline start, where the current label is emergence.
+    contradiction : str or None
+        A sentence where a human's timeline and class say different things; listed, never acted on.
+    """
+
+    cube: str
+    label: Label | None
+    verified: bool = False
+    source: LabelSource = LabelSource.CRUDE
+    verified_frame: VerifiedFrame | None = None
+    contradiction: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; `from_dict` reads them back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Read what `as_dict` wrote."""
+        frame = values.get("verified_frame")
+        return cls(
+            cube=values["cube"],
+            label=None if values["label"] is None else Label(values["label"]),
+            verified=bool(values["verified"]),
+            source=LabelSource(values["source"]),
+            verified_frame=None if frame is None else VerifiedFrame(**frame),
+            contradiction=values.get("contradiction"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CubeScore:
+    """What one model version says of one cube. Stored; agreement is computed from it when written or answered.
+
+    Parameters
+    ----------
+    cube : str
+        Cube name.
+    sha256 : str
+        Content hash of the cube's files: a changed file is another cube.
+    p_emergence : float
+        Mean probability of emergence over `members`.
+    p_spread : float or None
+        Standard deviation over `members`; None for a single member.
+    members : tuple of str
+        Names of the members that spoke: those that did not train on this cube.
+    frame, frame_lo, frame_hi : int or None
+        Emergence frame and its interval, 0-based on the grid; None where no time is given.
+    curve : tuple of float or None
+        Mean masking curve, shape (n_frames,): P(emergence) with frames after i frozen to frame i.
+    """
+
+    cube: str
+    sha256: str
+    p_emergence: float
+    p_spread: float | None
+    members: tuple[str, ...]
+    frame: int | None = None
+    frame_lo: int | None = None
+    frame_hi: int | None = None
+    curve: tuple[float, ...] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.p_emergence) and 0.0 <= self.p_emergence <= 1.0):
+            raise ValueError(f"p_emergence of cube {self.cube} is {self.p_emergence}; a probability lies in [0, 1]")
+
+    def probability(self, label: Label) -> float:
+        """Return the probability of `label`."""
+        return self.p_emergence if label is Label.EMERGENCE else 1.0 - self.p_emergence
+
+    def agreement(self, label: Label) -> float:
+        """Return 1 − disagreement: the out-of-fold probability of the current label, the score Label Studio shows."""
+        return self.probability(label)
+
+    @property
+    def predicted(self) -> Label:
+        """The class the ensemble gives: emergence at 0.5 and above."""
+        return Label.EMERGENCE if self.p_emergence >= 0.5 else Label.NON_EMERGENCE  # noqa: PLR2004 - the even odds
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; `from_dict` reads them back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Read what `as_dict` wrote."""
+        curve = values.get("curve")
+        return cls(
+            **{
+                **values,
+                "members": tuple(values["members"]),
+                "curve": None if curve is None else tuple(curve),
+            }
+        )

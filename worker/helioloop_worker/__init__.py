@@ -1,0 +1,1 @@
+"""The RQ worker, the Label Studio gateway, ingestion and the command line."""
