@@ -9,5 +9,5 @@ Report = Callable[[int, int, str], None]
 """Called as ``report(done, total, what)``; `what` is a short phrase such as ``"scoring cubes"``."""
 
 
-def silent(done: int, total: int, what: str) -> None:  # noqa: ARG001 - the signature is the contract
+def silent(done: int, total: int, what: str) -> None:
     """Report nothing."""

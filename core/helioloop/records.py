@@ -170,7 +170,7 @@ class CubeScore:
     @property
     def predicted(self) -> Label:
         """The class the ensemble gives: emergence at 0.5 and above."""
-        return Label.EMERGENCE if self.p_emergence >= 0.5 else Label.NON_EMERGENCE  # noqa: PLR2004 - the even odds
+        return Label.EMERGENCE if self.p_emergence >= 0.5 else Label.NON_EMERGENCE
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values; `from_dict` reads them back."""

@@ -27,9 +27,7 @@ class Settings(BaseSettings):
     label_studio_api_key: SecretStr | None = Field(
         None, description="Access token of Label Studio: legacy token or personal access token."
     )
-    label_studio_timeout_seconds: float = Field(
-        120.0, gt=0, description="Longest wait for one answer of Label Studio."
-    )
+    label_studio_timeout_seconds: float = Field(120.0, gt=0, description="Longest wait for one answer of Label Studio.")
 
     model_root: Path = Field(
         Path("helioloop-data/models"), description="Folder of model folders, one per Label Studio project."

@@ -1,0 +1,283 @@
+"""Label Studio's JSON <-> records: controls found in a configuration, annotators resolved to one current label.
+
+Between Label Studio (1-based frames, class values as the team named them) and everything else (0-based frames,
+`Label`). Pure: no client, no network. Web and worker both stand on it.
+"""
+
+import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from helioloop.errors import ConfigurationError
+from helioloop.records import CubeScore, CurrentLabel, Label, LabelSource, VerifiedFrame
+
+MAX_CONFIG_CHARS = 1_000_000
+"""A labelling configuration longer than this is refused unread; real ones have a few thousand characters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controls:
+    """The names under which a project's configuration takes classes and onsets.
+
+    Parameters
+    ----------
+    video : str
+        Name of the ``<Video>`` that both controls point to.
+    choices : str
+        Name of the ``<Choices>`` with both class values.
+    timeline : str or None
+        Name of the ``<TimelineLabels>``; None where the configuration has none: no onset is written.
+    timeline_label : str or None
+        The label of a range that starts at the emergence frame.
+    values : mapping
+        Class -> choice value.
+    """
+
+    video: str
+    choices: str
+    timeline: str | None
+    timeline_label: str | None
+    values: Mapping[Label, str]
+
+    def label_of(self, value: str) -> Label | None:
+        """Return the class that a choice value stands for; None for any other value."""
+        return next((label for label, own in self.values.items() if own == value), None)
+
+
+def parse_config(xml: str, *, emergence: str, non_emergence: str) -> Controls:
+    """Find the controls in a labelling configuration as Label Studio sends it.
+
+    Parameters
+    ----------
+    xml : str
+        The configuration.
+    emergence, non_emergence : str
+        The two choice values (settings).
+
+    Raises
+    ------
+    ConfigurationError
+        Where no single ``<Choices>`` on a ``<Video>`` holds both values, or the text is no configuration.
+    """
+    if len(xml) > MAX_CONFIG_CHARS or "<!DOCTYPE" in xml or "<!ENTITY" in xml:
+        raise ConfigurationError(
+            f"the labelling configuration has {len(xml)} characters or declares a DOCTYPE; it must be plain tags of at "
+            f"most {MAX_CONFIG_CHARS} characters: load labeling_config/bipoles.xml"
+        )
+    try:
+        root = ET.fromstring(xml)  # noqa: S314 - DOCTYPE and entities are refused above
+    except (ET.ParseError, RecursionError) as error:
+        raise ConfigurationError(
+            f"the labelling configuration is no XML ({error}); load labeling_config/bipoles.xml"
+        ) from None
+    values = {Label.EMERGENCE: emergence, Label.NON_EMERGENCE: non_emergence}
+    videos = {tag.get("name", "") for tag in root.iter("Video")}
+    matching = [
+        tag
+        for tag in root.iter("Choices")
+        if tag.get("toName", "") in videos and set(values.values()) <= _values(tag, "Choice")
+    ]
+    if len(matching) != 1:
+        seen = sorted({value for tag in root.iter("Choices") for value in _values(tag, "Choice")})
+        raise ConfigurationError(
+            f"{len(matching)} <Choices> on a <Video> hold both {emergence!r} and {non_emergence!r} (choices found: "
+            f"{', '.join(seen) or 'none'}); exactly one must: change the configuration, or the settings "
+            f"HELIOLOOP_CLASS_EMERGENCE and HELIOLOOP_CLASS_NON_EMERGENCE"
+        )
+    video = matching[0].get("toName", "")
+    timeline, timeline_label = _timeline(root, video, emergence)
+    return Controls(
+        video=video,
+        choices=matching[0].get("name", ""),
+        timeline=timeline,
+        timeline_label=timeline_label,
+        values=values,
+    )
+
+
+def _values(tag: ET.Element, kind: str) -> set[str]:
+    return {child.get("value", "") for child in tag.iter(kind)}
+
+
+def _timeline(root: ET.Element, video: str, emergence: str) -> tuple[str | None, str | None]:
+    """Take the first ``<TimelineLabels>`` on the video that has the emergence value, or a single label of any name."""
+    for tag in root.iter("TimelineLabels"):
+        if tag.get("toName") != video:
+            continue
+        labels = _values(tag, "Label")
+        if emergence in labels:
+            return tag.get("name"), emergence
+        if len(labels) == 1:
+            return tag.get("name"), labels.pop()
+    return None, None
+
+
+# -- from Label Studio ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    """One annotator's submitted word on a task: a class, and perhaps an onset frame (0-based)."""
+
+    annotator: str
+    at: str
+    label: Label
+    ground_truth: bool
+    frame: int | None
+    remark: str | None
+
+
+def current_label(task: Mapping[str, Any], controls: Controls, *, n_frames: int) -> CurrentLabel:
+    """Resolve a task of Label Studio to what its cube counts as now.
+
+    Ground truth first (the latest of several), else the majority of the latest annotation of each annotator. Skips and
+    drafts do not count; a tie leaves the crude label. A timeline start is kept as the verified frame where the class is
+    emergence, and never moves the class.
+
+    Parameters
+    ----------
+    task : mapping
+        A task as exported: ``data`` and ``annotations``.
+    controls : Controls
+        From `parse_config`.
+    n_frames : int
+        Frames on the grid: a start outside 1..n_frames is no frame.
+    """
+    data = task.get("data") or {}
+    cube = str(data.get("cube", ""))
+    crude = _crude(data.get("crude_label"))
+    votes = _votes(task.get("annotations") or (), controls, n_frames=n_frames)
+    truths = [vote for vote in votes if vote.ground_truth]
+    if truths:
+        deciding, source = truths[-1:], LabelSource.GROUND_TRUTH
+    else:
+        deciding, source = list({vote.annotator: vote for vote in votes}.values()), LabelSource.MAJORITY
+    counts = Counter(vote.label for vote in deciding).most_common()
+    remark = next((vote.remark for vote in deciding if vote.remark), None)
+    if not counts:
+        return CurrentLabel(cube=cube, label=crude, contradiction=remark)
+    if len(counts) > 1 and counts[0][1] == counts[1][1]:
+        return CurrentLabel(cube=cube, label=crude, source=LabelSource.TIED, contradiction=remark)
+    label = counts[0][0]
+    return CurrentLabel(
+        cube=cube,
+        label=label,
+        verified=True,
+        source=source,
+        verified_frame=_verified_frame(deciding) if label is Label.EMERGENCE else None,
+        contradiction=remark,
+    )
+
+
+def _crude(value: Any) -> Label | None:
+    return Label(value) if value in set(Label) else None
+
+
+def _votes(annotations: Iterable[Mapping[str, Any]], controls: Controls, *, n_frames: int) -> list[Vote]:
+    """Return the submitted annotations that name a class, oldest first."""
+    votes = [
+        vote
+        for annotation in annotations
+        if not annotation.get("was_cancelled")
+        if (vote := _vote(annotation, controls, n_frames=n_frames)) is not None
+    ]
+    return sorted(votes, key=lambda vote: vote.at)
+
+
+def _vote(annotation: Mapping[str, Any], controls: Controls, *, n_frames: int) -> Vote | None:
+    items = [item for item in annotation.get("result") or () if isinstance(item, Mapping)]
+    chosen = {
+        label
+        for item in items
+        if item.get("from_name") == controls.choices
+        for value in (item.get("value") or {}).get("choices") or ()
+        if (label := controls.label_of(value)) is not None
+    }
+    if len(chosen) != 1:
+        return None
+    label = chosen.pop()
+    annotator = annotation.get("completed_by")
+    who = str(annotator.get("id") if isinstance(annotator, Mapping) else annotator)
+    frame, remark = _onset(items, controls, n_frames=n_frames)
+    if frame is not None and label is Label.NON_EMERGENCE:
+        remark = f"annotator {who} chose {controls.values[label]} but marked an onset at frame {frame + 1}"
+        frame = None
+    return Vote(
+        annotator=who,
+        at=str(annotation.get("updated_at") or annotation.get("created_at") or ""),
+        label=label,
+        ground_truth=bool(annotation.get("ground_truth")),
+        frame=frame,
+        remark=remark,
+    )
+
+
+def _onset(items: Iterable[Mapping[str, Any]], controls: Controls, *, n_frames: int) -> tuple[int | None, str | None]:
+    """Return the earliest timeline start (0-based) and a remark on starts that are no frame.
+
+    Label Studio checks nothing: 0, fractions, ends before starts and frames past the video all arrive.
+    """
+    frames, remark = [], None
+    for item in items:
+        value = item.get("value") or {}
+        if item.get("from_name") != controls.timeline or controls.timeline_label not in (
+            value.get("timelinelabels") or ()
+        ):
+            continue
+        for stretch in value.get("ranges") or ():
+            start = stretch.get("start") if isinstance(stretch, Mapping) else None
+            if isinstance(start, int | float) and float(start).is_integer() and 1 <= start <= n_frames:
+                frames.append(int(start) - 1)
+            else:
+                remark = f"a timeline range starts at {start!r}, which is no frame in 1..{n_frames}"
+    return (min(frames) if frames else None), remark
+
+
+def _verified_frame(votes: Iterable[Vote]) -> VerifiedFrame | None:
+    """Return the onset of the latest of the deciding annotators who set one."""
+    setters = [vote for vote in votes if vote.frame is not None and vote.label is Label.EMERGENCE]
+    if not setters:
+        return None
+    last = max(setters, key=lambda vote: vote.at)
+    assert last.frame is not None  # noqa: S101 - filtered above
+    return VerifiedFrame(frame=last.frame, annotator=last.annotator, at=last.at)
+
+
+# -- to Label Studio ------------------------------------------------------------------------------
+
+
+def prediction(
+    score: CubeScore, current: Label | None, controls: Controls, *, model_version: str, n_frames: int
+) -> dict[str, Any]:
+    """Return a prediction in Label Studio's JSON.
+
+    The class that the ensemble gives, with its probability; where that is emergence and a frame is known, a timeline
+    range from the onset to the last frame (1-based, inclusive). The prediction's own score is the agreement with the
+    current label; for a cube without one, the probability of the class given.
+    """
+    given = score.predicted
+    result: list[dict[str, Any]] = [
+        {
+            "from_name": controls.choices,
+            "to_name": controls.video,
+            "type": "choices",
+            "value": {"choices": [controls.values[given]]},
+            "score": score.probability(given),
+        }
+    ]
+    if given is Label.EMERGENCE and score.frame is not None and controls.timeline is not None:
+        result.append(
+            {
+                "from_name": controls.timeline,
+                "to_name": controls.video,
+                "type": "timelinelabels",
+                "value": {
+                    "ranges": [{"start": score.frame + 1, "end": n_frames}],
+                    "timelinelabels": [controls.timeline_label],
+                },
+                "score": score.p_emergence,
+            }
+        )
+    return {"result": result, "score": score.agreement(current or given), "model_version": model_version}

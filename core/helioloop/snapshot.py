@@ -1,0 +1,63 @@
+"""The labels of a project as last read from Label Studio: ``labels.json`` in its model folder.
+
+The worker writes it each time it has read the annotations; the web side takes current labels from it, and the sweep
+compares it with Label Studio to notice what no webhook told. Label Studio's annotations stay the truth.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from helioloop import atomic
+from helioloop.errors import RegistryError
+from helioloop.records import CurrentLabel
+
+FILE_NAME = "labels.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Current labels and the annotations they were resolved from.
+
+    Parameters
+    ----------
+    read_at : str
+        When Label Studio was read (UTC, ISO 8601).
+    annotations : mapping
+        Annotation id (as text) -> its ``updated_at``.
+    cubes : mapping
+        Cube name -> current label.
+    """
+
+    read_at: str
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    cubes: Mapping[str, CurrentLabel] = field(default_factory=dict)
+
+    def write(self, model_dir: Path) -> None:
+        """Write the snapshot into a model folder, in one step."""
+        atomic.write_json(
+            model_dir / FILE_NAME,
+            {
+                "read_at": self.read_at,
+                "annotations": dict(self.annotations),
+                "cubes": {cube: label.as_dict() for cube, label in self.cubes.items()},
+            },
+        )
+
+    @classmethod
+    def read(cls, model_dir: Path) -> Self | None:
+        """Return the snapshot in a model folder, or None where there is none yet."""
+        path = model_dir / FILE_NAME
+        try:
+            values = json.loads(path.read_text())
+            return cls(
+                read_at=values["read_at"],
+                annotations=values["annotations"],
+                cubes={cube: CurrentLabel.from_dict(entry) for cube, entry in values["cubes"].items()},
+            )
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise RegistryError(f"{path} is no label snapshot ({error}); delete it: it is read anew") from None
