@@ -27,6 +27,8 @@ class Message:
 
     queue: ClassVar[str]
     job: ClassVar[str]
+    running_counts: ClassVar[bool] = True
+    """False where a job that already runs may have read what the new message is about: one more then waits behind."""
 
     project: int
 
@@ -46,6 +48,7 @@ class Judge(Message):
 
     queue = QUEUE_TEND
     job = "helioloop_worker.jobs.judge"
+    running_counts = False
 
     forced: bool = False
     """True where somebody pressed "Start training": a round runs even with unchanged labels."""
@@ -71,3 +74,98 @@ class Score(Message):
         """One job per project, version and set of cubes."""
         names = "\n".join(sorted(f"{ref.release}/{ref.cube}/{ref.sha256}" for ref in self.cubes))
         return f"score-{self.project}-{self.version}-{hashlib.sha256(names.encode()).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundStep(Message):
+    """A step of the round that is made in the staging folder `fingerprint`."""
+
+    queue = QUEUE_TRAIN
+
+    fingerprint: str
+
+    @property
+    def job_id(self) -> str:
+        """One job per step and round."""
+        return f"{self.job.rpartition('.')[2]}-{self.project}-{self.fingerprint[:16]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainMember(RoundStep):
+    """Train one member of a round; several machines and GPUs share a round's members."""
+
+    job = "helioloop_worker.jobs.train_member"
+
+    member: str
+
+    @property
+    def job_id(self) -> str:
+        """One job per member and round."""
+        return f"member-{self.project}-{self.fingerprint[:16]}-{self.member}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreRound(RoundStep):
+    """Score every cube of a round out of fold, once its members are there."""
+
+    job = "helioloop_worker.jobs.score_round"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locate(RoundStep):
+    """Locate the emergence frames of one share of a round's cubes by masking."""
+
+    job = "helioloop_worker.jobs.locate"
+
+    share: int
+    shares: int
+
+    @property
+    def job_id(self) -> str:
+        """One job per share and round."""
+        return f"locate-{self.project}-{self.fingerprint[:16]}-{self.share}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseRound(RoundStep):
+    """Admit the finished round as a version, publish it and have its predictions written back."""
+
+    job = "helioloop_worker.jobs.close_round"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteBack(Message):
+    """Write a version's predictions into Label Studio and make it the project's model version."""
+
+    queue = QUEUE_TEND
+    job = "helioloop_worker.jobs.write_back"
+
+    version: str
+
+    @property
+    def job_id(self) -> str:
+        """One job per project and version."""
+        return f"write-back-{self.project}-{self.version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingest(Message):
+    """Check, render and import a release. Heavy, so it waits with the training."""
+
+    queue = QUEUE_TRAIN
+    job = "helioloop_worker.jobs.ingest"
+
+    release: str
+
+    @property
+    def job_id(self) -> str:
+        """One job per project and release."""
+        return f"ingest-{self.project}-{hashlib.sha256(self.release.encode()).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep(Message):
+    """Do what a lost webhook, an emptied Redis or a killed worker left undone."""
+
+    queue = QUEUE_TEND
+    job = "helioloop_worker.jobs.sweep"

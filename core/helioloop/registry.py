@@ -219,9 +219,16 @@ def write_scores(folder: Path, scores: Iterable[CubeScore]) -> None:
 
 def read_scores(folder: Path) -> dict[tuple[str, str], CubeScore]:
     """Read all score files in `folder`, by (cube, sha256)."""
-    found: dict[tuple[str, str], CubeScore] = {}
-    for path in sorted(folder.glob("*.jsonl")):
-        for line in path.read_text().splitlines():
-            score = CubeScore.from_dict(json.loads(line))
-            found[score.cube, score.sha256] = score
-    return found
+    return {
+        (score.cube, score.sha256): score for path in sorted(folder.glob("*.jsonl")) for score in read_score_file(path)
+    }
+
+
+def read_score_file(path: Path) -> list[CubeScore]:
+    """Read one score file; a line that is no score is a `RegistryError`."""
+    try:
+        return [CubeScore.from_dict(json.loads(line)) for line in path.read_text().splitlines()]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise RegistryError(
+            f"{path} holds a line that is no score ({error}); delete that file, its cubes are scored again"
+        ) from None
