@@ -14,9 +14,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rq import Queue
-from rq.dependency import Dependency
 from rq.exceptions import DuplicateJobError
-from rq.job import Job, JobStatus
+from rq.job import Dependency, Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.utils import utcparse
 
@@ -65,8 +64,9 @@ def client(settings: Settings, *, timeout_seconds: float = 5.0) -> redis.Redis:
             socket_connect_timeout=timeout_seconds,
             socket_timeout=timeout_seconds,
             health_check_interval=30,
-            # One fresh attempt heals a connection that the server closed; waiting and trying on is the caller's choice.
-            retry=Retry(NoBackoff(), 1),
+            # One fresh attempt heals a connection that the server closed. A timeout is not tried again: whoever asked
+            # is waiting, and says what it means.
+            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         )
     except ValueError as error:
         raise SettingsError(
@@ -144,7 +144,7 @@ def send(
     delay_seconds : float
         Earliest start from now; 0 is at once.
     depends_on : Dependency or sequence of str, optional
-        Ids of jobs, or a `rq.dependency.Dependency`, that have to be over first. Not together with a delay.
+        Ids of jobs, or a `rq.job.Dependency`, that have to be over first. Not together with a delay.
     meta : mapping, optional
         JSON values shown with the job.
     timeout_seconds : int

@@ -1,0 +1,94 @@
+"""Who may ask: basic auth on every route, or the webhook's secret header on /webhook; /health is open.
+
+Without credentials in the settings everything is open, and only on a loopback address.
+"""
+
+import hmac
+import ipaddress
+from typing import Final
+
+from flask import Request
+from werkzeug.exceptions import Unauthorized
+
+from helioloop.errors import SettingsError
+from helioloop.settings import Settings
+
+SECRET_HEADER: Final = "X-Helioloop-Secret"  # noqa: S105 - the header's name, not its value
+OPEN_PATHS: Final = frozenset({"/", "/health"})
+WEBHOOK_PATH: Final = "/webhook"
+
+
+class Gate:
+    """Checks requests against the credentials in the settings.
+
+    Parameters
+    ----------
+    settings : Settings
+        ``basic_auth_user`` with ``basic_auth_password``, ``webhook_secret``; an empty value counts as not set.
+
+    Raises
+    ------
+    SettingsError
+        Where half of the basic credentials is set, or the backend is bound beyond loopback without them.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        user = settings.basic_auth_user or ""
+        password = settings.basic_auth_password.get_secret_value() if settings.basic_auth_password else ""
+        secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else ""
+        if bool(user) != bool(password):
+            raise SettingsError(
+                "only one of HELIOLOOP_BASIC_AUTH_USER and HELIOLOOP_BASIC_AUTH_PASSWORD is set; set both or none"
+            )
+        if not user and not _is_loopback(settings.backend_host):
+            raise SettingsError(
+                f"the backend would be open to everybody on {settings.backend_host}: beyond loopback it needs basic "
+                "auth; set HELIOLOOP_BASIC_AUTH_USER and HELIOLOOP_BASIC_AUTH_PASSWORD, or bind it to 127.0.0.1"
+            )
+        self._basic = (user.encode(), password.encode()) if user else None
+        self._secret = secret.encode() if secret else None
+
+    def check(self, request: Request) -> None:
+        """Let a request pass or raise a 401.
+
+        /health answers anybody who shows nothing, as probes do; credentials that are shown there must be right, so
+        that Label Studio says at once that they are wrong.
+        """
+        basic = self._basic_is_right(request)
+        if request.path in OPEN_PATHS and "Authorization" not in request.headers:
+            return
+        if request.path == WEBHOOK_PATH and self._secret is not None:
+            secret = self._secret_is_right(request, self._secret)
+            if secret or (self._basic is not None and basic):
+                return
+        elif basic:
+            return
+        raise Unauthorized("credentials are missing or wrong; give those of the backend's settings")
+
+    def _basic_is_right(self, request: Request) -> bool:
+        if self._basic is None:
+            return True
+        given = request.authorization
+        user = (given.username or "") if given is not None and given.type == "basic" else ""
+        password = (given.password or "") if given is not None and given.type == "basic" else ""
+        right_user = hmac.compare_digest(_bytes(user), self._basic[0])
+        right_password = hmac.compare_digest(_bytes(password), self._basic[1])
+        return right_user and right_password
+
+    def _secret_is_right(self, request: Request, secret: bytes) -> bool:
+        # WSGI hands header bytes over as Latin-1 text.
+        given = request.headers.get(SECRET_HEADER, "").encode("latin-1", "replace")
+        return hmac.compare_digest(given, secret)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

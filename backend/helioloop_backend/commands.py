@@ -1,0 +1,75 @@
+"""``helioloop backend``: the web app under gunicorn, one process, a few threads."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from helioloop.extras import needs_extra
+from helioloop.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+GRACEFUL_SECONDS = 10
+"""How long running requests may take to end after SIGTERM."""
+
+
+def commands() -> list[click.Command]:
+    """Return the commands of the web side."""
+    return [backend]
+
+
+@click.command()
+@click.option("--host", help="Address to bind to.  [default: HELIOLOOP_BACKEND_HOST, 127.0.0.1]")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port.  [default: HELIOLOOP_BACKEND_PORT, 9090]")
+@click.option("--threads", type=click.IntRange(1), help="Request threads.  [default: HELIOLOOP_BACKEND_THREADS, 8]")
+def backend(host: str | None, port: int | None, threads: int | None) -> None:
+    r"""Serve Label Studio: stored predictions out, correction events in.
+
+    The backend holds no model and needs no GPU. It reads the folder HELIOLOOP_MODEL_ROOT that the workers write, and
+    leaves work in the queue at REDIS_URL. It starts and answers /health even while Redis is down.
+
+    \b
+      helioloop backend                                  on this machine, port 9090
+      helioloop backend --host 0.0.0.0                   for others: needs credentials, see below
+      curl http://127.0.0.1:9090/health                  does it answer?
+      curl -u USER:PASSWORD http://127.0.0.1:9090/metrics
+
+    Beyond loopback set HELIOLOOP_BASIC_AUTH_USER and HELIOLOOP_BASIC_AUTH_PASSWORD and give the same to Label Studio
+    (project settings, Model). HELIOLOOP_WEBHOOK_SECRET is what the webhook made by `helioloop init` carries in the
+    header X-Helioloop-Secret. Ctrl-C or SIGTERM stops it; running requests end first.
+    """
+    chosen = {"backend_host": host, "backend_port": port, "backend_threads": threads}
+    settings = load_settings().model_copy(update={name: value for name, value in chosen.items() if value is not None})
+    with needs_extra("backend"):
+        from helioloop_backend.wsgi import create_app  # noqa: PLC0415 - heavy imports belong to the command
+    app = create_app(settings)  # here, so that wrong settings are refused in one sentence and not by a child process
+    click.echo(f"helioloop: backend on http://{settings.backend_host}:{settings.backend_port}", err=True)
+    serve(app, settings)
+
+
+def serve(app: "Flask", settings: Settings) -> None:
+    """Run gunicorn until it is stopped."""
+    with needs_extra("backend"):
+        from gunicorn.app.base import BaseApplication  # noqa: PLC0415 - heavy imports belong to the command
+
+    class Server(BaseApplication):
+        """One process: what must be shared is in Redis and files, and the scores are in memory once."""
+
+        def load_config(self) -> None:
+            options = {
+                "bind": f"{settings.backend_host}:{settings.backend_port}",
+                "workers": 1,
+                "worker_class": "gthread",
+                "threads": settings.backend_threads,
+                "graceful_timeout": GRACEFUL_SECONDS,
+                "loglevel": "warning",
+                "proc_name": "helioloop-backend",
+            }
+            for name, value in options.items():
+                self.cfg.set(name, value)
+
+        def load(self) -> "Flask":
+            return app
+
+    Server().run()

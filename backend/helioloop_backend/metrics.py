@@ -1,0 +1,72 @@
+"""What the backend counts, in Prometheus' words: events by action, predicted tasks, latencies; queues when asked.
+
+One registry per app, so that several apps in a process do not meet.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+LATENCY_BUCKETS_SECONDS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_OTHER: Final = "other"
+
+
+class Metrics:
+    """Counters and gauges of one app."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._events = Counter(
+            "helioloop_events", "Webhook events of Label Studio, by action.", ["action"], registry=self._registry
+        )
+        self._tasks = Counter(
+            "helioloop_predict_tasks",
+            "Tasks asked for: hit = score stored, miss = not scored yet, foreign = no task of ours or no version yet.",
+            ["outcome"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "helioloop_request_seconds",
+            "Time to answer a request.",
+            ["route", "status"],
+            buckets=LATENCY_BUCKETS_SECONDS,
+            registry=self._registry,
+        )
+        self._depth = Gauge(
+            "helioloop_queue_depth",
+            "Jobs that wait, by queue; absent while Redis is.",
+            ["queue"],
+            registry=self._registry,
+        )
+        self._redis = Gauge("helioloop_redis_up", "1 where Redis answered this scrape.", registry=self._registry)
+        self._version = Gauge(
+            "helioloop_published_version_info",
+            "The published model version of each project, always 1.",
+            ["project", "version"],
+            registry=self._registry,
+        )
+
+    def event(self, action: str, *, known: bool) -> None:
+        """Count an event; unknown actions share one name, so that a caller cannot grow the table."""
+        self._events.labels(action=action if known else _OTHER).inc()
+
+    def predicted(self, *, hits: int, misses: int, foreign: int) -> None:
+        """Count the tasks of one answer."""
+        for outcome, count in (("hit", hits), ("miss", misses), ("foreign", foreign)):
+            self._tasks.labels(outcome=outcome).inc(count)
+
+    def answered(self, route: str | None, status: int, *, seconds: float) -> None:
+        """Record how long an answer took; requests to no route share one name."""
+        self._seconds.labels(route=route or _OTHER, status=f"{status // 100}xx").observe(seconds)
+
+    def render(self, *, depth: Mapping[str, int] | None, published: Mapping[int, str]) -> bytes:
+        """Return the text that Prometheus reads; `depth` is None where Redis does not answer."""
+        self._redis.set(0 if depth is None else 1)
+        self._depth.clear()
+        for queue, jobs in (depth or {}).items():
+            self._depth.labels(queue=queue).set(jobs)
+        self._version.clear()
+        for project, version in published.items():
+            self._version.labels(project=str(project), version=version).set(1)
+        return generate_latest(self._registry)

@@ -1,0 +1,208 @@
+"""Answers to /predict: stored scores of the published version, one entry a task, in order; a miss is ``[]``.
+
+The web process holds no model and opens no path that a task names: a task gives a cube's name and content hash, and
+those only look up what a worker has scored. Misses are asked of the worker, once.
+"""
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeGuard
+
+import redis
+
+from helioloop import labels, queues
+from helioloop.errors import RegistryError
+from helioloop.messages import Score
+from helioloop.records import CubeRef, CubeScore, CurrentLabel, Label
+from helioloop.registry import Card, Registry
+from helioloop.scores import InFlight, StoredScores
+from helioloop.settings import Settings
+from helioloop.snapshot import FILE_NAME, Snapshot
+
+logger = logging.getLogger(__name__)
+
+Entry = dict[str, Any] | list[Any]
+"""A prediction in Label Studio's JSON, or ``[]`` for a miss: Label Studio then stores nothing."""
+
+POLL_SECONDS: Final = 0.05
+_SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
+_LONGEST_NAME: Final = 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Entries in the order of the tasks, and what they were: scores found, cubes not scored yet, foreign tasks."""
+
+    entries: list[Entry]
+    hits: int
+    misses: int
+    foreign: int
+
+
+class Predictor:
+    """Looks up, asks the worker for what is missing, and waits for a few.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where models are, how the classes are called, how long to wait.
+    connection : redis.Redis
+        Takes the jobs.
+    scores : StoredScores
+        What is known.
+    in_flight : InFlight
+        What was asked for.
+    """
+
+    def __init__(
+        self, settings: Settings, *, connection: redis.Redis, scores: StoredScores, in_flight: InFlight
+    ) -> None:
+        self._settings = settings
+        self._connection = connection
+        self._scores = scores
+        self._in_flight = in_flight
+        self._cards: dict[tuple[int, str], Card] = {}
+        self._snapshots: dict[int, tuple[tuple[int, int], Mapping[str, CurrentLabel]]] = {}
+        # Half of the threads may wait for scores; the others keep /health and /webhook answering.
+        self._seats = threading.BoundedSemaphore(max(1, settings.backend_threads // 2))
+        self._may_wait = settings.backend_threads > 1
+
+    def answer(self, project: int, tasks: Sequence[Any], label_config: str) -> Answer:
+        """Return one entry per task.
+
+        Raises
+        ------
+        ConfigurationError
+            Where a version is published and the labelling configuration lacks the controls to write to.
+        """
+        nothing = Answer(entries=[[] for _ in tasks], hits=0, misses=0, foreign=len(tasks))
+        try:
+            version = self._registry(project).published()
+            if version is None or not tasks:
+                return nothing
+            n_frames = self._n_frames(project, version)
+            controls = labels.parse_config(
+                label_config,
+                emergence=self._settings.class_emergence,
+                non_emergence=self._settings.class_non_emergence,
+            )
+            refs = [_ref(task) for task in tasks]
+            found = self._look_up(project, version, [ref for ref in refs if ref is not None])
+        except RegistryError as error:
+            logger.error("project %d: its model folder cannot be used (%s)", project, type(error).__name__)
+            return nothing
+        entries: list[Entry] = []
+        for task, ref in zip(tasks, refs, strict=True):
+            score = None if ref is None else found.get(ref)
+            if score is None:
+                entries.append([])
+                continue
+            current = self._current(project, task, controls, n_frames=n_frames)
+            entries.append(labels.prediction(score, current, controls, model_version=version, n_frames=n_frames))
+        hits = sum(1 for entry in entries if entry)
+        foreign = sum(1 for ref in refs if ref is None)
+        return Answer(entries=entries, hits=hits, misses=len(tasks) - hits - foreign, foreign=foreign)
+
+    # -- scores ----------------------------------------------------------------------------------
+
+    def _look_up(self, project: int, version: str, refs: list[CubeRef]) -> dict[CubeRef, CubeScore]:
+        """Return the stored scores, after a short wait for those that a worker may be about to store."""
+        found = self._scores.get(project, version, refs)
+        missing = [ref for ref in dict.fromkeys(refs) if ref not in found]
+        if not missing or not self._ask(project, version, missing):
+            return found
+        settings = self._settings
+        if len(missing) > settings.predict_wait_tasks or not self._may_wait or not self._seats.acquire(blocking=False):
+            return found
+        try:
+            deadline = time.monotonic() + settings.predict_wait_seconds
+            while missing and time.monotonic() < deadline:
+                time.sleep(POLL_SECONDS)
+                found |= self._scores.get(project, version, missing)
+                missing = [ref for ref in missing if ref not in found]
+        finally:
+            self._seats.release()
+        return found
+
+    def _ask(self, project: int, version: str, missing: list[CubeRef]) -> bool:
+        """Have the cubes scored by one job, except those asked for already; False where Redis takes no job."""
+        try:
+            fresh = self._in_flight.claim(project, version, missing)
+            if not fresh:
+                return True
+            try:
+                queues.send(self._connection, Score(project=project, version=version, cubes=tuple(fresh)))
+            except redis.RedisError:
+                self._in_flight.release(project, version, fresh)
+                raise
+        except redis.RedisError as error:
+            logger.error("project %d: Redis takes no score job (%s)", project, type(error).__name__)
+            return False
+        return True
+
+    # -- labels ----------------------------------------------------------------------------------
+
+    def _current(
+        self, project: int, task: Mapping[str, Any], controls: labels.Controls, *, n_frames: int
+    ) -> Label | None:
+        """Return a cube's current label: from the annotations sent, else as last read, else the crude one."""
+        annotations = task.get("annotations")
+        if not isinstance(annotations, list):
+            known = self._snapshot(project).get(task["data"]["cube"])
+            if known is not None:
+                return known.label
+        try:
+            return labels.current_label(task, controls, n_frames=n_frames).label
+        except (TypeError, ValueError, AttributeError):  # annotations of another shape than Label Studio's
+            return labels.current_label({"data": task["data"]}, controls, n_frames=n_frames).label
+
+    def _snapshot(self, project: int) -> Mapping[str, CurrentLabel]:
+        """Return the labels as the worker last read them; the file is read again when it was replaced."""
+        folder = self._settings.model_dir(project)
+        try:
+            stat = (folder / FILE_NAME).stat()
+            stamp = (stat.st_mtime_ns, stat.st_ino)
+            held = self._snapshots.get(project)
+            if held is None or held[0] != stamp:
+                snapshot = Snapshot.read(folder)
+                held = (stamp, {} if snapshot is None else snapshot.cubes)
+                self._snapshots[project] = held
+        except (FileNotFoundError, RegistryError):
+            return {}
+        return held[1]
+
+    def _registry(self, project: int) -> Registry:
+        return Registry(self._settings.model_dir(project))
+
+    def _n_frames(self, project: int, version: str) -> int:
+        """Return the frames on the version's grid; a version's card never changes."""
+        key = (project, version)
+        if key not in self._cards:
+            self._cards[key] = self._registry(project).card(version)
+        return int(self._cards[key].instrument["n_frames"])
+
+
+def _ref(task: Any) -> CubeRef | None:
+    """Return the cube a task is about, None for a task of another shape."""
+    data = task.get("data") if isinstance(task, dict) else None
+    if not isinstance(data, dict):
+        return None
+    release, cube, sha256 = data.get("release"), data.get("cube"), data.get("sha256")
+    if _is_name(release) and _is_name(cube) and isinstance(sha256, str) and _SHA256.match(sha256):
+        return CubeRef(release=release, cube=cube, sha256=sha256)
+    return None
+
+
+def _is_name(value: Any) -> TypeGuard[str]:
+    """Tell a plain file name from a path: the worker checks again before it opens anything."""
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= _LONGEST_NAME
+        and not value.startswith(".")
+        and value.isprintable()
+        and not set(value) & {"/", "\\"}
+    )

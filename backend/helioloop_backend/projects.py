@@ -1,0 +1,34 @@
+"""Project ids as Label Studio writes them: ``"1.<created>"`` in calls to a backend, ``{"id": 1, …}`` in webhooks.
+
+Everything is keyed by the plain number that comes out; whatever is not one is refused before it names a folder.
+"""
+
+import re
+from typing import Any, Final
+
+from werkzeug.exceptions import BadRequest
+
+_UID: Final = re.compile(r"([0-9]{1,18})(?:\.[0-9]{1,18})?\Z")
+_LARGEST: Final = 10**18
+
+
+def from_uid(value: Any) -> int:
+    """Return the project id in ``"1.<created>"``; anything else is a 400."""
+    match = _UID.match(value) if isinstance(value, str) else None
+    if match is None or int(match.group(1)) == 0:
+        raise BadRequest(
+            'the field "project" must be "<id>.<created>" as Label Studio sends it, for example "1.1700000000"'
+        )
+    return int(match.group(1))
+
+
+def from_webhook(payload: dict[str, Any]) -> int:
+    """Return the project id in a webhook's payload; a payload without one is a 400."""
+    project = payload.get("project")
+    value = project.get("id") if isinstance(project, dict) else None
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < _LARGEST:
+        raise BadRequest(
+            'the event names no project: switch on "Send payload" for this webhook in Label Studio '
+            "(project settings, Webhooks)"
+        )
+    return value

@@ -1,0 +1,140 @@
+"""The web app: label-studio-ml's own routes between our door and our error sentences.
+
+The composition root of the web side. label-studio-ml 1.0.9 brings one global Flask app that logs bodies (they carry
+access tokens) and wraps its views so that tracebacks go to the client; so its views are taken out of it, bare, into an
+app of ours.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import label_studio_ml.api
+from flask import Flask, Response, g, jsonify, request
+from werkzeug.exceptions import BadRequest, HTTPException
+
+from helioloop.errors import ConfigurationError, HelioloopError, ServiceError
+from helioloop.settings import Settings, load_settings
+from helioloop_backend import events, health, projects, services
+from helioloop_backend.auth import Gate
+from helioloop_backend.model import HelioloopModel, Manager
+
+logger = logging.getLogger(__name__)
+
+LIBRARY_VIEWS: Final = {"/setup": "_setup", "/predict": "_predict", "/webhook": "webhook"}
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Return the app.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+        Those of the environment where left out.
+
+    Raises
+    ------
+    SettingsError
+        Where the credentials do not fit the address, or ``redis_url`` is no Redis URL.
+    """
+    settings = settings or load_settings()
+    gate = Gate(settings)
+    app = Flask("helioloop_backend", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_request_mib * 2**20
+    app.extensions[services.EXTENSION] = services.build(settings)
+
+    @app.before_request
+    def let_in() -> None:
+        g.started = time.perf_counter()
+        gate.check(request)
+        if request.method == "POST":
+            _check_body(request.path, _json_object())
+
+    @app.after_request
+    def measure(response: Response) -> Response:
+        seconds = time.perf_counter() - g.get("started", time.perf_counter())
+        rule = request.url_rule.rule if request.url_rule is not None else None
+        services.current().metrics.answered(rule, response.status_code, seconds=seconds)
+        return response
+
+    label_studio_ml.api._manager = Manager  # noqa: SLF001 - 1.0.9 has no other way to replace its manager
+    library = label_studio_ml.api.init_app(HelioloopModel)
+    for path, endpoint in LIBRARY_VIEWS.items():
+        app.add_url_rule(path, endpoint, _bare(library.view_functions[endpoint]), methods=["POST"])
+    app.register_blueprint(health.blueprint)
+    app.register_error_handler(Exception, _answer_error)
+    return app
+
+
+def _bare(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a view without label-studio-ml's wrapper, which prints tracebacks and returns them to the client."""
+    if view.__name__ not in {"_setup", "_predict"}:
+        return view
+    inner = [cell.cell_contents for cell in view.__closure__ or () if callable(cell.cell_contents)]
+    bare: Callable[..., Any] = next(found for found in inner if found.__name__ == view.__name__)
+    return bare
+
+
+def _json_object() -> dict[str, Any]:
+    """Return the request's body; the views read the same parsed one."""
+    try:
+        body = request.get_json(force=True)
+    except RecursionError:
+        raise BadRequest("the request's body is nested too deep; no call of Label Studio is") from None
+    except BadRequest:
+        raise BadRequest("the request's body is no JSON; Label Studio sends a JSON object") from None
+    if not isinstance(body, dict):
+        raise BadRequest(f"the request's body is a JSON {type(body).__name__}; Label Studio sends a JSON object")
+    return body
+
+
+def _check_body(path: str, body: dict[str, Any]) -> None:
+    """Refuse what the library's views would stumble over; drop what nobody here may see."""
+    if path == "/setup":
+        projects.from_uid(body.get("project"))
+        body.pop("access_token", None)  # the project creator's own: never needed, so never held
+    elif path == "/predict":
+        projects.from_uid(body.get("project"))
+        if not isinstance(body.get("tasks"), list):
+            raise BadRequest('the field "tasks" must be a list of tasks')
+        if not isinstance(body.get("label_config") or "", str):
+            raise BadRequest('the field "label_config" must be the labelling configuration as text')
+        params = body.get("params")
+        # Login and password of the task data's host are dropped: nothing is fetched from there.
+        body["params"] = {"context": params.get("context") if isinstance(params, dict) else None}
+    elif path == "/webhook":
+        action = body.get("action")
+        if not isinstance(action, str):
+            raise BadRequest('the event has no "action"; Label Studio names one in each webhook')
+        services.current().metrics.event(action, known=action in events.COUNTED or action == events.START_TRAINING)
+
+
+def _answer_error(error: Exception) -> tuple[Response, int]:
+    """Turn any error into one sentence: no traceback, path or token in reply or log."""
+    if isinstance(error, HTTPException):
+        status = error.code or 500
+        sentence = error.description or error.name
+    elif isinstance(error, ServiceError):
+        status, sentence = 503, f"{error}; nothing is lost, the worker's sweep will pick the change up"
+    elif isinstance(error, ConfigurationError):
+        status, sentence = 400, str(error)
+    elif isinstance(error, HelioloopError):
+        status, sentence = 503, "the project's model folder cannot be used; run `helioloop status` for its state"
+    else:
+        status, sentence = 500, "the backend has a fault here; its log names the place"
+    if status >= 500:
+        logger.error("%s on %s: %s", status, request.url_rule or "no route", _place(error))
+    response = jsonify({"detail": sentence})
+    if status == 401:
+        response.headers["WWW-Authenticate"] = 'Basic realm="helioloop"'
+    return response, status
+
+
+def _place(error: Exception) -> str:
+    """Return the error's type and where it was raised: module and line, neither its message nor any path."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = "" if trace is None else f" at {trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}"
+    return f"{type(error).__name__}{where}"
