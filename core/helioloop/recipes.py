@@ -1,0 +1,152 @@
+"""Recipes: everything that decides how a member is built and trained, written into each version's card.
+
+Above the ground floor, below networks and training; no torch here.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Self
+
+from helioloop.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Augmentation:
+    """What is varied at random while training; zero switches a variation off.
+
+    Parameters
+    ----------
+    symmetries : {"random", "all"}
+        Polarity inversion and east–west flip: drawn per cube and epoch, or every cube in all four forms per epoch.
+    shift_steps : int
+        Largest shift in time, in steps of the network's input.
+    shift_cells : int
+        Largest shift in space, in cells of the network's input.
+    freeze_steps : int
+        Longest stretch of steps that repeats its first one, as a gap in the observations does.
+    gain : float
+        Largest relative change of the field strength.
+    noise : float
+        Standard deviation of noise added to the prepared field channels.
+    """
+
+    symmetries: Literal["random", "all"] = "random"
+    shift_steps: int = 0
+    shift_cells: int = 0
+    freeze_steps: int = 0
+    gain: float = 0.0
+    noise: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How the members of a version are built and trained.
+
+    Parameters
+    ----------
+    name : str
+        What ``--recipe`` calls it.
+    network : {"per-frame", "frames-as-channels"}
+        Which network of `helioloop.networks`.
+    dropouts : tuple of float
+        One member per fold and entry, with this dropout rate.
+    filters : tuple of int
+        Widths of the network's stages.
+    dense : int
+        Width of the layers before the answer.
+    folds : int
+        Into how many folds the labelled cubes are divided.
+    epochs, batch : int
+        Passes over the training cubes, and cubes per optimiser step.
+    optimiser : {"adamw-one-cycle", "sgd-nesterov"}
+        AdamW under a one-cycle schedule, or SGD with Nesterov momentum 0.9 at a constant rate.
+    learning_rate, weight_decay : float
+        Peak (one-cycle) or constant rate; decoupled weight decay.
+    label_smoothing : float
+        Targets are ``label_smoothing / 2`` and ``1 - label_smoothing / 2``.
+    patience : int or None
+        Stop after so many epochs without better accuracy on regions set aside from the *training* folds, and keep the
+        best epoch; None trains all epochs. The held-out fold is never looked at, or its wrong labels would choose the
+        weights that excuse them.
+    reestimate_norm : bool
+        Whether batch-norm statistics are measured anew on the training cubes after the last step; after a short
+        training the running averages are stale and push every probability to one side.
+    augmentation : Augmentation
+        What is varied at random.
+    """
+
+    name: str
+    network: Literal["per-frame", "frames-as-channels"]
+    dropouts: tuple[float, ...]
+    filters: tuple[int, ...]
+    dense: int
+    folds: int = 5
+    epochs: int
+    batch: int
+    optimiser: Literal["adamw-one-cycle", "sgd-nesterov"]
+    learning_rate: float
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    patience: int | None = None
+    reestimate_norm: bool = False
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; `from_dict` reads them back."""
+        return asdict(self) | {"dropouts": list(self.dropouts), "filters": list(self.filters)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Read what `as_dict` wrote."""
+        return cls(
+            **{
+                **values,
+                "dropouts": tuple(values["dropouts"]),
+                "filters": tuple(values["filters"]),
+                "augmentation": Augmentation(**values["augmentation"]),
+            }
+        )
+
+
+QUICK = Recipe(
+    name="quick",
+    network="per-frame",
+    dropouts=(0.2, 0.2),
+    filters=(20, 32, 32),
+    dense=32,
+    epochs=12,
+    batch=16,
+    optimiser="adamw-one-cycle",
+    learning_rate=4e-3,
+    weight_decay=0.02,
+    label_smoothing=0.08,
+    reestimate_norm=True,
+    augmentation=Augmentation(shift_steps=5, shift_cells=1, freeze_steps=8, gain=0.15, noise=0.03),
+)
+"""The per-frame network, two seeds per fold: minutes on a CPU."""
+
+PAPER = Recipe(
+    name="paper",
+    network="frames-as-channels",
+    # The authors' two dropout settings; the text names 0.5, the other one is ours.
+    dropouts=(0.5, 0.3),
+    filters=(32, 64, 128, 256, 512),
+    dense=512,
+    epochs=20,
+    batch=10,
+    optimiser="sgd-nesterov",
+    learning_rate=1e-4,
+    patience=5,
+    augmentation=Augmentation(symmetries="all"),
+)
+"""The authors' CNN with their optimiser, augmentation and stopping rule (Chatterjee et al. 2022)."""
+
+RECIPES = {recipe.name: recipe for recipe in (QUICK, PAPER)}
+"""All recipes by name."""
+
+
+def find_recipe(name: str) -> Recipe:
+    """Return the recipe called `name`, or say which there are."""
+    try:
+        return RECIPES[name]
+    except KeyError:
+        raise SettingsError(f"recipe {name!r} is unknown; choose one of: {', '.join(RECIPES)}") from None

@@ -1,0 +1,197 @@
+"""Closing a round, and running a whole one: from a plan to a new version in the registry, not yet published.
+
+Above the ensemble. The worker runs a round's members as jobs of their own and calls `close_round` in the last;
+`run_round` does the same in one go for the command line.
+"""
+
+import multiprocessing
+import shutil
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from datetime import UTC, datetime
+from multiprocessing.sharedctypes import Synchronized
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import rankdata
+
+from helioloop.device import Device
+from helioloop.ensemble import locate, score_cubes, train_member
+from helioloop.inputs import Load
+from helioloop.plan import Plan
+from helioloop.progress import Report
+from helioloop.records import CubeScore, Label
+from helioloop.registry import Card, Registry, write_scores
+
+
+def run_round(
+    plan: Plan,
+    registry: Registry,
+    load: Load,
+    *,
+    device: Device,
+    report: Report,
+    inputs: Path | None = None,
+    processes: int = 1,
+) -> Card:
+    """Train all members of `plan`, score and locate all its cubes, and admit the version; nothing is published.
+
+    Parameters
+    ----------
+    plan : Plan
+        The round.
+    registry : Registry
+        Where the version goes. A round that was interrupted goes on where it stopped.
+    load : Load
+        Gives a cube on the grid; with several processes it must be picklable.
+    device : Device
+        Where to train and score.
+    report : Report
+        Called often.
+    inputs : Path or None
+        Folder that keeps prepared inputs.
+    processes : int
+        Members that are trained side by side; the result does not depend on it.
+    """
+    staging = registry.staging(plan.fingerprint)
+    plan.save(staging)
+    train_members(plan, staging, load, device=device, report=report, inputs=inputs, processes=processes)
+    scores = score_cubes(staging, plan.cubes, load, device=device, report=report, inputs=inputs)
+    labels = {cube.ref.cube: cube.label for cube in plan.cubes}
+    scores = locate(staging, plan.cubes, scores, load, labels=labels, device=device, report=report)
+    return close_round(plan, staging, registry, scores)
+
+
+def close_round(plan: Plan, staging: Path, registry: Registry, scores: Sequence[CubeScore]) -> Card:
+    """Write card and scores into the staging folder and admit it as the next version, unpublished.
+
+    Parameters
+    ----------
+    plan : Plan
+        The round; all its members are trained.
+    staging : Path
+        Its staging folder.
+    registry : Registry
+        Where the version goes.
+    scores : sequence of CubeScore
+        Of all cubes of the plan that could be read, located.
+    """
+    shutil.rmtree(staging / "scores", ignore_errors=True)  # of a closing that was interrupted
+    write_scores(staging / "scores", scores)
+    card = Card(
+        version="",
+        parent=plan.parent,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        reason=plan.reason,
+        fingerprint=plan.fingerprint,
+        label_fingerprint=plan.label_fingerprint,
+        code_version=plan.code_version,
+        recipe=plan.recipe.as_dict(),
+        instrument=plan.instrument.as_dict(),
+        labels={
+            cube.ref.cube: {
+                "label": str(cube.label),
+                "verified": cube.verified,
+                "fold": plan.folds[cube.ref.cube],
+                "sha256": cube.ref.sha256,
+                "release": cube.ref.release,
+            }
+            for cube in plan.labelled
+        },
+        members={
+            member.name: {"fold": member.fold, "seed": member.seed, "file": member.file} for member in plan.members
+        },
+        metrics=round_metrics(scores, {cube.ref.cube: cube.label for cube in plan.labelled if cube.label}),
+    )
+    return registry.admit(staging, card)
+
+
+def round_metrics(scores: Sequence[CubeScore], labels: Mapping[str, Label]) -> dict[str, float]:
+    """Return a round's figures: counts, out-of-fold agreement with the current labels, and AUROC against them."""
+    judged = [(score, labels[score.cube]) for score in scores if score.cube in labels]
+    agreement = np.array([score.agreement(label) for score, label in judged])
+    emergence = np.array([label is Label.EMERGENCE for _, label in judged])
+    metrics = {
+        "cubes": float(len(scores)),
+        "labelled": float(len(labels)),
+        "emergences": float(sum(label is Label.EMERGENCE for label in labels.values())),
+    }
+    if judged:
+        metrics["agreement"] = float(agreement.mean())
+        metrics["disagreeing"] = float((agreement < 0.5).mean())
+    if emergence.any() and not emergence.all():
+        metrics["auroc"] = auroc(np.array([score.p_emergence for score, _ in judged]), emergence)
+    return {name: round(value, 6) for name, value in metrics.items()}
+
+
+def auroc(values: npt.NDArray[np.floating], positive: npt.NDArray[np.bool_]) -> float:
+    """Return the probability that a positive has the higher value than a negative, ties counting half.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n,)
+        What is ranked.
+    positive : ndarray of bool, shape (n,)
+        Which are positives; both kinds must occur.
+    """
+    n_positive = int(positive.sum())
+    ranks = rankdata(values)[positive].sum() - n_positive * (n_positive + 1) / 2
+    return float(ranks / (n_positive * (len(values) - n_positive)))
+
+
+# -- members side by side ------------------------------------------------------------------------
+
+
+def train_members(
+    plan: Plan,
+    staging: Path,
+    load: Load,
+    *,
+    device: Device,
+    report: Report,
+    inputs: Path | None,
+    processes: int,
+) -> None:
+    """Train all members of `plan` into `staging`, `processes` at a time."""
+    total = len(plan.members) * plan.recipe.epochs
+    if processes == 1 or device.kind == "cuda":
+        for k, member in enumerate(plan.members):
+            passed = k * plan.recipe.epochs
+
+            def tell(done: int, _: int, what: str, passed: int = passed) -> None:
+                report(passed + done, total, what)
+
+            train_member(plan, member.name, staging, load, device=device, report=tell, inputs=inputs)
+        return
+    # Spawned, not forked: a forked child inherits torch's locked thread pools.
+    context = multiprocessing.get_context("spawn")
+    epochs = context.Value("q", 0)
+    with ProcessPoolExecutor(processes, context, _share, (epochs,)) as pool:
+        futures: set[Future[None]] = {
+            pool.submit(_train_in_child, plan, member.name, staging, load, device=device, inputs=inputs)
+            for member in plan.members
+        }
+        while futures:
+            finished, futures = wait(futures, timeout=0.5)
+            report(min(epochs.value, total), total, "training members")
+            for future in finished:
+                future.result()
+    report(total, total, "training members")
+
+
+_epochs: "Synchronized[int] | None" = None
+
+
+def _share(epochs: "Synchronized[int]") -> None:
+    global _epochs  # noqa: PLW0603 - a spawned child has no other way to receive shared memory
+    _epochs = epochs
+
+
+def _train_in_child(plan: Plan, name: str, staging: Path, load: Load, *, device: Device, inputs: Path | None) -> None:
+    def count(*_: object) -> None:
+        if _epochs is not None:
+            with _epochs.get_lock():
+                _epochs.value += 1
+
+    train_member(plan, name, staging, load, device=device, report=count, inputs=inputs)
