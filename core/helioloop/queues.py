@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from rq import Queue
+from rq import Queue, Worker
 from rq.exceptions import DuplicateJobError
 from rq.job import Dependency, Job, JobStatus
 from rq.serializers import JSONSerializer
@@ -293,3 +293,8 @@ def _clear(target: Queue, job_id: str) -> None:
             job.origin = target.name
             job.delete(pipeline=pipeline)
             pipeline.execute()
+
+
+def served(connection: redis.Redis, name: str) -> bool:
+    """Tell whether a worker serves this queue now."""
+    return Worker.count(queue=queue(connection, name)) > 0
