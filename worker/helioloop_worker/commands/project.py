@@ -1,0 +1,126 @@
+"""Commands that work on a Label Studio project: init, ingest, status."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from helioloop.errors import ServiceError, WrongUsage
+from helioloop.extras import needs_extra
+from helioloop.settings import load_settings
+
+
+def commands() -> list[click.Command]:
+    """Return this group's commands."""
+    return [init, ingest, status]
+
+
+@click.command()
+@click.option("--url", help="Label Studio as reached from here; default: HELIOLOOP_LABEL_STUDIO_URL.")
+@click.option(
+    "--api-key",
+    envvar="HELIOLOOP_LABEL_STUDIO_API_KEY",
+    help="Access token (legacy token or personal access token); better given in HELIOLOOP_LABEL_STUDIO_API_KEY, "
+    "because command lines are visible to other users.",
+)
+@click.option("--title", default="helioloop", show_default=True, help="Title of the project to create or complete.")
+@click.option(
+    "--backend-url", help="The backend as Label Studio reaches it; default: http://<host>:<port> it binds to."
+)
+def init(url: str | None, api_key: str | None, title: str, backend_url: str | None) -> None:
+    """Set a Label Studio project up for the loop; safe to repeat.
+
+    Creates the project (or completes the one of that title): labelling configuration, video storage, the ML backend,
+    a webhook with our secret, uncertainty sampling, and a tab sorted by score. Label Studio and the backend
+    (`helioloop backend`) must be running. Prints the project's id, which the other commands take as --project.
+
+    \b
+      helioloop init --url http://127.0.0.1:8080 --api-key TOKEN --title "Release 3"
+    """  # noqa: D301 - \b is click's mark for a paragraph kept as it is
+    with needs_extra("worker"):
+        from helioloop_worker.gateway import Gateway
+        from helioloop_worker.setup import set_up
+    changed: dict[str, Any] = {}
+    if url:
+        changed["label_studio_url"] = url
+    settings = load_settings().model_copy(update=changed)
+    key = api_key or settings.api_key()
+    gateway = Gateway(settings.label_studio_url, api_key=key, timeout_seconds=settings.label_studio_timeout_seconds)
+    backend = backend_url or f"http://{settings.backend_host}:{settings.backend_port}"
+    project = set_up(gateway, settings, title=title, backend_url=backend)
+    click.echo(f"project {project} is set up: {settings.label_studio_url}/projects/{project}/data")
+    click.echo(f"next: helioloop ingest RELEASE --project {project}")
+
+
+@click.command()
+@click.argument("release", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--project", type=int, required=True, help="Label Studio project id, as `helioloop init` printed it.")
+@click.option("--detach", is_flag=True, help="Send the job to the worker and return at once.")
+def ingest(release: Path, project: int, detach: bool) -> None:
+    """Check, render and import the cubes in the folder RELEASE; safe to repeat and to interrupt.
+
+    A worker of role `train` does the work; its progress is shown here, and Ctrl-C only stops the showing. Each cube
+    becomes an H.264 video and a task; a bad cube is set aside with its reason and the rest goes on. Before the first
+    model version a round is trained on the crude labels; after it the new cubes are scored and arrive pre-labelled.
+
+    RELEASE must lie in one of the folders in HELIOLOOP_RELEASE_ROOTS.
+    """
+    with needs_extra("worker"):
+        from helioloop import messages, queues
+        from helioloop_worker.follow import follow
+        from helioloop_worker.ingest import release_folder
+    settings = load_settings()
+    if release_folder(settings, release.resolve().name).resolve() != release.resolve():
+        raise WrongUsage(
+            f"{release} is not the folder of that name in the release roots "
+            f"({os.pathsep.join(map(str, settings.release_roots))}); add its parent folder to HELIOLOOP_RELEASE_ROOTS"
+        )
+    connection = queues.connect(settings)
+    message = messages.Ingest(project=project, release=release.resolve().name)
+    if not queues.served(connection, message.queue):
+        raise ServiceError(
+            f"no worker serves the queue {message.queue}; start one with `helioloop worker --role train`"
+        )
+    queues.send(connection, message, timeout_seconds=24 * 3600)
+    if detach:
+        click.echo(f"job {message.job_id} is sent; `helioloop status --project {project}` shows how it stands")
+        return
+    outcome = follow(connection, message)
+    click.echo(
+        f"release {outcome['release']}: {outcome['imported']} imported, {outcome['present']} were there, "
+        f"{len(outcome['set_aside'])} set aside"
+    )
+    for entry in outcome["set_aside"]:
+        click.echo(f"  set aside: {entry['cube']}: {entry['reason']}", err=True)
+
+
+@click.command()
+@click.option("--project", type=int, help="Label Studio project id.")
+@click.option("--model-dir", type=click.Path(file_okay=False, path_type=Path), help="A model folder, without services.")
+def status(project: int | None, model_dir: Path | None) -> None:
+    """Show what a project or a model folder is at."""
+    with needs_extra("worker"):
+        from rich.console import Console
+        from rich.table import Table
+
+        from helioloop import queues
+        from helioloop.registry import Registry
+        from helioloop.retrain import RedisRetrainState
+        from helioloop.snapshot import Snapshot
+        from helioloop_worker import status as standing
+    if (project is None) == (model_dir is None):
+        raise WrongUsage("give either --project ID or --model-dir DIR; one of the two says what to show")
+    settings = load_settings()
+    folder = settings.model_dir(project) if project is not None else model_dir
+    if folder is None or not folder.is_dir():
+        raise WrongUsage(f"{folder} is no folder; name a model folder that exists, or run `helioloop init` first")
+    lines = standing.of_models(Registry(folder))
+    if project is not None:
+        connection = queues.connect(settings)
+        lines += standing.of_labels(Snapshot.read(folder))
+        lines += standing.of_queue(connection, RedisRetrainState(connection), project)
+    table = Table(show_header=False, box=None)
+    for line in lines:
+        table.add_row(line.what, line.stands)
+    Console().print(table)

@@ -1,0 +1,79 @@
+"""What a worker process works with, put together once: settings, Redis, Label Studio, folders, device.
+
+The composition root of the worker. Jobs ask for it when they run; nothing is opened at import.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+import redis
+
+from helioloop import queues
+from helioloop.cache import CubeCache
+from helioloop.device import Device, choose_device
+from helioloop.instrument import MDI, Instrument
+from helioloop.records import CubeRef
+from helioloop.registry import Registry
+from helioloop.release import ReleaseRoots
+from helioloop.retrain import RedisRetrainState, RetrainState
+from helioloop.settings import Settings, load_settings
+from helioloop_worker.gateway import Gateway
+
+
+@dataclass(frozen=True)
+class Context:
+    """The parts that a job needs; the dear ones are made when first asked for."""
+
+    settings: Settings
+    instrument: Instrument = MDI
+
+    @cached_property
+    def connection(self) -> redis.Redis:
+        """Redis, for queue and cache."""
+        return queues.connect(self.settings, timeout_seconds=30.0)
+
+    @cached_property
+    def state(self) -> RetrainState:
+        """What each project's retraining waits for."""
+        return RedisRetrainState(self.connection)
+
+    @cached_property
+    def gateway(self) -> Gateway:
+        """Label Studio."""
+        return Gateway.from_settings(self.settings)
+
+    @cached_property
+    def device(self) -> Device:
+        """Where networks run."""
+        return choose_device(self.settings.device)
+
+    @cached_property
+    def roots(self) -> ReleaseRoots:
+        """The folders that releases are found in; no other path is ever opened for a task."""
+        return ReleaseRoots(self.settings.release_roots)
+
+    @cached_property
+    def cache(self) -> CubeCache:
+        """Preprocessed cubes."""
+        return CubeCache(self.settings.cache_root, self.instrument)
+
+    @property
+    def inputs(self) -> Path:
+        """Folder of inputs prepared for networks, shared by members and rounds."""
+        return self.settings.cache_root / "inputs"
+
+    def registry(self, project: int) -> Registry:
+        """Return the model folder of a project."""
+        return Registry(self.settings.model_dir(project))
+
+    def load(self, ref: CubeRef) -> np.ndarray:
+        """Return a cube on the grid; see `helioloop.inputs.Load`."""
+        return self.cache.load(self.roots.path(ref.release, ref.cube), ref.sha256)
+
+
+@lru_cache(maxsize=1)
+def context() -> Context:
+    """Return this process's context."""
+    return Context(load_settings())

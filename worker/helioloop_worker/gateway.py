@@ -1,0 +1,342 @@
+"""The one door to Label Studio: every call that helioloop makes, in its own words, through the published client.
+
+Above: ingestion, rounds, write-back, sweep, `init`. Below: label-studio-sdk. Only predictions are written; there is no
+call here that creates, changes or deletes an annotation.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from label_studio_sdk import LabelStudio as Client
+from label_studio_sdk.core.api_error import ApiError
+from label_studio_sdk.core.request_options import RequestOptions
+
+from helioloop.errors import LabelStudioError
+from helioloop.settings import Settings
+
+CHUNK_TASKS = 250
+"""Tasks a request; an import request of this size takes well under a second."""
+CHUNK_PREDICTIONS = 500
+"""Predictions a request; Label Studio on SQLite takes about 1,100 a second, so that its writer lock is held briefly."""
+WEBHOOK_ACTIONS = (
+    "ANNOTATION_CREATED",
+    "ANNOTATIONS_CREATED",
+    "ANNOTATION_UPDATED",
+    "ANNOTATIONS_DELETED",
+    "TASKS_CREATED",
+    "TASKS_DELETED",
+)
+ONCE: RequestOptions = {"max_retries": 0}
+"""For calls that are not safe to repeat: the client retries the others by itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectInfo:
+    """What helioloop needs to know of a project."""
+
+    id: int
+    title: str
+    label_config: str
+    model_version: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionRow:
+    """A prediction that Label Studio holds: which row, of which task, by which version."""
+
+    id: int
+    task: int
+    model_version: str
+
+
+class Gateway:
+    """Label Studio, as far as helioloop speaks to it.
+
+    Every refusal or break is a `LabelStudioError` with one sentence; its text never carries headers or tokens.
+    """
+
+    def __init__(self, url: str, *, api_key: str, timeout_seconds: float) -> None:
+        self.url = url.rstrip("/")
+        self._client = Client(base_url=self.url, api_key=api_key, timeout=timeout_seconds)  # type: ignore[no-untyped-call]
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Gateway":
+        """Open the door that the settings name."""
+        return cls(
+            settings.label_studio_url,
+            api_key=settings.api_key(),
+            timeout_seconds=settings.label_studio_timeout_seconds,
+        )
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def project(self, project: int) -> ProjectInfo:
+        """Return a project's title, configuration and model version."""
+        with self._calling(f"reading project {project}"):
+            found = self._client.projects.get(id=project)
+        return ProjectInfo(
+            id=project,
+            title=found.title or "",
+            label_config=found.label_config or "",
+            model_version=found.model_version or None,
+        )
+
+    def tasks(self, project: int) -> list[dict[str, Any]]:
+        """Return all tasks of a project with their annotations, as Label Studio exports them (one call)."""
+        with self._calling(f"reading the tasks of project {project}"):
+            body = b"".join(
+                self._client.projects.exports.download_sync(project, download_all_tasks=True, export_type="JSON")
+            )
+        return self._list_of_objects(body, f"the export of project {project}")
+
+    def annotated_tasks(self, project: int) -> list[dict[str, Any]]:
+        """Return only the annotated tasks: cheap, for the sweep."""
+        with self._calling(f"reading the annotations of project {project}"):
+            body = b"".join(self._client.projects.exports.download_sync(project, export_type="JSON"))
+        return self._list_of_objects(body, f"the export of project {project}")
+
+    def predictions(self, project: int) -> list[PredictionRow]:
+        """Return all prediction rows of a project."""
+        with self._calling(f"reading the predictions of project {project}"):
+            rows = self._client.predictions.list(project=project)
+        return [
+            PredictionRow(id=row.id or 0, task=row.task, model_version=row.model_version or "")
+            for row in rows
+            if row.task is not None
+        ]
+
+    def model_versions(self, project: int) -> dict[str, int]:
+        """Return how many predictions each model version has in a project."""
+        body = self._call("GET", f"api/projects/{project}/model-versions/", what="reading the model versions")
+        if not isinstance(body, dict):
+            raise LabelStudioError(
+                f"the model versions of project {project} came as {type(body).__name__}, not as a table; check that "
+                f"{self.url} is Label Studio"
+            )
+        return {str(version): int(count) for version, count in body.items()}
+
+    # -- tasks and predictions -------------------------------------------------------------------
+
+    def import_tasks(self, project: int, data: Sequence[Mapping[str, Any]]) -> list[int]:
+        """Import tasks and return their ids, in order."""
+        with self._calling(f"importing {len(data)} tasks into project {project}"):
+            answer = self._client.projects.import_tasks(
+                id=project,
+                request=[{"data": dict(entry)} for entry in data],  # type: ignore[misc]
+                return_task_ids=True,
+                request_options=ONCE,
+            )
+        ids = list(getattr(answer, "task_ids", None) or [])
+        if len(ids) != len(data):
+            raise LabelStudioError(
+                f"Label Studio created {len(ids)} of {len(data)} tasks in project {project}; all or none must be: "
+                f"look at the project, then ingest again (nothing is imported twice)"
+            )
+        return ids
+
+    def import_predictions(self, project: int, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Import predictions in chunks; each chunk's count is checked, because invalid ones are dropped silently."""
+        for start in range(0, len(entries), CHUNK_PREDICTIONS):
+            chunk = entries[start : start + CHUNK_PREDICTIONS]
+            with self._calling(f"writing {len(chunk)} predictions to project {project}"):
+                answer = self._client.projects.import_predictions(
+                    id=project,
+                    request=[dict(entry) for entry in chunk],  # type: ignore[misc]
+                    request_options=ONCE,
+                )
+            if answer.created != len(chunk):
+                raise LabelStudioError(
+                    f"Label Studio kept {answer.created} of {len(chunk)} predictions for project {project}; it drops "
+                    f"what does not fit the labelling configuration: compare that with labeling_config/bipoles.xml"
+                )
+
+    def set_model_version(self, project: int, version: str) -> None:
+        """Make `version` the one whose scores Label Studio shows and sorts by."""
+        with self._calling(f"setting the model version of project {project} to {version}"):
+            self._client.projects.update(id=project, model_version=version)
+
+    def delete_version(self, project: int, version: str) -> None:
+        """Delete all predictions of one version."""
+        self._call(
+            "DELETE",
+            f"api/projects/{project}/model-versions/",
+            json={"model_version": version},
+            what=f"deleting the predictions of {version} in project {project}",
+        )
+
+    def delete_predictions(self, rows: Sequence[PredictionRow]) -> None:
+        """Delete single prediction rows."""
+        for row in rows:
+            with self._calling(f"deleting prediction {row.id}"):
+                self._client.predictions.delete(id=row.id)
+
+    # -- setting a project up --------------------------------------------------------------------
+
+    def find_project(self, title: str) -> int | None:
+        """Return the id of the project with exactly this title, if there is one."""
+        with self._calling("listing projects"):
+            found: list[Any] = list(self._client.projects.list(title=title))
+        return next((int(project.id) for project in found if project.title == title), None)
+
+    def create_project(self, *, title: str, label_config: str) -> int:
+        """Create a project that draws the lowest scores first, and return its id."""
+        with self._calling(f"creating the project {title!r}"):
+            created = self._client.projects.create(
+                title=title,
+                label_config=label_config,
+                sampling="Uncertainty sampling",
+                request_options=ONCE,
+            )
+        return int(created.id or 0)
+
+    def update_project(self, project: int, **values: Any) -> None:
+        """Change settings of a project."""
+        with self._calling(f"changing project {project}"):
+            self._client.projects.update(id=project, **values)
+
+    def ensure_local_storage(self, project: int, path: str) -> None:
+        """Let Label Studio serve the files under `path` to this project's annotators."""
+        with self._calling(f"connecting the media folder to project {project}"):
+            known = [storage.path for storage in self._client.import_storage.local.list(project=project)]
+            if path not in known:
+                self._client.import_storage.local.create(
+                    project=project, path=path, use_blob_urls=True, title="helioloop videos"
+                )
+
+    def ensure_backend(self, project: int, *, url: str, user: str | None, password: str | None) -> None:
+        """Connect the backend to the project, and leave no webhook but ours to it."""
+        with self._calling(f"connecting the backend {url} to project {project}"):
+            known = [backend for backend in self._client.ml.list(project=project) if backend.url == url]
+            auth: dict[str, Any] = (
+                {"auth_method": "BASIC_AUTH", "basic_auth_user": user, "basic_auth_pass": password} if user else {}
+            )
+            if known:
+                self._client.ml.update(id=known[0].id or 0, url=url, project=project, title="helioloop", **auth)
+            else:
+                self._client.ml.create(url=url, project=project, title="helioloop", **auth, request_options=ONCE)
+
+    def ensure_webhook(self, project: int, *, url: str, secret_header: Mapping[str, str]) -> None:
+        """Make our webhook the only one of this project that calls `url`."""
+        with self._calling(f"setting the webhook of project {project}"):
+            for hook in self._client.webhooks.list(project=str(project)):
+                if hook.url.rstrip("/") == url.rstrip("/") and hook.id is not None:
+                    self._client.webhooks.delete(id=hook.id)
+            self._client.webhooks.create(
+                url=url,
+                project=project,
+                headers=dict(secret_header),
+                send_payload=True,
+                send_for_all_actions=False,
+                actions=list(WEBHOOK_ACTIONS),
+                request_options=ONCE,
+            )
+
+    def ensure_tab(self, project: int, *, title: str) -> None:
+        """Add a tab sorted by prediction score, lowest first, unless one of this title is there."""
+        with self._calling(f"adding the tab {title!r} to project {project}"):
+            known = [(view.data or {}).get("title") for view in self._client.views.list(project=project)]
+            if title in known:
+                return
+            self._client.views.create(
+                project=project,
+                data={
+                    "title": title,
+                    "type": "list",
+                    "target": "tasks",
+                    "ordering": ["tasks:predictions_score"],
+                    "hiddenColumns": {"explore": HIDDEN_COLUMNS, "labeling": HIDDEN_COLUMNS},
+                    "columnsWidth": {},
+                    "columnsDisplayType": {},
+                    "gridWidth": 4,
+                },
+                request_options=ONCE,
+            )
+
+    # -- the wire --------------------------------------------------------------------------------
+
+    def _call(self, method: str, path: str, *, what: str, **arguments: Any) -> Any:
+        """Call a route that the client has no method for, with the client's own connection and token."""
+        with self._calling(what):
+            answer = self._client._client_wrapper.httpx_client.request(path, method=method, **arguments)  # noqa: SLF001 - no public door to the connection
+        if answer.status_code >= httpx.codes.BAD_REQUEST:
+            raise LabelStudioError(_sentence(what, self.url, answer.status_code, _body(answer.text)))
+        return _body(answer.text)
+
+    @contextmanager
+    def _calling(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except ApiError as error:
+            raise LabelStudioError(_sentence(what, self.url, error.status_code, error.body)) from None
+        except httpx.HTTPError as error:
+            raise LabelStudioError(
+                f"{what}: Label Studio at {self.url} did not answer ({type(error).__name__}); check that it runs and "
+                f"that HELIOLOOP_LABEL_STUDIO_URL names it as seen from here"
+            ) from None
+        except (ValueError, TypeError) as error:
+            raise LabelStudioError(
+                f"{what}: {self.url} answered something that is not Label Studio's ({type(error).__name__}); check "
+                f"HELIOLOOP_LABEL_STUDIO_URL and any proxy before it"
+            ) from None
+
+    def _list_of_objects(self, body: bytes, what: str) -> list[dict[str, Any]]:
+        try:
+            found = json.loads(body)
+        except ValueError:
+            found = None
+        if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+            raise LabelStudioError(
+                f"{what} is no JSON list of tasks; check that {self.url} is Label Studio and not a login page"
+            )
+        return found
+
+
+HIDDEN_COLUMNS = [
+    "tasks:inner_id",
+    "tasks:annotators",
+    "tasks:comment_authors",
+    "tasks:comment_count",
+    "tasks:unresolved_comment_count",
+    "tasks:annotations_results",
+    "tasks:predictions_results",
+    "tasks:file_upload",
+    "tasks:storage_filename",
+    "tasks:created_at",
+    "tasks:updated_at",
+    "tasks:updated_by",
+    "tasks:avg_lead_time",
+    "tasks:draft_exists",
+    "tasks:annotations_ids",
+    "tasks:total_predictions",
+    "tasks:cancelled_annotations",
+    "tasks:completed_at",
+    "tasks:data.sha256",
+    "tasks:data.release",
+]
+"""What the sorted tab leaves out, so that video, score and crude label stand side by side."""
+
+_REMEDIES: Mapping[int, str] = {
+    401: "the token is wrong or expired: set HELIOLOOP_LABEL_STUDIO_API_KEY to a valid one",
+    403: "the token's user may not do this: use a token of a user who may change the project",
+    404: "there is no such thing: check the project id",
+}
+
+
+def _sentence(what: str, url: str, status: int | None, body: Any) -> str:
+    """Say what was refused and why, from the body alone: headers carry session cookies."""
+    detail = ""
+    if isinstance(body, dict):
+        detail = str(body.get("validation_errors") or body.get("detail") or "")
+    remedy = _REMEDIES.get(status or 0, "look at Label Studio's log")
+    return f"{what}: Label Studio at {url} answered {status} {detail[:300]}".rstrip() + f"; {remedy}"
+
+
+def _body(text: str) -> Any:
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return None

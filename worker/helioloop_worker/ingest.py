@@ -1,0 +1,228 @@
+"""Ingestion: a release's cubes are checked, rendered to videos and imported as tasks, once each.
+
+Above `gateway` and `video`. The order makes it safe to interrupt: the video is whole before its task is imported, and
+what Label Studio holds is read before anything is sent, so a repeated run does only what is missing. A bad cube is set
+aside with its reason; the rest goes on.
+"""
+
+import csv
+import io
+import logging
+import multiprocessing
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from helioloop import atomic
+from helioloop.cache import CubeCache
+from helioloop.errors import CubeError, ReleaseError
+from helioloop.instrument import Instrument
+from helioloop.progress import Report
+from helioloop.release import LabelRow, Release, ReleaseRoots, inspect
+from helioloop.settings import Settings
+from helioloop_worker.context import Context
+from helioloop_worker.video import check_video, render_video
+
+log = logging.getLogger(__name__)
+
+FPS = 25
+"""Frames a second; must equal ``framerate`` of ``<Video>`` in the labelling configuration."""
+IMPORT_EVERY = 60
+"""Tasks are imported as soon as this many are ready, so that annotators can begin."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAside:
+    """A cube that cannot be ingested, and why."""
+
+    cube: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingested:
+    """What an ingestion did: tasks imported, cubes that had a task, cubes set aside."""
+
+    release: str
+    imported: int
+    present: int
+    set_aside: tuple[SetAside, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """What one process needs to prepare a cube: where it lies, where its video goes, how it is gridded."""
+
+    release: str
+    cube: str
+    roots: tuple[Path, ...]
+    media: Path
+    cache: Path
+    instrument: Instrument
+
+
+def media_folder(settings: Settings, project: int) -> Path:
+    """Return the folder of a project's videos, a strict subfolder of Label Studio's document root."""
+    return settings.media_root.resolve() / "helioloop" / f"project-{project:d}"
+
+
+def release_folder(settings: Settings, release: str) -> Path:
+    """Return the folder of a release: the first release root that holds it.
+
+    Raises
+    ------
+    ReleaseError
+        Where none does.
+    """
+    folder = next((root / release for root in settings.release_roots if (root / release).is_dir()), None)
+    if folder is None or Path(release).name != release or release.startswith("."):
+        roots = ", ".join(map(str, settings.release_roots)) or "none are set"
+        raise ReleaseError(
+            f"release {release!r} is in none of the release roots ({roots}); put its folder into one, or name its "
+            f"parent folder in HELIOLOOP_RELEASE_ROOTS, for example '[\"/data/releases\"]'"
+        )
+    return folder
+
+
+def ingest(context: Context, project: int, release_name: str, *, report: Report) -> Ingested:
+    """Ingest a release that lies in one of the release roots.
+
+    Parameters
+    ----------
+    context : Context
+        The worker's parts.
+    project : int
+        Label Studio project.
+    release_name : str
+        Name of the release's folder.
+    report : Report
+        Told how many cubes are done.
+
+    Raises
+    ------
+    ReleaseError
+        Where no release root holds the release, or its table cannot be read.
+    LabelStudioError
+        Where Label Studio refuses; repeat the call.
+    """
+    release = Release.open(release_folder(context.settings, release_name))
+    known = _known_cubes(context, project)
+    media = media_folder(context.settings, project)
+    (media / release_name).mkdir(parents=True, exist_ok=True)
+    context.gateway.ensure_local_storage(project, str(media))
+
+    set_aside = [SetAside(cube=cube, reason="in labels.csv, but its file is missing") for cube in release.missing]
+    rows = {row.cube: row for row in release.rows if row.cube not in release.missing}
+    ready: list[dict[str, str]] = []
+    present = imported = 0
+    report(0, len(rows), "preparing cubes")
+    for done, (cube, prepared) in enumerate(_prepare_all(context, release_name, list(rows), media), start=1):
+        outcome = _once(prepared, known)
+        if isinstance(outcome, SetAside):
+            log.warning("cube %s is set aside: %s", cube, outcome.reason)
+            set_aside.append(outcome)
+        elif outcome is None:
+            present += 1
+        else:
+            ready.append({**outcome, "crude_label": _word(rows[cube])})
+        if len(ready) == IMPORT_EVERY or done == len(rows):
+            imported += len(context.gateway.import_tasks(project, ready)) if ready else 0
+            ready = []
+        report(done, len(rows), "preparing cubes")
+    _write_set_aside(context.settings.model_dir(project), release_name, set_aside)
+    log.info(
+        "project %d: release %s: %d imported, %d were there, %d set aside",
+        project, release_name, imported, present, len(set_aside),
+    )  # fmt: skip
+    return Ingested(release=release_name, imported=imported, present=present, set_aside=tuple(set_aside))
+
+
+def _known_cubes(context: Context, project: int) -> dict[str, str]:
+    """Return cube name -> content hash of the tasks that Label Studio holds."""
+    data = [entry.get("data") or {} for entry in context.gateway.tasks(project)]
+    return {str(entry["cube"]): str(entry.get("sha256")) for entry in data if "cube" in entry}
+
+
+def _once(outcome: "dict[str, str] | SetAside", known: Mapping[str, str]) -> "dict[str, str] | SetAside | None":
+    """Return None for a cube that has its task; a changed file under a known name is set aside, not a second task."""
+    if isinstance(outcome, SetAside) or outcome["cube"] not in known:
+        return outcome
+    if known[outcome["cube"]] == outcome["sha256"]:
+        return None
+    return SetAside(
+        cube=outcome["cube"],
+        reason="the project has a cube of this name with other content; task data is fixed: rename the new file",
+    )
+
+
+def _prepare_all(
+    context: Context, release: str, cubes: list[str], media: Path
+) -> Iterator[tuple[str, "dict[str, str] | SetAside"]]:
+    """Prepare cubes in several processes, in the order in which they get ready."""
+    workers = max(1, min(len(cubes), len(os.sched_getaffinity(0))))
+    # spawned, not forked: the job's process holds connections and perhaps a thread pool
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        preparations = [
+            Preparation(
+                release=release,
+                cube=cube,
+                roots=tuple(context.settings.release_roots),
+                media=media,
+                cache=context.settings.cache_root,
+                instrument=context.instrument,
+            )
+            for cube in cubes
+        ]
+        futures = {pool.submit(prepare, preparation): preparation.cube for preparation in preparations}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def prepare(what: Preparation) -> "dict[str, str] | SetAside":
+    """Check a cube and render its video, unless a whole one is there; return its task's data, label apart."""
+    try:
+        path = ReleaseRoots(what.roots).path(what.release, what.cube)
+        planned = inspect(path)
+        gridded = CubeCache(what.cache, what.instrument).load(path, planned.ref.sha256)
+        # the hash in the name: a task never comes to show another video than the one it was imported with
+        name = f"{what.release}/{what.cube}-{planned.ref.sha256[:12]}.mp4"
+        _ensure_video(what.media / name, gridded, n_frames=what.instrument.n_frames)
+    except CubeError as error:
+        return SetAside(cube=what.cube, reason=str(error))
+    return {
+        "video": f"/data/local-files/?d=helioloop/{what.media.name}/{name}",
+        "cube": what.cube,
+        "release": what.release,
+        "region": planned.region or "",
+        "start": f"{planned.start}Z" if planned.start else "",
+        "sha256": planned.ref.sha256,
+    }
+
+
+def _ensure_video(path: Path, gridded: Any, *, n_frames: int) -> None:
+    if path.exists() and check_video(path).n_frames == n_frames:
+        return
+    render_video(gridded, path, fps=FPS)
+
+
+def _word(row: LabelRow) -> str:
+    return "" if row.label is None else row.label.value
+
+
+def _write_set_aside(model_dir: Path, release: str, set_aside: list[SetAside]) -> None:
+    """Leave the list of cubes set aside as a table, replaced at each ingestion of the release."""
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["cube", "reason"])
+    writer.writerows([entry.cube, entry.reason] for entry in sorted(set_aside, key=lambda entry: entry.cube))
+    atomic.write_text(model_dir / "set-aside" / f"{release}.csv", table.getvalue())

@@ -1,0 +1,233 @@
+"""The jobs that RQ runs, by name: each reads its payload, does one thing, and says how far it is.
+
+Top of the worker. Payloads are those of `helioloop.messages`. Every job is safe to repeat.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rq import get_current_job
+
+from helioloop import ensemble, messages, queues, retrain
+from helioloop import rounds as rounding
+from helioloop.errors import CubeError, TooFewLabels
+from helioloop.plan import Plan
+from helioloop.progress import Report
+from helioloop.records import CubeRef, Label
+from helioloop.registry import read_scores, write_scores
+from helioloop.snapshot import Snapshot
+from helioloop_worker import ingest as ingestion
+from helioloop_worker import rounds, writeback
+from helioloop_worker import sweep as sweeping
+from helioloop_worker.context import Context, context
+from helioloop_worker.judging import decide
+from helioloop_worker.view import read_view
+
+log = logging.getLogger(__name__)
+
+UNLOCATED = "unlocated"
+"""Folder in staging with scores that have no frame yet."""
+LOCATED = "located"
+"""Folder in staging with scores that are complete."""
+SCORE_CHUNK = 100
+"""Cubes that one scoring job takes on."""
+
+
+def judge(project: int, forced: bool = False) -> str:
+    """Read the annotations and start a round where `decide` says so."""
+    here = context()
+    now = time.time()
+    seen = here.state.dirty(project)
+    if not forced and seen is not None and (wait := retrain.due_at(seen, here.settings) - now) > 0:
+        queues.send(here.connection, messages.Judge(project=project), delay_seconds=wait)
+        return _say(project, f"{seen.count} events wait; judging in {wait:.0f} s")
+    if here.state.running(project) is not None and here.state.wish_trailing(project, forced=forced):
+        return _say(project, "a round runs; one more is judged after it")
+    view = read_view(here.gateway, project, settings=here.settings, instrument=here.instrument)
+    if seen is not None:
+        here.state.settle(project, seen)
+    last = here.registry(project).latest()
+    decision = decide(last, view.snapshot.cubes, retrain_verified=here.settings.retrain_verified, forced=forced)
+    if not decision.start:
+        return _say(project, f"no round: {decision.reason}")
+    try:
+        plan = rounds.plan_round(here, view, decision)
+    except TooFewLabels as error:
+        return _say(project, f"no round: {error}")
+    started = rounds.start(here, project, plan)
+    return _say(project, f"round started: {decision.reason}" if started else "a round runs; one more follows it")
+
+
+def train_member(project: int, fingerprint: str, member: str) -> str:
+    """Train one member of a round."""
+    here = context()
+    staging, plan = _staged(here, project, fingerprint)
+    report = _beating(here, project, fingerprint)
+    path = ensemble.train_member(
+        plan, member, staging, here.load, device=here.device, report=report, inputs=here.inputs
+    )
+    return path.name
+
+
+def score_round(project: int, fingerprint: str) -> int:
+    """Score all cubes of a round out of fold; a cube that cannot be read any more is set aside."""
+    here = context()
+    staging, plan = _staged(here, project, fingerprint)
+    scores = ensemble.score_cubes(
+        staging,
+        plan.cubes,
+        here.load,
+        device=here.device,
+        report=_beating(here, project, fingerprint),
+        inputs=here.inputs,
+        set_aside=_set_aside,
+    )
+    write_scores(staging / UNLOCATED, scores)
+    return len(scores)
+
+
+def locate(project: int, fingerprint: str, share: int, shares: int) -> int:
+    """Locate the emergence frames of every `shares`-th cube of a round."""
+    here = context()
+    staging, plan = _staged(here, project, fingerprint)
+    done = read_scores(staging / LOCATED)
+    mine = [score for key, score in sorted(read_scores(staging / UNLOCATED).items())[share::shares] if key not in done]
+    located = ensemble.locate(
+        staging,
+        plan.cubes,
+        mine,
+        here.load,
+        labels={cube.ref.cube: cube.label for cube in plan.cubes},
+        device=here.device,
+        report=_beating(here, project, fingerprint),
+        set_aside=_set_aside,
+    )
+    write_scores(staging / LOCATED, located)
+    return len(located)
+
+
+def close_round(project: int, fingerprint: str) -> str:
+    """Admit and publish a round, start its write-back, and judge again where that was wished for meanwhile."""
+    here = context()
+    registry = here.registry(project)
+    if rounds.staged(registry, fingerprint):
+        staging, plan = _staged(here, project, fingerprint)
+        unlocated, located = read_scores(staging / UNLOCATED), read_scores(staging / LOCATED)
+        if not unlocated or unlocated.keys() - located.keys():
+            return _say(project, rounds.retry(here, project, plan))
+        version = rounding.close_round(plan, staging, registry, list(located.values())).version
+    else:
+        version = rounds.admitted(registry, fingerprint) or ""  # a closing that broke off after it had admitted
+    registry.publish(version, why=registry.card(version).reason)
+    trailing = here.state.end(project, fingerprint)
+    queues.send(here.connection, messages.WriteBack(project=project, version=version))
+    if trailing is not None:
+        queues.send(here.connection, messages.Judge(project=project, forced=trailing.forced))
+    return _say(project, f"{version} is published")
+
+
+def score(project: int, version: str, cubes: list[dict[str, str]]) -> int:
+    """Score and locate cubes that a version has no score of, then have them written back."""
+    here = context()
+    registry = here.registry(project)
+    stored = registry.scores(version)
+    refs = [ref for entry in cubes if ((ref := CubeRef(**entry)).cube, ref.sha256) not in stored]
+    folder, report = registry.folder(version), job_report()
+    labels = _labels(here, project)
+    scores = ensemble.score_cubes(
+        folder, refs, here.load, device=here.device, report=report, inputs=here.inputs, set_aside=_set_aside
+    )
+    located = ensemble.locate(
+        folder, refs, scores, here.load, labels=labels, device=here.device, report=report, set_aside=_set_aside
+    )
+    registry.add_scores(version, located)
+    if located and version == registry.published():
+        queues.send(here.connection, messages.WriteBack(project=project, version=version))
+    return len(located)
+
+
+def _staged(here: Context, project: int, fingerprint: str) -> tuple[Path, Plan]:
+    staging = here.registry(project).staging(fingerprint)
+    return staging, Plan.read(staging)
+
+
+def _labels(here: Context, project: int) -> dict[str, Label | None]:
+    """Return the labels last read from Label Studio."""
+    snapshot = Snapshot.read(here.settings.model_dir(project))
+    return {} if snapshot is None else {cube: label.label for cube, label in snapshot.cubes.items()}
+
+
+def _set_aside(ref: CubeRef, error: CubeError) -> None:
+    log.warning("cube %s is set aside: %s", ref.cube, error)
+
+
+def write_back(project: int, version: str) -> dict[str, int]:
+    """Write a version's predictions into Label Studio; cubes without a score are scored first and come after."""
+    here = context()
+    if here.registry(project).published() != version:
+        return {"written": 0}  # superseded while it waited; the later version has a write-back of its own
+    written = writeback.write_back(here, project, version, report=job_report())
+    for start in range(0, len(written.missing), SCORE_CHUNK):
+        chunk = written.missing[start : start + SCORE_CHUNK]
+        queues.send(here.connection, messages.Score(project=project, version=version, cubes=chunk))
+    return {"written": written.written, "present": written.present, "missing": len(written.missing)}
+
+
+def ingest(project: int, release: str) -> dict[str, Any]:
+    """Check, render and import a release; then have it scored, or start the first round."""
+    here = context()
+    outcome = ingestion.ingest(here, project, release, report=job_report())
+    version = here.registry(project).published()
+    if version is None:
+        queues.send(here.connection, messages.Judge(project=project))
+    else:
+        queues.send(here.connection, messages.WriteBack(project=project, version=version))
+    return outcome.as_dict()
+
+
+def sweep(project: int) -> list[str]:
+    """Mend what was left undone in a project."""
+    return list(sweeping.sweep(context(), project).done)
+
+
+# -- how far it is --------------------------------------------------------------------------------
+
+
+def job_report(also: Callable[[], None] | None = None) -> Report:
+    """Return a report that writes to the running job's meta and, now and then, to the log."""
+    job = get_current_job()
+    said = {"at": 0.0, "logged": 0.0}
+
+    def report(done: int, total: int, what: str) -> None:
+        now = time.monotonic()
+        if done < total and now - said["at"] < 1.0:
+            return
+        said["at"] = now
+        if job is not None:
+            job.meta["progress"] = {"done": done, "total": total, "what": what}
+            job.save_meta()  # type: ignore[no-untyped-call]
+        if also is not None:
+            also()
+        if done >= total or now - said["logged"] > 10.0:
+            said["logged"] = now
+            log.info("%s: %d of %d", what, done, total)
+
+    return report
+
+
+def _beating(here: Context, project: int, fingerprint: str) -> Report:
+    """Return a report that also gives the round's sign of life."""
+
+    def beat() -> None:
+        here.state.beat(project, fingerprint, now=time.time())
+
+    beat()
+    return job_report(also=beat)
+
+
+def _say(project: int, sentence: str) -> str:
+    log.info("project %d: %s", project, sentence)
+    return sentence

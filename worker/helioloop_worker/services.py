@@ -1,0 +1,73 @@
+"""A worker process: its role, its queues, its sweep. The training role forks a job; the scoring role stays warm.
+
+Above `jobs`. The sweep is asked for from the worker's own loop, so that an emptied Redis cannot take it away.
+"""
+
+import logging
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any, Literal
+
+from rq import SimpleWorker, Worker
+from rq.serializers import JSONSerializer
+
+from helioloop import messages, queues
+from helioloop.device import choose_device
+from helioloop.settings import Settings
+
+log = logging.getLogger(__name__)
+
+Role = Literal["train", "score"]
+
+ROLE_QUEUES: dict[Role, tuple[str, ...]] = {
+    "train": (messages.QUEUE_TRAIN,),
+    "score": (messages.QUEUE_SCORE, messages.QUEUE_TEND),
+}
+POLL_SECONDS = 5
+"""How often an idle worker looks up from its queue."""
+RQ_MARGIN_SECONDS = 15
+"""What rq takes off ``worker_ttl`` before it looks up."""
+
+
+class ScoringWorker(SimpleWorker):
+    """Runs jobs in its own process, so that models stay in memory, and asks for the sweeps."""
+
+    settings: Settings
+
+    def run_maintenance_tasks(self) -> None:
+        """Look after rq's registries as rq does, and after the sweeps."""
+        super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
+        ask_for_sweeps(self.connection, self.settings)
+
+
+def ask_for_sweeps(connection: Any, settings: Settings) -> None:
+    """Send a sweep for every project that has a model folder; one that waits already is enough."""
+    for folder in sorted(settings.model_root.glob("project-*")):
+        number = folder.name.removeprefix("project-")
+        if number.isdigit():
+            queues.send(connection, messages.Sweep(project=int(number)))
+
+
+def run(role: Role, settings: Settings) -> None:
+    """Work until told to stop (SIGTERM or Ctrl-C: the job in hand is finished first)."""
+    connection = queues.connect(settings, timeout_seconds=30.0)
+    worker_class = Worker if role == "train" else ScoringWorker
+    worker = worker_class(
+        [queues.queue(connection, name) for name in ROLE_QUEUES[role]],
+        connection=connection,
+        serializer=JSONSerializer,
+        worker_ttl=POLL_SECONDS + RQ_MARGIN_SECONDS,
+        maintenance_interval=max(1, int(settings.sweep_seconds)),
+    )
+    if isinstance(worker, ScoringWorker):
+        worker.settings = settings
+    log.info("role %s serves %s", role, ", ".join(ROLE_QUEUES[role]))
+    _say_device(settings)
+    worker.work(logging_level="INFO", with_scheduler=role == "score")
+
+
+def _say_device(settings: Settings) -> None:
+    """Choose the device in a process of its own, so that CUDA is never touched before a job is forked; log it here."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        device = pool.submit(choose_device, settings.device).result()
+    log.info("networks run on %s%s", device.name, " in bfloat16" if device.bf16 else "")

@@ -1,0 +1,132 @@
+"""Write-back: a version's stored scores become predictions in Label Studio, then the project's model version.
+
+Above `view` and `gateway`. Repeatable: tasks that already have the version's prediction are passed over, so a write
+that broke off goes on where it stopped. One writer a project at a time.
+"""
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from redis.exceptions import LockError
+
+from helioloop import atomic
+from helioloop.errors import ServiceError
+from helioloop.labels import prediction
+from helioloop.progress import Report
+from helioloop.records import CubeRef, CubeScore
+from helioloop_worker.context import Context
+from helioloop_worker.view import View, read_view
+
+log = logging.getLogger(__name__)
+
+WRITER_SECONDS = 900
+"""A writer that died frees its place after this long."""
+WAIT_SECONDS = 300
+"""How long a second writer waits for the first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switch:
+    """One line of ``writebacks.jsonl``: Label Studio shows `version` since `at` (UTC, ISO 8601)."""
+
+    version: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What a write-back did: predictions written, tasks that had one, and cubes that have no score yet."""
+
+    written: int
+    present: int
+    missing: tuple[CubeRef, ...]
+
+
+def write_back(context: Context, project: int, version: str, *, report: Report) -> Written:
+    """Give every task the prediction of `version` once, then make it the project's model version.
+
+    Raises
+    ------
+    LabelStudioError
+        Where Label Studio refuses or drops a prediction; repeat the call.
+    ServiceError
+        Where another writer holds the project for too long.
+    """
+    with writing(context, project):
+        view = read_view(context.gateway, project, settings=context.settings, instrument=context.instrument)
+        scores = context.registry(project).scores(version)
+        have = {row.task for row in context.gateway.predictions(project) if row.model_version == version}
+        entries, missing = [], []
+        for task in view.tasks.values():
+            score = scores.get((task.ref.cube, task.ref.sha256))
+            if score is None:
+                missing.append(task.ref)
+            elif task.id not in have:
+                entries.append(_entry(context, view, task.id, score, version=version))
+        report(0, len(entries), "writing predictions")
+        context.gateway.import_predictions(project, entries)
+        report(len(entries), len(entries), "writing predictions")
+        if (entries or have) and view.project.model_version != version:
+            context.gateway.set_model_version(project, version)
+        _note_switch(context.settings.model_dir(project), version)
+    log.info(
+        "project %d: %s: %d predictions written, %d were there, %d cubes have no score yet",
+        project, version, len(entries), len(have), len(missing),
+    )  # fmt: skip
+    return Written(written=len(entries), present=len(have), missing=tuple(missing))
+
+
+def _entry(context: Context, view: View, task: int, score: CubeScore, *, version: str) -> dict[str, object]:
+    current = view.label(score.cube).label
+    body = prediction(score, current, view.controls, model_version=version, n_frames=context.instrument.n_frames)
+    return {"task": task, **body}
+
+
+@contextmanager
+def writing(context: Context, project: int) -> Iterator[None]:
+    """Hold the one writer's place of a project: SQLite under Label Studio takes one bulk writer at a time."""
+    lock = context.connection.lock(f"helioloop:writer:{project}", timeout=WRITER_SECONDS, blocking_timeout=WAIT_SECONDS)
+    if not lock.acquire():
+        raise ServiceError(
+            f"project {project} is being written to for over {WAIT_SECONDS} s; one writer at a time: repeat this later"
+        )
+    try:
+        yield
+    finally:
+        try:
+            lock.release()
+        except LockError:
+            log.warning("project %d: the writer's place was lost before the end (Redis emptied, or over time)", project)
+
+
+# -- which version Label Studio shows since when --------------------------------------------------
+
+
+def switches(model_dir: Path) -> list[Switch]:
+    """Return when Label Studio was switched to which version, oldest first."""
+    path = model_dir / "writebacks.jsonl"
+    if not path.exists():
+        return []
+    return [Switch(**json.loads(line)) for line in path.read_text().splitlines()]
+
+
+def superseded_since(model_dir: Path, version: str) -> datetime | None:
+    """Return since when `version` is no longer the one shown; None while it is, or was never shown."""
+    known = switches(model_dir)
+    shown = [index for index, switch in enumerate(known) if switch.version == version]
+    if not shown or shown[-1] == len(known) - 1:
+        return None
+    return datetime.fromisoformat(known[shown[-1] + 1].at)
+
+
+def _note_switch(model_dir: Path, version: str) -> None:
+    known = switches(model_dir)
+    if known and known[-1].version == version:
+        return
+    line = Switch(version=version, at=datetime.now(UTC).isoformat())
+    atomic.write_json_lines(model_dir / "writebacks.jsonl", [asdict(entry) for entry in [*known, line]])
