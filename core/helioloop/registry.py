@@ -156,7 +156,10 @@ class Registry:
         path = self.root / "history.jsonl"
         if not path.exists():
             return []
-        return [Publication(**json.loads(line)) for line in path.read_text().splitlines()]
+        try:
+            return [Publication(**json.loads(line)) for line in path.read_text().splitlines()]
+        except (ValueError, TypeError) as error:
+            raise RegistryError(f"{path} holds a line that is no publication ({error}); delete that line") from None
 
     # -- writing ---------------------------------------------------------------------------------
 
@@ -198,7 +201,9 @@ class Registry:
         if self.published() == version:
             return
         line = Publication(version=version, at=datetime.now(UTC).isoformat(timespec="seconds"), why=why)
-        lines = [*self.history(), line]
+        lines = self.history()
+        if not lines or lines[-1].version != version:  # else a publication was interrupted right here
+            lines.append(line)
         atomic.write_json_lines(self.root / "history.jsonl", [asdict(entry) for entry in lines])
         atomic.write_json(self.root / "published.json", {"version": version})
 

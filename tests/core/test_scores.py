@@ -88,7 +88,7 @@ def test_cached_scores_expire(redis_connection: redis.Redis) -> None:
 
 
 def _registry(root: Path) -> Registry:
-    """A registry with one version, v0001, that has scored cube A."""
+    """Make a registry with one version, v0001, that has scored cube A."""
     registry = Registry(root)
     staging = registry.staging("0123abcd")
     card = Card(
@@ -116,7 +116,7 @@ def test_files_answer_for_an_empty_cache_and_fill_it(cache: ScoreCache, tmp_path
     assert cache.get(1, "v0001", [_ref("A")]) == {_ref("A"): _score("A", 0.75)}
 
 
-def test_scores_added_later_are_found(cache: ScoreCache, tmp_path: Path) -> None:
+def test_scores_added_later_are_found(tmp_path: Path) -> None:
     """What a worker adds to a version is found at the next question, and a later file wins over an earlier one."""
     registry = _registry(tmp_path)
     stored = StoredScores(MemoryScoreCache(), lambda _: registry)
