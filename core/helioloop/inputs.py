@@ -103,7 +103,7 @@ def _cells(field_gauss: FloatArray, disk: FloatArray) -> FloatArray:
     field = np.arcsinh(np.stack((positive, negative), 1) / FIELD_SCALE_GAUSS)
     prepared = np.concatenate((field, on_disk[:, None]), 1)
     # Rounded as the cache rounds, so that an input is the same whether it was kept or made.
-    return prepared.astype(np.float16).astype(np.float32)
+    return np.asarray(prepared.astype(np.float16), dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,12 +132,9 @@ class InputCache:
         if self.recipe.network == "frames-as-channels":
             return channel_frames(self.load(ref), self.instrument)
         path = self._path(ref)
-        if path is not None and path.exists():
-            try:
-                kept: FloatArray = np.load(path, allow_pickle=False).astype(np.float32)
-                return kept
-            except (ValueError, EOFError):
-                path.unlink(missing_ok=True)  # not ours or damaged: a cache is made anew
+        kept = None if path is None else _read_kept(path)
+        if kept is not None:
+            return kept
         steps = cell_steps(self.load(ref), self.instrument)
         if path is not None:
             content = io.BytesIO()
@@ -151,3 +148,10 @@ class InputCache:
         how = f"{self.instrument.as_dict()} {CELL_PX} {GROUP_FRAMES} {FIELD_SCALE_GAUSS}"
         kind = hashlib.sha256(how.encode()).hexdigest()[:12]
         return self.folder / f"steps-{kind}" / f"{ref.sha256}.npy"
+
+
+def _read_kept(path: Path) -> FloatArray | None:
+    try:
+        return np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
+    except (OSError, ValueError, EOFError):
+        return None  # not there, or damaged: it is made anew
