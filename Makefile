@@ -1,0 +1,88 @@
+# helioloop: everything a fresh machine with Python 3.11+, git and make needs.
+#
+#   make demo                         the whole loop on this machine, until Ctrl-C
+#   make demo ARGS=--exit-when-ready  the same, ending after the first write-back
+#   make demo ARGS="--release DIR"    with a release folder of your own beside the synthetic one
+#   make test                         all tests, on real services
+#   make lint                         ruff, mypy, import-linter
+#   make … TORCH=cuda                 torch with CUDA (default where nvidia-smi runs); TORCH=cpu never downloads CUDA
+
+SHELL := /bin/bash
+PYTHON ?= python3
+TORCH ?= $(shell nvidia-smi >/dev/null 2>&1 && echo cuda || echo cpu)
+ARGS ?=
+
+UV := .venvs/uv/bin/uv
+PIP := .venvs/uv/bin/python -m pip
+# uv does not read pip's configuration: what it says of where packages come from is passed on.
+UV_ENV = UV_FIND_LINKS="$${UV_FIND_LINKS:-$$($(PIP) config get global.find-links 2>/dev/null)}" \
+	UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$($(PIP) config get global.index-url 2>/dev/null)}" \
+	UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=
+# On a CPU: the wheel that pip's find-links offer, if they do, else the build of uv's CPU backend.
+TORCH_FLAG = $(if $(filter cuda,$(TORCH)),,$$($(PIP) install -q --dry-run --no-deps --no-index torch==2.13.0 >/dev/null 2>&1 || echo --torch-backend cpu))
+INSTALL = env $(UV_ENV) $(UV) pip install -q --constraint constraints.txt
+
+.PHONY: help demo status test test-fast lint format screenshots constraints clean
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
+
+demo: .venvs/worker/.done .venvs/backend/.done .venvs/label-studio/.done
+	exec .venvs/worker/bin/helioloop demo --backend-python .venvs/backend/bin/python \
+		--label-studio .venvs/label-studio/bin/label-studio $(ARGS)
+
+test: .venv/.done .venvs/backend/.done .venvs/label-studio/.done
+	HELIOLOOP_TEST_BACKEND_PYTHON=$(CURDIR)/.venvs/backend/bin/python \
+	HELIOLOOP_TEST_LABEL_STUDIO=$(CURDIR)/.venvs/label-studio/bin/label-studio \
+	.venv/bin/python -m pytest $(ARGS)
+
+test-fast: .venv/.done
+	.venv/bin/python -m pytest -m "not e2e" $(ARGS)
+
+lint: .venv/.done
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+format: .venv/.done
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+
+# -- environments: backend, worker and Label Studio each their own; .venv has all of ours and the tools --
+
+.venvs/uv/.done:
+	$(PYTHON) -m venv .venvs/uv
+	$(PIP) install -q --disable-pip-version-check "uv>=0.9"
+	touch $@
+
+.venvs/backend/.done: .venvs/uv/.done pyproject.toml constraints.txt
+	env $(UV_ENV) $(UV) venv -q --clear --python $(PYTHON) .venvs/backend
+	$(INSTALL) --python .venvs/backend/bin/python -e '.[backend]'
+	touch $@
+
+.venvs/worker/.done: .venvs/uv/.done pyproject.toml constraints.txt
+	env $(UV_ENV) $(UV) venv -q --clear --python $(PYTHON) .venvs/worker
+	$(INSTALL) $(TORCH_FLAG) --python .venvs/worker/bin/python -e '.[worker,demo]'
+	touch $@
+
+.venvs/label-studio/.done: .venvs/uv/.done constraints-label-studio.txt
+	env $(UV_ENV) $(UV) venv -q --clear --python $(PYTHON) .venvs/label-studio
+	env $(UV_ENV) $(UV) pip install -q --constraint constraints-label-studio.txt \
+		--python .venvs/label-studio/bin/python label-studio==1.23.2
+	touch $@
+
+.venv/.done: .venvs/uv/.done pyproject.toml constraints.txt
+	env $(UV_ENV) $(UV) venv -q --clear --python $(PYTHON) .venv
+	$(INSTALL) $(TORCH_FLAG) --python .venv/bin/python -e '.[backend,worker,demo]' --group dev
+	touch $@
+
+# Renew the pinned versions of everything; no index host is written.
+constraints: .venvs/uv/.done
+	env $(UV_ENV) $(UV) pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-annotate \
+		--no-header --all-extras --group dev pyproject.toml -o constraints.txt
+	sed -i '/^torch==/d' constraints.txt
+	echo label-studio==1.23.2 | env $(UV_ENV) $(UV) pip compile -q --universal --python-version 3.11 --no-emit-index-url \
+		--no-emit-find-links --no-annotate --no-header - -o constraints-label-studio.txt
+
+clean:
+	rm -rf .venv .venvs demo-data
