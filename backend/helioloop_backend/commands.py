@@ -42,7 +42,7 @@ def backend(host: str | None, port: int | None, threads: int | None) -> None:
     chosen = {"backend_host": host, "backend_port": port, "backend_threads": threads}
     settings = load_settings().model_copy(update={name: value for name, value in chosen.items() if value is not None})
     with needs_extra("backend"):
-        from helioloop_backend.wsgi import create_app  # noqa: PLC0415 - heavy imports belong to the command
+        from helioloop_backend.wsgi import create_app
     app = create_app(settings)  # here, so that wrong settings are refused in one sentence and not by a child process
     click.echo(f"helioloop: backend on http://{settings.backend_host}:{settings.backend_port}", err=True)
     serve(app, settings)
@@ -51,7 +51,7 @@ def backend(host: str | None, port: int | None, threads: int | None) -> None:
 def serve(app: "Flask", settings: Settings) -> None:
     """Run gunicorn until it is stopped."""
     with needs_extra("backend"):
-        from gunicorn.app.base import BaseApplication  # noqa: PLC0415 - heavy imports belong to the command
+        from gunicorn.app.base import BaseApplication
 
     class Server(BaseApplication):
         """One process: what must be shared is in Redis and files, and the scores are in memory once."""

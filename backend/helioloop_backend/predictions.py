@@ -78,23 +78,20 @@ class Predictor:
         ------
         ConfigurationError
             Where a version is published and the labelling configuration lacks the controls to write to.
+        RegistryError
+            Where the project's model folder is damaged.
         """
-        nothing = Answer(entries=[[] for _ in tasks], hits=0, misses=0, foreign=len(tasks))
-        try:
-            version = self._registry(project).published()
-            if version is None or not tasks:
-                return nothing
-            n_frames = self._n_frames(project, version)
-            controls = labels.parse_config(
-                label_config,
-                emergence=self._settings.class_emergence,
-                non_emergence=self._settings.class_non_emergence,
-            )
-            refs = [_ref(task) for task in tasks]
-            found = self._look_up(project, version, [ref for ref in refs if ref is not None])
-        except RegistryError as error:
-            logger.error("project %d: its model folder cannot be used (%s)", project, type(error).__name__)
-            return nothing
+        version = self._registry(project).published()
+        if version is None:
+            return Answer(entries=[[] for _ in tasks], hits=0, misses=0, foreign=len(tasks))
+        n_frames = self._n_frames(project, version)
+        controls = labels.parse_config(
+            label_config,
+            emergence=self._settings.class_emergence,
+            non_emergence=self._settings.class_non_emergence,
+        )
+        refs = [_ref(task) for task in tasks]
+        found = self._look_up(project, version, [ref for ref in refs if ref is not None])
         entries: list[Entry] = []
         for task, ref in zip(tasks, refs, strict=True):
             score = None if ref is None else found.get(ref)

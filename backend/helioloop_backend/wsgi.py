@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import label_studio_ml.api
 from flask import Flask, Response, g, jsonify, request
-from werkzeug.exceptions import BadRequest, HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 
 from helioloop.errors import ConfigurationError, HelioloopError, ServiceError
 from helioloop.settings import Settings, load_settings
@@ -69,17 +69,19 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def _bare(view: Callable[..., Any]) -> Callable[..., Any]:
     """Return a view without label-studio-ml's wrapper, which prints tracebacks and returns them to the client."""
-    if view.__name__ not in {"_setup", "_predict"}:
-        return view
-    inner = [cell.cell_contents for cell in view.__closure__ or () if callable(cell.cell_contents)]
-    bare: Callable[..., Any] = next(found for found in inner if found.__name__ == view.__name__)
-    return bare
+    inner = [cell.cell_contents for cell in view.__closure__ or ()]
+    return next((found for found in inner if callable(found) and found is not view), view)
 
 
 def _json_object() -> dict[str, Any]:
     """Return the request's body; the views read the same parsed one."""
     try:
         body = request.get_json(force=True)
+    except RequestEntityTooLarge:
+        limit = services.current().settings.max_request_mib
+        raise RequestEntityTooLarge(
+            f"the request's body is larger than {limit} MiB; raise HELIOLOOP_MAX_REQUEST_MIB if it has to be"
+        ) from None
     except RecursionError:
         raise BadRequest("the request's body is nested too deep; no call of Label Studio is") from None
     except BadRequest:

@@ -1,0 +1,228 @@
+"""Label Studio's events on /webhook: counted, one judgement queued, nothing decided here."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+from flask import Flask
+from flask.testing import FlaskClient
+from rq.job import Job, JobStatus
+from rq.serializers import JSONSerializer
+
+from helioloop.messages import QUEUE_TEND
+from helioloop.retrain import RedisRetrainState
+from helioloop.settings import Settings
+
+SCHEDULE = f"rq:scheduled:{QUEUE_TEND}"
+
+
+def _event(action: str, project: int = 1, **more: Any) -> dict[str, Any]:
+    return {"action": action, "project": {"id": project, "title": "Bipoles"}, **more}
+
+
+def _waiting(connection: redis.Redis) -> list[str]:
+    return [name.decode() for name in connection.lrange(f"rq:queue:{QUEUE_TEND}", 0, -1)]
+
+
+def _due_in(connection: redis.Redis, job_id: str) -> float:
+    at = connection.zscore(SCHEDULE, job_id)
+    assert at is not None
+    return float(at) - time.time()
+
+
+def _count(connection: redis.Redis, project: int = 1) -> int:
+    dirty = RedisRetrainState(connection).dirty(project)
+    return 0 if dirty is None else dirty.count
+
+
+@pytest.mark.parametrize(
+    ("event", "count"),
+    [
+        (_event("ANNOTATION_CREATED", annotation={"id": 1}, task={"id": 9}), 1),
+        (_event("ANNOTATION_CREATED", annotation={"id": 1, "was_cancelled": True}), 1),
+        (_event("ANNOTATION_UPDATED", annotation={"id": 1}), 1),
+        (_event("ANNOTATIONS_CREATED", annotation=[{"id": 1}, {"id": 2}, {"id": 3}]), 3),
+        (_event("ANNOTATIONS_DELETED", annotations=[{"id": 1}, {"id": 2}]), 2),
+        (_event("ANNOTATIONS_DELETED"), 1),
+        (_event("ANNOTATION_DELETED", annotation={"id": 1}), 1),
+        (_event("TASKS_CREATED", tasks=[{"id": number} for number in range(500)]), 1),
+        (_event("TASKS_DELETED", tasks=[{"id": 1}]), 1),
+    ],
+    ids=lambda value: value["action"] if isinstance(value, dict) else str(value),
+)
+def test_annotation_events_are_counted(
+    client: FlaskClient, redis_connection: redis.Redis, event: dict[str, Any], count: int
+) -> None:
+    """Created, updated, skipped, deleted, plural, bulk and imported: each makes the project wait for a judgement."""
+    answer = client.post("/webhook", json=event)
+    assert (answer.status_code, answer.json) == (201, {"status": "noted", "waiting": count})
+    assert _count(redis_connection) == count
+    assert _due_in(redis_connection, "judge-1-patient") == pytest.approx(60, abs=2)
+
+
+@pytest.mark.parametrize(
+    "action", ["PROJECT_UPDATED", "PROJECT_CREATED", "LABEL_LINK_CREATED", "SOMETHING_NEW", "", "START_TRAINING "]
+)
+def test_other_events_are_ignored(client: FlaskClient, redis_connection: redis.Redis, action: str) -> None:
+    """Changes of the project, which our own write-back causes, and unknown actions start nothing."""
+    answer = client.post("/webhook", json=_event(action))
+    assert (answer.status_code, answer.json) == (201, {"status": "ignored"})
+    assert _count(redis_connection) == 0
+    assert _waiting(redis_connection) == []
+    assert redis_connection.zcard(SCHEDULE) == 0
+
+
+def test_start_training_judges_at_once(client: FlaskClient, redis_connection: redis.Redis) -> None:
+    """The button needs no annotation: a forced judgement is queued now, once."""
+    for _ in range(3):
+        answer = client.post("/webhook", json=_event("START_TRAINING"))
+        assert (answer.status_code, answer.json) == (201, {"status": "forced"})
+    assert _waiting(redis_connection) == ["judge-1-forced"]
+    job = Job.fetch("judge-1-forced", connection=redis_connection, serializer=JSONSerializer)
+    assert (job.func_name, job.kwargs) == ("helioloop_worker.jobs.judge", {"project": 1, "forced": True})
+
+
+def test_each_event_moves_the_quiet_time(client: FlaskClient, redis_connection: redis.Redis) -> None:
+    """A later event moves the waiting judgement, up to the longest wait after the first."""
+    client.post("/webhook", json=_event("ANNOTATION_CREATED"))
+    state = RedisRetrainState(redis_connection)
+    redis_connection.hset("helioloop:dirty:1", "first_at", repr(time.time() - 570))
+    client.post("/webhook", json=_event("ANNOTATION_CREATED"))
+    assert _due_in(redis_connection, "judge-1-patient") == pytest.approx(30, abs=2)
+    assert state.dirty(1) is not None
+    assert redis_connection.zcard(SCHEDULE) == 1
+
+
+def test_enough_events_are_judged_at_once(client: FlaskClient, redis_connection: redis.Redis) -> None:
+    """The twentieth event moves the waiting judgement to now."""
+    for _ in range(19):
+        client.post("/webhook", json=_event("ANNOTATION_CREATED"))
+    assert _due_in(redis_connection, "judge-1-patient") > 50
+    client.post("/webhook", json=_event("ANNOTATION_CREATED"))
+    assert _due_in(redis_connection, "judge-1-patient") <= 1
+
+
+def test_enough_events_at_once_skip_the_schedule(client: FlaskClient, redis_connection: redis.Redis) -> None:
+    """A bulk event of twenty annotations is queued for now."""
+    client.post("/webhook", json=_event("ANNOTATIONS_CREATED", annotation=[{"id": number} for number in range(20)]))
+    assert _waiting(redis_connection) == ["judge-1-patient"]
+
+
+def test_a_burst_makes_one_judgement(client: FlaskClient, redis_connection: redis.Redis) -> None:
+    """Two thousand events, each delivered twice and out of order, are all counted and queue one judgement."""
+    for number in [*range(1000), *reversed(range(1000))]:
+        client.post("/webhook", json=_event("ANNOTATION_UPDATED", annotation={"id": number}))
+    assert _count(redis_connection) == 2000
+    assert len(_waiting(redis_connection)) + redis_connection.zcard(SCHEDULE) == 1
+
+
+def test_an_event_during_a_judgement_queues_the_next(client: FlaskClient, redis_connection: redis.Redis) -> None:
+    """A judgement that runs may have read the annotations already; the event waits for one behind it."""
+    client.post("/webhook", json=_event("START_TRAINING"))
+    redis_connection.delete(f"rq:queue:{QUEUE_TEND}")
+    redis_connection.hset(Job.key_for("judge-1-forced"), "status", JobStatus.STARTED.value)
+    client.post("/webhook", json=_event("START_TRAINING"))
+    assert _waiting(redis_connection) == ["judge-1-forced-2"]
+
+
+def test_projects_do_not_meet(client: FlaskClient, redis_connection: redis.Redis) -> None:
+    """Events of two projects are counted and judged apart."""
+    client.post("/webhook", json=_event("ANNOTATION_CREATED", project=1))
+    client.post("/webhook", json=_event("ANNOTATION_CREATED", project=12))
+    assert (_count(redis_connection, 1), _count(redis_connection, 12)) == (1, 1)
+    assert redis_connection.zcard(SCHEDULE) == 2
+
+
+@pytest.mark.parametrize("action", ["ANNOTATION_CREATED", "ANNOTATIONS_DELETED", "TASKS_CREATED", "START_TRAINING"])
+@pytest.mark.parametrize(
+    "project",
+    [None, 1, "1", [], {}, {"id": None}, {"id": "1"}, {"id": True}, {"id": 0}, {"id": -1}, {"id": 1.0}, {"id": 10**30}],
+    ids=repr,
+)
+def test_an_event_without_its_project_is_refused(client: FlaskClient, action: str, project: Any) -> None:
+    """With payload sending switched off, or a project that is none, the answer says what to switch on."""
+    body = {"action": action} if project is None else {"action": action, "project": project}
+    answer = client.post("/webhook", json=body)
+    assert answer.status_code == 400
+    assert 'switch on "Send payload"' in answer.json["detail"]
+
+
+@pytest.mark.parametrize("route", ["/webhook", "/predict", "/setup", "/versions"])
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "no JSON"),
+        (b"<html>", "no JSON"),
+        (b"\xff\xfe\x00", "no JSON"),
+        (b'{"action": ', "no JSON"),
+        (b'{"action": ' + b"9" * 5000 + b"}", "no JSON"),
+        (b"[" * 10_000 + b"]" * 10_000, "nested too deep"),
+        (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, "nested too deep"),
+        (b"[]", "JSON list"),
+        (b'"text"', "JSON str"),
+        (b"null", "JSON NoneType"),
+        (b"1", "JSON int"),
+    ],
+    ids=["empty", "html", "binary", "cut", "long int", "deep list", "deep object", "list", "text", "null", "number"],
+)
+def test_a_body_that_is_no_json_object_is_refused(client: FlaskClient, route: str, body: bytes, words: str) -> None:
+    """Whatever is no JSON object is answered with one sentence and a 400."""
+    answer = client.post(route, data=body, content_type="application/json")
+    assert answer.status_code == 400
+    assert words in answer.json["detail"]
+
+
+@pytest.mark.parametrize("body", [{}, {"action": None}, {"action": 1}, {"action": ["START_TRAINING"]}, {"project": 1}])
+def test_an_event_without_its_action_is_refused(client: FlaskClient, body: dict[str, Any]) -> None:
+    """A body that names no action is no event."""
+    answer = client.post("/webhook", json=body)
+    assert answer.status_code == 400
+    assert 'no "action"' in answer.json["detail"]
+
+
+@pytest.mark.parametrize("route", ["/webhook", "/predict", "/setup"])
+def test_a_body_over_the_limit_is_refused(app_of: Callable[[Settings], Flask], settings: Settings, route: str) -> None:
+    """A body larger than the setting is refused unread."""
+    client = app_of(settings.model_copy(update={"max_request_mib": 1})).test_client()
+    body = json.dumps({"action": "ANNOTATION_CREATED", "padding": "x" * 2**20}).encode()
+    answer = client.post(route, data=body, content_type="application/json")
+    assert answer.status_code == 413
+    assert "MAX_REQUEST_MIB" in answer.json["detail"]
+
+
+def test_redis_down_is_said_and_heals(app_of: Callable[[Settings], Flask], settings: Settings) -> None:
+    """While Redis is down the answer is a 503 within Label Studio's second, and says that nothing is lost."""
+    client = app_of(settings.model_copy(update={"redis_url": "redis://me:hunter2@127.0.0.1:1/0"})).test_client()
+    started = time.perf_counter()
+    answer = client.post("/webhook", json=_event("ANNOTATION_CREATED"))
+    assert time.perf_counter() - started < 1
+    assert answer.status_code == 503
+    assert "cannot be reached" in answer.json["detail"]
+    assert "sweep" in answer.json["detail"]
+    assert "hunter2" not in answer.text
+
+
+def test_a_redis_that_hangs_does_not_hang_label_studio(
+    app_of: Callable[[Settings], Flask], settings: Settings, redis_connection: redis.Redis
+) -> None:
+    """A Redis that accepts and does not answer costs less than the second that Label Studio waits."""
+    client = app_of(settings).test_client()
+    redis_connection.execute_command("CLIENT", "PAUSE", 1500, "ALL")
+    started = time.perf_counter()
+    answer = client.post("/webhook", json=_event("ANNOTATION_CREATED"))
+    assert time.perf_counter() - started < 1
+    assert answer.status_code == 503
+    assert "does not answer in time" in answer.json["detail"]
+
+
+def test_redis_emptied_starts_counting_anew(client: FlaskClient, redis_connection: redis.Redis) -> None:
+    """After Redis was emptied, scripts and jobs included, the next event is taken in as the first."""
+    client.post("/webhook", json=_event("ANNOTATION_CREATED"))
+    redis_connection.flushall()
+    redis_connection.script_flush()
+    answer = client.post("/webhook", json=_event("ANNOTATION_CREATED"))
+    assert (answer.status_code, answer.json) == (201, {"status": "noted", "waiting": 1})
+    assert redis_connection.zcard(SCHEDULE) == 1

@@ -1,0 +1,362 @@
+"""/predict, /setup and /versions: stored scores of the published version, in order, and nothing else."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from flask import Flask
+from flask.testing import FlaskClient
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from helioloop.messages import QUEUE_SCORE
+from helioloop.records import CurrentLabel, Label
+from helioloop.registry import Registry
+from helioloop.settings import Settings
+from helioloop.snapshot import Snapshot
+
+
+def _jobs(connection: redis.Redis) -> list[dict[str, Any]]:
+    """Return the payloads of the score jobs that wait."""
+    names = [name.decode() for name in connection.lrange(f"rq:queue:{QUEUE_SCORE}", 0, -1)]
+    return [Job.fetch(name, connection=connection, serializer=JSONSerializer).kwargs for name in names]
+
+
+def _annotation(kind: str) -> dict[str, Any]:
+    item = {"from_name": "kind", "to_name": "movie", "type": "choices", "value": {"choices": [kind]}}
+    return {"id": 5, "completed_by": 3, "was_cancelled": False, "updated_at": "2026-01-01T00:00:00Z", "result": [item]}
+
+
+# -- before the first version ---------------------------------------------------------------------
+
+
+def test_untrained_project_stores_nothing(client: FlaskClient, redis_connection: redis.Redis, made: Any) -> None:
+    """Before the first version /setup says untrained, and /predict answers [] for each task and asks for nothing."""
+    body = {"project": "1.1700000000", "schema": made.config, "hostname": "http://ls", "access_token": "t0ken"}
+    assert client.post("/setup", json=body).json == {"model_version": "untrained"}
+    answer = client.post("/predict", json=made.predict([made.task("A"), made.task("B"), made.task("C")]))
+    assert (answer.status_code, answer.json["results"]) == (200, [[], [], []])
+    assert redis_connection.keys("*") == []
+
+
+def test_predict_needs_no_setup_before_it(app_of: Callable[[Settings], Flask], settings: Settings, made: Any) -> None:
+    """A restarted backend answers its first /predict without a /setup."""
+    made.publish(settings, 1, [made.score("A", 0.75)])
+    client = app_of(settings).test_client()
+    (entry,) = client.post("/predict", json=made.predict([made.task("A")])).json["results"]
+    assert entry["score"] == 0.75
+
+
+# -- stored scores --------------------------------------------------------------------------------
+
+
+def test_a_stored_score_becomes_a_prediction(client: FlaskClient, settings: Settings, made: Any) -> None:
+    """Names of the configuration sent, 1-based frames, the version of /setup, the agreement as score."""
+    made.publish(settings, 1, [made.score("A", 0.75, frame=91, frame_lo=88, frame_hi=95)])
+    answer = client.post("/predict", json=made.predict([made.task("A", crude_label="non-emergence")]))
+    setup = client.post("/setup", json={"project": "1.1700000000", "schema": made.config})
+    assert setup.json == {"model_version": "v0001"}
+    assert answer.json["model_version"] == "v0001"
+    assert answer.json["results"] == [
+        {
+            "model_version": "v0001",
+            "score": 0.25,
+            "result": [
+                {
+                    "from_name": "kind",
+                    "to_name": "movie",
+                    "type": "choices",
+                    "value": {"choices": ["emergence"]},
+                    "score": 0.75,
+                },
+                {
+                    "from_name": "when",
+                    "to_name": "movie",
+                    "type": "timelinelabels",
+                    "value": {"ranges": [{"start": 92, "end": 225}], "timelinelabels": ["emergence"]},
+                    "score": 0.75,
+                },
+            ],
+        }
+    ]
+
+
+def test_one_entry_per_task_in_order(client: FlaskClient, settings: Settings, made: Any) -> None:
+    """Hits, misses, doubles and foreign tasks keep their places."""
+    made.publish(settings, 1, [made.score("A", 0.75), made.score("B", 0.5)])
+    tasks = [made.task("B"), {"data": {"text": "hello"}}, made.task("X"), made.task("A"), made.task("B"), None, 7]
+    results = client.post("/predict", json=made.predict(tasks)).json["results"]
+    assert [entry and entry["score"] for entry in results] == [0.5, [], [], 0.75, 0.5, [], []]
+
+
+@pytest.mark.parametrize(
+    ("annotations", "score"),
+    [
+        ([], 0.75),  # the crude label
+        ("emergence", 0.75),
+        ("non-emergence", 0.25),
+        (None, 0.25),  # not sent: as the worker last read them
+        ([{"id": 1, "result": "text"}], 0.75),  # not Label Studio's shape
+        ([7], 0.75),
+        ({"a": 1}, 0.25),
+    ],
+    ids=repr,
+)
+def test_the_score_is_the_agreement_with_the_current_label(
+    client: FlaskClient, settings: Settings, made: Any, annotations: Any, score: float
+) -> None:
+    """The current label comes from the annotations sent, else from the worker's snapshot, else from the crude label."""
+    made.publish(settings, 1, [made.score("A", 0.75)])
+    label = CurrentLabel(cube="A", label=Label.NON_EMERGENCE, verified=True)
+    Snapshot(read_at="2026-01-01T00:00:00+00:00", cubes={"A": label}).write(settings.model_dir(1))
+    task = made.task("A")
+    task["annotations"] = [_annotation(annotations)] if isinstance(annotations, str) else annotations
+    (entry,) = client.post("/predict", json=made.predict([task])).json["results"]
+    assert entry["score"] == score
+
+
+def test_a_new_snapshot_is_seen_at_once(client: FlaskClient, settings: Settings, made: Any) -> None:
+    """Labels that the worker has read since the last question count; a damaged snapshot counts as none."""
+    made.publish(settings, 1, [made.score("A", 0.75)])
+    task = made.task("A")
+    del task["annotations"]
+
+    def score() -> float:
+        return float(client.post("/predict", json=made.predict([task])).json["results"][0]["score"])
+
+    assert score() == 0.75
+    label = CurrentLabel(cube="A", label=Label.NON_EMERGENCE, verified=True)
+    Snapshot(read_at="2026-01-01T00:00:00+00:00", cubes={"A": label}).write(settings.model_dir(1))
+    assert score() == 0.25
+    (settings.model_dir(1) / "labels.json").write_text("<html>")
+    assert score() == 0.75
+
+
+def test_a_cube_without_label_shows_the_probability_of_its_class(
+    client: FlaskClient, settings: Settings, made: Any
+) -> None:
+    """Where nobody has said anything, the score is the probability of the class given."""
+    made.publish(settings, 1, [made.score("A", 0.125)])
+    (entry,) = client.post("/predict", json=made.predict([made.task("A", crude_label="")])).json["results"]
+    assert entry["score"] == 0.875
+
+
+def test_a_new_version_is_served_at_once(client: FlaskClient, settings: Settings, made: Any) -> None:
+    """After a publish, and after a rollback, /setup and /predict speak of the same version."""
+    made.publish(settings, 1, [made.score("A", 0.75)], "00000001")
+    made.publish(settings, 1, [made.score("A", 0.5)], "00000002")
+    for version, score in (("v0002", 0.5), ("v0001", 0.75)):
+        Registry(settings.model_dir(1)).publish(version, why="test")
+        (entry,) = client.post("/predict", json=made.predict([made.task("A")])).json["results"]
+        assert (entry["model_version"], entry["score"]) == (version, score)
+        assert client.post("/setup", json={"project": "1.1"}).json == {"model_version": version}
+
+
+def test_projects_do_not_meet(client: FlaskClient, settings: Settings, made: Any) -> None:
+    """Two projects on one backend have versions and scores of their own."""
+    made.publish(settings, 1, [made.score("A", 0.75)])
+    made.publish(settings, 2, [made.score("A", 0.5)], "00000001")
+    made.publish(settings, 2, [made.score("A", 0.25)], "00000002")
+    for project, version, score in (("1.1", "v0001", 0.75), ("2.1", "v0002", 0.25)):
+        (entry,) = client.post("/predict", json=made.predict([made.task("A")], project=project)).json["results"]
+        assert (entry["model_version"], entry["score"]) == (version, score)
+
+
+def test_answers_survive_an_emptied_and_an_absent_redis(
+    client: FlaskClient,
+    app_of: Callable[[Settings], Flask],
+    settings: Settings,
+    redis_connection: redis.Redis,
+    made: Any,
+) -> None:
+    """Files answer when Redis is empty or down; what is not stored is [], and nobody waits."""
+    made.publish(settings, 1, [made.score("A", 0.75)])
+    body = made.predict([made.task("A"), made.task("X")])
+    before = client.post("/predict", json=body).json
+    redis_connection.flushall()
+    assert client.post("/predict", json=body).json == before
+    down = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0", "predict_wait_seconds": 30.0})
+    assert app_of(down).test_client().post("/predict", json=body).json == before
+
+
+# -- misses ---------------------------------------------------------------------------------------
+
+
+def test_the_misses_of_a_request_are_one_job(
+    client: FlaskClient, settings: Settings, redis_connection: redis.Redis, made: Any
+) -> None:
+    """All cubes without score go out together, each once, under the published version."""
+    made.publish(settings, 1, [made.score("A", 0.75)])
+    tasks = [made.task(cube) for cube in ("A", "X", "Y", "X")]
+    client.post("/predict", json=made.predict(tasks))
+    assert _jobs(redis_connection) == [
+        {
+            "project": 1,
+            "version": "v0001",
+            "cubes": [{"release": "r", "cube": cube, "sha256": "a" * 64} for cube in ("X", "Y")],
+        }
+    ]
+
+
+def test_cubes_in_flight_are_not_asked_for_again(
+    client: FlaskClient, settings: Settings, redis_connection: redis.Redis, made: Any
+) -> None:
+    """A second request asks only for what the first did not ask for."""
+    made.publish(settings, 1, [])
+    client.post("/predict", json=made.predict([made.task("X"), made.task("Y")]))
+    client.post("/predict", json=made.predict([made.task("X"), made.task("Y")]))
+    client.post("/predict", json=made.predict([made.task("Y"), made.task("Z")]))
+    assert [[cube["cube"] for cube in job["cubes"]] for job in _jobs(redis_connection)] == [["X", "Y"], ["Z"]]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sha256": "A" * 64},
+        {"sha256": "a" * 63},
+        {"sha256": None},
+        {"cube": "../../etc/passwd"},
+        {"cube": "a/b"},
+        {"cube": "a\\b"},
+        {"cube": ".hidden"},
+        {"cube": ""},
+        {"cube": "a\x00b"},
+        {"cube": "x" * 256},
+        {"cube": 7},
+        {"cube": ["A"]},
+        {"release": "/etc"},
+        {"release": "file:///etc"},
+        {"release": ".."},
+        {"release": None},
+    ],
+    ids=repr,
+)
+def test_a_task_of_another_shape_is_a_miss_without_job(
+    client: FlaskClient, settings: Settings, redis_connection: redis.Redis, made: Any, change: dict[str, Any]
+) -> None:
+    """A task that names no cube of ours, or a path, is answered [] and nobody is asked to open it."""
+    made.publish(settings, 1, [made.score("A", 0.75)])
+    answer = client.post("/predict", json=made.predict([made.task("A", **change)]))
+    assert (answer.status_code, answer.json["results"]) == (200, [[]])
+    assert _jobs(redis_connection) == []
+
+
+def _score_soon(settings: Settings, made: Any, cubes: list[str]) -> threading.Thread:
+    """Do what a worker does: store the scores a moment later."""
+
+    def work() -> None:
+        time.sleep(0.2)
+        Registry(settings.model_dir(1)).add_scores("v0001", [made.score(cube, 0.5) for cube in cubes])
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize(("count", "answered"), [(5, True), (6, False)])
+def test_an_answer_waits_for_a_few_misses(
+    app_of: Callable[[Settings], Flask],
+    settings: Settings,
+    made: Any,
+    count: int,
+    answered: bool,
+) -> None:
+    """Up to five missing scores are waited for; of six none."""
+    client = app_of(settings.model_copy(update={"predict_wait_seconds": 2.0})).test_client()
+    made.publish(settings, 1, [])
+    cubes = [f"X{number}" for number in range(count)]
+    worker = _score_soon(settings, made, cubes)
+    started = time.perf_counter()
+    results = client.post("/predict", json=made.predict([made.task(cube) for cube in cubes])).json["results"]
+    seconds = time.perf_counter() - started
+    worker.join()
+    assert [bool(entry) for entry in results] == [answered] * count
+    assert seconds < (1.5 if answered else 0.19)
+
+
+def test_the_wait_ends(client: FlaskClient, settings: Settings, made: Any) -> None:
+    """Scores that do not come are waited for no longer than the setting (0.3 s here)."""
+    made.publish(settings, 1, [])
+    started = time.perf_counter()
+    assert client.post("/predict", json=made.predict([made.task("X")])).json["results"] == [[]]
+    assert 0.3 <= time.perf_counter() - started < 0.8
+
+
+# -- what is refused ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("route", ["/setup", "/predict", "/versions"])
+@pytest.mark.parametrize(
+    "project", ["../x", "1/../2", "", "x.1", "-1.1", "0.1", "1.x", "1.1.1", " 1.1", "1.1\n", "١.1", "1" * 19, 1, [], {}]
+)
+def test_a_project_that_is_none_is_refused(
+    client: FlaskClient, settings: Settings, made: Any, route: str, project: Any
+) -> None:
+    """Only "<id>.<created>" names a project; nothing else gets near a folder."""
+    answer = client.post(route, json={**made.predict([made.task("A")]), "project": project})
+    assert answer.status_code == 400
+    assert '"<id>.<created>"' in answer.json["detail"]
+    assert not settings.model_root.exists()
+
+
+@pytest.mark.parametrize("change", [{"tasks": None}, {"tasks": {}}, {"tasks": "x"}, {"label_config": 7}], ids=repr)
+def test_a_predict_call_of_another_shape_is_refused(client: FlaskClient, made: Any, change: dict[str, Any]) -> None:
+    """A call that Label Studio does not make is a 400 with one sentence."""
+    answer = client.post("/predict", json=made.predict([]) | change)
+    assert answer.status_code == 400
+    assert "must be" in answer.json["detail"]
+
+
+@pytest.mark.parametrize(
+    "config",
+    ["", "<View/>", "<View>", '<!DOCTYPE v [<!ENTITY a "b">]><View/>', "<View>" * 5000, "x" * 1_000_001],
+    ids=["empty", "bare", "cut", "doctype", "deep", "long"],
+)
+def test_a_configuration_without_our_controls_is_said(
+    client: FlaskClient, settings: Settings, made: Any, config: str
+) -> None:
+    """Where predictions cannot be placed, the answer says what the configuration needs."""
+    made.publish(settings, 1, [made.score("A", 0.75)])
+    answer = client.post("/predict", json=made.predict([made.task("A")]) | {"label_config": config})
+    assert answer.status_code == 400
+    assert "configuration" in answer.json["detail"]
+
+
+@pytest.mark.parametrize(
+    "file", ["published.json", "versions/v0001/card.json", "versions/v0001/scores/9.jsonl", "versions/v0001"]
+)
+def test_a_damaged_model_folder_is_said(
+    client: FlaskClient, settings: Settings, made: Any, caplog: pytest.LogCaptureFixture, file: str
+) -> None:
+    """A damaged folder is a 503 for its project only, without its path in reply or log."""
+    for project in (1, 2):
+        made.publish(settings, project, [made.score("A", 0.75)])
+    damaged = settings.model_dir(1) / file
+    if damaged.is_dir():
+        damaged.rename(damaged.with_name("elsewhere"))
+    else:
+        damaged.write_text("<html>")
+    answer = client.post("/predict", json=made.predict([made.task("A")]))
+    assert answer.status_code == 503
+    assert "model folder" in answer.json["detail"]
+    assert str(settings.model_root) not in answer.text + caplog.text
+    assert client.post("/predict", json=made.predict([made.task("A")], project="2.1")).status_code == 200
+
+
+# -- versions -------------------------------------------------------------------------------------
+
+
+def test_versions_are_listed(client: FlaskClient, settings: Settings, made: Any) -> None:
+    """GET, which names no project, lists all versions, POST those of its project."""
+    made.publish(settings, 1, [], "00000001")
+    made.publish(settings, 1, [], "00000002")
+    made.publish(settings, 2, [], "00000001")
+    Path(settings.model_root / "project-x").mkdir()
+    assert client.get("/versions").json == {"versions": ["v0001", "v0002"]}
+    assert client.get("/versions?project=2.1").json == {"versions": ["v0001"]}
+    assert client.post("/versions", json={"project": "2.1"}).json == {"versions": ["v0001"]}
+    assert client.get("/versions?project=../x").status_code == 400
