@@ -54,3 +54,7 @@ class LabelStudioError(HelioloopError):
 
 class ServiceError(HelioloopError):
     """Raised when a service helioloop stands on (Redis, Label Studio, the backend) cannot be reached or started."""
+
+
+class VideoError(HelioloopError):
+    """Raised when a video does not decode to one frame per grid frame, at a constant rate from 0 on."""

@@ -16,6 +16,7 @@ LEARNING_MODULES = (
     "device",
     "emergence",
     "ensemble",
+    "fitsfile",
     "folds",
     "grid",
     "inputs",
@@ -23,6 +24,7 @@ LEARNING_MODULES = (
     "networks",
     "plan",
     "recipes",
+    "times",
     "training",
 )
 """The modules whose text decides what a model answers; a change in any of them makes another code version."""
