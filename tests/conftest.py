@@ -1,5 +1,6 @@
-"""What all tests share: a real Redis, started once."""
+"""What all tests share: a real Redis, started once, and the real video where this machine has it."""
 
+import os
 import subprocess
 import tempfile
 import time
@@ -51,3 +52,15 @@ def redis_connection(redis_url: str) -> Iterator[redis.Redis]:
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
         yield client
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Return the folder of the real video; absent it skips at a desk and fails in CI."""
+    folder = Path(os.environ.get("HELIOLOOP_REAL_DATA") or "../shared/data/bard0310")
+    if (folder / "labels.csv").exists():
+        return folder.resolve()
+    said = f"{folder} does not hold the real video; name its folder in HELIOLOOP_REAL_DATA"
+    if os.environ.get("HELIOLOOP_REQUIRE_SERVICES") == "1":
+        pytest.fail(said)
+    pytest.skip(said)

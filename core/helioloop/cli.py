@@ -32,7 +32,7 @@ class CommandLine(click.Group):
 @click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="helioloop")
 def helioloop() -> None:
-    r"""Label magnetogram videos with a CNN ensemble that learns from each correction.
+    """Label magnetogram videos with a CNN ensemble that learns from each correction.
 
     A release is a folder of cubes (FITS videos) with a label table. Try the whole loop without Label Studio:
 

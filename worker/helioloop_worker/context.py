@@ -8,6 +8,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import redis
 
 from helioloop import queues
@@ -68,7 +69,7 @@ class Context:
         """Return the model folder of a project."""
         return Registry(self.settings.model_dir(project))
 
-    def load(self, ref: CubeRef) -> np.ndarray:
+    def load(self, ref: CubeRef) -> npt.NDArray[np.float16]:
         """Return a cube on the grid; see `helioloop.inputs.Load`."""
         return self.cache.load(self.roots.path(ref.release, ref.cube), ref.sha256)
 

@@ -217,9 +217,9 @@ def print_summary(
         f"login     {stack.login.email}\n"
         f"password  {stack.login.password}\n\n"
         f"Try: open the tab “{TAB}”; the cubes on which label and CNN disagree come first.\n"
-        f"     “Label All Tasks” offers them in that order. Play the video; the red range on the timeline starts where\n"
-        f"     the CNN sees the region emerge. Correct five labels: a new version is trained, published and shown.\n"
-        f"     `make status` says what the loop is at; logs are in {stack.folder / 'logs'}.",
+        f"     “Label All Tasks” offers them in that order. Play the video; the red range on the timeline starts\n"
+        f"     where the CNN sees the region emerge. Correct five labels: a new version is trained, published, shown.\n"
+        f"     Logs are in {stack.folder / 'logs'}.",
         highlight=False,
     )
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from helioloop import atomic
 from helioloop.cache import CubeCache
-from helioloop.errors import CubeError, ReleaseError
+from helioloop.errors import CubeError
 from helioloop.instrument import Instrument
 from helioloop.progress import Report
 from helioloop.release import LabelRow, Release, ReleaseRoots, inspect
@@ -73,24 +73,6 @@ def media_folder(settings: Settings, project: int) -> Path:
     return settings.media_root.resolve() / "helioloop" / f"project-{project:d}"
 
 
-def release_folder(settings: Settings, release: str) -> Path:
-    """Return the folder of a release: the first release root that holds it.
-
-    Raises
-    ------
-    ReleaseError
-        Where none does.
-    """
-    folder = next((root / release for root in settings.release_roots if (root / release).is_dir()), None)
-    if folder is None or Path(release).name != release or release.startswith("."):
-        roots = ", ".join(map(str, settings.release_roots)) or "none are set"
-        raise ReleaseError(
-            f"release {release!r} is in none of the release roots ({roots}); put its folder into one, or name its "
-            f"parent folder in HELIOLOOP_RELEASE_ROOTS, for example '[\"/data/releases\"]'"
-        )
-    return folder
-
-
 def ingest(context: Context, project: int, release_name: str, *, report: Report) -> Ingested:
     """Ingest a release that lies in one of the release roots.
 
@@ -112,7 +94,7 @@ def ingest(context: Context, project: int, release_name: str, *, report: Report)
     LabelStudioError
         Where Label Studio refuses; repeat the call.
     """
-    release = Release.open(release_folder(context.settings, release_name))
+    release = Release.open(context.roots.folder(release_name))
     known = _known_cubes(context, project)
     media = media_folder(context.settings, project)
     (media / release_name).mkdir(parents=True, exist_ok=True)

