@@ -68,7 +68,10 @@ class Gate:
     def _basic_is_right(self, request: Request) -> bool:
         if self._basic is None:
             return True
-        given = request.authorization
+        try:
+            given = request.authorization
+        except ValueError:  # werkzeug passes bytes beyond ASCII on to base64, which refuses them so
+            given = None
         user = (given.username or "") if given is not None and given.type == "basic" else ""
         password = (given.password or "") if given is not None and given.type == "basic" else ""
         right_user = hmac.compare_digest(_bytes(user), self._basic[0])

@@ -95,7 +95,8 @@ def _check_body(path: str, body: dict[str, Any]) -> None:
     """Refuse what the library's views would stumble over; drop what nobody here may see."""
     if path == "/setup":
         projects.from_uid(body.get("project"))
-        body.pop("access_token", None)  # the project creator's own: never needed, so never held
+        for name in body.keys() - {"project", "schema"}:
+            del body[name]  # the creator's access token and a host's name: never needed, so never held
     elif path == "/predict":
         projects.from_uid(body.get("project"))
         if not isinstance(body.get("tasks"), list):

@@ -1,0 +1,170 @@
+"""The backend as teams run it: `helioloop backend` in a process of its own, over HTTP, on a real Redis."""
+
+import http.client
+import json
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+from click.testing import CliRunner
+from pydantic import SecretStr
+
+from helioloop.cli import CommandLine
+from helioloop.retrain import RedisRetrainState
+from helioloop.settings import Settings, load_settings
+from helioloop_backend.commands import backend, commands
+
+Serve = Callable[[Settings], tuple[str, subprocess.Popen[bytes]]]
+EVENT = {"action": "ANNOTATION_CREATED", "project": {"id": 1}, "annotation": {"id": 1}}
+
+
+def _call(url: str, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+    try:
+        data = None if body is None else json.dumps(body)
+        connection.request(method, path, body=data, headers={"Content-Type": "application/json", **headers})
+        answer = connection.getresponse()
+        text = answer.read()
+        return answer.status, json.loads(text) if answer.headers["Content-Type"] == "application/json" else text
+    finally:
+        connection.close()
+
+
+def test_the_loop_s_calls_over_http(serve: Serve, settings: Settings, made: Any) -> None:
+    """Health, setup, predict, webhook, versions and metrics answer over HTTP as Label Studio calls them."""
+    made.publish(settings, 1, [made.score("A", 0.75)])
+    url, _ = serve(settings)
+    assert _call(url, "GET", "/health") == (200, {"status": "UP"})
+    assert _call(url, "POST", "/setup", {"project": "1.1", "schema": made.config}) == (200, {"model_version": "v0001"})
+    status, answer = _call(url, "POST", "/predict", made.predict([made.task("A"), {"data": {}}]))
+    assert (status, [entry and entry["score"] for entry in answer["results"]]) == (200, [0.75, []])
+    assert _call(url, "POST", "/webhook", EVENT) == (201, {"status": "noted", "waiting": 1})
+    assert _call(url, "GET", "/versions") == (200, {"versions": ["v0001"]})
+    status, text = _call(url, "GET", "/metrics")
+    assert status == 200
+    assert b"helioloop_events_total" in text
+
+
+def test_the_secret_arrives_over_http(serve: Serve, settings: Settings) -> None:
+    """The webhook's header opens the door, and bytes beyond ASCII are a 401."""
+    url, _ = serve(settings.model_copy(update={"webhook_secret": SecretStr("s3cret")}))
+    assert _call(url, "POST", "/webhook", EVENT)[0] == 401
+    assert _call(url, "POST", "/webhook", EVENT, **{"X-Helioloop-Secret": "\xff\xfe"})[0] == 401
+    assert _call(url, "POST", "/webhook", EVENT, **{"X-Helioloop-Secret": "s3cret"})[0] == 201
+
+
+def test_a_body_of_unknown_length_is_limited_too(serve: Serve, settings: Settings) -> None:
+    """A chunked body that never says how long it is stops at the limit."""
+    url, _ = serve(settings.model_copy(update={"max_request_mib": 1}))
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+
+    def chunks() -> Any:
+        yield b'{"action": "'
+        for _ in range(20):
+            yield b"x" * 100_000
+        yield b'"}'
+
+    try:
+        connection.request("POST", "/webhook", body=chunks(), encode_chunked=True)
+        assert connection.getresponse().status == 413
+    finally:
+        connection.close()
+
+
+def test_a_restart_forgets_nothing(serve: Serve, settings: Settings, made: Any, redis_connection: redis.Redis) -> None:
+    """Stopped in the middle and started anew, the backend counts on and answers the same."""
+    made.publish(settings, 1, [made.score("A", 0.75)])
+    url, first = serve(settings)
+    _call(url, "POST", "/webhook", EVENT)
+    first.kill()
+    first.wait(timeout=10)
+    url, _ = serve(settings)
+    assert _call(url, "POST", "/webhook", EVENT) == (201, {"status": "noted", "waiting": 2})
+    assert _call(url, "POST", "/predict", made.predict([made.task("A")]))[1]["results"][0]["score"] == 0.75
+    dirty = RedisRetrainState(redis_connection).dirty(1)
+    assert dirty is not None
+    assert dirty.count == 2
+
+
+def test_it_starts_and_is_healthy_while_redis_is_down(serve: Serve, settings: Settings, made: Any) -> None:
+    """Without Redis the backend starts, is healthy, serves what is in files, and says what it cannot take in."""
+    made.publish(settings, 1, [made.score("A", 0.75)])
+    url, _ = serve(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
+    assert _call(url, "GET", "/health")[0] == 200
+    assert _call(url, "POST", "/predict", made.predict([made.task("A")]))[1]["results"][0]["score"] == 0.75
+    assert _call(url, "POST", "/webhook", EVENT)[0] == 503
+
+
+def test_sigterm_lets_a_running_request_end(serve: Serve, settings: Settings, made: Any) -> None:
+    """A request that waits for scores is answered before the process ends with status 0."""
+    made.publish(settings, 1, [])
+    url, server = serve(settings.model_copy(update={"predict_wait_seconds": 1.5}))
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(_call, url, "POST", "/predict", made.predict([made.task("X")]))
+        time.sleep(0.5)
+        server.send_signal(signal.SIGTERM)
+        assert running.result(timeout=10) == (200, {"model_version": "v0001", "results": [[]]})
+    assert server.wait(timeout=10) == 0
+
+
+def test_health_and_webhook_answer_while_everybody_predicts(serve: Serve, settings: Settings, made: Any) -> None:
+    """With more waiting requests than threads, and large ones between, health stays under its second."""
+    cubes = [f"BARD{number:04d}" for number in range(500)]
+    made.publish(settings, 1, [made.score(cube, 0.75) for cube in cubes])
+    url, _ = serve(settings.model_copy(update={"predict_wait_seconds": 2.0, "backend_threads": 4}))
+    large = made.predict([made.task(cube) for cube in cubes])
+    stop = threading.Event()
+
+    def ask(body: Any) -> None:
+        while not stop.is_set():
+            assert _call(url, "POST", "/predict", body)[0] == 200
+
+    seconds: list[float] = []
+    with ThreadPoolExecutor(10) as pool:
+        asking = [pool.submit(ask, made.predict([made.task(f"X{number}")])) for number in range(8)]
+        asking.append(pool.submit(ask, large))
+        for _ in range(20):
+            for method, path, body in (("GET", "/health", None), ("POST", "/webhook", EVENT)):
+                started = time.perf_counter()
+                assert _call(url, method, path, body)[0] < 300
+                seconds.append(time.perf_counter() - started)
+            time.sleep(0.02)
+        stop.set()
+        for future in asking:
+            future.result(timeout=20)
+    assert max(seconds) < 1
+
+
+# -- the command ----------------------------------------------------------------------------------
+
+
+def test_help_teaches() -> None:
+    """--help shows how to start it, how to look whether it answers, and which settings guard it."""
+    result = CliRunner().invoke(backend, ["--help"])
+    assert result.exit_code == 0
+    for words in ("curl http://127.0.0.1:9090/health", "HELIOLOOP_BASIC_AUTH_USER", "--port", "SIGTERM"):
+        assert words in result.output
+    assert [command.name for command in commands()] == ["backend"]
+
+
+def test_wrong_settings_are_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bound for others without credentials it does not start: status 1 and what to set."""
+    monkeypatch.delenv("HELIOLOOP_BASIC_AUTH_USER", raising=False)
+    load_settings.cache_clear()
+    group = CommandLine(commands={"backend": backend})
+    result = CliRunner().invoke(group, ["backend", "--host", "192.0.2.1"])
+    assert result.exit_code == 1
+    assert "open to everybody on 192.0.2.1" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_wrong_options_are_wrong_usage() -> None:
+    """A port that is none is status 2."""
+    assert CliRunner().invoke(backend, ["--port", "70000"]).exit_code == 2
