@@ -50,7 +50,9 @@ def open_whole(content: bytes) -> Iterator[fits.HDUList]:
         )
     with fits.open(io.BytesIO(content), lazy_load_hdus=False) as hdus:
         for hdu in hdus:
-            end = hdu.fileinfo()["datLoc"] + hdu.size
+            place = hdu.fileinfo()
+            # A missing last padding is forgiven, except that a compressed image's `size` is what it unpacks to.
+            end = place["datLoc"] + (place["datSpan"] if isinstance(hdu, fits.CompImageHDU) else hdu.size)
             if end > len(content):
                 raise CubeError(
                     f"its headers claim {end} bytes and it has {len(content)}; it was cut off: fetch or make it again"
