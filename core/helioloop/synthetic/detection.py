@@ -16,7 +16,7 @@ from helioloop.synthetic.scenario import PATCH_DEG, Scenario, stream
 FIRST_FOUND_EAST_OF_DEG = -56.0
 """A region first found east of this longitude counts as rotated in."""
 DETECTOR_FIELD_GAUSS = 70.0
-DETECTOR_FLUX_MX = 1.6e20
+DETECTOR_FLUX_MX = 1.5e20
 DETECTOR_LONGITUDE_DEG = 75.0
 
 

@@ -87,7 +87,7 @@ def _draw(
         latitude_deg=latitude,
         cycle=cycle,
         bipoles=bipoles,
-        network_gauss=float(np.clip(rng.lognormal(math.log(7.0), 0.45), 3.0, 18.0)),
+        network_gauss=float(np.clip(rng.lognormal(math.log(9.0), 0.45), 3.5, 22.0)),
         network_imbalance=float(rng.uniform(-0.9, 0.9)),
         watch=watch,
         truth=judge(bipoles, watch, instrument, kind),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from helioloop.synthetic.flow import Floats, Scale
 from helioloop.synthetic.scenario import Bipole, Scenario, stream
 
-_NETWORK_ELEMENT_MX = 1.0e19
+_NETWORK_ELEMENT_MX = 1.3e19
 _EPHEMERAL_ELEMENT_MX = 6e18
 _SPOT_GAUSS = (1300.0, 950.0)  # mean radial field of leading and following cores
 _CORE_SHARE = (0.66, 0.45)

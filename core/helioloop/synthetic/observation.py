@@ -16,7 +16,7 @@ from helioloop.synthetic.scenario import PATCH_DEG, Scenario, stream
 _DISK_PX_DEG = 0.118  # a full-disk MDI pixel, seen at disk centre
 _BLUR_PX = 0.95  # standard deviation in patch pixels: optics, remapping and the size of a flux tube
 _DISK_BLUR_PX = 0.8
-_HORIZONTAL_SHARE = 0.75  # spots and plage are closer to vertical than a potential field
+_HORIZONTAL_SHARE = 0.4  # plage stands nearly upright, only penumbrae and canopies lean as in a potential field
 _STEEPEST = 4.0
 _MAX_GAUSS = 2800.0
 _LIMB_COSINE = 0.17
@@ -132,8 +132,9 @@ def _noise(rng: np.random.Generator, scenario: Scenario, instrument: Instrument)
     low = columns.astype(np.int64)
     part = columns - low
     drawn = rng.standard_normal((n_frames, size, int(low.max()) + 2), dtype=np.float32)
-    # Rows are remapped too: neighbours share a part of what they saw.
-    drawn[:, 1:] += 0.35 * drawn[:, :-1]
+    # Telescope and remapping let neighbours share a part of what they saw.
+    drawn[:, 1:] += 0.4 * drawn[:, :-1]
+    drawn[:, :, 1:] += 0.3 * drawn[:, :, :-1]
     smooth = np.take_along_axis(drawn, low[:, None, :], axis=2) * (1.0 - part)[:, None, :]
     smooth += np.take_along_axis(drawn, low[:, None, :] + 1, axis=2) * part[:, None, :]
     longitude = np.radians(scenario.watch.longitude(np.arange(n_frames, dtype=np.float64)))

@@ -71,7 +71,7 @@ def draw_watch(
         shift_px=(0.0, 0.0),
         observed=observed,
         off_disk_gauss=float(rng.choice([OFF_DISK_GAUSS, math.nan, 0.0], p=[0.7, 0.15, 0.15])),
-        noise_gauss=float(rng.normal(24.0, 2.0)),
+        noise_gauss=float(rng.normal(21.0, 2.0)),
         noise_tilt=float(rng.normal(0.15, 0.2)),
     )
 
