@@ -54,8 +54,8 @@ def to_grid(cube: Cube, instrument: Instrument) -> Floats:
     An observation stands in grid frame ⌊seconds / cadence⌋; of several usable ones there the last counts, those
     outside the grid are dropped. A pixel is interpolated linearly in time between its usable values and repeats the
     first and the last of them beyond; one without any is 0 G. Not usable are bad frames as a whole (`bad_frames`),
-    pixels off-disk (`off_disk`) and pixels without a number. Off-disk in a grid frame is what is off-disk in the
-    nearest usable observation, the earlier of two equally near: the limb jumps, it does not fade.
+    pixels in `corner_regions` and pixels without a number. Off-disk in a grid frame is what is off-disk (`off_disk`)
+    in the nearest usable observation, the earlier of two equally near: the limb jumps, it does not fade.
 
     References
     ----------
@@ -70,10 +70,10 @@ def to_grid(cube: Cube, instrument: Instrument) -> Floats:
             "noise; correct the file (a wrong byte order looks like noise)"
         )
     good = good[np.append(np.diff(frames[good]) > 0, True)]
-    frames, observed, off = frames[good], observed[good], off_disk(at_corner[good])
+    frames, observed, at_corner = frames[good], observed[good], at_corner[good]
     scaled = _scaled(observed, instrument.clip_gauss).reshape(len(frames), -1)
-    off = off.reshape(scaled.shape)
-    _fill_pixels(scaled, frames, usable=~(off | np.isnan(scaled)))
+    _fill_pixels(scaled, frames, usable=~(at_corner.reshape(scaled.shape) | np.isnan(scaled)))
+    off = off_disk(at_corner).reshape(scaled.shape)
     gridded = _fill_frames(scaled, off, frames, n_frames=instrument.n_frames)
     return gridded.reshape(instrument.n_frames, *observed.shape[1:])
 
@@ -204,20 +204,20 @@ def _fill_pixels(scaled: Floats, frames: NDArray[np.int64], *, usable: Mask) -> 
     lacking = np.flatnonzero(~usable.all(axis=0))
     if not lacking.size:
         return
-    usable, values = usable[:, lacking], scaled[:, lacking]
+    usable = usable[:, lacking]
     n_obs = len(frames)
     index = np.arange(n_obs, dtype=np.int32)[:, None]
-    before = np.maximum.accumulate(np.where(usable, index, -1), axis=0)
-    after = np.minimum.accumulate(np.where(usable, index, n_obs)[::-1], axis=0)[::-1]
-    hopeless = before[-1] < 0
+    gap = np.nonzero(~usable)
+    before = np.maximum.accumulate(np.where(usable, index, np.int32(-1)), axis=0)[gap]
+    after = np.minimum.accumulate(np.where(usable, index, np.int32(n_obs))[::-1], axis=0)[::-1][gap]
+    pixel = lacking[gap[1]]
+    known = (before >= 0) | (after < n_obs)
     before, after = np.where(before < 0, after, before), np.where(after == n_obs, before, after)
-    before[:, hopeless] = after[:, hopeless] = 0
-    span = (frames[after] - frames[before]).astype(np.float32)
-    share = (frames[:, None] - frames[before]) / np.maximum(span, 1.0)
-    low, high = np.take_along_axis(values, before, axis=0), np.take_along_axis(values, after, axis=0)
-    filled = low + share.astype(np.float32) * (high - low)
-    filled[:, hopeless] = OFF_DISK_FILL
-    scaled[:, lacking] = np.where(usable, values, filled)
+    before, after = np.where(known, before, 0), np.where(known, after, 0)
+    span = np.maximum(frames[after] - frames[before], 1)
+    share = ((frames[gap[0]] - frames[before]) / span).astype(np.float32)
+    low = scaled[before, pixel]
+    scaled[gap[0], pixel] = np.where(known, low + share * (scaled[after, pixel] - low), OFF_DISK_FILL)
 
 
 def _fill_frames(scaled: Floats, off: Mask, frames: NDArray[np.int64], *, n_frames: int) -> Floats:
