@@ -1,5 +1,6 @@
 """``helioloop backend``: the web app under gunicorn, one process, a few threads."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
 GRACEFUL_SECONDS = 10
 """How long running requests may take to end after SIGTERM."""
+
+SWITCH_SECONDS = 0.0005
+"""How long a thread that computes may keep the others waiting; Python's default is ten times that."""
 
 
 def commands() -> list[click.Command]:
@@ -70,6 +74,8 @@ def serve(app: "Flask", settings: Settings) -> None:
                 self.cfg.set(name, value)
 
         def load(self) -> Any:
+            # A webhook has a second; it passes between threads several times, each time behind whoever computes.
+            sys.setswitchinterval(SWITCH_SECONDS)
             return app
 
     Server().run()

@@ -75,12 +75,15 @@ def _bare(view: Callable[..., Any]) -> Callable[..., Any]:
 
 def _json_object() -> dict[str, Any]:
     """Return the request's body; the views read the same parsed one."""
+    limit_mib = services.current().settings.max_request_mib
     try:
+        read = len(request.get_data())
+        if request.content_length is None and read >= limit_mib * 2**20:
+            raise RequestEntityTooLarge  # noqa: TRY301 - werkzeug cuts a chunked body at the limit without a word
         body = request.get_json(force=True)
     except RequestEntityTooLarge:
-        limit = services.current().settings.max_request_mib
         raise RequestEntityTooLarge(
-            f"the request's body is larger than {limit} MiB; raise HELIOLOOP_MAX_REQUEST_MIB if it has to be"
+            f"the request's body is larger than {limit_mib} MiB; raise HELIOLOOP_MAX_REQUEST_MIB if it has to be"
         ) from None
     except RecursionError:
         raise BadRequest("the request's body is nested too deep; no call of Label Studio is") from None

@@ -169,6 +169,8 @@ def send(
     slot = 1
     while True:
         job_id = message.job_id if slot == 1 else f"{message.job_id}-{slot}"
+        if _move(target, job_id, delay_seconds=delay_seconds):  # first, because most events of a burst end here
+            return False
         if _enqueue(target, message.job, job_id, delay_seconds=delay_seconds, depends_on=depends_on, options=options):
             return True
         status = _status(target, job_id)
@@ -177,8 +179,7 @@ def send(
                 return False
             slot += 1
         elif status is JobStatus.SCHEDULED:
-            if _move(target, job_id, delay_seconds=delay_seconds):
-                return False
+            continue  # scheduled by another sender just now: move it
         elif status is not None and status not in _OVER:
             return False
         else:
@@ -273,11 +274,15 @@ def _stranded(target: Queue, job_id: str) -> bool:
 
 
 def _move(target: Queue, job_id: str, *, delay_seconds: float) -> bool:
-    """Move a scheduled job to its new time; False where the scheduler has just taken it."""
-    key = target.scheduled_job_registry.key
+    """Move a scheduled job to its new time, in one round trip; False where there is none (any more)."""
     at = int(datetime.now(UTC).timestamp() + delay_seconds)  # whole seconds, as rq's scheduler counts
-    target.connection.zadd(key, {job_id: at}, xx=True)
-    return target.connection.zscore(key, job_id) is not None
+    schedule = target.scheduled_job_registry.key
+    pipeline = target.connection.pipeline()
+    pipeline.zadd(schedule, {job_id: at}, xx=True)
+    pipeline.zscore(schedule, job_id)
+    pipeline.hget(Job.key_for(job_id), "status")
+    _, stands, status = pipeline.execute()
+    return stands is not None and status == JobStatus.SCHEDULED.value.encode()
 
 
 def _clear(target: Queue, job_id: str) -> None:

@@ -2,8 +2,10 @@
 
 import http.client
 import json
+import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -52,28 +54,21 @@ def test_the_loop_s_calls_over_http(serve: Serve, settings: Settings, made: Any)
     assert b"helioloop_events_total" in text
 
 
-def test_the_secret_arrives_over_http(serve: Serve, settings: Settings) -> None:
-    """The webhook's header opens the door, and bytes beyond ASCII are a 401."""
-    url, _ = serve(settings.model_copy(update={"webhook_secret": SecretStr("s3cret")}))
+def test_the_door_over_http(serve: Serve, settings: Settings) -> None:
+    """The secret opens /webhook, bytes beyond ASCII do not, and a chunked body without a length stops at the limit."""
+    url, _ = serve(settings.model_copy(update={"webhook_secret": SecretStr("s3cret"), "max_request_mib": 1}))
     assert _call(url, "POST", "/webhook", EVENT)[0] == 401
     assert _call(url, "POST", "/webhook", EVENT, **{"X-Helioloop-Secret": "\xff\xfe"})[0] == 401
     assert _call(url, "POST", "/webhook", EVENT, **{"X-Helioloop-Secret": "s3cret"})[0] == 201
+    assert _post_chunks(url, b'{"action": "x"}', times=1, secret="s3cret") == 201
+    assert _post_chunks(url, b"x" * 100_000, times=20, secret="s3cret") == 413
 
 
-def test_a_body_of_unknown_length_is_limited_too(serve: Serve, settings: Settings) -> None:
-    """A chunked body that never says how long it is stops at the limit."""
-    url, _ = serve(settings.model_copy(update={"max_request_mib": 1}))
+def _post_chunks(url: str, chunk: bytes, *, times: int, secret: str) -> int:
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
-
-    def chunks() -> Any:
-        yield b'{"action": "'
-        for _ in range(20):
-            yield b"x" * 100_000
-        yield b'"}'
-
     try:
-        connection.request("POST", "/webhook", body=chunks(), encode_chunked=True)
-        assert connection.getresponse().status == 413
+        connection.request("POST", "/webhook", body=iter([chunk] * times), headers={"X-Helioloop-Secret": secret})
+        return connection.getresponse().status
     finally:
         connection.close()
 
@@ -168,3 +163,18 @@ def test_wrong_settings_are_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatc
 def test_wrong_options_are_wrong_usage() -> None:
     """A port that is none is status 2."""
     assert CliRunner().invoke(backend, ["--port", "70000"]).exit_code == 2
+
+
+def test_it_runs_without_the_learning_packages() -> None:
+    """The web side comes up where torch, astropy, scipy, PyAV and the Label Studio client are not installed."""
+    program = (
+        "import sys\n"
+        "for name in ('torch', 'astropy', 'scipy', 'av', 'label_studio_sdk', 'safetensors', 'fsspec', 'rich'):\n"
+        "    sys.modules[name] = None\n"
+        "from helioloop.settings import Settings\n"
+        "from helioloop_backend.wsgi import create_app\n"
+        "print(create_app(Settings()).test_client().get('/health').json)\n"
+    )
+    python = os.environ.get("HELIOLOOP_BACKEND_PYTHON", sys.executable)
+    done = subprocess.run([python, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "{'status': 'UP'}\n", "")
