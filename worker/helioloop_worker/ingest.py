@@ -12,6 +12,7 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ FPS = 25
 """Frames a second; must equal ``framerate`` of ``<Video>`` in the labelling configuration."""
 IMPORT_EVERY = 60
 """Tasks are imported as soon as this many are ready, so that annotators can begin."""
+MARK_SECONDS = 120
+"""An ingestion that was killed stops counting as going on after this long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,27 @@ def media_folder(settings: Settings, project: int) -> Path:
     return settings.media_root.resolve() / "helioloop" / f"project-{project:d}"
 
 
+def ingesting(context: Context, project: int) -> bool:
+    """Tell whether a release is being taken in: no round is judged on half of one."""
+    return next(context.connection.scan_iter(match=f"helioloop:ingesting:{project}:*", count=1000), None) is not None
+
+
+@contextmanager
+def _marked(context: Context, project: int, release: str, report: Report) -> Iterator[Report]:
+    """Mark an ingestion as going on, kept alive by what it reports."""
+    key = f"helioloop:ingesting:{project}:{release}"
+
+    def marking(done: int, total: int, what: str) -> None:
+        context.connection.set(key, done, ex=MARK_SECONDS)
+        report(done, total, what)
+
+    marking(0, 0, "reading the release")
+    try:
+        yield marking
+    finally:
+        context.connection.delete(key)
+
+
 def ingest(context: Context, project: int, release_name: str, *, report: Report) -> Ingested:
     """Ingest a release that lies in one of the release roots.
 
@@ -94,6 +118,11 @@ def ingest(context: Context, project: int, release_name: str, *, report: Report)
     LabelStudioError
         Where Label Studio refuses; repeat the call.
     """
+    with _marked(context, project, release_name, report) as marking:
+        return _ingest(context, project, release_name, report=marking)
+
+
+def _ingest(context: Context, project: int, release_name: str, *, report: Report) -> Ingested:
     release = Release.open(context.roots.folder(release_name))
     known = _known_cubes(context, project)
     media = media_folder(context.settings, project)

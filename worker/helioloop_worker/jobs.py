@@ -44,6 +44,8 @@ def judge(project: int, forced: bool = False) -> str:
     if not forced and seen is not None and (wait := retrain.due_at(seen, here.settings) - now) > 0:
         queues.send(here.connection, messages.Judge(project=project), delay_seconds=wait)
         return _say(project, f"{seen.count} events wait; judging in {wait:.0f} s")
+    if ingestion.ingesting(here, project):
+        return _say(project, "a release is being taken in; judging follows it")
     if here.state.running(project) is not None and here.state.wish_trailing(project, forced=forced):
         return _say(project, "a round runs; one more is judged after it")
     view = read_view(here.gateway, project, settings=here.settings, instrument=here.instrument)
@@ -181,10 +183,9 @@ def ingest(project: int, release: str) -> dict[str, Any]:
     here = context()
     outcome = ingestion.ingest(here, project, release, report=job_report())
     version = here.registry(project).published()
-    if version is None:
-        queues.send(here.connection, messages.Judge(project=project))
-    else:
+    if version is not None:
         queues.send(here.connection, messages.WriteBack(project=project, version=version))
+    queues.send(here.connection, messages.Judge(project=project))
     return outcome.as_dict()
 
 

@@ -14,6 +14,7 @@ from rq.serializers import JSONSerializer
 from helioloop import messages, queues
 from helioloop.device import choose_device
 from helioloop.settings import Settings
+from helioloop_worker import jobs
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,8 @@ def ask_for_sweeps(connection: Any, settings: Settings) -> None:
 
 def run(role: Role, settings: Settings) -> None:
     """Work until told to stop (SIGTERM or Ctrl-C: the job in hand is finished first)."""
+    # jobs is imported before any job is forked, so that not every job spends seconds on importing torch
+    log.info("role %s serves %s from %s", role, ", ".join(ROLE_QUEUES[role]), jobs.__name__)
     connection = queues.connect(settings, timeout_seconds=30.0)
     worker_class = Worker if role == "train" else ScoringWorker
     worker = worker_class(
@@ -61,9 +64,9 @@ def run(role: Role, settings: Settings) -> None:
     )
     if isinstance(worker, ScoringWorker):
         worker.settings = settings
-    log.info("role %s serves %s", role, ", ".join(ROLE_QUEUES[role]))
     _say_device(settings)
-    worker.work(logging_level="INFO", with_scheduler=role == "score")
+    # rq tells each job and each cleaning; the jobs tell what they do themselves
+    worker.work(logging_level="WARNING", with_scheduler=role == "score")
 
 
 def _say_device(settings: Settings) -> None:

@@ -52,7 +52,8 @@ def _changed_labels(context: Context, project: int) -> str | None:
     """Notice annotations that no webhook told of: created, changed or deleted since the last reading."""
     snapshot = Snapshot.read(context.settings.model_dir(project))
     now = annotation_stamps(context.gateway.annotated_tasks(project))
-    if snapshot is not None and dict(snapshot.annotations) == now:
+    known = {} if snapshot is None else dict(snapshot.annotations)
+    if known == now:
         return None
     if context.state.dirty(project) is not None:
         return None  # a webhook told, and its judgement is on its way
