@@ -74,10 +74,10 @@ def assign_folds(cubes: Sequence[PlannedCube], n_folds: int = 5) -> dict[str, in
         if folds is not None and _leaves_both_classes(folds, counts, n_folds):
             fold_of = {cube: int(fold) for group, fold in zip(groups, folds, strict=True) for cube in group.cubes}
             return dict(sorted(fold_of.items()))
-    few = _CLASSES[int(np.argmin((counts > 0).sum(axis=0)))]
+    few = int(np.argmin((counts > 0).sum(axis=0)))
     raise TooFewLabels(
-        f"all {int(counts.sum(axis=0)[_CLASSES.index(few)])} cubes labelled {few} follow one region; a class needs "
-        "cubes of at least two, one to learn from and one to judge: label more"
+        f"all {counts[:, few].sum()} cubes labelled {_CLASSES[few]} follow one region or are copies of its cubes; a class "
+        "needs at least two regions, one to learn from and one to judge: label more"
     )
 
 
@@ -140,12 +140,17 @@ def _by_time(counts: NDArray[np.int64], n_folds: int) -> NDArray[np.int64]:
 
 
 def _dealt(counts: NDArray[np.int64], n_folds: int) -> NDArray[np.int64]:
-    """Deal the groups out, largest first, each to the fold that holds least of its classes."""
+    """Deal the groups out, largest first, each to the fold that holds least of its classes.
+
+    A fold that so far has all of a class counts as full for it: with three folds or more, a class of two groups or
+    more never ends in one fold.
+    """
     folds = np.zeros(len(counts), dtype=np.int64)
     held = np.zeros((n_folds, len(_CLASSES)))
     shares = counts / counts.sum(axis=0)
     for index in np.argsort(-shares.sum(axis=1), kind="stable"):
-        fold = int(np.argmin(held @ (counts[index] > 0) + 1e-9 * held.sum(axis=1)))
+        has_all = (held > 0) & ((held > 0).sum(axis=0) == 1)
+        fold = int(np.argmin((held + has_all) @ (counts[index] > 0) + 1e-9 * held.sum(axis=1)))
         folds[index] = fold
         held[fold] += shares[index]
     return folds
