@@ -76,8 +76,8 @@ def assign_folds(cubes: Sequence[PlannedCube], n_folds: int = 5) -> dict[str, in
             return dict(sorted(fold_of.items()))
     few = int(np.argmin((counts > 0).sum(axis=0)))
     raise TooFewLabels(
-        f"all {counts[:, few].sum()} cubes labelled {_CLASSES[few]} follow one region or are copies of its cubes; a class "
-        "needs at least two regions, one to learn from and one to judge: label more"
+        f"all {counts[:, few].sum()} cubes labelled {_CLASSES[few]} follow one region or are copies of its cubes; a "
+        "class needs at least two regions, one to learn from and one to judge: label more"
     )
 
 
