@@ -3,6 +3,7 @@
 Ground floor. ``docs/settings.md`` shows the same table; a test holds the two together.
 """
 
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,11 @@ from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from helioloop.errors import SettingsError
+
+
+def user_cache() -> Path:
+    """Return the user's cache folder, where the XDG base directory specification puts it."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "helioloop"
 
 
 class Settings(BaseSettings):
@@ -41,7 +47,7 @@ class Settings(BaseSettings):
         description="Label Studio's local-files document root; videos go to `helioloop/<project>/` in it.",
     )
     cache_root: Path = Field(
-        Path("helioloop-data/cache"), description="Folder for preprocessed cubes; may be deleted at any time."
+        default_factory=user_cache, description="Folder for preprocessed cubes; may be deleted at any time."
     )
 
     backend_host: str = Field("127.0.0.1", description="Address the backend binds to.")

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from label_studio_sdk import LabelStudio
+
 from helioloop import messages, queues
 from helioloop.registry import Registry
 from helioloop.settings import Settings
@@ -18,7 +20,6 @@ from helioloop_worker.follow import outcome_of
 from helioloop_worker.gateway import Gateway
 from helioloop_worker.setup import set_up
 from helioloop_worker.stack import Programs, Stack
-from label_studio_sdk import LabelStudio
 
 CUBES = 80
 GRACE_SECONDS = 25

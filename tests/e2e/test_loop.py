@@ -8,12 +8,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from helioloop.instrument import MDI
 from helioloop.plan import Plan
 from helioloop.records import Label
 from helioloop.retrain import RedisRetrainState
 from helioloop_worker.video import check_video
-
 from tests.e2e.conftest import CUBES, GRACE_SECONDS, ROUND_SECONDS, Loop, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
@@ -140,7 +140,7 @@ def test_no_member_scored_a_cube_that_it_was_trained_on(loop: Loop) -> None:
 
 
 def test_label_studio_asking_for_predictions_adds_no_second_row(loop: Loop) -> None:
-    """"Retrieve predictions" on all tasks changes nothing: the backend's version is the one the rows carry."""
+    """ "Retrieve predictions" on all tasks changes nothing: the backend's version is the one the rows carry."""
     before = predictions_by_task(loop, "v0001")
     loop.gateway._call(
         "POST",
@@ -169,7 +169,9 @@ def test_the_real_video_is_predicted_by_an_ensemble_trained_on_synthetic_cubes_o
     if score.predicted is Label.EMERGENCE and score.frame is not None:
         assert ranges_of(rows[0]["result"]) == [{"start": score.frame + 1, "end": 225}]
     assert entry["data"]["start"] == "1998-12-06T00:00:00.000Z"
-    record_property("real video", f"p {score.p_emergence:.3f}, frame {score.frame} [{score.frame_lo}..{score.frame_hi}]")
+    record_property(
+        "real video", f"p {score.p_emergence:.3f}, frame {score.frame} [{score.frame_lo}..{score.frame_hi}]"
+    )
     print(f"real video: p {score.p_emergence:.3f}, frame {score.frame} [{score.frame_lo}..{score.frame_hi}]")
 
 

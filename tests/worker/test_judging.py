@@ -18,9 +18,7 @@ def trained_on(**labels: tuple[Label, bool]) -> Card:
 
 def now(**labels: tuple[Label | None, bool]) -> dict[str, CurrentLabel]:
     """Current labels (class, verified)."""
-    return {
-        cube: CurrentLabel(cube=cube, label=label, verified=verified) for cube, (label, verified) in labels.items()
-    }
+    return {cube: CurrentLabel(cube=cube, label=label, verified=verified) for cube, (label, verified) in labels.items()}
 
 
 def starts(last: Card | None, labels: dict[str, CurrentLabel], *, step: int = 20, forced: bool = False) -> bool:

@@ -1,0 +1,103 @@
+"""What an annotator sees, in a real headless browser: the labelling screen with a prediction, and the sorted tab."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from helioloop.records import Label
+from helioloop_worker.setup import TAB
+from tests.e2e.conftest import Loop
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+QUIET_CHROMIUM = (
+    "--no-sandbox",  # Debian's build refuses to run as root otherwise
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="module")
+def page(loop: Loop) -> Iterator[Page]:
+    """A browser that is logged in to Label Studio; absent it skips at a desk and fails in CI."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        said = "chromium is not installed; `apt-get install chromium`"
+        if os.environ.get("HELIOLOOP_REQUIRE_SERVICES") == "1":
+            pytest.fail(said)
+        pytest.skip(said)
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium, args=list(QUIET_CHROMIUM))
+        screen = browser.new_page(viewport={"width": 1440, "height": 1080})
+        screen.goto(f"{loop.stack.label_studio_url}/user/login/")
+        screen.fill("input[name=email]", loop.stack.login.email)
+        screen.fill("input[name=password]", loop.stack.login.password)
+        screen.click("button[type=submit]")
+        screen.wait_for_url("**/projects*")
+        yield screen
+        browser.close()
+
+
+def keep(page: Page, name: str) -> None:
+    """Keep a screenshot where HELIOLOOP_SCREENSHOTS names a folder."""
+    if folder := os.environ.get("HELIOLOOP_SCREENSHOTS"):
+        page.screenshot(path=str(Path(folder) / f"{name}.png"))
+
+
+def shown_task(loop: Loop) -> tuple[int, int]:
+    """A task with a timeline prediction (the real emergence where it is there): its id and its first frame, 1-based."""
+    version = str(loop.published())
+    scores = loop.registry.scores(version)
+    tasks = loop.tasks()
+    names = ["BARD0310_19981206", *sorted(tasks)]
+    for name in names:
+        if name not in tasks or tasks[name]["annotations"]:
+            continue
+        score = scores[name, tasks[name]["data"]["sha256"]]
+        if score.predicted is Label.EMERGENCE and score.frame is not None:
+            return tasks[name]["id"], score.frame + 1
+    pytest.fail("no task has a timeline prediction")
+
+
+def test_the_labelling_screen_plays_the_video_and_shows_the_predicted_class_and_range(loop: Loop, page: Page) -> None:
+    """The video decodes in the browser at its full length; the class is chosen; the range stands on the timeline."""
+    task, first = shown_task(loop)
+    page.goto(f"{loop.stack.label_studio_url}/projects/{loop.project}/data?task={task}")
+    page.wait_for_selector(".lsf-video-segmentation, .lsf-video__player, video", timeout=60_000)
+    page.wait_for_function("document.querySelector('video')?.readyState >= 2", timeout=60_000)
+    assert page.evaluate("document.querySelector('video').duration") == pytest.approx(225 / 25, abs=0.02)
+    assert page.get_by_text("emergence", exact=True).first.is_visible()
+    assert page.get_by_text("model disagrees").first.is_visible()
+    assert page.locator("input[type=radio]:checked, .ant-radio-checked, [class*=choice] input:checked").count() >= 1
+    page.wait_for_timeout(1500)
+    seek(page, first)
+    keep(page, "labelling")
+
+
+def seek(page: Page, frame: int) -> None:
+    """Move the play head a little past a frame (1-based), so that the picture shows the region."""
+    page.evaluate(f"document.querySelector('video').currentTime = {(min(frame + 30, 224)) / 25}")
+    page.wait_for_timeout(1000)
+
+
+def test_the_sorted_tab_lists_the_lowest_agreement_first(loop: Loop, page: Page) -> None:
+    """The tab made by init: prediction scores ascending, visible beside the crude label."""
+    views = loop.client.views.list(project=loop.project)
+    tab = next(view.id for view in views if (view.data or {}).get("title") == TAB)
+    page.goto(f"{loop.stack.label_studio_url}/projects/{loop.project}/data?tab={tab}")
+    page.wait_for_selector("text=Prediction score", timeout=60_000)
+    page.wait_for_timeout(2000)
+    keep(page, "sorted-tab")
+    listed = loop.gateway._call(
+        "GET", "api/tasks", params={"project": loop.project, "view": tab, "page_size": 100}, what="listing the tab"
+    )
+    scores = [entry["predictions_score"] for entry in listed["tasks"]]
+    assert len(scores) > 50
+    assert scores == sorted(scores)
