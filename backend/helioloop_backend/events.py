@@ -6,9 +6,12 @@ here: duplicates, disorder and events without an annotation only count; what is 
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from helioloop import queues
+from helioloop.errors import ServiceError
 from helioloop.messages import Judge
 from helioloop.retrain import due_at
 from helioloop_backend import projects
@@ -59,19 +62,29 @@ def receive(services: Services, action: str, payload: dict[str, Any]) -> dict[st
     action = ALIASES.get(action, action)
     if action == START_TRAINING:
         project = projects.from_webhook(payload)
-        with queues.plain_errors(services.settings):
+        with _redis(services, remedy="then press Start training again"):
             queues.send(services.connection, Judge(project=project, forced=True))
         logger.info("project %d: training was asked for", project)
         return {"status": "forced"}
     if action not in COUNTED:
         return {"status": "ignored"}
     project = projects.from_webhook(payload)
-    with queues.plain_errors(services.settings):
+    with _redis(services, remedy="nothing is lost, the worker's sweep will find the change in Label Studio"):
         now = time.time()
         dirty = services.retrain.note(project, _count(action, payload), now=now)
         delay_seconds = max(0.0, due_at(dirty, services.settings) - now)
         queues.send(services.connection, Judge(project=project), delay_seconds=delay_seconds)
     return {"status": "noted", "waiting": dirty.count}
+
+
+@contextmanager
+def _redis(services: Services, *, remedy: str) -> Iterator[None]:
+    """Say of an error of Redis what it means for the event."""
+    try:
+        with queues.plain_errors(services.settings):
+            yield
+    except ServiceError as error:
+        raise ServiceError(f"{error}; {remedy}") from None
 
 
 def _count(action: str, payload: dict[str, Any]) -> int:

@@ -122,7 +122,7 @@ def _answer_error(error: Exception) -> tuple[Response, int]:
         status = error.code or 500
         sentence = error.description or error.name
     elif isinstance(error, ServiceError):
-        status, sentence = 503, f"{error}; nothing is lost, the worker's sweep will pick the change up"
+        status, sentence = 503, str(error)
     elif isinstance(error, ConfigurationError):
         status, sentence = 400, str(error)
     elif isinstance(error, HelioloopError):

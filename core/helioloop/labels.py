@@ -68,7 +68,7 @@ def parse_config(xml: str, *, emergence: str, non_emergence: str) -> Controls:
         )
     try:
         root = ET.fromstring(xml)  # noqa: S314 - DOCTYPE and entities are refused above
-    except (ET.ParseError, RecursionError) as error:
+    except (ET.ParseError, RecursionError, UnicodeError) as error:
         raise ConfigurationError(
             f"the labelling configuration is no XML ({error}); load labeling_config/bipoles.xml"
         ) from None
@@ -172,7 +172,7 @@ def current_label(task: Mapping[str, Any], controls: Controls, *, n_frames: int)
 
 
 def _crude(value: Any) -> Label | None:
-    return Label(value) if value in set(Label) else None
+    return Label(value) if isinstance(value, str) and value in set(Label) else None
 
 
 def _votes(annotations: Iterable[Mapping[str, Any]], controls: Controls, *, n_frames: int) -> list[Vote]:

@@ -145,6 +145,16 @@ def test_a_cube_without_label_shows_the_probability_of_its_class(
     assert entry["score"] == 0.875
 
 
+@pytest.mark.parametrize("crude", ["", "maybe", None, 7, [], {"a": 1}], ids=repr)
+def test_a_crude_label_that_is_none_counts_as_no_label(
+    client: FlaskClient, settings: Settings, made: Any, crude: Any
+) -> None:
+    """Whatever else stands in the task's data is no label."""
+    made.publish(settings, 1, [made.score("A", 0.125)])
+    (entry,) = client.post("/predict", json=made.predict([made.task("A", crude_label=crude)])).json["results"]
+    assert entry["score"] == 0.875
+
+
 def test_a_new_version_is_served_at_once(client: FlaskClient, settings: Settings, made: Any) -> None:
     """After a publish, and after a rollback, /setup and /predict speak of the same version."""
     made.publish(settings, 1, [made.score("A", 0.75)], "00000001")
@@ -313,8 +323,16 @@ def test_a_predict_call_of_another_shape_is_refused(client: FlaskClient, made: A
 
 @pytest.mark.parametrize(
     "config",
-    ["", "<View/>", "<View>", '<!DOCTYPE v [<!ENTITY a "b">]><View/>', "<View>" * 5000, "x" * 1_000_001],
-    ids=["empty", "bare", "cut", "doctype", "deep", "long"],
+    [
+        "",
+        "<View/>",
+        "<View>",
+        '<!DOCTYPE v [<!ENTITY a "b">]><View/>',
+        "<View>" * 5000,
+        "x" * 1_000_001,
+        "<View>\ud800</View>",
+    ],
+    ids=["empty", "bare", "cut", "doctype", "deep", "long", "half a character"],
 )
 def test_a_configuration_without_our_controls_is_said(
     client: FlaskClient, settings: Settings, made: Any, config: str
