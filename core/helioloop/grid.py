@@ -24,6 +24,7 @@ ROUGH_SHARE = 0.1
 HOPELESS_SHARE = 0.25
 """Above this share of the clip it is wild noise whatever the rest of the cube is like."""
 
+_MOSTLY = 0.5
 _ROW_STEP = 3  # the roughness of a frame is a median over thousands of pixels: every third row tells it
 _SAME_FRAME = np.zeros((3, 3, 3), dtype=np.int8)
 _SAME_FRAME[1] = ndimage.generate_binary_structure(2, 1)
@@ -55,7 +56,8 @@ def to_grid(cube: Cube, instrument: Instrument) -> Floats:
     outside the grid are dropped. A pixel is interpolated linearly in time between its usable values and repeats the
     first and the last of them beyond; one without any is 0 G. Not usable are bad frames as a whole (`bad_frames`),
     pixels in `corner_regions` and pixels without a number. Off-disk in a grid frame is what is off-disk (`off_disk`)
-    in the nearest usable observation, the earlier of two equally near: the limb jumps, it does not fade.
+    in the nearest usable observation, the earlier of two equally near: the limb jumps, it does not fade. Frames that
+    are coded all over are bad too, except before the patch has turned onto the disk and after it has left it.
 
     References
     ----------
@@ -63,14 +65,15 @@ def to_grid(cube: Cube, instrument: Instrument) -> Floats:
     """
     frames, observed = _on_grid(cube, instrument)
     at_corner = corner_regions(observed, clip_gauss=instrument.clip_gauss)
-    good = np.flatnonzero(~bad_frames(observed, at_corner, clip_gauss=instrument.clip_gauss))
-    if not good.size:
+    good = ~bad_frames(observed, at_corner, clip_gauss=instrument.clip_gauss)
+    if not good.any():
         raise CubeError(
             f"{cube.name}: none of its {len(frames)} frames on the grid is usable, each is empty, constant or wild "
             "noise; correct the file (a wrong byte order looks like noise)"
         )
-    good = good[np.append(np.diff(frames[good]) > 0, True)]
-    frames, observed, at_corner = frames[good], observed[good], at_corner[good]
+    usable = np.flatnonzero(good | _beyond_limb(at_corner, good))
+    usable = usable[np.append(np.diff(frames[usable]) > 0, True)]
+    frames, observed, at_corner = frames[usable], observed[usable], at_corner[usable]
     scaled = _scaled(observed, instrument.clip_gauss).reshape(len(frames), -1)
     _fill_pixels(scaled, frames, usable=~(at_corner.reshape(scaled.shape) | np.isnan(scaled)))
     off = off_disk(at_corner).reshape(scaled.shape)
@@ -189,6 +192,21 @@ def _on_grid(cube: Cube, instrument: Instrument) -> tuple[NDArray[np.int64], Flo
     whole = bool(inside.all())
     observed = cube.observed_gauss if whole else cube.observed_gauss[inside]
     return frames[inside].astype(np.int64), observed
+
+
+def _beyond_limb(at_corner: Mask, good: Mask) -> Mask:
+    """Tell frames before the patch has reached the disk, or after it has left it, from lost ones: shape (n_obs,).
+
+    They are coded all over and lie before the first good frame or after the last one, which shows more limb than Sun.
+    """
+    blank: Mask = np.all(at_corner, axis=(1, 2))
+    first, last = np.flatnonzero(good)[[0, -1]]
+    beyond = np.zeros_like(good)
+    if at_corner[first].mean() > _MOSTLY:
+        beyond[:first] = blank[:first]
+    if at_corner[last].mean() > _MOSTLY:
+        beyond[last:] = blank[last:]
+    return beyond
 
 
 def _scaled(observed_gauss: Floats, clip_gauss: float) -> Floats:

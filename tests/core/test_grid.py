@@ -136,6 +136,17 @@ def test_bad_frames_are_gaps(bad: np.ndarray) -> None:
     np.testing.assert_allclose(_gauss(gridded)[1], QUIET + 10.0, atol=0.01)
 
 
+@pytest.mark.parametrize("coding", [np.nan, 0.0, -32768.0])
+def test_beyond_the_limb(coding: float) -> None:
+    """Blank frames before a frame that is mostly limb are off-disk; blank frames elsewhere are gaps."""
+    fields = np.stack([QUIET] * 5)
+    fields[:2] = coding
+    fields[2, :3] = coding
+    fields[4] = coding
+    gridded = to_grid(_cube(fields, np.arange(5) * 100.0), TOY)
+    assert np.isnan(gridded).mean(axis=(1, 2)).tolist() == [1.0, 1.0, 0.75, 0.0, 0.0, 0.0, 0.0]
+
+
 def test_active_regions_are_not_bad_frames() -> None:
     """A strong region over a third of the patch, noise at the limb, and a lone frame of it stay."""
     rng = np.random.default_rng(0)

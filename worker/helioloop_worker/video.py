@@ -14,7 +14,7 @@ import av
 import numpy as np
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, Interpolation
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from helioloop.errors import VideoError
@@ -111,6 +111,7 @@ def check_video(path: Path) -> VideoInfo:
 def _encode(gridded: NDArray[np.floating], path: Path, *, fps: int, scale: int) -> None:
     luma, off_disk = _tones(gridded)
     height, width = (size * scale // 2 * 2 for size in gridded.shape[1:])
+    enlarge = VideoReformatter()  # one for all frames: making its filter costs as much as using it
     with av.open(path, "w", format="mp4", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream("libx264", rate=fps)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
@@ -121,8 +122,8 @@ def _encode(gridded: NDArray[np.floating], path: Path, *, fps: int, scale: int) 
         stream.codec_context.color_range = ColorRange.MPEG
         stream.options = {"preset": "superfast", "crf": str(QUALITY_CRF), "sc_threshold": "0"}
         for index, (small, off) in enumerate(zip(luma, off_disk, strict=True)):
-            grey = VideoFrame.from_ndarray(small, format="gray").reformat(
-                width=width, height=height, interpolation=Interpolation.BICUBIC
+            grey = enlarge.reformat(
+                VideoFrame.from_ndarray(small, format="gray"), width, height, interpolation=Interpolation.BICUBIC
             )
             frame = _frame(np.asarray(grey.to_ndarray(), dtype=np.uint8), off if off.any() else None, scale=scale)
             frame.pts, frame.time_base = index, Fraction(1, fps)
