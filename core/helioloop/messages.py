@@ -139,6 +139,7 @@ class WriteBack(Message):
 
     queue = QUEUE_TEND
     job = "helioloop_worker.jobs.write_back"
+    running_counts = False
 
     version: str
 

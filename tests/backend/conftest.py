@@ -119,7 +119,7 @@ def client(app_of: Callable[[Settings], Flask], settings: Settings) -> FlaskClie
 def serve(tmp_path: Path) -> Iterator[Callable[[Settings], tuple[str, subprocess.Popen[bytes]]]]:
     """Return a starter of the backend as teams run it: `helioloop backend` with its settings in the environment.
 
-    HELIOLOOP_BACKEND_PYTHON names the interpreter of an environment that holds the extra [backend] only.
+    HELIOLOOP_TEST_BACKEND_PYTHON names the interpreter of an environment that holds the extra [backend] only.
     """
     started: list[subprocess.Popen[bytes]] = []
 
@@ -137,7 +137,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[[Settings], tuple[str, subprocess
         }
         if settings.webhook_secret is not None:
             environment["HELIOLOOP_WEBHOOK_SECRET"] = settings.webhook_secret.get_secret_value()
-        python = os.environ.get("HELIOLOOP_BACKEND_PYTHON", sys.executable)
+        python = os.environ.get("HELIOLOOP_TEST_BACKEND_PYTHON", sys.executable)
         program = "from helioloop.cli import main; main()"
         log = (tmp_path / "backend.log").open("ab")
         with log:

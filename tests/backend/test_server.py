@@ -175,6 +175,6 @@ def test_it_runs_without_the_learning_packages() -> None:
         "from helioloop_backend.wsgi import create_app\n"
         "print(create_app(Settings()).test_client().get('/health').json)\n"
     )
-    python = os.environ.get("HELIOLOOP_BACKEND_PYTHON", sys.executable)
+    python = os.environ.get("HELIOLOOP_TEST_BACKEND_PYTHON", sys.executable)
     done = subprocess.run([python, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "{'status': 'UP'}\n", "")

@@ -14,6 +14,7 @@ import redis
 from helioloop import queues
 from helioloop.cache import CubeCache
 from helioloop.device import Device, choose_device
+from helioloop.errors import CubeError, ReleaseError
 from helioloop.instrument import MDI, Instrument
 from helioloop.records import CubeRef
 from helioloop.registry import Registry
@@ -70,8 +71,18 @@ class Context:
         return Registry(self.settings.model_dir(project))
 
     def load(self, ref: CubeRef) -> npt.NDArray[np.float16]:
-        """Return a cube on the grid; see `helioloop.inputs.Load`."""
-        return self.cache.load(self.roots.path(ref.release, ref.cube), ref.sha256)
+        """Return a cube on the grid; see `helioloop.inputs.Load`.
+
+        Raises
+        ------
+        CubeError
+            Where its files are in no release root, cannot be read, or are not those that were ingested.
+        """
+        try:
+            path = self.roots.path(ref.release, ref.cube)
+        except ReleaseError as error:
+            raise CubeError(str(error)) from None
+        return self.cache.load(path, ref.sha256)
 
 
 @lru_cache(maxsize=1)

@@ -16,8 +16,9 @@ from helioloop import rounds as rounding
 from helioloop.errors import CubeError, TooFewLabels
 from helioloop.plan import Plan
 from helioloop.progress import Report
-from helioloop.records import CubeRef, Label
+from helioloop.records import CubeRef, CubeScore, Label
 from helioloop.registry import read_scores, write_scores
+from helioloop.scores import RedisInFlight
 from helioloop.snapshot import Snapshot
 from helioloop_worker import ingest as ingestion
 from helioloop_worker import rounds, writeback
@@ -54,6 +55,8 @@ def judge(project: int, forced: bool = False) -> str:
     last = here.registry(project).latest()
     decision = decide(last, view.snapshot.cubes, retrain_verified=here.settings.retrain_verified, forced=forced)
     if not decision.start:
+        if here.state.running(project) is None:
+            rounds.discard(here.registry(project))
         return _say(project, f"no round: {decision.reason}")
     try:
         plan = rounds.plan_round(here, view, decision)
@@ -135,20 +138,30 @@ def score(project: int, version: str, cubes: list[dict[str, str]]) -> int:
     """Score and locate cubes that a version has no score of, then have them written back."""
     here = context()
     registry = here.registry(project)
+    asked = [CubeRef(**entry) for entry in cubes]
+    try:
+        located = _score_and_locate(here, project, version, asked)
+    finally:
+        RedisInFlight(here.connection).release(project, version, asked)  # may be asked for again
+    registry.add_scores(version, located)
+    if located and version == registry.published():
+        queues.send(here.connection, messages.WriteBack(project=project, version=version))
+    return len(located)
+
+
+def _score_and_locate(here: Context, project: int, version: str, asked: list[CubeRef]) -> list[CubeScore]:
+    """Score and locate those of the cubes that the version has no score of."""
+    registry = here.registry(project)
     stored = registry.scores(version)
-    refs = [ref for entry in cubes if ((ref := CubeRef(**entry)).cube, ref.sha256) not in stored]
+    refs = [ref for ref in asked if (ref.cube, ref.sha256) not in stored]
     folder, report = registry.folder(version), job_report()
     labels = _labels(here, project)
     scores = ensemble.score_cubes(
         folder, refs, here.load, device=here.device, report=report, inputs=here.inputs, set_aside=_set_aside
     )
-    located = ensemble.locate(
+    return ensemble.locate(
         folder, refs, scores, here.load, labels=labels, device=here.device, report=report, set_aside=_set_aside
     )
-    registry.add_scores(version, located)
-    if located and version == registry.published():
-        queues.send(here.connection, messages.WriteBack(project=project, version=version))
-    return len(located)
 
 
 def _staged(here: Context, project: int, fingerprint: str) -> tuple[Path, Plan]:

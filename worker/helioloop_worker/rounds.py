@@ -24,7 +24,7 @@ from helioloop_worker.view import View
 
 log = logging.getLogger(__name__)
 
-SHARE_CUBES = 60
+SHARE_CUBES = 30
 """Cubes whose masking curves one job computes; shares run side by side on several machines."""
 MAX_ATTEMPTS = 3
 """A round whose steps failed this often is parked: the same inputs would fail again."""
@@ -32,6 +32,8 @@ SILENT_SECONDS = 120
 """A round without a sign of life for this long, and without a live job, is taken up again."""
 STEP_SECONDS = 6 * 3600
 """Longest run of one step."""
+ATTEMPTS = "attempts.json"
+"""File in a staging folder that counts how often its round failed."""
 
 
 def plan_round(context: Context, view: View, decision: Decision) -> Plan:
@@ -64,7 +66,11 @@ def start(context: Context, project: int, plan: Plan) -> bool:
     if not context.state.begin(project, plan.fingerprint, now=time.time()):
         context.state.wish_trailing(project, forced=False)
         return False
-    plan.save(context.registry(project).staging(plan.fingerprint))
+    registry = context.registry(project)
+    discard(registry, but=plan.fingerprint)
+    staging = registry.staging(plan.fingerprint)
+    (staging / ATTEMPTS).unlink(missing_ok=True)
+    plan.save(staging)
     send_steps(context, project, plan)
     log.info("project %d: round %s starts: %s", project, plan.fingerprint[:16], plan.reason)
     return True
@@ -119,7 +125,7 @@ def take_up(context: Context, project: int) -> str | None:
     running = context.state.running(project)
     registry = context.registry(project)
     if running is None:
-        return None
+        return _judge_orphans(context, project)
     if time.time() - running.beat_at < SILENT_SECONDS:
         return None
     if not staged(registry, running.fingerprint):
@@ -127,13 +133,38 @@ def take_up(context: Context, project: int) -> str | None:
             queues.send(context.connection, messages.CloseRound(project=project, fingerprint=running.fingerprint))
             return f"round {running.fingerprint[:16]} was admitted as {version} but not published: closing it"
         context.state.end(project, running.fingerprint)
-        return f"round {running.fingerprint[:16]} left no plan on disk: given up"
+        queues.send(context.connection, messages.Judge(project=project))
+        return f"round {running.fingerprint[:16]} left no plan on disk: judging anew"
     plan = Plan.read(registry.staging(running.fingerprint))
     waiting = [step for group in _groups(project, plan) for step in group]
     if any(_alive(context, step) for step in waiting):
         context.state.beat(project, running.fingerprint, now=time.time())
         return None
     return retry(context, project, plan)
+
+
+def _judge_orphans(context: Context, project: int) -> str | None:
+    """Have a project judged whose round was begun and is run by nobody: Redis was emptied.
+
+    The judgement plans the same round, whose staging folder holds what was done, or a newer one.
+    """
+    orphans = [folder.name for folder in _stagings(context.registry(project)) if _attempts(folder) < MAX_ATTEMPTS]
+    if not orphans:
+        return None
+    queues.send(context.connection, messages.Judge(project=project))
+    return f"round {orphans[0][:16]} was begun and nobody runs it: judging"
+
+
+def discard(registry: Registry, *, but: str | None = None) -> None:
+    """Delete the staging folders of rounds that will not be finished; only while no other round runs."""
+    for folder in _stagings(registry):
+        if folder.name != but:
+            registry.discard(folder)
+
+
+def _stagings(registry: Registry) -> list[Path]:
+    folder = registry.root / "staging"
+    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 
 def retry(context: Context, project: int, plan: Plan) -> str:
@@ -158,10 +189,14 @@ def retry(context: Context, project: int, plan: Plan) -> str:
 
 def count_attempt(staging: Path) -> int:
     """Count a failed attempt at the round in this folder and return how many there were."""
-    path = staging / "attempts.json"
-    attempts = (json.loads(path.read_text())["attempts"] if path.exists() else 0) + 1
-    atomic.write_json(path, {"attempts": attempts})
-    return int(attempts)
+    attempts = _attempts(staging) + 1
+    atomic.write_json(staging / ATTEMPTS, {"attempts": attempts})
+    return attempts
+
+
+def _attempts(staging: Path) -> int:
+    path = staging / ATTEMPTS
+    return int(json.loads(path.read_text())["attempts"]) if path.exists() else 0
 
 
 def staged(registry: Registry, fingerprint: str) -> bool:

@@ -116,12 +116,16 @@ def switches(model_dir: Path) -> list[Switch]:
 
 
 def superseded_since(model_dir: Path, version: str) -> datetime | None:
-    """Return since when `version` is no longer the one shown; None while it is, or was never shown."""
+    """Return since when Label Studio shows another version than this one.
+
+    A version that was never shown (a later one overtook its write-back) counts as superseded since the last switch;
+    None while it is the one shown, or nothing is.
+    """
     known = switches(model_dir)
-    shown = [index for index, switch in enumerate(known) if switch.version == version]
-    if not shown or shown[-1] == len(known) - 1:
+    if not known or known[-1].version == version:
         return None
-    return datetime.fromisoformat(known[shown[-1] + 1].at)
+    shown = [index for index, switch in enumerate(known) if switch.version == version]
+    return datetime.fromisoformat(known[shown[-1] + 1 if shown else -1].at)
 
 
 def _note_switch(model_dir: Path, version: str) -> None:

@@ -1,0 +1,237 @@
+"""The commands ``helioloop train``, ``score``, ``versions`` and ``rollback``: a thin skin over `helioloop.offline`."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from helioloop.errors import CubeError, WrongUsage
+from helioloop.extras import needs_extra
+from helioloop.instrument import MDI
+from helioloop.registry import Card, Registry
+from helioloop.settings import load_settings
+
+if TYPE_CHECKING:
+    from helioloop.offline import Workplace
+    from helioloop.release import Release
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+TABLE = click.Path(dir_okay=False, path_type=Path)
+
+
+def _release_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take RELEASE, --model-dir and --labels."""
+    for option in (
+        click.option(
+            "--labels",
+            type=TABLE,
+            help="CSV with the columns cube,label,verified; replaces label and verified of the cubes it names.",
+        ),
+        click.option(
+            "--model-dir", required=True, type=FOLDER, help="Folder of model versions; train creates it if absent."
+        ),
+        click.argument("folder", metavar="RELEASE", type=FOLDER),
+    ):
+        command = option(command)
+    return command
+
+
+def _place_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take --model-dir DIR or --project ID."""
+    project = click.option("--project", type=click.IntRange(min=1), help="Label Studio project whose models are meant.")
+    model_dir = click.option("--model-dir", type=FOLDER, help="Folder of model versions.")
+    return model_dir(project(command))
+
+
+@click.command("train")
+@_release_options
+@click.option(
+    "--recipe",
+    type=click.Choice(["quick", "paper"]),
+    default="quick",
+    show_default=True,
+    help="quick: small per-frame network, minutes on a CPU; paper: the authors' CNN, wants a GPU.",
+)
+@click.option("--force", is_flag=True, help="Train even if nothing changed since the newest version.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the first member; member k adds k.  [default: 0]")
+def train(*, folder: Path, model_dir: Path, labels: Path | None, recipe: str, force: bool, seed: int | None) -> None:
+    """Train an ensemble on RELEASE's labels and publish it as a new model version.
+
+    RELEASE is a folder of cubes with labels.csv (cube,label,verified). Cubes without a label are scored, never trained
+    on. Each labelled cube is held out from the members of its fold, and only those ever speak of it. The version's
+    parent is the one published before. Same labels, data, recipe and code as the newest version: nothing to do.
+
+    \b
+    Example:
+      helioloop train demo --model-dir models --labels corrections.csv
+    """
+    with needs_extra("worker"):
+        from helioloop import offline
+        from helioloop.recipes import find_recipe
+    with _workplace() as at:
+        card = offline.train_release(
+            _open(folder, labels),
+            Registry(model_dir),
+            recipe=find_recipe(recipe),
+            seed=load_settings().seed if seed is None else seed,
+            forced=force,
+            at=at,
+        )
+    if card is None:
+        click.echo(
+            f"nothing to do: the newest version in {model_dir} was trained on these labels, data, recipe and code; "
+            "--force repeats it"
+        )
+    else:
+        click.echo(f"{card.version} published in {model_dir}: {_summary(card)}")
+
+
+@click.command("score")
+@_release_options
+@click.option("--version", help="Model version that speaks.  [default: the published one]")
+@click.option("--out", required=True, type=TABLE, help="CSV to write; replaced in one step.")
+def score(*, folder: Path, model_dir: Path, labels: Path | None, version: str | None, out: Path) -> None:
+    """Score every readable cube of RELEASE and write one row each to a CSV, in the order of labels.csv.
+
+    \b
+    Columns; empty means unknown:
+      cube, label           the current label, from labels.csv or --labels
+      p_emergence, p_spread mean and standard deviation over the members that did not train on the cube
+      disagreement          1 - probability of the current label: look at the highest first
+      emergence_frame       0-based grid frame, with _lo and _hi; where ensemble or label says emergence
+                            and the masking curve rises
+      model_version         the version that speaks
+
+    \b
+    Example:
+      helioloop score demo --model-dir models --out scores.csv
+    """
+    with needs_extra("worker"):
+        from helioloop import offline
+    with _workplace() as at:
+        version, scored = offline.score_release(_open(folder, labels), Registry(model_dir), version=version, at=at)
+    offline.write_score_table(out, scored, version=version)
+    click.echo(f"{out}: {len(scored)} cubes scored by {version}")
+
+
+@click.command("versions")
+@_place_options
+def versions(*, model_dir: Path | None, project: int | None) -> None:
+    """List model versions, oldest first; the published one is marked with a star."""
+    registry = _registry(model_dir, project)
+    published = registry.published()
+    cards = [registry.card(version) for version in registry.versions()]
+    if not cards:
+        click.echo(f"{registry.root} holds no version yet")
+        return
+    heads = ("", "version", "created", "parent", "members", "labels", "verified", "agreement", "AUROC", "reason")
+    rows = [
+        (
+            "*" if card.version == published else "",
+            card.version,
+            card.created_at,
+            card.parent or "-",
+            str(len(card.members)),
+            str(len(card.labels)),
+            str(card.verified),
+            _figure(card, "agreement"),
+            _figure(card, "auroc"),
+            card.reason,
+        )
+        for card in cards
+    ]
+    _print_table([heads, *rows])
+
+
+@click.command("rollback")
+@click.argument("version")
+@_place_options
+def rollback(*, version: str, model_dir: Path | None, project: int | None) -> None:
+    """Publish an earlier model VERSION again. Nothing is deleted; a later round may publish a newer one."""
+    registry = _registry(model_dir, project)
+    before = registry.published()
+    registry.publish(version, why=f"rolled back from {before} by hand")
+    if project is not None:
+        _write_back(project, version)
+    click.echo(f"{registry.root}: published {version}, before {before or 'nothing'}")
+
+
+def commands() -> Sequence[click.Command]:
+    """Return the commands of this module."""
+    return [train, score, versions, rollback]
+
+
+def _write_back(project: int, version: str) -> None:
+    """Queue the write-back of `version` to the project; until it has run, Label Studio shows the version before."""
+    with needs_extra("worker"):
+        from helioloop import messages, queues
+
+    queues.send(queues.connect(load_settings()), messages.WriteBack(project=project, version=version))
+
+
+def _open(folder: Path, labels: Path | None) -> "Release":
+    from helioloop.release import Release
+
+    release = Release.open(folder)
+    return release if labels is None else release.with_labels(labels)
+
+
+def _registry(model_dir: Path | None, project: int | None) -> Registry:
+    if model_dir is not None and project is None:
+        return Registry(model_dir)
+    if project is not None and model_dir is None:
+        return Registry(load_settings().model_dir(project))
+    raise WrongUsage("give either --model-dir DIR or --project ID, and not both")
+
+
+@contextmanager
+def _workplace() -> "Iterator[Workplace]":
+    """Put together what training and scoring work with: settings, device, a progress bar, a word for each bad cube."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from helioloop.device import choose_device
+    from helioloop.offline import Workplace
+
+    settings = load_settings()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("")
+        phase = ""
+
+        def report(done: int, total: int, what: str) -> None:
+            nonlocal phase
+            if what != phase:
+                progress.reset(bar)
+                phase = what
+            progress.update(bar, completed=done, total=total, description=what)
+
+        def unreadable(cube: str, error: CubeError) -> None:
+            click.echo(f"helioloop: {cube} is set aside: {error}", err=True)
+
+        yield Workplace(
+            instrument=MDI,
+            cache=settings.cache_root,
+            device=choose_device(settings.device),
+            report=report,
+            unreadable=unreadable,
+        )
+
+
+def _summary(card: Card) -> str:
+    said = f"{len(card.members)} members on {len(card.labels)} labels ({card.verified} verified)"
+    if "agreement" in card.metrics:
+        said += f", out of fold {card.metrics['disagreeing']:.0%} of the labels disagree"
+    return said
+
+
+def _figure(card: Card, name: str) -> str:
+    return f"{card.metrics[name]:.3f}" if name in card.metrics else "-"
+
+
+def _print_table(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
