@@ -10,6 +10,7 @@ import io
 import json
 import multiprocessing
 import os
+import signal
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,7 +126,11 @@ def make_release(
     done = n - len(missing)
     report(done, n, "making cubes")
     pool = ProcessPoolExecutor(
-        max_workers=workers or len(os.sched_getaffinity(0)), mp_context=multiprocessing.get_context("spawn")
+        max_workers=workers or _cores(),
+        mp_context=multiprocessing.get_context("spawn"),
+        # Ctrl-C reaches the whole process group: the parent stops the pool, a process finishes the file it writes.
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
     )
     try:
         tasks = [pool.submit(_make_file, out, seed, index, instrument) for index in missing]
@@ -172,6 +177,11 @@ def _claim(out: Path, made_with: dict[str, object]) -> None:
         raise ReleaseError(f"{out} is not empty and was not made by make-release; give another --out")
     out.mkdir(parents=True, exist_ok=True)
     atomic.write_json(recipe, made_with)
+
+
+def _cores() -> int:
+    """Return the cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _make_file(out: Path, seed: int, index: int, instrument: Instrument) -> None:
