@@ -24,7 +24,7 @@ ROUGH_SHARE = 0.1
 HOPELESS_SHARE = 0.25
 """Above this share of the clip it is wild noise whatever the rest of the cube is like."""
 
-_MOSTLY = 0.5
+_LIMB_SHARE = 0.05
 _ROW_STEP = 3  # the roughness of a frame is a median over thousands of pixels: every third row tells it
 _SAME_FRAME = np.zeros((3, 3, 3), dtype=np.int8)
 _SAME_FRAME[1] = ndimage.generate_binary_structure(2, 1)
@@ -197,14 +197,14 @@ def _on_grid(cube: Cube, instrument: Instrument) -> tuple[NDArray[np.int64], Flo
 def _beyond_limb(at_corner: Mask, good: Mask) -> Mask:
     """Tell frames before the patch has reached the disk, or after it has left it, from lost ones: shape (n_obs,).
 
-    They are coded all over and lie before the first good frame or after the last one, which shows more limb than Sun.
+    They are coded all over and lie before the first good frame or after the last one, which shows the limb.
     """
     blank: Mask = np.all(at_corner, axis=(1, 2))
     first, last = np.flatnonzero(good)[[0, -1]]
     beyond = np.zeros_like(good)
-    if at_corner[first].mean() > _MOSTLY:
+    if at_corner[first].mean() > _LIMB_SHARE:
         beyond[:first] = blank[:first]
-    if at_corner[last].mean() > _MOSTLY:
+    if at_corner[last].mean() > _LIMB_SHARE:
         beyond[last:] = blank[last:]
     return beyond
 

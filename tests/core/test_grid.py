@@ -138,7 +138,7 @@ def test_bad_frames_are_gaps(bad: np.ndarray) -> None:
 
 @pytest.mark.parametrize("coding", [np.nan, 0.0, -32768.0])
 def test_beyond_the_limb(coding: float) -> None:
-    """Blank frames before a frame that is mostly limb are off-disk; blank frames elsewhere are gaps."""
+    """Blank frames before a frame that shows the limb are off-disk; blank frames elsewhere are gaps."""
     fields = np.stack([QUIET] * 5)
     fields[:2] = coding
     fields[2, :3] = coding
