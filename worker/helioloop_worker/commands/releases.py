@@ -67,7 +67,7 @@ def make_release(out: Path, n: int, seed: int, truth: Path | None) -> None:
 
         cubes = synthetic.make_release(out, n=n, seed=seed, truth=truth, report=show)
     click.echo(
-        f"{out}: {len(cubes)} cubes, {sum(c is Label.EMERGENCE for c in cubes.values())} crudely labelled emergence"
+        f"{out}: {len(cubes)} cube{'' if len(cubes) == 1 else 's'}, {sum(c is Label.EMERGENCE for c in cubes.values())} crudely labelled emergence"
     )
 
 
