@@ -4,14 +4,16 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from torch.utils import deterministic as fills
+import torch.utils.deterministic
 
 from helioloop.errors import SettingsError
 
 logger = logging.getLogger(__name__)
+
+_FILLS: Any = torch.utils.deterministic  # its one attribute is dynamic: no type checker sees it
 
 CPU_THREADS = 1
 """Threads of one member on a CPU. Sums split over threads round differently, so a fixed number makes the result
@@ -44,18 +46,18 @@ class Device:
     def deterministic(self) -> Iterator[None]:
         """Hold torch to one order of operations, and restore its settings afterwards."""
         threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-        benchmark, fill = torch.backends.cudnn.benchmark, fills.fill_uninitialized_memory
+        benchmark, fill = torch.backends.cudnn.benchmark, _FILLS.fill_uninitialized_memory
         torch.set_num_threads(CPU_THREADS)
         torch.use_deterministic_algorithms(True, warn_only=self.kind == "cuda")
         torch.backends.cudnn.benchmark = False
-        fills.fill_uninitialized_memory = False  # a safeguard against reading what was never written; costs a tenth
+        _FILLS.fill_uninitialized_memory = False  # a safeguard against reading what was never written; costs a tenth
         try:
             yield
         finally:
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(strict)
             torch.backends.cudnn.benchmark = benchmark
-            fills.fill_uninitialized_memory = fill
+            _FILLS.fill_uninitialized_memory = fill
 
 
 CPU = Device(kind="cpu", name="CPU", bf16=False)

@@ -12,11 +12,11 @@ from typing import Any
 from helioloop import __version__
 
 LEARNING_MODULES = (
+    "augmentation",
     "cubes",
     "device",
     "emergence",
     "ensemble",
-    "fitsfile",
     "folds",
     "grid",
     "inputs",

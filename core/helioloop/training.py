@@ -4,6 +4,7 @@ Above networks and inputs, below the ensemble. Needs torch (extra ``worker``).
 """
 
 import copy
+import importlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -192,3 +193,8 @@ class _Run:
             for chosen in self.trained.split(4 * self.recipe.batch):
                 if len(chosen) > 1:
                     network(self._stack(chosen))
+
+
+def preload() -> None:
+    """Import what torch would otherwise import at a process's first optimiser: seconds that forked jobs then share."""
+    importlib.import_module("torch._dynamo")
