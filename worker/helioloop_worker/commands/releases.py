@@ -66,9 +66,8 @@ def make_release(out: Path, n: int, seed: int, truth: Path | None) -> None:
             progress.update(bar, completed=done, total=total, description=what)
 
         cubes = synthetic.make_release(out, n=n, seed=seed, truth=truth, report=show)
-    click.echo(
-        f"{out}: {len(cubes)} cube{'' if len(cubes) == 1 else 's'}, {sum(c is Label.EMERGENCE for c in cubes.values())} crudely labelled emergence"
-    )
+    emergences = sum(label is Label.EMERGENCE for label in cubes.values())
+    click.echo(f"{out}: {n} cube{'' if n == 1 else 's'}, {emergences} of them crudely labelled {Label.EMERGENCE}")
 
 
 def commands() -> Sequence[click.Command]:
