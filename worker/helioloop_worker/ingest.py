@@ -12,14 +12,14 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from helioloop import atomic
 from helioloop.cache import CubeCache
-from helioloop.errors import CubeError
+from helioloop.errors import CubeError, VideoError
 from helioloop.instrument import Instrument
 from helioloop.progress import Report
 from helioloop.release import LabelRow, Release, ReleaseRoots, inspect
@@ -221,8 +221,10 @@ def prepare(what: Preparation) -> "dict[str, str] | SetAside":
 
 
 def _ensure_video(path: Path, gridded: Any, *, n_frames: int) -> None:
-    if path.exists() and check_video(path).n_frames == n_frames:
-        return
+    """Render a video unless a whole one is there; a broken one is rendered again."""
+    with suppress(VideoError):
+        if path.exists() and check_video(path).n_frames == n_frames:
+            return
     render_video(gridded, path, fps=FPS)
 
 
