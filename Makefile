@@ -80,7 +80,7 @@ format: .venv/.done
 constraints: .venvs/uv/.done
 	env $(UV_ENV) $(UV) pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-annotate \
 		--no-header --all-extras --group dev pyproject.toml -o constraints.txt
-	sed -i '/^torch==/d' constraints.txt
+	sed -i '/^torch==\|^triton==\|^nvidia-\|^cuda-/d' constraints.txt # torch is pinned in pyproject.toml and brings its own
 	echo label-studio==1.23.2 | env $(UV_ENV) $(UV) pip compile -q --universal --python-version 3.11 --no-emit-index-url \
 		--no-emit-find-links --no-annotate --no-header - -o constraints-label-studio.txt
 
