@@ -4,10 +4,10 @@ Above `jobs`. The sweep is asked for from the worker's own loop, so that an empt
 """
 
 import logging
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
+import os
 from typing import Any, Literal
 
+import torch
 from rq import SimpleWorker, Worker
 from rq.serializers import JSONSerializer
 
@@ -70,7 +70,15 @@ def run(role: Role, settings: Settings) -> None:
 
 
 def _say_device(settings: Settings) -> None:
-    """Choose the device in a process of its own, so that CUDA is never touched before a job is forked; log it here."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        device = pool.submit(choose_device, settings.device).result()
-    log.info("networks run on %s%s", device.name, " in bfloat16" if device.bf16 else "")
+    """Log where networks will run, without touching CUDA: it must not be initialised before a job is forked.
+
+    Raises
+    ------
+    SettingsError
+        Where CUDA is asked for and there is none.
+    """
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # torch then asks the driver's monitor instead
+    if settings.device != "cpu" and torch.cuda.is_available():
+        log.info("networks run on CUDA; each job names the device")
+    else:
+        log.info("networks run on %s", choose_device(settings.device).name)
