@@ -14,6 +14,7 @@ from rq.serializers import JSONSerializer
 from helioloop import messages, queues
 from helioloop.device import choose_device
 from helioloop.settings import Settings
+from helioloop.training import preload
 from helioloop_worker import jobs
 
 log = logging.getLogger(__name__)
@@ -51,8 +52,9 @@ def ask_for_sweeps(connection: Any, settings: Settings) -> None:
 
 def run(role: Role, settings: Settings) -> None:
     """Work until told to stop (SIGTERM or Ctrl-C: the job in hand is finished first)."""
-    # jobs is imported before any job is forked, so that not every job spends seconds on importing torch
-    log.info("role %s serves %s from %s", role, ", ".join(ROLE_QUEUES[role]), jobs.__name__)
+    # the jobs, and what torch imports late, are imported before a job is forked: not every job spends seconds on it
+    log.info("role %s serves %s with %s", role, ", ".join(ROLE_QUEUES[role]), jobs.__name__)
+    preload()
     connection = queues.connect(settings, timeout_seconds=30.0)
     worker_class = Worker if role == "train" else ScoringWorker
     worker = worker_class(
