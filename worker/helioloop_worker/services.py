@@ -32,7 +32,7 @@ RQ_MARGIN_SECONDS = 15
 
 
 class ScoringWorker(SimpleWorker):
-    """Runs jobs in its own process, so that models stay in memory, and asks for the sweeps."""
+    """Runs jobs in its own process, so that torch and connections stay warm, and asks for the sweeps."""
 
     settings: Settings
 
