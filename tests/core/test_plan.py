@@ -156,7 +156,7 @@ def test_two_cubes_of_one_name_are_refused() -> None:
 def test_too_few_labels_make_no_plan() -> None:
     """Nine emergences."""
     with pytest.raises(TooFewLabels, match="9 cubes are labelled emergence"):
-        plan_of(CUBES[:19] + [unlabelled(50)])
+        plan_of([*CUBES[:19], unlabelled(50)])
 
 
 def test_the_code_version_covers_every_module_that_learns() -> None:
