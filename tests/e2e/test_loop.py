@@ -8,7 +8,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+import redis
 
+from helioloop import queues
 from helioloop.instrument import MDI
 from helioloop.plan import Plan
 from helioloop.records import Label
@@ -41,8 +43,6 @@ def next_version(loop: Loop, after: str) -> str:
 
 def idle(loop: Loop) -> bool:
     """Tell whether no event waits and no round runs."""
-    from helioloop import queues
-
     connection = queues.connect(loop.settings)
     state = RedisRetrainState(connection)
     resting = state.dirty(loop.project) is None and state.running(loop.project) is None
@@ -168,7 +168,7 @@ def test_the_real_video_is_predicted_by_an_ensemble_trained_on_synthetic_cubes_o
     assert len(rows) == 1
     if score.predicted is Label.EMERGENCE and score.frame is not None:
         assert ranges_of(rows[0]["result"]) == [{"start": score.frame + 1, "end": 225}]
-    assert entry["data"]["start"] == "1998-12-06T00:00:00.000Z"
+    assert entry["data"]["start"] == "1998-12-06T00:00:00Z"
     record_property(
         "real video", f"p {score.p_emergence:.3f}, frame {score.frame} [{score.frame_lo}..{score.frame_hi}]"
     )
@@ -260,8 +260,6 @@ def test_a_burst_of_fifty_corrections_makes_at_most_two_rounds(loop: Loop) -> No
 
 def test_after_redis_was_emptied_everything_comes_back(loop: Loop) -> None:
     """Files and annotations are the truth: predictions are still served, and a correction still makes a version."""
-    import redis
-
     with redis.Redis.from_url(loop.stack.redis_url) as connection:
         connection.flushall()
     entry = next(e for c, e in sorted(loop.tasks().items()) if not e["annotations"] and c in loop.truth)
