@@ -1,4 +1,4 @@
-"""One running stack for all end-to-end tests: real Redis, Label Studio, backend and workers, and one synthetic release."""
+"""One running stack for all end-to-end tests: real Redis, Label Studio, backend, workers and a synthetic release."""
 
 import csv
 import os
@@ -115,7 +115,7 @@ def program(variable: str) -> Path:
 
 @pytest.fixture(scope="session")
 def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
-    """The loop after its first round on the crude labels of a synthetic release with one bad cube and two unlabelled."""
+    """The loop after its first round on the crude labels of a release with one bad cube and two unlabelled ones."""
     programs = Programs(
         backend=program("HELIOLOOP_TEST_BACKEND_PYTHON"),
         worker=Path(sys.executable),

@@ -128,7 +128,7 @@ def test_timeline_ranges_start_at_the_emergence_frame_and_end_with_the_video(loo
 
 
 def test_no_member_scored_a_cube_that_it_was_trained_on(loop: Loop) -> None:
-    """The members behind each stored score are those whose fold held the cube out; unlabelled cubes are heard by all."""
+    """The members behind each stored score are those whose fold held the cube out; unlabelled cubes are in no fold."""
     plan = Plan.read(loop.registry.folder("v0001"))
     folds = {member.name: member.fold for member in plan.members}
     for score in loop.registry.scores("v0001").values():
@@ -172,7 +172,6 @@ def test_the_real_video_is_predicted_by_an_ensemble_trained_on_synthetic_cubes_o
     record_property(
         "real video", f"p {score.p_emergence:.3f}, frame {score.frame} [{score.frame_lo}..{score.frame_hi}]"
     )
-    print(f"real video: p {score.p_emergence:.3f}, frame {score.frame} [{score.frame_lo}..{score.frame_hi}]")
 
 
 # -- corrections ----------------------------------------------------------------------------------
