@@ -9,9 +9,6 @@ from torch import Tensor
 
 from helioloop.recipes import Augmentation
 
-FORMS = 4
-"""As it is; polarity inverted; east–west flipped; both."""
-
 
 class CellAugmenter:
     """Varies batches of the per-frame network's input, (batch, steps, 3, cells, cells)."""

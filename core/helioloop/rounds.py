@@ -154,10 +154,11 @@ def train_members(
     processes: int,
 ) -> None:
     """Train all members of `plan` into `staging`, `processes` at a time."""
-    total = len(plan.members) * plan.recipe.epochs
+    epochs_of = [plan.recipe.passes(len(plan.training_cubes(member))) for member in plan.members]
+    total = sum(epochs_of)
     if processes == 1 or device.kind == "cuda":
         for k, member in enumerate(plan.members):
-            passed = k * plan.recipe.epochs
+            passed = sum(epochs_of[:k])
 
             def tell(done: int, _: int, what: str, passed: int = passed) -> None:
                 report(passed + done, total, what)

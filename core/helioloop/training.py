@@ -5,7 +5,6 @@ Above networks and inputs, below the ensemble. Needs torch (extra ``worker``).
 
 import copy
 import importlib
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,13 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from helioloop.augmentation import FORMS, CellAugmenter, FrameAugmenter
+from helioloop.augmentation import CellAugmenter, FrameAugmenter
 from helioloop.device import Device
 from helioloop.inputs import FloatArray
 from helioloop.instrument import Instrument
 from helioloop.networks import Network, build
 from helioloop.progress import Report
-from helioloop.recipes import Recipe
+from helioloop.recipes import FORMS, Recipe
 
 WATCHED_SHARE = 0.1
 """Share of the training regions that the stopping rule watches instead of training on them."""
@@ -102,20 +101,19 @@ class _Run:
 
     def fit(self, network: Network, *, report: Report, what: str) -> None:
         recipe = self.recipe
-        forms = FORMS if recipe.augmentation.symmetries == "all" else 1
-        n_steps = recipe.epochs * math.ceil(forms * len(self.trained) / recipe.batch)
-        optimiser, schedule = self._optimiser(network, n_steps)
+        n_epochs = recipe.passes(len(self.trained))
+        optimiser, schedule = self._optimiser(network, n_epochs * recipe.steps_per_epoch(len(self.trained)))
         best: tuple[float, dict[str, Tensor]] = (-1.0, {})
         since_best = 0
-        for epoch in range(recipe.epochs):
+        for epoch in range(n_epochs):
             network.train()
-            for chosen, form in self._batches(forms):
+            for chosen, form in self._batches():
                 optimiser.zero_grad(set_to_none=True)
                 self._loss(network, chosen, form).backward()
                 optimiser.step()
                 if schedule is not None:
                     schedule.step()
-            report(epoch + 1, recipe.epochs, what)
+            report(epoch + 1, n_epochs, what)
             if recipe.patience is not None:
                 accuracy = self._accuracy(network)
                 since_best = 0 if accuracy > best[0] else since_best + 1
@@ -154,9 +152,9 @@ class _Run:
             optimiser, max_lr=recipe.learning_rate, total_steps=n_steps
         )
 
-    def _batches(self, forms: int) -> list[tuple[Tensor, Tensor]]:
+    def _batches(self) -> list[tuple[Tensor, Tensor]]:
         """Draw an epoch's order: example numbers and the form each is shown in."""
-        n = len(self.trained)
+        n, forms = len(self.trained), self.recipe.forms
         order = torch.randperm(forms * n, generator=self.generator)
         shown = order // n if forms > 1 else torch.randint(0, FORMS, (n,), generator=self.generator)
         batches = zip(self.trained[order % n].split(self.recipe.batch), shown.split(self.recipe.batch), strict=True)

@@ -20,7 +20,7 @@ from helioloop.registry import Card, Registry
 from helioloop.rounds import auroc, round_metrics, run_round
 
 SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=24, size_px=24, clip_gauss=1000.0, frozen_frames=3)
-RECIPE = replace(QUICK, epochs=16, batch=5, folds=3)
+RECIPE = replace(QUICK, epochs=16, min_steps=0, batch=5, folds=3)
 N_CUBES = 30
 NEW = CubeRef(release="r", cube="new", sha256="ee" * 32)
 

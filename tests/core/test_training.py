@@ -15,7 +15,7 @@ from helioloop.recipes import PAPER, QUICK, Recipe
 from helioloop.training import Examples, train
 
 SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=24, size_px=24, clip_gauss=1000.0, frozen_frames=3)
-FEW_STEPS = replace(QUICK, epochs=6, batch=8)
+FEW_STEPS = replace(QUICK, epochs=6, batch=8, min_steps=0)
 SMALL_PAPER = replace(PAPER, filters=(4, 6, 8), dense=8, epochs=6, learning_rate=1e-2, dropouts=(0.0, 0.0))
 
 
@@ -116,3 +116,11 @@ def test_the_stopping_rule_stops_and_keeps_the_best_epoch() -> None:
         report=lambda done, *_: told.append(done),
     )
     assert told == [1, 2, 3]
+
+
+def test_few_cubes_are_passed_over_more_often() -> None:
+    """Quick makes at least 240 steps of 16 cubes; paper counts every form of a cube."""
+    assert QUICK.passes(96) == 40
+    assert QUICK.passes(480) == QUICK.epochs
+    assert PAPER.steps_per_epoch(100) == 40
+    assert PAPER.passes(10) == PAPER.epochs
