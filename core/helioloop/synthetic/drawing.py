@@ -20,17 +20,18 @@ SECOND_VIEW_EVERY = 12
 
 # Regions are dealt from a shuffled deck, so that small releases hold every kind in proportion.
 _DECK = (
-    *[Kind.EMERGING] * 6,
-    *[Kind.WEAK] * 3,
-    Kind.BESIDE,
-    Kind.INSIDE,
+    *[Kind.EMERGING] * 5,
+    *[Kind.WEAK] * 2,
+    *[Kind.BESIDE] * 2,
+    *[Kind.INSIDE] * 2,
     Kind.NEAR_LIMB,
-    *[Kind.ROTATING_IN] * 4,
+    *[Kind.ROTATING_IN] * 3,
     *[Kind.GROWING] * 2,
     *[Kind.DECAYING] * 2,
-    Kind.FAINT,
+    *[Kind.FAINT] * 2,
     Kind.GAP,
 )
+_GOLDEN = 0.5 * (math.sqrt(5.0) - 1.0)
 
 
 def draw_scenario(seed: int, index: int, instrument: Instrument) -> Scenario:
@@ -54,13 +55,17 @@ def draw_scenario(seed: int, index: int, instrument: Instrument) -> Scenario:
 
 def _first_view(seed: int, index: int, instrument: Instrument) -> Scenario:
     ordinal = index - index // SECOND_VIEW_EVERY
-    deck = stream(seed, ordinal // len(_DECK), 1).permutation(len(_DECK))
-    kind = _DECK[deck[ordinal % len(_DECK)]]
+    round_of_deck, place = divmod(ordinal, len(_DECK))
+    card = int(stream(seed, round_of_deck, 1).permutation(len(_DECK))[place])
+    kind = _DECK[card]
+    # How hard a cube of its kind this is: evenly spread from the first to the last, in steps of the golden ratio.
+    number = round_of_deck * _DECK.count(kind) + card - _DECK.index(kind)
+    offset = float(stream(seed, list(Kind).index(kind), 8).random())
+    rank = (offset + number * _GOLDEN) % 1.0
     attempt = 0
     while True:
-        scenario = _draw(
-            stream(seed, index, 0, attempt), seed=seed, index=index, kind=kind, ordinal=ordinal, instrument=instrument
-        )
+        rng = stream(seed, index, 0, attempt)
+        scenario = _draw(rng, seed=seed, index=index, kind=kind, rank=rank, ordinal=ordinal, instrument=instrument)
         # A region that no detector ever found is in nobody's release.
         if first_detection(scenario, instrument) is not None:
             return scenario
@@ -68,11 +73,13 @@ def _first_view(seed: int, index: int, instrument: Instrument) -> Scenario:
 
 
 def _draw(
-    rng: np.random.Generator, *, seed: int, index: int, kind: Kind, ordinal: int, instrument: Instrument
+    rng: np.random.Generator, *, seed: int, index: int, kind: Kind, rank: float, ordinal: int, instrument: Instrument
 ) -> Scenario:
     start, cycle, latitude = when_and_where(rng, ordinal)
-    watch = draw_watch(rng, start, latitude, instrument, gap_until_deg=-40.0 if kind is Kind.GAP else None)
-    draw = RegionDraw(rng=rng, watch=watch, latitude_deg=latitude, cycle=cycle, instrument=instrument)
+    watch = draw_watch(
+        rng, start, latitude, instrument, gap_until_deg=-65.0 + 35.0 * rank if kind is Kind.GAP else None
+    )
+    draw = RegionDraw(rng=rng, watch=watch, latitude_deg=latitude, cycle=cycle, rank=rank, instrument=instrument)
     bipoles = tuple(draw.regions(kind))
     bipoles += tuple(draw_ephemeral(rng, instrument) for _ in range(rng.poisson(0.8)))
     region = f"SYN{index + 1:05d}"

@@ -32,6 +32,8 @@ class RegionDraw:
         Latitude of the patch.
     cycle : int
         Sunspot cycle.
+    rank : float
+        Between 0 and 1: what decides how hard a cube of its kind is. Flux of an older or faint region, or longitude.
     instrument : Instrument
         Grid.
     """
@@ -40,6 +42,7 @@ class RegionDraw:
     watch: Watch
     latitude_deg: float
     cycle: int
+    rank: float
     instrument: Instrument
 
     def regions(self, kind: Kind) -> list[Bipole]:
@@ -54,16 +57,16 @@ class RegionDraw:
             case Kind.WEAK:
                 return [self._emerging(uniform(20.3, 20.85), longitude)]
             case Kind.NEAR_LIMB:
-                return [self._emerging(uniform(21.2, 22.3), uniform(-71.0, -61.0))]
+                return [self._emerging(uniform(21.2, 22.3), self._ranked(-71.0, -52.0))]
             case Kind.BESIDE:
                 return [
-                    self._existing(uniform(21.1, 21.9), uniform(10.0, 120.0), x_px=14.0 * side),
-                    self._emerging(uniform(20.9, 21.7), longitude, x_px=-18.0 * side),
+                    self._existing(self._ranked(20.4, 21.7), uniform(10.0, 150.0), x_px=14.0 * side),
+                    self._emerging(uniform(21.0, 22.0), longitude, x_px=-18.0 * side),
                 ]
             case Kind.INSIDE:
                 return [
-                    self._existing(uniform(21.4, 22.2), uniform(10.0, 150.0)),
-                    self._emerging(uniform(21.0, 21.9), longitude, x_px=3.0 * side),
+                    self._existing(self._ranked(20.4, 21.9), uniform(10.0, 150.0)),
+                    self._emerging(uniform(21.1, 22.1), longitude, x_px=3.0 * side),
                 ]
         return [self._emerging(float(np.clip(self.rng.normal(21.35, 0.4), 20.7, 22.5)), longitude)]
 
@@ -75,9 +78,9 @@ class RegionDraw:
             case Kind.GROWING:
                 return [self._emerging(uniform(21.2, 22.3), uniform(-98.0, -80.0))]
             case Kind.DECAYING:
-                return [self._existing(uniform(20.9, 21.5), uniform(80.0, 220.0))]
+                return [self._existing(self._ranked(20.95, 21.65), uniform(80.0, 220.0))]
             case Kind.FAINT:
-                return [self._existing(uniform(20.55, 21.0), uniform(100.0, 240.0))]
+                return [self._existing(self._ranked(20.75, 21.4), uniform(100.0, 240.0))]
         drawn = [self._existing(float(np.clip(self.rng.normal(21.6, 0.35), 21.1, 22.5)), uniform(5.0, 120.0))]
         if self.rng.random() < _COMPANION_SHARE:
             side = float(self.rng.choice([-1.0, 1.0]))
@@ -99,6 +102,9 @@ class RegionDraw:
             onset_frame=limb - age_frames - drawn.rise_frames,
             decay_frames=decay,
         )
+
+    def _ranked(self, low: float, high: float) -> float:
+        return low + (high - low) * self.rank
 
     def _frame_at(self, longitude_deg: float) -> float:
         return (longitude_deg - self.watch.longitude_deg) / self.watch.degrees_per_frame

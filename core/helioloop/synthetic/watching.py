@@ -48,7 +48,7 @@ def draw_watch(
     """Draw how a patch is followed.
 
     Some frames exist while it comes over the limb, except with `gap_until_deg`: then none exists before it reaches
-    about that longitude.
+    that longitude.
     """
     day_of_year = start.timetuple().tm_yday
     # Magnetic features turn with 14.38 − 1.95 sin² − 2.17 sin⁴ degrees a day (Komm et al. 1993), Earth with 0.986.
@@ -61,7 +61,7 @@ def draw_watch(
     while sum(entry[0] <= frame < entry[1] for frame in observed) < _ENTRY_FRAMES:
         observed = _draw_observed(rng, instrument.n_frames)
     if gap_until_deg is not None:
-        ends = (gap_until_deg + rng.uniform(-8.0, 8.0) - longitude) / (per_day * days_per_frame)
+        ends = (gap_until_deg - longitude) / (per_day * days_per_frame)
         observed = tuple(frame for frame in observed if frame >= ends)
     return Watch(
         longitude_deg=longitude,
