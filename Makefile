@@ -15,14 +15,15 @@ ARGS ?=
 UV := .venvs/uv/bin/uv
 PIP := .venvs/uv/bin/python -m pip
 # uv does not read pip's configuration: what it says of where packages come from is passed on.
-UV_ENV = UV_FIND_LINKS="$${UV_FIND_LINKS:-$$($(PIP) config get global.find-links 2>/dev/null)}" \
-	UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$($(PIP) config get global.index-url 2>/dev/null)}" \
+FIND_LINKS = $$(for place in $$PIP_FIND_LINKS $$($(PIP) config get global.find-links 2>/dev/null) \
+	$$($(PIP) config get install.find-links 2>/dev/null); do echo --find-links $$place; done)
+UV_ENV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$($(PIP) config get global.index-url 2>/dev/null)}" \
 	UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=
 # On a CPU: the wheel that pip's find-links offer, if they do, else the build of uv's CPU backend.
 TORCH_FLAG = $(if $(filter cuda,$(TORCH)),,$$($(PIP) install -q --dry-run --no-deps --no-index torch==2.13.0 >/dev/null 2>&1 || echo --torch-backend cpu))
-INSTALL = env $(UV_ENV) $(UV) pip install -q --constraint constraints.txt
+INSTALL = env $(UV_ENV) $(UV) pip install -q --constraint constraints.txt $(FIND_LINKS)
 
-.PHONY: help demo status test test-fast lint format screenshots constraints clean
+.PHONY: help demo test test-fast lint format screenshots constraints clean
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
@@ -34,6 +35,10 @@ test: .venv/.done .venvs/backend/.done .venvs/label-studio/.done
 	HELIOLOOP_TEST_BACKEND_PYTHON=$(CURDIR)/.venvs/backend/bin/python \
 	HELIOLOOP_TEST_LABEL_STUDIO=$(CURDIR)/.venvs/label-studio/bin/label-studio \
 	.venv/bin/python -m pytest $(ARGS)
+
+# Renew the screenshots in the README, from the end-to-end tests' Label Studio.
+screenshots:
+	HELIOLOOP_SCREENSHOTS=$(CURDIR)/docs/screenshots $(MAKE) test ARGS="tests/e2e -k 'real_video or screen or tab'"
 
 test-fast: .venv/.done
 	.venv/bin/python -m pytest -m "not e2e" $(ARGS)

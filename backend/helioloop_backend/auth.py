@@ -29,7 +29,8 @@ class Gate:
     Raises
     ------
     SettingsError
-        Where half of the basic credentials is set, or the backend is bound beyond loopback without them.
+        Where half of the basic credentials is set, a secret without them, or the backend is bound beyond loopback
+        without them.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -44,6 +45,11 @@ class Gate:
             raise SettingsError(
                 f"the backend would be open to everybody on {settings.backend_host}: beyond loopback it needs basic "
                 "auth; set HELIOLOOP_BASIC_AUTH_USER and HELIOLOOP_BASIC_AUTH_PASSWORD, or bind it to 127.0.0.1"
+            )
+        if secret and not user:
+            raise SettingsError(
+                'HELIOLOOP_WEBHOOK_SECRET is set without basic auth: Label Studio\'s "Start training" carries no secret '
+                "header and would be refused; set HELIOLOOP_BASIC_AUTH_USER and HELIOLOOP_BASIC_AUTH_PASSWORD too"
             )
         self._basic = (user.encode(), password.encode()) if user else None
         self._secret = secret.encode() if secret else None

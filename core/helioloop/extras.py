@@ -17,5 +17,5 @@ def needs_extra(extra: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         raise MissingExtra(
             f"the package {error.name!r} is not installed; this command needs the extra [{extra}]: "
-            f"install it with `pip install 'helioloop[{extra}]'`"
+            f"install it with `uv pip install 'helioloop[{extra}]'`"
         ) from error

@@ -29,6 +29,8 @@ class Message:
     job: ClassVar[str]
     running_counts: ClassVar[bool] = True
     """False where a job that already runs may have read what the new message is about: one more then waits behind."""
+    timeout_seconds: ClassVar[int] = 3600
+    """Longest run; also how long a job counts as running whose worker was killed in the scoring role."""
 
     project: int
 
@@ -49,6 +51,7 @@ class Judge(Message):
     queue = QUEUE_TEND
     job = "helioloop_worker.jobs.judge"
     running_counts = False
+    timeout_seconds = 300
 
     forced: bool = False
     """True where somebody pressed "Start training": a round runs even with unchanged labels."""
@@ -81,6 +84,7 @@ class RoundStep(Message):
     """A step of the round that is made in the staging folder `fingerprint`."""
 
     queue = QUEUE_TRAIN
+    timeout_seconds = 6 * 3600
 
     fingerprint: str
 
@@ -140,6 +144,7 @@ class WriteBack(Message):
     queue = QUEUE_TEND
     job = "helioloop_worker.jobs.write_back"
     running_counts = False
+    timeout_seconds = 1800
 
     version: str
 
@@ -155,6 +160,7 @@ class Ingest(Message):
 
     queue = QUEUE_TRAIN
     job = "helioloop_worker.jobs.ingest"
+    timeout_seconds = 24 * 3600
 
     release: str
 
@@ -170,3 +176,5 @@ class Sweep(Message):
 
     queue = QUEUE_TEND
     job = "helioloop_worker.jobs.sweep"
+    running_counts = False  # recovery hangs on it: one whose worker was killed must not keep the next one out
+    timeout_seconds = 300

@@ -24,8 +24,6 @@ from helioloop.messages import QUEUE_SCORE, QUEUE_TEND, QUEUE_TRAIN, Message
 from helioloop.settings import Settings
 
 QUEUES: Final = (QUEUE_SCORE, QUEUE_TEND, QUEUE_TRAIN)
-JOB_SECONDS: Final = 3600
-"""How long a job may run where its sender says nothing else."""
 RESULT_SECONDS: Final = 24 * 3600
 """How long a finished job can be looked at; it never blocks a new one."""
 FAILURE_SECONDS: Final = 7 * 24 * 3600
@@ -126,7 +124,6 @@ def send(
     delay_seconds: float = 0.0,
     depends_on: Dependency | Sequence[str] | None = None,
     meta: Mapping[str, Any] | None = None,
-    timeout_seconds: int = JOB_SECONDS,
 ) -> bool:
     """Enqueue a message, unless the same job waits already; a job that is over never stands in the way.
 
@@ -147,8 +144,6 @@ def send(
         Ids of jobs, or a `rq.job.Dependency`, that have to be over first. Not together with a delay.
     meta : mapping, optional
         JSON values shown with the job.
-    timeout_seconds : int
-        Longest run.
 
     Returns
     -------
@@ -159,7 +154,7 @@ def send(
         raise ValueError("delay_seconds and depends_on exclude each other; a job waits for a time or for other jobs")
     options: dict[str, Any] = {
         "kwargs": message.payload(),
-        "job_timeout": timeout_seconds,
+        "job_timeout": message.timeout_seconds,
         "result_ttl": RESULT_SECONDS,
         "failure_ttl": FAILURE_SECONDS,
         "meta": dict(meta or {}),
@@ -195,6 +190,11 @@ def depth(connection: redis.Redis) -> dict[str, int]:
         pipeline.zcard(waiting.scheduled_job_registry.key)
     lengths = pipeline.execute()
     return {name: lengths[2 * index] + lengths[2 * index + 1] for index, name in enumerate(QUEUES)}
+
+
+def stands(connection: redis.Redis, message: Message) -> JobStatus | None:
+    """Return how a message's job stands, a killed worker's one as failed; None where there is none."""
+    return _status(queue(connection, message.queue), message.job_id)
 
 
 def _enqueue(

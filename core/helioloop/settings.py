@@ -8,8 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError as SettingsParseError
 
 from helioloop.errors import SettingsError
 
@@ -98,5 +99,22 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def load_settings() -> Settings:
-    """Read the settings from the environment, once per process."""
-    return Settings()
+    """Read the settings from the environment, once per process.
+
+    Raises
+    ------
+    SettingsError
+        Where a variable has a value that breaks its rule; the sentence names variable and rule, never the value of a
+        secret.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise SettingsError(f"HELIOLOOP_{_variable(first['loc'])}: {first['msg']}; see docs/settings.md") from None
+    except SettingsParseError as error:
+        raise SettingsError(f"{error}; lists are written as JSON, for example '[\"/data\"]'") from None
+
+
+def _variable(place: tuple[int | str, ...]) -> str:
+    return str(place[0] if place else "").upper().removeprefix("HELIOLOOP_")

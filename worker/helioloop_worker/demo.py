@@ -17,13 +17,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 from helioloop import messages, queues
-from helioloop.errors import ServiceError
+from helioloop.errors import ServiceError, WrongUsage
 from helioloop.records import Label
 from helioloop.registry import Registry
 from helioloop.settings import Settings
 from helioloop.snapshot import Snapshot
 from helioloop.synthetic import make_release
-from helioloop_worker import writeback
+from helioloop_worker import rounds, writeback
 from helioloop_worker.follow import bars, follow_all, outcome_of, running
 from helioloop_worker.gateway import Gateway
 from helioloop_worker.setup import TAB, set_up
@@ -81,11 +81,14 @@ class Clock:
 
 def run(demo: Demo) -> None:
     """Run the demo until Ctrl-C, or until ready where that was asked for."""
+    if demo.own is not None and demo.own.resolve().name == RELEASE:
+        raise WrongUsage(f"{demo.own} is called {RELEASE!r}, as the demo's own release is; rename the folder")
     console, clock = Console(stderr=True), Clock()
     releases = demo.folder.resolve() / "releases"
     truth = demo.folder.resolve() / "truth.csv"
     roots = [releases, *([demo.own.resolve().parent] if demo.own is not None else [])]
     stack = Stack(demo.folder, programs=demo.programs, release_roots=roots, environment=PACE, redis_url=demo.redis_url)
+    ready = False
     with _terminable(), stack:
         try:
             with clock.stage("Starting Redis, Label Studio and the backend", console):
@@ -104,11 +107,14 @@ def run(demo: Demo) -> None:
             with clock.stage("Ingesting, training on the crude labels, publishing, writing back", console):
                 _take_through(demo, settings, project)
             print_summary(Console(), stack, settings, project, truth=truth, clock=clock)
+            ready = True
             if not demo.exit_when_ready:
                 console.print("\nThe demo stays up. Ctrl-C stops it and everything it started.")
                 signal.pause()
         except KeyboardInterrupt:
             console.print("\nStopping what was started …")
+            if not ready:
+                raise ServiceError("the demo was stopped before it was ready; run it again: it goes on") from None
 
 
 def _make_release(demo: Demo, folder: Path, truth: Path, progress: Progress) -> None:
@@ -159,8 +165,11 @@ class Watch:
         version = Registry(self._model_dir).published()
         shown = writeback.switches(self._model_dir)
         if cubes and version is not None and shown and shown[-1].version == version:
-            return self._gateway.model_versions(self._project).get(version, 0) >= cubes
-        if any(running(self._connection)):
+            unscorable = len(writeback.read_unscorable(self._model_dir, version))
+            return self._gateway.model_versions(self._project).get(version, 0) >= cubes - unscorable
+        if said := next(rounds.all_parked(Registry(self._model_dir)), None):
+            raise ServiceError(said)
+        if any(not job.startswith(("sweep-", "judge-")) for job in running(self._connection)):
             self._busy_at = time.monotonic()
         if time.monotonic() - self._busy_at > STALL_SECONDS:
             raise ServiceError(

@@ -41,7 +41,7 @@ def follow(connection: redis.Redis, message: Message) -> Any:
     with bars() as progress:
         bar = progress.add_task("waiting for a worker", total=None)
         while (outcome := outcome_of(connection, message)) is None:
-            job = _fetch(connection, message.job_id)
+            job = find_job(connection, message.job_id)
             said = job.get_meta().get("progress") if job is not None else None
             if said:
                 progress.update(bar, description=said["what"], completed=said["done"], total=said["total"])
@@ -57,7 +57,7 @@ def outcome_of(connection: redis.Redis, message: Message) -> Any:
     ServiceError
         Where the job failed or vanished.
     """
-    job = _fetch(connection, message.job_id)
+    job = find_job(connection, message.job_id)
     if job is None:
         raise ServiceError(f"job {message.job_id} is gone from Redis; was it emptied? send it again")
     status = job.get_status()
@@ -81,7 +81,7 @@ def follow_all(connection: redis.Redis, progress: Progress, *, until: Callable[[
     while not until():
         started = running(connection)
         for job_id in started:
-            job = _fetch(connection, job_id)
+            job = find_job(connection, job_id)
             said = job.get_meta().get("progress") if job is not None else None
             if said is None:
                 continue
@@ -100,7 +100,8 @@ def failure(job: Job) -> str:
     return lines[-1] if lines else "it left no reason; read the worker's log"
 
 
-def _fetch(connection: redis.Redis, job_id: str) -> Job | None:
+def find_job(connection: redis.Redis, job_id: str) -> Job | None:
+    """Return a job by name, None where there is none."""
     try:
         return Job.fetch(job_id, connection=connection, serializer=JSONSerializer)
     except NoSuchJobError:

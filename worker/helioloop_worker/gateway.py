@@ -18,10 +18,6 @@ from label_studio_sdk.core.request_options import RequestOptions
 from helioloop.errors import LabelStudioError
 from helioloop.settings import Settings
 
-CHUNK_TASKS = 250
-"""Tasks a request; an import request of this size takes well under a second."""
-CHUNK_PREDICTIONS = 500
-"""Predictions a request; Label Studio on SQLite takes about 1,100 a second, so that its writer lock is held briefly."""
 WEBHOOK_ACTIONS = (
     "ANNOTATION_CREATED",
     "ANNOTATIONS_CREATED",
@@ -139,20 +135,18 @@ class Gateway:
         return ids
 
     def import_predictions(self, project: int, entries: Sequence[Mapping[str, Any]]) -> None:
-        """Import predictions in chunks; each chunk's count is checked, because invalid ones are dropped silently."""
-        for start in range(0, len(entries), CHUNK_PREDICTIONS):
-            chunk = entries[start : start + CHUNK_PREDICTIONS]
-            with self._calling(f"writing {len(chunk)} predictions to project {project}"):
-                answer = self._client.projects.import_predictions(
-                    id=project,
-                    request=[dict(entry) for entry in chunk],  # type: ignore[misc]
-                    request_options=ONCE,
-                )
-            if answer.created != len(chunk):
-                raise LabelStudioError(
-                    f"Label Studio kept {answer.created} of {len(chunk)} predictions for project {project}; it drops "
-                    f"what does not fit the labelling configuration: compare that with labeling_config/bipoles.xml"
-                )
+        """Import predictions; their count is checked, because Label Studio drops invalid ones silently."""
+        with self._calling(f"writing {len(entries)} predictions to project {project}"):
+            answer = self._client.projects.import_predictions(
+                id=project,
+                request=[dict(entry) for entry in entries],  # type: ignore[misc]
+                request_options=ONCE,
+            )
+        if answer.created != len(entries):
+            raise LabelStudioError(
+                f"Label Studio kept {answer.created} of {len(entries)} predictions for project {project}; it drops "
+                f"what does not fit the labelling configuration: compare that with labeling_config/bipoles.xml"
+            )
 
     def set_model_version(self, project: int, version: str) -> None:
         """Make `version` the one whose scores Label Studio shows and sorts by."""

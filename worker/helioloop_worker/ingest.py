@@ -10,12 +10,14 @@ import io
 import logging
 import multiprocessing
 import os
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from helioloop import atomic
 from helioloop.cache import CubeCache
@@ -33,7 +35,7 @@ FPS = 25
 """Frames a second; must equal ``framerate`` of ``<Video>`` in the labelling configuration."""
 IMPORT_EVERY = 60
 """Tasks are imported as soon as this many are ready, so that annotators can begin."""
-MARK_SECONDS = 120
+MARK_SECONDS = 300
 """An ingestion that was killed stops counting as going on after this long."""
 
 
@@ -78,23 +80,28 @@ def media_folder(settings: Settings, project: int) -> Path:
 
 def ingesting(context: Context, project: int) -> bool:
     """Tell whether a release is being taken in: no round is judged on half of one."""
-    return next(context.connection.scan_iter(match=f"helioloop:ingesting:{project}:*", count=1000), None) is not None
+    now = time.time()
+    marks = context.connection.hgetall(_marks(project))
+    return any(now - float(at) < MARK_SECONDS for at in marks.values())
+
+
+def _marks(project: int) -> str:
+    return f"helioloop:ingesting:{project}"
 
 
 @contextmanager
 def _marked(context: Context, project: int, release: str, report: Report) -> Iterator[Report]:
     """Mark an ingestion as going on, kept alive by what it reports."""
-    key = f"helioloop:ingesting:{project}:{release}"
 
     def marking(done: int, total: int, what: str) -> None:
-        context.connection.set(key, done, ex=MARK_SECONDS)
+        context.connection.hset(_marks(project), release, str(time.time()))
         report(done, total, what)
 
     marking(0, 0, "reading the release")
     try:
         yield marking
     finally:
-        context.connection.delete(key)
+        context.connection.hdel(_marks(project), release)
 
 
 def ingest(context: Context, project: int, release_name: str, *, report: Report) -> Ingested:
@@ -143,8 +150,8 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
             present += 1
         else:
             ready.append({**outcome, "crude_label": _word(rows[cube])})
-        if len(ready) == IMPORT_EVERY or done == len(rows):
-            imported += len(context.gateway.import_tasks(project, ready)) if ready else 0
+        if ready and (len(ready) == IMPORT_EVERY or done == len(rows)):
+            imported += _import(context, project, ready)
             ready = []
         report(done, len(rows), "preparing cubes")
     _write_set_aside(context.settings.model_dir(project), release_name, set_aside)
@@ -153,6 +160,14 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
         project, release_name, imported, present, len(set_aside),
     )  # fmt: skip
     return Ingested(release=release_name, imported=imported, present=present, set_aside=tuple(set_aside))
+
+
+def _import(context: Context, project: int, ready: list[dict[str, str]]) -> int:
+    """Import what has no task by now; ingestions of one project take turns, so that no two import the same cube."""
+    with context.connection.lock(f"helioloop:importing:{project}", timeout=600, blocking_timeout=600):
+        known = _known_cubes(context, project)
+        fresh = [data for data in ready if data["cube"] not in known]
+        return len(context.gateway.import_tasks(project, fresh)) if fresh else 0
 
 
 def _known_cubes(context: Context, project: int) -> dict[str, str]:
@@ -208,10 +223,10 @@ def prepare(what: Preparation) -> "dict[str, str] | SetAside":
         # the hash in the name: a task never comes to show another video than the one it was imported with
         name = f"{what.release}/{what.cube}-{planned.ref.sha256[:12]}.mp4"
         _ensure_video(what.media / name, gridded, n_frames=what.instrument.n_frames)
-    except CubeError as error:
+    except (CubeError, VideoError) as error:
         return SetAside(cube=what.cube, reason=str(error))
     return {
-        "video": f"/data/local-files/?d=helioloop/{what.media.name}/{name}",
+        "video": f"/data/local-files/?d={quote(f'helioloop/{what.media.name}/{name}')}",
         "cube": what.cube,
         "release": what.release,
         "region": planned.region or "",

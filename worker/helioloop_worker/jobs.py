@@ -11,9 +11,9 @@ from typing import Any
 
 from rq import get_current_job
 
-from helioloop import ensemble, messages, queues, retrain
+from helioloop import ensemble, messages, queues
 from helioloop import rounds as rounding
-from helioloop.errors import CubeError, TooFewLabels
+from helioloop.errors import CubeError
 from helioloop.plan import Plan
 from helioloop.progress import Report
 from helioloop.records import CubeRef, CubeScore, Label
@@ -21,11 +21,9 @@ from helioloop.registry import read_scores, write_scores
 from helioloop.scores import RedisInFlight
 from helioloop.snapshot import Snapshot
 from helioloop_worker import ingest as ingestion
-from helioloop_worker import rounds, writeback
+from helioloop_worker import judgement, rounds, writeback
 from helioloop_worker import sweep as sweeping
 from helioloop_worker.context import Context, context
-from helioloop_worker.judging import decide
-from helioloop_worker.view import read_view
 
 log = logging.getLogger(__name__)
 
@@ -38,32 +36,8 @@ SCORE_CHUNK = 100
 
 
 def judge(project: int, forced: bool = False) -> str:
-    """Read the annotations and start a round where `decide` says so."""
-    here = context()
-    now = time.time()
-    seen = here.state.dirty(project)
-    if not forced and seen is not None and (wait := retrain.due_at(seen, here.settings) - now) > 0:
-        queues.send(here.connection, messages.Judge(project=project), delay_seconds=wait)
-        return _say(project, f"{seen.count} events wait; judging in {wait:.0f} s")
-    if ingestion.ingesting(here, project):
-        return _say(project, "a release is being taken in; judging follows it")
-    if here.state.running(project) is not None and here.state.wish_trailing(project, forced=forced):
-        return _say(project, "a round runs; one more is judged after it")
-    view = read_view(here.gateway, project, settings=here.settings, instrument=here.instrument)
-    if seen is not None:
-        here.state.settle(project, seen)
-    last = here.registry(project).latest()
-    decision = decide(last, view.snapshot.cubes, retrain_verified=here.settings.retrain_verified, forced=forced)
-    if not decision.start:
-        if here.state.running(project) is None:
-            rounds.discard(here.registry(project))
-        return _say(project, f"no round: {decision.reason}")
-    try:
-        plan = rounds.plan_round(here, view, decision)
-    except TooFewLabels as error:
-        return _say(project, f"no round: {error}")
-    started = rounds.start(here, project, plan)
-    return _say(project, f"round started: {decision.reason}" if started else "a round runs; one more follows it")
+    """Read the annotations and start a round where the rules say so."""
+    return _say(project, judgement.judge(context(), project, forced=forced))
 
 
 def train_member(project: int, fingerprint: str, member: str) -> str:
@@ -98,12 +72,11 @@ def locate(project: int, fingerprint: str, share: int, shares: int) -> int:
     """Locate the emergence frames of every `shares`-th cube of a round."""
     here = context()
     staging, plan = _staged(here, project, fingerprint)
-    done = read_scores(staging / LOCATED)
-    mine = [score for key, score in sorted(read_scores(staging / UNLOCATED).items())[share::shares] if key not in done]
+    unlocated, done = _scores_of(plan, staging / UNLOCATED), _scores_of(plan, staging / LOCATED)
     located = ensemble.locate(
         staging,
         plan.cubes,
-        mine,
+        [score for key, score in sorted(unlocated.items())[share::shares] if key not in done],
         here.load,
         labels={cube.ref.cube: cube.label for cube in plan.cubes},
         device=here.device,
@@ -117,21 +90,32 @@ def locate(project: int, fingerprint: str, share: int, shares: int) -> int:
 def close_round(project: int, fingerprint: str) -> str:
     """Admit and publish a round, start its write-back, and judge again where that was wished for meanwhile."""
     here = context()
-    registry = here.registry(project)
+    registry, running = here.registry(project), here.state.running(project)
     if rounds.staged(registry, fingerprint):
         staging, plan = _staged(here, project, fingerprint)
-        unlocated, located = read_scores(staging / UNLOCATED), read_scores(staging / LOCATED)
+        unlocated, located = _scores_of(plan, staging / UNLOCATED), _scores_of(plan, staging / LOCATED)
         if not unlocated or unlocated.keys() - located.keys():
             return _say(project, rounds.retry(here, project, plan))
         version = rounding.close_round(plan, staging, registry, list(located.values())).version
+    elif running is None or running.fingerprint != fingerprint:
+        return _say(project, f"round {fingerprint[:16]} is over")
+    elif (found := rounds.admitted(registry, running)) is not None:
+        version = found  # a closing that broke off after it had admitted
     else:
-        version = rounds.admitted(registry, fingerprint) or ""  # a closing that broke off after it had admitted
+        here.state.end(project, fingerprint)
+        queues.send(here.connection, messages.Judge(project=project))
+        return _say(project, f"round {fingerprint[:16]} left nothing on disk: judging anew")
     registry.publish(version, why=registry.card(version).reason)
-    trailing = here.state.end(project, fingerprint)
     queues.send(here.connection, messages.WriteBack(project=project, version=version))
-    if trailing is not None:
+    if (trailing := here.state.end(project, fingerprint)) is not None:
         queues.send(here.connection, messages.Judge(project=project, forced=trailing.forced))
     return _say(project, f"{version} is published")
+
+
+def _scores_of(plan: Plan, folder: Path) -> dict[tuple[str, str], CubeScore]:
+    """Return the scores in a staging folder of the plan's own cubes: a resumed round may have lost some."""
+    own = {(cube.ref.cube, cube.ref.sha256) for cube in plan.cubes}
+    return {key: score for key, score in read_scores(folder).items() if key in own}
 
 
 def score(project: int, version: str, cubes: list[dict[str, str]]) -> int:
@@ -144,6 +128,10 @@ def score(project: int, version: str, cubes: list[dict[str, str]]) -> int:
     finally:
         RedisInFlight(here.connection).release(project, version, asked)  # may be asked for again
     registry.add_scores(version, located)
+    scored = {score.sha256 for score in located} | {sha256 for _, sha256 in registry.scores(version)}
+    writeback.note_unscorable(
+        here.settings.model_dir(project), version, [ref for ref in asked if ref.sha256 not in scored]
+    )
     if located and version == registry.published():
         queues.send(here.connection, messages.WriteBack(project=project, version=version))
     return len(located)
@@ -182,8 +170,6 @@ def _set_aside(ref: CubeRef, error: CubeError) -> None:
 def write_back(project: int, version: str) -> dict[str, int]:
     """Write a version's predictions into Label Studio; cubes without a score are scored first and come after."""
     here = context()
-    if here.registry(project).published() != version:
-        return {"written": 0}  # superseded while it waited; the later version has a write-back of its own
     written = writeback.write_back(here, project, version, report=job_report())
     for start in range(0, len(written.missing), SCORE_CHUNK):
         chunk = written.missing[start : start + SCORE_CHUNK]

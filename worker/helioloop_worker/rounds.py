@@ -7,18 +7,21 @@ sent again and does only what is missing. No job waits for another: the queue's 
 import json
 import logging
 import time
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from rq.exceptions import NoSuchJobError
-from rq.job import Dependency, Job, JobStatus
-from rq.serializers import JSONSerializer
+from rq.job import Dependency, JobStatus
 
 from helioloop import atomic, messages, queues
 from helioloop.messages import RoundStep
 from helioloop.plan import PLAN_FILE, Plan, make_plan
 from helioloop.recipes import find_recipe
 from helioloop.registry import Registry
+from helioloop.retrain import Running
 from helioloop_worker.context import Context
+from helioloop_worker.follow import failure, find_job
 from helioloop_worker.judging import Decision
 from helioloop_worker.view import View
 
@@ -27,13 +30,14 @@ log = logging.getLogger(__name__)
 SHARE_CUBES = 30
 """Cubes whose masking curves one job computes; shares run side by side on several machines."""
 MAX_ATTEMPTS = 3
-"""A round whose steps failed this often is parked: the same inputs would fail again."""
+"""A round that failed this often without getting any further is parked: the same inputs would fail again."""
 SILENT_SECONDS = 120
 """A round without a sign of life for this long, and without a live job, is taken up again."""
-STEP_SECONDS = 6 * 3600
-"""Longest run of one step."""
 ATTEMPTS = "attempts.json"
-"""File in a staging folder that counts how often its round failed."""
+"""File in a staging folder: how often its round failed, how far it was, and why it failed last."""
+
+
+# -- starting -------------------------------------------------------------------------------------
 
 
 def plan_round(context: Context, view: View, decision: Decision) -> Plan:
@@ -46,7 +50,7 @@ def plan_round(context: Context, view: View, decision: Decision) -> Plan:
     """
     registry = context.registry(view.project.id)
     return make_plan(
-        view.planned(context.roots),
+        view.planned(context.load),
         recipe=find_recipe(context.settings.recipe),
         instrument=context.instrument,
         seed=context.settings.seed,
@@ -55,7 +59,7 @@ def plan_round(context: Context, view: View, decision: Decision) -> Plan:
     )
 
 
-def start(context: Context, project: int, plan: Plan) -> bool:
+def start(context: Context, project: int, plan: Plan, *, forced: bool) -> bool:
     """Start a round, unless one runs already: then wish one more after it.
 
     Returns
@@ -63,14 +67,14 @@ def start(context: Context, project: int, plan: Plan) -> bool:
     bool
         True where the round was started.
     """
-    if not context.state.begin(project, plan.fingerprint, now=time.time()):
-        context.state.wish_trailing(project, forced=False)
-        return False
     registry = context.registry(project)
+    if not staged(registry, plan.fingerprint):
+        plan.save(registry.staging(plan.fingerprint))  # before it counts as running: what runs has a plan on disk
+    while not context.state.begin(project, plan.fingerprint, now=time.time()):
+        if context.state.wish_trailing(project, forced=forced):
+            return False
     discard(registry, but=plan.fingerprint)
-    staging = registry.staging(plan.fingerprint)
-    (staging / ATTEMPTS).unlink(missing_ok=True)
-    plan.save(staging)
+    (registry.staging(plan.fingerprint) / ATTEMPTS).unlink(missing_ok=True)
     send_steps(context, project, plan)
     log.info("project %d: round %s starts: %s", project, plan.fingerprint[:16], plan.reason)
     return True
@@ -80,7 +84,7 @@ def send_steps(context: Context, project: int, plan: Plan) -> None:
     """Send all steps of a round, each behind those it needs; steps that wait or run already are left alone."""
     members, scoring, shares, closing = steps(project, plan)
     for member in members:
-        queues.send(context.connection, member, timeout_seconds=STEP_SECONDS)
+        queues.send(context.connection, member)
     _send_behind(context, scoring, [member.job_id for member in members])
     for share in shares:
         _send_behind(context, share, [scoring.job_id])
@@ -96,22 +100,17 @@ def steps(
     return (
         [messages.TrainMember(project=project, fingerprint=fingerprint, member=member.name) for member in plan.members],
         messages.ScoreRound(project=project, fingerprint=fingerprint),
-        [
-            messages.Locate(project=project, fingerprint=fingerprint, share=share, shares=count)
-            for share in range(count)
-        ],
+        [messages.Locate(project=project, fingerprint=fingerprint, share=k, shares=count) for k in range(count)],
         messages.CloseRound(project=project, fingerprint=fingerprint),
     )
 
 
 def _send_behind(context: Context, step: RoundStep, others: list[str]) -> None:
     """Send a step behind others; it runs even where one of them failed, so that a failure is said and not waited on."""
-    queues.send(
-        context.connection,
-        step,
-        depends_on=Dependency(others, allow_failure=True),
-        timeout_seconds=STEP_SECONDS,
-    )
+    queues.send(context.connection, step, depends_on=Dependency(others, allow_failure=True))
+
+
+# -- going on -------------------------------------------------------------------------------------
 
 
 def take_up(context: Context, project: int) -> str | None:
@@ -123,21 +122,16 @@ def take_up(context: Context, project: int) -> str | None:
         What was done, in a sentence; None where the running round is alive or none runs.
     """
     running = context.state.running(project)
-    registry = context.registry(project)
     if running is None:
         return _judge_orphans(context, project)
     if time.time() - running.beat_at < SILENT_SECONDS:
         return None
+    registry = context.registry(project)
     if not staged(registry, running.fingerprint):
-        if version := admitted(registry, running.fingerprint):
-            queues.send(context.connection, messages.CloseRound(project=project, fingerprint=running.fingerprint))
-            return f"round {running.fingerprint[:16]} was admitted as {version} but not published: closing it"
-        context.state.end(project, running.fingerprint)
-        queues.send(context.connection, messages.Judge(project=project))
-        return f"round {running.fingerprint[:16]} left no plan on disk: judging anew"
+        queues.send(context.connection, messages.CloseRound(project=project, fingerprint=running.fingerprint))
+        return f"round {running.fingerprint[:16]} is staged no more: closing it"
     plan = Plan.read(registry.staging(running.fingerprint))
-    waiting = [step for group in _groups(project, plan) for step in group]
-    if any(_alive(context, step) for step in waiting):
+    if any(_alive(context, step) for step in _all_steps(project, plan)):
         context.state.beat(project, running.fingerprint, now=time.time())
         return None
     return retry(context, project, plan)
@@ -148,11 +142,91 @@ def _judge_orphans(context: Context, project: int) -> str | None:
 
     The judgement plans the same round, whose staging folder holds what was done, or a newer one.
     """
-    orphans = [folder.name for folder in _stagings(context.registry(project)) if _attempts(folder) < MAX_ATTEMPTS]
+    registry = context.registry(project)
+    orphans = [folder.name for folder in _stagings(registry) if parked(registry, folder.name) is None]
     if not orphans:
         return None
     queues.send(context.connection, messages.Judge(project=project))
     return f"round {orphans[0][:16]} was begun and nobody runs it: judging"
+
+
+def retry(context: Context, project: int, plan: Plan) -> str:
+    """Send a round's steps again, or park the round where that has been done too often."""
+    reasons = _failures(context, project, plan)
+    attempts = _count_attempt(context.registry(project).staging(plan.fingerprint), reasons)
+    said = f"round {plan.fingerprint[:16]} failed: {'; '.join(reasons) or 'a worker was lost'}"
+    log.error("project %d: %s", project, said)
+    for step in _all_steps(project, plan):
+        if (job := find_job(context.connection, step.job_id)) is not None:
+            job.delete()
+    if attempts >= MAX_ATTEMPTS:
+        trailing = context.state.end(project, plan.fingerprint)
+        if trailing is not None:
+            queues.send(context.connection, messages.Judge(project=project, forced=trailing.forced))
+        return parked(context.registry(project), plan.fingerprint) or said
+    context.state.beat(project, plan.fingerprint, now=time.time())
+    send_steps(context, project, plan)
+    return f"{said}; it is taken up again"
+
+
+def parked(registry: Registry, fingerprint: str) -> str | None:
+    """Return why a round is parked, in a sentence; None where it is not."""
+    path = registry.root / "staging" / fingerprint / ATTEMPTS
+    kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"attempts": 0}
+    if kept["attempts"] < MAX_ATTEMPTS:
+        return None
+    return (
+        f"round {fingerprint[:16]} failed {kept['attempts']} times and is parked "
+        f'({"; ".join(kept["reasons"]) or "workers were lost"}); mend that, then press "Start training"'
+    )
+
+
+def all_parked(registry: Registry) -> Iterator[str]:
+    """Return the sentences of all parked rounds."""
+    for folder in _stagings(registry):
+        if said := parked(registry, folder.name):
+            yield said
+
+
+def _count_attempt(staging: Path, reasons: list[str]) -> int:
+    """Count a failed attempt; a round that got further than the last time counts from one again."""
+    path = staging / ATTEMPTS
+    kept = json.loads(path.read_text()) if path.exists() else {"attempts": 0, "files": -1}
+    files = sum(entry.is_file() and entry.name != ATTEMPTS for entry in staging.rglob("*"))
+    attempts = 1 if files > kept["files"] else kept["attempts"] + 1
+    atomic.write_json(path, {"attempts": attempts, "files": files, "reasons": reasons})
+    return int(attempts)
+
+
+def _failures(context: Context, project: int, plan: Plan) -> list[str]:
+    """Return what the failed steps said, each once."""
+    jobs = [find_job(context.connection, step.job_id) for step in _all_steps(project, plan)]
+    said = [failure(job) for job in jobs if job is not None and job.get_status() is JobStatus.FAILED]
+    return list(dict.fromkeys(said))
+
+
+# -- on disk --------------------------------------------------------------------------------------
+
+
+def staged(registry: Registry, fingerprint: str) -> bool:
+    """Tell whether a round is being made, not admitted yet."""
+    return (registry.root / "staging" / fingerprint / PLAN_FILE).exists()
+
+
+def admitted(registry: Registry, running: Running) -> str | None:
+    """Return the version that the running round became, if it was admitted.
+
+    Versions from before the round began do not count: a forced repeat bears the fingerprint of an older one.
+    """
+    return next(
+        (
+            name
+            for name in reversed(registry.versions())
+            if (card := registry.card(name)).fingerprint == running.fingerprint
+            and datetime.fromisoformat(card.created_at).timestamp() >= int(running.since)
+        ),
+        None,
+    )
 
 
 def discard(registry: Registry, *, but: str | None = None) -> None:
@@ -167,70 +241,10 @@ def _stagings(registry: Registry) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 
-def retry(context: Context, project: int, plan: Plan) -> str:
-    """Send a round's steps again, or park the round where that has been done too often."""
-    staging = context.registry(project).staging(plan.fingerprint)
-    attempts = count_attempt(staging)
-    if attempts >= MAX_ATTEMPTS:
-        context.state.end(project, plan.fingerprint)
-        said = (
-            f"round {plan.fingerprint[:16]} failed {attempts} times and is parked; read the worker's log, then press "
-            f'"Start training" to try again'
-        )
-        log.error("project %d: %s", project, said)
-        return said
-    for group in _groups(project, plan):
-        for step in group:
-            _forget(context, step)
-    context.state.beat(project, plan.fingerprint, now=time.time())
-    send_steps(context, project, plan)
-    return f"round {plan.fingerprint[:16]} is taken up again (attempt {attempts + 1} of {MAX_ATTEMPTS})"
-
-
-def count_attempt(staging: Path) -> int:
-    """Count a failed attempt at the round in this folder and return how many there were."""
-    attempts = _attempts(staging) + 1
-    atomic.write_json(staging / ATTEMPTS, {"attempts": attempts})
-    return attempts
-
-
-def _attempts(staging: Path) -> int:
-    path = staging / ATTEMPTS
-    return int(json.loads(path.read_text())["attempts"]) if path.exists() else 0
-
-
-def staged(registry: Registry, fingerprint: str) -> bool:
-    """Tell whether a round is being made, not admitted yet."""
-    return (registry.root / "staging" / fingerprint / PLAN_FILE).exists()
-
-
-def admitted(registry: Registry, fingerprint: str) -> str | None:
-    """Return the newest version that a round with this fingerprint became, if it was admitted."""
-    return next(
-        (name for name in reversed(registry.versions()) if registry.card(name).fingerprint == fingerprint), None
-    )
-
-
-def _groups(project: int, plan: Plan) -> list[list[RoundStep]]:
+def _all_steps(project: int, plan: Plan) -> list[RoundStep]:
     members, scoring, shares, closing = steps(project, plan)
-    return [list(members), [scoring], list(shares), [closing]]
+    return [*members, scoring, *shares, closing]
 
 
 def _alive(context: Context, step: RoundStep) -> bool:
-    job = _job(context, step)
-    if job is None:
-        return False
-    return job.get_status() in {JobStatus.QUEUED, JobStatus.STARTED, JobStatus.SCHEDULED}
-
-
-def _forget(context: Context, step: RoundStep) -> None:
-    job = _job(context, step)
-    if job is not None:
-        job.delete()
-
-
-def _job(context: Context, step: RoundStep) -> Job | None:
-    try:
-        return Job.fetch(step.job_id, connection=context.connection, serializer=JSONSerializer)
-    except NoSuchJobError:
-        return None
+    return queues.stands(context.connection, step) in {JobStatus.QUEUED, JobStatus.STARTED, JobStatus.SCHEDULED}

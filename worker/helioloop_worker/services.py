@@ -5,14 +5,17 @@ Above `jobs`. The sweep is asked for from the worker's own loop, so that an empt
 
 import logging
 import os
+import time
 from typing import Any, Literal
 
+import redis
 import torch
-from rq import SimpleWorker, Worker
+from rq import SimpleWorker, Worker, worker_registration
 from rq.serializers import JSONSerializer
 
 from helioloop import messages, queues
 from helioloop.device import choose_device
+from helioloop.errors import ServiceError
 from helioloop.settings import Settings
 from helioloop.training import preload
 from helioloop_worker import jobs
@@ -29,6 +32,19 @@ POLL_SECONDS = 5
 """How often an idle worker looks up from its queue."""
 RQ_MARGIN_SECONDS = 15
 """What rq takes off ``worker_ttl`` before it looks up."""
+RETRY_SECONDS = 5.0
+"""Pause between two tries to reach a Redis that went away."""
+
+
+class TrainingWorker(Worker):
+    """Forks a process for each job, so that a job that dies takes nothing with it."""
+
+    settings: Settings
+
+    def run_maintenance_tasks(self) -> None:
+        """Look after rq's registries as rq does; an emptied Redis forgets its workers: sign in again."""
+        super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
+        worker_registration.register(self)
 
 
 class ScoringWorker(SimpleWorker):
@@ -37,8 +53,9 @@ class ScoringWorker(SimpleWorker):
     settings: Settings
 
     def run_maintenance_tasks(self) -> None:
-        """Look after rq's registries as rq does, and after the sweeps."""
+        """Do what the training worker does, and look after the sweeps."""
         super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
+        worker_registration.register(self)
         ask_for_sweeps(self.connection, self.settings)
 
 
@@ -51,24 +68,41 @@ def ask_for_sweeps(connection: Any, settings: Settings) -> None:
 
 
 def run(role: Role, settings: Settings) -> None:
-    """Work until told to stop (SIGTERM or Ctrl-C: the job in hand is finished first)."""
+    """Work until told to stop (SIGTERM or Ctrl-C: the job in hand is finished first); outlast outages of Redis."""
     # the jobs, and what torch imports late, are imported before a job is forked: not every job spends seconds on it
     log.info("role %s serves %s with %s", role, ", ".join(ROLE_QUEUES[role]), jobs.__name__)
     preload()
+    _say_device(settings)
+    worker = _worker(role, settings)
+    while True:
+        try:
+            # rq tells each job and each cleaning; the jobs tell what they do themselves
+            worker.work(logging_level="WARNING", with_scheduler=role == "score")
+        except redis.RedisError as error:
+            log.error("Redis at %s went away (%s); trying again", queues.plain_url(settings.redis_url), error)
+        else:
+            return
+        while True:
+            time.sleep(RETRY_SECONDS)
+            try:
+                worker = _worker(role, settings)
+            except ServiceError as error:
+                log.error("%s", error)
+            else:
+                break
+
+
+def _worker(role: Role, settings: Settings) -> TrainingWorker | ScoringWorker:
     connection = queues.connect(settings, timeout_seconds=30.0)
-    worker_class = Worker if role == "train" else ScoringWorker
-    worker = worker_class(
+    worker = (TrainingWorker if role == "train" else ScoringWorker)(
         [queues.queue(connection, name) for name in ROLE_QUEUES[role]],
         connection=connection,
         serializer=JSONSerializer,
         worker_ttl=POLL_SECONDS + RQ_MARGIN_SECONDS,
         maintenance_interval=max(1, int(settings.sweep_seconds)),
     )
-    if isinstance(worker, ScoringWorker):
-        worker.settings = settings
-    _say_device(settings)
-    # rq tells each job and each cleaning; the jobs tell what they do themselves
-    worker.work(logging_level="WARNING", with_scheduler=role == "score")
+    worker.settings = settings
+    return worker
 
 
 def _say_device(settings: Settings) -> None:

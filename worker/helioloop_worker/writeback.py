@@ -6,13 +6,14 @@ that broke off goes on where it stopped. One writer a project at a time.
 
 import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from redis.exceptions import LockError
+from redis.lock import Lock
 
 from helioloop import atomic
 from helioloop.errors import ServiceError
@@ -24,10 +25,12 @@ from helioloop_worker.view import View, read_view
 
 log = logging.getLogger(__name__)
 
-WRITER_SECONDS = 900
-"""A writer that died frees its place after this long."""
-WAIT_SECONDS = 300
+WRITER_SECONDS = 180
+"""A writer that died frees its place after this long; a living one renews it between calls."""
+WAIT_SECONDS = 240
 """How long a second writer waits for the first."""
+CHUNK_PREDICTIONS = 500
+"""Predictions a request; Label Studio on SQLite takes about 1,100 a second, so that its writer lock is held briefly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +53,8 @@ class Written:
 def write_back(context: Context, project: int, version: str, *, report: Report) -> Written:
     """Give every task the prediction of `version` once, then make it the project's model version.
 
+    A version that is no longer the published one is left alone: the later one has a write-back of its own.
+
     Raises
     ------
     LabelStudioError
@@ -57,19 +62,27 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
     ServiceError
         Where another writer holds the project for too long.
     """
-    with writing(context, project):
+    with writing(context, project) as lock:
+        registry = context.registry(project)
+        if registry.published() != version:
+            return Written(written=0, present=0, missing=())
         view = read_view(context.gateway, project, settings=context.settings, instrument=context.instrument)
-        scores = context.registry(project).scores(version)
+        scores = registry.scores(version)
+        unscorable = read_unscorable(context.settings.model_dir(project), version)
         have = {row.task for row in context.gateway.predictions(project) if row.model_version == version}
         entries, missing = [], []
         for task in view.tasks.values():
             score = scores.get((task.ref.cube, task.ref.sha256))
-            if score is None:
-                missing.append(task.ref)
-            elif task.id not in have:
+            if score is not None and task.id not in have:
                 entries.append(_entry(context, view, task.id, score, version=version))
-        report(0, len(entries), "writing predictions")
-        context.gateway.import_predictions(project, entries)
+            elif score is None and task.ref.sha256 not in unscorable:
+                missing.append(task.ref)
+        for start in range(0, len(entries), CHUNK_PREDICTIONS):
+            lock.reacquire()
+            report(start, len(entries), "writing predictions")
+            context.gateway.import_predictions(project, entries[start : start + CHUNK_PREDICTIONS])
+        lock.reacquire()
+        _drop_doubles(context, project, version)
         report(len(entries), len(entries), "writing predictions")
         if (entries or have) and view.project.model_version != version:
             context.gateway.set_model_version(project, version)
@@ -81,6 +94,20 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
     return Written(written=len(entries), present=len(have), missing=tuple(missing))
 
 
+def _drop_doubles(context: Context, project: int, version: str) -> None:
+    """Delete the younger of two rows of one task: Label Studio asked the backend while we wrote, and stored both."""
+    seen: set[int] = set()
+    younger = []
+    for row in sorted(context.gateway.predictions(project), key=lambda row: row.id):
+        if row.model_version == version:
+            if row.task in seen:
+                younger.append(row)
+            seen.add(row.task)
+    if younger:
+        log.info("project %d: %d tasks had two predictions of %s; one is deleted", project, len(younger), version)
+        context.gateway.delete_predictions(younger)
+
+
 def _entry(context: Context, view: View, task: int, score: CubeScore, *, version: str) -> dict[str, object]:
     current = view.label(score.cube).label
     body = prediction(score, current, view.controls, model_version=version, n_frames=context.instrument.n_frames)
@@ -88,7 +115,7 @@ def _entry(context: Context, view: View, task: int, score: CubeScore, *, version
 
 
 @contextmanager
-def writing(context: Context, project: int) -> Iterator[None]:
+def writing(context: Context, project: int) -> Iterator[Lock]:
     """Hold the one writer's place of a project: SQLite under Label Studio takes one bulk writer at a time."""
     lock = context.connection.lock(f"helioloop:writer:{project}", timeout=WRITER_SECONDS, blocking_timeout=WAIT_SECONDS)
     if not lock.acquire():
@@ -96,12 +123,30 @@ def writing(context: Context, project: int) -> Iterator[None]:
             f"project {project} is being written to for over {WAIT_SECONDS} s; one writer at a time: repeat this later"
         )
     try:
-        yield
+        yield lock
+    except LockError:
+        raise ServiceError(
+            f"project {project}: the writer's place was lost (Redis emptied, or an answer took {WRITER_SECONDS} s); "
+            "what is missing is written by the next write-back"
+        ) from None
     finally:
-        try:
+        with suppress(LockError):
             lock.release()
-        except LockError:
-            log.warning("project %d: the writer's place was lost before the end (Redis emptied, or over time)", project)
+
+
+# -- cubes that a version cannot score ------------------------------------------------------------
+
+
+def read_unscorable(model_dir: Path, version: str) -> set[str]:
+    """Return the content hashes of cubes that `version` could not score; they are not asked for again."""
+    path = model_dir / "unscorable" / f"{version}.json"
+    return set(json.loads(path.read_text())) if path.exists() else set()
+
+
+def note_unscorable(model_dir: Path, version: str, refs: Iterable[CubeRef]) -> None:
+    """Remember cubes that `version` could not score."""
+    known = read_unscorable(model_dir, version) | {ref.sha256 for ref in refs}
+    atomic.write_json(model_dir / "unscorable" / f"{version}.json", sorted(known))
 
 
 # -- which version Label Studio shows since when --------------------------------------------------

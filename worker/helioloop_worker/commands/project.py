@@ -81,7 +81,7 @@ def ingest(release: Path, project: int, detach: bool) -> None:
         raise ServiceError(
             f"no worker serves the queue {message.queue}; start one with `helioloop worker --role train`"
         )
-    queues.send(connection, message, timeout_seconds=24 * 3600)
+    queues.send(connection, message)
     if detach:
         click.echo(f"job {message.job_id} is sent; `helioloop status --project {project}` shows how it stands")
         return
