@@ -48,8 +48,8 @@ class Gate:
             )
         if secret and not user:
             raise SettingsError(
-                'HELIOLOOP_WEBHOOK_SECRET is set without basic auth: Label Studio\'s "Start training" carries no secret '
-                "header and would be refused; set HELIOLOOP_BASIC_AUTH_USER and HELIOLOOP_BASIC_AUTH_PASSWORD too"
+                "HELIOLOOP_WEBHOOK_SECRET is set without basic auth; Label Studio's “Start training” shows basic auth "
+                "only and would be refused: set HELIOLOOP_BASIC_AUTH_USER and HELIOLOOP_BASIC_AUTH_PASSWORD too"
             )
         self._basic = (user.encode(), password.encode()) if user else None
         self._secret = secret.encode() if secret else None
