@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     retrain_max_wait_seconds: float = Field(600.0, ge=0, description="Longest wait after the first event.")
     retrain_verified: int = Field(20, ge=1, description="Newly verified cubes that start a round by themselves.")
     recipe: Literal["quick", "paper"] = Field("quick", description="Network and schedule that rounds train.")
+    epochs: int | None = Field(
+        None, ge=1, description="Passes over the training cubes instead of the recipe's; fewer are quicker and worse."
+    )
     seed: int = Field(0, ge=0, description="Seed of the first member; member k adds k.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where networks run; auto takes CUDA if there.")
 
