@@ -256,6 +256,9 @@ class Stack:
         """Stop everything that was started here, last first; a second Ctrl-C does not interrupt it."""
         before = [(number, signal.signal(number, signal.SIG_IGN)) for number in (signal.SIGINT, signal.SIGTERM)]
         try:
+            for name, service in self.services.items():
+                if name != "redis":  # the others say goodbye to it
+                    service.process.terminate()
             for name in reversed(list(self.services)):
                 self.services[name].stop()
                 del self.services[name]
