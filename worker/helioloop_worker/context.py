@@ -21,7 +21,7 @@ from helioloop.registry import Registry
 from helioloop.release import ReleaseRoots
 from helioloop.retrain import RedisRetrainState, RetrainState
 from helioloop.settings import Settings, load_settings
-from helioloop_worker.gateway import Gateway
+from helioloop_worker.gateway import Gateway, LabelStudio
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Context:
         return RedisRetrainState(self.connection)
 
     @cached_property
-    def gateway(self) -> Gateway:
+    def gateway(self) -> LabelStudio:
         """Label Studio."""
         return Gateway.from_settings(self.settings)
 

@@ -17,7 +17,7 @@ from helioloop.labels import Controls, current_label, parse_config
 from helioloop.records import CubeRef, CurrentLabel, PlannedCube
 from helioloop.settings import Settings
 from helioloop.snapshot import Snapshot
-from helioloop_worker.gateway import Gateway, ProjectInfo
+from helioloop_worker.gateway import LabelStudio, ProjectInfo
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class View:
         return cubes
 
 
-def read_view(gateway: Gateway, project: int, *, settings: Settings, instrument: Instrument) -> View:
+def read_view(gateway: LabelStudio, project: int, *, settings: Settings, instrument: Instrument) -> View:
     """Read a project from Label Studio and leave its label snapshot in its model folder.
 
     Raises

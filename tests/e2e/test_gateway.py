@@ -1,0 +1,40 @@
+"""The real Label Studio keeps the contract that its twin in memory is made to."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from helioloop_worker.setup import labeling_configuration
+from tests.e2e.conftest import Loop
+from tests.worker.gateway_contract import SENTENCES, Room, choosing
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
+
+
+@pytest.fixture
+def room(loop: Loop, request: pytest.FixtureRequest) -> Iterator[Room]:
+    """An empty project of the running Label Studio, without backend and webhook; deleted afterwards."""
+    project = loop.gateway.create_project(title=request.node.name[:50], label_config=labeling_configuration())
+
+    def skip(task: int) -> int:
+        created = loop.client.annotations.create(id=task, result=[], was_cancelled=True, completed_by=1)
+        return int(created.id or 0)
+
+    def revise(annotation: int, choice: str) -> None:
+        loop.client.annotations.update(id=annotation, result=choosing(choice))
+
+    yield Room(
+        door=loop.gateway,
+        project=project,
+        annotate=loop.annotate,
+        skip=skip,
+        revise=revise,
+        delete_annotation=lambda annotation: loop.client.annotations.delete(id=annotation),
+    )
+    loop.client.projects.delete(id=project)
+
+
+@pytest.mark.parametrize("sentence", SENTENCES, ids=lambda sentence: sentence.__name__)
+def test_the_real_label_studio_keeps_the_contract(sentence: Callable[[Room], None], room: Room) -> None:
+    """Each sentence of the contract."""
+    sentence(room)
