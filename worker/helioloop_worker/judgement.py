@@ -37,7 +37,9 @@ def judge(context: Context, project: int, *, forced: bool) -> str:
         queues.send(context.connection, messages.Judge(project=project), delay_seconds=wait)
         return f"{seen.count} events wait; judging in {wait:.0f} s"
     if ingest.ingesting(context, project):
-        queues.send(context.connection, messages.Judge(project=project, forced=forced), delay_seconds=INGESTION_SECONDS)
+        if forced:  # the judgement that follows an ingestion is a patient one
+            later = messages.Judge(project=project, forced=True)
+            queues.send(context.connection, later, delay_seconds=INGESTION_SECONDS)
         return "a release is being taken in; judging follows it"
     if context.state.wish_trailing(project, forced=forced):
         return "a round runs; one more is judged after it"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from helioloop import messages, queues, retrain
-from helioloop_worker import judgement, rounds, writeback
+from helioloop_worker import ingest, judgement, rounds, writeback
 from helioloop_worker.context import Context
 from helioloop_worker.view import annotation_stamps
 
@@ -49,6 +49,8 @@ def _changed_labels(context: Context, project: int) -> str | None:
 
     That is what a lost webhook, a judgement that broke off, and a first ingestion have in common.
     """
+    if ingest.ingesting(context, project):
+        return None
     waiting = context.state.dirty(project)
     if waiting is not None:
         wait = retrain.due_at(waiting, context.settings) - time.time()
