@@ -24,7 +24,7 @@ from helioloop_worker.stack import Programs, Stack
 CUBES = 80
 GRACE_SECONDS = 25
 PACE = {
-    "HELIOLOOP_EPOCHS": "10",  # the tests look at the loop, not at how good the networks are
+    "HELIOLOOP_EPOCHS": "30",  # the tests look at the loop, not at how good the networks are
     "HELIOLOOP_RETRAIN_EVENTS": "20",
     "HELIOLOOP_RETRAIN_QUIET_SECONDS": "2",
     "HELIOLOOP_RETRAIN_MAX_WAIT_SECONDS": "20",

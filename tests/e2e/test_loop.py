@@ -124,7 +124,7 @@ def test_timeline_ranges_start_at_the_emergence_frame_and_end_with_the_video(loo
             ranged += 1
         else:
             assert found == []
-    assert ranged > CUBES / 8
+    assert ranged > CUBES / 16
 
 
 def test_no_member_scored_a_cube_that_it_was_trained_on(loop: Loop) -> None:

@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 from helioloop import atomic
 from helioloop.cache import CubeCache
+from helioloop.cubes import hash_cube
 from helioloop.errors import CubeError, VideoError
 from helioloop.instrument import Instrument
 from helioloop.progress import Report
@@ -63,10 +64,14 @@ class Ingested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preparation:
-    """What one process needs to prepare a cube: where it lies, where its video goes, how it is gridded."""
+    """What one process needs to prepare a cube: where it lies, where its video goes, how it is gridded.
+
+    `known` is the content hash of the cube's task, where it has one.
+    """
 
     release: str
     cube: str
+    known: str | None
     roots: tuple[Path, ...]
     media: Path
     cache: Path
@@ -141,7 +146,7 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
     ready: list[dict[str, str]] = []
     present = imported = 0
     report(0, len(rows), "preparing cubes")
-    for done, (cube, prepared) in enumerate(_prepare_all(context, release_name, list(rows), media), start=1):
+    for done, (cube, prepared) in enumerate(_prepare_all(context, release_name, list(rows), media, known), start=1):
         outcome = _once(prepared, known)
         if isinstance(outcome, SetAside):
             log.warning("cube %s is set aside: %s", cube, outcome.reason)
@@ -189,7 +194,7 @@ def _once(outcome: "dict[str, str] | SetAside", known: Mapping[str, str]) -> "di
 
 
 def _prepare_all(
-    context: Context, release: str, cubes: list[str], media: Path
+    context: Context, release: str, cubes: list[str], media: Path, known: Mapping[str, str]
 ) -> Iterator[tuple[str, "dict[str, str] | SetAside"]]:
     """Prepare cubes in several processes, in the order in which they get ready."""
     workers = max(1, min(len(cubes), len(os.sched_getaffinity(0))))
@@ -199,6 +204,7 @@ def _prepare_all(
             Preparation(
                 release=release,
                 cube=cube,
+                known=known.get(cube),
                 roots=tuple(context.settings.release_roots),
                 media=media,
                 cache=context.settings.cache_root,
@@ -218,10 +224,13 @@ def prepare(what: Preparation) -> "dict[str, str] | SetAside":
     """Check a cube and render its video, unless a whole one is there; return its task's data, label apart."""
     try:
         path = ReleaseRoots(what.roots).path(what.release, what.cube)
+        sha256 = hash_cube(path)
+        # the hash in the name: a task never comes to show another video than the one it was imported with
+        name = f"{what.release}/{what.cube}-{sha256[:12]}.mp4"
+        if sha256 == what.known and (what.media / name).exists():
+            return {"cube": what.cube, "sha256": sha256}  # it has its task, and nothing is imported twice
         planned = inspect(path)
         gridded = CubeCache(what.cache, what.instrument).load(path, planned.ref.sha256)
-        # the hash in the name: a task never comes to show another video than the one it was imported with
-        name = f"{what.release}/{what.cube}-{planned.ref.sha256[:12]}.mp4"
         _ensure_video(what.media / name, gridded, n_frames=what.instrument.n_frames)
     except (CubeError, VideoError) as error:
         return SetAside(cube=what.cube, reason=str(error))
