@@ -12,8 +12,8 @@ import numpy.typing as npt
 MIN_RISE = 0.1
 """A curve rises when the fitted ramp climbs by at least this much probability; below, no time is given."""
 ONSET = 0.25
-"""Which point of the ramp is the emergence: 0 is its foot, 1 its top. The truth is a tenth of the flux rise, well before
-the network is half convinced."""
+"""Which point of the ramp is the emergence: 0 is its foot, 1 its top. The truth is a tenth of the flux rise, well
+before the network is half convinced."""
 WIDTHS = (1, 2, 3, 4, 6, 8, 11, 16, 22, 32, 45, 64)
 """Ramp widths that are tried, in frames."""
 
