@@ -68,7 +68,7 @@ class RegionDraw:
                     self._existing(self._ranked(20.4, 21.9), uniform(10.0, 150.0)),
                     self._emerging(uniform(21.1, 22.1), longitude, x_px=3.0 * side),
                 ]
-        return [self._emerging(float(np.clip(self.rng.normal(21.35, 0.4), 20.7, 22.5)), longitude)]
+        return [self._emerging(self._log_flux(21.5), longitude)]
 
     def _rotating_kind(self, kind: Kind) -> list[Bipole]:
         uniform = self.rng.uniform
@@ -81,7 +81,7 @@ class RegionDraw:
                 return [self._existing(self._ranked(20.95, 21.65), uniform(80.0, 220.0))]
             case Kind.FAINT:
                 return [self._existing(self._ranked(20.75, 21.4), uniform(100.0, 240.0))]
-        drawn = [self._existing(float(np.clip(self.rng.normal(21.6, 0.35), 21.1, 22.5)), uniform(5.0, 120.0))]
+        drawn = [self._existing(max(21.1, self._log_flux(21.6)), uniform(5.0, 120.0))]
         if self.rng.random() < _COMPANION_SHARE:
             side = float(self.rng.choice([-1.0, 1.0]))
             drawn.append(self._existing(uniform(20.9, 21.6), uniform(5.0, 120.0), x_px=22.0 * side))
@@ -102,6 +102,14 @@ class RegionDraw:
             onset_frame=limb - age_frames - drawn.rise_frames,
             decay_frames=decay,
         )
+
+    def _log_flux(self, mean: float) -> float:
+        """Draw how large a region is: regions span nearly two decades, whether they emerge here or rotate in.
+
+        Half a decade of scatter about some 3e21 Mx, cut at the smallest that is still called active and at the largest
+        of a cycle; a network must not learn that what is large has rotated in.
+        """
+        return float(np.clip(self.rng.normal(mean, 0.55), 20.7, 22.6))
 
     def _ranked(self, low: float, high: float) -> float:
         return low + (high - low) * self.rank
