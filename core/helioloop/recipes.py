@@ -4,7 +4,7 @@ Above the ground floor, below networks and training; no torch here.
 """
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self
 
 from helioloop.errors import SettingsError
@@ -110,6 +110,10 @@ class Recipe:
     def passes(self, n_cubes: int) -> int:
         """Return how many epochs `n_cubes` training cubes get."""
         return max(self.epochs, math.ceil(self.min_steps / self.steps_per_epoch(n_cubes)))
+
+    def in_epochs(self, epochs: int | None) -> Self:
+        """Return this recipe with exactly so many epochs, however few cubes there are; None leaves it as it is."""
+        return self if epochs is None else replace(self, epochs=epochs, min_steps=0)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values; `from_dict` reads them back."""

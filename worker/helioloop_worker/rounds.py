@@ -8,7 +8,6 @@ import json
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,9 @@ from rq.job import Dependency, JobStatus
 from helioloop import atomic, messages, queues
 from helioloop.messages import RoundStep
 from helioloop.plan import PLAN_FILE, Plan, make_plan
-from helioloop.recipes import Recipe, find_recipe
+from helioloop.recipes import find_recipe
 from helioloop.registry import Registry
 from helioloop.retrain import Running
-from helioloop.settings import Settings
 from helioloop_worker.context import Context
 from helioloop_worker.follow import failure, find_job
 from helioloop_worker.judging import Decision
@@ -53,17 +51,12 @@ def plan_round(context: Context, view: View, decision: Decision) -> Plan:
     registry = context.registry(view.project.id)
     return make_plan(
         view.planned(context.load),
-        recipe=_recipe(context.settings),
+        recipe=find_recipe(context.settings.recipe).in_epochs(context.settings.epochs),
         instrument=context.instrument,
         seed=context.settings.seed,
         parent=registry.published(),
         reason=decision.reason,
     )
-
-
-def _recipe(settings: Settings) -> Recipe:
-    recipe = find_recipe(settings.recipe)
-    return recipe if settings.epochs is None else replace(recipe, epochs=settings.epochs, min_steps=0)
 
 
 def start(context: Context, project: int, plan: Plan, *, forced: bool) -> bool:

@@ -74,7 +74,7 @@ def train(*, folder: Path, model_dir: Path, labels: Path | None, recipe: str, fo
         card = offline.train_release(
             _open(folder, labels),
             Registry(model_dir),
-            recipe=find_recipe(recipe),
+            recipe=find_recipe(recipe).in_epochs(load_settings().epochs),
             seed=load_settings().seed if seed is None else seed,
             forced=force,
             at=at,
