@@ -44,6 +44,4 @@ class Instrument:
         return asdict(self)
 
 
-MDI = Instrument(
-    name="MDI", cadence_seconds=5760.0, n_frames=225, size_px=90, clip_gauss=1000.0, frozen_frames=30
-)
+MDI = Instrument(name="MDI", cadence_seconds=5760.0, n_frames=225, size_px=90, clip_gauss=1000.0, frozen_frames=30)

@@ -10,9 +10,7 @@ from helioloop.instrument import MDI, Instrument
 from helioloop.masking import masking_curves
 from helioloop.networks import FramesAsChannels, Network, PerFrameNetwork
 
-SMALL = Instrument(
-    name="small", cadence_seconds=5760.0, n_frames=12, size_px=24, clip_gauss=1000.0, frozen_frames=4
-)
+SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=12, size_px=24, clip_gauss=1000.0, frozen_frames=4)
 
 
 def random_cube(instrument: Instrument, *, seed: int) -> FloatArray:

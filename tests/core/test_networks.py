@@ -133,9 +133,7 @@ def test_variations_come_from_the_members_generator_alone() -> None:
     """Equal seeds give equal batches, other seeds others."""
     steps = torch.rand(4, 9, 3, 5, 5, generator=torch.Generator().manual_seed(0))
     forms = torch.zeros(4, dtype=torch.long)
-    draws = [
-        CellAugmenter(QUICK.augmentation, torch.Generator().manual_seed(seed))(steps, forms) for seed in (1, 1, 2)
-    ]
+    draws = [CellAugmenter(QUICK.augmentation, torch.Generator().manual_seed(seed))(steps, forms) for seed in (1, 1, 2)]
     torch.testing.assert_close(draws[0], draws[1], rtol=0, atol=0)
     assert not torch.equal(draws[0], draws[2])
 
