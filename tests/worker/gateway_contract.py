@@ -37,8 +37,7 @@ class Room:
 
     def tasks(self, count: int) -> list[int]:
         """Import tasks for cubes c0, c1, … and return their ids."""
-        names = [f"c{k}" for k in range(count)]
-        return self.door.import_tasks(self.project, [{"video": f"/{name}.mp4", "cube": name} for name in names])
+        return self.door.import_tasks(self.project, [data_of(f"c{k}") for k in range(count)])
 
     def predict(self, *entries: dict[str, Any]) -> None:
         """Import predictions."""
@@ -53,6 +52,11 @@ class Room:
         """Annotation id -> when it last changed."""
         exported = self.door.annotated_tasks(self.project)
         return {entry["id"]: entry["updated_at"] for task in exported for entry in task["annotations"]}
+
+
+def data_of(cube: str) -> dict[str, str]:
+    """A task's data; Label Studio insists on all that the labelling configuration shows."""
+    return {"video": f"/{cube}.mp4", "cube": cube, "start": "2001-02-03T00:00:00Z", "crude_label": "emergence"}
 
 
 def prediction(task: int, version: str = "v0001", **changes: Any) -> dict[str, Any]:
@@ -96,7 +100,7 @@ def tasks_keep_order_and_data(room: Room) -> None:
     one, two, three = room.tasks(3)
     exported = {entry["id"]: entry["data"] for entry in room.door.tasks(room.project)}
     assert {task: data["cube"] for task, data in exported.items()} == {one: "c0", two: "c1", three: "c2"}
-    assert exported[one] == {"video": "/c0.mp4", "cube": "c0"}
+    assert exported[one] == data_of("c0")
 
 
 def annotations_are_exported_with_what_the_loop_reads(room: Room) -> None:
