@@ -55,16 +55,17 @@ def score_round(project: int, fingerprint: str) -> int:
     """Score all cubes of a round out of fold; a cube that cannot be read any more is set aside."""
     here = context()
     staging, plan = _staged(here, project, fingerprint)
+    done = _scores_of(plan, staging / UNLOCATED)
     scores = ensemble.score_cubes(
         staging,
-        plan.cubes,
+        [cube for cube in plan.cubes if (cube.ref.cube, cube.ref.sha256) not in done],
         here.load,
         device=here.device,
         report=_beating(here, project, fingerprint),
         inputs=here.inputs,
         set_aside=_set_aside,
     )
-    write_scores(staging / UNLOCATED, scores)
+    _keep(staging / UNLOCATED, scores)
     return len(scores)
 
 
@@ -83,8 +84,14 @@ def locate(project: int, fingerprint: str, share: int, shares: int) -> int:
         report=_beating(here, project, fingerprint),
         set_aside=_set_aside,
     )
-    write_scores(staging / LOCATED, located)
+    _keep(staging / LOCATED, located)
     return len(located)
+
+
+def _keep(folder: Path, scores: list[CubeScore]) -> None:
+    """Keep scores in staging; no file where there are none, because a round with a new file counts as got further."""
+    if scores:
+        write_scores(folder, scores)
 
 
 def close_round(project: int, fingerprint: str) -> str:
