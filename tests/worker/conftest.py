@@ -28,8 +28,6 @@ from helioloop_worker.memory import MemoryLabelStudio
 from helioloop_worker.setup import labeling_configuration
 from helioloop_worker.view import View, read_view
 
-pytest.register_assert_rewrite("tests.worker.gateway_contract")
-
 SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=24, size_px=24, clip_gauss=1000.0, frozen_frames=3)
 TINY = replace(QUICK, epochs=1, min_steps=0, batch=8, folds=2, dropouts=(0.2,))
 """Two members of one epoch: fold0-0 and fold1-0."""
