@@ -125,15 +125,16 @@ def test_a_round_that_began_meanwhile_is_not_run_over(
     assert desk.queued() == []
 
 
-def test_too_few_labels_are_said_and_count_as_judged(desk: Desk, task_data: Data) -> None:
-    """Nothing runs, and the sweep does not ask again until something changes."""
+def test_too_few_labels_are_said_and_looked_at_again(desk: Desk, task_data: Data) -> None:
+    """Nothing runs and the events are settled; until there is a model each sweep has the project judged."""
     tasks = desk.import_cubes(task_data, ["cube00", "cube01", "cube02"])
     desk.label_studio.annotate(tasks["cube00"], "emergence")
     note_old_event(desk)
     assert judge(desk.context, desk.project, forced=False).startswith("no round: ")
     assert desk.context.state.running(desk.project) is None
     assert desk.context.state.dirty(desk.project) is None
-    assert sweep(desk.context, desk.project).done == ()
+    sweep(desk.context, desk.project)
+    assert desk.queued() == [f"judge-{desk.project}-patient"]
 
 
 def test_a_judgement_that_breaks_off_is_made_again(

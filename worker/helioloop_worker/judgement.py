@@ -47,7 +47,9 @@ def judge(context: Context, project: int, *, forced: bool) -> str:
     outcome = _start(context, project, view, forced=forced)
     if outcome is None:
         return "a round runs; one more is judged after it"  # and what was read now is read again then
-    write_judged(context.settings.model_dir(project), view.snapshot.annotations)
+    if context.registry(project).latest() is not None or context.state.running(project) is not None:
+        # before the first round nothing counts as judged: cubes that come with crude labels change no annotation
+        write_judged(context.settings.model_dir(project), view.snapshot.annotations)
     if seen is not None:
         context.state.settle(project, seen)
     return outcome
