@@ -1,0 +1,178 @@
+"""The sweep: what lost webhooks and killed workers left undone is noticed, and old rows go when their time has come."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from helioloop.progress import silent
+from helioloop_worker import jobs, writeback
+from helioloop_worker.context import Context
+from helioloop_worker.judgement import judge
+from helioloop_worker.sweep import sweep
+from helioloop_worker.writeback import write_back
+from tests.worker.conftest import CUBES, SETTLED, Desk
+
+Data = dict[str, dict[str, str]]
+
+JUDGING = "annotations differ from those last judged: judging"
+
+
+@pytest.fixture
+def tasks(desk: Desk, task_data: Data) -> dict[str, int]:
+    """A project at rest: v0001 published, written and judged; its tasks by cube."""
+    tasks = desk.import_cubes(task_data)
+    write_back(desk.context, desk.project, desk.publish(), report=silent)
+    assert judge(desk.context, desk.project, forced=False).startswith("no round")
+    assert sweep(desk.context, desk.project).done == ()
+    return tasks
+
+
+def without_grace(desk: Desk) -> Desk:
+    """The same desk, with superseded rows going at once."""
+    context = Context(desk.context.settings.model_copy(update={"grace_seconds": 0.0}), desk.context.instrument)
+    vars(context).update(connection=desk.context.connection, gateway=desk.label_studio)
+    return replace(desk, context=context)
+
+
+def test_a_lost_webhook_is_noticed_once(desk: Desk, tasks: dict[str, int]) -> None:
+    """An annotation, a change and a skip that nobody told of; when they are judged it is quiet again."""
+    number = desk.label_studio.annotate(tasks["cube01"], "emergence")
+    for change in (
+        lambda: None,
+        lambda: desk.label_studio.revise(number, "emergence", start=5),
+        lambda: desk.label_studio.annotate(tasks["cube03"], "emergence", skipped=True),
+        lambda: desk.label_studio.delete_annotation(number),
+    ):
+        change()
+        assert sweep(desk.context, desk.project).done == (JUDGING,)
+        assert desk.queued() == [f"judge-{desk.project}-patient"]
+        judge(desk.context, desk.project, forced=False)
+        assert sweep(desk.context, desk.project).done == ()
+        desk.clear_queues()
+
+
+def test_a_deleted_correction_starts_a_round(desk: Desk, tasks: dict[str, int]) -> None:
+    """The last candidate was trained on it: without it the crude label counts again."""
+    number = desk.label_studio.annotate(tasks["cube00"], "emergence")
+    second = desk.publish()
+    write_back(desk.context, desk.project, second, report=silent)
+    judge(desk.context, desk.project, forced=False)
+    desk.label_studio.delete_annotation(number)
+    assert sweep(desk.context, desk.project).done == (JUDGING,)
+    said = judge(desk.context, desk.project, forced=False)
+    assert said == f"round started: 1 labels differ from those {second} was trained on"
+
+
+def test_the_first_round_needs_no_webhook(desk: Desk, task_data: Data) -> None:
+    """The judgement that follows an ingestion was lost."""
+    desk.import_cubes(task_data)
+    assert sweep(desk.context, desk.project).done == (JUDGING,)
+
+
+def test_the_first_round_needs_no_webhook_where_an_empty_project_was_judged(desk: Desk, task_data: Data) -> None:
+    """A sweep came between `init` and the ingestion; then the judgement that follows the ingestion was lost."""
+    judge(desk.context, desk.project, forced=False)
+    desk.import_cubes(task_data)
+    sweep(desk.context, desk.project)
+    assert desk.queued() == [f"judge-{desk.project}-patient"]
+
+
+@pytest.mark.usefixtures("tasks")
+def test_events_that_nobody_was_going_to_judge(desk: Desk) -> None:
+    """Their judgement was lost: it is sent for the time they are due, and not a second time."""
+    desk.context.state.note(desk.project, 2, now=time.time())
+    assert sweep(desk.context, desk.project).done == ("2 events wait and nobody was going to judge them: judging",)
+    assert desk.scheduled() == [f"judge-{desk.project}-patient"]
+    assert sweep(desk.context, desk.project).done == ()
+    desk.clear_queues()
+    desk.context.state.note(desk.project, 1, now=time.time() - SETTLED)
+    assert sweep(desk.context, desk.project).done == ("3 events wait and nobody was going to judge them: judging",)
+
+
+@pytest.mark.usefixtures("tasks")
+def test_tasks_that_came_after_the_write_back(desk: Desk, task_data: Data) -> None:
+    """They lack the prediction; one that cannot be scored is not missed."""
+    late = {**task_data["cube00"], "cube": "late", "sha256": "1" * 64}
+    desk.label_studio.import_tasks(desk.project, [late, {"text": "a task that is none of ours"}])
+    assert sweep(desk.context, desk.project).done == ("1 tasks lack the prediction of v0001: writing back",)
+    assert desk.queued() == [f"write-back-{desk.project}-v0001"]
+    writeback.note_unscorable(desk.model_dir, "v0001", [desk.view().tasks["late"].ref])
+    assert sweep(desk.context, desk.project).done == ()
+
+
+@pytest.mark.usefixtures("tasks")
+def test_a_published_version_that_is_not_shown(desk: Desk) -> None:
+    """Its write-back was lost, or broke off before the last call; or somebody showed another version."""
+    version = desk.publish()
+    assert sweep(desk.context, desk.project).done == (f"24 tasks lack the prediction of {version}: writing back",)
+    write_back(desk.context, desk.project, version, report=silent)
+    assert sweep(desk.context, desk.project).done == ()
+    desk.label_studio.set_model_version(desk.project, "v0001")
+    assert sweep(desk.context, desk.project).done == (f"0 tasks lack the prediction of {version}: writing back",)
+
+
+@pytest.mark.usefixtures("tasks")
+def test_superseded_rows_stay_for_the_grace_time_and_go_then(desk: Desk) -> None:
+    """Only ours, only superseded ones; the active version's and foreign ones stay, whatever their names."""
+    desk.label_studio.import_predictions(
+        desk.project, [{**desk.label_studio.stored(desk.project)[0], "model_version": "v9999"}]
+    )
+    version = desk.publish()
+    write_back(desk.context, desk.project, version, report=silent)
+    assert sweep(desk.context, desk.project).done == ()
+    assert len(desk.rows("v0001")) == len(CUBES)
+    assert sweep(without_grace(desk).context, desk.project).done == (
+        "the predictions of v0001 have had their grace time: deleted",
+    )
+    assert desk.label_studio.model_versions(desk.project) == {version: len(CUBES), "v9999": 1}
+    assert desk.label_studio.project(desk.project).model_version == version
+
+
+@pytest.mark.usefixtures("tasks")
+def test_the_rows_of_a_version_never_shown_go_too(desk: Desk) -> None:
+    """Its write-back was overtaken half way."""
+    overtaken = desk.publish()
+    desk.label_studio.import_predictions(
+        desk.project, [{**entry, "model_version": overtaken} for entry in desk.label_studio.stored(desk.project)[:5]]
+    )
+    write_back(desk.context, desk.project, desk.publish(), report=silent)
+    sweep(without_grace(desk).context, desk.project)
+    assert desk.rows(overtaken) == []
+
+
+@pytest.mark.usefixtures("tasks")
+def test_a_rollback_keeps_the_rows_it_goes_back_to(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """v0001 is published again while the sweep waits for the writer's place: it is superseded no more."""
+    write_back(desk.context, desk.project, desk.publish(), report=silent)
+    whole = writeback.writing
+
+    @contextmanager
+    def waits(*args: Any) -> Iterator[Any]:
+        with whole(*args) as lock:
+            desk.registry.publish("v0001", why="rollback")
+            yield lock
+
+    monkeypatch.setattr(writeback, "writing", waits)
+    sweep(without_grace(desk).context, desk.project)
+    assert len(desk.rows("v0001")) == len(CUBES)
+
+
+@pytest.mark.usefixtures("tasks")
+def test_a_version_that_label_studio_shows_is_never_deleted(desk: Desk) -> None:
+    """A rollback to v0001 whose write-back waits: neither its rows go nor those of the version still shown."""
+    second = desk.publish()
+    write_back(desk.context, desk.project, second, report=silent)
+    desk.registry.publish("v0001", why="rollback")
+    here = without_grace(desk).context
+    assert sweep(here, desk.project).done == ("0 tasks lack the prediction of v0001: writing back",)
+    assert desk.label_studio.model_versions(desk.project) == {"v0001": len(CUBES), second: len(CUBES)}
+
+
+def test_the_job_says_what_was_done(desk: Desk, tasks: dict[str, int]) -> None:
+    """Its sentences are the job's result."""
+    desk.label_studio.annotate(tasks["cube01"], "emergence")
+    assert jobs.sweep(desk.project) == [JUDGING]
