@@ -135,6 +135,9 @@ def serve(tmp_path: Path) -> Iterator[Callable[[Settings], tuple[str, subprocess
             "HELIOLOOP_PREDICT_WAIT_SECONDS": str(settings.predict_wait_seconds),
             "HELIOLOOP_MAX_REQUEST_MIB": str(settings.max_request_mib),
         }
+        if settings.basic_auth_user is not None and settings.basic_auth_password is not None:
+            environment["HELIOLOOP_BASIC_AUTH_USER"] = settings.basic_auth_user
+            environment["HELIOLOOP_BASIC_AUTH_PASSWORD"] = settings.basic_auth_password.get_secret_value()
         if settings.webhook_secret is not None:
             environment["HELIOLOOP_WEBHOOK_SECRET"] = settings.webhook_secret.get_secret_value()
         python = os.environ.get("HELIOLOOP_TEST_BACKEND_PYTHON", sys.executable)

@@ -56,7 +56,13 @@ def test_the_loop_s_calls_over_http(serve: Serve, settings: Settings, made: Any)
 
 def test_the_door_over_http(serve: Serve, settings: Settings) -> None:
     """The secret opens /webhook, bytes beyond ASCII do not, and a chunked body without a length stops at the limit."""
-    url, _ = serve(settings.model_copy(update={"webhook_secret": SecretStr("s3cret"), "max_request_mib": 1}))
+    guarded = {
+        "basic_auth_user": "label-studio",
+        "basic_auth_password": SecretStr("passw0rd"),
+        "webhook_secret": SecretStr("s3cret"),
+        "max_request_mib": 1,
+    }
+    url, _ = serve(settings.model_copy(update=guarded))
     assert _call(url, "POST", "/webhook", EVENT)[0] == 401
     assert _call(url, "POST", "/webhook", EVENT, **{"X-Helioloop-Secret": "\xff\xfe"})[0] == 401
     assert _call(url, "POST", "/webhook", EVENT, **{"X-Helioloop-Secret": "s3cret"})[0] == 201
