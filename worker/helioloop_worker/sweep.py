@@ -49,8 +49,8 @@ def _changed_labels(context: Context, project: int) -> str | None:
 
     That is what a lost webhook, a judgement that broke off, and a first ingestion have in common.
     """
-    if ingest.ingesting(context, project):
-        return None
+    if ingest.ingesting(context, project) or context.state.running(project) is not None:
+        return None  # a judgement follows; were it lost, the first sweep after it would find the same
     waiting = context.state.dirty(project)
     if waiting is not None:
         wait = retrain.due_at(waiting, context.settings) - time.time()
