@@ -38,7 +38,7 @@ test: .venv/.done .venvs/backend/.done .venvs/label-studio/.done
 
 # Renew the screenshots in the README, from the end-to-end tests' Label Studio.
 screenshots:
-	HELIOLOOP_SCREENSHOTS=$(CURDIR)/docs/screenshots $(MAKE) test ARGS="tests/e2e -k 'real_video or screen or tab'"
+	HELIOLOOP_SCREENSHOTS=$(CURDIR)/docs/screenshots $(MAKE) test ARGS=tests/e2e/test_first_look.py
 
 test-fast: .venv/.done
 	.venv/bin/python -m pytest -m "not e2e" $(ARGS)

@@ -34,10 +34,12 @@ def lively(network: Network, *, seed: int) -> Network:
 
 
 def per_frame(seed: int) -> Network:
+    torch.manual_seed(seed)  # the weights that `lively` starts from
     return lively(PerFrameNetwork(filters=(4, 6, 6), dense=8, dropout=0.5), seed=seed)
 
 
 def frames_as_channels(instrument: Instrument, seed: int) -> Network:
+    torch.manual_seed(seed)
     return lively(
         FramesAsChannels(
             n_frames=instrument.n_frames, size_px=instrument.size_px, filters=(4, 6, 8), dense=8, dropout=0.5
@@ -72,7 +74,7 @@ def test_per_frame_curve_equals_the_naive_loop(n_frames: int) -> None:
     (curve,) = masking_curves([network], cube, instrument=instrument, device=CPU)
     expected = naive_curve(network, cube, instrument, range(n_frames))
     np.testing.assert_allclose(curve, expected, atol=1e-5)
-    assert np.ptp(expected) > 1e-2
+    assert np.ptp(expected) > 1e-3, "the curve varies by a hundred times the tolerance"
 
 
 def test_frames_as_channels_curve_equals_the_naive_loop() -> None:

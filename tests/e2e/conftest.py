@@ -21,10 +21,10 @@ from helioloop_worker.gateway import Gateway
 from helioloop_worker.setup import set_up
 from helioloop_worker.stack import Programs, Stack
 
-CUBES = 80
+CUBES = 64
 GRACE_SECONDS = 25
 PACE = {
-    "HELIOLOOP_EPOCHS": "30",  # the tests look at the loop, not at how good the networks are
+    "HELIOLOOP_EPOCHS": "16",  # the tests look at the loop, not at how good the networks are
     "HELIOLOOP_RETRAIN_EVENTS": "20",
     "HELIOLOOP_RETRAIN_QUIET_SECONDS": "2",
     "HELIOLOOP_RETRAIN_MAX_WAIT_SECONDS": "20",
