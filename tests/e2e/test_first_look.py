@@ -73,10 +73,11 @@ def test_the_labelling_screen_plays_the_video_and_shows_the_predicted_class_and_
     page.goto(f"{loop.stack.label_studio_url}/projects/{loop.project}/data?task={task}")
     page.wait_for_function("document.querySelector('video')?.readyState >= 2", timeout=60_000)
     assert page.evaluate("document.querySelector('video').duration") == pytest.approx(225 / 25, abs=0.02)
-    page.get_by_text("model disagrees").first.wait_for(state="attached")
-    assert page.locator("input[type=checkbox]:checked, input[type=radio]:checked").count() >= 1
-    # the frame counter is a field: typing a frame moves the play head there
-    assert page.get_by_text(f"of {MDI.n_frames}").first.is_visible()
+    page.get_by_text("model disagrees").first.wait_for(state="attached", timeout=60_000)
+    page.locator("input[type=checkbox]:checked, input[type=radio]:checked").first.wait_for(
+        state="attached", timeout=60_000
+    )
+    page.get_by_text(f"of {MDI.n_frames}").first.wait_for(timeout=60_000)
     seek(page, min(first + 40, MDI.n_frames - 25))
     keep(page, "labelling")
 
@@ -84,8 +85,9 @@ def test_the_labelling_screen_plays_the_video_and_shows_the_predicted_class_and_
 def seek(page: Page, frame: int) -> None:
     """Move the play head to a frame (1-based) as an annotator does: click the counter, type, press Enter."""
     page.get_by_text(f"of {MDI.n_frames}").first.click()
-    page.keyboard.type(str(frame))
-    page.keyboard.press("Enter")
+    counter = page.locator(".lsf-frames-control input")
+    counter.fill(str(frame))
+    counter.press("Enter")
     page.wait_for_timeout(2000)
 
 
