@@ -11,9 +11,9 @@ from flask import Request
 from werkzeug.exceptions import Unauthorized
 
 from helioloop.errors import SettingsError
+from helioloop.messages import SECRET_HEADER
 from helioloop.settings import Settings
 
-SECRET_HEADER: Final = "X-Helioloop-Secret"  # noqa: S105 - the header's name, not its value
 OPEN_PATHS: Final = frozenset({"/", "/health"})
 WEBHOOK_PATH: Final = "/webhook"
 

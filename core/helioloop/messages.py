@@ -17,6 +17,9 @@ QUEUE_SCORE = "helioloop-score"
 QUEUE_TEND = "helioloop-tend"
 """Judging, ingestion, write-back, sweep: short or patient; served by the role ``score`` after its scores."""
 
+SECRET_HEADER = "X-Helioloop-Secret"  # noqa: S105 - the header's name, not its value
+"""Header of our webhook: `init` has Label Studio send it, the backend asks for it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:

@@ -54,8 +54,6 @@ class Card:
         Member name -> {"fold", "seed", "file"}.
     metrics : dict
         Figures of the round (out-of-fold agreement and the like), plain numbers.
-    verdict : str
-        What the gate said: why the version was published, or was not.
     """
 
     version: str
@@ -70,7 +68,6 @@ class Card:
     labels: dict[str, dict[str, Any]]
     members: dict[str, dict[str, Any]]
     metrics: dict[str, float] = field(default_factory=dict)
-    verdict: str = ""
 
     @property
     def verified(self) -> int:

@@ -7,11 +7,11 @@ from importlib.resources import files
 from pathlib import Path
 
 from helioloop.labels import parse_config
+from helioloop.messages import SECRET_HEADER
 from helioloop.settings import Settings
 from helioloop_worker.gateway import Gateway
 from helioloop_worker.ingest import media_folder
 
-SECRET_HEADER = "X-Helioloop-Secret"  # noqa: S105 - a header's name, not its value
 TAB = "Model disagrees first"
 
 
