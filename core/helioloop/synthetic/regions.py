@@ -61,14 +61,14 @@ class RegionDraw:
             case Kind.BESIDE:
                 return [
                     self._existing(self._ranked(20.4, 21.7), uniform(10.0, 150.0), x_px=14.0 * side),
-                    self._emerging(uniform(21.0, 22.0), longitude, x_px=-18.0 * side),
+                    self._emerging(uniform(21.0, 22.3), longitude, x_px=-18.0 * side),
                 ]
             case Kind.INSIDE:
                 return [
                     self._existing(self._ranked(20.4, 21.9), uniform(10.0, 150.0)),
-                    self._emerging(uniform(21.1, 22.1), longitude, x_px=3.0 * side),
+                    self._emerging(uniform(21.1, 22.4), longitude, x_px=3.0 * side),
                 ]
-        return [self._emerging(self._log_flux(21.5), longitude)]
+        return [self._emerging(self._log_flux(), longitude)]
 
     def _rotating_kind(self, kind: Kind) -> list[Bipole]:
         uniform = self.rng.uniform
@@ -76,12 +76,12 @@ class RegionDraw:
             case Kind.GAP:
                 return [self._existing(uniform(21.2, 22.2), uniform(5.0, 80.0))]
             case Kind.GROWING:
-                return [self._emerging(uniform(21.2, 22.3), uniform(-98.0, -80.0))]
+                return [self._emerging(self._log_flux(), uniform(-98.0, -80.0))]
             case Kind.DECAYING:
                 return [self._existing(self._ranked(20.95, 21.65), uniform(80.0, 220.0))]
             case Kind.FAINT:
                 return [self._existing(self._ranked(20.75, 21.4), uniform(100.0, 240.0))]
-        drawn = [self._existing(max(21.1, self._log_flux(21.6)), uniform(5.0, 120.0))]
+        drawn = [self._existing(max(21.1, self._log_flux()), uniform(5.0, 120.0))]
         if self.rng.random() < _COMPANION_SHARE:
             side = float(self.rng.choice([-1.0, 1.0]))
             drawn.append(self._existing(uniform(20.9, 21.6), uniform(5.0, 120.0), x_px=22.0 * side))
@@ -103,13 +103,14 @@ class RegionDraw:
             decay_frames=decay,
         )
 
-    def _log_flux(self, mean: float) -> float:
-        """Draw how large a region is: regions span nearly two decades, whether they emerge here or rotate in.
+    def _log_flux(self) -> float:
+        """Draw how large a region is: regions span two decades, alike whether they emerge here or rotate in.
 
-        Half a decade of scatter about some 3e21 Mx, cut at the smallest that is still called active and at the largest
-        of a cycle; a network must not learn that what is large has rotated in.
+        Catalogued bipolar regions are lognormal in flux, 0.6 of a decade wide (Muñoz-Jaramillo et al. 2015, ApJ 800,
+        48), cut here at the smallest that is still called active and at the largest of a cycle. The largest fill the
+        patch; a network must not learn that what is large has rotated in.
         """
-        return float(np.clip(self.rng.normal(mean, 0.55), 20.7, 22.6))
+        return float(np.clip(self.rng.normal(21.7, 0.6), 20.7, 22.7))
 
     def _ranked(self, low: float, high: float) -> float:
         return low + (high - low) * self.rank

@@ -3,8 +3,8 @@
 First room of `helioloop.synthetic`.
 
 The rule of truth: a cube shows an *emergence* when 10 % of the flux rise of a bipolar region passes on the visible
-disk, at a longitude within ±`VISIBLE_LONGITUDE_DEG`; its emergence frame is the first grid frame at or past that
-moment. Bipoles below `REGION_FLUX_MX` are ephemeral regions, part of the quiet Sun in both classes.
+disk, at a longitude within ±`VISIBLE_LONGITUDE_DEG`, before the video breaks off; its emergence frame is the first grid
+frame at or past that moment. Bipoles below `REGION_FLUX_MX` are ephemeral regions, part of the quiet Sun in both classes.
 """
 
 import math
@@ -195,7 +195,7 @@ def judge(bipoles: tuple[Bipole, ...], watch: Watch, instrument: Instrument, kin
     for bipole in bipoles:
         frame = math.ceil(bipole.rise_share_frame)
         place = watch.longitude(np.array(bipole.rise_share_frame)) + bipole.x_px * PATCH_DEG / instrument.size_px
-        if bipole.is_region and 0 <= frame < instrument.n_frames and abs(place) <= VISIBLE_LONGITUDE_DEG:
+        if bipole.is_region and 0 <= frame <= watch.observed[-1] and abs(place) <= VISIBLE_LONGITUDE_DEG:
             moments.append(frame)
     label = Label.EMERGENCE if moments else Label.NON_EMERGENCE
     return Truth(label=label, emergence_frame=min(moments, default=None), kind=kind)

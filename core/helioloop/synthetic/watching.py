@@ -19,6 +19,9 @@ _MDI_BLIND = (
 _ENTRY_DEG = (-74.0, -58.0)
 _ENTRY_FRAMES = 3
 
+_ENDS_EARLY_SHARE = 0.12
+_EARLIEST_END_SHARE = 0.65
+
 
 def when_and_where(rng: np.random.Generator, ordinal: int) -> tuple[date, int, float]:
     """Draw start, cycle and latitude: months in turn, latitudes by the butterfly diagram."""
@@ -88,4 +91,7 @@ def _draw_observed(rng: np.random.Generator, n_frames: int) -> tuple[int, ...]:
         length = 1 + int(rng.exponential(20.0))
         still_there = first + np.flatnonzero(there[first : first + length])[:surplus]
         there[still_there] = False
+    # Some videos break off before their patch has left the disk; the grid repeats their last frame.
+    if rng.random() < _ENDS_EARLY_SHARE:
+        there[int(n_frames * rng.uniform(_EARLIEST_END_SHARE, 1.0)) :] = False
     return tuple(np.flatnonzero(there).tolist())
