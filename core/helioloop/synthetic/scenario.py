@@ -3,8 +3,9 @@
 First room of `helioloop.synthetic`.
 
 The rule of truth: a cube shows an *emergence* when 10 % of the flux rise of a bipolar region passes on the visible
-disk, at a longitude within ±`VISIBLE_LONGITUDE_DEG`, before the video breaks off; its emergence frame is the first grid
-frame at or past that moment. Bipoles below `REGION_FLUX_MX` are ephemeral regions, part of the quiet Sun in both classes.
+disk, at a longitude within ±`VISIBLE_LONGITUDE_DEG`, before the video breaks off; its emergence frame is the first
+grid frame at or past that moment. Bipoles below `REGION_FLUX_MX` are ephemeral regions, part of the quiet Sun in both
+classes.
 """
 
 import math
