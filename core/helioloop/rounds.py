@@ -13,11 +13,10 @@ from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-from scipy.stats import rankdata
 
 from helioloop.device import Device
 from helioloop.ensemble import locate, score_cubes, train_member
+from helioloop.evaluation import auroc
 from helioloop.inputs import Load
 from helioloop.plan import Plan
 from helioloop.progress import Report
@@ -123,21 +122,6 @@ def round_metrics(scores: Sequence[CubeScore], labels: Mapping[str, Label]) -> d
     if emergence.any() and not emergence.all():
         metrics["auroc"] = auroc(np.array([score.p_emergence for score, _ in judged]), emergence)
     return {name: round(value, 6) for name, value in metrics.items()}
-
-
-def auroc(values: npt.NDArray[np.floating], positive: npt.NDArray[np.bool_]) -> float:
-    """Return the probability that a positive has the higher value than a negative, ties counting half.
-
-    Parameters
-    ----------
-    values : ndarray, shape (n,)
-        What is ranked.
-    positive : ndarray of bool, shape (n,)
-        Which are positives; both kinds must occur.
-    """
-    n_positive = int(positive.sum())
-    ranks = rankdata(values)[positive].sum() - n_positive * (n_positive + 1) / 2
-    return float(ranks / (n_positive * (len(values) - n_positive)))
 
 
 # -- members side by side ------------------------------------------------------------------------

@@ -1,20 +1,18 @@
 """The commands ``helioloop train``, ``score``, ``versions`` and ``rollback``: a thin skin over `helioloop.offline`."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from helioloop.errors import CubeError, WrongUsage
+from helioloop.errors import WrongUsage
 from helioloop.extras import needs_extra
-from helioloop.instrument import MDI
 from helioloop.registry import Card, Registry
 from helioloop.settings import load_settings
+from helioloop_worker.commands.workplace import workplace
 
 if TYPE_CHECKING:
-    from helioloop.offline import Workplace
     from helioloop.release import Release
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -70,7 +68,7 @@ def train(*, folder: Path, model_dir: Path, labels: Path | None, recipe: str, fo
     with needs_extra("worker"):
         from helioloop import offline
         from helioloop.recipes import find_recipe
-    with _workplace() as at:
+    with workplace() as at:
         card = offline.train_release(
             _open(folder, labels),
             Registry(model_dir),
@@ -110,7 +108,7 @@ def score(*, folder: Path, model_dir: Path, labels: Path | None, version: str | 
     """
     with needs_extra("worker"):
         from helioloop import offline
-    with _workplace() as at:
+    with workplace() as at:
         version, scored = offline.score_release(_open(folder, labels), Registry(model_dir), version=version, at=at)
     offline.write_score_table(out, scored, version=version)
     click.echo(f"{out}: {len(scored)} cubes scored by {version}")
@@ -184,40 +182,6 @@ def _registry(model_dir: Path | None, project: int | None) -> Registry:
     if project is not None and model_dir is None:
         return Registry(load_settings().model_dir(project))
     raise WrongUsage("give either --model-dir DIR or --project ID, and not both")
-
-
-@contextmanager
-def _workplace() -> "Iterator[Workplace]":
-    """Put together what training and scoring work with: settings, device, a progress bar, a word for each bad cube."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from helioloop.device import choose_device
-    from helioloop.offline import Workplace
-
-    settings = load_settings()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("")
-        phase = ""
-
-        def report(done: int, total: int, what: str) -> None:
-            nonlocal phase
-            if what != phase:
-                progress.reset(bar)
-                phase = what
-            progress.update(bar, completed=done, total=total, description=what)
-
-        def unreadable(cube: str, error: CubeError) -> None:
-            click.echo(f"helioloop: {cube} is set aside: {error}", err=True)
-
-        yield Workplace(
-            instrument=MDI,
-            cache=settings.cache_root,
-            device=choose_device(settings.device),
-            report=report,
-            unreadable=unreadable,
-        )
 
 
 def _summary(card: Card) -> str:
