@@ -15,30 +15,49 @@ FORMS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
-    """What is varied at random while training; zero switches a variation off.
+    """What is varied at random while training. The defaults vary nothing but the symmetries.
 
     Parameters
     ----------
     symmetries : {"random", "all"}
         Polarity inversion and east–west flip: drawn per cube and epoch, or every cube in all four forms per epoch.
+    mirror_latitude : bool
+        Whether half the cubes are flipped north–south too.
     shift_steps : int
         Largest shift in time, in steps of the network's input.
     shift_cells : int
         Largest shift in space, in cells of the network's input.
     freeze_steps : int
-        Longest stretch of steps that repeats its first one, as a gap in the observations does.
+        Longest stretch of steps that repeats its first one, as a lost stretch of observations may.
+    ends_early : float
+        Share of cubes that break off in their last two fifths and repeat their last step.
+    thin : float
+        Share of cubes of which only every second to sixth step is kept and the others are interpolated, as the grid
+        does with a cube that was seldom observed.
     gain : float
-        Largest relative change of the field strength.
+        Largest factor by which the field is made stronger or weaker, at least 1. A wide one keeps a network from
+        learning that what is large has rotated in.
     noise : float
         Standard deviation of noise added to the prepared field channels.
+    overlay : float
+        Share of cubes to whose field that of a cube labelled non-emergence is added. Line-of-sight fields add, and a
+        region that is there already does not undo an emergence beside or inside it, so the label stays. Crude labels
+        are wrong most often in just such crowded patches; these copies show what they look like with the label right.
+    overlay_cells : int
+        How far the added field is moved at most, in cells.
     """
 
     symmetries: Literal["random", "all"] = "random"
+    mirror_latitude: bool = False
     shift_steps: int = 0
     shift_cells: int = 0
     freeze_steps: int = 0
-    gain: float = 0.0
+    ends_early: float = 0.0
+    thin: float = 0.0
+    gain: float = 1.0
     noise: float = 0.0
+    overlay: float = 0.0
+    overlay_cells: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +89,10 @@ class Recipe:
         Peak (one-cycle) or constant rate; decoupled weight decay.
     label_smoothing : float
         Targets are ``label_smoothing / 2`` and ``1 - label_smoothing / 2``.
+    early_learning : float
+        Weight of early-learning regularisation; 0 leaves it out. A network learns what most labels say before it
+        learns the wrong ones by heart. So each cube's probability is remembered, averaged over epochs, and departing
+        from it costs: λ log(1 − <p, remembered p>) is added to the loss (Liu et al. 2020, NeurIPS 33, 20331).
     patience : int or None
         Stop after so many epochs without better accuracy on regions set aside from the *training* folds, and keep the
         best epoch; None trains all epochs. The held-out fold is never looked at, or its wrong labels would choose the
@@ -94,6 +117,7 @@ class Recipe:
     learning_rate: float
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
+    early_learning: float = 0.0
     patience: int | None = None
     reestimate_norm: bool = False
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -145,8 +169,20 @@ QUICK = Recipe(
     learning_rate=4e-3,
     weight_decay=0.02,
     label_smoothing=0.08,
+    early_learning=1.5,
     reestimate_norm=True,
-    augmentation=Augmentation(shift_steps=5, shift_cells=1, freeze_steps=8, gain=0.15, noise=0.03),
+    augmentation=Augmentation(
+        mirror_latitude=True,
+        shift_steps=5,
+        shift_cells=1,
+        freeze_steps=8,
+        ends_early=0.2,
+        thin=0.2,
+        gain=3.3,
+        noise=0.03,
+        overlay=0.5,
+        overlay_cells=3,
+    ),
 )
 """The per-frame network, two seeds per fold: minutes on a CPU."""
 

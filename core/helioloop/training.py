@@ -23,6 +23,8 @@ from helioloop.recipes import FORMS, Recipe
 
 WATCHED_SHARE = 0.1
 """Share of the training regions that the stopping rule watches instead of training on them."""
+_REMEMBERED = 0.7
+"""Weight of the earlier epochs in the probability that early-learning regularisation remembers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,7 @@ class _Run:
         self.recipe, self.device = recipe, device
         self.generator = torch.Generator().manual_seed(seed)
         self.targets = torch.from_numpy(np.asarray(examples.targets, dtype=np.float32))
+        self.remembered = torch.full_like(self.targets, 0.5)
         self.inputs = examples.inputs
         self.augment: CellAugmenter | FrameAugmenter = FrameAugmenter()
         if recipe.network == "per-frame":
@@ -165,8 +168,26 @@ class _Run:
         smooth = self.recipe.label_smoothing
         targets = self.targets[chosen].to(self.device.kind) * (1.0 - smooth) + smooth / 2.0
         with self.device.autocast():
-            logits = network(self.augment(self._stack(chosen), form))
-        return functional.binary_cross_entropy_with_logits(logits.float(), targets)
+            logits = network(self.augment(self._stack(chosen), form, self._others(len(chosen))))
+        loss = functional.binary_cross_entropy_with_logits(logits.float(), targets)
+        if self.recipe.early_learning:
+            loss = loss + self.recipe.early_learning * self._departure(chosen, torch.sigmoid(logits.float()))
+        return loss
+
+    def _departure(self, chosen: Tensor, p: Tensor) -> Tensor:
+        """Return the cost of departing from what was learned early, and remember the new probabilities."""
+        early = _REMEMBERED * self.remembered[chosen] + (1.0 - _REMEMBERED) * p.detach().cpu()
+        self.remembered[chosen] = early
+        early = early.to(p.device)
+        same = p * early + (1.0 - p) * (1.0 - early)
+        return torch.log((1.0 - same).clamp(min=1e-4)).mean()
+
+    def _others(self, n: int) -> Tensor | None:
+        """Draw `n` cubes labelled non-emergence to lay over a batch; None where the recipe lays none."""
+        quiet = self.trained[self.targets[self.trained] < 0.5]
+        if not self.recipe.augmentation.overlay or not len(quiet):
+            return None
+        return self._stack(quiet[torch.randint(0, len(quiet), (n,), generator=self.generator)])
 
     def _stack(self, chosen: Tensor) -> Tensor:
         return torch.from_numpy(np.stack([self.inputs(k) for k in chosen.tolist()])).to(self.device.kind)
