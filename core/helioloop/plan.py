@@ -59,6 +59,9 @@ class Plan:
         Why the round runs, in a sentence.
     code_version : str
         Version and digest of the learning code.
+    made_as : str or None
+        The fingerprint under which the plan was saved; None before. What a later release of the software adds to
+        recipes would change a fingerprint computed anew, and the version would not know its own weights.
     """
 
     cubes: tuple[PlannedCube, ...]
@@ -69,6 +72,7 @@ class Plan:
     parent: str | None
     reason: str
     code_version: str
+    made_as: str | None = field(default=None, compare=False, repr=False)
 
     @property
     def labelled(self) -> tuple[PlannedCube, ...]:
@@ -83,7 +87,7 @@ class Plan:
     @property
     def fingerprint(self) -> str:
         """Hash of all that decides the members' weights, and of the verified marks; parent and reason do not count."""
-        return digest(
+        return self.made_as or digest(
             {
                 "labels": self.label_fingerprint,
                 "data": sorted((cube.ref.cube, cube.ref.sha256, self.folds[cube.ref.cube]) for cube in self.labelled),
@@ -150,6 +154,7 @@ class Plan:
             "parent": self.parent,
             "reason": self.reason,
             "code_version": self.code_version,
+            "made_as": self.fingerprint,
         }
 
     @classmethod

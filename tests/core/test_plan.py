@@ -1,5 +1,6 @@
 """The plan: who trains on what, who may speak on what, and when two rounds are one."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from helioloop.errors import RegistryError, ReleaseError, TooFewLabels
 from helioloop.instrument import MDI
-from helioloop.plan import Plan, make_plan
+from helioloop.plan import PLAN_FILE, Plan, make_plan
 from helioloop.provenance import LEARNING_MODULES, code_version
 from helioloop.recipes import PAPER, QUICK
 from helioloop.records import CubeRef, Label, PlannedCube
@@ -114,6 +115,19 @@ def test_a_plan_survives_its_file(tmp_path: Path) -> None:
     plan.save(tmp_path)
     assert Plan.read(tmp_path) == plan
     assert Plan.read(tmp_path).fingerprint == plan.fingerprint
+
+
+def test_a_saved_plan_keeps_its_fingerprint_when_recipes_gain_a_field(tmp_path: Path) -> None:
+    """A version made before a recipe knew of stills still is the version that its weights name."""
+    plan = plan_of(CUBES)
+    plan.save(tmp_path)
+    path = tmp_path / PLAN_FILE
+    values = json.loads(path.read_text())
+    del values["recipe"]["augmentation"]["stills"]
+    path.write_text(json.dumps(values))
+    older = Plan.read(tmp_path)
+    assert older.recipe != plan.recipe
+    assert older.fingerprint == plan.fingerprint
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"cubes": [{"ref": 1}]}'])
