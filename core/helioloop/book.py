@@ -17,8 +17,9 @@ a random draw from all cubes it has not reached, and the wrong ones among them c
 """
 
 import hashlib
+import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -26,6 +27,8 @@ from scipy.stats import beta, hypergeom
 
 from helioloop.records import CubeRef
 
+SALT = "helioloop campaign"
+"""Salt of the check list: one for campaigns, projects and the gate, so that all speak of the same random cubes."""
 CONFIDENCE = 0.9
 """Confidence of all intervals in the book, two-sided."""
 MIN_DRAWN = 10
@@ -132,15 +135,22 @@ def check_order(cubes: Iterable[CubeRef], *, salt: str) -> list[str]:
     ]
 
 
-def keep_book(pages: Sequence[Page], order: Sequence[str]) -> list[Line]:
+def drawn_prefix(order: Iterable[str], verified: Collection[str]) -> set[str]:
+    """Return the cubes that count as drawn at random: the longest run of verified ones from the check list's start."""
+    return set(itertools.takewhile(verified.__contains__, order))
+
+
+def keep_book(pages: Sequence[Page], order: Sequence[str], *, already: Collection[str] = ()) -> list[Line]:
     """Return the book of a campaign, one line per round.
 
     Parameters
     ----------
     pages : sequence of Page
-        The rounds, oldest first; all name the same cubes.
+        The rounds, oldest first. A cube that joins later stands in the later pages only.
     order : sequence of str
-        The check list of `check_order`.
+        The check list of `check_order`; a page passes over the cubes that it does not name.
+    already : collection of str
+        Cubes verified before the first round: no ranking led to them.
 
     Notes
     -----
@@ -166,11 +176,11 @@ def keep_book(pages: Sequence[Page], order: Sequence[str]) -> list[Line]:
     Buonaccorsi 1987, The American Statistician 41, 215
     """
     lines: list[Line] = []
-    before: Mapping[str, bool] = {}
+    before = already
     reached: set[str] = set()
     for number, page in enumerate(pages, start=1):
         new = {cube: flipped for cube, flipped in page.verified.items() if cube not in before}
-        prefix = _prefix(order, page.verified)
+        prefix = drawn_prefix((cube for cube in order if cube in page.disagreement), page.verified)
         depth = _depth(page, new, prefix)
         now = {cube for cube, disagreement in page.disagreement.items() if disagreement >= depth}
         reached |= now
@@ -244,16 +254,6 @@ def wrong_left(*, drawn: int, wrong: int, unverified: int, stray: int = 0, stray
     inside = np.flatnonzero(possible) if possible.any() else np.array([likeliest])
     best = population * wrong / drawn - known
     return Estimate(value=float(np.clip(best, 0, unverified)), lo=float(inside[0]), hi=float(inside[-1]))
-
-
-def _prefix(order: Sequence[str], verified: Mapping[str, bool]) -> set[str]:
-    """Return the longest run of verified cubes from the start of the check list."""
-    prefix = set()
-    for cube in order:
-        if cube not in verified:
-            break
-        prefix.add(cube)
-    return prefix
 
 
 def _depth(page: Page, new: Mapping[str, bool], prefix: set[str]) -> float:

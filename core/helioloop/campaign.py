@@ -8,7 +8,7 @@ campaign can only estimate (`book`) is known here too, so that the two can be he
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from helioloop.book import Line, Page, check_order, keep_book
+from helioloop.book import SALT, Line, Page, check_order, keep_book
 from helioloop.evaluation import Evaluation
 from helioloop.experiment import Experiment, Trained
 from helioloop.recipes import Recipe
@@ -19,9 +19,6 @@ BATCH_SHARE = 0.1
 """Part of all cubes that is verified in a round."""
 CHECK_SHARE = 0.1
 """Part of a batch that is drawn by the check list instead of the ranking."""
-
-SALT = "helioloop campaign"
-"""Salt of the check list: one campaign like another, so that a broken one can be taken up again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

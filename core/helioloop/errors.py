@@ -44,6 +44,10 @@ class UnknownVersion(RegistryError):
     """Raised when a model version is named that the registry does not hold."""
 
 
+class KeptVersion(HelioloopError):
+    """Raised when a version was made and is kept, but the promotion gate does not let it be published."""
+
+
 class ConfigurationError(HelioloopError):
     """Raised when a Label Studio labelling configuration lacks the controls that helioloop writes to."""
 

@@ -157,9 +157,9 @@ def current_label(task: Mapping[str, Any], controls: Controls, *, n_frames: int)
     counts = Counter(vote.label for vote in deciding).most_common()
     remark = next((vote.remark for vote in deciding if vote.remark), None)
     if not counts:
-        return CurrentLabel(cube=cube, label=crude, contradiction=remark)
+        return CurrentLabel(cube=cube, label=crude, contradiction=remark, crude=crude)
     if len(counts) > 1 and counts[0][1] == counts[1][1]:
-        return CurrentLabel(cube=cube, label=crude, source=LabelSource.TIED, contradiction=remark)
+        return CurrentLabel(cube=cube, label=crude, source=LabelSource.TIED, contradiction=remark, crude=crude)
     label = counts[0][0]
     return CurrentLabel(
         cube=cube,
@@ -168,6 +168,7 @@ def current_label(task: Mapping[str, Any], controls: Controls, *, n_frames: int)
         source=source,
         verified_frame=_verified_frame(deciding) if label is Label.EMERGENCE else None,
         contradiction=remark,
+        crude=crude,
     )
 
 

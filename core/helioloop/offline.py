@@ -18,7 +18,7 @@ from helioloop import atomic
 from helioloop.cache import CubeCache
 from helioloop.device import CPU_THREADS, Device
 from helioloop.ensemble import locate, needs_time, score_cubes
-from helioloop.errors import CubeError, RegistryError
+from helioloop.errors import CubeError, KeptVersion, RegistryError
 from helioloop.instrument import Instrument
 from helioloop.plan import Plan, make_plan
 from helioloop.progress import Report
@@ -91,7 +91,9 @@ class Loader:
 def train_release(
     release: Release, registry: Registry, *, recipe: Recipe, seed: int, forced: bool, at: Workplace
 ) -> Card | None:
-    """Train a version on a release's labels and publish it; None where there is nothing to do.
+    """Train a version on a release's labels and publish it if the gate lets it; None where there is nothing to do.
+
+    A version that was made of the same and never published, because the command broke off, is published now.
 
     Parameters
     ----------
@@ -104,7 +106,8 @@ def train_release(
     seed : int
         Seed of the first member.
     forced : bool
-        Train even where labels, data, recipe and code are those of the newest version.
+        Train even where labels, data, recipe and code are those of the newest version, and publish whatever the gate
+        says.
     at : Workplace
         What to work with.
 
@@ -112,6 +115,8 @@ def train_release(
     ------
     TooFewLabels
         If a class has too few labelled cubes that can be read.
+    KeptVersion
+        If the gate does not let the version be published; it is kept.
     """
     load = _loader(release, at)
     plan = make_plan(
@@ -124,7 +129,9 @@ def train_release(
     )
     newest = registry.latest()
     if newest is not None and newest.fingerprint == plan.fingerprint and not forced:
-        return None
+        if any(line.version == newest.version for line in registry.history()):
+            return None
+        return _publish(newest, registry)
     card = run_round(
         plan,
         registry,
@@ -133,7 +140,17 @@ def train_release(
         report=at.report,
         inputs=at.inputs,
         processes=side_by_side(plan, at.device),
+        forced=forced,
     )
+    return _publish(card, registry)
+
+
+def _publish(card: Card, registry: Registry) -> Card:
+    if card.kept is not None:
+        raise KeptVersion(
+            f"{card.version} is {card.kept}; to publish it all the same run `helioloop rollback {card.version} "
+            f"--model-dir {registry.root}`, or train with --force"
+        )
     registry.publish(card.version, why=card.reason)
     return card
 
@@ -160,16 +177,8 @@ def score_release(
     UnknownVersion
         If there is no such version.
     """
-    version = version or registry.published()
-    if version is None:
-        raise RegistryError(f"{registry.root} holds no published version; run `helioloop train` with this --model-dir")
+    version = find_version(registry, version, at=at)
     folder = registry.folder(version)
-    trained_for = Plan.read(folder).instrument
-    if trained_for != at.instrument:
-        raise RegistryError(
-            f"version {version} was trained for the grid of {trained_for.name}, not {at.instrument.name}; "
-            "name another --version"
-        )
     load = _loader(release, at)
     cubes = readable_cubes(release, load, at=at)
     labels = {cube.ref.cube: cube.label for cube in cubes}
@@ -180,6 +189,28 @@ def score_release(
     scores = [known[cube.ref.cube, cube.ref.sha256] for cube in cubes]
     scores = locate(folder, cubes, scores, load, labels=labels, device=at.device, report=at.report)
     return version, list(zip(cubes, scores, strict=True))
+
+
+def find_version(registry: Registry, version: str | None, *, at: Workplace) -> str:
+    """Return `version`, or the published one where it is None, if it can speak of cubes on this grid.
+
+    Raises
+    ------
+    RegistryError
+        If nothing is published yet, or the version's instrument is another one.
+    UnknownVersion
+        If there is no such version.
+    """
+    version = version or registry.published()
+    if version is None:
+        raise RegistryError(f"{registry.root} holds no published version; run `helioloop train` with this --model-dir")
+    trained_for = Plan.read(registry.folder(version)).instrument
+    if trained_for != at.instrument:
+        raise RegistryError(
+            f"version {version} was trained for the grid of {trained_for.name}, not {at.instrument.name}; "
+            "name another --version"
+        )
+    return version
 
 
 def readable_cubes(release: Release, load: Loader, *, at: Workplace) -> list[PlannedCube]:

@@ -96,6 +96,8 @@ class CurrentLabel:
         The human's timeline start, where the current label is emergence.
     contradiction : str or None
         A sentence where a human's timeline and class say different things; listed, never acted on.
+    crude : Label or None
+        The crude label, whatever counts now; None where there is none.
     """
 
     cube: str
@@ -104,6 +106,7 @@ class CurrentLabel:
     source: LabelSource = LabelSource.CRUDE
     verified_frame: VerifiedFrame | None = None
     contradiction: str | None = None
+    crude: Label | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values; `from_dict` reads them back."""
@@ -112,7 +115,7 @@ class CurrentLabel:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Read what `as_dict` wrote."""
-        frame = values.get("verified_frame")
+        frame, crude = values.get("verified_frame"), values.get("crude")
         return cls(
             cube=values["cube"],
             label=None if values["label"] is None else Label(values["label"]),
@@ -120,6 +123,7 @@ class CurrentLabel:
             source=LabelSource(values["source"]),
             verified_frame=None if frame is None else VerifiedFrame(**frame),
             contradiction=values.get("contradiction"),
+            crude=None if crude is None else Label(crude),
         )
 
 

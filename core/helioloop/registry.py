@@ -54,6 +54,8 @@ class Card:
         Member name -> {"fold", "seed", "file"}.
     metrics : dict
         Figures of the round (out-of-fold agreement and the like), plain numbers.
+    verdict : dict
+        What the promotion gate said: {"publish", "reason", "metrics"}; empty in cards from before there was one.
     """
 
     version: str
@@ -68,6 +70,12 @@ class Card:
     labels: dict[str, dict[str, Any]]
     members: dict[str, dict[str, Any]]
     metrics: dict[str, float] = field(default_factory=dict)
+    verdict: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def kept(self) -> str | None:
+        """Why the gate keeps this version from being published, in a sentence; None where it does not."""
+        return None if self.verdict.get("publish", True) else str(self.verdict["reason"])
 
     @property
     def verified(self) -> int:

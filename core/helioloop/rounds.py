@@ -8,18 +8,21 @@ import multiprocessing
 import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
+from dataclasses import asdict
 from datetime import UTC, datetime
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
 import numpy as np
 
+from helioloop.book import SALT, check_order, drawn_prefix
 from helioloop.device import Device
 from helioloop.ensemble import locate, score_cubes, train_member
 from helioloop.evaluation import auroc
 from helioloop.inputs import Load
 from helioloop.plan import Plan
 from helioloop.progress import Report
+from helioloop.promotion import Verdict, gate
 from helioloop.records import CubeScore, Label
 from helioloop.registry import Card, Registry, write_scores
 
@@ -33,6 +36,7 @@ def run_round(
     report: Report,
     inputs: Path | None = None,
     processes: int = 1,
+    forced: bool = False,
 ) -> Card:
     """Train all members of `plan`, score and locate all its cubes, and admit the version; nothing is published.
 
@@ -52,6 +56,8 @@ def run_round(
         Folder that keeps prepared inputs.
     processes : int
         Members that are trained side by side; the result does not depend on it.
+    forced : bool
+        True where the version is to be published whatever the gate says.
     """
     staging = registry.staging(plan.fingerprint)
     plan.save(staging)
@@ -59,11 +65,15 @@ def run_round(
     scores = score_cubes(staging, plan.cubes, load, device=device, report=report, inputs=inputs)
     labels = {cube.ref.cube: cube.label for cube in plan.cubes}
     scores = locate(staging, plan.cubes, scores, load, labels=labels, device=device, report=report)
-    return close_round(plan, staging, registry, scores)
+    return close_round(plan, staging, registry, scores, forced=forced)
 
 
-def close_round(plan: Plan, staging: Path, registry: Registry, scores: Sequence[CubeScore]) -> Card:
+def close_round(
+    plan: Plan, staging: Path, registry: Registry, scores: Sequence[CubeScore], *, forced: bool = False
+) -> Card:
     """Write card and scores into the staging folder and admit it as the next version, unpublished.
+
+    The card holds the gate's verdict: whoever publishes asks it, also after a closing that broke off right here.
 
     Parameters
     ----------
@@ -75,6 +85,8 @@ def close_round(plan: Plan, staging: Path, registry: Registry, scores: Sequence[
         Where the version goes.
     scores : sequence of CubeScore
         Of all cubes of the plan that could be read, located.
+    forced : bool
+        True where the version is to be published whatever the gate says.
     """
     shutil.rmtree(staging / "scores", ignore_errors=True)  # of a closing that was interrupted
     write_scores(staging / "scores", scores)
@@ -102,8 +114,36 @@ def close_round(plan: Plan, staging: Path, registry: Registry, scores: Sequence[
             member.name: {"fold": member.fold, "seed": member.seed, "file": member.file} for member in plan.members
         },
         metrics=round_metrics(scores, {cube.ref.cube: cube.label for cube in plan.labelled if cube.label}),
+        verdict=asdict(compare_with_published(plan, registry, scores, forced=forced)),
     )
     return registry.admit(staging, card)
+
+
+def compare_with_published(
+    plan: Plan, registry: Registry, scores: Sequence[CubeScore], *, forced: bool = False
+) -> Verdict:
+    """Ask the gate about a candidate: its scores against the stored ones of the version that is published now.
+
+    Compared are the verified cubes that held-out members of both versions scored, name and content alike. Drawn at
+    random are those at the start of the check list over all labelled cubes that the candidate scored.
+    """
+    published = registry.published()
+    if published is None:
+        return gate(None, np.empty(0), forced=forced)
+    before = registry.scores(published)
+    after = {(score.cube, score.sha256): score for score in scores}
+    scored = [cube for cube in plan.labelled if (cube.ref.cube, cube.ref.sha256) in after]
+    verified = {cube.ref.cube: cube.label for cube in scored if cube.verified and cube.label is not None}
+    drawn = drawn_prefix(check_order((cube.ref for cube in scored), salt=SALT), verified)
+    pairs = [
+        (before[key], score) for key, score in sorted(after.items()) if score.cube in verified and key in before
+    ]  # fmt: skip
+    return gate(
+        np.array([was.probability(verified[was.cube]) for was, _ in pairs]),
+        np.array([now.probability(verified[now.cube]) for _, now in pairs]),
+        drawn=np.array([now.cube in drawn for _, now in pairs], dtype=np.bool_),
+        forced=forced,
+    )
 
 
 def round_metrics(scores: Sequence[CubeScore], labels: Mapping[str, Label]) -> dict[str, float]:

@@ -93,6 +93,29 @@ def test_a_draw_that_the_ranking_would_have_found_by_now_says_nothing_of_what_is
     assert [(line.ranked, line.hits) for line in lines] == [(1, 1), (1, 1)]
 
 
+def test_cubes_that_join_later_cut_no_earlier_draw_short() -> None:
+    """Cube n stands first in the check list but comes in the second round: the first one drew a and b all the same."""
+    first = dict.fromkeys("abc", 0.5)
+    lines = keep_book(
+        [
+            Page(disagreement=first, verified={"a": True, "b": False}),
+            Page(disagreement={**first, "n": 0.5}, verified={"a": True, "b": False}),
+        ],
+        "nabc",
+    )
+    assert [(line.drawn, line.drawn_wrong, line.cubes) for line in lines] == [(2, 1, 3), (0, 0, 4)]
+
+
+def test_what_was_verified_before_the_first_round_is_no_hit_of_its_ranking() -> None:
+    """Of e and d, which disagree most, e was verified before there was a version; both count as verified."""
+    page = Page(
+        disagreement={"a": 0.1, "b": 0.2, "c": 0.3, "d": 0.8, "e": 0.9}, verified={"e": True, "d": True}
+    )  # fmt: skip
+    (line,) = keep_book([page], "abcde", already={"e"})
+    assert (line.verified, line.verifications, line.flips) == (2, 1, 1)
+    assert (line.ranked, line.hits) == (1, 1)
+
+
 def test_a_verified_cube_beyond_the_prefix_is_no_evidence() -> None:
     """Somebody looked at f for a reason; only the run from the start of the check list counts as drawn."""
     disagreement = dict.fromkeys("abcdef", 0.5)

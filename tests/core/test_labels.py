@@ -83,6 +83,14 @@ def test_without_annotations_the_crude_label_counts(controls: Controls) -> None:
     assert not current_label(task(), controls, n_frames=N_FRAMES).verified
 
 
+@pytest.mark.parametrize("word", ["emergence", "non-emergence"])
+def test_the_crude_label_is_kept_beside_the_current_one(controls: Controls, word: str) -> None:
+    """Only so can be told afterwards whether a human changed it."""
+    for annotations in ((), (annotation(1, word, "2026-01-01T00:00:01Z"),)):
+        assert current_label(task(*annotations), controls, n_frames=N_FRAMES).crude is Label.NON_EMERGENCE
+    assert current_label(task(*annotations, crude=""), controls, n_frames=N_FRAMES).crude is None
+
+
 def test_the_majority_of_the_latest_word_of_each_annotator_counts(controls: Controls) -> None:
     """Annotator 1 changed their mind: their first word no longer counts, so two say emergence and one does not."""
     found = current_label(

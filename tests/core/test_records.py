@@ -62,6 +62,7 @@ def test_a_score_survives_json() -> None:
             source=LabelSource.MAJORITY,
             verified_frame=VerifiedFrame(frame=91, annotator="3", at="2026-01-01T00:00:00Z"),
             contradiction="annotator 3 said two things",
+            crude=Label.NON_EMERGENCE,
         ),
     ],
     ids=["empty", "full"],
@@ -69,6 +70,13 @@ def test_a_score_survives_json() -> None:
 def test_a_current_label_survives_json(label: CurrentLabel) -> None:
     """A current label written as JSON is read back equal."""
     assert CurrentLabel.from_dict(json.loads(json.dumps(label.as_dict()))) == label
+
+
+def test_a_label_without_its_crude_one_still_reads() -> None:
+    """A snapshot from before crude labels were kept beside the current ones is read; there the crude one is unknown."""
+    values = CurrentLabel(cube="A", label=Label.EMERGENCE, verified=True, crude=Label.EMERGENCE).as_dict()
+    del values["crude"]
+    assert CurrentLabel.from_dict(values) == CurrentLabel(cube="A", label=Label.EMERGENCE, verified=True)
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:

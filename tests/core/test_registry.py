@@ -61,6 +61,20 @@ def test_a_round_becomes_the_next_version_unpublished(tmp_path: Path) -> None:
     assert not (tmp_path / "staging" / FINGERPRINT).exists()
 
 
+def test_an_older_card_has_no_verdict_and_is_not_kept(tmp_path: Path) -> None:
+    """Cards from before there was a gate still read; a refused version says why it is kept."""
+    registry = Registry(tmp_path)
+    _version(registry)
+    path = registry.folder("v0001") / "card.json"
+    values = json.loads(path.read_text())
+    del values["verdict"]
+    path.write_text(json.dumps(values))
+    assert registry.card("v0001").verdict == {}
+    assert registry.card("v0001").kept is None
+    assert _card(verdict={"publish": True, "reason": "published: better"}).kept is None
+    assert _card(verdict={"publish": False, "reason": "kept: worse"}).kept == "kept: worse"
+
+
 def test_versions_sort_by_number(tmp_path: Path) -> None:
     """v10000 comes after v9999, and is the latest."""
     registry = Registry(tmp_path)

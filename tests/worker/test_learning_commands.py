@@ -153,6 +153,50 @@ def test_training_again_has_nothing_to_do_and_force_repeats_it(trained: Trained,
     assert registry.published() == "v0001"
 
 
+def test_a_version_whose_publication_broke_off_is_published_by_the_next_command(
+    trained: Trained, tmp_path: Path
+) -> None:
+    """Killed between admission and publication, it was made of the same: nothing is trained again."""
+    models = tmp_path / "models"
+    shutil.copytree(trained.models, models)
+    (models / "published.json").unlink()
+    (models / "history.jsonl").unlink()
+    result = run("train", trained.release, "--model-dir", models)
+    assert (result.exit_code, "v0001 published" in result.stdout) == (0, True), result.output
+    assert (Registry(models).published(), Registry(models).versions()) == ("v0001", ["v0001"])
+
+
+def test_a_worse_version_is_kept_until_somebody_publishes_it(trained: Trained, tmp_path: Path) -> None:
+    """Two epochs against scores that are all but right: exit 1 with reason and remedies, then by hand, then forced."""
+    models, corrections = tmp_path / "models", tmp_path / "labels.csv"
+    shutil.copytree(trained.models, models)
+    registry = Registry(models)
+    known = registry.card("v0001").labels
+    right = {cube: 0.99 if entry["label"] == "emergence" else 0.01 for cube, entry in known.items()}
+    stored = [score for score in registry.scores("v0001").values() if score.cube in right]
+    registry.add_scores("v0001", [replace(score, p_emergence=right[score.cube]) for score in stored])
+    verified = "".join(f"{cube},{entry['label']},1\n" for cube, entry in known.items())
+    corrections.write_text("cube,label,verified\n" + verified)
+    command = ("train", trained.release, "--model-dir", models, "--labels", corrections)
+    for _ in range(2):  # the second time nothing is trained
+        refused = run(*command)
+        assert refused.exit_code == 1
+        assert "v0002 is kept, not published: on " in refused.stderr
+        assert f"`helioloop rollback v0002 --model-dir {models}`, or train with --force" in refused.stderr
+        assert registry.versions() == ["v0001", "v0002"]
+        assert registry.published() == "v0001"
+    listed = run("versions", "--model-dir", models).stdout
+    assert [line.split()[0] for line in listed.splitlines()[1:]] == ["*", "v0002", "v0002:"]
+    assert "v0002: kept, not published: on " in listed
+    assert run("rollback", "v0002", "--model-dir", models).exit_code == 0
+    assert "nothing to do" in run(*command).stdout
+    run("rollback", "v0001", "--model-dir", models)
+    forced = run(*command, "--force")
+    assert forced.exit_code == 0, forced.output
+    assert "gate: published because it was asked for, against the gate" in forced.stdout
+    assert registry.published() == "v0003"
+
+
 @pytest.mark.parametrize("command", ["train", "score"])
 def test_an_unknown_cube_in_labels_is_wrong_usage(trained: Trained, tmp_path: Path, command: str) -> None:
     """Exit 2, and the sentence names it."""

@@ -18,7 +18,7 @@ from helioloop.retrain import Running
 from helioloop_worker import jobs, rounds, writeback
 from helioloop_worker.judgement import judge
 from helioloop_worker.sweep import sweep
-from tests.worker.conftest import CUBES, SETTLED, Desk, score_of
+from tests.worker.conftest import CUBES, SETTLED, Desk, crude, score_of
 
 Data = dict[str, dict[str, str]]
 
@@ -53,10 +53,10 @@ def work(desk: Desk) -> None:
     worker.work(burst=True, logging_level="CRITICAL")
 
 
-def finish(desk: Desk, plan: Plan, *, located: int = len(CUBES)) -> None:
+def finish(desk: Desk, plan: Plan, *, located: int = len(CUBES), p_emergence: float = 0.75) -> None:
     """Leave in staging what scoring and locating would, with the times of `located` cubes only."""
     staging = desk.registry.staging(plan.fingerprint)
-    scores = [score_of(cube.ref.cube, cube.ref.sha256, 0.75) for cube in plan.cubes]
+    scores = [score_of(cube.ref.cube, cube.ref.sha256, p_emergence) for cube in plan.cubes]
     write_scores(staging / jobs.UNLOCATED, scores)
     write_scores(staging / jobs.LOCATED, scores[:located])
 
@@ -255,6 +255,81 @@ def test_a_closing_that_broke_off_after_admission_is_finished(desk: Desk, plan: 
     assert jobs.close_round(desk.project, plan.fingerprint) == "v0001 is published"
     assert desk.registry.published() == "v0001"
     assert desk.context.state.running(desk.project) is None
+
+
+# -- the promotion gate ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def worse(desk: Desk, task_data: Data) -> Plan:
+    """A round that is worse than v0001, which is published: half of the 24 cubes it knows as verified are lost."""
+    tasks = desk.import_cubes(task_data)
+    desk.publish(p_emergence=0.5)
+    for cube, task in tasks.items():
+        desk.label_studio.annotate(task, crude(cube).value)
+    assert judge(desk.context, desk.project, forced=False).startswith("round started: 24 more cubes are verified")
+    running = desk.context.state.running(desk.project)
+    assert running is not None
+    plan = Plan.read(desk.registry.staging(running.fingerprint))
+    finish(desk, plan, p_emergence=0.95)
+    desk.clear_queues()
+    return plan
+
+
+def test_a_worse_version_is_kept_and_nothing_is_written_back(desk: Desk, worse: Plan) -> None:
+    """The round is over and says why; v0001 stays; no write-back waits."""
+    said = jobs.close_round(desk.project, worse.fingerprint)
+    assert said.startswith("v0002 is kept, not published: on 24 randomly drawn verified cubes")
+    assert desk.registry.versions() == ["v0001", "v0002"]
+    assert desk.registry.published() == "v0001"
+    assert desk.context.state.running(desk.project) is None
+    assert desk.queued() == []
+    assert jobs.write_back(desk.project, "v0002") == {"written": 0, "present": 0, "missing": 0}
+
+
+def test_a_kept_version_starts_no_round_again(desk: Desk, worse: Plan) -> None:
+    """Neither a judgement nor a sweep trains on the same labels once more; the next word of a human does."""
+    jobs.close_round(desk.project, worse.fingerprint)
+    assert "no label differs from those v0002 was trained on" in judge(desk.context, desk.project, forced=False)
+    swept = sweep(desk.context, desk.project).done
+    assert [sentence for sentence in swept if "judging" in sentence] == []
+    assert [sentence for sentence in swept if "v0002" in sentence] == []
+    desk.clear_queues()
+    (task, *_) = desk.view().tasks.values()
+    desk.label_studio.annotate(task.id, "emergence")
+    assert sweep(desk.context, desk.project).done[0] == "annotations differ from those last judged: judging"
+    assert desk.queued()[0] == f"judge-{desk.project}-patient"
+
+
+def test_start_training_trains_and_does_not_publish(desk: Desk, worse: Plan) -> None:
+    """Somebody pressed it while the worse round ran: it is judged after it, trained again, and kept again."""
+    desk.context.state.wish_trailing(desk.project, forced=True)
+    jobs.close_round(desk.project, worse.fingerprint)
+    assert desk.queued() == [f"judge-{desk.project}-forced"]
+    assert judge(desk.context, desk.project, forced=True).startswith("round started")
+    finish(desk, worse, p_emergence=0.95)
+    assert "v0003 is kept, not published" in jobs.close_round(desk.project, worse.fingerprint)
+    assert desk.registry.published() == "v0001"
+
+
+def test_a_closing_that_broke_off_keeps_the_same_version(
+    desk: Desk, worse: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Admitted, then killed: the card holds the verdict, nothing is compared anew."""
+    with monkeypatch.context() as killed:
+        killed.setattr(desk.context.state, "end", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            jobs.close_round(desk.project, worse.fingerprint)
+    assert desk.registry.versions() == ["v0001", "v0002"]
+    lose_jobs(desk, worse)
+    assert "is staged no more: closing it" in (rounds.take_up(desk.context, desk.project) or "")
+    assert jobs.close_round(desk.project, worse.fingerprint).startswith("v0002 is kept, not published")
+    assert desk.registry.published() == "v0001"
+    assert desk.context.state.running(desk.project) is None
+    assert [job for job in desk.queued() if job.startswith("write-back")] == []
+
+
+# -- loss -----------------------------------------------------------------------------------------
 
 
 def test_a_round_that_left_nothing_is_judged_anew(desk: Desk, plan: Plan) -> None:

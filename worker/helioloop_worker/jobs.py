@@ -95,7 +95,10 @@ def _keep(folder: Path, scores: list[CubeScore]) -> None:
 
 
 def close_round(project: int, fingerprint: str) -> str:
-    """Admit and publish a round, start its write-back, and judge again where that was wished for meanwhile."""
+    """Admit a round, publish and write it back if the gate lets it, and judge again where that was wished for.
+
+    A version that the gate keeps is the newest all the same: the labels it was trained on start no round again.
+    """
     here = context()
     registry, running = here.registry(project), here.state.running(project)
     if rounds.staged(registry, fingerprint):
@@ -103,20 +106,21 @@ def close_round(project: int, fingerprint: str) -> str:
         unlocated, located = _scores_of(plan, staging / UNLOCATED), _scores_of(plan, staging / LOCATED)
         if not unlocated or unlocated.keys() - located.keys():
             return _say(project, rounds.retry(here, project, plan))
-        version = rounding.close_round(plan, staging, registry, list(located.values())).version
+        card = rounding.close_round(plan, staging, registry, list(located.values()))
     elif running is None or running.fingerprint != fingerprint:
         return _say(project, f"round {fingerprint[:16]} is over")
     elif (found := rounds.admitted(registry, running)) is not None:
-        version = found  # a closing that broke off after it had admitted
+        card = registry.card(found)  # a closing that broke off after it had admitted
     else:
         here.state.end(project, fingerprint)
         queues.send(here.connection, messages.Judge(project=project))
         return _say(project, f"round {fingerprint[:16]} left nothing on disk: judging anew")
-    registry.publish(version, why=registry.card(version).reason)
-    queues.send(here.connection, messages.WriteBack(project=project, version=version))
+    if card.kept is None:
+        registry.publish(card.version, why=card.reason)
+        queues.send(here.connection, messages.WriteBack(project=project, version=card.version))
     if (trailing := here.state.end(project, fingerprint)) is not None:
         queues.send(here.connection, messages.Judge(project=project, forced=trailing.forced))
-    return _say(project, f"{version} is published")
+    return _say(project, f"{card.version} is {card.kept or 'published'}")
 
 
 def _scores_of(plan: Plan, folder: Path) -> dict[tuple[str, str], CubeScore]:

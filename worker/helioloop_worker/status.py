@@ -1,6 +1,6 @@
-"""What a project is at: published version, labels, waiting events, running round, queues, workers.
+"""What a project is at: published version, labels, book, waiting events, running round, queues, workers.
 
-Above the registry and the retrain state; reads only.
+Above the registry, the book and the retrain state; reads only.
 """
 
 from collections import Counter
@@ -16,6 +16,10 @@ from helioloop.registry import Registry
 from helioloop.retrain import RetrainState
 from helioloop.snapshot import Snapshot
 from helioloop_worker import rounds
+from helioloop_worker.bookkeeping import read_book
+
+NEXT_CHECKS = 10
+"""Cubes of the check list that are named: as many as an estimate needs at least."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +32,19 @@ class Line:
 
 def of_models(registry: Registry) -> list[Line]:
     """Return what a model folder holds."""
-    version = registry.published()
+    version, newest = registry.published(), registry.latest()
     lines = [
         Line(what="published version", stands=version or "none yet"),
         Line(what="versions", stands=", ".join(registry.versions()) or "none yet"),
     ]
+    if newest is not None and newest.version != version and newest.kept is not None:
+        lines.append(
+            Line(
+                what="newest version",
+                stands=f"{newest.version}, made {newest.created_at}, is {newest.kept}; `helioloop rollback "
+                f"{newest.version}` publishes it all the same",
+            )
+        )
     if version is not None:
         card = registry.card(version)
         lines += [
@@ -58,6 +70,23 @@ def of_labels(snapshot: Snapshot | None) -> list[Line]:
         Line(what="verified", stands=f"{verified} of {len(snapshot.cubes)}"),
         Line(what="tied (crude label kept)", stands=", ".join(tied) or "none"),
         *(Line(what=f"contradiction in {cube}", stands=said) for cube, said in sorted(contradictions.items())),
+    ]
+
+
+def of_book(registry: Registry, snapshot: Snapshot | None) -> list[Line]:
+    """Return what each round of verification found, what is left, and which cubes to check at random next."""
+    if snapshot is None:
+        return []
+    if not registry.versions():
+        return [Line(what="book", stands="begins with the first version")]
+    book = read_book(registry, snapshot)
+    checks = ", ".join(book.checks[:NEXT_CHECKS])
+    return [
+        *(
+            Line(what=f"book, {version}", stands=" ".join(line.sentences()))
+            for version, line in zip(book.versions, book.lines, strict=True)
+        ),
+        Line(what="next random checks", stands=f"{checks} (label them in this order)" if checks else "none left"),
     ]
 
 

@@ -52,14 +52,22 @@ def _place_options(command: Callable[..., None]) -> Callable[..., None]:
     show_default=True,
     help="quick: small per-frame network, minutes on a CPU; paper: the authors' CNN, wants a GPU.",
 )
-@click.option("--force", is_flag=True, help="Train even if nothing changed since the newest version.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Train even if nothing changed since the newest version, and publish whatever the gate says.",
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the first member; member k adds k.  [default: 0]")
 def train(*, folder: Path, model_dir: Path, labels: Path | None, recipe: str, force: bool, seed: int | None) -> None:
-    """Train an ensemble on RELEASE's labels and publish it as a new model version.
+    """Train an ensemble on RELEASE's labels and publish it as a new model version, unless it is worse.
 
     RELEASE is a folder of cubes with labels.csv (cube,label,verified). Cubes without a label are scored, never trained
     on. Each labelled cube is held out from the members of its fold, and only those ever speak of it. The version's
     parent is the one published before. Same labels, data, recipe and code as the newest version: nothing to do.
+
+    Where at least 20 verified cubes were scored by both, the new version is compared with the published one on them (on
+    the random ones alone, where those are 20). One that is surely worse is kept, not published, and the command exits
+    with 1: --force publishes all the same, as does `helioloop rollback` with its name.
 
     \b
     Example:
@@ -84,6 +92,7 @@ def train(*, folder: Path, model_dir: Path, labels: Path | None, recipe: str, fo
         )
     else:
         click.echo(f"{card.version} published in {model_dir}: {_summary(card)}")
+        click.echo(f"gate: {card.verdict['reason']}")
 
 
 @click.command("score")
@@ -117,14 +126,20 @@ def score(*, folder: Path, model_dir: Path, labels: Path | None, version: str | 
 @click.command("versions")
 @_place_options
 def versions(*, model_dir: Path | None, project: int | None) -> None:
-    """List model versions, oldest first; the published one is marked with a star."""
+    """List model versions, oldest first; the published one is marked with a star.
+
+    The column gate says whether a version was passed for publication or kept because it was worse than the one then
+    published; below the table stands why. `helioloop rollback` publishes a kept one all the same.
+    """
     registry = _registry(model_dir, project)
     published = registry.published()
     cards = [registry.card(version) for version in registry.versions()]
     if not cards:
         click.echo(f"{registry.root} holds no version yet")
         return
-    heads = ("", "version", "created", "parent", "members", "labels", "verified", "agreement", "AUROC", "reason")
+    heads = (
+        "", "version", "created", "parent", "members", "labels", "verified", "agreement", "AUROC", "gate", "reason"
+    )  # fmt: skip
     rows = [
         (
             "*" if card.version == published else "",
@@ -136,21 +151,28 @@ def versions(*, model_dir: Path | None, project: int | None) -> None:
             str(card.verified),
             _figure(card, "agreement"),
             _figure(card, "auroc"),
+            _gate(card),
             card.reason,
         )
         for card in cards
     ]
     _print_table([heads, *rows])
+    for card in cards:
+        if card.kept is not None:
+            click.echo(f"{card.version}: {card.kept}")
 
 
 @click.command("rollback")
 @click.argument("version")
 @_place_options
 def rollback(*, version: str, model_dir: Path | None, project: int | None) -> None:
-    """Publish an earlier model VERSION again. Nothing is deleted; a later round may publish a newer one."""
+    """Publish an earlier model VERSION again, or one that the gate kept.
+
+    Nothing is deleted; a later round may publish a newer one.
+    """
     registry = _registry(model_dir, project)
     before = registry.published()
-    registry.publish(version, why=f"rolled back from {before} by hand")
+    registry.publish(version, why=f"published by hand in place of {before or 'nothing'}")
     if project is not None:
         _write_back(project, version)
     click.echo(f"{registry.root}: published {version}, before {before or 'nothing'}")
@@ -193,6 +215,12 @@ def _summary(card: Card) -> str:
 
 def _figure(card: Card, name: str) -> str:
     return f"{card.metrics[name]:.3f}" if name in card.metrics else "-"
+
+
+def _gate(card: Card) -> str:
+    if not card.verdict:
+        return "-"
+    return "passed" if card.kept is None else "kept"
 
 
 def _print_table(rows: Sequence[Sequence[str]]) -> None:

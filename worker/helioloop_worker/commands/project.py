@@ -98,7 +98,13 @@ def ingest(release: Path, project: int, detach: bool) -> None:
 @click.option("--project", type=int, help="Label Studio project id.")
 @click.option("--model-dir", type=click.Path(file_okay=False, path_type=Path), help="A model folder, without services.")
 def status(project: int | None, model_dir: Path | None) -> None:
-    """Show what a project or a model folder is at."""
+    """Show what a project or a model folder is at.
+
+    A project's book tells, for each round (model version), how many labels were verified and how many of those were
+    wrong, how many are wrong still, and whether to go on. What is left is estimated from random checks alone: name by
+    name, in the order printed last, label some of those cubes beside the ones that disagree most (in Label Studio,
+    filter a tab by `cube`). Ten give a first estimate.
+    """
     with needs_extra("worker"):
         from rich.console import Console
         from rich.table import Table
@@ -117,7 +123,9 @@ def status(project: int | None, model_dir: Path | None) -> None:
     lines = standing.of_models(Registry(folder))
     if project is not None:
         connection = queues.connect(settings)
-        lines += standing.of_labels(Snapshot.read(folder))
+        snapshot = Snapshot.read(folder)
+        lines += standing.of_labels(snapshot)
+        lines += standing.of_book(Registry(folder), snapshot)
         lines += standing.of_queue(connection, RedisRetrainState(connection), project)
     table = Table(show_header=False, box=None)
     for line in lines:
