@@ -1,6 +1,7 @@
-"""The truth of a release, where it is known: the table that ``make-release --truth`` writes beside a made-up release.
+"""The truth of cubes, where it is known: of a made-up release, or of a random draw that a human verified.
 
-On the reading floor; used where a campaign or a comparison is judged, never where anything is learned.
+On the reading floor; used where a campaign or a comparison is judged and where a promise is made, never where anything
+is learned. ``make-release --truth`` writes such a table.
 """
 
 import csv
