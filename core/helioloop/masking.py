@@ -16,7 +16,16 @@ from torch.nn import functional
 from helioloop.device import Device
 from helioloop.inputs import FloatArray, cell_frames, cell_steps, channel_frames
 from helioloop.instrument import Instrument
-from helioloop.networks import GROUP_FRAMES, FramesAsChannels, Network, PerFrameNetwork
+from helioloop.networks import (
+    EARLY_REACH,
+    EARLY_STRIDE,
+    GROUP_FRAMES,
+    LATE_REACH,
+    FramesAsChannels,
+    Network,
+    PerFrameNetwork,
+    repeat_ends,
+)
 
 MASKS_AT_ONCE = 25
 """Masks that run through the remaining layers together: enough to fill a processor, few enough for its cache."""
@@ -57,25 +66,71 @@ def masking_curves(networks: list[Network], cube: FloatArray, *, instrument: Ins
 
 
 def _by_steps(network: PerFrameNetwork, steps: Tensor, frames: Tensor, *, start: int) -> Tensor:
-    """Encode every step and every frame once; per mask only the layers along time run.
+    """Encode every step and every frame once; per mask only what sees the edge of the mask runs.
 
     A mask at the first or second frame of a group makes the group's median that frame, since it then is a majority;
     at the third the median is the group's own. So a masked video is n whole steps followed by frame i throughout, with
     n = i // 3, or one more where i is a group's third frame.
+
+    Along time an output of the masked video is that of the whole one where its window ends before step n, that of a
+    still of frame i where its window begins at step n or later, and only a few windows lie across. The highest and the
+    sum over time of the first kind come from running ones.
     """
     own = network.encode(steps[None])
-    frozen = network.encode(frames[None])
-    n_steps, n_frames = own.shape[2], frozen.shape[2]
+    stills = network.encode(frames[None])[0].transpose(0, 1)[:, :, None]  # (frames, filters, 1, places)
+    n_steps, n_frames = own.shape[2], len(stills)
     # The last group may have been filled up by repeating its last frame; a mask there changes nothing.
     masks = torch.arange(start, n_frames, device=own.device)
     whole = masks // GROUP_FRAMES + (masks % GROUP_FRAMES == GROUP_FRAMES - 1).to(masks.dtype)
-    step = torch.arange(n_steps, device=own.device)
+    own_early = network.look_early(repeat_ends(own, EARLY_REACH))
+    own_late = network.look_late(repeat_ends(own_early, LATE_REACH))
+    highest, total = own_late[0].cummax(1).values, own_late[0].double().cumsum(1)
     logits = []
-    for some, kept in zip(masks.split(MASKS_AT_ONCE), whole.split(MASKS_AT_ONCE), strict=True):
-        keep = step[None, :] < kept[:, None]
-        tail = frozen[0][:, some].transpose(0, 1)[:, :, None, :]
-        logits.append(network.decide(torch.where(keep[:, None, :, None], own, tail)))
+    for some, n in zip(masks.split(MASKS_AT_ONCE), whole.split(MASKS_AT_ONCE), strict=True):
+        still = stills[some]
+        still_early = network.look_early(still.expand(-1, -1, 2 * EARLY_REACH + 1, -1))
+        still_late = network.look_late(still_early.expand(-1, -1, 2 * LATE_REACH + 1, -1))
+        # Early outputs before `edge` see whole steps only; from `edge + _ACROSS` on they see the still only.
+        edge = ((n - EARLY_REACH - 1).div(EARLY_STRIDE, rounding_mode="floor") + 1).clamp(min=0)
+        first = edge * EARLY_STRIDE - EARLY_REACH
+        window = first[:, None] + torch.arange(EARLY_STRIDE * (_ACROSS - 1) + 2 * EARLY_REACH + 1, device=own.device)
+        window = window.clamp(0, n_steps - 1)
+        across = network.look_early(_pick(own, window, (window >= n[:, None], still)))
+        # The late windows that see an output across the mask's edge, or outputs on both sides of it.
+        begin = edge - LATE_REACH
+        at = begin[:, None] + torch.arange(-LATE_REACH, _ACROSS + 3 * LATE_REACH, device=own.device)
+        at = at.clamp(0, own_early.shape[2] - 1)
+        mixed = _pick(own_early, at, (at >= edge[:, None] + _ACROSS, still_early))
+        offset = (at - edge[:, None]).clamp(0, _ACROSS - 1)
+        over = (at >= edge[:, None]) & (at < edge[:, None] + _ACROSS)
+        row = torch.arange(len(some), device=own.device)[:, None]
+        mixed = torch.where(over[:, None, :, None], across.permute(0, 2, 1, 3)[row, offset].transpose(1, 2), mixed)
+        late = network.look_late(mixed)
+        # Windows that hang over either end of the video do not count.
+        position = begin[:, None] + torch.arange(late.shape[2], device=own.device)
+        n_late = own_late.shape[2]
+        counts = ((position >= 0) & (position < n_late))[:, None, :, None]
+        rest = (n_late - position[:, -1] - 1).clamp(min=0)[:, None, None]
+        top = late.masked_fill(~counts, -torch.inf).amax(2)
+        top = torch.where(rest > 0, torch.maximum(top, still_late[:, :, 0]), top)
+        sums = (late * counts).sum(2) + rest * still_late[:, :, 0]
+        before = (begin - 1).clamp(0, n_late - 1)
+        some_before = (begin > 0)[:, None, None]
+        top = torch.where(some_before, torch.maximum(top, highest[:, before].transpose(0, 1)), top)
+        sums = sums + torch.where(some_before, total[:, before].transpose(0, 1), 0.0).to(sums.dtype)
+        logits.append(network.conclude(top, sums / n_late))
     return torch.cat(logits)
+
+
+_ACROSS = 3
+"""How many early outputs can see both whole steps and the still behind the mask."""
+
+
+def _pick(own: Tensor, at: Tensor, instead: tuple[Tensor, Tensor]) -> Tensor:
+    """Take the steps `at` (masks, n) of `own` (1, filters, steps, places), and where told the still instead."""
+    where, still = instead
+    taken = own[0].permute(1, 0, 2)[at].transpose(1, 2)  # (masks, filters, n, places)
+    return torch.where(where[:, None, :, None], still, taken)
 
 
 def _by_prefix_sums(network: FramesAsChannels, frames: Tensor, *, start: int) -> Tensor:

@@ -21,6 +21,10 @@ GROUP_FRAMES = 3
 """Grid frames that make one step of the per-frame network's input: 225 frames make 75 steps."""
 CHANNELS = 3
 """Positive field, negative field, on-disk fraction."""
+EARLY_REACH, EARLY_STRIDE = 4, 3
+"""The early convolution along time sees so many steps on either side of every third step …"""
+LATE_REACH = 2
+"""… and the late one so many of its outputs on either side of each."""
 
 
 class PerFrameNetwork(nn.Module):
@@ -46,9 +50,9 @@ class PerFrameNetwork(nn.Module):
         space, early, late = filters
         self.encoder = nn.Conv2d(CHANNELS, space, 3, stride=2, padding=1, bias=False)
         self.encoder_norm = nn.BatchNorm2d(space)
-        self.early = nn.Conv2d(space, early, (9, 1), stride=(3, 1), bias=False)
+        self.early = nn.Conv2d(space, early, (2 * EARLY_REACH + 1, 1), stride=(EARLY_STRIDE, 1), bias=False)
         self.early_norm = nn.BatchNorm2d(early)
-        self.late = nn.Conv2d(early, late, (5, 1), bias=False)
+        self.late = nn.Conv2d(early, late, (2 * LATE_REACH + 1, 1), bias=False)
         self.late_norm = nn.BatchNorm2d(late)
         self.answer = nn.Sequential(
             nn.Linear(4 * late, dense), nn.SiLU(), nn.Dropout(dropout), nn.Linear(dense, 1)
@@ -62,15 +66,26 @@ class PerFrameNetwork(nn.Module):
 
     def decide(self, encoded: Tensor) -> Tensor:
         """Turn encoded steps (batch, filters, steps, places) into logits (batch,)."""
-        x = functional.pad(encoded, (0, 0, 4, 4), mode="replicate")
-        x = functional.silu(self.early_norm(self.early(x)))
-        x = functional.pad(x, (0, 0, 2, 2), mode="replicate")
-        x = functional.silu(self.late_norm(self.late(x)))
-        side = round(x.shape[-1] ** 0.5)
+        late = self.look_late(repeat_ends(self.look_early(repeat_ends(encoded, EARLY_REACH)), LATE_REACH))
+        return self.conclude(late.amax(2), late.mean(2))
+
+    def look_early(self, encoded: Tensor) -> Tensor:
+        """Convolve along time, every third of the windows that fit: (batch, filters, steps, places) alike."""
+        return functional.silu(self.early_norm(self.early(encoded)))
+
+    def look_late(self, early: Tensor) -> Tensor:
+        """Convolve along time once more, every window that fits."""
+        return functional.silu(self.late_norm(self.late(early)))
+
+    def conclude(self, highest: Tensor, mean: Tensor) -> Tensor:
+        """Turn highest and mean value over time, each (batch, filters, places), into logits (batch,)."""
+        side = round(highest.shape[-1] ** 0.5)
         margin = side // 4
-        centre = x.unflatten(-1, (side, side))[..., margin : side - margin, margin : side - margin].flatten(2)
-        everywhere = x.flatten(2)
-        pooled = torch.cat((everywhere.amax(2), everywhere.mean(2), centre.amax(2), centre.mean(2)), dim=1)
+        inner = slice(margin, side - margin)
+        central_highest, central_mean = (
+            value.unflatten(-1, (side, side))[..., inner, inner].flatten(2) for value in (highest, mean)
+        )
+        pooled = torch.cat((highest.amax(2), mean.mean(2), central_highest.amax(2), central_mean.mean(2)), dim=1)
         return cast("Tensor", self.answer(pooled)[:, 0])
 
     def forward(self, steps: Tensor) -> Tensor:
@@ -147,6 +162,11 @@ def build(recipe: Recipe, instrument: Instrument, *, dropout: float) -> Network:
         dense=recipe.dense,
         dropout=dropout,
     )
+
+
+def repeat_ends(x: Tensor, n: int) -> Tensor:
+    """Repeat the first and the last step `n` times: (batch, filters, steps, places), `n` longer at either end."""
+    return functional.pad(x, (0, 0, n, n), mode="replicate")
 
 
 def _convolution(narrow: int, wide: int, *, kernel_px: int, padding_px: int = 0) -> list[nn.Module]:

@@ -66,7 +66,7 @@ def naive_curve(network: Network, cube: FloatArray, instrument: Instrument, fram
         return np.asarray(torch.sigmoid(torch.cat(logits)).numpy())
 
 
-@pytest.mark.parametrize("n_frames", [10, 11, 12])
+@pytest.mark.parametrize("n_frames", [10, 11, 12, 70])
 def test_per_frame_curve_equals_the_naive_loop(n_frames: int) -> None:
     """Also inside a group of three frames, and where the last group is not full."""
     instrument = Instrument(**{**SMALL.as_dict(), "n_frames": n_frames})
