@@ -58,6 +58,11 @@ class PerFrameNetwork(nn.Module):
             nn.Linear(4 * late, dense), nn.SiLU(), nn.Dropout(dropout), nn.Linear(dense, 1)
         )  # fmt: skip
 
+    @property
+    def last(self) -> nn.Linear:
+        """The layer whose one output is the logit."""
+        return cast("nn.Linear", self.answer[-1])
+
     def encode(self, steps: Tensor) -> Tensor:
         """Encode every step by itself: (batch, steps, 3, cells, cells) -> (batch, filters, steps, places)."""
         batch, n_steps = steps.shape[:2]
@@ -137,6 +142,11 @@ class FramesAsChannels(nn.Module):
         layers += [nn.Flatten(), nn.Linear(filters[-1] * side * side, dense), nn.SiLU(), nn.Dropout(dropout)]
         layers += [nn.Linear(dense, dense), nn.SiLU(), nn.Dropout(dropout), nn.Linear(dense, 1)]
         self.rest = nn.Sequential(*layers)
+
+    @property
+    def last(self) -> nn.Linear:
+        """The layer whose one output is the logit."""
+        return cast("nn.Linear", self.rest[-1])
 
     def decide(self, first: Tensor) -> Tensor:
         """Turn the first convolution's output (batch, filters, size_px, size_px) into logits (batch,)."""

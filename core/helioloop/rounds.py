@@ -4,22 +4,19 @@ Above the ensemble. The worker runs a round's members as jobs of their own and c
 `run_round` does the same in one go for the command line.
 """
 
-import multiprocessing
 import shutil
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
 from dataclasses import asdict
 from datetime import UTC, datetime
-from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
 import numpy as np
 
 from helioloop.book import SALT, check_order, drawn_prefix
 from helioloop.device import Device
-from helioloop.ensemble import locate, score_cubes, train_member
 from helioloop.evaluation import auroc
 from helioloop.inputs import Load
+from helioloop.parallel import Round, score_and_locate, train_members
 from helioloop.plan import Plan
 from helioloop.progress import Report
 from helioloop.promotion import Verdict, gate
@@ -55,16 +52,15 @@ def run_round(
     inputs : Path or None
         Folder that keeps prepared inputs.
     processes : int
-        Members that are trained side by side; the result does not depend on it.
+        Processes that train, score and locate side by side; the result does not depend on their number.
     forced : bool
         True where the version is to be published whatever the gate says.
     """
     staging = registry.staging(plan.fingerprint)
     plan.save(staging)
-    train_members(plan, staging, load, device=device, report=report, inputs=inputs, processes=processes)
-    scores = score_cubes(staging, plan.cubes, load, device=device, report=report, inputs=inputs)
-    labels = {cube.ref.cube: cube.label for cube in plan.cubes}
-    scores = locate(staging, plan.cubes, scores, load, labels=labels, device=device, report=report)
+    work = Round(plan=plan, staging=staging, load=load, device=device, inputs=inputs)
+    train_members(work, processes=processes, report=report)
+    scores = score_and_locate(work, processes=processes, report=report)
     return close_round(plan, staging, registry, scores, forced=forced)
 
 
@@ -162,61 +158,3 @@ def round_metrics(scores: Sequence[CubeScore], labels: Mapping[str, Label]) -> d
     if emergence.any() and not emergence.all():
         metrics["auroc"] = auroc(np.array([score.p_emergence for score, _ in judged]), emergence)
     return {name: round(value, 6) for name, value in metrics.items()}
-
-
-# -- members side by side ------------------------------------------------------------------------
-
-
-def train_members(
-    plan: Plan,
-    staging: Path,
-    load: Load,
-    *,
-    device: Device,
-    report: Report,
-    inputs: Path | None,
-    processes: int,
-) -> None:
-    """Train all members of `plan` into `staging`, `processes` at a time."""
-    epochs_of = [plan.recipe.passes(len(plan.training_cubes(member))) for member in plan.members]
-    total = sum(epochs_of)
-    if processes == 1 or device.kind == "cuda":
-        for k, member in enumerate(plan.members):
-            passed = sum(epochs_of[:k])
-
-            def tell(done: int, _: int, what: str, passed: int = passed) -> None:
-                report(passed + done, total, what)
-
-            train_member(plan, member.name, staging, load, device=device, report=tell, inputs=inputs)
-        return
-    # Spawned, not forked: a forked child inherits torch's locked thread pools.
-    context = multiprocessing.get_context("spawn")
-    epochs = context.Value("q", 0)
-    with ProcessPoolExecutor(processes, context, _share, (epochs,)) as pool:
-        futures: set[Future[None]] = {
-            pool.submit(_train_in_child, plan, member.name, staging, load, device=device, inputs=inputs)
-            for member in plan.members
-        }
-        while futures:
-            finished, futures = wait(futures, timeout=0.5)
-            report(min(epochs.value, total), total, "training members")
-            for future in finished:
-                future.result()
-    report(total, total, "training members")
-
-
-_epochs: "Synchronized[int] | None" = None
-
-
-def _share(epochs: "Synchronized[int]") -> None:
-    global _epochs  # noqa: PLW0603 - a spawned child has no other way to receive shared memory
-    _epochs = epochs
-
-
-def _train_in_child(plan: Plan, name: str, staging: Path, load: Load, *, device: Device, inputs: Path | None) -> None:
-    def count(*_: object) -> None:
-        if _epochs is not None:
-            with _epochs.get_lock():
-                _epochs.value += 1
-
-    train_member(plan, name, staging, load, device=device, report=count, inputs=inputs)

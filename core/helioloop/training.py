@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy import optimize, special
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -128,6 +129,8 @@ class _Run:
             network.load_state_dict(best[1])
         if recipe.reestimate_norm:
             self._reestimate_norm(network)
+        if recipe.augmentation.stills:
+            self._balance(network)
 
     def _watched(self, groups: Sequence[str]) -> Tensor:
         names = sorted(set(groups))
@@ -166,13 +169,24 @@ class _Run:
 
     def _loss(self, network: Network, chosen: Tensor, form: Tensor) -> Tensor:
         smooth = self.recipe.label_smoothing
-        targets = self.targets[chosen].to(self.device.kind) * (1.0 - smooth) + smooth / 2.0
+        still = torch.rand(len(chosen), generator=self.generator) < self.recipe.augmentation.stills
+        targets = (self.targets[chosen] * ~still).to(self.device.kind) * (1.0 - smooth) + smooth / 2.0
         with self.device.autocast():
-            logits = network(self.augment(self._stack(chosen), form, self._others(len(chosen))))
-        loss = functional.binary_cross_entropy_with_logits(logits.float(), targets)
+            logits = network(self.augment(self._shown(chosen, still), form, self._others(len(chosen)))).float()
+        loss = functional.binary_cross_entropy_with_logits(logits, targets)
         if self.recipe.early_learning:
-            loss = loss + self.recipe.early_learning * self._departure(chosen, torch.sigmoid(logits.float()))
+            moving = (~still).to(self.device.kind)
+            loss = loss + self.recipe.early_learning * self._departure(chosen[~still], torch.sigmoid(logits[moving]))
         return loss
+
+    def _shown(self, chosen: Tensor, still: Tensor) -> Tensor:
+        """Return the inputs, those of `still` frozen to one step."""
+        inputs = self._stack(chosen)
+        if not still.any():
+            return inputs
+        at = torch.randint(0, inputs.shape[1], (len(chosen),), generator=self.generator).to(inputs.device)
+        frozen = inputs[torch.arange(len(chosen), device=inputs.device), at][:, None].expand_as(inputs)
+        return torch.where(still.to(inputs.device).reshape(-1, *[1] * (inputs.ndim - 1)), frozen, inputs)
 
     def _departure(self, chosen: Tensor, p: Tensor) -> Tensor:
         """Return the cost of departing from what was learned early, and remember the new probabilities."""
@@ -180,7 +194,7 @@ class _Run:
         self.remembered[chosen] = early
         early = early.to(p.device)
         same = p * early + (1.0 - p) * (1.0 - early)
-        return torch.log((1.0 - same).clamp(min=1e-4)).mean()
+        return torch.log((1.0 - same).clamp(min=1e-4)).sum() / max(1, len(p))
 
     def _others(self, n: int) -> Tensor | None:
         """Draw `n` cubes labelled non-emergence to lay over a batch; None where the recipe lays none."""
@@ -212,6 +226,21 @@ class _Run:
             for chosen in self.trained.split(4 * self.recipe.batch):
                 if len(chosen) > 1:
                     network(self._stack(chosen))
+
+    def _balance(self, network: Network) -> None:
+        """Set the answer's bias so that the mean probability of the training cubes is the share labelled emergence.
+
+        Stills count as non-emergence and so make emergence seem rarer than it is. This is the bias that maximises the
+        likelihood of the labels with all other weights as they are.
+        """
+        network.eval()
+        with torch.inference_mode(), self.device.autocast():
+            logits = torch.cat([network(self._stack(some)).cpu() for some in self.trained.split(self.recipe.batch)])
+        z = logits.double().numpy()
+        share = float(self.targets[self.trained].mean())
+        shift = optimize.brentq(lambda bias: float(special.expit(z + bias).mean()) - share, -60.0, 60.0)
+        with torch.no_grad():
+            network.last.bias.add_(shift)
 
 
 def preload() -> None:

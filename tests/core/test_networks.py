@@ -12,7 +12,7 @@ from helioloop.errors import CubeError, SettingsError
 from helioloop.inputs import FIELD_SCALE_GAUSS, InputCache, cell_steps, channel_frames, freeze_start
 from helioloop.instrument import MDI, Instrument
 from helioloop.networks import build
-from helioloop.recipes import PAPER, QUICK, RECIPES, Augmentation, Recipe, find_recipe
+from helioloop.recipes import ACCURATE, PAPER, QUICK, RECIPES, Augmentation, Recipe, find_recipe
 from helioloop.records import CubeRef
 
 TINY = Instrument(name="tiny", cadence_seconds=5760.0, n_frames=6, size_px=12, clip_gauss=1000.0, frozen_frames=2)
@@ -113,7 +113,15 @@ def test_frames_too_small_for_the_authors_network_are_refused() -> None:
 def test_a_recipe_survives_its_card(recipe: Recipe) -> None:
     """What the card holds gives the same recipe back."""
     assert Recipe.from_dict(recipe.as_dict()) == recipe
-    assert find_recipe(recipe.name) is recipe
+    assert find_recipe(recipe.name, gpu=False) is recipe
+
+
+def test_auto_is_the_recipe_that_suits_the_device() -> None:
+    """Quick on a CPU, accurate on a GPU; an unknown name is refused with the known ones."""
+    assert find_recipe("auto", gpu=False) is QUICK
+    assert find_recipe("auto", gpu=True) is ACCURATE
+    with pytest.raises(SettingsError, match="'fast' is unknown; choose one of: auto, quick, accurate"):
+        find_recipe("fast", gpu=False)
 
 
 def test_forms_invert_polarity_and_flip_east_and_west() -> None:

@@ -11,7 +11,7 @@ from helioloop.inputs import FloatArray
 from helioloop.instrument import Instrument
 from helioloop.networks import Network
 from helioloop.progress import silent
-from helioloop.recipes import PAPER, QUICK, Recipe
+from helioloop.recipes import PAPER, QUICK, Augmentation, Recipe
 from helioloop.training import Examples, train
 
 SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=24, size_px=24, clip_gauss=1000.0, frozen_frames=3)
@@ -124,3 +124,35 @@ def test_few_cubes_are_passed_over_more_often() -> None:
     assert QUICK.passes(480) == QUICK.epochs
     assert PAPER.steps_per_epoch(100) == 40
     assert PAPER.passes(10) == PAPER.epochs
+
+
+def test_a_still_counts_as_non_emergence() -> None:
+    """After training with stills a video in which nothing moves is improbable, whichever step it repeats."""
+    examples = appearing(40)
+    network = trained(examples, FEW_STEPS)
+    stills = np.stack([np.repeat(examples.inputs(k)[step : step + 1], 8, axis=0) for k in (0, 1) for step in (0, 7)])
+    with torch.no_grad():
+        p = torch.sigmoid(network(torch.from_numpy(stills)))
+    assert p.max() < probabilities(network, examples)[examples.targets > 0.5].min()
+
+
+def test_the_mean_probability_of_the_training_cubes_is_the_share_labelled_emergence() -> None:
+    """Whatever share of them was shown as stills."""
+    examples = appearing(40)
+    for stills in (0.1, 0.5):
+        recipe = replace(FEW_STEPS, augmentation=replace(QUICK.augmentation, stills=stills))
+        assert probabilities(trained(examples, recipe), examples).mean() == pytest.approx(0.5, abs=1e-3)
+
+
+def test_early_learning_keeps_a_network_from_learning_wrong_labels_by_heart() -> None:
+    """Of forty easy videos six bear a wrong label; with the regularisation more of them keep the right answer."""
+    examples = appearing(40)
+    wrong = np.arange(0, 36, 6)
+    mislabelled = Examples(inputs=examples.inputs, targets=examples.targets.copy(), groups=examples.groups)
+    mislabelled.targets[wrong] = 1.0 - mislabelled.targets[wrong]
+    right = []
+    for weight in (0.0, 3.0):
+        recipe = replace(FEW_STEPS, epochs=30, early_learning=weight, augmentation=Augmentation())
+        p = probabilities(trained(mislabelled, recipe), examples)
+        right.append(float(np.abs(p - examples.targets)[wrong].mean()))
+    assert right[1] < right[0]

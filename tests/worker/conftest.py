@@ -204,6 +204,6 @@ def desk(settings: Settings, redis_connection: redis.Redis, monkeypatch: pytest.
     project = label_studio.create_project(title="desk", label_config=labeling_configuration())
     context = Context(settings, instrument=SMALL)
     vars(context).update(connection=redis_connection, gateway=label_studio)  # where cached_property keeps its values
-    monkeypatch.setattr(rounds, "find_recipe", lambda _: TINY)
+    monkeypatch.setattr(rounds, "find_recipe", lambda *_, **__: TINY)
     monkeypatch.setattr(jobs, "context", lambda: context)
     return Desk(context=context, label_studio=label_studio, project=project)

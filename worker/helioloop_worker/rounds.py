@@ -51,7 +51,9 @@ def plan_round(context: Context, view: View, decision: Decision) -> Plan:
     registry = context.registry(view.project.id)
     return make_plan(
         view.planned(context.load),
-        recipe=find_recipe(context.settings.recipe).in_epochs(context.settings.epochs),
+        recipe=find_recipe(context.settings.recipe, gpu=context.device.kind == "cuda").in_epochs(
+            context.settings.epochs
+        ),
         instrument=context.instrument,
         seed=context.settings.seed,
         parent=registry.published(),

@@ -119,7 +119,7 @@ def campaign(
     "recipes",
     type=click.Choice(list(RECIPES)),
     multiple=True,
-    help="Recipe to train; may be given several times.  [default: those that suit a CPU]",
+    help="Recipe to train; may be given several times.  [default: quick]",
 )
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Trainings of each recipe.")
 @click.option(
@@ -169,7 +169,7 @@ def compare(
         from helioloop.release import Release
 
     settings = load_settings()
-    chosen = recipes or tuple(name for name, recipe in RECIPES.items() if recipe.network == "per-frame")
+    chosen = recipes or ("quick",)
     runs: list[Run] = []
     with ExitStack() as stack:
         kept = model_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="helioloop-compare-")))
