@@ -4,6 +4,7 @@
 #   make demo ARGS=--exit-when-ready  the same, ending after the first write-back
 #   make demo ARGS="--release DIR"    with a release folder of your own beside the synthetic one
 #   make test                         all tests, on real services
+#   make bench-science                measure the method, write docs/science.md; hours on a CPU, goes on when interrupted
 #   make lint                         ruff, mypy, import-linter
 #   make … TORCH=cuda                 torch with CUDA (default where nvidia-smi runs); TORCH=cpu never downloads CUDA
 
@@ -23,7 +24,7 @@ UV_ENV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$($(PIP) config get global.inde
 TORCH_FLAG = $(if $(filter cuda,$(TORCH)),,$$($(PIP) install -q --dry-run --no-deps --no-index torch==2.13.0 >/dev/null 2>&1 || echo --torch-backend cpu))
 INSTALL = env $(UV_ENV) $(UV) pip install -q --constraint constraints.txt $(FIND_LINKS)
 
-.PHONY: help demo test test-fast lint format screenshots constraints clean
+.PHONY: help demo test test-fast bench-science lint format screenshots constraints clean
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
@@ -42,6 +43,9 @@ screenshots:
 
 test-fast: .venv/.done
 	.venv/bin/python -m pytest -m "not e2e" $(ARGS)
+
+bench-science: .venv/.done
+	.venv/bin/python -m tests.benchmarks.science $(ARGS)
 
 lint: .venv/.done
 	.venv/bin/ruff check
@@ -90,4 +94,4 @@ constraints: .venvs/uv/.done
 		--no-emit-find-links --no-annotate --no-header - -o constraints-label-studio.txt
 
 clean:
-	rm -rf .venv .venvs demo-data
+	rm -rf .venv .venvs demo-data bench-data

@@ -1,0 +1,214 @@
+"""The benchmark's place: releases, model folders and figures in one work folder, and what of them can be kept.
+
+Below `parts`. Whatever is interrupted goes on: a release and a round by their own means, a part because its figures are
+a file. Figures count as long as the code, the recipe and the release that they were measured with are the present ones.
+"""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property, lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+
+from helioloop import atomic, synthetic
+from helioloop.experiment import Experiment, Trained
+from helioloop.offline import Workplace
+from helioloop.provenance import code_version, digest
+from helioloop.recipes import Recipe
+from helioloop.registry import Registry
+from helioloop.release import Release
+from helioloop.synthetic.making import GENERATOR
+
+MEASURING_MODULES = (
+    "book",
+    "calibration",
+    "campaign",
+    "draw",
+    "evaluation",
+    "experiment",
+    "prelabelling",
+    "triage",
+    "truth",
+)
+"""The core's modules that decide what is measured on a version; the learning ones are in the code version already."""
+
+Figures = dict[str, Any]
+Part = Callable[["Bench", int], Figures]
+"""Measures one thing on the release of a data seed: plain JSON values, None where a figure is undefined."""
+
+
+class NotHere(Exception):
+    """A part cannot be measured here; the sentence says what it needs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """All that the parts work with.
+
+    Parameters
+    ----------
+    folder : Path
+        Work folder.
+    n : int
+        Cubes of a release.
+    seeds : tuple of int
+        Data seeds, one release each.
+    recipe : Recipe
+        How members are trained.
+    member_seed : int
+        Seed of the first member.
+    real_data : Path or None
+        Folder of the real video.
+    at : Workplace
+        What to work with.
+    """
+
+    folder: Path
+    n: int
+    seeds: tuple[int, ...]
+    recipe: Recipe
+    member_seed: int
+    real_data: Path | None
+    at: Workplace
+    _opened: dict[int, Experiment] = field(default_factory=dict, init=False, repr=False)
+
+    def key(self, seed: int) -> str:
+        """Return the name of a data seed's release."""
+        return f"generator{GENERATOR}-n{self.n}-seed{seed}"
+
+    def release(self, seed: int) -> Release:
+        """Make the release of a data seed, or find it."""
+        folder = self.folder / "releases" / self.key(seed)
+        if not ((folder / "labels.csv").exists() and self.truth(seed).exists()):
+            synthetic.make_release(
+                folder, n=self.n, seed=seed, truth=self.truth(seed), report=self.at.report,
+                instrument=self.at.instrument,
+            )  # fmt: skip
+        return Release.open(folder)
+
+    def truth(self, seed: int) -> Path:
+        """Return where the truth of a release stands."""
+        return self.folder / "releases" / f"{self.key(seed)}-truth.csv"
+
+    def experiment(self, seed: int) -> Experiment:
+        """Open the release of a data seed with its truth; all its cubes are in the cache then."""
+        if seed not in self._opened:
+            self._opened[seed] = Experiment.open(self.release(seed), self.truth(seed), at=self.at)
+        return self._opened[seed]
+
+    def registry(self, seed: int) -> Registry:
+        """Return the model folder of a release: first round and campaign share it."""
+        return Registry(self.folder / "models" / self.key(seed))
+
+    def first(self, seed: int, experiment: Experiment | None = None) -> Trained:
+        """Train a version on the crude labels of a release, or find it: every campaign's first round."""
+        return (experiment or self.experiment(seed)).train(
+            self.experiment(seed).cubes,
+            self.registry(seed),
+            recipe=self.recipe,
+            seed=self.member_seed,
+            parent=None,
+            reason="first round on crude labels",
+        )
+
+    # -- figures ---------------------------------------------------------------------------------
+
+    def figures(self, name: str, part: Part, seed: int) -> Figures:
+        """Return a part's figures: those that are kept, or else measured now and kept."""
+        kept = self.kept(name, seed)
+        if kept is None:
+            click.echo(f"{name}, data seed {seed}: begun")
+            kept = {
+                "stamp": self.stamp(name, seed),
+                "figures": part(self, seed),
+                "commit": commit(),
+                "machine": machine(),
+                "date": datetime.now(UTC).date().isoformat(),
+            }
+            atomic.write_json(self._path(name, seed), plain(kept))
+        click.echo(f"{name}, data seed {seed}: done")
+        return dict(kept["figures"])
+
+    def kept(self, name: str, seed: int) -> Figures | None:
+        """Return a part's file, figures and where they come from; None where there is none that still counts."""
+        try:
+            kept: Figures = json.loads(self._path(name, seed).read_text())
+        except FileNotFoundError:
+            return None
+        return kept if kept["stamp"] == self.stamp(name, seed) else None
+
+    def next_seed(self, seed: int) -> int | None:
+        """Return the data seed whose release is new to the versions of `seed`; None where there is but one."""
+        after = self.seeds[(self.seeds.index(seed) + 1) % len(self.seeds)]
+        return None if after == seed else after
+
+    def stamp(self, name: str, seed: int) -> dict[str, str | int | None]:
+        """Return what a part's figures depend on."""
+        return {
+            "release": self.key(seed),
+            "new": self.next_seed(seed) if name == "triage" else None,
+            "recipe": digest(self.recipe.as_dict()),
+            "instrument": digest(self.at.instrument.as_dict()),
+            "member_seed": self.member_seed,
+            "learning": code_version(),
+            "measuring": self._measuring,
+        }
+
+    @cached_property
+    def _measuring(self) -> str:
+        core, here = resources.files("helioloop"), Path(__file__).parent
+        return digest(
+            [(core / f"{module}.py").read_text() for module in MEASURING_MODULES]
+            + [(here / f"{module}.py").read_text() for module in ("judging", "parts", "reference")]
+        )
+
+    def _path(self, name: str, seed: int) -> Path:
+        return self.folder / "figures" / f"{name}-{self.key(seed)}.json"
+
+
+def plain(value: Any) -> Any:
+    """Return `value` as JSON has it: numpy's numbers as Python's, what is not finite as None."""
+    if isinstance(value, Mapping):
+        return {str(name): plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+@lru_cache(maxsize=1)
+def commit() -> str:
+    """Return git's short name of the present commit, marked where the source differs from it."""
+    try:
+        name = _git("rev-parse", "--short", "HEAD")
+        return f"{name} with changes" if _git("status", "--porcelain", "--", "core", "tests/benchmarks") else name
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+@lru_cache(maxsize=1)
+def machine() -> str:
+    """Return the processor, how many cores this process may use, and versions."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        processor = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        processor = platform.processor() or platform.machine()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{processor}, {cores} cores; Python {platform.python_version()}, torch {torch.__version__}"
+
+
+def _git(*words: str) -> str:
+    here = Path(__file__).parents[2]
+    return subprocess.run(["git", *words], cwd=here, check=True, capture_output=True, text=True).stdout.strip()

@@ -1,0 +1,100 @@
+"""A version judged by the truth: what first round and campaign both tell of the version they end with.
+
+Above `bench`, below `parts`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from statistics import fmean, stdev
+
+import numpy as np
+
+from helioloop.calibration import IntervalCalibration
+from helioloop.emergence import Emergence
+from helioloop.evaluation import NEAR_FRAMES, frame_errors
+from helioloop.instrument import Instrument
+from helioloop.records import CubeScore, Label
+from helioloop.truth import TrueCube
+from tests.benchmarks.bench import Bench, Figures
+
+COVERAGE = 0.9
+"""Part of the true emergence frames that calibrated intervals are to contain."""
+DRAWS = 100
+"""So often a random draw is repeated, where repeating it costs nothing."""
+
+
+def judged(bench: Bench, seed: int, scores: Mapping[str, CubeScore], labels: Mapping[str, Label]) -> Figures:
+    """Return all figures of a version, by kind too; `labels` are those it was trained on."""
+    truth = bench.experiment(seed).truth
+    error, _ = frame_errors(scores.values(), truth)
+    evaluation = bench.experiment(seed).judge(scores.values(), labels)
+    return {
+        **evaluation.figures(),
+        "without_frame": float(np.isinf(error).mean()) if len(error) else None,
+        "calibrated": calibrated_coverage(scores.values(), truth, instrument=bench.at.instrument),
+        "kinds": [
+            {
+                **asdict(kind),
+                **_of_kind([score for score in scores.values() if truth[score.cube].kind == kind.kind], truth, labels),
+            }
+            for kind in evaluation.kinds
+        ],
+    }
+
+
+def _of_kind(
+    scores: list[CubeScore], truth: Mapping[str, TrueCube], labels: Mapping[str, Label]
+) -> dict[str, float | None]:
+    """Return how many wrong labels the ensemble sees through, and how its emergence frames fare."""
+    error, _ = frame_errors(scores, truth)
+    return {
+        "wrong_seen": sum(
+            labels[score.cube] is not truth[score.cube].label and score.predicted is truth[score.cube].label
+            for score in scores
+        ),
+        "frames": len(error),
+        "frames_near": int((error <= NEAR_FRAMES).sum()),
+    }
+
+
+def calibrated_coverage(
+    scores: Iterable[CubeScore], truth: Mapping[str, TrueCube], *, instrument: Instrument
+) -> dict[str, float] | None:
+    """Calibrate intervals on a random half of the true emergences and see how many of the others they contain.
+
+    Returns
+    -------
+    dict or None
+        Over `DRAWS` random halves: mean and deviation of the part contained, mean factor, and median width in frames
+        before and after. None where a half is too small.
+    """
+    start = instrument.frozen_frames
+    found, frames = [], []
+    for score in sorted(scores, key=lambda score: score.cube):
+        frame = truth[score.cube].frame
+        if truth[score.cube].label is not Label.EMERGENCE or frame is None:
+            continue
+        if score.frame is None or score.frame_lo is None or score.frame_hi is None:
+            continue
+        found.append(Emergence(frame=score.frame, frame_lo=score.frame_lo, frame_hi=score.frame_hi))
+        frames.append(frame)
+    covered, factors, widths = [], [], []
+    for k in range(DRAWS):
+        order = np.random.default_rng(k).permutation(len(found)).tolist()
+        half, others = order[: len(order) // 2], order[len(order) // 2 :]
+        fitted = IntervalCalibration.calibrate(
+            [found[i] for i in half], [frames[i] for i in half], start=start, coverage=COVERAGE
+        )
+        if fitted is None:
+            return None
+        said = [(fitted.apply(found[i], start=start, n_frames=instrument.n_frames), frames[i]) for i in others]
+        covered.append(fmean(one.frame_lo <= frame <= one.frame_hi for one, frame in said))
+        factors.append(fitted.factor)
+        widths.extend(one.frame_hi - one.frame_lo for one, _ in said)
+    return {
+        "coverage": fmean(covered),
+        "deviation": stdev(covered),
+        "factor": fmean(factors),
+        "width_frames": float(np.median(widths)),
+        "raw_width_frames": float(np.median([one.frame_hi - one.frame_lo for one in found])),
+    }

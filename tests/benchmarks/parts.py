@@ -1,0 +1,258 @@
+"""What is measured, a function a part: each takes the bench and a data seed and returns plain figures.
+
+Above `bench`, `judging` and `reference`; `science` says which are run, `document` writes what they found.
+"""
+
+import csv
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean, stdev
+
+import numpy as np
+
+from helioloop import atomic
+from helioloop.campaign import run_campaign, verified_until
+from helioloop.ensemble import score_cubes, train_member
+from helioloop.offline import score_release
+from helioloop.plan import make_plan
+from helioloop.prelabelling import Asked, prelabel_release
+from helioloop.progress import Report
+from helioloop.recipes import PAPER
+from helioloop.records import CubeScore, Label
+from helioloop.release import Release
+from helioloop.triage import make_promise, split
+from helioloop.truth import TrueCube
+from tests.benchmarks.bench import Bench, Figures, NotHere
+from tests.benchmarks.judging import COVERAGE, DRAWS, judged
+from tests.benchmarks.reference import cleanlab_ranked, hand_made_features, out_of_fold, ranked
+
+ROUNDS = 8
+"""Rounds of verification in a campaign, at most."""
+GOALS = {"to_3_percent": 0.03, "to_1_5_percent": 0.015}
+RATE, CONFIDENCE = 0.02, 0.9
+DRAWN = 400
+"""Random verified labels that a promise is made from; two thirds of smaller releases."""
+PAPER_SECONDS = 15 * 60.0
+
+
+# -- the first round -----------------------------------------------------------------------------
+
+
+def first(bench: Bench, seed: int) -> Figures:
+    """Train on crude labels and judge by the truth."""
+    experiment, registry = bench.experiment(seed), bench.registry(seed)
+    clock = PhaseClock(experiment.at.report)
+    plan = make_plan(
+        experiment.cubes, recipe=bench.recipe, instrument=bench.at.instrument, seed=bench.member_seed, parent=None,
+        reason="",
+    )  # fmt: skip
+    begun = any((registry.root / "staging" / plan.fingerprint).glob("*.safetensors"))
+    trained = bench.first(seed, replace(experiment, at=replace(experiment.at, report=clock)))
+    times = bench.folder / "figures" / f"seconds-{plan.fingerprint}.json"
+    if trained.seconds is not None and not begun:  # how long an interrupted round takes cannot be said
+        atomic.write_json(times, {"seconds": trained.seconds, **clock.seconds})
+    return {
+        **judged(bench, seed, trained.scores, experiment.crude),
+        "times": json.loads(times.read_text()) if times.exists() else {},
+    }
+
+
+class PhaseClock:
+    """A report that passes on what it is told, and adds up how long each phase of a round took."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._last = time.perf_counter()
+        self.seconds: dict[str, float] = {}
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        """Count the time since the last call for the phase of this one: "training", "scoring" or "locating"."""
+        now, phase = time.perf_counter(), what.rpartition(": ")[2].partition(" ")[0]
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + now - self._last
+        self._last = now
+        self._report(done, total, what)
+
+
+# -- the fixed reference, and cleanlab ------------------------------------------------------------
+
+
+def reference(bench: Bench, seed: int) -> Figures:
+    """Let the forest on hand-made features, and cleanlab on the networks' probabilities, rank the same crude labels."""
+    experiment = bench.experiment(seed)
+    trained = bench.first(seed)
+    folds = {name: entry["fold"] for name, entry in bench.registry(seed).card(trained.version).labels.items()}
+    features = []
+    for done, cube in enumerate(experiment.cubes, start=1):
+        features.append(hand_made_features(experiment.load(cube.ref), bench.at.instrument))
+        bench.at.report(done, len(experiment.cubes), "measuring cubes by hand")
+    names = [cube.ref.cube for cube in experiment.cubes]
+    crude = np.array([experiment.crude[name] is Label.EMERGENCE for name in names])
+    true = np.array([experiment.truth[name].label is Label.EMERGENCE for name in names])
+    p_forest = out_of_fold(features, crude, np.array([folds[name] for name in names]), seed=bench.member_seed)
+    p_network = np.array([trained.scores[name].p_emergence for name in names])
+    return {
+        "forest": ranked(p_forest, crude, crude != true),
+        "network": ranked(p_network, crude, crude != true),
+        "cleanlab": cleanlab_ranked(p_network, crude, crude != true),
+        "wrong": int((crude != true).sum()),
+    }
+
+
+# -- a campaign -----------------------------------------------------------------------------------
+
+
+def campaign(bench: Bench, seed: int) -> Figures:
+    """Play a campaign with an oracle, and judge what stands at its end."""
+    experiment, registry = bench.experiment(seed), bench.registry(seed)
+    played = list(
+        run_campaign(experiment, registry, recipe=bench.recipe, seed=bench.member_seed, rounds=ROUNDS)
+    )  # fmt: skip
+    n, last = len(experiment.cubes), played[-1]
+    needed = {name: verified_until(played, goal) for name, goal in GOALS.items()}
+    scores = {score.cube: score for score in registry.scores(last.version).values()}
+    labels = {name: Label(entry["label"]) for name, entry in registry.card(last.version).labels.items()}
+    left = [(one.line.wrong_left, one.wrong) for one in played if one.line is not None and one.line.wrong_left]
+    return {
+        **judged(bench, seed, scores, labels),
+        "rounds": [one.row() for one in played],
+        **{name: None if count is None else count / n for name, count in needed.items()},
+        "verified": last.verified / n,
+        "wrong_left": last.wrong / n,
+        "said_rounds": len(left),
+        "said_inside": sum(said.lo <= true <= said.hi for said, true in left),
+        "version": last.version,
+    }
+
+
+# -- a new release ---------------------------------------------------------------------------------
+
+
+def triage(bench: Bench, seed: int) -> Figures:
+    """Pre-label the next data seed's release with the version that this one's campaign left."""
+    new_seed = bench.next_seed(seed)
+    if new_seed is None:
+        raise NotHere("triage needs a second data seed: its release is the new one")
+    version = bench.figures("campaign", campaign, seed)["version"]
+    experiment, registry, new = bench.experiment(seed), bench.registry(seed), bench.experiment(new_seed)
+    stored = {score.cube: score for score in registry.scores(version).values()}
+    names, size = sorted(stored), min(DRAWN, 2 * len(stored) // 3)
+    draws = [np.random.default_rng((seed, k)).choice(names, size, replace=False).tolist() for k in range(DRAWS)]
+    table = bench.folder / "draws" / f"{bench.key(seed)}.csv"
+    _write_draw(table, (experiment.truth[name] for name in draws[0]))
+    said = prelabel_release(
+        bench.release(new_seed), registry, table, version=version, at=bench.at,
+        asked=Asked(rate=RATE, confidence=CONFIDENCE, coverage=COVERAGE),
+    )  # fmt: skip
+    p_new = np.array([one.score.p_emergence for one in said.cubes])
+    wrong = np.array([one.score.predicted is not new.truth[one.score.cube].label for one in said.cubes])
+    shares, errors = [], []
+    for draw in draws:
+        p = np.array([stored[name].p_emergence for name in draw])
+        true = np.array([experiment.truth[name].label is Label.EMERGENCE for name in draw])
+        accepted, _ = split(p_new, make_promise(p, true, rate=RATE, confidence=CONFIDENCE))
+        shares.append(len(accepted) / len(p_new))
+        errors.append(float(wrong[accepted].mean()) if len(accepted) else 0.0)
+    covered = [
+        one.found.frame_lo <= true.frame <= one.found.frame_hi
+        for one in said.cubes
+        if one.found is not None and one.coverage is not None
+        and (true := new.truth[one.score.cube]).label is Label.EMERGENCE and true.frame is not None
+    ]  # fmt: skip
+    return {
+        "new": bench.key(new_seed),
+        "drawn": size,
+        "accepted": fmean(shares),
+        "accepted_deviation": stdev(shares),
+        "error_among_accepted": fmean(errors),
+        "promise_broken": fmean(error > RATE for error in errors),
+        "without_promise": fmean(share == 0 for share in shares),
+        "accuracy": float(1 - wrong.mean()),
+        "interval_coverage": fmean(covered) if covered else None,
+    }
+
+
+def _write_draw(path: Path, cubes: Iterable[TrueCube]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["cube", "label", "emergence_frame"])
+        table.writerows([cube.cube, cube.label, "" if cube.frame is None else cube.frame] for cube in cubes)
+
+
+# -- the real video --------------------------------------------------------------------------------
+
+
+def real(bench: Bench, seed: int) -> Figures:
+    """Let the version of the first round, which has seen made-up cubes only, speak of the real video."""
+    if bench.real_data is None:
+        raise NotHere("the real video is not here: name its folder in HELIOLOOP_REAL_DATA")
+    version = bench.first(seed).version
+    _, scored = score_release(Release.open(bench.real_data), bench.registry(seed), version=version, at=bench.at)
+    score = scored[0][1]
+    return {
+        "cube": score.cube,
+        "members": len(score.members),
+        "p_emergence": score.p_emergence,
+        "p_spread": score.p_spread,
+        "frame": score.frame,
+        "frame_lo": score.frame_lo,
+        "frame_hi": score.frame_hi,
+    }
+
+
+# -- the authors' network, cut short ---------------------------------------------------------------
+
+
+def paper(bench: Bench, seed: int) -> Figures:
+    """Train one member of the authors' network for about `PAPER_SECONDS`, and judge it and quick on its fold."""
+    if seed != bench.seeds[0]:
+        raise NotHere("the authors' network is trained on the release of the first data seed alone")
+    experiment = bench.experiment(seed)
+    _, epoch_seconds = _paper_member(bench, seed, 1)
+    epochs = max(1, min(PAPER.epochs, int(PAPER_SECONDS / epoch_seconds)))
+    scores, seconds = _paper_member(bench, seed, epochs)
+    labels = {score.cube: experiment.crude[score.cube] for score in scores}
+    quick = bench.first(seed).scores
+    return {
+        "epochs": epochs,
+        "seconds": seconds,
+        "paper": experiment.judge(scores, labels).figures(),
+        "quick": experiment.judge([quick[cube] for cube in labels], labels).figures(),
+    }
+
+
+def _paper_member(bench: Bench, seed: int, epochs: int) -> tuple[list[CubeScore], float]:
+    """Train the first member alone, so many epochs; return its scores of its fold, and the seconds of the training."""
+    experiment, at = bench.experiment(seed), bench.at
+    plan = make_plan(
+        experiment.cubes, recipe=PAPER.in_epochs(epochs), instrument=at.instrument, seed=bench.member_seed, parent=None,
+        reason="one member of the authors' network",
+    )  # fmt: skip
+    plan = replace(plan, members=plan.members[:1])
+    member, staging = plan.members[0], bench.registry(seed).staging(plan.fingerprint)
+    times = bench.folder / "figures" / f"seconds-{plan.fingerprint}.json"
+    plan.save(staging)
+    if not times.exists():
+        begun = time.perf_counter()
+        (staging / member.file).unlink(missing_ok=True)  # its time is not known
+        train_member(plan, member.name, staging, experiment.load, device=at.device, report=at.report)
+        atomic.write_json(times, time.perf_counter() - begun)
+    held = [cube for cube in plan.cubes if plan.folds[cube.ref.cube] == member.fold]
+    scores = score_cubes(staging, held, experiment.load, device=at.device, report=at.report)
+    return scores, float(json.loads(times.read_text()))
+
+
+PARTS = {
+    "first": first,
+    "reference": reference,
+    "campaign": campaign,
+    "triage": triage,
+    "real": real,
+    "paper": paper,
+}
+"""All parts by name, in the order in which they are run."""
+EVERY_RUN = tuple(name for name in PARTS if name != "paper")
+"""The parts that are run where none is chosen; the authors' network takes half an hour and says little."""

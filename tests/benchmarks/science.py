@@ -1,0 +1,80 @@
+"""The science, measured: everything that docs/science.md says of the method, on releases whose truth is known.
+
+    make bench-science                                                          hours on a CPU
+    make bench-science ARGS="--n 60 --seeds 1,2 --document bench-data/try.md"   a quick look
+
+It can be interrupted at any time; the same command goes on. `parts` says what is measured, `document` how it is told.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from helioloop import atomic
+from helioloop.errors import HelioloopError
+from helioloop.recipes import QUICK
+from helioloop.settings import load_settings
+from helioloop_worker.commands.workplace import workplace
+from tests.benchmarks.bench import Bench, NotHere
+from tests.benchmarks.document import render
+from tests.benchmarks.parts import EVERY_RUN, PARTS
+
+ROOT = Path(__file__).parents[2]
+FOLDER = click.Path(file_okay=False, path_type=Path)
+TABLE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option("--folder", type=FOLDER, default=ROOT / "bench-data", show_default="bench-data", help="Work folder.")
+@click.option("--n", type=click.IntRange(min=1), default=600, show_default=True, help="Cubes of each release.")
+@click.option("--seeds", default="11,12,13", show_default=True, help="Data seeds, one release each.")
+@click.option("--figures", help=f"Parts to measure, of {','.join(PARTS)}.  [default: all but paper]")
+@click.option(
+    "--document",
+    type=TABLE,
+    default=ROOT / "docs" / "science.md",
+    show_default="docs/science.md",
+    help="Where to write.",
+)
+def main(*, folder: Path, n: int, seeds: str, figures: str | None, document: Path) -> None:
+    """Measure the method and write the figures down; what is measured already is not measured again."""
+    try:
+        data_seeds = tuple(dict.fromkeys(int(seed) for seed in seeds.split(",")))
+    except ValueError:
+        raise click.BadParameter(f"{seeds!r} is no list of numbers such as 11,12,13", param_hint="--seeds") from None
+    chosen = EVERY_RUN if figures is None else tuple(figures.split(","))
+    if unknown := [name for name in chosen if name not in PARTS]:
+        raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(PARTS)}", param_hint="--figures")
+    settings = load_settings()
+    with workplace() as at:
+        bench = Bench(
+            folder=folder,
+            n=n,
+            seeds=data_seeds,
+            recipe=QUICK.in_epochs(settings.epochs),
+            member_seed=settings.seed,
+            real_data=settings.real_data,
+            at=at if "cache_root" in settings.model_fields_set else replace(at, cache=folder / "cache"),
+        )
+        run(bench, chosen, document)
+
+
+def run(bench: Bench, chosen: Sequence[str], document: Path) -> None:
+    """Measure the chosen parts on every release, writing the document anew after each."""
+    for name in sorted(chosen, key=list(PARTS).index):
+        for seed in bench.seeds:
+            try:
+                bench.figures(name, PARTS[name], seed)
+            except NotHere as sentence:
+                click.echo(f"{name}, data seed {seed}: left out; {sentence}")
+        atomic.write_text(document, render(bench))
+    click.echo(f"{document} written")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except HelioloopError as error:
+        raise SystemExit(f"bench-science: {error}") from None

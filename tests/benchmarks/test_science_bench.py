@@ -1,0 +1,216 @@
+"""The benchmark on a tiny release, so that it cannot rot: every part but the authors' network, and the document."""
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helioloop import experiment
+from helioloop.cubes import write_cube
+from helioloop.device import CPU
+from helioloop.instrument import MDI, Instrument
+from helioloop.offline import Workplace
+from helioloop.progress import silent
+from helioloop.recipes import QUICK
+from helioloop.records import CubeScore, Label
+from helioloop.release import LabelRow, write_labels
+from helioloop.synthetic import making
+from helioloop.truth import TrueCube
+from tests.benchmarks import parts
+from tests.benchmarks.bench import Bench, NotHere, plain
+from tests.benchmarks.document import render
+from tests.benchmarks.judging import calibrated_coverage
+from tests.benchmarks.reference import hand_made_features, out_of_fold, ranked
+from tests.benchmarks.science import run
+
+SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=24, size_px=24, clip_gauss=1000.0, frozen_frames=3)
+TINY = replace(QUICK, epochs=2, min_steps=0, batch=8, folds=2, dropouts=(0.2,))
+N_CUBES = 40
+ONSET = 12
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """Two releases of small cubes, and a recipe that is quick."""
+    at = Workplace(
+        instrument=SMALL,
+        cache=tmp_path_factory.mktemp("cache"),
+        device=CPU,
+        report=silent,
+        unreadable=lambda _cube, _error: None,
+    )
+    made = Bench(
+        folder=tmp_path_factory.mktemp("bench"), n=N_CUBES, seeds=(5, 6), recipe=TINY, member_seed=0, real_data=None,
+        at=at,
+    )  # fmt: skip
+    for seed in made.seeds:
+        write_release(made, seed)
+    with pytest.MonkeyPatch.context() as patch:
+        # starting processes takes longer than what they do here
+        patch.setattr(making, "ProcessPoolExecutor", lambda **_: ThreadPoolExecutor(1))
+        patch.setattr(experiment, "side_by_side", lambda *_: 1)
+        patch.setattr(parts, "ROUNDS", 1)
+        yield made
+
+
+def write_release(bench: Bench, seed: int) -> None:
+    """Write noise, in every second cube with a bipole from frame 12 on; every fifth crude label is wrong."""
+    folder = bench.folder / "releases" / bench.key(seed)
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    rows, truth = [], ["cube,label,emergence_frame,kind"]
+    for k in range(N_CUBES):
+        name, emerges = f"cube{seed}-{k:02d}", k % 2 == 1
+        field = rng.normal(0.0, 20.0, (24, 24, 24))
+        if emerges:
+            field[ONSET:, 8:14, 7:12] += 600.0
+            field[ONSET:, 10:16, 13:18] -= 600.0
+        write_cube(
+            folder / f"{name}.fits", field, np.arange(24) * 5760.0, start=f"2001-{1 + k % 12:02d}-01T00:00:00",
+            region=name, instrument=SMALL,
+        )  # fmt: skip
+        says_emergence = emerges != (k % 5 == 0)
+        label = Label.EMERGENCE if says_emergence else Label.NON_EMERGENCE
+        rows.append(LabelRow(cube=name, label=label, verified=False))
+        truth.append(f"{name},emergence,{ONSET},emerging" if emerges else f"{name},non-emergence,,quiet")
+    bench.truth(seed).write_text("\n".join(truth))
+    write_labels(folder / "labels.csv", rows)
+
+
+def test_all_is_measured_once_and_written_down(
+    bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is there is not measured again; what cannot be measured here is left out with a word."""
+    monkeypatch.setattr(parts, "DRAWS", 3)
+    chosen = [name for name in parts.EVERY_RUN if name != "reference"]
+    run(bench, chosen, tmp_path / "science.md")
+    said = capsys.readouterr().out
+    assert said.count("begun") == 8  # four parts, two releases
+    assert "real, data seed 5: left out; the real video is not here" in said
+    text = (tmp_path / "science.md").read_text()
+    assert '$ make bench-science ARGS="--n 40 --seeds 5,6"' in text
+    for heading in ("Against the bounds", "The first round", "Campaigns", "Emergence frames", "A new release"):
+        assert f"\n## {heading}" in text
+    assert re.search(r"\| one round from cached cubes \| 0\.\d min ± 0\.\d min \|", text)
+    assert not re.search(r"\b(nan|inf|None)\b", text)
+    for table in re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE):
+        assert len({line.count("|") for line in table.splitlines()}) == 1, table
+
+    run(bench, chosen, tmp_path / "again.md")
+    assert capsys.readouterr().out.count("begun") == 2  # the real video is asked for again
+    assert (tmp_path / "again.md").read_text() == text
+
+
+def test_figures_of_another_recipe_do_not_count(bench: Bench) -> None:
+    """Nor those of another generator, code or instrument: all of these are in the stamp."""
+    bench.figures("made up", lambda _bench, _seed: {"figure": 1.0}, 5)
+    assert bench.kept("made up", 5) is not None
+    assert replace(bench, recipe=replace(TINY, epochs=3)).kept("made up", 5) is None
+
+
+def test_the_verdict_is_read_off_the_mean(bench: Bench, tmp_path: Path) -> None:
+    """A figure that is undefined on a release misses its bound; a round that was not timed does not."""
+    other = replace(bench, folder=tmp_path)
+    judged = {"error_auroc": 0.9, "precision_at_k": 0.5, "frame_near": 0.9, "kinds": []}
+    other.figures("first", lambda *_: {**judged, "frame_error_frames": 2.0, "times": {"seconds": 90.0}}, 5)
+    other.figures("first", lambda *_: {**judged, "frame_error_frames": np.inf, "times": {}}, 6)
+    seen = {"cube": "BARD", "p_emergence": 0.95, "p_spread": 0.01, "frame": 93, "frame_lo": 85, "frame_hi": 99}
+    other.figures("real", lambda *_: seen, 5)
+    lines = render(other).splitlines()
+
+    def verdict(words: str) -> str:
+        return next(line for line in lines if words in line).split("|")[-2].strip()
+
+    assert verdict("wrong labels found in the first round") == "yes"
+    assert verdict("k most suspicious of k") == "**no**"
+    assert verdict("after the first round, median error") == "**no**"
+    assert verdict("one round from cached cubes") == "aim"
+    assert verdict("the real video, seen") == "aim"
+    assert verdict("verified until 3 %") == "not measured"
+
+
+def test_calibrated_intervals_hold_what_they_were_asked_to() -> None:
+    """Intervals of one frame to either side, and errors of up to ten frames: stretched until nine in ten are inside."""
+    rng = np.random.default_rng(0)
+    scores, truth = [], {}
+    for k in range(200):
+        name, frame = f"cube{k:03d}", 100 + int(rng.integers(-10, 11))
+        scores.append(
+            CubeScore(cube=name, sha256="", p_emergence=0.9, p_spread=None, members=("m",), frame=100, frame_lo=99,
+                      frame_hi=101)
+        )  # fmt: skip
+        truth[name] = TrueCube(cube=name, label=Label.EMERGENCE, frame=frame, kind="")
+    found = calibrated_coverage(scores, truth, instrument=MDI)
+    assert found is not None
+    assert found["coverage"] == pytest.approx(0.9, abs=0.06)
+    assert found["raw_width_frames"] == 2
+    assert 18 <= found["width_frames"] <= 20
+    assert calibrated_coverage(scores[:10], truth, instrument=MDI) is None
+
+
+def test_the_reference_ranks_on_the_folds_of_the_networks(bench: Bench) -> None:
+    """A forest on hand-made features, and cleanlab on the networks' probabilities; outside its range, a warning."""
+    pytest.importorskip("sklearn")
+    pytest.importorskip("cleanlab")
+    measured = bench.figures("reference", parts.reference, 5)
+    assert 0.0 <= measured["forest"]["error_auroc"] <= 1.0
+    # with two classes cleanlab's self-confidence ranks as the disagreement does
+    assert measured["cleanlab"]["self_confidence_error_auroc"] == pytest.approx(measured["network"]["error_auroc"])
+    text = render(bench)
+    inside = 0.80 <= measured["forest"]["error_auroc"] <= 0.87
+    assert ("**Warning" in text) is not inside
+
+
+def test_a_release_that_is_not_there_is_made(bench: Bench) -> None:
+    """By the generator, with its truth beside it."""
+    few = replace(bench, n=1, at=replace(bench.at, instrument=replace(MDI, size_px=30)))
+    assert few.release(5).name == few.key(5) != bench.key(5)
+    assert len(few.experiment(5).cubes) == 1
+
+
+def test_hand_made_features_know_an_emergence_from_what_was_there() -> None:
+    """The largest rise is where the flux appears; the off-disk part of the patch does not change a flux."""
+    grid = replace(MDI, size_px=30)
+    scaled = np.full((grid.n_frames, 30, 30), 0.5, dtype=np.float16)
+    scaled[100:, 12:15, 10:15] = 0.9
+    scaled[100:, 15:18, 15:20] = 0.1
+    emerging = hand_made_features(scaled, grid)
+    assert emerging["middle_largest_rise_frame"] == pytest.approx(100, abs=5)
+    assert emerging["middle_first_at_50_percent_frame"] == pytest.approx(100, abs=5)
+    assert emerging["late_separation"] == pytest.approx(np.hypot(3, 5), abs=0.1)
+    there = hand_made_features(np.repeat(scaled[-1:], grid.n_frames, axis=0), grid)
+    assert there["middle_entry_to_maximum"] == pytest.approx(0.0)
+    assert emerging["middle_entry_to_maximum"] < -1.0
+    half = scaled.copy()
+    half[:, :, :5] = np.nan  # a sixth of the patch, without flux
+    ratio = np.expm1(hand_made_features(half, grid)["patch_maximum"]) / np.expm1(emerging["patch_maximum"])
+    assert ratio == pytest.approx(6 / 5, rel=1e-3)
+    assert all(np.isfinite(value) for value in {**emerging, **there}.values())
+
+
+def test_the_forest_speaks_of_no_cube_it_saw() -> None:
+    """Labels that have nothing to do with the features cannot be told out of fold."""
+    pytest.importorskip("sklearn")
+    rng = np.random.default_rng(0)
+    features = [{"a": a, "b": b} for a, b in rng.normal(size=(200, 2)).tolist()]
+    labels, folds = rng.random(200) < 0.5, np.arange(200) % 2
+    p = out_of_fold(features, labels, folds, seed=0)
+    wrong = rng.random(200) < 0.25
+    assert ranked(p, labels, wrong)["error_auroc"] == pytest.approx(0.5, abs=0.15)
+
+
+def test_what_is_not_finite_is_undefined() -> None:
+    """JSON has no infinity: a median error without a frame has no figure, and misses its bound."""
+    assert plain({"a": np.float64("inf"), "b": [np.int64(3), float("nan")], 4: (True,)}) == {
+        "a": None, "b": [3, None], "4": [True],
+    }  # fmt: skip
+
+
+def test_triage_needs_two_releases(bench: Bench) -> None:
+    """One of them is the new one."""
+    with pytest.raises(NotHere, match="second data seed"):
+        parts.triage(replace(bench, seeds=(5,)), 5)
