@@ -94,9 +94,10 @@ class Recipe:
     label_smoothing : float
         Targets are ``label_smoothing / 2`` and ``1 - label_smoothing / 2``.
     early_learning : float
-        Weight of early-learning regularisation; 0 leaves it out. A network learns what most labels say before it
-        learns the wrong ones by heart. So each cube's probability is remembered, averaged over epochs, and departing
-        from it costs: λ log(1 − <p, remembered p>) is added to the loss (Liu et al. 2020, NeurIPS 33, 20331).
+        Weight of early-learning regularisation, to which it grows linearly over the epochs; 0 leaves it out. A
+        network learns what most labels say before it learns the wrong ones by heart. So each cube's probability is
+        remembered, averaged over epochs, and departing from it costs: λ log(1 − <p, remembered p>) is added to the loss
+        (Liu et al. 2020, NeurIPS 33, 20331).
     patience : int or None
         Stop after so many epochs without better accuracy on regions set aside from the *training* folds, and keep the
         best epoch; None trains all epochs. The held-out fold is never looked at, or its wrong labels would choose the
@@ -173,7 +174,7 @@ QUICK = Recipe(
     learning_rate=4e-3,
     weight_decay=0.02,
     label_smoothing=0.08,
-    early_learning=1.5,
+    early_learning=2.0,
     reestimate_norm=True,
     augmentation=Augmentation(
         mirror_latitude=True,

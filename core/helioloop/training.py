@@ -111,9 +111,11 @@ class _Run:
         since_best = 0
         for epoch in range(n_epochs):
             network.train()
+            # At first nothing is learned that is worth keeping, and to keep it would be to keep a guess.
+            keep = recipe.early_learning * epoch / n_epochs
             for chosen, form in self._batches():
                 optimiser.zero_grad(set_to_none=True)
-                self._loss(network, chosen, form).backward()
+                self._loss(network, chosen, form, keep=keep).backward()
                 optimiser.step()
                 if schedule is not None:
                     schedule.step()
@@ -167,7 +169,7 @@ class _Run:
         # Batch norm has no statistics of a single cube: a last batch of one is left out of the epoch.
         return [(chosen, form) for chosen, form in batches if len(chosen) > 1]
 
-    def _loss(self, network: Network, chosen: Tensor, form: Tensor) -> Tensor:
+    def _loss(self, network: Network, chosen: Tensor, form: Tensor, *, keep: float) -> Tensor:
         smooth = self.recipe.label_smoothing
         still = torch.rand(len(chosen), generator=self.generator) < self.recipe.augmentation.stills
         targets = (self.targets[chosen] * ~still).to(self.device.kind) * (1.0 - smooth) + smooth / 2.0
@@ -176,7 +178,7 @@ class _Run:
         loss = functional.binary_cross_entropy_with_logits(logits, targets)
         if self.recipe.early_learning:
             moving = (~still).to(self.device.kind)
-            loss = loss + self.recipe.early_learning * self._departure(chosen[~still], torch.sigmoid(logits[moving]))
+            loss = loss + keep * self._departure(chosen[~still], torch.sigmoid(logits[moving]))
         return loss
 
     def _shown(self, chosen: Tensor, still: Tensor) -> Tensor:
