@@ -231,9 +231,7 @@ AUTO = "auto"
 
 def find_recipe(name: str, *, gpu: bool) -> Recipe:
     """Return the recipe called `name`, or say which there are; `AUTO` is the one that suits the device."""
-    if name == AUTO:
-        return ACCURATE if gpu else QUICK
     try:
-        return RECIPES[name]
+        return RECIPES[("accurate" if gpu else "quick") if name == AUTO else name]
     except KeyError:
         raise SettingsError(f"recipe {name!r} is unknown; choose one of: {AUTO}, {', '.join(RECIPES)}") from None

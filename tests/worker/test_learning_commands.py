@@ -1,37 +1,28 @@
 """``helioloop train``, ``score``, ``versions`` and ``rollback`` on a real release of made-up cubes."""
 
-import csv
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from helioloop import recipes, settings, synthetic
-from helioloop.cli import CommandLine
+from helioloop import offline, recipes, settings, synthetic
+from helioloop.instrument import MDI
 from helioloop.offline import SCORE_COLUMNS, score_row
 from helioloop.records import CubeScore, Label
 from helioloop.registry import Registry
-from helioloop_worker.commands import learning
+from helioloop_worker.commands import learning, workplace
+from tests.worker.shell import read_table, run_one_of
 
 N_CUBES = 40
+SMALL = replace(MDI, size_px=30)
 
 
 def run(*words: str | Path) -> Result:
     """Run a command as the shell would."""
-    group = CommandLine(commands={command.name or "": command for command in learning.commands()})
-    result = CliRunner().invoke(group, [str(word) for word in words])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    """Read a table."""
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    return run_one_of(learning.commands(), *words)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +39,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     """One release, made and trained on once: few epochs, one cube truncated, one of a region of its own unlabelled."""
     place = tmp_path_factory.mktemp("learning")
     release = place / "demo"
-    synthetic.make_release(release, n=N_CUBES, seed=3)
-    rows = read(release / "labels.csv")
+    synthetic.make_release(release, n=N_CUBES, seed=3, instrument=SMALL)
+    rows = read_table(release / "labels.csv")
     broken, unlabelled = release / f"{rows[7]['cube']}.fits", rows[3]["cube"]
     broken.write_bytes(broken.read_bytes()[:5000])
     table = "".join(
@@ -61,6 +52,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
         patch.setenv("HELIOLOOP_MODEL_ROOT", str(place / "projects"))
         patch.setenv("HELIOLOOP_DEVICE", "cpu")
         patch.setitem(recipes.RECIPES, "quick", replace(recipes.QUICK, epochs=2, min_steps=0))
+        patch.setattr(workplace, "MDI", SMALL)
+        patch.setattr(offline, "side_by_side", lambda *_: 1)  # starting processes takes longer than the training
         settings.load_settings.cache_clear()
         yield Trained(
             release=release, models=place / "models", said=run("train", release, "--model-dir", place / "models")
@@ -72,7 +65,7 @@ def test_train_publishes_a_version(trained: Trained) -> None:
     """It exits 0 and names the version; the bad cube is set aside with its reason, the unlabelled one not learned."""
     assert trained.said.exit_code == 0, trained.said.output
     assert "v0001 published" in trained.said.stdout
-    rows = read(trained.release / "labels.csv")
+    rows = read_table(trained.release / "labels.csv")
     bad = rows[7]["cube"]
     assert f"{bad} is set aside: " in trained.said.stderr
     registry = Registry(trained.models)
@@ -86,7 +79,7 @@ def test_no_member_scores_a_cube_it_was_trained_on(trained: Trained) -> None:
     """The recorded members are those of the cube's fold; the unlabelled cube is spoken of by all ten."""
     registry = Registry(trained.models)
     card = registry.card("v0001")
-    unlabelled = read(trained.release / "labels.csv")[3]["cube"]
+    unlabelled = read_table(trained.release / "labels.csv")[3]["cube"]
     for score in registry.scores("v0001").values():
         if score.cube == unlabelled:
             assert set(score.members) == set(card.members)
@@ -101,7 +94,7 @@ def test_score_writes_one_row_per_readable_cube_in_the_tables_order(trained: Tra
     result = run("score", trained.release, "--model-dir", trained.models, "--out", out)
     assert result.exit_code == 0, result.output
     assert out.read_text().splitlines()[0] == ",".join(SCORE_COLUMNS)
-    rows, labels = read(out), read(trained.release / "labels.csv")
+    rows, labels = read_table(out), read_table(trained.release / "labels.csv")
     assert [row["cube"] for row in rows] == [row["cube"] for k, row in enumerate(labels) if k != 7]
     stored = {score.cube: score for score in Registry(trained.models).scores("v0001").values()}
     for row in rows:
@@ -119,14 +112,14 @@ def test_score_writes_one_row_per_readable_cube_in_the_tables_order(trained: Tra
 
 def test_labels_replace_label_and_verified(trained: Trained, tmp_path: Path) -> None:
     """The disagreement turns around, the probability stays."""
-    row = read(trained.release / "labels.csv")[0]
+    row = read_table(trained.release / "labels.csv")[0]
     other = "emergence" if row["label"] == "non-emergence" else "non-emergence"
     (tmp_path / "labels.csv").write_text(f"cube,label,verified\n{row['cube']},{other},1\n")
     tables = []
     for extra in ((), ("--labels", tmp_path / "labels.csv")):
         out = tmp_path / "scores.csv"
         assert run("score", trained.release, "--model-dir", trained.models, "--out", out, *extra).exit_code == 0
-        tables.append(read(out)[0])
+        tables.append(read_table(out)[0])
     before, after = tables
     assert after["label"] == other
     assert after["p_emergence"] == before["p_emergence"]
@@ -211,7 +204,7 @@ def test_an_unknown_cube_in_labels_is_wrong_usage(trained: Trained, tmp_path: Pa
 
 def test_too_few_labels_are_refused(trained: Trained, tmp_path: Path) -> None:
     """Exit 1, nothing is trained."""
-    rows = read(trained.release / "labels.csv")
+    rows = read_table(trained.release / "labels.csv")
     table = "".join(f"{row['cube']},emergence,1\n" for row in rows)
     (tmp_path / "labels.csv").write_text("cube,label,verified\n" + table)
     result = run(

@@ -1,36 +1,25 @@
 """``helioloop campaign`` and ``compare`` on a real release of small made-up cubes whose truth is known."""
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from helioloop import experiment, recipes, settings, synthetic
-from helioloop.cli import CommandLine
 from helioloop.instrument import MDI
 from helioloop.registry import Registry
 from helioloop_worker.commands import science, workplace
+from tests.worker.shell import read_table, run_one_of
 
 N_CUBES = 36
 SMALL = replace(MDI, size_px=30)
 
 
 def run(*words: str | Path) -> Result:
-    """Run a command as the shell would, on a wide screen."""
-    group = CommandLine(commands={command.name or "": command for command in science.commands()})
-    result = CliRunner(env={"COLUMNS": "200"}).invoke(group, [str(word) for word in words])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    """Read a table."""
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    """Run a command as the shell would."""
+    return run_one_of(science.commands(), *words)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +54,10 @@ def test_a_campaign_is_played_and_taken_up_again(place: Place, tmp_path: Path) -
     words = ("campaign", place.release, "--truth", place.truth, "--model-dir", place.models, "--out", out)
     result = run(*words, "--rounds", "1")
     assert result.exit_code == 0, result.output
-    begun = read(out)
+    begun = read_table(out)
     result = run(*words, "--rounds", "2")
     assert result.exit_code == 0, result.output
-    rows = read(out)
+    rows = read_table(out)
     registry = Registry(place.models)
     assert registry.versions() == [row["version"] for row in rows] == ["v0001", "v0002", "v0003"]
     assert registry.published() is None
@@ -76,9 +65,9 @@ def test_a_campaign_is_played_and_taken_up_again(place: Place, tmp_path: Path) -
     assert [bool(row["seconds"]) for row in rows] == [False, False, True]
     assert [int(row["trained_on_verified"]) for row in rows] == [0, 4, 8]
     assert [registry.card(row["version"]).verified for row in rows] == [0, 4, 8]
-    wrong = {row["cube"] for row in read(place.truth)} & {
+    wrong = {row["cube"] for row in read_table(place.truth)} & {
         a["cube"]
-        for a, b in zip(read(place.truth), read(place.release / "labels.csv"), strict=True)
+        for a, b in zip(read_table(place.truth), read_table(place.release / "labels.csv"), strict=True)
         if a["label"] != b["label"]
     }
     flips = [int(row["flips"]) for row in rows]
@@ -96,7 +85,7 @@ def test_recipes_are_compared_over_seeds(place: Place, tmp_path: Path) -> None:
     words = ("compare", place.release, "--truth", place.truth, "--model-dir", tmp_path / "kept", "--out", out)
     result = run(*words, "--recipe", "quick", "--seeds", "2")
     assert result.exit_code == 0, result.output
-    rows = read(out)
+    rows = read_table(out)
     assert [(row["recipe"], row["seed"]) for row in rows] == [("quick", "0"), ("quick", "1000")]
     assert [row["cubes"] for row in rows] == [str(N_CUBES)] * 2
     assert rows[0]["auroc"] != rows[1]["auroc"]
@@ -104,7 +93,7 @@ def test_recipes_are_compared_over_seeds(place: Place, tmp_path: Path) -> None:
     assert f"{N_CUBES} cubes judged" in result.stdout
     again = run(*words, "--recipe", "quick")
     assert again.exit_code == 0, again.output
-    assert [row | {"seconds": ""} for row in rows[:1]] == read(out)
+    assert [row | {"seconds": ""} for row in rows[:1]] == read_table(out)
 
 
 def test_the_papers_protocol_judges_november_and_december_alone(place: Place, tmp_path: Path) -> None:
@@ -115,9 +104,9 @@ def test_the_papers_protocol_judges_november_and_december_alone(place: Place, tm
         "--model-dir", tmp_path / "kept", "--out", out,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    late = {row["cube"] for row in read(place.truth) if row["start"][5:7] in {"11", "12"}}
+    late = {row["cube"] for row in read_table(place.truth) if row["start"][5:7] in {"11", "12"}}
     assert late
-    assert read(out)[0]["cubes"] == str(len(late))
+    assert read_table(out)[0]["cubes"] == str(len(late))
     card = Registry(tmp_path / "kept" / "quick-seed0").card("v0001")
     assert not late & set(card.labels)
     assert len(card.labels) == N_CUBES - len(late)

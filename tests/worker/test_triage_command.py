@@ -1,6 +1,5 @@
 """``helioloop triage`` on small cubes drawn by hand: a release trained on, and a new one."""
 
-import csv
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -8,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from helioloop import offline, recipes, settings
-from helioloop.cli import CommandLine
 from helioloop.clock import frame_time
 from helioloop.cubes import write_cube
 from helioloop.device import choose_device
@@ -23,6 +21,7 @@ from helioloop.registry import Registry
 from helioloop.release import inspect
 from helioloop.triage import make_promise
 from helioloop_worker.commands import learning, triage, workplace
+from tests.worker.shell import read_table, run_one_of
 
 N_OLD, N_NEW = 32, 8
 SMALL = replace(MDI, size_px=30)
@@ -30,19 +29,7 @@ SMALL = replace(MDI, size_px=30)
 
 def run(*words: str | Path) -> Result:
     """Run a command as the shell would."""
-    group = CommandLine(
-        commands={command.name or "": command for command in (*learning.commands(), *triage.commands())}
-    )
-    result = CliRunner().invoke(group, [str(word) for word in words])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    """Read a table."""
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    return run_one_of((*learning.commands(), *triage.commands()), *words)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +43,7 @@ class Place:
     def scores(self) -> dict[str, CubeScore]:
         """Out-of-fold scores by cube, in the order of the old release."""
         stored = {score.cube: score for score in Registry(self.models).scores("v0001").values()}
-        return {row["cube"]: stored[row["cube"]] for row in read(self.old / "labels.csv")}
+        return {row["cube"]: stored[row["cube"]] for row in read_table(self.old / "labels.csv")}
 
 
 def write_cubes(folder: Path, numbers: range) -> list[str]:
@@ -119,9 +106,9 @@ def test_sure_cubes_are_accepted_under_the_promise_and_the_others_go_to_the_huma
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "lost is set aside: " in result.stderr
-    rows = read(out)
+    rows = read_table(out)
     assert out.read_text().splitlines()[0] == ",".join(COLUMNS)
-    assert [row["cube"] for row in rows] == [row["cube"] for row in read(place.new / "labels.csv")[1:]]
+    assert [row["cube"] for row in rows] == [row["cube"] for row in read_table(place.new / "labels.csv")[1:]]
     p = np.array([score.p_emergence for score in scores.values()])
     promise = make_promise(p, p >= 0.5, rate=0.1)
     assert promise is not None
@@ -153,7 +140,7 @@ def test_a_new_cube_is_spoken_of_by_the_members_of_one_fold(place: Place, tmp_pa
         roots=(place.new.parent,), cache=settings.load_settings().cache_root, instrument=SMALL
     )  # fmt: skip
     spoken = set()
-    for row, scored in zip(read(tmp_path / "out.csv"), read(tmp_path / "before.csv"), strict=True):
+    for row, scored in zip(read_table(tmp_path / "out.csv"), read_table(tmp_path / "before.csv"), strict=True):
         cube = inspect(place.new / f"{row['cube']}.fits")
         means = []
         for fold in (0, 1):
@@ -171,7 +158,7 @@ def test_a_rate_that_cannot_be_promised_accepts_nothing(place: Place, tmp_path: 
     words = ("triage", place.new, "--model-dir", place.models, "--out", out, "--random")
     result = run(*words, write_draw(tmp_path / "drawn.csv", scores))
     assert result.exit_code == 0, result.output
-    assert {row["accepted"] for row in read(out)} == {"0"}
+    assert {row["accepted"] for row in read_table(out)} == {"0"}
     assert f"Nothing is accepted: {len(scores)} random labels do not bear" in result.stdout
     assert "it takes 114 at least" in result.stdout
     assert "The smallest rate they bear is 7 %" in result.stdout
@@ -199,7 +186,7 @@ def test_emergences_get_a_calibrated_interval_and_a_time(place: Place, tmp_path:
     assert result.exit_code == 0, result.output
     assert "Probabilities: calibrated on 32 random labels." in result.stdout
     assert "Intervals: calibrated on 16 verified frames to contain the true frame in 90 %." in result.stdout
-    for score, row in zip(told, read(out), strict=True):
+    for score, row in zip(told, read_table(out), strict=True):
         assert (row["p_emergence"], row["accepted"]) == (f"{score.p_emergence:.6f}", "1")
         assert (float(row["p_calibrated"]) > 0.5) == (score.p_emergence > 0.5)
         if score.predicted is Label.NON_EMERGENCE or score.frame is None:
@@ -215,13 +202,13 @@ def test_emergences_get_a_calibrated_interval_and_a_time(place: Place, tmp_path:
         assert (row["emergence_time_utc"], row["emergence_time_tai"]) == expected
     result = run(*words, "--coverage", "0.99")
     assert "Intervals: uncalibrated, 16 verified frames do not bear 99 %." in result.stdout
-    assert {row["interval"] for row in read(out)} == {"", "uncalibrated"}
-    assert read(out)[1]["emergence_frame_hi"] == str(told[1].frame_hi)
+    assert {row["interval"] for row in read_table(out)} == {"", "uncalibrated"}
+    assert read_table(out)[1]["emergence_frame_hi"] == str(told[1].frame_hi)
 
 
 def test_a_drawn_cube_that_was_not_trained_on_is_wrong_usage(place: Place, tmp_path: Path) -> None:
     """Exit 2, nothing is written; the sentence names the cube and what to do."""
-    name = read(place.new / "labels.csv")[1]["cube"]
+    name = read_table(place.new / "labels.csv")[1]["cube"]
     (tmp_path / "drawn.csv").write_text(f"cube,label\n{name},emergence\n")
     out = tmp_path / "out.csv"
     words = ("triage", place.new, "--model-dir", place.models, "--random", tmp_path / "drawn.csv", "--out", out)
