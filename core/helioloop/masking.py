@@ -113,7 +113,8 @@ def _by_steps(network: PerFrameNetwork, steps: Tensor, frames: Tensor, *, start:
         rest = (n_late - position[:, -1] - 1).clamp(min=0)[:, None, None]
         top = late.masked_fill(~counts, -torch.inf).amax(2)
         top = torch.where(rest > 0, torch.maximum(top, still_late[:, :, 0]), top)
-        sums = (late * counts).sum(2) + rest * still_late[:, :, 0]
+        # In single precision also where the layers run in bfloat16, which counts in steps of 1/128.
+        sums = (late * counts).float().sum(2) + rest * still_late[:, :, 0].float()
         before = (begin - 1).clamp(0, n_late - 1)
         some_before = (begin > 0)[:, None, None]
         top = torch.where(some_before, torch.maximum(top, highest[:, before].transpose(0, 1)), top)
