@@ -204,7 +204,9 @@ def keep_book(pages: Sequence[Page], order: Sequence[str], *, already: Collectio
             drawn_wrong=sum(drawn),
             wrong_left=wrong_left(
                 drawn=len(drawn), wrong=sum(drawn), unverified=unverified, stray=len(stray), stray_wrong=sum(stray)
-            ),
+            )
+            if page.disagreement
+            else None,
             stop=None,
         )
         lines.append(_judged(line))
@@ -271,6 +273,8 @@ def _judged(line: Line) -> Line:
     at the upper end: a handful of draws without a wrong one is no reason to stop.
     """
     left, hit = line.wrong_left, line.hit_rate
+    if line.cubes == 0:
+        return line
     if line.verified == line.cubes:
         return replace(line, stop="every label is verified")
     if left is not None and left.hi <= STOP_WRONG_SHARE * line.cubes:

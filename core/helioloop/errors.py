@@ -36,6 +36,10 @@ class TooFewLabels(HelioloopError):
     """Raised when a class has too few labelled cubes to train on; nothing is trained."""
 
 
+class TrainingError(HelioloopError):
+    """Raised when a member's training diverges; its weights are not kept."""
+
+
 class RegistryError(HelioloopError):
     """Raised when a model folder does not hold what was asked of it, or holds what cannot be trusted."""
 

@@ -112,13 +112,21 @@ class Experiment:
     ) -> Trained:
         """Train a version on `cubes`, or find it in the registry: the same labels are not trained on twice.
 
-        Nothing is published, so a model folder that is in use stays as it is but for more versions.
+        Nothing is published. A folder that holds a published version is refused: whoever works with it takes its newest
+        version for the last candidate.
 
         Raises
         ------
         TooFewLabels
             If a class has too few labelled cubes.
+        WrongUsage
+            If the model folder is in use.
         """
+        if (published := registry.published()) is not None:
+            raise WrongUsage(
+                f"{registry.root} is in use, it holds the published version {published}; "
+                "experiments leave versions of made-up campaigns: give a --model-dir of their own"
+            )
         plan = make_plan(
             cubes, recipe=recipe, instrument=self.at.instrument, seed=seed, parent=parent, reason=reason
         )  # fmt: skip

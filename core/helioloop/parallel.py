@@ -133,9 +133,13 @@ def _spread(
     with ProcessPoolExecutor(processes, context, _share, (done,)) as pool:
         futures = [pool.submit(task, work, share) for share in shares]
         waiting: set[Future[T]] = set(futures)
-        while waiting:
-            finished, waiting = wait(waiting, timeout=0.5)
-            say(done.value)
-            for future in finished:
-                future.result()
+        try:
+            while waiting:
+                finished, waiting = wait(waiting, timeout=0.5)
+                say(done.value)
+                for future in finished:
+                    future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # or what is left would be done before the error is said
+            raise
     return [future.result() for future in futures]

@@ -121,14 +121,18 @@ def compare_with_published(
     """Ask the gate about a candidate: its scores against the stored ones of the version that is published now.
 
     Compared are the verified cubes that held-out members of both versions scored, name and content alike. Drawn at
-    random are those at the start of the check list over all labelled cubes that the candidate scored.
+    random are those at the start of the check list over the labelled cubes that both know: a release that has joined
+    since, of which nobody has checked anything yet, does not make the earlier draw any less random.
     """
     published = registry.published()
     if published is None:
         return gate(None, np.empty(0), forced=forced)
     before = registry.scores(published)
     after = {(score.cube, score.sha256): score for score in scores}
-    scored = [cube for cube in plan.labelled if (cube.ref.cube, cube.ref.sha256) in after]
+    known = registry.card(published).labels
+    scored = [
+        cube for cube in plan.labelled if (cube.ref.cube, cube.ref.sha256) in after and cube.ref.cube in known
+    ]  # fmt: skip
     verified = {cube.ref.cube: cube.label for cube in scored if cube.verified and cube.label is not None}
     drawn = drawn_prefix(check_order((cube.ref for cube in scored), salt=SALT), verified)
     pairs = [

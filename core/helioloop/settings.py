@@ -71,7 +71,9 @@ class Settings(BaseSettings):
     retrain_max_wait_seconds: float = Field(600.0, ge=0, description="Longest wait after the first event.")
     retrain_verified: int = Field(20, ge=1, description="Newly verified cubes that start a round by themselves.")
     recipe: Literal["auto", "quick", "accurate", "paper", "paper-adamw"] = Field(
-        "auto", description="Network and schedule that rounds train; auto is quick on a CPU, accurate on a GPU."
+        "auto",
+        description="Network and schedule that rounds train; auto is accurate where role score, which plans rounds, "
+        "has a GPU, else quick: name one where train has another device.",
     )
     epochs: int | None = Field(
         None, ge=1, description="Passes over the training cubes instead of the recipe's; fewer are quicker and worse."

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from helioloop.augmentation import CellAugmenter, FrameAugmenter
 from helioloop.device import Device
+from helioloop.errors import TrainingError
 from helioloop.inputs import FloatArray
 from helioloop.instrument import Instrument
 from helioloop.networks import Network, build
@@ -239,6 +240,11 @@ class _Run:
         with torch.inference_mode(), self.device.autocast():
             logits = torch.cat([network(self._stack(some)).cpu() for some in self.trained.split(self.recipe.batch)])
         z = logits.double().numpy()
+        if not np.isfinite(z).all():
+            raise TrainingError(
+                f"the training diverged: {int((~np.isfinite(z)).sum())} of {len(z)} answers are not finite; "
+                "train with another seed or recipe"
+            )
         share = float(self.targets[self.trained].mean())
         shift = optimize.brentq(lambda bias: float(special.expit(z + bias).mean()) - share, -60.0, 60.0)
         with torch.no_grad():

@@ -73,8 +73,7 @@ def _first(first: Mapping[int, Figures]) -> str:
         "precision among the k most suspicious": ("precision_at_k", "3"),
         "wrong labels, k": ("wrong_labels", "0"),
         "seconds: members trained": ("times.training", "0"),
-        "seconds: cubes scored": ("times.scoring", "0"),
-        "seconds: emergences located": ("times.locating", "0"),
+        "seconds: cubes scored, emergences located": ("times.scoring", "0"),
     }
     return "## The first round, on crude labels\n\n" + per_seed(first, names)
 

@@ -93,6 +93,12 @@ def test_a_draw_that_the_ranking_would_have_found_by_now_says_nothing_of_what_is
     assert [(line.ranked, line.hits) for line in lines] == [(1, 1), (1, 1)]
 
 
+def test_a_project_without_a_crude_label_has_nothing_to_say() -> None:
+    """No estimate and no reason to stop where no cube takes part."""
+    (line,) = keep_book([Page(disagreement={}, verified={})], [])
+    assert (line.wrong_left, line.hit_rate, line.stop) == (None, None, None)
+
+
 def test_cubes_that_join_later_cut_no_earlier_draw_short() -> None:
     """Cube n stands first in the check list but comes in the second round: the first one drew a and b all the same."""
     first = dict.fromkeys("abc", 0.5)

@@ -109,6 +109,19 @@ def test_a_cube_that_the_candidate_could_not_score_does_not_end_the_draw(registr
     assert "on 20 randomly drawn verified cubes" in card.verdict["reason"]
 
 
+def test_a_release_that_joined_does_not_end_the_draw(registry: Registry) -> None:
+    """Twenty drawn cubes stay twenty where a hundred new ones stand among them in the check list."""
+    new = [
+        replace(cube, ref=replace(cube.ref, release="new", cube=f"new{k:02d}", sha256=f"{1000 + k:064x}"), region=None)
+        for k, cube in enumerate(CUBES + CUBES)
+    ]
+    cubes = [*(replace(cube, verified=cube.ref.cube in FIRST) for cube in CUBES), *new]
+    plan = make_plan(cubes, recipe=QUICK, instrument=MDI, seed=0, parent=None, reason="test")
+    scores = [scored(cube, 0.4) for cube in plan.cubes]
+    card = close_round(plan, registry.staging(plan.fingerprint), registry, scores)
+    assert "on 20 randomly drawn verified cubes" in card.verdict["reason"]
+
+
 def test_a_changed_file_under_an_old_name_is_not_compared(registry: Registry) -> None:
     """Only scores of the same content speak of the same cube."""
     plan = plan_of(LAST)

@@ -1,5 +1,6 @@
 """The sweep: what lost webhooks and killed workers left undone is noticed, and old rows go when their time has come."""
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -113,6 +114,20 @@ def test_a_published_version_that_is_not_shown(desk: Desk) -> None:
     assert sweep(desk.context, desk.project).done == ()
     desk.label_studio.set_model_version(desk.project, "v0001")
     assert sweep(desk.context, desk.project).done == (f"0 tasks lack the prediction of {version}: writing back",)
+
+
+@pytest.mark.usefixtures("tasks")
+def test_a_version_that_was_made_and_never_published(desk: Desk) -> None:
+    """The closing broke off after it had admitted the version, and Redis was emptied; one that was kept stays kept."""
+    version = desk.admit()
+    assert sweep(desk.context, desk.project).done[0] == (
+        f"{version} was made and never published: publishing and writing back"
+    )
+    assert desk.registry.published() == version
+    card = desk.registry.folder(desk.admit()) / "card.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"verdict": {"publish": False, "reason": "worse"}}))
+    assert not any("never published" in sentence for sentence in sweep(desk.context, desk.project).done)
+    assert desk.registry.published() == version
 
 
 @pytest.mark.usefixtures("tasks")

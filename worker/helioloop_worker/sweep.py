@@ -34,6 +34,7 @@ def sweep(context: Context, project: int) -> Swept:
     """
     found = [
         rounds.take_up(context, project),
+        _unpublished(context, project),
         _changed_labels(context, project),
         _unwritten(context, project),
         *_superseded(context, project),
@@ -42,6 +43,19 @@ def sweep(context: Context, project: int) -> Swept:
     for sentence in done:
         log.info("project %d: sweep: %s", project, sentence)
     return Swept(done=done)
+
+
+def _unpublished(context: Context, project: int) -> str | None:
+    """Publish a version that the gate let pass and nobody published: its closing broke off, and Redis was emptied."""
+    registry = context.registry(project)
+    newest = registry.latest()
+    if newest is None or newest.kept is not None or context.state.running(project) is not None:
+        return None
+    if any(line.version == newest.version for line in registry.history()):
+        return None
+    registry.publish(newest.version, why=newest.reason)
+    queues.send(context.connection, messages.WriteBack(project=project, version=newest.version))
+    return f"{newest.version} was made and never published: publishing and writing back"
 
 
 def _changed_labels(context: Context, project: int) -> str | None:

@@ -8,6 +8,7 @@ import click
 
 from helioloop.errors import WrongUsage
 from helioloop.extras import needs_extra
+from helioloop.recipes import AUTO, RECIPES
 from helioloop.registry import Card, Registry
 from helioloop.settings import load_settings
 from helioloop_worker.commands.workplace import workplace
@@ -47,7 +48,7 @@ def _place_options(command: Callable[..., None]) -> Callable[..., None]:
 @_release_options
 @click.option(
     "--recipe",
-    type=click.Choice(["auto", "quick", "accurate", "paper", "paper-adamw"]),
+    type=click.Choice([AUTO, *RECIPES]),
     default="auto",
     show_default=True,
     help="quick: small per-frame network, minutes on a CPU; accurate: a wider one, longer; paper: the authors' CNN, "
