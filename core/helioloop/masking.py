@@ -1,7 +1,7 @@
 """Masking curves: P(emergence) with all frames after i frozen to frame i, for every i, without repeating work.
 
 Above the networks. Both ways are exact: they give what running the network on every masked input gives, up to the
-rounding of float32. Needs torch (extra ``worker``).
+rounding of the layers (float32; bfloat16 on a GPU). Needs torch (extra ``worker``).
 
 References
 ----------
