@@ -86,7 +86,7 @@ class Experiment:
                 f"{truth} has no row for cube {absent[0]}; the truth names every labelled cube of the release: give "
                 f"the table that was written with release {release.name}, or add {len(absent)} rows"
             )
-        load = Loader(roots=(release.folder.parent,), cache=at.cache, instrument=at.instrument)
+        load = at.loader(release)
         cubes = readable_cubes(replace(release, rows=labelled), load, at=at)
         crude = tuple(replace(cube, verified=False) for cube in sorted(cubes, key=lambda cube: cube.ref.cube))
         return cls(cubes=crude, truth=known, at=at, load=load)

@@ -73,6 +73,10 @@ class Workplace:
         """Folder for prepared inputs."""
         return self.cache / "inputs"
 
+    def loader(self, release: Release) -> "Loader":
+        """Return what gives the cubes of `release`."""
+        return Loader(roots=(release.folder.parent,), cache=self.cache, instrument=self.instrument)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loader:
@@ -118,7 +122,7 @@ def train_release(
     KeptVersion
         If the gate does not let the version be published; it is kept.
     """
-    load = _loader(release, at)
+    load = at.loader(release)
     plan = make_plan(
         readable_cubes(release, load, at=at),
         recipe=recipe,
@@ -179,7 +183,7 @@ def score_release(
     """
     version = find_version(registry, version, at=at)
     folder = registry.folder(version)
-    load = _loader(release, at)
+    load = at.loader(release)
     cubes = readable_cubes(release, load, at=at)
     labels = {cube.ref.cube: cube.label for cube in cubes}
     stored = registry.scores(version)
@@ -257,7 +261,7 @@ def score_row(label: Label | None, score: CubeScore, *, version: str) -> Mapping
 
 
 def side_by_side(plan: Plan, device: Device) -> int:
-    """Return how many members to train at once: one per processor core, or one on a GPU."""
+    """Return how many processes train, score and locate at once: one per processor core, or one on a GPU."""
     if device.kind != "cpu":
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -266,7 +270,3 @@ def side_by_side(plan: Plan, device: Device) -> int:
 
 def _frame(frame: int | None, *, timed: bool) -> str:
     return str(frame) if timed and frame is not None else ""
-
-
-def _loader(release: Release, at: Workplace) -> Loader:
-    return Loader(roots=(release.folder.parent,), cache=at.cache, instrument=at.instrument)

@@ -213,7 +213,7 @@ def prelabel_release(
     start = plan.instrument.frozen_frames
     intervals = IntervalCalibration.calibrate(found, frames, start=start, coverage=asked.coverage)
 
-    load = Loader(roots=(release.folder.parent,), cache=at.cache, instrument=at.instrument)
+    load = at.loader(release)
     cubes = readable_cubes(release, load, at=at)
     scores = _speak(Ensemble.open(folder, device=at.device), drawn, cubes, stored, load, at=at)
     new = np.array([score.p_emergence for score in scores], dtype=np.float64)
