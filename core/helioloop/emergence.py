@@ -1,51 +1,25 @@
 """From masking curves to an emergence frame: a ramp fitted to the mean curve, and an interval around it.
 
-Above masking. numpy only.
+Above masking and ramps, below `flux`, which looks closer. numpy only.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from helioloop.ramps import Ramp, fit_ramp
+
 MIN_RISE = 0.1
 """A curve rises when the fitted ramp climbs by at least this much probability; below, no time is given."""
 ONSET = 0.25
-"""Which point of the ramp is the emergence: 0 is its foot, 1 its top. The truth is a tenth of the flux rise, well
+"""Which point of a curve's ramp is the emergence: 0 is its foot, 1 its top. The truth is a tenth of the flux rise, well
 before the network is half convinced."""
 WIDTHS = (1, 2, 3, 4, 6, 8, 11, 16, 22, 32, 45, 64)
 """Ramp widths that are tried, in frames."""
 
-Curve = npt.NDArray[np.floating]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ramp:
-    """A curve that is flat, climbs in a straight line, and is flat again.
-
-    Parameters
-    ----------
-    foot, top : int
-        Frames at which it starts and stops climbing.
-    low, high : float
-        Its values before and after.
-    """
-
-    foot: int
-    top: int
-    low: float
-    high: float
-
-    @property
-    def rise(self) -> float:
-        """How much it climbs; negative when it falls."""
-        return self.high - self.low
-
-    @property
-    def onset(self) -> float:
-        """The frame taken as the emergence."""
-        return self.foot + ONSET * (self.top - self.foot)
+Curve = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +31,8 @@ class Emergence:
     frame_hi: int
 
 
-def fit_ramp(curve: Curve, *, start: int) -> Ramp:
-    """Fit a ramp to a masking curve by least squares over all feet and the widths in `WIDTHS`.
+def fit_curve(curve: Curve, *, start: int) -> Ramp:
+    """Fit a ramp to a masking curve (n_frames,); its foot and top are frames.
 
     Parameters
     ----------
@@ -67,17 +41,8 @@ def fit_ramp(curve: Curve, *, start: int) -> Ramp:
     start : int
         First frame of the fit (``frozen_frames``): what lies before repeats it.
     """
-    y = np.asarray(curve, dtype=np.float64)[start:]
-    feet, tops, shapes, norms = _ramps(len(y))
-    if not len(feet):
-        return Ramp(foot=start, top=start, low=float(y[0]), high=float(y[-1]))
-    # With shapes centred on their mean, the best step is <shape, y> / <shape, shape>, and removes its square from the
-    # residual sum.
-    step = shapes @ (y - y.mean()) / norms
-    best = int(np.argmax(np.sign(step) * step**2 * norms))  # the best climb, even where a fall fits better
-    level = np.clip((np.arange(len(y)) - feet[best]) / (tops[best] - feet[best]), 0.0, 1.0).mean()
-    low = float(y.mean() - step[best] * level)
-    return Ramp(foot=start + int(feet[best]), top=start + int(tops[best]), low=low, high=low + float(step[best]))
+    found = fit_ramp(curve[start:], widths=WIDTHS)
+    return Ramp(foot=start + found.foot, top=start + found.top, low=found.low, high=found.high)
 
 
 def steepest_frame(curve: Curve, *, start: int) -> int:
@@ -105,23 +70,20 @@ def locate_emergence(curves: Curve, *, start: int) -> Emergence | None:
     The frame is the onset of the ramp fitted to the mean curve. The interval spans that ramp, and the onsets of the
     members' own ramps (of those that rise). It is not calibrated: its coverage is unknown.
     """
-    mean = fit_ramp(curves.mean(axis=0), start=start)
+    mean = fit_curve(curves.mean(axis=0), start=start)
     if mean.rise < MIN_RISE:
         return None
-    own = [ramp for ramp in (fit_ramp(curve, start=start) for curve in curves) if ramp.rise >= MIN_RISE]
-    last = curves.shape[1] - 1
-    frame = int(np.clip(round(mean.onset), start, last))
-    lo = min([mean.foot, *(round(ramp.onset) for ramp in own)])
-    hi = max([mean.top, *(round(ramp.onset) for ramp in own)])
-    at_start = frame <= start or lo <= start
-    return Emergence(frame=frame, frame_lo=0 if at_start else lo, frame_hi=min(max(hi, frame), last))
+    own = [ramp for ramp in (fit_curve(curve, start=start) for curve in curves) if ramp.rise >= MIN_RISE]
+    onsets = [round(ramp.reaches(ONSET)) for ramp in own]
+    return spanning(
+        round(mean.reaches(ONSET)), (mean.foot, mean.top, *onsets), start=start, n_frames=curves.shape[1]
+    )  # fmt: skip
 
 
-@lru_cache(maxsize=4)
-def _ramps(n: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Curve, Curve]:
-    """Return feet, tops, centred shapes (n_ramps, n) and their squared norms of all ramps on n frames."""
-    pairs = [(foot, foot + width) for width in WIDTHS for foot in range(n - 1) if foot + width <= n - 1]
-    feet, tops = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    shapes = np.clip((np.arange(n) - feet[:, None]) / (tops - feet)[:, None], 0.0, 1.0)
-    shapes -= shapes.mean(axis=1, keepdims=True)
-    return feet, tops, shapes, (shapes**2).sum(axis=1)
+def spanning(frame: int, others: tuple[int, ...], *, start: int, n_frames: int) -> Emergence:
+    """Return an emergence at `frame` whose interval spans `others` too, clipped to the grid and its frozen start."""
+    last = n_frames - 1
+    lo, hi = min(frame, *others), max(frame, *others)
+    return Emergence(
+        frame=int(np.clip(frame, start, last)), frame_lo=0 if lo <= start else min(lo, last), frame_hi=min(hi, last)
+    )

@@ -20,6 +20,7 @@ from helioloop import atomic
 from helioloop.device import Device
 from helioloop.emergence import locate_emergence
 from helioloop.errors import CubeError, RegistryError
+from helioloop.flux import date_by_flux
 from helioloop.inputs import FloatArray, InputCache, Load
 from helioloop.masking import masking_curves
 from helioloop.networks import Network, build
@@ -181,10 +182,13 @@ class Ensemble:
     def locate(self, cube: PlannedCube | CubeRef, score: CubeScore, load: Load) -> CubeScore:
         """Return `score` with masking curve, emergence frame and interval of the members that spoke."""
         ref = cube.ref if isinstance(cube, PlannedCube) else cube
-        networks = [self.networks[name] for name in score.members]
+        networks, instrument = [self.networks[name] for name in score.members], self.plan.instrument
+        gridded = load(ref)
         with self.device.deterministic():
-            curves = masking_curves(networks, load(ref), instrument=self.plan.instrument, device=self.device)
-        found = locate_emergence(curves, start=self.plan.instrument.frozen_frames)
+            curves = masking_curves(networks, gridded, instrument=instrument, device=self.device)
+        found = locate_emergence(curves, start=instrument.frozen_frames)
+        if found is not None:
+            found = date_by_flux(found, gridded, instrument=instrument)
         return replace(
             score,
             frame=None if found is None else found.frame,

@@ -55,6 +55,8 @@ BOUNDS = (
           least=_above(0.88), aim=_above(0.95), form="3"),
     Bound(what="… wrong among the k most suspicious of k wrong ones in all", part="first", path="precision_at_k",
           least=_above(0.66), aim=_above(0.80), form="3"),
+    Bound(what="wrong labels found by `accurate` with one member per fold, AUROC", part="accurate", path="error_auroc",
+          least=_above(0.92), aim=_above(0.97), form="3"),
     Bound(what="verified until 3 % of the labels are wrong", part="campaign", path="to_3_percent",
           least=_below(0.35), aim=_below(0.27), form="%"),
     Bound(what="verified until 1.5 % are wrong", part="campaign", path="to_1_5_percent",

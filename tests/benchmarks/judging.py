@@ -3,14 +3,14 @@
 Above `bench`, below `parts`.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, replace
 from statistics import fmean, stdev
 
 import numpy as np
 
 from helioloop.calibration import IntervalCalibration
-from helioloop.emergence import Emergence
+from helioloop.emergence import Curve, Emergence, locate_emergence, steepest_frame
 from helioloop.evaluation import NEAR_FRAMES, frame_errors
 from helioloop.instrument import Instrument
 from helioloop.records import CubeScore, Label
@@ -31,6 +31,7 @@ def judged(bench: Bench, seed: int, scores: Mapping[str, CubeScore], labels: Map
     return {
         **evaluation.figures(),
         "without_frame": float(np.isinf(error).mean()) if len(error) else None,
+        "frames_by": frames_by(scores.values(), truth, start=bench.at.instrument.frozen_frames),
         "calibrated": calibrated_coverage(scores.values(), truth, instrument=bench.at.instrument),
         "kinds": [
             {
@@ -55,6 +56,43 @@ def _of_kind(
         "frames": len(error),
         "frames_near": int((error <= NEAR_FRAMES).sum()),
     }
+
+
+def frames_by(
+    scores: Iterable[CubeScore], truth: Mapping[str, TrueCube], *, start: int
+) -> dict[str, dict[str, float | None]]:
+    """Return how other estimates of the emergence frame fare on the same curves, where a frame is given at all.
+
+    Returns
+    -------
+    dict
+        ``steepest`` is the authors' estimate, ``ramp`` the onset of the fitted ramp without a look at the flux; both
+        from the mean curve of the members that spoke.
+    """
+
+    def ramp(curve: Curve) -> int | None:
+        found = locate_emergence(curve[None], start=start)
+        return None if found is None else found.frame
+
+    estimates: dict[str, Callable[[Curve], int | None]] = {
+        "steepest": lambda curve: steepest_frame(curve, start=start),
+        "ramp": ramp,
+    }
+    known = list(scores)
+    figures: dict[str, dict[str, float | None]] = {}
+    for name, estimate in estimates.items():
+        told = [
+            score
+            if score.frame is None or score.curve is None
+            else replace(score, frame=estimate(np.array(score.curve)))
+            for score in known
+        ]
+        error, _ = frame_errors(told, truth)
+        figures[name] = {
+            "frame_error_frames": float(np.median(error)) if len(error) else None,
+            "frame_near": float((error <= NEAR_FRAMES).mean()) if len(error) else None,
+        }
+    return figures
 
 
 def calibrated_coverage(

@@ -54,6 +54,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         patch.setattr(making, "ProcessPoolExecutor", lambda **_: ThreadPoolExecutor(1))
         patch.setattr(experiment, "side_by_side", lambda *_: 1)
         patch.setattr(parts, "ROUNDS", 1)
+        patch.setattr(parts, "WIDE", replace(TINY, name="accurate"))
         yield made
 
 
@@ -89,11 +90,18 @@ def test_all_is_measured_once_and_written_down(
     chosen = [name for name in parts.EVERY_RUN if name != "reference"]
     run(bench, chosen, tmp_path / "science.md")
     said = capsys.readouterr().out
-    assert said.count("begun") == 8  # four parts, two releases
+    assert said.count("begun") == 10  # five parts, two releases
     assert "real, data seed 5: left out; the real video is not here" in said
     text = (tmp_path / "science.md").read_text()
     assert '$ make bench-science ARGS="--n 40 --seeds 5,6"' in text
-    for heading in ("Against the bounds", "The first round", "Campaigns", "Emergence frames", "A new release"):
+    for heading in (
+        "Against the bounds",
+        "The first round",
+        "Campaigns",
+        "Emergence frames",
+        "A new release",
+        "The recipe for a GPU",
+    ):
         assert f"\n## {heading}" in text
     assert re.search(r"\| one round from cached cubes \| 0\.\d min ± 0\.\d min \|", text)
     assert not re.search(r"\b(nan|inf|None)\b", text)
@@ -101,7 +109,7 @@ def test_all_is_measured_once_and_written_down(
         assert len({line.count("|") for line in table.splitlines()}) == 1, table
 
     run(bench, chosen, tmp_path / "again.md")
-    assert capsys.readouterr().out.count("begun") == 2  # the real video is asked for again
+    assert capsys.readouterr().out.count("begun") == 3  # the real video and accurate, second release
     assert (tmp_path / "again.md").read_text() == text
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from helioloop.emergence import fit_ramp, locate_emergence, steepest_frame
+from helioloop.emergence import ONSET, fit_curve, locate_emergence, steepest_frame
 
 START = 30
 
@@ -15,7 +15,7 @@ def ramp(foot: int, top: int, *, low: float = 0.1, high: float = 0.9, n_frames: 
 
 def test_a_clean_ramp_is_found_exactly() -> None:
     """Foot, top and levels."""
-    found = fit_ramp(ramp(90, 98), start=START)
+    found = fit_curve(ramp(90, 98), start=START)
     assert (found.foot, found.top) == (90, 98)
     assert (found.low, found.high) == (pytest.approx(0.1), pytest.approx(0.9))
 
@@ -25,7 +25,7 @@ def test_a_noisy_step_is_found_where_the_steepest_frame_is_led_astray() -> None:
     curve = ramp(90, 106)
     curve[200] += 0.5
     assert abs(steepest_frame(curve, start=START) - 98) > 90
-    assert abs(fit_ramp(curve, start=START).onset - 94) <= 4
+    assert abs(fit_curve(curve, start=START).reaches(ONSET) - 94) <= 4
 
 
 def test_the_steepest_frame_of_a_step_is_at_its_edge() -> None:
