@@ -35,39 +35,33 @@ class CellAugmenter:
         others : Tensor or None
             Input like `steps`, of cubes labelled non-emergence, to lay over a share of the batch.
         """
-        field, disk = _gauss(steps[:, :, :2]), steps[:, :, 2:]
         if others is not None and self._settings.overlay:
-            field = self._overlay(field, disk, others)
-        steps = self._move(torch.cat((field, disk), 2))
-        steps = torch.where(_each(forms // 2 % 2 == 1, steps), steps.flip(-1), steps)
-        if self._settings.mirror_latitude:
-            steps = torch.where(_each(self._some(len(steps), 0.5), steps), steps.flip(-2), steps)
+            steps = self._overlay(steps, others)
+        steps = self._move(steps, forms)
         positive, negative, disk = steps.unbind(2)
         inverted = _each(forms % 2 == 1, positive)
         positive, negative = torch.where(inverted, negative, positive), torch.where(inverted, positive, negative)
-        field = self._strengthen(torch.stack((positive, negative), 2))
+        field = self._strengthen(_gauss(torch.stack((positive, negative), 2)))
         return torch.cat((field, disk[:, :, None]), 2)
 
-    def _overlay(self, field: Tensor, disk: Tensor, others: Tensor) -> Tensor:
+    def _overlay(self, steps: Tensor, others: Tensor) -> Tensor:
         """Add the others' field, in gauss, where it stands above their quiet Sun and both are on the disk."""
-        other = _gauss(others[:, :, :2])
+        batch, n_cells, reach = len(steps), steps.shape[-1], self._settings.overlay_cells
+        rows, columns = (torch.arange(n_cells) + self._integers(0, 2 * reach, batch) for _ in "yx")
+        inverted = self._some(batch, 0.5)
+        laid = torch.nonzero(self._some(batch, self._settings.overlay))[:, 0]
+        other, under = (cubes[laid.to(steps.device)] for cubes in (others[:, :, :2], steps))
+        other = _gauss(other)
         # The quiet Sun and the noise of a patch count once: what fills half its cells is taken off.
         other = (other - other.flatten(-2).median(-1).values[..., None, None]).clamp(min=0.0)
-        reach = self._settings.overlay_cells
-        n_cells = field.shape[-1]
-        wide = functional.pad(other, (reach,) * 4)
-        at = torch.arange(n_cells)
-        rows, columns = (at + self._integers(0, 2 * reach, len(field)) for _ in "yx")
-        cube = torch.arange(len(field), device=field.device)
-        other = wide.permute(0, 3, 4, 1, 2)[
-            cube[:, None, None], rows.to(field.device)[:, :, None], columns.to(field.device)[:, None, :]
-        ].permute(0, 3, 4, 1, 2)
-        other = torch.where(_each(self._some(len(field), 0.5), other), other.flip(2), other)
-        laid = _each(self._some(len(field), self._settings.overlay), field)
-        return torch.where(laid & (disk > 0), field + other, field)
+        other = _shifted(functional.pad(other, (reach,) * 4), rows[laid], columns[laid])
+        other = torch.where(_each(inverted[laid], other), other.flip(2), other)
+        disk = under[:, :, 2:]
+        over = _arcsinh(torch.where(disk > 0, _gauss(under[:, :, :2]) + other, _gauss(under[:, :, :2])))
+        return steps.index_copy(0, laid.to(steps.device), torch.cat((over, disk), 2))
 
-    def _move(self, steps: Tensor) -> Tensor:
-        """Shift in time and space, repeating the edge; freeze a stretch of steps, break off, thin out."""
+    def _move(self, steps: Tensor, forms: Tensor) -> Tensor:
+        """Shift in time and space, repeating the edge; freeze a stretch of steps, break off, thin out; flip."""
         batch, n_steps, _, n_cells, _ = steps.shape
         how = self._settings
         when = torch.arange(n_steps).expand(batch, n_steps)
@@ -79,28 +73,32 @@ class CellAugmenter:
             last = self._integers(int(_EARLIEST_END * n_steps), n_steps - 1, batch)
             when = torch.where(self._some(batch, how.ends_early)[:, None], torch.minimum(when, last), when)
         if how.shift_steps:
-            when = when + self._integers(-how.shift_steps, how.shift_steps, batch)
-        where = torch.arange(n_cells).expand(batch, n_cells)
-        rows = where + self._integers(-how.shift_cells, how.shift_cells, batch)
-        columns = where + self._integers(-how.shift_cells, how.shift_cells, batch)
-        rows, columns = (index.clamp(0, n_cells - 1).to(steps.device) for index in (rows, columns))
-        cube = torch.arange(batch, device=steps.device)
-        cells_last = steps.permute(0, 1, 3, 4, 2)
+            when = (when + self._integers(-how.shift_steps, how.shift_steps, batch)).clamp(0, n_steps - 1)
+        place = torch.arange(n_cells).expand(batch, n_cells)
+        rows, columns = (
+            (place + self._integers(-how.shift_cells, how.shift_cells, batch)).clamp(0, n_cells - 1) for _ in "yx"
+        )
+        steps = self._thinned(steps, when) if how.thin else _at(steps, when)
+        columns = torch.where((forms // 2 % 2 == 1)[:, None], columns.flip(1), columns)
+        if how.mirror_latitude:
+            rows = torch.where(self._some(batch, 0.5)[:, None], rows.flip(1), rows)
+        return _shifted(steps, rows, columns)
 
-        def taken(at: Tensor) -> Tensor:
-            step = at.clamp(0, n_steps - 1).to(steps.device)
-            return cells_last[
-                cube[:, None, None, None], step[:, :, None, None], rows[:, None, :, None], columns[:, None, None, :]
-            ].permute(0, 1, 4, 2, 3)
-
-        if not how.thin:
-            return taken(when)
+    def _thinned(self, steps: Tensor, when: Tensor) -> Tensor:
+        """Take the steps `when`; of some cubes only every so many-th is kept, and those between are interpolated."""
+        batch, n_steps = when.shape
         gap = self._integers(2, _WIDEST_GAP_STEPS, batch)
-        gap = torch.where(self._some(batch, how.thin)[:, None], gap, 1)
-        when = when.clamp(0, n_steps - 1)
+        thin = torch.nonzero(self._some(batch, self._settings.thin))[:, 0]
+        taken, thin_on_device = _at(steps, when), thin.to(steps.device)
+        when, gap = when[thin], gap[thin]
         kept = when // gap * gap
         share = ((when - kept) / gap).to(steps.device)[:, :, None, None, None]
-        return torch.lerp(taken(kept), taken(kept + gap), share)
+        cubes = steps[thin_on_device]
+        # The grid interpolates the field, not its arcsinh.
+        cubes = torch.cat((_gauss(cubes[:, :, :2]), cubes[:, :, 2:]), 2)
+        between = torch.lerp(_at(cubes, kept), _at(cubes, (kept + gap).clamp(max=n_steps - 1)), share)
+        between = torch.cat((_arcsinh(between[:, :, :2]), between[:, :, 2:]), 2)
+        return taken.index_copy(0, thin_on_device, between)
 
     def _strengthen(self, field_gauss: Tensor) -> Tensor:
         """Change the field's strength, prepare it as `inputs` does, then add noise."""
@@ -129,6 +127,21 @@ class FrameAugmenter:
         """Return the batch, each cube in its form (batch,); nothing is laid over it."""
         frames = torch.where(_each(forms // 2 % 2 == 1, frames), frames.flip(-1), frames)
         return torch.where(_each(forms % 2 == 1, frames), 1.0 - frames, frames)
+
+
+def _at(steps: Tensor, when: Tensor) -> Tensor:
+    """Take of each cube the steps `when`, (batch, n)."""
+    batch, n_steps = steps.shape[:2]
+    flat = (torch.arange(batch)[:, None] * n_steps + when).flatten().to(steps.device)
+    return steps.flatten(0, 1).index_select(0, flat).reshape(*when.shape, *steps.shape[2:])
+
+
+def _shifted(steps: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Take of each cube the cells in `rows` and `columns`, each (batch, n_cells), in every step and channel alike."""
+    n_cells = rows.shape[1]
+    place = (rows[:, :, None] * steps.shape[-1] + columns[:, None, :]).flatten(1).to(steps.device)
+    place = place[:, None, None].expand(*steps.shape[:3], n_cells * n_cells)
+    return steps.flatten(-2).gather(-1, place).reshape(*steps.shape[:3], n_cells, n_cells)
 
 
 def _gauss(prepared: Tensor) -> Tensor:

@@ -200,8 +200,16 @@ def test_a_thinned_cube_is_interpolated_between_the_steps_kept() -> None:
     steps = torch.arange(13.0)[None, :, None, None, None].expand(20, 13, 3, 2, 2)
     out = varied(steps, thin=1.0)[:, :, 2, 0, 0]
     torch.testing.assert_close(out[:, :7], torch.arange(7.0).expand(20, 7))
+    field = torch.sinh(varied(steps.asinh(), thin=1.0)[:, :7, 0, 0, 0])
+    torch.testing.assert_close(field, torch.arange(7.0).expand(20, 7))  # as the grid does: in gauss, not its arcsinh
     zigzag = (steps % 2).contiguous()
     assert (varied(zigzag, thin=1.0)[:, 1, 2, 0, 0] < 1.0).all()
+
+
+def test_a_share_of_nothing_leaves_a_batch_as_it_is() -> None:
+    """So small a share that no cube is chosen."""
+    steps = torch.rand(4, 9, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(varied(steps, steps, overlay=1e-9, thin=1e-9), steps)
 
 
 def test_variations_come_from_the_members_generator_alone() -> None:
