@@ -1,9 +1,14 @@
 """The whole loop on real parts, in the order in which a team lives through it. Each test leaves the loop idle."""
 
+import csv
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -15,6 +20,7 @@ from helioloop.instrument import MDI
 from helioloop.plan import Plan
 from helioloop.records import Label
 from helioloop.retrain import RedisRetrainState
+from helioloop.truth import read_truth
 from helioloop_worker.video import check_video
 from tests.e2e.conftest import CUBES, GRACE_SECONDS, ROUND_SECONDS, Loop, until
 
@@ -250,6 +256,33 @@ def test_a_burst_of_fifty_corrections_makes_at_most_two_rounds(loop: Loop) -> No
     assert 1 <= len(loop.registry.versions()) - len(before) <= 2
     labels = loop.registry.card(loop.registry.versions()[-1]).labels
     assert all(labels[cube]["label"] == loop.truth[cube] for cube in fresh)
+
+
+# -- what comes out of it -------------------------------------------------------------------------
+
+
+def test_the_catalogue_says_what_each_cube_counts_as_and_when_it_emerged(loop: Loop, tmp_path: Path) -> None:
+    """One row per task, by the command line; the frame set by hand is there with its time, the model's are marked."""
+    done = subprocess.run(
+        [sys.executable, "-m", "helioloop", "catalogue", "--project", str(loop.project),
+         "--out", str(tmp_path / "catalogue.csv"), "--draw", str(tmp_path / "drawn.csv")],
+        env={**os.environ, **loop.stack.environment}, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert f"{loop.published()} speaks" in done.stdout
+    with (tmp_path / "catalogue.csv").open(newline="") as file:
+        rows = {row["cube"]: row for row in csv.DictReader(file)}
+    tasks = loop.tasks()
+    assert rows.keys() == tasks.keys()
+    (by_hand,) = (row for row in rows.values() if row["emergence_frame_from"] == "annotator")
+    assert by_hand["emergence_frame"] == "70"
+    start = datetime.fromisoformat(tasks[by_hand["cube"]]["data"]["start"].removesuffix("Z"))
+    told = datetime.fromisoformat(by_hand["emergence_time_utc"])
+    assert told - start == timedelta(seconds=70 * MDI.cadence_seconds)
+    assert any(row["emergence_frame_from"].startswith("model, ") for row in rows.values())
+    assert sum(row["label_source"] == "majority" for row in rows.values()) >= 50
+    drawn = read_truth(tmp_path / "drawn.csv")
+    assert drawn, "not one of fifty verified cubes stands at the start of the check list"
+    assert all(rows[cube]["label"] == true.label for cube, true in drawn.items())
 
 
 # -- outages --------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Commands that work on a Label Studio project: init, ingest, status."""
+"""Commands that work on a Label Studio project: init, ingest, status, catalogue."""
 
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,13 @@ from helioloop.errors import ServiceError, WrongUsage
 from helioloop.extras import needs_extra
 from helioloop.settings import load_settings
 
+TABLE = click.Path(dir_okay=False, path_type=Path)
+PART = click.FloatRange(min=0, max=1, min_open=True, max_open=True)
+
 
 def commands() -> list[click.Command]:
     """Return this group's commands."""
-    return [init, ingest, status]
+    return [init, ingest, status, catalogue]
 
 
 @click.command()
@@ -131,3 +134,57 @@ def status(project: int | None, model_dir: Path | None) -> None:
     for line in lines:
         table.add_row(line.what, line.stands)
     Console().print(table)
+
+
+@click.command()
+@click.option("--project", type=int, required=True, help="Label Studio project id.")
+@click.option("--out", required=True, type=TABLE, help="CSV to write; replaced in one step.")
+@click.option("--draw", type=TABLE, help="Also write the project's random draw, for `helioloop triage --random`.")
+@click.option(
+    "--coverage", type=PART, default=0.9, show_default=True, help="Part of true frames that intervals are to contain."
+)
+def catalogue(*, project: int, out: Path, draw: Path | None, coverage: float) -> None:
+    """Write what every cube of a project counts as now, what the published version says, and when it emerged.
+
+    Labels are read from Label Studio anew; nothing is changed there. Probabilities and intervals are calibrated on the
+    cubes that were labelled in the order of the random checks (`helioloop status` names the next ones): 30 labels, ten
+    of each class, for probabilities; nine emergence frames for intervals of 90 %. Before there are enough, the table
+    says so. A frame that annotators left where the model put it counts as theirs: let random checks set it afresh.
+
+    \b
+    Columns; one row per cube, in the order of the tasks; empty means unknown:
+      release, cube, region
+      label, label_source   what the cube counts as, and why: crude, majority, ground truth, tied
+      crude_label, label_predicted
+      disagreement          1 - probability of the label
+      p_emergence, p_spread mean and standard deviation over the members that speak: of a cube that was
+                            trained on, those that did not see it; of any other, all
+      p_calibrated          of cubes at 0.8 about 80 % emerge
+      emergence_frame       0-based grid frame, with _lo and _hi; _lo 0 means at or before
+      emergence_frame_from  "annotator", "model, calibrated 0.9" or "model, uncalibrated"
+      emergence_time_utc, emergence_time_tai
+                            when that frame starts; where the cube's files give their start
+      model_version         the version that speaks
+
+    \b
+    Example: the catalogue, and the next release pre-labelled on the strength of its random checks
+      helioloop catalogue --project 1 --out catalogue.csv --draw drawn.csv
+      helioloop triage release-4 --model-dir models/project-1 --random drawn.csv --out release-4.csv
+    """
+    with needs_extra("worker"):
+        from helioloop_worker.catalogue import make_catalogue, write_catalogue, write_draw
+        from helioloop_worker.commands.workplace import workplace
+        from helioloop_worker.context import Context
+        from helioloop_worker.view import read_view
+    context = Context(load_settings())
+    view = read_view(context.gateway, project, settings=context.settings, instrument=context.instrument)
+    with workplace() as at:
+        made = make_catalogue(
+            view, context.registry(project), instrument=context.instrument, roots=context.roots, coverage=coverage,
+            report=at.report, unreadable=at.unreadable,
+        )  # fmt: skip
+    write_catalogue(out, made)
+    click.echo("\n".join((f"{out}: {len(made.entries)} rows", *made.sentences())))
+    if draw is not None:
+        write_draw(draw, made.draw)
+        click.echo(f"{draw}: {len(made.draw.cubes)} cubes drawn at random")
