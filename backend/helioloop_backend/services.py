@@ -15,7 +15,7 @@ from flask import current_app, has_app_context
 from helioloop import queues
 from helioloop.registry import Registry
 from helioloop.retrain import RedisRetrainState, RetrainState
-from helioloop.scores import RedisInFlight, RedisScoreCache, StoredScores
+from helioloop.scores import RedisInFlight, StoredScores
 from helioloop.settings import Settings, load_settings
 from helioloop_backend.metrics import Metrics
 from helioloop_backend.predictions import Predictor
@@ -49,7 +49,7 @@ class Services:
 def build(settings: Settings) -> Services:
     """Put the services together."""
     connection = queues.client(settings, timeout_seconds=REDIS_SECONDS)
-    scores = StoredScores(RedisScoreCache(connection), lambda project: Registry(settings.model_dir(project)))
+    scores = StoredScores(lambda project: Registry(settings.model_dir(project)))
     return Services(
         settings=settings,
         connection=connection,

@@ -1,4 +1,4 @@
-"""The score cache: twins under the same sentences, and reading through to the files."""
+"""Stored scores as the web side reads them, and what a worker was asked for: twins under the same sentences."""
 
 from pathlib import Path
 from typing import Any
@@ -6,20 +6,10 @@ from typing import Any
 import pytest
 import redis
 
-from helioloop import queues
 from helioloop.errors import RegistryError, UnknownVersion
 from helioloop.records import CubeRef, CubeScore
 from helioloop.registry import Card, Registry
-from helioloop.scores import (
-    InFlight,
-    MemoryInFlight,
-    MemoryScoreCache,
-    RedisInFlight,
-    RedisScoreCache,
-    ScoreCache,
-    StoredScores,
-)
-from helioloop.settings import Settings
+from helioloop.scores import InFlight, MemoryInFlight, RedisInFlight, StoredScores
 
 
 def _ref(cube: str, sha256: str = "a" * 64) -> CubeRef:
@@ -28,63 +18,6 @@ def _ref(cube: str, sha256: str = "a" * 64) -> CubeRef:
 
 def _score(cube: str, p: float, *, sha256: str = "a" * 64, **more: Any) -> CubeScore:
     return CubeScore(cube=cube, sha256=sha256, p_emergence=p, p_spread=0.125, members=("f0s0", "f0s1"), **more)
-
-
-@pytest.fixture(params=["memory", "redis"])
-def cache(request: pytest.FixtureRequest) -> ScoreCache:
-    if request.param == "memory":
-        return MemoryScoreCache()
-    return RedisScoreCache(request.getfixturevalue("redis_connection"))
-
-
-def test_what_was_put_comes_back(cache: ScoreCache) -> None:
-    """A score comes back as it was put; a cube never scored is absent."""
-    score = _score("A", 0.75, frame=91, frame_lo=88, frame_hi=95)
-    cache.put(1, "v0001", [score])
-    assert cache.get(1, "v0001", [_ref("A"), _ref("B")]) == {_ref("A"): score}
-
-
-def test_curves_stay_in_the_files(cache: ScoreCache) -> None:
-    """The masking curve is not kept in the cache."""
-    cache.put(1, "v0001", [_score("A", 0.75, curve=(0.25, 0.5))])
-    assert cache.get(1, "v0001", [_ref("A")])[_ref("A")] == _score("A", 0.75)
-
-
-def test_the_later_score_counts(cache: ScoreCache) -> None:
-    """Of two scores for one cube the later put counts."""
-    cache.put(1, "v0001", [_score("A", 0.75)])
-    cache.put(1, "v0001", [_score("A", 0.5)])
-    assert cache.get(1, "v0001", [_ref("A")])[_ref("A")].p_emergence == 0.5
-
-
-def test_a_changed_file_is_another_cube(cache: ScoreCache) -> None:
-    """A score belongs to the content of a cube, not to its name alone."""
-    cache.put(1, "v0001", [_score("A", 0.75)])
-    assert cache.get(1, "v0001", [_ref("A", "b" * 64)]) == {}
-
-
-def test_projects_and_versions_do_not_meet(cache: ScoreCache) -> None:
-    """A score is found under its own project and version only, and forgetting one project leaves the others."""
-    cache.put(1, "v0001", [_score("A", 0.75)])
-    cache.put(11, "v0001", [_score("A", 0.5)])
-    assert cache.get(2, "v0001", [_ref("A")]) == {}
-    assert cache.get(1, "v0002", [_ref("A")]) == {}
-    cache.forget(1)
-    assert cache.get(1, "v0001", [_ref("A")]) == {}
-    assert cache.get(11, "v0001", [_ref("A")])[_ref("A")].p_emergence == 0.5
-
-
-def test_nothing_asked_nothing_answered(cache: ScoreCache) -> None:
-    """Empty questions and empty gifts are fine."""
-    cache.put(1, "v0001", [])
-    cache.forget(1)
-    assert cache.get(1, "v0001", []) == {}
-
-
-def test_cached_scores_expire(redis_connection: redis.Redis) -> None:
-    """A version's scores do not stay in Redis for ever."""
-    RedisScoreCache(redis_connection).put(1, "v0001", [_score("A", 0.75)])
-    assert 0 < redis_connection.ttl("helioloop:scores:1:v0001") <= 7 * 24 * 3600
 
 
 def _registry(root: Path) -> Registry:
@@ -109,55 +42,50 @@ def _registry(root: Path) -> Registry:
     return registry
 
 
-def test_files_answer_for_an_empty_cache_and_fill_it(cache: ScoreCache, tmp_path: Path) -> None:
-    """A score that the cache lacks is taken from the version's folder and put into the cache."""
-    stored = StoredScores(cache, lambda _: _registry(tmp_path))
+def test_scores_are_read_from_the_versions_folder_without_their_curves(tmp_path: Path) -> None:
+    """A cube never scored is absent, and so is one whose content changed."""
+    stored = StoredScores(lambda _: _registry(tmp_path))
     assert stored.get(1, "v0001", [_ref("A"), _ref("B")]) == {_ref("A"): _score("A", 0.75)}
-    assert cache.get(1, "v0001", [_ref("A")]) == {_ref("A"): _score("A", 0.75)}
+    assert stored.get(1, "v0001", [_ref("A", "b" * 64)]) == {}
+    assert stored.get(1, "v0001", []) == {}
+    with pytest.raises(UnknownVersion, match="'v0007' is not in"):
+        stored.get(1, "v0007", [_ref("A")])
+
+
+def test_a_model_folder_begun_afresh_is_not_answered_for_by_the_old_one(tmp_path: Path) -> None:
+    """Another v0001 in the same place: what the old one said of a cube that the new one has not scored is forgotten."""
+    stored = StoredScores(lambda _: Registry(tmp_path / "models"))
+    old = _registry(tmp_path / "models")
+    old.add_scores("v0001", [_score("B", 0.5)])
+    assert set(stored.get(1, "v0001", [_ref("A"), _ref("B")])) == {_ref("A"), _ref("B")}
+    (tmp_path / "models").rename(tmp_path / "old")
+    _registry(tmp_path / "models")
+    assert set(stored.get(1, "v0001", [_ref("A"), _ref("B")])) == {_ref("A")}
+
+
+def test_projects_do_not_meet(tmp_path: Path) -> None:
+    """Each has a model folder of its own."""
+    folders = {1: _registry(tmp_path / "1"), 11: _registry(tmp_path / "11")}
+    folders[11].add_scores("v0001", [_score("A", 0.5)])
+    stored = StoredScores(folders.__getitem__)
+    assert [stored.get(project, "v0001", [_ref("A")])[_ref("A")].p_emergence for project in (1, 11)] == [0.75, 0.5]
 
 
 def test_scores_added_later_are_found(tmp_path: Path) -> None:
     """What a worker adds to a version is found at the next question, and a later file wins over an earlier one."""
     registry = _registry(tmp_path)
-    stored = StoredScores(MemoryScoreCache(), lambda _: registry)
+    stored = StoredScores(lambda _: registry)
     assert stored.get(1, "v0001", [_ref("B")]) == {}
     registry.add_scores("v0001", [_score("B", 0.5)])
     registry.add_scores("v0001", [_score("B", 0.25)])
     assert stored.get(1, "v0001", [_ref("B")])[_ref("B")].p_emergence == 0.25
 
 
-def test_emptied_redis_is_answered_from_files_again(redis_connection: redis.Redis, tmp_path: Path) -> None:
-    """After Redis was emptied the same process answers as before."""
-    registry = _registry(tmp_path)
-    stored = StoredScores(RedisScoreCache(redis_connection), lambda _: registry)
-    before = stored.get(1, "v0001", [_ref("A")])
-    redis_connection.flushall()
-    assert stored.get(1, "v0001", [_ref("A")]) == before
-    assert redis_connection.exists("helioloop:scores:1:v0001")
-
-
-def test_files_answer_while_redis_is_down(tmp_path: Path) -> None:
-    """A Redis that does not answer counts as an empty cache."""
-    registry = _registry(tmp_path)
-    with queues.client(Settings(redis_url="redis://127.0.0.1:1/0")) as nobody:
-        stored = StoredScores(RedisScoreCache(nobody), lambda _: registry)
-        assert stored.get(1, "v0001", [_ref("A")]) == {_ref("A"): _score("A", 0.75)}
-
-
-def test_a_cached_version_needs_no_files(cache: ScoreCache, tmp_path: Path) -> None:
-    """Where the cache has all that is asked, the folder is not looked at."""
-    cache.put(1, "v0007", [_score("A", 0.75)])
-    stored = StoredScores(cache, lambda _: Registry(tmp_path / "none"))
-    assert stored.get(1, "v0007", [_ref("A")])[_ref("A")].p_emergence == 0.75
-    with pytest.raises(UnknownVersion, match="'v0007' is not in"):
-        stored.get(1, "v0007", [_ref("B")])
-
-
 def test_a_damaged_score_file_is_named(tmp_path: Path) -> None:
     """A file that holds no scores is an error that says what to delete."""
     registry = _registry(tmp_path)
     (tmp_path / "versions" / "v0001" / "scores" / "9.jsonl").write_text("<html>\n")
-    stored = StoredScores(MemoryScoreCache(), lambda _: registry)
+    stored = StoredScores(lambda _: registry)
     with pytest.raises(RegistryError, match=r"9\.jsonl holds a line that is no score"):
         stored.get(1, "v0001", [_ref("A")])
 
