@@ -94,13 +94,13 @@ def test_only_the_verified_start_of_the_check_list_is_a_random_draw(
     desk.publish()
     order = check_list(desk)
     for cube in [*order[:3], order[4]]:
-        annotate(desk, tasks, cube, start=13 if emerges(cube) else None)
+        annotate(desk, tasks, cube, start=15 if emerges(cube) else None)
     made = catalogue(desk)
     write_draw(tmp_path / "drawn.csv", made.draw)
     drawn = read_truth(tmp_path / "drawn.csv")
     assert set(drawn) == set(order[:3])
     assert {cube: true.label for cube, true in drawn.items()} == {cube: crude(cube) for cube in drawn}
-    assert {true.frame for true in drawn.values() if true.label is Label.EMERGENCE} <= {12}
+    assert {true.frame for true in drawn.values() if true.label is Label.EMERGENCE} <= {14}
     assert "4 of them verified, 3 of these drawn at random" in made.sentences()[0]
     assert any("label the next random checks" in sentence for sentence in made.sentences())
 
@@ -119,6 +119,20 @@ def test_random_checks_calibrate_the_intervals(desk: Desk, task_data: Data, tmp_
     assert hi >= 14
     assert any("calibrated on 11 verified frames" in sentence for sentence in made.sentences())
     assert any("Probabilities: uncalibrated" in sentence for sentence in made.sentences())
+
+
+def test_a_frame_left_where_the_model_put_it_calibrates_nothing(desk: Desk, task_data: Data, tmp_path: Path) -> None:
+    """Every emergence is submitted as it was filled in, at frame 12: right or not, nobody set it."""
+    tasks = desk.import_cubes(task_data)
+    desk.publish(p_emergence=0.75)
+    for cube in CUBES:
+        annotate(desk, tasks, cube, start=13 if emerges(cube) else None)
+    made = catalogue(desk)
+    assert made.intervals is None
+    row = table(made, tmp_path)["cube23"]
+    assert (row["emergence_frame"], row["emergence_frame_from"]) == ("12", "annotator, unmoved")
+    write_draw(tmp_path / "drawn.csv", made.draw)
+    assert {true.frame for true in read_truth(tmp_path / "drawn.csv").values()} == {None}
 
 
 def test_a_cube_whose_file_is_gone_keeps_its_frame_and_loses_its_time(

@@ -6,7 +6,7 @@ stands on the project's random draw alone: the verified start of the check list.
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,7 +68,7 @@ class Entry:
     p_calibrated : float or None
         Calibrated probability of emergence; None where too few random labels allow none.
     found : Emergence or None
-        The emergence frame; a human's has itself for an interval. None where the class is another or unknown.
+        The emergence frame; a human's is its own interval. None where the class is another or unknown.
     source : str
         Whose frame it is and what its interval is worth, in the words of the table.
     time : FrameTime or None
@@ -193,7 +193,9 @@ def make_catalogue(
     if version is None:
         raise RegistryError(f"{registry.root} holds no published version yet; ingest a release first")
     scores = registry.scores(version)
-    draw = read_draw(Plan.read(registry.folder(version)), scores, view.snapshot.cubes)
+    labels = {cube: label for cube, label in view.snapshot.cubes.items() if cube in view.tasks}
+    unmoved = find_unmoved(labels, registry)
+    draw = read_draw(Plan.read(registry.folder(version)), scores, labels, unmoved=unmoved)
     probabilities = ProbabilityCalibration.calibrate(draw.p_emergence, draw.emergence)
     start = instrument.frozen_frames
     intervals = IntervalCalibration.calibrate(*draw.timed, start=start, coverage=coverage)
@@ -201,7 +203,8 @@ def make_catalogue(
     entries = []
     for done, task in enumerate(view.tasks.values(), start=1):
         label, score = view.label(task.ref.cube), scores.get((task.ref.cube, task.ref.sha256))
-        found, source = _set_by_hand(label), "annotator"
+        found = _verified_frame(label)
+        source = "annotator, unmoved" if task.ref.cube in unmoved else "annotator"
         if found is None and (found := _seen(label, score)) is not None:
             source = model
             if intervals is not None:
@@ -230,19 +233,40 @@ def make_catalogue(
     )
 
 
+def find_unmoved(labels: Mapping[str, CurrentLabel], registry: Registry) -> set[str]:
+    """Return the cubes whose verified frame is one that some version proposed for them.
+
+    Label Studio fills predictions in, and an emergence submitted as it stood comes back with the model's own frame.
+    That says little of where a human would have put it.
+    """
+    verified = {cube: label.verified_frame.frame for cube, label in labels.items() if label.verified_frame is not None}
+    return {
+        cube
+        for version in registry.versions()
+        for (cube, _), score in registry.scores(version).items()
+        if score.frame is not None and verified.get(cube) == score.frame
+    }
+
+
 def read_draw(
-    plan: Plan, scores: Mapping[tuple[str, str], CubeScore], labels: Mapping[str, CurrentLabel]
+    plan: Plan,
+    scores: Mapping[tuple[str, str], CubeScore],
+    labels: Mapping[str, CurrentLabel],
+    *,
+    unmoved: Collection[str] = (),
 ) -> RandomDraw:
     """Return a project's random draw: the longest verified run from the start of the check list.
 
     The list is of the cubes that the version was trained on and has scored out of fold; its order is a hash of their
-    content, so whoever labels them in that order labels cubes drawn at random.
+    content, so whoever labels them in that order labels cubes drawn at random. Cubes in `unmoved` have no frame there.
     """
     refs = {cube.ref.cube: cube.ref for cube in plan.labelled if (cube.ref.cube, cube.ref.sha256) in scores}
     verified = {name: label for name in refs if (label := labels.get(name)) is not None and label.verified}
     drawn = sorted(drawn_prefix(check_order(refs.values(), salt=SALT), verified))
     return RandomDraw(
-        cubes=tuple((scores[name, refs[name].sha256], _verified(verified[name])) for name in drawn),
+        cubes=tuple(
+            (scores[name, refs[name].sha256], _verified(verified[name], framed=name not in unmoved)) for name in drawn
+        ),
         folds=tuple(plan.folds[name] for name in drawn),
     )
 
@@ -261,15 +285,15 @@ def write_draw(path: Path, draw: RandomDraw) -> None:
     _write(path, DRAW_COLUMNS, rows)
 
 
-def _verified(label: CurrentLabel) -> TrueCube:
+def _verified(label: CurrentLabel, *, framed: bool) -> TrueCube:
     if label.label is None:
         raise TypeError("a verified label is a label")
-    frame = None if label.verified_frame is None else label.verified_frame.frame
+    frame = label.verified_frame.frame if framed and label.verified_frame is not None else None
     return TrueCube(cube=label.cube, label=label.label, frame=frame, kind="")
 
 
-def _set_by_hand(label: CurrentLabel) -> Emergence | None:
-    """Return the frame that a human set on the timeline."""
+def _verified_frame(label: CurrentLabel) -> Emergence | None:
+    """Return the frame that a human submitted."""
     if label.verified_frame is None:
         return None
     frame = label.verified_frame.frame

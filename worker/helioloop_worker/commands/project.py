@@ -149,7 +149,7 @@ def catalogue(*, project: int, out: Path, draw: Path | None, coverage: float) ->
     Labels are read from Label Studio anew; nothing is changed there. Probabilities and intervals are calibrated on the
     cubes that were labelled in the order of the random checks (`helioloop status` names the next ones): 30 labels, ten
     of each class, for probabilities; nine emergence frames for intervals of 90 %. Before there are enough, the table
-    says so. A frame that annotators left where the model put it counts as theirs: let random checks set it afresh.
+    says so. A frame that was submitted where the model had put it is told as "unmoved", and calibrates nothing.
 
     \b
     Columns; one row per cube, in the order of the tasks; empty means unknown:
@@ -161,7 +161,7 @@ def catalogue(*, project: int, out: Path, draw: Path | None, coverage: float) ->
                             trained on, those that did not see it; of any other, all
       p_calibrated          of cubes at 0.8 about 80 % emerge
       emergence_frame       0-based grid frame, with _lo and _hi; _lo 0 means at or before
-      emergence_frame_from  "annotator", "model, calibrated 0.9" or "model, uncalibrated"
+      emergence_frame_from  "annotator", "annotator, unmoved", "model, calibrated 0.9" or "model, uncalibrated"
       emergence_time_utc, emergence_time_tai
                             when that frame starts; where the cube's files give their start
       model_version         the version that speaks
