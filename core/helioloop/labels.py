@@ -4,17 +4,22 @@ Between Label Studio (1-based frames, class values as the team named them) and e
 `Label`). Pure: no client, no network. Web and worker both stand on it.
 """
 
+import re
+import reprlib
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from helioloop.errors import ConfigurationError
 from helioloop.records import CubeScore, CurrentLabel, Label, LabelSource, VerifiedFrame
 
 MAX_CONFIG_CHARS = 1_000_000
 """A labelling configuration longer than this is refused unread; real ones have a few thousand characters."""
+FPS: Final = 25
+"""Frames a second of every video that ingestion renders; what ``framerate`` of its ``<Video>`` has to say."""
+_FRAMERATE: Final = re.compile(rf"{FPS}(\.0*)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +64,8 @@ def parse_config(xml: str, *, emergence: str, non_emergence: str) -> Controls:
     Raises
     ------
     ConfigurationError
-        Where no single ``<Choices>`` on a ``<Video>`` holds both values, or the text is no configuration.
+        Where no single ``<Choices>`` on a ``<Video>`` holds both values, the ``framerate`` of that video is not `FPS`,
+        or the text is no configuration.
     """
     if len(xml) > MAX_CONFIG_CHARS or "<!DOCTYPE" in xml or "<!ENTITY" in xml:
         raise ConfigurationError(
@@ -87,6 +93,7 @@ def parse_config(xml: str, *, emergence: str, non_emergence: str) -> Controls:
             f"HELIOLOOP_CLASS_EMERGENCE and HELIOLOOP_CLASS_NON_EMERGENCE"
         )
     video = matching[0].get("toName", "")
+    _check_framerate(root, video)
     timeline, timeline_label = _timeline(root, video, emergence)
     return Controls(
         video=video,
@@ -99,6 +106,20 @@ def parse_config(xml: str, *, emergence: str, non_emergence: str) -> Controls:
 
 def _values(tag: ET.Element, kind: str) -> set[str]:
     return {child.get("value", "") for child in tag.iter(kind)}
+
+
+def _check_framerate(root: ET.Element, video: str) -> None:
+    """Refuse a ``<Video>`` of another rate than the files': Label Studio counts frames as time × this value."""
+    for tag in root.iter("Video"):
+        stated = tag.get("framerate")
+        if tag.get("name", "") != video or (stated is not None and _FRAMERATE.fullmatch(stated.strip())):
+            continue
+        found = "no framerate" if stated is None else f"framerate={_shown(stated)}"
+        raise ConfigurationError(
+            f"<Video name={_shown(video)}> has {found}, but the videos run at {FPS} frames a second; at another rate "
+            f"(24 where none is given) Label Studio counts frames wrong, and every onset with them: write "
+            f'framerate="{FPS}" into the <Video> tag'
+        )
 
 
 def _timeline(root: ET.Element, video: str, emergence: str) -> tuple[str | None, str | None]:
@@ -134,7 +155,8 @@ def current_label(task: Mapping[str, Any], controls: Controls, *, n_frames: int)
 
     Ground truth first (the latest of several), else the majority of the latest annotation of each annotator. Skips and
     drafts do not count; a tie leaves the crude label. A timeline start is kept as the verified frame where the class is
-    emergence, and never moves the class.
+    emergence, and never moves the class. What cannot be read is no vote and no frame, whatever its shape; where a human
+    can mend it, it is remarked on as a contradiction.
 
     Parameters
     ----------
@@ -145,17 +167,17 @@ def current_label(task: Mapping[str, Any], controls: Controls, *, n_frames: int)
     n_frames : int
         Frames on the grid: a start outside 1..n_frames is no frame.
     """
-    data = task.get("data") or {}
+    data = _mapping(task.get("data"))
     cube = str(data.get("cube", ""))
     crude = _crude(data.get("crude_label"))
-    votes = _votes(task.get("annotations") or (), controls, n_frames=n_frames)
+    votes, unread = _votes(_list(task.get("annotations")), controls, n_frames=n_frames)
     truths = [vote for vote in votes if vote.ground_truth]
     if truths:
         deciding, source = truths[-1:], LabelSource.GROUND_TRUTH
     else:
         deciding, source = list({vote.annotator: vote for vote in votes}.values()), LabelSource.MAJORITY
     counts = Counter(vote.label for vote in deciding).most_common()
-    remark = next((vote.remark for vote in deciding if vote.remark), None)
+    remark = next((said for said in (*(vote.remark for vote in deciding), *unread) if said), None)
     if not counts:
         return CurrentLabel(cube=cube, label=crude, contradiction=remark, crude=crude)
     if len(counts) > 1 and counts[0][1] == counts[1][1]:
@@ -176,31 +198,52 @@ def _crude(value: Any) -> Label | None:
     return Label(value) if isinstance(value, str) and value in set(Label) else None
 
 
-def _votes(annotations: Iterable[Mapping[str, Any]], controls: Controls, *, n_frames: int) -> list[Vote]:
-    """Return the submitted annotations that name a class, oldest first."""
-    votes = [
-        vote
-        for annotation in annotations
-        if not annotation.get("was_cancelled")
-        if (vote := _vote(annotation, controls, n_frames=n_frames)) is not None
-    ]
-    return sorted(votes, key=lambda vote: vote.at)
+def _votes(annotations: Iterable[Any], controls: Controls, *, n_frames: int) -> tuple[list[Vote], list[str]]:
+    """Return the submitted annotations that name a class, oldest first, and remarks on those whose class is unreadable.
+
+    Of an annotation Label Studio checks only that its ``result`` is a list; scripts write into it what they like.
+    """
+    votes, remarks = [], []
+    for annotation in annotations:
+        if not isinstance(annotation, Mapping) or annotation.get("was_cancelled"):
+            continue
+        items = [item for item in _list(annotation.get("result")) if isinstance(item, Mapping)]
+        chosen, unreadable = _chosen(items, controls)
+        if len(chosen) == 1:
+            votes.append(_vote(annotation, chosen.pop(), items, controls, n_frames=n_frames))
+        elif unreadable is not None:
+            remarks.append(
+                f"annotation {_shown(annotation.get('id'))} of annotator {_annotator(annotation)} does not count, its "
+                f"class cannot be read ({unreadable}); choose the class again and submit"
+            )
+    return sorted(votes, key=lambda vote: vote.at), remarks
 
 
-def _vote(annotation: Mapping[str, Any], controls: Controls, *, n_frames: int) -> Vote | None:
-    items = [item for item in annotation.get("result") or () if isinstance(item, Mapping)]
-    chosen = {
-        label
-        for item in items
-        if item.get("from_name") == controls.choices
-        for value in (item.get("value") or {}).get("choices") or ()
-        if (label := controls.label_of(value)) is not None
-    }
-    if len(chosen) != 1:
-        return None
-    label = chosen.pop()
-    annotator = annotation.get("completed_by")
-    who = str(annotator.get("id") if isinstance(annotator, Mapping) else annotator)
+def _chosen(items: Iterable[Mapping[str, Any]], controls: Controls) -> tuple[set[Label], str | None]:
+    """Return the classes that an annotation names, and what stands where a class should and is no list of texts."""
+    chosen: set[Label] = set()
+    unreadable = None
+    for item in items:
+        if item.get("from_name") != controls.choices:
+            continue
+        value = item.get("value")
+        choices = _mapping(value).get("choices")
+        if isinstance(choices, list) and all(isinstance(choice, str) for choice in choices):
+            chosen |= {label for choice in choices if (label := controls.label_of(choice)) is not None}
+        else:
+            unreadable = _shown(value)
+    return chosen, unreadable
+
+
+def _vote(
+    annotation: Mapping[str, Any],
+    label: Label,
+    items: Iterable[Mapping[str, Any]],
+    controls: Controls,
+    *,
+    n_frames: int,
+) -> Vote:
+    who = _annotator(annotation)
     frame, remark = _onset(items, controls, n_frames=n_frames)
     if frame is not None and label is Label.NON_EMERGENCE:
         remark = f"annotator {who} chose {controls.values[label]} but marked an onset at frame {frame + 1}"
@@ -215,6 +258,12 @@ def _vote(annotation: Mapping[str, Any], controls: Controls, *, n_frames: int) -
     )
 
 
+def _annotator(annotation: Mapping[str, Any]) -> str:
+    """Return who submitted an annotation, which names its user by id or in full."""
+    who = annotation.get("completed_by")
+    return str(who.get("id") if isinstance(who, Mapping) else who)
+
+
 def _onset(items: Iterable[Mapping[str, Any]], controls: Controls, *, n_frames: int) -> tuple[int | None, str | None]:
     """Return the earliest timeline start (0-based) and a remark on starts that are no frame.
 
@@ -222,18 +271,43 @@ def _onset(items: Iterable[Mapping[str, Any]], controls: Controls, *, n_frames: 
     """
     frames, remark = [], None
     for item in items:
-        value = item.get("value") or {}
-        if item.get("from_name") != controls.timeline or controls.timeline_label not in (
-            value.get("timelinelabels") or ()
-        ):
+        if controls.timeline is None or item.get("from_name") != controls.timeline:
             continue
-        for stretch in value.get("ranges") or ():
-            start = stretch.get("start") if isinstance(stretch, Mapping) else None
-            if isinstance(start, int | float) and float(start).is_integer() and 1 <= start <= n_frames:
-                frames.append(int(start) - 1)
+        value = _mapping(item.get("value"))
+        names, ranges = value.get("timelinelabels"), value.get("ranges")
+        if isinstance(names, list) and controls.timeline_label not in names:
+            continue
+        if not isinstance(names, list) or not isinstance(ranges, list):
+            remark = f"a timeline range cannot be read ({_shown(item.get('value'))})"
+            continue
+        for stretch in ranges:
+            start = _mapping(stretch).get("start")
+            frame = _frame(start, n_frames)
+            if frame is None:
+                remark = f"a timeline range starts at {_shown(start)}, which is no frame in 1..{n_frames}"
             else:
-                remark = f"a timeline range starts at {start!r}, which is no frame in 1..{n_frames}"
+                frames.append(frame)
     return (min(frames) if frames else None), remark
+
+
+def _frame(start: Any, n_frames: int) -> int | None:
+    """Return the grid frame (0-based) that a timeline start names; None where it names none."""
+    if isinstance(start, bool) or not isinstance(start, int | float) or not 1 <= start <= n_frames:
+        return None
+    return int(start) - 1 if start == int(start) else None
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _shown(value: Any) -> str:
+    """Return a foreign value for a sentence: one line, cut short however long or deep it is."""
+    return reprlib.repr(value)
 
 
 def _verified_frame(votes: Iterable[Vote]) -> VerifiedFrame | None:

@@ -95,7 +95,8 @@ class CurrentLabel:
     verified_frame : VerifiedFrame or None
         The human's timeline start, where the current label is emergence.
     contradiction : str or None
-        A sentence where a human's timeline and class say different things; listed, never acted on.
+        A sentence where a human's timeline and class say different things, or an annotation cannot be read; listed,
+        never acted on.
     crude : Label or None
         The crude label, whatever counts now; None where there is none.
     """

@@ -18,7 +18,7 @@ from helioloop_backend import services
 from helioloop_backend.model import HelioloopModel, Manager
 from helioloop_backend.wsgi import create_app
 
-CONFIG = """<View><Video name="video" value="$video"/>
+CONFIG = """<View><Video name="video" value="$video" framerate="25"/>
 <Choices name="class" toName="video"><Choice value="emergence"/><Choice value="non-emergence"/></Choices></View>"""
 DATA = {"video": "v", "cube": "A", "release": "r", "crude_label": "emergence", "sha256": "a" * 64}
 TASK = {"id": 1, "project": 1, "data": DATA, "annotations": [], "predictions": []}

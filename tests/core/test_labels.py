@@ -1,17 +1,19 @@
 """Label Studio's JSON read and written: controls, annotators resolved, frames counted from 1."""
 
 import math
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from helioloop.errors import ConfigurationError
-from helioloop.labels import Controls, current_label, parse_config, prediction
+from helioloop.labels import FPS, Controls, current_label, parse_config, prediction
 from helioloop.records import CubeScore, Label, LabelSource, VerifiedFrame
 
 CONFIG = """
 <View>
-  <Video name="film" value="$video"/>
+  <Video name="film" value="$video" framerate="25"/>
   <Choices name="kind" toName="film"><Choice value="emergence"/><Choice value="non-emergence"/></Choices>
   <TimelineLabels name="when" toName="film"><Label value="emergence"/><Label value="cosmic ray"/></TimelineLabels>
 </View>
@@ -71,6 +73,47 @@ def test_a_configuration_that_cannot_be_written_to_is_refused_in_a_sentence(conf
     """Missing or doubled controls, foreign text and entity tricks: one sentence that names what was found."""
     with pytest.raises(ConfigurationError, match=said):
         parse_config(config, emergence="emergence", non_emergence="non-emergence")
+
+
+@pytest.mark.parametrize("rate", ["25", "25.0", " 25 "])
+def test_the_videos_rate_may_be_written_in_any_way_that_means_it(rate: str) -> None:
+    """The videos are rendered at 25 frames a second."""
+    found = parse_config(
+        CONFIG.replace('framerate="25"', f'framerate="{rate}"'), emergence="emergence", non_emergence="non-emergence"
+    )
+    assert (FPS, found.video) == (25, "film")
+
+
+@pytest.mark.parametrize(
+    ("stated", "said"),
+    [
+        ("", "has no framerate"),
+        ('framerate="24"', "framerate='24'"),
+        ('framerate="250"', "framerate='250'"),
+        ('framerate="25.01"', "framerate='25.01'"),
+        ('framerate="0.04"', "framerate='0.04'"),
+        ('framerate=""', "framerate=''"),
+        ('framerate="2_5"', "framerate='2_5'"),
+        ('framerate="$fps"', "framerate='[$]fps'"),
+    ],
+)
+def test_a_configuration_at_another_rate_is_refused(stated: str, said: str) -> None:
+    """Without a rate Label Studio takes 24: it shows 225 frames as 216, and frame 225 is read as frame 216."""
+    with pytest.raises(ConfigurationError, match=f'{said}.*25 frames a second.*write framerate="25"'):
+        parse_config(CONFIG.replace('framerate="25"', stated), emergence="emergence", non_emergence="non-emergence")
+
+
+def test_only_the_video_that_is_labelled_has_to_be_at_the_rate() -> None:
+    """A second video, of something else, may run as it likes."""
+    other = CONFIG.replace("<View>", '<View><Video name="other" value="$other"/>')
+    assert parse_config(other, emergence="emergence", non_emergence="non-emergence").video == "film"
+
+
+def test_the_configuration_that_comes_with_helioloop_is_taken() -> None:
+    """As a team finds it in the repository."""
+    shipped = (Path(__file__).parents[2] / "labeling_config" / "bipoles.xml").read_text()
+    found = parse_config(shipped, emergence="emergence", non_emergence="non-emergence")
+    assert (found.video, found.choices, found.timeline) == ("video", "class", "onset")
 
 
 # -- current labels -------------------------------------------------------------------------------
@@ -166,7 +209,7 @@ def test_a_timeline_start_never_moves_the_class(controls: Controls) -> None:
     assert "onset at frame 71" in str(found.contradiction)
 
 
-@pytest.mark.parametrize("start", [0, 226, -3, 30.5, "30", None, math.inf])
+@pytest.mark.parametrize("start", [0, 226, -3, 30.5, "30", None, math.inf, math.nan, True, 10**400, [30]])
 def test_a_start_that_is_no_frame_gives_no_verified_frame_and_is_listed(controls: Controls, start: Any) -> None:
     """Label Studio checks nothing; the class still counts."""
     found = current_label(
@@ -183,6 +226,113 @@ def test_ranges_of_other_labels_are_not_read(controls: Controls) -> None:
         {"from_name": "when", "value": {"ranges": [{"start": 3, "end": 3}], "timelinelabels": ["cosmic ray"]}}
     )
     assert current_label(task(other), controls, n_frames=N_FRAMES).verified_frame is None
+
+
+JUNK: tuple[Any, ...] = (
+    None, True, 0, -1, 5, 0.5, math.nan, math.inf, 10**400, "", "x", "emergence", [], [5], [[]], [None], ["x"], {},
+    {"x": 1},
+)  # fmt: skip
+"""What JSON can hold where Label Studio's own screens put something else."""
+
+HOLES = {
+    "the annotations": lambda junk: junk,
+    "an annotation": lambda junk: [junk],
+    "the annotator": lambda junk: [{"completed_by": junk, "result": []}],
+    "the time": lambda junk: [{"updated_at": junk, "created_at": junk, "result": []}],
+    "the result": lambda junk: [{"result": junk}],
+    "an item": lambda junk: [{"result": [junk]}],
+    "the control": lambda junk: [{"result": [{"from_name": junk, "value": {"choices": ["x"]}}]}],
+    "the class": lambda junk: [{"result": [{"from_name": "kind", "value": junk}]}],
+    "the choices": lambda junk: [{"result": [{"from_name": "kind", "value": {"choices": junk}}]}],
+    "a choice": lambda junk: [{"result": [{"from_name": "kind", "value": {"choices": [junk, junk]}}]}],
+}
+"""Where it can stand: each makes a task's annotations of what it is filled with."""
+
+TIMELINE_HOLES = {
+    "the range": lambda junk: junk,
+    "the labels": lambda junk: {"timelinelabels": junk, "ranges": [{"start": 30, "end": 40}]},
+    "the ranges": lambda junk: {"timelinelabels": ["emergence"], "ranges": junk},
+    "a range": lambda junk: {"timelinelabels": ["emergence"], "ranges": [junk]},
+    "a start": lambda junk: {"timelinelabels": ["emergence"], "ranges": [{"start": junk}]},
+}
+"""The same for an item of the timeline."""
+
+
+@pytest.mark.parametrize(
+    ("place", "junk"), [(place, junk) for place in HOLES for junk in JUNK if (place, junk) != ("a choice", "emergence")]
+)
+def test_an_annotation_that_cannot_be_read_is_no_vote(controls: Controls, place: str, junk: Any) -> None:
+    """One script's mistake must not keep a project from being judged; the crude label and the other vote stand."""
+    entry = task() | {"annotations": HOLES[place](junk)}
+    found = current_label(entry, controls, n_frames=N_FRAMES)
+    assert (found.label, found.verified) == (Label.NON_EMERGENCE, False)
+    if isinstance(entry["annotations"], list):
+        entry["annotations"].append(annotation(7, "emergence", "2026-01-01T00:00:01Z"))
+        assert current_label(entry, controls, n_frames=N_FRAMES).label is Label.EMERGENCE
+
+
+@pytest.mark.parametrize(
+    ("place", "junk"), [(place, junk) for place in TIMELINE_HOLES for junk in JUNK if (place, junk) != ("a start", 5)]
+)
+def test_a_timeline_range_that_cannot_be_read_is_no_frame(controls: Controls, place: str, junk: Any) -> None:
+    """The class still counts, and so does a second range, which starts at frame 71."""
+    broken = annotation(7, "emergence", "2026-01-01T00:00:01Z")
+    broken["result"].append({"from_name": "when", "value": TIMELINE_HOLES[place](junk)})
+    found = current_label(task(broken), controls, n_frames=N_FRAMES)
+    assert (found.label, found.verified, found.verified_frame) == (Label.EMERGENCE, True, None)
+    whole = {"ranges": [{"start": 71, "end": 225}], "timelinelabels": ["emergence"]}
+    broken["result"].append({"from_name": "when", "value": whole})
+    second = current_label(task(broken), controls, n_frames=N_FRAMES).verified_frame
+    assert second is not None
+    assert second.frame == 70
+
+
+@pytest.mark.parametrize("value", ["x", 5, None, {"choices": 5}, {"choices": "emergence"}, {"choices": [5]}])
+def test_a_class_that_cannot_be_read_is_listed_for_the_human_who_can_mend_it(controls: Controls, value: Any) -> None:
+    """With the annotation and whose it is; a skipped one is nobody's concern."""
+    broken = {"id": 31, "completed_by": {"id": 7}, "result": [{"from_name": "kind", "value": value}]}
+    said = str(current_label(task(broken), controls, n_frames=N_FRAMES).contradiction)
+    assert said.startswith("annotation 31 of annotator 7 does not count, its class cannot be read (")
+    assert said.endswith("choose the class again and submit")
+    skipped = task(broken | {"was_cancelled": True})
+    assert current_label(skipped, controls, n_frames=N_FRAMES).contradiction is None
+
+
+def test_a_class_that_can_be_read_needs_no_mending(controls: Controls) -> None:
+    """Where something unreadable stands beside the class, the class counts."""
+    found = annotation(7, "emergence", "2026-01-01T00:00:01Z")
+    found["result"].insert(0, {"from_name": "kind", "value": "x"})
+    read = current_label(task(found), controls, n_frames=N_FRAMES)
+    assert (read.label, read.verified, read.contradiction) == (Label.EMERGENCE, True, None)
+
+
+@pytest.mark.parametrize("value", ["x", {"timelinelabels": 5}, {"timelinelabels": ["emergence"], "ranges": 5}])
+def test_a_timeline_range_that_cannot_be_read_is_listed(controls: Controls, value: Any) -> None:
+    """As a start that is no frame is."""
+    found = annotation(7, "emergence", "2026-01-01T00:00:01Z")
+    found["result"].append({"from_name": "when", "value": value})
+    assert "timeline range cannot be read" in str(current_label(task(found), controls, n_frames=N_FRAMES).contradiction)
+
+
+def test_what_is_listed_stays_one_short_line_however_long_the_junk(controls: Controls) -> None:
+    """A start of 401 digits and a text of 10,000 lines are cut short."""
+    for start in (10**400, "line\n" * 10_000, [[[[[[[[["deep"] * 99]]]]]]]] * 99):
+        found = current_label(
+            task(annotation(7, "emergence", "2026-01-01T00:00:01Z", starts=(start,))), controls, n_frames=N_FRAMES
+        )
+        said = str(found.contradiction)
+        assert "no frame in 1..225" in said
+        assert len(said) < 250
+        assert "\n" not in said
+
+
+def test_a_configuration_without_timeline_reads_no_frame(controls: Controls) -> None:
+    """Also not from an item that names no control."""
+    bare = replace(controls, timeline=None, timeline_label=None)
+    nameless = annotation(7, "emergence", "2026-01-01T00:00:01Z")
+    nameless["result"].append({"value": {"timelinelabels": [None], "ranges": [{"start": 30, "end": 40}]}})
+    found = current_label(task(nameless), bare, n_frames=N_FRAMES)
+    assert (found.label, found.verified_frame, found.contradiction) == (Label.EMERGENCE, None, None)
 
 
 # -- predictions ----------------------------------------------------------------------------------

@@ -4,11 +4,10 @@ Above: ingestion, rounds, write-back, sweep, `init`. Below: label-studio-sdk. On
 call here that creates, changes or deletes an annotation.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import httpx
 from label_studio_sdk import LabelStudio as Client
@@ -16,6 +15,7 @@ from label_studio_sdk.core.api_error import ApiError
 from label_studio_sdk.core.request_options import RequestOptions
 
 from helioloop.errors import LabelStudioError
+from helioloop.queues import plain_url
 from helioloop.settings import Settings
 
 WEBHOOK_ACTIONS = (
@@ -27,7 +27,10 @@ WEBHOOK_ACTIONS = (
     "TASKS_DELETED",
 )
 ONCE: RequestOptions = {"max_retries": 0}
-"""For calls that are not safe to repeat: the client retries the others by itself."""
+"""For calls that are not safe to repeat: the client retries the others by itself, on 429, 5xx and a lost connection."""
+READING: Final = frozenset({"GET", "HEAD"})
+REWRITING: Final = frozenset({httpx.codes.MOVED_PERMANENTLY, httpx.codes.FOUND, httpx.codes.SEE_OTHER})
+"""Redirects after which a change arrives as a mere question: it would seem to have been made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,11 +97,42 @@ class Gateway:
     """Label Studio, as far as helioloop speaks to it.
 
     Every refusal or break is a `LabelStudioError` with one sentence; its text never carries headers or tokens.
+
+    Parameters
+    ----------
+    url : str
+        Label Studio as reached from here.
+    api_key : str
+        Legacy token or personal access token.
+    timeout_seconds : float
+        Longest wait for one answer.
+
+    Raises
+    ------
+    LabelStudioError
+        Where the address or the token cannot be one, or the token has expired.
     """
 
     def __init__(self, url: str, *, api_key: str, timeout_seconds: float) -> None:
         self.url = url.rstrip("/")
-        self._client = Client(base_url=self.url, api_key=api_key, timeout=timeout_seconds)  # type: ignore[no-untyped-call]
+        try:
+            self._shown = plain_url(self.url)
+        except ValueError:
+            raise LabelStudioError(
+                "HELIOLOOP_LABEL_STUDIO_URL is no address; write it as http://HOST:PORT or https://HOST"
+            ) from None
+        self._timeout_seconds = timeout_seconds
+        self._answered = False
+        if not (api_key.isascii() and api_key.isprintable()):
+            raise LabelStudioError(
+                "the access token holds a line break or a letter beyond ASCII, which no token of Label Studio has; "
+                "copy it again into HELIOLOOP_LABEL_STUDIO_API_KEY"
+            )
+        wire = httpx.Client(timeout=timeout_seconds, follow_redirects=True, event_hooks={"response": [self._look_at]})
+        with self._calling("signing in"):  # the client refuses an expired token at once
+            self._client = Client(  # type: ignore[no-untyped-call]
+                base_url=self.url, api_key=api_key, timeout=timeout_seconds, httpx_client=wire
+            )
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Gateway":
@@ -124,22 +158,17 @@ class Gateway:
 
     def tasks(self, project: int) -> list[dict[str, Any]]:
         """Return all tasks of a project with their annotations, as Label Studio exports them (one call)."""
-        with self._calling(f"reading the tasks of project {project}"):
-            body = b"".join(
-                self._client.projects.exports.download_sync(project, download_all_tasks=True, export_type="JSON")
-            )
-        return self._list_of_objects(body, f"the export of project {project}")
+        return self._export(project, download_all_tasks=True)
 
     def annotated_tasks(self, project: int) -> list[dict[str, Any]]:
         """Return only the annotated tasks: cheap, for the sweep."""
-        with self._calling(f"reading the annotations of project {project}"):
-            body = b"".join(self._client.projects.exports.download_sync(project, export_type="JSON"))
-        return self._list_of_objects(body, f"the export of project {project}")
+        return self._export(project)
 
     def predictions(self, project: int) -> list[PredictionRow]:
         """Return all prediction rows of a project."""
-        with self._calling(f"reading the predictions of project {project}"):
-            rows = self._client.predictions.list(project=project)
+        rows = self._listed(
+            f"reading the predictions of project {project}", self._client.predictions.list, project=project
+        )
         return [
             PredictionRow(id=row.id or 0, task=row.task, model_version=row.model_version or "")
             for row in rows
@@ -148,13 +177,11 @@ class Gateway:
 
     def model_versions(self, project: int) -> dict[str, int]:
         """Return how many predictions each model version has in a project."""
-        body = self._call("GET", f"api/projects/{project}/model-versions/", what="reading the model versions")
-        if not isinstance(body, dict):
-            raise LabelStudioError(
-                f"the model versions of project {project} came as {type(body).__name__}, not as a table; check that "
-                f"{self.url} is Label Studio"
-            )
-        return {str(version): int(count) for version, count in body.items()}
+        what = f"reading the model versions of project {project}"
+        body = self._call("GET", f"api/projects/{project}/model-versions/", what=what)
+        if not isinstance(body, dict) or not all(isinstance(count, int) for count in body.values()):
+            raise self._foreign(what, "no table of versions")
+        return body
 
     # -- tasks and predictions -------------------------------------------------------------------
 
@@ -183,9 +210,10 @@ class Gateway:
                 request=[dict(entry) for entry in entries],  # type: ignore[misc]
                 request_options=ONCE,
             )
-        if answer.created != len(entries):
+        created = getattr(answer, "created", None)
+        if created != len(entries):
             raise LabelStudioError(
-                f"Label Studio kept {answer.created} of {len(entries)} predictions for project {project}; it drops "
+                f"Label Studio kept {created} of {len(entries)} predictions for project {project}; it drops "
                 f"what does not fit the labelling configuration: compare that with labeling_config/bipoles.xml"
             )
 
@@ -196,12 +224,12 @@ class Gateway:
 
     def delete_version(self, project: int, version: str) -> None:
         """Delete all predictions of one version."""
-        self._call(
-            "DELETE",
-            f"api/projects/{project}/model-versions/",
-            json={"model_version": version},
-            what=f"deleting the predictions of {version} in project {project}",
+        what = f"deleting the predictions of {version} in project {project}"
+        body = self._call(
+            "DELETE", f"api/projects/{project}/model-versions/", json={"model_version": version}, what=what
         )
+        if not isinstance(body, dict):  # Label Studio answers how many it deleted
+            raise self._foreign(what, "no count of what was deleted")
 
     def delete_predictions(self, rows: Sequence[PredictionRow]) -> None:
         """Delete single prediction rows."""
@@ -219,14 +247,18 @@ class Gateway:
 
     def create_project(self, *, title: str, label_config: str) -> int:
         """Create a project that draws the lowest scores first, and return its id."""
-        with self._calling(f"creating the project {title!r}"):
+        what = f"creating the project {title!r}"
+        with self._calling(what):
             created = self._client.projects.create(
                 title=title,
                 label_config=label_config,
                 sampling="Uncertainty sampling",
                 request_options=ONCE,
             )
-        return int(created.id or 0)
+        number = getattr(created, "id", None)
+        if not isinstance(number, int):
+            raise self._foreign(what, "no project")
+        return number
 
     def update_project(self, project: int, **values: Any) -> None:
         """Change settings of a project."""
@@ -235,35 +267,41 @@ class Gateway:
 
     def ensure_local_storage(self, project: int, path: str) -> None:
         """Let Label Studio serve the files under `path` to this project's annotators."""
-        with self._calling(f"connecting the media folder to project {project}"):
-            known = [storage.path for storage in self._client.import_storage.local.list(project=project)]
-            if path not in known:
-                self._client.import_storage.local.create(
-                    project=project, path=path, use_blob_urls=True, title="helioloop videos"
-                )
+        what = f"connecting the media folder to project {project}"
+        storages = self._listed(what, self._client.import_storage.local.list, project=project)
+        if path in [storage.path for storage in storages]:
+            return
+        with self._calling(what):
+            self._client.import_storage.local.create(
+                project=project, path=path, use_blob_urls=True, title="helioloop videos", request_options=ONCE
+            )
 
     def ensure_backend(self, project: int, *, url: str, user: str | None, password: str | None) -> None:
         """Connect the backend to the project, and leave no webhook but ours to it."""
-        with self._calling(f"connecting the backend {url} to project {project}"):
-            known = [backend for backend in self._client.ml.list(project=project) if backend.url == url]
-            auth: dict[str, Any] = (
-                {"auth_method": "BASIC_AUTH", "basic_auth_user": user, "basic_auth_pass": password} if user else {}
-            )
+        what = f"connecting the backend {plain_url(url)} to project {project}"
+        backends = self._listed(what, self._client.ml.list, project=project)
+        known = [backend for backend in backends if backend.url == url]
+        auth: dict[str, Any] = (
+            {"auth_method": "BASIC_AUTH", "basic_auth_user": user, "basic_auth_pass": password} if user else {}
+        )
+        with self._calling(what):
             if known:
                 self._client.ml.update(id=known[0].id or 0, url=url, project=project, title="helioloop", **auth)
             else:
                 self._client.ml.create(url=url, project=project, title="helioloop", **auth, request_options=ONCE)
 
-    def ensure_webhook(self, project: int, *, url: str, secret_header: Mapping[str, str]) -> None:
-        """Make our webhook the only one of this project that calls `url`."""
-        with self._calling(f"setting the webhook of project {project}"):
-            for hook in self._client.webhooks.list(project=str(project)):
-                if hook.url.rstrip("/") == url.rstrip("/") and hook.id is not None:
+    def ensure_webhook(self, project: int, *, url: str, headers: Mapping[str, str]) -> None:
+        """Make our webhook the only one of this project that calls `url`; `headers` go with each of its calls."""
+        what = f"setting the webhook of project {project}"
+        for hook in self._listed(what, self._client.webhooks.list, project=str(project)):
+            if hook.url.rstrip("/") == url.rstrip("/") and hook.id is not None:
+                with self._calling(what):
                     self._client.webhooks.delete(id=hook.id)
+        with self._calling(what):
             self._client.webhooks.create(
                 url=url,
                 project=project,
-                headers=dict(secret_header),
+                headers=dict(headers),
                 send_payload=True,
                 send_for_all_actions=False,
                 actions=list(WEBHOOK_ACTIONS),
@@ -272,10 +310,11 @@ class Gateway:
 
     def ensure_tab(self, project: int, *, title: str) -> None:
         """Add a tab sorted by prediction score, lowest first, unless one of this title is there."""
-        with self._calling(f"adding the tab {title!r} to project {project}"):
-            known = [(view.data or {}).get("title") for view in self._client.views.list(project=project)]
-            if title in known:
-                return
+        what = f"adding the tab {title!r} to project {project}"
+        views = self._listed(what, self._client.views.list, project=project)
+        if title in [(view.data or {}).get("title") for view in views]:
+            return
+        with self._calling(what):
             self._client.views.create(
                 project=project,
                 data={
@@ -293,41 +332,79 @@ class Gateway:
 
     # -- the wire --------------------------------------------------------------------------------
 
+    def _export(self, project: int, **which: Any) -> list[dict[str, Any]]:
+        """Read an export in one call; the client's own method for it would not retry, reading is safe to repeat."""
+        what = f"reading the tasks of project {project}"
+        found = self._call("GET", f"api/projects/{project}/export", params={"export_type": "JSON", **which}, what=what)
+        if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+            raise self._foreign(what, "no JSON list of tasks")
+        return found
+
+    def _listed(self, what: str, list_: Callable[..., Any], **which: Any) -> list[Any]:
+        with self._calling(what):
+            found = list_(**which)
+        if not isinstance(found, list):
+            raise self._foreign(what, "no list")
+        return found
+
     def _call(self, method: str, path: str, *, what: str, **arguments: Any) -> Any:
-        """Call a route that the client has no method for, with the client's own connection and token."""
+        """Call a route that the client has no fitting method for, with its own connection, token and retries."""
         with self._calling(what):
             answer = self._client._client_wrapper.httpx_client.request(path, method=method, **arguments)  # noqa: SLF001 - no public door to the connection
-        if answer.status_code >= httpx.codes.BAD_REQUEST:
-            raise LabelStudioError(_sentence(what, self.url, answer.status_code, _body(answer.text)))
-        return _body(answer.text)
+        try:
+            body = answer.json()
+        except (ValueError, RecursionError):
+            body = None
+        if not answer.is_success:
+            raise LabelStudioError(_refusal(what, self._shown, answer.status_code, body))
+        return body
 
     @contextmanager
     def _calling(self, what: str) -> Iterator[None]:
+        """Turn what goes wrong in one call of the client into a sentence; a mistake of our own shows itself."""
+        self._answered = False
         try:
             yield
         except ApiError as error:
-            raise LabelStudioError(_sentence(what, self.url, error.status_code, error.body)) from None
-        except httpx.HTTPError as error:
+            if error.status_code is not None and httpx.codes.is_success(error.status_code):
+                raise self._foreign(what, "no JSON") from None
+            raise LabelStudioError(_refusal(what, self._shown, error.status_code, error.body)) from None
+        except _Foreign as error:
+            raise self._foreign(what, str(error)) from None
+        except httpx.TimeoutException:
             raise LabelStudioError(
-                f"{what}: Label Studio at {self.url} did not answer ({type(error).__name__}); check that it runs and "
-                f"that HELIOLOOP_LABEL_STUDIO_URL names it as seen from here"
+                f"{what}: Label Studio at {self._shown} did not answer within {self._timeout_seconds:g} s; look "
+                f"whether it is overloaded, or raise HELIOLOOP_LABEL_STUDIO_TIMEOUT_SECONDS"
             ) from None
-        except (ValueError, TypeError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise LabelStudioError(
-                f"{what}: {self.url} answered something that is not Label Studio's ({type(error).__name__}); check "
-                f"HELIOLOOP_LABEL_STUDIO_URL and any proxy before it"
+                f"{what}: Label Studio at {self._shown} did not answer ({type(error).__name__}); check that it "
+                f"runs and that HELIOLOOP_LABEL_STUDIO_URL names it as seen from here"
             ) from None
+        except (ValueError, TypeError, AttributeError, LookupError) as error:
+            if not self._answered:  # it was not the answer that the client stumbled over, but what we gave it
+                raise
+            raise self._foreign(what, f"JSON of another shape ({type(error).__name__})") from None
 
-    def _list_of_objects(self, body: bytes, what: str) -> list[dict[str, Any]]:
-        try:
-            found = json.loads(body)
-        except ValueError:
-            found = None
-        if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
-            raise LabelStudioError(
-                f"{what} is no JSON list of tasks; check that {self.url} is Label Studio and not a login page"
-            )
-        return found
+    def _look_at(self, answer: httpx.Response) -> None:
+        """Refuse what only looks like success: a web page, and a redirect on which a change would get lost."""
+        self._answered = True
+        if answer.has_redirect_location:
+            if answer.status_code in REWRITING and answer.request.method not in READING:
+                raise _Foreign(f"a redirect ({answer.status_code}) that would lose what is to be written")
+        elif answer.is_success and answer.read().lstrip().startswith(b"<"):
+            raise _Foreign("a web page")
+
+    def _foreign(self, what: str, found: str) -> LabelStudioError:
+        return LabelStudioError(
+            f"{what}: {self._shown} answered {found}, which is not Label Studio's; check that "
+            f"HELIOLOOP_LABEL_STUDIO_URL is its own address (http or https?) and that no login page or proxy stands "
+            f"before it"
+        )
+
+
+class _Foreign(Exception):
+    """An answer that cannot be Label Studio's; the text names what it is instead."""
 
 
 HIDDEN_COLUMNS = [
@@ -358,20 +435,14 @@ _REMEDIES: Mapping[int, str] = {
     401: "the token is wrong or expired: set HELIOLOOP_LABEL_STUDIO_API_KEY to a valid one",
     403: "the token's user may not do this: use a token of a user who may change the project",
     404: "there is no such thing: check the project id",
+    429: "it is asked too often: try again in a minute",
 }
 
 
-def _sentence(what: str, url: str, status: int | None, body: Any) -> str:
+def _refusal(what: str, url: str, status: int | None, body: Any) -> str:
     """Say what was refused and why, from the body alone: headers carry session cookies."""
     detail = ""
     if isinstance(body, dict):
         detail = str(body.get("validation_errors") or body.get("detail") or "")
     remedy = _REMEDIES.get(status or 0, "look at Label Studio's log")
     return f"{what}: Label Studio at {url} answered {status} {detail[:300]}".rstrip() + f"; {remedy}"
-
-
-def _body(text: str) -> Any:
-    try:
-        return json.loads(text) if text else None
-    except ValueError:
-        return None

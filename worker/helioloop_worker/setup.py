@@ -3,6 +3,7 @@
 Above `gateway`. Safe to repeat: what is there already is left as it is, what is missing is added.
 """
 
+from base64 import b64encode
 from importlib.resources import files
 from pathlib import Path
 
@@ -44,6 +45,8 @@ def set_up(gateway: Gateway, settings: Settings, *, title: str, backend_url: str
     ------
     LabelStudioError
         Where Label Studio refuses, for example because the backend does not answer it.
+    ConfigurationError
+        Where the project's labelling configuration lacks the controls or the videos' rate.
     """
     project = gateway.find_project(title)
     if project is None:
@@ -65,11 +68,22 @@ def set_up(gateway: Gateway, settings: Settings, *, title: str, backend_url: str
         user=settings.basic_auth_user,
         password=None if password is None else password.get_secret_value(),
     )
-    secret = settings.webhook_secret
-    gateway.ensure_webhook(
-        project,
-        url=f"{backend_url.rstrip('/')}/webhook",
-        secret_header={} if secret is None else {SECRET_HEADER: secret.get_secret_value()},
-    )
+    gateway.ensure_webhook(project, url=f"{backend_url.rstrip('/')}/webhook", headers=_webhook_credentials(settings))
     gateway.ensure_tab(project, title=TAB)
     return project
+
+
+def _webhook_credentials(settings: Settings) -> dict[str, str]:
+    """Return the headers by which the backend knows our webhook.
+
+    Label Studio shows basic auth to a backend but not in its webhooks, so they carry it as a header of their own. The
+    secret comes first: whoever may change the project can read these headers, and it opens nothing but /webhook.
+    """
+    secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else ""
+    if secret:
+        return {SECRET_HEADER: secret}
+    user, password = settings.basic_auth_user, settings.basic_auth_password
+    if not user or not password:
+        return {}
+    pair = f"{user}:{password.get_secret_value()}"
+    return {"Authorization": "Basic " + b64encode(pair.encode()).decode()}

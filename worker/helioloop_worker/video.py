@@ -18,6 +18,7 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from helioloop.errors import VideoError
+from helioloop.labels import FPS
 
 SATURATED_SHARE = 0.4
 """Black and white are reached at this share of the clip: 400 G for MDI, where spots begin."""
@@ -43,7 +44,7 @@ class VideoInfo:
     height_px: int
 
 
-def render_video(gridded: NDArray[np.floating], path: Path, *, fps: int = 25, scale: int = 5) -> None:
+def render_video(gridded: NDArray[np.floating], path: Path, *, fps: int = FPS, scale: int = 5) -> None:
     """Render a gridded cube as a magnetogram video: positive field white, negative black, north up, west right.
 
     Parameters
