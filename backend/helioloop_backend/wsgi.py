@@ -126,7 +126,10 @@ def _answer_error(error: Exception) -> tuple[Response, int]:
     elif isinstance(error, ConfigurationError):
         status, sentence = 400, str(error)
     elif isinstance(error, HelioloopError):
-        status, sentence = 503, "the project's model folder cannot be used; run `helioloop status` for its state"
+        status, sentence = (
+            503,
+            "the project's model folder cannot be used; run `helioloop status --project ID` where the worker runs",
+        )
     else:
         status, sentence = 500, "the backend has a fault here; its log names the place"
     if status >= 500:

@@ -133,9 +133,8 @@ def train_release(
     )
     newest = registry.latest()
     if newest is not None and newest.fingerprint == plan.fingerprint and not forced:
-        if any(line.version == newest.version for line in registry.history()):
-            return None
-        return _publish(newest, registry)
+        broke_off = registry.unpublished()
+        return None if broke_off is None else _publish(broke_off, registry)
     card = run_round(
         plan,
         registry,
@@ -152,8 +151,8 @@ def train_release(
 def _publish(card: Card, registry: Registry) -> Card:
     if card.kept is not None:
         raise KeptVersion(
-            f"{card.version} is {card.kept}; to publish it all the same run `helioloop rollback {card.version} "
-            f"--model-dir {registry.root}`, or train with --force"
+            f"{card.version} is {card.kept}; to publish it all the same run "
+            f"`{registry.rollback_command(card.version)}`, or train with --force"
         )
     registry.publish(card.version, why=card.reason)
     return card
@@ -207,7 +206,7 @@ def find_version(registry: Registry, version: str | None, *, at: Workplace) -> s
     """
     version = version or registry.published()
     if version is None:
-        raise RegistryError(f"{registry.root} holds no published version; run `helioloop train` with this --model-dir")
+        raise RegistryError(f"{registry.root} holds no published version; {_remedy(registry)}")
     trained_for = Plan.read(registry.folder(version)).instrument
     if trained_for != at.instrument:
         raise RegistryError(
@@ -215,6 +214,14 @@ def find_version(registry: Registry, version: str | None, *, at: Workplace) -> s
             "name another --version"
         )
     return version
+
+
+def _remedy(registry: Registry) -> str:
+    """Say what to do where nothing is published; training again would find nothing to do if versions are there."""
+    version = registry.last_published()
+    if version is None:
+        return "run `helioloop train` with this --model-dir"
+    return f"name one with --version {version}, or publish it: `{registry.rollback_command(version)}`"
 
 
 def readable_cubes(release: Release, load: Loader, *, at: Workplace) -> list[PlannedCube]:

@@ -10,6 +10,7 @@ Files are the truth of models and scores. No torch here: the web side reads the 
 
 import json
 import re
+import shlex
 import shutil
 import uuid
 from collections.abc import Iterable
@@ -115,17 +116,39 @@ class Registry:
     # -- reading ---------------------------------------------------------------------------------
 
     def published(self) -> str | None:
-        """Return the published version's name, or None before the first."""
+        """Return the published version's name, or None before the first; a damaged pointer is a `RegistryError`."""
         path = self.root / "published.json"
         try:
             version = json.loads(path.read_text())["version"]
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError):
-            raise RegistryError(f'{path} is not {{"version": …}}; run `helioloop rollback VERSION`') from None
+            raise RegistryError(f'{path} is not {{"version": …}}; {self._mending()}') from None
         if not isinstance(version, str) or not _VERSION.match(version):
-            raise RegistryError(f"{path} names {version!r}; versions are named v0001, v0002, …")
+            raise RegistryError(f"{path} names {version!r}; versions are named v0001, v0002, …: {self._mending()}")
         return version
+
+    def published_if_readable(self) -> str | None:
+        """Return the same, and None for a damaged pointer too: for whoever is about to write it anew."""
+        try:
+            return self.published()
+        except RegistryError:
+            return None
+
+    def unpublished(self) -> Card | None:
+        """Return the newest version if nobody has published it to the end; whether it may be, `Card.kept` says.
+
+        The pointer names another one, and in the history either no line names this one, or the last line does:
+        `publish` was killed between its two writes. Where a later line names another version, this one was published
+        and taken back.
+        """
+        newest = self.latest()
+        # The pointer before the history: read the other way round, a rollback in between would look like a publication
+        # that broke off, and be taken back.
+        if newest is None or newest.version == self.published_if_readable():
+            return None
+        told = [line.version for line in self.history()]
+        return newest if newest.version not in told or newest.version == told[-1] else None
 
     def versions(self) -> list[str]:
         """Return the names of all whole versions, oldest first."""
@@ -166,6 +189,29 @@ class Registry:
         except (ValueError, TypeError) as error:
             raise RegistryError(f"{path} holds a line that is no publication ({error}); delete that line") from None
 
+    def last_published(self) -> str | None:
+        """Return the version that a lost pointer most likely named; None where there is no version.
+
+        It is the one that the history names last; the newest one where the history names none or cannot be read.
+        """
+        names = self.versions()
+        try:
+            told = [line.version for line in self.history() if line.version in names]
+        except RegistryError:
+            told = []
+        known = told or names
+        return known[-1] if known else None
+
+    def rollback_command(self, version: str) -> str:
+        """Return the command that publishes `version` by hand, as a shell takes it."""
+        return f"helioloop rollback {version} --model-dir {shlex.quote(str(self.root))}"
+
+    def _mending(self) -> str:
+        version = self.last_published()
+        if version is None:
+            return "delete it: there is no version that it could name"
+        return f"run `{self.rollback_command(version)}`"
+
     # -- writing ---------------------------------------------------------------------------------
 
     def staging(self, fingerprint: str) -> Path:
@@ -201,9 +247,9 @@ class Registry:
             return named
 
     def publish(self, version: str, *, why: str) -> None:
-        """Point at `version`: files first, pointer last. Repeating it changes nothing."""
+        """Point at `version`: files first, pointer last; a damaged one is replaced. Repeating it changes nothing."""
         self.folder(version)
-        if self.published() == version:
+        if self.published_if_readable() == version:
             return
         line = Publication(version=version, at=datetime.now(UTC).isoformat(timespec="seconds"), why=why)
         lines = self.history()

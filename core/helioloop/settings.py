@@ -28,7 +28,8 @@ class Settings(BaseSettings):
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
         validation_alias=AliasChoices("HELIOLOOP_REDIS_URL", "REDIS_URL"),
-        description="Redis that holds queue and cache.",
+        description="Redis between web and workers. Who can write to it can run code on the workers: keep it private, "
+        "with a password.",
     )
     label_studio_url: str = Field("http://127.0.0.1:8080", description="Label Studio as the worker reaches it.")
     label_studio_api_key: SecretStr | None = Field(
@@ -45,7 +46,7 @@ class Settings(BaseSettings):
     )
     media_root: Path = Field(
         Path("helioloop-data/media"),
-        description="Label Studio's local-files document root; videos go to `helioloop/<project>/` in it.",
+        description="Label Studio's local-files document root; videos go to `helioloop/project-<id>/` in it.",
     )
     cache_root: Path = Field(
         default_factory=user_cache, description="Folder for preprocessed cubes; may be deleted at any time."
@@ -87,7 +88,7 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(300.0, gt=0, description="Time between two sweeps.")
     real_data: Path | None = Field(None, description="Folder of the real video BARD0310_19981206, for the tests.")
     require_services: bool = Field(
-        False, description="In tests: an absent service is a failure instead of a skip (set in CI)."
+        False, description="`1` in tests: an absent service or browser is a failure, not a skip (set in CI)."
     )
 
     def api_key(self) -> str:

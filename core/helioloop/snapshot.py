@@ -1,7 +1,8 @@
 """The labels of a project as last read from Label Studio: ``labels.json`` in its model folder.
 
-The worker writes it each time it has read the annotations; the web side takes current labels from it, and the sweep
-compares it with Label Studio to notice what no webhook told. Label Studio's annotations stay the truth.
+The worker writes it each time it has read the annotations; the web side, scoring jobs, the book and `helioloop status`
+take current labels from it. Label Studio's annotations stay the truth, and what the sweep compares them with is
+``judged.json``, which only a whole judgement writes: a snapshot says what was read, not what was acted on.
 """
 
 import json

@@ -134,6 +134,45 @@ def test_an_interrupted_publication_is_told_once(tmp_path: Path) -> None:
     assert [line.why for line in registry.history()] == ["first"]
 
 
+def two_versions(folder: Path) -> Registry:
+    """A model folder whose v0002 is published, after v0001."""
+    registry = Registry(folder)
+    for fingerprint in ("00000001", "00000002"):
+        registry.publish(_version(registry, fingerprint), why="made")
+    return registry
+
+
+@pytest.mark.parametrize("pointer", [None, '{"version": "v0001"}', '{"vers'], ids=["absent", "old", "damaged"])
+def test_a_publication_that_broke_off_between_its_two_writes_is_noticed(tmp_path: Path, pointer: str | None) -> None:
+    """The history's last line names the newest version, the pointer does not; published again, all is well."""
+    registry = two_versions(tmp_path)
+    assert registry.unpublished() is None
+    if pointer is None:
+        (tmp_path / "published.json").unlink()
+    else:
+        (tmp_path / "published.json").write_text(pointer)
+    assert registry.unpublished() == registry.card("v0002")
+    registry.publish("v0002", why="made")
+    assert (registry.published(), registry.unpublished()) == ("v0002", None)
+    assert [line.version for line in registry.history()] == ["v0001", "v0002"]
+
+
+def test_a_version_that_was_taken_back_is_not_one_that_was_never_published(tmp_path: Path) -> None:
+    """After a rollback the last line names its target; a version made later is in no line at all."""
+    registry = two_versions(tmp_path)
+    registry.publish("v0001", why="rollback")
+    assert registry.unpublished() is None
+    _version(registry, "00000003")
+    assert registry.unpublished() == registry.card("v0003")
+
+
+def test_a_version_that_the_pointer_names_is_published_whatever_the_history_says(tmp_path: Path) -> None:
+    """Somebody deleted a line that was damaged, as the error about it asks."""
+    registry = two_versions(tmp_path)
+    (tmp_path / "history.jsonl").unlink()
+    assert registry.unpublished() is None
+
+
 def test_an_unknown_version_is_not_published(tmp_path: Path) -> None:
     """The pointer never names a version that is not there; the error lists those that are."""
     registry = Registry(tmp_path)
@@ -166,6 +205,33 @@ def test_a_damaged_pointer_is_an_error(tmp_path: Path, content: str) -> None:
     (tmp_path / "published.json").write_text(content)
     with pytest.raises(RegistryError, match=r"published\.json"):
         Registry(tmp_path).published()
+
+
+def test_a_damaged_pointer_is_replaced_by_publishing(tmp_path: Path) -> None:
+    """The error names the version to go back to: the one published last, be it the newest or not."""
+    registry = two_versions(tmp_path / "my models")
+    registry.publish("v0001", why="rollback")
+    pointer = registry.root / "published.json"
+    for content in ("", '{"version": "latest"}'):
+        pointer.write_text(content)
+        with pytest.raises(RegistryError, match=r"`helioloop rollback v0001 --model-dir '.*/my models'`"):
+            registry.published()
+        assert (registry.published_if_readable(), registry.last_published()) == (None, "v0001")
+        registry.publish("v0001", why="mended")
+        assert registry.published() == "v0001"
+
+
+def test_a_damaged_pointer_beside_a_damaged_history_names_the_newest_version(tmp_path: Path) -> None:
+    """And in an empty folder there is only one remedy."""
+    registry = two_versions(tmp_path)
+    (tmp_path / "published.json").write_text("")
+    (tmp_path / "history.jsonl").write_text("{")
+    with pytest.raises(RegistryError, match=r"`helioloop rollback v0002 --model-dir "):
+        registry.published()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "published.json").write_text("")
+    with pytest.raises(RegistryError, match="delete it: there is no version"):
+        Registry(tmp_path / "empty").published()
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"version": "v0001"}', "{", '{"unknown": 1}'])

@@ -12,7 +12,9 @@ from helioloop.records import CubeRef, CubeScore, CurrentLabel, Label
 from helioloop.registry import Card, Registry
 from helioloop.snapshot import Snapshot
 from helioloop_worker.bookkeeping import read_book, read_pages
+from helioloop_worker.commands import learning
 from helioloop_worker.status import of_book, of_models
+from tests.worker.shell import run_printed
 
 NAMES = tuple(f"cube{k:02d}" for k in range(40))
 """All of them non-emergences by their crude labels."""
@@ -186,15 +188,19 @@ def test_what_was_verified_before_the_first_version_is_no_hit(registry: Registry
 
 
 def test_status_says_when_the_newest_version_is_kept(registry: Registry) -> None:
-    """With its time, the reason and the remedy, until it is published by hand."""
+    """With its time, the reason and the remedy, until it is published by hand: by what is printed, run as printed."""
     admit(registry, day=1)
     admit(registry, day=2, kept=True)
     publish(registry, ("v0001", 1))
-    told = {line.what: line.stands for line in of_models(registry)}
+    place = f"--model-dir {registry.root}"
+    told = {line.what: line.stands for line in of_models(registry, place=place)}
     assert told["published version"] == "v0001"
     assert told["newest version"] == (
-        "v0002, made 2026-01-03T00:00:00+00:00, is kept, not published: worse; `helioloop rollback v0002` publishes it "
-        "all the same"
+        "v0002, made 2026-01-03T00:00:00+00:00, is kept, not published: worse; "
+        f"`helioloop rollback v0002 {place}` publishes it all the same"
     )
-    publish(registry, ("v0001", 1), ("v0002", 3))
-    assert "newest version" not in {line.what for line in of_models(registry)}
+    result = run_printed(learning.commands(), told["newest version"])
+    assert result.exit_code == 0, result.output
+    told = {line.what: line.stands for line in of_models(registry, place=place)}
+    assert told["published version"] == "v0002"
+    assert "newest version" not in told

@@ -14,7 +14,7 @@ from helioloop.offline import SCORE_COLUMNS, score_row
 from helioloop.records import CubeScore, Label
 from helioloop.registry import Registry
 from helioloop_worker.commands import learning, workplace
-from tests.worker.shell import read_table, run_one_of
+from tests.worker.shell import read_table, run_one_of, run_printed
 
 N_CUBES = 40
 SMALL = replace(MDI, size_px=30)
@@ -146,17 +146,37 @@ def test_training_again_has_nothing_to_do_and_force_repeats_it(trained: Trained,
     assert registry.published() == "v0001"
 
 
+@pytest.mark.parametrize("lost", [["published.json", "history.jsonl"], ["published.json"]], ids=["both", "pointer"])
 def test_a_version_whose_publication_broke_off_is_published_by_the_next_command(
-    trained: Trained, tmp_path: Path
+    trained: Trained, tmp_path: Path, lost: list[str]
 ) -> None:
-    """Killed between admission and publication, it was made of the same: nothing is trained again."""
+    """Killed before the history was written or after, it was made of the same: nothing is trained again."""
     models = tmp_path / "models"
     shutil.copytree(trained.models, models)
-    (models / "published.json").unlink()
-    (models / "history.jsonl").unlink()
+    for name in lost:
+        (models / name).unlink()
     result = run("train", trained.release, "--model-dir", models)
     assert (result.exit_code, "v0001 published" in result.stdout) == (0, True), result.output
     assert (Registry(models).published(), Registry(models).versions()) == ("v0001", ["v0001"])
+    assert [line.version for line in Registry(models).history()] == ["v0001"]
+
+
+@pytest.mark.parametrize("pointer", [None, "{"], ids=["absent", "damaged"])
+def test_a_lost_pointer_is_mended_by_the_command_that_score_prints(
+    trained: Trained, tmp_path: Path, pointer: str | None
+) -> None:
+    """As it stands there: it names version and place."""
+    models = tmp_path / "my models"
+    shutil.copytree(trained.models, models)
+    (models / "published.json").unlink()
+    if pointer is not None:
+        (models / "published.json").write_text(pointer)
+    refused = run("score", trained.release, "--model-dir", models, "--out", tmp_path / "scores.csv")
+    assert refused.exit_code == 1
+    mended = run_printed(learning.commands(), refused.stderr)
+    assert mended.exit_code == 0, mended.output
+    assert "published v0001, before nothing" in mended.stdout
+    assert Registry(models).published() == "v0001"
 
 
 def test_a_worse_version_is_kept_until_somebody_publishes_it(trained: Trained, tmp_path: Path) -> None:
@@ -181,7 +201,8 @@ def test_a_worse_version_is_kept_until_somebody_publishes_it(trained: Trained, t
     listed = run("versions", "--model-dir", models).stdout
     assert [line.split()[0] for line in listed.splitlines()[1:]] == ["*", "v0002", "v0002:"]
     assert "v0002: kept, not published: on " in listed
-    assert run("rollback", "v0002", "--model-dir", models).exit_code == 0
+    assert run_printed(learning.commands(), refused.stderr).exit_code == 0
+    assert registry.published() == "v0002"
     assert "nothing to do" in run(*command).stdout
     run("rollback", "v0001", "--model-dir", models)
     forced = run(*command, "--force")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean, stdev
 
 import pytest
 from click.testing import Result
@@ -77,6 +78,13 @@ def test_a_campaign_is_played_and_taken_up_again(place: Place, tmp_path: Path) -
     assert "Round 2: 4 cubes verified" in result.stdout
     assert "none yet" in result.stdout
     assert "3.0% wrong labels: " in result.stdout
+    lines = result.stdout.splitlines()
+    (heads,) = (number for number, line in enumerate(lines) if line.startswith("round "))
+    assert lines[heads].split()[-6:] == ["AUROC", "errors", "frame", "near", "in", "interval"]
+    figures = {"auroc": 3, "error_auroc": 3, "frame_error_frames": 1, "frame_near": 2, "interval_coverage": 2}
+    assert [line.split()[-5:] for line in lines[heads + 1 : heads + 4]] == [
+        [f"{float(row[name]):.{digits}f}" if row[name] else "-" for name, digits in figures.items()] for row in rows
+    ]
 
 
 def test_recipes_are_compared_over_seeds(place: Place, tmp_path: Path) -> None:
@@ -89,7 +97,13 @@ def test_recipes_are_compared_over_seeds(place: Place, tmp_path: Path) -> None:
     assert [(row["recipe"], row["seed"]) for row in rows] == [("quick", "0"), ("quick", "1000")]
     assert [row["cubes"] for row in rows] == [str(N_CUBES)] * 2
     assert rows[0]["auroc"] != rows[1]["auroc"]
-    assert "±" in result.stdout
+    table = {line.split()[0]: line for line in result.stdout.splitlines()}
+    assert table["recipe"].split()[1:] == [
+        "AUROC", "errors", "P@k", "acc", "TSS", "frame", "near", "in", "interval", "seconds"
+    ]  # fmt: skip
+    for name in ("auroc", "error_auroc", "precision_at_k", "accuracy"):
+        figures = [float(row[name]) for row in rows]
+        assert f"  {fmean(figures):.3f} ± {stdev(figures):.3f}  " in table["quick"]
     assert f"{N_CUBES} cubes judged" in result.stdout
     again = run(*words, "--recipe", "quick")
     assert again.exit_code == 0, again.output

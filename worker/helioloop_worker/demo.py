@@ -173,8 +173,8 @@ class Watch:
             self._busy_at = time.monotonic()
         if time.monotonic() - self._busy_at > STALL_SECONDS:
             raise ServiceError(
-                f"nothing has run for {STALL_SECONDS:.0f} s and no version is shown; `helioloop status` and the logs "
-                f"of the workers say why"
+                f"nothing has run for {STALL_SECONDS:.0f} s and no version is shown; `helioloop status --project "
+                f"{self._project}` and the logs of the workers say why"
             )
         return False
 

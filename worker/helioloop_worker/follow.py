@@ -19,14 +19,15 @@ from helioloop.messages import Message
 POLL_SECONDS = 0.5
 
 
-def bars(console: Console | None = None) -> Progress:
-    """Return helioloop's progress bars."""
+def bars(*, transient: bool = False) -> Progress:
+    """Return helioloop's progress bars, on stderr; transient ones go away at the end."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=console or Console(stderr=True),
+        console=Console(stderr=True),
+        transient=transient,
     )
 
 

@@ -11,6 +11,7 @@ from helioloop.extras import needs_extra
 from helioloop.recipes import AUTO, RECIPES
 from helioloop.registry import Card, Registry
 from helioloop.settings import load_settings
+from helioloop_worker.commands.table import print_table
 from helioloop_worker.commands.workplace import workplace
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def versions(*, model_dir: Path | None, project: int | None) -> None:
         )
         for card in cards
     ]
-    _print_table([heads, *rows])
+    print_table([heads, *rows])
     for card in cards:
         if card.kept is not None:
             click.echo(f"{card.version}: {card.kept}")
@@ -170,14 +171,14 @@ def versions(*, model_dir: Path | None, project: int | None) -> None:
 def rollback(*, version: str, model_dir: Path | None, project: int | None) -> None:
     """Publish an earlier model VERSION again, or one that the gate kept.
 
-    Nothing is deleted; a later round may publish a newer one.
+    Nothing is deleted; a later round may publish a newer one. It also mends a damaged or lost published.json.
     """
     registry = _registry(model_dir, project)
-    before = registry.published()
-    registry.publish(version, why=f"published by hand in place of {before or 'nothing'}")
+    before = registry.published_if_readable() or "nothing"
+    registry.publish(version, why=f"published by hand in place of {before}")
     if project is not None:
         _write_back(project, version)
-    click.echo(f"{registry.root}: published {version}, before {before or 'nothing'}")
+    click.echo(f"{registry.root}: published {version}, before {before}")
 
 
 def commands() -> Sequence[click.Command]:
@@ -223,9 +224,3 @@ def _gate(card: Card) -> str:
     if not card.verdict:
         return "-"
     return "passed" if card.kept is None else "kept"
-
-
-def _print_table(rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

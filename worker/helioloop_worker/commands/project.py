@@ -1,5 +1,6 @@
 """Commands that work on a Label Studio project: init, ingest, status, catalogue."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import click
 from helioloop.errors import ServiceError, WrongUsage
 from helioloop.extras import needs_extra
 from helioloop.settings import load_settings
+from helioloop_worker.commands.table import print_table
 
 TABLE = click.Path(dir_okay=False, path_type=Path)
 PART = click.FloatRange(min=0, max=1, min_open=True, max_open=True)
@@ -86,7 +88,10 @@ def ingest(release: Path, project: int, detach: bool) -> None:
         )
     queues.send(connection, message)
     if detach:
-        click.echo(f"job {message.job_id} is sent; `helioloop status --project {project}` shows how it stands")
+        click.echo(
+            f"job {message.job_id} is sent; `helioloop status --project {project}` shows how far it is, what it set "
+            "aside, and why it failed if it does"
+        )
         return
     outcome = follow(connection, message)
     click.echo(
@@ -101,7 +106,7 @@ def ingest(release: Path, project: int, detach: bool) -> None:
 @click.option("--project", type=int, help="Label Studio project id.")
 @click.option("--model-dir", type=click.Path(file_okay=False, path_type=Path), help="A model folder, without services.")
 def status(project: int | None, model_dir: Path | None) -> None:
-    """Show what a project or a model folder is at.
+    """Show what a project or a model folder is at, what was left out of it, and what failed last.
 
     A project's book tells, for each round (model version), how many labels were verified and how many of those were
     wrong, how many are wrong still, and whether to go on. What is left is estimated from random checks alone: name by
@@ -109,9 +114,6 @@ def status(project: int | None, model_dir: Path | None) -> None:
     filter a tab by `cube`). Ten give a first estimate.
     """
     with needs_extra("worker"):
-        from rich.console import Console
-        from rich.table import Table
-
         from helioloop import queues
         from helioloop.registry import Registry
         from helioloop.retrain import RedisRetrainState
@@ -123,17 +125,16 @@ def status(project: int | None, model_dir: Path | None) -> None:
     folder = settings.model_dir(project) if project is not None else model_dir
     if folder is None or not folder.is_dir():
         raise WrongUsage(f"{folder} is no folder; name a model folder that exists, or run `helioloop init` first")
-    lines = standing.of_models(Registry(folder))
+    place = f"--project {project}" if model_dir is None else f"--model-dir {shlex.quote(str(model_dir))}"
+    lines = [*standing.of_models(Registry(folder), place=place), *standing.of_cubes(Registry(folder))]
     if project is not None:
         connection = queues.connect(settings)
         snapshot = Snapshot.read(folder)
         lines += standing.of_labels(snapshot)
         lines += standing.of_book(Registry(folder), snapshot)
         lines += standing.of_queue(connection, RedisRetrainState(connection), project)
-    table = Table(show_header=False, box=None)
-    for line in lines:
-        table.add_row(line.what, line.stands)
-    Console().print(table)
+        lines += standing.of_jobs(connection, settings, project)
+    print_table([(line.what, line.stands) for line in lines])
 
 
 @click.command()

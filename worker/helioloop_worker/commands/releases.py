@@ -49,17 +49,10 @@ def make_release(out: Path, n: int, seed: int, truth: Path | None) -> None:
     An interrupted run is continued by the same command. Takes about half a second per cube and core.
     """
     with needs_extra("worker"):
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
         from helioloop import synthetic
+        from helioloop_worker.follow import bars
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, transient=True) as progress:
+    with bars(transient=True) as progress:
         bar = progress.add_task("making cubes", total=n)
 
         def show(done: int, total: int, what: str) -> None:

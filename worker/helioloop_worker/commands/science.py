@@ -11,6 +11,7 @@ import click
 from helioloop.extras import needs_extra
 from helioloop.recipes import RECIPES
 from helioloop.settings import load_settings
+from helioloop_worker.commands.table import print_table
 from helioloop_worker.commands.workplace import workplace
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ def _show_campaign(played: Sequence["CampaignRound"]) -> None:
                 _figure(judged.interval_coverage, 2),
             )
         )
-    _print_table(heads, rows)
+    print_table([heads, *rows])
     for goal in GOALS:
         needed = verified_until(played, goal)
         said = (
@@ -237,19 +238,16 @@ def _show_campaign(played: Sequence["CampaignRound"]) -> None:
             else f"reached after {needed} verifications, {needed / played[0].cubes:.0%} of all"
         )
         click.echo(f"{goal:.1%} wrong labels: {said}")
-    kinds = zip(played[0].evaluation.kinds, played[-1].evaluation.kinds, strict=True)
-    if played[0].evaluation.kinds:
-        _print_table(
-            ("kind", "cubes", "wrong at first", "still wrong", "class wrong at first", "class wrong at last"),
-            [
-                (
-                    first.kind,
-                    *map(str, (first.cubes, first.wrong_labels, last.wrong_labels)),
-                    *map(str, (first.wrong_classes, last.wrong_classes)),
-                )
-                for first, last in kinds
-            ],
+    kinds = [
+        (
+            first.kind,
+            *map(str, (first.cubes, first.wrong_labels, last.wrong_labels, first.wrong_classes, last.wrong_classes)),
         )
+        for first, last in zip(played[0].evaluation.kinds, played[-1].evaluation.kinds, strict=True)
+    ]
+    if kinds:
+        kind_heads = ("kind", "cubes", "wrong at first", "still wrong", "class wrong at first", "class wrong at last")
+        print_table([kind_heads, *kinds])
 
 
 def _show_comparison(runs: Sequence["Run"]) -> None:
@@ -270,7 +268,7 @@ def _show_comparison(runs: Sequence["Run"]) -> None:
     for recipe in dict.fromkeys(run.recipe for run in runs):
         figures = over_seeds([run for run in runs if run.recipe == recipe])
         rows.append((recipe, *(_spread(figures[name], digits) for name, digits in columns.values())))
-    _print_table(("recipe", *columns), rows)
+    print_table([("recipe", *columns), *rows])
     judged = runs[0].evaluation
     click.echo(f"{judged.cubes} cubes judged, {judged.wrong_labels} of their crude labels wrong")
 
@@ -283,13 +281,3 @@ def _spread(spread: "Spread | None", digits: int) -> str:
     if spread is None or spread.deviation is None:
         return _figure(spread.mean if spread else None, digits)
     return f"{spread.mean:.{digits}f} ± {spread.deviation:.{digits}f}"
-
-
-def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*heads)
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)

@@ -20,7 +20,8 @@ def commands() -> list[click.Command]:
     "--role",
     type=click.Choice(["train", "score"]),
     required=True,
-    help="train: rounds and ingestion, heavy; score: what somebody waits for, judging, write-back and sweeps.",
+    help="train (queue helioloop-train): rounds and ingestion, heavy; score: what somebody waits for "
+    "(helioloop-score), then judging, write-back and sweeps (helioloop-tend), then whole releases (helioloop-bulk).",
 )
 def worker(role: str) -> None:
     """Serve the job queues until Ctrl-C or SIGTERM; the job in hand is finished first.

@@ -17,15 +17,12 @@ if TYPE_CHECKING:
 @contextmanager
 def workplace() -> "Iterator[Workplace]":
     """Put the workplace together; the progress bar stands on stderr and goes away at the end."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
     from helioloop.device import choose_device
     from helioloop.offline import Workplace
+    from helioloop_worker.follow import bars
 
     settings = load_settings()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with bars(transient=True) as progress:
         bar = progress.add_task("")
         phase = ""
 
