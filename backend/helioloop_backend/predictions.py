@@ -5,23 +5,23 @@ those only look up what a worker has scored. Misses are asked of the worker, onc
 """
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
 import redis
 
 from helioloop import labels, queues
 from helioloop.errors import RegistryError
-from helioloop.messages import Score
-from helioloop.records import CubeRef, CubeScore, CurrentLabel, Label
+from helioloop.messages import SCORE_CHUNK, Score
+from helioloop.records import CubeRef, CubeScore, CurrentLabel, Label, PlannedCube
 from helioloop.registry import Card, Registry
 from helioloop.scores import InFlight, StoredScores
 from helioloop.settings import Settings
 from helioloop.snapshot import FILE_NAME, Snapshot
+from helioloop.tasks import cube_of
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +29,6 @@ Entry = dict[str, Any] | list[Any]
 """A prediction in Label Studio's JSON, or ``[]`` for a miss: Label Studio then stores nothing."""
 
 POLL_SECONDS: Final = 0.05
-_SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
-_LONGEST_NAME: Final = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,27 +88,28 @@ class Predictor:
             emergence=self._settings.class_emergence,
             non_emergence=self._settings.class_non_emergence,
         )
-        refs = [_ref(task) for task in tasks]
-        found = self._look_up(project, version, [ref for ref in refs if ref is not None])
+        cubes = [cube_of(task.get("data")) if isinstance(task, dict) else None for task in tasks]
+        found = self._look_up(project, version, [cube for cube in cubes if cube is not None])
         entries: list[Entry] = []
-        for task, ref in zip(tasks, refs, strict=True):
-            score = None if ref is None else found.get(ref)
+        for task, cube in zip(tasks, cubes, strict=True):
+            score = None if cube is None else found.get(cube.ref)
             if score is None:
                 entries.append([])
                 continue
             current = self._current(project, task, controls, n_frames=n_frames)
             entries.append(labels.prediction(score, current, controls, model_version=version, n_frames=n_frames))
         hits = sum(1 for entry in entries if entry)
-        foreign = sum(1 for ref in refs if ref is None)
+        foreign = sum(1 for cube in cubes if cube is None)
         return Answer(entries=entries, hits=hits, misses=len(tasks) - hits - foreign, foreign=foreign)
 
     # -- scores ----------------------------------------------------------------------------------
 
-    def _look_up(self, project: int, version: str, refs: list[CubeRef]) -> dict[CubeRef, CubeScore]:
+    def _look_up(self, project: int, version: str, cubes: list[PlannedCube]) -> dict[CubeRef, CubeScore]:
         """Return the stored scores, after a short wait for those that a worker may be about to store."""
-        found = self._scores.get(project, version, refs)
-        missing = [ref for ref in dict.fromkeys(refs) if ref not in found]
-        if not missing or not self._ask(project, version, missing):
+        by_ref = {cube.ref: cube for cube in cubes}
+        found = self._scores.get(project, version, by_ref)
+        missing = [ref for ref in by_ref if ref not in found]
+        if not missing or not self._ask(project, version, [by_ref[ref] for ref in missing]):
             return found
         settings = self._settings
         if len(missing) > settings.predict_wait_tasks or not self._may_wait or not self._seats.acquire(blocking=False):
@@ -125,17 +124,18 @@ class Predictor:
             self._seats.release()
         return found
 
-    def _ask(self, project: int, version: str, missing: list[CubeRef]) -> bool:
-        """Have the cubes scored by one job, except those asked for already; False where Redis takes no job."""
+    def _ask(self, project: int, version: str, missing: list[PlannedCube]) -> bool:
+        """Have the cubes scored, except those asked for already; False where Redis does not take the jobs."""
         try:
-            fresh = self._in_flight.claim(project, version, missing)
-            if not fresh:
-                return True
-            try:
-                queues.send(self._connection, Score(project=project, version=version, cubes=tuple(fresh)))
-            except redis.RedisError:
-                self._in_flight.release(project, version, fresh)
-                raise
+            claimed = set(self._in_flight.claim(project, version, [cube.ref for cube in missing]))
+            fresh = [cube for cube in missing if cube.ref in claimed]
+            for start in range(0, len(fresh), SCORE_CHUNK):
+                try:
+                    chunk = tuple(fresh[start : start + SCORE_CHUNK])
+                    queues.send(self._connection, Score(project=project, version=version, cubes=chunk))
+                except redis.RedisError:
+                    self._in_flight.release(project, version, [cube.ref for cube in fresh[start:]])
+                    raise
         except redis.RedisError as error:
             logger.error("project %d: Redis takes no score job (%s)", project, type(error).__name__)
             return False
@@ -152,10 +152,7 @@ class Predictor:
             known = self._snapshot(project).get(task["data"]["cube"])
             if known is not None:
                 return known.label
-        try:
-            return labels.current_label(task, controls, n_frames=n_frames).label
-        except (TypeError, ValueError, AttributeError):  # annotations of another shape than Label Studio's
-            return labels.current_label({"data": task["data"]}, controls, n_frames=n_frames).label
+        return labels.current_label(task, controls, n_frames=n_frames).label
 
     def _snapshot(self, project: int) -> Mapping[str, CurrentLabel]:
         """Return the labels as the worker last read them; the file is read again when it was replaced."""
@@ -181,25 +178,3 @@ class Predictor:
         if key not in self._cards:
             self._cards[key] = self._registry(project).card(version)
         return int(self._cards[key].instrument["n_frames"])
-
-
-def _ref(task: Any) -> CubeRef | None:
-    """Return the cube a task is about, None for a task of another shape."""
-    data = task.get("data") if isinstance(task, dict) else None
-    if not isinstance(data, dict):
-        return None
-    release, cube, sha256 = data.get("release"), data.get("cube"), data.get("sha256")
-    if _is_name(release) and _is_name(cube) and isinstance(sha256, str) and _SHA256.match(sha256):
-        return CubeRef(release=release, cube=cube, sha256=sha256)
-    return None
-
-
-def _is_name(value: Any) -> TypeGuard[str]:
-    """Tell a plain file name from a path: the worker checks again before it opens anything."""
-    return (
-        isinstance(value, str)
-        and 0 < len(value) <= _LONGEST_NAME
-        and not value.startswith(".")
-        and value.isprintable()
-        and not set(value) & {"/", "\\"}
-    )

@@ -5,17 +5,23 @@ plain JSON values: nothing is pickled.
 """
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-from helioloop.records import CubeRef
+from helioloop.records import CubeRef, PlannedCube
 
 QUEUE_TRAIN = "helioloop-train"
 """Members of a round and what closes it; served by the role ``train``."""
 QUEUE_SCORE = "helioloop-score"
 """Scores somebody waits for; served first by the role ``score``."""
 QUEUE_TEND = "helioloop-tend"
-"""Judging, ingestion, write-back, sweep: short or patient; served by the role ``score`` after its scores."""
+"""Judging, write-back, sweep: short or patient; served by the role ``score`` after the scores somebody waits for."""
+QUEUE_BULK = "helioloop-bulk"
+"""Scores of whole releases, for which nobody waits; served by the role ``score`` where nothing else is to be done."""
+
+SCORE_CHUNK = 100
+"""Cubes that one scoring job takes on: what is lost with a job that dies, and how long others wait behind it."""
 
 SECRET_HEADER = "X-Helioloop-Secret"  # noqa: S105 - the header's name, not its value
 """Header of our webhook: `init` has Label Studio send it, the backend asks for it."""
@@ -32,10 +38,15 @@ class Message:
     job: ClassVar[str]
     running_counts: ClassVar[bool] = True
     """False where a job that already runs may have read what the new message is about: one more then waits behind."""
-    timeout_seconds: ClassVar[int] = 3600
-    """Longest run; also how long a job counts as running whose worker was killed in the scoring role."""
+    longest_seconds: ClassVar[int] = 3600
+    """Longest run of a job whose size does not matter."""
 
     project: int
+
+    @property
+    def timeout_seconds(self) -> int:
+        """Longest run; also how long a job counts as running whose worker was killed in the scoring role."""
+        return self.longest_seconds
 
     @property
     def job_id(self) -> str:
@@ -54,7 +65,7 @@ class Judge(Message):
     queue = QUEUE_TEND
     job = "helioloop_worker.jobs.judge"
     running_counts = False
-    timeout_seconds = 300
+    longest_seconds = 300
 
     forced: bool = False
     """True where somebody pressed "Start training": a round runs even with unchanged labels."""
@@ -67,19 +78,60 @@ class Judge(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score(Message):
-    """Score and locate cubes with a published version, for which no score is stored yet."""
+    """Score and locate cubes with the published version, for which no score is stored yet; somebody waits for them.
+
+    Cubes travel with their region: members that were trained on a region do not speak of another cube of it.
+    """
 
     queue = QUEUE_SCORE
     job = "helioloop_worker.jobs.score"
+    name: ClassVar[str] = "score"
+    start_seconds: ClassVar[int] = 600
+    """For loading the members, and for a disk that is slow to answer."""
+    cube_seconds: ClassVar[int] = 60
+    """For one cube; ten members of the slowest recipe take about 20 s on one core."""
 
     version: str
-    cubes: tuple[CubeRef, ...]
+    cubes: tuple[PlannedCube, ...]
 
     @property
     def job_id(self) -> str:
-        """One job per project, version and set of cubes."""
-        names = "\n".join(sorted(f"{ref.release}/{ref.cube}/{ref.sha256}" for ref in self.cubes))
-        return f"score-{self.project}-{self.version}-{hashlib.sha256(names.encode()).hexdigest()[:16]}"
+        """One job per project, version and set of cubes; one that nobody waits for never stands for one awaited."""
+        refs = sorted(cube.ref for cube in self.cubes)
+        names = "\n".join(f"{ref.release}/{ref.cube}/{ref.sha256}" for ref in refs)
+        return f"{self.name}-{self.project}-{self.version}-{hashlib.sha256(names.encode()).hexdigest()[:16]}"
+
+    @property
+    def timeout_seconds(self) -> int:
+        """Longest run: so much for each cube."""
+        return self.start_seconds + self.cube_seconds * len(self.cubes)
+
+    def payload(self) -> dict[str, Any]:
+        """Return the job's keyword arguments as plain JSON values; `asked_cubes` reads the cubes back."""
+        cubes = [asdict(cube.ref) | {"start": cube.start, "region": cube.region} for cube in self.cubes]
+        return {"project": self.project, "version": self.version, "cubes": cubes}
+
+
+def asked_cubes(entries: Iterable[Mapping[str, Any]]) -> list[PlannedCube]:
+    """Return the cubes in a `Score` job's payload; one that was queued by an earlier release names no region."""
+    return [
+        PlannedCube(
+            ref=CubeRef(release=entry["release"], cube=entry["cube"], sha256=entry["sha256"]),
+            start=entry.get("start"),
+            region=entry.get("region"),
+            label=None,
+            verified=False,
+        )
+        for entry in entries
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreBulk(Score):
+    """The same for a part of many cubes, for which nobody waits."""
+
+    queue = QUEUE_BULK
+    name = "bulk"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +139,7 @@ class RoundStep(Message):
     """A step of the round that is made in the staging folder `fingerprint`."""
 
     queue = QUEUE_TRAIN
-    timeout_seconds = 6 * 3600
+    longest_seconds = 6 * 3600
 
     fingerprint: str
 
@@ -147,7 +199,7 @@ class WriteBack(Message):
     queue = QUEUE_TEND
     job = "helioloop_worker.jobs.write_back"
     running_counts = False
-    timeout_seconds = 1800
+    longest_seconds = 1800
 
     version: str
 
@@ -163,7 +215,7 @@ class Ingest(Message):
 
     queue = QUEUE_TRAIN
     job = "helioloop_worker.jobs.ingest"
-    timeout_seconds = 24 * 3600
+    longest_seconds = 24 * 3600
 
     release: str
 
@@ -180,4 +232,4 @@ class Sweep(Message):
     queue = QUEUE_TEND
     job = "helioloop_worker.jobs.sweep"
     running_counts = False  # recovery hangs on it: one whose worker was killed must not keep the next one out
-    timeout_seconds = 300
+    longest_seconds = 300

@@ -15,11 +15,10 @@ from helioloop import atomic
 from helioloop.cubes import CubeFiles, companion_path, is_cube_file
 from helioloop.errors import CubeError, ReleaseError, WrongUsage
 from helioloop.records import CubeRef, Label, PlannedCube
+from helioloop.tasks import LONGEST_NAME
 
 LABELS_FILE = "labels.csv"
 COLUMNS = ("cube", "label", "verified")
-
-_MAX_NAME_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,10 +236,10 @@ def _row(where: str, cube: str, label: str, verified: str) -> LabelRow:
 def _plain_name(name: str, *, what: str) -> str:
     """Return `name` if it names a file or folder and no path."""
     plain = name and name.isprintable() and not name.startswith(".") and not {"/", "\\"} & set(name)
-    if not plain or len(name) > _MAX_NAME_CHARS:
+    if not plain or len(name) > LONGEST_NAME:
         error = CubeError if what == "cube" else ReleaseError
         raise error(
-            f"the {what} name {name[:60]!r} is not allowed; it must be a plain file name of at most {_MAX_NAME_CHARS} "
+            f"the {what} name {name[:60]!r} is not allowed; it must be a plain file name of at most {LONGEST_NAME} "
             "characters, without separators, control characters or a leading dot: rename it"
         )
     return name

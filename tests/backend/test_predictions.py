@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from helioloop import queues
 from helioloop.messages import QUEUE_SCORE
 from helioloop.records import CurrentLabel, Label
 from helioloop.registry import Registry
@@ -102,6 +103,8 @@ def test_one_entry_per_task_in_order(client: FlaskClient, settings: Settings, ma
         (None, 0.25),  # not sent: as the worker last read them
         ([{"id": 1, "result": "text"}], 0.75),  # not Label Studio's shape
         ([7], 0.75),
+        ([{"id": 1, "result": [{"from_name": "kind", "value": "x"}]}], 0.75),
+        ([{"id": 1, "result": [{"from_name": "kind", "value": {"choices": 5}}]}], 0.75),
         ({"a": 1}, 0.25),
     ],
     ids=repr,
@@ -117,6 +120,17 @@ def test_the_score_is_the_agreement_with_the_current_label(
     task["annotations"] = [_annotation(annotations)] if isinstance(annotations, str) else annotations
     (entry,) = client.post("/predict", json=made.predict([task])).json["results"]
     assert entry["score"] == score
+
+
+@pytest.mark.parametrize("annotations", [{"a": 1}, "x", 7, True], ids=repr)
+def test_annotations_that_are_no_list_count_as_none(
+    client: FlaskClient, settings: Settings, made: Any, annotations: Any
+) -> None:
+    """Where the worker has read no labels either, the crude label counts."""
+    made.publish(settings, 1, [made.score("A", 0.75)])
+    task = made.task("A") | {"annotations": annotations}
+    (entry,) = client.post("/predict", json=made.predict([task])).json["results"]
+    assert entry["score"] == 0.75
 
 
 def test_a_new_snapshot_is_seen_at_once(client: FlaskClient, settings: Settings, made: Any) -> None:
@@ -207,9 +221,50 @@ def test_the_misses_of_a_request_are_one_job(
         {
             "project": 1,
             "version": "v0001",
-            "cubes": [{"release": "r", "cube": cube, "sha256": "a" * 64} for cube in ("X", "Y")],
+            "cubes": [
+                {
+                    "release": "r",
+                    "cube": cube,
+                    "sha256": "a" * 64,
+                    "start": "1998-12-06T00:00:00",
+                    "region": "AR 1",
+                }
+                for cube in ("X", "Y")
+            ],
         }
     ]
+
+
+def test_many_misses_are_several_jobs(
+    client: FlaskClient, settings: Settings, redis_connection: redis.Redis, made: Any
+) -> None:
+    """Of 250 cubes a hundred a job: one that dies does not take the others with it; all on the quick queue."""
+    made.publish(settings, 1, [])
+    names = [f"X{number:03d}" for number in range(250)]
+    client.post("/predict", json=made.predict([made.task(name) for name in names]))
+    asked = [[cube["cube"] for cube in job["cubes"]] for job in _jobs(redis_connection)]
+    assert asked == [names[:100], names[100:200], names[200:]]
+
+
+def test_what_redis_did_not_take_may_be_asked_for_again(
+    client: FlaskClient, settings: Settings, redis_connection: redis.Redis, made: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis goes away between two jobs: the next request asks for the second one's cubes, and for no others."""
+    made.publish(settings, 1, [])
+    names = [f"X{number:03d}" for number in range(150)]
+    body = made.predict([made.task(name) for name in names])
+    whole, takes = queues.send, iter(range(1))
+
+    def goes_away(*message: Any) -> bool:
+        if next(takes, None) is None:
+            raise redis.ConnectionError
+        return whole(*message)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(queues, "send", goes_away)
+        client.post("/predict", json=body)
+    client.post("/predict", json=body)
+    assert [[cube["cube"] for cube in job["cubes"]] for job in _jobs(redis_connection)] == [names[:100], names[100:]]
 
 
 def test_cubes_in_flight_are_not_asked_for_again(
@@ -235,7 +290,7 @@ def test_cubes_in_flight_are_not_asked_for_again(
         {"cube": ".hidden"},
         {"cube": ""},
         {"cube": "a\x00b"},
-        {"cube": "x" * 256},
+        {"cube": "x" * 201},
         {"cube": 7},
         {"cube": ["A"]},
         {"release": "/etc"},

@@ -15,11 +15,14 @@ from rq.serializers import JSONSerializer
 
 from helioloop import queues
 from helioloop.errors import ServiceError, SettingsError
-from helioloop.messages import QUEUE_SCORE, QUEUE_TEND, Judge, Score
-from helioloop.records import CubeRef
+from helioloop.messages import QUEUE_BULK, QUEUE_SCORE, QUEUE_TEND, Judge, Score, ScoreBulk, asked_cubes
+from helioloop.records import CubeRef, PlannedCube
 from helioloop.settings import Settings
 
-REF = CubeRef(release="r", cube="BARD0001", sha256="a" * 64)
+CUBE = PlannedCube(
+    ref=CubeRef(release="r", cube="BARD0001", sha256="a" * 64),
+    start="1998-12-06T00:00:00", region="AR 1", label=None, verified=False,
+)  # fmt: skip
 
 
 class Sum(Judge):
@@ -86,7 +89,7 @@ def test_a_job_runs_with_the_message_s_values(redis_connection: redis.Redis) -> 
 
 def test_payloads_are_plain_json(redis_connection: redis.Redis) -> None:
     """What lies in Redis is JSON that anybody can read, and no pickle."""
-    message = Score(project=1, version="v0001", cubes=(REF,))
+    message = Score(project=1, version="v0001", cubes=(CUBE,))
     queues.send(redis_connection, message)
     stored = redis_connection.hget(Job.key_for(message.job_id), "data")
     function, _, _, values = json.loads(zlib.decompress(stored))
@@ -94,8 +97,44 @@ def test_payloads_are_plain_json(redis_connection: redis.Redis) -> None:
     assert values == {
         "project": 1,
         "version": "v0001",
-        "cubes": [{"release": "r", "cube": "BARD0001", "sha256": "a" * 64}],
+        "cubes": [
+            {
+                "release": "r",
+                "cube": "BARD0001",
+                "sha256": "a" * 64,
+                "start": "1998-12-06T00:00:00",
+                "region": "AR 1",
+            }
+        ],
     }
+
+
+def test_asked_cubes_keep_their_region() -> None:
+    """Who reads a score job's payload gets the cubes that were asked for."""
+    payload = Score(project=1, version="v0001", cubes=(CUBE,)).payload()
+    assert asked_cubes(json.loads(json.dumps(payload))["cubes"]) == [CUBE]
+
+
+def test_a_score_job_of_an_earlier_release_is_still_read() -> None:
+    """It names no region, and no time."""
+    (cube,) = asked_cubes([{"release": "r", "cube": "BARD0001", "sha256": "a" * 64}])
+    assert (cube.ref, cube.region, cube.start) == (CUBE.ref, None, None)
+
+
+def test_who_waits_for_a_score_is_not_put_behind_a_release(redis_connection: redis.Redis) -> None:
+    """The same cube waits among many already: it is asked for once more, on the queue that is served first."""
+    assert queues.send(redis_connection, ScoreBulk(project=1, version="v0001", cubes=(CUBE,)))
+    assert queues.send(redis_connection, Score(project=1, version="v0001", cubes=(CUBE,)))
+    assert len(_waiting(redis_connection, QUEUE_BULK)) == len(_waiting(redis_connection, QUEUE_SCORE)) == 1
+    assert not queues.send(redis_connection, ScoreBulk(project=1, version="v0001", cubes=(CUBE,)))
+
+
+@pytest.mark.parametrize(("count", "seconds"), [(1, 660), (100, 6600)])
+def test_a_score_job_may_run_as_long_as_it_is_large(redis_connection: redis.Redis, count: int, seconds: int) -> None:
+    """Ten minutes, and one more for each cube."""
+    message = Score(project=1, version="v0001", cubes=(CUBE,) * count)
+    queues.send(redis_connection, message)
+    assert _job(redis_connection, message.job_id).timeout == seconds
 
 
 @pytest.mark.parametrize("message", [Sum(project=1), Fails(project=1)], ids=["finished", "failed"])
@@ -129,7 +168,7 @@ def test_an_event_during_a_judgement_is_judged_after_it(redis_connection: redis.
 
 def test_scores_that_are_being_made_are_not_asked_for_again(redis_connection: redis.Redis) -> None:
     """A running score job does what the same message asks for."""
-    message = Score(project=1, version="v0001", cubes=(REF,))
+    message = Score(project=1, version="v0001", cubes=(CUBE,))
     queues.send(redis_connection, message)
     _mark_running(redis_connection, message.job_id)
     assert not queues.send(redis_connection, message)
@@ -226,7 +265,12 @@ def test_depth_counts_what_waits(redis_connection: redis.Redis) -> None:
     """The depth of a queue counts the jobs in its list and those that wait for their time."""
     queues.send(redis_connection, Judge(project=1))
     queues.send(redis_connection, Judge(project=2), delay_seconds=50)
-    assert queues.depth(redis_connection) == {"helioloop-score": 0, "helioloop-tend": 2, "helioloop-train": 0}
+    assert queues.depth(redis_connection) == {
+        "helioloop-score": 0,
+        "helioloop-tend": 2,
+        "helioloop-bulk": 0,
+        "helioloop-train": 0,
+    }
 
 
 def test_connect_answers_for_a_running_redis(redis_url: str) -> None:

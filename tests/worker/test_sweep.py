@@ -106,6 +106,33 @@ def test_tasks_that_came_after_the_write_back(desk: Desk, task_data: Data) -> No
 
 
 @pytest.mark.usefixtures("tasks")
+def test_a_second_task_of_a_cube_is_written_and_not_missed_again(desk: Desk, task_data: Data) -> None:
+    """Somebody imported an exported task again: write-back helps, and then it is quiet."""
+    desk.import_cubes(task_data, ["cube00"])
+    assert sweep(desk.context, desk.project).done == ("1 tasks lack the prediction of v0001: writing back",)
+    write_back(desk.context, desk.project, "v0001", report=silent)
+    assert sweep(desk.context, desk.project).done == ()
+
+
+@pytest.mark.usefixtures("tasks")
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"text": "somebody's file", "sha256": "1" * 64},
+        {"cube": "cube00", "release": "made", "sha256": "1" * 64},
+        {"cube": "../cube00", "release": "made", "sha256": "1" * 64},
+    ],
+    ids=["a hash and no cube", "other content under a known name", "a path"],
+)
+def test_a_task_that_write_back_passes_over_is_not_missed(desk: Desk, data: dict[str, str]) -> None:
+    """It would be asked for every few minutes, for ever."""
+    desk.label_studio.import_tasks(desk.project, [data])
+    assert sweep(desk.context, desk.project).done == ()
+    assert desk.queued() == []
+    assert write_back(desk.context, desk.project, "v0001", report=silent).missing == ()
+
+
+@pytest.mark.usefixtures("tasks")
 def test_a_published_version_that_is_not_shown(desk: Desk) -> None:
     """Its write-back was lost, or broke off before the last call; or somebody showed another version."""
     version = desk.publish()

@@ -10,7 +10,7 @@ from helioloop.errors import LabelStudioError, ServiceError
 from helioloop.progress import silent
 from helioloop_worker import jobs, writeback
 from helioloop_worker.writeback import superseded_since, switches, write_back
-from tests.worker.conftest import Desk
+from tests.worker.conftest import CUBES, Desk, score_of
 
 Data = dict[str, dict[str, str]]
 
@@ -75,12 +75,46 @@ def test_cubes_without_a_score_are_asked_for_until_they_cannot_be_scored(desk: D
     version = desk.publish(without=["cube00", "cube01"])
     assert jobs.write_back(desk.project, version) == {"written": 22, "present": 0, "missing": 2}
     (asked,) = desk.queued()
-    assert [cube["cube"] for cube in desk.job(asked).kwargs["cubes"]] == ["cube00", "cube01"]
+    assert desk.job(asked).origin == "helioloop-bulk"
+    assert [(cube["cube"], cube["region"]) for cube in desk.job(asked).kwargs["cubes"]] == [
+        ("cube00", "region0"),
+        ("cube01", "region1"),
+    ]
     gone = desk.view().tasks["cube00"].ref
     writeback.note_unscorable(desk.model_dir, version, [gone])
-    assert [ref.cube for ref in write_back(desk.context, desk.project, version, report=silent).missing] == ["cube01"]
+    (cube,) = write_back(desk.context, desk.project, version, report=silent).missing
+    assert cube.ref.cube == "cube01"
     later = desk.publish(without=["cube00"])
     assert write(desk, later) == (23, 0, 1)
+
+
+def test_what_was_scored_meanwhile_does_not_shift_what_is_asked_for(
+    desk: Desk, task_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three jobs of eight cubes wait, and one of the first eight is scored: the other two jobs are not sent anew."""
+    monkeypatch.setattr(writeback, "SCORE_CHUNK", 8)
+    desk.import_cubes(task_data)
+    version = desk.publish(without=CUBES)
+    jobs.write_back(desk.project, version)
+    before = desk.queued()
+    assert [len(desk.job(job).kwargs["cubes"]) for job in before] == [8, 8, 8]
+    desk.registry.add_scores(version, [score_of("cube00", task_data["cube00"]["sha256"], 0.75)])
+    jobs.write_back(desk.project, version)
+    assert desk.queued()[:3] == before
+    (more,) = desk.queued()[3:]
+    assert [cube["cube"] for cube in desk.job(more).kwargs["cubes"]] == list(CUBES[1:8])
+
+
+def test_every_task_of_a_cube_gets_the_prediction_once(desk: Desk, task_data: Data) -> None:
+    """Somebody imported an exported task again, before and after a write-back."""
+    desk.import_cubes(task_data)
+    before = desk.import_cubes(task_data, ["cube00"])
+    version = desk.publish()
+    assert write(desk, version) == (25, 0, 0)
+    after = desk.import_cubes(task_data, ["cube00"])
+    assert write(desk, version) == (1, 25, 0)
+    assert {before["cube00"], after["cube00"]} <= set(desk.rows(version))
+    assert write(desk, version) == (0, 26, 0)
 
 
 def test_a_superseded_write_back_changes_nothing(desk: Desk, task_data: Data) -> None:

@@ -24,16 +24,16 @@ from helioloop.cache import CubeCache
 from helioloop.cubes import hash_cube
 from helioloop.errors import CubeError, VideoError
 from helioloop.instrument import Instrument
+from helioloop.labels import FPS
 from helioloop.progress import Report
 from helioloop.release import LabelRow, Release, ReleaseRoots, inspect
 from helioloop.settings import Settings
+from helioloop.tasks import cube_of
 from helioloop_worker.context import Context
 from helioloop_worker.video import check_video, render_video
 
 log = logging.getLogger(__name__)
 
-FPS = 25
-"""Frames a second; must equal ``framerate`` of ``<Video>`` in the labelling configuration."""
 IMPORT_EVERY = 60
 """Tasks are imported as soon as this many are ready, so that annotators can begin."""
 MARK_SECONDS = 300
@@ -177,8 +177,8 @@ def _import(context: Context, project: int, ready: list[dict[str, str]]) -> int:
 
 def _known_cubes(context: Context, project: int) -> dict[str, str]:
     """Return cube name -> content hash of the tasks that Label Studio holds."""
-    data = [entry.get("data") or {} for entry in context.gateway.tasks(project)]
-    return {str(entry["cube"]): str(entry.get("sha256")) for entry in data if "cube" in entry}
+    cubes = (cube_of(entry.get("data")) for entry in context.gateway.tasks(project))
+    return {cube.ref.cube: cube.ref.sha256 for cube in cubes if cube is not None}
 
 
 def _once(outcome: "dict[str, str] | SetAside", known: Mapping[str, str]) -> "dict[str, str] | SetAside | None":

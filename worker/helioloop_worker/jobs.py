@@ -16,7 +16,7 @@ from helioloop import rounds as rounding
 from helioloop.errors import CubeError
 from helioloop.plan import Plan
 from helioloop.progress import Report
-from helioloop.records import CubeRef, CubeScore, Label
+from helioloop.records import CubeRef, CubeScore, Label, PlannedCube
 from helioloop.registry import read_scores, write_scores
 from helioloop.scores import RedisInFlight
 from helioloop.snapshot import Snapshot
@@ -31,8 +31,6 @@ UNLOCATED = "unlocated"
 """Folder in staging with scores that have no frame yet."""
 LOCATED = "located"
 """Folder in staging with scores that are complete."""
-SCORE_CHUNK = 100
-"""Cubes that one scoring job takes on."""
 
 
 def judge(project: int, forced: bool = False) -> str:
@@ -129,37 +127,49 @@ def _scores_of(plan: Plan, folder: Path) -> dict[tuple[str, str], CubeScore]:
     return {key: score for key, score in read_scores(folder).items() if key in own}
 
 
-def score(project: int, version: str, cubes: list[dict[str, str]]) -> int:
-    """Score and locate cubes that a version has no score of, then have them written back."""
+def score(project: int, version: str, cubes: list[dict[str, Any]]) -> int | str:
+    """Score and locate cubes that the published version has no score of, then have them written back.
+
+    Returns
+    -------
+    int or str
+        How many were scored; a sentence where nothing was, because the version is no longer the published one. The
+        later one has its own cubes scored.
+    """
     here = context()
     registry = here.registry(project)
-    asked = [CubeRef(**entry) for entry in cubes]
+    asked = messages.asked_cubes(cubes)
+    refs = [cube.ref for cube in asked]
     try:
+        if registry.published() != version:
+            return _say(project, f"{version} is no longer published: {len(asked)} cubes are not scored with it")
         located = _score_and_locate(here, project, version, asked)
     finally:
-        RedisInFlight(here.connection).release(project, version, asked)  # may be asked for again
+        RedisInFlight(here.connection).release(project, version, refs)  # may be asked for again
     registry.add_scores(version, located)
     scored = {score.sha256 for score in located} | {sha256 for _, sha256 in registry.scores(version)}
     writeback.note_unscorable(
-        here.settings.model_dir(project), version, [ref for ref in asked if ref.sha256 not in scored]
+        here.settings.model_dir(project), version, [ref for ref in refs if ref.sha256 not in scored]
     )
     if located and version == registry.published():
         queues.send(here.connection, messages.WriteBack(project=project, version=version))
     return len(located)
 
 
-def _score_and_locate(here: Context, project: int, version: str, asked: list[CubeRef]) -> list[CubeScore]:
+def _score_and_locate(here: Context, project: int, version: str, asked: list[PlannedCube]) -> list[CubeScore]:
     """Score and locate those of the cubes that the version has no score of."""
     registry = here.registry(project)
     stored = registry.scores(version)
-    refs = [ref for ref in asked if (ref.cube, ref.sha256) not in stored]
+    cubes = [cube for cube in asked if (cube.ref.cube, cube.ref.sha256) not in stored]
+    if not cubes:
+        return []  # another job has been here; no need to load the members
     folder, report = registry.folder(version), job_report()
     labels = _labels(here, project)
     scores = ensemble.score_cubes(
-        folder, refs, here.load, device=here.device, report=report, inputs=here.inputs, set_aside=_set_aside
+        folder, cubes, here.load, device=here.device, report=report, inputs=here.inputs, set_aside=_set_aside
     )
     return ensemble.locate(
-        folder, refs, scores, here.load, labels=labels, device=here.device, report=report, set_aside=_set_aside
+        folder, cubes, scores, here.load, labels=labels, device=here.device, report=report, set_aside=_set_aside
     )
 
 
@@ -179,12 +189,11 @@ def _set_aside(ref: CubeRef, error: CubeError) -> None:
 
 
 def write_back(project: int, version: str) -> dict[str, int]:
-    """Write a version's predictions into Label Studio; cubes without a score are scored first and come after."""
+    """Write a version's predictions into Label Studio; cubes without a score come after, when they are scored."""
     here = context()
     written = writeback.write_back(here, project, version, report=job_report())
-    for start in range(0, len(written.missing), SCORE_CHUNK):
-        chunk = written.missing[start : start + SCORE_CHUNK]
-        queues.send(here.connection, messages.Score(project=project, version=version, cubes=chunk))
+    for share in written.shares:
+        queues.send(here.connection, messages.ScoreBulk(project=project, version=version, cubes=share))
     return {"written": written.written, "present": written.present, "missing": len(written.missing)}
 
 
@@ -192,6 +201,7 @@ def ingest(project: int, release: str) -> dict[str, Any]:
     """Check, render and import a release; then have it scored, or start the first round."""
     here = context()
     outcome = ingestion.ingest(here, project, release, report=job_report())
+    writeback.forget_unscorable(here.settings.model_dir(project))
     version = here.registry(project).published()
     if version is not None:
         queues.send(here.connection, messages.WriteBack(project=project, version=version))

@@ -26,8 +26,9 @@ Role = Literal["train", "score"]
 
 ROLE_QUEUES: dict[Role, tuple[str, ...]] = {
     "train": (messages.QUEUE_TRAIN,),
-    "score": (messages.QUEUE_SCORE, messages.QUEUE_TEND),
+    "score": (messages.QUEUE_SCORE, messages.QUEUE_TEND, messages.QUEUE_BULK),
 }
+"""What each role serves; a queue is served while those before it are empty."""
 POLL_SECONDS = 5
 """How often an idle worker looks up from its queue."""
 RQ_MARGIN_SECONDS = 15

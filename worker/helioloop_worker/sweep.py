@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from helioloop import messages, queues, retrain
 from helioloop_worker import ingest, judgement, rounds, writeback
 from helioloop_worker.context import Context
-from helioloop_worker.view import annotation_stamps
+from helioloop_worker.view import annotation_stamps, cube_tasks
 
 log = logging.getLogger(__name__)
 
@@ -48,10 +48,8 @@ def sweep(context: Context, project: int) -> Swept:
 def _unpublished(context: Context, project: int) -> str | None:
     """Publish a version that the gate let pass and nobody published: its closing broke off, and Redis was emptied."""
     registry = context.registry(project)
-    newest = registry.latest()
+    newest = registry.unpublished()
     if newest is None or newest.kept is not None or context.state.running(project) is not None:
-        return None
-    if any(line.version == newest.version for line in registry.history()):
         return None
     registry.publish(newest.version, why=newest.reason)
     queues.send(context.connection, messages.WriteBack(project=project, version=newest.version))
@@ -78,15 +76,16 @@ def _changed_labels(context: Context, project: int) -> str | None:
 
 
 def _unwritten(context: Context, project: int) -> str | None:
-    """Notice a published version that Label Studio does not show, wholly or at all."""
+    """Notice a published version that Label Studio does not show, wholly or at all, as far as write-back can help."""
     version = context.registry(project).published()
     if version is None:
         return None
     unscorable = writeback.read_unscorable(context.settings.model_dir(project), version)
     tasks = {
-        entry["id"]
-        for entry in context.gateway.tasks(project)
-        if (sha256 := (entry.get("data") or {}).get("sha256")) and sha256 not in unscorable
+        number
+        for task in cube_tasks(context.gateway.tasks(project)).values()
+        if task.ref.sha256 not in unscorable
+        for number in task.ids
     }
     have = {row.task for row in context.gateway.predictions(project) if row.model_version == version}
     lacking = len(tasks - have)

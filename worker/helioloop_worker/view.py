@@ -1,12 +1,12 @@
 """A project as Label Studio shows it at one moment: its cubes, its current labels, its controls.
 
-Above `gateway`, below rounds, write-back and sweep. Reading it also leaves the label snapshot that the web side and
-the sweep use.
+Above `gateway`, below rounds, write-back and sweep. Reading it also leaves the label snapshot that the web side,
+scoring jobs, the book and `helioloop status` use.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from helioloop.labels import Controls, current_label, parse_config
 from helioloop.records import CubeRef, CurrentLabel, PlannedCube
 from helioloop.settings import Settings
 from helioloop.snapshot import Snapshot
+from helioloop.tasks import cube_of
 from helioloop_worker.gateway import LabelStudio, ProjectInfo
 
 log = logging.getLogger(__name__)
@@ -24,12 +25,40 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CubeTask:
-    """One task of Label Studio and the cube it shows."""
+    """A cube and the task of Label Studio that shows it.
+
+    Parameters
+    ----------
+    id : int
+        The task; of several the one imported first.
+    ref : CubeRef
+        Which cube.
+    start, region : str or None
+        When and where on the Sun, as in `PlannedCube`.
+    twins : tuple of int
+        Further tasks of the same cube: somebody imported an exported task again.
+    """
 
     id: int
     ref: CubeRef
     start: str | None
     region: str | None
+    twins: tuple[int, ...] = ()
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """All tasks of the cube."""
+        return (self.id, *self.twins)
+
+    def planned(self, label: CurrentLabel | None = None) -> PlannedCube:
+        """Return the cube as rounds and ensembles see it."""
+        return PlannedCube(
+            ref=self.ref,
+            start=self.start,
+            region=self.region,
+            label=None if label is None else label.label,
+            verified=label is not None and label.verified,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +72,7 @@ class View:
     controls : Controls
         The control names found in the configuration.
     tasks : mapping
-        Cube name -> task. A cube name stands for one cube in a project; ingestion sees to it.
+        Cube name -> task, in the order of import. A cube name stands for one cube in a project.
     snapshot : Snapshot
         Current labels by cube, and the annotations they come from.
     """
@@ -66,12 +95,7 @@ class View:
             except CubeError as error:
                 log.warning("cube %s is left out of the round: %s", name, error)
                 continue
-            label = self.label(name)
-            cubes.append(
-                PlannedCube(
-                    ref=task.ref, start=task.start, region=task.region, label=label.label, verified=label.verified
-                )
-            )
+            cubes.append(task.planned(self.label(name)))
         return cubes
 
 
@@ -90,16 +114,15 @@ def read_view(gateway: LabelStudio, project: int, *, settings: Settings, instrum
         info.label_config, emergence=settings.class_emergence, non_emergence=settings.class_non_emergence
     )
     exported = gateway.tasks(project)
-    tasks = {task.ref.cube: task for entry in exported if (task := _cube_task(entry)) is not None}
-    ids = {task.id for task in tasks.values()}
-    ours = [entry for entry in exported if entry.get("id") in ids]
+    tasks, entries = cube_tasks(exported), {entry.get("id"): entry for entry in exported}
     snapshot = Snapshot(
         read_at=datetime.now(UTC).isoformat(timespec="seconds"),
         annotations=annotation_stamps(exported),
         cubes={
-            label.cube: label
-            for entry in ours
-            if (label := current_label(entry, controls, n_frames=instrument.n_frames))
+            cube: current_label(
+                _as_one([entries[number] for number in task.ids]), controls, n_frames=instrument.n_frames
+            )
+            for cube, task in tasks.items()
         },
     )
     snapshot.write(settings.model_dir(project))
@@ -115,16 +138,27 @@ def annotation_stamps(exported: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     }
 
 
-def _cube_task(entry: Mapping[str, Any]) -> CubeTask | None:
-    """Return the cube that an exported task shows; None for a task that is not helioloop's."""
-    data = entry.get("data") or {}
-    values = {field: data.get(field) for field in ("cube", "release", "sha256")}
-    if not all(isinstance(value, str) and value for value in values.values()) or not isinstance(entry.get("id"), int):
-        return None
-    start = str(data.get("start") or "").removesuffix("Z") or None
-    return CubeTask(
-        id=entry["id"],
-        ref=CubeRef(release=str(values["release"]), cube=str(values["cube"]), sha256=str(values["sha256"])),
-        start=start,
-        region=str(data.get("region") or "") or None,
-    )
+def cube_tasks(exported: Iterable[Mapping[str, Any]]) -> dict[str, CubeTask]:
+    """Return cube name -> its task, of exported tasks; tasks that are not helioloop's are passed over.
+
+    Of two tasks that show other content under one name the earlier one stands, the later one is nobody's: task data is
+    fixed, and labels, folds and scores are kept by name.
+    """
+    found: dict[str, CubeTask] = {}
+    numbered = [entry for entry in exported if isinstance(entry.get("id"), int)]
+    for entry in sorted(numbered, key=lambda entry: int(entry["id"])):
+        number, cube = entry["id"], cube_of(entry.get("data"))
+        if cube is None:
+            continue
+        known = found.get(cube.ref.cube)
+        if known is None:
+            found[cube.ref.cube] = CubeTask(id=number, ref=cube.ref, start=cube.start, region=cube.region)
+        elif known.ref.sha256 == cube.ref.sha256:
+            found[cube.ref.cube] = replace(known, twins=(*known.twins, number))
+    return found
+
+
+def _as_one(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the tasks of one cube as one task, with the annotations of all: each annotator's latest word counts."""
+    annotations = [annotation for entry in entries for annotation in entry.get("annotations") or ()]
+    return {"data": entries[0]["data"], "annotations": annotations}

@@ -6,7 +6,7 @@ that broke off goes on where it stopped. One writer a project at a time.
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -18,8 +18,9 @@ from redis.lock import Lock
 from helioloop import atomic
 from helioloop.errors import ServiceError
 from helioloop.labels import prediction
+from helioloop.messages import SCORE_CHUNK
 from helioloop.progress import Report
-from helioloop.records import CubeRef, CubeScore
+from helioloop.records import CubeRef, CubeScore, PlannedCube
 from helioloop_worker.context import Context
 from helioloop_worker.view import View, read_view
 
@@ -43,11 +44,25 @@ class Switch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """What a write-back did: predictions written, tasks that had one, and cubes that have no score yet."""
+    """What a write-back did.
+
+    Parameters
+    ----------
+    written, present : int
+        Predictions written, and tasks that had one.
+    shares : tuple of tuple of PlannedCube
+        Cubes that have no score yet, one scoring job a share. They are shared out by their places among all cubes:
+        what is scored meanwhile leaves the other shares as they are, and a share asked for again is the same job.
+    """
 
     written: int
     present: int
-    missing: tuple[CubeRef, ...]
+    shares: tuple[tuple[PlannedCube, ...], ...] = ()
+
+    @property
+    def missing(self) -> tuple[PlannedCube, ...]:
+        """All cubes that have no score yet."""
+        return tuple(cube for share in self.shares for cube in share)
 
 
 def write_back(context: Context, project: int, version: str, *, report: Report) -> Written:
@@ -65,18 +80,17 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
     with writing(context, project) as lock:
         registry = context.registry(project)
         if registry.published() != version:
-            return Written(written=0, present=0, missing=())
+            return Written(written=0, present=0)
         view = read_view(context.gateway, project, settings=context.settings, instrument=context.instrument)
         scores = registry.scores(version)
-        unscorable = read_unscorable(context.settings.model_dir(project), version)
         have = {row.task for row in context.gateway.predictions(project) if row.model_version == version}
-        entries, missing = [], []
-        for task in view.tasks.values():
-            score = scores.get((task.ref.cube, task.ref.sha256))
-            if score is not None and task.id not in have:
-                entries.append(_entry(context, view, task.id, score, version=version))
-            elif score is None and task.ref.sha256 not in unscorable:
-                missing.append(task.ref)
+        entries = [
+            _entry(context, view, number, score, version=version)
+            for task in view.tasks.values()
+            if (score := scores.get((task.ref.cube, task.ref.sha256))) is not None
+            for number in task.ids
+            if number not in have
+        ]
         for start in range(0, len(entries), CHUNK_PREDICTIONS):
             lock.reacquire()
             report(start, len(entries), "writing predictions")
@@ -87,11 +101,29 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         if (entries or have) and view.project.model_version != version:
             context.gateway.set_model_version(project, version)
         _note_switch(context.settings.model_dir(project), version)
+    unscorable = read_unscorable(context.settings.model_dir(project), version)
+    written = Written(written=len(entries), present=len(have), shares=_shares(view, scores, unscorable))
     log.info(
         "project %d: %s: %d predictions written, %d were there, %d cubes have no score yet",
-        project, version, len(entries), len(have), len(missing),
+        project, version, written.written, written.present, len(written.missing),
     )  # fmt: skip
-    return Written(written=len(entries), present=len(have), missing=tuple(missing))
+    return written
+
+
+def _shares(
+    view: View, scores: Mapping[tuple[str, str], CubeScore], unscorable: set[str]
+) -> tuple[tuple[PlannedCube, ...], ...]:
+    """Return the cubes to be scored, in shares; see `Written`."""
+    tasks = list(view.tasks.values())
+    shares = (
+        tuple(
+            task.planned()
+            for task in tasks[start : start + SCORE_CHUNK]
+            if (task.ref.cube, task.ref.sha256) not in scores and task.ref.sha256 not in unscorable
+        )
+        for start in range(0, len(tasks), SCORE_CHUNK)
+    )
+    return tuple(share for share in shares if share)
 
 
 def _drop_doubles(context: Context, project: int, version: str) -> None:
@@ -147,6 +179,12 @@ def note_unscorable(model_dir: Path, version: str, refs: Iterable[CubeRef]) -> N
     """Remember cubes that `version` could not score."""
     known = read_unscorable(model_dir, version) | {ref.sha256 for ref in refs}
     atomic.write_json(model_dir / "unscorable" / f"{version}.json", sorted(known))
+
+
+def forget_unscorable(model_dir: Path) -> None:
+    """Let every version try all cubes again: what could not be read may have come back with its disk."""
+    for path in (model_dir / "unscorable").glob("*.json"):
+        path.unlink(missing_ok=True)
 
 
 # -- which version Label Studio shows since when --------------------------------------------------
