@@ -1,7 +1,7 @@
 """What helioloop relies on in Label Studio: sentences that hold for the real one and for its twin in memory."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -164,6 +164,18 @@ def the_same_prediction_twice_makes_two_rows(room: Room) -> None:
         room.door.delete_predictions(younger)
 
 
+def a_score_changes_in_place(room: Room) -> None:
+    """The row keeps its id, its version and what it says; a row that is gone is refused."""
+    (one,) = room.tasks(1)
+    room.predict(prediction(one))
+    (before,) = room.door.predictions(room.project)
+    room.door.rescore(before, 0.75)
+    assert room.door.predictions(room.project) == [replace(before, score=0.75)]
+    room.door.delete_predictions([before])
+    with pytest.raises(LabelStudioError):
+        room.door.rescore(before, 0.5)
+
+
 def invalid_predictions_are_dropped_and_told(room: Room) -> None:
     """A score above 1, an unknown class, an unknown control: the valid one of the batch stays."""
     one, two = room.tasks(2)
@@ -234,6 +246,7 @@ SENTENCES = (
     a_change_moves_the_stamp_and_a_deletion_takes_it_away,
     predictions_are_counted_by_version,
     the_same_prediction_twice_makes_two_rows,
+    a_score_changes_in_place,
     invalid_predictions_are_dropped_and_told,
     predictions_of_an_unknown_task_are_refused_as_a_whole,
     only_a_version_with_predictions_can_be_shown,

@@ -113,6 +113,7 @@ CALLS: dict[str, Callable[[Gateway], Any]] = {
     "set_model_version": lambda door: door.set_model_version(1, "v0001"),
     "delete_version": lambda door: door.delete_version(1, "v0001"),
     "delete_predictions": lambda door: door.delete_predictions([PredictionRow(id=1, task=1, model_version="v0001")]),
+    "rescore": lambda door: door.rescore(PredictionRow(id=1, task=1, model_version="v0001"), 0.5),
     "find_project": lambda door: door.find_project("t"),
     "create_project": lambda door: door.create_project(title="t", label_config="<View/>"),
     "update_project": lambda door: door.update_project(1, sampling="Uncertainty sampling"),

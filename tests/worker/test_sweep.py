@@ -105,6 +105,18 @@ def test_tasks_that_came_after_the_write_back(desk: Desk, task_data: Data) -> No
     assert sweep(desk.context, desk.project).done == ()
 
 
+def test_a_score_that_is_no_agreement_any_more_is_written_anew(desk: Desk, tasks: dict[str, int]) -> None:
+    """cube00 is corrected, the round on it is kept by the gate: v0001 stays, and does not go on contradicting it."""
+    desk.label_studio.annotate(tasks["cube00"], "emergence")
+    judge(desk.context, desk.project, forced=False)
+    assert "the scores of 1 tasks are not the agreement with their labels: writing back" in (
+        sweep(desk.context, desk.project).done
+    )
+    assert f"write-back-{desk.project}-v0001" in desk.queued()
+    write_back(desk.context, desk.project, "v0001", report=silent)
+    assert not any("agreement" in sentence for sentence in sweep(desk.context, desk.project).done)
+
+
 @pytest.mark.usefixtures("tasks")
 def test_a_second_task_of_a_cube_is_written_and_not_missed_again(desk: Desk, task_data: Data) -> None:
     """Somebody imported an exported task again: write-back helps, and then it is quiet."""

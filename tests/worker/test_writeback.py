@@ -45,6 +45,22 @@ def test_the_score_is_the_agreement_with_the_label_as_it_is_now(desk: Desk, task
     assert onset["value"]["ranges"] == [{"start": 13, "end": 24}]
 
 
+def test_a_correction_moves_the_score_of_the_row_that_is_there(desk: Desk, task_data: Data) -> None:
+    """cube00, a crude non-emergence with P = 0.75, agreed by 0.25, corrected it agrees by 0.75; no row is replaced."""
+    tasks = desk.import_cubes(task_data)
+    version = desk.publish(p_emergence=0.75)
+    write(desk, version)
+    before = {row.id: row for row in desk.label_studio.predictions(desk.project)}
+    number = desk.label_studio.annotate(tasks["cube00"], "emergence")
+    assert write(desk, version) == (0, 24, 0)
+    after = {row.id: row for row in desk.label_studio.predictions(desk.project)}
+    assert after.keys() == before.keys()
+    assert [(row.task, row.score) for row in after.values() if row != before[row.id]] == [(tasks["cube00"], 0.75)]
+    desk.label_studio.delete_annotation(number)
+    write(desk, version)
+    assert {row.id: row for row in desk.label_studio.predictions(desk.project)} == before
+
+
 def test_a_half_write_is_finished_by_the_next(desk: Desk, task_data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     """Label Studio refuses the third request: the version is not shown before every task has its prediction."""
     monkeypatch.setattr(writeback, "CHUNK_PREDICTIONS", 5)

@@ -45,11 +45,12 @@ class ProjectInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictionRow:
-    """A prediction that Label Studio holds: which row, of which task, by which version."""
+    """A prediction that Label Studio holds: which row, of which task, by which version, with which score."""
 
     id: int
     task: int
     model_version: str
+    score: float | None = None
 
 
 class LabelStudio(Protocol):
@@ -88,6 +89,9 @@ class LabelStudio(Protocol):
 
     def delete_predictions(self, rows: Sequence[PredictionRow]) -> None:
         """Delete single prediction rows."""
+
+    def rescore(self, row: PredictionRow, score: float) -> None:
+        """Change a prediction's score in place: the row stays, for submits that name it."""
 
     def ensure_local_storage(self, project: int, path: str) -> None:
         """Serve the files under `path` to this project's annotators."""
@@ -170,7 +174,7 @@ class Gateway:
             f"reading the predictions of project {project}", self._client.predictions.list, project=project
         )
         return [
-            PredictionRow(id=row.id or 0, task=row.task, model_version=row.model_version or "")
+            PredictionRow(id=row.id or 0, task=row.task, model_version=row.model_version or "", score=row.score)
             for row in rows
             if row.task is not None
         ]
@@ -236,6 +240,11 @@ class Gateway:
         for row in rows:
             with self._calling(f"deleting prediction {row.id}"):
                 self._client.predictions.delete(id=row.id)
+
+    def rescore(self, row: PredictionRow, score: float) -> None:
+        """Change a prediction's score in place."""
+        with self._calling(f"changing the score of prediction {row.id}"):
+            self._client.predictions.update(id=row.id, score=score)
 
     # -- setting a project up --------------------------------------------------------------------
 

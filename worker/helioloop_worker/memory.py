@@ -82,7 +82,10 @@ class MemoryLabelStudio:
         kept = [entry for entry in entries if _is_valid(entry, controls)]
         for entry in kept:
             row = PredictionRow(
-                id=next(self._ids), task=entry["task"], model_version=str(entry.get("model_version") or "undefined")
+                id=next(self._ids),
+                task=entry["task"],
+                model_version=str(entry.get("model_version") or "undefined"),
+                score=entry.get("score"),
             )
             own.predictions[row.id] = (row, copy.deepcopy(dict(entry)))
         if len(kept) != len(entries):
@@ -106,6 +109,15 @@ class MemoryLabelStudio:
                 del own.predictions[row.id]
         if own.info.model_version == version:
             own.info = replace(own.info, model_version=None)
+
+    def rescore(self, row: PredictionRow, score: float) -> None:
+        """Change a row's score; see `LabelStudio.rescore`."""
+        for own in self._projects.values():
+            if row.id in own.predictions:
+                known, entry = own.predictions[row.id]
+                own.predictions[row.id] = (replace(known, score=score), {**entry, "score": score})
+                return
+        raise LabelStudioError(f"there is no prediction {row.id}; read the predictions again")
 
     def delete_predictions(self, rows: Sequence[PredictionRow]) -> None:
         """Delete rows; see `LabelStudio.delete_predictions`."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from helioloop import messages, queues, retrain
+from helioloop.snapshot import Snapshot
 from helioloop_worker import ingest, judgement, rounds, writeback
 from helioloop_worker.context import Context
 from helioloop_worker.view import annotation_stamps, cube_tasks
@@ -81,14 +82,15 @@ def _unwritten(context: Context, project: int) -> str | None:
     if version is None:
         return None
     unscorable = writeback.read_unscorable(context.settings.model_dir(project), version)
-    tasks = {
-        number
-        for task in cube_tasks(context.gateway.tasks(project)).values()
-        if task.ref.sha256 not in unscorable
-        for number in task.ids
-    }
-    have = {row.task for row in context.gateway.predictions(project) if row.model_version == version}
-    lacking = len(tasks - have)
+    cubes = cube_tasks(context.gateway.tasks(project))
+    tasks = {number for task in cubes.values() if task.ref.sha256 not in unscorable for number in task.ids}
+    rows = [row for row in context.gateway.predictions(project) if row.model_version == version]
+    lacking = len(tasks - {row.task for row in rows})
+    snapshot = Snapshot.read(context.settings.model_dir(project))  # as last judged: a change that waits is judged first
+    labels = {} if snapshot is None else snapshot.cubes
+    if stale := writeback.stale(rows, cubes, context.registry(project).scores(version), labels):
+        queues.send(context.connection, messages.WriteBack(project=project, version=version))
+        return f"the scores of {len(stale)} tasks are not the agreement with their labels: writing back"
     if not lacking and (not tasks or context.gateway.project(project).model_version == version):
         return None
     queues.send(context.connection, messages.WriteBack(project=project, version=version))

@@ -20,9 +20,10 @@ from helioloop.errors import ServiceError
 from helioloop.labels import prediction
 from helioloop.messages import SCORE_CHUNK
 from helioloop.progress import Report
-from helioloop.records import CubeRef, CubeScore, PlannedCube
+from helioloop.records import CubeRef, CubeScore, CurrentLabel, PlannedCube
 from helioloop_worker.context import Context
-from helioloop_worker.view import View, read_view
+from helioloop_worker.gateway import PredictionRow
+from helioloop_worker.view import CubeTask, View, read_view
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,8 @@ WAIT_SECONDS = 240
 """How long a second writer waits for the first."""
 CHUNK_PREDICTIONS = 500
 """Predictions a request; Label Studio on SQLite takes about 1,100 a second, so that its writer lock is held briefly."""
+SAME_SCORE = 1e-6
+"""Two scores nearer than this are one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +86,8 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
             return Written(written=0, present=0)
         view = read_view(context.gateway, project, settings=context.settings, instrument=context.instrument)
         scores = registry.scores(version)
-        have = {row.task for row in context.gateway.predictions(project) if row.model_version == version}
+        rows = [row for row in context.gateway.predictions(project) if row.model_version == version]
+        have = {row.task for row in rows}
         entries = [
             _entry(context, view, number, score, version=version)
             for task in view.tasks.values()
@@ -95,6 +99,9 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
             lock.reacquire()
             report(start, len(entries), "writing predictions")
             context.gateway.import_predictions(project, entries[start : start + CHUNK_PREDICTIONS])
+        for row, agreement in stale(rows, view.tasks, scores, view.snapshot.cubes):
+            lock.reacquire()
+            context.gateway.rescore(row, agreement)
         lock.reacquire()
         _drop_doubles(context, project, version)
         report(len(entries), len(entries), "writing predictions")
@@ -108,6 +115,29 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         project, version, written.written, written.present, len(written.missing),
     )  # fmt: skip
     return written
+
+
+def stale(
+    rows: Iterable[PredictionRow],
+    tasks: Mapping[str, CubeTask],
+    scores: Mapping[tuple[str, str], CubeScore],
+    labels: Mapping[str, CurrentLabel],
+) -> list[tuple[PredictionRow, float]]:
+    """Return the rows of a version whose score is not the agreement with the current label, and what it is now.
+
+    Labels change while a version stays: until the next one is published, and for good where the gate keeps that.
+    """
+    due: dict[int, float] = {}
+    for cube, task in tasks.items():
+        score, label = scores.get((cube, task.ref.sha256)), labels.get(cube)
+        if score is not None and label is not None:
+            agreement = score.agreement(label.label or score.predicted)
+            due.update(dict.fromkeys(task.ids, agreement))
+    return [
+        (row, due[row.task])
+        for row in rows
+        if row.task in due and (row.score is None or abs(row.score - due[row.task]) > SAME_SCORE)
+    ]
 
 
 def _shares(
