@@ -89,18 +89,18 @@ def at(frame: int, lo: int, hi: int) -> Emergence:
 
 
 def test_nine_frames_are_stretched_to_the_worst_of_them() -> None:
-    """Half widths of 5 missed by 1 to 9 frames: rank ⌈10 · 0.9⌉ = 9, so the factor is 9/5, and 100 ± 9 results."""
+    """Half widths of 5 missed by 1 to 9 frames: rank ⌈10 · 0.9⌉ = 9, so the factor is 8/5, which makes 8 frames + 1."""
     fit = IntervalCalibration.calibrate([at(100, 95, 105)] * 9, [100 + k for k in range(1, 10)], start=START)
-    assert fit == IntervalCalibration(factor=1.8, coverage=0.9, n_frames=9)
+    assert fit == IntervalCalibration(factor=1.6, coverage=0.9, n_frames=9)
     assert fit.apply(at(100, 95, 105), start=START, n_frames=225) == at(100, 91, 109)
 
 
 def test_each_side_is_measured_by_its_own_half_width() -> None:
-    """Ten frames too late where the interval reaches 20 back is half a width."""
-    fit = IntervalCalibration.calibrate([at(100, 80, 105)] * 9, [90] * 9, start=START)
+    """Eleven frames too late where the interval reaches 20 back is half a width, and one frame."""
+    fit = IntervalCalibration.calibrate([at(100, 80, 105)] * 9, [89] * 9, start=START)
     assert fit is not None
     assert fit.factor == 0.5
-    assert fit.apply(at(100, 80, 105), start=START, n_frames=225) == at(100, 90, 103)
+    assert fit.apply(at(100, 80, 105), start=START, n_frames=225) == at(100, 89, 103)
 
 
 def test_too_few_frames_leave_intervals_uncalibrated() -> None:
@@ -111,17 +111,19 @@ def test_too_few_frames_leave_intervals_uncalibrated() -> None:
 
 
 def test_an_interval_of_no_width_is_stretched_all_the_same() -> None:
-    """Its half widths count as three frames."""
+    """Its half widths count as three frames; and the frames beside it are always in."""
     fit = IntervalCalibration(factor=2.0, coverage=0.9, n_frames=50)
-    assert fit.apply(at(100, 100, 100), start=START, n_frames=225) == at(100, 94, 106)
+    assert fit.apply(at(100, 100, 100), start=START, n_frames=225) == at(100, 93, 107)
+    least = IntervalCalibration(factor=0.0, coverage=0.9, n_frames=50)
+    assert least.apply(at(100, 80, 120), start=START, n_frames=225) == at(100, 99, 101)
 
 
 def test_the_interval_stays_on_the_grid_and_begins_at_0_where_it_reaches_the_frozen_start() -> None:
     """At or before the start means from 0 on."""
     fit = IntervalCalibration(factor=2.0, coverage=0.9, n_frames=50)
-    assert fit.apply(at(220, 215, 224), start=START, n_frames=225) == at(220, 210, 224)
-    assert fit.apply(at(36, 33, 40), start=START, n_frames=225) == at(36, 0, 44)
-    assert fit.apply(at(30, 0, 32), start=START, n_frames=225) == at(30, 0, 36)
+    assert fit.apply(at(220, 215, 224), start=START, n_frames=225) == at(220, 209, 224)
+    assert fit.apply(at(36, 33, 40), start=START, n_frames=225) == at(36, 0, 45)
+    assert fit.apply(at(30, 0, 32), start=START, n_frames=225) == at(30, 0, 37)
 
 
 def test_any_frame_before_the_frozen_start_agrees_with_an_answer_at_it() -> None:
