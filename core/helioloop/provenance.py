@@ -17,7 +17,6 @@ LEARNING_MODULES = (
     "device",
     "emergence",
     "ensemble",
-    "fitsfile",
     "flux",
     "folds",
     "grid",
