@@ -21,7 +21,7 @@ SPARE_SHARE = 1 / 12
 """The sequence starts where it can bear this part of the wrong labels that the rate allows the calibration set: none
 with few labels, so that something can be promised at all; some with many, so that one unlucky label does not end it."""
 GROWTH = 1.05
-"""By how much the accepted set grows from step to step."""
+"""By how much the wrong labels that a set can bear grow from step to step, at least by one."""
 RATES = tuple(k / 200 for k in range(60, 0, -1))
 """The rates `smallest_promise` tries, from 30 % down to 0.5 %."""
 
@@ -99,8 +99,9 @@ def make_promise(
     Learn-then-Test. Sets of the k surest cubes are tested in turn, k growing, each against "among all cubes as sure as
     the least sure of these, more than `rate` are wrong" with an exact binomial p-value; the first that is not rejected
     at 1 − `confidence` ends the sequence, and the last one rejected gives the threshold. The sizes k depend on n,
-    `rate` and `confidence` alone, never on a label: a set too small to be rejected even without a wrong label is not
-    tested, since it would end the sequence for nothing.
+    `rate` and `confidence` alone, never on a label: each is the smallest set that can bear one wrong label more than
+    the one before. A set between two of these can bear no more than the smaller of them, and would only be a further
+    chance to end the sequence.
 
     *Why it holds.* A promise is broken only if the first true hypothesis of the sequence is rejected. Let E(t) be the
     part of wrong labels among cubes at least as sure as t, let it not rise with t, and let τ be where it passes the
@@ -231,11 +232,9 @@ def _sureness(p_emergence: Floats) -> Floats:
 
 def _sizes(n: int, *, rate: float, confidence: float) -> list[int]:
     """Return the sizes of the sets to test, growing up to n; none where n labels cannot bear the rate."""
-    all_sizes = np.arange(1, n + 1)
-    bears = np.flatnonzero(binom.cdf(int(n * rate * SPARE_SHARE), all_sizes, rate) <= 1.0 - confidence)
-    if not len(bears):
-        return []
-    sizes = [int(all_sizes[bears[0]])]
-    while sizes[-1] < n:
-        sizes.append(min(n, max(sizes[-1] + 1, int(sizes[-1] * GROWTH))))
+    all_sizes, sizes = np.arange(1, n + 1), []
+    wrong = int(n * rate * SPARE_SHARE)
+    while len(bears := np.flatnonzero(binom.cdf(wrong, all_sizes, rate) <= 1.0 - confidence)):
+        sizes.append(int(all_sizes[bears[0]]))
+        wrong = max(wrong + 1, int(wrong * GROWTH))
     return sizes

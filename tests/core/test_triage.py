@@ -120,3 +120,14 @@ def test_what_cannot_be_meant_is_refused() -> None:
         make_promise(np.array([0.9, 0.8]), one)
     with pytest.raises(ValueError, match="probabilities"):
         split(np.array([np.nan]), None)
+
+
+def test_each_step_bears_one_wrong_label_more() -> None:
+    """400 labels, 2 %: sets of 114, 194, 265 … bear 0, 1, 2 … wrong ones; one at rank 150 ends nothing before 194."""
+    p = np.linspace(0.999, 0.6, 400)
+    emergence = np.ones(400, dtype=bool)
+    emergence[149] = False
+    emergence[194:] = False
+    promise = make_promise(p, emergence, rate=0.02, confidence=0.9)
+    assert promise is not None
+    assert (promise.n_accepted, promise.n_wrong) == (194, 1)
