@@ -100,8 +100,8 @@ def make_promise(
     the least sure of these, more than `rate` are wrong" with an exact binomial p-value; the first that is not rejected
     at 1 − `confidence` ends the sequence, and the last one rejected gives the threshold. The sizes k depend on n,
     `rate` and `confidence` alone, never on a label: each is the smallest set that can bear one wrong label more than
-    the one before. A set between two of these can bear no more than the smaller of them, and would only be a further
-    chance to end the sequence.
+    the one before; the whole set comes last. A set between two of these can bear no more than the smaller of them, and
+    would only be a further chance to end the sequence.
 
     *Why it holds.* A promise is broken only if the first true hypothesis of the sequence is rejected. Let E(t) be the
     part of wrong labels among cubes at least as sure as t, let it not rise with t, and let τ be where it passes the
@@ -237,4 +237,4 @@ def _sizes(n: int, *, rate: float, confidence: float) -> list[int]:
     while len(bears := np.flatnonzero(binom.cdf(wrong, all_sizes, rate) <= 1.0 - confidence)):
         sizes.append(int(all_sizes[bears[0]]))
         wrong = max(wrong + 1, int(wrong * GROWTH))
-    return sizes
+    return [*sizes, n] if sizes and sizes[-1] < n else sizes

@@ -193,7 +193,7 @@ def test_emergences_get_a_calibrated_interval_and_a_time(place: Place, tmp_path:
             assert {row[name] for name in COLUMNS if "emergence_" in name or name == "interval"} == {""}
             continue
         frames = [row[f"emergence_frame{end}"] for end in ("_lo", "", "_hi")]
-        assert frames == [str(score.frame + step) for step in (-7, 0, 9)]  # 7/4 of 4 before and of 5 after, outwards
+        assert frames == [str(score.frame + step) for step in (-7, 0, 8)]  # 6/4 of 4 before and of 5 after, and one
         assert row["interval"] == "calibrated 0.9"
         day = f"2001-{score.cube[-4:-2]}-{score.cube[-2:]}"
         time = frame_time(f"{day}T01:30:00", score.frame, cadence_seconds=SMALL.cadence_seconds)
