@@ -17,6 +17,7 @@ LEARNING_MODULES = (
     "device",
     "emergence",
     "ensemble",
+    "fitsfile",
     "flux",
     "folds",
     "grid",
