@@ -3,10 +3,12 @@
 Ground floor.
 """
 
+import csv
+import io
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,15 @@ def write_json(path: Path, value: Any) -> None:
 def write_json_lines(path: Path, values: Iterable[Any]) -> None:
     """Replace `path` by one JSON value a line, in one step; NaN is refused."""
     write_text(path, "".join(json.dumps(value, sort_keys=True, allow_nan=False) + "\n" for value in values))
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
+    """Replace `path` by a CSV table in one step: a head line, then a row for each mapping of `columns` to cells."""
+    text = io.StringIO(newline="")
+    table = csv.DictWriter(text, columns, lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    write_text(path, text.getvalue())
 
 
 def sync_folder(folder: Path) -> None:

@@ -199,6 +199,21 @@ class IntervalCalibration:
         return cls(**values)
 
 
+def probabilities_in_words(fitted: ProbabilityCalibration | None) -> str:
+    """Return in a sentence what probabilities are worth under a calibration, or without one."""
+    if fitted is None:
+        return f"Probabilities: uncalibrated, that takes {MIN_LABELS} random labels and {MIN_PER_CLASS} of each class."
+    return f"Probabilities: calibrated on {fitted.n_labels} random labels."
+
+
+def intervals_in_words(fitted: IntervalCalibration | None, *, n_frames: int, coverage: float) -> str:
+    """Return in a sentence what intervals are worth; `n_frames` verified frames were at hand for `coverage`."""
+    asked = f"{100.0 * coverage:.3g} %"
+    if fitted is None:
+        return f"Intervals: uncalibrated, {n_frames} verified frames do not bear {asked}."
+    return f"Intervals: calibrated on {n_frames} verified frames to contain the true frame in {asked}."
+
+
 def _logit(p_emergence: Floats) -> Floats:
     p = np.asarray(p_emergence, dtype=np.float64)
     if not np.all((p >= 0.0) & (p <= 1.0)):  # NaN fails too

@@ -6,8 +6,11 @@ model's answer depends on it. Leap seconds are astropy's business.
 
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 
 from astropy.time import Time, TimeDelta
+
+from helioloop.cubes import read_cube
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,20 @@ def frame_time(start_utc: str, frame: int, *, cadence_seconds: float) -> FrameTi
         warnings.simplefilter("ignore", UserWarning)  # ERFA tells of far dates by it, whose leap seconds nobody knows
         time = Time(start_utc, scale="utc") + TimeDelta(frame * cadence_seconds, format="sec")
         return FrameTime(utc=_iso(time.utc), tai=_iso(time.tai))
+
+
+def cube_frame_time(path: Path, frame: int, *, cadence_seconds: float) -> FrameTime | None:
+    """Return when a grid frame of the cube at `path` starts; None where only its name dates it, right to a day.
+
+    Raises
+    ------
+    CubeError
+        If the cube cannot be read.
+    """
+    cube = read_cube(path)
+    if cube.start is None or cube.start_scale is None:
+        return None
+    return frame_time(cube.start, frame, cadence_seconds=cadence_seconds)
 
 
 def _iso(time: Time) -> str:

@@ -4,8 +4,6 @@ Above `offline`, below `campaign` and `compare`: both train versions on labels o
 up in the truth. Needs the extra ``worker``.
 """
 
-import csv
-import io
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -173,11 +171,7 @@ def _find(registry: Registry, plan: Plan) -> str | None:
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, str | float | None]]) -> None:
     """Write rows of figures as CSV in one step, columns as the first row names them; empty means undefined."""
-    text = io.StringIO()
-    table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    table.writeheader()
-    table.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
-    atomic.write_text(path, text.getvalue())
+    atomic.write_table(path, list(rows[0]), ({name: _cell(value) for name, value in row.items()} for row in rows))
 
 
 def _cell(value: str | float | None) -> str:

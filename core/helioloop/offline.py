@@ -4,8 +4,6 @@ Top of the core, above rounds and releases; the worker runs the same rounds over
 release's table. Needs the extra ``worker``.
 """
 
-import csv
-import io
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -244,11 +242,7 @@ def readable_cubes(release: Release, load: Loader, *, at: Workplace) -> list[Pla
 
 def write_score_table(path: Path, scored: Iterable[tuple[PlannedCube, CubeScore]], *, version: str) -> None:
     """Write scores as CSV with the columns `SCORE_COLUMNS`, in one step; empty means unknown."""
-    text = io.StringIO()
-    table = csv.DictWriter(text, SCORE_COLUMNS, lineterminator="\n")
-    table.writeheader()
-    table.writerows(score_row(cube.label, score, version=version) for cube, score in scored)
-    atomic.write_text(path, text.getvalue())
+    atomic.write_table(path, SCORE_COLUMNS, (score_row(cube.label, score, version=version) for cube, score in scored))
 
 
 def score_row(label: Label | None, score: CubeScore, *, version: str) -> Mapping[str, str | int]:

@@ -4,8 +4,6 @@ Top of the core, above `offline`. `draw` gives what a version says of the cubes 
 ones, `triage` and `calibration` what the draw's labels bear; here they meet a new release. Needs the extra ``worker``.
 """
 
-import csv
-import io
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,9 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from helioloop import atomic
-from helioloop.calibration import MIN_LABELS, MIN_PER_CLASS, IntervalCalibration, ProbabilityCalibration
-from helioloop.clock import FrameTime, frame_time
-from helioloop.cubes import read_cube
+from helioloop.calibration import (
+    IntervalCalibration,
+    ProbabilityCalibration,
+    intervals_in_words,
+    probabilities_in_words,
+)
+from helioloop.clock import FrameTime, cube_frame_time
 from helioloop.draw import RandomDraw, located
 from helioloop.emergence import Emergence
 from helioloop.ensemble import Ensemble
@@ -147,13 +149,8 @@ class Prelabelling:
         return (
             f"{n} cubes scored by {self.version}: {accepted} accepted, {n - accepted} go to the human.",
             *(self._refusal() if self.promise is None else _meaning(self.promise)),
-            f"Probabilities: uncalibrated, that takes {MIN_LABELS} random labels and {MIN_PER_CLASS} of each class."
-            if self.probabilities is None
-            else f"Probabilities: calibrated on {self.probabilities.n_labels} random labels.",
-            f"Intervals: uncalibrated, {self.n_frames} verified frames do not bear {_percent(self.asked.coverage)}."
-            if self.intervals is None
-            else f"Intervals: calibrated on {self.intervals.n_frames} verified frames to contain the true frame in "
-            f"{_percent(self.intervals.coverage)}.",
+            probabilities_in_words(self.probabilities),
+            intervals_in_words(self.intervals, n_frames=self.n_frames, coverage=self.asked.coverage),
         )
 
     def _refusal(self) -> tuple[str, ...]:
@@ -231,7 +228,11 @@ def prelabel_release(
                 accepted=k in accepted,
                 found=one,
                 coverage=None if intervals is None else intervals.coverage,
-                time=None if one is None else _time(cube, one.frame, release, at),
+                time=None
+                if one is None
+                else cube_frame_time(
+                    release.path(cube.ref.cube), one.frame, cadence_seconds=at.instrument.cadence_seconds
+                ),
             )
         )
     return Prelabelling(
@@ -249,11 +250,7 @@ def prelabel_release(
 
 def write_prelabel_table(path: Path, prelabelling: Prelabelling) -> None:
     """Write a row per cube as CSV with the columns `COLUMNS`, in one step; empty means unknown."""
-    text = io.StringIO()
-    table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    table.writeheader()
-    table.writerows(cube.row(prelabelling.version) for cube in prelabelling.cubes)
-    atomic.write_text(path, text.getvalue())
+    atomic.write_table(path, COLUMNS, (cube.row(prelabelling.version) for cube in prelabelling.cubes))
 
 
 def _speak(
@@ -282,13 +279,6 @@ def _speak(
         said.append(score)
         at.report(done, len(cubes), "scoring cubes")
     return said
-
-
-def _time(cube: PlannedCube, frame: int, release: Release, at: Workplace) -> FrameTime | None:
-    """Return when a frame starts, None where only the cube's name dates it: that is right to a day."""
-    if cube.start is None or read_cube(release.path(cube.ref.cube)).start_scale is None:
-        return None
-    return frame_time(cube.start, frame, cadence_seconds=at.instrument.cadence_seconds)
 
 
 def _meaning(promise: Promise) -> tuple[str, ...]:

@@ -212,11 +212,9 @@ def read_labels(path: Path) -> dict[str, LabelRow]:
 
 def write_labels(path: Path, rows: Iterable[LabelRow]) -> None:
     """Write a label table in one step; `read_labels` reads it back."""
-    table = io.StringIO(newline="")
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows((row.cube, row.label.value if row.label else "", int(row.verified)) for row in rows)
-    atomic.write_text(path, table.getvalue())
+    atomic.write_table(
+        path, COLUMNS, ({"cube": row.cube, "label": row.label or "", "verified": int(row.verified)} for row in rows)
+    )
 
 
 def _row(where: str, cube: str, label: str, verified: str) -> LabelRow:

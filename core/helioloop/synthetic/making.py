@@ -5,8 +5,6 @@ k only, so neither the number of processes nor the size of the release changes a
 interrupted is resumed: its folder remembers what it was made with.
 """
 
-import csv
-import io
 import json
 import multiprocessing
 import os
@@ -152,13 +150,18 @@ def make_release(
 
 def write_truth(path: Path, scenarios: list[Scenario]) -> None:
     """Write the truth table ``cube,label,emergence_frame,kind,region,start``."""
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["cube", "label", "emergence_frame", "kind", "region", "start"])
-    for s in scenarios:
-        frame = "" if s.truth.emergence_frame is None else s.truth.emergence_frame
-        writer.writerow([s.name, s.truth.label.value, frame, s.truth.kind.value, s.region, s.start])
-    atomic.write_text(path, table.getvalue())
+    rows = (
+        {
+            "cube": s.name,
+            "label": s.truth.label.value,
+            "emergence_frame": "" if s.truth.emergence_frame is None else s.truth.emergence_frame,
+            "kind": s.truth.kind.value,
+            "region": s.region,
+            "start": s.start,
+        }
+        for s in scenarios
+    )
+    atomic.write_table(path, ("cube", "label", "emergence_frame", "kind", "region", "start"), rows)
 
 
 def _claim(out: Path, made_with: dict[str, object]) -> None:
