@@ -1,6 +1,7 @@
 """The catalogue of a project: whose word counts, what stands on random checks alone, and when it was."""
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,18 @@ def test_a_frame_left_where_the_model_put_it_calibrates_nothing(desk: Desk, task
     assert (row["emergence_frame"], row["emergence_frame_from"]) == ("12", "annotator, unmoved")
     write_draw(tmp_path / "drawn.csv", made.draw)
     assert {true.frame for true in read_truth(tmp_path / "drawn.csv").values()} == {None}
+
+
+def test_a_frame_that_a_later_version_comes_to_by_itself_was_moved(desk: Desk, task_data: Data, tmp_path: Path) -> None:
+    """Humans say 12, then a version is trained that says 12 too: it agrees, they were not led."""
+    tasks = desk.import_cubes(task_data)
+    for cube in CUBES:
+        annotate(desk, tasks, cube, start=13 if emerges(cube) else None)
+    card = desk.registry.folder(desk.publish(p_emergence=0.75)) / "card.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"created_at": "2999-01-01T00:00:00+00:00"}))
+    made = catalogue(desk)
+    assert made.intervals is not None
+    assert table(made, tmp_path)["cube23"]["emergence_frame_from"] == "annotator"
 
 
 def test_a_cube_whose_file_is_gone_keeps_its_frame_and_loses_its_time(

@@ -4,19 +4,22 @@ Above `view`; reads Label Studio and the model folder, changes neither. What is 
 stands on the project's random draw alone: the verified start of the check list.
 """
 
-import csv
-import io
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
 from helioloop import atomic
 from helioloop.book import SALT, check_order, drawn_prefix
-from helioloop.calibration import MIN_LABELS, MIN_PER_CLASS, IntervalCalibration, ProbabilityCalibration
-from helioloop.clock import FrameTime, frame_time
-from helioloop.cubes import read_cube
+from helioloop.calibration import (
+    IntervalCalibration,
+    ProbabilityCalibration,
+    intervals_in_words,
+    probabilities_in_words,
+)
+from helioloop.clock import FrameTime, cube_frame_time
 from helioloop.draw import RandomDraw, located
 from helioloop.emergence import Emergence
 from helioloop.errors import CubeError, RegistryError, ReleaseError
@@ -140,18 +143,14 @@ class Catalogue:
         silent = sum(entry.score is None for entry in self.entries)
         n_random, n_frames = len(self.draw.cubes), len(self.draw.timed[1])
         verified = sum(entry.label.verified for entry in self.entries)
+        uncalibrated = self.probabilities is None or self.intervals is None
         return (
             f"{len(self.entries)} cubes, {verified} of them verified, {n_random} of these drawn at random; "
             f"{self.version} speaks.",
             *((f"Of {silent} cubes it has not spoken yet: the worker scores them.",) if silent else ()),
-            f"Probabilities: uncalibrated, that takes {MIN_LABELS} random labels and {MIN_PER_CLASS} of each class."
-            if self.probabilities is None
-            else f"Probabilities: calibrated on {self.probabilities.n_labels} random labels.",
-            f"Intervals: uncalibrated, {n_frames} verified frames among the random cubes do not bear "
-            f"{self.coverage:.0%}; label the next random checks that `helioloop status` names."
-            if self.intervals is None
-            else f"Intervals: calibrated on {self.intervals.n_frames} verified frames to contain the true frame in "
-            f"{self.coverage:.0%}.",
+            probabilities_in_words(self.probabilities),
+            intervals_in_words(self.intervals, n_frames=n_frames, coverage=self.coverage),
+            *(("For both, label the next random checks that `helioloop status` names.",) if uncalibrated else ()),
         )
 
 
@@ -234,18 +233,23 @@ def make_catalogue(
 
 
 def find_unmoved(labels: Mapping[str, CurrentLabel], registry: Registry) -> set[str]:
-    """Return the cubes whose verified frame is one that some version proposed for them.
+    """Return the cubes whose verified frame is one that a version made before had proposed for them.
 
     Label Studio fills predictions in, and an emergence submitted as it stood comes back with the model's own frame.
-    That says little of where a human would have put it.
+    That says little of where a human would have put it. A later version that comes to a human's frame by itself is
+    right, and no reason to doubt the human.
     """
-    verified = {cube: label.verified_frame.frame for cube, label in labels.items() if label.verified_frame is not None}
-    return {
-        cube
-        for version in registry.versions()
-        for (cube, _), score in registry.scores(version).items()
-        if score.frame is not None and verified.get(cube) == score.frame
-    }
+    verified = {cube: label.verified_frame for cube, label in labels.items() if label.verified_frame is not None}
+    submitted = {cube: datetime.fromisoformat(by_hand.at) for cube, by_hand in verified.items()}
+    unmoved = set()
+    for version in registry.versions():
+        made = datetime.fromisoformat(registry.card(version).created_at)
+        unmoved |= {
+            cube
+            for (cube, _), score in registry.scores(version).items()
+            if cube in verified and score.frame == verified[cube].frame and made <= submitted[cube]
+        }
+    return unmoved
 
 
 def read_draw(
@@ -273,7 +277,7 @@ def read_draw(
 
 def write_catalogue(path: Path, catalogue: Catalogue) -> None:
     """Write a row per cube as CSV with the columns `COLUMNS`, in one step."""
-    _write(path, COLUMNS, (entry.row(catalogue.version) for entry in catalogue.entries))
+    atomic.write_table(path, COLUMNS, (entry.row(catalogue.version) for entry in catalogue.entries))
 
 
 def write_draw(path: Path, draw: RandomDraw) -> None:
@@ -282,7 +286,7 @@ def write_draw(path: Path, draw: RandomDraw) -> None:
         {"cube": true.cube, "label": true.label, "emergence_frame": "" if true.frame is None else true.frame}
         for _, true in draw.cubes
     )
-    _write(path, DRAW_COLUMNS, rows)
+    atomic.write_table(path, DRAW_COLUMNS, rows)
 
 
 def _verified(label: CurrentLabel, *, framed: bool) -> TrueCube:
@@ -310,23 +314,13 @@ def _seen(label: CurrentLabel, score: CubeScore | None) -> Emergence | None:
 def _time(
     task: CubeTask, frame: int, instrument: Instrument, roots: ReleaseRoots, unreadable: Unreadable
 ) -> FrameTime | None:
-    """Return when a frame starts, None where only the cube's name dates it: that is right to a day."""
+    """Return when a frame starts; None, too, where the cube's file cannot be read."""
     try:
-        cube = read_cube(roots.path(task.ref.release, task.ref.cube))
+        path = roots.path(task.ref.release, task.ref.cube)
+        return cube_frame_time(path, frame, cadence_seconds=instrument.cadence_seconds)
     except (CubeError, ReleaseError) as error:
         unreadable(task.ref.cube, CubeError(str(error)))
         return None
-    if cube.start is None or cube.start_scale is None:
-        return None
-    return frame_time(cube.start, frame, cadence_seconds=instrument.cadence_seconds)
-
-
-def _write(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str | int]]) -> None:
-    text = io.StringIO()
-    table = csv.DictWriter(text, columns, lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    atomic.write_text(path, text.getvalue())
 
 
 def _decimal(value: float | None) -> str:

@@ -19,7 +19,6 @@ from helioloop_worker.gateway import PredictionRow, ProjectInfo
 CHOICES, TIMELINE = "Choices", "TimelineLabels"
 _VALUE_TAGS = {CHOICES: "Choice", TIMELINE: "Label"}
 """The controls whose predictions are checked, and the tags of their values."""
-_EPOCH = datetime(2001, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -38,7 +37,7 @@ class MemoryLabelStudio:
     def __init__(self) -> None:
         self._projects: dict[int, _Project] = {}
         self._ids: Iterator[int] = itertools.count(1)  # one counter for all: no id can be taken for another's
-        self._seconds: Iterator[int] = itertools.count()
+        self._told = datetime.now(UTC)
 
     # -- the port --------------------------------------------------------------------------------
 
@@ -214,8 +213,9 @@ class MemoryLabelStudio:
         return result
 
     def _now(self) -> str:
-        """Return a time that was never returned before."""
-        return (_EPOCH + timedelta(seconds=next(self._seconds))).isoformat().replace("+00:00", "Z")
+        """Return the time, as Label Studio writes it; never the same twice."""
+        self._told = max(datetime.now(UTC), self._told + timedelta(microseconds=1))
+        return self._told.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
