@@ -145,7 +145,7 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
         running.ingest("made")
         until(lambda: running.published() == "v0001", seconds=ROUND_SECONDS)
         yield running
-        for speaker in (client, gateway._client):  # the SDK leaves closing to the garbage collector
+        for speaker in (client, gateway._wire.client):  # the SDK leaves closing to the garbage collector
             speaker._client_wrapper.httpx_client.httpx_client.close()
 
 

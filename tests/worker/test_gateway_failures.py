@@ -219,7 +219,7 @@ def test_the_export_is_asked_for_as_the_client_asks(peer: Peer) -> None:
     assert (door.tasks(1), door.annotated_tasks(1)) == ([], [])
     ours = list(peer.asked)
     for all_tasks in (True, None):
-        b"".join(door._client.projects.exports.download_sync(1, export_type="JSON", download_all_tasks=all_tasks))
+        b"".join(door._wire.client.projects.exports.download_sync(1, export_type="JSON", download_all_tasks=all_tasks))
     theirs = peer.asked[2:]
     assert [sorted(path.replace("?", "&").split("&")) for _, path in ours] == [
         sorted(path.replace("?", "&").split("&")) for _, path in theirs

@@ -1,22 +1,19 @@
 """The one door to Label Studio: every call that helioloop makes, in its own words, through the published client.
 
-Above: ingestion, rounds, write-back, sweep, `init`. Below: label-studio-sdk. Only predictions are written; there is no
+Above: ingestion, rounds, write-back, sweep, `init`. Below: `wire`, label-studio-sdk. Only predictions are written; there is no
 call here that creates, changes or deletes an annotation.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
-import httpx
-from label_studio_sdk import LabelStudio as Client
-from label_studio_sdk.core.api_error import ApiError
 from label_studio_sdk.core.request_options import RequestOptions
 
 from helioloop.errors import LabelStudioError
 from helioloop.queues import plain_url
 from helioloop.settings import Settings
+from helioloop_worker.wire import Wire
 
 WEBHOOK_ACTIONS = (
     "ANNOTATION_CREATED",
@@ -28,9 +25,6 @@ WEBHOOK_ACTIONS = (
 )
 ONCE: RequestOptions = {"max_retries": 0}
 """For calls that are not safe to repeat: the client retries the others by itself, on 429, 5xx and a lost connection."""
-READING: Final = frozenset({"GET", "HEAD"})
-REWRITING: Final = frozenset({httpx.codes.MOVED_PERMANENTLY, httpx.codes.FOUND, httpx.codes.SEE_OTHER})
-"""Redirects after which a change arrives as a mere question: it would seem to have been made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,25 +112,8 @@ class Gateway:
     """
 
     def __init__(self, url: str, *, api_key: str, timeout_seconds: float) -> None:
-        self.url = url.rstrip("/")
-        try:
-            self._shown = plain_url(self.url)
-        except ValueError:
-            raise LabelStudioError(
-                "HELIOLOOP_LABEL_STUDIO_URL is no address; write it as http://HOST:PORT or https://HOST"
-            ) from None
-        self._timeout_seconds = timeout_seconds
-        self._answered = False
-        if not (api_key.isascii() and api_key.isprintable()):
-            raise LabelStudioError(
-                "the access token holds a line break or a letter beyond ASCII, which no token of Label Studio has; "
-                "copy it again into HELIOLOOP_LABEL_STUDIO_API_KEY"
-            )
-        wire = httpx.Client(timeout=timeout_seconds, follow_redirects=True, event_hooks={"response": [self._look_at]})
-        with self._calling("signing in"):  # the client refuses an expired token at once
-            self._client = Client(  # type: ignore[no-untyped-call]
-                base_url=self.url, api_key=api_key, timeout=timeout_seconds, httpx_client=wire
-            )
+        self._wire = Wire(url, api_key=api_key, timeout_seconds=timeout_seconds)
+        self._client = self._wire.client
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Gateway":
@@ -151,7 +128,7 @@ class Gateway:
 
     def project(self, project: int) -> ProjectInfo:
         """Return a project's title, configuration and model version."""
-        with self._calling(f"reading project {project}"):
+        with self._wire.calling(f"reading project {project}"):
             found = self._client.projects.get(id=project)
         return ProjectInfo(
             id=project,
@@ -170,7 +147,7 @@ class Gateway:
 
     def predictions(self, project: int) -> list[PredictionRow]:
         """Return all prediction rows of a project."""
-        rows = self._listed(
+        rows = self._wire.listed(
             f"reading the predictions of project {project}", self._client.predictions.list, project=project
         )
         return [
@@ -182,16 +159,16 @@ class Gateway:
     def model_versions(self, project: int) -> dict[str, int]:
         """Return how many predictions each model version has in a project."""
         what = f"reading the model versions of project {project}"
-        body = self._call("GET", f"api/projects/{project}/model-versions/", what=what)
+        body = self._wire.call("GET", f"api/projects/{project}/model-versions/", what=what)
         if not isinstance(body, dict) or not all(isinstance(count, int) for count in body.values()):
-            raise self._foreign(what, "no table of versions")
+            raise self._wire.foreign(what, "no table of versions")
         return body
 
     # -- tasks and predictions -------------------------------------------------------------------
 
     def import_tasks(self, project: int, data: Sequence[Mapping[str, Any]]) -> list[int]:
         """Import tasks and return their ids, in order."""
-        with self._calling(f"importing {len(data)} tasks into project {project}"):
+        with self._wire.calling(f"importing {len(data)} tasks into project {project}"):
             answer = self._client.projects.import_tasks(
                 id=project,
                 request=[{"data": dict(entry)} for entry in data],  # type: ignore[misc]
@@ -208,7 +185,7 @@ class Gateway:
 
     def import_predictions(self, project: int, entries: Sequence[Mapping[str, Any]]) -> None:
         """Import predictions; their count is checked, because Label Studio drops invalid ones silently."""
-        with self._calling(f"writing {len(entries)} predictions to project {project}"):
+        with self._wire.calling(f"writing {len(entries)} predictions to project {project}"):
             answer = self._client.projects.import_predictions(
                 id=project,
                 request=[dict(entry) for entry in entries],  # type: ignore[misc]
@@ -223,41 +200,41 @@ class Gateway:
 
     def set_model_version(self, project: int, version: str) -> None:
         """Make `version` the one whose scores Label Studio shows and sorts by."""
-        with self._calling(f"setting the model version of project {project} to {version}"):
+        with self._wire.calling(f"setting the model version of project {project} to {version}"):
             self._client.projects.update(id=project, model_version=version)
 
     def delete_version(self, project: int, version: str) -> None:
         """Delete all predictions of one version."""
         what = f"deleting the predictions of {version} in project {project}"
-        body = self._call(
+        body = self._wire.call(
             "DELETE", f"api/projects/{project}/model-versions/", json={"model_version": version}, what=what
         )
         if not isinstance(body, dict):  # Label Studio answers how many it deleted
-            raise self._foreign(what, "no count of what was deleted")
+            raise self._wire.foreign(what, "no count of what was deleted")
 
     def delete_predictions(self, rows: Sequence[PredictionRow]) -> None:
         """Delete single prediction rows."""
         for row in rows:
-            with self._calling(f"deleting prediction {row.id}"):
+            with self._wire.calling(f"deleting prediction {row.id}"):
                 self._client.predictions.delete(id=row.id)
 
     def rescore(self, row: PredictionRow, score: float) -> None:
         """Change a prediction's score in place."""
-        with self._calling(f"changing the score of prediction {row.id}"):
+        with self._wire.calling(f"changing the score of prediction {row.id}"):
             self._client.predictions.update(id=row.id, score=score)
 
     # -- setting a project up --------------------------------------------------------------------
 
     def find_project(self, title: str) -> int | None:
         """Return the id of the project with exactly this title, if there is one."""
-        with self._calling("listing projects"):
+        with self._wire.calling("listing projects"):
             found: list[Any] = list(self._client.projects.list(title=title))
         return next((int(project.id) for project in found if project.title == title), None)
 
     def create_project(self, *, title: str, label_config: str) -> int:
         """Create a project that draws the lowest scores first, and return its id."""
         what = f"creating the project {title!r}"
-        with self._calling(what):
+        with self._wire.calling(what):
             created = self._client.projects.create(
                 title=title,
                 label_config=label_config,
@@ -266,34 +243,34 @@ class Gateway:
             )
         number = getattr(created, "id", None)
         if not isinstance(number, int):
-            raise self._foreign(what, "no project")
+            raise self._wire.foreign(what, "no project")
         return number
 
     def update_project(self, project: int, **values: Any) -> None:
         """Change settings of a project."""
-        with self._calling(f"changing project {project}"):
+        with self._wire.calling(f"changing project {project}"):
             self._client.projects.update(id=project, **values)
 
     def ensure_local_storage(self, project: int, path: str) -> None:
         """Let Label Studio serve the files under `path` to this project's annotators."""
         what = f"connecting the media folder to project {project}"
-        storages = self._listed(what, self._client.import_storage.local.list, project=project)
+        storages = self._wire.listed(what, self._client.import_storage.local.list, project=project)
         if path in [storage.path for storage in storages]:
             return
-        with self._calling(what):
+        with self._wire.calling(what):
             self._client.import_storage.local.create(
                 project=project, path=path, use_blob_urls=True, title="helioloop videos", request_options=ONCE
             )
 
     def ensure_backend(self, project: int, *, url: str, user: str | None, password: str | None) -> None:
-        """Connect the backend to the project, and leave no webhook but ours to it."""
+        """Connect the backend to the project, or set anew how it is known there."""
         what = f"connecting the backend {plain_url(url)} to project {project}"
-        backends = self._listed(what, self._client.ml.list, project=project)
+        backends = self._wire.listed(what, self._client.ml.list, project=project)
         known = [backend for backend in backends if backend.url == url]
         auth: dict[str, Any] = (
             {"auth_method": "BASIC_AUTH", "basic_auth_user": user, "basic_auth_pass": password} if user else {}
         )
-        with self._calling(what):
+        with self._wire.calling(what):
             if known:
                 self._client.ml.update(id=known[0].id or 0, url=url, project=project, title="helioloop", **auth)
             else:
@@ -302,11 +279,11 @@ class Gateway:
     def ensure_webhook(self, project: int, *, url: str, headers: Mapping[str, str]) -> None:
         """Make our webhook the only one of this project that calls `url`; `headers` go with each of its calls."""
         what = f"setting the webhook of project {project}"
-        for hook in self._listed(what, self._client.webhooks.list, project=str(project)):
+        for hook in self._wire.listed(what, self._client.webhooks.list, project=str(project)):
             if hook.url.rstrip("/") == url.rstrip("/") and hook.id is not None:
-                with self._calling(what):
+                with self._wire.calling(what):
                     self._client.webhooks.delete(id=hook.id)
-        with self._calling(what):
+        with self._wire.calling(what):
             self._client.webhooks.create(
                 url=url,
                 project=project,
@@ -320,10 +297,10 @@ class Gateway:
     def ensure_tab(self, project: int, *, title: str) -> None:
         """Add a tab sorted by prediction score, lowest first, unless one of this title is there."""
         what = f"adding the tab {title!r} to project {project}"
-        views = self._listed(what, self._client.views.list, project=project)
+        views = self._wire.listed(what, self._client.views.list, project=project)
         if title in [(view.data or {}).get("title") for view in views]:
             return
-        with self._calling(what):
+        with self._wire.calling(what):
             self._client.views.create(
                 project=project,
                 data={
@@ -344,76 +321,12 @@ class Gateway:
     def _export(self, project: int, **which: Any) -> list[dict[str, Any]]:
         """Read an export in one call; the client's own method for it would not retry, reading is safe to repeat."""
         what = f"reading the tasks of project {project}"
-        found = self._call("GET", f"api/projects/{project}/export", params={"export_type": "JSON", **which}, what=what)
-        if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
-            raise self._foreign(what, "no JSON list of tasks")
-        return found
-
-    def _listed(self, what: str, list_: Callable[..., Any], **which: Any) -> list[Any]:
-        with self._calling(what):
-            found = list_(**which)
-        if not isinstance(found, list):
-            raise self._foreign(what, "no list")
-        return found
-
-    def _call(self, method: str, path: str, *, what: str, **arguments: Any) -> Any:
-        """Call a route that the client has no fitting method for, with its own connection, token and retries."""
-        with self._calling(what):
-            answer = self._client._client_wrapper.httpx_client.request(path, method=method, **arguments)  # noqa: SLF001 - no public door to the connection
-        try:
-            body = answer.json()
-        except (ValueError, RecursionError):
-            body = None
-        if not answer.is_success:
-            raise LabelStudioError(_refusal(what, self._shown, answer.status_code, body))
-        return body
-
-    @contextmanager
-    def _calling(self, what: str) -> Iterator[None]:
-        """Turn what goes wrong in one call of the client into a sentence; a mistake of our own shows itself."""
-        self._answered = False
-        try:
-            yield
-        except ApiError as error:
-            if error.status_code is not None and httpx.codes.is_success(error.status_code):
-                raise self._foreign(what, "no JSON") from None
-            raise LabelStudioError(_refusal(what, self._shown, error.status_code, error.body)) from None
-        except _Foreign as error:
-            raise self._foreign(what, str(error)) from None
-        except httpx.TimeoutException:
-            raise LabelStudioError(
-                f"{what}: Label Studio at {self._shown} did not answer within {self._timeout_seconds:g} s; look "
-                f"whether it is overloaded, or raise HELIOLOOP_LABEL_STUDIO_TIMEOUT_SECONDS"
-            ) from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise LabelStudioError(
-                f"{what}: Label Studio at {self._shown} did not answer ({type(error).__name__}); check that it "
-                f"runs and that HELIOLOOP_LABEL_STUDIO_URL names it as seen from here"
-            ) from None
-        except (ValueError, TypeError, AttributeError, LookupError) as error:
-            if not self._answered:  # it was not the answer that the client stumbled over, but what we gave it
-                raise
-            raise self._foreign(what, f"JSON of another shape ({type(error).__name__})") from None
-
-    def _look_at(self, answer: httpx.Response) -> None:
-        """Refuse what only looks like success: a web page, and a redirect on which a change would get lost."""
-        self._answered = True
-        if answer.has_redirect_location:
-            if answer.status_code in REWRITING and answer.request.method not in READING:
-                raise _Foreign(f"a redirect ({answer.status_code}) that would lose what is to be written")
-        elif answer.is_success and answer.read().lstrip().startswith(b"<"):
-            raise _Foreign("a web page")
-
-    def _foreign(self, what: str, found: str) -> LabelStudioError:
-        return LabelStudioError(
-            f"{what}: {self._shown} answered {found}, which is not Label Studio's; check that "
-            f"HELIOLOOP_LABEL_STUDIO_URL is its own address (http or https?) and that no login page or proxy stands "
-            f"before it"
+        found = self._wire.call(
+            "GET", f"api/projects/{project}/export", params={"export_type": "JSON", **which}, what=what
         )
-
-
-class _Foreign(Exception):
-    """An answer that cannot be Label Studio's; the text names what it is instead."""
+        if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+            raise self._wire.foreign(what, "no JSON list of tasks")
+        return found
 
 
 HIDDEN_COLUMNS = [
@@ -439,19 +352,3 @@ HIDDEN_COLUMNS = [
     "tasks:data.release",
 ]
 """What the sorted tab leaves out, so that video, score and crude label stand side by side."""
-
-_REMEDIES: Mapping[int, str] = {
-    401: "the token is wrong or expired: set HELIOLOOP_LABEL_STUDIO_API_KEY to a valid one",
-    403: "the token's user may not do this: use a token of a user who may change the project",
-    404: "there is no such thing: check the project id",
-    429: "it is asked too often: try again in a minute",
-}
-
-
-def _refusal(what: str, url: str, status: int | None, body: Any) -> str:
-    """Say what was refused and why, from the body alone: headers carry session cookies."""
-    detail = ""
-    if isinstance(body, dict):
-        detail = str(body.get("validation_errors") or body.get("detail") or "")
-    remedy = _REMEDIES.get(status or 0, "look at Label Studio's log")
-    return f"{what}: Label Studio at {url} answered {status} {detail[:300]}".rstrip() + f"; {remedy}"
