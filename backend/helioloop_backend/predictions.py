@@ -14,6 +14,7 @@ from typing import Any, Final
 import redis
 
 from helioloop import labels, queues
+from helioloop.controls import Controls, parse_config
 from helioloop.errors import RegistryError
 from helioloop.messages import SCORE_CHUNK, Score
 from helioloop.records import CubeRef, CubeScore, CurrentLabel, Label, PlannedCube
@@ -83,7 +84,7 @@ class Predictor:
         if version is None:
             return Answer(entries=[[] for _ in tasks], hits=0, misses=0, foreign=len(tasks))
         n_frames = self._n_frames(project, version)
-        controls = labels.parse_config(
+        controls = parse_config(
             label_config,
             emergence=self._settings.class_emergence,
             non_emergence=self._settings.class_non_emergence,
@@ -143,9 +144,7 @@ class Predictor:
 
     # -- labels ----------------------------------------------------------------------------------
 
-    def _current(
-        self, project: int, task: Mapping[str, Any], controls: labels.Controls, *, n_frames: int
-    ) -> Label | None:
+    def _current(self, project: int, task: Mapping[str, Any], controls: Controls, *, n_frames: int) -> Label | None:
         """Return a cube's current label: from the annotations sent, else as last read, else the crude one."""
         annotations = task.get("annotations")
         if not isinstance(annotations, list):

@@ -5,8 +5,6 @@ what Label Studio holds is read before anything is sent, so a repeated run does 
 aside with its reason; the rest goes on.
 """
 
-import csv
-import io
 import logging
 import multiprocessing
 import os
@@ -21,10 +19,10 @@ from urllib.parse import quote
 
 from helioloop import atomic
 from helioloop.cache import CubeCache
+from helioloop.controls import FPS
 from helioloop.cubes import hash_cube
 from helioloop.errors import CubeError, VideoError
 from helioloop.instrument import Instrument
-from helioloop.labels import FPS
 from helioloop.progress import Report
 from helioloop.release import LabelRow, Release, ReleaseRoots, inspect
 from helioloop.settings import Settings
@@ -258,8 +256,5 @@ def _word(row: LabelRow) -> str:
 
 def _write_set_aside(model_dir: Path, release: str, set_aside: list[SetAside]) -> None:
     """Leave the list of cubes set aside as a table, replaced at each ingestion of the release."""
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["cube", "reason"])
-    writer.writerows([entry.cube, entry.reason] for entry in sorted(set_aside, key=lambda entry: entry.cube))
-    atomic.write_text(model_dir / "set-aside" / f"{release}.csv", table.getvalue())
+    rows = (asdict(entry) for entry in sorted(set_aside, key=lambda entry: entry.cube))
+    atomic.write_table(model_dir / "set-aside" / f"{release}.csv", ("cube", "reason"), rows)

@@ -1,13 +1,13 @@
 """Setting a Label Studio project up for the loop: project, configuration, storage, backend, webhook, sampling, tab.
 
-Above `gateway`. Safe to repeat: what is there already is left as it is, what is missing is added.
+Above `gateway`. Safe to repeat: what is missing is added; of what is there, sampling, backend and webhook are set anew.
 """
 
 from base64 import b64encode
 from importlib.resources import files
 from pathlib import Path
 
-from helioloop.labels import parse_config
+from helioloop.controls import parse_config
 from helioloop.messages import SECRET_HEADER
 from helioloop.settings import Settings
 from helioloop_worker.gateway import Gateway

@@ -17,8 +17,8 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
+from helioloop.controls import FPS
 from helioloop.errors import VideoError
-from helioloop.labels import FPS
 
 SATURATED_SHARE = 0.4
 """Black and white are reached at this share of the clip: 400 G for MDI, where spots begin."""

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from helioloop.controls import Controls, parse_config
 from helioloop.errors import CubeError
 from helioloop.inputs import Load
 from helioloop.instrument import Instrument
-from helioloop.labels import Controls, current_label, parse_config
+from helioloop.labels import current_label
 from helioloop.records import CubeRef, CurrentLabel, PlannedCube
 from helioloop.settings import Settings
 from helioloop.snapshot import Snapshot
