@@ -1,7 +1,7 @@
 """The one door to Label Studio: every call that helioloop makes, in its own words, through the published client.
 
-Above: ingestion, rounds, write-back, sweep, `init`. Below: `wire`, label-studio-sdk. Only predictions are written; there is no
-call here that creates, changes or deletes an annotation.
+Above: ingestion, rounds, write-back, sweep, `init`. Below: `wire`, label-studio-sdk. Only predictions are written;
+there is no call here that creates, changes or deletes an annotation.
 """
 
 from collections.abc import Mapping, Sequence
