@@ -148,7 +148,7 @@ def test_no_member_scored_a_cube_that_it_was_trained_on(loop: Loop) -> None:
 def test_label_studio_asking_for_predictions_adds_no_second_row(loop: Loop) -> None:
     """ "Retrieve predictions" on all tasks changes nothing: the backend's version is the one the rows carry."""
     before = predictions_by_task(loop, "v0001")
-    loop.gateway._call(
+    loop.gateway._wire.call(
         "POST",
         "api/dm/actions",
         params={"id": "retrieve_tasks_predictions", "project": loop.project},
