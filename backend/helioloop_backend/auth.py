@@ -11,7 +11,7 @@ from flask import Request
 from werkzeug.exceptions import Unauthorized
 
 from helioloop.errors import SettingsError
-from helioloop.messages import SECRET_HEADER
+from helioloop.messaging.messages import SECRET_HEADER
 from helioloop.settings import Settings
 
 OPEN_PATHS: Final = frozenset({"/", "/health"})

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from helioloop.extras import needs_extra
+from helioloop.cli import needs_extra
 from helioloop.settings import Settings, load_settings
 
 if TYPE_CHECKING:

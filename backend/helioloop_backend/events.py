@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from helioloop import queues
 from helioloop.errors import ServiceError
-from helioloop.messages import Judge
-from helioloop.retrain import due_at
+from helioloop.messaging import queues
+from helioloop.messaging.messages import Judge
+from helioloop.messaging.retrain_state import due_at
 from helioloop_backend import projects
 from helioloop_backend.services import Services
 

@@ -8,8 +8,8 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from helioloop import queues
 from helioloop.errors import RegistryError, ServiceError
+from helioloop.messaging import queues
 from helioloop_backend import projects
 from helioloop_backend.services import Services, current
 

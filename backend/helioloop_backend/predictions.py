@@ -13,16 +13,19 @@ from typing import Any, Final
 
 import redis
 
-from helioloop import labels, queues
-from helioloop.controls import Controls, parse_config
 from helioloop.errors import RegistryError
-from helioloop.messages import SCORE_CHUNK, Score
+from helioloop.labelstudio.annotations import current_label
+from helioloop.labelstudio.config import Controls, parse_config
+from helioloop.labelstudio.predictions import prediction
+from helioloop.labelstudio.tasks import cube_of
+from helioloop.messaging import queues
+from helioloop.messaging.claims import InFlight
+from helioloop.messaging.messages import SCORE_CHUNK, Score
 from helioloop.records import CubeRef, CubeScore, CurrentLabel, Label, PlannedCube
-from helioloop.registry import Card, Registry
-from helioloop.scores import InFlight, StoredScores
+from helioloop.registry.label_snapshot import FILE_NAME, Snapshot
+from helioloop.registry.score_store import StoredScores
+from helioloop.registry.versions import Card, Registry
 from helioloop.settings import Settings
-from helioloop.snapshot import FILE_NAME, Snapshot
-from helioloop.tasks import cube_of
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +101,7 @@ class Predictor:
                 entries.append([])
                 continue
             current = self._current(project, task, controls, n_frames=n_frames)
-            entries.append(labels.prediction(score, current, controls, model_version=version, n_frames=n_frames))
+            entries.append(prediction(score, current, controls, model_version=version, n_frames=n_frames))
         hits = sum(1 for entry in entries if entry)
         foreign = sum(1 for cube in cubes if cube is None)
         return Answer(entries=entries, hits=hits, misses=len(tasks) - hits - foreign, foreign=foreign)
@@ -151,7 +154,7 @@ class Predictor:
             known = self._snapshot(project).get(task["data"]["cube"])
             if known is not None:
                 return known.label
-        return labels.current_label(task, controls, n_frames=n_frames).label
+        return current_label(task, controls, n_frames=n_frames).label
 
     def _snapshot(self, project: int) -> Mapping[str, CurrentLabel]:
         """Return the labels as the worker last read them; the file is read again when it was replaced."""

@@ -12,10 +12,11 @@ from typing import Final
 import redis
 from flask import current_app, has_app_context
 
-from helioloop import queues
-from helioloop.registry import Registry
-from helioloop.retrain import RedisRetrainState, RetrainState
-from helioloop.scores import RedisInFlight, StoredScores
+from helioloop.messaging import queues
+from helioloop.messaging.claims import RedisInFlight
+from helioloop.messaging.retrain_state import RedisRetrainState, RetrainState
+from helioloop.registry.score_store import StoredScores
+from helioloop.registry.versions import Registry
 from helioloop.settings import Settings, load_settings
 from helioloop_backend.metrics import Metrics
 from helioloop_backend.predictions import Predictor
@@ -49,7 +50,7 @@ class Services:
 def build(settings: Settings) -> Services:
     """Put the services together."""
     connection = queues.client(settings, timeout_seconds=REDIS_SECONDS)
-    scores = StoredScores(lambda project: Registry(settings.model_dir(project)))
+    scores = StoredScores(lambda project, version: Registry(settings.model_dir(project)).folder(version))
     return Services(
         settings=settings,
         connection=connection,

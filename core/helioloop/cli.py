@@ -6,13 +6,14 @@ extra to install.
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 
 import click
 
 from helioloop import __version__
-from helioloop.errors import HelioloopError
+from helioloop.errors import HelioloopError, MissingExtra
 
 ENTRY_POINTS = "helioloop.commands"
 
@@ -52,6 +53,29 @@ def load_commands(group: click.Group) -> None:
         commands: Callable[[], Sequence[click.Command]] = entry.load()
         for command in commands():
             group.add_command(command)
+
+
+@contextmanager
+def needs_extra(extra: str) -> Iterator[None]:
+    """Turn a failed import in the block into a `MissingExtra` that names the extra and how to install it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            f"the package {error.name!r} is not installed; this command needs the extra [{extra}]: "
+            f"install it with `uv pip install 'helioloop[{extra}]'`"
+        ) from error
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows as columns; heads, where there are any, are the first row.
+
+    A line may be longer than the screen: nothing is cut off or broken in two, so that figures can be compared and
+    commands be copied.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def main() -> None:

@@ -70,6 +70,15 @@ class PlannedCube:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Emergence:
+    """When a region emerged: frames 0-based on the grid; at the frozen start it means "at or before", and lo is 0."""
+
+    frame: int
+    frame_lo: int
+    frame_hi: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedFrame:
     """The emergence frame a human set on the timeline (0-based), with who and when. It never moves the class."""
 

@@ -7,6 +7,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -104,6 +105,10 @@ class Settings(BaseSettings):
         """Return the model folder of a Label Studio project."""
         return self.model_root / f"project-{project:d}"
 
+    def media_dir(self, project: int) -> Path:
+        """Return the folder of a project's videos, a strict subfolder of Label Studio's document root."""
+        return self.media_root.resolve() / "helioloop" / f"project-{project:d}"
+
 
 @lru_cache(maxsize=1)
 def load_settings() -> Settings:
@@ -126,3 +131,10 @@ def load_settings() -> Settings:
 
 def _variable(place: tuple[int | str, ...]) -> str:
     return str(place[0] if place else "").upper().removeprefix("HELIOLOOP_")
+
+
+def plain_url(url: str) -> str:
+    """Return a service's URL as it may be shown: without user name, password and query."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))

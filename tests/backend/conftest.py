@@ -17,7 +17,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from helioloop.records import CubeScore
-from helioloop.registry import Card, Registry
+from helioloop.registry.versions import Card, Registry
 from helioloop.settings import Settings
 from helioloop_backend.wsgi import create_app
 

@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
-from helioloop.messages import QUEUE_TEND
-from helioloop.retrain import RedisRetrainState
+from helioloop.messaging.messages import QUEUE_TEND
+from helioloop.messaging.retrain_state import RedisRetrainState
 from helioloop.settings import Settings
 
 SCHEDULE = f"rq:scheduled:{QUEUE_TEND}"

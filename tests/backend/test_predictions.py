@@ -13,12 +13,12 @@ from flask.testing import FlaskClient
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from helioloop import queues
-from helioloop.messages import QUEUE_SCORE
+from helioloop.messaging import queues
+from helioloop.messaging.messages import QUEUE_SCORE
 from helioloop.records import CurrentLabel, Label
-from helioloop.registry import Registry
+from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
-from helioloop.snapshot import Snapshot
 
 
 def _jobs(connection: redis.Redis) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from pydantic import SecretStr
 
 from helioloop.cli import CommandLine
-from helioloop.retrain import RedisRetrainState
+from helioloop.messaging.retrain_state import RedisRetrainState
 from helioloop.settings import Settings, load_settings
 from helioloop_backend.commands import backend, commands
 

@@ -21,24 +21,24 @@ import numpy as np
 import torch
 
 from helioloop import atomic, synthetic
-from helioloop.experiment import Experiment, Trained
-from helioloop.offline import Workplace
-from helioloop.provenance import code_version, digest
-from helioloop.recipes import Recipe
-from helioloop.registry import Registry
-from helioloop.release import Release
+from helioloop.data.release import Release
+from helioloop.model.provenance import code_version, digest
+from helioloop.model.recipes import Recipe
+from helioloop.registry.versions import Registry
 from helioloop.synthetic.making import GENERATOR
+from helioloop.workflows.experiment import Experiment, Trained
+from helioloop.workflows.releases import Workplace
 
 MEASURING_MODULES = (
-    "book",
-    "calibration",
-    "campaign",
-    "draw",
-    "evaluation",
-    "experiment",
-    "prelabelling",
-    "triage",
-    "truth",
+    "data/truth",
+    "evaluation/audit",
+    "evaluation/audit_sample",
+    "evaluation/calibration",
+    "evaluation/metrics",
+    "evaluation/risk_control",
+    "workflows/experiment",
+    "workflows/prelabel",
+    "workflows/simulate",
 )
 """The core's modules that decide what is measured on a version; the learning ones are in the code version already."""
 

@@ -9,12 +9,12 @@ from statistics import fmean, stdev
 
 import numpy as np
 
-from helioloop.calibration import IntervalCalibration
-from helioloop.emergence import Curve, Emergence, locate_emergence, steepest_frame
-from helioloop.evaluation import NEAR_FRAMES, frame_errors
+from helioloop.data.truth import TrueCube
+from helioloop.emergence.curve_onset import Curve, locate_emergence, steepest_frame
+from helioloop.evaluation.calibration import IntervalCalibration
+from helioloop.evaluation.metrics import NEAR_FRAMES, frame_errors
 from helioloop.instrument import Instrument
-from helioloop.records import CubeScore, Label
-from helioloop.truth import TrueCube
+from helioloop.records import CubeScore, Emergence, Label
 from tests.benchmarks.bench import Bench, Figures
 
 COVERAGE = 0.9

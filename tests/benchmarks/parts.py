@@ -14,18 +14,18 @@ from statistics import fmean, stdev
 import numpy as np
 
 from helioloop import atomic
-from helioloop.campaign import run_campaign, verified_until
-from helioloop.ensemble import score_cubes, train_member
-from helioloop.offline import score_release
-from helioloop.plan import make_plan
-from helioloop.prelabelling import Asked, prelabel_release
+from helioloop.data.release import Release
+from helioloop.data.truth import TrueCube
+from helioloop.evaluation.risk_control import make_promise, split
+from helioloop.model.ensemble import score_cubes, train_member
+from helioloop.model.plan import make_plan
+from helioloop.model.recipes import ACCURATE, PAPER
 from helioloop.progress import Report
-from helioloop.recipes import ACCURATE, PAPER
 from helioloop.records import CubeScore, Label
-from helioloop.registry import Registry
-from helioloop.release import Release
-from helioloop.triage import make_promise, split
-from helioloop.truth import TrueCube
+from helioloop.registry.versions import Registry
+from helioloop.workflows.prelabel import Asked, prelabel_release
+from helioloop.workflows.releases import score_release
+from helioloop.workflows.simulate import run_campaign, verified_until
 from tests.benchmarks.bench import Bench, Figures, NotHere
 from tests.benchmarks.judging import COVERAGE, DRAWS, judged
 from tests.benchmarks.reference import cleanlab_ranked, hand_made_features, out_of_fold, ranked

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import median_filter
 
-from helioloop.evaluation import auroc, precision_at_k
+from helioloop.evaluation.metrics import auroc, precision_at_k
 from helioloop.instrument import Instrument
 
 STRONG_GAUSS = 60.0

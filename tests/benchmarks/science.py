@@ -14,9 +14,9 @@ import click
 
 from helioloop import atomic
 from helioloop.errors import HelioloopError
-from helioloop.recipes import QUICK
+from helioloop.model.recipes import QUICK
 from helioloop.settings import load_settings
-from helioloop_worker.commands.workplace import workplace
+from helioloop_worker.commands.runtime import workplace
 from tests.benchmarks.bench import Bench, NotHere
 from tests.benchmarks.document import render
 from tests.benchmarks.parts import EVERY_RUN, PARTS

@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helioloop import experiment
-from helioloop.cubes import write_cube
-from helioloop.device import CPU
+from helioloop.data.cubes import write_cube
+from helioloop.data.release import LabelRow, write_labels
+from helioloop.data.truth import TrueCube
 from helioloop.instrument import MDI, Instrument
-from helioloop.offline import Workplace
+from helioloop.model.device import CPU
+from helioloop.model.recipes import QUICK
 from helioloop.progress import silent
-from helioloop.recipes import QUICK
 from helioloop.records import CubeScore, Label
-from helioloop.release import LabelRow, write_labels
 from helioloop.synthetic import making
-from helioloop.truth import TrueCube
+from helioloop.workflows import experiment
+from helioloop.workflows.releases import Workplace
 from tests.benchmarks import parts
 from tests.benchmarks.bench import Bench, NotHere, plain
 from tests.benchmarks.document import render

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from helioloop.records import CubeScore
-from helioloop.registry import Card, Registry
+from helioloop.registry.versions import Card, Registry
 from helioloop.settings import Settings, load_settings
 from helioloop_backend import services
 from helioloop_backend.model import HelioloopModel, Manager

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from label_studio_sdk import LabelStudio
 
-from helioloop import messages, queues
-from helioloop.registry import Registry
+from helioloop.messaging import messages, queues
+from helioloop.messaging.job_monitor import outcome_of
+from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop.synthetic import make_release
-from helioloop_worker import writeback
-from helioloop_worker.follow import outcome_of
-from helioloop_worker.gateway import Gateway
-from helioloop_worker.setup import set_up
-from helioloop_worker.stack import Programs, Stack
+from helioloop_worker.demo.services import Programs, Stack
+from helioloop_worker.labelstudio.client import Gateway
+from helioloop_worker.labelstudio.setup import set_up
+from helioloop_worker.loop import writeback
 
 CUBES = 64
 GRACE_SECONDS = 25

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from helioloop.instrument import MDI
 from helioloop.records import Label
-from helioloop_worker.setup import TAB
+from helioloop_worker.labelstudio.setup import TAB
 from tests.e2e.conftest import Loop
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]

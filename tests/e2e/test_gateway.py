@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from helioloop_worker.setup import labeling_configuration
+from helioloop_worker.labelstudio.setup import labeling_configuration
 from tests.e2e.conftest import Loop
-from tests.worker.gateway_contract import SENTENCES, Room, choosing
+from tests.worker.labelstudio.port_contract import SENTENCES, Room, choosing
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 

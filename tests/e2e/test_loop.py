@@ -15,13 +15,13 @@ import httpx
 import pytest
 import redis
 
-from helioloop import queues
+from helioloop.data.truth import read_truth
 from helioloop.instrument import MDI
-from helioloop.plan import Plan
+from helioloop.messaging import queues
+from helioloop.messaging.retrain_state import RedisRetrainState
+from helioloop.model.plan import Plan
 from helioloop.records import Label
-from helioloop.retrain import RedisRetrainState
-from helioloop.truth import read_truth
-from helioloop_worker.video import check_video
+from helioloop_worker.loop.video import check_video
 from tests.e2e.conftest import CUBES, GRACE_SECONDS, ROUND_SECONDS, Loop, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]

@@ -12,21 +12,22 @@ from rq.job import Job
 from rq.registry import DeferredJobRegistry, ScheduledJobRegistry
 from rq.serializers import JSONSerializer
 
-from helioloop import queues
-from helioloop import rounds as rounding
-from helioloop.cubes import write_cube
+from helioloop.data.cubes import write_cube
+from helioloop.data.release import LabelRow, inspect, write_labels
 from helioloop.instrument import Instrument
-from helioloop.recipes import QUICK
+from helioloop.messaging import queues
+from helioloop.model.recipes import QUICK
 from helioloop.records import CubeScore, Label
-from helioloop.registry import Registry
-from helioloop.release import LabelRow, inspect, write_labels
+from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
-from helioloop_worker import jobs, rounds
+from helioloop.workflows import rounds as rounding
+from helioloop_worker import jobs
 from helioloop_worker.context import Context
-from helioloop_worker.judging import Decision
-from helioloop_worker.memory import MemoryLabelStudio
-from helioloop_worker.setup import labeling_configuration
-from helioloop_worker.view import View, read_view
+from helioloop_worker.labelstudio.fake import MemoryLabelStudio
+from helioloop_worker.labelstudio.project import View, read_view
+from helioloop_worker.labelstudio.setup import labeling_configuration
+from helioloop_worker.loop import rounds
+from helioloop_worker.loop.retrain_policy import Decision
 
 SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=24, size_px=24, clip_gauss=1000.0, frozen_frames=3)
 TINY = replace(QUICK, epochs=1, min_steps=0, batch=8, folds=2, dropouts=(0.2,))

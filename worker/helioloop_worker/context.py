@@ -11,17 +11,18 @@ import numpy as np
 import numpy.typing as npt
 import redis
 
-from helioloop import queues
-from helioloop.cache import CubeCache
-from helioloop.device import Device, choose_device
+from helioloop.data.cache import CubeCache
+from helioloop.data.release import ReleaseRoots
 from helioloop.errors import CubeError, ReleaseError
 from helioloop.instrument import MDI, Instrument
+from helioloop.messaging import queues
+from helioloop.messaging.retrain_state import RedisRetrainState, RetrainState
+from helioloop.model.device import Device, choose_device
 from helioloop.records import CubeRef
-from helioloop.registry import Registry
-from helioloop.release import ReleaseRoots
-from helioloop.retrain import RedisRetrainState, RetrainState
+from helioloop.registry.versions import Registry
 from helioloop.settings import Settings, load_settings
-from helioloop_worker.gateway import Gateway, LabelStudio
+from helioloop_worker.labelstudio.client import Gateway
+from helioloop_worker.labelstudio.port import LabelStudio
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Context:
         return Registry(self.settings.model_dir(project))
 
     def load(self, ref: CubeRef) -> npt.NDArray[np.float16]:
-        """Return a cube on the grid; see `helioloop.inputs.Load`.
+        """Return a cube on the grid; see `helioloop.model.inputs.Load`.
 
         Raises
         ------

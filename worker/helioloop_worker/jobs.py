@@ -1,6 +1,6 @@
 """The jobs that RQ runs, by name: each reads its payload, does one thing, and says how far it is.
 
-Top of the worker. Payloads are those of `helioloop.messages`. Every job is safe to repeat.
+Top of the worker. Payloads are those of `helioloop.messaging.messages`. Every job is safe to repeat.
 """
 
 import logging
@@ -11,19 +11,21 @@ from typing import Any
 
 from rq import get_current_job
 
-from helioloop import ensemble, messages, queues
-from helioloop import rounds as rounding
+from helioloop.emergence.locate import locate as locate_cubes
 from helioloop.errors import CubeError
-from helioloop.plan import Plan
+from helioloop.messaging import messages, queues
+from helioloop.messaging.claims import RedisInFlight
+from helioloop.model import ensemble
+from helioloop.model.plan import Plan
 from helioloop.progress import Report
 from helioloop.records import CubeRef, CubeScore, Label, PlannedCube
-from helioloop.registry import read_scores, write_scores
-from helioloop.scores import RedisInFlight
-from helioloop.snapshot import Snapshot
-from helioloop_worker import ingest as ingestion
-from helioloop_worker import judgement, rounds, writeback
-from helioloop_worker import sweep as sweeping
+from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.score_store import read_scores, write_scores
+from helioloop.workflows import rounds as rounding
 from helioloop_worker.context import Context, context
+from helioloop_worker.loop import ingest as ingestion
+from helioloop_worker.loop import reconcile as sweeping
+from helioloop_worker.loop import retrain_check, rounds, writeback
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +37,7 @@ LOCATED = "located"
 
 def judge(project: int, forced: bool = False) -> str:
     """Read the annotations and start a round where the rules say so."""
-    return _say(project, judgement.judge(context(), project, forced=forced))
+    return _say(project, retrain_check.judge(context(), project, forced=forced))
 
 
 def train_member(project: int, fingerprint: str, member: str) -> str:
@@ -72,7 +74,7 @@ def locate(project: int, fingerprint: str, share: int, shares: int) -> int:
     here = context()
     staging, plan = _staged(here, project, fingerprint)
     unlocated, done = _scores_of(plan, staging / UNLOCATED), _scores_of(plan, staging / LOCATED)
-    located = ensemble.locate(
+    located = locate_cubes(
         staging,
         plan.cubes,
         [score for key, score in sorted(unlocated.items())[share::shares] if key not in done],
@@ -168,7 +170,7 @@ def _score_and_locate(here: Context, project: int, version: str, asked: list[Pla
     scores = ensemble.score_cubes(
         folder, cubes, here.load, device=here.device, report=report, inputs=here.inputs, set_aside=_set_aside
     )
-    return ensemble.locate(
+    return locate_cubes(
         folder, cubes, scores, here.load, labels=labels, device=here.device, report=report, set_aside=_set_aside
     )
 

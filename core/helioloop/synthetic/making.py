@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from helioloop import atomic
-from helioloop.cubes import write_cube
+from helioloop.data.cubes import write_cube
+from helioloop.data.release import LabelRow, write_labels
 from helioloop.errors import ReleaseError
 from helioloop.instrument import MDI, Instrument
 from helioloop.progress import Report, silent
 from helioloop.records import Label
-from helioloop.release import LabelRow, write_labels
 from helioloop.synthetic.detection import crude_label
 from helioloop.synthetic.drawing import draw_scenario
 from helioloop.synthetic.flow import Floats

@@ -1,4 +1,4 @@
-"""The commands ``helioloop train``, ``score``, ``versions`` and ``rollback``: a thin skin over `helioloop.offline`."""
+"""The commands ``helioloop train``, ``score``, ``versions`` and ``rollback``, over `helioloop.workflows.releases`."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from helioloop.cli import needs_extra, print_table
 from helioloop.errors import WrongUsage
-from helioloop.extras import needs_extra
-from helioloop.recipes import AUTO, RECIPES
-from helioloop.registry import Card, Registry
+from helioloop.model.recipes import AUTO, RECIPES
+from helioloop.registry.versions import Card, Registry
 from helioloop.settings import load_settings
-from helioloop_worker.commands.table import print_table
-from helioloop_worker.commands.workplace import workplace
+from helioloop_worker.commands.runtime import workplace
 
 if TYPE_CHECKING:
-    from helioloop.release import Release
+    from helioloop.data.release import Release
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 TABLE = click.Path(dir_okay=False, path_type=Path)
@@ -77,10 +76,10 @@ def train(*, folder: Path, model_dir: Path, labels: Path | None, recipe: str, fo
       helioloop train demo --model-dir models --labels corrections.csv
     """
     with needs_extra("worker"):
-        from helioloop import offline
-        from helioloop.recipes import find_recipe
+        from helioloop.model.recipes import find_recipe
+        from helioloop.workflows import releases
     with workplace() as at:
-        card = offline.train_release(
+        card = releases.train_release(
             _open(folder, labels),
             Registry(model_dir),
             recipe=find_recipe(recipe, gpu=at.device.kind == "cuda").in_epochs(load_settings().epochs),
@@ -119,10 +118,10 @@ def score(*, folder: Path, model_dir: Path, labels: Path | None, version: str | 
       helioloop score demo --model-dir models --out scores.csv
     """
     with needs_extra("worker"):
-        from helioloop import offline
+        from helioloop.workflows import releases
     with workplace() as at:
-        version, scored = offline.score_release(_open(folder, labels), Registry(model_dir), version=version, at=at)
-    offline.write_score_table(out, scored, version=version)
+        version, scored = releases.score_release(_open(folder, labels), Registry(model_dir), version=version, at=at)
+    releases.write_score_table(out, scored, version=version)
     click.echo(f"{out}: {len(scored)} cubes scored by {version}")
 
 
@@ -189,13 +188,13 @@ def commands() -> Sequence[click.Command]:
 def _write_back(project: int, version: str) -> None:
     """Queue the write-back of `version` to the project; until it has run, Label Studio shows the version before."""
     with needs_extra("worker"):
-        from helioloop import messages, queues
+        from helioloop.messaging import messages, queues
 
     queues.send(queues.connect(load_settings()), messages.WriteBack(project=project, version=version))
 
 
 def _open(folder: Path, labels: Path | None) -> "Release":
-    from helioloop.release import Release
+    from helioloop.data.release import Release
 
     release = Release.open(folder)
     return release if labels is None else release.with_labels(labels)

@@ -6,10 +6,9 @@ from typing import Any
 
 import click
 
+from helioloop.cli import needs_extra, print_table
 from helioloop.errors import ServiceError, WrongUsage
-from helioloop.extras import needs_extra
 from helioloop.settings import load_settings
-from helioloop_worker.commands.table import print_table
 
 TABLE = click.Path(dir_okay=False, path_type=Path)
 PART = click.FloatRange(min=0, max=1, min_open=True, max_open=True)
@@ -43,8 +42,8 @@ def init(url: str | None, api_key: str | None, title: str, backend_url: str | No
       helioloop init --url http://127.0.0.1:8080 --api-key TOKEN --title "Release 3"
     """
     with needs_extra("worker"):
-        from helioloop_worker.gateway import Gateway
-        from helioloop_worker.setup import set_up
+        from helioloop_worker.labelstudio.client import Gateway
+        from helioloop_worker.labelstudio.setup import set_up
     changed: dict[str, Any] = {}
     if url:
         changed["label_studio_url"] = url
@@ -71,9 +70,9 @@ def ingest(release: Path, project: int, detach: bool) -> None:
     RELEASE must lie in one of the folders in HELIOLOOP_RELEASE_ROOTS.
     """
     with needs_extra("worker"):
-        from helioloop import messages, queues
-        from helioloop.release import ReleaseRoots
-        from helioloop_worker.follow import follow
+        from helioloop.data.release import ReleaseRoots
+        from helioloop.messaging import messages, queues
+        from helioloop_worker.terminal import follow
     settings = load_settings()
     if ReleaseRoots(settings.release_roots).folder(release.resolve().name).resolve() != release.resolve():
         raise WrongUsage(
@@ -114,11 +113,11 @@ def status(project: int | None, model_dir: Path | None) -> None:
     filter a tab by `cube`). Ten give a first estimate.
     """
     with needs_extra("worker"):
-        from helioloop import queues
-        from helioloop.registry import Registry
-        from helioloop.retrain import RedisRetrainState
-        from helioloop.snapshot import Snapshot
-        from helioloop_worker import status as standing
+        from helioloop.messaging import queues
+        from helioloop.messaging.retrain_state import RedisRetrainState
+        from helioloop.registry.label_snapshot import Snapshot
+        from helioloop.registry.versions import Registry
+        from helioloop_worker.reports import status as standing
     if (project is None) == (model_dir is None):
         raise WrongUsage("give either --project ID or --model-dir DIR; one of the two says what to show")
     settings = load_settings()
@@ -173,10 +172,10 @@ def catalogue(*, project: int, out: Path, draw: Path | None, coverage: float) ->
       helioloop triage release-4 --model-dir models/project-1 --random drawn.csv --out release-4.csv
     """
     with needs_extra("worker"):
-        from helioloop_worker.catalogue import make_catalogue, write_catalogue, write_draw
-        from helioloop_worker.commands.workplace import workplace
+        from helioloop_worker.commands.runtime import workplace
         from helioloop_worker.context import Context
-        from helioloop_worker.view import read_view
+        from helioloop_worker.labelstudio.project import read_view
+        from helioloop_worker.reports.catalogue import make_catalogue, write_catalogue, write_draw
     context = Context(load_settings())
     view = read_view(context.gateway, project, settings=context.settings, instrument=context.instrument)
     with workplace() as at:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from helioloop.extras import needs_extra
+from helioloop.cli import needs_extra
 from helioloop.records import Label
 
 
@@ -50,7 +50,7 @@ def make_release(out: Path, n: int, seed: int, truth: Path | None) -> None:
     """
     with needs_extra("worker"):
         from helioloop import synthetic
-        from helioloop_worker.follow import bars
+        from helioloop_worker.terminal import bars
 
     with bars(transient=True) as progress:
         bar = progress.add_task("making cubes", total=n)

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from helioloop.extras import needs_extra
-from helioloop.recipes import RECIPES
+from helioloop.cli import needs_extra, print_table
+from helioloop.model.recipes import RECIPES
 from helioloop.settings import load_settings
-from helioloop_worker.commands.table import print_table
-from helioloop_worker.commands.workplace import workplace
+from helioloop_worker.commands.runtime import workplace
 
 if TYPE_CHECKING:
-    from helioloop.campaign import CampaignRound
-    from helioloop.compare import Run, Spread
+    from helioloop.workflows.benchmark import Run, Spread
+    from helioloop.workflows.simulate import CampaignRound
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 TABLE = click.Path(dir_okay=False, path_type=Path)
@@ -88,10 +87,10 @@ def campaign(
       helioloop campaign bench --truth bench-truth.csv --model-dir campaign --out campaign.csv
     """
     with needs_extra("worker"):
-        from helioloop.campaign import run_campaign
-        from helioloop.experiment import Experiment, write_rows
-        from helioloop.registry import Registry
-        from helioloop.release import Release
+        from helioloop.data.release import Release
+        from helioloop.registry.versions import Registry
+        from helioloop.workflows.experiment import Experiment, write_rows
+        from helioloop.workflows.simulate import run_campaign
 
     settings = load_settings()
     played: list[CampaignRound] = []
@@ -165,9 +164,9 @@ def compare(
       helioloop compare bench --truth bench-truth.csv --recipe quick --seeds 3 --model-dir compared --out compared.csv
     """
     with needs_extra("worker"):
-        from helioloop import compare as comparing
-        from helioloop.experiment import Experiment, write_rows
-        from helioloop.release import Release
+        from helioloop.data.release import Release
+        from helioloop.workflows import benchmark as comparing
+        from helioloop.workflows.experiment import Experiment, write_rows
 
     settings = load_settings()
     chosen = recipes or ("quick",)
@@ -195,7 +194,7 @@ def commands() -> Sequence[click.Command]:
 
 
 def _show_campaign(played: Sequence["CampaignRound"]) -> None:
-    from helioloop.campaign import verified_until
+    from helioloop.workflows.simulate import verified_until
 
     heads = (
         "round",
@@ -251,7 +250,7 @@ def _show_campaign(played: Sequence["CampaignRound"]) -> None:
 
 
 def _show_comparison(runs: Sequence["Run"]) -> None:
-    from helioloop.compare import over_seeds
+    from helioloop.workflows.benchmark import over_seeds
 
     columns = {
         "AUROC": ("auroc", 3),

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from helioloop.extras import needs_extra
+from helioloop.cli import needs_extra
 from helioloop.settings import load_settings
 
 
@@ -31,8 +31,7 @@ def worker(role: str) -> None:
     variables; see docs/settings.md.
     """
     with needs_extra("worker"):
-        from helioloop_worker.logs import to_stderr
-        from helioloop_worker.services import run
+        from helioloop_worker.worker import run, to_stderr
     to_stderr()
     run("train" if role == "train" else "score", load_settings())
 
@@ -74,8 +73,8 @@ def demo(backend_python: Path, label_studio: Path, **asked: Any) -> None:
     with the environments it has made. Running it again goes on with what the folder holds.
     """
     with needs_extra("worker"):
-        from helioloop_worker.demo import Demo, run
-        from helioloop_worker.stack import Programs
+        from helioloop_worker.demo.demo import Demo, run
+        from helioloop_worker.demo.services import Programs
     programs = Programs(
         backend=backend_python.absolute(), worker=Path(sys.executable), label_studio=label_studio.absolute()
     )

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from helioloop.extras import needs_extra
-from helioloop.registry import Registry
-from helioloop_worker.commands.workplace import workplace
+from helioloop.cli import needs_extra
+from helioloop.registry.versions import Registry
+from helioloop_worker.commands.runtime import workplace
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 TABLE = click.Path(dir_okay=False, path_type=Path)
@@ -74,14 +74,14 @@ def triage(
       helioloop triage release-4 --model-dir models --random drawn.csv --rate 0.02 --out release-4.csv
     """
     with needs_extra("worker"):
-        from helioloop import prelabelling
-        from helioloop.release import Release
-    asked = prelabelling.Asked(rate=rate, confidence=confidence, coverage=coverage)
+        from helioloop.data.release import Release
+        from helioloop.workflows import prelabel
+    asked = prelabel.Asked(rate=rate, confidence=confidence, coverage=coverage)
     with workplace() as at:
-        done = prelabelling.prelabel_release(
+        done = prelabel.prelabel_release(
             Release.open(folder), Registry(model_dir), draw, asked=asked, version=version, at=at
         )
-    prelabelling.write_prelabel_table(out, done)
+    prelabel.write_prelabel_table(out, done)
     click.echo("\n".join((f"{out}: {len(done.cubes)} rows", *done.sentences())))
 
 

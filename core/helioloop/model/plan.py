@@ -1,0 +1,251 @@
+"""A round's plan: which cubes, which folds, which members. Made once, saved beside what is trained from it.
+
+Between the release and the members: `make_plan` writes ``plan.json`` into the staging folder, each member reads it, and
+it stays in the version's folder as the record of who trained on what. No torch here.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Self
+
+from helioloop import atomic
+from helioloop.errors import RegistryError, ReleaseError
+from helioloop.instrument import Instrument
+from helioloop.model.folds import assign_folds
+from helioloop.model.provenance import code_version, digest
+from helioloop.model.recipes import Recipe
+from helioloop.records import CubeRef, Label, PlannedCube
+
+PLAN_FILE = "plan.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedMember:
+    """One member of the ensemble: the fold it never sees, its seed and its dropout rate."""
+
+    name: str
+    fold: int
+    seed: int
+    dropout: float
+
+    @property
+    def file(self) -> str:
+        """Name of its weights' file."""
+        return f"{self.name}.safetensors"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a round does, complete: two rounds with one fingerprint make one model.
+
+    Parameters
+    ----------
+    cubes : tuple of PlannedCube
+        All cubes to be scored; those with a label are trained on.
+    folds : dict
+        Fold of each labelled cube, by name: the fold's members do not see it.
+    members : tuple of PlannedMember
+        The members to train.
+    recipe : Recipe
+        How they are trained.
+    instrument : Instrument
+        The grid their input lies on.
+    parent : str or None
+        The version that was published when the round started.
+    reason : str
+        Why the round runs, in a sentence.
+    code_version : str
+        Version and digest of the learning code.
+    made_as : str or None
+        The fingerprint under which the plan was saved; None before. What a later release of the software adds to
+        recipes would change a fingerprint computed anew, and the version would not know its own weights.
+    """
+
+    cubes: tuple[PlannedCube, ...]
+    folds: dict[str, int] = field(repr=False)
+    members: tuple[PlannedMember, ...]
+    recipe: Recipe
+    instrument: Instrument
+    parent: str | None
+    reason: str
+    code_version: str
+    made_as: str | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def labelled(self) -> tuple[PlannedCube, ...]:
+        """The cubes that are trained on."""
+        return tuple(cube for cube in self.cubes if cube.label is not None)
+
+    @property
+    def label_fingerprint(self) -> str:
+        """Hash of labels and verified marks, by cube."""
+        return label_fingerprint(self.cubes)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all that decides the members' weights, and of the verified marks; parent and reason do not count."""
+        return self.made_as or digest(
+            {
+                "labels": self.label_fingerprint,
+                "data": sorted((cube.ref.cube, cube.ref.sha256, self.folds[cube.ref.cube]) for cube in self.labelled),
+                "members": [asdict(member) for member in self.members],
+                "recipe": self.recipe.as_dict(),
+                "instrument": self.instrument.as_dict(),
+                "code": self.code_version,
+            }
+        )
+
+    def member(self, name: str) -> PlannedMember:
+        """Return the member called `name`."""
+        for member in self.members:
+            if member.name == name:
+                return member
+        raise RegistryError(f"member {name!r} is not in the plan; it has: {', '.join(m.name for m in self.members)}")
+
+    def training_cubes(self, member: PlannedMember) -> tuple[PlannedCube, ...]:
+        """Return the cubes that `member` is trained on: all labelled ones outside its fold."""
+        return tuple(cube for cube in self.labelled if self.folds[cube.ref.cube] != member.fold)
+
+    def held_out(self, cube: PlannedCube | CubeRef) -> tuple[PlannedMember, ...]:
+        """Return the members that may speak on `cube`: those that never saw it.
+
+        A member saw a cube when one of its training cubes bears the same name or has the same content, and, more
+        loosely, when one follows the same region. For a trained cube the members of its fold remain, since folds keep
+        regions whole; for a cube of no trained region all members speak. Where an unusual release leaves nobody (a
+        region spread over all folds by hand-made copies), the rule on regions gives way; the one on name and content
+        never does.
+
+        Raises
+        ------
+        RegistryError
+            If every member was trained on this very cube under one name or another.
+        """
+        ref, region = _identify(cube)
+        if region is None:
+            region = next((known.region for known in self.cubes if known.ref.cube == ref.cube), None)
+        same, near = set(), set()
+        for known in self.labelled:
+            fold = self.folds[known.ref.cube]
+            if known.ref.cube == ref.cube or known.ref.sha256 == ref.sha256:
+                same.add(fold)
+            if region is not None and known.region == region:
+                near.add(fold)
+        # A member of fold f trained on every labelled cube outside f: it may speak only if all such cubes lie inside f.
+        speak = tuple(member for member in self.members if (same | near) <= {member.fold})
+        speak = speak or tuple(member for member in self.members if same <= {member.fold})
+        if not speak:
+            raise RegistryError(
+                f"every member was trained on the content of cube {ref.cube} ({ref.sha256[:12]}…) under some name; "
+                "keep one copy of a cube in a release"
+            )
+        return speak
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; `from_dict` reads them back."""
+        return {
+            "cubes": [asdict(cube) for cube in self.cubes],
+            "folds": self.folds,
+            "members": [asdict(member) for member in self.members],
+            "recipe": self.recipe.as_dict(),
+            "instrument": self.instrument.as_dict(),
+            "parent": self.parent,
+            "reason": self.reason,
+            "code_version": self.code_version,
+            "made_as": self.fingerprint,
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Read what `as_dict` wrote."""
+        cubes = tuple(
+            PlannedCube(
+                ref=CubeRef(**entry["ref"]),
+                start=entry["start"],
+                region=entry["region"],
+                label=None if entry["label"] is None else Label(entry["label"]),
+                verified=bool(entry["verified"]),
+            )
+            for entry in values["cubes"]
+        )
+        return cls(
+            **{
+                **values,
+                "cubes": cubes,
+                "members": tuple(PlannedMember(**entry) for entry in values["members"]),
+                "recipe": Recipe.from_dict(values["recipe"]),
+                "instrument": Instrument(**values["instrument"]),
+            }
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write ``plan.json`` into `folder`."""
+        atomic.write_json(folder / PLAN_FILE, self.as_dict())
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read ``plan.json`` from a staging or version folder; a file that is none is a `RegistryError`."""
+        path = folder / PLAN_FILE
+        try:
+            return cls.from_dict(json.loads(path.read_text()))
+        except FileNotFoundError:
+            raise RegistryError(f"{path} is missing; a version's folder holds its plan: restore it") from None
+        except (ValueError, TypeError, KeyError) as error:
+            raise RegistryError(f"{path} is no plan ({error!r}); restore it or delete that folder") from None
+
+
+def make_plan(
+    cubes: Sequence[PlannedCube],
+    *,
+    recipe: Recipe,
+    instrument: Instrument,
+    seed: int,
+    parent: str | None,
+    reason: str,
+) -> Plan:
+    """Divide the labelled cubes into folds and name the members; member k gets the seed ``seed + k``.
+
+    The order of `cubes` does not matter: they are sorted by name first.
+
+    Raises
+    ------
+    TooFewLabels
+        If a class has too few labelled cubes.
+    ReleaseError
+        If two cubes bear one name: labels, folds and scores are kept by name.
+    """
+    ordered = sorted(cubes, key=lambda cube: cube.ref.cube)
+    for one, other in pairwise(ordered):
+        if one.ref.cube == other.ref.cube:
+            raise ReleaseError(
+                f"the cube name {one.ref.cube} is used twice (releases {one.ref.release} and {other.ref.release}); "
+                "names are unique in a project: rename one"
+            )
+    labelled = [cube for cube in ordered if cube.label is not None]
+    members = tuple(
+        PlannedMember(name=f"fold{fold}-{variant}", fold=fold, seed=seed + fold * len(recipe.dropouts) + variant,
+                      dropout=dropout)
+        for fold in range(recipe.folds)
+        for variant, dropout in enumerate(recipe.dropouts)
+    )  # fmt: skip
+    return Plan(
+        cubes=tuple(ordered),
+        folds=assign_folds(labelled, n_folds=recipe.folds),
+        members=members,
+        recipe=recipe,
+        instrument=instrument,
+        parent=parent,
+        reason=reason,
+        code_version=code_version(),
+    )
+
+
+def label_fingerprint(cubes: Sequence[PlannedCube]) -> str:
+    """Return the hash of the labels and verified marks of all labelled cubes, whatever their order."""
+    return digest(sorted((cube.ref.cube, str(cube.label), cube.verified) for cube in cubes if cube.label is not None))
+
+
+def _identify(cube: PlannedCube | CubeRef) -> tuple[CubeRef, str | None]:
+    return (cube.ref, cube.region) if isinstance(cube, PlannedCube) else (cube, None)

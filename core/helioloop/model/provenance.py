@@ -1,0 +1,52 @@
+"""Where a model comes from: hashes of labels, data, recipe and code, so that equal fingerprints make equal models.
+
+Above the ground floor; used by `plan`. No torch here.
+"""
+
+import hashlib
+import json
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from helioloop import __version__
+
+LEARNING_MODULES = (
+    "data.cubes",
+    "data.fits",
+    "data.gridding",
+    "data.times",
+    "emergence.curve_onset",
+    "emergence.flux_onset",
+    "emergence.locate",
+    "emergence.masking",
+    "emergence.ramps",
+    "model.augmentation",
+    "model.device",
+    "model.ensemble",
+    "model.folds",
+    "model.inputs",
+    "model.networks",
+    "model.plan",
+    "model.recipes",
+    "model.training",
+)
+"""The modules whose text decides what a model answers; a change in any of them makes another code version."""
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 of `value` as canonical JSON, lower-case hex."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def code_version() -> str:
+    """Return the package version with a digest of the learning modules' source, such as ``0.1.0+3f9a1c20b7e4``."""
+    folder = Path(str(resources.files("helioloop")))
+    text = hashlib.sha256()
+    for module in LEARNING_MODULES:
+        text.update(
+            module.encode() + b"\0" + folder.joinpath(*module.split(".")).with_suffix(".py").read_bytes() + b"\0"
+        )
+    return f"{__version__}+{text.hexdigest()[:12]}"

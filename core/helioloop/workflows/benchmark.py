@@ -1,0 +1,137 @@
+"""Recipes held against each other on one release: trained on its crude labels, judged by its truth.
+
+Top of the core, above `experiment`. Figures of one release say which recipe is better there; across releases they say
+nothing.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Literal
+
+from helioloop.errors import WrongUsage
+from helioloop.evaluation.metrics import Evaluation
+from helioloop.model.recipes import Recipe
+from helioloop.records import PlannedCube
+from helioloop.registry.versions import Registry
+from helioloop.workflows.experiment import Experiment
+
+TEST_MONTHS = (11, 12)
+"""Months that the authors set aside (Chatterjee et al. 2022)."""
+SEED_STEP = 1000
+"""Distance between the seeds of two runs: member k of a run adds k, and no two runs share a member."""
+
+Protocol = Literal["all", "paper"]
+"""``all``: every cube is trained on and judged out of fold; ``paper``: only `TEST_MONTHS` are judged, by members that
+none of them was shown to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One recipe trained with one seed.
+
+    Parameters
+    ----------
+    recipe : str
+        Its name.
+    seed : int
+        Seed of the first member.
+    version : str
+        The version in its model folder.
+    seconds : float or None
+        How long the round took; None where the version was there already.
+    evaluation : Evaluation
+        Against the truth, on crude labels.
+    """
+
+    recipe: str
+    seed: int
+    version: str
+    seconds: float | None
+    evaluation: Evaluation
+
+    def figures(self) -> dict[str, float | None]:
+        """Return all figures by name, with the seconds."""
+        return {**self.evaluation.figures(), "seconds": self.seconds}
+
+    def row(self) -> dict[str, str | float | None]:
+        """Return the run as a row of the comparison's table."""
+        return {"recipe": self.recipe, "seed": self.seed, "version": self.version, **self.figures()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """Mean and sample standard deviation of a figure over seeds; no deviation of one seed, or where one is infinite."""
+
+    mean: float
+    deviation: float | None
+
+
+def compare(
+    experiment: Experiment, recipes: Sequence[Recipe], *, seed: int, seeds: int, protocol: Protocol, model_dir: Path
+) -> Iterator[Run]:
+    """Train and judge each recipe with each seed, giving each run as it ends.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The release and its truth.
+    recipes : sequence of Recipe
+        What to compare.
+    seed, seeds : int
+        First seed, and how many.
+    protocol : {"all", "paper"}
+        Which cubes are trained on, and which are judged.
+    model_dir : Path
+        Versions go to ``<model_dir>/<recipe>-seed<seed>``; those that are there are not trained again.
+
+    Raises
+    ------
+    WrongUsage
+        If the protocol sets no cube aside.
+    TooFewLabels
+        If a class has too few labelled cubes.
+    """
+    aside = set_aside(experiment.cubes) if protocol == "paper" else set()
+    if protocol == "paper" and not aside:
+        raise WrongUsage(
+            "no cube begins in November or December, the months that protocol 'paper' judges; use --protocol all"
+        )
+    cubes = [replace(cube, label=None) if cube.ref.cube in aside else cube for cube in experiment.cubes]
+    judged = aside or set(experiment.crude)
+    labels = {cube: label for cube, label in experiment.crude.items() if cube in judged}
+    for recipe in recipes:
+        for first in range(seed, seed + seeds * SEED_STEP, SEED_STEP):
+            trained = experiment.saying(f"{recipe.name}, seed {first}").train(
+                cubes,
+                Registry(model_dir / f"{recipe.name}-seed{first}"),
+                recipe=recipe,
+                seed=first,
+                parent=None,
+                reason="compared on crude labels",
+            )
+            yield Run(
+                recipe=recipe.name,
+                seed=first,
+                version=trained.version,
+                seconds=trained.seconds,
+                evaluation=experiment.judge((trained.scores[cube] for cube in sorted(judged)), labels),
+            )
+
+
+def set_aside(cubes: Sequence[PlannedCube]) -> set[str]:
+    """Return the cubes whose grid frame 0 lies in `TEST_MONTHS`; undated ones are trained on."""
+    return {cube.ref.cube for cube in cubes if cube.start and datetime.fromisoformat(cube.start).month in TEST_MONTHS}
+
+
+def over_seeds(runs: Sequence[Run]) -> dict[str, Spread | None]:
+    """Return mean and spread of each figure over the runs of one recipe; None where no run has the figure."""
+    summary: dict[str, Spread | None] = {}
+    for name in runs[0].figures():
+        values = [value for run in runs if (value := run.figures()[name]) is not None]
+        finite = len(values) > 1 and all(map(math.isfinite, values))
+        summary[name] = Spread(mean=fmean(values), deviation=stdev(values) if finite else None) if values else None
+    return summary

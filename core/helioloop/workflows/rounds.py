@@ -1,0 +1,165 @@
+"""Closing a round, and running a whole one: from a plan to a new version in the registry, not yet published.
+
+Above the ensemble. The worker runs a round's members as jobs of their own and calls `close_round` in the last;
+`run_round` does the same in one go for the command line.
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from helioloop.evaluation.audit import SALT, check_order, drawn_prefix
+from helioloop.evaluation.metrics import auroc
+from helioloop.evaluation.promotion import Verdict, gate
+from helioloop.model.device import Device
+from helioloop.model.inputs import Load
+from helioloop.model.plan import Plan
+from helioloop.progress import Report
+from helioloop.records import CubeScore, Label
+from helioloop.registry.score_store import write_scores
+from helioloop.registry.versions import Card, Registry
+from helioloop.workflows.parallel import Round, score_and_locate, train_members
+
+
+def run_round(
+    plan: Plan,
+    registry: Registry,
+    load: Load,
+    *,
+    device: Device,
+    report: Report,
+    inputs: Path | None = None,
+    processes: int = 1,
+    forced: bool = False,
+) -> Card:
+    """Train all members of `plan`, score and locate all its cubes, and admit the version; nothing is published.
+
+    Parameters
+    ----------
+    plan : Plan
+        The round.
+    registry : Registry
+        Where the version goes. A round that was interrupted goes on where it stopped.
+    load : Load
+        Gives a cube on the grid; with several processes it must be picklable.
+    device : Device
+        Where to train and score.
+    report : Report
+        Called often.
+    inputs : Path or None
+        Folder that keeps prepared inputs.
+    processes : int
+        Processes that train, score and locate side by side; the result does not depend on their number.
+    forced : bool
+        True where the version is to be published whatever the gate says.
+    """
+    staging = registry.staging(plan.fingerprint)
+    plan.save(staging)
+    work = Round(plan=plan, staging=staging, load=load, device=device, inputs=inputs)
+    train_members(work, processes=processes, report=report)
+    scores = score_and_locate(work, processes=processes, report=report)
+    return close_round(plan, staging, registry, scores, forced=forced)
+
+
+def close_round(
+    plan: Plan, staging: Path, registry: Registry, scores: Sequence[CubeScore], *, forced: bool = False
+) -> Card:
+    """Write card and scores into the staging folder and admit it as the next version, unpublished.
+
+    The card holds the gate's verdict: whoever publishes asks it, also after a closing that broke off right here.
+
+    Parameters
+    ----------
+    plan : Plan
+        The round; all its members are trained.
+    staging : Path
+        Its staging folder.
+    registry : Registry
+        Where the version goes.
+    scores : sequence of CubeScore
+        Of all cubes of the plan that could be read, located.
+    forced : bool
+        True where the version is to be published whatever the gate says.
+    """
+    shutil.rmtree(staging / "scores", ignore_errors=True)  # of a closing that was interrupted
+    write_scores(staging / "scores", scores)
+    card = Card(
+        version="",
+        parent=plan.parent,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        reason=plan.reason,
+        fingerprint=plan.fingerprint,
+        label_fingerprint=plan.label_fingerprint,
+        code_version=plan.code_version,
+        recipe=plan.recipe.as_dict(),
+        instrument=plan.instrument.as_dict(),
+        labels={
+            cube.ref.cube: {
+                "label": str(cube.label),
+                "verified": cube.verified,
+                "fold": plan.folds[cube.ref.cube],
+                "sha256": cube.ref.sha256,
+                "release": cube.ref.release,
+            }
+            for cube in plan.labelled
+        },
+        members={
+            member.name: {"fold": member.fold, "seed": member.seed, "file": member.file} for member in plan.members
+        },
+        metrics=round_metrics(scores, {cube.ref.cube: cube.label for cube in plan.labelled if cube.label}),
+        verdict=asdict(compare_with_published(plan, registry, scores, forced=forced)),
+    )
+    return registry.admit(staging, card)
+
+
+def compare_with_published(
+    plan: Plan, registry: Registry, scores: Sequence[CubeScore], *, forced: bool = False
+) -> Verdict:
+    """Ask the gate about a candidate: its scores against the stored ones of the version that is published now.
+
+    Compared are the verified cubes that held-out members of both versions scored, name and content alike. Drawn at
+    random are those at the start of the check list over the labelled cubes that both know: a release that has joined
+    since, of which nobody has checked anything yet, does not make the earlier draw any less random.
+    """
+    published = registry.published()
+    if published is None:
+        return gate(None, np.empty(0), forced=forced)
+    before = registry.scores(published)
+    after = {(score.cube, score.sha256): score for score in scores}
+    known = registry.card(published).labels
+    scored = [
+        cube for cube in plan.labelled if (cube.ref.cube, cube.ref.sha256) in after and cube.ref.cube in known
+    ]  # fmt: skip
+    verified = {cube.ref.cube: cube.label for cube in scored if cube.verified and cube.label is not None}
+    drawn = drawn_prefix(check_order((cube.ref for cube in scored), salt=SALT), verified)
+    pairs = [
+        (before[key], score) for key, score in sorted(after.items()) if score.cube in verified and key in before
+    ]  # fmt: skip
+    return gate(
+        np.array([was.probability(verified[was.cube]) for was, _ in pairs]),
+        np.array([now.probability(verified[now.cube]) for _, now in pairs]),
+        drawn=np.array([now.cube in drawn for _, now in pairs], dtype=np.bool_),
+        forced=forced,
+    )
+
+
+def round_metrics(scores: Sequence[CubeScore], labels: Mapping[str, Label]) -> dict[str, float]:
+    """Return a round's figures: counts, out-of-fold agreement with the current labels, and AUROC against them."""
+    judged = [(score, labels[score.cube]) for score in scores if score.cube in labels]
+    agreement = np.array([score.agreement(label) for score, label in judged])
+    emergence = np.array([label is Label.EMERGENCE for _, label in judged])
+    metrics = {
+        "cubes": float(len(scores)),
+        "labelled": float(len(labels)),
+        "emergences": float(sum(label is Label.EMERGENCE for label in labels.values())),
+    }
+    if judged:
+        metrics["agreement"] = float(agreement.mean())
+        metrics["disagreeing"] = float((agreement < 0.5).mean())
+    if emergence.any() and not emergence.all():
+        metrics["auroc"] = auroc(np.array([score.p_emergence for score, _ in judged]), emergence)
+    return {name: round(value, 6) for name, value in metrics.items()}

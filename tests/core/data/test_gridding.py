@@ -1,0 +1,275 @@
+"""The grid: arrays worked by hand, and a slow reference written from the description alone."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from helioloop.data.cubes import Cube, read_cube
+from helioloop.data.gridding import bad_frames, corner_regions, fill_off_disk, off_disk, to_grid
+from helioloop.errors import CubeError
+from helioloop.instrument import MDI, Instrument
+
+TOY = Instrument(name="TOY", cadence_seconds=100.0, n_frames=7, size_px=4, clip_gauss=1000.0, frozen_frames=1)
+QUIET = np.array([[10, -20, 30, -40], [15, 25, -35, 45], [-12, 22, 32, -42], [11, -21, 31, 41]], dtype=np.float32)
+
+
+def _cube(observed: object, seconds: object) -> Cube:
+    return Cube(
+        name="C",
+        observed_gauss=np.asarray(observed, dtype=np.float32),
+        seconds=np.asarray(seconds, dtype=np.float64),
+        start=None,
+        start_scale=None,
+        region=None,
+    )
+
+
+def _gauss(gridded: np.ndarray) -> np.ndarray:
+    return np.round((gridded.astype(np.float64) - 0.5) * 2000.0, 2)
+
+
+# -- by hand -----------------------------------------------------------------------------------------
+
+
+def test_clip_and_scale() -> None:
+    """−1000, 0 and 1000 G become 0, 0.5 and 1; what lies beyond is clipped."""
+    field = QUIET.copy()
+    field[1, 1:3] = -1000.0, 1000.0
+    field[2, 1:3] = 0.0, 5000.0
+    gridded = to_grid(_cube([field], [0.0]), TOY)
+    assert gridded.dtype == np.float32
+    assert gridded.shape == (7, 4, 4)
+    np.testing.assert_allclose(gridded[0, 1:3, 1:3], [[0.0, 1.0], [0.5, 1.0]])
+
+
+def test_gaps_are_interpolated_and_ends_repeated() -> None:
+    """An observation stands in frame ⌊seconds / cadence⌋; between two frames change evenly, outside they repeat."""
+    gridded = to_grid(_cube([QUIET, QUIET + 40.0], [199.9, 500.0]), TOY)
+    np.testing.assert_allclose(_gauss(gridded)[:, 1, 1], [25, 25, 35, 45, 55, 65, 65])
+
+
+def test_times_outside_the_grid_are_dropped() -> None:
+    """Frames before the start or past the grid count for nothing."""
+    gridded = to_grid(_cube([QUIET + 300.0, QUIET, QUIET + 900.0], [-0.1, 300.0, 700.0]), TOY)
+    np.testing.assert_allclose(_gauss(gridded), np.broadcast_to(QUIET, (7, 4, 4)), atol=0.01)
+
+
+def test_last_of_several_in_one_frame_counts() -> None:
+    """Of several usable observations in one grid frame the last counts; a bad one never does."""
+    gridded = to_grid(_cube([QUIET, QUIET + 7.0, np.full((4, 4), np.nan)], [300.0, 340.0, 399.0]), TOY)
+    assert _gauss(gridded)[3, 1, 1] == 32
+
+
+def test_bad_pixels_are_interpolated_in_time() -> None:
+    """A pixel without a number on the disk is interpolated between its own numbers; one with none is 0 G."""
+    fields = np.stack([QUIET, QUIET + 10.0, QUIET + 20.0])
+    fields[1, 1, 1] = np.nan
+    fields[:, 2, 2] = np.nan
+    gridded = _gauss(to_grid(_cube(fields, [0.0, 100.0, 400.0]), TOY))
+    np.testing.assert_allclose(gridded[:, 1, 1], [25, 30, 35, 40, 45, 45, 45])
+    np.testing.assert_allclose(gridded[:, 2, 2], 0)
+
+
+@pytest.mark.parametrize("coding", [np.nan, 0.0, -1000.0, -32768.0])
+def test_off_disk_by_any_coding(coding: float) -> None:
+    """A coded region that touches a corner is off-disk; the same values elsewhere are pixels of the disk."""
+    fields = np.stack([QUIET, QUIET])
+    fields[:, 0, :2] = coding
+    fields[:, 1, 0] = coding
+    fields[:, 2, 2] = 0.0
+    gridded = to_grid(_cube(fields, [0.0, 100.0]), TOY)
+    expected = np.zeros((4, 4), dtype=bool)
+    expected[0, :2] = expected[1, 0] = True
+    assert (np.isnan(gridded) == expected).all()
+    assert (gridded[:, 2, 2] == 0.5).all()
+
+
+def test_diagonal_neighbours_are_not_connected() -> None:
+    """Off-disk spreads over edges, not over corners of pixels."""
+    field = QUIET.copy()
+    field[0, 0] = field[1, 1] = np.nan
+    assert corner_regions(field[None], clip_gauss=1000.0)[0].nonzero() == (0, 0)
+
+
+def test_limb_moves_in_steps() -> None:
+    """Between an off-disk and an on-disk observation the nearest decides, the earlier of two equally near."""
+    fields = np.stack([QUIET, QUIET + 8.0])
+    fields[0, 0, 0] = np.nan
+    gridded = to_grid(_cube(fields, [100.0, 500.0]), TOY)
+    assert np.isnan(gridded[:, 0, 0]).tolist() == [True, True, True, True, False, False, False]
+    np.testing.assert_allclose(_gauss(gridded)[4:, 0, 0], 18)
+    np.testing.assert_allclose(_gauss(gridded)[3, 1, 1], 29)
+
+
+def test_a_corner_lost_once_is_not_the_limb() -> None:
+    """A corner coded in a single frame between two others was lost, and is interpolated."""
+    fields = np.stack([QUIET, QUIET + 10.0, QUIET + 20.0])
+    fields[1, :2, :] = 0.0
+    gridded = to_grid(_cube(fields, [0.0, 100.0, 200.0]), TOY)
+    np.testing.assert_allclose(_gauss(gridded)[1], QUIET + 10.0, atol=0.01)
+
+
+def test_limb_at_both_ends() -> None:
+    """A corner coded in the first or last frames, or in two running, is off-disk."""
+    coded = np.zeros((6, 1, 1), dtype=bool)
+    coded[[0, 2, 3, 5]] = True
+    assert off_disk(coded)[:, 0, 0].tolist() == [True, False, True, True, False, True]
+    assert off_disk(coded[:1])[:, 0, 0].tolist() == [True]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        np.full((4, 4), np.nan),
+        np.zeros((4, 4)),
+        np.full((4, 4), 77.0),
+        np.full((4, 4), -32768.0),
+        np.where(np.indices((4, 4)).sum(0) % 2, 700.0, -700.0),
+        np.where(np.arange(4) < 2, np.nan, 5.0) * np.ones((4, 4)),
+    ],
+    ids=["NaN", "zero", "constant", "blank", "wild", "constant beside NaN"],
+)
+def test_bad_frames_are_gaps(bad: np.ndarray) -> None:
+    """A frame that is empty, constant or wild noise is treated as missing."""
+    gridded = to_grid(_cube([QUIET, bad, QUIET + 20.0], [0.0, 100.0, 200.0]), TOY)
+    np.testing.assert_allclose(_gauss(gridded)[1], QUIET + 10.0, atol=0.01)
+
+
+@pytest.mark.parametrize("coding", [np.nan, 0.0, -32768.0])
+def test_beyond_the_limb(coding: float) -> None:
+    """Blank frames before a frame that shows the limb are off-disk; blank frames elsewhere are gaps."""
+    fields = np.stack([QUIET] * 5)
+    fields[:2] = coding
+    fields[2, :3] = coding
+    fields[4] = coding
+    gridded = to_grid(_cube(fields, np.arange(5) * 100.0), TOY)
+    assert np.isnan(gridded).mean(axis=(1, 2)).tolist() == [1.0, 1.0, 0.75, 0.0, 0.0, 0.0, 0.0]
+
+
+def test_active_regions_are_not_bad_frames() -> None:
+    """A strong region over a third of the patch, noise at the limb, and a lone frame of it stay."""
+    rng = np.random.default_rng(0)
+    frames = rng.normal(0.0, 20.0, (9, 90, 90)).astype(np.float32)
+    frames[4:, 30:60] += rng.normal(0.0, 800.0, (5, 30, 90))
+    frames[7] *= 3.0
+    assert not bad_frames(frames, np.zeros(frames.shape, dtype=bool), clip_gauss=1000.0).any()
+    frames[2] *= 15.0
+    assert bad_frames(frames, np.zeros(frames.shape, dtype=bool), clip_gauss=1000.0).nonzero()[0].tolist() == [2]
+
+
+def test_fill_off_disk() -> None:
+    """Off-disk becomes 0.5 in a copy; the rest stays."""
+    gridded = np.array([[[np.nan, 0.25]]], dtype=np.float32)
+    assert fill_off_disk(gridded).tolist() == [[[0.5, 0.25]]]
+    assert np.isnan(gridded[0, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("observed", "seconds", "says"),
+    [
+        (np.zeros((1, 4, 5)), [0.0], "4 × 5 px"),
+        (QUIET[None], [700.0], "none lies on the grid"),
+        (QUIET[None], [-1.0], "none lies on the grid"),
+        (np.zeros((2, 4, 4)), [0.0, 100.0], "none of its 2 frames"),
+        (np.full((1, 4, 4), np.nan), [0.0], "none of its 1 frames"),
+    ],
+)
+def test_nothing_usable(observed: np.ndarray, seconds: list[float], says: str) -> None:
+    """A cube of another size, off the grid, or of bad frames only is refused."""
+    with pytest.raises(CubeError, match=says):
+        to_grid(_cube(observed, seconds), TOY)
+
+
+def test_byte_order_of_integers() -> None:
+    """A quiet Sun with its bytes swapped is wild noise in every frame."""
+    quiet = np.random.default_rng(0).normal(0, 200, (3, 90, 90)).astype(np.int16)
+    with pytest.raises(CubeError, match="byte order"):
+        to_grid(_cube(quiet.byteswap() * 0.1, [0.0, 5760.0, 11520.0]), MDI)
+
+
+# -- against the description -------------------------------------------------------------------------
+
+
+def _reference(cube: Cube, instrument: Instrument) -> np.ndarray:
+    """Grid a cube pixel by pixel, as `helioloop.data.gridding.to_grid` says it; frames are taken to be good."""
+    size, clip = instrument.size_px, instrument.clip_gauss
+    on_grid = {}
+    for seconds, field in zip(cube.seconds, cube.observed_gauss, strict=True):
+        frame = int(seconds // instrument.cadence_seconds)
+        if 0 <= frame < instrument.n_frames:
+            on_grid[frame] = field
+    frames = sorted(on_grid)
+
+    def touched(field: np.ndarray) -> set[tuple[int, int]]:
+        coded = {(y, x) for y in range(size) for x in range(size) if not field[y, x] > -clip or field[y, x] == 0}
+        border = [pixel for pixel in coded if pixel[0] in {0, size - 1} and pixel[1] in {0, size - 1}]
+        found = set(border)
+        while border:
+            y, x = border.pop()
+            for pixel in {(y + 1, x), (y - 1, x), (y, x + 1), (y, x - 1)} & coded - found:
+                found.add(pixel)
+                border.append(pixel)
+        return found
+
+    coded = [touched(on_grid[frame]) for frame in frames]
+    off = [
+        {pixel for pixel in coded[k] if k in {0, len(frames) - 1} or pixel in coded[k - 1] or pixel in coded[k + 1]}
+        for k in range(len(frames))
+    ]
+    gridded = np.empty((instrument.n_frames, size, size))
+    for y in range(size):
+        for x in range(size):
+            known = [
+                (frame, np.clip(on_grid[frame][y, x], -clip, clip))
+                for k, frame in enumerate(frames)
+                if (y, x) not in coded[k] and not np.isnan(on_grid[frame][y, x])
+            ]
+            for frame in range(instrument.n_frames):
+                nearest = min(range(len(frames)), key=lambda k: (abs(frames[k] - frame), frames[k]))
+                gauss = np.interp(frame, *zip(*known, strict=True)) if known else 0.0
+                gridded[frame, y, x] = np.nan if (y, x) in off[nearest] else 0.5 * (1.0 + gauss / clip)
+    return gridded
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10**6), n_obs=st.integers(1, 9), share=st.sampled_from([0.0, 0.05, 0.4]))
+def test_against_the_slow_reference(seed: int, n_obs: int, share: float) -> None:
+    """Whatever is missing, coded, doubled or unevenly spaced, the result is that of the description."""
+    rng = np.random.default_rng(seed)
+    observed = rng.normal(0.0, 30.0, (n_obs, 4, 4)).astype(np.float32)
+    observed[rng.random(observed.shape) < 0.03] = 4000.0
+    for coding in (np.nan, 0.0, -2000.0):
+        observed[rng.random(observed.shape) < share / 3] = coding
+    observed[:, 1:3, 1:3] = rng.normal(0.0, 30.0, (n_obs, 2, 2))  # keeps every frame good
+    observed[:, 1, :] = np.where(rng.random((n_obs, 4)) < share, np.nan, rng.normal(0.0, 30.0, (n_obs, 4)))
+    observed[:, 2] = rng.normal(0.0, 30.0, (n_obs, 4))
+    cube = _cube(observed, np.sort([*rng.choice(np.arange(-100.0, 900.0), n_obs - 1, replace=False), 350.5]))
+    usable = ~bad_frames(observed, corner_regions(observed, clip_gauss=1000.0), clip_gauss=1000.0)
+    assume(usable[(cube.seconds >= 0) & (cube.seconds < 700)].all())
+    np.testing.assert_allclose(to_grid(cube, TOY), _reference(cube, TOY), atol=1e-6)
+
+
+def test_codings_agree() -> None:
+    """The same disk gives the same result whether off-disk is NaN, 0 or a large negative number."""
+    rng = np.random.default_rng(3)
+    field = rng.normal(0.0, 30.0, (40, 90, 90)).astype(np.float32)
+    field[5:20, 40:60, 20:50] -= 1500.0  # an umbra beyond the clip, at the limb for a while
+    limb = np.arange(90) < 45 - 3 * np.arange(40)[:, None, None] + 0.2 * np.arange(90)[:, None]
+    seconds = np.arange(40) * 5.0 * MDI.cadence_seconds
+    results = [to_grid(_cube(np.where(limb, coding, field), seconds), MDI) for coding in (np.nan, 0.0, -2000.0)]
+    assert np.isnan(results[0]).any()
+    np.testing.assert_array_equal(results[1], results[0])
+    np.testing.assert_array_equal(results[2], results[0])
+
+
+def test_real_video(real_data: object) -> None:
+    """The real video fills the grid: off-disk in the south-east corner at first, never later, and no gap."""
+    gridded = to_grid(read_cube(real_data / "BARD0310_19981206.fits"), MDI)  # type: ignore[operator]
+    off = np.isnan(gridded)
+    assert off[0].sum() == 476
+    assert off[0, 0, 0]
+    assert not off[40:].any()
+    assert np.nanmin(gridded) >= 0.0
+    assert np.nanmax(gridded) <= 1.0
+    np.testing.assert_array_equal(gridded[176:], np.broadcast_to(gridded[175], gridded[176:].shape))

@@ -1,0 +1,208 @@
+"""Releases: what the table says, in its order; and no name that leads elsewhere."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helioloop.data.cubes import hash_cube, write_cube
+from helioloop.data.release import LabelRow, Release, ReleaseRoots, inspect, read_labels, write_labels
+from helioloop.errors import CubeError, HelioloopError, ReleaseError, WrongUsage
+from helioloop.instrument import MDI
+from helioloop.records import CubeRef, Label, PlannedCube
+
+E, N = Label.EMERGENCE, Label.NON_EMERGENCE
+
+
+def _release(folder: Path, *cubes: str, table: str = "cube,label,verified\n") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for cube in cubes:
+        (folder / f"{cube}.fits").write_bytes(b"")
+    (folder / "labels.csv").write_text(table)
+    return folder
+
+
+# -- label tables ------------------------------------------------------------------------------------
+
+
+def test_table_is_read_in_its_order(tmp_path: Path) -> None:
+    """Rows come in the table's order; empty labels, other columns, spaces, a byte order mark and CRLF are fine."""
+    path = tmp_path / "labels.csv"
+    path.write_bytes(
+        '\ufeffverified, cube ,label,note\r\n1,B,emergence,x\r\n0, A ,non-emergence,\r\n\r\n,C,,"a\nb"\r\n'.encode()
+    )
+    assert list(read_labels(path).values()) == [
+        LabelRow(cube="B", label=E, verified=True),
+        LabelRow(cube="A", label=N, verified=False),
+        LabelRow(cube="C", label=None, verified=False),
+    ]
+
+
+def test_written_table_is_read_back(tmp_path: Path) -> None:
+    """`read_labels` reads what `write_labels` wrote."""
+    rows = [LabelRow(cube="B, 2", label=E, verified=True), LabelRow(cube="A", label=None, verified=False)]
+    write_labels(tmp_path / "t.csv", rows)
+    assert (tmp_path / "t.csv").read_text() == 'cube,label,verified\n"B, 2",emergence,1\nA,,0\n'
+    assert list(read_labels(tmp_path / "t.csv").values()) == rows
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "no column 'cube'"),
+        ("cube,label\nA,emergence\n", "no column 'verified'"),
+        ("cube,label,verified\nA,Emergence,0\n", "line 2: label is 'Emergence'"),
+        ("cube,label,verified\nA,emergence,yes\n", "line 2: verified is 'yes'"),
+        ("cube,label,verified\nA,,1\n", "line 2: verified is 1 and label is empty"),
+        ("cube,label,verified\nA,emergence,0\nA,emergence,0\n", "line 3: cube 'A' is there twice"),
+        ("cube,label,verified\n,emergence,0\n", "line 2: the cube name '' is not allowed"),
+        ("cube,label,verified\n../A,emergence,0\n", "line 2: the cube name '../A' is not allowed"),
+        ('cube,label,verified\n"A,emergence,0\n', "no CSV"),
+        ("cube,label,verified\nA\x00,emergence,0\n", "line 2"),
+        ("cube,label,verified\nA\n", None),
+    ],
+)
+def test_table_errors_name_the_line(tmp_path: Path, text: str, says: str | None) -> None:
+    """A table that is not as described is refused by line and value; a short row has empty fields."""
+    path = tmp_path / "labels.csv"
+    path.write_text(text)
+    if says is None:
+        assert read_labels(path)["A"].label is None
+        return
+    with pytest.raises(ReleaseError) as refused:
+        read_labels(path)
+    assert says in str(refused.value)
+
+
+def test_unreadable_tables(tmp_path: Path) -> None:
+    """A missing table and one that is not UTF-8 are refused."""
+    with pytest.raises(ReleaseError, match="is missing"):
+        read_labels(tmp_path / "labels.csv")
+    (tmp_path / "labels.csv").write_bytes(b"cube,label,verified\n\xff\xfe,,\n")
+    with pytest.raises(ReleaseError, match="UTF-8"):
+        read_labels(tmp_path / "labels.csv")
+
+
+# -- a release ---------------------------------------------------------------------------------------
+
+
+def test_rows_files_and_what_is_missing(tmp_path: Path) -> None:
+    """Cubes without a row come last, unlabelled; rows without a file are listed; companions are no cubes."""
+    folder = _release(
+        tmp_path / "r",
+        "C",
+        "A",
+        "B",
+        "A.dt",
+        ".hidden",
+        table="cube,label,verified\nB,emergence,1\nZ,non-emergence,0\n",
+    )
+    release = Release.open(folder)
+    assert release.name == "r"
+    assert [(row.cube, row.label, row.verified) for row in release.rows] == [
+        ("B", E, True), ("Z", N, False), ("A", None, False), ("C", None, False),
+    ]  # fmt: skip
+    assert release.missing == ("Z",)
+    assert release.path("B") == folder / "B.fits"
+
+
+def test_labels_are_replaced_for_named_cubes(tmp_path: Path) -> None:
+    """Another table replaces label and verified of the cubes it names and leaves the others."""
+    table = "cube,label,verified\nA,emergence,0\nB,emergence,1\n"
+    release = Release.open(_release(tmp_path / "r", "A", "B", table=table))
+    (tmp_path / "new.csv").write_text("cube,label,verified\nA,non-emergence,1\n")
+    assert release.with_labels(tmp_path / "new.csv").rows == (
+        LabelRow(cube="A", label=N, verified=True), LabelRow(cube="B", label=E, verified=True),
+    )  # fmt: skip
+    assert release.rows[0].label is E
+
+
+def test_unknown_cube_in_labels_is_wrong_usage(tmp_path: Path) -> None:
+    """A table that names a cube the release does not have is wrong usage."""
+    release = Release.open(_release(tmp_path / "r", "A"))
+    (tmp_path / "new.csv").write_text("cube,label,verified\nQ,emergence,1\n")
+    with pytest.raises(WrongUsage, match="'Q'"):
+        release.with_labels(tmp_path / "new.csv")
+
+
+def test_no_release(tmp_path: Path) -> None:
+    """A folder that is not there, has no table, or has no cube is no release."""
+    (tmp_path / "bare").mkdir()
+    for folder, says in [("absent", "is no folder"), ("bare", "is missing")]:
+        with pytest.raises(ReleaseError, match=says):
+            Release.open(tmp_path / folder)
+    with pytest.raises(ReleaseError, match="holds no cube"):
+        Release.open(_release(tmp_path / "empty"))
+
+
+def test_inspect_says_what_a_round_must_know(tmp_path: Path) -> None:
+    """A cube is named, hashed, dated and given its region; its release is its folder."""
+    field = np.arange(16.0).reshape(1, 4, 4)
+    path = tmp_path / "rel" / "X_20010203.fits"
+    write_cube(path, field, np.zeros(1), start="2001-02-03T04:05:06", region="R9", instrument=MDI)
+    assert inspect(path, label=E, verified=True) == PlannedCube(
+        ref=CubeRef(release="rel", cube="X_20010203", sha256=hash_cube(path)),
+        start="2001-02-03T04:05:06", region="R9", label=E, verified=True,
+    )  # fmt: skip
+
+
+# -- release roots -----------------------------------------------------------------------------------
+
+
+def test_first_root_wins(tmp_path: Path) -> None:
+    """A cube is taken from the first root that has it."""
+    _release(tmp_path / "one" / "r", "A")
+    _release(tmp_path / "two" / "r", "A", "B")
+    roots = ReleaseRoots([tmp_path / "absent", tmp_path / "one", tmp_path / "two"])
+    assert roots.path("r", "A") == tmp_path / "one" / "r" / "A.fits"
+    assert roots.path("r", "B") == tmp_path / "two" / "r" / "B.fits"
+    assert roots.folder("r") == tmp_path / "one" / "r"
+
+
+NAMES = ["", ".", "..", "../r", "r/..", "/etc", "a\\b", ".r", "a\0b", "a\nb", "a\x7f", "\ud800", "\u202er", "x" * 201]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_that_are_paths(tmp_path: Path, name: str) -> None:
+    """A name with separators, dots in front, control characters or undue length is refused, as release and as cube."""
+    roots = ReleaseRoots([_release(tmp_path / "root" / "r", "A").parent])
+    _release(tmp_path / "r", "A")
+    with pytest.raises(ReleaseError, match="not allowed"):
+        roots.path(name, "A")
+    with pytest.raises(ReleaseError, match="not allowed"):
+        roots.folder(name)
+    with pytest.raises(CubeError, match="not allowed"):
+        roots.path("r", name)
+
+
+@pytest.mark.parametrize("linked", ["cube", "companion", "release"])
+def test_links_out_of_the_root(tmp_path: Path, linked: str) -> None:
+    """A link that leads out of the root is refused, be it the cube, its companion or the release."""
+    inside, outside = _release(tmp_path / "root" / "r", "A", "A.dt"), _release(tmp_path / "out", "A", "A.dt")
+    if linked == "release":
+        shutil.rmtree(inside)
+        inside.symlink_to(outside)
+    else:
+        link = inside / ("A.fits" if linked == "cube" else "A.dt.fits")
+        link.unlink()
+        link.symlink_to(outside / link.name)
+    with pytest.raises(CubeError, match="link out of its release root"):
+        ReleaseRoots([tmp_path / "root"]).path("r", "A")
+
+
+def test_links_inside_the_root(tmp_path: Path) -> None:
+    """A link that stays in the root is followed, and a root may be a link itself."""
+    folder = _release(tmp_path / "root" / "r", "A")
+    (folder / "B.fits").symlink_to(folder / "A.fits")
+    (tmp_path / "alias").symlink_to(tmp_path / "root")
+    assert ReleaseRoots([tmp_path / "alias"]).path("r", "B").is_file()
+
+
+def test_what_no_root_has(tmp_path: Path) -> None:
+    """What is in no root is refused; the sentence names the setting and no folder of this machine."""
+    roots = ReleaseRoots([_release(tmp_path / "root" / "r", "A").parent])
+    for ask in (lambda: roots.path("r", "B"), lambda: roots.path("s", "A"), lambda: roots.folder("s")):
+        with pytest.raises(HelioloopError, match="HELIOLOOP_RELEASE_ROOTS") as refused:
+            ask()
+        assert str(tmp_path) not in str(refused.value)

@@ -1,0 +1,210 @@
+"""A random draw with what the version says of it, and new cubes spoken of as the drawn ones are."""
+
+import hashlib
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from helioloop.errors import ReleaseError, WrongUsage
+from helioloop.evaluation.audit_sample import RandomDraw
+from helioloop.evaluation.calibration import IntervalCalibration
+from helioloop.evaluation.risk_control import make_promise
+from helioloop.instrument import MDI
+from helioloop.model.plan import Plan, make_plan
+from helioloop.model.recipes import QUICK
+from helioloop.records import CubeRef, CubeScore, Emergence, Label, PlannedCube
+
+Array = np.ndarray
+
+NEW_CUBES = 4000
+"""Cubes of a made-up new release, on which an error rate is measured."""
+
+
+def cube(k: int, *, release: str = "old", region: str | None = None) -> PlannedCube:
+    """Cube k of a release, a region of its own; emergence where k is odd."""
+    return PlannedCube(
+        ref=CubeRef(
+            release=release, cube=f"{release}{k:03d}", sha256=hashlib.sha256(f"{release}{k}".encode()).hexdigest()
+        ),
+        start=f"2001-{1 + k % 12:02d}-{1 + k % 28:02d}T00:00:00",
+        region=region or f"{release}{k}",
+        label=Label.EMERGENCE if k % 2 else Label.NON_EMERGENCE,
+        verified=False,
+    )
+
+
+PLAN = make_plan([cube(k) for k in range(40)], recipe=QUICK, instrument=MDI, seed=0, parent=None, reason="test")
+
+
+def scores(plan: Plan) -> dict[tuple[str, str], CubeScore]:
+    """Out-of-fold scores of all trained cubes, all of them right; emergences are located at frame 100."""
+    stored = {}
+    for planned in plan.labelled:
+        emergence = planned.label is Label.EMERGENCE
+        score = CubeScore(
+            cube=planned.ref.cube,
+            sha256=planned.ref.sha256,
+            p_emergence=0.9 if emergence else 0.2,
+            p_spread=0.0,
+            members=tuple(member.name for member in plan.held_out(planned)),
+            **(dict.fromkeys(("frame", "frame_lo", "frame_hi"), 100) if emergence else {}),
+        )
+        stored[score.cube, score.sha256] = score
+    return stored
+
+
+def draw_of(path: Path, text: str) -> RandomDraw:
+    """Read a table of the draw."""
+    (path / "drawn.csv").write_text(text)
+    return RandomDraw.read(path / "drawn.csv", plan=PLAN, stored=scores(PLAN), version="v0001")
+
+
+def test_a_draw_is_read_with_its_scores(tmp_path: Path) -> None:
+    """Label, probability and fold of each cube, by name; frames only where human and version see an emergence."""
+    drawn = draw_of(
+        tmp_path,
+        "cube,label,emergence_frame\nold003,emergence,90\nold001,non-emergence,50\nold002,emergence,70\n"
+        "old004,non-emergence,\nold005,emergence,\n",
+    )
+    assert drawn.p_emergence.tolist() == [0.9, 0.2, 0.9, 0.2, 0.9]
+    assert drawn.emergence.tolist() == [False, True, True, False, True]
+    assert drawn.timed == ([Emergence(frame=100, frame_lo=100, frame_hi=100)], [90])
+    assert drawn.folds == tuple(PLAN.folds[f"old00{k}"] for k in (1, 2, 3, 4, 5))
+    assert draw_of(tmp_path, "cube,label\nold007,emergence\n").timed == ([], [])
+    assert draw_of(tmp_path, "cube,label\n").cubes == ()
+
+
+def test_a_cube_without_out_of_fold_score_is_wrong_usage(tmp_path: Path) -> None:
+    """Left out it would break the promise, so nothing is left out silently."""
+    with pytest.raises(WrongUsage, match=r"'new001', of which version v0001 holds no .* \(1 of 2 cubes lack one\)"):
+        draw_of(tmp_path, "cube,label\nold001,emergence\nnew001,emergence\n")
+    with pytest.raises(WrongUsage, match="frame 225; frames run from 0 to 224"):
+        draw_of(tmp_path, "cube,label,emergence_frame\nold001,emergence,225\n")
+    with pytest.raises(ReleaseError, match="no column 'label'"):
+        draw_of(tmp_path, "cube\nold001\n")
+
+
+def test_folds_speak_as_often_as_they_were_drawn(tmp_path: Path) -> None:
+    """Of 2 000 new cubes, those of a fold with three of four drawn cubes speak of three quarters; others are silent."""
+    by_fold = {fold: [name for name, own in PLAN.folds.items() if own == fold] for fold in set(PLAN.folds.values())}
+    names = [*by_fold[0][:3], by_fold[1][0]]
+    drawn = draw_of(tmp_path, "cube,label\n" + "".join(f"{name},emergence\n" for name in names))
+    spoken = Counter(drawn.speaking_fold(cube(k, release="new"), PLAN) for k in range(2000))
+    assert spoken.keys() == {0, 1}
+    assert spoken[0] == pytest.approx(1500, abs=80)
+
+
+def test_who_speaks_hangs_on_content_alone(tmp_path: Path) -> None:
+    """Another name, release or order of the table changes nothing."""
+    drawn = draw_of(tmp_path, "cube,label\n" + "".join(f"old{k:03d},emergence\n" for k in range(40)))
+    turned = draw_of(tmp_path, "cube,label\n" + "".join(f"old{k:03d},emergence\n" for k in range(39, -1, -1)))
+    for k in range(50):
+        new = cube(k, release="new")
+        other = replace(new, ref=replace(new.ref, release="newer", cube=f"renamed{k}"))
+        assert drawn.speaking_fold(new, PLAN) == turned.speaking_fold(other, PLAN)
+
+
+def test_no_member_speaks_of_what_it_was_trained_on(tmp_path: Path) -> None:
+    """A trained cube keeps its fold, a new cube of its region gets that fold, even where none of it was drawn."""
+    drawn = draw_of(tmp_path, "cube,label\nold001,emergence\n")
+    for k in range(40):
+        fold = PLAN.folds[f"old{k:03d}"]
+        assert drawn.speaking_fold(cube(k), PLAN) == fold
+        assert drawn.speaking_fold(cube(k, release="new", region=f"old{k}"), PLAN) == fold
+    nothing = draw_of(tmp_path, "cube,label\n")
+    assert nothing.speaking_fold(cube(1, release="new"), PLAN) in set(PLAN.folds.values())
+
+
+def broken(p: Array, emergence: Array, *, threshold: float, rate: float) -> bool:
+    """Tell whether more than `rate` of the accepted cubes of a new release are wrong."""
+    accepted = np.maximum(p, 1.0 - p) >= threshold
+    return bool(accepted.any() and ((p >= 0.5) != emergence)[accepted].mean() > rate)
+
+
+def test_with_trained_folds_the_promise_is_broken_no_more_often_than_stated() -> None:
+    """Five folds of two learners each, fitted anew for each of 150 draws; every drawn cube trains four folds."""
+    rng = np.random.default_rng(1)
+    n, features, rate = 200, 20, 0.05
+    weights = np.array([2.2, 1.5, *np.zeros(features - 2)])
+
+    def cubes(n: int) -> tuple[Array, Array]:
+        x = rng.normal(size=(n, features))
+        return np.column_stack([x, np.ones(n)]), rng.random(n) < expit(2.0 * x @ weights)
+
+    def member(x: Array, emergence: Array) -> Array:
+        some = rng.integers(0, len(x), len(x))
+        gram = x[some].T @ x[some] + 0.01 * np.eye(x.shape[1])
+        return np.linalg.solve(gram, x[some].T @ (2.0 * emergence[some] - 1.0))
+
+    given, broke = 0, 0
+    for _ in range(150):
+        x, emergence = cubes(n)
+        fold = rng.permutation(n) % 5
+        members = np.array([[member(x[fold != f], emergence[fold != f]) for _ in range(2)] for f in range(5)])
+
+        def said(x: Array, fold: Array, members: Array = members) -> Array:
+            return expit(6.0 * np.einsum("nd,nmd->nm", x, members[fold])).mean(axis=1)
+
+        promise = make_promise(said(x, fold), emergence, rate=rate)
+        if promise is None:
+            continue
+        given += 1
+        x, emergence = cubes(NEW_CUBES)
+        p = said(x, rng.choice(fold, NEW_CUBES))
+        broke += broken(p, emergence, threshold=promise.threshold, rate=rate)
+    assert given >= 75
+    assert broke <= 0.14 * 150
+
+
+def test_the_average_over_all_members_would_break_it() -> None:
+    """Where some cubes, often wrong, find each fold sure now and then, their average is sure enough nearly always.
+
+    Three kinds: clear; dubious, wrong in 30 %, of which a fold is as sure as of the clear ones with probability 0.3 and
+    else just less; unsure. 200 draws of 600, promised 8 % with 90 % confidence.
+    """
+    rng = np.random.default_rng(1)
+    rate = 0.08
+
+    def cubes(n: int) -> tuple[Array, Array, Array]:
+        kind = rng.choice(3, n, p=[0.55, 0.25, 0.2])
+        clear, taken = rng.uniform(0.7, 0.99, n), rng.random((5, n)) < 0.3
+        dubious = np.where(taken, rng.uniform(0.7, 0.99, (5, n)), rng.uniform(0.66, 0.7, (5, n)))
+        sure = np.select([kind == 0, kind == 1], [clear, dubious], rng.uniform(0.5, 0.66, (5, n)))
+        side, wrong = rng.random(n) < 0.5, rng.random(n) < np.array([0.005, 0.3, 0.4])[kind]
+        p = np.where(side, sure, 1.0 - sure)
+        return p[rng.integers(0, 5, n), np.arange(n)], p.mean(axis=0), side ^ wrong
+
+    by_fold, by_all = 0, 0
+    for _ in range(200):
+        p, _, emergence = cubes(600)
+        promise = make_promise(p, emergence, rate=rate)
+        if promise is not None:
+            one, everyone, emergence = cubes(NEW_CUBES)
+            by_fold += broken(one, emergence, threshold=promise.threshold, rate=rate)
+            by_all += broken(everyone, emergence, threshold=promise.threshold, rate=rate)
+    assert by_fold <= 0.1 * 200
+    assert by_all >= 0.2 * 200
+
+
+def test_intervals_of_one_folds_members_cover_as_asked() -> None:
+    """Each fold is late or early in its own way; 30 verified frames a draw, 90 % asked, 300 draws."""
+    rng = np.random.default_rng(2)
+
+    def found(fold: Array, late: Array, true: Array) -> list[Emergence]:
+        frames = np.rint(true + late[fold] + rng.normal(0.0, 5.0, len(true))).astype(int)
+        return [Emergence(frame=int(frame), frame_lo=int(frame) - 4, frame_hi=int(frame) + 6) for frame in frames]
+
+    covered = []
+    for _ in range(300):
+        late, fold, true = rng.normal(0.0, 6.0, 5), rng.integers(0, 5, 30), rng.integers(70, 180, 30)
+        fitted = IntervalCalibration.calibrate(found(fold, late, true), true.tolist(), start=30)
+        assert fitted is not None
+        true = rng.integers(70, 180, 100)
+        new = [fitted.apply(one, start=30, n_frames=225) for one in found(rng.choice(fold, 100), late, true)]
+        covered.append(np.mean([one.frame_lo <= frame <= one.frame_hi for one, frame in zip(new, true, strict=True)]))
+    assert np.mean(covered) >= 0.89
+    assert np.mean(covered) <= 0.95

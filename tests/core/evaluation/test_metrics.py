@@ -1,0 +1,133 @@
+"""Metrics against the truth, on arrays one can check by hand."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helioloop.data.truth import TrueCube, read_truth
+from helioloop.errors import ReleaseError
+from helioloop.evaluation.metrics import Evaluation, KindErrors, evaluate, frame_errors, precision_at_k, true_skill
+from helioloop.records import CubeScore, Label
+
+E, NON = Label.EMERGENCE, Label.NON_EMERGENCE
+
+
+def score(cube: str, p: float, frames: tuple[int, int, int] | None = None) -> CubeScore:
+    lo, frame, hi = frames or (None, None, None)
+    return CubeScore(
+        cube=cube, sha256="", p_emergence=p, p_spread=None, members=("m",), frame=frame, frame_lo=lo, frame_hi=hi
+    )
+
+
+def true(cube: str, label: Label, frame: int | None = None, kind: str = "") -> tuple[str, TrueCube]:
+    return cube, TrueCube(cube=cube, label=label, frame=frame, kind=kind)
+
+
+TRUTH = dict(
+    [true("a", E, 100, "weak"), true("b", E, 50, "plain"), true("c", E, 60, "plain"), true("d", NON), true("e", NON)]
+)
+SCORES = [score("a", 0.9, (95, 104, 110)), score("b", 0.6, (60, 70, 80)), score("c", 0.2), score("d", 0.3),
+          score("e", 0.7, (1, 2, 3))]  # fmt: skip
+LABELS = {"a": NON, "b": E, "c": E, "d": E, "e": NON}
+
+
+def test_an_evaluation_worked_by_hand() -> None:
+    """Five cubes: two labels (a, d) wrong, two classes (c, e) wrong, one emergence near, one far, one without time."""
+    found = evaluate(SCORES, TRUTH, labels=LABELS)
+    # p: emergences .9 .6 .2 against .3 .7: (2 + 1 + 0) of 6 pairs.
+    # disagreement: a .9, b .4, c .8, d .7, e .7; wrong a, d: a beats three, d beats b and ties e.
+    assert found == Evaluation(
+        cubes=5,
+        wrong_labels=2,
+        auroc=3 / 6,
+        error_auroc=(3 + 1.5) / 6,
+        precision_at_k=1 / 2,
+        accuracy=3 / 5,
+        true_skill=pytest.approx(2 / 3 - 1 / 2),
+        frame_error_frames=20.0,
+        frame_near=pytest.approx(1 / 3),
+        interval_coverage=1 / 2,
+        kinds=(
+            KindErrors(kind="plain", cubes=2, wrong_labels=0, wrong_classes=1),
+            KindErrors(kind="weak", cubes=1, wrong_labels=1, wrong_classes=0),
+        ),
+    )
+    assert list(found.figures()) == [
+        "cubes", "wrong_labels", "auroc", "error_auroc", "precision_at_k", "accuracy", "true_skill",
+        "frame_error_frames", "frame_near", "interval_coverage",
+    ]  # fmt: skip
+
+
+def test_verified_cubes_are_in_question_no_more() -> None:
+    """Wrong labels are searched among the labels given; the classes are judged on all cubes."""
+    found = evaluate(SCORES, TRUTH, labels={"b": E, "d": E})
+    assert (found.cubes, found.wrong_labels, found.error_auroc, found.precision_at_k) == (5, 1, 1.0, 1.0)
+
+
+def test_what_is_not_defined_is_none() -> None:
+    """One class, no wrong label, no known frame; nothing at all."""
+    found = evaluate([score("d", 0.3)], TRUTH, labels={"d": NON})
+    assert (found.auroc, found.error_auroc, found.precision_at_k, found.true_skill) == (None, None, None, None)
+    assert (found.accuracy, found.frame_error_frames, found.frame_near, found.interval_coverage) == (
+        1.0,
+        None,
+        None,
+        None,
+    )
+    assert evaluate([], TRUTH, labels={}).accuracy is None
+
+
+def test_an_emergence_without_a_time_is_infinitely_far() -> None:
+    """It stays in the median and in the share; non-emergences and unknown frames do not count."""
+    error, covered = frame_errors([*SCORES, score("f", 0.9, (1, 2, 3))], TRUTH | dict([true("f", E)]))
+    assert error.tolist() == [4, 20, math.inf]
+    assert covered.tolist() == [True, False]
+    found = evaluate([score("b", 0.2), score("c", 0.2)], TRUTH, labels={})
+    assert (found.frame_error_frames, found.frame_near) == (math.inf, 0.0)
+
+
+def test_precision_at_k_shares_ties_at_the_cut() -> None:
+    """Two positives: one stands above, the other ties with one negative for the second place."""
+    values, positive = np.array([0.9, 0.5, 0.5, 0.1]), np.array([True, True, False, False])
+    assert precision_at_k(values, positive) == 0.75
+    assert precision_at_k(values, np.array([False, False, False, True])) == 0.0
+
+
+def test_true_skill_is_hit_rate_less_false_alarms() -> None:
+    """The authors' published counts (TP 199, TN 150, FP 40, FN 33) give their .647."""
+    predicted = np.repeat([True, False, True, False], [199, 150, 40, 33])
+    truly = np.repeat([True, False, False, True], [199, 150, 40, 33])
+    assert true_skill(predicted, truly) == pytest.approx(0.647, abs=5e-4)
+
+
+def test_a_truth_table_needs_cube_and_label_alone(tmp_path: Path) -> None:
+    """Frame and kind are read where they stand."""
+    table = tmp_path / "truth.csv"
+    table.write_text("cube,label\na,emergence\n")
+    assert read_truth(table) == {"a": TrueCube(cube="a", label=E, frame=None, kind="")}
+    table.write_text(
+        "cube,label,emergence_frame,kind,region,start\na,emergence,90,weak emergence,R,\nb,non-emergence,,,,\n"
+    )
+    assert read_truth(table)["a"] == TrueCube(cube="a", label=E, frame=90, kind="weak emergence")
+    assert read_truth(table)["b"].frame is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("cube\na\n", "no column 'label'"),
+        ("cube,label\na,maybe\n", "line 2: label is 'maybe'"),
+        ("cube,label,emergence_frame\na,emergence,-4\n", "emergence_frame is '-4'"),
+        ("cube,label\na,emergence\na,emergence\n", "line 3: cube 'a' is there twice"),
+        ('cube,label\n"a,emergence\n', "no CSV"),
+    ],
+)
+def test_a_truth_table_that_cannot_be_meant_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    """The sentence names line and value."""
+    (tmp_path / "truth.csv").write_text(text)
+    with pytest.raises(ReleaseError, match=said):
+        read_truth(tmp_path / "truth.csv")
+    with pytest.raises(ReleaseError, match="cannot be read"):
+        read_truth(tmp_path / "absent.csv")

@@ -1,0 +1,270 @@
+"""A whole round on made-up arrays: members, scores, times, the version's folder; each step as a worker calls it."""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from helioloop.emergence.locate import locate
+from helioloop.errors import CubeError, RegistryError
+from helioloop.instrument import Instrument
+from helioloop.model.device import CPU
+from helioloop.model.ensemble import Ensemble, score_cubes, train_member
+from helioloop.model.plan import Plan, make_plan
+from helioloop.model.recipes import QUICK
+from helioloop.progress import silent
+from helioloop.records import CubeRef, CubeScore, Label, PlannedCube
+from helioloop.registry.versions import Card, Registry
+from helioloop.workflows.rounds import auroc, round_metrics, run_round
+
+SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=24, size_px=24, clip_gauss=1000.0, frozen_frames=3)
+RECIPE = replace(QUICK, epochs=16, min_steps=0, batch=5, folds=3)
+N_CUBES = 30
+NEW = CubeRef(release="r", cube="new", sha256="ee" * 32)
+
+
+def emerges(k: int) -> bool:
+    """Tell whether cube k shows a field from frame 12 on; of the others half show it all along, half never."""
+    return k % 2 == 1
+
+
+def gridded(k: int) -> np.ndarray:
+    """Make cube k."""
+    cube = 0.5 + 0.01 * np.random.default_rng(k).standard_normal((24, 24, 24))
+    cube[12 if emerges(k) else 12 * (k % 4) :, 8:14, 8:16] += 0.3
+    return cube.astype(np.float16)
+
+
+CUBES = [
+    PlannedCube(
+        ref=CubeRef(release="r", cube=f"cube{k:02d}", sha256=f"{k:064x}"),
+        start=f"2001-{1 + k % 12:02d}-01T00:00:00",
+        region=f"region{k}",
+        label=Label.EMERGENCE if emerges(k) else Label.NON_EMERGENCE,
+        verified=False,
+    )
+    for k in range(N_CUBES)
+]
+
+ARRAYS = {**{planned.ref: gridded(k) for k, planned in enumerate(CUBES)}, NEW: gridded(1)}
+load = ARRAYS.__getitem__
+"""Gives a cube by its reference, and can be sent to other processes."""
+
+
+def plan_of(*, seed: int = 0) -> Plan:
+    unlabelled = PlannedCube(ref=NEW, start=None, region=None, label=None, verified=False)
+    return make_plan([*CUBES, unlabelled], recipe=RECIPE, instrument=SMALL, seed=seed, parent=None, reason="test")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Registry, Card]:
+    """One round, run once for this module."""
+    registry = Registry(tmp_path_factory.mktemp("models"))
+    return registry, run_round(plan_of(), registry, load, device=CPU, report=silent)
+
+
+def test_no_member_speaks_of_a_cube_it_was_trained_on(made: tuple[Registry, Card]) -> None:
+    """The recorded members of every stored score are those of the cube's fold; of a new cube, all."""
+    registry, card = made
+    scores = registry.scores(card.version)
+    assert len(scores) == N_CUBES + 1
+    for (name, sha256), score in scores.items():
+        if name == NEW.cube:
+            assert set(score.members) == set(card.members)
+            continue
+        fold = card.labels[name]["fold"]
+        assert card.labels[name]["sha256"] == sha256
+        assert {card.members[member]["fold"] for member in score.members} == {fold}
+
+
+def test_the_stored_probability_is_that_of_the_held_out_members(made: tuple[Registry, Card]) -> None:
+    """Recomputed from single networks: mean, and standard deviation as spread."""
+    registry, card = made
+    ensemble = Ensemble.open(registry.folder(card.version), device=CPU)
+    stored = registry.scores(card.version)[CUBES[4].ref.cube, CUBES[4].ref.sha256]
+    single = [
+        replace(ensemble, plan=replace(ensemble.plan, members=(ensemble.plan.member(name),))).score(CUBES[4], load)
+        for name in stored.members
+    ]
+    values = [score.p_emergence for score in single]
+    assert stored.p_emergence == pytest.approx(np.mean(values), abs=1e-9)
+    assert stored.p_spread == pytest.approx(np.std(values), abs=1e-9)
+    assert [score.p_spread for score in single] == [None, None]
+
+
+def test_the_ensemble_has_learned_out_of_fold(made: tuple[Registry, Card]) -> None:
+    """Easy cubes are told apart by members that never saw them."""
+    assert made[1].metrics["auroc"] > 0.9
+
+
+def test_emergences_have_a_curve_and_a_frame(made: tuple[Registry, Card]) -> None:
+    """The curve ends at p; the frame lies near the true 12; others have neither."""
+    registry, card = made
+    scores = [score for score in registry.scores(card.version).values() if score.cube != NEW.cube]
+    timed = [score for score in scores if score.frame is not None]
+    assert len(timed) >= N_CUBES / 3
+    for score in timed:
+        assert score.curve is not None
+        assert score.curve[-1] == pytest.approx(score.p_emergence, abs=1e-4)
+        assert score.frame_lo is not None
+        assert score.frame_hi is not None
+        assert score.frame_lo <= score.frame <= score.frame_hi
+    assert np.median([abs(score.frame - 12) for score in timed if score.frame is not None]) <= 3
+    quiet = [s for s in scores if s.p_emergence < 0.5 and card.labels[s.cube]["label"] == "non-emergence"]
+    assert quiet
+    assert all(score.curve is None for score in quiet)
+
+
+def test_a_current_label_of_emergence_asks_for_the_curve(made: tuple[Registry, Card]) -> None:
+    """Also where the ensemble says non-emergence."""
+    registry, card = made
+    folder = registry.folder(card.version)
+    (bare,) = score_cubes(folder, [CUBES[0]], load, device=CPU, report=silent)
+    assert bare.p_emergence < 0.5
+    for label, has_curve in ((Label.NON_EMERGENCE, False), (None, False), (Label.EMERGENCE, True)):
+        labels = {CUBES[0].ref.cube: label}
+        (located,) = locate(folder, CUBES, [bare], load, labels=labels, device=CPU, report=silent)
+        assert (located.curve is not None) is has_curve
+
+
+def test_the_card_tells_what_the_version_is_made_of(made: tuple[Registry, Card]) -> None:
+    """Labels, members, counts; and the plan stays in the folder."""
+    registry, card = made
+    plan = Plan.read(registry.folder(card.version))
+    assert card.fingerprint == plan.fingerprint == plan_of().fingerprint
+    assert Counter(entry["label"] for entry in card.labels.values()) == {"emergence": 15, "non-emergence": 15}
+    assert card.metrics["labelled"] == N_CUBES
+    assert card.metrics["cubes"] == N_CUBES + 1
+    assert registry.published() is None
+
+
+def test_the_same_round_in_two_processes_gives_the_same_scores(made: tuple[Registry, Card], tmp_path: Path) -> None:
+    """To the last bit, side by side or one after the other."""
+    registry, card = made
+    again = Registry(tmp_path)
+    other = run_round(plan_of(), again, load, device=CPU, report=silent, processes=2)
+    assert again.scores(other.version) == registry.scores(card.version)
+
+
+def test_another_seed_gives_other_scores(made: tuple[Registry, Card], tmp_path: Path) -> None:
+    """Else the comparison above would prove nothing."""
+    plan = plan_of(seed=100)
+    plan.save(tmp_path)
+    for member in plan.members:
+        train_member(plan, member.name, tmp_path, load, device=CPU, report=silent)
+    registry, card = made
+    stored = registry.scores(card.version)[CUBES[0].ref.cube, CUBES[0].ref.sha256]
+    (score,) = score_cubes(tmp_path, CUBES[:1], load, device=CPU, report=silent)
+    assert score.p_emergence != stored.p_emergence
+
+
+def test_a_member_that_is_there_is_kept(made: tuple[Registry, Card]) -> None:
+    """No cube is read for it, so a repeated job costs nothing."""
+    registry, card = made
+    folder = registry.folder(card.version)
+
+    def unreadable(ref: CubeRef) -> np.ndarray:
+        raise AssertionError(f"{ref.cube} was asked for")
+
+    path = train_member(Plan.read(folder), "fold0-0", folder, unreadable, device=CPU, report=silent)
+    assert path == folder / "fold0-0.safetensors"
+
+
+def _whole(tmp_path: Path, made: tuple[Registry, Card]) -> Path:
+    """Return a copy of the version's plan and first member."""
+    folder = made[0].folder(made[1].version)
+    for name in ("plan.json", "fold0-0.safetensors"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    return tmp_path / "fold0-0.safetensors"
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def _foreign(path: Path) -> None:
+    save_file(load_file(path), path, metadata={"fingerprint": "0" * 64, "member": "fold0-0"})
+
+
+def _other_shape(path: Path) -> None:
+    own = {"fingerprint": plan_of().fingerprint, "member": "fold0-0"}
+    weights = load_file(path)
+    save_file({**weights, "answer.0.bias": np.zeros(3, np.float32)}, path, metadata=own)
+
+
+def _not_finite(path: Path) -> None:
+    own = {"fingerprint": plan_of().fingerprint, "member": "fold0-0"}
+    weights = load_file(path)
+    save_file({**weights, "answer.0.bias": weights["answer.0.bias"] * np.nan}, path, metadata=own)
+
+
+def _pickle(path: Path) -> None:
+    path.write_bytes(b"\x80\x04cposix\nsystem\n")
+
+
+@pytest.mark.parametrize("damage", [_truncate, _foreign, _other_shape, _not_finite, _pickle])
+def test_weights_that_are_not_the_plans_own_are_refused(tmp_path: Path, made: tuple[Registry, Card], damage) -> None:
+    """Truncated, foreign, of another shape, not finite, or no safetensors at all."""
+    path = _whole(tmp_path, made)
+    train_member(plan_of(), "fold0-0", tmp_path, load, device=CPU, report=silent)
+    damage(path)
+    with pytest.raises(RegistryError, match=r"fold0-0\.safetensors"):
+        train_member(plan_of(), "fold0-0", tmp_path, load, device=CPU, report=silent)
+
+
+def test_a_version_that_lacks_a_member_is_refused(tmp_path: Path, made: tuple[Registry, Card]) -> None:
+    """Half an ensemble does not speak."""
+    _whole(tmp_path, made)
+    with pytest.raises(RegistryError, match="is missing"):
+        score_cubes(tmp_path, CUBES[:1], load, device=CPU, report=silent)
+
+
+def test_an_unreadable_cube_is_set_aside_and_the_rest_goes_on(made: tuple[Registry, Card]) -> None:
+    """With its reason; without a place to set it aside, it ends the call."""
+    registry, card = made
+
+    def sometimes(ref: CubeRef) -> np.ndarray:
+        if ref.cube == "cube01":
+            raise CubeError("cube01 is truncated")
+        return load(ref)
+
+    folder = registry.folder(card.version)
+    aside: list[tuple[str, str]] = []
+    scores = score_cubes(
+        folder,
+        CUBES[:3],
+        sometimes,
+        device=CPU,
+        report=silent,
+        set_aside=lambda ref, error: aside.append((ref.cube, str(error))),
+    )
+    assert [score.cube for score in scores] == ["cube00", "cube02"]
+    assert aside == [("cube01", "cube01 is truncated")]
+    with pytest.raises(CubeError, match="truncated"):
+        score_cubes(folder, CUBES[:3], sometimes, device=CPU, report=silent)
+
+
+def test_auroc_counts_ties_half() -> None:
+    """Of the four pairs two are wrong and two are tied."""
+    assert auroc(np.array([0.2, 0.5, 0.5, 0.5]), np.array([True, True, False, False])) == 0.25
+    assert auroc(np.array([0.1, 0.9]), np.array([False, True])) == 1.0
+
+
+def test_metrics_are_those_of_the_labelled_cubes() -> None:
+    """Two labelled cubes, one of which disagrees; a third is scored only."""
+    scores = [
+        CubeScore(cube=name, sha256="", p_emergence=p, p_spread=None, members=("m",))
+        for name, p in (("a", 0.9), ("b", 0.7), ("c", 0.5))
+    ]
+    metrics = round_metrics(scores, {"a": Label.EMERGENCE, "b": Label.NON_EMERGENCE})
+    assert metrics == {
+        "cubes": 3,
+        "labelled": 2,
+        "emergences": 1,
+        "agreement": pytest.approx(0.6),
+        "disagreeing": 0.5,
+        "auroc": 1.0,
+    }

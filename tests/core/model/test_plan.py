@@ -1,0 +1,190 @@
+"""The plan: who trains on what, who may speak on what, and when two rounds are one."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import grimp
+import pytest
+
+from helioloop.errors import RegistryError, ReleaseError, TooFewLabels
+from helioloop.instrument import MDI
+from helioloop.model.plan import PLAN_FILE, Plan, make_plan
+from helioloop.model.provenance import LEARNING_MODULES, code_version
+from helioloop.model.recipes import PAPER, QUICK
+from helioloop.records import CubeRef, Label, PlannedCube
+
+
+def cube(k: int, *, label: Label | None = None, region: str | None = None, verified: bool = False) -> PlannedCube:
+    """Cube k of a year, a new region each fortnight; emergence where k is odd."""
+    return PlannedCube(
+        ref=CubeRef(release="r", cube=f"cube{k:03d}", sha256=f"{k:064x}"),
+        start=f"2001-{1 + k % 12:02d}-{1 + k % 28:02d}T00:00:00",
+        region=region or f"region{k}",
+        label=label or (Label.EMERGENCE if k % 2 else Label.NON_EMERGENCE),
+        verified=verified,
+    )
+
+
+def unlabelled(k: int, *, region: str | None = None) -> PlannedCube:
+    return replace(cube(k, region=region), label=None)
+
+
+CUBES = [cube(k) for k in range(40)]
+
+
+def plan_of(cubes: list[PlannedCube], *, seed: int = 7, reason: str = "test") -> Plan:
+    return make_plan(cubes, recipe=QUICK, instrument=MDI, seed=seed, parent=None, reason=reason)
+
+
+def test_every_fold_has_its_members_and_member_k_the_seed_plus_k() -> None:
+    """Five folds of two members."""
+    members = plan_of(CUBES).members
+    assert [member.fold for member in members] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert [member.seed for member in members] == list(range(7, 17))
+    assert len({member.name for member in members}) == 10
+
+
+def test_paper_has_two_dropout_settings_per_fold() -> None:
+    """Ten members, as the authors have."""
+    plan = make_plan(CUBES, recipe=PAPER, instrument=MDI, seed=0, parent=None, reason="test")
+    assert [member.dropout for member in plan.members[:2]] == list(PAPER.dropouts)
+    assert len(plan.members) == 10
+
+
+def test_a_trained_cube_is_spoken_of_by_exactly_those_that_did_not_train_on_it() -> None:
+    """For each cube, training and speaking members divide the ensemble."""
+    plan = plan_of(CUBES)
+    for planned in plan.labelled:
+        trained = {member.name for member in plan.members if planned in plan.training_cubes(member)}
+        speaking = {member.name for member in plan.held_out(planned)}
+        assert trained | speaking == {member.name for member in plan.members}
+        assert not trained & speaking
+        assert len(speaking) == 2
+
+
+def test_a_reference_alone_is_enough_to_know_who_may_speak() -> None:
+    """The worker scores by reference; name and region are found in the plan."""
+    plan = plan_of(CUBES)
+    assert plan.held_out(CUBES[3].ref) == plan.held_out(CUBES[3])
+
+
+def test_a_trained_cube_under_another_name_or_with_other_content_is_still_trained_on() -> None:
+    """Name and content hash each suffice."""
+    plan = plan_of(CUBES)
+    renamed = CubeRef(release="other", cube="elsewhere", sha256=CUBES[5].ref.sha256)
+    reprocessed = CubeRef(release="r", cube=CUBES[5].ref.cube, sha256="ff" * 32)
+    assert plan.held_out(renamed) == plan.held_out(reprocessed) == plan.held_out(CUBES[5])
+
+
+def test_all_members_speak_of_a_cube_nobody_knows() -> None:
+    """A new region's cube, unlabelled, in the plan or not."""
+    new = unlabelled(99)
+    assert plan_of([*CUBES, new]).held_out(new) == plan_of(CUBES).held_out(new) == plan_of(CUBES).members
+
+
+def test_members_that_know_the_region_do_not_speak_of_its_new_cubes() -> None:
+    """An unlabelled second look at a trained region is judged by that region's fold alone."""
+    again = unlabelled(99, region="region5")
+    assert plan_of([*CUBES, again]).held_out(again) == plan_of(CUBES).held_out(CUBES[5])
+
+
+def test_a_copy_of_a_cube_is_in_the_same_fold() -> None:
+    """Otherwise a member would judge what it was trained on."""
+    copy = replace(cube(99), ref=CubeRef(release="r", cube="copy", sha256=CUBES[4].ref.sha256))
+    plan = plan_of([*CUBES, copy])
+    assert plan.folds["copy"] == plan.folds[CUBES[4].ref.cube]
+    assert plan.held_out(copy) == plan.held_out(CUBES[4])
+
+
+def test_a_cube_that_everybody_was_trained_on_is_spoken_of_by_nobody() -> None:
+    """A hand-made plan that spreads copies over folds is refused for that cube, not answered in sample."""
+    plan = plan_of(CUBES)
+    names = [next(name for name, fold in plan.folds.items() if fold == wanted) for wanted in (0, 1)]
+    cubes = tuple(
+        replace(known, ref=replace(known.ref, sha256="ee" * 32)) if known.ref.cube in names else known
+        for known in plan.cubes
+    )
+    spread = replace(plan, cubes=cubes)
+    with pytest.raises(RegistryError, match="every member was trained"):
+        spread.held_out(next(known for known in cubes if known.ref.cube == names[0]))
+
+
+def test_a_plan_survives_its_file(tmp_path: Path) -> None:
+    """What was saved is what is read, to the fingerprint."""
+    plan = plan_of([*CUBES, unlabelled(99)])
+    plan.save(tmp_path)
+    assert Plan.read(tmp_path) == plan
+    assert Plan.read(tmp_path).fingerprint == plan.fingerprint
+
+
+def test_a_saved_plan_keeps_its_fingerprint_when_recipes_gain_a_field(tmp_path: Path) -> None:
+    """A version made before a recipe knew of stills still is the version that its weights name."""
+    plan = plan_of(CUBES)
+    plan.save(tmp_path)
+    path = tmp_path / PLAN_FILE
+    values = json.loads(path.read_text())
+    del values["recipe"]["augmentation"]["stills"]
+    path.write_text(json.dumps(values))
+    older = Plan.read(tmp_path)
+    assert older.recipe != plan.recipe
+    assert older.fingerprint == plan.fingerprint
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"cubes": [{"ref": 1}]}'])
+def test_a_damaged_plan_is_refused(tmp_path: Path, text: str) -> None:
+    """Empty, of another type, or without its parts."""
+    (tmp_path / "plan.json").write_text(text)
+    with pytest.raises(RegistryError, match="is no plan"):
+        Plan.read(tmp_path)
+
+
+def test_order_parent_reason_and_unlabelled_cubes_do_not_make_another_model() -> None:
+    """The fingerprint holds what the members' weights depend on."""
+    plan = plan_of(CUBES)
+    assert plan_of(CUBES[::-1]).fingerprint == plan.fingerprint
+    assert plan_of([*CUBES, unlabelled(99)], reason="another").fingerprint == plan.fingerprint
+    assert replace(plan, parent="v0001").fingerprint == plan.fingerprint
+
+
+def test_labels_verified_marks_content_seed_recipe_and_code_do() -> None:
+    """Each of them by itself."""
+    plan = plan_of(CUBES)
+    changed = [
+        plan_of([cube(0, label=Label.EMERGENCE), *CUBES[1:]]),
+        plan_of([cube(0, verified=True), *CUBES[1:]]),
+        plan_of([replace(CUBES[0], ref=replace(CUBES[0].ref, sha256="ff" * 32)), *CUBES[1:]]),
+        plan_of(CUBES, seed=8),
+        replace(plan, recipe=replace(QUICK, epochs=13)),
+        replace(plan, code_version="0.0.0+0"),
+    ]
+    assert len({plan.fingerprint, *(other.fingerprint for other in changed)}) == 1 + len(changed)
+
+
+def test_two_cubes_of_one_name_are_refused() -> None:
+    """Labels, folds and scores are kept by name."""
+    twin = replace(CUBES[0], ref=replace(CUBES[0].ref, release="s"))
+    with pytest.raises(ReleaseError, match="cube000 is used twice"):
+        plan_of([*CUBES, twin])
+
+
+def test_too_few_labels_make_no_plan() -> None:
+    """Nine emergences."""
+    with pytest.raises(TooFewLabels, match="9 cubes are labelled emergence"):
+        plan_of([*CUBES[:19], unlabelled(50)])
+
+
+ROOMS = {"helioloop", "data", "emergence", "model"}
+"""Packages, which hold no code."""
+
+
+def test_the_code_version_covers_every_module_that_learns() -> None:
+    """All that ensemble, grid and cube cache stand on is in it, but for what only carries and reports."""
+    graph = grimp.build_graph("helioloop")
+    ends = ("model.ensemble", "emergence.locate", "data.gridding", "data.cache")
+    below = set(ends).union(*(graph.find_upstream_modules(f"helioloop.{module}") for module in ends))
+    names = {module.removeprefix("helioloop.") for module in below} - ROOMS
+    carrying = {"atomic", "data.cache", "errors", "instrument", "progress", "model.provenance", "records"}
+    assert names - carrying == set(LEARNING_MODULES)
+    assert code_version().partition("+")[0] == __import__("helioloop").__version__
+    assert len(code_version().partition("+")[2]) == 12

@@ -1,0 +1,297 @@
+"""Model versions on disk: whole or not at all, one pointer, readable without a lock."""
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from helioloop.errors import RegistryError, UnknownVersion
+from helioloop.records import CubeScore
+from helioloop.registry.versions import Card, Registry
+
+FINGERPRINT = "0123456789abcdef"
+
+
+def _card(**changes: object) -> Card:
+    values: dict[str, object] = {
+        "version": "",
+        "parent": None,
+        "created_at": "2026-01-01T00:00:00+00:00",
+        "reason": "first labels",
+        "fingerprint": FINGERPRINT,
+        "label_fingerprint": "4567cdef",
+        "code_version": "0.1.0+abc",
+        "recipe": {"name": "quick"},
+        "instrument": {"n_frames": 225},
+        "labels": {"A": {"label": "emergence", "verified": True}, "B": {"label": "emergence", "verified": False}},
+        "members": {"f0s0": {"fold": 0, "seed": 0, "file": "f0s0.safetensors"}},
+    }
+    return Card(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def _score(cube: str, p: float, sha256: str = "a" * 64) -> CubeScore:
+    return CubeScore(cube=cube, sha256=sha256, p_emergence=p, p_spread=None, members=("f0s0",), curve=(0.25, p))
+
+
+def _version(registry: Registry, fingerprint: str = FINGERPRINT) -> str:
+    staging = registry.staging(fingerprint)
+    (staging / "f0s0.safetensors").write_bytes(b"weights")
+    return registry.admit(staging, _card(fingerprint=fingerprint)).version
+
+
+def test_an_empty_folder_has_no_versions(tmp_path: Path) -> None:
+    """Before the first round nothing is published, listed or latest, and nothing is created by looking."""
+    registry = Registry(tmp_path / "models")
+    assert registry.published() is None
+    assert registry.versions() == []
+    assert registry.latest() is None
+    assert registry.history() == []
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_round_becomes_the_next_version_unpublished(tmp_path: Path) -> None:
+    """A finished staging folder becomes v0001 with its files and card, and is not published by that."""
+    registry = Registry(tmp_path)
+    assert _version(registry) == "v0001"
+    assert (registry.folder("v0001") / "f0s0.safetensors").read_bytes() == b"weights"
+    assert registry.card("v0001") == _card(version="v0001")
+    assert registry.card("v0001").verified == 1
+    assert registry.published() is None
+    assert not (tmp_path / "staging" / FINGERPRINT).exists()
+
+
+def test_an_older_card_has_no_verdict_and_is_not_kept(tmp_path: Path) -> None:
+    """Cards from before there was a gate still read; a refused version says why it is kept."""
+    registry = Registry(tmp_path)
+    _version(registry)
+    path = registry.folder("v0001") / "card.json"
+    values = json.loads(path.read_text())
+    del values["verdict"]
+    path.write_text(json.dumps(values))
+    assert registry.card("v0001").verdict == {}
+    assert registry.card("v0001").kept is None
+    assert _card(verdict={"publish": True, "reason": "published: better"}).kept is None
+    assert _card(verdict={"publish": False, "reason": "kept: worse"}).kept == "kept: worse"
+
+
+def test_versions_sort_by_number(tmp_path: Path) -> None:
+    """v10000 comes after v9999, and is the latest."""
+    registry = Registry(tmp_path)
+    (tmp_path / "versions" / "v9999").mkdir(parents=True)
+    assert _version(registry) == "v10000"
+    assert registry.versions() == ["v9999", "v10000"]
+    latest = registry.latest()
+    assert latest is not None
+    assert latest.version == "v10000"
+
+
+def test_two_writers_get_two_versions(tmp_path: Path) -> None:
+    """Eight rounds admitted at the same moment become eight versions, none overwritten."""
+    registry = Registry(tmp_path)
+    start = threading.Barrier(8)
+    names: list[str] = []
+
+    def admit(index: int) -> None:
+        staging = registry.staging(f"{index:08x}")
+        start.wait()
+        names.append(registry.admit(staging, _card(fingerprint=f"{index:08x}")).version)
+
+    threads = [threading.Thread(target=admit, args=(index,)) for index in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(names) == [f"v{number:04d}" for number in range(1, 9)]
+    assert {registry.card(name).fingerprint for name in names} == {f"{index:08x}" for index in range(8)}
+
+
+def test_publishing_moves_the_pointer_and_writes_history(tmp_path: Path) -> None:
+    """Publishing and rolling back move one pointer; the history tells each move once."""
+    registry = Registry(tmp_path)
+    for fingerprint in ("00000001", "00000002"):
+        _version(registry, fingerprint)
+    registry.publish("v0001", why="first")
+    registry.publish("v0002", why="better")
+    registry.publish("v0002", why="again")
+    registry.publish("v0001", why="rollback")
+    assert registry.published() == "v0001"
+    assert [(line.version, line.why) for line in registry.history()] == [
+        ("v0001", "first"),
+        ("v0002", "better"),
+        ("v0001", "rollback"),
+    ]
+
+
+def test_an_interrupted_publication_is_told_once(tmp_path: Path) -> None:
+    """Killed between history and pointer, a publication that is repeated stands in the history once."""
+    registry = Registry(tmp_path)
+    _version(registry)
+    registry.publish("v0001", why="first")
+    (tmp_path / "published.json").unlink()
+    registry.publish("v0001", why="first, again")
+    assert registry.published() == "v0001"
+    assert [line.why for line in registry.history()] == ["first"]
+
+
+def two_versions(folder: Path) -> Registry:
+    """A model folder whose v0002 is published, after v0001."""
+    registry = Registry(folder)
+    for fingerprint in ("00000001", "00000002"):
+        registry.publish(_version(registry, fingerprint), why="made")
+    return registry
+
+
+@pytest.mark.parametrize("pointer", [None, '{"version": "v0001"}', '{"vers'], ids=["absent", "old", "damaged"])
+def test_a_publication_that_broke_off_between_its_two_writes_is_noticed(tmp_path: Path, pointer: str | None) -> None:
+    """The history's last line names the newest version, the pointer does not; published again, all is well."""
+    registry = two_versions(tmp_path)
+    assert registry.unpublished() is None
+    if pointer is None:
+        (tmp_path / "published.json").unlink()
+    else:
+        (tmp_path / "published.json").write_text(pointer)
+    assert registry.unpublished() == registry.card("v0002")
+    registry.publish("v0002", why="made")
+    assert (registry.published(), registry.unpublished()) == ("v0002", None)
+    assert [line.version for line in registry.history()] == ["v0001", "v0002"]
+
+
+def test_a_version_that_was_taken_back_is_not_one_that_was_never_published(tmp_path: Path) -> None:
+    """After a rollback the last line names its target; a version made later is in no line at all."""
+    registry = two_versions(tmp_path)
+    registry.publish("v0001", why="rollback")
+    assert registry.unpublished() is None
+    _version(registry, "00000003")
+    assert registry.unpublished() == registry.card("v0003")
+
+
+def test_a_version_that_the_pointer_names_is_published_whatever_the_history_says(tmp_path: Path) -> None:
+    """Somebody deleted a line that was damaged, as the error about it asks."""
+    registry = two_versions(tmp_path)
+    (tmp_path / "history.jsonl").unlink()
+    assert registry.unpublished() is None
+
+
+def test_an_unknown_version_is_not_published(tmp_path: Path) -> None:
+    """The pointer never names a version that is not there; the error lists those that are."""
+    registry = Registry(tmp_path)
+    _version(registry)
+    with pytest.raises(UnknownVersion, match=r"'v0009' is not in .*; it holds: v0001"):
+        registry.publish("v0009", why="typo")
+    assert registry.published() is None
+
+
+@pytest.mark.parametrize("name", ["../x", "v0001/../../x", "v1", "", "v0001\n", "/etc"])
+def test_a_version_s_name_is_no_path(tmp_path: Path, name: str) -> None:
+    """Names that lead elsewhere are unknown versions, whatever lies there."""
+    registry = Registry(tmp_path / "models")
+    _version(registry)
+    (tmp_path / "x").mkdir()
+    with pytest.raises(UnknownVersion):
+        registry.folder(name)
+
+
+@pytest.mark.parametrize("fingerprint", ["../../x", "short", "ABCDEF01", "", "0123456g"])
+def test_a_fingerprint_is_no_path(tmp_path: Path, fingerprint: str) -> None:
+    """A round's folder is named by hex digits only."""
+    with pytest.raises(RegistryError, match="no fingerprint"):
+        Registry(tmp_path).staging(fingerprint)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"version": 1}', '{"version": "../x"}', "\x00"])
+def test_a_damaged_pointer_is_an_error(tmp_path: Path, content: str) -> None:
+    """A pointer that names no version is said, not guessed around."""
+    (tmp_path / "published.json").write_text(content)
+    with pytest.raises(RegistryError, match=r"published\.json"):
+        Registry(tmp_path).published()
+
+
+def test_a_damaged_pointer_is_replaced_by_publishing(tmp_path: Path) -> None:
+    """The error names the version to go back to: the one published last, be it the newest or not."""
+    registry = two_versions(tmp_path / "my models")
+    registry.publish("v0001", why="rollback")
+    pointer = registry.root / "published.json"
+    for content in ("", '{"version": "latest"}'):
+        pointer.write_text(content)
+        with pytest.raises(RegistryError, match=r"`helioloop rollback v0001 --model-dir '.*/my models'`"):
+            registry.published()
+        assert (registry.published_if_readable(), registry.last_published()) == (None, "v0001")
+        registry.publish("v0001", why="mended")
+        assert registry.published() == "v0001"
+
+
+def test_a_damaged_pointer_beside_a_damaged_history_names_the_newest_version(tmp_path: Path) -> None:
+    """And in an empty folder there is only one remedy."""
+    registry = two_versions(tmp_path)
+    (tmp_path / "published.json").write_text("")
+    (tmp_path / "history.jsonl").write_text("{")
+    with pytest.raises(RegistryError, match=r"`helioloop rollback v0002 --model-dir "):
+        registry.published()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "published.json").write_text("")
+    with pytest.raises(RegistryError, match="delete it: there is no version"):
+        Registry(tmp_path / "empty").published()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"version": "v0001"}', "{", '{"unknown": 1}'])
+def test_a_damaged_card_is_an_error(tmp_path: Path, content: str) -> None:
+    """A card that is none is said with its path and the remedy."""
+    registry = Registry(tmp_path)
+    _version(registry)
+    (registry.folder("v0001") / "card.json").write_text(content)
+    with pytest.raises(RegistryError, match="is no model card"):
+        registry.card("v0001")
+
+
+def test_a_missing_card_is_an_error(tmp_path: Path) -> None:
+    """A folder without a card is no version that can be trusted."""
+    (tmp_path / "versions" / "v0001").mkdir(parents=True)
+    with pytest.raises(RegistryError, match=r"card\.json is missing"):
+        Registry(tmp_path).card("v0001")
+
+
+def test_a_truncated_history_is_an_error(tmp_path: Path) -> None:
+    """A history with a broken line is said with its path."""
+    (tmp_path / "history.jsonl").write_text('{"version": "v00')
+    with pytest.raises(RegistryError, match=r"history\.jsonl"):
+        Registry(tmp_path).history()
+
+
+def test_scores_of_several_writers_are_read_together(tmp_path: Path) -> None:
+    """Each writer adds a file of its own; of two scores for one cube the later counts; content tells cubes apart."""
+    registry = Registry(tmp_path)
+    _version(registry)
+    registry.add_scores("v0001", [_score("A", 0.25), _score("B", 0.5)])
+    registry.add_scores("v0001", [_score("A", 0.75), _score("A", 0.125, sha256="b" * 64)])
+    found = registry.scores("v0001")
+    assert {key: score.p_emergence for key, score in found.items()} == {
+        ("A", "a" * 64): 0.75,
+        ("B", "a" * 64): 0.5,
+        ("A", "b" * 64): 0.125,
+    }
+    assert found["A", "a" * 64].curve == (0.25, 0.75)
+
+
+@pytest.mark.parametrize("line", ["", "{}", "[]", "null", '{"cube": "A"}', "<html>"])
+def test_a_damaged_score_file_is_an_error(tmp_path: Path, line: str) -> None:
+    """A line that is no score is said with its file and the remedy."""
+    registry = Registry(tmp_path)
+    _version(registry)
+    scores = registry.folder("v0001") / "scores"
+    scores.mkdir()
+    (scores / "1.jsonl").write_text(json.dumps(_score("B", 0.5).as_dict()) + "\n" + line + "\n")
+    with pytest.raises(RegistryError, match=r"1\.jsonl holds a line that is no score"):
+        registry.scores("v0001")
+
+
+def test_a_round_that_is_discarded_leaves_nothing(tmp_path: Path) -> None:
+    """Discarding a staging folder, even twice, leaves the versions alone."""
+    registry = Registry(tmp_path)
+    _version(registry)
+    staging = registry.staging("00000002")
+    (staging / "f0s0.safetensors").write_bytes(b"half")
+    registry.discard(staging)
+    registry.discard(staging)
+    assert registry.versions() == ["v0001"]
+    assert not staging.exists()

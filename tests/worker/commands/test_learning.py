@@ -1,0 +1,275 @@
+"""``helioloop train``, ``score``, ``versions`` and ``rollback`` on a real release of made-up cubes."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from tests.worker.shell import read_table, run_one_of, run_printed
+
+from helioloop import settings, synthetic
+from helioloop.instrument import MDI
+from helioloop.model import recipes
+from helioloop.records import CubeScore, Label
+from helioloop.registry.versions import Registry
+from helioloop.workflows import releases
+from helioloop.workflows.releases import SCORE_COLUMNS, score_row
+from helioloop_worker.commands import learning, runtime
+
+N_CUBES = 40
+SMALL = replace(MDI, size_px=30)
+
+
+def run(*words: str | Path) -> Result:
+    """Run a command as the shell would."""
+    return run_one_of(learning.commands(), *words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A release, its model folder, and what ``train`` said."""
+
+    release: Path
+    models: Path
+    said: Result
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+    """One release, made and trained on once: few epochs, one cube truncated, one of a region of its own unlabelled."""
+    place = tmp_path_factory.mktemp("learning")
+    release = place / "demo"
+    synthetic.make_release(release, n=N_CUBES, seed=3, instrument=SMALL)
+    rows = read_table(release / "labels.csv")
+    broken, unlabelled = release / f"{rows[7]['cube']}.fits", rows[3]["cube"]
+    broken.write_bytes(broken.read_bytes()[:5000])
+    table = "".join(
+        f"{row['cube']},{'' if row['cube'] == unlabelled else row['label']},{row['verified']}\n" for row in rows
+    )
+    (release / "labels.csv").write_text("cube,label,verified\n" + table)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HELIOLOOP_CACHE_ROOT", str(place / "cache"))
+        patch.setenv("HELIOLOOP_MODEL_ROOT", str(place / "projects"))
+        patch.setenv("HELIOLOOP_DEVICE", "cpu")
+        patch.setitem(recipes.RECIPES, "quick", replace(recipes.QUICK, epochs=2, min_steps=0))
+        patch.setattr(runtime, "MDI", SMALL)
+        patch.setattr(releases, "side_by_side", lambda *_: 1)  # starting processes takes longer than the training
+        settings.load_settings.cache_clear()
+        yield Trained(
+            release=release, models=place / "models", said=run("train", release, "--model-dir", place / "models")
+        )
+    settings.load_settings.cache_clear()
+
+
+def test_train_publishes_a_version(trained: Trained) -> None:
+    """It exits 0 and names the version; the bad cube is set aside with its reason, the unlabelled one not learned."""
+    assert trained.said.exit_code == 0, trained.said.output
+    assert "v0001 published" in trained.said.stdout
+    rows = read_table(trained.release / "labels.csv")
+    bad = rows[7]["cube"]
+    assert f"{bad} is set aside: " in trained.said.stderr
+    registry = Registry(trained.models)
+    assert registry.published() == "v0001"
+    assert set(registry.card("v0001").labels) == {row["cube"] for row in rows if row["label"]} - {bad}
+    assert rows[3]["cube"] not in registry.card("v0001").labels
+    assert len(registry.scores("v0001")) == N_CUBES - 1
+
+
+def test_no_member_scores_a_cube_it_was_trained_on(trained: Trained) -> None:
+    """The recorded members are those of the cube's fold; the unlabelled cube is spoken of by all ten."""
+    registry = Registry(trained.models)
+    card = registry.card("v0001")
+    unlabelled = read_table(trained.release / "labels.csv")[3]["cube"]
+    for score in registry.scores("v0001").values():
+        if score.cube == unlabelled:
+            assert set(score.members) == set(card.members)
+        if score.cube in card.labels:
+            folds = {card.members[member]["fold"] for member in score.members}
+            assert folds == {card.labels[score.cube]["fold"]}
+
+
+def test_score_writes_one_row_per_readable_cube_in_the_tables_order(trained: Trained, tmp_path: Path) -> None:
+    """With exactly the promised columns; unknown is empty; frames are ordered."""
+    out = tmp_path / "scores.csv"
+    result = run("score", trained.release, "--model-dir", trained.models, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert out.read_text().splitlines()[0] == ",".join(SCORE_COLUMNS)
+    rows, labels = read_table(out), read_table(trained.release / "labels.csv")
+    assert [row["cube"] for row in rows] == [row["cube"] for k, row in enumerate(labels) if k != 7]
+    stored = {score.cube: score for score in Registry(trained.models).scores("v0001").values()}
+    for row in rows:
+        p = float(row["p_emergence"])
+        assert p == pytest.approx(stored[row["cube"]].p_emergence, abs=1e-6)
+        if row["label"]:
+            expected = 1 - p if row["label"] == "emergence" else p
+            assert float(row["disagreement"]) == pytest.approx(expected, abs=2e-6)
+        else:
+            assert row["disagreement"] == ""
+        frames = [row[f"emergence_frame{end}"] for end in ("_lo", "", "_hi")]
+        assert frames == ["", "", ""] or 0 <= int(frames[0]) <= int(frames[1]) <= int(frames[2]) <= 224
+        assert row["model_version"] == "v0001"
+
+
+def test_labels_replace_label_and_verified(trained: Trained, tmp_path: Path) -> None:
+    """The disagreement turns around, the probability stays."""
+    row = read_table(trained.release / "labels.csv")[0]
+    other = "emergence" if row["label"] == "non-emergence" else "non-emergence"
+    (tmp_path / "labels.csv").write_text(f"cube,label,verified\n{row['cube']},{other},1\n")
+    tables = []
+    for extra in ((), ("--labels", tmp_path / "labels.csv")):
+        out = tmp_path / "scores.csv"
+        assert run("score", trained.release, "--model-dir", trained.models, "--out", out, *extra).exit_code == 0
+        tables.append(read_table(out)[0])
+    before, after = tables
+    assert after["label"] == other
+    assert after["p_emergence"] == before["p_emergence"]
+    assert float(after["disagreement"]) == pytest.approx(1 - float(before["disagreement"]), abs=2e-6)
+
+
+def test_training_again_has_nothing_to_do_and_force_repeats_it(trained: Trained, tmp_path: Path) -> None:
+    """The forced version has the published one as parent, and the same scores: same seeds, same inputs, same result."""
+    models = tmp_path / "models"
+    shutil.copytree(trained.models, models)
+    again = run("train", trained.release, "--model-dir", models)
+    assert again.exit_code == 0
+    assert "nothing to do" in again.stdout
+    assert Registry(models).versions() == ["v0001"]
+    forced = run("train", trained.release, "--model-dir", models, "--force")
+    assert forced.exit_code == 0, forced.output
+    registry = Registry(models)
+    assert registry.published() == "v0002"
+    assert registry.card("v0002").parent == "v0001"
+    assert registry.scores("v0002") == registry.scores("v0001")
+    listed = run("versions", "--model-dir", models).stdout.splitlines()
+    assert [line.split()[:2] for line in listed[2:]] == [["*", "v0002"]]
+    assert run("rollback", "v0001", "--model-dir", models).exit_code == 0
+    assert registry.published() == "v0001"
+
+
+@pytest.mark.parametrize("lost", [["published.json", "history.jsonl"], ["published.json"]], ids=["both", "pointer"])
+def test_a_version_whose_publication_broke_off_is_published_by_the_next_command(
+    trained: Trained, tmp_path: Path, lost: list[str]
+) -> None:
+    """Killed before the history was written or after, it was made of the same: nothing is trained again."""
+    models = tmp_path / "models"
+    shutil.copytree(trained.models, models)
+    for name in lost:
+        (models / name).unlink()
+    result = run("train", trained.release, "--model-dir", models)
+    assert (result.exit_code, "v0001 published" in result.stdout) == (0, True), result.output
+    assert (Registry(models).published(), Registry(models).versions()) == ("v0001", ["v0001"])
+    assert [line.version for line in Registry(models).history()] == ["v0001"]
+
+
+@pytest.mark.parametrize("pointer", [None, "{"], ids=["absent", "damaged"])
+def test_a_lost_pointer_is_mended_by_the_command_that_score_prints(
+    trained: Trained, tmp_path: Path, pointer: str | None
+) -> None:
+    """As it stands there: it names version and place."""
+    models = tmp_path / "my models"
+    shutil.copytree(trained.models, models)
+    (models / "published.json").unlink()
+    if pointer is not None:
+        (models / "published.json").write_text(pointer)
+    refused = run("score", trained.release, "--model-dir", models, "--out", tmp_path / "scores.csv")
+    assert refused.exit_code == 1
+    mended = run_printed(learning.commands(), refused.stderr)
+    assert mended.exit_code == 0, mended.output
+    assert "published v0001, before nothing" in mended.stdout
+    assert Registry(models).published() == "v0001"
+
+
+def test_a_worse_version_is_kept_until_somebody_publishes_it(trained: Trained, tmp_path: Path) -> None:
+    """Two epochs against scores that are all but right: exit 1 with reason and remedies, then by hand, then forced."""
+    models, corrections = tmp_path / "models", tmp_path / "labels.csv"
+    shutil.copytree(trained.models, models)
+    registry = Registry(models)
+    known = registry.card("v0001").labels
+    right = {cube: 0.99 if entry["label"] == "emergence" else 0.01 for cube, entry in known.items()}
+    stored = [score for score in registry.scores("v0001").values() if score.cube in right]
+    registry.add_scores("v0001", [replace(score, p_emergence=right[score.cube]) for score in stored])
+    verified = "".join(f"{cube},{entry['label']},1\n" for cube, entry in known.items())
+    corrections.write_text("cube,label,verified\n" + verified)
+    command = ("train", trained.release, "--model-dir", models, "--labels", corrections)
+    for _ in range(2):  # the second time nothing is trained
+        refused = run(*command)
+        assert refused.exit_code == 1
+        assert "v0002 is kept, not published: on " in refused.stderr
+        assert f"`helioloop rollback v0002 --model-dir {models}`, or train with --force" in refused.stderr
+        assert registry.versions() == ["v0001", "v0002"]
+        assert registry.published() == "v0001"
+    listed = run("versions", "--model-dir", models).stdout
+    assert [line.split()[0] for line in listed.splitlines()[1:]] == ["*", "v0002", "v0002:"]
+    assert "v0002: kept, not published: on " in listed
+    assert run_printed(learning.commands(), refused.stderr).exit_code == 0
+    assert registry.published() == "v0002"
+    assert "nothing to do" in run(*command).stdout
+    run("rollback", "v0001", "--model-dir", models)
+    forced = run(*command, "--force")
+    assert forced.exit_code == 0, forced.output
+    assert "gate: published because it was asked for, against the gate" in forced.stdout
+    assert registry.published() == "v0003"
+
+
+@pytest.mark.parametrize("command", ["train", "score"])
+def test_an_unknown_cube_in_labels_is_wrong_usage(trained: Trained, tmp_path: Path, command: str) -> None:
+    """Exit 2, and the sentence names it."""
+    (tmp_path / "labels.csv").write_text("cube,label,verified\nNOSUCH,emergence,1\n")
+    more = ("--out", tmp_path / "scores.csv") if command == "score" else ()
+    result = run(
+        command, trained.release, "--model-dir", trained.models, "--labels", tmp_path / "labels.csv", *more
+    )  # fmt: skip
+    assert result.exit_code == 2
+    assert "NOSUCH" in result.stderr
+
+
+def test_too_few_labels_are_refused(trained: Trained, tmp_path: Path) -> None:
+    """Exit 1, nothing is trained."""
+    rows = read_table(trained.release / "labels.csv")
+    table = "".join(f"{row['cube']},emergence,1\n" for row in rows)
+    (tmp_path / "labels.csv").write_text("cube,label,verified\n" + table)
+    result = run(
+        "train", trained.release, "--model-dir", tmp_path / "models", "--labels", tmp_path / "labels.csv"
+    )  # fmt: skip
+    assert result.exit_code == 1
+    assert "0 cubes are labelled non-emergence" in result.stderr
+    assert Registry(tmp_path / "models").versions() == []
+
+
+def test_scoring_before_training_and_unknown_versions_are_refused(trained: Trained, tmp_path: Path) -> None:
+    """Exit 1; the sentence says what there is."""
+    nothing = run("score", trained.release, "--model-dir", tmp_path, "--out", tmp_path / "scores.csv")
+    assert (nothing.exit_code, "holds no published version" in nothing.stderr) == (1, True)
+    other = run(
+        "score", trained.release, "--model-dir", trained.models, "--version", "v0009", "--out", tmp_path / "scores.csv"
+    )
+    assert (other.exit_code, "v0001" in other.stderr) == (1, True)
+    assert not (tmp_path / "scores.csv").exists()
+
+
+@pytest.mark.parametrize("place", [[], ["--model-dir", "models", "--project", "1"]])
+def test_versions_wants_one_place(place: list[str]) -> None:
+    """Neither and both are wrong usage."""
+    assert run("versions", *place).exit_code == 2
+
+
+def test_versions_of_a_project_without_models(trained: Trained) -> None:  # noqa: ARG001 - its settings are needed
+    """An empty registry is said, not an error."""
+    result = run("versions", "--project", "5")
+    assert result.exit_code == 0
+    assert "project-5 holds no version yet" in result.stdout
+
+
+def test_a_frame_is_shown_only_where_ensemble_or_label_says_emergence() -> None:
+    """A stored frame of an earlier label is left out once neither says emergence."""
+    score = CubeScore(
+        cube="c", sha256="", p_emergence=0.25, p_spread=None, members=("m",), frame=90, frame_lo=80, frame_hi=99
+    )
+    shown = score_row(Label.EMERGENCE, score, version="v0001")
+    assert [shown[name] for name in SCORE_COLUMNS] == [
+        "c", "emergence", "0.250000", "", "0.750000", "90", "80", "99", "v0001",
+    ]  # fmt: skip
+    for label in (Label.NON_EMERGENCE, None):
+        assert score_row(label, score, version="v0001")["emergence_frame"] == ""

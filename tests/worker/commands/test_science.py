@@ -1,0 +1,156 @@
+"""``helioloop campaign`` and ``compare`` on a real release of small made-up cubes whose truth is known."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean, stdev
+
+import pytest
+from click.testing import Result
+from tests.worker.shell import read_table, run_one_of
+
+from helioloop import settings, synthetic
+from helioloop.instrument import MDI
+from helioloop.model import recipes
+from helioloop.registry.versions import Registry
+from helioloop.workflows import experiment
+from helioloop_worker.commands import runtime, science
+
+N_CUBES = 36
+SMALL = replace(MDI, size_px=30)
+
+
+def run(*words: str | Path) -> Result:
+    """Run a command as the shell would."""
+    return run_one_of(science.commands(), *words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A release, its truth, and where models go."""
+
+    release: Path
+    truth: Path
+    models: Path
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """One release for this module, and a recipe that is quick and learns next to nothing."""
+    folder = tmp_path_factory.mktemp("science")
+    synthetic.make_release(folder / "bench", n=N_CUBES, seed=5, truth=folder / "truth.csv", instrument=SMALL)
+    tiny = replace(recipes.QUICK, epochs=1, min_steps=0, folds=2, dropouts=(0.2,))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HELIOLOOP_CACHE_ROOT", str(folder / "cache"))
+        patch.setenv("HELIOLOOP_DEVICE", "cpu")
+        patch.setitem(recipes.RECIPES, "quick", tiny)
+        patch.setattr(runtime, "MDI", SMALL)
+        patch.setattr(experiment, "side_by_side", lambda *_: 1)  # starting processes takes longer than the training
+        settings.load_settings.cache_clear()
+        yield Place(release=folder / "bench", truth=folder / "truth.csv", models=folder / "models")
+    settings.load_settings.cache_clear()
+
+
+def test_a_campaign_is_played_and_taken_up_again(place: Place, tmp_path: Path) -> None:
+    """Two rounds and a closing one, each a version and a row; what is there already is not trained again."""
+    out = tmp_path / "campaign.csv"
+    words = ("campaign", place.release, "--truth", place.truth, "--model-dir", place.models, "--out", out)
+    result = run(*words, "--rounds", "1")
+    assert result.exit_code == 0, result.output
+    begun = read_table(out)
+    result = run(*words, "--rounds", "2")
+    assert result.exit_code == 0, result.output
+    rows = read_table(out)
+    registry = Registry(place.models)
+    assert registry.versions() == [row["version"] for row in rows] == ["v0001", "v0002", "v0003"]
+    assert registry.published() is None
+    assert [row | {"seconds": ""} for row in rows[:1]] == [row | {"seconds": ""} for row in begun[:1]]
+    assert [bool(row["seconds"]) for row in rows] == [False, False, True]
+    assert [int(row["trained_on_verified"]) for row in rows] == [0, 4, 8]
+    assert [registry.card(row["version"]).verified for row in rows] == [0, 4, 8]
+    wrong = {row["cube"] for row in read_table(place.truth)} & {
+        a["cube"]
+        for a, b in zip(read_table(place.truth), read_table(place.release / "labels.csv"), strict=True)
+        if a["label"] != b["label"]
+    }
+    flips = [int(row["flips"]) for row in rows]
+    assert [int(row["true_wrong_left"]) for row in rows] == [
+        len(wrong) - flips[0], len(wrong) - sum(flips[:2]), len(wrong) - sum(flips[:2])
+    ]  # fmt: skip
+    assert "Round 2: 4 cubes verified" in result.stdout
+    assert "none yet" in result.stdout
+    assert "3.0% wrong labels: " in result.stdout
+    lines = result.stdout.splitlines()
+    (heads,) = (number for number, line in enumerate(lines) if line.startswith("round "))
+    assert lines[heads].split()[-6:] == ["AUROC", "errors", "frame", "near", "in", "interval"]
+    figures = {"auroc": 3, "error_auroc": 3, "frame_error_frames": 1, "frame_near": 2, "interval_coverage": 2}
+    assert [line.split()[-5:] for line in lines[heads + 1 : heads + 4]] == [
+        [f"{float(row[name]):.{digits}f}" if row[name] else "-" for name, digits in figures.items()] for row in rows
+    ]
+
+
+def test_recipes_are_compared_over_seeds(place: Place, tmp_path: Path) -> None:
+    """A row per training in the CSV, one per recipe on the screen; kept versions are judged without training."""
+    out = tmp_path / "compared.csv"
+    words = ("compare", place.release, "--truth", place.truth, "--model-dir", tmp_path / "kept", "--out", out)
+    result = run(*words, "--recipe", "quick", "--seeds", "2")
+    assert result.exit_code == 0, result.output
+    rows = read_table(out)
+    assert [(row["recipe"], row["seed"]) for row in rows] == [("quick", "0"), ("quick", "1000")]
+    assert [row["cubes"] for row in rows] == [str(N_CUBES)] * 2
+    assert rows[0]["auroc"] != rows[1]["auroc"]
+    table = {line.split()[0]: line for line in result.stdout.splitlines()}
+    assert table["recipe"].split()[1:] == [
+        "AUROC", "errors", "P@k", "acc", "TSS", "frame", "near", "in", "interval", "seconds"
+    ]  # fmt: skip
+    for name in ("auroc", "error_auroc", "precision_at_k", "accuracy"):
+        figures = [float(row[name]) for row in rows]
+        assert f"  {fmean(figures):.3f} ± {stdev(figures):.3f}  " in table["quick"]
+    assert f"{N_CUBES} cubes judged" in result.stdout
+    again = run(*words, "--recipe", "quick")
+    assert again.exit_code == 0, again.output
+    assert [row | {"seconds": ""} for row in rows[:1]] == read_table(out)
+
+
+def test_the_papers_protocol_judges_november_and_december_alone(place: Place, tmp_path: Path) -> None:
+    """By members that none of these cubes was shown to."""
+    out = tmp_path / "compared.csv"
+    result = run(
+        "compare", place.release, "--truth", place.truth, "--recipe", "quick", "--protocol", "paper",
+        "--model-dir", tmp_path / "kept", "--out", out,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    late = {row["cube"] for row in read_table(place.truth) if row["start"][5:7] in {"11", "12"}}
+    assert late
+    assert read_table(out)[0]["cubes"] == str(len(late))
+    card = Registry(tmp_path / "kept" / "quick-seed0").card("v0001")
+    assert not late & set(card.labels)
+    assert len(card.labels) == N_CUBES - len(late)
+
+
+def test_a_truth_that_lacks_a_cube_is_wrong_usage(place: Place, tmp_path: Path) -> None:
+    """Exit 2, nothing is trained; the sentence names cube and remedy."""
+    lines = place.truth.read_text().splitlines()
+    (tmp_path / "truth.csv").write_text("\n".join(lines[:-1]))
+    for command in ("campaign", "compare"):
+        result = run(command, place.release, "--truth", tmp_path / "truth.csv", "--model-dir", tmp_path / "models")
+        assert result.exit_code == 2
+        assert f"no row for cube {lines[-1].split(',')[0]}" in result.stderr
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_truth_table_that_is_none_is_refused(place: Place, tmp_path: Path) -> None:
+    """Exit 1 for a table that cannot be used, 2 for a recipe that there is not."""
+    result = run("compare", place.release, "--truth", place.release / "labels.csv", "--recipe", "none")
+    assert result.exit_code == 2
+    (tmp_path / "truth.csv").write_text("cube\n")
+    result = run("compare", place.release, "--truth", tmp_path / "truth.csv")
+    assert (result.exit_code, "no column 'label'" in result.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("command", ["campaign", "compare"])
+def test_help_teaches_with_an_example(command: str) -> None:
+    """It shows a command line to try."""
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert f"helioloop {command} bench --truth bench-truth.csv" in result.stdout

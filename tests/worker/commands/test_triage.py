@@ -1,0 +1,229 @@
+"""``helioloop triage`` on small cubes drawn by hand: a release trained on, and a new one."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import Result
+from tests.worker.shell import read_table, run_one_of
+
+from helioloop import settings
+from helioloop.data.cubes import write_cube
+from helioloop.data.frame_times import frame_time
+from helioloop.data.release import inspect
+from helioloop.evaluation.risk_control import make_promise
+from helioloop.instrument import MDI
+from helioloop.model import recipes
+from helioloop.model.device import choose_device
+from helioloop.model.ensemble import Ensemble
+from helioloop.records import CubeScore, Label
+from helioloop.registry.versions import Registry
+from helioloop.workflows import releases
+from helioloop.workflows.prelabel import COLUMNS
+from helioloop_worker.commands import learning, runtime, triage
+
+N_OLD, N_NEW = 32, 8
+SMALL = replace(MDI, size_px=30)
+
+
+def run(*words: str | Path) -> Result:
+    """Run a command as the shell would."""
+    return run_one_of((*learning.commands(), *triage.commands()), *words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """The release trained on, a new one, and the model folder."""
+
+    old: Path
+    new: Path
+    models: Path
+
+    def scores(self) -> dict[str, CubeScore]:
+        """Out-of-fold scores by cube, in the order of the old release."""
+        stored = {score.cube: score for score in Registry(self.models).scores("v0001").values()}
+        return {row["cube"]: stored[row["cube"]] for row in read_table(self.old / "labels.csv")}
+
+
+def write_cubes(folder: Path, numbers: range) -> list[str]:
+    """Write small cubes of noise; in odd ones a bipole stands up half way. Every fifth is dated by its name alone."""
+    folder.mkdir()
+    bipole = np.zeros((22, SMALL.size_px, SMALL.size_px))
+    bipole[11:, 9:21, 3:15], bipole[11:, 9:21, 15:27] = 500.0, -500.0
+    names = [f"AR{k:03d}_2001{1 + k % 12:02d}{1 + k % 28:02d}" for k in numbers]
+    for k, name in zip(numbers, names, strict=True):
+        write_cube(
+            folder / f"{name}.fits",
+            np.random.default_rng(k).normal(0.0, 30.0, bipole.shape) + (k % 2) * bipole,
+            np.arange(22) * 10.0 * SMALL.cadence_seconds,
+            start=f"2001-{name[-4:-2]}-{name[-2:]}T01:30:00" if k % 5 else None,
+            region=None,
+            instrument=SMALL,
+        )
+    return names
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A release to train on, and a new one: its table has no labels, goes backwards, and names a cube without file."""
+    folder = tmp_path_factory.mktemp("triage")
+    old, new = folder / "old", folder / "new"
+    rows = [f"{name},{list(Label)[1 - k % 2]},0\n" for k, name in enumerate(write_cubes(old, range(N_OLD)))]
+    (old / "labels.csv").write_text("cube,label,verified\n" + "".join(rows))
+    names = write_cubes(new, range(N_OLD, N_OLD + N_NEW))
+    (new / "labels.csv").write_text("cube,label,verified\nlost,,0\n" + "".join(f"{name},,0\n" for name in names[::-1]))
+    tiny = replace(recipes.QUICK, epochs=12, min_steps=0, folds=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HELIOLOOP_CACHE_ROOT", str(folder / "cache"))
+        patch.setenv("HELIOLOOP_DEVICE", "cpu")
+        patch.setitem(recipes.RECIPES, "quick", tiny)
+        patch.setattr(runtime, "MDI", SMALL)
+        patch.setattr(releases, "side_by_side", lambda *_: 1)  # starting processes takes longer than the training
+        settings.load_settings.cache_clear()
+        trained = run("train", old, "--model-dir", folder / "models")
+        assert trained.exit_code == 0, trained.output
+        yield Place(old=old, new=new, models=folder / "models")
+    settings.load_settings.cache_clear()
+
+
+def write_draw(path: Path, scores: dict[str, CubeScore], *, right: bool = True) -> Path:
+    """Write the table of a human who finds every class of the ensemble right, or wrong."""
+    lines = [
+        f"{score.cube},{Label.EMERGENCE if (score.predicted is Label.EMERGENCE) is right else Label.NON_EMERGENCE}"
+        for score in scores.values()
+    ]
+    path.write_text("\n".join(("cube,label", *lines)))
+    return path
+
+
+def test_sure_cubes_are_accepted_under_the_promise_and_the_others_go_to_the_human(place: Place, tmp_path: Path) -> None:
+    """One row per readable cube in the table's order; what passes the threshold of the draw is accepted."""
+    scores, out = place.scores(), tmp_path / "out.csv"
+    drawn = write_draw(tmp_path / "drawn.csv", scores)
+    result = run(
+        "triage", place.new, "--model-dir", place.models, "--random", drawn, "--rate", "0.1", "--out", out
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "lost is set aside: " in result.stderr
+    rows = read_table(out)
+    assert out.read_text().splitlines()[0] == ",".join(COLUMNS)
+    assert [row["cube"] for row in rows] == [row["cube"] for row in read_table(place.new / "labels.csv")[1:]]
+    p = np.array([score.p_emergence for score in scores.values()])
+    promise = make_promise(p, p >= 0.5, rate=0.1)
+    assert promise is not None
+    for row in rows:
+        sure = max(float(row["p_emergence"]), 1.0 - float(row["p_emergence"]))
+        assert row["accepted"] == str(int(sure >= promise.threshold))
+        assert (row["label_predicted"] == "emergence") == (float(row["p_emergence"]) >= 0.5)
+        assert row["model_version"] == "v0001"
+    accepted = sum(row["accepted"] == "1" for row in rows)
+    assert accepted > 0
+    frames = [row["emergence_frame"] for row in rows if row["label_predicted"] == "emergence"]
+    assert any(frames)
+    assert all(85 <= int(frame) <= 125 for frame in frames if frame)  # the bipole stands up between 100 and 110
+    assert f"{N_NEW} cubes scored by v0001: {accepted} accepted, {N_NEW - accepted} go to the human." in result.stdout
+    assert "at most 10 % are wrong, with 90 % confidence" in result.stdout
+    assert f"of {len(scores)} random labels {len(scores)} pass it, 0 of them wrong" in result.stdout
+
+
+def test_a_new_cube_is_spoken_of_by_the_members_of_one_fold(place: Place, tmp_path: Path) -> None:
+    """Both folds speak, each of some cubes; ``score`` lets all members speak of the same ones, before and after."""
+    words = (place.new, "--model-dir", place.models, "--out")
+    assert run("score", *words, tmp_path / "before.csv").exit_code == 0
+    drawn = write_draw(tmp_path / "drawn.csv", place.scores())
+    assert run("triage", *words, tmp_path / "out.csv", "--random", drawn).exit_code == 0
+    assert run("score", *words, tmp_path / "after.csv").exit_code == 0
+    assert (tmp_path / "before.csv").read_bytes() == (tmp_path / "after.csv").read_bytes()
+    ensemble = Ensemble.open(Registry(place.models).folder("v0001"), device=choose_device("cpu"))
+    load = releases.Loader(
+        roots=(place.new.parent,), cache=settings.load_settings().cache_root, instrument=SMALL
+    )  # fmt: skip
+    spoken = set()
+    for row, scored in zip(read_table(tmp_path / "out.csv"), read_table(tmp_path / "before.csv"), strict=True):
+        cube = inspect(place.new / f"{row['cube']}.fits")
+        means = []
+        for fold in (0, 1):
+            own = tuple(member for member in ensemble.plan.members if member.fold == fold)
+            one = replace(ensemble, plan=replace(ensemble.plan, members=own))
+            means.append(f"{one.score(cube, load).p_emergence:.6f}")
+        assert float(scored["p_emergence"]) == pytest.approx(np.mean([float(mean) for mean in means]), abs=2e-6)
+        spoken.add(means.index(row["p_emergence"]))
+    assert spoken == {0, 1}
+
+
+def test_a_rate_that_cannot_be_promised_accepts_nothing(place: Place, tmp_path: Path) -> None:
+    """It is an answer, so exit 0: every cube goes to the human, and the smallest rate there is is told."""
+    scores, out = place.scores(), tmp_path / "out.csv"
+    words = ("triage", place.new, "--model-dir", place.models, "--out", out, "--random")
+    result = run(*words, write_draw(tmp_path / "drawn.csv", scores))
+    assert result.exit_code == 0, result.output
+    assert {row["accepted"] for row in read_table(out)} == {"0"}
+    assert f"Nothing is accepted: {len(scores)} random labels do not bear" in result.stdout
+    assert "it takes 114 at least" in result.stdout
+    assert "The smallest rate they bear is 7 %" in result.stdout
+    result = run(*words, write_draw(tmp_path / "drawn.csv", scores, right=False), "--rate", "0.1")
+    assert (result.exit_code, "They bear none up to 30 %" in result.stdout) == (0, True)
+
+
+def test_emergences_get_a_calibrated_interval_and_a_time(place: Place, tmp_path: Path) -> None:
+    """Of the old release, whose scores are stored: here sure, 7 frames late. A day in the name alone gives no time."""
+    models, out = tmp_path / "models", tmp_path / "out.csv"
+    shutil.copytree(place.models, models)
+    told = [
+        replace(score, p_emergence=0.05 + 0.9 * (k % 2), frame=100 + k, frame_lo=96 + k, frame_hi=105 + k, curve=(0.0,))
+        for k, score in enumerate(place.scores().values())
+    ]
+    Registry(models).add_scores("v0001", told)
+    lines = [
+        f"{score.cube},{score.predicted},{score.frame - 7 if score.predicted is Label.EMERGENCE else ''}"
+        for score in told
+        if score.frame is not None
+    ]
+    (tmp_path / "drawn.csv").write_text("\n".join(("cube,label,emergence_frame", *lines)))
+    words = ("triage", place.old, "--model-dir", models, "--out", out, "--random", tmp_path / "drawn.csv")
+    result = run(*words, "--rate", "0.1")
+    assert result.exit_code == 0, result.output
+    assert "Probabilities: calibrated on 32 random labels." in result.stdout
+    assert "Intervals: calibrated on 16 verified frames to contain the true frame in 90 %." in result.stdout
+    for score, row in zip(told, read_table(out), strict=True):
+        assert (row["p_emergence"], row["accepted"]) == (f"{score.p_emergence:.6f}", "1")
+        assert (float(row["p_calibrated"]) > 0.5) == (score.p_emergence > 0.5)
+        if score.predicted is Label.NON_EMERGENCE or score.frame is None:
+            assert {row[name] for name in COLUMNS if "emergence_" in name or name == "interval"} == {""}
+            continue
+        frames = [row[f"emergence_frame{end}"] for end in ("_lo", "", "_hi")]
+        assert frames == [str(score.frame + step) for step in (-7, 0, 8)]  # 6/4 of 4 before and of 5 after, and one
+        assert row["interval"] == "calibrated 0.9"
+        day = f"2001-{score.cube[-4:-2]}-{score.cube[-2:]}"
+        time = frame_time(f"{day}T01:30:00", score.frame, cadence_seconds=SMALL.cadence_seconds)
+        by_name_alone = int(score.cube[2:5]) % 5 == 0
+        expected = ("", "") if by_name_alone else (time.utc, time.tai)
+        assert (row["emergence_time_utc"], row["emergence_time_tai"]) == expected
+    result = run(*words, "--coverage", "0.99")
+    assert "Intervals: uncalibrated, 16 verified frames do not bear 99 %." in result.stdout
+    assert {row["interval"] for row in read_table(out)} == {"", "uncalibrated"}
+    assert read_table(out)[1]["emergence_frame_hi"] == str(told[1].frame_hi)
+
+
+def test_a_drawn_cube_that_was_not_trained_on_is_wrong_usage(place: Place, tmp_path: Path) -> None:
+    """Exit 2, nothing is written; the sentence names the cube and what to do."""
+    name = read_table(place.new / "labels.csv")[1]["cube"]
+    (tmp_path / "drawn.csv").write_text(f"cube,label\n{name},emergence\n")
+    out = tmp_path / "out.csv"
+    words = ("triage", place.new, "--model-dir", place.models, "--random", tmp_path / "drawn.csv", "--out", out)
+    result = run(*words)
+    assert result.exit_code == 2
+    assert f"'{name}'" in result.stderr
+    assert "train on these labels too" in result.stderr
+    assert run(*words, "--rate", "2").exit_code == 2
+    assert not out.exists()
+
+
+def test_help_says_that_the_whole_draw_is_needed() -> None:
+    """With an example to try."""
+    said = " ".join(run("triage", "--help").stdout.split())
+    assert "must hold ALL cubes of that draw, not only those found wrong" in said
+    assert "helioloop triage release-4 --model-dir models --random drawn.csv" in said

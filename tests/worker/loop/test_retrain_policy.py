@@ -1,0 +1,71 @@
+"""When a round starts: rules over labels, checked by hand."""
+
+from helioloop.records import CurrentLabel, Label
+from helioloop.registry.versions import Card
+from helioloop_worker.loop.retrain_policy import decide
+
+E, N = Label.EMERGENCE, Label.NON_EMERGENCE
+
+
+def trained_on(**labels: tuple[Label, bool]) -> Card:
+    """The card of v0003, trained on these labels (class, verified)."""
+    return Card(
+        version="v0003", parent=None, created_at="", reason="", fingerprint="", label_fingerprint="", code_version="",
+        recipe={}, instrument={}, members={},
+        labels={cube: {"label": str(label), "verified": verified} for cube, (label, verified) in labels.items()},
+    )  # fmt: skip
+
+
+def now(**labels: tuple[Label | None, bool]) -> dict[str, CurrentLabel]:
+    """Current labels (class, verified)."""
+    return {cube: CurrentLabel(cube=cube, label=label, verified=verified) for cube, (label, verified) in labels.items()}
+
+
+def starts(last: Card | None, labels: dict[str, CurrentLabel], *, step: int = 20, forced: bool = False) -> bool:
+    return decide(last, labels, retrain_verified=step, forced=forced).start
+
+
+def test_the_first_round_needs_no_correction() -> None:
+    """Nothing was trained yet."""
+    assert starts(None, now(a=(E, False)))
+
+
+def test_unchanged_labels_start_nothing() -> None:
+    """A human who agrees changes no label."""
+    assert not starts(trained_on(a=(E, False), b=(N, False)), now(a=(E, True), b=(N, False)))
+
+
+def test_one_changed_label_starts_a_round() -> None:
+    """And the reason counts it and names the version it is compared with."""
+    decision = decide(trained_on(a=(E, False)), now(a=(N, True)), retrain_verified=20, forced=False)
+    assert decision.start
+    assert decision.reason == "1 labels differ from those v0003 was trained on"
+
+
+def test_a_correction_taken_back_starts_a_round() -> None:
+    """The last candidate knew the correction; now the crude label is back."""
+    assert starts(trained_on(a=(N, True)), now(a=(E, False)))
+
+
+def test_enough_newly_verified_cubes_start_a_round_without_any_change() -> None:
+    """Two of two asked for; a cube verified before does not count again."""
+    last = trained_on(a=(E, True), b=(E, False), c=(E, False))
+    assert starts(last, now(a=(E, True), b=(E, True), c=(E, True)), step=2)
+    assert not starts(last, now(a=(E, True), b=(E, True), c=(E, False)), step=2)
+
+
+def test_new_cubes_with_crude_labels_alone_start_nothing_but_verified_ones_do() -> None:
+    """A new release is pre-labelled; a round waits for somebody to say something."""
+    last = trained_on(a=(E, False))
+    assert not starts(last, now(a=(E, False), new=(N, False)))
+    assert starts(last, now(a=(E, False), new=(N, True)))
+
+
+def test_pressing_start_training_starts_a_round_whatever_the_labels() -> None:
+    """Forced."""
+    assert starts(trained_on(a=(E, False)), now(a=(E, False)), forced=True)
+
+
+def test_a_cube_that_lost_its_label_starts_a_round() -> None:
+    """It was trained on and has none now."""
+    assert starts(trained_on(a=(E, False)), now(a=(None, False)))

@@ -1,0 +1,289 @@
+"""The one door to Label Studio: every call that helioloop makes, in its own words, through the published client.
+
+Above: ingestion, rounds, write-back, sweep, `init`. Below: `wire`, label-studio-sdk. Only predictions are written;
+there is no call here that creates, changes or deletes an annotation.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from label_studio_sdk.core.request_options import RequestOptions
+
+from helioloop.errors import LabelStudioError
+from helioloop.settings import Settings, plain_url
+from helioloop_worker.labelstudio.port import PredictionRow, ProjectInfo
+from helioloop_worker.labelstudio.transport import Wire
+
+WEBHOOK_ACTIONS = (
+    "ANNOTATION_CREATED",
+    "ANNOTATIONS_CREATED",
+    "ANNOTATION_UPDATED",
+    "ANNOTATIONS_DELETED",
+    "TASKS_CREATED",
+    "TASKS_DELETED",
+)
+ONCE: RequestOptions = {"max_retries": 0}
+"""For calls that are not safe to repeat: the client retries the others by itself, on 429, 5xx and a lost connection."""
+
+
+class Gateway:
+    """Label Studio, as far as helioloop speaks to it.
+
+    Every refusal or break is a `LabelStudioError` with one sentence; its text never carries headers or tokens.
+
+    Parameters
+    ----------
+    url : str
+        Label Studio as reached from here.
+    api_key : str
+        Legacy token or personal access token.
+    timeout_seconds : float
+        Longest wait for one answer.
+
+    Raises
+    ------
+    LabelStudioError
+        Where the address or the token cannot be one, or the token has expired.
+    """
+
+    def __init__(self, url: str, *, api_key: str, timeout_seconds: float) -> None:
+        self._wire = Wire(url, api_key=api_key, timeout_seconds=timeout_seconds)
+        self._client = self._wire.client
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Gateway":
+        """Open the door that the settings name."""
+        return cls(
+            settings.label_studio_url,
+            api_key=settings.api_key(),
+            timeout_seconds=settings.label_studio_timeout_seconds,
+        )
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def project(self, project: int) -> ProjectInfo:
+        """Return a project's title, configuration and model version."""
+        with self._wire.calling(f"reading project {project}"):
+            found = self._client.projects.get(id=project)
+        return ProjectInfo(
+            id=project,
+            title=found.title or "",
+            label_config=found.label_config or "",
+            model_version=found.model_version or None,
+        )
+
+    def tasks(self, project: int) -> list[dict[str, Any]]:
+        """Return all tasks of a project with their annotations, as Label Studio exports them (one call)."""
+        return self._export(project, download_all_tasks=True)
+
+    def annotated_tasks(self, project: int) -> list[dict[str, Any]]:
+        """Return only the annotated tasks: cheap, for the sweep."""
+        return self._export(project)
+
+    def predictions(self, project: int) -> list[PredictionRow]:
+        """Return all prediction rows of a project."""
+        rows = self._wire.listed(
+            f"reading the predictions of project {project}", self._client.predictions.list, project=project
+        )
+        return [
+            PredictionRow(id=row.id or 0, task=row.task, model_version=row.model_version or "", score=row.score)
+            for row in rows
+            if row.task is not None
+        ]
+
+    def model_versions(self, project: int) -> dict[str, int]:
+        """Return how many predictions each model version has in a project."""
+        what = f"reading the model versions of project {project}"
+        body = self._wire.call("GET", f"api/projects/{project}/model-versions/", what=what)
+        if not isinstance(body, dict) or not all(isinstance(count, int) for count in body.values()):
+            raise self._wire.foreign(what, "no table of versions")
+        return body
+
+    # -- tasks and predictions -------------------------------------------------------------------
+
+    def import_tasks(self, project: int, data: Sequence[Mapping[str, Any]]) -> list[int]:
+        """Import tasks and return their ids, in order."""
+        with self._wire.calling(f"importing {len(data)} tasks into project {project}"):
+            answer = self._client.projects.import_tasks(
+                id=project,
+                request=[{"data": dict(entry)} for entry in data],  # type: ignore[misc]
+                return_task_ids=True,
+                request_options=ONCE,
+            )
+        ids = list(getattr(answer, "task_ids", None) or [])
+        if len(ids) != len(data):
+            raise LabelStudioError(
+                f"Label Studio created {len(ids)} of {len(data)} tasks in project {project}; all or none must be: "
+                f"look at the project, then ingest again (nothing is imported twice)"
+            )
+        return ids
+
+    def import_predictions(self, project: int, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Import predictions; their count is checked, because Label Studio drops invalid ones silently."""
+        with self._wire.calling(f"writing {len(entries)} predictions to project {project}"):
+            answer = self._client.projects.import_predictions(
+                id=project,
+                request=[dict(entry) for entry in entries],  # type: ignore[misc]
+                request_options=ONCE,
+            )
+        created = getattr(answer, "created", None)
+        if created != len(entries):
+            raise LabelStudioError(
+                f"Label Studio kept {created} of {len(entries)} predictions for project {project}; it drops "
+                f"what does not fit the labelling configuration: compare that with labeling_config/bipoles.xml"
+            )
+
+    def set_model_version(self, project: int, version: str) -> None:
+        """Make `version` the one whose scores Label Studio shows and sorts by."""
+        with self._wire.calling(f"setting the model version of project {project} to {version}"):
+            self._client.projects.update(id=project, model_version=version)
+
+    def delete_version(self, project: int, version: str) -> None:
+        """Delete all predictions of one version."""
+        what = f"deleting the predictions of {version} in project {project}"
+        body = self._wire.call(
+            "DELETE", f"api/projects/{project}/model-versions/", json={"model_version": version}, what=what
+        )
+        if not isinstance(body, dict):  # Label Studio answers how many it deleted
+            raise self._wire.foreign(what, "no count of what was deleted")
+
+    def delete_predictions(self, rows: Sequence[PredictionRow]) -> None:
+        """Delete single prediction rows."""
+        for row in rows:
+            with self._wire.calling(f"deleting prediction {row.id}"):
+                self._client.predictions.delete(id=row.id)
+
+    def rescore(self, row: PredictionRow, score: float) -> None:
+        """Change a prediction's score in place."""
+        with self._wire.calling(f"changing the score of prediction {row.id}"):
+            self._client.predictions.update(id=row.id, score=score)
+
+    # -- setting a project up --------------------------------------------------------------------
+
+    def find_project(self, title: str) -> int | None:
+        """Return the id of the project with exactly this title, if there is one."""
+        with self._wire.calling("listing projects"):
+            found: list[Any] = list(self._client.projects.list(title=title))
+        return next((int(project.id) for project in found if project.title == title), None)
+
+    def create_project(self, *, title: str, label_config: str) -> int:
+        """Create a project that draws the lowest scores first, and return its id."""
+        what = f"creating the project {title!r}"
+        with self._wire.calling(what):
+            created = self._client.projects.create(
+                title=title,
+                label_config=label_config,
+                sampling="Uncertainty sampling",
+                request_options=ONCE,
+            )
+        number = getattr(created, "id", None)
+        if not isinstance(number, int):
+            raise self._wire.foreign(what, "no project")
+        return number
+
+    def update_project(self, project: int, **values: Any) -> None:
+        """Change settings of a project."""
+        with self._wire.calling(f"changing project {project}"):
+            self._client.projects.update(id=project, **values)
+
+    def ensure_local_storage(self, project: int, path: str) -> None:
+        """Let Label Studio serve the files under `path` to this project's annotators."""
+        what = f"connecting the media folder to project {project}"
+        storages = self._wire.listed(what, self._client.import_storage.local.list, project=project)
+        if path in [storage.path for storage in storages]:
+            return
+        with self._wire.calling(what):
+            self._client.import_storage.local.create(
+                project=project, path=path, use_blob_urls=True, title="helioloop videos", request_options=ONCE
+            )
+
+    def ensure_backend(self, project: int, *, url: str, user: str | None, password: str | None) -> None:
+        """Connect the backend to the project, or set anew how it is known there."""
+        what = f"connecting the backend {plain_url(url)} to project {project}"
+        backends = self._wire.listed(what, self._client.ml.list, project=project)
+        known = [backend for backend in backends if backend.url == url]
+        auth: dict[str, Any] = (
+            {"auth_method": "BASIC_AUTH", "basic_auth_user": user, "basic_auth_pass": password} if user else {}
+        )
+        with self._wire.calling(what):
+            if known:
+                self._client.ml.update(id=known[0].id or 0, url=url, project=project, title="helioloop", **auth)
+            else:
+                self._client.ml.create(url=url, project=project, title="helioloop", **auth, request_options=ONCE)
+
+    def ensure_webhook(self, project: int, *, url: str, headers: Mapping[str, str]) -> None:
+        """Make our webhook the only one of this project that calls `url`; `headers` go with each of its calls."""
+        what = f"setting the webhook of project {project}"
+        for hook in self._wire.listed(what, self._client.webhooks.list, project=str(project)):
+            if hook.url.rstrip("/") == url.rstrip("/") and hook.id is not None:
+                with self._wire.calling(what):
+                    self._client.webhooks.delete(id=hook.id)
+        with self._wire.calling(what):
+            self._client.webhooks.create(
+                url=url,
+                project=project,
+                headers=dict(headers),
+                send_payload=True,
+                send_for_all_actions=False,
+                actions=list(WEBHOOK_ACTIONS),
+                request_options=ONCE,
+            )
+
+    def ensure_tab(self, project: int, *, title: str) -> None:
+        """Add a tab sorted by prediction score, lowest first, unless one of this title is there."""
+        what = f"adding the tab {title!r} to project {project}"
+        views = self._wire.listed(what, self._client.views.list, project=project)
+        if title in [(view.data or {}).get("title") for view in views]:
+            return
+        with self._wire.calling(what):
+            self._client.views.create(
+                project=project,
+                data={
+                    "title": title,
+                    "type": "list",
+                    "target": "tasks",
+                    "ordering": ["tasks:predictions_score"],
+                    "hiddenColumns": {"explore": HIDDEN_COLUMNS, "labeling": HIDDEN_COLUMNS},
+                    "columnsWidth": {},
+                    "columnsDisplayType": {},
+                    "gridWidth": 4,
+                },
+                request_options=ONCE,
+            )
+
+    # -- the wire --------------------------------------------------------------------------------
+
+    def _export(self, project: int, **which: Any) -> list[dict[str, Any]]:
+        """Read an export in one call; the client's own method for it would not retry, reading is safe to repeat."""
+        what = f"reading the tasks of project {project}"
+        found = self._wire.call(
+            "GET", f"api/projects/{project}/export", params={"export_type": "JSON", **which}, what=what
+        )
+        if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+            raise self._wire.foreign(what, "no JSON list of tasks")
+        return found
+
+
+HIDDEN_COLUMNS = [
+    "tasks:inner_id",
+    "tasks:annotators",
+    "tasks:comment_authors",
+    "tasks:comment_count",
+    "tasks:unresolved_comment_count",
+    "tasks:annotations_results",
+    "tasks:predictions_results",
+    "tasks:file_upload",
+    "tasks:storage_filename",
+    "tasks:created_at",
+    "tasks:updated_at",
+    "tasks:updated_by",
+    "tasks:avg_lead_time",
+    "tasks:draft_exists",
+    "tasks:annotations_ids",
+    "tasks:total_predictions",
+    "tasks:cancelled_annotations",
+    "tasks:completed_at",
+    "tasks:data.sha256",
+    "tasks:data.release",
+]
+"""What the sorted tab leaves out, so that video, score and crude label stand side by side."""

@@ -1,0 +1,261 @@
+"""A Label Studio in memory: the twin of `Gateway`, for tests and for trying the loop without a server.
+
+Beside `gateway`; what it takes, drops and refuses is what Label Studio 1.23.2 does, and the same sentences are run on
+both. What annotators do on the labelling screen are methods here: `annotate`, `revise` and `delete_annotation`.
+"""
+
+import copy
+import itertools
+import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from helioloop.errors import LabelStudioError
+from helioloop_worker.labelstudio.port import PredictionRow, ProjectInfo
+
+CHOICES, TIMELINE = "Choices", "TimelineLabels"
+_VALUE_TAGS = {CHOICES: "Choice", TIMELINE: "Label"}
+"""The controls whose predictions are checked, and the tags of their values."""
+
+
+@dataclass(slots=True)
+class _Project:
+    """One project's rows."""
+
+    info: ProjectInfo
+    tasks: dict[int, dict[str, Any]] = field(default_factory=dict)
+    predictions: dict[int, tuple[PredictionRow, dict[str, Any]]] = field(default_factory=dict)
+    storages: list[str] = field(default_factory=list)
+
+
+class MemoryLabelStudio:
+    """Projects, tasks, annotations and predictions of one process; nothing is kept."""
+
+    def __init__(self) -> None:
+        self._projects: dict[int, _Project] = {}
+        self._ids: Iterator[int] = itertools.count(1)  # one counter for all: no id can be taken for another's
+        self._told = datetime.now(UTC)
+
+    # -- the port --------------------------------------------------------------------------------
+
+    def project(self, project: int) -> ProjectInfo:
+        """Return title, configuration and model version; see `LabelStudio.project`."""
+        return self._project(project).info
+
+    def tasks(self, project: int) -> list[dict[str, Any]]:
+        """Return all tasks; see `LabelStudio.tasks`."""
+        return copy.deepcopy(list(self._project(project).tasks.values()))
+
+    def annotated_tasks(self, project: int) -> list[dict[str, Any]]:
+        """Return the annotated tasks; see `LabelStudio.annotated_tasks`."""
+        return [entry for entry in self.tasks(project) if entry["annotations"]]
+
+    def predictions(self, project: int) -> list[PredictionRow]:
+        """Return all prediction rows; see `LabelStudio.predictions`."""
+        return [row for row, _ in self._project(project).predictions.values()]
+
+    def model_versions(self, project: int) -> dict[str, int]:
+        """Return the count of each version; see `LabelStudio.model_versions`."""
+        counts = dict(Counter(row.model_version for row in self.predictions(project)))
+        active = self._project(project).info.model_version
+        return counts if active is None else {active: 0, **counts}
+
+    def import_tasks(self, project: int, data: Sequence[Mapping[str, Any]]) -> list[int]:
+        """Import tasks; see `LabelStudio.import_tasks`."""
+        own = self._project(project)
+        created = [next(self._ids) for _ in data]
+        for task, values in zip(created, data, strict=True):
+            own.tasks[task] = {"id": task, "data": copy.deepcopy(dict(values)), "annotations": []}
+        return created
+
+    def import_predictions(self, project: int, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Import predictions; see `LabelStudio.import_predictions`."""
+        own = self._project(project)
+        unknown = [entry.get("task") for entry in entries if entry.get("task") not in own.tasks]
+        if unknown:
+            raise LabelStudioError(f"project {project} has no task {unknown[0]}; nothing was written: read its tasks")
+        controls = _controls(own.info.label_config)
+        kept = [entry for entry in entries if _is_valid(entry, controls)]
+        for entry in kept:
+            row = PredictionRow(
+                id=next(self._ids),
+                task=entry["task"],
+                model_version=str(entry.get("model_version") or "undefined"),
+                score=entry.get("score"),
+            )
+            own.predictions[row.id] = (row, copy.deepcopy(dict(entry)))
+        if len(kept) != len(entries):
+            raise LabelStudioError(
+                f"Label Studio kept {len(kept)} of {len(entries)} predictions for project {project}; it drops what "
+                "does not fit the labelling configuration: compare that with labeling_config/bipoles.xml"
+            )
+
+    def set_model_version(self, project: int, version: str) -> None:
+        """Show a version; see `LabelStudio.set_model_version`."""
+        own = self._project(project)
+        if version != own.info.model_version and version not in self.model_versions(project):
+            raise LabelStudioError(f"project {project} has no prediction of {version}; write them before showing it")
+        own.info = replace(own.info, model_version=version)
+
+    def delete_version(self, project: int, version: str) -> None:
+        """Delete a version's predictions; see `LabelStudio.delete_version`."""
+        own = self._project(project)
+        for row in self.predictions(project):
+            if row.model_version == version:
+                del own.predictions[row.id]
+        if own.info.model_version == version:
+            own.info = replace(own.info, model_version=None)
+
+    def rescore(self, row: PredictionRow, score: float) -> None:
+        """Change a row's score; see `LabelStudio.rescore`."""
+        for own in self._projects.values():
+            if row.id in own.predictions:
+                known, entry = own.predictions[row.id]
+                own.predictions[row.id] = (replace(known, score=score), {**entry, "score": score})
+                return
+        raise LabelStudioError(f"there is no prediction {row.id}; read the predictions again")
+
+    def delete_predictions(self, rows: Sequence[PredictionRow]) -> None:
+        """Delete rows; see `LabelStudio.delete_predictions`."""
+        for row in rows:
+            holding = next((own for own in self._projects.values() if row.id in own.predictions), None)
+            if holding is None:
+                raise LabelStudioError(f"there is no prediction {row.id}; read the predictions again")
+            del holding.predictions[row.id]
+
+    def ensure_local_storage(self, project: int, path: str) -> None:
+        """Serve a folder; see `LabelStudio.ensure_local_storage`."""
+        own = self._project(project)
+        if path not in own.storages:
+            own.storages.append(path)
+
+    # -- setting up, and what people do ----------------------------------------------------------
+
+    def create_project(self, *, title: str, label_config: str) -> int:
+        """Create an empty project and return its id."""
+        info = ProjectInfo(id=next(self._ids), title=title, label_config=label_config, model_version=None)
+        self._projects[info.id] = _Project(info=info)
+        return info.id
+
+    def annotate(
+        self,
+        task: int,
+        choice: str,
+        *,
+        start: int | None = None,
+        annotator: int = 1,
+        skipped: bool = False,
+    ) -> int:
+        """Submit a class, perhaps with a timeline start (1-based), as the labelling screen does; return its id."""
+        number, now = next(self._ids), self._now()
+        self._task(task)["annotations"].append(
+            {
+                "id": number,
+                "completed_by": annotator,
+                "was_cancelled": skipped,
+                "ground_truth": False,
+                "created_at": now,
+                "updated_at": now,
+                "result": self._result(task, choice, start),
+            }
+        )
+        return number
+
+    def revise(self, annotation: int, choice: str, *, start: int | None = None) -> None:
+        """Change a submitted annotation."""
+        task, found = self._annotation(annotation)
+        found.update(updated_at=self._now(), result=self._result(task["id"], choice, start))
+
+    def delete_annotation(self, annotation: int) -> None:
+        """Delete an annotation."""
+        task, found = self._annotation(annotation)
+        task["annotations"].remove(found)
+
+    def stored(self, project: int) -> list[dict[str, Any]]:
+        """Return what was written as predictions, oldest first."""
+        return [copy.deepcopy(entry) for _, entry in self._project(project).predictions.values()]
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _project(self, project: int) -> _Project:
+        if project not in self._projects:
+            raise LabelStudioError(f"there is no project {project}; check the project id")
+        return self._projects[project]
+
+    def _holding(self, task: int) -> _Project:
+        for own in self._projects.values():
+            if task in own.tasks:
+                return own
+        raise LabelStudioError(f"there is no task {task}; read the tasks again")
+
+    def _task(self, task: int) -> dict[str, Any]:
+        return self._holding(task).tasks[task]
+
+    def _annotation(self, annotation: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        for own in self._projects.values():
+            for task in own.tasks.values():
+                for found in task["annotations"]:
+                    if found["id"] == annotation:
+                        return task, found
+        raise LabelStudioError(f"there is no annotation {annotation}; read the tasks again")
+
+    def _result(self, task: int, choice: str, start: int | None) -> list[dict[str, Any]]:
+        """Return what the screen would send, under the control names of the task's project."""
+        names = {control.kind: control for control in _controls(self._holding(task).info.label_config).values()}
+        result = [names[CHOICES].item({"choices": [choice]})]
+        if start is not None:
+            timeline = names[TIMELINE]
+            ranges = [{"start": start, "end": start}]
+            result.append(timeline.item({"ranges": ranges, "timelinelabels": [min(timeline.values)]}))
+        return result
+
+    def _now(self) -> str:
+        """Return the time, as Label Studio writes it; never the same twice."""
+        self._told = max(datetime.now(UTC), self._told + timedelta(microseconds=1))
+        return self._told.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Control:
+    """A control of a labelling configuration, as far as predictions are checked against it."""
+
+    kind: str
+    name: str
+    to_name: str
+    values: frozenset[str]
+
+    def item(self, value: dict[str, Any]) -> dict[str, Any]:
+        return {"from_name": self.name, "to_name": self.to_name, "type": self.kind.lower(), "value": value}
+
+    def takes(self, item: Mapping[str, Any]) -> bool:
+        """Tell whether an item of a result is meant for this control and says what it knows."""
+        said = (item.get("value") or {}).get(self.kind.lower()) or ()
+        return item.get("to_name") == self.to_name and item.get("type") == self.kind.lower() and self.values >= {*said}
+
+
+def _controls(label_config: str) -> dict[str, _Control]:
+    root = ET.fromstring(label_config)  # noqa: S314 - the caller's own text
+    found = [
+        _Control(
+            kind=kind,
+            name=tag.get("name", ""),
+            to_name=tag.get("toName", ""),
+            values=frozenset(child.get("value", "") for child in tag.iter(value_tag)),
+        )
+        for kind, value_tag in _VALUE_TAGS.items()
+        for tag in root.iter(kind)
+    ]
+    return {control.name: control for control in found}
+
+
+def _is_valid(entry: Mapping[str, Any], controls: Mapping[str, _Control]) -> bool:
+    """Tell whether Label Studio would keep a prediction; the others it drops without a word."""
+    score = entry.get("score")
+    if score is not None and not 0.0 <= score <= 1.0:  # scores of single items are not looked at
+        return False
+    return all(
+        item.get("from_name") in controls and controls[item["from_name"]].takes(item) for item in entry["result"]
+    )

@@ -1,0 +1,158 @@
+"""Videos an annotator can judge: a gridded cube in, an H.264 file out, one video frame per grid frame.
+
+Beside `ingest`. Label Studio counts frames as time × declared rate, so the rate is constant, the first frame stands at
+0, and the file is decoded and counted before it gets its name.
+"""
+
+import os
+import tempfile
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+from helioloop.errors import VideoError
+from helioloop.labelstudio.config import FPS
+
+SATURATED_SHARE = 0.4
+"""Black and white are reached at this share of the clip: 400 G for MDI, where spots begin."""
+KNEE_SHARE = 0.1
+"""Up to about this share (100 G) grey is linear in the field, beyond it logarithmic: arcsinh(B / knee)."""
+
+GOP_FRAMES = 25
+"""Frames between two key frames: what a browser decodes at most to show the frame it was sent to."""
+QUALITY_CRF = 23
+
+_BLACK, _WHITE = 16, 235  # of limited-range video, which every browser shows alike
+_OFF_DISK_YUV = (44, 140, 122)  # slate: dark, and bluish where the Sun is grey
+_LEVELS = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoInfo:
+    """What a video decodes to: number and rate of its frames, and their size."""
+
+    n_frames: int
+    fps: int
+    width_px: int
+    height_px: int
+
+
+def render_video(gridded: NDArray[np.floating], path: Path, *, fps: int = FPS, scale: int = 5) -> None:
+    """Render a gridded cube as a magnetogram video: positive field white, negative black, north up, west right.
+
+    Parameters
+    ----------
+    gridded : array, shape (n_frames, height, width)
+        Scaled to [0, 1], 0.5 being 0 G, NaN off-disk; row 0 south, column 0 east.
+    path : Path
+        ``….mp4``; appears whole or not at all.
+    fps : int
+        Frames a second; must equal ``framerate`` in the labelling configuration.
+    scale : int
+        Video pixels per pixel; odd sizes lose their last row or column, H.264 having none.
+
+    Raises
+    ------
+    VideoError
+        If what was written does not decode to one frame per grid frame, the first at 0.
+    OSError
+        If the disk does not take it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".mp4")
+    os.close(descriptor)
+    made = Path(name)
+    try:
+        _encode(gridded, made, fps=fps, scale=scale)
+        info = check_video(made)
+        if (info.n_frames, info.fps) != (len(gridded), fps):
+            raise VideoError(
+                f"{path.name} decodes to {info.n_frames} frames at {info.fps} a second, {len(gridded)} at {fps} were "
+                "rendered; the H.264 encoder of this machine cannot be used: reinstall the package av"
+            )
+        made.chmod(0o644)
+        with made.open("rb") as file:
+            os.fsync(file.fileno())
+        made.replace(path)
+    finally:
+        made.unlink(missing_ok=True)
+
+
+def check_video(path: Path) -> VideoInfo:
+    """Decode a video and return what it holds.
+
+    Raises
+    ------
+    VideoError
+        If it cannot be decoded, its first frame is not at 0, or its frames are not evenly spaced.
+    """
+    try:
+        with av.open(path, "r") as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "NONE"
+            rate, unit = stream.average_rate, stream.time_base
+            stamps = [frame.pts for frame in container.decode(stream)]
+            width, height = stream.codec_context.width, stream.codec_context.height
+    except (FFmpegError, IndexError) as error:
+        raise VideoError(f"{path.name} is no whole video ({error}); delete it, it is rendered again") from error
+    if rate is None or unit is None or rate.denominator != 1 or not stamps:
+        raise VideoError(f"{path.name} has {len(stamps)} frames at the rate {rate}; a rate is whole: delete it")
+    if any(stamp is None or stamp * unit * rate != index for index, stamp in enumerate(stamps)):
+        raise VideoError(f"{path.name} has frames off the beat of {rate} a second from 0 on; delete it")
+    return VideoInfo(n_frames=len(stamps), fps=int(rate), width_px=width, height_px=height)
+
+
+def _encode(gridded: NDArray[np.floating], path: Path, *, fps: int, scale: int) -> None:
+    luma, off_disk = _tones(gridded)
+    height, width = (size * scale // 2 * 2 for size in gridded.shape[1:])
+    enlarge = VideoReformatter()  # one for all frames: making its filter costs as much as using it
+    with av.open(path, "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        stream = container.add_stream("libx264", rate=fps)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, fps)
+        stream.codec_context.gop_size = GOP_FRAMES
+        stream.codec_context.max_b_frames = 0  # decoding order is showing order: nothing shifts the first frame from 0
+        stream.codec_context.thread_count = 1  # cubes are rendered in parallel, not frames
+        stream.codec_context.color_range = ColorRange.MPEG
+        stream.options = {"preset": "superfast", "crf": str(QUALITY_CRF), "sc_threshold": "0"}
+        for index, (small, off) in enumerate(zip(luma, off_disk, strict=True)):
+            grey = enlarge.reformat(
+                VideoFrame.from_ndarray(small, format="gray"), width, height, interpolation=Interpolation.BICUBIC
+            )
+            frame = _frame(np.asarray(grey.to_ndarray(), dtype=np.uint8), off if off.any() else None, scale=scale)
+            frame.pts, frame.time_base = index, Fraction(1, fps)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def _tones(gridded: NDArray[np.floating]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Return luma and off-disk mask, north up; off-disk pixels have the luma of 0 G so that the limb is not smeared."""
+    field = np.linspace(-1.0, 1.0, _LEVELS)
+    grey = np.arcsinh(field / KNEE_SHARE) / np.arcsinh(SATURATED_SHARE / KNEE_SHARE)
+    table = np.rint(_BLACK + (_WHITE - _BLACK) * (0.5 + 0.5 * np.clip(grey, -1.0, 1.0))).astype(np.uint8)
+    north_up = np.asarray(gridded[:, ::-1], dtype=np.float32)
+    off_disk = np.isnan(north_up)
+    levels = np.where(off_disk, np.float32(0.5), north_up) * np.float32(_LEVELS - 1)
+    return table[np.rint(levels).astype(np.int16)], off_disk
+
+
+def _frame(grey: NDArray[np.uint8], off_disk: NDArray[np.bool_] | None, *, scale: int) -> VideoFrame:
+    """Return a yuv420p frame from luma, with the off-disk pixels in their colour."""
+    height, width = grey.shape
+    planes = np.full((height * 3 // 2, width), 128, dtype=np.uint8)
+    planes[:height] = grey
+    if off_disk is not None:
+        y, u, v = _OFF_DISK_YUV
+        enlarged = np.repeat(np.repeat(off_disk, scale, axis=0), scale, axis=1)[:height, :width]
+        planes[:height][enlarged] = y
+        chroma = planes[height:].reshape(2, height // 2, width // 2)
+        chroma[0][enlarged[::2, ::2]] = u
+        chroma[1][enlarged[::2, ::2]] = v
+    return VideoFrame.from_ndarray(planes, format="yuv420p")

@@ -1,0 +1,1 @@
+"""A project's state for people: `status`, `audit` (labels verified and wrong), `catalogue` (all cubes as a table)."""
