@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from helioloop.errors import ServiceError
 from helioloop.messaging import queues
-from helioloop.messaging.messages import Judge
+from helioloop.messaging.messages import RetrainCheck
 from helioloop.messaging.retrain_state import due_at
 from helioloop_backend import projects
 from helioloop_backend.services import Services
@@ -63,7 +63,7 @@ def receive(services: Services, action: str, payload: dict[str, Any]) -> dict[st
     if action == START_TRAINING:
         project = projects.from_webhook(payload)
         with _redis(services, remedy="then press Start training again"):
-            queues.send(services.connection, Judge(project=project, forced=True))
+            queues.send(services.connection, RetrainCheck(project=project, forced=True))
         logger.info("project %d: training was asked for", project)
         return {"status": "forced"}
     if action not in COUNTED:
@@ -71,9 +71,9 @@ def receive(services: Services, action: str, payload: dict[str, Any]) -> dict[st
     project = projects.from_webhook(payload)
     with _redis(services, remedy="nothing is lost, the worker's sweep will find the change in Label Studio"):
         now = time.time()
-        dirty = services.retrain.note(project, _count(action, payload), now=now)
+        dirty = services.retrain.add_events(project, _count(action, payload), now=now)
         delay_seconds = max(0.0, due_at(dirty, services.settings) - now)
-        queues.send(services.connection, Judge(project=project), delay_seconds=delay_seconds)
+        queues.send(services.connection, RetrainCheck(project=project), delay_seconds=delay_seconds)
     return {"status": "noted", "waiting": dirty.count}
 
 

@@ -19,9 +19,9 @@ from helioloop.labelstudio.config import Controls, parse_config
 from helioloop.labelstudio.predictions import prediction
 from helioloop.labelstudio.tasks import cube_of
 from helioloop.messaging import queues
-from helioloop.messaging.claims import InFlight
+from helioloop.messaging.claims import Claims
 from helioloop.messaging.messages import SCORE_CHUNK, Score
-from helioloop.records import CubeRef, CubeScore, CurrentLabel, Label, PlannedCube
+from helioloop.records import CubeInfo, CubeScore, CurrentLabel, Key, Label
 from helioloop.registry.label_snapshot import FILE_NAME, Snapshot
 from helioloop.registry.score_store import StoredScores
 from helioloop.registry.versions import Card, Registry
@@ -56,17 +56,15 @@ class Predictor:
         Takes the jobs.
     scores : StoredScores
         What is known.
-    in_flight : InFlight
+    claims : Claims
         What was asked for.
     """
 
-    def __init__(
-        self, settings: Settings, *, connection: redis.Redis, scores: StoredScores, in_flight: InFlight
-    ) -> None:
+    def __init__(self, settings: Settings, *, connection: redis.Redis, scores: StoredScores, claims: Claims) -> None:
         self._settings = settings
         self._connection = connection
         self._scores = scores
-        self._in_flight = in_flight
+        self._claims = claims
         self._cards: dict[tuple[int, str], Card] = {}
         self._snapshots: dict[int, tuple[tuple[int, int], Mapping[str, CurrentLabel]]] = {}
         # Half of the threads may wait for scores; the others keep /health and /webhook answering.
@@ -96,7 +94,7 @@ class Predictor:
         found = self._look_up(project, version, [cube for cube in cubes if cube is not None])
         entries: list[Entry] = []
         for task, cube in zip(tasks, cubes, strict=True):
-            score = None if cube is None else found.get(cube.ref)
+            score = None if cube is None else found.get(cube.key)
             if score is None:
                 entries.append([])
                 continue
@@ -108,12 +106,11 @@ class Predictor:
 
     # -- scores ----------------------------------------------------------------------------------
 
-    def _look_up(self, project: int, version: str, cubes: list[PlannedCube]) -> dict[CubeRef, CubeScore]:
+    def _look_up(self, project: int, version: str, cubes: Sequence[CubeInfo]) -> dict[Key, CubeScore]:
         """Return the stored scores, after a short wait for those that a worker may be about to store."""
-        by_ref = {cube.ref: cube for cube in cubes}
-        found = self._scores.get(project, version, by_ref)
-        missing = [ref for ref in by_ref if ref not in found]
-        if not missing or not self._ask(project, version, [by_ref[ref] for ref in missing]):
+        found = self._scores.get(project, version, cubes)
+        missing = [cube for cube in {cube.key: cube for cube in cubes}.values() if cube.key not in found]
+        if not missing or not self._ask(project, version, missing):
             return found
         settings = self._settings
         if len(missing) > settings.predict_wait_tasks or not self._may_wait or not self._seats.acquire(blocking=False):
@@ -123,22 +120,21 @@ class Predictor:
             while missing and time.monotonic() < deadline:
                 time.sleep(POLL_SECONDS)
                 found |= self._scores.get(project, version, missing)
-                missing = [ref for ref in missing if ref not in found]
+                missing = [cube for cube in missing if cube.key not in found]
         finally:
             self._seats.release()
         return found
 
-    def _ask(self, project: int, version: str, missing: list[PlannedCube]) -> bool:
+    def _ask(self, project: int, version: str, missing: Sequence[CubeInfo]) -> bool:
         """Have the cubes scored, except those asked for already; False where Redis does not take the jobs."""
         try:
-            claimed = set(self._in_flight.claim(project, version, [cube.ref for cube in missing]))
-            fresh = [cube for cube in missing if cube.ref in claimed]
+            fresh = self._claims.claim(project, version, missing)
             for start in range(0, len(fresh), SCORE_CHUNK):
                 try:
                     chunk = tuple(fresh[start : start + SCORE_CHUNK])
                     queues.send(self._connection, Score(project=project, version=version, cubes=chunk))
                 except redis.RedisError:
-                    self._in_flight.release(project, version, [cube.ref for cube in fresh[start:]])
+                    self._claims.release(project, version, fresh[start:])
                     raise
         except redis.RedisError as error:
             logger.error("project %d: Redis takes no score job (%s)", project, type(error).__name__)

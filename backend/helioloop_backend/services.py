@@ -13,7 +13,7 @@ import redis
 from flask import current_app, has_app_context
 
 from helioloop.messaging import queues
-from helioloop.messaging.claims import RedisInFlight
+from helioloop.messaging.claims import RedisClaims
 from helioloop.messaging.retrain_state import RedisRetrainState, RetrainState
 from helioloop.registry.score_store import StoredScores
 from helioloop.registry.versions import Registry
@@ -55,7 +55,7 @@ def build(settings: Settings) -> Services:
         settings=settings,
         connection=connection,
         retrain=RedisRetrainState(connection),
-        predictor=Predictor(settings, connection=connection, scores=scores, in_flight=RedisInFlight(connection)),
+        predictor=Predictor(settings, connection=connection, scores=scores, claims=RedisClaims(connection)),
         metrics=Metrics(),
     )
 

@@ -48,7 +48,7 @@ class UnknownVersion(RegistryError):
     """Raised when a model version is named that the registry does not hold."""
 
 
-class KeptVersion(HelioloopError):
+class RejectedVersion(HelioloopError):
     """Raised when a version was made and is kept, but the promotion gate does not let it be published."""
 
 

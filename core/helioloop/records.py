@@ -4,6 +4,7 @@ Ground floor. Frames are 0-based on the grid everywhere but in Label Studio's JS
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Self
@@ -25,48 +26,54 @@ class LabelSource(StrEnum):
     TIED = "tied"  # annotators disagree evenly: the crude label stays
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class CubeRef:
-    """Which cube: resolved to files as ``<a release root>/<release>/<cube>.fits``, and checked by content.
+Key = tuple[str, str]
+"""A cube's name and content hash: what scores are stored and found under. A changed file is another cube."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CubeInfo:
+    """One cube: where its file is, when and where on the Sun it was observed, and its current label.
 
     Parameters
     ----------
     release : str
-        Name of the release's folder.
-    cube : str
+        Name of the release's folder; the file is ``<a release root>/<release>/<name>.fits``.
+    name : str
         Cube name: its file name without ``.fits``.
     sha256 : str
         Content hash of the cube's files, lower-case hex.
-    """
-
-    release: str
-    cube: str
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedCube:
-    """A cube as a round sees it: what it is, when and where on the Sun, and what it counts as.
-
-    Parameters
-    ----------
-    ref : CubeRef
-        Which cube.
     start : str or None
         Absolute time of grid frame 0, ISO 8601 without zone, UTC; None where the files give none.
     region : str or None
-        Name of the region it follows; cubes of one region never stand on both sides of a fold.
+        Name of the region it follows; cubes of one region are always in one fold.
     label : Label or None
-        Current label; None is scored, never trained on.
+        Current label; a cube without one is scored, never trained on.
     verified : bool
         True when the label is a human's.
     """
 
-    ref: CubeRef
-    start: str | None
-    region: str | None
-    label: Label | None
-    verified: bool
+    release: str
+    name: str
+    sha256: str
+    start: str | None = None
+    region: str | None = None
+    label: Label | None = None
+    verified: bool = False
+
+    @property
+    def key(self) -> Key:
+        """Name and content hash."""
+        return self.name, self.sha256
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; `from_dict` reads them back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Read what `as_dict` wrote; start, region, label and verified may be absent."""
+        label = values.get("label")
+        return cls(**{**values, "label": None if label is None else Label(label)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,8 +160,8 @@ class CubeScore:
         Standard deviation over `members`; None for a single member.
     members : tuple of str
         Names of the members that spoke: those that did not train on this cube.
-    frame, frame_lo, frame_hi : int or None
-        Emergence frame and its interval, 0-based on the grid; None where no time is given.
+    emergence : Emergence or None
+        Emergence frame and its interval; None where none was located.
     curve : tuple of float or None
         Mean masking curve, shape (n_frames,): P(emergence) with frames after i frozen to frame i.
     """
@@ -164,14 +171,17 @@ class CubeScore:
     p_emergence: float
     p_spread: float | None
     members: tuple[str, ...]
-    frame: int | None = None
-    frame_lo: int | None = None
-    frame_hi: int | None = None
+    emergence: Emergence | None = None
     curve: tuple[float, ...] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.p_emergence) and 0.0 <= self.p_emergence <= 1.0):
             raise ValueError(f"p_emergence of cube {self.cube} is {self.p_emergence}; a probability lies in [0, 1]")
+
+    @property
+    def key(self) -> Key:
+        """Name and content hash of the cube."""
+        return self.cube, self.sha256
 
     def probability(self, label: Label) -> float:
         """Return the probability of `label`."""
@@ -193,11 +203,12 @@ class CubeScore:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Read what `as_dict` wrote."""
-        curve = values.get("curve")
+        curve, emergence = values.get("curve"), values.get("emergence")
         return cls(
             **{
                 **values,
                 "members": tuple(values["members"]),
+                "emergence": None if emergence is None else Emergence(**emergence),
                 "curve": None if curve is None else tuple(curve),
             }
         )

@@ -12,11 +12,11 @@ from flask.testing import FlaskClient
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
-from helioloop.messaging.messages import QUEUE_TEND
+from helioloop.messaging.messages import QUEUE_MAINTENANCE
 from helioloop.messaging.retrain_state import RedisRetrainState
 from helioloop.settings import Settings
 
-SCHEDULE = f"rq:scheduled:{QUEUE_TEND}"
+SCHEDULE = f"rq:scheduled:{QUEUE_MAINTENANCE}"
 
 
 def _event(action: str, project: int = 1, **more: Any) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def _event(action: str, project: int = 1, **more: Any) -> dict[str, Any]:
 
 
 def _waiting(connection: redis.Redis) -> list[str]:
-    return [name.decode() for name in connection.lrange(f"rq:queue:{QUEUE_TEND}", 0, -1)]
+    return [name.decode() for name in connection.lrange(f"rq:queue:{QUEUE_MAINTENANCE}", 0, -1)]
 
 
 def _due_in(connection: redis.Redis, job_id: str) -> float:
@@ -60,7 +60,7 @@ def test_annotation_events_are_counted(
     answer = client.post("/webhook", json=event)
     assert (answer.status_code, answer.json) == (201, {"status": "noted", "waiting": count})
     assert _count(redis_connection) == count
-    assert _due_in(redis_connection, "judge-1-patient") == pytest.approx(60, abs=2)
+    assert _due_in(redis_connection, "retrain-check-1") == pytest.approx(60, abs=2)
 
 
 @pytest.mark.parametrize(
@@ -80,9 +80,9 @@ def test_start_training_judges_at_once(client: FlaskClient, redis_connection: re
     for _ in range(3):
         answer = client.post("/webhook", json=_event("START_TRAINING"))
         assert (answer.status_code, answer.json) == (201, {"status": "forced"})
-    assert _waiting(redis_connection) == ["judge-1-forced"]
-    job = Job.fetch("judge-1-forced", connection=redis_connection, serializer=JSONSerializer)
-    assert (job.func_name, job.kwargs) == ("helioloop_worker.jobs.judge", {"project": 1, "forced": True})
+    assert _waiting(redis_connection) == ["retrain-check-1-forced"]
+    job = Job.fetch("retrain-check-1-forced", connection=redis_connection, serializer=JSONSerializer)
+    assert (job.func_name, job.kwargs) == ("helioloop_worker.jobs.check_retraining", {"project": 1, "forced": True})
 
 
 def test_each_event_moves_the_quiet_time(client: FlaskClient, redis_connection: redis.Redis) -> None:
@@ -91,7 +91,7 @@ def test_each_event_moves_the_quiet_time(client: FlaskClient, redis_connection: 
     state = RedisRetrainState(redis_connection)
     redis_connection.hset("helioloop:dirty:1", "first_at", repr(time.time() - 570))
     client.post("/webhook", json=_event("ANNOTATION_CREATED"))
-    assert _due_in(redis_connection, "judge-1-patient") == pytest.approx(30, abs=2)
+    assert _due_in(redis_connection, "retrain-check-1") == pytest.approx(30, abs=2)
     assert state.dirty(1) is not None
     assert redis_connection.zcard(SCHEDULE) == 1
 
@@ -100,15 +100,15 @@ def test_enough_events_are_judged_at_once(client: FlaskClient, redis_connection:
     """The twentieth event moves the waiting judgement to now."""
     for _ in range(19):
         client.post("/webhook", json=_event("ANNOTATION_CREATED"))
-    assert _due_in(redis_connection, "judge-1-patient") > 50
+    assert _due_in(redis_connection, "retrain-check-1") > 50
     client.post("/webhook", json=_event("ANNOTATION_CREATED"))
-    assert _due_in(redis_connection, "judge-1-patient") <= 1
+    assert _due_in(redis_connection, "retrain-check-1") <= 1
 
 
 def test_enough_events_at_once_skip_the_schedule(client: FlaskClient, redis_connection: redis.Redis) -> None:
     """A bulk event of twenty annotations is queued for now."""
     client.post("/webhook", json=_event("ANNOTATIONS_CREATED", annotation=[{"id": number} for number in range(20)]))
-    assert _waiting(redis_connection) == ["judge-1-patient"]
+    assert _waiting(redis_connection) == ["retrain-check-1"]
 
 
 def test_a_burst_makes_one_judgement(client: FlaskClient, redis_connection: redis.Redis) -> None:
@@ -122,10 +122,10 @@ def test_a_burst_makes_one_judgement(client: FlaskClient, redis_connection: redi
 def test_an_event_during_a_judgement_queues_the_next(client: FlaskClient, redis_connection: redis.Redis) -> None:
     """A judgement that runs may have read the annotations already; the event waits for one behind it."""
     client.post("/webhook", json=_event("START_TRAINING"))
-    redis_connection.delete(f"rq:queue:{QUEUE_TEND}")
-    redis_connection.hset(Job.key_for("judge-1-forced"), "status", JobStatus.STARTED.value)
+    redis_connection.delete(f"rq:queue:{QUEUE_MAINTENANCE}")
+    redis_connection.hset(Job.key_for("retrain-check-1-forced"), "status", JobStatus.STARTED.value)
     client.post("/webhook", json=_event("START_TRAINING"))
-    assert _waiting(redis_connection) == ["judge-1-forced-2"]
+    assert _waiting(redis_connection) == ["retrain-check-1-forced-2"]
 
 
 def test_projects_do_not_meet(client: FlaskClient, redis_connection: redis.Redis) -> None:

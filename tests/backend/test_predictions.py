@@ -15,7 +15,7 @@ from rq.serializers import JSONSerializer
 
 from helioloop.messaging import queues
 from helioloop.messaging.messages import QUEUE_SCORE
-from helioloop.records import CurrentLabel, Label
+from helioloop.records import CurrentLabel, Emergence, Label
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
@@ -57,7 +57,7 @@ def test_predict_needs_no_setup_before_it(app_of: Callable[[Settings], Flask], s
 
 def test_a_stored_score_becomes_a_prediction(client: FlaskClient, settings: Settings, made: Any) -> None:
     """Names of the configuration sent, 1-based frames, the version of /setup, the agreement as score."""
-    made.publish(settings, 1, [made.score("A", 0.75, frame=91, frame_lo=88, frame_hi=95)])
+    made.publish(settings, 1, [made.score("A", 0.75, emergence=Emergence(frame=91, frame_lo=88, frame_hi=95))])
     answer = client.post("/predict", json=made.predict([made.task("A", crude_label="non-emergence")]))
     setup = client.post("/setup", json={"project": "1.1700000000", "schema": made.config})
     assert setup.json == {"model_version": "v0001"}
@@ -224,10 +224,12 @@ def test_the_misses_of_a_request_are_one_job(
             "cubes": [
                 {
                     "release": "r",
-                    "cube": cube,
+                    "name": cube,
                     "sha256": "a" * 64,
                     "start": "1998-12-06T00:00:00",
                     "region": "AR 1",
+                    "label": None,
+                    "verified": False,
                 }
                 for cube in ("X", "Y")
             ],
@@ -242,7 +244,7 @@ def test_many_misses_are_several_jobs(
     made.publish(settings, 1, [])
     names = [f"X{number:03d}" for number in range(250)]
     client.post("/predict", json=made.predict([made.task(name) for name in names]))
-    asked = [[cube["cube"] for cube in job["cubes"]] for job in _jobs(redis_connection)]
+    asked = [[cube["name"] for cube in job["cubes"]] for job in _jobs(redis_connection)]
     assert asked == [names[:100], names[100:200], names[200:]]
 
 
@@ -264,7 +266,7 @@ def test_what_redis_did_not_take_may_be_asked_for_again(
         broken.setattr(queues, "send", goes_away)
         client.post("/predict", json=body)
     client.post("/predict", json=body)
-    assert [[cube["cube"] for cube in job["cubes"]] for job in _jobs(redis_connection)] == [names[:100], names[100:]]
+    assert [[cube["name"] for cube in job["cubes"]] for job in _jobs(redis_connection)] == [names[:100], names[100:]]
 
 
 def test_cubes_in_flight_are_not_asked_for_again(
@@ -275,7 +277,7 @@ def test_cubes_in_flight_are_not_asked_for_again(
     client.post("/predict", json=made.predict([made.task("X"), made.task("Y")]))
     client.post("/predict", json=made.predict([made.task("X"), made.task("Y")]))
     client.post("/predict", json=made.predict([made.task("Y"), made.task("Z")]))
-    assert [[cube["cube"] for cube in job["cubes"]] for job in _jobs(redis_connection)] == [["X", "Y"], ["Z"]]
+    assert [[cube["name"] for cube in job["cubes"]] for job in _jobs(redis_connection)] == [["X", "Y"], ["Z"]]
 
 
 @pytest.mark.parametrize(

@@ -236,7 +236,7 @@ def test_metrics_tell_what_happened(client: FlaskClient, settings: Settings, mad
     assert _sample(text, 'helioloop_predict_tasks_total{outcome="miss"}') == 2
     assert _sample(text, 'helioloop_predict_tasks_total{outcome="foreign"}') == 1
     assert _sample(text, 'helioloop_request_seconds_count{route="/webhook",status="2xx"}') == 2
-    assert _sample(text, 'helioloop_queue_depth{queue="helioloop-tend"}') == 1
+    assert _sample(text, 'helioloop_queue_depth{queue="helioloop-maintenance"}') == 1
     assert _sample(text, 'helioloop_queue_depth{queue="helioloop-score"}') == 1
     assert _sample(text, 'helioloop_published_version_info{project="7",version="v0001"}') == 1
     assert _sample(text, "helioloop_redis_up") == 1

@@ -24,10 +24,10 @@ from helioloop import atomic, synthetic
 from helioloop.data.release import Release
 from helioloop.model.provenance import code_version, digest
 from helioloop.model.recipes import Recipe
+from helioloop.model.runtime import Runtime
 from helioloop.registry.versions import Registry
 from helioloop.synthetic.making import GENERATOR
 from helioloop.workflows.experiment import Experiment, Trained
-from helioloop.workflows.releases import Workplace
 
 MEASURING_MODULES = (
     "data/truth",
@@ -69,7 +69,7 @@ class Bench:
         Seed of the first member.
     real_data : Path or None
         Folder of the real video.
-    at : Workplace
+    runtime : Runtime
         What to work with.
     """
 
@@ -79,7 +79,7 @@ class Bench:
     recipe: Recipe
     member_seed: int
     real_data: Path | None
-    at: Workplace
+    runtime: Runtime
     _opened: dict[int, Experiment] = field(default_factory=dict, init=False, repr=False)
 
     def key(self, seed: int) -> str:
@@ -91,8 +91,8 @@ class Bench:
         folder = self.folder / "releases" / self.key(seed)
         if not ((folder / "labels.csv").exists() and self.truth(seed).exists()):
             synthetic.make_release(
-                folder, n=self.n, seed=seed, truth=self.truth(seed), report=self.at.report,
-                instrument=self.at.instrument,
+                folder, n=self.n, seed=seed, truth=self.truth(seed), report=self.runtime.report,
+                instrument=self.runtime.instrument,
             )  # fmt: skip
         return Release.open(folder)
 
@@ -103,7 +103,7 @@ class Bench:
     def experiment(self, seed: int) -> Experiment:
         """Open the release of a data seed with its truth; all its cubes are in the cache then."""
         if seed not in self._opened:
-            self._opened[seed] = Experiment.open(self.release(seed), self.truth(seed), at=self.at)
+            self._opened[seed] = Experiment.open(self.release(seed), self.truth(seed), self.runtime)
         return self._opened[seed]
 
     def registry(self, seed: int) -> Registry:
@@ -158,7 +158,7 @@ class Bench:
             "release": self.key(seed),
             "new": self.next_seed(seed) if name == "triage" else None,
             "recipe": digest(self.recipe.as_dict()),
-            "instrument": digest(self.at.instrument.as_dict()),
+            "instrument": digest(self.runtime.instrument.as_dict()),
             "member_seed": self.member_seed,
             "learning": code_version(),
             "measuring": self._measuring,

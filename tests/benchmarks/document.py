@@ -322,7 +322,7 @@ def _origin(bench: Bench, files: Sequence[Figures]) -> str:
 
     return (
         "## Measured with\n\n"
-        f"- machine: {every('machine')}; device {bench.at.device.kind}\n"
+        f"- machine: {every('machine')}; device {bench.runtime.device.kind}\n"
         f"- date: {every('date')}\n"
         f"- commit: {every('commit')}\n"
         f"- generator: version {GENERATOR}; recipe `{bench.recipe.name}`, {bench.recipe.epochs} epochs; first member's "

@@ -14,7 +14,7 @@ from helioloop.emergence.curve_onset import Curve, locate_emergence, steepest_fr
 from helioloop.evaluation.calibration import IntervalCalibration
 from helioloop.evaluation.metrics import NEAR_FRAMES, frame_errors
 from helioloop.instrument import Instrument
-from helioloop.records import CubeScore, Emergence, Label
+from helioloop.records import CubeScore, Label
 from tests.benchmarks.bench import Bench, Figures
 
 COVERAGE = 0.9
@@ -31,8 +31,8 @@ def judged(bench: Bench, seed: int, scores: Mapping[str, CubeScore], labels: Map
     return {
         **evaluation.figures(),
         "without_frame": float(np.isinf(error).mean()) if len(error) else None,
-        "frames_by": frames_by(scores.values(), truth, start=bench.at.instrument.frozen_frames),
-        "calibrated": calibrated_coverage(scores.values(), truth, instrument=bench.at.instrument),
+        "frames_by": frames_by(scores.values(), truth, start=bench.runtime.instrument.frozen_frames),
+        "calibrated": calibrated_coverage(scores.values(), truth, instrument=bench.runtime.instrument),
         "kinds": [
             {
                 **asdict(kind),
@@ -83,8 +83,8 @@ def frames_by(
     for name, estimate in estimates.items():
         told = [
             score
-            if score.frame is None or score.curve is None
-            else replace(score, frame=estimate(np.array(score.curve)))
+            if score.emergence is None or score.curve is None
+            else replace(score, emergence=replace(score.emergence, frame=estimate(np.array(score.curve))))
             for score in known
         ]
         error, _ = frame_errors(told, truth)
@@ -112,9 +112,9 @@ def calibrated_coverage(
         frame = truth[score.cube].frame
         if truth[score.cube].label is not Label.EMERGENCE or frame is None:
             continue
-        if score.frame is None or score.frame_lo is None or score.frame_hi is None:
+        if score.emergence is None:
             continue
-        found.append(Emergence(frame=score.frame, frame_lo=score.frame_lo, frame_hi=score.frame_hi))
+        found.append(score.emergence)
         frames.append(frame)
     covered, factors, widths = [], [], []
     for k in range(DRAWS):

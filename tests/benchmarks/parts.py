@@ -7,7 +7,7 @@ import csv
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -16,8 +16,8 @@ import numpy as np
 from helioloop import atomic
 from helioloop.data.release import Release
 from helioloop.data.truth import TrueCube
-from helioloop.evaluation.risk_control import make_promise, split
-from helioloop.model.ensemble import score_cubes, train_member
+from helioloop.evaluation.risk_control import make_guarantee, split
+from helioloop.model.ensemble import Ensemble, score_cubes, train_member
 from helioloop.model.plan import make_plan
 from helioloop.model.recipes import ACCURATE, PAPER
 from helioloop.progress import Report
@@ -47,13 +47,13 @@ WIDE = replace(ACCURATE, dropouts=ACCURATE.dropouts[:1])
 def first(bench: Bench, seed: int) -> Figures:
     """Train on crude labels and judge by the truth."""
     experiment, registry = bench.experiment(seed), bench.registry(seed)
-    clock = PhaseClock(experiment.at.report)
+    clock = PhaseClock(experiment.runtime.report)
     plan = make_plan(
-        experiment.cubes, recipe=bench.recipe, instrument=bench.at.instrument, seed=bench.member_seed, parent=None,
+        experiment.cubes, recipe=bench.recipe, instrument=bench.runtime.instrument, seed=bench.member_seed, parent=None,
         reason="",
     )  # fmt: skip
     begun = any((registry.root / "staging" / plan.fingerprint).glob("*.safetensors"))
-    trained = bench.first(seed, replace(experiment, at=replace(experiment.at, report=clock)))
+    trained = bench.first(seed, replace(experiment, runtime=replace(experiment.runtime, report=clock)))
     times = bench.folder / "figures" / f"seconds-{plan.fingerprint}.json"
     if trained.seconds is not None and not begun:  # how long an interrupted round takes cannot be said
         atomic.write_json(times, {"seconds": trained.seconds, **clock.seconds})
@@ -89,9 +89,9 @@ def reference(bench: Bench, seed: int) -> Figures:
     folds = {name: entry["fold"] for name, entry in bench.registry(seed).card(trained.version).labels.items()}
     features = []
     for done, cube in enumerate(experiment.cubes, start=1):
-        features.append(hand_made_features(experiment.load(cube.ref), bench.at.instrument))
-        bench.at.report(done, len(experiment.cubes), "measuring cubes by hand")
-    names = [cube.ref.cube for cube in experiment.cubes]
+        features.append(hand_made_features(experiment.runtime.load(cube), bench.runtime.instrument))
+        bench.runtime.report(done, len(experiment.cubes), "measuring cubes by hand")
+    names = [cube.name for cube in experiment.cubes]
     crude = np.array([experiment.crude[name] is Label.EMERGENCE for name in names])
     true = np.array([experiment.truth[name].label is Label.EMERGENCE for name in names])
     p_forest = out_of_fold(features, crude, np.array([folds[name] for name in names]), seed=bench.member_seed)
@@ -146,7 +146,7 @@ def triage(bench: Bench, seed: int) -> Figures:
     table = bench.folder / "draws" / f"{bench.key(seed)}.csv"
     _write_draw(table, (experiment.truth[name] for name in draws[0]))
     said = prelabel_release(
-        bench.release(new_seed), registry, table, version=version, at=bench.at,
+        bench.release(new_seed), registry, table, bench.runtime, version=version,
         asked=Asked(rate=RATE, confidence=CONFIDENCE, coverage=COVERAGE),
     )  # fmt: skip
     p_new = np.array([one.score.p_emergence for one in said.cubes])
@@ -155,7 +155,7 @@ def triage(bench: Bench, seed: int) -> Figures:
     for draw in draws:
         p = np.array([stored[name].p_emergence for name in draw])
         true = np.array([experiment.truth[name].label is Label.EMERGENCE for name in draw])
-        accepted, _ = split(p_new, make_promise(p, true, rate=RATE, confidence=CONFIDENCE))
+        accepted, _ = split(p_new, make_guarantee(p, true, rate=RATE, confidence=CONFIDENCE))
         shares.append(len(accepted) / len(p_new))
         errors.append(float(wrong[accepted].mean()) if len(accepted) else 0.0)
     covered = [
@@ -193,16 +193,15 @@ def real(bench: Bench, seed: int) -> Figures:
     if bench.real_data is None:
         raise NotHere("the real video is not here: name its folder in HELIOLOOP_REAL_DATA")
     version = bench.first(seed).version
-    _, scored = score_release(Release.open(bench.real_data), bench.registry(seed), version=version, at=bench.at)
+    _, scored = score_release(Release.open(bench.real_data), bench.registry(seed), bench.runtime, version=version)
     score = scored[0][1]
     return {
         "cube": score.cube,
         "members": len(score.members),
         "p_emergence": score.p_emergence,
         "p_spread": score.p_spread,
-        "frame": score.frame,
-        "frame_lo": score.frame_lo,
-        "frame_hi": score.frame_hi,
+        **dict.fromkeys(("frame", "frame_lo", "frame_hi")),
+        **({} if score.emergence is None else asdict(score.emergence)),
     }
 
 
@@ -248,10 +247,10 @@ def paper(bench: Bench, seed: int) -> Figures:
 
 def _paper_member(bench: Bench, seed: int, epochs: int) -> tuple[list[CubeScore], float]:
     """Train the first member alone, so many epochs; return its scores of its fold, and the seconds of the training."""
-    experiment, at = bench.experiment(seed), bench.at
+    experiment, runtime = bench.experiment(seed), bench.runtime
     plan = make_plan(
-        experiment.cubes, recipe=PAPER.in_epochs(epochs), instrument=at.instrument, seed=bench.member_seed, parent=None,
-        reason="one member of the authors' network",
+        experiment.cubes, recipe=PAPER.in_epochs(epochs), instrument=runtime.instrument, seed=bench.member_seed,
+        parent=None, reason="one member of the authors' network",
     )  # fmt: skip
     plan = replace(plan, members=plan.members[:1])
     member, staging = plan.members[0], bench.registry(seed).staging(plan.fingerprint)
@@ -260,10 +259,10 @@ def _paper_member(bench: Bench, seed: int, epochs: int) -> tuple[list[CubeScore]
     if not times.exists():
         begun = time.perf_counter()
         (staging / member.file).unlink(missing_ok=True)  # its time is not known
-        train_member(plan, member.name, staging, experiment.load, device=at.device, report=at.report)
+        train_member(plan, member.name, staging, replace(runtime, inputs=None))
         atomic.write_json(times, time.perf_counter() - begun)
-    held = [cube for cube in plan.cubes if plan.folds[cube.ref.cube] == member.fold]
-    scores = score_cubes(staging, held, experiment.load, device=at.device, report=at.report)
+    held = [cube for cube in plan.cubes if plan.folds[cube.name] == member.fold]
+    scores = score_cubes(Ensemble.open(staging, device=runtime.device), held, replace(runtime, inputs=None))
     return scores, float(json.loads(times.read_text()))
 
 

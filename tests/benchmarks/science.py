@@ -7,7 +7,6 @@ It can be interrupted at any time; the same command goes on. `parts` says what i
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -16,7 +15,7 @@ from helioloop import atomic
 from helioloop.errors import HelioloopError
 from helioloop.model.recipes import QUICK
 from helioloop.settings import load_settings
-from helioloop_worker.commands.runtime import workplace
+from helioloop_worker.commands.runtime import open_runtime
 from tests.benchmarks.bench import Bench, NotHere
 from tests.benchmarks.document import render
 from tests.benchmarks.parts import EVERY_RUN, PARTS
@@ -48,7 +47,9 @@ def main(*, folder: Path, n: int, seeds: str, figures: str | None, document: Pat
     if unknown := [name for name in chosen if name not in PARTS]:
         raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(PARTS)}", param_hint="--figures")
     settings = load_settings()
-    with workplace() as at:
+    roots = [folder / "releases", *([settings.real_data.resolve().parent] if settings.real_data else [])]
+    cache = None if "cache_root" in settings.model_fields_set else folder / "cache"
+    with open_runtime(*roots, cache=cache) as runtime:
         bench = Bench(
             folder=folder,
             n=n,
@@ -56,7 +57,7 @@ def main(*, folder: Path, n: int, seeds: str, figures: str | None, document: Pat
             recipe=QUICK.in_epochs(settings.epochs),
             member_seed=settings.seed,
             real_data=settings.real_data,
-            at=at if "cache_root" in settings.model_fields_set else replace(at, cache=folder / "cache"),
+            runtime=runtime,
         )
         run(bench, chosen, document)
 

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 from helioloop.data.cubes import write_cube
+from helioloop.data.loader import Loader
 from helioloop.data.release import LabelRow, write_labels
 from helioloop.data.truth import TrueCube
 from helioloop.instrument import MDI, Instrument
 from helioloop.model.device import CPU
 from helioloop.model.recipes import QUICK
-from helioloop.progress import silent
-from helioloop.records import CubeScore, Label
+from helioloop.model.runtime import Runtime
+from helioloop.records import CubeScore, Emergence, Label
 from helioloop.synthetic import making
 from helioloop.workflows import experiment
-from helioloop.workflows.releases import Workplace
 from tests.benchmarks import parts
 from tests.benchmarks.bench import Bench, NotHere, plain
 from tests.benchmarks.document import render
@@ -36,16 +36,17 @@ ONSET = 12
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """Two releases of small cubes, and a recipe that is quick."""
-    at = Workplace(
+    folder, cache = tmp_path_factory.mktemp("bench"), tmp_path_factory.mktemp("cache")
+    runtime = Runtime(
         instrument=SMALL,
-        cache=tmp_path_factory.mktemp("cache"),
+        load=Loader(roots=(folder / "releases",), cache=cache, instrument=SMALL),
         device=CPU,
-        report=silent,
-        unreadable=lambda _cube, _error: None,
+        inputs=cache / "inputs",
+        on_excluded=lambda _cube, _error: None,
     )
     made = Bench(
-        folder=tmp_path_factory.mktemp("bench"), n=N_CUBES, seeds=(5, 6), recipe=TINY, member_seed=0, real_data=None,
-        at=at,
+        folder=folder, n=N_CUBES, seeds=(5, 6), recipe=TINY, member_seed=0, real_data=None,
+        runtime=runtime,
     )  # fmt: skip
     for seed in made.seeds:
         write_release(made, seed)
@@ -148,8 +149,8 @@ def test_calibrated_intervals_hold_what_they_were_asked_to() -> None:
     for k in range(200):
         name, frame = f"cube{k:03d}", 100 + int(rng.integers(-10, 11))
         scores.append(
-            CubeScore(cube=name, sha256="", p_emergence=0.9, p_spread=None, members=("m",), frame=100, frame_lo=99,
-                      frame_hi=101)
+            CubeScore(cube=name, sha256="", p_emergence=0.9, p_spread=None, members=("m",),
+                      emergence=Emergence(frame=100, frame_lo=99, frame_hi=101))
         )  # fmt: skip
         truth[name] = TrueCube(cube=name, label=Label.EMERGENCE, frame=frame, kind="")
     found = calibrated_coverage(scores, truth, instrument=MDI)
@@ -175,7 +176,9 @@ def test_the_reference_ranks_on_the_folds_of_the_networks(bench: Bench) -> None:
 
 def test_a_release_that_is_not_there_is_made(bench: Bench) -> None:
     """By the generator, with its truth beside it."""
-    few = replace(bench, n=1, at=replace(bench.at, instrument=replace(MDI, size_px=30)))
+    grid = replace(MDI, size_px=30)
+    load = replace(bench.runtime.load, instrument=grid)
+    few = replace(bench, n=1, runtime=replace(bench.runtime, instrument=grid, load=load))
     assert few.release(5).name == few.key(5) != bench.key(5)
     assert len(few.experiment(5).cubes) == 1
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from helioloop import atomic
-from helioloop.records import CubeScore, CurrentLabel, Label, LabelSource, VerifiedFrame
+from helioloop.records import CubeScore, CurrentLabel, Emergence, Label, LabelSource, VerifiedFrame
 
 
 def _score(p: float) -> CubeScore:
@@ -43,9 +43,7 @@ def test_a_score_survives_json() -> None:
         p_emergence=0.75,
         p_spread=0.125,
         members=("f0s0", "f0s1"),
-        frame=91,
-        frame_lo=88,
-        frame_hi=95,
+        emergence=Emergence(frame=91, frame_lo=88, frame_hi=95),
         curve=(0.25, 0.5),
     )
     assert CubeScore.from_dict(json.loads(json.dumps(score.as_dict()))) == score

@@ -16,8 +16,8 @@ from helioloop.messaging.job_monitor import outcome_of
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop.synthetic import make_release
-from helioloop_worker.demo.services import Programs, Stack
-from helioloop_worker.labelstudio.client import Gateway
+from helioloop_worker.demo.services import DemoServices, Programs
+from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.setup import set_up
 from helioloop_worker.loop import writeback
 
@@ -39,11 +39,11 @@ ROUND_SECONDS = 420
 class Loop:
     """The running loop, as the tests see it."""
 
-    stack: Stack
+    stack: DemoServices
     settings: Settings
     project: int
     client: LabelStudio
-    gateway: Gateway
+    gateway: LabelStudioClient
     release: Path
     truth: dict[str, str]
 
@@ -125,7 +125,7 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     folder = tmp_path_factory.mktemp("stack")
     release = folder / "releases" / "made"
     release.parent.mkdir()
-    with Stack(folder, programs=programs, release_roots=[folder / "releases"], environment=PACE) as stack:
+    with DemoServices(folder, programs=programs, release_roots=[folder / "releases"], environment=PACE) as stack:
         stack.start_redis()
         stack.launch_label_studio()
         stack.start_backend()
@@ -133,7 +133,7 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
         spoil(release)
         stack.await_label_studio()
         settings = stack.settings()
-        gateway = Gateway.from_settings(settings)
+        gateway = LabelStudioClient.from_settings(settings)
         project = set_up(gateway, settings, title="end to end", backend_url=stack.backend_url)
         stack.start_worker("score")
         stack.start_worker("train", name="worker-train-1")
@@ -145,7 +145,7 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
         running.ingest("made")
         until(lambda: running.published() == "v0001", seconds=ROUND_SECONDS)
         yield running
-        for speaker in (client, gateway._wire.client):  # the SDK leaves closing to the garbage collector
+        for speaker in (client, gateway._transport.client):  # the SDK leaves closing to the garbage collector
             speaker._client_wrapper.httpx_client.httpx_client.close()
 
 

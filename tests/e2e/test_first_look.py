@@ -62,8 +62,8 @@ def shown_task(loop: Loop) -> tuple[int, int]:
     tasks = loop.tasks()
     for name in sorted(tasks):
         score = scores[name, tasks[name]["data"]["sha256"]]
-        if score.predicted is Label.EMERGENCE and score.frame is not None:
-            return tasks[name]["id"], score.frame + 1
+        if score.predicted is Label.EMERGENCE and score.emergence is not None:
+            return tasks[name]["id"], score.emergence.frame + 1
     pytest.fail("no task has a timeline prediction")
 
 
@@ -99,7 +99,7 @@ def test_the_sorted_tab_lists_the_lowest_agreement_first(loop: Loop, page: Page)
     page.wait_for_selector("text=Prediction score", timeout=60_000)
     page.wait_for_timeout(2000)
     keep(page, "sorted-tab")
-    listed = loop.gateway._wire.call(
+    listed = loop.gateway._transport.call(
         "GET", "api/tasks", params={"project": loop.project, "view": tab, "page_size": 100}, what="listing the tab"
     )
     scores = [entry["predictions_score"] for entry in listed["tasks"]]

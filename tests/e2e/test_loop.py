@@ -125,8 +125,8 @@ def test_timeline_ranges_start_at_the_emergence_frame_and_end_with_the_video(loo
     for entry in loop.tasks().values():
         score = scores[entry["data"]["cube"], entry["data"]["sha256"]]
         found = ranges_of(rows[entry["id"]][0]["result"])
-        if score.predicted is Label.EMERGENCE and score.frame is not None:
-            assert found == [{"start": score.frame + 1, "end": MDI.n_frames}]
+        if score.predicted is Label.EMERGENCE and score.emergence is not None:
+            assert found == [{"start": score.emergence.frame + 1, "end": MDI.n_frames}]
             ranged += 1
         else:
             assert found == []
@@ -140,15 +140,15 @@ def test_no_member_scored_a_cube_that_it_was_trained_on(loop: Loop) -> None:
     for score in loop.registry.scores("v0001").values():
         if score.cube in plan.folds:
             assert {folds[name] for name in score.members} == {plan.folds[score.cube]}
-    unlabelled = [cube.ref for cube in plan.cubes if cube.label is None]
+    unlabelled = [cube for cube in plan.cubes if cube.label is None]
     assert len(unlabelled) == 2
-    assert not {ref.cube for ref in unlabelled} & set(loop.registry.card("v0001").labels)
+    assert not {cube.name for cube in unlabelled} & set(loop.registry.card("v0001").labels)
 
 
 def test_label_studio_asking_for_predictions_adds_no_second_row(loop: Loop) -> None:
     """ "Retrieve predictions" on all tasks changes nothing: the backend's version is the one the rows carry."""
     before = predictions_by_task(loop, "v0001")
-    loop.gateway._wire.call(
+    loop.gateway._transport.call(
         "POST",
         "api/dm/actions",
         params={"id": "retrieve_tasks_predictions", "project": loop.project},
@@ -172,12 +172,10 @@ def test_the_real_video_is_predicted_by_an_ensemble_trained_on_synthetic_cubes_o
     assert set(score.members) == set(members)
     rows = predictions_by_task(loop, "v0001")[entry["id"]]
     assert len(rows) == 1
-    if score.predicted is Label.EMERGENCE and score.frame is not None:
-        assert ranges_of(rows[0]["result"]) == [{"start": score.frame + 1, "end": 225}]
+    if score.predicted is Label.EMERGENCE and score.emergence is not None:
+        assert ranges_of(rows[0]["result"]) == [{"start": score.emergence.frame + 1, "end": 225}]
     assert entry["data"]["start"] == "1998-12-06T00:00:00Z"
-    record_property(
-        "real video", f"p {score.p_emergence:.3f}, frame {score.frame} [{score.frame_lo}..{score.frame_hi}]"
-    )
+    record_property("real video", f"p {score.p_emergence:.3f}, {score.emergence}")
 
 
 # -- corrections ----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import redis
+from rq import SimpleWorker
 from rq.job import Job
 from rq.registry import DeferredJobRegistry, ScheduledJobRegistry
 from rq.serializers import JSONSerializer
@@ -17,17 +18,17 @@ from helioloop.data.release import LabelRow, inspect, write_labels
 from helioloop.instrument import Instrument
 from helioloop.messaging import queues
 from helioloop.model.recipes import QUICK
-from helioloop.records import CubeScore, Label
+from helioloop.records import CubeScore, Emergence, Label
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop.workflows import rounds as rounding
-from helioloop_worker import jobs
 from helioloop_worker.context import Context
-from helioloop_worker.labelstudio.fake import MemoryLabelStudio
-from helioloop_worker.labelstudio.project import View, read_view
+from helioloop_worker.labelstudio.fake import FakeLabelStudio
+from helioloop_worker.labelstudio.project import ProjectState, read_project
 from helioloop_worker.labelstudio.setup import labeling_configuration
 from helioloop_worker.loop import rounds
 from helioloop_worker.loop.retrain_policy import Decision
+from helioloop_worker.worker import job_class
 
 SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=24, size_px=24, clip_gauss=1000.0, frozen_frames=3)
 TINY = replace(QUICK, epochs=1, min_steps=0, batch=8, folds=2, dropouts=(0.2,))
@@ -81,10 +82,10 @@ def task_data(made: Path) -> dict[str, dict[str, str]]:
         data[cube] = {
             "video": f"/{cube}.mp4",
             "cube": cube,
-            "release": planned.ref.release,
+            "release": planned.release,
             "region": planned.region or "",
             "start": f"{planned.start}Z",
-            "sha256": planned.ref.sha256,
+            "sha256": planned.sha256,
             "crude_label": crude(cube).value,
         }
     return data
@@ -95,7 +96,7 @@ class Desk:
     """The worker's context, its Label Studio and one project in it."""
 
     context: Context
-    label_studio: MemoryLabelStudio
+    label_studio: FakeLabelStudio
     project: int
 
     @property
@@ -113,9 +114,9 @@ class Desk:
         ids = self.label_studio.import_tasks(self.project, [data[cube] for cube in cubes])
         return dict(zip(cubes, ids, strict=True))
 
-    def view(self) -> View:
+    def view(self) -> ProjectState:
         """Read the project."""
-        return read_view(
+        return read_project(
             self.label_studio, self.project, settings=self.context.settings, instrument=self.context.instrument
         )
 
@@ -128,7 +129,7 @@ class Desk:
         plan = self.plan()
         staging = self.registry.staging(plan.fingerprint)
         plan.save(staging)
-        scores = [score_of(cube.ref.cube, cube.ref.sha256, p_emergence) for cube in plan.cubes]
+        scores = [score_of(cube.name, cube.sha256, p_emergence) for cube in plan.cubes]
         kept = [score for score in scores if score.cube not in without]
         return rounding.close_round(plan, staging, self.registry, kept).version
 
@@ -181,7 +182,7 @@ def score_of(cube: str, sha256: str, p_emergence: float, *, frame: int | None = 
     found = 12 if frame is None and p_emergence >= 0.5 else frame
     return CubeScore(
         cube=cube, sha256=sha256, p_emergence=p_emergence, p_spread=0.0, members=("fold0-0",),
-        frame=found, frame_lo=found, frame_hi=found,
+        emergence=None if found is None else Emergence(frame=found, frame_lo=found, frame_hi=found),
     )  # fmt: skip
 
 
@@ -199,12 +200,27 @@ def settings(tmp_path: Path, made: Path, redis_url: str) -> Settings:
 
 
 @pytest.fixture
-def desk(settings: Settings, redis_connection: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """An empty project; rounds train `TINY`, and jobs find this context."""
-    label_studio = MemoryLabelStudio()
+def desk(settings: Settings, redis_connection: redis.Redis) -> Desk:
+    """An empty project; rounds train `TINY`."""
+    label_studio = FakeLabelStudio()
     project = label_studio.create_project(title="desk", label_config=labeling_configuration())
-    context = Context(settings, instrument=SMALL)
-    vars(context).update(connection=redis_connection, gateway=label_studio)  # where cached_property keeps its values
-    monkeypatch.setattr(rounds, "find_recipe", lambda *_, **__: TINY)
-    monkeypatch.setattr(jobs, "context", lambda: context)
+    context = Context(
+        settings,
+        instrument=SMALL,
+        open_redis=lambda _: redis_connection,
+        open_label_studio=lambda _: label_studio,
+        recipe_for=lambda *_: TINY,
+    )
     return Desk(context=context, label_studio=label_studio, project=project)
+
+
+def work(desk: Desk, *names: str) -> None:
+    """Run what waits in these queues, by default all, in this process, until nothing is left."""
+    connection = desk.context.connection
+    worker = SimpleWorker(
+        [queues.queue(connection, name) for name in names or queues.QUEUES],
+        connection=connection,
+        serializer=JSONSerializer,
+        job_class=job_class(desk.context),
+    )
+    worker.work(burst=True, logging_level="CRITICAL")

@@ -7,11 +7,12 @@ import logging
 import os
 import sys
 import time
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import redis
 import torch
 from rq import SimpleWorker, Worker, worker_registration
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from helioloop.errors import ServiceError
@@ -20,6 +21,7 @@ from helioloop.model.device import choose_device
 from helioloop.model.training import preload
 from helioloop.settings import Settings, plain_url
 from helioloop_worker import jobs
+from helioloop_worker.context import REDIS_SECONDS, Context
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +29,7 @@ Role = Literal["train", "score"]
 
 ROLE_QUEUES: dict[Role, tuple[str, ...]] = {
     "train": (messages.QUEUE_TRAIN,),
-    "score": (messages.QUEUE_SCORE, messages.QUEUE_TEND, messages.QUEUE_BULK),
+    "score": (messages.QUEUE_SCORE, messages.QUEUE_MAINTENANCE, messages.QUEUE_BULK),
 }
 """What each role serves; a queue is served while those before it are empty."""
 POLL_SECONDS = 5
@@ -36,6 +38,20 @@ RQ_MARGIN_SECONDS = 15
 """What rq takes off ``worker_ttl`` before it looks up."""
 RETRY_SECONDS = 5.0
 """Pause between two tries to reach a Redis that went away."""
+
+
+class LoopJob(Job):
+    """A job of the loop: its function is one of `jobs.FUNCTIONS` and gets this process's context."""
+
+    context: ClassVar[Context]
+
+    def _execute(self) -> Any:
+        return jobs.FUNCTIONS[str(self.func_name)](self.context, **self.kwargs)
+
+
+def job_class(context: Context) -> type[LoopJob]:
+    """Return the class under which a worker runs jobs with `context`."""
+    return type("LoopJob", (LoopJob,), {"context": context})
 
 
 class TrainingWorker(Worker):
@@ -58,24 +74,25 @@ class ScoringWorker(SimpleWorker):
         """Do what the training worker does, and look after the sweeps."""
         super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
         worker_registration.register(self)
-        ask_for_sweeps(self.connection, self.settings)
+        request_reconciliation(self.connection, self.settings)
 
 
-def ask_for_sweeps(connection: Any, settings: Settings) -> None:
+def request_reconciliation(connection: Any, settings: Settings) -> None:
     """Send a sweep for every project that has a model folder; one that waits already is enough."""
     for folder in sorted(settings.model_root.glob("project-*")):
         number = folder.name.removeprefix("project-")
         if number.isdigit():
-            queues.send(connection, messages.Sweep(project=int(number)))
+            queues.send(connection, messages.Reconcile(project=int(number)))
 
 
-def run(role: Role, settings: Settings) -> None:
+def run(role: Role, context: Context) -> None:
     """Work until told to stop (SIGTERM or Ctrl-C: the job in hand is finished first); outlast outages of Redis."""
+    settings = context.settings
     # the jobs, and what torch imports late, are imported before a job is forked: not every job spends seconds on it
     log.info("role %s serves %s with %s", role, ", ".join(ROLE_QUEUES[role]), jobs.__name__)
     preload()
     _say_device(settings)
-    worker = _worker(role, settings)
+    worker = _worker(role, context)
     while True:
         try:
             # rq tells each job and each cleaning; the jobs tell what they do themselves
@@ -87,19 +104,21 @@ def run(role: Role, settings: Settings) -> None:
         while True:
             time.sleep(RETRY_SECONDS)
             try:
-                worker = _worker(role, settings)
+                worker = _worker(role, context)
             except ServiceError as error:
                 log.error("%s", error)
             else:
                 break
 
 
-def _worker(role: Role, settings: Settings) -> TrainingWorker | ScoringWorker:
-    connection = queues.connect(settings, timeout_seconds=30.0)
+def _worker(role: Role, context: Context) -> TrainingWorker | ScoringWorker:
+    settings = context.settings
+    connection = queues.connect(settings, timeout_seconds=REDIS_SECONDS)
     worker = (TrainingWorker if role == "train" else ScoringWorker)(
         [queues.queue(connection, name) for name in ROLE_QUEUES[role]],
         connection=connection,
         serializer=JSONSerializer,
+        job_class=job_class(context),
         worker_ttl=POLL_SECONDS + RQ_MARGIN_SECONDS,
         maintenance_interval=max(1, int(settings.sweep_seconds)),
     )

@@ -8,19 +8,44 @@ import numpy.typing as npt
 
 from helioloop.data.cache import CubeCache
 from helioloop.data.release import ReleaseRoots
+from helioloop.errors import CubeError, ReleaseError
 from helioloop.instrument import Instrument
-from helioloop.records import CubeRef
+from helioloop.records import CubeInfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loader:
-    """Gives cubes of releases under `roots`, through the cache; a plain value, so that other processes can have it."""
+    """Returns gridded cubes of the releases under some folders; picklable, so that other processes can use it.
+
+    Parameters
+    ----------
+    roots : tuple of Path
+        Folders of releases; no file outside them is opened.
+    cache : Path
+        Folder of the cache of gridded cubes.
+    instrument : Instrument
+        The grid.
+    """
 
     roots: tuple[Path, ...]
     cache: Path
     instrument: Instrument
 
-    def __call__(self, ref: CubeRef) -> npt.NDArray[np.float16]:
-        """Return the cube on the grid, NaN off-disk."""
-        path = ReleaseRoots(self.roots).path(ref.release, ref.cube)
-        return CubeCache(self.cache, self.instrument).load(path, ref.sha256)
+    def __call__(self, cube: CubeInfo) -> npt.NDArray[np.float16]:
+        """Return a cube on the grid.
+
+        Returns
+        -------
+        ndarray, shape (n_frames, size_px, size_px)
+            Scaled to [0, 1], NaN off-disk.
+
+        Raises
+        ------
+        CubeError
+            If its files are in no release root, cannot be read, or have another content than `cube.sha256`.
+        """
+        try:
+            path = ReleaseRoots(self.roots).path(cube.release, cube.name)
+        except ReleaseError as error:
+            raise CubeError(str(error)) from None
+        return CubeCache(self.cache, self.instrument).load(path, cube.sha256)

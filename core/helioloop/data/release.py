@@ -15,7 +15,7 @@ from helioloop import atomic
 from helioloop.data.cubes import CubeFiles, companion_path, is_cube_file
 from helioloop.errors import CubeError, ReleaseError, WrongUsage
 from helioloop.labelstudio.tasks import LONGEST_NAME
-from helioloop.records import CubeRef, Label, PlannedCube
+from helioloop.records import CubeInfo, Label
 
 LABELS_FILE = "labels.csv"
 COLUMNS = ("cube", "label", "verified")
@@ -153,7 +153,7 @@ class ReleaseRoots:
         )
 
 
-def inspect(path: Path, *, label: Label | None = None, verified: bool = False) -> PlannedCube:
+def inspect(path: Path, *, label: Label | None = None, verified: bool = False) -> CubeInfo:
     """Read a cube once and return what a round must know of it; its release is named after its folder.
 
     Raises
@@ -163,8 +163,10 @@ def inspect(path: Path, *, label: Label | None = None, verified: bool = False) -
     """
     files = CubeFiles.read(path)
     cube = files.cube()
-    return PlannedCube(
-        ref=CubeRef(release=path.parent.resolve().name, cube=cube.name, sha256=files.sha256),
+    return CubeInfo(
+        release=path.parent.resolve().name,
+        name=cube.name,
+        sha256=files.sha256,
         start=cube.start,
         region=cube.region,
         label=label,

@@ -5,12 +5,12 @@ its verified labels. Pure: numpy and scipy, no torch, nothing is read or written
 
 A ranking finds wrong labels where it looks, so what it finds says nothing of what is left. That is estimated from a
 *random check share* alone. Every cube has a fixed pseudo-random rank, a hash of its content and the campaign's salt,
-and the check list is all cubes in that order (`check_order`). The annotators may label in any order: what counts as
+and the check list is all cubes in that order (`audit_order`). The annotators may label in any order: what counts as
 drawn at random is the longest prefix of the check list that is wholly verified. A verified cube beyond it is no
 evidence, since somebody got to it for a reason; each cube of the prefix was in it with the one known probability
 ``prefix / cubes``.
 
-A cube of the prefix that the ranking has come to tells of the verified, not of what is left. So `keep_book` asks of
+A cube of the prefix that the ranking has come to tells of the verified, not of what is left. So `audit_rounds` asks of
 each of them: would the ranking have come to it by now, had it not been drawn? That can be known, because a cube's
 out-of-fold probability never depends on its own label. The cubes of the prefix that the ranking has *not* reached are
 a random draw from all cubes it has not reached, and the wrong ones among them carry over to the unverified.
@@ -25,7 +25,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.stats import beta, hypergeom
 
-from helioloop.records import CubeRef
+from helioloop.records import CubeInfo
 
 SALT = "helioloop campaign"
 """Salt of the check list: one for campaigns, projects and the gate, so that all speak of the same random cubes."""
@@ -123,24 +123,30 @@ class Line:
         )
 
 
-def check_order(cubes: Iterable[CubeRef], *, salt: str) -> list[str]:
+def audit_order(cubes: Iterable[CubeInfo], *, salt: str) -> list[str]:
     """Return the check list: cube names in the order of a hash of content and salt.
 
     The order of a cube among others never changes, whatever is added to the project later; another salt, such as the
     name of another campaign, gives another order.
     """
     return [
-        ref.cube
-        for ref in sorted(cubes, key=lambda ref: (hashlib.sha256(f"{salt}:{ref.sha256}".encode()).digest(), ref.cube))
+        cube.name
+        for cube in sorted(
+            cubes, key=lambda cube: (hashlib.sha256(f"{salt}:{cube.sha256}".encode()).digest(), cube.name)
+        )
     ]
 
 
-def drawn_prefix(order: Iterable[str], verified: Collection[str]) -> set[str]:
+def _digest(cube: CubeInfo, salt: str) -> bytes:
+    return hashlib.sha256(f"{salt}:{cube.sha256}".encode()).digest()
+
+
+def sampled_prefix(order: Iterable[str], verified: Collection[str]) -> set[str]:
     """Return the cubes that count as drawn at random: the longest run of verified ones from the check list's start."""
     return set(itertools.takewhile(verified.__contains__, order))
 
 
-def keep_book(pages: Sequence[Page], order: Sequence[str], *, already: Collection[str] = ()) -> list[Line]:
+def audit_rounds(pages: Sequence[Page], order: Sequence[str], *, already: Collection[str] = ()) -> list[Line]:
     """Return the book of a campaign, one line per round.
 
     Parameters
@@ -148,7 +154,7 @@ def keep_book(pages: Sequence[Page], order: Sequence[str], *, already: Collectio
     pages : sequence of Page
         The rounds, oldest first. A cube that joins later stands in the later pages only.
     order : sequence of str
-        The check list of `check_order`; a page passes over the cubes that it does not name.
+        The check list of `audit_order`; a page passes over the cubes that it does not name.
     already : collection of str
         Cubes verified before the first round: no ranking led to them.
 
@@ -180,7 +186,7 @@ def keep_book(pages: Sequence[Page], order: Sequence[str], *, already: Collectio
     reached: set[str] = set()
     for number, page in enumerate(pages, start=1):
         new = {cube: flipped for cube, flipped in page.verified.items() if cube not in before}
-        prefix = drawn_prefix((cube for cube in order if cube in page.disagreement), page.verified)
+        prefix = sampled_prefix((cube for cube in order if cube in page.disagreement), page.verified)
         depth = _depth(page, new, prefix)
         now = {cube for cube, disagreement in page.disagreement.items() if disagreement >= depth}
         reached |= now
@@ -225,7 +231,7 @@ def share(count: int, n: int) -> Estimate:
 
 
 def wrong_left(*, drawn: int, wrong: int, unverified: int, stray: int = 0, stray_wrong: int = 0) -> Estimate | None:
-    """Estimate how many of the unverified labels are wrong; see the notes of `keep_book`.
+    """Estimate how many of the unverified labels are wrong; see the notes of `audit_rounds`.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """A random draw of verified cubes: what a version says of each, and who speaks of a cube nobody drew.
 
-Learning floor, above `plan`; pure but for reading the table. Promise and calibration are read off cubes that the
+Learning floor, above `plan`; pure but for reading the table. RiskGuarantee and calibration are read off cubes that the
 version was trained on, each spoken of by the members of its fold alone: with the recipe ``quick`` an average over two.
 A cube of a new release could be spoken of by all ten. Their average is better, but it is another score: at the same
 threshold it accepts other cubes, among them such as only some members are sure of, and nothing is known of how often
@@ -36,14 +36,14 @@ import numpy.typing as npt
 from helioloop.data.truth import TrueCube, read_truth
 from helioloop.errors import WrongUsage
 from helioloop.model.plan import Plan
-from helioloop.records import CubeScore, Emergence, Label, PlannedCube
+from helioloop.records import CubeInfo, CubeScore, Emergence, Label
 
 SALT = "helioloop fold that speaks"
 """Keeps the draw of the fold apart from all else that is drawn by a hash of a cube's content."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RandomDraw:
+class AuditSample:
     """Cubes drawn at random and verified, and what the version says of each out of fold.
 
     Parameters
@@ -69,7 +69,7 @@ class RandomDraw:
             If the version was not trained on one of its cubes, so that no fold was held out for it, or does not hold
             its score; or if an emergence frame lies outside the grid.
         """
-        trained = {cube.ref.cube: cube.ref.sha256 for cube in plan.labelled}
+        trained = {cube.name: cube.sha256 for cube in plan.labelled}
         verified = read_truth(path)
         absent = [name for name in verified if (name, trained.get(name, "")) not in stored]
         if absent:
@@ -111,24 +111,19 @@ class RandomDraw:
         ]
         return [found for found, _ in pairs], [frame for _, frame in pairs]
 
-    def speaking_fold(self, cube: PlannedCube, plan: Plan) -> int:
+    def speaking_fold(self, cube: CubeInfo, plan: Plan) -> int:
         """Return the fold whose members speak of a cube of any release.
 
         One of the drawn cubes is chosen by a hash of this cube's content, and its fold taken: folds come up as often as
         among the labels that the promise is made from, whichever part of the trained cubes these were drawn from. A
         trained cube keeps its own fold, one whose region was trained on gets that of the region.
         """
-        may = {member.fold for member in plan.held_out(cube)}
+        may = {member.fold for member in plan.out_of_fold_members(cube)}
         folds = [fold for fold in self.folds if fold in may] or sorted(may)
-        chosen = int.from_bytes(hashlib.sha256(f"{SALT}:{cube.ref.sha256}".encode()).digest())
+        chosen = int.from_bytes(hashlib.sha256(f"{SALT}:{cube.sha256}".encode()).digest())
         return folds[chosen % len(folds)]
 
 
 def located(score: CubeScore) -> Emergence | None:
     """Return the emergence that a score gives, where its class is emergence."""
-    if score.predicted is not Label.EMERGENCE or score.frame is None:
-        return None
-    lo, hi = score.frame_lo, score.frame_hi
-    return Emergence(
-        frame=score.frame, frame_lo=score.frame if lo is None else lo, frame_hi=score.frame if hi is None else hi
-    )
+    return score.emergence if score.predicted is Label.EMERGENCE else None

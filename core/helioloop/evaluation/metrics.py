@@ -169,9 +169,10 @@ def frame_errors(scores: Iterable[CubeScore], truth: Mapping[str, TrueCube]) -> 
         true = truth[score.cube].frame
         if truth[score.cube].label is not Label.EMERGENCE or true is None:
             continue
-        error.append(np.inf if score.frame is None else float(abs(score.frame - true)))
-        if score.frame_lo is not None and score.frame_hi is not None:
-            covered.append(score.frame_lo <= true <= score.frame_hi)
+        found = score.emergence
+        error.append(np.inf if found is None else float(abs(found.frame - true)))
+        if found is not None:
+            covered.append(found.frame_lo <= true <= found.frame_hi)
     return np.array(error, dtype=np.float64), np.array(covered, dtype=np.bool_)
 
 

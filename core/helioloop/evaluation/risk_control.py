@@ -23,7 +23,7 @@ with few labels, so that something can be promised at all; some with many, so th
 GROWTH = 1.05
 """By how much the wrong labels that a set can bear grow from step to step, at least by one."""
 RATES = tuple(k / 200 for k in range(60, 0, -1))
-"""The rates `smallest_promise` tries, from 30 % down to 0.5 %."""
+"""The rates `smallest_guarantee` tries, from 30 % down to 0.5 %."""
 
 Floats = npt.NDArray[np.floating[Any]]
 Bools = npt.NDArray[np.bool_]
@@ -31,7 +31,7 @@ Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Promise:
+class RiskGuarantee:
     """Labels accepted at `threshold` are wrong at most at `rate`, with `confidence`.
 
     Parameters
@@ -70,9 +70,9 @@ class Promise:
         return cls(**values)
 
 
-def make_promise(
+def make_guarantee(
     p_emergence: Floats, emergence: Bools, *, rate: float = 0.02, confidence: float = 0.9
-) -> Promise | None:
+) -> RiskGuarantee | None:
     """Return the promise that accepts most at the asked rate, or None where the labels do not bear one.
 
     Parameters
@@ -83,7 +83,7 @@ def make_promise(
         Their verified labels. The cubes were drawn at random.
     rate : float
         Largest part of wrong labels among those accepted; chosen before the labels are looked at. To let the labels
-        choose it, ask `smallest_promise`.
+        choose it, ask `smallest_guarantee`.
     confidence : float
         Probability with which the promise is to hold.
 
@@ -120,7 +120,7 @@ def make_promise(
     Angelopoulos, Bates, Candès, Jordan & Lei 2021, "Learn then Test", arXiv:2110.01052
     """
     surest = _Surest(p_emergence, emergence, rates=(rate,), confidence=confidence)
-    kept: Promise | None = None
+    kept: RiskGuarantee | None = None
     for size in _sizes(surest.n, rate=rate, confidence=confidence):
         tested = surest.test(size, rate)
         if tested is None:
@@ -129,7 +129,7 @@ def make_promise(
     return kept
 
 
-def smallest_promise(p_emergence: Floats, emergence: Bools, *, confidence: float = 0.9) -> Promise | None:
+def smallest_guarantee(p_emergence: Floats, emergence: Bools, *, confidence: float = 0.9) -> RiskGuarantee | None:
     """Return the promise with the smallest rate that the labels bear, or None: with too few there is no promise.
 
     Parameters
@@ -150,13 +150,13 @@ def smallest_promise(p_emergence: Floats, emergence: Bools, *, confidence: float
 
     Notes
     -----
-    One sequence again, now over `RATES` downwards, each with the set that `make_promise` would test first, or the one
+    One sequence again, now over `RATES` downwards, each with the set that `make_guarantee` would test first, or the one
     before where that is larger. The argument there holds for it: sets grow, rates fall, so after the first true
-    hypothesis all are true. Use the promise as it is; asking `make_promise` for the rate found here would let the same
-    labels speak twice.
+    hypothesis all are true. Use the guarantee as it is; asking `make_guarantee` for the rate found here would use
+    the same labels twice.
     """
     surest = _Surest(p_emergence, emergence, rates=RATES, confidence=confidence)
-    kept: Promise | None = None
+    kept: RiskGuarantee | None = None
     size = 0
     for rate in RATES:
         sizes = _sizes(surest.n, rate=rate, confidence=confidence)
@@ -168,14 +168,14 @@ def smallest_promise(p_emergence: Floats, emergence: Bools, *, confidence: float
     return kept
 
 
-def split(p_emergence: Floats, promise: Promise | None) -> tuple[Ints, Ints]:
+def split(p_emergence: Floats, promise: RiskGuarantee | None) -> tuple[Ints, Ints]:
     """Return which cubes are accepted with the ensemble's class, and which go to the humans, the least sure first.
 
     Parameters
     ----------
     p_emergence : ndarray, shape (n,)
         Probabilities of emergence of a new release.
-    promise : Promise or None
+    promise : RiskGuarantee or None
         Without one, all cubes go to the humans.
 
     Returns
@@ -206,14 +206,14 @@ class _Surest:
         self._sure = sure[order]
         self._wrong = np.cumsum((np.asarray(p_emergence) >= 0.5)[order] != truth[order])
 
-    def test(self, size: int, rate: float) -> Promise | None:
+    def test(self, size: int, rate: float) -> RiskGuarantee | None:
         """Return the promise on the `size` surest cubes, or None where their errors do not rule out a higher rate."""
         threshold = self._sure[size - 1]
         accepted = int(np.searchsorted(-self._sure, -threshold, side="right"))
         wrong = int(self._wrong[accepted - 1])
         if binom.cdf(wrong, accepted, rate) > 1.0 - self._confidence:
             return None
-        return Promise(
+        return RiskGuarantee(
             threshold=float(threshold),
             rate=rate,
             confidence=self._confidence,

@@ -28,14 +28,14 @@ def prediction(
             "score": score.probability(given),
         }
     ]
-    if given is Label.EMERGENCE and score.frame is not None and controls.timeline is not None:
+    if given is Label.EMERGENCE and score.emergence is not None and controls.timeline is not None:
         result.append(
             {
                 "from_name": controls.timeline,
                 "to_name": controls.video,
                 "type": "timelinelabels",
                 "value": {
-                    "ranges": [{"start": score.frame + 1, "end": n_frames}],
+                    "ranges": [{"start": score.emergence.frame + 1, "end": n_frames}],
                     "timelinelabels": [controls.timeline_label],
                 },
                 "score": score.p_emergence,

@@ -7,7 +7,7 @@ alone, under the release roots.
 import re
 from typing import Any, Final, TypeGuard
 
-from helioloop.records import CubeRef, PlannedCube
+from helioloop.records import CubeInfo
 
 LONGEST_NAME: Final = 200
 """Characters of a cube's or release's name; `release` opens none that is longer."""
@@ -15,7 +15,7 @@ LONGEST_NAME: Final = 200
 _SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
 
 
-def cube_of(data: Any) -> PlannedCube | None:
+def cube_of(data: Any) -> CubeInfo | None:
     """Return the cube that a task's data are about, without label; None for a task that is not helioloop's.
 
     Parameters
@@ -29,12 +29,12 @@ def cube_of(data: Any) -> PlannedCube | None:
     release, cube, sha256 = data.get("release"), data.get("cube"), data.get("sha256")
     if not (_is_name(release) and _is_name(cube) and isinstance(sha256, str) and _SHA256.match(sha256)):
         return None
-    return PlannedCube(
-        ref=CubeRef(release=release, cube=cube, sha256=sha256),
+    return CubeInfo(
+        release=release,
+        name=cube,
+        sha256=sha256,
         start=_text(str(data.get("start") or "").removesuffix("Z")),
         region=_text(data.get("region")),
-        label=None,
-        verified=False,
     )
 
 

@@ -1,21 +1,20 @@
 """What web and worker say to each other: queue names and JSON payloads. One dataclass a job.
 
-The web side sends `Judge` and `Score` and never imports the worker; jobs are named by their dotted path. Payloads are
-plain JSON values: nothing is pickled.
+The web side sends `RetrainCheck` and `Score` and never imports the worker; jobs are named by their dotted path.
+Payloads are plain JSON values: nothing is pickled.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-from helioloop.records import CubeRef, PlannedCube
+from helioloop.records import CubeInfo
 
 QUEUE_TRAIN = "helioloop-train"
 """Members of a round and what closes it; served by the role ``train``."""
 QUEUE_SCORE = "helioloop-score"
 """Scores somebody waits for; served first by the role ``score``."""
-QUEUE_TEND = "helioloop-tend"
+QUEUE_MAINTENANCE = "helioloop-maintenance"
 """Judging, write-back, sweep: short or patient; served by the role ``score`` after the scores somebody waits for."""
 QUEUE_BULK = "helioloop-bulk"
 """Scores of whole releases, for which nobody waits; served by the role ``score`` where nothing else is to be done."""
@@ -59,11 +58,11 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judge(Message):
+class RetrainCheck(Message):
     """Re-read a project's annotations and decide whether a round starts."""
 
-    queue = QUEUE_TEND
-    job = "helioloop_worker.jobs.judge"
+    queue = QUEUE_MAINTENANCE
+    job = "helioloop_worker.jobs.check_retraining"
     running_counts = False
     longest_seconds = 300
 
@@ -73,7 +72,7 @@ class Judge(Message):
     @property
     def job_id(self) -> str:
         """A forced judgement is a job of its own: a waiting patient one must not swallow it."""
-        return f"judge-{self.project}-{'forced' if self.forced else 'patient'}"
+        return f"retrain-check-{self.project}{'-forced' if self.forced else ''}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,13 +91,12 @@ class Score(Message):
     """For one cube; ten members of the slowest recipe take about 20 s on one core."""
 
     version: str
-    cubes: tuple[PlannedCube, ...]
+    cubes: tuple[CubeInfo, ...]
 
     @property
     def job_id(self) -> str:
         """One job per project, version and set of cubes; one that nobody waits for never stands for one awaited."""
-        refs = sorted(cube.ref for cube in self.cubes)
-        names = "\n".join(f"{ref.release}/{ref.cube}/{ref.sha256}" for ref in refs)
+        names = "\n".join(sorted(f"{cube.release}/{cube.name}/{cube.sha256}" for cube in self.cubes))
         return f"{self.name}-{self.project}-{self.version}-{hashlib.sha256(names.encode()).hexdigest()[:16]}"
 
     @property
@@ -107,23 +105,9 @@ class Score(Message):
         return self.start_seconds + self.cube_seconds * len(self.cubes)
 
     def payload(self) -> dict[str, Any]:
-        """Return the job's keyword arguments as plain JSON values; `asked_cubes` reads the cubes back."""
-        cubes = [asdict(cube.ref) | {"start": cube.start, "region": cube.region} for cube in self.cubes]
+        """Return the job's keyword arguments as plain JSON values; `CubeInfo.from_dict` reads the cubes back."""
+        cubes = [cube.as_dict() for cube in self.cubes]
         return {"project": self.project, "version": self.version, "cubes": cubes}
-
-
-def asked_cubes(entries: Iterable[Mapping[str, Any]]) -> list[PlannedCube]:
-    """Return the cubes in a `Score` job's payload; one that was queued by an earlier release names no region."""
-    return [
-        PlannedCube(
-            ref=CubeRef(release=entry["release"], cube=entry["cube"], sha256=entry["sha256"]),
-            start=entry.get("start"),
-            region=entry.get("region"),
-            label=None,
-            verified=False,
-        )
-        for entry in entries
-    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +180,7 @@ class CloseRound(RoundStep):
 class WriteBack(Message):
     """Write a version's predictions into Label Studio and make it the project's model version."""
 
-    queue = QUEUE_TEND
+    queue = QUEUE_MAINTENANCE
     job = "helioloop_worker.jobs.write_back"
     running_counts = False
     longest_seconds = 1800
@@ -226,10 +210,10 @@ class Ingest(Message):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sweep(Message):
+class Reconcile(Message):
     """Do what a lost webhook, an emptied Redis or a killed worker left undone."""
 
-    queue = QUEUE_TEND
-    job = "helioloop_worker.jobs.sweep"
+    queue = QUEUE_MAINTENANCE
+    job = "helioloop_worker.jobs.reconcile"
     running_counts = False  # recovery hangs on it: one whose worker was killed must not keep the next one out
     longest_seconds = 300

@@ -19,10 +19,10 @@ from rq.serializers import JSONSerializer
 from rq.utils import utcparse
 
 from helioloop.errors import ServiceError, SettingsError
-from helioloop.messaging.messages import QUEUE_BULK, QUEUE_SCORE, QUEUE_TEND, QUEUE_TRAIN, Message
+from helioloop.messaging.messages import QUEUE_BULK, QUEUE_MAINTENANCE, QUEUE_SCORE, QUEUE_TRAIN, Message
 from helioloop.settings import Settings, plain_url
 
-QUEUES: Final = (QUEUE_SCORE, QUEUE_TEND, QUEUE_BULK, QUEUE_TRAIN)
+QUEUES: Final = (QUEUE_SCORE, QUEUE_MAINTENANCE, QUEUE_BULK, QUEUE_TRAIN)
 RESULT_SECONDS: Final = 24 * 3600
 """How long a finished job can be looked at; it never blocks a new one."""
 FAILURE_SECONDS: Final = 7 * 24 * 3600

@@ -43,11 +43,11 @@ class Running:
 
     fingerprint: str
     since: float
-    beat_at: float
+    heartbeat_at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trailing:
+class FollowUp:
     """The wish for one more round after the running one; `forced` where somebody pressed "Start training"."""
 
     forced: bool
@@ -56,7 +56,7 @@ class Trailing:
 class RetrainState(Protocol):
     """Port of the retrain state. Every call is atomic; projects are independent of each other."""
 
-    def note(self, project: int, events: int, *, now: float) -> Dirty:
+    def add_events(self, project: int, events: int, *, now: float) -> Dirty:
         """Count `events` at time `now` and return all that wait now."""
 
     def dirty(self, project: int) -> Dirty | None:
@@ -71,16 +71,16 @@ class RetrainState(Protocol):
     def running(self, project: int) -> Running | None:
         """Return the round that runs, or None."""
 
-    def beat(self, project: int, fingerprint: str, *, now: float) -> bool:
+    def heartbeat(self, project: int, fingerprint: str, *, now: float) -> bool:
         """Give a sign of life; False where this round is not the running one (any more)."""
 
-    def wish_trailing(self, project: int, *, forced: bool) -> bool:
+    def request_follow_up(self, project: int, *, forced: bool) -> bool:
         """Wish one more round after the running one; False where none runs: then begin it instead.
 
         Wishes merge into one, which is forced if any was.
         """
 
-    def end(self, project: int, fingerprint: str) -> Trailing | None:
+    def end(self, project: int, fingerprint: str) -> FollowUp | None:
         """End this round and hand over the wish; None where there is none or another round runs (it goes on)."""
 
 
@@ -116,16 +116,16 @@ class _Book:
         return Dirty(count=count, first_at=self.first_at, last_at=self.last_at, mark=mark)
 
 
-class MemoryRetrainState:
+class InMemoryRetrainState:
     """The in-memory twin: one process, nothing kept."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._books: dict[int, _Book] = {}
         self._running: dict[int, Running] = {}
-        self._trailing: dict[int, Trailing] = {}
+        self._trailing: dict[int, FollowUp] = {}
 
-    def note(self, project: int, events: int, *, now: float) -> Dirty:
+    def add_events(self, project: int, events: int, *, now: float) -> Dirty:
         """Count events; see `RetrainState.note`."""
         with self._lock:
             book = self._books.setdefault(project, _Book(token=uuid.uuid4().hex))
@@ -155,7 +155,7 @@ class MemoryRetrainState:
         with self._lock:
             if project in self._running:
                 return False
-            self._running[project] = Running(fingerprint=fingerprint, since=now, beat_at=now)
+            self._running[project] = Running(fingerprint=fingerprint, since=now, heartbeat_at=now)
             return True
 
     def running(self, project: int) -> Running | None:
@@ -163,23 +163,23 @@ class MemoryRetrainState:
         with self._lock:
             return self._running.get(project)
 
-    def beat(self, project: int, fingerprint: str, *, now: float) -> bool:
+    def heartbeat(self, project: int, fingerprint: str, *, now: float) -> bool:
         """Give a sign of life; see `RetrainState.beat`."""
         with self._its_round(project, fingerprint) as running:
             if running is not None:
-                self._running[project] = replace(running, beat_at=now)
+                self._running[project] = replace(running, heartbeat_at=now)
             return running is not None
 
-    def wish_trailing(self, project: int, *, forced: bool) -> bool:
-        """Wish one more round; see `RetrainState.wish_trailing`."""
+    def request_follow_up(self, project: int, *, forced: bool) -> bool:
+        """Wish one more round; see `RetrainState.request_follow_up`."""
         with self._lock:
             if project not in self._running:
                 return False
             before = self._trailing.get(project)
-            self._trailing[project] = Trailing(forced=forced or (before is not None and before.forced))
+            self._trailing[project] = FollowUp(forced=forced or (before is not None and before.forced))
             return True
 
-    def end(self, project: int, fingerprint: str) -> Trailing | None:
+    def end(self, project: int, fingerprint: str) -> FollowUp | None:
         """End a round; see `RetrainState.end`."""
         with self._its_round(project, fingerprint) as running:
             if running is None:
@@ -218,15 +218,15 @@ return 1
 """
 _BEGIN: Final = """
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-redis.call('HSET', KEYS[1], 'fingerprint', ARGV[1], 'since', ARGV[2], 'beat_at', ARGV[2])
+redis.call('HSET', KEYS[1], 'fingerprint', ARGV[1], 'since', ARGV[2], 'heartbeat_at', ARGV[2])
 return 1
 """
-_BEAT: Final = """
+_HEARTBEAT: Final = """
 if redis.call('HGET', KEYS[1], 'fingerprint') ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'beat_at', ARGV[2])
+redis.call('HSET', KEYS[1], 'heartbeat_at', ARGV[2])
 return 1
 """
-_WISH: Final = """
+_FOLLOW_UP: Final = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 if ARGV[1] == '1' or redis.call('HEXISTS', KEYS[1], 'trailing') == 0 then
     redis.call('HSET', KEYS[1], 'trailing', ARGV[1])
@@ -249,11 +249,11 @@ class RedisRetrainState:
         self._note = connection.register_script(_NOTE)
         self._settle = connection.register_script(_SETTLE)
         self._begin = connection.register_script(_BEGIN)
-        self._beat = connection.register_script(_BEAT)
-        self._wish = connection.register_script(_WISH)
+        self._beat = connection.register_script(_HEARTBEAT)
+        self._wish = connection.register_script(_FOLLOW_UP)
         self._end = connection.register_script(_END)
 
-    def note(self, project: int, events: int, *, now: float) -> Dirty:
+    def add_events(self, project: int, events: int, *, now: float) -> Dirty:
         """Count events; see `RetrainState.note`."""
         fresh = uuid.uuid4().hex
         token, noted, count, first_at, last_at = self._note(
@@ -289,21 +289,21 @@ class RedisRetrainState:
         if not values:
             return None
         return Running(
-            fingerprint=values["fingerprint"], since=float(values["since"]), beat_at=float(values["beat_at"])
+            fingerprint=values["fingerprint"], since=float(values["since"]), heartbeat_at=float(values["heartbeat_at"])
         )
 
-    def beat(self, project: int, fingerprint: str, *, now: float) -> bool:
+    def heartbeat(self, project: int, fingerprint: str, *, now: float) -> bool:
         """Give a sign of life; see `RetrainState.beat`."""
         return bool(self._beat(keys=[_round_key(project)], args=[fingerprint, repr(float(now))]))
 
-    def wish_trailing(self, project: int, *, forced: bool) -> bool:
-        """Wish one more round; see `RetrainState.wish_trailing`."""
+    def request_follow_up(self, project: int, *, forced: bool) -> bool:
+        """Wish one more round; see `RetrainState.request_follow_up`."""
         return bool(self._wish(keys=[_round_key(project)], args=[int(forced)]))
 
-    def end(self, project: int, fingerprint: str) -> Trailing | None:
+    def end(self, project: int, fingerprint: str) -> FollowUp | None:
         """End a round; see `RetrainState.end`."""
         wish = self._end(keys=[_round_key(project)], args=[fingerprint])
-        return None if wish is None else Trailing(forced=_text(wish) == "1")
+        return None if wish is None else FollowUp(forced=_text(wish) == "1")
 
 
 def _dirty_key(project: int) -> str:

@@ -1,14 +1,12 @@
-"""The ensemble: members trained one by one into a staging folder, each speaking only of what it never saw.
+"""The ensemble: members trained one by one into a staging folder; each scores only cubes it was not trained on.
 
-Top of the learning floor; the command line and the worker's jobs call these functions and nothing below them:
-`train_member` for each member of a plan, `score_cubes`, `locate`, `close_round`; or `run_round` for all of them.
-Folders are read without trusting them: weights are safetensors, checked against the plan. Needs torch (extra
-``worker``).
+`train_member` is called for each member of a plan, then `Ensemble.open` and `score_cubes`. Folders are read without
+trusting them: weights are safetensors, checked against the plan. Needs torch (extra ``worker``).
 """
 
-import logging
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,30 +17,16 @@ from safetensors.torch import save
 from helioloop import atomic
 from helioloop.errors import CubeError, RegistryError
 from helioloop.model.device import Device
-from helioloop.model.inputs import FloatArray, InputCache, Load
+from helioloop.model.inputs import FloatArray, InputCache
 from helioloop.model.networks import Network, build
-from helioloop.model.plan import Plan, PlannedMember
+from helioloop.model.plan import PLAN_FILE, Plan, PlannedMember
+from helioloop.model.runtime import Runtime
 from helioloop.model.training import Examples, train
-from helioloop.progress import Report
-from helioloop.records import CubeRef, CubeScore, Label, PlannedCube
-
-logger = logging.getLogger(__name__)
-
-SetAside = Callable[[CubeRef, CubeError], None]
-"""Called with a cube that cannot be read, and why; the rest goes on."""
+from helioloop.records import CubeInfo, CubeScore, Label
 
 
-def train_member(
-    plan: Plan,
-    name: str,
-    staging: Path,
-    load: Load,
-    *,
-    device: Device,
-    report: Report,
-    inputs: Path | None = None,
-) -> Path:
-    """Train one member of `plan` and write its weights into `staging`; a member that is there whole is kept.
+def train_member(plan: Plan, name: str, staging: Path, runtime: Runtime) -> Path:
+    """Train one member of a plan and write its weights into a staging folder; a whole file that exists is kept.
 
     Parameters
     ----------
@@ -52,14 +36,8 @@ def train_member(
         Which member.
     staging : Path
         The round's staging folder.
-    load : Load
-        Gives a cube on the grid.
-    device : Device
-        Where to train.
-    report : Report
-        Called after each epoch.
-    inputs : Path or None
-        Folder that keeps prepared inputs between members and rounds; None prepares them anew.
+    runtime : Runtime
+        Its report is called after each epoch.
 
     Returns
     -------
@@ -69,7 +47,7 @@ def train_member(
     Raises
     ------
     RegistryError
-        If the file is there but truncated, or from another plan.
+        If the file exists and is truncated, or belongs to another plan.
     CubeError
         If a cube of the plan cannot be read any more.
     """
@@ -79,25 +57,25 @@ def train_member(
         load_member(plan, member, staging)
         return path
     cubes = plan.training_cubes(member)
-    prepared = InputCache(recipe=plan.recipe, instrument=plan.instrument, load=load, folder=inputs)
+    prepared = InputCache(recipe=plan.recipe, instrument=plan.instrument, load=runtime.load, folder=runtime.inputs)
     # The per-frame network's inputs are small enough to hold all.
-    arrays = [prepared(cube.ref) for cube in cubes] if plan.recipe.network == "per-frame" else []
+    arrays = [prepared(cube) for cube in cubes] if plan.recipe.network == "per-frame" else []
 
     def read(k: int) -> FloatArray:
-        return arrays[k] if arrays else prepared(cubes[k].ref)
+        return arrays[k] if arrays else prepared(cubes[k])
 
     network = train(
         Examples(
             inputs=read,
             targets=np.array([cube.label is Label.EMERGENCE for cube in cubes], dtype=np.float32),
-            groups=[cube.region or cube.ref.cube for cube in cubes],
+            groups=[cube.region or cube.name for cube in cubes],
         ),
         recipe=plan.recipe,
         instrument=plan.instrument,
         seed=member.seed,
         dropout=member.dropout,
-        device=device,
-        report=report,
+        device=runtime.device,
+        report=runtime.report,
         what=f"training {name}",
     )
     weights = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
@@ -158,83 +136,106 @@ class Ensemble:
         networks = {member.name: load_member(plan, member, folder).to(device.kind) for member in plan.members}
         return cls(plan=plan, networks=networks, device=device)
 
-    def score(self, cube: PlannedCube | CubeRef, load: Load, *, inputs: Path | None = None) -> CubeScore:
-        """Return P(emergence), spread and members of one cube; the time is left open (see `locate`)."""
-        ref = cube.ref if isinstance(cube, PlannedCube) else cube
-        members = self.plan.held_out(cube)
-        prepared = InputCache(recipe=self.plan.recipe, instrument=self.plan.instrument, load=load, folder=inputs)
+    def of_fold(self, fold: int) -> "Ensemble":
+        """Return the ensemble of one fold's members alone."""
+        members = tuple(member for member in self.plan.members if member.fold == fold)
+        return replace(self, plan=replace(self.plan, members=members))
+
+    def score(self, cube: CubeInfo, runtime: Runtime) -> CubeScore:
+        """Return P(emergence), its spread and the members of one cube; no emergence frame yet.
+
+        The members are the cube's out-of-fold members.
+        """
+        members = self.plan.out_of_fold_members(cube)
+        prepared = InputCache(
+            recipe=self.plan.recipe, instrument=self.plan.instrument, load=runtime.load, folder=runtime.inputs
+        )
         with self.device.deterministic(), torch.inference_mode(), self.device.autocast():
-            # One cube at a time: its answer must not depend on which others were asked for with it.
-            x = torch.from_numpy(prepared(ref))[None].to(self.device.kind)
+            # One cube at a time: its score must not depend on which others were asked for with it.
+            x = torch.from_numpy(prepared(cube))[None].to(self.device.kind)
             logits = torch.cat([self.networks[member.name](x).float() for member in members])
         p = torch.sigmoid(logits).cpu().double().numpy()
         return CubeScore(
-            cube=ref.cube,
-            sha256=ref.sha256,
+            cube=cube.name,
+            sha256=cube.sha256,
             p_emergence=float(p.mean()),
             p_spread=float(p.std()) if len(p) > 1 else None,
             members=tuple(member.name for member in members),
         )
 
 
-def score_cubes(
-    folder: Path,
-    cubes: Sequence[PlannedCube | CubeRef],
-    load: Load,
-    *,
-    device: Device,
-    report: Report,
-    inputs: Path | None = None,
-    set_aside: SetAside | None = None,
-) -> list[CubeScore]:
-    """Score cubes with a staging or version folder: p, spread and members, no time yet.
+class EnsembleCache:
+    """Ensembles that stay loaded between jobs, the latest used ones; the folder's plan file tells whether one is stale.
 
     Parameters
     ----------
-    folder : Path
-        Staging or version folder, all members trained.
-    cubes : sequence of PlannedCube or CubeRef
-        Which cubes. A cube the ensemble was trained on is scored by its held-out members alone.
-    load : Load
-        Gives a cube on the grid.
     device : Device
-        Where to compute.
-    report : Report
-        Called after each cube.
-    inputs : Path or None
-        Folder that keeps prepared inputs.
-    set_aside : SetAside or None
-        Takes cubes that cannot be read; None lets their error end the call.
+        Where their networks are.
+    size : int
+        How many are kept.
+    """
+
+    def __init__(self, *, device: Device, size: int = 2) -> None:
+        self._device = device
+        self._size = size
+        self._kept: OrderedDict[Path, tuple[tuple[int, int], Ensemble]] = OrderedDict()
+
+    def open(self, folder: Path) -> Ensemble:
+        """Return the ensemble of a staging or version folder, loaded or from the cache.
+
+        Raises
+        ------
+        RegistryError
+            If the plan or a member is missing or damaged.
+        """
+        try:
+            stat = (folder / PLAN_FILE).stat()
+        except FileNotFoundError:
+            return Ensemble.open(folder, device=self._device)  # which raises the error that names the remedy
+        stamp = (stat.st_mtime_ns, stat.st_ino)
+        kept = self._kept.get(folder)
+        if kept is None or kept[0] != stamp:
+            kept = (stamp, Ensemble.open(folder, device=self._device))
+        self._kept[folder] = kept
+        self._kept.move_to_end(folder)
+        while len(self._kept) > self._size:
+            self._kept.popitem(last=False)
+        return kept[1]
+
+
+def score_cubes(ensemble: Ensemble, cubes: Sequence[CubeInfo], runtime: Runtime) -> list[CubeScore]:
+    """Return the score of each cube by its out-of-fold members; no emergence frame yet.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+        All members of a staging or version folder.
+    cubes : sequence of CubeInfo
+        Which cubes.
+    runtime : Runtime
+        Its report is called after each cube; its `on_excluded` for cubes that cannot be read.
 
     Returns
     -------
     list of CubeScore
-        In the order of `cubes`, without those set aside.
+        In the order of `cubes`, without excluded ones.
     """
-    ensemble = Ensemble.open(folder, device=device)
-    return each_cube(
-        cubes, lambda cube: ensemble.score(cube, load, inputs=inputs), report, what="scoring cubes", set_aside=set_aside
-    )
+    return each_cube(cubes, lambda cube: ensemble.score(cube, runtime), runtime, what="scoring cubes")
 
 
 def each_cube(
-    cubes: Sequence[PlannedCube | CubeRef],
-    one: Callable[[PlannedCube | CubeRef], CubeScore],
-    report: Report,
-    *,
-    what: str,
-    set_aside: SetAside | None,
+    cubes: Sequence[CubeInfo], one: Callable[[CubeInfo], CubeScore], runtime: Runtime, *, what: str
 ) -> list[CubeScore]:
-    """Do `one` for each cube, in order; one that cannot be read goes to `set_aside`, or ends the call without it."""
+    """Return `one` of each cube, in order, without excluded cubes."""
     done = []
     for k, cube in enumerate(cubes):
         try:
             done.append(one(cube))
         except CubeError as error:
-            if set_aside is None:
+            if runtime.on_excluded is None:
                 raise
-            set_aside(cube.ref if isinstance(cube, PlannedCube) else cube, error)
-        report(k + 1, len(cubes), what)
+            runtime.on_excluded(cube.name, error)
+        runtime.report(k + 1, len(cubes), what)
     return done
 
 

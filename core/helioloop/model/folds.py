@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from helioloop.errors import TooFewLabels
-from helioloop.records import Label, PlannedCube
+from helioloop.records import CubeInfo, Label
 
 MIN_CUBES_PER_CLASS = 10
 """With fewer labelled cubes of a class nothing is trained."""
@@ -40,7 +40,7 @@ class _Group:
         return self.start is None, self.start or datetime.min, self.cubes[0]
 
 
-def assign_folds(cubes: Sequence[PlannedCube], n_folds: int = 5) -> dict[str, int]:
+def assign_folds(cubes: Sequence[CubeInfo], n_folds: int = 5) -> dict[str, int]:
     """Put every labelled cube into one fold.
 
     With five folds these are `MONTH_BLOCKS` of calendar months, where every region is dated and every block holds
@@ -50,7 +50,7 @@ def assign_folds(cubes: Sequence[PlannedCube], n_folds: int = 5) -> dict[str, in
 
     Parameters
     ----------
-    cubes : sequence of PlannedCube
+    cubes : sequence of CubeInfo
         Those without a label are passed over; their order does not matter.
     n_folds : int
         Number of folds, at least 2; with few regions some stay empty.
@@ -65,7 +65,7 @@ def assign_folds(cubes: Sequence[PlannedCube], n_folds: int = 5) -> dict[str, in
     TooFewLabels
         If a class has fewer than `MIN_CUBES_PER_CLASS` labelled cubes, or all of them follow one region.
     """
-    labelled = sorted((cube for cube in cubes if cube.label is not None), key=lambda cube: cube.ref.cube)
+    labelled = sorted((cube for cube in cubes if cube.label is not None), key=lambda cube: cube.name)
     _check_counts(labelled)
     groups = sorted(_groups(labelled), key=lambda group: group.order)
     counts = np.array([group.counts for group in groups])
@@ -81,7 +81,7 @@ def assign_folds(cubes: Sequence[PlannedCube], n_folds: int = 5) -> dict[str, in
     )
 
 
-def _check_counts(labelled: Sequence[PlannedCube]) -> None:
+def _check_counts(labelled: Sequence[CubeInfo]) -> None:
     for label in _CLASSES:
         count = sum(cube.label is label for cube in labelled)
         if count < MIN_CUBES_PER_CLASS:
@@ -91,7 +91,7 @@ def _check_counts(labelled: Sequence[PlannedCube]) -> None:
             )
 
 
-def _groups(labelled: Sequence[PlannedCube]) -> list[_Group]:
+def _groups(labelled: Sequence[CubeInfo]) -> list[_Group]:
     """Unite cubes that share a region or their content, through any chain of such pairs."""
     parent = list(range(len(labelled)))
 
@@ -103,19 +103,19 @@ def _groups(labelled: Sequence[PlannedCube]) -> list[_Group]:
 
     first: dict[tuple[str, str], int] = {}
     for index, cube in enumerate(labelled):
-        shared = [("content", cube.ref.sha256), *([("region", cube.region)] if cube.region else [])]
+        shared = [("content", cube.sha256), *([("region", cube.region)] if cube.region else [])]
         for key in shared:
             parent[root(index)] = root(first.setdefault(key, index))
-    united: dict[int, list[PlannedCube]] = {}
+    united: dict[int, list[CubeInfo]] = {}
     for index, cube in enumerate(labelled):
         united.setdefault(root(index), []).append(cube)
     return [_group(members) for members in united.values()]
 
 
-def _group(members: Sequence[PlannedCube]) -> _Group:
+def _group(members: Sequence[CubeInfo]) -> _Group:
     starts = [datetime.fromisoformat(cube.start) for cube in members if cube.start]
     return _Group(
-        cubes=tuple(cube.ref.cube for cube in members),
+        cubes=tuple(cube.name for cube in members),
         counts=np.array([sum(cube.label is label for cube in members) for label in _CLASSES]),
         start=min(starts, default=None),
     )

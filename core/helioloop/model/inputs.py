@@ -19,10 +19,10 @@ from helioloop.errors import CubeError, SettingsError
 from helioloop.instrument import Instrument
 from helioloop.model.networks import CELL_PX, GROUP_FRAMES
 from helioloop.model.recipes import Recipe
-from helioloop.records import CubeRef
+from helioloop.records import CubeInfo
 
 FloatArray = npt.NDArray[np.float32]
-Load = Callable[[CubeRef], npt.NDArray[np.floating]]
+Load = Callable[[CubeInfo], npt.NDArray[np.floating]]
 """Gives a cube on the grid: (n_frames, size_px, size_px), fields scaled to [0, 1], NaN off-disk; raises `CubeError`."""
 
 FORMAT = 2
@@ -147,27 +147,27 @@ class InputCache:
     load: Load
     folder: Path | None = None
 
-    def __call__(self, ref: CubeRef) -> FloatArray:
+    def __call__(self, cube: CubeInfo) -> FloatArray:
         """Return the input of one cube, without the batch axis."""
         if self.recipe.network == "frames-as-channels":
-            return channel_frames(self.load(ref), self.instrument)
-        path = self._path(ref)
+            return channel_frames(self.load(cube), self.instrument)
+        path = self._path(cube)
         kept = None if path is None else _read_kept(path)
         if kept is not None:
             return kept
-        steps = cell_steps(self.load(ref), self.instrument)
+        steps = cell_steps(self.load(cube), self.instrument)
         if path is not None:
             content = io.BytesIO()
             np.save(content, steps.astype(np.float16))
             atomic.write_bytes(path, content.getvalue())
         return steps
 
-    def _path(self, ref: CubeRef) -> Path | None:
+    def _path(self, cube: CubeInfo) -> Path | None:
         if self.folder is None:
             return None
         how = f"{FORMAT} {self.instrument.as_dict()} {CELL_PX} {GROUP_FRAMES} {FIELD_SCALE_GAUSS}"
         kind = hashlib.sha256(how.encode()).hexdigest()[:12]
-        return self.folder / f"steps-{kind}" / f"{ref.sha256}.npy"
+        return self.folder / f"steps-{kind}" / f"{cube.sha256}.npy"
 
 
 def _read_kept(path: Path) -> FloatArray | None:

@@ -7,6 +7,7 @@ it stays in the version's folder as the record of who trained on what. No torch 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +18,7 @@ from helioloop.instrument import Instrument
 from helioloop.model.folds import assign_folds
 from helioloop.model.provenance import code_version, digest
 from helioloop.model.recipes import Recipe
-from helioloop.records import CubeRef, Label, PlannedCube
+from helioloop.records import CubeInfo
 
 PLAN_FILE = "plan.json"
 
@@ -37,13 +38,26 @@ class PlannedMember:
         return f"{self.name}.safetensors"
 
 
+_NONE: frozenset[int] = frozenset()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _FoldIndex:
+    """The folds in which a name, a content and a region occur; and the region of each cube."""
+
+    region_of: dict[str, str]
+    by_name: dict[str, set[int]] = field(default_factory=dict)
+    by_content: dict[str, set[int]] = field(default_factory=dict)
+    by_region: dict[str, set[int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What a round does, complete: two rounds with one fingerprint make one model.
 
     Parameters
     ----------
-    cubes : tuple of PlannedCube
+    cubes : tuple of CubeInfo
         All cubes to be scored; those with a label are trained on.
     folds : dict
         Fold of each labelled cube, by name: the fold's members do not see it.
@@ -64,7 +78,7 @@ class Plan:
         recipes would change a fingerprint computed anew, and the version would not know its own weights.
     """
 
-    cubes: tuple[PlannedCube, ...]
+    cubes: tuple[CubeInfo, ...]
     folds: dict[str, int] = field(repr=False)
     members: tuple[PlannedMember, ...]
     recipe: Recipe
@@ -75,7 +89,7 @@ class Plan:
     made_as: str | None = field(default=None, compare=False, repr=False)
 
     @property
-    def labelled(self) -> tuple[PlannedCube, ...]:
+    def labelled(self) -> tuple[CubeInfo, ...]:
         """The cubes that are trained on."""
         return tuple(cube for cube in self.cubes if cube.label is not None)
 
@@ -90,7 +104,7 @@ class Plan:
         return self.made_as or digest(
             {
                 "labels": self.label_fingerprint,
-                "data": sorted((cube.ref.cube, cube.ref.sha256, self.folds[cube.ref.cube]) for cube in self.labelled),
+                "data": sorted((cube.name, cube.sha256, self.folds[cube.name]) for cube in self.labelled),
                 "members": [asdict(member) for member in self.members],
                 "recipe": self.recipe.as_dict(),
                 "instrument": self.instrument.as_dict(),
@@ -105,48 +119,53 @@ class Plan:
                 return member
         raise RegistryError(f"member {name!r} is not in the plan; it has: {', '.join(m.name for m in self.members)}")
 
-    def training_cubes(self, member: PlannedMember) -> tuple[PlannedCube, ...]:
+    def training_cubes(self, member: PlannedMember) -> tuple[CubeInfo, ...]:
         """Return the cubes that `member` is trained on: all labelled ones outside its fold."""
-        return tuple(cube for cube in self.labelled if self.folds[cube.ref.cube] != member.fold)
+        return tuple(cube for cube in self.labelled if self.folds[cube.name] != member.fold)
 
-    def held_out(self, cube: PlannedCube | CubeRef) -> tuple[PlannedMember, ...]:
-        """Return the members that may speak on `cube`: those that never saw it.
+    def out_of_fold_members(self, cube: CubeInfo) -> tuple[PlannedMember, ...]:
+        """Return the members that may score a cube: those not trained on it, nor on its region.
 
-        A member saw a cube when one of its training cubes bears the same name or has the same content, and, more
-        loosely, when one follows the same region. For a trained cube the members of its fold remain, since folds keep
-        regions whole; for a cube of no trained region all members speak. Where an unusual release leaves nobody (a
-        region spread over all folds by hand-made copies), the rule on regions gives way; the one on name and content
-        never does.
+        A member was trained on a cube when one of its training cubes has the same name or the same content, and, more
+        loosely, when one follows the same region. For a trained cube these are the members of its fold, since folds
+        keep regions whole; for a cube of an untrained region, all members. Where an unusual release leaves no member
+        (a region spread over all folds by hand-made copies), the rule on regions is dropped; the one on name and
+        content never is.
 
         Raises
         ------
         RegistryError
             If every member was trained on this very cube under one name or another.
         """
-        ref, region = _identify(cube)
-        if region is None:
-            region = next((known.region for known in self.cubes if known.ref.cube == ref.cube), None)
-        same, near = set(), set()
-        for known in self.labelled:
-            fold = self.folds[known.ref.cube]
-            if known.ref.cube == ref.cube or known.ref.sha256 == ref.sha256:
-                same.add(fold)
-            if region is not None and known.region == region:
-                near.add(fold)
-        # A member of fold f trained on every labelled cube outside f: it may speak only if all such cubes lie inside f.
-        speak = tuple(member for member in self.members if (same | near) <= {member.fold})
-        speak = speak or tuple(member for member in self.members if same <= {member.fold})
-        if not speak:
+        index = self._folds_of
+        region = cube.region or index.region_of.get(cube.name)
+        same = index.by_name.get(cube.name, _NONE) | index.by_content.get(cube.sha256, _NONE)
+        near = index.by_region.get(region, _NONE) if region is not None else _NONE
+        # A member of fold f is trained on every labelled cube outside f, so all such cubes must lie inside f.
+        members = tuple(member for member in self.members if (same | near) <= {member.fold})
+        members = members or tuple(member for member in self.members if same <= {member.fold})
+        if not members:
             raise RegistryError(
-                f"every member was trained on the content of cube {ref.cube} ({ref.sha256[:12]}…) under some name; "
+                f"every member was trained on the content of cube {cube.name} ({cube.sha256[:12]}…) under some name; "
                 "keep one copy of a cube in a release"
             )
-        return speak
+        return members
+
+    @cached_property
+    def _folds_of(self) -> "_FoldIndex":
+        index = _FoldIndex(region_of={cube.name: cube.region for cube in self.cubes if cube.region is not None})
+        for cube in self.labelled:
+            fold = self.folds[cube.name]
+            index.by_name.setdefault(cube.name, set()).add(fold)
+            index.by_content.setdefault(cube.sha256, set()).add(fold)
+            if cube.region is not None:
+                index.by_region.setdefault(cube.region, set()).add(fold)
+        return index
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values; `from_dict` reads them back."""
         return {
-            "cubes": [asdict(cube) for cube in self.cubes],
+            "cubes": [cube.as_dict() for cube in self.cubes],
             "folds": self.folds,
             "members": [asdict(member) for member in self.members],
             "recipe": self.recipe.as_dict(),
@@ -160,20 +179,10 @@ class Plan:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Read what `as_dict` wrote."""
-        cubes = tuple(
-            PlannedCube(
-                ref=CubeRef(**entry["ref"]),
-                start=entry["start"],
-                region=entry["region"],
-                label=None if entry["label"] is None else Label(entry["label"]),
-                verified=bool(entry["verified"]),
-            )
-            for entry in values["cubes"]
-        )
         return cls(
             **{
                 **values,
-                "cubes": cubes,
+                "cubes": tuple(CubeInfo.from_dict(entry) for entry in values["cubes"]),
                 "members": tuple(PlannedMember(**entry) for entry in values["members"]),
                 "recipe": Recipe.from_dict(values["recipe"]),
                 "instrument": Instrument(**values["instrument"]),
@@ -197,7 +206,7 @@ class Plan:
 
 
 def make_plan(
-    cubes: Sequence[PlannedCube],
+    cubes: Sequence[CubeInfo],
     *,
     recipe: Recipe,
     instrument: Instrument,
@@ -216,11 +225,11 @@ def make_plan(
     ReleaseError
         If two cubes bear one name: labels, folds and scores are kept by name.
     """
-    ordered = sorted(cubes, key=lambda cube: cube.ref.cube)
+    ordered = sorted(cubes, key=lambda cube: cube.name)
     for one, other in pairwise(ordered):
-        if one.ref.cube == other.ref.cube:
+        if one.name == other.name:
             raise ReleaseError(
-                f"the cube name {one.ref.cube} is used twice (releases {one.ref.release} and {other.ref.release}); "
+                f"the cube name {one.name} is used twice (releases {one.release} and {other.release}); "
                 "names are unique in a project: rename one"
             )
     labelled = [cube for cube in ordered if cube.label is not None]
@@ -242,10 +251,6 @@ def make_plan(
     )
 
 
-def label_fingerprint(cubes: Sequence[PlannedCube]) -> str:
+def label_fingerprint(cubes: Sequence[CubeInfo]) -> str:
     """Return the hash of the labels and verified marks of all labelled cubes, whatever their order."""
-    return digest(sorted((cube.ref.cube, str(cube.label), cube.verified) for cube in cubes if cube.label is not None))
-
-
-def _identify(cube: PlannedCube | CubeRef) -> tuple[CubeRef, str | None]:
-    return (cube.ref, cube.region) if isinstance(cube, PlannedCube) else (cube, None)
+    return digest(sorted((cube.name, str(cube.label), cube.verified) for cube in cubes if cube.label is not None))

@@ -2,7 +2,7 @@
 
 The worker writes it each time it has read the annotations; the web side, scoring jobs, the book and `helioloop status`
 take current labels from it. Label Studio's annotations stay the truth, and what the sweep compares them with is
-``judged.json``, which only a whole judgement writes: a snapshot says what was read, not what was acted on.
+``checked.json``, which only a whole judgement writes: a snapshot says what was read, not what was acted on.
 """
 
 import json

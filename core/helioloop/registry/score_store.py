@@ -15,7 +15,7 @@ from typing import Final
 
 from helioloop import atomic
 from helioloop.errors import RegistryError
-from helioloop.records import CubeRef, CubeScore
+from helioloop.records import CubeInfo, CubeScore, Key
 
 VERSIONS_IN_MEMORY: Final = 8
 """How many versions' files a process keeps read."""
@@ -27,11 +27,9 @@ def write_scores(folder: Path, scores: Iterable[CubeScore]) -> None:
     atomic.write_json_lines(folder / f"{stamp}-{uuid.uuid4().hex[:8]}.jsonl", [score.as_dict() for score in scores])
 
 
-def read_scores(folder: Path) -> dict[tuple[str, str], CubeScore]:
+def read_scores(folder: Path) -> dict[Key, CubeScore]:
     """Read all score files in `folder`, by (cube, sha256)."""
-    return {
-        (score.cube, score.sha256): score for path in sorted(folder.glob("*.jsonl")) for score in read_score_file(path)
-    }
+    return {score.key: score for path in sorted(folder.glob("*.jsonl")) for score in read_score_file(path)}
 
 
 def read_score_file(path: Path) -> list[CubeScore]:
@@ -49,7 +47,7 @@ class _Folder:
     """What was read of one version's scores so far: which files, and what they say together."""
 
     files: set[str] = field(default_factory=set)
-    scores: dict[tuple[str, str], CubeScore] = field(default_factory=dict)
+    scores: dict[Key, CubeScore] = field(default_factory=dict)
 
 
 class StoredScores:
@@ -68,7 +66,7 @@ class StoredScores:
         self._folders: OrderedDict[tuple[int, str], _Folder] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, project: int, version: str, refs: Iterable[CubeRef]) -> dict[CubeRef, CubeScore]:
+    def get(self, project: int, version: str, cubes: Iterable[CubeInfo]) -> dict[Key, CubeScore]:
         """Return the stored scores; a cube that this version has not scored is absent. Curves are None.
 
         Raises
@@ -79,9 +77,9 @@ class StoredScores:
             Where a score file is damaged.
         """
         held = self._read(project, version)
-        return {ref: held[ref.cube, ref.sha256] for ref in refs if (ref.cube, ref.sha256) in held}
+        return {cube.key: held[cube.key] for cube in cubes if cube.key in held}
 
-    def _read(self, project: int, version: str) -> dict[tuple[str, str], CubeScore]:
+    def _read(self, project: int, version: str) -> dict[Key, CubeScore]:
         folder = self._folder_of(project, version) / "scores"
         with self._lock:
             paths = sorted(folder.glob("*.jsonl"))
@@ -98,5 +96,5 @@ class StoredScores:
             return held.scores
 
 
-def _without_curves(path: Path) -> dict[tuple[str, str], CubeScore]:
-    return {(score.cube, score.sha256): replace(score, curve=None) for score in read_score_file(path)}
+def _without_curves(path: Path) -> dict[Key, CubeScore]:
+    return {score.key: replace(score, curve=None) for score in read_score_file(path)}

@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from helioloop import atomic
 from helioloop.errors import RegistryError, UnknownVersion
-from helioloop.records import CubeScore
+from helioloop.records import CubeScore, Key
 from helioloop.registry.score_store import read_scores, write_scores
 
 _VERSION = re.compile(r"v(\d{4,})\Z")
@@ -74,7 +74,7 @@ class Card:
     verdict: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def kept(self) -> str | None:
+    def rejected(self) -> str | None:
         """Why the gate keeps this version from being published, in a sentence; None where it does not."""
         return None if self.verdict.get("publish", True) else str(self.verdict["reason"])
 
@@ -136,7 +136,7 @@ class Registry:
             return None
 
     def unpublished(self) -> Card | None:
-        """Return the newest version if nobody has published it to the end; whether it may be, `Card.kept` says.
+        """Return the newest version if nobody has published it to the end; whether it may be, `Card.rejected` says.
 
         The pointer names another one, and in the history either no line names this one, or the last line does:
         `publish` was killed between its two writes. Where a later line names another version, this one was published
@@ -175,7 +175,7 @@ class Registry:
         names = self.versions()
         return self.card(names[-1]) if names else None
 
-    def scores(self, version: str) -> dict[tuple[str, str], CubeScore]:
+    def scores(self, version: str) -> dict[Key, CubeScore]:
         """Return a version's scores by (cube, sha256); of two for one cube the later written counts."""
         return read_scores(self.folder(version) / "scores")
 

@@ -15,7 +15,7 @@ from typing import Literal
 from helioloop.errors import WrongUsage
 from helioloop.evaluation.metrics import Evaluation
 from helioloop.model.recipes import Recipe
-from helioloop.records import PlannedCube
+from helioloop.records import CubeInfo
 from helioloop.registry.versions import Registry
 from helioloop.workflows.experiment import Experiment
 
@@ -100,7 +100,7 @@ def compare(
         raise WrongUsage(
             "no cube begins in November or December, the months that protocol 'paper' judges; use --protocol all"
         )
-    cubes = [replace(cube, label=None) if cube.ref.cube in aside else cube for cube in experiment.cubes]
+    cubes = [replace(cube, label=None) if cube.name in aside else cube for cube in experiment.cubes]
     judged = aside or set(experiment.crude)
     labels = {cube: label for cube, label in experiment.crude.items() if cube in judged}
     for recipe in recipes:
@@ -122,9 +122,9 @@ def compare(
             )
 
 
-def set_aside(cubes: Sequence[PlannedCube]) -> set[str]:
+def set_aside(cubes: Sequence[CubeInfo]) -> set[str]:
     """Return the cubes whose grid frame 0 lies in `TEST_MONTHS`; undated ones are trained on."""
-    return {cube.ref.cube for cube in cubes if cube.start and datetime.fromisoformat(cube.start).month in TEST_MONTHS}
+    return {cube.name for cube in cubes if cube.start and datetime.fromisoformat(cube.start).month in TEST_MONTHS}
 
 
 def over_seeds(runs: Sequence[Run]) -> dict[str, Spread | None]:

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Self
 
 from helioloop import atomic
-from helioloop.data.loader import Loader
 from helioloop.data.release import Release
 from helioloop.data.truth import TrueCube, read_truth
 from helioloop.errors import WrongUsage
 from helioloop.evaluation.metrics import Evaluation, evaluate
 from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import Recipe
-from helioloop.records import CubeScore, Label, PlannedCube
+from helioloop.model.runtime import Runtime
+from helioloop.records import CubeInfo, CubeScore, Label
 from helioloop.registry.versions import Registry
-from helioloop.workflows.releases import Workplace, readable_cubes, side_by_side
+from helioloop.workflows.releases import readable_cubes, side_by_side
 from helioloop.workflows.rounds import run_round
 
 
@@ -49,23 +49,20 @@ class Experiment:
 
     Parameters
     ----------
-    cubes : tuple of PlannedCube
+    cubes : tuple of CubeInfo
         Those that can be read and have a crude label, by name, none of them verified.
     truth : mapping of str to TrueCube
         Truth by cube, of these and possibly more.
-    at : Workplace
+    runtime : Runtime
         What to work with.
-    load : Loader
-        Gives a cube on the grid.
     """
 
-    cubes: tuple[PlannedCube, ...] = field(repr=False)
+    cubes: tuple[CubeInfo, ...] = field(repr=False)
     truth: Mapping[str, TrueCube] = field(repr=False)
-    at: Workplace
-    load: Loader
+    runtime: Runtime
 
     @classmethod
-    def open(cls, release: Release, truth: Path, *, at: Workplace) -> Self:
+    def open(cls, release: Release, truth: Path, runtime: Runtime) -> Self:
         """Read a release and its truth; every label counts as crude, also where the release's table says verified.
 
         Raises
@@ -85,15 +82,14 @@ class Experiment:
                 f"{truth} has no row for cube {absent[0]}; the truth names every labelled cube of the release: give "
                 f"the table that was written with release {release.name}, or add {len(absent)} rows"
             )
-        load = at.loader(release)
-        cubes = readable_cubes(replace(release, rows=labelled), load, at=at)
-        crude = tuple(replace(cube, verified=False) for cube in sorted(cubes, key=lambda cube: cube.ref.cube))
-        return cls(cubes=crude, truth=known, at=at, load=load)
+        cubes = readable_cubes(replace(release, rows=labelled), runtime)
+        crude = tuple(replace(cube, verified=False) for cube in sorted(cubes, key=lambda cube: cube.name))
+        return cls(cubes=crude, truth=known, runtime=runtime)
 
     @property
     def crude(self) -> dict[str, Label]:
         """Crude label by cube."""
-        return {cube.ref.cube: cube.label for cube in self.cubes if cube.label is not None}
+        return {cube.name: cube.label for cube in self.cubes if cube.label is not None}
 
     def wrong(self, labels: Mapping[str, Label]) -> set[str]:
         """Return the cubes whose label is not the true one."""
@@ -101,7 +97,7 @@ class Experiment:
 
     def train(
         self,
-        cubes: Sequence[PlannedCube],
+        cubes: Sequence[CubeInfo],
         registry: Registry,
         *,
         recipe: Recipe,
@@ -127,25 +123,18 @@ class Experiment:
                 "experiments leave versions of made-up campaigns: give a --model-dir of their own"
             )
         plan = make_plan(
-            cubes, recipe=recipe, instrument=self.at.instrument, seed=seed, parent=parent, reason=reason
+            cubes, recipe=recipe, instrument=self.runtime.instrument, seed=seed, parent=parent, reason=reason
         )  # fmt: skip
         begun = time.perf_counter()
         version = _find(registry, plan)
         found = version is not None
         if version is None:
-            version = run_round(
-                plan,
-                registry,
-                self.load,
-                device=self.at.device,
-                report=self.at.report,
-                inputs=self.at.inputs,
-                processes=side_by_side(plan, self.at.device),
-            ).version
+            processes = side_by_side(plan, self.runtime.device)
+            version = run_round(plan, registry, self.runtime, processes=processes).version
         stored = registry.scores(version)
         return Trained(
             version=version,
-            scores={cube.ref.cube: stored[cube.ref.cube, cube.ref.sha256] for cube in plan.cubes},
+            scores={cube.name: stored[cube.key] for cube in plan.cubes},
             seconds=None if found else time.perf_counter() - begun,
         )
 
@@ -155,15 +144,17 @@ class Experiment:
 
     def saying(self, prefix: str) -> Self:
         """Return the experiment with `prefix` before all that it reports."""
-        report = self.at.report
-        return replace(
-            self, at=replace(self.at, report=lambda done, total, what: report(done, total, f"{prefix}: {what}"))
-        )
+        report = self.runtime.report
+
+        def prefixed(done: int, total: int, what: str) -> None:
+            report(done, total, f"{prefix}: {what}")
+
+        return replace(self, runtime=replace(self.runtime, report=prefixed))
 
 
 def _find(registry: Registry, plan: Plan) -> str | None:
     """Return a version that was made by the same plan and scored all its cubes, also the unlabelled ones."""
-    wanted = {(cube.ref.cube, cube.ref.sha256) for cube in plan.cubes}
+    wanted = {cube.key for cube in plan.cubes}
     for version in registry.versions():
         if registry.card(version).fingerprint == plan.fingerprint and wanted <= registry.scores(version).keys():
             return version

@@ -7,18 +7,17 @@ work over jobs instead. Needs torch (extra ``worker``).
 import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from typing import Any, TypeVar
 
-from helioloop.emergence.locate import locate
-from helioloop.model.device import Device
-from helioloop.model.ensemble import score_cubes, train_member
-from helioloop.model.inputs import Load
+from helioloop.emergence.locate import locate_emergences
+from helioloop.model.ensemble import Ensemble, score_cubes, train_member
 from helioloop.model.plan import Plan
+from helioloop.model.runtime import Runtime
 from helioloop.progress import Report, silent
-from helioloop.records import CubeScore, PlannedCube
+from helioloop.records import CubeInfo, CubeScore
 
 T = TypeVar("T")
 
@@ -35,38 +34,31 @@ class Round:
     plan : Plan
         The round.
     staging : Path
-        Its staging folder; the plan is in it.
-    load : Load
-        Gives a cube on the grid; with several processes it must be picklable.
-    device : Device
-        Where to train and score.
-    inputs : Path or None
-        Folder that keeps prepared inputs.
+        Its staging folder, which contains the plan.
+    runtime : Runtime
+        What to work with; with several processes its `load` must be picklable.
     """
 
     plan: Plan
     staging: Path
-    load: Load
-    device: Device
-    inputs: Path | None
+    runtime: Runtime
 
     def train(self, name: str, report: Report) -> None:
-        """Train one member, if it is not there."""
-        train_member(
-            self.plan, name, self.staging, self.load, device=self.device, report=report, inputs=self.inputs
-        )  # fmt: skip
+        """Train one member, unless its weights exist."""
+        train_member(self.plan, name, self.staging, replace(self.runtime, report=report))
 
-    def score(self, cubes: Sequence[PlannedCube], report: Report) -> list[CubeScore]:
-        """Score cubes and locate emergences."""
-        labels = {cube.ref.cube: cube.label for cube in cubes}
-        scores = score_cubes(
-            self.staging, cubes, self.load, device=self.device, report=report, inputs=self.inputs
-        )  # fmt: skip
-        return locate(self.staging, cubes, scores, self.load, labels=labels, device=self.device, report=report)
+    def score(self, cubes: Sequence[CubeInfo], report: Report) -> list[CubeScore]:
+        """Return scores with emergence frames."""
+        runtime = replace(self.runtime, report=report)
+        ensemble = Ensemble.open(self.staging, device=runtime.device)
+        scores = score_cubes(ensemble, cubes, runtime)
+        labels = {cube.name: cube.label for cube in cubes}
+        return locate_emergences(ensemble, cubes, scores, runtime, labels=labels)
 
 
-def train_members(work: Round, *, processes: int, report: Report) -> None:
+def train_members(work: Round, *, processes: int) -> None:
     """Train all members of a round, `processes` at a time; `report` is told the epochs."""
+    report = work.runtime.report
     members = [member.name for member in work.plan.members]
     epochs_of = [work.plan.recipe.passes(len(work.plan.training_cubes(member))) for member in work.plan.members]
     total = sum(epochs_of)
@@ -82,9 +74,9 @@ def train_members(work: Round, *, processes: int, report: Report) -> None:
         work.train(name, tell)
 
 
-def score_and_locate(work: Round, *, processes: int, report: Report) -> list[CubeScore]:
+def score_and_locate(work: Round, *, processes: int) -> list[CubeScore]:
     """Score all cubes of a round whose members are trained, and locate emergences; in the order of the plan."""
-    cubes = work.plan.cubes
+    cubes, report = work.plan.cubes, work.runtime.report
     if processes == 1:
         return work.score(cubes, report)
     n = len(cubes)
@@ -118,7 +110,7 @@ def _train(work: Round, name: str) -> None:
     work.train(name, lambda *_: _count())
 
 
-def _score(work: Round, cubes: Sequence[PlannedCube]) -> list[CubeScore]:
+def _score(work: Round, cubes: Sequence[CubeInfo]) -> list[CubeScore]:
     scores = work.score(cubes, silent)
     _count(len(cubes))
     return scores
@@ -132,7 +124,9 @@ def _spread(
     context = multiprocessing.get_context("spawn")
     done = context.Value("q", 0)
     with ProcessPoolExecutor(processes, context, _share, (done,)) as pool:
-        futures = [pool.submit(task, work, share) for share in shares]
+        # A report and what takes excluded cubes may be bound to this process's terminal: the children count instead.
+        bare = replace(work, runtime=replace(work.runtime, report=silent, on_excluded=None))
+        futures = [pool.submit(task, bare, share) for share in shares]
         waiting: set[Future[T]] = set(futures)
         try:
             while waiting:

@@ -5,32 +5,31 @@ ones, `triage` and `calibration` what the draw's labels bear; here they meet a n
 """
 
 import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from helioloop import atomic
 from helioloop.data.frame_times import FrameTime, cube_frame_time
-from helioloop.data.loader import Loader
 from helioloop.data.release import Release
-from helioloop.emergence.locate import locate_cube
+from helioloop.emergence.locate import locate
 from helioloop.errors import WrongUsage
-from helioloop.evaluation.audit_sample import RandomDraw, located
+from helioloop.evaluation.audit_sample import AuditSample, located
 from helioloop.evaluation.calibration import (
     IntervalCalibration,
     ProbabilityCalibration,
     intervals_in_words,
     probabilities_in_words,
 )
-from helioloop.evaluation.risk_control import RATES, Promise, make_promise, smallest_promise, split
+from helioloop.evaluation.risk_control import RATES, RiskGuarantee, make_guarantee, smallest_guarantee, split
 from helioloop.model.ensemble import Ensemble
 from helioloop.model.plan import Plan
-from helioloop.records import CubeScore, Emergence, Label, PlannedCube
+from helioloop.model.runtime import Runtime
+from helioloop.records import CubeInfo, CubeScore, Emergence, Label
 from helioloop.registry.versions import Registry
-from helioloop.workflows.releases import Workplace, find_version, readable_cubes
+from helioloop.workflows.releases import find_version, readable_cubes
 
 COLUMNS = (
     "cube",
@@ -122,9 +121,9 @@ class Prelabelling:
         All readable cubes, in the order of the release's table.
     asked : Asked
         What was to be promised.
-    promise : Promise or None
+    promise : RiskGuarantee or None
         The promise under which labels are accepted; None where the labels do not bear it, and nothing is accepted.
-    smallest : Promise or None
+    smallest : RiskGuarantee or None
         Without a promise: the one with the smallest rate that the labels bear, if any. It is told, not used.
     n_random : int
         Cubes of the random draw.
@@ -137,8 +136,8 @@ class Prelabelling:
     version: str
     cubes: tuple[Prelabel, ...] = field(repr=False)
     asked: Asked
-    promise: Promise | None
-    smallest: Promise | None
+    promise: RiskGuarantee | None
+    smallest: RiskGuarantee | None
     n_random: int
     probabilities: ProbabilityCalibration | None
     intervals: IntervalCalibration | None
@@ -170,7 +169,7 @@ class Prelabelling:
 
 
 def prelabel_release(
-    release: Release, registry: Registry, draw: Path, *, asked: Asked, version: str | None, at: Workplace
+    release: Release, registry: Registry, draw: Path, runtime: Runtime, *, asked: Asked, version: str | None
 ) -> Prelabelling:
     """Score a new release and accept the classes that the random draw bears a promise for.
 
@@ -190,7 +189,7 @@ def prelabel_release(
         What to promise; chosen before the labels are looked at.
     version : str or None
         The version that speaks; None for the published one.
-    at : Workplace
+    runtime : Runtime
         What to work with.
 
     Raises
@@ -200,20 +199,19 @@ def prelabel_release(
     ReleaseError, WrongUsage
         If the table of the draw cannot be used, or the version holds no out-of-fold score of a drawn cube.
     """
-    version = find_version(registry, version, at=at)
+    version = find_version(registry, version, instrument=runtime.instrument)
     folder = registry.folder(version)
     plan, stored = Plan.read(folder), registry.scores(version)
-    drawn = RandomDraw.read(draw, plan=plan, stored=stored, version=version)
+    drawn = AuditSample.read(draw, plan=plan, stored=stored, version=version)
     p, emergence = drawn.p_emergence, drawn.emergence
-    promise = make_promise(p, emergence, rate=asked.rate, confidence=asked.confidence)
+    promise = make_guarantee(p, emergence, rate=asked.rate, confidence=asked.confidence)
     probabilities = ProbabilityCalibration.calibrate(p, emergence)
     found, frames = drawn.timed
     start = plan.instrument.frozen_frames
     intervals = IntervalCalibration.calibrate(found, frames, start=start, coverage=asked.coverage)
 
-    load = at.loader(release)
-    cubes = readable_cubes(release, load, at=at)
-    scores = _speak(Ensemble.open(folder, device=at.device), drawn, cubes, stored, load, at=at)
+    cubes = readable_cubes(release, runtime)
+    scores = _speak(Ensemble.open(folder, device=runtime.device), drawn, cubes, stored, runtime)
     new = np.array([score.p_emergence for score in scores], dtype=np.float64)
     accepted = set(split(new, promise)[0].tolist())
     calibrated = [None] * len(new) if probabilities is None else [float(q) for q in probabilities.apply(new)]
@@ -232,7 +230,7 @@ def prelabel_release(
                 time=None
                 if one is None
                 else cube_frame_time(
-                    release.path(cube.ref.cube), one.frame, cadence_seconds=at.instrument.cadence_seconds
+                    release.path(cube.name), one.frame, cadence_seconds=runtime.instrument.cadence_seconds
                 ),
             )
         )
@@ -241,7 +239,7 @@ def prelabel_release(
         cubes=tuple(prelabels),
         asked=asked,
         promise=promise,
-        smallest=None if promise else smallest_promise(p, emergence, confidence=asked.confidence),
+        smallest=None if promise else smallest_guarantee(p, emergence, confidence=asked.confidence),
         n_random=len(drawn.cubes),
         probabilities=probabilities,
         intervals=intervals,
@@ -256,33 +254,28 @@ def write_prelabel_table(path: Path, prelabelling: Prelabelling) -> None:
 
 def _speak(
     ensemble: Ensemble,
-    drawn: RandomDraw,
-    cubes: Sequence[PlannedCube],
+    drawn: AuditSample,
+    cubes: Sequence[CubeInfo],
     stored: Mapping[tuple[str, str], CubeScore],
-    load: Loader,
-    *,
-    at: Workplace,
+    runtime: Runtime,
 ) -> list[CubeScore]:
     """Return what one fold's members say of each cube, with a time where they see an emergence."""
     plan = ensemble.plan
-    members = defaultdict(list)
-    for member in plan.members:
-        members[member.fold].append(member)
-    voices = {fold: replace(ensemble, plan=replace(plan, members=tuple(of_fold))) for fold, of_fold in members.items()}
-    trained = {(cube.ref.cube, cube.ref.sha256) for cube in plan.labelled}
+    of_fold = {fold: ensemble.of_fold(fold) for fold in {member.fold for member in plan.members}}
+    trained = {cube.key for cube in plan.labelled}
     said = []
     for done, cube in enumerate(cubes, start=1):
-        key = (cube.ref.cube, cube.ref.sha256)
-        voice = voices[drawn.speaking_fold(cube, plan)]
-        score = stored[key] if key in trained and key in stored else voice.score(cube, load, inputs=at.inputs)
+        key = cube.key
+        members = of_fold[drawn.speaking_fold(cube, plan)]
+        score = stored[key] if key in trained and key in stored else members.score(cube, runtime)
         if score.predicted is Label.EMERGENCE and score.curve is None:
-            score = locate_cube(voice, cube, score, load)
+            score = locate(members, cube, score, runtime)
         said.append(score)
-        at.report(done, len(cubes), "scoring cubes")
+        runtime.report(done, len(cubes), "scoring cubes")
     return said
 
 
-def _meaning(promise: Promise) -> tuple[str, ...]:
+def _meaning(promise: RiskGuarantee) -> tuple[str, ...]:
     return (
         f"Of the accepted labels at most {_percent(promise.rate)} are wrong, with {_percent(promise.confidence)} "
         "confidence, where this release is like the one that the random labels were drawn from.",

@@ -12,56 +12,38 @@ from pathlib import Path
 
 import numpy as np
 
-from helioloop.evaluation.audit import SALT, check_order, drawn_prefix
+from helioloop.evaluation.audit import SALT, audit_order, sampled_prefix
 from helioloop.evaluation.metrics import auroc
 from helioloop.evaluation.promotion import Verdict, gate
-from helioloop.model.device import Device
-from helioloop.model.inputs import Load
 from helioloop.model.plan import Plan
-from helioloop.progress import Report
+from helioloop.model.runtime import Runtime
 from helioloop.records import CubeScore, Label
 from helioloop.registry.score_store import write_scores
 from helioloop.registry.versions import Card, Registry
 from helioloop.workflows.parallel import Round, score_and_locate, train_members
 
 
-def run_round(
-    plan: Plan,
-    registry: Registry,
-    load: Load,
-    *,
-    device: Device,
-    report: Report,
-    inputs: Path | None = None,
-    processes: int = 1,
-    forced: bool = False,
-) -> Card:
-    """Train all members of `plan`, score and locate all its cubes, and admit the version; nothing is published.
+def run_round(plan: Plan, registry: Registry, runtime: Runtime, *, processes: int = 1, forced: bool = False) -> Card:
+    """Train all members of a plan, score and locate all its cubes, and admit the version; nothing is published.
 
     Parameters
     ----------
     plan : Plan
         The round.
     registry : Registry
-        Where the version goes. A round that was interrupted goes on where it stopped.
-    load : Load
-        Gives a cube on the grid; with several processes it must be picklable.
-    device : Device
-        Where to train and score.
-    report : Report
-        Called often.
-    inputs : Path or None
-        Folder that keeps prepared inputs.
+        Where the version goes. An interrupted round continues where it stopped.
+    runtime : Runtime
+        What to work with; with several processes its `load` must be picklable.
     processes : int
-        Processes that train, score and locate side by side; the result does not depend on their number.
+        Processes that train, score and locate at the same time; the result does not depend on their number.
     forced : bool
-        True where the version is to be published whatever the gate says.
+        True where the version is to be published whatever the promotion check finds.
     """
     staging = registry.staging(plan.fingerprint)
     plan.save(staging)
-    work = Round(plan=plan, staging=staging, load=load, device=device, inputs=inputs)
-    train_members(work, processes=processes, report=report)
-    scores = score_and_locate(work, processes=processes, report=report)
+    work = Round(plan=plan, staging=staging, runtime=runtime)
+    train_members(work, processes=processes)
+    scores = score_and_locate(work, processes=processes)
     return close_round(plan, staging, registry, scores, forced=forced)
 
 
@@ -98,19 +80,19 @@ def close_round(
         recipe=plan.recipe.as_dict(),
         instrument=plan.instrument.as_dict(),
         labels={
-            cube.ref.cube: {
+            cube.name: {
                 "label": str(cube.label),
                 "verified": cube.verified,
-                "fold": plan.folds[cube.ref.cube],
-                "sha256": cube.ref.sha256,
-                "release": cube.ref.release,
+                "fold": plan.folds[cube.name],
+                "sha256": cube.sha256,
+                "release": cube.release,
             }
             for cube in plan.labelled
         },
         members={
             member.name: {"fold": member.fold, "seed": member.seed, "file": member.file} for member in plan.members
         },
-        metrics=round_metrics(scores, {cube.ref.cube: cube.label for cube in plan.labelled if cube.label}),
+        metrics=round_metrics(scores, {cube.name: cube.label for cube in plan.labelled if cube.label}),
         verdict=asdict(compare_with_published(plan, registry, scores, forced=forced)),
     )
     return registry.admit(staging, card)
@@ -129,13 +111,13 @@ def compare_with_published(
     if published is None:
         return gate(None, np.empty(0), forced=forced)
     before = registry.scores(published)
-    after = {(score.cube, score.sha256): score for score in scores}
+    after = {score.key: score for score in scores}
     known = registry.card(published).labels
     scored = [
-        cube for cube in plan.labelled if (cube.ref.cube, cube.ref.sha256) in after and cube.ref.cube in known
+        cube for cube in plan.labelled if cube.key in after and cube.name in known
     ]  # fmt: skip
-    verified = {cube.ref.cube: cube.label for cube in scored if cube.verified and cube.label is not None}
-    drawn = drawn_prefix(check_order((cube.ref for cube in scored), salt=SALT), verified)
+    verified = {cube.name: cube.label for cube in scored if cube.verified and cube.label is not None}
+    drawn = sampled_prefix(audit_order(scored, salt=SALT), verified)
     pairs = [
         (before[key], score) for key, score in sorted(after.items()) if score.cube in verified and key in before
     ]  # fmt: skip

@@ -8,7 +8,7 @@ campaign can only estimate (`book`) is known here too, so that the two can be he
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from helioloop.evaluation.audit import SALT, Line, Page, check_order, keep_book
+from helioloop.evaluation.audit import SALT, Line, Page, audit_order, audit_rounds
 from helioloop.evaluation.metrics import Evaluation
 from helioloop.model.recipes import Recipe
 from helioloop.records import CubeScore, Label
@@ -139,15 +139,13 @@ def run_campaign(
         If a class has too few labelled cubes.
     """
     labels, n = experiment.crude, len(experiment.cubes)
-    order = check_order((cube.ref for cube in experiment.cubes), salt=SALT)
+    order = audit_order(experiment.cubes, salt=SALT)
     pages: list[Page] = []
     verified: dict[str, bool] = {}
     parent: str | None = None
     number, closing = 1, False
     while True:
-        cubes = [
-            replace(cube, label=labels[cube.ref.cube], verified=cube.ref.cube in verified) for cube in experiment.cubes
-        ]
+        cubes = [replace(cube, label=labels[cube.name], verified=cube.name in verified) for cube in experiment.cubes]
         trained: Trained = experiment.saying("closing round" if closing else f"round {number}").train(
             cubes,
             registry,
@@ -182,7 +180,7 @@ def run_campaign(
             labels[cube] = true
             wrong_after.append((wrong_after[-1] if wrong_after else played.wrong_before) - verified[cube])
         pages.append(Page(disagreement=disagreement(trained.scores, experiment.crude), verified=dict(verified)))
-        line = keep_book(pages, order)[-1]
+        line = audit_rounds(pages, order)[-1]
         yield replace(played, line=line, wrong_after=tuple(wrong_after))
         closing = line.stop is not None or number == rounds
         number += 1

@@ -10,7 +10,7 @@ from helioloop.data.cubes import hash_cube, write_cube
 from helioloop.data.release import LabelRow, Release, ReleaseRoots, inspect, read_labels, write_labels
 from helioloop.errors import CubeError, HelioloopError, ReleaseError, WrongUsage
 from helioloop.instrument import MDI
-from helioloop.records import CubeRef, Label, PlannedCube
+from helioloop.records import CubeInfo, Label
 
 E, N = Label.EMERGENCE, Label.NON_EMERGENCE
 
@@ -141,8 +141,8 @@ def test_inspect_says_what_a_round_must_know(tmp_path: Path) -> None:
     field = np.arange(16.0).reshape(1, 4, 4)
     path = tmp_path / "rel" / "X_20010203.fits"
     write_cube(path, field, np.zeros(1), start="2001-02-03T04:05:06", region="R9", instrument=MDI)
-    assert inspect(path, label=E, verified=True) == PlannedCube(
-        ref=CubeRef(release="rel", cube="X_20010203", sha256=hash_cube(path)),
+    assert inspect(path, label=E, verified=True) == CubeInfo(
+        release="rel", name="X_20010203", sha256=hash_cube(path),
         start="2001-02-03T04:05:06", region="R9", label=E, verified=True,
     )  # fmt: skip
 

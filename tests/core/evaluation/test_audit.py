@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from helioloop.evaluation.audit import MIN_DRAWN, Estimate, Page, check_order, keep_book, share, wrong_left
-from helioloop.records import CubeRef
+from helioloop.evaluation.audit import MIN_DRAWN, Estimate, Page, audit_order, audit_rounds, share, wrong_left
+from helioloop.records import CubeInfo
 
 N = 300
 CAMPAIGNS = 150
@@ -15,18 +15,18 @@ ROUNDS = 5
 BATCH, CHECKS = 30, 10
 
 
-def refs(n: int) -> list[CubeRef]:
-    return [CubeRef(release="r", cube=f"c{k:03d}", sha256=f"{k:064x}") for k in range(n)]
+def refs(n: int) -> list[CubeInfo]:
+    return [CubeInfo(release="r", name=f"c{k:03d}", sha256=f"{k:064x}") for k in range(n)]
 
 
 def test_the_check_order_is_fixed_by_content_and_salt() -> None:
     """It depends on neither the order given nor the other cubes; another salt gives another one."""
-    order = check_order(refs(50), salt="a")
-    assert sorted(order) == [ref.cube for ref in refs(50)]
+    order = audit_order(refs(50), salt="a")
+    assert sorted(order) == [cube.name for cube in refs(50)]
     assert order != sorted(order)
-    assert check_order(reversed(refs(50)), salt="a") == order
-    assert check_order(refs(50), salt="b") != order
-    assert check_order(refs(20), salt="a") == [cube for cube in order if cube < "c020"]
+    assert audit_order(reversed(refs(50)), salt="a") == order
+    assert audit_order(refs(50), salt="b") != order
+    assert audit_order(refs(20), salt="a") == [cube for cube in order if cube < "c020"]
 
 
 def test_shares_have_the_exact_binomial_interval() -> None:
@@ -67,7 +67,7 @@ def test_labels_verified_out_of_order_are_taken_off() -> None:
 def test_a_round_worked_by_hand() -> None:
     """The ranking leads to d and c; a is drawn; b stood next in the check list but the draw ended before it."""
     disagreement = {"a": 0.1, "b": 0.2, "c": 0.8, "d": 0.9, "e": 0.7}
-    (line,) = keep_book(
+    (line,) = audit_rounds(
         [Page(disagreement=disagreement, verified={"d": True, "c": False, "a": False})], ["a", "b", "c", "d", "e"]
     )
     assert (line.verified, line.verifications, line.flips) == (3, 3, 1)
@@ -88,21 +88,21 @@ def test_a_draw_that_the_ranking_would_have_found_by_now_says_nothing_of_what_is
         disagreement={"a": 0.8, "b": 0.1, "c": 0.2, "d": 0.7, "e": 0.9, "f": 0.2},
         verified={"a": True, "e": True, "d": True, "b": False},
     )
-    lines = keep_book([first, second], order)
+    lines = audit_rounds([first, second], order)
     assert [(line.drawn, line.drawn_wrong) for line in lines] == [(1, 1), (1, 0)]
     assert [(line.ranked, line.hits) for line in lines] == [(1, 1), (1, 1)]
 
 
 def test_a_project_without_a_crude_label_has_nothing_to_say() -> None:
     """No estimate and no reason to stop where no cube takes part."""
-    (line,) = keep_book([Page(disagreement={}, verified={})], [])
+    (line,) = audit_rounds([Page(disagreement={}, verified={})], [])
     assert (line.wrong_left, line.hit_rate, line.stop) == (None, None, None)
 
 
 def test_cubes_that_join_later_cut_no_earlier_draw_short() -> None:
     """Cube n stands first in the check list but comes in the second round: the first one drew a and b all the same."""
     first = dict.fromkeys("abc", 0.5)
-    lines = keep_book(
+    lines = audit_rounds(
         [
             Page(disagreement=first, verified={"a": True, "b": False}),
             Page(disagreement={**first, "n": 0.5}, verified={"a": True, "b": False}),
@@ -117,7 +117,7 @@ def test_what_was_verified_before_the_first_round_is_no_hit_of_its_ranking() -> 
     page = Page(
         disagreement={"a": 0.1, "b": 0.2, "c": 0.3, "d": 0.8, "e": 0.9}, verified={"e": True, "d": True}
     )  # fmt: skip
-    (line,) = keep_book([page], "abcde", already={"e"})
+    (line,) = audit_rounds([page], "abcde", already={"e"})
     assert (line.verified, line.verifications, line.flips) == (2, 1, 1)
     assert (line.ranked, line.hits) == (1, 1)
 
@@ -125,7 +125,7 @@ def test_what_was_verified_before_the_first_round_is_no_hit_of_its_ranking() -> 
 def test_a_verified_cube_beyond_the_prefix_is_no_evidence() -> None:
     """Somebody looked at f for a reason; only the run from the start of the check list counts as drawn."""
     disagreement = dict.fromkeys("abcdef", 0.5)
-    (line,) = keep_book([Page(disagreement=disagreement, verified={"a": False, "b": False, "f": True})], "abcdef")
+    (line,) = audit_rounds([Page(disagreement=disagreement, verified={"a": False, "b": False, "f": True})], "abcdef")
     assert (line.drawn, line.drawn_wrong) == (2, 0)
     assert (line.ranked, line.hits) == (1, 1)
 
@@ -136,7 +136,7 @@ def test_a_poor_batch_stops_the_campaign(hits: int, *, stops: bool) -> None:
     names = [f"c{k:02d}" for k in range(100)]
     verified = {name: k < hits for k, name in enumerate(names[:20])}
     disagreement = {name: 1 - k / 100 for k, name in enumerate(names)}
-    (line,) = keep_book([Page(disagreement=disagreement, verified=verified)], names[::-1])
+    (line,) = audit_rounds([Page(disagreement=disagreement, verified=verified)], names[::-1])
     assert (line.stop is not None) is stops
     assert line.sentences()[-1].startswith("Stop: only 1 of 20" if stops else "Go on: 80 to verify")
 
@@ -146,9 +146,9 @@ def test_few_wrong_labels_or_none_unverified_stop_it_too() -> None:
     names = [f"c{k:02d}" for k in range(100)]
     right = dict.fromkeys(names, False)
     page = Page(disagreement=dict.fromkeys(names, 0.5), verified=right)
-    assert keep_book([page], names)[0].stop == "every label is verified"
+    assert audit_rounds([page], names)[0].stop == "every label is verified"
     ninety = Page(disagreement=page.disagreement, verified=dict.fromkeys(names[:90], False))
-    (line,) = keep_book([ninety], names)
+    (line,) = audit_rounds([ninety], names)
     assert line.stop == "of all labels at most 1 can still be wrong, 1.0%"
 
 
@@ -180,7 +180,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
     naive: list[float] = []
     for _ in range(CAMPAIGNS):
         pages = list(played(rng))
-        lines = keep_book([page for page, _ in pages], [str(k) for k in range(N)])
+        lines = audit_rounds([page for page, _ in pages], [str(k) for k in range(N)])
         for line, (_, left) in zip(lines, pages, strict=True):
             if line.wrong_left is not None:
                 covered.setdefault(line.round, []).append(line.wrong_left.lo <= left <= line.wrong_left.hi)

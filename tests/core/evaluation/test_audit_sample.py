@@ -10,13 +10,13 @@ import pytest
 from scipy.special import expit
 
 from helioloop.errors import ReleaseError, WrongUsage
-from helioloop.evaluation.audit_sample import RandomDraw
+from helioloop.evaluation.audit_sample import AuditSample
 from helioloop.evaluation.calibration import IntervalCalibration
-from helioloop.evaluation.risk_control import make_promise
+from helioloop.evaluation.risk_control import make_guarantee
 from helioloop.instrument import MDI
 from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import QUICK
-from helioloop.records import CubeRef, CubeScore, Emergence, Label, PlannedCube
+from helioloop.records import CubeInfo, CubeScore, Emergence, Label
 
 Array = np.ndarray
 
@@ -24,12 +24,12 @@ NEW_CUBES = 4000
 """Cubes of a made-up new release, on which an error rate is measured."""
 
 
-def cube(k: int, *, release: str = "old", region: str | None = None) -> PlannedCube:
+def cube(k: int, *, release: str = "old", region: str | None = None) -> CubeInfo:
     """Cube k of a release, a region of its own; emergence where k is odd."""
-    return PlannedCube(
-        ref=CubeRef(
-            release=release, cube=f"{release}{k:03d}", sha256=hashlib.sha256(f"{release}{k}".encode()).hexdigest()
-        ),
+    return CubeInfo(
+        release=release,
+        name=f"{release}{k:03d}",
+        sha256=hashlib.sha256(f"{release}{k}".encode()).hexdigest(),
         start=f"2001-{1 + k % 12:02d}-{1 + k % 28:02d}T00:00:00",
         region=region or f"{release}{k}",
         label=Label.EMERGENCE if k % 2 else Label.NON_EMERGENCE,
@@ -46,21 +46,21 @@ def scores(plan: Plan) -> dict[tuple[str, str], CubeScore]:
     for planned in plan.labelled:
         emergence = planned.label is Label.EMERGENCE
         score = CubeScore(
-            cube=planned.ref.cube,
-            sha256=planned.ref.sha256,
+            cube=planned.name,
+            sha256=planned.sha256,
             p_emergence=0.9 if emergence else 0.2,
             p_spread=0.0,
-            members=tuple(member.name for member in plan.held_out(planned)),
-            **(dict.fromkeys(("frame", "frame_lo", "frame_hi"), 100) if emergence else {}),
+            members=tuple(member.name for member in plan.out_of_fold_members(planned)),
+            emergence=Emergence(frame=100, frame_lo=100, frame_hi=100) if emergence else None,
         )
-        stored[score.cube, score.sha256] = score
+        stored[score.key] = score
     return stored
 
 
-def draw_of(path: Path, text: str) -> RandomDraw:
+def draw_of(path: Path, text: str) -> AuditSample:
     """Read a table of the draw."""
     (path / "drawn.csv").write_text(text)
-    return RandomDraw.read(path / "drawn.csv", plan=PLAN, stored=scores(PLAN), version="v0001")
+    return AuditSample.read(path / "drawn.csv", plan=PLAN, stored=scores(PLAN), version="v0001")
 
 
 def test_a_draw_is_read_with_its_scores(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_who_speaks_hangs_on_content_alone(tmp_path: Path) -> None:
     turned = draw_of(tmp_path, "cube,label\n" + "".join(f"old{k:03d},emergence\n" for k in range(39, -1, -1)))
     for k in range(50):
         new = cube(k, release="new")
-        other = replace(new, ref=replace(new.ref, release="newer", cube=f"renamed{k}"))
+        other = replace(new, release="newer", name=f"renamed{k}")
         assert drawn.speaking_fold(new, PLAN) == turned.speaking_fold(other, PLAN)
 
 
@@ -149,7 +149,7 @@ def test_with_trained_folds_the_promise_is_broken_no_more_often_than_stated() ->
         def said(x: Array, fold: Array, members: Array = members) -> Array:
             return expit(6.0 * np.einsum("nd,nmd->nm", x, members[fold])).mean(axis=1)
 
-        promise = make_promise(said(x, fold), emergence, rate=rate)
+        promise = make_guarantee(said(x, fold), emergence, rate=rate)
         if promise is None:
             continue
         given += 1
@@ -181,7 +181,7 @@ def test_the_average_over_all_members_would_break_it() -> None:
     by_fold, by_all = 0, 0
     for _ in range(200):
         p, _, emergence = cubes(600)
-        promise = make_promise(p, emergence, rate=rate)
+        promise = make_guarantee(p, emergence, rate=rate)
         if promise is not None:
             one, everyone, emergence = cubes(NEW_CUBES)
             by_fold += broken(one, emergence, threshold=promise.threshold, rate=rate)

@@ -9,16 +9,14 @@ import pytest
 from helioloop.data.truth import TrueCube, read_truth
 from helioloop.errors import ReleaseError
 from helioloop.evaluation.metrics import Evaluation, KindErrors, evaluate, frame_errors, precision_at_k, true_skill
-from helioloop.records import CubeScore, Label
+from helioloop.records import CubeScore, Emergence, Label
 
 E, NON = Label.EMERGENCE, Label.NON_EMERGENCE
 
 
 def score(cube: str, p: float, frames: tuple[int, int, int] | None = None) -> CubeScore:
-    lo, frame, hi = frames or (None, None, None)
-    return CubeScore(
-        cube=cube, sha256="", p_emergence=p, p_spread=None, members=("m",), frame=frame, frame_lo=lo, frame_hi=hi
-    )
+    found = None if frames is None else Emergence(frame_lo=frames[0], frame=frames[1], frame_hi=frames[2])
+    return CubeScore(cube=cube, sha256="", p_emergence=p, p_spread=None, members=("m",), emergence=found)
 
 
 def true(cube: str, label: Label, frame: int | None = None, kind: str = "") -> tuple[str, TrueCube]:

@@ -9,7 +9,7 @@ import pytest
 from helioloop.labelstudio.annotations import current_label
 from helioloop.labelstudio.config import Controls, parse_config
 from helioloop.labelstudio.predictions import prediction
-from helioloop.records import CubeScore, Label, LabelSource, VerifiedFrame
+from helioloop.records import CubeScore, Emergence, Label, LabelSource, VerifiedFrame
 
 CONFIG = """
 <View>
@@ -265,7 +265,8 @@ def test_a_configuration_without_timeline_reads_no_frame(controls: Controls) -> 
 
 def score(p: float, frame: int | None = None) -> CubeScore:
     """The score of cube c1."""
-    return CubeScore(cube="c1", sha256="0", p_emergence=p, p_spread=0.1, members=("m",), frame=frame)
+    found = None if frame is None else Emergence(frame=frame, frame_lo=frame, frame_hi=frame)
+    return CubeScore(cube="c1", sha256="0", p_emergence=p, p_spread=0.1, members=("m",), emergence=found)
 
 
 def test_an_emergence_is_written_with_a_range_from_its_frame_to_the_last(controls: Controls) -> None:

@@ -8,7 +8,7 @@ import pytest
 from helioloop.data.release import ReleaseRoots
 from helioloop.errors import HelioloopError
 from helioloop.labelstudio.tasks import cube_of
-from helioloop.records import CubeRef, PlannedCube
+from helioloop.records import CubeInfo
 
 DATA = {
     "video": "/x.mp4", "cube": "BARD0001", "release": "r", "sha256": "a" * 64, "region": "AR 1",
@@ -18,8 +18,8 @@ DATA = {
 
 def test_a_task_of_ours_names_its_cube_and_where_and_when_it_is() -> None:
     """The start loses the zone it has in Label Studio; the label is not the task's to say."""
-    assert cube_of(DATA) == PlannedCube(
-        ref=CubeRef(release="r", cube="BARD0001", sha256="a" * 64),
+    assert cube_of(DATA) == CubeInfo(
+        release="r", name="BARD0001", sha256="a" * 64,
         start="1998-12-06T00:00:00", region="AR 1", label=None, verified=False,
     )  # fmt: skip
 

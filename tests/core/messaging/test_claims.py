@@ -3,39 +3,39 @@
 import pytest
 import redis
 
-from helioloop.messaging.claims import InFlight, MemoryInFlight, RedisInFlight
-from helioloop.records import CubeRef
+from helioloop.messaging.claims import Claims, InMemoryClaims, RedisClaims
+from helioloop.records import CubeInfo
 
 
-def _ref(cube: str, sha256: str = "a" * 64) -> CubeRef:
-    return CubeRef(release="r", cube=cube, sha256=sha256)
+def _cube(cube: str, sha256: str = "a" * 64) -> CubeInfo:
+    return CubeInfo(release="r", name=cube, sha256=sha256)
 
 
 @pytest.fixture(params=["memory", "redis"])
-def in_flight(request: pytest.FixtureRequest) -> InFlight:
+def claims(request: pytest.FixtureRequest) -> Claims:
     if request.param == "memory":
-        return MemoryInFlight()
-    return RedisInFlight(request.getfixturevalue("redis_connection"))
+        return InMemoryClaims()
+    return RedisClaims(request.getfixturevalue("redis_connection"))
 
 
-def test_a_cube_is_asked_for_once(in_flight: InFlight) -> None:
+def test_a_cube_is_asked_for_once(claims: Claims) -> None:
     """Of overlapping questions each asks only for what the others have not asked for."""
-    assert in_flight.claim(1, "v0001", [_ref("A"), _ref("B"), _ref("A")]) == [_ref("A"), _ref("B")]
-    assert in_flight.claim(1, "v0001", [_ref("B"), _ref("C")]) == [_ref("C")]
-    assert in_flight.claim(1, "v0002", [_ref("B")]) == [_ref("B")]
-    assert in_flight.claim(2, "v0001", [_ref("B")]) == [_ref("B")]
+    assert claims.claim(1, "v0001", [_cube("A"), _cube("B"), _cube("A")]) == [_cube("A"), _cube("B")]
+    assert claims.claim(1, "v0001", [_cube("B"), _cube("C")]) == [_cube("C")]
+    assert claims.claim(1, "v0002", [_cube("B")]) == [_cube("B")]
+    assert claims.claim(2, "v0001", [_cube("B")]) == [_cube("B")]
 
 
-def test_a_released_cube_may_be_asked_for_again(in_flight: InFlight) -> None:
+def test_a_released_cube_may_be_asked_for_again(claims: Claims) -> None:
     """A claim given back is free."""
-    in_flight.claim(1, "v0001", [_ref("A"), _ref("B")])
-    in_flight.release(1, "v0001", [_ref("A")])
-    in_flight.release(1, "v0001", [])
-    assert in_flight.claim(1, "v0001", [_ref("A"), _ref("B")]) == [_ref("A")]
+    claims.claim(1, "v0001", [_cube("A"), _cube("B")])
+    claims.release(1, "v0001", [_cube("A")])
+    claims.release(1, "v0001", [])
+    assert claims.claim(1, "v0001", [_cube("A"), _cube("B")]) == [_cube("A")]
 
 
 def test_claims_end_by_themselves(redis_connection: redis.Redis) -> None:
     """A claim whose job was lost ends after ten minutes."""
-    RedisInFlight(redis_connection).claim(1, "v0001", [_ref("A")])
+    RedisClaims(redis_connection).claim(1, "v0001", [_cube("A")])
     (key,) = redis_connection.keys("helioloop:in-flight:*")
     assert 590 <= redis_connection.ttl(key) <= 600

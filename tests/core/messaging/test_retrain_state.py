@@ -8,10 +8,10 @@ import redis
 
 from helioloop.messaging.retrain_state import (
     Dirty,
-    MemoryRetrainState,
+    FollowUp,
+    InMemoryRetrainState,
     RedisRetrainState,
     RetrainState,
-    Trailing,
     due_at,
 )
 from helioloop.settings import Settings
@@ -20,7 +20,7 @@ from helioloop.settings import Settings
 @pytest.fixture(params=["memory", "redis"])
 def state(request: pytest.FixtureRequest) -> RetrainState:
     if request.param == "memory":
-        return MemoryRetrainState()
+        return InMemoryRetrainState()
     return RedisRetrainState(request.getfixturevalue("redis_connection"))
 
 
@@ -32,44 +32,44 @@ def _seen(state: RetrainState, project: int) -> Dirty:
 
 def test_notes_add_up(state: RetrainState) -> None:
     """Events add up; the first and the last time are those of the events that wait."""
-    state.note(1, 1, now=100.0)
-    state.note(1, 3, now=107.25)
-    dirty = state.note(1, 1, now=103.5)
+    state.add_events(1, 1, now=100.0)
+    state.add_events(1, 3, now=107.25)
+    dirty = state.add_events(1, 1, now=103.5)
     assert (dirty.count, dirty.first_at, dirty.last_at) == (5, 100.0, 107.25)
     assert state.dirty(1) == dirty
 
 
 def test_an_untouched_project_is_clean(state: RetrainState) -> None:
     """Projects are independent: an event of one leaves the other clean."""
-    state.note(1, 1, now=100.0)
+    state.add_events(1, 1, now=100.0)
     assert state.dirty(2) is None
 
 
 def test_times_keep_their_digits(state: RetrainState) -> None:
     """A time comes back exactly, microseconds included."""
-    assert state.note(1, 1, now=1795412238.123457).first_at == 1795412238.123457
+    assert state.add_events(1, 1, now=1795412238.123457).first_at == 1795412238.123457
 
 
 def test_no_events_cannot_be_noted(state: RetrainState) -> None:
     """Noting nothing is a mistake of the caller."""
     with pytest.raises(ValueError, match="0 events"):
-        state.note(1, 0, now=100.0)
+        state.add_events(1, 0, now=100.0)
 
 
 def test_settling_takes_off_what_was_seen(state: RetrainState) -> None:
     """After a judgement nothing waits, and the next event starts the clock anew."""
-    state.note(1, 4, now=100.0)
+    state.add_events(1, 4, now=100.0)
     state.settle(1, _seen(state, 1))
     assert state.dirty(1) is None
-    dirty = state.note(1, 1, now=900.0)
+    dirty = state.add_events(1, 1, now=900.0)
     assert (dirty.count, dirty.first_at, dirty.last_at) == (1, 900.0, 900.0)
 
 
 def test_events_during_a_judgement_stay(state: RetrainState) -> None:
     """What comes after the judge has looked is not settled with what it saw."""
-    state.note(1, 4, now=100.0)
+    state.add_events(1, 4, now=100.0)
     seen = _seen(state, 1)
-    state.note(1, 2, now=150.0)
+    state.add_events(1, 2, now=150.0)
     state.settle(1, seen)
     left = _seen(state, 1)
     assert (left.count, left.first_at, left.last_at) == (2, 100.0, 150.0)
@@ -77,9 +77,9 @@ def test_events_during_a_judgement_stay(state: RetrainState) -> None:
 
 def test_settling_twice_takes_nothing_more(state: RetrainState) -> None:
     """Two judges that saw the same events settle them once: later ones are not lost."""
-    state.note(1, 4, now=100.0)
+    state.add_events(1, 4, now=100.0)
     seen = _seen(state, 1)
-    state.note(1, 3, now=150.0)
+    state.add_events(1, 3, now=150.0)
     state.settle(1, seen)
     state.settle(1, seen)
     assert _seen(state, 1).count == 3
@@ -87,9 +87,9 @@ def test_settling_twice_takes_nothing_more(state: RetrainState) -> None:
 
 def test_an_older_view_takes_nothing_back(state: RetrainState) -> None:
     """A judge that settles late, with an older view, does not undo a newer settlement."""
-    state.note(1, 1, now=100.0)
+    state.add_events(1, 1, now=100.0)
     older = _seen(state, 1)
-    state.note(1, 1, now=101.0)
+    state.add_events(1, 1, now=101.0)
     state.settle(1, _seen(state, 1))
     state.settle(1, older)
     assert state.dirty(1) is None
@@ -98,10 +98,10 @@ def test_an_older_view_takes_nothing_back(state: RetrainState) -> None:
 def test_what_was_seen_before_redis_was_emptied_settles_nothing(redis_connection: redis.Redis) -> None:
     """A view from before Redis was emptied cannot take off events noted after."""
     state = RedisRetrainState(redis_connection)
-    state.note(1, 50, now=100.0)
+    state.add_events(1, 50, now=100.0)
     seen = _seen(state, 1)
     redis_connection.flushall()
-    state.note(1, 2, now=200.0)
+    state.add_events(1, 2, now=200.0)
     state.settle(1, seen)
     assert _seen(state, 1).count == 2
 
@@ -114,17 +114,17 @@ def test_one_round_at_a_time(state: RetrainState) -> None:
     assert state.begin(2, "bbbbbbbb", now=11.0)
     running = state.running(1)
     assert running is not None
-    assert (running.fingerprint, running.since, running.beat_at) == ("aaaaaaaa", 10.0, 10.0)
+    assert (running.fingerprint, running.since, running.heartbeat_at) == ("aaaaaaaa", 10.0, 10.0)
 
 
 def test_a_beat_moves_the_sign_of_life_of_the_running_round_only(state: RetrainState) -> None:
     """The running round's beat is kept; a round that was replaced learns that it is no longer the one."""
     state.begin(1, "aaaaaaaa", now=10.0)
-    assert state.beat(1, "aaaaaaaa", now=20.0)
-    assert not state.beat(1, "bbbbbbbb", now=30.0)
+    assert state.heartbeat(1, "aaaaaaaa", now=20.0)
+    assert not state.heartbeat(1, "bbbbbbbb", now=30.0)
     running = state.running(1)
     assert running is not None
-    assert (running.since, running.beat_at) == (10.0, 20.0)
+    assert (running.since, running.heartbeat_at) == (10.0, 20.0)
 
 
 def test_ending_frees_the_project(state: RetrainState) -> None:
@@ -132,16 +132,16 @@ def test_ending_frees_the_project(state: RetrainState) -> None:
     state.begin(1, "aaaaaaaa", now=10.0)
     assert state.end(1, "aaaaaaaa") is None
     assert state.running(1) is None
-    assert not state.beat(1, "aaaaaaaa", now=11.0)
+    assert not state.heartbeat(1, "aaaaaaaa", now=11.0)
     assert state.begin(1, "bbbbbbbb", now=12.0)
 
 
 def test_a_stranger_cannot_end_a_round(state: RetrainState) -> None:
     """A late end of a replaced round leaves the running one and its wish alone."""
     state.begin(1, "bbbbbbbb", now=10.0)
-    state.wish_trailing(1, forced=False)
+    state.request_follow_up(1, forced=False)
     assert state.end(1, "aaaaaaaa") is None
-    assert state.end(1, "bbbbbbbb") == Trailing(forced=False)
+    assert state.end(1, "bbbbbbbb") == FollowUp(forced=False)
 
 
 @pytest.mark.parametrize(
@@ -152,18 +152,18 @@ def test_wishes_merge_into_one(state: RetrainState, wishes: tuple[bool, ...], fo
     """However many wishes come during a round, one trails it, forced if any was; it is handed over once."""
     state.begin(1, "aaaaaaaa", now=10.0)
     for wish in wishes:
-        assert state.wish_trailing(1, forced=wish)
-    assert state.end(1, "aaaaaaaa") == Trailing(forced=forced)
+        assert state.request_follow_up(1, forced=wish)
+    assert state.end(1, "aaaaaaaa") == FollowUp(forced=forced)
     state.begin(1, "bbbbbbbb", now=20.0)
     assert state.end(1, "bbbbbbbb") is None
 
 
 def test_no_wish_without_a_round(state: RetrainState) -> None:
     """A wish that comes after the round's end is refused, so that its sender begins a round instead."""
-    assert not state.wish_trailing(1, forced=True)
+    assert not state.request_follow_up(1, forced=True)
     state.begin(1, "aaaaaaaa", now=10.0)
     state.end(1, "aaaaaaaa")
-    assert not state.wish_trailing(1, forced=True)
+    assert not state.request_follow_up(1, forced=True)
 
 
 def _at_once(count: int, action: Callable[[int], object]) -> None:
@@ -185,7 +185,7 @@ def test_many_writers_at_once_lose_no_event(state: RetrainState) -> None:
 
     def note(_: int) -> None:
         for _ in range(50):
-            state.note(1, 1, now=100.0)
+            state.add_events(1, 1, now=100.0)
 
     _at_once(8, note)
     assert _seen(state, 1).count == 400

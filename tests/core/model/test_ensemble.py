@@ -8,22 +8,22 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from helioloop.emergence.locate import locate
+from helioloop.emergence.locate import locate_emergences
 from helioloop.errors import CubeError, RegistryError
 from helioloop.instrument import Instrument
 from helioloop.model.device import CPU
 from helioloop.model.ensemble import Ensemble, score_cubes, train_member
 from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import QUICK
-from helioloop.progress import silent
-from helioloop.records import CubeRef, CubeScore, Label, PlannedCube
+from helioloop.model.runtime import Runtime
+from helioloop.records import CubeInfo, CubeScore, Label
 from helioloop.registry.versions import Card, Registry
 from helioloop.workflows.rounds import auroc, round_metrics, run_round
 
 SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=24, size_px=24, clip_gauss=1000.0, frozen_frames=3)
 RECIPE = replace(QUICK, epochs=16, min_steps=0, batch=5, folds=3)
 N_CUBES = 30
-NEW = CubeRef(release="r", cube="new", sha256="ee" * 32)
+NEW = CubeInfo(release="r", name="new", sha256="ee" * 32)
 
 
 def emerges(k: int) -> bool:
@@ -39,8 +39,10 @@ def gridded(k: int) -> np.ndarray:
 
 
 CUBES = [
-    PlannedCube(
-        ref=CubeRef(release="r", cube=f"cube{k:02d}", sha256=f"{k:064x}"),
+    CubeInfo(
+        release="r",
+        name=f"cube{k:02d}",
+        sha256=f"{k:064x}",
         start=f"2001-{1 + k % 12:02d}-01T00:00:00",
         region=f"region{k}",
         label=Label.EMERGENCE if emerges(k) else Label.NON_EMERGENCE,
@@ -49,13 +51,19 @@ CUBES = [
     for k in range(N_CUBES)
 ]
 
-ARRAYS = {**{planned.ref: gridded(k) for k, planned in enumerate(CUBES)}, NEW: gridded(1)}
-load = ARRAYS.__getitem__
-"""Gives a cube by its reference, and can be sent to other processes."""
+ARRAYS = {**{cube.key: gridded(k) for k, cube in enumerate(CUBES)}, NEW.key: gridded(1)}
+
+
+def load(cube: CubeInfo) -> np.ndarray:
+    """Return a cube on the grid; other processes can call it, too."""
+    return ARRAYS[cube.key]
+
+
+RUNTIME = Runtime(instrument=SMALL, load=load, device=CPU)
 
 
 def plan_of(*, seed: int = 0) -> Plan:
-    unlabelled = PlannedCube(ref=NEW, start=None, region=None, label=None, verified=False)
+    unlabelled = NEW
     return make_plan([*CUBES, unlabelled], recipe=RECIPE, instrument=SMALL, seed=seed, parent=None, reason="test")
 
 
@@ -63,7 +71,7 @@ def plan_of(*, seed: int = 0) -> Plan:
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Registry, Card]:
     """One round, run once for this module."""
     registry = Registry(tmp_path_factory.mktemp("models"))
-    return registry, run_round(plan_of(), registry, load, device=CPU, report=silent)
+    return registry, run_round(plan_of(), registry, RUNTIME)
 
 
 def test_no_member_speaks_of_a_cube_it_was_trained_on(made: tuple[Registry, Card]) -> None:
@@ -72,7 +80,7 @@ def test_no_member_speaks_of_a_cube_it_was_trained_on(made: tuple[Registry, Card
     scores = registry.scores(card.version)
     assert len(scores) == N_CUBES + 1
     for (name, sha256), score in scores.items():
-        if name == NEW.cube:
+        if name == NEW.name:
             assert set(score.members) == set(card.members)
             continue
         fold = card.labels[name]["fold"]
@@ -84,9 +92,9 @@ def test_the_stored_probability_is_that_of_the_held_out_members(made: tuple[Regi
     """Recomputed from single networks: mean, and standard deviation as spread."""
     registry, card = made
     ensemble = Ensemble.open(registry.folder(card.version), device=CPU)
-    stored = registry.scores(card.version)[CUBES[4].ref.cube, CUBES[4].ref.sha256]
+    stored = registry.scores(card.version)[CUBES[4].key]
     single = [
-        replace(ensemble, plan=replace(ensemble.plan, members=(ensemble.plan.member(name),))).score(CUBES[4], load)
+        replace(ensemble, plan=replace(ensemble.plan, members=(ensemble.plan.member(name),))).score(CUBES[4], RUNTIME)
         for name in stored.members
     ]
     values = [score.p_emergence for score in single]
@@ -103,16 +111,14 @@ def test_the_ensemble_has_learned_out_of_fold(made: tuple[Registry, Card]) -> No
 def test_emergences_have_a_curve_and_a_frame(made: tuple[Registry, Card]) -> None:
     """The curve ends at p; the frame lies near the true 12; others have neither."""
     registry, card = made
-    scores = [score for score in registry.scores(card.version).values() if score.cube != NEW.cube]
-    timed = [score for score in scores if score.frame is not None]
-    assert len(timed) >= N_CUBES / 3
-    for score in timed:
+    scores = [score for score in registry.scores(card.version).values() if score.cube != NEW.name]
+    located = [(score, score.emergence) for score in scores if score.emergence is not None]
+    assert len(located) >= N_CUBES / 3
+    for score, found in located:
         assert score.curve is not None
         assert score.curve[-1] == pytest.approx(score.p_emergence, abs=1e-4)
-        assert score.frame_lo is not None
-        assert score.frame_hi is not None
-        assert score.frame_lo <= score.frame <= score.frame_hi
-    assert np.median([abs(score.frame - 12) for score in timed if score.frame is not None]) <= 3
+        assert found.frame_lo <= found.frame <= found.frame_hi
+    assert np.median([abs(found.frame - 12) for _, found in located]) <= 3
     quiet = [s for s in scores if s.p_emergence < 0.5 and card.labels[s.cube]["label"] == "non-emergence"]
     assert quiet
     assert all(score.curve is None for score in quiet)
@@ -121,12 +127,12 @@ def test_emergences_have_a_curve_and_a_frame(made: tuple[Registry, Card]) -> Non
 def test_a_current_label_of_emergence_asks_for_the_curve(made: tuple[Registry, Card]) -> None:
     """Also where the ensemble says non-emergence."""
     registry, card = made
-    folder = registry.folder(card.version)
-    (bare,) = score_cubes(folder, [CUBES[0]], load, device=CPU, report=silent)
+    ensemble = Ensemble.open(registry.folder(card.version), device=CPU)
+    (bare,) = score_cubes(ensemble, [CUBES[0]], RUNTIME)
     assert bare.p_emergence < 0.5
     for label, has_curve in ((Label.NON_EMERGENCE, False), (None, False), (Label.EMERGENCE, True)):
-        labels = {CUBES[0].ref.cube: label}
-        (located,) = locate(folder, CUBES, [bare], load, labels=labels, device=CPU, report=silent)
+        labels = {CUBES[0].name: label}
+        (located,) = locate_emergences(ensemble, CUBES, [bare], RUNTIME, labels=labels)
         assert (located.curve is not None) is has_curve
 
 
@@ -145,7 +151,7 @@ def test_the_same_round_in_two_processes_gives_the_same_scores(made: tuple[Regis
     """To the last bit, side by side or one after the other."""
     registry, card = made
     again = Registry(tmp_path)
-    other = run_round(plan_of(), again, load, device=CPU, report=silent, processes=2)
+    other = run_round(plan_of(), again, RUNTIME, processes=2)
     assert again.scores(other.version) == registry.scores(card.version)
 
 
@@ -154,10 +160,10 @@ def test_another_seed_gives_other_scores(made: tuple[Registry, Card], tmp_path: 
     plan = plan_of(seed=100)
     plan.save(tmp_path)
     for member in plan.members:
-        train_member(plan, member.name, tmp_path, load, device=CPU, report=silent)
+        train_member(plan, member.name, tmp_path, RUNTIME)
     registry, card = made
-    stored = registry.scores(card.version)[CUBES[0].ref.cube, CUBES[0].ref.sha256]
-    (score,) = score_cubes(tmp_path, CUBES[:1], load, device=CPU, report=silent)
+    stored = registry.scores(card.version)[CUBES[0].name, CUBES[0].sha256]
+    (score,) = score_cubes(Ensemble.open(tmp_path, device=CPU), CUBES[:1], RUNTIME)
     assert score.p_emergence != stored.p_emergence
 
 
@@ -166,10 +172,10 @@ def test_a_member_that_is_there_is_kept(made: tuple[Registry, Card]) -> None:
     registry, card = made
     folder = registry.folder(card.version)
 
-    def unreadable(ref: CubeRef) -> np.ndarray:
-        raise AssertionError(f"{ref.cube} was asked for")
+    def unreadable(cube: CubeInfo) -> np.ndarray:
+        raise AssertionError(f"{cube.name} was asked for")
 
-    path = train_member(Plan.read(folder), "fold0-0", folder, unreadable, device=CPU, report=silent)
+    path = train_member(Plan.read(folder), "fold0-0", folder, replace(RUNTIME, load=unreadable))
     assert path == folder / "fold0-0.safetensors"
 
 
@@ -209,42 +215,36 @@ def _pickle(path: Path) -> None:
 def test_weights_that_are_not_the_plans_own_are_refused(tmp_path: Path, made: tuple[Registry, Card], damage) -> None:
     """Truncated, foreign, of another shape, not finite, or no safetensors at all."""
     path = _whole(tmp_path, made)
-    train_member(plan_of(), "fold0-0", tmp_path, load, device=CPU, report=silent)
+    train_member(plan_of(), "fold0-0", tmp_path, RUNTIME)
     damage(path)
     with pytest.raises(RegistryError, match=r"fold0-0\.safetensors"):
-        train_member(plan_of(), "fold0-0", tmp_path, load, device=CPU, report=silent)
+        train_member(plan_of(), "fold0-0", tmp_path, RUNTIME)
 
 
 def test_a_version_that_lacks_a_member_is_refused(tmp_path: Path, made: tuple[Registry, Card]) -> None:
     """Half an ensemble does not speak."""
     _whole(tmp_path, made)
     with pytest.raises(RegistryError, match="is missing"):
-        score_cubes(tmp_path, CUBES[:1], load, device=CPU, report=silent)
+        score_cubes(Ensemble.open(tmp_path, device=CPU), CUBES[:1], RUNTIME)
 
 
 def test_an_unreadable_cube_is_set_aside_and_the_rest_goes_on(made: tuple[Registry, Card]) -> None:
     """With its reason; without a place to set it aside, it ends the call."""
     registry, card = made
 
-    def sometimes(ref: CubeRef) -> np.ndarray:
-        if ref.cube == "cube01":
+    def sometimes(cube: CubeInfo) -> np.ndarray:
+        if cube.name == "cube01":
             raise CubeError("cube01 is truncated")
-        return load(ref)
+        return load(cube)
 
-    folder = registry.folder(card.version)
+    ensemble = Ensemble.open(registry.folder(card.version), device=CPU)
     aside: list[tuple[str, str]] = []
-    scores = score_cubes(
-        folder,
-        CUBES[:3],
-        sometimes,
-        device=CPU,
-        report=silent,
-        set_aside=lambda ref, error: aside.append((ref.cube, str(error))),
-    )
+    runtime = replace(RUNTIME, load=sometimes, on_excluded=lambda cube, error: aside.append((cube, str(error))))
+    scores = score_cubes(ensemble, CUBES[:3], runtime)
     assert [score.cube for score in scores] == ["cube00", "cube02"]
     assert aside == [("cube01", "cube01 is truncated")]
     with pytest.raises(CubeError, match="truncated"):
-        score_cubes(folder, CUBES[:3], sometimes, device=CPU, report=silent)
+        score_cubes(ensemble, CUBES[:3], replace(RUNTIME, load=sometimes))
 
 
 def test_auroc_counts_ties_half() -> None:

@@ -9,19 +9,18 @@ from hypothesis import strategies as st
 
 from helioloop.errors import TooFewLabels
 from helioloop.model.folds import assign_folds
-from helioloop.records import CubeRef, Label, PlannedCube
+from helioloop.records import CubeInfo, Label
 
 E, N = Label.EMERGENCE, Label.NON_EMERGENCE
 
 
 def _cube(
     name: str, label: Label | None, *, start: str | None = None, region: str | None = None, sha256: str | None = None
-) -> PlannedCube:
-    ref = CubeRef(release="r", cube=name, sha256=sha256 or name)
-    return PlannedCube(ref=ref, start=start, region=region, label=label, verified=False)
+) -> CubeInfo:
+    return CubeInfo(release="r", name=name, sha256=sha256 or name, start=start, region=region, label=label)
 
 
-def _year(per_month: int = 4) -> list[PlannedCube]:
+def _year(per_month: int = 4) -> list[CubeInfo]:
     """Return cubes of one year, as many of each class in each month."""
     return [
         _cube(f"{month:02d}-{k}", (E, N)[k % 2], start=f"2001-{month:02d}-{k + 1:02d}T00:00:00")
@@ -70,7 +69,7 @@ def test_blocks_of_time_without_months() -> None:
 
 def test_thin_months_give_way_to_blocks_of_time() -> None:
     """A month block with hardly any cube of a class is not used."""
-    cubes = [cube for cube in _year() if not (cube.label is E and cube.ref.cube[:2] in {"03", "04"})]
+    cubes = [cube for cube in _year() if not (cube.label is E and cube.name[:2] in {"03", "04"})]
     assert sorted(Counter(assign_folds(cubes).values()).values()) == [8, 9, 9, 9, 9]
 
 
@@ -79,7 +78,7 @@ def test_classes_apart_in_time_are_dealt_out() -> None:
     cubes = [_cube(f"{k:03d}", E if k < 10 else N, start=f"{1900 + k}-01-01T00:00:00") for k in range(100)]
     folds = assign_folds(cubes)
     for label in (E, N):
-        assert len({folds[cube.ref.cube] for cube in cubes if cube.label is label}) == 5
+        assert len({folds[cube.name] for cube in cubes if cube.label is label}) == 5
 
 
 def test_too_few_labels() -> None:
@@ -96,7 +95,7 @@ def test_a_class_of_one_region() -> None:
         assign_folds(cubes)
 
 
-def _is_one_group(cubes: list[PlannedCube], others: list[PlannedCube]) -> bool:
+def _is_one_group(cubes: list[CubeInfo], others: list[CubeInfo]) -> bool:
     """Return True where the first of `cubes` leads to all of them by shared regions and content, over labelled ones."""
     reached = cubes[:1]
     for known in reached:
@@ -105,13 +104,13 @@ def _is_one_group(cubes: list[PlannedCube], others: list[PlannedCube]) -> bool:
             for cube in others
             if cube.label is not None
             and cube not in reached
-            and (cube.ref.sha256 == known.ref.sha256 or (cube.region is not None and cube.region == known.region))
+            and (cube.sha256 == known.sha256 or (cube.region is not None and cube.region == known.region))
         ]
     return all(cube in reached for cube in cubes)
 
 
 @st.composite
-def _releases(draw: st.DrawFn) -> list[PlannedCube]:
+def _releases(draw: st.DrawFn) -> list[CubeInfo]:
     count = draw(st.integers(20, 60))
     rng = random.Random(draw(st.integers(0, 10**6)))  # noqa: S311 - no secret
     regions = draw(st.integers(1, 80))
@@ -131,7 +130,7 @@ def _releases(draw: st.DrawFn) -> list[PlannedCube]:
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(cubes=_releases(), seed=st.integers(0, 99))
-def test_rules_hold_for_any_release(cubes: list[PlannedCube], seed: int) -> None:
+def test_rules_hold_for_any_release(cubes: list[CubeInfo], seed: int) -> None:
     """Each labelled cube in one fold, regions and copies whole, both classes outside each fold, order immaterial."""
     try:
         folds = assign_folds(cubes)
@@ -140,15 +139,15 @@ def test_rules_hold_for_any_release(cubes: list[PlannedCube], seed: int) -> None
         assert any(_is_one_group([cube for cube in cubes if cube.label is label], cubes) for label in (E, N))
         return
     labelled = [cube for cube in cubes if cube.label is not None]
-    assert folds.keys() == {cube.ref.cube for cube in labelled}
+    assert folds.keys() == {cube.name for cube in labelled}
     assert set(folds.values()) <= set(range(5))
     held: dict[tuple[str, str], set[int]] = {}
     for cube in labelled:
-        held.setdefault(("content", cube.ref.sha256), set()).add(folds[cube.ref.cube])
+        held.setdefault(("content", cube.sha256), set()).add(folds[cube.name])
         if cube.region:
-            held.setdefault(("region", cube.region), set()).add(folds[cube.ref.cube])
+            held.setdefault(("region", cube.region), set()).add(folds[cube.name])
     assert all(len(found) == 1 for found in held.values())
     for fold in range(5):
-        assert {cube.label for cube in labelled if folds[cube.ref.cube] != fold} == {E, N}
+        assert {cube.label for cube in labelled if folds[cube.name] != fold} == {E, N}
     shuffled = random.Random(seed).sample(cubes, len(cubes))  # noqa: S311 - no secret
     assert assign_folds(shuffled) == folds

@@ -13,7 +13,7 @@ from helioloop.model.device import CPU, choose_device
 from helioloop.model.inputs import FIELD_SCALE_GAUSS, InputCache, cell_steps, channel_frames, freeze_start, zero_level
 from helioloop.model.networks import build
 from helioloop.model.recipes import ACCURATE, PAPER, QUICK, RECIPES, Augmentation, Recipe, find_recipe
-from helioloop.records import CubeRef
+from helioloop.records import CubeInfo
 
 TINY = Instrument(name="tiny", cadence_seconds=5760.0, n_frames=6, size_px=12, clip_gauss=1000.0, frozen_frames=2)
 
@@ -85,12 +85,12 @@ def test_prepared_inputs_are_kept_and_a_damaged_one_is_made_anew(tmp_path: Path)
     """The second read asks no cube; a truncated file is replaced."""
     asked = []
 
-    def load(ref: CubeRef) -> np.ndarray:
-        asked.append(ref.cube)
+    def load(ref: CubeInfo) -> np.ndarray:
+        asked.append(ref.name)
         return level_cube(0, 50, 100, 150, 200, 250)
 
     cache = InputCache(recipe=QUICK, instrument=TINY, load=load, folder=tmp_path)
-    ref = CubeRef(release="r", cube="c", sha256="ab" * 32)
+    ref = CubeInfo(release="r", name="c", sha256="ab" * 32)
     first = cache(ref)
     np.testing.assert_array_equal(cache(ref), first)
     assert asked == ["c"]

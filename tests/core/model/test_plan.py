@@ -12,13 +12,15 @@ from helioloop.instrument import MDI
 from helioloop.model.plan import PLAN_FILE, Plan, make_plan
 from helioloop.model.provenance import LEARNING_MODULES, code_version
 from helioloop.model.recipes import PAPER, QUICK
-from helioloop.records import CubeRef, Label, PlannedCube
+from helioloop.records import CubeInfo, Label
 
 
-def cube(k: int, *, label: Label | None = None, region: str | None = None, verified: bool = False) -> PlannedCube:
+def cube(k: int, *, label: Label | None = None, region: str | None = None, verified: bool = False) -> CubeInfo:
     """Cube k of a year, a new region each fortnight; emergence where k is odd."""
-    return PlannedCube(
-        ref=CubeRef(release="r", cube=f"cube{k:03d}", sha256=f"{k:064x}"),
+    return CubeInfo(
+        release="r",
+        name=f"cube{k:03d}",
+        sha256=f"{k:064x}",
         start=f"2001-{1 + k % 12:02d}-{1 + k % 28:02d}T00:00:00",
         region=region or f"region{k}",
         label=label or (Label.EMERGENCE if k % 2 else Label.NON_EMERGENCE),
@@ -26,14 +28,14 @@ def cube(k: int, *, label: Label | None = None, region: str | None = None, verif
     )
 
 
-def unlabelled(k: int, *, region: str | None = None) -> PlannedCube:
+def unlabelled(k: int, *, region: str | None = None) -> CubeInfo:
     return replace(cube(k, region=region), label=None)
 
 
 CUBES = [cube(k) for k in range(40)]
 
 
-def plan_of(cubes: list[PlannedCube], *, seed: int = 7, reason: str = "test") -> Plan:
+def plan_of(cubes: list[CubeInfo], *, seed: int = 7, reason: str = "test") -> Plan:
     return make_plan(cubes, recipe=QUICK, instrument=MDI, seed=seed, parent=None, reason=reason)
 
 
@@ -57,57 +59,60 @@ def test_a_trained_cube_is_spoken_of_by_exactly_those_that_did_not_train_on_it()
     plan = plan_of(CUBES)
     for planned in plan.labelled:
         trained = {member.name for member in plan.members if planned in plan.training_cubes(member)}
-        speaking = {member.name for member in plan.held_out(planned)}
+        speaking = {member.name for member in plan.out_of_fold_members(planned)}
         assert trained | speaking == {member.name for member in plan.members}
         assert not trained & speaking
         assert len(speaking) == 2
 
 
-def test_a_reference_alone_is_enough_to_know_who_may_speak() -> None:
-    """The worker scores by reference; name and region are found in the plan."""
+def test_a_cube_without_its_region_has_the_region_in_the_plan() -> None:
+    """A cube that is named alone gets the same members: the region is found in the plan."""
     plan = plan_of(CUBES)
-    assert plan.held_out(CUBES[3].ref) == plan.held_out(CUBES[3])
+    assert plan.out_of_fold_members(replace(CUBES[3], region=None)) == plan.out_of_fold_members(CUBES[3])
 
 
 def test_a_trained_cube_under_another_name_or_with_other_content_is_still_trained_on() -> None:
     """Name and content hash each suffice."""
     plan = plan_of(CUBES)
-    renamed = CubeRef(release="other", cube="elsewhere", sha256=CUBES[5].ref.sha256)
-    reprocessed = CubeRef(release="r", cube=CUBES[5].ref.cube, sha256="ff" * 32)
-    assert plan.held_out(renamed) == plan.held_out(reprocessed) == plan.held_out(CUBES[5])
+    renamed = CubeInfo(release="other", name="elsewhere", sha256=CUBES[5].sha256)
+    reprocessed = CubeInfo(release="r", name=CUBES[5].name, sha256="ff" * 32)
+    assert (
+        plan.out_of_fold_members(renamed) == plan.out_of_fold_members(reprocessed) == plan.out_of_fold_members(CUBES[5])
+    )
 
 
 def test_all_members_speak_of_a_cube_nobody_knows() -> None:
     """A new region's cube, unlabelled, in the plan or not."""
     new = unlabelled(99)
-    assert plan_of([*CUBES, new]).held_out(new) == plan_of(CUBES).held_out(new) == plan_of(CUBES).members
+    assert (
+        plan_of([*CUBES, new]).out_of_fold_members(new)
+        == plan_of(CUBES).out_of_fold_members(new)
+        == plan_of(CUBES).members
+    )
 
 
 def test_members_that_know_the_region_do_not_speak_of_its_new_cubes() -> None:
     """An unlabelled second look at a trained region is judged by that region's fold alone."""
     again = unlabelled(99, region="region5")
-    assert plan_of([*CUBES, again]).held_out(again) == plan_of(CUBES).held_out(CUBES[5])
+    assert plan_of([*CUBES, again]).out_of_fold_members(again) == plan_of(CUBES).out_of_fold_members(CUBES[5])
 
 
 def test_a_copy_of_a_cube_is_in_the_same_fold() -> None:
     """Otherwise a member would judge what it was trained on."""
-    copy = replace(cube(99), ref=CubeRef(release="r", cube="copy", sha256=CUBES[4].ref.sha256))
+    copy = replace(cube(99), release="r", name="copy", sha256=CUBES[4].sha256)
     plan = plan_of([*CUBES, copy])
-    assert plan.folds["copy"] == plan.folds[CUBES[4].ref.cube]
-    assert plan.held_out(copy) == plan.held_out(CUBES[4])
+    assert plan.folds["copy"] == plan.folds[CUBES[4].name]
+    assert plan.out_of_fold_members(copy) == plan.out_of_fold_members(CUBES[4])
 
 
 def test_a_cube_that_everybody_was_trained_on_is_spoken_of_by_nobody() -> None:
     """A hand-made plan that spreads copies over folds is refused for that cube, not answered in sample."""
     plan = plan_of(CUBES)
     names = [next(name for name, fold in plan.folds.items() if fold == wanted) for wanted in (0, 1)]
-    cubes = tuple(
-        replace(known, ref=replace(known.ref, sha256="ee" * 32)) if known.ref.cube in names else known
-        for known in plan.cubes
-    )
+    cubes = tuple(replace(known, sha256="ee" * 32) if known.name in names else known for known in plan.cubes)
     spread = replace(plan, cubes=cubes)
     with pytest.raises(RegistryError, match="every member was trained"):
-        spread.held_out(next(known for known in cubes if known.ref.cube == names[0]))
+        spread.out_of_fold_members(next(known for known in cubes if known.name == names[0]))
 
 
 def test_a_plan_survives_its_file(tmp_path: Path) -> None:
@@ -153,7 +158,7 @@ def test_labels_verified_marks_content_seed_recipe_and_code_do() -> None:
     changed = [
         plan_of([cube(0, label=Label.EMERGENCE), *CUBES[1:]]),
         plan_of([cube(0, verified=True), *CUBES[1:]]),
-        plan_of([replace(CUBES[0], ref=replace(CUBES[0].ref, sha256="ff" * 32)), *CUBES[1:]]),
+        plan_of([replace(CUBES[0], sha256="ff" * 32), *CUBES[1:]]),
         plan_of(CUBES, seed=8),
         replace(plan, recipe=replace(QUICK, epochs=13)),
         replace(plan, code_version="0.0.0+0"),
@@ -163,7 +168,7 @@ def test_labels_verified_marks_content_seed_recipe_and_code_do() -> None:
 
 def test_two_cubes_of_one_name_are_refused() -> None:
     """Labels, folds and scores are kept by name."""
-    twin = replace(CUBES[0], ref=replace(CUBES[0].ref, release="s"))
+    twin = replace(CUBES[0], release="s")
     with pytest.raises(ReleaseError, match="cube000 is used twice"):
         plan_of([*CUBES, twin])
 
@@ -184,7 +189,9 @@ def test_the_code_version_covers_every_module_that_learns() -> None:
     ends = ("model.ensemble", "emergence.locate", "data.gridding", "data.cache")
     below = set(ends).union(*(graph.find_upstream_modules(f"helioloop.{module}") for module in ends))
     names = {module.removeprefix("helioloop.") for module in below} - ROOMS
-    carrying = {"atomic", "data.cache", "errors", "instrument", "progress", "model.provenance", "records"}
+    carrying = {
+        "atomic", "data.cache", "errors", "instrument", "progress", "model.provenance", "model.runtime", "records"
+    }  # fmt: skip
     assert names - carrying == set(LEARNING_MODULES)
     assert code_version().partition("+")[0] == __import__("helioloop").__version__
     assert len(code_version().partition("+")[2]) == 12

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from helioloop.errors import RegistryError, UnknownVersion
-from helioloop.records import CubeRef, CubeScore
+from helioloop.records import CubeInfo, CubeScore
 from helioloop.registry.score_store import StoredScores
 from helioloop.registry.versions import Card, Registry
 
 
-def _ref(cube: str, sha256: str = "a" * 64) -> CubeRef:
-    return CubeRef(release="r", cube=cube, sha256=sha256)
+def _cube(cube: str, sha256: str = "a" * 64) -> CubeInfo:
+    return CubeInfo(release="r", name=cube, sha256=sha256)
 
 
 def _score(cube: str, p: float, *, sha256: str = "a" * 64, **more: Any) -> CubeScore:
@@ -49,11 +49,11 @@ def _folders(registry: Registry) -> Callable[[int, str], Path]:
 def test_scores_are_read_from_the_versions_folder_without_their_curves(tmp_path: Path) -> None:
     """A cube never scored is absent, and so is one whose content changed."""
     stored = StoredScores(_folders(_registry(tmp_path)))
-    assert stored.get(1, "v0001", [_ref("A"), _ref("B")]) == {_ref("A"): _score("A", 0.75)}
-    assert stored.get(1, "v0001", [_ref("A", "b" * 64)]) == {}
+    assert stored.get(1, "v0001", [_cube("A"), _cube("B")]) == {_cube("A").key: _score("A", 0.75)}
+    assert stored.get(1, "v0001", [_cube("A", "b" * 64)]) == {}
     assert stored.get(1, "v0001", []) == {}
     with pytest.raises(UnknownVersion, match="'v0007' is not in"):
-        stored.get(1, "v0007", [_ref("A")])
+        stored.get(1, "v0007", [_cube("A")])
 
 
 def test_a_model_folder_begun_afresh_is_not_answered_for_by_the_old_one(tmp_path: Path) -> None:
@@ -61,10 +61,10 @@ def test_a_model_folder_begun_afresh_is_not_answered_for_by_the_old_one(tmp_path
     stored = StoredScores(_folders(Registry(tmp_path / "models")))
     old = _registry(tmp_path / "models")
     old.add_scores("v0001", [_score("B", 0.5)])
-    assert set(stored.get(1, "v0001", [_ref("A"), _ref("B")])) == {_ref("A"), _ref("B")}
+    assert set(stored.get(1, "v0001", [_cube("A"), _cube("B")])) == {_cube("A").key, _cube("B").key}
     (tmp_path / "models").rename(tmp_path / "old")
     _registry(tmp_path / "models")
-    assert set(stored.get(1, "v0001", [_ref("A"), _ref("B")])) == {_ref("A")}
+    assert set(stored.get(1, "v0001", [_cube("A"), _cube("B")])) == {_cube("A").key}
 
 
 def test_projects_do_not_meet(tmp_path: Path) -> None:
@@ -72,17 +72,20 @@ def test_projects_do_not_meet(tmp_path: Path) -> None:
     folders = {1: _registry(tmp_path / "1"), 11: _registry(tmp_path / "11")}
     folders[11].add_scores("v0001", [_score("A", 0.5)])
     stored = StoredScores(lambda project, version: folders[project].folder(version))
-    assert [stored.get(project, "v0001", [_ref("A")])[_ref("A")].p_emergence for project in (1, 11)] == [0.75, 0.5]
+    assert [stored.get(project, "v0001", [_cube("A")])[_cube("A").key].p_emergence for project in (1, 11)] == [
+        0.75,
+        0.5,
+    ]
 
 
 def test_scores_added_later_are_found(tmp_path: Path) -> None:
     """What a worker adds to a version is found at the next question, and a later file wins over an earlier one."""
     registry = _registry(tmp_path)
     stored = StoredScores(_folders(registry))
-    assert stored.get(1, "v0001", [_ref("B")]) == {}
+    assert stored.get(1, "v0001", [_cube("B")]) == {}
     registry.add_scores("v0001", [_score("B", 0.5)])
     registry.add_scores("v0001", [_score("B", 0.25)])
-    assert stored.get(1, "v0001", [_ref("B")])[_ref("B")].p_emergence == 0.25
+    assert stored.get(1, "v0001", [_cube("B")])[_cube("B").key].p_emergence == 0.25
 
 
 def test_a_damaged_score_file_is_named(tmp_path: Path) -> None:
@@ -91,4 +94,4 @@ def test_a_damaged_score_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "versions" / "v0001" / "scores" / "9.jsonl").write_text("<html>\n")
     stored = StoredScores(_folders(registry))
     with pytest.raises(RegistryError, match=r"9\.jsonl holds a line that is no score"):
-        stored.get(1, "v0001", [_ref("A")])
+        stored.get(1, "v0001", [_cube("A")])

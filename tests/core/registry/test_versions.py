@@ -70,9 +70,9 @@ def test_an_older_card_has_no_verdict_and_is_not_kept(tmp_path: Path) -> None:
     del values["verdict"]
     path.write_text(json.dumps(values))
     assert registry.card("v0001").verdict == {}
-    assert registry.card("v0001").kept is None
-    assert _card(verdict={"publish": True, "reason": "published: better"}).kept is None
-    assert _card(verdict={"publish": False, "reason": "kept: worse"}).kept == "kept: worse"
+    assert registry.card("v0001").rejected is None
+    assert _card(verdict={"publish": True, "reason": "published: better"}).rejected is None
+    assert _card(verdict={"publish": False, "reason": "kept: worse"}).rejected == "kept: worse"
 
 
 def test_versions_sort_by_number(tmp_path: Path) -> None:

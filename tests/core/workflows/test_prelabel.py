@@ -7,7 +7,7 @@ import pytest
 from helioloop.data.frame_times import FrameTime
 from helioloop.errors import WrongUsage
 from helioloop.evaluation.calibration import IntervalCalibration, ProbabilityCalibration
-from helioloop.evaluation.risk_control import Promise
+from helioloop.evaluation.risk_control import RiskGuarantee
 from helioloop.records import CubeScore, Emergence
 from helioloop.workflows.prelabel import COLUMNS, Asked, Prelabel, Prelabelling
 
@@ -31,7 +31,7 @@ DONE = Prelabelling(
     version="v0003",
     cubes=(FOUND, UNSURE),
     asked=Asked(rate=0.02, confidence=0.9, coverage=0.9),
-    promise=Promise(threshold=0.95, rate=0.02, confidence=0.9, n_calibration=200, n_accepted=150, n_wrong=0),
+    promise=RiskGuarantee(threshold=0.95, rate=0.02, confidence=0.9, n_calibration=200, n_accepted=150, n_wrong=0),
     smallest=None,
     n_random=200,
     probabilities=ProbabilityCalibration(shift=0.0, slope=1.0, n_labels=200),
@@ -66,7 +66,7 @@ def test_it_says_what_it_accepts_and_under_which_promise() -> None:
 
 def test_without_a_promise_it_says_why_and_which_rate_there_is() -> None:
     """Too few labels, or too many wrong ones; and with nothing to offer, what helps."""
-    small = Promise(threshold=0.8, rate=0.055, confidence=0.9, n_calibration=50, n_accepted=45, n_wrong=0)
+    small = RiskGuarantee(threshold=0.8, rate=0.055, confidence=0.9, n_calibration=50, n_accepted=45, n_wrong=0)
     few = replace(DONE, promise=None, smallest=small, n_random=50, probabilities=None, intervals=None, n_frames=4)
     said = few.sentences()
     assert "50 random labels do not bear the promise of at most 2 % wrong with 90 % confidence" in said[1]

@@ -6,18 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from helioloop.evaluation.audit import SALT, check_order
+from helioloop.evaluation.audit import SALT, audit_order
 from helioloop.instrument import MDI
 from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import QUICK
-from helioloop.records import CubeRef, CubeScore, Label, PlannedCube
+from helioloop.records import CubeInfo, CubeScore, Label
 from helioloop.registry.versions import Card, Registry
 from helioloop.workflows.rounds import close_round
 
 N_CUBES = 60
 CUBES = tuple(
-    PlannedCube(
-        ref=CubeRef(release="r", cube=f"cube{k:02d}", sha256=f"{k:064x}"),
+    CubeInfo(
+        release="r",
+        name=f"cube{k:02d}",
+        sha256=f"{k:064x}",
         start=f"2001-{1 + k % 12:02d}-01T00:00:00",
         region=f"region{k}",
         label=Label.EMERGENCE if k % 2 else Label.NON_EMERGENCE,
@@ -25,7 +27,7 @@ CUBES = tuple(
     )
     for k in range(N_CUBES)
 )
-ORDER = check_order((cube.ref for cube in CUBES), salt=SALT)
+ORDER = audit_order((cube for cube in CUBES), salt=SALT)
 FIRST, LAST = set(ORDER[:20]), set(ORDER[20:])
 """The twenty first of the check list, and the others."""
 
@@ -42,26 +44,26 @@ def registry(tmp_path: Path) -> Registry:
 
 
 def plan_of(verified: Collection[str]) -> Plan:
-    cubes = [replace(cube, verified=cube.ref.cube in verified) for cube in CUBES]
+    cubes = [replace(cube, verified=cube.name in verified) for cube in CUBES]
     return make_plan(cubes, recipe=QUICK, instrument=MDI, seed=0, parent=None, reason="test")
 
 
-def scored(cube: PlannedCube, right: float) -> CubeScore:
+def scored(cube: CubeInfo, right: float) -> CubeScore:
     p = right if cube.label is Label.EMERGENCE else 1.0 - right
-    return CubeScore(cube=cube.ref.cube, sha256=cube.ref.sha256, p_emergence=p, p_spread=None, members=("fold0-0",))
+    return CubeScore(cube=cube.name, sha256=cube.sha256, p_emergence=p, p_spread=None, members=("fold0-0",))
 
 
 def close(registry: Registry, *, right: Right, verified: Collection[str] = (), forced: bool = False) -> Card:
     """Close a round without members, as if they had given each label the probability `right`."""
     plan = plan_of(verified)
-    scores = [scored(cube, right(cube.ref.cube)) for cube in plan.cubes]
+    scores = [scored(cube, right(cube.name)) for cube in plan.cubes]
     return close_round(plan, registry.staging(plan.fingerprint), registry, scores, forced=forced)
 
 
 def test_the_first_version_is_not_compared(registry: Registry) -> None:
     """Its card says that it may be published, and why."""
     card = registry.card("v0001")
-    assert card.kept is None
+    assert card.rejected is None
     assert "it is the first version" in card.verdict["reason"]
 
 
@@ -71,40 +73,40 @@ def test_a_version_that_is_worse_on_verified_cubes_is_kept(registry: Registry) -
     assert registry.versions() == ["v0001", "v0002"]
     assert len(registry.scores("v0002")) == N_CUBES
     assert registry.card("v0002") == card
-    assert card.kept is not None
-    assert card.kept.startswith("kept, not published: on 40 verified cubes")
+    assert card.rejected is not None
+    assert card.rejected.startswith("kept, not published: on 40 verified cubes")
     assert card.verdict["metrics"]["lost"] == 40
     assert registry.published() == "v0001"
 
 
 def test_what_no_human_has_verified_does_not_count(registry: Registry) -> None:
     """All crude labels are contradicted, the forty verified ones are not."""
-    assert close(registry, right=lambda cube: 0.95 if cube in LAST else 0.1, verified=LAST).kept is None
+    assert close(registry, right=lambda cube: 0.95 if cube in LAST else 0.1, verified=LAST).rejected is None
 
 
 def test_the_random_ones_alone_count_once_there_are_twenty(registry: Registry) -> None:
     """The start of the check list is verified: what the ranking led to is set aside, whichever way it points."""
     verified = FIRST | set(ORDER[21:])  # the 21st of the check list ends the draw
     worse_at_random = close(registry, right=lambda cube: 0.4 if cube in FIRST else 0.99, verified=verified)
-    assert worse_at_random.kept is not None
-    assert "on 20 randomly drawn verified cubes" in worse_at_random.kept
+    assert worse_at_random.rejected is not None
+    assert "on 20 randomly drawn verified cubes" in worse_at_random.rejected
     better_at_random = close(registry, right=lambda cube: 0.99 if cube in FIRST else 0.4, verified=verified)
-    assert better_at_random.kept is None
+    assert better_at_random.rejected is None
 
 
 def test_with_fewer_random_ones_all_verified_cubes_count(registry: Registry) -> None:
     """Nineteen are no sample to stand on alone."""
     verified = set(ORDER[:19]) | set(ORDER[20:])
     card = close(registry, right=lambda cube: 0.99 if cube in FIRST else 0.4, verified=verified)
-    assert card.kept is not None
-    assert "on 59 verified cubes" in card.kept
+    assert card.rejected is not None
+    assert "on 59 verified cubes" in card.rejected
 
 
 def test_a_cube_that_the_candidate_could_not_score_does_not_end_the_draw(registry: Registry) -> None:
     """Nobody can be asked to check it, so the check list passes over it."""
     unreadable = ORDER[0]
     plan = plan_of(set(ORDER[1:21]))
-    scores = [scored(cube, 0.4) for cube in plan.cubes if cube.ref.cube != unreadable]
+    scores = [scored(cube, 0.4) for cube in plan.cubes if cube.name != unreadable]
     card = close_round(plan, registry.staging(plan.fingerprint), registry, scores)
     assert "on 20 randomly drawn verified cubes" in card.verdict["reason"]
 
@@ -112,10 +114,10 @@ def test_a_cube_that_the_candidate_could_not_score_does_not_end_the_draw(registr
 def test_a_release_that_joined_does_not_end_the_draw(registry: Registry) -> None:
     """Twenty drawn cubes stay twenty where a hundred new ones stand among them in the check list."""
     new = [
-        replace(cube, ref=replace(cube.ref, release="new", cube=f"new{k:02d}", sha256=f"{1000 + k:064x}"), region=None)
+        replace(cube, release="new", name=f"new{k:02d}", sha256=f"{1000 + k:064x}", region=None)
         for k, cube in enumerate(CUBES + CUBES)
     ]
-    cubes = [*(replace(cube, verified=cube.ref.cube in FIRST) for cube in CUBES), *new]
+    cubes = [*(replace(cube, verified=cube.name in FIRST) for cube in CUBES), *new]
     plan = make_plan(cubes, recipe=QUICK, instrument=MDI, seed=0, parent=None, reason="test")
     scores = [scored(cube, 0.4) for cube in plan.cubes]
     card = close_round(plan, registry.staging(plan.fingerprint), registry, scores)
@@ -125,25 +127,25 @@ def test_a_release_that_joined_does_not_end_the_draw(registry: Registry) -> None
 def test_a_changed_file_under_an_old_name_is_not_compared(registry: Registry) -> None:
     """Only scores of the same content speak of the same cube."""
     plan = plan_of(LAST)
-    changed = [replace(cube, ref=replace(cube.ref, sha256="f" + cube.ref.sha256[1:])) for cube in plan.cubes]
+    changed = [replace(cube, sha256="f" + cube.sha256[1:]) for cube in plan.cubes]
     other = make_plan(changed, recipe=QUICK, instrument=MDI, seed=0, parent=None, reason="test")
     card = close_round(
         other, registry.staging(other.fingerprint), registry, [scored(cube, 0.1) for cube in other.cubes]
     )
-    assert card.kept is None
+    assert card.rejected is None
     assert card.verdict["metrics"] == {"compared": 0.0}
 
 
 def test_a_forced_version_may_be_published_and_its_card_says_so(registry: Registry) -> None:
     """The gate is asked all the same."""
     card = close(registry, right=lambda _: 0.4, verified=LAST, forced=True)
-    assert card.kept is None
+    assert card.rejected is None
     assert card.verdict["reason"].startswith("published because it was asked for, against the gate: on 40 verified")
 
 
 def test_the_version_published_now_is_the_measure(registry: Registry) -> None:
     """After a kept version the next is held against the one that is still published, not against the kept one."""
     close(registry, right=lambda _: 0.4, verified=LAST)
-    assert close(registry, right=lambda _: 0.45, verified=LAST - {ORDER[-1]}).kept is not None
+    assert close(registry, right=lambda _: 0.45, verified=LAST - {ORDER[-1]}).rejected is not None
     registry.publish("v0002", why="by hand")
-    assert close(registry, right=lambda _: 0.45, verified=LAST - {ORDER[-2]}).kept is None
+    assert close(registry, right=lambda _: 0.45, verified=LAST - {ORDER[-2]}).rejected is None

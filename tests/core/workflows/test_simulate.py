@@ -9,28 +9,33 @@ from typing import Any
 import numpy as np
 import pytest
 
-from helioloop.data.loader import Loader
 from helioloop.data.truth import TrueCube
 from helioloop.instrument import MDI
 from helioloop.model.device import CPU
 from helioloop.model.recipes import QUICK
-from helioloop.progress import silent
-from helioloop.records import CubeRef, CubeScore, Label, PlannedCube
+from helioloop.model.runtime import Runtime
+from helioloop.records import CubeInfo, CubeScore, Label
 from helioloop.registry.versions import Registry
 from helioloop.workflows.benchmark import Run, Spread, over_seeds, set_aside
 from helioloop.workflows.experiment import Experiment, Trained
-from helioloop.workflows.releases import Workplace
 from helioloop.workflows.simulate import CampaignRound, draw_batch, run_campaign, verified_until
 
 N = 200
 E, NON = Label.EMERGENCE, Label.NON_EMERGENCE
-AT = Workplace(instrument=MDI, cache=Path("unused"), device=CPU, report=silent, unreadable=lambda _cube, _error: None)
+
+
+def no_cube(_: CubeInfo) -> np.ndarray:
+    """Return no cube: nothing here reads one."""
+    raise AssertionError
+
+
+RUNTIME = Runtime(instrument=MDI, load=no_cube, device=CPU)
 
 
 class Played(Experiment):
     """An experiment whose "training" scores by the truth: 0.8 of the true class, spread, and better with each round."""
 
-    def train(self, cubes: Sequence[PlannedCube], registry: Registry, **_: Any) -> Trained:  # noqa: ARG002 - none is kept
+    def train(self, cubes: Sequence[CubeInfo], registry: Registry, **_: Any) -> Trained:  # noqa: ARG002 - none is kept
         """Give made-up scores; a verified cube's own label has no part in them."""
         verified = sum(cube.verified for cube in cubes)
         rng = np.random.default_rng(verified)
@@ -38,8 +43,8 @@ class Played(Experiment):
         for cube in cubes:
             centre = 0.6 + 0.25 * verified / N
             p = float(np.clip(centre + 0.25 * rng.standard_normal(), 0.01, 0.99))
-            label = self.truth[cube.ref.cube].label
-            scores[cube.ref.cube] = score(cube.ref.cube, p if label is E else 1 - p)
+            label = self.truth[cube.name].label
+            scores[cube.name] = score(cube.name, p if label is E else 1 - p)
         return Trained(version=f"on-{verified}", scores=scores, seconds=1.0)
 
 
@@ -47,9 +52,8 @@ def score(cube: str, p: float) -> CubeScore:
     return CubeScore(cube=cube, sha256="", p_emergence=p, p_spread=None, members=("m",))
 
 
-def planned(k: int, label: Label, start: str | None = None) -> PlannedCube:
-    ref = CubeRef(release="r", cube=f"c{k:03d}", sha256=f"{k:064x}")
-    return PlannedCube(ref=ref, start=start, region=None, label=label, verified=False)
+def planned(k: int, label: Label, start: str | None = None) -> CubeInfo:
+    return CubeInfo(release="r", name=f"c{k:03d}", sha256=f"{k:064x}", start=start, label=label)
 
 
 def experiment() -> Played:
@@ -60,8 +64,7 @@ def experiment() -> Played:
     return Played(
         cubes=tuple(cubes),
         truth={cube: TrueCube(cube=cube, label=label, frame=None, kind="") for cube, label in true.items()},
-        at=AT,
-        load=Loader(roots=(), cache=Path("unused"), instrument=MDI),
+        runtime=RUNTIME,
     )
 
 

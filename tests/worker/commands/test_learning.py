@@ -12,7 +12,7 @@ from tests.worker.shell import read_table, run_one_of, run_printed
 from helioloop import settings, synthetic
 from helioloop.instrument import MDI
 from helioloop.model import recipes
-from helioloop.records import CubeScore, Label
+from helioloop.records import CubeScore, Emergence, Label
 from helioloop.registry.versions import Registry
 from helioloop.workflows import releases
 from helioloop.workflows.releases import SCORE_COLUMNS, score_row
@@ -64,12 +64,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
 
 
 def test_train_publishes_a_version(trained: Trained) -> None:
-    """It exits 0 and names the version; the bad cube is set aside with its reason, the unlabelled one not learned."""
+    """It exits 0 and names the version; the bad cube is excluded with its reason, the unlabelled one not learned."""
     assert trained.said.exit_code == 0, trained.said.output
     assert "v0001 published" in trained.said.stdout
     rows = read_table(trained.release / "labels.csv")
     bad = rows[7]["cube"]
-    assert f"{bad} is set aside: " in trained.said.stderr
+    assert f"{bad} is excluded: " in trained.said.stderr
     registry = Registry(trained.models)
     assert registry.published() == "v0001"
     assert set(registry.card("v0001").labels) == {row["cube"] for row in rows if row["label"]} - {bad}
@@ -265,11 +265,16 @@ def test_versions_of_a_project_without_models(trained: Trained) -> None:  # noqa
 def test_a_frame_is_shown_only_where_ensemble_or_label_says_emergence() -> None:
     """A stored frame of an earlier label is left out once neither says emergence."""
     score = CubeScore(
-        cube="c", sha256="", p_emergence=0.25, p_spread=None, members=("m",), frame=90, frame_lo=80, frame_hi=99
+        cube="c",
+        sha256="",
+        p_emergence=0.25,
+        p_spread=None,
+        members=("m",),
+        emergence=Emergence(frame=90, frame_lo=80, frame_hi=99),
     )
     shown = score_row(Label.EMERGENCE, score, version="v0001")
     assert [shown[name] for name in SCORE_COLUMNS] == [
-        "c", "emergence", "0.250000", "", "0.750000", "90", "80", "99", "v0001",
+        "c", "emergence", "0.250000", "", "0.750000", 90, 80, 99, "v0001",
     ]  # fmt: skip
     for label in (Label.NON_EMERGENCE, None):
         assert score_row(label, score, version="v0001")["emergence_frame"] == ""

@@ -13,13 +13,15 @@ from tests.worker.shell import read_table, run_one_of
 from helioloop import settings
 from helioloop.data.cubes import write_cube
 from helioloop.data.frame_times import frame_time
+from helioloop.data.loader import Loader
 from helioloop.data.release import inspect
-from helioloop.evaluation.risk_control import make_promise
+from helioloop.evaluation.risk_control import make_guarantee
 from helioloop.instrument import MDI
 from helioloop.model import recipes
 from helioloop.model.device import choose_device
 from helioloop.model.ensemble import Ensemble
-from helioloop.records import CubeScore, Label
+from helioloop.model.runtime import Runtime
+from helioloop.records import CubeScore, Emergence, Label
 from helioloop.registry.versions import Registry
 from helioloop.workflows import releases
 from helioloop.workflows.prelabel import COLUMNS
@@ -107,12 +109,12 @@ def test_sure_cubes_are_accepted_under_the_promise_and_the_others_go_to_the_huma
         "triage", place.new, "--model-dir", place.models, "--random", drawn, "--rate", "0.1", "--out", out
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    assert "lost is set aside: " in result.stderr
+    assert "lost is excluded: " in result.stderr
     rows = read_table(out)
     assert out.read_text().splitlines()[0] == ",".join(COLUMNS)
     assert [row["cube"] for row in rows] == [row["cube"] for row in read_table(place.new / "labels.csv")[1:]]
     p = np.array([score.p_emergence for score in scores.values()])
-    promise = make_promise(p, p >= 0.5, rate=0.1)
+    promise = make_guarantee(p, p >= 0.5, rate=0.1)
     assert promise is not None
     for row in rows:
         sure = max(float(row["p_emergence"]), 1.0 - float(row["p_emergence"]))
@@ -138,17 +140,12 @@ def test_a_new_cube_is_spoken_of_by_the_members_of_one_fold(place: Place, tmp_pa
     assert run("score", *words, tmp_path / "after.csv").exit_code == 0
     assert (tmp_path / "before.csv").read_bytes() == (tmp_path / "after.csv").read_bytes()
     ensemble = Ensemble.open(Registry(place.models).folder("v0001"), device=choose_device("cpu"))
-    load = releases.Loader(
-        roots=(place.new.parent,), cache=settings.load_settings().cache_root, instrument=SMALL
-    )  # fmt: skip
+    load = Loader(roots=(place.new.parent,), cache=settings.load_settings().cache_root, instrument=SMALL)
+    work = Runtime(instrument=SMALL, load=load, device=ensemble.device)
     spoken = set()
     for row, scored in zip(read_table(tmp_path / "out.csv"), read_table(tmp_path / "before.csv"), strict=True):
         cube = inspect(place.new / f"{row['cube']}.fits")
-        means = []
-        for fold in (0, 1):
-            own = tuple(member for member in ensemble.plan.members if member.fold == fold)
-            one = replace(ensemble, plan=replace(ensemble.plan, members=own))
-            means.append(f"{one.score(cube, load).p_emergence:.6f}")
+        means = [f"{ensemble.of_fold(fold).score(cube, work).p_emergence:.6f}" for fold in (0, 1)]
         assert float(scored["p_emergence"]) == pytest.approx(np.mean([float(mean) for mean in means]), abs=2e-6)
         spoken.add(means.index(row["p_emergence"]))
     assert spoken == {0, 1}
@@ -173,14 +170,19 @@ def test_emergences_get_a_calibrated_interval_and_a_time(place: Place, tmp_path:
     models, out = tmp_path / "models", tmp_path / "out.csv"
     shutil.copytree(place.models, models)
     told = [
-        replace(score, p_emergence=0.05 + 0.9 * (k % 2), frame=100 + k, frame_lo=96 + k, frame_hi=105 + k, curve=(0.0,))
+        replace(
+            score,
+            p_emergence=0.05 + 0.9 * (k % 2),
+            curve=(0.0,),
+            emergence=Emergence(frame=100 + k, frame_lo=96 + k, frame_hi=105 + k),
+        )
         for k, score in enumerate(place.scores().values())
     ]
     Registry(models).add_scores("v0001", told)
     lines = [
-        f"{score.cube},{score.predicted},{score.frame - 7 if score.predicted is Label.EMERGENCE else ''}"
+        f"{score.cube},{score.predicted},{score.emergence.frame - 7 if score.predicted is Label.EMERGENCE else ''}"
         for score in told
-        if score.frame is not None
+        if score.emergence is not None
     ]
     (tmp_path / "drawn.csv").write_text("\n".join(("cube,label,emergence_frame", *lines)))
     words = ("triage", place.old, "--model-dir", models, "--out", out, "--random", tmp_path / "drawn.csv")
@@ -191,21 +193,22 @@ def test_emergences_get_a_calibrated_interval_and_a_time(place: Place, tmp_path:
     for score, row in zip(told, read_table(out), strict=True):
         assert (row["p_emergence"], row["accepted"]) == (f"{score.p_emergence:.6f}", "1")
         assert (float(row["p_calibrated"]) > 0.5) == (score.p_emergence > 0.5)
-        if score.predicted is Label.NON_EMERGENCE or score.frame is None:
+        if score.predicted is Label.NON_EMERGENCE or score.emergence is None:
             assert {row[name] for name in COLUMNS if "emergence_" in name or name == "interval"} == {""}
             continue
         frames = [row[f"emergence_frame{end}"] for end in ("_lo", "", "_hi")]
-        assert frames == [str(score.frame + step) for step in (-7, 0, 8)]  # 6/4 of 4 before and of 5 after, and one
+        # 6/4 of 4 before and of 5 after, and one
+        assert frames == [str(score.emergence.frame + step) for step in (-7, 0, 8)]
         assert row["interval"] == "calibrated 0.9"
         day = f"2001-{score.cube[-4:-2]}-{score.cube[-2:]}"
-        time = frame_time(f"{day}T01:30:00", score.frame, cadence_seconds=SMALL.cadence_seconds)
+        time = frame_time(f"{day}T01:30:00", score.emergence.frame, cadence_seconds=SMALL.cadence_seconds)
         by_name_alone = int(score.cube[2:5]) % 5 == 0
         expected = ("", "") if by_name_alone else (time.utc, time.tai)
         assert (row["emergence_time_utc"], row["emergence_time_tai"]) == expected
     result = run(*words, "--coverage", "0.99")
     assert "Intervals: uncalibrated, 16 verified frames do not bear 99 %." in result.stdout
     assert {row["interval"] for row in read_table(out)} == {"", "uncalibrated"}
-    assert read_table(out)[1]["emergence_frame_hi"] == str(told[1].frame_hi)
+    assert read_table(out)[1]["emergence_frame_hi"] == str(told[1].emergence.frame_hi)
 
 
 def test_a_drawn_cube_that_was_not_trained_on_is_wrong_usage(place: Place, tmp_path: Path) -> None:

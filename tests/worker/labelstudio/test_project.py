@@ -36,5 +36,5 @@ def test_a_task_with_other_content_under_a_known_name_is_passed_over(desk: Desk,
     (other,) = desk.label_studio.import_tasks(desk.project, [{**task_data["cube00"], "sha256": "1" * 64}])
     desk.label_studio.annotate(other, "emergence")
     task = desk.view().tasks["cube00"]
-    assert (task.ids, task.ref.sha256) == ((first,), task_data["cube00"]["sha256"])
+    assert (task.ids, task.cube.sha256) == ((first,), task_data["cube00"]["sha256"])
     assert not desk.view().label("cube00").verified

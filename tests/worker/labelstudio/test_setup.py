@@ -13,7 +13,7 @@ from werkzeug.test import EnvironBuilder
 from helioloop.errors import ConfigurationError
 from helioloop.settings import Settings
 from helioloop_backend.auth import Gate
-from helioloop_worker.labelstudio.client import Gateway
+from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.port import ProjectInfo
 from helioloop_worker.labelstudio.setup import labeling_configuration, set_up
 
@@ -31,7 +31,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def door() -> Mock:
     """A Label Studio that takes everything and holds no project yet."""
-    found: Mock = create_autospec(Gateway, instance=True)
+    found: Mock = create_autospec(LabelStudioClient, instance=True)
     found.find_project.return_value = None
     found.create_project.return_value = 7
     return found

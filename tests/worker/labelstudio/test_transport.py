@@ -17,7 +17,7 @@ import pytest
 from label_studio_sdk.core import http_client
 
 from helioloop.errors import LabelStudioError
-from helioloop_worker.labelstudio.client import Gateway
+from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.port import PredictionRow
 
 TOKEN = "t0ken-of-the-team"
@@ -48,12 +48,12 @@ class Peer:
     answers: list[Answer] = field(default_factory=list)
     asked: list[tuple[str, str]] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
-    doors: dict[float, Gateway] = field(default_factory=dict)
+    doors: dict[float, LabelStudioClient] = field(default_factory=dict)
 
-    def gateway(self, *, timeout_seconds: float = 5.0) -> Gateway:
+    def gateway(self, *, timeout_seconds: float = 5.0) -> LabelStudioClient:
         """Return a door to this server; one for all tests, because each loads the certificates of the world."""
         if timeout_seconds not in self.doors:
-            self.doors[timeout_seconds] = Gateway(self.url, api_key=TOKEN, timeout_seconds=timeout_seconds)
+            self.doors[timeout_seconds] = LabelStudioClient(self.url, api_key=TOKEN, timeout_seconds=timeout_seconds)
         return self.doors[timeout_seconds]
 
 
@@ -103,7 +103,7 @@ def peer(server: Peer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
     server.over.set()
 
 
-CALLS: dict[str, Callable[[Gateway], Any]] = {
+CALLS: dict[str, Callable[[LabelStudioClient], Any]] = {
     "project": lambda door: door.project(1),
     "tasks": lambda door: door.tasks(1),
     "annotated_tasks": lambda door: door.annotated_tasks(1),
@@ -156,7 +156,7 @@ def refusal(call: Callable[[], Any]) -> str:
     ids=lambda value: str(value.status) if isinstance(value, Answer) else "",
 )
 def test_a_refusal_says_what_was_refused_and_the_remedy(
-    peer: Peer, call: Callable[[Gateway], Any], answer: Answer, remedy: str
+    peer: Peer, call: Callable[[LabelStudioClient], Any], answer: Answer, remedy: str
 ) -> None:
     """With Label Studio's own words where it has some, and never a page."""
     peer.answers = [answer]
@@ -220,7 +220,9 @@ def test_the_export_is_asked_for_as_the_client_asks(peer: Peer) -> None:
     assert (door.tasks(1), door.annotated_tasks(1)) == ([], [])
     ours = list(peer.asked)
     for all_tasks in (True, None):
-        b"".join(door._wire.client.projects.exports.download_sync(1, export_type="JSON", download_all_tasks=all_tasks))
+        b"".join(
+            door._transport.client.projects.exports.download_sync(1, export_type="JSON", download_all_tasks=all_tasks)
+        )
     theirs = peer.asked[2:]
     assert [sorted(path.replace("?", "&").split("&")) for _, path in ours] == [
         sorted(path.replace("?", "&").split("&")) for _, path in theirs
@@ -247,7 +249,7 @@ def test_nobody_at_the_address_is_said(monkeypatch: pytest.MonkeyPatch, name: st
     with socket.socket() as taken:  # bound and not listening: refused, and nobody else gets it meanwhile
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        said = refusal(lambda: CALLS[name](Gateway(url, api_key=TOKEN, timeout_seconds=5.0)))
+        said = refusal(lambda: CALLS[name](LabelStudioClient(url, api_key=TOKEN, timeout_seconds=5.0)))
     assert f"Label Studio at {url} did not answer (ConnectError)" in said
     assert "HELIOLOOP_LABEL_STUDIO_URL names it as seen from here" in said
 
@@ -255,7 +257,7 @@ def test_nobody_at_the_address_is_said(monkeypatch: pytest.MonkeyPatch, name: st
 def test_the_password_in_an_address_is_not_told(peer: Peer) -> None:
     """Neither Label Studio's own nor the backend's."""
     peer.answers = [Answer(500)]
-    door = Gateway(peer.url.replace("//", "//me:hunter2@"), api_key=TOKEN, timeout_seconds=5.0)
+    door = LabelStudioClient(peer.url.replace("//", "//me:hunter2@"), api_key=TOKEN, timeout_seconds=5.0)
     assert peer.url in refusal(lambda: door.project(1))
     said = refusal(lambda: door.ensure_backend(1, url="http://me:hunter2@b:9090", user=None, password=None))
     assert "the backend http://b:9090" in said
@@ -265,7 +267,7 @@ def test_the_password_in_an_address_is_not_told(peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_a_login_page_is_never_taken_for_success(peer: Peer, call: Callable[[Gateway], Any]) -> None:
+def test_a_login_page_is_never_taken_for_success(peer: Peer, call: Callable[[LabelStudioClient], Any]) -> None:
     """A page with status 200, as single sign-on and proxies give it: also where nothing is expected back."""
     peer.answers = [Answer(200, LOGIN_PAGE)]
     said = refusal(lambda: call(peer.gateway()))
@@ -319,7 +321,7 @@ def test_a_mistake_of_our_own_is_not_blamed_on_label_studio(peer: Peer, score: A
 @pytest.mark.parametrize("token", ["t0ken-of-the-team\n", "t0ken-of-thé-team", "t0ken\x00"])
 def test_a_token_that_cannot_be_one_is_said_and_not_shown(token: str) -> None:
     """A line break from a file, a letter from another keyboard."""
-    said = refusal(lambda: Gateway("http://127.0.0.1:1", api_key=token, timeout_seconds=5.0))
+    said = refusal(lambda: LabelStudioClient("http://127.0.0.1:1", api_key=token, timeout_seconds=5.0))
     assert said.endswith("copy it again into HELIOLOOP_LABEL_STUDIO_API_KEY")
     assert "t0ken" not in said
 
@@ -330,7 +332,7 @@ def test_an_expired_personal_token_is_said_at_once() -> None:
     token = ".".join(
         [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts] + ["c2ln"]
     )
-    said = refusal(lambda: Gateway("http://127.0.0.1:1", api_key=token, timeout_seconds=5.0))
+    said = refusal(lambda: LabelStudioClient("http://127.0.0.1:1", api_key=token, timeout_seconds=5.0))
     assert "401 API key has expired" in said
     assert "HELIOLOOP_LABEL_STUDIO_API_KEY" in said
     assert token not in said
@@ -338,5 +340,5 @@ def test_an_expired_personal_token_is_said_at_once() -> None:
 
 def test_an_address_that_is_none_is_said() -> None:
     """A bracket that does not close."""
-    said = refusal(lambda: Gateway("http://[::1:8080", api_key=TOKEN, timeout_seconds=5.0))
+    said = refusal(lambda: LabelStudioClient("http://[::1:8080", api_key=TOKEN, timeout_seconds=5.0))
     assert "write it as http://HOST:PORT" in said

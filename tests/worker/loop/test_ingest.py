@@ -212,6 +212,6 @@ def test_a_cube_without_a_label_has_a_task_without_one(desk: Desk, release: Path
 @pytest.mark.usefixtures("release")
 def test_a_judgement_follows_the_ingestion(desk: Desk) -> None:
     """And a write-back, where a version is published: new cubes arrive pre-labelled."""
-    outcome = jobs.ingest(desk.project, "six")
+    outcome = jobs.ingest(desk.context, desk.project, "six")
     assert (outcome["imported"], outcome["set_aside"]) == (6, ())
-    assert desk.queued() == [f"judge-{desk.project}-patient"]
+    assert desk.queued() == [f"retrain-check-{desk.project}"]

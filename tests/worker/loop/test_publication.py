@@ -4,7 +4,7 @@ import pytest
 from tests.worker.conftest import Desk
 
 from helioloop.progress import silent
-from helioloop_worker.loop.reconcile import sweep
+from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.writeback import write_back
 
 Data = dict[str, dict[str, str]]
@@ -23,7 +23,7 @@ def test_a_publication_that_broke_off_is_finished_by_the_sweep(
         path.unlink()
     else:
         path.write_text(pointer)
-    said = sweep(desk.context, desk.project).done
+    said = reconcile(desk.context, desk.project).done
     assert "v0002 was made and never published: publishing and writing back" in said
     assert desk.registry.published() == version
     assert f"write-back-{desk.project}-v0002" in desk.queued()
@@ -37,5 +37,5 @@ def test_a_rollback_is_not_taken_back_by_the_sweep(desk: Desk, task_data: Data) 
         desk.publish()
     desk.registry.publish("v0001", why="rollback")
     write_back(desk.context, desk.project, "v0001", report=silent)
-    assert not any("never published" in sentence for sentence in sweep(desk.context, desk.project).done)
+    assert not any("never published" in sentence for sentence in reconcile(desk.context, desk.project).done)
     assert desk.registry.published() == "v0001"

@@ -12,10 +12,9 @@ from tests.worker.conftest import CUBES, SETTLED, Desk
 
 from helioloop.progress import silent
 from helioloop_worker import jobs
-from helioloop_worker.context import Context
 from helioloop_worker.loop import writeback
-from helioloop_worker.loop.reconcile import sweep
-from helioloop_worker.loop.retrain_check import judge
+from helioloop_worker.loop.reconcile import reconcile
+from helioloop_worker.loop.retrain_check import check_retraining
 from helioloop_worker.loop.writeback import write_back
 
 Data = dict[str, dict[str, str]]
@@ -28,16 +27,15 @@ def tasks(desk: Desk, task_data: Data) -> dict[str, int]:
     """A project at rest: v0001 published, written and judged; its tasks by cube."""
     tasks = desk.import_cubes(task_data)
     write_back(desk.context, desk.project, desk.publish(), report=silent)
-    assert judge(desk.context, desk.project, forced=False).startswith("no round")
-    assert sweep(desk.context, desk.project).done == ()
+    assert check_retraining(desk.context, desk.project, forced=False).startswith("no round")
+    assert reconcile(desk.context, desk.project).done == ()
     return tasks
 
 
 def without_grace(desk: Desk) -> Desk:
     """The same desk, with superseded rows going at once."""
-    context = Context(desk.context.settings.model_copy(update={"grace_seconds": 0.0}), desk.context.instrument)
-    vars(context).update(connection=desk.context.connection, gateway=desk.label_studio)
-    return replace(desk, context=context)
+    settings = desk.context.settings.model_copy(update={"grace_seconds": 0.0})
+    return replace(desk, context=replace(desk.context, settings=settings))
 
 
 def test_a_lost_webhook_is_noticed_once(desk: Desk, tasks: dict[str, int]) -> None:
@@ -50,10 +48,10 @@ def test_a_lost_webhook_is_noticed_once(desk: Desk, tasks: dict[str, int]) -> No
         lambda: desk.label_studio.delete_annotation(number),
     ):
         change()
-        assert sweep(desk.context, desk.project).done == (JUDGING,)
-        assert desk.queued() == [f"judge-{desk.project}-patient"]
-        judge(desk.context, desk.project, forced=False)
-        assert sweep(desk.context, desk.project).done == ()
+        assert reconcile(desk.context, desk.project).done == (JUDGING,)
+        assert desk.queued() == [f"retrain-check-{desk.project}"]
+        check_retraining(desk.context, desk.project, forced=False)
+        assert reconcile(desk.context, desk.project).done == ()
         desk.clear_queues()
 
 
@@ -62,37 +60,37 @@ def test_a_deleted_correction_starts_a_round(desk: Desk, tasks: dict[str, int]) 
     number = desk.label_studio.annotate(tasks["cube00"], "emergence")
     second = desk.publish()
     write_back(desk.context, desk.project, second, report=silent)
-    judge(desk.context, desk.project, forced=False)
+    check_retraining(desk.context, desk.project, forced=False)
     desk.label_studio.delete_annotation(number)
-    assert sweep(desk.context, desk.project).done == (JUDGING,)
-    said = judge(desk.context, desk.project, forced=False)
+    assert reconcile(desk.context, desk.project).done == (JUDGING,)
+    said = check_retraining(desk.context, desk.project, forced=False)
     assert said == f"round started: 1 labels differ from those {second} was trained on"
 
 
 def test_the_first_round_needs_no_webhook(desk: Desk, task_data: Data) -> None:
     """The judgement that follows an ingestion was lost."""
     desk.import_cubes(task_data)
-    assert sweep(desk.context, desk.project).done == (JUDGING,)
+    assert reconcile(desk.context, desk.project).done == (JUDGING,)
 
 
 def test_the_first_round_needs_no_webhook_where_an_empty_project_was_judged(desk: Desk, task_data: Data) -> None:
     """A sweep came between `init` and the ingestion; then the judgement that follows the ingestion was lost."""
-    judge(desk.context, desk.project, forced=False)
+    check_retraining(desk.context, desk.project, forced=False)
     desk.import_cubes(task_data)
-    sweep(desk.context, desk.project)
-    assert desk.queued() == [f"judge-{desk.project}-patient"]
+    reconcile(desk.context, desk.project)
+    assert desk.queued() == [f"retrain-check-{desk.project}"]
 
 
 @pytest.mark.usefixtures("tasks")
 def test_events_that_nobody_was_going_to_judge(desk: Desk) -> None:
     """Their judgement was lost: it is sent for the time they are due, and not a second time."""
-    desk.context.state.note(desk.project, 2, now=time.time())
-    assert sweep(desk.context, desk.project).done == ("2 events wait and nobody was going to judge them: judging",)
-    assert desk.scheduled() == [f"judge-{desk.project}-patient"]
-    assert sweep(desk.context, desk.project).done == ()
+    desk.context.state.add_events(desk.project, 2, now=time.time())
+    assert reconcile(desk.context, desk.project).done == ("2 events wait and nobody was going to judge them: judging",)
+    assert desk.scheduled() == [f"retrain-check-{desk.project}"]
+    assert reconcile(desk.context, desk.project).done == ()
     desk.clear_queues()
-    desk.context.state.note(desk.project, 1, now=time.time() - SETTLED)
-    assert sweep(desk.context, desk.project).done == ("3 events wait and nobody was going to judge them: judging",)
+    desk.context.state.add_events(desk.project, 1, now=time.time() - SETTLED)
+    assert reconcile(desk.context, desk.project).done == ("3 events wait and nobody was going to judge them: judging",)
 
 
 @pytest.mark.usefixtures("tasks")
@@ -100,31 +98,31 @@ def test_tasks_that_came_after_the_write_back(desk: Desk, task_data: Data) -> No
     """They lack the prediction; one that cannot be scored is not missed."""
     late = {**task_data["cube00"], "cube": "late", "sha256": "1" * 64}
     desk.label_studio.import_tasks(desk.project, [late, {"text": "a task that is none of ours"}])
-    assert sweep(desk.context, desk.project).done == ("1 tasks lack the prediction of v0001: writing back",)
+    assert reconcile(desk.context, desk.project).done == ("1 tasks lack the prediction of v0001: writing back",)
     assert desk.queued() == [f"write-back-{desk.project}-v0001"]
-    writeback.note_unscorable(desk.model_dir, "v0001", [desk.view().tasks["late"].ref])
-    assert sweep(desk.context, desk.project).done == ()
+    writeback.note_unscorable(desk.model_dir, "v0001", [desk.view().tasks["late"].cube])
+    assert reconcile(desk.context, desk.project).done == ()
 
 
 def test_a_score_that_is_no_agreement_any_more_is_written_anew(desk: Desk, tasks: dict[str, int]) -> None:
     """cube00 is corrected, the round on it is kept by the gate: v0001 stays, and does not go on contradicting it."""
     desk.label_studio.annotate(tasks["cube00"], "emergence")
-    judge(desk.context, desk.project, forced=False)
+    check_retraining(desk.context, desk.project, forced=False)
     assert "the scores of 1 tasks are not the agreement with their labels: writing back" in (
-        sweep(desk.context, desk.project).done
+        reconcile(desk.context, desk.project).done
     )
     assert f"write-back-{desk.project}-v0001" in desk.queued()
     write_back(desk.context, desk.project, "v0001", report=silent)
-    assert not any("agreement" in sentence for sentence in sweep(desk.context, desk.project).done)
+    assert not any("agreement" in sentence for sentence in reconcile(desk.context, desk.project).done)
 
 
 @pytest.mark.usefixtures("tasks")
 def test_a_second_task_of_a_cube_is_written_and_not_missed_again(desk: Desk, task_data: Data) -> None:
     """Somebody imported an exported task again: write-back helps, and then it is quiet."""
     desk.import_cubes(task_data, ["cube00"])
-    assert sweep(desk.context, desk.project).done == ("1 tasks lack the prediction of v0001: writing back",)
+    assert reconcile(desk.context, desk.project).done == ("1 tasks lack the prediction of v0001: writing back",)
     write_back(desk.context, desk.project, "v0001", report=silent)
-    assert sweep(desk.context, desk.project).done == ()
+    assert reconcile(desk.context, desk.project).done == ()
 
 
 @pytest.mark.usefixtures("tasks")
@@ -140,7 +138,7 @@ def test_a_second_task_of_a_cube_is_written_and_not_missed_again(desk: Desk, tas
 def test_a_task_that_write_back_passes_over_is_not_missed(desk: Desk, data: dict[str, str]) -> None:
     """It would be asked for every few minutes, for ever."""
     desk.label_studio.import_tasks(desk.project, [data])
-    assert sweep(desk.context, desk.project).done == ()
+    assert reconcile(desk.context, desk.project).done == ()
     assert desk.queued() == []
     assert write_back(desk.context, desk.project, "v0001", report=silent).missing == ()
 
@@ -149,24 +147,24 @@ def test_a_task_that_write_back_passes_over_is_not_missed(desk: Desk, data: dict
 def test_a_published_version_that_is_not_shown(desk: Desk) -> None:
     """Its write-back was lost, or broke off before the last call; or somebody showed another version."""
     version = desk.publish()
-    assert sweep(desk.context, desk.project).done == (f"24 tasks lack the prediction of {version}: writing back",)
+    assert reconcile(desk.context, desk.project).done == (f"24 tasks lack the prediction of {version}: writing back",)
     write_back(desk.context, desk.project, version, report=silent)
-    assert sweep(desk.context, desk.project).done == ()
+    assert reconcile(desk.context, desk.project).done == ()
     desk.label_studio.set_model_version(desk.project, "v0001")
-    assert sweep(desk.context, desk.project).done == (f"0 tasks lack the prediction of {version}: writing back",)
+    assert reconcile(desk.context, desk.project).done == (f"0 tasks lack the prediction of {version}: writing back",)
 
 
 @pytest.mark.usefixtures("tasks")
 def test_a_version_that_was_made_and_never_published(desk: Desk) -> None:
     """The closing broke off after it had admitted the version, and Redis was emptied; one that was kept stays kept."""
     version = desk.admit()
-    assert sweep(desk.context, desk.project).done[0] == (
+    assert reconcile(desk.context, desk.project).done[0] == (
         f"{version} was made and never published: publishing and writing back"
     )
     assert desk.registry.published() == version
     card = desk.registry.folder(desk.admit()) / "card.json"
     card.write_text(json.dumps(json.loads(card.read_text()) | {"verdict": {"publish": False, "reason": "worse"}}))
-    assert not any("never published" in sentence for sentence in sweep(desk.context, desk.project).done)
+    assert not any("never published" in sentence for sentence in reconcile(desk.context, desk.project).done)
     assert desk.registry.published() == version
 
 
@@ -178,9 +176,9 @@ def test_superseded_rows_stay_for_the_grace_time_and_go_then(desk: Desk) -> None
     )
     version = desk.publish()
     write_back(desk.context, desk.project, version, report=silent)
-    assert sweep(desk.context, desk.project).done == ()
+    assert reconcile(desk.context, desk.project).done == ()
     assert len(desk.rows("v0001")) == len(CUBES)
-    assert sweep(without_grace(desk).context, desk.project).done == (
+    assert reconcile(without_grace(desk).context, desk.project).done == (
         "the predictions of v0001 have had their grace time: deleted",
     )
     assert desk.label_studio.model_versions(desk.project) == {version: len(CUBES), "v9999": 1}
@@ -195,7 +193,7 @@ def test_the_rows_of_a_version_never_shown_go_too(desk: Desk) -> None:
         desk.project, [{**entry, "model_version": overtaken} for entry in desk.label_studio.stored(desk.project)[:5]]
     )
     write_back(desk.context, desk.project, desk.publish(), report=silent)
-    sweep(without_grace(desk).context, desk.project)
+    reconcile(without_grace(desk).context, desk.project)
     assert desk.rows(overtaken) == []
 
 
@@ -212,7 +210,7 @@ def test_a_rollback_keeps_the_rows_it_goes_back_to(desk: Desk, monkeypatch: pyte
             yield lock
 
     monkeypatch.setattr(writeback, "writing", waits)
-    sweep(without_grace(desk).context, desk.project)
+    reconcile(without_grace(desk).context, desk.project)
     assert len(desk.rows("v0001")) == len(CUBES)
 
 
@@ -223,11 +221,11 @@ def test_a_version_that_label_studio_shows_is_never_deleted(desk: Desk) -> None:
     write_back(desk.context, desk.project, second, report=silent)
     desk.registry.publish("v0001", why="rollback")
     here = without_grace(desk).context
-    assert sweep(here, desk.project).done == ("0 tasks lack the prediction of v0001: writing back",)
+    assert reconcile(here, desk.project).done == ("0 tasks lack the prediction of v0001: writing back",)
     assert desk.label_studio.model_versions(desk.project) == {"v0001": len(CUBES), second: len(CUBES)}
 
 
 def test_the_job_says_what_was_done(desk: Desk, tasks: dict[str, int]) -> None:
     """Its sentences are the job's result."""
     desk.label_studio.annotate(tasks["cube01"], "emergence")
-    assert jobs.sweep(desk.project) == [JUDGING]
+    assert jobs.reconcile(desk.context, desk.project) == [JUDGING]

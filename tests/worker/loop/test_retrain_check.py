@@ -7,29 +7,29 @@ import pytest
 from tests.worker.conftest import SETTLED, Desk
 
 from helioloop.errors import LabelStudioError
-from helioloop.messaging.retrain_state import Trailing
+from helioloop.messaging.retrain_state import FollowUp
 from helioloop.progress import silent
 from helioloop_worker.loop import ingest, retrain_check
-from helioloop_worker.loop.reconcile import sweep
-from helioloop_worker.loop.retrain_check import judge, read_judged
+from helioloop_worker.loop.reconcile import reconcile
+from helioloop_worker.loop.retrain_check import check_retraining, read_checked
 
 Data = dict[str, dict[str, str]]
 
 
 def note_old_event(desk: Desk, events: int = 1) -> None:
     """Note events that have waited long enough."""
-    desk.context.state.note(desk.project, events, now=time.time() - SETTLED)
+    desk.context.state.add_events(desk.project, events, now=time.time() - SETTLED)
 
 
 def test_events_that_are_not_due_wait(desk: Desk, task_data: Data) -> None:
     """The judgement moves itself to the time at which they are; nothing is read, nothing settled."""
     desk.import_cubes(task_data)
-    desk.context.state.note(desk.project, 1, now=time.time())
-    assert "judging in" in judge(desk.context, desk.project, forced=False)
-    assert desk.scheduled() == [f"judge-{desk.project}-patient"]
+    desk.context.state.add_events(desk.project, 1, now=time.time())
+    assert "judging in" in check_retraining(desk.context, desk.project, forced=False)
+    assert desk.scheduled() == [f"retrain-check-{desk.project}"]
     assert desk.context.state.dirty(desk.project) is not None
     assert desk.context.state.running(desk.project) is None
-    assert read_judged(desk.model_dir) is None
+    assert read_checked(desk.model_dir) is None
 
 
 def test_due_events_start_a_round_and_are_settled(desk: Desk, task_data: Data) -> None:
@@ -38,27 +38,27 @@ def test_due_events_start_a_round_and_are_settled(desk: Desk, task_data: Data) -
     first = desk.publish()
     annotation = desk.label_studio.annotate(tasks["cube00"], "emergence")
     note_old_event(desk)
-    said = judge(desk.context, desk.project, forced=False)
+    said = check_retraining(desk.context, desk.project, forced=False)
     assert said == f"round started: 1 labels differ from those {first} was trained on"
     running = desk.context.state.running(desk.project)
     assert running is not None
     assert running.fingerprint != desk.registry.card(first).fingerprint
     assert desk.context.state.dirty(desk.project) is None
-    assert set(read_judged(desk.model_dir) or {}) == {str(annotation)}
+    assert set(read_checked(desk.model_dir) or {}) == {str(annotation)}
 
 
 def test_events_during_the_judgement_stay(desk: Desk, task_data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only what had come before the annotations were read is settled."""
     desk.import_cubes(task_data)
     note_old_event(desk)
-    whole = retrain_check.read_view
+    whole = retrain_check.read_project
 
     def reads(*args: Any, **kwargs: Any) -> Any:
-        desk.context.state.note(desk.project, 3, now=time.time())
+        desk.context.state.add_events(desk.project, 3, now=time.time())
         return whole(*args, **kwargs)
 
-    monkeypatch.setattr(retrain_check, "read_view", reads)
-    judge(desk.context, desk.project, forced=False)
+    monkeypatch.setattr(retrain_check, "read_project", reads)
+    check_retraining(desk.context, desk.project, forced=False)
     left = desk.context.state.dirty(desk.project)
     assert left is not None
     assert left.count == 3
@@ -68,8 +68,8 @@ def test_start_training_waits_for_no_quiet(desk: Desk, task_data: Data) -> None:
     """A round runs though the last event is a moment old and no label has changed; it is the same round again."""
     desk.import_cubes(task_data)
     version = desk.publish()
-    desk.context.state.note(desk.project, 1, now=time.time())
-    assert judge(desk.context, desk.project, forced=True).startswith("round started")
+    desk.context.state.add_events(desk.project, 1, now=time.time())
+    assert check_retraining(desk.context, desk.project, forced=True).startswith("round started")
     running = desk.context.state.running(desk.project)
     assert running is not None
     assert running.fingerprint == desk.registry.card(version).fingerprint
@@ -80,10 +80,10 @@ def test_no_judgement_on_half_a_release(desk: Desk, task_data: Data) -> None:
     desk.import_cubes(task_data)
     with ingest._marked(desk.context, desk.project, "more", silent):
         for forced in (False, True):
-            assert "is being taken in" in judge(desk.context, desk.project, forced=forced)
-        assert sweep(desk.context, desk.project).done == ()
-    assert desk.scheduled() == [f"judge-{desk.project}-forced"]
-    assert desk.job(f"judge-{desk.project}-forced").kwargs == {"project": desk.project, "forced": True}
+            assert "is being taken in" in check_retraining(desk.context, desk.project, forced=forced)
+        assert reconcile(desk.context, desk.project).done == ()
+    assert desk.scheduled() == [f"retrain-check-{desk.project}-forced"]
+    assert desk.job(f"retrain-check-{desk.project}-forced").kwargs == {"project": desk.project, "forced": True}
     assert desk.context.state.running(desk.project) is None
 
 
@@ -92,7 +92,7 @@ def test_an_ingestion_that_was_killed_holds_no_judgement_up_for_ever(desk: Desk,
     desk.import_cubes(task_data)
     killed_at = time.time() - ingest.MARK_SECONDS
     desk.context.connection.hset(ingest._marks(desk.project), "more", str(killed_at))
-    assert judge(desk.context, desk.project, forced=False).startswith("round started")
+    assert check_retraining(desk.context, desk.project, forced=False).startswith("round started")
 
 
 def test_a_judgement_during_a_round_is_a_wish(desk: Desk, task_data: Data) -> None:
@@ -100,9 +100,11 @@ def test_a_judgement_during_a_round_is_a_wish(desk: Desk, task_data: Data) -> No
     desk.import_cubes(task_data)
     desk.context.state.begin(desk.project, "ab" * 32, now=time.time())
     for forced in (False, True, False):
-        assert judge(desk.context, desk.project, forced=forced) == "a round runs; one more is judged after it"
-    assert read_judged(desk.model_dir) is None
-    assert desk.context.state.end(desk.project, "ab" * 32) == Trailing(forced=True)
+        assert (
+            check_retraining(desk.context, desk.project, forced=forced) == "a round runs; one more is judged after it"
+        )
+    assert read_checked(desk.model_dir) is None
+    assert desk.context.state.end(desk.project, "ab" * 32) == FollowUp(forced=True)
 
 
 def test_a_round_that_began_meanwhile_is_not_run_over(
@@ -111,17 +113,17 @@ def test_a_round_that_began_meanwhile_is_not_run_over(
     """Another worker was faster: this judgement becomes a wish, and what it read is not judged."""
     desk.import_cubes(task_data)
     note_old_event(desk)
-    whole = retrain_check.read_view
+    whole = retrain_check.read_project
 
     def reads(*args: Any, **kwargs: Any) -> Any:
         desk.context.state.begin(desk.project, "ab" * 32, now=time.time())
         return whole(*args, **kwargs)
 
-    monkeypatch.setattr(retrain_check, "read_view", reads)
-    assert judge(desk.context, desk.project, forced=False) == "a round runs; one more is judged after it"
-    assert read_judged(desk.model_dir) is None
+    monkeypatch.setattr(retrain_check, "read_project", reads)
+    assert check_retraining(desk.context, desk.project, forced=False) == "a round runs; one more is judged after it"
+    assert read_checked(desk.model_dir) is None
     assert desk.context.state.dirty(desk.project) is not None
-    assert desk.context.state.end(desk.project, "ab" * 32) == Trailing(forced=False)
+    assert desk.context.state.end(desk.project, "ab" * 32) == FollowUp(forced=False)
     assert desk.queued() == []
 
 
@@ -130,11 +132,11 @@ def test_too_few_labels_are_said_and_looked_at_again(desk: Desk, task_data: Data
     tasks = desk.import_cubes(task_data, ["cube00", "cube01", "cube02"])
     desk.label_studio.annotate(tasks["cube00"], "emergence")
     note_old_event(desk)
-    assert judge(desk.context, desk.project, forced=False).startswith("no round: ")
+    assert check_retraining(desk.context, desk.project, forced=False).startswith("no round: ")
     assert desk.context.state.running(desk.project) is None
     assert desk.context.state.dirty(desk.project) is None
-    sweep(desk.context, desk.project)
-    assert desk.queued() == [f"judge-{desk.project}-patient"]
+    reconcile(desk.context, desk.project)
+    assert desk.queued() == [f"retrain-check-{desk.project}"]
 
 
 def test_a_judgement_that_breaks_off_is_made_again(
@@ -143,7 +145,7 @@ def test_a_judgement_that_breaks_off_is_made_again(
     """Label Studio fails in the middle: the events stay, the sweep sends a judgement, and that starts the round."""
     tasks = desk.import_cubes(task_data)
     desk.publish()
-    judge(desk.context, desk.project, forced=False)
+    check_retraining(desk.context, desk.project, forced=False)
     desk.label_studio.annotate(tasks["cube00"], "emergence")
     note_old_event(desk)
 
@@ -153,12 +155,12 @@ def test_a_judgement_that_breaks_off_is_made_again(
     with monkeypatch.context() as broken:
         broken.setattr(desk.label_studio, "tasks", fails)
         with pytest.raises(LabelStudioError):
-            judge(desk.context, desk.project, forced=False)
+            check_retraining(desk.context, desk.project, forced=False)
     assert desk.context.state.dirty(desk.project) is not None
-    assert read_judged(desk.model_dir) == {}
-    sweep(desk.context, desk.project)
-    assert f"judge-{desk.project}-patient" in [*desk.queued(), *desk.scheduled()]
-    assert judge(desk.context, desk.project, forced=False).startswith("round started")
+    assert read_checked(desk.model_dir) == {}
+    reconcile(desk.context, desk.project)
+    assert f"retrain-check-{desk.project}" in [*desk.queued(), *desk.scheduled()]
+    assert check_retraining(desk.context, desk.project, forced=False).startswith("round started")
 
 
 def test_a_judgement_that_breaks_off_without_events_is_made_again(
@@ -167,7 +169,7 @@ def test_a_judgement_that_breaks_off_without_events_is_made_again(
     """No webhook came and the round could not be planned: what was read does not count as judged."""
     tasks = desk.import_cubes(task_data)
     desk.publish()
-    judge(desk.context, desk.project, forced=False)
+    check_retraining(desk.context, desk.project, forced=False)
     desk.label_studio.annotate(tasks["cube00"], "emergence")
 
     def fails(*_: object, **__: object) -> Any:
@@ -176,9 +178,9 @@ def test_a_judgement_that_breaks_off_without_events_is_made_again(
     with monkeypatch.context() as broken:
         broken.setattr(retrain_check.rounds, "start", fails)
         with pytest.raises(OSError, match="No space"):
-            judge(desk.context, desk.project, forced=False)
-    assert "annotations differ from those last judged: judging" in sweep(desk.context, desk.project).done
-    assert judge(desk.context, desk.project, forced=False).startswith("round started")
+            check_retraining(desk.context, desk.project, forced=False)
+    assert "annotations differ from those last judged: judging" in reconcile(desk.context, desk.project).done
+    assert check_retraining(desk.context, desk.project, forced=False).startswith("round started")
 
 
 def test_unchanged_labels_start_nothing_and_clear_up(desk: Desk, task_data: Data) -> None:
@@ -187,7 +189,7 @@ def test_unchanged_labels_start_nothing_and_clear_up(desk: Desk, task_data: Data
     desk.publish()
     desk.registry.staging("ab" * 32)
     desk.label_studio.annotate(tasks["cube01"], "emergence")
-    assert judge(desk.context, desk.project, forced=False).startswith("no round: no label differs")
+    assert check_retraining(desk.context, desk.project, forced=False).startswith("no round: no label differs")
     assert list((desk.model_dir / "staging").iterdir()) == []
 
 
@@ -199,6 +201,6 @@ def test_a_change_that_training_could_not_see_starts_nothing(desk: Desk, task_da
         desk.project, [{**task_data["cube00"], "cube": "gone", "sha256": "0" * 64}]
     )
     desk.label_studio.annotate(task, "emergence")
-    said = judge(desk.context, desk.project, forced=False)
+    said = check_retraining(desk.context, desk.project, forced=False)
     assert said == f"no round: labels, data, recipe and code are those of {version}"
     assert desk.context.state.running(desk.project) is None

@@ -6,21 +6,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from rq import SimpleWorker
 from rq.job import JobStatus
-from rq.serializers import JSONSerializer
-from tests.worker.conftest import CUBES, SETTLED, Desk, crude, score_of
+from tests.worker.conftest import CUBES, SETTLED, Desk, crude, score_of, work
 
-from helioloop.messaging import messages, queues
+from helioloop.messaging import messages
 from helioloop.messaging.retrain_state import Running
 from helioloop.model import ensemble
 from helioloop.model.plan import Plan
-from helioloop.records import CubeRef
+from helioloop.records import CubeInfo
 from helioloop.registry.score_store import write_scores
 from helioloop_worker import jobs
 from helioloop_worker.loop import rounds, writeback
-from helioloop_worker.loop.reconcile import sweep
-from helioloop_worker.loop.retrain_check import judge
+from helioloop_worker.loop.reconcile import reconcile
+from helioloop_worker.loop.retrain_check import check_retraining
 
 Data = dict[str, dict[str, str]]
 
@@ -36,7 +34,7 @@ def plan(desk: Desk, task_data: Data) -> Plan:
 
 def fall_silent(desk: Desk, plan: Plan) -> None:
     """Put the running round's last sign of life long ago."""
-    assert desk.context.state.beat(desk.project, plan.fingerprint, now=time.time() - SETTLED)
+    assert desk.context.state.heartbeat(desk.project, plan.fingerprint, now=time.time() - SETTLED)
 
 
 def lose_jobs(desk: Desk, plan: Plan) -> None:
@@ -45,20 +43,10 @@ def lose_jobs(desk: Desk, plan: Plan) -> None:
     fall_silent(desk, plan)
 
 
-def work(desk: Desk) -> None:
-    """Run what waits for the training role, in this process, until nothing is left."""
-    worker = SimpleWorker(
-        [queues.queue(desk.context.connection, messages.QUEUE_TRAIN)],
-        connection=desk.context.connection,
-        serializer=JSONSerializer,
-    )
-    worker.work(burst=True, logging_level="CRITICAL")
-
-
 def finish(desk: Desk, plan: Plan, *, located: int = len(CUBES), p_emergence: float = 0.75) -> None:
     """Leave in staging what scoring and locating would, with the times of `located` cubes only."""
     staging = desk.registry.staging(plan.fingerprint)
-    scores = [score_of(cube.ref.cube, cube.ref.sha256, p_emergence) for cube in plan.cubes]
+    scores = [score_of(cube.name, cube.sha256, p_emergence) for cube in plan.cubes]
     write_scores(staging / jobs.UNLOCATED, scores)
     write_scores(staging / jobs.LOCATED, scores[:located])
 
@@ -128,7 +116,7 @@ def test_a_living_round_is_left_alone(desk: Desk, plan: Plan) -> None:
     assert rounds.take_up(desk.context, desk.project) is None
     running = desk.context.state.running(desk.project)
     assert running is not None
-    assert time.time() - running.beat_at < rounds.SILENT_SECONDS
+    assert time.time() - running.heartbeat_at < rounds.SILENT_SECONDS
 
 
 def test_a_silent_round_is_taken_up_and_parked_after_three_failures(desk: Desk, plan: Plan) -> None:
@@ -162,11 +150,11 @@ def test_progress_counts_the_attempts_anew(desk: Desk, plan: Plan) -> None:
 
 def test_a_wish_outlives_the_parked_round(desk: Desk, plan: Plan) -> None:
     """It is judged at once, as forced as it was."""
-    desk.context.state.wish_trailing(desk.project, forced=True)
+    desk.context.state.request_follow_up(desk.project, forced=True)
     for _ in range(rounds.MAX_ATTEMPTS):
         lose_jobs(desk, plan)
         rounds.take_up(desk.context, desk.project)
-    assert desk.queued() == [f"judge-{desk.project}-forced"]
+    assert desk.queued() == [f"retrain-check-{desk.project}-forced"]
 
 
 def test_a_parked_round_starts_again_only_when_forced(desk: Desk, plan: Plan) -> None:
@@ -174,9 +162,9 @@ def test_a_parked_round_starts_again_only_when_forced(desk: Desk, plan: Plan) ->
     for _ in range(rounds.MAX_ATTEMPTS):
         lose_jobs(desk, plan)
         rounds.take_up(desk.context, desk.project)
-    assert "is parked" in judge(desk.context, desk.project, forced=False)
+    assert "is parked" in check_retraining(desk.context, desk.project, forced=False)
     assert desk.context.state.running(desk.project) is None
-    assert judge(desk.context, desk.project, forced=True).startswith("round started")
+    assert check_retraining(desk.context, desk.project, forced=True).startswith("round started")
     running = desk.context.state.running(desk.project)
     assert running is not None
     assert running.fingerprint == plan.fingerprint
@@ -189,8 +177,8 @@ def test_a_round_whose_redis_was_emptied_goes_on(desk: Desk, plan: Plan) -> None
     member.write_bytes(b"trained before")
     desk.context.connection.flushall()
     assert "nobody runs it: judging" in (rounds.take_up(desk.context, desk.project) or "")
-    assert desk.queued() == [f"judge-{desk.project}-patient"]
-    assert judge(desk.context, desk.project, forced=False).startswith("round started")
+    assert desk.queued() == [f"retrain-check-{desk.project}"]
+    assert check_retraining(desk.context, desk.project, forced=False).startswith("round started")
     running = desk.context.state.running(desk.project)
     assert running is not None
     assert running.fingerprint == plan.fingerprint
@@ -205,11 +193,11 @@ def test_a_round_that_was_begun_and_never_sent_is_taken_up(
     with monkeypatch.context() as killed:
         killed.setattr(rounds, "send_steps", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            judge(desk.context, desk.project, forced=False)
+            check_retraining(desk.context, desk.project, forced=False)
     running = desk.context.state.running(desk.project)
     assert running is not None
-    desk.context.state.beat(desk.project, running.fingerprint, now=time.time() - SETTLED)
-    assert "it is taken up again" in sweep(desk.context, desk.project).done[0]
+    desk.context.state.heartbeat(desk.project, running.fingerprint, now=time.time() - SETTLED)
+    assert "it is taken up again" in reconcile(desk.context, desk.project).done[0]
     assert f"member-{desk.project}-{running.fingerprint[:16]}-fold0-0" in desk.queued()
 
 
@@ -220,28 +208,28 @@ def test_a_finished_round_is_published_and_written_back(desk: Desk, plan: Plan) 
     """Files first, pointer then; the round is over and its write-back waits."""
     finish(desk, plan)
     desk.clear_queues()
-    assert jobs.close_round(desk.project, plan.fingerprint) == "v0001 is published"
+    assert jobs.close_round(desk.context, desk.project, plan.fingerprint) == "v0001 is published"
     assert desk.registry.published() == "v0001"
     assert len(desk.registry.scores("v0001")) == len(CUBES)
     assert desk.context.state.running(desk.project) is None
     assert desk.queued() == [f"write-back-{desk.project}-v0001"]
-    assert jobs.close_round(desk.project, plan.fingerprint) == f"round {plan.fingerprint[:16]} is over"
+    assert jobs.close_round(desk.context, desk.project, plan.fingerprint) == f"round {plan.fingerprint[:16]} is over"
 
 
 def test_a_wish_is_judged_after_the_round(desk: Desk, plan: Plan) -> None:
     """Somebody pressed "Start training" meanwhile."""
-    desk.context.state.wish_trailing(desk.project, forced=True)
+    desk.context.state.request_follow_up(desk.project, forced=True)
     finish(desk, plan)
     desk.clear_queues()
-    jobs.close_round(desk.project, plan.fingerprint)
-    assert f"judge-{desk.project}-forced" in desk.queued()
+    jobs.close_round(desk.context, desk.project, plan.fingerprint)
+    assert f"retrain-check-{desk.project}-forced" in desk.queued()
 
 
 def test_an_unfinished_round_is_not_admitted(desk: Desk, plan: Plan) -> None:
     """One cube lacks its time: the steps are sent again."""
     finish(desk, plan, located=len(CUBES) - 1)
     desk.clear_queues()
-    assert "it is taken up again" in jobs.close_round(desk.project, plan.fingerprint)
+    assert "it is taken up again" in jobs.close_round(desk.context, desk.project, plan.fingerprint)
     assert desk.registry.versions() == []
     assert len(desk.queued()) == 2
 
@@ -254,7 +242,7 @@ def test_a_closing_that_broke_off_after_admission_is_finished(desk: Desk, plan: 
     jobs.rounding.close_round(plan, staging, desk.registry, scores)
     lose_jobs(desk, plan)
     assert "is staged no more: closing it" in (rounds.take_up(desk.context, desk.project) or "")
-    assert jobs.close_round(desk.project, plan.fingerprint) == "v0001 is published"
+    assert jobs.close_round(desk.context, desk.project, plan.fingerprint) == "v0001 is published"
     assert desk.registry.published() == "v0001"
     assert desk.context.state.running(desk.project) is None
 
@@ -269,7 +257,9 @@ def worse(desk: Desk, task_data: Data) -> Plan:
     desk.publish(p_emergence=0.5)
     for cube, task in tasks.items():
         desk.label_studio.annotate(task, crude(cube).value)
-    assert judge(desk.context, desk.project, forced=False).startswith("round started: 24 more cubes are verified")
+    assert check_retraining(desk.context, desk.project, forced=False).startswith(
+        "round started: 24 more cubes are verified"
+    )
     running = desk.context.state.running(desk.project)
     assert running is not None
     plan = Plan.read(desk.registry.staging(running.fingerprint))
@@ -280,37 +270,39 @@ def worse(desk: Desk, task_data: Data) -> Plan:
 
 def test_a_worse_version_is_kept_and_nothing_is_written_back(desk: Desk, worse: Plan) -> None:
     """The round is over and says why; v0001 stays; no write-back waits."""
-    said = jobs.close_round(desk.project, worse.fingerprint)
+    said = jobs.close_round(desk.context, desk.project, worse.fingerprint)
     assert said.startswith("v0002 is kept, not published: on 24 randomly drawn verified cubes")
     assert desk.registry.versions() == ["v0001", "v0002"]
     assert desk.registry.published() == "v0001"
     assert desk.context.state.running(desk.project) is None
     assert desk.queued() == []
-    assert jobs.write_back(desk.project, "v0002") == {"written": 0, "present": 0, "missing": 0}
+    assert jobs.write_back(desk.context, desk.project, "v0002") == {"written": 0, "present": 0, "missing": 0}
 
 
 def test_a_kept_version_starts_no_round_again(desk: Desk, worse: Plan) -> None:
     """Neither a judgement nor a sweep trains on the same labels once more; the next word of a human does."""
-    jobs.close_round(desk.project, worse.fingerprint)
-    assert "no label differs from those v0002 was trained on" in judge(desk.context, desk.project, forced=False)
-    swept = sweep(desk.context, desk.project).done
+    jobs.close_round(desk.context, desk.project, worse.fingerprint)
+    assert "no label differs from those v0002 was trained on" in check_retraining(
+        desk.context, desk.project, forced=False
+    )
+    swept = reconcile(desk.context, desk.project).done
     assert [sentence for sentence in swept if "judging" in sentence] == []
     assert [sentence for sentence in swept if "v0002" in sentence] == []
     desk.clear_queues()
     (task, *_) = desk.view().tasks.values()
-    desk.label_studio.annotate(task.id, "emergence")
-    assert sweep(desk.context, desk.project).done[0] == "annotations differ from those last judged: judging"
-    assert desk.queued()[0] == f"judge-{desk.project}-patient"
+    desk.label_studio.annotate(task.ids[0], "emergence")
+    assert reconcile(desk.context, desk.project).done[0] == "annotations differ from those last judged: judging"
+    assert desk.queued()[0] == f"retrain-check-{desk.project}"
 
 
 def test_start_training_trains_and_does_not_publish(desk: Desk, worse: Plan) -> None:
     """Somebody pressed it while the worse round ran: it is judged after it, trained again, and kept again."""
-    desk.context.state.wish_trailing(desk.project, forced=True)
-    jobs.close_round(desk.project, worse.fingerprint)
-    assert desk.queued() == [f"judge-{desk.project}-forced"]
-    assert judge(desk.context, desk.project, forced=True).startswith("round started")
+    desk.context.state.request_follow_up(desk.project, forced=True)
+    jobs.close_round(desk.context, desk.project, worse.fingerprint)
+    assert desk.queued() == [f"retrain-check-{desk.project}-forced"]
+    assert check_retraining(desk.context, desk.project, forced=True).startswith("round started")
     finish(desk, worse, p_emergence=0.95)
-    assert "v0003 is kept, not published" in jobs.close_round(desk.project, worse.fingerprint)
+    assert "v0003 is kept, not published" in jobs.close_round(desk.context, desk.project, worse.fingerprint)
     assert desk.registry.published() == "v0001"
 
 
@@ -321,11 +313,11 @@ def test_a_closing_that_broke_off_keeps_the_same_version(
     with monkeypatch.context() as killed:
         killed.setattr(desk.context.state, "end", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            jobs.close_round(desk.project, worse.fingerprint)
+            jobs.close_round(desk.context, desk.project, worse.fingerprint)
     assert desk.registry.versions() == ["v0001", "v0002"]
     lose_jobs(desk, worse)
     assert "is staged no more: closing it" in (rounds.take_up(desk.context, desk.project) or "")
-    assert jobs.close_round(desk.project, worse.fingerprint).startswith("v0002 is kept, not published")
+    assert jobs.close_round(desk.context, desk.project, worse.fingerprint).startswith("v0002 is kept, not published")
     assert desk.registry.published() == "v0001"
     assert desk.context.state.running(desk.project) is None
     assert [job for job in desk.queued() if job.startswith("write-back")] == []
@@ -338,9 +330,9 @@ def test_a_round_that_left_nothing_is_judged_anew(desk: Desk, plan: Plan) -> Non
     """Somebody deleted its folder."""
     desk.registry.discard(desk.registry.staging(plan.fingerprint))
     desk.clear_queues()
-    assert "left nothing on disk" in jobs.close_round(desk.project, plan.fingerprint)
+    assert "left nothing on disk" in jobs.close_round(desk.context, desk.project, plan.fingerprint)
     assert desk.context.state.running(desk.project) is None
-    assert desk.queued() == [f"judge-{desk.project}-patient"]
+    assert desk.queued() == [f"retrain-check-{desk.project}"]
 
 
 def test_a_forced_repeat_is_not_taken_for_the_older_version(desk: Desk, task_data: Data) -> None:
@@ -349,9 +341,9 @@ def test_a_forced_repeat_is_not_taken_for_the_older_version(desk: Desk, task_dat
     version = desk.publish()
     card = desk.registry.card(version)
     made_at = datetime.fromisoformat(card.created_at).astimezone(UTC).timestamp()
-    later = Running(fingerprint=card.fingerprint, since=made_at + 5, beat_at=made_at + 5)
-    before = Running(fingerprint=card.fingerprint, since=made_at - 5, beat_at=made_at)
-    other = Running(fingerprint="ab" * 32, since=made_at - 5, beat_at=made_at)
+    later = Running(fingerprint=card.fingerprint, since=made_at + 5, heartbeat_at=made_at + 5)
+    before = Running(fingerprint=card.fingerprint, since=made_at - 5, heartbeat_at=made_at)
+    other = Running(fingerprint="ab" * 32, since=made_at - 5, heartbeat_at=made_at)
     found = [rounds.admitted(desk.registry, running) for running in (later, before, other)]
     assert found == [None, version, None]
 
@@ -361,8 +353,8 @@ def test_scores_of_cubes_that_left_the_plan_do_not_count(desk: Desk, plan: Plan)
     finish(desk, plan)
     stray = score_of("cube00", "0" * 64, 0.75)
     write_scores(desk.registry.staging(plan.fingerprint) / jobs.UNLOCATED, [stray])
-    assert jobs.close_round(desk.project, plan.fingerprint) == "v0001 is published"
-    assert (stray.cube, stray.sha256) not in desk.registry.scores("v0001")
+    assert jobs.close_round(desk.context, desk.project, plan.fingerprint) == "v0001 is published"
+    assert stray.key not in desk.registry.scores("v0001")
 
 
 # -- whole rounds, by a real worker ----------------------------------------------------------------
@@ -379,7 +371,7 @@ def test_a_round_that_always_fails_is_parked_with_its_reason(
         raise MemoryError("no room for the network")
 
     monkeypatch.setattr(ensemble, "train_member", fails)
-    work(desk)
+    work(desk, messages.QUEUE_TRAIN)
     assert sorted(trained) == ["fold0-0"] * 3 + ["fold1-0"] * 3
     said = rounds.parked(desk.registry, plan.fingerprint)
     assert said is not None
@@ -393,15 +385,15 @@ def test_a_round_learns_and_publishes_and_its_version_scores_what_comes_later(
     desk: Desk, plan: Plan, task_data: Data
 ) -> None:
     """Two members of one epoch; a cube of a later request is scored, one that cannot be read is not asked for again."""
-    work(desk)
+    work(desk, messages.QUEUE_TRAIN)
     assert desk.registry.published() == "v0001"
     scores = desk.registry.scores("v0001")
     assert {cube for cube, _ in scores} == set(CUBES)
     assert {score.members for score in scores.values()} == {("fold0-0",), ("fold1-0",)}
     _, _, _, closing = rounds.steps(desk.project, plan)
     assert desk.job(closing.job_id).get_status() is JobStatus.FINISHED
-    known = CubeRef(release="made", cube="cube00", sha256=task_data["cube00"]["sha256"])
-    gone = CubeRef(release="made", cube="gone", sha256="0" * 64)
-    asked = [{"release": ref.release, "cube": ref.cube, "sha256": ref.sha256} for ref in (known, gone)]
-    assert jobs.score(desk.project, "v0001", asked) == 0
+    known = CubeInfo(release="made", name="cube00", sha256=task_data["cube00"]["sha256"])
+    gone = CubeInfo(release="made", name="gone", sha256="0" * 64)
+    asked = [cube.as_dict() for cube in (known, gone)]
+    assert jobs.score(desk.context, desk.project, "v0001", asked) == 0
     assert writeback.read_unscorable(desk.model_dir, "v0001") == {gone.sha256}

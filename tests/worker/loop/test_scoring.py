@@ -5,21 +5,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from rq import SimpleWorker
-from rq.serializers import JSONSerializer
-from tests.worker.conftest import SMALL, Desk, make_release, score_of
+from tests.worker.conftest import SMALL, Desk, make_release, score_of, work
 
 from helioloop.data.cubes import write_cube
 from helioloop.data.release import Release, inspect
 from helioloop.messaging import messages, queues
-from helioloop.messaging.claims import RedisInFlight
-from helioloop.messaging.messages import asked_cubes
+from helioloop.messaging.claims import RedisClaims
 from helioloop.model import ensemble
 from helioloop.model.plan import Plan
 from helioloop.progress import silent
-from helioloop.records import CubeRef, PlannedCube
+from helioloop.records import CubeInfo
 from helioloop.workflows import rounds as rounding
-from helioloop.workflows.releases import Workplace, score_release
+from helioloop.workflows.releases import score_release
 from helioloop_worker import jobs
 from helioloop_worker.loop import ingest as ingestion
 from helioloop_worker.loop import writeback
@@ -27,9 +24,7 @@ from helioloop_worker.worker import ROLE_QUEUES
 
 Data = dict[str, dict[str, str]]
 
-CUBE = PlannedCube(
-    ref=CubeRef(release="made", cube="late", sha256="1" * 64), start=None, region=None, label=None, verified=False
-)
+CUBE = CubeInfo(release="made", name="late", sha256="1" * 64, start=None, region=None, label=None, verified=False)
 
 
 class Asked(messages.Score):
@@ -44,7 +39,7 @@ class Many(messages.ScoreBulk):
     job = "builtins.dict"
 
 
-class Tended(messages.Judge):
+class Tended(messages.RetrainCheck):
     """A judgement."""
 
     job = "builtins.dict"
@@ -64,16 +59,11 @@ def test_a_release_to_be_scored_holds_nothing_else_back(desk: Desk) -> None:
     )
     for message in sent:
         queues.send(connection, message)
-    worker = SimpleWorker(
-        [queues.queue(connection, name) for name in ROLE_QUEUES["score"]],
-        connection=connection,
-        serializer=JSONSerializer,
-    )
-    worker.work(burst=True, logging_level="CRITICAL")
+    work(desk, *ROLE_QUEUES["score"])
     started = sorted(sent, key=lambda message: desk.job(message.job_id).started_at)
     assert [message.queue for message in started] == [
         "helioloop-score",
-        "helioloop-tend",
+        "helioloop-maintenance",
         "helioloop-bulk",
         "helioloop-bulk",
     ]
@@ -86,15 +76,15 @@ def test_a_superseded_version_scores_nothing(desk: Desk, task_data: Data, caplog
     """Its members would work for nobody; the cubes may be asked for again, and do not count as unscorable."""
     desk.import_cubes(task_data)
     first, _ = desk.publish(without=["cube00"]), desk.publish()
-    cube = desk.view().tasks["cube00"].planned()
-    claims = RedisInFlight(desk.context.connection)
-    claims.claim(desk.project, first, [cube.ref])
+    cube = desk.view().tasks["cube00"].cube
+    claims = RedisClaims(desk.context.connection)
+    claims.claim(desk.project, first, [cube])
     message = messages.Score(project=desk.project, version=first, cubes=(cube,))
     with caplog.at_level("INFO"):
-        said = jobs.score(**message.payload())
+        said = jobs.score(desk.context, **message.payload())
     assert said == "v0001 is no longer published: 1 cubes are not scored with it"
     assert said in caplog.text
-    assert claims.claim(desk.project, first, [cube.ref]) == [cube.ref]
+    assert claims.claim(desk.project, first, [cube]) == [cube]
     assert writeback.read_unscorable(desk.model_dir, first) == set()
     assert desk.queued() == []
 
@@ -118,7 +108,7 @@ def task_of(release: Release, cube: str) -> dict[str, str]:
     """The data that ingestion would import."""
     planned = inspect(release.path(cube))
     return {
-        "video": f"/{cube}.mp4", "cube": cube, "release": release.name, "sha256": planned.ref.sha256,
+        "video": f"/{cube}.mp4", "cube": cube, "release": release.name, "sha256": planned.sha256,
         "region": planned.region or "", "start": f"{planned.start}Z", "crude_label": "",
     }  # fmt: skip
 
@@ -129,11 +119,8 @@ def publish_trained(desk: Desk) -> str:
     staging = desk.registry.staging(plan.fingerprint)
     plan.save(staging)
     for member in plan.members:
-        ensemble.train_member(
-            plan, member.name, staging, desk.context.load,
-            device=desk.context.device, report=silent, inputs=desk.context.inputs,
-        )  # fmt: skip
-    scores = [score_of(cube.ref.cube, cube.ref.sha256, 0.75) for cube in plan.cubes]
+        ensemble.train_member(plan, member.name, staging, desk.context.runtime(silent))
+    scores = [score_of(cube.name, cube.sha256, 0.75) for cube in plan.cubes]
     version = rounding.close_round(plan, staging, desk.registry, scores).version
     desk.registry.publish(version, why="made by hand")
     return version
@@ -145,31 +132,26 @@ def test_the_job_lets_those_members_speak_that_speak_without_label_studio(
     """cube03 stands in one fold of two: of another cube of its region that fold's member alone speaks, of one both."""
     desk.import_cubes(task_data)
     version = publish_trained(desk)
-    at = Workplace(
-        instrument=SMALL, cache=desk.context.settings.cache_root, device=desk.context.device,
-        report=silent, unreadable=lambda *_: None,
-    )  # fmt: skip
-    _, offline = score_release(later, desk.registry, version=version, at=at)
+    _, offline = score_release(later, desk.registry, desk.context.runtime(silent), version=version)
 
     desk.label_studio.import_tasks(desk.project, [task_of(later, "cube90"), task_of(later, "cube91")])
-    jobs.write_back(desk.project, version)
+    jobs.write_back(desk.context, desk.project, version)
     (job,) = desk.queued()
-    assert jobs.score(**desk.job(job).kwargs) == 2
+    assert jobs.score(desk.context, **desk.job(job).kwargs) == 2
 
     fold = Plan.read(desk.registry.folder(version)).folds["cube03"]
     stored = {cube: score.members for (cube, _), score in desk.registry.scores(version).items()}
     by_job = {cube: stored[cube] for cube in ("cube90", "cube91")}
     assert by_job == {"cube90": (f"fold{fold}-0",), "cube91": ("fold0-0", "fold1-0")}
-    assert {cube.ref.cube: score.members for cube, score in offline} == by_job
+    assert {cube.name: score.members for cube, score in offline} == by_job
 
 
 def test_a_job_that_was_queued_before_regions_travelled_still_runs(desk: Desk, task_data: Data) -> None:
     """Its payload names release, cube and hash alone."""
     desk.import_cubes(task_data)
     version = desk.publish()
-    entry = {key: task_data["cube00"][key] for key in ("release", "cube", "sha256")}
-    assert [cube.ref.cube for cube in asked_cubes([entry])] == ["cube00"]
-    assert jobs.score(desk.project, version, [entry]) == 0  # it is scored already
+    entry = CubeInfo(release="made", name="cube00", sha256=task_data["cube00"]["sha256"]).as_dict()
+    assert jobs.score(desk.context, desk.project, version, [entry]) == 0  # it is scored already
 
 
 # -- cubes that could not be scored ----------------------------------------------------------------
@@ -180,11 +162,11 @@ def test_an_ingestion_has_all_cubes_tried_again(desk: Desk, task_data: Data, mon
     monkeypatch.setattr(ingestion, "ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
     desk.import_cubes(task_data)
     version = desk.publish(without=["cube00"])
-    writeback.note_unscorable(desk.model_dir, version, [desk.view().tasks["cube00"].ref])
-    assert jobs.write_back(desk.project, version)["missing"] == 0
+    writeback.note_unscorable(desk.model_dir, version, [desk.view().tasks["cube00"].cube])
+    assert jobs.write_back(desk.context, desk.project, version)["missing"] == 0
     make_release(desk.context.settings.release_roots[1] / "next", ["cube30"])
-    jobs.ingest(desk.project, "next")
+    jobs.ingest(desk.context, desk.project, "next")
     assert writeback.read_unscorable(desk.model_dir, version) == set()
     assert f"write-back-{desk.project}-{version}" in desk.queued()
     missing = writeback.write_back(desk.context, desk.project, version, report=silent).missing
-    assert [cube.ref.cube for cube in missing] == ["cube00", "cube30"]
+    assert [cube.name for cube in missing] == ["cube00", "cube30"]

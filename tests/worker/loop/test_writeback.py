@@ -90,17 +90,17 @@ def test_cubes_without_a_score_are_asked_for_until_they_cannot_be_scored(desk: D
     """The others are written at once; a cube that the version cannot score is not asked for again."""
     desk.import_cubes(task_data)
     version = desk.publish(without=["cube00", "cube01"])
-    assert jobs.write_back(desk.project, version) == {"written": 22, "present": 0, "missing": 2}
+    assert jobs.write_back(desk.context, desk.project, version) == {"written": 22, "present": 0, "missing": 2}
     (asked,) = desk.queued()
     assert desk.job(asked).origin == "helioloop-bulk"
-    assert [(cube["cube"], cube["region"]) for cube in desk.job(asked).kwargs["cubes"]] == [
+    assert [(cube["name"], cube["region"]) for cube in desk.job(asked).kwargs["cubes"]] == [
         ("cube00", "region0"),
         ("cube01", "region1"),
     ]
-    gone = desk.view().tasks["cube00"].ref
+    gone = desk.view().tasks["cube00"].cube
     writeback.note_unscorable(desk.model_dir, version, [gone])
     (cube,) = write_back(desk.context, desk.project, version, report=silent).missing
-    assert cube.ref.cube == "cube01"
+    assert cube.name == "cube01"
     later = desk.publish(without=["cube00"])
     assert write(desk, later) == (23, 0, 1)
 
@@ -112,14 +112,14 @@ def test_what_was_scored_meanwhile_does_not_shift_what_is_asked_for(
     monkeypatch.setattr(writeback, "SCORE_CHUNK", 8)
     desk.import_cubes(task_data)
     version = desk.publish(without=CUBES)
-    jobs.write_back(desk.project, version)
+    jobs.write_back(desk.context, desk.project, version)
     before = desk.queued()
     assert [len(desk.job(job).kwargs["cubes"]) for job in before] == [8, 8, 8]
     desk.registry.add_scores(version, [score_of("cube00", task_data["cube00"]["sha256"], 0.75)])
-    jobs.write_back(desk.project, version)
+    jobs.write_back(desk.context, desk.project, version)
     assert desk.queued()[:3] == before
     (more,) = desk.queued()[3:]
-    assert [cube["cube"] for cube in desk.job(more).kwargs["cubes"]] == list(CUBES[1:8])
+    assert [cube["name"] for cube in desk.job(more).kwargs["cubes"]] == list(CUBES[1:8])
 
 
 def test_every_task_of_a_cube_gets_the_prediction_once(desk: Desk, task_data: Data) -> None:

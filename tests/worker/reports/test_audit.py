@@ -8,18 +8,18 @@ import pytest
 from tests.worker.shell import run_printed
 
 from helioloop import atomic
-from helioloop.evaluation.audit import SALT, check_order
-from helioloop.records import CubeRef, CubeScore, CurrentLabel, Label
+from helioloop.evaluation.audit import SALT, audit_order
+from helioloop.records import CubeInfo, CubeScore, CurrentLabel, Label
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.versions import Card, Registry
 from helioloop_worker.commands import learning
-from helioloop_worker.reports.audit import read_book, read_pages
+from helioloop_worker.reports.audit import read_audit, read_pages
 from helioloop_worker.reports.status import of_book, of_models
 
 NAMES = tuple(f"cube{k:02d}" for k in range(40))
 """All of them non-emergences by their crude labels."""
-REFS = {name: CubeRef(release="r", cube=name, sha256=f"{k:064x}") for k, name in enumerate(NAMES)}
-ORDER = check_order(REFS.values(), salt=SALT)
+REFS = {name: CubeInfo(release="r", name=name, sha256=f"{k:064x}") for k, name in enumerate(NAMES)}
+ORDER = audit_order(REFS.values(), salt=SALT)
 FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -106,7 +106,7 @@ def words(*flipped: str, right: Collection[str] = ()) -> dict[str, Label]:
 
 def test_before_the_first_version_the_book_is_empty(registry: Registry) -> None:
     """And the status says so."""
-    assert read_book(registry, snapshot({})).lines == ()
+    assert read_audit(registry, snapshot({})).lines == ()
     assert [line.stands for line in of_book(registry, snapshot({}))] == ["begins with the first version"]
     assert of_book(registry, None) == []
 
@@ -164,7 +164,7 @@ def test_the_book_counts_hits_and_draws_and_names_the_next_checks(registry: Regi
     top, drawn = ORDER[-3:], ORDER[:10]
     admit(registry, day=1, p_emergence={top[0]: 0.9, top[1]: 0.8, top[2]: 0.7})
     now = words(top[0], top[1], drawn[4], right=[top[2], *drawn[:4], *drawn[5:]])
-    book = read_book(registry, snapshot(now))
+    book = read_audit(registry, snapshot(now))
     (line,) = book.lines
     assert book.versions == ("v0001",)
     assert (line.cubes, line.verified, line.flips) == (40, 13, 3)
@@ -183,7 +183,7 @@ def test_what_was_verified_before_the_first_version_is_no_hit(registry: Registry
     """No ranking led to it."""
     top = ORDER[-2:]
     admit(registry, day=1, verified=words(top[0]), p_emergence={top[0]: 0.9, top[1]: 0.8})
-    (line,) = read_book(registry, snapshot(words(*top))).lines
+    (line,) = read_audit(registry, snapshot(words(*top))).lines
     assert (line.verified, line.verifications, line.ranked, line.hits) == (2, 1, 1, 1)
 
 

@@ -11,7 +11,7 @@ from tests.worker.conftest import CUBES, Desk, crude, emerges
 from helioloop.data.release import ReleaseRoots
 from helioloop.data.truth import read_truth
 from helioloop.errors import CubeError, RegistryError
-from helioloop.evaluation.audit import SALT, check_order
+from helioloop.evaluation.audit import SALT, audit_order
 from helioloop.progress import silent
 from helioloop.records import Label
 from helioloop_worker.reports.catalogue import COLUMNS, Catalogue, make_catalogue, write_catalogue, write_draw
@@ -25,10 +25,10 @@ def catalogue(desk: Desk, *, roots: ReleaseRoots | None = None, **said: Any) -> 
     def fails(_cube: str, error: CubeError) -> None:
         raise error
 
+    runtime = desk.context.runtime(silent, on_excluded=said.get("on_excluded", fails))
     return make_catalogue(
-        desk.view(), desk.registry, instrument=desk.context.instrument, roots=roots or desk.context.roots,
-        coverage=said.get("coverage", 0.9), report=silent, unreadable=said.get("unreadable", fails),
-    )  # fmt: skip
+        desk.view(), desk.registry, runtime, roots=roots or desk.context.roots, coverage=said.get("coverage", 0.9)
+    )
 
 
 def table(made: Catalogue, folder: Path) -> dict[str, dict[str, str]]:
@@ -42,7 +42,7 @@ def table(made: Catalogue, folder: Path) -> dict[str, dict[str, str]]:
 
 def check_list(desk: Desk) -> list[str]:
     """All cubes in the order of the random checks."""
-    return check_order((task.ref for task in desk.view().tasks.values()), salt=SALT)
+    return audit_order((task.cube for task in desk.view().tasks.values()), salt=SALT)
 
 
 def annotate(desk: Desk, tasks: dict[str, int], cube: str, *, start: int | None = None) -> None:
@@ -156,7 +156,7 @@ def test_a_cube_whose_file_is_gone_keeps_its_frame_and_loses_its_time(
     desk.publish(p_emergence=0.75)
     told: list[str] = []
     made = catalogue(
-        desk, roots=ReleaseRoots([tmp_path]), unreadable=lambda cube, _error: told.append(cube)
+        desk, roots=ReleaseRoots([tmp_path]), on_excluded=lambda cube, _error: told.append(cube)
     )  # fmt: skip
     row = table(made, tmp_path)["cube01"]
     assert (row["emergence_frame"], row["emergence_time_utc"]) == ("12", "")

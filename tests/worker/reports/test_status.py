@@ -10,17 +10,15 @@ from typing import Any
 import click
 import pytest
 from pydantic import SecretStr
-from rq import SimpleWorker
 from rq.executions import Execution
 from rq.job import JobStatus
 from rq.registry import FailedJobRegistry
-from rq.serializers import JSONSerializer
-from tests.worker.conftest import Desk
+from tests.worker.conftest import Desk, work
 from tests.worker.shell import run_one_of, run_printed
 
 from helioloop.errors import LabelStudioError
 from helioloop.messaging import messages, queues
-from helioloop.records import CubeRef
+from helioloop.records import CubeInfo
 from helioloop.registry.versions import Registry
 from helioloop_worker.commands import learning, project
 from helioloop_worker.loop import ingest, retrain_check, writeback
@@ -58,20 +56,13 @@ def jobs_of(desk: Desk, **changes: Any) -> dict[str, str]:
     return told(status.of_jobs(desk.context.connection, settings, desk.project))
 
 
-def work(desk: Desk) -> None:
-    """Run what waits, in this process, until nothing is left."""
-    waiting = [queues.queue(desk.context.connection, name) for name in queues.QUEUES]
-    worker = SimpleWorker(waiting, connection=desk.context.connection, serializer=JSONSerializer)
-    worker.work(burst=True, logging_level="CRITICAL")
-
-
 def fail(desk: Desk, message: messages.Message, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a judgement fail with an error."""
 
     def raises(*_: Any, **__: Any) -> None:
         raise error
 
-    monkeypatch.setattr(retrain_check, "judge", raises)
+    monkeypatch.setattr(retrain_check, "check_retraining", raises)
     queues.send(desk.context.connection, message)
     work(desk)
 
@@ -95,7 +86,7 @@ def test_cubes_that_the_published_version_cannot_score_are_counted(desk: Desk, t
     desk.import_cubes(task_data)
     assert told(status.of_cubes(desk.registry)) == {"cubes left out": "none"}
     version = desk.publish()
-    gone = [CubeRef(release="made", cube=f"gone{k}", sha256=f"{k:064x}") for k in range(2)]
+    gone = [CubeInfo(release="made", name=f"gone{k}", sha256=f"{k:064x}") for k in range(2)]
     writeback.note_unscorable(desk.model_dir, "v0009", gone)
     assert told(status.of_cubes(desk.registry)) == {"cubes left out": "none"}
     writeback.note_unscorable(desk.model_dir, version, gone)
@@ -126,17 +117,17 @@ def test_of_each_kind_the_job_that_failed_last_is_told(
 ) -> None:
     """Two judgements failed, the forced one later; another project's failures are not this one's."""
     del commands
-    patient, forced = (messages.Judge(project=desk.project, forced=forced) for forced in (False, True))
+    patient, forced = (messages.RetrainCheck(project=desk.project, forced=forced) for forced in (False, True))
     fail(desk, forced, LabelStudioError("the later word"), monkeypatch)
     fail(desk, patient, LabelStudioError("the earlier word"), monkeypatch)
     fail(desk, replace(patient, project=10 * desk.project), LabelStudioError("another's word"), monkeypatch)
     failed = FailedJobRegistry(queue=queues.queue(desk.context.connection, patient.queue))
     desk.context.connection.zadd(failed.key, {forced.job_id: time.time() + 2 * queues.FAILURE_SECONDS})
     said = jobs_of(desk)
-    assert list(said) == ["last failed judgement"]
-    assert said["last failed judgement"].endswith(", the later word")
+    assert list(said) == ["last failed retrain check"]
+    assert said["last failed retrain check"].endswith(", the later word")
     queues.send(desk.context.connection, forced)  # what is sent again has not failed
-    assert jobs_of(desk)["last failed judgement"].endswith(", the earlier word")
+    assert jobs_of(desk)["last failed retrain check"].endswith(", the earlier word")
 
 
 def test_failures_are_told_without_secrets_and_folders(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +136,7 @@ def test_failures_are_told_without_secrets_and_folders(desk: Desk, monkeypatch: 
         f"Illegal header value b'Token {TOKEN}\\n'; http://ann:word@ls:8080/api of /data/releases/r3/labels.csv and "
         f"{desk.model_dir}/labels.json, with hunter2 and sesame"
     )
-    fail(desk, messages.Judge(project=desk.project), error, monkeypatch)
+    fail(desk, messages.RetrainCheck(project=desk.project), error, monkeypatch)
     expected = f"; http://…ls:8080/api of labels.csv and {desk.model_dir}/labels.json, with … and …"
     secrets = {
         "webhook_secret": SecretStr("hunter2"),
@@ -153,7 +144,7 @@ def test_failures_are_told_without_secrets_and_folders(desk: Desk, monkeypatch: 
         "redis_url": "redis://:sesame@redis:6379/0",
     }
     for key in (None, SecretStr(f"{TOKEN}\n")):  # the worker's token need not be known here
-        said = jobs_of(desk, label_studio_api_key=key, **secrets)["last failed judgement"]
+        said = jobs_of(desk, label_studio_api_key=key, **secrets)["last failed retrain check"]
         assert said.split(", ", 1)[1] == r"ValueError: Illegal header value b'Token …\n'" + expected
 
 

@@ -11,7 +11,7 @@ from helioloop.errors import WrongUsage
 from helioloop.model.recipes import AUTO, RECIPES
 from helioloop.registry.versions import Card, Registry
 from helioloop.settings import load_settings
-from helioloop_worker.commands.runtime import workplace
+from helioloop_worker.commands.runtime import open_runtime
 
 if TYPE_CHECKING:
     from helioloop.data.release import Release
@@ -78,14 +78,14 @@ def train(*, folder: Path, model_dir: Path, labels: Path | None, recipe: str, fo
     with needs_extra("worker"):
         from helioloop.model.recipes import find_recipe
         from helioloop.workflows import releases
-    with workplace() as at:
+    with open_runtime(folder.resolve().parent) as runtime:
         card = releases.train_release(
             _open(folder, labels),
             Registry(model_dir),
-            recipe=find_recipe(recipe, gpu=at.device.kind == "cuda").in_epochs(load_settings().epochs),
+            runtime,
+            recipe=find_recipe(recipe, gpu=runtime.device.kind == "cuda").in_epochs(load_settings().epochs),
             seed=load_settings().seed if seed is None else seed,
             forced=force,
-            at=at,
         )
     if card is None:
         click.echo(
@@ -119,8 +119,8 @@ def score(*, folder: Path, model_dir: Path, labels: Path | None, version: str | 
     """
     with needs_extra("worker"):
         from helioloop.workflows import releases
-    with workplace() as at:
-        version, scored = releases.score_release(_open(folder, labels), Registry(model_dir), version=version, at=at)
+    with open_runtime(folder.resolve().parent) as runtime:
+        version, scored = releases.score_release(_open(folder, labels), Registry(model_dir), runtime, version=version)
     releases.write_score_table(out, scored, version=version)
     click.echo(f"{out}: {len(scored)} cubes scored by {version}")
 
@@ -160,8 +160,8 @@ def versions(*, model_dir: Path | None, project: int | None) -> None:
     ]
     print_table([heads, *rows])
     for card in cards:
-        if card.kept is not None:
-            click.echo(f"{card.version}: {card.kept}")
+        if card.rejected is not None:
+            click.echo(f"{card.version}: {card.rejected}")
 
 
 @click.command("rollback")
@@ -222,4 +222,4 @@ def _figure(card: Card, name: str) -> str:
 def _gate(card: Card) -> str:
     if not card.verdict:
         return "-"
-    return "passed" if card.kept is None else "kept"
+    return "passed" if card.rejected is None else "kept"

@@ -42,14 +42,16 @@ def init(url: str | None, api_key: str | None, title: str, backend_url: str | No
       helioloop init --url http://127.0.0.1:8080 --api-key TOKEN --title "Release 3"
     """
     with needs_extra("worker"):
-        from helioloop_worker.labelstudio.client import Gateway
+        from helioloop_worker.labelstudio.client import LabelStudioClient
         from helioloop_worker.labelstudio.setup import set_up
     changed: dict[str, Any] = {}
     if url:
         changed["label_studio_url"] = url
     settings = load_settings().model_copy(update=changed)
     key = api_key or settings.api_key()
-    gateway = Gateway(settings.label_studio_url, api_key=key, timeout_seconds=settings.label_studio_timeout_seconds)
+    gateway = LabelStudioClient(
+        settings.label_studio_url, api_key=key, timeout_seconds=settings.label_studio_timeout_seconds
+    )
     backend = backend_url or f"http://{settings.backend_host}:{settings.backend_port}"
     project = set_up(gateway, settings, title=title, backend_url=backend)
     click.echo(f"project {project} is set up: {settings.label_studio_url}/projects/{project}/data")
@@ -172,17 +174,14 @@ def catalogue(*, project: int, out: Path, draw: Path | None, coverage: float) ->
       helioloop triage release-4 --model-dir models/project-1 --random drawn.csv --out release-4.csv
     """
     with needs_extra("worker"):
-        from helioloop_worker.commands.runtime import workplace
+        from helioloop_worker.commands.runtime import open_runtime
         from helioloop_worker.context import Context
-        from helioloop_worker.labelstudio.project import read_view
+        from helioloop_worker.labelstudio.project import read_project
         from helioloop_worker.reports.catalogue import make_catalogue, write_catalogue, write_draw
     context = Context(load_settings())
-    view = read_view(context.gateway, project, settings=context.settings, instrument=context.instrument)
-    with workplace() as at:
-        made = make_catalogue(
-            view, context.registry(project), instrument=context.instrument, roots=context.roots, coverage=coverage,
-            report=at.report, unreadable=at.unreadable,
-        )  # fmt: skip
+    state = read_project(context.label_studio, project, settings=context.settings, instrument=context.instrument)
+    with open_runtime(*context.settings.release_roots) as runtime:
+        made = make_catalogue(state, context.registry(project), runtime, roots=context.roots, coverage=coverage)
     write_catalogue(out, made)
     click.echo("\n".join((f"{out}: {len(made.entries)} rows", *made.sentences())))
     if draw is not None:

@@ -1,7 +1,8 @@
-"""What commands that train or score work with: settings, device, a progress bar, a word for each bad cube."""
+"""What commands that train or score work with: settings, device, a progress bar, a message for each excluded cube."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,17 +12,27 @@ from helioloop.instrument import MDI
 from helioloop.settings import load_settings
 
 if TYPE_CHECKING:
-    from helioloop.workflows.releases import Workplace
+    from helioloop.model.runtime import Runtime
 
 
 @contextmanager
-def workplace() -> "Iterator[Workplace]":
-    """Put the workplace together; the progress bar stands on stderr and goes away at the end."""
+def open_runtime(*roots: Path, cache: Path | None = None) -> "Iterator[Runtime]":
+    """Yield the runtime for cubes of releases under `roots`; the progress bar is on stderr and vanishes at the end.
+
+    Parameters
+    ----------
+    *roots : Path
+        Folders that contain the releases.
+    cache : Path or None
+        Folder of gridded cubes and prepared inputs; None takes the one in the settings.
+    """
+    from helioloop.data.loader import Loader
     from helioloop.model.device import choose_device
-    from helioloop.workflows.releases import Workplace
+    from helioloop.model.runtime import Runtime
     from helioloop_worker.terminal import bars
 
     settings = load_settings()
+    folder = cache or settings.cache_root
     with bars(transient=True) as progress:
         bar = progress.add_task("")
         phase = ""
@@ -33,13 +44,14 @@ def workplace() -> "Iterator[Workplace]":
                 phase = what
             progress.update(bar, completed=done, total=total, description=what)
 
-        def unreadable(cube: str, error: CubeError) -> None:
-            click.echo(f"helioloop: {cube} is set aside: {error}", err=True)
+        def on_excluded(cube: str, error: CubeError) -> None:
+            click.echo(f"helioloop: {cube} is excluded: {error}", err=True)
 
-        yield Workplace(
+        yield Runtime(
             instrument=MDI,
-            cache=settings.cache_root,
+            load=Loader(roots=tuple(root.resolve() for root in roots), cache=folder, instrument=MDI),
             device=choose_device(settings.device),
+            inputs=folder / "inputs",
             report=report,
-            unreadable=unreadable,
+            on_excluded=on_excluded,
         )

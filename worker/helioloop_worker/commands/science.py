@@ -11,7 +11,7 @@ import click
 from helioloop.cli import needs_extra, print_table
 from helioloop.model.recipes import RECIPES
 from helioloop.settings import load_settings
-from helioloop_worker.commands.runtime import workplace
+from helioloop_worker.commands.runtime import open_runtime
 
 if TYPE_CHECKING:
     from helioloop.workflows.benchmark import Run, Spread
@@ -94,9 +94,9 @@ def campaign(
 
     settings = load_settings()
     played: list[CampaignRound] = []
-    with workplace() as at:
+    with open_runtime(folder.resolve().parent) as runtime:
         for one in run_campaign(
-            Experiment.open(Release.open(folder), truth, at=at),
+            Experiment.open(Release.open(folder), truth, runtime),
             Registry(model_dir),
             recipe=RECIPES[recipe].in_epochs(settings.epochs),
             seed=settings.seed if seed is None else seed,
@@ -173,9 +173,9 @@ def compare(
     runs: list[Run] = []
     with ExitStack() as stack:
         kept = model_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="helioloop-compare-")))
-        at = stack.enter_context(workplace())
+        runtime = stack.enter_context(open_runtime(folder.resolve().parent))
         for run in comparing.compare(
-            Experiment.open(Release.open(folder), truth, at=at),
+            Experiment.open(Release.open(folder), truth, runtime),
             [RECIPES[name].in_epochs(settings.epochs) for name in dict.fromkeys(chosen)],
             seed=settings.seed if seed is None else seed,
             seeds=seeds,

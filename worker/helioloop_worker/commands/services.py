@@ -21,7 +21,8 @@ def commands() -> list[click.Command]:
     type=click.Choice(["train", "score"]),
     required=True,
     help="train (queue helioloop-train): rounds and ingestion, heavy; score: what somebody waits for "
-    "(helioloop-score), then judging, write-back and sweeps (helioloop-tend), then whole releases (helioloop-bulk).",
+    "(helioloop-score), then retrain checks, write-back and reconciliation (helioloop-maintenance), then whole "
+    "releases (helioloop-bulk).",
 )
 def worker(role: str) -> None:
     """Serve the job queues until Ctrl-C or SIGTERM; the job in hand is finished first.
@@ -31,9 +32,10 @@ def worker(role: str) -> None:
     variables; see docs/settings.md.
     """
     with needs_extra("worker"):
+        from helioloop_worker.context import Context
         from helioloop_worker.worker import run, to_stderr
     to_stderr()
-    run("train" if role == "train" else "score", load_settings())
+    run("train" if role == "train" else "score", Context(load_settings()))
 
 
 @click.command()

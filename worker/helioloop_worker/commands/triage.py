@@ -7,7 +7,7 @@ import click
 
 from helioloop.cli import needs_extra
 from helioloop.registry.versions import Registry
-from helioloop_worker.commands.runtime import workplace
+from helioloop_worker.commands.runtime import open_runtime
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 TABLE = click.Path(dir_okay=False, path_type=Path)
@@ -77,9 +77,9 @@ def triage(
         from helioloop.data.release import Release
         from helioloop.workflows import prelabel
     asked = prelabel.Asked(rate=rate, confidence=confidence, coverage=coverage)
-    with workplace() as at:
+    with open_runtime(folder.resolve().parent) as runtime:
         done = prelabel.prelabel_release(
-            Release.open(folder), Registry(model_dir), draw, asked=asked, version=version, at=at
+            Release.open(folder), Registry(model_dir), draw, runtime, asked=asked, version=version
         )
     prelabel.write_prelabel_table(out, done)
     click.echo("\n".join((f"{out}: {len(done.cubes)} rows", *done.sentences())))

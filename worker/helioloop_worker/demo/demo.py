@@ -24,8 +24,8 @@ from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop.synthetic import make_release
-from helioloop_worker.demo.services import Programs, Stack
-from helioloop_worker.labelstudio.client import Gateway
+from helioloop_worker.demo.services import DemoServices, Programs
+from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.setup import TAB, set_up
 from helioloop_worker.loop import rounds, writeback
 from helioloop_worker.terminal import bars, follow_all
@@ -88,7 +88,9 @@ def run(demo: Demo) -> None:
     releases = demo.folder.resolve() / "releases"
     truth = demo.folder.resolve() / "truth.csv"
     roots = [releases, *([demo.own.resolve().parent] if demo.own is not None else [])]
-    stack = Stack(demo.folder, programs=demo.programs, release_roots=roots, environment=PACE, redis_url=demo.redis_url)
+    stack = DemoServices(
+        demo.folder, programs=demo.programs, release_roots=roots, environment=PACE, redis_url=demo.redis_url
+    )
     ready = False
     with _terminable(), stack:
         try:
@@ -101,7 +103,9 @@ def run(demo: Demo) -> None:
             with clock.stage("Waiting for Label Studio", console):
                 stack.await_label_studio()
             settings = stack.settings()
-            project = set_up(Gateway.from_settings(settings), settings, title=TITLE, backend_url=stack.backend_url)
+            project = set_up(
+                LabelStudioClient.from_settings(settings), settings, title=TITLE, backend_url=stack.backend_url
+            )
             stack.start_worker("score")
             for k in range(TRAIN_WORKERS):
                 stack.start_worker("train", name=f"worker-train-{k + 1}")
@@ -151,7 +155,7 @@ class Watch:
         self._project = project
         self._ingestions = ingestions
         self._model_dir = settings.model_dir(project)
-        self._gateway = Gateway.from_settings(settings)
+        self._gateway = LabelStudioClient.from_settings(settings)
         self._busy_at = time.monotonic()
 
     def ready(self) -> bool:
@@ -170,7 +174,7 @@ class Watch:
             return self._gateway.model_versions(self._project).get(version, 0) >= cubes - unscorable
         if said := next(rounds.all_parked(Registry(self._model_dir)), None):
             raise ServiceError(said)
-        if any(not job.startswith(("sweep-", "judge-")) for job in running(self._connection)):
+        if any(not job.startswith(("reconcile-", "retrain-check-")) for job in running(self._connection)):
             self._busy_at = time.monotonic()
         if time.monotonic() - self._busy_at > STALL_SECONDS:
             raise ServiceError(
@@ -194,7 +198,7 @@ class Watch:
 
 
 def print_summary(
-    console: Console, stack: Stack, settings: Settings, project: int, *, truth: Path, clock: Clock
+    console: Console, stack: DemoServices, settings: Settings, project: int, *, truth: Path, clock: Clock
 ) -> None:
     """Print the page that says what was done, where to look and what to try."""
     registry = Registry(settings.model_dir(project))
@@ -214,7 +218,7 @@ def print_summary(
     console.print(
         f"cubes in Label Studio   {len(snapshot.cubes)}\n"
         f"model version           {version}: {len(card.members)} members, recipe {card.recipe.get('name')}\n"
-        f"predicted emergences    {len(emergences)}, {sum(s.frame is not None for s in emergences)} with a frame\n"
+        f"predicted emergences    {len(emergences)}, {sum(s.emergence is not None for s in emergences)} with a frame\n"
         f"label and CNN disagree  {sum(agreement < 0.5 for agreement, _ in ranked)} cubes, listed first in Label Studio"
     )
     if found := _wrong_labels_found(truth, labels, [cube for _, cube in ranked]):

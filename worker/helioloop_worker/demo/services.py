@@ -96,7 +96,7 @@ class Service:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
 
-class Stack:
+class DemoServices:
     """The services of one folder; a context manager that stops them at its end.
 
     Parameters

@@ -12,7 +12,7 @@ from label_studio_sdk.core.request_options import RequestOptions
 from helioloop.errors import LabelStudioError
 from helioloop.settings import Settings, plain_url
 from helioloop_worker.labelstudio.port import PredictionRow, ProjectInfo
-from helioloop_worker.labelstudio.transport import Wire
+from helioloop_worker.labelstudio.transport import Transport
 
 WEBHOOK_ACTIONS = (
     "ANNOTATION_CREATED",
@@ -26,7 +26,7 @@ ONCE: RequestOptions = {"max_retries": 0}
 """For calls that are not safe to repeat: the client retries the others by itself, on 429, 5xx and a lost connection."""
 
 
-class Gateway:
+class LabelStudioClient:
     """Label Studio, as far as helioloop speaks to it.
 
     Every refusal or break is a `LabelStudioError` with one sentence; its text never carries headers or tokens.
@@ -47,11 +47,11 @@ class Gateway:
     """
 
     def __init__(self, url: str, *, api_key: str, timeout_seconds: float) -> None:
-        self._wire = Wire(url, api_key=api_key, timeout_seconds=timeout_seconds)
-        self._client = self._wire.client
+        self._transport = Transport(url, api_key=api_key, timeout_seconds=timeout_seconds)
+        self._client = self._transport.client
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> "Gateway":
+    def from_settings(cls, settings: Settings) -> "LabelStudioClient":
         """Open the door that the settings name."""
         return cls(
             settings.label_studio_url,
@@ -63,7 +63,7 @@ class Gateway:
 
     def project(self, project: int) -> ProjectInfo:
         """Return a project's title, configuration and model version."""
-        with self._wire.calling(f"reading project {project}"):
+        with self._transport.calling(f"reading project {project}"):
             found = self._client.projects.get(id=project)
         return ProjectInfo(
             id=project,
@@ -82,7 +82,7 @@ class Gateway:
 
     def predictions(self, project: int) -> list[PredictionRow]:
         """Return all prediction rows of a project."""
-        rows = self._wire.listed(
+        rows = self._transport.listed(
             f"reading the predictions of project {project}", self._client.predictions.list, project=project
         )
         return [
@@ -94,16 +94,16 @@ class Gateway:
     def model_versions(self, project: int) -> dict[str, int]:
         """Return how many predictions each model version has in a project."""
         what = f"reading the model versions of project {project}"
-        body = self._wire.call("GET", f"api/projects/{project}/model-versions/", what=what)
+        body = self._transport.call("GET", f"api/projects/{project}/model-versions/", what=what)
         if not isinstance(body, dict) or not all(isinstance(count, int) for count in body.values()):
-            raise self._wire.foreign(what, "no table of versions")
+            raise self._transport.foreign(what, "no table of versions")
         return body
 
     # -- tasks and predictions -------------------------------------------------------------------
 
     def import_tasks(self, project: int, data: Sequence[Mapping[str, Any]]) -> list[int]:
         """Import tasks and return their ids, in order."""
-        with self._wire.calling(f"importing {len(data)} tasks into project {project}"):
+        with self._transport.calling(f"importing {len(data)} tasks into project {project}"):
             answer = self._client.projects.import_tasks(
                 id=project,
                 request=[{"data": dict(entry)} for entry in data],  # type: ignore[misc]
@@ -120,7 +120,7 @@ class Gateway:
 
     def import_predictions(self, project: int, entries: Sequence[Mapping[str, Any]]) -> None:
         """Import predictions; their count is checked, because Label Studio drops invalid ones silently."""
-        with self._wire.calling(f"writing {len(entries)} predictions to project {project}"):
+        with self._transport.calling(f"writing {len(entries)} predictions to project {project}"):
             answer = self._client.projects.import_predictions(
                 id=project,
                 request=[dict(entry) for entry in entries],  # type: ignore[misc]
@@ -135,41 +135,41 @@ class Gateway:
 
     def set_model_version(self, project: int, version: str) -> None:
         """Make `version` the one whose scores Label Studio shows and sorts by."""
-        with self._wire.calling(f"setting the model version of project {project} to {version}"):
+        with self._transport.calling(f"setting the model version of project {project} to {version}"):
             self._client.projects.update(id=project, model_version=version)
 
     def delete_version(self, project: int, version: str) -> None:
         """Delete all predictions of one version."""
         what = f"deleting the predictions of {version} in project {project}"
-        body = self._wire.call(
+        body = self._transport.call(
             "DELETE", f"api/projects/{project}/model-versions/", json={"model_version": version}, what=what
         )
         if not isinstance(body, dict):  # Label Studio answers how many it deleted
-            raise self._wire.foreign(what, "no count of what was deleted")
+            raise self._transport.foreign(what, "no count of what was deleted")
 
     def delete_predictions(self, rows: Sequence[PredictionRow]) -> None:
         """Delete single prediction rows."""
         for row in rows:
-            with self._wire.calling(f"deleting prediction {row.id}"):
+            with self._transport.calling(f"deleting prediction {row.id}"):
                 self._client.predictions.delete(id=row.id)
 
     def rescore(self, row: PredictionRow, score: float) -> None:
         """Change a prediction's score in place."""
-        with self._wire.calling(f"changing the score of prediction {row.id}"):
+        with self._transport.calling(f"changing the score of prediction {row.id}"):
             self._client.predictions.update(id=row.id, score=score)
 
     # -- setting a project up --------------------------------------------------------------------
 
     def find_project(self, title: str) -> int | None:
         """Return the id of the project with exactly this title, if there is one."""
-        with self._wire.calling("listing projects"):
+        with self._transport.calling("listing projects"):
             found: list[Any] = list(self._client.projects.list(title=title))
         return next((int(project.id) for project in found if project.title == title), None)
 
     def create_project(self, *, title: str, label_config: str) -> int:
         """Create a project that draws the lowest scores first, and return its id."""
         what = f"creating the project {title!r}"
-        with self._wire.calling(what):
+        with self._transport.calling(what):
             created = self._client.projects.create(
                 title=title,
                 label_config=label_config,
@@ -178,21 +178,21 @@ class Gateway:
             )
         number = getattr(created, "id", None)
         if not isinstance(number, int):
-            raise self._wire.foreign(what, "no project")
+            raise self._transport.foreign(what, "no project")
         return number
 
     def update_project(self, project: int, **values: Any) -> None:
         """Change settings of a project."""
-        with self._wire.calling(f"changing project {project}"):
+        with self._transport.calling(f"changing project {project}"):
             self._client.projects.update(id=project, **values)
 
     def ensure_local_storage(self, project: int, path: str) -> None:
         """Let Label Studio serve the files under `path` to this project's annotators."""
         what = f"connecting the media folder to project {project}"
-        storages = self._wire.listed(what, self._client.import_storage.local.list, project=project)
+        storages = self._transport.listed(what, self._client.import_storage.local.list, project=project)
         if path in [storage.path for storage in storages]:
             return
-        with self._wire.calling(what):
+        with self._transport.calling(what):
             self._client.import_storage.local.create(
                 project=project, path=path, use_blob_urls=True, title="helioloop videos", request_options=ONCE
             )
@@ -200,12 +200,12 @@ class Gateway:
     def ensure_backend(self, project: int, *, url: str, user: str | None, password: str | None) -> None:
         """Connect the backend to the project, or set anew how it is known there."""
         what = f"connecting the backend {plain_url(url)} to project {project}"
-        backends = self._wire.listed(what, self._client.ml.list, project=project)
+        backends = self._transport.listed(what, self._client.ml.list, project=project)
         known = [backend for backend in backends if backend.url == url]
         auth: dict[str, Any] = (
             {"auth_method": "BASIC_AUTH", "basic_auth_user": user, "basic_auth_pass": password} if user else {}
         )
-        with self._wire.calling(what):
+        with self._transport.calling(what):
             if known:
                 self._client.ml.update(id=known[0].id or 0, url=url, project=project, title="helioloop", **auth)
             else:
@@ -214,11 +214,11 @@ class Gateway:
     def ensure_webhook(self, project: int, *, url: str, headers: Mapping[str, str]) -> None:
         """Make our webhook the only one of this project that calls `url`; `headers` go with each of its calls."""
         what = f"setting the webhook of project {project}"
-        for hook in self._wire.listed(what, self._client.webhooks.list, project=str(project)):
+        for hook in self._transport.listed(what, self._client.webhooks.list, project=str(project)):
             if hook.url.rstrip("/") == url.rstrip("/") and hook.id is not None:
-                with self._wire.calling(what):
+                with self._transport.calling(what):
                     self._client.webhooks.delete(id=hook.id)
-        with self._wire.calling(what):
+        with self._transport.calling(what):
             self._client.webhooks.create(
                 url=url,
                 project=project,
@@ -232,10 +232,10 @@ class Gateway:
     def ensure_tab(self, project: int, *, title: str) -> None:
         """Add a tab sorted by prediction score, lowest first, unless one of this title is there."""
         what = f"adding the tab {title!r} to project {project}"
-        views = self._wire.listed(what, self._client.views.list, project=project)
+        views = self._transport.listed(what, self._client.views.list, project=project)
         if title in [(view.data or {}).get("title") for view in views]:
             return
-        with self._wire.calling(what):
+        with self._transport.calling(what):
             self._client.views.create(
                 project=project,
                 data={
@@ -256,11 +256,11 @@ class Gateway:
     def _export(self, project: int, **which: Any) -> list[dict[str, Any]]:
         """Read an export in one call; the client's own method for it would not retry, reading is safe to repeat."""
         what = f"reading the tasks of project {project}"
-        found = self._wire.call(
+        found = self._transport.call(
             "GET", f"api/projects/{project}/export", params={"export_type": "JSON", **which}, what=what
         )
         if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
-            raise self._wire.foreign(what, "no JSON list of tasks")
+            raise self._transport.foreign(what, "no JSON list of tasks")
         return found
 
 

@@ -1,4 +1,4 @@
-"""A Label Studio in memory: the twin of `Gateway`, for tests and for trying the loop without a server.
+"""A Label Studio in memory: the twin of `LabelStudioClient`, for tests and for trying the loop without a server.
 
 Beside `gateway`; what it takes, drops and refuses is what Label Studio 1.23.2 does, and the same sentences are run on
 both. What annotators do on the labelling screen are methods here: `annotate`, `revise` and `delete_annotation`.
@@ -31,7 +31,7 @@ class _Project:
     storages: list[str] = field(default_factory=list)
 
 
-class MemoryLabelStudio:
+class FakeLabelStudio:
     """Projects, tasks, annotations and predictions of one process; nothing is kept."""
 
     def __init__(self) -> None:

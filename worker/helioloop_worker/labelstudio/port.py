@@ -31,7 +31,7 @@ class PredictionRow:
 class LabelStudio(Protocol):
     """Port of a Label Studio whose projects are set up: what ingestion, judgement, write-back and sweep ask of it.
 
-    `client.Gateway` speaks to the real one, `fake.MemoryLabelStudio` is its twin; refusals are `LabelStudioError`s.
+    `client.LabelStudioClient` asks the real one, `fake.FakeLabelStudio` answers in memory. Errors: `LabelStudioError`.
     """
 
     def project(self, project: int) -> ProjectInfo:

@@ -16,7 +16,7 @@ from helioloop.labelstudio.annotations import current_label
 from helioloop.labelstudio.config import Controls, parse_config
 from helioloop.labelstudio.tasks import cube_of
 from helioloop.model.inputs import Load
-from helioloop.records import CubeRef, CurrentLabel, PlannedCube
+from helioloop.records import CubeInfo, CurrentLabel
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.port import LabelStudio, ProjectInfo
@@ -26,44 +26,22 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CubeTask:
-    """A cube and the task of Label Studio that shows it.
+    """A cube and the tasks of Label Studio that show it.
 
     Parameters
     ----------
-    id : int
-        The task; of several the one imported first.
-    ref : CubeRef
-        Which cube.
-    start, region : str or None
-        When and where on the Sun, as in `PlannedCube`.
-    twins : tuple of int
-        Further tasks of the same cube: somebody imported an exported task again.
+    cube : CubeInfo
+        The cube, as its task data describe it: without a label.
+    ids : tuple of int
+        The tasks; several where an exported task was imported again. The first was imported first.
     """
 
-    id: int
-    ref: CubeRef
-    start: str | None
-    region: str | None
-    twins: tuple[int, ...] = ()
-
-    @property
-    def ids(self) -> tuple[int, ...]:
-        """All tasks of the cube."""
-        return (self.id, *self.twins)
-
-    def planned(self, label: CurrentLabel | None = None) -> PlannedCube:
-        """Return the cube as rounds and ensembles see it."""
-        return PlannedCube(
-            ref=self.ref,
-            start=self.start,
-            region=self.region,
-            label=None if label is None else label.label,
-            verified=label is not None and label.verified,
-        )
+    cube: CubeInfo
+    ids: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class ProjectState:
     """What a project holds, read in one go.
 
     Parameters
@@ -87,20 +65,25 @@ class View:
         """Return a cube's current label."""
         return self.snapshot.cubes[cube]
 
-    def planned(self, load: Load) -> list[PlannedCube]:
+    def labelled(self, task: CubeTask) -> CubeInfo:
+        """Return a task's cube with its current label."""
+        label = self.label(task.cube.name)
+        return replace(task.cube, label=label.label, verified=label.verified)
+
+    def planned(self, load: Load) -> list[CubeInfo]:
         """Return the cubes of a round; those that cannot be read any more are left out, and logged."""
         cubes = []
         for name, task in self.tasks.items():
             try:
-                load(task.ref)
+                load(task.cube)
             except CubeError as error:
                 log.warning("cube %s is left out of the round: %s", name, error)
                 continue
-            cubes.append(task.planned(self.label(name)))
+            cubes.append(self.labelled(task))
         return cubes
 
 
-def read_view(gateway: LabelStudio, project: int, *, settings: Settings, instrument: Instrument) -> View:
+def read_project(gateway: LabelStudio, project: int, *, settings: Settings, instrument: Instrument) -> ProjectState:
     """Read a project from Label Studio and leave its label snapshot in its model folder.
 
     Raises
@@ -127,7 +110,7 @@ def read_view(gateway: LabelStudio, project: int, *, settings: Settings, instrum
         },
     )
     snapshot.write(settings.model_dir(project))
-    return View(project=info, controls=controls, tasks=tasks, snapshot=snapshot)
+    return ProjectState(project=info, controls=controls, tasks=tasks, snapshot=snapshot)
 
 
 def annotation_stamps(exported: Iterable[Mapping[str, Any]]) -> dict[str, str]:
@@ -151,11 +134,11 @@ def cube_tasks(exported: Iterable[Mapping[str, Any]]) -> dict[str, CubeTask]:
         number, cube = entry["id"], cube_of(entry.get("data"))
         if cube is None:
             continue
-        known = found.get(cube.ref.cube)
+        known = found.get(cube.name)
         if known is None:
-            found[cube.ref.cube] = CubeTask(id=number, ref=cube.ref, start=cube.start, region=cube.region)
-        elif known.ref.sha256 == cube.ref.sha256:
-            found[cube.ref.cube] = replace(known, twins=(*known.twins, number))
+            found[cube.name] = CubeTask(cube=cube, ids=(number,))
+        elif known.cube.sha256 == cube.sha256:
+            found[cube.name] = replace(known, ids=(*known.ids, number))
     return found
 
 

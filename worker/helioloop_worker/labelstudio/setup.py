@@ -10,7 +10,7 @@ from pathlib import Path
 from helioloop.labelstudio.config import parse_config
 from helioloop.messaging.messages import SECRET_HEADER
 from helioloop.settings import Settings
-from helioloop_worker.labelstudio.client import Gateway
+from helioloop_worker.labelstudio.client import LabelStudioClient
 
 TAB = "Model disagrees first"
 
@@ -26,12 +26,12 @@ def labeling_configuration() -> str:
     return (Path(__file__).parents[3] / "labeling_config" / "bipoles.xml").read_text()
 
 
-def set_up(gateway: Gateway, settings: Settings, *, title: str, backend_url: str) -> int:
+def set_up(gateway: LabelStudioClient, settings: Settings, *, title: str, backend_url: str) -> int:
     """Create the project of this title, or complete it, and return its id.
 
     Parameters
     ----------
-    gateway : Gateway
+    gateway : LabelStudioClient
         Label Studio.
     settings : Settings
         Names the classes, the media folder and the secrets.

@@ -20,7 +20,7 @@ REWRITING: Final = frozenset({httpx.codes.MOVED_PERMANENTLY, httpx.codes.FOUND, 
 """Redirects after which a change arrives as a mere question: it would seem to have been made."""
 
 
-class Wire:
+class Transport:
     """A connection to Label Studio.
 
     Parameters

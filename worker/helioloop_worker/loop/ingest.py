@@ -131,7 +131,7 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
     known = _known_cubes(context, project)
     media = context.settings.media_dir(project)
     (media / release_name).mkdir(parents=True, exist_ok=True)
-    context.gateway.ensure_local_storage(project, str(media))
+    context.label_studio.ensure_local_storage(project, str(media))
 
     set_aside = [SetAside(cube=cube, reason="in labels.csv, but its file is missing") for cube in release.missing]
     rows = {row.cube: row for row in release.rows if row.cube not in release.missing}
@@ -164,13 +164,13 @@ def _import(context: Context, project: int, ready: list[dict[str, str]]) -> int:
     with context.connection.lock(f"helioloop:importing:{project}", timeout=600, blocking_timeout=600):
         known = _known_cubes(context, project)
         fresh = [data for data in ready if data["cube"] not in known]
-        return len(context.gateway.import_tasks(project, fresh)) if fresh else 0
+        return len(context.label_studio.import_tasks(project, fresh)) if fresh else 0
 
 
 def _known_cubes(context: Context, project: int) -> dict[str, str]:
     """Return cube name -> content hash of the tasks that Label Studio holds."""
-    cubes = (cube_of(entry.get("data")) for entry in context.gateway.tasks(project))
-    return {cube.ref.cube: cube.ref.sha256 for cube in cubes if cube is not None}
+    cubes = (cube_of(entry.get("data")) for entry in context.label_studio.tasks(project))
+    return {cube.name: cube.sha256 for cube in cubes if cube is not None}
 
 
 def _once(outcome: "dict[str, str] | SetAside", known: Mapping[str, str]) -> "dict[str, str] | SetAside | None":
@@ -222,7 +222,7 @@ def prepare(what: Preparation) -> "dict[str, str] | SetAside":
         if sha256 == what.known and (what.media / name).exists():
             return {"cube": what.cube, "sha256": sha256}  # it has its task, and nothing is imported twice
         planned = inspect(path)
-        gridded = CubeCache(what.cache, what.instrument).load(path, planned.ref.sha256)
+        gridded = CubeCache(what.cache, what.instrument).load(path, planned.sha256)
         _ensure_video(what.media / name, gridded, n_frames=what.instrument.n_frames)
     except (CubeError, VideoError) as error:
         return SetAside(cube=what.cube, reason=str(error))
@@ -232,7 +232,7 @@ def prepare(what: Preparation) -> "dict[str, str] | SetAside":
         "release": what.release,
         "region": planned.region or "",
         "start": f"{planned.start}Z" if planned.start else "",
-        "sha256": planned.ref.sha256,
+        "sha256": planned.sha256,
     }
 
 

@@ -19,13 +19,13 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Swept:
+class Reconciled:
     """What a sweep found and did, one sentence each; empty where all was well."""
 
     done: tuple[str, ...]
 
 
-def sweep(context: Context, project: int) -> Swept:
+def reconcile(context: Context, project: int) -> Reconciled:
     """Mend one project.
 
     Raises
@@ -43,14 +43,14 @@ def sweep(context: Context, project: int) -> Swept:
     done = tuple(sentence for sentence in found if sentence)
     for sentence in done:
         log.info("project %d: sweep: %s", project, sentence)
-    return Swept(done=done)
+    return Reconciled(done=done)
 
 
 def _unpublished(context: Context, project: int) -> str | None:
     """Publish a version that the gate let pass and nobody published: its closing broke off, and Redis was emptied."""
     registry = context.registry(project)
     newest = registry.unpublished()
-    if newest is None or newest.kept is not None or context.state.running(project) is not None:
+    if newest is None or newest.rejected is not None or context.state.running(project) is not None:
         return None
     registry.publish(newest.version, why=newest.reason)
     queues.send(context.connection, messages.WriteBack(project=project, version=newest.version))
@@ -67,12 +67,12 @@ def _changed_labels(context: Context, project: int) -> str | None:
     waiting = context.state.dirty(project)
     if waiting is not None:
         wait = retrain_state.due_at(waiting, context.settings) - time.time()
-        sent = queues.send(context.connection, messages.Judge(project=project), delay_seconds=max(0.0, wait))
+        sent = queues.send(context.connection, messages.RetrainCheck(project=project), delay_seconds=max(0.0, wait))
         return f"{waiting.count} events wait and nobody was going to judge them: judging" if sent else None
-    now = annotation_stamps(context.gateway.annotated_tasks(project))
-    if retrain_check.read_judged(context.settings.model_dir(project)) == now:
+    now = annotation_stamps(context.label_studio.annotated_tasks(project))
+    if retrain_check.read_checked(context.settings.model_dir(project)) == now:
         return None
-    queues.send(context.connection, messages.Judge(project=project))
+    queues.send(context.connection, messages.RetrainCheck(project=project))
     return "annotations differ from those last judged: judging"
 
 
@@ -82,16 +82,16 @@ def _unwritten(context: Context, project: int) -> str | None:
     if version is None:
         return None
     unscorable = writeback.read_unscorable(context.settings.model_dir(project), version)
-    cubes = cube_tasks(context.gateway.tasks(project))
-    tasks = {number for task in cubes.values() if task.ref.sha256 not in unscorable for number in task.ids}
-    rows = [row for row in context.gateway.predictions(project) if row.model_version == version]
+    cubes = cube_tasks(context.label_studio.tasks(project))
+    tasks = {number for task in cubes.values() if task.cube.sha256 not in unscorable for number in task.ids}
+    rows = [row for row in context.label_studio.predictions(project) if row.model_version == version]
     lacking = len(tasks - {row.task for row in rows})
     snapshot = Snapshot.read(context.settings.model_dir(project))  # as last judged: a change that waits is judged first
     labels = {} if snapshot is None else snapshot.cubes
     if stale := writeback.stale(rows, cubes, context.registry(project).scores(version), labels):
         queues.send(context.connection, messages.WriteBack(project=project, version=version))
         return f"the scores of {len(stale)} tasks are not the agreement with their labels: writing back"
-    if not lacking and (not tasks or context.gateway.project(project).model_version == version):
+    if not lacking and (not tasks or context.label_studio.project(project).model_version == version):
         return None
     queues.send(context.connection, messages.WriteBack(project=project, version=version))
     return f"{lacking} tasks lack the prediction of {version}: writing back"
@@ -99,13 +99,13 @@ def _unwritten(context: Context, project: int) -> str | None:
 
 def _superseded(context: Context, project: int) -> list[str]:
     """Delete predictions of our superseded versions once no submit opened before the switch can still refer to them."""
-    found = [version for version in context.gateway.model_versions(project) if _is_over(context, project, version)]
+    found = [version for version in context.label_studio.model_versions(project) if _is_over(context, project, version)]
     done = []
     for version in found:
         with writeback.writing(context, project):
             # read again: a rollback may have made it the active one while the place was waited for
-            if _is_over(context, project, version) and context.gateway.project(project).model_version != version:
-                context.gateway.delete_version(project, version)
+            if _is_over(context, project, version) and context.label_studio.project(project).model_version != version:
+                context.label_studio.delete_version(project, version)
                 done.append(f"the predictions of {version} have had their grace time: deleted")
     return done
 

@@ -20,10 +20,9 @@ from helioloop.messaging.job_monitor import failure, find_job
 from helioloop.messaging.messages import RoundStep
 from helioloop.messaging.retrain_state import Running
 from helioloop.model.plan import PLAN_FILE, Plan, make_plan
-from helioloop.model.recipes import find_recipe
 from helioloop.registry.versions import Registry
 from helioloop_worker.context import Context
-from helioloop_worker.labelstudio.project import View
+from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.loop.retrain_policy import Decision
 
 log = logging.getLogger(__name__)
@@ -41,7 +40,7 @@ ATTEMPTS = "attempts.json"
 # -- starting -------------------------------------------------------------------------------------
 
 
-def plan_round(context: Context, view: View, decision: Decision) -> Plan:
+def plan_round(context: Context, view: ProjectState, decision: Decision) -> Plan:
     """Plan a round over all cubes of a project as they are labelled now.
 
     Raises
@@ -51,10 +50,8 @@ def plan_round(context: Context, view: View, decision: Decision) -> Plan:
     """
     registry = context.registry(view.project.id)
     return make_plan(
-        view.planned(context.load),
-        recipe=find_recipe(context.settings.recipe, gpu=context.device.kind == "cuda").in_epochs(
-            context.settings.epochs
-        ),
+        view.planned(context.loader),
+        recipe=context.recipe,
         instrument=context.instrument,
         seed=context.settings.seed,
         parent=registry.published(),
@@ -74,7 +71,7 @@ def start(context: Context, project: int, plan: Plan, *, forced: bool) -> bool:
     if not staged(registry, plan.fingerprint):
         plan.save(registry.staging(plan.fingerprint))  # before it counts as running: what runs has a plan on disk
     while not context.state.begin(project, plan.fingerprint, now=time.time()):
-        if context.state.wish_trailing(project, forced=forced):
+        if context.state.request_follow_up(project, forced=forced):
             return False
     discard(registry, but=plan.fingerprint)
     (registry.staging(plan.fingerprint) / ATTEMPTS).unlink(missing_ok=True)
@@ -127,7 +124,7 @@ def take_up(context: Context, project: int) -> str | None:
     running = context.state.running(project)
     if running is None:
         return _judge_orphans(context, project)
-    if time.time() - running.beat_at < SILENT_SECONDS:
+    if time.time() - running.heartbeat_at < SILENT_SECONDS:
         return None
     registry = context.registry(project)
     if not staged(registry, running.fingerprint):
@@ -135,7 +132,7 @@ def take_up(context: Context, project: int) -> str | None:
         return f"round {running.fingerprint[:16]} is staged no more: closing it"
     plan = Plan.read(registry.staging(running.fingerprint))
     if any(_alive(context, step) for step in _all_steps(project, plan)):
-        context.state.beat(project, running.fingerprint, now=time.time())
+        context.state.heartbeat(project, running.fingerprint, now=time.time())
         return None
     return retry(context, project, plan)
 
@@ -149,7 +146,7 @@ def _judge_orphans(context: Context, project: int) -> str | None:
     orphans = [folder.name for folder in _stagings(registry) if parked(registry, folder.name) is None]
     if not orphans:
         return None
-    queues.send(context.connection, messages.Judge(project=project))
+    queues.send(context.connection, messages.RetrainCheck(project=project))
     return f"round {orphans[0][:16]} was begun and nobody runs it: judging"
 
 
@@ -165,9 +162,9 @@ def retry(context: Context, project: int, plan: Plan) -> str:
     if attempts >= MAX_ATTEMPTS:
         trailing = context.state.end(project, plan.fingerprint)
         if trailing is not None:
-            queues.send(context.connection, messages.Judge(project=project, forced=trailing.forced))
+            queues.send(context.connection, messages.RetrainCheck(project=project, forced=trailing.forced))
         return parked(context.registry(project), plan.fingerprint) or said
-    context.state.beat(project, plan.fingerprint, now=time.time())
+    context.state.heartbeat(project, plan.fingerprint, now=time.time())
     send_steps(context, project, plan)
     return f"{said}; it is taken up again"
 

@@ -20,10 +20,10 @@ from helioloop.errors import ServiceError
 from helioloop.labelstudio.predictions import prediction
 from helioloop.messaging.messages import SCORE_CHUNK
 from helioloop.progress import Report
-from helioloop.records import CubeRef, CubeScore, CurrentLabel, PlannedCube
+from helioloop.records import CubeInfo, CubeScore, CurrentLabel
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow
-from helioloop_worker.labelstudio.project import CubeTask, View, read_view
+from helioloop_worker.labelstudio.project import CubeTask, ProjectState, read_project
 
 log = logging.getLogger(__name__)
 
@@ -53,17 +53,17 @@ class Written:
     ----------
     written, present : int
         Predictions written, and tasks that had one.
-    shares : tuple of tuple of PlannedCube
+    shares : tuple of tuple of CubeInfo
         Cubes that have no score yet, one scoring job a share. They are shared out by their places among all cubes:
         what is scored meanwhile leaves the other shares as they are, and a share asked for again is the same job.
     """
 
     written: int
     present: int
-    shares: tuple[tuple[PlannedCube, ...], ...] = ()
+    shares: tuple[tuple[CubeInfo, ...], ...] = ()
 
     @property
-    def missing(self) -> tuple[PlannedCube, ...]:
+    def missing(self) -> tuple[CubeInfo, ...]:
         """All cubes that have no score yet."""
         return tuple(cube for share in self.shares for cube in share)
 
@@ -84,29 +84,29 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         registry = context.registry(project)
         if registry.published() != version:
             return Written(written=0, present=0)
-        view = read_view(context.gateway, project, settings=context.settings, instrument=context.instrument)
+        view = read_project(context.label_studio, project, settings=context.settings, instrument=context.instrument)
         scores = registry.scores(version)
-        rows = [row for row in context.gateway.predictions(project) if row.model_version == version]
+        rows = [row for row in context.label_studio.predictions(project) if row.model_version == version]
         have = {row.task for row in rows}
         entries = [
             _entry(context, view, number, score, version=version)
             for task in view.tasks.values()
-            if (score := scores.get((task.ref.cube, task.ref.sha256))) is not None
+            if (score := scores.get(task.cube.key)) is not None
             for number in task.ids
             if number not in have
         ]
         for start in range(0, len(entries), CHUNK_PREDICTIONS):
             lock.reacquire()
             report(start, len(entries), "writing predictions")
-            context.gateway.import_predictions(project, entries[start : start + CHUNK_PREDICTIONS])
+            context.label_studio.import_predictions(project, entries[start : start + CHUNK_PREDICTIONS])
         for row, agreement in stale(rows, view.tasks, scores, view.snapshot.cubes):
             lock.reacquire()
-            context.gateway.rescore(row, agreement)
+            context.label_studio.rescore(row, agreement)
         lock.reacquire()
         _drop_doubles(context, project, version)
         report(len(entries), len(entries), "writing predictions")
         if (entries or have) and view.project.model_version != version:
-            context.gateway.set_model_version(project, version)
+            context.label_studio.set_model_version(project, version)
         _note_switch(context.settings.model_dir(project), version)
     unscorable = read_unscorable(context.settings.model_dir(project), version)
     written = Written(written=len(entries), present=len(have), shares=_shares(view, scores, unscorable))
@@ -129,7 +129,7 @@ def stale(
     """
     due: dict[int, float] = {}
     for cube, task in tasks.items():
-        score, label = scores.get((cube, task.ref.sha256)), labels.get(cube)
+        score, label = scores.get(task.cube.key), labels.get(cube)
         if score is not None and label is not None:
             agreement = score.agreement(label.label or score.predicted)
             due.update(dict.fromkeys(task.ids, agreement))
@@ -141,15 +141,15 @@ def stale(
 
 
 def _shares(
-    view: View, scores: Mapping[tuple[str, str], CubeScore], unscorable: set[str]
-) -> tuple[tuple[PlannedCube, ...], ...]:
+    view: ProjectState, scores: Mapping[tuple[str, str], CubeScore], unscorable: set[str]
+) -> tuple[tuple[CubeInfo, ...], ...]:
     """Return the cubes to be scored, in shares; see `Written`."""
     tasks = list(view.tasks.values())
     shares = (
         tuple(
-            task.planned()
+            task.cube
             for task in tasks[start : start + SCORE_CHUNK]
-            if (task.ref.cube, task.ref.sha256) not in scores and task.ref.sha256 not in unscorable
+            if task.cube.key not in scores and task.cube.sha256 not in unscorable
         )
         for start in range(0, len(tasks), SCORE_CHUNK)
     )
@@ -160,17 +160,17 @@ def _drop_doubles(context: Context, project: int, version: str) -> None:
     """Delete the younger of two rows of one task: Label Studio asked the backend while we wrote, and stored both."""
     seen: set[int] = set()
     younger = []
-    for row in sorted(context.gateway.predictions(project), key=lambda row: row.id):
+    for row in sorted(context.label_studio.predictions(project), key=lambda row: row.id):
         if row.model_version == version:
             if row.task in seen:
                 younger.append(row)
             seen.add(row.task)
     if younger:
         log.info("project %d: %d tasks had two predictions of %s; one is deleted", project, len(younger), version)
-        context.gateway.delete_predictions(younger)
+        context.label_studio.delete_predictions(younger)
 
 
-def _entry(context: Context, view: View, task: int, score: CubeScore, *, version: str) -> dict[str, object]:
+def _entry(context: Context, view: ProjectState, task: int, score: CubeScore, *, version: str) -> dict[str, object]:
     current = view.label(score.cube).label
     body = prediction(score, current, view.controls, model_version=version, n_frames=context.instrument.n_frames)
     return {"task": task, **body}
@@ -205,9 +205,9 @@ def read_unscorable(model_dir: Path, version: str) -> set[str]:
     return set(json.loads(path.read_text())) if path.exists() else set()
 
 
-def note_unscorable(model_dir: Path, version: str, refs: Iterable[CubeRef]) -> None:
+def note_unscorable(model_dir: Path, version: str, cubes: Iterable[CubeInfo]) -> None:
     """Remember cubes that `version` could not score."""
-    known = read_unscorable(model_dir, version) | {ref.sha256 for ref in refs}
+    known = read_unscorable(model_dir, version) | {cube.sha256 for cube in cubes}
     atomic.write_json(model_dir / "unscorable" / f"{version}.json", sorted(known))
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import zip_longest
 
-from helioloop.evaluation.audit import SALT, Line, Page, check_order, keep_book
-from helioloop.records import CubeRef, CubeScore, Label
+from helioloop.evaluation.audit import SALT, Line, Page, audit_order, audit_rounds
+from helioloop.records import CubeInfo, CubeScore, Label
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.versions import Card, Publication, Registry
 
@@ -38,19 +38,19 @@ class Book:
     checks: tuple[str, ...]
 
 
-def read_book(registry: Registry, snapshot: Snapshot) -> Book:
+def read_audit(registry: Registry, snapshot: Snapshot) -> Book:
     """Return a project's book; before the first version it is empty."""
     cards = [registry.card(version) for version in registry.versions()]
     if not cards:
         return Book(versions=(), lines=(), checks=())
     pages = read_pages(registry, cards, snapshot)
-    refs = {cube: _ref(cube, entry) for card in cards for cube, entry in card.labels.items()}
-    order = check_order(refs.values(), salt=SALT)
+    refs = {cube: _cube(cube, entry) for card in cards for cube, entry in card.labels.items()}
+    order = audit_order(refs.values(), salt=SALT)
     already = {cube for cube, entry in cards[0].labels.items() if entry["verified"]}
     last = pages[-1]
     return Book(
         versions=tuple(card.version for card in cards),
-        lines=tuple(keep_book(pages, order, already=already)),
+        lines=tuple(audit_rounds(pages, order, already=already)),
         checks=tuple(cube for cube in order if cube in last.disagreement and cube not in last.verified),
     )
 
@@ -97,5 +97,5 @@ def _shown(until_now: Sequence[Card], following: Card | None, history: Iterable[
     return published[-1] if published else until_now[-1].version
 
 
-def _ref(cube: str, entry: Mapping[str, str]) -> CubeRef:
-    return CubeRef(release=entry["release"], cube=cube, sha256=entry["sha256"])
+def _cube(name: str, entry: Mapping[str, str]) -> CubeInfo:
+    return CubeInfo(release=entry["release"], name=name, sha256=entry["sha256"])

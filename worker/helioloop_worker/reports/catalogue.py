@@ -16,21 +16,19 @@ from helioloop.data.frame_times import FrameTime, cube_frame_time
 from helioloop.data.release import ReleaseRoots
 from helioloop.data.truth import TrueCube
 from helioloop.errors import CubeError, RegistryError, ReleaseError
-from helioloop.evaluation.audit import SALT, check_order, drawn_prefix
-from helioloop.evaluation.audit_sample import RandomDraw, located
+from helioloop.evaluation.audit import SALT, audit_order, sampled_prefix
+from helioloop.evaluation.audit_sample import AuditSample, located
 from helioloop.evaluation.calibration import (
     IntervalCalibration,
     ProbabilityCalibration,
     intervals_in_words,
     probabilities_in_words,
 )
-from helioloop.instrument import Instrument
 from helioloop.model.plan import Plan
-from helioloop.progress import Report
+from helioloop.model.runtime import Runtime
 from helioloop.records import CubeScore, CurrentLabel, Emergence, Label
 from helioloop.registry.versions import Registry
-from helioloop.workflows.releases import Unreadable
-from helioloop_worker.labelstudio.project import CubeTask, View
+from helioloop_worker.labelstudio.project import CubeTask, ProjectState
 
 COLUMNS = (
     "release",
@@ -91,9 +89,9 @@ class Entry:
         frame, lo, hi = ("", "", "") if found is None else (found.frame, found.frame_lo, found.frame_hi)
         agreement = None if score is None or label.label is None else score.agreement(label.label)
         return {
-            "release": self.task.ref.release,
-            "cube": self.task.ref.cube,
-            "region": self.task.region or "",
+            "release": self.task.cube.release,
+            "cube": self.task.cube.name,
+            "region": self.task.cube.region or "",
             "label": label.label or "",
             "label_source": label.source,
             "crude_label": label.crude or "",
@@ -122,7 +120,7 @@ class Catalogue:
         The version that speaks.
     entries : tuple of Entry
         All cubes of the project, in the order of its tasks.
-    draw : RandomDraw
+    draw : AuditSample
         The cubes that probabilities and intervals are calibrated on.
     probabilities, intervals
         The calibrations; None where there are too few labels or frames.
@@ -132,7 +130,7 @@ class Catalogue:
 
     version: str
     entries: tuple[Entry, ...] = field(repr=False)
-    draw: RandomDraw
+    draw: AuditSample
     probabilities: ProbabilityCalibration | None
     intervals: IntervalCalibration | None
     coverage: float
@@ -154,33 +152,27 @@ class Catalogue:
 
 
 def make_catalogue(
-    view: View,
+    view: ProjectState,
     registry: Registry,
+    runtime: Runtime,
     *,
-    instrument: Instrument,
     roots: ReleaseRoots,
     coverage: float,
-    report: Report,
-    unreadable: Unreadable,
 ) -> Catalogue:
     """Put a project's catalogue together.
 
     Parameters
     ----------
-    view : View
+    view : ProjectState
         The project as Label Studio shows it.
     registry : Registry
         Its model folder; the published version speaks.
-    instrument : Instrument
-        The grid.
+    runtime : Runtime
+        Its `on_excluded` is called for each cube whose file gives no time.
     roots : ReleaseRoots
-        Where the cubes' files are: they tell when a frame was.
+        Where the cubes' files are: the time of a frame is read from them.
     coverage : float
-        Part of the true frames that intervals are to contain.
-    report : Report
-        Told how many cubes are done.
-    unreadable : Unreadable
-        Told each cube whose file tells no time.
+        Fraction of the true frames that intervals are to contain.
 
     Raises
     ------
@@ -195,14 +187,15 @@ def make_catalogue(
     unmoved = find_unmoved(labels, registry)
     draw = read_draw(Plan.read(registry.folder(version)), scores, labels, unmoved=unmoved)
     probabilities = ProbabilityCalibration.calibrate(draw.p_emergence, draw.emergence)
+    instrument = runtime.instrument
     start = instrument.frozen_frames
     intervals = IntervalCalibration.calibrate(*draw.timed, start=start, coverage=coverage)
     model = "model, uncalibrated" if intervals is None else f"model, calibrated {coverage:g}"
     entries = []
     for done, task in enumerate(view.tasks.values(), start=1):
-        label, score = view.label(task.ref.cube), scores.get((task.ref.cube, task.ref.sha256))
+        label, score = view.label(task.cube.name), scores.get(task.cube.key)
         found = _verified_frame(label)
-        source = "annotator, unmoved" if task.ref.cube in unmoved else "annotator"
+        source = "annotator, unmoved" if task.cube.name in unmoved else "annotator"
         if found is None and (found := _seen(label, score)) is not None:
             source = model
             if intervals is not None:
@@ -217,10 +210,10 @@ def make_catalogue(
                 else float(probabilities.apply(np.array([score.p_emergence]))[0]),
                 found=found,
                 source="" if found is None else source,
-                time=None if found is None else _time(task, found.frame, instrument, roots, unreadable),
+                time=None if found is None else _time(task, found.frame, runtime, roots),
             )
         )
-        report(done, len(view.tasks), "reading cubes' times")
+        runtime.report(done, len(view.tasks), "reading cubes' times")
     return Catalogue(
         version=version,
         entries=tuple(entries),
@@ -246,7 +239,10 @@ def find_unmoved(labels: Mapping[str, CurrentLabel], registry: Registry) -> set[
         unmoved |= {
             cube
             for (cube, _), score in registry.scores(version).items()
-            if cube in verified and score.frame == verified[cube].frame and made <= submitted[cube]
+            if cube in verified
+            and score.emergence is not None
+            and score.emergence.frame == verified[cube].frame
+            and made <= submitted[cube]
         }
     return unmoved
 
@@ -257,16 +253,16 @@ def read_draw(
     labels: Mapping[str, CurrentLabel],
     *,
     unmoved: Collection[str] = (),
-) -> RandomDraw:
+) -> AuditSample:
     """Return a project's random draw: the longest verified run from the start of the check list.
 
     The list is of the cubes that the version was trained on and has scored out of fold; its order is a hash of their
     content, so whoever labels them in that order labels cubes drawn at random. Cubes in `unmoved` have no frame there.
     """
-    refs = {cube.ref.cube: cube.ref for cube in plan.labelled if (cube.ref.cube, cube.ref.sha256) in scores}
+    refs = {cube.name: cube for cube in plan.labelled if cube.key in scores}
     verified = {name: label for name in refs if (label := labels.get(name)) is not None and label.verified}
-    drawn = sorted(drawn_prefix(check_order(refs.values(), salt=SALT), verified))
-    return RandomDraw(
+    drawn = sorted(sampled_prefix(audit_order(refs.values(), salt=SALT), verified))
+    return AuditSample(
         cubes=tuple(
             (scores[name, refs[name].sha256], _verified(verified[name], framed=name not in unmoved)) for name in drawn
         ),
@@ -279,7 +275,7 @@ def write_catalogue(path: Path, catalogue: Catalogue) -> None:
     atomic.write_table(path, COLUMNS, (entry.row(catalogue.version) for entry in catalogue.entries))
 
 
-def write_draw(path: Path, draw: RandomDraw) -> None:
+def write_draw(path: Path, draw: AuditSample) -> None:
     """Write the random draw as the table that ``helioloop triage --random`` takes, in one step."""
     rows = (
         {"cube": true.cube, "label": true.label, "emergence_frame": "" if true.frame is None else true.frame}
@@ -310,15 +306,14 @@ def _seen(label: CurrentLabel, score: CubeScore | None) -> Emergence | None:
     return located(score)
 
 
-def _time(
-    task: CubeTask, frame: int, instrument: Instrument, roots: ReleaseRoots, unreadable: Unreadable
-) -> FrameTime | None:
+def _time(task: CubeTask, frame: int, runtime: Runtime, roots: ReleaseRoots) -> FrameTime | None:
     """Return when a frame starts; None, too, where the cube's file cannot be read."""
     try:
-        path = roots.path(task.ref.release, task.ref.cube)
-        return cube_frame_time(path, frame, cadence_seconds=instrument.cadence_seconds)
+        path = roots.path(task.cube.release, task.cube.name)
+        return cube_frame_time(path, frame, cadence_seconds=runtime.instrument.cadence_seconds)
     except (CubeError, ReleaseError) as error:
-        unreadable(task.ref.cube, CubeError(str(error)))
+        if runtime.on_excluded is not None:
+            runtime.on_excluded(task.cube.name, CubeError(str(error)))
         return None
 
 

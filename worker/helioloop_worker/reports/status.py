@@ -27,7 +27,7 @@ from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop_worker.loop import rounds, writeback
-from helioloop_worker.reports.audit import read_book
+from helioloop_worker.reports.audit import read_audit
 
 NEXT_CHECKS = 10
 """Cubes of the check list that are named: as many as an estimate needs at least."""
@@ -36,11 +36,11 @@ NAMED_CUBES = 3
 
 _KINDS: Final = {
     "ingest": "ingestion",
-    "judge": "judgement",
+    "retrain-check": "retrain check",
     "write-back": "write-back",
     "score": "scoring",
     "bulk": "scoring of many cubes",
-    "sweep": "sweep",
+    "reconcile": "reconciliation",
 }
 """How a job's name begins -> what it is called here. Steps of a round are told by the round itself."""
 _JOB_ID: Final = re.compile(rf"({'|'.join(_KINDS)})-(\d+)(?:-|\Z)")
@@ -66,11 +66,11 @@ def of_models(registry: Registry, *, place: str) -> list[Line]:
         Line(what="published version", stands=version or "none yet"),
         Line(what="versions", stands=", ".join(registry.versions()) or "none yet"),
     ]
-    if newest is not None and newest.version != version and newest.kept is not None:
+    if newest is not None and newest.version != version and newest.rejected is not None:
         lines.append(
             Line(
                 what="newest version",
-                stands=f"{newest.version}, made {newest.created_at}, is {newest.kept}; `helioloop rollback "
+                stands=f"{newest.version}, made {newest.created_at}, is {newest.rejected}; `helioloop rollback "
                 f"{newest.version} {place}` publishes it all the same",
             )
         )
@@ -129,7 +129,7 @@ def of_book(registry: Registry, snapshot: Snapshot | None) -> list[Line]:
         return []
     if not registry.versions():
         return [Line(what="book", stands="begins with the first version")]
-    book = read_book(registry, snapshot)
+    book = read_audit(registry, snapshot)
     checks = ", ".join(book.checks[:NEXT_CHECKS])
     return [
         *(
