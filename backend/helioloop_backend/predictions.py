@@ -7,25 +7,23 @@ those only look up what a worker has scored. Misses are asked of the worker, onc
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import redis
 
-from helioloop.errors import RegistryError
-from helioloop.labelstudio.annotations import current_label
-from helioloop.labelstudio.config import Controls, parse_config
+from helioloop.labelstudio.config import parse_config
 from helioloop.labelstudio.predictions import prediction
 from helioloop.labelstudio.tasks import cube_of
 from helioloop.messaging import queues
 from helioloop.messaging.claims import Claims
 from helioloop.messaging.messages import SCORE_CHUNK, Score
-from helioloop.records import CubeInfo, CubeScore, CurrentLabel, Key, Label
-from helioloop.registry.label_snapshot import FILE_NAME, Snapshot
+from helioloop.records import CubeInfo, CubeScore, Key
 from helioloop.registry.score_store import StoredScores
 from helioloop.registry.versions import Card, Registry
 from helioloop.settings import Settings
+from helioloop_backend.current_labels import CurrentLabels
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +64,7 @@ class Predictor:
         self._scores = scores
         self._claims = claims
         self._cards: dict[tuple[int, str], Card] = {}
-        self._snapshots: dict[int, tuple[tuple[int, int], Mapping[str, CurrentLabel]]] = {}
+        self._labels = CurrentLabels(settings)
         # Half of the threads may wait for scores; the others keep /health and /webhook answering.
         self._seats = threading.BoundedSemaphore(max(1, settings.backend_threads // 2))
         self._may_wait = settings.backend_threads > 1
@@ -98,7 +96,7 @@ class Predictor:
             if score is None:
                 entries.append([])
                 continue
-            current = self._current(project, task, controls, n_frames=n_frames)
+            current = self._labels.label(project, task, controls, n_frames=n_frames)
             entries.append(prediction(score, current, controls, model_version=version, n_frames=n_frames))
         hits = sum(1 for entry in entries if entry)
         foreign = sum(1 for cube in cubes if cube is None)
@@ -140,32 +138,6 @@ class Predictor:
             logger.error("project %d: Redis takes no score job (%s)", project, type(error).__name__)
             return False
         return True
-
-    # -- labels ----------------------------------------------------------------------------------
-
-    def _current(self, project: int, task: Mapping[str, Any], controls: Controls, *, n_frames: int) -> Label | None:
-        """Return a cube's current label: from the annotations sent, else as last read, else the crude one."""
-        annotations = task.get("annotations")
-        if not isinstance(annotations, list):
-            known = self._snapshot(project).get(task["data"]["cube"])
-            if known is not None:
-                return known.label
-        return current_label(task, controls, n_frames=n_frames).label
-
-    def _snapshot(self, project: int) -> Mapping[str, CurrentLabel]:
-        """Return the labels as the worker last read them; the file is read again when it was replaced."""
-        folder = self._settings.model_dir(project)
-        try:
-            stat = (folder / FILE_NAME).stat()
-            stamp = (stat.st_mtime_ns, stat.st_ino)
-            held = self._snapshots.get(project)
-            if held is None or held[0] != stamp:
-                snapshot = Snapshot.read(folder)
-                held = (stamp, {} if snapshot is None else snapshot.cubes)
-                self._snapshots[project] = held
-        except (FileNotFoundError, RegistryError):
-            return {}
-        return held[1]
 
     def _registry(self, project: int) -> Registry:
         return Registry(self._settings.model_dir(project))

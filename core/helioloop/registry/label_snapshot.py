@@ -55,10 +55,10 @@ class Snapshot:
             values = json.loads(path.read_text())
             return cls(
                 read_at=values["read_at"],
-                annotations=values["annotations"],
+                annotations=dict(values["annotations"]),
                 cubes={cube: CurrentLabel.from_dict(entry) for cube, entry in values["cubes"].items()},
             )
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RegistryError(f"{path} is no label snapshot ({error}); delete it: it is read anew") from None
