@@ -15,8 +15,9 @@ from helioloop.model import ensemble
 from helioloop.model.plan import Plan
 from helioloop.records import CubeInfo
 from helioloop.registry.score_store import write_scores
+from helioloop.registry.unscorable import read_unscorable
 from helioloop_worker import jobs
-from helioloop_worker.loop import rounds, writeback
+from helioloop_worker.loop import rounds
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.retrain_check import check_retraining
 
@@ -396,4 +397,4 @@ def test_a_round_learns_and_publishes_and_its_version_scores_what_comes_later(
     gone = CubeInfo(release="made", name="gone", sha256="0" * 64)
     asked = [cube.as_dict() for cube in (known, gone)]
     assert jobs.score(desk.context, desk.project, "v0001", asked) == 0
-    assert writeback.read_unscorable(desk.model_dir, "v0001") == {gone.sha256}
+    assert read_unscorable(desk.model_dir, "v0001") == {gone.sha256}
