@@ -15,8 +15,9 @@ from rq.serializers import JSONSerializer
 
 from helioloop.messaging import queues
 from helioloop.messaging.messages import QUEUE_SCORE
-from helioloop.records import CurrentLabel, Emergence, Label, LabelSource
+from helioloop.records import CubeInfo, CurrentLabel, Emergence, Label, LabelSource
 from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.unscorable import add_unscorable, clear_unscorable, unscorable_path
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 
@@ -427,6 +428,66 @@ def test_the_wait_ends(client: FlaskClient, settings: Settings, made: Any) -> No
     started = time.perf_counter()
     assert client.post("/predict", json=made.predict([made.task("X")])).json["results"] == [[]]
     assert 0.3 <= time.perf_counter() - started < 0.8
+
+
+def test_cubes_that_cannot_be_scored_are_answered_at_once(
+    app_of: Callable[[Settings], Flask], settings: Settings, redis_connection: redis.Redis, made: Any
+) -> None:
+    """They are neither waited for nor requested; other missing cubes in the same request are."""
+    client = app_of(settings.model_copy(update={"predict_wait_seconds": 30.0})).test_client()
+    made.publish(settings, 1, [])
+    gone, late = made.task("X", sha256="b" * 64), made.task("Y")
+    add_unscorable(settings.model_dir(1), "v0001", [CubeInfo(release="r", name="X", sha256="b" * 64)])
+    started = time.perf_counter()
+    assert client.post("/predict", json=made.predict([gone])).json["results"] == [[]]
+    assert time.perf_counter() - started < 1
+    assert redis_connection.keys("*") == []
+    worker = _score_soon(settings, made, ["Y"])
+    results = client.post("/predict", json=made.predict([gone, late])).json["results"]
+    worker.join()
+    assert [bool(entry) for entry in results] == [False, True]
+    assert [[cube["name"] for cube in job["cubes"]] for job in _jobs(redis_connection)] == [["Y"]]
+    text = client.get("/metrics").text
+    assert 'helioloop_predict_tasks_total{outcome="unscorable"} 2.0' in text
+    assert 'helioloop_predict_tasks_total{outcome="miss"} 0.0' in text
+
+
+def test_a_cube_that_turns_out_to_be_unscorable_ends_the_wait(
+    app_of: Callable[[Settings], Flask], settings: Settings, made: Any
+) -> None:
+    """The worker notes it while a request waits."""
+    client = app_of(settings.model_copy(update={"predict_wait_seconds": 30.0})).test_client()
+    made.publish(settings, 1, [])
+    cube = CubeInfo(release="r", name="X", sha256="a" * 64)
+    worker = threading.Timer(0.2, add_unscorable, (settings.model_dir(1), "v0001", [cube]))
+    worker.start()
+    started = time.perf_counter()
+    assert client.post("/predict", json=made.predict([made.task("X")])).json["results"] == [[]]
+    assert 0.2 <= time.perf_counter() - started < 2
+    worker.join()
+
+
+def test_cubes_are_tried_again_after_an_ingestion_and_by_another_version(
+    client: FlaskClient, settings: Settings, redis_connection: redis.Redis, made: Any
+) -> None:
+    """An ingestion clears the lists, and each version has a list of its own; a damaged list counts as none."""
+    made.publish(settings, 1, [], "00000001")
+    cubes = [CubeInfo(release="r", name=name, sha256=name.lower() * 64) for name in ("A", "B", "C")]
+    tasks = {cube.name: made.predict([made.task(cube.name, sha256=cube.sha256)]) for cube in cubes}
+    add_unscorable(settings.model_dir(1), "v0001", cubes)
+    client.post("/predict", json=tasks["A"])
+    assert _jobs(redis_connection) == []
+    unscorable_path(settings.model_dir(1), "v0001").write_text("<html>")
+    client.post("/predict", json=tasks["A"])
+    clear_unscorable(settings.model_dir(1))
+    add_unscorable(settings.model_dir(1), "v0001", cubes)
+    clear_unscorable(settings.model_dir(1))
+    client.post("/predict", json=tasks["B"])
+    add_unscorable(settings.model_dir(1), "v0001", cubes)
+    made.publish(settings, 1, [], "00000002")
+    client.post("/predict", json=tasks["C"])
+    asked = [(job["version"], [cube["name"] for cube in job["cubes"]]) for job in _jobs(redis_connection)]
+    assert asked == [("v0001", ["A"]), ("v0001", ["B"]), ("v0002", ["C"])]
 
 
 # -- what is refused ------------------------------------------------------------------------------
