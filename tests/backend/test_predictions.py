@@ -539,7 +539,8 @@ def test_a_configuration_without_our_controls_is_said(
 
 
 @pytest.mark.parametrize(
-    "file", ["published.json", "versions/v0001/card.json", "versions/v0001/scores/9.jsonl", "versions/v0001"]
+    "file",
+    ["format.json", "published.json", "versions/v0001/card.json", "versions/v0001/scores/9.jsonl", "versions/v0001"],
 )
 def test_a_damaged_model_folder_is_said(
     client: FlaskClient, settings: Settings, made: Any, caplog: pytest.LogCaptureFixture, file: str
@@ -572,3 +573,24 @@ def test_versions_are_listed(client: FlaskClient, settings: Settings, made: Any)
     assert client.get("/versions?project=2.1").json == {"versions": ["v0001"]}
     assert client.post("/versions", json={"project": "2.1"}).json == {"versions": ["v0001"]}
     assert client.get("/versions?project=../x").status_code == 400
+
+
+@pytest.mark.parametrize("content", [None, '{"format": 2}', "<html>"], ids=["missing", "unknown", "damaged"])
+def test_a_model_folder_of_another_format_is_refused(
+    client: FlaskClient, settings: Settings, made: Any, content: str | None
+) -> None:
+    """Its project is a 503 on every route that names it; other projects and the routes without one go on."""
+    for project in (1, 2):
+        made.publish(settings, project, [made.score("A", 0.75)])
+    number = settings.model_dir(1) / "format.json"
+    if content is None:
+        number.unlink()
+    else:
+        number.write_text(content)
+    for route in ("/setup", "/predict", "/versions"):
+        answer = client.post(route, json=made.predict([made.task("A")]))
+        assert answer.status_code == 503
+        assert "helioloop status" in answer.json["detail"]
+        assert client.post(route, json=made.predict([made.task("A")], project="2.1")).status_code == 200
+    assert client.get("/versions").json == {"versions": ["v0001"]}
+    assert 'helioloop_published_version_info{project="2",version="v0001"} 1.0' in client.get("/metrics").text

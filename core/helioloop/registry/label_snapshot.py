@@ -14,6 +14,7 @@ from typing import Self
 from helioloop import atomic
 from helioloop.errors import RegistryError
 from helioloop.records import CurrentLabel
+from helioloop.registry.folder_format import check_format, ensure_format
 
 FILE_NAME = "labels.json"
 
@@ -38,6 +39,7 @@ class Snapshot:
 
     def write(self, model_dir: Path) -> None:
         """Write the snapshot into a model folder, in one step."""
+        ensure_format(model_dir)
         atomic.write_json(
             model_dir / FILE_NAME,
             {
@@ -50,6 +52,7 @@ class Snapshot:
     @classmethod
     def read(cls, model_dir: Path) -> Self | None:
         """Return the snapshot in a model folder, or None where there is none yet."""
+        check_format(model_dir)
         path = model_dir / FILE_NAME
         try:
             values = json.loads(path.read_text())

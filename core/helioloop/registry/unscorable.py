@@ -11,6 +11,7 @@ from pathlib import Path
 from helioloop import atomic
 from helioloop.errors import RegistryError
 from helioloop.records import CubeInfo
+from helioloop.registry.folder_format import check_format, ensure_format
 
 
 def unscorable_path(model_dir: Path, version: str) -> Path:
@@ -24,8 +25,9 @@ def read_unscorable(model_dir: Path, version: str) -> frozenset[str]:
     Raises
     ------
     RegistryError
-        Where the file is damaged.
+        Where the file is damaged, or the model folder has another format.
     """
+    check_format(model_dir)
     path = unscorable_path(model_dir, version)
     try:
         hashes = json.loads(path.read_text())
@@ -42,6 +44,7 @@ def add_unscorable(model_dir: Path, version: str, cubes: Iterable[CubeInfo]) -> 
     """Add cubes to those that `version` could not score; without any, no file is written."""
     added = {cube.sha256 for cube in cubes}
     if added:
+        ensure_format(model_dir)
         known = read_unscorable(model_dir, version)
         atomic.write_json(unscorable_path(model_dir, version), sorted(known | added))
 
