@@ -14,7 +14,8 @@ from flask import current_app, has_app_context
 
 from helioloop.messaging import queues
 from helioloop.messaging.claims import RedisClaims
-from helioloop.messaging.retrain_state import RedisRetrainState, RetrainState
+from helioloop.messaging.redis_retrain_state import RedisRetrainState
+from helioloop.messaging.retrain_state import RetrainState
 from helioloop.registry.score_store import StoredScores
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings, load_settings

@@ -13,7 +13,7 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from helioloop.messaging.messages import QUEUE_MAINTENANCE
-from helioloop.messaging.retrain_state import RedisRetrainState
+from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.settings import Settings
 
 SCHEDULE = f"rq:scheduled:{QUEUE_MAINTENANCE}"
@@ -34,7 +34,7 @@ def _due_in(connection: redis.Redis, job_id: str) -> float:
 
 
 def _count(connection: redis.Redis, project: int = 1) -> int:
-    dirty = RedisRetrainState(connection).dirty(project)
+    dirty = RedisRetrainState(connection).pending_events(project)
     return 0 if dirty is None else dirty.count
 
 
@@ -89,10 +89,10 @@ def test_each_event_moves_the_quiet_time(client: FlaskClient, redis_connection: 
     """A later event moves the waiting judgement, up to the longest wait after the first."""
     client.post("/webhook", json=_event("ANNOTATION_CREATED"))
     state = RedisRetrainState(redis_connection)
-    redis_connection.hset("helioloop:dirty:1", "first_at", repr(time.time() - 570))
+    redis_connection.hset("helioloop:pending-events:1", "first_at", repr(time.time() - 570))
     client.post("/webhook", json=_event("ANNOTATION_CREATED"))
     assert _due_in(redis_connection, "retrain-check-1") == pytest.approx(30, abs=2)
-    assert state.dirty(1) is not None
+    assert state.pending_events(1) is not None
     assert redis_connection.zcard(SCHEDULE) == 1
 
 

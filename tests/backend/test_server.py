@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from pydantic import SecretStr
 
 from helioloop.cli import CommandLine
-from helioloop.messaging.retrain_state import RedisRetrainState
+from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.settings import Settings, load_settings
 from helioloop_backend.commands import backend, commands
 
@@ -89,7 +89,7 @@ def test_a_restart_forgets_nothing(serve: Serve, settings: Settings, made: Any, 
     url, _ = serve(settings)
     assert _call(url, "POST", "/webhook", EVENT) == (201, {"status": "noted", "waiting": 2})
     assert _call(url, "POST", "/predict", made.predict([made.task("A")]))[1]["results"][0]["score"] == 0.75
-    dirty = RedisRetrainState(redis_connection).dirty(1)
+    dirty = RedisRetrainState(redis_connection).pending_events(1)
     assert dirty is not None
     assert dirty.count == 2
 

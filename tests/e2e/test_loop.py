@@ -18,7 +18,7 @@ import redis
 from helioloop.data.truth import read_truth
 from helioloop.instrument import MDI
 from helioloop.messaging import queues
-from helioloop.messaging.retrain_state import RedisRetrainState
+from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.model.plan import Plan
 from helioloop.records import Label
 from helioloop_worker.loop.video import check_video
@@ -51,7 +51,7 @@ def idle(loop: Loop) -> bool:
     """Tell whether no event waits, no round runs, and Label Studio shows what was published."""
     connection = queues.connect(loop.settings)
     state = RedisRetrainState(connection)
-    resting = state.dirty(loop.project) is None and state.running(loop.project) is None
+    resting = state.pending_events(loop.project) is None and state.running(loop.project) is None
     connection.close()
     return resting and loop.published() is not None
 

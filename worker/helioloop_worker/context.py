@@ -10,7 +10,8 @@ from helioloop.data.loader import Loader
 from helioloop.data.release import ReleaseRoots
 from helioloop.instrument import MDI, Instrument
 from helioloop.messaging import queues
-from helioloop.messaging.retrain_state import RedisRetrainState, RetrainState
+from helioloop.messaging.redis_retrain_state import RedisRetrainState
+from helioloop.messaging.retrain_state import RetrainState
 from helioloop.model.device import Device, choose_device
 from helioloop.model.ensemble import EnsembleCache
 from helioloop.model.recipes import Recipe, find_recipe

@@ -27,7 +27,7 @@ def test_events_that_are_not_due_wait(desk: Desk, task_data: Data) -> None:
     desk.context.state.add_events(desk.project, 1, now=time.time())
     assert "judging in" in check_retraining(desk.context, desk.project, forced=False)
     assert desk.scheduled() == [f"retrain-check-{desk.project}"]
-    assert desk.context.state.dirty(desk.project) is not None
+    assert desk.context.state.pending_events(desk.project) is not None
     assert desk.context.state.running(desk.project) is None
     assert read_checked(desk.model_dir) is None
 
@@ -43,7 +43,7 @@ def test_due_events_start_a_round_and_are_settled(desk: Desk, task_data: Data) -
     running = desk.context.state.running(desk.project)
     assert running is not None
     assert running.fingerprint != desk.registry.card(first).fingerprint
-    assert desk.context.state.dirty(desk.project) is None
+    assert desk.context.state.pending_events(desk.project) is None
     assert set(read_checked(desk.model_dir) or {}) == {str(annotation)}
 
 
@@ -59,7 +59,7 @@ def test_events_during_the_judgement_stay(desk: Desk, task_data: Data, monkeypat
 
     monkeypatch.setattr(retrain_check, "read_project", reads)
     check_retraining(desk.context, desk.project, forced=False)
-    left = desk.context.state.dirty(desk.project)
+    left = desk.context.state.pending_events(desk.project)
     assert left is not None
     assert left.count == 3
 
@@ -122,7 +122,7 @@ def test_a_round_that_began_meanwhile_is_not_run_over(
     monkeypatch.setattr(retrain_check, "read_project", reads)
     assert check_retraining(desk.context, desk.project, forced=False) == "a round runs; one more is judged after it"
     assert read_checked(desk.model_dir) is None
-    assert desk.context.state.dirty(desk.project) is not None
+    assert desk.context.state.pending_events(desk.project) is not None
     assert desk.context.state.end(desk.project, "ab" * 32) == FollowUp(forced=False)
     assert desk.queued() == []
 
@@ -134,7 +134,7 @@ def test_too_few_labels_are_said_and_looked_at_again(desk: Desk, task_data: Data
     note_old_event(desk)
     assert check_retraining(desk.context, desk.project, forced=False).startswith("no round: ")
     assert desk.context.state.running(desk.project) is None
-    assert desk.context.state.dirty(desk.project) is None
+    assert desk.context.state.pending_events(desk.project) is None
     reconcile(desk.context, desk.project)
     assert desk.queued() == [f"retrain-check-{desk.project}"]
 
@@ -156,7 +156,7 @@ def test_a_judgement_that_breaks_off_is_made_again(
         broken.setattr(desk.label_studio, "tasks", fails)
         with pytest.raises(LabelStudioError):
             check_retraining(desk.context, desk.project, forced=False)
-    assert desk.context.state.dirty(desk.project) is not None
+    assert desk.context.state.pending_events(desk.project) is not None
     assert read_checked(desk.model_dir) == {}
     reconcile(desk.context, desk.project)
     assert f"retrain-check-{desk.project}" in [*desk.queued(), *desk.scheduled()]

@@ -116,7 +116,7 @@ def status(project: int | None, model_dir: Path | None) -> None:
     """
     with needs_extra("worker"):
         from helioloop.messaging import queues
-        from helioloop.messaging.retrain_state import RedisRetrainState
+        from helioloop.messaging.redis_retrain_state import RedisRetrainState
         from helioloop.registry.label_snapshot import Snapshot
         from helioloop.registry.versions import Registry
         from helioloop_worker.reports import status as standing

@@ -65,7 +65,7 @@ def _changed_labels(context: Context, project: int) -> str | None:
     """
     if ingest.ingesting(context, project) or context.state.running(project) is not None:
         return None  # a judgement follows; were it lost, the first sweep after it would find the same
-    waiting = context.state.dirty(project)
+    waiting = context.state.pending_events(project)
     if waiting is not None:
         wait = retrain_state.due_at(waiting, context.settings) - time.time()
         sent = queues.send(context.connection, messages.RetrainCheck(project=project), delay_seconds=max(0.0, wait))

@@ -33,7 +33,7 @@ def check_retraining(context: Context, project: int, *, forced: bool) -> str:
     LabelStudioError
         Where Label Studio refuses or does not answer; the events stay, the sweep has it judged again.
     """
-    seen = context.state.dirty(project)
+    seen = context.state.pending_events(project)
     if not forced and seen is not None and (wait := retrain_state.due_at(seen, context.settings) - time.time()) > 0:
         queues.send(context.connection, messages.RetrainCheck(project=project), delay_seconds=wait)
         return f"{seen.count} events wait; judging in {wait:.0f} s"
@@ -52,7 +52,7 @@ def check_retraining(context: Context, project: int, *, forced: bool) -> str:
         # before the first round nothing counts as judged: cubes that come with crude labels change no annotation
         write_checked(context.settings.model_dir(project), view.snapshot.annotations)
     if seen is not None:
-        context.state.settle(project, seen)
+        context.state.remove_events(project, seen)
     return outcome
 
 
