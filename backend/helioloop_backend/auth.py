@@ -18,7 +18,7 @@ OPEN_PATHS: Final = frozenset({"/", "/health"})
 WEBHOOK_PATH: Final = "/webhook"
 
 
-class Gate:
+class Authenticator:
     """Checks requests against the credentials in the settings.
 
     Parameters

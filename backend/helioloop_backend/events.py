@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from helioloop.errors import ServiceError
-from helioloop.messaging import queues
+from helioloop.messaging import queues, redis_client
 from helioloop.messaging.messages import RetrainCheck
 from helioloop.messaging.retrain_state import due_at
 from helioloop_backend import projects
@@ -81,7 +81,7 @@ def receive(services: Services, action: str, payload: dict[str, Any]) -> dict[st
 def _redis(services: Services, *, remedy: str) -> Iterator[None]:
     """Say of an error of Redis what it means for the event."""
     try:
-        with queues.plain_errors(services.settings):
+        with redis_client.plain_errors(services.settings):
             yield
     except ServiceError as error:
         raise ServiceError(f"{error}; {remedy}") from None

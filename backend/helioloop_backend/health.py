@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from helioloop.errors import RegistryError, ServiceError
-from helioloop.messaging import queues
+from helioloop.messaging import queues, redis_client
 from helioloop_backend import projects
 from helioloop_backend.services import Services, current
 
@@ -52,8 +52,8 @@ def metrics() -> Response:
     """Return the counters; the queues' depth is left out while Redis is away."""
     services = current()
     try:
-        with queues.plain_errors(services.settings):
-            depth = queues.depth(services.connection)
+        with redis_client.plain_errors(services.settings):
+            depth = queues.queue_lengths(services.connection)
     except ServiceError:
         depth = None
     text = services.metrics.render(depth=depth, published=_published(services))

@@ -12,7 +12,7 @@ from typing import Final
 import redis
 from flask import current_app, has_app_context
 
-from helioloop.messaging import queues
+from helioloop.messaging import redis_client
 from helioloop.messaging.claims import RedisClaims
 from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.messaging.retrain_state import RetrainState
@@ -50,7 +50,7 @@ class Services:
 
 def build(settings: Settings) -> Services:
     """Put the services together."""
-    connection = queues.client(settings, timeout_seconds=REDIS_SECONDS)
+    connection = redis_client.make_client(settings, timeout_seconds=REDIS_SECONDS)
     scores = StoredScores(lambda project, version: Registry(settings.model_dir(project)).folder(version))
     return Services(
         settings=settings,

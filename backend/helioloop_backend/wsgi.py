@@ -17,7 +17,7 @@ from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 from helioloop.errors import ConfigurationError, HelioloopError, ServiceError
 from helioloop.settings import Settings, load_settings
 from helioloop_backend import events, health, projects, services
-from helioloop_backend.auth import Gate
+from helioloop_backend.auth import Authenticator
 from helioloop_backend.model import HelioloopModel, Manager
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         Where the credentials do not fit the address, or ``redis_url`` is no Redis URL.
     """
     settings = settings or load_settings()
-    gate = Gate(settings)
+    gate = Authenticator(settings)
     app = Flask("helioloop_backend", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_mib * 2**20
     app.extensions[services.EXTENSION] = services.build(settings)

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from helioloop.errors import SettingsError
 from helioloop.settings import Settings
-from helioloop_backend.auth import Gate
+from helioloop_backend.auth import Authenticator
 from helioloop_backend.model import HelioloopModel
 
 EVENT = {"action": "START_TRAINING", "project": {"id": 1}}
@@ -100,13 +100,13 @@ def test_health_is_open_and_says_nothing(closed: FlaskClient, path: str) -> None
 def test_a_secret_without_basic_auth_is_refused(settings: Settings) -> None:
     """Label Studio's "Start training" shows basic auth only: with a secret alone it could never get in."""
     with pytest.raises(SettingsError, match="Start training"):
-        Gate(settings.model_copy(update={"webhook_secret": SecretStr("s3cret")}))
+        Authenticator(settings.model_copy(update={"webhook_secret": SecretStr("s3cret")}))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
 def test_loopback_needs_no_credentials(settings: Settings, host: str) -> None:
     """At a desk the backend starts without credentials."""
-    Gate(settings.model_copy(update={"backend_host": host}))
+    Authenticator(settings.model_copy(update={"backend_host": host}))
 
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - what has to be refused
@@ -117,7 +117,7 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - what has to be refused
 def test_beyond_loopback_basic_auth_is_needed(settings: Settings, host: str, secret: SecretStr | None) -> None:
     """Bound for others, the backend refuses to start without basic auth: the secret guards only one route."""
     with pytest.raises(SettingsError, match="HELIOLOOP_BASIC_AUTH_USER"):
-        Gate(settings.model_copy(update={"backend_host": host, "webhook_secret": secret}))
+        Authenticator(settings.model_copy(update={"backend_host": host, "webhook_secret": secret}))
 
 
 @pytest.mark.parametrize(
@@ -132,14 +132,14 @@ def test_beyond_loopback_basic_auth_is_needed(settings: Settings, host: str, sec
 def test_half_credentials_are_refused(settings: Settings, change: dict[str, Any]) -> None:
     """A user without password, or the other way round, is a mistake and no open door."""
     with pytest.raises(SettingsError, match="only one of"):
-        Gate(settings.model_copy(update=change))
+        Authenticator(settings.model_copy(update=change))
 
 
 def test_empty_credentials_open_nothing(settings: Settings) -> None:
     """Empty values, as a compose file passes them, count as not set."""
     empty = {"basic_auth_user": "", "basic_auth_password": SecretStr(""), "webhook_secret": SecretStr("")}
     with pytest.raises(SettingsError, match="open to everybody"):
-        Gate(settings.model_copy(update={**empty, "backend_host": EVERYWHERE}))
+        Authenticator(settings.model_copy(update={**empty, "backend_host": EVERYWHERE}))
 
 
 # -- what never leaves ----------------------------------------------------------------------------

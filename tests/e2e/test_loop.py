@@ -17,7 +17,7 @@ import redis
 
 from helioloop.data.truth import read_truth
 from helioloop.instrument import MDI
-from helioloop.messaging import queues
+from helioloop.messaging import redis_client
 from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.model.plan import Plan
 from helioloop.records import Label
@@ -49,7 +49,7 @@ def next_version(loop: Loop, after: str) -> str:
 
 def idle(loop: Loop) -> bool:
     """Tell whether no event waits, no round runs, and Label Studio shows what was published."""
-    connection = queues.connect(loop.settings)
+    connection = redis_client.connect(loop.settings)
     state = RedisRetrainState(connection)
     resting = state.pending_events(loop.project) is None and state.running(loop.project) is None
     connection.close()

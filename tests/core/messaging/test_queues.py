@@ -14,7 +14,7 @@ from rq.scheduler import RQScheduler
 from rq.serializers import JSONSerializer
 
 from helioloop.errors import ServiceError, SettingsError
-from helioloop.messaging import queues
+from helioloop.messaging import queues, redis_client
 from helioloop.messaging.messages import (
     QUEUE_BULK,
     QUEUE_MAINTENANCE,
@@ -272,7 +272,7 @@ def test_depth_counts_what_waits(redis_connection: redis.Redis) -> None:
     """The depth of a queue counts the jobs in its list and those that wait for their time."""
     queues.send(redis_connection, RetrainCheck(project=1))
     queues.send(redis_connection, RetrainCheck(project=2), delay_seconds=50)
-    assert queues.depth(redis_connection) == {
+    assert queues.queue_lengths(redis_connection) == {
         "helioloop-score": 0,
         "helioloop-maintenance": 2,
         "helioloop-bulk": 0,
@@ -282,7 +282,7 @@ def test_depth_counts_what_waits(redis_connection: redis.Redis) -> None:
 
 def test_connect_answers_for_a_running_redis(redis_url: str) -> None:
     """A client of a Redis that runs has spoken to it."""
-    with queues.connect(Settings(redis_url=redis_url)) as connection:
+    with redis_client.connect(Settings(redis_url=redis_url)) as connection:
         assert connection.ping()
 
 
@@ -290,7 +290,7 @@ def test_an_absent_redis_is_named_without_its_password() -> None:
     """The error names the URL, its remedy, and no password."""
     settings = Settings(redis_url="redis://me:hunter2@127.0.0.1:1/3")
     with pytest.raises(ServiceError, match=r"redis://127\.0\.0\.1:1/3 cannot be reached") as caught:
-        queues.connect(settings)
+        redis_client.connect(settings)
     assert "hunter2" not in str(caught.value)
     assert caught.value.__cause__ is None
 
@@ -298,5 +298,5 @@ def test_an_absent_redis_is_named_without_its_password() -> None:
 def test_a_foreign_url_is_a_wrong_setting() -> None:
     """A URL of another service is refused before anything is connected, without its password."""
     with pytest.raises(SettingsError, match=r"REDIS_URL is 'http://example\.org/x', which is no Redis URL") as caught:
-        queues.client(Settings(redis_url="http://me:hunter2@example.org/x?key=hunter3"))
+        redis_client.make_client(Settings(redis_url="http://me:hunter2@example.org/x?key=hunter3"))
     assert "hunter" not in str(caught.value)

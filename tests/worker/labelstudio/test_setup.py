@@ -12,7 +12,7 @@ from werkzeug.test import EnvironBuilder
 
 from helioloop.errors import ConfigurationError
 from helioloop.settings import Settings
-from helioloop_backend.auth import Gate
+from helioloop_backend.auth import Authenticator
 from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.port import ProjectInfo
 from helioloop_worker.labelstudio.setup import labeling_configuration, set_up
@@ -60,7 +60,7 @@ def test_the_webhook_gets_in_wherever_the_backend_starts(
 ) -> None:
     """Label Studio sends no basic auth with its events: what the backend asks for stands in the webhook's headers."""
     own = settings.model_copy(update=credentials)
-    gate = Gate(own)
+    gate = Authenticator(own)
     gate.check(event(webhook(own, door)))
     if own.basic_auth_user:
         with pytest.raises(Unauthorized):

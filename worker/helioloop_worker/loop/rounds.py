@@ -247,4 +247,4 @@ def _all_steps(project: int, plan: Plan) -> list[RoundStep]:
 
 
 def _alive(context: Context, step: RoundStep) -> bool:
-    return queues.stands(context.connection, step) in {JobStatus.QUEUED, JobStatus.STARTED, JobStatus.SCHEDULED}
+    return queues.job_status(context.connection, step) in {JobStatus.QUEUED, JobStatus.STARTED, JobStatus.SCHEDULED}

@@ -151,7 +151,7 @@ def of_queue(connection: redis.Redis, state: RetrainState, project: int) -> list
         Line(what="round", stands="none runs" if running is None else f"{running.fingerprint[:16]} since {since}"),
         *(
             Line(what=f"queue {name}", stands=f"{waiting} waiting, {workers[name]} workers")
-            for name, waiting in queues.depth(connection).items()
+            for name, waiting in queues.queue_lengths(connection).items()
         ),
     ]
 
