@@ -61,14 +61,14 @@ def score_round(context: Context, project: int, fingerprint: str) -> int:
     return len(scores)
 
 
-def locate(context: Context, project: int, fingerprint: str, share: int, shares: int) -> int:
-    """Locate the emergence frames of every `shares`-th cube of a round."""
+def locate(context: Context, project: int, fingerprint: str, chunk: int, chunks: int) -> int:
+    """Locate the emergence frames of every `chunks`-th cube of a round."""
     staging, plan = _staged(context, project, fingerprint)
     unlocated, done = _scores_of(plan, staging / UNLOCATED), _scores_of(plan, staging / LOCATED)
     located = locate_emergences(
         context.ensembles.open(staging),
         plan.cubes,
-        [score for key, score in sorted(unlocated.items())[share::shares] if key not in done],
+        [score for key, score in sorted(unlocated.items())[chunk::chunks] if key not in done],
         context.runtime(_beating(context, project, fingerprint), on_excluded=_log_excluded),
         labels={cube.name: cube.label for cube in plan.cubes},
     )

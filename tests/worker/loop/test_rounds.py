@@ -63,7 +63,7 @@ def test_steps_wait_for_those_they_need(desk: Desk, task_data: Data, monkeypatch
     rounds.start(desk.context, desk.project, plan, forced=False)
     members, scoring, shares, closing = rounds.steps(desk.project, plan)
     assert [step.member for step in members] == ["fold0-0", "fold1-0"]
-    assert [(step.share, step.shares) for step in shares] == [(0, 3), (1, 3), (2, 3)]
+    assert [(step.chunk, step.chunks) for step in shares] == [(0, 3), (1, 3), (2, 3)]
     assert desk.queued() == [step.job_id for step in members]
     needs = {step.job_id: set(desk.job(step.job_id)._dependency_ids) for step in (scoring, *shares, closing)}
     assert needs == {

@@ -100,7 +100,7 @@ def steps(
     return (
         [messages.TrainMember(project=project, fingerprint=fingerprint, member=member.name) for member in plan.members],
         messages.ScoreRound(project=project, fingerprint=fingerprint),
-        [messages.Locate(project=project, fingerprint=fingerprint, share=k, shares=count) for k in range(count)],
+        [messages.Locate(project=project, fingerprint=fingerprint, chunk=k, chunks=count) for k in range(count)],
         messages.CloseRound(project=project, fingerprint=fingerprint),
     )
 
