@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from helioloop.records import CubeInfo
 
 QUEUE_TRAIN = "helioloop-train"
-"""The steps of a round and ingestion; served by the role ``train``."""
+"""Ingestion, planning and the steps of rounds; served by the role ``train``."""
 QUEUE_SCORE = "helioloop-score"
 """Scores that somebody is waiting for; the role ``score`` serves this queue first."""
 QUEUE_MAINTENANCE = "helioloop-maintenance"
