@@ -90,7 +90,7 @@ def _crude(value: Any) -> Label | None:
 
 
 def _votes(annotations: Iterable[Any], controls: Controls, *, n_frames: int) -> tuple[list[Vote], list[str]]:
-    """Return the submitted annotations that name one class, oldest first, and remarks on those with an unreadable one.
+    """Return the submitted annotations that name one class, oldest first, and remarks on unreadable ones.
 
     Label Studio checks only that the ``result`` of an annotation is a list; scripts can write anything into it.
     """
@@ -150,7 +150,7 @@ def _vote(
 
 
 def _annotator(annotation: Mapping[str, Any]) -> str:
-    """Return the id of the user who submitted an annotation, which has the id alone or all about the user."""
+    """Return the id of the user who submitted an annotation, given as the id or as a record."""
     who = annotation.get("completed_by")
     return str(who.get("id") if isinstance(who, Mapping) else who)
 

@@ -1,4 +1,4 @@
-"""The controls of a labelling configuration: their names, their class values, and the frame rate of the video.
+"""The controls of a labelling configuration: names, class values, and the frame rate of the video.
 
 Takes the configuration as text, as Label Studio sends it.
 """
@@ -96,7 +96,7 @@ def parse_config(xml: str, *, emergence: str, non_emergence: str) -> Controls:
 
 
 def _parse(xml: str) -> Element:
-    """Return the root of a configuration; text that is too long or is not plain XML is a `ConfigurationError`."""
+    """Return the root of a configuration; too long or other text is a `ConfigurationError`."""
     if len(xml) > MAX_CONFIG_CHARS:
         raise ConfigurationError(
             f"the labelling configuration has {len(xml)} characters, at most {MAX_CONFIG_CHARS} are read; load "
@@ -120,7 +120,10 @@ def _values(tag: Element, kind: str) -> set[str]:
 
 
 def _check_framerate(root: Element, video: str) -> None:
-    """Refuse a ``<Video>`` with another rate than the files: Label Studio computes frames as time × this value."""
+    """Refuse a ``<Video>`` with another rate than the files.
+
+    Label Studio computes frames as time × this value.
+    """
     for tag in root.iter("Video"):
         stated = tag.get("framerate")
         if tag.get("name", "") != video or (stated is not None and _FRAMERATE.fullmatch(stated.strip())):
@@ -134,7 +137,7 @@ def _check_framerate(root: Element, video: str) -> None:
 
 
 def _timeline(root: Element, video: str, emergence: str) -> tuple[str | None, str | None]:
-    """Return name and label of the first ``<TimelineLabels>`` with the emergence value, or with a single label."""
+    """Return name and label of the first ``<TimelineLabels>`` with the emergence value or one label."""
     for tag in root.iter("TimelineLabels"):
         if tag.get("toName") != video:
             continue

@@ -16,7 +16,7 @@ class Claims(Protocol):
     """The cubes whose scoring is queued or running, by project and version."""
 
     def claim(self, project: int, version: str, cubes: Iterable[CubeInfo]) -> list[CubeInfo]:
-        """Claim the cubes that are not claimed and return them, each once; a claim ends after `CLAIM_SECONDS`."""
+        """Claim the cubes that are free and return them, each once; claims end after `CLAIM_SECONDS`."""
 
     def release(self, project: int, version: str, cubes: Iterable[CubeInfo]) -> None:
         """End claims: the cubes are scored, or their job failed or could not be sent."""

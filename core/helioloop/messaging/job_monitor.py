@@ -14,7 +14,7 @@ from helioloop.messaging.messages import Message
 
 
 def outcome_of(connection: redis.Redis, message: Message) -> Any:
-    """Return what the job of a message returned, which is never None; None while it is waiting or running.
+    """Return what the job of a message returned; None while the job is waiting or running.
 
     Raises
     ------

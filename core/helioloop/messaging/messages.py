@@ -1,4 +1,4 @@
-"""Messages from web and workers to workers: queue names and JSON payloads, one dataclass per kind of job.
+"""Messages to workers: queue names and JSON payloads, one dataclass per kind of job.
 
 The web side sends `RetrainCheck` and `Score` and never imports the worker; jobs are named by their dotted path.
 Payloads are plain JSON values: nothing is pickled.
@@ -77,7 +77,7 @@ class RetrainCheck(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score(Message):
-    """Score and locate cubes that have no stored score yet, with the published version; somebody is waiting for them.
+    """Score and locate cubes with the published version; somebody is waiting for their scores.
 
     The cubes include their region: members that were trained on a region do not score its other cubes.
     """

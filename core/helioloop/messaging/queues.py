@@ -1,4 +1,4 @@
-"""Sends messages as jobs into Redis queues: at most one job with a name waits, and no message is lost.
+"""Sends messages as jobs into Redis queues: of one name at most one job waits, and none is lost.
 
 Web and workers both send through this module, so that job names, JSON payloads and lifetimes are the same.
 """
@@ -115,7 +115,7 @@ def queue_lengths(connection: redis.Redis) -> dict[str, int]:
 
 
 def job_status(connection: redis.Redis, message: Message) -> JobStatus | None:
-    """Return the status of a message's job, failed where its worker was killed; None where there is no job."""
+    """Return the status of a message's job, failed where its worker was killed; None without a job."""
     return _status(queue(connection, message.queue), message.job_id)
 
 
@@ -149,7 +149,7 @@ def _enqueue(
 def _enqueue_behind(
     target: Queue, function: str, job_id: str, *, depends_on: Dependency | Sequence[str], options: dict[str, Any]
 ) -> bool:
-    """Do the same for a job with dependencies, for which rq 3.0 has no `unique`: watch the id, then write."""
+    """Enqueue a job with dependencies; rq 3.0 has no `unique` for these, so watch the id, then write."""
     waits_for = depends_on if isinstance(depends_on, Dependency) else list(depends_on)
     while True:
         pipeline: Any = target.connection.pipeline()  # redis-py's `watch` is untyped
@@ -183,7 +183,7 @@ def _stored_status(target: Queue, job_id: str) -> JobStatus | None:
 
 
 def _stranded(target: Queue, job_id: str) -> bool:
-    """Return whether a job has the status of a waiting one but is in no list: its worker died before starting it."""
+    """Return whether a job counts as waiting but is in no list: its worker died before starting it."""
     status = _stored_status(target, job_id)
     if status is JobStatus.SCHEDULED:
         taken = target.connection.zscore(target.scheduled_job_registry.key, job_id) is None

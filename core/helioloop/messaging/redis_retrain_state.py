@@ -1,4 +1,4 @@
-"""The retrain state of all web and worker processes, in Redis: two hashes per project, changed by Lua scripts."""
+"""The retrain state in Redis, for all processes: two hashes per project, changed by Lua scripts."""
 
 import uuid
 from typing import Any, Final, cast

@@ -1,4 +1,4 @@
-"""What a project's retraining waits for: events not checked yet, the running round, a pending follow-up run.
+"""What a project's retraining waits for: pending events, the running round, a pending follow-up run.
 
 The web side only counts events. The worker checks them, runs one round per project at a time, and keeps at most one
 pending follow-up run. Redis may be emptied at any time: Label Studio's annotations are the truth, and reconciliation
@@ -86,7 +86,7 @@ class RetrainState(Protocol):
         """
 
     def end(self, project: int, fingerprint: str) -> FollowUp | None:
-        """End a round and return the pending follow-up run; None, and no change, where another round is running."""
+        """End a round and return the pending follow-up run, if any; another running round is not changed."""
 
 
 def due_at(pending: PendingEvents, settings: Settings) -> float:
