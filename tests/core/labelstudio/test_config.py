@@ -1,4 +1,4 @@
-"""Controls are found whatever their names, and refused where predictions cannot be written to them."""
+"""Controls are found by kind and values, and refused where predictions cannot be written to them."""
 
 from pathlib import Path
 

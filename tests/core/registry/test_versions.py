@@ -218,7 +218,7 @@ def test_a_damaged_pointer_is_replaced_by_publishing(tmp_path: Path) -> None:
         with pytest.raises(RegistryError, match=r"`helioloop rollback v0001 --model-dir '.*/my models'`"):
             registry.published()
         assert (registry.published_if_readable(), registry.last_published()) == (None, "v0001")
-        registry.publish("v0001", why="mended")
+        registry.publish("v0001", why="repaired")
         assert registry.published() == "v0001"
 
 
