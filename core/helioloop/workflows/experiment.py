@@ -20,7 +20,8 @@ from helioloop.model.recipes import Recipe
 from helioloop.model.runtime import Runtime
 from helioloop.records import CubeInfo, CubeScore, Label
 from helioloop.registry.versions import Registry
-from helioloop.workflows.releases import readable_cubes, side_by_side
+from helioloop.workflows.parallel import process_count
+from helioloop.workflows.releases import readable_cubes
 from helioloop.workflows.rounds import run_round
 
 
@@ -129,7 +130,7 @@ class Experiment:
         version = _find(registry, plan)
         found = version is not None
         if version is None:
-            processes = side_by_side(plan, self.runtime.device)
+            processes = process_count(plan, self.runtime.device)
             version = run_round(plan, registry, self.runtime, processes=processes).version
         stored = registry.scores(version)
         return Trained(

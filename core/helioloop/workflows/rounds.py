@@ -20,7 +20,7 @@ from helioloop.model.runtime import Runtime
 from helioloop.records import CubeScore, Label
 from helioloop.registry.score_store import write_scores
 from helioloop.registry.versions import Card, Registry
-from helioloop.workflows.parallel import Round, score_and_locate, train_members
+from helioloop.workflows.parallel import RoundWork, score_and_locate, train_members
 
 
 def run_round(plan: Plan, registry: Registry, runtime: Runtime, *, processes: int = 1, forced: bool = False) -> Card:
@@ -41,7 +41,7 @@ def run_round(plan: Plan, registry: Registry, runtime: Runtime, *, processes: in
     """
     staging = registry.staging(plan.fingerprint)
     plan.save(staging)
-    work = Round(plan=plan, staging=staging, runtime=runtime)
+    work = RoundWork(plan=plan, staging=staging, runtime=runtime)
     train_members(work, processes=processes)
     scores = score_and_locate(work, processes=processes)
     return close_round(plan, staging, registry, scores, forced=forced)
