@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from helioloop.evaluation.audit import SALT, audit_order, sampled_prefix
+from helioloop.evaluation.audit_order import audit_order, sampled_prefix
 from helioloop.evaluation.metrics import auroc
 from helioloop.evaluation.promotion import Verdict, gate
 from helioloop.model.plan import Plan
@@ -117,7 +117,7 @@ def compare_with_published(
         cube for cube in plan.labelled if cube.key in after and cube.name in known
     ]  # fmt: skip
     verified = {cube.name: cube.label for cube in scored if cube.verified and cube.label is not None}
-    drawn = sampled_prefix(audit_order(scored, salt=SALT), verified)
+    drawn = sampled_prefix(audit_order(scored), verified)
     pairs = [
         (before[key], score) for key, score in sorted(after.items()) if score.cube in verified and key in before
     ]  # fmt: skip
