@@ -196,20 +196,20 @@ def test_a_worse_version_is_kept_until_somebody_publishes_it(trained: Trained, t
     for _ in range(2):  # the second time nothing is trained
         refused = run(*command)
         assert refused.exit_code == 1
-        assert "v0002 is kept, not published: on " in refused.stderr
+        assert "v0002 is rejected by the promotion check: on " in refused.stderr
         assert f"`helioloop rollback v0002 --model-dir {models}`, or train with --force" in refused.stderr
         assert registry.versions() == ["v0001", "v0002"]
         assert registry.published() == "v0001"
     listed = run("versions", "--model-dir", models).stdout
     assert [line.split()[0] for line in listed.splitlines()[1:]] == ["*", "v0002", "v0002:"]
-    assert "v0002: kept, not published: on " in listed
+    assert "v0002: rejected by the promotion check: on " in listed
     assert run_printed(learning.commands(), refused.stderr).exit_code == 0
     assert registry.published() == "v0002"
     assert "nothing to do" in run(*command).stdout
     run("rollback", "v0001", "--model-dir", models)
     forced = run(*command, "--force")
     assert forced.exit_code == 0, forced.output
-    assert "gate: published because it was asked for, against the gate" in forced.stdout
+    assert "gate: published because it was requested, against the promotion check" in forced.stdout
     assert registry.published() == "v0003"
 
 
