@@ -163,7 +163,7 @@ class Prelabelling:
             f"They bear none up to {_percent(RATES[0])} either: verify more cubes drawn at random."
             if small is None
             else f"The smallest rate they bear is {_percent(small.rate)}, for about "
-            f"{_percent(small.accepted_share)} of the cubes. Verify more cubes drawn at random for a smaller one; "
+            f"{_percent(small.accepted_fraction)} of the cubes. Verify more cubes drawn at random for a smaller one; "
             "a rate chosen because these labels bear it is promised with a little less confidence.",
         )
 
