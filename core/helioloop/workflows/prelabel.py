@@ -16,7 +16,7 @@ from helioloop.data.frame_times import FrameTime, cube_frame_time
 from helioloop.data.release import Release
 from helioloop.emergence.locate import locate
 from helioloop.errors import WrongUsage
-from helioloop.evaluation.audit_sample import AuditSample, located
+from helioloop.evaluation.audit_sample import AuditSample, predicted_emergence
 from helioloop.evaluation.calibration import (
     IntervalCalibration,
     ProbabilityCalibration,
@@ -217,7 +217,7 @@ def prelabel_release(
     calibrated = [None] * len(new) if probabilities is None else [float(q) for q in probabilities.apply(new)]
     prelabels = []
     for k, (cube, score) in enumerate(zip(cubes, scores, strict=True)):
-        one = located(score)
+        one = predicted_emergence(score)
         if one is not None and intervals is not None:
             one = intervals.apply(one, start=start, n_frames=plan.instrument.n_frames)
         prelabels.append(
@@ -266,7 +266,7 @@ def _speak(
     said = []
     for done, cube in enumerate(cubes, start=1):
         key = cube.key
-        members = of_fold[drawn.speaking_fold(cube, plan)]
+        members = of_fold[drawn.scoring_fold(cube, plan)]
         score = stored[key] if key in trained and key in stored else members.score(cube, runtime)
         if score.predicted is Label.EMERGENCE and score.curve is None:
             score = locate(members, cube, score, runtime)

@@ -59,8 +59,8 @@ def test_it_says_what_it_accepts_and_under_which_promise() -> None:
     assert said[1].startswith("Of the accepted labels at most 2 % are wrong, with 90 % confidence, where this release")
     assert said[2].endswith("at least 0.9500; of 200 random labels 150 pass it, 0 of them wrong.")
     assert said[3:] == (
-        "Probabilities: calibrated on 200 random labels.",
-        "Intervals: calibrated on 60 verified frames to contain the true frame in 90 %.",
+        "Probabilities: calibrated on 200 labels of the audit sample.",
+        "Intervals: calibrated on 60 verified frames to contain the true frame in 90 % of cases.",
     )
 
 
@@ -73,7 +73,7 @@ def test_without_a_promise_it_says_why_and_which_rate_there_is() -> None:
     assert said[1].endswith("it takes 114 at least.")
     assert said[2].startswith("The smallest rate they bear is 5.5 %, for about 90 % of the cubes.")
     assert said[3].startswith("Probabilities: uncalibrated")
-    assert said[4] == "Intervals: uncalibrated, 4 verified frames do not bear 90 %."
+    assert said[4] == "Intervals: uncalibrated, 4 verified frames are too few for 90 %."
     assert replace(few, n_random=300).sentences()[1].endswith("too many of the sure ones are wrong.")
     assert replace(few, smallest=None).sentences()[2].startswith("They bear none up to 30 % either")
 

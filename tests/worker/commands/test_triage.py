@@ -188,8 +188,8 @@ def test_emergences_get_a_calibrated_interval_and_a_time(place: Place, tmp_path:
     words = ("triage", place.old, "--model-dir", models, "--out", out, "--random", tmp_path / "drawn.csv")
     result = run(*words, "--rate", "0.1")
     assert result.exit_code == 0, result.output
-    assert "Probabilities: calibrated on 32 random labels." in result.stdout
-    assert "Intervals: calibrated on 16 verified frames to contain the true frame in 90 %." in result.stdout
+    assert "Probabilities: calibrated on 32 labels of the audit sample." in result.stdout
+    assert "Intervals: calibrated on 16 verified frames to contain the true frame in 90 % of cases." in result.stdout
     for score, row in zip(told, read_table(out), strict=True):
         assert (row["p_emergence"], row["accepted"]) == (f"{score.p_emergence:.6f}", "1")
         assert (float(row["p_calibrated"]) > 0.5) == (score.p_emergence > 0.5)
@@ -206,7 +206,7 @@ def test_emergences_get_a_calibrated_interval_and_a_time(place: Place, tmp_path:
         expected = ("", "") if by_name_alone else (time.utc, time.tai)
         assert (row["emergence_time_utc"], row["emergence_time_tai"]) == expected
     result = run(*words, "--coverage", "0.99")
-    assert "Intervals: uncalibrated, 16 verified frames do not bear 99 %." in result.stdout
+    assert "Intervals: uncalibrated, 16 verified frames are too few for 99 %." in result.stdout
     assert {row["interval"] for row in read_table(out)} == {"", "uncalibrated"}
     assert read_table(out)[1]["emergence_frame_hi"] == str(told[1].emergence.frame_hi)
 

@@ -17,7 +17,7 @@ from helioloop.data.release import ReleaseRoots
 from helioloop.data.truth import TrueCube
 from helioloop.errors import CubeError, RegistryError, ReleaseError
 from helioloop.evaluation.audit_order import audit_order, sampled_prefix
-from helioloop.evaluation.audit_sample import AuditSample, located
+from helioloop.evaluation.audit_sample import AuditSample, predicted_emergence
 from helioloop.evaluation.calibration import (
     IntervalCalibration,
     ProbabilityCalibration,
@@ -303,7 +303,7 @@ def _seen(label: CurrentLabel, score: CubeScore | None) -> Emergence | None:
     """Return the emergence that the version sees, unless a human saw that there is none."""
     if score is None or (label.verified and label.label is Label.NON_EMERGENCE):
         return None
-    return located(score)
+    return predicted_emergence(score)
 
 
 def _time(task: CubeTask, frame: int, runtime: Runtime, roots: ReleaseRoots) -> FrameTime | None:
