@@ -23,7 +23,8 @@ from helioloop.model.recipes import ACCURATE, PAPER
 from helioloop.progress import Report
 from helioloop.records import CubeScore, Label
 from helioloop.registry.versions import Registry
-from helioloop.workflows.prelabel import Asked, prelabel_release
+from helioloop.workflows.prelabel import prelabel_release
+from helioloop.workflows.prelabel_report import Targets
 from helioloop.workflows.releases import score_release
 from helioloop.workflows.simulate import simulate_campaign, verifications_until
 from tests.benchmarks.bench import Bench, Figures, NotHere
@@ -146,8 +147,8 @@ def triage(bench: Bench, seed: int) -> Figures:
     table = bench.folder / "draws" / f"{bench.key(seed)}.csv"
     _write_draw(table, (experiment.truth[name] for name in draws[0]))
     said = prelabel_release(
-        bench.release(new_seed), registry, table, bench.runtime, version=version,
-        asked=Asked(rate=RATE, confidence=CONFIDENCE, coverage=COVERAGE),
+        bench.release(new_seed), registry, bench.runtime, sample=table, version=version,
+        targets=Targets(rate=RATE, confidence=CONFIDENCE, coverage=COVERAGE),
     )  # fmt: skip
     p_new = np.array([one.score.p_emergence for one in said.cubes])
     wrong = np.array([one.score.predicted is not new.truth[one.score.cube].label for one in said.cubes])
@@ -159,9 +160,9 @@ def triage(bench: Bench, seed: int) -> Figures:
         shares.append(len(accepted) / len(p_new))
         errors.append(float(wrong[accepted].mean()) if len(accepted) else 0.0)
     covered = [
-        one.found.frame_lo <= true.frame <= one.found.frame_hi
+        one.emergence.frame_lo <= true.frame <= one.emergence.frame_hi
         for one in said.cubes
-        if one.found is not None and one.coverage is not None
+        if one.emergence is not None and one.coverage is not None
         and (true := new.truth[one.score.cube]).label is Label.EMERGENCE and true.frame is not None
     ]  # fmt: skip
     return {

@@ -88,7 +88,7 @@ class AuditSample:
             raise WrongUsage(
                 f"{path} contains cube {absent[0]!r}, of which version {version} has no out-of-fold score "
                 f"({len(absent)} of {len(verified)} cubes lack one); the version must be trained on all cubes of the "
-                "random sample: train on these labels too, or name another --version. Do not remove cubes from the "
+                "random sample: train on these labels too, or give another --version. Do not remove cubes from the "
                 "sample, the guarantee would be lost"
             )
         last = plan.instrument.n_frames - 1

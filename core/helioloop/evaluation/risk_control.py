@@ -9,6 +9,7 @@ The guarantee holds for a new release that is like the earlier one and is scored
 none of them trained on the cube.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -173,6 +174,14 @@ def smallest_guarantee(p_emergence: Floats, emergence: Bools, *, confidence: flo
             break
         last = tested
     return last
+
+
+def min_labels(*, rate: float, confidence: float) -> int:
+    """Return the fewest verified labels, all right, that support a guarantee.
+
+    That is the smallest n with (1 − rate)ⁿ ≤ 1 − confidence.
+    """
+    return math.ceil(math.log(1.0 - confidence) / math.log(1.0 - rate))
 
 
 def split(p_emergence: Floats, guarantee: RiskGuarantee | None) -> tuple[Ints, Ints]:

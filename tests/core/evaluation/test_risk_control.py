@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binom, binomtest
 
 from helioloop.errors import WrongUsage
-from helioloop.evaluation.risk_control import RiskGuarantee, make_guarantee, smallest_guarantee, split
+from helioloop.evaluation.risk_control import RiskGuarantee, make_guarantee, min_labels, smallest_guarantee, split
 
 
 def sample(n: int, rng: np.random.Generator, *, everywhere: float | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -132,3 +132,9 @@ def test_the_p_value_is_the_lower_tail_of_the_binomial() -> None:
     """The sizes are planned with the same number that the sets are tested with."""
     for n, k, rate in ((114, 0, 0.02), (194, 1, 0.02), (60, 7, 0.3), (400, 20, 0.05)):
         assert binomtest(k, n, rate, alternative="less").pvalue == binom.cdf(k, n, rate)
+
+
+def test_the_fewest_labels_for_a_guarantee() -> None:
+    """114 for 2 % at 90 %, as tested above; 10 for 21 %."""
+    assert min_labels(rate=0.02, confidence=0.9) == 114
+    assert min_labels(rate=0.21, confidence=0.9) == 10

@@ -241,7 +241,7 @@ def test_too_few_labels_are_refused(trained: Trained, tmp_path: Path) -> None:
 def test_scoring_before_training_and_unknown_versions_are_refused(trained: Trained, tmp_path: Path) -> None:
     """Exit 1; the sentence says what there is."""
     nothing = run("score", trained.release, "--model-dir", tmp_path, "--out", tmp_path / "scores.csv")
-    assert (nothing.exit_code, "holds no published version" in nothing.stderr) == (1, True)
+    assert (nothing.exit_code, "has no published version" in nothing.stderr) == (1, True)
     other = run(
         "score", trained.release, "--model-dir", trained.models, "--version", "v0009", "--out", tmp_path / "scores.csv"
     )

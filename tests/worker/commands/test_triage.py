@@ -24,7 +24,7 @@ from helioloop.model.runtime import Runtime
 from helioloop.records import CubeScore, Emergence, Label
 from helioloop.registry.versions import Registry
 from helioloop.workflows import releases
-from helioloop.workflows.prelabel import COLUMNS
+from helioloop.workflows.prelabel_report import COLUMNS
 from helioloop_worker.commands import learning, runtime, triage
 
 N_OLD, N_NEW = 32, 8
@@ -127,8 +127,8 @@ def test_sure_cubes_are_accepted_under_the_promise_and_the_others_go_to_the_huma
     assert any(frames)
     assert all(85 <= int(frame) <= 125 for frame in frames if frame)  # the bipole stands up between 100 and 110
     assert f"{N_NEW} cubes scored by v0001: {accepted} accepted, {N_NEW - accepted} go to the human." in result.stdout
-    assert "at most 10 % are wrong, with 90 % confidence" in result.stdout
-    assert f"of {len(scores)} random labels {len(scores)} pass it, 0 of them wrong" in result.stdout
+    assert "At most 10 % of the accepted labels are wrong, with 90 % confidence" in result.stdout
+    assert f"of {len(scores)} labels in the audit sample {len(scores)} pass, 0 of these are wrong" in result.stdout
 
 
 def test_a_new_cube_is_spoken_of_by_the_members_of_one_fold(place: Place, tmp_path: Path) -> None:
@@ -158,11 +158,11 @@ def test_a_rate_that_cannot_be_promised_accepts_nothing(place: Place, tmp_path: 
     result = run(*words, write_draw(tmp_path / "drawn.csv", scores))
     assert result.exit_code == 0, result.output
     assert {row["accepted"] for row in read_table(out)} == {"0"}
-    assert f"Nothing is accepted: {len(scores)} random labels do not bear" in result.stdout
-    assert "it takes 114 at least" in result.stdout
-    assert "The smallest rate they bear is 7 %" in result.stdout
+    assert f"Nothing is accepted: {len(scores)} labels of the audit sample do not support a guarantee" in result.stdout
+    assert "at least 114 labels are needed" in result.stdout
+    assert "The smallest rate they support is 7 %" in result.stdout
     result = run(*words, write_draw(tmp_path / "drawn.csv", scores, right=False), "--rate", "0.1")
-    assert (result.exit_code, "They bear none up to 30 %" in result.stdout) == (0, True)
+    assert (result.exit_code, "They do not support a rate up to 30 %" in result.stdout) == (0, True)
 
 
 def test_emergences_get_a_calibrated_interval_and_a_time(place: Place, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from helioloop.model.plan import Plan
 from helioloop.model.runtime import Runtime
 from helioloop.records import CubeScore, CurrentLabel, Emergence, Label
 from helioloop.registry.versions import Registry
+from helioloop.workflows.cells import decimal, frame_cells, time_cells
 from helioloop_worker.labelstudio.project import CubeTask, ProjectState
 
 COLUMNS = (
@@ -85,8 +86,7 @@ class Entry:
 
     def row(self, version: str) -> dict[str, str | int]:
         """Return the cube's row of the table; empty means unknown."""
-        label, score, found = self.label, self.score, self.found
-        frame, lo, hi = ("", "", "") if found is None else (found.frame, found.frame_lo, found.frame_hi)
+        label, score = self.label, self.score
         agreement = None if score is None or label.label is None else score.agreement(label.label)
         return {
             "release": self.task.cube.release,
@@ -96,16 +96,13 @@ class Entry:
             "label_source": label.source,
             "crude_label": label.crude or "",
             "label_predicted": "" if score is None else score.predicted,
-            "disagreement": _decimal(None if agreement is None else 1.0 - agreement),
-            "p_emergence": _decimal(None if score is None else score.p_emergence),
-            "p_spread": _decimal(None if score is None else score.p_spread),
-            "p_calibrated": _decimal(self.p_calibrated),
-            "emergence_frame": frame,
-            "emergence_frame_lo": lo,
-            "emergence_frame_hi": hi,
+            "disagreement": decimal(None if agreement is None else 1.0 - agreement),
+            "p_emergence": decimal(None if score is None else score.p_emergence),
+            "p_spread": decimal(None if score is None else score.p_spread),
+            "p_calibrated": decimal(self.p_calibrated),
+            **frame_cells(self.found),
             "emergence_frame_from": self.source,
-            "emergence_time_utc": "" if self.time is None else self.time.utc,
-            "emergence_time_tai": "" if self.time is None else self.time.tai,
+            **time_cells(self.time),
             "model_version": "" if score is None else version,
         }
 
@@ -315,7 +312,3 @@ def _time(task: CubeTask, frame: int, runtime: Runtime, roots: ReleaseRoots) -> 
         if runtime.on_excluded is not None:
             runtime.on_excluded(task.cube.name, CubeError(str(error)))
         return None
-
-
-def _decimal(value: float | None) -> str:
-    return "" if value is None else f"{value:.6f}"
