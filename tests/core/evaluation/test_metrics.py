@@ -113,7 +113,7 @@ def test_a_truth_table_needs_cube_and_label_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("cube\na\n", "no column 'label'"),
         ("cube,label\na,maybe\n", "line 2: label is 'maybe'"),
@@ -122,10 +122,10 @@ def test_a_truth_table_needs_cube_and_label_alone(tmp_path: Path) -> None:
         ('cube,label\n"a,emergence\n', "no CSV"),
     ],
 )
-def test_a_wrong_truth_table_is_refused(tmp_path: Path, text: str, said: str) -> None:
+def test_a_wrong_truth_table_is_refused(tmp_path: Path, text: str, message: str) -> None:
     """The message contains line and value."""
     (tmp_path / "truth.csv").write_text(text)
-    with pytest.raises(ReleaseError, match=said):
+    with pytest.raises(ReleaseError, match=message):
         read_truth(tmp_path / "truth.csv")
     with pytest.raises(ReleaseError, match="cannot be read"):
         read_truth(tmp_path / "absent.csv")

@@ -54,11 +54,13 @@ def test_a_row_has_every_column_and_leaves_the_unknown_empty() -> None:
 
 def test_the_sentences_contain_what_is_accepted_and_the_guarantee() -> None:
     """Counts, rate, confidence, threshold and the labels of the audit sample."""
-    said = DONE.sentences()
-    assert said[0] == "2 cubes scored by v0003: 1 accepted, 1 go to the human."
-    assert said[1].startswith("At most 2 % of the accepted labels are wrong, with 90 % confidence, provided that this")
-    assert said[2].endswith("at least 0.9500; of 200 labels in the audit sample 150 pass, 0 of these are wrong.")
-    assert said[3:] == (
+    sentences = DONE.sentences()
+    assert sentences[0] == "2 cubes scored by v0003: 1 accepted, 1 go to the human."
+    assert sentences[1].startswith(
+        "At most 2 % of the accepted labels are wrong, with 90 % confidence, provided that this"
+    )
+    assert sentences[2].endswith("at least 0.9500; of 200 labels in the audit sample 150 pass, 0 of these are wrong.")
+    assert sentences[3:] == (
         "Probabilities: calibrated on 200 labels of the audit sample.",
         "Intervals: calibrated on 60 verified frames to contain the true frame in 90 % of cases.",
     )
@@ -68,14 +70,15 @@ def test_without_a_guarantee_the_sentences_contain_the_reason_and_the_smallest_r
     """Too few labels, or too many wrong ones; and if no rate is supported, the remedy."""
     small = RiskGuarantee(threshold=0.8, rate=0.055, confidence=0.9, n_calibration=50, n_accepted=45, n_wrong=0)
     few = replace(DONE, guarantee=None, smallest=small, n_sampled=50, probabilities=None, intervals=None, n_frames=4)
-    said = few.sentences()
+    sentences = few.sentences()
     assert (
-        "50 labels of the audit sample do not support a guarantee of at most 2 % wrong with 90 % confidence" in said[1]
+        "50 labels of the audit sample do not support a guarantee of at most 2 % wrong with 90 % confidence"
+        in sentences[1]
     )
-    assert said[1].endswith("at least 114 labels are needed.")
-    assert said[2].startswith("The smallest rate they support is 5.5 %, for about 90 % of the cubes.")
-    assert said[3].startswith("Probabilities: uncalibrated")
-    assert said[4] == "Intervals: uncalibrated, 4 verified frames are too few for 90 %."
+    assert sentences[1].endswith("at least 114 labels are needed.")
+    assert sentences[2].startswith("The smallest rate they support is 5.5 %, for about 90 % of the cubes.")
+    assert sentences[3].startswith("Probabilities: uncalibrated")
+    assert sentences[4] == "Intervals: uncalibrated, 4 verified frames are too few for 90 %."
     assert replace(few, n_sampled=300).sentences()[1].endswith("too many of the most certain ones are wrong.")
     assert replace(few, smallest=None).sentences()[2].startswith("They do not support a rate up to 30 % either")
 
