@@ -1,4 +1,4 @@
-"""Cubes: reads FITS files into observed frames with their times, writes them, and computes their content hash.
+"""Cubes: reads FITS files into observed frames with their times, writes them, and hashes them.
 
 Two layouts are read: the authors' pair (``NAME.fits`` with the images, ``NAME.dt.fits`` with seconds since grid frame
 0) and a single file with the times in a table (see `helioloop.data.times`).
@@ -81,7 +81,7 @@ class Cube(CubeHeader):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CubeFiles:
-    """Bytes of the cube file at `path` and of its companion, None if there is none; read once for hash and frames."""
+    """Bytes of the cube at `path` and of its companion (None without one), for hash and frames."""
 
     path: Path
     content: bytes
@@ -102,7 +102,7 @@ class CubeFiles:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of one file after the other, as ``cat NAME.fits NAME.dt.fits | sha256sum`` computes it."""
+        """SHA-256 of both files: ``cat NAME.fits NAME.dt.fits | sha256sum``."""
         digest = hashlib.sha256(self.content)
         digest.update(self.companion or b"")
         return digest.hexdigest()
@@ -148,7 +148,7 @@ def read_cube_header(path: Path) -> CubeHeader:
 
 
 def hash_cube(path: Path) -> str:
-    """Return the SHA-256 of a cube's content in lower-case hex: of ``<cube>.fits`` and its companion, if there is one.
+    """Return the SHA-256 of a cube's files in lower-case hex; see `CubeFiles.sha256`.
 
     Raises
     ------
@@ -164,7 +164,7 @@ def companion_path(path: Path) -> Path:
 
 
 def is_cube_file(path: Path) -> bool:
-    """Return True if the file name is that of a cube: it ends in ``.fits`` and is neither hidden nor a companion."""
+    """Return True if the name ends in ``.fits`` and the file is neither hidden nor a companion."""
     return path.name.endswith(".fits") and not path.name.endswith(COMPANION_SUFFIX) and not path.name.startswith(".")
 
 
@@ -229,7 +229,7 @@ def _read_companion(path: Path) -> bytes | None:
 
 
 def _header_and_times(path: Path, hdus: fits.HDUList, companion: bytes | None) -> tuple[CubeHeader, Floats]:
-    """Return the header of a cube and the times of its frames as stored, shape (n_obs,), without reading a pixel."""
+    """Return the header of a cube and the times of its frames as stored; no pixel is read."""
     name = path.name.removesuffix(".fits")
     image = cube_image(hdus)
     headers = [image.header, hdus[0].header]

@@ -51,7 +51,7 @@ def open_file(path: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def errors_named_after(path: Path) -> Iterator[None]:
-    """Turn every error into a `CubeError` that begins with the file's name, and silence warnings about the file."""
+    """Turn every error into a `CubeError` that begins with the file's name; ignore its warnings."""
     try:
         with warnings.catch_warnings():
             # Faults that matter are checked here; odd cards and dates far from today do not.

@@ -12,7 +12,7 @@ from helioloop.data.times import isot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameTime:
-    """One instant as `utc` and `tai`, both ISO 8601 without zone; within a leap second `utc` reads 23:59:60."""
+    """One instant in ISO 8601 without zone; within a leap second `utc` reads 23:59:60."""
 
     utc: str
     tai: str

@@ -1,4 +1,4 @@
-"""Observation times: reads the start of a cube and the seconds since then from FITS headers, tables and file names.
+"""Observation times: reads start and seconds since it from FITS headers, tables and file names.
 
 Absolute times come in several notations and time scales; every start is returned in UTC, ISO 8601 without a zone.
 """
@@ -81,7 +81,7 @@ def start_from_headers(*headers: fits.Header) -> Start | None:
 
 
 def start_from_name(cube: str) -> Start | None:
-    """Return midnight of the day in a cube name such as ``BARD0310_19981206``, None if it has no valid day.
+    """Return midnight of the day in a name such as ``BARD0310_19981206``; None without a valid day.
 
     The authors' files often have no other date. Folds use only the month and the order in time, which are right.
     """
@@ -120,9 +120,10 @@ def to_seconds(values: NDArray[Any], unit: str) -> Floats:
 def times_from_tables(
     hdus: fits.HDUList, *, headers: Sequence[fits.Header], start: Start | None
 ) -> tuple[Floats, Start | None] | None:
-    """Return seconds since grid frame 0 from the first table with a time column, and the start; None without one.
+    """Return seconds since grid frame 0 and the start from a table; None without a time column.
 
-    Columns are found by name, in upper or lower case; the first kind present is used:
+    The first table with a time column is used. Columns are found by name, in upper or lower case; the first kind
+    present is used:
 
     1. numbers in SECONDS, DT, ELAPSED, TIME or T: time since the start, or since the table's MJDREF if it has one;
     2. text in DATE-OBS, T_REC, TIME and the like: dates as in headers;
@@ -229,7 +230,7 @@ def _from_mjd(reference_mjd: float, seconds: Floats, scale: str, start: Start | 
 
 
 def _since_start(first: Time, seconds: Floats, scale: str, start: Start | None) -> tuple[Floats, Start | None]:
-    """Convert seconds since `first` to seconds since the start, or since the earliest time if there is no start."""
+    """Convert seconds since `first` to seconds since the start, else since the earliest time."""
     if start is not None:
         return seconds + float((first - Time(start.utc, scale="utc")).sec), start
     earliest = float(np.nanmin(seconds))

@@ -1,4 +1,4 @@
-"""Truth tables: the true labels and emergence frames of a synthetic release or of a verified audit sample.
+"""Truth tables: true labels and emergence frames of a synthetic release or an audit sample.
 
 They are used to evaluate models and campaigns and for risk control, never for training. ``make-release --truth`` writes
 such a table.

@@ -344,7 +344,7 @@ def test_companions_are_not_cubes() -> None:
     ids=["empty", "empty gzip", "HTML", "broken gzip", "cut gzip", "cut header", "binary header"],
 )
 def test_files_that_are_not_fits(tmp_path: Path, content: bytes, message: str) -> None:
-    """A file that is not FITS is refused, and the message tells what is wrong with it."""
+    """A file that is not FITS is refused, and the message names the fault."""
     path = tmp_path / "C.fits"
     path.write_bytes(content)
     assert message in _refusal(path)
@@ -404,7 +404,7 @@ def test_small_file_that_claims_a_large_image(tmp_path: Path) -> None:
     ],
 )
 def test_fits_files_that_are_not_cubes(tmp_path: Path, hdus: list[object], message: str) -> None:
-    """A FITS file without an observed video is refused, and the message tells what is wrong with it."""
+    """A FITS file without an observed video is refused, and the message names the fault."""
     assert message in _refusal(_write(tmp_path, *hdus))
 
 
