@@ -1,7 +1,7 @@
-"""The truth of cubes, where it is known: of a made-up release, or of a random draw that a human verified.
+"""Truth tables: true labels and emergence frames of a synthetic release or an audit sample.
 
-On the reading floor; used where a campaign or a comparison is judged and where a promise is made, never where anything
-is learned. ``make-release --truth`` writes such a table.
+They are used to evaluate models and campaigns and for risk control, never for training. ``make-release --truth`` writes
+such a table.
 """
 
 import csv
@@ -13,12 +13,12 @@ from helioloop.errors import ReleaseError
 from helioloop.records import Label
 
 NEEDED = ("cube", "label")
-"""Columns that must be there; ``emergence_frame`` and ``kind`` are read where they are."""
+"""Required columns; ``emergence_frame`` and ``kind`` are optional, others are ignored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrueCube:
-    """What a perfect annotator would say of a cube.
+    """True label and emergence frame of a cube.
 
     Parameters
     ----------
@@ -27,9 +27,9 @@ class TrueCube:
     label : Label
         True class.
     frame : int or None
-        True emergence frame, 0-based on the grid; None where there is none or it is not known.
+        True emergence frame, 0-based on the grid; None without emergence or if unknown.
     kind : str
-        What the cube shows, in the table's words; empty where it does not say.
+        What the cube shows, as written in the table; empty if the table does not give it.
     """
 
     cube: str
@@ -39,12 +39,13 @@ class TrueCube:
 
 
 def read_truth(path: Path) -> dict[str, TrueCube]:
-    """Read a truth table, by cube.
+    """Read a truth table and return its rows by cube name.
 
     Raises
     ------
     ReleaseError
-        If the table is missing, no CSV, or a row of it cannot be meant; the text names the line.
+        If the table is missing or not CSV, lacks a required column, names a cube twice or has an invalid value; the
+        message gives the line.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -59,23 +60,27 @@ def read_truth(path: Path) -> dict[str, TrueCube]:
         if absent:
             raise ReleaseError(f"{path} has no column {absent[0]!r}; its first line must name {','.join(NEEDED)}")
         for values in table:
-            row = _row(
-                f"{path}, line {table.line_num}", {name: (values[name] or "").strip() for name in values if name}
-            )
+            where = f"{path}, line {table.line_num}"
+            row = _row(where, {name: (values[name] or "").strip() for name in values if name})
             if row.cube in rows:
-                raise ReleaseError(f"{path}, line {table.line_num}: cube {row.cube!r} is there twice; remove one row")
+                raise ReleaseError(f"{where}: cube {row.cube!r} is there twice; remove one of its rows")
             rows[row.cube] = row
     except csv.Error as error:
-        raise ReleaseError(f"{path}, line {table.line_num}: it is no CSV ({error}); write it again") from None
+        raise ReleaseError(
+            f"{path}, line {table.line_num}: the table is not valid CSV ({error}); write it again"
+        ) from None
     return rows
 
 
 def _row(where: str, values: dict[str, str]) -> TrueCube:
+    """Return the cube in one row of the table; `where` is the file and line for messages."""
     label, frame = values["label"], values.get("emergence_frame", "")
     if label not in set(Label):
-        raise ReleaseError(f"{where}: label is {label!r}; the truth is {' or '.join(Label)}: correct it")
+        raise ReleaseError(f"{where}: label is {label!r}; it must be {' or '.join(Label)}: correct it")
     if frame and not (frame.isascii() and frame.isdigit()):
-        raise ReleaseError(f"{where}: emergence_frame is {frame!r}; it must be a frame from 0 on, or empty: correct it")
+        raise ReleaseError(
+            f"{where}: emergence_frame is {frame!r}; it must be a frame number of at least 0, or empty: correct it"
+        )
     return TrueCube(
         cube=values["cube"], label=Label(label), frame=int(frame) if frame else None, kind=values.get("kind", "")
     )
