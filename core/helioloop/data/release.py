@@ -61,14 +61,14 @@ class Release:
         if not folder.is_dir():
             raise ReleaseError(f"{folder} is no folder; a release is a folder of cubes with {LABELS_FILE}")
         table = read_labels(folder / LABELS_FILE)
-        present = sorted(path.name.removesuffix(".fits") for path in folder.iterdir() if is_cube_file(path))
+        present = {path.name.removesuffix(".fits") for path in folder.iterdir() if is_cube_file(path)}
         if not present:
             raise ReleaseError(f"{folder} holds no cube; a release holds files <cube>.fits beside {LABELS_FILE}")
-        unlisted = (LabelRow(cube=cube, label=None, verified=False) for cube in present if cube not in table)
+        unlisted = (LabelRow(cube=cube, label=None, verified=False) for cube in sorted(present.difference(table)))
         return cls(
             folder=folder,
             rows=(*table.values(), *unlisted),
-            missing=tuple(cube for cube in table if cube not in set(present)),
+            missing=tuple(cube for cube in table if cube not in present),
         )
 
     @property

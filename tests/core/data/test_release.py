@@ -107,6 +107,18 @@ def test_rows_files_and_what_is_missing(tmp_path: Path) -> None:
     assert release.path("B") == folder / "B.fits"
 
 
+def test_a_release_of_5000_cubes_is_listed_whole(tmp_path: Path) -> None:
+    """Every third cube has a row, in reverse order, and 1,000 rows have no file."""
+    cubes = [f"cube{k:04d}" for k in range(5000)]
+    listed, absent = cubes[::-3], [f"absent{k:03d}" for k in range(1000)]
+    table = "cube,label,verified\n" + "".join(f"{cube},emergence,1\n" for cube in (*listed, *absent))
+    release = Release.open(_release(tmp_path / "r", *cubes, table=table))
+    unlisted = [cube for k, cube in enumerate(cubes) if k % 3 != 1]  # the last one, 4999, is 1 modulo 3
+    assert [row.cube for row in release.rows] == [*listed, *absent, *unlisted]
+    assert [row.verified for row in release.rows] == [True] * (len(listed) + 1000) + [False] * len(unlisted)
+    assert release.missing == tuple(absent)
+
+
 def test_labels_are_replaced_for_named_cubes(tmp_path: Path) -> None:
     """Another table replaces label and verified of the cubes it names and leaves the others."""
     table = "cube,label,verified\nA,emergence,0\nB,emergence,1\n"
