@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Self
 
 from helioloop import atomic
-from helioloop.data.cubes import CubeFiles, companion_path, is_cube_file
+from helioloop.data.cubes import companion_path, is_cube_file
 from helioloop.errors import CubeError, ReleaseError, WrongUsage
 from helioloop.labelstudio.tasks import LONGEST_NAME
-from helioloop.records import CubeInfo, Label
+from helioloop.records import Label
 
 LABELS_FILE = "labels.csv"
 COLUMNS = ("cube", "label", "verified")
@@ -148,30 +148,9 @@ class ReleaseRoots:
                         )
                 return path
         raise CubeError(
-            f"cube {cube!r} of release {release!r} is in none of the release roots; put its file there, or name the "
-            "release's parent folder in HELIOLOOP_RELEASE_ROOTS"
+            f"cube {cube!r} of release {release!r} is in none of the release roots; restore its file, remove it from "
+            f"{LABELS_FILE}, or name the release's parent folder in HELIOLOOP_RELEASE_ROOTS"
         )
-
-
-def inspect(path: Path, *, label: Label | None = None, verified: bool = False) -> CubeInfo:
-    """Read a cube once and return what a round must know of it; its release is named after its folder.
-
-    Raises
-    ------
-    CubeError
-        If the files cannot be read as an observed video.
-    """
-    files = CubeFiles.read(path)
-    cube = files.cube()
-    return CubeInfo(
-        release=path.parent.resolve().name,
-        name=cube.name,
-        sha256=files.sha256,
-        start=cube.start,
-        region=cube.region,
-        label=label,
-        verified=verified,
-    )
 
 
 def read_labels(path: Path) -> dict[str, LabelRow]:

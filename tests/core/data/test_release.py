@@ -3,14 +3,11 @@
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from helioloop.data.cubes import hash_cube, write_cube
-from helioloop.data.release import LabelRow, Release, ReleaseRoots, inspect, read_labels, write_labels
+from helioloop.data.release import LabelRow, Release, ReleaseRoots, read_labels, write_labels
 from helioloop.errors import CubeError, HelioloopError, ReleaseError, WrongUsage
-from helioloop.instrument import MDI
-from helioloop.records import CubeInfo, Label
+from helioloop.records import Label
 
 E, N = Label.EMERGENCE, Label.NON_EMERGENCE
 
@@ -146,17 +143,6 @@ def test_no_release(tmp_path: Path) -> None:
             Release.open(tmp_path / folder)
     with pytest.raises(ReleaseError, match="holds no cube"):
         Release.open(_release(tmp_path / "empty"))
-
-
-def test_inspect_says_what_a_round_must_know(tmp_path: Path) -> None:
-    """A cube is named, hashed, dated and given its region; its release is its folder."""
-    field = np.arange(16.0).reshape(1, 4, 4)
-    path = tmp_path / "rel" / "X_20010203.fits"
-    write_cube(path, field, np.zeros(1), start="2001-02-03T04:05:06", region="R9", instrument=MDI)
-    assert inspect(path, label=E, verified=True) == CubeInfo(
-        release="rel", name="X_20010203", sha256=hash_cube(path),
-        start="2001-02-03T04:05:06", region="R9", label=E, verified=True,
-    )  # fmt: skip
 
 
 # -- release roots -----------------------------------------------------------------------------------
