@@ -14,7 +14,7 @@ from typing import Self
 from helioloop import atomic
 from helioloop.data.cubes import companion_path, is_cube_file
 from helioloop.errors import CubeError, ReleaseError, WrongUsage
-from helioloop.labelstudio.tasks import LONGEST_NAME
+from helioloop.names import LONGEST_NAME, is_plain_name
 from helioloop.records import Label
 
 LABELS_FILE = "labels.csv"
@@ -214,8 +214,7 @@ def _row(where: str, cube: str, label: str, verified: str) -> LabelRow:
 
 def _plain_name(name: str, *, what: str) -> str:
     """Return `name` if it names a file or folder and no path."""
-    plain = name and name.isprintable() and not name.startswith(".") and not {"/", "\\"} & set(name)
-    if not plain or len(name) > LONGEST_NAME:
+    if not is_plain_name(name):
         error = CubeError if what == "cube" else ReleaseError
         raise error(
             f"the {what} name {name[:60]!r} is not allowed; it must be a plain file name of at most {LONGEST_NAME} "

@@ -12,13 +12,9 @@ from helioloop.data import cache
 from helioloop.data.cubes import CubeFiles, hash_cube, write_cube
 from helioloop.data.gridding import to_grid
 from helioloop.data.loader import Loader
-from helioloop.data.release import Release, write_labels
 from helioloop.errors import CubeError
 from helioloop.instrument import Instrument
-from helioloop.model.device import choose_device
-from helioloop.model.runtime import Runtime
 from helioloop.records import CubeInfo, Label
-from helioloop.workflows.releases import readable_cubes
 
 TOY = Instrument(name="TOY", cadence_seconds=100.0, n_frames=5, size_px=8, clip_gauss=1000.0, frozen_frames=1)
 NAME = "X_20010203"
@@ -30,7 +26,6 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "releases" / "r" / f"{NAME}.fits"
     field = np.random.default_rng(0).normal(0.0, 50.0, (3, 8, 8))
     write_cube(path, field, np.array([0.0, 200.0, 400.0]), start="2001-02-03T04:05:06", region="R9", instrument=TOY)
-    write_labels(path.with_name("labels.csv"), [])
     return path
 
 
@@ -93,17 +88,6 @@ def test_a_cached_cube_is_opened_once_and_not_gridded(loader: Loader, calls: Cou
     assert cube == first_cube
     np.testing.assert_array_equal(gridded, first)
     assert not gridded.flags.writeable
-
-
-@pytest.mark.usefixtures("file")
-def test_each_cube_of_a_release_is_opened_once(tmp_path: Path, loader: Loader, calls: Counter[str]) -> None:
-    """Both while the cache is empty and when it has the cube."""
-    release = Release.open(tmp_path / "releases" / "r")
-    runtime = Runtime(instrument=TOY, load=loader, device=choose_device("cpu"))
-    (cube,) = readable_cubes(release, runtime)
-    assert +calls == {f"open {NAME}.fits": 1, "hash": 1, "grid": 1}
-    assert readable_cubes(release, runtime) == [cube]
-    assert +calls == {f"open {NAME}.fits": 2, "hash": 2, "grid": 1}
 
 
 def test_a_changed_file_is_another_cube(file: Path, loader: Loader) -> None:
