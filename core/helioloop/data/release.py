@@ -4,18 +4,16 @@ Above `cubes`. Commands open a release by its folder; the worker finds cubes thr
 came from Label Studio and are trusted no further than that.
 """
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from helioloop import atomic
 from helioloop.data.cubes import companion_path, is_cube_file
 from helioloop.errors import CubeError, ReleaseError, WrongUsage
 from helioloop.names import LONGEST_NAME, is_plain_name
 from helioloop.records import Label
+from helioloop.tables import Row, read_table, write_table
 
 LABELS_FILE = "labels.csv"
 COLUMNS = ("cube", "label", "verified")
@@ -154,61 +152,41 @@ class ReleaseRoots:
 
 
 def read_labels(path: Path) -> dict[str, LabelRow]:
-    """Read a label table, by cube, in its order.
+    """Read a label table; return its rows by cube, in the order of the table.
 
-    The columns ``cube``, ``label`` and ``verified`` must be there, others are passed over. A label is one of the two
+    The columns ``cube``, ``label`` and ``verified`` must be there; other columns are ignored. A label is one of the two
     classes or empty; verified is 0, 1 or empty, which means 0.
 
     Raises
     ------
     ReleaseError
-        If the table is missing or not as described; the text names the line.
+        If the table is missing or breaks one of these rules, or a cube has two rows; the text names the line.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ReleaseError(
-            f"{path} is missing; write a table with the columns {','.join(COLUMNS)}, the header alone will do"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ReleaseError(f"{path} cannot be read as UTF-8 text ({error}); write it again") from None
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    rows: dict[str, LabelRow] = {}
-    try:
-        names = [name.strip() for name in reader.fieldnames or ()]
-        reader.fieldnames = names
-        absent = [column for column in COLUMNS if column not in names]
-        if absent:
-            raise ReleaseError(f"{path} has no column {absent[0]!r}; its first line must name {','.join(COLUMNS)}")
-        for values in reader:
-            where = f"{path}, line {reader.line_num}"
-            row = _row(where, *((values[column] or "").strip() for column in COLUMNS))
-            if row.cube in rows:
-                raise ReleaseError(f"{where}: cube {row.cube!r} is there twice; a cube has one row: remove one")
-            rows[row.cube] = row
-    except csv.Error as error:
-        raise ReleaseError(f"{path}, line {reader.line_num}: it is no CSV ({error}); write it again") from None
-    return rows
+    rows = (_row(row) for row in read_table(path, needed=COLUMNS, key="cube", error=ReleaseError))
+    return {row.cube: row for row in rows}
 
 
 def write_labels(path: Path, rows: Iterable[LabelRow]) -> None:
     """Write a label table in one step; `read_labels` reads it back."""
-    atomic.write_table(
+    write_table(
         path, COLUMNS, ({"cube": row.cube, "label": row.label or "", "verified": int(row.verified)} for row in rows)
     )
 
 
-def _row(where: str, cube: str, label: str, verified: str) -> LabelRow:
+def _row(row: Row) -> LabelRow:
+    cube, label, verified = (row.cells[column] for column in COLUMNS)
     try:
         _plain_name(cube, what="cube")
     except CubeError as error:
-        raise ReleaseError(f"{where}: {error}") from None
+        raise ReleaseError(f"{row.where}: {error}") from None
     if label not in {"", *Label}:
-        raise ReleaseError(f"{where}: label is {label!r}; it must be {' or '.join(Label)}, or empty: correct it")
+        raise ReleaseError(f"{row.where}: label is {label!r}; it must be {' or '.join(Label)}, or empty: correct it")
     if verified not in {"", "0", "1"}:
-        raise ReleaseError(f"{where}: verified is {verified!r}; it must be 0 or 1: correct it")
+        raise ReleaseError(f"{row.where}: verified is {verified!r}; it must be 0 or 1: correct it")
     if verified == "1" and not label:
-        raise ReleaseError(f"{where}: verified is 1 and label is empty; only a label can be verified: give it or put 0")
+        raise ReleaseError(
+            f"{row.where}: verified is 1 and label is empty; only a label can be verified: give it or put 0"
+        )
     return LabelRow(cube=cube, label=Label(label) if label else None, verified=verified == "1")
 
 

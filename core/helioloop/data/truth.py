@@ -4,13 +4,13 @@ On the reading floor; used where a campaign or a comparison is judged and where 
 is learned. ``make-release --truth`` writes such a table.
 """
 
-import csv
-import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from helioloop.errors import ReleaseError
 from helioloop.records import Label
+from helioloop.tables import read_table
 
 NEEDED = ("cube", "label")
 """Columns that must be there; ``emergence_frame`` and ``kind`` are read where they are."""
@@ -46,31 +46,12 @@ def read_truth(path: Path) -> dict[str, TrueCube]:
     ReleaseError
         If the table is missing, no CSV, or a row of it cannot be meant; the text names the line.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ReleaseError(
-            f"{path} cannot be read ({error}); a truth table is a CSV with the columns {','.join(NEEDED)}"
-        ) from None
-    table = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    rows: dict[str, TrueCube] = {}
-    try:
-        absent = [column for column in NEEDED if column not in (table.fieldnames or ())]
-        if absent:
-            raise ReleaseError(f"{path} has no column {absent[0]!r}; its first line must name {','.join(NEEDED)}")
-        for values in table:
-            row = _row(
-                f"{path}, line {table.line_num}", {name: (values[name] or "").strip() for name in values if name}
-            )
-            if row.cube in rows:
-                raise ReleaseError(f"{path}, line {table.line_num}: cube {row.cube!r} is there twice; remove one row")
-            rows[row.cube] = row
-    except csv.Error as error:
-        raise ReleaseError(f"{path}, line {table.line_num}: it is no CSV ({error}); write it again") from None
-    return rows
+    table = read_table(path, needed=NEEDED, key="cube", error=ReleaseError)
+    rows = (_row(row.where, row.cells) for row in table)
+    return {row.cube: row for row in rows}
 
 
-def _row(where: str, values: dict[str, str]) -> TrueCube:
+def _row(where: str, values: Mapping[str, str]) -> TrueCube:
     label, frame = values["label"], values.get("emergence_frame", "")
     if label not in set(Label):
         raise ReleaseError(f"{where}: label is {label!r}; the truth is {' or '.join(Label)}: correct it")

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from helioloop import atomic
+from helioloop import atomic, tables
 from helioloop.data.cubes import write_cube
 from helioloop.data.release import LabelRow, write_labels
 from helioloop.errors import ReleaseError
@@ -161,7 +161,7 @@ def write_truth(path: Path, scenarios: list[Scenario]) -> None:
         }
         for s in scenarios
     )
-    atomic.write_table(path, ("cube", "label", "emergence_frame", "kind", "region", "start"), rows)
+    tables.write_table(path, ("cube", "label", "emergence_frame", "kind", "region", "start"), rows)
 
 
 def _claim(out: Path, made_with: dict[str, object]) -> None:

@@ -55,7 +55,7 @@ def test_written_table_is_read_back(tmp_path: Path) -> None:
         ("cube,label,verified\nA,emergence,0\nA,emergence,0\n", "line 3: cube 'A' is there twice"),
         ("cube,label,verified\n,emergence,0\n", "line 2: the cube name '' is not allowed"),
         ("cube,label,verified\n../A,emergence,0\n", "line 2: the cube name '../A' is not allowed"),
-        ('cube,label,verified\n"A,emergence,0\n', "no CSV"),
+        ('cube,label,verified\n"A,emergence,0\n', "not CSV"),
         ("cube,label,verified\nA\x00,emergence,0\n", "line 2"),
         ("cube,label,verified\nA\n", None),
     ],

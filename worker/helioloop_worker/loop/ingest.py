@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from helioloop import atomic
+from helioloop import tables
 from helioloop.data.loader import Loader
 from helioloop.data.release import LabelRow, Release
 from helioloop.errors import CubeError, VideoError
@@ -254,4 +254,4 @@ def _word(row: LabelRow) -> str:
 def _write_set_aside(model_dir: Path, release: str, set_aside: list[SetAside]) -> None:
     """Leave the list of cubes set aside as a table, replaced at each ingestion of the release."""
     rows = (asdict(entry) for entry in sorted(set_aside, key=lambda entry: entry.cube))
-    atomic.write_table(model_dir / "set-aside" / f"{release}.csv", ("cube", "reason"), rows)
+    tables.write_table(model_dir / "set-aside" / f"{release}.csv", ("cube", "reason"), rows)
