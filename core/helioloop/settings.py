@@ -3,22 +3,20 @@
 Ground floor. ``docs/settings.md`` shows the same table; a test holds the two together.
 """
 
-import os
+import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 from urllib.parse import urlsplit, urlunsplit
 
+import platformdirs
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SettingsParseError
 
 from helioloop.errors import SettingsError
 
-
-def user_cache() -> Path:
-    """Return the user's cache folder, where the XDG base directory specification puts it."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "helioloop"
+_PROJECT_FOLDER: Final = re.compile(r"project-(0|[1-9][0-9]*)")
 
 
 class Settings(BaseSettings):
@@ -50,7 +48,8 @@ class Settings(BaseSettings):
         description="Label Studio's local-files document root; videos go to `helioloop/project-<id>/` in it.",
     )
     cache_root: Path = Field(
-        default_factory=user_cache, description="Folder for preprocessed cubes; may be deleted at any time."
+        default_factory=lambda: platformdirs.user_cache_path("helioloop", appauthor=False),
+        description="Folder for preprocessed cubes; may be deleted at any time.",
     )
 
     backend_host: str = Field("127.0.0.1", description="Address the backend binds to.")
@@ -104,6 +103,13 @@ class Settings(BaseSettings):
     def model_dir(self, project: int) -> Path:
         """Return the model folder of a Label Studio project."""
         return self.model_root / f"project-{project:d}"
+
+    def projects(self) -> list[int]:
+        """Return the ids of the Label Studio projects that have a model folder, in increasing order."""
+        if not self.model_root.is_dir():
+            return []
+        found = (_PROJECT_FOLDER.fullmatch(folder.name) for folder in self.model_root.iterdir() if folder.is_dir())
+        return sorted(int(match[1]) for match in found if match is not None)
 
     def media_dir(self, project: int) -> Path:
         """Return the folder of a project's videos, a strict subfolder of Label Studio's document root."""

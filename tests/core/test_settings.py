@@ -1,6 +1,7 @@
 """The settings table in the docs is the one in the code."""
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -58,3 +59,25 @@ def test_secrets_are_not_shown_when_settings_are_printed(monkeypatch: pytest.Mon
     monkeypatch.setenv("HELIOLOOP_WEBHOOK_SECRET", "tell-nobody")
     assert "tell-nobody" not in repr(Settings())
     assert "tell-nobody" not in Settings().model_dump_json()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have other cache folders")
+def test_the_cache_is_in_the_cache_folder_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Linux XDG_CACHE_HOME names it; without that it is ~/.cache."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("HELIOLOOP_CACHE_ROOT", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert Settings().cache_root == tmp_path / ".cache" / "helioloop"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert Settings().cache_root == tmp_path / "cache" / "helioloop"
+
+
+def test_projects_are_those_that_have_a_model_folder(tmp_path: Path) -> None:
+    """They come in increasing order; files and folders with other names do not count."""
+    settings = Settings(model_root=tmp_path / "models")
+    assert settings.projects() == []
+    for name in ("project-10", "project-2", "project-x", "project-02", "project--1", "project-3-old", "projects"):
+        (settings.model_root / name).mkdir(parents=True)
+    (settings.model_root / "project-4").write_text("a file")
+    assert settings.projects() == [2, 10]
+    assert [settings.model_dir(project).name for project in settings.projects()] == ["project-2", "project-10"]
