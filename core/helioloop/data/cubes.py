@@ -107,6 +107,11 @@ class CubeFiles:
         digest.update(self.companion or b"")
         return digest.hexdigest()
 
+    def header(self) -> CubeHeader:
+        """Return the cube's header without its pixels; see `read_cube_header`."""
+        with errors_named_after(self.path), open_checked(io.BytesIO(self.content)) as hdus:
+            return _header_and_times(self.path, hdus, self.companion)[0]
+
     def cube(self) -> Cube:
         """Return the cube; see `read_cube`."""
         with errors_named_after(self.path), open_checked(io.BytesIO(self.content)) as hdus:

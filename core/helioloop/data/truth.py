@@ -4,13 +4,13 @@ They are used to evaluate models and campaigns and for risk control, never for t
 such a table.
 """
 
-import csv
-import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from helioloop.errors import ReleaseError
 from helioloop.records import Label
+from helioloop.tables import read_table
 
 NEEDED = ("cube", "label")
 """Required columns; ``emergence_frame`` and ``kind`` are optional, others are ignored."""
@@ -47,32 +47,12 @@ def read_truth(path: Path) -> dict[str, TrueCube]:
         If the table is missing or not CSV, lacks a required column, names a cube twice or has an invalid value; the
         message gives the line.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ReleaseError(
-            f"{path} cannot be read ({error}); a truth table is a CSV with the columns {','.join(NEEDED)}"
-        ) from None
-    table = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    rows: dict[str, TrueCube] = {}
-    try:
-        absent = [column for column in NEEDED if column not in (table.fieldnames or ())]
-        if absent:
-            raise ReleaseError(f"{path} has no column {absent[0]!r}; its first line must name {','.join(NEEDED)}")
-        for values in table:
-            where = f"{path}, line {table.line_num}"
-            row = _row(where, {name: (values[name] or "").strip() for name in values if name})
-            if row.cube in rows:
-                raise ReleaseError(f"{where}: cube {row.cube!r} is there twice; remove one of its rows")
-            rows[row.cube] = row
-    except csv.Error as error:
-        raise ReleaseError(
-            f"{path}, line {table.line_num}: the table is not valid CSV ({error}); write it again"
-        ) from None
-    return rows
+    table = read_table(path, needed=NEEDED, key="cube", error=ReleaseError)
+    rows = (_row(row.where, row.cells) for row in table)
+    return {row.cube: row for row in rows}
 
 
-def _row(where: str, values: dict[str, str]) -> TrueCube:
+def _row(where: str, values: Mapping[str, str]) -> TrueCube:
     """Return the cube in one row of the table; `where` is the file and line for messages."""
     label, frame = values["label"], values.get("emergence_frame", "")
     if label not in set(Label):

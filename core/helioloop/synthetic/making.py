@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from helioloop import atomic
+from helioloop import atomic, tables
 from helioloop.data.cubes import write_cube
 from helioloop.data.release import LabelRow, write_labels
 from helioloop.errors import ReleaseError
@@ -164,7 +164,7 @@ def _write_truth(path: Path, scenarios: list[Scenario]) -> None:
         }
         for s in scenarios
     )
-    atomic.write_table(path, _TRUTH_COLUMNS, rows)
+    tables.write_table(path, _TRUTH_COLUMNS, rows)
 
 
 def _claim(out: Path, made_with: dict[str, object]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from helioloop import atomic
+from helioloop import tables
 from helioloop.data.frame_times import FrameTime, cube_frame_time
 from helioloop.data.release import Release
 from helioloop.emergence.locate import locate
@@ -249,7 +249,7 @@ def prelabel_release(
 
 def write_prelabel_table(path: Path, prelabelling: Prelabelling) -> None:
     """Write a row per cube as CSV with the columns `COLUMNS`, in one step; empty means unknown."""
-    atomic.write_table(path, COLUMNS, (cube.row(prelabelling.version) for cube in prelabelling.cubes))
+    tables.write_table(path, COLUMNS, (cube.row(prelabelling.version) for cube in prelabelling.cubes))
 
 
 def _speak(
