@@ -41,6 +41,7 @@ MEASURING_MODULES = (
     "evaluation/risk_control",
     "workflows/experiment",
     "workflows/prelabel",
+    "workflows/prelabel_report",
     "workflows/simulate",
 )
 """The core's modules that decide what is measured on a version; the code version covers the learning ones."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from helioloop import atomic
+from helioloop import tables
 from helioloop.data.frame_times import FrameTime
 from helioloop.evaluation.calibration import (
     IntervalCalibration,
@@ -169,7 +169,7 @@ class Prelabelling:
 
 def write_prelabel_table(path: Path, prelabelling: Prelabelling) -> None:
     """Write a row per cube as CSV with the columns `COLUMNS`, in one step; empty means unknown."""
-    atomic.write_table(path, COLUMNS, (cube.row(prelabelling.version) for cube in prelabelling.cubes))
+    tables.write_table(path, COLUMNS, (cube.row(prelabelling.version) for cube in prelabelling.cubes))
 
 
 def _in_words(guarantee: RiskGuarantee) -> tuple[str, ...]:

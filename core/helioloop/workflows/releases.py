@@ -6,8 +6,8 @@ The worker runs the same rounds with a project's labels instead of a release's t
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from helioloop import atomic
-from helioloop.data.release import Release, inspect
+from helioloop import tables
+from helioloop.data.release import Release
 from helioloop.emergence.locate import locate_emergences, needs_emergence_frame
 from helioloop.errors import CubeError, RegistryError, RejectedVersion
 from helioloop.instrument import Instrument
@@ -161,8 +161,8 @@ def readable_cubes(release: Release, runtime: Runtime) -> list[CubeInfo]:
     readable = []
     for done, row in enumerate(release.rows, start=1):
         try:
-            cube = inspect(release.path(row.cube), label=row.label, verified=row.verified)
-            runtime.load(cube)
+            files = runtime.load.read_files(release.name, row.cube)
+            cube, _ = runtime.load.parse(files, label=row.label, verified=row.verified)
         except CubeError as error:
             if runtime.on_excluded is None:
                 raise
@@ -175,7 +175,7 @@ def readable_cubes(release: Release, runtime: Runtime) -> list[CubeInfo]:
 
 def write_score_table(path: Path, scored: Iterable[tuple[CubeInfo, CubeScore]], *, version: str) -> None:
     """Write scores as CSV with the columns `SCORE_COLUMNS`, in one step; empty means unknown."""
-    atomic.write_table(path, SCORE_COLUMNS, (score_row(cube.label, score, version=version) for cube, score in scored))
+    tables.write_table(path, SCORE_COLUMNS, (score_row(cube.label, score, version=version) for cube, score in scored))
 
 
 def score_row(label: Label | None, score: CubeScore, *, version: str) -> Mapping[str, str | int]:

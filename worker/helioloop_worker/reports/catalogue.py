@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from helioloop import atomic
+from helioloop import tables
 from helioloop.data.frame_times import FrameTime, cube_frame_time
 from helioloop.data.release import ReleaseRoots
 from helioloop.data.truth import TrueCube
@@ -269,7 +269,7 @@ def read_draw(
 
 def write_catalogue(path: Path, catalogue: Catalogue) -> None:
     """Write a row per cube as CSV with the columns `COLUMNS`, in one step."""
-    atomic.write_table(path, COLUMNS, (entry.row(catalogue.version) for entry in catalogue.entries))
+    tables.write_table(path, COLUMNS, (entry.row(catalogue.version) for entry in catalogue.entries))
 
 
 def write_draw(path: Path, draw: AuditSample) -> None:
@@ -278,7 +278,7 @@ def write_draw(path: Path, draw: AuditSample) -> None:
         {"cube": true.cube, "label": true.label, "emergence_frame": "" if true.frame is None else true.frame}
         for _, true in draw.cubes
     )
-    atomic.write_table(path, DRAW_COLUMNS, rows)
+    tables.write_table(path, DRAW_COLUMNS, rows)
 
 
 def _verified(label: CurrentLabel, *, framed: bool) -> TrueCube:
