@@ -13,8 +13,8 @@ from scipy.ndimage import uniform_filter
 from helioloop.emergence.curve_onset import spanning
 from helioloop.emergence.ramps import Ramp, fit_ramp
 from helioloop.instrument import Instrument
-from helioloop.model.inputs import FIELD_SCALE_GAUSS, FloatArray, cell_steps
-from helioloop.model.networks import CELL_PX, GROUP_FRAMES
+from helioloop.model.cells import CELL_PX, FIELD_SCALE_GAUSS, GROUP_FRAMES, cell_steps
+from helioloop.model.inputs import FloatArray
 from helioloop.records import Emergence
 
 WINDOW_FRAMES = 36

@@ -27,7 +27,7 @@ def locate(ensemble: Ensemble, cube: CubeInfo, score: CubeScore, runtime: Runtim
     networks, instrument = [ensemble.networks[name] for name in score.members], ensemble.plan.instrument
     gridded = runtime.load(cube)
     with ensemble.device.deterministic():
-        curves = masking_curves(networks, gridded, instrument=instrument, device=ensemble.device)
+        curves = masking_curves(ensemble.architecture, networks, gridded, instrument=instrument, device=ensemble.device)
     found = locate_emergence(curves, start=instrument.frozen_frames)
     if found is not None:
         found = date_by_flux(found, gridded, instrument=instrument)

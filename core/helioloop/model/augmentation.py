@@ -120,15 +120,6 @@ class CellAugmenter:
         return torch.randint(low, high + 1, (n, 1), generator=self._generator)
 
 
-class FrameAugmenter:
-    """Varies batches of the frames-as-channels network's input, (batch, n_frames, size_px, size_px): forms only."""
-
-    def __call__(self, frames: Tensor, forms: Tensor, _others: Tensor | None = None) -> Tensor:
-        """Return the batch, each cube in its form (batch,); nothing is laid over it."""
-        frames = torch.where(_each(forms // 2 % 2 == 1, frames), frames.flip(-1), frames)
-        return torch.where(_each(forms % 2 == 1, frames), 1.0 - frames, frames)
-
-
 def _at(steps: Tensor, when: Tensor) -> Tensor:
     """Take of each cube the steps `when`, (batch, n)."""
     batch, n_steps = steps.shape[:2]

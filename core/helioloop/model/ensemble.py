@@ -13,12 +13,15 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import nn
 
 from helioloop import atomic
 from helioloop.errors import CubeError, RegistryError
+from helioloop.model.architecture import AnyArchitecture
+from helioloop.model.architectures import find_architecture
 from helioloop.model.device import Device
-from helioloop.model.inputs import FloatArray, InputCache
-from helioloop.model.networks import Network, build
+from helioloop.model.input_cache import InputCache
+from helioloop.model.inputs import FloatArray
 from helioloop.model.plan import PLAN_FILE, Plan, PlannedMember
 from helioloop.model.runtime import Runtime
 from helioloop.model.training import Examples, train
@@ -57,9 +60,9 @@ def train_member(plan: Plan, name: str, staging: Path, runtime: Runtime) -> Path
         load_member(plan, member, staging)
         return path
     cubes = plan.training_cubes(member)
-    prepared = InputCache(recipe=plan.recipe, instrument=plan.instrument, load=runtime.load, folder=runtime.inputs)
-    # The per-frame network's inputs are small enough to hold all.
-    arrays = [prepared(cube) for cube in cubes] if plan.recipe.network == "per-frame" else []
+    architecture = find_architecture(plan.recipe.network)
+    prepared = _inputs(plan, runtime)
+    arrays = [prepared(cube) for cube in cubes] if architecture.input_format is not None else []
 
     def read(k: int) -> FloatArray:
         return arrays[k] if arrays else prepared(cubes[k])
@@ -70,6 +73,7 @@ def train_member(plan: Plan, name: str, staging: Path, runtime: Runtime) -> Path
             targets=np.array([cube.label is Label.EMERGENCE for cube in cubes], dtype=np.float32),
             groups=[cube.region or cube.name for cube in cubes],
         ),
+        architecture=architecture,
         recipe=plan.recipe,
         instrument=plan.instrument,
         seed=member.seed,
@@ -83,10 +87,11 @@ def train_member(plan: Plan, name: str, staging: Path, runtime: Runtime) -> Path
     return path
 
 
-def load_member(plan: Plan, member: PlannedMember, folder: Path) -> Network:
+def load_member(plan: Plan, member: PlannedMember, folder: Path) -> nn.Module:
     """Read one member's weights, in evaluation mode, on the CPU; anything but the plan's own is a `RegistryError`."""
     path = folder / member.file
-    network = build(plan.recipe, plan.instrument, dropout=member.dropout)
+    architecture = find_architecture(plan.recipe.network)
+    network: nn.Module = architecture.build(plan.recipe, plan.instrument, dropout=member.dropout)
     expected = network.state_dict()
     try:
         with safe_open(path, framework="pt") as file:
@@ -126,7 +131,7 @@ class Ensemble:
     """
 
     plan: Plan
-    networks: Mapping[str, Network]
+    networks: Mapping[str, nn.Module]
     device: Device
 
     @classmethod
@@ -135,6 +140,11 @@ class Ensemble:
         plan = Plan.read(folder)
         networks = {member.name: load_member(plan, member, folder).to(device.kind) for member in plan.members}
         return cls(plan=plan, networks=networks, device=device)
+
+    @property
+    def architecture(self) -> AnyArchitecture:
+        """The architecture that the plan's recipe names."""
+        return find_architecture(self.plan.recipe.network)
 
     def of_fold(self, fold: int) -> "Ensemble":
         """Return the ensemble of one fold's members alone."""
@@ -147,12 +157,9 @@ class Ensemble:
         The members are the cube's out-of-fold members.
         """
         members = self.plan.out_of_fold_members(cube)
-        prepared = InputCache(
-            recipe=self.plan.recipe, instrument=self.plan.instrument, load=runtime.load, folder=runtime.inputs
-        )
         with self.device.deterministic(), torch.inference_mode(), self.device.autocast():
             # One cube at a time: its score must not depend on which others were asked for with it.
-            x = torch.from_numpy(prepared(cube))[None].to(self.device.kind)
+            x = torch.from_numpy(_inputs(self.plan, runtime)(cube))[None].to(self.device.kind)
             logits = torch.cat([self.networks[member.name](x).float() for member in members])
         p = torch.sigmoid(logits).cpu().double().numpy()
         return CubeScore(
@@ -237,6 +244,15 @@ def each_cube(
             runtime.on_excluded(cube.name, error)
         runtime.report(k + 1, len(cubes), what)
     return done
+
+
+def _inputs(plan: Plan, runtime: Runtime) -> InputCache:
+    return InputCache(
+        architecture=find_architecture(plan.recipe.network),
+        instrument=plan.instrument,
+        load=runtime.load,
+        folder=runtime.inputs,
+    )
 
 
 def _metadata(plan: Plan, member: PlannedMember) -> dict[str, str]:

@@ -72,8 +72,8 @@ class Recipe:
     ----------
     name : str
         What ``--recipe`` calls it.
-    network : {"per-frame", "frames-as-channels"}
-        Which network of `helioloop.model.networks`.
+    network : str
+        Name of the architecture (see `helioloop.model.architectures`).
     dropouts : tuple of float
         One member per fold and entry, with this dropout rate.
     filters : tuple of int
@@ -110,7 +110,7 @@ class Recipe:
     """
 
     name: str
-    network: Literal["per-frame", "frames-as-channels"]
+    network: str
     dropouts: tuple[float, ...]
     filters: tuple[int, ...]
     dense: int

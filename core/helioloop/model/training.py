@@ -16,10 +16,9 @@ from torch.nn import functional
 
 from helioloop.errors import TrainingError
 from helioloop.instrument import Instrument
-from helioloop.model.augmentation import CellAugmenter, FrameAugmenter
+from helioloop.model.architecture import AnyArchitecture
 from helioloop.model.device import Device
 from helioloop.model.inputs import FloatArray
-from helioloop.model.networks import Network, build
 from helioloop.model.recipes import FORMS, Recipe
 from helioloop.progress import Report
 
@@ -51,6 +50,7 @@ class Examples:
 def train(
     examples: Examples,
     *,
+    architecture: AnyArchitecture,
     recipe: Recipe,
     instrument: Instrument,
     seed: int,
@@ -58,13 +58,15 @@ def train(
     device: Device,
     report: Report,
     what: str = "training",
-) -> Network:
+) -> nn.Module:
     """Return a network trained on `examples`, in evaluation mode, on `device`.
 
     Parameters
     ----------
     examples : Examples
         Input and targets.
+    architecture : Architecture
+        The one that the recipe names.
     recipe : Recipe
         Network, optimiser, schedule and augmentation.
     instrument : Instrument
@@ -82,8 +84,8 @@ def train(
     """
     with device.deterministic(), torch.random.fork_rng(devices=[0] if device.kind == "cuda" else []):
         torch.manual_seed(seed)
-        run = _Run(examples, recipe=recipe, device=device, seed=seed)
-        network = build(recipe, instrument, dropout=dropout).to(device.kind)
+        run = _Run(examples, architecture=architecture, recipe=recipe, device=device, seed=seed)
+        network: nn.Module = architecture.build(recipe, instrument, dropout=dropout).to(device.kind)
         run.fit(network, report=report, what=what)
         return network.eval()
 
@@ -91,20 +93,19 @@ def train(
 class _Run:
     """The state of one training: order and augmentation drawn from a generator of its own."""
 
-    def __init__(self, examples: Examples, *, recipe: Recipe, device: Device, seed: int) -> None:
-        self.recipe, self.device = recipe, device
+    def __init__(
+        self, examples: Examples, *, architecture: AnyArchitecture, recipe: Recipe, device: Device, seed: int
+    ) -> None:
+        self.architecture, self.recipe, self.device = architecture, recipe, device
         self.generator = torch.Generator().manual_seed(seed)
         self.targets = torch.from_numpy(np.asarray(examples.targets, dtype=np.float32))
         self.remembered = torch.full_like(self.targets, 0.5)
         self.inputs = examples.inputs
-        self.augment: CellAugmenter | FrameAugmenter = FrameAugmenter()
-        if recipe.network == "per-frame":
-            self.augment = CellAugmenter(recipe.augmentation, self.generator)
         watched = self._watched(examples.groups) if recipe.patience is not None else torch.zeros(0, dtype=torch.long)
         everything = torch.arange(len(self.targets))
         self.watched, self.trained = watched, everything[~torch.isin(everything, watched)]
 
-    def fit(self, network: Network, *, report: Report, what: str) -> None:
+    def fit(self, network: nn.Module, *, report: Report, what: str) -> None:
         recipe = self.recipe
         n_epochs = recipe.passes(len(self.trained))
         optimiser, schedule = self._optimiser(network, n_epochs * recipe.steps_per_epoch(len(self.trained)))
@@ -170,17 +171,26 @@ class _Run:
         # Batch norm has no statistics of a single cube: a last batch of one is left out of the epoch.
         return [(chosen, form) for chosen, form in batches if len(chosen) > 1]
 
-    def _loss(self, network: Network, chosen: Tensor, form: Tensor, *, keep: float) -> Tensor:
+    def _loss(self, network: nn.Module, chosen: Tensor, form: Tensor, *, keep: float) -> Tensor:
         smooth = self.recipe.label_smoothing
         still = torch.rand(len(chosen), generator=self.generator) < self.recipe.augmentation.stills
         targets = (self.targets[chosen] * ~still).to(self.device.kind) * (1.0 - smooth) + smooth / 2.0
         with self.device.autocast():
-            logits = network(self.augment(self._shown(chosen, still), form, self._others(len(chosen)))).float()
+            logits = network(self._augmented(chosen, still, form)).float()
         loss = functional.binary_cross_entropy_with_logits(logits, targets)
         if self.recipe.early_learning:
             moving = (~still).to(self.device.kind)
             loss = loss + keep * self._departure(chosen[~still], torch.sigmoid(logits[moving]))
         return loss
+
+    def _augmented(self, chosen: Tensor, still: Tensor, form: Tensor) -> Tensor:
+        return self.architecture.augment(
+            self._shown(chosen, still),
+            form,
+            self._others(len(chosen)),
+            settings=self.recipe.augmentation,
+            generator=self.generator,
+        )
 
     def _shown(self, chosen: Tensor, still: Tensor) -> Tensor:
         """Return the inputs, those of `still` frozen to one step."""
@@ -209,7 +219,7 @@ class _Run:
     def _stack(self, chosen: Tensor) -> Tensor:
         return torch.from_numpy(np.stack([self.inputs(k) for k in chosen.tolist()])).to(self.device.kind)
 
-    def _accuracy(self, network: Network) -> float:
+    def _accuracy(self, network: nn.Module) -> float:
         network.eval()
         right = 0
         with torch.inference_mode(), self.device.autocast():
@@ -218,7 +228,7 @@ class _Run:
                 right += int((emergence == (self.targets[chosen] > 0.5)).sum())
         return right / max(1, len(self.watched))
 
-    def _reestimate_norm(self, network: Network) -> None:
+    def _reestimate_norm(self, network: nn.Module) -> None:
         """Measure batch-norm statistics on the training cubes as they are, each batch counting alike."""
         norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
         for norm in norms:
@@ -230,7 +240,7 @@ class _Run:
                 if len(chosen) > 1:
                     network(self._stack(chosen))
 
-    def _balance(self, network: Network) -> None:
+    def _balance(self, network: nn.Module) -> None:
         """Set the answer's bias so that the mean probability of the training cubes is the share labelled emergence.
 
         Stills count as non-emergence and so make emergence seem rarer than it is. This is the bias that maximises the
@@ -248,7 +258,7 @@ class _Run:
         share = float(self.targets[self.trained].mean())
         shift = optimize.brentq(lambda bias: float(special.expit(z + bias).mean()) - share, -60.0, 60.0)
         with torch.no_grad():
-            network.last.bias.add_(shift)
+            self.architecture.logit_bias(network).add_(shift)
 
 
 def preload() -> None:

@@ -198,13 +198,13 @@ def _foreign(path: Path) -> None:
 def _other_shape(path: Path) -> None:
     own = {"fingerprint": plan_of().fingerprint, "member": "fold0-0"}
     weights = load_file(path)
-    save_file({**weights, "answer.0.bias": np.zeros(3, np.float32)}, path, metadata=own)
+    save_file({**weights, "head.0.bias": np.zeros(3, np.float32)}, path, metadata=own)
 
 
 def _not_finite(path: Path) -> None:
     own = {"fingerprint": plan_of().fingerprint, "member": "fold0-0"}
     weights = load_file(path)
-    save_file({**weights, "answer.0.bias": weights["answer.0.bias"] * np.nan}, path, metadata=own)
+    save_file({**weights, "head.0.bias": weights["head.0.bias"] * np.nan}, path, metadata=own)
 
 
 def _pickle(path: Path) -> None:

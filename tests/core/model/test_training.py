@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from helioloop.instrument import Instrument
+from helioloop.model.architectures import find_architecture
 from helioloop.model.device import CPU
 from helioloop.model.inputs import FloatArray
-from helioloop.model.networks import Network
 from helioloop.model.recipes import PAPER, QUICK, Augmentation, Recipe
 from helioloop.model.training import Examples, train
 from helioloop.progress import silent
@@ -41,13 +42,20 @@ def appearing_frames(n: int) -> Examples:
     return Examples(inputs=lambda k: frames[k], targets=targets, groups=[str(k) for k in range(n)])
 
 
-def trained(examples: Examples, recipe: Recipe, *, seed: int = 1) -> Network:
+def trained(examples: Examples, recipe: Recipe, *, seed: int = 1) -> nn.Module:
     return train(
-        examples, recipe=recipe, instrument=SMALL, seed=seed, dropout=0.1, device=CPU, report=silent
-    )  # fmt: skip
+        examples,
+        architecture=find_architecture(recipe.network),
+        recipe=recipe,
+        instrument=SMALL,
+        seed=seed,
+        dropout=0.1,
+        device=CPU,
+        report=silent,
+    )
 
 
-def probabilities(network: Network, examples: Examples) -> FloatArray:
+def probabilities(network: nn.Module, examples: Examples) -> FloatArray:
     with torch.no_grad():
         x = torch.from_numpy(np.stack([examples.inputs(k) for k in range(len(examples.targets))]))
         return np.asarray(torch.sigmoid(network(x)).numpy())
@@ -99,8 +107,8 @@ def test_norm_statistics_are_those_of_the_training_cubes() -> None:
     network = trained(examples, replace(FEW_STEPS, epochs=1))
     x = torch.from_numpy(np.stack([examples.inputs(k) for k in range(16)])).flatten(0, 1)
     with torch.no_grad():
-        mean = network.get_submodule("encoder")(x).mean(dim=(0, 2, 3))
-    torch.testing.assert_close(network.get_buffer("encoder_norm.running_mean"), mean, atol=1e-4, rtol=1e-3)
+        mean = network.get_submodule("encoder.0")(x).mean(dim=(0, 2, 3))
+    torch.testing.assert_close(network.get_buffer("encoder.1.running_mean"), mean, atol=1e-4, rtol=1e-3)
 
 
 def test_the_stopping_rule_stops_and_keeps_the_best_epoch() -> None:
@@ -108,6 +116,7 @@ def test_the_stopping_rule_stops_and_keeps_the_best_epoch() -> None:
     told: list[int] = []
     train(
         appearing_frames(16),
+        architecture=find_architecture(SMALL_PAPER.network),
         recipe=replace(SMALL_PAPER, learning_rate=0.0, patience=2, epochs=20),
         instrument=SMALL,
         seed=1,
