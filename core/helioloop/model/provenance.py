@@ -27,6 +27,7 @@ LEARNING_MODULES = (
     "model.augmentation",
     "model.cells",
     "model.device",
+    "model.early_learning",
     "model.ensemble",
     "model.folds",
     "model.frames_as_channels",

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helioloop.emergence.flux_onset import cell_flux, date_by_flux, strongest_rise
+from helioloop.emergence.flux_onset import cell_flux, refine_by_flux_onset, strongest_rise
 from helioloop.instrument import Instrument
 from helioloop.records import Emergence
 
@@ -31,7 +31,7 @@ def emerging(*, at: int, within: int, gauss: float = 300.0) -> np.ndarray:
 
 def test_the_frame_moves_to_a_tenth_of_the_flux_rise() -> None:
     """The curves were convinced ten frames late; the interval keeps what they said."""
-    found = date_by_flux(ROUGHLY, field(emerging(at=40, within=30)), instrument=SMALL)
+    found = refine_by_flux_onset(ROUGHLY, field(emerging(at=40, within=30)), instrument=SMALL)
     assert found.frame == pytest.approx(43, abs=1)
     assert found.frame_lo == pytest.approx(40, abs=1)
     assert found.frame_hi == pytest.approx(71, abs=2)
@@ -42,20 +42,20 @@ def test_a_rise_beside_a_stronger_old_region_is_seen_at_its_own_place() -> None:
     patch = emerging(at=40, within=12)
     patch[:, 0:6, 0:12] = 900.0 * np.linspace(1.0, 0.2, SMALL.n_frames)[:, None, None]
     assert patch[40].sum() > patch[60].sum()
-    assert date_by_flux(ROUGHLY, field(patch), instrument=SMALL).frame == pytest.approx(41, abs=2)
+    assert refine_by_flux_onset(ROUGHLY, field(patch), instrument=SMALL).frame == pytest.approx(41, abs=2)
 
 
 @pytest.mark.parametrize("gauss", [np.zeros((90, 30, 30)), emerging(at=40, within=30)[::-1]])
 def test_where_no_flux_rises_the_curves_frame_stays(gauss: np.ndarray) -> None:
     """A quiet patch, and a region that decays."""
-    assert date_by_flux(ROUGHLY, field(gauss), instrument=SMALL) == ROUGHLY
+    assert refine_by_flux_onset(ROUGHLY, field(gauss), instrument=SMALL) == ROUGHLY
 
 
 def test_a_place_that_is_not_seen_throughout_does_not_count() -> None:
     """A limb that passes over the region would look like a rise."""
     cube = field(np.full((90, 30, 30), 500.0))
     cube[:45] = np.nan
-    assert date_by_flux(ROUGHLY, cube, instrument=SMALL) == ROUGHLY
+    assert refine_by_flux_onset(ROUGHLY, cube, instrument=SMALL) == ROUGHLY
 
 
 def test_a_rise_far_from_the_curves_frame_is_another_region_s() -> None:
@@ -70,7 +70,7 @@ def test_a_rise_far_from_the_curves_frame_is_another_region_s() -> None:
 
 def test_a_rise_that_began_in_the_frozen_start_means_at_or_before() -> None:
     """The frame is the frozen one at the earliest, and the interval starts at 0."""
-    found = date_by_flux(
+    found = refine_by_flux_onset(
         Emergence(frame=12, frame_lo=10, frame_hi=14), field(emerging(at=0, within=30)), instrument=SMALL
     )  # fmt: skip
     assert found.frame >= SMALL.frozen_frames

@@ -103,7 +103,7 @@ RECIPE = replace(
     learning_rate=0.1,
     label_smoothing=0.0,
     early_learning=0.0,
-    augmentation=Augmentation(noise=0.001, stills=0.3),
+    augmentation=Augmentation(noise=0.001, static_clips=0.3),
 )
 
 

@@ -47,7 +47,7 @@ def test_an_overlay_adds_the_others_field_above_its_quiet_sun_on_the_disk() -> N
     steps[:, :, 2, 0, 0] = 0.0
     others = torch.full((40, 1, 3, 3, 3), 1.0).asinh()
     others[:, :, 0, 1, 1] = others[:, :, 0, 0, 0] = torch.tensor(5.0).asinh()
-    added = torch.sinh(varied(steps, others, overlay=1.0)[:, 0, :2])
+    added = torch.sinh(varied(steps, others, additive_mixing=1.0)[:, 0, :2])
     spots = added[:, :, 1, 1]
     torch.testing.assert_close(spots.sum(1), torch.full((40,), 4.0))
     assert 0 < (spots[:, 0] > 0).sum() < 40
@@ -59,7 +59,7 @@ def test_an_overlay_adds_the_others_field_above_its_quiet_sun_on_the_disk() -> N
 def test_a_cube_that_breaks_off_repeats_its_last_step() -> None:
     """Of ten steps the first six stay, and each later one is its own or repeats the one before."""
     steps = torch.arange(10.0)[None, :, None, None, None].expand(30, 10, 3, 2, 2)
-    out = varied(steps, ends_early=1.0)[:, :, 2, 0, 0]
+    out = varied(steps, truncation=1.0)[:, :, 2, 0, 0]
     torch.testing.assert_close(out[:, :6], torch.arange(6.0).expand(30, 6))
     assert all(row.tolist() == [min(k, int(row[-1])) for k in range(10)] for row in out.round())
     assert len({int(row[-1]) for row in out}) > 1
@@ -68,18 +68,18 @@ def test_a_cube_that_breaks_off_repeats_its_last_step() -> None:
 def test_a_thinned_cube_is_interpolated_between_the_steps_kept() -> None:
     """A straight line in time survives thinning, but for the end, where the last kept step has no successor."""
     steps = torch.arange(13.0)[None, :, None, None, None].expand(20, 13, 3, 2, 2)
-    out = varied(steps, thin=1.0)[:, :, 2, 0, 0]
+    out = varied(steps, temporal_subsampling=1.0)[:, :, 2, 0, 0]
     torch.testing.assert_close(out[:, :7], torch.arange(7.0).expand(20, 7))
-    field = torch.sinh(varied(steps.asinh(), thin=1.0)[:, :7, 0, 0, 0])
+    field = torch.sinh(varied(steps.asinh(), temporal_subsampling=1.0)[:, :7, 0, 0, 0])
     torch.testing.assert_close(field, torch.arange(7.0).expand(20, 7))  # as the grid does: in gauss, not its arcsinh
     zigzag = (steps % 2).contiguous()
-    assert (varied(zigzag, thin=1.0)[:, 1, 2, 0, 0] < 1.0).all()
+    assert (varied(zigzag, temporal_subsampling=1.0)[:, 1, 2, 0, 0] < 1.0).all()
 
 
 def test_a_share_of_nothing_leaves_a_batch_as_it_is() -> None:
     """So small a share that no cube is chosen."""
     steps = torch.rand(4, 9, 3, 5, 5, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(varied(steps, steps, overlay=1e-9, thin=1e-9), steps)
+    torch.testing.assert_close(varied(steps, steps, additive_mixing=1e-9, temporal_subsampling=1e-9), steps)
 
 
 def test_variations_come_from_the_members_generator_alone() -> None:

@@ -129,7 +129,7 @@ def test_a_saved_plan_keeps_its_fingerprint_when_recipes_gain_a_field(tmp_path: 
     plan.save(tmp_path)
     path = tmp_path / PLAN_FILE
     values = json.loads(path.read_text())
-    del values["recipe"]["augmentation"]["stills"]
+    del values["recipe"]["augmentation"]["static_clips"]
     path.write_text(json.dumps(values))
     older = Plan.read(tmp_path)
     assert older.recipe != plan.recipe

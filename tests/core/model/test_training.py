@@ -148,8 +148,8 @@ def test_a_still_counts_as_non_emergence() -> None:
 def test_the_mean_probability_of_the_training_cubes_is_the_share_labelled_emergence() -> None:
     """Whatever share of them was shown as stills."""
     examples = appearing(40)
-    for stills in (0.1, 0.5):
-        recipe = replace(FEW_STEPS, augmentation=replace(QUICK.augmentation, stills=stills))
+    for fraction in (0.1, 0.5):
+        recipe = replace(FEW_STEPS, augmentation=replace(QUICK.augmentation, static_clips=fraction))
         assert probabilities(trained(examples, recipe), examples).mean() == pytest.approx(0.5, abs=1e-3)
 
 
