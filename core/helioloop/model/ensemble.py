@@ -4,9 +4,9 @@
 trusting them: weights are safetensors, checked against the plan. Needs torch (extra ``worker``).
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -183,9 +183,12 @@ class EnsembleCache:
     """
 
     def __init__(self, *, device: Device, size: int = 2) -> None:
+        @lru_cache(maxsize=size)
+        def load(folder: Path, _stamp: tuple[int, int]) -> Ensemble:
+            return Ensemble.open(folder, device=device)
+
+        self._load = load
         self._device = device
-        self._size = size
-        self._kept: OrderedDict[Path, tuple[tuple[int, int], Ensemble]] = OrderedDict()
 
     def open(self, folder: Path) -> Ensemble:
         """Return the ensemble of a staging or version folder, loaded or from the cache.
@@ -198,16 +201,8 @@ class EnsembleCache:
         try:
             stat = (folder / PLAN_FILE).stat()
         except FileNotFoundError:
-            return Ensemble.open(folder, device=self._device)  # which raises the error that names the remedy
-        stamp = (stat.st_mtime_ns, stat.st_ino)
-        kept = self._kept.get(folder)
-        if kept is None or kept[0] != stamp:
-            kept = (stamp, Ensemble.open(folder, device=self._device))
-        self._kept[folder] = kept
-        self._kept.move_to_end(folder)
-        while len(self._kept) > self._size:
-            self._kept.popitem(last=False)
-        return kept[1]
+            return Ensemble.open(folder, device=self._device)  # raises the error that names the remedy
+        return self._load(folder, (stat.st_mtime_ns, stat.st_ino))
 
 
 def score_cubes(ensemble: Ensemble, cubes: Sequence[CubeInfo], runtime: Runtime) -> list[CubeScore]:

@@ -10,6 +10,8 @@ from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from helioloop.errors import TooFewLabels
 from helioloop.records import CubeInfo, Label
@@ -92,24 +94,16 @@ def _check_counts(labelled: Sequence[CubeInfo]) -> None:
 
 
 def _groups(labelled: Sequence[CubeInfo]) -> list[_Group]:
-    """Unite cubes that share a region or their content, through any chain of such pairs."""
-    parent = list(range(len(labelled)))
-
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
-
+    """Return the connected components of the cubes, of which two are linked by the same region or content."""
     first: dict[tuple[str, str], int] = {}
-    for index, cube in enumerate(labelled):
-        shared = [("content", cube.sha256), *([("region", cube.region)] if cube.region else [])]
-        for key in shared:
-            parent[root(index)] = root(first.setdefault(key, index))
-    united: dict[int, list[CubeInfo]] = {}
-    for index, cube in enumerate(labelled):
-        united.setdefault(root(index), []).append(cube)
-    return [_group(members) for members in united.values()]
+    links = [
+        (index, first.setdefault(key, index))
+        for index, cube in enumerate(labelled)
+        for key in (("content", cube.sha256), *([("region", cube.region)] if cube.region else []))
+    ]
+    graph = coo_array((np.ones(len(links)), np.array(links).T), shape=(len(labelled), len(labelled)))
+    n_groups, group_of = connected_components(graph, directed=False)
+    return [_group([labelled[k] for k in np.flatnonzero(group_of == group)]) for group in range(n_groups)]
 
 
 def _group(members: Sequence[CubeInfo]) -> _Group:

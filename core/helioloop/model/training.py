@@ -13,6 +13,7 @@ import torch
 from scipy import optimize, special
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.swa_utils import update_bn
 
 from helioloop.errors import TrainingError
 from helioloop.instrument import Instrument
@@ -215,16 +216,10 @@ class _Run:
         return right / max(1, len(self.validation))
 
     def _reestimate_norm(self, network: nn.Module) -> None:
-        """Measure batch-norm statistics on the training cubes as they are, each batch counting alike."""
-        norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # cumulative average
-        network.train()
-        with torch.no_grad(), self.device.autocast():
-            for chosen in self.trained.split(4 * self.recipe.batch):
-                if len(chosen) > 1:
-                    network(self._stack(chosen))
+        """Set batch-norm statistics to their mean over batches of the training cubes without augmentation."""
+        batches = (self._stack(some) for some in self.trained.split(4 * self.recipe.batch) if len(some) > 1)
+        with self.device.autocast():
+            update_bn(batches, network)
 
     def _balance(self, network: nn.Module) -> None:
         """Set the logits' bias so that the mean probability of the training cubes is the fraction labelled emergence.

@@ -1,5 +1,6 @@
 """A whole round on made-up arrays: members, scores, times, the version's folder; each step as a worker calls it."""
 
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from helioloop.emergence.locate import locate_emergences
 from helioloop.errors import CubeError, RegistryError
 from helioloop.instrument import Instrument
 from helioloop.model.device import CPU
-from helioloop.model.ensemble import Ensemble, score_cubes, train_member
+from helioloop.model.ensemble import Ensemble, EnsembleCache, score_cubes, train_member
 from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import QUICK
 from helioloop.model.runtime import Runtime
@@ -219,6 +220,24 @@ def test_weights_that_are_not_the_plans_own_are_refused(tmp_path: Path, made: tu
     damage(path)
     with pytest.raises(RegistryError, match=r"fold0-0\.safetensors"):
         train_member(plan_of(), "fold0-0", tmp_path, RUNTIME)
+
+
+def test_an_ensemble_stays_loaded_until_its_plan_changes_or_others_take_its_place(
+    made: tuple[Registry, Card], tmp_path: Path
+) -> None:
+    """A cache of two keeps the two used last; a plan that is written again is read again."""
+    version = made[0].folder(made[1].version)
+    folders = [shutil.copytree(version, tmp_path / name) for name in "abc"]
+    cache = EnsembleCache(device=CPU, size=2)
+    a, b = (cache.open(folder) for folder in folders[:2])
+    assert cache.open(folders[0]) is a
+    cache.open(folders[2])
+    assert cache.open(folders[0]) is a
+    assert cache.open(folders[1]) is not b
+    Plan.read(folders[0]).save(folders[0])
+    assert cache.open(folders[0]) is not a
+    with pytest.raises(RegistryError, match="is missing"):
+        cache.open(tmp_path / "d")
 
 
 def test_a_version_that_lacks_a_member_is_refused(tmp_path: Path, made: tuple[Registry, Card]) -> None:
