@@ -1,7 +1,7 @@
-"""The ensemble: members trained one by one into a staging folder; each scores only cubes it was not trained on.
+"""Ensembles: members trained into a staging folder, each of which scores only cubes it was not trained on.
 
-`train_member` is called for each member of a plan, then `Ensemble.open` and `score_cubes`. Folders are read without
-trusting them: weights are safetensors, checked against the plan. Needs torch (extra ``worker``).
+Call `train_member` for each member of a plan, then `Ensemble.open` and `score_cubes`. Weights are safetensors and are
+checked against the plan, because a folder may be damaged or foreign. Needs torch (extra ``worker``).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,14 +29,14 @@ from helioloop.records import CubeInfo, CubeScore, Label
 
 
 def train_member(plan: Plan, name: str, staging: Path, runtime: Runtime) -> Path:
-    """Train one member of a plan and write its weights into a staging folder; a whole file that exists is kept.
+    """Train one member of a plan and write its weights into a staging folder, unless the file exists.
 
     Parameters
     ----------
     plan : Plan
         The round.
     name : str
-        Which member.
+        Name of the member.
     staging : Path
         The round's staging folder.
     runtime : Runtime
@@ -50,9 +50,11 @@ def train_member(plan: Plan, name: str, staging: Path, runtime: Runtime) -> Path
     Raises
     ------
     RegistryError
-        If the file exists and is truncated, or belongs to another plan.
+        If the file exists and is damaged, or belongs to another plan.
     CubeError
-        If a cube of the plan cannot be read any more.
+        If a training cube cannot be read.
+    TrainingError
+        If the training diverges.
     """
     member = plan.member(name)
     path = staging / member.file
@@ -88,7 +90,13 @@ def train_member(plan: Plan, name: str, staging: Path, runtime: Runtime) -> Path
 
 
 def load_member(plan: Plan, member: PlannedMember, folder: Path) -> nn.Module:
-    """Read one member's weights, in evaluation mode, on the CPU; anything but the plan's own is a `RegistryError`."""
+    """Return one member's network with its weights, in evaluation mode, on the CPU.
+
+    Raises
+    ------
+    RegistryError
+        If the file is missing or damaged, or its weights are not finite or not those of this plan and member.
+    """
     path = folder / member.file
     architecture = find_architecture(plan.recipe.network)
     network: nn.Module = architecture.build(plan.recipe, plan.instrument, dropout=member.dropout)
@@ -97,13 +105,13 @@ def load_member(plan: Plan, member: PlannedMember, folder: Path) -> nn.Module:
         with safe_open(path, framework="pt") as file:
             if (file.metadata() or {}) != _metadata(plan, member):
                 raise RegistryError(
-                    f"{path} was not trained under this folder's plan for {member.name}; delete it and train again"
+                    f"{path} was not trained as member {member.name} of this folder's plan; delete it and train again"
                 )
-            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - the file is no mapping
+            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - the file is not a mapping
     except FileNotFoundError:
-        raise RegistryError(f"{path} is missing; the version is not whole: restore it or train again") from None
+        raise RegistryError(f"{path} is missing; restore it or train the member again") from None
     except (SafetensorError, OSError) as error:
-        raise RegistryError(f"{path} is no whole safetensors file ({error}); delete it and train again") from None
+        raise RegistryError(f"{path} is not a complete safetensors file ({error}); delete it and train again") from None
     fits = weights.keys() == expected.keys() and all(
         weights[key].shape == expected[key].shape
         and weights[key].dtype == expected[key].dtype
@@ -111,23 +119,25 @@ def load_member(plan: Plan, member: PlannedMember, folder: Path) -> nn.Module:
         for key in expected
     )
     if not fits:
-        raise RegistryError(f"{path} does not hold finite weights of a {plan.recipe.name} network; delete it")
+        raise RegistryError(
+            f"{path} does not contain finite weights of the recipe {plan.recipe.name}; delete it and train again"
+        )
     network.load_state_dict(weights)
     return network.eval()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ensemble:
-    """The members of one staging or version folder, loaded; keep it to stay warm.
+    """The loaded members of one staging or version folder.
 
     Parameters
     ----------
     plan : Plan
         The folder's plan.
     networks : dict
-        Member name -> network in evaluation mode.
+        Network of each member by name, in evaluation mode.
     device : Device
-        Where they are.
+        The device of the networks.
     """
 
     plan: Plan
@@ -136,7 +146,7 @@ class Ensemble:
 
     @classmethod
     def open(cls, folder: Path, *, device: Device) -> "Ensemble":
-        """Load all members of a staging or version folder."""
+        """Return the ensemble of all members of a staging or version folder, loaded."""
         plan = Plan.read(folder)
         networks = {member.name: load_member(plan, member, folder).to(device.kind) for member in plan.members}
         return cls(plan=plan, networks=networks, device=device)
@@ -147,18 +157,15 @@ class Ensemble:
         return find_architecture(self.plan.recipe.network)
 
     def of_fold(self, fold: int) -> "Ensemble":
-        """Return the ensemble of one fold's members alone."""
+        """Return the ensemble that has only the members of one fold."""
         members = tuple(member for member in self.plan.members if member.fold == fold)
         return replace(self, plan=replace(self.plan, members=members))
 
     def score(self, cube: CubeInfo, runtime: Runtime) -> CubeScore:
-        """Return P(emergence), its spread and the members of one cube; no emergence frame yet.
-
-        The members are the cube's out-of-fold members.
-        """
+        """Return P(emergence) of one cube by its out-of-fold members; the emergence frame is still None."""
         members = self.plan.out_of_fold_members(cube)
         with self.device.deterministic(), torch.inference_mode(), self.device.autocast():
-            # One cube at a time: its score must not depend on which others were asked for with it.
+            # One cube at a time, because in a batch its score would depend on the other cubes.
             x = torch.from_numpy(_inputs(self.plan, runtime)(cube))[None].to(self.device.kind)
             logits = torch.cat([self.networks[member.name](x).float() for member in members])
         p = torch.sigmoid(logits).cpu().double().numpy()
@@ -172,14 +179,14 @@ class Ensemble:
 
 
 class EnsembleCache:
-    """Ensembles that stay loaded between jobs, the latest used ones; the folder's plan file tells whether one is stale.
+    """Keeps the ensembles used last loaded between jobs. A folder whose plan file has changed is loaded again.
 
     Parameters
     ----------
     device : Device
-        Where their networks are.
+        The device of the networks.
     size : int
-        How many are kept.
+        Number of ensembles kept.
     """
 
     def __init__(self, *, device: Device, size: int = 2) -> None:
@@ -191,7 +198,7 @@ class EnsembleCache:
         self._device = device
 
     def open(self, folder: Path) -> Ensemble:
-        """Return the ensemble of a staging or version folder, loaded or from the cache.
+        """Return the ensemble of a staging or version folder, from the cache where possible.
 
         Raises
         ------
@@ -206,21 +213,21 @@ class EnsembleCache:
 
 
 def score_cubes(ensemble: Ensemble, cubes: Sequence[CubeInfo], runtime: Runtime) -> list[CubeScore]:
-    """Return the score of each cube by its out-of-fold members; no emergence frame yet.
+    """Return the scores of cubes by their out-of-fold members; emergence frames are still None.
 
     Parameters
     ----------
     ensemble : Ensemble
         All members of a staging or version folder.
     cubes : sequence of CubeInfo
-        Which cubes.
+        The cubes to score.
     runtime : Runtime
-        Its report is called after each cube; its `on_excluded` for cubes that cannot be read.
+        Its report is called after each cube, its `on_excluded` for each cube that cannot be read.
 
     Returns
     -------
     list of CubeScore
-        In the order of `cubes`, without excluded ones.
+        In the order of `cubes`, without excluded cubes.
     """
     return each_cube(cubes, lambda cube: ensemble.score(cube, runtime), runtime, what="scoring cubes")
 
@@ -228,7 +235,7 @@ def score_cubes(ensemble: Ensemble, cubes: Sequence[CubeInfo], runtime: Runtime)
 def each_cube(
     cubes: Sequence[CubeInfo], one: Callable[[CubeInfo], CubeScore], runtime: Runtime, *, what: str
 ) -> list[CubeScore]:
-    """Return `one` of each cube, in order, without excluded cubes."""
+    """Return the result of `one` for each cube, in order, without excluded cubes."""
     done = []
     for k, cube in enumerate(cubes):
         try:

@@ -1,16 +1,15 @@
-"""Prepared network inputs kept in a folder, so that the members of a version and later rounds share them."""
+"""Prepared network inputs kept in a folder, for all members of a version and later rounds."""
 
 import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from helioloop import atomic
 from helioloop.instrument import Instrument
-from helioloop.model.architecture import Architecture
+from helioloop.model.architecture import AnyArchitecture
 from helioloop.model.inputs import FloatArray, Load
 from helioloop.records import CubeInfo
 
@@ -31,7 +30,7 @@ class InputCache:
         Where inputs are kept; may be deleted at any time. None keeps nothing.
     """
 
-    architecture: Architecture[Any]
+    architecture: AnyArchitecture
     instrument: Instrument
     load: Load
     folder: Path | None = None

@@ -31,14 +31,14 @@ class PerFrameNetwork(nn.Module):
 
     Notes
     -----
-    With places the encoder's output pixels and F the filters of the layer above::
+    Shapes, with ``places`` the output pixels of the encoder and F the width of each layer::
 
         input           (batch, steps, 3, cells, cells)
         encoder         (batch, F, steps, places)        3×3, stride 2, each step by itself
-        temporal_conv1  (batch, F, about steps/3, places) 9 steps wide, stride 3
-        temporal_conv2  (batch, F, about steps/3, places) 5 outputs wide
+        temporal_conv1  (batch, F, ⌈steps/3⌉, places)    9 steps wide, stride 3
+        temporal_conv2  (batch, F, ⌈steps/3⌉, places)    5 outputs wide
         pool            (batch, 4 F)                     maximum and mean over time and over all or central places
-        head            (batch,)                         logit
+        head            (batch,)                         logits
 
     Both temporal convolutions repeat the first and the last entry as padding, so that the frozen end of a masked video
     looks the same as a video that goes on without a change.

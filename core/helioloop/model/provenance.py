@@ -1,7 +1,4 @@
-"""Where a model comes from: hashes of labels, data, recipe and code, so that equal fingerprints make equal models.
-
-Above the ground floor; used by `plan`. No torch here.
-"""
+"""Provenance of a model: hashes of labels, data, recipe and code. Equal fingerprints give equal models. No torch."""
 
 import hashlib
 import json
@@ -40,7 +37,7 @@ LEARNING_MODULES = (
     "model.recipes",
     "model.training",
 )
-"""The modules whose text decides what a model answers; a change in any of them makes another code version."""
+"""The modules whose source decides a model's scores; a change in any of them gives another code version."""
 
 
 def digest(value: Any) -> str:

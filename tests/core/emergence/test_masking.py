@@ -1,4 +1,4 @@
-"""Masking curves equal the naive loop: the network run on every masked video."""
+"""Masking curves equal those of the naive loop, which runs the network on every masked video."""
 
 from dataclasses import replace
 
@@ -47,7 +47,7 @@ def random_network(architecture: AnyArchitecture, instrument: Instrument, *, see
 
 
 def masked(cube: FloatArray, frame: int, instrument: Instrument) -> FloatArray:
-    """The masked video as the paper describes it: start frozen, then frames after `frame` replaced by it."""
+    """The masked video as in the paper: the start is frozen, then the frames after `frame` are replaced by it."""
     video = cube.copy()
     video[: instrument.frozen_frames] = cube[instrument.frozen_frames]
     for later in range(frame + 1, instrument.n_frames):
@@ -66,7 +66,7 @@ def naive_curve(
 
 @pytest.mark.parametrize("n_frames", [10, 11, 12, 70])
 def test_per_frame_curve_equals_the_naive_loop(n_frames: int) -> None:
-    """Also inside a group of three frames, and where the last group is not full."""
+    """Also inside a group of three frames, and where the last group is incomplete."""
     instrument = Instrument(**{**SMALL.as_dict(), "n_frames": n_frames})
     cube, network = random_cube(instrument, seed=1), random_network(PerFrame(), instrument, seed=2)
     (curve,) = masking_curves(PerFrame(), [network], cube, instrument=instrument, device=CPU)
@@ -87,7 +87,7 @@ def test_frames_as_channels_curve_equals_the_naive_loop() -> None:
 
 @both
 def test_full_size_curves_equal_the_naive_loop(architecture: AnyArchitecture) -> None:
-    """On MDI's grid, spot-checked at the frozen start, around a group's borders and at the end."""
+    """On MDI's grid, checked at the frozen start, around the edges of a group, and at the end."""
     cube, network = random_cube(MDI, seed=5), random_network(architecture, MDI, seed=6)
     (curve,) = masking_curves(architecture, [network], cube, instrument=MDI, device=CPU)
     for frames in (range(29, 33), range(110, 114), range(222, 225)):

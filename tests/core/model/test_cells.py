@@ -18,7 +18,7 @@ def level_cube(*fields_gauss: float) -> np.ndarray:
 
 
 def spotted_cube(*fields_gauss: float) -> np.ndarray:
-    """Quiet frames with a spot of one value each, which fills the first cell of TINY's grid."""
+    """Quiet frames with a spot of one value each in the first cell of TINY's grid."""
     cube = level_cube(*[0.0] * len(fields_gauss))
     cube[:, :6, :6] = level_cube(*fields_gauss)[:, :6, :6]
     return cube
@@ -32,7 +32,7 @@ def test_the_first_frames_are_all_the_frozen_one() -> None:
 
 
 def test_a_step_is_the_median_of_three_frames() -> None:
-    """A single bad frame does not show; positive and negative fields go to channels of their own."""
+    """A single bad frame has no effect; positive and negative fields have separate channels."""
     steps = cell_steps(spotted_cube(0, 0, 0, 300, -1000, 300), TINY)
     assert steps.shape == (2, 3, 2, 2)
     np.testing.assert_allclose(steps[1, 0, 0, 0], np.arcsinh(300 / FIELD_SCALE_GAUSS), rtol=1e-3)
@@ -40,7 +40,7 @@ def test_a_step_is_the_median_of_three_frames() -> None:
     np.testing.assert_allclose(steps[:, 2], 1)
 
 
-def test_off_disk_pixels_carry_no_field_and_lower_the_on_disk_fraction() -> None:
+def test_off_disk_pixels_have_no_field_and_lower_the_on_disk_fraction() -> None:
     """A quarter of one cell is off-disk: its mean field and its fraction are three quarters."""
     cube = spotted_cube(*[400] * 6)
     cube[:, :3, :3] = np.nan
@@ -50,8 +50,8 @@ def test_off_disk_pixels_carry_no_field_and_lower_the_on_disk_fraction() -> None
     assert steps[0, 2, 1, 1] == 1
 
 
-def test_a_frames_zero_level_is_taken_off() -> None:
-    """The same spot over offsets of 0, −8 and 24 G, one per step, gives the same input; an empty frame gives none."""
+def test_the_zero_level_of_a_frame_is_subtracted() -> None:
+    """A spot on offsets of 0, −8 and 24 G gives the same input in each step; a frame without disk has the offset 0."""
     offsets = np.repeat([0.0, -8.0, 24.0], 3)[:, None, None] / 2000.0
     instrument = Instrument(**{**TINY.as_dict(), "n_frames": 9})
     steps = cell_steps((spotted_cube(*[400] * 9) + offsets).astype(np.float16), instrument)

@@ -7,8 +7,8 @@ from helioloop.errors import SettingsError
 from helioloop.model.device import CPU, choose_device
 
 
-def test_asking_for_a_missing_gpu_is_refused_in_a_sentence(caplog: pytest.LogCaptureFixture) -> None:
-    """auto falls back to the CPU and says so."""
+def test_a_missing_gpu_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+    """auto falls back to the CPU and logs it."""
     caplog.set_level("INFO")
     assert choose_device("cpu") == CPU
     assert "networks run on CPU" in caplog.text

@@ -13,8 +13,8 @@ from helioloop.model.recipes import PAPER, QUICK
 TINY = Instrument(name="tiny", cadence_seconds=5760.0, n_frames=6, size_px=12, clip_gauss=1000.0, frozen_frames=2)
 
 
-def test_the_per_frame_network_is_as_small_as_the_measured_one() -> None:
-    """16k weights, whatever the number of frames."""
+def test_the_per_frame_network_has_16_000_weights() -> None:
+    """It takes any number of steps and cells."""
     network = PerFrame().build(QUICK, MDI, dropout=0.2)
     assert 15_000 < sum(p.numel() for p in network.parameters()) < 17_000
     assert network(torch.zeros(2, 75, 3, 15, 15)).shape == (2,)
@@ -22,7 +22,7 @@ def test_the_per_frame_network_is_as_small_as_the_measured_one() -> None:
 
 
 def test_the_authors_network_has_their_layers() -> None:
-    """Nine convolutions with their filters and three dense layers; 90 px end as one place of 512 channels."""
+    """Nine convolutions with their filters and three dense layers; 90 px become one pixel of 512 channels."""
     network = FramesAsChannels().build(PAPER, MDI, dropout=0.5).eval()
     convolutions = [m.out_channels for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
     dense = [(m.in_features, m.out_features) for m in network.modules() if isinstance(m, torch.nn.Linear)]
@@ -33,12 +33,12 @@ def test_the_authors_network_has_their_layers() -> None:
 
 
 def test_frames_too_small_for_the_authors_network_are_refused() -> None:
-    """The sentence names the size."""
+    """The message names the size."""
     with pytest.raises(SettingsError, match="12 px"):
         FramesAsChannels().build(PAPER, TINY, dropout=0.5)
 
 
-def test_the_authors_network_sees_no_field_off_disk() -> None:
+def test_the_authors_network_has_no_field_off_disk() -> None:
     """Off-disk becomes 0.5, which is 0 G."""
     cube = np.full((6, 12, 12), 0.7)
     cube[:, 0, 0] = np.nan

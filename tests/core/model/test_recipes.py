@@ -16,7 +16,7 @@ def test_a_recipe_survives_its_card(recipe: Recipe) -> None:
 
 
 def test_auto_is_the_recipe_that_suits_the_device() -> None:
-    """Quick on a CPU, accurate on a GPU; an unknown name is refused with the known ones."""
+    """Quick on a CPU, accurate on a GPU; an unknown name is refused, and the known names are listed."""
     assert find_recipe("auto", gpu=False) is QUICK
     assert find_recipe("auto", gpu=True) is ACCURATE
     with pytest.raises(SettingsError, match="'fast' is unknown; choose one of: auto, quick, accurate"):
