@@ -85,11 +85,16 @@ def campaign(
     campaign stops when fewer than 10 % of a round's ranked cubes were wrong, or when at most 1.5 % of all labels can
     still be wrong. Then a closing round trains once more. The same command continues an interrupted campaign.
 
+    After each round its audit is printed, as a real campaign would have it. At the end a table has one row per round.
+
     \b
-    Printed for each round:
-      the audit, as a real campaign would estimate it: hit rate, wrong labels left
-      with a 90 % interval, whether to stop;
-      and from the truth: labels really wrong, AUROC, errors of emergence frames.
+    Columns:
+      verified, changed  verified by then; labels changed in the round
+      hit rate           fraction of the cubes verified by rank that were wrong
+      wrong left, truly  wrong labels left: the audit's estimate with its 90 %
+                         interval, and the number from the truth
+      AUROC, errors, frame, near, in interval
+                         as in `helioloop compare --help`
 
     \b
     Example:
@@ -122,9 +127,11 @@ def campaign(
             if one.line is not None:
                 click.echo("\n".join(one.line.sentences()) + "\n")
     print_table(campaign_rows(played))
+    click.echo()
     for sentence in goal_sentences(played):
         click.echo(sentence)
     if kinds := kind_rows(played):
+        click.echo()
         print_table(kinds)
 
 

@@ -23,6 +23,15 @@ NEXT_SAMPLED = 10
 """Cubes of the audit sample that are listed: an estimate needs at least ten."""
 LISTED_EXCLUDED = 3
 """Excluded cubes that are listed with their reason; the file has all."""
+METRIC_NAMES = {
+    "cubes": "cubes scored",
+    "labelled": "cubes with a label",
+    "emergences": "labelled emergence",
+    "agreement": "mean probability of the labels",
+    "disagreeing": "fraction of labels that disagree",
+    "auroc": "AUROC for the labels",
+}
+"""Name of a metric in a version's card -> name of its line. Probabilities and AUROC are out of fold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +71,7 @@ def model_lines(registry: Registry, *, place: str) -> list[Line]:
             Line(name="created", value=f"{card.created_at}; reason: {card.reason}"),
             Line(name="trained on", value=f"{len(card.labels)} labelled cubes, {card.verified} of them verified"),
             Line(name="members", value=f"{len(card.members)}, recipe {card.recipe.get('name', '?')}"),
-            *(Line(name=name.replace("_", " "), value=f"{value:.3g}") for name, value in card.metrics.items()),
+            *(Line(name=METRIC_NAMES.get(name, name), value=f"{value:.3g}") for name, value in card.metrics.items()),
         ]
     return lines + [
         Line(name="failed round", value=redact(reason, model_dir=registry.root))
