@@ -8,7 +8,7 @@ import pytest
 from tests.worker.shell import run_printed
 
 from helioloop import atomic
-from helioloop.evaluation.audit import SALT, audit_order
+from helioloop.evaluation.audit_order import audit_order
 from helioloop.records import CubeInfo, CubeScore, CurrentLabel, Label
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.versions import Card, Registry
@@ -19,7 +19,8 @@ from helioloop_worker.reports.status import Line, audit_lines, model_lines
 NAMES = tuple(f"cube{k:02d}" for k in range(40))
 """The crude label of each is non-emergence."""
 CUBES = {name: CubeInfo(release="r", name=name, sha256=f"{k:064x}") for k, name in enumerate(NAMES)}
-ORDER = audit_order(CUBES.values(), salt=SALT)
+ORDER = audit_order(CUBES.values())
+REJECTED = "rejected by the promotion check: worse"
 FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -57,7 +58,7 @@ def admit(
                 }
                 for name in names
             },
-            verdict={"publish": not rejected, "reason": "rejected: worse" if rejected else "published"},
+            verdict={"publish": not rejected, "reason": REJECTED if rejected else "published"},
         ),
     ).version  # fmt: skip
     scores = {name: (p_emergence or {}).get(name, 0.25) for name in names}
@@ -107,7 +108,7 @@ def by_human(*flipped: str, right: Collection[str] = ()) -> dict[str, Label]:
 
 def test_before_the_first_version_the_audit_is_empty(registry: Registry) -> None:
     """The status tells when it starts."""
-    assert read_audit(registry, snapshot({})).lines == ()
+    assert read_audit(registry, snapshot({})).rounds == ()
     assert audit_lines(registry, snapshot({})) == [Line(name="audit", value="starts with the first version")]
     assert audit_lines(registry, None) == []
 
@@ -166,17 +167,17 @@ def test_the_audit_counts_hits_and_sampled_cubes_and_lists_the_next_of_the_sampl
     admit(registry, day=1, p_emergence={top[0]: 0.9, top[1]: 0.8, top[2]: 0.7})
     now = by_human(top[0], top[1], sampled[4], right=[top[2], *sampled[:4], *sampled[5:]])
     audit = read_audit(registry, snapshot(now))
-    (line,) = audit.lines
+    (line,) = audit.rounds
     assert audit.versions == ("v0001",)
     assert (line.cubes, line.verified, line.flips) == (40, 13, 3)
     assert (line.ranked, line.hits) == (3, 2)
-    assert (line.drawn, line.drawn_wrong) == (10, 1)
+    assert (line.sampled, line.sampled_wrong) == (10, 1)
     assert line.wrong_left is not None
     assert line.wrong_left.value == pytest.approx(2.7)
     assert audit.next_sampled == tuple(ORDER[10:-3])
     shown = {line.name: line.value for line in audit_lines(registry, snapshot(now))}
-    assert "Hit rate: 2 of 3 verified by rank were wrong" in shown["audit, v0001"]
-    assert "Go on: 27 to verify." in shown["audit, v0001"]
+    assert "Hit rate: 2 of 3 cubes verified by rank had a wrong label" in shown["audit, v0001"]
+    assert "Continue: 27 cubes to verify." in shown["audit, v0001"]
     assert shown["audit sample, next"] == f"{', '.join(ORDER[10:20])} (label them in this order)"
 
 
@@ -184,7 +185,7 @@ def test_a_cube_verified_before_the_first_version_is_not_a_hit(registry: Registr
     """There was no ranking yet that could have led to it."""
     top = ORDER[-2:]
     admit(registry, day=1, verified=by_human(top[0]), p_emergence={top[0]: 0.9, top[1]: 0.8})
-    (line,) = read_audit(registry, snapshot(by_human(*top))).lines
+    (line,) = read_audit(registry, snapshot(by_human(*top))).rounds
     assert (line.verified, line.verifications, line.ranked, line.hits) == (2, 1, 1, 1)
 
 
@@ -197,7 +198,7 @@ def test_status_shows_a_rejected_newest_version_until_it_is_published(registry: 
     shown = {line.name: line.value for line in model_lines(registry, place=place)}
     assert shown["published version"] == "v0001"
     assert shown["newest version"] == (
-        "v0002, created 2026-01-03T00:00:00+00:00, is rejected: worse; to publish it anyway, run "
+        f"v0002, created 2026-01-03T00:00:00+00:00, is {REJECTED}; to publish it anyway, run "
         f"`helioloop rollback v0002 {place}`"
     )
     result = run_printed(learning.commands(), shown["newest version"])

@@ -171,7 +171,7 @@ def publish_and_reject(desk: Desk, task_data: Data) -> None:
     desk.import_cubes(task_data)
     desk.publish()
     card = desk.registry.folder(desk.admit()) / "card.json"
-    verdict = {"publish": False, "reason": "rejected: worse"}
+    verdict = {"publish": False, "reason": "rejected by the promotion check: worse"}
     card.write_text(json.dumps(json.loads(card.read_text()) | {"verdict": verdict}))
 
 

@@ -106,26 +106,26 @@ def campaign(
         from helioloop.data.release import Release
         from helioloop.registry.versions import Registry
         from helioloop.workflows.experiment import Experiment, write_rows
-        from helioloop.workflows.simulate import run_campaign
+        from helioloop.workflows.simulate import simulate_campaign
         from helioloop_worker.reports.science import campaign_rows, goal_sentences, kind_rows
 
     settings = load_settings()
     played: list[CampaignRound] = []
     with open_runtime(folder.resolve().parent) as runtime:
-        for one in run_campaign(
+        for one in simulate_campaign(
             Experiment.open(Release.open(folder), truth, runtime),
             Registry(model_dir),
             recipe=RECIPES[recipe].in_epochs(settings.epochs),
             seed=settings.seed if seed is None else seed,
             rounds=rounds,
-            batch_share=batch_share,
-            check_share=check_share,
+            batch_fraction=batch_share,
+            audit_fraction=check_share,
         ):
             played.append(one)
             if out is not None:
                 write_rows(out, [done.row() for done in played])
-            if one.line is not None:
-                click.echo("\n".join(one.line.sentences()) + "\n")
+            if one.audit is not None:
+                click.echo("\n".join(one.audit.sentences()) + "\n")
     print_table(campaign_rows(played))
     click.echo()
     for sentence in goal_sentences(played):

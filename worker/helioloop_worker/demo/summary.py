@@ -1,6 +1,5 @@
 """The page that the demo prints when it is ready: what was done, how long it took, what to try."""
 
-import csv
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from helioloop.data.truth import read_truth
 from helioloop.errors import ServiceError
 from helioloop.records import Label
 from helioloop.registry.label_snapshot import Snapshot
@@ -103,8 +103,7 @@ def wrong_labels_found(truth: Path, labels: Mapping[str, Label | None], ranked: 
     """Return how many wrong crude labels are among as many first cubes of the ranking; None without a truth table."""
     if not truth.exists():
         return None
-    with truth.open(newline="") as file:
-        true = {row["cube"]: Label(row["label"]) for row in csv.DictReader(file)}
+    true = {cube: entry.label for cube, entry in read_truth(truth).items()}
     wrong = {cube for cube, label in labels.items() if cube in true and label is not None and true[cube] is not label}
     first = [cube for cube in ranked if cube in true][: len(wrong)]
     return (

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import zip_longest
 
-from helioloop.evaluation.audit import SALT, Line, Page, audit_order, audit_rounds
+from helioloop.evaluation.audit import RoundAudit, RoundRecord, audit_rounds
+from helioloop.evaluation.audit_order import audit_order
 from helioloop.records import CubeInfo, CubeScore, Label
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.versions import Card, Publication, Registry
@@ -25,7 +26,7 @@ class ProjectAudit:
     ----------
     versions : tuple of str
         The version of each round.
-    lines : tuple of Line
+    rounds : tuple of RoundAudit
         The audit of each round.
     next_sampled : tuple of str
         Unverified cubes in audit order. Verified one after the other, they extend the audit sample, from which the
@@ -33,7 +34,7 @@ class ProjectAudit:
     """
 
     versions: tuple[str, ...]
-    lines: tuple[Line, ...]
+    rounds: tuple[RoundAudit, ...]
     next_sampled: tuple[str, ...]
 
 
@@ -41,20 +42,20 @@ def read_audit(registry: Registry, snapshot: Snapshot) -> ProjectAudit:
     """Return the audit of a project; it is empty before the first version."""
     cards = [registry.card(version) for version in registry.versions()]
     if not cards:
-        return ProjectAudit(versions=(), lines=(), next_sampled=())
-    pages = read_rounds(registry, cards, snapshot)
+        return ProjectAudit(versions=(), rounds=(), next_sampled=())
+    records = read_rounds(registry, cards, snapshot)
     cubes = {cube: _cube(cube, entry) for card in cards for cube, entry in card.labels.items()}
-    order = audit_order(cubes.values(), salt=SALT)
-    already = {cube for cube, entry in cards[0].labels.items() if entry["verified"]}
-    last = pages[-1]
+    order = audit_order(cubes.values())
+    verified_before = {cube for cube, entry in cards[0].labels.items() if entry["verified"]}
+    last = records[-1]
     return ProjectAudit(
         versions=tuple(card.version for card in cards),
-        lines=tuple(audit_rounds(pages, order, already=already)),
+        rounds=tuple(audit_rounds(records, order, verified_before=verified_before)),
         next_sampled=tuple(cube for cube in order if cube in last.disagreement and cube not in last.verified),
     )
 
 
-def read_rounds(registry: Registry, cards: Sequence[Card], snapshot: Snapshot) -> list[Page]:
+def read_rounds(registry: Registry, cards: Sequence[Card], snapshot: Snapshot) -> list[RoundRecord]:
     """Return what each version's round contributes to the audit.
 
     Only cubes with a crude label take part, and of these only cubes that the version was trained on and that the
@@ -72,7 +73,7 @@ def read_rounds(registry: Registry, cards: Sequence[Card], snapshot: Snapshot) -
     crude = {cube: label.crude for cube, label in snapshot.cubes.items() if label.crude is not None}
     now = {cube: label.label for cube, label in snapshot.cubes.items() if label.verified}
     scores: dict[str, Mapping[tuple[str, str], CubeScore]] = {}
-    history, pages = registry.history(), []
+    history, records = registry.history(), []
     for number, (card, following) in enumerate(zip_longest(cards, cards[1:]), start=1):
         shown = _shown(cards[:number], following, history)
         if shown not in scores:
@@ -85,8 +86,8 @@ def read_rounds(registry: Registry, cards: Sequence[Card], snapshot: Snapshot) -
         }
         verified = now if following is None else _verified(following)
         flips = {cube: label is not crude[cube] for cube, label in verified.items() if cube in disagreement}
-        pages.append(Page(disagreement=disagreement, verified=flips))
-    return pages
+        records.append(RoundRecord(disagreement=disagreement, verified=flips))
+    return records
 
 
 def _verified(card: Card) -> dict[str, Label | None]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from helioloop.data.frame_times import FrameTime, cube_frame_time
 from helioloop.data.release import ReleaseRoots
 from helioloop.errors import CubeError, RegistryError, ReleaseError
-from helioloop.evaluation.audit_sample import AuditSample, located
+from helioloop.evaluation.audit_sample import AuditSample, predicted_emergence
 from helioloop.evaluation.calibration import intervals_in_words, probabilities_in_words
 from helioloop.model.plan import Plan
 from helioloop.model.runtime import Runtime
@@ -134,7 +134,7 @@ def _emergence(
         return Emergence(frame=frame, frame_lo=frame, frame_hi=frame), source
     if score is None or (label.verified and label.label is Label.NON_EMERGENCE):
         return None, ""
-    found = located(score)
+    found = predicted_emergence(score)
     if found is None:
         return None, ""
     instrument = runtime.instrument

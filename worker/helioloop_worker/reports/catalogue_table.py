@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from helioloop import atomic
+from helioloop import tables
 from helioloop.data.frame_times import FrameTime
 from helioloop.evaluation.audit_sample import AuditSample
 from helioloop.records import CubeScore, CurrentLabel, Emergence
+from helioloop.workflows.cells import decimal, frame_cells, time_cells
 from helioloop_worker.labelstudio.project import CubeTask
 
 COLUMNS = (
@@ -67,8 +68,7 @@ class Entry:
 
     def row(self, version: str) -> dict[str, str | int]:
         """Return the cube's row of the table; an empty cell means unknown."""
-        label, score, found = self.label, self.score, self.emergence
-        frame, lo, hi = ("", "", "") if found is None else (found.frame, found.frame_lo, found.frame_hi)
+        label, score = self.label, self.score
         agreement = None if score is None or label.label is None else score.agreement(label.label)
         return {
             "release": self.task.cube.release,
@@ -78,23 +78,20 @@ class Entry:
             "label_source": label.source,
             "crude_label": label.crude or "",
             "label_predicted": "" if score is None else score.predicted,
-            "disagreement": _decimal(None if agreement is None else 1.0 - agreement),
-            "p_emergence": _decimal(None if score is None else score.p_emergence),
-            "p_spread": _decimal(None if score is None else score.p_spread),
-            "p_calibrated": _decimal(self.p_calibrated),
-            "emergence_frame": frame,
-            "emergence_frame_lo": lo,
-            "emergence_frame_hi": hi,
+            "disagreement": decimal(None if agreement is None else 1.0 - agreement),
+            "p_emergence": decimal(None if score is None else score.p_emergence),
+            "p_spread": decimal(None if score is None else score.p_spread),
+            "p_calibrated": decimal(self.p_calibrated),
+            **frame_cells(self.emergence),
             "emergence_frame_from": self.frame_source,
-            "emergence_time_utc": "" if self.time is None else self.time.utc,
-            "emergence_time_tai": "" if self.time is None else self.time.tai,
+            **time_cells(self.time),
             "model_version": "" if score is None else version,
         }
 
 
 def write_catalogue(path: Path, entries: Iterable[Entry], *, version: str) -> None:
     """Write one row per cube as CSV with the columns `COLUMNS`; an existing file is replaced in one step."""
-    atomic.write_table(path, COLUMNS, (entry.row(version) for entry in entries))
+    tables.write_table(path, COLUMNS, (entry.row(version) for entry in entries))
 
 
 def write_sample(path: Path, sample: AuditSample) -> None:
@@ -103,8 +100,4 @@ def write_sample(path: Path, sample: AuditSample) -> None:
         {"cube": true.cube, "label": true.label, "emergence_frame": "" if true.frame is None else true.frame}
         for _, true in sample.cubes
     )
-    atomic.write_table(path, SAMPLE_COLUMNS, rows)
-
-
-def _decimal(value: float | None) -> str:
-    return "" if value is None else f"{value:.6f}"
+    tables.write_table(path, SAMPLE_COLUMNS, rows)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from helioloop.data.truth import TrueCube
-from helioloop.evaluation.audit import SALT, audit_order, sampled_prefix
+from helioloop.evaluation.audit_order import audit_order, sampled_prefix
 from helioloop.evaluation.audit_sample import AuditSample
 from helioloop.model.plan import Plan
 from helioloop.records import CubeScore, CurrentLabel
@@ -38,7 +38,7 @@ def read_sample(
     """
     cubes = {cube.name: cube for cube in plan.labelled if cube.key in scores}
     verified = {name: label for name in cubes if (label := labels.get(name)) is not None and label.verified}
-    sampled = sorted(sampled_prefix(audit_order(cubes.values(), salt=SALT), verified))
+    sampled = sorted(sampled_prefix(audit_order(cubes.values()), verified))
     return AuditSample(
         cubes=tuple(
             (scores[cubes[name].key], _verified_cube(verified[name], with_frame=name not in unmoved))

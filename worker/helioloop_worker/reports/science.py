@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from helioloop.workflows.benchmark import Run, Spread, over_seeds
-from helioloop.workflows.simulate import CampaignRound, verified_until
+from helioloop.workflows.simulate import CampaignRound, verifications_until
 
 GOALS = (0.03, 0.015)
 """Fractions of wrong labels; for each the number of verifications that reached it is printed."""
@@ -46,14 +46,14 @@ def campaign_rows(played: Sequence[CampaignRound]) -> list[Row]:
 
 
 def _round_row(one: CampaignRound) -> Row:
-    line, evaluation = one.line, one.evaluation
-    hit, left = (line.hit_rate, line.wrong_left) if line else (None, None)
+    audit, evaluation = one.audit, one.evaluation
+    hit, left = (audit.hit_rate, audit.wrong_left) if audit else (None, None)
     return (
-        str(one.round) if line else "closing",
+        str(one.round) if audit else "closing",
         f"{one.verified} ({one.verified / one.cubes:.0%})",
-        str(line.flips) if line else "-",
+        str(audit.flips) if audit else "-",
         f"{hit.value:.0%}" if hit else "-",
-        f"{left.value:.0f} ({left.lo:.0f}–{left.hi:.0f})" if left else "none yet" if line else "-",
+        f"{left.value:.0f} ({left.lo:.0f}–{left.hi:.0f})" if left else "none yet" if audit else "-",
         f"{one.wrong} ({one.wrong / one.cubes:.1%})",
         _figure(evaluation.auroc, 3),
         _figure(evaluation.error_auroc, 3),
@@ -69,7 +69,7 @@ def goal_sentences(played: Sequence[CampaignRound]) -> list[str]:
 
 
 def _reached(played: Sequence[CampaignRound], goal: float) -> str:
-    needed = verified_until(played, goal)
+    needed = verifications_until(played, goal)
     if needed is None:
         return "never reached"
     return f"reached after {needed} verifications, {needed / played[0].cubes:.0%} of all cubes"

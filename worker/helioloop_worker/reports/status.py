@@ -1,6 +1,5 @@
 """The lines that ``helioloop status`` prints: versions, excluded cubes, labels, audit, round, queues and jobs."""
 
-import csv
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,11 +9,13 @@ from pathlib import Path
 import redis
 from rq import Worker
 
+from helioloop.errors import RegistryError
 from helioloop.messaging import queues
 from helioloop.messaging.retrain_state import RetrainState
 from helioloop.records import LabelSource
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.versions import Registry
+from helioloop.tables import read_table
 from helioloop_worker.loop import rounds, writeback
 from helioloop_worker.reports.audit import read_audit
 from helioloop_worker.reports.redaction import redact
@@ -92,8 +93,7 @@ def excluded_lines(registry: Registry) -> list[Line]:
 
 def _excluded(path: Path) -> Iterator[Line]:
     """Yield a line if the last ingestion of a release excluded cubes; `path` is its table of them."""
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = [row.cells for row in read_table(path, needed=("cube", "reason"), error=RegistryError)]
     if rows:
         listed = "; ".join(
             f"{row['cube']} ({redact(row['reason'], model_dir=path.parent.parent)})" for row in rows[:LISTED_EXCLUDED]
@@ -129,8 +129,8 @@ def audit_lines(registry: Registry, snapshot: Snapshot | None) -> list[Line]:
     sampled = ", ".join(audit.next_sampled[:NEXT_SAMPLED])
     return [
         *(
-            Line(name=f"audit, {version}", value=" ".join(line.sentences()))
-            for version, line in zip(audit.versions, audit.lines, strict=True)
+            Line(name=f"audit, {version}", value=" ".join(one.sentences()))
+            for version, one in zip(audit.versions, audit.rounds, strict=True)
         ),
         Line(name="audit sample, next", value=f"{sampled} (label them in this order)" if sampled else "none left"),
     ]
