@@ -21,6 +21,7 @@ from helioloop.progress import Report
 from helioloop.records import CubeInfo, CubeScore, Key, Label
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.score_store import read_scores, write_scores
+from helioloop.registry.staging import Staging
 from helioloop.workflows import rounds as rounding
 from helioloop_worker.context import Context
 from helioloop_worker.loop import ingest as ingestion
@@ -87,7 +88,7 @@ def close_round(context: Context, project: int, fingerprint: str) -> str:
     A version that the gate keeps is the newest all the same: the labels it was trained on start no round again.
     """
     registry, running = context.registry(project), context.state.running(project)
-    if rounds.staged(registry, fingerprint):
+    if Staging(registry.root).has_plan(fingerprint):
         staging, plan = _staged(context, project, fingerprint)
         unlocated, located = _scores_of(plan, staging / UNLOCATED), _scores_of(plan, staging / LOCATED)
         if not unlocated or unlocated.keys() - located.keys():
@@ -156,8 +157,8 @@ def _score_and_locate(context: Context, project: int, version: str, asked: list[
 
 
 def _staged(context: Context, project: int, fingerprint: str) -> tuple[Path, Plan]:
-    staging = context.registry(project).staging(fingerprint)
-    return staging, Plan.read(staging)
+    folder = Staging(context.registry(project).root).folder(fingerprint)
+    return folder, Plan.read(folder)
 
 
 def _labels(context: Context, project: int) -> dict[str, Label | None]:

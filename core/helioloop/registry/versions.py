@@ -11,7 +11,6 @@ Files are the truth of models and scores. No torch here: the web side reads the 
 import json
 import re
 import shlex
-import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,9 +21,9 @@ from helioloop import atomic
 from helioloop.errors import RegistryError, UnknownVersion
 from helioloop.records import CubeScore, Key
 from helioloop.registry.score_store import read_scores, write_scores
+from helioloop.registry.staging import Staging
 
 _VERSION = re.compile(r"v(\d{4,})\Z")
-_FINGERPRINT = re.compile(r"[0-9a-f]{8,64}\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,11 +215,7 @@ class Registry:
 
     def staging(self, fingerprint: str) -> Path:
         """Return (and create) the folder in which the round with this fingerprint is made."""
-        if not _FINGERPRINT.match(fingerprint):
-            raise RegistryError(f"{fingerprint!r} is no fingerprint; they are 8 to 64 hex digits")
-        path = self.root / "staging" / fingerprint
-        path.mkdir(parents=True, exist_ok=True)
-        return path
+        return Staging(self.root).create(fingerprint)
 
     def admit(self, staging: Path, card: Card) -> Card:
         """Turn a finished staging folder into the next version, unpublished, and return its card.
@@ -261,7 +256,3 @@ class Registry:
     def add_scores(self, version: str, scores: Iterable[CubeScore]) -> None:
         """Add scores of further cubes to a version; several writers do not meet, each writes a file of its own."""
         write_scores(self.folder(version) / "scores", scores)
-
-    def discard(self, staging: Path) -> None:
-        """Delete a staging folder that will not be finished."""
-        shutil.rmtree(staging, ignore_errors=True)

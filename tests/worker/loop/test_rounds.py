@@ -2,6 +2,8 @@
 
 import json
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,12 +11,16 @@ import pytest
 from rq.job import JobStatus
 from tests.worker.conftest import CUBES, SETTLED, Desk, crude, score_of, work
 
+from helioloop.errors import RegistryError
 from helioloop.messaging import messages
 from helioloop.messaging.retrain_state import Running
 from helioloop.model import ensemble
 from helioloop.model.plan import Plan
+from helioloop.progress import silent
 from helioloop.records import CubeInfo
 from helioloop.registry.score_store import write_scores
+from helioloop.registry.staging import ATTEMPTS_FILE, MAX_ATTEMPTS, Staging
+from helioloop.workflows import rounds as rounding
 from helioloop_worker import jobs
 from helioloop_worker.loop import rounds, writeback
 from helioloop_worker.loop.reconcile import reconcile
@@ -56,26 +62,28 @@ def finish(desk: Desk, plan: Plan, *, located: int = len(CUBES), p_emergence: fl
 
 def test_steps_wait_for_those_they_need(desk: Desk, task_data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     """Members can run at once; scoring waits for all of them, each share for scoring, closing for all shares."""
-    monkeypatch.setattr(rounds, "SHARE_CUBES", 10)
+    monkeypatch.setattr(rounds, "CHUNK_CUBES", 10)
     desk.import_cubes(task_data)
     plan = desk.plan()
     rounds.start(desk.context, desk.project, plan, forced=False)
-    members, scoring, shares, closing = rounds.steps(desk.project, plan)
+    steps = rounds.steps_of(desk.project, plan)
+    members, scoring, locating, closing = steps.members, steps.scoring, steps.locating, steps.closing
     assert [step.member for step in members] == ["fold0-0", "fold1-0"]
-    assert [(step.share, step.shares) for step in shares] == [(0, 3), (1, 3), (2, 3)]
+    assert [(step.share, step.shares) for step in locating] == [(0, 3), (1, 3), (2, 3)]
     assert desk.queued() == [step.job_id for step in members]
-    needs = {step.job_id: set(desk.job(step.job_id)._dependency_ids) for step in (scoring, *shares, closing)}
+    needs = {step.job_id: set(desk.job(step.job_id)._dependency_ids) for step in (scoring, *locating, closing)}
     assert needs == {
         scoring.job_id: {step.job_id for step in members},
-        **{share.job_id: {scoring.job_id} for share in shares},
-        closing.job_id: {share.job_id for share in shares},
+        **{step.job_id: {scoring.job_id} for step in locating},
+        closing.job_id: {step.job_id for step in locating},
     }
     assert desk.deferred() == set(needs)
 
 
 def test_only_what_is_missing_is_sent_again(desk: Desk, plan: Plan) -> None:
     """One member's job was lost; the others keep their places."""
-    members, scoring, _, _ = rounds.steps(desk.project, plan)
+    steps = rounds.steps_of(desk.project, plan)
+    members, scoring = steps.members, steps.scoring
     before = desk.job(scoring.job_id).created_at
     desk.job(members[0].job_id).delete()
     rounds.send_steps(desk.context, desk.project, plan)
@@ -111,9 +119,9 @@ def test_a_second_round_is_a_wish(desk: Desk, plan: Plan) -> None:
 
 def test_a_living_round_is_left_alone(desk: Desk, plan: Plan) -> None:
     """It gave a sign of life, or its jobs wait: then that counts as one."""
-    assert rounds.take_up(desk.context, desk.project) is None
+    assert rounds.resume(desk.context, desk.project) is None
     fall_silent(desk, plan)
-    assert rounds.take_up(desk.context, desk.project) is None
+    assert rounds.resume(desk.context, desk.project) is None
     running = desk.context.state.running(desk.project)
     assert running is not None
     assert time.time() - running.heartbeat_at < rounds.SILENT_SECONDS
@@ -121,20 +129,20 @@ def test_a_living_round_is_left_alone(desk: Desk, plan: Plan) -> None:
 
 def test_a_silent_round_is_taken_up_and_parked_after_three_failures(desk: Desk, plan: Plan) -> None:
     """Each time all steps are sent again; the third time none is, and the round no longer runs."""
-    every = {step.job_id for step in rounds._all_steps(desk.project, plan)}
+    every = {step.job_id for step in rounds.steps_of(desk.project, plan).all}
     for _ in range(2):
         lose_jobs(desk, plan)
-        said = rounds.take_up(desk.context, desk.project)
-        assert said == f"round {plan.fingerprint[:16]} failed: a worker was lost; it is taken up again"
+        said = rounds.resume(desk.context, desk.project)
+        assert said == f"round {plan.fingerprint[:16]} failed: a worker was lost; it is resumed"
         assert {*desk.queued(), *desk.deferred()} == every
     lose_jobs(desk, plan)
-    said = rounds.take_up(desk.context, desk.project)
+    said = rounds.resume(desk.context, desk.project)
     assert said is not None
     assert "failed 3 times and is parked (workers were lost)" in said
-    assert list(rounds.all_parked(desk.registry)) == [said]
+    assert Staging(desk.model_dir).all_parked() == [said]
     assert desk.context.state.running(desk.project) is None
     assert desk.queued() == []
-    assert rounds.take_up(desk.context, desk.project) is None
+    assert rounds.resume(desk.context, desk.project) is None
 
 
 def test_progress_counts_the_attempts_anew(desk: Desk, plan: Plan) -> None:
@@ -143,32 +151,32 @@ def test_progress_counts_the_attempts_anew(desk: Desk, plan: Plan) -> None:
         if attempt == 2:
             (desk.registry.staging(plan.fingerprint) / "fold0-0.safetensors").write_bytes(b"one member")
         lose_jobs(desk, plan)
-        assert "taken up again" in (rounds.take_up(desk.context, desk.project) or "")
-    kept = json.loads((desk.registry.staging(plan.fingerprint) / rounds.ATTEMPTS).read_text())
+        assert "it is resumed" in (rounds.resume(desk.context, desk.project) or "")
+    kept = json.loads((desk.registry.staging(plan.fingerprint) / ATTEMPTS_FILE).read_text())
     assert kept["attempts"] == 2
 
 
 def test_a_wish_outlives_the_parked_round(desk: Desk, plan: Plan) -> None:
     """It is judged at once, as forced as it was."""
     desk.context.state.request_follow_up(desk.project, forced=True)
-    for _ in range(rounds.MAX_ATTEMPTS):
+    for _ in range(MAX_ATTEMPTS):
         lose_jobs(desk, plan)
-        rounds.take_up(desk.context, desk.project)
+        rounds.resume(desk.context, desk.project)
     assert desk.queued() == [f"retrain-check-{desk.project}-forced"]
 
 
 def test_a_parked_round_starts_again_only_when_forced(desk: Desk, plan: Plan) -> None:
     """The same inputs would fail again; "Start training" says that the cause is mended, and the count begins anew."""
-    for _ in range(rounds.MAX_ATTEMPTS):
+    for _ in range(MAX_ATTEMPTS):
         lose_jobs(desk, plan)
-        rounds.take_up(desk.context, desk.project)
+        rounds.resume(desk.context, desk.project)
     assert "is parked" in check_retraining(desk.context, desk.project, forced=False)
     assert desk.context.state.running(desk.project) is None
     assert check_retraining(desk.context, desk.project, forced=True).startswith("round started")
     running = desk.context.state.running(desk.project)
     assert running is not None
     assert running.fingerprint == plan.fingerprint
-    assert rounds.parked(desk.registry, plan.fingerprint) is None
+    assert Staging(desk.model_dir).parked(plan.fingerprint) is None
 
 
 def test_a_round_whose_redis_was_emptied_goes_on(desk: Desk, plan: Plan) -> None:
@@ -176,7 +184,7 @@ def test_a_round_whose_redis_was_emptied_goes_on(desk: Desk, plan: Plan) -> None
     member = desk.registry.staging(plan.fingerprint) / "fold0-0.safetensors"
     member.write_bytes(b"trained before")
     desk.context.connection.flushall()
-    assert "nobody runs it: judging" in (rounds.take_up(desk.context, desk.project) or "")
+    assert "was begun and no job of it is left: checking" in (rounds.resume(desk.context, desk.project) or "")
     assert desk.queued() == [f"retrain-check-{desk.project}"]
     assert check_retraining(desk.context, desk.project, forced=False).startswith("round started")
     running = desk.context.state.running(desk.project)
@@ -197,7 +205,7 @@ def test_a_round_that_was_begun_and_never_sent_is_taken_up(
     running = desk.context.state.running(desk.project)
     assert running is not None
     desk.context.state.heartbeat(desk.project, running.fingerprint, now=time.time() - SETTLED)
-    assert "it is taken up again" in reconcile(desk.context, desk.project).done[0]
+    assert "it is resumed" in reconcile(desk.context, desk.project).done[0]
     assert f"member-{desk.project}-{running.fingerprint[:16]}-fold0-0" in desk.queued()
 
 
@@ -229,7 +237,7 @@ def test_an_unfinished_round_is_not_admitted(desk: Desk, plan: Plan) -> None:
     """One cube lacks its time: the steps are sent again."""
     finish(desk, plan, located=len(CUBES) - 1)
     desk.clear_queues()
-    assert "it is taken up again" in jobs.close_round(desk.context, desk.project, plan.fingerprint)
+    assert "it is resumed" in jobs.close_round(desk.context, desk.project, plan.fingerprint)
     assert desk.registry.versions() == []
     assert len(desk.queued()) == 2
 
@@ -241,7 +249,7 @@ def test_a_closing_that_broke_off_after_admission_is_finished(desk: Desk, plan: 
     scores = list(jobs._scores_of(plan, staging / jobs.LOCATED).values())
     jobs.rounding.close_round(plan, staging, desk.registry, scores)
     lose_jobs(desk, plan)
-    assert "is staged no more: closing it" in (rounds.take_up(desk.context, desk.project) or "")
+    assert "has left its staging folder: closing it" in (rounds.resume(desk.context, desk.project) or "")
     assert jobs.close_round(desk.context, desk.project, plan.fingerprint) == "v0001 is published"
     assert desk.registry.published() == "v0001"
     assert desk.context.state.running(desk.project) is None
@@ -316,7 +324,7 @@ def test_a_closing_that_broke_off_keeps_the_same_version(
             jobs.close_round(desk.context, desk.project, worse.fingerprint)
     assert desk.registry.versions() == ["v0001", "v0002"]
     lose_jobs(desk, worse)
-    assert "is staged no more: closing it" in (rounds.take_up(desk.context, desk.project) or "")
+    assert "has left its staging folder: closing it" in (rounds.resume(desk.context, desk.project) or "")
     assert jobs.close_round(desk.context, desk.project, worse.fingerprint).startswith("v0002 is kept, not published")
     assert desk.registry.published() == "v0001"
     assert desk.context.state.running(desk.project) is None
@@ -328,7 +336,7 @@ def test_a_closing_that_broke_off_keeps_the_same_version(
 
 def test_a_round_that_left_nothing_is_judged_anew(desk: Desk, plan: Plan) -> None:
     """Somebody deleted its folder."""
-    desk.registry.discard(desk.registry.staging(plan.fingerprint))
+    Staging(desk.model_dir).discard()
     desk.clear_queues()
     assert "left nothing on disk" in jobs.close_round(desk.context, desk.project, plan.fingerprint)
     assert desk.context.state.running(desk.project) is None
@@ -373,7 +381,7 @@ def test_a_round_that_always_fails_is_parked_with_its_reason(
     monkeypatch.setattr(ensemble, "train_member", fails)
     work(desk, messages.QUEUE_TRAIN)
     assert sorted(trained) == ["fold0-0"] * 3 + ["fold1-0"] * 3
-    said = rounds.parked(desk.registry, plan.fingerprint)
+    said = Staging(desk.model_dir).parked(plan.fingerprint)
     assert said is not None
     assert "failed 3 times" in said
     assert "MemoryError: no room for the network" in said
@@ -390,10 +398,66 @@ def test_a_round_learns_and_publishes_and_its_version_scores_what_comes_later(
     scores = desk.registry.scores("v0001")
     assert {cube for cube, _ in scores} == set(CUBES)
     assert {score.members for score in scores.values()} == {("fold0-0",), ("fold1-0",)}
-    _, _, _, closing = rounds.steps(desk.project, plan)
-    assert desk.job(closing.job_id).get_status() is JobStatus.FINISHED
+    assert desk.job(rounds.steps_of(desk.project, plan).closing.job_id).get_status() is JobStatus.FINISHED
     known = CubeInfo(release="made", name="cube00", sha256=task_data["cube00"]["sha256"])
     gone = CubeInfo(release="made", name="gone", sha256="0" * 64)
     asked = [cube.as_dict() for cube in (known, gone)]
     assert jobs.score(desk.context, desk.project, "v0001", asked) == 0
     assert writeback.read_unscorable(desk.model_dir, "v0001") == {gone.sha256}
+
+
+# -- beside `helioloop train` ----------------------------------------------------------------------
+
+
+def made_by_a_command(desk: Desk, plan: Plan, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None]) -> str:
+    """Make a round as `helioloop train` does, with something else going on before its members are trained."""
+    whole = rounding.train_members
+
+    def trains(*args: Any, **kwargs: Any) -> None:
+        meanwhile()
+        whole(*args, **kwargs)
+
+    monkeypatch.setattr(rounding, "train_members", trains)
+    return rounding.run_round(plan, desk.registry, desk.context.runtime(silent)).version
+
+
+def test_a_round_of_a_command_outlives_what_the_worker_clears_up(
+    desk: Desk, task_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`helioloop train` on the project's folder: neither a check, nor another round, nor reconciliation touches it."""
+    desk.import_cubes(task_data)
+    desk.publish()
+    on_queue = desk.plan()
+    plan = replace(on_queue, recipe=replace(on_queue.recipe, epochs=2), made_as=None)
+    folder = desk.registry.staging(plan.fingerprint)
+
+    def meanwhile() -> None:
+        assert rounds.resume(desk.context, desk.project) is None
+        assert check_retraining(desk.context, desk.project, forced=False).startswith("no round")
+        assert rounds.start(desk.context, desk.project, on_queue, forced=False)
+        assert Plan.read(folder).fingerprint == plan.fingerprint
+
+    assert made_by_a_command(desk, plan, monkeypatch, meanwhile) == "v0002"
+
+
+def test_the_folder_of_a_killed_command_is_found_and_resumed(desk: Desk, task_data: Data) -> None:
+    """Its lock is free: the round counts as one that was begun and lost."""
+    desk.import_cubes(task_data)
+    plan = desk.plan()
+    with Staging(desk.model_dir).locked(plan.fingerprint) as folder:
+        plan.save(folder)
+        assert rounds.resume(desk.context, desk.project) is None
+    assert "was begun and no job of it is left: checking" in (rounds.resume(desk.context, desk.project) or "")
+
+
+def test_a_round_is_not_started_while_a_command_makes_it(desk: Desk, task_data: Data) -> None:
+    """Two processes in one folder would take each other's files; nothing counts as running."""
+    desk.import_cubes(task_data)
+    plan = desk.plan()
+    with (
+        Staging(desk.model_dir).locked(plan.fingerprint),
+        pytest.raises(RegistryError, match="is being made by another process"),
+    ):
+        rounds.start(desk.context, desk.project, plan, forced=False)
+    assert desk.context.state.running(desk.project) is None
+    assert rounds.start(desk.context, desk.project, plan, forced=False)

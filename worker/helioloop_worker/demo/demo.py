@@ -21,13 +21,14 @@ from helioloop.messaging import messages, queues
 from helioloop.messaging.job_monitor import outcome_of, running
 from helioloop.records import Label
 from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.staging import Staging
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop.synthetic import make_release
 from helioloop_worker.demo.services import DemoServices, Programs
 from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.setup import TAB, set_up
-from helioloop_worker.loop import rounds, writeback
+from helioloop_worker.loop import writeback
 from helioloop_worker.terminal import bars, follow_all
 
 TITLE = "helioloop demo"
@@ -172,7 +173,7 @@ class Watch:
         if cubes and version is not None and shown and shown[-1].version == version:
             unscorable = len(writeback.read_unscorable(self._model_dir, version))
             return self._gateway.model_versions(self._project).get(version, 0) >= cubes - unscorable
-        if said := next(rounds.all_parked(Registry(self._model_dir)), None):
+        if said := next(iter(Staging(self._model_dir).all_parked()), None):
             raise ServiceError(said)
         if any(not job.startswith(("reconcile-", "retrain-check-")) for job in running(self._connection)):
             self._busy_at = time.monotonic()

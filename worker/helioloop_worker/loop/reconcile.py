@@ -34,7 +34,7 @@ def reconcile(context: Context, project: int) -> Reconciled:
         Where Label Studio refuses or does not answer; the next sweep tries again.
     """
     found = [
-        rounds.take_up(context, project),
+        rounds.resume(context, project),
         _unpublished(context, project),
         _changed_labels(context, project),
         _unwritten(context, project),

@@ -13,6 +13,7 @@ from pathlib import Path
 from helioloop import atomic
 from helioloop.errors import TooFewLabels
 from helioloop.messaging import messages, queues, retrain_state
+from helioloop.registry.staging import Staging
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import ProjectState, read_project
 from helioloop_worker.loop import ingest, rounds
@@ -63,7 +64,7 @@ def _start(context: Context, project: int, view: ProjectState, *, forced: bool) 
     decision = decide(last, view.snapshot.cubes, retrain_verified=context.settings.retrain_verified, forced=forced)
     if not decision.start:
         if context.state.running(project) is None:
-            rounds.discard(registry)
+            Staging(registry.root).discard()
         return f"no round: {decision.reason}"
     try:
         plan = rounds.plan_round(context, view, decision)
@@ -72,7 +73,7 @@ def _start(context: Context, project: int, view: ProjectState, *, forced: bool) 
     if not forced:
         if last is not None and plan.fingerprint == last.fingerprint:
             return f"no round: labels, data, recipe and code are those of {last.version}"
-        if said := rounds.parked(registry, plan.fingerprint):
+        if said := Staging(registry.root).parked(plan.fingerprint):
             return f"no round: {said}"
     started = rounds.start(context, project, plan, forced=forced)
     return f"round started: {decision.reason}" if started else None

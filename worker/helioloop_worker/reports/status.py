@@ -24,9 +24,10 @@ from helioloop.messaging import job_monitor, queues
 from helioloop.messaging.retrain_state import RetrainState
 from helioloop.records import LabelSource
 from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.staging import Staging
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
-from helioloop_worker.loop import rounds, writeback
+from helioloop_worker.loop import writeback
 from helioloop_worker.reports.audit import read_audit
 
 NEXT_CHECKS = 10
@@ -82,7 +83,9 @@ def of_models(registry: Registry, *, place: str) -> list[Line]:
             Line(what="members", stands=f"{len(card.members)}, recipe {card.recipe.get('name', '?')}"),
             *(Line(what=name.replace("_", " "), stands=f"{value:.3g}") for name, value in card.metrics.items()),
         ]
-    return lines + [Line(what="parked", stands=_plain(said, registry.root)) for said in rounds.all_parked(registry)]
+    return lines + [
+        Line(what="parked", stands=_plain(said, registry.root)) for said in Staging(registry.root).all_parked()
+    ]
 
 
 def of_cubes(registry: Registry) -> list[Line]:
