@@ -25,16 +25,26 @@ def health() -> Response:
 
 @blueprint.route("/versions", methods=["GET", "POST"])
 def versions() -> Response:
-    """List the model versions of the project asked about; of all projects where none is named.
+    """List the model versions of the project in the request; of all projects whose folder can be read without one.
 
-    Label Studio's GET names no project although it asks about one.
+    Label Studio's GET names no project, although it is about one.
     """
     services = current()
     body: Any = request.get_json(silent=True) if request.method == "POST" else None
     uid = request.args.get("project") if body is None else body.get("project")
-    asked = list(services.projects()) if uid is None else [projects.from_uid(uid)]
-    names = {name for project in asked for name in services.registry(project).versions()}
+    if uid is None:
+        names = {name for project in services.projects() for name in _versions(services, project)}
+    else:
+        names = set(services.registry(projects.from_uid(uid)).versions())
     return jsonify({"versions": sorted(names, key=lambda name: int(name[1:]))})
+
+
+def _versions(services: Services, project: int) -> list[str]:
+    """Return the versions of a project; none where its model folder cannot be read."""
+    try:
+        return services.registry(project).versions()
+    except RegistryError:
+        return []
 
 
 @blueprint.get("/metrics")

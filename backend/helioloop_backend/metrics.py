@@ -22,7 +22,8 @@ class Metrics:
         )
         self._tasks = Counter(
             "helioloop_predict_tasks",
-            "Tasks asked for: hit = score stored, miss = not scored yet, foreign = no task of ours or no version yet.",
+            "Tasks in /predict: hit = score stored, miss = not scored yet, unscorable = the version could not score "
+            "the cube, foreign = not a helioloop task, or no version published yet.",
             ["outcome"],
             registry=self._registry,
         )
@@ -51,9 +52,10 @@ class Metrics:
         """Count an event; unknown actions share one name, so that a caller cannot grow the table."""
         self._events.labels(action=action if known else _OTHER).inc()
 
-    def predicted(self, *, hits: int, misses: int, foreign: int) -> None:
+    def predicted(self, *, hits: int, misses: int, unscorable: int, foreign: int) -> None:
         """Count the tasks of one answer."""
-        for outcome, count in (("hit", hits), ("miss", misses), ("foreign", foreign)):
+        outcomes = {"hit": hits, "miss": misses, "unscorable": unscorable, "foreign": foreign}
+        for outcome, count in outcomes.items():
             self._tasks.labels(outcome=outcome).inc(count)
 
     def answered(self, route: str | None, status: int, *, seconds: float) -> None:

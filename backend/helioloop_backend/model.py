@@ -52,7 +52,9 @@ class HelioloopModel(LabelStudioMLBase):  # type: ignore[misc] # label-studio-ml
         """Return one entry per task, in order; ``[]`` where no score is stored."""
         current = services.current()
         answer = current.predictor.answer(projects.from_uid(self.project_id), tasks, self.label_config)
-        current.metrics.predicted(hits=answer.hits, misses=answer.misses, foreign=answer.foreign)
+        current.metrics.predicted(
+            hits=answer.hits, misses=answer.misses, unscorable=answer.unscorable, foreign=answer.foreign
+        )
         return answer.entries
 
     def fit(self, *args: Any, **kwargs: Any) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from rq.serializers import JSONSerializer
 
 from helioloop.messaging import queues
 from helioloop.messaging.messages import QUEUE_SCORE
-from helioloop.records import CurrentLabel, Emergence, Label
+from helioloop.records import CubeInfo, CurrentLabel, Emergence, Label, LabelSource
 from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.unscorable import add_unscorable, clear_unscorable, unscorable_path
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 
@@ -94,32 +95,108 @@ def test_one_entry_per_task_in_order(client: FlaskClient, settings: Settings, ma
     assert [entry and entry["score"] for entry in results] == [0.5, [], [], 0.75, 0.5, [], []]
 
 
+def _snapshot(settings: Settings, label: Label, **annotations: str) -> None:
+    """Do what a worker does after reading Label Studio: leave the label of cube A and the annotations that it read."""
+    current = CurrentLabel(cube="A", label=label, verified=True, source=LabelSource.MAJORITY)
+    known = {number.removeprefix("a"): at for number, at in annotations.items()}
+    Snapshot(read_at="2026-01-01T00:00:00+00:00", annotations=known, cubes={"A": current}).write(settings.model_dir(1))
+
+
+def _agreement(client: FlaskClient, made: Any, annotations: Any, *, number: int = 1) -> float:
+    """Return the score of the answer for a task of cube A, which is an emergence by its crude label."""
+    task = made.task("A", number=number) | {"annotations": annotations}
+    (entry,) = client.post("/predict", json=made.predict([task])).json["results"]
+    return float(entry["score"])
+
+
 @pytest.mark.parametrize(
     ("annotations", "score"),
     [
-        ([], 0.75),  # the crude label
+        ([], 0.75),
         ("emergence", 0.75),
         ("non-emergence", 0.25),
-        (None, 0.25),  # not sent: as the worker last read them
-        ([{"id": 1, "result": "text"}], 0.75),  # not Label Studio's shape
+        (None, 0.75),
+        ([{"id": 1, "result": "text"}], 0.75),  # not the shape that Label Studio sends
         ([7], 0.75),
         ([{"id": 1, "result": [{"from_name": "kind", "value": "x"}]}], 0.75),
         ([{"id": 1, "result": [{"from_name": "kind", "value": {"choices": 5}}]}], 0.75),
-        ({"a": 1}, 0.25),
+        ({"a": 1}, 0.75),
     ],
     ids=repr,
 )
-def test_the_score_is_the_agreement_with_the_current_label(
+def test_without_a_snapshot_the_annotations_sent_decide_else_the_crude_label(
     client: FlaskClient, settings: Settings, made: Any, annotations: Any, score: float
 ) -> None:
-    """The current label comes from the annotations sent, else from the worker's snapshot, else from the crude label."""
+    """The score is the agreement with the current label: P(emergence) is 0.75, the crude label is emergence."""
     made.publish(settings, 1, [made.score("A", 0.75)])
-    label = CurrentLabel(cube="A", label=Label.NON_EMERGENCE, verified=True)
-    Snapshot(read_at="2026-01-01T00:00:00+00:00", cubes={"A": label}).write(settings.model_dir(1))
-    task = made.task("A")
-    task["annotations"] = [_annotation(annotations)] if isinstance(annotations, str) else annotations
-    (entry,) = client.post("/predict", json=made.predict([task])).json["results"]
-    assert entry["score"] == score
+    sent = [_annotation(annotations)] if isinstance(annotations, str) else annotations
+    assert _agreement(client, made, sent) == score
+
+
+@pytest.mark.parametrize(
+    "annotations",
+    [
+        [],
+        None,
+        [7],
+        [{"id": 1, "result": "text"}],
+        [{"id": 1, "result": [{"from_name": "kind", "value": {"choices": 5}}]}],
+        {"a": 1},
+    ],
+    ids=repr,
+)
+def test_a_task_without_a_readable_annotation_has_the_label_of_its_cube(
+    client: FlaskClient, settings: Settings, made: Any, annotations: Any
+) -> None:
+    """A duplicate task of the cube was annotated as non-emergence: the crude label of this task does not count."""
+    made.publish(settings, 1, [made.score("A", 0.75)])
+    _snapshot(settings, Label.NON_EMERGENCE, a9="2026-01-01T00:00:00Z")
+    assert _agreement(client, made, annotations, number=2) == 0.25
+
+
+def test_an_annotation_that_the_snapshot_has_does_not_outvote_duplicate_tasks(
+    client: FlaskClient, settings: Settings, made: Any
+) -> None:
+    """This task has one annotation of emergence; two on a duplicate task made the cube a non-emergence."""
+    made.publish(settings, 1, [made.score("A", 0.75)])
+    known = {"a5": "2026-01-01T00:00:00Z", "a6": "2026-01-01T00:00:00Z", "a7": "2026-01-01T00:00:00Z"}
+    _snapshot(settings, Label.NON_EMERGENCE, **known)
+    assert _agreement(client, made, [_annotation("emergence")]) == 0.25
+
+
+@pytest.mark.parametrize(
+    "known",
+    [{}, {"a4": "2026-01-01T00:00:00Z"}, {"a5": "2025-12-31T23:59:59.999999Z"}, {"a5": "2025-12-31T23:59:59+00:00"}],
+    ids=["first", "another", "changed", "changed, other notation"],
+)
+def test_an_annotation_newer_than_the_snapshot_counts_at_once(
+    client: FlaskClient, settings: Settings, made: Any, known: dict[str, str]
+) -> None:
+    """Submitted, or changed, after the worker last read the project; a crude or older label no longer counts."""
+    made.publish(settings, 1, [made.score("A", 0.75)])
+    _snapshot(settings, Label.EMERGENCE, **known)
+    assert _agreement(client, made, [_annotation("non-emergence")]) == 0.25
+
+
+@pytest.mark.parametrize("at", ["2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z", "2026-01-01T00:00:00", "x"])
+def test_an_annotation_that_is_not_newer_does_not_count(
+    client: FlaskClient, settings: Settings, made: Any, at: str
+) -> None:
+    """The request was made before the worker read the project, or the times cannot be compared."""
+    made.publish(settings, 1, [made.score("A", 0.75)])
+    _snapshot(settings, Label.EMERGENCE, a5=at)
+    assert _agreement(client, made, [_annotation("non-emergence")]) == 0.75
+
+
+def test_a_deleted_annotation_counts_until_the_worker_has_read_the_project(
+    client: FlaskClient, settings: Settings, made: Any
+) -> None:
+    """The request does not show whether it was deleted or is on a duplicate task; the next snapshot does."""
+    made.publish(settings, 1, [made.score("A", 0.75)])
+    _snapshot(settings, Label.NON_EMERGENCE, a5="2026-01-01T00:00:00Z")
+    assert _agreement(client, made, []) == 0.25
+    _snapshot(settings, Label.EMERGENCE)
+    assert _agreement(client, made, []) == 0.75
 
 
 @pytest.mark.parametrize("annotations", [{"a": 1}, "x", 7, True], ids=repr)
@@ -143,11 +220,11 @@ def test_a_new_snapshot_is_seen_at_once(client: FlaskClient, settings: Settings,
         return float(client.post("/predict", json=made.predict([task])).json["results"][0]["score"])
 
     assert score() == 0.75
-    label = CurrentLabel(cube="A", label=Label.NON_EMERGENCE, verified=True)
-    Snapshot(read_at="2026-01-01T00:00:00+00:00", cubes={"A": label}).write(settings.model_dir(1))
+    _snapshot(settings, Label.NON_EMERGENCE)
     assert score() == 0.25
-    (settings.model_dir(1) / "labels.json").write_text("<html>")
-    assert score() == 0.75
+    for damaged in ("<html>", "[]", '{"read_at": "", "annotations": {}, "cubes": []}'):
+        (settings.model_dir(1) / "labels.json").write_text(damaged)
+        assert score() == 0.75
 
 
 def test_a_cube_without_label_shows_the_probability_of_its_class(
@@ -353,6 +430,66 @@ def test_the_wait_ends(client: FlaskClient, settings: Settings, made: Any) -> No
     assert 0.3 <= time.perf_counter() - started < 0.8
 
 
+def test_cubes_that_cannot_be_scored_are_answered_at_once(
+    app_of: Callable[[Settings], Flask], settings: Settings, redis_connection: redis.Redis, made: Any
+) -> None:
+    """They are neither waited for nor requested; other missing cubes in the same request are."""
+    client = app_of(settings.model_copy(update={"predict_wait_seconds": 30.0})).test_client()
+    made.publish(settings, 1, [])
+    gone, late = made.task("X", sha256="b" * 64), made.task("Y")
+    add_unscorable(settings.model_dir(1), "v0001", [CubeInfo(release="r", name="X", sha256="b" * 64)])
+    started = time.perf_counter()
+    assert client.post("/predict", json=made.predict([gone])).json["results"] == [[]]
+    assert time.perf_counter() - started < 1
+    assert redis_connection.keys("*") == []
+    worker = _score_soon(settings, made, ["Y"])
+    results = client.post("/predict", json=made.predict([gone, late])).json["results"]
+    worker.join()
+    assert [bool(entry) for entry in results] == [False, True]
+    assert [[cube["name"] for cube in job["cubes"]] for job in _jobs(redis_connection)] == [["Y"]]
+    text = client.get("/metrics").text
+    assert 'helioloop_predict_tasks_total{outcome="unscorable"} 2.0' in text
+    assert 'helioloop_predict_tasks_total{outcome="miss"} 0.0' in text
+
+
+def test_a_cube_that_turns_out_to_be_unscorable_ends_the_wait(
+    app_of: Callable[[Settings], Flask], settings: Settings, made: Any
+) -> None:
+    """The worker notes it while a request waits."""
+    client = app_of(settings.model_copy(update={"predict_wait_seconds": 30.0})).test_client()
+    made.publish(settings, 1, [])
+    cube = CubeInfo(release="r", name="X", sha256="a" * 64)
+    worker = threading.Timer(0.2, add_unscorable, (settings.model_dir(1), "v0001", [cube]))
+    worker.start()
+    started = time.perf_counter()
+    assert client.post("/predict", json=made.predict([made.task("X")])).json["results"] == [[]]
+    assert 0.2 <= time.perf_counter() - started < 2
+    worker.join()
+
+
+def test_cubes_are_tried_again_after_an_ingestion_and_by_another_version(
+    client: FlaskClient, settings: Settings, redis_connection: redis.Redis, made: Any
+) -> None:
+    """An ingestion clears the lists, and each version has a list of its own; a damaged list counts as none."""
+    made.publish(settings, 1, [], "00000001")
+    cubes = [CubeInfo(release="r", name=name, sha256=name.lower() * 64) for name in ("A", "B", "C")]
+    tasks = {cube.name: made.predict([made.task(cube.name, sha256=cube.sha256)]) for cube in cubes}
+    add_unscorable(settings.model_dir(1), "v0001", cubes)
+    client.post("/predict", json=tasks["A"])
+    assert _jobs(redis_connection) == []
+    unscorable_path(settings.model_dir(1), "v0001").write_text("<html>")
+    client.post("/predict", json=tasks["A"])
+    clear_unscorable(settings.model_dir(1))
+    add_unscorable(settings.model_dir(1), "v0001", cubes)
+    clear_unscorable(settings.model_dir(1))
+    client.post("/predict", json=tasks["B"])
+    add_unscorable(settings.model_dir(1), "v0001", cubes)
+    made.publish(settings, 1, [], "00000002")
+    client.post("/predict", json=tasks["C"])
+    asked = [(job["version"], [cube["name"] for cube in job["cubes"]]) for job in _jobs(redis_connection)]
+    assert asked == [("v0001", ["A"]), ("v0001", ["B"]), ("v0002", ["C"])]
+
+
 # -- what is refused ------------------------------------------------------------------------------
 
 
@@ -402,7 +539,8 @@ def test_a_configuration_without_our_controls_is_said(
 
 
 @pytest.mark.parametrize(
-    "file", ["published.json", "versions/v0001/card.json", "versions/v0001/scores/9.jsonl", "versions/v0001"]
+    "file",
+    ["format.json", "published.json", "versions/v0001/card.json", "versions/v0001/scores/9.jsonl", "versions/v0001"],
 )
 def test_a_damaged_model_folder_is_said(
     client: FlaskClient, settings: Settings, made: Any, caplog: pytest.LogCaptureFixture, file: str
@@ -435,3 +573,24 @@ def test_versions_are_listed(client: FlaskClient, settings: Settings, made: Any)
     assert client.get("/versions?project=2.1").json == {"versions": ["v0001"]}
     assert client.post("/versions", json={"project": "2.1"}).json == {"versions": ["v0001"]}
     assert client.get("/versions?project=../x").status_code == 400
+
+
+@pytest.mark.parametrize("content", [None, '{"format": 2}', "<html>"], ids=["missing", "unknown", "damaged"])
+def test_a_model_folder_of_another_format_is_refused(
+    client: FlaskClient, settings: Settings, made: Any, content: str | None
+) -> None:
+    """Its project is a 503 on every route that names it; other projects and the routes without one go on."""
+    for project in (1, 2):
+        made.publish(settings, project, [made.score("A", 0.75)])
+    number = settings.model_dir(1) / "format.json"
+    if content is None:
+        number.unlink()
+    else:
+        number.write_text(content)
+    for route in ("/setup", "/predict", "/versions"):
+        answer = client.post(route, json=made.predict([made.task("A")]))
+        assert answer.status_code == 503
+        assert "helioloop status" in answer.json["detail"]
+        assert client.post(route, json=made.predict([made.task("A")], project="2.1")).status_code == 200
+    assert client.get("/versions").json == {"versions": ["v0001"]}
+    assert 'helioloop_published_version_info{project="2",version="v0001"} 1.0' in client.get("/metrics").text

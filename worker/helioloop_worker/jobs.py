@@ -22,6 +22,7 @@ from helioloop.records import CubeInfo, CubeScore, Key, Label
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.score_store import read_scores, write_scores
 from helioloop.registry.staging import Staging
+from helioloop.registry.unscorable import add_unscorable, clear_unscorable
 from helioloop.workflows import rounds as rounding
 from helioloop_worker.context import Context
 from helioloop_worker.loop import ingest as ingestion
@@ -135,9 +136,7 @@ def score(context: Context, project: int, version: str, cubes: list[dict[str, An
         RedisClaims(context.connection).release(project, version, asked)  # may be asked for again
     registry.add_scores(version, located)
     scored = {score.sha256 for score in located} | {sha256 for _, sha256 in registry.scores(version)}
-    writeback.note_unscorable(
-        context.settings.model_dir(project), version, [cube for cube in asked if cube.sha256 not in scored]
-    )
+    add_unscorable(context.settings.model_dir(project), version, [cube for cube in asked if cube.sha256 not in scored])
     if located and version == registry.published():
         queues.send(context.connection, messages.WriteBack(project=project, version=version))
     return len(located)
@@ -182,7 +181,7 @@ def write_back(context: Context, project: int, version: str) -> dict[str, int]:
 def ingest(context: Context, project: int, release: str) -> dict[str, Any]:
     """Check, render and import a release; then have it scored, or start the first round."""
     outcome = ingestion.ingest(context, project, release, report=job_report())
-    writeback.forget_unscorable(context.settings.model_dir(project))
+    clear_unscorable(context.settings.model_dir(project))
     version = context.registry(project).published()
     if version is not None:
         queues.send(context.connection, messages.WriteBack(project=project, version=version))

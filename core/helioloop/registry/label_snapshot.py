@@ -14,6 +14,7 @@ from typing import Self
 from helioloop import atomic
 from helioloop.errors import RegistryError
 from helioloop.records import CurrentLabel
+from helioloop.registry.folder_format import check_format, ensure_format
 
 FILE_NAME = "labels.json"
 
@@ -38,6 +39,7 @@ class Snapshot:
 
     def write(self, model_dir: Path) -> None:
         """Write the snapshot into a model folder, in one step."""
+        ensure_format(model_dir)
         atomic.write_json(
             model_dir / FILE_NAME,
             {
@@ -50,15 +52,16 @@ class Snapshot:
     @classmethod
     def read(cls, model_dir: Path) -> Self | None:
         """Return the snapshot in a model folder, or None where there is none yet."""
+        check_format(model_dir)
         path = model_dir / FILE_NAME
         try:
             values = json.loads(path.read_text())
             return cls(
                 read_at=values["read_at"],
-                annotations=values["annotations"],
+                annotations=dict(values["annotations"]),
                 cubes={cube: CurrentLabel.from_dict(entry) for cube, entry in values["cubes"].items()},
             )
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RegistryError(f"{path} is no label snapshot ({error}); delete it: it is read anew") from None

@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from helioloop import atomic
 from helioloop.errors import RegistryError
+from helioloop.registry.folder_format import ensure_format
 
 PLAN_FILE: Final = "plan.json"
 """File with the plan of a round, in staging folders and in versions."""
@@ -62,6 +63,7 @@ class Staging:
     def create(self, fingerprint: str) -> Path:
         """Create the folder of a round, unless it exists, and return it."""
         path = self.folder(fingerprint)
+        ensure_format(self.root.parent)
         path.mkdir(parents=True, exist_ok=True)
         return path
 

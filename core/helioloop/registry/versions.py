@@ -2,6 +2,7 @@
 
 Files are the truth of models and scores. No torch here: the web side reads the same folders.
 
+    <model-dir>/format.json             the format number of the folder: {"format": 1}
     <model-dir>/published.json          the one pointer: {"version": …}
     <model-dir>/history.jsonl           every publication and rollback, oldest first
     <model-dir>/staging/<fingerprint>/  a round being made; safe to resume, never read by others
@@ -20,6 +21,7 @@ from typing import Any, Self
 from helioloop import atomic
 from helioloop.errors import RegistryError, UnknownVersion
 from helioloop.records import CubeScore, Key
+from helioloop.registry.folder_format import check_format, ensure_format
 from helioloop.registry.score_store import read_scores, write_scores
 from helioloop.registry.staging import Staging
 
@@ -116,6 +118,7 @@ class Registry:
 
     def published(self) -> str | None:
         """Return the published version's name, or None before the first; a damaged pointer is a `RegistryError`."""
+        check_format(self.root)
         path = self.root / "published.json"
         try:
             version = json.loads(path.read_text())["version"]
@@ -129,6 +132,7 @@ class Registry:
 
     def published_if_readable(self) -> str | None:
         """Return the same, and None for a damaged pointer too: for whoever is about to write it anew."""
+        check_format(self.root)
         try:
             return self.published()
         except RegistryError:
@@ -151,6 +155,7 @@ class Registry:
 
     def versions(self) -> list[str]:
         """Return the names of all whole versions, oldest first."""
+        check_format(self.root)
         folder = self.root / "versions"
         if not folder.is_dir():
             return []
@@ -159,6 +164,7 @@ class Registry:
 
     def folder(self, version: str) -> Path:
         """Return a version's folder; an unknown name is an `UnknownVersion`."""
+        check_format(self.root)
         path = self.root / "versions" / version
         if not _VERSION.match(version) or not path.is_dir():
             known = ", ".join(self.versions()) or "none yet"
@@ -180,6 +186,7 @@ class Registry:
 
     def history(self) -> list[Publication]:
         """Return all publications and rollbacks, oldest first."""
+        check_format(self.root)
         path = self.root / "history.jsonl"
         if not path.exists():
             return []
@@ -223,6 +230,7 @@ class Registry:
         The folder gets its card and is renamed into place, so a version is there whole or not at all. Two writers
         cannot take one name: renaming onto a folder that is not empty fails, and the next name is tried.
         """
+        ensure_format(self.root)
         versions = self.root / "versions"
         versions.mkdir(parents=True, exist_ok=True)
         number = int(self.versions()[-1][1:]) if self.versions() else 0

@@ -48,9 +48,9 @@ def kill(process: "subprocess.Popen[str]") -> None:
 
 def test_discarding_deletes_all_folders_but_one(staging: Staging) -> None:
     """The round that goes on keeps its folder; the versions beside are not touched; twice is as good as once."""
-    (staging.root.parent / "versions" / "v0001").mkdir(parents=True)
     for fingerprint in (ONE, TWO):
         (staging.create(fingerprint) / "half").write_text("half")
+    (staging.root.parent / "versions" / "v0001").mkdir(parents=True)
     for _ in range(2):
         staging.discard(but=TWO)
         assert staging.fingerprints() == [TWO]

@@ -8,6 +8,7 @@ import pytest
 
 from helioloop.errors import RegistryError, UnknownVersion
 from helioloop.records import CubeScore
+from helioloop.registry.folder_format import ensure_format
 from helioloop.registry.versions import Card, Registry
 
 FINGERPRINT = "0123456789abcdef"
@@ -78,6 +79,7 @@ def test_an_older_card_has_no_verdict_and_is_not_kept(tmp_path: Path) -> None:
 def test_versions_sort_by_number(tmp_path: Path) -> None:
     """v10000 comes after v9999, and is the latest."""
     registry = Registry(tmp_path)
+    ensure_format(tmp_path)
     (tmp_path / "versions" / "v9999").mkdir(parents=True)
     assert _version(registry) == "v10000"
     assert registry.versions() == ["v9999", "v10000"]
@@ -246,6 +248,7 @@ def test_a_damaged_card_is_an_error(tmp_path: Path, content: str) -> None:
 
 def test_a_missing_card_is_an_error(tmp_path: Path) -> None:
     """A folder without a card is no version that can be trusted."""
+    ensure_format(tmp_path)
     (tmp_path / "versions" / "v0001").mkdir(parents=True)
     with pytest.raises(RegistryError, match=r"card\.json is missing"):
         Registry(tmp_path).card("v0001")

@@ -11,6 +11,7 @@ import pytest
 from tests.worker.conftest import CUBES, SETTLED, Desk
 
 from helioloop.progress import silent
+from helioloop.registry.unscorable import add_unscorable
 from helioloop_worker import jobs
 from helioloop_worker.loop import writeback
 from helioloop_worker.loop.reconcile import reconcile
@@ -100,7 +101,7 @@ def test_tasks_that_came_after_the_write_back(desk: Desk, task_data: Data) -> No
     desk.label_studio.import_tasks(desk.project, [late, {"text": "a task that is none of ours"}])
     assert reconcile(desk.context, desk.project).done == ("1 tasks lack the prediction of v0001: writing back",)
     assert desk.queued() == [f"write-back-{desk.project}-v0001"]
-    writeback.note_unscorable(desk.model_dir, "v0001", [desk.view().tasks["late"].cube])
+    add_unscorable(desk.model_dir, "v0001", [desk.view().tasks["late"].cube])
     assert reconcile(desk.context, desk.project).done == ()
 
 

@@ -20,9 +20,10 @@ from helioloop.progress import silent
 from helioloop.records import CubeInfo
 from helioloop.registry.score_store import write_scores
 from helioloop.registry.staging import ATTEMPTS_FILE, MAX_ATTEMPTS, Staging
+from helioloop.registry.unscorable import read_unscorable
 from helioloop.workflows import rounds as rounding
 from helioloop_worker import jobs
-from helioloop_worker.loop import rounds, writeback
+from helioloop_worker.loop import rounds
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.retrain_check import check_retraining
 
@@ -403,7 +404,7 @@ def test_a_round_learns_and_publishes_and_its_version_scores_what_comes_later(
     gone = CubeInfo(release="made", name="gone", sha256="0" * 64)
     asked = [cube.as_dict() for cube in (known, gone)]
     assert jobs.score(desk.context, desk.project, "v0001", asked) == 0
-    assert writeback.read_unscorable(desk.model_dir, "v0001") == {gone.sha256}
+    assert read_unscorable(desk.model_dir, "v0001") == {gone.sha256}
 
 
 # -- beside `helioloop train` ----------------------------------------------------------------------

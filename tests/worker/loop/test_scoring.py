@@ -15,6 +15,7 @@ from helioloop.model import ensemble
 from helioloop.model.plan import Plan
 from helioloop.progress import silent
 from helioloop.records import CubeInfo
+from helioloop.registry.unscorable import add_unscorable, read_unscorable
 from helioloop.workflows import rounds as rounding
 from helioloop.workflows.releases import score_release
 from helioloop_worker import jobs
@@ -85,7 +86,7 @@ def test_a_superseded_version_scores_nothing(desk: Desk, task_data: Data, caplog
     assert said == "v0001 is no longer published: 1 cubes are not scored with it"
     assert said in caplog.text
     assert claims.claim(desk.project, first, [cube]) == [cube]
-    assert writeback.read_unscorable(desk.model_dir, first) == set()
+    assert read_unscorable(desk.model_dir, first) == set()
     assert desk.queued() == []
 
 
@@ -162,11 +163,11 @@ def test_an_ingestion_has_all_cubes_tried_again(desk: Desk, task_data: Data, mon
     monkeypatch.setattr(ingestion, "ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
     desk.import_cubes(task_data)
     version = desk.publish(without=["cube00"])
-    writeback.note_unscorable(desk.model_dir, version, [desk.view().tasks["cube00"].cube])
+    add_unscorable(desk.model_dir, version, [desk.view().tasks["cube00"].cube])
     assert jobs.write_back(desk.context, desk.project, version)["missing"] == 0
     make_release(desk.context.settings.release_roots[1] / "next", ["cube30"])
     jobs.ingest(desk.context, desk.project, "next")
-    assert writeback.read_unscorable(desk.model_dir, version) == set()
+    assert read_unscorable(desk.model_dir, version) == set()
     assert f"write-back-{desk.project}-{version}" in desk.queued()
     missing = writeback.write_back(desk.context, desk.project, version, report=silent).missing
     assert [cube.name for cube in missing] == ["cube00", "cube30"]

@@ -9,6 +9,7 @@ from tests.worker.conftest import CUBES, Desk, score_of
 
 from helioloop.errors import LabelStudioError, ServiceError
 from helioloop.progress import silent
+from helioloop.registry.unscorable import add_unscorable
 from helioloop_worker import jobs
 from helioloop_worker.loop import writeback
 from helioloop_worker.loop.writeback import superseded_since, switches, write_back
@@ -98,7 +99,7 @@ def test_cubes_without_a_score_are_asked_for_until_they_cannot_be_scored(desk: D
         ("cube01", "region1"),
     ]
     gone = desk.view().tasks["cube00"].cube
-    writeback.note_unscorable(desk.model_dir, version, [gone])
+    add_unscorable(desk.model_dir, version, [gone])
     (cube,) = write_back(desk.context, desk.project, version, report=silent).missing
     assert cube.name == "cube01"
     later = desk.publish(without=["cube00"])

@@ -19,9 +19,10 @@ from tests.worker.shell import run_one_of, run_printed
 from helioloop.errors import LabelStudioError
 from helioloop.messaging import messages, queues
 from helioloop.records import CubeInfo
+from helioloop.registry.unscorable import add_unscorable
 from helioloop.registry.versions import Registry
 from helioloop_worker.commands import learning, project
-from helioloop_worker.loop import ingest, retrain_check, writeback
+from helioloop_worker.loop import ingest, retrain_check
 from helioloop_worker.reports import status
 
 Data = dict[str, dict[str, str]]
@@ -87,9 +88,9 @@ def test_cubes_that_the_published_version_cannot_score_are_counted(desk: Desk, t
     assert told(status.of_cubes(desk.registry)) == {"cubes left out": "none"}
     version = desk.publish()
     gone = [CubeInfo(release="made", name=f"gone{k}", sha256=f"{k:064x}") for k in range(2)]
-    writeback.note_unscorable(desk.model_dir, "v0009", gone)
+    add_unscorable(desk.model_dir, "v0009", gone)
     assert told(status.of_cubes(desk.registry)) == {"cubes left out": "none"}
-    writeback.note_unscorable(desk.model_dir, version, gone)
+    add_unscorable(desk.model_dir, version, gone)
     (said,) = told(status.of_cubes(desk.registry)).values()
     assert said.startswith("2, by v0001: ")
 

@@ -22,6 +22,7 @@ from helioloop.messaging.job_monitor import outcome_of, running
 from helioloop.records import Label
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.staging import Staging
+from helioloop.registry.unscorable import read_unscorable
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop.synthetic import make_release
@@ -171,7 +172,7 @@ class Watch:
         version = Registry(self._model_dir).published()
         shown = writeback.switches(self._model_dir)
         if cubes and version is not None and shown and shown[-1].version == version:
-            unscorable = len(writeback.read_unscorable(self._model_dir, version))
+            unscorable = len(read_unscorable(self._model_dir, version))
             return self._gateway.model_versions(self._project).get(version, 0) >= cubes - unscorable
         if said := next(iter(Staging(self._model_dir).all_parked()), None):
             raise ServiceError(said)

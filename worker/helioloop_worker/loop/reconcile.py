@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from helioloop.messaging import messages, queues, retrain_state
 from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.unscorable import read_unscorable
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import annotation_stamps, cube_tasks
 from helioloop_worker.loop import ingest, retrain_check, rounds, writeback
@@ -81,7 +82,7 @@ def _unwritten(context: Context, project: int) -> str | None:
     version = context.registry(project).published()
     if version is None:
         return None
-    unscorable = writeback.read_unscorable(context.settings.model_dir(project), version)
+    unscorable = read_unscorable(context.settings.model_dir(project), version)
     cubes = cube_tasks(context.label_studio.tasks(project))
     tasks = {number for task in cubes.values() if task.cube.sha256 not in unscorable for number in task.ids}
     rows = [row for row in context.label_studio.predictions(project) if row.model_version == version]

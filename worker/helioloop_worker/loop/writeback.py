@@ -21,6 +21,7 @@ from helioloop.labelstudio.predictions import prediction
 from helioloop.messaging.messages import SCORE_CHUNK
 from helioloop.progress import Report
 from helioloop.records import CubeInfo, CubeScore, CurrentLabel
+from helioloop.registry.unscorable import read_unscorable
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import CubeTask, ProjectState, read_project
@@ -141,7 +142,7 @@ def stale(
 
 
 def _shares(
-    view: ProjectState, scores: Mapping[tuple[str, str], CubeScore], unscorable: set[str]
+    view: ProjectState, scores: Mapping[tuple[str, str], CubeScore], unscorable: frozenset[str]
 ) -> tuple[tuple[CubeInfo, ...], ...]:
     """Return the cubes to be scored, in shares; see `Written`."""
     tasks = list(view.tasks.values())
@@ -194,27 +195,6 @@ def writing(context: Context, project: int) -> Iterator[Lock]:
     finally:
         with suppress(LockError):
             lock.release()
-
-
-# -- cubes that a version cannot score ------------------------------------------------------------
-
-
-def read_unscorable(model_dir: Path, version: str) -> set[str]:
-    """Return the content hashes of cubes that `version` could not score; they are not asked for again."""
-    path = model_dir / "unscorable" / f"{version}.json"
-    return set(json.loads(path.read_text())) if path.exists() else set()
-
-
-def note_unscorable(model_dir: Path, version: str, cubes: Iterable[CubeInfo]) -> None:
-    """Remember cubes that `version` could not score."""
-    known = read_unscorable(model_dir, version) | {cube.sha256 for cube in cubes}
-    atomic.write_json(model_dir / "unscorable" / f"{version}.json", sorted(known))
-
-
-def forget_unscorable(model_dir: Path) -> None:
-    """Let every version try all cubes again: what could not be read may have come back with its disk."""
-    for path in (model_dir / "unscorable").glob("*.json"):
-        path.unlink(missing_ok=True)
 
 
 # -- which version Label Studio shows since when --------------------------------------------------

@@ -25,9 +25,9 @@ from helioloop.messaging.retrain_state import RetrainState
 from helioloop.records import LabelSource
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.staging import Staging
+from helioloop.registry.unscorable import read_unscorable
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
-from helioloop_worker.loop import writeback
 from helioloop_worker.reports.audit import read_audit
 
 NEXT_CHECKS = 10
@@ -92,7 +92,7 @@ def of_cubes(registry: Registry) -> list[Line]:
     """Return which cubes were left out: set aside at ingestion, or beyond what the published version can score."""
     lines = [line for path in sorted((registry.root / "set-aside").glob("*.csv")) for line in _set_aside(path)]
     version = registry.published()
-    failed = 0 if version is None else len(writeback.read_unscorable(registry.root, version))
+    failed = 0 if version is None else len(read_unscorable(registry.root, version))
     if failed:
         said = f"{failed}, by {version}: they have no prediction; the log of the worker that scores says why"
         lines.append(Line(what="cubes that cannot be scored", stands=said))
