@@ -1,14 +1,9 @@
-"""Records and atomic files: what crosses boundaries comes back as it went."""
+"""Records: what is written as JSON is read back equal."""
 
 import json
-import os
-import stat
-import threading
-from pathlib import Path
 
 import pytest
 
-from helioloop import atomic
 from helioloop.records import CubeScore, CurrentLabel, Emergence, Label, LabelSource, VerifiedFrame
 
 
@@ -75,56 +70,3 @@ def test_a_label_without_its_crude_one_still_reads() -> None:
     values = CurrentLabel(cube="A", label=Label.EMERGENCE, verified=True, crude=Label.EMERGENCE).as_dict()
     del values["crude"]
     assert CurrentLabel.from_dict(values) == CurrentLabel(cube="A", label=Label.EMERGENCE, verified=True)
-
-
-def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
-    """Readers during many replacements see one of the versions written, never a part or nothing."""
-    path = tmp_path / "value.json"
-    atomic.write_json(path, ["x" * 10_000])
-    seen: set[str] = set()
-    done = threading.Event()
-
-    def read() -> None:
-        while not done.is_set():
-            seen.add(path.read_text())
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    for letter in "yz" * 20:
-        atomic.write_json(path, [letter * 10_000])
-    done.set()
-    reader.join()
-    assert seen <= {json.dumps([letter * 10_000], indent=1) + "\n" for letter in "xyz"}
-
-
-def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
-    """What cannot be written (NaN is no JSON) leaves the file as it was and the folder clean."""
-    path = tmp_path / "value.json"
-    atomic.write_json(path, {"a": 1})
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        atomic.write_json(path, {"a": float("nan")})
-    assert json.loads(path.read_text()) == {"a": 1}
-    assert [entry.name for entry in tmp_path.iterdir()] == ["value.json"]
-
-
-def test_a_full_disk_leaves_the_old_file_and_no_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk that is full when the file is flushed leaves the old file and no temporary one."""
-    path = tmp_path / "value.txt"
-    atomic.write_text(path, "old")
-
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        atomic.write_text(path, "new")
-    assert path.read_text() == "old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["value.txt"]
-
-
-def test_folders_are_made_and_others_may_read(tmp_path: Path) -> None:
-    """Missing folders are made; the web side, perhaps another user, may read what the worker wrote."""
-    path = tmp_path / "a" / "b" / "lines.jsonl"
-    atomic.write_json_lines(path, [{"a": 1}, {"b": "é"}])
-    assert [json.loads(line) for line in path.read_text().splitlines()] == [{"a": 1}, {"b": "é"}]
-    assert stat.S_IMODE(path.stat().st_mode) == 0o644

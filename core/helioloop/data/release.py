@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Self
 
 from helioloop import atomic
-from helioloop.data.cubes import CubeFiles, companion_path, is_cube_file
+from helioloop.data.cubes import companion_path, is_cube_file
 from helioloop.errors import CubeError, ReleaseError, WrongUsage
-from helioloop.labelstudio.tasks import LONGEST_NAME
-from helioloop.records import CubeInfo, Label
+from helioloop.names import LONGEST_NAME, is_plain_name
+from helioloop.records import Label
 
 LABELS_FILE = "labels.csv"
 COLUMNS = ("cube", "label", "verified")
@@ -61,14 +61,14 @@ class Release:
         if not folder.is_dir():
             raise ReleaseError(f"{folder} is no folder; a release is a folder of cubes with {LABELS_FILE}")
         table = read_labels(folder / LABELS_FILE)
-        present = sorted(path.name.removesuffix(".fits") for path in folder.iterdir() if is_cube_file(path))
+        present = {path.name.removesuffix(".fits") for path in folder.iterdir() if is_cube_file(path)}
         if not present:
             raise ReleaseError(f"{folder} holds no cube; a release holds files <cube>.fits beside {LABELS_FILE}")
-        unlisted = (LabelRow(cube=cube, label=None, verified=False) for cube in present if cube not in table)
+        unlisted = (LabelRow(cube=cube, label=None, verified=False) for cube in sorted(present.difference(table)))
         return cls(
             folder=folder,
             rows=(*table.values(), *unlisted),
-            missing=tuple(cube for cube in table if cube not in set(present)),
+            missing=tuple(cube for cube in table if cube not in present),
         )
 
     @property
@@ -148,30 +148,9 @@ class ReleaseRoots:
                         )
                 return path
         raise CubeError(
-            f"cube {cube!r} of release {release!r} is in none of the release roots; put its file there, or name the "
-            "release's parent folder in HELIOLOOP_RELEASE_ROOTS"
+            f"cube {cube!r} of release {release!r} is in none of the release roots; restore its file, remove it from "
+            f"{LABELS_FILE}, or name the release's parent folder in HELIOLOOP_RELEASE_ROOTS"
         )
-
-
-def inspect(path: Path, *, label: Label | None = None, verified: bool = False) -> CubeInfo:
-    """Read a cube once and return what a round must know of it; its release is named after its folder.
-
-    Raises
-    ------
-    CubeError
-        If the files cannot be read as an observed video.
-    """
-    files = CubeFiles.read(path)
-    cube = files.cube()
-    return CubeInfo(
-        release=path.parent.resolve().name,
-        name=cube.name,
-        sha256=files.sha256,
-        start=cube.start,
-        region=cube.region,
-        label=label,
-        verified=verified,
-    )
 
 
 def read_labels(path: Path) -> dict[str, LabelRow]:
@@ -235,8 +214,7 @@ def _row(where: str, cube: str, label: str, verified: str) -> LabelRow:
 
 def _plain_name(name: str, *, what: str) -> str:
     """Return `name` if it names a file or folder and no path."""
-    plain = name and name.isprintable() and not name.startswith(".") and not {"/", "\\"} & set(name)
-    if not plain or len(name) > LONGEST_NAME:
+    if not is_plain_name(name):
         error = CubeError if what == "cube" else ReleaseError
         raise error(
             f"the {what} name {name[:60]!r} is not allowed; it must be a plain file name of at most {LONGEST_NAME} "

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from helioloop import atomic
-from helioloop.data.release import Release, inspect
+from helioloop.data.release import Release
 from helioloop.emergence.locate import locate_emergences, needs_emergence_frame
 from helioloop.errors import CubeError, RegistryError, RejectedVersion
 from helioloop.instrument import Instrument
@@ -162,8 +162,8 @@ def readable_cubes(release: Release, runtime: Runtime) -> list[CubeInfo]:
     readable = []
     for done, row in enumerate(release.rows, start=1):
         try:
-            cube = inspect(release.path(row.cube), label=row.label, verified=row.verified)
-            runtime.load(cube)
+            files = runtime.load.read_files(release.name, row.cube)
+            cube, _ = runtime.load.parse(files, label=row.label, verified=row.verified)
         except CubeError as error:
             if runtime.on_excluded is None:
                 raise

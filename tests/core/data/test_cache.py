@@ -98,7 +98,7 @@ def test_without_room_it_grids_each_time(
 def test_changed_content_is_refused(tmp_path: Path, cube: tuple[Path, str]) -> None:
     """A file that is not the one hashed is refused, and nothing is kept of it."""
     path, _ = cube
-    with pytest.raises(CubeError, match="when it was taken in"):
+    with pytest.raises(CubeError, match="when it was ingested"):
         CubeCache(tmp_path / "cache", TOY).load(path, "0" * 64)
     assert not (tmp_path / "cache").exists()
 

@@ -3,14 +3,11 @@
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from helioloop.data.cubes import hash_cube, write_cube
-from helioloop.data.release import LabelRow, Release, ReleaseRoots, inspect, read_labels, write_labels
+from helioloop.data.release import LabelRow, Release, ReleaseRoots, read_labels, write_labels
 from helioloop.errors import CubeError, HelioloopError, ReleaseError, WrongUsage
-from helioloop.instrument import MDI
-from helioloop.records import CubeInfo, Label
+from helioloop.records import Label
 
 E, N = Label.EMERGENCE, Label.NON_EMERGENCE
 
@@ -107,6 +104,18 @@ def test_rows_files_and_what_is_missing(tmp_path: Path) -> None:
     assert release.path("B") == folder / "B.fits"
 
 
+def test_a_release_of_5000_cubes_is_listed_whole(tmp_path: Path) -> None:
+    """Every third cube has a row, in reverse order, and 1,000 rows have no file."""
+    cubes = [f"cube{k:04d}" for k in range(5000)]
+    listed, absent = cubes[::-3], [f"absent{k:03d}" for k in range(1000)]
+    table = "cube,label,verified\n" + "".join(f"{cube},emergence,1\n" for cube in (*listed, *absent))
+    release = Release.open(_release(tmp_path / "r", *cubes, table=table))
+    unlisted = [cube for k, cube in enumerate(cubes) if k % 3 != 1]  # the last one, 4999, is 1 modulo 3
+    assert [row.cube for row in release.rows] == [*listed, *absent, *unlisted]
+    assert [row.verified for row in release.rows] == [True] * (len(listed) + 1000) + [False] * len(unlisted)
+    assert release.missing == tuple(absent)
+
+
 def test_labels_are_replaced_for_named_cubes(tmp_path: Path) -> None:
     """Another table replaces label and verified of the cubes it names and leaves the others."""
     table = "cube,label,verified\nA,emergence,0\nB,emergence,1\n"
@@ -134,17 +143,6 @@ def test_no_release(tmp_path: Path) -> None:
             Release.open(tmp_path / folder)
     with pytest.raises(ReleaseError, match="holds no cube"):
         Release.open(_release(tmp_path / "empty"))
-
-
-def test_inspect_says_what_a_round_must_know(tmp_path: Path) -> None:
-    """A cube is named, hashed, dated and given its region; its release is its folder."""
-    field = np.arange(16.0).reshape(1, 4, 4)
-    path = tmp_path / "rel" / "X_20010203.fits"
-    write_cube(path, field, np.zeros(1), start="2001-02-03T04:05:06", region="R9", instrument=MDI)
-    assert inspect(path, label=E, verified=True) == CubeInfo(
-        release="rel", name="X_20010203", sha256=hash_cube(path),
-        start="2001-02-03T04:05:06", region="R9", label=E, verified=True,
-    )  # fmt: skip
 
 
 # -- release roots -----------------------------------------------------------------------------------

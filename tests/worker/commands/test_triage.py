@@ -11,10 +11,9 @@ from click.testing import Result
 from tests.worker.shell import read_table, run_one_of
 
 from helioloop import settings
-from helioloop.data.cubes import write_cube
+from helioloop.data.cubes import CubeFiles, write_cube
 from helioloop.data.frame_times import frame_time
 from helioloop.data.loader import Loader
-from helioloop.data.release import inspect
 from helioloop.evaluation.risk_control import make_guarantee
 from helioloop.instrument import MDI
 from helioloop.model import recipes
@@ -144,7 +143,7 @@ def test_a_new_cube_is_spoken_of_by_the_members_of_one_fold(place: Place, tmp_pa
     work = Runtime(instrument=SMALL, load=load, device=ensemble.device)
     spoken = set()
     for row, scored in zip(read_table(tmp_path / "out.csv"), read_table(tmp_path / "before.csv"), strict=True):
-        cube = inspect(place.new / f"{row['cube']}.fits")
+        cube, _ = load.parse(CubeFiles.read(place.new / f"{row['cube']}.fits"))
         means = [f"{ensemble.of_fold(fold).score(cube, work).p_emergence:.6f}" for fold in (0, 1)]
         assert float(scored["p_emergence"]) == pytest.approx(np.mean([float(mean) for mean in means]), abs=2e-6)
         spoken.add(means.index(row["p_emergence"]))
