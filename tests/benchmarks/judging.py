@@ -27,7 +27,7 @@ def judged(bench: Bench, seed: int, scores: Mapping[str, CubeScore], labels: Map
     """Return all figures of a version, by kind too; `labels` are those it was trained on."""
     truth = bench.experiment(seed).truth
     error, _ = frame_errors(scores.values(), truth)
-    evaluation = bench.experiment(seed).judge(scores.values(), labels)
+    evaluation = bench.experiment(seed).evaluate(scores.values(), labels)
     return {
         **evaluation.figures(),
         "without_frame": float(np.isinf(error).mean()) if len(error) else None,

@@ -25,7 +25,7 @@ from helioloop.records import CubeScore, Label
 from helioloop.registry.versions import Registry
 from helioloop.workflows.prelabel import Asked, prelabel_release
 from helioloop.workflows.releases import score_release
-from helioloop.workflows.simulate import run_campaign, verified_until
+from helioloop.workflows.simulate import simulate_campaign, verifications_until
 from tests.benchmarks.bench import Bench, Figures, NotHere
 from tests.benchmarks.judging import COVERAGE, DRAWS, judged
 from tests.benchmarks.reference import cleanlab_ranked, hand_made_features, out_of_fold, ranked
@@ -111,13 +111,13 @@ def campaign(bench: Bench, seed: int) -> Figures:
     """Play a campaign with an oracle, and judge what stands at its end."""
     experiment, registry = bench.experiment(seed), bench.registry(seed)
     played = list(
-        run_campaign(experiment, registry, recipe=bench.recipe, seed=bench.member_seed, rounds=ROUNDS)
+        simulate_campaign(experiment, registry, recipe=bench.recipe, seed=bench.member_seed, rounds=ROUNDS)
     )  # fmt: skip
     n, last = len(experiment.cubes), played[-1]
-    needed = {name: verified_until(played, goal) for name, goal in GOALS.items()}
+    needed = {name: verifications_until(played, goal) for name, goal in GOALS.items()}
     scores = {score.cube: score for score in registry.scores(last.version).values()}
     labels = {name: Label(entry["label"]) for name, entry in registry.card(last.version).labels.items()}
-    left = [(one.line.wrong_left, one.wrong) for one in played if one.line is not None and one.line.wrong_left]
+    left = [(one.audit.wrong_left, one.wrong) for one in played if one.audit is not None and one.audit.wrong_left]
     return {
         **judged(bench, seed, scores, labels),
         "rounds": [one.row() for one in played],
@@ -240,8 +240,8 @@ def paper(bench: Bench, seed: int) -> Figures:
     return {
         "epochs": epochs,
         "seconds": seconds,
-        "paper": experiment.judge(scores, labels).figures(),
-        "quick": experiment.judge([quick[cube] for cube in labels], labels).figures(),
+        "paper": experiment.evaluate(scores, labels).figures(),
+        "quick": experiment.evaluate([quick[cube] for cube in labels], labels).figures(),
     }
 
 

@@ -53,7 +53,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     with pytest.MonkeyPatch.context() as patch:
         # starting processes takes longer than what they do here
         patch.setattr(making, "ProcessPoolExecutor", lambda **_: ThreadPoolExecutor(1))
-        patch.setattr(experiment, "side_by_side", lambda *_: 1)
+        patch.setattr(experiment, "process_count", lambda *_: 1)
         patch.setattr(parts, "ROUNDS", 1)
         patch.setattr(parts, "WIDE", replace(TINY, name="accurate"))
         yield made

@@ -4,7 +4,6 @@ Top of the core, above rounds and releases; the worker runs the same rounds over
 release's table. Needs the extra ``worker``.
 """
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -13,13 +12,13 @@ from helioloop.data.release import Release
 from helioloop.emergence.locate import locate_emergences, needs_emergence_frame
 from helioloop.errors import CubeError, RegistryError, RejectedVersion
 from helioloop.instrument import Instrument
-from helioloop.model.device import CPU_THREADS, Device
 from helioloop.model.ensemble import Ensemble, score_cubes
 from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import Recipe
 from helioloop.model.runtime import Runtime
 from helioloop.records import CubeInfo, CubeScore, Label
 from helioloop.registry.versions import Card, Registry
+from helioloop.workflows.parallel import process_count
 from helioloop.workflows.rounds import run_round
 
 SCORE_COLUMNS = (
@@ -77,7 +76,7 @@ def train_release(
     if newest is not None and newest.fingerprint == plan.fingerprint and not forced:
         broke_off = registry.unpublished()
         return None if broke_off is None else _publish(broke_off, registry)
-    card = run_round(plan, registry, runtime, processes=side_by_side(plan, runtime.device), forced=forced)
+    card = run_round(plan, registry, runtime, processes=process_count(plan, runtime.device), forced=forced)
     return _publish(card, registry)
 
 
@@ -193,11 +192,3 @@ def score_row(label: Label | None, score: CubeScore, *, version: str) -> Mapping
         "emergence_frame_hi": "" if found is None else found.frame_hi,
         "model_version": version,
     }
-
-
-def side_by_side(plan: Plan, device: Device) -> int:
-    """Return how many processes train, score and locate at once: one per processor core, or one on a GPU."""
-    if device.kind != "cpu":
-        return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(len(plan.members), cores // CPU_THREADS))

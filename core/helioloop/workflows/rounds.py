@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from helioloop.evaluation.audit import SALT, audit_order, sampled_prefix
+from helioloop.evaluation.audit_order import audit_order, sampled_prefix
 from helioloop.evaluation.metrics import auroc
 from helioloop.evaluation.promotion import Verdict, gate
 from helioloop.model.plan import Plan
@@ -21,7 +21,7 @@ from helioloop.records import CubeScore, Label
 from helioloop.registry.score_store import write_scores
 from helioloop.registry.staging import Staging
 from helioloop.registry.versions import Card, Registry
-from helioloop.workflows.parallel import Round, score_and_locate, train_members
+from helioloop.workflows.parallel import RoundWork, score_and_locate, train_members
 
 
 def run_round(plan: Plan, registry: Registry, runtime: Runtime, *, processes: int = 1, forced: bool = False) -> Card:
@@ -47,7 +47,7 @@ def run_round(plan: Plan, registry: Registry, runtime: Runtime, *, processes: in
     """
     with Staging(registry.root).locked(plan.fingerprint) as staging:
         plan.save(staging)
-        work = Round(plan=plan, staging=staging, runtime=runtime)
+        work = RoundWork(plan=plan, staging=staging, runtime=runtime)
         train_members(work, processes=processes)
         scores = score_and_locate(work, processes=processes)
         return close_round(plan, staging, registry, scores, forced=forced)
@@ -123,7 +123,7 @@ def compare_with_published(
         cube for cube in plan.labelled if cube.key in after and cube.name in known
     ]  # fmt: skip
     verified = {cube.name: cube.label for cube in scored if cube.verified and cube.label is not None}
-    drawn = sampled_prefix(audit_order(scored, salt=SALT), verified)
+    drawn = sampled_prefix(audit_order(scored), verified)
     pairs = [
         (before[key], score) for key, score in sorted(after.items()) if score.cube in verified and key in before
     ]  # fmt: skip

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from helioloop.evaluation.audit import SALT, audit_order
+from helioloop.evaluation.audit_order import audit_order
 from helioloop.instrument import MDI
 from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import QUICK
@@ -27,7 +27,7 @@ CUBES = tuple(
     )
     for k in range(N_CUBES)
 )
-ORDER = audit_order((cube for cube in CUBES), salt=SALT)
+ORDER = audit_order(CUBES)
 FIRST, LAST = set(ORDER[:20]), set(ORDER[20:])
 """The twenty first of the check list, and the others."""
 

@@ -55,7 +55,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
         patch.setenv("HELIOLOOP_DEVICE", "cpu")
         patch.setitem(recipes.RECIPES, "quick", replace(recipes.QUICK, epochs=2, min_steps=0))
         patch.setattr(runtime, "MDI", SMALL)
-        patch.setattr(releases, "side_by_side", lambda *_: 1)  # starting processes takes longer than the training
+        patch.setattr(releases, "process_count", lambda *_: 1)  # starting processes takes longer than the training
         settings.load_settings.cache_clear()
         yield Trained(
             release=release, models=place / "models", said=run("train", release, "--model-dir", place / "models")

@@ -82,7 +82,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         patch.setenv("HELIOLOOP_DEVICE", "cpu")
         patch.setitem(recipes.RECIPES, "quick", tiny)
         patch.setattr(runtime, "MDI", SMALL)
-        patch.setattr(releases, "side_by_side", lambda *_: 1)  # starting processes takes longer than the training
+        patch.setattr(releases, "process_count", lambda *_: 1)  # starting processes takes longer than the training
         settings.load_settings.cache_clear()
         trained = run("train", old, "--model-dir", folder / "models")
         assert trained.exit_code == 0, trained.output

@@ -7,7 +7,6 @@ aside with its reason; the rest goes on.
 
 import logging
 import multiprocessing
-import os
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -16,6 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+import joblib
 
 from helioloop import atomic
 from helioloop.data.loader import Loader
@@ -188,7 +189,7 @@ def _prepare_all(
     context: Context, release: str, cubes: list[str], media: Path, known: Mapping[str, str]
 ) -> Iterator[tuple[str, "dict[str, str] | SetAside"]]:
     """Prepare cubes in several processes, in the order in which they get ready."""
-    workers = max(1, min(len(cubes), len(os.sched_getaffinity(0))))
+    workers = max(1, min(len(cubes), joblib.cpu_count()))
     # spawned, not forked: the job's process holds connections and perhaps a thread pool
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         preparations = [

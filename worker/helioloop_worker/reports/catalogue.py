@@ -16,7 +16,7 @@ from helioloop.data.frame_times import FrameTime, cube_frame_time
 from helioloop.data.release import ReleaseRoots
 from helioloop.data.truth import TrueCube
 from helioloop.errors import CubeError, RegistryError, ReleaseError
-from helioloop.evaluation.audit import SALT, audit_order, sampled_prefix
+from helioloop.evaluation.audit_order import audit_order, sampled_prefix
 from helioloop.evaluation.audit_sample import AuditSample, located
 from helioloop.evaluation.calibration import (
     IntervalCalibration,
@@ -261,7 +261,7 @@ def read_draw(
     """
     refs = {cube.name: cube for cube in plan.labelled if cube.key in scores}
     verified = {name: label for name in refs if (label := labels.get(name)) is not None and label.verified}
-    drawn = sorted(sampled_prefix(audit_order(refs.values(), salt=SALT), verified))
+    drawn = sorted(sampled_prefix(audit_order(refs.values()), verified))
     return AuditSample(
         cubes=tuple(
             (scores[name, refs[name].sha256], _verified(verified[name], framed=name not in unmoved)) for name in drawn
