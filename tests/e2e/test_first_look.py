@@ -99,7 +99,7 @@ def test_the_sorted_tab_lists_the_lowest_agreement_first(loop: Loop, page: Page)
     page.wait_for_selector("text=Prediction score", timeout=60_000)
     page.wait_for_timeout(2000)
     keep(page, "sorted-tab")
-    listed = loop.gateway._transport.call(
+    listed = loop.label_studio._transport.call(
         "GET", "api/tasks", params={"project": loop.project, "view": tab, "page_size": 100}, what="listing the tab"
     )
     scores = [entry["predictions_score"] for entry in listed["tasks"]]

@@ -1,9 +1,9 @@
 """A worker at its desk: a real Redis, a model folder, cubes of 24 small frames, and a Label Studio in memory."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +17,10 @@ from helioloop.data.cubes import CubeFiles, write_cube
 from helioloop.data.loader import Loader
 from helioloop.data.release import LabelRow, write_labels
 from helioloop.instrument import Instrument
-from helioloop.messaging import queues
+from helioloop.messaging import job_monitor, messages, queues
+from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import QUICK
+from helioloop.progress import silent
 from helioloop.records import CubeScore, Emergence, Label
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
@@ -27,8 +29,10 @@ from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.fake import FakeLabelStudio
 from helioloop_worker.labelstudio.project import ProjectState, read_project
 from helioloop_worker.labelstudio.setup import labeling_configuration
-from helioloop_worker.loop import rounds
-from helioloop_worker.loop.retrain_policy import Decision
+from helioloop_worker.loop import processes
+from helioloop_worker.loop.planning import plan_round
+from helioloop_worker.loop.retrain_check import check_retraining
+from helioloop_worker.loop.round_requests import requests
 from helioloop_worker.worker import job_class
 
 SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=24, size_px=24, clip_gauss=1000.0, frozen_frames=3)
@@ -66,6 +70,15 @@ def write_small(path: Path, *, emergence: bool, seed: int) -> None:
         field[12:, 8:14, 8:16] += 600.0
     start = f"2001-{1 + seed % 12:02d}-01T00:00:00"
     write_cube(path, field, np.arange(24) * 5760.0, start=start, region=f"region{seed}", instrument=SMALL)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work on cubes in a thread: a process spends seconds on imports, and these tests are not about processes.
+
+    One thread only: Python 3.11's parser, which reads the header of a cached cube, fails now and then in several.
+    """
+    monkeypatch.setattr(processes, "ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
 
 
 @pytest.fixture(scope="session")
@@ -122,9 +135,26 @@ class Desk:
             self.label_studio, self.project, settings=self.context.settings, instrument=self.context.instrument
         )
 
-    def plan(self, reason: str = "made by hand") -> Any:
-        """Plan a round on the labels as they are."""
-        return rounds.plan_round(self.context, self.view(), Decision(start=True, reason=reason))
+    def plan(self, reason: str = "made by hand") -> Plan:
+        """Plan a round on the current labels of all cubes."""
+        return make_plan(
+            self.view().cubes(),
+            recipe=self.context.recipe,
+            instrument=self.context.instrument,
+            seed=self.context.settings.seed,
+            parent=self.registry.published(),
+            reason=reason,
+        )
+
+    def check(self, *, forced: bool = False) -> str:
+        """Check for a round, plan it if one is requested, and return the sentence of the last of the two jobs."""
+        sentence = check_retraining(self.context, self.project, forced=forced)
+        if not requests(self.context, self.project):
+            return sentence
+        planning = messages.PlanRound(project=self.project)
+        if job_monitor.find_job(self.context.connection, planning.job_id) is not None:
+            self.job(planning.job_id).delete()  # what the test does here, the job does in the loop
+        return plan_round(self.context, self.project, report=silent)
 
     def admit(self, *, p_emergence: float = 0.75, without: Sequence[str] = ()) -> str:
         """Make the next version on the labels as they are: a whole plan, scores by hand, no weights. Unpublished."""

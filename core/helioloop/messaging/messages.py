@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from helioloop.records import CubeInfo
 
 QUEUE_TRAIN = "helioloop-train"
-"""Members of a round and what closes it; served by the role ``train``."""
+"""Ingestion, planning and the steps of rounds; served by the role ``train``."""
 QUEUE_SCORE = "helioloop-score"
 """Scores somebody waits for; served first by the role ``score``."""
 QUEUE_MAINTENANCE = "helioloop-maintenance"
@@ -73,6 +73,24 @@ class RetrainCheck(Message):
     def job_id(self) -> str:
         """A forced judgement is a job of its own: a waiting patient one must not swallow it."""
         return f"retrain-check-{self.project}{'-forced' if self.forced else ''}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRound(Message):
+    """Prepare the cubes of a project for a round that a retrain check requested, and start the round.
+
+    The work may be long, because every cube that is not in the cache is gridded, so it waits with the training. The
+    request is a file in the model folder: this message only starts the job that reads it.
+    """
+
+    queue = QUEUE_TRAIN
+    job = "helioloop_worker.jobs.plan_round"
+    longest_seconds = 24 * 3600
+
+    @property
+    def job_id(self) -> str:
+        """One planning job per project."""
+        return f"plan-round-{self.project}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

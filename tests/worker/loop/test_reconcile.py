@@ -15,12 +15,11 @@ from helioloop.registry.unscorable import add_unscorable
 from helioloop_worker import jobs
 from helioloop_worker.loop import writeback
 from helioloop_worker.loop.reconcile import reconcile
-from helioloop_worker.loop.retrain_check import check_retraining
 from helioloop_worker.loop.writeback import write_back
 
 Data = dict[str, dict[str, str]]
 
-JUDGING = "annotations differ from those last judged: judging"
+JUDGING = "annotations differ from those of the last check: checking"
 
 
 @pytest.fixture
@@ -28,7 +27,7 @@ def tasks(desk: Desk, task_data: Data) -> dict[str, int]:
     """A project at rest: v0001 published, written and judged; its tasks by cube."""
     tasks = desk.import_cubes(task_data)
     write_back(desk.context, desk.project, desk.publish(), report=silent)
-    assert check_retraining(desk.context, desk.project, forced=False).startswith("no round")
+    assert desk.check().startswith("no round")
     assert reconcile(desk.context, desk.project).done == ()
     return tasks
 
@@ -51,7 +50,7 @@ def test_a_lost_webhook_is_noticed_once(desk: Desk, tasks: dict[str, int]) -> No
         change()
         assert reconcile(desk.context, desk.project).done == (JUDGING,)
         assert desk.queued() == [f"retrain-check-{desk.project}"]
-        check_retraining(desk.context, desk.project, forced=False)
+        desk.check()
         assert reconcile(desk.context, desk.project).done == ()
         desk.clear_queues()
 
@@ -61,10 +60,10 @@ def test_a_deleted_correction_starts_a_round(desk: Desk, tasks: dict[str, int]) 
     number = desk.label_studio.annotate(tasks["cube00"], "emergence")
     second = desk.publish()
     write_back(desk.context, desk.project, second, report=silent)
-    check_retraining(desk.context, desk.project, forced=False)
+    desk.check()
     desk.label_studio.delete_annotation(number)
     assert reconcile(desk.context, desk.project).done == (JUDGING,)
-    said = check_retraining(desk.context, desk.project, forced=False)
+    said = desk.check()
     assert said == f"round started: 1 labels differ from those {second} was trained on"
 
 
@@ -76,7 +75,7 @@ def test_the_first_round_needs_no_webhook(desk: Desk, task_data: Data) -> None:
 
 def test_the_first_round_needs_no_webhook_where_an_empty_project_was_judged(desk: Desk, task_data: Data) -> None:
     """A sweep came between `init` and the ingestion; then the judgement that follows the ingestion was lost."""
-    check_retraining(desk.context, desk.project, forced=False)
+    desk.check()
     desk.import_cubes(task_data)
     reconcile(desk.context, desk.project)
     assert desk.queued() == [f"retrain-check-{desk.project}"]
@@ -86,12 +85,12 @@ def test_the_first_round_needs_no_webhook_where_an_empty_project_was_judged(desk
 def test_events_that_nobody_was_going_to_judge(desk: Desk) -> None:
     """Their judgement was lost: it is sent for the time they are due, and not a second time."""
     desk.context.state.add_events(desk.project, 2, now=time.time())
-    assert reconcile(desk.context, desk.project).done == ("2 events wait and nobody was going to judge them: judging",)
+    assert reconcile(desk.context, desk.project).done == ("2 events wait and no check was queued: checking",)
     assert desk.scheduled() == [f"retrain-check-{desk.project}"]
     assert reconcile(desk.context, desk.project).done == ()
     desk.clear_queues()
     desk.context.state.add_events(desk.project, 1, now=time.time() - SETTLED)
-    assert reconcile(desk.context, desk.project).done == ("3 events wait and nobody was going to judge them: judging",)
+    assert reconcile(desk.context, desk.project).done == ("3 events wait and no check was queued: checking",)
 
 
 @pytest.mark.usefixtures("tasks")
@@ -108,7 +107,7 @@ def test_tasks_that_came_after_the_write_back(desk: Desk, task_data: Data) -> No
 def test_a_score_that_is_no_agreement_any_more_is_written_anew(desk: Desk, tasks: dict[str, int]) -> None:
     """cube00 is corrected, the round on it is kept by the gate: v0001 stays, and does not go on contradicting it."""
     desk.label_studio.annotate(tasks["cube00"], "emergence")
-    check_retraining(desk.context, desk.project, forced=False)
+    desk.check()
     assert "the scores of 1 tasks are not the agreement with their labels: writing back" in (
         reconcile(desk.context, desk.project).done
     )
@@ -160,12 +159,12 @@ def test_a_version_that_was_made_and_never_published(desk: Desk) -> None:
     """The closing broke off after it had admitted the version, and Redis was emptied; one that was kept stays kept."""
     version = desk.admit()
     assert reconcile(desk.context, desk.project).done[0] == (
-        f"{version} was made and never published: publishing and writing back"
+        f"{version} passed the promotion check and was not published: publishing and writing back"
     )
     assert desk.registry.published() == version
     card = desk.registry.folder(desk.admit()) / "card.json"
     card.write_text(json.dumps(json.loads(card.read_text()) | {"verdict": {"publish": False, "reason": "worse"}}))
-    assert not any("never published" in sentence for sentence in reconcile(desk.context, desk.project).done)
+    assert not any("was not published" in sentence for sentence in reconcile(desk.context, desk.project).done)
     assert desk.registry.published() == version
 
 
@@ -180,7 +179,7 @@ def test_superseded_rows_stay_for_the_grace_time_and_go_then(desk: Desk) -> None
     assert reconcile(desk.context, desk.project).done == ()
     assert len(desk.rows("v0001")) == len(CUBES)
     assert reconcile(without_grace(desk).context, desk.project).done == (
-        "the predictions of v0001 have had their grace time: deleted",
+        "the grace time of the predictions of v0001 is over: deleted",
     )
     assert desk.label_studio.model_versions(desk.project) == {version: len(CUBES), "v9999": 1}
     assert desk.label_studio.project(desk.project).model_version == version

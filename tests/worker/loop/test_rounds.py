@@ -23,7 +23,7 @@ from helioloop.registry.staging import ATTEMPTS_FILE, MAX_ATTEMPTS, Staging
 from helioloop.registry.unscorable import read_unscorable
 from helioloop.workflows import rounds as rounding
 from helioloop_worker import jobs
-from helioloop_worker.loop import rounds
+from helioloop_worker.loop import round_steps, rounds
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.retrain_check import check_retraining
 
@@ -54,8 +54,8 @@ def finish(desk: Desk, plan: Plan, *, located: int = len(CUBES), p_emergence: fl
     """Leave in staging what scoring and locating would, with the times of `located` cubes only."""
     staging = desk.registry.staging(plan.fingerprint)
     scores = [score_of(cube.name, cube.sha256, p_emergence) for cube in plan.cubes]
-    write_scores(staging / jobs.UNLOCATED, scores)
-    write_scores(staging / jobs.LOCATED, scores[:located])
+    write_scores(staging / round_steps.UNLOCATED, scores)
+    write_scores(staging / round_steps.LOCATED, scores[:located])
 
 
 # -- sending --------------------------------------------------------------------------------------
@@ -171,9 +171,9 @@ def test_a_parked_round_starts_again_only_when_forced(desk: Desk, plan: Plan) ->
     for _ in range(MAX_ATTEMPTS):
         lose_jobs(desk, plan)
         rounds.resume(desk.context, desk.project)
-    assert "is parked" in check_retraining(desk.context, desk.project, forced=False)
+    assert "is parked" in desk.check()
     assert desk.context.state.running(desk.project) is None
-    assert check_retraining(desk.context, desk.project, forced=True).startswith("round started")
+    assert desk.check(forced=True).startswith("round started")
     running = desk.context.state.running(desk.project)
     assert running is not None
     assert running.fingerprint == plan.fingerprint
@@ -187,7 +187,7 @@ def test_a_round_whose_redis_was_emptied_goes_on(desk: Desk, plan: Plan) -> None
     desk.context.connection.flushall()
     assert "was begun and no job of it is left: checking" in (rounds.resume(desk.context, desk.project) or "")
     assert desk.queued() == [f"retrain-check-{desk.project}"]
-    assert check_retraining(desk.context, desk.project, forced=False).startswith("round started")
+    assert desk.check().startswith("round started")
     running = desk.context.state.running(desk.project)
     assert running is not None
     assert running.fingerprint == plan.fingerprint
@@ -202,7 +202,7 @@ def test_a_round_that_was_begun_and_never_sent_is_taken_up(
     with monkeypatch.context() as killed:
         killed.setattr(rounds, "send_steps", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            check_retraining(desk.context, desk.project, forced=False)
+            desk.check()
     running = desk.context.state.running(desk.project)
     assert running is not None
     desk.context.state.heartbeat(desk.project, running.fingerprint, now=time.time() - SETTLED)
@@ -222,7 +222,10 @@ def test_a_finished_round_is_published_and_written_back(desk: Desk, plan: Plan) 
     assert len(desk.registry.scores("v0001")) == len(CUBES)
     assert desk.context.state.running(desk.project) is None
     assert desk.queued() == [f"write-back-{desk.project}-v0001"]
-    assert jobs.close_round(desk.context, desk.project, plan.fingerprint) == f"round {plan.fingerprint[:16]} is over"
+    assert (
+        jobs.close_round(desk.context, desk.project, plan.fingerprint)
+        == f"round {plan.fingerprint[:16]} is closed already"
+    )
 
 
 def test_a_wish_is_judged_after_the_round(desk: Desk, plan: Plan) -> None:
@@ -247,8 +250,8 @@ def test_a_closing_that_broke_off_after_admission_is_finished(desk: Desk, plan: 
     """The version is there, the pointer is not: the silent round is closed again, and no second version made."""
     finish(desk, plan)
     staging = desk.registry.staging(plan.fingerprint)
-    scores = list(jobs._scores_of(plan, staging / jobs.LOCATED).values())
-    jobs.rounding.close_round(plan, staging, desk.registry, scores)
+    scores = list(round_steps.scores_of(plan, staging / round_steps.LOCATED).values())
+    rounding.close_round(plan, staging, desk.registry, scores)
     lose_jobs(desk, plan)
     assert "has left its staging folder: closing it" in (rounds.resume(desk.context, desk.project) or "")
     assert jobs.close_round(desk.context, desk.project, plan.fingerprint) == "v0001 is published"
@@ -266,9 +269,7 @@ def worse(desk: Desk, task_data: Data) -> Plan:
     desk.publish(p_emergence=0.5)
     for cube, task in tasks.items():
         desk.label_studio.annotate(task, crude(cube).value)
-    assert check_retraining(desk.context, desk.project, forced=False).startswith(
-        "round started: 24 more cubes are verified"
-    )
+    assert desk.check().startswith("round started: 24 more cubes are verified")
     running = desk.context.state.running(desk.project)
     assert running is not None
     plan = Plan.read(desk.registry.staging(running.fingerprint))
@@ -300,7 +301,7 @@ def test_a_kept_version_starts_no_round_again(desk: Desk, worse: Plan) -> None:
     desk.clear_queues()
     (task, *_) = desk.view().tasks.values()
     desk.label_studio.annotate(task.ids[0], "emergence")
-    assert reconcile(desk.context, desk.project).done[0] == "annotations differ from those last judged: judging"
+    assert reconcile(desk.context, desk.project).done[0] == "annotations differ from those of the last check: checking"
     assert desk.queued()[0] == f"retrain-check-{desk.project}"
 
 
@@ -309,7 +310,7 @@ def test_start_training_trains_and_does_not_publish(desk: Desk, worse: Plan) -> 
     desk.context.state.request_follow_up(desk.project, forced=True)
     jobs.close_round(desk.context, desk.project, worse.fingerprint)
     assert desk.queued() == [f"retrain-check-{desk.project}-forced"]
-    assert check_retraining(desk.context, desk.project, forced=True).startswith("round started")
+    assert desk.check(forced=True).startswith("round started")
     finish(desk, worse, p_emergence=0.95)
     assert "v0003 is kept, not published" in jobs.close_round(desk.context, desk.project, worse.fingerprint)
     assert desk.registry.published() == "v0001"
@@ -339,7 +340,7 @@ def test_a_round_that_left_nothing_is_judged_anew(desk: Desk, plan: Plan) -> Non
     """Somebody deleted its folder."""
     Staging(desk.model_dir).discard()
     desk.clear_queues()
-    assert "left nothing on disk" in jobs.close_round(desk.context, desk.project, plan.fingerprint)
+    assert "has no files any more" in jobs.close_round(desk.context, desk.project, plan.fingerprint)
     assert desk.context.state.running(desk.project) is None
     assert desk.queued() == [f"retrain-check-{desk.project}"]
 
@@ -361,7 +362,7 @@ def test_scores_of_cubes_that_left_the_plan_do_not_count(desk: Desk, plan: Plan)
     """A resumed round may find scores of a file that has changed since."""
     finish(desk, plan)
     stray = score_of("cube00", "0" * 64, 0.75)
-    write_scores(desk.registry.staging(plan.fingerprint) / jobs.UNLOCATED, [stray])
+    write_scores(desk.registry.staging(plan.fingerprint) / round_steps.UNLOCATED, [stray])
     assert jobs.close_round(desk.context, desk.project, plan.fingerprint) == "v0001 is published"
     assert stray.key not in desk.registry.scores("v0001")
 
@@ -434,7 +435,7 @@ def test_a_round_of_a_command_outlives_what_the_worker_clears_up(
 
     def meanwhile() -> None:
         assert rounds.resume(desk.context, desk.project) is None
-        assert check_retraining(desk.context, desk.project, forced=False).startswith("no round")
+        assert desk.check().startswith("no round")
         assert rounds.start(desk.context, desk.project, on_queue, forced=False)
         assert Plan.read(folder).fingerprint == plan.fingerprint
 

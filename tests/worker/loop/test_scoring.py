@@ -1,7 +1,6 @@
 """Scoring jobs: what is served first, which members speak, and what a job of a superseded version does."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -19,7 +18,6 @@ from helioloop.registry.unscorable import add_unscorable, read_unscorable
 from helioloop.workflows import rounds as rounding
 from helioloop.workflows.releases import score_release
 from helioloop_worker import jobs
-from helioloop_worker.loop import ingest as ingestion
 from helioloop_worker.loop import writeback
 from helioloop_worker.worker import ROLE_QUEUES
 
@@ -159,9 +157,8 @@ def test_a_job_that_was_queued_before_regions_travelled_still_runs(desk: Desk, t
 # -- cubes that could not be scored ----------------------------------------------------------------
 
 
-def test_an_ingestion_has_all_cubes_tried_again(desk: Desk, task_data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ingestion_has_all_cubes_tried_again(desk: Desk, task_data: Data) -> None:
     """A disk was not mounted when cube00 was to be scored; it is back, and the next release is taken in."""
-    monkeypatch.setattr(ingestion, "ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
     desk.import_cubes(task_data)
     version = desk.publish(without=["cube00"])
     add_unscorable(desk.model_dir, version, [desk.view().tasks["cube00"].cube])

@@ -12,7 +12,8 @@ from helioloop.progress import silent
 from helioloop.registry.unscorable import add_unscorable
 from helioloop_worker import jobs
 from helioloop_worker.loop import writeback
-from helioloop_worker.loop.writeback import superseded_since, switches, write_back
+from helioloop_worker.loop.shown_versions import read_shown_versions, superseded_since
+from helioloop_worker.loop.writeback import write_back
 
 Data = dict[str, dict[str, str]]
 
@@ -82,7 +83,7 @@ def test_a_half_write_is_finished_by_the_next(desk: Desk, task_data: Data, monke
             write(desk, version)
     assert len(desk.rows(version)) == 10
     assert desk.label_studio.project(desk.project).model_version is None
-    assert switches(desk.model_dir) == []
+    assert read_shown_versions(desk.model_dir) == []
     assert write(desk, version) == (14, 10, 0)
     assert desk.rows(version) == sorted(tasks.values())
 
@@ -169,7 +170,7 @@ def test_one_writer_at_a_time(desk: Desk, task_data: Data, monkeypatch: pytest.M
     desk.import_cubes(task_data)
     version = desk.publish()
     monkeypatch.setattr(writeback, "WAIT_SECONDS", 0.1)
-    with writeback.writing(desk.context, desk.project), pytest.raises(ServiceError, match="one writer at a time"):
+    with writeback.writing(desk.context, desk.project), pytest.raises(ServiceError, match="one writes at a time"):
         write(desk, version)
     with pytest.raises(ZeroDivisionError), writeback.writing(desk.context, desk.project):
         raise ZeroDivisionError
@@ -189,7 +190,7 @@ def test_a_writer_that_lost_its_place_stops(desk: Desk, task_data: Data, monkeyp
 
     with monkeypatch.context() as broken:
         broken.setattr(desk.label_studio, "import_predictions", empties)
-        with pytest.raises(ServiceError, match="place was lost"):
+        with pytest.raises(ServiceError, match="the lock on writing was lost"):
             write(desk, version)
     assert len(desk.rows(version)) == 5
     write(desk, version)
@@ -206,7 +207,7 @@ def test_switches_are_kept_in_order_and_once(desk: Desk, task_data: Data) -> Non
     write(desk, second)
     desk.registry.publish(first, why="rollback")
     write(desk, first)
-    assert [switch.version for switch in switches(desk.model_dir)] == [first, second, first]
+    assert [line.version for line in read_shown_versions(desk.model_dir)] == [first, second, first]
 
 
 def test_since_when_a_version_is_superseded(desk: Desk, task_data: Data) -> None:
@@ -220,6 +221,6 @@ def test_since_when_a_version_is_superseded(desk: Desk, task_data: Data) -> None
     write(desk, third)
     fourth = desk.publish()
     write(desk, fourth)
-    at = [datetime.fromisoformat(switch.at) for switch in switches(desk.model_dir)]
+    at = [datetime.fromisoformat(line.at) for line in read_shown_versions(desk.model_dir)]
     found = [superseded_since(desk.model_dir, version) for version in (first, overtaken, third, fourth)]
     assert found == [at[1], at[2], at[2], None]

@@ -23,6 +23,7 @@ from helioloop.registry.unscorable import add_unscorable
 from helioloop.registry.versions import Registry
 from helioloop_worker.commands import learning, project
 from helioloop_worker.loop import ingest, retrain_check
+from helioloop_worker.loop.preparation import ExcludedCube
 from helioloop_worker.reports import status
 
 Data = dict[str, dict[str, str]]
@@ -73,12 +74,12 @@ def fail(desk: Desk, message: messages.Message, error: Exception, monkeypatch: p
 
 def test_cubes_set_aside_are_counted_and_named_with_their_reason(desk: Desk) -> None:
     """The first three; the file has all five. A release that lost none is not spoken of, nor is where releases lie."""
-    lost = [ingest.SetAside(cube=f"cube{k}", reason="it is not in /data/releases/r3; restore it") for k in range(5)]
-    ingest._write_set_aside(desk.model_dir, "r3", lost)
-    ingest._write_set_aside(desk.model_dir, "r4", [])
+    lost = [ExcludedCube(cube=f"cube{k}", reason="it is not in /data/releases/r3; restore it") for k in range(5)]
+    ingest.write_excluded(desk.model_dir, "r3", lost)
+    ingest.write_excluded(desk.model_dir, "r4", [])
     assert told(status.of_cubes(desk.registry)) == {
         "set aside from r3": "5: cube0 (it is not in r3; restore it); cube1 (it is not in r3; restore it); "
-        f"cube2 (it is not in r3; restore it); 2 more; all are named in {desk.model_dir}/set-aside/r3.csv"
+        f"cube2 (it is not in r3; restore it); 2 more; all are named in {desk.model_dir}/excluded/r3.csv"
     }
 
 

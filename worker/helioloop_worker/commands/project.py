@@ -97,9 +97,9 @@ def ingest(release: Path, project: int, detach: bool) -> None:
     outcome = follow(connection, message)
     click.echo(
         f"release {outcome['release']}: {outcome['imported']} imported, {outcome['present']} were there, "
-        f"{len(outcome['set_aside'])} set aside"
+        f"{len(outcome['excluded'])} set aside"
     )
-    for entry in outcome["set_aside"]:
+    for entry in outcome["excluded"]:
         click.echo(f"  set aside: {entry['cube']}: {entry['reason']}", err=True)
 
 

@@ -29,7 +29,7 @@ from helioloop.synthetic import make_release
 from helioloop_worker.demo.services import DemoServices, Programs
 from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.setup import TAB, set_up
-from helioloop_worker.loop import writeback
+from helioloop_worker.loop.shown_versions import read_shown_versions
 from helioloop_worker.terminal import bars, follow_all
 
 TITLE = "helioloop demo"
@@ -170,7 +170,7 @@ class Watch:
         """
         cubes = self._ingested()
         version = Registry(self._model_dir).published()
-        shown = writeback.switches(self._model_dir)
+        shown = read_shown_versions(self._model_dir)
         if cubes and version is not None and shown and shown[-1].version == version:
             unscorable = len(read_unscorable(self._model_dir, version))
             return self._gateway.model_versions(self._project).get(version, 0) >= cubes - unscorable

@@ -16,12 +16,11 @@ from helioloop.messaging import messages, queues
 from helioloop.messaging.job_monitor import failure, find_job
 from helioloop.messaging.messages import RoundStep
 from helioloop.messaging.retrain_state import Running
-from helioloop.model.plan import Plan, make_plan
+from helioloop.model.plan import Plan
 from helioloop.registry.staging import MAX_ATTEMPTS, Staging
 from helioloop.registry.versions import Registry
 from helioloop_worker.context import Context
-from helioloop_worker.labelstudio.project import ProjectState
-from helioloop_worker.loop.retrain_policy import Decision
+from helioloop_worker.loop.round_requests import requests
 
 log = logging.getLogger(__name__)
 
@@ -32,25 +31,6 @@ SILENT_SECONDS = 120
 
 
 # -- starting -------------------------------------------------------------------------------------
-
-
-def plan_round(context: Context, view: ProjectState, decision: Decision) -> Plan:
-    """Plan a round over all cubes of a project with their current labels.
-
-    Raises
-    ------
-    TooFewLabels
-        Where a class has too few labelled cubes to train on.
-    """
-    registry = context.registry(view.project.id)
-    return make_plan(
-        view.planned(context.loader),
-        recipe=context.recipe,
-        instrument=context.instrument,
-        seed=context.settings.seed,
-        parent=registry.published(),
-        reason=decision.reason,
-    )
 
 
 def start(context: Context, project: int, plan: Plan, *, forced: bool) -> bool:
@@ -170,8 +150,11 @@ def resume(context: Context, project: int) -> str | None:
 def _check_after_loss(context: Context, project: int) -> str | None:
     """Send a retrain check where a round was begun and Redis holds nothing of it, because it was emptied.
 
-    The check leads to a plan of the same round, which goes on in its staging folder, or of a newer one.
+    The check leads to a plan of the same round, which goes on in its staging folder, or of a newer one. Where a round
+    is requested already, planning does the same.
     """
+    if requests(context, project):
+        return None
     staging = Staging(context.registry(project).root)
     lost = [
         fingerprint

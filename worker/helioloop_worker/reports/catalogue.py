@@ -24,11 +24,12 @@ from helioloop.evaluation.calibration import (
     intervals_in_words,
     probabilities_in_words,
 )
+from helioloop.labelstudio.tasks import CubeTask
 from helioloop.model.plan import Plan
 from helioloop.model.runtime import Runtime
 from helioloop.records import CubeScore, CurrentLabel, Emergence, Label
 from helioloop.registry.versions import Registry
-from helioloop_worker.labelstudio.project import CubeTask, ProjectState
+from helioloop_worker.labelstudio.project import ProjectState
 
 COLUMNS = (
     "release",

@@ -38,6 +38,7 @@ NAMED_CUBES = 3
 _KINDS: Final = {
     "ingest": "ingestion",
     "retrain-check": "retrain check",
+    "plan-round": "round planning",
     "write-back": "write-back",
     "score": "scoring",
     "bulk": "scoring of many cubes",
@@ -90,7 +91,7 @@ def of_models(registry: Registry, *, place: str) -> list[Line]:
 
 def of_cubes(registry: Registry) -> list[Line]:
     """Return which cubes were left out: set aside at ingestion, or beyond what the published version can score."""
-    lines = [line for path in sorted((registry.root / "set-aside").glob("*.csv")) for line in _set_aside(path)]
+    lines = [line for path in sorted((registry.root / "excluded").glob("*.csv")) for line in _set_aside(path)]
     version = registry.published()
     failed = 0 if version is None else len(read_unscorable(registry.root, version))
     if failed:
