@@ -74,8 +74,8 @@ class Settings(BaseSettings):
     retrain_verified: int = Field(20, ge=1, description="Newly verified cubes that start a round by themselves.")
     recipe: Literal["auto", "quick", "accurate", "paper", "paper-adamw"] = Field(
         "auto",
-        description="Network and schedule that rounds train; auto is accurate where role score, which plans rounds, "
-        "has a GPU, else quick: name one where train has another device.",
+        description="Network and schedule that rounds train; auto is accurate where the worker of role train that "
+        "plans the round has a GPU, else quick: name one where workers of role train have different devices.",
     )
     epochs: int | None = Field(
         None, ge=1, description="Passes over the training cubes instead of the recipe's; fewer are quicker and worse."
