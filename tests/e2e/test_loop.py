@@ -1,4 +1,4 @@
-"""The whole loop on real parts, in the order in which a team lives through it. Each test leaves the loop idle."""
+"""The complete loop with real services, in the order of a campaign. Each test leaves the loop idle."""
 
 import csv
 import json
@@ -48,10 +48,11 @@ def next_version(loop: Loop, after: str) -> str:
 
 
 def idle(loop: Loop) -> bool:
-    """Tell whether no event waits, no round runs, and Label Studio shows what was published."""
+    """Tell whether no event waits, no round is requested or runs, and Label Studio shows the published version."""
     connection = queues.connect(loop.settings)
     state = RedisRetrainState(connection)
-    resting = state.dirty(loop.project) is None and state.running(loop.project) is None
+    requested = any((loop.registry.root / "round-requests").glob("*.json"))
+    resting = state.dirty(loop.project) is None and state.running(loop.project) is None and not requested
     connection.close()
     return resting and loop.published() is not None
 
@@ -242,7 +243,7 @@ def test_a_humans_timeline_start_is_kept_as_the_verified_frame(loop: Loop) -> No
 
 
 def test_a_burst_of_fifty_corrections_makes_at_most_two_rounds(loop: Loop) -> None:
-    """Fifty submits in a row: debounced, one round and at most one trailing; all fifty count in the last."""
+    """Fifty submits in a row: one round and at most one follow-up run; all fifty count in the last."""
     before = loop.registry.versions()
     tasks = loop.tasks()
     fresh = [cube for cube, entry in sorted(tasks.items()) if not entry["annotations"] and cube in loop.truth][:50]
@@ -328,7 +329,7 @@ def test_helioloop_never_wrote_an_annotation(loop: Loop) -> None:
 
 
 def test_no_log_holds_a_secret(loop: Loop) -> None:
-    """Token, password and webhook secret stand in no log of ours."""
+    """No log of helioloop contains the token, the password or the webhook secret."""
     secrets = (
         loop.stack.login.token,
         loop.stack.login.password,

@@ -1,4 +1,4 @@
-"""A worker at its desk: a real Redis, a model folder, cubes of 24 small frames, and a Label Studio in memory."""
+"""Fixtures of the worker: a real Redis, a model folder, cubes of 24 small frames, and a fake Label Studio."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,9 +39,9 @@ SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=24, size_px=24
 TINY = replace(QUICK, epochs=1, min_steps=0, batch=8, folds=2, dropouts=(0.2,))
 """Two members of one epoch: fold0-0 and fold1-0."""
 CUBES = tuple(f"cube{k:02d}" for k in range(24))
-"""Twelve crude emergences (odd numbers) and twelve non-emergences (even ones)."""
+"""Twelve crude emergences (odd numbers) and twelve crude non-emergences (even numbers)."""
 SETTLED = 10_000.0
-"""Seconds after which no event waits any longer and every round is silent."""
+"""Seconds after which every event is due and every round counts as silent."""
 
 
 def emerges(cube: str) -> bool:
@@ -50,7 +50,7 @@ def emerges(cube: str) -> bool:
 
 
 def crude(cube: str) -> Label:
-    """Return a cube's crude label, which is right."""
+    """Return a cube's crude label, which is correct."""
     return Label.EMERGENCE if emerges(cube) else Label.NON_EMERGENCE
 
 
@@ -157,22 +157,22 @@ class Desk:
         return plan_round(self.context, self.project, report=silent)
 
     def admit(self, *, p_emergence: float = 0.75, without: Sequence[str] = ()) -> str:
-        """Make the next version on the labels as they are: a whole plan, scores by hand, no weights. Unpublished."""
+        """Make the next version on the current labels, with constant scores and without weights; unpublished."""
         plan = self.plan()
         staging = self.registry.staging(plan.fingerprint)
         plan.save(staging)
         scores = [score_of(cube.name, cube.sha256, p_emergence) for cube in plan.cubes]
-        kept = [score for score in scores if score.cube not in without]
-        return rounding.close_round(plan, staging, self.registry, kept).version
+        chosen = [score for score in scores if score.cube not in without]
+        return rounding.close_round(plan, staging, self.registry, chosen).version
 
     def publish(self, *, p_emergence: float = 0.75, without: Sequence[str] = ()) -> str:
-        """Do the same, and publish it."""
+        """Make the next version and publish it."""
         version = self.admit(p_emergence=p_emergence, without=without)
         self.registry.publish(version, why="made by hand")
         return version
 
     def rows(self, version: str) -> list[int]:
-        """Return the tasks of a version's prediction rows, doubles included."""
+        """Return the tasks of a version's prediction rows, duplicates included."""
         return sorted(row.task for row in self.label_studio.predictions(self.project) if row.model_version == version)
 
     def queued(self) -> list[str]:
@@ -204,13 +204,13 @@ class Desk:
         return Job.fetch(job_id, connection=self.context.connection, serializer=JSONSerializer)
 
     def clear_queues(self) -> None:
-        """Forget all jobs, and nothing else that Redis holds."""
+        """Delete all jobs, and nothing else in Redis."""
         for key in self.context.connection.scan_iter("rq:*"):
             self.context.connection.delete(key)
 
 
 def score_of(cube: str, sha256: str, p_emergence: float, *, frame: int | None = None) -> CubeScore:
-    """A score written by hand; an emergence is found at frame 12."""
+    """Return a score; an emergence is at frame 12."""
     found = 12 if frame is None and p_emergence >= 0.5 else frame
     return CubeScore(
         cube=cube, sha256=sha256, p_emergence=p_emergence, p_spread=0.0, members=("fold0-0",),
@@ -220,7 +220,7 @@ def score_of(cube: str, sha256: str, p_emergence: float, *, frame: int | None = 
 
 @pytest.fixture
 def settings(tmp_path: Path, made: Path, redis_url: str) -> Settings:
-    """Settings that look nowhere outside the test's folders."""
+    """Settings with folders of the test only."""
     return Settings(
         redis_url=redis_url,
         model_root=tmp_path / "models",
@@ -247,7 +247,7 @@ def desk(settings: Settings, redis_connection: redis.Redis) -> Desk:
 
 
 def work(desk: Desk, *names: str) -> None:
-    """Run what waits in these queues, by default all, in this process, until nothing is left."""
+    """Run the jobs in these queues, by default all, in this process, until none is left."""
     connection = desk.context.connection
     worker = SimpleWorker(
         [queues.queue(connection, name) for name in names or queues.QUEUES],

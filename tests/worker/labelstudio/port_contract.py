@@ -227,7 +227,7 @@ def only_a_version_with_predictions_can_be_shown(empty: EmptyProject) -> None:
 
 
 def deleting_a_version_leaves_the_others(empty: EmptyProject) -> None:
-    """Superseded rows go, the active version stays shown; the same again changes nothing."""
+    """The rows of one version are deleted, and the active version stays; a repetition changes nothing."""
     (one,) = empty.tasks(1)
     empty.predict(prediction(one), prediction(one, "v0002"))
     empty.label_studio.set_model_version(empty.project, "v0002")

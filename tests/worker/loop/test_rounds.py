@@ -1,4 +1,4 @@
-"""Rounds on the queue: steps in order, what is missing sent again, failures parked, everything back after a loss."""
+"""Rounds as jobs: the order of the steps, resuming, parking, closing, and recovery after a loss."""
 
 import json
 import time
@@ -39,19 +39,19 @@ def plan(desk: Desk, task_data: Data) -> Plan:
     return plan
 
 
-def fall_silent(desk: Desk, plan: Plan) -> None:
-    """Put the running round's last sign of life long ago."""
+def silence(desk: Desk, plan: Plan) -> None:
+    """Put the last heartbeat of the running round long ago."""
     assert desk.context.state.heartbeat(desk.project, plan.fingerprint, now=time.time() - SETTLED)
 
 
 def lose_jobs(desk: Desk, plan: Plan) -> None:
-    """Let the round fall silent, with no job left of it."""
+    """Delete all jobs of the round and put its last heartbeat long ago."""
     desk.clear_queues()
-    fall_silent(desk, plan)
+    silence(desk, plan)
 
 
 def finish(desk: Desk, plan: Plan, *, located: int = len(CUBES), p_emergence: float = 0.75) -> None:
-    """Leave in staging what scoring and locating would, with the times of `located` cubes only."""
+    """Write the results of scoring and locating into staging, with the emergence frames of `located` cubes only."""
     staging = desk.registry.staging(plan.fingerprint)
     scores = [score_of(cube.name, cube.sha256, p_emergence) for cube in plan.cubes]
     write_scores(staging / round_steps.UNLOCATED, scores)
@@ -62,7 +62,7 @@ def finish(desk: Desk, plan: Plan, *, located: int = len(CUBES), p_emergence: fl
 
 
 def test_steps_wait_for_those_they_need(desk: Desk, task_data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Members can run at once; scoring waits for all of them, each share for scoring, closing for all shares."""
+    """Members can run at once; scoring waits for all members, each chunk for scoring, closing for all chunks."""
     monkeypatch.setattr(rounds, "CHUNK_CUBES", 10)
     desk.import_cubes(task_data)
     plan = desk.plan()
@@ -82,7 +82,7 @@ def test_steps_wait_for_those_they_need(desk: Desk, task_data: Data, monkeypatch
 
 
 def test_only_what_is_missing_is_sent_again(desk: Desk, plan: Plan) -> None:
-    """One member's job was lost; the others keep their places."""
+    """The job of one member was lost; the other jobs stay as they are."""
     steps = rounds.steps_of(desk.project, plan)
     members, scoring = steps.members, steps.scoring
     before = desk.job(scoring.job_id).created_at
@@ -92,12 +92,12 @@ def test_only_what_is_missing_is_sent_again(desk: Desk, plan: Plan) -> None:
     assert desk.job(scoring.job_id).created_at == before
 
 
-def test_a_started_round_has_its_plan_on_disk_and_others_go(desk: Desk, task_data: Data) -> None:
-    """What an abandoned round left is discarded, what this one has is kept."""
+def test_a_started_round_has_its_plan_on_disk_and_others_are_discarded(desk: Desk, task_data: Data) -> None:
+    """The folder of an abandoned round is deleted; files of this round stay."""
     desk.import_cubes(task_data)
     plan = desk.plan()
     desk.registry.staging("ab" * 32)
-    (desk.registry.staging(plan.fingerprint) / "fold0-0.safetensors").write_bytes(b"kept")
+    (desk.registry.staging(plan.fingerprint) / "fold0-0.safetensors").write_bytes(b"member")
     rounds.start(desk.context, desk.project, plan, forced=False)
     (folder,) = (desk.model_dir / "staging").iterdir()
     assert folder.name == plan.fingerprint
@@ -105,31 +105,31 @@ def test_a_started_round_has_its_plan_on_disk_and_others_go(desk: Desk, task_dat
     assert (folder / "fold0-0.safetensors").exists()
 
 
-def test_a_second_round_is_a_wish(desk: Desk, plan: Plan) -> None:
-    """Single flight: nothing is sent, the running round stays, one more is judged after it."""
+def test_a_second_round_is_a_follow_up_run(desk: Desk, plan: Plan) -> None:
+    """One round runs at a time: nothing is sent, the running round goes on, a check follows it."""
     queued = desk.queued()
     assert not rounds.start(desk.context, desk.project, plan, forced=True)
     assert desk.queued() == queued
-    trailing = desk.context.state.end(desk.project, plan.fingerprint)
-    assert trailing is not None
-    assert trailing.forced
+    follow_up = desk.context.state.end(desk.project, plan.fingerprint)
+    assert follow_up is not None
+    assert follow_up.forced
 
 
-# -- taking up ------------------------------------------------------------------------------------
+# -- resuming -------------------------------------------------------------------------------------
 
 
 def test_a_living_round_is_left_alone(desk: Desk, plan: Plan) -> None:
-    """It gave a sign of life, or its jobs wait: then that counts as one."""
+    """It has a fresh heartbeat, or jobs that wait, which renew the heartbeat."""
     assert rounds.resume(desk.context, desk.project) is None
-    fall_silent(desk, plan)
+    silence(desk, plan)
     assert rounds.resume(desk.context, desk.project) is None
     running = desk.context.state.running(desk.project)
     assert running is not None
     assert time.time() - running.heartbeat_at < rounds.SILENT_SECONDS
 
 
-def test_a_silent_round_is_taken_up_and_parked_after_three_failures(desk: Desk, plan: Plan) -> None:
-    """Each time all steps are sent again; the third time none is, and the round no longer runs."""
+def test_a_silent_round_is_resumed_and_parked_after_three_failures(desk: Desk, plan: Plan) -> None:
+    """Twice all steps are sent again; the third time none is, and the round no longer runs."""
     every = {step.job_id for step in rounds.steps_of(desk.project, plan).all}
     for _ in range(2):
         lose_jobs(desk, plan)
@@ -146,19 +146,19 @@ def test_a_silent_round_is_taken_up_and_parked_after_three_failures(desk: Desk, 
     assert rounds.resume(desk.context, desk.project) is None
 
 
-def test_progress_counts_the_attempts_anew(desk: Desk, plan: Plan) -> None:
+def test_progress_resets_the_count_of_attempts(desk: Desk, plan: Plan) -> None:
     """Two failures, then one more member, then two failures: the round still runs."""
     for attempt in range(4):
         if attempt == 2:
             (desk.registry.staging(plan.fingerprint) / "fold0-0.safetensors").write_bytes(b"one member")
         lose_jobs(desk, plan)
         assert "it is resumed" in (rounds.resume(desk.context, desk.project) or "")
-    kept = json.loads((desk.registry.staging(plan.fingerprint) / ATTEMPTS_FILE).read_text())
-    assert kept["attempts"] == 2
+    counted = json.loads((desk.registry.staging(plan.fingerprint) / ATTEMPTS_FILE).read_text())
+    assert counted["attempts"] == 2
 
 
-def test_a_wish_outlives_the_parked_round(desk: Desk, plan: Plan) -> None:
-    """It is judged at once, as forced as it was."""
+def test_a_follow_up_run_outlives_the_parked_round(desk: Desk, plan: Plan) -> None:
+    """Its check is sent at once, forced if it was requested so."""
     desk.context.state.request_follow_up(desk.project, forced=True)
     for _ in range(MAX_ATTEMPTS):
         lose_jobs(desk, plan)
@@ -167,7 +167,7 @@ def test_a_wish_outlives_the_parked_round(desk: Desk, plan: Plan) -> None:
 
 
 def test_a_parked_round_starts_again_only_when_forced(desk: Desk, plan: Plan) -> None:
-    """The same inputs would fail again; "Start training" says that the cause is mended, and the count begins anew."""
+    """The same inputs would fail again; "Start training" means that the cause is removed, and resets the count."""
     for _ in range(MAX_ATTEMPTS):
         lose_jobs(desk, plan)
         rounds.resume(desk.context, desk.project)
@@ -180,8 +180,8 @@ def test_a_parked_round_starts_again_only_when_forced(desk: Desk, plan: Plan) ->
     assert Staging(desk.model_dir).parked(plan.fingerprint) is None
 
 
-def test_a_round_whose_redis_was_emptied_goes_on(desk: Desk, plan: Plan) -> None:
-    """Nobody knows of it but its staging folder: it is judged, and the same round goes on with what it had."""
+def test_a_round_goes_on_after_redis_was_emptied(desk: Desk, plan: Plan) -> None:
+    """Only its staging folder is left: a check is sent, and the same round goes on with the files it had."""
     member = desk.registry.staging(plan.fingerprint) / "fold0-0.safetensors"
     member.write_bytes(b"trained before")
     desk.context.connection.flushall()
@@ -194,10 +194,10 @@ def test_a_round_whose_redis_was_emptied_goes_on(desk: Desk, plan: Plan) -> None
     assert member.read_bytes() == b"trained before"
 
 
-def test_a_round_that_was_begun_and_never_sent_is_taken_up(
+def test_a_round_that_was_begun_and_never_sent_is_resumed(
     desk: Desk, task_data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The worker was killed between beginning and sending: after the silence the sweep sends the steps."""
+    """The worker was killed between the two: reconciliation sends the steps when the heartbeat is old."""
     desk.import_cubes(task_data)
     with monkeypatch.context() as killed:
         killed.setattr(rounds, "send_steps", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -214,7 +214,7 @@ def test_a_round_that_was_begun_and_never_sent_is_taken_up(
 
 
 def test_a_finished_round_is_published_and_written_back(desk: Desk, plan: Plan) -> None:
-    """Files first, pointer then; the round is over and its write-back waits."""
+    """Its version is published, the round has ended, and its write-back waits."""
     finish(desk, plan)
     desk.clear_queues()
     assert jobs.close_round(desk.context, desk.project, plan.fingerprint) == "v0001 is published"
@@ -228,8 +228,8 @@ def test_a_finished_round_is_published_and_written_back(desk: Desk, plan: Plan) 
     )
 
 
-def test_a_wish_is_judged_after_the_round(desk: Desk, plan: Plan) -> None:
-    """Somebody pressed "Start training" meanwhile."""
+def test_the_follow_up_check_is_sent_after_the_round(desk: Desk, plan: Plan) -> None:
+    """Somebody pressed "Start training" during the round."""
     desk.context.state.request_follow_up(desk.project, forced=True)
     finish(desk, plan)
     desk.clear_queues()
@@ -238,7 +238,7 @@ def test_a_wish_is_judged_after_the_round(desk: Desk, plan: Plan) -> None:
 
 
 def test_an_unfinished_round_is_not_admitted(desk: Desk, plan: Plan) -> None:
-    """One cube lacks its time: the steps are sent again."""
+    """One cube lacks its emergence frame: the steps are sent again."""
     finish(desk, plan, located=len(CUBES) - 1)
     desk.clear_queues()
     assert "it is resumed" in jobs.close_round(desk.context, desk.project, plan.fingerprint)
@@ -247,7 +247,7 @@ def test_an_unfinished_round_is_not_admitted(desk: Desk, plan: Plan) -> None:
 
 
 def test_a_closing_that_broke_off_after_admission_is_finished(desk: Desk, plan: Plan) -> None:
-    """The version is there, the pointer is not: the silent round is closed again, and no second version made."""
+    """The version is there and the pointer is not: the round is closed again, and no second version is made."""
     finish(desk, plan)
     staging = desk.registry.staging(plan.fingerprint)
     scores = list(round_steps.scores_of(plan, staging / round_steps.LOCATED).values())
@@ -259,12 +259,12 @@ def test_a_closing_that_broke_off_after_admission_is_finished(desk: Desk, plan: 
     assert desk.context.state.running(desk.project) is None
 
 
-# -- the promotion gate ---------------------------------------------------------------------------
+# -- the promotion check --------------------------------------------------------------------------
 
 
 @pytest.fixture
 def worse(desk: Desk, task_data: Data) -> Plan:
-    """A round that is worse than v0001, which is published: half of the 24 cubes it knows as verified are lost."""
+    """A round that is worse than the published v0001 on the 24 verified cubes: it is wrong on half of them."""
     tasks = desk.import_cubes(task_data)
     desk.publish(p_emergence=0.5)
     for cube, task in tasks.items():
@@ -279,7 +279,7 @@ def worse(desk: Desk, task_data: Data) -> Plan:
 
 
 def test_a_worse_version_is_kept_and_nothing_is_written_back(desk: Desk, worse: Plan) -> None:
-    """The round is over and says why; v0001 stays; no write-back waits."""
+    """The round has ended with a reason; v0001 stays published; no write-back waits."""
     said = jobs.close_round(desk.context, desk.project, worse.fingerprint)
     assert said.startswith("v0002 is kept, not published: on 24 randomly drawn verified cubes")
     assert desk.registry.versions() == ["v0001", "v0002"]
@@ -290,14 +290,14 @@ def test_a_worse_version_is_kept_and_nothing_is_written_back(desk: Desk, worse: 
 
 
 def test_a_kept_version_starts_no_round_again(desk: Desk, worse: Plan) -> None:
-    """Neither a judgement nor a sweep trains on the same labels once more; the next word of a human does."""
+    """Neither a check nor a reconciliation trains on the same labels again; the next annotation does."""
     jobs.close_round(desk.context, desk.project, worse.fingerprint)
     assert "no label differs from those v0002 was trained on" in check_retraining(
         desk.context, desk.project, forced=False
     )
-    swept = reconcile(desk.context, desk.project).done
-    assert [sentence for sentence in swept if "judging" in sentence] == []
-    assert [sentence for sentence in swept if "v0002" in sentence] == []
+    reconciled = reconcile(desk.context, desk.project).done
+    assert [sentence for sentence in reconciled if "checking" in sentence] == []
+    assert [sentence for sentence in reconciled if "v0002" in sentence] == []
     desk.clear_queues()
     (task, *_) = desk.view().tasks.values()
     desk.label_studio.annotate(task.ids[0], "emergence")
@@ -306,7 +306,7 @@ def test_a_kept_version_starts_no_round_again(desk: Desk, worse: Plan) -> None:
 
 
 def test_start_training_trains_and_does_not_publish(desk: Desk, worse: Plan) -> None:
-    """Somebody pressed it while the worse round ran: it is judged after it, trained again, and kept again."""
+    """Somebody pressed it while the worse round ran: the round is trained again afterwards, and rejected again."""
     desk.context.state.request_follow_up(desk.project, forced=True)
     jobs.close_round(desk.context, desk.project, worse.fingerprint)
     assert desk.queued() == [f"retrain-check-{desk.project}-forced"]
@@ -316,10 +316,10 @@ def test_start_training_trains_and_does_not_publish(desk: Desk, worse: Plan) -> 
     assert desk.registry.published() == "v0001"
 
 
-def test_a_closing_that_broke_off_keeps_the_same_version(
+def test_a_closing_that_broke_off_rejects_the_same_version(
     desk: Desk, worse: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Admitted, then killed: the card holds the verdict, nothing is compared anew."""
+    """Killed after the admission: the card contains the verdict, and nothing is compared again."""
     with monkeypatch.context() as killed:
         killed.setattr(desk.context.state, "end", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
@@ -336,7 +336,7 @@ def test_a_closing_that_broke_off_keeps_the_same_version(
 # -- loss -----------------------------------------------------------------------------------------
 
 
-def test_a_round_that_left_nothing_is_judged_anew(desk: Desk, plan: Plan) -> None:
+def test_a_round_without_files_leads_to_a_check(desk: Desk, plan: Plan) -> None:
     """Somebody deleted its folder."""
     Staging(desk.model_dir).discard()
     desk.clear_queues()
@@ -345,8 +345,8 @@ def test_a_round_that_left_nothing_is_judged_anew(desk: Desk, plan: Plan) -> Non
     assert desk.queued() == [f"retrain-check-{desk.project}"]
 
 
-def test_a_forced_repeat_is_not_taken_for_the_older_version(desk: Desk, task_data: Data) -> None:
-    """Both bear one fingerprint; only what was admitted since the round began is its own."""
+def test_a_forced_repeat_is_not_confused_with_the_older_version(desk: Desk, task_data: Data) -> None:
+    """Both have the same fingerprint; only a version admitted since the round began is its own."""
     desk.import_cubes(task_data)
     version = desk.publish()
     card = desk.registry.card(version)
@@ -367,18 +367,18 @@ def test_scores_of_cubes_that_left_the_plan_do_not_count(desk: Desk, plan: Plan)
     assert stray.key not in desk.registry.scores("v0001")
 
 
-# -- whole rounds, by a real worker ----------------------------------------------------------------
+# -- complete rounds, by a real worker --------------------------------------------------------------
 
 
 def test_a_round_that_always_fails_is_parked_with_its_reason(
     desk: Desk, plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Steps run even behind failed ones, so that closing notices, sends them again, and gives up after three."""
+    """Steps run even after failed ones, so that closing notices, sends them again, and stops after three attempts."""
     trained = []
 
     def fails(_: Plan, member: str, *__: Any, **___: Any) -> Any:
         trained.append(member)
-        raise MemoryError("no room for the network")
+        raise MemoryError("the network does not fit")
 
     monkeypatch.setattr(ensemble, "train_member", fails)
     work(desk, messages.QUEUE_TRAIN)
@@ -386,7 +386,7 @@ def test_a_round_that_always_fails_is_parked_with_its_reason(
     said = Staging(desk.model_dir).parked(plan.fingerprint)
     assert said is not None
     assert "failed 3 times" in said
-    assert "MemoryError: no room for the network" in said
+    assert "MemoryError: the network does not fit" in said
     assert desk.context.state.running(desk.project) is None
     assert desk.registry.versions() == []
 
@@ -394,7 +394,7 @@ def test_a_round_that_always_fails_is_parked_with_its_reason(
 def test_a_round_learns_and_publishes_and_its_version_scores_what_comes_later(
     desk: Desk, plan: Plan, task_data: Data
 ) -> None:
-    """Two members of one epoch; a cube of a later request is scored, one that cannot be read is not asked for again."""
+    """Two members of one epoch; a cube that cannot be read when it is to be scored later is not requested again."""
     work(desk, messages.QUEUE_TRAIN)
     assert desk.registry.published() == "v0001"
     scores = desk.registry.scores("v0001")

@@ -1,4 +1,4 @@
-"""Write-back: every task once, whatever breaks off, and only for the version that is published."""
+"""Write-back: every task gets one prediction, also after interruptions, and only of the published version."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -25,7 +25,7 @@ def write(desk: Desk, version: str) -> tuple[int, int, int]:
 
 
 def test_every_task_gets_the_prediction_once(desk: Desk, task_data: Data) -> None:
-    """Label Studio shows the version then; the same again writes nothing."""
+    """Label Studio shows the version; a repeated write-back writes nothing."""
     tasks = desk.import_cubes(task_data)
     version = desk.publish()
     assert write(desk, version) == (24, 0, 0)
@@ -110,7 +110,7 @@ def test_cubes_without_a_score_are_asked_for_until_they_cannot_be_scored(desk: D
 def test_what_was_scored_meanwhile_does_not_shift_what_is_asked_for(
     desk: Desk, task_data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three jobs of eight cubes wait, and one of the first eight is scored: the other two jobs are not sent anew."""
+    """Three jobs of eight cubes wait, and one of the first eight is scored: the other two jobs stay the same."""
     monkeypatch.setattr(writeback, "SCORE_CHUNK", 8)
     desk.import_cubes(task_data)
     version = desk.publish(without=CUBES)
@@ -147,7 +147,7 @@ def test_a_superseded_write_back_changes_nothing(desk: Desk, task_data: Data) ->
     assert desk.label_studio.project(desk.project).model_version == second
 
 
-def test_doubles_are_dropped(desk: Desk, task_data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_duplicates_are_deleted(desk: Desk, task_data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     """Label Studio asked the backend for a task while it was written: the older row stays, others are not touched."""
     tasks = desk.import_cubes(task_data)
     version = desk.publish()
@@ -166,7 +166,7 @@ def test_doubles_are_dropped(desk: Desk, task_data: Data, monkeypatch: pytest.Mo
 
 
 def test_one_writer_at_a_time(desk: Desk, task_data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second one waits, and says so when it takes too long; the place is free afterwards, also after an error."""
+    """A second one waits, and raises an error after too long; the lock is free afterwards, also after an error."""
     desk.import_cubes(task_data)
     version = desk.publish()
     monkeypatch.setattr(writeback, "WAIT_SECONDS", 0.1)
@@ -177,7 +177,7 @@ def test_one_writer_at_a_time(desk: Desk, task_data: Data, monkeypatch: pytest.M
     assert write(desk, version) == (24, 0, 0)
 
 
-def test_a_writer_that_lost_its_place_stops(desk: Desk, task_data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_writer_that_lost_the_lock_stops(desk: Desk, task_data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     """Redis was emptied in the middle: nothing further is written, and the next write-back does the rest."""
     monkeypatch.setattr(writeback, "CHUNK_PREDICTIONS", 5)
     tasks = desk.import_cubes(task_data)
@@ -197,8 +197,8 @@ def test_a_writer_that_lost_its_place_stops(desk: Desk, task_data: Data, monkeyp
     assert desk.rows(version) == sorted(tasks.values())
 
 
-def test_switches_are_kept_in_order_and_once(desk: Desk, task_data: Data) -> None:
-    """A version written twice was shown once; a rollback is a switch of its own."""
+def test_shown_versions_are_recorded_in_order_and_once(desk: Desk, task_data: Data) -> None:
+    """A version written back twice is recorded once; a rollback is recorded again."""
     desk.import_cubes(task_data)
     first = desk.publish()
     write(desk, first)
@@ -211,7 +211,7 @@ def test_switches_are_kept_in_order_and_once(desk: Desk, task_data: Data) -> Non
 
 
 def test_since_when_a_version_is_superseded(desk: Desk, task_data: Data) -> None:
-    """Since the switch after its last showing; one never shown since the last switch; the one shown is not."""
+    """From the version after it; a version that was never shown from the last one on; the shown one is not."""
     desk.import_cubes(task_data)
     assert superseded_since(desk.model_dir, "v0001") is None
     first = desk.publish()
