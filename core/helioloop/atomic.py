@@ -1,11 +1,9 @@
 """Writes files that appear whole or not at all: a new file beside the place, flushed to disk, renamed over it."""
 
-import csv
-import io
 import json
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,15 +50,6 @@ def write_json(path: Path, value: Any) -> None:
 def write_json_lines(path: Path, values: Iterable[Any]) -> None:
     """Replace `path` by one JSON value per line, in one step; NaN raises ValueError."""
     write_text(path, "".join(json.dumps(value, sort_keys=True, allow_nan=False) + "\n" for value in values))
-
-
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
-    """Replace `path` by a CSV table in one step: a head line, then a row for each mapping of `columns` to cells."""
-    text = io.StringIO(newline="")
-    table = csv.DictWriter(text, columns, lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    write_text(path, text.getvalue())
 
 
 def sync_folder(folder: Path) -> None:

@@ -13,7 +13,7 @@ from helioloop import atomic
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
-    """Readers during many replacements see one of the versions written, never a part or nothing."""
+    """A reader during many replacements sees one of the versions written, never half of one or none."""
     path = tmp_path / "value.json"
     atomic.write_json(path, ["x" * 10_000])
     seen: set[str] = set()
@@ -32,8 +32,8 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     assert seen <= {json.dumps([letter * 10_000], indent=1) + "\n" for letter in "xyz"}
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
-    """What cannot be written (NaN is no JSON) leaves the file as it was and the folder clean."""
+def test_a_failed_write_leaves_only_the_old_file(tmp_path: Path) -> None:
+    """NaN, which JSON does not have, leaves the file as it was and no other file in the folder."""
     path = tmp_path / "value.json"
     atomic.write_json(path, {"a": 1})
     with pytest.raises(ValueError, match="not JSON compliant"):
@@ -42,7 +42,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["value.json"]
 
 
-def test_a_full_disk_leaves_the_old_file_and_no_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_only_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that is full when the file is flushed leaves the old file and no temporary one."""
     path = tmp_path / "value.txt"
     atomic.write_text(path, "old")
@@ -85,7 +85,7 @@ def test_a_file_has_the_permissions_that_open_would_give(tmp_path: Path, umask: 
     assert [entry.name for entry in tmp_path.iterdir()] == ["value.txt"]
 
 
-def test_a_block_that_raises_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
+def test_a_block_that_raises_leaves_only_the_old_file(tmp_path: Path) -> None:
     """A half-written new file is removed when the block raises."""
     path = tmp_path / "value.txt"
     path.write_text("old")

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from helioloop.data.cache import CubeCache
-from helioloop.data.cubes import CubeFiles
+from helioloop.data.cubes import CubeFiles, CubeHeader
 from helioloop.data.release import ReleaseRoots
 from helioloop.errors import CubeError, ReleaseError
 from helioloop.instrument import Instrument
@@ -87,16 +87,21 @@ class Loader:
         """
         sha256, cache = files.sha256, self._cache()
         gridded = cache.find(sha256)
-        cube = files.cube()  # where `gridded` is there, name, start and region would do
-        return CubeInfo(
+        if gridded is None:
+            header: CubeHeader = (cube := files.cube())
+            gridded = cache.add(cube, sha256)
+        else:
+            header = files.header()
+        info = CubeInfo(
             release=files.path.parent.resolve().name,
-            name=cube.name,
+            name=header.name,
             sha256=sha256,
-            start=cube.start,
-            region=cube.region,
+            start=header.start,
+            region=header.region,
             label=label,
             verified=verified,
-        ), cache.add(cube, sha256) if gridded is None else gridded
+        )
+        return info, gridded
 
     def _cache(self) -> CubeCache:
         return CubeCache(self.cache, self.instrument)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from helioloop import atomic
+from helioloop import tables
 from helioloop.data.release import Release
 from helioloop.data.truth import TrueCube, read_truth
 from helioloop.errors import WrongUsage
@@ -163,7 +163,7 @@ def _find(registry: Registry, plan: Plan) -> str | None:
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, str | float | None]]) -> None:
     """Write rows of figures as CSV in one step, with the columns of the first row; empty means undefined."""
-    atomic.write_table(path, list(rows[0]), ({name: _cell(value) for name, value in row.items()} for row in rows))
+    tables.write_table(path, list(rows[0]), ({name: _cell(value) for name, value in row.items()} for row in rows))
 
 
 def _cell(value: str | float | None) -> str:

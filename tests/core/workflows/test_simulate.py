@@ -35,8 +35,8 @@ RUNTIME = Runtime(instrument=MDI, load=no_cube, device=CPU)
 class MadeUp(Experiment):
     """An experiment whose "training" scores by the truth: 0.8 of the true class, spread, and better with each round."""
 
-    def train(self, cubes: Sequence[CubeInfo], registry: Registry, **_: Any) -> Trained:  # noqa: ARG002 - none is kept
-        """Give made-up scores; a verified cube's own label has no part in them."""
+    def train(self, cubes: Sequence[CubeInfo], registry: Registry, **_: Any) -> Trained:  # noqa: ARG002 - not needed
+        """Give made-up scores that do not depend on the cube's own label."""
         verified = sum(cube.verified for cube in cubes)
         rng = np.random.default_rng(verified)
         scores = {}

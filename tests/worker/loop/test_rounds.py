@@ -278,10 +278,10 @@ def worse(desk: Desk, task_data: Data) -> Plan:
     return plan
 
 
-def test_a_worse_version_is_kept_and_nothing_is_written_back(desk: Desk, worse: Plan) -> None:
+def test_a_worse_version_is_rejected_and_nothing_is_written_back(desk: Desk, worse: Plan) -> None:
     """The round has ended with a reason; v0001 stays published; no write-back waits."""
     said = jobs.close_round(desk.context, desk.project, worse.fingerprint)
-    assert said.startswith("v0002 is kept, not published: on 24 randomly drawn verified cubes")
+    assert said.startswith("v0002 is rejected by the promotion check: on 24 randomly sampled verified cubes")
     assert desk.registry.versions() == ["v0001", "v0002"]
     assert desk.registry.published() == "v0001"
     assert desk.context.state.running(desk.project) is None
@@ -312,7 +312,7 @@ def test_start_training_trains_and_does_not_publish(desk: Desk, worse: Plan) -> 
     assert desk.queued() == [f"retrain-check-{desk.project}-forced"]
     assert desk.check(forced=True).startswith("round started")
     finish(desk, worse, p_emergence=0.95)
-    assert "v0003 is kept, not published" in jobs.close_round(desk.context, desk.project, worse.fingerprint)
+    assert "v0003 is rejected by the promotion check" in jobs.close_round(desk.context, desk.project, worse.fingerprint)
     assert desk.registry.published() == "v0001"
 
 
@@ -327,7 +327,9 @@ def test_a_closing_that_broke_off_rejects_the_same_version(
     assert desk.registry.versions() == ["v0001", "v0002"]
     lose_jobs(desk, worse)
     assert "has left its staging folder: closing it" in (rounds.resume(desk.context, desk.project) or "")
-    assert jobs.close_round(desk.context, desk.project, worse.fingerprint).startswith("v0002 is kept, not published")
+    assert jobs.close_round(desk.context, desk.project, worse.fingerprint).startswith(
+        "v0002 is rejected by the promotion check"
+    )
     assert desk.registry.published() == "v0001"
     assert desk.context.state.running(desk.project) is None
     assert [job for job in desk.queued() if job.startswith("write-back")] == []

@@ -57,7 +57,7 @@ def admit(
                 }
                 for name in names
             },
-            verdict={"publish": not kept, "reason": "kept, not published: worse" if kept else "published"},
+            verdict={"publish": not kept, "reason": "rejected by the promotion check: worse" if kept else "published"},
         ),
     ).version  # fmt: skip
     scores = {name: (p_emergence or {}).get(name, 0.25) for name in names}
@@ -196,7 +196,7 @@ def test_status_says_when_the_newest_version_is_kept(registry: Registry) -> None
     told = {line.what: line.stands for line in of_models(registry, place=place)}
     assert told["published version"] == "v0001"
     assert told["newest version"] == (
-        "v0002, made 2026-01-03T00:00:00+00:00, is kept, not published: worse; "
+        "v0002, made 2026-01-03T00:00:00+00:00, is rejected by the promotion check: worse; "
         f"`helioloop rollback v0002 {place}` publishes it all the same"
     )
     result = run_printed(learning.commands(), told["newest version"])

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from helioloop import atomic
+from helioloop import tables
 from helioloop.data.release import LabelRow, Release
 from helioloop.progress import Report
 from helioloop_worker.context import Context
@@ -172,4 +172,4 @@ def _crude_label(row: LabelRow) -> str:
 def write_excluded(model_dir: Path, release: str, excluded: Sequence[ExcludedCube]) -> None:
     """Write the table of excluded cubes, ``excluded/<release>.csv``; the next ingestion of the release replaces it."""
     rows = (asdict(entry) for entry in sorted(excluded, key=lambda entry: entry.cube))
-    atomic.write_table(model_dir / "excluded" / f"{release}.csv", ("cube", "reason"), rows)
+    tables.write_table(model_dir / "excluded" / f"{release}.csv", ("cube", "reason"), rows)
