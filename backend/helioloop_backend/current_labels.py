@@ -18,7 +18,7 @@ class CurrentLabels:
     The annotations in a request belong to one task. A cube can have several duplicate tasks, so the label of a cube is
     the one in the snapshot, which was resolved from all its tasks. A request decides only where it contains an
     annotation that the snapshot does not have yet. A deleted annotation counts until the worker has read the project
-    again: nothing in a request tells it from one on a duplicate task.
+    again: a request does not show whether it was deleted or is on a duplicate task.
 
     Parameters
     ----------

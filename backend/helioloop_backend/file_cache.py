@@ -1,4 +1,4 @@
-"""Files that workers replace now and then, each read again only after it was replaced."""
+"""Contents of files, read again only after a file was replaced."""
 
 from collections.abc import Callable
 from pathlib import Path

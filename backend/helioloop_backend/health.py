@@ -1,6 +1,6 @@
-"""What can be asked about the backend itself: /health for probes, /versions for Label Studio, /metrics for Prometheus.
+"""Routes about the backend: /health for probes, /versions for Label Studio, /metrics for Prometheus.
 
-/health touches neither Redis nor disk: Label Studio gives it a second and shows a backend as disconnected after that.
+/health uses neither Redis nor disk: after a second without answer, Label Studio shows the backend as disconnected.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from helioloop.errors import RegistryError, ServiceError
-from helioloop.messaging import queues
+from helioloop.messaging import queues, redis_client
 from helioloop_backend import projects
 from helioloop_backend.services import Services, current
 
@@ -19,15 +19,15 @@ blueprint = Blueprint("health", __name__)
 @blueprint.get("/")
 @blueprint.get("/health")
 def health() -> Response:
-    """Say that the process answers; nothing else."""
+    """Answer that the process is running."""
     return jsonify({"status": "UP"})
 
 
 @blueprint.route("/versions", methods=["GET", "POST"])
 def versions() -> Response:
-    """List the model versions of the project in the request; of all projects whose folder can be read without one.
+    """List the model versions of the project in the request.
 
-    Label Studio's GET names no project, although it is about one.
+    Without a project, which Label Studio's GET never has, list those of all projects whose model folder can be read.
     """
     services = current()
     body: Any = request.get_json(silent=True) if request.method == "POST" else None
@@ -49,14 +49,14 @@ def _versions(services: Services, project: int) -> list[str]:
 
 @blueprint.get("/metrics")
 def metrics() -> Response:
-    """Return the counters; the queues' depth is left out while Redis is away."""
+    """Return the counters; without the queue lengths while Redis does not answer."""
     services = current()
     try:
-        with queues.plain_errors(services.settings):
-            depth = queues.depth(services.connection)
+        with redis_client.plain_errors(services.settings):
+            lengths = queues.queue_lengths(services.connection)
     except ServiceError:
-        depth = None
-    text = services.metrics.render(depth=depth, published=_published(services))
+        lengths = None
+    text = services.metrics.render(queue_lengths=lengths, published=_published(services))
     return Response(text, content_type=CONTENT_TYPE_LATEST)
 
 

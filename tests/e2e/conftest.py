@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from label_studio_sdk import LabelStudio
 
-from helioloop.messaging import messages, queues
+from helioloop.messaging import messages, queues, redis_client
 from helioloop.messaging.job_monitor import outcome_of
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
@@ -60,7 +60,7 @@ class Loop:
 
     def ingest(self, release: str) -> dict[str, object]:
         """Have a release ingested and return what the job returned."""
-        connection = queues.connect(self.settings)
+        connection = redis_client.connect(self.settings)
         message = messages.Ingest(project=self.project, release=release)
         queues.send(connection, message)
         until(lambda: outcome_of(connection, message) is not None, seconds=ROUND_SECONDS)

@@ -17,8 +17,8 @@ import redis
 
 from helioloop.data.truth import read_truth
 from helioloop.instrument import MDI
-from helioloop.messaging import queues
-from helioloop.messaging.retrain_state import RedisRetrainState
+from helioloop.messaging import redis_client
+from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.model.plan import Plan
 from helioloop.records import Label
 from helioloop_worker.loop.video import check_video
@@ -49,10 +49,10 @@ def next_version(loop: Loop, after: str) -> str:
 
 def idle(loop: Loop) -> bool:
     """Tell whether no event waits, no round is requested or runs, and Label Studio shows the published version."""
-    connection = queues.connect(loop.settings)
+    connection = redis_client.connect(loop.settings)
     state = RedisRetrainState(connection)
     requested = any((loop.registry.root / "round-requests").glob("*.json"))
-    resting = state.dirty(loop.project) is None and state.running(loop.project) is None and not requested
+    resting = state.pending_events(loop.project) is None and state.running(loop.project) is None and not requested
     connection.close()
     return resting and loop.published() is not None
 

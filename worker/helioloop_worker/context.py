@@ -9,8 +9,9 @@ import redis
 from helioloop.data.loader import Loader
 from helioloop.data.release import ReleaseRoots
 from helioloop.instrument import MDI, Instrument
-from helioloop.messaging import queues
-from helioloop.messaging.retrain_state import RedisRetrainState, RetrainState
+from helioloop.messaging import redis_client
+from helioloop.messaging.redis_retrain_state import RedisRetrainState
+from helioloop.messaging.retrain_state import RetrainState
 from helioloop.model.device import Device, choose_device
 from helioloop.model.ensemble import EnsembleCache
 from helioloop.model.recipes import Recipe, find_recipe
@@ -26,7 +27,7 @@ REDIS_SECONDS = 30.0
 
 
 def _open_redis(settings: Settings) -> redis.Redis:
-    return queues.connect(settings, timeout_seconds=REDIS_SECONDS)
+    return redis_client.connect(settings, timeout_seconds=REDIS_SECONDS)
 
 
 def _recipe(settings: Settings, device: Device) -> Recipe:

@@ -39,9 +39,9 @@ def score_round(context: Context, project: int, fingerprint: str) -> int:
     return round_steps.score_round(context, project, fingerprint)
 
 
-def locate(context: Context, project: int, fingerprint: str, share: int, shares: int) -> int:
+def locate(context: Context, project: int, fingerprint: str, chunk: int, chunks: int) -> int:
     """Locate the emergence frames of one chunk of a round's cubes."""
-    return round_steps.locate(context, project, fingerprint, chunk=share, chunks=shares)
+    return round_steps.locate(context, project, fingerprint, chunk=chunk, chunks=chunks)
 
 
 def close_round(context: Context, project: int, fingerprint: str) -> str:

@@ -17,7 +17,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from helioloop.errors import ServiceError
-from helioloop.messaging import messages, queues
+from helioloop.messaging import messages, queues, redis_client
 from helioloop.model.device import choose_device
 from helioloop.model.training import preload
 from helioloop.settings import Settings, plain_url
@@ -115,7 +115,7 @@ def run(role: Role, context: Context) -> None:
 
 def _worker(role: Role, context: Context) -> TrainingWorker | ScoringWorker:
     settings = context.settings
-    connection = queues.connect(settings, timeout_seconds=REDIS_SECONDS)
+    connection = redis_client.connect(settings, timeout_seconds=REDIS_SECONDS)
     worker = (TrainingWorker if role == "train" else ScoringWorker)(
         [queues.queue(connection, name) for name in ROLE_QUEUES[role]],
         connection=connection,

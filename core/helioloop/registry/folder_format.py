@@ -1,4 +1,4 @@
-"""The format number of a model folder: ``format.json``, written with the first file and checked by every reader.
+"""The format number of a model folder: ``format.json``, written first and checked by every reader.
 
 A folder whose number is unknown, damaged or missing is refused: reading its files would give wrong results.
 """

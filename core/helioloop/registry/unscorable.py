@@ -1,6 +1,6 @@
 """Cubes that a model version could not score: ``unscorable/<version>.json`` in a model folder.
 
-The worker writes their content hashes. Whoever asks for scores leaves these cubes out, so that none is tried again and
+The worker writes their content hashes. Requests for scores leave these cubes out, so that they are not tried again and
 again.
 """
 

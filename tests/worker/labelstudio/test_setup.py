@@ -12,7 +12,7 @@ from werkzeug.test import EnvironBuilder
 
 from helioloop.errors import ConfigurationError
 from helioloop.settings import Settings
-from helioloop_backend.auth import Gate
+from helioloop_backend.auth import Authenticator
 from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.port import ProjectInfo
 from helioloop_worker.labelstudio.setup import labeling_configuration, set_up
@@ -60,11 +60,11 @@ def test_the_webhook_gets_in_wherever_the_backend_starts(
 ) -> None:
     """Label Studio sends no basic auth with events, so the headers of the webhook contain it."""
     own = settings.model_copy(update=credentials)
-    gate = Gate(own)
-    gate.check(event(webhook(own, label_studio)))
+    authenticator = Authenticator(own)
+    authenticator.check(event(webhook(own, label_studio)))
     if own.basic_auth_user:
         with pytest.raises(Unauthorized):
-            gate.check(event({}))
+            authenticator.check(event({}))
 
 
 def test_the_webhook_contains_the_password_only_without_a_secret(settings: Settings, label_studio: Mock) -> None:

@@ -65,7 +65,7 @@ def test_the_job_starts_the_round_and_settles_the_check(desk: Desk, corrected: s
     assert running is not None
     planned = Plan.read(Staging(desk.model_dir).folder(running.fingerprint))
     assert {cube.name for cube in planned.cubes if cube.verified} == {"cube00"}
-    assert desk.context.state.dirty(desk.project) is None
+    assert desk.context.state.pending_events(desk.project) is None
     assert len(read_checked(desk.model_dir) or {}) == 1
     assert requests(desk.context, desk.project) == set()
     assert f"member-{desk.project}-{running.fingerprint[:16]}-fold0-0" in desk.queued()
@@ -165,7 +165,7 @@ def test_planning_that_was_killed_is_repeated(
         desk.context.connection.flushall()
     else:
         desk.clear_queues()
-        assert desk.context.state.dirty(desk.project) is not None
+        assert desk.context.state.pending_events(desk.project) is not None
     assert LOST in reconcile(desk.context, desk.project).done
     assert desk.queued().count(f"plan-round-{desk.project}") == 1
     assert LOST not in reconcile(desk.context, desk.project).done
@@ -280,7 +280,7 @@ def test_events_during_planning_stay(desk: Desk, corrected: str, monkeypatch: py
     desk.clear_queues()
     meanwhile(monkeypatch, lambda: add_events(desk))
     assert plan(desk) == f"round started: {corrected}"
-    left = desk.context.state.dirty(desk.project)
+    left = desk.context.state.pending_events(desk.project)
     assert left is not None
     assert left.count == 3
     assert f"retrain-check-{desk.project}" in [*desk.queued(), *desk.scheduled()]
@@ -295,7 +295,7 @@ def test_a_round_that_began_meanwhile_is_followed(desk: Desk, monkeypatch: pytes
     meanwhile(monkeypatch, lambda: begin_other_round(desk))
     assert plan(desk) == "a round runs; the next check follows it"
     assert read_checked(desk.model_dir) == {}
-    assert desk.context.state.dirty(desk.project) is not None
+    assert desk.context.state.pending_events(desk.project) is not None
     assert desk.context.state.end(desk.project, "ab" * 32) == FollowUp(forced=False)
     assert not any(job.startswith("member") for job in desk.queued())
 

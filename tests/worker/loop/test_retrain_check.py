@@ -34,7 +34,7 @@ def test_events_that_are_not_due_wait(desk: Desk, task_data: Data) -> None:
     desk.context.state.add_events(desk.project, 1, now=time.time())
     assert "the check follows in" in check(desk)
     assert desk.scheduled() == [f"retrain-check-{desk.project}"]
-    assert desk.context.state.dirty(desk.project) is not None
+    assert desk.context.state.pending_events(desk.project) is not None
     assert requests(desk.context, desk.project) == set()
     assert read_checked(desk.model_dir) is None
 
@@ -53,7 +53,7 @@ def test_a_check_decides_and_leaves_the_work_to_planning(
     assert desk.job(f"plan-round-{desk.project}").origin == "helioloop-train"
     assert check(desk) == "a round is being planned"
     assert desk.queued() == [f"plan-round-{desk.project}"]
-    assert desk.context.state.dirty(desk.project) is not None
+    assert desk.context.state.pending_events(desk.project) is not None
     assert read_checked(desk.model_dir) is None
     assert desk.context.state.running(desk.project) is None
 
@@ -109,7 +109,7 @@ def test_too_few_labels_are_reported_and_checked_again(desk: Desk, task_data: Da
     add_old_event(desk)
     assert check(desk).startswith("no round: ")
     assert requests(desk.context, desk.project) == set()
-    assert desk.context.state.dirty(desk.project) is None
+    assert desk.context.state.pending_events(desk.project) is None
     reconcile(desk.context, desk.project)
     assert desk.queued() == [f"retrain-check-{desk.project}"]
 
@@ -129,7 +129,7 @@ def test_a_check_that_breaks_off_is_repeated(desk: Desk, task_data: Data, monkey
         broken.setattr(desk.label_studio, "tasks", fails)
         with pytest.raises(LabelStudioError):
             check(desk)
-    assert desk.context.state.dirty(desk.project) is not None
+    assert desk.context.state.pending_events(desk.project) is not None
     assert read_checked(desk.model_dir) == {}
     reconcile(desk.context, desk.project)
     assert f"retrain-check-{desk.project}" in [*desk.queued(), *desk.scheduled()]

@@ -70,7 +70,7 @@ def test_steps_wait_for_those_they_need(desk: Desk, task_data: Data, monkeypatch
     steps = rounds.steps_of(desk.project, plan)
     members, scoring, locating, closing = steps.members, steps.scoring, steps.locating, steps.closing
     assert [step.member for step in members] == ["fold0-0", "fold1-0"]
-    assert [(step.share, step.shares) for step in locating] == [(0, 3), (1, 3), (2, 3)]
+    assert [(step.chunk, step.chunks) for step in locating] == [(0, 3), (1, 3), (2, 3)]
     assert desk.queued() == [step.job_id for step in members]
     needs = {step.job_id: set(desk.job(step.job_id)._dependency_ids) for step in (scoring, *locating, closing)}
     assert needs == {

@@ -73,7 +73,7 @@ def ingest(release: Path, project: int, detach: bool) -> None:
     """
     with needs_extra("worker"):
         from helioloop.data.release import ReleaseRoots
-        from helioloop.messaging import messages, queues
+        from helioloop.messaging import messages, queues, redis_client
         from helioloop_worker.terminal import follow
     settings = load_settings()
     if ReleaseRoots(settings.release_roots).folder(release.resolve().name).resolve() != release.resolve():
@@ -81,9 +81,9 @@ def ingest(release: Path, project: int, detach: bool) -> None:
             f"{release} is not the folder of that name that the worker finds in HELIOLOOP_RELEASE_ROOTS "
             f"({', '.join(map(str, settings.release_roots))}); rename one of the two"
         )
-    connection = queues.connect(settings)
+    connection = redis_client.connect(settings)
     message = messages.Ingest(project=project, release=release.resolve().name)
-    if not queues.served(connection, message.queue):
+    if not queues.has_worker(connection, message.queue):
         raise ServiceError(
             f"no worker serves the queue {message.queue}; start one with `helioloop worker --role train`"
         )
@@ -115,8 +115,8 @@ def status(project: int | None, model_dir: Path | None) -> None:
     filter a tab by `cube`). Ten give a first estimate.
     """
     with needs_extra("worker"):
-        from helioloop.messaging import queues
-        from helioloop.messaging.retrain_state import RedisRetrainState
+        from helioloop.messaging import redis_client
+        from helioloop.messaging.redis_retrain_state import RedisRetrainState
         from helioloop.registry.label_snapshot import Snapshot
         from helioloop.registry.versions import Registry
         from helioloop_worker.reports import status as standing
@@ -129,7 +129,7 @@ def status(project: int | None, model_dir: Path | None) -> None:
     place = f"--project {project}" if model_dir is None else f"--model-dir {shlex.quote(str(model_dir))}"
     lines = [*standing.of_models(Registry(folder), place=place), *standing.of_cubes(Registry(folder))]
     if project is not None:
-        connection = queues.connect(settings)
+        connection = redis_client.connect(settings)
         snapshot = Snapshot.read(folder)
         lines += standing.of_labels(snapshot)
         lines += standing.of_book(Registry(folder), snapshot)

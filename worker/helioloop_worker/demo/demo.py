@@ -17,7 +17,7 @@ from rich.progress import Progress
 
 from helioloop.data.truth import read_truth
 from helioloop.errors import ServiceError, WrongUsage
-from helioloop.messaging import messages, queues
+from helioloop.messaging import messages, queues, redis_client
 from helioloop.messaging.job_monitor import outcome_of, running
 from helioloop.records import Label
 from helioloop.registry.label_snapshot import Snapshot
@@ -136,7 +136,7 @@ def _make_release(demo: Demo, folder: Path, truth: Path, progress: Progress) -> 
 
 def _take_through(demo: Demo, settings: Settings, project: int) -> None:
     """Have the releases ingested and wait until Label Studio shows predictions of all their cubes."""
-    connection = queues.connect(settings)
+    connection = redis_client.connect(settings)
     names = [RELEASE, *([demo.own.resolve().name] if demo.own is not None else [])]
     ingestions = [messages.Ingest(project=project, release=name) for name in names]
     for ingestion in ingestions:

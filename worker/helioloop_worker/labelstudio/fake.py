@@ -6,12 +6,13 @@ It accepts, drops and refuses the same calls as Label Studio 1.23.2; one contrac
 
 import copy
 import itertools
-import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from defusedxml.ElementTree import fromstring
 
 from helioloop.errors import LabelStudioError
 from helioloop_worker.labelstudio.port import PredictionRow, ProjectInfo
@@ -244,7 +245,7 @@ class _Control:
 
 
 def _controls(label_config: str) -> dict[str, _Control]:
-    root = ET.fromstring(label_config)  # noqa: S314 - the caller's own text
+    root = fromstring(label_config, forbid_dtd=True)
     found = [
         _Control(
             kind=kind,

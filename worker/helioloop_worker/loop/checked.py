@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from helioloop import atomic
-from helioloop.messaging.retrain_state import Dirty
+from helioloop.messaging.retrain_state import PendingEvents
 from helioloop_worker.context import Context
 
 CHECKED = "checked.json"
@@ -26,7 +26,7 @@ def write_checked(model_dir: Path, annotations: Mapping[str, str]) -> None:
     atomic.write_json(model_dir / CHECKED, dict(annotations))
 
 
-def complete_check(context: Context, project: int, annotations: Mapping[str, str], seen: Dirty | None) -> None:
+def complete_check(context: Context, project: int, annotations: Mapping[str, str], seen: PendingEvents | None) -> None:
     """Record that a check is complete: no round is due, or the round has begun.
 
     Parameters
@@ -37,11 +37,11 @@ def complete_check(context: Context, project: int, annotations: Mapping[str, str
         Label Studio project.
     annotations : mapping
         Annotation id -> ``updated_at``, as read by the check.
-    seen : Dirty or None
+    seen : PendingEvents or None
         The events that waited before the annotations were read.
     """
     if context.registry(project).latest() is not None or context.state.running(project) is not None:
         # Before the first round nothing is recorded: new cubes with crude labels change no annotation.
         write_checked(context.settings.model_dir(project), annotations)
     if seen is not None:
-        context.state.settle(project, seen)
+        context.state.remove_events(project, seen)

@@ -68,7 +68,7 @@ def plan_round(context: Context, project: int, *, report: Report) -> str:
         outcome = _plan(context, project, forced="forced" in pending, report=report)
         if outcome.settled:
             settle_requests(context, project, pending)
-    later = context.state.dirty(project)
+    later = context.state.pending_events(project)
     if outcome.settled and later is not None:  # they came after the annotations were read
         wait = max(0.0, retrain_state.due_at(later, context.settings) - time.time())
         queues.send(context.connection, messages.RetrainCheck(project=project), delay_seconds=wait)
@@ -81,7 +81,7 @@ def _plan(context: Context, project: int, *, forced: bool, report: Report) -> _O
         return _Outcome(sentence="a release is being ingested; planning follows it", settled=False, complete=False)
     if context.state.request_follow_up(project, forced=forced):
         return _Outcome(sentence=FOLLOW_UP, complete=False)
-    seen = context.state.dirty(project)
+    seen = context.state.pending_events(project)
     project_state = read_project(
         context.label_studio, project, settings=context.settings, instrument=context.instrument
     )

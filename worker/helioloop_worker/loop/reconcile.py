@@ -76,7 +76,7 @@ def _annotations(context: Context, project: int) -> str | None:
     """
     if ingest.ingesting(context, project) or context.state.running(project) is not None or requests(context, project):
         return None  # a check follows; if it is lost, the next reconciliation finds the same
-    waiting = context.state.dirty(project)
+    waiting = context.state.pending_events(project)
     if waiting is not None:
         wait = retrain_state.due_at(waiting, context.settings) - time.time()
         sent = queues.send(context.connection, messages.RetrainCheck(project=project), delay_seconds=max(0.0, wait))

@@ -36,7 +36,7 @@ def check_retraining(context: Context, project: int, *, forced: bool) -> str:
     LabelStudioError
         Where Label Studio refuses a call or does not answer; the events stay, and reconciliation repeats the check.
     """
-    seen = context.state.dirty(project)
+    seen = context.state.pending_events(project)
     if not forced and seen is not None and (wait := retrain_state.due_at(seen, context.settings) - time.time()) > 0:
         queues.send(context.connection, messages.RetrainCheck(project=project), delay_seconds=wait)
         return f"{seen.count} events wait; the check follows in {wait:.0f} s"

@@ -50,7 +50,7 @@ def resend_planning(context: Context, project: int) -> str | None:
     """Send the planning job of a request again where it was lost or failed, and return what was done."""
     if not requests(context, project):
         return None
-    status = queues.stands(context.connection, messages.PlanRound(project=project))
+    status = queues.job_status(context.connection, messages.PlanRound(project=project))
     if status in {JobStatus.QUEUED, JobStatus.STARTED, JobStatus.SCHEDULED}:
         return None
     send_planning(context, project)

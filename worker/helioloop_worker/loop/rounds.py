@@ -97,7 +97,7 @@ def steps_of(project: int, plan: Plan) -> Steps:
         ),
         scoring=messages.ScoreRound(project=project, fingerprint=fingerprint),
         locating=tuple(
-            messages.Locate(project=project, fingerprint=fingerprint, share=k, shares=count) for k in range(count)
+            messages.Locate(project=project, fingerprint=fingerprint, chunk=k, chunks=count) for k in range(count)
         ),
         closing=messages.CloseRound(project=project, fingerprint=fingerprint),
     )
@@ -196,7 +196,7 @@ def _failures(context: Context, steps: tuple[RoundStep, ...]) -> list[str]:
 
 
 def _is_alive(context: Context, step: RoundStep) -> bool:
-    return queues.stands(context.connection, step) in {JobStatus.QUEUED, JobStatus.STARTED, JobStatus.SCHEDULED}
+    return queues.job_status(context.connection, step) in {JobStatus.QUEUED, JobStatus.STARTED, JobStatus.SCHEDULED}
 
 
 # -- on disk --------------------------------------------------------------------------------------

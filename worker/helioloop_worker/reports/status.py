@@ -146,7 +146,7 @@ def of_book(registry: Registry, snapshot: Snapshot | None) -> list[Line]:
 
 def of_queue(connection: redis.Redis, state: RetrainState, project: int) -> list[Line]:
     """Return what waits and runs for a project, and who is there to do it."""
-    dirty, running = state.dirty(project), state.running(project)
+    dirty, running = state.pending_events(project), state.running(project)
     workers = Counter(name for worker in Worker.all(connection=connection) for name in worker.queue_names())
     since = "" if running is None else datetime.fromtimestamp(running.since, UTC).isoformat(timespec="seconds")
     return [
@@ -154,7 +154,7 @@ def of_queue(connection: redis.Redis, state: RetrainState, project: int) -> list
         Line(what="round", stands="none runs" if running is None else f"{running.fingerprint[:16]} since {since}"),
         *(
             Line(what=f"queue {name}", stands=f"{waiting} waiting, {workers[name]} workers")
-            for name, waiting in queues.depth(connection).items()
+            for name, waiting in queues.queue_lengths(connection).items()
         ),
     ]
 
