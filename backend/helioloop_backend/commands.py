@@ -15,7 +15,7 @@ GRACEFUL_SECONDS = 10
 """How long running requests may take to end after SIGTERM."""
 
 SWITCH_SECONDS = 0.0005
-"""How long a thread that computes may keep the others waiting; Python's default is ten times that."""
+"""How long a computing thread may keep others waiting; a tenth of Python's default."""
 
 
 def commands() -> list[click.Command]:
@@ -30,24 +30,24 @@ def commands() -> list[click.Command]:
 def backend(host: str | None, port: int | None, threads: int | None) -> None:
     """Serve Label Studio: stored predictions out, correction events in.
 
-    The backend holds no model and needs no GPU. It reads the folder HELIOLOOP_MODEL_ROOT that the workers write, and
-    leaves work in the queue at REDIS_URL. It starts and answers /health even while Redis is down.
+    The backend loads no model and needs no GPU. It reads the folder HELIOLOOP_MODEL_ROOT, which the workers write, and
+    sends jobs to them through the Redis at REDIS_URL. It starts and answers /health even while Redis is down.
 
     \b
       helioloop backend                                  on this machine, port 9090
-      helioloop backend --host 0.0.0.0                   for others: needs credentials, see below
+      helioloop backend --host 0.0.0.0                   for other machines: needs credentials, see below
       curl http://127.0.0.1:9090/health                  does it answer?
       curl -u USER:PASSWORD http://127.0.0.1:9090/metrics
 
     Beyond loopback set HELIOLOOP_BASIC_AUTH_USER and HELIOLOOP_BASIC_AUTH_PASSWORD and give the same to Label Studio
-    (project settings, Model). HELIOLOOP_WEBHOOK_SECRET is what the webhook made by `helioloop init` carries in the
-    header X-Helioloop-Secret. Ctrl-C or SIGTERM stops it; running requests end first.
+    (project settings, Model). The webhook that `helioloop init` makes sends HELIOLOOP_WEBHOOK_SECRET in the header
+    X-Helioloop-Secret. Ctrl-C or SIGTERM stops the backend; running requests end first.
     """
     chosen = {"backend_host": host, "backend_port": port, "backend_threads": threads}
     settings = load_settings().model_copy(update={name: value for name, value in chosen.items() if value is not None})
     with needs_extra("backend"):
         from helioloop_backend.wsgi import create_app
-    app = create_app(settings)  # here, so that wrong settings are refused in one sentence and not by a child process
+    app = create_app(settings)  # here, so that wrong settings are one sentence and not the failure of a child process
     click.echo(f"helioloop: backend on http://{settings.backend_host}:{settings.backend_port}", err=True)
     serve(app, settings)
 
@@ -58,7 +58,7 @@ def serve(app: "Flask", settings: Settings) -> None:
         from gunicorn.app.base import BaseApplication
 
     class Server(BaseApplication):
-        """One process: what must be shared is in Redis and files, and the scores are in memory once."""
+        """One process, so that the scores are in memory once; everything shared is in Redis and files."""
 
         def load_config(self) -> None:
             options = {
@@ -74,7 +74,8 @@ def serve(app: "Flask", settings: Settings) -> None:
                 self.cfg.set(name, value)
 
         def load(self) -> Any:
-            # A webhook has a second; it passes between threads several times, each time behind whoever computes.
+            # A webhook has to be answered within a second; it changes threads several times, and each time it waits
+            # for the thread that is computing.
             sys.setswitchinterval(SWITCH_SECONDS)
             return app
 

@@ -1,7 +1,7 @@
-"""Label Studio's events: counted, one judgement queued, answered in milliseconds. Annotations are read by the worker.
+"""Label Studio's events: counts them and schedules one retrain check, which reads annotations.
 
-Label Studio delivers an event at most once, within its own request, with a second of patience. So nothing is decided
-here: duplicates, disorder and events without an annotation only count; what is lost, the sweep notices.
+Label Studio sends an event at most once, while its own user waits, and gives up after a second. So nothing is decided
+here: every event only counts, whatever its order, and reconciliation finds the changes whose event was lost.
 """
 
 import logging
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from helioloop.errors import ServiceError
-from helioloop.messaging import queues
+from helioloop.messaging import queues, redis_client
 from helioloop.messaging.messages import RetrainCheck
 from helioloop.messaging.retrain_state import due_at
 from helioloop_backend import projects
@@ -20,8 +20,8 @@ from helioloop_backend.services import Services
 logger = logging.getLogger(__name__)
 
 START_TRAINING: Final = "START_TRAINING"
-# Action -> field with the list of what it is about. An import counts once: only its annotations matter, and it does
-# not say whether there are any.
+# Action -> field with the list of changed objects. An import counts once: only its annotations matter, and the event
+# does not contain them.
 COUNTED: Final = {
     "ANNOTATION_CREATED": None,
     "ANNOTATION_UPDATED": None,
@@ -30,58 +30,59 @@ COUNTED: Final = {
     "TASKS_CREATED": None,
     "TASKS_DELETED": None,
 }
-# What label-studio-ml 2.x calls a deletion.
+# The name of a deletion in label-studio-ml 2.x.
 ALIASES: Final = {"ANNOTATION_DELETED": "ANNOTATIONS_DELETED"}
 
 
 def receive(services: Services, action: str, payload: dict[str, Any]) -> dict[str, Any]:
-    """Take an event in.
+    """Count an event, or request a round at once where somebody pressed "Start training".
 
     Parameters
     ----------
     services : Services
         Redis and settings.
     action : str
-        Label Studio's name of the event; unknown ones, and changes of the project itself (our own write-back causes
-        them), are ignored.
+        Label Studio's name of the event. Unknown events are ignored, and so are changes of the project itself, which
+        helioloop's own write-back causes.
     payload : dict
         The event without its action.
 
     Returns
     -------
     dict
-        The answer: ``status`` is ``"ignored"``, ``"forced"`` or ``"noted"``, the last with the events ``waiting``.
+        The answer: ``status`` is ``"ignored"``, ``"forced"`` or ``"noted"``, the last with the number of pending
+        events as ``waiting``.
 
     Raises
     ------
     BadRequest
-        Where a counted event names no project.
+        Where the event has no project.
     ServiceError
-        Where Redis does not take it.
+        Where Redis cannot store it.
     """
     action = ALIASES.get(action, action)
     if action == START_TRAINING:
         project = projects.from_webhook(payload)
         with _redis(services, remedy="then press Start training again"):
             queues.send(services.connection, RetrainCheck(project=project, forced=True))
-        logger.info("project %d: training was asked for", project)
+        logger.info("project %d: somebody pressed Start training", project)
         return {"status": "forced"}
     if action not in COUNTED:
         return {"status": "ignored"}
     project = projects.from_webhook(payload)
-    with _redis(services, remedy="nothing is lost, the worker's sweep will find the change in Label Studio"):
+    with _redis(services, remedy="nothing is lost: reconciliation will find the change in Label Studio"):
         now = time.time()
-        dirty = services.retrain.add_events(project, _count(action, payload), now=now)
-        delay_seconds = max(0.0, due_at(dirty, services.settings) - now)
+        pending = services.retrain.add_events(project, _count(action, payload), now=now)
+        delay_seconds = max(0.0, due_at(pending, services.settings) - now)
         queues.send(services.connection, RetrainCheck(project=project), delay_seconds=delay_seconds)
-    return {"status": "noted", "waiting": dirty.count}
+    return {"status": "noted", "waiting": pending.count}
 
 
 @contextmanager
 def _redis(services: Services, *, remedy: str) -> Iterator[None]:
-    """Say of an error of Redis what it means for the event."""
+    """Add to an error of Redis what it means for the event."""
     try:
-        with queues.plain_errors(services.settings):
+        with redis_client.plain_errors(services.settings):
             yield
     except ServiceError as error:
         raise ServiceError(f"{error}; {remedy}") from None

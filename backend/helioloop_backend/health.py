@@ -1,6 +1,6 @@
-"""What can be asked about the backend itself: /health for probes, /versions for Label Studio, /metrics for Prometheus.
+"""Routes about the backend: /health for probes, /versions for Label Studio, /metrics for Prometheus.
 
-/health touches neither Redis nor disk: Label Studio gives it a second and shows a backend as disconnected after that.
+/health uses neither Redis nor disk: after a second without answer, Label Studio shows the backend as disconnected.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from helioloop.errors import RegistryError, ServiceError
-from helioloop.messaging import queues
+from helioloop.messaging import queues, redis_client
 from helioloop_backend import projects
 from helioloop_backend.services import Services, current
 
@@ -19,34 +19,44 @@ blueprint = Blueprint("health", __name__)
 @blueprint.get("/")
 @blueprint.get("/health")
 def health() -> Response:
-    """Say that the process answers; nothing else."""
+    """Answer that the process is running."""
     return jsonify({"status": "UP"})
 
 
 @blueprint.route("/versions", methods=["GET", "POST"])
 def versions() -> Response:
-    """List the model versions of the project asked about; of all projects where none is named.
+    """List the model versions of the project in the request.
 
-    Label Studio's GET names no project although it asks about one.
+    Without a project, which Label Studio's GET never has, list those of all projects whose model folder can be read.
     """
     services = current()
     body: Any = request.get_json(silent=True) if request.method == "POST" else None
     uid = request.args.get("project") if body is None else body.get("project")
-    asked = list(services.projects()) if uid is None else [projects.from_uid(uid)]
-    names = {name for project in asked for name in services.registry(project).versions()}
+    if uid is None:
+        names = {name for project in services.projects() for name in _versions(services, project)}
+    else:
+        names = set(services.registry(projects.from_uid(uid)).versions())
     return jsonify({"versions": sorted(names, key=lambda name: int(name[1:]))})
+
+
+def _versions(services: Services, project: int) -> list[str]:
+    """Return the versions of a project; none where its model folder cannot be read."""
+    try:
+        return services.registry(project).versions()
+    except RegistryError:
+        return []
 
 
 @blueprint.get("/metrics")
 def metrics() -> Response:
-    """Return the counters; the queues' depth is left out while Redis is away."""
+    """Return the counters; without the queue lengths while Redis does not answer."""
     services = current()
     try:
-        with queues.plain_errors(services.settings):
-            depth = queues.depth(services.connection)
+        with redis_client.plain_errors(services.settings):
+            lengths = queues.queue_lengths(services.connection)
     except ServiceError:
-        depth = None
-    text = services.metrics.render(depth=depth, published=_published(services))
+        lengths = None
+    text = services.metrics.render(queue_lengths=lengths, published=_published(services))
     return Response(text, content_type=CONTENT_TYPE_LATEST)
 
 

@@ -1,6 +1,6 @@
-"""What the backend counts, in Prometheus' words: events by action, predicted tasks, latencies; queues when asked.
+"""Metrics for Prometheus: events, predicted tasks, latencies, queue lengths, published versions.
 
-One registry per app, so that several apps in a process do not meet.
+Each app has a registry of its own, so that several apps in one process do not share counters.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,8 @@ class Metrics:
         )
         self._tasks = Counter(
             "helioloop_predict_tasks",
-            "Tasks asked for: hit = score stored, miss = not scored yet, foreign = no task of ours or no version yet.",
+            "Tasks in /predict: hit = score stored, miss = not scored yet, unscorable = the version could not score "
+            "the cube, foreign = not a helioloop task, or no version published yet.",
             ["outcome"],
             registry=self._registry,
         )
@@ -35,11 +36,13 @@ class Metrics:
         )
         self._depth = Gauge(
             "helioloop_queue_depth",
-            "Jobs that wait, by queue; absent while Redis is.",
+            "Jobs that wait, by queue; absent while Redis does not answer.",
             ["queue"],
             registry=self._registry,
         )
-        self._redis = Gauge("helioloop_redis_up", "1 where Redis answered this scrape.", registry=self._registry)
+        self._redis = Gauge(
+            "helioloop_redis_up", "1 where Redis answered during this scrape, else 0.", registry=self._registry
+        )
         self._version = Gauge(
             "helioloop_published_version_info",
             "The published model version of each project, always 1.",
@@ -48,23 +51,24 @@ class Metrics:
         )
 
     def event(self, action: str, *, known: bool) -> None:
-        """Count an event; unknown actions share one name, so that a caller cannot grow the table."""
+        """Count an event; unknown actions share one label, so that callers cannot add any number of them."""
         self._events.labels(action=action if known else _OTHER).inc()
 
-    def predicted(self, *, hits: int, misses: int, foreign: int) -> None:
+    def predicted(self, *, hits: int, misses: int, unscorable: int, foreign: int) -> None:
         """Count the tasks of one answer."""
-        for outcome, count in (("hit", hits), ("miss", misses), ("foreign", foreign)):
+        outcomes = {"hit": hits, "miss": misses, "unscorable": unscorable, "foreign": foreign}
+        for outcome, count in outcomes.items():
             self._tasks.labels(outcome=outcome).inc(count)
 
     def answered(self, route: str | None, status: int, *, seconds: float) -> None:
-        """Record how long an answer took; requests to no route share one name."""
+        """Record how long an answer took; requests without a route share one label."""
         self._seconds.labels(route=route or _OTHER, status=f"{status // 100}xx").observe(seconds)
 
-    def render(self, *, depth: Mapping[str, int] | None, published: Mapping[int, str]) -> bytes:
-        """Return the text that Prometheus reads; `depth` is None where Redis does not answer."""
-        self._redis.set(0 if depth is None else 1)
+    def render(self, *, queue_lengths: Mapping[str, int] | None, published: Mapping[int, str]) -> bytes:
+        """Return the text that Prometheus reads; `queue_lengths` is None where Redis does not answer."""
+        self._redis.set(0 if queue_lengths is None else 1)
         self._depth.clear()
-        for queue, jobs in (depth or {}).items():
+        for queue, jobs in (queue_lengths or {}).items():
             self._depth.labels(queue=queue).set(jobs)
         self._version.clear()
         for project, version in published.items():

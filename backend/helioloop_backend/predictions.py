@@ -1,63 +1,78 @@
-"""Answers to /predict: stored scores of the published version, one entry a task, in order; a miss is ``[]``.
+"""Answers to /predict: the stored scores of the published version, one entry per task, in order.
 
-The web process holds no model and opens no path that a task names: a task gives a cube's name and content hash, and
-those only look up what a worker has scored. Misses are asked of the worker, once.
+The web process loads no model and opens no path that a task names: a task gives a cube's name and content hash, and
+those only look up what a worker has scored. Scores that are missing are requested from the workers, once.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import redis
 
-from helioloop.errors import RegistryError
-from helioloop.labelstudio.annotations import current_label
-from helioloop.labelstudio.config import Controls, parse_config
+from helioloop.labelstudio.config import parse_config
 from helioloop.labelstudio.predictions import prediction
 from helioloop.labelstudio.tasks import cube_of
 from helioloop.messaging import queues
 from helioloop.messaging.claims import Claims
 from helioloop.messaging.messages import SCORE_CHUNK, Score
-from helioloop.records import CubeInfo, CubeScore, CurrentLabel, Key, Label
-from helioloop.registry.label_snapshot import FILE_NAME, Snapshot
+from helioloop.records import CubeInfo, CubeScore, Key
 from helioloop.registry.score_store import StoredScores
+from helioloop.registry.unscorable import read_unscorable, unscorable_path
 from helioloop.registry.versions import Card, Registry
 from helioloop.settings import Settings
+from helioloop_backend.current_labels import CurrentLabels
+from helioloop_backend.file_cache import FileCache
 
 logger = logging.getLogger(__name__)
 
 Entry = dict[str, Any] | list[Any]
-"""A prediction in Label Studio's JSON, or ``[]`` for a miss: Label Studio then stores nothing."""
+"""A prediction in Label Studio's JSON, or ``[]`` where there is none: Label Studio then stores nothing."""
 
 POLL_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Entries in the order of the tasks, and what they were: scores found, cubes not scored yet, foreign tasks."""
+    """Entries in the order of the tasks, and how many tasks there were of each kind.
+
+    Parameters
+    ----------
+    entries : list
+        One per task.
+    hits : int
+        Tasks whose cube has a stored score.
+    misses : int
+        Tasks whose cube is not scored yet.
+    unscorable : int
+        Tasks whose cube the published version could not score.
+    foreign : int
+        Tasks that are not helioloop's; all tasks while no version is published.
+    """
 
     entries: list[Entry]
     hits: int
     misses: int
+    unscorable: int
     foreign: int
 
 
 class Predictor:
-    """Looks up, asks the worker for what is missing, and waits for a few.
+    """Answers from stored scores, requests missing ones from the workers, and waits for a few of them.
 
     Parameters
     ----------
     settings : Settings
-        Where models are, how the classes are called, how long to wait.
+        Model folders, class values, how long to wait.
     connection : redis.Redis
-        Takes the jobs.
+        Takes the scoring jobs.
     scores : StoredScores
-        What is known.
+        Stored scores of all projects.
     claims : Claims
-        What was asked for.
+        Cubes whose scores were requested already.
     """
 
     def __init__(self, settings: Settings, *, connection: redis.Redis, scores: StoredScores, claims: Claims) -> None:
@@ -66,9 +81,10 @@ class Predictor:
         self._scores = scores
         self._claims = claims
         self._cards: dict[tuple[int, str], Card] = {}
-        self._snapshots: dict[int, tuple[tuple[int, int], Mapping[str, CurrentLabel]]] = {}
+        self._labels = CurrentLabels(settings)
+        self._unscorable_files: FileCache[frozenset[str]] = FileCache()
         # Half of the threads may wait for scores; the others keep /health and /webhook answering.
-        self._seats = threading.BoundedSemaphore(max(1, settings.backend_threads // 2))
+        self._waiting_slots = threading.BoundedSemaphore(max(1, settings.backend_threads // 2))
         self._may_wait = settings.backend_threads > 1
 
     def answer(self, project: int, tasks: Sequence[Any], label_config: str) -> Answer:
@@ -83,7 +99,7 @@ class Predictor:
         """
         version = self._registry(project).published()
         if version is None:
-            return Answer(entries=[[] for _ in tasks], hits=0, misses=0, foreign=len(tasks))
+            return Answer(entries=[[] for _ in tasks], hits=0, misses=0, unscorable=0, foreign=len(tasks))
         n_frames = self._n_frames(project, version)
         controls = parse_config(
             label_config,
@@ -91,81 +107,74 @@ class Predictor:
             non_emergence=self._settings.class_non_emergence,
         )
         cubes = [cube_of(task.get("data")) if isinstance(task, dict) else None for task in tasks]
-        found = self._look_up(project, version, [cube for cube in cubes if cube is not None])
+        named = [cube for cube in cubes if cube is not None]
+        found = self._look_up(project, version, named)
         entries: list[Entry] = []
         for task, cube in zip(tasks, cubes, strict=True):
             score = None if cube is None else found.get(cube.key)
             if score is None:
                 entries.append([])
                 continue
-            current = self._current(project, task, controls, n_frames=n_frames)
+            current = self._labels.label(project, task, controls, n_frames=n_frames)
             entries.append(prediction(score, current, controls, model_version=version, n_frames=n_frames))
         hits = sum(1 for entry in entries if entry)
-        foreign = sum(1 for cube in cubes if cube is None)
-        return Answer(entries=entries, hits=hits, misses=len(tasks) - hits - foreign, foreign=foreign)
-
-    # -- scores ----------------------------------------------------------------------------------
+        misses = len(self._missing(project, version, named, found))
+        return Answer(
+            entries=entries,
+            hits=hits,
+            misses=misses,
+            unscorable=len(named) - hits - misses,
+            foreign=len(tasks) - len(named),
+        )
 
     def _look_up(self, project: int, version: str, cubes: Sequence[CubeInfo]) -> dict[Key, CubeScore]:
         """Return the stored scores, after a short wait for those that a worker may be about to store."""
-        found = self._scores.get(project, version, cubes)
-        missing = [cube for cube in {cube.key: cube for cube in cubes}.values() if cube.key not in found]
-        if not missing or not self._ask(project, version, missing):
+        unique = list({cube.key: cube for cube in cubes}.values())
+        found = self._scores.get(project, version, unique)
+        missing = self._missing(project, version, unique, found)
+        if not missing or not self._request_scores(project, version, missing):
             return found
         settings = self._settings
-        if len(missing) > settings.predict_wait_tasks or not self._may_wait or not self._seats.acquire(blocking=False):
+        if len(missing) > settings.predict_wait_tasks or not self._may_wait:
+            return found
+        if not self._waiting_slots.acquire(blocking=False):
             return found
         try:
             deadline = time.monotonic() + settings.predict_wait_seconds
             while missing and time.monotonic() < deadline:
                 time.sleep(POLL_SECONDS)
                 found |= self._scores.get(project, version, missing)
-                missing = [cube for cube in missing if cube.key not in found]
+                missing = self._missing(project, version, missing, found)
         finally:
-            self._seats.release()
+            self._waiting_slots.release()
         return found
 
-    def _ask(self, project: int, version: str, missing: Sequence[CubeInfo]) -> bool:
-        """Have the cubes scored, except those asked for already; False where Redis does not take the jobs."""
+    def _missing(
+        self, project: int, version: str, cubes: Sequence[CubeInfo], found: dict[Key, CubeScore]
+    ) -> list[CubeInfo]:
+        """Return the cubes whose score is worth requesting: neither stored nor known to be unscorable."""
+        folder = self._settings.model_dir(project)
+        unscorable = self._unscorable_files.get(
+            unscorable_path(folder, version), lambda: read_unscorable(folder, version)
+        )
+        excluded = unscorable or frozenset()
+        return [cube for cube in cubes if cube.key not in found and cube.sha256 not in excluded]
+
+    def _request_scores(self, project: int, version: str, missing: Sequence[CubeInfo]) -> bool:
+        """Send scoring jobs for cubes that nobody has requested yet; False where Redis does not take them."""
         try:
-            fresh = self._claims.claim(project, version, missing)
-            for start in range(0, len(fresh), SCORE_CHUNK):
+            claimed = self._claims.claim(project, version, missing)
+            for start in range(0, len(claimed), SCORE_CHUNK):
                 try:
-                    chunk = tuple(fresh[start : start + SCORE_CHUNK])
+                    chunk = tuple(claimed[start : start + SCORE_CHUNK])
                     queues.send(self._connection, Score(project=project, version=version, cubes=chunk))
                 except redis.RedisError:
-                    self._claims.release(project, version, fresh[start:])
+                    self._claims.release(project, version, claimed[start:])
                     raise
         except redis.RedisError as error:
-            logger.error("project %d: Redis takes no score job (%s)", project, type(error).__name__)
+            logger.error("project %d: scores could not be requested from Redis (%s)", project, type(error).__name__)
             return False
         return True
-
-    # -- labels ----------------------------------------------------------------------------------
-
-    def _current(self, project: int, task: Mapping[str, Any], controls: Controls, *, n_frames: int) -> Label | None:
-        """Return a cube's current label: from the annotations sent, else as last read, else the crude one."""
-        annotations = task.get("annotations")
-        if not isinstance(annotations, list):
-            known = self._snapshot(project).get(task["data"]["cube"])
-            if known is not None:
-                return known.label
-        return current_label(task, controls, n_frames=n_frames).label
-
-    def _snapshot(self, project: int) -> Mapping[str, CurrentLabel]:
-        """Return the labels as the worker last read them; the file is read again when it was replaced."""
-        folder = self._settings.model_dir(project)
-        try:
-            stat = (folder / FILE_NAME).stat()
-            stamp = (stat.st_mtime_ns, stat.st_ino)
-            held = self._snapshots.get(project)
-            if held is None or held[0] != stamp:
-                snapshot = Snapshot.read(folder)
-                held = (stamp, {} if snapshot is None else snapshot.cubes)
-                self._snapshots[project] = held
-        except (FileNotFoundError, RegistryError):
-            return {}
-        return held[1]
 
     def _registry(self, project: int) -> Registry:
         return Registry(self._settings.model_dir(project))

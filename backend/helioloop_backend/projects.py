@@ -1,6 +1,6 @@
-"""Project ids as Label Studio writes them: ``"1.<created>"`` in calls to a backend, ``{"id": 1, …}`` in webhooks.
+"""Project ids as Label Studio sends them: ``"1.<created>"`` in calls, ``{"id": 1, …}`` in webhooks.
 
-Everything is keyed by the plain number that comes out; whatever is not one is refused before it names a folder.
+Anything else is refused before it becomes part of a path.
 """
 
 import re
@@ -23,12 +23,12 @@ def from_uid(value: Any) -> int:
 
 
 def from_webhook(payload: dict[str, Any]) -> int:
-    """Return the project id in a webhook's payload; a payload without one is a 400."""
+    """Return the project id in the payload of a webhook; a payload without one is a 400."""
     project = payload.get("project")
     value = project.get("id") if isinstance(project, dict) else None
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < _LARGEST:
         raise BadRequest(
-            'the event names no project: switch on "Send payload" for this webhook in Label Studio '
+            'the event has no project; switch on "Send payload" for this webhook in Label Studio '
             "(project settings, Webhooks)"
         )
     return value

@@ -1,7 +1,6 @@
-"""What the backend stands on, put together once from the settings: the only place that knows which parts are real.
+"""The services of the backend, built once from the settings.
 
-Above `predictions` and `metrics`, below `events`, `model` and `wsgi`. Nothing here touches the network: the backend
-starts while Redis is down.
+Nothing here uses the network: the backend starts while Redis is down.
 """
 
 from collections.abc import Iterator
@@ -12,9 +11,10 @@ from typing import Final
 import redis
 from flask import current_app, has_app_context
 
-from helioloop.messaging import queues
+from helioloop.messaging import redis_client
 from helioloop.messaging.claims import RedisClaims
-from helioloop.messaging.retrain_state import RedisRetrainState, RetrainState
+from helioloop.messaging.redis_retrain_state import RedisRetrainState
+from helioloop.messaging.retrain_state import RetrainState
 from helioloop.registry.score_store import StoredScores
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings, load_settings
@@ -23,12 +23,12 @@ from helioloop_backend.predictions import Predictor
 
 EXTENSION: Final = "helioloop"
 REDIS_SECONDS: Final = 0.5
-"""Longest wait for Redis: Label Studio gives a webhook one second in all."""
+"""Longest wait for Redis: Label Studio waits one second for the answer to a webhook."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What one app works with: settings, Redis, the retrain state, the predictor, the metrics."""
+    """Settings, Redis, retrain state, predictor and metrics of one app."""
 
     settings: Settings
     connection: redis.Redis
@@ -46,8 +46,8 @@ class Services:
 
 
 def build(settings: Settings) -> Services:
-    """Put the services together."""
-    connection = queues.client(settings, timeout_seconds=REDIS_SECONDS)
+    """Return the services for these settings."""
+    connection = redis_client.make_client(settings, timeout_seconds=REDIS_SECONDS)
     scores = StoredScores(lambda project, version: Registry(settings.model_dir(project)).folder(version))
     return Services(
         settings=settings,
@@ -59,7 +59,7 @@ def build(settings: Settings) -> Services:
 
 
 def current() -> Services:
-    """Return the services of the running app; those of the environment where the model is used outside of it."""
+    """Return the services of the running app; outside of an app, those of the environment's settings."""
     if has_app_context() and EXTENSION in current_app.extensions:
         services: Services = current_app.extensions[EXTENSION]
         return services

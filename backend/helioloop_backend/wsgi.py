@@ -1,8 +1,7 @@
-"""The web app: label-studio-ml's own routes between our door and our error sentences.
+"""The web app: the views of label-studio-ml, with authentication and plain error sentences.
 
-The composition root of the web side. label-studio-ml 1.0.9 brings one global Flask app that logs bodies (they carry
-access tokens) and wraps its views so that tracebacks go to the client; so its views are taken out of it, bare, into an
-app of ours.
+label-studio-ml 1.0.9 has one global Flask app that logs request bodies, which contain access tokens, and wraps its
+views so that clients get tracebacks. So its views are taken out of that app, without the wrapper, into a new one.
 """
 
 import logging
@@ -17,7 +16,7 @@ from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 from helioloop.errors import ConfigurationError, HelioloopError, ServiceError
 from helioloop.settings import Settings, load_settings
 from helioloop_backend import events, health, projects, services
-from helioloop_backend.auth import Gate
+from helioloop_backend.auth import Authenticator
 from helioloop_backend.model import HelioloopModel, Manager
 
 logger = logging.getLogger(__name__)
@@ -31,23 +30,23 @@ def create_app(settings: Settings | None = None) -> Flask:
     Parameters
     ----------
     settings : Settings, optional
-        Those of the environment where left out.
+        Without them, those of the environment.
 
     Raises
     ------
     SettingsError
-        Where the credentials do not fit the address, or ``redis_url`` is no Redis URL.
+        Where the address needs credentials that are not set, or ``redis_url`` is not a Redis URL.
     """
     settings = settings or load_settings()
-    gate = Gate(settings)
+    authenticator = Authenticator(settings)
     app = Flask("helioloop_backend", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_mib * 2**20
     app.extensions[services.EXTENSION] = services.build(settings)
 
     @app.before_request
-    def let_in() -> None:
+    def check() -> None:
         g.started = time.perf_counter()
-        gate.check(request)
+        authenticator.check(request)
         if request.method == "POST":
             _check_body(request.path, _json_object())
 
@@ -68,38 +67,38 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def _bare(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a view without label-studio-ml's wrapper, which prints tracebacks and returns them to the client."""
+    """Return a view without label-studio-ml's wrapper, which sends tracebacks to clients."""
     inner = [cell.cell_contents for cell in view.__closure__ or ()]
     return next((found for found in inner if callable(found) and found is not view), view)
 
 
 def _json_object() -> dict[str, Any]:
-    """Return the request's body; the views read the same parsed one."""
+    """Return the body of the request; Flask keeps it for the views."""
     limit_mib = services.current().settings.max_request_mib
     try:
         read = len(request.get_data())
         if request.content_length is None and read >= limit_mib * 2**20:
-            raise RequestEntityTooLarge  # noqa: TRY301 - werkzeug cuts a chunked body at the limit without a word
+            raise RequestEntityTooLarge  # noqa: TRY301 - werkzeug cuts a chunked body off silently
         body = request.get_json(force=True)
     except RequestEntityTooLarge:
         raise RequestEntityTooLarge(
-            f"the request's body is larger than {limit_mib} MiB; raise HELIOLOOP_MAX_REQUEST_MIB if it has to be"
+            f"the request's body is larger than {limit_mib} MiB; set HELIOLOOP_MAX_REQUEST_MIB to allow more"
         ) from None
     except RecursionError:
-        raise BadRequest("the request's body is nested too deep; no call of Label Studio is") from None
+        raise BadRequest("the request's body is nested too deep; Label Studio sends no such body") from None
     except BadRequest:
-        raise BadRequest("the request's body is no JSON; Label Studio sends a JSON object") from None
+        raise BadRequest("the request's body is not JSON; Label Studio sends a JSON object") from None
     if not isinstance(body, dict):
         raise BadRequest(f"the request's body is a JSON {type(body).__name__}; Label Studio sends a JSON object")
     return body
 
 
 def _check_body(path: str, body: dict[str, Any]) -> None:
-    """Refuse what the library's views would stumble over; drop what nobody here may see."""
+    """Refuse bodies that would make the library's views fail, and remove secrets from the others."""
     if path == "/setup":
         projects.from_uid(body.get("project"))
         for name in body.keys() - {"project", "schema"}:
-            del body[name]  # the creator's access token and a host's name: never needed, so never held
+            del body[name]  # the creator's access token and a host name, which are not needed
     elif path == "/predict":
         projects.from_uid(body.get("project"))
         if not isinstance(body.get("tasks"), list):
@@ -107,17 +106,17 @@ def _check_body(path: str, body: dict[str, Any]) -> None:
         if not isinstance(body.get("label_config") or "", str):
             raise BadRequest('the field "label_config" must be the labelling configuration as text')
         params = body.get("params")
-        # Login and password of the task data's host are dropped: nothing is fetched from there.
+        # Login and password for the host of the task data are removed: nothing is fetched from there.
         body["params"] = {"context": params.get("context") if isinstance(params, dict) else None}
     elif path == "/webhook":
         action = body.get("action")
         if not isinstance(action, str):
-            raise BadRequest('the event has no "action"; Label Studio names one in each webhook')
+            raise BadRequest('the event has no "action"; Label Studio sends one in each webhook')
         services.current().metrics.event(action, known=action in events.COUNTED or action == events.START_TRAINING)
 
 
 def _answer_error(error: Exception) -> tuple[Response, int]:
-    """Turn any error into one sentence: no traceback, path or token in reply or log."""
+    """Answer an error with one sentence; no traceback, path or token is in the answer or the log."""
     if isinstance(error, HTTPException):
         status = error.code or 500
         sentence = error.description or error.name
@@ -128,10 +127,10 @@ def _answer_error(error: Exception) -> tuple[Response, int]:
     elif isinstance(error, HelioloopError):
         status, sentence = (
             503,
-            "the project's model folder cannot be used; run `helioloop status --project ID` where the worker runs",
+            "the model folder of the project cannot be used; run `helioloop status --project ID` at the worker",
         )
     else:
-        status, sentence = 500, "the backend has a fault here; its log names the place"
+        status, sentence = 500, "this is an error in the backend itself; its log names the place: please report it"
     if status >= 500:
         logger.error("%s on %s: %s", status, request.url_rule or "no route", _place(error))
     response = jsonify({"detail": sentence})
@@ -141,7 +140,7 @@ def _answer_error(error: Exception) -> tuple[Response, int]:
 
 
 def _place(error: Exception) -> str:
-    """Return the error's type and where it was raised: module and line, neither its message nor any path."""
+    """Return the type of an error and the module and line that raised it; no message and no path."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -1,4 +1,4 @@
-"""A backend on a real Redis and real model folders: in this process, and as the process that teams run."""
+"""A backend with a real Redis and real model folders, in this process or in one of its own."""
 
 import os
 import socket
@@ -69,7 +69,7 @@ def _publish(settings: Settings, project: int, scores: list[CubeScore], fingerpr
 
 
 class Made:
-    """Makers of what the backend meets: scores, tasks, published versions, and the configuration Label Studio sends."""
+    """Makes scores, tasks, published versions, and requests as Label Studio sends them."""
 
     config = CONFIG
     score = staticmethod(_score)
@@ -97,7 +97,7 @@ def settings(redis_url: str, redis_connection: redis.Redis, tmp_path: Path) -> S
 
 @pytest.fixture
 def app_of() -> Iterator[Callable[[Settings], Flask]]:
-    """Return a maker of apps whose Redis connections are closed afterwards."""
+    """Return a function that makes apps; their Redis connections are closed afterwards."""
     apps: list[Flask] = []
 
     def make(settings: Settings) -> Flask:
@@ -117,7 +117,7 @@ def client(app_of: Callable[[Settings], Flask], settings: Settings) -> FlaskClie
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[[Settings], tuple[str, subprocess.Popen[bytes]]]]:
-    """Return a starter of the backend as teams run it: `helioloop backend` with its settings in the environment.
+    """Return a function that starts `helioloop backend` with its settings in the environment.
 
     HELIOLOOP_TEST_BACKEND_PYTHON names the interpreter of an environment that holds the extra [backend] only.
     """

@@ -1,4 +1,4 @@
-"""Label Studio's events on /webhook: counted, one judgement queued, nothing decided here."""
+"""Label Studio's events on /webhook are counted and schedule one retrain check."""
 
 import json
 import time
@@ -13,7 +13,7 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from helioloop.messaging.messages import QUEUE_MAINTENANCE
-from helioloop.messaging.retrain_state import RedisRetrainState
+from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.settings import Settings
 
 SCHEDULE = f"rq:scheduled:{QUEUE_MAINTENANCE}"
@@ -34,8 +34,8 @@ def _due_in(connection: redis.Redis, job_id: str) -> float:
 
 
 def _count(connection: redis.Redis, project: int = 1) -> int:
-    dirty = RedisRetrainState(connection).dirty(project)
-    return 0 if dirty is None else dirty.count
+    pending = RedisRetrainState(connection).pending_events(project)
+    return 0 if pending is None else pending.count
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def _count(connection: redis.Redis, project: int = 1) -> int:
 def test_annotation_events_are_counted(
     client: FlaskClient, redis_connection: redis.Redis, event: dict[str, Any], count: int
 ) -> None:
-    """Created, updated, skipped, deleted, plural, bulk and imported: each makes the project wait for a judgement."""
+    """Created, updated, skipped, deleted, several at once, imported: each schedules a retrain check."""
     answer = client.post("/webhook", json=event)
     assert (answer.status_code, answer.json) == (201, {"status": "noted", "waiting": count})
     assert _count(redis_connection) == count
@@ -67,7 +67,7 @@ def test_annotation_events_are_counted(
     "action", ["PROJECT_UPDATED", "PROJECT_CREATED", "LABEL_LINK_CREATED", "SOMETHING_NEW", "", "START_TRAINING "]
 )
 def test_other_events_are_ignored(client: FlaskClient, redis_connection: redis.Redis, action: str) -> None:
-    """Changes of the project, which our own write-back causes, and unknown actions start nothing."""
+    """Changes of the project, which the write-back causes, and unknown actions start nothing."""
     answer = client.post("/webhook", json=_event(action))
     assert (answer.status_code, answer.json) == (201, {"status": "ignored"})
     assert _count(redis_connection) == 0
@@ -75,8 +75,8 @@ def test_other_events_are_ignored(client: FlaskClient, redis_connection: redis.R
     assert redis_connection.zcard(SCHEDULE) == 0
 
 
-def test_start_training_judges_at_once(client: FlaskClient, redis_connection: redis.Redis) -> None:
-    """The button needs no annotation: a forced judgement is queued now, once."""
+def test_start_training_is_checked_at_once(client: FlaskClient, redis_connection: redis.Redis) -> None:
+    """No annotation is needed: one forced retrain check is enqueued."""
     for _ in range(3):
         answer = client.post("/webhook", json=_event("START_TRAINING"))
         assert (answer.status_code, answer.json) == (201, {"status": "forced"})
@@ -85,19 +85,19 @@ def test_start_training_judges_at_once(client: FlaskClient, redis_connection: re
     assert (job.func_name, job.kwargs) == ("helioloop_worker.jobs.check_retraining", {"project": 1, "forced": True})
 
 
-def test_each_event_moves_the_quiet_time(client: FlaskClient, redis_connection: redis.Redis) -> None:
-    """A later event moves the waiting judgement, up to the longest wait after the first."""
+def test_each_event_moves_the_scheduled_check(client: FlaskClient, redis_connection: redis.Redis) -> None:
+    """It moves to a later time, but not beyond the longest wait after the first event."""
     client.post("/webhook", json=_event("ANNOTATION_CREATED"))
     state = RedisRetrainState(redis_connection)
-    redis_connection.hset("helioloop:dirty:1", "first_at", repr(time.time() - 570))
+    redis_connection.hset("helioloop:pending-events:1", "first_at", repr(time.time() - 570))
     client.post("/webhook", json=_event("ANNOTATION_CREATED"))
     assert _due_in(redis_connection, "retrain-check-1") == pytest.approx(30, abs=2)
-    assert state.dirty(1) is not None
+    assert state.pending_events(1) is not None
     assert redis_connection.zcard(SCHEDULE) == 1
 
 
-def test_enough_events_are_judged_at_once(client: FlaskClient, redis_connection: redis.Redis) -> None:
-    """The twentieth event moves the waiting judgement to now."""
+def test_enough_events_are_checked_at_once(client: FlaskClient, redis_connection: redis.Redis) -> None:
+    """The twentieth event moves the scheduled check to now."""
     for _ in range(19):
         client.post("/webhook", json=_event("ANNOTATION_CREATED"))
     assert _due_in(redis_connection, "retrain-check-1") > 50
@@ -105,22 +105,22 @@ def test_enough_events_are_judged_at_once(client: FlaskClient, redis_connection:
     assert _due_in(redis_connection, "retrain-check-1") <= 1
 
 
-def test_enough_events_at_once_skip_the_schedule(client: FlaskClient, redis_connection: redis.Redis) -> None:
-    """A bulk event of twenty annotations is queued for now."""
+def test_one_event_of_twenty_annotations_is_checked_at_once(client: FlaskClient, redis_connection: redis.Redis) -> None:
+    """The check is enqueued, not scheduled."""
     client.post("/webhook", json=_event("ANNOTATIONS_CREATED", annotation=[{"id": number} for number in range(20)]))
     assert _waiting(redis_connection) == ["retrain-check-1"]
 
 
-def test_a_burst_makes_one_judgement(client: FlaskClient, redis_connection: redis.Redis) -> None:
-    """Five hundred events, each delivered twice and out of order, are all counted and queue one judgement."""
+def test_a_burst_of_events_makes_one_check(client: FlaskClient, redis_connection: redis.Redis) -> None:
+    """Five hundred events, each sent twice and out of order, are all counted."""
     for number in [*range(500), *reversed(range(500))]:
         client.post("/webhook", json=_event("ANNOTATION_UPDATED", annotation={"id": number}))
     assert _count(redis_connection) == 1000
     assert len(_waiting(redis_connection)) + redis_connection.zcard(SCHEDULE) == 1
 
 
-def test_an_event_during_a_judgement_queues_the_next(client: FlaskClient, redis_connection: redis.Redis) -> None:
-    """A judgement that runs may have read the annotations already; the event waits for one behind it."""
+def test_an_event_during_a_check_enqueues_another_one(client: FlaskClient, redis_connection: redis.Redis) -> None:
+    """The running check may have read the annotations already."""
     client.post("/webhook", json=_event("START_TRAINING"))
     redis_connection.delete(f"rq:queue:{QUEUE_MAINTENANCE}")
     redis_connection.hset(Job.key_for("retrain-check-1-forced"), "status", JobStatus.STARTED.value)
@@ -128,8 +128,9 @@ def test_an_event_during_a_judgement_queues_the_next(client: FlaskClient, redis_
     assert _waiting(redis_connection) == ["retrain-check-1-forced-2"]
 
 
-def test_projects_do_not_meet(client: FlaskClient, redis_connection: redis.Redis) -> None:
-    """Events of two projects are counted and judged apart."""
+def test_events_of_two_projects_are_counted_and_checked_separately(
+    client: FlaskClient, redis_connection: redis.Redis
+) -> None:
     client.post("/webhook", json=_event("ANNOTATION_CREATED", project=1))
     client.post("/webhook", json=_event("ANNOTATION_CREATED", project=12))
     assert (_count(redis_connection, 1), _count(redis_connection, 12)) == (1, 1)
@@ -143,7 +144,7 @@ def test_projects_do_not_meet(client: FlaskClient, redis_connection: redis.Redis
     ids=repr,
 )
 def test_an_event_without_its_project_is_refused(client: FlaskClient, action: str, project: Any) -> None:
-    """With payload sending switched off, or a project that is none, the answer says what to switch on."""
+    """Payload sending is switched off, or the project is not one; the answer names what to switch on."""
     body = {"action": action} if project is None else {"action": action, "project": project}
     answer = client.post("/webhook", json=body)
     assert answer.status_code == 400
@@ -154,11 +155,11 @@ def test_an_event_without_its_project_is_refused(client: FlaskClient, action: st
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (b"", "no JSON"),
-        (b"<html>", "no JSON"),
-        (b"\xff\xfe\x00", "no JSON"),
-        (b'{"action": ', "no JSON"),
-        (b'{"action": ' + b"9" * 5000 + b"}", "no JSON"),
+        (b"", "not JSON"),
+        (b"<html>", "not JSON"),
+        (b"\xff\xfe\x00", "not JSON"),
+        (b'{"action": ', "not JSON"),
+        (b'{"action": ' + b"9" * 5000 + b"}", "not JSON"),
         (b"[" * 10_000 + b"]" * 10_000, "nested too deep"),
         (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, "nested too deep"),
         (b"[]", "JSON list"),
@@ -168,8 +169,8 @@ def test_an_event_without_its_project_is_refused(client: FlaskClient, action: st
     ],
     ids=["empty", "html", "binary", "cut", "long int", "deep list", "deep object", "list", "text", "null", "number"],
 )
-def test_a_body_that_is_no_json_object_is_refused(client: FlaskClient, route: str, body: bytes, words: str) -> None:
-    """Whatever is no JSON object is answered with one sentence and a 400."""
+def test_a_body_that_is_not_a_json_object_is_refused(client: FlaskClient, route: str, body: bytes, words: str) -> None:
+    """The answer is a 400 with one sentence."""
     answer = client.post(route, data=body, content_type="application/json")
     assert answer.status_code == 400
     assert words in answer.json["detail"]
@@ -177,7 +178,6 @@ def test_a_body_that_is_no_json_object_is_refused(client: FlaskClient, route: st
 
 @pytest.mark.parametrize("body", [{}, {"action": None}, {"action": 1}, {"action": ["START_TRAINING"]}, {"project": 1}])
 def test_an_event_without_its_action_is_refused(client: FlaskClient, body: dict[str, Any]) -> None:
-    """A body that names no action is no event."""
     answer = client.post("/webhook", json=body)
     assert answer.status_code == 400
     assert 'no "action"' in answer.json["detail"]
@@ -185,7 +185,7 @@ def test_an_event_without_its_action_is_refused(client: FlaskClient, body: dict[
 
 @pytest.mark.parametrize("route", ["/webhook", "/predict", "/setup"])
 def test_a_body_over_the_limit_is_refused(app_of: Callable[[Settings], Flask], settings: Settings, route: str) -> None:
-    """A body larger than the setting is refused unread."""
+    """It is larger than the setting and is not read."""
     client = app_of(settings.model_copy(update={"max_request_mib": 1})).test_client()
     body = json.dumps({"action": "ANNOTATION_CREATED", "padding": "x" * 2**20}).encode()
     answer = client.post(route, data=body, content_type="application/json")
@@ -195,10 +195,15 @@ def test_a_body_over_the_limit_is_refused(app_of: Callable[[Settings], Flask], s
 
 @pytest.mark.parametrize(
     ("action", "remedy"),
-    [("ANNOTATION_CREATED", "the worker's sweep will find"), ("START_TRAINING", "press Start training again")],
+    [
+        ("ANNOTATION_CREATED", "nothing is lost: reconciliation will find the change"),
+        ("START_TRAINING", "press Start training again"),
+    ],
 )
-def test_redis_down_is_said(app_of: Callable[[Settings], Flask], settings: Settings, action: str, remedy: str) -> None:
-    """While Redis is down the answer is a 503 within Label Studio's second, and says what becomes of the event."""
+def test_the_answer_names_a_redis_that_is_down(
+    app_of: Callable[[Settings], Flask], settings: Settings, action: str, remedy: str
+) -> None:
+    """It is a 503 within the second that Label Studio waits, and says what happens with the event."""
     client = app_of(settings.model_copy(update={"redis_url": "redis://me:hunter2@127.0.0.1:1/0"})).test_client()
     started = time.perf_counter()
     answer = client.post("/webhook", json=_event(action))
@@ -209,10 +214,10 @@ def test_redis_down_is_said(app_of: Callable[[Settings], Flask], settings: Setti
     assert "hunter2" not in answer.text
 
 
-def test_a_redis_that_hangs_does_not_hang_label_studio(
+def test_a_redis_that_does_not_answer_does_not_delay_label_studio(
     app_of: Callable[[Settings], Flask], settings: Settings, redis_connection: redis.Redis
 ) -> None:
-    """A Redis that accepts and does not answer costs less than the second that Label Studio waits."""
+    """Redis accepts the connection and does not answer; Label Studio waits one second."""
     client = app_of(settings).test_client()
     redis_connection.execute_command("CLIENT", "PAUSE", 1500, "ALL")
     started = time.perf_counter()
@@ -222,8 +227,8 @@ def test_a_redis_that_hangs_does_not_hang_label_studio(
     assert "does not answer in time" in answer.json["detail"]
 
 
-def test_redis_emptied_starts_counting_anew(client: FlaskClient, redis_connection: redis.Redis) -> None:
-    """After Redis was emptied, scripts and jobs included, the next event is taken in as the first."""
+def test_counting_starts_anew_after_redis_was_emptied(client: FlaskClient, redis_connection: redis.Redis) -> None:
+    """Scripts and jobs are gone too; the next event is the first one."""
     client.post("/webhook", json=_event("ANNOTATION_CREATED"))
     redis_connection.flushall()
     redis_connection.script_flush()

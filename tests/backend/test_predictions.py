@@ -1,4 +1,4 @@
-"""/predict, /setup and /versions: stored scores of the published version, in order, and nothing else."""
+"""/predict, /setup and /versions: the stored scores of the published version, one entry per task."""
 
 import threading
 import time
@@ -15,14 +15,15 @@ from rq.serializers import JSONSerializer
 
 from helioloop.messaging import queues
 from helioloop.messaging.messages import QUEUE_SCORE
-from helioloop.records import CurrentLabel, Emergence, Label
+from helioloop.records import CubeInfo, CurrentLabel, Emergence, Label, LabelSource
 from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.unscorable import add_unscorable, clear_unscorable, unscorable_path
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 
 
 def _jobs(connection: redis.Redis) -> list[dict[str, Any]]:
-    """Return the payloads of the score jobs that wait."""
+    """Return the payloads of the waiting scoring jobs."""
     names = [name.decode() for name in connection.lrange(f"rq:queue:{QUEUE_SCORE}", 0, -1)]
     return [Job.fetch(name, connection=connection, serializer=JSONSerializer).kwargs for name in names]
 
@@ -35,8 +36,8 @@ def _annotation(kind: str) -> dict[str, Any]:
 # -- before the first version ---------------------------------------------------------------------
 
 
-def test_untrained_project_stores_nothing(client: FlaskClient, redis_connection: redis.Redis, made: Any) -> None:
-    """Before the first version /setup says untrained, and /predict answers [] for each task and asks for nothing."""
+def test_an_untrained_project_has_no_predictions(client: FlaskClient, redis_connection: redis.Redis, made: Any) -> None:
+    """Before the first version /setup answers "untrained" and /predict [] for each task; no job is sent."""
     body = {"project": "1.1700000000", "schema": made.config, "hostname": "http://ls", "access_token": "t0ken"}
     assert client.post("/setup", json=body).json == {"model_version": "untrained"}
     answer = client.post("/predict", json=made.predict([made.task("A"), made.task("B"), made.task("C")]))
@@ -56,7 +57,7 @@ def test_predict_needs_no_setup_before_it(app_of: Callable[[Settings], Flask], s
 
 
 def test_a_stored_score_becomes_a_prediction(client: FlaskClient, settings: Settings, made: Any) -> None:
-    """Names of the configuration sent, 1-based frames, the version of /setup, the agreement as score."""
+    """With the names in the configuration, frames counted from 1, and the agreement as score."""
     made.publish(settings, 1, [made.score("A", 0.75, emergence=Emergence(frame=91, frame_lo=88, frame_hi=95))])
     answer = client.post("/predict", json=made.predict([made.task("A", crude_label="non-emergence")]))
     setup = client.post("/setup", json={"project": "1.1700000000", "schema": made.config})
@@ -87,54 +88,130 @@ def test_a_stored_score_becomes_a_prediction(client: FlaskClient, settings: Sett
 
 
 def test_one_entry_per_task_in_order(client: FlaskClient, settings: Settings, made: Any) -> None:
-    """Hits, misses, doubles and foreign tasks keep their places."""
+    """Scored, missing, repeated and foreign tasks keep their places."""
     made.publish(settings, 1, [made.score("A", 0.75), made.score("B", 0.5)])
     tasks = [made.task("B"), {"data": {"text": "hello"}}, made.task("X"), made.task("A"), made.task("B"), None, 7]
     results = client.post("/predict", json=made.predict(tasks)).json["results"]
     assert [entry and entry["score"] for entry in results] == [0.5, [], [], 0.75, 0.5, [], []]
 
 
+def _snapshot(settings: Settings, label: Label, **annotations: str) -> None:
+    """Write a snapshot as a worker does: the label of cube A and the annotations that were read."""
+    current = CurrentLabel(cube="A", label=label, verified=True, source=LabelSource.MAJORITY)
+    known = {number.removeprefix("a"): at for number, at in annotations.items()}
+    Snapshot(read_at="2026-01-01T00:00:00+00:00", annotations=known, cubes={"A": current}).write(settings.model_dir(1))
+
+
+def _agreement(client: FlaskClient, made: Any, annotations: Any, *, number: int = 1) -> float:
+    """Return the score in the answer for a task of cube A, whose crude label is emergence."""
+    task = made.task("A", number=number) | {"annotations": annotations}
+    (entry,) = client.post("/predict", json=made.predict([task])).json["results"]
+    return float(entry["score"])
+
+
 @pytest.mark.parametrize(
     ("annotations", "score"),
     [
-        ([], 0.75),  # the crude label
+        ([], 0.75),
         ("emergence", 0.75),
         ("non-emergence", 0.25),
-        (None, 0.25),  # not sent: as the worker last read them
-        ([{"id": 1, "result": "text"}], 0.75),  # not Label Studio's shape
+        (None, 0.75),
+        ([{"id": 1, "result": "text"}], 0.75),  # not the shape that Label Studio sends
         ([7], 0.75),
         ([{"id": 1, "result": [{"from_name": "kind", "value": "x"}]}], 0.75),
         ([{"id": 1, "result": [{"from_name": "kind", "value": {"choices": 5}}]}], 0.75),
-        ({"a": 1}, 0.25),
+        ({"a": 1}, 0.75),
     ],
     ids=repr,
 )
-def test_the_score_is_the_agreement_with_the_current_label(
+def test_without_a_snapshot_the_annotations_sent_decide_else_the_crude_label(
     client: FlaskClient, settings: Settings, made: Any, annotations: Any, score: float
 ) -> None:
-    """The current label comes from the annotations sent, else from the worker's snapshot, else from the crude label."""
+    """The score is the agreement with the current label: P(emergence) is 0.75."""
     made.publish(settings, 1, [made.score("A", 0.75)])
-    label = CurrentLabel(cube="A", label=Label.NON_EMERGENCE, verified=True)
-    Snapshot(read_at="2026-01-01T00:00:00+00:00", cubes={"A": label}).write(settings.model_dir(1))
-    task = made.task("A")
-    task["annotations"] = [_annotation(annotations)] if isinstance(annotations, str) else annotations
-    (entry,) = client.post("/predict", json=made.predict([task])).json["results"]
-    assert entry["score"] == score
+    sent = [_annotation(annotations)] if isinstance(annotations, str) else annotations
+    assert _agreement(client, made, sent) == score
+
+
+@pytest.mark.parametrize(
+    "annotations",
+    [
+        [],
+        None,
+        [7],
+        [{"id": 1, "result": "text"}],
+        [{"id": 1, "result": [{"from_name": "kind", "value": {"choices": 5}}]}],
+        {"a": 1},
+    ],
+    ids=repr,
+)
+def test_a_task_without_a_readable_annotation_has_the_label_of_its_cube(
+    client: FlaskClient, settings: Settings, made: Any, annotations: Any
+) -> None:
+    """A duplicate task was annotated as non-emergence, so the crude label does not count."""
+    made.publish(settings, 1, [made.score("A", 0.75)])
+    _snapshot(settings, Label.NON_EMERGENCE, a9="2026-01-01T00:00:00Z")
+    assert _agreement(client, made, annotations, number=2) == 0.25
+
+
+def test_an_annotation_that_the_snapshot_has_does_not_outvote_duplicate_tasks(
+    client: FlaskClient, settings: Settings, made: Any
+) -> None:
+    """This task has one annotation of emergence; two on a duplicate task made the cube a non-emergence."""
+    made.publish(settings, 1, [made.score("A", 0.75)])
+    known = {"a5": "2026-01-01T00:00:00Z", "a6": "2026-01-01T00:00:00Z", "a7": "2026-01-01T00:00:00Z"}
+    _snapshot(settings, Label.NON_EMERGENCE, **known)
+    assert _agreement(client, made, [_annotation("emergence")]) == 0.25
+
+
+@pytest.mark.parametrize(
+    "known",
+    [{}, {"a4": "2026-01-01T00:00:00Z"}, {"a5": "2025-12-31T23:59:59.999999Z"}, {"a5": "2025-12-31T23:59:59+00:00"}],
+    ids=["first", "another", "changed", "changed, other notation"],
+)
+def test_an_annotation_newer_than_the_snapshot_counts_at_once(
+    client: FlaskClient, settings: Settings, made: Any, known: dict[str, str]
+) -> None:
+    """It was submitted or changed after the worker last read the project."""
+    made.publish(settings, 1, [made.score("A", 0.75)])
+    _snapshot(settings, Label.EMERGENCE, **known)
+    assert _agreement(client, made, [_annotation("non-emergence")]) == 0.25
+
+
+@pytest.mark.parametrize("at", ["2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z", "2026-01-01T00:00:00", "x"])
+def test_an_annotation_that_is_not_newer_does_not_count(
+    client: FlaskClient, settings: Settings, made: Any, at: str
+) -> None:
+    """The request was made before the worker read the project, or the times cannot be compared."""
+    made.publish(settings, 1, [made.score("A", 0.75)])
+    _snapshot(settings, Label.EMERGENCE, a5=at)
+    assert _agreement(client, made, [_annotation("non-emergence")]) == 0.75
+
+
+def test_a_deleted_annotation_counts_until_the_worker_has_read_the_project(
+    client: FlaskClient, settings: Settings, made: Any
+) -> None:
+    """The request does not show whether it was deleted or is on a duplicate task; the next snapshot does."""
+    made.publish(settings, 1, [made.score("A", 0.75)])
+    _snapshot(settings, Label.NON_EMERGENCE, a5="2026-01-01T00:00:00Z")
+    assert _agreement(client, made, []) == 0.25
+    _snapshot(settings, Label.EMERGENCE)
+    assert _agreement(client, made, []) == 0.75
 
 
 @pytest.mark.parametrize("annotations", [{"a": 1}, "x", 7, True], ids=repr)
-def test_annotations_that_are_no_list_count_as_none(
+def test_annotations_that_are_not_a_list_do_not_count(
     client: FlaskClient, settings: Settings, made: Any, annotations: Any
 ) -> None:
-    """Where the worker has read no labels either, the crude label counts."""
+    """Without a snapshot the crude label counts."""
     made.publish(settings, 1, [made.score("A", 0.75)])
     task = made.task("A") | {"annotations": annotations}
     (entry,) = client.post("/predict", json=made.predict([task])).json["results"]
     assert entry["score"] == 0.75
 
 
-def test_a_new_snapshot_is_seen_at_once(client: FlaskClient, settings: Settings, made: Any) -> None:
-    """Labels that the worker has read since the last question count; a damaged snapshot counts as none."""
+def test_a_new_snapshot_counts_at_once(client: FlaskClient, settings: Settings, made: Any) -> None:
+    """It is read again after the worker has replaced it; a damaged one counts as none."""
     made.publish(settings, 1, [made.score("A", 0.75)])
     task = made.task("A")
     del task["annotations"]
@@ -143,34 +220,34 @@ def test_a_new_snapshot_is_seen_at_once(client: FlaskClient, settings: Settings,
         return float(client.post("/predict", json=made.predict([task])).json["results"][0]["score"])
 
     assert score() == 0.75
-    label = CurrentLabel(cube="A", label=Label.NON_EMERGENCE, verified=True)
-    Snapshot(read_at="2026-01-01T00:00:00+00:00", cubes={"A": label}).write(settings.model_dir(1))
+    _snapshot(settings, Label.NON_EMERGENCE)
     assert score() == 0.25
-    (settings.model_dir(1) / "labels.json").write_text("<html>")
-    assert score() == 0.75
+    for damaged in ("<html>", "[]", '{"read_at": "", "annotations": {}, "cubes": []}'):
+        (settings.model_dir(1) / "labels.json").write_text(damaged)
+        assert score() == 0.75
 
 
-def test_a_cube_without_label_shows_the_probability_of_its_class(
+def test_without_a_label_the_score_is_the_probability_of_the_predicted_class(
     client: FlaskClient, settings: Settings, made: Any
 ) -> None:
-    """Where nobody has said anything, the score is the probability of the class given."""
+    """P(emergence) is 0.125, so the predicted class is non-emergence."""
     made.publish(settings, 1, [made.score("A", 0.125)])
     (entry,) = client.post("/predict", json=made.predict([made.task("A", crude_label="")])).json["results"]
     assert entry["score"] == 0.875
 
 
 @pytest.mark.parametrize("crude", ["", "maybe", None, 7, [], {"a": 1}], ids=repr)
-def test_a_crude_label_that_is_none_counts_as_no_label(
+def test_another_value_than_a_class_is_not_a_crude_label(
     client: FlaskClient, settings: Settings, made: Any, crude: Any
 ) -> None:
-    """Whatever else stands in the task's data is no label."""
+    """The data of a task may contain anything."""
     made.publish(settings, 1, [made.score("A", 0.125)])
     (entry,) = client.post("/predict", json=made.predict([made.task("A", crude_label=crude)])).json["results"]
     assert entry["score"] == 0.875
 
 
-def test_a_new_version_is_served_at_once(client: FlaskClient, settings: Settings, made: Any) -> None:
-    """After a publish, and after a rollback, /setup and /predict speak of the same version."""
+def test_a_newly_published_version_answers_at_once(client: FlaskClient, settings: Settings, made: Any) -> None:
+    """After a publication and after a rollback, /setup and /predict name the same version."""
     made.publish(settings, 1, [made.score("A", 0.75)], "00000001")
     made.publish(settings, 1, [made.score("A", 0.5)], "00000002")
     for version, score in (("v0002", 0.5), ("v0001", 0.75)):
@@ -180,8 +257,7 @@ def test_a_new_version_is_served_at_once(client: FlaskClient, settings: Settings
         assert client.post("/setup", json={"project": "1.1"}).json == {"model_version": version}
 
 
-def test_projects_do_not_meet(client: FlaskClient, settings: Settings, made: Any) -> None:
-    """Two projects on one backend have versions and scores of their own."""
+def test_each_project_has_versions_and_scores_of_its_own(client: FlaskClient, settings: Settings, made: Any) -> None:
     made.publish(settings, 1, [made.score("A", 0.75)])
     made.publish(settings, 2, [made.score("A", 0.5)], "00000001")
     made.publish(settings, 2, [made.score("A", 0.25)], "00000002")
@@ -190,14 +266,14 @@ def test_projects_do_not_meet(client: FlaskClient, settings: Settings, made: Any
         assert (entry["model_version"], entry["score"]) == (version, score)
 
 
-def test_answers_survive_an_emptied_and_an_absent_redis(
+def test_answers_do_not_need_redis(
     client: FlaskClient,
     app_of: Callable[[Settings], Flask],
     settings: Settings,
     redis_connection: redis.Redis,
     made: Any,
 ) -> None:
-    """Files answer when Redis is empty or down; what is not stored is [], and nobody waits."""
+    """It may be empty or down: stored scores come from files, other tasks are [] without a wait."""
     made.publish(settings, 1, [made.score("A", 0.75)])
     body = made.predict([made.task("A"), made.task("X")])
     before = client.post("/predict", json=body).json
@@ -210,10 +286,10 @@ def test_answers_survive_an_emptied_and_an_absent_redis(
 # -- misses ---------------------------------------------------------------------------------------
 
 
-def test_the_misses_of_a_request_are_one_job(
+def test_the_missing_scores_of_a_request_are_one_job(
     client: FlaskClient, settings: Settings, redis_connection: redis.Redis, made: Any
 ) -> None:
-    """All cubes without score go out together, each once, under the published version."""
+    """It has each cube once, and the published version."""
     made.publish(settings, 1, [made.score("A", 0.75)])
     tasks = [made.task(cube) for cube in ("A", "X", "Y", "X")]
     client.post("/predict", json=made.predict(tasks))
@@ -237,10 +313,10 @@ def test_the_misses_of_a_request_are_one_job(
     ]
 
 
-def test_many_misses_are_several_jobs(
+def test_many_missing_scores_are_several_jobs(
     client: FlaskClient, settings: Settings, redis_connection: redis.Redis, made: Any
 ) -> None:
-    """Of 250 cubes a hundred a job: one that dies does not take the others with it; all on the quick queue."""
+    """250 cubes are requested in jobs of a hundred, so that a job that dies loses few of them."""
     made.publish(settings, 1, [])
     names = [f"X{number:03d}" for number in range(250)]
     client.post("/predict", json=made.predict([made.task(name) for name in names]))
@@ -248,10 +324,10 @@ def test_many_misses_are_several_jobs(
     assert asked == [names[:100], names[100:200], names[200:]]
 
 
-def test_what_redis_did_not_take_may_be_asked_for_again(
+def test_scores_that_redis_did_not_take_are_requested_again(
     client: FlaskClient, settings: Settings, redis_connection: redis.Redis, made: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Redis goes away between two jobs: the next request asks for the second one's cubes, and for no others."""
+    """Redis fails between two jobs: the next request sends only the cubes of the second one."""
     made.publish(settings, 1, [])
     names = [f"X{number:03d}" for number in range(150)]
     body = made.predict([made.task(name) for name in names])
@@ -269,10 +345,10 @@ def test_what_redis_did_not_take_may_be_asked_for_again(
     assert [[cube["name"] for cube in job["cubes"]] for job in _jobs(redis_connection)] == [names[:100], names[100:]]
 
 
-def test_cubes_in_flight_are_not_asked_for_again(
+def test_requested_scores_are_not_requested_again(
     client: FlaskClient, settings: Settings, redis_connection: redis.Redis, made: Any
 ) -> None:
-    """A second request asks only for what the first did not ask for."""
+    """A second request sends only the cubes that the first did not send."""
     made.publish(settings, 1, [])
     client.post("/predict", json=made.predict([made.task("X"), made.task("Y")]))
     client.post("/predict", json=made.predict([made.task("X"), made.task("Y")]))
@@ -302,10 +378,10 @@ def test_cubes_in_flight_are_not_asked_for_again(
     ],
     ids=repr,
 )
-def test_a_task_of_another_shape_is_a_miss_without_job(
+def test_a_task_without_a_valid_cube_is_answered_without_a_job(
     client: FlaskClient, settings: Settings, redis_connection: redis.Redis, made: Any, change: dict[str, Any]
 ) -> None:
-    """A task that names no cube of ours, or a path, is answered [] and nobody is asked to open it."""
+    """A path instead of a name, or a wrong hash, is answered [], and no worker opens it."""
     made.publish(settings, 1, [made.score("A", 0.75)])
     answer = client.post("/predict", json=made.predict([made.task("A", **change)]))
     assert (answer.status_code, answer.json["results"]) == (200, [[]])
@@ -313,7 +389,7 @@ def test_a_task_of_another_shape_is_a_miss_without_job(
 
 
 def _score_soon(settings: Settings, made: Any, cubes: list[str]) -> threading.Thread:
-    """Do what a worker does: store the scores a moment later."""
+    """Store the scores a moment later, as a worker does."""
 
     def work() -> None:
         time.sleep(0.2)
@@ -325,14 +401,14 @@ def _score_soon(settings: Settings, made: Any, cubes: list[str]) -> threading.Th
 
 
 @pytest.mark.parametrize(("count", "answered"), [(5, True), (6, False)])
-def test_an_answer_waits_for_a_few_misses(
+def test_an_answer_waits_for_a_few_missing_scores(
     app_of: Callable[[Settings], Flask],
     settings: Settings,
     made: Any,
     count: int,
     answered: bool,
 ) -> None:
-    """Up to five missing scores are waited for; of six none."""
+    """Up to five are waited for; six are not."""
     client = app_of(settings.model_copy(update={"predict_wait_seconds": 2.0})).test_client()
     made.publish(settings, 1, [])
     cubes = [f"X{number}" for number in range(count)]
@@ -346,11 +422,71 @@ def test_an_answer_waits_for_a_few_misses(
 
 
 def test_the_wait_ends(client: FlaskClient, settings: Settings, made: Any) -> None:
-    """Scores that do not come are waited for no longer than the setting (0.3 s here)."""
+    """It is no longer than the setting, 0.3 s here."""
     made.publish(settings, 1, [])
     started = time.perf_counter()
     assert client.post("/predict", json=made.predict([made.task("X")])).json["results"] == [[]]
     assert 0.3 <= time.perf_counter() - started < 0.8
+
+
+def test_cubes_that_cannot_be_scored_are_answered_at_once(
+    app_of: Callable[[Settings], Flask], settings: Settings, redis_connection: redis.Redis, made: Any
+) -> None:
+    """They are neither waited for nor requested; other missing cubes in the same request are."""
+    client = app_of(settings.model_copy(update={"predict_wait_seconds": 30.0})).test_client()
+    made.publish(settings, 1, [])
+    gone, late = made.task("X", sha256="b" * 64), made.task("Y")
+    add_unscorable(settings.model_dir(1), "v0001", [CubeInfo(release="r", name="X", sha256="b" * 64)])
+    started = time.perf_counter()
+    assert client.post("/predict", json=made.predict([gone])).json["results"] == [[]]
+    assert time.perf_counter() - started < 1
+    assert redis_connection.keys("*") == []
+    worker = _score_soon(settings, made, ["Y"])
+    results = client.post("/predict", json=made.predict([gone, late])).json["results"]
+    worker.join()
+    assert [bool(entry) for entry in results] == [False, True]
+    assert [[cube["name"] for cube in job["cubes"]] for job in _jobs(redis_connection)] == [["Y"]]
+    text = client.get("/metrics").text
+    assert 'helioloop_predict_tasks_total{outcome="unscorable"} 2.0' in text
+    assert 'helioloop_predict_tasks_total{outcome="miss"} 0.0' in text
+
+
+def test_a_cube_that_turns_out_to_be_unscorable_ends_the_wait(
+    app_of: Callable[[Settings], Flask], settings: Settings, made: Any
+) -> None:
+    """The worker writes the list while a request waits."""
+    client = app_of(settings.model_copy(update={"predict_wait_seconds": 30.0})).test_client()
+    made.publish(settings, 1, [])
+    cube = CubeInfo(release="r", name="X", sha256="a" * 64)
+    worker = threading.Timer(0.2, add_unscorable, (settings.model_dir(1), "v0001", [cube]))
+    worker.start()
+    started = time.perf_counter()
+    assert client.post("/predict", json=made.predict([made.task("X")])).json["results"] == [[]]
+    assert 0.2 <= time.perf_counter() - started < 2
+    worker.join()
+
+
+def test_cubes_are_tried_again_after_an_ingestion_and_by_another_version(
+    client: FlaskClient, settings: Settings, redis_connection: redis.Redis, made: Any
+) -> None:
+    """An ingestion clears all lists; each version has its own; a damaged one counts as empty."""
+    made.publish(settings, 1, [], "00000001")
+    cubes = [CubeInfo(release="r", name=name, sha256=name.lower() * 64) for name in ("A", "B", "C")]
+    tasks = {cube.name: made.predict([made.task(cube.name, sha256=cube.sha256)]) for cube in cubes}
+    add_unscorable(settings.model_dir(1), "v0001", cubes)
+    client.post("/predict", json=tasks["A"])
+    assert _jobs(redis_connection) == []
+    unscorable_path(settings.model_dir(1), "v0001").write_text("<html>")
+    client.post("/predict", json=tasks["A"])
+    clear_unscorable(settings.model_dir(1))
+    add_unscorable(settings.model_dir(1), "v0001", cubes)
+    clear_unscorable(settings.model_dir(1))
+    client.post("/predict", json=tasks["B"])
+    add_unscorable(settings.model_dir(1), "v0001", cubes)
+    made.publish(settings, 1, [], "00000002")
+    client.post("/predict", json=tasks["C"])
+    asked = [(job["version"], [cube["name"] for cube in job["cubes"]]) for job in _jobs(redis_connection)]
+    assert asked == [("v0001", ["A"]), ("v0001", ["B"]), ("v0002", ["C"])]
 
 
 # -- what is refused ------------------------------------------------------------------------------
@@ -360,10 +496,10 @@ def test_the_wait_ends(client: FlaskClient, settings: Settings, made: Any) -> No
 @pytest.mark.parametrize(
     "project", ["../x", "1/../2", "", "x.1", "-1.1", "0.1", "1.x", "1.1.1", " 1.1", "1.1\n", "١.1", "1" * 19, 1, [], {}]
 )
-def test_a_project_that_is_none_is_refused(
+def test_a_malformed_project_id_is_refused(
     client: FlaskClient, settings: Settings, made: Any, route: str, project: Any
 ) -> None:
-    """Only "<id>.<created>" names a project; nothing else gets near a folder."""
+    """Only "<id>.<created>" is one; nothing else becomes part of a path."""
     answer = client.post(route, json={**made.predict([made.task("A")]), "project": project})
     assert answer.status_code == 400
     assert '"<id>.<created>"' in answer.json["detail"]
@@ -371,8 +507,8 @@ def test_a_project_that_is_none_is_refused(
 
 
 @pytest.mark.parametrize("change", [{"tasks": None}, {"tasks": {}}, {"tasks": "x"}, {"label_config": 7}], ids=repr)
-def test_a_predict_call_of_another_shape_is_refused(client: FlaskClient, made: Any, change: dict[str, Any]) -> None:
-    """A call that Label Studio does not make is a 400 with one sentence."""
+def test_a_malformed_predict_call_is_refused(client: FlaskClient, made: Any, change: dict[str, Any]) -> None:
+    """The answer is a 400 with one sentence."""
     answer = client.post("/predict", json=made.predict([]) | change)
     assert answer.status_code == 400
     assert "must be" in answer.json["detail"]
@@ -391,10 +527,10 @@ def test_a_predict_call_of_another_shape_is_refused(client: FlaskClient, made: A
     ],
     ids=["empty", "bare", "cut", "doctype", "deep", "long", "half a character"],
 )
-def test_a_configuration_without_our_controls_is_said(
+def test_a_configuration_that_cannot_be_used_is_refused(
     client: FlaskClient, settings: Settings, made: Any, config: str
 ) -> None:
-    """Where predictions cannot be placed, the answer says what the configuration needs."""
+    """The answer names what the configuration needs."""
     made.publish(settings, 1, [made.score("A", 0.75)])
     answer = client.post("/predict", json=made.predict([made.task("A")]) | {"label_config": config})
     assert answer.status_code == 400
@@ -402,12 +538,13 @@ def test_a_configuration_without_our_controls_is_said(
 
 
 @pytest.mark.parametrize(
-    "file", ["published.json", "versions/v0001/card.json", "versions/v0001/scores/9.jsonl", "versions/v0001"]
+    "file",
+    ["format.json", "published.json", "versions/v0001/card.json", "versions/v0001/scores/9.jsonl", "versions/v0001"],
 )
-def test_a_damaged_model_folder_is_said(
+def test_a_damaged_model_folder_is_a_503(
     client: FlaskClient, settings: Settings, made: Any, caplog: pytest.LogCaptureFixture, file: str
 ) -> None:
-    """A damaged folder is a 503 for its project only, without its path in reply or log."""
+    """For its project only, and without its path in the answer or the log."""
     for project in (1, 2):
         made.publish(settings, project, [made.score("A", 0.75)])
     damaged = settings.model_dir(1) / file
@@ -426,7 +563,7 @@ def test_a_damaged_model_folder_is_said(
 
 
 def test_versions_are_listed(client: FlaskClient, settings: Settings, made: Any) -> None:
-    """GET, which names no project, lists all versions, POST those of its project."""
+    """A request without a project lists the versions of all."""
     made.publish(settings, 1, [], "00000001")
     made.publish(settings, 1, [], "00000002")
     made.publish(settings, 2, [], "00000001")
@@ -435,3 +572,24 @@ def test_versions_are_listed(client: FlaskClient, settings: Settings, made: Any)
     assert client.get("/versions?project=2.1").json == {"versions": ["v0001"]}
     assert client.post("/versions", json={"project": "2.1"}).json == {"versions": ["v0001"]}
     assert client.get("/versions?project=../x").status_code == 400
+
+
+@pytest.mark.parametrize("content", [None, '{"format": 2}', "<html>"], ids=["missing", "unknown", "damaged"])
+def test_a_model_folder_of_another_format_is_refused(
+    client: FlaskClient, settings: Settings, made: Any, content: str | None
+) -> None:
+    """Its project is a 503 on every route; other projects are not affected."""
+    for project in (1, 2):
+        made.publish(settings, project, [made.score("A", 0.75)])
+    number = settings.model_dir(1) / "format.json"
+    if content is None:
+        number.unlink()
+    else:
+        number.write_text(content)
+    for route in ("/setup", "/predict", "/versions"):
+        answer = client.post(route, json=made.predict([made.task("A")]))
+        assert answer.status_code == 503
+        assert "helioloop status" in answer.json["detail"]
+        assert client.post(route, json=made.predict([made.task("A")], project="2.1")).status_code == 200
+    assert client.get("/versions").json == {"versions": ["v0001"]}
+    assert 'helioloop_published_version_info{project="2",version="v0001"} 1.0' in client.get("/metrics").text

@@ -1,4 +1,4 @@
-"""Who may ask, and what never leaves the backend: tracebacks, paths, tokens."""
+"""Authentication, and secrets that are never answered or logged: tracebacks, paths, tokens."""
 
 import base64
 import logging
@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from helioloop.errors import SettingsError
 from helioloop.settings import Settings
-from helioloop_backend.auth import Gate
+from helioloop_backend.auth import Authenticator
 from helioloop_backend.model import HelioloopModel
 
 EVENT = {"action": "START_TRAINING", "project": {"id": 1}}
@@ -71,53 +71,52 @@ def test_wrong_credentials_are_a_401(
 
 
 @pytest.mark.parametrize(("method", "path", "body"), CALLS, ids=lambda value: value if isinstance(value, str) else "")
-def test_basic_auth_opens_every_route(closed: FlaskClient, method: str, path: str, body: Any) -> None:
-    """Right basic credentials open every route; Start training comes to /webhook with them."""
+def test_basic_auth_is_accepted_on_every_route(closed: FlaskClient, method: str, path: str, body: Any) -> None:
+    """Start training sends it to /webhook too."""
     headers = {"Authorization": _basic("label-studio", "pässwörd")}
     assert closed.open(path, method=method, json=body, headers=headers).status_code < 300
 
 
-def test_the_secret_opens_the_webhook_only(closed: FlaskClient) -> None:
-    """The webhook's header opens /webhook and no other route."""
+def test_the_secret_is_accepted_on_webhook_only(closed: FlaskClient) -> None:
     headers = {"X-Helioloop-Secret": "geheimniß".encode().decode("latin-1")}
     assert closed.post("/webhook", json=EVENT, headers=headers).status_code == 201
     assert closed.get("/versions", headers=headers).status_code == 401
 
 
-def test_credentials_are_asked_before_the_body_is_read(closed: FlaskClient) -> None:
-    """A stranger learns nothing about what a body should look like."""
+def test_credentials_are_checked_before_the_body_is_read(closed: FlaskClient) -> None:
+    """A client without credentials gets no error about its body."""
     assert closed.post("/webhook", data=b"[" * 10_000, content_type="application/json").status_code == 401
 
 
 @pytest.mark.parametrize("path", ["/health", "/"])
-def test_health_is_open_and_says_nothing(closed: FlaskClient, path: str) -> None:
-    """Probes need no credentials and learn that the process answers; wrong ones that are shown are a 401."""
+def test_health_needs_no_credentials(closed: FlaskClient, path: str) -> None:
+    """Probes send none; wrong ones that are sent are a 401."""
     assert closed.get(path).json == {"status": "UP"}
     assert closed.get(path, headers={"Authorization": _basic("label-studio", "pässwörd")}).status_code == 200
     assert closed.get(path, headers={"Authorization": _basic("label-studio", "x")}).status_code == 401
 
 
 def test_a_secret_without_basic_auth_is_refused(settings: Settings) -> None:
-    """Label Studio's "Start training" shows basic auth only: with a secret alone it could never get in."""
+    """Label Studio's "Start training" sends basic auth only, and would always be refused."""
     with pytest.raises(SettingsError, match="Start training"):
-        Gate(settings.model_copy(update={"webhook_secret": SecretStr("s3cret")}))
+        Authenticator(settings.model_copy(update={"webhook_secret": SecretStr("s3cret")}))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
 def test_loopback_needs_no_credentials(settings: Settings, host: str) -> None:
-    """At a desk the backend starts without credentials."""
-    Gate(settings.model_copy(update={"backend_host": host}))
+    """The backend starts without credentials there."""
+    Authenticator(settings.model_copy(update={"backend_host": host}))
 
 
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - what has to be refused
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - the address that has to be refused
 
 
 @pytest.mark.parametrize("host", [EVERYWHERE, "::", "192.168.0.7", "example.org", ""])
 @pytest.mark.parametrize("secret", [None, SecretStr("s3cret")], ids=["nothing", "secret"])
 def test_beyond_loopback_basic_auth_is_needed(settings: Settings, host: str, secret: SecretStr | None) -> None:
-    """Bound for others, the backend refuses to start without basic auth: the secret guards only one route."""
+    """On other addresses the backend does not start without it: the secret protects only one route."""
     with pytest.raises(SettingsError, match="HELIOLOOP_BASIC_AUTH_USER"):
-        Gate(settings.model_copy(update={"backend_host": host, "webhook_secret": secret}))
+        Authenticator(settings.model_copy(update={"backend_host": host, "webhook_secret": secret}))
 
 
 @pytest.mark.parametrize(
@@ -130,19 +129,19 @@ def test_beyond_loopback_basic_auth_is_needed(settings: Settings, host: str, sec
     ids=["user", "password", "empty password"],
 )
 def test_half_credentials_are_refused(settings: Settings, change: dict[str, Any]) -> None:
-    """A user without password, or the other way round, is a mistake and no open door."""
+    """A user without password, or a password without user, does not switch authentication off."""
     with pytest.raises(SettingsError, match="only one of"):
-        Gate(settings.model_copy(update=change))
+        Authenticator(settings.model_copy(update=change))
 
 
-def test_empty_credentials_open_nothing(settings: Settings) -> None:
-    """Empty values, as a compose file passes them, count as not set."""
+def test_empty_credentials_count_as_not_set(settings: Settings) -> None:
+    """A compose file passes variables without a value as empty text."""
     empty = {"basic_auth_user": "", "basic_auth_password": SecretStr(""), "webhook_secret": SecretStr("")}
     with pytest.raises(SettingsError, match="open to everybody"):
-        Gate(settings.model_copy(update={**empty, "backend_host": EVERYWHERE}))
+        Authenticator(settings.model_copy(update={**empty, "backend_host": EVERYWHERE}))
 
 
-# -- what never leaves ----------------------------------------------------------------------------
+# -- secrets --------------------------------------------------------------------------------------
 
 
 def test_tokens_are_neither_answered_nor_logged(
@@ -152,7 +151,7 @@ def test_tokens_are_neither_answered_nor_logged(
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """The creator's token in /setup and the media password in /predict appear nowhere, not even in a debug log."""
+    """The token in /setup and the media password in /predict, not even in a debug log."""
     caplog.set_level(logging.DEBUG)
     made.publish(settings, 1, [made.score("A", 0.75)])
     client = app_of(settings).test_client()
@@ -165,20 +164,20 @@ def test_tokens_are_neither_answered_nor_logged(
     ]
     assert [answer.status_code for answer in answers] == [200, 400, 200, 400]
     printed = capfd.readouterr()
-    told = "".join(answer.text for answer in answers) + caplog.text + printed.out + printed.err
+    shown = "".join(answer.text for answer in answers) + caplog.text + printed.out + printed.err
     for secret in ("t0ken", "media-password", "hunter2", "169.254"):
-        assert secret not in told
+        assert secret not in shown
 
 
 @pytest.mark.parametrize("path", ["/setup", "/predict", "/webhook"])
-def test_a_fault_shows_no_traceback(
+def test_an_error_in_the_backend_itself_shows_no_traceback(
     client: FlaskClient,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
     path: str,
 ) -> None:
-    """Where our own code fails, the answer is one sentence, and the log names the place without message or path."""
+    """The answer is one sentence, and the log names the place without message or path."""
 
     def fault(*_args: Any, **_kwargs: Any) -> None:
         raise KeyError("/srv/models/secret t0ken")
@@ -190,9 +189,9 @@ def test_a_fault_shows_no_traceback(
     assert (answer.status_code, list(answer.json)) == (500, ["detail"])
     assert "KeyError at " in caplog.text
     printed = capfd.readouterr()
-    for told in (answer.text, caplog.text, printed.out, printed.err):
+    for shown in (answer.text, caplog.text, printed.out, printed.err):
         for word in ("Traceback", "t0ken", "/srv"):
-            assert word not in told
+            assert word not in shown
 
 
 @pytest.mark.parametrize(
@@ -207,8 +206,8 @@ def test_a_fault_shows_no_traceback(
         ("POST", "/job_status", 404),
     ],
 )
-def test_other_routes_are_refused_in_a_sentence(client: FlaskClient, method: str, path: str, status: int) -> None:
-    """What the backend does not do is a 4xx in JSON; the library's old routes are not there."""
+def test_other_routes_are_answered_with_one_sentence(client: FlaskClient, method: str, path: str, status: int) -> None:
+    """The answer is a 4xx in JSON; the routes of label-studio-ml that are not needed do not exist."""
     answer = client.open(path, method=method, json={} if method == "POST" else None)
     assert answer.status_code == status
     assert list(answer.json) == ["detail"]
@@ -222,8 +221,8 @@ def _sample(text: str, line: str) -> float:
     return float(value)
 
 
-def test_metrics_tell_what_happened(client: FlaskClient, settings: Settings, made: Any) -> None:
-    """Events by action, tasks by outcome, latencies, queue depth and published versions are counted."""
+def test_metrics_count_requests(client: FlaskClient, settings: Settings, made: Any) -> None:
+    """Events by action, tasks by outcome, latencies, queue lengths and published versions."""
     made.publish(settings, 7, [made.score("A", 0.75)])
     client.post("/webhook", json={"action": "ANNOTATION_CREATED", "project": {"id": 7}})
     client.post("/webhook", json={"action": "X" * 1000, "project": {"id": 7}})
@@ -242,8 +241,8 @@ def test_metrics_tell_what_happened(client: FlaskClient, settings: Settings, mad
     assert _sample(text, "helioloop_redis_up") == 1
 
 
-def test_metrics_answer_while_redis_is_down(app_of: Callable[[Settings], Flask], settings: Settings) -> None:
-    """A scrape works without Redis and says so."""
+def test_metrics_are_answered_while_redis_is_down(app_of: Callable[[Settings], Flask], settings: Settings) -> None:
+    """They show that it is down."""
     client = app_of(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})).test_client()
     text = client.get("/metrics").text
     assert _sample(text, "helioloop_redis_up") == 0

@@ -1,4 +1,4 @@
-"""The backend as teams run it: `helioloop backend` in a process of its own, over HTTP, on a real Redis."""
+"""The backend as a process of its own, started by `helioloop backend`, over HTTP, on a real Redis."""
 
 import http.client
 import json
@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from pydantic import SecretStr
 
 from helioloop.cli import CommandLine
-from helioloop.messaging.retrain_state import RedisRetrainState
+from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.settings import Settings, load_settings
 from helioloop_backend.commands import backend, commands
 
@@ -39,8 +39,8 @@ def _call(url: str, method: str, path: str, body: Any = None, **headers: str) ->
         connection.close()
 
 
-def test_the_loop_s_calls_over_http(serve: Serve, settings: Settings, made: Any) -> None:
-    """Health, setup, predict, webhook, versions and metrics answer over HTTP as Label Studio calls them."""
+def test_calls_of_label_studio_over_http(serve: Serve, settings: Settings, made: Any) -> None:
+    """All routes answer: health, setup, predict, webhook, versions and metrics."""
     made.publish(settings, 1, [made.score("A", 0.75)])
     url, _ = serve(settings)
     assert _call(url, "GET", "/health") == (200, {"status": "UP"})
@@ -54,8 +54,8 @@ def test_the_loop_s_calls_over_http(serve: Serve, settings: Settings, made: Any)
     assert b"helioloop_events_total" in text
 
 
-def test_the_door_over_http(serve: Serve, settings: Settings) -> None:
-    """The secret opens /webhook, bytes beyond ASCII do not, and a chunked body without a length stops at the limit."""
+def test_credentials_and_limits_over_http(serve: Serve, settings: Settings) -> None:
+    """The secret is accepted, bytes beyond ASCII are not; a chunked body without length is cut at the limit."""
     guarded = {
         "basic_auth_user": "label-studio",
         "basic_auth_password": SecretStr("passw0rd"),
@@ -79,8 +79,8 @@ def _post_chunks(url: str, chunk: bytes, *, times: int, secret: str) -> int:
         connection.close()
 
 
-def test_a_restart_forgets_nothing(serve: Serve, settings: Settings, made: Any, redis_connection: redis.Redis) -> None:
-    """Stopped in the middle and started anew, the backend counts on and answers the same."""
+def test_a_restart_loses_nothing(serve: Serve, settings: Settings, made: Any, redis_connection: redis.Redis) -> None:
+    """Stopped and started again, the backend continues counting and gives the same answers."""
     made.publish(settings, 1, [made.score("A", 0.75)])
     url, first = serve(settings)
     _call(url, "POST", "/webhook", EVENT)
@@ -89,13 +89,13 @@ def test_a_restart_forgets_nothing(serve: Serve, settings: Settings, made: Any, 
     url, _ = serve(settings)
     assert _call(url, "POST", "/webhook", EVENT) == (201, {"status": "noted", "waiting": 2})
     assert _call(url, "POST", "/predict", made.predict([made.task("A")]))[1]["results"][0]["score"] == 0.75
-    dirty = RedisRetrainState(redis_connection).dirty(1)
+    dirty = RedisRetrainState(redis_connection).pending_events(1)
     assert dirty is not None
     assert dirty.count == 2
 
 
 def test_it_starts_and_is_healthy_while_redis_is_down(serve: Serve, settings: Settings, made: Any) -> None:
-    """Without Redis the backend starts, is healthy, serves what is in files, and says what it cannot take in."""
+    """It answers from files, and names what it cannot store."""
     made.publish(settings, 1, [made.score("A", 0.75)])
     url, _ = serve(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
     assert _call(url, "GET", "/health")[0] == 200
@@ -103,8 +103,8 @@ def test_it_starts_and_is_healthy_while_redis_is_down(serve: Serve, settings: Se
     assert _call(url, "POST", "/webhook", EVENT)[0] == 503
 
 
-def test_sigterm_lets_a_running_request_end(serve: Serve, settings: Settings, made: Any) -> None:
-    """A request that waits for scores is answered before the process ends with status 0."""
+def test_a_running_request_ends_after_sigterm(serve: Serve, settings: Settings, made: Any) -> None:
+    """It waits for scores; the process ends with status 0 after the answer."""
     made.publish(settings, 1, [])
     url, server = serve(settings.model_copy(update={"predict_wait_seconds": 1.5}))
     with ThreadPoolExecutor(1) as pool:
@@ -115,8 +115,8 @@ def test_sigterm_lets_a_running_request_end(serve: Serve, settings: Settings, ma
     assert server.wait(timeout=10) == 0
 
 
-def test_health_and_webhook_answer_while_everybody_predicts(serve: Serve, settings: Settings, made: Any) -> None:
-    """With more waiting requests than threads, and large ones between, health stays under its second."""
+def test_health_and_webhook_are_answered_during_many_predict_calls(serve: Serve, settings: Settings, made: Any) -> None:
+    """More requests wait than there are threads, and some are large; both routes take less than a second."""
     cubes = [f"BARD{number:04d}" for number in range(500)]
     made.publish(settings, 1, [made.score(cube, 0.75) for cube in cubes])
     url, _ = serve(settings.model_copy(update={"predict_wait_seconds": 2.0, "backend_threads": 4}))
@@ -146,8 +146,8 @@ def test_health_and_webhook_answer_while_everybody_predicts(serve: Serve, settin
 # -- the command ----------------------------------------------------------------------------------
 
 
-def test_help_teaches() -> None:
-    """--help shows how to start it, how to look whether it answers, and which settings guard it."""
+def test_help_shows_how_to_start_and_check_the_backend() -> None:
+    """It also names the settings with credentials."""
     result = CliRunner().invoke(backend, ["--help"])
     assert result.exit_code == 0
     for words in ("curl http://127.0.0.1:9090/health", "HELIOLOOP_BASIC_AUTH_USER", "--port", "SIGTERM"):
@@ -156,7 +156,7 @@ def test_help_teaches() -> None:
 
 
 def test_wrong_settings_are_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bound for others without credentials it does not start: status 1 and what to set."""
+    """On another address than loopback, without credentials, it ends with status 1 and names what to set."""
     monkeypatch.delenv("HELIOLOOP_BASIC_AUTH_USER", raising=False)
     load_settings.cache_clear()
     group = CommandLine(commands={"backend": backend})
@@ -167,12 +167,12 @@ def test_wrong_settings_are_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatc
 
 
 def test_wrong_options_are_wrong_usage() -> None:
-    """A port that is none is status 2."""
+    """An impossible port is status 2."""
     assert CliRunner().invoke(backend, ["--port", "70000"]).exit_code == 2
 
 
 def test_it_runs_without_the_learning_packages() -> None:
-    """The web side comes up where torch, astropy, scipy, PyAV and the Label Studio client are not installed."""
+    """It starts without torch, astropy, scipy, PyAV and the Label Studio client."""
     program = (
         "import sys\n"
         "for name in ('torch', 'astropy', 'scipy', 'av', 'label_studio_sdk', 'safetensors', 'fsspec', 'rich'):\n"

@@ -1,4 +1,4 @@
-"""The one model class, called as label-studio-ml 1.0.9 (installed) and 2.x (as its sources do) call it."""
+"""The model class, called as label-studio-ml 1.0.9 (installed) and 2.x (by its sources) call it."""
 
 import importlib.metadata
 from collections.abc import Iterator
@@ -55,13 +55,13 @@ def app(redis_url: str, redis_connection: redis.Redis, tmp_path: Path) -> Iterat
 # -- 1.0.9, as published --------------------------------------------------------------------------
 
 
-def test_the_published_library_is_the_one_tried() -> None:
-    """These sentences hold for 1.0.9; another version has to be looked at first."""
+def test_the_installed_library_is_version_1_0_9() -> None:
+    """These tests are for 1.0.9; check its calls before installing another version."""
     assert importlib.metadata.version("label-studio-ml") == "1.0.9"
 
 
-def test_the_library_s_routes_call_our_manager(app: flask.Flask) -> None:
-    """The library's views run in our app, without its wrapper that returns tracebacks and its log of bodies."""
+def test_the_routes_of_the_library_call_the_manager(app: flask.Flask) -> None:
+    """Its views are in the new app, without the wrapper that returns tracebacks and the log of bodies."""
     assert label_studio_ml.api._manager is Manager
     assert issubclass(Manager, label_studio_ml.model.LabelStudioMLManager)
     for endpoint in ("_setup", "_predict", "webhook"):
@@ -73,7 +73,7 @@ def test_the_library_s_routes_call_our_manager(app: flask.Flask) -> None:
 
 
 def test_1_0_9_manager_calls(app: flask.Flask) -> None:
-    """The three calls of the library's routes, with the arguments those routes give."""
+    """The three calls from the routes of the library, with their arguments."""
     with app.app_context():
         model = Manager.fetch("1.1700000000", CONFIG, False, hostname="h", access_token="t", model_version=None)
         assert model.model_version == "v0001"
@@ -84,7 +84,7 @@ def test_1_0_9_manager_calls(app: flask.Flask) -> None:
 
 
 def test_1_0_9_model_calls(app: flask.Flask) -> None:
-    """The library's own manager would construct and call the class like this."""
+    """The manager of the library would construct and call the class like this."""
     assert issubclass(HelioloopModel, label_studio_ml.model.LabelStudioMLBase)
     with app.app_context():
         model = HelioloopModel(label_config=CONFIG, train_output={}, project_id="1.1700000000")
@@ -100,7 +100,7 @@ def test_1_0_9_model_calls(app: flask.Flask) -> None:
 
 @pytest.mark.parametrize("project_id", ["1", 1])
 def test_2_x_predict(app: flask.Flask, project_id: Any) -> None:
-    """An instance per request: constructed by keywords, set up, asked with a context and further keywords."""
+    """There is one instance per request, made with keywords; predict gets a context and other keywords."""
     with app.app_context():
         model = HelioloopModel(project_id=project_id, label_config=CONFIG)
         assert model.setup() is None
@@ -110,7 +110,7 @@ def test_2_x_predict(app: flask.Flask, project_id: Any) -> None:
 
 
 def test_2_x_positional(app: flask.Flask) -> None:
-    """The constructor takes project and configuration by position, too."""
+    """Project and configuration may be positional arguments of the constructor."""
     with app.app_context():
         assert HelioloopModel("1", CONFIG).predict([TASK])[0]["score"] == 0.75
 
@@ -126,16 +126,16 @@ def test_2_x_positional(app: flask.Flask) -> None:
     ],
 )
 def test_2_x_fit(app: flask.Flask, event: str, answer: dict[str, Any]) -> None:
-    """`fit(event, data, **kwargs)` runs inside the webhook's request: it takes the event in and returns."""
+    """`fit(event, data, **kwargs)` runs during the request of the webhook, so it must return at once."""
     with app.app_context():
         data = {"action": event, "project": {"id": 1}, "annotation": {"id": 4}}
         assert HelioloopModel(project_id="1", label_config=CONFIG).fit(event, data, extra="x") == answer
 
 
-def test_a_model_without_an_app_takes_the_environment(
+def test_a_model_without_an_app_uses_the_settings_of_the_environment(
     monkeypatch: pytest.MonkeyPatch, redis_url: str, tmp_path: Path
 ) -> None:
-    """In the server that 2.x brings, the settings come from the environment."""
+    """The server of 2.x makes the app, not helioloop."""
     monkeypatch.setenv("REDIS_URL", redis_url)
     monkeypatch.setenv("HELIOLOOP_MODEL_ROOT", str(tmp_path))
     for cached in (load_settings, services._from_environment):

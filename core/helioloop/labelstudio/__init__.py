@@ -1,5 +1,5 @@
-"""Label Studio's JSON and helioloop's records: configurations and annotations in, predictions out.
+"""Label Studio's JSON read into records, and records written as Label Studio's JSON; without network.
 
-Pure: no client, no network. Read `tasks` first (which cube a task shows), then `config` (the names of the controls),
-`annotations` (annotations in, the current label out) and `predictions` (a score in, a prediction out).
+Read `tasks` first (the cube that a task shows), then `config` (the names of the controls), `annotations` (annotations
+to a current label) and `predictions` (a score to a prediction).
 """

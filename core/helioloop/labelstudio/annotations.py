@@ -1,7 +1,6 @@
-"""Label Studio's JSON <-> records: annotators resolved to one current label, scores written as predictions.
+"""The current label of a cube, resolved from the annotations of its task in Label Studio's JSON.
 
-Between Label Studio (1-based frames, class values as the team named them) and everything else (0-based frames,
-`Label`). Pure: no client, no network. Web and worker both stand on it.
+Label Studio counts frames from 1 and has the class values that the team chose; a `CurrentLabel` counts frames from 0.
 """
 
 import reprlib
@@ -16,7 +15,23 @@ from helioloop.records import CurrentLabel, Label, LabelSource, VerifiedFrame
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vote:
-    """One annotator's submitted word on a task: a class, and perhaps an onset frame (0-based)."""
+    """One submitted annotation: a class, and perhaps an onset.
+
+    Parameters
+    ----------
+    annotator : str
+        Id of the annotator.
+    at : str
+        When the annotation was last changed (ISO 8601).
+    label : Label
+        The class.
+    ground_truth : bool
+        True where it is marked as ground truth.
+    frame : int or None
+        Onset frame (0-based); None where none is marked, or none that can be used.
+    remark : str or None
+        What is contradictory or unreadable in it, in a sentence.
+    """
 
     annotator: str
     at: str
@@ -27,21 +42,21 @@ class Vote:
 
 
 def current_label(task: Mapping[str, Any], controls: Controls, *, n_frames: int) -> CurrentLabel:
-    """Resolve a task of Label Studio to what its cube counts as now.
+    """Return the current label of a task's cube.
 
-    Ground truth first (the latest of several), else the majority of the latest annotation of each annotator. Skips and
-    drafts do not count; a tie leaves the crude label. A timeline start is kept as the verified frame where the class is
-    emergence, and never moves the class. What cannot be read is no vote and no frame, whatever its shape; where a human
-    can mend it, it is remarked on as a contradiction.
+    The latest ground truth decides; without any, the majority of the latest annotations of each annotator. Skipped
+    annotations and drafts do not count. A tie leaves the crude label. Where the class is emergence, the start of a
+    timeline range becomes the verified frame; it never changes the class. An unreadable annotation or range does not
+    count; where a human can correct it, it is reported as a contradiction.
 
     Parameters
     ----------
     task : mapping
-        A task as exported: ``data`` and ``annotations``.
+        A task as Label Studio exports it: ``data`` and ``annotations``.
     controls : Controls
         From `parse_config`.
     n_frames : int
-        Frames on the grid: a start outside 1..n_frames is no frame.
+        Frames on the grid; a start outside 1..n_frames is reported, not used.
     """
     data = _mapping(task.get("data"))
     cube = str(data.get("cube", ""))
@@ -53,7 +68,7 @@ def current_label(task: Mapping[str, Any], controls: Controls, *, n_frames: int)
     else:
         deciding, source = list({vote.annotator: vote for vote in votes}.values()), LabelSource.MAJORITY
     counts = Counter(vote.label for vote in deciding).most_common()
-    remark = next((said for said in (*(vote.remark for vote in deciding), *unread) if said), None)
+    remark = next((text for text in (*(vote.remark for vote in deciding), *unread) if text), None)
     if not counts:
         return CurrentLabel(cube=cube, label=crude, contradiction=remark, crude=crude)
     if len(counts) > 1 and counts[0][1] == counts[1][1]:
@@ -75,9 +90,9 @@ def _crude(value: Any) -> Label | None:
 
 
 def _votes(annotations: Iterable[Any], controls: Controls, *, n_frames: int) -> tuple[list[Vote], list[str]]:
-    """Return the submitted annotations that name a class, oldest first, and remarks on those whose class is unreadable.
+    """Return the submitted annotations that name one class, oldest first, and remarks on unreadable ones.
 
-    Of an annotation Label Studio checks only that its ``result`` is a list; scripts write into it what they like.
+    Label Studio checks only that the ``result`` of an annotation is a list; scripts can write anything into it.
     """
     votes, remarks = [], []
     for annotation in annotations:
@@ -96,7 +111,7 @@ def _votes(annotations: Iterable[Any], controls: Controls, *, n_frames: int) -> 
 
 
 def _chosen(items: Iterable[Mapping[str, Any]], controls: Controls) -> tuple[set[Label], str | None]:
-    """Return the classes that an annotation names, and what stands where a class should and is no list of texts."""
+    """Return the classes that an annotation names, and what it has in place of a list of class values."""
     chosen: set[Label] = set()
     unreadable = None
     for item in items:
@@ -135,15 +150,15 @@ def _vote(
 
 
 def _annotator(annotation: Mapping[str, Any]) -> str:
-    """Return who submitted an annotation, which names its user by id or in full."""
+    """Return the id of the user who submitted an annotation, given as the id or as a record."""
     who = annotation.get("completed_by")
     return str(who.get("id") if isinstance(who, Mapping) else who)
 
 
 def _onset(items: Iterable[Mapping[str, Any]], controls: Controls, *, n_frames: int) -> tuple[int | None, str | None]:
-    """Return the earliest timeline start (0-based) and a remark on starts that are no frame.
+    """Return the earliest timeline start (0-based), and a remark on starts that are not a frame.
 
-    Label Studio checks nothing: 0, fractions, ends before starts and frames past the video all arrive.
+    Label Studio checks nothing: 0, fractions, ends before starts and frames after the end of the video all occur.
     """
     frames, remark = [], None
     for item in items:
@@ -160,14 +175,14 @@ def _onset(items: Iterable[Mapping[str, Any]], controls: Controls, *, n_frames: 
             start = _mapping(stretch).get("start")
             frame = _frame(start, n_frames)
             if frame is None:
-                remark = f"a timeline range starts at {_shown(start)}, which is no frame in 1..{n_frames}"
+                remark = f"a timeline range starts at {_shown(start)}, which is not a frame in 1..{n_frames}"
             else:
                 frames.append(frame)
     return (min(frames) if frames else None), remark
 
 
 def _frame(start: Any, n_frames: int) -> int | None:
-    """Return the grid frame (0-based) that a timeline start names; None where it names none."""
+    """Return the grid frame (0-based) of a timeline start; None where it is not a frame."""
     if isinstance(start, bool) or not isinstance(start, int | float) or not 1 <= start <= n_frames:
         return None
     return int(start) - 1 if start == int(start) else None
@@ -182,15 +197,15 @@ def _list(value: Any) -> list[Any]:
 
 
 def _shown(value: Any) -> str:
-    """Return a foreign value for a sentence: one line, cut short however long or deep it is."""
+    """Return a value of any kind as short text in one line."""
     return reprlib.repr(value)
 
 
 def _verified_frame(votes: Iterable[Vote]) -> VerifiedFrame | None:
-    """Return the onset of the latest of the deciding annotators who set one."""
-    setters = [vote for vote in votes if vote.frame is not None and vote.label is Label.EMERGENCE]
-    if not setters:
+    """Return the onset in the latest of the deciding annotations that have one."""
+    with_onset = [vote for vote in votes if vote.frame is not None and vote.label is Label.EMERGENCE]
+    if not with_onset:
         return None
-    last = max(setters, key=lambda vote: vote.at)
+    last = max(with_onset, key=lambda vote: vote.at)
     assert last.frame is not None  # noqa: S101 - filtered above
     return VerifiedFrame(frame=last.frame, annotator=last.annotator, at=last.at)

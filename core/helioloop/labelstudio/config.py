@@ -1,28 +1,31 @@
-"""The controls of a labelling configuration: under which names it takes classes and onsets, and at which frame rate.
+"""The controls of a labelling configuration: names, class values, and the frame rate of the video.
 
-Below `labels`. Pure: the configuration is text, as Label Studio sends it. Web and worker both stand on it.
+Takes the configuration as text, as Label Studio sends it.
 """
 
 import re
 import reprlib
-import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import fromstring
 
 from helioloop.errors import ConfigurationError
 from helioloop.records import Label
 
 MAX_CONFIG_CHARS = 1_000_000
-"""A labelling configuration longer than this is refused unread; real ones have a few thousand characters."""
+"""A longer labelling configuration is refused unread; real ones have a few thousand characters."""
 FPS: Final = 25
-"""Frames a second of every video that ingestion renders; what ``framerate`` of its ``<Video>`` has to say."""
+"""Frames per second of every video that ingestion renders; ``framerate`` of its ``<Video>`` must be the same."""
 _FRAMERATE: Final = re.compile(rf"{FPS}(\.0*)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Controls:
-    """The names under which a project's configuration takes classes and onsets.
+    """Names of the controls that take classes and onsets in a project's labelling configuration.
 
     Parameters
     ----------
@@ -45,37 +48,27 @@ class Controls:
     values: Mapping[Label, str]
 
     def label_of(self, value: str) -> Label | None:
-        """Return the class that a choice value stands for; None for any other value."""
+        """Return the class with this choice value; None for any other value."""
         return next((label for label, own in self.values.items() if own == value), None)
 
 
 def parse_config(xml: str, *, emergence: str, non_emergence: str) -> Controls:
-    """Find the controls in a labelling configuration as Label Studio sends it.
+    """Return the controls in a labelling configuration.
 
     Parameters
     ----------
     xml : str
-        The configuration.
+        The configuration as Label Studio sends it.
     emergence, non_emergence : str
         The two choice values (settings).
 
     Raises
     ------
     ConfigurationError
-        Where no single ``<Choices>`` on a ``<Video>`` holds both values, the ``framerate`` of that video is not `FPS`,
-        or the text is no configuration.
+        Where the text is too long, is not XML or declares a DOCTYPE; where not exactly one ``<Choices>`` on a
+        ``<Video>`` has both values; or where the ``framerate`` of that video is not `FPS`.
     """
-    if len(xml) > MAX_CONFIG_CHARS or "<!DOCTYPE" in xml or "<!ENTITY" in xml:
-        raise ConfigurationError(
-            f"the labelling configuration has {len(xml)} characters or declares a DOCTYPE; it must be plain tags of at "
-            f"most {MAX_CONFIG_CHARS} characters: load labeling_config/bipoles.xml"
-        )
-    try:
-        root = ET.fromstring(xml)  # noqa: S314 - DOCTYPE and entities are refused above
-    except (ET.ParseError, RecursionError, UnicodeError) as error:
-        raise ConfigurationError(
-            f"the labelling configuration is no XML ({error}); load labeling_config/bipoles.xml"
-        ) from None
+    root = _parse(xml)
     values = {Label.EMERGENCE: emergence, Label.NON_EMERGENCE: non_emergence}
     videos = {tag.get("name", "") for tag in root.iter("Video")}
     matching = [
@@ -86,8 +79,8 @@ def parse_config(xml: str, *, emergence: str, non_emergence: str) -> Controls:
     if len(matching) != 1:
         seen = sorted({value for tag in root.iter("Choices") for value in _values(tag, "Choice")})
         raise ConfigurationError(
-            f"{len(matching)} <Choices> on a <Video> hold both {emergence!r} and {non_emergence!r} (choices found: "
-            f"{', '.join(seen) or 'none'}); exactly one must: change the configuration, or the settings "
+            f"{len(matching)} <Choices> on a <Video> have both {emergence!r} and {non_emergence!r} (choices found: "
+            f"{', '.join(seen) or 'none'}), but exactly one must; change the configuration, or the settings "
             f"HELIOLOOP_CLASS_EMERGENCE and HELIOLOOP_CLASS_NON_EMERGENCE"
         )
     video = matching[0].get("toName", "")
@@ -102,26 +95,49 @@ def parse_config(xml: str, *, emergence: str, non_emergence: str) -> Controls:
     )
 
 
-def _values(tag: ET.Element, kind: str) -> set[str]:
+def _parse(xml: str) -> Element:
+    """Return the root of a configuration; too long or other text is a `ConfigurationError`."""
+    if len(xml) > MAX_CONFIG_CHARS:
+        raise ConfigurationError(
+            f"the labelling configuration has {len(xml)} characters, at most {MAX_CONFIG_CHARS} are read; load "
+            "labeling_config/bipoles.xml"
+        )
+    try:
+        return fromstring(xml, forbid_dtd=True)
+    except DefusedXmlException:
+        raise ConfigurationError(
+            "the labelling configuration declares a DOCTYPE or entities, but must be plain tags; load "
+            "labeling_config/bipoles.xml"
+        ) from None
+    except (ParseError, RecursionError, UnicodeError) as error:
+        raise ConfigurationError(
+            f"the labelling configuration is not XML ({error}); load labeling_config/bipoles.xml"
+        ) from None
+
+
+def _values(tag: Element, kind: str) -> set[str]:
     return {child.get("value", "") for child in tag.iter(kind)}
 
 
-def _check_framerate(root: ET.Element, video: str) -> None:
-    """Refuse a ``<Video>`` of another rate than the files': Label Studio counts frames as time × this value."""
+def _check_framerate(root: Element, video: str) -> None:
+    """Refuse a ``<Video>`` with another rate than the files.
+
+    Label Studio computes frames as time × this value.
+    """
     for tag in root.iter("Video"):
         stated = tag.get("framerate")
         if tag.get("name", "") != video or (stated is not None and _FRAMERATE.fullmatch(stated.strip())):
             continue
         found = "no framerate" if stated is None else f"framerate={reprlib.repr(stated)}"
         raise ConfigurationError(
-            f"<Video name={reprlib.repr(video)}> has {found}, but the videos run at {FPS} frames a second; at another "
-            f"rate (24 where none is given) Label Studio counts frames wrong, and every onset with them: write "
+            f"<Video name={reprlib.repr(video)}> has {found}, but the videos have {FPS} frames per second; with "
+            "another rate (24 where none is given) Label Studio counts frames wrong, and with them every onset: write "
             f'framerate="{FPS}" into the <Video> tag'
         )
 
 
-def _timeline(root: ET.Element, video: str, emergence: str) -> tuple[str | None, str | None]:
-    """Take the first ``<TimelineLabels>`` on the video that has the emergence value, or a single label of any name."""
+def _timeline(root: Element, video: str, emergence: str) -> tuple[str | None, str | None]:
+    """Return name and label of the first ``<TimelineLabels>`` with the emergence value or one label."""
     for tag in root.iter("TimelineLabels"):
         if tag.get("toName") != video:
             continue

@@ -1,6 +1,6 @@
-"""Scores written as predictions in Label Studio's JSON.
+"""Predictions in Label Studio's JSON, made from scores.
 
-Frames become 1-based here; classes get the values that the team's configuration has for them.
+Frames are counted from 1 there; classes have the values in the labelling configuration.
 """
 
 from typing import Any
@@ -14,21 +14,34 @@ def prediction(
 ) -> dict[str, Any]:
     """Return a prediction in Label Studio's JSON.
 
-    The class that the ensemble gives, with its probability; where that is emergence and a frame is known, a timeline
-    range from the onset to the last frame (1-based, inclusive). The prediction's own score is the agreement with the
-    current label; for a cube without one, the probability of the class given.
+    It contains the predicted class with its probability and, where this is emergence and an emergence frame was
+    located, a timeline range from that frame to the last one (counted from 1, both included). The score of the
+    prediction is the agreement with the current label; without a label, the probability of the predicted class.
+
+    Parameters
+    ----------
+    score : CubeScore
+        Score of the task's cube.
+    current : Label or None
+        Current label of the cube.
+    controls : Controls
+        Names in the labelling configuration.
+    model_version : str
+        Version that computed the score.
+    n_frames : int
+        Frames on the grid.
     """
-    given = score.predicted
+    predicted = score.predicted
     result: list[dict[str, Any]] = [
         {
             "from_name": controls.choices,
             "to_name": controls.video,
             "type": "choices",
-            "value": {"choices": [controls.values[given]]},
-            "score": score.probability(given),
+            "value": {"choices": [controls.values[predicted]]},
+            "score": score.probability(predicted),
         }
     ]
-    if given is Label.EMERGENCE and score.emergence is not None and controls.timeline is not None:
+    if predicted is Label.EMERGENCE and score.emergence is not None and controls.timeline is not None:
         result.append(
             {
                 "from_name": controls.timeline,
@@ -41,4 +54,4 @@ def prediction(
                 "score": score.p_emergence,
             }
         )
-    return {"result": result, "score": score.agreement(current or given), "model_version": model_version}
+    return {"result": result, "score": score.agreement(current or predicted), "model_version": model_version}

@@ -1,5 +1,6 @@
-"""What the web side and the workers say to each other through Redis.
+"""Messages between the web side and the workers, through Redis.
 
-Read `messages` first: one dataclass per job. `queues` sends them, each job at most once; `job_monitor` looks at jobs
-from outside; `retrain_state` holds what a project's retraining waits for; `claims` says which cubes were asked for.
+Read `messages` first: one dataclass per kind of job. `queues` sends them, each job at most once, with a connection from
+`redis_client`; `job_monitor` reads the state of jobs; `retrain_state` has what a project's retraining waits for, with
+its Redis version in `redis_retrain_state`; `claims` has the cubes whose scores were requested.
 """

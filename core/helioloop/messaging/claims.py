@@ -1,7 +1,4 @@
-"""Which cubes a worker was asked to score: each is asked for once, by whichever process.
-
-What was asked for is kept in Redis, for all processes.
-"""
+"""Claims on cubes whose scores were requested, so that no two processes request the same score."""
 
 import threading
 from collections.abc import Iterable
@@ -12,28 +9,28 @@ import redis
 from helioloop.records import CubeInfo, Key
 
 CLAIM_SECONDS: Final = 600
-"""After this long a cube that was asked for and is still not scored may be asked for again: its job was lost."""
+"""A claim ends after this time: a cube that is still not scored may be requested again, its job was lost."""
 
 
 class Claims(Protocol):
-    """Port of what has been asked for: cubes whose scoring is queued or running, so that they are asked for once."""
+    """The cubes whose scoring is queued or running, by project and version."""
 
     def claim(self, project: int, version: str, cubes: Iterable[CubeInfo]) -> list[CubeInfo]:
-        """Return those that nobody has claimed, and claim them; claims end by themselves after a while."""
+        """Claim the cubes that are free and return them, each once; claims end after `CLAIM_SECONDS`."""
 
     def release(self, project: int, version: str, cubes: Iterable[CubeInfo]) -> None:
-        """Give claims back: the cubes are scored, or their job could not be sent or failed."""
+        """End claims: the cubes are scored, or their job failed or could not be sent."""
 
 
 class InMemoryClaims:
-    """The in-memory twin: one process, claims never end by themselves."""
+    """The in-memory fake: for one process; claims end only by `release`."""
 
     def __init__(self) -> None:
         self._claims: set[tuple[int, str, Key]] = set()
         self._lock = threading.Lock()
 
     def claim(self, project: int, version: str, cubes: Iterable[CubeInfo]) -> list[CubeInfo]:
-        """Claim what is free; see `Claims.claim`."""
+        """Claim cubes; see `Claims.claim`."""
         with self._lock:
             claimed = []
             for cube in {cube.key: cube for cube in cubes}.values():
@@ -44,27 +41,27 @@ class InMemoryClaims:
             return claimed
 
     def release(self, project: int, version: str, cubes: Iterable[CubeInfo]) -> None:
-        """Give claims back; see `Claims.release`."""
+        """End claims; see `Claims.release`."""
         with self._lock:
             self._claims.difference_update((project, version, cube.key) for cube in cubes)
 
 
 class RedisClaims:
-    """The claims of all processes: one expiring Redis key a cube."""
+    """The claims of all processes: one expiring Redis key per cube."""
 
     def __init__(self, connection: redis.Redis) -> None:
         self._redis = connection
 
     def claim(self, project: int, version: str, cubes: Iterable[CubeInfo]) -> list[CubeInfo]:
-        """Claim what is free; see `Claims.claim`."""
-        asked = list({cube.key: cube for cube in cubes}.values())
+        """Claim cubes; see `Claims.claim`."""
+        unique = list({cube.key: cube for cube in cubes}.values())
         pipeline = self._redis.pipeline(transaction=False)
-        for cube in asked:
+        for cube in unique:
             pipeline.set(_claim_key(project, version, cube), 1, nx=True, ex=CLAIM_SECONDS)
-        return [cube for cube, fresh in zip(asked, pipeline.execute(), strict=True) if fresh]
+        return [cube for cube, claimed in zip(unique, pipeline.execute(), strict=True) if claimed]
 
     def release(self, project: int, version: str, cubes: Iterable[CubeInfo]) -> None:
-        """Give claims back; see `Claims.release`."""
+        """End claims; see `Claims.release`."""
         keys = [_claim_key(project, version, cube) for cube in cubes]
         if keys:
             self._redis.delete(*keys)

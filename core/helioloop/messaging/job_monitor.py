@@ -1,4 +1,4 @@
-"""Jobs looked at from outside: whether they run, what came of them, why they failed."""
+"""The state of jobs: which ones are running, what they returned, why they failed."""
 
 from typing import Any
 
@@ -14,24 +14,26 @@ from helioloop.messaging.messages import Message
 
 
 def outcome_of(connection: redis.Redis, message: Message) -> Any:
-    """Return what a job returned; None while it is not over.
+    """Return what the job of a message returned; None while the job is waiting or running.
 
     Raises
     ------
     ServiceError
-        Where the job failed or vanished.
+        Where the job failed, was stopped, or is not in Redis.
     """
     job = find_job(connection, message.job_id)
     if job is None:
-        raise ServiceError(f"job {message.job_id} is gone from Redis; was it emptied? send it again")
+        raise ServiceError(
+            f"job {message.job_id} is not in Redis, which was emptied or keeps finished jobs for a day; send it again"
+        )
     status = job.get_status()
     if status in {JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED}:
-        raise ServiceError(f"job {message.job_id} {status.value}: {failure(job)}; it can be sent again")
+        raise ServiceError(f"job {message.job_id} {status.value}: {failure(job)}; correct the cause and send it again")
     return job.return_value() if status is JobStatus.FINISHED else None
 
 
 def running(connection: redis.Redis) -> list[str]:
-    """Return the ids of the jobs that run now."""
+    """Return the ids of the running jobs."""
     return [
         job_id
         for name in queues.QUEUES
@@ -40,14 +42,14 @@ def running(connection: redis.Redis) -> list[str]:
 
 
 def failure(job: Job) -> str:
-    """Return the last line of a failed job's traceback: the sentence that was raised."""
+    """Return the last line of a failed job's traceback, which has the message of the error."""
     result = job.latest_result()
     lines = ((result.exc_string if result is not None else None) or "").strip().splitlines()
-    return lines[-1] if lines else "it left no reason; read the worker's log"
+    return lines[-1] if lines else "no reason was stored; read the worker's log"
 
 
 def find_job(connection: redis.Redis, job_id: str) -> Job | None:
-    """Return a job by name, None where there is none."""
+    """Return a job by its id; None where there is none."""
     try:
         return Job.fetch(job_id, connection=connection, serializer=JSONSerializer)
     except NoSuchJobError:

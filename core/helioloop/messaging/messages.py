@@ -1,4 +1,4 @@
-"""What web and worker say to each other: queue names and JSON payloads. One dataclass a job.
+"""Messages to workers: queue names and JSON payloads, one dataclass per kind of job.
 
 The web side sends `RetrainCheck` and `Score` and never imports the worker; jobs are named by their dotted path.
 Payloads are plain JSON values: nothing is pickled.
@@ -11,24 +11,24 @@ from typing import Any, ClassVar
 from helioloop.records import CubeInfo
 
 QUEUE_TRAIN = "helioloop-train"
-"""Members of a round and what closes it; served by the role ``train``."""
+"""Ingestion, planning and the steps of rounds; served by the role ``train``."""
 QUEUE_SCORE = "helioloop-score"
-"""Scores somebody waits for; served first by the role ``score``."""
+"""Scores that somebody is waiting for; the role ``score`` serves this queue first."""
 QUEUE_MAINTENANCE = "helioloop-maintenance"
-"""Judging, write-back, sweep: short or patient; served by the role ``score`` after the scores somebody waits for."""
+"""Retrain checks, write-back, reconciliation; the role ``score`` serves this queue second."""
 QUEUE_BULK = "helioloop-bulk"
-"""Scores of whole releases, for which nobody waits; served by the role ``score`` where nothing else is to be done."""
+"""Scores of whole releases, for which nobody is waiting; the role ``score`` serves this queue last."""
 
 SCORE_CHUNK = 100
-"""Cubes that one scoring job takes on: what is lost with a job that dies, and how long others wait behind it."""
+"""Cubes in one scoring job: as many are lost with a job that dies, and other jobs wait as long as they take."""
 
 SECRET_HEADER = "X-Helioloop-Secret"  # noqa: S105 - the header's name, not its value
-"""Header of our webhook: `init` has Label Studio send it, the backend asks for it."""
+"""Header that Label Studio sends with every event, as configured by ``helioloop init``, and the backend checks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A job to be done: where it waits, which function does it, and what it is called.
+    """A request to run a job: its queue, its function, its name, and in the fields its arguments.
 
     Two messages with the same `job_id` are one job while the first is waiting or running.
     """
@@ -36,15 +36,15 @@ class Message:
     queue: ClassVar[str]
     job: ClassVar[str]
     running_counts: ClassVar[bool] = True
-    """False where a job that already runs may have read what the new message is about: one more then waits behind."""
+    """False where a running job may have read its inputs before the event of a new message, so one more is enqueued."""
     longest_seconds: ClassVar[int] = 3600
-    """Longest run of a job whose size does not matter."""
+    """Longest run of a job, for kinds whose duration does not depend on their size."""
 
     project: int
 
     @property
     def timeout_seconds(self) -> int:
-        """Longest run; also how long a job counts as running whose worker was killed in the scoring role."""
+        """Longest run; a job of a killed scoring worker counts as running for as long."""
         return self.longest_seconds
 
     @property
@@ -59,7 +59,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrainCheck(Message):
-    """Re-read a project's annotations and decide whether a round starts."""
+    """Read a project's annotations and decide whether a round starts."""
 
     queue = QUEUE_MAINTENANCE
     job = "helioloop_worker.jobs.check_retraining"
@@ -67,41 +67,59 @@ class RetrainCheck(Message):
     longest_seconds = 300
 
     forced: bool = False
-    """True where somebody pressed "Start training": a round runs even with unchanged labels."""
+    """True where somebody pressed "Start training": a round starts even with unchanged labels."""
 
     @property
     def job_id(self) -> str:
-        """A forced judgement is a job of its own: a waiting patient one must not swallow it."""
+        """A name of its own for a forced check: a scheduled ordinary one must not replace it."""
         return f"retrain-check-{self.project}{'-forced' if self.forced else ''}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Score(Message):
-    """Score and locate cubes with the published version, for which no score is stored yet; somebody waits for them.
+class PlanRound(Message):
+    """Prepare the cubes of a project for a round that a retrain check requested, and start the round.
 
-    Cubes travel with their region: members that were trained on a region do not speak of another cube of it.
+    The work may be long, because every cube that is not in the cache is gridded, so it waits with the training. The
+    request is a file in the model folder: this message only starts the job that reads it.
+    """
+
+    queue = QUEUE_TRAIN
+    job = "helioloop_worker.jobs.plan_round"
+    longest_seconds = 24 * 3600
+
+    @property
+    def job_id(self) -> str:
+        """One planning job per project."""
+        return f"plan-round-{self.project}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score(Message):
+    """Score and locate cubes with the published version; somebody is waiting for their scores.
+
+    The cubes include their region: members that were trained on a region do not score its other cubes.
     """
 
     queue = QUEUE_SCORE
     job = "helioloop_worker.jobs.score"
     name: ClassVar[str] = "score"
     start_seconds: ClassVar[int] = 600
-    """For loading the members, and for a disk that is slow to answer."""
+    """Time to load the members, from a slow disk too."""
     cube_seconds: ClassVar[int] = 60
-    """For one cube; ten members of the slowest recipe take about 20 s on one core."""
+    """Time for one cube; ten members of the slowest recipe take about 20 s on one core."""
 
     version: str
     cubes: tuple[CubeInfo, ...]
 
     @property
     def job_id(self) -> str:
-        """One job per project, version and set of cubes; one that nobody waits for never stands for one awaited."""
+        """One job per project, version and set of cubes; bulk jobs have other names."""
         names = "\n".join(sorted(f"{cube.release}/{cube.name}/{cube.sha256}" for cube in self.cubes))
         return f"{self.name}-{self.project}-{self.version}-{hashlib.sha256(names.encode()).hexdigest()[:16]}"
 
     @property
     def timeout_seconds(self) -> int:
-        """Longest run: so much for each cube."""
+        """Longest run: the time to load the members, and a time for each cube."""
         return self.start_seconds + self.cube_seconds * len(self.cubes)
 
     def payload(self) -> dict[str, Any]:
@@ -112,7 +130,7 @@ class Score(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreBulk(Score):
-    """The same for a part of many cubes, for which nobody waits."""
+    """The same for a chunk of many cubes, for which nobody is waiting."""
 
     queue = QUEUE_BULK
     name = "bulk"
@@ -120,7 +138,7 @@ class ScoreBulk(Score):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundStep(Message):
-    """A step of the round that is made in the staging folder `fingerprint`."""
+    """A step of the round in the staging folder `fingerprint`."""
 
     queue = QUEUE_TRAIN
     longest_seconds = 6 * 3600
@@ -135,7 +153,7 @@ class RoundStep(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainMember(RoundStep):
-    """Train one member of a round; several machines and GPUs share a round's members."""
+    """Train one member of a round; the members of one round may be trained on several machines and GPUs."""
 
     job = "helioloop_worker.jobs.train_member"
 
@@ -149,36 +167,36 @@ class TrainMember(RoundStep):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreRound(RoundStep):
-    """Score every cube of a round out of fold, once its members are there."""
+    """Score every cube of a round with its out-of-fold members, after these are trained."""
 
     job = "helioloop_worker.jobs.score_round"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Locate(RoundStep):
-    """Locate the emergence frames of one share of a round's cubes by masking."""
+    """Locate the emergence frames of one chunk of a round's cubes by masking."""
 
     job = "helioloop_worker.jobs.locate"
 
-    share: int
-    shares: int
+    chunk: int
+    chunks: int
 
     @property
     def job_id(self) -> str:
-        """One job per share and round."""
-        return f"locate-{self.project}-{self.fingerprint[:16]}-{self.share}"
+        """One job per chunk and round."""
+        return f"locate-{self.project}-{self.fingerprint[:16]}-{self.chunk}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseRound(RoundStep):
-    """Admit the finished round as a version, publish it and have its predictions written back."""
+    """Admit the finished round as a version, publish it and request its write-back."""
 
     job = "helioloop_worker.jobs.close_round"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteBack(Message):
-    """Write a version's predictions into Label Studio and make it the project's model version."""
+    """Import a version's predictions into Label Studio and make it the project's model version."""
 
     queue = QUEUE_MAINTENANCE
     job = "helioloop_worker.jobs.write_back"
@@ -195,7 +213,7 @@ class WriteBack(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ingest(Message):
-    """Check, render and import a release. Heavy, so it waits with the training."""
+    """Check, render and import a release; it needs much computing, so it is queued with the training."""
 
     queue = QUEUE_TRAIN
     job = "helioloop_worker.jobs.ingest"
@@ -211,9 +229,9 @@ class Ingest(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconcile(Message):
-    """Do what a lost webhook, an emptied Redis or a killed worker left undone."""
+    """Repair what a lost webhook, an emptied Redis or a killed worker left undone."""
 
     queue = QUEUE_MAINTENANCE
     job = "helioloop_worker.jobs.reconcile"
-    running_counts = False  # recovery hangs on it: one whose worker was killed must not keep the next one out
+    running_counts = False  # it repairs the rest: a job whose worker was killed must not block the next one
     longest_seconds = 300

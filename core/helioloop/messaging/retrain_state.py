@@ -1,8 +1,8 @@
-"""What a project's retraining waits for: events not judged yet, the round that runs, the wish for one more after it.
+"""What a project's retraining waits for: pending events, the running round, a pending follow-up run.
 
-Above `settings`, below web and worker. The web side only notes events; the worker judges them, keeps one round per
-project at a time and remembers one trailing wish. Redis can be emptied: Label Studio's annotations are the truth and
-the sweep notes again what was lost. Times are Unix seconds.
+The web side only counts events. The worker checks them, runs one round per project at a time, and keeps at most one
+pending follow-up run. Redis may be emptied at any time: Label Studio's annotations are the truth, and reconciliation
+finds again what was lost. Times are Unix seconds.
 """
 
 import threading
@@ -10,36 +10,35 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol, cast
-
-import redis
+from typing import Protocol, cast
 
 from helioloop.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dirty:
-    """Annotation events of a project that no judgement has covered.
+class PendingEvents:
+    """Annotation events of a project that no retrain check has covered yet.
 
     Parameters
     ----------
     count : int
-        How many.
+        How many there are, at least 1.
     first_at, last_at : float
-        When the oldest and the newest came; after a judgement the oldest counts from the newest one it covered.
-    mark : str
-        Up to where this was read; `RetrainState.settle` needs it, nobody else looks inside.
+        Times of the oldest and the newest one. After a retrain check, the oldest time is at least that of the newest
+        event that the check covered.
+    position : str
+        Which events are counted here; used by `RetrainState.remove_events` only.
     """
 
     count: int
     first_at: float
     last_at: float
-    mark: str
+    position: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """The round that runs: its fingerprint, since when, and when it last gave a sign of life."""
+    """The running round: its fingerprint, when it began, and its last heartbeat."""
 
     fingerprint: str
     since: float
@@ -48,110 +47,136 @@ class Running:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowUp:
-    """The wish for one more round after the running one; `forced` where somebody pressed "Start training"."""
+    """One more run after the running round; `forced` where somebody pressed "Start training"."""
 
     forced: bool
 
 
 class RetrainState(Protocol):
-    """Port of the retrain state. Every call is atomic; projects are independent of each other."""
+    """The retrain state of all projects. Every call is atomic; projects are independent of each other."""
 
-    def add_events(self, project: int, events: int, *, now: float) -> Dirty:
-        """Count `events` at time `now` and return all that wait now."""
+    def add_events(self, project: int, events: int, *, now: float) -> PendingEvents:
+        """Count `events` more at time `now` and return all that are pending.
 
-    def dirty(self, project: int) -> Dirty | None:
-        """Return what waits to be judged, or None."""
+        Raises
+        ------
+        ValueError
+            Where `events` is less than 1.
+        """
 
-    def settle(self, project: int, seen: Dirty) -> None:
-        """Take off exactly what was seen; later events stay. Settling the same again changes nothing."""
+    def pending_events(self, project: int) -> PendingEvents | None:
+        """Return the pending events, or None."""
+
+    def remove_events(self, project: int, seen: PendingEvents) -> None:
+        """Remove exactly the events in `seen`; later ones stay. Removing them twice changes nothing."""
 
     def begin(self, project: int, fingerprint: str, *, now: float) -> bool:
-        """Start a round unless one runs; False where one does, be it the same."""
+        """Begin a round; False, and no change, where a round is running, even one with this fingerprint."""
 
     def running(self, project: int) -> Running | None:
-        """Return the round that runs, or None."""
+        """Return the running round, or None."""
 
     def heartbeat(self, project: int, fingerprint: str, *, now: float) -> bool:
-        """Give a sign of life; False where this round is not the running one (any more)."""
+        """Store a heartbeat of a round; False where it is not the running one (any more)."""
 
     def request_follow_up(self, project: int, *, forced: bool) -> bool:
-        """Wish one more round after the running one; False where none runs: then begin it instead.
+        """Request one more run after the running round; False where none is running: begin a round instead.
 
-        Wishes merge into one, which is forced if any was.
+        Several requests are merged into one, which is forced where any of the requests was.
         """
 
     def end(self, project: int, fingerprint: str) -> FollowUp | None:
-        """End this round and hand over the wish; None where there is none or another round runs (it goes on)."""
+        """End a round and return the pending follow-up run, if any; another running round is not changed."""
 
 
-def due_at(dirty: Dirty, settings: Settings) -> float:
-    """Return the time at which waiting events are to be judged.
+def due_at(pending: PendingEvents, settings: Settings) -> float:
+    """Return the time at which pending events have to be checked.
 
-    At once (the newest event's own time) when ``retrain_events`` of them wait; else ``retrain_quiet_seconds`` after
-    the newest, at the latest ``retrain_max_wait_seconds`` after the oldest.
+    At once (the time of the newest event) where ``retrain_events`` or more are pending. Otherwise
+    ``retrain_quiet_seconds`` after the newest event, and at most ``retrain_max_wait_seconds`` after the oldest.
     """
-    if dirty.count >= settings.retrain_events:
-        return dirty.last_at
+    if pending.count >= settings.retrain_events:
+        return pending.last_at
     return min(
-        dirty.last_at + settings.retrain_quiet_seconds,
-        dirty.first_at + settings.retrain_max_wait_seconds,
+        pending.last_at + settings.retrain_quiet_seconds,
+        pending.first_at + settings.retrain_max_wait_seconds,
     )
 
 
+def position(token: str, added: int) -> str:
+    """Return a position: how many events were ever added, under the token of this count."""
+    return f"{token}:{added}"
+
+
+def read_position(seen: PendingEvents) -> tuple[str, int]:
+    """Return token and number of added events that `position` was made of."""
+    token, _, added = seen.position.rpartition(":")
+    return token, int(added)
+
+
+def check_positive(events: int) -> int:
+    """Return `events`; a number below 1 is a `ValueError`."""
+    if events < 1:
+        raise ValueError(f"{events} events cannot be added; add one or more")
+    return events
+
+
 @dataclass(slots=True)
-class _Book:
-    """A project's counters: events ever noted and ever settled, under a token that dies with the book."""
+class _Counters:
+    """Events of a project ever added and ever removed; the token is new whenever counting starts at 0."""
 
     token: str
-    noted: int = 0
-    settled: int = 0
+    added: int = 0
+    removed: int = 0
     first_at: float = 0.0
     last_at: float = 0.0
 
-    def dirty(self) -> Dirty | None:
-        count = self.noted - self.settled
+    def pending(self) -> PendingEvents | None:
+        count = self.added - self.removed
         if count <= 0:
             return None
-        mark = f"{self.token}:{self.noted}"
-        return Dirty(count=count, first_at=self.first_at, last_at=self.last_at, mark=mark)
+        return PendingEvents(
+            count=count, first_at=self.first_at, last_at=self.last_at, position=position(self.token, self.added)
+        )
 
 
 class InMemoryRetrainState:
-    """The in-memory twin: one process, nothing kept."""
+    """The in-memory fake: for one process; nothing is stored. Methods as in `RetrainState`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._books: dict[int, _Book] = {}
+        self._counters: dict[int, _Counters] = {}
         self._running: dict[int, Running] = {}
-        self._trailing: dict[int, FollowUp] = {}
+        self._follow_ups: dict[int, FollowUp] = {}
 
-    def add_events(self, project: int, events: int, *, now: float) -> Dirty:
-        """Count events; see `RetrainState.note`."""
+    def add_events(self, project: int, events: int, *, now: float) -> PendingEvents:
+        """Count more events."""
+        check_positive(events)
         with self._lock:
-            book = self._books.setdefault(project, _Book(token=uuid.uuid4().hex))
-            waiting = book.dirty()
-            book.first_at = now if waiting is None else min(book.first_at, now)
-            book.last_at = now if waiting is None else max(book.last_at, now)
-            book.noted += _positive(events)
-            return cast("Dirty", book.dirty())
+            counters = self._counters.setdefault(project, _Counters(token=uuid.uuid4().hex))
+            pending = counters.pending()
+            counters.first_at = now if pending is None else min(counters.first_at, now)
+            counters.last_at = now if pending is None else max(counters.last_at, now)
+            counters.added += events
+            return cast("PendingEvents", counters.pending())
 
-    def dirty(self, project: int) -> Dirty | None:
-        """Return what waits; see `RetrainState.dirty`."""
+    def pending_events(self, project: int) -> PendingEvents | None:
+        """Return the pending events."""
         with self._lock:
-            book = self._books.get(project)
-            return None if book is None else book.dirty()
+            counters = self._counters.get(project)
+            return None if counters is None else counters.pending()
 
-    def settle(self, project: int, seen: Dirty) -> None:
-        """Take off what was seen; see `RetrainState.settle`."""
-        token, upto = _read_mark(seen)
+    def remove_events(self, project: int, seen: PendingEvents) -> None:
+        """Remove the events that were seen."""
+        token, added = read_position(seen)
         with self._lock:
-            book = self._books.get(project)
-            if book is not None and book.token == token and upto > book.settled:
-                book.settled = upto
-                book.first_at = max(book.first_at, seen.last_at)
+            counters = self._counters.get(project)
+            if counters is not None and counters.token == token and added > counters.removed:
+                counters.removed = added
+                counters.first_at = max(counters.first_at, seen.last_at)
 
     def begin(self, project: int, fingerprint: str, *, now: float) -> bool:
-        """Start a round; see `RetrainState.begin`."""
+        """Begin a round."""
         with self._lock:
             if project in self._running:
                 return False
@@ -159,176 +184,37 @@ class InMemoryRetrainState:
             return True
 
     def running(self, project: int) -> Running | None:
-        """Return the running round; see `RetrainState.running`."""
+        """Return the running round."""
         with self._lock:
             return self._running.get(project)
 
     def heartbeat(self, project: int, fingerprint: str, *, now: float) -> bool:
-        """Give a sign of life; see `RetrainState.beat`."""
-        with self._its_round(project, fingerprint) as running:
+        """Store a heartbeat."""
+        with self._if_running(project, fingerprint) as running:
             if running is not None:
                 self._running[project] = replace(running, heartbeat_at=now)
             return running is not None
 
     def request_follow_up(self, project: int, *, forced: bool) -> bool:
-        """Wish one more round; see `RetrainState.request_follow_up`."""
+        """Request one more run."""
         with self._lock:
             if project not in self._running:
                 return False
-            before = self._trailing.get(project)
-            self._trailing[project] = FollowUp(forced=forced or (before is not None and before.forced))
+            before = self._follow_ups.get(project)
+            self._follow_ups[project] = FollowUp(forced=forced or (before is not None and before.forced))
             return True
 
     def end(self, project: int, fingerprint: str) -> FollowUp | None:
-        """End a round; see `RetrainState.end`."""
-        with self._its_round(project, fingerprint) as running:
+        """End a round."""
+        with self._if_running(project, fingerprint) as running:
             if running is None:
                 return None
             del self._running[project]
-            return self._trailing.pop(project, None)
+            return self._follow_ups.pop(project, None)
 
     @contextmanager
-    def _its_round(self, project: int, fingerprint: str) -> Iterator[Running | None]:
+    def _if_running(self, project: int, fingerprint: str) -> Iterator[Running | None]:
+        """Hold the lock and yield the round if it is the running one."""
         with self._lock:
             running = self._running.get(project)
             yield running if running is not None and running.fingerprint == fingerprint else None
-
-
-# Each script is one call and thus atomic. Times stay text: Lua would round what a double holds.
-_NOTE: Final = """
-local book = redis.call('HMGET', KEYS[1], 'token', 'noted', 'settled', 'first_at', 'last_at')
-local token = book[1] or ARGV[3]
-local noted = tonumber(book[2] or '0')
-local waiting = noted - tonumber(book[3] or '0')
-local first_at, last_at = ARGV[2], ARGV[2]
-if waiting > 0 then
-    if tonumber(book[4]) < tonumber(first_at) then first_at = book[4] end
-    if tonumber(book[5]) > tonumber(last_at) then last_at = book[5] end
-end
-noted = noted + tonumber(ARGV[1])
-redis.call('HSET', KEYS[1], 'token', token, 'noted', noted, 'first_at', first_at, 'last_at', last_at)
-return {token, noted, noted - tonumber(book[3] or '0'), first_at, last_at}
-"""
-_SETTLE: Final = """
-local book = redis.call('HMGET', KEYS[1], 'token', 'settled', 'first_at')
-if book[1] ~= ARGV[1] or tonumber(ARGV[2]) <= tonumber(book[2] or '0') then return 0 end
-redis.call('HSET', KEYS[1], 'settled', ARGV[2])
-if tonumber(ARGV[3]) > tonumber(book[3]) then redis.call('HSET', KEYS[1], 'first_at', ARGV[3]) end
-return 1
-"""
-_BEGIN: Final = """
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-redis.call('HSET', KEYS[1], 'fingerprint', ARGV[1], 'since', ARGV[2], 'heartbeat_at', ARGV[2])
-return 1
-"""
-_HEARTBEAT: Final = """
-if redis.call('HGET', KEYS[1], 'fingerprint') ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'heartbeat_at', ARGV[2])
-return 1
-"""
-_FOLLOW_UP: Final = """
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-if ARGV[1] == '1' or redis.call('HEXISTS', KEYS[1], 'trailing') == 0 then
-    redis.call('HSET', KEYS[1], 'trailing', ARGV[1])
-end
-return 1
-"""
-_END: Final = """
-if redis.call('HGET', KEYS[1], 'fingerprint') ~= ARGV[1] then return false end
-local trailing = redis.call('HGET', KEYS[1], 'trailing')
-redis.call('DEL', KEYS[1])
-return trailing
-"""
-
-
-class RedisRetrainState:
-    """The retrain state of all web and worker processes: two Redis hashes a project, changed by scripts."""
-
-    def __init__(self, connection: redis.Redis) -> None:
-        self._redis = connection
-        self._note = connection.register_script(_NOTE)
-        self._settle = connection.register_script(_SETTLE)
-        self._begin = connection.register_script(_BEGIN)
-        self._beat = connection.register_script(_HEARTBEAT)
-        self._wish = connection.register_script(_FOLLOW_UP)
-        self._end = connection.register_script(_END)
-
-    def add_events(self, project: int, events: int, *, now: float) -> Dirty:
-        """Count events; see `RetrainState.note`."""
-        fresh = uuid.uuid4().hex
-        token, noted, count, first_at, last_at = self._note(
-            keys=[_dirty_key(project)], args=[_positive(events), repr(float(now)), fresh]
-        )
-        return Dirty(count=count, first_at=float(first_at), last_at=float(last_at), mark=f"{_text(token)}:{noted}")
-
-    def dirty(self, project: int) -> Dirty | None:
-        """Return what waits; see `RetrainState.dirty`."""
-        values = _hash(self._redis, _dirty_key(project))
-        if not values:
-            return None
-        return _Book(
-            token=values["token"],
-            noted=int(values["noted"]),
-            settled=int(values.get("settled", 0)),
-            first_at=float(values["first_at"]),
-            last_at=float(values["last_at"]),
-        ).dirty()
-
-    def settle(self, project: int, seen: Dirty) -> None:
-        """Take off what was seen; see `RetrainState.settle`."""
-        token, upto = _read_mark(seen)
-        self._settle(keys=[_dirty_key(project)], args=[token, upto, repr(seen.last_at)])
-
-    def begin(self, project: int, fingerprint: str, *, now: float) -> bool:
-        """Start a round; see `RetrainState.begin`."""
-        return bool(self._begin(keys=[_round_key(project)], args=[fingerprint, repr(float(now))]))
-
-    def running(self, project: int) -> Running | None:
-        """Return the running round; see `RetrainState.running`."""
-        values = _hash(self._redis, _round_key(project))
-        if not values:
-            return None
-        return Running(
-            fingerprint=values["fingerprint"], since=float(values["since"]), heartbeat_at=float(values["heartbeat_at"])
-        )
-
-    def heartbeat(self, project: int, fingerprint: str, *, now: float) -> bool:
-        """Give a sign of life; see `RetrainState.beat`."""
-        return bool(self._beat(keys=[_round_key(project)], args=[fingerprint, repr(float(now))]))
-
-    def request_follow_up(self, project: int, *, forced: bool) -> bool:
-        """Wish one more round; see `RetrainState.request_follow_up`."""
-        return bool(self._wish(keys=[_round_key(project)], args=[int(forced)]))
-
-    def end(self, project: int, fingerprint: str) -> FollowUp | None:
-        """End a round; see `RetrainState.end`."""
-        wish = self._end(keys=[_round_key(project)], args=[fingerprint])
-        return None if wish is None else FollowUp(forced=_text(wish) == "1")
-
-
-def _dirty_key(project: int) -> str:
-    return f"helioloop:dirty:{project:d}"
-
-
-def _round_key(project: int) -> str:
-    return f"helioloop:round:{project:d}"
-
-
-def _positive(events: int) -> int:
-    if events < 1:
-        raise ValueError(f"{events} events cannot be noted; one or more can")
-    return events
-
-
-def _read_mark(seen: Dirty) -> tuple[str, int]:
-    token, _, upto = seen.mark.rpartition(":")
-    return token, int(upto)
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value
-
-
-def _hash(connection: redis.Redis, key: str) -> dict[str, str]:
-    values = cast("dict[Any, Any]", connection.hgetall(key))
-    return {_text(name): _text(value) for name, value in values.items()}

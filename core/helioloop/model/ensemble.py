@@ -19,10 +19,11 @@ from helioloop.errors import CubeError, RegistryError
 from helioloop.model.device import Device
 from helioloop.model.inputs import FloatArray, InputCache
 from helioloop.model.networks import Network, build
-from helioloop.model.plan import PLAN_FILE, Plan, PlannedMember
+from helioloop.model.plan import Plan, PlannedMember
 from helioloop.model.runtime import Runtime
 from helioloop.model.training import Examples, train
 from helioloop.records import CubeInfo, CubeScore, Label
+from helioloop.registry.staging import PLAN_FILE
 
 
 def train_member(plan: Plan, name: str, staging: Path, runtime: Runtime) -> Path:

@@ -1,5 +1,6 @@
-"""Model folders on disk: versions, their scores, and the labels as last read. No torch.
+"""Model folders on disk: versions, their scores, and the labels as last read; without torch.
 
-Read `versions` first (cards, the pointer to the published version, staging), then `score_store` (what a version says of
-each cube) and `label_snapshot` (current labels, left there by the worker for everyone else).
+Read `versions` first (cards, the pointer to the published version, staging), then `score_store` (scores of the cubes),
+`label_snapshot` (current labels, written by the worker for all other readers), `unscorable` (cubes that a version could
+not score) and `folder_format` (the format number that all of these check).
 """

@@ -1,8 +1,8 @@
-"""The labels of a project as last read from Label Studio: ``labels.json`` in its model folder.
+"""Current labels as last read from Label Studio: ``labels.json`` in a project's model folder.
 
-The worker writes it each time it has read the annotations; the web side, scoring jobs, the book and `helioloop status`
-take current labels from it. Label Studio's annotations stay the truth, and what the sweep compares them with is
-``checked.json``, which only a whole judgement writes: a snapshot says what was read, not what was acted on.
+The worker writes it each time it has read the annotations. The web side, scoring jobs, the audit and
+``helioloop status`` read current labels from it; Label Studio's annotations remain the truth. Reconciliation does not
+compare annotations with this file, but with ``checked.json``, which is written only after a complete retrain check.
 """
 
 import json
@@ -14,6 +14,7 @@ from typing import Self
 from helioloop import atomic
 from helioloop.errors import RegistryError
 from helioloop.records import CurrentLabel
+from helioloop.registry.folder_format import check_format, ensure_format
 
 FILE_NAME = "labels.json"
 
@@ -37,7 +38,8 @@ class Snapshot:
     cubes: Mapping[str, CurrentLabel] = field(default_factory=dict)
 
     def write(self, model_dir: Path) -> None:
-        """Write the snapshot into a model folder, in one step."""
+        """Write the snapshot into a model folder; a reader sees the old one or the new one."""
+        ensure_format(model_dir)
         atomic.write_json(
             model_dir / FILE_NAME,
             {
@@ -49,16 +51,17 @@ class Snapshot:
 
     @classmethod
     def read(cls, model_dir: Path) -> Self | None:
-        """Return the snapshot in a model folder, or None where there is none yet."""
+        """Return the snapshot in a model folder, or None; a damaged one is a `RegistryError`."""
+        check_format(model_dir)
         path = model_dir / FILE_NAME
         try:
             values = json.loads(path.read_text())
             return cls(
                 read_at=values["read_at"],
-                annotations=values["annotations"],
+                annotations=dict(values["annotations"]),
                 cubes={cube: CurrentLabel.from_dict(entry) for cube, entry in values["cubes"].items()},
             )
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError) as error:
-            raise RegistryError(f"{path} is no label snapshot ({error}); delete it: it is read anew") from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RegistryError(f"{path} is not a label snapshot ({error}); delete it: it is written again") from None

@@ -1,4 +1,4 @@
-"""Label Studio's JSON read and written: annotators resolved, frames counted from 1."""
+"""Annotations in Label Studio's JSON resolved to a current label, and scores written as predictions."""
 
 import math
 from dataclasses import replace
@@ -45,7 +45,7 @@ def task(*annotations: dict[str, Any], crude: str = "non-emergence") -> dict[str
 
 
 def test_without_annotations_the_crude_label_counts(controls: Controls) -> None:
-    """And no label at all is None."""
+    """Without a crude label it is None."""
     assert current_label(task(), controls, n_frames=N_FRAMES).label is Label.NON_EMERGENCE
     assert current_label(task(crude=""), controls, n_frames=N_FRAMES).label is None
     assert not current_label(task(), controls, n_frames=N_FRAMES).verified
@@ -53,14 +53,14 @@ def test_without_annotations_the_crude_label_counts(controls: Controls) -> None:
 
 @pytest.mark.parametrize("word", ["emergence", "non-emergence"])
 def test_the_crude_label_is_kept_beside_the_current_one(controls: Controls, word: str) -> None:
-    """Only so can be told afterwards whether a human changed it."""
+    """Whether a human changed it can be seen afterwards."""
     for annotations in ((), (annotation(1, word, "2026-01-01T00:00:01Z"),)):
         assert current_label(task(*annotations), controls, n_frames=N_FRAMES).crude is Label.NON_EMERGENCE
     assert current_label(task(*annotations, crude=""), controls, n_frames=N_FRAMES).crude is None
 
 
-def test_the_majority_of_the_latest_word_of_each_annotator_counts(controls: Controls) -> None:
-    """Annotator 1 changed their mind: their first word no longer counts, so two say emergence and one does not."""
+def test_the_majority_of_the_latest_annotations_counts(controls: Controls) -> None:
+    """Annotator 1 has two: the first no longer counts, so emergence has two annotations and non-emergence one."""
     found = current_label(
         task(
             annotation(1, "non-emergence", "2026-01-01T00:00:01Z"),
@@ -74,8 +74,8 @@ def test_the_majority_of_the_latest_word_of_each_annotator_counts(controls: Cont
     assert (found.label, found.verified, found.source) == (Label.EMERGENCE, True, LabelSource.MAJORITY)
 
 
-def test_a_tie_leaves_the_crude_label_and_is_listed(controls: Controls) -> None:
-    """One against one."""
+def test_a_tie_leaves_the_crude_label(controls: Controls) -> None:
+    """One annotation of each class; the source of the label is the tie."""
     found = current_label(
         task(
             annotation(1, "non-emergence", "2026-01-01T00:00:01Z"), annotation(2, "emergence", "2026-01-01T00:00:02Z")
@@ -87,7 +87,7 @@ def test_a_tie_leaves_the_crude_label_and_is_listed(controls: Controls) -> None:
 
 
 def test_ground_truth_comes_before_any_majority(controls: Controls) -> None:
-    """Two later annotators do not outvote it."""
+    """Two later annotations of the other class do not count."""
     found = current_label(
         task(
             annotation(1, "emergence", "2026-01-01T00:00:01Z", ground_truth=True),
@@ -101,7 +101,7 @@ def test_ground_truth_comes_before_any_majority(controls: Controls) -> None:
 
 
 def test_skips_drafts_and_annotations_without_one_clear_class_do_not_count(controls: Controls) -> None:
-    """A skip, an empty result, two classes at once, and a value the configuration does not know."""
+    """A skipped one, an empty result, two classes at once, and a value that is not in the configuration."""
     both = annotation(3, "emergence", "2026-01-01T00:00:03Z")
     both["result"].append({"from_name": "kind", "value": {"choices": ["non-emergence"]}})
     entry = task(
@@ -116,15 +116,15 @@ def test_skips_drafts_and_annotations_without_one_clear_class_do_not_count(contr
 
 
 def test_a_timeline_start_is_the_verified_frame_counted_from_0(controls: Controls) -> None:
-    """Start 71 in Label Studio is grid frame 70; of several ranges the earliest; kept with annotator and time."""
+    """Start 71 in Label Studio is grid frame 70; of several ranges the earliest one, with annotator and time."""
     found = current_label(
         task(annotation(7, "emergence", "2026-01-01T00:00:01Z", starts=(90, 71))), controls, n_frames=N_FRAMES
     )
     assert found.verified_frame == VerifiedFrame(frame=70, annotator="7", at="2026-01-01T00:00:01Z")
 
 
-def test_a_timeline_start_never_moves_the_class(controls: Controls) -> None:
-    """Non-emergence with an onset stays non-emergence, and the contradiction is listed."""
+def test_a_timeline_start_never_changes_the_class(controls: Controls) -> None:
+    """Non-emergence with an onset stays non-emergence, and the contradiction is reported."""
     found = current_label(
         task(annotation(7, "non-emergence", "2026-01-01T00:00:01Z", starts=(71,)), crude="emergence"),
         controls,
@@ -135,17 +135,17 @@ def test_a_timeline_start_never_moves_the_class(controls: Controls) -> None:
 
 
 @pytest.mark.parametrize("start", [0, 226, -3, 30.5, "30", None, math.inf, math.nan, True, 10**400, [30]])
-def test_a_start_that_is_no_frame_gives_no_verified_frame_and_is_listed(controls: Controls, start: Any) -> None:
-    """Label Studio checks nothing; the class still counts."""
+def test_a_start_that_is_not_a_frame_is_reported_and_not_used(controls: Controls, start: Any) -> None:
+    """Label Studio checks nothing. The class still counts."""
     found = current_label(
         task(annotation(7, "emergence", "2026-01-01T00:00:01Z", starts=(start,))), controls, n_frames=N_FRAMES
     )
     assert (found.label, found.verified_frame) == (Label.EMERGENCE, None)
-    assert "no frame in 1..225" in str(found.contradiction)
+    assert "not a frame in 1..225" in str(found.contradiction)
 
 
 def test_ranges_of_other_labels_are_not_read(controls: Controls) -> None:
-    """A cosmic ray marked on the timeline is no emergence."""
+    """A cosmic ray is marked on the timeline."""
     other = annotation(7, "emergence", "2026-01-01T00:00:01Z")
     other["result"].append(
         {"from_name": "when", "value": {"ranges": [{"start": 3, "end": 3}], "timelinelabels": ["cosmic ray"]}}
@@ -157,7 +157,7 @@ JUNK: tuple[Any, ...] = (
     None, True, 0, -1, 5, 0.5, math.nan, math.inf, 10**400, "", "x", "emergence", [], [5], [[]], [None], ["x"], {},
     {"x": 1},
 )  # fmt: skip
-"""What JSON can hold where Label Studio's own screens put something else."""
+"""Values that JSON can have in places where Label Studio's own screens write something else."""
 
 HOLES = {
     "the annotations": lambda junk: junk,
@@ -171,7 +171,7 @@ HOLES = {
     "the choices": lambda junk: [{"result": [{"from_name": "kind", "value": {"choices": junk}}]}],
     "a choice": lambda junk: [{"result": [{"from_name": "kind", "value": {"choices": [junk, junk]}}]}],
 }
-"""Where it can stand: each makes a task's annotations of what it is filled with."""
+"""Places for such a value: each function puts it into the annotations of a task."""
 
 TIMELINE_HOLES = {
     "the range": lambda junk: junk,
@@ -180,14 +180,14 @@ TIMELINE_HOLES = {
     "a range": lambda junk: {"timelinelabels": ["emergence"], "ranges": [junk]},
     "a start": lambda junk: {"timelinelabels": ["emergence"], "ranges": [{"start": junk}]},
 }
-"""The same for an item of the timeline."""
+"""The same for the value of a timeline range."""
 
 
 @pytest.mark.parametrize(
     ("place", "junk"), [(place, junk) for place in HOLES for junk in JUNK if (place, junk) != ("a choice", "emergence")]
 )
-def test_an_annotation_that_cannot_be_read_is_no_vote(controls: Controls, place: str, junk: Any) -> None:
-    """One script's mistake must not keep a project from being judged; the crude label and the other vote stand."""
+def test_an_unreadable_annotation_does_not_count(controls: Controls, place: str, junk: Any) -> None:
+    """The mistake of a script must not stop retrain checks; the crude label and other annotations still count."""
     entry = task() | {"annotations": HOLES[place](junk)}
     found = current_label(entry, controls, n_frames=N_FRAMES)
     assert (found.label, found.verified) == (Label.NON_EMERGENCE, False)
@@ -199,7 +199,7 @@ def test_an_annotation_that_cannot_be_read_is_no_vote(controls: Controls, place:
 @pytest.mark.parametrize(
     ("place", "junk"), [(place, junk) for place in TIMELINE_HOLES for junk in JUNK if (place, junk) != ("a start", 5)]
 )
-def test_a_timeline_range_that_cannot_be_read_is_no_frame(controls: Controls, place: str, junk: Any) -> None:
+def test_an_unreadable_timeline_range_is_not_used(controls: Controls, place: str, junk: Any) -> None:
     """The class still counts, and so does a second range, which starts at frame 71."""
     broken = annotation(7, "emergence", "2026-01-01T00:00:01Z")
     broken["result"].append({"from_name": "when", "value": TIMELINE_HOLES[place](junk)})
@@ -213,18 +213,17 @@ def test_a_timeline_range_that_cannot_be_read_is_no_frame(controls: Controls, pl
 
 
 @pytest.mark.parametrize("value", ["x", 5, None, {"choices": 5}, {"choices": "emergence"}, {"choices": [5]}])
-def test_a_class_that_cannot_be_read_is_listed_for_the_human_who_can_mend_it(controls: Controls, value: Any) -> None:
-    """With the annotation and whose it is; a skipped one is nobody's concern."""
+def test_an_unreadable_class_is_reported_for_correction(controls: Controls, value: Any) -> None:
+    """The sentence names the annotation and its annotator; a skipped annotation is not reported."""
     broken = {"id": 31, "completed_by": {"id": 7}, "result": [{"from_name": "kind", "value": value}]}
-    said = str(current_label(task(broken), controls, n_frames=N_FRAMES).contradiction)
-    assert said.startswith("annotation 31 of annotator 7 does not count, its class cannot be read (")
-    assert said.endswith("choose the class again and submit")
+    text = str(current_label(task(broken), controls, n_frames=N_FRAMES).contradiction)
+    assert text.startswith("annotation 31 of annotator 7 does not count, its class cannot be read (")
+    assert text.endswith("choose the class again and submit")
     skipped = task(broken | {"was_cancelled": True})
     assert current_label(skipped, controls, n_frames=N_FRAMES).contradiction is None
 
 
-def test_a_class_that_can_be_read_needs_no_mending(controls: Controls) -> None:
-    """Where something unreadable stands beside the class, the class counts."""
+def test_a_readable_class_counts_beside_an_unreadable_one(controls: Controls) -> None:
     found = annotation(7, "emergence", "2026-01-01T00:00:01Z")
     found["result"].insert(0, {"from_name": "kind", "value": "x"})
     read = current_label(task(found), controls, n_frames=N_FRAMES)
@@ -232,27 +231,26 @@ def test_a_class_that_can_be_read_needs_no_mending(controls: Controls) -> None:
 
 
 @pytest.mark.parametrize("value", ["x", {"timelinelabels": 5}, {"timelinelabels": ["emergence"], "ranges": 5}])
-def test_a_timeline_range_that_cannot_be_read_is_listed(controls: Controls, value: Any) -> None:
-    """As a start that is no frame is."""
+def test_an_unreadable_timeline_range_is_reported(controls: Controls, value: Any) -> None:
     found = annotation(7, "emergence", "2026-01-01T00:00:01Z")
     found["result"].append({"from_name": "when", "value": value})
     assert "timeline range cannot be read" in str(current_label(task(found), controls, n_frames=N_FRAMES).contradiction)
 
 
-def test_what_is_listed_stays_one_short_line_however_long_the_junk(controls: Controls) -> None:
-    """A start of 401 digits and a text of 10,000 lines are cut short."""
+def test_what_is_reported_is_one_short_line(controls: Controls) -> None:
+    """A start of 401 digits and a text of 10,000 lines are shortened."""
     for start in (10**400, "line\n" * 10_000, [[[[[[[[["deep"] * 99]]]]]]]] * 99):
         found = current_label(
             task(annotation(7, "emergence", "2026-01-01T00:00:01Z", starts=(start,))), controls, n_frames=N_FRAMES
         )
-        said = str(found.contradiction)
-        assert "no frame in 1..225" in said
-        assert len(said) < 250
-        assert "\n" not in said
+        text = str(found.contradiction)
+        assert "not a frame in 1..225" in text
+        assert len(text) < 250
+        assert "\n" not in text
 
 
 def test_a_configuration_without_timeline_reads_no_frame(controls: Controls) -> None:
-    """Also not from an item that names no control."""
+    """Not from an item without the name of a control either."""
     bare = replace(controls, timeline=None, timeline_label=None)
     nameless = annotation(7, "emergence", "2026-01-01T00:00:01Z")
     nameless["result"].append({"value": {"timelinelabels": [None], "ranges": [{"start": 30, "end": 40}]}})
@@ -270,7 +268,7 @@ def score(p: float, frame: int | None = None) -> CubeScore:
 
 
 def test_an_emergence_is_written_with_a_range_from_its_frame_to_the_last(controls: Controls) -> None:
-    """Grid frame 93 is [94 .. 225] in Label Studio; the score is the agreement with the crude label."""
+    """Grid frame 93 becomes the range 94 to 225; the score is the agreement with the current label."""
     found = prediction(score(0.8, 93), Label.NON_EMERGENCE, controls, model_version="v0001", n_frames=N_FRAMES)
     kind, when = found["result"]
     assert (kind["value"], kind["score"]) == ({"choices": ["emergence"]}, 0.8)
@@ -279,21 +277,21 @@ def test_an_emergence_is_written_with_a_range_from_its_frame_to_the_last(control
     assert found["model_version"] == "v0001"
 
 
-def test_a_non_emergence_has_no_range_and_its_class_scores_its_own_probability(controls: Controls) -> None:
-    """Even where a frame is known (the current label says emergence)."""
+def test_a_non_emergence_is_written_without_a_range(controls: Controls) -> None:
+    """Even where a frame was located, because the current label is emergence."""
     found = prediction(score(0.25, 93), Label.EMERGENCE, controls, model_version="v1", n_frames=N_FRAMES)
     assert [item["value"] for item in found["result"]] == [{"choices": ["non-emergence"]}]
     assert found["result"][0]["score"] == 0.75
     assert found["score"] == 0.25
 
 
-def test_a_cube_without_a_label_scores_the_probability_of_the_class_given(controls: Controls) -> None:
-    """So the least certain come first."""
+def test_without_a_label_the_score_is_the_probability_of_the_predicted_class(controls: Controls) -> None:
+    """The least certain cubes then come first in Label Studio."""
     assert prediction(score(0.3), None, controls, model_version="v1", n_frames=N_FRAMES)["score"] == 0.7
 
 
-def test_a_written_prediction_reads_back_as_the_same_class_and_frame(controls: Controls) -> None:
-    """What an annotator submits unchanged is what was predicted, for the first and the last frame too."""
+def test_a_prediction_submitted_unchanged_is_read_as_the_same_class_and_frame(controls: Controls) -> None:
+    """For the first and the last frame too."""
     for frame in (0, 1, 93, 224):
         written = prediction(score(0.9, frame), None, controls, model_version="v1", n_frames=N_FRAMES)
         entry = {"completed_by": 1, "updated_at": "t", "result": written["result"]}

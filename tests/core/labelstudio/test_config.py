@@ -1,11 +1,11 @@
-"""The controls of a labelling configuration: found whatever their names, refused where they cannot be written to."""
+"""Controls are found by kind and values, and refused where predictions cannot be written to them."""
 
 from pathlib import Path
 
 import pytest
 
 from helioloop.errors import ConfigurationError
-from helioloop.labelstudio.config import FPS, Controls, parse_config
+from helioloop.labelstudio.config import FPS, MAX_CONFIG_CHARS, Controls, parse_config
 from helioloop.records import Label
 
 CONFIG = """
@@ -23,39 +23,63 @@ def controls() -> Controls:
 
 
 def test_control_names_come_from_the_configuration(controls: Controls) -> None:
-    """Names are whatever the team chose; only the class values and the tags' kinds count."""
+    """A team may choose any names; only the class values and the kinds of tags count."""
     assert (controls.video, controls.choices, controls.timeline) == ("film", "kind", "when")
     assert controls.timeline_label == "emergence"
 
 
 def test_class_values_are_settings() -> None:
-    """A team that labels in its own words names them in the settings."""
+    """A team that labels with other class values names them in the settings."""
     own = CONFIG.replace('Choice value="emergence"', 'Choice value="taucht auf"')
     found = parse_config(own, emergence="taucht auf", non_emergence="non-emergence")
     assert found.values[Label.EMERGENCE] == "taucht auf"
-    assert found.timeline is None, "of two timeline labels none is called like the class: none is guessed"
+    assert found.timeline is None, "neither of the two timeline labels is the class value: none is guessed"
 
 
 @pytest.mark.parametrize(
-    ("config", "said"),
+    ("config", "message"),
     [
         (CONFIG.replace('value="non-emergence"', 'value="no"'), "emergence, no"),
         (CONFIG.replace('toName="film"><Choice', 'toName="text"><Choice'), "0 <Choices>"),
         (CONFIG.replace("</View>", CONFIG[CONFIG.index("<Choices") :]), "2 <Choices>"),
-        ("not xml", "no XML"),
+        ("not xml", "not XML"),
+        ("<View>\ud800</View>", "not XML"),
+        ("<View>" * 20_000, "not XML"),
+        ("<View>" * 20_000 + "</View>" * 20_000, "0 <Choices>"),
         ("<!DOCTYPE x [<!ENTITY a 'b'>]><View/>", "DOCTYPE"),
-        ("<View>" * 20_000, "no XML"),
+        ("<?xml version='1.0'?><!DOCTYPE x [<!ENTITY a 'a'><!ENTITY b '&a;&a;'>]><View>&b;</View>", "DOCTYPE"),
+        ("<!DOCTYPE x SYSTEM 'http://127.0.0.1:1/x.dtd'><View/>", "DOCTYPE"),
+        (f"<View>{' ' * MAX_CONFIG_CHARS}</View>", "1000013 characters"),
+    ],
+    ids=[
+        "value",
+        "control",
+        "twice",
+        "text",
+        "half a character",
+        "cut",
+        "deep",
+        "entity",
+        "entities",
+        "other DTD",
+        "long",
     ],
 )
-def test_a_configuration_that_cannot_be_written_to_is_refused_in_a_sentence(config: str, said: str) -> None:
-    """Missing or doubled controls, foreign text and entity tricks: one sentence that names what was found."""
-    with pytest.raises(ConfigurationError, match=said):
+def test_a_configuration_that_cannot_be_used_is_refused_in_a_sentence(config: str, message: str) -> None:
+    """Missing or doubled controls, other text, entities: one sentence that names what was found."""
+    with pytest.raises(ConfigurationError, match=message):
         parse_config(config, emergence="emergence", non_emergence="non-emergence")
 
 
+def test_a_comment_may_contain_anything() -> None:
+    """Only a declared DOCTYPE is refused, not the word in a comment."""
+    config = CONFIG.replace("</View>", "<!-- no <!DOCTYPE here --></View>")
+    assert parse_config(config, emergence="emergence", non_emergence="non-emergence").video == "film"
+
+
 @pytest.mark.parametrize("rate", ["25", "25.0", " 25 "])
-def test_the_videos_rate_may_be_written_in_any_way_that_means_it(rate: str) -> None:
-    """The videos are rendered at 25 frames a second."""
+def test_the_frame_rate_may_be_written_in_several_ways(rate: str) -> None:
+    """The videos are rendered with 25 frames per second."""
     found = parse_config(
         CONFIG.replace('framerate="25"', f'framerate="{rate}"'), emergence="emergence", non_emergence="non-emergence"
     )
@@ -63,7 +87,7 @@ def test_the_videos_rate_may_be_written_in_any_way_that_means_it(rate: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("stated", "said"),
+    ("stated", "message"),
     [
         ("", "has no framerate"),
         ('framerate="24"', "framerate='24'"),
@@ -75,20 +99,19 @@ def test_the_videos_rate_may_be_written_in_any_way_that_means_it(rate: str) -> N
         ('framerate="$fps"', "framerate='[$]fps'"),
     ],
 )
-def test_a_configuration_at_another_rate_is_refused(stated: str, said: str) -> None:
+def test_a_configuration_with_another_rate_is_refused(stated: str, message: str) -> None:
     """Without a rate Label Studio takes 24: it shows 225 frames as 216, and frame 225 is read as frame 216."""
-    with pytest.raises(ConfigurationError, match=f'{said}.*25 frames a second.*write framerate="25"'):
+    with pytest.raises(ConfigurationError, match=f'{message}.*25 frames per second.*write framerate="25"'):
         parse_config(CONFIG.replace('framerate="25"', stated), emergence="emergence", non_emergence="non-emergence")
 
 
-def test_only_the_video_that_is_labelled_has_to_be_at_the_rate() -> None:
-    """A second video, of something else, may run as it likes."""
+def test_only_the_labelled_video_needs_the_frame_rate() -> None:
+    """A second video, of something else, may have any rate."""
     other = CONFIG.replace("<View>", '<View><Video name="other" value="$other"/>')
     assert parse_config(other, emergence="emergence", non_emergence="non-emergence").video == "film"
 
 
-def test_the_configuration_that_comes_with_helioloop_is_taken() -> None:
-    """As a team finds it in the repository."""
+def test_the_shipped_configuration_is_accepted() -> None:
     shipped = (Path(__file__).parents[3] / "labeling_config" / "bipoles.xml").read_text()
     found = parse_config(shipped, emergence="emergence", non_emergence="non-emergence")
     assert (found.video, found.choices, found.timeline) == ("video", "class", "onset")

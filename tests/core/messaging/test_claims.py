@@ -1,4 +1,4 @@
-"""What a worker was asked to score: the fake in memory and Redis under the same tests."""
+"""Claims on cubes: the in-memory fake and Redis run the same tests."""
 
 import pytest
 import redis
@@ -18,24 +18,23 @@ def claims(request: pytest.FixtureRequest) -> Claims:
     return RedisClaims(request.getfixturevalue("redis_connection"))
 
 
-def test_a_cube_is_asked_for_once(claims: Claims) -> None:
-    """Of overlapping questions each asks only for what the others have not asked for."""
+def test_a_cube_is_claimed_once(claims: Claims) -> None:
+    """Of overlapping claims each gets only the cubes that the others did not get, per version and project."""
     assert claims.claim(1, "v0001", [_cube("A"), _cube("B"), _cube("A")]) == [_cube("A"), _cube("B")]
     assert claims.claim(1, "v0001", [_cube("B"), _cube("C")]) == [_cube("C")]
     assert claims.claim(1, "v0002", [_cube("B")]) == [_cube("B")]
     assert claims.claim(2, "v0001", [_cube("B")]) == [_cube("B")]
 
 
-def test_a_released_cube_may_be_asked_for_again(claims: Claims) -> None:
-    """A claim given back is free."""
+def test_a_released_cube_can_be_claimed_again(claims: Claims) -> None:
     claims.claim(1, "v0001", [_cube("A"), _cube("B")])
     claims.release(1, "v0001", [_cube("A")])
     claims.release(1, "v0001", [])
     assert claims.claim(1, "v0001", [_cube("A"), _cube("B")]) == [_cube("A")]
 
 
-def test_claims_end_by_themselves(redis_connection: redis.Redis) -> None:
-    """A claim whose job was lost ends after ten minutes."""
+def test_a_claim_ends_after_ten_minutes(redis_connection: redis.Redis) -> None:
+    """Its job was lost."""
     RedisClaims(redis_connection).claim(1, "v0001", [_cube("A")])
     (key,) = redis_connection.keys("helioloop:in-flight:*")
     assert 590 <= redis_connection.ttl(key) <= 600

@@ -1,4 +1,4 @@
-"""Messages into queues, on a real Redis with real rq workers."""
+"""Sending messages into queues, on a real Redis with real rq workers."""
 
 import json
 import time
@@ -13,7 +13,6 @@ from rq.job import Dependency, Job, JobStatus
 from rq.scheduler import RQScheduler
 from rq.serializers import JSONSerializer
 
-from helioloop.errors import ServiceError, SettingsError
 from helioloop.messaging import queues
 from helioloop.messaging.messages import (
     QUEUE_BULK,
@@ -24,7 +23,6 @@ from helioloop.messaging.messages import (
     ScoreBulk,
 )
 from helioloop.records import CubeInfo
-from helioloop.settings import Settings
 
 CUBE = CubeInfo(
     release="r", name="BARD0001", sha256="a" * 64,
@@ -33,7 +31,7 @@ CUBE = CubeInfo(
 
 
 class Sum(RetrainCheck):
-    """A message whose job exists everywhere, so that a worker can run it."""
+    """A message whose job is a builtin, so that any worker can run it."""
 
     job = "builtins.dict"
 
@@ -58,13 +56,19 @@ def _scheduled(connection: redis.Redis) -> dict[str, float]:
 
 
 def _mark_running(connection: redis.Redis, job_id: str) -> None:
-    """Do to a job what a worker does when it starts it."""
+    """Change a job as a worker does that starts it."""
     job = _job(connection, job_id)
     queues.queue(connection, job.origin).remove(job_id)
     with connection.pipeline() as pipeline:
         job.set_status(JobStatus.STARTED, pipeline=pipeline)
         Execution.create(job, 60, pipeline)
         pipeline.execute()
+
+
+def _let_heartbeat_expire(connection: redis.Redis) -> None:
+    """Change the running jobs as if their worker had been killed."""
+    entries = connection.zrange(f"rq:wip:{QUEUE_MAINTENANCE}", 0, -1)
+    connection.zadd(f"rq:wip:{QUEUE_MAINTENANCE}", {entry: time.time() - 1 for entry in entries})
 
 
 def _work(connection: redis.Redis) -> None:
@@ -74,15 +78,13 @@ def _work(connection: redis.Redis) -> None:
     worker.work(burst=True, logging_level="CRITICAL")
 
 
-def test_a_message_waits_once(redis_connection: redis.Redis) -> None:
-    """The same message sent again while it waits is not enqueued again."""
+def test_a_waiting_message_is_not_enqueued_again(redis_connection: redis.Redis) -> None:
     assert queues.send(redis_connection, RetrainCheck(project=1))
     assert not queues.send(redis_connection, RetrainCheck(project=1))
     assert _waiting(redis_connection) == ["retrain-check-1"]
 
 
-def test_projects_and_urgency_do_not_meet(redis_connection: redis.Redis) -> None:
-    """A waiting patient judgement swallows neither a forced one nor another project's."""
+def test_a_waiting_check_replaces_neither_a_forced_one_nor_another_project_s(redis_connection: redis.Redis) -> None:
     assert queues.send(redis_connection, RetrainCheck(project=1))
     assert queues.send(redis_connection, RetrainCheck(project=1, forced=True))
     assert queues.send(redis_connection, RetrainCheck(project=2))
@@ -97,7 +99,7 @@ def test_a_job_runs_with_the_message_s_values(redis_connection: redis.Redis) -> 
 
 
 def test_payloads_are_plain_json(redis_connection: redis.Redis) -> None:
-    """What lies in Redis is JSON that anybody can read, and no pickle."""
+    """Nothing in Redis is pickled."""
     message = Score(project=1, version="v0001", cubes=(CUBE,))
     queues.send(redis_connection, message)
     stored = redis_connection.hget(Job.key_for(message.job_id), "data")
@@ -120,14 +122,14 @@ def test_payloads_are_plain_json(redis_connection: redis.Redis) -> None:
     }
 
 
-def test_asked_cubes_keep_their_region() -> None:
-    """A score job's payload gives back the cubes that were asked for."""
+def test_cubes_in_a_payload_keep_their_region() -> None:
+    """The payload of a score job is read back as the same cubes."""
     payload = Score(project=1, version="v0001", cubes=(CUBE,)).payload()
     assert [CubeInfo.from_dict(entry) for entry in json.loads(json.dumps(payload))["cubes"]] == [CUBE]
 
 
-def test_who_waits_for_a_score_is_not_put_behind_a_release(redis_connection: redis.Redis) -> None:
-    """The same cube waits among many already: it is asked for once more, on the queue that is served first."""
+def test_a_score_that_somebody_is_waiting_for_does_not_wait_behind_a_release(redis_connection: redis.Redis) -> None:
+    """The same cube is queued among many already: it is requested once more, on the queue that is served first."""
     assert queues.send(redis_connection, ScoreBulk(project=1, version="v0001", cubes=(CUBE,)))
     assert queues.send(redis_connection, Score(project=1, version="v0001", cubes=(CUBE,)))
     assert len(_waiting(redis_connection, QUEUE_BULK)) == len(_waiting(redis_connection, QUEUE_SCORE)) == 1
@@ -135,7 +137,7 @@ def test_who_waits_for_a_score_is_not_put_behind_a_release(redis_connection: red
 
 
 @pytest.mark.parametrize(("count", "seconds"), [(1, 660), (100, 6600)])
-def test_a_score_job_may_run_as_long_as_it_is_large(redis_connection: redis.Redis, count: int, seconds: int) -> None:
+def test_a_larger_score_job_may_run_longer(redis_connection: redis.Redis, count: int, seconds: int) -> None:
     """Ten minutes, and one more for each cube."""
     message = Score(project=1, version="v0001", cubes=(CUBE,) * count)
     queues.send(redis_connection, message)
@@ -144,7 +146,7 @@ def test_a_score_job_may_run_as_long_as_it_is_large(redis_connection: redis.Redi
 
 @pytest.mark.parametrize("message", [Sum(project=1), Fails(project=1)], ids=["finished", "failed"])
 def test_a_job_that_is_over_never_blocks(redis_connection: redis.Redis, message: RetrainCheck) -> None:
-    """A finished or failed job of the same name stays to be looked at, and is replaced by a new one."""
+    """A finished or failed job is kept until a new one of the same name replaces it."""
     queues.send(redis_connection, message)
     _work(redis_connection)
     over = _job(redis_connection, message.job_id)
@@ -155,15 +157,14 @@ def test_a_job_that_is_over_never_blocks(redis_connection: redis.Redis, message:
 
 
 def test_a_canceled_job_never_blocks(redis_connection: redis.Redis) -> None:
-    """Nor does one that somebody canceled."""
     queues.send(redis_connection, RetrainCheck(project=1))
     _job(redis_connection, "retrain-check-1").cancel()
     assert queues.send(redis_connection, RetrainCheck(project=1))
     assert _waiting(redis_connection) == ["retrain-check-1"]
 
 
-def test_an_event_during_a_judgement_is_judged_after_it(redis_connection: redis.Redis) -> None:
-    """While a judgement runs, it may have read the annotations already: one more waits behind it, and only one."""
+def test_an_event_during_a_retrain_check_is_checked_after_it(redis_connection: redis.Redis) -> None:
+    """The running check may have read the annotations already: one more is enqueued, and only one."""
     queues.send(redis_connection, RetrainCheck(project=1))
     _mark_running(redis_connection, "retrain-check-1")
     assert queues.send(redis_connection, RetrainCheck(project=1))
@@ -171,8 +172,8 @@ def test_an_event_during_a_judgement_is_judged_after_it(redis_connection: redis.
     assert _waiting(redis_connection) == ["retrain-check-1-2"]
 
 
-def test_scores_that_are_being_made_are_not_asked_for_again(redis_connection: redis.Redis) -> None:
-    """A running score job does what the same message asks for."""
+def test_scores_that_are_being_computed_are_not_requested_again(redis_connection: redis.Redis) -> None:
+    """A running score job does all that the same message requests."""
     message = Score(project=1, version="v0001", cubes=(CUBE,))
     queues.send(redis_connection, message)
     _mark_running(redis_connection, message.job_id)
@@ -181,17 +182,16 @@ def test_scores_that_are_being_made_are_not_asked_for_again(redis_connection: re
 
 
 def test_a_killed_worker_s_job_does_not_block(redis_connection: redis.Redis) -> None:
-    """A job whose worker stopped giving signs of life counts as failed, and the next one takes its name."""
+    """A job without recent heartbeat counts as failed, and the next one takes its name."""
     queues.send(redis_connection, RetrainCheck(project=1))
     _mark_running(redis_connection, "retrain-check-1")
-    entries = redis_connection.zrange(f"rq:wip:{QUEUE_MAINTENANCE}", 0, -1)
-    redis_connection.zadd(f"rq:wip:{QUEUE_MAINTENANCE}", {entry: time.time() - 1 for entry in entries})
+    _let_heartbeat_expire(redis_connection)
     assert queues.send(redis_connection, RetrainCheck(project=1))
     assert _waiting(redis_connection) == ["retrain-check-1"]
 
 
 def test_a_job_lost_between_list_and_start_does_not_block(redis_connection: redis.Redis) -> None:
-    """A worker killed after it took a job off the list and before it started it loses the job for a minute at most."""
+    """Its worker was killed after taking it from the list and before starting it: it blocks for a minute at most."""
     queues.send(redis_connection, RetrainCheck(project=1))
     redis_connection.delete(f"rq:queue:{QUEUE_MAINTENANCE}")
     assert not queues.send(redis_connection, RetrainCheck(project=1))  # a worker may be about to start it
@@ -200,31 +200,30 @@ def test_a_job_lost_between_list_and_start_does_not_block(redis_connection: redi
     assert _waiting(redis_connection) == ["retrain-check-1"]
 
 
-def test_a_remnant_in_no_schedule_does_not_block(redis_connection: redis.Redis) -> None:
-    """Nor does a job that counts as scheduled and stands in no schedule."""
+def test_a_scheduled_job_that_is_in_no_schedule_does_not_block(redis_connection: redis.Redis) -> None:
     queues.send(redis_connection, RetrainCheck(project=1), delay_seconds=50)
     redis_connection.delete(f"rq:scheduled:{QUEUE_MAINTENANCE}")
     assert queues.send(redis_connection, RetrainCheck(project=1))
     assert _waiting(redis_connection) == ["retrain-check-1"]
 
 
-def test_a_delay_is_kept(redis_connection: redis.Redis) -> None:
-    """A message with a delay waits for its time, not in the list."""
+def test_a_message_with_a_delay_is_scheduled(redis_connection: redis.Redis) -> None:
+    """It is not in the list of the queue."""
     assert queues.send(redis_connection, RetrainCheck(project=1), delay_seconds=50)
     assert _waiting(redis_connection) == []
     assert _scheduled(redis_connection) == {"retrain-check-1": pytest.approx(50, abs=2)}
 
 
 @pytest.mark.parametrize("delay_seconds", [0.0, 10.0, 90.0])
-def test_a_waiting_delay_moves(redis_connection: redis.Redis, delay_seconds: float) -> None:
-    """Sent again, a delayed message moves to the new time: later with each event, or to now when enough are there."""
+def test_a_scheduled_message_moves(redis_connection: redis.Redis, delay_seconds: float) -> None:
+    """Sent again, it moves to the new time: later with each event, or to now once there are enough events."""
     queues.send(redis_connection, RetrainCheck(project=1), delay_seconds=50)
     assert not queues.send(redis_connection, RetrainCheck(project=1), delay_seconds=delay_seconds)
     assert _scheduled(redis_connection) == {"retrain-check-1": pytest.approx(delay_seconds, abs=2)}
 
 
 def test_a_delayed_message_does_not_hold_back_one_that_waits_already(redis_connection: redis.Redis) -> None:
-    """A job in the list stays there when the same message comes with a delay."""
+    """A job in the list stays there when the same message is sent with a delay."""
     queues.send(redis_connection, RetrainCheck(project=1))
     assert not queues.send(redis_connection, RetrainCheck(project=1), delay_seconds=50)
     assert _waiting(redis_connection) == ["retrain-check-1"]
@@ -232,7 +231,7 @@ def test_a_delayed_message_does_not_hold_back_one_that_waits_already(redis_conne
 
 
 def test_a_moved_job_is_run_by_the_scheduler(redis_connection: redis.Redis) -> None:
-    """What was moved to now is enqueued by rq's scheduler at its next look."""
+    """A job that was moved to now is enqueued the next time that rq's scheduler runs."""
     queues.send(redis_connection, RetrainCheck(project=1), delay_seconds=3600)
     queues.send(redis_connection, RetrainCheck(project=1))
     scheduler = RQScheduler(
@@ -244,8 +243,10 @@ def test_a_moved_job_is_run_by_the_scheduler(redis_connection: redis.Redis) -> N
 
 
 @pytest.mark.parametrize("wrap", [lambda ids: ids, lambda ids: Dependency(ids, allow_failure=True)], ids=["ids", "rq"])
-def test_a_job_waits_for_others_once(redis_connection: redis.Redis, wrap: Callable[[list[str]], Dependency]) -> None:
-    """A job behind others is enqueued once, and when they are over."""
+def test_a_job_that_depends_on_others_is_enqueued_once(
+    redis_connection: redis.Redis, wrap: Callable[[list[str]], Dependency]
+) -> None:
+    """It runs after they are over."""
     member = Sum(project=1)
     closing = Sum(project=2)
     queues.send(redis_connection, member)
@@ -256,23 +257,22 @@ def test_a_job_waits_for_others_once(redis_connection: redis.Redis, wrap: Callab
     assert _job(redis_connection, closing.job_id).get_status() is JobStatus.FINISHED
 
 
-def test_a_job_behind_others_that_are_gone_runs(redis_connection: redis.Redis) -> None:
-    """Jobs that were over long ago and are no longer known hold nothing back."""
+def test_a_job_does_not_wait_for_jobs_that_redis_no_longer_has(redis_connection: redis.Redis) -> None:
+    """Finished jobs are deleted after a day."""
     assert queues.send(redis_connection, RetrainCheck(project=1), depends_on=["member-gone"])
     assert _waiting(redis_connection) == ["retrain-check-1"]
 
 
-def test_a_delay_and_other_jobs_exclude_each_other(redis_connection: redis.Redis) -> None:
-    """A job waits for a time or for other jobs."""
+def test_a_delay_and_dependencies_exclude_each_other(redis_connection: redis.Redis) -> None:
     with pytest.raises(ValueError, match="exclude each other"):
         queues.send(redis_connection, RetrainCheck(project=1), delay_seconds=1, depends_on=["a"])
 
 
-def test_depth_counts_what_waits(redis_connection: redis.Redis) -> None:
-    """The depth of a queue counts the jobs in its list and those that wait for their time."""
+def test_queue_lengths_count_what_waits(redis_connection: redis.Redis) -> None:
+    """Jobs in the list of a queue and jobs that are scheduled for later."""
     queues.send(redis_connection, RetrainCheck(project=1))
     queues.send(redis_connection, RetrainCheck(project=2), delay_seconds=50)
-    assert queues.depth(redis_connection) == {
+    assert queues.queue_lengths(redis_connection) == {
         "helioloop-score": 0,
         "helioloop-maintenance": 2,
         "helioloop-bulk": 0,
@@ -280,23 +280,25 @@ def test_depth_counts_what_waits(redis_connection: redis.Redis) -> None:
     }
 
 
-def test_connect_answers_for_a_running_redis(redis_url: str) -> None:
-    """A client of a Redis that runs has spoken to it."""
-    with queues.connect(Settings(redis_url=redis_url)) as connection:
-        assert connection.ping()
+def test_the_status_of_a_job_is_read_by_its_message(redis_connection: redis.Redis) -> None:
+    """None before it is sent; queued, started, and failed where its worker was killed."""
+    message = RetrainCheck(project=1)
+    assert queues.job_status(redis_connection, message) is None
+    queues.send(redis_connection, message)
+    assert queues.job_status(redis_connection, message) is JobStatus.QUEUED
+    _mark_running(redis_connection, message.job_id)
+    assert queues.job_status(redis_connection, message) is JobStatus.STARTED
+    _let_heartbeat_expire(redis_connection)
+    assert queues.job_status(redis_connection, message) is JobStatus.FAILED
 
 
-def test_an_absent_redis_is_named_without_its_password() -> None:
-    """The error names the URL, its remedy, and no password."""
-    settings = Settings(redis_url="redis://me:hunter2@127.0.0.1:1/3")
-    with pytest.raises(ServiceError, match=r"redis://127\.0\.0\.1:1/3 cannot be reached") as caught:
-        queues.connect(settings)
-    assert "hunter2" not in str(caught.value)
-    assert caught.value.__cause__ is None
-
-
-def test_a_foreign_url_is_a_wrong_setting() -> None:
-    """A URL of another service is refused before anything is connected, without its password."""
-    with pytest.raises(SettingsError, match=r"REDIS_URL is 'http://example\.org/x', which is no Redis URL") as caught:
-        queues.client(Settings(redis_url="http://me:hunter2@example.org/x?key=hunter3"))
-    assert "hunter" not in str(caught.value)
+def test_a_queue_has_a_worker_while_one_is_registered(redis_connection: redis.Redis) -> None:
+    worker = SimpleWorker(
+        [queues.queue(redis_connection, QUEUE_MAINTENANCE)], connection=redis_connection, serializer=JSONSerializer
+    )
+    assert not queues.has_worker(redis_connection, QUEUE_MAINTENANCE)
+    worker.register_birth()
+    assert queues.has_worker(redis_connection, QUEUE_MAINTENANCE)
+    assert not queues.has_worker(redis_connection, QUEUE_SCORE)
+    worker.register_death()
+    assert not queues.has_worker(redis_connection, QUEUE_MAINTENANCE)

@@ -1,4 +1,4 @@
-"""The retrain state: the same sentences hold for the in-memory twin and for Redis."""
+"""The retrain state: the in-memory fake and Redis run the same tests."""
 
 import threading
 from collections.abc import Callable
@@ -6,14 +6,8 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from helioloop.messaging.retrain_state import (
-    Dirty,
-    FollowUp,
-    InMemoryRetrainState,
-    RedisRetrainState,
-    RetrainState,
-    due_at,
-)
+from helioloop.messaging.redis_retrain_state import RedisRetrainState
+from helioloop.messaging.retrain_state import FollowUp, InMemoryRetrainState, PendingEvents, RetrainState, due_at
 from helioloop.settings import Settings
 
 
@@ -24,90 +18,91 @@ def state(request: pytest.FixtureRequest) -> RetrainState:
     return RedisRetrainState(request.getfixturevalue("redis_connection"))
 
 
-def _seen(state: RetrainState, project: int) -> Dirty:
-    dirty = state.dirty(project)
-    assert dirty is not None
-    return dirty
+def pending(state: RetrainState, project: int) -> PendingEvents:
+    """The pending events of a project that has some."""
+    found = state.pending_events(project)
+    assert found is not None
+    return found
 
 
-def test_notes_add_up(state: RetrainState) -> None:
-    """Events add up; the first and the last time are those of the events that wait."""
+def test_events_add_up(state: RetrainState) -> None:
+    """The first and the last time are those of the oldest and the newest pending event."""
     state.add_events(1, 1, now=100.0)
     state.add_events(1, 3, now=107.25)
-    dirty = state.add_events(1, 1, now=103.5)
-    assert (dirty.count, dirty.first_at, dirty.last_at) == (5, 100.0, 107.25)
-    assert state.dirty(1) == dirty
+    added = state.add_events(1, 1, now=103.5)
+    assert (added.count, added.first_at, added.last_at) == (5, 100.0, 107.25)
+    assert state.pending_events(1) == added
 
 
-def test_an_untouched_project_is_clean(state: RetrainState) -> None:
-    """Projects are independent: an event of one leaves the other clean."""
+def test_events_of_one_project_are_not_pending_in_another(state: RetrainState) -> None:
     state.add_events(1, 1, now=100.0)
-    assert state.dirty(2) is None
+    assert state.pending_events(2) is None
 
 
 def test_times_keep_their_digits(state: RetrainState) -> None:
-    """A time comes back exactly, microseconds included."""
+    """A time is returned exactly, microseconds included."""
     assert state.add_events(1, 1, now=1795412238.123457).first_at == 1795412238.123457
 
 
-def test_no_events_cannot_be_noted(state: RetrainState) -> None:
-    """Noting nothing is a mistake of the caller."""
+def test_adding_no_events_is_an_error_and_changes_nothing(state: RetrainState) -> None:
+    before = state.add_events(1, 1, now=100.0)
     with pytest.raises(ValueError, match="0 events"):
-        state.add_events(1, 0, now=100.0)
+        state.add_events(1, 0, now=200.0)
+    assert state.pending_events(1) == before
 
 
-def test_settling_takes_off_what_was_seen(state: RetrainState) -> None:
-    """After a judgement nothing waits, and the next event starts the clock anew."""
+def test_removing_takes_off_what_was_seen(state: RetrainState) -> None:
+    """After a retrain check nothing is pending, and the next event is the oldest one."""
     state.add_events(1, 4, now=100.0)
-    state.settle(1, _seen(state, 1))
-    assert state.dirty(1) is None
-    dirty = state.add_events(1, 1, now=900.0)
-    assert (dirty.count, dirty.first_at, dirty.last_at) == (1, 900.0, 900.0)
+    state.remove_events(1, pending(state, 1))
+    assert state.pending_events(1) is None
+    added = state.add_events(1, 1, now=900.0)
+    assert (added.count, added.first_at, added.last_at) == (1, 900.0, 900.0)
 
 
-def test_events_during_a_judgement_stay(state: RetrainState) -> None:
-    """What comes after the judge has looked is not settled with what it saw."""
+def test_events_during_a_check_stay(state: RetrainState) -> None:
+    """Events that come after a check has looked are not removed with those that it saw."""
     state.add_events(1, 4, now=100.0)
-    seen = _seen(state, 1)
+    seen = pending(state, 1)
     state.add_events(1, 2, now=150.0)
-    state.settle(1, seen)
-    left = _seen(state, 1)
+    state.remove_events(1, seen)
+    left = pending(state, 1)
     assert (left.count, left.first_at, left.last_at) == (2, 100.0, 150.0)
 
 
-def test_settling_twice_takes_nothing_more(state: RetrainState) -> None:
-    """Two judges that saw the same events settle them once: later ones are not lost."""
+def test_removing_twice_takes_off_nothing_more(state: RetrainState) -> None:
+    """Two checks that saw the same events remove them once: later events are not lost."""
     state.add_events(1, 4, now=100.0)
-    seen = _seen(state, 1)
+    seen = pending(state, 1)
     state.add_events(1, 3, now=150.0)
-    state.settle(1, seen)
-    state.settle(1, seen)
-    assert _seen(state, 1).count == 3
+    state.remove_events(1, seen)
+    state.remove_events(1, seen)
+    assert pending(state, 1).count == 3
 
 
-def test_an_older_view_takes_nothing_back(state: RetrainState) -> None:
-    """A judge that settles late, with an older view, does not undo a newer settlement."""
+def test_a_late_check_does_not_bring_events_back(state: RetrainState) -> None:
+    """A check that ends late, and saw fewer events, does not undo a later removal."""
     state.add_events(1, 1, now=100.0)
-    older = _seen(state, 1)
+    older = pending(state, 1)
     state.add_events(1, 1, now=101.0)
-    state.settle(1, _seen(state, 1))
-    state.settle(1, older)
-    assert state.dirty(1) is None
+    state.remove_events(1, pending(state, 1))
+    state.remove_events(1, older)
+    assert state.pending_events(1) is None
 
 
-def test_what_was_seen_before_redis_was_emptied_settles_nothing(redis_connection: redis.Redis) -> None:
-    """A view from before Redis was emptied cannot take off events noted after."""
+def test_events_seen_before_redis_was_emptied_remove_nothing(redis_connection: redis.Redis) -> None:
+    """Counting starts anew after Redis was emptied; an older position does not belong to the new count."""
     state = RedisRetrainState(redis_connection)
     state.add_events(1, 50, now=100.0)
-    seen = _seen(state, 1)
+    seen = pending(state, 1)
     redis_connection.flushall()
     state.add_events(1, 2, now=200.0)
-    state.settle(1, seen)
-    assert _seen(state, 1).count == 2
+    state.remove_events(1, seen)
+    assert pending(state, 1).count == 2
 
 
 def test_one_round_at_a_time(state: RetrainState) -> None:
-    """A second round does not begin while one runs, not even the same one; another project's does."""
+    """While a round is running no other one begins, not even the same one again; another project's does."""
     assert state.begin(1, "aaaaaaaa", now=10.0)
     assert not state.begin(1, "bbbbbbbb", now=11.0)
     assert not state.begin(1, "aaaaaaaa", now=11.0)
@@ -117,8 +112,8 @@ def test_one_round_at_a_time(state: RetrainState) -> None:
     assert (running.fingerprint, running.since, running.heartbeat_at) == ("aaaaaaaa", 10.0, 10.0)
 
 
-def test_a_beat_moves_the_sign_of_life_of_the_running_round_only(state: RetrainState) -> None:
-    """The running round's beat is kept; a round that was replaced learns that it is no longer the one."""
+def test_only_the_running_round_has_heartbeats(state: RetrainState) -> None:
+    """A heartbeat of another round is not stored, and the answer is False."""
     state.begin(1, "aaaaaaaa", now=10.0)
     assert state.heartbeat(1, "aaaaaaaa", now=20.0)
     assert not state.heartbeat(1, "bbbbbbbb", now=30.0)
@@ -128,7 +123,7 @@ def test_a_beat_moves_the_sign_of_life_of_the_running_round_only(state: RetrainS
 
 
 def test_ending_frees_the_project(state: RetrainState) -> None:
-    """After its end nothing runs, nothing trails, and the next round may begin."""
+    """Afterwards nothing is running, no follow-up is pending, and the next round may begin."""
     state.begin(1, "aaaaaaaa", now=10.0)
     assert state.end(1, "aaaaaaaa") is None
     assert state.running(1) is None
@@ -136,8 +131,8 @@ def test_ending_frees_the_project(state: RetrainState) -> None:
     assert state.begin(1, "bbbbbbbb", now=12.0)
 
 
-def test_a_stranger_cannot_end_a_round(state: RetrainState) -> None:
-    """A late end of a replaced round leaves the running one and its wish alone."""
+def test_another_round_cannot_end_the_running_one(state: RetrainState) -> None:
+    """A late end of a replaced round changes neither the running round nor its pending follow-up."""
     state.begin(1, "bbbbbbbb", now=10.0)
     state.request_follow_up(1, forced=False)
     assert state.end(1, "aaaaaaaa") is None
@@ -145,21 +140,21 @@ def test_a_stranger_cannot_end_a_round(state: RetrainState) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wishes", "forced"),
+    ("requests", "forced"),
     [((False,), False), ((True,), True), ((False, True), True), ((True, False), True), ((False, False), False)],
 )
-def test_wishes_merge_into_one(state: RetrainState, wishes: tuple[bool, ...], forced: bool) -> None:
-    """However many wishes come during a round, one trails it, forced if any was; it is handed over once."""
+def test_requests_for_a_follow_up_are_merged(state: RetrainState, requests: tuple[bool, ...], forced: bool) -> None:
+    """However many come during a round, one run follows, forced if any request was; it is returned once."""
     state.begin(1, "aaaaaaaa", now=10.0)
-    for wish in wishes:
-        assert state.request_follow_up(1, forced=wish)
+    for one in requests:
+        assert state.request_follow_up(1, forced=one)
     assert state.end(1, "aaaaaaaa") == FollowUp(forced=forced)
     state.begin(1, "bbbbbbbb", now=20.0)
     assert state.end(1, "bbbbbbbb") is None
 
 
-def test_no_wish_without_a_round(state: RetrainState) -> None:
-    """A wish that comes after the round's end is refused, so that its sender begins a round instead."""
+def test_no_follow_up_without_a_round(state: RetrainState) -> None:
+    """A request that comes after the end of the round is refused, so that its sender begins a round instead."""
     assert not state.request_follow_up(1, forced=True)
     state.begin(1, "aaaaaaaa", now=10.0)
     state.end(1, "aaaaaaaa")
@@ -181,18 +176,18 @@ def _at_once(count: int, action: Callable[[int], object]) -> None:
 
 
 def test_many_writers_at_once_lose_no_event(state: RetrainState) -> None:
-    """Events noted from eight threads at once are all counted."""
+    """Events added from eight threads at once are all counted."""
 
-    def note(_: int) -> None:
+    def add(_: int) -> None:
         for _ in range(50):
             state.add_events(1, 1, now=100.0)
 
-    _at_once(8, note)
-    assert _seen(state, 1).count == 400
+    _at_once(8, add)
+    assert pending(state, 1).count == 400
 
 
 def test_of_many_rounds_begun_at_once_one_runs(state: RetrainState) -> None:
-    """Eight workers that begin a round at the same moment: one may."""
+    """Eight workers begin a round at the same moment: one succeeds."""
     began: list[int] = []
 
     def begin(index: int) -> None:
@@ -203,21 +198,18 @@ def test_of_many_rounds_begun_at_once_one_runs(state: RetrainState) -> None:
     assert len(began) == 1
 
 
-def _settings() -> Settings:
-    return Settings(retrain_events=20, retrain_quiet_seconds=60.0, retrain_max_wait_seconds=600.0)
-
-
 @pytest.mark.parametrize(
     ("count", "first_at", "last_at", "due"),
     [
-        (1, 1000.0, 1000.0, 1060.0),  # quiet after the only event
-        (19, 1000.0, 1100.0, 1160.0),  # quiet after the last
-        (19, 1000.0, 1570.0, 1600.0),  # at the latest ten minutes after the first
+        (1, 1000.0, 1000.0, 1060.0),  # a minute after the only event
+        (19, 1000.0, 1100.0, 1160.0),  # a minute after the newest
+        (19, 1000.0, 1570.0, 1600.0),  # at most ten minutes after the oldest
         (20, 1000.0, 1100.0, 1100.0),  # enough events: at once
         (10_000, 1000.0, 1001.0, 1001.0),
     ],
 )
-def test_when_waiting_events_are_judged(count: int, first_at: float, last_at: float, due: float) -> None:
-    """Twenty events are judged at once; fewer after a minute of quiet, at the latest ten minutes after the first."""
-    dirty = Dirty(count=count, first_at=first_at, last_at=last_at, mark="x:1")
-    assert due_at(dirty, _settings()) == due
+def test_when_pending_events_are_checked(count: int, first_at: float, last_at: float, due: float) -> None:
+    """Twenty events are checked at once; fewer after a minute of quiet, at most ten minutes after the oldest."""
+    settings = Settings(retrain_events=20, retrain_quiet_seconds=60.0, retrain_max_wait_seconds=600.0)
+    events = PendingEvents(count=count, first_at=first_at, last_at=last_at, position="x:1")
+    assert due_at(events, settings) == due

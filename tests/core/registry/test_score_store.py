@@ -1,4 +1,4 @@
-"""Stored scores as the web side reads them."""
+"""Stored scores, as the web side reads them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +47,7 @@ def _folders(registry: Registry) -> Callable[[int, str], Path]:
 
 
 def test_scores_are_read_from_the_versions_folder_without_their_curves(tmp_path: Path) -> None:
-    """A cube never scored is absent, and so is one whose content changed."""
+    """A cube that was never scored is absent, and so is one whose content has changed."""
     stored = StoredScores(_folders(_registry(tmp_path)))
     assert stored.get(1, "v0001", [_cube("A"), _cube("B")]) == {_cube("A").key: _score("A", 0.75)}
     assert stored.get(1, "v0001", [_cube("A", "b" * 64)]) == {}
@@ -56,8 +56,8 @@ def test_scores_are_read_from_the_versions_folder_without_their_curves(tmp_path:
         stored.get(1, "v0007", [_cube("A")])
 
 
-def test_a_model_folder_begun_afresh_is_not_answered_for_by_the_old_one(tmp_path: Path) -> None:
-    """Another v0001 in the same place: what the old one said of a cube that the new one has not scored is forgotten."""
+def test_scores_of_a_replaced_model_folder_are_forgotten(tmp_path: Path) -> None:
+    """Another v0001 in the same place has no score of cube B, which the old one had."""
     stored = StoredScores(_folders(Registry(tmp_path / "models")))
     old = _registry(tmp_path / "models")
     old.add_scores("v0001", [_score("B", 0.5)])
@@ -67,8 +67,7 @@ def test_a_model_folder_begun_afresh_is_not_answered_for_by_the_old_one(tmp_path
     assert set(stored.get(1, "v0001", [_cube("A"), _cube("B")])) == {_cube("A").key}
 
 
-def test_projects_do_not_meet(tmp_path: Path) -> None:
-    """Each has a model folder of its own."""
+def test_each_project_has_scores_of_its_own(tmp_path: Path) -> None:
     folders = {1: _registry(tmp_path / "1"), 11: _registry(tmp_path / "11")}
     folders[11].add_scores("v0001", [_score("A", 0.5)])
     stored = StoredScores(lambda project, version: folders[project].folder(version))
@@ -79,7 +78,7 @@ def test_projects_do_not_meet(tmp_path: Path) -> None:
 
 
 def test_scores_added_later_are_found(tmp_path: Path) -> None:
-    """What a worker adds to a version is found at the next question, and a later file wins over an earlier one."""
+    """The score in the later of two files counts."""
     registry = _registry(tmp_path)
     stored = StoredScores(_folders(registry))
     assert stored.get(1, "v0001", [_cube("B")]) == {}
@@ -88,10 +87,9 @@ def test_scores_added_later_are_found(tmp_path: Path) -> None:
     assert stored.get(1, "v0001", [_cube("B")])[_cube("B").key].p_emergence == 0.25
 
 
-def test_a_damaged_score_file_is_named(tmp_path: Path) -> None:
-    """A file that holds no scores is an error that says what to delete."""
+def test_a_damaged_score_file_is_an_error_with_its_remedy(tmp_path: Path) -> None:
     registry = _registry(tmp_path)
     (tmp_path / "versions" / "v0001" / "scores" / "9.jsonl").write_text("<html>\n")
     stored = StoredScores(_folders(registry))
-    with pytest.raises(RegistryError, match=r"9\.jsonl holds a line that is no score"):
+    with pytest.raises(RegistryError, match=r"9\.jsonl has a line that is not a score .*; delete that file"):
         stored.get(1, "v0001", [_cube("A")])

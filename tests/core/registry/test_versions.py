@@ -1,4 +1,4 @@
-"""Model versions on disk: whole or not at all, one pointer, readable without a lock."""
+"""Model versions on disk: complete or absent, with one pointer, readable without a lock."""
 
 import json
 import threading
@@ -8,6 +8,7 @@ import pytest
 
 from helioloop.errors import RegistryError, UnknownVersion
 from helioloop.records import CubeScore
+from helioloop.registry.folder_format import ensure_format
 from helioloop.registry.versions import Card, Registry
 
 FINGERPRINT = "0123456789abcdef"
@@ -41,7 +42,7 @@ def _version(registry: Registry, fingerprint: str = FINGERPRINT) -> str:
 
 
 def test_an_empty_folder_has_no_versions(tmp_path: Path) -> None:
-    """Before the first round nothing is published, listed or latest, and nothing is created by looking."""
+    """Nothing is published, there is no latest version, and reading creates nothing."""
     registry = Registry(tmp_path / "models")
     assert registry.published() is None
     assert registry.versions() == []
@@ -51,7 +52,7 @@ def test_an_empty_folder_has_no_versions(tmp_path: Path) -> None:
 
 
 def test_a_round_becomes_the_next_version_unpublished(tmp_path: Path) -> None:
-    """A finished staging folder becomes v0001 with its files and card, and is not published by that."""
+    """A finished staging folder becomes v0001 with its files and card, and is not published yet."""
     registry = Registry(tmp_path)
     assert _version(registry) == "v0001"
     assert (registry.folder("v0001") / "f0s0.safetensors").read_bytes() == b"weights"
@@ -61,8 +62,8 @@ def test_a_round_becomes_the_next_version_unpublished(tmp_path: Path) -> None:
     assert not (tmp_path / "staging" / FINGERPRINT).exists()
 
 
-def test_an_older_card_has_no_verdict_and_is_not_kept(tmp_path: Path) -> None:
-    """Cards from before there was a gate still read; a refused version says why it is kept."""
+def test_a_card_without_verdict_is_not_rejected(tmp_path: Path) -> None:
+    """There was no promotion check; a rejected version has the reason."""
     registry = Registry(tmp_path)
     _version(registry)
     path = registry.folder("v0001") / "card.json"
@@ -72,12 +73,13 @@ def test_an_older_card_has_no_verdict_and_is_not_kept(tmp_path: Path) -> None:
     assert registry.card("v0001").verdict == {}
     assert registry.card("v0001").rejected is None
     assert _card(verdict={"publish": True, "reason": "published: better"}).rejected is None
-    assert _card(verdict={"publish": False, "reason": "kept: worse"}).rejected == "kept: worse"
+    assert _card(verdict={"publish": False, "reason": "it is worse"}).rejected == "it is worse"
 
 
 def test_versions_sort_by_number(tmp_path: Path) -> None:
     """v10000 comes after v9999, and is the latest."""
     registry = Registry(tmp_path)
+    ensure_format(tmp_path)
     (tmp_path / "versions" / "v9999").mkdir(parents=True)
     assert _version(registry) == "v10000"
     assert registry.versions() == ["v9999", "v10000"]
@@ -87,7 +89,7 @@ def test_versions_sort_by_number(tmp_path: Path) -> None:
 
 
 def test_two_writers_get_two_versions(tmp_path: Path) -> None:
-    """Eight rounds admitted at the same moment become eight versions, none overwritten."""
+    """Eight rounds are admitted at the same moment: no version is overwritten."""
     registry = Registry(tmp_path)
     start = threading.Barrier(8)
     names: list[str] = []
@@ -107,7 +109,7 @@ def test_two_writers_get_two_versions(tmp_path: Path) -> None:
 
 
 def test_publishing_moves_the_pointer_and_writes_history(tmp_path: Path) -> None:
-    """Publishing and rolling back move one pointer; the history tells each move once."""
+    """A rollback too; publishing the published version again is not a new line."""
     registry = Registry(tmp_path)
     for fingerprint in ("00000001", "00000002"):
         _version(registry, fingerprint)
@@ -123,8 +125,8 @@ def test_publishing_moves_the_pointer_and_writes_history(tmp_path: Path) -> None
     ]
 
 
-def test_an_interrupted_publication_is_told_once(tmp_path: Path) -> None:
-    """Killed between history and pointer, a publication that is repeated stands in the history once."""
+def test_a_repeated_interrupted_publication_is_in_the_history_once(tmp_path: Path) -> None:
+    """It was killed after the history was written and before the pointer was."""
     registry = Registry(tmp_path)
     _version(registry)
     registry.publish("v0001", why="first")
@@ -143,8 +145,8 @@ def two_versions(folder: Path) -> Registry:
 
 
 @pytest.mark.parametrize("pointer", [None, '{"version": "v0001"}', '{"vers'], ids=["absent", "old", "damaged"])
-def test_a_publication_that_broke_off_between_its_two_writes_is_noticed(tmp_path: Path, pointer: str | None) -> None:
-    """The history's last line names the newest version, the pointer does not; published again, all is well."""
+def test_an_interrupted_publication_is_found(tmp_path: Path, pointer: str | None) -> None:
+    """The last line of the history names the newest version and the pointer does not, until it is published again."""
     registry = two_versions(tmp_path)
     assert registry.unpublished() is None
     if pointer is None:
@@ -157,8 +159,8 @@ def test_a_publication_that_broke_off_between_its_two_writes_is_noticed(tmp_path
     assert [line.version for line in registry.history()] == ["v0001", "v0002"]
 
 
-def test_a_version_that_was_taken_back_is_not_one_that_was_never_published(tmp_path: Path) -> None:
-    """After a rollback the last line names its target; a version made later is in no line at all."""
+def test_a_version_that_was_rolled_back_is_not_unpublished(tmp_path: Path) -> None:
+    """The last line names the version that was rolled back to; a version admitted later is in no line at all."""
     registry = two_versions(tmp_path)
     registry.publish("v0001", why="rollback")
     assert registry.unpublished() is None
@@ -166,25 +168,25 @@ def test_a_version_that_was_taken_back_is_not_one_that_was_never_published(tmp_p
     assert registry.unpublished() == registry.card("v0003")
 
 
-def test_a_version_that_the_pointer_names_is_published_whatever_the_history_says(tmp_path: Path) -> None:
-    """Somebody deleted a line that was damaged, as the error about it asks."""
+def test_a_version_that_the_pointer_names_is_published_without_a_line_in_the_history(tmp_path: Path) -> None:
+    """Somebody deleted a damaged line, as the error about it says."""
     registry = two_versions(tmp_path)
     (tmp_path / "history.jsonl").unlink()
     assert registry.unpublished() is None
 
 
 def test_an_unknown_version_is_not_published(tmp_path: Path) -> None:
-    """The pointer never names a version that is not there; the error lists those that are."""
+    """The pointer never names a version that does not exist; the error lists the existing ones."""
     registry = Registry(tmp_path)
     _version(registry)
-    with pytest.raises(UnknownVersion, match=r"'v0009' is not in .*; it holds: v0001"):
+    with pytest.raises(UnknownVersion, match=r"'v0009' is not in .*; choose one of: v0001"):
         registry.publish("v0009", why="typo")
     assert registry.published() is None
 
 
 @pytest.mark.parametrize("name", ["../x", "v0001/../../x", "v1", "", "v0001\n", "/etc"])
-def test_a_version_s_name_is_no_path(tmp_path: Path, name: str) -> None:
-    """Names that lead elsewhere are unknown versions, whatever lies there."""
+def test_the_name_of_a_version_is_not_used_as_a_path(tmp_path: Path, name: str) -> None:
+    """A name that leads to another folder is an unknown version, even where that folder exists."""
     registry = Registry(tmp_path / "models")
     _version(registry)
     (tmp_path / "x").mkdir()
@@ -193,22 +195,21 @@ def test_a_version_s_name_is_no_path(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("fingerprint", ["../../x", "short", "ABCDEF01", "", "0123456g"])
-def test_a_fingerprint_is_no_path(tmp_path: Path, fingerprint: str) -> None:
-    """A round's folder is named by hex digits only."""
-    with pytest.raises(RegistryError, match="no fingerprint"):
+def test_a_fingerprint_is_not_used_as_a_path(tmp_path: Path, fingerprint: str) -> None:
+    """It consists of hex digits only."""
+    with pytest.raises(RegistryError, match="not a fingerprint"):
         Registry(tmp_path).staging(fingerprint)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"version": 1}', '{"version": "../x"}', "\x00"])
 def test_a_damaged_pointer_is_an_error(tmp_path: Path, content: str) -> None:
-    """A pointer that names no version is said, not guessed around."""
     (tmp_path / "published.json").write_text(content)
     with pytest.raises(RegistryError, match=r"published\.json"):
         Registry(tmp_path).published()
 
 
 def test_a_damaged_pointer_is_replaced_by_publishing(tmp_path: Path) -> None:
-    """The error names the version to go back to: the one published last, be it the newest or not."""
+    """The error names the command that publishes the last published version again, which may not be the newest."""
     registry = two_versions(tmp_path / "my models")
     registry.publish("v0001", why="rollback")
     pointer = registry.root / "published.json"
@@ -217,12 +218,12 @@ def test_a_damaged_pointer_is_replaced_by_publishing(tmp_path: Path) -> None:
         with pytest.raises(RegistryError, match=r"`helioloop rollback v0001 --model-dir '.*/my models'`"):
             registry.published()
         assert (registry.published_if_readable(), registry.last_published()) == (None, "v0001")
-        registry.publish("v0001", why="mended")
+        registry.publish("v0001", why="repaired")
         assert registry.published() == "v0001"
 
 
 def test_a_damaged_pointer_beside_a_damaged_history_names_the_newest_version(tmp_path: Path) -> None:
-    """And in an empty folder there is only one remedy."""
+    """In a folder without versions the pointer has to be deleted."""
     registry = two_versions(tmp_path)
     (tmp_path / "published.json").write_text("")
     (tmp_path / "history.jsonl").write_text("{")
@@ -230,36 +231,36 @@ def test_a_damaged_pointer_beside_a_damaged_history_names_the_newest_version(tmp
         registry.published()
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "published.json").write_text("")
-    with pytest.raises(RegistryError, match="delete it: there is no version"):
+    with pytest.raises(RegistryError, match="delete it, because there is no version"):
         Registry(tmp_path / "empty").published()
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"version": "v0001"}', "{", '{"unknown": 1}'])
 def test_a_damaged_card_is_an_error(tmp_path: Path, content: str) -> None:
-    """A card that is none is said with its path and the remedy."""
+    """The error has its path and the remedy."""
     registry = Registry(tmp_path)
     _version(registry)
     (registry.folder("v0001") / "card.json").write_text(content)
-    with pytest.raises(RegistryError, match="is no model card"):
+    with pytest.raises(RegistryError, match="is not a model card"):
         registry.card("v0001")
 
 
 def test_a_missing_card_is_an_error(tmp_path: Path) -> None:
-    """A folder without a card is no version that can be trusted."""
+    ensure_format(tmp_path)
     (tmp_path / "versions" / "v0001").mkdir(parents=True)
     with pytest.raises(RegistryError, match=r"card\.json is missing"):
         Registry(tmp_path).card("v0001")
 
 
 def test_a_truncated_history_is_an_error(tmp_path: Path) -> None:
-    """A history with a broken line is said with its path."""
+    """The error has its path."""
     (tmp_path / "history.jsonl").write_text('{"version": "v00')
     with pytest.raises(RegistryError, match=r"history\.jsonl"):
         Registry(tmp_path).history()
 
 
 def test_scores_of_several_writers_are_read_together(tmp_path: Path) -> None:
-    """Each writer adds a file of its own; of two scores for one cube the later counts; content tells cubes apart."""
+    """The later of two scores of one cube counts; cubes with other content have scores of their own."""
     registry = Registry(tmp_path)
     _version(registry)
     registry.add_scores("v0001", [_score("A", 0.25), _score("B", 0.5)])
@@ -275,23 +276,11 @@ def test_scores_of_several_writers_are_read_together(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("line", ["", "{}", "[]", "null", '{"cube": "A"}', "<html>"])
 def test_a_damaged_score_file_is_an_error(tmp_path: Path, line: str) -> None:
-    """A line that is no score is said with its file and the remedy."""
+    """The error has its path and the remedy."""
     registry = Registry(tmp_path)
     _version(registry)
     scores = registry.folder("v0001") / "scores"
     scores.mkdir()
     (scores / "1.jsonl").write_text(json.dumps(_score("B", 0.5).as_dict()) + "\n" + line + "\n")
-    with pytest.raises(RegistryError, match=r"1\.jsonl holds a line that is no score"):
+    with pytest.raises(RegistryError, match=r"1\.jsonl has a line that is not a score .*; delete that file"):
         registry.scores("v0001")
-
-
-def test_a_round_that_is_discarded_leaves_nothing(tmp_path: Path) -> None:
-    """Discarding a staging folder, even twice, leaves the versions alone."""
-    registry = Registry(tmp_path)
-    _version(registry)
-    staging = registry.staging("00000002")
-    (staging / "f0s0.safetensors").write_bytes(b"half")
-    registry.discard(staging)
-    registry.discard(staging)
-    assert registry.versions() == ["v0001"]
-    assert not staging.exists()

@@ -1,4 +1,4 @@
-"""A project as Label Studio shows it: which task stands for which cube, and whose word counts."""
+"""Reading a project: which tasks belong to a cube, and which annotations decide its label."""
 
 from tests.worker.conftest import Desk
 
@@ -12,15 +12,15 @@ def test_a_correction_on_a_second_task_of_a_cube_counts(desk: Desk, task_data: D
     first = desk.import_cubes(task_data)
     second = desk.import_cubes(task_data, ["cube00"])
     desk.label_studio.annotate(second["cube00"], "emergence")
-    view = desk.view()
-    assert view.tasks["cube00"].ids == (first["cube00"], second["cube00"])
-    assert len(view.tasks) == 24
-    label = view.label("cube00")
+    project_state = desk.view()
+    assert project_state.tasks["cube00"].ids == (first["cube00"], second["cube00"])
+    assert len(project_state.tasks) == 24
+    label = project_state.label("cube00")
     assert (label.label, label.verified, label.crude) == (Label.EMERGENCE, True, Label.NON_EMERGENCE)
 
 
-def test_the_latest_word_of_an_annotator_counts_whichever_task_it_stands_on(desk: Desk, task_data: Data) -> None:
-    """One annotator changes their mind on the other task; two others, one on each, are two votes."""
+def test_the_latest_annotation_of_an_annotator_counts_on_whichever_task(desk: Desk, task_data: Data) -> None:
+    """One annotator corrects themselves on the other task; two others, one on each task, are two votes."""
     first, second = desk.import_cubes(task_data)["cube00"], desk.import_cubes(task_data, ["cube00"])["cube00"]
     desk.label_studio.annotate(second, "emergence", annotator=1)
     desk.label_studio.annotate(first, "non-emergence", annotator=1)
@@ -30,8 +30,8 @@ def test_the_latest_word_of_an_annotator_counts_whichever_task_it_stands_on(desk
     assert desk.view().label("cube00").label is Label.EMERGENCE
 
 
-def test_a_task_with_other_content_under_a_known_name_is_passed_over(desk: Desk, task_data: Data) -> None:
-    """The cube keeps its task, its content and its label, though the other task came later and is labelled."""
+def test_a_task_with_other_content_under_a_known_name_is_left_out(desk: Desk, task_data: Data) -> None:
+    """The cube keeps its task, content and label, although the other task is younger and annotated."""
     first = desk.import_cubes(task_data)["cube00"]
     (other,) = desk.label_studio.import_tasks(desk.project, [{**task_data["cube00"], "sha256": "1" * 64}])
     desk.label_studio.annotate(other, "emergence")

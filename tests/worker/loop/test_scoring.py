@@ -1,7 +1,6 @@
-"""Scoring jobs: what is served first, which members speak, and what a job of a superseded version does."""
+"""Scoring jobs: their order, the members that score a cube, and jobs of a superseded version."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -15,10 +14,10 @@ from helioloop.model import ensemble
 from helioloop.model.plan import Plan
 from helioloop.progress import silent
 from helioloop.records import CubeInfo
+from helioloop.registry.unscorable import add_unscorable, read_unscorable
 from helioloop.workflows import rounds as rounding
 from helioloop.workflows.releases import score_release
 from helioloop_worker import jobs
-from helioloop_worker.loop import ingest as ingestion
 from helioloop_worker.loop import writeback
 from helioloop_worker.worker import ROLE_QUEUES
 
@@ -28,33 +27,33 @@ CUBE = CubeInfo(release="made", name="late", sha256="1" * 64, start=None, region
 
 
 class Asked(messages.Score):
-    """A score that somebody waits for, whose job exists everywhere."""
+    """A score that somebody waits for; its job is a function that every process has."""
 
     job = "builtins.dict"
 
 
 class Many(messages.ScoreBulk):
-    """A part of a release."""
+    """A chunk of a release."""
 
     job = "builtins.dict"
 
 
-class Tended(messages.RetrainCheck):
-    """A judgement."""
+class Check(messages.RetrainCheck):
+    """A retrain check."""
 
     job = "builtins.dict"
 
 
-# -- what is served first --------------------------------------------------------------------------
+# -- order -----------------------------------------------------------------------------------------
 
 
-def test_a_release_to_be_scored_holds_nothing_else_back(desk: Desk) -> None:
-    """Its parts were sent first; the role `score` takes up what somebody waits for, then a judgement, then them."""
+def test_scores_of_a_release_come_last(desk: Desk) -> None:
+    """They were sent first; the role `score` runs scores that somebody waits for, then a check, then these."""
     connection = desk.context.connection
     sent: Sequence[messages.Message] = (
         Many(project=1, version="v0001", cubes=(CUBE,)),
         Many(project=1, version="v0002", cubes=(CUBE,)),
-        Tended(project=1),
+        Check(project=1),
         Asked(project=1, version="v0001", cubes=(CUBE,)),
     )
     for message in sent:
@@ -73,7 +72,7 @@ def test_a_release_to_be_scored_holds_nothing_else_back(desk: Desk) -> None:
 
 
 def test_a_superseded_version_scores_nothing(desk: Desk, task_data: Data, caplog: pytest.LogCaptureFixture) -> None:
-    """Its members would work for nobody; the cubes may be asked for again, and do not count as unscorable."""
+    """Nobody would see the scores; the cubes can be requested again, and do not count as unscorable."""
     desk.import_cubes(task_data)
     first, _ = desk.publish(without=["cube00"]), desk.publish()
     cube = desk.view().tasks["cube00"].cube
@@ -85,11 +84,11 @@ def test_a_superseded_version_scores_nothing(desk: Desk, task_data: Data, caplog
     assert said == "v0001 is no longer published: 1 cubes are not scored with it"
     assert said in caplog.text
     assert claims.claim(desk.project, first, [cube]) == [cube]
-    assert writeback.read_unscorable(desk.model_dir, first) == set()
+    assert read_unscorable(desk.model_dir, first) == set()
     assert desk.queued() == []
 
 
-# -- which members speak ---------------------------------------------------------------------------
+# -- which members score a cube --------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -127,10 +126,10 @@ def publish_trained(desk: Desk) -> str:
     return version
 
 
-def test_the_job_lets_those_members_speak_that_speak_without_label_studio(
+def test_the_job_uses_the_same_members_as_scoring_without_label_studio(
     desk: Desk, task_data: Data, later: Release
 ) -> None:
-    """cube03 stands in one fold of two: of another cube of its region that fold's member alone speaks, of one both."""
+    """cube03 is in one of two folds: only that fold's member scores another cube of its region; both score others."""
     desk.import_cubes(task_data)
     version = publish_trained(desk)
     _, offline = score_release(later, desk.registry, desk.context.runtime(silent), version=version)
@@ -147,8 +146,8 @@ def test_the_job_lets_those_members_speak_that_speak_without_label_studio(
     assert {cube.name: score.members for cube, score in offline} == by_job
 
 
-def test_a_job_that_was_queued_before_regions_travelled_still_runs(desk: Desk, task_data: Data) -> None:
-    """Its payload names release, cube and hash alone."""
+def test_a_job_without_regions_still_runs(desk: Desk, task_data: Data) -> None:
+    """It was queued by an older version, and its payload contains only release, cube and hash."""
     desk.import_cubes(task_data)
     version = desk.publish()
     entry = CubeInfo(release="made", name="cube00", sha256=task_data["cube00"]["sha256"]).as_dict()
@@ -158,16 +157,15 @@ def test_a_job_that_was_queued_before_regions_travelled_still_runs(desk: Desk, t
 # -- cubes that could not be scored ----------------------------------------------------------------
 
 
-def test_an_ingestion_has_all_cubes_tried_again(desk: Desk, task_data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk was not mounted when cube00 was to be scored; it is back, and the next release is taken in."""
-    monkeypatch.setattr(ingestion, "ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
+def test_after_an_ingestion_all_cubes_are_tried_again(desk: Desk, task_data: Data) -> None:
+    """A disk was not mounted when cube00 was to be scored; it is mounted again, and the next release is ingested."""
     desk.import_cubes(task_data)
     version = desk.publish(without=["cube00"])
-    writeback.note_unscorable(desk.model_dir, version, [desk.view().tasks["cube00"].cube])
+    add_unscorable(desk.model_dir, version, [desk.view().tasks["cube00"].cube])
     assert jobs.write_back(desk.context, desk.project, version)["missing"] == 0
     make_release(desk.context.settings.release_roots[1] / "next", ["cube30"])
     jobs.ingest(desk.context, desk.project, "next")
-    assert writeback.read_unscorable(desk.model_dir, version) == set()
+    assert read_unscorable(desk.model_dir, version) == set()
     assert f"write-back-{desk.project}-{version}" in desk.queued()
     missing = writeback.write_back(desk.context, desk.project, version, report=silent).missing
     assert [cube.name for cube in missing] == ["cube00", "cube30"]

@@ -1,4 +1,4 @@
-"""Write-back: every task once, whatever breaks off, and only for the version that is published."""
+"""Write-back: every task gets one prediction, also after interruptions, and only of the published version."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,9 +9,11 @@ from tests.worker.conftest import CUBES, Desk, score_of
 
 from helioloop.errors import LabelStudioError, ServiceError
 from helioloop.progress import silent
+from helioloop.registry.unscorable import add_unscorable
 from helioloop_worker import jobs
 from helioloop_worker.loop import writeback
-from helioloop_worker.loop.writeback import superseded_since, switches, write_back
+from helioloop_worker.loop.shown_versions import read_shown_versions, superseded_since
+from helioloop_worker.loop.writeback import write_back
 
 Data = dict[str, dict[str, str]]
 
@@ -23,7 +25,7 @@ def write(desk: Desk, version: str) -> tuple[int, int, int]:
 
 
 def test_every_task_gets_the_prediction_once(desk: Desk, task_data: Data) -> None:
-    """Label Studio shows the version then; the same again writes nothing."""
+    """Label Studio shows the version; a repeated write-back writes nothing."""
     tasks = desk.import_cubes(task_data)
     version = desk.publish()
     assert write(desk, version) == (24, 0, 0)
@@ -81,7 +83,7 @@ def test_a_half_write_is_finished_by_the_next(desk: Desk, task_data: Data, monke
             write(desk, version)
     assert len(desk.rows(version)) == 10
     assert desk.label_studio.project(desk.project).model_version is None
-    assert switches(desk.model_dir) == []
+    assert read_shown_versions(desk.model_dir) == []
     assert write(desk, version) == (14, 10, 0)
     assert desk.rows(version) == sorted(tasks.values())
 
@@ -98,7 +100,7 @@ def test_cubes_without_a_score_are_asked_for_until_they_cannot_be_scored(desk: D
         ("cube01", "region1"),
     ]
     gone = desk.view().tasks["cube00"].cube
-    writeback.note_unscorable(desk.model_dir, version, [gone])
+    add_unscorable(desk.model_dir, version, [gone])
     (cube,) = write_back(desk.context, desk.project, version, report=silent).missing
     assert cube.name == "cube01"
     later = desk.publish(without=["cube00"])
@@ -108,7 +110,7 @@ def test_cubes_without_a_score_are_asked_for_until_they_cannot_be_scored(desk: D
 def test_what_was_scored_meanwhile_does_not_shift_what_is_asked_for(
     desk: Desk, task_data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three jobs of eight cubes wait, and one of the first eight is scored: the other two jobs are not sent anew."""
+    """Three jobs of eight cubes wait, and one of the first eight is scored: the other two jobs stay the same."""
     monkeypatch.setattr(writeback, "SCORE_CHUNK", 8)
     desk.import_cubes(task_data)
     version = desk.publish(without=CUBES)
@@ -145,7 +147,7 @@ def test_a_superseded_write_back_changes_nothing(desk: Desk, task_data: Data) ->
     assert desk.label_studio.project(desk.project).model_version == second
 
 
-def test_doubles_are_dropped(desk: Desk, task_data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_duplicates_are_deleted(desk: Desk, task_data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     """Label Studio asked the backend for a task while it was written: the older row stays, others are not touched."""
     tasks = desk.import_cubes(task_data)
     version = desk.publish()
@@ -164,18 +166,18 @@ def test_doubles_are_dropped(desk: Desk, task_data: Data, monkeypatch: pytest.Mo
 
 
 def test_one_writer_at_a_time(desk: Desk, task_data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second one waits, and says so when it takes too long; the place is free afterwards, also after an error."""
+    """A second one waits, and raises an error after too long; the lock is free afterwards, also after an error."""
     desk.import_cubes(task_data)
     version = desk.publish()
     monkeypatch.setattr(writeback, "WAIT_SECONDS", 0.1)
-    with writeback.writing(desk.context, desk.project), pytest.raises(ServiceError, match="one writer at a time"):
+    with writeback.writing(desk.context, desk.project), pytest.raises(ServiceError, match="one writes at a time"):
         write(desk, version)
     with pytest.raises(ZeroDivisionError), writeback.writing(desk.context, desk.project):
         raise ZeroDivisionError
     assert write(desk, version) == (24, 0, 0)
 
 
-def test_a_writer_that_lost_its_place_stops(desk: Desk, task_data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_writer_that_lost_the_lock_stops(desk: Desk, task_data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     """Redis was emptied in the middle: nothing further is written, and the next write-back does the rest."""
     monkeypatch.setattr(writeback, "CHUNK_PREDICTIONS", 5)
     tasks = desk.import_cubes(task_data)
@@ -188,15 +190,15 @@ def test_a_writer_that_lost_its_place_stops(desk: Desk, task_data: Data, monkeyp
 
     with monkeypatch.context() as broken:
         broken.setattr(desk.label_studio, "import_predictions", empties)
-        with pytest.raises(ServiceError, match="place was lost"):
+        with pytest.raises(ServiceError, match="the lock on writing was lost"):
             write(desk, version)
     assert len(desk.rows(version)) == 5
     write(desk, version)
     assert desk.rows(version) == sorted(tasks.values())
 
 
-def test_switches_are_kept_in_order_and_once(desk: Desk, task_data: Data) -> None:
-    """A version written twice was shown once; a rollback is a switch of its own."""
+def test_shown_versions_are_recorded_in_order_and_once(desk: Desk, task_data: Data) -> None:
+    """A version written back twice is recorded once; a rollback is recorded again."""
     desk.import_cubes(task_data)
     first = desk.publish()
     write(desk, first)
@@ -205,11 +207,11 @@ def test_switches_are_kept_in_order_and_once(desk: Desk, task_data: Data) -> Non
     write(desk, second)
     desk.registry.publish(first, why="rollback")
     write(desk, first)
-    assert [switch.version for switch in switches(desk.model_dir)] == [first, second, first]
+    assert [line.version for line in read_shown_versions(desk.model_dir)] == [first, second, first]
 
 
 def test_since_when_a_version_is_superseded(desk: Desk, task_data: Data) -> None:
-    """Since the switch after its last showing; one never shown since the last switch; the one shown is not."""
+    """From the version after it; a version that was never shown from the last one on; the shown one is not."""
     desk.import_cubes(task_data)
     assert superseded_since(desk.model_dir, "v0001") is None
     first = desk.publish()
@@ -219,6 +221,6 @@ def test_since_when_a_version_is_superseded(desk: Desk, task_data: Data) -> None
     write(desk, third)
     fourth = desk.publish()
     write(desk, fourth)
-    at = [datetime.fromisoformat(switch.at) for switch in switches(desk.model_dir)]
+    at = [datetime.fromisoformat(line.at) for line in read_shown_versions(desk.model_dir)]
     found = [superseded_since(desk.model_dir, version) for version in (first, overtaken, third, fourth)]
     assert found == [at[1], at[2], at[2], None]

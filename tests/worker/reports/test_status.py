@@ -19,9 +19,11 @@ from tests.worker.shell import run_one_of, run_printed
 from helioloop.errors import LabelStudioError
 from helioloop.messaging import messages, queues
 from helioloop.records import CubeInfo
+from helioloop.registry.unscorable import add_unscorable
 from helioloop.registry.versions import Registry
 from helioloop_worker.commands import learning, options, project
-from helioloop_worker.loop import ingest, retrain_check, writeback
+from helioloop_worker.loop import ingest, retrain_check
+from helioloop_worker.loop.preparation import ExcludedCube
 from helioloop_worker.reports import status
 from helioloop_worker.reports.job_status import job_lines
 
@@ -73,12 +75,12 @@ def fail(desk: Desk, message: messages.Message, error: Exception, monkeypatch: p
 
 def test_excluded_cubes_are_counted_and_listed_with_their_reason(desk: Desk) -> None:
     """Three of five are listed, without the folder of the releases. A release without excluded cubes has no line."""
-    lost = [ingest.SetAside(cube=f"cube{k}", reason="it is not in /data/releases/r3; restore it") for k in range(5)]
-    ingest._write_set_aside(desk.model_dir, "r3", lost)
-    ingest._write_set_aside(desk.model_dir, "r4", [])
+    excluded = [ExcludedCube(cube=f"cube{k}", reason="it is not in /data/releases/r3; restore it") for k in range(5)]
+    ingest.write_excluded(desk.model_dir, "r3", excluded)
+    ingest.write_excluded(desk.model_dir, "r4", [])
     assert as_dict(status.excluded_lines(desk.registry)) == {
         "excluded from r3": "5: cube0 (it is not in r3; restore it); cube1 (it is not in r3; restore it); "
-        f"cube2 (it is not in r3; restore it); 2 more; the full list is {desk.model_dir}/set-aside/r3.csv"
+        f"cube2 (it is not in r3; restore it); 2 more; the full list is {desk.model_dir}/excluded/r3.csv"
     }
 
 
@@ -88,9 +90,9 @@ def test_cubes_that_the_published_version_cannot_score_are_counted(desk: Desk, t
     assert as_dict(status.excluded_lines(desk.registry)) == {"excluded cubes": "none"}
     version = desk.publish()
     gone = [CubeInfo(release="made", name=f"gone{k}", sha256=f"{k:064x}") for k in range(2)]
-    writeback.note_unscorable(desk.model_dir, "v0009", gone)
+    add_unscorable(desk.model_dir, "v0009", gone)
     assert as_dict(status.excluded_lines(desk.registry)) == {"excluded cubes": "none"}
-    writeback.note_unscorable(desk.model_dir, version, gone)
+    add_unscorable(desk.model_dir, version, gone)
     (value,) = as_dict(status.excluded_lines(desk.registry)).values()
     assert value.startswith("2 by v0001; ")
 

@@ -183,9 +183,9 @@ def commands() -> Sequence[click.Command]:
 def _write_back(project: int, version: str) -> None:
     """Queue the write-back of `version`; until it has run, Label Studio shows the predictions of the version before."""
     with needs_extra("worker"):
-        from helioloop.messaging import messages, queues
+        from helioloop.messaging import messages, queues, redis_client
 
-    queues.send(queues.connect(load_settings()), messages.WriteBack(project=project, version=version))
+    queues.send(redis_client.connect(load_settings()), messages.WriteBack(project=project, version=version))
 
 
 def _open(folder: Path, labels: Path | None) -> "Release":

@@ -88,7 +88,7 @@ def ingest(release: Path, project: int, detach: bool) -> None:
     """
     with needs_extra("worker"):
         from helioloop.data.release import ReleaseRoots
-        from helioloop.messaging import messages, queues
+        from helioloop.messaging import messages, queues, redis_client
         from helioloop_worker.terminal import follow_job
     settings = load_settings()
     if ReleaseRoots(settings.release_roots).folder(release.resolve().name).resolve() != release.resolve():
@@ -96,9 +96,9 @@ def ingest(release: Path, project: int, detach: bool) -> None:
             f"{release} is not the first folder of that name in HELIOLOOP_RELEASE_ROOTS "
             f"({', '.join(map(str, settings.release_roots))}), so the worker would read another one; rename one of them"
         )
-    connection = queues.connect(settings)
+    connection = redis_client.connect(settings)
     message = messages.Ingest(project=project, release=release.resolve().name)
-    if not queues.served(connection, message.queue):
+    if not queues.has_worker(connection, message.queue):
         raise ServiceError(
             f"no worker serves the queue {message.queue}; start one with `helioloop worker --role train`"
         )
@@ -110,7 +110,7 @@ def ingest(release: Path, project: int, detach: bool) -> None:
         )
         return
     outcome = follow_job(connection, message)
-    excluded = outcome["set_aside"]
+    excluded = outcome["excluded"]
     click.echo(
         f"release {outcome['release']}: {outcome['imported']} cubes imported, {outcome['present']} already present, "
         f"{len(excluded)} excluded"
@@ -138,8 +138,8 @@ def status(project: int | None, model_dir: Path | None) -> None:
       helioloop status --model-dir models
     """
     with needs_extra("worker"):
-        from helioloop.messaging import queues
-        from helioloop.messaging.retrain_state import RedisRetrainState
+        from helioloop.messaging import redis_client
+        from helioloop.messaging.redis_retrain_state import RedisRetrainState
         from helioloop.registry.label_snapshot import Snapshot
         from helioloop_worker.reports import status as lines_of
         from helioloop_worker.reports.job_status import job_lines
@@ -152,7 +152,7 @@ def status(project: int | None, model_dir: Path | None) -> None:
     lines = [*lines_of.model_lines(registry, place=place), *lines_of.excluded_lines(registry)]
     if project is not None:
         settings = load_settings()
-        connection = queues.connect(settings)
+        connection = redis_client.connect(settings)
         snapshot = Snapshot.read(registry.root)
         lines += lines_of.label_lines(snapshot)
         lines += lines_of.audit_lines(registry, snapshot)

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from helioloop.errors import ServiceError, WrongUsage
-from helioloop.messaging import messages, queues
+from helioloop.messaging import messages, queues, redis_client
 from helioloop.settings import Settings
 from helioloop.synthetic import make_release
 from helioloop_worker.demo.progress import FirstPass
@@ -113,7 +113,7 @@ def _make_release(demo: Demo, folder: Path, truth: Path, progress: Progress) -> 
 
 def _take_through(demo: Demo, settings: Settings, project: int) -> None:
     """Ingest the releases and wait until Label Studio shows predictions of all their cubes."""
-    connection = queues.connect(settings)
+    connection = redis_client.connect(settings)
     names = [RELEASE, *([demo.own.resolve().name] if demo.own is not None else [])]
     ingestions = [messages.Ingest(project=project, release=name) for name in names]
     for ingestion in ingestions:

@@ -8,10 +8,12 @@ import redis
 from helioloop.errors import ServiceError
 from helioloop.messaging import messages
 from helioloop.messaging.job_monitor import outcome_of, running
+from helioloop.registry.staging import Staging
+from helioloop.registry.unscorable import read_unscorable
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.client import LabelStudioClient
-from helioloop_worker.loop import rounds, writeback
+from helioloop_worker.loop.shown_versions import read_shown_versions
 
 STALL_SECONDS = 120.0
 """Longest time without a job before the demo reports an error."""
@@ -52,11 +54,11 @@ class FirstPass:
         """
         cubes = self._imported()
         version = Registry(self._model_dir).published()
-        shown = writeback.switches(self._model_dir)
+        shown = read_shown_versions(self._model_dir)
         if cubes and version is not None and shown and shown[-1].version == version:
-            unscorable = len(writeback.read_unscorable(self._model_dir, version))
+            unscorable = len(read_unscorable(self._model_dir, version))
             return self._gateway.model_versions(self._project).get(version, 0) >= cubes - unscorable
-        if failure := next(rounds.all_parked(Registry(self._model_dir)), None):
+        if failure := next(iter(Staging(self._model_dir).all_parked()), None):
             raise ServiceError(failure)
         if any(not job.startswith(("reconcile-", "retrain-check-")) for job in running(self._connection)):
             self._busy_at = time.monotonic()

@@ -7,9 +7,9 @@ from pathlib import Path
 from helioloop import tables
 from helioloop.data.frame_times import FrameTime
 from helioloop.evaluation.audit_sample import AuditSample
+from helioloop.labelstudio.tasks import CubeTask
 from helioloop.records import CubeScore, CurrentLabel, Emergence
 from helioloop.workflows.cells import decimal, frame_cells, time_cells
-from helioloop_worker.labelstudio.project import CubeTask
 
 COLUMNS = (
     "release",

@@ -16,6 +16,7 @@ from helioloop_worker.reports.status import Line
 _KINDS: Final = {
     "ingest": "ingestion",
     "retrain-check": "retrain check",
+    "plan-round": "round planning",
     "write-back": "write-back",
     "score": "scoring",
     "bulk": "scoring of many cubes",

@@ -14,9 +14,10 @@ from helioloop.messaging import queues
 from helioloop.messaging.retrain_state import RetrainState
 from helioloop.records import LabelSource
 from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.staging import Staging
+from helioloop.registry.unscorable import read_unscorable
 from helioloop.registry.versions import Registry
 from helioloop.tables import read_table
-from helioloop_worker.loop import rounds, writeback
 from helioloop_worker.reports.audit import read_audit
 from helioloop_worker.reports.redaction import redact
 
@@ -76,15 +77,15 @@ def model_lines(registry: Registry, *, place: str) -> list[Line]:
         ]
     return lines + [
         Line(name="failed round", value=redact(reason, model_dir=registry.root))
-        for reason in rounds.all_parked(registry)
+        for reason in Staging(registry.root).all_parked()
     ]
 
 
 def excluded_lines(registry: Registry) -> list[Line]:
     """Return the lines about cubes that ingestion excluded or that the published version cannot score."""
-    lines = [line for path in sorted((registry.root / "set-aside").glob("*.csv")) for line in _excluded(path)]
+    lines = [line for path in sorted((registry.root / "excluded").glob("*.csv")) for line in _excluded(path)]
     version = registry.published()
-    failed = 0 if version is None else len(writeback.read_unscorable(registry.root, version))
+    failed = 0 if version is None else len(read_unscorable(registry.root, version))
     if failed:
         value = f"{failed} by {version}; they have no prediction, and the log of the scoring worker gives the reasons"
         lines.append(Line(name="cubes that cannot be scored", value=value))
@@ -138,14 +139,14 @@ def audit_lines(registry: Registry, snapshot: Snapshot | None) -> list[Line]:
 
 def queue_lines(connection: redis.Redis, state: RetrainState, project: int) -> list[Line]:
     """Return the lines about a project's waiting events, its running round, and the queues with their workers."""
-    dirty, running = state.dirty(project), state.running(project)
+    pending, running = state.pending_events(project), state.running(project)
     workers = Counter(name for worker in Worker.all(connection=connection) for name in worker.queue_names())
     since = "" if running is None else datetime.fromtimestamp(running.since, UTC).isoformat(timespec="seconds")
     return [
-        Line(name="annotation events waiting", value=str(0 if dirty is None else dirty.count)),
+        Line(name="annotation events waiting", value=str(0 if pending is None else pending.count)),
         Line(name="running round", value="none" if running is None else f"{running.fingerprint[:16]} since {since}"),
         *(
             Line(name=f"queue {name}", value=f"{waiting} waiting, {workers[name]} workers")
-            for name, waiting in queues.depth(connection).items()
+            for name, waiting in queues.queue_lengths(connection).items()
         ),
     ]
