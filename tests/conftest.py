@@ -59,7 +59,7 @@ def redis_connection(redis_url: str) -> Iterator[redis.Redis]:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Return the folder of the real video; absent it skips at a desk and fails in CI."""
+    """Return the folder of the real video; if it is missing, the test is skipped, and fails in CI."""
     folder = Path(os.environ.get("HELIOLOOP_REAL_DATA") or "../shared/data/bard0310")
     if (folder / "labels.csv").exists():
         return folder.resolve()

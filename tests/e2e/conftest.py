@@ -104,7 +104,7 @@ def until(condition: Callable[[], bool], *, seconds: float) -> None:
 
 
 def program(variable: str) -> Path:
-    """Return a service's program from the environment; absent it skips at a desk and fails in CI."""
+    """Return a service's program from the environment; if it is missing, the test is skipped, and fails in CI."""
     path = os.environ.get(variable)
     if path and Path(path).exists():
         return Path(path)

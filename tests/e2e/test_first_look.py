@@ -30,7 +30,7 @@ QUIET_CHROMIUM = (
 
 @pytest.fixture(scope="module")
 def page(loop: Loop) -> Iterator[Page]:
-    """A browser that is logged in to Label Studio; absent it skips at a desk and fails in CI."""
+    """A browser that is logged in to Label Studio; if it is missing, the test is skipped, and fails in CI."""
     chromium = shutil.which("chromium")
     if chromium is None:
         said = "chromium is not installed; `apt-get install chromium`"

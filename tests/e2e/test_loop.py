@@ -264,10 +264,10 @@ def test_the_catalogue_says_what_each_cube_counts_as_and_when_it_emerged(loop: L
     """One row per task, by the command line; the frame set by hand is there with its time, the model's are marked."""
     done = subprocess.run(
         [sys.executable, "-m", "helioloop", "catalogue", "--project", str(loop.project),
-         "--out", str(tmp_path / "catalogue.csv"), "--draw", str(tmp_path / "drawn.csv")],
+         "--out", str(tmp_path / "catalogue.csv"), "--draw", str(tmp_path / "sample.csv")],
         env={**os.environ, **loop.stack.environment}, check=True, capture_output=True, text=True,
     )  # fmt: skip
-    assert f"{loop.published()} speaks" in done.stdout
+    assert f"scores by {loop.published()}." in done.stdout
     with (tmp_path / "catalogue.csv").open(newline="") as file:
         rows = {row["cube"]: row for row in csv.DictReader(file)}
     tasks = loop.tasks()
@@ -275,13 +275,13 @@ def test_the_catalogue_says_what_each_cube_counts_as_and_when_it_emerged(loop: L
     (by_hand,) = (row for row in rows.values() if row["emergence_frame_from"] == "annotator")
     assert by_hand["emergence_frame"] == "70"
     start = datetime.fromisoformat(tasks[by_hand["cube"]]["data"]["start"].removesuffix("Z"))
-    told = datetime.fromisoformat(by_hand["emergence_time_utc"])
-    assert told - start == timedelta(seconds=70 * MDI.cadence_seconds)
+    written = datetime.fromisoformat(by_hand["emergence_time_utc"])
+    assert written - start == timedelta(seconds=70 * MDI.cadence_seconds)
     assert any(row["emergence_frame_from"].startswith("model, ") for row in rows.values())
     assert sum(row["label_source"] == "majority" for row in rows.values()) >= 50
-    drawn = read_truth(tmp_path / "drawn.csv")
-    assert f"{len(drawn)} of these drawn at random" in done.stdout
-    assert all(rows[cube]["label"] == true.label for cube, true in drawn.items())
+    sample = read_truth(tmp_path / "sample.csv")
+    assert f"{len(sample)} of these in the audit sample" in done.stdout
+    assert all(rows[cube]["label"] == true.label for cube, true in sample.items())
 
 
 # -- outages --------------------------------------------------------------------------------------

@@ -107,38 +107,38 @@ def task_data(made: Path) -> dict[str, dict[str, str]]:
 
 
 @dataclass(frozen=True)
-class Desk:
+class LoopProject:
     """The worker's context, its Label Studio and one project in it."""
 
     context: Context
     label_studio: FakeLabelStudio
-    project: int
+    id: int
 
     @property
     def registry(self) -> Registry:
         """The project's model folder."""
-        return self.context.registry(self.project)
+        return self.context.registry(self.id)
 
     @property
     def model_dir(self) -> Path:
-        """Where that is."""
+        """The path of the model folder."""
         return self.registry.root
 
     def import_cubes(self, data: dict[str, dict[str, str]], cubes: Sequence[str] = CUBES) -> dict[str, int]:
         """Import tasks for cubes, without videos, and return their ids by cube."""
-        ids = self.label_studio.import_tasks(self.project, [data[cube] for cube in cubes])
+        ids = self.label_studio.import_tasks(self.id, [data[cube] for cube in cubes])
         return dict(zip(cubes, ids, strict=True))
 
-    def view(self) -> ProjectState:
+    def read(self) -> ProjectState:
         """Read the project."""
         return read_project(
-            self.label_studio, self.project, settings=self.context.settings, instrument=self.context.instrument
+            self.label_studio, self.id, settings=self.context.settings, instrument=self.context.instrument
         )
 
     def plan(self, reason: str = "made by hand") -> Plan:
         """Plan a round on the current labels of all cubes."""
         return make_plan(
-            self.view().cubes(),
+            self.read().cubes(),
             recipe=self.context.recipe,
             instrument=self.context.instrument,
             seed=self.context.settings.seed,
@@ -148,13 +148,13 @@ class Desk:
 
     def check(self, *, forced: bool = False) -> str:
         """Check for a round, plan it if one is requested, and return the sentence of the last of the two jobs."""
-        sentence = check_retraining(self.context, self.project, forced=forced)
-        if not requests(self.context, self.project):
+        sentence = check_retraining(self.context, self.id, forced=forced)
+        if not requests(self.context, self.id):
             return sentence
-        planning = messages.PlanRound(project=self.project)
+        planning = messages.PlanRound(project=self.id)
         if job_monitor.find_job(self.context.connection, planning.job_id) is not None:
             self.job(planning.job_id).delete()  # what the test does here, the job does in the loop
-        return plan_round(self.context, self.project, report=silent)
+        return plan_round(self.context, self.id, report=silent)
 
     def admit(self, *, p_emergence: float = 0.75, without: Sequence[str] = ()) -> str:
         """Make the next version on the current labels, with constant scores and without weights; unpublished."""
@@ -173,7 +173,7 @@ class Desk:
 
     def rows(self, version: str) -> list[int]:
         """Return the tasks of a version's prediction rows, duplicates included."""
-        return sorted(row.task for row in self.label_studio.predictions(self.project) if row.model_version == version)
+        return sorted(row.task for row in self.label_studio.predictions(self.id) if row.model_version == version)
 
     def queued(self) -> list[str]:
         """Return the ids of the jobs that could run now."""
@@ -232,10 +232,10 @@ def settings(tmp_path: Path, made: Path, redis_url: str) -> Settings:
 
 
 @pytest.fixture
-def desk(settings: Settings, redis_connection: redis.Redis) -> Desk:
+def loop_project(settings: Settings, redis_connection: redis.Redis) -> LoopProject:
     """An empty project; rounds train `TINY`."""
     label_studio = FakeLabelStudio()
-    project = label_studio.create_project(title="desk", label_config=labeling_configuration())
+    project = label_studio.create_project(title="loop project", label_config=labeling_configuration())
     context = Context(
         settings,
         instrument=SMALL,
@@ -243,16 +243,16 @@ def desk(settings: Settings, redis_connection: redis.Redis) -> Desk:
         open_label_studio=lambda _: label_studio,
         recipe_for=lambda *_: TINY,
     )
-    return Desk(context=context, label_studio=label_studio, project=project)
+    return LoopProject(context=context, label_studio=label_studio, id=project)
 
 
-def work(desk: Desk, *names: str) -> None:
+def work(loop_project: LoopProject, *names: str) -> None:
     """Run the jobs in these queues, by default all, in this process, until none is left."""
-    connection = desk.context.connection
+    connection = loop_project.context.connection
     worker = SimpleWorker(
         [queues.queue(connection, name) for name in names or queues.QUEUES],
         connection=connection,
         serializer=JSONSerializer,
-        job_class=job_class(desk.context),
+        job_class=job_class(loop_project.context),
     )
     worker.work(burst=True, logging_level="CRITICAL")

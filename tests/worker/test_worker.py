@@ -14,7 +14,7 @@ from helioloop.progress import silent
 from helioloop.workflows import rounds as rounding
 from helioloop_worker import worker
 from helioloop_worker.worker import ScoringWorker, TrainingWorker, run
-from tests.worker.conftest import CUBES, Desk, score_of, work
+from tests.worker.conftest import CUBES, LoopProject, score_of, work
 
 Data = dict[str, dict[str, str]]
 
@@ -27,7 +27,7 @@ LATER = CUBES[-2:]
 
 @pytest.mark.parametrize("device", ["auto", "cpu"])
 def test_the_training_role_initialises_no_cuda_before_a_fork(
-    desk: Desk, device: str, monkeypatch: pytest.MonkeyPatch
+    loop_project: LoopProject, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither on a machine with CUDA nor without: the device is chosen, and members are loaded, by the jobs alone."""
 
@@ -39,7 +39,9 @@ def test_the_training_role_initialises_no_cuda_before_a_fork(
     monkeypatch.setattr(torch.cuda, "_lazy_init", initialises)
     monkeypatch.setattr(torch._C, "_cuda_init", initialises, raising=False)
     monkeypatch.setattr(TrainingWorker, "work", lambda self, **_: worked.append(type(self).__name__))
-    context = replace(desk.context, settings=desk.context.settings.model_copy(update={"device": device}))
+    context = replace(
+        loop_project.context, settings=loop_project.context.settings.model_copy(update={"device": device})
+    )
     run("train", context)
     assert worked == ["TrainingWorker"]
     assert {"device", "ensembles"}.isdisjoint(vars(context))
@@ -69,62 +71,64 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 @pytest.fixture
-def publish(desk: Desk, task_data: Data, loaded: list[Path]) -> Callable[[], str]:
+def publish(loop_project: LoopProject, task_data: Data, loaded: list[Path]) -> Callable[[], str]:
     """Train two members of one epoch on a project of 24 cubes and publish them, with scores of all but `LATER`."""
-    desk.import_cubes(task_data)
+    loop_project.import_cubes(task_data)
 
     def train() -> str:
-        plan = desk.plan()
-        staging = desk.registry.staging(plan.fingerprint)
+        plan = loop_project.plan()
+        staging = loop_project.registry.staging(plan.fingerprint)
         plan.save(staging)
         for member in plan.members:
-            ensemble.train_member(plan, member.name, staging, desk.context.runtime(silent))
+            ensemble.train_member(plan, member.name, staging, loop_project.context.runtime(silent))
         scores = [score_of(cube.name, cube.sha256, 0.75) for cube in plan.cubes if cube.name not in LATER]
-        version = rounding.close_round(plan, staging, desk.registry, scores).version
-        desk.registry.publish(version, why="test")
+        version = rounding.close_round(plan, staging, loop_project.registry, scores).version
+        loop_project.registry.publish(version, why="test")
         loaded.clear()
         return version
 
     return train
 
 
-def score(desk: Desk, version: str, cube: str) -> None:
+def score(loop_project: LoopProject, version: str, cube: str) -> None:
     """Have a worker of the role score run one scoring job."""
-    message = messages.Score(project=desk.project, version=version, cubes=(desk.view().tasks[cube].cube,))
-    queues.send(desk.context.connection, message)
-    work(desk, messages.QUEUE_SCORE)
-    assert desk.job(message.job_id).return_value() == 1
+    message = messages.Score(project=loop_project.id, version=version, cubes=(loop_project.read().tasks[cube].cube,))
+    queues.send(loop_project.context.connection, message)
+    work(loop_project, messages.QUEUE_SCORE)
+    assert loop_project.job(message.job_id).return_value() == 1
 
 
 def test_two_scoring_jobs_of_one_process_load_the_members_once(
-    desk: Desk, publish: Callable[[], str], loaded: list[Path]
+    loop_project: LoopProject, publish: Callable[[], str], loaded: list[Path]
 ) -> None:
     """The second one finds them loaded."""
     version = publish()
     for cube in LATER:
-        score(desk, version, cube)
-    assert loaded == [desk.registry.folder(version)] * 2
+        score(loop_project, version, cube)
+    assert loaded == [loop_project.registry.folder(version)] * 2
 
 
-def test_the_members_of_a_later_version_are_loaded(desk: Desk, publish: Callable[[], str], loaded: list[Path]) -> None:
+def test_the_members_of_a_later_version_are_loaded(
+    loop_project: LoopProject, publish: Callable[[], str], loaded: list[Path]
+) -> None:
     """And those of the first stay loaded, for a rollback."""
     first = publish()
-    score(desk, first, LATER[0])
+    score(loop_project, first, LATER[0])
     second = publish()
-    score(desk, second, LATER[0])
-    assert loaded == [desk.registry.folder(second)] * 2
-    desk.registry.publish(first, why="rollback")
-    score(desk, first, LATER[1])
-    assert loaded == [desk.registry.folder(second)] * 2
+    score(loop_project, second, LATER[0])
+    assert loaded == [loop_project.registry.folder(second)] * 2
+    loop_project.registry.publish(first, why="rollback")
+    score(loop_project, first, LATER[1])
+    assert loaded == [loop_project.registry.folder(second)] * 2
 
 
 def test_members_that_replace_others_in_one_folder_are_loaded(
-    desk: Desk, publish: Callable[[], str], loaded: list[Path]
+    loop_project: LoopProject, publish: Callable[[], str], loaded: list[Path]
 ) -> None:
     """Somebody restored the version's folder from a backup: its plan file is another one."""
     version = publish()
-    score(desk, version, LATER[0])
-    folder = desk.registry.folder(version)
+    score(loop_project, version, LATER[0])
+    folder = loop_project.registry.folder(version)
     aside = folder.with_name("restored")
     aside.mkdir()
     for path in folder.iterdir():
@@ -132,5 +136,5 @@ def test_members_that_replace_others_in_one_folder_are_loaded(
             (aside / path.name).write_bytes(path.read_bytes())
             (aside / path.name).replace(path)
     loaded.clear()
-    score(desk, version, LATER[1])
+    score(loop_project, version, LATER[1])
     assert loaded == [folder] * 2

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from rq.executions import Execution
 from rq.job import JobStatus
 from rq.registry import FailedJobRegistry
-from tests.worker.conftest import Desk, work
+from tests.worker.conftest import LoopProject, work
 from tests.worker.shell import run_one_of, run_printed
 
 from helioloop.errors import LabelStudioError
@@ -33,17 +33,17 @@ TOKEN = "0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture
-def commands(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[click.Command]:
-    """The commands for projects and models, with the test's settings."""
+def commands(loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> list[click.Command]:
+    """The commands for projects and models, with the settings of `loop_project`."""
     for module in (project, learning, options):
-        monkeypatch.setattr(module, "load_settings", lambda: desk.context.settings)
-    desk.model_dir.mkdir(parents=True)
+        monkeypatch.setattr(module, "load_settings", lambda: loop_project.context.settings)
+    loop_project.model_dir.mkdir(parents=True)
     return [*project.commands(), *learning.commands()]
 
 
-def show(desk: Desk, commands: list[click.Command]) -> dict[str, str]:
+def show(loop_project: LoopProject, commands: list[click.Command]) -> dict[str, str]:
     """The project's status as printed: name -> value, one line each."""
-    result = run_one_of(commands, "status", "--project", str(desk.project))
+    result = run_one_of(commands, "status", "--project", str(loop_project.id))
     assert result.exit_code == 0, result.output
     return dict(line.split("  ", 1) for line in result.stdout.splitlines())
 
@@ -53,60 +53,64 @@ def as_dict(lines: list[status.Line]) -> dict[str, str]:
     return {line.name: line.value for line in lines}
 
 
-def jobs_of(desk: Desk, **changes: Any) -> dict[str, str]:
+def jobs_of(loop_project: LoopProject, **changes: Any) -> dict[str, str]:
     """The lines about the project's jobs, with settings changed."""
-    settings = desk.context.settings.model_copy(update=changes)
-    return as_dict(job_lines(desk.context.connection, settings, desk.project))
+    settings = loop_project.context.settings.model_copy(update=changes)
+    return as_dict(job_lines(loop_project.context.connection, settings, loop_project.id))
 
 
-def fail(desk: Desk, message: messages.Message, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+def fail(
+    loop_project: LoopProject, message: messages.Message, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Let a retrain check fail with an error."""
 
     def raises(*_: Any, **__: Any) -> None:
         raise error
 
     monkeypatch.setattr(retrain_check, "check_retraining", raises)
-    queues.send(desk.context.connection, message)
-    work(desk)
+    queues.send(loop_project.context.connection, message)
+    work(loop_project)
 
 
 # -- cubes ----------------------------------------------------------------------------------------
 
 
-def test_excluded_cubes_are_counted_and_listed_with_their_reason(desk: Desk) -> None:
+def test_excluded_cubes_are_counted_and_listed_with_their_reason(loop_project: LoopProject) -> None:
     """Three of five are listed, without the folder of the releases. A release without excluded cubes has no line."""
     excluded = [ExcludedCube(cube=f"cube{k}", reason="it is not in /data/releases/r3; restore it") for k in range(5)]
-    ingest.write_excluded(desk.model_dir, "r3", excluded)
-    ingest.write_excluded(desk.model_dir, "r4", [])
-    assert as_dict(status.excluded_lines(desk.registry)) == {
+    ingest.write_excluded(loop_project.model_dir, "r3", excluded)
+    ingest.write_excluded(loop_project.model_dir, "r4", [])
+    assert as_dict(status.excluded_lines(loop_project.registry)) == {
         "excluded from r3": "5: cube0 (it is not in r3; restore it); cube1 (it is not in r3; restore it); "
-        f"cube2 (it is not in r3; restore it); 2 more; the full list is {desk.model_dir}/excluded/r3.csv"
+        f"cube2 (it is not in r3; restore it); 2 more; the full list is {loop_project.model_dir}/excluded/r3.csv"
     }
 
 
-def test_cubes_that_the_published_version_cannot_score_are_counted(desk: Desk, task_data: Data) -> None:
+def test_cubes_that_the_published_version_cannot_score_are_counted(loop_project: LoopProject, task_data: Data) -> None:
     """Cubes that another version could not score do not count; without any, the status shows none."""
-    desk.import_cubes(task_data)
-    assert as_dict(status.excluded_lines(desk.registry)) == {"excluded cubes": "none"}
-    version = desk.publish()
+    loop_project.import_cubes(task_data)
+    assert as_dict(status.excluded_lines(loop_project.registry)) == {"excluded cubes": "none"}
+    version = loop_project.publish()
     gone = [CubeInfo(release="made", name=f"gone{k}", sha256=f"{k:064x}") for k in range(2)]
-    add_unscorable(desk.model_dir, "v0009", gone)
-    assert as_dict(status.excluded_lines(desk.registry)) == {"excluded cubes": "none"}
-    add_unscorable(desk.model_dir, version, gone)
-    (value,) = as_dict(status.excluded_lines(desk.registry)).values()
+    add_unscorable(loop_project.model_dir, "v0009", gone)
+    assert as_dict(status.excluded_lines(loop_project.registry)) == {"excluded cubes": "none"}
+    add_unscorable(loop_project.model_dir, version, gone)
+    (value,) = as_dict(status.excluded_lines(loop_project.registry)).values()
     assert value.startswith("2 by v0001; ")
 
 
 # -- jobs -----------------------------------------------------------------------------------------
 
 
-def test_a_detached_ingestion_that_failed_is_shown_with_its_error(desk: Desk, commands: list[click.Command]) -> None:
+def test_a_detached_ingestion_that_failed_is_shown_with_its_error(
+    loop_project: LoopProject, commands: list[click.Command]
+) -> None:
     """With time and release, without a traceback, on the page that `ingest --detach` points to."""
-    queues.send(desk.context.connection, messages.Ingest(project=desk.project, release="nosuch"))
-    before = show(desk, commands)
+    queues.send(loop_project.context.connection, messages.Ingest(project=loop_project.id, release="nosuch"))
+    before = show(loop_project, commands)
     assert before["failed jobs"].strip() == "none"
-    work(desk)
-    shown = show(desk, commands)["last failed ingestion"].strip()
+    work(loop_project)
+    shown = show(loop_project, commands)["last failed ingestion"].strip()
     at, about, sentence = shown.split(maxsplit=2)
     assert at.startswith("20")
     assert about == "nosuch:"
@@ -114,100 +118,107 @@ def test_a_detached_ingestion_that_failed_is_shown_with_its_error(desk: Desk, co
 
 
 def test_the_last_failed_job_of_each_kind_is_shown(
-    desk: Desk, commands: list[click.Command], monkeypatch: pytest.MonkeyPatch
+    loop_project: LoopProject, commands: list[click.Command], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two retrain checks failed, the forced one later; failures of another project are not shown."""
     del commands
-    patient, forced = (messages.RetrainCheck(project=desk.project, forced=forced) for forced in (False, True))
-    fail(desk, forced, LabelStudioError("the later error"), monkeypatch)
-    fail(desk, patient, LabelStudioError("the earlier error"), monkeypatch)
-    fail(desk, replace(patient, project=10 * desk.project), LabelStudioError("the other project's error"), monkeypatch)
-    failed = FailedJobRegistry(queue=queues.queue(desk.context.connection, patient.queue))
-    desk.context.connection.zadd(failed.key, {forced.job_id: time.time() + 2 * queues.FAILURE_SECONDS})
-    shown = jobs_of(desk)
+    patient, forced = (messages.RetrainCheck(project=loop_project.id, forced=forced) for forced in (False, True))
+    fail(loop_project, forced, LabelStudioError("the later error"), monkeypatch)
+    fail(loop_project, patient, LabelStudioError("the earlier error"), monkeypatch)
+    fail(
+        loop_project,
+        replace(patient, project=10 * loop_project.id),
+        LabelStudioError("the other project's error"),
+        monkeypatch,
+    )
+    failed = FailedJobRegistry(queue=queues.queue(loop_project.context.connection, patient.queue))
+    loop_project.context.connection.zadd(failed.key, {forced.job_id: time.time() + 2 * queues.FAILURE_SECONDS})
+    shown = jobs_of(loop_project)
     assert list(shown) == ["last failed retrain check"]
     assert shown["last failed retrain check"].endswith(", the later error")
-    queues.send(desk.context.connection, forced)  # a job that was sent again does not count as failed
-    assert jobs_of(desk)["last failed retrain check"].endswith(", the earlier error")
+    queues.send(loop_project.context.connection, forced)  # a job that was sent again does not count as failed
+    assert jobs_of(loop_project)["last failed retrain check"].endswith(", the earlier error")
 
 
-def test_failures_are_shown_without_secrets_and_folders(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failures_are_shown_without_secrets_and_folders(
+    loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A token with a line end is a common mistake; only the model folder is shown, because remedies name it."""
     error = ValueError(
         f"Illegal header value b'Token {TOKEN}\\n'; http://ann:word@ls:8080/api of /data/releases/r3/labels.csv and "
-        f"{desk.model_dir}/labels.json, with hunter2 and sesame"
+        f"{loop_project.model_dir}/labels.json, with hunter2 and sesame"
     )
-    fail(desk, messages.RetrainCheck(project=desk.project), error, monkeypatch)
-    expected = f"; http://…ls:8080/api of labels.csv and {desk.model_dir}/labels.json, with … and …"
+    fail(loop_project, messages.RetrainCheck(project=loop_project.id), error, monkeypatch)
+    expected = f"; http://…ls:8080/api of labels.csv and {loop_project.model_dir}/labels.json, with … and …"
     secrets = {
         "webhook_secret": SecretStr("hunter2"),
         "basic_auth_password": SecretStr(""),
         "redis_url": "redis://:sesame@redis:6379/0",
     }
     for key in (None, SecretStr(f"{TOKEN}\n")):  # the worker may have a token that is not set here
-        shown = jobs_of(desk, label_studio_api_key=key, **secrets)["last failed retrain check"]
+        shown = jobs_of(loop_project, label_studio_api_key=key, **secrets)["last failed retrain check"]
         assert shown.split(", ", 1)[1] == r"ValueError: Illegal header value b'Token …\n'" + expected
 
 
-def test_a_running_ingestion_is_shown_with_its_progress(desk: Desk) -> None:
+def test_a_running_ingestion_is_shown_with_its_progress(loop_project: LoopProject) -> None:
     """The numbers of its progress bar; before the first report, that it has started."""
-    connection, message = desk.context.connection, messages.Ingest(project=desk.project, release="r3")
+    connection, message = loop_project.context.connection, messages.Ingest(project=loop_project.id, release="r3")
     queues.send(connection, message)
-    job = desk.job(message.job_id)
+    job = loop_project.job(message.job_id)
     queues.queue(connection, message.queue).remove(job)
     with connection.pipeline() as pipeline:  # as a worker does when it starts a job
         job.set_status(JobStatus.STARTED, pipeline=pipeline)
         Execution.create(job, 60, pipeline)
         pipeline.execute()
-    assert jobs_of(desk)["running ingestion"] == "r3: started"
+    assert jobs_of(loop_project)["running ingestion"] == "r3: started"
     job.meta["progress"] = {"done": 12, "total": 120, "what": "preparing cubes"}
     job.save_meta()
-    assert jobs_of(desk) == {"running ingestion": "r3: preparing cubes, 12 of 120", "failed jobs": "none"}
+    assert jobs_of(loop_project) == {"running ingestion": "r3: preparing cubes, 12 of 120", "failed jobs": "none"}
 
 
 # -- remedies -------------------------------------------------------------------------------------
 
 
-def publish_and_reject(desk: Desk, task_data: Data) -> None:
+def publish_and_reject(loop_project: LoopProject, task_data: Data) -> None:
     """Publish v0001, and admit a v0002 that the promotion check rejected."""
-    desk.import_cubes(task_data)
-    desk.publish()
-    card = desk.registry.folder(desk.admit()) / "card.json"
+    loop_project.import_cubes(task_data)
+    loop_project.publish()
+    card = loop_project.registry.folder(loop_project.admit()) / "card.json"
     verdict = {"publish": False, "reason": "rejected by the promotion check: worse"}
     card.write_text(json.dumps(json.loads(card.read_text()) | {"verdict": verdict}))
 
 
 def test_a_rejected_version_is_published_by_the_command_that_status_prints(
-    desk: Desk, task_data: Data, commands: list[click.Command]
+    loop_project: LoopProject, task_data: Data, commands: list[click.Command]
 ) -> None:
     """The command names the project, so that predictions are written back too."""
-    publish_and_reject(desk, task_data)
-    result = run_printed(commands, show(desk, commands)["newest version"])
+    publish_and_reject(loop_project, task_data)
+    result = run_printed(commands, show(loop_project, commands)["newest version"])
     assert result.exit_code == 0, result.output
-    assert desk.registry.published() == "v0002"
-    assert desk.queued() == [f"write-back-{desk.project}-v0002"]
+    assert loop_project.registry.published() == "v0002"
+    assert loop_project.queued() == [f"write-back-{loop_project.id}-v0002"]
 
 
 def test_a_damaged_pointer_is_repaired_by_the_command_that_status_prints(
-    desk: Desk, task_data: Data, commands: list[click.Command]
+    loop_project: LoopProject, task_data: Data, commands: list[click.Command]
 ) -> None:
     """The backend answers 503 then and refers to this command."""
-    desk.import_cubes(task_data)
-    desk.publish()
-    (desk.model_dir / "published.json").write_text('{"vers')
-    refused = run_one_of(commands, "status", "--project", str(desk.project))
+    loop_project.import_cubes(task_data)
+    loop_project.publish()
+    (loop_project.model_dir / "published.json").write_text('{"vers')
+    refused = run_one_of(commands, "status", "--project", str(loop_project.id))
     assert refused.exit_code == 1
     assert run_printed(commands, refused.stderr).exit_code == 0
-    assert show(desk, commands)["published version"].strip() == "v0001"
+    assert show(loop_project, commands)["published version"].strip() == "v0001"
 
 
 def test_the_status_of_a_model_folder_names_the_folder_in_its_command(
-    desk: Desk, task_data: Data, commands: list[click.Command], tmp_path: Path
+    loop_project: LoopProject, task_data: Data, commands: list[click.Command], tmp_path: Path
 ) -> None:
     """Quoted for the shell, here with a blank in its name; no service is needed."""
-    publish_and_reject(desk, task_data)
+    publish_and_reject(loop_project, task_data)
     place = tmp_path / "my models"
-    shutil.copytree(desk.model_dir, place)
+    shutil.copytree(loop_project.model_dir, place)
     shown = run_one_of(commands, "status", "--model-dir", place)
     assert shown.exit_code == 0, shown.output
     assert run_printed(commands, shown.stdout).exit_code == 0

@@ -12,6 +12,7 @@ from label_studio_sdk.core.request_options import RequestOptions
 from helioloop.errors import LabelStudioError
 from helioloop.settings import Settings, plain_url
 from helioloop_worker.labelstudio.port import PredictionRow, ProjectInfo
+from helioloop_worker.labelstudio.tab import tab_settings
 from helioloop_worker.labelstudio.transport import Transport
 
 WEBHOOK_ACTIONS = (
@@ -260,16 +261,7 @@ class LabelStudioClient:
         with self._transport.calling(what):
             self._client.views.create(
                 project=project,
-                data={
-                    "title": title,
-                    "type": "list",
-                    "target": "tasks",
-                    "ordering": ["tasks:predictions_score"],
-                    "hiddenColumns": {"explore": HIDDEN_COLUMNS, "labeling": HIDDEN_COLUMNS},
-                    "columnsWidth": {},
-                    "columnsDisplayType": {},
-                    "gridWidth": 4,
-                },
+                data=tab_settings(title),
                 request_options=ONCE,
             )
 
@@ -287,28 +279,3 @@ class LabelStudioClient:
         if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
             raise self._transport.unexpected_answer(what, "something other than a list of tasks")
         return found
-
-
-HIDDEN_COLUMNS = [
-    "tasks:inner_id",
-    "tasks:annotators",
-    "tasks:comment_authors",
-    "tasks:comment_count",
-    "tasks:unresolved_comment_count",
-    "tasks:annotations_results",
-    "tasks:predictions_results",
-    "tasks:file_upload",
-    "tasks:storage_filename",
-    "tasks:created_at",
-    "tasks:updated_at",
-    "tasks:updated_by",
-    "tasks:avg_lead_time",
-    "tasks:draft_exists",
-    "tasks:annotations_ids",
-    "tasks:total_predictions",
-    "tasks:cancelled_annotations",
-    "tasks:completed_at",
-    "tasks:data.sha256",
-    "tasks:data.release",
-]
-"""Columns that the sorted tab hides, so that video, score and crude label are side by side."""
