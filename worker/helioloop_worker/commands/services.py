@@ -22,9 +22,9 @@ def commands() -> Sequence[click.Command]:
     "--role",
     type=click.Choice(["train", "score"]),
     required=True,
-    help="train: imports releases and trains (queue helioloop-train). score: first scores that an annotator waits for "
-    "(helioloop-score), then retrain checks, write-back and reconciliation (helioloop-maintenance), then scores of "
-    "whole releases (helioloop-bulk).",
+    help="train: imports releases, plans rounds and trains (queue helioloop-train). score: first scores that an "
+    "annotator waits for (helioloop-score), then retrain checks, write-back and reconciliation "
+    "(helioloop-maintenance), then scores of whole releases (helioloop-bulk).",
 )
 def worker(role: str) -> None:
     """Run a worker that serves the job queues.
