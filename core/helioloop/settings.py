@@ -92,9 +92,8 @@ class Settings(BaseSettings):
     retrain_verified: int = Field(20, ge=1, description="Newly verified cubes that are enough to start a round.")
     recipe: Literal["auto", "quick", "accurate", "paper", "paper-adamw"] = Field(
         "auto",
-        description="Network and training schedule of rounds; auto takes accurate if the worker with role score, "
-        "which plans rounds, has a GPU, else quick: name one if the worker with role train has another "
-        "device.",
+        description="Network and training schedule of rounds; auto takes accurate if the worker with role train "
+        "that plans the round has a GPU, else quick: name one if workers with role train have different devices.",
     )
     epochs: int | None = Field(
         None,

@@ -19,7 +19,7 @@ from helioloop.synthetic import make_release
 from helioloop_worker.demo.services import DemoServices, Programs
 from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.setup import set_up
-from helioloop_worker.loop import writeback
+from helioloop_worker.loop.shown_versions import read_shown_versions
 
 CUBES = 64
 GRACE_SECONDS = 25
@@ -43,7 +43,7 @@ class Loop:
     settings: Settings
     project: int
     client: LabelStudio
-    gateway: LabelStudioClient
+    label_studio: LabelStudioClient
     release: Path
     truth: dict[str, str]
 
@@ -55,7 +55,7 @@ class Loop:
     def published(self) -> str | None:
         """The version that is published and shown by Label Studio."""
         version = self.registry.published()
-        shown = writeback.switches(self.registry.root)
+        shown = read_shown_versions(self.registry.root)
         return version if shown and shown[-1].version == version else None
 
     def ingest(self, release: str) -> dict[str, object]:
@@ -70,7 +70,7 @@ class Loop:
 
     def tasks(self) -> dict[str, dict[str, object]]:
         """Tasks by cube name, as Label Studio exports them."""
-        return {entry["data"]["cube"]: entry for entry in self.gateway.tasks(self.project)}
+        return {entry["data"]["cube"]: entry for entry in self.label_studio.tasks(self.project)}
 
     def annotate(self, task: int, choice: str, *, start: int | None = None, parent: int | None = None) -> int:
         """Submit an annotation as the labelling screen does, and return its id."""
@@ -104,7 +104,7 @@ def until(condition: Callable[[], bool], *, seconds: float) -> None:
 
 
 def program(variable: str) -> Path:
-    """Return a service's program from the environment; absent it skips at a desk and fails in CI."""
+    """Return a service's program from the environment; if it is missing, the test is skipped, and fails in CI."""
     path = os.environ.get(variable)
     if path and Path(path).exists():
         return Path(path)
@@ -133,19 +133,19 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
         spoil(release)
         stack.await_label_studio()
         settings = stack.settings()
-        gateway = LabelStudioClient.from_settings(settings)
-        project = set_up(gateway, settings, title="end to end", backend_url=stack.backend_url)
+        label_studio = LabelStudioClient.from_settings(settings)
+        project = set_up(label_studio, settings, title="end to end", backend_url=stack.backend_url)
         stack.start_worker("score")
         stack.start_worker("train", name="worker-train-1")
         stack.start_worker("train", name="worker-train-2")
         with (folder / "truth.csv").open(newline="") as file:
             truth = {row["cube"]: row["label"] for row in csv.DictReader(file)}
         client = LabelStudio(base_url=stack.label_studio_url, api_key=stack.login.token, timeout=120)
-        running = Loop(stack, settings, project, client, gateway, release, truth)
+        running = Loop(stack, settings, project, client, label_studio, release, truth)
         running.ingest("made")
         until(lambda: running.published() == "v0001", seconds=ROUND_SECONDS)
         yield running
-        for speaker in (client, gateway._transport.client):  # the SDK leaves closing to the garbage collector
+        for speaker in (client, label_studio._transport.client):  # the SDK leaves closing to the garbage collector
             speaker._client_wrapper.httpx_client.httpx_client.close()
 
 

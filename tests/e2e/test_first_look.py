@@ -30,7 +30,7 @@ QUIET_CHROMIUM = (
 
 @pytest.fixture(scope="module")
 def page(loop: Loop) -> Iterator[Page]:
-    """A browser that is logged in to Label Studio; absent it skips at a desk and fails in CI."""
+    """A browser that is logged in to Label Studio; if it is missing, the test is skipped, and fails in CI."""
     chromium = shutil.which("chromium")
     if chromium is None:
         said = "chromium is not installed; `apt-get install chromium`"
@@ -68,7 +68,7 @@ def shown_task(loop: Loop) -> tuple[int, int]:
 
 
 def test_the_labelling_screen_plays_the_video_and_shows_the_predicted_class_and_range(loop: Loop, page: Page) -> None:
-    """The video decodes in the browser at its full length; the class is chosen; the range stands on the timeline."""
+    """The video decodes in the browser at its full length; the class is chosen; the range is on the timeline."""
     task, first = shown_task(loop)
     page.goto(f"{loop.stack.label_studio_url}/projects/{loop.project}/data?task={task}")
     page.wait_for_function("document.querySelector('video')?.readyState >= 2", timeout=60_000)
@@ -99,7 +99,7 @@ def test_the_sorted_tab_lists_the_lowest_agreement_first(loop: Loop, page: Page)
     page.wait_for_selector("text=Prediction score", timeout=60_000)
     page.wait_for_timeout(2000)
     keep(page, "sorted-tab")
-    listed = loop.gateway._transport.call(
+    listed = loop.label_studio._transport.call(
         "GET", "api/tasks", params={"project": loop.project, "view": tab, "page_size": 100}, what="listing the tab"
     )
     scores = [entry["predictions_score"] for entry in listed["tasks"]]

@@ -1,4 +1,4 @@
-"""The whole loop on real parts, in the order in which a team lives through it. Each test leaves the loop idle."""
+"""The complete loop with real services, in the order of a campaign. Each test leaves the loop idle."""
 
 import csv
 import json
@@ -48,10 +48,11 @@ def next_version(loop: Loop, after: str) -> str:
 
 
 def idle(loop: Loop) -> bool:
-    """Tell whether no event waits, no round runs, and Label Studio shows what was published."""
+    """Tell whether no event waits, no round is requested or runs, and Label Studio shows the published version."""
     connection = redis_client.connect(loop.settings)
     state = RedisRetrainState(connection)
-    resting = state.pending_events(loop.project) is None and state.running(loop.project) is None
+    requested = any((loop.registry.root / "round-requests").glob("*.json"))
+    resting = state.pending_events(loop.project) is None and state.running(loop.project) is None and not requested
     connection.close()
     return resting and loop.published() is not None
 
@@ -69,27 +70,27 @@ def wrong_cubes(loop: Loop) -> list[str]:
 # -- ingestion ------------------------------------------------------------------------------------
 
 
-def test_every_readable_cube_becomes_one_task_and_the_bad_one_is_set_aside(loop: Loop) -> None:
+def test_every_readable_cube_becomes_one_task_and_the_bad_one_is_excluded(loop: Loop) -> None:
     """Sixty-four cubes are as many tasks; the web page in a cube's place is listed with its reason."""
-    tasks = loop.gateway.tasks(loop.project)
+    tasks = loop.label_studio.tasks(loop.project)
     assert len(tasks) == CUBES
     assert len({entry["data"]["cube"] for entry in tasks}) == CUBES
     assert set(tasks[0]["data"]) == {"video", "cube", "release", "crude_label", "region", "start", "sha256"}
-    aside = (loop.registry.root / "set-aside" / "made.csv").read_text().splitlines()
-    assert len(aside) == 2
-    assert aside[1].startswith("broken_page,")
+    excluded = (loop.registry.root / "excluded" / "made.csv").read_text().splitlines()
+    assert len(excluded) == 2
+    assert excluded[1].startswith("broken_page,")
 
 
 def test_ingesting_again_imports_nothing(loop: Loop) -> None:
     """A second ingestion of the same release finds every cube there."""
     outcome = loop.ingest("made")
     assert (outcome["imported"], outcome["present"]) == (0, CUBES)
-    assert len(loop.gateway.tasks(loop.project)) == CUBES
+    assert len(loop.label_studio.tasks(loop.project)) == CUBES
 
 
 def test_each_video_has_one_frame_per_grid_frame_and_label_studio_serves_it(loop: Loop) -> None:
     """225 frames at 25 a second, and range requests are answered, so that a browser can seek."""
-    entry = loop.gateway.tasks(loop.project)[0]
+    entry = loop.label_studio.tasks(loop.project)[0]
     name = entry["data"]["video"].partition("?d=")[2]
     info = check_video(loop.settings.media_root / name)
     assert (info.n_frames, info.fps) == (MDI.n_frames, 25)
@@ -109,7 +110,7 @@ def test_the_first_version_gives_every_task_one_prediction_whose_score_is_the_ag
     scores = loop.registry.scores("v0001")
     tasks = loop.tasks()
     assert Counter(len(found) for found in rows.values()) == {1: CUBES}
-    assert loop.gateway.project(loop.project).model_version == "v0001"
+    assert loop.label_studio.project(loop.project).model_version == "v0001"
     for entry in tasks.values():
         data = entry["data"]
         score = scores[data["cube"], data["sha256"]]
@@ -148,7 +149,7 @@ def test_no_member_scored_a_cube_that_it_was_trained_on(loop: Loop) -> None:
 def test_label_studio_asking_for_predictions_adds_no_second_row(loop: Loop) -> None:
     """ "Retrieve predictions" on all tasks changes nothing: the backend's version is the one the rows carry."""
     before = predictions_by_task(loop, "v0001")
-    loop.gateway._transport.call(
+    loop.label_studio._transport.call(
         "POST",
         "api/dm/actions",
         params={"id": "retrieve_tasks_predictions", "project": loop.project},
@@ -195,7 +196,7 @@ def test_a_correction_fires_the_webhook_and_a_new_version_is_published_and_shown
     version = next_version(loop, before)
     new = predictions_by_task(loop, version)
     assert Counter(len(found) for found in new.values()) == {1: CUBES + 1}
-    assert loop.gateway.project(loop.project).model_version == version
+    assert loop.label_studio.project(loop.project).model_version == version
     card = loop.registry.card(version)
     assert (card.parent, card.verified, card.labels[cube]["label"]) == (before, 1, loop.truth[cube])
     score = loop.registry.scores(version)[cube, task["data"]["sha256"]]
@@ -242,7 +243,7 @@ def test_a_humans_timeline_start_is_kept_as_the_verified_frame(loop: Loop) -> No
 
 
 def test_a_burst_of_fifty_corrections_makes_at_most_two_rounds(loop: Loop) -> None:
-    """Fifty submits in a row: debounced, one round and at most one trailing; all fifty count in the last."""
+    """Fifty submits in a row: one round and at most one follow-up run; all fifty count in the last."""
     before = loop.registry.versions()
     tasks = loop.tasks()
     fresh = [cube for cube, entry in sorted(tasks.items()) if not entry["annotations"] and cube in loop.truth][:50]
@@ -263,10 +264,10 @@ def test_the_catalogue_says_what_each_cube_counts_as_and_when_it_emerged(loop: L
     """One row per task, by the command line; the frame set by hand is there with its time, the model's are marked."""
     done = subprocess.run(
         [sys.executable, "-m", "helioloop", "catalogue", "--project", str(loop.project),
-         "--out", str(tmp_path / "catalogue.csv"), "--draw", str(tmp_path / "drawn.csv")],
+         "--out", str(tmp_path / "catalogue.csv"), "--draw", str(tmp_path / "sample.csv")],
         env={**os.environ, **loop.stack.environment}, check=True, capture_output=True, text=True,
     )  # fmt: skip
-    assert f"{loop.published()} speaks" in done.stdout
+    assert f"scores by {loop.published()}." in done.stdout
     with (tmp_path / "catalogue.csv").open(newline="") as file:
         rows = {row["cube"]: row for row in csv.DictReader(file)}
     tasks = loop.tasks()
@@ -274,13 +275,13 @@ def test_the_catalogue_says_what_each_cube_counts_as_and_when_it_emerged(loop: L
     (by_hand,) = (row for row in rows.values() if row["emergence_frame_from"] == "annotator")
     assert by_hand["emergence_frame"] == "70"
     start = datetime.fromisoformat(tasks[by_hand["cube"]]["data"]["start"].removesuffix("Z"))
-    told = datetime.fromisoformat(by_hand["emergence_time_utc"])
-    assert told - start == timedelta(seconds=70 * MDI.cadence_seconds)
+    written = datetime.fromisoformat(by_hand["emergence_time_utc"])
+    assert written - start == timedelta(seconds=70 * MDI.cadence_seconds)
     assert any(row["emergence_frame_from"].startswith("model, ") for row in rows.values())
     assert sum(row["label_source"] == "majority" for row in rows.values()) >= 50
-    drawn = read_truth(tmp_path / "drawn.csv")
-    assert f"{len(drawn)} of these drawn at random" in done.stdout
-    assert all(rows[cube]["label"] == true.label for cube, true in drawn.items())
+    sample = read_truth(tmp_path / "sample.csv")
+    assert f"{len(sample)} of these in the audit sample" in done.stdout
+    assert all(rows[cube]["label"] == true.label for cube, true in sample.items())
 
 
 # -- outages --------------------------------------------------------------------------------------
@@ -297,7 +298,7 @@ def test_after_redis_was_emptied_predictions_are_still_served(loop: Loop) -> Non
         json={
             "tasks": [{"id": entry["id"], "data": entry["data"], "annotations": []}],
             "project": f"{loop.project}.1",
-            "label_config": loop.gateway.project(loop.project).label_config,
+            "label_config": loop.label_studio.project(loop.project).label_config,
         },
         timeout=20,
     )
@@ -321,14 +322,14 @@ def test_after_redis_was_emptied_a_deleted_annotation_is_noticed_and_its_label_i
 
 def test_helioloop_never_wrote_an_annotation(loop: Loop) -> None:
     """Every annotation in the project was submitted by the account of the tests, none was made from a prediction."""
-    annotations = [a for entry in loop.gateway.tasks(loop.project) for a in entry["annotations"]]
+    annotations = [a for entry in loop.label_studio.tasks(loop.project) for a in entry["annotations"]]
     assert annotations
     assert {a["completed_by"] for a in annotations} == {1}
     assert not any(a["bulk_created"] or a["import_id"] for a in annotations)
 
 
 def test_no_log_holds_a_secret(loop: Loop) -> None:
-    """Token, password and webhook secret stand in no log of ours."""
+    """No log of helioloop contains the token, the password or the webhook secret."""
     secrets = (
         loop.stack.login.token,
         loop.stack.login.password,

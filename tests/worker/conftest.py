@@ -1,9 +1,9 @@
-"""A worker at its desk: a real Redis, a model folder, cubes of 24 small frames, and a Label Studio in memory."""
+"""Fixtures of the worker: a real Redis, a model folder, cubes of 24 small frames, and a fake Label Studio."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +17,10 @@ from helioloop.data.cubes import CubeFiles, write_cube
 from helioloop.data.loader import Loader
 from helioloop.data.release import LabelRow, write_labels
 from helioloop.instrument import Instrument
-from helioloop.messaging import queues
+from helioloop.messaging import job_monitor, messages, queues
+from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import QUICK
+from helioloop.progress import silent
 from helioloop.records import CubeScore, Emergence, Label
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
@@ -27,17 +29,19 @@ from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.fake import FakeLabelStudio
 from helioloop_worker.labelstudio.project import ProjectState, read_project
 from helioloop_worker.labelstudio.setup import labeling_configuration
-from helioloop_worker.loop import rounds
-from helioloop_worker.loop.retrain_policy import Decision
+from helioloop_worker.loop import processes
+from helioloop_worker.loop.planning import plan_round
+from helioloop_worker.loop.retrain_check import check_retraining
+from helioloop_worker.loop.round_requests import requests
 from helioloop_worker.worker import job_class
 
 SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=24, size_px=24, clip_gauss=1000.0, frozen_frames=3)
 TINY = replace(QUICK, epochs=1, min_steps=0, batch=8, folds=2, dropouts=(0.2,))
 """Two members of one epoch: fold0-0 and fold1-0."""
 CUBES = tuple(f"cube{k:02d}" for k in range(24))
-"""Twelve crude emergences (odd numbers) and twelve non-emergences (even ones)."""
+"""Twelve crude emergences (odd numbers) and twelve crude non-emergences (even numbers)."""
 SETTLED = 10_000.0
-"""Seconds after which no event waits any longer and every round is silent."""
+"""Seconds after which every event is due and every round counts as silent."""
 
 
 def emerges(cube: str) -> bool:
@@ -46,7 +50,7 @@ def emerges(cube: str) -> bool:
 
 
 def crude(cube: str) -> Label:
-    """Return a cube's crude label, which is right."""
+    """Return a cube's crude label, which is correct."""
     return Label.EMERGENCE if emerges(cube) else Label.NON_EMERGENCE
 
 
@@ -66,6 +70,15 @@ def write_small(path: Path, *, emergence: bool, seed: int) -> None:
         field[12:, 8:14, 8:16] += 600.0
     start = f"2001-{1 + seed % 12:02d}-01T00:00:00"
     write_cube(path, field, np.arange(24) * 5760.0, start=start, region=f"region{seed}", instrument=SMALL)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work on cubes in a thread: a process spends seconds on imports, and these tests are not about processes.
+
+    One thread only: Python 3.11's parser, which reads the header of a cached cube, fails now and then in several.
+    """
+    monkeypatch.setattr(processes, "ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
 
 
 @pytest.fixture(scope="session")
@@ -94,56 +107,73 @@ def task_data(made: Path) -> dict[str, dict[str, str]]:
 
 
 @dataclass(frozen=True)
-class Desk:
+class LoopProject:
     """The worker's context, its Label Studio and one project in it."""
 
     context: Context
     label_studio: FakeLabelStudio
-    project: int
+    id: int
 
     @property
     def registry(self) -> Registry:
         """The project's model folder."""
-        return self.context.registry(self.project)
+        return self.context.registry(self.id)
 
     @property
     def model_dir(self) -> Path:
-        """Where that is."""
+        """The path of the model folder."""
         return self.registry.root
 
     def import_cubes(self, data: dict[str, dict[str, str]], cubes: Sequence[str] = CUBES) -> dict[str, int]:
         """Import tasks for cubes, without videos, and return their ids by cube."""
-        ids = self.label_studio.import_tasks(self.project, [data[cube] for cube in cubes])
+        ids = self.label_studio.import_tasks(self.id, [data[cube] for cube in cubes])
         return dict(zip(cubes, ids, strict=True))
 
-    def view(self) -> ProjectState:
+    def read(self) -> ProjectState:
         """Read the project."""
         return read_project(
-            self.label_studio, self.project, settings=self.context.settings, instrument=self.context.instrument
+            self.label_studio, self.id, settings=self.context.settings, instrument=self.context.instrument
         )
 
-    def plan(self, reason: str = "made by hand") -> Any:
-        """Plan a round on the labels as they are."""
-        return rounds.plan_round(self.context, self.view(), Decision(start=True, reason=reason))
+    def plan(self, reason: str = "made by hand") -> Plan:
+        """Plan a round on the current labels of all cubes."""
+        return make_plan(
+            self.read().cubes(),
+            recipe=self.context.recipe,
+            instrument=self.context.instrument,
+            seed=self.context.settings.seed,
+            parent=self.registry.published(),
+            reason=reason,
+        )
+
+    def check(self, *, forced: bool = False) -> str:
+        """Check for a round, plan it if one is requested, and return the sentence of the last of the two jobs."""
+        sentence = check_retraining(self.context, self.id, forced=forced)
+        if not requests(self.context, self.id):
+            return sentence
+        planning = messages.PlanRound(project=self.id)
+        if job_monitor.find_job(self.context.connection, planning.job_id) is not None:
+            self.job(planning.job_id).delete()  # what the test does here, the job does in the loop
+        return plan_round(self.context, self.id, report=silent)
 
     def admit(self, *, p_emergence: float = 0.75, without: Sequence[str] = ()) -> str:
-        """Make the next version on the labels as they are: a whole plan, scores by hand, no weights. Unpublished."""
+        """Make the next version on the current labels, with constant scores and without weights; unpublished."""
         plan = self.plan()
         staging = self.registry.staging(plan.fingerprint)
         plan.save(staging)
         scores = [score_of(cube.name, cube.sha256, p_emergence) for cube in plan.cubes]
-        kept = [score for score in scores if score.cube not in without]
-        return rounding.close_round(plan, staging, self.registry, kept).version
+        chosen = [score for score in scores if score.cube not in without]
+        return rounding.close_round(plan, staging, self.registry, chosen).version
 
     def publish(self, *, p_emergence: float = 0.75, without: Sequence[str] = ()) -> str:
-        """Do the same, and publish it."""
+        """Make the next version and publish it."""
         version = self.admit(p_emergence=p_emergence, without=without)
         self.registry.publish(version, why="made by hand")
         return version
 
     def rows(self, version: str) -> list[int]:
-        """Return the tasks of a version's prediction rows, doubles included."""
-        return sorted(row.task for row in self.label_studio.predictions(self.project) if row.model_version == version)
+        """Return the tasks of a version's prediction rows, duplicates included."""
+        return sorted(row.task for row in self.label_studio.predictions(self.id) if row.model_version == version)
 
     def queued(self) -> list[str]:
         """Return the ids of the jobs that could run now."""
@@ -174,13 +204,13 @@ class Desk:
         return Job.fetch(job_id, connection=self.context.connection, serializer=JSONSerializer)
 
     def clear_queues(self) -> None:
-        """Forget all jobs, and nothing else that Redis holds."""
+        """Delete all jobs, and nothing else in Redis."""
         for key in self.context.connection.scan_iter("rq:*"):
             self.context.connection.delete(key)
 
 
 def score_of(cube: str, sha256: str, p_emergence: float, *, frame: int | None = None) -> CubeScore:
-    """A score written by hand; an emergence is found at frame 12."""
+    """Return a score; an emergence is at frame 12."""
     found = 12 if frame is None and p_emergence >= 0.5 else frame
     return CubeScore(
         cube=cube, sha256=sha256, p_emergence=p_emergence, p_spread=0.0, members=("fold0-0",),
@@ -190,7 +220,7 @@ def score_of(cube: str, sha256: str, p_emergence: float, *, frame: int | None = 
 
 @pytest.fixture
 def settings(tmp_path: Path, made: Path, redis_url: str) -> Settings:
-    """Settings that look nowhere outside the test's folders."""
+    """Settings with folders of the test only."""
     return Settings(
         redis_url=redis_url,
         model_root=tmp_path / "models",
@@ -202,10 +232,10 @@ def settings(tmp_path: Path, made: Path, redis_url: str) -> Settings:
 
 
 @pytest.fixture
-def desk(settings: Settings, redis_connection: redis.Redis) -> Desk:
+def loop_project(settings: Settings, redis_connection: redis.Redis) -> LoopProject:
     """An empty project; rounds train `TINY`."""
     label_studio = FakeLabelStudio()
-    project = label_studio.create_project(title="desk", label_config=labeling_configuration())
+    project = label_studio.create_project(title="loop project", label_config=labeling_configuration())
     context = Context(
         settings,
         instrument=SMALL,
@@ -213,16 +243,16 @@ def desk(settings: Settings, redis_connection: redis.Redis) -> Desk:
         open_label_studio=lambda _: label_studio,
         recipe_for=lambda *_: TINY,
     )
-    return Desk(context=context, label_studio=label_studio, project=project)
+    return LoopProject(context=context, label_studio=label_studio, id=project)
 
 
-def work(desk: Desk, *names: str) -> None:
-    """Run what waits in these queues, by default all, in this process, until nothing is left."""
-    connection = desk.context.connection
+def work(loop_project: LoopProject, *names: str) -> None:
+    """Run the jobs in these queues, by default all, in this process, until none is left."""
+    connection = loop_project.context.connection
     worker = SimpleWorker(
         [queues.queue(connection, name) for name in names or queues.QUEUES],
         connection=connection,
         serializer=JSONSerializer,
-        job_class=job_class(desk.context),
+        job_class=job_class(loop_project.context),
     )
     worker.work(burst=True, logging_level="CRITICAL")

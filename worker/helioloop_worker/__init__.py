@@ -1,1 +1,1 @@
-"""The RQ worker, the Label Studio gateway, ingestion and the command line."""
+"""The worker: access to Label Studio, the loop, its jobs, reports and the command line."""

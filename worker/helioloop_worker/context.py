@@ -1,4 +1,4 @@
-"""What a worker process works with: settings, Redis, Label Studio, cubes, device. The worker's composition root."""
+"""The composition root of a worker process: settings, Redis, Label Studio, cubes and device."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.port import LabelStudio
 
 REDIS_SECONDS = 30.0
-"""Longest wait for one answer of Redis."""
+"""Longest wait for one answer from Redis."""
 
 
 def _open_redis(settings: Settings) -> redis.Redis:
@@ -36,18 +36,18 @@ def _recipe(settings: Settings, device: Device) -> Recipe:
 
 @dataclass(frozen=True)
 class Context:
-    """The parts that jobs work with. Redis, Label Studio and the device are opened when first used.
+    """The settings and services of jobs. Redis, Label Studio and the device are opened when they are first used.
 
     Parameters
     ----------
     settings : Settings
-        Folders, addresses, rules.
+        Folders, addresses and rules.
     instrument : Instrument
         The grid of all projects.
     open_redis, open_label_studio : callable
-        Open the two services; tests give those of their own.
+        Open the two services; tests pass functions of their own.
     recipe_for : callable
-        Returns what rounds train, for the settings and the device.
+        Returns the recipe of rounds, for the settings and the device.
     """
 
     settings: Settings
@@ -63,7 +63,7 @@ class Context:
 
     @cached_property
     def state(self) -> RetrainState:
-        """What each project's retraining waits for."""
+        """The retrain state of all projects: waiting events, running rounds, follow-up runs."""
         return RedisRetrainState(self.connection)
 
     @cached_property
@@ -73,12 +73,12 @@ class Context:
 
     @cached_property
     def device(self) -> Device:
-        """Where networks run."""
+        """The device on which networks run."""
         return choose_device(self.settings.device)
 
     @property
     def recipe(self) -> Recipe:
-        """What rounds train."""
+        """The recipe of rounds."""
         return self.recipe_for(self.settings, self.device)
 
     @cached_property
@@ -88,7 +88,7 @@ class Context:
 
     @property
     def roots(self) -> ReleaseRoots:
-        """The folders of releases; no other path is opened for a task."""
+        """The folders of releases; files outside them are not opened."""
         return ReleaseRoots(self.settings.release_roots)
 
     @property
@@ -99,7 +99,7 @@ class Context:
         )
 
     def runtime(self, report: Report, *, on_excluded: OnExcluded | None = None) -> Runtime:
-        """Return what training and scoring work with; `report` is called with the progress."""
+        """Return the runtime of training and scoring; `report` is called with the progress."""
         return Runtime(
             instrument=self.instrument,
             load=self.loader,

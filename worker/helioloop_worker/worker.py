@@ -1,6 +1,7 @@
-"""A worker process: its role, its queues, its sweep. The training role forks a job; the scoring role stays warm.
+"""A worker process: its role, its queues, and the reconciliations that it sends.
 
-Above `jobs`. The sweep is asked for from the worker's own loop, so that an emptied Redis cannot take it away.
+The role ``train`` forks a process for each job. The role ``score`` runs jobs in its own process, where members stay
+loaded. Reconciliations are sent from the loop of the worker, so an emptied Redis does not stop them.
 """
 
 import logging
@@ -31,17 +32,17 @@ ROLE_QUEUES: dict[Role, tuple[str, ...]] = {
     "train": (messages.QUEUE_TRAIN,),
     "score": (messages.QUEUE_SCORE, messages.QUEUE_MAINTENANCE, messages.QUEUE_BULK),
 }
-"""What each role serves; a queue is served while those before it are empty."""
+"""The queues of each role; a queue is served while the queues before it are empty."""
 POLL_SECONDS = 5
-"""How often an idle worker looks up from its queue."""
+"""Time after which an idle worker stops waiting for a job, does its maintenance, and waits again."""
 RQ_MARGIN_SECONDS = 15
-"""What rq takes off ``worker_ttl`` before it looks up."""
+"""rq waits for a job for ``worker_ttl`` minus this long."""
 RETRY_SECONDS = 5.0
-"""Pause between two tries to reach a Redis that went away."""
+"""Pause between two attempts to reach Redis after its connection was lost."""
 
 
 class LoopJob(Job):
-    """A job of the loop: its function is one of `jobs.FUNCTIONS` and gets this process's context."""
+    """A job of the loop: its function is one of `jobs.FUNCTIONS` and receives the context of this process."""
 
     context: ClassVar[Context]
 
@@ -55,48 +56,51 @@ def job_class(context: Context) -> type[LoopJob]:
 
 
 class TrainingWorker(Worker):
-    """Forks a process for each job, so that a job that dies takes nothing with it."""
+    """Forks a process for each job, so that a job that dies does not end the worker.
+
+    The worker itself never initialises CUDA, which does not work in a forked process afterwards.
+    """
 
     settings: Settings
 
     def run_maintenance_tasks(self) -> None:
-        """Look after rq's registries as rq does; an emptied Redis forgets its workers: sign in again."""
+        """Do the maintenance of rq, and register this worker again in case Redis was emptied."""
         super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
         worker_registration.register(self)
 
 
 class ScoringWorker(SimpleWorker):
-    """Runs jobs in its own process, so that torch and connections stay warm, and asks for the sweeps."""
+    """Runs jobs in its own process, where members stay loaded and connections open, and sends reconciliations."""
 
     settings: Settings
 
     def run_maintenance_tasks(self) -> None:
-        """Do what the training worker does, and look after the sweeps."""
+        """Do the maintenance of the training worker, and send reconciliations."""
         super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
         worker_registration.register(self)
         request_reconciliation(self.connection, self.settings)
 
 
 def request_reconciliation(connection: Any, settings: Settings) -> None:
-    """Send a sweep for every project that has a model folder; one that waits already is enough."""
+    """Send a reconciliation for every project that has a model folder, unless one waits already."""
     for project in settings.projects():
         queues.send(connection, messages.Reconcile(project=project))
 
 
 def run(role: Role, context: Context) -> None:
-    """Work until told to stop (SIGTERM or Ctrl-C: the job in hand is finished first); outlast outages of Redis."""
+    """Run jobs until SIGTERM or Ctrl-C, after which the running job is finished; reconnect after outages of Redis."""
     settings = context.settings
-    # the jobs, and what torch imports late, are imported before a job is forked: not every job spends seconds on it
+    # Jobs, and the modules that torch imports late, are imported before a fork: a job does not spend seconds on it.
     log.info("role %s serves %s with %s", role, ", ".join(ROLE_QUEUES[role]), jobs.__name__)
     preload()
-    _say_device(settings)
+    _log_device(settings)
     worker = _worker(role, context)
     while True:
         try:
-            # rq tells each job and each cleaning; the jobs tell what they do themselves
+            # rq logs each job and each maintenance; the jobs log their own progress
             worker.work(logging_level="WARNING", with_scheduler=role == "score")
         except redis.RedisError as error:
-            log.error("Redis at %s went away (%s); trying again", plain_url(settings.redis_url), error)
+            log.error("the connection to Redis at %s was lost (%s); trying again", plain_url(settings.redis_url), error)
         else:
             return
         while True:
@@ -124,23 +128,25 @@ def _worker(role: Role, context: Context) -> TrainingWorker | ScoringWorker:
     return worker
 
 
-def _say_device(settings: Settings) -> None:
-    """Log where networks will run, without touching CUDA: it must not be initialised before a job is forked.
+def _log_device(settings: Settings) -> None:
+    """Log the device of networks without initialising CUDA, which must not happen before a fork.
 
     Raises
     ------
     SettingsError
-        Where CUDA is asked for and there is none.
+        Where the settings want CUDA and there is none.
     """
-    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # torch then asks the driver's monitor instead
+    os.environ.setdefault(
+        "PYTORCH_NVML_BASED_CUDA_CHECK", "1"
+    )  # torch then asks the driver's monitor and does not initialise CUDA
     if settings.device != "cpu" and torch.cuda.is_available():
-        log.info("networks run on CUDA; each job names the device")
+        log.info("networks run on CUDA; each job logs the device")
     else:
         log.info("networks run on %s", choose_device(settings.device).name)
 
 
 _NOISY = ("httpx", "httpcore", "rq.scheduler")
-"""Libraries that log every request; their warnings still show."""
+"""Libraries that log every request; only their warnings are shown."""
 
 
 def to_stderr() -> None:

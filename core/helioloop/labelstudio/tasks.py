@@ -1,10 +1,12 @@
-"""Which cube a task of Label Studio is about: the one rule for web and worker.
+"""Reads exported tasks of Label Studio: which cube a task shows, which tasks a cube has, when annotations changed.
 
-A task's data come from whoever may import tasks. They name a cube and open nothing: a name becomes a path in `release`
-alone, under the release roots.
+The web side and the worker use the same rules. Everyone who may import tasks decides what their data contain, so a task
+names a cube but does not open a file: `data.release` makes paths of names, and only below the release roots.
 """
 
 import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from helioloop.names import LONGEST_NAME, is_plain_name
@@ -39,3 +41,59 @@ def cube_of(data: Any) -> CubeInfo | None:
 def _text(value: Any) -> str | None:
     """Return a word that says something; data may hold anything."""
     return value if isinstance(value, str) and 0 < len(value) <= LONGEST_NAME else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CubeTask:
+    """A cube and the tasks that show it.
+
+    Parameters
+    ----------
+    cube : CubeInfo
+        The cube, without a label.
+    ids : tuple of int
+        The tasks, oldest first. There are several where somebody imported an exported task again.
+    exported : mapping
+        The tasks as one exported task: ``data`` of the oldest, ``annotations`` of all.
+    """
+
+    cube: CubeInfo
+    ids: tuple[int, ...]
+    exported: Mapping[str, Any] = field(repr=False, compare=False)
+
+
+def cube_tasks(exported: Iterable[Mapping[str, Any]]) -> dict[str, CubeTask]:
+    """Return the tasks by cube name, oldest first; tasks without a cube are left out.
+
+    Of two tasks with the same cube name and other content, the older one counts and the younger one is left out: the
+    data of a task cannot be changed, and labels, folds and scores are stored by name.
+
+    Parameters
+    ----------
+    exported : iterable of mapping
+        Tasks as Label Studio exports them, with ``id``, ``data`` and perhaps ``annotations``.
+    """
+    entries = sorted((entry for entry in exported if isinstance(entry.get("id"), int)), key=lambda entry: entry["id"])
+    found: dict[str, CubeInfo] = {}
+    same: dict[str, list[Mapping[str, Any]]] = {}
+    for entry in entries:
+        cube = cube_of(entry.get("data"))
+        if cube is not None and found.setdefault(cube.name, cube).sha256 == cube.sha256:
+            same.setdefault(cube.name, []).append(entry)
+    return {
+        name: CubeTask(
+            cube=cube,
+            ids=tuple(entry["id"] for entry in same[name]),
+            exported={"data": same[name][0]["data"], "annotations": _annotations(same[name])},
+        )
+        for name, cube in found.items()
+    }
+
+
+def annotation_stamps(exported: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return annotation id -> ``updated_at`` for all submitted annotations in exported tasks."""
+    return {str(annotation.get("id")): str(annotation.get("updated_at")) for annotation in _annotations(exported)}
+
+
+def _annotations(exported: Iterable[Mapping[str, Any]]) -> list[Any]:
+    return [annotation for entry in exported for annotation in entry.get("annotations") or ()]

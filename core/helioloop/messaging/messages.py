@@ -76,6 +76,24 @@ class RetrainCheck(Message):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRound(Message):
+    """Prepare the cubes of a project for a round that a retrain check requested, and start the round.
+
+    The work may be long, because every cube that is not in the cache is gridded, so it waits with the training. The
+    request is a file in the model folder: this message only starts the job that reads it.
+    """
+
+    queue = QUEUE_TRAIN
+    job = "helioloop_worker.jobs.plan_round"
+    longest_seconds = 24 * 3600
+
+    @property
+    def job_id(self) -> str:
+        """One planning job per project."""
+        return f"plan-round-{self.project}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Score(Message):
     """Score and locate cubes with the published version; somebody is waiting for their scores.
 

@@ -22,10 +22,11 @@ from helioloop.model.architectures import find_architecture
 from helioloop.model.device import Device
 from helioloop.model.input_cache import InputCache
 from helioloop.model.inputs import FloatArray
-from helioloop.model.plan import PLAN_FILE, Plan, PlannedMember
+from helioloop.model.plan import Plan, PlannedMember
 from helioloop.model.runtime import Runtime
 from helioloop.model.training import Examples, train
 from helioloop.records import CubeInfo, CubeScore, Label
+from helioloop.registry.staging import PLAN_FILE
 
 
 def train_member(plan: Plan, name: str, staging: Path, runtime: Runtime) -> Path:

@@ -19,8 +19,7 @@ from helioloop.model.folds import assign_folds
 from helioloop.model.provenance import code_version, digest
 from helioloop.model.recipes import Recipe
 from helioloop.records import CubeInfo
-
-PLAN_FILE = "plan.json"
+from helioloop.registry.staging import PLAN_FILE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

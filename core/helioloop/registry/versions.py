@@ -12,7 +12,6 @@ These files are the truth of models and scores; the web side reads the same fold
 import json
 import re
 import shlex
-import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -24,9 +23,9 @@ from helioloop.errors import RegistryError, UnknownVersion
 from helioloop.records import CubeScore, Key
 from helioloop.registry.folder_format import check_format, ensure_format
 from helioloop.registry.score_store import read_scores, write_scores
+from helioloop.registry.staging import Staging
 
 _VERSION = re.compile(r"v(\d{4,})\Z")
-_FINGERPRINT = re.compile(r"[0-9a-f]{8,64}\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,12 +225,7 @@ class Registry:
 
     def staging(self, fingerprint: str) -> Path:
         """Return the staging folder of the round with this fingerprint; it is created where it is missing."""
-        if not _FINGERPRINT.match(fingerprint):
-            raise RegistryError(f"{fingerprint!r} is not a fingerprint; fingerprints are 8 to 64 hex digits")
-        ensure_format(self.root)
-        path = self.root / "staging" / fingerprint
-        path.mkdir(parents=True, exist_ok=True)
-        return path
+        return Staging(self.root).create(fingerprint)
 
     def admit(self, staging: Path, card: Card) -> Card:
         """Make a finished staging folder the next version, unpublished, and return its card.
@@ -278,7 +272,3 @@ class Registry:
     def add_scores(self, version: str, scores: Iterable[CubeScore]) -> None:
         """Add scores to a version; each call writes a new file, so that writers do not conflict."""
         write_scores(self.folder(version) / "scores", scores)
-
-    def discard(self, staging: Path) -> None:
-        """Delete a staging folder that will not be finished."""
-        shutil.rmtree(staging, ignore_errors=True)

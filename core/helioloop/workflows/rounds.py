@@ -19,6 +19,7 @@ from helioloop.model.plan import Plan
 from helioloop.model.runtime import Runtime
 from helioloop.records import CubeScore, Label
 from helioloop.registry.score_store import write_scores
+from helioloop.registry.staging import Staging
 from helioloop.registry.versions import Card, Registry
 from helioloop.workflows.parallel import RoundWork, score_and_locate, train_members
 
@@ -38,13 +39,18 @@ def run_round(plan: Plan, registry: Registry, runtime: Runtime, *, processes: in
         Processes that train, score and locate at the same time; the result does not depend on their number.
     forced : bool
         True if the version may be published even if it is worse; see `check_promotion`.
+
+    Raises
+    ------
+    RegistryError
+        If another process makes the same round now.
     """
-    staging = registry.staging(plan.fingerprint)
-    plan.save(staging)
-    work = RoundWork(plan=plan, staging=staging, runtime=runtime)
-    train_members(work, processes=processes)
-    scores = score_and_locate(work, processes=processes)
-    return close_round(plan, staging, registry, scores, forced=forced)
+    with Staging(registry.root).locked(plan.fingerprint) as staging:
+        plan.save(staging)
+        work = RoundWork(plan=plan, staging=staging, runtime=runtime)
+        train_members(work, processes=processes)
+        scores = score_and_locate(work, processes=processes)
+        return close_round(plan, staging, registry, scores, forced=forced)
 
 
 def close_round(

@@ -7,7 +7,7 @@ import pytest
 
 from helioloop.data.release import ReleaseRoots
 from helioloop.errors import HelioloopError
-from helioloop.labelstudio.tasks import cube_of
+from helioloop.labelstudio.tasks import annotation_stamps, cube_of, cube_tasks
 from helioloop.records import CubeInfo
 
 DATA = {
@@ -60,3 +60,49 @@ def test_a_task_names_what_the_release_roots_would_open(tmp_path: Path, name: st
 
     assert (cube_of(DATA | {"cube": name}) is not None) == allowed("r", name)
     assert (cube_of(DATA | {"release": name}) is not None) == allowed(name, "c")
+
+
+# -- the tasks of a cube ---------------------------------------------------------------------------
+
+
+def task(number: int, *annotations: int, **data: str) -> dict[str, Any]:
+    """An exported task of the cube BARD0001, with annotations of these ids."""
+    stamped = [{"id": annotation, "updated_at": f"t{annotation}"} for annotation in annotations]
+    return {"id": number, "data": DATA | data, "annotations": stamped}
+
+
+def test_tasks_of_one_cube_are_merged_oldest_first() -> None:
+    """The data are those of the oldest, the annotations those of all; the order of the export does not matter."""
+    oldest, younger = task(3, 30, 31, crude_label="emergence"), task(8, 80, crude_label="non-emergence")
+    for exported in ([oldest, younger], [younger, oldest]):
+        (found,) = cube_tasks(exported).values()
+        assert (found.cube, found.ids) == (cube_of(DATA), (3, 8))
+        assert found.exported["data"]["crude_label"] == "emergence"
+        assert [annotation["id"] for annotation in found.exported["annotations"]] == [30, 31, 80]
+
+
+def test_the_older_of_two_contents_counts() -> None:
+    """A task with other content under the same name is left out, with its annotations."""
+    (found,) = cube_tasks([task(8, 80, sha256="b" * 64), task(3, 30), task(9, 90)]).values()
+    assert (found.cube.sha256, found.ids) == ("a" * 64, (3, 9))
+    assert [annotation["id"] for annotation in found.exported["annotations"]] == [30, 90]
+
+
+def test_cubes_are_in_the_order_of_import_and_tasks_without_a_cube_are_left_out() -> None:
+    """Whatever their data and ids are; annotations may be missing."""
+    exported = [
+        {"id": 4, "data": DATA | {"cube": "second"}},
+        {"id": 2, "data": {"text": "not ours"}},
+        {"id": None, "data": DATA},
+        {"data": DATA},
+        task(1, cube="first"),
+        {"id": 5, "data": DATA | {"cube": "third"}, "annotations": None},
+    ]
+    assert list(cube_tasks(exported)) == ["first", "second", "third"]
+    assert cube_tasks(exported)["third"].exported["annotations"] == []
+
+
+def test_stamps_are_those_of_all_annotations() -> None:
+    """Of tasks without a cube too: reconciliation compares two exports."""
+    other = {"id": 7, "data": {}, "annotations": [{"id": 70, "updated_at": "t70"}]}
+    assert annotation_stamps([task(1, 10, 11), other, {"id": 8}]) == {"10": "t10", "11": "t11", "70": "t70"}

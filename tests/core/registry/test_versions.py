@@ -284,15 +284,3 @@ def test_a_damaged_score_file_is_an_error(tmp_path: Path, line: str) -> None:
     (scores / "1.jsonl").write_text(json.dumps(_score("B", 0.5).as_dict()) + "\n" + line + "\n")
     with pytest.raises(RegistryError, match=r"1\.jsonl has a line that is not a score .*; delete that file"):
         registry.scores("v0001")
-
-
-def test_a_discarded_round_leaves_nothing(tmp_path: Path) -> None:
-    """Discarding a staging folder, even twice, does not change the versions."""
-    registry = Registry(tmp_path)
-    _version(registry)
-    staging = registry.staging("00000002")
-    (staging / "f0s0.safetensors").write_bytes(b"half")
-    registry.discard(staging)
-    registry.discard(staging)
-    assert registry.versions() == ["v0001"]
-    assert not staging.exists()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.worker.conftest import Desk
+from tests.worker.conftest import LoopProject
 from tests.worker.shell import run_one_of
 
 from helioloop.errors import RegistryError
@@ -48,11 +48,11 @@ def test_commands_refuse_a_folder_of_another_format(
 
 
 @pytest.mark.parametrize("job", [jobs.check_retraining, jobs.reconcile], ids=lambda job: job.__name__)
-def test_jobs_refuse_a_folder_of_another_format(desk: Desk, job: Callable[..., object]) -> None:
+def test_jobs_refuse_a_folder_of_another_format(loop_project: LoopProject, job: Callable[..., object]) -> None:
     """Neither labels nor a round are written into it."""
-    _make_version(desk.model_dir)
-    (desk.model_dir / "format.json").write_text('{"format": 2}')
+    _make_version(loop_project.model_dir)
+    (loop_project.model_dir / "format.json").write_text('{"format": 2}')
     with pytest.raises(RegistryError, match="has format 2"):
-        job(desk.context, desk.project)
-    assert not (desk.model_dir / "labels.json").exists()
-    assert list((desk.model_dir / "staging").iterdir()) == []
+        job(loop_project.context, loop_project.id)
+    assert not (loop_project.model_dir / "labels.json").exists()
+    assert list((loop_project.model_dir / "staging").iterdir()) == []

@@ -1,20 +1,20 @@
-"""The Label Studio in memory keeps the contract; ``tests/e2e/test_gateway.py`` holds the real one to the same."""
+"""The in-memory fake keeps the contract of the port; ``tests/e2e/test_port.py`` checks the real Label Studio."""
 
 from collections.abc import Callable
 
 import pytest
-from tests.worker.labelstudio.port_contract import SENTENCES, Room
+from tests.worker.labelstudio.port_contract import CONTRACT, EmptyProject
 
 from helioloop_worker.labelstudio.fake import FakeLabelStudio
 from helioloop_worker.labelstudio.setup import labeling_configuration
 
 
 @pytest.fixture
-def room() -> Room:
-    """An empty project in memory."""
+def empty() -> EmptyProject:
+    """An empty project of the fake."""
     label_studio = FakeLabelStudio()
-    return Room(
-        door=label_studio,
+    return EmptyProject(
+        label_studio=label_studio,
         project=label_studio.create_project(title="contract", label_config=labeling_configuration()),
         annotate=label_studio.annotate,
         skip=lambda task: label_studio.annotate(task, "emergence", skipped=True),
@@ -23,13 +23,13 @@ def room() -> Room:
     )
 
 
-@pytest.mark.parametrize("sentence", SENTENCES, ids=lambda sentence: sentence.__name__)
-def test_the_twin_in_memory_keeps_the_contract(sentence: Callable[[Room], None], room: Room) -> None:
-    """Each sentence of the contract."""
-    sentence(room)
+@pytest.mark.parametrize("check", CONTRACT, ids=lambda check: check.__name__)
+def test_the_fake_keeps_the_contract(check: Callable[[EmptyProject], None], empty: EmptyProject) -> None:
+    """Each check of the contract."""
+    check(empty)
 
 
-def test_what_was_read_is_a_copy() -> None:
+def test_an_export_is_a_copy() -> None:
     """Changing an export changes nothing in Label Studio."""
     label_studio = FakeLabelStudio()
     project = label_studio.create_project(title="copy", label_config=labeling_configuration())

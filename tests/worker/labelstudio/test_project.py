@@ -1,40 +1,45 @@
-"""A project as Label Studio shows it: which task stands for which cube, and whose word counts."""
+"""Reading a project: which tasks belong to a cube, and which annotations decide its label."""
 
-from tests.worker.conftest import Desk
+from tests.worker.conftest import LoopProject
 
 from helioloop.records import Label
 
 Data = dict[str, dict[str, str]]
 
 
-def test_a_correction_on_a_second_task_of_a_cube_counts(desk: Desk, task_data: Data) -> None:
+def test_a_correction_on_a_second_task_of_a_cube_counts(loop_project: LoopProject, task_data: Data) -> None:
     """Somebody imported an exported task again and labelled there: cube00, a crude non-emergence, is verified."""
-    first = desk.import_cubes(task_data)
-    second = desk.import_cubes(task_data, ["cube00"])
-    desk.label_studio.annotate(second["cube00"], "emergence")
-    view = desk.view()
-    assert view.tasks["cube00"].ids == (first["cube00"], second["cube00"])
-    assert len(view.tasks) == 24
-    label = view.label("cube00")
+    first = loop_project.import_cubes(task_data)
+    second = loop_project.import_cubes(task_data, ["cube00"])
+    loop_project.label_studio.annotate(second["cube00"], "emergence")
+    project_state = loop_project.read()
+    assert project_state.tasks["cube00"].ids == (first["cube00"], second["cube00"])
+    assert len(project_state.tasks) == 24
+    label = project_state.label("cube00")
     assert (label.label, label.verified, label.crude) == (Label.EMERGENCE, True, Label.NON_EMERGENCE)
 
 
-def test_the_latest_word_of_an_annotator_counts_whichever_task_it_stands_on(desk: Desk, task_data: Data) -> None:
-    """One annotator changes their mind on the other task; two others, one on each, are two votes."""
-    first, second = desk.import_cubes(task_data)["cube00"], desk.import_cubes(task_data, ["cube00"])["cube00"]
-    desk.label_studio.annotate(second, "emergence", annotator=1)
-    desk.label_studio.annotate(first, "non-emergence", annotator=1)
-    assert desk.view().label("cube00").label is Label.NON_EMERGENCE
-    desk.label_studio.annotate(first, "emergence", annotator=2)
-    desk.label_studio.annotate(second, "emergence", annotator=3)
-    assert desk.view().label("cube00").label is Label.EMERGENCE
+def test_the_latest_annotation_of_an_annotator_counts_on_whichever_task(
+    loop_project: LoopProject, task_data: Data
+) -> None:
+    """One annotator corrects themselves on the other task; two others, one on each task, are two votes."""
+    first, second = (
+        loop_project.import_cubes(task_data)["cube00"],
+        loop_project.import_cubes(task_data, ["cube00"])["cube00"],
+    )
+    loop_project.label_studio.annotate(second, "emergence", annotator=1)
+    loop_project.label_studio.annotate(first, "non-emergence", annotator=1)
+    assert loop_project.read().label("cube00").label is Label.NON_EMERGENCE
+    loop_project.label_studio.annotate(first, "emergence", annotator=2)
+    loop_project.label_studio.annotate(second, "emergence", annotator=3)
+    assert loop_project.read().label("cube00").label is Label.EMERGENCE
 
 
-def test_a_task_with_other_content_under_a_known_name_is_passed_over(desk: Desk, task_data: Data) -> None:
-    """The cube keeps its task, its content and its label, though the other task came later and is labelled."""
-    first = desk.import_cubes(task_data)["cube00"]
-    (other,) = desk.label_studio.import_tasks(desk.project, [{**task_data["cube00"], "sha256": "1" * 64}])
-    desk.label_studio.annotate(other, "emergence")
-    task = desk.view().tasks["cube00"]
+def test_a_task_with_other_content_under_a_known_name_is_left_out(loop_project: LoopProject, task_data: Data) -> None:
+    """The cube keeps its task, content and label, although the other task is younger and annotated."""
+    first = loop_project.import_cubes(task_data)["cube00"]
+    (other,) = loop_project.label_studio.import_tasks(loop_project.id, [{**task_data["cube00"], "sha256": "1" * 64}])
+    loop_project.label_studio.annotate(other, "emergence")
+    task = loop_project.read().tasks["cube00"]
     assert (task.ids, task.cube.sha256) == ((first,), task_data["cube00"]["sha256"])
-    assert not desk.view().label("cube00").verified
+    assert not loop_project.read().label("cube00").verified

@@ -1,4 +1,4 @@
-"""Setting a project up: its webhook gets in at the backend's door, a configuration that would mislead is refused."""
+"""Setting a project up: the backend accepts its webhook, and a wrong configuration is refused."""
 
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def door() -> Mock:
+def label_studio() -> Mock:
     """A Label Studio that takes everything and holds no project yet."""
     found: Mock = create_autospec(LabelStudioClient, instance=True)
     found.find_project.return_value = None
@@ -37,11 +37,11 @@ def door() -> Mock:
     return found
 
 
-def webhook(settings: Settings, door: Mock) -> dict[str, str]:
+def webhook(settings: Settings, label_studio: Mock) -> dict[str, str]:
     """Set a project up and return the headers that Label Studio will send with each event."""
-    assert set_up(door, settings, title="t", backend_url="http://b:9090/") == 7
-    assert door.ensure_webhook.call_args.kwargs["url"] == "http://b:9090/webhook"
-    headers: dict[str, str] = door.ensure_webhook.call_args.kwargs["headers"]
+    assert set_up(label_studio, settings, title="t", backend_url="http://b:9090/") == 7
+    assert label_studio.ensure_webhook.call_args.kwargs["url"] == "http://b:9090/webhook"
+    headers: dict[str, str] = label_studio.ensure_webhook.call_args.kwargs["headers"]
     return headers
 
 
@@ -56,31 +56,33 @@ def event(headers: dict[str, str]) -> Request:
     ids=["nothing", "basic auth", "basic auth and secret", "basic auth and an empty secret", "empty"],
 )
 def test_the_webhook_gets_in_wherever_the_backend_starts(
-    settings: Settings, door: Mock, credentials: dict[str, Any]
+    settings: Settings, label_studio: Mock, credentials: dict[str, Any]
 ) -> None:
-    """Label Studio sends no basic auth with its events: what the backend asks for stands in the webhook's headers."""
+    """Label Studio sends no basic auth with events, so the headers of the webhook contain it."""
     own = settings.model_copy(update=credentials)
-    gate = Authenticator(own)
-    gate.check(event(webhook(own, door)))
+    authenticator = Authenticator(own)
+    authenticator.check(event(webhook(own, label_studio)))
     if own.basic_auth_user:
         with pytest.raises(Unauthorized):
-            gate.check(event({}))
+            authenticator.check(event({}))
 
 
-def test_the_webhook_shows_the_password_only_where_there_is_no_secret(settings: Settings, door: Mock) -> None:
+def test_the_webhook_contains_the_password_only_without_a_secret(settings: Settings, label_studio: Mock) -> None:
     """Its headers can be read in Label Studio, and the secret opens nothing but /webhook."""
-    assert webhook(settings.model_copy(update=BASIC | SECRET), door) == {"X-Helioloop-Secret": "geheim"}
-    assert list(webhook(settings.model_copy(update=BASIC), door)) == ["Authorization"]
-    assert webhook(settings, door) == {}
+    assert webhook(settings.model_copy(update=BASIC | SECRET), label_studio) == {"X-Helioloop-Secret": "geheim"}
+    assert list(webhook(settings.model_copy(update=BASIC), label_studio)) == ["Authorization"]
+    assert webhook(settings, label_studio) == {}
 
 
-def test_a_project_at_another_rate_is_refused_before_it_is_touched(settings: Settings, door: Mock) -> None:
+def test_a_project_at_another_rate_is_refused_before_it_is_changed(settings: Settings, label_studio: Mock) -> None:
     """A team's own configuration without framerate: Label Studio would read every onset wrong."""
     config = labeling_configuration().replace('framerate="25"', "")
-    door.find_project.return_value = 7
-    door.project.return_value = ProjectInfo(id=7, title="t", label_config=config, model_version=None)
+    label_studio.find_project.return_value = 7
+    label_studio.project.return_value = ProjectInfo(id=7, title="t", label_config=config, model_version=None)
     with pytest.raises(ConfigurationError, match='write framerate="25"'):
-        set_up(door, settings, title="t", backend_url="http://b:9090")
-    assert [call[0] for call in door.method_calls] == ["find_project", "project"]
-    door.project.return_value = ProjectInfo(id=7, title="t", label_config=labeling_configuration(), model_version=None)
-    assert set_up(door, settings, title="t", backend_url="http://b:9090") == 7
+        set_up(label_studio, settings, title="t", backend_url="http://b:9090")
+    assert [call[0] for call in label_studio.method_calls] == ["find_project", "project"]
+    label_studio.project.return_value = ProjectInfo(
+        id=7, title="t", label_config=labeling_configuration(), model_version=None
+    )
+    assert set_up(label_studio, settings, title="t", backend_url="http://b:9090") == 7

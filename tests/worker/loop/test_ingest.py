@@ -1,79 +1,73 @@
-"""Ingestion: every readable cube gets one task and one whole video, whatever is broken and whenever it breaks off."""
+"""Ingestion: every readable cube gets one task and one complete video, whatever is damaged and interrupted."""
 
 import csv
 from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.worker.conftest import Desk, crude, make_release, write_small
+from tests.worker.conftest import CUBES, LoopProject, crude, make_release, write_small
 
 from helioloop.data.cubes import CubeFiles
 from helioloop.data.release import LabelRow, write_labels
-from helioloop.errors import LabelStudioError
+from helioloop.errors import LabelStudioError, ServiceError
 from helioloop.progress import silent
 from helioloop_worker import jobs
 from helioloop_worker.loop import ingest as ingestion
 from helioloop_worker.loop.ingest import Ingested, ingest, ingesting
 from helioloop_worker.loop.video import check_video
 
+Data = dict[str, dict[str, str]]
+
 SIX = tuple(f"cube{k:02d}" for k in range(6))
 
 
-@pytest.fixture(autouse=True)
-def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Prepare cubes in a thread: a process spends seconds on imports, and none of the sentences is about processes.
-
-    One thread only: Python 3.11's parser, which reads the header of a cached cube, fails now and then in several.
-    """
-    monkeypatch.setattr(ingestion, "ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
-
-
 @pytest.fixture
-def release(desk: Desk) -> Path:
-    """A release of six cubes that may be spoilt."""
-    return make_release(desk.context.settings.release_roots[1] / "six", SIX)
+def release(loop_project: LoopProject) -> Path:
+    """A release of six cubes that a test may damage."""
+    return make_release(loop_project.context.settings.release_roots[1] / "six", SIX)
 
 
-def take_in(desk: Desk, release: str = "six") -> Ingested:
-    return ingest(desk.context, desk.project, release, report=silent)
+def ingest_release(loop_project: LoopProject, release: str = "six") -> Ingested:
+    return ingest(loop_project.context, loop_project.id, release, report=silent)
 
 
-def cubes(desk: Desk) -> list[str]:
-    """The cubes that have tasks, doubles included."""
-    return sorted(task["data"]["cube"] for task in desk.label_studio.tasks(desk.project))
+def cubes(loop_project: LoopProject) -> list[str]:
+    """The cubes that have tasks, duplicates included."""
+    return sorted(task["data"]["cube"] for task in loop_project.label_studio.tasks(loop_project.id))
 
 
-def set_aside(desk: Desk) -> dict[str, str]:
-    """The table of cubes set aside: cube -> reason."""
-    with (desk.model_dir / "set-aside" / "six.csv").open(newline="") as file:
+def excluded(loop_project: LoopProject) -> dict[str, str]:
+    """The table of excluded cubes: cube -> reason."""
+    with (loop_project.model_dir / "excluded" / "six.csv").open(newline="") as file:
         return {row["cube"]: row["reason"] for row in csv.DictReader(file)}
 
 
 def labels(release: Path, *names: str) -> None:
-    """Write the label table anew, with crude labels that are right."""
+    """Replace the label table by one with correct crude labels."""
     write_labels(release / "labels.csv", [LabelRow(cube=cube, label=crude(cube), verified=False) for cube in names])
 
 
 @pytest.mark.usefixtures("release")
-def test_every_cube_gets_one_task_and_one_video(desk: Desk) -> None:
-    """The task says which cube, when, where and how labelled; its video is whole and served to annotators."""
-    outcome = take_in(desk)
-    assert (outcome.imported, outcome.present, outcome.set_aside) == (6, 0, ())
-    assert cubes(desk) == list(SIX)
-    (data,) = [task["data"] for task in desk.label_studio.tasks(desk.project) if task["data"]["cube"] == "cube01"]
+def test_every_cube_gets_one_task_and_one_video(loop_project: LoopProject) -> None:
+    """The task contains name, time, region and crude label; its video is complete and served to annotators."""
+    outcome = ingest_release(loop_project)
+    assert (outcome.imported, outcome.present, outcome.excluded) == (6, 0, ())
+    assert cubes(loop_project) == list(SIX)
+    (data,) = [
+        task["data"] for task in loop_project.label_studio.tasks(loop_project.id) if task["data"]["cube"] == "cube01"
+    ]
     assert set(data) == {"video", "cube", "release", "crude_label", "region", "start", "sha256"}
     assert (data["release"], data["crude_label"], data["region"]) == ("six", "emergence", "region1")
     assert data["start"] == "2001-02-01T00:00:00Z"
     served = data["video"].removeprefix("/data/local-files/?d=")
-    assert check_video(desk.context.settings.media_root / served).n_frames == 24
-    assert set_aside(desk) == {}
+    assert check_video(loop_project.context.settings.media_root / served).n_frames == 24
+    assert excluded(loop_project) == {}
 
 
 @pytest.mark.usefixtures("release")
-def test_each_cube_is_read_and_hashed_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_cube_is_read_and_hashed_once(loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the first ingestion and in a repeated one, which finds that each cube has its task."""
     counted: Counter[str] = Counter()
     read, sha256 = CubeFiles.read, CubeFiles.sha256
@@ -88,71 +82,76 @@ def test_each_cube_is_read_and_hashed_once(desk: Desk, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(CubeFiles, "read", counting_read)
     monkeypatch.setattr(CubeFiles, "sha256", property(counting_hash))
-    assert take_in(desk).imported == 6
+    assert ingest_release(loop_project).imported == 6
     assert counted == {"read": 6, "hash": 6}
-    assert take_in(desk).present == 6
+    assert ingest_release(loop_project).present == 6
     assert counted == {"read": 12, "hash": 12}
 
 
 @pytest.mark.usefixtures("release")
-def test_nothing_is_imported_twice(desk: Desk) -> None:
-    """The same release again: no task, and no video rendered anew."""
-    take_in(desk)
-    before = {path: path.stat().st_mtime_ns for path in desk.context.settings.media_dir(desk.project).rglob("*.mp4")}
-    outcome = take_in(desk)
+def test_nothing_is_imported_twice(loop_project: LoopProject) -> None:
+    """The same release again: no new task, and no video is rendered again."""
+    ingest_release(loop_project)
+    before = {
+        path: path.stat().st_mtime_ns
+        for path in loop_project.context.settings.media_dir(loop_project.id).rglob("*.mp4")
+    }
+    outcome = ingest_release(loop_project)
     assert (outcome.imported, outcome.present) == (0, 6)
-    assert cubes(desk) == list(SIX)
+    assert cubes(loop_project) == list(SIX)
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def test_bad_cubes_are_set_aside_with_their_reason(desk: Desk, release: Path) -> None:
-    """A missing file, a web page in the place of a cube; the rest goes on."""
+def test_unusable_cubes_are_excluded_with_their_reason(loop_project: LoopProject, release: Path) -> None:
+    """A missing file, and a web page instead of a cube; the others are imported."""
     (release / "cube02.fits").write_text("<html><body>404 Not Found</body></html>")
     (release / "cube04.fits").unlink()
-    outcome = take_in(desk)
+    outcome = ingest_release(loop_project)
     assert outcome.imported == 4
-    assert cubes(desk) == ["cube00", "cube01", "cube03", "cube05"]
-    reasons = set_aside(desk)
-    assert reasons == {entry.cube: entry.reason for entry in outcome.set_aside}
+    assert cubes(loop_project) == ["cube00", "cube01", "cube03", "cube05"]
+    reasons = excluded(loop_project)
+    assert reasons == {entry.cube: entry.reason for entry in outcome.excluded}
     assert set(reasons) == {"cube02", "cube04"}
     assert "its file is missing" in reasons["cube04"]
 
 
-def test_a_mended_cube_comes_in_with_the_next_ingestion(desk: Desk, release: Path) -> None:
-    """The table of those set aside is that of the last ingestion."""
+def test_a_repaired_cube_is_imported_by_the_next_ingestion(loop_project: LoopProject, release: Path) -> None:
+    """The table of excluded cubes is that of the last ingestion."""
     whole = (release / "cube02.fits").read_bytes()
     (release / "cube02.fits").write_bytes(whole[:3000])
-    take_in(desk)
+    ingest_release(loop_project)
     (release / "cube02.fits").write_bytes(whole)
-    outcome = take_in(desk)
+    outcome = ingest_release(loop_project)
     assert (outcome.imported, outcome.present) == (1, 5)
-    assert set_aside(desk) == {}
+    assert excluded(loop_project) == {}
 
 
-def test_other_content_under_a_known_name_is_set_aside(desk: Desk, release: Path) -> None:
-    """Task data is fixed: a changed file is another cube and needs another name."""
-    take_in(desk)
+def test_other_content_under_a_known_name_is_excluded(loop_project: LoopProject, release: Path) -> None:
+    """The data of a task cannot be changed: a changed file is another cube and needs another name."""
+    ingest_release(loop_project)
     write_small(release / "cube03.fits", emergence=True, seed=99)
-    outcome = take_in(desk)
+    outcome = ingest_release(loop_project)
     assert (outcome.imported, outcome.present) == (0, 5)
-    assert "other content" in set_aside(desk)["cube03"]
-    assert cubes(desk) == list(SIX)
+    assert "other content" in excluded(loop_project)["cube03"]
+    assert cubes(loop_project) == list(SIX)
 
 
-def test_one_cube_in_two_releases_gets_one_task(desk: Desk, release: Path) -> None:
-    """A name stands for one cube in a project."""
+def test_one_cube_in_two_releases_gets_one_task(loop_project: LoopProject, release: Path) -> None:
+    """A name belongs to one cube of a project."""
     other = make_release(release.with_name("other"), ["cube00", "cube07"])
-    take_in(desk)
-    outcome = take_in(desk, other.name)
+    ingest_release(loop_project)
+    outcome = ingest_release(loop_project, other.name)
     assert (outcome.imported, outcome.present) == (1, 1)
-    assert cubes(desk) == [*SIX, "cube07"]
+    assert cubes(loop_project) == [*SIX, "cube07"]
 
 
 @pytest.mark.usefixtures("release")
-def test_an_interrupted_ingestion_does_the_rest(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_ingestion_is_completed_by_the_next(
+    loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Label Studio refuses the second import: its two tasks stay, the repeat imports the other four."""
     monkeypatch.setattr(ingestion, "IMPORT_EVERY", 2)
-    whole = desk.label_studio.import_tasks
+    whole = loop_project.label_studio.import_tasks
     requests = iter(range(1))
 
     def fails(project: int, data: Sequence[dict[str, Any]]) -> list[int]:
@@ -161,81 +160,238 @@ def test_an_interrupted_ingestion_does_the_rest(desk: Desk, monkeypatch: pytest.
         return whole(project, data)
 
     with monkeypatch.context() as broken:
-        broken.setattr(desk.label_studio, "import_tasks", fails)
+        broken.setattr(loop_project.label_studio, "import_tasks", fails)
         with pytest.raises(LabelStudioError):
-            take_in(desk)
-    assert len(cubes(desk)) == 2
-    assert not ingesting(desk.context, desk.project)
-    outcome = take_in(desk)
+            ingest_release(loop_project)
+    assert len(cubes(loop_project)) == 2
+    assert not ingesting(loop_project.context, loop_project.id)
+    outcome = ingest_release(loop_project)
     assert (outcome.imported, outcome.present) == (4, 2)
-    assert cubes(desk) == list(SIX)
+    assert cubes(loop_project) == list(SIX)
 
 
 @pytest.mark.usefixtures("release")
-def test_an_answer_that_got_lost_doubles_no_task(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Label Studio created the tasks, and the connection broke before it said so."""
-    whole = desk.label_studio.import_tasks
+def test_an_answer_that_got_lost_duplicates_no_task(loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Label Studio created the tasks, and the connection broke before the answer."""
+    whole = loop_project.label_studio.import_tasks
 
     def breaks(project: int, data: Sequence[dict[str, Any]]) -> list[int]:
         whole(project, data)
         raise LabelStudioError("importing tasks: no answer")
 
     with monkeypatch.context() as broken:
-        broken.setattr(desk.label_studio, "import_tasks", breaks)
+        broken.setattr(loop_project.label_studio, "import_tasks", breaks)
         with pytest.raises(LabelStudioError):
-            take_in(desk)
-    outcome = take_in(desk)
+            ingest_release(loop_project)
+    outcome = ingest_release(loop_project)
     assert (outcome.imported, outcome.present) == (0, 6)
-    assert cubes(desk) == list(SIX)
+    assert cubes(loop_project) == list(SIX)
 
 
-def test_an_ingestion_is_marked_while_it_goes_on(desk: Desk, release: Path) -> None:
+def test_an_ingestion_is_marked_while_it_runs(loop_project: LoopProject, release: Path) -> None:
     """From its first report to its last; not before, and not after it has ended or failed."""
     seen = []
-    assert not ingesting(desk.context, desk.project)
+    assert not ingesting(loop_project.context, loop_project.id)
     ingest(
-        desk.context,
-        desk.project,
+        loop_project.context,
+        loop_project.id,
         "six",
-        report=lambda *_: seen.append(ingesting(desk.context, desk.project)),
+        report=lambda *_: seen.append(ingesting(loop_project.context, loop_project.id)),
     )
     assert len(seen) > 6
     assert all(seen)
-    assert not ingesting(desk.context, desk.project)
+    assert not ingesting(loop_project.context, loop_project.id)
     (release / "labels.csv").unlink()
     with pytest.raises(Exception, match=r"labels\.csv is missing"):
-        take_in(desk)
-    assert not ingesting(desk.context, desk.project)
+        ingest_release(loop_project)
+    assert not ingesting(loop_project.context, loop_project.id)
 
 
 @pytest.mark.usefixtures("release")
-def test_a_broken_video_is_rendered_again(desk: Desk) -> None:
-    """It lay there without a task: the task is imported with a whole one."""
-    take_in(desk)
-    media = desk.context.settings.media_dir(desk.project)
+def test_a_broken_video_is_rendered_again(loop_project: LoopProject) -> None:
+    """It had no task yet: the task is imported with a complete video."""
+    ingest_release(loop_project)
+    media = loop_project.context.settings.media_dir(loop_project.id)
     (video,) = media.glob("six/cube01-*.mp4")
     video.write_bytes(video.read_bytes()[:-500])
-    fresh = desk.label_studio.create_project(
-        title="fresh", label_config=desk.label_studio.project(desk.project).label_config
+    fresh = loop_project.label_studio.create_project(
+        title="fresh", label_config=loop_project.label_studio.project(loop_project.id).label_config
     )
-    media.rename(desk.context.settings.media_dir(fresh))
-    ingest(desk.context, fresh, "six", report=silent)
-    (video,) = desk.context.settings.media_dir(fresh).glob("six/cube01-*.mp4")
+    media.rename(loop_project.context.settings.media_dir(fresh))
+    ingest(loop_project.context, fresh, "six", report=silent)
+    (video,) = loop_project.context.settings.media_dir(fresh).glob("six/cube01-*.mp4")
     assert check_video(video).n_frames == 24
 
 
-def test_a_cube_without_a_label_has_a_task_without_one(desk: Desk, release: Path) -> None:
+def test_a_cube_without_a_label_has_a_task_without_one(loop_project: LoopProject, release: Path) -> None:
     """Files that the table does not name are cubes too."""
     labels(release, *SIX[:5])
-    take_in(desk)
-    crude_labels = {task["data"]["cube"]: task["data"]["crude_label"] for task in desk.label_studio.tasks(desk.project)}
+    ingest_release(loop_project)
+    crude_labels = {
+        task["data"]["cube"]: task["data"]["crude_label"] for task in loop_project.label_studio.tasks(loop_project.id)
+    }
     assert crude_labels["cube05"] == ""
     assert crude_labels["cube04"] == "non-emergence"
 
 
 @pytest.mark.usefixtures("release")
-def test_a_judgement_follows_the_ingestion(desk: Desk) -> None:
+def test_a_retrain_check_follows_the_ingestion(loop_project: LoopProject) -> None:
     """And a write-back, where a version is published: new cubes arrive pre-labelled."""
-    outcome = jobs.ingest(desk.context, desk.project, "six")
-    assert (outcome["imported"], outcome["set_aside"]) == (6, ())
-    assert desk.queued() == [f"retrain-check-{desk.project}"]
+    outcome = jobs.ingest(loop_project.context, loop_project.id, "six")
+    assert (outcome["imported"], outcome["excluded"]) == (6, ())
+    assert loop_project.queued() == [f"retrain-check-{loop_project.id}"]
+
+
+# -- which cubes have a task ----------------------------------------------------------------------
+
+
+def counted(loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count the readings of all tasks and of new tasks, and how many new tasks were read."""
+    calls: Counter[str] = Counter()
+    tasks, tasks_after = loop_project.label_studio.tasks, loop_project.label_studio.tasks_after
+
+    def counting_tasks(project: int) -> list[dict[str, Any]]:
+        calls["all tasks"] += 1
+        return tasks(project)
+
+    def counting_tasks_after(project: int, task: int) -> list[dict[str, Any]]:
+        found = tasks_after(project, task)
+        calls["new tasks"] += 1
+        calls["new tasks read"] += len(found)
+        return found
+
+    monkeypatch.setattr(loop_project.label_studio, "tasks", counting_tasks)
+    monkeypatch.setattr(loop_project.label_studio, "tasks_after", counting_tasks_after)
+    return calls
+
+
+@pytest.mark.usefixtures("release")
+def test_the_project_is_exported_once(
+    loop_project: LoopProject, task_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before each of three imports only new tasks are read: none, two, two; the 18 known ones are not read again."""
+    monkeypatch.setattr(ingestion, "IMPORT_EVERY", 2)
+    loop_project.import_cubes(task_data, CUBES[6:])
+    calls = counted(loop_project, monkeypatch)
+    assert ingest_release(loop_project).imported == 6
+    assert calls == {"all tasks": 1, "new tasks": 3, "new tasks read": 4}
+
+
+def with_action(loop_project: LoopProject, action: Callable[[], object], *, at: int) -> Ingested:
+    """Ingest with something else happening once, when `at` cubes are done."""
+    done_before: list[int] = []
+
+    def report(done: int, *_: object) -> None:
+        if done == at and not done_before:
+            done_before.append(done)
+            action()
+
+    return ingest(loop_project.context, loop_project.id, "six", report=report)
+
+
+def test_two_ingestions_side_by_side_import_each_cube_once(
+    loop_project: LoopProject, release: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one imports four of the six cubes, and one of its own, after this one has imported two."""
+    monkeypatch.setattr(ingestion, "IMPORT_EVERY", 2)
+    other = make_release(release.with_name("other"), ["cube02", "cube03", "cube04", "cube05", "cube07"])
+    outcome = with_action(loop_project, lambda: ingest_release(loop_project, other.name), at=2)
+    assert (outcome.imported, outcome.present, outcome.excluded) == (2, 4, ())
+    assert cubes(loop_project) == [*SIX, "cube07"]
+
+
+def test_another_ingestion_s_cube_of_the_same_name_and_other_content_excludes_ours(
+    loop_project: LoopProject, release: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was imported while our file was being prepared."""
+    monkeypatch.setattr(ingestion, "IMPORT_EVERY", 2)
+    other = make_release(release.with_name("other"), [])
+    write_small(other / "cube05.fits", emergence=True, seed=99)
+    write_labels(other / "labels.csv", [])
+    outcome = with_action(loop_project, lambda: ingest_release(loop_project, other.name), at=2)
+    assert (outcome.imported, outcome.present) == (5, 0)
+    assert [entry.cube for entry in outcome.excluded] == ["cube05"]
+    assert "other content" in excluded(loop_project)["cube05"]
+    assert cubes(loop_project) == list(SIX)
+
+
+@pytest.mark.usefixtures("release")
+def test_an_emptied_redis_duplicates_no_task(loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two imports, with another ingestion of the same cubes after it."""
+    monkeypatch.setattr(ingestion, "IMPORT_EVERY", 2)
+
+    def empty_and_ingest() -> None:
+        loop_project.context.connection.flushall()
+        ingest_release(loop_project)
+
+    outcome = with_action(loop_project, empty_and_ingest, at=2)
+    assert (outcome.imported, outcome.present) == (2, 4)
+    assert cubes(loop_project) == list(SIX)
+
+
+def test_of_two_tasks_of_one_name_the_older_one_counts(loop_project: LoopProject, release: Path) -> None:
+    """As for labels and scores: the file with its content has a task, the file with that of the younger has none."""
+    ingest_release(loop_project)
+    (data,) = [
+        task["data"] for task in loop_project.label_studio.tasks(loop_project.id) if task["data"]["cube"] == "cube03"
+    ]
+    write_small(release / "cube03.fits", emergence=True, seed=99)
+    changed = CubeFiles.read(release / "cube03.fits").sha256
+    loop_project.label_studio.import_tasks(loop_project.id, [{**data, "sha256": changed}])
+    assert loop_project.read().tasks["cube03"].cube.sha256 == data["sha256"]
+    outcome = ingest_release(loop_project)
+    assert (outcome.present, [entry.cube for entry in outcome.excluded]) == (5, ["cube03"])
+    write_small(release / "cube03.fits", emergence=True, seed=3)
+    assert ingest_release(loop_project).present == 6
+
+
+# -- the lock on importing ------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("release")
+def test_an_import_that_waits_too_long_is_refused_in_a_sentence(
+    loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another ingestion holds the lock; a repeated ingestion does the work."""
+    monkeypatch.setattr(ingestion, "IMPORT_SECONDS", 1)
+    held = loop_project.context.connection.lock(f"helioloop:importing:{loop_project.id}", timeout=60)
+    assert held.acquire()
+    with pytest.raises(ServiceError, match="one imports at a time: ingest again later"):
+        ingest_release(loop_project)
+    held.release()
+    assert ingest_release(loop_project).imported == 6
+
+
+@pytest.mark.usefixtures("release")
+def test_an_import_that_lost_the_lock_imports_nothing(
+    loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis was emptied while the new tasks were read: another ingestion may import the same cubes now."""
+    whole = loop_project.label_studio.tasks_after
+
+    def empties(project: int, task: int) -> list[dict[str, Any]]:
+        loop_project.context.connection.flushall()
+        return whole(project, task)
+
+    with monkeypatch.context() as emptied:
+        emptied.setattr(loop_project.label_studio, "tasks_after", empties)
+        with pytest.raises(ServiceError, match=r"the lock on importing was lost.* ingest again"):
+            ingest_release(loop_project)
+    assert cubes(loop_project) == []
+    assert ingest_release(loop_project).imported == 6
+
+
+@pytest.mark.usefixtures("release")
+def test_a_lock_that_is_lost_after_the_import_does_no_harm(
+    loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis was emptied while Label Studio created the tasks."""
+    whole = loop_project.label_studio.import_tasks
+
+    def empties(project: int, data: Sequence[dict[str, Any]]) -> list[int]:
+        loop_project.context.connection.flushall()
+        return whole(project, data)
+
+    monkeypatch.setattr(loop_project.label_studio, "import_tasks", empties)
+    assert ingest_release(loop_project).imported == 6
+    assert cubes(loop_project) == list(SIX)

@@ -1,7 +1,7 @@
-"""A publication that broke off between its two writes: the sweep finishes it, and takes no rollback for one."""
+"""A publication that broke off between its two writes: reconciliation completes it, and does not undo a rollback."""
 
 import pytest
-from tests.worker.conftest import Desk
+from tests.worker.conftest import LoopProject
 
 from helioloop.progress import silent
 from helioloop_worker.loop.reconcile import reconcile
@@ -11,31 +11,33 @@ Data = dict[str, dict[str, str]]
 
 
 @pytest.mark.parametrize("pointer", [None, '{"version": "v0001"}', '{"vers'], ids=["absent", "old", "damaged"])
-def test_a_publication_that_broke_off_is_finished_by_the_sweep(
-    desk: Desk, task_data: Data, pointer: str | None
+def test_reconciliation_completes_a_publication_that_broke_off(
+    loop_project: LoopProject, task_data: Data, pointer: str | None
 ) -> None:
-    """Published and written back; the history tells it once."""
-    desk.import_cubes(task_data)
+    """The version is published and written back; the history has it once."""
+    loop_project.import_cubes(task_data)
     for _ in range(2):
-        version = desk.publish()
-    path = desk.model_dir / "published.json"
+        version = loop_project.publish()
+    path = loop_project.model_dir / "published.json"
     if pointer is None:
         path.unlink()
     else:
         path.write_text(pointer)
-    said = reconcile(desk.context, desk.project).done
-    assert "v0002 was made and never published: publishing and writing back" in said
-    assert desk.registry.published() == version
-    assert f"write-back-{desk.project}-v0002" in desk.queued()
-    assert [line.version for line in desk.registry.history()] == ["v0001", "v0002"]
+    said = reconcile(loop_project.context, loop_project.id).done
+    assert "v0002 passed the promotion check and was not published: publishing and writing back" in said
+    assert loop_project.registry.published() == version
+    assert f"write-back-{loop_project.id}-v0002" in loop_project.queued()
+    assert [line.version for line in loop_project.registry.history()] == ["v0001", "v0002"]
 
 
-def test_a_rollback_is_not_taken_back_by_the_sweep(desk: Desk, task_data: Data) -> None:
+def test_reconciliation_does_not_undo_a_rollback(loop_project: LoopProject, task_data: Data) -> None:
     """The newest version was published once, and a later line names another."""
-    desk.import_cubes(task_data)
+    loop_project.import_cubes(task_data)
     for _ in range(2):
-        desk.publish()
-    desk.registry.publish("v0001", why="rollback")
-    write_back(desk.context, desk.project, "v0001", report=silent)
-    assert not any("never published" in sentence for sentence in reconcile(desk.context, desk.project).done)
-    assert desk.registry.published() == "v0001"
+        loop_project.publish()
+    loop_project.registry.publish("v0001", why="rollback")
+    write_back(loop_project.context, loop_project.id, "v0001", report=silent)
+    assert not any(
+        "was not published" in sentence for sentence in reconcile(loop_project.context, loop_project.id).done
+    )
+    assert loop_project.registry.published() == "v0001"

@@ -1,4 +1,4 @@
-"""The sweep: what lost webhooks and killed workers left undone is noticed, and old rows go when their time has come."""
+"""Reconciliation: effects of lost webhooks and killed workers are repaired, and superseded predictions are deleted."""
 
 import json
 import time
@@ -8,122 +8,129 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.worker.conftest import CUBES, SETTLED, Desk
+from tests.worker.conftest import CUBES, SETTLED, LoopProject
 
 from helioloop.progress import silent
 from helioloop.registry.unscorable import add_unscorable
 from helioloop_worker import jobs
 from helioloop_worker.loop import writeback
 from helioloop_worker.loop.reconcile import reconcile
-from helioloop_worker.loop.retrain_check import check_retraining
 from helioloop_worker.loop.writeback import write_back
 
 Data = dict[str, dict[str, str]]
 
-JUDGING = "annotations differ from those last judged: judging"
+CHECKING = "annotations differ from those of the last check: checking"
 
 
 @pytest.fixture
-def tasks(desk: Desk, task_data: Data) -> dict[str, int]:
-    """A project at rest: v0001 published, written and judged; its tasks by cube."""
-    tasks = desk.import_cubes(task_data)
-    write_back(desk.context, desk.project, desk.publish(), report=silent)
-    assert check_retraining(desk.context, desk.project, forced=False).startswith("no round")
-    assert reconcile(desk.context, desk.project).done == ()
+def tasks(loop_project: LoopProject, task_data: Data) -> dict[str, int]:
+    """A project with nothing to do: v0001 is published, written back and checked; its tasks by cube."""
+    tasks = loop_project.import_cubes(task_data)
+    write_back(loop_project.context, loop_project.id, loop_project.publish(), report=silent)
+    assert loop_project.check().startswith("no round")
+    assert reconcile(loop_project.context, loop_project.id).done == ()
     return tasks
 
 
-def without_grace(desk: Desk) -> Desk:
-    """The same desk, with superseded rows going at once."""
-    settings = desk.context.settings.model_copy(update={"grace_seconds": 0.0})
-    return replace(desk, context=replace(desk.context, settings=settings))
+def without_grace(loop_project: LoopProject) -> LoopProject:
+    """The same project, where superseded predictions are deleted at once."""
+    settings = loop_project.context.settings.model_copy(update={"grace_seconds": 0.0})
+    return replace(loop_project, context=replace(loop_project.context, settings=settings))
 
 
-def test_a_lost_webhook_is_noticed_once(desk: Desk, tasks: dict[str, int]) -> None:
-    """An annotation, a change and a skip that nobody told of; when they are judged it is quiet again."""
-    number = desk.label_studio.annotate(tasks["cube01"], "emergence")
+def test_a_lost_webhook_is_noticed_once(loop_project: LoopProject, tasks: dict[str, int]) -> None:
+    """An annotation, a change and a skip without a webhook; after the check there is nothing to do."""
+    number = loop_project.label_studio.annotate(tasks["cube01"], "emergence")
     for change in (
         lambda: None,
-        lambda: desk.label_studio.revise(number, "emergence", start=5),
-        lambda: desk.label_studio.annotate(tasks["cube03"], "emergence", skipped=True),
-        lambda: desk.label_studio.delete_annotation(number),
+        lambda: loop_project.label_studio.revise(number, "emergence", start=5),
+        lambda: loop_project.label_studio.annotate(tasks["cube03"], "emergence", skipped=True),
+        lambda: loop_project.label_studio.delete_annotation(number),
     ):
         change()
-        assert reconcile(desk.context, desk.project).done == (JUDGING,)
-        assert desk.queued() == [f"retrain-check-{desk.project}"]
-        check_retraining(desk.context, desk.project, forced=False)
-        assert reconcile(desk.context, desk.project).done == ()
-        desk.clear_queues()
+        assert reconcile(loop_project.context, loop_project.id).done == (CHECKING,)
+        assert loop_project.queued() == [f"retrain-check-{loop_project.id}"]
+        loop_project.check()
+        assert reconcile(loop_project.context, loop_project.id).done == ()
+        loop_project.clear_queues()
 
 
-def test_a_deleted_correction_starts_a_round(desk: Desk, tasks: dict[str, int]) -> None:
-    """The last candidate was trained on it: without it the crude label counts again."""
-    number = desk.label_studio.annotate(tasks["cube00"], "emergence")
-    second = desk.publish()
-    write_back(desk.context, desk.project, second, report=silent)
-    check_retraining(desk.context, desk.project, forced=False)
-    desk.label_studio.delete_annotation(number)
-    assert reconcile(desk.context, desk.project).done == (JUDGING,)
-    said = check_retraining(desk.context, desk.project, forced=False)
+def test_a_deleted_correction_starts_a_round(loop_project: LoopProject, tasks: dict[str, int]) -> None:
+    """The last candidate was trained on it; without it the crude label counts again."""
+    number = loop_project.label_studio.annotate(tasks["cube00"], "emergence")
+    second = loop_project.publish()
+    write_back(loop_project.context, loop_project.id, second, report=silent)
+    loop_project.check()
+    loop_project.label_studio.delete_annotation(number)
+    assert reconcile(loop_project.context, loop_project.id).done == (CHECKING,)
+    said = loop_project.check()
     assert said == f"round started: 1 labels differ from those {second} was trained on"
 
 
-def test_the_first_round_needs_no_webhook(desk: Desk, task_data: Data) -> None:
-    """The judgement that follows an ingestion was lost."""
-    desk.import_cubes(task_data)
-    assert reconcile(desk.context, desk.project).done == (JUDGING,)
+def test_the_first_round_needs_no_webhook(loop_project: LoopProject, task_data: Data) -> None:
+    """The check that follows an ingestion was lost."""
+    loop_project.import_cubes(task_data)
+    assert reconcile(loop_project.context, loop_project.id).done == (CHECKING,)
 
 
-def test_the_first_round_needs_no_webhook_where_an_empty_project_was_judged(desk: Desk, task_data: Data) -> None:
-    """A sweep came between `init` and the ingestion; then the judgement that follows the ingestion was lost."""
-    check_retraining(desk.context, desk.project, forced=False)
-    desk.import_cubes(task_data)
-    reconcile(desk.context, desk.project)
-    assert desk.queued() == [f"retrain-check-{desk.project}"]
-
-
-@pytest.mark.usefixtures("tasks")
-def test_events_that_nobody_was_going_to_judge(desk: Desk) -> None:
-    """Their judgement was lost: it is sent for the time they are due, and not a second time."""
-    desk.context.state.add_events(desk.project, 2, now=time.time())
-    assert reconcile(desk.context, desk.project).done == ("2 events wait and nobody was going to judge them: judging",)
-    assert desk.scheduled() == [f"retrain-check-{desk.project}"]
-    assert reconcile(desk.context, desk.project).done == ()
-    desk.clear_queues()
-    desk.context.state.add_events(desk.project, 1, now=time.time() - SETTLED)
-    assert reconcile(desk.context, desk.project).done == ("3 events wait and nobody was going to judge them: judging",)
+def test_the_first_round_needs_no_webhook_where_an_empty_project_was_checked(
+    loop_project: LoopProject, task_data: Data
+) -> None:
+    """A reconciliation ran between `init` and the ingestion; then the check that follows the ingestion was lost."""
+    loop_project.check()
+    loop_project.import_cubes(task_data)
+    reconcile(loop_project.context, loop_project.id)
+    assert loop_project.queued() == [f"retrain-check-{loop_project.id}"]
 
 
 @pytest.mark.usefixtures("tasks")
-def test_tasks_that_came_after_the_write_back(desk: Desk, task_data: Data) -> None:
-    """They lack the prediction; one that cannot be scored is not missed."""
+def test_events_without_a_check(loop_project: LoopProject) -> None:
+    """Their check was lost: it is sent for the time at which they are due, and not twice."""
+    loop_project.context.state.add_events(loop_project.id, 2, now=time.time())
+    assert reconcile(loop_project.context, loop_project.id).done == ("2 events wait and no check was queued: checking",)
+    assert loop_project.scheduled() == [f"retrain-check-{loop_project.id}"]
+    assert reconcile(loop_project.context, loop_project.id).done == ()
+    loop_project.clear_queues()
+    loop_project.context.state.add_events(loop_project.id, 1, now=time.time() - SETTLED)
+    assert reconcile(loop_project.context, loop_project.id).done == ("3 events wait and no check was queued: checking",)
+
+
+@pytest.mark.usefixtures("tasks")
+def test_tasks_that_came_after_the_write_back(loop_project: LoopProject, task_data: Data) -> None:
+    """They lack the prediction; a cube that cannot be scored does not need one."""
     late = {**task_data["cube00"], "cube": "late", "sha256": "1" * 64}
-    desk.label_studio.import_tasks(desk.project, [late, {"text": "a task that is none of ours"}])
-    assert reconcile(desk.context, desk.project).done == ("1 tasks lack the prediction of v0001: writing back",)
-    assert desk.queued() == [f"write-back-{desk.project}-v0001"]
-    add_unscorable(desk.model_dir, "v0001", [desk.view().tasks["late"].cube])
-    assert reconcile(desk.context, desk.project).done == ()
-
-
-def test_a_score_that_is_no_agreement_any_more_is_written_anew(desk: Desk, tasks: dict[str, int]) -> None:
-    """cube00 is corrected, the round on it is kept by the gate: v0001 stays, and does not go on contradicting it."""
-    desk.label_studio.annotate(tasks["cube00"], "emergence")
-    check_retraining(desk.context, desk.project, forced=False)
-    assert "the scores of 1 tasks are not the agreement with their labels: writing back" in (
-        reconcile(desk.context, desk.project).done
+    loop_project.label_studio.import_tasks(loop_project.id, [late, {"text": "a task without a cube"}])
+    assert reconcile(loop_project.context, loop_project.id).done == (
+        "1 tasks lack the prediction of v0001: writing back",
     )
-    assert f"write-back-{desk.project}-v0001" in desk.queued()
-    write_back(desk.context, desk.project, "v0001", report=silent)
-    assert not any("agreement" in sentence for sentence in reconcile(desk.context, desk.project).done)
+    assert loop_project.queued() == [f"write-back-{loop_project.id}-v0001"]
+    add_unscorable(loop_project.model_dir, "v0001", [loop_project.read().tasks["late"].cube])
+    assert reconcile(loop_project.context, loop_project.id).done == ()
+
+
+def test_a_score_that_is_no_agreement_any_more_is_written_anew(
+    loop_project: LoopProject, tasks: dict[str, int]
+) -> None:
+    """cube00 is corrected and the round on it rejected: v0001 stays, and its score becomes the agreement."""
+    loop_project.label_studio.annotate(tasks["cube00"], "emergence")
+    loop_project.check()
+    assert "the scores of 1 tasks are not the agreement with their labels: writing back" in (
+        reconcile(loop_project.context, loop_project.id).done
+    )
+    assert f"write-back-{loop_project.id}-v0001" in loop_project.queued()
+    write_back(loop_project.context, loop_project.id, "v0001", report=silent)
+    assert not any("agreement" in sentence for sentence in reconcile(loop_project.context, loop_project.id).done)
 
 
 @pytest.mark.usefixtures("tasks")
-def test_a_second_task_of_a_cube_is_written_and_not_missed_again(desk: Desk, task_data: Data) -> None:
-    """Somebody imported an exported task again: write-back helps, and then it is quiet."""
-    desk.import_cubes(task_data, ["cube00"])
-    assert reconcile(desk.context, desk.project).done == ("1 tasks lack the prediction of v0001: writing back",)
-    write_back(desk.context, desk.project, "v0001", report=silent)
-    assert reconcile(desk.context, desk.project).done == ()
+def test_a_second_task_of_a_cube_is_written_and_not_missed_again(loop_project: LoopProject, task_data: Data) -> None:
+    """Somebody imported an exported task again: after a write-back there is nothing to do."""
+    loop_project.import_cubes(task_data, ["cube00"])
+    assert reconcile(loop_project.context, loop_project.id).done == (
+        "1 tasks lack the prediction of v0001: writing back",
+    )
+    write_back(loop_project.context, loop_project.id, "v0001", report=silent)
+    assert reconcile(loop_project.context, loop_project.id).done == ()
 
 
 @pytest.mark.usefixtures("tasks")
@@ -136,97 +143,104 @@ def test_a_second_task_of_a_cube_is_written_and_not_missed_again(desk: Desk, tas
     ],
     ids=["a hash and no cube", "other content under a known name", "a path"],
 )
-def test_a_task_that_write_back_passes_over_is_not_missed(desk: Desk, data: dict[str, str]) -> None:
-    """It would be asked for every few minutes, for ever."""
-    desk.label_studio.import_tasks(desk.project, [data])
-    assert reconcile(desk.context, desk.project).done == ()
-    assert desk.queued() == []
-    assert write_back(desk.context, desk.project, "v0001", report=silent).missing == ()
+def test_a_task_that_write_back_passes_over_is_not_missed(loop_project: LoopProject, data: dict[str, str]) -> None:
+    """Otherwise it would be written back every few minutes, for ever."""
+    loop_project.label_studio.import_tasks(loop_project.id, [data])
+    assert reconcile(loop_project.context, loop_project.id).done == ()
+    assert loop_project.queued() == []
+    assert write_back(loop_project.context, loop_project.id, "v0001", report=silent).missing == ()
 
 
 @pytest.mark.usefixtures("tasks")
-def test_a_published_version_that_is_not_shown(desk: Desk) -> None:
-    """Its write-back was lost, or broke off before the last call; or somebody showed another version."""
-    version = desk.publish()
-    assert reconcile(desk.context, desk.project).done == (f"24 tasks lack the prediction of {version}: writing back",)
-    write_back(desk.context, desk.project, version, report=silent)
-    assert reconcile(desk.context, desk.project).done == ()
-    desk.label_studio.set_model_version(desk.project, "v0001")
-    assert reconcile(desk.context, desk.project).done == (f"0 tasks lack the prediction of {version}: writing back",)
-
-
-@pytest.mark.usefixtures("tasks")
-def test_a_version_that_was_made_and_never_published(desk: Desk) -> None:
-    """The closing broke off after it had admitted the version, and Redis was emptied; one that was kept stays kept."""
-    version = desk.admit()
-    assert reconcile(desk.context, desk.project).done[0] == (
-        f"{version} was made and never published: publishing and writing back"
+def test_a_published_version_that_is_not_shown(loop_project: LoopProject) -> None:
+    """Its write-back was lost or broke off before the last call, or somebody made another version the shown one."""
+    version = loop_project.publish()
+    assert reconcile(loop_project.context, loop_project.id).done == (
+        f"24 tasks lack the prediction of {version}: writing back",
     )
-    assert desk.registry.published() == version
-    card = desk.registry.folder(desk.admit()) / "card.json"
+    write_back(loop_project.context, loop_project.id, version, report=silent)
+    assert reconcile(loop_project.context, loop_project.id).done == ()
+    loop_project.label_studio.set_model_version(loop_project.id, "v0001")
+    assert reconcile(loop_project.context, loop_project.id).done == (
+        f"0 tasks lack the prediction of {version}: writing back",
+    )
+
+
+@pytest.mark.usefixtures("tasks")
+def test_a_version_that_was_made_and_never_published(loop_project: LoopProject) -> None:
+    """The closing broke off after the admission, and Redis was emptied; a rejected version stays unpublished."""
+    version = loop_project.admit()
+    assert reconcile(loop_project.context, loop_project.id).done[0] == (
+        f"{version} passed the promotion check and was not published: publishing and writing back"
+    )
+    assert loop_project.registry.published() == version
+    card = loop_project.registry.folder(loop_project.admit()) / "card.json"
     card.write_text(json.dumps(json.loads(card.read_text()) | {"verdict": {"publish": False, "reason": "worse"}}))
-    assert not any("never published" in sentence for sentence in reconcile(desk.context, desk.project).done)
-    assert desk.registry.published() == version
+    assert not any(
+        "was not published" in sentence for sentence in reconcile(loop_project.context, loop_project.id).done
+    )
+    assert loop_project.registry.published() == version
 
 
 @pytest.mark.usefixtures("tasks")
-def test_superseded_rows_stay_for_the_grace_time_and_go_then(desk: Desk) -> None:
-    """Only ours, only superseded ones; the active version's and foreign ones stay, whatever their names."""
-    desk.label_studio.import_predictions(
-        desk.project, [{**desk.label_studio.stored(desk.project)[0], "model_version": "v9999"}]
+def test_superseded_rows_stay_for_the_grace_time_and_go_then(loop_project: LoopProject) -> None:
+    """Only helioloop's superseded ones; those of the active version and of other programs stay."""
+    loop_project.label_studio.import_predictions(
+        loop_project.id, [{**loop_project.label_studio.stored(loop_project.id)[0], "model_version": "v9999"}]
     )
-    version = desk.publish()
-    write_back(desk.context, desk.project, version, report=silent)
-    assert reconcile(desk.context, desk.project).done == ()
-    assert len(desk.rows("v0001")) == len(CUBES)
-    assert reconcile(without_grace(desk).context, desk.project).done == (
-        "the predictions of v0001 have had their grace time: deleted",
+    version = loop_project.publish()
+    write_back(loop_project.context, loop_project.id, version, report=silent)
+    assert reconcile(loop_project.context, loop_project.id).done == ()
+    assert len(loop_project.rows("v0001")) == len(CUBES)
+    assert reconcile(without_grace(loop_project).context, loop_project.id).done == (
+        "the grace time of the predictions of v0001 is over: deleted",
     )
-    assert desk.label_studio.model_versions(desk.project) == {version: len(CUBES), "v9999": 1}
-    assert desk.label_studio.project(desk.project).model_version == version
+    assert loop_project.label_studio.model_versions(loop_project.id) == {version: len(CUBES), "v9999": 1}
+    assert loop_project.label_studio.project(loop_project.id).model_version == version
 
 
 @pytest.mark.usefixtures("tasks")
-def test_the_rows_of_a_version_never_shown_go_too(desk: Desk) -> None:
-    """Its write-back was overtaken half way."""
-    overtaken = desk.publish()
-    desk.label_studio.import_predictions(
-        desk.project, [{**entry, "model_version": overtaken} for entry in desk.label_studio.stored(desk.project)[:5]]
+def test_the_rows_of_a_version_never_shown_go_too(loop_project: LoopProject) -> None:
+    """A later version was published before its write-back was complete."""
+    overtaken = loop_project.publish()
+    loop_project.label_studio.import_predictions(
+        loop_project.id,
+        [{**entry, "model_version": overtaken} for entry in loop_project.label_studio.stored(loop_project.id)[:5]],
     )
-    write_back(desk.context, desk.project, desk.publish(), report=silent)
-    reconcile(without_grace(desk).context, desk.project)
-    assert desk.rows(overtaken) == []
+    write_back(loop_project.context, loop_project.id, loop_project.publish(), report=silent)
+    reconcile(without_grace(loop_project).context, loop_project.id)
+    assert loop_project.rows(overtaken) == []
 
 
 @pytest.mark.usefixtures("tasks")
-def test_a_rollback_keeps_the_rows_it_goes_back_to(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """v0001 is published again while the sweep waits for the writer's place: it is superseded no more."""
-    write_back(desk.context, desk.project, desk.publish(), report=silent)
+def test_a_rollback_keeps_the_rows_it_goes_back_to(loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """v0001 is published again while reconciliation waits for the lock: it is no longer superseded."""
+    write_back(loop_project.context, loop_project.id, loop_project.publish(), report=silent)
     whole = writeback.writing
 
     @contextmanager
     def waits(*args: Any) -> Iterator[Any]:
         with whole(*args) as lock:
-            desk.registry.publish("v0001", why="rollback")
+            loop_project.registry.publish("v0001", why="rollback")
             yield lock
 
     monkeypatch.setattr(writeback, "writing", waits)
-    reconcile(without_grace(desk).context, desk.project)
-    assert len(desk.rows("v0001")) == len(CUBES)
+    reconcile(without_grace(loop_project).context, loop_project.id)
+    assert len(loop_project.rows("v0001")) == len(CUBES)
 
 
 @pytest.mark.usefixtures("tasks")
-def test_a_version_that_label_studio_shows_is_never_deleted(desk: Desk) -> None:
-    """A rollback to v0001 whose write-back waits: neither its rows go nor those of the version still shown."""
-    second = desk.publish()
-    write_back(desk.context, desk.project, second, report=silent)
-    desk.registry.publish("v0001", why="rollback")
-    here = without_grace(desk).context
-    assert reconcile(here, desk.project).done == ("0 tasks lack the prediction of v0001: writing back",)
-    assert desk.label_studio.model_versions(desk.project) == {"v0001": len(CUBES), second: len(CUBES)}
+def test_a_version_that_label_studio_shows_is_never_deleted(loop_project: LoopProject) -> None:
+    """A rollback to v0001 whose write-back waits: neither its rows nor those of the version still shown are deleted."""
+    second = loop_project.publish()
+    write_back(loop_project.context, loop_project.id, second, report=silent)
+    loop_project.registry.publish("v0001", why="rollback")
+    here = without_grace(loop_project).context
+    assert reconcile(here, loop_project.id).done == ("0 tasks lack the prediction of v0001: writing back",)
+    assert loop_project.label_studio.model_versions(loop_project.id) == {"v0001": len(CUBES), second: len(CUBES)}
 
 
-def test_the_job_says_what_was_done(desk: Desk, tasks: dict[str, int]) -> None:
-    """Its sentences are the job's result."""
-    desk.label_studio.annotate(tasks["cube01"], "emergence")
-    assert jobs.reconcile(desk.context, desk.project) == [JUDGING]
+def test_the_job_returns_what_was_done(loop_project: LoopProject, tasks: dict[str, int]) -> None:
+    """The sentences are the result of the job."""
+    loop_project.label_studio.annotate(tasks["cube01"], "emergence")
+    assert jobs.reconcile(loop_project.context, loop_project.id) == [CHECKING]

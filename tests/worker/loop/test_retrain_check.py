@@ -1,206 +1,150 @@
-"""Judgements: when they wait, what they start, and that one which breaks off is made again."""
+"""Retrain checks: when they wait, what they request, and that nothing is lost where one breaks off."""
 
 import time
 from typing import Any
 
 import pytest
-from tests.worker.conftest import SETTLED, Desk
+from tests.worker.conftest import SETTLED, LoopProject
 
 from helioloop.errors import LabelStudioError
 from helioloop.messaging.retrain_state import FollowUp
 from helioloop.progress import silent
-from helioloop_worker.loop import ingest, retrain_check
+from helioloop_worker.loop import ingest
+from helioloop_worker.loop.checked import read_checked
 from helioloop_worker.loop.reconcile import reconcile
-from helioloop_worker.loop.retrain_check import check_retraining, read_checked
+from helioloop_worker.loop.retrain_check import check_retraining
+from helioloop_worker.loop.round_requests import requests
 
 Data = dict[str, dict[str, str]]
 
 
-def note_old_event(desk: Desk, events: int = 1) -> None:
-    """Note events that have waited long enough."""
-    desk.context.state.add_events(desk.project, events, now=time.time() - SETTLED)
+def add_old_event(loop_project: LoopProject, events: int = 1) -> None:
+    """Add events that have waited long enough."""
+    loop_project.context.state.add_events(loop_project.id, events, now=time.time() - SETTLED)
 
 
-def test_events_that_are_not_due_wait(desk: Desk, task_data: Data) -> None:
-    """The judgement moves itself to the time at which they are; nothing is read, nothing settled."""
-    desk.import_cubes(task_data)
-    desk.context.state.add_events(desk.project, 1, now=time.time())
-    assert "judging in" in check_retraining(desk.context, desk.project, forced=False)
-    assert desk.scheduled() == [f"retrain-check-{desk.project}"]
-    assert desk.context.state.pending_events(desk.project) is not None
-    assert desk.context.state.running(desk.project) is None
-    assert read_checked(desk.model_dir) is None
+def check(loop_project: LoopProject, *, forced: bool = False) -> str:
+    """Make the check alone, without the planning that it may request."""
+    return check_retraining(loop_project.context, loop_project.id, forced=forced)
 
 
-def test_due_events_start_a_round_and_are_settled(desk: Desk, task_data: Data) -> None:
-    """A label was changed: the round knows the new one, and the annotation counts as judged."""
-    tasks = desk.import_cubes(task_data)
-    first = desk.publish()
-    annotation = desk.label_studio.annotate(tasks["cube00"], "emergence")
-    note_old_event(desk)
-    said = check_retraining(desk.context, desk.project, forced=False)
-    assert said == f"round started: 1 labels differ from those {first} was trained on"
-    running = desk.context.state.running(desk.project)
-    assert running is not None
-    assert running.fingerprint != desk.registry.card(first).fingerprint
-    assert desk.context.state.pending_events(desk.project) is None
-    assert set(read_checked(desk.model_dir) or {}) == {str(annotation)}
+def test_events_that_are_not_due_wait(loop_project: LoopProject, task_data: Data) -> None:
+    """The check is scheduled for the time at which they are due; nothing is read and nothing settled."""
+    loop_project.import_cubes(task_data)
+    loop_project.context.state.add_events(loop_project.id, 1, now=time.time())
+    assert "the check follows in" in check(loop_project)
+    assert loop_project.scheduled() == [f"retrain-check-{loop_project.id}"]
+    assert loop_project.context.state.pending_events(loop_project.id) is not None
+    assert requests(loop_project.context, loop_project.id) == set()
+    assert read_checked(loop_project.model_dir) is None
 
 
-def test_events_during_the_judgement_stay(desk: Desk, task_data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only what had come before the annotations were read is settled."""
-    desk.import_cubes(task_data)
-    note_old_event(desk)
-    whole = retrain_check.read_project
+def test_a_check_decides_and_leaves_the_work_to_planning(
+    loop_project: LoopProject, task_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It opens no cube; it sends one planning job; until a round has begun nothing is settled or recorded."""
+    tasks = loop_project.import_cubes(task_data)
+    first = loop_project.publish()
+    loop_project.label_studio.annotate(tasks["cube00"], "emergence")
+    add_old_event(loop_project)
+    monkeypatch.setattr(
+        type(loop_project.context.loader), "__call__", lambda *_: pytest.fail("the check opened a cube")
+    )
+    assert check(loop_project) == f"a round is requested: 1 labels differ from those {first} was trained on"
+    assert loop_project.queued() == [f"plan-round-{loop_project.id}"]
+    assert loop_project.job(f"plan-round-{loop_project.id}").origin == "helioloop-train"
+    assert check(loop_project) == "a round is being planned"
+    assert loop_project.queued() == [f"plan-round-{loop_project.id}"]
+    assert loop_project.context.state.pending_events(loop_project.id) is not None
+    assert read_checked(loop_project.model_dir) is None
+    assert loop_project.context.state.running(loop_project.id) is None
 
-    def reads(*args: Any, **kwargs: Any) -> Any:
-        desk.context.state.add_events(desk.project, 3, now=time.time())
-        return whole(*args, **kwargs)
 
-    monkeypatch.setattr(retrain_check, "read_project", reads)
-    check_retraining(desk.context, desk.project, forced=False)
-    left = desk.context.state.pending_events(desk.project)
-    assert left is not None
-    assert left.count == 3
-
-
-def test_start_training_waits_for_no_quiet(desk: Desk, task_data: Data) -> None:
+def test_start_training_waits_for_no_quiet(loop_project: LoopProject, task_data: Data) -> None:
     """A round runs though the last event is a moment old and no label has changed; it is the same round again."""
-    desk.import_cubes(task_data)
-    version = desk.publish()
-    desk.context.state.add_events(desk.project, 1, now=time.time())
-    assert check_retraining(desk.context, desk.project, forced=True).startswith("round started")
-    running = desk.context.state.running(desk.project)
+    loop_project.import_cubes(task_data)
+    version = loop_project.publish()
+    loop_project.context.state.add_events(loop_project.id, 1, now=time.time())
+    assert loop_project.check(forced=True).startswith("round started")
+    running = loop_project.context.state.running(loop_project.id)
     assert running is not None
-    assert running.fingerprint == desk.registry.card(version).fingerprint
+    assert running.fingerprint == loop_project.registry.card(version).fingerprint
 
 
-def test_no_judgement_on_half_a_release(desk: Desk, task_data: Data) -> None:
-    """Only a forced judgement comes back by itself while a release is taken in: a patient one follows the ingestion."""
-    desk.import_cubes(task_data)
-    with ingest._marked(desk.context, desk.project, "more", silent):
-        for forced in (False, True):
-            assert "is being taken in" in check_retraining(desk.context, desk.project, forced=forced)
-        assert reconcile(desk.context, desk.project).done == ()
-    assert desk.scheduled() == [f"retrain-check-{desk.project}-forced"]
-    assert desk.job(f"retrain-check-{desk.project}-forced").kwargs == {"project": desk.project, "forced": True}
-    assert desk.context.state.running(desk.project) is None
+def test_no_round_is_requested_on_half_a_release(loop_project: LoopProject, task_data: Data) -> None:
+    """A forced check is kept until the ingestion has ended; the check that follows an ingestion covers all others."""
+    loop_project.import_cubes(task_data)
+    loop_project.publish()
+    with ingest._marked(loop_project.context, loop_project.id, "more", silent):
+        assert "is being ingested" in check(loop_project)
+        assert requests(loop_project.context, loop_project.id) == set()
+        assert "is being ingested" in check(loop_project, forced=True)
+        assert reconcile(loop_project.context, loop_project.id).done[:-1] == ()
+        assert loop_project.check() == "a release is being ingested; planning follows it"
+        assert loop_project.context.state.running(loop_project.id) is None
+    assert requests(loop_project.context, loop_project.id) == {"forced"}
+    assert loop_project.check().startswith('round started: somebody pressed "Start training"')
 
 
-def test_an_ingestion_that_was_killed_holds_no_judgement_up_for_ever(desk: Desk, task_data: Data) -> None:
+def test_an_ingestion_that_was_killed_does_not_stop_checks_for_ever(loop_project: LoopProject, task_data: Data) -> None:
     """Its mark counts for some minutes."""
-    desk.import_cubes(task_data)
+    loop_project.import_cubes(task_data)
     killed_at = time.time() - ingest.MARK_SECONDS
-    desk.context.connection.hset(ingest._marks(desk.project), "more", str(killed_at))
-    assert check_retraining(desk.context, desk.project, forced=False).startswith("round started")
+    loop_project.context.connection.hset(ingest._marks(loop_project.id), "more", str(killed_at))
+    assert loop_project.check().startswith("round started")
 
 
-def test_a_judgement_during_a_round_is_a_wish(desk: Desk, task_data: Data) -> None:
-    """One wish is kept, forced if any was; nothing counts as judged."""
-    desk.import_cubes(task_data)
-    desk.context.state.begin(desk.project, "ab" * 32, now=time.time())
+def test_a_check_during_a_round_requests_a_follow_up_run(loop_project: LoopProject, task_data: Data) -> None:
+    """There is one follow-up run, forced if any check was; nothing is recorded."""
+    loop_project.import_cubes(task_data)
+    loop_project.context.state.begin(loop_project.id, "ab" * 32, now=time.time())
     for forced in (False, True, False):
-        assert (
-            check_retraining(desk.context, desk.project, forced=forced) == "a round runs; one more is judged after it"
-        )
-    assert read_checked(desk.model_dir) is None
-    assert desk.context.state.end(desk.project, "ab" * 32) == FollowUp(forced=True)
+        assert check(loop_project, forced=forced) == "a round runs; the next check follows it"
+    assert read_checked(loop_project.model_dir) is None
+    assert loop_project.context.state.end(loop_project.id, "ab" * 32) == FollowUp(forced=True)
 
 
-def test_a_round_that_began_meanwhile_is_not_run_over(
-    desk: Desk, task_data: Data, monkeypatch: pytest.MonkeyPatch
+def test_too_few_labels_are_reported_and_checked_again(loop_project: LoopProject, task_data: Data) -> None:
+    """Nothing is planned and the events are settled; until there is a version each reconciliation sends a check."""
+    tasks = loop_project.import_cubes(task_data, ["cube00", "cube01", "cube02"])
+    loop_project.label_studio.annotate(tasks["cube00"], "emergence")
+    add_old_event(loop_project)
+    assert check(loop_project).startswith("no round: ")
+    assert requests(loop_project.context, loop_project.id) == set()
+    assert loop_project.context.state.pending_events(loop_project.id) is None
+    reconcile(loop_project.context, loop_project.id)
+    assert loop_project.queued() == [f"retrain-check-{loop_project.id}"]
+
+
+def test_a_check_that_breaks_off_is_repeated(
+    loop_project: LoopProject, task_data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another worker was faster: this judgement becomes a wish, and what it read is not judged."""
-    desk.import_cubes(task_data)
-    note_old_event(desk)
-    whole = retrain_check.read_project
-
-    def reads(*args: Any, **kwargs: Any) -> Any:
-        desk.context.state.begin(desk.project, "ab" * 32, now=time.time())
-        return whole(*args, **kwargs)
-
-    monkeypatch.setattr(retrain_check, "read_project", reads)
-    assert check_retraining(desk.context, desk.project, forced=False) == "a round runs; one more is judged after it"
-    assert read_checked(desk.model_dir) is None
-    assert desk.context.state.pending_events(desk.project) is not None
-    assert desk.context.state.end(desk.project, "ab" * 32) == FollowUp(forced=False)
-    assert desk.queued() == []
-
-
-def test_too_few_labels_are_said_and_looked_at_again(desk: Desk, task_data: Data) -> None:
-    """Nothing runs and the events are settled; until there is a model each sweep has the project judged."""
-    tasks = desk.import_cubes(task_data, ["cube00", "cube01", "cube02"])
-    desk.label_studio.annotate(tasks["cube00"], "emergence")
-    note_old_event(desk)
-    assert check_retraining(desk.context, desk.project, forced=False).startswith("no round: ")
-    assert desk.context.state.running(desk.project) is None
-    assert desk.context.state.pending_events(desk.project) is None
-    reconcile(desk.context, desk.project)
-    assert desk.queued() == [f"retrain-check-{desk.project}"]
-
-
-def test_a_judgement_that_breaks_off_is_made_again(
-    desk: Desk, task_data: Data, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Label Studio fails in the middle: the events stay, the sweep sends a judgement, and that starts the round."""
-    tasks = desk.import_cubes(task_data)
-    desk.publish()
-    check_retraining(desk.context, desk.project, forced=False)
-    desk.label_studio.annotate(tasks["cube00"], "emergence")
-    note_old_event(desk)
+    """Label Studio fails in the middle: the events stay, reconciliation sends a check, and that starts the round."""
+    tasks = loop_project.import_cubes(task_data)
+    loop_project.publish()
+    check(loop_project)
+    loop_project.label_studio.annotate(tasks["cube00"], "emergence")
+    add_old_event(loop_project)
 
     def fails(project: int) -> Any:
         raise LabelStudioError(f"reading the tasks of project {project}: no answer")
 
     with monkeypatch.context() as broken:
-        broken.setattr(desk.label_studio, "tasks", fails)
+        broken.setattr(loop_project.label_studio, "tasks", fails)
         with pytest.raises(LabelStudioError):
-            check_retraining(desk.context, desk.project, forced=False)
-    assert desk.context.state.pending_events(desk.project) is not None
-    assert read_checked(desk.model_dir) == {}
-    reconcile(desk.context, desk.project)
-    assert f"retrain-check-{desk.project}" in [*desk.queued(), *desk.scheduled()]
-    assert check_retraining(desk.context, desk.project, forced=False).startswith("round started")
+            check(loop_project)
+    assert loop_project.context.state.pending_events(loop_project.id) is not None
+    assert read_checked(loop_project.model_dir) == {}
+    reconcile(loop_project.context, loop_project.id)
+    assert f"retrain-check-{loop_project.id}" in [*loop_project.queued(), *loop_project.scheduled()]
+    assert loop_project.check().startswith("round started")
 
 
-def test_a_judgement_that_breaks_off_without_events_is_made_again(
-    desk: Desk, task_data: Data, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No webhook came and the round could not be planned: what was read does not count as judged."""
-    tasks = desk.import_cubes(task_data)
-    desk.publish()
-    check_retraining(desk.context, desk.project, forced=False)
-    desk.label_studio.annotate(tasks["cube00"], "emergence")
-
-    def fails(*_: object, **__: object) -> Any:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as broken:
-        broken.setattr(retrain_check.rounds, "start", fails)
-        with pytest.raises(OSError, match="No space"):
-            check_retraining(desk.context, desk.project, forced=False)
-    assert "annotations differ from those last judged: judging" in reconcile(desk.context, desk.project).done
-    assert check_retraining(desk.context, desk.project, forced=False).startswith("round started")
-
-
-def test_unchanged_labels_start_nothing_and_clear_up(desk: Desk, task_data: Data) -> None:
-    """A human agreed with the crude label; what an abandoned round left in staging goes."""
-    tasks = desk.import_cubes(task_data)
-    desk.publish()
-    desk.registry.staging("ab" * 32)
-    desk.label_studio.annotate(tasks["cube01"], "emergence")
-    assert check_retraining(desk.context, desk.project, forced=False).startswith("no round: no label differs")
-    assert list((desk.model_dir / "staging").iterdir()) == []
-
-
-def test_a_change_that_training_could_not_see_starts_nothing(desk: Desk, task_data: Data) -> None:
-    """A newly verified cube whose file is gone is left out of the plan: the fingerprint is the last one's."""
-    desk.import_cubes(task_data)
-    version = desk.publish()
-    (task,) = desk.label_studio.import_tasks(
-        desk.project, [{**task_data["cube00"], "cube": "gone", "sha256": "0" * 64}]
-    )
-    desk.label_studio.annotate(task, "emergence")
-    said = check_retraining(desk.context, desk.project, forced=False)
-    assert said == f"no round: labels, data, recipe and code are those of {version}"
-    assert desk.context.state.running(desk.project) is None
+def test_unchanged_labels_request_nothing_and_clear_up(loop_project: LoopProject, task_data: Data) -> None:
+    """A human agreed with the crude label; the staging folder of an abandoned round is deleted."""
+    tasks = loop_project.import_cubes(task_data)
+    loop_project.publish()
+    loop_project.registry.staging("ab" * 32)
+    loop_project.label_studio.annotate(tasks["cube01"], "emergence")
+    assert check(loop_project).startswith("no round: no label differs")
+    assert list((loop_project.model_dir / "staging").iterdir()) == []

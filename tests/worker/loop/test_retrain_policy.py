@@ -1,4 +1,4 @@
-"""When a round starts: rules over labels, checked by hand."""
+"""When a round starts: the rules on small sets of labels."""
 
 from helioloop.records import CurrentLabel, Label
 from helioloop.registry.versions import Card
@@ -43,7 +43,7 @@ def test_one_changed_label_starts_a_round() -> None:
 
 
 def test_a_correction_taken_back_starts_a_round() -> None:
-    """The last candidate knew the correction; now the crude label is back."""
+    """The last candidate was trained on the correction; now the crude label counts again."""
     assert starts(trained_on(a=(N, True)), now(a=(E, False)))
 
 
@@ -55,7 +55,7 @@ def test_enough_newly_verified_cubes_start_a_round_without_any_change() -> None:
 
 
 def test_new_cubes_with_crude_labels_alone_start_nothing_but_verified_ones_do() -> None:
-    """A new release is pre-labelled; a round waits for somebody to say something."""
+    """A new release is pre-labelled; a round starts when a human has verified labels."""
     last = trained_on(a=(E, False))
     assert not starts(last, now(a=(E, False), new=(N, False)))
     assert starts(last, now(a=(E, False), new=(N, True)))

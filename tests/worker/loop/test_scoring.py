@@ -1,11 +1,10 @@
-"""Scoring jobs: what is served first, which members speak, and what a job of a superseded version does."""
+"""Scoring jobs: their order, the members that score a cube, and jobs of a superseded version."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from tests.worker.conftest import SMALL, Desk, make_release, score_of, work
+from tests.worker.conftest import SMALL, LoopProject, make_release, score_of, work
 
 from helioloop.data.cubes import write_cube
 from helioloop.data.release import Release
@@ -19,7 +18,6 @@ from helioloop.registry.unscorable import add_unscorable, read_unscorable
 from helioloop.workflows import rounds as rounding
 from helioloop.workflows.releases import score_release
 from helioloop_worker import jobs
-from helioloop_worker.loop import ingest as ingestion
 from helioloop_worker.loop import writeback
 from helioloop_worker.worker import ROLE_QUEUES
 
@@ -29,39 +27,39 @@ CUBE = CubeInfo(release="made", name="late", sha256="1" * 64, start=None, region
 
 
 class Asked(messages.Score):
-    """A score that somebody waits for, whose job exists everywhere."""
+    """A score that somebody waits for; its job is a function that every process has."""
 
     job = "builtins.dict"
 
 
 class Many(messages.ScoreBulk):
-    """A part of a release."""
+    """A chunk of a release."""
 
     job = "builtins.dict"
 
 
-class Tended(messages.RetrainCheck):
-    """A judgement."""
+class Check(messages.RetrainCheck):
+    """A retrain check."""
 
     job = "builtins.dict"
 
 
-# -- what is served first --------------------------------------------------------------------------
+# -- order -----------------------------------------------------------------------------------------
 
 
-def test_a_release_to_be_scored_holds_nothing_else_back(desk: Desk) -> None:
-    """Its parts were sent first; the role `score` takes up what somebody waits for, then a judgement, then them."""
-    connection = desk.context.connection
+def test_scores_of_a_release_come_last(loop_project: LoopProject) -> None:
+    """They were sent first; the role `score` runs scores that somebody waits for, then a check, then these."""
+    connection = loop_project.context.connection
     sent: Sequence[messages.Message] = (
         Many(project=1, version="v0001", cubes=(CUBE,)),
         Many(project=1, version="v0002", cubes=(CUBE,)),
-        Tended(project=1),
+        Check(project=1),
         Asked(project=1, version="v0001", cubes=(CUBE,)),
     )
     for message in sent:
         queues.send(connection, message)
-    work(desk, *ROLE_QUEUES["score"])
-    started = sorted(sent, key=lambda message: desk.job(message.job_id).started_at)
+    work(loop_project, *ROLE_QUEUES["score"])
+    started = sorted(sent, key=lambda message: loop_project.job(message.job_id).started_at)
     assert [message.queue for message in started] == [
         "helioloop-score",
         "helioloop-maintenance",
@@ -73,30 +71,32 @@ def test_a_release_to_be_scored_holds_nothing_else_back(desk: Desk) -> None:
 # -- a version that is no longer published ---------------------------------------------------------
 
 
-def test_a_superseded_version_scores_nothing(desk: Desk, task_data: Data, caplog: pytest.LogCaptureFixture) -> None:
-    """Its members would work for nobody; the cubes may be asked for again, and do not count as unscorable."""
-    desk.import_cubes(task_data)
-    first, _ = desk.publish(without=["cube00"]), desk.publish()
-    cube = desk.view().tasks["cube00"].cube
-    claims = RedisClaims(desk.context.connection)
-    claims.claim(desk.project, first, [cube])
-    message = messages.Score(project=desk.project, version=first, cubes=(cube,))
+def test_a_superseded_version_scores_nothing(
+    loop_project: LoopProject, task_data: Data, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody would see the scores; the cubes can be requested again, and do not count as unscorable."""
+    loop_project.import_cubes(task_data)
+    first, _ = loop_project.publish(without=["cube00"]), loop_project.publish()
+    cube = loop_project.read().tasks["cube00"].cube
+    claims = RedisClaims(loop_project.context.connection)
+    claims.claim(loop_project.id, first, [cube])
+    message = messages.Score(project=loop_project.id, version=first, cubes=(cube,))
     with caplog.at_level("INFO"):
-        said = jobs.score(desk.context, **message.payload())
+        said = jobs.score(loop_project.context, **message.payload())
     assert said == "v0001 is no longer published: 1 cubes are not scored with it"
     assert said in caplog.text
-    assert claims.claim(desk.project, first, [cube]) == [cube]
-    assert read_unscorable(desk.model_dir, first) == set()
-    assert desk.queued() == []
+    assert claims.claim(loop_project.id, first, [cube]) == [cube]
+    assert read_unscorable(loop_project.model_dir, first) == set()
+    assert loop_project.queued() == []
 
 
-# -- which members speak ---------------------------------------------------------------------------
+# -- which members score a cube --------------------------------------------------------------------
 
 
 @pytest.fixture
-def later(desk: Desk) -> Release:
+def later(loop_project: LoopProject) -> Release:
     """A later release: cube90 follows region3, which cube03 of the first one follows, cube91 a region of its own."""
-    folder = make_release(desk.context.settings.release_roots[1] / "later", ["cube91"])
+    folder = make_release(loop_project.context.settings.release_roots[1] / "later", ["cube91"])
     field = np.random.default_rng(90).normal(0.0, 20.0, (24, 24, 24))
     write_cube(
         folder / "cube90.fits", field, np.arange(24) * 5760.0,
@@ -105,9 +105,9 @@ def later(desk: Desk) -> Release:
     return Release.open(folder)
 
 
-def task_of(desk: Desk, release: Release, cube: str) -> dict[str, str]:
+def task_of(loop_project: LoopProject, release: Release, cube: str) -> dict[str, str]:
     """The data that ingestion would import."""
-    loader = desk.context.loader
+    loader = loop_project.context.loader
     planned, _ = loader.parse(loader.read_files(release.name, cube))
     return {
         "video": f"/{cube}.mp4", "cube": cube, "release": release.name, "sha256": planned.sha256,
@@ -115,60 +115,61 @@ def task_of(desk: Desk, release: Release, cube: str) -> dict[str, str]:
     }  # fmt: skip
 
 
-def publish_trained(desk: Desk) -> str:
+def publish_trained(loop_project: LoopProject) -> str:
     """Train two members of one epoch and publish them, with scores of the trained cubes by hand."""
-    plan = desk.plan()
-    staging = desk.registry.staging(plan.fingerprint)
+    plan = loop_project.plan()
+    staging = loop_project.registry.staging(plan.fingerprint)
     plan.save(staging)
     for member in plan.members:
-        ensemble.train_member(plan, member.name, staging, desk.context.runtime(silent))
+        ensemble.train_member(plan, member.name, staging, loop_project.context.runtime(silent))
     scores = [score_of(cube.name, cube.sha256, 0.75) for cube in plan.cubes]
-    version = rounding.close_round(plan, staging, desk.registry, scores).version
-    desk.registry.publish(version, why="made by hand")
+    version = rounding.close_round(plan, staging, loop_project.registry, scores).version
+    loop_project.registry.publish(version, why="made by hand")
     return version
 
 
-def test_the_job_lets_those_members_speak_that_speak_without_label_studio(
-    desk: Desk, task_data: Data, later: Release
+def test_the_job_uses_the_same_members_as_scoring_without_label_studio(
+    loop_project: LoopProject, task_data: Data, later: Release
 ) -> None:
-    """cube03 stands in one fold of two: of another cube of its region that fold's member alone speaks, of one both."""
-    desk.import_cubes(task_data)
-    version = publish_trained(desk)
-    _, offline = score_release(later, desk.registry, desk.context.runtime(silent), version=version)
+    """cube03 is in one of two folds: only that fold's member scores another cube of its region; both score others."""
+    loop_project.import_cubes(task_data)
+    version = publish_trained(loop_project)
+    _, offline = score_release(later, loop_project.registry, loop_project.context.runtime(silent), version=version)
 
-    desk.label_studio.import_tasks(desk.project, [task_of(desk, later, "cube90"), task_of(desk, later, "cube91")])
-    jobs.write_back(desk.context, desk.project, version)
-    (job,) = desk.queued()
-    assert jobs.score(desk.context, **desk.job(job).kwargs) == 2
+    loop_project.label_studio.import_tasks(
+        loop_project.id, [task_of(loop_project, later, "cube90"), task_of(loop_project, later, "cube91")]
+    )
+    jobs.write_back(loop_project.context, loop_project.id, version)
+    (job,) = loop_project.queued()
+    assert jobs.score(loop_project.context, **loop_project.job(job).kwargs) == 2
 
-    fold = Plan.read(desk.registry.folder(version)).folds["cube03"]
-    stored = {cube: score.members for (cube, _), score in desk.registry.scores(version).items()}
+    fold = Plan.read(loop_project.registry.folder(version)).folds["cube03"]
+    stored = {cube: score.members for (cube, _), score in loop_project.registry.scores(version).items()}
     by_job = {cube: stored[cube] for cube in ("cube90", "cube91")}
     assert by_job == {"cube90": (f"fold{fold}-0",), "cube91": ("fold0-0", "fold1-0")}
     assert {cube.name: score.members for cube, score in offline} == by_job
 
 
-def test_a_job_that_was_queued_before_regions_travelled_still_runs(desk: Desk, task_data: Data) -> None:
-    """Its payload names release, cube and hash alone."""
-    desk.import_cubes(task_data)
-    version = desk.publish()
+def test_a_job_without_regions_still_runs(loop_project: LoopProject, task_data: Data) -> None:
+    """It was queued by an older version, and its payload contains only release, cube and hash."""
+    loop_project.import_cubes(task_data)
+    version = loop_project.publish()
     entry = CubeInfo(release="made", name="cube00", sha256=task_data["cube00"]["sha256"]).as_dict()
-    assert jobs.score(desk.context, desk.project, version, [entry]) == 0  # it is scored already
+    assert jobs.score(loop_project.context, loop_project.id, version, [entry]) == 0  # it is scored already
 
 
 # -- cubes that could not be scored ----------------------------------------------------------------
 
 
-def test_an_ingestion_has_all_cubes_tried_again(desk: Desk, task_data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk was not mounted when cube00 was to be scored; it is back, and the next release is taken in."""
-    monkeypatch.setattr(ingestion, "ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
-    desk.import_cubes(task_data)
-    version = desk.publish(without=["cube00"])
-    add_unscorable(desk.model_dir, version, [desk.view().tasks["cube00"].cube])
-    assert jobs.write_back(desk.context, desk.project, version)["missing"] == 0
-    make_release(desk.context.settings.release_roots[1] / "next", ["cube30"])
-    jobs.ingest(desk.context, desk.project, "next")
-    assert read_unscorable(desk.model_dir, version) == set()
-    assert f"write-back-{desk.project}-{version}" in desk.queued()
-    missing = writeback.write_back(desk.context, desk.project, version, report=silent).missing
+def test_after_an_ingestion_all_cubes_are_tried_again(loop_project: LoopProject, task_data: Data) -> None:
+    """A disk was not mounted when cube00 was to be scored; it is mounted again, and the next release is ingested."""
+    loop_project.import_cubes(task_data)
+    version = loop_project.publish(without=["cube00"])
+    add_unscorable(loop_project.model_dir, version, [loop_project.read().tasks["cube00"].cube])
+    assert jobs.write_back(loop_project.context, loop_project.id, version)["missing"] == 0
+    make_release(loop_project.context.settings.release_roots[1] / "next", ["cube30"])
+    jobs.ingest(loop_project.context, loop_project.id, "next")
+    assert read_unscorable(loop_project.model_dir, version) == set()
+    assert f"write-back-{loop_project.id}-{version}" in loop_project.queued()
+    missing = writeback.write_back(loop_project.context, loop_project.id, version, report=silent).missing
     assert [cube.name for cube in missing] == ["cube00", "cube30"]

@@ -1,4 +1,4 @@
-"""Videos: one frame per grid frame, the right way up, whole or not there."""
+"""Videos: one frame per grid frame, north up, complete or absent."""
 
 import os
 import stat
@@ -53,7 +53,7 @@ def test_rate_and_start(tmp_path: Path) -> None:
 
 
 def test_any_frame_is_near_a_key_frame(tmp_path: Path) -> None:
-    """A key frame stands every 25 frames, so that a browser decodes at most 25 to show one."""
+    """Every 25th frame is a key frame, so that a browser decodes at most 25 frames to show one."""
     render_video(np.random.default_rng(0).random((60, 20, 20)), tmp_path / "v.mp4")
     with av.open(tmp_path / "v.mp4") as container:
         keys = [index for index, frame in enumerate(container.decode(video=0)) if frame.key_frame]
@@ -72,7 +72,7 @@ def test_north_is_up_and_west_is_right(tmp_path: Path) -> None:
 
 
 def test_contrast(tmp_path: Path) -> None:
-    """Field of opposite sign is as far from grey; ±400 G is black and white, ±50 G can be told from 0."""
+    """Field of opposite sign is as far from grey; ±400 G is black and white, ±50 G differs from 0."""
     gauss = np.array([-1000.0, -400.0, -50.0, 0.0, 50.0, 400.0, 1000.0])
     render_video(_uniform(0.5 + gauss / 2000.0), tmp_path / "v.mp4")
     grey = [frame.mean() for frame in _decoded(tmp_path / "v.mp4")]
@@ -95,7 +95,7 @@ def test_off_disk_is_no_grey(tmp_path: Path) -> None:
 
 
 def test_a_failed_rendering_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where encoding stops half way or the count is wrong, neither the video nor a part of it stays."""
+    """If encoding stops or the count is wrong, neither the video nor a part of the file remains."""
     frames = _uniform(np.full(10, 0.5))
     whole = video._frame
     calls = iter(range(5))
@@ -112,7 +112,7 @@ def test_a_failed_rendering_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.undo()
     encode = video._encode
     monkeypatch.setattr(video, "_encode", lambda field, *args, **kwargs: encode(field[1:], *args, **kwargs))
-    with pytest.raises(VideoError, match="9 frames at 25 a second, 10 at 25 were rendered"):
+    with pytest.raises(VideoError, match="9 frames at 25 per second, not to the 10 at 25 that were rendered"):
         render_video(frames, tmp_path / "v.mp4")
     assert list(tmp_path.iterdir()) == []
 
@@ -152,7 +152,7 @@ def test_frames_off_the_beat(tmp_path: Path) -> None:
             frame.pts = pts
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    with pytest.raises(VideoError, match=r"frames off the beat|at the rate"):
+    with pytest.raises(VideoError, match=r"does not have its frames at|at the rate"):
         check_video(path)
 
 

@@ -1,5 +1,5 @@
-"""The only door to Label Studio.
+"""Access to Label Studio.
 
-Read `port` first: what the loop asks of Label Studio. `client` asks the real one through `transport`, `fake` answers in
-memory. `project` reads a project as records; `setup` prepares one.
+Read `port` first: the calls that the loop makes. `client` makes them to a real Label Studio, over `transport`; `fake`
+answers them in memory. `project` reads a project as records; `setup` prepares a project.
 """

@@ -1,9 +1,9 @@
-"""The one door to Label Studio: every call that helioloop makes, in its own words, through the published client.
+"""The client of Label Studio: every call that helioloop makes, through the published client (label-studio-sdk).
 
-Above: ingestion, rounds, write-back, sweep, `init`. Below: `wire`, label-studio-sdk. Only predictions are written;
-there is no call here that creates, changes or deletes an annotation.
+No call creates, changes or deletes an annotation.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +12,7 @@ from label_studio_sdk.core.request_options import RequestOptions
 from helioloop.errors import LabelStudioError
 from helioloop.settings import Settings, plain_url
 from helioloop_worker.labelstudio.port import PredictionRow, ProjectInfo
+from helioloop_worker.labelstudio.tab import tab_settings
 from helioloop_worker.labelstudio.transport import Transport
 
 WEBHOOK_ACTIONS = (
@@ -23,18 +24,22 @@ WEBHOOK_ACTIONS = (
     "TASKS_DELETED",
 )
 ONCE: RequestOptions = {"max_retries": 0}
-"""For calls that are not safe to repeat: the client retries the others by itself, on 429, 5xx and a lost connection."""
+"""For calls that must not be repeated; the client retries all others on 429, 5xx and a lost connection."""
+
+
+PAGE_TASKS = 100
+"""Tasks in one page of a listing."""
 
 
 class LabelStudioClient:
-    """Label Studio, as far as helioloop speaks to it.
+    """The calls of helioloop to one Label Studio.
 
-    Every refusal or break is a `LabelStudioError` with one sentence; its text never carries headers or tokens.
+    Every failure is a `LabelStudioError` with one sentence, which never contains headers or tokens.
 
     Parameters
     ----------
     url : str
-        Label Studio as reached from here.
+        Label Studio's address as seen from this machine.
     api_key : str
         Legacy token or personal access token.
     timeout_seconds : float
@@ -43,7 +48,7 @@ class LabelStudioClient:
     Raises
     ------
     LabelStudioError
-        Where the address or the token cannot be one, or the token has expired.
+        Where the address or the token is malformed, or the token has expired.
     """
 
     def __init__(self, url: str, *, api_key: str, timeout_seconds: float) -> None:
@@ -52,7 +57,7 @@ class LabelStudioClient:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "LabelStudioClient":
-        """Open the door that the settings name."""
+        """Return the client for the Label Studio in the settings."""
         return cls(
             settings.label_studio_url,
             api_key=settings.api_key(),
@@ -76,8 +81,26 @@ class LabelStudioClient:
         """Return all tasks of a project with their annotations, as Label Studio exports them (one call)."""
         return self._export(project, download_all_tasks=True)
 
+    def tasks_after(self, project: int, task: int) -> list[dict[str, Any]]:
+        """Return id and data of the tasks with an id above `task`, by id, in pages."""
+        what = f"reading the new tasks of project {project}"
+        found: list[dict[str, Any]] = []
+        while True:
+            newest = found[-1]["id"] if found else task
+            above = {"filter": "filter:tasks:id", "operator": "greater", "type": "Number", "value": newest}
+            query = {"filters": {"conjunction": "and", "items": [above]}, "ordering": ["tasks:id"]}
+            which = {"project": project, "page_size": PAGE_TASKS, "resolve_uri": "false", "query": json.dumps(query)}
+            body = self._transport.call("GET", "api/tasks", params=which, what=what)
+            page = self._list_of_tasks(what, body.get("tasks") if isinstance(body, dict) else None)
+            ids = [entry.get("id") for entry in page]
+            if not all(isinstance(number, int) and number > newest for number in ids):
+                raise self._transport.unexpected_answer(what, "tasks that were not requested")
+            found += [{"id": entry["id"], "data": entry.get("data")} for entry in page]
+            if len(page) < PAGE_TASKS:
+                return found
+
     def annotated_tasks(self, project: int) -> list[dict[str, Any]]:
-        """Return only the annotated tasks: cheap, for the sweep."""
+        """Return only the annotated tasks, which costs less."""
         return self._export(project)
 
     def predictions(self, project: int) -> list[PredictionRow]:
@@ -92,11 +115,11 @@ class LabelStudioClient:
         ]
 
     def model_versions(self, project: int) -> dict[str, int]:
-        """Return how many predictions each model version has in a project."""
+        """Return the number of predictions of each model version."""
         what = f"reading the model versions of project {project}"
         body = self._transport.call("GET", f"api/projects/{project}/model-versions/", what=what)
         if not isinstance(body, dict) or not all(isinstance(count, int) for count in body.values()):
-            raise self._transport.foreign(what, "no table of versions")
+            raise self._transport.unexpected_answer(what, "something other than a table of versions")
         return body
 
     # -- tasks and predictions -------------------------------------------------------------------
@@ -113,13 +136,13 @@ class LabelStudioClient:
         ids = list(getattr(answer, "task_ids", None) or [])
         if len(ids) != len(data):
             raise LabelStudioError(
-                f"Label Studio created {len(ids)} of {len(data)} tasks in project {project}; all or none must be: "
-                f"look at the project, then ingest again (nothing is imported twice)"
+                f"Label Studio created {len(ids)} of {len(data)} tasks in project {project}, and it should create all "
+                f"or none; look at the project, then ingest again (nothing is imported twice)"
             )
         return ids
 
     def import_predictions(self, project: int, entries: Sequence[Mapping[str, Any]]) -> None:
-        """Import predictions; their count is checked, because Label Studio drops invalid ones silently."""
+        """Import predictions and check their number, because Label Studio drops invalid ones without an error."""
         with self._transport.calling(f"writing {len(entries)} predictions to project {project}"):
             answer = self._client.projects.import_predictions(
                 id=project,
@@ -130,7 +153,7 @@ class LabelStudioClient:
         if created != len(entries):
             raise LabelStudioError(
                 f"Label Studio kept {created} of {len(entries)} predictions for project {project}; it drops "
-                f"what does not fit the labelling configuration: compare that with labeling_config/bipoles.xml"
+                f"those that do not fit the labelling configuration: compare that with labeling_config/bipoles.xml"
             )
 
     def set_model_version(self, project: int, version: str) -> None:
@@ -144,8 +167,8 @@ class LabelStudioClient:
         body = self._transport.call(
             "DELETE", f"api/projects/{project}/model-versions/", json={"model_version": version}, what=what
         )
-        if not isinstance(body, dict):  # Label Studio answers how many it deleted
-            raise self._transport.foreign(what, "no count of what was deleted")
+        if not isinstance(body, dict):  # Label Studio answers the number of deleted rows
+            raise self._transport.unexpected_answer(what, "something other than the number of deleted rows")
 
     def delete_predictions(self, rows: Sequence[PredictionRow]) -> None:
         """Delete single prediction rows."""
@@ -167,7 +190,7 @@ class LabelStudioClient:
         return next((int(project.id) for project in found if project.title == title), None)
 
     def create_project(self, *, title: str, label_config: str) -> int:
-        """Create a project that draws the lowest scores first, and return its id."""
+        """Create a project that presents tasks with low scores first, and return its id."""
         what = f"creating the project {title!r}"
         with self._transport.calling(what):
             created = self._client.projects.create(
@@ -178,7 +201,7 @@ class LabelStudioClient:
             )
         number = getattr(created, "id", None)
         if not isinstance(number, int):
-            raise self._transport.foreign(what, "no project")
+            raise self._transport.unexpected_answer(what, "something other than a project")
         return number
 
     def update_project(self, project: int, **values: Any) -> None:
@@ -198,7 +221,7 @@ class LabelStudioClient:
             )
 
     def ensure_backend(self, project: int, *, url: str, user: str | None, password: str | None) -> None:
-        """Connect the backend to the project, or set anew how it is known there."""
+        """Connect the backend to the project, or renew the settings of the connection."""
         what = f"connecting the backend {plain_url(url)} to project {project}"
         backends = self._transport.listed(what, self._client.ml.list, project=project)
         known = [backend for backend in backends if backend.url == url]
@@ -212,7 +235,7 @@ class LabelStudioClient:
                 self._client.ml.create(url=url, project=project, title="helioloop", **auth, request_options=ONCE)
 
     def ensure_webhook(self, project: int, *, url: str, headers: Mapping[str, str]) -> None:
-        """Make our webhook the only one of this project that calls `url`; `headers` go with each of its calls."""
+        """Make our webhook the only one of this project that calls `url`; each call has the `headers`."""
         what = f"setting the webhook of project {project}"
         for hook in self._transport.listed(what, self._client.webhooks.list, project=str(project)):
             if hook.url.rstrip("/") == url.rstrip("/") and hook.id is not None:
@@ -230,7 +253,7 @@ class LabelStudioClient:
             )
 
     def ensure_tab(self, project: int, *, title: str) -> None:
-        """Add a tab sorted by prediction score, lowest first, unless one of this title is there."""
+        """Add a tab sorted by prediction score, lowest first, unless the project has a tab of this title."""
         what = f"adding the tab {title!r} to project {project}"
         views = self._transport.listed(what, self._client.views.list, project=project)
         if title in [(view.data or {}).get("title") for view in views]:
@@ -238,52 +261,21 @@ class LabelStudioClient:
         with self._transport.calling(what):
             self._client.views.create(
                 project=project,
-                data={
-                    "title": title,
-                    "type": "list",
-                    "target": "tasks",
-                    "ordering": ["tasks:predictions_score"],
-                    "hiddenColumns": {"explore": HIDDEN_COLUMNS, "labeling": HIDDEN_COLUMNS},
-                    "columnsWidth": {},
-                    "columnsDisplayType": {},
-                    "gridWidth": 4,
-                },
+                data=tab_settings(title),
                 request_options=ONCE,
             )
 
-    # -- the wire --------------------------------------------------------------------------------
+    # -- inside ----------------------------------------------------------------------------------
 
     def _export(self, project: int, **which: Any) -> list[dict[str, Any]]:
-        """Read an export in one call; the client's own method for it would not retry, reading is safe to repeat."""
+        """Read an export in one call; the client's own method for it does not retry."""
         what = f"reading the tasks of project {project}"
         found = self._transport.call(
             "GET", f"api/projects/{project}/export", params={"export_type": "JSON", **which}, what=what
         )
+        return self._list_of_tasks(what, found)
+
+    def _list_of_tasks(self, what: str, found: Any) -> list[dict[str, Any]]:
         if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
-            raise self._transport.foreign(what, "no JSON list of tasks")
+            raise self._transport.unexpected_answer(what, "something other than a list of tasks")
         return found
-
-
-HIDDEN_COLUMNS = [
-    "tasks:inner_id",
-    "tasks:annotators",
-    "tasks:comment_authors",
-    "tasks:comment_count",
-    "tasks:unresolved_comment_count",
-    "tasks:annotations_results",
-    "tasks:predictions_results",
-    "tasks:file_upload",
-    "tasks:storage_filename",
-    "tasks:created_at",
-    "tasks:updated_at",
-    "tasks:updated_by",
-    "tasks:avg_lead_time",
-    "tasks:draft_exists",
-    "tasks:annotations_ids",
-    "tasks:total_predictions",
-    "tasks:cancelled_annotations",
-    "tasks:completed_at",
-    "tasks:data.sha256",
-    "tasks:data.release",
-]
-"""What the sorted tab leaves out, so that video, score and crude label stand side by side."""

@@ -1,7 +1,7 @@
-"""A Label Studio in memory: the twin of `LabelStudioClient`, for tests and for trying the loop without a server.
+"""An in-memory fake of Label Studio, for tests and for running the loop without a server.
 
-Beside `gateway`; what it takes, drops and refuses is what Label Studio 1.23.2 does, and the same sentences are run on
-both. What annotators do on the labelling screen are methods here: `annotate`, `revise` and `delete_annotation`.
+It accepts, drops and refuses the same calls as Label Studio 1.23.2; one contract test runs on both. The methods
+`annotate`, `revise` and `delete_annotation` do what annotators do on the labelling screen.
 """
 
 import copy
@@ -19,7 +19,7 @@ from helioloop_worker.labelstudio.port import PredictionRow, ProjectInfo
 
 CHOICES, TIMELINE = "Choices", "TimelineLabels"
 _VALUE_TAGS = {CHOICES: "Choice", TIMELINE: "Label"}
-"""The controls whose predictions are checked, and the tags of their values."""
+"""Controls whose predictions are checked, and the tags of their values."""
 
 
 @dataclass(slots=True)
@@ -33,12 +33,12 @@ class _Project:
 
 
 class FakeLabelStudio:
-    """Projects, tasks, annotations and predictions of one process; nothing is kept."""
+    """The projects, tasks, annotations and predictions of one process."""
 
     def __init__(self) -> None:
         self._projects: dict[int, _Project] = {}
-        self._ids: Iterator[int] = itertools.count(1)  # one counter for all: no id can be taken for another's
-        self._told = datetime.now(UTC)
+        self._ids: Iterator[int] = itertools.count(1)  # one counter for all, so that an id belongs to one thing only
+        self._latest = datetime.now(UTC)
 
     # -- the port --------------------------------------------------------------------------------
 
@@ -49,6 +49,12 @@ class FakeLabelStudio:
     def tasks(self, project: int) -> list[dict[str, Any]]:
         """Return all tasks; see `LabelStudio.tasks`."""
         return copy.deepcopy(list(self._project(project).tasks.values()))
+
+    def tasks_after(self, project: int, task: int) -> list[dict[str, Any]]:
+        """Return id and data of newer tasks; see `LabelStudio.tasks_after`."""
+        own = self._project(project).tasks
+        newer = [{"id": number, "data": own[number]["data"]} for number in sorted(own) if number > task]
+        return copy.deepcopy(newer)
 
     def annotated_tasks(self, project: int) -> list[dict[str, Any]]:
         """Return the annotated tasks; see `LabelStudio.annotated_tasks`."""
@@ -90,8 +96,8 @@ class FakeLabelStudio:
             own.predictions[row.id] = (row, copy.deepcopy(dict(entry)))
         if len(kept) != len(entries):
             raise LabelStudioError(
-                f"Label Studio kept {len(kept)} of {len(entries)} predictions for project {project}; it drops what "
-                "does not fit the labelling configuration: compare that with labeling_config/bipoles.xml"
+                f"Label Studio kept {len(kept)} of {len(entries)} predictions for project {project}; it drops "
+                "those that do not fit the labelling configuration: compare that with labeling_config/bipoles.xml"
             )
 
     def set_model_version(self, project: int, version: str) -> None:
@@ -133,7 +139,7 @@ class FakeLabelStudio:
         if path not in own.storages:
             own.storages.append(path)
 
-    # -- setting up, and what people do ----------------------------------------------------------
+    # -- projects and annotations ----------------------------------------------------------------
 
     def create_project(self, *, title: str, label_config: str) -> int:
         """Create an empty project and return its id."""
@@ -150,7 +156,7 @@ class FakeLabelStudio:
         annotator: int = 1,
         skipped: bool = False,
     ) -> int:
-        """Submit a class, perhaps with a timeline start (1-based), as the labelling screen does; return its id."""
+        """Submit a class, and a timeline start (1-based) if given, as the labelling screen does; return the id."""
         number, now = next(self._ids), self._now()
         self._task(task)["annotations"].append(
             {
@@ -176,7 +182,7 @@ class FakeLabelStudio:
         task["annotations"].remove(found)
 
     def stored(self, project: int) -> list[dict[str, Any]]:
-        """Return what was written as predictions, oldest first."""
+        """Return the imported predictions, oldest first."""
         return [copy.deepcopy(entry) for _, entry in self._project(project).predictions.values()]
 
     # -- inside ----------------------------------------------------------------------------------
@@ -204,7 +210,7 @@ class FakeLabelStudio:
         raise LabelStudioError(f"there is no annotation {annotation}; read the tasks again")
 
     def _result(self, task: int, choice: str, start: int | None) -> list[dict[str, Any]]:
-        """Return what the screen would send, under the control names of the task's project."""
+        """Return the result that the screen sends, with the control names of the task's project."""
         names = {control.kind: control for control in _controls(self._holding(task).info.label_config).values()}
         result = [names[CHOICES].item({"choices": [choice]})]
         if start is not None:
@@ -214,14 +220,14 @@ class FakeLabelStudio:
         return result
 
     def _now(self) -> str:
-        """Return the time, as Label Studio writes it; never the same twice."""
-        self._told = max(datetime.now(UTC), self._told + timedelta(microseconds=1))
-        return self._told.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        """Return the time in Label Studio's format, later at each call."""
+        self._latest = max(datetime.now(UTC), self._latest + timedelta(microseconds=1))
+        return self._latest.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Control:
-    """A control of a labelling configuration, as far as predictions are checked against it."""
+    """The properties of a control that predictions are checked against."""
 
     kind: str
     name: str
@@ -231,10 +237,11 @@ class _Control:
     def item(self, value: dict[str, Any]) -> dict[str, Any]:
         return {"from_name": self.name, "to_name": self.to_name, "type": self.kind.lower(), "value": value}
 
-    def takes(self, item: Mapping[str, Any]) -> bool:
-        """Tell whether an item of a result is meant for this control and says what it knows."""
-        said = (item.get("value") or {}).get(self.kind.lower()) or ()
-        return item.get("to_name") == self.to_name and item.get("type") == self.kind.lower() and self.values >= {*said}
+    def accepts(self, item: Mapping[str, Any]) -> bool:
+        """Tell whether an item of a result names this control and only values of it."""
+        values = (item.get("value") or {}).get(self.kind.lower()) or ()
+        kind = self.kind.lower()
+        return item.get("to_name") == self.to_name and item.get("type") == kind and self.values >= {*values}
 
 
 def _controls(label_config: str) -> dict[str, _Control]:
@@ -253,10 +260,10 @@ def _controls(label_config: str) -> dict[str, _Control]:
 
 
 def _is_valid(entry: Mapping[str, Any], controls: Mapping[str, _Control]) -> bool:
-    """Tell whether Label Studio would keep a prediction; the others it drops without a word."""
+    """Tell whether Label Studio keeps a prediction; it drops the others without an error."""
     score = entry.get("score")
-    if score is not None and not 0.0 <= score <= 1.0:  # scores of single items are not looked at
+    if score is not None and not 0.0 <= score <= 1.0:  # scores of single items are not checked
         return False
     return all(
-        item.get("from_name") in controls and controls[item["from_name"]].takes(item) for item in entry["result"]
+        item.get("from_name") in controls and controls[item["from_name"]].accepts(item) for item in entry["result"]
     )

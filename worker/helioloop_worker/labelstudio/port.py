@@ -1,6 +1,6 @@
-"""The port to Label Studio: what the loop asks of it, and the records it gets back.
+"""The port to Label Studio: the calls that the loop makes, and the records that they return.
 
-`client` speaks to the real one, `fake` is the same in memory; one contract test runs on both.
+`client` makes the calls to a real Label Studio and `fake` answers them in memory; one contract test runs on both.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectInfo:
-    """What helioloop needs to know of a project."""
+    """The settings of a project that helioloop uses."""
 
     id: int
     title: str
@@ -20,7 +20,7 @@ class ProjectInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictionRow:
-    """A prediction that Label Studio holds: which row, of which task, by which version, with which score."""
+    """A prediction in Label Studio: its row, its task, the version that made it, and its score."""
 
     id: int
     task: int
@@ -29,16 +29,16 @@ class PredictionRow:
 
 
 class LabelStudio(Protocol):
-    """Port of a Label Studio whose projects are set up: what ingestion, judgement, write-back and sweep ask of it.
-
-    `client.LabelStudioClient` asks the real one, `fake.FakeLabelStudio` answers in memory. Errors: `LabelStudioError`.
-    """
+    """A Label Studio whose projects are set up. Every method raises `LabelStudioError` where a call fails."""
 
     def project(self, project: int) -> ProjectInfo:
         """Return a project's title, configuration and model version."""
 
     def tasks(self, project: int) -> list[dict[str, Any]]:
         """Return all tasks of a project with their annotations, as Label Studio exports them."""
+
+    def tasks_after(self, project: int, task: int) -> list[dict[str, Any]]:
+        """Return ``id`` and ``data`` of the tasks with an id above `task`, by id; later imports have higher ids."""
 
     def annotated_tasks(self, project: int) -> list[dict[str, Any]]:
         """Return only the tasks that have annotations, skips included."""
@@ -47,25 +47,25 @@ class LabelStudio(Protocol):
         """Return all prediction rows of a project."""
 
     def model_versions(self, project: int) -> dict[str, int]:
-        """Return how many predictions each model version has in a project, the active one even with none."""
+        """Return the number of predictions of each model version; the active version is there even with none."""
 
     def import_tasks(self, project: int, data: Sequence[Mapping[str, Any]]) -> list[int]:
         """Import tasks and return their ids, in order."""
 
     def import_predictions(self, project: int, entries: Sequence[Mapping[str, Any]]) -> None:
-        """Import predictions; an invalid one is left out and then refused, the others stay."""
+        """Import predictions; where one is invalid, the others are imported and the call fails."""
 
     def set_model_version(self, project: int, version: str) -> None:
-        """Make `version`, of which there must be predictions, the one whose scores are shown."""
+        """Make `version` the one whose scores are shown; it must have predictions."""
 
     def delete_version(self, project: int, version: str) -> None:
-        """Delete all predictions of one version; a project that showed it shows none then."""
+        """Delete all predictions of one version; a project that shows this version shows none afterwards."""
 
     def delete_predictions(self, rows: Sequence[PredictionRow]) -> None:
         """Delete single prediction rows."""
 
     def rescore(self, row: PredictionRow, score: float) -> None:
-        """Change a prediction's score in place: the row stays, for submits that name it."""
+        """Change the score of a prediction in place, so that a submit that names the row still finds it."""
 
     def ensure_local_storage(self, project: int, path: str) -> None:
-        """Serve the files under `path` to this project's annotators."""
+        """Serve the files under `path` to the annotators of this project."""

@@ -1,6 +1,6 @@
-"""Setting a Label Studio project up for the loop: project, configuration, storage, backend, webhook, sampling, tab.
+"""Sets a Label Studio project up for the loop: project, configuration, storage, backend, webhook, sampling, tab.
 
-Above `gateway`. Safe to repeat: what is missing is added; of what is there, sampling, backend and webhook are set anew.
+The setup can be repeated: it adds what is missing, and renews sampling, backend and webhook.
 """
 
 from base64 import b64encode
@@ -16,9 +16,9 @@ TAB = "Model disagrees first"
 
 
 def labeling_configuration() -> str:
-    """Return the labelling configuration that comes with helioloop.
+    """Return helioloop's labelling configuration.
 
-    An installed wheel carries it inside the package; in a source tree it lies in ``labeling_config/``.
+    It is inside the package of an installed wheel, and in ``labeling_config/`` of a source tree.
     """
     packaged = files("helioloop_worker") / "labeling_config" / "bipoles.xml"
     if packaged.is_file():
@@ -26,57 +26,58 @@ def labeling_configuration() -> str:
     return (Path(__file__).parents[3] / "labeling_config" / "bipoles.xml").read_text()
 
 
-def set_up(gateway: LabelStudioClient, settings: Settings, *, title: str, backend_url: str) -> int:
-    """Create the project of this title, or complete it, and return its id.
+def set_up(label_studio: LabelStudioClient, settings: Settings, *, title: str, backend_url: str) -> int:
+    """Create the project with this title, or complete it, and return its id.
 
     Parameters
     ----------
-    gateway : LabelStudioClient
+    label_studio : LabelStudioClient
         Label Studio.
     settings : Settings
-        Names the classes, the media folder and the secrets.
+        The names of the classes, the media folder and the secrets.
     title : str
-        The project's title; one that exists is completed.
+        The project's title; an existing project is completed.
     backend_url : str
-        The backend as Label Studio reaches it.
+        The backend's address as seen from Label Studio.
 
     Raises
     ------
     LabelStudioError
-        Where Label Studio refuses, for example because the backend does not answer it.
+        Where Label Studio refuses a call, for example because it cannot reach the backend.
     ConfigurationError
         Where the project's labelling configuration lacks the controls or the videos' rate.
     """
-    project = gateway.find_project(title)
+    project = label_studio.find_project(title)
     if project is None:
         config = labeling_configuration()
         parse_config(config, emergence=settings.class_emergence, non_emergence=settings.class_non_emergence)
-        project = gateway.create_project(title=title, label_config=config)
+        project = label_studio.create_project(title=title, label_config=config)
     else:
-        info = gateway.project(project)
+        info = label_studio.project(project)
         parse_config(info.label_config, emergence=settings.class_emergence, non_emergence=settings.class_non_emergence)
-        gateway.update_project(project, sampling="Uncertainty sampling")
+        label_studio.update_project(project, sampling="Uncertainty sampling")
     settings.model_dir(project).mkdir(parents=True, exist_ok=True)
     media = settings.media_dir(project)
     media.mkdir(parents=True, exist_ok=True)
-    gateway.ensure_local_storage(project, str(media))
+    label_studio.ensure_local_storage(project, str(media))
     password = settings.basic_auth_password
-    gateway.ensure_backend(
+    label_studio.ensure_backend(
         project,
         url=backend_url,
         user=settings.basic_auth_user,
         password=None if password is None else password.get_secret_value(),
     )
-    gateway.ensure_webhook(project, url=f"{backend_url.rstrip('/')}/webhook", headers=_webhook_credentials(settings))
-    gateway.ensure_tab(project, title=TAB)
+    webhook = f"{backend_url.rstrip('/')}/webhook"
+    label_studio.ensure_webhook(project, url=webhook, headers=_webhook_credentials(settings))
+    label_studio.ensure_tab(project, title=TAB)
     return project
 
 
 def _webhook_credentials(settings: Settings) -> dict[str, str]:
-    """Return the headers by which the backend knows our webhook.
+    """Return the headers with which our webhook authenticates to the backend.
 
-    Label Studio shows basic auth to a backend but not in its webhooks, so they carry it as a header of their own. The
-    secret comes first: whoever may change the project can read these headers, and it opens nothing but /webhook.
+    Label Studio sends basic auth to a backend but not with webhooks, so the webhook has a header for it. Everyone who
+    may change the project can read these headers, so the secret is preferred: it gives access to /webhook only.
     """
     secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else ""
     if secret:

@@ -1,7 +1,7 @@
-"""The wire to Label Studio: its client, and one plain sentence for whatever goes wrong in a call.
+"""Makes single calls to Label Studio with its published client, and turns each failure into one plain sentence.
 
-Below `gateway`, above label-studio-sdk. What only looks like success counts as going wrong: a login page, a redirect
-that loses what is to be written, JSON of another shape. No sentence carries a header, a token or a password.
+Answers that only look like success are failures too: a login page, a redirect that drops the data of a change, JSON of
+an unexpected form. No sentence contains a header, a token or a password.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,8 +16,8 @@ from helioloop.errors import LabelStudioError
 from helioloop.settings import plain_url
 
 READING: Final = frozenset({"GET", "HEAD"})
-REWRITING: Final = frozenset({httpx.codes.MOVED_PERMANENTLY, httpx.codes.FOUND, httpx.codes.SEE_OTHER})
-"""Redirects after which a change arrives as a mere question: it would seem to have been made."""
+DROPPING: Final = frozenset({httpx.codes.MOVED_PERMANENTLY, httpx.codes.FOUND, httpx.codes.SEE_OTHER})
+"""Redirects that turn a change into a GET request: the change is lost, and the answer looks like success."""
 
 
 class Transport:
@@ -26,7 +26,7 @@ class Transport:
     Parameters
     ----------
     url : str
-        Label Studio as reached from here.
+        Label Studio's address as seen from this machine.
     api_key : str
         Legacy token or personal access token.
     timeout_seconds : float
@@ -35,111 +35,112 @@ class Transport:
     Raises
     ------
     LabelStudioError
-        Where the address or the token cannot be one, or the token has expired.
+        Where the address or the token is malformed, or the token has expired.
     """
 
     def __init__(self, url: str, *, api_key: str, timeout_seconds: float) -> None:
         address = url.rstrip("/")
         try:
-            self._shown = plain_url(address)
+            self._address = plain_url(address)
         except ValueError:
             raise LabelStudioError(
-                "HELIOLOOP_LABEL_STUDIO_URL is no address; write it as http://HOST:PORT or https://HOST"
+                "HELIOLOOP_LABEL_STUDIO_URL is not an address; write it as http://HOST:PORT or https://HOST"
             ) from None
         self._timeout_seconds = timeout_seconds
-        self._answered = False
+        self._has_answer = False
         if not (api_key.isascii() and api_key.isprintable()):
             raise LabelStudioError(
-                "the access token holds a line break or a letter beyond ASCII, which no token of Label Studio has; "
-                "copy it again into HELIOLOOP_LABEL_STUDIO_API_KEY"
+                "the access token contains a line break or a character outside ASCII, and tokens of Label Studio "
+                "contain neither; copy it again into HELIOLOOP_LABEL_STUDIO_API_KEY"
             )
-        plain = httpx.Client(timeout=timeout_seconds, follow_redirects=True, event_hooks={"response": [self._look_at]})
-        with self.calling("signing in"):  # the client refuses an expired token at once
+        checks: dict[str, list[Callable[..., Any]]] = {"response": [self._refuse_seeming_success]}
+        plain = httpx.Client(timeout=timeout_seconds, follow_redirects=True, event_hooks=checks)
+        with self.calling("signing in"):  # the client checks at once whether the token has expired
             self.client = Client(  # type: ignore[no-untyped-call]
                 base_url=address, api_key=api_key, timeout=timeout_seconds, httpx_client=plain
             )
 
     def listed(self, what: str, list_: Callable[..., Any], **which: Any) -> list[Any]:
-        """Return what one of the client's ``list`` methods gives, if it is a list."""
+        """Return the list that one of the client's ``list`` methods returns."""
         with self.calling(what):
             found = list_(**which)
         if not isinstance(found, list):
-            raise self.foreign(what, "no list")
+            raise self.unexpected_answer(what, "something other than a list")
         return found
 
     def call(self, method: str, path: str, *, what: str, **arguments: Any) -> Any:
-        """Call a route that the client has no fitting method for, with its own connection, token and retries."""
+        """Call a route that the client has no method for, with the client's connection, token and retries."""
         with self.calling(what):
-            answer = self.client._client_wrapper.httpx_client.request(path, method=method, **arguments)  # noqa: SLF001 - no public door to the connection
+            answer = self.client._client_wrapper.httpx_client.request(path, method=method, **arguments)  # noqa: SLF001 - the client has no public name for it
         try:
             body = answer.json()
         except (ValueError, RecursionError):
             body = None
         if not answer.is_success:
-            raise LabelStudioError(_refusal(what, self._shown, answer.status_code, body))
+            raise LabelStudioError(_refusal(what, self._address, answer.status_code, body))
         return body
 
     @contextmanager
     def calling(self, what: str) -> Iterator[None]:
-        """Turn what goes wrong in one call of the client into a sentence; a mistake of our own shows itself."""
-        self._answered = False
+        """Turn a failure of one call into a `LabelStudioError`; errors in our own arguments are raised as they are."""
+        self._has_answer = False
         try:
             yield
         except ApiError as error:
             if error.status_code is not None and httpx.codes.is_success(error.status_code):
-                raise self.foreign(what, "no JSON") from None
-            raise LabelStudioError(_refusal(what, self._shown, error.status_code, error.body)) from None
-        except _Foreign as error:
-            raise self.foreign(what, str(error)) from None
+                raise self.unexpected_answer(what, "something other than JSON") from None
+            raise LabelStudioError(_refusal(what, self._address, error.status_code, error.body)) from None
+        except _UnexpectedAnswer as error:
+            raise self.unexpected_answer(what, str(error)) from None
         except httpx.TimeoutException:
             raise LabelStudioError(
-                f"{what}: Label Studio at {self._shown} did not answer within {self._timeout_seconds:g} s; look "
+                f"{what}: Label Studio at {self._address} did not answer within {self._timeout_seconds:g} s; check "
                 f"whether it is overloaded, or raise HELIOLOOP_LABEL_STUDIO_TIMEOUT_SECONDS"
             ) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise LabelStudioError(
-                f"{what}: Label Studio at {self._shown} did not answer ({type(error).__name__}); check that it "
+                f"{what}: Label Studio at {self._address} did not answer ({type(error).__name__}); check that it "
                 f"runs and that HELIOLOOP_LABEL_STUDIO_URL names it as seen from here"
             ) from None
         except (ValueError, TypeError, AttributeError, LookupError) as error:
-            if not self._answered:  # it was not the answer that the client stumbled over, but what we gave it
+            if not self._has_answer:  # the client failed on our arguments, not on the answer
                 raise
-            raise self.foreign(what, f"JSON of another shape ({type(error).__name__})") from None
+            raise self.unexpected_answer(what, f"JSON of an unexpected form ({type(error).__name__})") from None
 
-    def _look_at(self, answer: httpx.Response) -> None:
-        """Refuse what only looks like success: a web page, and a redirect on which a change would get lost."""
-        self._answered = True
+    def _refuse_seeming_success(self, answer: httpx.Response) -> None:
+        """Refuse answers that only look like success: a web page, and a redirect that drops the data of a change."""
+        self._has_answer = True
         if answer.has_redirect_location:
-            if answer.status_code in REWRITING and answer.request.method not in READING:
-                raise _Foreign(f"a redirect ({answer.status_code}) that would lose what is to be written")
+            if answer.status_code in DROPPING and answer.request.method not in READING:
+                raise _UnexpectedAnswer(f"a redirect ({answer.status_code}) that would drop the data to be written")
         elif answer.is_success and answer.read().lstrip().startswith(b"<"):
-            raise _Foreign("a web page")
+            raise _UnexpectedAnswer("a web page")
 
-    def foreign(self, what: str, found: str) -> LabelStudioError:
-        """Return the error for an answer that cannot be Label Studio's; `found` names what it is instead."""
+    def unexpected_answer(self, what: str, found: str) -> LabelStudioError:
+        """Return the error for an answer that cannot come from Label Studio; `found` describes the answer."""
         return LabelStudioError(
-            f"{what}: {self._shown} answered {found}, which is not Label Studio's; check that "
-            f"HELIOLOOP_LABEL_STUDIO_URL is its own address (http or https?) and that no login page or proxy stands "
-            f"before it"
+            f"{what}: {self._address} answered {found}, which Label Studio never does; check that "
+            f"HELIOLOOP_LABEL_STUDIO_URL is its own address (http or https?) and that there is no login page or proxy "
+            f"in front of it"
         )
 
 
-class _Foreign(Exception):
-    """An answer that cannot be Label Studio's; the text names what it is instead."""
+class _UnexpectedAnswer(Exception):
+    """An answer that cannot come from Label Studio; the text describes it."""
 
 
 _REMEDIES: Mapping[int, str] = {
     401: "the token is wrong or expired: set HELIOLOOP_LABEL_STUDIO_API_KEY to a valid one",
     403: "the token's user may not do this: use a token of a user who may change the project",
-    404: "there is no such thing: check the project id",
-    429: "it is asked too often: try again in a minute",
+    404: "it does not exist: check the project id",
+    429: "it receives too many requests: try again in a minute",
 }
 
 
 def _refusal(what: str, url: str, status: int | None, body: Any) -> str:
-    """Say what was refused and why, from the body alone: headers carry session cookies."""
+    """Return what was refused and why, from the body alone: headers contain session cookies."""
     detail = ""
     if isinstance(body, dict):
         detail = str(body.get("validation_errors") or body.get("detail") or "")
-    remedy = _REMEDIES.get(status or 0, "look at Label Studio's log")
+    remedy = _REMEDIES.get(status or 0, "read Label Studio's log")
     return f"{what}: Label Studio at {url} answered {status} {detail[:300]}".rstrip() + f"; {remedy}"

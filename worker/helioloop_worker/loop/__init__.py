@@ -1,5 +1,6 @@
-"""The steps of the loop, each safe to repeat: release in, round, predictions out.
+"""The steps of the loop, from a release to predictions in Label Studio. Each can be repeated.
 
-In the order of the data: `ingest` and `video` (a release becomes tasks), `retrain_policy` and `retrain_check` (does a
-round start?), `rounds` (its jobs), `writeback` (predictions into Label Studio), `reconcile` (periodic repair).
+In the order of the data: `ingest` (a release becomes tasks), `retrain_check` (is a round due?), `planning` (cubes are
+prepared and the round starts), `rounds` and `round_steps` (its jobs), `scoring` (cubes that came later), `writeback`
+(predictions into Label Studio), `reconcile` (periodic repair).
 """

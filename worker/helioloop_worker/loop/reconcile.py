@@ -1,7 +1,7 @@
-"""The sweep: what a lost webhook, an emptied Redis or a killed worker left undone, and what has had its time.
+"""Reconciliation: compares Label Studio and the model folder with what should be, and sends the jobs that are missing.
 
-Above everything but `jobs`. It compares Label Studio and the files with what should be, and sends the jobs that mend
-it; it does no long work itself.
+It repairs the effects of a lost webhook, an emptied Redis or a killed worker, and deletes predictions whose grace time
+is over. It does no long work itself.
 """
 
 import logging
@@ -9,76 +9,87 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from helioloop.labelstudio.tasks import annotation_stamps, cube_tasks
 from helioloop.messaging import messages, queues, retrain_state
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.unscorable import read_unscorable
 from helioloop_worker.context import Context
-from helioloop_worker.labelstudio.project import annotation_stamps, cube_tasks
-from helioloop_worker.loop import ingest, retrain_check, rounds, writeback
+from helioloop_worker.loop import ingest, rounds, writeback
+from helioloop_worker.loop.checked import read_checked
+from helioloop_worker.loop.round_requests import requests, resend_planning
+from helioloop_worker.loop.shown_versions import superseded_since
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciled:
-    """What a sweep found and did, one sentence each; empty where all was well."""
+    """What a reconciliation found and did, one sentence each; empty where nothing was missing."""
 
     done: tuple[str, ...]
 
 
 def reconcile(context: Context, project: int) -> Reconciled:
-    """Mend one project.
+    """Reconcile one project.
 
     Raises
     ------
     LabelStudioError
-        Where Label Studio refuses or does not answer; the next sweep tries again.
+        Where Label Studio refuses a call or does not answer; the next reconciliation tries again.
     """
     found = [
-        rounds.take_up(context, project),
-        _unpublished(context, project),
-        _changed_labels(context, project),
-        _unwritten(context, project),
+        rounds.resume(context, project),
+        _planning(context, project),
+        _publication(context, project),
+        _annotations(context, project),
+        _write_back(context, project),
         *_superseded(context, project),
     ]
     done = tuple(sentence for sentence in found if sentence)
     for sentence in done:
-        log.info("project %d: sweep: %s", project, sentence)
+        log.info("project %d: reconciliation: %s", project, sentence)
     return Reconciled(done=done)
 
 
-def _unpublished(context: Context, project: int) -> str | None:
-    """Publish a version that the gate let pass and nobody published: its closing broke off, and Redis was emptied."""
+def _planning(context: Context, project: int) -> str | None:
+    """Send the planning job of a requested round again where it was lost."""
+    if ingest.ingesting(context, project):
+        return None  # planning follows the ingestion
+    return resend_planning(context, project)
+
+
+def _publication(context: Context, project: int) -> str | None:
+    """Publish a version that passed the promotion check and is not published: its last step broke off."""
     registry = context.registry(project)
     newest = registry.unpublished()
     if newest is None or newest.rejected is not None or context.state.running(project) is not None:
         return None
     registry.publish(newest.version, why=newest.reason)
     queues.send(context.connection, messages.WriteBack(project=project, version=newest.version))
-    return f"{newest.version} was made and never published: publishing and writing back"
+    return f"{newest.version} passed the promotion check and was not published: publishing and writing back"
 
 
-def _changed_labels(context: Context, project: int) -> str | None:
-    """Have a project judged whose events wait, or whose annotations no whole judgement has covered.
+def _annotations(context: Context, project: int) -> str | None:
+    """Send a retrain check where events wait, or annotations differ from those of the last complete check.
 
-    That is what a lost webhook, a judgement that broke off, and a first ingestion have in common.
+    That happens after a lost webhook, a check that broke off, and a first ingestion.
     """
-    if ingest.ingesting(context, project) or context.state.running(project) is not None:
-        return None  # a judgement follows; were it lost, the first sweep after it would find the same
+    if ingest.ingesting(context, project) or context.state.running(project) is not None or requests(context, project):
+        return None  # a check follows; if it is lost, the next reconciliation finds the same
     waiting = context.state.pending_events(project)
     if waiting is not None:
         wait = retrain_state.due_at(waiting, context.settings) - time.time()
         sent = queues.send(context.connection, messages.RetrainCheck(project=project), delay_seconds=max(0.0, wait))
-        return f"{waiting.count} events wait and nobody was going to judge them: judging" if sent else None
+        return f"{waiting.count} events wait and no check was queued: checking" if sent else None
     now = annotation_stamps(context.label_studio.annotated_tasks(project))
-    if retrain_check.read_checked(context.settings.model_dir(project)) == now:
+    if read_checked(context.settings.model_dir(project)) == now:
         return None
     queues.send(context.connection, messages.RetrainCheck(project=project))
-    return "annotations differ from those last judged: judging"
+    return "annotations differ from those of the last check: checking"
 
 
-def _unwritten(context: Context, project: int) -> str | None:
-    """Notice a published version that Label Studio does not show, wholly or at all, as far as write-back can help."""
+def _write_back(context: Context, project: int) -> str | None:
+    """Send a write-back where Label Studio does not show the published version completely."""
     version = context.registry(project).published()
     if version is None:
         return None
@@ -87,11 +98,11 @@ def _unwritten(context: Context, project: int) -> str | None:
     tasks = {number for task in cubes.values() if task.cube.sha256 not in unscorable for number in task.ids}
     rows = [row for row in context.label_studio.predictions(project) if row.model_version == version]
     lacking = len(tasks - {row.task for row in rows})
-    snapshot = Snapshot.read(context.settings.model_dir(project))  # as last judged: a change that waits is judged first
+    snapshot = Snapshot.read(context.settings.model_dir(project))  # as last checked: a waiting change is checked first
     labels = {} if snapshot is None else snapshot.cubes
-    if stale := writeback.stale(rows, cubes, context.registry(project).scores(version), labels):
+    if outdated := writeback.outdated(rows, cubes, context.registry(project).scores(version), labels):
         queues.send(context.connection, messages.WriteBack(project=project, version=version))
-        return f"the scores of {len(stale)} tasks are not the agreement with their labels: writing back"
+        return f"the scores of {len(outdated)} tasks are not the agreement with their labels: writing back"
     if not lacking and (not tasks or context.label_studio.project(project).model_version == version):
         return None
     queues.send(context.connection, messages.WriteBack(project=project, version=version))
@@ -99,22 +110,27 @@ def _unwritten(context: Context, project: int) -> str | None:
 
 
 def _superseded(context: Context, project: int) -> list[str]:
-    """Delete predictions of our superseded versions once no submit opened before the switch can still refer to them."""
-    found = [version for version in context.label_studio.model_versions(project) if _is_over(context, project, version)]
+    """Delete the predictions of superseded versions after the grace time: submits that were open refer to them."""
+    found = [
+        version
+        for version in context.label_studio.model_versions(project)
+        if _may_be_deleted(context, project, version)
+    ]
     done = []
     for version in found:
         with writeback.writing(context, project):
-            # read again: a rollback may have made it the active one while the place was waited for
-            if _is_over(context, project, version) and context.label_studio.project(project).model_version != version:
+            # Checked again: while this process waited for the lock, a rollback may have published the version.
+            shown = context.label_studio.project(project).model_version
+            if _may_be_deleted(context, project, version) and shown != version:
                 context.label_studio.delete_version(project, version)
-                done.append(f"the predictions of {version} have had their grace time: deleted")
+                done.append(f"the grace time of the predictions of {version} is over: deleted")
     return done
 
 
-def _is_over(context: Context, project: int, version: str) -> bool:
-    """Tell whether a version is ours, not the published one, and superseded for longer than the grace time."""
+def _may_be_deleted(context: Context, project: int, version: str) -> bool:
+    """Tell whether a version is helioloop's, is not published, and has been superseded for the grace time."""
     registry = context.registry(project)
     if version not in registry.versions() or version == registry.published():
         return False
-    since = writeback.superseded_since(context.settings.model_dir(project), version)
+    since = superseded_since(context.settings.model_dir(project), version)
     return since is not None and (datetime.now(UTC) - since).total_seconds() >= context.settings.grace_seconds

@@ -1,89 +1,80 @@
-"""A judgement: the annotations are read and a round starts, or it is said why not; then what was read counts as judged.
+"""The retrain check: the annotations are read, and a round is requested where the rules want one.
 
-Above `view`, `judging` and `rounds`. What was judged is written last (``checked.json``): a judgement that breaks off
-anywhere is made again, by the events that still wait or by the sweep, which compares Label Studio with that file.
+A check takes seconds. The job that it sends, see `planning`, prepares the cubes and starts the round.
 """
 
-import json
-import logging
 import time
-from collections.abc import Mapping
-from pathlib import Path
 
-from helioloop import atomic
 from helioloop.errors import TooFewLabels
 from helioloop.messaging import messages, queues, retrain_state
+from helioloop.model.folds import assign_folds
+from helioloop.registry.staging import Staging
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import ProjectState, read_project
-from helioloop_worker.loop import ingest, rounds
+from helioloop_worker.loop.checked import complete_check
+from helioloop_worker.loop.ingest import ingesting
 from helioloop_worker.loop.retrain_policy import decide
+from helioloop_worker.loop.round_requests import request_round, requests, send_planning
 
-log = logging.getLogger(__name__)
-
-CHECKED = "checked.json"
-INGESTION_SECONDS = 10.0
-"""How long somebody's "Start training" waits before it looks again whether a release is still being taken in."""
+FOLLOW_UP = "a round runs; the next check follows it"
 
 
 def check_retraining(context: Context, project: int, *, forced: bool) -> str:
-    """Judge a project and return what came of it, in a sentence.
+    """Check whether a project needs a round, request one if so, and return the outcome in a sentence.
+
+    Parameters
+    ----------
+    context : Context
+        Settings, Redis and Label Studio.
+    project : int
+        Label Studio project.
+    forced : bool
+        True where somebody pressed "Start training".
 
     Raises
     ------
     LabelStudioError
-        Where Label Studio refuses or does not answer; the events stay, the sweep has it judged again.
+        Where Label Studio refuses a call or does not answer; the events stay, and reconciliation repeats the check.
     """
     seen = context.state.pending_events(project)
     if not forced and seen is not None and (wait := retrain_state.due_at(seen, context.settings) - time.time()) > 0:
         queues.send(context.connection, messages.RetrainCheck(project=project), delay_seconds=wait)
-        return f"{seen.count} events wait; judging in {wait:.0f} s"
-    if ingest.ingesting(context, project):
-        if forced:  # the judgement that follows an ingestion is a patient one
-            later = messages.RetrainCheck(project=project, forced=True)
-            queues.send(context.connection, later, delay_seconds=INGESTION_SECONDS)
-        return "a release is being taken in; judging follows it"
+        return f"{seen.count} events wait; the check follows in {wait:.0f} s"
+    if ingesting(context, project):
+        if forced:  # the check that follows an ingestion is not forced
+            request_round(context, project, forced=True)
+        return "a release is being ingested; the check follows it"
     if context.state.request_follow_up(project, forced=forced):
-        return "a round runs; one more is judged after it"
-    view = read_project(context.label_studio, project, settings=context.settings, instrument=context.instrument)
-    outcome = _start(context, project, view, forced=forced)
-    if outcome is None:
-        return "a round runs; one more is judged after it"  # and what was read now is read again then
-    if context.registry(project).latest() is not None or context.state.running(project) is not None:
-        # before the first round nothing counts as judged: cubes that come with crude labels change no annotation
-        write_checked(context.settings.model_dir(project), view.snapshot.annotations)
-    if seen is not None:
-        context.state.remove_events(project, seen)
-    return outcome
+        return FOLLOW_UP
+    if requests(context, project):  # planning reads the annotations itself
+        if forced:
+            request_round(context, project, forced=True)
+        else:
+            send_planning(context, project)
+        return "a round is being planned"
+    project_state = read_project(
+        context.label_studio, project, settings=context.settings, instrument=context.instrument
+    )
+    decision = decide(
+        context.registry(project).latest(),
+        project_state.snapshot.cubes,
+        retrain_verified=context.settings.retrain_verified,
+        forced=forced,
+    )
+    too_few = _too_few(project_state) if decision.start else None
+    if decision.start and too_few is None:
+        request_round(context, project, forced=forced)
+        return f"a round is requested: {decision.reason}"
+    if context.state.running(project) is None:
+        Staging(context.registry(project).root).discard()
+    complete_check(context, project, project_state.snapshot.annotations, seen)
+    return f"no round: {too_few or decision.reason}"
 
 
-def _start(context: Context, project: int, view: ProjectState, *, forced: bool) -> str | None:
-    """Start a round where the rules say so; None where another one began meanwhile."""
-    registry = context.registry(project)
-    last = registry.latest()
-    decision = decide(last, view.snapshot.cubes, retrain_verified=context.settings.retrain_verified, forced=forced)
-    if not decision.start:
-        if context.state.running(project) is None:
-            rounds.discard(registry)
-        return f"no round: {decision.reason}"
+def _too_few(project_state: ProjectState) -> str | None:
+    """Return why there are too few labels for a round even if all cubes can be read; None where there are enough."""
     try:
-        plan = rounds.plan_round(context, view, decision)
+        assign_folds(project_state.cubes())
     except TooFewLabels as error:
-        return f"no round: {error}"
-    if not forced:
-        if last is not None and plan.fingerprint == last.fingerprint:
-            return f"no round: labels, data, recipe and code are those of {last.version}"
-        if said := rounds.parked(registry, plan.fingerprint):
-            return f"no round: {said}"
-    started = rounds.start(context, project, plan, forced=forced)
-    return f"round started: {decision.reason}" if started else None
-
-
-def read_checked(model_dir: Path) -> dict[str, str] | None:
-    """Return annotation id -> ``updated_at`` as of the last whole judgement; None before the first."""
-    path = model_dir / CHECKED
-    return dict(json.loads(path.read_text())) if path.exists() else None
-
-
-def write_checked(model_dir: Path, annotations: Mapping[str, str]) -> None:
-    """Remember the annotations that a judgement has covered."""
-    atomic.write_json(model_dir / CHECKED, dict(annotations))
+        return str(error)
+    return None

@@ -1,4 +1,4 @@
-"""Whether a round starts: pure rules over the labels as they are and the labels the last candidate was trained on."""
+"""The rules for starting a round: they compare the current labels with those that the last candidate was trained on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ from helioloop.registry.versions import Card
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """Start a round or not, and why, in a sentence."""
+    """Whether a round starts, and the reason in a sentence."""
 
     start: bool
     reason: str
 
 
 def decide(last: Card | None, labels: Mapping[str, CurrentLabel], *, retrain_verified: int, forced: bool) -> Decision:
-    """Judge whether a round starts.
+    """Decide whether a round starts.
 
-    It does where there is no candidate yet, where somebody pressed "Start training", where a current label differs
-    from the one the last candidate was trained on, or where `retrain_verified` more cubes are verified than then. Cubes
-    that came later with a crude label alone start nothing: nobody has said anything new; the next round trains on them.
+    A round starts if there is no candidate yet, if somebody pressed "Start training", if a current label differs from
+    the one that the last candidate was trained on, or if `retrain_verified` more cubes are verified than then. New
+    cubes that have only a crude label start no round; the next round trains on them.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def decide(last: Card | None, labels: Mapping[str, CurrentLabel], *, retrain_ver
         cube for cube, now in labels.items() if now.verified and not last.labels.get(cube, {}).get("verified", False)
     ]
     if len(fresh) >= retrain_verified:
-        return Decision(start=True, reason=f"{len(fresh)} more cubes are verified than {last.version} knew")
+        return Decision(start=True, reason=f"{len(fresh)} more cubes are verified than when {last.version} was trained")
     return Decision(
         start=False,
         reason=f"no label differs from those {last.version} was trained on, and {len(fresh)} more cubes are verified "
@@ -53,7 +53,7 @@ def decide(last: Card | None, labels: Mapping[str, CurrentLabel], *, retrain_ver
 
 
 def _changed(last: Card, cube: str, now: CurrentLabel) -> bool:
-    """Tell whether a label says something that the last candidate did not know."""
+    """Tell whether a label differs from the one that the last candidate was trained on, or is verified and new."""
     known = last.labels.get(cube)
     if known is None:
         return now.verified and now.label is not None

@@ -1,120 +1,130 @@
-"""A round on the queue: planned into a staging folder, its members one job each, then scoring, locating and closing.
+"""Rounds as jobs: a planned round is started, its steps are queued, and a round that stopped is resumed or parked.
 
-Above `view` and `judging`, below `jobs`. Every step finds on disk what the steps before it left, so a step that died is
-sent again and does only what is missing. No job waits for another: the queue's dependencies do.
+The steps of a round are one job for each member, one that scores, several that locate emergence frames, and one that
+closes the round. Each step finds on disk the results of the steps before it, so a step that failed is sent again and
+does only what is missing. The queue starts a step when the steps before it have ended; no job waits for another.
 """
 
-import json
 import logging
 import time
-from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import Any
 
 from rq.job import Dependency, JobStatus
 
-from helioloop import atomic
 from helioloop.messaging import messages, queues
 from helioloop.messaging.job_monitor import failure, find_job
 from helioloop.messaging.messages import RoundStep
 from helioloop.messaging.retrain_state import Running
-from helioloop.model.plan import PLAN_FILE, Plan, make_plan
+from helioloop.model.plan import Plan
+from helioloop.registry.staging import MAX_ATTEMPTS, Staging
 from helioloop.registry.versions import Registry
 from helioloop_worker.context import Context
-from helioloop_worker.labelstudio.project import ProjectState
-from helioloop_worker.loop.retrain_policy import Decision
+from helioloop_worker.loop.round_requests import requests
 
 log = logging.getLogger(__name__)
 
-SHARE_CUBES = 30
-"""Cubes whose masking curves one job computes; shares run side by side on several machines."""
-MAX_ATTEMPTS = 3
-"""A round that failed this often without getting any further is parked: the same inputs would fail again."""
+CHUNK_CUBES = 30
+"""Cubes whose emergence frames one job locates; several machines can work on the chunks of a round."""
 SILENT_SECONDS = 120
-"""A round without a sign of life for this long, and without a live job, is taken up again."""
-ATTEMPTS = "attempts.json"
-"""File in a staging folder: how often its round failed, how far it was, and why it failed last."""
+"""A round without a heartbeat for this long, and without a job that waits or runs, is resumed."""
 
 
 # -- starting -------------------------------------------------------------------------------------
 
 
-def plan_round(context: Context, view: ProjectState, decision: Decision) -> Plan:
-    """Plan a round over all cubes of a project as they are labelled now.
-
-    Raises
-    ------
-    TooFewLabels
-        Where a class has too few labelled cubes to train on.
-    """
-    registry = context.registry(view.project.id)
-    return make_plan(
-        view.planned(context.loader),
-        recipe=context.recipe,
-        instrument=context.instrument,
-        seed=context.settings.seed,
-        parent=registry.published(),
-        reason=decision.reason,
-    )
-
-
 def start(context: Context, project: int, plan: Plan, *, forced: bool) -> bool:
-    """Start a round, unless one runs already: then wish one more after it.
+    """Start a round; where another one runs already, request a follow-up run instead.
+
+    Parameters
+    ----------
+    context : Context
+        Where to start it.
+    project : int
+        Label Studio project.
+    plan : Plan
+        The round.
+    forced : bool
+        True where somebody pressed "Start training"; for the follow-up run.
 
     Returns
     -------
     bool
         True where the round was started.
+
+    Raises
+    ------
+    RegistryError
+        Where `helioloop train` makes the same round now.
     """
-    registry = context.registry(project)
-    if not staged(registry, plan.fingerprint):
-        plan.save(registry.staging(plan.fingerprint))  # before it counts as running: what runs has a plan on disk
-    while not context.state.begin(project, plan.fingerprint, now=time.time()):
-        if context.state.request_follow_up(project, forced=forced):
-            return False
-    discard(registry, but=plan.fingerprint)
-    (registry.staging(plan.fingerprint) / ATTEMPTS).unlink(missing_ok=True)
+    staging = Staging(context.registry(project).root)
+    with staging.locked(plan.fingerprint) as folder:
+        if not staging.has_plan(plan.fingerprint):
+            plan.save(folder)  # before the round counts as running: its steps read the plan
+        while not context.state.begin(project, plan.fingerprint, now=time.time()):
+            if context.state.request_follow_up(project, forced=forced):
+                return False
+    staging.discard(but=plan.fingerprint)
+    staging.forget_attempts(plan.fingerprint)
     send_steps(context, project, plan)
     log.info("project %d: round %s starts: %s", project, plan.fingerprint[:16], plan.reason)
     return True
 
 
-def send_steps(context: Context, project: int, plan: Plan) -> None:
-    """Send all steps of a round, each behind those it needs; steps that wait or run already are left alone."""
-    members, scoring, shares, closing = steps(project, plan)
-    for member in members:
-        queues.send(context.connection, member)
-    _send_behind(context, scoring, [member.job_id for member in members])
-    for share in shares:
-        _send_behind(context, share, [scoring.job_id])
-    _send_behind(context, closing, [share.job_id for share in shares])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """The messages of a round, in the order of the work."""
+
+    members: tuple[messages.TrainMember, ...]
+    scoring: messages.ScoreRound
+    locating: tuple[messages.Locate, ...]
+    closing: messages.CloseRound
+
+    @property
+    def all(self) -> tuple[RoundStep, ...]:
+        """All messages."""
+        return (*self.members, self.scoring, *self.locating, self.closing)
 
 
-def steps(
-    project: int, plan: Plan
-) -> tuple[list[messages.TrainMember], messages.ScoreRound, list[messages.Locate], messages.CloseRound]:
-    """Return the messages of a round: members, scoring, shares of masking, closing."""
-    count = max(1, -(-len(plan.cubes) // SHARE_CUBES))
+def steps_of(project: int, plan: Plan) -> Steps:
+    """Return the messages of a round."""
+    count = max(1, -(-len(plan.cubes) // CHUNK_CUBES))
     fingerprint = plan.fingerprint
-    return (
-        [messages.TrainMember(project=project, fingerprint=fingerprint, member=member.name) for member in plan.members],
-        messages.ScoreRound(project=project, fingerprint=fingerprint),
-        [messages.Locate(project=project, fingerprint=fingerprint, chunk=k, chunks=count) for k in range(count)],
-        messages.CloseRound(project=project, fingerprint=fingerprint),
+    return Steps(
+        members=tuple(
+            messages.TrainMember(project=project, fingerprint=fingerprint, member=member.name)
+            for member in plan.members
+        ),
+        scoring=messages.ScoreRound(project=project, fingerprint=fingerprint),
+        locating=tuple(
+            messages.Locate(project=project, fingerprint=fingerprint, chunk=k, chunks=count) for k in range(count)
+        ),
+        closing=messages.CloseRound(project=project, fingerprint=fingerprint),
     )
 
 
-def _send_behind(context: Context, step: RoundStep, others: list[str]) -> None:
-    """Send a step behind others; it runs even where one of them failed, so that a failure is said and not waited on."""
-    queues.send(context.connection, step, depends_on=Dependency(others, allow_failure=True))
+def send_steps(context: Context, project: int, plan: Plan) -> None:
+    """Send all steps of a round, each behind those that it needs; a step that waits or runs already is left alone."""
+    steps = steps_of(project, plan)
+    for member in steps.members:
+        queues.send(context.connection, member)
+    _send_behind(context, steps.scoring, steps.members)
+    for locating in steps.locating:
+        _send_behind(context, locating, [steps.scoring])
+    _send_behind(context, steps.closing, steps.locating)
 
 
-# -- going on -------------------------------------------------------------------------------------
+def _send_behind(context: Context, step: RoundStep, needed: "tuple[RoundStep, ...] | list[RoundStep]") -> None:
+    """Send a step that runs when the needed ones have ended, even if they failed: the last step reports the failure."""
+    job_ids = [other.job_id for other in needed]
+    queues.send(context.connection, step, depends_on=Dependency(job_ids, allow_failure=True))
 
 
-def take_up(context: Context, project: int) -> str | None:
-    """Take up a round that went silent: its worker was killed, a step failed, or Redis was emptied.
+# -- resuming -------------------------------------------------------------------------------------
+
+
+def resume(context: Context, project: int) -> str | None:
+    """Resume a round that stopped, because its worker was killed, a step failed or Redis was emptied.
 
     Returns
     -------
@@ -123,100 +133,79 @@ def take_up(context: Context, project: int) -> str | None:
     """
     running = context.state.running(project)
     if running is None:
-        return _judge_orphans(context, project)
+        return _check_after_loss(context, project)
     if time.time() - running.heartbeat_at < SILENT_SECONDS:
         return None
-    registry = context.registry(project)
-    if not staged(registry, running.fingerprint):
+    staging = Staging(context.registry(project).root)
+    if not staging.has_plan(running.fingerprint):
         queues.send(context.connection, messages.CloseRound(project=project, fingerprint=running.fingerprint))
-        return f"round {running.fingerprint[:16]} is staged no more: closing it"
-    plan = Plan.read(registry.staging(running.fingerprint))
-    if any(_alive(context, step) for step in _all_steps(project, plan)):
+        return f"round {running.fingerprint[:16]} has left its staging folder: closing it"
+    plan = Plan.read(staging.folder(running.fingerprint))
+    if any(_is_alive(context, step) for step in steps_of(project, plan).all):
         context.state.heartbeat(project, running.fingerprint, now=time.time())
         return None
     return retry(context, project, plan)
 
 
-def _judge_orphans(context: Context, project: int) -> str | None:
-    """Have a project judged whose round was begun and is run by nobody: Redis was emptied.
+def _check_after_loss(context: Context, project: int) -> str | None:
+    """Send a retrain check where a round was begun and Redis holds nothing of it, because it was emptied.
 
-    The judgement plans the same round, whose staging folder holds what was done, or a newer one.
+    The check leads to a plan of the same round, which goes on in its staging folder, or of a newer one. Where a round
+    is requested already, planning does the same.
     """
-    registry = context.registry(project)
-    orphans = [folder.name for folder in _stagings(registry) if parked(registry, folder.name) is None]
-    if not orphans:
+    if requests(context, project):
+        return None
+    staging = Staging(context.registry(project).root)
+    lost = [
+        fingerprint
+        for fingerprint in staging.fingerprints()
+        if not staging.is_locked(fingerprint) and staging.parked(fingerprint) is None
+    ]
+    if not lost:
         return None
     queues.send(context.connection, messages.RetrainCheck(project=project))
-    return f"round {orphans[0][:16]} was begun and nobody runs it: judging"
+    return f"round {lost[0][:16]} was begun and no job of it is left: checking"
 
 
 def retry(context: Context, project: int, plan: Plan) -> str:
-    """Send a round's steps again, or park the round where that has been done too often."""
-    reasons = _failures(context, project, plan)
-    attempts = _count_attempt(context.registry(project).staging(plan.fingerprint), reasons)
-    said = f"round {plan.fingerprint[:16]} failed: {'; '.join(reasons) or 'a worker was lost'}"
-    log.error("project %d: %s", project, said)
-    for step in _all_steps(project, plan):
+    """Send the steps of a failed round again, or park the round where that has been done too often."""
+    steps = steps_of(project, plan).all
+    reasons = _failures(context, steps)
+    staging = Staging(context.registry(project).root)
+    attempts = staging.count_attempt(plan.fingerprint, reasons)
+    sentence = f"round {plan.fingerprint[:16]} failed: {'; '.join(reasons) or 'a worker was lost'}"
+    log.error("project %d: %s", project, sentence)
+    for step in steps:
         if (job := find_job(context.connection, step.job_id)) is not None:
             job.delete()
     if attempts >= MAX_ATTEMPTS:
-        trailing = context.state.end(project, plan.fingerprint)
-        if trailing is not None:
-            queues.send(context.connection, messages.RetrainCheck(project=project, forced=trailing.forced))
-        return parked(context.registry(project), plan.fingerprint) or said
+        follow_up = context.state.end(project, plan.fingerprint)
+        if follow_up is not None:
+            queues.send(context.connection, messages.RetrainCheck(project=project, forced=follow_up.forced))
+        return staging.parked(plan.fingerprint) or sentence
     context.state.heartbeat(project, plan.fingerprint, now=time.time())
     send_steps(context, project, plan)
-    return f"{said}; it is taken up again"
+    return f"{sentence}; it is resumed"
 
 
-def parked(registry: Registry, fingerprint: str) -> str | None:
-    """Return why a round is parked, in a sentence; None where it is not."""
-    path = registry.root / "staging" / fingerprint / ATTEMPTS
-    kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"attempts": 0}
-    if kept["attempts"] < MAX_ATTEMPTS:
-        return None
-    return (
-        f"round {fingerprint[:16]} failed {kept['attempts']} times and is parked "
-        f'({"; ".join(kept["reasons"]) or "workers were lost"}); mend that, then press "Start training"'
-    )
+def _failures(context: Context, steps: tuple[RoundStep, ...]) -> list[str]:
+    """Return the reasons of the failed steps, each once."""
+    jobs = [find_job(context.connection, step.job_id) for step in steps]
+    reasons = [failure(job) for job in jobs if job is not None and job.get_status() is JobStatus.FAILED]
+    return list(dict.fromkeys(reasons))
 
 
-def all_parked(registry: Registry) -> Iterator[str]:
-    """Return the sentences of all parked rounds."""
-    for folder in _stagings(registry):
-        if said := parked(registry, folder.name):
-            yield said
-
-
-def _count_attempt(staging: Path, reasons: list[str]) -> int:
-    """Count a failed attempt; a round that got further than the last time counts from one again."""
-    path = staging / ATTEMPTS
-    kept = json.loads(path.read_text()) if path.exists() else {"attempts": 0, "files": -1}
-    files = sum(entry.is_file() and entry.name != ATTEMPTS for entry in staging.rglob("*"))
-    attempts = 1 if files > kept["files"] else kept["attempts"] + 1
-    atomic.write_json(path, {"attempts": attempts, "files": files, "reasons": reasons})
-    return int(attempts)
-
-
-def _failures(context: Context, project: int, plan: Plan) -> list[str]:
-    """Return what the failed steps said, each once."""
-    jobs = [find_job(context.connection, step.job_id) for step in _all_steps(project, plan)]
-    said = [failure(job) for job in jobs if job is not None and job.get_status() is JobStatus.FAILED]
-    return list(dict.fromkeys(said))
+def _is_alive(context: Context, step: RoundStep) -> bool:
+    return queues.job_status(context.connection, step) in {JobStatus.QUEUED, JobStatus.STARTED, JobStatus.SCHEDULED}
 
 
 # -- on disk --------------------------------------------------------------------------------------
 
 
-def staged(registry: Registry, fingerprint: str) -> bool:
-    """Tell whether a round is being made, not admitted yet."""
-    return (registry.root / "staging" / fingerprint / PLAN_FILE).exists()
-
-
 def admitted(registry: Registry, running: Running) -> str | None:
     """Return the version that the running round became, if it was admitted.
 
-    Versions from before the round began do not count: a forced repeat bears the fingerprint of an older one.
+    Versions from before the round began do not count: a forced repeat has the fingerprint of an older version.
     """
     return next(
         (
@@ -227,24 +216,3 @@ def admitted(registry: Registry, running: Running) -> str | None:
         ),
         None,
     )
-
-
-def discard(registry: Registry, *, but: str | None = None) -> None:
-    """Delete the staging folders of rounds that will not be finished; only while no other round runs."""
-    for folder in _stagings(registry):
-        if folder.name != but:
-            registry.discard(folder)
-
-
-def _stagings(registry: Registry) -> list[Path]:
-    folder = registry.root / "staging"
-    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-
-
-def _all_steps(project: int, plan: Plan) -> list[RoundStep]:
-    members, scoring, shares, closing = steps(project, plan)
-    return [*members, scoring, *shares, closing]
-
-
-def _alive(context: Context, step: RoundStep) -> bool:
-    return queues.job_status(context.connection, step) in {JobStatus.QUEUED, JobStatus.STARTED, JobStatus.SCHEDULED}

@@ -1,7 +1,7 @@
-"""Videos an annotator can judge: a gridded cube in, an H.264 file out, one video frame per grid frame.
+"""Renders gridded cubes as H.264 videos for annotators, one video frame per grid frame.
 
-Beside `ingest`. Label Studio counts frames as time × declared rate, so the rate is constant, the first frame stands at
-0, and the file is decoded and counted before it gets its name.
+Label Studio computes the frame from time × declared rate, so the rate is constant and the first frame is at time 0. A
+file is decoded and its frames are counted before it gets its name.
 """
 
 from dataclasses import dataclass
@@ -19,23 +19,23 @@ from helioloop import atomic
 from helioloop.errors import VideoError
 from helioloop.labelstudio.config import FPS
 
-SATURATED_SHARE = 0.4
-"""Black and white are reached at this share of the clip: 400 G for MDI, where spots begin."""
-KNEE_SHARE = 0.1
-"""Up to about this share (100 G) grey is linear in the field, beyond it logarithmic: arcsinh(B / knee)."""
+SATURATED_FRACTION = 0.4
+"""Fields beyond this fraction of the clip are black or white: 400 G for MDI, where spots begin."""
+KNEE_FRACTION = 0.1
+"""Grey is linear in the field up to about this fraction (100 G) and logarithmic beyond: arcsinh(B / knee)."""
 
 GOP_FRAMES = 25
-"""Frames between two key frames: what a browser decodes at most to show the frame it was sent to."""
+"""Frames between two key frames; a browser decodes at most this many to show one frame."""
 QUALITY_CRF = 23
 
-_BLACK, _WHITE = 16, 235  # of limited-range video, which every browser shows alike
+_BLACK, _WHITE = 16, 235  # of limited-range video, which all browsers show alike
 _OFF_DISK_YUV = (44, 140, 122)  # slate: dark, and bluish where the Sun is grey
 _LEVELS = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoInfo:
-    """What a video decodes to: number and rate of its frames, and their size."""
+    """Number and rate of the decoded frames of a video, and their size."""
 
     n_frames: int
     fps: int
@@ -51,31 +51,31 @@ def render_video(gridded: NDArray[np.floating], path: Path, *, fps: int = FPS, s
     gridded : array, shape (n_frames, height, width)
         Scaled to [0, 1], 0.5 being 0 G, NaN off-disk; row 0 south, column 0 east.
     path : Path
-        ``….mp4``; appears whole or not at all.
+        ``….mp4``; written completely or not at all.
     fps : int
-        Frames a second; must equal ``framerate`` in the labelling configuration.
+        Frames per second; must equal ``framerate`` in the labelling configuration.
     scale : int
-        Video pixels per pixel; odd sizes lose their last row or column, H.264 having none.
+        Video pixels per pixel; an odd size loses its last row or column, because H.264 has only even sizes.
 
     Raises
     ------
     VideoError
-        If what was written does not decode to one frame per grid frame, the first at 0.
+        If the file does not decode to one frame per grid frame, with the first at time 0.
     OSError
-        If the disk does not take it.
+        If the file cannot be written.
     """
     with atomic.replacing(path) as made:
         _encode(gridded, made, fps=fps, scale=scale)
         info = check_video(made)
         if (info.n_frames, info.fps) != (len(gridded), fps):
             raise VideoError(
-                f"{path.name} decodes to {info.n_frames} frames at {info.fps} a second, {len(gridded)} at {fps} were "
-                "rendered; the H.264 encoder of this machine cannot be used: reinstall the package av"
+                f"{path.name} decodes to {info.n_frames} frames at {info.fps} per second, not to the {len(gridded)} "
+                f"at {fps} that were rendered; the H.264 encoder of this machine is broken: reinstall the package av"
             )
 
 
 def check_video(path: Path) -> VideoInfo:
-    """Decode a video and return what it holds.
+    """Decode a video and return its properties.
 
     Raises
     ------
@@ -90,24 +90,24 @@ def check_video(path: Path) -> VideoInfo:
             stamps = [frame.pts for frame in container.decode(stream)]
             width, height = stream.codec_context.width, stream.codec_context.height
     except (FFmpegError, IndexError) as error:
-        raise VideoError(f"{path.name} is no whole video ({error}); delete it, it is rendered again") from error
+        raise VideoError(f"{path.name} is not a complete video ({error}); delete it, it is rendered again") from error
     if rate is None or unit is None or rate.denominator != 1 or not stamps:
-        raise VideoError(f"{path.name} has {len(stamps)} frames at the rate {rate}; a rate is whole: delete it")
+        raise VideoError(f"{path.name} has {len(stamps)} frames at the rate {rate}, not a whole number; delete it")
     if any(stamp is None or stamp * unit * rate != index for index, stamp in enumerate(stamps)):
-        raise VideoError(f"{path.name} has frames off the beat of {rate} a second from 0 on; delete it")
+        raise VideoError(f"{path.name} does not have its frames at 0, 1/{rate}, 2/{rate}, … s; delete it")
     return VideoInfo(n_frames=len(stamps), fps=int(rate), width_px=width, height_px=height)
 
 
 def _encode(gridded: NDArray[np.floating], path: Path, *, fps: int, scale: int) -> None:
     luma, off_disk = _tones(gridded)
     height, width = (size * scale // 2 * 2 for size in gridded.shape[1:])
-    enlarge = VideoReformatter()  # one for all frames: making its filter costs as much as using it
+    enlarge = VideoReformatter()  # one for all frames: making its filter takes as long as using it
     with av.open(path, "w", format="mp4", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream("libx264", rate=fps)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.time_base = Fraction(1, fps)
         stream.codec_context.gop_size = GOP_FRAMES
-        stream.codec_context.max_b_frames = 0  # decoding order is showing order: nothing shifts the first frame from 0
+        stream.codec_context.max_b_frames = 0  # decoding order is display order, so the first frame is at 0
         stream.codec_context.thread_count = 1  # cubes are rendered in parallel, not frames
         stream.codec_context.color_range = ColorRange.MPEG
         stream.options = {"preset": "superfast", "crf": str(QUALITY_CRF), "sc_threshold": "0"}
@@ -122,9 +122,9 @@ def _encode(gridded: NDArray[np.floating], path: Path, *, fps: int, scale: int) 
 
 
 def _tones(gridded: NDArray[np.floating]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Return luma and off-disk mask, north up; off-disk pixels have the luma of 0 G so that the limb is not smeared."""
+    """Return luma and off-disk mask, north up; off-disk pixels have the luma of 0 G, which keeps the limb sharp."""
     field = np.linspace(-1.0, 1.0, _LEVELS)
-    grey = np.arcsinh(field / KNEE_SHARE) / np.arcsinh(SATURATED_SHARE / KNEE_SHARE)
+    grey = np.arcsinh(field / KNEE_FRACTION) / np.arcsinh(SATURATED_FRACTION / KNEE_FRACTION)
     table = np.rint(_BLACK + (_WHITE - _BLACK) * (0.5 + 0.5 * np.clip(grey, -1.0, 1.0))).astype(np.uint8)
     north_up = np.asarray(gridded[:, ::-1], dtype=np.float32)
     off_disk = np.isnan(north_up)

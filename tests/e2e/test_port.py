@@ -1,4 +1,4 @@
-"""The real Label Studio keeps the contract that its twin in memory is made to."""
+"""The real Label Studio keeps the contract of the port, as the in-memory fake does."""
 
 from collections.abc import Callable, Iterator
 
@@ -6,15 +6,15 @@ import pytest
 
 from helioloop_worker.labelstudio.setup import labeling_configuration
 from tests.e2e.conftest import Loop
-from tests.worker.labelstudio.port_contract import SENTENCES, Room, choosing
+from tests.worker.labelstudio.port_contract import CONTRACT, EmptyProject, choosing
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 
 
 @pytest.fixture
-def room(loop: Loop, request: pytest.FixtureRequest) -> Iterator[Room]:
+def empty(loop: Loop, request: pytest.FixtureRequest) -> Iterator[EmptyProject]:
     """An empty project of the running Label Studio, without backend and webhook; deleted afterwards."""
-    project = loop.gateway.create_project(title=request.node.name[:50], label_config=labeling_configuration())
+    project = loop.label_studio.create_project(title=request.node.name[:50], label_config=labeling_configuration())
 
     def skip(task: int) -> int:
         created = loop.client.annotations.create(id=task, result=[], was_cancelled=True, completed_by=1)
@@ -23,8 +23,8 @@ def room(loop: Loop, request: pytest.FixtureRequest) -> Iterator[Room]:
     def revise(annotation: int, choice: str) -> None:
         loop.client.annotations.update(id=annotation, result=choosing(choice))
 
-    yield Room(
-        door=loop.gateway,
+    yield EmptyProject(
+        label_studio=loop.label_studio,
         project=project,
         annotate=loop.annotate,
         skip=skip,
@@ -34,7 +34,7 @@ def room(loop: Loop, request: pytest.FixtureRequest) -> Iterator[Room]:
     loop.client.projects.delete(id=project)
 
 
-@pytest.mark.parametrize("sentence", SENTENCES, ids=lambda sentence: sentence.__name__)
-def test_the_real_label_studio_keeps_the_contract(sentence: Callable[[Room], None], room: Room) -> None:
-    """Each sentence of the contract."""
-    sentence(room)
+@pytest.mark.parametrize("check", CONTRACT, ids=lambda check: check.__name__)
+def test_the_real_label_studio_keeps_the_contract(check: Callable[[EmptyProject], None], empty: EmptyProject) -> None:
+    """Each check of the contract."""
+    check(empty)

@@ -1,0 +1,140 @@
+"""Worker processes: what the training role leaves to its forked jobs, and how long the scoring role keeps members."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from helioloop.messaging import messages, queues
+from helioloop.model import ensemble
+from helioloop.progress import silent
+from helioloop.workflows import rounds as rounding
+from helioloop_worker import worker
+from helioloop_worker.worker import ScoringWorker, TrainingWorker, run
+from tests.worker.conftest import CUBES, LoopProject, score_of, work
+
+Data = dict[str, dict[str, str]]
+
+LATER = CUBES[-2:]
+"""Two cubes that the published version has no score of."""
+
+
+# -- the training role ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_the_training_role_initialises_no_cuda_before_a_fork(
+    loop_project: LoopProject, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither on a machine with CUDA nor without: the device is chosen, and members are loaded, by the jobs alone."""
+
+    def initialises(*_: Any) -> None:
+        raise AssertionError("CUDA was initialised in the process that forks")
+
+    worked: list[str] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "_lazy_init", initialises)
+    monkeypatch.setattr(torch._C, "_cuda_init", initialises, raising=False)
+    monkeypatch.setattr(TrainingWorker, "work", lambda self, **_: worked.append(type(self).__name__))
+    context = replace(
+        loop_project.context, settings=loop_project.context.settings.model_copy(update={"device": device})
+    )
+    run("train", context)
+    assert worked == ["TrainingWorker"]
+    assert {"device", "ensembles"}.isdisjoint(vars(context))
+
+
+def test_the_roles_differ_in_who_runs_the_job() -> None:
+    """The training worker forks, the scoring worker does not."""
+    assert TrainingWorker.execute_job is not ScoringWorker.execute_job
+    assert worker.ROLE_QUEUES["train"] == ("helioloop-train",)
+
+
+# -- the scoring role -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders whose members were loaded, in order; each folder of two members is there twice."""
+    folders: list[Path] = []
+    whole = ensemble.load_member
+
+    def counts(plan: Any, member: Any, folder: Path) -> Any:
+        folders.append(folder)
+        return whole(plan, member, folder)
+
+    monkeypatch.setattr(ensemble, "load_member", counts)
+    return folders
+
+
+@pytest.fixture
+def publish(loop_project: LoopProject, task_data: Data, loaded: list[Path]) -> Callable[[], str]:
+    """Train two members of one epoch on a project of 24 cubes and publish them, with scores of all but `LATER`."""
+    loop_project.import_cubes(task_data)
+
+    def train() -> str:
+        plan = loop_project.plan()
+        staging = loop_project.registry.staging(plan.fingerprint)
+        plan.save(staging)
+        for member in plan.members:
+            ensemble.train_member(plan, member.name, staging, loop_project.context.runtime(silent))
+        scores = [score_of(cube.name, cube.sha256, 0.75) for cube in plan.cubes if cube.name not in LATER]
+        version = rounding.close_round(plan, staging, loop_project.registry, scores).version
+        loop_project.registry.publish(version, why="test")
+        loaded.clear()
+        return version
+
+    return train
+
+
+def score(loop_project: LoopProject, version: str, cube: str) -> None:
+    """Have a worker of the role score run one scoring job."""
+    message = messages.Score(project=loop_project.id, version=version, cubes=(loop_project.read().tasks[cube].cube,))
+    queues.send(loop_project.context.connection, message)
+    work(loop_project, messages.QUEUE_SCORE)
+    assert loop_project.job(message.job_id).return_value() == 1
+
+
+def test_two_scoring_jobs_of_one_process_load_the_members_once(
+    loop_project: LoopProject, publish: Callable[[], str], loaded: list[Path]
+) -> None:
+    """The second one finds them loaded."""
+    version = publish()
+    for cube in LATER:
+        score(loop_project, version, cube)
+    assert loaded == [loop_project.registry.folder(version)] * 2
+
+
+def test_the_members_of_a_later_version_are_loaded(
+    loop_project: LoopProject, publish: Callable[[], str], loaded: list[Path]
+) -> None:
+    """And those of the first stay loaded, for a rollback."""
+    first = publish()
+    score(loop_project, first, LATER[0])
+    second = publish()
+    score(loop_project, second, LATER[0])
+    assert loaded == [loop_project.registry.folder(second)] * 2
+    loop_project.registry.publish(first, why="rollback")
+    score(loop_project, first, LATER[1])
+    assert loaded == [loop_project.registry.folder(second)] * 2
+
+
+def test_members_that_replace_others_in_one_folder_are_loaded(
+    loop_project: LoopProject, publish: Callable[[], str], loaded: list[Path]
+) -> None:
+    """Somebody restored the version's folder from a backup: its plan file is another one."""
+    version = publish()
+    score(loop_project, version, LATER[0])
+    folder = loop_project.registry.folder(version)
+    aside = folder.with_name("restored")
+    aside.mkdir()
+    for path in folder.iterdir():
+        if path.is_file():
+            (aside / path.name).write_bytes(path.read_bytes())
+            (aside / path.name).replace(path)
+    loaded.clear()
+    score(loop_project, version, LATER[1])
+    assert loaded == [folder] * 2

@@ -1,0 +1,56 @@
+"""Progress of the running job: written into its meta data and the log, and given as the heartbeat of its round."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from rq import get_current_job
+
+from helioloop.progress import Report
+from helioloop_worker.context import Context
+
+log = logging.getLogger(__name__)
+
+META_SECONDS = 1.0
+"""Shortest time between two updates of a job's meta data."""
+LOG_SECONDS = 10.0
+"""Shortest time between two lines in the log."""
+
+
+def job_report(also: Callable[[], None] | None = None) -> Report:
+    """Return a report that writes to the running job's meta data and to the log.
+
+    Parameters
+    ----------
+    also : callable, optional
+        Called with each update of the meta data.
+    """
+    job = get_current_job()
+    updated_at = logged_at = 0.0
+
+    def report(done: int, total: int, what: str) -> None:
+        nonlocal updated_at, logged_at
+        now = time.monotonic()
+        if done < total and now - updated_at < META_SECONDS:
+            return
+        updated_at = now
+        if job is not None:
+            job.meta["progress"] = {"done": done, "total": total, "what": what}
+            job.save_meta()  # type: ignore[no-untyped-call]
+        if also is not None:
+            also()
+        if done >= total or now - logged_at > LOG_SECONDS:
+            logged_at = now
+            log.info("%s: %d of %d", what, done, total)
+
+    return report
+
+
+def round_report(context: Context, project: int, fingerprint: str) -> Report:
+    """Return a report that also gives the heartbeat of a round, for the first time now."""
+
+    def heartbeat() -> None:
+        context.state.heartbeat(project, fingerprint, now=time.time())
+
+    heartbeat()
+    return job_report(also=heartbeat)

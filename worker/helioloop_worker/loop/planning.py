@@ -1,0 +1,131 @@
+"""Planning: the job that deals with requests for a round, prepares the cubes of the project, and starts the round.
+
+It may have to grid every cube, which can take hours. It records the retrain check as complete and deletes the request
+only when the round has begun, or when it is certain that none is due. Killed at any point, it is sent again by
+reconciliation and starts with the cubes that are in the cache.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from helioloop.errors import TooFewLabels
+from helioloop.messaging import messages, queues, retrain_state
+from helioloop.model.plan import make_plan
+from helioloop.progress import Report
+from helioloop.records import CubeInfo
+from helioloop.registry.staging import Staging
+from helioloop.registry.versions import Card
+from helioloop_worker.context import Context
+from helioloop_worker.labelstudio.project import read_project
+from helioloop_worker.loop import rounds
+from helioloop_worker.loop.checked import complete_check
+from helioloop_worker.loop.ingest import ingesting
+from helioloop_worker.loop.readable import readable_cubes
+from helioloop_worker.loop.retrain_check import FOLLOW_UP
+from helioloop_worker.loop.retrain_policy import decide
+from helioloop_worker.loop.round_requests import requests, settle_requests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outcome:
+    """The result of a request.
+
+    Parameters
+    ----------
+    sentence : str
+        What was done.
+    settled : bool
+        False where the request stays, to be dealt with later.
+    complete : bool
+        False where the retrain check does not count as complete.
+    """
+
+    sentence: str
+    settled: bool = True
+    complete: bool = True
+
+
+def plan_round(context: Context, project: int, *, report: Report) -> str:
+    """Deal with the requests for a round, and return the outcome in a sentence.
+
+    Parameters
+    ----------
+    context : Context
+        Settings, Redis, Label Studio and the device.
+    project : int
+        Label Studio project.
+    report : Report
+        Called with the number of cubes prepared.
+
+    Raises
+    ------
+    LabelStudioError
+        Where Label Studio refuses a call or does not answer; the requests stay.
+    """
+    outcome = _Outcome(sentence="no round is requested")
+    while outcome.settled and (pending := requests(context, project)):
+        outcome = _plan(context, project, forced="forced" in pending, report=report)
+        if outcome.settled:
+            settle_requests(context, project, pending)
+    later = context.state.pending_events(project)
+    if outcome.settled and later is not None:  # they came after the annotations were read
+        wait = max(0.0, retrain_state.due_at(later, context.settings) - time.time())
+        queues.send(context.connection, messages.RetrainCheck(project=project), delay_seconds=wait)
+    return outcome.sentence
+
+
+def _plan(context: Context, project: int, *, forced: bool, report: Report) -> _Outcome:
+    """Plan and start one round, unless the labels no longer want one."""
+    if ingesting(context, project):
+        return _Outcome(sentence="a release is being ingested; planning follows it", settled=False, complete=False)
+    if context.state.request_follow_up(project, forced=forced):
+        return _Outcome(sentence=FOLLOW_UP, complete=False)
+    seen = context.state.pending_events(project)
+    project_state = read_project(
+        context.label_studio, project, settings=context.settings, instrument=context.instrument
+    )
+    last = context.registry(project).latest()
+    decision = decide(
+        last, project_state.snapshot.cubes, retrain_verified=context.settings.retrain_verified, forced=forced
+    )
+    outcome = _Outcome(sentence=f"no round: {decision.reason}")
+    if decision.start:
+        cubes = readable_cubes(project_state.cubes(), context.loader, report)
+        outcome = _start(context, project, cubes, reason=decision.reason, last=last, forced=forced)
+    if outcome.complete:
+        complete_check(context, project, project_state.snapshot.annotations, seen)
+    return outcome
+
+
+def _start(
+    context: Context, project: int, cubes: Sequence[CubeInfo], *, reason: str, last: Card | None, forced: bool
+) -> _Outcome:
+    """Start a round on these cubes, unless there is no point in it or another process makes it."""
+    registry = context.registry(project)
+    staging = Staging(registry.root)
+    try:
+        plan = make_plan(
+            cubes,
+            recipe=context.recipe,
+            instrument=context.instrument,
+            seed=context.settings.seed,
+            parent=registry.published(),
+            reason=reason,
+        )
+    except TooFewLabels as error:
+        return _Outcome(sentence=f"no round: {error}")
+    if not forced:
+        if last is not None and plan.fingerprint == last.fingerprint:
+            return _Outcome(sentence=f"no round: labels, data, recipe and code are those of {last.version}")
+        if (parked := staging.parked(plan.fingerprint)) is not None:
+            return _Outcome(sentence=f"no round: {parked}")
+    if staging.is_locked(plan.fingerprint):
+        return _Outcome(
+            sentence="another process, such as `helioloop train`, makes this round now; planning follows it",
+            settled=False,
+            complete=False,
+        )
+    if not rounds.start(context, project, plan, forced=forced):
+        return _Outcome(sentence=FOLLOW_UP, complete=False)  # the annotations are read again after that round
+    return _Outcome(sentence=f"round started: {reason}")

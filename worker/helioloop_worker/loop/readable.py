@@ -1,0 +1,53 @@
+"""Finds the cubes that a round can use: each is gridded into the cache, and those that cannot be read are excluded."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from helioloop.data.loader import Loader
+from helioloop.errors import CubeError
+from helioloop.progress import Report
+from helioloop.records import CubeInfo
+from helioloop_worker.loop.processes import in_processes
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Loading:
+    """A cube to be loaded by another process."""
+
+    cube: CubeInfo
+    loader: Loader
+
+
+def readable_cubes(cubes: Sequence[CubeInfo], loader: Loader, report: Report) -> list[CubeInfo]:
+    """Return the cubes that can be read, in order; the others are logged with their reason.
+
+    Parameters
+    ----------
+    cubes : sequence of CubeInfo
+        Which cubes.
+    loader : Loader
+        Grids them, in several processes.
+    report : Report
+        Called with the number of cubes done.
+    """
+    excluded = set()
+    report(0, len(cubes), "preparing cubes")
+    loadings = [_Loading(cube=cube, loader=loader) for cube in cubes]
+    for done, (loading, reason) in enumerate(in_processes(_load, loadings), start=1):
+        if reason is not None:
+            log.warning("cube %s is excluded from the round: %s", loading.cube.name, reason)
+            excluded.add(loading.cube.key)
+        report(done, len(cubes), "preparing cubes")
+    return [cube for cube in cubes if cube.key not in excluded]
+
+
+def _load(loading: _Loading) -> str | None:
+    """Load a cube, which grids it unless the cache has it, and return why it cannot be read."""
+    try:
+        loading.loader(loading.cube)
+    except CubeError as error:
+        return str(error)
+    return None

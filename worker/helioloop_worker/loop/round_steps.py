@@ -1,0 +1,118 @@
+"""The steps of a round: each reads the plan and earlier results in the staging folder, and adds its own.
+
+A step that is repeated does only what is missing.
+"""
+
+import logging
+from pathlib import Path
+
+from helioloop.emergence.locate import locate_emergences
+from helioloop.errors import CubeError
+from helioloop.messaging import messages, queues
+from helioloop.model import ensemble
+from helioloop.model.plan import Plan
+from helioloop.records import CubeScore, Key
+from helioloop.registry.score_store import read_scores, write_scores
+from helioloop.registry.staging import Staging
+from helioloop.workflows import rounds as rounding
+from helioloop_worker.context import Context
+from helioloop_worker.loop import rounds
+from helioloop_worker.loop.job_progress import round_report
+
+log = logging.getLogger(__name__)
+
+UNLOCATED = "unlocated"
+"""Folder in staging with scores that have no emergence frame yet."""
+LOCATED = "located"
+"""Folder in staging with complete scores."""
+
+
+def train_member(context: Context, project: int, fingerprint: str, member: str) -> str:
+    """Train one member of a round and return the name of its file."""
+    folder, plan = _staged(context, project, fingerprint)
+    runtime = context.runtime(round_report(context, project, fingerprint))
+    return ensemble.train_member(plan, member, folder, runtime).name
+
+
+def score_round(context: Context, project: int, fingerprint: str) -> int:
+    """Score all cubes of a round with their out-of-fold members, and return the number of new scores."""
+    folder, plan = _staged(context, project, fingerprint)
+    done = scores_of(plan, folder / UNLOCATED)
+    scores = ensemble.score_cubes(
+        context.ensembles.open(folder),
+        [cube for cube in plan.cubes if cube.key not in done],
+        context.runtime(round_report(context, project, fingerprint), on_excluded=log_excluded),
+    )
+    _add(folder / UNLOCATED, scores)
+    return len(scores)
+
+
+def locate(context: Context, project: int, fingerprint: str, chunk: int, chunks: int) -> int:
+    """Locate the emergence frames of every `chunks`-th cube from number `chunk` on; return the number of new scores."""
+    folder, plan = _staged(context, project, fingerprint)
+    unlocated, done = scores_of(plan, folder / UNLOCATED), scores_of(plan, folder / LOCATED)
+    located = locate_emergences(
+        context.ensembles.open(folder),
+        plan.cubes,
+        [score for key, score in sorted(unlocated.items())[chunk::chunks] if key not in done],
+        context.runtime(round_report(context, project, fingerprint), on_excluded=log_excluded),
+        labels={cube.name: cube.label for cube in plan.cubes},
+    )
+    _add(folder / LOCATED, located)
+    return len(located)
+
+
+def close_round(context: Context, project: int, fingerprint: str) -> str:
+    """Admit a round as a version, publish it if the promotion check passes it, and send the jobs that follow.
+
+    These are the write-back of a published version and a requested follow-up run. The labels of a rejected version
+    count as trained on too, so they do not start another round.
+
+    Returns
+    -------
+    str
+        What was done, in a sentence.
+    """
+    registry, running = context.registry(project), context.state.running(project)
+    if Staging(registry.root).has_plan(fingerprint):
+        folder, plan = _staged(context, project, fingerprint)
+        unlocated, located = scores_of(plan, folder / UNLOCATED), scores_of(plan, folder / LOCATED)
+        if not unlocated or unlocated.keys() - located.keys():
+            return rounds.retry(context, project, plan)
+        card = rounding.close_round(plan, folder, registry, list(located.values()))
+    elif running is None or running.fingerprint != fingerprint:
+        return f"round {fingerprint[:16]} is closed already"
+    elif (version := rounds.admitted(registry, running)) is not None:
+        card = registry.card(version)  # an earlier closing admitted the version and broke off
+    else:
+        context.state.end(project, fingerprint)
+        queues.send(context.connection, messages.RetrainCheck(project=project))
+        return f"round {fingerprint[:16]} has no files any more: checking again"
+    if card.rejected is None:
+        registry.publish(card.version, why=card.reason)
+        queues.send(context.connection, messages.WriteBack(project=project, version=card.version))
+    if (follow_up := context.state.end(project, fingerprint)) is not None:
+        queues.send(context.connection, messages.RetrainCheck(project=project, forced=follow_up.forced))
+    return f"{card.version} is {card.rejected or 'published'}"
+
+
+def scores_of(plan: Plan, folder: Path) -> dict[Key, CubeScore]:
+    """Return the scores in a staging folder of the cubes in the plan; a resumed round may have scores of others."""
+    own = {cube.key for cube in plan.cubes}
+    return {key: score for key, score in read_scores(folder).items() if key in own}
+
+
+def log_excluded(cube: str, error: CubeError) -> None:
+    """Log that a cube cannot be read any more."""
+    log.warning("cube %s is excluded: %s", cube, error)
+
+
+def _staged(context: Context, project: int, fingerprint: str) -> tuple[Path, Plan]:
+    folder = Staging(context.registry(project).root).folder(fingerprint)
+    return folder, Plan.read(folder)
+
+
+def _add(folder: Path, scores: list[CubeScore]) -> None:
+    """Add scores to staging; no file where there are none, because a new file counts as progress of the round."""
+    if scores:
+        write_scores(folder, scores)

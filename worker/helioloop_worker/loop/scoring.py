@@ -1,0 +1,71 @@
+"""Scores cubes with the published version, when the web side or a write-back finds that they have no score."""
+
+from collections.abc import Sequence
+
+from helioloop.emergence.locate import locate_emergences
+from helioloop.messaging import messages, queues
+from helioloop.messaging.claims import RedisClaims
+from helioloop.model import ensemble
+from helioloop.progress import Report
+from helioloop.records import CubeInfo, CubeScore, Label
+from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.unscorable import add_unscorable
+from helioloop_worker.context import Context
+from helioloop_worker.loop.round_steps import log_excluded
+
+
+def score(context: Context, project: int, version: str, cubes: Sequence[CubeInfo], *, report: Report) -> int | str:
+    """Score and locate the cubes that the published version has no score of, and send their write-back.
+
+    Parameters
+    ----------
+    context : Context
+        Model folder, members and Redis.
+    project : int
+        Label Studio project.
+    version : str
+        The version that was published when the cubes were requested.
+    cubes : sequence of CubeInfo
+        Which cubes.
+    report : Report
+        Called with the number of cubes done.
+
+    Returns
+    -------
+    int or str
+        The number of new scores; a sentence where another version is published by now. Its own jobs score the cubes.
+    """
+    registry = context.registry(project)
+    try:
+        if registry.published() != version:
+            return f"{version} is no longer published: {len(cubes)} cubes are not scored with it"
+        located = _score_and_locate(context, project, version, cubes, report)
+    finally:
+        RedisClaims(context.connection).release(project, version, cubes)  # so that they can be requested again
+    registry.add_scores(version, located)
+    scored = {score.sha256 for score in located} | {sha256 for _, sha256 in registry.scores(version)}
+    add_unscorable(context.settings.model_dir(project), version, [cube for cube in cubes if cube.sha256 not in scored])
+    if located and version == registry.published():
+        queues.send(context.connection, messages.WriteBack(project=project, version=version))
+    return len(located)
+
+
+def _score_and_locate(
+    context: Context, project: int, version: str, requested: Sequence[CubeInfo], report: Report
+) -> list[CubeScore]:
+    """Return the scores of the cubes that the version has no score of."""
+    registry = context.registry(project)
+    stored = registry.scores(version)
+    cubes = [cube for cube in requested if cube.key not in stored]
+    if not cubes:
+        return []  # another job has scored them, so the members need not be loaded
+    members = context.ensembles.open(registry.folder(version))
+    runtime = context.runtime(report, on_excluded=log_excluded)
+    scores = ensemble.score_cubes(members, cubes, runtime)
+    return locate_emergences(members, cubes, scores, runtime, labels=_labels(context, project))
+
+
+def _labels(context: Context, project: int) -> dict[str, Label | None]:
+    """Return the labels last read from Label Studio."""
+    snapshot = Snapshot.read(context.settings.model_dir(project))
+    return {} if snapshot is None else {cube: label.label for cube, label in snapshot.cubes.items()}
