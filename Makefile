@@ -1,12 +1,12 @@
-# helioloop: everything a fresh machine with Python 3.11+, git and make needs.
+# helioloop on a fresh machine with Python 3.11+, git and make:
 #
 #   make demo                         the whole loop on this machine, until Ctrl-C
-#   make demo ARGS=--exit-when-ready  the same, ending after the first write-back
-#   make demo ARGS="--release DIR"    with a release folder of your own beside the synthetic one
-#   make test                         all tests, on real services
-#   make bench-science                measure the method, write docs/science.md; hours on a CPU, goes on when interrupted
+#   make demo ARGS=--exit-when-ready  the same, until the first predictions are shown
+#   make demo ARGS="--release DIR"    the same, with a release of yours beside the synthetic one
+#   make test                         all tests, with real services
+#   make bench-science                measure the method and write docs/science.md; hours on a CPU; can be interrupted
 #   make lint                         ruff, mypy, import-linter
-#   make … TORCH=cuda                 torch with CUDA (default where nvidia-smi runs); TORCH=cpu never downloads CUDA
+#   make … TORCH=cuda                 torch with CUDA (default if nvidia-smi runs); TORCH=cpu never downloads CUDA
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -15,12 +15,12 @@ ARGS ?=
 
 UV := .venvs/uv/bin/uv
 PIP := .venvs/uv/bin/python -m pip
-# uv does not read pip's configuration: what it says of where packages come from is passed on.
+# uv does not read pip's configuration, so its package index and find-links are passed on.
 FIND_LINKS = $$(for place in $$PIP_FIND_LINKS $$($(PIP) config get global.find-links 2>/dev/null) \
 	$$($(PIP) config get install.find-links 2>/dev/null); do echo --find-links $$place; done)
 UV_ENV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$($(PIP) config get global.index-url 2>/dev/null)}" \
 	UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=
-# On a CPU: the wheel that pip's find-links offer, if they do, else the build of uv's CPU backend.
+# On a CPU: the wheel from pip's find-links if there is one, else the build of uv's CPU backend.
 TORCH_FLAG = $(if $(filter cuda,$(TORCH)),,$$($(PIP) install -q --dry-run --no-deps --no-index torch==2.13.0 >/dev/null 2>&1 || echo --torch-backend cpu))
 INSTALL = env $(UV_ENV) $(UV) pip install -q --constraint constraints.txt $(FIND_LINKS)
 
@@ -37,7 +37,7 @@ test: .venv/.done .venvs/backend/.done .venvs/label-studio/.done
 	HELIOLOOP_TEST_LABEL_STUDIO=$(CURDIR)/.venvs/label-studio/bin/label-studio \
 	.venv/bin/python -m pytest $(ARGS)
 
-# Renew the screenshots in the README, from the end-to-end tests' Label Studio.
+# Renew the README's screenshots from the end-to-end tests' Label Studio.
 screenshots:
 	HELIOLOOP_SCREENSHOTS=$(CURDIR)/docs/screenshots $(MAKE) test ARGS=tests/e2e/test_first_look.py
 
@@ -57,7 +57,7 @@ format: .venv/.done
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
 
-# -- environments: backend, worker and Label Studio each their own; .venv has all of ours and the tools --
+# -- environments: one each for backend, worker and Label Studio; .venv has all of helioloop and the tools --
 
 .venvs/uv/.done:
 	$(PYTHON) -m venv .venvs/uv
@@ -85,11 +85,11 @@ format: .venv/.done
 	$(INSTALL) $(TORCH_FLAG) --python .venv/bin/python -e '.[backend,worker,demo]' --group dev
 	touch $@
 
-# Renew the pinned versions of everything; no index host is written.
+# Renew all pinned versions; the files name no index host.
 constraints: .venvs/uv/.done
 	env $(UV_ENV) $(UV) pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-annotate \
 		--no-header --all-extras --group dev pyproject.toml -o constraints.txt
-	sed -i '/^torch==\|^triton==\|^nvidia-\|^cuda-/d' constraints.txt # torch is pinned in pyproject.toml and brings its own
+	sed -i '/^torch==\|^triton==\|^nvidia-\|^cuda-/d' constraints.txt # torch is pinned in pyproject.toml and brings them
 	echo label-studio==1.23.2 | env $(UV_ENV) $(UV) pip compile -q --universal --python-version 3.11 --no-emit-index-url \
 		--no-emit-find-links --no-annotate --no-header - -o constraints-label-studio.txt
 

@@ -7,7 +7,7 @@ from statistics import fmean, stdev
 import numpy as np
 
 from helioloop.data.truth import TrueCube
-from helioloop.emergence.curve_onset import Curve, locate_emergence, steepest_frame
+from helioloop.emergence.curve_onset import Curve, curve_onset, steepest_frame
 from helioloop.evaluation.calibration import IntervalCalibration
 from helioloop.evaluation.metrics import NEAR_FRAMES, frame_errors
 from helioloop.instrument import Instrument
@@ -68,7 +68,7 @@ def frames_by(
     """
 
     def ramp(curve: Curve) -> int | None:
-        found = locate_emergence(curve[None], start=start)
+        found = curve_onset(curve[None], start=start)
         return None if found is None else found.frame
 
     estimates: dict[str, Callable[[Curve], int | None]] = {

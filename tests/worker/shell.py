@@ -1,4 +1,4 @@
-"""What the tests of commands share: a command run as the shell would run it, and a table read back."""
+"""Helpers for tests of commands: run a command as a shell would, and read a table back."""
 
 import csv
 import re
@@ -13,7 +13,7 @@ from helioloop.cli import CommandLine
 
 
 def run_one_of(commands: Sequence[click.Command], *words: str | Path) -> Result:
-    """Run the command that `words` name, as in a pipe or on a small screen; an error no shell would see is raised."""
+    """Run the command that `words` name, 80 columns wide; an unexpected exception is raised again."""
     group = CommandLine(commands={command.name or "": command for command in commands})
     result = CliRunner(env={"COLUMNS": "80"}).invoke(group, [str(word) for word in words])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
@@ -21,13 +21,13 @@ def run_one_of(commands: Sequence[click.Command], *words: str | Path) -> Result:
     return result
 
 
-def run_printed(commands: Sequence[click.Command], said: str) -> Result:
-    """Run the one command that `said` tells the reader to run, copied as it stands there."""
-    (printed,) = re.findall(r"`helioloop ([^`]+ [^`]+)`", said)
+def run_printed(commands: Sequence[click.Command], text: str) -> Result:
+    """Run the one command that `text` contains in backquotes, exactly as printed."""
+    (printed,) = re.findall(r"`helioloop ([^`]+ [^`]+)`", text)
     return run_one_of(commands, *shlex.split(printed))
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
-    """Read a CSV file, a row a dict."""
+    """Read a CSV file, one dict per row."""
     with path.open(newline="") as file:
         return list(csv.DictReader(file))

@@ -1,5 +1,5 @@
-"""When a region emerged: an ensemble and a cube in, masking curves and an emergence frame with its interval out.
+"""Emergence frames: from an ensemble and a cube to masking curves and an emergence frame with its interval.
 
-Read `locate` first; it calls `masking` (P(emergence) with later frames frozen), `curve_onset` (the ramp of that curve)
-and `flux_onset` (a tenth of the strongest flux rise near it). `ramps` fits flat–linear–flat series.
+Start with `locate`. It calls `masking` (P(emergence) with later frames frozen), `curve_onset` (the ramp of that curve)
+and `flux_onset` (10 % of the strongest local flux rise near it). `ramps` fits series that are flat, rise and are flat.
 """

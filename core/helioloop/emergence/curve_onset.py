@@ -1,7 +1,4 @@
-"""From masking curves to an emergence frame: a ramp fitted to the mean curve, and an interval around it.
-
-Above masking and ramps, below `flux`, which looks closer. numpy only.
-"""
+"""Emergence frames from masking curves: the onset of a ramp fitted to the mean curve. Needs numpy only."""
 
 from typing import Any
 
@@ -12,10 +9,10 @@ from helioloop.emergence.ramps import Ramp, fit_ramp
 from helioloop.records import Emergence
 
 MIN_RISE = 0.1
-"""A curve rises when the fitted ramp climbs by at least this much probability; below, no time is given."""
-ONSET = 0.25
-"""Which point of a curve's ramp is the emergence: 0 is its foot, 1 its top. The truth is a tenth of the flux rise, well
-before the network is half convinced."""
+"""Least rise of the fitted ramp, in probability; where it rises by less, there is no emergence frame."""
+ONSET_FRACTION = 0.25
+"""Fraction of the ramp's rise at the emergence frame. The true frame is at 10 % of the flux rise, long before the
+network's probability reaches a half."""
 WIDTHS = (1, 2, 3, 4, 6, 8, 11, 16, 22, 32, 45, 64)
 """Ramp widths that are tried, in frames."""
 
@@ -23,21 +20,21 @@ Curve = npt.NDArray[np.floating[Any]]
 
 
 def fit_curve(curve: Curve, *, start: int) -> Ramp:
-    """Fit a ramp to a masking curve (n_frames,); its foot and top are frames.
+    """Return the ramp fitted to a masking curve; its foot and top are frames.
 
     Parameters
     ----------
     curve : ndarray, shape (n_frames,)
         Masking curve.
     start : int
-        First frame of the fit (``frozen_frames``): what lies before repeats it.
+        First frame of the fit (``frozen_frames``); earlier entries of the curve repeat it.
     """
     found = fit_ramp(curve[start:], widths=WIDTHS)
     return Ramp(foot=start + found.foot, top=start + found.top, low=found.low, high=found.high)
 
 
 def steepest_frame(curve: Curve, *, start: int) -> int:
-    """Return the frame at which a curve changes most: the authors' estimate, for one member's curve.
+    """Return the frame at which a masking curve rises most steeply, which is the authors' estimate.
 
     References
     ----------
@@ -46,35 +43,50 @@ def steepest_frame(curve: Curve, *, start: int) -> int:
     return start + int(np.argmax(np.gradient(np.asarray(curve, dtype=np.float64)[start:])))
 
 
-def locate_emergence(curves: Curve, *, start: int) -> Emergence | None:
-    """Return when the region emerged, or None where the mean curve does not rise.
+def curve_onset(curves: Curve, *, start: int) -> Emergence | None:
+    """Return the emergence frame of masking curves, or None where the mean curve does not rise.
 
     Parameters
     ----------
     curves : ndarray, shape (n_members, n_frames)
-        Masking curves of the members that may speak.
+        Masking curves of the out-of-fold members.
     start : int
-        The frozen start; an emergence found there was at or before it.
+        The frame that the frozen start repeats; an emergence at this frame was at or before it.
 
     Notes
     -----
-    The frame is the onset of the ramp fitted to the mean curve. The interval spans that ramp, and the onsets of the
-    members' own ramps (of those that rise). It is not calibrated: its coverage is unknown.
+    The frame is at `ONSET_FRACTION` of the ramp fitted to the mean curve. The interval contains that ramp and the
+    onsets of the members' own ramps, where they rise. It is not calibrated: its coverage is unknown.
     """
     mean = fit_curve(curves.mean(axis=0), start=start)
     if mean.rise < MIN_RISE:
         return None
-    own = [ramp for ramp in (fit_curve(curve, start=start) for curve in curves) if ramp.rise >= MIN_RISE]
-    onsets = [round(ramp.reaches(ONSET)) for ramp in own]
-    return spanning(
-        round(mean.reaches(ONSET)), (mean.foot, mean.top, *onsets), start=start, n_frames=curves.shape[1]
-    )  # fmt: skip
+    rising = [ramp for ramp in (fit_curve(curve, start=start) for curve in curves) if ramp.rise >= MIN_RISE]
+    onsets = [round(ramp.reaches(ONSET_FRACTION)) for ramp in rising]
+    return make_emergence(
+        round(mean.reaches(ONSET_FRACTION)),
+        interval_contains=(mean.foot, mean.top, *onsets),
+        start=start,
+        n_frames=curves.shape[1],
+    )
 
 
-def spanning(frame: int, others: tuple[int, ...], *, start: int, n_frames: int) -> Emergence:
-    """Return an emergence at `frame` whose interval spans `others` too, clipped to the grid and its frozen start."""
+def make_emergence(frame: int, *, interval_contains: tuple[int, ...], start: int, n_frames: int) -> Emergence:
+    """Return an emergence at `frame`, clipped to the frames after the frozen start, with an interval.
+
+    Parameters
+    ----------
+    frame : int
+        The emergence frame.
+    interval_contains : tuple of int
+        Frames that the interval contains, besides `frame`.
+    start : int
+        The frame that the frozen start repeats; an interval that reaches it begins at 0.
+    n_frames : int
+        Frames on the grid.
+    """
     last = n_frames - 1
-    lo, hi = min(frame, *others), max(frame, *others)
+    lo, hi = min(frame, *interval_contains), max(frame, *interval_contains)
     return Emergence(
         frame=int(np.clip(frame, start, last)), frame_lo=0 if lo <= start else min(lo, last), frame_hi=min(hi, last)
     )

@@ -1,4 +1,4 @@
-"""From a scored cube to its emergence frame: masking curves, the curve's onset, then the flux onset near it.
+"""Emergence frames of scored cubes: masking curves, the onset of their mean, then the flux onset near it.
 
 Needs torch (extra ``worker``).
 """
@@ -6,8 +6,8 @@ Needs torch (extra ``worker``).
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from helioloop.emergence.curve_onset import locate_emergence
-from helioloop.emergence.flux_onset import date_by_flux
+from helioloop.emergence.curve_onset import curve_onset
+from helioloop.emergence.flux_onset import refine_by_flux_onset
 from helioloop.emergence.masking import masking_curves
 from helioloop.model.ensemble import Ensemble, each_cube
 from helioloop.model.runtime import Runtime
@@ -15,22 +15,22 @@ from helioloop.records import CubeInfo, CubeScore, Label
 
 
 def needs_emergence_frame(score: CubeScore, label: Label | None) -> bool:
-    """Return True where the ensemble or the current label is emergence."""
+    """Return whether the ensemble or the current label is emergence."""
     return score.predicted is Label.EMERGENCE or label is Label.EMERGENCE
 
 
 def locate(ensemble: Ensemble, cube: CubeInfo, score: CubeScore, runtime: Runtime) -> CubeScore:
-    """Return a score with the masking curve and the emergence frame of the members that made it.
+    """Return `score` with the mean masking curve and the emergence frame of its members.
 
-    The emergence stays None where the mean masking curve does not rise.
+    The emergence is None where the mean masking curve does not rise.
     """
     networks, instrument = [ensemble.networks[name] for name in score.members], ensemble.plan.instrument
     gridded = runtime.load(cube)
     with ensemble.device.deterministic():
-        curves = masking_curves(networks, gridded, instrument=instrument, device=ensemble.device)
-    found = locate_emergence(curves, start=instrument.frozen_frames)
+        curves = masking_curves(ensemble.architecture, networks, gridded, instrument=instrument, device=ensemble.device)
+    found = curve_onset(curves, start=instrument.frozen_frames)
     if found is not None:
-        found = date_by_flux(found, gridded, instrument=instrument)
+        found = refine_by_flux_onset(found, gridded, instrument=instrument)
     return replace(score, emergence=found, curve=tuple(round(float(p), 5) for p in curves.mean(axis=0)))
 
 
@@ -42,25 +42,25 @@ def locate_emergences(
     *,
     labels: Mapping[str, Label | None],
 ) -> list[CubeScore]:
-    """Return scores with masking curve and emergence frame, where the ensemble or the current label is emergence.
+    """Return the scores, with curve and emergence frame where the ensemble or the current label is emergence.
 
     Parameters
     ----------
     ensemble : Ensemble
-        The members that made the scores.
+        The ensemble that made the scores.
     cubes : sequence of CubeInfo
-        The cubes of `scores`, in any order; further cubes do no harm.
+        The cubes of `scores`, in any order; other cubes are ignored.
     scores : sequence of CubeScore
-        From `score_cubes`. Those that have a curve already are kept.
+        From `score_cubes`. A score that has a curve already is returned unchanged.
     runtime : Runtime
-        Its report is called after each cube; its `on_excluded` for cubes that cannot be read.
+        Its report is called after each cube, its `on_excluded` for each cube that cannot be read.
     labels : mapping
         Current label by cube name.
 
     Returns
     -------
     list of CubeScore
-        In the order of `scores`. An excluded cube keeps its score as it was.
+        In the order of `scores`. The score of an excluded cube is unchanged.
     """
     by_name = {cube.name: cube for cube in cubes}
     wanted = {

@@ -1,5 +1,6 @@
-"""From labelled cubes to a trained ensemble and its scores. Needs torch, except for `recipes`, `folds` and `plan`.
+"""Learning: from labelled cubes to a trained ensemble and its scores.
 
-Read `plan` first (which members train on which cubes), then `recipes`, `networks`, `inputs` (what a network takes),
-`augmentation`, `training` (one member) and `ensemble` (all members; who scores which cube).
+Start with `plan` (which members train on which cubes) and `recipes`, which need no torch. Then read `architecture` (the
+interface of a network with its input and masking), `per_frame` (the default), `training` (one member) and `ensemble`
+(all members, and which of them score which cube).
 """

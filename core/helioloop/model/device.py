@@ -1,4 +1,4 @@
-"""Where networks run: chosen once at start and logged. Needs torch (extra ``worker``)."""
+"""The processor that networks run on, CPU or GPU, chosen once per process. Needs torch (extra ``worker``)."""
 
 import logging
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ from helioloop.errors import SettingsError
 
 logger = logging.getLogger(__name__)
 
-_FILLS: Any = torch.utils.deterministic  # its one attribute is dynamic: no type checker sees it
+_FILLS: Any = torch.utils.deterministic  # type checkers do not see its one attribute, which is dynamic
 
 CPU_THREADS = 1
-"""Threads of one member on a CPU. Sums split over threads round differently, so a fixed number makes the result
-independent of the machine's load; networks this small gain more from members side by side than from threads."""
+"""Threads per member on a CPU. The rounding of a sum depends on the number of threads, so a fixed number gives the same
+result on every machine. Networks this small gain more from several processes than from several threads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +27,11 @@ class Device:
     Parameters
     ----------
     kind : {"cpu", "cuda"}
-        What torch calls it.
+        Torch's name of the device type.
     name : str
-        What its maker calls it.
+        Name for logs.
     bf16 : bool
-        Whether layers run in bfloat16 where torch's autocast holds that safe.
+        Whether layers run in bfloat16, where torch's autocast does so.
     """
 
     kind: Literal["cpu", "cuda"]
@@ -39,18 +39,18 @@ class Device:
     bf16: bool
 
     def autocast(self) -> torch.autocast:
-        """Return the context in which forward passes run."""
+        """Return the autocast context for forward passes."""
         return torch.autocast(self.kind, dtype=torch.bfloat16, enabled=self.bf16)
 
     @contextmanager
     def deterministic(self) -> Iterator[None]:
-        """Hold torch to one order of operations, and restore its settings afterwards."""
+        """Make torch use deterministic algorithms and one number of threads, and restore its settings afterwards."""
         threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
         benchmark, fill = torch.backends.cudnn.benchmark, _FILLS.fill_uninitialized_memory
         torch.set_num_threads(CPU_THREADS)
         torch.use_deterministic_algorithms(True, warn_only=self.kind == "cuda")
         torch.backends.cudnn.benchmark = False
-        _FILLS.fill_uninitialized_memory = False  # a safeguard against reading what was never written; costs a tenth
+        _FILLS.fill_uninitialized_memory = False  # it guards against reads of unwritten memory, for 10 % of the time
         try:
             yield
         finally:
@@ -61,24 +61,29 @@ class Device:
 
 
 CPU = Device(kind="cpu", name="CPU", bf16=False)
-"""The processor every machine has."""
+"""The CPU."""
 
 
-def choose_device(asked: Literal["auto", "cpu", "cuda"]) -> Device:
-    """Return the device that `asked` means here, and log it in a sentence.
+def choose_device(setting: Literal["auto", "cpu", "cuda"]) -> Device:
+    """Return the device for a setting, and log its name.
+
+    Parameters
+    ----------
+    setting : {"auto", "cpu", "cuda"}
+        ``auto`` takes a CUDA device if there is one.
 
     Raises
     ------
     SettingsError
-        If CUDA is asked for and there is none.
+        If the setting is ``cuda`` and there is no CUDA device.
     """
-    if asked == "cpu" or (asked == "auto" and not torch.cuda.is_available()):
+    if setting == "cpu" or (setting == "auto" and not torch.cuda.is_available()):
         device = CPU
     elif torch.cuda.is_available():
         device = Device(kind="cuda", name=torch.cuda.get_device_name(), bf16=torch.cuda.is_bf16_supported())
     else:
         raise SettingsError(
-            "device 'cuda' was asked for, but torch finds no CUDA device here; set HELIOLOOP_DEVICE to auto or cpu"
+            "the device is set to 'cuda', but torch finds no CUDA device; set HELIOLOOP_DEVICE to auto or cpu"
         )
     logger.info("networks run on %s%s", device.name, " in bfloat16" if device.bf16 else "")
     return device

@@ -1,24 +1,27 @@
-"""The ensemble: members trained one by one into a staging folder; each scores only cubes it was not trained on.
+"""Ensembles: members trained into a staging folder, each of which scores only cubes it was not trained on.
 
-`train_member` is called for each member of a plan, then `Ensemble.open` and `score_cubes`. Folders are read without
-trusting them: weights are safetensors, checked against the plan. Needs torch (extra ``worker``).
+Call `train_member` for each member of a plan, then `Ensemble.open` and `score_cubes`. Weights are safetensors and are
+checked against the plan, because a folder may be damaged or foreign. Needs torch (extra ``worker``).
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import nn
 
 from helioloop import atomic
 from helioloop.errors import CubeError, RegistryError
+from helioloop.model.architecture import AnyArchitecture
+from helioloop.model.architectures import find_architecture
 from helioloop.model.device import Device
-from helioloop.model.inputs import FloatArray, InputCache
-from helioloop.model.networks import Network, build
+from helioloop.model.input_cache import InputCache
+from helioloop.model.inputs import FloatArray
 from helioloop.model.plan import Plan, PlannedMember
 from helioloop.model.runtime import Runtime
 from helioloop.model.training import Examples, train
@@ -27,14 +30,14 @@ from helioloop.registry.staging import PLAN_FILE
 
 
 def train_member(plan: Plan, name: str, staging: Path, runtime: Runtime) -> Path:
-    """Train one member of a plan and write its weights into a staging folder; a whole file that exists is kept.
+    """Train one member of a plan and write its weights into a staging folder, unless the file exists.
 
     Parameters
     ----------
     plan : Plan
         The round.
     name : str
-        Which member.
+        Name of the member.
     staging : Path
         The round's staging folder.
     runtime : Runtime
@@ -48,9 +51,11 @@ def train_member(plan: Plan, name: str, staging: Path, runtime: Runtime) -> Path
     Raises
     ------
     RegistryError
-        If the file exists and is truncated, or belongs to another plan.
+        If the file exists and is damaged, or belongs to another plan.
     CubeError
-        If a cube of the plan cannot be read any more.
+        If a training cube cannot be read.
+    TrainingError
+        If the training diverges.
     """
     member = plan.member(name)
     path = staging / member.file
@@ -58,9 +63,9 @@ def train_member(plan: Plan, name: str, staging: Path, runtime: Runtime) -> Path
         load_member(plan, member, staging)
         return path
     cubes = plan.training_cubes(member)
-    prepared = InputCache(recipe=plan.recipe, instrument=plan.instrument, load=runtime.load, folder=runtime.inputs)
-    # The per-frame network's inputs are small enough to hold all.
-    arrays = [prepared(cube) for cube in cubes] if plan.recipe.network == "per-frame" else []
+    architecture = find_architecture(plan.recipe.network)
+    prepared = _inputs(plan, runtime)
+    arrays = [prepared(cube) for cube in cubes] if architecture.input_format is not None else []
 
     def read(k: int) -> FloatArray:
         return arrays[k] if arrays else prepared(cubes[k])
@@ -71,6 +76,7 @@ def train_member(plan: Plan, name: str, staging: Path, runtime: Runtime) -> Path
             targets=np.array([cube.label is Label.EMERGENCE for cube in cubes], dtype=np.float32),
             groups=[cube.region or cube.name for cube in cubes],
         ),
+        architecture=architecture,
         recipe=plan.recipe,
         instrument=plan.instrument,
         seed=member.seed,
@@ -84,22 +90,29 @@ def train_member(plan: Plan, name: str, staging: Path, runtime: Runtime) -> Path
     return path
 
 
-def load_member(plan: Plan, member: PlannedMember, folder: Path) -> Network:
-    """Read one member's weights, in evaluation mode, on the CPU; anything but the plan's own is a `RegistryError`."""
+def load_member(plan: Plan, member: PlannedMember, folder: Path) -> nn.Module:
+    """Return one member's network with its weights, in evaluation mode, on the CPU.
+
+    Raises
+    ------
+    RegistryError
+        If the file is missing or damaged, or its weights are not finite or not those of this plan and member.
+    """
     path = folder / member.file
-    network = build(plan.recipe, plan.instrument, dropout=member.dropout)
+    architecture = find_architecture(plan.recipe.network)
+    network: nn.Module = architecture.build(plan.recipe, plan.instrument, dropout=member.dropout)
     expected = network.state_dict()
     try:
         with safe_open(path, framework="pt") as file:
             if (file.metadata() or {}) != _metadata(plan, member):
                 raise RegistryError(
-                    f"{path} was not trained under this folder's plan for {member.name}; delete it and train again"
+                    f"{path} was not trained as member {member.name} of this folder's plan; delete it and train again"
                 )
-            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - the file is no mapping
+            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - the file is not a mapping
     except FileNotFoundError:
-        raise RegistryError(f"{path} is missing; the version is not whole: restore it or train again") from None
+        raise RegistryError(f"{path} is missing; restore it or train the member again") from None
     except (SafetensorError, OSError) as error:
-        raise RegistryError(f"{path} is no whole safetensors file ({error}); delete it and train again") from None
+        raise RegistryError(f"{path} is not a complete safetensors file ({error}); delete it and train again") from None
     fits = weights.keys() == expected.keys() and all(
         weights[key].shape == expected[key].shape
         and weights[key].dtype == expected[key].dtype
@@ -107,53 +120,54 @@ def load_member(plan: Plan, member: PlannedMember, folder: Path) -> Network:
         for key in expected
     )
     if not fits:
-        raise RegistryError(f"{path} does not hold finite weights of a {plan.recipe.name} network; delete it")
+        raise RegistryError(
+            f"{path} does not contain finite weights of the recipe {plan.recipe.name}; delete it and train again"
+        )
     network.load_state_dict(weights)
     return network.eval()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ensemble:
-    """The members of one staging or version folder, loaded; keep it to stay warm.
+    """The loaded members of one staging or version folder.
 
     Parameters
     ----------
     plan : Plan
         The folder's plan.
     networks : dict
-        Member name -> network in evaluation mode.
+        Network of each member by name, in evaluation mode.
     device : Device
-        Where they are.
+        The device of the networks.
     """
 
     plan: Plan
-    networks: Mapping[str, Network]
+    networks: Mapping[str, nn.Module]
     device: Device
 
     @classmethod
     def open(cls, folder: Path, *, device: Device) -> "Ensemble":
-        """Load all members of a staging or version folder."""
+        """Return the ensemble of all members of a staging or version folder, loaded."""
         plan = Plan.read(folder)
         networks = {member.name: load_member(plan, member, folder).to(device.kind) for member in plan.members}
         return cls(plan=plan, networks=networks, device=device)
 
+    @property
+    def architecture(self) -> AnyArchitecture:
+        """The architecture that the plan's recipe names."""
+        return find_architecture(self.plan.recipe.network)
+
     def of_fold(self, fold: int) -> "Ensemble":
-        """Return the ensemble of one fold's members alone."""
+        """Return the ensemble that has only the members of one fold."""
         members = tuple(member for member in self.plan.members if member.fold == fold)
         return replace(self, plan=replace(self.plan, members=members))
 
     def score(self, cube: CubeInfo, runtime: Runtime) -> CubeScore:
-        """Return P(emergence), its spread and the members of one cube; no emergence frame yet.
-
-        The members are the cube's out-of-fold members.
-        """
+        """Return P(emergence) of one cube by its out-of-fold members; the emergence frame is still None."""
         members = self.plan.out_of_fold_members(cube)
-        prepared = InputCache(
-            recipe=self.plan.recipe, instrument=self.plan.instrument, load=runtime.load, folder=runtime.inputs
-        )
         with self.device.deterministic(), torch.inference_mode(), self.device.autocast():
-            # One cube at a time: its score must not depend on which others were asked for with it.
-            x = torch.from_numpy(prepared(cube))[None].to(self.device.kind)
+            # One cube at a time, because in a batch its score would depend on the other cubes.
+            x = torch.from_numpy(_inputs(self.plan, runtime)(cube))[None].to(self.device.kind)
             logits = torch.cat([self.networks[member.name](x).float() for member in members])
         p = torch.sigmoid(logits).cpu().double().numpy()
         return CubeScore(
@@ -166,23 +180,26 @@ class Ensemble:
 
 
 class EnsembleCache:
-    """Ensembles that stay loaded between jobs, the latest used ones; the folder's plan file tells whether one is stale.
+    """Keeps the ensembles used last loaded between jobs. A folder whose plan file has changed is loaded again.
 
     Parameters
     ----------
     device : Device
-        Where their networks are.
+        The device of the networks.
     size : int
-        How many are kept.
+        Number of ensembles kept.
     """
 
     def __init__(self, *, device: Device, size: int = 2) -> None:
+        @lru_cache(maxsize=size)
+        def load(folder: Path, _stamp: tuple[int, int]) -> Ensemble:
+            return Ensemble.open(folder, device=device)
+
+        self._load = load
         self._device = device
-        self._size = size
-        self._kept: OrderedDict[Path, tuple[tuple[int, int], Ensemble]] = OrderedDict()
 
     def open(self, folder: Path) -> Ensemble:
-        """Return the ensemble of a staging or version folder, loaded or from the cache.
+        """Return the ensemble of a staging or version folder, from the cache where possible.
 
         Raises
         ------
@@ -192,34 +209,26 @@ class EnsembleCache:
         try:
             stat = (folder / PLAN_FILE).stat()
         except FileNotFoundError:
-            return Ensemble.open(folder, device=self._device)  # which raises the error that names the remedy
-        stamp = (stat.st_mtime_ns, stat.st_ino)
-        kept = self._kept.get(folder)
-        if kept is None or kept[0] != stamp:
-            kept = (stamp, Ensemble.open(folder, device=self._device))
-        self._kept[folder] = kept
-        self._kept.move_to_end(folder)
-        while len(self._kept) > self._size:
-            self._kept.popitem(last=False)
-        return kept[1]
+            return Ensemble.open(folder, device=self._device)  # raises the error that names the remedy
+        return self._load(folder, (stat.st_mtime_ns, stat.st_ino))
 
 
 def score_cubes(ensemble: Ensemble, cubes: Sequence[CubeInfo], runtime: Runtime) -> list[CubeScore]:
-    """Return the score of each cube by its out-of-fold members; no emergence frame yet.
+    """Return the scores of cubes by their out-of-fold members; emergence frames are still None.
 
     Parameters
     ----------
     ensemble : Ensemble
         All members of a staging or version folder.
     cubes : sequence of CubeInfo
-        Which cubes.
+        The cubes to score.
     runtime : Runtime
-        Its report is called after each cube; its `on_excluded` for cubes that cannot be read.
+        Its report is called after each cube, its `on_excluded` for each cube that cannot be read.
 
     Returns
     -------
     list of CubeScore
-        In the order of `cubes`, without excluded ones.
+        In the order of `cubes`, without excluded cubes.
     """
     return each_cube(cubes, lambda cube: ensemble.score(cube, runtime), runtime, what="scoring cubes")
 
@@ -227,7 +236,7 @@ def score_cubes(ensemble: Ensemble, cubes: Sequence[CubeInfo], runtime: Runtime)
 def each_cube(
     cubes: Sequence[CubeInfo], one: Callable[[CubeInfo], CubeScore], runtime: Runtime, *, what: str
 ) -> list[CubeScore]:
-    """Return `one` of each cube, in order, without excluded cubes."""
+    """Return the result of `one` for each cube, in order, without excluded cubes."""
     done = []
     for k, cube in enumerate(cubes):
         try:
@@ -238,6 +247,15 @@ def each_cube(
             runtime.on_excluded(cube.name, error)
         runtime.report(k + 1, len(cubes), what)
     return done
+
+
+def _inputs(plan: Plan, runtime: Runtime) -> InputCache:
+    return InputCache(
+        architecture=find_architecture(plan.recipe.network),
+        instrument=plan.instrument,
+        load=runtime.load,
+        folder=runtime.inputs,
+    )
 
 
 def _metadata(plan: Plan, member: PlannedMember) -> dict[str, str]:

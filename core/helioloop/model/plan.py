@@ -1,7 +1,7 @@
-"""A round's plan: which cubes, which folds, which members. Made once, saved beside what is trained from it.
+"""The plan of a round: its cubes, folds, members and recipe.
 
-Between the release and the members: `make_plan` writes ``plan.json`` into the staging folder, each member reads it, and
-it stays in the version's folder as the record of who trained on what. No torch here.
+A plan is saved as ``plan.json`` in the staging folder, where each member's training reads it. In the version's folder
+it records which member was trained on which cubes. No torch.
 """
 
 import json
@@ -24,7 +24,7 @@ from helioloop.registry.staging import PLAN_FILE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedMember:
-    """One member of the ensemble: the fold it never sees, its seed and its dropout rate."""
+    """One member of the ensemble: the fold it is not trained on, its seed and its dropout rate."""
 
     name: str
     fold: int
@@ -33,7 +33,7 @@ class PlannedMember:
 
     @property
     def file(self) -> str:
-        """Name of its weights' file."""
+        """Name of the file with its weights."""
         return f"{self.name}.safetensors"
 
 
@@ -42,7 +42,7 @@ _NONE: frozenset[int] = frozenset()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _FoldIndex:
-    """The folds in which a name, a content and a region occur; and the region of each cube."""
+    """The folds that contain labelled cubes of a name, of a content hash and of a region; the region of each cube."""
 
     region_of: dict[str, str]
     by_name: dict[str, set[int]] = field(default_factory=dict)
@@ -52,29 +52,29 @@ class _FoldIndex:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a round does, complete: two rounds with one fingerprint make one model.
+    """Everything that a round does. Two plans with the same fingerprint give the same model.
 
     Parameters
     ----------
     cubes : tuple of CubeInfo
         All cubes to be scored; those with a label are trained on.
     folds : dict
-        Fold of each labelled cube, by name: the fold's members do not see it.
+        Fold of each labelled cube, by name; the members of that fold are not trained on it.
     members : tuple of PlannedMember
         The members to train.
     recipe : Recipe
-        How they are trained.
+        How the members are trained.
     instrument : Instrument
-        The grid their input lies on.
+        The grid.
     parent : str or None
         The version that was published when the round started.
     reason : str
-        Why the round runs, in a sentence.
+        Why the round was started, one sentence.
     code_version : str
-        Version and digest of the learning code.
-    made_as : str or None
-        The fingerprint under which the plan was saved; None before. What a later release of the software adds to
-        recipes would change a fingerprint computed anew, and the version would not know its own weights.
+        Package version and digest of the learning modules.
+    saved_fingerprint : str or None
+        The fingerprint at the time the plan was saved; None for a new plan. Recomputed after an update that adds fields
+        to recipes, the fingerprint would differ from the one in the weights' files.
     """
 
     cubes: tuple[CubeInfo, ...]
@@ -85,7 +85,7 @@ class Plan:
     parent: str | None
     reason: str
     code_version: str
-    made_as: str | None = field(default=None, compare=False, repr=False)
+    saved_fingerprint: str | None = field(default=None, compare=False, repr=False)
 
     @property
     def labelled(self) -> tuple[CubeInfo, ...]:
@@ -94,13 +94,13 @@ class Plan:
 
     @property
     def label_fingerprint(self) -> str:
-        """Hash of labels and verified marks, by cube."""
+        """Hash of the labels and verified flags of all labelled cubes."""
         return label_fingerprint(self.cubes)
 
     @property
     def fingerprint(self) -> str:
-        """Hash of all that decides the members' weights, and of the verified marks; parent and reason do not count."""
-        return self.made_as or digest(
+        """Hash of everything that decides the members' weights, and of the verified flags; not of parent and reason."""
+        return self.saved_fingerprint or digest(
             {
                 "labels": self.label_fingerprint,
                 "data": sorted((cube.name, cube.sha256, self.folds[cube.name]) for cube in self.labelled),
@@ -112,41 +112,42 @@ class Plan:
         )
 
     def member(self, name: str) -> PlannedMember:
-        """Return the member called `name`."""
+        """Return the member called `name`; an unknown name raises `RegistryError`."""
         for member in self.members:
             if member.name == name:
                 return member
         raise RegistryError(f"member {name!r} is not in the plan; it has: {', '.join(m.name for m in self.members)}")
 
     def training_cubes(self, member: PlannedMember) -> tuple[CubeInfo, ...]:
-        """Return the cubes that `member` is trained on: all labelled ones outside its fold."""
+        """Return the cubes that `member` is trained on: all labelled cubes outside its fold."""
         return tuple(cube for cube in self.labelled if self.folds[cube.name] != member.fold)
 
     def out_of_fold_members(self, cube: CubeInfo) -> tuple[PlannedMember, ...]:
-        """Return the members that may score a cube: those not trained on it, nor on its region.
+        """Return the out-of-fold members of a cube: those not trained on it or on its region.
 
-        A member was trained on a cube when one of its training cubes has the same name or the same content, and, more
-        loosely, when one follows the same region. For a trained cube these are the members of its fold, since folds
-        keep regions whole; for a cube of an untrained region, all members. Where an unusual release leaves no member
-        (a region spread over all folds by hand-made copies), the rule on regions is dropped; the one on name and
-        content never is.
+        A member was trained on a cube if one of its training cubes has the same name or the same content. The result is
+        the fold's members for a labelled cube, because folds keep regions whole, and all members for a cube of a region
+        without labels.
+
+        Copies made by hand can spread a region over all folds, so that no member remains. Then members trained on the
+        region are returned; members trained on the cube itself never are.
 
         Raises
         ------
         RegistryError
-            If every member was trained on this very cube under one name or another.
+            If every member was trained on this cube, under its own or another name.
         """
         index = self._folds_of
         region = cube.region or index.region_of.get(cube.name)
         same = index.by_name.get(cube.name, _NONE) | index.by_content.get(cube.sha256, _NONE)
         near = index.by_region.get(region, _NONE) if region is not None else _NONE
-        # A member of fold f is trained on every labelled cube outside f, so all such cubes must lie inside f.
+        # A member of fold f is trained on every labelled cube outside f, so all such cubes must be inside f.
         members = tuple(member for member in self.members if (same | near) <= {member.fold})
         members = members or tuple(member for member in self.members if same <= {member.fold})
         if not members:
             raise RegistryError(
-                f"every member was trained on the content of cube {cube.name} ({cube.sha256[:12]}…) under some name; "
-                "keep one copy of a cube in a release"
+                f"every member was trained on the content of cube {cube.name} ({cube.sha256[:12]}…), under this or "
+                "another name; keep one copy of a cube in a release"
             )
         return members
 
@@ -162,7 +163,7 @@ class Plan:
         return index
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain JSON values; `from_dict` reads them back."""
+        """Return the plan as JSON values."""
         return {
             "cubes": [cube.as_dict() for cube in self.cubes],
             "folds": self.folds,
@@ -172,12 +173,12 @@ class Plan:
             "parent": self.parent,
             "reason": self.reason,
             "code_version": self.code_version,
-            "made_as": self.fingerprint,
+            "saved_fingerprint": self.fingerprint,
         }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Read what `as_dict` wrote."""
+        """Return the plan that `as_dict` wrote."""
         return cls(
             **{
                 **values,
@@ -194,14 +195,20 @@ class Plan:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read ``plan.json`` from a staging or version folder; a file that is none is a `RegistryError`."""
+        """Return the plan in a staging or version folder.
+
+        Raises
+        ------
+        RegistryError
+            If ``plan.json`` is missing or is not a plan.
+        """
         path = folder / PLAN_FILE
         try:
             return cls.from_dict(json.loads(path.read_text()))
         except FileNotFoundError:
-            raise RegistryError(f"{path} is missing; a version's folder holds its plan: restore it") from None
+            raise RegistryError(f"{path} is missing; restore it from a backup or train again") from None
         except (ValueError, TypeError, KeyError) as error:
-            raise RegistryError(f"{path} is no plan ({error!r}); restore it or delete that folder") from None
+            raise RegistryError(f"{path} is not a plan ({error!r}); restore it or delete its folder") from None
 
 
 def make_plan(
@@ -213,16 +220,29 @@ def make_plan(
     parent: str | None,
     reason: str,
 ) -> Plan:
-    """Divide the labelled cubes into folds and name the members; member k gets the seed ``seed + k``.
+    """Return the plan of a new round.
 
-    The order of `cubes` does not matter: they are sorted by name first.
+    Parameters
+    ----------
+    cubes : sequence of CubeInfo
+        All cubes to be scored, with their current labels; the order does not matter.
+    recipe : Recipe
+        How members are trained.
+    instrument : Instrument
+        The grid.
+    seed : int
+        Member k gets the seed ``seed + k``.
+    parent : str or None
+        The published version.
+    reason : str
+        Why the round is started, one sentence.
 
     Raises
     ------
     TooFewLabels
         If a class has too few labelled cubes.
     ReleaseError
-        If two cubes bear one name: labels, folds and scores are kept by name.
+        If two cubes have the same name: labels, folds and scores are stored by name.
     """
     ordered = sorted(cubes, key=lambda cube: cube.name)
     for one, other in pairwise(ordered):
@@ -251,5 +271,5 @@ def make_plan(
 
 
 def label_fingerprint(cubes: Sequence[CubeInfo]) -> str:
-    """Return the hash of the labels and verified marks of all labelled cubes, whatever their order."""
+    """Return the hash of the labels and verified flags of all labelled cubes; their order does not matter."""
     return digest(sorted((cube.name, str(cube.label), cube.verified) for cube in cubes if cube.label is not None))

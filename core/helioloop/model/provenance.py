@@ -1,7 +1,4 @@
-"""Where a model comes from: hashes of labels, data, recipe and code, so that equal fingerprints make equal models.
-
-Above the ground floor; used by `plan`. No torch here.
-"""
+"""Provenance of a model: hashes of labels, data, recipe and code. Equal fingerprints give equal models. No torch."""
 
 import hashlib
 import json
@@ -22,17 +19,25 @@ LEARNING_MODULES = (
     "emergence.locate",
     "emergence.masking",
     "emergence.ramps",
+    "model.architecture",
+    "model.architectures",
     "model.augmentation",
+    "model.cells",
     "model.device",
+    "model.early_learning",
     "model.ensemble",
     "model.folds",
+    "model.frames_as_channels",
+    "model.input_cache",
     "model.inputs",
-    "model.networks",
+    "model.per_frame",
+    "model.per_frame_masking",
+    "model.per_frame_network",
     "model.plan",
     "model.recipes",
     "model.training",
 )
-"""The modules whose text decides what a model answers; a change in any of them makes another code version."""
+"""The modules whose source decides a model's scores; a change in any of them gives another code version."""
 
 
 def digest(value: Any) -> str:

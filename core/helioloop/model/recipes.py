@@ -1,7 +1,4 @@
-"""Recipes: everything that decides how a member is built and trained, written into each version's card.
-
-Above the ground floor, below networks and training; no torch here.
-"""
+"""Recipes: everything that decides how a member is built and trained. Written into each version's card. No torch."""
 
 import math
 from dataclasses import asdict, dataclass, field, replace
@@ -9,45 +6,45 @@ from typing import Any, Literal, Self
 
 from helioloop.errors import SettingsError
 
-FORMS = 4
-"""The forms of a cube: as it is; polarity inverted; east–west flipped; both."""
+N_SYMMETRIES = 4
+"""Symmetry transforms of a cube: none; polarity inverted; flipped east–west; both."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
-    """What is varied at random while training. The defaults vary nothing but the symmetries.
+    """What is varied at random in training. The defaults vary only the symmetries.
 
     Parameters
     ----------
     symmetries : {"random", "all"}
-        Polarity inversion and east–west flip: drawn per cube and epoch, or every cube in all four forms per epoch.
+        Polarity inversion and east–west flip: one transform drawn per cube and epoch, or all four in every epoch.
     mirror_latitude : bool
-        Whether half the cubes are flipped north–south too.
+        Whether half the cubes are also flipped north–south.
     shift_steps : int
         Largest shift in time, in steps of the network's input.
     shift_cells : int
         Largest shift in space, in cells of the network's input.
     freeze_steps : int
-        Longest stretch of steps that repeats its first one, as a lost stretch of observations may.
-    ends_early : float
-        Share of cubes that break off in their last two fifths and repeat their last step.
-    thin : float
-        Share of cubes of which only every second to sixth step is kept and the others are interpolated, as the grid
-        does with a cube that was seldom observed.
+        Longest run of steps that repeats its first step, like a gap in the observations.
+    truncation : float
+        Fraction of cubes that end in their last two fifths; their last step is repeated.
+    temporal_subsampling : float
+        Fraction of cubes of which only every second to sixth step is kept. The steps between are interpolated, like
+        the frames of a rarely observed cube on the grid.
     gain : float
-        Largest factor by which the field is made stronger or weaker, at least 1. A wide one keeps a network from
-        learning that what is large has rotated in.
+        Largest factor by which the field is made stronger or weaker, at least 1. A large one keeps a network from
+        learning that large regions have rotated in.
     noise : float
-        Standard deviation of noise added to the prepared field channels.
-    stills : float
-        Share of cubes shown as a still of one of their steps, as a mask does; nothing emerges in it, so it counts as
-        non-emergence whatever the label.
-    overlay : float
-        Share of cubes to whose field that of a cube labelled non-emergence is added. Line-of-sight fields add, and a
-        region that is there already does not undo an emergence beside or inside it, so the label stays. Crude labels
-        are wrong most often in just such crowded patches; these copies show what they look like with the label right.
-    overlay_cells : int
-        How far the added field is moved at most, in cells.
+        Standard deviation of the noise added to the prepared field channels.
+    static_clips : float
+        Fraction of cubes replaced by a repetition of one of their steps, like a masked video. Nothing emerges in it,
+        so its target is non-emergence whatever the label.
+    additive_mixing : float
+        Fraction of cubes to which the field of a cube labelled non-emergence is added. Line-of-sight fields add, and
+        an older region does not undo an emergence beside or inside it, so the label stays. Crude labels are wrong most
+        often in such crowded patches; these copies show them with a correct label.
+    additive_mixing_cells : int
+        Largest shift of the added field, in cells.
     """
 
     symmetries: Literal["random", "all"] = "random"
@@ -55,13 +52,13 @@ class Augmentation:
     shift_steps: int = 0
     shift_cells: int = 0
     freeze_steps: int = 0
-    ends_early: float = 0.0
-    thin: float = 0.0
+    truncation: float = 0.0
+    temporal_subsampling: float = 0.0
     gain: float = 1.0
     noise: float = 0.0
-    stills: float = 0.0
-    overlay: float = 0.0
-    overlay_cells: int = 0
+    static_clips: float = 0.0
+    additive_mixing: float = 0.0
+    additive_mixing_cells: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,46 +68,44 @@ class Recipe:
     Parameters
     ----------
     name : str
-        What ``--recipe`` calls it.
-    network : {"per-frame", "frames-as-channels"}
-        Which network of `helioloop.model.networks`.
+        The value of ``--recipe``.
+    network : str
+        Name of the architecture (see `helioloop.model.architectures`).
     dropouts : tuple of float
-        One member per fold and entry, with this dropout rate.
+        Dropout rates; each fold has one member per rate.
     filters : tuple of int
-        Widths of the network's stages.
+        Widths of the network's convolutions.
     dense : int
-        Width of the layers before the answer.
+        Width of the network's hidden dense layers.
     folds : int
-        Into how many folds the labelled cubes are divided.
+        Number of folds that the labelled cubes are divided into.
     epochs, batch : int
         Passes over the training cubes, and cubes per optimiser step.
     min_steps : int
-        More passes are made over few cubes, until at least so many optimiser steps are: a hundred cubes in 12 passes
-        leave the network half trained.
+        Least number of optimiser steps; few cubes get more epochs. A hundred cubes in 12 epochs leave the network
+        undertrained.
     optimiser : {"adamw-one-cycle", "sgd-nesterov"}
-        AdamW under a one-cycle schedule, or SGD with Nesterov momentum 0.9 at a constant rate.
+        AdamW with a one-cycle schedule, or SGD with Nesterov momentum 0.9 at a constant rate.
     learning_rate, weight_decay : float
         Peak (one-cycle) or constant rate; decoupled weight decay.
     label_smoothing : float
         Targets are ``label_smoothing / 2`` and ``1 - label_smoothing / 2``.
     early_learning : float
-        Weight of early-learning regularisation, to which it grows linearly over the epochs; 0 leaves it out. A
-        network learns what most labels say before it learns the wrong ones by heart. So each cube's probability is
-        remembered, averaged over epochs, and departing from it costs: λ log(1 − <p, remembered p>) is added to the loss
-        (Liu et al. 2020, NeurIPS 33, 20331).
+        Weight of early-learning regularisation at the end of the training; 0 for none. It grows linearly from 0. See
+        `helioloop.model.training`.
     patience : int or None
-        Stop after so many epochs without better accuracy on regions set aside from the *training* folds, and keep the
-        best epoch; None trains all epochs. The held-out fold is never looked at, or its wrong labels would choose the
-        weights that excuse them.
+        Number of epochs without a better validation accuracy after which the training stops; the best epoch is kept.
+        Validation regions are taken from the *training* folds: the wrong labels of the held-out fold must not choose
+        the weights that agree with them. None trains for all epochs on all training cubes.
     reestimate_norm : bool
-        Whether batch-norm statistics are measured anew on the training cubes after the last step; after a short
-        training the running averages are stale and push every probability to one side.
+        Whether batch-norm statistics are re-estimated on the training cubes at the end. After a short training the
+        running averages lag behind the weights and shift every probability to one side.
     augmentation : Augmentation
         What is varied at random.
     """
 
     name: str
-    network: Literal["per-frame", "frames-as-channels"]
+    network: str
     dropouts: tuple[float, ...]
     filters: tuple[int, ...]
     dense: int
@@ -128,29 +123,29 @@ class Recipe:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     @property
-    def forms(self) -> int:
-        """In how many forms an epoch shows each cube."""
-        return FORMS if self.augmentation.symmetries == "all" else 1
+    def symmetries_per_epoch(self) -> int:
+        """In how many symmetry transforms an epoch shows each cube."""
+        return N_SYMMETRIES if self.augmentation.symmetries == "all" else 1
 
     def steps_per_epoch(self, n_cubes: int) -> int:
-        """Return the optimiser steps of one pass over `n_cubes` training cubes."""
-        return math.ceil(self.forms * n_cubes / self.batch)
+        """Return the optimiser steps of one epoch over `n_cubes` training cubes."""
+        return math.ceil(self.symmetries_per_epoch * n_cubes / self.batch)
 
     def passes(self, n_cubes: int) -> int:
-        """Return how many epochs `n_cubes` training cubes get."""
+        """Return the number of epochs for `n_cubes` training cubes."""
         return max(self.epochs, math.ceil(self.min_steps / self.steps_per_epoch(n_cubes)))
 
     def in_epochs(self, epochs: int | None) -> Self:
-        """Return this recipe with exactly so many epochs, however few cubes there are; None leaves it as it is."""
+        """Return this recipe with exactly `epochs` epochs, however few the cubes; None returns it unchanged."""
         return self if epochs is None else replace(self, epochs=epochs, min_steps=0)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain JSON values; `from_dict` reads them back."""
+        """Return the recipe as JSON values."""
         return asdict(self) | {"dropouts": list(self.dropouts), "filters": list(self.filters)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Read what `as_dict` wrote."""
+        """Return the recipe that `as_dict` wrote."""
         return cls(
             **{
                 **values,
@@ -181,21 +176,21 @@ QUICK = Recipe(
         shift_steps=5,
         shift_cells=1,
         freeze_steps=8,
-        ends_early=0.2,
-        thin=0.2,
+        truncation=0.2,
+        temporal_subsampling=0.2,
         gain=3.3,
         noise=0.03,
-        stills=0.15,
-        overlay=0.5,
-        overlay_cells=3,
+        static_clips=0.15,
+        additive_mixing=0.5,
+        additive_mixing_cells=3,
     ),
 )
-"""The per-frame network, two seeds per fold: minutes on a CPU."""
+"""The per-frame network, two members per fold: trains in minutes on a CPU."""
 
 PAPER = Recipe(
     name="paper",
     network="frames-as-channels",
-    # The authors' two dropout settings; the text names 0.5, the other one is ours.
+    # The authors train with two dropout rates. Their text gives 0.5; 0.3 is our choice.
     dropouts=(0.5, 0.3),
     filters=(32, 64, 128, 256, 512),
     dense=512,
@@ -218,19 +213,25 @@ PAPER_ADAMW = replace(
     patience=None,
     reestimate_norm=True,
 )
-"""The authors' CNN, trained in a third of the epochs and with batch-norm statistics measured anew."""
+"""The authors' CNN, trained in a third of the epochs and with re-estimated batch-norm statistics."""
 
 ACCURATE = replace(QUICK, name="accurate", dropouts=(0.2, 0.2, 0.3), filters=(32, 64, 64), dense=64, epochs=24)
-"""The per-frame network, wider, longer and three members per fold: for a GPU."""
+"""The per-frame network, wider, trained for longer, with three members per fold: for a GPU."""
 
 RECIPES = {recipe.name: recipe for recipe in (QUICK, ACCURATE, PAPER, PAPER_ADAMW)}
 """All recipes by name."""
 AUTO = "auto"
-"""In place of a name: `QUICK` on a CPU, `ACCURATE` on a GPU."""
+"""Stands for `QUICK` on a CPU and for `ACCURATE` on a GPU."""
 
 
 def find_recipe(name: str, *, gpu: bool) -> Recipe:
-    """Return the recipe called `name`, or say which there are; `AUTO` is the one that suits the device."""
+    """Return the recipe called `name`; `AUTO` gives the one for the device.
+
+    Raises
+    ------
+    SettingsError
+        If no recipe has that name.
+    """
     try:
         return RECIPES[("accurate" if gpu else "quick") if name == AUTO else name]
     except KeyError:

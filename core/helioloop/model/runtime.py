@@ -1,4 +1,4 @@
-"""What training and scoring work with, made once and passed on: cubes, device, folders, progress."""
+"""The resources of training and scoring: cubes, device, folders, progress."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,27 +32,27 @@ class CubeLoader(Protocol):
 
 
 OnExcluded = Callable[[str, CubeError], None]
-"""Called with the name of a cube that cannot be read, and why; the other cubes go on."""
+"""Called with the name of an excluded cube and the reason; the work goes on with the other cubes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """What training and scoring work with, whatever the release or project.
+    """The resources of training and scoring, passed on by everything that trains or scores.
 
     Parameters
     ----------
     instrument : Instrument
         The grid.
     load : CubeLoader
-        Returns a cube on the grid; picklable where several processes are used.
+        Returns a gridded cube; picklable if several processes are used.
     device : Device
         Where networks run.
     inputs : Path or None
-        Folder that keeps prepared network inputs between members and rounds; None prepares them anew.
+        Folder of prepared network inputs, shared by members and rounds; None prepares them again each time.
     report : Report
         Called with the progress.
     on_excluded : OnExcluded or None
-        Called for each cube that cannot be read; None lets its error end the call.
+        Called for each cube that cannot be read. With None the first such cube ends the work with its error.
     """
 
     instrument: Instrument

@@ -1,6 +1,6 @@
-"""Training one member: a loop over batches under a recipe, the same result for the same seed on the same machine.
+"""Training of one member: a loop over batches under a recipe. The same seed on the same machine gives the same result.
 
-Above networks and inputs, below the ensemble. Needs torch (extra ``worker``).
+Needs torch (extra ``worker``).
 """
 
 import copy
@@ -13,34 +13,33 @@ import torch
 from scipy import optimize, special
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.swa_utils import update_bn
 
 from helioloop.errors import TrainingError
 from helioloop.instrument import Instrument
-from helioloop.model.augmentation import CellAugmenter, FrameAugmenter
+from helioloop.model.architecture import AnyArchitecture
 from helioloop.model.device import Device
+from helioloop.model.early_learning import EarlyLearning
 from helioloop.model.inputs import FloatArray
-from helioloop.model.networks import Network, build
-from helioloop.model.recipes import FORMS, Recipe
+from helioloop.model.recipes import N_SYMMETRIES, Recipe
 from helioloop.progress import Report
 
-WATCHED_SHARE = 0.1
-"""Share of the training regions that the stopping rule watches instead of training on them."""
-_REMEMBERED = 0.7
-"""Weight of the earlier epochs in the probability that early-learning regularisation remembers."""
+VALIDATION_FRACTION = 0.1
+"""Fraction of the training regions that the stopping rule takes for validation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examples:
-    """What a member learns from.
+    """What a member is trained on.
 
     Parameters
     ----------
     inputs : callable
-        Gives the network input of example k, without the batch axis. Called again in each epoch.
+        Returns the network input of example k, without the batch axis; called again in each epoch.
     targets : ndarray, shape (n,)
         1 for emergence, 0 for non-emergence.
     groups : sequence of str
-        What each example shows (its region): the stopping rule sets whole groups aside.
+        Region of each example: a region is either trained on or used for validation.
     """
 
     inputs: Callable[[int], FloatArray]
@@ -51,6 +50,7 @@ class Examples:
 def train(
     examples: Examples,
     *,
+    architecture: AnyArchitecture,
     recipe: Recipe,
     instrument: Instrument,
     seed: int,
@@ -58,13 +58,15 @@ def train(
     device: Device,
     report: Report,
     what: str = "training",
-) -> Network:
+) -> nn.Module:
     """Return a network trained on `examples`, in evaluation mode, on `device`.
 
     Parameters
     ----------
     examples : Examples
-        Input and targets.
+        Inputs and targets.
+    architecture : Architecture
+        The one that the recipe names.
     recipe : Recipe
         Network, optimiser, schedule and augmentation.
     instrument : Instrument
@@ -78,33 +80,38 @@ def train(
     report : Report
         Called after each epoch.
     what : str
-        What `report` is told.
+        Passed on to `report`.
+
+    Raises
+    ------
+    TrainingError
+        If the training diverges.
     """
     with device.deterministic(), torch.random.fork_rng(devices=[0] if device.kind == "cuda" else []):
         torch.manual_seed(seed)
-        run = _Run(examples, recipe=recipe, device=device, seed=seed)
-        network = build(recipe, instrument, dropout=dropout).to(device.kind)
+        run = _Run(examples, architecture=architecture, recipe=recipe, device=device, seed=seed)
+        network: nn.Module = architecture.build(recipe, instrument, dropout=dropout).to(device.kind)
         run.fit(network, report=report, what=what)
         return network.eval()
 
 
 class _Run:
-    """The state of one training: order and augmentation drawn from a generator of its own."""
+    """The state of one training. Order and augmentation are drawn from a generator of its own."""
 
-    def __init__(self, examples: Examples, *, recipe: Recipe, device: Device, seed: int) -> None:
-        self.recipe, self.device = recipe, device
+    def __init__(
+        self, examples: Examples, *, architecture: AnyArchitecture, recipe: Recipe, device: Device, seed: int
+    ) -> None:
+        self.architecture, self.recipe, self.device = architecture, recipe, device
         self.generator = torch.Generator().manual_seed(seed)
         self.targets = torch.from_numpy(np.asarray(examples.targets, dtype=np.float32))
-        self.remembered = torch.full_like(self.targets, 0.5)
+        self.early_learning = EarlyLearning(len(self.targets))
         self.inputs = examples.inputs
-        self.augment: CellAugmenter | FrameAugmenter = FrameAugmenter()
-        if recipe.network == "per-frame":
-            self.augment = CellAugmenter(recipe.augmentation, self.generator)
-        watched = self._watched(examples.groups) if recipe.patience is not None else torch.zeros(0, dtype=torch.long)
+        none = torch.zeros(0, dtype=torch.long)
+        self.validation = none if recipe.patience is None else self._draw_validation(examples.groups)
         everything = torch.arange(len(self.targets))
-        self.watched, self.trained = watched, everything[~torch.isin(everything, watched)]
+        self.trained = everything[~torch.isin(everything, self.validation)]
 
-    def fit(self, network: Network, *, report: Report, what: str) -> None:
+    def fit(self, network: nn.Module, *, report: Report, what: str) -> None:
         recipe = self.recipe
         n_epochs = recipe.passes(len(self.trained))
         optimiser, schedule = self._optimiser(network, n_epochs * recipe.steps_per_epoch(len(self.trained)))
@@ -112,17 +119,16 @@ class _Run:
         since_best = 0
         for epoch in range(n_epochs):
             network.train()
-            # At first nothing is learned that is worth keeping, and to keep it would be to keep a guess.
-            keep = recipe.early_learning * epoch / n_epochs
-            for chosen, form in self._batches():
+            weight = recipe.early_learning * epoch / n_epochs
+            for chosen, symmetries in self._batches():
                 optimiser.zero_grad(set_to_none=True)
-                self._loss(network, chosen, form, keep=keep).backward()
+                self._loss(network, chosen, symmetries, early_learning_weight=weight).backward()
                 optimiser.step()
                 if schedule is not None:
                     schedule.step()
             report(epoch + 1, n_epochs, what)
             if recipe.patience is not None:
-                accuracy = self._accuracy(network)
+                accuracy = self._validation_accuracy(network)
                 since_best = 0 if accuracy > best[0] else since_best + 1
                 if since_best == 0:
                     best = (accuracy, copy.deepcopy(network.state_dict()))
@@ -132,109 +138,94 @@ class _Run:
             network.load_state_dict(best[1])
         if recipe.reestimate_norm:
             self._reestimate_norm(network)
-        if recipe.augmentation.stills:
+        if recipe.augmentation.static_clips:
             self._balance(network)
 
-    def _watched(self, groups: Sequence[str]) -> Tensor:
+    def _draw_validation(self, groups: Sequence[str]) -> Tensor:
+        """Return the indices of the examples of `VALIDATION_FRACTION` of the regions, at least one."""
         names = sorted(set(groups))
         order = torch.randperm(len(names), generator=self.generator).tolist()
-        aside = {names[k] for k in order[: max(1, round(WATCHED_SHARE * len(names)))]}
-        return torch.tensor([k for k, group in enumerate(groups) if group in aside], dtype=torch.long)
+        drawn = {names[k] for k in order[: max(1, round(VALIDATION_FRACTION * len(names)))]}
+        return torch.tensor([k for k, group in enumerate(groups) if group in drawn], dtype=torch.long)
 
     def _optimiser(
         self, network: nn.Module, n_steps: int
     ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler | None]:
-        recipe = self.recipe
-        if recipe.optimiser == "sgd-nesterov":
-            return (
-                torch.optim.SGD(
-                    network.parameters(),
-                    lr=recipe.learning_rate,
-                    momentum=0.9,
-                    nesterov=True,
-                    weight_decay=recipe.weight_decay,
-                ),
-                None,
-            )
-        optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-        return optimiser, torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, max_lr=recipe.learning_rate, total_steps=n_steps
-        )
+        rate, decay, weights = self.recipe.learning_rate, self.recipe.weight_decay, network.parameters()
+        if self.recipe.optimiser == "sgd-nesterov":
+            return torch.optim.SGD(weights, lr=rate, momentum=0.9, nesterov=True, weight_decay=decay), None
+        optimiser = torch.optim.AdamW(weights, lr=rate, weight_decay=decay)
+        return optimiser, torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=rate, total_steps=n_steps)
 
     def _batches(self) -> list[tuple[Tensor, Tensor]]:
-        """Draw an epoch's order: example numbers and the form each is shown in."""
-        n, forms = len(self.trained), self.recipe.forms
-        order = torch.randperm(forms * n, generator=self.generator)
-        shown = order // n if forms > 1 else torch.randint(0, FORMS, (n,), generator=self.generator)
-        batches = zip(self.trained[order % n].split(self.recipe.batch), shown.split(self.recipe.batch), strict=True)
-        # Batch norm has no statistics of a single cube: a last batch of one is left out of the epoch.
-        return [(chosen, form) for chosen, form in batches if len(chosen) > 1]
+        """Draw the batches of an epoch: indices of examples, and the symmetry transform of each."""
+        n, per_epoch = len(self.trained), self.recipe.symmetries_per_epoch
+        order = torch.randperm(per_epoch * n, generator=self.generator)
+        symmetries = order // n if per_epoch > 1 else torch.randint(0, N_SYMMETRIES, (n,), generator=self.generator)
+        size = self.recipe.batch
+        batches = zip(self.trained[order % n].split(size), symmetries.split(size), strict=True)
+        # Batch norm has no statistics of a single cube, so a last batch of one cube is left out.
+        return [(chosen, some) for chosen, some in batches if len(chosen) > 1]
 
-    def _loss(self, network: Network, chosen: Tensor, form: Tensor, *, keep: float) -> Tensor:
-        smooth = self.recipe.label_smoothing
-        still = torch.rand(len(chosen), generator=self.generator) < self.recipe.augmentation.stills
-        targets = (self.targets[chosen] * ~still).to(self.device.kind) * (1.0 - smooth) + smooth / 2.0
+    def _loss(self, network: nn.Module, chosen: Tensor, symmetries: Tensor, *, early_learning_weight: float) -> Tensor:
+        smoothing = self.recipe.label_smoothing
+        static = torch.rand(len(chosen), generator=self.generator) < self.recipe.augmentation.static_clips
+        targets = (self.targets[chosen] * ~static).to(self.device.kind) * (1.0 - smoothing) + smoothing / 2.0
         with self.device.autocast():
-            logits = network(self.augment(self._shown(chosen, still), form, self._others(len(chosen)))).float()
+            inputs = self.architecture.augment(
+                self._with_static_clips(chosen, static),
+                symmetries,
+                self._draw_others(len(chosen)),
+                settings=self.recipe.augmentation,
+                generator=self.generator,
+            )
+            logits = network(inputs).float()
         loss = functional.binary_cross_entropy_with_logits(logits, targets)
         if self.recipe.early_learning:
-            moving = (~still).to(self.device.kind)
-            loss = loss + keep * self._departure(chosen[~still], torch.sigmoid(logits[moving]))
+            moving = (~static).to(self.device.kind)
+            penalty = self.early_learning.loss(chosen[~static], torch.sigmoid(logits[moving]))
+            loss = loss + early_learning_weight * penalty
         return loss
 
-    def _shown(self, chosen: Tensor, still: Tensor) -> Tensor:
-        """Return the inputs, those of `still` frozen to one step."""
+    def _with_static_clips(self, chosen: Tensor, static: Tensor) -> Tensor:
+        """Return the inputs; those where `static` is True repeat one of their steps."""
         inputs = self._stack(chosen)
-        if not still.any():
+        if not static.any():
             return inputs
-        at = torch.randint(0, inputs.shape[1], (len(chosen),), generator=self.generator).to(inputs.device)
-        frozen = inputs[torch.arange(len(chosen), device=inputs.device), at][:, None].expand_as(inputs)
-        return torch.where(still.to(inputs.device).reshape(-1, *[1] * (inputs.ndim - 1)), frozen, inputs)
+        step = torch.randint(0, inputs.shape[1], (len(chosen),), generator=self.generator).to(inputs.device)
+        clips = inputs[torch.arange(len(chosen), device=inputs.device), step][:, None].expand_as(inputs)
+        return torch.where(static.to(inputs.device).reshape(-1, *[1] * (inputs.ndim - 1)), clips, inputs)
 
-    def _departure(self, chosen: Tensor, p: Tensor) -> Tensor:
-        """Return the cost of departing from what was learned early, and remember the new probabilities."""
-        early = _REMEMBERED * self.remembered[chosen] + (1.0 - _REMEMBERED) * p.detach().cpu()
-        self.remembered[chosen] = early
-        early = early.to(p.device)
-        same = p * early + (1.0 - p) * (1.0 - early)
-        return torch.log((1.0 - same).clamp(min=1e-4)).sum() / max(1, len(p))
-
-    def _others(self, n: int) -> Tensor | None:
-        """Draw `n` cubes labelled non-emergence to lay over a batch; None where the recipe lays none."""
+    def _draw_others(self, n: int) -> Tensor | None:
+        """Draw `n` cubes labelled non-emergence for additive mixing; None where the recipe mixes none."""
         quiet = self.trained[self.targets[self.trained] < 0.5]
-        if not self.recipe.augmentation.overlay or not len(quiet):
+        if not self.recipe.augmentation.additive_mixing or not len(quiet):
             return None
         return self._stack(quiet[torch.randint(0, len(quiet), (n,), generator=self.generator)])
 
     def _stack(self, chosen: Tensor) -> Tensor:
         return torch.from_numpy(np.stack([self.inputs(k) for k in chosen.tolist()])).to(self.device.kind)
 
-    def _accuracy(self, network: Network) -> float:
+    def _validation_accuracy(self, network: nn.Module) -> float:
         network.eval()
         right = 0
         with torch.inference_mode(), self.device.autocast():
-            for chosen in self.watched.split(self.recipe.batch):
+            for chosen in self.validation.split(self.recipe.batch):
                 emergence = network(self._stack(chosen)).cpu() >= 0
                 right += int((emergence == (self.targets[chosen] > 0.5)).sum())
-        return right / max(1, len(self.watched))
+        return right / max(1, len(self.validation))
 
-    def _reestimate_norm(self, network: Network) -> None:
-        """Measure batch-norm statistics on the training cubes as they are, each batch counting alike."""
-        norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # cumulative average
-        network.train()
-        with torch.no_grad(), self.device.autocast():
-            for chosen in self.trained.split(4 * self.recipe.batch):
-                if len(chosen) > 1:
-                    network(self._stack(chosen))
+    def _reestimate_norm(self, network: nn.Module) -> None:
+        """Set batch-norm statistics to their mean over batches of the training cubes without augmentation."""
+        batches = (self._stack(some) for some in self.trained.split(4 * self.recipe.batch) if len(some) > 1)
+        with self.device.autocast():
+            update_bn(batches, network)
 
-    def _balance(self, network: Network) -> None:
-        """Set the answer's bias so that the mean probability of the training cubes is the share labelled emergence.
+    def _balance(self, network: nn.Module) -> None:
+        """Set the logits' bias so that the mean probability of the training cubes is the fraction labelled emergence.
 
-        Stills count as non-emergence and so make emergence seem rarer than it is. This is the bias that maximises the
-        likelihood of the labels with all other weights as they are.
+        Static clips have the target non-emergence, so they lower all probabilities. With all other weights fixed, this
+        bias maximises the likelihood of the labels.
         """
         network.eval()
         with torch.inference_mode(), self.device.autocast():
@@ -242,15 +233,15 @@ class _Run:
         z = logits.double().numpy()
         if not np.isfinite(z).all():
             raise TrainingError(
-                f"the training diverged: {int((~np.isfinite(z)).sum())} of {len(z)} answers are not finite; "
+                f"the training diverged: {int((~np.isfinite(z)).sum())} of {len(z)} logits are not finite; "
                 "train with another seed or recipe"
             )
-        share = float(self.targets[self.trained].mean())
-        shift = optimize.brentq(lambda bias: float(special.expit(z + bias).mean()) - share, -60.0, 60.0)
+        fraction = float(self.targets[self.trained].mean())
+        shift = optimize.brentq(lambda bias: float(special.expit(z + bias).mean()) - fraction, -60.0, 60.0)
         with torch.no_grad():
-            network.last.bias.add_(shift)
+            self.architecture.logit_bias(network).add_(shift)
 
 
 def preload() -> None:
-    """Import what torch would otherwise import at a process's first optimiser: seconds that forked jobs then share."""
+    """Import what torch would import at a process's first optimiser; forked jobs then share these seconds."""
     importlib.import_module("torch._dynamo")

@@ -1,15 +1,15 @@
-"""The emergence frame of curves one can draw by hand."""
+"""The emergence frame of masking curves one can draw by hand."""
 
 import numpy as np
 import pytest
 
-from helioloop.emergence.curve_onset import ONSET, fit_curve, locate_emergence, steepest_frame
+from helioloop.emergence.curve_onset import ONSET_FRACTION, curve_onset, fit_curve, steepest_frame
 
 START = 30
 
 
 def ramp(foot: int, top: int, *, low: float = 0.1, high: float = 0.9, n_frames: int = 225) -> np.ndarray:
-    """A curve that climbs from `low` at `foot` to `high` at `top`."""
+    """A curve that rises from `low` at `foot` to `high` at `top`."""
     return low + (high - low) * np.clip((np.arange(n_frames) - foot) / (top - foot), 0, 1)
 
 
@@ -20,12 +20,12 @@ def test_a_clean_ramp_is_found_exactly() -> None:
     assert (found.low, found.high) == (pytest.approx(0.1), pytest.approx(0.9))
 
 
-def test_a_noisy_step_is_found_where_the_steepest_frame_is_led_astray() -> None:
-    """One spike moves the arg-max of the gradient by a hundred frames, and the ramp not at all."""
+def test_a_noisy_step_is_found_where_the_steepest_frame_is_wrong() -> None:
+    """One spike moves the maximum of the gradient by a hundred frames, but not the ramp."""
     curve = ramp(90, 106)
     curve[200] += 0.5
     assert abs(steepest_frame(curve, start=START) - 98) > 90
-    assert abs(fit_curve(curve, start=START).reaches(ONSET) - 94) <= 4
+    assert abs(fit_curve(curve, start=START).reaches(ONSET_FRACTION) - 94) <= 4
 
 
 def test_the_steepest_frame_of_a_step_is_at_its_edge() -> None:
@@ -33,9 +33,9 @@ def test_the_steepest_frame_of_a_step_is_at_its_edge() -> None:
     assert steepest_frame(ramp(120, 121), start=START) in (120, 121)
 
 
-def test_the_frame_lies_in_its_interval_and_the_interval_spans_the_members() -> None:
+def test_the_interval_contains_the_frame_and_the_members_onsets() -> None:
     """Two members that differ by 20 frames widen the interval to both."""
-    found = locate_emergence(np.array([ramp(80, 84), ramp(100, 104)]), start=START)
+    found = curve_onset(np.array([ramp(80, 84), ramp(100, 104)]), start=START)
     assert found is not None
     assert 80 <= found.frame <= 104
     assert found.frame_lo <= 82
@@ -45,33 +45,33 @@ def test_the_frame_lies_in_its_interval_and_the_interval_spans_the_members() -> 
 @pytest.mark.parametrize("curve", [np.full(225, 0.8), ramp(90, 98, low=0.9, high=0.1), ramp(90, 98, high=0.15)])
 def test_a_curve_that_does_not_rise_gives_no_time(curve: np.ndarray) -> None:
     """Level, falling, or rising by less than a tenth."""
-    assert locate_emergence(curve[None], start=START) is None
+    assert curve_onset(curve[None], start=START) is None
 
 
 def test_an_emergence_at_the_frozen_start_means_at_or_before() -> None:
     """The frame is the frozen one and the interval starts at 0."""
-    found = locate_emergence(np.stack([ramp(30, 31)] * 2), start=START)
+    found = curve_onset(np.stack([ramp(30, 31)] * 2), start=START)
     assert found is not None
     assert (found.frame, found.frame_lo) == (30, 0)
 
 
 def test_a_fall_after_the_rise_does_not_hide_it() -> None:
-    """A region that leaves the disk takes its probability along; the emergence is the climb."""
+    """The probability of a region falls when it leaves the disk; the emergence is the rise."""
     curve = ramp(60, 64) - ramp(190, 194, low=0.0, high=0.8)
-    found = locate_emergence(curve[None], start=START)
+    found = curve_onset(curve[None], start=START)
     assert found is not None
     assert found.frame == pytest.approx(62, abs=6)
 
 
 def test_a_single_member_has_an_interval_too() -> None:
-    """At least the ramp itself."""
-    found = locate_emergence(ramp(90, 98)[None], start=START)
+    """It contains the ramp."""
+    found = curve_onset(ramp(90, 98)[None], start=START)
     assert found is not None
     assert (found.frame, found.frame_lo, found.frame_hi) == (92, 90, 98)
 
 
 def test_an_emergence_in_the_last_frames_stays_on_the_grid() -> None:
-    """The interval ends with the video."""
-    found = locate_emergence(ramp(222, 224)[None], start=START)
+    """The interval ends with the video at the latest."""
+    found = curve_onset(ramp(222, 224)[None], start=START)
     assert found is not None
     assert 221 <= found.frame <= found.frame_hi <= 224

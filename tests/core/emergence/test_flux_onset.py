@@ -1,18 +1,18 @@
-"""The emergence frame looked at closer, on cubes whose flux one can draw by hand."""
+"""The emergence frame refined by the flux, on cubes whose flux one can draw by hand."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from helioloop.emergence.flux_onset import cell_flux, date_by_flux, strongest_rise
+from helioloop.emergence.flux_onset import cell_flux, refine_by_flux_onset, strongest_rise
 from helioloop.instrument import Instrument
 from helioloop.records import Emergence
 
 SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=90, size_px=30, clip_gauss=1000.0, frozen_frames=9)
 """Thirty steps of 5 × 5 cells."""
 ROUGHLY = Emergence(frame=50, frame_lo=47, frame_hi=55)
-"""What the masking curves say of a region that came up at frame 40."""
+"""The masking curves' emergence of a region that emerged at frame 40."""
 
 
 def field(gauss: np.ndarray) -> np.ndarray:
@@ -30,36 +30,36 @@ def emerging(*, at: int, within: int, gauss: float = 300.0) -> np.ndarray:
 
 
 def test_the_frame_moves_to_a_tenth_of_the_flux_rise() -> None:
-    """The curves were convinced ten frames late; the interval keeps what they said."""
-    found = date_by_flux(ROUGHLY, field(emerging(at=40, within=30)), instrument=SMALL)
+    """The curves' frame is ten frames late; the interval contains it."""
+    found = refine_by_flux_onset(ROUGHLY, field(emerging(at=40, within=30)), instrument=SMALL)
     assert found.frame == pytest.approx(43, abs=1)
     assert found.frame_lo == pytest.approx(40, abs=1)
     assert found.frame_hi == pytest.approx(71, abs=2)
 
 
-def test_a_rise_beside_a_stronger_old_region_is_seen_at_its_own_place() -> None:
+def test_a_rise_beside_a_stronger_old_region_is_found_at_its_own_place() -> None:
     """The old region decays faster than the new one grows: the patch as a whole loses flux."""
     patch = emerging(at=40, within=12)
     patch[:, 0:6, 0:12] = 900.0 * np.linspace(1.0, 0.2, SMALL.n_frames)[:, None, None]
     assert patch[40].sum() > patch[60].sum()
-    assert date_by_flux(ROUGHLY, field(patch), instrument=SMALL).frame == pytest.approx(41, abs=2)
+    assert refine_by_flux_onset(ROUGHLY, field(patch), instrument=SMALL).frame == pytest.approx(41, abs=2)
 
 
 @pytest.mark.parametrize("gauss", [np.zeros((90, 30, 30)), emerging(at=40, within=30)[::-1]])
 def test_where_no_flux_rises_the_curves_frame_stays(gauss: np.ndarray) -> None:
     """A quiet patch, and a region that decays."""
-    assert date_by_flux(ROUGHLY, field(gauss), instrument=SMALL) == ROUGHLY
+    assert refine_by_flux_onset(ROUGHLY, field(gauss), instrument=SMALL) == ROUGHLY
 
 
-def test_a_place_that_is_not_seen_throughout_does_not_count() -> None:
-    """A limb that passes over the region would look like a rise."""
+def test_a_place_that_is_off_disk_in_the_window_does_not_count() -> None:
+    """The limb passing over a region would look like a rise."""
     cube = field(np.full((90, 30, 30), 500.0))
     cube[:45] = np.nan
-    assert date_by_flux(ROUGHLY, cube, instrument=SMALL) == ROUGHLY
+    assert refine_by_flux_onset(ROUGHLY, cube, instrument=SMALL) == ROUGHLY
 
 
-def test_a_rise_far_from_the_curves_frame_is_another_region_s() -> None:
-    """Only two and a half days to both sides are looked at."""
+def test_a_rise_far_from_the_curves_frame_is_ignored() -> None:
+    """Only two and a half days before and after it are searched; a later rise belongs to another region."""
     flux = np.zeros((75, 5, 5), dtype=np.float32)
     flux[20:, 1, 1] = 10.0
     flux[60:, 3, 3] = 50.0
@@ -70,7 +70,7 @@ def test_a_rise_far_from_the_curves_frame_is_another_region_s() -> None:
 
 def test_a_rise_that_began_in_the_frozen_start_means_at_or_before() -> None:
     """The frame is the frozen one at the earliest, and the interval starts at 0."""
-    found = date_by_flux(
+    found = refine_by_flux_onset(
         Emergence(frame=12, frame_lo=10, frame_hi=14), field(emerging(at=0, within=30)), instrument=SMALL
     )  # fmt: skip
     assert found.frame >= SMALL.frozen_frames
@@ -78,7 +78,7 @@ def test_a_rise_that_began_in_the_frozen_start_means_at_or_before() -> None:
 
 
 def test_flux_is_the_mean_unsigned_field_of_whole_cells_on_the_disk() -> None:
-    """Both polarities count, pixels over the last whole cell do not, and a cell mostly off-disk has none."""
+    """Both polarities count; pixels beyond the last whole cell do not; a cell mostly off-disk is NaN."""
     odd = replace(SMALL, size_px=32)
     gauss = np.zeros((90, 32, 32))
     gauss[:, 0:6, 0:3], gauss[:, 0:6, 3:6] = 100.0, -50.0

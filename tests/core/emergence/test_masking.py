@@ -1,16 +1,27 @@
-"""Masking curves equal the naive loop: the network run on every masked video."""
+"""Masking curves equal those of the naive loop, which runs the network on every masked video."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from helioloop.emergence.masking import masking_curves
 from helioloop.instrument import MDI, Instrument
+from helioloop.model.architecture import AnyArchitecture, Architecture
 from helioloop.model.device import CPU
-from helioloop.model.inputs import FloatArray, cell_steps, channel_frames
-from helioloop.model.networks import FramesAsChannels, Network, PerFrameNetwork
+from helioloop.model.frames_as_channels import FramesAsChannels
+from helioloop.model.inputs import FloatArray
+from helioloop.model.per_frame import PerFrame
+from helioloop.model.recipes import PAPER, QUICK
 
 SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=12, size_px=24, clip_gauss=1000.0, frozen_frames=4)
+RECIPES = {
+    "per-frame": replace(QUICK, filters=(4, 6, 6), dense=8),
+    "frames-as-channels": replace(PAPER, filters=(4, 6, 8), dense=8),
+}
+both = pytest.mark.parametrize("architecture", [PerFrame(), FramesAsChannels()], ids=lambda each: each.name)
 
 
 def random_cube(instrument: Instrument, *, seed: int) -> FloatArray:
@@ -23,8 +34,10 @@ def random_cube(instrument: Instrument, *, seed: int) -> FloatArray:
     return cube
 
 
-def lively(network: Network, *, seed: int) -> Network:
-    """Random weights large enough, and batch-norm statistics odd enough, that masks make a difference."""
+def random_network(architecture: AnyArchitecture, instrument: Instrument, *, seed: int) -> nn.Module:
+    """Random weights so large, and batch-norm statistics so far from 0 and 1, that masks make a difference."""
+    torch.manual_seed(seed)
+    network: nn.Module = architecture.build(RECIPES[architecture.name], instrument, dropout=0.5)
     generator = torch.Generator().manual_seed(seed)
     for name, value in network.state_dict().items():
         if value.is_floating_point():
@@ -33,23 +46,8 @@ def lively(network: Network, *, seed: int) -> Network:
     return network.eval()
 
 
-def per_frame(seed: int) -> Network:
-    torch.manual_seed(seed)  # the weights that `lively` starts from
-    return lively(PerFrameNetwork(filters=(4, 6, 6), dense=8, dropout=0.5), seed=seed)
-
-
-def frames_as_channels(instrument: Instrument, seed: int) -> Network:
-    torch.manual_seed(seed)
-    return lively(
-        FramesAsChannels(
-            n_frames=instrument.n_frames, size_px=instrument.size_px, filters=(4, 6, 8), dense=8, dropout=0.5
-        ),
-        seed=seed,
-    )
-
-
 def masked(cube: FloatArray, frame: int, instrument: Instrument) -> FloatArray:
-    """The masked video as the paper describes it: start frozen, then frames after `frame` replaced by it."""
+    """The masked video as in the paper: the start is frozen, then the frames after `frame` are replaced by it."""
     video = cube.copy()
     video[: instrument.frozen_frames] = cube[instrument.frozen_frames]
     for later in range(frame + 1, instrument.n_frames):
@@ -57,61 +55,76 @@ def masked(cube: FloatArray, frame: int, instrument: Instrument) -> FloatArray:
     return video
 
 
-def naive_curve(network: Network, cube: FloatArray, instrument: Instrument, frames: range) -> FloatArray:
-    prepare = cell_steps if isinstance(network, PerFrameNetwork) else channel_frames
+def naive_curve(
+    architecture: AnyArchitecture, network: nn.Module, cube: FloatArray, instrument: Instrument, frames: range
+) -> FloatArray:
     with torch.no_grad():
-        logits = [
-            network(torch.from_numpy(prepare(masked(cube, frame, instrument), instrument))[None]) for frame in frames
-        ]
+        inputs = [architecture.prepare(masked(cube, frame, instrument), instrument) for frame in frames]
+        logits = [network(torch.from_numpy(x)[None]) for x in inputs]
         return np.asarray(torch.sigmoid(torch.cat(logits)).numpy())
 
 
 @pytest.mark.parametrize("n_frames", [10, 11, 12, 70])
 def test_per_frame_curve_equals_the_naive_loop(n_frames: int) -> None:
-    """Also inside a group of three frames, and where the last group is not full."""
+    """Also inside a group of three frames, and where the last group is incomplete."""
     instrument = Instrument(**{**SMALL.as_dict(), "n_frames": n_frames})
-    cube, network = random_cube(instrument, seed=1), per_frame(seed=2)
-    (curve,) = masking_curves([network], cube, instrument=instrument, device=CPU)
-    expected = naive_curve(network, cube, instrument, range(n_frames))
+    cube, network = random_cube(instrument, seed=1), random_network(PerFrame(), instrument, seed=2)
+    (curve,) = masking_curves(PerFrame(), [network], cube, instrument=instrument, device=CPU)
+    expected = naive_curve(PerFrame(), network, cube, instrument, range(n_frames))
     np.testing.assert_allclose(curve, expected, atol=1e-5)
     assert np.ptp(expected) > 1e-3, "the curve varies by a hundred times the tolerance"
 
 
 def test_frames_as_channels_curve_equals_the_naive_loop() -> None:
-    """The running sum over the first layer's kernels gives every masked video's first layer."""
+    """The prefix sum over the first layer's kernels gives every masked video's first layer."""
     instrument = SMALL
-    cube, network = random_cube(instrument, seed=3), frames_as_channels(instrument, seed=4)
-    (curve,) = masking_curves([network], cube, instrument=instrument, device=CPU)
-    expected = naive_curve(network, cube, instrument, range(instrument.n_frames))
+    cube, network = random_cube(instrument, seed=3), random_network(FramesAsChannels(), instrument, seed=4)
+    (curve,) = masking_curves(FramesAsChannels(), [network], cube, instrument=instrument, device=CPU)
+    expected = naive_curve(FramesAsChannels(), network, cube, instrument, range(instrument.n_frames))
     np.testing.assert_allclose(curve, expected, atol=1e-5)
     assert np.ptp(expected) > 1e-2
 
 
-@pytest.mark.parametrize("kind", ["per-frame", "frames-as-channels"])
-def test_full_size_curves_equal_the_naive_loop(kind: str) -> None:
-    """On MDI's grid, spot-checked at the frozen start, around a group's borders and at the end."""
-    cube = random_cube(MDI, seed=5)
-    network = per_frame(seed=6) if kind == "per-frame" else frames_as_channels(MDI, seed=6)
-    (curve,) = masking_curves([network], cube, instrument=MDI, device=CPU)
+@both
+def test_full_size_curves_equal_the_naive_loop(architecture: AnyArchitecture) -> None:
+    """On MDI's grid, checked at the frozen start, around the edges of a group, and at the end."""
+    cube, network = random_cube(MDI, seed=5), random_network(architecture, MDI, seed=6)
+    (curve,) = masking_curves(architecture, [network], cube, instrument=MDI, device=CPU)
     for frames in (range(29, 33), range(110, 114), range(222, 225)):
-        expected = naive_curve(network, cube, MDI, frames)
+        expected = naive_curve(architecture, network, cube, MDI, frames)
         np.testing.assert_allclose(curve[frames.start : frames.stop], expected, atol=1e-5)
 
 
 def test_curve_is_level_over_the_frozen_start_and_ends_at_the_whole_video() -> None:
     """Masks up to the frozen start leave one frame; the last mask leaves the video as it is."""
-    cube, network = random_cube(SMALL, seed=7), per_frame(seed=8)
-    (curve,) = masking_curves([network], cube, instrument=SMALL, device=CPU)
+    cube, network = random_cube(SMALL, seed=7), random_network(PerFrame(), SMALL, seed=8)
+    (curve,) = masking_curves(PerFrame(), [network], cube, instrument=SMALL, device=CPU)
     assert curve.shape == (12,)
     assert set(curve[: SMALL.frozen_frames + 1]) == {curve[0]}
     with torch.no_grad():
-        whole = torch.sigmoid(network(torch.from_numpy(cell_steps(cube, SMALL))[None]))
+        whole = torch.sigmoid(network(torch.from_numpy(PerFrame().prepare(cube, SMALL))[None]))
     assert curve[-1] == pytest.approx(float(whole), abs=1e-6)
 
 
 def test_each_network_has_a_curve_of_its_own() -> None:
     """Curves come in the order of the networks."""
-    cube, networks = random_cube(SMALL, seed=9), [per_frame(seed=10), per_frame(seed=11)]
-    curves = masking_curves(networks, cube, instrument=SMALL, device=CPU)
+    cube, networks = random_cube(SMALL, seed=9), [random_network(PerFrame(), SMALL, seed=seed) for seed in (10, 11)]
+    curves = masking_curves(PerFrame(), networks, cube, instrument=SMALL, device=CPU)
     for network, curve in zip(networks, curves, strict=True):
-        np.testing.assert_array_equal(masking_curves([network], cube, instrument=SMALL, device=CPU)[0], curve)
+        np.testing.assert_array_equal(
+            masking_curves(PerFrame(), [network], cube, instrument=SMALL, device=CPU)[0], curve
+        )
+
+
+@both
+def test_masked_logits_equal_those_of_the_default_loop(architecture: AnyArchitecture) -> None:
+    """What an architecture inherits and what it overrides give the same logits."""
+    cube, network = random_cube(SMALL, seed=14), random_network(architecture, SMALL, seed=12)
+    with torch.inference_mode():
+        fast, slow = (
+            method(architecture, [network, network], cube, instrument=SMALL, device=CPU)
+            for method in (type(architecture).masked_logits, Architecture.masked_logits)
+        )
+    assert fast.shape == (2, SMALL.n_frames - SMALL.frozen_frames)
+    torch.testing.assert_close(fast, slow, atol=1e-5, rtol=1e-4)
+    assert slow[0].std() > 1e-3, "the logits vary by a hundred times the tolerance"

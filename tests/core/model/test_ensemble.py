@@ -1,5 +1,6 @@
-"""A whole round on made-up arrays: members, scores, times, the version's folder; each step as a worker calls it."""
+"""A whole round on synthetic arrays: members, scores, emergence frames and the version's folder."""
 
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from helioloop.emergence.locate import locate_emergences
 from helioloop.errors import CubeError, RegistryError
 from helioloop.instrument import Instrument
 from helioloop.model.device import CPU
-from helioloop.model.ensemble import Ensemble, score_cubes, train_member
+from helioloop.model.ensemble import Ensemble, EnsembleCache, score_cubes, train_member
 from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import QUICK
 from helioloop.model.runtime import Runtime
@@ -27,12 +28,12 @@ NEW = CubeInfo(release="r", name="new", sha256="ee" * 32)
 
 
 def emerges(k: int) -> bool:
-    """Tell whether cube k shows a field from frame 12 on; of the others half show it all along, half never."""
+    """Return whether cube k has a field from frame 12 on; half of the others have it throughout, half never."""
     return k % 2 == 1
 
 
 def gridded(k: int) -> np.ndarray:
-    """Make cube k."""
+    """Return cube k on the grid."""
     cube = 0.5 + 0.01 * np.random.default_rng(k).standard_normal((24, 24, 24))
     cube[12 if emerges(k) else 12 * (k % 4) :, 8:14, 8:16] += 0.3
     return cube.astype(np.float16)
@@ -55,7 +56,7 @@ ARRAYS = {**{cube.key: gridded(k) for k, cube in enumerate(CUBES)}, NEW.key: gri
 
 
 def load(cube: CubeInfo) -> np.ndarray:
-    """Return a cube on the grid; other processes can call it, too."""
+    """Return a cube on the grid; a function of the module, so that other processes can call it."""
     return ARRAYS[cube.key]
 
 
@@ -74,8 +75,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Registry, Card]:
     return registry, run_round(plan_of(), registry, RUNTIME)
 
 
-def test_no_member_speaks_of_a_cube_it_was_trained_on(made: tuple[Registry, Card]) -> None:
-    """The recorded members of every stored score are those of the cube's fold; of a new cube, all."""
+def test_no_member_scores_a_cube_it_was_trained_on(made: tuple[Registry, Card]) -> None:
+    """The members of every stored score are those of the cube's fold; for a new cube, all members."""
     registry, card = made
     scores = registry.scores(card.version)
     assert len(scores) == N_CUBES + 1
@@ -88,8 +89,8 @@ def test_no_member_speaks_of_a_cube_it_was_trained_on(made: tuple[Registry, Card
         assert {card.members[member]["fold"] for member in score.members} == {fold}
 
 
-def test_the_stored_probability_is_that_of_the_held_out_members(made: tuple[Registry, Card]) -> None:
-    """Recomputed from single networks: mean, and standard deviation as spread."""
+def test_the_stored_probability_is_the_mean_of_the_out_of_fold_members(made: tuple[Registry, Card]) -> None:
+    """Recomputed from single networks; the spread is their standard deviation."""
     registry, card = made
     ensemble = Ensemble.open(registry.folder(card.version), device=CPU)
     stored = registry.scores(card.version)[CUBES[4].key]
@@ -104,7 +105,7 @@ def test_the_stored_probability_is_that_of_the_held_out_members(made: tuple[Regi
 
 
 def test_the_ensemble_has_learned_out_of_fold(made: tuple[Registry, Card]) -> None:
-    """Easy cubes are told apart by members that never saw them."""
+    """Members separate the classes of easy cubes that they were not trained on."""
     assert made[1].metrics["auroc"] > 0.9
 
 
@@ -124,8 +125,8 @@ def test_emergences_have_a_curve_and_a_frame(made: tuple[Registry, Card]) -> Non
     assert all(score.curve is None for score in quiet)
 
 
-def test_a_current_label_of_emergence_asks_for_the_curve(made: tuple[Registry, Card]) -> None:
-    """Also where the ensemble says non-emergence."""
+def test_a_cube_labelled_emergence_has_a_curve(made: tuple[Registry, Card]) -> None:
+    """Also where the ensemble predicts non-emergence."""
     registry, card = made
     ensemble = Ensemble.open(registry.folder(card.version), device=CPU)
     (bare,) = score_cubes(ensemble, [CUBES[0]], RUNTIME)
@@ -136,8 +137,8 @@ def test_a_current_label_of_emergence_asks_for_the_curve(made: tuple[Registry, C
         assert (located.curve is not None) is has_curve
 
 
-def test_the_card_tells_what_the_version_is_made_of(made: tuple[Registry, Card]) -> None:
-    """Labels, members, counts; and the plan stays in the folder."""
+def test_the_card_records_labels_members_and_counts(made: tuple[Registry, Card]) -> None:
+    """The plan stays in the folder."""
     registry, card = made
     plan = Plan.read(registry.folder(card.version))
     assert card.fingerprint == plan.fingerprint == plan_of().fingerprint
@@ -148,7 +149,7 @@ def test_the_card_tells_what_the_version_is_made_of(made: tuple[Registry, Card])
 
 
 def test_the_same_round_in_two_processes_gives_the_same_scores(made: tuple[Registry, Card], tmp_path: Path) -> None:
-    """To the last bit, side by side or one after the other."""
+    """To the last bit."""
     registry, card = made
     again = Registry(tmp_path)
     other = run_round(plan_of(), again, RUNTIME, processes=2)
@@ -156,7 +157,7 @@ def test_the_same_round_in_two_processes_gives_the_same_scores(made: tuple[Regis
 
 
 def test_another_seed_gives_other_scores(made: tuple[Registry, Card], tmp_path: Path) -> None:
-    """Else the comparison above would prove nothing."""
+    """Otherwise the comparison above would prove nothing."""
     plan = plan_of(seed=100)
     plan.save(tmp_path)
     for member in plan.members:
@@ -167,20 +168,20 @@ def test_another_seed_gives_other_scores(made: tuple[Registry, Card], tmp_path: 
     assert score.p_emergence != stored.p_emergence
 
 
-def test_a_member_that_is_there_is_kept(made: tuple[Registry, Card]) -> None:
-    """No cube is read for it, so a repeated job costs nothing."""
+def test_an_existing_member_is_not_trained_again(made: tuple[Registry, Card]) -> None:
+    """It reads no cube, so a repeated job costs nothing."""
     registry, card = made
     folder = registry.folder(card.version)
 
     def unreadable(cube: CubeInfo) -> np.ndarray:
-        raise AssertionError(f"{cube.name} was asked for")
+        raise AssertionError(f"{cube.name} was loaded")
 
     path = train_member(Plan.read(folder), "fold0-0", folder, replace(RUNTIME, load=unreadable))
     assert path == folder / "fold0-0.safetensors"
 
 
 def _whole(tmp_path: Path, made: tuple[Registry, Card]) -> Path:
-    """Return a copy of the version's plan and first member."""
+    """Copy the version's plan and first member, and return the path of its weights."""
     folder = made[0].folder(made[1].version)
     for name in ("plan.json", "fold0-0.safetensors"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
@@ -198,13 +199,13 @@ def _foreign(path: Path) -> None:
 def _other_shape(path: Path) -> None:
     own = {"fingerprint": plan_of().fingerprint, "member": "fold0-0"}
     weights = load_file(path)
-    save_file({**weights, "answer.0.bias": np.zeros(3, np.float32)}, path, metadata=own)
+    save_file({**weights, "head.0.bias": np.zeros(3, np.float32)}, path, metadata=own)
 
 
 def _not_finite(path: Path) -> None:
     own = {"fingerprint": plan_of().fingerprint, "member": "fold0-0"}
     weights = load_file(path)
-    save_file({**weights, "answer.0.bias": weights["answer.0.bias"] * np.nan}, path, metadata=own)
+    save_file({**weights, "head.0.bias": weights["head.0.bias"] * np.nan}, path, metadata=own)
 
 
 def _pickle(path: Path) -> None:
@@ -213,7 +214,7 @@ def _pickle(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [_truncate, _foreign, _other_shape, _not_finite, _pickle])
 def test_weights_that_are_not_the_plans_own_are_refused(tmp_path: Path, made: tuple[Registry, Card], damage) -> None:
-    """Truncated, foreign, of another shape, not finite, or no safetensors at all."""
+    """Truncated, from another plan, of another shape, not finite, or not safetensors."""
     path = _whole(tmp_path, made)
     train_member(plan_of(), "fold0-0", tmp_path, RUNTIME)
     damage(path)
@@ -221,15 +222,33 @@ def test_weights_that_are_not_the_plans_own_are_refused(tmp_path: Path, made: tu
         train_member(plan_of(), "fold0-0", tmp_path, RUNTIME)
 
 
+def test_an_ensemble_stays_loaded_until_its_plan_changes_or_others_take_its_place(
+    made: tuple[Registry, Card], tmp_path: Path
+) -> None:
+    """A cache of two keeps the two used last; a plan that is written again is read again."""
+    version = made[0].folder(made[1].version)
+    folders = [shutil.copytree(version, tmp_path / name) for name in "abc"]
+    cache = EnsembleCache(device=CPU, size=2)
+    a, b = (cache.open(folder) for folder in folders[:2])
+    assert cache.open(folders[0]) is a
+    cache.open(folders[2])
+    assert cache.open(folders[0]) is a
+    assert cache.open(folders[1]) is not b
+    Plan.read(folders[0]).save(folders[0])
+    assert cache.open(folders[0]) is not a
+    with pytest.raises(RegistryError, match="is missing"):
+        cache.open(tmp_path / "d")
+
+
 def test_a_version_that_lacks_a_member_is_refused(tmp_path: Path, made: tuple[Registry, Card]) -> None:
-    """Half an ensemble does not speak."""
+    """An incomplete ensemble scores nothing."""
     _whole(tmp_path, made)
     with pytest.raises(RegistryError, match="is missing"):
         score_cubes(Ensemble.open(tmp_path, device=CPU), CUBES[:1], RUNTIME)
 
 
-def test_an_unreadable_cube_is_set_aside_and_the_rest_goes_on(made: tuple[Registry, Card]) -> None:
-    """With its reason; without a place to set it aside, it ends the call."""
+def test_an_unreadable_cube_is_excluded_and_the_others_are_scored(made: tuple[Registry, Card]) -> None:
+    """The reason is reported; without `on_excluded` its error ends the call."""
     registry, card = made
 
     def sometimes(cube: CubeInfo) -> np.ndarray:
@@ -238,23 +257,23 @@ def test_an_unreadable_cube_is_set_aside_and_the_rest_goes_on(made: tuple[Regist
         return load(cube)
 
     ensemble = Ensemble.open(registry.folder(card.version), device=CPU)
-    aside: list[tuple[str, str]] = []
-    runtime = replace(RUNTIME, load=sometimes, on_excluded=lambda cube, error: aside.append((cube, str(error))))
+    excluded: list[tuple[str, str]] = []
+    runtime = replace(RUNTIME, load=sometimes, on_excluded=lambda cube, error: excluded.append((cube, str(error))))
     scores = score_cubes(ensemble, CUBES[:3], runtime)
     assert [score.cube for score in scores] == ["cube00", "cube02"]
-    assert aside == [("cube01", "cube01 is truncated")]
+    assert excluded == [("cube01", "cube01 is truncated")]
     with pytest.raises(CubeError, match="truncated"):
         score_cubes(ensemble, CUBES[:3], replace(RUNTIME, load=sometimes))
 
 
 def test_auroc_counts_ties_half() -> None:
-    """Of the four pairs two are wrong and two are tied."""
+    """Two of the four pairs are wrong and two are tied."""
     assert auroc(np.array([0.2, 0.5, 0.5, 0.5]), np.array([True, True, False, False])) == 0.25
     assert auroc(np.array([0.1, 0.9]), np.array([False, True])) == 1.0
 
 
 def test_metrics_are_those_of_the_labelled_cubes() -> None:
-    """Two labelled cubes, one of which disagrees; a third is scored only."""
+    """Two labelled cubes, one of which disagrees; a third has no label."""
     scores = [
         CubeScore(cube=name, sha256="", p_emergence=p, p_spread=None, members=("m",))
         for name, p in (("a", 0.9), ("b", 0.7), ("c", 0.5))

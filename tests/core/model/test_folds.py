@@ -1,4 +1,4 @@
-"""Folds: every labelled cube in one, regions whole, blocks of time, both classes left to train on."""
+"""Folds: regions stay whole, folds are blocks of time, and both classes remain to train on."""
 
 import random
 from collections import Counter
@@ -21,7 +21,7 @@ def _cube(
 
 
 def _year(per_month: int = 4) -> list[CubeInfo]:
-    """Return cubes of one year, as many of each class in each month."""
+    """Return cubes of one year, equally many of each class in each month."""
     return [
         _cube(f"{month:02d}-{k}", (E, N)[k % 2], start=f"2001-{month:02d}-{k + 1:02d}T00:00:00")
         for month in range(1, 13)
@@ -36,8 +36,8 @@ def test_month_blocks() -> None:
     assert by_month == {12: 0, 1: 0, 2: 0, 3: 1, 4: 1, 5: 2, 6: 2, 7: 3, 8: 3, 9: 4, 10: 4, 11: 4}
 
 
-def test_a_region_goes_with_its_earliest_cube() -> None:
-    """A region seen in two blocks is held out whole, in the block of its first cube."""
+def test_a_region_is_in_the_fold_of_its_earliest_cube() -> None:
+    """A region observed in two month blocks is in the block of its first cube."""
     seen = [
         _cube("first", E, start="2001-04-28T00:00:00", region="R"),
         _cube("again", E, start="2001-05-25T00:00:00", region="R"),
@@ -59,7 +59,7 @@ def test_regions_and_copies_chain() -> None:
 
 
 def test_blocks_of_time_without_months() -> None:
-    """One undated cube is enough to cut all into equal blocks of time, undated ones last by name."""
+    """With one undated cube, the folds are equal blocks of time; undated cubes are last, by name."""
     dated = [_cube(f"d{k:02d}", (E, N)[k % 2], start=f"19{70 + k}-05-01T00:00:00") for k in range(20)]
     undated = [_cube(f"u{k}", (E, N)[k % 2]) for k in range(5)]
     folds = assign_folds([*undated, *dated])
@@ -67,14 +67,14 @@ def test_blocks_of_time_without_months() -> None:
     assert {folds[f"u{k}"] for k in range(5)} == {4}
 
 
-def test_thin_months_give_way_to_blocks_of_time() -> None:
-    """A month block with hardly any cube of a class is not used."""
+def test_month_blocks_with_few_cubes_are_replaced_by_blocks_of_time() -> None:
+    """Month blocks are not used if one has hardly any cube of a class."""
     cubes = [cube for cube in _year() if not (cube.label is E and cube.name[:2] in {"03", "04"})]
     assert sorted(Counter(assign_folds(cubes).values()).values()) == [8, 9, 9, 9, 9]
 
 
-def test_classes_apart_in_time_are_dealt_out() -> None:
-    """Where a block of time would hold all of a class, regions are dealt out so that each fold leaves both."""
+def test_classes_that_are_apart_in_time_are_balanced_over_the_folds() -> None:
+    """Where a block of time would contain all cubes of a class, regions are distributed over the folds."""
     cubes = [_cube(f"{k:03d}", E if k < 10 else N, start=f"{1900 + k}-01-01T00:00:00") for k in range(100)]
     folds = assign_folds(cubes)
     for label in (E, N):
@@ -82,21 +82,21 @@ def test_classes_apart_in_time_are_dealt_out() -> None:
 
 
 def test_too_few_labels() -> None:
-    """Nine cubes of a class are too few, said in one sentence; unlabelled ones do not count."""
+    """Nine cubes of a class are too few; unlabelled ones do not count."""
     cubes = [_cube(f"{k}", E if k < 9 else N if k < 30 else None) for k in range(50)]
     with pytest.raises(TooFewLabels, match=r"^9 cubes are labelled emergence; training needs at least 10"):
         assign_folds(cubes)
 
 
 def test_a_class_of_one_region() -> None:
-    """A class whose cubes all follow one region cannot be held out and learned from at once."""
+    """A class whose cubes all follow one region cannot be both trained on and scored out of fold."""
     cubes = [_cube(f"{k}", E if k < 12 else N, region="R" if k < 12 else None) for k in range(40)]
     with pytest.raises(TooFewLabels, match="follow one region"):
         assign_folds(cubes)
 
 
 def _is_one_group(cubes: list[CubeInfo], others: list[CubeInfo]) -> bool:
-    """Return True where the first of `cubes` leads to all of them by shared regions and content, over labelled ones."""
+    """Return whether shared regions and content of labelled cubes connect the first of `cubes` to all the others."""
     reached = cubes[:1]
     for known in reached:
         reached += [
@@ -131,7 +131,7 @@ def _releases(draw: st.DrawFn) -> list[CubeInfo]:
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(cubes=_releases(), seed=st.integers(0, 99))
 def test_rules_hold_for_any_release(cubes: list[CubeInfo], seed: int) -> None:
-    """Each labelled cube in one fold, regions and copies whole, both classes outside each fold, order immaterial."""
+    """Regions and copies are whole, both classes remain outside each fold, and the order does not matter."""
     try:
         folds = assign_folds(cubes)
     except TooFewLabels as refusal:

@@ -1,4 +1,4 @@
-"""The plan: who trains on what, who may speak on what, and when two rounds are one."""
+"""The plan: which members train on which cubes, which score them, and which plans give the same model."""
 
 import json
 from dataclasses import replace
@@ -55,19 +55,19 @@ def test_paper_has_two_dropout_settings_per_fold() -> None:
     assert len(plan.members) == 10
 
 
-def test_a_trained_cube_is_spoken_of_by_exactly_those_that_did_not_train_on_it() -> None:
-    """For each cube, training and speaking members divide the ensemble."""
+def test_a_labelled_cube_is_scored_by_exactly_the_members_that_were_not_trained_on_it() -> None:
+    """For each cube, in-fold and out-of-fold members together are the ensemble, without overlap."""
     plan = plan_of(CUBES)
     for planned in plan.labelled:
-        trained = {member.name for member in plan.members if planned in plan.training_cubes(member)}
-        speaking = {member.name for member in plan.out_of_fold_members(planned)}
-        assert trained | speaking == {member.name for member in plan.members}
-        assert not trained & speaking
-        assert len(speaking) == 2
+        in_fold = {member.name for member in plan.members if planned in plan.training_cubes(member)}
+        out_of_fold = {member.name for member in plan.out_of_fold_members(planned)}
+        assert in_fold | out_of_fold == {member.name for member in plan.members}
+        assert not in_fold & out_of_fold
+        assert len(out_of_fold) == 2
 
 
-def test_a_cube_without_its_region_has_the_region_in_the_plan() -> None:
-    """A cube that is named alone gets the same members: the region is found in the plan."""
+def test_a_cube_given_without_its_region_has_the_region_of_the_plan() -> None:
+    """A cube that is given by its name only gets the same members."""
     plan = plan_of(CUBES)
     assert plan.out_of_fold_members(replace(CUBES[3], region=None)) == plan.out_of_fold_members(CUBES[3])
 
@@ -82,8 +82,8 @@ def test_a_trained_cube_under_another_name_or_with_other_content_is_still_traine
     )
 
 
-def test_all_members_speak_of_a_cube_nobody_knows() -> None:
-    """A new region's cube, unlabelled, in the plan or not."""
+def test_all_members_score_a_cube_of_a_new_region() -> None:
+    """Unlabelled, in the plan or not."""
     new = unlabelled(99)
     assert (
         plan_of([*CUBES, new]).out_of_fold_members(new)
@@ -92,22 +92,22 @@ def test_all_members_speak_of_a_cube_nobody_knows() -> None:
     )
 
 
-def test_members_that_know_the_region_do_not_speak_of_its_new_cubes() -> None:
-    """An unlabelled second look at a trained region is judged by that region's fold alone."""
+def test_members_trained_on_a_region_do_not_score_its_new_cubes() -> None:
+    """An unlabelled second cube of a labelled region is scored only by that region's fold."""
     again = unlabelled(99, region="region5")
     assert plan_of([*CUBES, again]).out_of_fold_members(again) == plan_of(CUBES).out_of_fold_members(CUBES[5])
 
 
 def test_a_copy_of_a_cube_is_in_the_same_fold() -> None:
-    """Otherwise a member would judge what it was trained on."""
+    """Otherwise a member would score what it was trained on."""
     copy = replace(cube(99), release="r", name="copy", sha256=CUBES[4].sha256)
     plan = plan_of([*CUBES, copy])
     assert plan.folds["copy"] == plan.folds[CUBES[4].name]
     assert plan.out_of_fold_members(copy) == plan.out_of_fold_members(CUBES[4])
 
 
-def test_a_cube_that_everybody_was_trained_on_is_spoken_of_by_nobody() -> None:
-    """A hand-made plan that spreads copies over folds is refused for that cube, not answered in sample."""
+def test_a_cube_that_all_members_were_trained_on_is_refused() -> None:
+    """A plan made by hand spreads copies over folds; no member scores them in-fold."""
     plan = plan_of(CUBES)
     names = [next(name for name, fold in plan.folds.items() if fold == wanted) for wanted in (0, 1)]
     cubes = tuple(replace(known, sha256="ee" * 32) if known.name in names else known for known in plan.cubes)
@@ -117,7 +117,7 @@ def test_a_cube_that_everybody_was_trained_on_is_spoken_of_by_nobody() -> None:
 
 
 def test_a_plan_survives_its_file(tmp_path: Path) -> None:
-    """What was saved is what is read, to the fingerprint."""
+    """The plan that is read equals the one saved, with its fingerprint."""
     plan = plan_of([*CUBES, unlabelled(99)])
     plan.save(tmp_path)
     assert Plan.read(tmp_path) == plan
@@ -125,12 +125,12 @@ def test_a_plan_survives_its_file(tmp_path: Path) -> None:
 
 
 def test_a_saved_plan_keeps_its_fingerprint_when_recipes_gain_a_field(tmp_path: Path) -> None:
-    """A version made before a recipe knew of stills still is the version that its weights name."""
+    """The weights of a version made before recipes had static clips still belong to its plan."""
     plan = plan_of(CUBES)
     plan.save(tmp_path)
     path = tmp_path / PLAN_FILE
     values = json.loads(path.read_text())
-    del values["recipe"]["augmentation"]["stills"]
+    del values["recipe"]["augmentation"]["static_clips"]
     path.write_text(json.dumps(values))
     older = Plan.read(tmp_path)
     assert older.recipe != plan.recipe
@@ -139,21 +139,21 @@ def test_a_saved_plan_keeps_its_fingerprint_when_recipes_gain_a_field(tmp_path: 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"cubes": [{"ref": 1}]}'])
 def test_a_damaged_plan_is_refused(tmp_path: Path, text: str) -> None:
-    """Empty, of another type, or without its parts."""
+    """Empty, of another type, or without required keys."""
     (tmp_path / "plan.json").write_text(text)
-    with pytest.raises(RegistryError, match="is no plan"):
+    with pytest.raises(RegistryError, match="is not a plan"):
         Plan.read(tmp_path)
 
 
 def test_order_parent_reason_and_unlabelled_cubes_do_not_make_another_model() -> None:
-    """The fingerprint holds what the members' weights depend on."""
+    """The fingerprint depends only on what the members' weights depend on."""
     plan = plan_of(CUBES)
     assert plan_of(CUBES[::-1]).fingerprint == plan.fingerprint
     assert plan_of([*CUBES, unlabelled(99)], reason="another").fingerprint == plan.fingerprint
     assert replace(plan, parent="v0001").fingerprint == plan.fingerprint
 
 
-def test_labels_verified_marks_content_seed_recipe_and_code_do() -> None:
+def test_labels_verified_flags_content_seed_recipe_and_code_make_another_model() -> None:
     """Each of them by itself."""
     plan = plan_of(CUBES)
     changed = [
@@ -168,32 +168,32 @@ def test_labels_verified_marks_content_seed_recipe_and_code_do() -> None:
 
 
 def test_two_cubes_of_one_name_are_refused() -> None:
-    """Labels, folds and scores are kept by name."""
-    twin = replace(CUBES[0], release="s")
+    """Labels, folds and scores are stored by name."""
+    same_name = replace(CUBES[0], release="s")
     with pytest.raises(ReleaseError, match="cube000 is used twice"):
-        plan_of([*CUBES, twin])
+        plan_of([*CUBES, same_name])
 
 
 def test_too_few_labels_make_no_plan() -> None:
-    """Nine emergences."""
+    """Nine emergences are too few."""
     with pytest.raises(TooFewLabels, match="9 cubes are labelled emergence"):
         plan_of([*CUBES[:19], unlabelled(50)])
 
 
-ROOMS = {"helioloop", "data", "emergence", "model"}
-"""Packages, which hold no code."""
+PACKAGES = {"helioloop", "data", "emergence", "model"}
+"""They contain no code."""
 
 
 def test_the_code_version_covers_every_module_that_learns() -> None:
-    """All that ensemble, grid and cube cache stand on is in it, but for what only carries and reports."""
+    """It contains all modules that ensemble, gridding and cube cache import, except those that decide no score."""
     graph = grimp.build_graph("helioloop")
     ends = ("model.ensemble", "emergence.locate", "data.gridding", "data.cache")
     below = set(ends).union(*(graph.find_upstream_modules(f"helioloop.{module}") for module in ends))
-    names = {module.removeprefix("helioloop.") for module in below} - ROOMS
-    carrying = {
+    names = {module.removeprefix("helioloop.") for module in below} - PACKAGES
+    without_effect = {
         "atomic", "data.cache", "errors", "instrument", "progress", "model.provenance", "model.runtime", "records",
         "registry.folder_format", "registry.staging",
     }  # fmt: skip
-    assert names - carrying == set(LEARNING_MODULES)
+    assert names - without_effect == set(LEARNING_MODULES)
     assert code_version().partition("+")[0] == __import__("helioloop").__version__
     assert len(code_version().partition("+")[2]) == 12

@@ -1,15 +1,16 @@
-"""Training learns what can be learned, and does it the same way twice."""
+"""Training learns easy classes, and gives the same result twice."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from helioloop.instrument import Instrument
+from helioloop.model.architectures import find_architecture
 from helioloop.model.device import CPU
 from helioloop.model.inputs import FloatArray
-from helioloop.model.networks import Network
 from helioloop.model.recipes import PAPER, QUICK, Augmentation, Recipe
 from helioloop.model.training import Examples, train
 from helioloop.progress import silent
@@ -20,7 +21,7 @@ SMALL_PAPER = replace(PAPER, filters=(4, 6, 8), dense=8, epochs=6, learning_rate
 
 
 def appearing(n: int) -> Examples:
-    """Half the examples show a field that appears in mid-video, half one that was there all along."""
+    """In half the examples a field appears in mid-video, in the others it is there throughout."""
     generator = np.random.default_rng(0)
     targets = (np.arange(n) % 2).astype(np.float32)
     steps = np.zeros((n, 8, 3, 4, 4), dtype=np.float32)
@@ -32,7 +33,7 @@ def appearing(n: int) -> Examples:
 
 
 def appearing_frames(n: int) -> Examples:
-    """Show the same as frames."""
+    """Return the same videos as frames."""
     generator = np.random.default_rng(0)
     targets = (np.arange(n) % 2).astype(np.float32)
     frames = 0.5 + 0.02 * generator.standard_normal((n, 24, 24, 24)).astype(np.float32)
@@ -41,13 +42,20 @@ def appearing_frames(n: int) -> Examples:
     return Examples(inputs=lambda k: frames[k], targets=targets, groups=[str(k) for k in range(n)])
 
 
-def trained(examples: Examples, recipe: Recipe, *, seed: int = 1) -> Network:
+def trained(examples: Examples, recipe: Recipe, *, seed: int = 1) -> nn.Module:
     return train(
-        examples, recipe=recipe, instrument=SMALL, seed=seed, dropout=0.1, device=CPU, report=silent
-    )  # fmt: skip
+        examples,
+        architecture=find_architecture(recipe.network),
+        recipe=recipe,
+        instrument=SMALL,
+        seed=seed,
+        dropout=0.1,
+        device=CPU,
+        report=silent,
+    )
 
 
-def probabilities(network: Network, examples: Examples) -> FloatArray:
+def probabilities(network: nn.Module, examples: Examples) -> FloatArray:
     with torch.no_grad():
         x = torch.from_numpy(np.stack([examples.inputs(k) for k in range(len(examples.targets))]))
         return np.asarray(torch.sigmoid(network(x)).numpy())
@@ -61,7 +69,7 @@ def test_quick_learns_to_tell_what_appears_from_what_was_there() -> None:
 
 
 def test_paper_learns_it_too() -> None:
-    """SGD with Nesterov momentum on all four forms of each video, watching regions set aside."""
+    """SGD with Nesterov momentum on all four symmetry transforms of each video, with validation regions."""
     examples = appearing_frames(24)
     p = probabilities(trained(examples, SMALL_PAPER), examples)
     assert np.mean((p > 0.5) == (examples.targets > 0.5)) > 0.9
@@ -83,7 +91,7 @@ def test_same_seed_same_weights(recipe: Recipe) -> None:
     assert not all(torch.equal(first[key], other[key]) for key in first)
 
 
-def test_training_leaves_torch_as_it_found_it() -> None:
+def test_training_restores_the_state_of_torch() -> None:
     """Neither the global generator nor the settings for determinism change for the caller."""
     torch.manual_seed(5)
     expected = torch.rand(3, generator=torch.Generator().manual_seed(5))
@@ -99,60 +107,61 @@ def test_norm_statistics_are_those_of_the_training_cubes() -> None:
     network = trained(examples, replace(FEW_STEPS, epochs=1))
     x = torch.from_numpy(np.stack([examples.inputs(k) for k in range(16)])).flatten(0, 1)
     with torch.no_grad():
-        mean = network.get_submodule("encoder")(x).mean(dim=(0, 2, 3))
-    torch.testing.assert_close(network.get_buffer("encoder_norm.running_mean"), mean, atol=1e-4, rtol=1e-3)
+        mean = network.get_submodule("encoder.0")(x).mean(dim=(0, 2, 3))
+    torch.testing.assert_close(network.get_buffer("encoder.1.running_mean"), mean, atol=1e-4, rtol=1e-3)
 
 
 def test_the_stopping_rule_stops_and_keeps_the_best_epoch() -> None:
-    """With a rate of zero nothing gets better: after the first epoch, patience of 2 allows two more."""
-    told: list[int] = []
+    """With a learning rate of 0 the accuracy never improves: a patience of 2 allows two epochs after the first."""
+    epochs: list[int] = []
     train(
         appearing_frames(16),
+        architecture=find_architecture(SMALL_PAPER.network),
         recipe=replace(SMALL_PAPER, learning_rate=0.0, patience=2, epochs=20),
         instrument=SMALL,
         seed=1,
         dropout=0.1,
         device=CPU,
-        report=lambda done, *_: told.append(done),
+        report=lambda done, *_: epochs.append(done),
     )
-    assert told == [1, 2, 3]
+    assert epochs == [1, 2, 3]
 
 
-def test_few_cubes_are_passed_over_more_often() -> None:
-    """Quick makes at least 240 steps of 16 cubes; paper counts every form of a cube."""
+def test_few_cubes_get_more_epochs() -> None:
+    """Quick makes at least 240 steps of 16 cubes; an epoch of paper has each cube four times."""
     assert QUICK.passes(96) == 40
     assert QUICK.passes(480) == QUICK.epochs
     assert PAPER.steps_per_epoch(100) == 40
     assert PAPER.passes(10) == PAPER.epochs
 
 
-def test_a_still_counts_as_non_emergence() -> None:
-    """After training with stills a video in which nothing moves is improbable, whichever step it repeats."""
+def test_a_static_clip_counts_as_non_emergence() -> None:
+    """A video without change has a low probability, whichever step it repeats."""
     examples = appearing(40)
     network = trained(examples, FEW_STEPS)
-    stills = np.stack([np.repeat(examples.inputs(k)[step : step + 1], 8, axis=0) for k in (0, 1) for step in (0, 7)])
+    clips = np.stack([np.repeat(examples.inputs(k)[step : step + 1], 8, axis=0) for k in (0, 1) for step in (0, 7)])
     with torch.no_grad():
-        p = torch.sigmoid(network(torch.from_numpy(stills)))
+        p = torch.sigmoid(network(torch.from_numpy(clips)))
     assert p.max() < probabilities(network, examples)[examples.targets > 0.5].min()
 
 
-def test_the_mean_probability_of_the_training_cubes_is_the_share_labelled_emergence() -> None:
-    """Whatever share of them was shown as stills."""
+def test_the_mean_probability_of_the_training_cubes_is_the_fraction_labelled_emergence() -> None:
+    """Whatever fraction of them was replaced by static clips."""
     examples = appearing(40)
-    for stills in (0.1, 0.5):
-        recipe = replace(FEW_STEPS, augmentation=replace(QUICK.augmentation, stills=stills))
+    for fraction in (0.1, 0.5):
+        recipe = replace(FEW_STEPS, augmentation=replace(QUICK.augmentation, static_clips=fraction))
         assert probabilities(trained(examples, recipe), examples).mean() == pytest.approx(0.5, abs=1e-3)
 
 
-def test_early_learning_keeps_a_network_from_learning_wrong_labels_by_heart() -> None:
-    """Of forty easy videos six bear a wrong label; with the regularisation more of them keep the right answer."""
+def test_early_learning_keeps_a_network_from_memorising_wrong_labels() -> None:
+    """Six of forty easy videos have wrong labels; the regularisation brings their probabilities closer to the truth."""
     examples = appearing(40)
     wrong = np.arange(0, 36, 6)
     mislabelled = Examples(inputs=examples.inputs, targets=examples.targets.copy(), groups=examples.groups)
     mislabelled.targets[wrong] = 1.0 - mislabelled.targets[wrong]
-    right = []
+    errors = []
     for weight in (0.0, 3.0):
         recipe = replace(FEW_STEPS, epochs=30, early_learning=weight, augmentation=Augmentation())
         p = probabilities(trained(mislabelled, recipe), examples)
-        right.append(float(np.abs(p - examples.targets)[wrong].mean()))
-    assert right[1] < right[0]
+        errors.append(float(np.abs(p - examples.targets)[wrong].mean()))
+    assert errors[1] < errors[0]

@@ -1,4 +1,4 @@
-"""``helioloop train``, ``score``, ``versions`` and ``rollback`` on a real release of made-up cubes."""
+"""``helioloop train``, ``score``, ``versions`` and ``rollback`` on a real release of synthetic cubes."""
 
 import shutil
 from collections.abc import Iterator
@@ -29,16 +29,16 @@ def run(*words: str | Path) -> Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A release, its model folder, and what ``train`` said."""
+    """A release, its model folder, and the result of ``train``."""
 
     release: Path
     models: Path
-    said: Result
+    result: Result
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
-    """One release, made and trained on once: few epochs, one cube truncated, one of a region of its own unlabelled."""
+    """One release, trained on once in few epochs; one of its cubes is truncated, one has no label."""
     place = tmp_path_factory.mktemp("learning")
     release = place / "demo"
     synthetic.make_release(release, n=N_CUBES, seed=3, instrument=SMALL)
@@ -58,18 +58,18 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
         patch.setattr(releases, "process_count", lambda *_: 1)  # starting processes takes longer than the training
         settings.load_settings.cache_clear()
         yield Trained(
-            release=release, models=place / "models", said=run("train", release, "--model-dir", place / "models")
+            release=release, models=place / "models", result=run("train", release, "--model-dir", place / "models")
         )
     settings.load_settings.cache_clear()
 
 
 def test_train_publishes_a_version(trained: Trained) -> None:
-    """It exits 0 and names the version; the bad cube is excluded with its reason, the unlabelled one not learned."""
-    assert trained.said.exit_code == 0, trained.said.output
-    assert "v0001 published" in trained.said.stdout
+    """It exits 0; the truncated cube is excluded with its reason, the unlabelled cube is not trained on."""
+    assert trained.result.exit_code == 0, trained.result.output
+    assert "v0001 published" in trained.result.stdout
     rows = read_table(trained.release / "labels.csv")
     bad = rows[7]["cube"]
-    assert f"{bad} is excluded: " in trained.said.stderr
+    assert f"{bad} is excluded: " in trained.result.stderr
     registry = Registry(trained.models)
     assert registry.published() == "v0001"
     assert set(registry.card("v0001").labels) == {row["cube"] for row in rows if row["label"]} - {bad}
@@ -78,7 +78,7 @@ def test_train_publishes_a_version(trained: Trained) -> None:
 
 
 def test_no_member_scores_a_cube_it_was_trained_on(trained: Trained) -> None:
-    """The recorded members are those of the cube's fold; the unlabelled cube is spoken of by all ten."""
+    """The recorded members are those of the cube's fold; all ten score the unlabelled cube."""
     registry = Registry(trained.models)
     card = registry.card("v0001")
     unlabelled = read_table(trained.release / "labels.csv")[3]["cube"]
@@ -91,7 +91,7 @@ def test_no_member_scores_a_cube_it_was_trained_on(trained: Trained) -> None:
 
 
 def test_score_writes_one_row_per_readable_cube_in_the_tables_order(trained: Trained, tmp_path: Path) -> None:
-    """With exactly the promised columns; unknown is empty; frames are ordered."""
+    """With the documented columns; unknown is empty; frames are ordered."""
     out = tmp_path / "scores.csv"
     result = run("score", trained.release, "--model-dir", trained.models, "--out", out)
     assert result.exit_code == 0, result.output
@@ -113,7 +113,7 @@ def test_score_writes_one_row_per_readable_cube_in_the_tables_order(trained: Tra
 
 
 def test_labels_replace_label_and_verified(trained: Trained, tmp_path: Path) -> None:
-    """The disagreement turns around, the probability stays."""
+    """The disagreement becomes its complement, the probability stays."""
     row = read_table(trained.release / "labels.csv")[0]
     other = "emergence" if row["label"] == "non-emergence" else "non-emergence"
     (tmp_path / "labels.csv").write_text(f"cube,label,verified\n{row['cube']},{other},1\n")
@@ -128,8 +128,8 @@ def test_labels_replace_label_and_verified(trained: Trained, tmp_path: Path) -> 
     assert float(after["disagreement"]) == pytest.approx(1 - float(before["disagreement"]), abs=2e-6)
 
 
-def test_training_again_has_nothing_to_do_and_force_repeats_it(trained: Trained, tmp_path: Path) -> None:
-    """The forced version has the published one as parent, and the same scores: same seeds, same inputs, same result."""
+def test_training_again_does_nothing_and_force_repeats_it(trained: Trained, tmp_path: Path) -> None:
+    """The forced version has the published one as parent, and the same scores: same seeds and inputs."""
     models = tmp_path / "models"
     shutil.copytree(trained.models, models)
     again = run("train", trained.release, "--model-dir", models)
@@ -149,10 +149,10 @@ def test_training_again_has_nothing_to_do_and_force_repeats_it(trained: Trained,
 
 
 @pytest.mark.parametrize("lost", [["published.json", "history.jsonl"], ["published.json"]], ids=["both", "pointer"])
-def test_a_version_whose_publication_broke_off_is_published_by_the_next_command(
+def test_a_version_whose_publication_was_interrupted_is_published_by_the_next_command(
     trained: Trained, tmp_path: Path, lost: list[str]
 ) -> None:
-    """Killed before the history was written or after, it was made of the same: nothing is trained again."""
+    """Whether it stopped before or after the history was written; nothing is trained again."""
     models = tmp_path / "models"
     shutil.copytree(trained.models, models)
     for name in lost:
@@ -164,10 +164,10 @@ def test_a_version_whose_publication_broke_off_is_published_by_the_next_command(
 
 
 @pytest.mark.parametrize("pointer", [None, "{"], ids=["absent", "damaged"])
-def test_a_lost_pointer_is_mended_by_the_command_that_score_prints(
+def test_a_lost_pointer_is_repaired_by_the_command_that_score_prints(
     trained: Trained, tmp_path: Path, pointer: str | None
 ) -> None:
-    """As it stands there: it names version and place."""
+    """Run as printed: it names version and folder."""
     models = tmp_path / "my models"
     shutil.copytree(trained.models, models)
     (models / "published.json").unlink()
@@ -175,14 +175,14 @@ def test_a_lost_pointer_is_mended_by_the_command_that_score_prints(
         (models / "published.json").write_text(pointer)
     refused = run("score", trained.release, "--model-dir", models, "--out", tmp_path / "scores.csv")
     assert refused.exit_code == 1
-    mended = run_printed(learning.commands(), refused.stderr)
-    assert mended.exit_code == 0, mended.output
-    assert "published v0001, before nothing" in mended.stdout
+    repaired = run_printed(learning.commands(), refused.stderr)
+    assert repaired.exit_code == 0, repaired.output
+    assert "published v0001, before nothing" in repaired.stdout
     assert Registry(models).published() == "v0001"
 
 
-def test_a_worse_version_is_kept_until_somebody_publishes_it(trained: Trained, tmp_path: Path) -> None:
-    """Two epochs against scores that are all but right: exit 1 with reason and remedies, then by hand, then forced."""
+def test_a_worse_version_is_rejected_until_somebody_publishes_it(trained: Trained, tmp_path: Path) -> None:
+    """Two epochs against nearly perfect scores: exit 1 with a reason; then published by hand; then forced."""
     models, corrections = tmp_path / "models", tmp_path / "labels.csv"
     shutil.copytree(trained.models, models)
     registry = Registry(models)
@@ -209,13 +209,13 @@ def test_a_worse_version_is_kept_until_somebody_publishes_it(trained: Trained, t
     run("rollback", "v0001", "--model-dir", models)
     forced = run(*command, "--force")
     assert forced.exit_code == 0, forced.output
-    assert "gate: published because it was requested, against the promotion check" in forced.stdout
+    assert "promotion check: published because it was requested, against the promotion check" in forced.stdout
     assert registry.published() == "v0003"
 
 
 @pytest.mark.parametrize("command", ["train", "score"])
 def test_an_unknown_cube_in_labels_is_wrong_usage(trained: Trained, tmp_path: Path, command: str) -> None:
-    """Exit 2, and the sentence names it."""
+    """Exit 2; the error names the cube."""
     (tmp_path / "labels.csv").write_text("cube,label,verified\nNOSUCH,emergence,1\n")
     more = ("--out", tmp_path / "scores.csv") if command == "score" else ()
     result = run(
@@ -226,7 +226,7 @@ def test_an_unknown_cube_in_labels_is_wrong_usage(trained: Trained, tmp_path: Pa
 
 
 def test_too_few_labels_are_refused(trained: Trained, tmp_path: Path) -> None:
-    """Exit 1, nothing is trained."""
+    """Exit 1; nothing is trained."""
     rows = read_table(trained.release / "labels.csv")
     table = "".join(f"{row['cube']},emergence,1\n" for row in rows)
     (tmp_path / "labels.csv").write_text("cube,label,verified\n" + table)
@@ -239,7 +239,7 @@ def test_too_few_labels_are_refused(trained: Trained, tmp_path: Path) -> None:
 
 
 def test_scoring_before_training_and_unknown_versions_are_refused(trained: Trained, tmp_path: Path) -> None:
-    """Exit 1; the sentence says what there is."""
+    """Exit 1; the error lists the existing versions."""
     nothing = run("score", trained.release, "--model-dir", tmp_path, "--out", tmp_path / "scores.csv")
     assert (nothing.exit_code, "has no published version" in nothing.stderr) == (1, True)
     other = run(
@@ -250,20 +250,20 @@ def test_scoring_before_training_and_unknown_versions_are_refused(trained: Train
 
 
 @pytest.mark.parametrize("place", [[], ["--model-dir", "models", "--project", "1"]])
-def test_versions_wants_one_place(place: list[str]) -> None:
+def test_versions_takes_one_of_model_dir_and_project(place: list[str]) -> None:
     """Neither and both are wrong usage."""
     assert run("versions", *place).exit_code == 2
 
 
-def test_versions_of_a_project_without_models(trained: Trained) -> None:  # noqa: ARG001 - its settings are needed
-    """An empty registry is said, not an error."""
+def test_versions_of_a_project_without_models(trained: Trained) -> None:  # noqa: ARG001 - for its settings
+    """An empty model folder is reported and is not an error."""
     result = run("versions", "--project", "5")
     assert result.exit_code == 0
     assert "project-5 holds no version yet" in result.stdout
 
 
-def test_a_frame_is_shown_only_where_ensemble_or_label_says_emergence() -> None:
-    """A stored frame of an earlier label is left out once neither says emergence."""
+def test_a_frame_is_shown_only_if_ensemble_or_label_is_emergence() -> None:
+    """A stored frame from an earlier label is not shown once both are non-emergence."""
     score = CubeScore(
         cube="c",
         sha256="",

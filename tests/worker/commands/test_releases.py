@@ -1,3 +1,5 @@
+"""``helioloop make-release`` and the releases it makes."""
+
 import csv
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +31,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_release_is_cubes_and_a_label_table(release: Path) -> None:
-    """Each row of labels.csv names a cube that can be read, unverified, with its start and region."""
+    """Each row of labels.csv names a readable, unverified cube of its region."""
     rows = read_labels(release / "labels.csv")
     assert len(rows) == N
     for name, row in rows.items():
@@ -40,7 +42,7 @@ def test_a_release_is_cubes_and_a_label_table(release: Path) -> None:
         assert cube.observed_gauss.shape[1:] == (30, 30)
 
 
-def test_the_truth_is_written_elsewhere(release: Path) -> None:
+def test_the_truth_is_written_outside_the_release(release: Path) -> None:
     """The truth table names the same cubes; an emergence has a frame, a non-emergence has none."""
     with (release.parent / "truth.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -50,8 +52,8 @@ def test_the_truth_is_written_elsewhere(release: Path) -> None:
     assert not list(release.glob("*truth*"))
 
 
-def test_bytes_depend_on_neither_workers_nor_size(release: Path, tmp_path: Path) -> None:
-    """A smaller release made by one process holds the same first cubes, byte for byte."""
+def test_cubes_do_not_depend_on_the_number_of_processes_or_cubes(release: Path, tmp_path: Path) -> None:
+    """A smaller release made by one process has the same first cubes, byte for byte."""
     make_release(tmp_path / "small", n=2, seed=1, workers=1, instrument=SMALL)
     small = content(tmp_path / "small")
     assert len(small) == 2
@@ -59,7 +61,7 @@ def test_bytes_depend_on_neither_workers_nor_size(release: Path, tmp_path: Path)
 
 
 def test_an_interrupted_release_is_finished(release: Path, tmp_path: Path) -> None:
-    """A run that stops at its first cube leaves no table; the same call makes what misses and nothing else."""
+    """A run that stops at its first cube leaves no table; the same call makes only the missing files."""
     out = tmp_path / "release"
 
     def interrupt(done: int, total: int, what: str) -> None:
@@ -69,16 +71,16 @@ def test_an_interrupted_release_is_finished(release: Path, tmp_path: Path) -> No
     with pytest.raises(KeyboardInterrupt):
         make_release(out, n=N, seed=1, report=interrupt, workers=1, instrument=SMALL)
     assert not (out / "labels.csv").exists()
-    kept = {path: path.stat().st_mtime_ns for path in out.glob("*.fits")}
-    assert kept
+    before = {path: path.stat().st_mtime_ns for path in out.glob("*.fits")}
+    assert before
     make_release(out, n=N, seed=1, instrument=SMALL)
-    assert all(path.stat().st_mtime_ns == before for path, before in kept.items())
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
     assert content(out) == content(release)
     assert (out / "labels.csv").read_bytes() == (release / "labels.csv").read_bytes()
 
 
-def test_other_values_and_foreign_folders_are_refused(release: Path, tmp_path: Path) -> None:
-    """A folder made with another seed or grid, or holding something else, is refused with a sentence."""
+def test_other_arguments_and_foreign_folders_are_refused(release: Path, tmp_path: Path) -> None:
+    """A folder made with another seed or grid, or with other files in it, is refused."""
     with pytest.raises(ReleaseError, match="other values of seed"):
         make_release(release, n=N, seed=2, instrument=SMALL)
     with pytest.raises(ReleaseError, match="instrument"):
@@ -89,14 +91,14 @@ def test_other_values_and_foreign_folders_are_refused(release: Path, tmp_path: P
 
 
 def test_truth_inside_the_release_is_refused(tmp_path: Path) -> None:
-    """A release holds no truth, and nothing is made before that is said."""
+    """A release contains no truth; the error comes before anything is made."""
     with pytest.raises(ReleaseError, match="write it elsewhere"):
         make_release(tmp_path / "r", n=1, seed=1, truth=tmp_path / "r" / "truth.csv")
     assert not (tmp_path / "r").exists()
 
 
-def test_command_makes_a_release_and_says_what_it_made(tmp_path: Path) -> None:
-    """The command leaves cube and table and sums them up; its help shows an example."""
+def test_the_command_makes_a_release_and_prints_a_summary(tmp_path: Path) -> None:
+    """It writes cube and table; its help shows an example."""
     (command,) = commands()
     result = CliRunner().invoke(command, ["--out", str(tmp_path / "r"), "--n", "1", "--seed", "1"])
     assert result.exit_code == 0, result.output

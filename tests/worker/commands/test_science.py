@@ -1,4 +1,4 @@
-"""``helioloop campaign`` and ``compare`` on a real release of small made-up cubes whose truth is known."""
+"""``helioloop campaign`` and ``compare`` on a real release of small synthetic cubes whose truth is known."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -26,8 +26,8 @@ def run(*words: str | Path) -> Result:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
-    """A release, its truth, and where models go."""
+class Inputs:
+    """A release, its truth, and a folder for models."""
 
     release: Path
     truth: Path
@@ -35,8 +35,8 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """One release for this module, and a recipe that is quick and learns next to nothing."""
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inputs]:
+    """One release for this module, and a recipe of one epoch."""
     folder = tmp_path_factory.mktemp("science")
     synthetic.make_release(folder / "bench", n=N_CUBES, seed=5, truth=folder / "truth.csv", instrument=SMALL)
     tiny = replace(recipes.QUICK, epochs=1, min_steps=0, folds=2, dropouts=(0.2,))
@@ -47,30 +47,30 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         patch.setattr(runtime, "MDI", SMALL)
         patch.setattr(experiment, "process_count", lambda *_: 1)  # starting processes takes longer than the training
         settings.load_settings.cache_clear()
-        yield Place(release=folder / "bench", truth=folder / "truth.csv", models=folder / "models")
+        yield Inputs(release=folder / "bench", truth=folder / "truth.csv", models=folder / "models")
     settings.load_settings.cache_clear()
 
 
-def test_a_campaign_is_played_and_taken_up_again(place: Place, tmp_path: Path) -> None:
-    """Two rounds and a closing one, each a version and a row; what is there already is not trained again."""
+def test_a_campaign_is_simulated_and_continued(inputs: Inputs, tmp_path: Path) -> None:
+    """Two rounds and a closing one, each a version and a row; existing versions are not trained again."""
     out = tmp_path / "campaign.csv"
-    words = ("campaign", place.release, "--truth", place.truth, "--model-dir", place.models, "--out", out)
+    words = ("campaign", inputs.release, "--truth", inputs.truth, "--model-dir", inputs.models, "--out", out)
     result = run(*words, "--rounds", "1")
     assert result.exit_code == 0, result.output
-    begun = read_table(out)
+    first = read_table(out)
     result = run(*words, "--rounds", "2")
     assert result.exit_code == 0, result.output
     rows = read_table(out)
-    registry = Registry(place.models)
+    registry = Registry(inputs.models)
     assert registry.versions() == [row["version"] for row in rows] == ["v0001", "v0002", "v0003"]
     assert registry.published() is None
-    assert [row | {"seconds": ""} for row in rows[:1]] == [row | {"seconds": ""} for row in begun[:1]]
+    assert [row | {"seconds": ""} for row in rows[:1]] == [row | {"seconds": ""} for row in first[:1]]
     assert [bool(row["seconds"]) for row in rows] == [False, False, True]
     assert [int(row["trained_on_verified"]) for row in rows] == [0, 4, 8]
     assert [registry.card(row["version"]).verified for row in rows] == [0, 4, 8]
-    wrong = {row["cube"] for row in read_table(place.truth)} & {
+    wrong = {row["cube"] for row in read_table(inputs.truth)} & {
         a["cube"]
-        for a, b in zip(read_table(place.truth), read_table(place.release / "labels.csv"), strict=True)
+        for a, b in zip(read_table(inputs.truth), read_table(inputs.release / "labels.csv"), strict=True)
         if a["label"] != b["label"]
     }
     flips = [int(row["flips"]) for row in rows]
@@ -89,10 +89,10 @@ def test_a_campaign_is_played_and_taken_up_again(place: Place, tmp_path: Path) -
     ]
 
 
-def test_recipes_are_compared_over_seeds(place: Place, tmp_path: Path) -> None:
-    """A row per training in the CSV, one per recipe on the screen; kept versions are judged without training."""
+def test_recipes_are_compared_over_seeds(inputs: Inputs, tmp_path: Path) -> None:
+    """One row per training in the CSV, one per recipe on the screen; existing versions are not trained again."""
     out = tmp_path / "compared.csv"
-    words = ("compare", place.release, "--truth", place.truth, "--model-dir", tmp_path / "kept", "--out", out)
+    words = ("compare", inputs.release, "--truth", inputs.truth, "--model-dir", tmp_path / "models", "--out", out)
     result = run(*words, "--recipe", "quick", "--seeds", "2")
     assert result.exit_code == 0, result.output
     rows = read_table(out)
@@ -106,51 +106,51 @@ def test_recipes_are_compared_over_seeds(place: Place, tmp_path: Path) -> None:
     for name in ("auroc", "error_auroc", "precision_at_k", "accuracy"):
         figures = [float(row[name]) for row in rows]
         assert f"  {fmean(figures):.3f} ± {stdev(figures):.3f}  " in table["quick"]
-    assert f"{N_CUBES} cubes judged" in result.stdout
+    assert f"{N_CUBES} cubes evaluated" in result.stdout
     again = run(*words, "--recipe", "quick")
     assert again.exit_code == 0, again.output
     assert [row | {"seconds": ""} for row in rows[:1]] == read_table(out)
 
 
-def test_the_papers_protocol_judges_november_and_december_alone(place: Place, tmp_path: Path) -> None:
-    """By members that none of these cubes was shown to."""
+def test_the_papers_protocol_evaluates_november_and_december_alone(inputs: Inputs, tmp_path: Path) -> None:
+    """No member was trained on these cubes."""
     out = tmp_path / "compared.csv"
     result = run(
-        "compare", place.release, "--truth", place.truth, "--recipe", "quick", "--protocol", "paper",
-        "--model-dir", tmp_path / "kept", "--out", out,
+        "compare", inputs.release, "--truth", inputs.truth, "--recipe", "quick", "--protocol", "paper",
+        "--model-dir", tmp_path / "models", "--out", out,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    late = {row["cube"] for row in read_table(place.truth) if row["start"][5:7] in {"11", "12"}}
+    late = {row["cube"] for row in read_table(inputs.truth) if row["start"][5:7] in {"11", "12"}}
     assert late
     assert read_table(out)[0]["cubes"] == str(len(late))
-    card = Registry(tmp_path / "kept" / "quick-seed0").card("v0001")
+    card = Registry(tmp_path / "models" / "quick-seed0").card("v0001")
     assert not late & set(card.labels)
     assert len(card.labels) == N_CUBES - len(late)
 
 
-def test_a_truth_that_lacks_a_cube_is_wrong_usage(place: Place, tmp_path: Path) -> None:
-    """Exit 2, nothing is trained; the sentence names cube and remedy."""
-    lines = place.truth.read_text().splitlines()
+def test_a_truth_that_lacks_a_cube_is_wrong_usage(inputs: Inputs, tmp_path: Path) -> None:
+    """Exit 2; nothing is trained, and the error names the cube."""
+    lines = inputs.truth.read_text().splitlines()
     (tmp_path / "truth.csv").write_text("\n".join(lines[:-1]))
     for command in ("campaign", "compare"):
-        result = run(command, place.release, "--truth", tmp_path / "truth.csv", "--model-dir", tmp_path / "models")
+        result = run(command, inputs.release, "--truth", tmp_path / "truth.csv", "--model-dir", tmp_path / "models")
         assert result.exit_code == 2
         assert f"no row for cube {lines[-1].split(',')[0]}" in result.stderr
     assert not (tmp_path / "models").exists()
 
 
-def test_a_truth_table_that_is_none_is_refused(place: Place, tmp_path: Path) -> None:
-    """Exit 1 for a table that cannot be used, 2 for a recipe that there is not."""
-    result = run("compare", place.release, "--truth", place.release / "labels.csv", "--recipe", "none")
+def test_an_unusable_truth_table_is_refused(inputs: Inputs, tmp_path: Path) -> None:
+    """Exit 1 for a table without the columns, 2 for an unknown recipe."""
+    result = run("compare", inputs.release, "--truth", inputs.release / "labels.csv", "--recipe", "none")
     assert result.exit_code == 2
     (tmp_path / "truth.csv").write_text("cube\n")
-    result = run("compare", place.release, "--truth", tmp_path / "truth.csv")
+    result = run("compare", inputs.release, "--truth", tmp_path / "truth.csv")
     assert (result.exit_code, "no column 'label'" in result.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("command", ["campaign", "compare"])
-def test_help_teaches_with_an_example(command: str) -> None:
-    """It shows a command line to try."""
+def test_help_shows_an_example(command: str) -> None:
+    """A command line to try."""
     result = run(command, "--help")
     assert result.exit_code == 0
     assert f"helioloop {command} bench --truth bench-truth.csv" in result.stdout

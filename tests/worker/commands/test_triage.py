@@ -1,4 +1,4 @@
-"""``helioloop triage`` on small cubes drawn by hand: a release trained on, and a new one."""
+"""``helioloop triage`` on small cubes made by hand: a release that is trained on, and a new one."""
 
 import shutil
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def run(*words: str | Path) -> Result:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class Releases:
     """The release trained on, a new one, and the model folder."""
 
     old: Path
@@ -50,7 +50,7 @@ class Place:
 
 
 def write_cubes(folder: Path, numbers: range) -> list[str]:
-    """Write small cubes of noise; in odd ones a bipole stands up half way. Every fifth is dated by its name alone."""
+    """Write small cubes of noise. Odd ones have a bipole from half way on; every fifth has only a date in its name."""
     folder.mkdir()
     bipole = np.zeros((22, SMALL.size_px, SMALL.size_px))
     bipole[11:, 9:21, 3:15], bipole[11:, 9:21, 15:27] = 500.0, -500.0
@@ -68,8 +68,8 @@ def write_cubes(folder: Path, numbers: range) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A release to train on, and a new one: its table has no labels, goes backwards, and names a cube without file."""
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Releases]:
+    """A release to train on, and a new one: its table has no labels, is reversed, and lists a cube without a file."""
     folder = tmp_path_factory.mktemp("triage")
     old, new = folder / "old", folder / "new"
     rows = [f"{name},{list(Label)[1 - k % 2]},0\n" for k, name in enumerate(write_cubes(old, range(N_OLD)))]
@@ -86,12 +86,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         settings.load_settings.cache_clear()
         trained = run("train", old, "--model-dir", folder / "models")
         assert trained.exit_code == 0, trained.output
-        yield Place(old=old, new=new, models=folder / "models")
+        yield Releases(old=old, new=new, models=folder / "models")
     settings.load_settings.cache_clear()
 
 
-def write_draw(path: Path, scores: dict[str, CubeScore], *, right: bool = True) -> Path:
-    """Write the table of a human who finds every class of the ensemble right, or wrong."""
+def write_sample(path: Path, scores: dict[str, CubeScore], *, right: bool = True) -> Path:
+    """Write an audit sample in which every class of the ensemble is right, or every one is wrong."""
     lines = [
         f"{score.cube},{Label.EMERGENCE if (score.predicted is Label.EMERGENCE) is right else Label.NON_EMERGENCE}"
         for score in scores.values()
@@ -100,96 +100,98 @@ def write_draw(path: Path, scores: dict[str, CubeScore], *, right: bool = True) 
     return path
 
 
-def test_sure_cubes_are_accepted_under_the_promise_and_the_others_go_to_the_human(place: Place, tmp_path: Path) -> None:
-    """One row per readable cube in the table's order; what passes the threshold of the draw is accepted."""
-    scores, out = place.scores(), tmp_path / "out.csv"
-    drawn = write_draw(tmp_path / "drawn.csv", scores)
+def test_sure_cubes_are_accepted_under_the_guarantee_and_the_others_go_to_a_human(
+    made: Releases, tmp_path: Path
+) -> None:
+    """One row per readable cube in the table's order; a probability above the sample's threshold is accepted."""
+    scores, out = made.scores(), tmp_path / "out.csv"
+    sample = write_sample(tmp_path / "drawn.csv", scores)
     result = run(
-        "triage", place.new, "--model-dir", place.models, "--random", drawn, "--rate", "0.1", "--out", out
+        "triage", made.new, "--model-dir", made.models, "--random", sample, "--rate", "0.1", "--out", out
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "lost is excluded: " in result.stderr
     rows = read_table(out)
     assert out.read_text().splitlines()[0] == ",".join(COLUMNS)
-    assert [row["cube"] for row in rows] == [row["cube"] for row in read_table(place.new / "labels.csv")[1:]]
+    assert [row["cube"] for row in rows] == [row["cube"] for row in read_table(made.new / "labels.csv")[1:]]
     p = np.array([score.p_emergence for score in scores.values()])
-    promise = make_guarantee(p, p >= 0.5, rate=0.1)
-    assert promise is not None
+    guarantee = make_guarantee(p, p >= 0.5, rate=0.1)
+    assert guarantee is not None
     for row in rows:
         sure = max(float(row["p_emergence"]), 1.0 - float(row["p_emergence"]))
-        assert row["accepted"] == str(int(sure >= promise.threshold))
+        assert row["accepted"] == str(int(sure >= guarantee.threshold))
         assert (row["label_predicted"] == "emergence") == (float(row["p_emergence"]) >= 0.5)
         assert row["model_version"] == "v0001"
     accepted = sum(row["accepted"] == "1" for row in rows)
     assert accepted > 0
     frames = [row["emergence_frame"] for row in rows if row["label_predicted"] == "emergence"]
     assert any(frames)
-    assert all(85 <= int(frame) <= 125 for frame in frames if frame)  # the bipole stands up between 100 and 110
+    assert all(85 <= int(frame) <= 125 for frame in frames if frame)  # the bipole appears between 100 and 110
     assert f"{N_NEW} cubes scored by v0001: {accepted} accepted, {N_NEW - accepted} go to the human." in result.stdout
     assert "At most 10 % of the accepted labels are wrong, with 90 % confidence" in result.stdout
     assert f"of {len(scores)} labels in the audit sample {len(scores)} pass, 0 of these are wrong" in result.stdout
 
 
-def test_a_new_cube_is_spoken_of_by_the_members_of_one_fold(place: Place, tmp_path: Path) -> None:
-    """Both folds speak, each of some cubes; ``score`` lets all members speak of the same ones, before and after."""
-    words = (place.new, "--model-dir", place.models, "--out")
+def test_a_new_cube_is_scored_by_the_members_of_one_fold(made: Releases, tmp_path: Path) -> None:
+    """Each of both folds scores some cubes; ``score`` uses all members for the same cubes, before and after."""
+    words = (made.new, "--model-dir", made.models, "--out")
     assert run("score", *words, tmp_path / "before.csv").exit_code == 0
-    drawn = write_draw(tmp_path / "drawn.csv", place.scores())
-    assert run("triage", *words, tmp_path / "out.csv", "--random", drawn).exit_code == 0
+    sample = write_sample(tmp_path / "drawn.csv", made.scores())
+    assert run("triage", *words, tmp_path / "out.csv", "--random", sample).exit_code == 0
     assert run("score", *words, tmp_path / "after.csv").exit_code == 0
     assert (tmp_path / "before.csv").read_bytes() == (tmp_path / "after.csv").read_bytes()
-    ensemble = Ensemble.open(Registry(place.models).folder("v0001"), device=choose_device("cpu"))
-    load = Loader(roots=(place.new.parent,), cache=settings.load_settings().cache_root, instrument=SMALL)
+    ensemble = Ensemble.open(Registry(made.models).folder("v0001"), device=choose_device("cpu"))
+    load = Loader(roots=(made.new.parent,), cache=settings.load_settings().cache_root, instrument=SMALL)
     work = Runtime(instrument=SMALL, load=load, device=ensemble.device)
-    spoken = set()
+    used = set()
     for row, scored in zip(read_table(tmp_path / "out.csv"), read_table(tmp_path / "before.csv"), strict=True):
-        cube, _ = load.parse(CubeFiles.read(place.new / f"{row['cube']}.fits"))
+        cube, _ = load.parse(CubeFiles.read(made.new / f"{row['cube']}.fits"))
         means = [f"{ensemble.of_fold(fold).score(cube, work).p_emergence:.6f}" for fold in (0, 1)]
         assert float(scored["p_emergence"]) == pytest.approx(np.mean([float(mean) for mean in means]), abs=2e-6)
-        spoken.add(means.index(row["p_emergence"]))
-    assert spoken == {0, 1}
+        used.add(means.index(row["p_emergence"]))
+    assert used == {0, 1}
 
 
-def test_a_rate_that_cannot_be_promised_accepts_nothing(place: Place, tmp_path: Path) -> None:
-    """It is an answer, so exit 0: every cube goes to the human, and the smallest rate there is is told."""
-    scores, out = place.scores(), tmp_path / "out.csv"
-    words = ("triage", place.new, "--model-dir", place.models, "--out", out, "--random")
-    result = run(*words, write_draw(tmp_path / "drawn.csv", scores))
+def test_a_rate_that_cannot_be_guaranteed_accepts_nothing(made: Releases, tmp_path: Path) -> None:
+    """Exit 0: every cube goes to a human, and the smallest possible rate is printed."""
+    scores, out = made.scores(), tmp_path / "out.csv"
+    words = ("triage", made.new, "--model-dir", made.models, "--out", out, "--random")
+    result = run(*words, write_sample(tmp_path / "drawn.csv", scores))
     assert result.exit_code == 0, result.output
     assert {row["accepted"] for row in read_table(out)} == {"0"}
     assert f"Nothing is accepted: {len(scores)} labels of the audit sample do not support a guarantee" in result.stdout
     assert "at least 114 labels are needed" in result.stdout
     assert "The smallest rate they support is 7 %" in result.stdout
-    result = run(*words, write_draw(tmp_path / "drawn.csv", scores, right=False), "--rate", "0.1")
+    result = run(*words, write_sample(tmp_path / "drawn.csv", scores, right=False), "--rate", "0.1")
     assert (result.exit_code, "They do not support a rate up to 30 %" in result.stdout) == (0, True)
 
 
-def test_emergences_get_a_calibrated_interval_and_a_time(place: Place, tmp_path: Path) -> None:
-    """Of the old release, whose scores are stored: here sure, 7 frames late. A day in the name alone gives no time."""
+def test_emergences_get_a_calibrated_interval_and_a_time(made: Releases, tmp_path: Path) -> None:
+    """On the old release, with stored scores 7 frames late. A date only in the name gives no time."""
     models, out = tmp_path / "models", tmp_path / "out.csv"
-    shutil.copytree(place.models, models)
-    told = [
+    shutil.copytree(made.models, models)
+    stored = [
         replace(
             score,
             p_emergence=0.05 + 0.9 * (k % 2),
             curve=(0.0,),
             emergence=Emergence(frame=100 + k, frame_lo=96 + k, frame_hi=105 + k),
         )
-        for k, score in enumerate(place.scores().values())
+        for k, score in enumerate(made.scores().values())
     ]
-    Registry(models).add_scores("v0001", told)
+    Registry(models).add_scores("v0001", stored)
     lines = [
         f"{score.cube},{score.predicted},{score.emergence.frame - 7 if score.predicted is Label.EMERGENCE else ''}"
-        for score in told
+        for score in stored
         if score.emergence is not None
     ]
     (tmp_path / "drawn.csv").write_text("\n".join(("cube,label,emergence_frame", *lines)))
-    words = ("triage", place.old, "--model-dir", models, "--out", out, "--random", tmp_path / "drawn.csv")
+    words = ("triage", made.old, "--model-dir", models, "--out", out, "--random", tmp_path / "drawn.csv")
     result = run(*words, "--rate", "0.1")
     assert result.exit_code == 0, result.output
     assert "Probabilities: calibrated on 32 labels of the audit sample." in result.stdout
     assert "Intervals: calibrated on 16 verified frames to contain the true frame in 90 % of cases." in result.stdout
-    for score, row in zip(told, read_table(out), strict=True):
+    for score, row in zip(stored, read_table(out), strict=True):
         assert (row["p_emergence"], row["accepted"]) == (f"{score.p_emergence:.6f}", "1")
         assert (float(row["p_calibrated"]) > 0.5) == (score.p_emergence > 0.5)
         if score.predicted is Label.NON_EMERGENCE or score.emergence is None:
@@ -207,15 +209,15 @@ def test_emergences_get_a_calibrated_interval_and_a_time(place: Place, tmp_path:
     result = run(*words, "--coverage", "0.99")
     assert "Intervals: uncalibrated, 16 verified frames are too few for 99 %." in result.stdout
     assert {row["interval"] for row in read_table(out)} == {"", "uncalibrated"}
-    assert read_table(out)[1]["emergence_frame_hi"] == str(told[1].emergence.frame_hi)
+    assert read_table(out)[1]["emergence_frame_hi"] == str(stored[1].emergence.frame_hi)
 
 
-def test_a_drawn_cube_that_was_not_trained_on_is_wrong_usage(place: Place, tmp_path: Path) -> None:
-    """Exit 2, nothing is written; the sentence names the cube and what to do."""
-    name = read_table(place.new / "labels.csv")[1]["cube"]
+def test_a_sampled_cube_that_was_not_trained_on_is_wrong_usage(made: Releases, tmp_path: Path) -> None:
+    """Exit 2; nothing is written, and the error names cube and remedy."""
+    name = read_table(made.new / "labels.csv")[1]["cube"]
     (tmp_path / "drawn.csv").write_text(f"cube,label\n{name},emergence\n")
     out = tmp_path / "out.csv"
-    words = ("triage", place.new, "--model-dir", place.models, "--random", tmp_path / "drawn.csv", "--out", out)
+    words = ("triage", made.new, "--model-dir", made.models, "--random", tmp_path / "drawn.csv", "--out", out)
     result = run(*words)
     assert result.exit_code == 2
     assert f"'{name}'" in result.stderr
@@ -224,8 +226,8 @@ def test_a_drawn_cube_that_was_not_trained_on_is_wrong_usage(place: Place, tmp_p
     assert not out.exists()
 
 
-def test_help_says_that_the_whole_draw_is_needed() -> None:
-    """With an example to try."""
-    said = " ".join(run("triage", "--help").stdout.split())
-    assert "must hold ALL cubes of that draw, not only those found wrong" in said
-    assert "helioloop triage release-4 --model-dir models --random drawn.csv" in said
+def test_help_demands_the_whole_sample() -> None:
+    """It also shows an example."""
+    text = " ".join(run("triage", "--help").stdout.split())
+    assert "must hold ALL cubes of the sample, not only those found wrong" in text
+    assert "helioloop triage release-4 --model-dir models --random drawn.csv" in text

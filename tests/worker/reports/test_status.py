@@ -1,4 +1,4 @@
-"""``helioloop status``: what was left out, what runs and what failed, on a real Redis; its remedies, run as printed."""
+"""``helioloop status``: excluded cubes, running and failed jobs on a real Redis, and its commands, run as printed."""
 
 import json
 import shutil
@@ -21,10 +21,11 @@ from helioloop.messaging import messages, queues
 from helioloop.records import CubeInfo
 from helioloop.registry.unscorable import add_unscorable
 from helioloop.registry.versions import Registry
-from helioloop_worker.commands import learning, project
+from helioloop_worker.commands import learning, options, project
 from helioloop_worker.loop import ingest, retrain_check
 from helioloop_worker.loop.preparation import ExcludedCube
 from helioloop_worker.reports import status
+from helioloop_worker.reports.job_status import job_lines
 
 Data = dict[str, dict[str, str]]
 
@@ -33,35 +34,35 @@ TOKEN = "0123456789abcdef0123456789abcdef"
 
 @pytest.fixture
 def commands(loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> list[click.Command]:
-    """The commands for projects and models, which find the loop_project's settings."""
-    for module in (project, learning):
+    """The commands for projects and models, with the settings of `loop_project`."""
+    for module in (project, learning, options):
         monkeypatch.setattr(module, "load_settings", lambda: loop_project.context.settings)
     loop_project.model_dir.mkdir(parents=True)
     return [*project.commands(), *learning.commands()]
 
 
 def show(loop_project: LoopProject, commands: list[click.Command]) -> dict[str, str]:
-    """The project's status: what -> how it stands, one line of the screen each."""
+    """The project's status as printed: name -> value, one line each."""
     result = run_one_of(commands, "status", "--project", str(loop_project.id))
     assert result.exit_code == 0, result.output
     return dict(line.split("  ", 1) for line in result.stdout.splitlines())
 
 
-def told(lines: list[status.Line]) -> dict[str, str]:
-    """The same of lines that are not on the screen yet."""
-    return {line.what: line.stands for line in lines}
+def as_dict(lines: list[status.Line]) -> dict[str, str]:
+    """Lines that are not printed yet: name -> value."""
+    return {line.name: line.value for line in lines}
 
 
 def jobs_of(loop_project: LoopProject, **changes: Any) -> dict[str, str]:
-    """What the status says of the project's jobs, with settings changed."""
+    """The lines about the project's jobs, with settings changed."""
     settings = loop_project.context.settings.model_copy(update=changes)
-    return told(status.of_jobs(loop_project.context.connection, settings, loop_project.id))
+    return as_dict(job_lines(loop_project.context.connection, settings, loop_project.id))
 
 
 def fail(
     loop_project: LoopProject, message: messages.Message, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Let a judgement fail with an error."""
+    """Let a retrain check fail with an error."""
 
     def raises(*_: Any, **__: Any) -> None:
         raise error
@@ -74,70 +75,75 @@ def fail(
 # -- cubes ----------------------------------------------------------------------------------------
 
 
-def test_cubes_set_aside_are_counted_and_named_with_their_reason(loop_project: LoopProject) -> None:
-    """The first three; the file has all five. A release that lost none is not spoken of, nor is where releases lie."""
-    lost = [ExcludedCube(cube=f"cube{k}", reason="it is not in /data/releases/r3; restore it") for k in range(5)]
-    ingest.write_excluded(loop_project.model_dir, "r3", lost)
+def test_excluded_cubes_are_counted_and_listed_with_their_reason(loop_project: LoopProject) -> None:
+    """Three of five are listed, without the folder of the releases. A release without excluded cubes has no line."""
+    excluded = [ExcludedCube(cube=f"cube{k}", reason="it is not in /data/releases/r3; restore it") for k in range(5)]
+    ingest.write_excluded(loop_project.model_dir, "r3", excluded)
     ingest.write_excluded(loop_project.model_dir, "r4", [])
-    assert told(status.of_cubes(loop_project.registry)) == {
-        "set aside from r3": "5: cube0 (it is not in r3; restore it); cube1 (it is not in r3; restore it); "
-        f"cube2 (it is not in r3; restore it); 2 more; all are named in {loop_project.model_dir}/excluded/r3.csv"
+    assert as_dict(status.excluded_lines(loop_project.registry)) == {
+        "excluded from r3": "5: cube0 (it is not in r3; restore it); cube1 (it is not in r3; restore it); "
+        f"cube2 (it is not in r3; restore it); 2 more; the full list is {loop_project.model_dir}/excluded/r3.csv"
     }
 
 
 def test_cubes_that_the_published_version_cannot_score_are_counted(loop_project: LoopProject, task_data: Data) -> None:
-    """Those of another version are not; before there are any, the status says that none was left out."""
+    """Cubes that another version could not score do not count; without any, the status shows none."""
     loop_project.import_cubes(task_data)
-    assert told(status.of_cubes(loop_project.registry)) == {"cubes left out": "none"}
+    assert as_dict(status.excluded_lines(loop_project.registry)) == {"excluded cubes": "none"}
     version = loop_project.publish()
     gone = [CubeInfo(release="made", name=f"gone{k}", sha256=f"{k:064x}") for k in range(2)]
     add_unscorable(loop_project.model_dir, "v0009", gone)
-    assert told(status.of_cubes(loop_project.registry)) == {"cubes left out": "none"}
+    assert as_dict(status.excluded_lines(loop_project.registry)) == {"excluded cubes": "none"}
     add_unscorable(loop_project.model_dir, version, gone)
-    (said,) = told(status.of_cubes(loop_project.registry)).values()
-    assert said.startswith("2, by v0001: ")
+    (value,) = as_dict(status.excluded_lines(loop_project.registry)).values()
+    assert value.startswith("2 by v0001; ")
 
 
 # -- jobs -----------------------------------------------------------------------------------------
 
 
-def test_an_ingestion_that_was_detached_and_failed_is_told_with_its_sentence(
+def test_a_detached_ingestion_that_failed_is_shown_with_its_error(
     loop_project: LoopProject, commands: list[click.Command]
 ) -> None:
-    """With release and time, on the page that `ingest --detach` points to; there is no traceback."""
+    """With time and release, without a traceback, on the page that `ingest --detach` points to."""
     queues.send(loop_project.context.connection, messages.Ingest(project=loop_project.id, release="nosuch"))
     before = show(loop_project, commands)
     assert before["failed jobs"].strip() == "none"
     work(loop_project)
-    said = show(loop_project, commands)["last failed ingestion"].strip()
-    at, about, sentence = said.split(maxsplit=2)
+    shown = show(loop_project, commands)["last failed ingestion"].strip()
+    at, about, sentence = shown.split(maxsplit=2)
     assert at.startswith("20")
     assert about == "nosuch:"
     assert sentence.startswith("release 'nosuch' is in none of the release roots; put it there")
 
 
-def test_of_each_kind_the_job_that_failed_last_is_told(
+def test_the_last_failed_job_of_each_kind_is_shown(
     loop_project: LoopProject, commands: list[click.Command], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two judgements failed, the forced one later; another project's failures are not this one's."""
+    """Two retrain checks failed, the forced one later; failures of another project are not shown."""
     del commands
     patient, forced = (messages.RetrainCheck(project=loop_project.id, forced=forced) for forced in (False, True))
-    fail(loop_project, forced, LabelStudioError("the later word"), monkeypatch)
-    fail(loop_project, patient, LabelStudioError("the earlier word"), monkeypatch)
-    fail(loop_project, replace(patient, project=10 * loop_project.id), LabelStudioError("another's word"), monkeypatch)
+    fail(loop_project, forced, LabelStudioError("the later error"), monkeypatch)
+    fail(loop_project, patient, LabelStudioError("the earlier error"), monkeypatch)
+    fail(
+        loop_project,
+        replace(patient, project=10 * loop_project.id),
+        LabelStudioError("the other project's error"),
+        monkeypatch,
+    )
     failed = FailedJobRegistry(queue=queues.queue(loop_project.context.connection, patient.queue))
     loop_project.context.connection.zadd(failed.key, {forced.job_id: time.time() + 2 * queues.FAILURE_SECONDS})
-    said = jobs_of(loop_project)
-    assert list(said) == ["last failed retrain check"]
-    assert said["last failed retrain check"].endswith(", the later word")
-    queues.send(loop_project.context.connection, forced)  # what is sent again has not failed
-    assert jobs_of(loop_project)["last failed retrain check"].endswith(", the earlier word")
+    shown = jobs_of(loop_project)
+    assert list(shown) == ["last failed retrain check"]
+    assert shown["last failed retrain check"].endswith(", the later error")
+    queues.send(loop_project.context.connection, forced)  # a job that was sent again does not count as failed
+    assert jobs_of(loop_project)["last failed retrain check"].endswith(", the earlier error")
 
 
-def test_failures_are_told_without_secrets_and_folders(
+def test_failures_are_shown_without_secrets_and_folders(
     loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A token with a line's end is the classic; the model folder alone is named, since remedies speak of it."""
+    """A token with a line end is a common mistake; only the model folder is shown, because remedies name it."""
     error = ValueError(
         f"Illegal header value b'Token {TOKEN}\\n'; http://ann:word@ls:8080/api of /data/releases/r3/labels.csv and "
         f"{loop_project.model_dir}/labels.json, with hunter2 and sesame"
@@ -149,13 +155,13 @@ def test_failures_are_told_without_secrets_and_folders(
         "basic_auth_password": SecretStr(""),
         "redis_url": "redis://:sesame@redis:6379/0",
     }
-    for key in (None, SecretStr(f"{TOKEN}\n")):  # the worker's token need not be known here
-        said = jobs_of(loop_project, label_studio_api_key=key, **secrets)["last failed retrain check"]
-        assert said.split(", ", 1)[1] == r"ValueError: Illegal header value b'Token …\n'" + expected
+    for key in (None, SecretStr(f"{TOKEN}\n")):  # the worker may have a token that is not set here
+        shown = jobs_of(loop_project, label_studio_api_key=key, **secrets)["last failed retrain check"]
+        assert shown.split(", ", 1)[1] == r"ValueError: Illegal header value b'Token …\n'" + expected
 
 
-def test_a_running_ingestion_tells_how_far_it_is(loop_project: LoopProject) -> None:
-    """What its progress bar would show; before the first word, that it has begun."""
+def test_a_running_ingestion_is_shown_with_its_progress(loop_project: LoopProject) -> None:
+    """The numbers of its progress bar; before the first report, that it has started."""
     connection, message = loop_project.context.connection, messages.Ingest(project=loop_project.id, release="r3")
     queues.send(connection, message)
     job = loop_project.job(message.job_id)
@@ -164,17 +170,17 @@ def test_a_running_ingestion_tells_how_far_it_is(loop_project: LoopProject) -> N
         job.set_status(JobStatus.STARTED, pipeline=pipeline)
         Execution.create(job, 60, pipeline)
         pipeline.execute()
-    assert jobs_of(loop_project)["ingestion runs"] == "r3: has begun"
+    assert jobs_of(loop_project)["running ingestion"] == "r3: started"
     job.meta["progress"] = {"done": 12, "total": 120, "what": "preparing cubes"}
     job.save_meta()
-    assert jobs_of(loop_project) == {"ingestion runs": "r3: preparing cubes, 12 of 120", "failed jobs": "none"}
+    assert jobs_of(loop_project) == {"running ingestion": "r3: preparing cubes, 12 of 120", "failed jobs": "none"}
 
 
 # -- remedies -------------------------------------------------------------------------------------
 
 
-def publish_and_keep(loop_project: LoopProject, task_data: Data) -> None:
-    """Publish v0001, and make a v0002 that the gate keeps."""
+def publish_and_reject(loop_project: LoopProject, task_data: Data) -> None:
+    """Publish v0001, and admit a v0002 that the promotion check rejected."""
     loop_project.import_cubes(task_data)
     loop_project.publish()
     card = loop_project.registry.folder(loop_project.admit()) / "card.json"
@@ -182,21 +188,21 @@ def publish_and_keep(loop_project: LoopProject, task_data: Data) -> None:
     card.write_text(json.dumps(json.loads(card.read_text()) | {"verdict": verdict}))
 
 
-def test_a_kept_version_is_published_by_the_command_that_status_prints(
+def test_a_rejected_version_is_published_by_the_command_that_status_prints(
     loop_project: LoopProject, task_data: Data, commands: list[click.Command]
 ) -> None:
-    """It names the project, so that Label Studio is written to as well."""
-    publish_and_keep(loop_project, task_data)
+    """The command names the project, so that predictions are written back too."""
+    publish_and_reject(loop_project, task_data)
     result = run_printed(commands, show(loop_project, commands)["newest version"])
     assert result.exit_code == 0, result.output
     assert loop_project.registry.published() == "v0002"
     assert loop_project.queued() == [f"write-back-{loop_project.id}-v0002"]
 
 
-def test_a_damaged_pointer_is_mended_by_the_command_that_status_prints(
+def test_a_damaged_pointer_is_repaired_by_the_command_that_status_prints(
     loop_project: LoopProject, task_data: Data, commands: list[click.Command]
 ) -> None:
-    """The backend's 503 sends people here."""
+    """The backend answers 503 then and refers to this command."""
     loop_project.import_cubes(task_data)
     loop_project.publish()
     (loop_project.model_dir / "published.json").write_text('{"vers')
@@ -206,11 +212,11 @@ def test_a_damaged_pointer_is_mended_by_the_command_that_status_prints(
     assert show(loop_project, commands)["published version"].strip() == "v0001"
 
 
-def test_a_model_folder_s_status_names_the_folder_in_its_remedy(
+def test_the_status_of_a_model_folder_names_the_folder_in_its_command(
     loop_project: LoopProject, task_data: Data, commands: list[click.Command], tmp_path: Path
 ) -> None:
-    """As a shell takes it, be there a blank in its name; no service is asked."""
-    publish_and_keep(loop_project, task_data)
+    """Quoted for the shell, here with a blank in its name; no service is needed."""
+    publish_and_reject(loop_project, task_data)
     place = tmp_path / "my models"
     shutil.copytree(loop_project.model_dir, place)
     shown = run_one_of(commands, "status", "--model-dir", place)

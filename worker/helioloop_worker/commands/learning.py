@@ -1,75 +1,62 @@
-"""The commands ``helioloop train``, ``score``, ``versions`` and ``rollback``, over `helioloop.workflows.releases`."""
+"""The commands ``helioloop train``, ``score``, ``versions`` and ``rollback``."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from helioloop.cli import needs_extra, print_table
-from helioloop.errors import WrongUsage
 from helioloop.model.recipes import AUTO, RECIPES
 from helioloop.registry.versions import Card, Registry
 from helioloop.settings import load_settings
+from helioloop_worker.commands.options import (
+    find_registry,
+    labels_option,
+    model_dir_option,
+    models_options,
+    out_option,
+    release_argument,
+    seed_option,
+    version_option,
+)
 from helioloop_worker.commands.runtime import open_runtime
 
 if TYPE_CHECKING:
     from helioloop.data.release import Release
 
-FOLDER = click.Path(file_okay=False, path_type=Path)
-TABLE = click.Path(dir_okay=False, path_type=Path)
-
-
-def _release_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Let a command take RELEASE, --model-dir and --labels."""
-    for option in (
-        click.option(
-            "--labels",
-            type=TABLE,
-            help="CSV with the columns cube,label,verified; replaces label and verified of the cubes it names.",
-        ),
-        click.option(
-            "--model-dir", required=True, type=FOLDER, help="Folder of model versions; train creates it if absent."
-        ),
-        click.argument("folder", metavar="RELEASE", type=FOLDER),
-    ):
-        command = option(command)
-    return command
-
-
-def _place_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Let a command take --model-dir DIR or --project ID."""
-    project = click.option("--project", type=click.IntRange(min=1), help="Label Studio project whose models are meant.")
-    model_dir = click.option("--model-dir", type=FOLDER, help="Folder of model versions.")
-    return model_dir(project(command))
-
 
 @click.command("train")
-@_release_options
+@release_argument
+@model_dir_option
+@labels_option
 @click.option(
     "--recipe",
     type=click.Choice([AUTO, *RECIPES]),
-    default="auto",
+    default=AUTO,
     show_default=True,
-    help="quick: small per-frame network, minutes on a CPU; accurate: a wider one, longer; paper: the authors' CNN, "
-    "wants a GPU; paper-adamw: the same, trained faster; auto: quick on a CPU, accurate on a GPU.",
+    help="Network and training schedule. quick: small per-frame CNN, minutes on a CPU; accurate: a wider one, trained "
+    "longer; paper: the authors' CNN, needs a GPU in practice; paper-adamw: the same in fewer epochs; auto: quick on a "
+    "CPU, accurate on a GPU.",
 )
 @click.option(
     "--force",
     is_flag=True,
-    help="Train even if nothing changed since the newest version, and publish whatever the gate says.",
+    help="Train even if nothing changed since the newest version, and publish even if the promotion check rejects it.",
 )
-@click.option("--seed", type=click.IntRange(min=0), help="Seed of the first member; member k adds k.  [default: 0]")
+@seed_option
 def train(*, folder: Path, model_dir: Path, labels: Path | None, recipe: str, force: bool, seed: int | None) -> None:
-    """Train an ensemble on RELEASE's labels and publish it as a new model version, unless it is worse.
+    """Train an ensemble on RELEASE and publish it.
 
-    RELEASE is a folder of cubes with labels.csv (cube,label,verified). Cubes without a label are scored, never trained
-    on. Each labelled cube is held out from the members of its fold, and only those ever speak of it. The version's
-    parent is the one published before. Same labels, data, recipe and code as the newest version: nothing to do.
+    RELEASE is a folder of cubes with a table labels.csv (columns cube,label,verified). Cubes without a label are scored
+    but not trained on. The labelled cubes are split into folds. Each member leaves one fold out, and a cube's
+    probability is the mean over the members that left it out. If labels, data, recipe and code are those of the newest
+    version, nothing is trained.
 
-    Where at least 20 verified cubes were scored by both, the new version is compared with the published one on them (on
-    the random ones alone, where those are 20). One that is surely worse is kept, not published, and the command exits
-    with 1: --force publishes all the same, as does `helioloop rollback` with its name.
+    Promotion check: a new version is compared with the published one on the verified cubes that both have scored, if
+    there are at least 20. (Once 20 of these belong to the audit sample, only those are compared.) A version that is
+    clearly worse is rejected: it stays in the folder, is not published, and the command exits with status 1. To
+    publish it anyway use --force, or `helioloop rollback` with its name.
 
     \b
     Example:
@@ -89,29 +76,37 @@ def train(*, folder: Path, model_dir: Path, labels: Path | None, recipe: str, fo
         )
     if card is None:
         click.echo(
-            f"nothing to do: the newest version in {model_dir} was trained on these labels, data, recipe and code; "
-            "--force repeats it"
+            f"nothing to do: the newest version in {model_dir} was trained on the same labels, data, recipe and code; "
+            "use --force to train again"
         )
     else:
         click.echo(f"{card.version} published in {model_dir}: {_summary(card)}")
-        click.echo(f"gate: {card.verdict['reason']}")
+        click.echo(f"promotion check: {card.verdict['reason']}")
 
 
 @click.command("score")
-@_release_options
-@click.option("--version", help="Model version that speaks.  [default: the published one]")
-@click.option("--out", required=True, type=TABLE, help="CSV to write; replaced in one step.")
+@release_argument
+@model_dir_option
+@labels_option
+@version_option
+@out_option
 def score(*, folder: Path, model_dir: Path, labels: Path | None, version: str | None, out: Path) -> None:
-    """Score every readable cube of RELEASE and write one row each to a CSV, in the order of labels.csv.
+    """Score the cubes of RELEASE and write a table.
+
+    The table has one row for each readable cube, in the order of labels.csv. Sort by disagreement, highest first, to
+    find wrong labels.
 
     \b
-    Columns; empty means unknown:
-      cube, label           the current label, from labels.csv or --labels
-      p_emergence, p_spread mean and standard deviation over the members that did not train on the cube
-      disagreement          1 - probability of the current label: look at the highest first
-      emergence_frame       0-based grid frame, with _lo and _hi; where ensemble or label says emergence
-                            and the masking curve rises
-      model_version         the version that speaks
+    Columns; an empty cell means unknown:
+      cube, label            the label in labels.csv or --labels
+      p_emergence, p_spread  probability of emergence: mean and standard deviation
+                             over the members that were not trained on the cube
+      disagreement           1 - probability of the label
+      emergence_frame        0-based grid frame, with the ends _lo and _hi of its
+                             interval; only where ensemble or label is emergence
+                             and the masking curve rises (the probability as a
+                             function of the last frame that is not masked)
+      model_version          the version that scored
 
     \b
     Example:
@@ -126,53 +121,53 @@ def score(*, folder: Path, model_dir: Path, labels: Path | None, version: str | 
 
 
 @click.command("versions")
-@_place_options
+@models_options
 def versions(*, model_dir: Path | None, project: int | None) -> None:
-    """List model versions, oldest first; the published one is marked with a star.
+    """List model versions, oldest first.
 
-    The column gate says whether a version was passed for publication or kept because it was worse than the one then
-    published; below the table stands why. `helioloop rollback` publishes a kept one all the same.
+    A star marks the published version. The reasons for rejections are printed below the table. To publish a rejected
+    version anyway, use `helioloop rollback`.
+
+    \b
+    Columns:
+      parent            the version that was published when this one was trained
+      labels, verified  labels it was trained on, and those of them that a human
+                        has verified
+      agreement, AUROC  mean out-of-fold probability of the labels, and AUROC of
+                        the out-of-fold probabilities for them
+      promotion         passed, or rejected because it was clearly worse than the
+                        version published then
+
+    \b
+    Example:
+      helioloop versions --model-dir models
     """
-    registry = _registry(model_dir, project)
-    published = registry.published()
+    from helioloop_worker.reports.versions import rejections, version_rows
+
+    registry = find_registry(model_dir=model_dir, project=project)
     cards = [registry.card(version) for version in registry.versions()]
     if not cards:
         click.echo(f"{registry.root} holds no version yet")
         return
-    heads = (
-        "", "version", "created", "parent", "members", "labels", "verified", "agreement", "AUROC", "gate", "reason"
-    )  # fmt: skip
-    rows = [
-        (
-            "*" if card.version == published else "",
-            card.version,
-            card.created_at,
-            card.parent or "-",
-            str(len(card.members)),
-            str(len(card.labels)),
-            str(card.verified),
-            _figure(card, "agreement"),
-            _figure(card, "auroc"),
-            _gate(card),
-            card.reason,
-        )
-        for card in cards
-    ]
-    print_table([heads, *rows])
-    for card in cards:
-        if card.rejected is not None:
-            click.echo(f"{card.version}: {card.rejected}")
+    print_table(version_rows(cards, published=registry.published()))
+    for sentence in rejections(cards):
+        click.echo(sentence)
 
 
 @click.command("rollback")
 @click.argument("version")
-@_place_options
+@models_options
 def rollback(*, version: str, model_dir: Path | None, project: int | None) -> None:
-    """Publish an earlier model VERSION again, or one that the gate kept.
+    """Publish an earlier or a rejected model VERSION.
 
-    Nothing is deleted; a later round may publish a newer one. It also mends a damaged or lost published.json.
+    Nothing is deleted, and a later round may publish a newer version. The command also repairs a damaged or missing
+    published.json.
+
+    \b
+    Example:
+      helioloop rollback v0001 --model-dir models
     """
-    registry = _registry(model_dir, project)
+    registry = find_registry(model_dir=model_dir, project=project)
     before = registry.published_if_readable() or "nothing"
     registry.publish(version, why=f"published by hand in place of {before}")
     if project is not None:
@@ -186,7 +181,7 @@ def commands() -> Sequence[click.Command]:
 
 
 def _write_back(project: int, version: str) -> None:
-    """Queue the write-back of `version` to the project; until it has run, Label Studio shows the version before."""
+    """Queue the write-back of `version`; until it has run, Label Studio shows the predictions of the version before."""
     with needs_extra("worker"):
         from helioloop.messaging import messages, queues, redis_client
 
@@ -200,26 +195,8 @@ def _open(folder: Path, labels: Path | None) -> "Release":
     return release if labels is None else release.with_labels(labels)
 
 
-def _registry(model_dir: Path | None, project: int | None) -> Registry:
-    if model_dir is not None and project is None:
-        return Registry(model_dir)
-    if project is not None and model_dir is None:
-        return Registry(load_settings().model_dir(project))
-    raise WrongUsage("give either --model-dir DIR or --project ID, and not both")
-
-
 def _summary(card: Card) -> str:
-    said = f"{len(card.members)} members on {len(card.labels)} labels ({card.verified} verified)"
-    if "agreement" in card.metrics:
-        said += f", out of fold {card.metrics['disagreeing']:.0%} of the labels disagree"
-    return said
-
-
-def _figure(card: Card, name: str) -> str:
-    return f"{card.metrics[name]:.3f}" if name in card.metrics else "-"
-
-
-def _gate(card: Card) -> str:
-    if not card.verdict:
-        return "-"
-    return "passed" if card.rejected is None else "kept"
+    summary = f"{len(card.members)} members on {len(card.labels)} labels ({card.verified} verified)"
+    if "disagreeing" in card.metrics:
+        summary += f", {card.metrics['disagreeing']:.0%} of the labels disagree with the out-of-fold members"
+    return summary

@@ -1,6 +1,7 @@
-"""Commands that work on a Label Studio project: init, ingest, status, catalogue."""
+"""The commands for a Label Studio project: ``helioloop init``, ``ingest``, ``status`` and ``catalogue``."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,37 +10,46 @@ import click
 from helioloop.cli import needs_extra, print_table
 from helioloop.errors import ServiceError, WrongUsage
 from helioloop.settings import load_settings
+from helioloop_worker.commands.options import (
+    EXISTING_FOLDER,
+    TABLE,
+    coverage_option,
+    find_registry,
+    models_options,
+    out_option,
+    project_option,
+)
 
-TABLE = click.Path(dir_okay=False, path_type=Path)
-PART = click.FloatRange(min=0, max=1, min_open=True, max_open=True)
 
-
-def commands() -> list[click.Command]:
-    """Return this group's commands."""
+def commands() -> Sequence[click.Command]:
+    """Return the commands of this module."""
     return [init, ingest, status, catalogue]
 
 
 @click.command()
-@click.option("--url", help="Label Studio as reached from here; default: HELIOLOOP_LABEL_STUDIO_URL.")
+@click.option("--url", help="Label Studio's address as seen from this machine.  [default: HELIOLOOP_LABEL_STUDIO_URL]")
 @click.option(
     "--api-key",
     envvar="HELIOLOOP_LABEL_STUDIO_API_KEY",
-    help="Access token (legacy token or personal access token); better given in HELIOLOOP_LABEL_STUDIO_API_KEY, "
-    "because command lines are visible to other users.",
+    help="Access token (legacy token or personal access token). Prefer the variable HELIOLOOP_LABEL_STUDIO_API_KEY: "
+    "other users of this machine can see command lines.",
 )
 @click.option("--title", default="helioloop", show_default=True, help="Title of the project to create or complete.")
 @click.option(
-    "--backend-url", help="The backend as Label Studio reaches it; default: http://<host>:<port> it binds to."
+    "--backend-url",
+    help="The backend's address as seen from Label Studio.  [default: http://HOST:PORT, where `helioloop backend` "
+    "listens]",
 )
 def init(url: str | None, api_key: str | None, title: str, backend_url: str | None) -> None:
-    """Set a Label Studio project up for the loop; safe to repeat.
+    """Set up a Label Studio project; safe to repeat.
 
-    Creates the project (or completes the one of that title): labelling configuration, video storage, the ML backend,
-    a webhook with our secret, uncertainty sampling, and a tab sorted by score. Label Studio and the backend
-    (`helioloop backend`) must be running. Prints the project's id, which the other commands take as --project.
+    Creates the project, or completes the one with this title: labelling configuration, video storage, ML backend,
+    webhook with its secret, uncertainty sampling, and a tab sorted by prediction score. Label Studio and the backend
+    (`helioloop backend`) must be running. The command prints the project's id, which other commands take as --project.
 
     \b
-      helioloop init --url http://127.0.0.1:8080 --api-key TOKEN --title "Release 3"
+    Example:
+      helioloop init --url http://127.0.0.1:8080 --title "Release 3"
     """
     with needs_extra("worker"):
         from helioloop_worker.labelstudio.client import LabelStudioClient
@@ -59,27 +69,32 @@ def init(url: str | None, api_key: str | None, title: str, backend_url: str | No
 
 
 @click.command()
-@click.argument("release", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--project", type=int, required=True, help="Label Studio project id, as `helioloop init` printed it.")
-@click.option("--detach", is_flag=True, help="Send the job to the worker and return at once.")
+@click.argument("release", type=EXISTING_FOLDER)
+@project_option
+@click.option("--detach", is_flag=True, help="Queue the job and return at once.")
 def ingest(release: Path, project: int, detach: bool) -> None:
-    """Check, render and import the cubes in the folder RELEASE; safe to repeat and to interrupt.
+    """Import a release into a Label Studio project.
 
-    A worker of role `train` does the work; its progress is shown here, and Ctrl-C only stops the showing. Each cube
-    becomes an H.264 video and a task; a bad cube is set aside with its reason and the rest goes on. Before the first
-    model version a round is trained on the crude labels; after it the new cubes are scored and arrive pre-labelled.
+    Safe to repeat and to interrupt. Each cube is checked, rendered as an H.264 video and imported as a task. A cube
+    that cannot be used is excluded with its reason, and the others are imported. If there is no model version yet, the
+    first round then trains on the crude labels; otherwise the new cubes are scored and appear with predictions.
 
-    RELEASE must lie in one of the folders in HELIOLOOP_RELEASE_ROOTS.
+    A worker of the role train does the work. Its progress is shown here; Ctrl-C ends the display, not the job. The
+    folder RELEASE must be in one of the folders that HELIOLOOP_RELEASE_ROOTS lists.
+
+    \b
+    Example:
+      helioloop ingest /data/releases/release-3 --project 1
     """
     with needs_extra("worker"):
         from helioloop.data.release import ReleaseRoots
         from helioloop.messaging import messages, queues, redis_client
-        from helioloop_worker.terminal import follow
+        from helioloop_worker.terminal import follow_job
     settings = load_settings()
     if ReleaseRoots(settings.release_roots).folder(release.resolve().name).resolve() != release.resolve():
         raise WrongUsage(
-            f"{release} is not the folder of that name that the worker finds in HELIOLOOP_RELEASE_ROOTS "
-            f"({', '.join(map(str, settings.release_roots))}); rename one of the two"
+            f"{release} is not the first folder of that name in HELIOLOOP_RELEASE_ROOTS "
+            f"({', '.join(map(str, settings.release_roots))}), so the worker would read another one; rename one of them"
         )
     connection = redis_client.connect(settings)
     message = messages.Ingest(project=project, release=release.resolve().name)
@@ -90,100 +105,120 @@ def ingest(release: Path, project: int, detach: bool) -> None:
     queues.send(connection, message)
     if detach:
         click.echo(
-            f"job {message.job_id} is sent; `helioloop status --project {project}` shows how far it is, what it set "
-            "aside, and why it failed if it does"
+            f"job {message.job_id} is queued; `helioloop status --project {project}` shows its progress, the excluded "
+            "cubes, and the error if it fails"
         )
         return
-    outcome = follow(connection, message)
+    outcome = follow_job(connection, message)
+    excluded = outcome["excluded"]
     click.echo(
-        f"release {outcome['release']}: {outcome['imported']} imported, {outcome['present']} were there, "
-        f"{len(outcome['excluded'])} set aside"
+        f"release {outcome['release']}: {outcome['imported']} cubes imported, {outcome['present']} already present, "
+        f"{len(excluded)} excluded"
     )
-    for entry in outcome["excluded"]:
-        click.echo(f"  set aside: {entry['cube']}: {entry['reason']}", err=True)
+    for entry in excluded:
+        click.echo(f"  excluded: {entry['cube']}: {entry['reason']}", err=True)
 
 
 @click.command()
-@click.option("--project", type=int, help="Label Studio project id.")
-@click.option("--model-dir", type=click.Path(file_okay=False, path_type=Path), help="A model folder, without services.")
+@models_options
 def status(project: int | None, model_dir: Path | None) -> None:
-    """Show what a project or a model folder is at, what was left out of it, and what failed last.
+    """Show the state of a project or of a model folder.
 
-    A project's book tells, for each round (model version), how many labels were verified and how many of those were
-    wrong, how many are wrong still, and whether to go on. What is left is estimated from random checks alone: name by
-    name, in the order printed last, label some of those cubes beside the ones that disagree most (in Label Studio,
-    filter a tab by `cube`). Ten give a first estimate.
+    Shows the published version, excluded cubes, labels, running and failed jobs. For a project it also shows the audit:
+    for each round (each model version), how many labels were verified, how many of those were wrong, about how many
+    wrong labels are left, and whether to go on.
+
+    The number of wrong labels left is estimated from the audit sample alone, that is from cubes verified in a random
+    order. The status lists the next ones. Label some of them, in this order, besides the cubes that disagree most. (In
+    Label Studio, filter a tab by `cube` to find one.) The estimate starts at ten.
+
+    \b
+    Examples:
+      helioloop status --project 1
+      helioloop status --model-dir models
     """
     with needs_extra("worker"):
         from helioloop.messaging import redis_client
         from helioloop.messaging.redis_retrain_state import RedisRetrainState
         from helioloop.registry.label_snapshot import Snapshot
-        from helioloop.registry.versions import Registry
-        from helioloop_worker.reports import status as standing
-    if (project is None) == (model_dir is None):
-        raise WrongUsage("give either --project ID or --model-dir DIR; one of the two says what to show")
-    settings = load_settings()
-    folder = settings.model_dir(project) if project is not None else model_dir
-    if folder is None or not folder.is_dir():
-        raise WrongUsage(f"{folder} is no folder; name a model folder that exists, or run `helioloop init` first")
+        from helioloop_worker.reports import status as lines_of
+        from helioloop_worker.reports.job_status import job_lines
+    registry = find_registry(model_dir=model_dir, project=project)
+    if not registry.root.is_dir():
+        raise WrongUsage(
+            f"{registry.root} is not a folder; name an existing model folder, or run `helioloop init` first"
+        )
     place = f"--project {project}" if model_dir is None else f"--model-dir {shlex.quote(str(model_dir))}"
-    lines = [*standing.of_models(Registry(folder), place=place), *standing.of_cubes(Registry(folder))]
+    lines = [*lines_of.model_lines(registry, place=place), *lines_of.excluded_lines(registry)]
     if project is not None:
+        settings = load_settings()
         connection = redis_client.connect(settings)
-        snapshot = Snapshot.read(folder)
-        lines += standing.of_labels(snapshot)
-        lines += standing.of_book(Registry(folder), snapshot)
-        lines += standing.of_queue(connection, RedisRetrainState(connection), project)
-        lines += standing.of_jobs(connection, settings, project)
-    print_table([(line.what, line.stands) for line in lines])
+        snapshot = Snapshot.read(registry.root)
+        lines += lines_of.label_lines(snapshot)
+        lines += lines_of.audit_lines(registry, snapshot)
+        lines += lines_of.queue_lines(connection, RedisRetrainState(connection), project)
+        lines += job_lines(connection, settings, project)
+    print_table([(line.name, line.value) for line in lines])
 
 
 @click.command()
-@click.option("--project", type=int, required=True, help="Label Studio project id.")
-@click.option("--out", required=True, type=TABLE, help="CSV to write; replaced in one step.")
-@click.option("--draw", type=TABLE, help="Also write the project's random draw, for `helioloop triage --random`.")
+@project_option
+@out_option
 @click.option(
-    "--coverage", type=PART, default=0.9, show_default=True, help="Part of true frames that intervals are to contain."
+    "--draw",
+    "sample",
+    type=TABLE,
+    help="Also write the project's audit sample to this CSV, for `helioloop triage --random`.",
 )
-def catalogue(*, project: int, out: Path, draw: Path | None, coverage: float) -> None:
-    """Write what every cube of a project counts as now, what the published version says, and when it emerged.
+@coverage_option
+def catalogue(*, project: int, out: Path, sample: Path | None, coverage: float) -> None:
+    """Write all cubes of a project as a table.
 
-    Labels are read from Label Studio anew; nothing is changed there. Probabilities and intervals are calibrated on the
-    cubes that were labelled in the order of the random checks (`helioloop status` names the next ones): 30 labels, ten
-    of each class, for probabilities; nine emergence frames for intervals of 90 %. Before there are enough, the table
-    says so. A frame that was submitted where the model had put it is told as "unmoved", and calibrates nothing.
+    The table contains, for each cube, its current label, its score by the published version and its emergence time.
+    Labels are read anew from Label Studio; nothing is changed there.
+
+    Probabilities and intervals are calibrated on the audit sample: the cubes that were verified in the random order
+    that `helioloop status` lists. Probabilities need 30 labels, ten of each class; intervals of 90 % need nine
+    emergence frames. With fewer, the table marks them as uncalibrated. A frame that was submitted unchanged, as the
+    model had proposed it, is marked "unmoved" and is not used for calibration.
 
     \b
-    Columns; one row per cube, in the order of the tasks; empty means unknown:
+    Columns; one row per cube, in the order of the tasks;
+    an empty cell means unknown:
       release, cube, region
-      label, label_source   what the cube counts as, and why: crude, majority, ground truth, tied
+      label, label_source    the current label, and its source: crude, majority,
+                             ground truth, tied
       crude_label, label_predicted
-      disagreement          1 - probability of the label
-      p_emergence, p_spread mean and standard deviation over the members that speak: of a cube that was
-                            trained on, those that did not see it; of any other, all
-      p_calibrated          of cubes at 0.8 about 80 % emerge
-      emergence_frame       0-based grid frame, with _lo and _hi; _lo 0 means at or before
-      emergence_frame_from  "annotator", "annotator, unmoved", "model, calibrated 0.9" or "model, uncalibrated"
+      disagreement           1 - probability of the label
+      p_emergence, p_spread  mean and standard deviation over the members that were
+                             not trained on the cube (all, for a cube that none saw)
+      p_calibrated           of cubes at 0.8, about 80 % emerge
+      emergence_frame        0-based grid frame, with the ends _lo and _hi of its
+                             interval; _lo 0 means at frame 0 or earlier
+      emergence_frame_from   "annotator", "annotator, unmoved",
+                             "model, calibrated 0.9" or "model, uncalibrated"
       emergence_time_utc, emergence_time_tai
-                            when that frame starts; where the cube's files give their start
-      model_version         the version that speaks
+                             start of that frame, if the files give a start time
+      model_version          the version that scored
 
     \b
-    Example: the catalogue, and the next release pre-labelled on the strength of its random checks
+    Example: write the catalogue, then label the next release with its audit sample
       helioloop catalogue --project 1 --out catalogue.csv --draw drawn.csv
-      helioloop triage release-4 --model-dir models/project-1 --random drawn.csv --out release-4.csv
+      helioloop triage release-4 --model-dir models/project-1 --random drawn.csv \\
+          --out release-4.csv
     """
     with needs_extra("worker"):
         from helioloop_worker.commands.runtime import open_runtime
         from helioloop_worker.context import Context
         from helioloop_worker.labelstudio.project import read_project
-        from helioloop_worker.reports.catalogue import make_catalogue, write_catalogue, write_draw
+        from helioloop_worker.reports.catalogue import make_catalogue
+        from helioloop_worker.reports.catalogue_table import write_catalogue, write_sample
     context = Context(load_settings())
     state = read_project(context.label_studio, project, settings=context.settings, instrument=context.instrument)
     with open_runtime(*context.settings.release_roots) as runtime:
         made = make_catalogue(state, context.registry(project), runtime, roots=context.roots, coverage=coverage)
-    write_catalogue(out, made)
+    write_catalogue(out, made.entries, version=made.version)
     click.echo("\n".join((f"{out}: {len(made.entries)} rows", *made.sentences())))
-    if draw is not None:
-        write_draw(draw, made.draw)
-        click.echo(f"{draw}: {len(made.draw.cubes)} cubes drawn at random")
+    if sample is not None:
+        write_sample(sample, made.sample)
+        click.echo(f"{sample}: the audit sample, {len(made.sample.cubes)} cubes")

@@ -1,4 +1,4 @@
-"""The command ``helioloop make-release``: a release of made-up cubes whose truth is known."""
+"""The command ``helioloop make-release``: a release of synthetic cubes whose truth is known."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,14 +7,16 @@ import click
 
 from helioloop.cli import needs_extra
 from helioloop.records import Label
+from helioloop_worker.commands.options import FOLDER, TABLE
 
 
 @click.command("make-release")
 @click.option(
     "--out",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the release; made if absent, and refused if it holds anything else.",
+    type=FOLDER,
+    help="Folder of the release. It is created; if it exists, it must be empty or "
+    "hold an earlier run of the same command.",
 )
 @click.option("--n", "n", type=click.IntRange(min=1), default=120, show_default=True, help="Number of cubes.")
 @click.option(
@@ -22,31 +24,37 @@ from helioloop.records import Label
     type=click.IntRange(min=0),
     default=1,
     show_default=True,
-    help="Cube k depends on the seed and k alone: the same seed gives the same cubes, in a larger release too.",
+    help="Random seed. Cube k depends only on the seed and k, so a larger release starts with the same cubes.",
 )
 @click.option(
     "--truth",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Also write the truth, as cube,label,emergence_frame,kind,region,start. It must lie outside the release.",
+    type=TABLE,
+    help="Also write the truth to this CSV, with the columns cube,label,emergence_frame,kind,region,start. The file "
+    "must be outside the release's folder.",
 )
 def make_release(out: Path, n: int, seed: int, truth: Path | None) -> None:
-    """Make a release of made-up magnetogram cubes, to try helioloop on or to measure it with.
+    """Make a release of synthetic cubes with known truth.
+
+    Use it to try helioloop, or to measure how well it works.
 
     \b
-    The folder then holds
-      SYNnnnnn_yyyymmdd.fits   one cube each: field in gauss, times in a table, as SOHO/MDI would have seen it
-      labels.csv               cube,label,verified: crude labels, 20 to 25 % of them wrong for a reason
+    The folder contains:
+      SYNnnnnn_yyyymmdd.fits  one cube each, as SOHO/MDI would have observed it:
+                              magnetic field in gauss, frame times in a table
+      labels.csv              cube,label,verified: crude labels, of which
+                              20 to 25 % are wrong
 
-    About half of the cubes show a bipolar region that emerges on the visible disk; in the others one rotates into
-    view. A crude label says emergence where a detector first found the region away from the east limb. It is wrong
-    where that was too late (weak, dispersed, a gap in the data) or too early (near the limb, beside an older region).
+    In about half of the cubes a bipolar region emerges on the visible disk. In the others one rotates into view. The
+    crude label is emergence where a simulated detector first found the region away from the east limb. It is wrong
+    where the detector was late (a weak or dispersed region, a gap in the data) or early (near the limb, beside an older
+    region).
+
+    An interrupted run is continued by the same command. One cube takes about half a second on one core.
 
     \b
     Examples:
       helioloop make-release --out demo --n 120 --seed 1
       helioloop make-release --out bench --n 600 --seed 2 --truth bench-truth.csv
-
-    An interrupted run is continued by the same command. Takes about half a second per cube and core.
     """
     with needs_extra("worker"):
         from helioloop import synthetic
@@ -60,7 +68,7 @@ def make_release(out: Path, n: int, seed: int, truth: Path | None) -> None:
 
         cubes = synthetic.make_release(out, n=n, seed=seed, truth=truth, report=show)
     emergences = sum(label is Label.EMERGENCE for label in cubes.values())
-    click.echo(f"{out}: {n} cube{'' if n == 1 else 's'}, {emergences} of them crudely labelled {Label.EMERGENCE}")
+    click.echo(f"{out}: {n} cube{'' if n == 1 else 's'}, {emergences} with the crude label {Label.EMERGENCE}")
 
 
 def commands() -> Sequence[click.Command]:

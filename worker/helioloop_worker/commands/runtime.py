@@ -1,4 +1,4 @@
-"""What commands that train or score work with: settings, device, a progress bar, a message for each excluded cube."""
+"""The runtime of commands that train or score: device, cube loader, progress bar, a message for each excluded cube."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open_runtime(*roots: Path, cache: Path | None = None) -> "Iterator[Runtime]":
-    """Yield the runtime for cubes of releases under `roots`; the progress bar is on stderr and vanishes at the end.
+    """Yield the runtime for cubes of the releases under `roots`.
+
+    A progress bar is shown on stderr while it is open.
 
     Parameters
     ----------

@@ -1,6 +1,7 @@
-"""Commands that run services: worker, demo."""
+"""The commands that run services: ``helioloop worker`` and ``demo``."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,11 @@ import click
 
 from helioloop.cli import needs_extra
 from helioloop.settings import load_settings
+from helioloop_worker.commands.options import EXISTING_FOLDER, FOLDER, PROGRAM
 
 
-def commands() -> list[click.Command]:
-    """Return this group's commands."""
+def commands() -> Sequence[click.Command]:
+    """Return the commands of this module."""
     return [worker, demo]
 
 
@@ -20,16 +22,21 @@ def commands() -> list[click.Command]:
     "--role",
     type=click.Choice(["train", "score"]),
     required=True,
-    help="train (queue helioloop-train): rounds and ingestion, heavy; score: what somebody waits for "
-    "(helioloop-score), then retrain checks, write-back and reconciliation (helioloop-maintenance), then whole "
-    "releases (helioloop-bulk).",
+    help="train: imports releases, plans rounds and trains (queue helioloop-train). score: first scores that an "
+    "annotator waits for (helioloop-score), then retrain checks, write-back and reconciliation "
+    "(helioloop-maintenance), then scores of whole releases (helioloop-bulk).",
 )
 def worker(role: str) -> None:
-    """Serve the job queues until Ctrl-C or SIGTERM; the job in hand is finished first.
+    """Run a worker that serves the job queues.
 
-    Run at least one worker of each role, so that training never delays scoring; run more of `train`, on as many
-    machines and GPUs as share the folders, to train a round's members side by side. Settings are environment
-    variables; see docs/settings.md.
+    Ctrl-C or SIGTERM stops it after the current job. Run at least one worker of each role, so that training does not
+    delay scoring. Several workers of the role train share the members of a round; they can run on different machines
+    and GPUs if they see the same folders. Settings are environment variables; see docs/settings.md.
+
+    \b
+    Examples:
+      helioloop worker --role score
+      CUDA_VISIBLE_DEVICES=1 helioloop worker --role train
     """
     with needs_extra("worker"):
         from helioloop_worker.context import Context
@@ -41,38 +48,36 @@ def worker(role: str) -> None:
 @click.command()
 @click.option(
     "--folder",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     default=Path("demo-data"),
     show_default=True,
-    help="Holds everything the demo makes; delete it to start afresh.",
+    help="Folder for everything the demo makes; delete it to start afresh.",
 )
-@click.option("--n", default=120, show_default=True, type=click.IntRange(min=40), help="Synthetic cubes to make.")
-@click.option("--seed", default=1, show_default=True, help="Seed of the synthetic release.")
-@click.option(
-    "--release",
-    "own",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A release folder of yours, taken in beside the synthetic one.",
-)
-@click.option("--exit-when-ready", is_flag=True, help="End after the first write-back, with a summary.")
+@click.option("--n", default=120, show_default=True, type=click.IntRange(min=40), help="Number of synthetic cubes.")
+@click.option("--seed", default=1, show_default=True, help="Random seed of the synthetic release.")
+@click.option("--release", "own", type=EXISTING_FOLDER, help="A release of yours, imported beside the synthetic one.")
+@click.option("--exit-when-ready", is_flag=True, help="Print a summary and stop after the first write-back.")
 @click.option(
     "--backend-python",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=PROGRAM,
     required=True,
     help="Python of the environment with the extra [backend].",
 )
 @click.option(
     "--label-studio",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=PROGRAM,
     required=True,
-    help="The label-studio program of its own environment.",
+    help="The program label-studio in its own environment.",
 )
-@click.option("--redis-url", envvar="REDIS_URL", help="A Redis to use instead of starting one.")
+@click.option("--redis-url", envvar="REDIS_URL", help="Use this Redis instead of starting one.")
 def demo(backend_python: Path, label_studio: Path, **asked: Any) -> None:
-    """Run the whole loop on this machine: make a release, ingest it, train, publish, write back; then stay up.
+    """Run the whole loop on this machine.
 
-    Starts a real Redis, Label Studio, backend and workers on 127.0.0.1 and stops them on Ctrl-C. `make demo` calls this
-    with the environments it has made. Running it again goes on with what the folder holds.
+    The demo starts Redis, Label Studio, the backend and workers on 127.0.0.1. It makes a synthetic release, imports it,
+    trains on the crude labels, publishes a model version and writes the predictions into Label Studio. Then it keeps
+    running until Ctrl-C, which stops everything it started. A second run continues with the contents of --folder.
+
+    Use `make demo`: it makes the three environments and calls this command.
     """
     with needs_extra("worker"):
         from helioloop_worker.demo.demo import Demo, run

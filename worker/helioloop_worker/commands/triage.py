@@ -1,4 +1,4 @@
-"""The command ``helioloop triage``: a new release pre-labelled, with a promise on what nobody looks at."""
+"""The command ``helioloop triage``: a new release pre-labelled, with a risk guarantee on the accepted labels."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,71 +7,89 @@ import click
 
 from helioloop.cli import needs_extra
 from helioloop.registry.versions import Registry
+from helioloop_worker.commands.options import (
+    FOLDER,
+    FRACTION,
+    TABLE,
+    coverage_option,
+    model_dir_option,
+    out_option,
+    version_option,
+)
 from helioloop_worker.commands.runtime import open_runtime
-
-FOLDER = click.Path(file_okay=False, path_type=Path)
-TABLE = click.Path(dir_okay=False, path_type=Path)
-PART = click.FloatRange(min=0, max=1, min_open=True, max_open=True)
 
 
 @click.command("triage")
 @click.argument("folder", metavar="NEW_RELEASE", type=FOLDER)
-@click.option("--model-dir", required=True, type=FOLDER, help="Folder of model versions.")
+@model_dir_option
 @click.option(
     "--random",
-    "draw",
+    "sample",
     required=True,
     type=TABLE,
-    help="CSV with the columns cube,label[,emergence_frame]: ALL cubes of a random draw from an earlier release, as a "
-    "human verified them, right ones and wrong ones.",
+    help="The audit sample: a CSV with the columns cube,label[,emergence_frame]. It lists ALL cubes of a uniform "
+    "random sample of an earlier release with their verified labels, whether the crude label was right or wrong.",
 )
 @click.option(
-    "--rate", type=PART, default=0.02, show_default=True, help="At most this part of the accepted labels is wrong."
+    "--rate",
+    type=FRACTION,
+    default=0.02,
+    show_default=True,
+    help="Largest fraction of the accepted labels that may be wrong.",
 )
-@click.option("--confidence", type=PART, default=0.9, show_default=True, help="Probability with which that is to hold.")
 @click.option(
-    "--coverage", type=PART, default=0.9, show_default=True, help="Part of true frames that intervals are to contain."
+    "--confidence", type=FRACTION, default=0.9, show_default=True, help="Probability with which the guarantee holds."
 )
-@click.option("--version", help="Model version that speaks.  [default: the published one]")
-@click.option("--out", required=True, type=TABLE, help="CSV to write; replaced in one step.")
+@coverage_option
+@version_option
+@out_option
 def triage(
     *,
     folder: Path,
     model_dir: Path,
-    draw: Path,
+    sample: Path,
     rate: float,
     confidence: float,
     coverage: float,
     version: str | None,
     out: Path,
 ) -> None:
-    """Label NEW_RELEASE where the ensemble is sure, and say how often that is wrong at most.
+    """Label NEW_RELEASE where the ensemble is sure enough.
 
-    How sure is sure enough is read off labels that a human verified on cubes DRAWN AT RANDOM from an earlier release
-    which the version was trained on. The table must hold ALL cubes of that draw, not only those found wrong, and none
-    chosen by disagreement: else the promise is worth nothing. Where the draw does not bear the asked rate nothing is
-    accepted; the command says which rate it bears.
+    The ensemble's class is accepted where its probability reaches a threshold; all other cubes go to a human. The
+    threshold is chosen on the audit sample, so that the risk guarantee holds: with probability --confidence, at most
+    the fraction --rate of the accepted labels is wrong. If the sample is too small or the ensemble too often wrong for
+    that rate, nothing is accepted and the command prints the smallest rate that is possible.
 
-    The promise holds as far as NEW_RELEASE is like the earlier one. A new cube is spoken of by the members of one fold,
-    as each cube of the draw was, so its probability is not the one that `helioloop score` gives.
+    The audit sample consists of cubes that were DRAWN AT RANDOM from a release that the version was trained on, and
+    then verified by a human. The table must hold ALL cubes of the sample, not only those found wrong, and none that was
+    chosen for its disagreement. Otherwise the guarantee does not hold. It also needs NEW_RELEASE to be like the
+    release that was sampled.
+
+    Each new cube is scored by the members of one fold, as each cube of the sample was. Its probability therefore
+    differs from the one that `helioloop score` writes.
 
     \b
-    Columns; one row per readable cube, in the order of labels.csv; empty means unknown:
+    Columns; one row per readable cube, in the order of labels.csv;
+    an empty cell means unknown:
       cube, label_predicted
-      p_emergence           mean over the members that speak
-      p_calibrated          what that means by the draw's labels: of cubes at 0.8 about 80 % emerge
-      accepted              1: the label is taken; 0: the cube goes to the human
-      emergence_frame       0-based grid frame, with _lo and _hi; where emergence is predicted and the
-                            masking curve rises; _lo 0 means at or before
-      interval              "calibrated 0.9", where the draw gives enough emergence frames (0-based; all
-                            or none of the draw's should be given), else "uncalibrated"
+      p_emergence         mean over the members of one fold
+      p_calibrated        calibrated on the sample: of cubes at 0.8, about 80 % emerge
+      accepted            1: the label is accepted; 0: the cube goes to a human
+      emergence_frame     0-based grid frame, with the ends _lo and _hi of its
+                          interval; only where emergence is predicted and the
+                          masking curve rises; _lo 0 means at frame 0 or earlier
+      interval            "calibrated 0.9" if the sample has enough emergence frames
+                          (0-based; give those of all its emergences, or none),
+                          else "uncalibrated"
       emergence_time_utc, emergence_time_tai
-                            when that frame starts; where the cube's files give their start
-      model_version         the version that speaks
+                          start of that frame, if the cube's files give a start time
+      model_version       the version that scored
 
     \b
     Example:
-      helioloop triage release-4 --model-dir models --random drawn.csv --rate 0.02 --out release-4.csv
+      helioloop triage release-4 --model-dir models --random drawn.csv \\
+          --rate 0.02 --out release-4.csv
     """
     with needs_extra("worker"):
         from helioloop.data.release import Release
@@ -80,7 +98,7 @@ def triage(
     targets = Targets(rate=rate, confidence=confidence, coverage=coverage)
     with open_runtime(folder.resolve().parent) as runtime:
         done = prelabel_release(
-            Release.open(folder), Registry(model_dir), runtime, sample=draw, targets=targets, version=version
+            Release.open(folder), Registry(model_dir), runtime, sample=sample, targets=targets, version=version
         )
     write_prelabel_table(out, done)
     click.echo("\n".join((f"{out}: {len(done.cubes)} rows", *done.sentences())))

@@ -1,1 +1,5 @@
-"""The whole loop on one machine: `demo` takes a release through it, `services` starts and stops what it needs."""
+"""The demo: the whole loop on one machine, with real services.
+
+Read `demo` first (the command's steps). `services` starts Redis, Label Studio, backend and workers, each as a `process`
+with its `credentials`; `progress` tells when the first predictions are shown; `summary` prints what was done.
+"""

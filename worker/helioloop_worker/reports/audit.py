@@ -1,10 +1,9 @@
-"""A live project's book: its pages read off the model folder and the labels as last read.
+"""The audit of a project, read from its model folder and from the labels as last read from Label Studio.
 
-Above the registry and the snapshot, below `status`; reads only. The rules are those of `helioloop.evaluation.audit`.
-
-Each version is a round. It lasts until the next one is trained: what is verified then, and was not before, was verified
-in it. The ranking people saw meanwhile is that of the version Label Studio showed, which is an earlier one where the
-gate kept the round's own.
+The rules are those of `helioloop.evaluation.audit`. Each model version is a round. A round ends when the next version
+is trained: cubes that are verified then, and were not before, were verified in that round. The ranking that people saw
+in a round is that of the version that Label Studio showed. This is an earlier version if the promotion check rejected
+the round's own.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,56 +19,65 @@ from helioloop.registry.versions import Card, Publication, Registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Book:
-    """The book of a project.
+class ProjectAudit:
+    """The audit of a project.
 
     Parameters
     ----------
     versions : tuple of str
         The version of each round.
-    lines : tuple of RoundAudit
-        What the book says of each.
-    checks : tuple of str
-        Cubes of the check list that nobody has verified, in its order: verified one after the other they are the random
-        draws that the estimate of the wrong labels left stands on.
+    rounds : tuple of RoundAudit
+        The audit of each round.
+    next_sampled : tuple of str
+        Unverified cubes in audit order. Verified one after the other, they extend the audit sample, from which the
+        number of wrong labels left is estimated.
     """
 
     versions: tuple[str, ...]
-    lines: tuple[RoundAudit, ...]
-    checks: tuple[str, ...]
+    rounds: tuple[RoundAudit, ...]
+    next_sampled: tuple[str, ...]
 
 
-def read_audit(registry: Registry, snapshot: Snapshot) -> Book:
-    """Return a project's book; before the first version it is empty."""
+def read_audit(registry: Registry, snapshot: Snapshot) -> ProjectAudit:
+    """Return the audit of a project; it is empty before the first version."""
     cards = [registry.card(version) for version in registry.versions()]
     if not cards:
-        return Book(versions=(), lines=(), checks=())
-    pages = read_pages(registry, cards, snapshot)
-    refs = {cube: _cube(cube, entry) for card in cards for cube, entry in card.labels.items()}
-    order = audit_order(refs.values())
-    already = {cube for cube, entry in cards[0].labels.items() if entry["verified"]}
-    last = pages[-1]
-    return Book(
+        return ProjectAudit(versions=(), rounds=(), next_sampled=())
+    records = read_rounds(registry, cards, snapshot)
+    cubes = {cube: _cube(cube, entry) for card in cards for cube, entry in card.labels.items()}
+    order = audit_order(cubes.values())
+    verified_before = {cube for cube, entry in cards[0].labels.items() if entry["verified"]}
+    last = records[-1]
+    return ProjectAudit(
         versions=tuple(card.version for card in cards),
-        lines=tuple(audit_rounds(pages, order, verified_before=already)),
-        checks=tuple(cube for cube in order if cube in last.disagreement and cube not in last.verified),
+        rounds=tuple(audit_rounds(records, order, verified_before=verified_before)),
+        next_sampled=tuple(cube for cube in order if cube in last.disagreement and cube not in last.verified),
     )
 
 
-def read_pages(registry: Registry, cards: Sequence[Card], snapshot: Snapshot) -> list[RoundRecord]:
-    """Return one page per version.
+def read_rounds(registry: Registry, cards: Sequence[Card], snapshot: Snapshot) -> list[RoundRecord]:
+    """Return what each version's round contributes to the audit.
 
-    The cubes that take part are those with a crude label that the version was trained on and the version shown has
-    scored. A cube that is unlabelled before a human sees it has no label that could be wrong.
+    Only cubes with a crude label take part, and of these only cubes that the version was trained on and that the
+    version shown in Label Studio has scored. A cube without a crude label has no label that could be wrong.
+
+    Parameters
+    ----------
+    registry : Registry
+        The project's model folder.
+    cards : sequence of Card
+        The cards of its versions, oldest first.
+    snapshot : Snapshot
+        The labels as last read from Label Studio.
     """
     crude = {cube: label.crude for cube, label in snapshot.cubes.items() if label.crude is not None}
     now = {cube: label.label for cube, label in snapshot.cubes.items() if label.verified}
     scores: dict[str, Mapping[tuple[str, str], CubeScore]] = {}
-    history, pages = registry.history(), []
+    history, records = registry.history(), []
     for number, (card, following) in enumerate(zip_longest(cards, cards[1:]), start=1):
         shown = _shown(cards[:number], following, history)
         if shown not in scores:
-            scores = {shown: registry.scores(shown)}  # one at a time: each holds a curve per cube
+            scores = {shown: registry.scores(shown)}  # one version at a time, because its curves take memory
         found = {cube: scores[shown].get((cube, entry["sha256"])) for cube, entry in card.labels.items()}
         disagreement = {
             cube: 1.0 - score.agreement(crude[cube])
@@ -78,8 +86,8 @@ def read_pages(registry: Registry, cards: Sequence[Card], snapshot: Snapshot) ->
         }
         verified = now if following is None else _verified(following)
         flips = {cube: label is not crude[cube] for cube, label in verified.items() if cube in disagreement}
-        pages.append(RoundRecord(disagreement=disagreement, verified=flips))
-    return pages
+        records.append(RoundRecord(disagreement=disagreement, verified=flips))
+    return records
 
 
 def _verified(card: Card) -> dict[str, Label | None]:
@@ -87,7 +95,10 @@ def _verified(card: Card) -> dict[str, Label | None]:
 
 
 def _shown(until_now: Sequence[Card], following: Card | None, history: Iterable[Publication]) -> str:
-    """Return the version last published when the round of the last of `until_now` ended; that one where none was."""
+    """Return the version that was published when the round of the last card in `until_now` ended.
+
+    If no version was published by then, it is the last card's version.
+    """
     known = {card.version for card in until_now}
     end = None if following is None else datetime.fromisoformat(following.created_at)
     published = [

@@ -1,111 +1,26 @@
-"""A project's catalogue: what every cube counts as now, what the published version says of it, and when it emerged.
+"""The catalogue of a project: for each cube its current label, its score and its emergence time.
 
-Above `view`; reads Label Studio and the model folder, changes neither. What is said of probabilities and intervals
-stands on the project's random draw alone: the verified start of the check list.
+Comes in: the project as read from Label Studio, and its model folder. Neither is changed. Probabilities and intervals
+are calibrated on the project's audit sample alone.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import datetime
-from pathlib import Path
 
-import numpy as np
-
-from helioloop import tables
 from helioloop.data.frame_times import FrameTime, cube_frame_time
 from helioloop.data.release import ReleaseRoots
-from helioloop.data.truth import TrueCube
 from helioloop.errors import CubeError, RegistryError, ReleaseError
-from helioloop.evaluation.audit_order import audit_order, sampled_prefix
 from helioloop.evaluation.audit_sample import AuditSample, predicted_emergence
-from helioloop.evaluation.calibration import (
-    IntervalCalibration,
-    ProbabilityCalibration,
-    intervals_in_words,
-    probabilities_in_words,
-)
+from helioloop.evaluation.calibration import intervals_in_words, probabilities_in_words
 from helioloop.labelstudio.tasks import CubeTask
 from helioloop.model.plan import Plan
 from helioloop.model.runtime import Runtime
 from helioloop.records import CubeScore, CurrentLabel, Emergence, Label
 from helioloop.registry.versions import Registry
-from helioloop.workflows.cells import decimal, frame_cells, time_cells
 from helioloop_worker.labelstudio.project import ProjectState
-
-COLUMNS = (
-    "release",
-    "cube",
-    "region",
-    "label",
-    "label_source",
-    "crude_label",
-    "label_predicted",
-    "disagreement",
-    "p_emergence",
-    "p_spread",
-    "p_calibrated",
-    "emergence_frame",
-    "emergence_frame_lo",
-    "emergence_frame_hi",
-    "emergence_frame_from",
-    "emergence_time_utc",
-    "emergence_time_tai",
-    "model_version",
-)
-DRAW_COLUMNS = ("cube", "label", "emergence_frame")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One cube of the catalogue.
-
-    Parameters
-    ----------
-    task : CubeTask
-        The cube.
-    label : CurrentLabel
-        What it counts as.
-    score : CubeScore or None
-        What the version says of it; None where it has not spoken yet.
-    p_calibrated : float or None
-        Calibrated probability of emergence; None where too few random labels allow none.
-    found : Emergence or None
-        The emergence frame; a human's is its own interval. None where the class is another or unknown.
-    source : str
-        Whose frame it is and what its interval is worth, in the words of the table.
-    time : FrameTime or None
-        When that frame starts; None without a frame, or where the files give no start.
-    """
-
-    task: CubeTask
-    label: CurrentLabel
-    score: CubeScore | None
-    p_calibrated: float | None
-    found: Emergence | None
-    source: str
-    time: FrameTime | None
-
-    def row(self, version: str) -> dict[str, str | int]:
-        """Return the cube's row of the table; empty means unknown."""
-        label, score = self.label, self.score
-        agreement = None if score is None or label.label is None else score.agreement(label.label)
-        return {
-            "release": self.task.cube.release,
-            "cube": self.task.cube.name,
-            "region": self.task.cube.region or "",
-            "label": label.label or "",
-            "label_source": label.source,
-            "crude_label": label.crude or "",
-            "label_predicted": "" if score is None else score.predicted,
-            "disagreement": decimal(None if agreement is None else 1.0 - agreement),
-            "p_emergence": decimal(None if score is None else score.p_emergence),
-            "p_spread": decimal(None if score is None else score.p_spread),
-            "p_calibrated": decimal(self.p_calibrated),
-            **frame_cells(self.found),
-            "emergence_frame_from": self.source,
-            **time_cells(self.time),
-            "model_version": "" if score is None else version,
-        }
+from helioloop_worker.reports.calibration import Calibration
+from helioloop_worker.reports.catalogue_table import Entry
+from helioloop_worker.reports.sample import find_unmoved, read_sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,197 +30,121 @@ class Catalogue:
     Parameters
     ----------
     version : str
-        The version that speaks.
+        The published version, whose scores are used.
     entries : tuple of Entry
         All cubes of the project, in the order of its tasks.
-    draw : AuditSample
+    sample : AuditSample
         The cubes that probabilities and intervals are calibrated on.
-    probabilities, intervals
-        The calibrations; None where there are too few labels or frames.
-    coverage : float
-        Part of the true frames that calibrated intervals are to contain.
+    calibration : Calibration
+        Both calibrations.
     """
 
     version: str
     entries: tuple[Entry, ...] = field(repr=False)
-    draw: AuditSample
-    probabilities: ProbabilityCalibration | None
-    intervals: IntervalCalibration | None
-    coverage: float
+    sample: AuditSample
+    calibration: Calibration
 
     def sentences(self) -> tuple[str, ...]:
-        """Return in plain words what the figures of the table are worth."""
-        silent = sum(entry.score is None for entry in self.entries)
-        n_random, n_frames = len(self.draw.cubes), len(self.draw.timed[1])
+        """Return a summary in words: how many cubes, and which figures are calibrated."""
+        unscored = sum(entry.score is None for entry in self.entries)
+        n_sampled, n_frames = len(self.sample.cubes), len(self.sample.timed[1])
         verified = sum(entry.label.verified for entry in self.entries)
-        uncalibrated = self.probabilities is None or self.intervals is None
+        fitted = self.calibration
+        uncalibrated = fitted.probabilities is None or fitted.intervals is None
         return (
-            f"{len(self.entries)} cubes, {verified} of them verified, {n_random} of these drawn at random; "
-            f"{self.version} speaks.",
-            *((f"Of {silent} cubes it has not spoken yet: the worker scores them.",) if silent else ()),
-            probabilities_in_words(self.probabilities),
-            intervals_in_words(self.intervals, n_frames=n_frames, coverage=self.coverage),
-            *(("For both, label the next random checks that `helioloop status` names.",) if uncalibrated else ()),
+            f"{len(self.entries)} cubes, {verified} of them verified, {n_sampled} of these in the audit sample; "
+            f"scores by {self.version}.",
+            *((f"{unscored} cubes are not scored yet: the worker scores them.",) if unscored else ()),
+            probabilities_in_words(fitted.probabilities),
+            intervals_in_words(fitted.intervals, n_frames=n_frames, coverage=fitted.coverage),
+            *(
+                ("For both, label the next cubes of the audit sample, which `helioloop status` lists.",)
+                if uncalibrated
+                else ()
+            ),
         )
 
 
 def make_catalogue(
-    view: ProjectState,
+    state: ProjectState,
     registry: Registry,
     runtime: Runtime,
     *,
     roots: ReleaseRoots,
     coverage: float,
 ) -> Catalogue:
-    """Put a project's catalogue together.
+    """Return the catalogue of a project.
 
     Parameters
     ----------
-    view : ProjectState
-        The project as Label Studio shows it.
+    state : ProjectState
+        The project as read from Label Studio.
     registry : Registry
-        Its model folder; the published version speaks.
+        Its model folder; the scores are those of the published version.
     runtime : Runtime
-        Its `on_excluded` is called for each cube whose file gives no time.
+        Its `on_excluded` is called for each cube whose file cannot be read for the time.
     roots : ReleaseRoots
-        Where the cubes' files are: the time of a frame is read from them.
+        Where the cubes' files are; frame times are read from them.
     coverage : float
-        Fraction of the true frames that intervals are to contain.
+        Fraction of the true frames that calibrated intervals contain.
 
     Raises
     ------
     RegistryError
-        If nothing is published yet.
+        If no version is published yet.
     """
     version = registry.published()
     if version is None:
         raise RegistryError(f"{registry.root} holds no published version yet; ingest a release first")
     scores = registry.scores(version)
-    labels = {cube: label for cube, label in view.snapshot.cubes.items() if cube in view.tasks}
+    labels = {cube: label for cube, label in state.snapshot.cubes.items() if cube in state.tasks}
     unmoved = find_unmoved(labels, registry)
-    draw = read_draw(Plan.read(registry.folder(version)), scores, labels, unmoved=unmoved)
-    probabilities = ProbabilityCalibration.calibrate(draw.p_emergence, draw.emergence)
-    instrument = runtime.instrument
-    start = instrument.frozen_frames
-    intervals = IntervalCalibration.calibrate(*draw.timed, start=start, coverage=coverage)
-    model = "model, uncalibrated" if intervals is None else f"model, calibrated {coverage:g}"
+    sample = read_sample(Plan.read(registry.folder(version)), scores, labels, unmoved=unmoved)
+    calibration = Calibration.on_sample(sample, start=runtime.instrument.frozen_frames, coverage=coverage)
     entries = []
-    for done, task in enumerate(view.tasks.values(), start=1):
-        label, score = view.label(task.cube.name), scores.get(task.cube.key)
-        found = _verified_frame(label)
-        source = "annotator, unmoved" if task.cube.name in unmoved else "annotator"
-        if found is None and (found := _seen(label, score)) is not None:
-            source = model
-            if intervals is not None:
-                found = intervals.apply(found, start=start, n_frames=instrument.n_frames)
+    for done, task in enumerate(state.tasks.values(), start=1):
+        label, score = state.label(task.cube.name), scores.get(task.cube.key)
+        found, source = _emergence(label, score, calibration, runtime, unmoved=unmoved)
         entries.append(
             Entry(
                 task=task,
                 label=label,
                 score=score,
-                p_calibrated=None
-                if probabilities is None or score is None
-                else float(probabilities.apply(np.array([score.p_emergence]))[0]),
-                found=found,
-                source="" if found is None else source,
+                p_calibrated=calibration.probability(score),
+                emergence=found,
+                frame_source=source,
                 time=None if found is None else _time(task, found.frame, runtime, roots),
             )
         )
-        runtime.report(done, len(view.tasks), "reading cubes' times")
-    return Catalogue(
-        version=version,
-        entries=tuple(entries),
-        draw=draw,
-        probabilities=probabilities,
-        intervals=intervals,
-        coverage=coverage,
-    )
+        runtime.report(done, len(state.tasks), "reading frame times")
+    return Catalogue(version=version, entries=tuple(entries), sample=sample, calibration=calibration)
 
 
-def find_unmoved(labels: Mapping[str, CurrentLabel], registry: Registry) -> set[str]:
-    """Return the cubes whose verified frame is one that a version made before had proposed for them.
-
-    Label Studio fills predictions in, and an emergence submitted as it stood comes back with the model's own frame.
-    That says little of where a human would have put it. A later version that comes to a human's frame by itself is
-    right, and no reason to doubt the human.
-    """
-    verified = {cube: label.verified_frame for cube, label in labels.items() if label.verified_frame is not None}
-    submitted = {cube: datetime.fromisoformat(by_hand.at) for cube, by_hand in verified.items()}
-    unmoved = set()
-    for version in registry.versions():
-        made = datetime.fromisoformat(registry.card(version).created_at)
-        unmoved |= {
-            cube
-            for (cube, _), score in registry.scores(version).items()
-            if cube in verified
-            and score.emergence is not None
-            and score.emergence.frame == verified[cube].frame
-            and made <= submitted[cube]
-        }
-    return unmoved
-
-
-def read_draw(
-    plan: Plan,
-    scores: Mapping[tuple[str, str], CubeScore],
-    labels: Mapping[str, CurrentLabel],
+def _emergence(
+    label: CurrentLabel,
+    score: CubeScore | None,
+    calibration: Calibration,
+    runtime: Runtime,
     *,
-    unmoved: Collection[str] = (),
-) -> AuditSample:
-    """Return a project's random draw: the longest verified run from the start of the check list.
-
-    The list is of the cubes that the version was trained on and has scored out of fold; its order is a hash of their
-    content, so whoever labels them in that order labels cubes drawn at random. Cubes in `unmoved` have no frame there.
-    """
-    refs = {cube.name: cube for cube in plan.labelled if cube.key in scores}
-    verified = {name: label for name in refs if (label := labels.get(name)) is not None and label.verified}
-    drawn = sorted(sampled_prefix(audit_order(refs.values()), verified))
-    return AuditSample(
-        cubes=tuple(
-            (scores[name, refs[name].sha256], _verified(verified[name], framed=name not in unmoved)) for name in drawn
-        ),
-        folds=tuple(plan.folds[name] for name in drawn),
-    )
-
-
-def write_catalogue(path: Path, catalogue: Catalogue) -> None:
-    """Write a row per cube as CSV with the columns `COLUMNS`, in one step."""
-    tables.write_table(path, COLUMNS, (entry.row(catalogue.version) for entry in catalogue.entries))
-
-
-def write_draw(path: Path, draw: AuditSample) -> None:
-    """Write the random draw as the table that ``helioloop triage --random`` takes, in one step."""
-    rows = (
-        {"cube": true.cube, "label": true.label, "emergence_frame": "" if true.frame is None else true.frame}
-        for _, true in draw.cubes
-    )
-    tables.write_table(path, DRAW_COLUMNS, rows)
-
-
-def _verified(label: CurrentLabel, *, framed: bool) -> TrueCube:
-    if label.label is None:
-        raise TypeError("a verified label is a label")
-    frame = label.verified_frame.frame if framed and label.verified_frame is not None else None
-    return TrueCube(cube=label.cube, label=label.label, frame=frame, kind="")
-
-
-def _verified_frame(label: CurrentLabel) -> Emergence | None:
-    """Return the frame that a human submitted."""
-    if label.verified_frame is None:
-        return None
-    frame = label.verified_frame.frame
-    return Emergence(frame=frame, frame_lo=frame, frame_hi=frame)
-
-
-def _seen(label: CurrentLabel, score: CubeScore | None) -> Emergence | None:
-    """Return the emergence that the version sees, unless a human saw that there is none."""
+    unmoved: Collection[str],
+) -> tuple[Emergence | None, str]:
+    """Return a cube's emergence frame and its source: a human's frame if there is one, else the model's."""
+    if label.verified_frame is not None:
+        frame = label.verified_frame.frame
+        source = "annotator, unmoved" if label.cube in unmoved else "annotator"
+        return Emergence(frame=frame, frame_lo=frame, frame_hi=frame), source
     if score is None or (label.verified and label.label is Label.NON_EMERGENCE):
-        return None
-    return predicted_emergence(score)
+        return None, ""
+    found = predicted_emergence(score)
+    if found is None:
+        return None, ""
+    instrument = runtime.instrument
+    calibrated = calibration.interval(found, start=instrument.frozen_frames, n_frames=instrument.n_frames)
+    return calibrated, calibration.frame_source
 
 
 def _time(task: CubeTask, frame: int, runtime: Runtime, roots: ReleaseRoots) -> FrameTime | None:
-    """Return when a frame starts; None, too, where the cube's file cannot be read."""
+    """Return when a frame starts; None if the cube's file gives no start time or cannot be read."""
     try:
         path = roots.path(task.cube.release, task.cube.name)
         return cube_frame_time(path, frame, cadence_seconds=runtime.instrument.cadence_seconds)

@@ -1,0 +1,65 @@
+"""The frozen start and the per-frame network's input, on arrays one can check by hand."""
+
+import numpy as np
+import pytest
+
+from helioloop.errors import CubeError
+from helioloop.instrument import Instrument
+from helioloop.model.cells import FIELD_SCALE_GAUSS, cell_steps, zero_level
+from helioloop.model.inputs import freeze_start
+
+TINY = Instrument(name="tiny", cadence_seconds=5760.0, n_frames=6, size_px=12, clip_gauss=1000.0, frozen_frames=2)
+
+
+def level_cube(*fields_gauss: float) -> np.ndarray:
+    """Frames of one value each, on TINY's grid."""
+    frames = [np.full((12, 12), 0.5 * (1 + gauss / 1000.0)) for gauss in fields_gauss]
+    return np.array(frames, dtype=np.float16)
+
+
+def spotted_cube(*fields_gauss: float) -> np.ndarray:
+    """Quiet frames with a spot of one value each in the first cell of TINY's grid."""
+    cube = level_cube(*[0.0] * len(fields_gauss))
+    cube[:, :6, :6] = level_cube(*fields_gauss)[:, :6, :6]
+    return cube
+
+
+def test_the_first_frames_are_all_the_frozen_one() -> None:
+    """Frames 0 and 1 become frame 2; the others stay."""
+    frozen = freeze_start(level_cube(0, 100, 200, 300, 400, 500), TINY)
+    field = (2 * frozen[:, 0, 0] - 1) * 1000
+    np.testing.assert_allclose(field, [200, 200, 200, 300, 400, 500], atol=1)
+
+
+def test_a_step_is_the_median_of_three_frames() -> None:
+    """A single bad frame has no effect; positive and negative fields have separate channels."""
+    steps = cell_steps(spotted_cube(0, 0, 0, 300, -1000, 300), TINY)
+    assert steps.shape == (2, 3, 2, 2)
+    np.testing.assert_allclose(steps[1, 0, 0, 0], np.arcsinh(300 / FIELD_SCALE_GAUSS), rtol=1e-3)
+    np.testing.assert_allclose(steps[1, 1], 0)
+    np.testing.assert_allclose(steps[:, 2], 1)
+
+
+def test_off_disk_pixels_have_no_field_and_lower_the_on_disk_fraction() -> None:
+    """A quarter of one cell is off-disk: its mean field and its fraction are three quarters."""
+    cube = spotted_cube(*[400] * 6)
+    cube[:, :3, :3] = np.nan
+    steps = cell_steps(cube, TINY)
+    assert steps[0, 2, 0, 0] == pytest.approx(0.75)
+    assert steps[0, 0, 0, 0] == pytest.approx(np.arcsinh(300 / FIELD_SCALE_GAUSS), rel=1e-3)
+    assert steps[0, 2, 1, 1] == 1
+
+
+def test_the_zero_level_of_a_frame_is_subtracted() -> None:
+    """A spot on offsets of 0, −8 and 24 G gives the same input in each step; a frame without disk has the offset 0."""
+    offsets = np.repeat([0.0, -8.0, 24.0], 3)[:, None, None] / 2000.0
+    instrument = Instrument(**{**TINY.as_dict(), "n_frames": 9})
+    steps = cell_steps((spotted_cube(*[400] * 9) + offsets).astype(np.float16), instrument)
+    np.testing.assert_allclose(steps, np.broadcast_to(steps[:1], steps.shape), atol=2e-3)
+    assert zero_level(np.full((1, 12, 12), np.nan, dtype=np.float32)).tolist() == [0.0]
+
+
+def test_a_cube_off_the_grid_is_refused() -> None:
+    """One frame less is another grid."""
+    with pytest.raises(CubeError, match=r"\(5, 12, 12\)"):
+        freeze_start(level_cube(0, 0, 0, 0, 0), TINY)

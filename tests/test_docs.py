@@ -1,0 +1,72 @@
+"""The documents name files, commands and options that exist."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from helioloop.cli import helioloop, load_commands
+
+ROOT = Path(__file__).parents[1]
+SOURCES = {"helioloop": "core", "helioloop_backend": "backend", "helioloop_worker": "worker"}
+DOCUMENTS = ("README.md", "docs/architecture.md", "docs/decisions.md")
+MAIN_COMMANDS = {"make-release", "train", "score", "triage", "init", "ingest", "status", "backend", "worker"}
+
+
+def packages(folder: Path) -> set[str]:
+    """The packages in a folder of sources."""
+    return {path.parent.name for path in folder.glob("*/__init__.py")}
+
+
+def command_lines() -> list[tuple[str, list[str]]]:
+    """Document and words of each command line of helioloop, in console blocks and in backquotes."""
+    found = []
+    for document in DOCUMENTS:
+        text = (ROOT / document).read_text()
+        lines = re.findall(r"^\$ helioloop ([^\n#]+)", text, flags=re.MULTILINE)
+        lines += re.findall(r"`helioloop ([a-z][^`]*)`", text)
+        found += [(document, shlex.split(line)) for line in lines]
+    return found
+
+
+def test_files_that_the_architecture_guide_names_exist() -> None:
+    """Paths start with the package; at least as many as the three paths through the code need."""
+    named = re.findall(r"`((?:helioloop\w*)/[\w/]+\.py)`", (ROOT / "docs" / "architecture.md").read_text())
+    assert len(named) > 40
+    for path in named:
+        assert (ROOT / SOURCES[path.split("/")[0]] / path).is_file(), path
+
+
+@pytest.mark.parametrize(
+    ("part", "heading"), [("core/helioloop", "room of the core"), ("worker/helioloop_worker", "room of the worker")]
+)
+def test_the_tables_of_rooms_are_complete(part: str, heading: str) -> None:
+    """Each package has a row."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    table = text[text.index(heading) :].split("\n\n")[0]
+    assert packages(ROOT / part) == set(re.findall(r"`(\w+)/`", table))
+
+
+def test_commands_and_options_in_the_documents_exist() -> None:
+    """Of the command lines that begin with helioloop; make test and the like are not checked."""
+    group = click.Group()
+    load_commands(group)
+    lines = command_lines()
+    assert {words[0] for _, words in lines} >= MAIN_COMMANDS
+    for document, words in lines:
+        command = group.commands.get(words[0])
+        assert command is not None, f"{document}: helioloop {words[0]}"
+        options = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+        used = {word.partition("=")[0] for word in words[1:] if word.startswith("--")}
+        assert used <= options, f"{document}: {' '.join(words)}"
+
+
+def test_the_commands_in_the_help_of_helioloop_exist() -> None:
+    """Its examples can be run."""
+    group = click.Group()
+    load_commands(group)
+    named = re.findall(r"helioloop ([a-z-]+) ", helioloop.help or "")
+    assert named
+    assert set(named) <= set(group.commands)

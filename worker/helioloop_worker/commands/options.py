@@ -1,0 +1,69 @@
+"""Options and arguments that several commands share, each declared once."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from helioloop.errors import WrongUsage
+from helioloop.registry.versions import Registry
+from helioloop.settings import load_settings
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+TABLE = click.Path(dir_okay=False, path_type=Path)
+PROGRAM = click.Path(exists=True, dir_okay=False, path_type=Path)
+FRACTION = click.FloatRange(min=0, max=1, min_open=True, max_open=True)
+"""A fraction above 0 and below 1."""
+FRACTION_OR_ALL = click.FloatRange(min=0, max=1, min_open=True)
+"""A fraction above 0, up to and including 1."""
+PROJECT = click.IntRange(min=1)
+
+release_argument = click.argument("folder", metavar="RELEASE", type=FOLDER)
+model_dir_option = click.option("--model-dir", required=True, type=FOLDER, help="Folder of model versions.")
+labels_option = click.option(
+    "--labels",
+    type=TABLE,
+    help="CSV with the columns cube,label,verified. It replaces the label and the verified mark of the cubes it lists.",
+)
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    help="Seed of the first ensemble member; member k uses seed + k.  [default: HELIOLOOP_SEED, 0]",
+)
+version_option = click.option("--version", help="Model version that scores.  [default: the published one]")
+out_option = click.option(
+    "--out", required=True, type=TABLE, help="CSV to write. An existing file is replaced in one step."
+)
+coverage_option = click.option(
+    "--coverage",
+    type=FRACTION,
+    default=0.9,
+    show_default=True,
+    help="Fraction of true emergence frames that calibrated intervals contain.",
+)
+project_option = click.option(
+    "--project", type=PROJECT, required=True, help="Label Studio project id, as `helioloop init` prints it."
+)
+
+
+def models_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options --model-dir DIR and --project ID, of which a command takes one."""
+    project = click.option("--project", type=PROJECT, help="Label Studio project id; its model folder is used.")
+    model_dir = click.option("--model-dir", type=FOLDER, help="Folder of model versions; needs no running service.")
+    return model_dir(project(command))
+
+
+def find_registry(*, model_dir: Path | None, project: int | None) -> Registry:
+    """Return the model folder that --model-dir or --project names.
+
+    Raises
+    ------
+    WrongUsage
+        If neither or both are given.
+    """
+    if model_dir is not None and project is None:
+        return Registry(model_dir)
+    if project is not None and model_dir is None:
+        return Registry(load_settings().model_dir(project))
+    raise WrongUsage("give either --model-dir DIR or --project ID, and not both")

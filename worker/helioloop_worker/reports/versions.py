@@ -1,0 +1,56 @@
+"""The table that ``helioloop versions`` prints."""
+
+from collections.abc import Sequence
+
+from helioloop.registry.versions import Card
+
+HEADS = (
+    "",
+    "version",
+    "created",
+    "parent",
+    "members",
+    "labels",
+    "verified",
+    "agreement",
+    "AUROC",
+    "promotion",
+    "reason",
+)
+
+
+def version_rows(cards: Sequence[Card], *, published: str | None) -> list[tuple[str, ...]]:
+    """Return the table's rows, heads first; a star marks the published version."""
+    rows = [
+        (
+            "*" if card.version == published else "",
+            card.version,
+            card.created_at,
+            card.parent or "-",
+            str(len(card.members)),
+            str(len(card.labels)),
+            str(card.verified),
+            _metric(card, "agreement"),
+            _metric(card, "auroc"),
+            _promotion(card),
+            card.reason,
+        )
+        for card in cards
+    ]
+    return [HEADS, *rows]
+
+
+def rejections(cards: Sequence[Card]) -> list[str]:
+    """Return one line for each rejected version, with the reason."""
+    return [f"{card.version}: {card.rejected}" for card in cards if card.rejected is not None]
+
+
+def _metric(card: Card, name: str) -> str:
+    return f"{card.metrics[name]:.3f}" if name in card.metrics else "-"
+
+
+def _promotion(card: Card) -> str:
+    """Return the outcome of the promotion check; a dash in cards that were written before there was one."""
+    if not card.verdict:
+        return "-"
+    return "passed" if card.rejected is None else "rejected"
