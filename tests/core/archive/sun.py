@@ -1,0 +1,132 @@
+"""Full-disk images painted from known Carrington positions, through sunpy and `astropy.wcs`, not through helioloop."""
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy import units
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from astropy.time import Time
+from astropy.wcs import WCS
+from astropy.wcs.utils import wcs_to_celestial_frame
+from numpy.typing import NDArray
+from sunpy.coordinates import HeliographicCarrington, get_earth
+from sunpy.coordinates.sun import L0
+
+RSUN_METRES = 6.96e8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spot:
+    """A round patch of field on the surface, Gaussian in great-circle distance."""
+
+    lon: float
+    lat: float
+    gauss: float = 1000.0
+    sigma_deg: float = 0.4
+
+
+def header(
+    tai: str = "2001-03-07T00:00:00",
+    *,
+    size: int = 1024,
+    scale: float = 1.98,
+    crota2: float = 0.0,
+    centre: tuple[float, float] = (3.7, -2.3),
+    instrument: str = "MDI",
+    **cards: Any,
+) -> fits.Header:
+    """Return the header of a full-disk image seen from the Earth, in the manner of JSOC.
+
+    `centre` is where the Sun's centre is, in pixels from the image's centre. Further `cards` replace or, with None,
+    remove what would be written.
+    """
+    time = Time(tai, scale="tai")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # times beyond the tables of the Earth's rotation
+        earth = get_earth(time)
+        l0 = float(L0(time).to_value(units.deg))
+    values = {
+        "T_OBS": tai.replace("-", ".").replace("T", "_") + "_TAI",
+        "DATE-OBS": str(time.utc.isot),
+        "TELESCOP": {"MDI": "SOHO", "HMI": "SDO/HMI"}.get(instrument, instrument),
+        "INSTRUME": {"HMI": "HMI_SIDE1"}.get(instrument, instrument),
+        "CONTENT": "MAGNETOGRAM",
+        "BUNIT": "Gauss",
+        "QUALITY": 0,
+        "CTYPE1": "HPLN-TAN",
+        "CTYPE2": "HPLT-TAN",
+        "CUNIT1": "arcsec",
+        "CUNIT2": "arcsec",
+        "CRVAL1": 0.0,
+        "CRVAL2": 0.0,
+        "CDELT1": scale,
+        "CDELT2": scale,
+        "CRPIX1": (size + 1) / 2 + centre[0],
+        "CRPIX2": (size + 1) / 2 + centre[1],
+        "CROTA2": crota2,
+        "CRLN_OBS": l0,
+        "CRLT_OBS": float(earth.lat.to_value(units.deg)),
+        "DSUN_OBS": float(earth.radius.to_value(units.m)),
+        "RSUN_REF": RSUN_METRES,
+    }
+    made = fits.Header()
+    made["NAXIS"] = 2
+    made["NAXIS1"] = made["NAXIS2"] = size
+    for key, value in {**values, **{key.replace("__", "-"): value for key, value in cards.items()}}.items():
+        if value is not None:
+            made[key] = value
+    return made
+
+
+def paint(of: fits.Header, spots: Sequence[Spot], *, noise: float = 0.0, seed: int = 0) -> NDArray[np.float32]:
+    """Return an image with spots, NaN off the disk: each pixel is looked up on the Sun, as a camera would.
+
+    Only windows around the spots are looked up; a spot is cut off at four standard deviations, where it has 0.3 ‰.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        wcs = WCS(of, fix=False)
+        frame = wcs_to_celestial_frame(wcs)
+        surface = HeliographicCarrington(obstime=frame.obstime, observer=frame.observer, rsun=frame.rsun)
+        image = np.random.default_rng(seed).normal(0.0, noise or 1e-3, (of["NAXIS2"], of["NAXIS1"]))
+        for spot in spots:
+            place = SkyCoord(spot.lon * units.deg, spot.lat * units.deg, RSUN_METRES * units.m, frame=surface)
+            seen = place.transform_to(frame)
+            column, row = wcs.world_to_pixel(seen)
+            reach = 4.2 * math.radians(spot.sigma_deg) * RSUN_METRES / float(frame.observer.radius.to_value(units.m))
+            reach_px = (
+                math.degrees(reach) * 3600.0 / abs(float(wcs.proj_plane_pixel_scales()[0].to_value(units.arcsec)))
+            )
+            left, low = max(int(column - reach_px), 0), max(int(row - reach_px), 0)
+            window = np.s_[low : int(row + reach_px) + 2, left : int(column + reach_px) + 2]
+            rows, columns = np.mgrid[window]
+            lon, lat = _carrington(wcs, frame, surface, columns, rows)
+            cosine = np.sin(lat) * math.sin(math.radians(spot.lat)) + np.cos(lat) * math.cos(
+                math.radians(spot.lat)
+            ) * np.cos(lon - math.radians(spot.lon))
+            distance = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
+            image[window] += np.nan_to_num(spot.gauss * np.exp(-0.5 * (distance / spot.sigma_deg) ** 2))
+    rows, columns = np.mgrid[: of["NAXIS2"], : of["NAXIS1"]]
+    limb = math.degrees(math.asin(RSUN_METRES / of["DSUN_OBS"])) * 3600.0 / abs(of["CDELT1"])
+    image[np.hypot(columns + 1 - of["CRPIX1"], rows + 1 - of["CRPIX2"]) > limb] = np.nan
+    return image.astype(np.float32)
+
+
+def write(path: Path, of: fits.Header, image: NDArray[np.float32]) -> Path:
+    """Write an image as JSOC exports it: a compressed image behind an empty first one."""
+    fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(image, of, compression_type="GZIP_2")]).writeto(path)
+    return path
+
+
+def _carrington(wcs: WCS, frame: Any, surface: Any, columns: Any, rows: Any) -> tuple[Any, Any]:
+    """Return Carrington longitude and latitude in radians of pixels; NaN off the disk."""
+    seen = wcs.pixel_to_world(columns, rows)
+    # sunpy puts a point without a distance on the surface of the Sun, where the line of sight meets it
+    on_sun = SkyCoord(seen.Tx, seen.Ty, frame=frame).transform_to(surface)
+    return on_sun.lon.to_value(units.rad), on_sun.lat.to_value(units.rad)
