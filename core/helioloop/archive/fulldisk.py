@@ -1,15 +1,23 @@
 """Full-disk line-of-sight magnetograms of MDI, HMI and GONG, brought to the scale of MDI."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from astropy.time import Time
 from numpy.typing import NDArray
 
-from helioloop.archive.observation import MagnetogramError, Observation, quality_reason, read_observation
+from helioloop.archive.observation import (
+    MagnetogramError,
+    Observation,
+    profile_of,
+    quality_reason,
+    read_observation,
+)
 from helioloop.archive.solar_wcs import CARRINGTON, SolarWcs, solar_wcs
-from helioloop.profiles import Profile
+from helioloop.profiles import BUILT_IN, Profile
 
+_TRIED = 100
 _DISK_MARGIN = 0.97  # fraction of the radius that must lie on the image to each side
 _BEYOND_LIMB = 1.1
 _BEYOND_FRACTION = 0.01
@@ -54,12 +62,12 @@ def read_fulldisk(place: str, profile: Profile) -> FullDisk:
         If the file cannot be used; one sentence that does not name the file. A patch names the command for it.
     """
     observation = read_observation(place)
+    place_on_sun = solar_wcs(observation)
+    _check_whole_disk(observation, place_on_sun)
     check_instrument(observation, profile)
     reason = quality_reason(observation, profile)
     if reason:
         raise MagnetogramError(reason)
-    place_on_sun = solar_wcs(observation)
-    _check_whole_disk(observation, place_on_sun)
     _check_limb(observation.field_gauss, place_on_sun)
     field = observation.field_gauss
     field *= np.float32(profile.to_mdi_factor)
@@ -71,6 +79,20 @@ def read_fulldisk(place: str, profile: Profile) -> FullDisk:
         time_card=observation.time_card,
         assumed=(*observation.assumed, *place_on_sun.assumed),
     )
+
+
+def profile_for(places: Sequence[str]) -> Profile:
+    """Return the built-in profile of the first full-disk magnetogram whose instrument is known; ``mdi`` without one."""
+    for place in places[:_TRIED]:
+        try:
+            observation = read_observation(place)
+            profile = profile_of(observation.instrument)
+            if profile is not None:
+                _check_whole_disk(observation, solar_wcs(observation))
+                return profile
+        except MagnetogramError:
+            continue  # it is excluded, with its reason, when its turn comes
+    return BUILT_IN["mdi"]
 
 
 def check_instrument(observation: Observation, profile: Profile) -> None:

@@ -5,6 +5,7 @@ cubes) are refused with the reason.
 """
 
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 from astropy import units
 from astropy.io import fits
 from astropy.time import Time, TimeDelta
+from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 
 from helioloop.data.fits import MAX_BYTES, in_gauss, open_whole
@@ -103,7 +105,8 @@ def read_observation(place: str) -> Observation:
     _refuse_other_segment(name)
     content = _content(place)
     try:
-        with open_whole(content) as hdus:
+        with warnings.catch_warnings(), open_whole(content) as hdus:
+            warnings.simplefilter("ignore", AstropyWarning)  # of odd cards; those that count are checked here
             image = _only_image(hdus)
             header = image.header.copy()
             assumed = _check_unit(header)
@@ -304,10 +307,12 @@ def _check_field(field: NDArray[np.float32]) -> None:
     if not (values < 0.0).any() or not (values > 0.0).any():
         sample = np.unique(values[: 1 << 20])
         few = len(sample) <= _FEW_VALUES and bool(np.all(sample == np.rint(sample)))
-        what = f"{len(sample)} distinct whole numbers, as a mask or a confidence map" if few else "one sign only"
-        raise MagnetogramError(
-            f"its values have {what}; a line-of-sight magnetogram has both polarities: leave the file out"
+        what = (
+            f"are {len(sample)} different whole numbers of one sign, as in a mask or a map of codes"
+            if few
+            else "have one sign only"
         )
+        raise MagnetogramError(f"its values {what}; a line-of-sight magnetogram has both polarities: leave it out")
     typical = float(np.median(np.abs(values)))
     strong = float(np.mean(np.abs(values) > _STRONG_GAUSS))
     if typical > _TYPICAL_GAUSS or strong > _STRONG_FRACTION:

@@ -18,11 +18,11 @@ from helioloop.profiles import Profile
 Floats = NDArray[np.float64]
 Patch = NDArray[np.float32]
 
-N_NODES = 12
+N_NODES = 10
 """Nodes per axis at which a patch's coordinates are computed; between them a polynomial is exact to 1e-6 px."""
 
 _FEWEST_BINS = 2  # per side of a pixel: bins are never wider than half a pixel
-_SAMPLES_PER_BIN = 1.25
+_SAMPLES_PER_BIN = 2.0
 _FEWEST_SAMPLES = 2
 _SURELY_SEEN = 0.05  # at all nodes: then no sample between them is beyond the limb
 _ENOUGH = 0.5  # fraction of a pixel that must be on the disk and known
@@ -100,7 +100,6 @@ def cut_patches(
     if not near:
         return {}
     nodes, matrix = _nodes_and_matrix(grid)
-    matrix32 = matrix.astype(np.float32)  # within a window of some hundred pixels, right to 1e-4 px
     lon = np.array([region.lon_deg for region in near])[:, None, None] + nodes[None, None, :]
     lat = np.array([region.lat_deg for region in near])[:, None, None] + nodes[None, :, None]
     lon, lat = np.broadcast_arrays(lon, lat)
@@ -111,8 +110,8 @@ def cut_patches(
         if window is None:
             continue
         patch = _average(
-            _bilinear(window.bins, *(matrix32 @ at.astype(np.float32) @ matrix32.T for at in window.at(column, row))),
-            seen=None if visible.min() > _SURELY_SEEN else matrix @ visible @ matrix.T > 0.0,
+            _bilinear(window.bins, *(_interpolate(matrix, at, grid) for at in window.at(column, row))),
+            seen=None if visible.min() > _SURELY_SEEN else _interpolate(matrix, visible, grid) > 0.0,
             samples=grid.samples,
         )
         if patch is not None:
@@ -138,8 +137,10 @@ def _may_show(region: Region, place: SolarWcs, grid: PatchGrid) -> bool:
 
 
 @lru_cache(maxsize=8)
-def _nodes_and_matrix(grid: PatchGrid) -> tuple[Floats, Floats]:
+def _nodes_and_matrix(grid: PatchGrid) -> tuple[Floats, Patch]:
     """Return the nodes' offsets from the centre in degrees, and the matrix that interpolates to the samples.
+
+    Single precision: within a window of some hundred pixels, coordinates are right to 1e-4 px.
 
     Notes
     -----
@@ -160,7 +161,7 @@ def _nodes_and_matrix(grid: PatchGrid) -> tuple[Floats, Floats]:
     terms = weights / np.where(exact, 1.0, difference)
     matrix = terms / terms.sum(axis=1, keepdims=True)
     matrix[exact.any(axis=1)] = exact[exact.any(axis=1)]
-    return nodes * grid.half_deg, matrix
+    return nodes * grid.half_deg, matrix.astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +222,17 @@ def _bilinear(bins: Patch, columns: Patch, rows: Patch) -> Patch:
         low += (columns >= 0.5) + width * (rows >= 0.5)
         south[beside] = flat.take(low[beside])
     return south
+
+
+def _interpolate(matrix: Patch, nodes: Floats, grid: PatchGrid) -> Patch:
+    """Return values at the samples from those at the nodes, shape (n_samples, n_samples).
+
+    Row by row of pixels: on one large product of so thin matrices, BLAS would start threads, which cost more than they
+    save and disturb the other processes.
+    """
+    right = nodes.astype(np.float32) @ matrix.T
+    rows = matrix.reshape(grid.size_px, grid.samples, N_NODES)
+    return np.asarray((rows @ right).reshape(len(matrix), len(matrix)))
 
 
 def _average(values: Patch, *, seen: NDArray[np.bool_] | None, samples: int) -> Patch | None:

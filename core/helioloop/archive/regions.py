@@ -95,8 +95,8 @@ def _read_table(path: Path) -> Table:
 
 
 def _region(where: str, row: Any, *, has_first_seen: bool) -> Region:
-    name = str(row["region"]).strip()
-    if not name or name == "--" or not name.isprintable() or name.startswith(".") or {"/", "\\"} & set(name):
+    name = "" if row["region"] is np.ma.masked else str(row["region"]).strip()
+    if not name or not name.isprintable() or name.startswith(".") or {"/", "\\"} & set(name):
         raise ReleaseError(
             f"{where}: region is {name!r}; it must be a name without slashes or a leading dot, as files are named "
             "after it: rename it"

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 from astropy import units
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from astropy.time import Time
+from astropy.time import Time, TimeDelta
 from astropy.wcs import WCS
 from astropy.wcs.utils import wcs_to_celestial_frame
 from numpy.typing import NDArray
@@ -94,7 +94,9 @@ def paint(of: fits.Header, spots: Sequence[Spot], *, noise: float = 0.0, seed: i
         wcs = WCS(of, fix=False)
         frame = wcs_to_celestial_frame(wcs)
         surface = HeliographicCarrington(obstime=frame.obstime, observer=frame.observer, rsun=frame.rsun)
-        image = np.random.default_rng(seed).normal(0.0, noise or 1e-3, (of["NAXIS2"], of["NAXIS1"]))
+        image = np.zeros((of["NAXIS2"], of["NAXIS1"]), dtype=np.float32)
+        if noise:
+            image += np.float32(noise) * np.random.default_rng(seed).standard_normal(image.shape, dtype=np.float32)
         for spot in spots:
             place = SkyCoord(spot.lon * units.deg, spot.lat * units.deg, RSUN_METRES * units.m, frame=surface)
             seen = place.transform_to(frame)
@@ -112,16 +114,48 @@ def paint(of: fits.Header, spots: Sequence[Spot], *, noise: float = 0.0, seed: i
             ) * np.cos(lon - math.radians(spot.lon))
             distance = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
             image[window] += np.nan_to_num(spot.gauss * np.exp(-0.5 * (distance / spot.sigma_deg) ** 2))
-    rows, columns = np.mgrid[: of["NAXIS2"], : of["NAXIS1"]]
-    limb = math.degrees(math.asin(RSUN_METRES / of["DSUN_OBS"])) * 3600.0 / abs(of["CDELT1"])
-    image[np.hypot(columns + 1 - of["CRPIX1"], rows + 1 - of["CRPIX2"]) > limb] = np.nan
-    return image.astype(np.float32)
+    rows = np.arange(1, of["NAXIS2"] + 1, dtype=np.float32)[:, None] - np.float32(of["CRPIX2"])
+    columns = np.arange(1, of["NAXIS1"] + 1, dtype=np.float32)[None, :] - np.float32(of["CRPIX1"])
+    degrees = of["CDELT1"] if of["CUNIT1"] == "deg" else of["CDELT1"] / 3600.0
+    limb = math.degrees(math.asin(RSUN_METRES / of["DSUN_OBS"])) / abs(degrees)
+    image[columns**2 + rows**2 > limb**2] = np.nan
+    return image
 
 
 def write(path: Path, of: fits.Header, image: NDArray[np.float32]) -> Path:
     """Write an image as JSOC exports it: a compressed image behind an empty first one."""
-    fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(image, of, compression_type="GZIP_2")]).writeto(path)
+    packed = fits.CompImageHDU(image, of, compression_type="GZIP_2", quantize_level=0.0)  # 0: no rounding
+    fits.HDUList([fits.PrimaryHDU(), packed]).writeto(path)
     return path
+
+
+def write_series(
+    folder: Path,
+    tai: Sequence[str],
+    spots: Callable[[float], Sequence[Spot]],
+    *,
+    noise: float = 10.0,
+    size: int = 256,
+    scale: float = 8.0,
+    instrument: str = "MDI",
+) -> list[Path]:
+    """Write one full-disk image per time; `spots` gets the days since the first one and gives what is on the Sun."""
+    folder.mkdir(parents=True, exist_ok=True)
+    first = Time(tai[0], scale="tai")
+    written = []
+    for number, text in enumerate(tai):
+        of = header(text, size=size, scale=scale, instrument=instrument)
+        days = float((Time(text, scale="tai") - first).jd)
+        image = paint(of, spots(days), noise=noise, seed=number)
+        stamp = text.replace("-", "").replace(":", "").replace("T", "_")
+        written.append(write(folder / f"{instrument.lower()}.{stamp}_TAI.data.fits", of, image))
+    return written
+
+
+def times(first: str, *, hours: float, n: int) -> list[str]:
+    """Return n times in TAI from `first` on, `hours` apart."""
+    steps = TimeDelta(np.arange(n) * hours * 3600.0, format="sec", scale="tai")
+    return [str(text).removesuffix(".000") for text in (Time(first, scale="tai") + steps).isot]
 
 
 def _carrington(wcs: WCS, frame: Any, surface: Any, columns: Any, rows: Any) -> tuple[Any, Any]:
