@@ -111,6 +111,14 @@ def check_instrument(observation: Observation, profile: Profile) -> None:
         )
 
 
+def holds_disk(observation: Observation, place: SolarWcs) -> bool:
+    """Return True where a helioprojective image holds the whole disk."""
+    height, width = observation.field_gauss.shape
+    column, row = (float(value) for value in place.wcs.wcs_world2pix(0.0, 0.0, 0))
+    reach = _DISK_MARGIN * place.rsun_arcsec / place.arcsec_per_px
+    return min(column, width - 1 - column, row, height - 1 - row) >= reach
+
+
 def _check_whole_disk(observation: Observation, place: SolarWcs) -> None:
     """Refuse maps and cutouts: the whole disk must lie on the image."""
     header = observation.header
@@ -123,9 +131,7 @@ def _check_whole_disk(observation: Observation, place: SolarWcs) -> None:
         raise MagnetogramError(
             "it is a patch in Carrington coordinates and not the full disk: run `helioloop stack` on its folder"
         )
-    column, row = (float(value) for value in place.wcs.wcs_world2pix(0.0, 0.0, 0))
-    reach = _DISK_MARGIN * place.rsun_arcsec / place.arcsec_per_px
-    if min(column, width - 1 - column, row, height - 1 - row) < reach:
+    if not holds_disk(observation, place):
         patch = "" if not {"HARPNUM", "TARPNUM"} & set(header) else " of an active region"
         raise MagnetogramError(
             f"it shows a part of the disk{patch}: its {width} × {height} px do not hold the Sun, whose radius is "

@@ -4,11 +4,13 @@ import multiprocessing
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from helioloop.archive.observation import MagnetogramError
 from helioloop.archive.regions import Region
@@ -17,6 +19,9 @@ from helioloop.archive.spool import Patch, Spool, SpooledFile, key_of
 from helioloop.errors import ReleaseError
 from helioloop.profiles import Profile
 from helioloop.progress import Report, silent
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 FITS_ENDINGS = (".fits", ".fts", ".fit", ".fits.gz", ".fts.gz", ".fit.gz", ".fits.fz", ".fz")
 
@@ -119,7 +124,7 @@ def make_release(
         "regions": [[region.name, region.lon_deg, region.lat_deg, region.first_seen_tai] for region in regions],
     }
     spool.claim(recipe)
-    files = _cut_all(work, cut, spool, report=report, processes=processes or len(os.sched_getaffinity(0)))
+    files = _cut_all(work, cut, spool, report=report, processes=processes)
     made = write_release(out, spool, files, regions, profile, command=command, report=report)
     shutil.rmtree(spool.folder)
     if not made.cubes:
@@ -131,7 +136,9 @@ def make_release(
     return made
 
 
-def _cut_all(work: Sequence[Work], cut: Cut, spool: Spool, *, report: Report, processes: int) -> list[SpooledFile]:
+def _cut_all(
+    work: Sequence[Work], cut: Cut, spool: Spool, *, report: Report, processes: int | None
+) -> list[SpooledFile]:
     """Return what all files gave, in their order; those that are in the spool already are not read again."""
     done: dict[str, SpooledFile] = {}
     missing: list[Work] = []
@@ -142,15 +149,27 @@ def _cut_all(work: Sequence[Work], cut: Cut, spool: Spool, *, report: Report, pr
         else:
             done[item.place] = kept
     report(len(done), len(work), "reading files")
-    for file in _each(missing, cut, spool, processes=min(processes, len(missing))):
+    for file in spread(partial(_cut_one, cut=cut, spool=spool), missing, processes=processes):
         done[file.place] = file
         report(len(done), len(work), "reading files")
     return [done[item.place] for item in work]
 
 
-def _each(missing: Sequence[Work], cut: Cut, spool: Spool, *, processes: int) -> Iterable[SpooledFile]:
+def spread(task: Callable[[Item], Result], items: Sequence[Item], *, processes: int | None) -> Iterator[Result]:
+    """Do a task on each item in several processes, all cores by default; results come as they are finished.
+
+    Parameters
+    ----------
+    task : callable
+        A function of a module, or a `functools.partial` of one, so that another process finds it.
+    items : sequence
+        Plain values.
+    processes : int or None
+        Processes; with one, the work is done in this one, in order.
+    """
+    processes = min(processes or len(os.sched_getaffinity(0)), len(items))
     if processes <= 1:
-        yield from (_cut_one(item, cut, spool) for item in missing)
+        yield from map(task, items)
         return
     pool = ProcessPoolExecutor(
         max_workers=processes,
@@ -161,18 +180,18 @@ def _each(missing: Sequence[Work], cut: Cut, spool: Spool, *, processes: int) ->
     )
     try:
         # A few per process at a time: the queue, and what it holds, does not grow with the number of files.
-        waiting = iter(missing)
-        futures = {pool.submit(_cut_one, item, cut, spool) for item in islice(waiting, 4 * processes)}
+        waiting = iter(items)
+        futures = {pool.submit(task, item) for item in islice(waiting, 4 * processes)}
         while futures:
             finished, futures = wait(futures, return_when=FIRST_COMPLETED)
-            futures |= {pool.submit(_cut_one, item, cut, spool) for item in islice(waiting, len(finished))}
+            futures |= {pool.submit(task, item) for item in islice(waiting, len(finished))}
             for future in finished:
                 yield future.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _cut_one(item: Work, cut: Cut, spool: Spool) -> SpooledFile:
+def _cut_one(item: Work, *, cut: Cut, spool: Spool) -> SpooledFile:
     """Cut one file and keep what it gave, or the reason why it gave nothing."""
     key = key_of(item.place)
     patches: Mapping[str, Patch] = {}

@@ -19,8 +19,8 @@ from erfa import ErfaWarning
 from numpy.typing import NDArray
 from sunpy.coordinates.sun import B0, carrington_rotation_number
 
-from helioloop.archive.patches import shows_disk
 from helioloop.archive.regions import Region
+from helioloop.archive.solar_wcs import cosine_from_centre
 from helioloop.errors import ReleaseError
 from helioloop.profiles import Profile
 
@@ -117,7 +117,7 @@ class Ephemeris:
         lon, lat = (axis.ravel()[None, :] for axis in np.meshgrid(region.lon_deg + edge, region.lat_deg + edge))
         l0 = region.lon_deg - 360.0 * (np.interp(times, self.seconds, self.rotations) - crossing)
         b0 = np.interp(times, self.seconds, self.b0_deg)
-        seen = shows_disk(lon, lat, l0_deg=l0[:, None], b0_deg=b0[:, None]).any(axis=1)
+        seen = (cosine_from_centre(lon, lat, l0_deg=l0[:, None], b0_deg=b0[:, None]) > 0.0).any(axis=1)
         hidden = np.flatnonzero(~seen)
         return int(slots[hidden[-1] + 1] if hidden.size and hidden[-1] + 1 < len(slots) else slots[0])
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from helioloop.archive.regions import Region
-from helioloop.archive.solar_wcs import CARRINGTON, SolarWcs
+from helioloop.archive.solar_wcs import CARRINGTON, SolarWcs, cosine_from_centre
 from helioloop.profiles import Profile
 
 Floats = NDArray[np.float64]
@@ -119,21 +119,12 @@ def cut_patches(
     return patches
 
 
-def shows_disk(lon_deg: Floats, lat_deg: Floats, *, l0_deg: float, b0_deg: float) -> NDArray[np.bool_]:
-    """Return where surface points are within 90° of the point below the observer."""
-    lat, b0 = np.radians(lat_deg), np.radians(b0_deg)
-    cosine = np.sin(b0) * np.sin(lat) + np.cos(b0) * np.cos(lat) * np.cos(np.radians(lon_deg - l0_deg))
-    return np.asarray(cosine > 0.0)
-
-
 def _may_show(region: Region, place: SolarWcs, grid: PatchGrid) -> bool:
     """Return False for a patch that is certainly on the far side; a cheap test before coordinates are transformed."""
-    if place.kind == CARRINGTON:
-        return True
     edge = np.linspace(-grid.half_deg, grid.half_deg, 5)
     l0, b0 = place.observer_carrington_deg
     lon, lat = np.meshgrid(region.lon_deg + edge, region.lat_deg + edge)
-    return bool(shows_disk(lon, lat, l0_deg=l0, b0_deg=b0).any())
+    return bool((cosine_from_centre(lon, lat, l0_deg=l0, b0_deg=b0) > 0.0).any())
 
 
 @lru_cache(maxsize=8)

@@ -229,8 +229,8 @@ def _history(passage: _Passage, profile: Profile, factors: list[float]) -> str:
     sentences = [
         f"{len(passage.files)} observations, one per slot of {grid.cadence_seconds:g} s, the nearest to its middle",
         f"averaged over pixels of {profile.degrees_per_px:.6g} deg in Carrington longitude and latitude",
-        f"field times {', '.join(f'{factor:g}' for factor in factors)} to the scale of MDI level 1.8.2 "
-        f"({profile.to_mdi_source})",
+        f"field times {', '.join(f'{factor:g}' for factor in factors)} to the scale of MDI level 1.8.2"
+        + (f" ({profile.to_mdi_source})" if factors == [profile.to_mdi_factor] else ""),
         "grid frame 0: the first slot with a pixel of the patch on the disk, begun "
         f"{profile.grid_tolerance_seconds:g} s before its nominal time",
         "NaN off the disk",

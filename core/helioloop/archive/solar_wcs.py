@@ -93,7 +93,7 @@ class SolarWcs:
         column, row : arrays
             Pixel coordinates; smooth across the limb.
         visibility : array
-            Positive on the near side of the limb, negative beyond it; smooth. Always 1 for Carrington images.
+            Positive on the near side of the limb, negative beyond it; smooth.
         """
         points = SkyCoord(lon_deg * units.deg, lat_deg * units.deg, frame=self.carrington)
         seen = points.transform_to(self.frame)
@@ -101,10 +101,36 @@ class SolarWcs:
             centre = float(self.wcs.wcs.crval[0])
             lon = centre + (seen.lon.to_value(units.deg) - centre + 180.0) % 360.0 - 180.0
             column, row = self.wcs.wcs_world2pix(lon, seen.lat.to_value(units.deg), 0)
-            return column, row, np.ones_like(column)
+            l0, b0 = self.observer_carrington_deg
+            cosine = cosine_from_centre(lon_deg, lat_deg, l0_deg=l0, b0_deg=b0)
+            return column, row, cosine - self.rsun_m / self.distance_m
         column, row = self.wcs.wcs_world2pix(seen.Tx.to_value(units.deg), seen.Ty.to_value(units.deg), 0)
         tangent = self.distance_m**2 - self.rsun_m**2
         return column, row, 1.0 - seen.distance.to_value(units.m) ** 2 / tangent
+
+    def centre_deg(self, shape: tuple[int, int]) -> tuple[float, float] | None:
+        """Return Carrington longitude and latitude of the middle of an image; None where it is off the disk.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Height and width of the image.
+        """
+        height, width = shape
+        x, y = (float(value) for value in self.wcs.wcs_pix2world((width - 1) / 2.0, (height - 1) / 2.0, 0))
+        if self.kind == CARRINGTON:
+            return x % 360.0, y
+        if math.hypot((x + 180.0) % 360.0 - 180.0, y) * 3600.0 >= self.rsun_arcsec:
+            return None
+        # sunpy puts a point without a distance where the line of sight meets the surface
+        middle = SkyCoord(x * units.deg, y * units.deg, frame=self.frame).transform_to(self.carrington)
+        return float(middle.lon.to_value(units.deg)), float(middle.lat.to_value(units.deg))
+
+
+def cosine_from_centre(lon_deg: Floats, lat_deg: Floats, *, l0_deg: float | Floats, b0_deg: float | Floats) -> Floats:
+    """Return the cosine of the angle between surface points and the point below the observer."""
+    lat, b0 = np.radians(lat_deg), np.radians(b0_deg)
+    return np.asarray(np.sin(b0) * np.sin(lat) + np.cos(b0) * np.cos(lat) * np.cos(np.radians(lon_deg - l0_deg)))
 
 
 def solar_wcs(observation: Observation) -> SolarWcs:

@@ -109,10 +109,7 @@ def paint(of: fits.Header, spots: Sequence[Spot], *, noise: float = 0.0, seed: i
             window = np.s_[low : int(row + reach_px) + 2, left : int(column + reach_px) + 2]
             rows, columns = np.mgrid[window]
             lon, lat = _carrington(wcs, frame, surface, columns, rows)
-            cosine = np.sin(lat) * math.sin(math.radians(spot.lat)) + np.cos(lat) * math.cos(
-                math.radians(spot.lat)
-            ) * np.cos(lon - math.radians(spot.lon))
-            distance = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
+            distance = _distance_deg(lon, lat, spot)
             image[window] += np.nan_to_num(spot.gauss * np.exp(-0.5 * (distance / spot.sigma_deg) ** 2))
     rows = np.arange(1, of["NAXIS2"] + 1, dtype=np.float32)[:, None] - np.float32(of["CRPIX2"])
     columns = np.arange(1, of["NAXIS1"] + 1, dtype=np.float32)[None, :] - np.float32(of["CRPIX1"])
@@ -120,6 +117,53 @@ def paint(of: fits.Header, spots: Sequence[Spot], *, noise: float = 0.0, seed: i
     limb = math.degrees(math.asin(RSUN_METRES / of["DSUN_OBS"])) / abs(degrees)
     image[columns**2 + rows**2 > limb**2] = np.nan
     return image
+
+
+def cea_header(tai: str, *, lon: float, lat: float, shape: tuple[int, int], step: float = 0.06) -> fits.Header:
+    """Return the header of a patch in cylindrical equal-area projection around its centre, as SHARP's are."""
+    made = header(tai, instrument="HMI", BUNIT=None, CROTA2=None, HARPNUM=377)
+    made.update(
+        {
+            "NAXIS1": shape[1],
+            "NAXIS2": shape[0],
+            "CTYPE1": "CRLN-CEA",
+            "CTYPE2": "CRLT-CEA",
+            "CUNIT1": "degree",
+            "CUNIT2": "degree",
+            "CRPIX1": (shape[1] + 1) / 2,
+            "CRPIX2": (shape[0] + 1) / 2,
+            "CRVAL1": lon % 360.0,
+            "CRVAL2": lat,
+            "CDELT1": step,
+            "CDELT2": step,
+            "_BUNIT": "Mx/cm^2",
+        }
+    )
+    return made
+
+
+def paint_map(of: fits.Header, spots: Sequence[Spot], *, noise: float = 1.0) -> NDArray[np.float32]:
+    """Return a map in Carrington coordinates with spots."""
+    rows, columns = np.mgrid[: of["NAXIS2"], : of["NAXIS1"]]
+    spelt = of.copy()
+    spelt["CUNIT1"] = spelt["CUNIT2"] = "deg"  # JSOC writes "degree", which FITS does not know
+    places = WCS(spelt, fix=False).pixel_to_world(columns, rows)
+    image = noise * np.random.default_rng(0).standard_normal(rows.shape)
+    lon, lat = places.lon.to_value(units.rad), places.lat.to_value(units.rad)
+    for spot in spots:
+        distance = _distance_deg(lon, lat, spot)
+        image += spot.gauss * np.exp(-0.5 * (distance / spot.sigma_deg) ** 2)
+    return image.astype(np.float32)
+
+
+def cut(of: fits.Header, image: NDArray[np.float32], rows: slice, columns: slice) -> tuple[fits.Header, Any]:
+    """Return a cutout of an image, as JSOC cuts the CCD: the reference pixel moves along."""
+    part = image[rows, columns]
+    made = of.copy()
+    made["CRPIX1"] -= columns.start
+    made["CRPIX2"] -= rows.start
+    made["NAXIS2"], made["NAXIS1"] = part.shape
+    return made, part
 
 
 def write(path: Path, of: fits.Header, image: NDArray[np.float32]) -> Path:
@@ -156,6 +200,13 @@ def times(first: str, *, hours: float, n: int) -> list[str]:
     """Return n times in TAI from `first` on, `hours` apart."""
     steps = TimeDelta(np.arange(n) * hours * 3600.0, format="sec", scale="tai")
     return [str(text).removesuffix(".000") for text in (Time(first, scale="tai") + steps).isot]
+
+
+def _distance_deg(lon: Any, lat: Any, spot: Spot) -> Any:
+    """Return the great-circle distance of places in radians from a spot, in degrees."""
+    lon0, lat0 = math.radians(spot.lon), math.radians(spot.lat)
+    cosine = np.sin(lat) * math.sin(lat0) + np.cos(lat) * math.cos(lat0) * np.cos(lon - lon0)
+    return np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
 
 
 def _carrington(wcs: WCS, frame: Any, surface: Any, columns: Any, rows: Any) -> tuple[Any, Any]:

@@ -84,3 +84,24 @@ def test_the_folder_of_real_files_gives_cubes_of_mdi_and_reasons_for_the_rest(tm
     assert len(reasons) == 9
     assert all("helioloop stack" in reason for name, reason in reasons.items() if "magnetogram.fits" in name)
     assert "--profile gong" in reasons["tdbqa090905t0924.fits.fz"]
+
+
+def test_stack_makes_cubes_of_real_patches_and_says_what_was_assumed(tmp_path: Path) -> None:
+    out = tmp_path / "release"
+    result = run_one_of(commands(), "stack", real_folder(), "--out", out, "--processes", "1")
+    assert result.exit_code == 0, result.output
+    assert "5 cubes with 5 frames from 11 files, profile hmi" in result.output
+    assert "note: BUNIT is missing, gauss was assumed" in result.output
+    assert len(read_table(out / "stack-excluded.csv")) == 6
+
+
+def test_stack_ends_with_1_where_nothing_could_be_made(images: Path, tmp_path: Path) -> None:
+    result = run_one_of(commands(), "stack", images, "--out", tmp_path / "release", "--processes", "1")
+    assert result.exit_code == 1
+    assert "no cube could be made from 4 files" in result.output
+    assert "run `helioloop cutouts` on it" in result.output
+
+
+def test_the_help_of_stack_shows_an_example() -> None:
+    help_text = run_one_of(commands(), "stack", "--help").output
+    assert "helioloop stack sharps/ --out releases/february-2011" in help_text

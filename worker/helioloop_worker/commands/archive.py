@@ -1,4 +1,4 @@
-"""The command ``helioloop cutouts``: full-disk magnetograms in, a release of cubes out."""
+"""The commands ``helioloop cutouts`` and ``helioloop stack``: an archive's magnetograms in, a release of cubes out."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +10,8 @@ from helioloop.cli import needs_extra
 from helioloop.progress import Report
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from helioloop.archive.release import MadeRelease
 
 _SHOWN_REASONS = 3
@@ -81,14 +83,59 @@ def cutouts(files: tuple[str, ...], table: Path, out: Path, profile_name: str | 
     profile = None if profile_name is None else find_profile(profile_name)
     regions = read_regions(table)
     with bars(transient=True) as progress:
-        bar = progress.add_task("reading files", total=None)
-
-        def show(done: int, total: int, what: str) -> None:
-            progress.update(bar, completed=done, total=total, description=what)
-
-        report: Report = show
+        report = _bar(progress)
         made = make_cutouts(files, regions, out, profile=profile, report=report, processes=processes)
     print_made(made, out / "cutouts-excluded.csv")
+
+
+@click.command("stack")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@OUT_OPTION
+@PROFILE_OPTION
+@PROCESSES_OPTION
+def stack(folder: Path, out: Path, profile_name: str | None, processes: int | None) -> None:
+    """Stack patches of active regions, one FITS file per time: one cube per region and disk passage.
+
+    FOLDER has line-of-sight magnetograms of SHARP or SMARP (segment magnetogram; CEA maps, or cutouts of the CCD, of
+    any size), or other images whose WCS gives Carrington or helioprojective coordinates. Subfolders are searched. Files
+    are told apart by HARPNUM or TARPNUM; without those, each folder is one region. Bitmaps, confidence maps and other
+    segments are refused by name.
+
+    \b
+    The release then has
+      HARPnnn_yyyymmdd.fits  a cube: field in gauss on the scale of MDI, times, Carrington coordinates, sources
+      labels.csv             cube,label,verified; the labels are empty
+      release.toml           the profile
+      stack-excluded.csv     file,reason: every file that is in no cube
+
+    Patches are brought to the grid of `helioloop cutouts`, centred on the mean of the frames' centres: a larger one is
+    cropped, around a smaller one the pixels are NaN. Where BUNIT is missing, gauss is assumed and said.
+
+    \b
+    Example: with sharps/377/hmi.sharp_cea_720s.377.20110215_020000_TAI.magnetogram.fits and others
+      helioloop stack sharps/ --out releases/february-2011
+
+    An interrupted run is continued by the same command.
+    """
+    with needs_extra("worker"):
+        from helioloop.archive.stack import make_stack
+        from helioloop.profiles import find_profile
+        from helioloop_worker.terminal import bars
+
+    profile = None if profile_name is None else find_profile(profile_name)
+    with bars(transient=True) as progress:
+        made = make_stack(folder, out, profile=profile, report=_bar(progress), processes=processes)
+    print_made(made, out / "stack-excluded.csv")
+
+
+def _bar(progress: "Progress") -> Report:
+    """Return a report that moves one bar."""
+    bar = progress.add_task("reading files", total=None)
+
+    def show(done: int, total: int, what: str) -> None:
+        progress.update(bar, completed=done, total=total, description=what)
+
+    return show
 
 
 def print_made(made: "MadeRelease", excluded_table: Path) -> None:
@@ -99,7 +146,7 @@ def print_made(made: "MadeRelease", excluded_table: Path) -> None:
         f"{_count(made.n_files, 'file')}, profile {made.profile.name}"
     )
     for sentence in made.assumed:
-        click.echo(f"assumed: {sentence}")
+        click.echo(f"note: {sentence}")
     if not made.excluded:
         return
     click.echo(f"{_count(len(made.excluded), 'file')} excluded, listed in {excluded_table}:")
@@ -117,4 +164,4 @@ def _count(n: int, noun: str) -> str:
 
 def commands() -> Sequence[click.Command]:
     """Return the commands of this module."""
-    return [cutouts]
+    return [cutouts, stack]
