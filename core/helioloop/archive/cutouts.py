@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from helioloop.archive.errors import MagnetogramError
 from helioloop.archive.fulldisk import profile_for, read_fulldisk
 from helioloop.archive.making import Work, find_files, make_release
-from helioloop.archive.observation import MagnetogramError
 from helioloop.archive.passages import first_seen_passages, passage_of, rotations_at, tai_seconds
 from helioloop.archive.patches import cut_patches
 from helioloop.archive.regions import Region

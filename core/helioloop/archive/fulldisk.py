@@ -7,8 +7,8 @@ import numpy as np
 from astropy.time import Time
 from numpy.typing import NDArray
 
+from helioloop.archive.errors import MagnetogramError
 from helioloop.archive.observation import (
-    MagnetogramError,
     Observation,
     profile_of,
     quality_reason,

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from helioloop.archive.observation import MagnetogramError
+from helioloop.archive.errors import MagnetogramError
 from helioloop.archive.regions import Region
 from helioloop.archive.release import MadeRelease, write_release
 from helioloop.archive.spool import Patch, Spool, SpooledFile, key_of

@@ -12,25 +12,15 @@ from pathlib import Path
 import numpy as np
 from astropy import units
 from astropy.io import fits
-from astropy.time import Time, TimeDelta
+from astropy.time import Time
 from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 
+from helioloop.archive.errors import MagnetogramError
+from helioloop.archive.observation_time import observation_time
 from helioloop.data.fits import MAX_BYTES, in_gauss, open_whole
-from helioloop.errors import CubeError, HelioloopError
+from helioloop.errors import CubeError
 from helioloop.profiles import BUILT_IN, Profile
-
-TIME_CARDS = ("T_OBS", "DATE-AVG", "DATE-OBS", "DATE_OBS", "DATE-BEG", "T_REC")
-"""Cards that give the observation time, best first: the middle of the exposure, its start, the archive's slot."""
-
-_STAMP = re.compile(
-    r"(?P<year>\d{4})[-./](?P<month>\d\d)[-./](?P<day>\d\d)"
-    r"(?:[T_ ](?P<clock>\d\d:\d\d(?::\d\d(?:\.\d*)?)?))?(?:_|\s)?(?P<scale>[A-Za-z]+)?\Z"
-)
-_STAMP_CLOCK = re.compile(r"\d\d:\d\d")
-_SCALES = {"z": "utc", "utc": "utc", "ut": "utc", "gmt": "utc", "tai": "tai", "tt": "tt", "gps": "gps"}
-_GPS_BEHIND_TAI = TimeDelta(19.0, format="sec")
-_EARLIEST_YEAR = 1950  # JSOC writes a time it does not have as the year −4712 or 1601
 
 # Segments of JSOC's series that are not the line-of-sight field; the file name is the only place that tells them.
 _OTHER_SEGMENTS = {
@@ -46,6 +36,8 @@ _OTHER_SEGMENTS = {
     **dict.fromkeys(("br", "bp", "bt"), "a component of the vector field"),
 }
 _SEGMENT_ERROR = re.compile(r"(\A|_)err\Z")
+_COMMENTARY = {"", "COMMENT", "HISTORY", "END"}
+_LONGEST_KEYWORD = 8
 _FEW_VALUES = 100
 _TYPICAL_GAUSS = (
     300.0  # half of the pixels of a magnetogram are weaker by far; rotation alone makes a Dopplergram faster
@@ -53,10 +45,6 @@ _TYPICAL_GAUSS = (
 _STRONG_GAUSS = 7000.0  # sunspots reach 6e3 G
 _STRONG_FRACTION = 1e-4
 _EDGE_PX = 2  # around pixels coded as sky, interpolation has mixed the code into the field
-
-
-class MagnetogramError(HelioloopError):
-    """Raised when a file cannot be used as a magnetogram; the file is excluded with this reason, the rest goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +95,7 @@ def read_observation(place: str) -> Observation:
     try:
         with warnings.catch_warnings(), open_whole(content) as hdus:
             warnings.simplefilter("ignore", AstropyWarning)  # of odd cards; those that count are checked here
-            image = _only_image(hdus)
-            header = image.header.copy()
-            assumed = _check_unit(header)
-            field = in_gauss(image)
+            return _read(_only_image(hdus), name)
     except CubeError as error:
         raise MagnetogramError(str(error)) from None
     except MagnetogramError:
@@ -118,10 +103,19 @@ def read_observation(place: str) -> Observation:
     except Exception as error:  # on damaged files astropy ends in errors of any kind
         reason = str(error).split("\n", 1)[0] or type(error).__name__
         raise MagnetogramError(f"its FITS structure is damaged ({reason}); fetch the file again") from error
+
+
+def _read(image: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU, name: str) -> Observation:
+    header = _parsed(image.header)
+    if "BUNIT" in header:
+        image.header["BUNIT"] = header["BUNIT"]  # as `in_gauss` reads it; it may have stood there unquoted
+    assumed = _check_unit(header)
+    field = in_gauss(image)
     field = field.reshape(field.shape[-2:])
     _remove_sky_code(field, header)
     _check_field(field)
-    time, time_card = observation_time(header)
+    instrument = instrument_of(header)
+    time, time_card = observation_time(header, instrument=instrument)
     return Observation(
         name=name,
         field_gauss=field,
@@ -129,7 +123,7 @@ def read_observation(place: str) -> Observation:
         time=time,
         time_card=time_card,
         quality=_quality(header),
-        instrument=instrument_of(header),
+        instrument=instrument,
         assumed=assumed,
     )
 
@@ -145,64 +139,6 @@ def profile_of(instrument: str | None) -> Profile | None:
     return BUILT_IN.get((instrument or "").lower())
 
 
-def observation_time(header: fits.Header) -> tuple[Time, str]:
-    """Return the time of the first card of `TIME_CARDS` that has one, scale TAI, and that card with its text.
-
-    The scale is the text's suffix, else TIMESYS; else TAI for JSOC's T_OBS and T_REC, GPS for GONG, UTC for the rest.
-    A day alone is completed by TIME-OBS.
-
-    Raises
-    ------
-    MagnetogramError
-        If there is none, or it cannot be a date.
-    """
-    for card in TIME_CARDS:
-        text = str(header.get(card, "")).strip()
-        clock = str(header.get("TIME-OBS", header.get("TIME_OBS", ""))).strip()
-        default = "gps" if instrument_of(header) == "GONG" else "tai" if card in {"T_OBS", "T_REC"} else "utc"
-        try:
-            time = parse_time(text, clock=clock, scale=str(header.get("TIMESYS", "")).strip() or default)
-        except ValueError as error:
-            raise MagnetogramError(f"{card} is {text!r}, {error}: correct it") from None
-        if time is not None:
-            return time, f"{card} {text}" if _STAMP_CLOCK.search(text) else f"{card} {text} {clock}"
-    raise MagnetogramError(f"no card gives its observation time; one of {', '.join(TIME_CARDS)} must: add it")
-
-
-def parse_time(text: str, *, clock: str, scale: str) -> Time | None:
-    """Return the time that a text gives, scale TAI; None where it is empty, JSOC's null, or has no time of day.
-
-    Parameters
-    ----------
-    text : str
-        ``2011.04.01_00:03:30_TAI``, ``2011-04-01T00:00:26``, ``2009/09/05``.
-    clock : str
-        Time of day, where the text has none.
-    scale : str
-        Time scale, where the text has none.
-
-    Raises
-    ------
-    ValueError
-        If the scale is unknown or the date is not in the calendar.
-    """
-    found = _STAMP.match(text)
-    if found is None or int(found["year"]) < _EARLIEST_YEAR:
-        return None
-    clock = found["clock"] or clock
-    if not re.match(r"\d\d:\d\d", clock):
-        return None
-    known = _SCALES.get((found["scale"] or scale).lower())
-    if known is None:
-        raise ValueError(f"whose time scale is {found['scale'] or scale!r} and must be UTC, TAI, TT or GPS")
-    stamp = f"{found['year']}-{found['month']}-{found['day']}T{clock}"
-    try:
-        time = Time(stamp, scale="tai" if known == "gps" else known)
-    except ValueError:
-        raise ValueError("which no calendar has") from None
-    return time + _GPS_BEHIND_TAI if known == "gps" else time.tai
-
-
 def quality_reason(observation: Observation, profile: Profile) -> str | None:
     """Return why QUALITY excludes an observation under a profile; None where it does not."""
     bad = (observation.quality or 0) & profile.bad_quality_bits
@@ -212,6 +148,19 @@ def quality_reason(observation: Observation, profile: Profile) -> str | None:
         f"QUALITY is 0x{observation.quality:08X} and 0x{bad:08X} of it are among the bits that profile "
         f"{profile.name!r} excludes: use another observation, or a profile with other bad_quality_bits"
     )
+
+
+def _parsed(header: fits.Header) -> fits.Header:
+    """Return a header's cards with their values; a value that FITS cannot parse, such as unquoted text, as text."""
+    parsed = fits.Header()
+    for card in header.cards:
+        if card.keyword in parsed or card.keyword in _COMMENTARY or len(card.keyword) > _LONGEST_KEYWORD:
+            continue
+        try:
+            parsed[card.keyword] = card.value
+        except fits.VerifyError:
+            parsed[card.keyword] = card.image[10:].strip(" '")  # astropy has put it into quotes
+    return parsed
 
 
 def _content(place: str) -> bytes:

@@ -12,7 +12,7 @@ from astropy.time import Time
 from astropy.units import UnitConversionError
 from astropy.utils.exceptions import AstropyWarning
 
-from helioloop.archive.observation import parse_time
+from helioloop.archive.observation_time import parse_time
 from helioloop.errors import ReleaseError
 
 COLUMNS = ("region", "carrington_lon", "carrington_lat")

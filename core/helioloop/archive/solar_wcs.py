@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from sunpy.coordinates import HeliographicCarrington, HeliographicStonyhurst, Helioprojective, get_earth
 from sunpy.coordinates.sun import L0
 
-from helioloop.archive.observation import MagnetogramError, Observation
+from helioloop.archive.errors import MagnetogramError
+from helioloop.archive.observation import Observation
 
 Floats = NDArray[np.float64]
 
@@ -154,8 +155,14 @@ def solar_wcs(observation: Observation) -> SolarWcs:
         frame: Any = Helioprojective(obstime=time, observer=stonyhurst, rsun=rsun * units.m)
     else:
         frame = carrington
+    try:
+        wcs = WCS(cards, fix=False)
+    except Exception as error:  # wcslib refuses cards with errors of several kinds
+        raise MagnetogramError(
+            f"its coordinates contradict themselves ({str(error).strip().splitlines()[-1]}): correct the WCS cards"
+        ) from error
     return SolarWcs(
-        wcs=WCS(cards, fix=False),
+        wcs=wcs,
         kind=kind,
         frame=frame,
         carrington=carrington,

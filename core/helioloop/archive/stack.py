@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from helioloop.archive.errors import MagnetogramError
 from helioloop.archive.fulldisk import holds_disk
 from helioloop.archive.making import Work, find_files, make_release, spread
 from helioloop.archive.observation import (
-    MagnetogramError,
     Observation,
     profile_of,
     quality_reason,

@@ -10,8 +10,9 @@ from astropy.io import fits
 from numpy.typing import NDArray
 from tests.core.archive.sun import Spot, header, paint, write
 
+from helioloop.archive.errors import MagnetogramError
 from helioloop.archive.fulldisk import FullDisk, profile_for, read_fulldisk
-from helioloop.archive.observation import MagnetogramError, read_observation
+from helioloop.archive.observation import read_observation
 from helioloop.archive.patches import cut_patches
 from helioloop.archive.regions import Region
 from helioloop.profiles import BUILT_IN
@@ -209,6 +210,35 @@ def test_the_profile_follows_from_the_first_full_disk_file(tmp_path: Path, instr
     place = made(tmp_path, instrument=instrument)
     assert profile_for([str(tmp_path / "absent.fits"), place]).name == instrument.lower()
     assert profile_for([]).name == "mdi"
+
+
+@pytest.mark.parametrize(
+    ("card", "text", "reason"),
+    [
+        ("T_OBS", "2001.03.07_00:00:00_TAI", None),
+        ("BUNIT", "Gauss", None),
+        ("QUALITY", "0x80000000", "QUALITY is 0x80000000"),
+        ("CONTENT", "nan", None),
+        ("DATE-OBS", "", None),
+        ("CROTA2", "nan", "CROTA2 is 'nan'; it must be a number: correct it"),
+        ("CRPIX1", "1.2.3", "CRPIX1 is '1.2.3'; it must be a number: correct it"),
+    ],
+)
+def test_cards_without_quotes_or_value_are_read_as_text(
+    tmp_path: Path, card: str, text: str, reason: str | None
+) -> None:
+    """FITS cannot parse them; what they say is clear, or it is refused where it counts."""
+    of = header(**SMALL)
+    fits.PrimaryHDU(image_of(of), of).writeto(tmp_path / "i.fits")
+    content = (tmp_path / "i.fits").read_bytes()
+    start = content.index(f"{card:8s}=".encode())
+    damaged = content[:start] + f"{card:8s}= {text}".ljust(80).encode() + content[start + 80 :]
+    (tmp_path / "i.fits").write_bytes(damaged)
+    if reason is None:
+        assert read_fulldisk(str(tmp_path / "i.fits"), MDI).time_card == "T_OBS 2001.03.07_00:00:00_TAI"
+    else:
+        with pytest.raises(MagnetogramError, match=reason):
+            read_fulldisk(str(tmp_path / "i.fits"), MDI)
 
 
 # -- real files ---------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from astropy.io import fits
 from numpy.typing import NDArray
 from tests.core.archive.sun import Spot, header, paint
 
-from helioloop.archive.observation import Observation, observation_time
+from helioloop.archive.observation import Observation
+from helioloop.archive.observation_time import observation_time
 from helioloop.archive.patches import cut_patches, grid_for
 from helioloop.archive.regions import Region
 from helioloop.archive.solar_wcs import SolarWcs, solar_wcs
@@ -24,7 +25,7 @@ PLACES = ((-62.0, 20.0), (-30.0, -25.0), (0.0, 8.0), (35.0, 33.0), (60.0, -12.0)
 
 
 def place_of(of: fits.Header, field: NDArray[np.float32]) -> SolarWcs:
-    time, card = observation_time(of)
+    time, card = observation_time(of, instrument=None)
     return solar_wcs(
         Observation(
             name="", field_gauss=field, header=of, time=time, time_card=card, quality=None, instrument=None, assumed=()
