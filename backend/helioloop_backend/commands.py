@@ -28,7 +28,7 @@ def commands() -> list[click.Command]:
 @click.option("--port", type=click.IntRange(1, 65535), help="Port.  [default: HELIOLOOP_BACKEND_PORT, 9090]")
 @click.option("--threads", type=click.IntRange(1), help="Request threads.  [default: HELIOLOOP_BACKEND_THREADS, 8]")
 def backend(host: str | None, port: int | None, threads: int | None) -> None:
-    r"""Serve Label Studio: stored predictions out, correction events in.
+    """Serve Label Studio: stored predictions out, correction events in.
 
     The backend holds no model and needs no GPU. It reads the folder HELIOLOOP_MODEL_ROOT that the workers write, and
     leaves work in the queue at REDIS_URL. It starts and answers /health even while Redis is down.

@@ -42,9 +42,7 @@ class Services:
 
     def projects(self) -> Iterator[int]:
         """Yield the projects that have a model folder, in order."""
-        folders = self.settings.model_root.glob("project-*") if self.settings.model_root.is_dir() else ()
-        names = (folder.name.removeprefix("project-") for folder in folders)
-        yield from sorted(int(name) for name in names if name.isascii() and name.isdigit())
+        yield from self.settings.projects()
 
 
 def build(settings: Settings) -> Services:

@@ -1,3 +1,3 @@
-"""helioloop's core: the science and the shared words. It knows no Flask and no Label Studio client."""
+"""Labels magnetogram videos with a CNN ensemble that learns from corrections. Imports no Flask, no Label Studio SDK."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""``python -m helioloop`` is the command ``helioloop``."""
+"""Runs the command ``helioloop`` for ``python -m helioloop``."""
 
 from helioloop.cli import main
 

@@ -1,33 +1,40 @@
-"""Files that appear whole or not at all: written beside their place, flushed to disk, renamed over it.
+"""Writes files that appear whole or not at all: a new file beside the place, flushed to disk, renamed over it."""
 
-Ground floor.
-"""
-
-import csv
-import io
 import json
 import os
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Replace `path` by `content` in one step; a reader sees the old file or the new one, never a part."""
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield an empty new file beside `path`, which replaces `path` in one step when the block ends.
+
+    Its permissions are those that `open` would give: 0666 without the bits of the umask. If the block raises, or the
+    disk is full, the new file is removed and `path` stays as it was. Missing folders are made.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    # The kernel applies the umask. Python could only read it by setting it, which is a race between threads.
+    os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
+        yield new
+        with new.open("rb") as file:
             os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
+        new.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        new.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace `path` by `content` in one step: a reader sees the old file or the new one, never a mixture."""
+    with replacing(path) as new:
+        new.write_bytes(content)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -36,22 +43,13 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replace `path` by `value` as JSON in one step; NaN is refused."""
+    """Replace `path` by `value` as JSON in one step; NaN raises ValueError."""
     write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
 def write_json_lines(path: Path, values: Iterable[Any]) -> None:
-    """Replace `path` by one JSON value a line, in one step; NaN is refused."""
+    """Replace `path` by one JSON value per line, in one step; NaN raises ValueError."""
     write_text(path, "".join(json.dumps(value, sort_keys=True, allow_nan=False) + "\n" for value in values))
-
-
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
-    """Replace `path` by a CSV table in one step: a head line, then a row for each mapping of `columns` to cells."""
-    text = io.StringIO(newline="")
-    table = csv.DictWriter(text, columns, lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    write_text(path, text.getvalue())
 
 
 def sync_folder(folder: Path) -> None:

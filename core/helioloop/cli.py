@@ -1,8 +1,7 @@
-"""The command ``helioloop``: a small click group that loads command groups from the installed extras.
+"""The command ``helioloop``: a click group with the commands of the installed packages.
 
-Each distribution part names its commands in the entry-point group ``helioloop.commands``: a function without
-arguments that returns click commands. A part whose packages are not installed contributes commands that say which
-extra to install.
+Each package names its commands in the entry-point group ``helioloop.commands``: a function without arguments that
+returns click commands. A command whose extra is not installed is listed too; it ends with the name of the extra.
 """
 
 import sys
@@ -19,10 +18,10 @@ ENTRY_POINTS = "helioloop.commands"
 
 
 class CommandLine(click.Group):
-    """Prints a `HelioloopError` as one sentence and exits with its code; anything else is a fault and shows itself."""
+    """Prints the text of a `HelioloopError` and exits with its code; other exceptions end with a traceback."""
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command, turning refusals into sentences."""
+        """Run the command; print the text of a `HelioloopError`."""
         try:
             return super().invoke(ctx)
         except HelioloopError as error:
@@ -42,13 +41,13 @@ def helioloop() -> None:
       helioloop train demo --model-dir models
       helioloop score demo --model-dir models --out scores.csv
 
-    Then connect it to Label Studio with `helioloop init` and run `helioloop backend` and `helioloop worker`.
-    Settings are environment variables named HELIOLOOP_…; docs/settings.md lists them.
+    Then connect it to Label Studio with `helioloop init`, and run `helioloop backend` and `helioloop worker`.
+    Settings are environment variables named HELIOLOOP_…, listed in docs/settings.md.
     """
 
 
 def load_commands(group: click.Group) -> None:
-    """Add the commands of all installed parts to `group`."""
+    """Add the commands of all installed packages to `group`."""
     for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name):
         commands: Callable[[], Sequence[click.Command]] = entry.load()
         for command in commands():
@@ -57,7 +56,7 @@ def load_commands(group: click.Group) -> None:
 
 @contextmanager
 def needs_extra(extra: str) -> Iterator[None]:
-    """Turn a failed import in the block into a `MissingExtra` that names the extra and how to install it."""
+    """Turn a failed import in the block into a `MissingExtra` that tells how to install the extra."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -68,10 +67,9 @@ def needs_extra(extra: str) -> Iterator[None]:
 
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Print rows as columns; heads, where there are any, are the first row.
+    """Print rows in aligned columns; column heads, if any, are the first row.
 
-    A line may be longer than the screen: nothing is cut off or broken in two, so that figures can be compared and
-    commands be copied.
+    Lines longer than the screen are neither cut nor wrapped, so that numbers can be compared and commands copied.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -79,6 +77,6 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Load the commands and run the command line."""
     load_commands(helioloop)
     sys.exit(helioloop(prog_name="helioloop"))

@@ -1,35 +1,32 @@
-"""The error tree: everything helioloop refuses, in one sentence that names the value, the rule and the remedy.
-
-Ground floor: imported by every other module, imports nothing.
-"""
+"""The errors that helioloop raises. Each text is one sentence with the value, the rule and the remedy."""
 
 
 class HelioloopError(Exception):
-    """Root of all errors that helioloop raises on purpose; the command line prints its text and exits with 1."""
+    """Base class of all errors that helioloop raises on purpose; the command line prints the text and exits with 1."""
 
     exit_code = 1
 
 
 class WrongUsage(HelioloopError):
-    """Raised when a command was called with values that cannot be meant; the command line exits with 2."""
+    """Raised when the values given to a command contradict each other or a rule; the command line exits with 2."""
 
     exit_code = 2
 
 
 class SettingsError(HelioloopError):
-    """Raised when a setting is missing or contradicts another one."""
+    """Raised when a setting is missing, has a value that is not allowed or contradicts another one."""
 
 
 class MissingExtra(HelioloopError):
-    """Raised when a command needs packages that come with an extra which is not installed."""
+    """Raised when a command needs packages of an extra that is not installed."""
 
 
 class CubeError(HelioloopError):
-    """Raised when a cube's files cannot be read as an observed video; the cube is set aside, the rest goes on."""
+    """Raised when a cube's files cannot be read as an observed video; the cube is excluded, the others are used."""
 
 
 class ReleaseError(HelioloopError):
-    """Raised when a release's folder or one of its tables cannot be used at all."""
+    """Raised when the folder of a release or one of its tables cannot be used."""
 
 
 class TooFewLabels(HelioloopError):
@@ -41,15 +38,15 @@ class TrainingError(HelioloopError):
 
 
 class RegistryError(HelioloopError):
-    """Raised when a model folder does not hold what was asked of it, or holds what cannot be trusted."""
+    """Raised when a model folder lacks a file that a command needs, or when a file in it is damaged."""
 
 
 class UnknownVersion(RegistryError):
-    """Raised when a model version is named that the registry does not hold."""
+    """Raised when the registry does not have the model version that is named."""
 
 
 class RejectedVersion(HelioloopError):
-    """Raised when a version was made and is kept, but the promotion gate does not let it be published."""
+    """Raised when the promotion check rejects a new version; the version is stored but not published."""
 
 
 class ConfigurationError(HelioloopError):
@@ -57,12 +54,12 @@ class ConfigurationError(HelioloopError):
 
 
 class LabelStudioError(HelioloopError):
-    """Raised when Label Studio refuses a call or answers something other than its interface promises."""
+    """Raised when Label Studio rejects a request, or when its response does not have the documented form."""
 
 
 class ServiceError(HelioloopError):
-    """Raised when a service helioloop stands on (Redis, Label Studio, the backend) cannot be reached or started."""
+    """Raised when Redis, Label Studio or the backend cannot be reached or started."""
 
 
 class VideoError(HelioloopError):
-    """Raised when a video does not decode to one frame per grid frame, at a constant rate from 0 on."""
+    """Raised when a video does not decode to one frame per grid frame, at a constant rate and starting at 0."""

@@ -1,7 +1,4 @@
-"""Instrument settings as one object: what a grid frame is, how many there are, where the field is clipped.
-
-Ground floor.
-"""
+"""Profiles of instruments: time step, length and size of the grid, and the clip of the field."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -9,23 +6,23 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instrument:
-    """How one instrument's videos are laid on the grid.
+    """The grid of one instrument, and how fields are scaled on it.
 
     Parameters
     ----------
     name : str
-        Short name, written into cards.
+        Short name, written into the cards of model versions.
     cadence_seconds : float
         Time between two grid frames.
     n_frames : int
-        Frames on the grid.
+        Number of frames on the grid.
     size_px : int
         Height and width of a frame.
     clip_gauss : float
-        Line-of-sight field beyond ± this value is clipped; scaled fields span [0, 1] over ± this value.
+        Line-of-sight field is clipped to ± this value and then scaled to [0, 1]; 0.5 is 0 G.
     frozen_frames : int
-        The first frames, all set to the frame of this index before a network sees them; an emergence found at
-        this frame means "at or before".
+        Number of frames at the start that are replaced by the frame with this index before a network gets them. An
+        emergence frame equal to this index means "at this frame or earlier".
 
     References
     ----------
@@ -40,7 +37,7 @@ class Instrument:
     frozen_frames: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the settings as plain JSON values."""
+        """Return the parameters as plain JSON values."""
         return asdict(self)
 
 

@@ -1,12 +1,9 @@
-"""How long work tells how far it is: a callable that the command line and the jobs each fill in their own way.
-
-Ground floor.
-"""
+"""Type of the function that reports progress; the command line shows a bar, jobs store the numbers in Redis."""
 
 from collections.abc import Callable
 
 Report = Callable[[int, int, str], None]
-"""Called as ``report(done, total, what)``; `what` is a short phrase such as ``"scoring cubes"``."""
+"""Called as ``report(done, total, what)``; `what` is a short phrase, for example ``"scoring cubes"``."""
 
 
 def silent(done: int, total: int, what: str) -> None:

@@ -1,6 +1,6 @@
-"""Frozen records that cross module boundaries. Arrays stay inside modules; these carry names and numbers.
+"""Frozen records that modules exchange: names and numbers of cubes, labels and scores, without arrays.
 
-Ground floor. Frames are 0-based on the grid everywhere but in Label Studio's JSON (see `labels`).
+Frames are 0-based on the grid, except in Label Studio's JSON (see `helioloop.labelstudio.annotations`).
 """
 
 import math
@@ -11,45 +11,45 @@ from typing import Any, Self
 
 
 class Label(StrEnum):
-    """The two classes, in the words of ``labels.csv``."""
+    """The two classes, with their values in ``labels.csv``."""
 
     EMERGENCE = "emergence"
     NON_EMERGENCE = "non-emergence"
 
 
 class LabelSource(StrEnum):
-    """Where a cube's current label comes from."""
+    """The source of a cube's current label."""
 
     CRUDE = "crude"
     GROUND_TRUTH = "ground truth"
     MAJORITY = "majority"
-    TIED = "tied"  # annotators disagree evenly: the crude label stays
+    TIED = "tied"  # equally many annotators for each class: the crude label stays
 
 
 Key = tuple[str, str]
-"""A cube's name and content hash: what scores are stored and found under. A changed file is another cube."""
+"""A cube's name and content hash; scores are stored under it. A changed file is another cube."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CubeInfo:
-    """One cube: where its file is, when and where on the Sun it was observed, and its current label.
+    """One cube: its file, start time and region, and its current label.
 
     Parameters
     ----------
     release : str
-        Name of the release's folder; the file is ``<a release root>/<release>/<name>.fits``.
+        Name of the folder of its release; the file is ``<a release root>/<release>/<name>.fits``.
     name : str
         Cube name: its file name without ``.fits``.
     sha256 : str
         Content hash of the cube's files, lower-case hex.
     start : str or None
-        Absolute time of grid frame 0, ISO 8601 without zone, UTC; None where the files give none.
+        Absolute time of grid frame 0, ISO 8601 without zone, UTC; None if the files do not have it.
     region : str or None
-        Name of the region it follows; cubes of one region are always in one fold.
+        Name of the region it follows; all cubes of a region are in the same fold.
     label : Label or None
-        Current label; a cube without one is scored, never trained on.
+        Current label; a cube without one is scored but never trained on.
     verified : bool
-        True when the label is a human's.
+        True if a human set the label.
     """
 
     release: str
@@ -71,14 +71,22 @@ class CubeInfo:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Read what `as_dict` wrote; start, region, label and verified may be absent."""
+        """Make a record from the values of `as_dict`; start, region, label and verified may be absent."""
         label = values.get("label")
         return cls(**{**values, "label": None if label is None else Label(label)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Emergence:
-    """When a region emerged: frames 0-based on the grid; at the frozen start it means "at or before", and lo is 0."""
+    """Emergence frame of a region and its interval, 0-based on the grid.
+
+    Parameters
+    ----------
+    frame : int
+        Emergence frame; the index ``Instrument.frozen_frames`` means "at this frame or earlier".
+    frame_lo, frame_hi : int
+        First and last frame of the interval; `frame_lo` is 0 if the region may have emerged in the frozen frames.
+    """
 
     frame: int
     frame_lo: int
@@ -87,7 +95,7 @@ class Emergence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedFrame:
-    """The emergence frame a human set on the timeline (0-based), with who and when. It never moves the class."""
+    """The emergence frame (0-based) that an annotator set on the timeline; it does not change the class."""
 
     frame: int
     annotator: str
@@ -96,25 +104,25 @@ class VerifiedFrame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurrentLabel:
-    """What a cube counts as now, and why.
+    """The current label of a cube, and its source.
 
     Parameters
     ----------
     cube : str
         Cube name: its file name without ``.fits``.
     label : Label or None
-        None where there is neither a human nor a crude label: scored, never trained on.
+        None if there is neither a human's label nor a crude one; the cube is scored but never trained on.
     verified : bool
-        True when a human's label was resolved.
+        True if the annotations of humans gave a label.
     source : LabelSource
-        Which rule decided.
+        Rule that gave the label.
     verified_frame : VerifiedFrame or None
-        The human's timeline start, where the current label is emergence.
+        Start of the annotated timeline range, if the current label is emergence.
     contradiction : str or None
-        A sentence where a human's timeline and class say different things, or an annotation cannot be read; listed,
-        never acted on.
+        A sentence, if an annotator's timeline and class contradict each other or an annotation cannot be read. It is
+        listed for humans and has no other effect.
     crude : Label or None
-        The crude label, whatever counts now; None where there is none.
+        The crude label, whatever the current one is; None if there is none.
     """
 
     cube: str
@@ -131,7 +139,7 @@ class CurrentLabel:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Read what `as_dict` wrote."""
+        """Make a record from the values of `as_dict`."""
         frame, crude = values.get("verified_frame"), values.get("crude")
         return cls(
             cube=values["cube"],
@@ -146,24 +154,24 @@ class CurrentLabel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CubeScore:
-    """What one model version says of one cube. Stored; agreement is computed from it when written or answered.
+    """The scores that one model version gives one cube. Agreement is not stored; see `agreement`.
 
     Parameters
     ----------
     cube : str
         Cube name.
     sha256 : str
-        Content hash of the cube's files: a changed file is another cube.
+        Content hash of the cube's files, lower-case hex.
     p_emergence : float
         Mean probability of emergence over `members`.
     p_spread : float or None
         Standard deviation over `members`; None for a single member.
     members : tuple of str
-        Names of the members that spoke: those that did not train on this cube.
+        Names of the members whose probabilities are averaged: those that did not train on this cube.
     emergence : Emergence or None
-        Emergence frame and its interval; None where none was located.
+        Emergence frame and its interval; None if none was located.
     curve : tuple of float or None
-        Mean masking curve, shape (n_frames,): P(emergence) with frames after i frozen to frame i.
+        Mean masking curve, shape (n_frames,): value i is P(emergence) when all frames after i are replaced by frame i.
     """
 
     cube: str
@@ -188,12 +196,15 @@ class CubeScore:
         return self.p_emergence if label is Label.EMERGENCE else 1.0 - self.p_emergence
 
     def agreement(self, label: Label) -> float:
-        """Return 1 − disagreement: the out-of-fold probability of the current label, the score Label Studio shows."""
+        """Return 1 − disagreement: the probability of the current label, which Label Studio shows as score.
+
+        It changes with the current label, so it is computed when a prediction is written or returned.
+        """
         return self.probability(label)
 
     @property
     def predicted(self) -> Label:
-        """The class the ensemble gives: emergence at 0.5 and above."""
+        """The class that the ensemble predicts: emergence if its probability is 0.5 or more."""
         return Label.EMERGENCE if self.p_emergence >= 0.5 else Label.NON_EMERGENCE
 
     def as_dict(self) -> dict[str, Any]:
@@ -202,7 +213,7 @@ class CubeScore:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Read what `as_dict` wrote."""
+        """Make a record from the values of `as_dict`."""
         curve, emergence = values.get("curve"), values.get("emergence")
         return cls(
             **{

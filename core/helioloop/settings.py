@@ -1,24 +1,22 @@
-"""One table of settings: environment variables prefixed ``HELIOLOOP_`` (and ``REDIS_URL``), read when asked for.
+"""Reads the settings from environment variables prefixed ``HELIOLOOP_`` (and ``REDIS_URL``).
 
-Ground floor. ``docs/settings.md`` shows the same table; a test holds the two together.
+``docs/settings.md`` has the same table; a test compares the two.
 """
 
-import os
+import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 from urllib.parse import urlsplit, urlunsplit
 
+import platformdirs
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SettingsParseError
 
 from helioloop.errors import SettingsError
 
-
-def user_cache() -> Path:
-    """Return the user's cache folder, where the XDG base directory specification puts it."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "helioloop"
+_PROJECT_FOLDER: Final = re.compile(r"project-(0|[1-9][0-9]*)")
 
 
 class Settings(BaseSettings):
@@ -29,71 +27,104 @@ class Settings(BaseSettings):
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
         validation_alias=AliasChoices("HELIOLOOP_REDIS_URL", "REDIS_URL"),
-        description="Redis between web and workers. Who can write to it can run code on the workers: keep it private, "
-        "with a password.",
+        description="Redis that the backend and the workers share. Anyone who can write to it can run code on the "
+        "workers: keep it private and set a password.",
     )
-    label_studio_url: str = Field("http://127.0.0.1:8080", description="Label Studio as the worker reaches it.")
+    label_studio_url: str = Field(
+        "http://127.0.0.1:8080", description="Address at which the worker reaches Label Studio."
+    )
     label_studio_api_key: SecretStr | None = Field(
-        None, description="Access token of Label Studio: legacy token or personal access token."
+        None, description="Access token of Label Studio: a legacy token or a personal access token."
     )
-    label_studio_timeout_seconds: float = Field(120.0, gt=0, description="Longest wait for one answer of Label Studio.")
+    label_studio_timeout_seconds: float = Field(
+        120.0, gt=0, description="Longest wait for one response of Label Studio."
+    )
 
     model_root: Path = Field(
-        Path("helioloop-data/models"), description="Folder of model folders, one per Label Studio project."
+        Path("helioloop-data/models"), description="Folder that contains one model folder per Label Studio project."
     )
     release_roots: list[Path] = Field(
         default_factory=list,
-        description="JSON list of folders; a cube is `<one of them>/<release>/<cube>.fits`, nothing else is opened.",
+        description="JSON list of folders; a cube is `<one of them>/<release>/<cube>.fits`, and no file outside "
+        "them is opened.",
     )
     media_root: Path = Field(
         Path("helioloop-data/media"),
-        description="Label Studio's local-files document root; videos go to `helioloop/project-<id>/` in it.",
+        description="Label Studio's document root for local files; videos are written to `helioloop/project-<id>/` "
+        "in it.",
     )
     cache_root: Path = Field(
-        default_factory=user_cache, description="Folder for preprocessed cubes; may be deleted at any time."
+        default_factory=lambda: platformdirs.user_cache_path("helioloop", appauthor=False),
+        description="Folder for gridded cubes and network inputs; it may be deleted at any time. On macOS the "
+        "default is `~/Library/Caches/helioloop`.",
     )
 
-    backend_host: str = Field("127.0.0.1", description="Address the backend binds to.")
-    backend_port: int = Field(9090, ge=1, le=65535, description="Port the backend binds to.")
-    backend_threads: int = Field(8, ge=1, description="Request threads of the backend's one process.")
-    basic_auth_user: str | None = Field(None, description="User name Label Studio must give to the backend.")
-    basic_auth_password: SecretStr | None = Field(None, description="Password to that user name.")
+    backend_host: str = Field("127.0.0.1", description="Address that the backend binds to.")
+    backend_port: int = Field(9090, ge=1, le=65535, description="Port that the backend binds to.")
+    backend_threads: int = Field(8, ge=1, description="Request threads of the backend, which runs in one process.")
+    basic_auth_user: str | None = Field(None, description="User name that Label Studio must send to the backend.")
+    basic_auth_password: SecretStr | None = Field(None, description="Password for that user name.")
     webhook_secret: SecretStr | None = Field(
-        None, description="Value of the header `X-Helioloop-Secret` that our webhook carries."
+        None, description="Value of the header `X-Helioloop-Secret` that helioloop's webhook sends."
     )
-    max_request_mib: int = Field(64, ge=1, description="Largest request body the backend reads.")
-    predict_wait_seconds: float = Field(2.0, ge=0, description="Longest wait of an answer for missing scores.")
-    predict_wait_tasks: int = Field(5, ge=0, description="An answer waits only when at most this many scores miss.")
+    max_request_mib: int = Field(64, ge=1, description="Largest request body that the backend reads.")
+    predict_wait_seconds: float = Field(
+        2.0, ge=0, description="Longest time that a prediction request waits for missing scores."
+    )
+    predict_wait_tasks: int = Field(
+        5, ge=0, description="A prediction request waits only if at most this many scores are missing."
+    )
 
-    class_emergence: str = Field("emergence", description="Choice value in the labelling configuration.")
-    class_non_emergence: str = Field("non-emergence", description="Choice value in the labelling configuration.")
+    class_emergence: str = Field(
+        "emergence", description="Choice value of the class emergence in the labelling configuration."
+    )
+    class_non_emergence: str = Field(
+        "non-emergence", description="Choice value of the class non-emergence in the labelling configuration."
+    )
 
-    retrain_events: int = Field(20, ge=1, description="Annotation events that make the worker judge at once.")
-    retrain_quiet_seconds: float = Field(60.0, ge=0, description="Quiet after the last event before it judges.")
-    retrain_max_wait_seconds: float = Field(600.0, ge=0, description="Longest wait after the first event.")
-    retrain_verified: int = Field(20, ge=1, description="Newly verified cubes that start a round by themselves.")
+    retrain_events: int = Field(20, ge=1, description="Annotation events after which a retrain check runs at once.")
+    retrain_quiet_seconds: float = Field(
+        60.0, ge=0, description="Time without annotation events after which a retrain check runs."
+    )
+    retrain_max_wait_seconds: float = Field(
+        600.0, ge=0, description="Longest time from the first annotation event to the retrain check."
+    )
+    retrain_verified: int = Field(20, ge=1, description="Newly verified cubes that are enough to start a round.")
     recipe: Literal["auto", "quick", "accurate", "paper", "paper-adamw"] = Field(
         "auto",
-        description="Network and schedule that rounds train; auto is accurate where role score, which plans rounds, "
-        "has a GPU, else quick: name one where train has another device.",
+        description="Network and training schedule of rounds; auto takes accurate if the worker with role score, "
+        "which plans rounds, has a GPU, else quick: name one if the worker with role train has another "
+        "device.",
     )
     epochs: int | None = Field(
-        None, ge=1, description="Passes over the training cubes instead of the recipe's; fewer are quicker and worse."
+        None,
+        ge=1,
+        description="Passes over the training cubes instead of the recipe's number; fewer take less time and give a "
+        "worse model.",
     )
-    seed: int = Field(0, ge=0, description="Seed of the first member; member k adds k.")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where networks run; auto takes CUDA if there.")
+    seed: int = Field(0, ge=0, description="Seed of the first member; the seed of member k is this plus k.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Device that networks run on; auto takes CUDA if it is available."
+    )
 
     grace_seconds: float = Field(
-        7200.0, ge=0, description="How long superseded predictions stay, for submits already opened."
+        7200.0, ge=0, description="How long superseded predictions are kept, for annotators who have a task open."
     )
-    sweep_seconds: float = Field(300.0, gt=0, description="Time between two sweeps.")
+    sweep_seconds: float = Field(300.0, gt=0, description="Time between two reconciliations with Label Studio.")
     real_data: Path | None = Field(None, description="Folder of the real video BARD0310_19981206, for the tests.")
     require_services: bool = Field(
-        False, description="`1` in tests: an absent service or browser is a failure, not a skip (set in CI)."
+        False,
+        description="`1` in tests: a missing service or browser fails the tests instead of skipping them (set in CI).",
     )
 
     def api_key(self) -> str:
-        """Return the Label Studio token, or say how to set it."""
+        """Return the access token of Label Studio.
+
+        Raises
+        ------
+        SettingsError
+            If it is not set.
+        """
         if self.label_studio_api_key is None:
             raise SettingsError(
                 "HELIOLOOP_LABEL_STUDIO_API_KEY is not set; the worker needs a Label Studio access token: copy one "
@@ -105,8 +136,15 @@ class Settings(BaseSettings):
         """Return the model folder of a Label Studio project."""
         return self.model_root / f"project-{project:d}"
 
+    def projects(self) -> list[int]:
+        """Return the ids of the Label Studio projects that have a model folder, in increasing order."""
+        if not self.model_root.is_dir():
+            return []
+        found = (_PROJECT_FOLDER.fullmatch(folder.name) for folder in self.model_root.iterdir() if folder.is_dir())
+        return sorted(int(match[1]) for match in found if match is not None)
+
     def media_dir(self, project: int) -> Path:
-        """Return the folder of a project's videos, a strict subfolder of Label Studio's document root."""
+        """Return the folder of a project's videos; Label Studio serves only strict subfolders of its document root."""
         return self.media_root.resolve() / "helioloop" / f"project-{project:d}"
 
 
@@ -117,8 +155,8 @@ def load_settings() -> Settings:
     Raises
     ------
     SettingsError
-        Where a variable has a value that breaks its rule; the sentence names variable and rule, never the value of a
-        secret.
+        If a variable has a value that is not allowed. The text names the variable and the rule, never the value, which
+        may be a secret.
     """
     try:
         return Settings()
@@ -134,7 +172,7 @@ def _variable(place: tuple[int | str, ...]) -> str:
 
 
 def plain_url(url: str) -> str:
-    """Return a service's URL as it may be shown: without user name, password and query."""
+    """Return the URL of a service without user name, password and query, so that it can be shown."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, "", ""))

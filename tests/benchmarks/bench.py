@@ -1,11 +1,10 @@
-"""The benchmark's place: releases, model folders and figures in one work folder, and what of them can be kept.
+"""The benchmark's work folder: releases, model folders and measured figures.
 
-Below `parts`. Whatever is interrupted goes on: a release and a round by their own means, a part because its figures are
-a file. Figures count as long as the code, the recipe and the release that they were measured with are the present ones.
+An interrupted benchmark continues: releases and rounds where they stopped, parts because their figures are files.
+Stored figures are valid as long as code, recipe and release are those that they were measured with.
 """
 
 import json
-import os
 import platform
 import subprocess
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import joblib
 import numpy as np
 import torch
 
@@ -32,35 +32,39 @@ from helioloop.workflows.experiment import Experiment, Trained
 MEASURING_MODULES = (
     "data/truth",
     "evaluation/audit",
+    "evaluation/audit_order",
     "evaluation/audit_sample",
     "evaluation/calibration",
+    "evaluation/estimates",
     "evaluation/metrics",
+    "evaluation/probabilities",
     "evaluation/risk_control",
     "workflows/experiment",
     "workflows/prelabel",
+    "workflows/prelabel_report",
     "workflows/simulate",
 )
-"""The core's modules that decide what is measured on a version; the learning ones are in the code version already."""
+"""The core's modules that decide what is measured on a version; the code version covers the learning ones."""
 
 Figures = dict[str, Any]
 Part = Callable[["Bench", int], Figures]
-"""Measures one thing on the release of a data seed: plain JSON values, None where a figure is undefined."""
+"""Measures one thing on the release of a data seed: plain JSON values, None for an undefined figure."""
 
 
-class NotHere(Exception):
-    """A part cannot be measured here; the sentence says what it needs."""
+class NotAvailable(Exception):
+    """A part cannot be measured here; the message contains what it needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """All that the parts work with.
+    """Work folder, settings and runtime of a benchmark.
 
     Parameters
     ----------
     folder : Path
         Work folder.
     n : int
-        Cubes of a release.
+        Cubes of each release.
     seeds : tuple of int
         Data seeds, one release each.
     recipe : Recipe
@@ -70,7 +74,7 @@ class Bench:
     real_data : Path or None
         Folder of the real video.
     runtime : Runtime
-        What to work with.
+        Device, loader and reports.
     """
 
     folder: Path
@@ -97,11 +101,11 @@ class Bench:
         return Release.open(folder)
 
     def truth(self, seed: int) -> Path:
-        """Return where the truth of a release stands."""
+        """Return the path of a release's truth table."""
         return self.folder / "releases" / f"{self.key(seed)}-truth.csv"
 
     def experiment(self, seed: int) -> Experiment:
-        """Open the release of a data seed with its truth; all its cubes are in the cache then."""
+        """Open the release of a data seed with its truth; its cubes are then in the cache."""
         if seed not in self._opened:
             self._opened[seed] = Experiment.open(self.release(seed), self.truth(seed), self.runtime)
         return self._opened[seed]
@@ -111,7 +115,7 @@ class Bench:
         return Registry(self.folder / "models" / self.key(seed))
 
     def first(self, seed: int, experiment: Experiment | None = None) -> Trained:
-        """Train a version on the crude labels of a release, or find it: every campaign's first round."""
+        """Train a version on the crude labels of a release, or find it; it is the first round of every campaign."""
         return (experiment or self.experiment(seed)).train(
             self.experiment(seed).cubes,
             self.registry(seed),
@@ -124,36 +128,36 @@ class Bench:
     # -- figures ---------------------------------------------------------------------------------
 
     def figures(self, name: str, part: Part, seed: int) -> Figures:
-        """Return a part's figures: those that are kept, or else measured now and kept."""
-        kept = self.kept(name, seed)
-        if kept is None:
+        """Return a part's figures: the stored ones, or else measure and store them."""
+        stored = self.stored(name, seed)
+        if stored is None:
             click.echo(f"{name}, data seed {seed}: begun")
-            kept = {
+            stored = {
                 "stamp": self.stamp(name, seed),
                 "figures": part(self, seed),
                 "commit": commit(),
                 "machine": machine(),
                 "date": datetime.now(UTC).date().isoformat(),
             }
-            atomic.write_json(self._path(name, seed), plain(kept))
+            atomic.write_json(self._path(name, seed), plain(stored))
         click.echo(f"{name}, data seed {seed}: done")
-        return dict(kept["figures"])
+        return dict(stored["figures"])
 
-    def kept(self, name: str, seed: int) -> Figures | None:
-        """Return a part's file, figures and where they come from; None where there is none that still counts."""
+    def stored(self, name: str, seed: int) -> Figures | None:
+        """Return a part's file, with figures and their origin; None if there is no valid one."""
         try:
-            kept: Figures = json.loads(self._path(name, seed).read_text())
+            stored: Figures = json.loads(self._path(name, seed).read_text())
         except FileNotFoundError:
             return None
-        return kept if kept["stamp"] == self.stamp(name, seed) else None
+        return stored if stored["stamp"] == self.stamp(name, seed) else None
 
     def next_seed(self, seed: int) -> int | None:
-        """Return the data seed whose release is new to the versions of `seed`; None where there is but one."""
+        """Return the data seed whose release is new to the versions of `seed`; None if there is only one."""
         after = self.seeds[(self.seeds.index(seed) + 1) % len(self.seeds)]
         return None if after == seed else after
 
     def stamp(self, name: str, seed: int) -> dict[str, str | int | None]:
-        """Return what a part's figures depend on."""
+        """Return everything that a part's figures depend on."""
         return {
             "release": self.key(seed),
             "new": self.next_seed(seed) if name == "triage" else None,
@@ -169,7 +173,7 @@ class Bench:
         core, here = resources.files("helioloop"), Path(__file__).parent
         return digest(
             [(core / f"{module}.py").read_text() for module in MEASURING_MODULES]
-            + [(here / f"{module}.py").read_text() for module in ("judging", "parts", "reference")]
+            + [(here / f"{module}.py").read_text() for module in ("parts", "reference", "version_figures")]
         )
 
     def _path(self, name: str, seed: int) -> Path:
@@ -177,7 +181,7 @@ class Bench:
 
 
 def plain(value: Any) -> Any:
-    """Return `value` as JSON has it: numpy's numbers as Python's, what is not finite as None."""
+    """Return `value` as plain JSON values: numpy numbers become Python's, and numbers that are not finite None."""
     if isinstance(value, Mapping):
         return {str(name): plain(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
@@ -189,7 +193,7 @@ def plain(value: Any) -> Any:
 
 @lru_cache(maxsize=1)
 def commit() -> str:
-    """Return git's short name of the present commit, marked where the source differs from it."""
+    """Return git's short name of the current commit, with a note if the source differs from it."""
     try:
         name = _git("rev-parse", "--short", "HEAD")
         return f"{name} with changes" if _git("status", "--porcelain", "--", "core", "tests/benchmarks") else name
@@ -205,8 +209,7 @@ def machine() -> str:
         processor = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         processor = platform.processor() or platform.machine()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{processor}, {cores} cores; Python {platform.python_version()}, torch {torch.__version__}"
+    return f"{processor}, {joblib.cpu_count()} cores; Python {platform.python_version()}, torch {torch.__version__}"
 
 
 def _git(*words: str) -> str:

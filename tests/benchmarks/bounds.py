@@ -1,7 +1,4 @@
-"""What the method must show, and what it does show.
-
-Beside `document`, which takes the table in.
-"""
+"""The bounds that the method must meet, and the table that compares them with the measured figures."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,24 +9,24 @@ from tests.benchmarks.bench import Figures
 from tests.benchmarks.tables import find, spread, table, written
 
 REAL_FRAMES = (89, 99)
-"""What the authors' ten models say of the real video (Chatterjee et al. 2022)."""
+"""Emergence frames of the real video by the authors' ten models (Chatterjee et al. 2022)."""
 
-Kept = Mapping[str, Mapping[int, Figures]]
+Stored = Mapping[str, Mapping[int, Figures]]
 """Figures by part and data seed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
-    """A figure with what it must reach and what it should.
+    """A figure with the range it must be in and the range aimed at.
 
     Parameters
     ----------
     what : str
         The figure in words.
     part, path : str
-        Where it stands: the part, and the names that lead to it, with dots between.
+        The part, and the path of names to the figure, separated by dots.
     least, aim : tuple of float
-        Lowest and highest value that will do, and that is aimed at.
+        Lowest and highest value that is required, and that is aimed at.
     form : str
         How a value is written; see `tables`.
     """
@@ -76,15 +73,15 @@ BOUNDS = (
     Bound(what="one round from cached cubes", part="first", path="times.seconds",
           least=_below(360), aim=_below(180), form="min"),
 )  # fmt: skip
-"""What the method must show."""
+"""The required figures."""
 
 
-def against_bounds(kept: Kept, seeds: Sequence[int]) -> str:
-    """Return the table of all figures that are bounded."""
+def against_bounds(stored: Stored, seeds: Sequence[int]) -> str:
+    """Return the table of all figures with bounds."""
     rows = []
     for bound in BOUNDS:
-        values = [find(figures, bound.path) for seed in seeds if (figures := kept[bound.part].get(seed)) is not None]
-        if bound.form == "min":  # a round that was interrupted has no time, and that is no fault of the method
+        values = [find(figures, bound.path) for seed in seeds if (figures := stored[bound.part].get(seed)) is not None]
+        if bound.form == "min":  # an interrupted round has no time; that is not a fault of the method
             values = [value for value in values if value is not None]
         rows.append(
             (
@@ -96,7 +93,7 @@ def against_bounds(kept: Kept, seeds: Sequence[int]) -> str:
                 _verdict(values, bound),
             )
         )
-    rows.append(_real_bound(kept["real"], seeds))
+    rows.append(_real_bound(stored["real"], seeds))
     return table(("figure", "mean ± spread", "each release", "must show", "aim", ""), rows)
 
 
@@ -106,7 +103,7 @@ def _real_bound(real: Mapping[int, Figures], seeds: Sequence[int]) -> tuple[str,
     inside = [real_inside(one) for one in there]
     aimed = [one["p_emergence"] > 0.9 and one["frame"] is not None and lo <= one["frame"] <= hi for one in there]
     return (
-        "the real video, seen by a network of made-up cubes",
+        "the real video, by networks trained on synthetic cubes",
         "-" if not there else f"p {spread([one['p_emergence'] for one in there], '3')}",
         " · ".join(map(frame_and_interval, there)),
         f"emergence, {lo}–{hi} inside",
@@ -116,7 +113,7 @@ def _real_bound(real: Mapping[int, Figures], seeds: Sequence[int]) -> tuple[str,
 
 
 def real_inside(one: Figures) -> bool:
-    """Tell whether the real video is given an emergence whose interval holds all that the authors' models say."""
+    """Return whether the real video gets an emergence whose interval contains the frames of all the authors' models."""
     lo, hi = REAL_FRAMES
     return (
         one["p_emergence"] >= 0.5
@@ -134,7 +131,7 @@ def _range(bounds: tuple[float, float], form: str) -> str:
 
 
 def _verdict(values: Sequence[float | None], bound: Bound) -> str:
-    """Judge the mean; a figure that is undefined on a release (never reached, no frame given) is missed."""
+    """Return the verdict on the mean; a figure that is undefined on a release (never reached, no frame) fails."""
     there = [value for value in values if value is not None]
     if not values:
         return "not measured"

@@ -1,46 +1,43 @@
-"""The figures as docs/science.md: rendered from what the parts kept, in plain Markdown.
+"""docs/science.md: rendered from the stored figures, in plain Markdown.
 
-Above `parts`, `bounds` and `tables`; measures nothing. What the figures mean is written by hand in
-docs/science-notes.md and taken in.
+What the figures mean is written by hand in docs/science-notes.md and included.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from helioloop.synthetic.making import GENERATOR
+from tests.benchmarks import sections
 from tests.benchmarks.bench import Bench, Figures
-from tests.benchmarks.bounds import REAL_FRAMES, Kept, against_bounds, frame_and_interval, real_inside
-from tests.benchmarks.judging import COVERAGE, DRAWS
-from tests.benchmarks.parts import CONFIDENCE, PARTS, RATE
-from tests.benchmarks.tables import find, of_all, per_seed, table, written
+from tests.benchmarks.bounds import against_bounds
+from tests.benchmarks.parts import PARTS
 
 NOTES = Path(__file__).parents[2] / "docs" / "science-notes.md"
-REFERENCE_RANGE = (0.80, 0.87)
-"""Error-detection AUROC of the fixed reference on releases of the right difficulty."""
 
 
 def render(bench: Bench) -> str:
-    """Return the document, from all figures that are kept and still count."""
+    """Return the document, from all stored figures that are valid."""
     files = {
-        part: {seed: kept for seed in bench.seeds if (kept := bench.kept(part, seed)) is not None} for part in PARTS
+        part: {seed: stored for seed in bench.seeds if (stored := bench.stored(part, seed)) is not None}
+        for part in PARTS
     }
-    kept = {part: {seed: one["figures"] for seed, one in of_part.items()} for part, of_part in files.items()}
-    sections = (
+    stored = {part: {seed: one["figures"] for seed, one in of_part.items()} for part, of_part in files.items()}
+    parts = (
         _intro(bench),
-        "## Against the bounds\n\n" + against_bounds(kept, bench.seeds),
-        _first(kept["first"]),
-        _reference(kept["reference"]),
-        _campaigns(kept["campaign"]),
-        _frames(kept),
-        _triage(kept["triage"]),
-        _real(kept["real"]),
-        _accurate(kept["accurate"], kept["first"]),
-        _paper(kept["paper"]),
-        _kinds(kept),
+        "## Against the bounds\n\n" + against_bounds(stored, bench.seeds),
+        sections.first(stored["first"]),
+        sections.reference(stored["reference"]),
+        sections.campaigns(stored["campaign"]),
+        sections.frames(stored),
+        sections.triage(stored["triage"]),
+        sections.real(stored["real"]),
+        sections.accurate(stored["accurate"], stored["first"]),
+        sections.paper(stored["paper"]),
+        sections.kinds(stored),
         NOTES.read_text().strip() if NOTES.exists() else "",
         _origin(bench, [one for of_part in files.values() for one in of_part.values()]),
     )
-    return "\n\n".join(section for section in sections if section) + "\n"
+    return "\n\n".join(section for section in parts if section) + "\n"
 
 
 def _intro(bench: Bench) -> str:
@@ -49,271 +46,18 @@ def _intro(bench: Bench) -> str:
     members = f"{bench.recipe.folds} folds × {len(bench.recipe.dropouts)} members"
     return f"""# The science, measured
 
-<!-- Written by `make bench-science`; what is written by hand stands in science-notes.md. -->
+<!-- Written by `make bench-science`; what is written by hand is in science-notes.md. -->
 
-How well the loop works, on made-up releases whose truth is known: {bench.n} cubes each, data seeds
+How well the loop works, on synthetic releases whose truth is known: {bench.n} cubes each, data seeds
 {", ".join(map(str, bench.seeds))}, recipe `{bench.recipe.name}` ({members}), crude labels as `helioloop make-release`
-writes them. Figures are means over the releases ± their standard deviation. Out of fold throughout: no member speaks of
-a cube that it was trained on.
+writes them. Figures are means over the releases ± their standard deviation. All scores are out of fold: no member
+scores a cube that it was trained on.
 
 ```console
 $ make bench-science{words}
 ```
 
-measures all of it again; interrupted, it goes on where it was."""
-
-
-def _first(first: Mapping[int, Figures]) -> str:
-    if not first:
-        return ""
-    names = {
-        "AUROC of the classes, against the truth": ("auroc", "3"),
-        "accuracy": ("accuracy", "3"),
-        "true skill statistic": ("true_skill", "3"),
-        "AUROC of the wrong labels": ("error_auroc", "3"),
-        "precision among the k most suspicious": ("precision_at_k", "3"),
-        "wrong labels, k": ("wrong_labels", "0"),
-        "seconds: members trained": ("times.training", "0"),
-        "seconds: cubes scored, emergences located": ("times.scoring", "0"),
-    }
-    return "## The first round, on crude labels\n\n" + per_seed(first, names)
-
-
-def _reference(reference: Mapping[int, Figures]) -> str:
-    if not reference:
-        return ""
-    names = {
-        "random forest on hand-made features, AUROC of the wrong labels": ("forest.error_auroc", "3"),
-        "… precision among the k most suspicious": ("forest.precision_at_k", "3"),
-        "the networks, by disagreement: AUROC": ("network.error_auroc", "3"),
-        "… precision among the k": ("network.precision_at_k", "3"),
-        "cleanlab, self-confidence: AUROC": ("cleanlab.self_confidence_error_auroc", "3"),
-        "cleanlab, self-confidence: precision": ("cleanlab.self_confidence_precision_at_k", "3"),
-        "cleanlab, normalized margin: AUROC": ("cleanlab.normalized_margin_error_auroc", "3"),
-        "cleanlab, normalized margin: precision": ("cleanlab.normalized_margin_precision_at_k", "3"),
-        "cleanlab's list of issues: how many": ("cleanlab.issues", "0"),
-        "… of these wrong": ("cleanlab.precision", "%"),
-        "… of the wrong ones listed": ("cleanlab.recall", "%"),
-    }
-    lo, hi = REFERENCE_RANGE
-    values = {seed: one["forest"]["error_auroc"] for seed, one in reference.items()}
-    outside = [f"{value:.3f} on data seed {seed}" for seed, value in values.items() if not lo <= value <= hi]
-    said = (
-        f"**Warning: the reference lies outside {lo:.2f}–{hi:.2f} ({', '.join(outside)}): these releases are not as "
-        "hard as they should be, or harder; no figure here can be compared with earlier ones.**"
-        if outside
-        else f"It lies within {lo:.2f}–{hi:.2f} on every release: they are as hard as they should be."
-    )
-    return (
-        "## How hard the releases are\n\n"
-        "The fixed reference sees the same crude labels and folds: two dozen features as a solar physicist would "
-        "measure them by hand, and a random forest. cleanlab ranks by the same out-of-fold probabilities as the loop; "
-        f"with two classes its rankings are the loop's own.\n\n{said}\n\n" + per_seed(reference, names)
-    )
-
-
-def _campaigns(campaigns: Mapping[int, Figures]) -> str:
-    if not campaigns:
-        return ""
-    names = {
-        "verified at the end": ("verified", "%"),
-        "labels still wrong at the end": ("wrong_left", "%1"),
-        "accuracy at the end": ("accuracy", "3"),
-        "rounds with an estimate of the wrong labels left": ("said_rounds", "0"),
-        "… whose 90 % interval holds the true number": ("said_inside", "0"),
-    }
-    rows = [
-        (
-            str(seed),
-            str(one["round"]) if one["verifications"] else "closing",
-            f"{one['verified']} ({written(one['verified_share'], '%')})",
-            written(one["hit_rate"], "%"),
-            "-"
-            if one["wrong_left"] is None
-            else f"{one['wrong_left']:.0f} ({one['wrong_left_lo']:.0f}–{one['wrong_left_hi']:.0f})",
-            f"{one['true_wrong_left']} ({written(one['true_wrong_share'], '%1')})",
-            written(one["auroc"], "3"),
-            written(one["error_auroc"], "3"),
-            written(one["frame_error_frames"], "1"),
-        )
-        for seed, figures in campaigns.items()
-        for one in figures["rounds"]
-    ]
-    heads = (
-        "data seed",
-        "round",
-        "verified",
-        "hit rate",
-        "wrong left, said",
-        "truly",
-        "AUROC",
-        "AUROC, errors",
-        "frames",
-    )
-    return (
-        "## Campaigns\n\nThe truth answers in place of the human. Each round verifies a tenth of the cubes, one in "
-        "ten of these drawn at random; the closing round only learns.\n\n"
-        + per_seed(campaigns, names)
-        + "\n\n"
-        + table(heads, rows)
-    )
-
-
-def _frames(kept: Kept) -> str:
-    names = {
-        "median error, frames": ("frame_error_frames", "1"),
-        "within 15 frames": ("frame_near", "%"),
-        "given no frame": ("without_frame", "%"),
-        "the authors' estimate, the steepest frame of the curve: median error": (
-            "frames_by.steepest.frame_error_frames",
-            "1",
-        ),
-        "the authors' estimate: within 15 frames": ("frames_by.steepest.frame_near", "%"),
-        "the curve's ramp alone, no look at the flux: median error": ("frames_by.ramp.frame_error_frames", "1"),
-        "the curve's ramp alone: within 15 frames": ("frames_by.ramp.frame_near", "%"),
-        "true frame inside the raw interval": ("interval_coverage", "%"),
-        "inside the calibrated interval": ("calibrated.coverage", "%"),
-        "… deviation over random halves": ("calibrated.deviation", "%"),
-        "… stretched by": ("calibrated.factor", "1"),
-        "median width, raw": ("calibrated.raw_width_frames", "0"),
-        "median width, calibrated": ("calibrated.width_frames", "0"),
-    }
-    parts = {"first": "After the first round", "campaign": "After the campaign"}
-    tables = [f"{title}:\n\n" + per_seed(kept[part], names) for part, title in parts.items() if kept[part]]
-    if not tables:
-        return ""
-    return (
-        "## Emergence frames\n\nOver all true emergences; one that is given no frame is infinitely far. Intervals are "
-        f"calibrated to hold {written(COVERAGE, '%')} on a random half of the emergences that are given one, and "
-        f"tested on the other half, {DRAWS} times.\n\n" + "\n\n".join(tables)
-    )
-
-
-def _triage(triage: Mapping[int, Figures]) -> str:
-    if not triage:
-        return ""
-    names = {
-        "accepted": ("accepted", "%"),
-        "… deviation over random draws": ("accepted_deviation", "%"),
-        "wrong among the accepted": ("error_among_accepted", "%1"),
-        "draws whose promise is broken": ("promise_broken", "%"),
-        "draws that bear no promise": ("without_promise", "%"),
-        "accuracy on the new release": ("accuracy", "3"),
-        "true frame inside the calibrated interval": ("interval_coverage", "%"),
-    }
-    drawn = next(iter(triage.values()))["drawn"]
-    return (
-        "## A new release\n\nThe version that the campaign left pre-labels the release of the next data seed. "
-        f"{drawn} random verified labels of its own release bear the promise: at most {written(RATE, '%')} wrong, with "
-        f"{written(CONFIDENCE, '%')} confidence; {DRAWS} random draws of them.\n\n" + per_seed(triage, names)
-    )
-
-
-def _real(real: Mapping[int, Figures]) -> str:
-    if not real:
-        return ""
-    rows = [
-        (
-            str(seed),
-            f"{one['p_emergence']:.3f} ± {one['p_spread']:.3f}",
-            frame_and_interval(one),
-            "yes" if real_inside(one) else "no",
-        )
-        for seed, one in real.items()
-    ]
-    lo, hi = REAL_FRAMES
-    heads = ("trained on data seed", "p ± spread", "frame (raw interval)", f"{lo}–{hi} inside")
-    cube = next(iter(real.values()))["cube"]
-    return (
-        f"## The real video\n\n{cube}, seen by the first round's members, which know made-up cubes and crude labels "
-        f"only. The authors' ten models say {lo} to {hi}.\n\n" + table(heads, rows)
-    )
-
-
-def _accurate(accurate: Mapping[int, Figures], first: Mapping[int, Figures]) -> str:
-    if not accurate:
-        return ""
-    names = {
-        "AUROC of the classes": ("auroc", "3"),
-        "AUROC of the wrong labels": ("error_auroc", "3"),
-        "precision among the k most suspicious": ("precision_at_k", "3"),
-        "accuracy": ("accuracy", "3"),
-        "emergence frame, median error": ("frame_error_frames", "1"),
-        "… within 15 frames": ("frame_near", "%"),
-    }
-    parts = [
-        f"Data seed {seed}; `quick` beside it has two members per fold.\n\n"
-        + table(
-            ("", "`accurate`, one member per fold", "`quick`"),
-            [
-                (what, written(find(one, path), form), written(find(first.get(seed), path), form))
-                for what, (path, form) in names.items()
-            ],
-        )
-        for seed, one in accurate.items()
-    ]
-    return "## The recipe for a GPU, with one member per fold, on a CPU\n\n" + "\n\n".join(parts)
-
-
-def _paper(paper: Mapping[int, Figures]) -> str:
-    if not paper:
-        return ""
-    names = {"AUROC of the classes": ("auroc", "3"), "AUROC of the wrong labels": ("error_auroc", "3"),
-             "accuracy": ("accuracy", "3")}  # fmt: skip
-    parts = []
-    for seed, one in paper.items():
-        rows = [
-            (what, written(one["paper"][path], form), written(one["quick"][path], form))
-            for what, (path, form) in names.items()
-        ]
-        parts.append(
-            f"Data seed {seed}, one member, one fold, **stopped after {one['seconds'] / 60:.0f} minutes** "
-            f"({one['epochs']} epochs of 20) on this machine: no measure of what it can do, only of what it does here "
-            "in that time. Beside it `quick`, whole, on the same cubes.\n\n"
-            + table(("", "authors' CNN, cut short", "quick"), rows)
-        )
-    return "## The authors' network, cut short\n\n" + "\n\n".join(parts)
-
-
-def _kinds(kept: Kept) -> str:
-    if not kept["first"]:
-        return ""
-    first, last = _by_kind(kept["first"]), _by_kind(kept["campaign"])
-    rows = []
-    for kind, one in sorted(first.items(), key=lambda entry: -entry[1]["wrong_classes"]):
-        then = last.get(kind)
-        rows.append(
-            (
-                kind,
-                str(one["cubes"]),
-                str(one["wrong_labels"]),
-                str(one["wrong_seen"]),
-                str(one["wrong_classes"]),
-                "-" if then is None else str(then["wrong_labels"]),
-                "-" if then is None else str(then["wrong_classes"]),
-                of_all(one["frames_near"], one["frames"]),
-                "-" if then is None else of_all(then["frames_near"], then["frames"]),
-            )
-        )
-    heads = (
-        "kind", "cubes", "wrong labels", "… seen through", "class wrong", "labels wrong at the end",
-        "class wrong at the end", "frame within 15", "… at the end",
-    )  # fmt: skip
-    return (
-        "## What fails, and why\n\nBy kind of cube, all releases together, worst first; “at the end” is after the "
-        "campaign.\n\n" + table(heads, rows)
-    )
-
-
-def _by_kind(of_seed: Mapping[int, Figures]) -> dict[str, dict[str, int]]:
-    total: dict[str, dict[str, int]] = {}
-    for figures in of_seed.values():
-        for entry in figures["kinds"]:
-            sums = total.setdefault(entry["kind"], {})
-            for name, count in entry.items():
-                if name != "kind":
-                    sums[name] = sums.get(name, 0) + count
-    return total
+measures all of it again; after an interruption it continues."""
 
 
 def _origin(bench: Bench, files: Sequence[Figures]) -> str:

@@ -1,7 +1,4 @@
-"""What is measured, a function a part: each takes the bench and a data seed and returns plain figures.
-
-Above `bench`, `judging` and `reference`; `science` says which are run, `document` writes what they found.
-"""
+"""The parts of the benchmark, one function each: it takes the bench and a data seed and returns plain figures."""
 
 import csv
 import json
@@ -23,19 +20,20 @@ from helioloop.model.recipes import ACCURATE, PAPER
 from helioloop.progress import Report
 from helioloop.records import CubeScore, Label
 from helioloop.registry.versions import Registry
-from helioloop.workflows.prelabel import Asked, prelabel_release
+from helioloop.workflows.prelabel import prelabel_release
+from helioloop.workflows.prelabel_report import Targets
 from helioloop.workflows.releases import score_release
-from helioloop.workflows.simulate import run_campaign, verified_until
-from tests.benchmarks.bench import Bench, Figures, NotHere
-from tests.benchmarks.judging import COVERAGE, DRAWS, judged
+from helioloop.workflows.simulate import simulate_campaign, verifications_until
+from tests.benchmarks.bench import Bench, Figures, NotAvailable
 from tests.benchmarks.reference import cleanlab_ranked, hand_made_features, out_of_fold, ranked
+from tests.benchmarks.version_figures import COVERAGE, REPEATS, version_figures
 
 ROUNDS = 8
 """Rounds of verification in a campaign, at most."""
 GOALS = {"to_3_percent": 0.03, "to_1_5_percent": 0.015}
 RATE, CONFIDENCE = 0.02, 0.9
-DRAWN = 400
-"""Random verified labels that a promise is made from; two thirds of smaller releases."""
+SAMPLED = 400
+"""Cubes of the audit sample that a guarantee is computed from; two thirds of smaller releases."""
 PAPER_SECONDS = 15 * 60.0
 WIDE = replace(ACCURATE, dropouts=ACCURATE.dropouts[:1])
 """The recipe for a GPU with one member per fold, which a CPU can train in minutes."""
@@ -45,7 +43,7 @@ WIDE = replace(ACCURATE, dropouts=ACCURATE.dropouts[:1])
 
 
 def first(bench: Bench, seed: int) -> Figures:
-    """Train on crude labels and judge by the truth."""
+    """Train on crude labels and evaluate against the truth."""
     experiment, registry = bench.experiment(seed), bench.registry(seed)
     clock = PhaseClock(experiment.runtime.report)
     plan = make_plan(
@@ -55,16 +53,16 @@ def first(bench: Bench, seed: int) -> Figures:
     begun = any((registry.root / "staging" / plan.fingerprint).glob("*.safetensors"))
     trained = bench.first(seed, replace(experiment, runtime=replace(experiment.runtime, report=clock)))
     times = bench.folder / "figures" / f"seconds-{plan.fingerprint}.json"
-    if trained.seconds is not None and not begun:  # how long an interrupted round takes cannot be said
+    if trained.seconds is not None and not begun:  # the duration of an interrupted round is unknown
         atomic.write_json(times, {"seconds": trained.seconds, **clock.seconds})
     return {
-        **judged(bench, seed, trained.scores, experiment.crude),
+        **version_figures(bench, seed, trained.scores, experiment.crude),
         "times": json.loads(times.read_text()) if times.exists() else {},
     }
 
 
 class PhaseClock:
-    """A report that passes on what it is told, and adds up how long each phase of a round took."""
+    """A progress report that passes everything on and adds up the duration of each phase of a round."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -83,7 +81,7 @@ class PhaseClock:
 
 
 def reference(bench: Bench, seed: int) -> Figures:
-    """Let the forest on hand-made features, and cleanlab on the networks' probabilities, rank the same crude labels."""
+    """Rank the same crude labels by a forest on hand-made features, and by cleanlab on the networks' probabilities."""
     experiment = bench.experiment(seed)
     trained = bench.first(seed)
     folds = {name: entry["fold"] for name, entry in bench.registry(seed).card(trained.version).labels.items()}
@@ -108,24 +106,24 @@ def reference(bench: Bench, seed: int) -> Figures:
 
 
 def campaign(bench: Bench, seed: int) -> Figures:
-    """Play a campaign with an oracle, and judge what stands at its end."""
+    """Simulate a campaign, and evaluate its last version against the truth."""
     experiment, registry = bench.experiment(seed), bench.registry(seed)
-    played = list(
-        run_campaign(experiment, registry, recipe=bench.recipe, seed=bench.member_seed, rounds=ROUNDS)
+    simulated = list(
+        simulate_campaign(experiment, registry, recipe=bench.recipe, seed=bench.member_seed, rounds=ROUNDS)
     )  # fmt: skip
-    n, last = len(experiment.cubes), played[-1]
-    needed = {name: verified_until(played, goal) for name, goal in GOALS.items()}
+    n, last = len(experiment.cubes), simulated[-1]
+    needed = {name: verifications_until(simulated, goal) for name, goal in GOALS.items()}
     scores = {score.cube: score for score in registry.scores(last.version).values()}
     labels = {name: Label(entry["label"]) for name, entry in registry.card(last.version).labels.items()}
-    left = [(one.line.wrong_left, one.wrong) for one in played if one.line is not None and one.line.wrong_left]
+    left = [(one.audit.wrong_left, one.wrong) for one in simulated if one.audit is not None and one.audit.wrong_left]
     return {
-        **judged(bench, seed, scores, labels),
-        "rounds": [one.row() for one in played],
+        **version_figures(bench, seed, scores, labels),
+        "rounds": [one.row() for one in simulated],
         **{name: None if count is None else count / n for name, count in needed.items()},
         "verified": last.verified / n,
         "wrong_left": last.wrong / n,
-        "said_rounds": len(left),
-        "said_inside": sum(said.lo <= true <= said.hi for said, true in left),
+        "rounds_estimated": len(left),
+        "rounds_covered": sum(estimate.lo <= true <= estimate.hi for estimate, true in left),
         "version": last.version,
     }
 
@@ -137,47 +135,47 @@ def triage(bench: Bench, seed: int) -> Figures:
     """Pre-label the next data seed's release with the version that this one's campaign left."""
     new_seed = bench.next_seed(seed)
     if new_seed is None:
-        raise NotHere("triage needs a second data seed: its release is the new one")
+        raise NotAvailable("triage needs a second data seed: its release is the new one")
     version = bench.figures("campaign", campaign, seed)["version"]
     experiment, registry, new = bench.experiment(seed), bench.registry(seed), bench.experiment(new_seed)
     stored = {score.cube: score for score in registry.scores(version).values()}
-    names, size = sorted(stored), min(DRAWN, 2 * len(stored) // 3)
-    draws = [np.random.default_rng((seed, k)).choice(names, size, replace=False).tolist() for k in range(DRAWS)]
-    table = bench.folder / "draws" / f"{bench.key(seed)}.csv"
-    _write_draw(table, (experiment.truth[name] for name in draws[0]))
-    said = prelabel_release(
-        bench.release(new_seed), registry, table, bench.runtime, version=version,
-        asked=Asked(rate=RATE, confidence=CONFIDENCE, coverage=COVERAGE),
+    names, size = sorted(stored), min(SAMPLED, 2 * len(stored) // 3)
+    samples = [np.random.default_rng((seed, k)).choice(names, size, replace=False).tolist() for k in range(REPEATS)]
+    table = bench.folder / "samples" / f"{bench.key(seed)}.csv"
+    _write_sample(table, (experiment.truth[name] for name in samples[0]))
+    prelabelled = prelabel_release(
+        bench.release(new_seed), registry, bench.runtime, sample=table, version=version,
+        targets=Targets(rate=RATE, confidence=CONFIDENCE, coverage=COVERAGE),
     )  # fmt: skip
-    p_new = np.array([one.score.p_emergence for one in said.cubes])
-    wrong = np.array([one.score.predicted is not new.truth[one.score.cube].label for one in said.cubes])
-    shares, errors = [], []
-    for draw in draws:
-        p = np.array([stored[name].p_emergence for name in draw])
-        true = np.array([experiment.truth[name].label is Label.EMERGENCE for name in draw])
+    p_new = np.array([one.score.p_emergence for one in prelabelled.cubes])
+    wrong = np.array([one.score.predicted is not new.truth[one.score.cube].label for one in prelabelled.cubes])
+    fractions, errors = [], []
+    for sample in samples:
+        p = np.array([stored[name].p_emergence for name in sample])
+        true = np.array([experiment.truth[name].label is Label.EMERGENCE for name in sample])
         accepted, _ = split(p_new, make_guarantee(p, true, rate=RATE, confidence=CONFIDENCE))
-        shares.append(len(accepted) / len(p_new))
+        fractions.append(len(accepted) / len(p_new))
         errors.append(float(wrong[accepted].mean()) if len(accepted) else 0.0)
     covered = [
-        one.found.frame_lo <= true.frame <= one.found.frame_hi
-        for one in said.cubes
-        if one.found is not None and one.coverage is not None
+        one.emergence.frame_lo <= true.frame <= one.emergence.frame_hi
+        for one in prelabelled.cubes
+        if one.emergence is not None and one.coverage is not None
         and (true := new.truth[one.score.cube]).label is Label.EMERGENCE and true.frame is not None
     ]  # fmt: skip
     return {
         "new": bench.key(new_seed),
-        "drawn": size,
-        "accepted": fmean(shares),
-        "accepted_deviation": stdev(shares),
+        "sampled": size,
+        "accepted": fmean(fractions),
+        "accepted_deviation": stdev(fractions),
         "error_among_accepted": fmean(errors),
-        "promise_broken": fmean(error > RATE for error in errors),
-        "without_promise": fmean(share == 0 for share in shares),
+        "guarantee_failed": fmean(error > RATE for error in errors),
+        "without_guarantee": fmean(fraction == 0 for fraction in fractions),
         "accuracy": float(1 - wrong.mean()),
         "interval_coverage": fmean(covered) if covered else None,
     }
 
 
-def _write_draw(path: Path, cubes: Iterable[TrueCube]) -> None:
+def _write_sample(path: Path, cubes: Iterable[TrueCube]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
         table = csv.writer(file)
@@ -189,9 +187,9 @@ def _write_draw(path: Path, cubes: Iterable[TrueCube]) -> None:
 
 
 def real(bench: Bench, seed: int) -> Figures:
-    """Let the version of the first round, which has seen made-up cubes only, speak of the real video."""
+    """Score the real video with the version of the first round, which was trained on synthetic cubes only."""
     if bench.real_data is None:
-        raise NotHere("the real video is not here: name its folder in HELIOLOOP_REAL_DATA")
+        raise NotAvailable("the real video is not here: name its folder in HELIOLOOP_REAL_DATA")
     version = bench.first(seed).version
     _, scored = score_release(Release.open(bench.real_data), bench.registry(seed), bench.runtime, version=version)
     score = scored[0][1]
@@ -209,9 +207,9 @@ def real(bench: Bench, seed: int) -> Figures:
 
 
 def accurate(bench: Bench, seed: int) -> Figures:
-    """Train `WIDE` on crude labels and judge by the truth."""
+    """Train `WIDE` on crude labels and evaluate against the truth."""
     if seed != bench.seeds[0]:
-        raise NotHere("the recipe for a GPU is trained on the release of the first data seed alone")
+        raise NotAvailable("the recipe for a GPU is trained on the release of the first data seed alone")
     experiment = bench.experiment(seed)
     trained = experiment.train(
         experiment.cubes,
@@ -221,16 +219,16 @@ def accurate(bench: Bench, seed: int) -> Figures:
         parent=None,
         reason="first round on crude labels",
     )
-    return judged(bench, seed, trained.scores, experiment.crude)
+    return version_figures(bench, seed, trained.scores, experiment.crude)
 
 
 # -- the authors' network, cut short ---------------------------------------------------------------
 
 
 def paper(bench: Bench, seed: int) -> Figures:
-    """Train one member of the authors' network for about `PAPER_SECONDS`, and judge it and quick on its fold."""
+    """Train one member of the authors' network for about `PAPER_SECONDS`; evaluate it and quick on its fold."""
     if seed != bench.seeds[0]:
-        raise NotHere("the authors' network is trained on the release of the first data seed alone")
+        raise NotAvailable("the authors' network is trained on the release of the first data seed alone")
     experiment = bench.experiment(seed)
     _, epoch_seconds = _paper_member(bench, seed, 1)
     epochs = max(1, min(PAPER.epochs, int(PAPER_SECONDS / epoch_seconds)))
@@ -240,13 +238,13 @@ def paper(bench: Bench, seed: int) -> Figures:
     return {
         "epochs": epochs,
         "seconds": seconds,
-        "paper": experiment.judge(scores, labels).figures(),
-        "quick": experiment.judge([quick[cube] for cube in labels], labels).figures(),
+        "paper": experiment.evaluate(scores, labels).figures(),
+        "quick": experiment.evaluate([quick[cube] for cube in labels], labels).figures(),
     }
 
 
 def _paper_member(bench: Bench, seed: int, epochs: int) -> tuple[list[CubeScore], float]:
-    """Train the first member alone, so many epochs; return its scores of its fold, and the seconds of the training."""
+    """Train the first member alone for `epochs`; return its scores of its fold, and the seconds of the training."""
     experiment, runtime = bench.experiment(seed), bench.runtime
     plan = make_plan(
         experiment.cubes, recipe=PAPER.in_epochs(epochs), instrument=runtime.instrument, seed=bench.member_seed,
@@ -258,11 +256,11 @@ def _paper_member(bench: Bench, seed: int, epochs: int) -> tuple[list[CubeScore]
     plan.save(staging)
     if not times.exists():
         begun = time.perf_counter()
-        (staging / member.file).unlink(missing_ok=True)  # its time is not known
+        (staging / member.file).unlink(missing_ok=True)  # its training time is unknown
         train_member(plan, member.name, staging, replace(runtime, inputs=None))
         atomic.write_json(times, time.perf_counter() - begun)
-    held = [cube for cube in plan.cubes if plan.folds[cube.name] == member.fold]
-    scores = score_cubes(Ensemble.open(staging, device=runtime.device), held, replace(runtime, inputs=None))
+    held_out = [cube for cube in plan.cubes if plan.folds[cube.name] == member.fold]
+    scores = score_cubes(Ensemble.open(staging, device=runtime.device), held_out, replace(runtime, inputs=None))
     return scores, float(json.loads(times.read_text()))
 
 
@@ -275,6 +273,6 @@ PARTS = {
     "accurate": accurate,
     "paper": paper,
 }
-"""All parts by name, in the order in which they are run."""
+"""All parts by name, in the order in which they run."""
 EVERY_RUN = tuple(name for name in PARTS if name != "paper")
-"""The parts that are run where none is chosen; the authors' network takes half an hour and says little."""
+"""The parts that run if none is chosen; the authors' network takes half an hour and shows little."""

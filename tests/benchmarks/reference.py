@@ -1,7 +1,7 @@
-"""The fixed reference: what a solar physicist would measure by hand on a cube, and a random forest on it.
+"""The fixed reference: features that a solar physicist would measure by hand on a cube, and a random forest on them.
 
-It sees the same crude labels and folds as the networks and never changes, so it says how hard a release is. Beside it
-stands cleanlab's way of ranking the labels by the networks' own probabilities.
+It uses the same crude labels and folds as the networks and never changes, so it measures how hard a release is. For
+comparison, cleanlab ranks the labels by the networks' own probabilities.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,14 +16,14 @@ from helioloop.instrument import Instrument
 
 STRONG_GAUSS = 60.0
 """A pixel counts as flux above this: two to three times the noise of one MDI magnetogram."""
-SEEN_SHARE = 0.5
-"""A frame is looked at when so much of the patch is on the disk."""
+SEEN_FRACTION = 0.5
+"""A frame is used if at least this fraction of the patch is on the disk."""
 EPOCHS = 10
-"""The seen frames are cut into so many epochs; fluxes are read in the first, the middle and the last."""
+"""Number of equal epochs of the used frames; fluxes are read in the first, the middle and the last one."""
 SMOOTH_FRAMES = 9
 """Width of the running median, for noise and single bad frames."""
 RISE_FRAMES = 20
-"""A rise is the difference of the levels so many frames before and after: 32 hours of MDI."""
+"""A rise is the difference of the mean levels over this many frames before and after: 32 hours of MDI."""
 TREES = 500
 MIN_LEAF = 10
 """Cubes in a leaf: with a quarter of the labels wrong, fewer would learn the mistakes."""
@@ -33,7 +33,7 @@ Bools = npt.NDArray[np.bool_]
 
 
 def hand_made_features(cube: npt.NDArray[np.floating[Any]], instrument: Instrument) -> dict[str, float]:
-    """Return what can be measured by hand on a gridded cube: two dozen numbers, by name.
+    """Return the hand-made features of a gridded cube: two dozen numbers, by name.
 
     Parameters
     ----------
@@ -44,14 +44,15 @@ def hand_made_features(cube: npt.NDArray[np.floating[Any]], instrument: Instrume
 
     Notes
     -----
-    Fluxes are means over the on-disk pixels, of the whole patch and of its middle: how much of the patch is on the disk
-    does not change them. When the patch enters the disk is left out on purpose; the crude labels follow from it.
+    Fluxes are means over the on-disk pixels, of the whole patch and of its middle, so they do not depend on how much of
+    the patch is on the disk. The time at which the patch enters the disk is not a feature, because the crude labels
+    follow from it.
     """
     field = ((2.0 * cube.astype(np.float32) - 1.0) * instrument.clip_gauss).astype(np.float32)
     disk = np.isfinite(field)
     strong = np.where(np.abs(field) > STRONG_GAUSS, field, np.float32(0.0))  # NaN compares false
     on_disk = disk.mean(axis=(1, 2))
-    seen = np.flatnonzero(on_disk >= min(SEEN_SHARE, on_disk.max()))
+    seen = np.flatnonzero(on_disk >= min(SEEN_FRACTION, on_disk.max()))
     edge = instrument.size_px // 4
     middle = np.s_[:, edge:-edge, edge:-edge]
     unsigned = _level(np.abs(strong), disk, seen)
@@ -72,7 +73,7 @@ def hand_made_features(cube: npt.NDArray[np.floating[Any]], instrument: Instrume
 def out_of_fold(
     features: Sequence[Mapping[str, float]], emergence: Bools, folds: npt.NDArray[np.int64], *, seed: int
 ) -> Floats:
-    """Return each cube's probability of emergence by a forest that saw no cube of its fold.
+    """Return each cube's probability of emergence by a forest that was not trained on its fold.
 
     Parameters
     ----------
@@ -90,10 +91,10 @@ def out_of_fold(
     table = np.array([[one[name] for name in features[0]] for one in features])
     p = np.empty(len(table))
     for fold in np.unique(folds):
-        held = folds == fold
+        held_out = folds == fold
         forest = RandomForestClassifier(TREES, min_samples_leaf=MIN_LEAF, random_state=seed, n_jobs=-1)
-        forest.fit(table[~held], emergence[~held])
-        p[held] = forest.predict_proba(table[held])[:, 1]
+        forest.fit(table[~held_out], emergence[~held_out])
+        p[held_out] = forest.predict_proba(table[held_out])[:, 1]
     return p
 
 
@@ -104,13 +105,13 @@ def ranked(p_emergence: Floats, emergence: Bools, wrong: Bools) -> dict[str, flo
 
 
 def cleanlab_ranked(p_emergence: Floats, emergence: Bools, wrong: Bools) -> dict[str, float]:
-    """Return how well cleanlab's label quality ranks the wrong labels, and what it takes for issues outright.
+    """Return how well cleanlab's label quality ranks the wrong labels, and how good its list of issues is.
 
     Returns
     -------
     dict
-        ``error_auroc`` and ``precision_at_k`` of each way to rank; how many issues it names, how many of these are
-        wrong (``precision``), and how many of the wrong ones they are (``recall``).
+        ``error_auroc`` and ``precision_at_k`` of each ranking; the number of ``issues``, the fraction of them that is
+        wrong (``precision``), and the fraction of the wrong labels among them (``recall``).
     """
     from cleanlab.filter import find_label_issues  # noqa: PLC0415 - as above
     from cleanlab.rank import get_label_quality_scores  # noqa: PLC0415
@@ -130,7 +131,7 @@ def cleanlab_ranked(p_emergence: Floats, emergence: Bools, wrong: Bools) -> dict
 
 
 def _level(strength: npt.NDArray[np.floating[Any]], disk: Bools, seen: npt.NDArray[np.int64]) -> Floats:
-    """Return the mean over the on-disk pixels, smoothed in time; frames that are not seen repeat their neighbours."""
+    """Return the mean over the on-disk pixels, smoothed in time; frames not used are interpolated."""
     area = np.maximum(disk.sum(axis=(1, 2)), 1)
     level = strength.sum(axis=(1, 2), dtype=np.float64) / area
     filled = np.interp(np.arange(len(level)), seen, level[seen])
@@ -138,7 +139,7 @@ def _level(strength: npt.NDArray[np.floating[Any]], disk: Bools, seen: npt.NDArr
 
 
 def _course(level: Floats, seen: npt.NDArray[np.int64], name: str) -> dict[str, float]:
-    """Return when and how far a flux rises, when it first appears, and how entry, maximum and end compare."""
+    """Return features of a flux: when and how far it rises, when it first appears, and ratios of its levels."""
     frames = np.arange(seen[0], seen[-1] + 1)
     rises = [
         np.mean(level[frame : frame + RISE_FRAMES]) - np.mean(level[max(0, frame - RISE_FRAMES) : max(1, frame)])
@@ -175,7 +176,7 @@ def _geometry(strong: npt.NDArray[np.floating[Any]]) -> dict[str, float]:
 
 
 def _centroid(weight: npt.NDArray[np.floating[Any]], y: Floats, x: Floats) -> tuple[float, float]:
-    """Return a centroid; the middle of the patch where nothing weighs anything."""
+    """Return the centroid of a weight; the middle of the patch if all weights are zero."""
     total = float(weight.sum()) + 1e-6
     return (
         float(((weight * y).sum() + 1e-6 * y.mean()) / total),

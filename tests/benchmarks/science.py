@@ -1,9 +1,9 @@
-"""The science, measured: everything that docs/science.md says of the method, on releases whose truth is known.
+"""Measure the method on releases whose truth is known, and write docs/science.md.
 
     make bench-science                                                          hours on a CPU
     make bench-science ARGS="--n 60 --seeds 1,2 --document bench-data/try.md"   a quick look
 
-It can be interrupted at any time; the same command goes on. `parts` says what is measured, `document` how it is told.
+It can be interrupted at any time; the same command continues. `parts` measures, `document` renders.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from helioloop.errors import HelioloopError
 from helioloop.model.recipes import QUICK
 from helioloop.settings import load_settings
 from helioloop_worker.commands.runtime import open_runtime
-from tests.benchmarks.bench import Bench, NotHere
+from tests.benchmarks.bench import Bench, NotAvailable
 from tests.benchmarks.document import render
 from tests.benchmarks.parts import EVERY_RUN, PARTS
 
@@ -38,14 +38,14 @@ TABLE = click.Path(dir_okay=False, path_type=Path)
     help="Where to write.",
 )
 def main(*, folder: Path, n: int, seeds: str, figures: str | None, document: Path) -> None:
-    """Measure the method and write the figures down; what is measured already is not measured again."""
+    """Measure the method and write the figures down; stored figures are not measured again."""
     try:
         data_seeds = tuple(dict.fromkeys(int(seed) for seed in seeds.split(",")))
     except ValueError:
-        raise click.BadParameter(f"{seeds!r} is no list of numbers such as 11,12,13", param_hint="--seeds") from None
+        raise click.BadParameter(f"{seeds!r} is not a list of numbers such as 11,12,13", param_hint="--seeds") from None
     chosen = EVERY_RUN if figures is None else tuple(figures.split(","))
     if unknown := [name for name in chosen if name not in PARTS]:
-        raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(PARTS)}", param_hint="--figures")
+        raise click.BadParameter(f"{unknown[0]!r} is not one of {', '.join(PARTS)}", param_hint="--figures")
     settings = load_settings()
     roots = [folder / "releases", *([settings.real_data.resolve().parent] if settings.real_data else [])]
     cache = None if "cache_root" in settings.model_fields_set else folder / "cache"
@@ -63,13 +63,13 @@ def main(*, folder: Path, n: int, seeds: str, figures: str | None, document: Pat
 
 
 def run(bench: Bench, chosen: Sequence[str], document: Path) -> None:
-    """Measure the chosen parts on every release, writing the document anew after each."""
+    """Measure the chosen parts on every release, and write the document again after each part."""
     for name in sorted(chosen, key=list(PARTS).index):
         for seed in bench.seeds:
             try:
                 bench.figures(name, PARTS[name], seed)
-            except NotHere as sentence:
-                click.echo(f"{name}, data seed {seed}: left out; {sentence}")
+            except NotAvailable as reason:
+                click.echo(f"{name}, data seed {seed}: left out; {reason}")
         atomic.write_text(document, render(bench))
     click.echo(f"{document} written")
 

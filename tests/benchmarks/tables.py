@@ -1,7 +1,7 @@
-"""Figures as Markdown tables: means, spreads and single values in the form that suits them.
+"""Figures as Markdown tables: means, spreads and single values.
 
-Below `bounds` and `document`. A form is "%" for per cent, "%1" for per cent with a digit, "min" for seconds that are
-told in minutes, or the number of digits.
+A form is "%" for per cent, "%1" for per cent with one digit, "min" for seconds to be written in minutes, or the number
+of digits.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ def per_seed(figures: Mapping[int, Figures], names: Mapping[str, tuple[str, str]
 
 
 def find(figures: Figures | None, path: str) -> float | None:
-    """Return the figure that a path of names with dots between leads to; None where it is undefined or not there."""
+    """Return the figure at a path of names separated by dots; None if it is undefined or absent."""
     found: Any = figures
     for name in path.split("."):
         found = None if found is None else found.get(name)
@@ -29,14 +29,14 @@ def find(figures: Figures | None, path: str) -> float | None:
 
 
 def spread(values: Sequence[float | None], form: str) -> str:
-    """Return mean ± sample standard deviation of the defined values, and how many these are where some are not."""
-    there = [value for value in values if value is not None]
-    if not there:
+    """Return mean ± sample standard deviation of the defined values, with their number if some are undefined."""
+    defined = [value for value in values if value is not None]
+    if not defined:
         return "-"
-    said = written(fmean(there), form)
-    if len(there) > 1:
-        said += f" ± {written(stdev(there), form)}"
-    return said if len(there) == len(values) else f"{said} ({len(there)} of {len(values)})"
+    text = written(fmean(defined), form)
+    if len(defined) > 1:
+        text += f" ± {written(stdev(defined), form)}"
+    return text if len(defined) == len(values) else f"{text} ({len(defined)} of {len(values)})"
 
 
 def written(value: float | None, form: str) -> str:

@@ -1,4 +1,4 @@
-"""The benchmark on a tiny release, so that it cannot rot: every part but the authors' network, and the document."""
+"""The benchmark on a tiny release: every part except the authors' network, and the document."""
 
 import re
 from collections.abc import Iterator
@@ -21,11 +21,11 @@ from helioloop.records import CubeScore, Emergence, Label
 from helioloop.synthetic import making
 from helioloop.workflows import experiment
 from tests.benchmarks import parts
-from tests.benchmarks.bench import Bench, NotHere, plain
+from tests.benchmarks.bench import Bench, NotAvailable, plain
 from tests.benchmarks.document import render
-from tests.benchmarks.judging import calibrated_coverage
 from tests.benchmarks.reference import hand_made_features, out_of_fold, ranked
 from tests.benchmarks.science import run
+from tests.benchmarks.version_figures import calibrated_coverage
 
 SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=24, size_px=24, clip_gauss=1000.0, frozen_frames=3)
 TINY = replace(QUICK, epochs=2, min_steps=0, batch=8, folds=2, dropouts=(0.2,))
@@ -53,7 +53,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     with pytest.MonkeyPatch.context() as patch:
         # starting processes takes longer than what they do here
         patch.setattr(making, "ProcessPoolExecutor", lambda **_: ThreadPoolExecutor(1))
-        patch.setattr(experiment, "side_by_side", lambda *_: 1)
+        patch.setattr(experiment, "process_count", lambda *_: 1)
         patch.setattr(parts, "ROUNDS", 1)
         patch.setattr(parts, "WIDE", replace(TINY, name="accurate"))
         yield made
@@ -83,16 +83,16 @@ def write_release(bench: Bench, seed: int) -> None:
     write_labels(folder / "labels.csv", rows)
 
 
-def test_all_is_measured_once_and_written_down(
+def test_every_part_is_measured_once_and_written_down(
     bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is there is not measured again; what cannot be measured here is left out with a word."""
-    monkeypatch.setattr(parts, "DRAWS", 3)
+    """Stored figures are not measured again; a part that cannot be measured here is left out with a message."""
+    monkeypatch.setattr(parts, "REPEATS", 3)
     chosen = [name for name in parts.EVERY_RUN if name != "reference"]
     run(bench, chosen, tmp_path / "science.md")
-    said = capsys.readouterr().out
-    assert said.count("begun") == 10  # five parts, two releases
-    assert "real, data seed 5: left out; the real video is not here" in said
+    output = capsys.readouterr().out
+    assert output.count("begun") == 10  # five parts, two releases
+    assert "real, data seed 5: left out; the real video is not here" in output
     text = (tmp_path / "science.md").read_text()
     assert '$ make bench-science ARGS="--n 40 --seeds 5,6"' in text
     for heading in (
@@ -114,21 +114,21 @@ def test_all_is_measured_once_and_written_down(
     assert (tmp_path / "again.md").read_text() == text
 
 
-def test_figures_of_another_recipe_do_not_count(bench: Bench) -> None:
-    """Nor those of another generator, code or instrument: all of these are in the stamp."""
+def test_figures_of_another_recipe_are_not_valid(bench: Bench) -> None:
+    """The stamp also contains generator, code and instrument."""
     bench.figures("made up", lambda _bench, _seed: {"figure": 1.0}, 5)
-    assert bench.kept("made up", 5) is not None
-    assert replace(bench, recipe=replace(TINY, epochs=3)).kept("made up", 5) is None
+    assert bench.stored("made up", 5) is not None
+    assert replace(bench, recipe=replace(TINY, epochs=3)).stored("made up", 5) is None
 
 
-def test_the_verdict_is_read_off_the_mean(bench: Bench, tmp_path: Path) -> None:
-    """A figure that is undefined on a release misses its bound; a round that was not timed does not."""
+def test_the_verdict_is_on_the_mean(bench: Bench, tmp_path: Path) -> None:
+    """A figure that is undefined on a release fails its bound; a round without a duration does not."""
     other = replace(bench, folder=tmp_path)
-    judged = {"error_auroc": 0.9, "precision_at_k": 0.5, "frame_near": 0.9, "kinds": []}
-    other.figures("first", lambda *_: {**judged, "frame_error_frames": 2.0, "times": {"seconds": 90.0}}, 5)
-    other.figures("first", lambda *_: {**judged, "frame_error_frames": np.inf, "times": {}}, 6)
-    seen = {"cube": "BARD", "p_emergence": 0.95, "p_spread": 0.01, "frame": 93, "frame_lo": 85, "frame_hi": 99}
-    other.figures("real", lambda *_: seen, 5)
+    figures = {"error_auroc": 0.9, "precision_at_k": 0.5, "frame_near": 0.9, "kinds": []}
+    other.figures("first", lambda *_: {**figures, "frame_error_frames": 2.0, "times": {"seconds": 90.0}}, 5)
+    other.figures("first", lambda *_: {**figures, "frame_error_frames": np.inf, "times": {}}, 6)
+    real = {"cube": "BARD", "p_emergence": 0.95, "p_spread": 0.01, "frame": 93, "frame_lo": 85, "frame_hi": 99}
+    other.figures("real", lambda *_: real, 5)
     lines = render(other).splitlines()
 
     def verdict(words: str) -> str:
@@ -138,12 +138,12 @@ def test_the_verdict_is_read_off_the_mean(bench: Bench, tmp_path: Path) -> None:
     assert verdict("k most suspicious of k") == "**no**"
     assert verdict("after the first round, median error") == "**no**"
     assert verdict("one round from cached cubes") == "aim"
-    assert verdict("the real video, seen") == "aim"
+    assert verdict("the real video, by networks") == "aim"
     assert verdict("verified until 3 %") == "not measured"
 
 
-def test_calibrated_intervals_hold_what_they_were_asked_to() -> None:
-    """Intervals of one frame to either side, and errors of up to ten frames: stretched until nine in ten are inside."""
+def test_calibrated_intervals_have_the_required_coverage() -> None:
+    """Half widths of one frame and errors of up to ten frames: stretched until nine in ten are inside."""
     rng = np.random.default_rng(0)
     scores, truth = [], {}
     for k in range(200):
@@ -162,7 +162,7 @@ def test_calibrated_intervals_hold_what_they_were_asked_to() -> None:
 
 
 def test_the_reference_ranks_on_the_folds_of_the_networks(bench: Bench) -> None:
-    """A forest on hand-made features, and cleanlab on the networks' probabilities; outside its range, a warning."""
+    """A forest on hand-made features, and cleanlab on the networks' probabilities; a warning outside its range."""
     pytest.importorskip("sklearn")
     pytest.importorskip("cleanlab")
     measured = bench.figures("reference", parts.reference, 5)
@@ -174,8 +174,8 @@ def test_the_reference_ranks_on_the_folds_of_the_networks(bench: Bench) -> None:
     assert ("**Warning" in text) is not inside
 
 
-def test_a_release_that_is_not_there_is_made(bench: Bench) -> None:
-    """By the generator, with its truth beside it."""
+def test_a_missing_release_is_made(bench: Bench) -> None:
+    """By the generator, with its truth."""
     grid = replace(MDI, size_px=30)
     load = replace(bench.runtime.load, instrument=grid)
     few = replace(bench, n=1, runtime=replace(bench.runtime, instrument=grid, load=load))
@@ -183,7 +183,7 @@ def test_a_release_that_is_not_there_is_made(bench: Bench) -> None:
     assert len(few.experiment(5).cubes) == 1
 
 
-def test_hand_made_features_know_an_emergence_from_what_was_there() -> None:
+def test_hand_made_features_separate_an_emergence_from_a_region_that_existed() -> None:
     """The largest rise is where the flux appears; the off-disk part of the patch does not change a flux."""
     grid = replace(MDI, size_px=30)
     scaled = np.full((grid.n_frames, 30, 30), 0.5, dtype=np.float16)
@@ -203,8 +203,8 @@ def test_hand_made_features_know_an_emergence_from_what_was_there() -> None:
     assert all(np.isfinite(value) for value in {**emerging, **there}.values())
 
 
-def test_the_forest_speaks_of_no_cube_it_saw() -> None:
-    """Labels that have nothing to do with the features cannot be told out of fold."""
+def test_the_forest_does_not_score_cubes_it_was_trained_on() -> None:
+    """Labels that are independent of the features cannot be predicted out of fold."""
     pytest.importorskip("sklearn")
     rng = np.random.default_rng(0)
     features = [{"a": a, "b": b} for a, b in rng.normal(size=(200, 2)).tolist()]
@@ -214,14 +214,14 @@ def test_the_forest_speaks_of_no_cube_it_saw() -> None:
     assert ranked(p, labels, wrong)["error_auroc"] == pytest.approx(0.5, abs=0.15)
 
 
-def test_what_is_not_finite_is_undefined() -> None:
-    """JSON has no infinity: a median error without a frame has no figure, and misses its bound."""
+def test_numbers_that_are_not_finite_are_undefined() -> None:
+    """JSON has no infinity: a median error without a frame becomes None, and fails its bound."""
     assert plain({"a": np.float64("inf"), "b": [np.int64(3), float("nan")], 4: (True,)}) == {
         "a": None, "b": [3, None], "4": [True],
     }  # fmt: skip
 
 
 def test_triage_needs_two_releases(bench: Bench) -> None:
-    """One of them is the new one."""
-    with pytest.raises(NotHere, match="second data seed"):
+    """One of the two is the new one."""
+    with pytest.raises(NotAvailable, match="second data seed"):
         parts.triage(replace(bench, seeds=(5,)), 5)

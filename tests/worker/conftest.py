@@ -13,8 +13,9 @@ from rq.job import Job
 from rq.registry import DeferredJobRegistry, ScheduledJobRegistry
 from rq.serializers import JSONSerializer
 
-from helioloop.data.cubes import write_cube
-from helioloop.data.release import LabelRow, inspect, write_labels
+from helioloop.data.cubes import CubeFiles, write_cube
+from helioloop.data.loader import Loader
+from helioloop.data.release import LabelRow, write_labels
 from helioloop.instrument import Instrument
 from helioloop.messaging import queues
 from helioloop.model.recipes import QUICK
@@ -77,8 +78,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def task_data(made: Path) -> dict[str, dict[str, str]]:
     """The data of a task for each cube of the release, as ingestion would import it."""
     data = {}
+    loader = Loader(roots=(), cache=made.parent.parent / "cache", instrument=SMALL)
     for cube in CUBES:
-        planned = inspect(made / f"{cube}.fits")
+        planned, _ = loader.parse(CubeFiles.read(made / f"{cube}.fits"))
         data[cube] = {
             "video": f"/{cube}.mp4",
             "cube": cube,

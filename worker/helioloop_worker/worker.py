@@ -79,10 +79,8 @@ class ScoringWorker(SimpleWorker):
 
 def request_reconciliation(connection: Any, settings: Settings) -> None:
     """Send a sweep for every project that has a model folder; one that waits already is enough."""
-    for folder in sorted(settings.model_root.glob("project-*")):
-        number = folder.name.removeprefix("project-")
-        if number.isdigit():
-            queues.send(connection, messages.Reconcile(project=int(number)))
+    for project in settings.projects():
+        queues.send(connection, messages.Reconcile(project=project))
 
 
 def run(role: Role, context: Context) -> None:

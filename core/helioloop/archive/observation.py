@@ -4,6 +4,7 @@ Files that do not hold a line-of-sight magnetogram (masks, confidence maps, magn
 cubes) are refused with the reason.
 """
 
+import io
 import re
 import warnings
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from helioloop.archive.errors import MagnetogramError
 from helioloop.archive.observation_time import observation_time
-from helioloop.data.fits import MAX_BYTES, in_gauss, open_whole
+from helioloop.data.fits import MAX_BYTES, in_gauss, open_checked
 from helioloop.errors import CubeError
 from helioloop.profiles import BUILT_IN, Profile
 
@@ -93,7 +94,7 @@ def read_observation(place: str) -> Observation:
     _refuse_other_segment(name)
     content = _content(place)
     try:
-        with warnings.catch_warnings(), open_whole(content) as hdus:
+        with warnings.catch_warnings(), open_checked(io.BytesIO(content)) as hdus:
             warnings.simplefilter("ignore", AstropyWarning)  # of odd cards; those that count are checked here
             return _read(_only_image(hdus), name)
     except CubeError as error:

@@ -14,12 +14,13 @@ from astropy.utils.exceptions import AstropyWarning
 
 from helioloop.archive.observation_time import parse_time
 from helioloop.errors import ReleaseError
+from helioloop.names import LONGEST_NAME, is_plain_name
 
 COLUMNS = ("region", "carrington_lon", "carrington_lat")
 FIRST_SEEN = "first_seen"
 
 _FORMATS = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".vot": "votable", ".xml": "votable", ".votable": "votable"}
-_LONGEST_NAME = 80
+_DATE = "_yyyymmdd"  # what a cube's name has after its region's
 _LARGEST_LATITUDE = 75.0
 
 
@@ -96,14 +97,10 @@ def _read_table(path: Path) -> Table:
 
 def _region(where: str, row: Any, *, has_first_seen: bool) -> Region:
     name = "" if row["region"] is np.ma.masked else str(row["region"]).strip()
-    if not name or not name.isprintable() or name.startswith(".") or {"/", "\\"} & set(name):
+    if not name or not is_plain_name(name + _DATE):
         raise ReleaseError(
-            f"{where}: region is {name!r}; it must be a name without slashes or a leading dot, as files are named "
-            "after it: rename it"
-        )
-    if len(name) > _LONGEST_NAME:
-        raise ReleaseError(
-            f"{where}: region has {len(name)} characters; a name has at most {_LONGEST_NAME}: shorten it"
+            f"{where}: region is {name[:60]!r}; cubes are named after it, so it must have 1 to "
+            f"{LONGEST_NAME - len(_DATE)} characters, without slashes or a leading dot: rename it"
         )
     return Region(
         name=name,

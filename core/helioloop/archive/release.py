@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from helioloop import __version__, atomic
+from helioloop import __version__, tables
 from helioloop.archive.passages import Ephemeris, off_middle_seconds, passage_of, slot_of, slot_start, time_of
 from helioloop.archive.regions import Region
 from helioloop.archive.spool import Spool, SpooledFile
@@ -102,7 +102,7 @@ def write_release(
         _write(folder / f"{name}.fits", passage, spool, profile)
         cubes[name] = len(passage.files)
     report(len(passages), len(passages), "writing cubes")
-    atomic.write_table(
+    tables.write_table(
         folder / f"{command}-excluded.csv",
         EXCLUDED_COLUMNS,
         ({"file": place, "reason": reason} for place, reason in excluded.items()),

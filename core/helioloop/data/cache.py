@@ -1,7 +1,4 @@
-"""Gridded cubes kept on disk, so that a cube is read and laid on the grid once.
-
-Above `grid`. The folder may be deleted at any time; nothing in it is the truth of anything.
-"""
+"""Keeps gridded cubes on disk, so that each cube is gridded once. The folder may be deleted at any time."""
 
 import hashlib
 import io
@@ -14,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from helioloop import atomic
-from helioloop.data.cubes import CubeFiles
+from helioloop.data.cubes import Cube, CubeFiles
 from helioloop.data.gridding import to_grid
 from helioloop.errors import CubeError
 from helioloop.instrument import Instrument
@@ -22,7 +19,7 @@ from helioloop.instrument import Instrument
 log = logging.getLogger(__name__)
 
 FORMAT = 1
-"""Raised with every change of what `cubes` and `grid` make of a file; older entries are then left alone."""
+"""Raised with every change of how files are read or gridded; entries of another format are ignored."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -30,13 +27,13 @@ _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 class CubeCache:
     """Gridded cubes by content hash and instrument.
 
-    Entries are float16: half the memory for a rounding of at most 0.5 G at a clip of 1000 G (values in [0.5, 1] are
-    2⁻¹¹ apart, that is 0.98 G), a twentieth of MDI's noise.
+    Entries are float16, which takes half the memory of float32. The rounding error is at most 0.5 G at a clip of
+    1000 G (values in [0.5, 1] are 2⁻¹¹ apart, which is 0.98 G), a fortieth of MDI's noise of 20 G.
 
     Parameters
     ----------
     root : Path
-        Folder of the cache; created when first written to.
+        Folder of the cache; made when the first entry is written.
     instrument : Instrument
         The grid.
     """
@@ -48,60 +45,97 @@ class CubeCache:
         self._suffix = f"{hashlib.sha256(json.dumps(grid).encode()).hexdigest()[:12]}-{FORMAT}"
 
     def load(self, path: Path, sha256: str) -> NDArray[np.float16]:
-        """Return a cube on the grid, from the cache or else from its files.
+        """Return a cube on the grid, from the cache or, if it has no whole entry, from the cube's files.
 
         Parameters
         ----------
         path : Path
-            ``<cube>.fits``; not opened where the cache holds the content.
+            ``<cube>.fits``; opened only if the cache does not have the content.
         sha256 : str
             Content hash, as from `helioloop.data.cubes.hash_cube`.
 
         Returns
         -------
         array of float16, shape (n_frames, size_px, size_px)
-            Scaled to [0, 1], NaN off-disk; read-only, memory-mapped where it comes from the cache.
+            Scaled to [0, 1], NaN off-disk; read-only; memory-mapped if it comes from the cache.
 
         Raises
         ------
         CubeError
-            If the files cannot be read or gridded, or their content is not the one hashed.
+            If the files cannot be read or gridded, or their content has another hash.
         """
-        if not _SHA256.match(sha256):
-            raise CubeError(f"{sha256!r} is no content hash; a cube's has 64 lower-case hex digits: ingest it again")
-        entry = self.root / sha256[:2] / f"{sha256}-{self._suffix}.npy"
-        kept = self._read(entry)
-        return self._make(path, sha256, entry) if kept is None else kept
+        gridded = self.find(sha256)
+        if gridded is not None:
+            return gridded
+        files = CubeFiles.read(path)
+        if files.sha256 != sha256:
+            raise CubeError(
+                f"{path.name} has the content {files.sha256[:12]}…, not {sha256[:12]}… as when it was ingested; "
+                "restore the file, or give the new one a new name"
+            )
+        return self.add(files.cube(), sha256)
 
-    def _read(self, entry: Path) -> NDArray[np.float16] | None:
-        """Return an entry; None where it is absent or broken, to be made anew."""
-        expected = (self.instrument.n_frames, self.instrument.size_px, self.instrument.size_px)
+    def find(self, sha256: str) -> NDArray[np.float16] | None:
+        """Return the cube with a content hash; None if its entry is absent or broken.
+
+        Returns
+        -------
+        array of float16, shape (n_frames, size_px, size_px), or None
+            As from `load`; memory-mapped.
+
+        Raises
+        ------
+        CubeError
+            If `sha256` is not a content hash.
+        """
+        entry = self._entry(sha256)
         try:
-            kept = np.load(entry, mmap_mode="r", allow_pickle=False)
+            gridded = np.load(entry, mmap_mode="r", allow_pickle=False)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, EOFError) as error:
             log.warning("cache entry %s is broken and made anew: %s", entry.name, error)
             return None
-        if kept.shape != expected or kept.dtype != np.float16:
-            log.warning("cache entry %s has shape %s and is made anew", entry.name, kept.shape)
+        expected = (self.instrument.n_frames, self.instrument.size_px, self.instrument.size_px)
+        if gridded.shape != expected or gridded.dtype != np.float16:
+            log.warning("cache entry %s has shape %s and is made anew", entry.name, gridded.shape)
             return None
-        return np.asarray(kept)
+        return np.asarray(gridded)
 
-    def _make(self, path: Path, sha256: str, entry: Path) -> NDArray[np.float16]:
-        """Grid a cube and keep it, if the disk has room."""
-        files = CubeFiles.read(path)
-        if files.sha256 != sha256:
-            raise CubeError(
-                f"{path.name} has the content {files.sha256[:12]}…, not {sha256[:12]}… as when it was taken in; "
-                "restore the file, or give the new one a new name"
-            )
-        gridded = to_grid(files.cube(), self.instrument).astype(np.float16)
+    def add(self, cube: Cube, sha256: str) -> NDArray[np.float16]:
+        """Grid a cube, write its entry if the disk has room, and return it.
+
+        Parameters
+        ----------
+        cube : Cube
+            Observed frames.
+        sha256 : str
+            Content hash of the cube's files.
+
+        Returns
+        -------
+        array of float16, shape (n_frames, size_px, size_px)
+            As from `load`; in memory.
+
+        Raises
+        ------
+        CubeError
+            If the cube cannot be gridded, or `sha256` is not a content hash.
+        """
+        entry = self._entry(sha256)
+        gridded = to_grid(cube, self.instrument).astype(np.float16)
         file = io.BytesIO()
         np.save(file, gridded, allow_pickle=False)
         try:
             atomic.write_bytes(entry, file.getvalue())
         except OSError as error:
-            log.warning("cube %s is not cached, it will be gridded again: %s", path.name, error.strerror)
+            log.warning("cube %s is not cached, it will be gridded again: %s", cube.name, error.strerror)
         gridded.setflags(write=False)
         return gridded
+
+    def _entry(self, sha256: str) -> Path:
+        if not _SHA256.match(sha256):
+            raise CubeError(
+                f"{sha256!r} is not a content hash; a cube's has 64 lower-case hex digits: ingest the cube again"
+            )
+        return self.root / sha256[:2] / f"{sha256}-{self._suffix}.npy"

@@ -1,81 +1,133 @@
-"""Bytes opened as FITS, and images in gauss out of it; what a file claims is checked before anything is allocated.
+"""Checked FITS files: opens a file, finds the image of a cube, and converts its pixels to gauss.
 
-Below `cubes`. Files come from archives, mail and half-finished downloads: every refusal is a `CubeError` in a sentence
-that `cubes` puts the file's name before.
+Files come from archives, mail and interrupted downloads. The size that a header claims is therefore compared with the
+file's before any array is allocated, and every fault raises a `CubeError`.
 """
 
 import gzip
 import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
 
 import numpy as np
 from astropy import units
 from astropy.io import fits
+from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 
 from helioloop.errors import CubeError
 
 MAX_BYTES = 512 * 1024**2
-"""Largest file, packed or unpacked, that is read; a cube of 225 frames of 90 × 90 px has 4 to 15 MB."""
+"""Largest file that is read, compressed or not; a cube of 225 frames of 90 × 90 px has 4 to 15 MB."""
 MAX_VALUES = 64 * 1024**2
-"""Most pixel values of a cube: a compressed image may claim any number in a small file."""
+"""Largest number of pixel values in a cube; the header of a small compressed image can claim any number."""
 
 _STRONGEST_GAUSS = 1e5  # sunspots reach 6e3 G
-_STRONGEST_SHARE = 0.01
+_MAX_TOO_STRONG_FRACTION = 0.01
 _WEAKEST_GAUSS = 1e-3
 _IMAGE_AXES = 3
+_GZIP_MAGIC = b"\x1f\x8b"
+_FITS_MAGIC = b"SIMPLE  ="
 _UNIT_NAMES = {"": "G", "g": "G", "gauss": "G", "kgauss": "kG", "mx/cm^2": "G", "mx/cm2": "G", "tesla": "T"}
 
 
 @contextmanager
-def open_whole(content: bytes) -> Iterator[fits.HDUList]:
-    """Open FITS bytes, gzipped or not, after checking that they hold all the data their headers claim.
+def open_file(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file to read, unless it is too large for a cube."""
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise CubeError(f"{path.name} has {size} bytes; a cube has at most {MAX_BYTES}: cut it into cubes")
+        with path.open("rb") as file:
+            yield file
+    except FileNotFoundError:
+        raise CubeError(f"{path.name} is not in {path.parent}; restore it or remove it from labels.csv") from None
+    except OSError as error:
+        raise CubeError(f"{path.name} cannot be read ({error.strerror}); check the file and its permissions") from None
+
+
+@contextmanager
+def errors_named_after(path: Path) -> Iterator[None]:
+    """Turn every error into a `CubeError` that begins with the file's name; ignore its warnings."""
+    try:
+        with warnings.catch_warnings():
+            # Faults that matter are checked here; odd cards and dates far from today do not.
+            warnings.simplefilter("ignore", AstropyWarning)
+            warnings.simplefilter("ignore", UserWarning)  # from ERFA, about dates far from today
+            warnings.simplefilter("ignore", RuntimeWarning)
+            yield
+    except CubeError as error:
+        raise CubeError(f"{path.name}: {error}") from None
+    except Exception as error:  # astropy raises errors of many types on damaged files
+        reason = str(error).split("\n", 1)[0] or type(error).__name__
+        raise CubeError(
+            f"{path.name}: its FITS structure is damaged ({reason}); download or make the file again"
+        ) from error
+
+
+@contextmanager
+def open_checked(file: IO[bytes]) -> Iterator[fits.HDUList]:
+    """Open a FITS file, gzipped or not, and check that it contains all the data that its headers claim.
+
+    Only headers are read from an uncompressed file; astropy reads the data of an HDU when they are used.
+
+    Parameters
+    ----------
+    file : binary file
+        Open for reading and seekable.
 
     Raises
     ------
     CubeError
-        If they are empty, no FITS, cut off, or unpack to more than `MAX_BYTES`.
+        If the file is empty, not FITS, truncated, or decompresses to more than `MAX_BYTES`.
     """
-    if content[:2] == b"\x1f\x8b":
-        with gzip.open(io.BytesIO(content)) as packed:
-            content = packed.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise CubeError(f"it unpacks to more than {MAX_BYTES} bytes; a cube has at most that: cut it into cubes")
-    if not content:
-        raise CubeError("the file is empty; fetch or make it again")
-    if content[:9] != b"SIMPLE  =":
+    magic = _first_bytes(file)
+    if magic.startswith(_GZIP_MAGIC):
+        file = _decompressed(file)
+        magic = _first_bytes(file)
+    if not magic:
+        raise CubeError("the file is empty; download or make it again")
+    if magic != _FITS_MAGIC:
         raise CubeError(
-            f"it begins with {content[:9]!r} and is no FITS file, which begins with 'SIMPLE  ='; fetch or make it again"
+            f"it begins with {magic!r}, and a FITS file begins with 'SIMPLE  ='; download or make the file again"
         )
-    with fits.open(io.BytesIO(content), lazy_load_hdus=False) as hdus:
+    n_bytes = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    with fits.open(file, lazy_load_hdus=False, memmap=False) as hdus:
         for hdu in hdus:
             place = hdu.fileinfo()
-            # A missing last padding is forgiven, except that a compressed image's `size` is what it unpacks to.
+            # Missing padding after the last HDU is accepted. For a compressed image `size` is its size decompressed.
             end = place["datLoc"] + (place["datSpan"] if isinstance(hdu, fits.CompImageHDU) else hdu.size)
-            if end > len(content):
+            if end > n_bytes:
                 raise CubeError(
-                    f"its headers claim {end} bytes and it has {len(content)}; it was cut off: fetch or make it again"
+                    f"its headers claim {end} bytes and the file has {n_bytes}, so it was cut off; "
+                    "download or make it again"
                 )
         yield hdus
 
 
 def cube_image(hdus: fits.HDUList) -> fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU:
-    """Return the first image with three axes; judged by its header, no pixel is touched.
+    """Return the first image with three axes; only headers are read.
 
     Raises
     ------
     CubeError
-        If there is none, or it claims more than `MAX_VALUES`.
+        If no image has three axes, or the first one that does has no value or more than `MAX_VALUES`.
     """
     images = [hdu for hdu in hdus if hdu.is_image and hdu.shape]
     for hdu in images:
         if len(hdu.shape) == _IMAGE_AXES:
             if not 0 < np.prod(hdu.shape, dtype=np.float64) <= MAX_VALUES:
-                raise CubeError(f"its image claims the shape {hdu.shape}; a cube has 1 to {MAX_VALUES} values")
+                raise CubeError(
+                    f"its image claims the shape {hdu.shape}; a cube has 1 to {MAX_VALUES} values: correct the header "
+                    "or cut the image into cubes"
+                )
             return hdu
     if not images:
-        raise CubeError("it holds no image; a cube is an image with the axes time, y and x: make it again")
+        raise CubeError("it contains no image; a cube is an image with the axes time, y and x: make the file again")
     raise CubeError(
         f"its image has the shape {', '.join(str(hdu.shape) for hdu in images[:3])}; a cube has three axes, time, y "
         "and x: stack frames of equal size into one image"
@@ -83,22 +135,27 @@ def cube_image(hdus: fits.HDUList) -> fits.PrimaryHDU | fits.ImageHDU | fits.Com
 
 
 def in_gauss(hdu: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU) -> NDArray[np.float32]:
-    """Return an image's pixels in gauss, scaled by BSCALE and BZERO; NaN where blank or infinite.
+    """Return the pixels of an image in gauss.
 
-    BUNIT missing means gauss; any other unit of magnetic flux density is converted.
+    Returns
+    -------
+    array of float32, shape of the image
+        Scaled by BSCALE and BZERO and converted from BUNIT, which defaults to gauss; NaN where blank or infinite.
 
     Raises
     ------
     CubeError
-        If BUNIT is no such unit, no pixel holds a number, or the field is not one of the Sun: then its unit or byte
-        order is wrong.
+        If BUNIT is not a unit of magnetic flux density, no pixel is finite, or the field is far too strong or too weak
+        for the Sun, which points to a wrong unit or byte order.
     """
     frames = np.array(hdu.data, dtype=np.float32)
     unit = str(hdu.header.get("BUNIT", "")).strip()
     try:
         factor = float(units.Unit(_UNIT_NAMES.get(unit.lower(), unit), parse_strict="raise").to(units.G))
     except (ValueError, TypeError):
-        raise CubeError(f"BUNIT is {unit!r}; it must be of magnetic flux density, such as Gauss: correct it") from None
+        raise CubeError(
+            f"BUNIT is {unit!r}; it must be a unit of magnetic flux density, such as Gauss: correct it"
+        ) from None
     if factor != 1.0:
         frames *= np.float32(factor)
     strength = np.abs(frames)
@@ -106,11 +163,28 @@ def in_gauss(hdu: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU) -> NDArra
     frames[~finite] = np.nan
     strongest = float(strength.max(where=finite, initial=0.0))
     if not finite.any():
-        raise CubeError("no pixel holds a number; a cube needs at least one frame with a field: make it again")
-    beyond = np.count_nonzero(strength[finite] > _STRONGEST_GAUSS) if strongest > _STRONGEST_GAUSS else 0
-    if beyond > _STRONGEST_SHARE * frames.size or 0.0 < strongest < _WEAKEST_GAUSS:
+        raise CubeError("all its pixels are NaN or blank; a cube needs at least one frame with a field: make it again")
+    n_too_strong = np.count_nonzero(strength[finite] > _STRONGEST_GAUSS) if strongest > _STRONGEST_GAUSS else 0
+    if n_too_strong > _MAX_TOO_STRONG_FRACTION * frames.size or 0.0 < strongest < _WEAKEST_GAUSS:
         raise CubeError(
-            f"its field reaches {strongest:.3g} G; the Sun's reaches some hundred and never {_STRONGEST_GAUSS:g}: "
-            "correct BUNIT or the byte order"
+            f"its field reaches {strongest:.3g} G; the Sun's field reaches hundreds of gauss and never "
+            f"{_STRONGEST_GAUSS:g}: correct BUNIT or the byte order"
         )
     return frames
+
+
+def _first_bytes(file: IO[bytes]) -> bytes:
+    """Return as many bytes as a FITS file's first keyword has, and go back to the start of the file."""
+    file.seek(0)
+    magic = file.read(len(_FITS_MAGIC))
+    file.seek(0)
+    return magic
+
+
+def _decompressed(file: IO[bytes]) -> IO[bytes]:
+    """Return the content of a gzip file in memory."""
+    with gzip.open(file) as packed:
+        content = packed.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise CubeError(f"it decompresses to more than {MAX_BYTES} bytes, the most a cube may have: cut it into cubes")
+    return io.BytesIO(content)

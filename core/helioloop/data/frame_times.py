@@ -1,8 +1,4 @@
-"""When a grid frame was, in UTC and TAI.
-
-On the reading floor, beside `times`, which reads starts where this module gives times out; kept apart because no
-model's answer depends on it. Leap seconds are astropy's business.
-"""
+"""Frame times: when a grid frame starts, in UTC and TAI; astropy counts the leap seconds."""
 
 import warnings
 from dataclasses import dataclass
@@ -10,19 +6,20 @@ from pathlib import Path
 
 from astropy.time import Time, TimeDelta
 
-from helioloop.data.cubes import read_cube
+from helioloop.data.cubes import read_cube_header
+from helioloop.data.times import isot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameTime:
-    """One instant in ISO 8601 without zone: `utc` and `tai`. Within a leap second UTC reads 23:59:60."""
+    """One instant in ISO 8601 without zone; within a leap second `utc` reads 23:59:60."""
 
     utc: str
     tai: str
 
 
 def frame_time(start_utc: str, frame: int, *, cadence_seconds: float) -> FrameTime:
-    """Return when a grid frame starts.
+    """Return when a grid frame starts: at start + frame · cadence.
 
     Parameters
     ----------
@@ -31,27 +28,35 @@ def frame_time(start_utc: str, frame: int, *, cadence_seconds: float) -> FrameTi
     frame : int
         0-based on the grid.
     cadence_seconds : float
-        Time between two grid frames, in seconds that pass: a leap second is one of them.
+        Elapsed time between two grid frames; leap seconds count.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # ERFA tells of far dates by it, whose leap seconds nobody knows
+        warnings.simplefilter("ignore", UserWarning)  # from ERFA: leap seconds of distant years are unknown
         time = Time(start_utc, scale="utc") + TimeDelta(frame * cadence_seconds, format="sec")
-        return FrameTime(utc=_iso(time.utc), tai=_iso(time.tai))
+        return FrameTime(utc=isot(time.utc), tai=isot(time.tai))
 
 
 def cube_frame_time(path: Path, frame: int, *, cadence_seconds: float) -> FrameTime | None:
-    """Return when a grid frame of the cube at `path` starts; None where only its name dates it, right to a day.
+    """Return when a grid frame of the cube at `path` starts; no pixel is read.
+
+    Parameters
+    ----------
+    path : Path
+        ``<cube>.fits``.
+    frame, cadence_seconds
+        As for `frame_time`.
+
+    Returns
+    -------
+    FrameTime or None
+        None if the files give no start; the day in a file name is not precise enough.
 
     Raises
     ------
     CubeError
-        If the cube cannot be read.
+        If the headers or times of the cube cannot be read.
     """
-    cube = read_cube(path)
-    if cube.start is None or cube.start_scale is None:
+    header = read_cube_header(path)
+    if header.start is None or header.start_scale is None:
         return None
-    return frame_time(cube.start, frame, cadence_seconds=cadence_seconds)
-
-
-def _iso(time: Time) -> str:
-    return str(time.isot).removesuffix(".000")
+    return frame_time(header.start, frame, cadence_seconds=cadence_seconds)

@@ -1,6 +1,7 @@
-"""From observed frames to the instrument's grid: clipped, scaled, gaps filled, off-disk told apart.
+"""Gridding: puts the observed frames of a cube on the instrument's time grid, scaled to [0, 1].
 
-Above `cubes`; what comes out is what `cache` keeps, networks see and videos show.
+Bad frames and missing pixels are interpolated in time; off-disk pixels become NaN. The result is what the cache
+stores, networks receive and videos show.
 """
 
 import numpy as np
@@ -12,125 +13,134 @@ from helioloop.errors import CubeError
 from helioloop.instrument import Instrument
 
 Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 OFF_DISK_FILL = np.float32(0.5)
-"""What networks see off the disk: 0 G, scaled."""
+"""Value that networks receive for off-disk pixels: 0 G, scaled."""
 
 ROUGH_RATIO = 5.0
-"""A frame is wild noise when neighbouring pixels differ this many times more than in the cube's median frame …"""
-ROUGH_SHARE = 0.1
-"""… and by more than this share of the clip, in the median over its pixels: 100 G for MDI; its noise is 10 to 40."""
-HOPELESS_SHARE = 0.25
-"""Above this share of the clip it is wild noise whatever the rest of the cube is like."""
+"""A frame is noise if its roughness exceeds this many times the median roughness of the cube's frames …"""
+ROUGH_CLIP_FRACTION = 0.1
+"""… and this fraction of the clip: 100 G for MDI, whose noise is 10 to 40 G."""
+NOISE_CLIP_FRACTION = 0.25
+"""A frame is noise if its roughness exceeds this fraction of the clip, whatever the other frames are like."""
 
-_LIMB_SHARE = 0.05
-_ROW_STEP = 3  # the roughness of a frame is a median over thousands of pixels: every third row tells it
+_LIMB_FRACTION = 0.05
+_ROW_STEP = 3  # every third row: the roughness of a frame is a median over thousands of pixels
 _SAME_FRAME = np.zeros((3, 3, 3), dtype=np.int8)
 _SAME_FRAME[1] = ndimage.generate_binary_structure(2, 1)
 
 
 def to_grid(cube: Cube, instrument: Instrument) -> Floats:
-    """Lay a cube on the instrument's grid.
+    """Return a cube on the instrument's grid, scaled to [0, 1] and without gaps.
 
     Parameters
     ----------
     cube : Cube
-        Observed frames.
+        Observed frames, shape (n_obs, size_px, size_px), and their times.
     instrument : Instrument
-        The grid.
+        Its cadence_seconds, n_frames, size_px and clip_gauss define the grid.
 
     Returns
     -------
     array of float32, shape (n_frames, size_px, size_px)
-        0.5 · (1 + B / clip_gauss) in [0, 1], B clipped to ± clip_gauss; NaN off-disk.
+        0.5 · (1 + B / clip_gauss) with the field B clipped to ± clip_gauss; NaN off-disk.
 
     Raises
     ------
     CubeError
-        If frames are not of the instrument's size, or no usable frame lies on the grid.
+        If the frames are not size_px × size_px, or none on the grid is usable.
 
     Notes
     -----
-    An observation stands in grid frame ⌊seconds / cadence⌋; of several usable ones there the last counts, those
-    outside the grid are dropped. A pixel is interpolated linearly in time between its usable values and repeats the
-    first and the last of them beyond; one without any is 0 G. Not usable are bad frames as a whole (`bad_frames`),
-    pixels in `corner_regions` and pixels without a number. Off-disk in a grid frame is what is off-disk (`off_disk`)
-    in the nearest usable observation, the earlier of two equally near: the limb jumps, it does not fade. Frames that
-    are coded all over are bad too, except before the patch has turned onto the disk and after it has left it.
+    1. *Grid frame.* An observation at t seconds belongs to grid frame ⌊t / cadence_seconds⌋. Those outside the grid
+       are dropped; of several usable ones in one grid frame the last is kept.
+    2. *Unusable values.* Bad frames (see `bad_frames`), pixels in corner regions (see `corner_regions`) and NaN.
+       Frames that are corner region all over are bad as well, except before the patch has rotated onto the disk and
+       after it has left it.
+    3. *Interpolation.* Let f_1 < … < f_m be the grid frames in which a pixel has usable values v_1 … v_m. At grid frame
+       f it gets ::
+
+           v_k + (f − f_k) / (f_{k+1} − f_k) · (v_{k+1} − v_k)    for f_k ≤ f ≤ f_{k+1},
+           v_1 for f < f_1,    v_m for f > f_m,    0.5 (0 G) for m = 0.
+
+    4. *Off-disk.* A pixel of grid frame f is NaN if it is off-disk (see `off_disk`) in the usable observation nearest
+       to f, the earlier one of two equally near. The limb therefore moves in steps and is not blended.
 
     References
     ----------
     Chatterjee, Muñoz-Jaramillo & Lamb 2022, Nature Astronomy 6, 796, doi:10.1038/s41550-022-01701-3 (Methods).
     """
-    frames, observed = _on_grid(cube, instrument)
+    frames, observed = _frames_on_grid(cube, instrument)
     at_corner = corner_regions(observed, clip_gauss=instrument.clip_gauss)
     good = ~bad_frames(observed, at_corner, clip_gauss=instrument.clip_gauss)
     if not good.any():
         raise CubeError(
-            f"{cube.name}: none of its {len(frames)} frames on the grid is usable, each is empty, constant or wild "
-            "noise; correct the file (a wrong byte order looks like noise)"
+            f"{cube.name}: none of its {len(frames)} frames on the grid is usable, each is empty, constant or noise; "
+            "correct the file (a wrong byte order looks like noise)"
         )
     usable = np.flatnonzero(good | _beyond_limb(at_corner, good))
     usable = usable[np.append(np.diff(frames[usable]) > 0, True)]
     frames, observed, at_corner = frames[usable], observed[usable], at_corner[usable]
     scaled = _scaled(observed, instrument.clip_gauss).reshape(len(frames), -1)
-    _fill_pixels(scaled, frames, usable=~(at_corner.reshape(scaled.shape) | np.isnan(scaled)))
+    _interpolate_pixels(scaled, frames, usable=~(at_corner.reshape(scaled.shape) | np.isnan(scaled)))
     off = off_disk(at_corner).reshape(scaled.shape)
-    gridded = _fill_frames(scaled, off, frames, n_frames=instrument.n_frames)
+    gridded = _interpolate_frames(scaled, off, frames, n_frames=instrument.n_frames)
     return gridded.reshape(instrument.n_frames, *observed.shape[1:])
 
 
 def fill_off_disk(gridded: Floats) -> Floats:
-    """Return a copy with 0.5 (0 G) off-disk: what the authors' network sees there."""
+    """Return a copy with 0.5 (0 G) in place of NaN, as the authors' network expects off-disk pixels."""
     return np.where(np.isnan(gridded), OFF_DISK_FILL, gridded)
 
 
 def corner_regions(observed_gauss: Floats, *, clip_gauss: float) -> Mask:
-    """Find the pixels coded as off-disk in regions that touch a corner of their frame.
+    """Find the regions of pixels that are coded as off-disk and touch a corner of their frame.
 
-    Archives code off-disk as NaN, as 0 or as a large negative number. All three count at once, so the same disk gives
-    the same mask whichever is used. A coded pixel elsewhere (a lone 0 G, a dark umbra below −clip) is on-disk.
+    Archives code off-disk pixels as NaN, as 0 or as a large negative number. All three codes are accepted at once, so
+    the same disk gives the same mask with any of them. Pixels with such a value elsewhere are on-disk: a single 0 G, or
+    a dark umbra below −clip_gauss.
 
     Parameters
     ----------
     observed_gauss : array, shape (n_obs, ny, nx)
-        Gauss.
+        Gauss; may contain NaN.
     clip_gauss : float
-        At or below −clip_gauss counts as coded.
+        Values at or below −clip_gauss are codes.
 
     Returns
     -------
     array of bool, shape (n_obs, ny, nx)
-        Pixels connected to a corner by edges, within their frame.
+        True for coded pixels that are connected to a corner pixel of the same frame through edges of coded pixels.
     """
     coded = np.isnan(observed_gauss) | (observed_gauss == 0.0) | (observed_gauss <= -clip_gauss)
     found = np.zeros(coded.shape, dtype=np.bool_)
-    concerned = np.flatnonzero(coded[:, [0, 0, -1, -1], [0, -1, 0, -1]].any(axis=1))
-    if concerned.size:
-        regions, n_regions = ndimage.label(coded[concerned], structure=_SAME_FRAME)
+    with_corner = np.flatnonzero(coded[:, [0, 0, -1, -1], [0, -1, 0, -1]].any(axis=1))
+    if with_corner.size:
+        regions, n_regions = ndimage.label(coded[with_corner], structure=_SAME_FRAME)
         touches: Mask = np.zeros(n_regions + 1, dtype=np.bool_)
         touches[regions[:, [0, 0, -1, -1], [0, -1, 0, -1]]] = True
         touches[0] = False
-        found[concerned] = touches[regions]
+        found[with_corner] = touches[regions]
     return found
 
 
 def off_disk(at_corner: Mask) -> Mask:
-    """Tell the limb from lost data in corner regions of successive usable frames.
+    """Return which corner-region pixels are off-disk, as opposed to lost data.
 
-    The patch turns onto the disk and off it once, so a pixel cannot be off-disk in one frame and on it both before and
-    after: such a pixel was lost, not off-disk, and is interpolated.
+    The patch rotates onto the disk once and off it once, so a pixel cannot be off-disk in one frame and on-disk in both
+    the frame before and the frame after. Such a pixel was lost, and is interpolated.
 
     Parameters
     ----------
     at_corner : array of bool, shape (n_obs, ny, nx)
-        From `corner_regions`.
+        From `corner_regions`, for successive usable frames.
 
     Returns
     -------
     array of bool, shape (n_obs, ny, nx)
-        `at_corner` without pixels that are so in a single frame between two others.
+        `at_corner[k]` and (`at_corner[k − 1]` or `at_corner[k + 1]`); the first and last frame are unchanged.
     """
     off = at_corner.copy()
     off[1:-1] &= at_corner[:-2] | at_corner[2:]
@@ -138,25 +148,30 @@ def off_disk(at_corner: Mask) -> Mask:
 
 
 def bad_frames(observed_gauss: Floats, at_corner: Mask, *, clip_gauss: float) -> Mask:
-    """Find frames that show no Sun: no field outside the corner regions, a constant one, or wild noise.
-
-    Noise is judged by roughness, the median difference of pixels next to each other in a row, beside the bounds
-    `ROUGH_RATIO`, `ROUGH_SHARE` and `HOPELESS_SHARE`. An active region does not reach them: it fills a part of the
-    patch, and the median does not see it.
+    """Find frames that do not show the Sun: without values outside the corner regions, constant, or noise.
 
     Parameters
     ----------
     observed_gauss : array, shape (n_obs, ny, nx)
-        Gauss.
-    at_corner : array of bool, same shape
+        Gauss; may contain NaN.
+    at_corner : array of bool, shape (n_obs, ny, nx)
         From `corner_regions`.
     clip_gauss : float
-        Beyond it differences do not count.
+        The field is clipped to ± this value.
 
     Returns
     -------
     array of bool, shape (n_obs,)
         True for bad frames.
+
+    Notes
+    -----
+    The roughness r of a frame is the median of |B[y, x + 1] − B[y, x]| over the pixels of every third row that are
+    outside the corner regions, with B clipped. With r̃ the median roughness of the cube's frames, a frame is noise if ::
+
+        r > min(max(ROUGH_CLIP_FRACTION · clip_gauss, ROUGH_RATIO · r̃), NOISE_CLIP_FRACTION · clip_gauss).
+
+    An active region covers less than half of the patch, so it hardly changes the median.
     """
     n_obs = len(observed_gauss)
     shown = ~(at_corner | np.isnan(observed_gauss))
@@ -169,85 +184,113 @@ def bad_frames(observed_gauss: Floats, at_corner: Mask, *, clip_gauss: float) ->
     n_steps = np.isfinite(steps).sum(axis=1)
     roughness = np.where(n_steps > 0, steps[np.arange(n_obs), n_steps // 2], 0.0)
     usual = float(np.median(roughness[n_steps > 0])) if n_steps.any() else 0.0
-    bound = min(max(ROUGH_SHARE * clip_gauss, ROUGH_RATIO * usual), HOPELESS_SHARE * clip_gauss)
+    bound = min(max(ROUGH_CLIP_FRACTION * clip_gauss, ROUGH_RATIO * usual), NOISE_CLIP_FRACTION * clip_gauss)
     bad: Mask = (lowest >= highest) | (roughness > bound)
     return bad
 
 
-def _on_grid(cube: Cube, instrument: Instrument) -> tuple[NDArray[np.int64], Floats]:
-    """Return grid frame and field of the observations on the grid, in order."""
+def _frames_on_grid(cube: Cube, instrument: Instrument) -> tuple[Ints, Floats]:
+    """Return the observations on the grid: their grid frames, shape (n,), and fields, shape (n, ny, nx)."""
     height, width = cube.observed_gauss.shape[1:]
     if (height, width) != (instrument.size_px, instrument.size_px):
         raise CubeError(
-            f"{cube.name}: its frames have {height} × {width} px, {instrument.name}'s have {instrument.size_px} × "
-            f"{instrument.size_px}; cut them to that size"
+            f"{cube.name}: its frames have {height} × {width} px and those of {instrument.name} have "
+            f"{instrument.size_px} × {instrument.size_px} px; cut them to that size"
         )
     frames = np.floor(cube.seconds / instrument.cadence_seconds)
     inside = (frames >= 0) & (frames < instrument.n_frames)
     if not inside.any():
         raise CubeError(
             f"{cube.name}: its times run from {cube.seconds[0]:g} to {cube.seconds[-1]:g} s and none lies on the grid "
-            f"of {instrument.n_frames} frames of {instrument.cadence_seconds:g} s: correct times or start"
+            f"of {instrument.n_frames} frames of {instrument.cadence_seconds:g} s: correct the times or the start"
         )
-    whole = bool(inside.all())
-    observed = cube.observed_gauss if whole else cube.observed_gauss[inside]
+    observed = cube.observed_gauss if inside.all() else cube.observed_gauss[inside]  # a mask would copy all frames
     return frames[inside].astype(np.int64), observed
 
 
 def _beyond_limb(at_corner: Mask, good: Mask) -> Mask:
-    """Tell frames before the patch has reached the disk, or after it has left it, from lost ones: shape (n_obs,).
+    """Find the frames before the patch rotates onto the disk or after it leaves it, shape (n_obs,).
 
-    They are coded all over and lie before the first good frame or after the last one, which shows the limb.
+    Such frames are corner region all over, and lie before the first good frame or after the last one, which shows the
+    limb. Other frames that are corner region all over are lost data.
     """
     blank: Mask = np.all(at_corner, axis=(1, 2))
     first, last = np.flatnonzero(good)[[0, -1]]
     beyond = np.zeros_like(good)
-    if at_corner[first].mean() > _LIMB_SHARE:
+    if at_corner[first].mean() > _LIMB_FRACTION:
         beyond[:first] = blank[:first]
-    if at_corner[last].mean() > _LIMB_SHARE:
+    if at_corner[last].mean() > _LIMB_FRACTION:
         beyond[last:] = blank[last:]
     return beyond
 
 
 def _scaled(observed_gauss: Floats, clip_gauss: float) -> Floats:
-    """Return the field clipped and scaled to [0, 1]."""
+    """Return the field clipped to ± clip_gauss and scaled to [0, 1], same shape; NaN stays NaN."""
     scaled = np.clip(observed_gauss, -clip_gauss, clip_gauss)
     scaled *= np.float32(0.5 / clip_gauss)
     scaled += np.float32(0.5)
     return scaled
 
 
-def _fill_pixels(scaled: Floats, frames: NDArray[np.int64], *, usable: Mask) -> None:
-    """Interpolate unusable values of `scaled`, shape (n_obs, n_px), between usable ones of the same pixel, in place."""
-    lacking = np.flatnonzero(~usable.all(axis=0))
-    if not lacking.size:
+def _interpolate_pixels(scaled: Floats, frames: Ints, *, usable: Mask) -> None:
+    """Replace unusable values in place by interpolation in time between usable values of the same pixel.
+
+    Parameters
+    ----------
+    scaled : array, shape (n_obs, n_px)
+        Changed in place where not `usable`; see step 3 of `to_grid` for the formula.
+    frames : array of int, shape (n_obs,)
+        Grid frame of each observation, strictly increasing.
+    usable : array of bool, shape (n_obs, n_px)
+        Where `scaled` has a value to keep.
+    """
+    incomplete = np.flatnonzero(~usable.all(axis=0))
+    if not incomplete.size:
         return
-    usable = usable[:, lacking]
+    usable = usable[:, incomplete]
     n_obs = len(frames)
     index = np.arange(n_obs, dtype=np.int32)[:, None]
     gap = np.nonzero(~usable)
+    # For each gap the index of the last usable observation before it (−1: none) and the first after it (n_obs: none).
     before = np.maximum.accumulate(np.where(usable, index, np.int32(-1)), axis=0)[gap]
     after = np.minimum.accumulate(np.where(usable, index, np.int32(n_obs))[::-1], axis=0)[::-1][gap]
-    pixel = lacking[gap[1]]
+    pixel = incomplete[gap[1]]
     known = (before >= 0) | (after < n_obs)
     before, after = np.where(before < 0, after, before), np.where(after == n_obs, before, after)
     before, after = np.where(known, before, 0), np.where(known, after, 0)
     span = np.maximum(frames[after] - frames[before], 1)
-    share = ((frames[gap[0]] - frames[before]) / span).astype(np.float32)
+    weight = ((frames[gap[0]] - frames[before]) / span).astype(np.float32)
     low = scaled[before, pixel]
-    scaled[gap[0], pixel] = np.where(known, low + share * (scaled[after, pixel] - low), OFF_DISK_FILL)
+    scaled[gap[0], pixel] = np.where(known, low + weight * (scaled[after, pixel] - low), OFF_DISK_FILL)
 
 
-def _fill_frames(scaled: Floats, off: Mask, frames: NDArray[np.int64], *, n_frames: int) -> Floats:
-    """Interpolate whole frames onto the grid; the off-disk mask is that of the nearest one."""
+def _interpolate_frames(scaled: Floats, off: Mask, frames: Ints, *, n_frames: int) -> Floats:
+    """Interpolate observations to all grid frames and set off-disk pixels to NaN.
+
+    Parameters
+    ----------
+    scaled : array, shape (n_obs, n_px)
+        Without NaN.
+    off : array of bool, shape (n_obs, n_px)
+        From `off_disk`.
+    frames : array of int, shape (n_obs,)
+        Grid frame of each observation, strictly increasing.
+    n_frames : int
+        Number of grid frames.
+
+    Returns
+    -------
+    array of float32, shape (n_frames, n_px)
+        NaN where the nearest observation is off-disk.
+    """
     grid = np.arange(n_frames)
     before = np.clip(np.searchsorted(frames, grid, side="right") - 1, 0, None)
     after = np.minimum(before + 1, len(frames) - 1)
     span = np.maximum(frames[after] - frames[before], 1)
-    share = np.clip((grid - frames[before]) / span, 0.0, 1.0).astype(np.float32)
+    weight = np.clip((grid - frames[before]) / span, 0.0, 1.0).astype(np.float32)
     gridded = scaled[before]
-    between = np.flatnonzero((share > 0.0) & (after > before))
-    gridded[between] += share[between, None] * (scaled[after[between]] - gridded[between])
-    nearest = np.where((share > 0.5) & (after > before), after, before)
+    between = np.flatnonzero((weight > 0.0) & (after > before))
+    gridded[between] += weight[between, None] * (scaled[after[between]] - gridded[between])
+    nearest = np.where((weight > 0.5) & (after > before), after, before)
     gridded[off[nearest]] = np.nan
     return gridded

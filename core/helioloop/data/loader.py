@@ -1,4 +1,4 @@
-"""Cubes by name: found under the release roots, gridded through the cache."""
+"""Finds cubes by name under the release roots and returns them on the grid, through the cache."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,10 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from helioloop.data.cache import CubeCache
+from helioloop.data.cubes import CubeFiles, CubeHeader
 from helioloop.data.release import ReleaseRoots
 from helioloop.errors import CubeError, ReleaseError
 from helioloop.instrument import Instrument
-from helioloop.records import CubeInfo
+from helioloop.records import CubeInfo, Label
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,20 +33,81 @@ class Loader:
     instrument: Instrument
 
     def __call__(self, cube: CubeInfo) -> npt.NDArray[np.float16]:
-        """Return a cube on the grid.
+        """Return a cube on the grid; its files are read only if the cache does not have it.
 
         Returns
         -------
-        ndarray, shape (n_frames, size_px, size_px)
-            Scaled to [0, 1], NaN off-disk.
+        ndarray of float16, shape (n_frames, size_px, size_px)
+            Scaled to [0, 1], NaN off-disk; read-only.
 
         Raises
         ------
         CubeError
             If its files are in no release root, cannot be read, or have another content than `cube.sha256`.
         """
+        return self._cache().load(self._path(cube.release, cube.name), cube.sha256)
+
+    def read_files(self, release: str, name: str) -> CubeFiles:
+        """Return the content of a cube's files, each of which is read once.
+
+        Raises
+        ------
+        CubeError
+            If the files are in no release root or cannot be read.
+        """
+        return CubeFiles.read(self._path(release, name))
+
+    def parse(
+        self, files: CubeFiles, *, label: Label | None = None, verified: bool = False
+    ) -> tuple[CubeInfo, npt.NDArray[np.float16]]:
+        """Return the record of a cube and its frames on the grid, from its files in memory.
+
+        Frames are gridded, and kept in the cache, only if the cache does not have the cube.
+
+        Parameters
+        ----------
+        files : CubeFiles
+            From `read_files`.
+        label : Label or None
+            Current label, for the record.
+        verified : bool
+            True when the label is a human's, for the record.
+
+        Returns
+        -------
+        cube : CubeInfo
+            The release is named after the folder of the files.
+        gridded : ndarray of float16, shape (n_frames, size_px, size_px)
+            Scaled to [0, 1], NaN off-disk; read-only.
+
+        Raises
+        ------
+        CubeError
+            If the files cannot be read as an observed video, or cannot be gridded.
+        """
+        sha256, cache = files.sha256, self._cache()
+        gridded = cache.find(sha256)
+        if gridded is None:
+            header: CubeHeader = (cube := files.cube())
+            gridded = cache.add(cube, sha256)
+        else:
+            header = files.header()
+        info = CubeInfo(
+            release=files.path.parent.resolve().name,
+            name=header.name,
+            sha256=sha256,
+            start=header.start,
+            region=header.region,
+            label=label,
+            verified=verified,
+        )
+        return info, gridded
+
+    def _cache(self) -> CubeCache:
+        return CubeCache(self.cache, self.instrument)
+
+    def _path(self, release: str, name: str) -> Path:
         try:
-            path = ReleaseRoots(self.roots).path(cube.release, cube.name)
+            return ReleaseRoots(self.roots).path(release, name)
         except ReleaseError as error:
             raise CubeError(str(error)) from None
-        return CubeCache(self.cache, self.instrument).load(path, cube.sha256)

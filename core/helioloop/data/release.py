@@ -1,21 +1,19 @@
-"""Releases: a folder of cubes with its label table, and the roots that releases are found in.
+"""Opens releases, which are folders of cubes with a label table, and finds cubes under the release roots.
 
-Above `cubes`. Commands open a release by its folder; the worker finds cubes through `ReleaseRoots` only, by names that
-came from Label Studio and are trusted no further than that.
+Commands open a release by its folder. The worker gets names from Label Studio, which are not trusted: it finds cubes
+through `ReleaseRoots` only.
 """
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from helioloop import atomic
-from helioloop.data.cubes import CubeFiles, companion_path, is_cube_file
+from helioloop.data.cubes import companion_path, is_cube_file
 from helioloop.errors import CubeError, ReleaseError, WrongUsage
-from helioloop.labelstudio.tasks import LONGEST_NAME
-from helioloop.records import CubeInfo, Label
+from helioloop.names import LONGEST_NAME, is_plain_name
+from helioloop.records import Label
+from helioloop.tables import Row, read_table, write_table
 
 LABELS_FILE = "labels.csv"
 COLUMNS = ("cube", "label", "verified")
@@ -23,7 +21,7 @@ COLUMNS = ("cube", "label", "verified")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelRow:
-    """One row of a label table; `label` is None where it is empty."""
+    """One row of a label table; `label` is None if the cell is empty."""
 
     cube: str
     label: Label | None
@@ -37,11 +35,11 @@ class Release:
     Parameters
     ----------
     folder : Path
-        Where it lies; its name is the release's.
+        Folder, links resolved; its name is that of the release.
     rows : tuple of LabelRow
-        In the order of ``labels.csv``; then cubes without a row there, by name, unlabelled.
+        In the order of ``labels.csv``, then unlabelled rows for cubes that are not in it, sorted by name.
     missing : tuple of str
-        Cubes that have a row and no file.
+        Cubes in ``labels.csv`` that have no file.
     """
 
     folder: Path
@@ -50,30 +48,34 @@ class Release:
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Open a release; no cube is read.
+        """Read the label table of a release and list its files; no cube is read.
 
         Raises
         ------
         ReleaseError
-            If the folder is none, holds no cube, or its table cannot be used.
+            If the folder does not exist or contains no cube, or its table cannot be used.
         """
         folder = folder.resolve()
         if not folder.is_dir():
-            raise ReleaseError(f"{folder} is no folder; a release is a folder of cubes with {LABELS_FILE}")
+            raise ReleaseError(
+                f"{folder} is not a folder; a release is a folder of cubes with {LABELS_FILE}: name another one"
+            )
         table = read_labels(folder / LABELS_FILE)
-        present = sorted(path.name.removesuffix(".fits") for path in folder.iterdir() if is_cube_file(path))
+        present = {path.name.removesuffix(".fits") for path in folder.iterdir() if is_cube_file(path)}
         if not present:
-            raise ReleaseError(f"{folder} holds no cube; a release holds files <cube>.fits beside {LABELS_FILE}")
-        unlisted = (LabelRow(cube=cube, label=None, verified=False) for cube in present if cube not in table)
+            raise ReleaseError(
+                f"{folder} contains no cube; a release has files <cube>.fits beside {LABELS_FILE}: add them"
+            )
+        unlisted = (LabelRow(cube=cube, label=None, verified=False) for cube in sorted(present.difference(table)))
         return cls(
             folder=folder,
             rows=(*table.values(), *unlisted),
-            missing=tuple(cube for cube in table if cube not in set(present)),
+            missing=tuple(cube for cube in table if cube not in present),
         )
 
     @property
     def name(self) -> str:
-        """The release's name: that of its folder."""
+        """Name of the release's folder."""
         return self.folder.name
 
     def path(self, cube: str) -> Path:
@@ -81,7 +83,7 @@ class Release:
         return self.folder / f"{_plain_name(cube, what='cube')}.fits"
 
     def with_labels(self, path: Path) -> Self:
-        """Return the release with label and verified replaced for the cubes that the table at `path` names.
+        """Return the release with label and verified taken from the table at `path` for the cubes named in it.
 
         Raises
         ------
@@ -103,17 +105,17 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseRoots:
-    """The folders that releases lie in; nothing outside them is opened, whatever a name says."""
+    """The folders that contain releases. No name leads to a file outside them."""
 
     roots: Sequence[Path]
 
     def folder(self, release: str) -> Path:
-        """Return a release's folder, in the first root that has it.
+        """Return the folder of a release, in the first root that has it.
 
         Raises
         ------
         ReleaseError
-            If the name is not a plain one, or no root has it.
+            If the name is not a plain file name, or no root has the release.
         """
         _plain_name(release, what="release")
         for root in self.roots:
@@ -126,14 +128,14 @@ class ReleaseRoots:
         )
 
     def path(self, release: str, cube: str) -> Path:
-        """Return the path of a cube's file, in the first root that has it.
+        """Return the path of a cube's file, in the first root that has it; the file is not opened.
 
         Raises
         ------
         ReleaseError
-            If the release's name is not a plain one.
+            If the name of the release is not a plain file name.
         CubeError
-            If the cube's name is not a plain one, no root has it, or links lead out of the root.
+            If the name of the cube is not a plain file name, no root has it, or a link leads out of its root.
         """
         _plain_name(release, what="release")
         _plain_name(cube, what="cube")
@@ -144,99 +146,57 @@ class ReleaseRoots:
                     if file.exists() and not _inside(file, root):
                         raise CubeError(
                             f"{file.name} of release {release} is a link out of its release root; only files inside "
-                            "are opened: put the file itself there"
+                            "are opened: put a copy of the file there"
                         )
                 return path
         raise CubeError(
-            f"cube {cube!r} of release {release!r} is in none of the release roots; put its file there, or name the "
-            "release's parent folder in HELIOLOOP_RELEASE_ROOTS"
+            f"cube {cube!r} of release {release!r} is in none of the release roots; restore its file, remove it from "
+            f"{LABELS_FILE}, or name the release's parent folder in HELIOLOOP_RELEASE_ROOTS"
         )
 
 
-def inspect(path: Path, *, label: Label | None = None, verified: bool = False) -> CubeInfo:
-    """Read a cube once and return what a round must know of it; its release is named after its folder.
-
-    Raises
-    ------
-    CubeError
-        If the files cannot be read as an observed video.
-    """
-    files = CubeFiles.read(path)
-    cube = files.cube()
-    return CubeInfo(
-        release=path.parent.resolve().name,
-        name=cube.name,
-        sha256=files.sha256,
-        start=cube.start,
-        region=cube.region,
-        label=label,
-        verified=verified,
-    )
-
-
 def read_labels(path: Path) -> dict[str, LabelRow]:
-    """Read a label table, by cube, in its order.
+    """Read a label table; return its rows by cube, in the order of the table.
 
-    The columns ``cube``, ``label`` and ``verified`` must be there, others are passed over. A label is one of the two
+    The columns ``cube``, ``label`` and ``verified`` must be there; other columns are ignored. A label is one of the two
     classes or empty; verified is 0, 1 or empty, which means 0.
 
     Raises
     ------
     ReleaseError
-        If the table is missing or not as described; the text names the line.
+        If the table is missing or breaks one of these rules, or a cube has two rows; the text names the line.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ReleaseError(
-            f"{path} is missing; write a table with the columns {','.join(COLUMNS)}, the header alone will do"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ReleaseError(f"{path} cannot be read as UTF-8 text ({error}); write it again") from None
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    rows: dict[str, LabelRow] = {}
-    try:
-        names = [name.strip() for name in reader.fieldnames or ()]
-        reader.fieldnames = names
-        absent = [column for column in COLUMNS if column not in names]
-        if absent:
-            raise ReleaseError(f"{path} has no column {absent[0]!r}; its first line must name {','.join(COLUMNS)}")
-        for values in reader:
-            where = f"{path}, line {reader.line_num}"
-            row = _row(where, *((values[column] or "").strip() for column in COLUMNS))
-            if row.cube in rows:
-                raise ReleaseError(f"{where}: cube {row.cube!r} is there twice; a cube has one row: remove one")
-            rows[row.cube] = row
-    except csv.Error as error:
-        raise ReleaseError(f"{path}, line {reader.line_num}: it is no CSV ({error}); write it again") from None
-    return rows
+    rows = (_row(row) for row in read_table(path, needed=COLUMNS, key="cube", error=ReleaseError))
+    return {row.cube: row for row in rows}
 
 
 def write_labels(path: Path, rows: Iterable[LabelRow]) -> None:
-    """Write a label table in one step; `read_labels` reads it back."""
-    atomic.write_table(
+    """Replace `path` by a label table in one step."""
+    write_table(
         path, COLUMNS, ({"cube": row.cube, "label": row.label or "", "verified": int(row.verified)} for row in rows)
     )
 
 
-def _row(where: str, cube: str, label: str, verified: str) -> LabelRow:
+def _row(row: Row) -> LabelRow:
+    cube, label, verified = (row.cells[column] for column in COLUMNS)
     try:
         _plain_name(cube, what="cube")
     except CubeError as error:
-        raise ReleaseError(f"{where}: {error}") from None
+        raise ReleaseError(f"{row.where}: {error}") from None
     if label not in {"", *Label}:
-        raise ReleaseError(f"{where}: label is {label!r}; it must be {' or '.join(Label)}, or empty: correct it")
+        raise ReleaseError(f"{row.where}: label is {label!r}; it must be {' or '.join(Label)}, or empty: correct it")
     if verified not in {"", "0", "1"}:
-        raise ReleaseError(f"{where}: verified is {verified!r}; it must be 0 or 1: correct it")
+        raise ReleaseError(f"{row.where}: verified is {verified!r}; it must be 0 or 1: correct it")
     if verified == "1" and not label:
-        raise ReleaseError(f"{where}: verified is 1 and label is empty; only a label can be verified: give it or put 0")
+        raise ReleaseError(
+            f"{row.where}: verified is 1 and label is empty; only a label can be verified: give it or put 0"
+        )
     return LabelRow(cube=cube, label=Label(label) if label else None, verified=verified == "1")
 
 
 def _plain_name(name: str, *, what: str) -> str:
-    """Return `name` if it names a file or folder and no path."""
-    plain = name and name.isprintable() and not name.startswith(".") and not {"/", "\\"} & set(name)
-    if not plain or len(name) > LONGEST_NAME:
+    """Return `name` if it is a plain file name; raise CubeError or ReleaseError otherwise."""
+    if not is_plain_name(name):
         error = CubeError if what == "cube" else ReleaseError
         raise error(
             f"the {what} name {name[:60]!r} is not allowed; it must be a plain file name of at most {LONGEST_NAME} "
@@ -246,5 +206,5 @@ def _plain_name(name: str, *, what: str) -> str:
 
 
 def _inside(path: Path, root: Path) -> bool:
-    """Return True where `path`, links followed, lies in `root`."""
+    """Return True if `path` is in `root` after all links are resolved."""
     return path.resolve().is_relative_to(root.resolve())

@@ -1,10 +1,10 @@
-"""When a cube's frames were taken, as its headers and tables say it: one start, and seconds since.
+"""Observation times: reads start and seconds since it from FITS headers, tables and file names.
 
-Below `cubes`. Headers give absolute times in several spellings and scales; all become UTC without zone suffix.
+Absolute times come in several notations and time scales; every start is returned in UTC, ISO 8601 without a zone.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +19,12 @@ from helioloop.errors import CubeError
 Floats = NDArray[np.float64]
 
 START_KEYS = ("DATE-BEG", "DATE-OBS", "T_REC")
-"""Header cards that give the absolute start; the first one present counts."""
+"""Header cards that give the absolute start; the first one with a value is used."""
 
 # DATE-OBS='1998-12-06T00:00:00.000Z', T_REC='1998.12.06_00:00:00_TAI', and the dd/mm/yy of FITS before the year 2000.
 _DATE = re.compile(
     r"(?P<year>\d{4})[-./](?P<month>\d\d)[-./](?P<day>\d\d)"
-    r"(?:[T_ ](?P<clock>\d\d:\d\d(?::\d\d(?:\.\d*)?)?))?(?:_|\s)?(?P<scale>[A-Za-z][A-Za-z0-9]*)?\Z"
+    r"(?:[T_ ](?P<time>\d\d:\d\d(?::\d\d(?:\.\d*)?)?))?(?:_|\s)?(?P<scale>[A-Za-z][A-Za-z0-9]*)?\Z"
 )
 _OLD_DATE = re.compile(r"(?P<day>\d\d)/(?P<month>\d\d)/(?P<year>\d\d)\Z")
 _NAME = re.compile(r"(?P<region>.+)_(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)\Z")
@@ -39,123 +39,177 @@ _SCALES = {
 _ELAPSED_COLUMNS = ("SECONDS", "DT", "ELAPSED", "TIME", "T")
 _DATE_COLUMNS = (*START_KEYS, "DATE_BEG", "DATE_OBS", "T_OBS", "DATE-AVG", "DATE_AVG", "DATE", "TIME", "UTC", "TAI")
 _DAY_COLUMNS = {"MJD": 0.0, "MJD-OBS": 0.0, "MJD_OBS": 0.0, "JD": 2400000.5}
+_SECONDS_PER_DAY = 86400.0
+
+_Columns = Mapping[str, tuple[NDArray[Any], str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """Absolute time of grid frame 0: `utc` in ISO 8601 without zone, and the scale the file gave it in, if it did."""
+    """Absolute time of grid frame 0.
+
+    Parameters
+    ----------
+    utc : str
+        ISO 8601 without zone, UTC.
+    scale : str or None
+        Time scale in which the file gave it, such as ``"tai"``; None where it comes from the file name.
+    """
 
     utc: str
     scale: str | None
 
 
 def start_from_headers(*headers: fits.Header) -> Start | None:
-    """Return the start that the first header with one of `START_KEYS` gives, None where none does.
+    """Return the start from the first header with one of `START_KEYS`, None if none has one.
 
-    The scale is the value's suffix (``…_TAI``, ``…Z``), else the header's TIMESYS, else UTC, the standard's default.
+    The time scale is the suffix of the value (``…_TAI``, ``…Z``), else the header's TIMESYS, else UTC, the default of
+    the FITS standard.
 
     Raises
     ------
     CubeError
-        If a value is there and is no date, or its scale is unknown.
+        If a value is not a date, or its time scale is unknown.
     """
     for header in headers:
         for key in START_KEYS:
             value = str(header.get(key, "")).strip()
             if value.upper() not in _UNKNOWN:
-                time, scale = _parse(value, scale=time_scale(header), what=key)
-                return Start(utc=_iso(time), scale=scale)
+                time, scale = _parse(value, scale=_time_scale(header), what=key)
+                return Start(utc=isot(time.utc), scale=scale)
     return None
 
 
 def start_from_name(cube: str) -> Start | None:
-    """Return midnight of the day in a name such as ``BARD0310_19981206``, None where there is none.
+    """Return midnight of the day in a name such as ``BARD0310_19981206``; None without a valid day.
 
-    The authors' files need carry no other date; month and order in time, all that folds ask, are right this way.
+    The authors' files often have no other date. Folds use only the month and the order in time, which are right.
     """
     found = _NAME.match(cube)
     if not found:
         return None
     try:
-        return Start(utc=_iso(Time(f"{found['year']}-{found['month']}-{found['day']}", scale="utc")), scale=None)
+        return Start(utc=isot(Time(f"{found['year']}-{found['month']}-{found['day']}", scale="utc")), scale=None)
     except ValueError:
         return None
 
 
 def region_from_name(cube: str) -> str | None:
-    """Return what stands before ``_yyyymmdd`` in a cube's name, None where the name is not like that."""
+    """Return the part of a cube name before ``_yyyymmdd``, None if the name has another form."""
     found = _NAME.match(cube)
     return found["region"] if found else None
 
 
-def time_scale(*headers: fits.Header) -> str:
-    """Return the time scale of the first header with TIMESYS, else ``utc``."""
-    return next((_scale(str(header["TIMESYS"])) for header in headers if str(header.get("TIMESYS", "")).strip()), "utc")
-
-
 def to_seconds(values: NDArray[Any], unit: str) -> Floats:
-    """Return times given in `unit` (empty: seconds) in seconds.
+    """Convert times from `unit` (empty: seconds) to seconds, same shape.
 
     Raises
     ------
     CubeError
-        If the unit is not one of time.
+        If the unit is not a unit of time.
     """
     try:
         factor = float(units.Unit(unit or "s", parse_strict="raise").to(units.s))
     except (ValueError, TypeError):
-        raise CubeError(f"the unit of its times is {unit!r}; it must be one of time, such as s: correct it") from None
+        raise CubeError(
+            f"the unit of its times is {unit!r}; it must be a unit of time, such as s: correct it"
+        ) from None
     return np.asarray(values.astype(np.float64) * factor)
 
 
-def seconds_from_columns(
-    columns: Mapping[str, tuple[NDArray[Any], str]], *, scale: str, reference_mjd: float | None, start: Start | None
+def times_from_tables(
+    hdus: fits.HDUList, *, headers: Sequence[fits.Header], start: Start | None
 ) -> tuple[Floats, Start | None] | None:
-    """Return seconds since grid frame 0 from a table's time column, and the start; None where no column is one.
+    """Return seconds since grid frame 0 and the start from a table; None without a time column.
 
-    Columns are known by name, whatever the case; the first kind present counts:
+    The first table with a time column is used. Columns are found by name, in upper or lower case; the first kind
+    present is used:
 
-    1. numbers in SECONDS, DT, ELAPSED, TIME or T: time since the start, or since the table's MJDREF where it has one;
+    1. numbers in SECONDS, DT, ELAPSED, TIME or T: time since the start, or since the table's MJDREF if it has one;
     2. text in DATE-OBS, T_REC, TIME and the like: dates as in headers;
     3. numbers in MJD, MJD-OBS or JD: days.
 
-    Absolute times count from `start`; where that is None the earliest of them is grid frame 0.
+    A column's unit comes from TUNIT, else from the table's TIMEUNIT, else it is seconds.
+
+    Parameters
+    ----------
+    hdus : HDUList
+        The file.
+    headers : sequence of Header
+        Those of the image and the file; TIMESYS is taken from the table, else from them.
+    start : Start or None
+        The start in a header; absolute times count from it. If None, the earliest absolute time is grid frame 0.
+
+    Returns
+    -------
+    seconds : array of float64, shape (n_obs,)
+        As in the table's rows; NaN or infinite where the time is unknown.
+    start : Start or None
+        `start`, else the earliest absolute time; None if the table gives none either.
+
+    Raises
+    ------
+    CubeError
+        If the unit is not a unit of time, or a text is not a date.
+    """
+    for hdu in hdus:
+        if isinstance(hdu, (fits.BinTableHDU, fits.TableHDU)) and not isinstance(hdu, fits.CompImageHDU):
+            default_unit = str(hdu.header.get("TIMEUNIT", "")).strip()
+            columns = {
+                column.name.strip().upper(): (np.asarray(hdu.data[column.name]), (column.unit or default_unit).strip())
+                for column in hdu.columns
+            }
+            reference = hdu.header.get("MJDREF")
+            found = _seconds_from_columns(
+                columns,
+                scale=_time_scale(hdu.header, *headers),
+                reference_mjd=None if reference is None else float(reference),
+                start=start,
+            )
+            if found:
+                return found
+    return None
+
+
+def isot(time: Time) -> str:
+    """Return a time in ISO 8601, in its own scale and without zone; zero milliseconds are left out."""
+    return str(time.isot).removesuffix(".000")
+
+
+def _seconds_from_columns(
+    columns: _Columns, *, scale: str, reference_mjd: float | None, start: Start | None
+) -> tuple[Floats, Start | None] | None:
+    """Return `times_from_tables` for one table.
 
     Parameters
     ----------
     columns : mapping
-        Name -> values, shape (n_obs,), and their unit (empty: seconds).
+        Name in upper case -> values, shape (n_obs,), and their unit (empty: seconds).
     scale : str
         Time scale of absolute times that name none.
     reference_mjd : float or None
         The table's MJDREF.
     start : Start or None
-        The start that a header gave.
-
-    Raises
-    ------
-    CubeError
-        If the unit is not one of time, or a text is no date.
+        The start in a header.
     """
-    by_name = {name.strip().upper(): column for name, column in columns.items()}
     for key in _ELAPSED_COLUMNS:
-        values, unit = by_name.get(key, (np.empty(0, dtype="U1"), ""))
+        values, unit = columns.get(key, (np.empty(0, dtype="U1"), ""))
         if values.dtype.kind in "iuf":
             seconds = to_seconds(values, unit)
             return (seconds, start) if reference_mjd is None else _from_mjd(reference_mjd, seconds, scale, start)
     for key in _DATE_COLUMNS:
-        values, _ = by_name.get(key, (np.empty(0), ""))
+        values, _ = columns.get(key, (np.empty(0), ""))
         if values.dtype.kind in "SU":
             return _from_dates([str(value).strip() for value in values.astype(str)], key, scale, start)
     for key, offset_days in _DAY_COLUMNS.items():
-        values, _ = by_name.get(key, (np.empty(0, dtype="U1"), ""))
+        values, _ = columns.get(key, (np.empty(0, dtype="U1"), ""))
         if values.dtype.kind in "iuf":
             return _from_mjd(-offset_days, to_seconds(values, "d"), scale, start)
     return None
 
 
 def _from_dates(texts: list[str], key: str, scale: str, start: Start | None) -> tuple[Floats, Start | None]:
-    """Return seconds of dates written as text; an unknown one is NaN."""
+    """Return seconds since the start for dates written as text; NaN for an unknown one."""
     seconds, own_scale = np.full(len(texts), np.nan), scale
     first: Time | None = None
     for index, text in enumerate(texts):
@@ -167,23 +221,24 @@ def _from_dates(texts: list[str], key: str, scale: str, start: Start | None) -> 
 
 
 def _from_mjd(reference_mjd: float, seconds: Floats, scale: str, start: Start | None) -> tuple[Floats, Start | None]:
-    """Return seconds since the start of times given as seconds since a modified Julian date."""
+    """Return seconds since the start for seconds since a modified Julian date."""
     if not np.isfinite(seconds).any():
         return seconds, start
-    whole_days = np.floor(np.nanmin(seconds[np.isfinite(seconds)]) / 86400.0)
+    whole_days = np.floor(np.nanmin(seconds[np.isfinite(seconds)]) / _SECONDS_PER_DAY)
     first = Time(reference_mjd, whole_days, format="mjd", scale=scale)
-    return _since_start(first, seconds - whole_days * 86400.0, scale, start)
+    return _since_start(first, seconds - whole_days * _SECONDS_PER_DAY, scale, start)
 
 
 def _since_start(first: Time, seconds: Floats, scale: str, start: Start | None) -> tuple[Floats, Start | None]:
-    """Turn seconds since `first` into seconds since the start, else since the earliest of them."""
+    """Convert seconds since `first` to seconds since the start, else since the earliest time."""
     if start is not None:
         return seconds + float((first - Time(start.utc, scale="utc")).sec), start
     earliest = float(np.nanmin(seconds))
-    return seconds - earliest, Start(utc=_iso(first + earliest * units.s), scale=scale)
+    return seconds - earliest, Start(utc=isot((first + earliest * units.s).utc), scale=scale)
 
 
 def _parse(value: str, *, scale: str, what: str) -> tuple[Time, str]:
+    """Return the time written in `value` and its time scale, which is `scale` unless the value names one."""
     found, century = _DATE.match(value), ""
     if not found:
         found, century = _OLD_DATE.match(value), "19"
@@ -191,20 +246,22 @@ def _parse(value: str, *, scale: str, what: str) -> tuple[Time, str]:
         raise CubeError(f"{what} is {value!r}; it must be a date such as 1998-12-06T00:00:00: correct it")
     parts = found.groupdict()
     own = _scale(parts.get("scale") or scale)
-    text = f"{century}{parts['year']}-{parts['month']}-{parts['day']}T{parts.get('clock') or '00:00:00'}"
+    text = f"{century}{parts['year']}-{parts['month']}-{parts['day']}T{parts.get('time') or '00:00:00'}"
     try:
         return Time(text, scale=own), own
     except ValueError:
-        raise CubeError(f"{what} is {value!r}, which no calendar has: correct it") from None
+        raise CubeError(f"{what} is {value!r}, a date that does not exist: correct it") from None
+
+
+def _time_scale(*headers: fits.Header) -> str:
+    """Return the time scale in the first header with TIMESYS, else ``utc``."""
+    return next((_scale(str(header["TIMESYS"])) for header in headers if str(header.get("TIMESYS", "")).strip()), "utc")
 
 
 def _scale(name: str) -> str:
+    """Return astropy's name of a time scale."""
     try:
         return _SCALES[name.strip().lower()]
     except KeyError:
         known = ", ".join(sorted(set(_SCALES.values())))
         raise CubeError(f"the time scale is {name!r}; it must be one of {known}: correct TIMESYS") from None
-
-
-def _iso(time: Time) -> str:
-    return str(time.utc.isot).removesuffix(".000")

@@ -1,24 +1,24 @@
-"""The truth of cubes, where it is known: of a made-up release, or of a random draw that a human verified.
+"""Truth tables: true labels and emergence frames of a synthetic release or an audit sample.
 
-On the reading floor; used where a campaign or a comparison is judged and where a promise is made, never where anything
-is learned. ``make-release --truth`` writes such a table.
+They are used to evaluate models and campaigns and for risk control, never for training. ``make-release --truth`` writes
+such a table.
 """
 
-import csv
-import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from helioloop.errors import ReleaseError
 from helioloop.records import Label
+from helioloop.tables import read_table
 
 NEEDED = ("cube", "label")
-"""Columns that must be there; ``emergence_frame`` and ``kind`` are read where they are."""
+"""Required columns; ``emergence_frame`` and ``kind`` are optional, others are ignored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrueCube:
-    """What a perfect annotator would say of a cube.
+    """True label and emergence frame of a cube.
 
     Parameters
     ----------
@@ -27,9 +27,9 @@ class TrueCube:
     label : Label
         True class.
     frame : int or None
-        True emergence frame, 0-based on the grid; None where there is none or it is not known.
+        True emergence frame, 0-based on the grid; None without emergence or if unknown.
     kind : str
-        What the cube shows, in the table's words; empty where it does not say.
+        What the cube shows, as written in the table; empty if the table does not give it.
     """
 
     cube: str
@@ -39,43 +39,28 @@ class TrueCube:
 
 
 def read_truth(path: Path) -> dict[str, TrueCube]:
-    """Read a truth table, by cube.
+    """Read a truth table and return its rows by cube name.
 
     Raises
     ------
     ReleaseError
-        If the table is missing, no CSV, or a row of it cannot be meant; the text names the line.
+        If the table is missing or not CSV, lacks a required column, names a cube twice or has an invalid value; the
+        message gives the line.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ReleaseError(
-            f"{path} cannot be read ({error}); a truth table is a CSV with the columns {','.join(NEEDED)}"
-        ) from None
-    table = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    rows: dict[str, TrueCube] = {}
-    try:
-        absent = [column for column in NEEDED if column not in (table.fieldnames or ())]
-        if absent:
-            raise ReleaseError(f"{path} has no column {absent[0]!r}; its first line must name {','.join(NEEDED)}")
-        for values in table:
-            row = _row(
-                f"{path}, line {table.line_num}", {name: (values[name] or "").strip() for name in values if name}
-            )
-            if row.cube in rows:
-                raise ReleaseError(f"{path}, line {table.line_num}: cube {row.cube!r} is there twice; remove one row")
-            rows[row.cube] = row
-    except csv.Error as error:
-        raise ReleaseError(f"{path}, line {table.line_num}: it is no CSV ({error}); write it again") from None
-    return rows
+    table = read_table(path, needed=NEEDED, key="cube", error=ReleaseError)
+    rows = (_row(row.where, row.cells) for row in table)
+    return {row.cube: row for row in rows}
 
 
-def _row(where: str, values: dict[str, str]) -> TrueCube:
+def _row(where: str, values: Mapping[str, str]) -> TrueCube:
+    """Return the cube in one row of the table; `where` is the file and line for messages."""
     label, frame = values["label"], values.get("emergence_frame", "")
     if label not in set(Label):
-        raise ReleaseError(f"{where}: label is {label!r}; the truth is {' or '.join(Label)}: correct it")
+        raise ReleaseError(f"{where}: label is {label!r}; it must be {' or '.join(Label)}: correct it")
     if frame and not (frame.isascii() and frame.isdigit()):
-        raise ReleaseError(f"{where}: emergence_frame is {frame!r}; it must be a frame from 0 on, or empty: correct it")
+        raise ReleaseError(
+            f"{where}: emergence_frame is {frame!r}; it must be a frame number of at least 0, or empty: correct it"
+        )
     return TrueCube(
         cube=values["cube"], label=Label(label), frame=int(frame) if frame else None, kind=values.get("kind", "")
     )

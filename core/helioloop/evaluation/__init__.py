@@ -1,5 +1,6 @@
-"""Pure figures: how good scores are, whether a new version is worse, how many labels are still wrong. No torch.
+"""Figures computed from scores and labels: quality of scores, promotion, audit, calibration, risk control. No torch.
 
-Read `metrics` first (scores against a truth). `promotion` compares two versions, `audit` follows a campaign of
-verification, `audit_sample` is the part of it drawn at random, `calibration` and `risk_control` rest on that sample.
+Read `metrics` first (scores against a truth). `promotion` compares two versions. `audit` follows a verification
+campaign, with `audit_order` and `estimates`. `audit_sample` reads the random sample that `calibration` and
+`risk_control` are based on.
 """

@@ -1,64 +1,40 @@
-"""The book of a campaign: what each round of verification found, how many labels are still wrong, when to stop.
+"""The audit of a verification campaign: per round the hit rate, the wrong labels left, and whether to stop.
 
-Above the records. `campaign` keeps it with an oracle; a live project keeps the same book from its versions' scores and
-its verified labels. Pure: numpy and scipy, no torch, nothing is read or written.
+In go one record per round (disagreement and verified labels) and the audit order; out comes one `RoundAudit` per round.
+A simulated campaign and a live project use the same functions.
 
-A ranking finds wrong labels where it looks, so what it finds says nothing of what is left. That is estimated from a
-*random check share* alone. Every cube has a fixed pseudo-random rank, a hash of its content and the campaign's salt,
-and the check list is all cubes in that order (`audit_order`). The annotators may label in any order: what counts as
-drawn at random is the longest prefix of the check list that is wholly verified. A verified cube beyond it is no
-evidence, since somebody got to it for a reason; each cube of the prefix was in it with the one known probability
-``prefix / cubes``.
-
-A cube of the prefix that the ranking has come to tells of the verified, not of what is left. So `audit_rounds` asks of
-each of them: would the ranking have come to it by now, had it not been drawn? That can be known, because a cube's
-out-of-fold probability never depends on its own label. The cubes of the prefix that the ranking has *not* reached are
-a random draw from all cubes it has not reached, and the wrong ones among them carry over to the unverified.
+The ranking finds wrong labels where it looks, so its hits do not tell how many are left. That is estimated from the
+audit sample alone (`audit_order.sampled_prefix`): cubes verified in a fixed random order. Of this sample, only cubes
+that the ranking has not reached count. Whether it would have reached a sampled cube by now can be computed, because the
+cube's disagreement comes from members that were not trained on its label. The sampled cubes that the ranking has not
+reached are a random sample of all cubes that it has not reached; so the fraction of wrong labels among them carries
+over to the unverified cubes.
 """
 
-import hashlib
-import itertools
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-from scipy.stats import beta, hypergeom
+from helioloop.evaluation.audit_order import sampled_prefix
+from helioloop.evaluation.estimates import MIN_SAMPLED, Estimate, binomial_estimate, estimate_wrong_left
 
-from helioloop.records import CubeInfo
-
-SALT = "helioloop campaign"
-"""Salt of the check list: one for campaigns, projects and the gate, so that all speak of the same random cubes."""
-CONFIDENCE = 0.9
-"""Confidence of all intervals in the book, two-sided."""
-MIN_DRAWN = 10
-"""With fewer cubes drawn at random no estimate is given: ten right ones still leave room for a quarter wrong."""
 MIN_RANKED = 10
-"""With fewer verifications by rank in a round its hit rate stops nothing."""
+"""With fewer verifications by rank in a round, its hit rate is not a reason to stop."""
 STOP_HIT_RATE = 0.1
-"""A campaign stops when fewer of a round's ranked verifications change a label."""
-STOP_WRONG_SHARE = 0.015
-"""A campaign stops when at most this part of all labels is wrong, at the upper end of the interval."""
+"""A campaign stops when a smaller fraction of a round's ranked verifications changes a label."""
+STOP_WRONG_FRACTION = 0.015
+"""A campaign stops when at most this fraction of all labels is wrong, at the upper end of the interval."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """A number with its interval, at the confidence `CONFIDENCE`."""
-
-    value: float
-    lo: float
-    hi: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """What a round leaves for the book.
+class RoundRecord:
+    """What the audit needs to know about one round.
 
     Parameters
     ----------
     disagreement : mapping of str to float
-        Of every cube that takes part: 1 − out-of-fold probability, under the round's version, of the label the cube
-        had *before any human saw it*; also of those that are verified by now.
+        For every cube of the campaign, verified ones included: 1 − out-of-fold probability, under the version that was
+        shown in the round, of the label the cube had *before any human saw it*.
     verified : mapping of str to bool
         All cubes verified when the round ended, and whether the human changed the label.
     """
@@ -68,8 +44,8 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One round in the book.
+class RoundAudit:
+    """The audit of one round.
 
     Parameters
     ----------
@@ -78,17 +54,17 @@ class Line:
     cubes, verified : int
         All cubes, and those verified when the round ended.
     verifications, flips : int
-        Verified in this round, and how many of those changed the label.
+        Cubes verified in this round, and how many of their labels changed.
     ranked, hits : int
-        Of these, the verifications that the ranking led to, and how many of those changed the label.
+        Cubes verified in this round because of their rank, and how many of their labels changed.
     hit_rate : Estimate or None
-        ``hits / ranked`` with its Clopper–Pearson interval; None where nothing was ranked.
-    drawn, drawn_wrong : int
-        Cubes drawn at random that the ranking has not reached, in all rounds, and how many of those were wrong.
+        ``hits / ranked`` with its exact binomial interval; None if `ranked` is 0.
+    sampled, sampled_wrong : int
+        Cubes of the audit sample that the ranking has not reached in any round, and how many had a wrong label.
     wrong_left : Estimate or None
-        Wrong labels among the unverified; None before `MIN_DRAWN` cubes were drawn.
+        Wrong labels among the unverified; None before `MIN_SAMPLED` cubes are sampled.
     stop : str or None
-        Why the campaign should stop, in a sentence; None to go on.
+        Why the campaign should stop, in words; None to continue.
     """
 
     round: int
@@ -99,196 +75,129 @@ class Line:
     ranked: int
     hits: int
     hit_rate: Estimate | None
-    drawn: int
-    drawn_wrong: int
+    sampled: int
+    sampled_wrong: int
     wrong_left: Estimate | None
     stop: str | None
 
     def sentences(self) -> tuple[str, ...]:
-        """Return the line in plain words."""
+        """Return the audit of the round in plain sentences."""
         unverified = self.cubes - self.verified
         hit, left = self.hit_rate, self.wrong_left
         return (
             f"Round {self.round}: {self.verifications} cubes verified, {self.flips} of their labels changed; "
-            f"{self.verified} of {self.cubes} are verified by now.",
-            "Hit rate: none yet, nothing was verified by rank."
+            f"{self.verified} of {self.cubes} cubes are verified.",
+            "Hit rate: none yet, no cube was verified because of its rank."
             if hit is None
-            else f"Hit rate: {self.hits} of {self.ranked} verified by rank were wrong, {hit.value:.0%} "
+            else f"Hit rate: {self.hits} of {self.ranked} cubes verified by rank had a wrong label, {hit.value:.0%} "
             f"({hit.lo:.0%} to {hit.hi:.0%}).",
-            f"Wrong labels left: none yet, {self.drawn} of the {MIN_DRAWN} random draws an estimate needs."
+            f"Wrong labels left: no estimate yet, the audit sample has {self.sampled} of the {MIN_SAMPLED} cubes it "
+            "needs."
             if left is None
-            else f"Wrong labels left among {unverified} unverified: about {left.value:.0f} ({left.lo:.0f} to "
-            f"{left.hi:.0f}); {self.drawn_wrong} of {self.drawn} drawn at random were wrong.",
-            f"Go on: {unverified} to verify." if self.stop is None else f"Stop: {self.stop}.",
+            else f"Wrong labels left among {unverified} unverified cubes: about {left.value:.0f} ({left.lo:.0f} to "
+            f"{left.hi:.0f}); {self.sampled_wrong} of {self.sampled} cubes in the audit sample had a wrong label.",
+            f"Continue: {unverified} cubes to verify." if self.stop is None else f"Stop: {self.stop}.",
         )
 
 
-def audit_order(cubes: Iterable[CubeInfo], *, salt: str) -> list[str]:
-    """Return the check list: cube names in the order of a hash of content and salt.
-
-    The order of a cube among others never changes, whatever is added to the project later; another salt, such as the
-    name of another campaign, gives another order.
-    """
-    return [
-        cube.name
-        for cube in sorted(
-            cubes, key=lambda cube: (hashlib.sha256(f"{salt}:{cube.sha256}".encode()).digest(), cube.name)
-        )
-    ]
-
-
-def _digest(cube: CubeInfo, salt: str) -> bytes:
-    return hashlib.sha256(f"{salt}:{cube.sha256}".encode()).digest()
-
-
-def sampled_prefix(order: Iterable[str], verified: Collection[str]) -> set[str]:
-    """Return the cubes that count as drawn at random: the longest run of verified ones from the check list's start."""
-    return set(itertools.takewhile(verified.__contains__, order))
-
-
-def audit_rounds(pages: Sequence[Page], order: Sequence[str], *, already: Collection[str] = ()) -> list[Line]:
-    """Return the book of a campaign, one line per round.
+def audit_rounds(
+    records: Sequence[RoundRecord], order: Sequence[str], *, verified_before: Collection[str] = ()
+) -> list[RoundAudit]:
+    """Return the audit of a campaign, one entry per round.
 
     Parameters
     ----------
-    pages : sequence of Page
-        The rounds, oldest first. A cube that joins later stands in the later pages only.
+    records : sequence of RoundRecord
+        The rounds, oldest first. A cube that joins later is in the later records only.
     order : sequence of str
-        The check list of `audit_order`; a page passes over the cubes that it does not name.
-    already : collection of str
-        Cubes verified before the first round: no ranking led to them.
+        The audit order; a cube that a record does not contain is skipped.
+    verified_before : collection of str
+        Cubes verified before the first round: not because of a rank.
 
     Notes
     -----
-    In a round the ranking *reached* the cubes whose disagreement is at least that of the last one it led to: of the
-    newly verified cubes outside the prefix that disagree more than every unverified one, the least disagreeing. Let R
-    be all cubes that no round reached, n of them in the prefix with x wrong, and b of them verified by somebody
-    outside the prefix, h of those wrong. The n are a simple random sample of R, so the count K of wrong ones in R is
-    estimated by ``|R| x / n``, its exact interval comes from the hypergeometric distribution, and what is left among
-    the unverified is ``K − x − h``: with b = 0, simply their number times x / n.
+    Take the newly verified cubes outside the audit sample whose disagreement is above that of every unverified cube.
+    The ranking led to these. The smallest disagreement among them is the round's *depth*, and the ranking has
+    *reached* every cube with at least that disagreement. Let R be all cubes that no round reached. The cubes of the
+    audit sample in R are a simple random sample of R; `estimate_wrong_left` computes from them the number of wrong
+    labels among the unverified.
 
-    It is unbiased where
+    The estimate is unbiased where
 
-    - the hash has nothing to do with the labels;
-    - a cube's own label has no part in its disagreement (out-of-fold probabilities);
-    - humans are right, and labels change by humans alone;
-    - where the prefix ends is decided by how many cubes were checked, not by what they show. Cubes that somebody
-      verified out of order, for a reason other than the ranking, and that the prefix happens to run into, break
-      this a little; as such cubes are rather wrong ones, the estimate is then too high, not too low.
-
-    References
-    ----------
-    Clopper & Pearson 1934, Biometrika 26, 404, doi:10.1093/biomet/26.4.404; for sampling without replacement:
-    Buonaccorsi 1987, The American Statistician 41, 215
+    - the hash that orders the cubes is independent of their labels;
+    - a cube's own label does not influence its disagreement (out-of-fold probabilities);
+    - humans are right, and only humans change labels;
+    - the length of the sample depends on how many cubes were verified, not on what they show. Where somebody verified
+      cubes out of order for another reason than the ranking, and the sample grows into them, this is not quite true.
+      Such cubes are wrong more often than others, so the estimate is then too high rather than too low.
     """
-    lines: list[Line] = []
-    before = already
+    audits: list[RoundAudit] = []
+    before = verified_before
     reached: set[str] = set()
-    for number, page in enumerate(pages, start=1):
-        new = {cube: flipped for cube, flipped in page.verified.items() if cube not in before}
-        prefix = sampled_prefix((cube for cube in order if cube in page.disagreement), page.verified)
-        depth = _depth(page, new, prefix)
-        now = {cube for cube, disagreement in page.disagreement.items() if disagreement >= depth}
+    for number, record in enumerate(records, start=1):
+        verified = record.verified
+        new = {cube: flipped for cube, flipped in verified.items() if cube not in before}
+        sample = sampled_prefix((cube for cube in order if cube in record.disagreement), verified)
+        depth = _depth(record, new, sample)
+        now = {cube for cube, disagreement in record.disagreement.items() if disagreement >= depth}
         reached |= now
-        # What is in the prefix and beyond the ranking's reach was verified for the draw; the rest, for the ranking.
-        ranked = [flipped for cube, flipped in new.items() if cube in now or cube not in prefix]
-        drawn = [page.verified[cube] for cube in prefix if cube not in reached]
-        stray = [
-            flipped for cube, flipped in page.verified.items() if cube not in reached and cube not in prefix
-        ]  # fmt: skip
-        unverified = len(page.disagreement) - len(page.verified)
-        line = Line(
+        # A sampled cube below the depth was verified for the audit; every other cube because of its rank.
+        ranked = [flipped for cube, flipped in new.items() if cube in now or cube not in sample]
+        sampled = [verified[cube] for cube in sample if cube not in reached]
+        unsampled = [flipped for cube, flipped in verified.items() if cube not in reached and cube not in sample]
+        audit = RoundAudit(
             round=number,
-            cubes=len(page.disagreement),
-            verified=len(page.verified),
+            cubes=len(record.disagreement),
+            verified=len(verified),
             verifications=len(new),
             flips=sum(new.values()),
             ranked=len(ranked),
             hits=sum(ranked),
-            hit_rate=share(sum(ranked), len(ranked)) if ranked else None,
-            drawn=len(drawn),
-            drawn_wrong=sum(drawn),
-            wrong_left=wrong_left(
-                drawn=len(drawn), wrong=sum(drawn), unverified=unverified, stray=len(stray), stray_wrong=sum(stray)
+            hit_rate=binomial_estimate(sum(ranked), len(ranked)) if ranked else None,
+            sampled=len(sampled),
+            sampled_wrong=sum(sampled),
+            wrong_left=estimate_wrong_left(
+                sampled=len(sampled),
+                sampled_wrong=sum(sampled),
+                unverified=len(record.disagreement) - len(verified),
+                unsampled=len(unsampled),
+                unsampled_wrong=sum(unsampled),
             )
-            if page.disagreement
+            if record.disagreement
             else None,
             stop=None,
         )
-        lines.append(_judged(line))
-        before = page.verified
-    return lines
+        audits.append(replace(audit, stop=_reason_to_stop(audit)))
+        before = verified
+    return audits
 
 
-def share(count: int, n: int) -> Estimate:
-    """Return ``count / n`` with its exact binomial (Clopper–Pearson) interval."""
-    tail = (1 - CONFIDENCE) / 2
-    return Estimate(
-        value=count / n,
-        lo=float(beta.ppf(tail, count, n - count + 1)) if count else 0.0,
-        hi=float(beta.ppf(1 - tail, count + 1, n - count)) if count < n else 1.0,
+def _depth(record: RoundRecord, new: Mapping[str, bool], sample: set[str]) -> float:
+    """Return the disagreement down to which the ranking was followed in this round; infinity if it was not."""
+    above = max(
+        (value for cube, value in record.disagreement.items() if cube not in record.verified), default=-math.inf
     )
+    outside_sample = (record.disagreement[cube] for cube in new if cube not in sample)
+    return min((value for value in outside_sample if value > above), default=math.inf)
 
 
-def wrong_left(*, drawn: int, wrong: int, unverified: int, stray: int = 0, stray_wrong: int = 0) -> Estimate | None:
-    """Estimate how many of the unverified labels are wrong; see the notes of `audit_rounds`.
+def _reason_to_stop(audit: RoundAudit) -> str | None:
+    """Return why the campaign should stop, or None.
 
-    Parameters
-    ----------
-    drawn, wrong : int
-        Cubes drawn at random that the ranking has not reached, and how many were wrong.
-    unverified : int
-        Cubes whose label nobody verified.
-    stray, stray_wrong : int
-        Cubes verified though neither drawn nor reached by the ranking, and how many were wrong.
-
-    Returns
-    -------
-    Estimate or None
-        None where fewer than `MIN_DRAWN` were drawn and some are unverified.
+    The hit rate counts with its estimate: the upper end of its interval is under 10 % only if a round of thirty has no
+    hit, or one of fifty a single one, so nearly all cubes would have to be verified. The wrong labels left count with
+    the upper end: a few sampled cubes without a wrong label are not a reason to stop.
     """
-    if unverified == 0:
-        return Estimate(value=0.0, lo=0.0, hi=0.0)
-    if drawn < MIN_DRAWN:
+    left, hit = audit.wrong_left, audit.hit_rate
+    if audit.cubes == 0:
         return None
-    population, known = unverified + drawn + stray, wrong + stray_wrong
-    counts = known + np.arange(unverified + 1)  # all that the wrong ones in the population can be
-    tail = (1 - CONFIDENCE) / 2
-    possible = (hypergeom.sf(wrong - 1, population, counts, drawn) > tail) & (
-        hypergeom.cdf(wrong, population, counts, drawn) > tail
-    )
-    # Strays that were verified for a reason can leave no count possible; then the likeliest stands for the interval.
-    likeliest = np.argmax(hypergeom.pmf(wrong, population, counts, drawn))
-    inside = np.flatnonzero(possible) if possible.any() else np.array([likeliest])
-    best = population * wrong / drawn - known
-    return Estimate(value=float(np.clip(best, 0, unverified)), lo=float(inside[0]), hi=float(inside[-1]))
-
-
-def _depth(page: Page, new: Mapping[str, bool], prefix: set[str]) -> float:
-    """Return down to which disagreement the ranking was worked in this round; infinity where it was not."""
-    above = max((value for cube, value in page.disagreement.items() if cube not in page.verified), default=-math.inf)
-    led_to = (page.disagreement[cube] for cube in new if cube not in prefix)
-    return min((value for value in led_to if value > above), default=math.inf)
-
-
-def _judged(line: Line) -> Line:
-    """Return `line` with the reason to stop, if there is one.
-
-    The hit rate is taken at its point estimate: the upper end of its interval lies under 10 % only where a round of
-    thirty has no hit, or one of fifty a single one, and would have nearly all verified. The wrong labels left are taken
-    at the upper end: a handful of draws without a wrong one is no reason to stop.
-    """
-    left, hit = line.wrong_left, line.hit_rate
-    if line.cubes == 0:
-        return line
-    if line.verified == line.cubes:
-        return replace(line, stop="every label is verified")
-    if left is not None and left.hi <= STOP_WRONG_SHARE * line.cubes:
-        return replace(line, stop=f"of all labels at most {left.hi:.0f} can still be wrong, {left.hi / line.cubes:.1%}")
-    if hit is not None and line.ranked >= MIN_RANKED and hit.value < STOP_HIT_RATE:
-        return replace(
-            line,
-            stop=f"only {line.hits} of {line.ranked} verified by rank were wrong, under {STOP_HIT_RATE:.0%}: "
-            "looking further finds little",
+    if audit.verified == audit.cubes:
+        return "every label is verified"
+    if left is not None and left.hi <= STOP_WRONG_FRACTION * audit.cubes:
+        return f"at most {left.hi:.0f} of all labels can still be wrong, {left.hi / audit.cubes:.1%}"
+    if hit is not None and audit.ranked >= MIN_RANKED and hit.value < STOP_HIT_RATE:
+        return (
+            f"only {audit.hits} of {audit.ranked} cubes verified by rank had a wrong label, under {STOP_HIT_RATE:.0%}: "
+            "verifying more finds little"
         )
-    return line
+    return None

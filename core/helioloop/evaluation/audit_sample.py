@@ -1,21 +1,21 @@
-"""A random draw of verified cubes: what a version says of each, and who speaks of a cube nobody drew.
+"""An audit sample: cubes drawn at random and verified, with the out-of-fold scores that a version gives them.
 
-Learning floor, above `plan`; pure but for reading the table. RiskGuarantee and calibration are read off cubes that the
-version was trained on, each spoken of by the members of its fold alone: with the recipe ``quick`` an average over two.
-A cube of a new release could be spoken of by all ten. Their average is better, but it is another score: at the same
-threshold it accepts other cubes, among them such as only some members are sure of, and nothing is known of how often
-*those* are wrong. So a new cube, too, is spoken of by the members of one fold; a hash of its content draws which.
+Risk control and calibration are computed from cubes that the version was trained on. Each of them is scored by the
+members of its own fold alone, with the recipe ``quick`` two of ten. All ten members could score a cube of a new
+release, and their average would be better, but it is another score: with the same threshold it accepts other cubes, and
+nothing is known about the error rate of *those*. A new cube is therefore scored by the members of one fold, too; a hash
+of its content chooses the fold.
 
-Given the trained members, a cube of the draw and one of a comparable new release then get their scores in the same way:
-a fold comes up, and members who never saw the cube average over it. (Folds being blocks of time, neither has the
-members' training cubes around it.) What the draw's labels estimate is the error of each fold's members, averaged over
-the folds as often as they come up: the k-fold test error of Bayle et al., and the very error that a new cube is exposed
-to. The error of the average over all members is not what held-out labels estimate.
+Given the trained members, a sampled cube and one of a comparable new release then get their scores in the same way: a
+fold is chosen, and members that have not seen the cube are averaged. (Folds are blocks of time, so neither cube has
+training cubes of these members next to it.) The labels of the sample estimate the error of each fold's members,
+averaged over the folds as often as they are chosen: the k-fold test error of Bayle et al., and exactly the error on new
+cubes. They do not estimate the error of the average over all members.
 
-What is left is that a drawn cube, held out from the members of its own fold, helped to train the others. Where no
-single cube moves a member much, this vanishes as n grows: the estimate spreads as it would on cubes nobody trained on
-(Bayle et al.). Intervals made conformal in this way cover about as asked in practice; in theory up to twice as many may
-miss (Barber et al.; cf. Vovk). The tests play it through.
+One difference remains: a sampled cube is held out from the members of its own fold, but the other members were trained
+on it. If no single cube changes a member much, the effect vanishes as n grows, and the estimate varies as it would on
+cubes that nobody was trained on (Bayle et al.). Conformal intervals computed in this way have about the stated coverage
+in practice; in theory up to twice as many intervals may miss (Barber et al.; cf. Vovk). The tests simulate this.
 
 References
 ----------
@@ -28,28 +28,29 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
 from helioloop.data.truth import TrueCube, read_truth
 from helioloop.errors import WrongUsage
+from helioloop.evaluation.probabilities import Bools, Floats
 from helioloop.model.plan import Plan
 from helioloop.records import CubeInfo, CubeScore, Emergence, Label
 
 SALT = "helioloop fold that speaks"
-"""Keeps the draw of the fold apart from all else that is drawn by a hash of a cube's content."""
+"""Hashed with a cube's content, so that the choice of the fold is independent of every other hash of the content.
+Another salt would change the scores of new cubes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditSample:
-    """Cubes drawn at random and verified, and what the version says of each out of fold.
+    """Cubes drawn at random and verified, with their out-of-fold scores.
 
     Parameters
     ----------
     cubes : tuple of (CubeScore, TrueCube)
-        Score and verified label, of every cube of the draw, by name.
+        Score and verified label of every cube of the sample, by name.
     folds : tuple of int
         The fold each was held out in.
     """
@@ -59,25 +60,36 @@ class AuditSample:
 
     @classmethod
     def read(cls, path: Path, *, plan: Plan, stored: Mapping[tuple[str, str], CubeScore], version: str) -> Self:
-        """Read the table of the draw and find the scores.
+        """Read the table of a sample and find the scores of its cubes.
+
+        Parameters
+        ----------
+        path : Path
+            CSV with the columns ``cube,label[,emergence_frame]``.
+        plan : Plan
+            The plan that the version was trained by.
+        stored : mapping of (name, sha256) to CubeScore
+            The scores of the version.
+        version : str
+            Its name, for messages.
 
         Raises
         ------
         ReleaseError
             If the table cannot be used.
         WrongUsage
-            If the version was not trained on one of its cubes, so that no fold was held out for it, or does not hold
-            its score; or if an emergence frame lies outside the grid.
+            If the version was not trained on one of the cubes, so that no fold was held out for it, or has no score of
+            it; or if an emergence frame is outside the grid.
         """
         trained = {cube.name: cube.sha256 for cube in plan.labelled}
         verified = read_truth(path)
         absent = [name for name in verified if (name, trained.get(name, "")) not in stored]
         if absent:
             raise WrongUsage(
-                f"{path} names cube {absent[0]!r}, of which version {version} holds no out-of-fold score "
-                f"({len(absent)} of {len(verified)} cubes lack one); a random draw is of cubes that the version was "
-                "trained on: train on these labels too, or name another --version. The promise breaks where cubes of "
-                "the draw are left out"
+                f"{path} contains cube {absent[0]!r}, of which version {version} has no out-of-fold score "
+                f"({len(absent)} of {len(verified)} cubes lack one); the version must be trained on all cubes of the "
+                "random sample: train on these labels too, or give another --version. Do not remove cubes from the "
+                "sample, the guarantee would be lost"
             )
         last = plan.instrument.n_frames - 1
         outside = [cube for cube in verified.values() if cube.frame is not None and cube.frame > last]
@@ -92,38 +104,43 @@ class AuditSample:
         )
 
     @property
-    def p_emergence(self) -> npt.NDArray[np.floating[Any]]:
+    def p_emergence(self) -> Floats:
         """Probabilities of emergence, shape (n,)."""
         return np.array([score.p_emergence for score, _ in self.cubes], dtype=np.float64)
 
     @property
-    def emergence(self) -> npt.NDArray[np.bool_]:
-        """Verified labels as bool, shape (n,)."""
-        return np.array([cube.label is Label.EMERGENCE for _, cube in self.cubes], dtype=bool)
+    def emergence(self) -> Bools:
+        """Verified labels, shape (n,): True for emergence."""
+        return np.array([cube.label is Label.EMERGENCE for _, cube in self.cubes], dtype=np.bool_)
 
     @property
     def timed(self) -> tuple[list[Emergence], list[int]]:
-        """Located and verified frames, where the version, too, sees an emergence: a new cube gets a time only there."""
+        """Located emergences and verified frames of the cubes that have both and are predicted emergences.
+
+        A new cube gets a frame only if emergence is predicted; the calibration must be on the same kind of cubes.
+        """
         pairs = [
             (found, cube.frame)
             for score, cube in self.cubes
-            if cube.label is Label.EMERGENCE and cube.frame is not None and (found := located(score)) is not None
+            if cube.label is Label.EMERGENCE
+            and cube.frame is not None
+            and (found := predicted_emergence(score)) is not None
         ]
         return [found for found, _ in pairs], [frame for _, frame in pairs]
 
-    def speaking_fold(self, cube: CubeInfo, plan: Plan) -> int:
-        """Return the fold whose members speak of a cube of any release.
+    def scoring_fold(self, cube: CubeInfo, plan: Plan) -> int:
+        """Return the fold whose members score a cube of any release.
 
-        One of the drawn cubes is chosen by a hash of this cube's content, and its fold taken: folds come up as often as
-        among the labels that the promise is made from, whichever part of the trained cubes these were drawn from. A
-        trained cube keeps its own fold, one whose region was trained on gets that of the region.
+        A hash of the cube's content chooses one of the sampled cubes, and its fold is taken. Folds are thus chosen as
+        often as they occur in the sample that the guarantee is computed from. Only folds with out-of-fold members are
+        possible: a trained cube keeps its own fold, a cube of a trained region gets the fold of the region.
         """
-        may = {member.fold for member in plan.out_of_fold_members(cube)}
-        folds = [fold for fold in self.folds if fold in may] or sorted(may)
+        possible = {member.fold for member in plan.out_of_fold_members(cube)}
+        folds = [fold for fold in self.folds if fold in possible] or sorted(possible)
         chosen = int.from_bytes(hashlib.sha256(f"{SALT}:{cube.sha256}".encode()).digest())
         return folds[chosen % len(folds)]
 
 
-def located(score: CubeScore) -> Emergence | None:
-    """Return the emergence that a score gives, where its class is emergence."""
+def predicted_emergence(score: CubeScore) -> Emergence | None:
+    """Return the located emergence if the predicted class is emergence, else None."""
     return score.emergence if score.predicted is Label.EMERGENCE else None

@@ -1,45 +1,49 @@
-"""Calibration on verified labels: probabilities that mean what they say, and emergence intervals that cover.
+"""Calibration on verified labels: probabilities that match frequencies, and emergence intervals with a known coverage.
 
-Learning floor, above `emergence`. Both are fitted on cubes drawn at random for verification; cubes chosen by
-disagreement are those on which the ensemble errs, and would teach it to doubt itself everywhere. With too few labels
-`calibrate` returns None, and what is shown is called uncalibrated. Pure: numpy and scipy.
+Both are fitted on an audit sample, cubes drawn at random and verified. Cubes chosen by disagreement cannot be used: on
+them the ensemble is wrong more often than elsewhere. With too few labels `calibrate` returns None, and the figures are
+shown as uncalibrated.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
+from helioloop.evaluation.probabilities import (
+    Bools,
+    Floats,
+    as_labelled_probabilities,
+    as_probabilities,
+    check_fraction,
+)
 from helioloop.records import Emergence
 
 MIN_LABELS = 30
-"""Below so many random verified labels, probabilities stay uncalibrated."""
+"""With fewer verified labels in the audit sample, probabilities remain uncalibrated."""
 MIN_PER_CLASS = 10
-"""… and below so many of either class."""
+"""… and with fewer of either class."""
 PRIOR_SCALE = 1.0
-"""Standard deviation of the prior on shift and slope around "calibrated already": a few labels' worth of doubt."""
+"""Standard deviation of the normal priors on shift and slope around (0, 1), "calibrated already"; a few labels outweigh
+it."""
 EDGE = 1e-4
-"""Probabilities are kept so far from 0 and 1: a saturated network is not infinitely sure."""
+"""Probabilities are clipped to [EDGE, 1 − EDGE] before their logit is taken: a saturated network gives 0 and 1."""
 FLOOR_FRAMES = 3.0
-"""Least half width, in frames, that an error is measured by: a ramp fitted in one step is not known to a frame."""
-
-Floats = npt.NDArray[np.floating[Any]]
-Bools = npt.NDArray[np.bool_]
+"""Smallest half width, in frames, that an error is divided by: a ramp fitted in one step is not exact to a frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbabilityCalibration:
-    """Platt scaling: logit(calibrated) = shift + slope · logit(p). It never changes the order of cubes.
+    """Platt scaling: logit(calibrated) = shift + slope · logit(p). It never reverses the order of cubes.
 
     Parameters
     ----------
     shift, slope : float
-        0 and 1 leave probabilities as they are; a slope below 1 tells of an ensemble too sure of itself.
+        0 and 1 leave probabilities unchanged; a slope below 1 corrects an overconfident ensemble.
     n_labels : int
         Labels it was fitted on.
 
@@ -54,34 +58,37 @@ class ProbabilityCalibration:
 
     @classmethod
     def calibrate(cls, p_emergence: Floats, emergence: Bools) -> Self | None:
-        """Fit shift and slope, or return None below `MIN_LABELS` labels or `MIN_PER_CLASS` of a class.
+        """Fit shift and slope, or return None with fewer than `MIN_LABELS` labels or `MIN_PER_CLASS` of a class.
 
         Parameters
         ----------
         p_emergence : ndarray, shape (n,)
-            Probabilities of emergence by members that did not train on the cube.
+            Probabilities of emergence by members that were not trained on the cube.
         emergence : ndarray of bool, shape (n,)
-            Verified labels of these cubes, drawn at random.
+            Verified labels of these cubes. The cubes must be drawn at random.
 
         Raises
         ------
         ValueError
-            Where the arrays differ in shape or hold what is no probability.
+            If the arrays differ in shape or contain a value that is not a probability.
 
         Notes
         -----
-        The largest posterior under normal priors around (0, 1), slope ≥ 0: an ensemble worse than chance becomes one
-        that says the base rate, never one that says the opposite. The problem is convex.
+        Maximum a posteriori under normal priors around (0, 1), slope ≥ 0. With xᵢ = logit(pᵢ) and yᵢ = ±1 it minimises
+
+            Σ log(1 + exp(−yᵢ (shift + slope · xᵢ))) + (shift² + (slope − 1)²) / (2 · PRIOR_SCALE²)
+
+        which is convex. The bound on the slope turns an ensemble worse than chance into one that always gives the base
+        rate, never into the opposite ensemble.
         """
-        x = _logit(p_emergence)
-        truth = np.asarray(emergence, dtype=bool)
-        if truth.shape != x.shape:
-            raise ValueError(f"{truth.shape} labels for {x.shape} probabilities; give one label per probability")
-        if len(x) < MIN_LABELS or min(truth.sum(), (~truth).sum()) < MIN_PER_CLASS:
+        p, truth = as_labelled_probabilities(p_emergence, emergence)
+        if len(p) < MIN_LABELS or min(truth.sum(), (~truth).sum()) < MIN_PER_CLASS:
             return None
+        x = _clipped_logit(p)
         sign = np.where(truth, 1.0, -1.0)
 
         def loss(parameters: Floats) -> tuple[float, Floats]:
+            """Return the negative log posterior and its gradient."""
             shift, slope = parameters
             margin = sign * (shift + slope * x)
             pull = -sign * expit(-margin)
@@ -93,29 +100,20 @@ class ProbabilityCalibration:
         return cls(shift=float(fit.x[0]), slope=float(fit.x[1]), n_labels=len(x))
 
     def apply(self, p_emergence: Floats) -> Floats:
-        """Return calibrated probabilities, of the same shape."""
-        return np.asarray(expit(self.shift + self.slope * _logit(p_emergence)))
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain JSON values; `from_dict` reads them back."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Read what `as_dict` wrote."""
-        return cls(**values)
+        """Return calibrated probabilities, shape (n,), of probabilities of the same shape."""
+        return np.asarray(expit(self.shift + self.slope * _clipped_logit(as_probabilities(p_emergence))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntervalCalibration:
-    """Split-conformal emergence intervals: each side of the ensemble's own interval is stretched by one factor.
+    """Split-conformal emergence intervals: both half widths of the ensemble's interval are multiplied by one factor.
 
     Parameters
     ----------
     factor : float
-        What the half widths are multiplied by; whole frames of that, and one more, are the calibrated ones.
+        Factor of the half widths. The calibrated half widths are the whole frames of the product, plus one.
     coverage : float
-        Part of true emergence frames that the stretched intervals contain, at least, on average over calibration sets.
+        Smallest fraction of true emergence frames inside the calibrated intervals, on average over calibration sets.
     n_frames : int
         Verified frames it was fitted on.
 
@@ -132,38 +130,42 @@ class IntervalCalibration:
     def calibrate(
         cls, located: Sequence[Emergence], verified_frames: Sequence[int], *, start: int, coverage: float = 0.9
     ) -> Self | None:
-        """Find the factor, or return None with fewer frames than the coverage asks for (9 for 90 %).
+        """Find the factor, or return None with fewer frames than the coverage requires (9 for 90 %).
 
         Parameters
         ----------
         located : sequence of Emergence, length n
-            What the ensemble said of cubes drawn at random, by members that did not train on them.
+            Emergences located in cubes drawn at random, by members that were not trained on them.
         verified_frames : sequence of int, length n
-            The frames a human set for these cubes, 0-based on the grid.
+            The frames that humans set for these cubes, 0-based on the grid.
         start : int
             The frozen start.
         coverage : float
-            Part of the true frames to contain.
+            Fraction of the true frames to contain.
 
         Raises
         ------
         ValueError
-            Where the sequences differ in length or `coverage` does not lie between 0 and 1.
+            If the sequences differ in length.
+        WrongUsage
+            If `coverage` is not between 0 and 1.
 
         Notes
         -----
-        A cube's error is the least factor with which its interval contains the verified frame: the distance from the
-        located frame, less one, over the half width on that side, and 0 for a region that both put at or before the
-        frozen start. The factor is the ⌈(n + 1) · coverage⌉-th smallest error; n must reach that rank. Errors measured
-        by half widths let an interval stay narrow where the members agree. Frames are whole numbers, and errors that
-        took no notice of it would cover some per cent more than asked, with wider intervals.
+        The error of a cube is the smallest factor with which its interval contains the verified frame::
+
+            error = max(|verified − located| − 1, 0) / (half width on that side, at least FLOOR_FRAMES)
+
+        where frames before the frozen start count as the start. The factor is the ⌈(n + 1) · coverage⌉-th smallest
+        error; n must be at least that rank. Errors relative to half widths let an interval stay narrow where the
+        members agree. The 1 is subtracted because frames are whole numbers: without it the intervals would be wider and
+        cover a few per cent more than required.
         """
-        if not 0.0 < coverage < 1.0:
-            raise ValueError(f"the coverage is {coverage}; it lies between 0 and 1, both excluded: give 0.9 for 90 %")
+        check_fraction("coverage", coverage)
         if len(located) != len(verified_frames):
             raise ValueError(f"{len(verified_frames)} verified frames for {len(located)} located; give one for each")
         n = len(located)
-        rank = math.ceil((n + 1) * coverage - 1e-9)  # 20 · 0.9 may come out a little above 18
+        rank = math.ceil((n + 1) * coverage - 1e-9)  # 20 · 0.9 may be a little above 18
         if rank > n:
             return None
         errors = sorted(
@@ -177,7 +179,7 @@ class IntervalCalibration:
         Parameters
         ----------
         found : Emergence
-            What the ensemble said.
+            As the ensemble located it.
         start : int
             The frozen start: an interval that reaches it means "at or before", and begins at 0.
         n_frames : int
@@ -189,40 +191,31 @@ class IntervalCalibration:
         at_start = found.frame <= start or lo <= start
         return Emergence(frame=found.frame, frame_lo=0 if at_start else lo, frame_hi=min(hi, n_frames - 1))
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain JSON values; `from_dict` reads them back."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Read what `as_dict` wrote."""
-        return cls(**values)
-
 
 def probabilities_in_words(fitted: ProbabilityCalibration | None) -> str:
-    """Return in a sentence what probabilities are worth under a calibration, or without one."""
+    """Return a sentence on the probabilities: how they are calibrated, or why not."""
     if fitted is None:
-        return f"Probabilities: uncalibrated, that takes {MIN_LABELS} random labels and {MIN_PER_CLASS} of each class."
-    return f"Probabilities: calibrated on {fitted.n_labels} random labels."
+        return (
+            f"Probabilities: uncalibrated, calibration needs {MIN_LABELS} labels in the audit sample and "
+            f"{MIN_PER_CLASS} of each class."
+        )
+    return f"Probabilities: calibrated on {fitted.n_labels} labels of the audit sample."
 
 
 def intervals_in_words(fitted: IntervalCalibration | None, *, n_frames: int, coverage: float) -> str:
-    """Return in a sentence what intervals are worth; `n_frames` verified frames were at hand for `coverage`."""
-    asked = f"{100.0 * coverage:.3g} %"
+    """Return a sentence on the intervals; `n_frames` verified frames were available for `coverage`."""
+    percent = f"{100.0 * coverage:.3g} %"
     if fitted is None:
-        return f"Intervals: uncalibrated, {n_frames} verified frames do not bear {asked}."
-    return f"Intervals: calibrated on {n_frames} verified frames to contain the true frame in {asked}."
+        return f"Intervals: uncalibrated, {n_frames} verified frames are too few for {percent}."
+    return f"Intervals: calibrated on {n_frames} verified frames to contain the true frame in {percent} of cases."
 
 
-def _logit(p_emergence: Floats) -> Floats:
-    p = np.asarray(p_emergence, dtype=np.float64)
-    if not np.all((p >= 0.0) & (p <= 1.0)):  # NaN fails too
-        raise ValueError("p_emergence holds a value outside [0, 1]; give probabilities")
+def _clipped_logit(p: Floats) -> Floats:
     return np.asarray(logit(np.clip(p, EDGE, 1.0 - EDGE)))
 
 
 def _half_widths(found: Emergence, *, start: int) -> tuple[float, float]:
-    """Return the interval's widths before and after the frame; a lower end of 0 stands for the frozen start."""
+    """Return the interval's widths before and after the frame; a lower end before the frozen start counts as it."""
     return (
         max(found.frame - max(found.frame_lo, start), FLOOR_FRAMES),
         max(found.frame_hi - found.frame, FLOOR_FRAMES),
@@ -230,6 +223,7 @@ def _half_widths(found: Emergence, *, start: int) -> tuple[float, float]:
 
 
 def _error(found: Emergence, verified_frame: int, *, start: int) -> float:
+    """Return the smallest factor with which the interval contains the verified frame."""
     before, after = _half_widths(found, start=start)
     if verified_frame > found.frame:
         return (verified_frame - found.frame - 1) / after

@@ -1,30 +1,26 @@
-"""Scores against the truth: how well an ensemble tells the classes, finds wrong labels, and times emergences.
+"""Scores against the truth: how well an ensemble separates the classes, finds wrong labels and locates emergences.
 
-Above the records, below rounds; used by `campaign` and `compare`. Pure: numpy and scipy, no torch, nothing is read or
-written. A figure that is not defined on the cubes at hand (no wrong label, one class only) is None.
+In go scores, truth and labels; out comes an `Evaluation`. A figure that is undefined for the given cubes (no wrong
+label, one class only) is None.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.stats import rankdata
 
 from helioloop.data.truth import TrueCube
+from helioloop.evaluation.probabilities import Bools, Floats
 from helioloop.records import CubeScore, Label
 
 NEAR_FRAMES = 15
-"""An emergence frame at most so far from the truth is called near: a day, at MDI's 96 minutes a frame."""
-
-Floats = npt.NDArray[np.floating[Any]]
-Bools = npt.NDArray[np.bool_]
+"""An emergence frame is near if it is at most this far from the truth: one day at MDI's 96 minutes per frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KindErrors:
-    """How cubes of one kind fare: how many there are, wrongly labelled, and wrongly classed by the ensemble."""
+    """Counts for the cubes of one kind: all, those with a wrong label, those that the ensemble classifies wrongly."""
 
     kind: str
     cubes: int
@@ -39,26 +35,26 @@ class Evaluation:
     Parameters
     ----------
     cubes : int
-        How many were scored.
+        Scored cubes.
     wrong_labels : int
-        k: how many of the labels in question are wrong.
+        Wrong labels among those given, k.
     auroc : float or None
-        Probability that a true emergence has the higher p than a true non-emergence.
+        Probability that a true emergence has a higher p than a true non-emergence.
     error_auroc : float or None
-        Probability that a wrong label has the higher disagreement than a right one.
+        Probability that a wrong label has a higher disagreement than a right one.
     precision_at_k : float or None
-        Part of wrong labels among the k with the highest disagreement.
+        Fraction of wrong labels among the k with the highest disagreement. With k wrong labels it equals recall at k.
     accuracy, true_skill : float or None
-        At p = 0.5: part of right classes; true positive rate − false positive rate.
+        At p = 0.5: fraction of right classes; true positive rate − false positive rate.
     frame_error_frames : float or None
-        Median distance from the true emergence frame over *all* true emergences with a known frame; one that is given
-        no frame is infinitely far.
+        Median distance from the true emergence frame over *all* true emergences with a known frame; infinity for one
+        without a located frame.
     frame_near : float or None
-        Part of the same within `NEAR_FRAMES`.
+        Fraction of the same cubes within `NEAR_FRAMES`.
     interval_coverage : float or None
-        Part of those that are given an interval whose true frame lies in it.
+        Fraction of those with a located frame whose interval contains the true one.
     kinds : tuple of KindErrors
-        By kind, in alphabetical order; empty where the truth names none.
+        By kind, in alphabetical order; empty if the truth has no kinds.
     """
 
     cubes: int
@@ -79,33 +75,32 @@ class Evaluation:
 
 
 def evaluate(scores: Iterable[CubeScore], truth: Mapping[str, TrueCube], *, labels: Mapping[str, Label]) -> Evaluation:
-    """Judge out-of-fold scores, and the labels they are to find the wrong ones of.
+    """Evaluate out-of-fold scores, and how well they find the wrong ones among some labels.
 
     Parameters
     ----------
     scores : iterable of CubeScore
-        Of cubes that the truth knows.
+        Of cubes that the truth contains.
     truth : mapping
         Truth by cube.
     labels : mapping
-        The labels in question, by cube: of the scored cubes or some of them. What a human verified is in question no
-        more.
+        Labels among which wrong ones are searched, by cube: of all scored cubes or of the unverified ones.
     """
     known = sorted(scores, key=lambda score: score.cube)
     p = np.array([score.p_emergence for score in known], dtype=np.float64)
     emerges = np.array([truth[score.cube].label is Label.EMERGENCE for score in known], dtype=np.bool_)
-    asked = [score for score in known if score.cube in labels]
-    disagreement = np.array([1.0 - score.agreement(labels[score.cube]) for score in asked], dtype=np.float64)
-    wrong = np.array([labels[score.cube] is not truth[score.cube].label for score in asked], dtype=np.bool_)
+    labelled = [score for score in known if score.cube in labels]
+    disagreement = np.array([1.0 - score.agreement(labels[score.cube]) for score in labelled], dtype=np.float64)
+    wrong = np.array([labels[score.cube] is not truth[score.cube].label for score in labelled], dtype=np.bool_)
     error, covered = frame_errors(known, truth)
     return Evaluation(
         cubes=len(known),
         wrong_labels=int(wrong.sum()),
-        auroc=auroc(p, emerges) if _both(emerges) else None,
-        error_auroc=auroc(disagreement, wrong) if _both(wrong) else None,
+        auroc=auroc(p, emerges) if _has_both(emerges) else None,
+        error_auroc=auroc(disagreement, wrong) if _has_both(wrong) else None,
         precision_at_k=precision_at_k(disagreement, wrong) if wrong.any() else None,
         accuracy=float(((p >= 0.5) == emerges).mean()) if known else None,
-        true_skill=true_skill(p >= 0.5, emerges) if _both(emerges) else None,
+        true_skill=true_skill(p >= 0.5, emerges) if _has_both(emerges) else None,
         frame_error_frames=float(np.median(error)) if len(error) else None,
         frame_near=float((error <= NEAR_FRAMES).mean()) if len(error) else None,
         interval_coverage=float(covered.mean()) if len(covered) else None,
@@ -114,14 +109,14 @@ def evaluate(scores: Iterable[CubeScore], truth: Mapping[str, TrueCube], *, labe
 
 
 def auroc(values: Floats, positive: Bools) -> float:
-    """Return the probability that a positive has the higher value than a negative, ties counting half.
+    """Return the probability that a positive has a higher value than a negative; ties count half.
 
     Parameters
     ----------
     values : ndarray, shape (n,)
         What is ranked.
     positive : ndarray of bool, shape (n,)
-        Which are positives; both kinds must occur.
+        Which are positives; there must be both positives and negatives.
     """
     n_positive = int(positive.sum())
     ranks = rankdata(values)[positive].sum() - n_positive * (n_positive + 1) / 2
@@ -129,12 +124,12 @@ def auroc(values: Floats, positive: Bools) -> float:
 
 
 def precision_at_k(values: Floats, positive: Bools) -> float:
-    """Return the part of positives among the k highest values, where k is the number of positives.
+    """Return the fraction of positives among the k highest values, where k is the number of positives.
 
     Parameters
     ----------
     values : ndarray, shape (n,)
-        What is ranked; of equal values at the cut each counts for its part.
+        What is ranked; equal values at the cut share the remaining places.
     positive : ndarray of bool, shape (n,)
         Which are positives; at least one.
     """
@@ -155,14 +150,14 @@ def true_skill(predicted: Bools, true: Bools) -> float:
 
 
 def frame_errors(scores: Iterable[CubeScore], truth: Mapping[str, TrueCube]) -> tuple[Floats, Bools]:
-    """Return how far the emergence frames are from the truth.
+    """Return the distances of the emergence frames from the truth, and which intervals contain it.
 
     Returns
     -------
     error : ndarray, shape (n_emergences,)
-        Distance in frames, of all true emergences with a known frame; infinity where no frame is given.
-    covered : ndarray of bool, shape (n_given,)
-        Of those with a frame: whether the true one lies in the interval, ends included.
+        Distance in frames, of all true emergences with a known frame; infinity without a located frame.
+    covered : ndarray of bool, shape (n_located,)
+        Of those with a located frame: whether the interval contains the true one, ends included.
     """
     error, covered = [], []
     for score in scores:
@@ -176,7 +171,7 @@ def frame_errors(scores: Iterable[CubeScore], truth: Mapping[str, TrueCube]) -> 
     return np.array(error, dtype=np.float64), np.array(covered, dtype=np.bool_)
 
 
-def _both(mask: Bools) -> bool:
+def _has_both(mask: Bools) -> bool:
     return bool(mask.any() and not mask.all())
 
 

@@ -1,45 +1,43 @@
-"""The promotion gate: a candidate that is worse on verified labels than the published version is kept, not published.
+"""The promotion check: a candidate that is worse on verified labels than the published version is rejected.
 
-Learning floor. A round has made a version; before the pointer moves, both versions are asked about the cubes that
-humans have verified and that neither trained on. Pure: numpy and scipy.
+In go the probabilities that both versions give to the verified labels, by members that were not trained on the cube;
+out comes a verdict with its reason. It is computed once a round has made a version, before that is published.
 """
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from scipy.stats import binom, t
+from scipy.stats import binomtest, t
+
+from helioloop.evaluation.probabilities import Bools, Floats, as_probabilities
 
 MIN_COMPARED = 20
-"""With fewer verified cubes the versions are not compared: only a fall to chance would stand out from seed noise."""
+"""With fewer verified cubes the versions are not compared: only a fall to chance would exceed the seed noise."""
 TOLERANCE = 0.02
-"""Worsening of the mean Brier score that is always borne: about what the AUROC's falling from 0.92 to 0.90 does."""
+"""Worsening of the mean Brier score that is always accepted: about that of an AUROC falling from 0.92 to 0.90."""
 SEED_TOLERANCE = 0.33
-"""Over the square root of the number of cubes: worsening borne because another seed may bring it. Equally good versions
-(AUROC 0.92, a seventh of the noise in their log-odds not shared) differ by 0.13 per cube, one standard deviation."""
+"""Divided by the square root of the number of cubes: worsening that is accepted because another seed may cause it.
+Equally good versions (AUROC 0.92, a seventh of the noise in their log-odds not shared) differ by 0.13 per cube, one
+standard deviation."""
 CONFIDENCE = 0.9
-"""One-sided confidence that there is any worsening at all, asked for on top of the tolerance."""
+"""One-sided confidence that there is any worsening at all, required in addition to the tolerance."""
 ACCURACY_LEVEL = 0.01
-"""Level of the exact test on classes lost and won: it finds, in many cubes, what stays below the tolerance."""
-
-Floats = npt.NDArray[np.floating[Any]]
-Bools = npt.NDArray[np.bool_]
+"""Level of the exact sign test on classes lost and won. On many cubes it finds harm that is below the tolerance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Whether a candidate is to be published, and why.
+    """Whether a candidate may be published, and why.
 
     Parameters
     ----------
     publish : bool
-        False: the version is kept and the published one stays.
+        False if the candidate is rejected; the published version then remains.
     reason : str
         One sentence with the numbers and the rule.
     metrics : dict
-        What was compared, plain numbers; empty where nothing was.
+        The figures compared, plain numbers; empty if none were.
     """
 
     publish: bool
@@ -47,41 +45,47 @@ class Verdict:
     metrics: dict[str, float] = field(default_factory=dict)
 
 
-def gate(published: Floats | None, candidate: Floats, *, drawn: Bools | None = None, forced: bool = False) -> Verdict:
-    """Judge whether a candidate is to be published.
+def check_promotion(
+    published: Floats | None, candidate: Floats, *, sampled: Bools | None = None, forced: bool = False
+) -> Verdict:
+    """Return whether a candidate may be published.
 
     Parameters
     ----------
     published, candidate : ndarray, shape (n,)
-        P(verified label) under the two versions, for each verified cube that held-out members of both have scored.
+        P(verified label) under the two versions, for each verified cube that out-of-fold members of both have scored.
         `published` is None before the first version is published.
-    drawn : ndarray of bool, shape (n,), or None
-        Which of the cubes were drawn at random. Where there are at least `MIN_COMPARED` of them, they alone count.
+    sampled : ndarray of bool, shape (n,), or None
+        Which of the cubes are in the audit sample. If at least `MIN_COMPARED` are, only these are compared.
     forced : bool
-        True publishes whatever the comparison says, and says so.
+        True publishes even a candidate that is worse; the reason then says so.
 
     Raises
     ------
     ValueError
-        Where the arrays differ in shape or hold what is no probability.
+        If the arrays differ in shape or contain a value that is not a probability.
 
     Notes
     -----
-    A candidate is refused on either ground:
+    With p and q the published and the candidate's probabilities of the n verified labels, and
+    dᵢ = (1 − qᵢ)² − (1 − pᵢ)² the increase of the Brier score, a candidate is rejected if either holds::
 
-    - its Brier score, the mean of (1 − P)², is higher by more than the tolerance, the larger of `TOLERANCE` and
-      `SEED_TOLERANCE` / √n, and the lower bound of the difference (paired, Student's t, one-sided `CONFIDENCE`) is
-      above 0;
-    - it loses more classes than it wins, and the exact sign test on those that changed (McNemar's) has p at most
-      `ACCURACY_LEVEL`.
+        mean(d) > max(TOLERANCE, SEED_TOLERANCE / √n)   and   mean(d) − t · std(d) / √n > 0
+        lost > won   and   P(X ≥ lost) ≤ ACCURACY_LEVEL  for  X ~ Binomial(lost + won, ½)
 
-    The standard error alone would refuse equals in one round of ten: two seeds differ, and the difference is real. On
-    60 cubes another seed is refused in 1 of 100, a fall of the AUROC from 0.9 to 0.75 in 88, one to 0.5 in 99.
+    where t is the `CONFIDENCE` quantile of Student's distribution with n − 1 degrees of freedom, `lost` counts the
+    cubes whose class was right (p ≥ ½) and becomes wrong (q < ½), and `won` the opposite. The second line is the exact
+    sign test of McNemar.
 
-    Most verified cubes were chosen because the *published* version contradicted their label. They hold the cubes it is
-    most surely wrong about, so it looks worse on them than it is, and the comparison favours the candidate. Of 600
+    The standard error alone would reject equally good versions in one round of ten: two seeds differ, and the
+    difference is real. On 60 cubes another seed is rejected in 1 of 100 cases, a fall of the AUROC from 0.9 to 0.75 in
+    88, one to 0.5 in 99.
+
+    Most verified cubes were chosen because the *published* version contradicted their label. They include the cubes
+    that it is most wrong about, so it looks worse on them than it is, and the comparison favours the candidate. Of 600
     simulated cubes, a quarter wrongly labelled, the 60 and the 200 with the highest disagreement were verified: the
-    fall to 0.5 was refused in 98 and in 35 of 100. Late in a campaign only cubes drawn at random tell, so `drawn`.
+    fall to 0.5 was rejected in 98 and in 35 of 100 cases. Late in a campaign only the audit sample is informative,
+    hence `sampled`.
 
     Each version is compared with the one before; many small worsenings in a row pass.
 
@@ -91,42 +95,35 @@ def gate(published: Floats | None, candidate: Floats, *, drawn: Bools | None = N
     Brier 1950, Monthly Weather Review 78, 1
     """
     if published is None:
-        return Verdict(publish=True, reason="published: it is the first version, there is none to compare it with")
-    before, after = _probabilities(published), _probabilities(candidate)
-    mask = None if drawn is None else np.asarray(drawn, dtype=bool)
-    if after.shape != before.shape or (mask is not None and mask.shape != before.shape):
+        return Verdict(publish=True, reason="published: it is the first version, so there is none to compare it with")
+    before, after = (as_probabilities(values, what="P(verified label)") for values in (published, candidate))
+    mask = np.zeros(len(before), dtype=np.bool_) if sampled is None else np.asarray(sampled, dtype=np.bool_)
+    if not before.shape == after.shape == mask.shape:
         raise ValueError(
-            f"shapes {before.shape} published, {after.shape} candidate, {None if mask is None else mask.shape} drawn "
-            "differ; give one value per verified cube that both versions scored"
+            f"shapes {before.shape} published, {after.shape} candidate, {mask.shape} sampled differ; give one value "
+            "per verified cube that both versions scored"
         )
-    at_random = mask is not None and int(mask.sum()) >= MIN_COMPARED
-    if mask is not None and at_random:
+    at_random = int(mask.sum()) >= MIN_COMPARED
+    if at_random:
         before, after = before[mask], after[mask]
     if len(before) < MIN_COMPARED:
         return Verdict(
             publish=True,
             reason=(
-                f"published{' as asked' if forced else ''}, not compared: held-out members of both versions scored "
-                f"{len(before)} verified cubes, and below {MIN_COMPARED} seed noise looks like harm"
+                f"published{' as requested' if forced else ''}, not compared: out-of-fold members of both versions "
+                f"scored {len(before)} verified cubes, and with fewer than {MIN_COMPARED} seed noise looks like harm"
             ),
             metrics={"compared": float(len(before))},
         )
     metrics = _compare(before, after) | {"at_random": float(at_random)}
     worse = metrics["worsening"] > metrics["tolerance"] and metrics["worsening_at_least"] > 0.0
     less_right = metrics["lost"] > metrics["won"] and metrics["sign_test_p"] <= ACCURACY_LEVEL
-    refused = worse or less_right
+    rejected = worse or less_right
     if forced:
-        verdict = f"published because it was asked for, {'against' if refused else 'with'} the gate"
+        verdict = f"published because it was requested, {'against' if rejected else 'with'} the promotion check"
     else:
-        verdict = "kept, not published" if refused else "published"
-    return Verdict(publish=forced or not refused, reason=f"{verdict}: {_sentence(metrics)}", metrics=metrics)
-
-
-def _probabilities(values: Floats) -> Floats:
-    p = np.asarray(values, dtype=np.float64)
-    if p.ndim != 1 or not np.all((p >= 0.0) & (p <= 1.0)):  # NaN fails too
-        raise ValueError(f"P(verified label) of shape {p.shape} must be one row of probabilities in [0, 1]")
-    return p
+        verdict = "rejected by the promotion check" if rejected else "published"
+    return Verdict(publish=forced or not rejected, reason=f"{verdict}: {_sentence(metrics)}", metrics=metrics)
 
 
 def _compare(before: Floats, after: Floats) -> dict[str, float]:
@@ -147,17 +144,17 @@ def _compare(before: Floats, after: Floats) -> dict[str, float]:
         "worsening_at_least": difference.mean() - t.ppf(CONFIDENCE, n - 1) * error,
         "lost": lost,
         "won": won,
-        "sign_test_p": binom.sf(lost - 1, lost + won, 0.5),
+        "sign_test_p": binomtest(lost, lost + won, alternative="greater").pvalue if lost + won else 1.0,
     }
     return {name: round(float(value), 6) for name, value in metrics.items()}
 
 
 def _sentence(metrics: dict[str, float]) -> str:
-    kind = "randomly drawn verified" if metrics["at_random"] else "verified"
+    kind = "randomly sampled verified" if metrics["at_random"] else "verified"
     return (
-        f"on {metrics['compared']:.0f} {kind} cubes the Brier score goes from {metrics['brier_published']:.3f} to "
+        f"on {metrics['compared']:.0f} {kind} cubes the Brier score changes from {metrics['brier_published']:.3f} to "
         f"{metrics['brier_candidate']:.3f} (by {metrics['worsening']:+.3f} ± {metrics['worsening_error']:.3f}), "
         f"{metrics['lost']:.0f} right classes are lost and {metrics['won']:.0f} won "
-        f"(p = {metrics['sign_test_p']:.3f}); refused is a Brier score that is surely higher and by more than "
-        f"{metrics['tolerance']:.3f}, or p ≤ {ACCURACY_LEVEL} with more lost than won"
+        f"(p = {metrics['sign_test_p']:.3f}); a candidate is rejected if its Brier score is significantly "
+        f"higher and by more than {metrics['tolerance']:.3f}, or if p ≤ {ACCURACY_LEVEL} with more lost than won"
     )

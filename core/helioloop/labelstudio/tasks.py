@@ -5,12 +5,10 @@ alone, under the release roots.
 """
 
 import re
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
+from helioloop.names import LONGEST_NAME, is_plain_name
 from helioloop.records import CubeInfo
-
-LONGEST_NAME: Final = 200
-"""Characters of a cube's or release's name; `release` opens none that is longer."""
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -27,7 +25,7 @@ def cube_of(data: Any) -> CubeInfo | None:
     if not isinstance(data, dict):
         return None
     release, cube, sha256 = data.get("release"), data.get("cube"), data.get("sha256")
-    if not (_is_name(release) and _is_name(cube) and isinstance(sha256, str) and _SHA256.match(sha256)):
+    if not (is_plain_name(release) and is_plain_name(cube) and isinstance(sha256, str) and _SHA256.match(sha256)):
         return None
     return CubeInfo(
         release=release,
@@ -35,17 +33,6 @@ def cube_of(data: Any) -> CubeInfo | None:
         sha256=sha256,
         start=_text(str(data.get("start") or "").removesuffix("Z")),
         region=_text(data.get("region")),
-    )
-
-
-def _is_name(value: Any) -> TypeGuard[str]:
-    """Tell a plain file name from a path."""
-    return (
-        isinstance(value, str)
-        and 0 < len(value) <= LONGEST_NAME
-        and not value.startswith(".")
-        and value.isprintable()
-        and not set(value) & {"/", "\\"}
     )
 
 

@@ -3,12 +3,33 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
+from helioloop.data.cubes import CubeFiles
 from helioloop.errors import CubeError
 from helioloop.instrument import Instrument
 from helioloop.model.device import Device
-from helioloop.model.inputs import Load
 from helioloop.progress import Report, silent
+from helioloop.records import CubeInfo, Label
+
+
+class CubeLoader(Protocol):
+    """Returns cubes on the grid: known cubes by their record, others from their files. See `data.loader.Loader`."""
+
+    def __call__(self, cube: CubeInfo, /) -> npt.NDArray[np.floating]:
+        """Return a cube on the grid."""
+
+    def read_files(self, release: str, name: str) -> CubeFiles:
+        """Return the content of a cube's files."""
+
+    def parse(
+        self, files: CubeFiles, *, label: Label | None = None, verified: bool = False
+    ) -> tuple[CubeInfo, npt.NDArray[np.floating]]:
+        """Return the record of a cube and its frames on the grid."""
+
 
 OnExcluded = Callable[[str, CubeError], None]
 """Called with the name of a cube that cannot be read, and why; the other cubes go on."""
@@ -22,7 +43,7 @@ class Runtime:
     ----------
     instrument : Instrument
         The grid.
-    load : Load
+    load : CubeLoader
         Returns a cube on the grid; picklable where several processes are used.
     device : Device
         Where networks run.
@@ -35,7 +56,7 @@ class Runtime:
     """
 
     instrument: Instrument
-    load: Load
+    load: CubeLoader
     device: Device
     inputs: Path | None = None
     report: Report = silent

@@ -1,23 +1,24 @@
-"""Made-up cubes whose truth is known, for the demo, the tests and the benchmarks.
+"""Synthetic cubes with known truth, for the demo, the tests and the benchmarks.
 
-Reading order; each room stands on those before it:
+Modules in reading order; each imports only from those above it:
 
-    scenario      what happens on the Sun and how it is watched: a handful of numbers, and the truth they imply
-    watching      when and where a patch is followed, which frames exist
-    regions       bipolar regions as the Sun has them
+    scenario      the numbers that define a cube: bipoles, tracking of the patch, and the truth that follows from them
+    tracking      start, latitude and longitude of a patch, and the frames that were observed
+    regions       bipolar regions with the statistics of the Sun
     detection     where a detector first finds the region, and the crude label that follows from it
-    drawing       scenarios by seed and number
-    flow          supergranules that carry magnetic elements
-    elements      all flux in small pieces
+    sampling      random scenarios by seed and index
+    flow          supergranular flow
+    elements      magnetic elements, the small concentrations that make up all flux
     surface       the radial field of a scenario
-    observation   what a magnetograph makes of it: projection, noise, gaps, bad frames
-    making        cubes, and a release of them on disk
+    observation   what a magnetograph observes: projection, noise, gaps, bad frames
+    making        cubes, and a release of cubes on disk
 
-A scenario costs well under a millisecond, a field half a second: truth and crude labels of a release need no pixels.
+A scenario takes well under a millisecond and the field of a cube half a second. Truth and crude labels need the
+scenario only.
 """
 
 from helioloop.synthetic.detection import crude_label
-from helioloop.synthetic.drawing import draw_scenario
 from helioloop.synthetic.making import SyntheticCube, make_cube, make_release
+from helioloop.synthetic.sampling import draw_scenario
 
 __all__ = ["SyntheticCube", "crude_label", "draw_scenario", "make_cube", "make_release"]

@@ -1,7 +1,4 @@
-"""The supergranular flow that carries free magnetic elements, and the scale of pixels and frames.
-
-Sixth room of `helioloop.synthetic`.
-"""
+"""Flow: the supergranules that move free elements, and the conversion to pixels and frames."""
 
 import math
 from dataclasses import dataclass
@@ -14,7 +11,9 @@ from helioloop.instrument import Instrument
 from helioloop.synthetic.scenario import PATCH_DEG
 
 MARGIN_PX = 15
+"""The periodic box in which fields are made is wider than the patch by this much on each side."""
 MEGAMETRE_PER_DEGREE = 12.147
+"""Length of one heliographic degree on the Sun's surface."""
 
 _CELL_MM = 30.0
 _CELL_LIFE_SECONDS = 150e3
@@ -25,7 +24,19 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Pixels and frames in physical units."""
+    """Size of the box in pixels and frames, and of a pixel and a frame in physical units.
+
+    Parameters
+    ----------
+    n_frames : int
+        Frames on the grid.
+    box_px : int
+        Width and height of the periodic box.
+    mm_per_px : float
+        Megametres per pixel.
+    cadence_seconds : float
+        Seconds per frame.
+    """
 
     n_frames: int
     box_px: int
@@ -43,23 +54,42 @@ class Scale:
         )
 
     def gauss_px(self, flux_mx: float) -> float:
-        """Return a flux in gauss times pixels."""
+        """Convert a flux from maxwell to gauss times pixel area."""
         return flux_mx / (self.mm_per_px * 1e8) ** 2
 
     def px_per_frame(self, metre_per_second: float) -> float:
-        """Return a speed in pixels per frame."""
+        """Convert a speed from metres per second to pixels per frame."""
         return metre_per_second * self.cadence_seconds / (self.mm_per_px * 1e6)
 
     def walk_px(self, metre2_per_second: float) -> float:
-        """Return the standard deviation per axis and frame of a random walk."""
+        """Return the step of a random walk per axis and frame in pixels: √(2 · diffusivity · cadence)."""
         return math.sqrt(2.0 * metre2_per_second * self.cadence_seconds) / (self.mm_per_px * 1e6)
 
 
 class Supergranules:
-    """Cells that push outwards from their centres, each replaced elsewhere after its life."""
+    """Supergranular cells of limited lifetime, and the flow from their centres to their borders.
 
-    _EVERY = 3  # frames between two states: a few hours, much shorter than a cell's life
-    _COARSE_PX = 3
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Places the cells.
+    scale : Scale
+        Box and units.
+    n_frames : int
+        Frames for which the flow is needed.
+
+    Notes
+    -----
+    Every place belongs to the cell with the nearest centre (periodic Voronoi cells). At the vector d from that centre
+    the velocity is ::
+
+        speed · min(|d| / radius, 1) · d / |d|.
+
+    A cell that ends is replaced by a new one far from the others.
+    """
+
+    _STEP_FRAMES = 3  # frames between two states: a few hours, much shorter than a cell's lifetime
+    _COARSE_PX = 3  # the nearest cell is stored on a grid this coarse
 
     def __init__(self, rng: np.random.Generator, scale: Scale, n_frames: int) -> None:
         box = scale.box_px
@@ -68,28 +98,26 @@ class Supergranules:
         self._radius_px = 0.5 * cell_px
         self._speed_px = scale.px_per_frame(_FLOW_METRE_PER_SECOND)
         n_cells = max(4, round(box**2 / cell_px**2))
-        life = _CELL_LIFE_SECONDS / scale.cadence_seconds
-        centres = _spread_points(rng, n_cells, box)
-        steps = n_frames // self._EVERY + 1
+        life_frames = _CELL_LIFE_SECONDS / scale.cadence_seconds
+        centres = rng.uniform(0.0, box, size=(n_cells, 2))
+        for cell in range(1, n_cells):
+            centres[cell] = _distant_point(rng, centres[:cell], box)
+        steps = n_frames // self._STEP_FRAMES + 1
         self._n = box // self._COARSE_PX
         axis = (np.arange(self._n, dtype=np.float32) + 0.5) * self._COARSE_PX
         self._centres = np.empty((steps, n_cells, 2), dtype=np.float32)
         self._nearest = np.empty((steps, self._n * self._n), dtype=np.int32)
         for step in range(steps):
-            reborn = np.flatnonzero(rng.random(n_cells) < self._EVERY / life)
-            for cell in reborn:
-                tries = rng.uniform(0.0, box, size=(6, 2))
-                others = np.delete(centres, cell, axis=0)
-                gap = wrap(tries[:, None, :] - others[None], box)
-                centres[cell] = tries[np.argmax((gap**2).sum(-1).min(1))]
+            for cell in np.flatnonzero(rng.random(n_cells) < self._STEP_FRAMES / life_frames):
+                centres[cell] = _distant_point(rng, np.delete(centres, cell, axis=0), box)
             self._centres[step] = centres
             dx2 = wrap(axis[:, None] - self._centres[step, :, 0], box) ** 2
             dy2 = wrap(axis[:, None] - self._centres[step, :, 1], box) ** 2
             self._nearest[step] = (dy2[:, None, :] + dx2[None, :, :]).argmin(-1).ravel()
 
     def velocity(self, position: Floats, frame: int) -> Floats:
-        """Return the flow at `position`, shape (n, 2), in pixels per frame."""
-        step = frame // self._EVERY
+        """Return the flow in pixels per frame at `position` (x, y) in pixels, both of shape (n, 2)."""
+        step = frame // self._STEP_FRAMES
         place = np.minimum((position % self._box) / self._COARSE_PX, self._n - 1).astype(np.int32)
         cell = self._nearest[step, place[:, 1] * self._n + place[:, 0]]
         outward = wrap(position - self._centres[step, cell], self._box)
@@ -98,15 +126,12 @@ class Supergranules:
 
 
 def wrap(difference: NDArray[np.floating], box: float) -> Floats:
-    """Return the shortest periodic difference."""
+    """Return the shortest equivalent of a difference in a periodic box, within ± box / 2, same shape."""
     return np.asarray(difference - box * np.round(difference / box), dtype=np.float32)
 
 
-def _spread_points(rng: np.random.Generator, n: int, box: float) -> NDArray[np.float64]:
-    """Draw points that keep some distance: best of six candidates each."""
-    points = rng.uniform(0.0, box, size=(n, 2))
-    for k in range(1, n):
-        tries = rng.uniform(0.0, box, size=(6, 2))
-        gap = wrap(tries[:, None, :] - points[None, :k], box)
-        points[k] = tries[np.argmax((gap**2).sum(-1).min(1))]
-    return points
+def _distant_point(rng: np.random.Generator, others: NDArray[np.float64], box: float) -> NDArray[np.float64]:
+    """Draw six points and return the one farthest from its nearest neighbour in `others`, shape (n, 2)."""
+    candidates = rng.uniform(0.0, box, size=(6, 2))
+    gap = wrap(candidates[:, None, :] - others[None], box)
+    return np.asarray(candidates[np.argmax((gap**2).sum(-1).min(1))])

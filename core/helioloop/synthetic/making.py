@@ -1,8 +1,8 @@
-"""Made-up cubes, and a release of them on disk: `make_cube` and `make_release`.
+"""Synthetic cubes, and releases of them on disk.
 
-Last room of `helioloop.synthetic`. A release is made in a pool of processes, one cube each; cube k depends on seed and
-k only, so neither the number of processes nor the size of the release changes a byte of it. A release that was
-interrupted is resumed: its folder remembers what it was made with.
+A release is made in a pool of processes, one cube per task. Cube k depends on the seed and k only, not on the number of
+processes or the size of the release. An interrupted release can be completed: its folder contains the values it is made
+with.
 """
 
 import json
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from helioloop import atomic
+from helioloop import atomic, tables
 from helioloop.data.cubes import write_cube
 from helioloop.data.release import LabelRow, write_labels
 from helioloop.errors import ReleaseError
@@ -24,34 +24,35 @@ from helioloop.instrument import MDI, Instrument
 from helioloop.progress import Report, silent
 from helioloop.records import Label
 from helioloop.synthetic.detection import crude_label
-from helioloop.synthetic.drawing import draw_scenario
 from helioloop.synthetic.flow import Floats
 from helioloop.synthetic.observation import line_of_sight, observe
+from helioloop.synthetic.sampling import draw_scenario
 from helioloop.synthetic.scenario import Scenario, Truth
 from helioloop.synthetic.surface import radial_deposit
 
 GENERATOR = 4
-"""Raised with each change of what the same seed gives, so that an old folder is not resumed with new cubes."""
+"""Increased with each change of the cubes of a seed, so that an older release is not completed with other cubes."""
 
 _RECIPE_FILE = "made-with.json"
+_TRUTH_COLUMNS = ("cube", "label", "emergence_frame", "kind", "region", "start")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyntheticCube:
-    """One made-up cube with its truth.
+    """One synthetic cube with its truth.
 
     Parameters
     ----------
-    observed_gauss : array of float32, shape (n_obs, size, size)
-        Line-of-sight field; row 0 south, column 0 east; off-disk −2000, NaN or 0; NaN in bad frames.
+    observed_gauss : array of float32, shape (n_obs, size_px, size_px)
+        Line-of-sight field; row 0 south, column 0 east; −2000, NaN or 0 off-disk; NaN for lost data.
     seconds : array of float64, shape (n_obs,)
         Time since grid frame 0.
     start, region, name : str
-        Absolute time of grid frame 0 (ISO 8601, UTC), region and cube name.
+        Absolute time of grid frame 0 (ISO 8601 without zone, UTC), region and cube name.
     crude_label : Label
-        What a detector's first find says.
+        Label from the place where a detector first finds the region; can be wrong.
     truth : Truth
-        What a perfect annotator would say.
+        True label and emergence frame.
     """
 
     observed_gauss: Floats = field(repr=False)
@@ -64,7 +65,7 @@ class SyntheticCube:
 
 
 def make_cube(seed: int, index: int, instrument: Instrument = MDI) -> SyntheticCube:
-    """Return cube `index` of `seed`; the same pair gives the same bytes on the same machine."""
+    """Make cube `index` of `seed`; the same pair gives the same bytes on the same machine."""
     scenario = draw_scenario(seed, index, instrument)
     clean = line_of_sight(radial_deposit(scenario, instrument), scenario, instrument)
     observed, seconds = observe(clean, scenario, instrument)
@@ -89,20 +90,20 @@ def make_release(
     workers: int | None = None,
     instrument: Instrument = MDI,
 ) -> dict[str, Label]:
-    """Make a release of `n` cubes in the folder `out`, or finish one that was begun with the same values.
+    """Make a release of `n` cubes in the folder `out`, or complete one begun with the same values.
 
     Parameters
     ----------
     out : Path
-        The release's folder; made if absent.
+        The release's folder; created if missing.
     n, seed : int
-        How many cubes, and of which seed.
+        Number of cubes, and seed.
     truth : Path or None
-        Where the truth is written as ``cube,label,emergence_frame,kind,region,start``; nowhere by default.
+        File for the truth table ``cube,label,emergence_frame,kind,region,start``; None writes none.
     report : Report
-        Told after each cube.
+        Called after each cube.
     workers : int or None
-        Processes; all cores by default.
+        Number of processes; None for one per core.
     instrument : Instrument
         Grid.
 
@@ -114,10 +115,12 @@ def make_release(
     Raises
     ------
     ReleaseError
-        Where `out` holds something else, or `truth` would lie inside the release.
+        If `out` contains something else, or `truth` is inside the release.
     """
     if truth is not None and out.resolve() in truth.resolve().parents:
-        raise ReleaseError(f"{truth} lies inside the release {out}; a release holds no truth: write it elsewhere")
+        raise ReleaseError(
+            f"{truth} lies inside the release {out}; a release must not contain its truth: write it elsewhere"
+        )
     _claim(out, {"generator": GENERATOR, "n": n, "seed": seed, "instrument": instrument.as_dict()})
     scenarios = [draw_scenario(seed, index, instrument) for index in range(n)]
     missing = [s.index for s in scenarios if not (out / f"{s.name}.fits").exists()]
@@ -126,7 +129,7 @@ def make_release(
     pool = ProcessPoolExecutor(
         max_workers=workers or _cores(),
         mp_context=multiprocessing.get_context("spawn"),
-        # Ctrl-C reaches the whole process group: the parent stops the pool, a process finishes the file it writes.
+        # Ctrl-C is sent to all processes: the parent stops the pool, the others finish the file they are writing.
         initializer=signal.signal,
         initargs=(signal.SIGINT, signal.SIG_IGN),
     )
@@ -138,18 +141,18 @@ def make_release(
             report(done, n, "making cubes")
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-    # The table comes last: a folder with labels.csv is whole.
+    # Written last, so that a folder with labels.csv is complete.
     crude = {s.name: crude_label(s, instrument) for s in scenarios}
     write_labels(
         out / "labels.csv", [LabelRow(cube=cube, label=label, verified=False) for cube, label in crude.items()]
     )
     if truth is not None:
-        write_truth(truth, scenarios)
+        _write_truth(truth, scenarios)
     return crude
 
 
-def write_truth(path: Path, scenarios: list[Scenario]) -> None:
-    """Write the truth table ``cube,label,emergence_frame,kind,region,start``."""
+def _write_truth(path: Path, scenarios: list[Scenario]) -> None:
+    """Write the truth table of a release."""
     rows = (
         {
             "cube": s.name,
@@ -161,34 +164,42 @@ def write_truth(path: Path, scenarios: list[Scenario]) -> None:
         }
         for s in scenarios
     )
-    atomic.write_table(path, ("cube", "label", "emergence_frame", "kind", "region", "start"), rows)
+    tables.write_table(path, _TRUTH_COLUMNS, rows)
 
 
 def _claim(out: Path, made_with: dict[str, object]) -> None:
-    """Take an empty folder, or one begun with the same values; refuse any other."""
+    """Record with which values a release is made, in a new or empty folder, or check them in an old one.
+
+    Raises
+    ------
+    ReleaseError
+        If the folder has other content, or a release made with other values.
+    """
     recipe = out / _RECIPE_FILE
     if recipe.exists():
         begun_with = json.loads(recipe.read_text())
         if begun_with != made_with:
             differing = sorted(key for key in made_with if begun_with.get(key) != made_with[key])
             raise ReleaseError(
-                f"{out} was made with other values of {', '.join(differing)}; a release has one origin: "
-                "give another --out, or delete that folder first"
+                f"{out} was made with other values of {', '.join(differing)}; all cubes of a release are made with the "
+                "same values: give another --out, or delete that folder first"
             )
         return
     if out.exists() and any(out.iterdir()):
-        raise ReleaseError(f"{out} is not empty and was not made by make-release; give another --out")
+        raise ReleaseError(
+            f"{out} is not empty and was not made by make-release; a release needs an empty folder: give another --out"
+        )
     out.mkdir(parents=True, exist_ok=True)
     atomic.write_json(recipe, made_with)
 
 
 def _cores() -> int:
-    """Return the cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _make_file(out: Path, seed: int, index: int, instrument: Instrument) -> None:
-    """Write one cube; what a pool's process runs."""
+    """Make one cube and write it into the folder `out`; runs in a process of the pool."""
     cube = make_cube(seed, index, instrument)
     write_cube(
         out / f"{cube.name}.fits",

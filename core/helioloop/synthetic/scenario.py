@@ -1,16 +1,14 @@
-"""What happens on the Sun in one made-up cube and how it is watched: numbers only, no pixels.
+"""Scenarios: the numbers that define a synthetic cube, and the truth that follows from them.
 
-First room of `helioloop.synthetic`.
-
-The rule of truth: a cube shows an *emergence* when 10 % of the flux rise of a bipolar region passes on the visible
-disk, at a longitude within ±`VISIBLE_LONGITUDE_DEG`, before the video breaks off; its emergence frame is the first
-grid frame at or past that moment. Bipoles below `REGION_FLUX_MX` are ephemeral regions, part of the quiet Sun in both
-classes.
+A cube shows an *emergence* if an active region reaches 10 % of its flux rise on the visible disk, at a longitude within
+± `VISIBLE_LONGITUDE_DEG` of the central meridian, and no later than the last observed frame. The emergence frame is
+the first grid frame at or after that moment. Bipoles below `REGION_FLUX_MX` are ephemeral regions; they belong to the
+quiet Sun of both classes.
 """
 
 import math
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,17 +17,23 @@ from helioloop.instrument import Instrument
 from helioloop.records import Label
 
 VISIBLE_LONGITUDE_DEG = 75.0
+"""An emergence farther than this from the central meridian does not count as visible."""
 REGION_FLUX_MX = 1.5e20
-RISE_SHARE = 0.1
+"""Smallest flux of an active region."""
+EMERGED_FRACTION = 0.1
+"""Fraction of the flux rise at which a region counts as emerged."""
 PATCH_DEG = 15.0
+"""Width and height of the patch, in degrees of longitude and latitude."""
 OFF_DISK_GAUSS = -2000.0
-"""The authors' files code off-disk pixels at or below −1000 G."""
+"""Code of off-disk pixels in most cubes; the authors' files have values of at most −1000 G there."""
+SECONDS_PER_DAY = 86400.0
 
-RISE_AT_SHARE = 2.0 / math.pi * math.asin(math.sqrt(RISE_SHARE))
+EMERGED_TIME_FRACTION = 2.0 / math.pi * math.asin(math.sqrt(EMERGED_FRACTION))
+"""Fraction of the rise time after which `EMERGED_FRACTION` is reached: sin²(π/2 · x) = 0.1."""
 
 
 class Kind(StrEnum):
-    """What a cube was made to show; its class follows from the bipoles, not from this word."""
+    """What a cube is meant to show; its class follows from the bipoles, not from the kind."""
 
     EMERGING = "emerging"
     WEAK = "weak emergence"
@@ -44,6 +48,23 @@ class Kind(StrEnum):
     RETURNING = "seen one rotation later"
 
 
+class Purpose(IntEnum):
+    """What random numbers are used for; each purpose has a stream of its own.
+
+    A change in the number of draws for one purpose leaves the others unchanged.
+    """
+
+    SCENARIO = 0
+    KIND = 1
+    DETECTION = 2
+    QUIET_SUN = 3
+    WALK = 4
+    FLOW = 5
+    BIPOLE_ELEMENTS = 6
+    OBSERVATION = 7
+    RANK = 8
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bipole:
     """One bipolar magnetic region.
@@ -53,13 +74,13 @@ class Bipole:
     flux_mx : float
         Radial flux of each polarity at the end of the rise, in maxwell.
     onset_frame, rise_frames, decay_frames : float
-        Flux rises as sin² from `onset_frame` for `rise_frames`, then falls with the e-folding time `decay_frames`.
+        Start and duration of the rise, and e-folding time of the decay, in frames; see `flux`.
     x_px, y_px : float
         Place of emergence, west and north of the centre of the patch.
     separation_px : float
-        Distance of the poles after the rise.
+        Distance of the poles at the end of the rise.
     tilt_deg : float
-        Joy's angle: positive where the leading pole is nearer to the equator.
+        Tilt of the axis by Joy's law; positive if the leading pole is nearer to the equator.
     leading_polarity : int
         +1 or −1, by Hale's law.
     """
@@ -75,9 +96,9 @@ class Bipole:
     leading_polarity: int
 
     @property
-    def rise_share_frame(self) -> float:
-        """Moment, in frames, at which 10 % of the flux rise is done."""
-        return self.onset_frame + self.rise_frames * RISE_AT_SHARE
+    def emerged_frame(self) -> float:
+        """Moment, in frames, at which 10 % of the flux rise is reached."""
+        return self.onset_frame + self.rise_frames * EMERGED_TIME_FRACTION
 
     @property
     def is_region(self) -> bool:
@@ -85,36 +106,43 @@ class Bipole:
         return self.flux_mx >= REGION_FLUX_MX
 
     def flux(self, frames: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the radial flux of each polarity in maxwell at `frames`, same shape."""
+        """Return the radial flux of each polarity in maxwell at `frames`, same shape.
+
+        Notes
+        -----
+        With x = (frame − onset_frame) / rise_frames::
+
+            flux_mx · sin²(π/2 · clip(x, 0, 1)) · exp(−max(frame − onset_frame − rise_frames, 0) / decay_frames)
+        """
         since = frames - self.onset_frame
         rise = np.sin(0.5 * math.pi * np.clip(since / self.rise_frames, 0.0, 1.0)) ** 2
         return np.asarray(self.flux_mx * rise * np.exp(-np.maximum(since - self.rise_frames, 0.0) / self.decay_frames))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
-    """How the patch is followed and observed.
+class Tracking:
+    """How the patch is tracked and observed.
 
     Parameters
     ----------
     longitude_deg : float
         Longitude of the patch centre from the central meridian at grid frame 0; east is negative.
     degrees_per_frame : float
-        Its motion; the patch turns with the mean rotation at its latitude.
+        Change of that longitude per frame, by the mean rotation at the latitude of the patch.
     b0_deg : float
         Heliographic latitude of the disk centre on that day.
     drift_px_per_frame : float
-        Mistake in the followed rotation rate: features drift west (positive) or east in the patch.
+        Error of the tracking rate: features drift west (positive) or east in the patch.
     shift_px : tuple of float
-        Where this view's centre lies, west and north of the region's patch.
+        Offset of this view's centre from that of the region's first view, west and north.
     observed : tuple of int
-        Grid frames that exist in the file.
+        Grid frames that exist in the file, increasing.
     off_disk_gauss : float
-        What stands off the disk: `OFF_DISK_GAUSS`, NaN or 0.
+        Code of off-disk pixels: `OFF_DISK_GAUSS`, NaN or 0.
     noise_gauss : float
-        Noise of a one-minute magnetogram at disk centre.
+        Noise (standard deviation) of a one-minute magnetogram at disk centre.
     noise_tilt : float
-        Relative growth of the noise from disk centre to the west limb, negative to the east.
+        Relative increase of the noise from disk centre to the west limb, negative to the east.
     """
 
     longitude_deg: float
@@ -134,7 +162,7 @@ class Watch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
-    """What a perfect annotator would say. `emergence_frame` is 0-based on the grid, None without emergence."""
+    """True label, true emergence frame (0-based on the grid, None without emergence) and kind of a cube."""
 
     label: Label
     emergence_frame: int | None
@@ -143,30 +171,34 @@ class Truth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """One cube before its pixels.
+    """All numbers that define one cube.
 
     Parameters
     ----------
     seed, index : int
-        Which cube of which seed.
+        Seed of the release, and number of the cube in it from 0 on.
     sun_index : int
-        Which Sun it looks at; two views of one region share it and hence every magnetic element.
+        Selects the random numbers of the Sun; two views of one region share it, and so every magnetic element.
     sun_frame : int
         Frame of that Sun at grid frame 0 of this cube.
-    region, name, start : str
-        Region and cube name; absolute time of grid frame 0, ISO 8601, UTC.
+    region, name : str
+        Names of region and cube.
+    start : str
+        Absolute time of grid frame 0, ISO 8601 without zone, UTC.
     latitude_deg : float
         Latitude of the patch centre.
     cycle : int
-        Sunspot cycle the region belongs to.
+        Sunspot cycle that the region belongs to.
     bipoles : tuple of Bipole
         In frames of this cube.
-    network_gauss, network_imbalance : float
-        Mean unsigned field of the network, and its signed share: ±1 is unipolar.
-    watch : Watch
-        How it is followed and observed.
+    network_gauss : float
+        Mean unsigned field of the network.
+    network_imbalance : float
+        Signed fraction of the network's flux: ±1 is unipolar.
+    tracking : Tracking
+        How the patch is tracked and observed.
     truth : Truth
-        By the rule of this module.
+        From `derive_truth`.
     """
 
     seed: int
@@ -181,22 +213,35 @@ class Scenario:
     bipoles: tuple[Bipole, ...]
     network_gauss: float
     network_imbalance: float
-    watch: Watch
+    tracking: Tracking
     truth: Truth
 
 
-def stream(seed: int, *key: int) -> np.random.Generator:
-    """Return the random numbers of one purpose; streams of different keys are independent."""
-    return np.random.default_rng(np.random.SeedSequence(entropy=seed, spawn_key=key))
+def stream(seed: int, number: int, purpose: Purpose, *key: int) -> np.random.Generator:
+    """Return the random number generator of one purpose.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the release.
+    number : int
+        Which cube, Sun, block or kind.
+    purpose : Purpose
+        Generators of different purposes are independent.
+    *key : int
+        Further numbers, such as which bipole or which attempt.
+    """
+    return np.random.default_rng(np.random.SeedSequence(entropy=seed, spawn_key=(number, int(purpose), *key)))
 
 
-def judge(bipoles: tuple[Bipole, ...], watch: Watch, instrument: Instrument, kind: Kind) -> Truth:
-    """Return the truth that follows from the bipoles, by the rule of this module."""
-    moments = []
+def derive_truth(bipoles: tuple[Bipole, ...], tracking: Tracking, instrument: Instrument, kind: Kind) -> Truth:
+    """Return the truth that follows from the bipoles by the rule in this module's docstring."""
+    emergence_frames = []
     for bipole in bipoles:
-        frame = math.ceil(bipole.rise_share_frame)
-        place = watch.longitude(np.array(bipole.rise_share_frame)) + bipole.x_px * PATCH_DEG / instrument.size_px
-        if bipole.is_region and 0 <= frame <= watch.observed[-1] and abs(place) <= VISIBLE_LONGITUDE_DEG:
-            moments.append(frame)
-    label = Label.EMERGENCE if moments else Label.NON_EMERGENCE
-    return Truth(label=label, emergence_frame=min(moments, default=None), kind=kind)
+        frame = math.ceil(bipole.emerged_frame)
+        longitude = tracking.longitude(np.array(bipole.emerged_frame)) + bipole.x_px * PATCH_DEG / instrument.size_px
+        visible = 0 <= frame <= tracking.observed[-1] and abs(longitude) <= VISIBLE_LONGITUDE_DEG
+        if bipole.is_region and visible:
+            emergence_frames.append(frame)
+    label = Label.EMERGENCE if emergence_frames else Label.NON_EMERGENCE
+    return Truth(label=label, emergence_frame=min(emergence_frames, default=None), kind=kind)

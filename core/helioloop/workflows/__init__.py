@@ -1,6 +1,6 @@
-"""Whole tasks, from a release to a version or a table; what the commands call.
+"""Whole tasks, from a release to a version or a table; the commands call them.
 
-Read `releases` first (train and score a release). `rounds` makes and closes one round, over all cores with `parallel`;
-`prelabel` labels a new release where the ensemble is sure; `experiment`, `simulate` and `benchmark` measure the method
-on releases whose truth is known.
+Read `releases` first (train and score a release). `rounds` makes a version, with `parallel` on all cores. `prelabel`
+labels a new release where the ensemble is certain. `experiment`, `simulate` and `benchmark` measure the method on
+releases whose truth is known.
 """

@@ -1,7 +1,6 @@
-"""Recipes held against each other on one release: trained on its crude labels, judged by its truth.
+"""Recipes compared on one release: trained on its crude labels, evaluated against its truth.
 
-Top of the core, above `experiment`. Figures of one release say which recipe is better there; across releases they say
-nothing.
+Figures of one release show which recipe is better on it. Figures of different releases cannot be compared.
 """
 
 import math
@@ -20,13 +19,13 @@ from helioloop.registry.versions import Registry
 from helioloop.workflows.experiment import Experiment
 
 TEST_MONTHS = (11, 12)
-"""Months that the authors set aside (Chatterjee et al. 2022)."""
+"""Months of the held-out test split of Chatterjee et al. 2022."""
 SEED_STEP = 1000
 """Distance between the seeds of two runs: member k of a run adds k, and no two runs share a member."""
 
 Protocol = Literal["all", "paper"]
-"""``all``: every cube is trained on and judged out of fold; ``paper``: only `TEST_MONTHS` are judged, by members that
-none of them was shown to."""
+"""``all``: every cube is trained on and evaluated out of fold. ``paper``: only cubes of `TEST_MONTHS` are evaluated,
+and no member is trained on any of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +41,7 @@ class Run:
     version : str
         The version in its model folder.
     seconds : float or None
-        How long the round took; None where the version was there already.
+        Duration of the round; None if the version existed already.
     evaluation : Evaluation
         Against the truth, on crude labels.
     """
@@ -64,7 +63,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """Mean and sample standard deviation of a figure over seeds; no deviation of one seed, or where one is infinite."""
+    """Mean and sample standard deviation of a figure over seeds; deviation None for one seed or an infinite value."""
 
     mean: float
     deviation: float | None
@@ -73,7 +72,7 @@ class Spread:
 def compare(
     experiment: Experiment, recipes: Sequence[Recipe], *, seed: int, seeds: int, protocol: Protocol, model_dir: Path
 ) -> Iterator[Run]:
-    """Train and judge each recipe with each seed, giving each run as it ends.
+    """Train and evaluate each recipe with each seed, and yield each run as it ends.
 
     Parameters
     ----------
@@ -84,28 +83,28 @@ def compare(
     seed, seeds : int
         First seed, and how many.
     protocol : {"all", "paper"}
-        Which cubes are trained on, and which are judged.
+        Which cubes are trained on, and which are evaluated.
     model_dir : Path
-        Versions go to ``<model_dir>/<recipe>-seed<seed>``; those that are there are not trained again.
+        Versions go to ``<model_dir>/<recipe>-seed<seed>``; a version that exists is not trained again.
 
     Raises
     ------
     WrongUsage
-        If the protocol sets no cube aside.
+        If the protocol has no test cube.
     TooFewLabels
         If a class has too few labelled cubes.
     """
-    aside = set_aside(experiment.cubes) if protocol == "paper" else set()
-    if protocol == "paper" and not aside:
+    held_out = held_out_test_split(experiment.cubes) if protocol == "paper" else set()
+    if protocol == "paper" and not held_out:
         raise WrongUsage(
-            "no cube begins in November or December, the months that protocol 'paper' judges; use --protocol all"
+            "no cube begins in November or December, the test months of protocol 'paper'; use --protocol all"
         )
-    cubes = [replace(cube, label=None) if cube.name in aside else cube for cube in experiment.cubes]
-    judged = aside or set(experiment.crude)
-    labels = {cube: label for cube, label in experiment.crude.items() if cube in judged}
+    cubes = [replace(cube, label=None) if cube.name in held_out else cube for cube in experiment.cubes]
+    evaluated = held_out or set(experiment.crude)
+    labels = {cube: label for cube, label in experiment.crude.items() if cube in evaluated}
     for recipe in recipes:
         for first in range(seed, seed + seeds * SEED_STEP, SEED_STEP):
-            trained = experiment.saying(f"{recipe.name}, seed {first}").train(
+            trained = experiment.with_prefix(f"{recipe.name}, seed {first}").train(
                 cubes,
                 Registry(model_dir / f"{recipe.name}-seed{first}"),
                 recipe=recipe,
@@ -118,17 +117,17 @@ def compare(
                 seed=first,
                 version=trained.version,
                 seconds=trained.seconds,
-                evaluation=experiment.judge((trained.scores[cube] for cube in sorted(judged)), labels),
+                evaluation=experiment.evaluate((trained.scores[cube] for cube in sorted(evaluated)), labels),
             )
 
 
-def set_aside(cubes: Sequence[CubeInfo]) -> set[str]:
-    """Return the cubes whose grid frame 0 lies in `TEST_MONTHS`; undated ones are trained on."""
+def held_out_test_split(cubes: Sequence[CubeInfo]) -> set[str]:
+    """Return the cubes whose grid frame 0 is in `TEST_MONTHS`; cubes without a date are trained on."""
     return {cube.name for cube in cubes if cube.start and datetime.fromisoformat(cube.start).month in TEST_MONTHS}
 
 
 def over_seeds(runs: Sequence[Run]) -> dict[str, Spread | None]:
-    """Return mean and spread of each figure over the runs of one recipe; None where no run has the figure."""
+    """Return mean and spread of each figure over the runs of one recipe; None if no run has the figure."""
     summary: dict[str, Spread | None] = {}
     for name in runs[0].figures():
         values = [value for run in runs if (value := run.figures()[name]) is not None]

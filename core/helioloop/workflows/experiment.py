@@ -1,7 +1,6 @@
-"""A release whose truth is known, with all that is needed to train on it and to judge what comes out.
+"""A release whose truth is known: versions are trained on chosen labels and evaluated against the truth.
 
-Above `offline`, below `campaign` and `compare`: both train versions on labels of their choosing and look the answers
-up in the truth. Needs the extra ``worker``.
+`simulate` and `benchmark` are built on it. Needs the extra ``worker``.
 """
 
 import time
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from helioloop import atomic
+from helioloop import tables
 from helioloop.data.release import Release
 from helioloop.data.truth import TrueCube, read_truth
 from helioloop.errors import WrongUsage
@@ -20,13 +19,14 @@ from helioloop.model.recipes import Recipe
 from helioloop.model.runtime import Runtime
 from helioloop.records import CubeInfo, CubeScore, Label
 from helioloop.registry.versions import Registry
-from helioloop.workflows.releases import readable_cubes, side_by_side
+from helioloop.workflows.parallel import process_count
+from helioloop.workflows.releases import readable_cubes
 from helioloop.workflows.rounds import run_round
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """A version on some labels.
+    """A version and its scores.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Trained:
     scores : mapping of str to CubeScore
         Out of fold, by cube.
     seconds : float or None
-        How long training, scoring and locating took; None where the version was there already.
+        Duration of training, scoring and locating; None if the version existed already.
     """
 
     version: str
@@ -50,11 +50,11 @@ class Experiment:
     Parameters
     ----------
     cubes : tuple of CubeInfo
-        Those that can be read and have a crude label, by name, none of them verified.
+        The readable cubes with a crude label, by name, none of them verified.
     truth : mapping of str to TrueCube
-        Truth by cube, of these and possibly more.
+        Truth by cube; it may contain more cubes.
     runtime : Runtime
-        What to work with.
+        Device, loader and reports.
     """
 
     cubes: tuple[CubeInfo, ...] = field(repr=False)
@@ -63,24 +63,24 @@ class Experiment:
 
     @classmethod
     def open(cls, release: Release, truth: Path, runtime: Runtime) -> Self:
-        """Read a release and its truth; every label counts as crude, also where the release's table says verified.
+        """Read a release and its truth; every label counts as crude, even if the release's table marks it as verified.
 
         Raises
         ------
         ReleaseError
             If the truth table cannot be used.
         WrongUsage
-            If it lacks a labelled cube of the release, or no cube is labelled.
+            If the truth lacks a labelled cube of the release, or no cube is labelled.
         """
         known = read_truth(truth)
         labelled = tuple(row for row in release.rows if row.label is not None)
         if not labelled:
-            raise WrongUsage(f"release {release.name} has no labelled cube; there is nothing to verify: label some")
+            raise WrongUsage(f"release {release.name} has no labelled cube, so there is nothing to verify: label some")
         absent = [row.cube for row in labelled if row.cube not in known]
         if absent:
             raise WrongUsage(
-                f"{truth} has no row for cube {absent[0]}; the truth names every labelled cube of the release: give "
-                f"the table that was written with release {release.name}, or add {len(absent)} rows"
+                f"{truth} has no row for cube {absent[0]}; the truth must contain every labelled cube of the release: "
+                f"give the table that was written with release {release.name}, or add {len(absent)} rows"
             )
         cubes = readable_cubes(replace(release, rows=labelled), runtime)
         crude = tuple(replace(cube, verified=False) for cube in sorted(cubes, key=lambda cube: cube.name))
@@ -92,7 +92,7 @@ class Experiment:
         return {cube.name: cube.label for cube in self.cubes if cube.label is not None}
 
     def wrong(self, labels: Mapping[str, Label]) -> set[str]:
-        """Return the cubes whose label is not the true one."""
+        """Return the cubes whose label differs from the true one."""
         return {cube for cube, label in labels.items() if label is not self.truth[cube].label}
 
     def train(
@@ -105,10 +105,10 @@ class Experiment:
         parent: str | None,
         reason: str,
     ) -> Trained:
-        """Train a version on `cubes`, or find it in the registry: the same labels are not trained on twice.
+        """Return a version trained on `cubes`: one that the registry contains already, or a new one.
 
-        Nothing is published. A folder that holds a published version is refused: whoever works with it takes its newest
-        version for the last candidate.
+        Nothing is published. A model folder with a published version is refused, because its users would take the
+        newest version for the last candidate.
 
         Raises
         ------
@@ -119,8 +119,8 @@ class Experiment:
         """
         if (published := registry.published()) is not None:
             raise WrongUsage(
-                f"{registry.root} is in use, it holds the published version {published}; "
-                "experiments leave versions of made-up campaigns: give a --model-dir of their own"
+                f"{registry.root} is in use, it has the published version {published}; "
+                "experiments leave versions of simulated campaigns: give a --model-dir of their own"
             )
         plan = make_plan(
             cubes, recipe=recipe, instrument=self.runtime.instrument, seed=seed, parent=parent, reason=reason
@@ -129,7 +129,7 @@ class Experiment:
         version = _find(registry, plan)
         found = version is not None
         if version is None:
-            processes = side_by_side(plan, self.runtime.device)
+            processes = process_count(plan, self.runtime.device)
             version = run_round(plan, registry, self.runtime, processes=processes).version
         stored = registry.scores(version)
         return Trained(
@@ -138,12 +138,12 @@ class Experiment:
             seconds=None if found else time.perf_counter() - begun,
         )
 
-    def judge(self, scores: Iterable[CubeScore], labels: Mapping[str, Label]) -> Evaluation:
-        """Judge scores against the truth, and how well they find the wrong ones of `labels`."""
+    def evaluate(self, scores: Iterable[CubeScore], labels: Mapping[str, Label]) -> Evaluation:
+        """Evaluate scores against the truth, and how well they find the wrong ones among `labels`."""
         return evaluate(scores, self.truth, labels=labels)
 
-    def saying(self, prefix: str) -> Self:
-        """Return the experiment with `prefix` before all that it reports."""
+    def with_prefix(self, prefix: str) -> Self:
+        """Return the experiment with `prefix` before everything that it reports."""
         report = self.runtime.report
 
         def prefixed(done: int, total: int, what: str) -> None:
@@ -153,7 +153,7 @@ class Experiment:
 
 
 def _find(registry: Registry, plan: Plan) -> str | None:
-    """Return a version that was made by the same plan and scored all its cubes, also the unlabelled ones."""
+    """Return a version made by the same plan that has scores of all its cubes, unlabelled ones included."""
     wanted = {cube.key for cube in plan.cubes}
     for version in registry.versions():
         if registry.card(version).fingerprint == plan.fingerprint and wanted <= registry.scores(version).keys():
@@ -162,8 +162,8 @@ def _find(registry: Registry, plan: Plan) -> str | None:
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, str | float | None]]) -> None:
-    """Write rows of figures as CSV in one step, columns as the first row names them; empty means undefined."""
-    atomic.write_table(path, list(rows[0]), ({name: _cell(value) for name, value in row.items()} for row in rows))
+    """Write rows of figures as CSV in one step, with the columns of the first row; empty means undefined."""
+    tables.write_table(path, list(rows[0]), ({name: _cell(value) for name, value in row.items()} for row in rows))
 
 
 def _cell(value: str | float | None) -> str:

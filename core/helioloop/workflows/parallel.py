@@ -1,7 +1,7 @@
-"""A round's heavy work over several processes of one machine: members trained, cubes scored and located.
+"""The heavy work of a round, spread over several processes of one machine: training, scoring, locating.
 
-Between `ensemble` and `rounds`. What comes out does not depend on the number of processes. The worker spreads the same
-work over jobs instead. Needs torch (extra ``worker``).
+The result does not depend on the number of processes. The worker runs the same work as jobs instead. Needs torch
+(extra ``worker``).
 """
 
 import multiprocessing
@@ -12,7 +12,10 @@ from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from typing import Any, TypeVar
 
+import joblib
+
 from helioloop.emergence.locate import locate_emergences
+from helioloop.model.device import CPU_THREADS, Device
 from helioloop.model.ensemble import Ensemble, score_cubes, train_member
 from helioloop.model.plan import Plan
 from helioloop.model.runtime import Runtime
@@ -22,12 +25,12 @@ from helioloop.records import CubeInfo, CubeScore
 T = TypeVar("T")
 
 CHUNK_CUBES = 25
-"""Cubes that one process scores and locates at a time: enough to be worth opening the ensemble for."""
+"""Cubes in one chunk of scoring: enough that the time to open the ensemble does not matter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Round:
-    """What every process of a round needs; a plain value, so that a spawned one can have it.
+class RoundWork:
+    """A round and what is needed to work on it; picklable, so that spawned processes can receive it.
 
     Parameters
     ----------
@@ -36,7 +39,7 @@ class Round:
     staging : Path
         Its staging folder, which contains the plan.
     runtime : Runtime
-        What to work with; with several processes its `load` must be picklable.
+        Device, loader and reports; with several processes its `load` must be picklable.
     """
 
     plan: Plan
@@ -56,85 +59,100 @@ class Round:
         return locate_emergences(ensemble, cubes, scores, runtime, labels=labels)
 
 
-def train_members(work: Round, *, processes: int) -> None:
-    """Train all members of a round, `processes` at a time; `report` is told the epochs."""
+def process_count(plan: Plan, device: Device) -> int:
+    """Return how many processes train, score and locate at once: one per processor core, one on a GPU.
+
+    Cores are those that this process may use: affinity and a container's CPU limit are respected.
+    """
+    if device.kind != "cpu":
+        return 1
+    cores: int = joblib.cpu_count()
+    return max(1, min(len(plan.members), cores // CPU_THREADS))
+
+
+def train_members(work: RoundWork, *, processes: int) -> None:
+    """Train all members of a round, `processes` at a time; progress is reported in epochs of all members."""
     report = work.runtime.report
     members = [member.name for member in work.plan.members]
     epochs_of = [work.plan.recipe.passes(len(work.plan.training_cubes(member))) for member in work.plan.members]
     total = sum(epochs_of)
     if processes > 1:
-        _spread(_train, work, members, processes, lambda done: report(min(done, total), total, "training members"))
+        _run_chunks(_train, work, members, processes, lambda done: report(min(done, total), total, "training members"))
         return
     for k, name in enumerate(members):
-        passed = sum(epochs_of[:k])
+        before = sum(epochs_of[:k])
 
-        def tell(done: int, _: int, what: str, passed: int = passed) -> None:
-            report(passed + done, total, what)
+        def report_epoch(done: int, _: int, what: str, before: int = before) -> None:
+            report(before + done, total, what)
 
-        work.train(name, tell)
+        work.train(name, report_epoch)
 
 
-def score_and_locate(work: Round, *, processes: int) -> list[CubeScore]:
+def score_and_locate(work: RoundWork, *, processes: int) -> list[CubeScore]:
     """Score all cubes of a round whose members are trained, and locate emergences; in the order of the plan."""
     cubes, report = work.plan.cubes, work.runtime.report
     if processes == 1:
         return work.score(cubes, report)
     n = len(cubes)
-    chunks = _spread(
+    scored = _run_chunks(
         _score,
         work,
         [cubes[k : k + CHUNK_CUBES] for k in range(0, n, CHUNK_CUBES)],
         processes,
         lambda done: report(min(done, n), n, "scoring cubes, locating emergences"),
     )
-    return [score for chunk in chunks for score in chunk]
+    return [score for chunk in scored for score in chunk]
 
 
-# -- in the children ------------------------------------------------------------------------------
+# -- in the child processes -----------------------------------------------------------------------
 
-_done: "Synchronized[int] | None" = None
+_counter: "Synchronized[int] | None" = None
 
 
-def _share(done: "Synchronized[int]") -> None:
-    global _done  # noqa: PLW0603 - a spawned child has no other way to receive shared memory
-    _done = done
+def _receive_counter(counter: "Synchronized[int]") -> None:
+    global _counter  # noqa: PLW0603 - a spawned child has no other way to receive shared memory
+    _counter = counter
 
 
 def _count(n: int = 1) -> None:
-    if _done is not None:
-        with _done.get_lock():
-            _done.value += n
+    if _counter is not None:
+        with _counter.get_lock():
+            _counter.value += n
 
 
-def _train(work: Round, name: str) -> None:
+def _train(work: RoundWork, name: str) -> None:
     work.train(name, lambda *_: _count())
 
 
-def _score(work: Round, cubes: Sequence[CubeInfo]) -> list[CubeScore]:
+def _score(work: RoundWork, cubes: Sequence[CubeInfo]) -> list[CubeScore]:
     scores = work.score(cubes, silent)
     _count(len(cubes))
     return scores
 
 
-def _spread(
-    task: Callable[[Round, Any], T], work: Round, shares: Sequence[Any], processes: int, say: Callable[[int], None]
+def _run_chunks(
+    task: Callable[[RoundWork, Any], T],
+    work: RoundWork,
+    chunks: Sequence[Any],
+    processes: int,
+    on_progress: Callable[[int], None],
 ) -> list[T]:
-    """Do `task` on each share, results in the order of the shares; `say` is told what the children counted."""
+    """Run `task` on each chunk and return the results in order; `on_progress` receives the children's count."""
     # Spawned, not forked: a forked child inherits torch's locked thread pools.
     context = multiprocessing.get_context("spawn")
-    done = context.Value("q", 0)
-    with ProcessPoolExecutor(processes, context, _share, (done,)) as pool:
-        # A report and what takes excluded cubes may be bound to this process's terminal: the children count instead.
+    counter = context.Value("q", 0)
+    with ProcessPoolExecutor(processes, context, _receive_counter, (counter,)) as pool:
+        # `report` and `on_excluded` may be bound to this process's terminal; the children only count.
         bare = replace(work, runtime=replace(work.runtime, report=silent, on_excluded=None))
-        futures = [pool.submit(task, bare, share) for share in shares]
+        futures = [pool.submit(task, bare, chunk) for chunk in chunks]
         waiting: set[Future[T]] = set(futures)
         try:
             while waiting:
                 finished, waiting = wait(waiting, timeout=0.5)
-                say(done.value)
+                on_progress(counter.value)
                 for future in finished:
                     future.result()
         except BaseException:
-            pool.shutdown(cancel_futures=True)  # or what is left would be done before the error is said
+            pool.shutdown(cancel_futures=True)  # otherwise the remaining chunks would run before the error is raised
             raise
     return [future.result() for future in futures]

@@ -1,25 +1,24 @@
-"""A release trained on and scored without Label Studio or Redis: what ``helioloop train`` and ``helioloop score`` do.
+"""Train on a release, or score one, without Label Studio or Redis: ``helioloop train`` and ``helioloop score``.
 
-Top of the core, above rounds and releases; the worker runs the same rounds over a project's labels instead of a
-release's table. Needs the extra ``worker``.
+The worker runs the same rounds with a project's labels instead of a release's table. Needs the extra ``worker``.
 """
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from helioloop import atomic
-from helioloop.data.release import Release, inspect
+from helioloop import tables
+from helioloop.data.release import Release
 from helioloop.emergence.locate import locate_emergences, needs_emergence_frame
 from helioloop.errors import CubeError, RegistryError, RejectedVersion
 from helioloop.instrument import Instrument
-from helioloop.model.device import CPU_THREADS, Device
 from helioloop.model.ensemble import Ensemble, score_cubes
 from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import Recipe
 from helioloop.model.runtime import Runtime
 from helioloop.records import CubeInfo, CubeScore, Label
 from helioloop.registry.versions import Card, Registry
+from helioloop.workflows.cells import decimal, frame_cells
+from helioloop.workflows.parallel import process_count
 from helioloop.workflows.rounds import run_round
 
 SCORE_COLUMNS = (
@@ -38,9 +37,10 @@ SCORE_COLUMNS = (
 def train_release(
     release: Release, registry: Registry, runtime: Runtime, *, recipe: Recipe, seed: int, forced: bool
 ) -> Card | None:
-    """Train a version on a release's labels and publish it if the gate lets it; None where there is nothing to do.
+    """Train a version on a release's labels and publish it; None if nothing changed since the newest version.
 
-    A version that was made of the same and never published, because the command broke off, is published now.
+    If the newest version was made from the same data and never published, because the command was interrupted, it is
+    published now.
 
     Parameters
     ----------
@@ -48,22 +48,22 @@ def train_release(
         Cubes and labels.
     registry : Registry
         Where the version goes; its parent is the published one.
+    runtime : Runtime
+        Device, loader and reports.
     recipe : Recipe
         How to train.
     seed : int
         Seed of the first member.
     forced : bool
-        Train even where labels, data, recipe and code are those of the newest version, and publish whatever the gate
-        says.
-    runtime : Runtime
-        What to work with.
+        Train even if labels, data, recipe and code are those of the newest version, and publish even a version that
+        is worse.
 
     Raises
     ------
     TooFewLabels
         If a class has too few labelled cubes that can be read.
     RejectedVersion
-        If the gate does not let the version be published; it is kept.
+        If the promotion check rejects the version; it stays in the registry.
     """
     plan = make_plan(
         readable_cubes(release, runtime),
@@ -75,16 +75,16 @@ def train_release(
     )
     newest = registry.latest()
     if newest is not None and newest.fingerprint == plan.fingerprint and not forced:
-        broke_off = registry.unpublished()
-        return None if broke_off is None else _publish(broke_off, registry)
-    card = run_round(plan, registry, runtime, processes=side_by_side(plan, runtime.device), forced=forced)
+        interrupted = registry.unpublished()
+        return None if interrupted is None else _publish(interrupted, registry)
+    card = run_round(plan, registry, runtime, processes=process_count(plan, runtime.device), forced=forced)
     return _publish(card, registry)
 
 
 def _publish(card: Card, registry: Registry) -> Card:
     if card.rejected is not None:
         raise RejectedVersion(
-            f"{card.version} is {card.rejected}; to publish it all the same run "
+            f"{card.version} is {card.rejected}; to publish it anyway run "
             f"`{registry.rollback_command(card.version)}`, or train with --force"
         )
     registry.publish(card.version, why=card.reason)
@@ -96,20 +96,19 @@ def score_release(
 ) -> tuple[str, list[tuple[CubeInfo, CubeScore]]]:
     """Score all readable cubes of a release with a version, by default the published one.
 
-    Scores that the version holds are used; others are computed but not added to it: it is a release's table that is
-    asked for, not a change to the model folder.
+    Scores in the version's folder are used; others are computed but not added, so the model folder does not change.
 
     Returns
     -------
     version : str
-        The version that speaks.
+        The version that scored.
     scored : list of (CubeInfo, CubeScore)
         In the order of the release's table.
 
     Raises
     ------
     RegistryError
-        If nothing is published yet, or the version's instrument is another one.
+        If nothing is published yet, or the version was trained for another instrument.
     UnknownVersion
         If there is no such version.
     """
@@ -125,45 +124,45 @@ def score_release(
 
 
 def find_version(registry: Registry, version: str | None, *, instrument: Instrument) -> str:
-    """Return `version`, or the published one where it is None, if it can speak of cubes on this grid.
+    """Return `version`, or the published one for None, if it was trained for this instrument.
 
     Raises
     ------
     RegistryError
-        If nothing is published yet, or the version's instrument is another one.
+        If nothing is published yet, or the version was trained for another instrument.
     UnknownVersion
         If there is no such version.
     """
     version = version or registry.published()
     if version is None:
-        raise RegistryError(f"{registry.root} holds no published version; {_remedy(registry)}")
+        raise RegistryError(f"{registry.root} has no published version; {_remedy(registry)}")
     trained_for = Plan.read(registry.folder(version)).instrument
     if trained_for != instrument:
         raise RegistryError(
             f"version {version} was trained for the grid of {trained_for.name}, not {instrument.name}; "
-            "name another --version"
+            "give another --version"
         )
     return version
 
 
 def _remedy(registry: Registry) -> str:
-    """Say what to do where nothing is published; training again would find nothing to do if versions are there."""
+    """Return what to do if nothing is published; with versions present, training again would do nothing."""
     version = registry.last_published()
     if version is None:
         return "run `helioloop train` with this --model-dir"
-    return f"name one with --version {version}, or publish it: `{registry.rollback_command(version)}`"
+    return f"give one with --version {version}, or publish it: `{registry.rollback_command(version)}`"
 
 
 def readable_cubes(release: Release, runtime: Runtime) -> list[CubeInfo]:
-    """Return the release's cubes that can be read, in the order of its table; the others go to ``runtime.on_excluded``.
+    """Return the readable cubes of a release, in the order of its table; others are passed to ``runtime.on_excluded``.
 
-    Each cube is read once, whole, and kept in the cache: what passes here is there when members train on it.
+    Each cube is read completely and stored in the cache, where the members find it when they are trained.
     """
     readable = []
     for done, row in enumerate(release.rows, start=1):
         try:
-            cube = inspect(release.path(row.cube), label=row.label, verified=row.verified)
-            runtime.load(cube)
+            files = runtime.load.read_files(release.name, row.cube)
+            cube, _ = runtime.load.parse(files, label=row.label, verified=row.verified)
         except CubeError as error:
             if runtime.on_excluded is None:
                 raise
@@ -176,28 +175,17 @@ def readable_cubes(release: Release, runtime: Runtime) -> list[CubeInfo]:
 
 def write_score_table(path: Path, scored: Iterable[tuple[CubeInfo, CubeScore]], *, version: str) -> None:
     """Write scores as CSV with the columns `SCORE_COLUMNS`, in one step; empty means unknown."""
-    atomic.write_table(path, SCORE_COLUMNS, (score_row(cube.label, score, version=version) for cube, score in scored))
+    tables.write_table(path, SCORE_COLUMNS, (score_row(cube.label, score, version=version) for cube, score in scored))
 
 
 def score_row(label: Label | None, score: CubeScore, *, version: str) -> Mapping[str, str | int]:
     """Return one cube's row of the score table."""
-    found = score.emergence if needs_emergence_frame(score, label) else None
     return {
         "cube": score.cube,
         "label": "" if label is None else str(label),
-        "p_emergence": f"{score.p_emergence:.6f}",
-        "p_spread": "" if score.p_spread is None else f"{score.p_spread:.6f}",
-        "disagreement": "" if label is None else f"{1.0 - score.agreement(label):.6f}",
-        "emergence_frame": "" if found is None else found.frame,
-        "emergence_frame_lo": "" if found is None else found.frame_lo,
-        "emergence_frame_hi": "" if found is None else found.frame_hi,
+        "p_emergence": decimal(score.p_emergence),
+        "p_spread": decimal(score.p_spread),
+        "disagreement": decimal(None if label is None else 1.0 - score.agreement(label)),
+        **frame_cells(score.emergence if needs_emergence_frame(score, label) else None),
         "model_version": version,
     }
-
-
-def side_by_side(plan: Plan, device: Device) -> int:
-    """Return how many processes train, score and locate at once: one per processor core, or one on a GPU."""
-    if device.kind != "cpu":
-        return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(len(plan.members), cores // CPU_THREADS))

@@ -1,7 +1,7 @@
-"""Closing a round, and running a whole one: from a plan to a new version in the registry, not yet published.
+"""A training round: from a plan to a new version in the registry, not yet published.
 
-Above the ensemble. The worker runs a round's members as jobs of their own and calls `close_round` in the last;
-`run_round` does the same in one go for the command line.
+`run_round` does all of it in one process tree, for the command line. The worker trains the members in jobs of their own
+and then calls `close_round`.
 """
 
 import shutil
@@ -12,19 +12,19 @@ from pathlib import Path
 
 import numpy as np
 
-from helioloop.evaluation.audit import SALT, audit_order, sampled_prefix
+from helioloop.evaluation.audit_order import audit_order, sampled_prefix
 from helioloop.evaluation.metrics import auroc
-from helioloop.evaluation.promotion import Verdict, gate
+from helioloop.evaluation.promotion import Verdict, check_promotion
 from helioloop.model.plan import Plan
 from helioloop.model.runtime import Runtime
 from helioloop.records import CubeScore, Label
 from helioloop.registry.score_store import write_scores
 from helioloop.registry.versions import Card, Registry
-from helioloop.workflows.parallel import Round, score_and_locate, train_members
+from helioloop.workflows.parallel import RoundWork, score_and_locate, train_members
 
 
 def run_round(plan: Plan, registry: Registry, runtime: Runtime, *, processes: int = 1, forced: bool = False) -> Card:
-    """Train all members of a plan, score and locate all its cubes, and admit the version; nothing is published.
+    """Train all members of a plan, score and locate all its cubes, and admit the version, unpublished.
 
     Parameters
     ----------
@@ -33,15 +33,15 @@ def run_round(plan: Plan, registry: Registry, runtime: Runtime, *, processes: in
     registry : Registry
         Where the version goes. An interrupted round continues where it stopped.
     runtime : Runtime
-        What to work with; with several processes its `load` must be picklable.
+        Device, loader and reports; with several processes its `load` must be picklable.
     processes : int
         Processes that train, score and locate at the same time; the result does not depend on their number.
     forced : bool
-        True where the version is to be published whatever the promotion check finds.
+        True if the version may be published even if it is worse; see `check_promotion`.
     """
     staging = registry.staging(plan.fingerprint)
     plan.save(staging)
-    work = Round(plan=plan, staging=staging, runtime=runtime)
+    work = RoundWork(plan=plan, staging=staging, runtime=runtime)
     train_members(work, processes=processes)
     scores = score_and_locate(work, processes=processes)
     return close_round(plan, staging, registry, scores, forced=forced)
@@ -52,7 +52,8 @@ def close_round(
 ) -> Card:
     """Write card and scores into the staging folder and admit it as the next version, unpublished.
 
-    The card holds the gate's verdict: whoever publishes asks it, also after a closing that broke off right here.
+    The card contains the verdict of the promotion check, so that a version whose closing was interrupted right after
+    this can still be published by that verdict.
 
     Parameters
     ----------
@@ -63,11 +64,11 @@ def close_round(
     registry : Registry
         Where the version goes.
     scores : sequence of CubeScore
-        Of all cubes of the plan that could be read, located.
+        Of all cubes of the plan that could be read, with emergence frames.
     forced : bool
-        True where the version is to be published whatever the gate says.
+        True if the version may be published even if it is worse; see `check_promotion`.
     """
-    shutil.rmtree(staging / "scores", ignore_errors=True)  # of a closing that was interrupted
+    shutil.rmtree(staging / "scores", ignore_errors=True)  # left by an interrupted closing
     write_scores(staging / "scores", scores)
     card = Card(
         version="",
@@ -101,47 +102,43 @@ def close_round(
 def compare_with_published(
     plan: Plan, registry: Registry, scores: Sequence[CubeScore], *, forced: bool = False
 ) -> Verdict:
-    """Ask the gate about a candidate: its scores against the stored ones of the version that is published now.
+    """Return the promotion check's verdict on a candidate, from its scores and those of the published version.
 
-    Compared are the verified cubes that held-out members of both versions scored, name and content alike. Drawn at
-    random are those at the start of the check list over the labelled cubes that both know: a release that has joined
-    since, of which nobody has checked anything yet, does not make the earlier draw any less random.
+    Compared are the verified cubes that out-of-fold members of both versions scored, equal in name and content. The
+    audit sample is the verified start of the audit order of all labelled cubes that both versions contain. A release
+    that joined since, of which nothing is verified yet, therefore does not shorten the sample.
     """
     published = registry.published()
     if published is None:
-        return gate(None, np.empty(0), forced=forced)
+        return check_promotion(None, np.empty(0), forced=forced)
     before = registry.scores(published)
     after = {score.key: score for score in scores}
     known = registry.card(published).labels
-    scored = [
-        cube for cube in plan.labelled if cube.key in after and cube.name in known
-    ]  # fmt: skip
+    scored = [cube for cube in plan.labelled if cube.key in after and cube.name in known]
     verified = {cube.name: cube.label for cube in scored if cube.verified and cube.label is not None}
-    drawn = sampled_prefix(audit_order(scored, salt=SALT), verified)
-    pairs = [
-        (before[key], score) for key, score in sorted(after.items()) if score.cube in verified and key in before
-    ]  # fmt: skip
-    return gate(
+    sample = sampled_prefix(audit_order(scored), verified)
+    pairs = [(before[key], after[key]) for key in sorted(after) if key[0] in verified and key in before]
+    return check_promotion(
         np.array([was.probability(verified[was.cube]) for was, _ in pairs]),
         np.array([now.probability(verified[now.cube]) for _, now in pairs]),
-        drawn=np.array([now.cube in drawn for _, now in pairs], dtype=np.bool_),
+        sampled=np.array([now.cube in sample for _, now in pairs], dtype=np.bool_),
         forced=forced,
     )
 
 
 def round_metrics(scores: Sequence[CubeScore], labels: Mapping[str, Label]) -> dict[str, float]:
     """Return a round's figures: counts, out-of-fold agreement with the current labels, and AUROC against them."""
-    judged = [(score, labels[score.cube]) for score in scores if score.cube in labels]
-    agreement = np.array([score.agreement(label) for score, label in judged])
-    emergence = np.array([label is Label.EMERGENCE for _, label in judged])
+    labelled = [(score, labels[score.cube]) for score in scores if score.cube in labels]
+    agreement = np.array([score.agreement(label) for score, label in labelled])
+    emergence = np.array([label is Label.EMERGENCE for _, label in labelled])
     metrics = {
         "cubes": float(len(scores)),
         "labelled": float(len(labels)),
         "emergences": float(sum(label is Label.EMERGENCE for label in labels.values())),
     }
-    if judged:
+    if labelled:
         metrics["agreement"] = float(agreement.mean())
         metrics["disagreeing"] = float((agreement < 0.5).mean())
     if emergence.any() and not emergence.all():
-        metrics["auroc"] = auroc(np.array([score.p_emergence for score, _ in judged]), emergence)
+        metrics["auroc"] = auroc(np.array([score.p_emergence for score, _ in labelled]), emergence)
     return {name: round(value, 6) for name, value in metrics.items()}

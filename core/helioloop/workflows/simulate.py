@@ -1,29 +1,30 @@
-"""A whole campaign with an oracle for the human: how much must be verified until few labels are wrong.
+"""A whole verification campaign, simulated: the truth table answers in place of the human, who is always right.
 
-Top of the core, above `experiment`. Train on the current labels, rank the unverified by disagreement, verify a batch,
-correct, train again; the truth table answers in place of the astronomer, who is taken to be always right. What a real
-campaign can only estimate (`book`) is known here too, so that the two can be held against each other.
+Each round trains on the current labels, ranks the unverified cubes by disagreement, verifies a batch and corrects its
+labels. The result shows how many cubes must be verified until few labels are wrong. What a real campaign can only
+estimate (`evaluation.audit`) is known here, so estimate and truth can be compared.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from helioloop.evaluation.audit import SALT, Line, Page, audit_order, audit_rounds
+from helioloop.evaluation.audit import RoundAudit, RoundRecord, audit_rounds
+from helioloop.evaluation.audit_order import audit_order
 from helioloop.evaluation.metrics import Evaluation
 from helioloop.model.recipes import Recipe
 from helioloop.records import CubeScore, Label
 from helioloop.registry.versions import Registry
-from helioloop.workflows.experiment import Experiment, Trained
+from helioloop.workflows.experiment import Experiment
 
-BATCH_SHARE = 0.1
-"""Part of all cubes that is verified in a round."""
-CHECK_SHARE = 0.1
-"""Part of a batch that is drawn by the check list instead of the ranking."""
+BATCH_FRACTION = 0.1
+"""Fraction of all cubes that is verified in a round."""
+AUDIT_FRACTION = 0.1
+"""Fraction of a batch that is taken from the audit order instead of the ranking."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignRound:
-    """One round of a campaign that an oracle plays.
+    """One round of a simulated campaign.
 
     Parameters
     ----------
@@ -32,17 +33,17 @@ class CampaignRound:
     version : str
         The version that was trained in it.
     seconds : float or None
-        How long that took; None where the version was there already.
+        Duration of training, scoring and locating; None if the version existed already.
     cubes : int
-        How many take part.
+        All cubes of the campaign.
     verified_before : int
-        Cubes verified before it: those labels the version has learned from.
+        Cubes verified before the round: the version was trained on their corrected labels.
     wrong_before : int
-        Labels then wrong.
+        Wrong labels at that time.
     evaluation : Evaluation
-        The version against the truth; wrong labels are searched among the unverified.
-    line : Line or None
-        What the book says once the round's batch is verified; None in the closing round, which only trains.
+        The version against the truth; wrong labels are searched among the unverified cubes.
+    audit : RoundAudit or None
+        The audit once the round's batch is verified; None in the closing round, which only trains.
     wrong_after : tuple of int
         True number of wrong labels after each single verification of the batch.
     """
@@ -54,12 +55,12 @@ class CampaignRound:
     verified_before: int
     wrong_before: int
     evaluation: Evaluation
-    line: Line | None
+    audit: RoundAudit | None
     wrong_after: tuple[int, ...] = field(repr=False)
 
     @property
     def wrong(self) -> int:
-        """Labels still wrong when the round ended."""
+        """Wrong labels when the round ended."""
         return self.wrong_after[-1] if self.wrong_after else self.wrong_before
 
     @property
@@ -69,8 +70,8 @@ class CampaignRound:
 
     def row(self) -> dict[str, str | float | None]:
         """Return the round as a row of the campaign's table."""
-        line = self.line
-        hit, left = (line.hit_rate, line.wrong_left) if line else (None, None)
+        audit = self.audit
+        hit, left = (audit.hit_rate, audit.wrong_left) if audit else (None, None)
         figures = self.evaluation.figures()
         return {
             "round": self.round,
@@ -79,39 +80,39 @@ class CampaignRound:
             "verified": self.verified,
             "verified_share": self.verified / self.cubes,
             "verifications": len(self.wrong_after),
-            "flips": line.flips if line else 0,
-            "ranked": line.ranked if line else 0,
-            "hits": line.hits if line else 0,
+            "flips": audit.flips if audit else 0,
+            "ranked": audit.ranked if audit else 0,
+            "hits": audit.hits if audit else 0,
             "hit_rate": hit.value if hit else None,
             "hit_rate_lo": hit.lo if hit else None,
             "hit_rate_hi": hit.hi if hit else None,
-            "drawn": line.drawn if line else None,
-            "drawn_wrong": line.drawn_wrong if line else None,
+            "drawn": audit.sampled if audit else None,
+            "drawn_wrong": audit.sampled_wrong if audit else None,
             "wrong_left": left.value if left else None,
             "wrong_left_lo": left.lo if left else None,
             "wrong_left_hi": left.hi if left else None,
             "true_wrong_left": self.wrong,
             "true_wrong_share": self.wrong / self.cubes,
-            "stop": line.stop if line else None,
+            "stop": audit.stop if audit else None,
             **{name: figures[name] for name in figures if name not in {"cubes", "wrong_labels"}},
             "seconds": self.seconds,
         }
 
 
-def run_campaign(
+def simulate_campaign(
     experiment: Experiment,
     registry: Registry,
     *,
     recipe: Recipe,
     seed: int,
     rounds: int | None,
-    batch_share: float = BATCH_SHARE,
-    check_share: float = CHECK_SHARE,
+    batch_fraction: float = BATCH_FRACTION,
+    audit_fraction: float = AUDIT_FRACTION,
 ) -> Iterator[CampaignRound]:
-    """Play a campaign, giving each round as it ends.
+    """Simulate a campaign and yield each round as it ends.
 
-    A round trains, then verifies a batch. After the last one a closing round trains once more, so that the labels
-    corrected last are learned too. Rounds that the registry holds are not trained again.
+    A round trains, then verifies a batch. After the last one a closing round trains once more, so that the last
+    corrections are learned too. A version that the registry contains is not trained again.
 
     Parameters
     ----------
@@ -124,14 +125,16 @@ def run_campaign(
     seed : int
         Seed of the first member, in every round.
     rounds : int or None
-        At most so many rounds of verification; None goes on until the book says stop or every label is verified.
-    batch_share, check_share : float
-        Part of all cubes that is verified in a round, and part of these that the check list names.
+        Largest number of rounds with verification; None continues until the audit gives a reason to stop.
+    batch_fraction : float
+        Fraction of all cubes that is verified in a round.
+    audit_fraction : float
+        Fraction of a batch that is taken from the audit order.
 
     Yields
     ------
     CampaignRound
-        The rounds of verification, and the closing one.
+        The rounds with verification, and the closing one.
 
     Raises
     ------
@@ -139,14 +142,14 @@ def run_campaign(
         If a class has too few labelled cubes.
     """
     labels, n = experiment.crude, len(experiment.cubes)
-    order = audit_order(experiment.cubes, salt=SALT)
-    pages: list[Page] = []
+    order = audit_order(experiment.cubes)
+    records: list[RoundRecord] = []
     verified: dict[str, bool] = {}
     parent: str | None = None
     number, closing = 1, False
     while True:
         cubes = [replace(cube, label=labels[cube.name], verified=cube.name in verified) for cube in experiment.cubes]
-        trained: Trained = experiment.saying("closing round" if closing else f"round {number}").train(
+        trained = experiment.with_prefix("closing round" if closing else f"round {number}").train(
             cubes,
             registry,
             recipe=recipe,
@@ -155,72 +158,79 @@ def run_campaign(
             reason=f"round {number} of a campaign with an oracle",
         )
         parent = trained.version
-        open_labels = {cube: label for cube, label in labels.items() if cube not in verified}
-        played = CampaignRound(
+        unverified = {cube: label for cube, label in labels.items() if cube not in verified}
+        simulated = CampaignRound(
             round=number,
             version=trained.version,
             seconds=trained.seconds,
             cubes=n,
             verified_before=len(verified),
             wrong_before=len(experiment.wrong(labels)),
-            evaluation=experiment.judge(trained.scores.values(), open_labels),
-            line=None,
+            evaluation=experiment.evaluate(trained.scores.values(), unverified),
+            audit=None,
             wrong_after=(),
         )
         if closing:
-            yield played
+            yield simulated
             return
-        batch = draw_batch(
-            trained.scores, open_labels, order, size=max(1, round(batch_share * n)), check_share=check_share
+        batch = choose_batch(
+            trained.scores,
+            unverified,
+            order,
+            size=max(1, round(batch_fraction * n)),
+            audit_fraction=audit_fraction,
         )
-        wrong_after: list[int] = []
+        wrong, wrong_after = simulated.wrong_before, []
         for cube in batch:
             true = experiment.truth[cube].label
             verified[cube] = labels[cube] is not true
             labels[cube] = true
-            wrong_after.append((wrong_after[-1] if wrong_after else played.wrong_before) - verified[cube])
-        pages.append(Page(disagreement=disagreement(trained.scores, experiment.crude), verified=dict(verified)))
-        line = audit_rounds(pages, order)[-1]
-        yield replace(played, line=line, wrong_after=tuple(wrong_after))
-        closing = line.stop is not None or number == rounds
+            wrong -= verified[cube]
+            wrong_after.append(wrong)
+        records.append(
+            RoundRecord(disagreement=disagreement(trained.scores, experiment.crude), verified=dict(verified))
+        )
+        audit = audit_rounds(records, order)[-1]
+        yield replace(simulated, audit=audit, wrong_after=tuple(wrong_after))
+        closing = audit.stop is not None or number == rounds
         number += 1
 
 
-def draw_batch(
+def choose_batch(
     scores: Mapping[str, CubeScore],
     unverified: Mapping[str, Label],
     order: Sequence[str],
     *,
     size: int,
-    check_share: float,
+    audit_fraction: float,
 ) -> list[str]:
-    """Return the cubes to verify next, in the order in which that is done.
+    """Return the cubes to verify next, in the order in which they are verified.
 
     Parameters
     ----------
-    scores : mapping
+    scores : mapping of str to CubeScore
         Out of fold, by cube.
-    unverified : mapping
+    unverified : mapping of str to Label
         Current label of each unverified cube.
     order : sequence of str
-        The check list.
+        The audit order.
     size : int
-        How many to return; fewer where fewer are left.
-    check_share : float
-        Part of them, at least one, that the check list names instead of the ranking.
+        How many cubes to return; fewer if fewer are left.
+    audit_fraction : float
+        Fraction of them, at least one cube, that is taken from the audit order instead of the ranking.
 
     Returns
     -------
     list of str
-        Those that disagree most; and, spread evenly among them, the next of the check list, which passes over what the
-        ranking has taken.
+        The cubes that disagree most; and, spread evenly among them, the next ones of the audit order that the ranking
+        has not taken.
     """
     of = disagreement(scores, unverified)
     ranking = sorted(of, key=lambda cube: (-of[cube], cube))
-    checks = max(1, round(check_share * size))
-    ranked = ranking[: size - checks]
-    checked = [cube for cube in order if cube in unverified and cube not in set(ranked)][:checks]
-    placed = [((k + 0.5) / len(part), cube) for part in (ranked, checked) for k, cube in enumerate(part)]
+    n_audit = max(1, round(audit_fraction * size))
+    ranked = ranking[: size - n_audit]
+    sampled = [cube for cube in order if cube in unverified and cube not in set(ranked)][:n_audit]
+    placed = [((k + 0.5) / len(group), cube) for group in (ranked, sampled) for k, cube in enumerate(group)]
     return [cube for _, cube in sorted(placed, key=lambda entry: entry[0])]
 
 
@@ -229,13 +239,13 @@ def disagreement(scores: Mapping[str, CubeScore], labels: Mapping[str, Label]) -
     return {cube: 1.0 - scores[cube].agreement(label) for cube, label in labels.items()}
 
 
-def verified_until(rounds: Sequence[CampaignRound], wrong_share: float) -> int | None:
-    """Return after how many verifications at most `wrong_share` of all labels were wrong; None if never."""
-    for played in rounds:
-        goal = wrong_share * played.cubes
-        if played.wrong_before <= goal:
-            return played.verified_before
-        for k, wrong in enumerate(played.wrong_after, start=1):
+def verifications_until(rounds: Sequence[CampaignRound], wrong_fraction: float) -> int | None:
+    """Return after how many verifications at most `wrong_fraction` of all labels were wrong; None if never."""
+    for one in rounds:
+        goal = wrong_fraction * one.cubes
+        if one.wrong_before <= goal:
+            return one.verified_before
+        for k, wrong in enumerate(one.wrong_after, start=1):
             if wrong <= goal:
-                return played.verified_before + k
+                return one.verified_before + k
     return None

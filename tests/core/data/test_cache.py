@@ -1,4 +1,4 @@
-"""The cache: the same arrays as without it, whatever happened to its files."""
+"""The cache returns the same arrays as gridding does, whatever happened to its files."""
 
 import logging
 from dataclasses import replace
@@ -26,7 +26,7 @@ def cube(tmp_path: Path) -> tuple[Path, str]:
     return path, hash_cube(path)
 
 
-def test_a_kept_cube_needs_no_file(tmp_path: Path, cube: tuple[Path, str]) -> None:
+def test_a_cached_cube_needs_no_file(tmp_path: Path, cube: tuple[Path, str]) -> None:
     """The second load equals the first and does not open the cube's file."""
     path, sha256 = cube
     cache = CubeCache(tmp_path / "cache", TOY)
@@ -43,14 +43,14 @@ def test_rounding_is_under_half_a_gauss(tmp_path: Path, cube: tuple[Path, str]) 
     """Half precision costs at most 0.5 G and keeps the off-disk mask."""
     path, sha256 = cube
     exact = to_grid(read_cube(path), TOY)
-    kept = CubeCache(tmp_path / "cache", TOY).load(path, sha256).astype(np.float32)
-    assert np.nanmax(np.abs(kept - exact)) * 2000.0 <= 0.5
-    np.testing.assert_array_equal(np.isnan(kept), np.isnan(exact))
-    assert np.isnan(kept).any()
+    cached = CubeCache(tmp_path / "cache", TOY).load(path, sha256).astype(np.float32)
+    assert np.nanmax(np.abs(cached - exact)) * 2000.0 <= 0.5
+    np.testing.assert_array_equal(np.isnan(cached), np.isnan(exact))
+    assert np.isnan(cached).any()
 
 
 def test_another_grid_is_another_entry(tmp_path: Path, cube: tuple[Path, str]) -> None:
-    """Two instruments share a folder without sharing entries; their names do not matter."""
+    """Two grids in one folder have separate entries; the name of the instrument is not part of the grid."""
     path, sha256 = cube
     CubeCache(tmp_path / "cache", TOY).load(path, sha256)
     assert CubeCache(tmp_path / "cache", replace(TOY, n_frames=9)).load(path, sha256).shape == (9, 8, 8)
@@ -62,7 +62,7 @@ def test_another_grid_is_another_entry(tmp_path: Path, cube: tuple[Path, str]) -
 def test_broken_entries_are_made_anew(
     tmp_path: Path, cube: tuple[Path, str], damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An entry that cannot be what was written is made anew, with a word in the log."""
+    """A broken entry is made anew, and the log has a warning."""
     path, sha256 = cube
     cache = CubeCache(tmp_path / "cache", TOY)
     expected = np.array(cache.load(path, sha256))
@@ -84,10 +84,10 @@ def test_broken_entries_are_made_anew(
     assert entry.read_bytes() == whole
 
 
-def test_without_room_it_grids_each_time(
+def test_a_cube_that_cannot_be_cached_is_gridded_each_time(
     tmp_path: Path, cube: tuple[Path, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where nothing can be written, cubes are loaded all the same, with a word in the log."""
+    """If nothing can be written, cubes are loaded all the same, and the log has a warning."""
     path, sha256 = cube
     (tmp_path / "cache").write_text("a file where the folder should be")
     with caplog.at_level(logging.WARNING):
@@ -95,16 +95,16 @@ def test_without_room_it_grids_each_time(
     assert "not cached" in caplog.text
 
 
-def test_changed_content_is_refused(tmp_path: Path, cube: tuple[Path, str]) -> None:
-    """A file that is not the one hashed is refused, and nothing is kept of it."""
+def test_changed_content_is_an_error(tmp_path: Path, cube: tuple[Path, str]) -> None:
+    """A file with another hash than the one asked for is not cached."""
     path, _ = cube
-    with pytest.raises(CubeError, match="when it was taken in"):
+    with pytest.raises(CubeError, match="when it was ingested"):
         CubeCache(tmp_path / "cache", TOY).load(path, "0" * 64)
     assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.parametrize("sha256", ["", "../../etc/passwd", "A" * 64, "0" * 63])
-def test_hashes_are_no_paths(tmp_path: Path, cube: tuple[Path, str], sha256: str) -> None:
-    """What is no hash never becomes part of a path."""
-    with pytest.raises(CubeError, match="content hash"):
+def test_only_hashes_are_looked_up(tmp_path: Path, cube: tuple[Path, str], sha256: str) -> None:
+    """A value that is not a hash never becomes part of a path."""
+    with pytest.raises(CubeError, match="not a content hash"):
         CubeCache(tmp_path / "cache", TOY).load(cube[0], sha256)

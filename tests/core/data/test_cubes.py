@@ -1,7 +1,8 @@
-"""Cubes: what the files say is what comes out, and what they cannot mean is refused in a sentence."""
+"""Cubes: the values in the files are returned unchanged, and every faulty file is refused with its reason."""
 
 import gzip
 import hashlib
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -9,7 +10,17 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from helioloop.data.cubes import COMPANION_SUFFIX, hash_cube, is_cube_file, read_cube, write_cube
+from helioloop.data import cubes
+from helioloop.data.cubes import (
+    COMPANION_SUFFIX,
+    Cube,
+    CubeHeader,
+    hash_cube,
+    is_cube_file,
+    read_cube,
+    read_cube_header,
+    write_cube,
+)
 from helioloop.errors import CubeError
 from helioloop.instrument import MDI
 
@@ -32,7 +43,7 @@ def _table(name: str, values: object, *, kind: str = "D", unit: str | None = Non
 def _write(folder: Path, *hdus: object, name: str = "C") -> Path:
     path = folder / f"{name}.fits"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # some of these files are meant to be odd
+        warnings.simplefilter("ignore")  # some of these files break the FITS standard on purpose
         fits.HDUList(list(hdus)).writeto(path)
     return path
 
@@ -43,13 +54,22 @@ def _pair(folder: Path, image: fits.PrimaryHDU | None = None, times: np.ndarray 
     return path
 
 
+def _read(path: Path) -> Cube:
+    """Read a cube, and check that reading its header alone gives the same name, start and region."""
+    cube = read_cube(path)
+    header = CubeHeader(name=cube.name, start=cube.start, start_scale=cube.start_scale, region=cube.region)
+    assert read_cube_header(path) == header
+    return cube
+
+
 def _refusal(path: Path) -> str:
+    """Return the message with which a cube is refused."""
     with pytest.raises(CubeError) as refused:
         read_cube(path)
-    sentence = str(refused.value)
-    assert sentence.startswith(path.name)
-    assert "\n" not in sentence
-    return sentence
+    message = str(refused.value)
+    assert message.startswith(path.name)
+    assert "\n" not in message
+    return message
 
 
 # -- the two layouts ---------------------------------------------------------------------------------
@@ -57,7 +77,7 @@ def _refusal(path: Path) -> str:
 
 def test_authors_pair(tmp_path: Path) -> None:
     """The authors' pair gives the image in gauss and the companion's seconds."""
-    cube = read_cube(_pair(tmp_path, _image(DATE_OBS="1998-12-06T01:02:03"), name="BARD0310_19981206"))
+    cube = _read(_pair(tmp_path, _image(DATE_OBS="1998-12-06T01:02:03"), name="BARD0310_19981206"))
     np.testing.assert_array_equal(cube.observed_gauss, FIELD)
     np.testing.assert_array_equal(cube.seconds, TIMES)
     assert cube.observed_gauss.dtype == np.float32
@@ -79,8 +99,8 @@ def test_authors_pair(tmp_path: Path) -> None:
     ids=["seconds", "minutes", "hours by TIMEUNIT", "T_REC in TAI", "dates", "MJD", "JD", "since MJDREF"],
 )
 def test_single_file(tmp_path: Path, table: fits.BinTableHDU) -> None:
-    """A single file's table may give its times as durations, dates or days; seconds since the start come out."""
-    cube = read_cube(_write(tmp_path, _image(DATE_BEG="1998-12-06T00:00:00"), table))
+    """The table of a single file may give times as durations, dates or days; all become seconds since the start."""
+    cube = _read(_write(tmp_path, _image(DATE_BEG="1998-12-06T00:00:00"), table))
     np.testing.assert_allclose(cube.seconds, TIMES, rtol=0, atol=1e-3)
     assert cube.start == "1998-12-06T00:00:00"
 
@@ -88,18 +108,18 @@ def test_single_file(tmp_path: Path, table: fits.BinTableHDU) -> None:
 def test_absolute_times_alone_give_the_start(tmp_path: Path) -> None:
     """Without a start in the header, the earliest absolute time of the table is grid frame 0."""
     dates = ["1998.12.06_01:36:31_TAI", "1998.12.06_00:00:31_TAI"]
-    cube = read_cube(_write(tmp_path, _image(), _table("T_REC", dates, kind="23A")))
+    cube = _read(_write(tmp_path, _image(), _table("T_REC", dates, kind="23A")))
     assert (cube.start, cube.start_scale) == ("1998-12-06T00:00:00", "tai")
     np.testing.assert_array_equal(cube.seconds, TIMES)
     np.testing.assert_array_equal(cube.observed_gauss, FIELD[::-1])
 
 
 def test_written_cube_is_read_back(tmp_path: Path) -> None:
-    """What `write_cube` wrote comes back within half a quantum, with NaN, start and region."""
+    """`read_cube` returns what `write_cube` wrote within half a step of 0.1 G, with NaN, start and region."""
     field = np.where(np.arange(24).reshape(2, 3, 4) % 5 == 0, np.nan, FIELD * 100.03)
     path = tmp_path / "C.fits"
     write_cube(path, field, TIMES, start="2001-01-01T00:00:00", region="R7", instrument=MDI, header={"SEED": 3})
-    cube = read_cube(path)
+    cube = _read(path)
     np.testing.assert_allclose(cube.observed_gauss, field, atol=0.0501)
     np.testing.assert_array_equal(cube.seconds, TIMES)
     assert (cube.start, cube.start_scale, cube.region) == ("2001-01-01T00:00:00", "utc", "R7")
@@ -108,8 +128,8 @@ def test_written_cube_is_read_back(tmp_path: Path) -> None:
 
 
 def test_real_video(real_data: Path) -> None:
-    """The real video has the 31 frames, the start and the bounds that its README names."""
-    cube = read_cube(real_data / "BARD0310_19981206.fits")
+    """The real video has the 31 frames, the start and the bounds given in its README."""
+    cube = _read(real_data / "BARD0310_19981206.fits")
     assert cube.observed_gauss.shape == (31, 90, 90)
     assert (cube.start, cube.region) == ("1998-12-06T00:00:00", "BARD0310")
     assert np.floor(cube.seconds / 5760).tolist() == [0, *range(30, 180, 5)]
@@ -134,8 +154,8 @@ def test_real_video(real_data: Path) -> None:
     ],
 )
 def test_start(tmp_path: Path, cards: dict[str, object], start: str | None, scale: str | None) -> None:
-    """The start comes from DATE-BEG, DATE-OBS or T_REC and is turned into UTC from the scale the file names."""
-    cube = read_cube(_pair(tmp_path, _image(**cards)))
+    """The start comes from DATE-BEG, DATE-OBS or T_REC and is converted to UTC from the time scale in the file."""
+    cube = _read(_pair(tmp_path, _image(**cards)))
     assert (cube.start, cube.start_scale) == (start, scale)
 
 
@@ -147,9 +167,9 @@ def test_start(tmp_path: Path, cards: dict[str, object], start: str | None, scal
         ("BARD0310", None, None),
     ],
 )
-def test_name_stands_in_for_headers(tmp_path: Path, name: str, start: str | None, region: str | None) -> None:
-    """Where headers say nothing, start and region come from a name like the authors'."""
-    cube = read_cube(_pair(tmp_path, name=name))
+def test_start_and_region_from_the_name(tmp_path: Path, name: str, start: str | None, region: str | None) -> None:
+    """Without header cards, start and region come from a file name like those of the authors."""
+    cube = _read(_pair(tmp_path, name=name))
     assert (cube.start, cube.start_scale, cube.region) == (start, None, region)
 
 
@@ -158,16 +178,93 @@ def test_name_stands_in_for_headers(tmp_path: Path, name: str, start: str | None
     [({"REGION": "R1"}, "R1"), ({"NOAA_AR": 8398}, "NOAA 8398"), ({"HARPNUM": 12}, "HARP 12"), ({"NOAA_AR": 0}, "X")],
 )
 def test_region(tmp_path: Path, cards: dict[str, object], region: str) -> None:
-    """A header's region comes before the name's; number 0 means none."""
-    assert read_cube(_pair(tmp_path, _image(**cards), name="X_19981206")).region == region
+    """A region in the header is preferred to that of the file name; the number 0 means none."""
+    assert _read(_pair(tmp_path, _image(**cards), name="X_19981206")).region == region
 
 
-def test_frames_come_in_order_of_time(tmp_path: Path) -> None:
-    """Unsorted frames are sorted; of two at one time the later in the file counts; unknown times are dropped."""
+def test_frames_are_sorted_by_time(tmp_path: Path) -> None:
+    """Frames are sorted by time; of two with equal time the later in the file is kept; unknown times are dropped."""
     field = np.arange(5, dtype=np.float32)[:, None, None] * np.ones((1, 2, 2), dtype=np.float32) + 1.0
-    cube = read_cube(_pair(tmp_path, _image(field), np.array([200.0, 100.0, np.nan, 200.0, 0.0])))
+    cube = _read(_pair(tmp_path, _image(field), np.array([200.0, 100.0, np.nan, 200.0, 0.0])))
     assert cube.seconds.tolist() == [0.0, 100.0, 200.0]
     assert cube.observed_gauss[:, 0, 0].tolist() == [5.0, 2.0, 4.0]
+
+
+# -- the header alone --------------------------------------------------------------------------------
+
+TIME_TABLES = [
+    _table("SECONDS", TIMES),
+    _table("T_REC", ["1998.12.06_00:00:31_TAI", "1998.12.06_01:36:31_TAI"], kind="23A"),
+    _table("DATE-OBS", ["1998-12-06T00:00:00Z", "1998-12-06T01:36:00"], kind="20A"),
+    _table("MJD", 51153.0 + TIMES / 86400.0, TIMESYS="TT"),
+    _table("JD", 2451153.5 + TIMES / 86400.0),
+    _table("TIME", TIMES - 86400.0, unit="s", MJDREF=51154.0),
+]
+START_CARDS = [{}, {"DATE_BEG": "1998-12-05T12:00:00"}, {"T_REC": "1998.12.06_00:00:31_TAI"}, {"DATE_OBS": "N/A"}]
+REGION_CARDS = [{}, {"REGION": "R1"}, {"NOAA_AR": 8398}]
+
+
+@pytest.mark.parametrize("name", ["X_19981206", "C"])
+@pytest.mark.parametrize("region", REGION_CARDS, ids=str)
+@pytest.mark.parametrize("start", START_CARDS, ids=str)
+def test_header_alone_equals_that_of_the_whole_cube(
+    tmp_path: Path, start: dict[str, object], region: dict[str, object], name: str
+) -> None:
+    """In every layout of the times, reading only the header gives the same start, time scale and region."""
+    for number, table in enumerate(TIME_TABLES):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        _read(_write(folder, _image(**start, **region), table, name=name))
+    _read(_pair(tmp_path, _image(**start, **region), name=name))
+
+
+@pytest.mark.parametrize("companion_start", [{}, {"DATE_OBS": "1998-12-06T01:02:03"}], ids=str)
+def test_start_in_the_header_of_the_companion(tmp_path: Path, companion_start: dict[str, object]) -> None:
+    """Where the image has no start, that of the companion is used."""
+    path = _write(tmp_path, _image())
+    _write(tmp_path, _image(TIMES, **companion_start), name="C.dt")
+    cube = _read(path)
+    assert cube.start == companion_start.get("DATE_OBS")
+    assert cube.start_scale == ("utc" if companion_start else None)
+
+
+def test_header_is_read_without_converting_a_pixel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither an image in the wrong unit nor destroyed compressed pixels keep the header from being read."""
+
+    def refuse(_: object) -> None:
+        raise AssertionError("a pixel was converted")
+
+    cards = {"DATE_OBS": "1998-12-06T00:00:00", "REGION": "R1"}
+    field = (np.arange(2 * 90 * 90).reshape(2, 90, 90) % 400).astype(np.int16)
+    rice = fits.CompImageHDU(field, header=_image(**cards).header)
+    damaged = _write(tmp_path, fits.PrimaryHDU(), rice, _table("SECONDS", TIMES), name="rice")
+    with fits.open(damaged, disable_image_compression=True) as hdus:
+        table = hdus[1].header
+        pixels = hdus[1].fileinfo()["datLoc"] + table["NAXIS1"] * table["NAXIS2"]  # after the rows of the table
+        n_bytes = table["PCOUNT"]
+    with damaged.open("r+b") as file:
+        file.seek(pixels)
+        file.write(b"\xff" * n_bytes)
+    wrong_unit = _pair(tmp_path, _image(**cards, BUNIT="km"), name="unit")
+    for path in (damaged, wrong_unit):
+        _refusal(path)
+        monkeypatch.setattr(cubes, "in_gauss", refuse)
+        header = read_cube_header(path)
+        monkeypatch.undo()
+        assert header == CubeHeader(name=path.stem, start="1998-12-06T00:00:00", start_scale="utc", region="R1")
+
+
+def test_header_is_read_without_reading_the_whole_file(tmp_path: Path) -> None:
+    """Reading the header of a cube of 16 MB takes less than 1 MB of memory."""
+    path = _pair(tmp_path, _image(np.ones((1000, 90, 90), dtype=np.int16), REGION="R1"), np.arange(1000.0))
+    assert path.stat().st_size > 16e6
+    read_cube_header(path)  # imports that happen at the first call are not counted
+    tracemalloc.start()
+    header = read_cube_header(path)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert header.region == "R1"
+    assert peak_bytes < 1e6
 
 
 # -- pixels ------------------------------------------------------------------------------------------
@@ -177,20 +274,20 @@ def test_scaled_integers(tmp_path: Path) -> None:
     """BSCALE, BZERO and BLANK are applied."""
     image = _image(np.array([[[1, 2], [-32768, 4]]], dtype=np.int16))
     image.header.update({"BSCALE": 0.5, "BZERO": 10.0, "BLANK": -32768})
-    cube = read_cube(_pair(tmp_path, image, np.array([0.0])))
+    cube = _read(_pair(tmp_path, image, np.array([0.0])))
     np.testing.assert_array_equal(cube.observed_gauss, [[[10.5, 11.0], [np.nan, 12.0]]])
 
 
-def test_packed_files(tmp_path: Path) -> None:
-    """Gzip and Rice give the same frames as the plain file, and another hash."""
-    field = (np.arange(2 * 90 * 90).reshape(2, 90, 90) % 400).astype(np.int16)  # packs to less than it holds
+def test_compressed_files(tmp_path: Path) -> None:
+    """Files compressed by gzip or Rice give the same frames as the uncompressed file, and another hash."""
+    field = (np.arange(2 * 90 * 90).reshape(2, 90, 90) % 400).astype(np.int16)  # compresses well
     plain = _pair(tmp_path, _image(field), name="plain")
     packed = tmp_path / "packed.fits"
     packed.write_bytes(gzip.compress(plain.read_bytes()))
     (tmp_path / "packed.dt.fits").write_bytes(gzip.compress((tmp_path / "plain.dt.fits").read_bytes()))
     rice = _write(tmp_path, fits.PrimaryHDU(), fits.CompImageHDU(field), _table("SECONDS", TIMES), name="rice")
     for path in (packed, rice):
-        np.testing.assert_array_equal(read_cube(path).observed_gauss, field)
+        np.testing.assert_array_equal(_read(path).observed_gauss, field)
         assert hash_cube(path) != hash_cube(plain)
 
 
@@ -199,22 +296,22 @@ def test_packed_files(tmp_path: Path) -> None:
 )
 def test_units(tmp_path: Path, unit: str, factor: float) -> None:
     """Any unit of magnetic flux density is converted to gauss."""
-    cube = read_cube(_pair(tmp_path, _image(FIELD / 10.0, BUNIT=unit)))
+    cube = _read(_pair(tmp_path, _image(FIELD / 10.0, BUNIT=unit)))
     np.testing.assert_allclose(cube.observed_gauss, FIELD / 10.0 * factor, rtol=1e-6)
 
 
-def test_infinite_is_no_number(tmp_path: Path) -> None:
-    """Infinite values come out as NaN."""
+def test_infinite_values_become_nan(tmp_path: Path) -> None:
+    """Infinite pixels are returned as NaN."""
     field = FIELD.copy()
     field[0, 0, :2] = np.inf, -np.inf
-    assert np.isnan(read_cube(_pair(tmp_path, _image(field))).observed_gauss[0, 0, :2]).all()
+    assert np.isnan(_read(_pair(tmp_path, _image(field))).observed_gauss[0, 0, :2]).all()
 
 
 # -- hash --------------------------------------------------------------------------------------------
 
 
-def test_hash_is_that_of_both_files(tmp_path: Path) -> None:
-    """The hash is ``cat NAME.fits NAME.dt.fits | sha256sum``: it changes with either file."""
+def test_hash_covers_both_files(tmp_path: Path) -> None:
+    """The hash equals ``cat NAME.fits NAME.dt.fits | sha256sum``, so it changes with either file."""
     path = _pair(tmp_path)
     companion = tmp_path / f"C{COMPANION_SUFFIX}"
     assert hash_cube(path) == hashlib.sha256(path.read_bytes() + companion.read_bytes()).hexdigest()
@@ -224,8 +321,8 @@ def test_hash_is_that_of_both_files(tmp_path: Path) -> None:
     assert hash_cube(path) != before
 
 
-def test_companions_are_no_cubes() -> None:
-    """Companions, hidden files and other files are not taken for cubes."""
+def test_companions_are_not_cubes() -> None:
+    """Companions, hidden files and files of other types are not cubes."""
     names = ["a.fits", "a.dt.fits", ".b.fits", "labels.csv"]
     assert [is_cube_file(Path(name)) for name in names] == [True, False, False, False]
 
@@ -234,11 +331,11 @@ def test_companions_are_no_cubes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         (b"", "is empty"),
         (gzip.compress(b""), "is empty"),
-        (b"<!DOCTYPE html><html>", "no FITS file"),
+        (b"<!DOCTYPE html><html>", "a FITS file begins with"),
         (b"\x1f\x8b\x08\x00junk", "damaged"),
         (gzip.compress(b"SIMPLE  =" * 999)[:60], "damaged"),
         (b"SIMPLE  =                    T" + b" " * 50, "damaged"),
@@ -246,25 +343,27 @@ def test_companions_are_no_cubes() -> None:
     ],
     ids=["empty", "empty gzip", "HTML", "broken gzip", "cut gzip", "cut header", "binary header"],
 )
-def test_no_fits(tmp_path: Path, content: bytes, says: str) -> None:
-    """What is no FITS file is refused by what it is instead."""
+def test_files_that_are_not_fits(tmp_path: Path, content: bytes, message: str) -> None:
+    """A file that is not FITS is refused, and the message names the fault."""
     path = tmp_path / "C.fits"
     path.write_bytes(content)
-    assert says in _refusal(path)
+    assert message in _refusal(path)
 
 
 def test_truncated(tmp_path: Path) -> None:
-    """A file cut off anywhere in its data is refused."""
+    """A file that ends before its data do is refused, also when only its header is read."""
     path = _pair(tmp_path, _image(np.ones((4, 30, 30), dtype=np.float32) * FIELD[0, 0, 0]), np.arange(4.0))
     content = path.read_bytes()
     for kept in (2880, 2881, len(content) - 2881):
         path.write_bytes(content[:kept])
         assert "cut off" in _refusal(path)
+        with pytest.raises(CubeError, match="cut off"):
+            read_cube_header(path)
 
 
 @pytest.mark.parametrize("shape", [(2**18, 1024, 1024), (4, 30, 30)], ids=["a terabyte", "a little more"])
-def test_claims_are_checked_first(tmp_path: Path, shape: tuple[int, int, int]) -> None:
-    """A header that claims more than the file holds is refused before anything is allocated."""
+def test_claimed_size_is_checked_first(tmp_path: Path, shape: tuple[int, int, int]) -> None:
+    """A header that claims more data than the file has is refused before any array is allocated."""
     path = _pair(tmp_path)
     with path.open("r+b") as file:
         header = fits.Header.fromfile(file)
@@ -275,7 +374,7 @@ def test_claims_are_checked_first(tmp_path: Path, shape: tuple[int, int, int]) -
 
 
 def test_small_file_that_claims_a_large_image(tmp_path: Path) -> None:
-    """A compressed image that claims gigabytes is refused by its header."""
+    """A compressed image whose header claims gigabytes is refused."""
     image = fits.CompImageHDU(np.zeros((2, 16, 16), dtype=np.int16))
     path = _write(tmp_path, fits.PrimaryHDU(), image, _table("SECONDS", TIMES))
     path.write_bytes(path.read_bytes().replace(b"ZNAXIS3 =                    2", b"ZNAXIS3 =             99999999"))
@@ -283,7 +382,7 @@ def test_small_file_that_claims_a_large_image(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("hdus", "says"),
+    ("hdus", "message"),
     [
         ([fits.PrimaryHDU()], "no image"),
         ([fits.PrimaryHDU(FIELD[0])], "(3, 4)"),
@@ -291,7 +390,7 @@ def test_small_file_that_claims_a_large_image(tmp_path: Path) -> None:
         ([fits.PrimaryHDU(FIELD[0]), fits.ImageHDU(FIELD[0, :2])], "equal size"),
         ([_image(BUNIT="km")], "BUNIT is 'km'"),
         ([_image(BUNIT="furlongs per bit")], "BUNIT"),
-        ([_image(FIELD * np.nan)], "no pixel holds a number"),
+        ([_image(FIELD * np.nan)], "all its pixels are NaN"),
         ([_image((FIELD + 12.3).astype("<f4").view(">f4").astype(np.float32))], "byte order"),
         ([_image(DATE_OBS="yesterday")], "DATE-OBS is 'yesterday'"),
         ([_image(DATE_OBS="1998-13-06T00:00:00")], "DATE-OBS"),
@@ -301,56 +400,56 @@ def test_small_file_that_claims_a_large_image(tmp_path: Path) -> None:
         ([_image(), _table("SECONDS", TIMES, unit="G")], "unit of its times is 'G'"),
         ([_image(), _table("SECONDS", [0.0, 1.0, 2.0])], "2 frames and 3 times"),
         ([_image(), _table("T_REC", ["soon", "later"], kind="5A")], "T_REC is 'soon'"),
-        ([_image(), _table("SECONDS", [np.nan, np.inf])], "none of its times is a number"),
+        ([_image(), _table("SECONDS", [np.nan, np.inf])], "all its times are NaN"),
     ],
 )
-def test_what_it_holds_is_no_cube(tmp_path: Path, hdus: list[object], says: str) -> None:
-    """A FITS file that holds no observed video is refused by what is wrong in it."""
-    assert says in _refusal(_write(tmp_path, *hdus))
+def test_fits_files_that_are_not_cubes(tmp_path: Path, hdus: list[object], message: str) -> None:
+    """A FITS file without an observed video is refused, and the message names the fault."""
+    assert message in _refusal(_write(tmp_path, *hdus))
 
 
 @pytest.mark.parametrize(
-    ("times", "says"),
+    ("times", "message"),
     [
         (np.arange(3.0), "2 frames and 3 times"),
-        (FIELD, "no list of numbers"),
+        (FIELD, "no 1-D image"),
         (None, "companion"),
         (b"HTML", "companion"),
     ],
 )
-def test_bad_companions(tmp_path: Path, times: object, says: str) -> None:
-    """A companion of another length, of no list, or of no FITS is refused."""
+def test_bad_companions(tmp_path: Path, times: object, message: str) -> None:
+    """A companion with the wrong number of times, with no 1-D image, or that is not FITS is refused."""
     path = _write(tmp_path, _image())
     companion = tmp_path / f"C{COMPANION_SUFFIX}"
     if isinstance(times, np.ndarray):
         fits.PrimaryHDU(times).writeto(companion)
     else:
         companion.write_bytes(times if isinstance(times, bytes) else b"")
-    assert says in _refusal(path)
+    assert message in _refusal(path)
 
 
 def test_absent_file(tmp_path: Path) -> None:
-    """A file that is not there, or is a folder, is refused like any other."""
+    """A file that does not exist, or is a folder, is refused."""
     (tmp_path / "D.fits").mkdir()
     assert "is not in" in _refusal(tmp_path / "C.fits")
     assert "cannot be read" in _refusal(tmp_path / "D.fits")
 
 
-def test_every_damage_is_a_sentence(tmp_path: Path) -> None:
-    """A file with bytes overwritten at random is read or refused; nothing else ever comes out."""
+def test_every_damaged_file_gives_a_cube_error(tmp_path: Path) -> None:
+    """A file with random bytes overwritten is read or refused in one line; no other error is raised."""
     path = tmp_path / "C.fits"
     write_cube(path, FIELD, TIMES, start="2001-01-01T00:00:00", region="R", instrument=MDI)
     whole = np.frombuffer(path.read_bytes(), dtype=np.uint8)
     rng = np.random.default_rng(0)
-    sentences = []
+    messages = []
     for _ in range(150):
         damaged = whole.copy()
         where = rng.integers(0, whole.size, size=rng.integers(1, 40))
         damaged[where] = rng.integers(0, 256, size=where.size)
         path.write_bytes(damaged.tobytes())
         try:
-            read_cube(path)
+            _read(path)
         except CubeError as refusal:
-            sentences.append(str(refusal))
-    assert 0 < len(sentences) < 150
-    assert not any("\n" in sentence for sentence in sentences)
+            messages.append(str(refusal))
+    assert 0 < len(messages) < 150
+    assert not any("\n" in message for message in messages)

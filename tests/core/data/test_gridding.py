@@ -1,4 +1,6 @@
-"""The grid: arrays worked by hand, and a slow reference written from the description alone."""
+"""Gridding: arrays that can be checked by hand, and a slow reference that follows the documented steps."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,11 +31,11 @@ def _gauss(gridded: np.ndarray) -> np.ndarray:
     return np.round((gridded.astype(np.float64) - 0.5) * 2000.0, 2)
 
 
-# -- by hand -----------------------------------------------------------------------------------------
+# -- checked by hand ---------------------------------------------------------------------------------
 
 
 def test_clip_and_scale() -> None:
-    """−1000, 0 and 1000 G become 0, 0.5 and 1; what lies beyond is clipped."""
+    """−1000, 0 and 1000 G become 0, 0.5 and 1; stronger fields are clipped."""
     field = QUIET.copy()
     field[1, 1:3] = -1000.0, 1000.0
     field[2, 1:3] = 0.0, 5000.0
@@ -43,26 +45,26 @@ def test_clip_and_scale() -> None:
     np.testing.assert_allclose(gridded[0, 1:3, 1:3], [[0.0, 1.0], [0.5, 1.0]])
 
 
-def test_gaps_are_interpolated_and_ends_repeated() -> None:
-    """An observation stands in frame ⌊seconds / cadence⌋; between two frames change evenly, outside they repeat."""
+def test_gaps_are_interpolated_and_ends_are_repeated() -> None:
+    """An observation belongs to grid frame ⌊seconds / cadence⌋; gaps are linear, both ends are repeated."""
     gridded = to_grid(_cube([QUIET, QUIET + 40.0], [199.9, 500.0]), TOY)
     np.testing.assert_allclose(_gauss(gridded)[:, 1, 1], [25, 25, 35, 45, 55, 65, 65])
 
 
 def test_times_outside_the_grid_are_dropped() -> None:
-    """Frames before the start or past the grid count for nothing."""
+    """Frames before the start or after the end of the grid change nothing."""
     gridded = to_grid(_cube([QUIET + 300.0, QUIET, QUIET + 900.0], [-0.1, 300.0, 700.0]), TOY)
     np.testing.assert_allclose(_gauss(gridded), np.broadcast_to(QUIET, (7, 4, 4)), atol=0.01)
 
 
-def test_last_of_several_in_one_frame_counts() -> None:
-    """Of several usable observations in one grid frame the last counts; a bad one never does."""
+def test_last_of_several_in_one_grid_frame_is_kept() -> None:
+    """Of several observations in one grid frame the last usable one is kept; a bad one is ignored."""
     gridded = to_grid(_cube([QUIET, QUIET + 7.0, np.full((4, 4), np.nan)], [300.0, 340.0, 399.0]), TOY)
     assert _gauss(gridded)[3, 1, 1] == 32
 
 
 def test_bad_pixels_are_interpolated_in_time() -> None:
-    """A pixel without a number on the disk is interpolated between its own numbers; one with none is 0 G."""
+    """An on-disk NaN is interpolated in time between the values of its pixel; a pixel with NaN only becomes 0 G."""
     fields = np.stack([QUIET, QUIET + 10.0, QUIET + 20.0])
     fields[1, 1, 1] = np.nan
     fields[:, 2, 2] = np.nan
@@ -73,7 +75,7 @@ def test_bad_pixels_are_interpolated_in_time() -> None:
 
 @pytest.mark.parametrize("coding", [np.nan, 0.0, -1000.0, -32768.0])
 def test_off_disk_by_any_coding(coding: float) -> None:
-    """A coded region that touches a corner is off-disk; the same values elsewhere are pixels of the disk."""
+    """A coded region that touches a corner is off-disk; the same values elsewhere are on-disk."""
     fields = np.stack([QUIET, QUIET])
     fields[:, 0, :2] = coding
     fields[:, 1, 0] = coding
@@ -86,14 +88,14 @@ def test_off_disk_by_any_coding(coding: float) -> None:
 
 
 def test_diagonal_neighbours_are_not_connected() -> None:
-    """Off-disk spreads over edges, not over corners of pixels."""
+    """Pixels of a corner region are connected through edges, not diagonally."""
     field = QUIET.copy()
     field[0, 0] = field[1, 1] = np.nan
     assert corner_regions(field[None], clip_gauss=1000.0)[0].nonzero() == (0, 0)
 
 
 def test_limb_moves_in_steps() -> None:
-    """Between an off-disk and an on-disk observation the nearest decides, the earlier of two equally near."""
+    """Between an off-disk and an on-disk observation the nearest one decides, the earlier of two equally near."""
     fields = np.stack([QUIET, QUIET + 8.0])
     fields[0, 0, 0] = np.nan
     gridded = to_grid(_cube(fields, [100.0, 500.0]), TOY)
@@ -102,8 +104,8 @@ def test_limb_moves_in_steps() -> None:
     np.testing.assert_allclose(_gauss(gridded)[3, 1, 1], 29)
 
 
-def test_a_corner_lost_once_is_not_the_limb() -> None:
-    """A corner coded in a single frame between two others was lost, and is interpolated."""
+def test_a_corner_lost_in_one_frame_is_not_off_disk() -> None:
+    """A corner that is coded in a single frame between two others is lost data and is interpolated."""
     fields = np.stack([QUIET, QUIET + 10.0, QUIET + 20.0])
     fields[1, :2, :] = 0.0
     gridded = to_grid(_cube(fields, [0.0, 100.0, 200.0]), TOY)
@@ -111,7 +113,7 @@ def test_a_corner_lost_once_is_not_the_limb() -> None:
 
 
 def test_limb_at_both_ends() -> None:
-    """A corner coded in the first or last frames, or in two running, is off-disk."""
+    """A corner that is coded in the first or last frame, or in two frames in a row, is off-disk."""
     coded = np.zeros((6, 1, 1), dtype=bool)
     coded[[0, 2, 3, 5]] = True
     assert off_disk(coded)[:, 0, 0].tolist() == [True, False, True, True, False, True]
@@ -128,17 +130,17 @@ def test_limb_at_both_ends() -> None:
         np.where(np.indices((4, 4)).sum(0) % 2, 700.0, -700.0),
         np.where(np.arange(4) < 2, np.nan, 5.0) * np.ones((4, 4)),
     ],
-    ids=["NaN", "zero", "constant", "blank", "wild", "constant beside NaN"],
+    ids=["NaN", "zero", "constant", "blank", "noise", "constant beside NaN"],
 )
 def test_bad_frames_are_gaps(bad: np.ndarray) -> None:
-    """A frame that is empty, constant or wild noise is treated as missing."""
+    """A frame that is empty, constant or noise is treated as missing."""
     gridded = to_grid(_cube([QUIET, bad, QUIET + 20.0], [0.0, 100.0, 200.0]), TOY)
     np.testing.assert_allclose(_gauss(gridded)[1], QUIET + 10.0, atol=0.01)
 
 
 @pytest.mark.parametrize("coding", [np.nan, 0.0, -32768.0])
-def test_beyond_the_limb(coding: float) -> None:
-    """Blank frames before a frame that shows the limb are off-disk; blank frames elsewhere are gaps."""
+def test_frames_before_the_patch_reaches_the_disk_are_off_disk(coding: float) -> None:
+    """Coded frames before one that shows the limb are off-disk; coded frames elsewhere are gaps."""
     fields = np.stack([QUIET] * 5)
     fields[:2] = coding
     fields[2, :3] = coding
@@ -148,7 +150,7 @@ def test_beyond_the_limb(coding: float) -> None:
 
 
 def test_active_regions_are_not_bad_frames() -> None:
-    """A strong region over a third of the patch, noise at the limb, and a lone frame of it stay."""
+    """A strong region on a third of the patch and a frame of tripled noise are good; a frame of strong noise is bad."""
     rng = np.random.default_rng(0)
     frames = rng.normal(0.0, 20.0, (9, 90, 90)).astype(np.float32)
     frames[4:, 30:60] += rng.normal(0.0, 800.0, (5, 30, 90))
@@ -159,14 +161,14 @@ def test_active_regions_are_not_bad_frames() -> None:
 
 
 def test_fill_off_disk() -> None:
-    """Off-disk becomes 0.5 in a copy; the rest stays."""
+    """Off-disk pixels become 0.5 in a copy; other pixels and the original are unchanged."""
     gridded = np.array([[[np.nan, 0.25]]], dtype=np.float32)
     assert fill_off_disk(gridded).tolist() == [[[0.5, 0.25]]]
     assert np.isnan(gridded[0, 0, 0])
 
 
 @pytest.mark.parametrize(
-    ("observed", "seconds", "says"),
+    ("observed", "seconds", "message"),
     [
         (np.zeros((1, 4, 5)), [0.0], "4 × 5 px"),
         (QUIET[None], [700.0], "none lies on the grid"),
@@ -175,24 +177,24 @@ def test_fill_off_disk() -> None:
         (np.full((1, 4, 4), np.nan), [0.0], "none of its 1 frames"),
     ],
 )
-def test_nothing_usable(observed: np.ndarray, seconds: list[float], says: str) -> None:
-    """A cube of another size, off the grid, or of bad frames only is refused."""
-    with pytest.raises(CubeError, match=says):
+def test_cubes_without_a_usable_frame(observed: np.ndarray, seconds: list[float], message: str) -> None:
+    """A cube with frames of another size, no frame on the grid, or only bad frames is refused."""
+    with pytest.raises(CubeError, match=message):
         to_grid(_cube(observed, seconds), TOY)
 
 
-def test_byte_order_of_integers() -> None:
-    """A quiet Sun with its bytes swapped is wild noise in every frame."""
+def test_wrong_byte_order_looks_like_noise() -> None:
+    """A quiet Sun with its bytes swapped is noise in every frame, and the message names the byte order."""
     quiet = np.random.default_rng(0).normal(0, 200, (3, 90, 90)).astype(np.int16)
     with pytest.raises(CubeError, match="byte order"):
         to_grid(_cube(quiet.byteswap() * 0.1, [0.0, 5760.0, 11520.0]), MDI)
 
 
-# -- against the description -------------------------------------------------------------------------
+# -- against the reference ---------------------------------------------------------------------------
 
 
 def _reference(cube: Cube, instrument: Instrument) -> np.ndarray:
-    """Grid a cube pixel by pixel, as `helioloop.data.gridding.to_grid` says it; frames are taken to be good."""
+    """Grid a cube pixel by pixel, following the notes of `helioloop.data.gridding.to_grid`; all frames must be good."""
     size, clip = instrument.size_px, instrument.clip_gauss
     on_grid = {}
     for seconds, field in zip(cube.seconds, cube.observed_gauss, strict=True):
@@ -233,16 +235,16 @@ def _reference(cube: Cube, instrument: Instrument) -> np.ndarray:
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
-@given(seed=st.integers(0, 10**6), n_obs=st.integers(1, 9), share=st.sampled_from([0.0, 0.05, 0.4]))
-def test_against_the_slow_reference(seed: int, n_obs: int, share: float) -> None:
-    """Whatever is missing, coded, doubled or unevenly spaced, the result is that of the description."""
+@given(seed=st.integers(0, 10**6), n_obs=st.integers(1, 9), fraction=st.sampled_from([0.0, 0.05, 0.4]))
+def test_against_the_slow_reference(seed: int, n_obs: int, fraction: float) -> None:
+    """With missing, coded, repeated or unevenly spaced observations, the result equals that of the slow reference."""
     rng = np.random.default_rng(seed)
     observed = rng.normal(0.0, 30.0, (n_obs, 4, 4)).astype(np.float32)
     observed[rng.random(observed.shape) < 0.03] = 4000.0
     for coding in (np.nan, 0.0, -2000.0):
-        observed[rng.random(observed.shape) < share / 3] = coding
-    observed[:, 1:3, 1:3] = rng.normal(0.0, 30.0, (n_obs, 2, 2))  # keeps every frame good
-    observed[:, 1, :] = np.where(rng.random((n_obs, 4)) < share, np.nan, rng.normal(0.0, 30.0, (n_obs, 4)))
+        observed[rng.random(observed.shape) < fraction / 3] = coding
+    observed[:, 1:3, 1:3] = rng.normal(0.0, 30.0, (n_obs, 2, 2))  # so that every frame is good
+    observed[:, 1, :] = np.where(rng.random((n_obs, 4)) < fraction, np.nan, rng.normal(0.0, 30.0, (n_obs, 4)))
     observed[:, 2] = rng.normal(0.0, 30.0, (n_obs, 4))
     cube = _cube(observed, np.sort([*rng.choice(np.arange(-100.0, 900.0), n_obs - 1, replace=False), 350.5]))
     usable = ~bad_frames(observed, corner_regions(observed, clip_gauss=1000.0), clip_gauss=1000.0)
@@ -250,8 +252,8 @@ def test_against_the_slow_reference(seed: int, n_obs: int, share: float) -> None
     np.testing.assert_allclose(to_grid(cube, TOY), _reference(cube, TOY), atol=1e-6)
 
 
-def test_codings_agree() -> None:
-    """The same disk gives the same result whether off-disk is NaN, 0 or a large negative number."""
+def test_off_disk_codes_give_the_same_result() -> None:
+    """The same disk gives the same result with off-disk pixels coded as NaN, 0 or a large negative number."""
     rng = np.random.default_rng(3)
     field = rng.normal(0.0, 30.0, (40, 90, 90)).astype(np.float32)
     field[5:20, 40:60, 20:50] -= 1500.0  # an umbra beyond the clip, at the limb for a while
@@ -263,9 +265,9 @@ def test_codings_agree() -> None:
     np.testing.assert_array_equal(results[2], results[0])
 
 
-def test_real_video(real_data: object) -> None:
-    """The real video fills the grid: off-disk in the south-east corner at first, never later, and no gap."""
-    gridded = to_grid(read_cube(real_data / "BARD0310_19981206.fits"), MDI)  # type: ignore[operator]
+def test_real_video(real_data: Path) -> None:
+    """The real video fills the grid: off-disk only in the south-east corner of the first frames, and no gaps."""
+    gridded = to_grid(read_cube(real_data / "BARD0310_19981206.fits"), MDI)
     off = np.isnan(gridded)
     assert off[0].sum() == 476
     assert off[0, 0, 0]

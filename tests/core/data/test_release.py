@@ -1,16 +1,13 @@
-"""Releases: what the table says, in its order; and no name that leads elsewhere."""
+"""Releases: rows in the order of the table, and no name that leads to a file outside the release roots."""
 
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from helioloop.data.cubes import hash_cube, write_cube
-from helioloop.data.release import LabelRow, Release, ReleaseRoots, inspect, read_labels, write_labels
+from helioloop.data.release import LabelRow, Release, ReleaseRoots, read_labels, write_labels
 from helioloop.errors import CubeError, HelioloopError, ReleaseError, WrongUsage
-from helioloop.instrument import MDI
-from helioloop.records import CubeInfo, Label
+from helioloop.records import Label
 
 E, N = Label.EMERGENCE, Label.NON_EMERGENCE
 
@@ -27,7 +24,7 @@ def _release(folder: Path, *cubes: str, table: str = "cube,label,verified\n") ->
 
 
 def test_table_is_read_in_its_order(tmp_path: Path) -> None:
-    """Rows come in the table's order; empty labels, other columns, spaces, a byte order mark and CRLF are fine."""
+    """Rows keep their order; empty labels, other columns, spaces, a byte order mark and CRLF are allowed."""
     path = tmp_path / "labels.csv"
     path.write_bytes(
         '\ufeffverified, cube ,label,note\r\n1,B,emergence,x\r\n0, A ,non-emergence,\r\n\r\n,C,,"a\nb"\r\n'.encode()
@@ -48,7 +45,7 @@ def test_written_table_is_read_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "text_of_error"),
     [
         ("", "no column 'cube'"),
         ("cube,label\nA,emergence\n", "no column 'verified'"),
@@ -58,25 +55,25 @@ def test_written_table_is_read_back(tmp_path: Path) -> None:
         ("cube,label,verified\nA,emergence,0\nA,emergence,0\n", "line 3: cube 'A' is there twice"),
         ("cube,label,verified\n,emergence,0\n", "line 2: the cube name '' is not allowed"),
         ("cube,label,verified\n../A,emergence,0\n", "line 2: the cube name '../A' is not allowed"),
-        ('cube,label,verified\n"A,emergence,0\n', "no CSV"),
+        ('cube,label,verified\n"A,emergence,0\n', "not CSV"),
         ("cube,label,verified\nA\x00,emergence,0\n", "line 2"),
         ("cube,label,verified\nA\n", None),
     ],
 )
-def test_table_errors_name_the_line(tmp_path: Path, text: str, says: str | None) -> None:
-    """A table that is not as described is refused by line and value; a short row has empty fields."""
+def test_table_errors_name_the_line(tmp_path: Path, text: str, text_of_error: str | None) -> None:
+    """The error names the line and the value; a short row has empty cells."""
     path = tmp_path / "labels.csv"
     path.write_text(text)
-    if says is None:
+    if text_of_error is None:
         assert read_labels(path)["A"].label is None
         return
-    with pytest.raises(ReleaseError) as refused:
+    with pytest.raises(ReleaseError) as raised:
         read_labels(path)
-    assert says in str(refused.value)
+    assert text_of_error in str(raised.value)
 
 
 def test_unreadable_tables(tmp_path: Path) -> None:
-    """A missing table and one that is not UTF-8 are refused."""
+    """A missing table and one that is not UTF-8 are errors."""
     with pytest.raises(ReleaseError, match="is missing"):
         read_labels(tmp_path / "labels.csv")
     (tmp_path / "labels.csv").write_bytes(b"cube,label,verified\n\xff\xfe,,\n")
@@ -88,7 +85,7 @@ def test_unreadable_tables(tmp_path: Path) -> None:
 
 
 def test_rows_files_and_what_is_missing(tmp_path: Path) -> None:
-    """Cubes without a row come last, unlabelled; rows without a file are listed; companions are no cubes."""
+    """Cubes without a row come last, unlabelled; rows without a file are listed; companions are not cubes."""
     folder = _release(
         tmp_path / "r",
         "C",
@@ -107,8 +104,20 @@ def test_rows_files_and_what_is_missing(tmp_path: Path) -> None:
     assert release.path("B") == folder / "B.fits"
 
 
+def test_a_release_of_5000_cubes_is_listed_whole(tmp_path: Path) -> None:
+    """Every third cube has a row, in reverse order, and 1,000 rows have no file."""
+    cubes = [f"cube{k:04d}" for k in range(5000)]
+    listed, absent = cubes[::-3], [f"absent{k:03d}" for k in range(1000)]
+    table = "cube,label,verified\n" + "".join(f"{cube},emergence,1\n" for cube in (*listed, *absent))
+    release = Release.open(_release(tmp_path / "r", *cubes, table=table))
+    unlisted = [cube for k, cube in enumerate(cubes) if k % 3 != 1]  # the last one, 4999, is 1 modulo 3
+    assert [row.cube for row in release.rows] == [*listed, *absent, *unlisted]
+    assert [row.verified for row in release.rows] == [True] * (len(listed) + 1000) + [False] * len(unlisted)
+    assert release.missing == tuple(absent)
+
+
 def test_labels_are_replaced_for_named_cubes(tmp_path: Path) -> None:
-    """Another table replaces label and verified of the cubes it names and leaves the others."""
+    """Another table replaces label and verified of the cubes named in it; the other cubes keep theirs."""
     table = "cube,label,verified\nA,emergence,0\nB,emergence,1\n"
     release = Release.open(_release(tmp_path / "r", "A", "B", table=table))
     (tmp_path / "new.csv").write_text("cube,label,verified\nA,non-emergence,1\n")
@@ -126,25 +135,14 @@ def test_unknown_cube_in_labels_is_wrong_usage(tmp_path: Path) -> None:
         release.with_labels(tmp_path / "new.csv")
 
 
-def test_no_release(tmp_path: Path) -> None:
-    """A folder that is not there, has no table, or has no cube is no release."""
+def test_folders_that_are_not_releases(tmp_path: Path) -> None:
+    """A folder that does not exist, has no table or has no cube cannot be opened."""
     (tmp_path / "bare").mkdir()
-    for folder, says in [("absent", "is no folder"), ("bare", "is missing")]:
-        with pytest.raises(ReleaseError, match=says):
+    for folder, text in [("absent", "is not a folder"), ("bare", "is missing")]:
+        with pytest.raises(ReleaseError, match=text):
             Release.open(tmp_path / folder)
-    with pytest.raises(ReleaseError, match="holds no cube"):
+    with pytest.raises(ReleaseError, match="contains no cube"):
         Release.open(_release(tmp_path / "empty"))
-
-
-def test_inspect_says_what_a_round_must_know(tmp_path: Path) -> None:
-    """A cube is named, hashed, dated and given its region; its release is its folder."""
-    field = np.arange(16.0).reshape(1, 4, 4)
-    path = tmp_path / "rel" / "X_20010203.fits"
-    write_cube(path, field, np.zeros(1), start="2001-02-03T04:05:06", region="R9", instrument=MDI)
-    assert inspect(path, label=E, verified=True) == CubeInfo(
-        release="rel", name="X_20010203", sha256=hash_cube(path),
-        start="2001-02-03T04:05:06", region="R9", label=E, verified=True,
-    )  # fmt: skip
 
 
 # -- release roots -----------------------------------------------------------------------------------
@@ -164,8 +162,8 @@ NAMES = ["", ".", "..", "../r", "r/..", "/etc", "a\\b", ".r", "a\0b", "a\nb", "a
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_names_that_are_paths(tmp_path: Path, name: str) -> None:
-    """A name with separators, dots in front, control characters or undue length is refused, as release and as cube."""
+def test_names_that_are_not_plain_file_names(tmp_path: Path, name: str) -> None:
+    """A name with a separator, a leading dot, a control character or over 200 characters is an error."""
     roots = ReleaseRoots([_release(tmp_path / "root" / "r", "A").parent])
     _release(tmp_path / "r", "A")
     with pytest.raises(ReleaseError, match="not allowed"):
@@ -178,7 +176,7 @@ def test_names_that_are_paths(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("linked", ["cube", "companion", "release"])
 def test_links_out_of_the_root(tmp_path: Path, linked: str) -> None:
-    """A link that leads out of the root is refused, be it the cube, its companion or the release."""
+    """A cube, a companion and a release that are links to outside of the root are errors."""
     inside, outside = _release(tmp_path / "root" / "r", "A", "A.dt"), _release(tmp_path / "out", "A", "A.dt")
     if linked == "release":
         shutil.rmtree(inside)
@@ -192,17 +190,17 @@ def test_links_out_of_the_root(tmp_path: Path, linked: str) -> None:
 
 
 def test_links_inside_the_root(tmp_path: Path) -> None:
-    """A link that stays in the root is followed, and a root may be a link itself."""
+    """A link to a file in the same root is followed, and a root may be a link itself."""
     folder = _release(tmp_path / "root" / "r", "A")
     (folder / "B.fits").symlink_to(folder / "A.fits")
     (tmp_path / "alias").symlink_to(tmp_path / "root")
     assert ReleaseRoots([tmp_path / "alias"]).path("r", "B").is_file()
 
 
-def test_what_no_root_has(tmp_path: Path) -> None:
-    """What is in no root is refused; the sentence names the setting and no folder of this machine."""
+def test_a_cube_or_release_that_no_root_has(tmp_path: Path) -> None:
+    """The error names the setting and no folder of this machine."""
     roots = ReleaseRoots([_release(tmp_path / "root" / "r", "A").parent])
-    for ask in (lambda: roots.path("r", "B"), lambda: roots.path("s", "A"), lambda: roots.folder("s")):
-        with pytest.raises(HelioloopError, match="HELIOLOOP_RELEASE_ROOTS") as refused:
-            ask()
-        assert str(tmp_path) not in str(refused.value)
+    for find in (lambda: roots.path("r", "B"), lambda: roots.path("s", "A"), lambda: roots.folder("s")):
+        with pytest.raises(HelioloopError, match="HELIOLOOP_RELEASE_ROOTS") as raised:
+            find()
+        assert str(tmp_path) not in str(raised.value)

@@ -1,4 +1,4 @@
-"""A random draw with what the version says of it, and new cubes spoken of as the drawn ones are."""
+"""An audit sample with its out-of-fold scores, and new cubes that are scored in the same way."""
 
 import hashlib
 from collections import Counter
@@ -21,7 +21,7 @@ from helioloop.records import CubeInfo, CubeScore, Emergence, Label
 Array = np.ndarray
 
 NEW_CUBES = 4000
-"""Cubes of a made-up new release, on which an error rate is measured."""
+"""Cubes of a simulated new release, on which an error rate is measured."""
 
 
 def cube(k: int, *, release: str = "old", region: str | None = None) -> CubeInfo:
@@ -57,76 +57,76 @@ def scores(plan: Plan) -> dict[tuple[str, str], CubeScore]:
     return stored
 
 
-def draw_of(path: Path, text: str) -> AuditSample:
-    """Read a table of the draw."""
-    (path / "drawn.csv").write_text(text)
-    return AuditSample.read(path / "drawn.csv", plan=PLAN, stored=scores(PLAN), version="v0001")
+def read_sample(path: Path, text: str) -> AuditSample:
+    """Read a table of a sample."""
+    (path / "sample.csv").write_text(text)
+    return AuditSample.read(path / "sample.csv", plan=PLAN, stored=scores(PLAN), version="v0001")
 
 
-def test_a_draw_is_read_with_its_scores(tmp_path: Path) -> None:
-    """Label, probability and fold of each cube, by name; frames only where human and version see an emergence."""
-    drawn = draw_of(
+def test_a_sample_is_read_with_its_scores(tmp_path: Path) -> None:
+    """Label, probability and fold of each cube, by name; frames only if human and version both give an emergence."""
+    sample = read_sample(
         tmp_path,
         "cube,label,emergence_frame\nold003,emergence,90\nold001,non-emergence,50\nold002,emergence,70\n"
         "old004,non-emergence,\nold005,emergence,\n",
     )
-    assert drawn.p_emergence.tolist() == [0.9, 0.2, 0.9, 0.2, 0.9]
-    assert drawn.emergence.tolist() == [False, True, True, False, True]
-    assert drawn.timed == ([Emergence(frame=100, frame_lo=100, frame_hi=100)], [90])
-    assert drawn.folds == tuple(PLAN.folds[f"old00{k}"] for k in (1, 2, 3, 4, 5))
-    assert draw_of(tmp_path, "cube,label\nold007,emergence\n").timed == ([], [])
-    assert draw_of(tmp_path, "cube,label\n").cubes == ()
+    assert sample.p_emergence.tolist() == [0.9, 0.2, 0.9, 0.2, 0.9]
+    assert sample.emergence.tolist() == [False, True, True, False, True]
+    assert sample.timed == ([Emergence(frame=100, frame_lo=100, frame_hi=100)], [90])
+    assert sample.folds == tuple(PLAN.folds[f"old00{k}"] for k in (1, 2, 3, 4, 5))
+    assert read_sample(tmp_path, "cube,label\nold007,emergence\n").timed == ([], [])
+    assert read_sample(tmp_path, "cube,label\n").cubes == ()
 
 
 def test_a_cube_without_out_of_fold_score_is_wrong_usage(tmp_path: Path) -> None:
-    """Left out it would break the promise, so nothing is left out silently."""
-    with pytest.raises(WrongUsage, match=r"'new001', of which version v0001 holds no .* \(1 of 2 cubes lack one\)"):
-        draw_of(tmp_path, "cube,label\nold001,emergence\nnew001,emergence\n")
+    """Without it the guarantee would be lost, so it is not skipped."""
+    with pytest.raises(WrongUsage, match=r"'new001', of which version v0001 has no .* \(1 of 2 cubes lack one\)"):
+        read_sample(tmp_path, "cube,label\nold001,emergence\nnew001,emergence\n")
     with pytest.raises(WrongUsage, match="frame 225; frames run from 0 to 224"):
-        draw_of(tmp_path, "cube,label,emergence_frame\nold001,emergence,225\n")
+        read_sample(tmp_path, "cube,label,emergence_frame\nold001,emergence,225\n")
     with pytest.raises(ReleaseError, match="no column 'label'"):
-        draw_of(tmp_path, "cube\nold001\n")
+        read_sample(tmp_path, "cube\nold001\n")
 
 
-def test_folds_speak_as_often_as_they_were_drawn(tmp_path: Path) -> None:
-    """Of 2 000 new cubes, those of a fold with three of four drawn cubes speak of three quarters; others are silent."""
+def test_folds_score_as_often_as_they_occur_in_the_sample(tmp_path: Path) -> None:
+    """Of 2 000 new cubes, a fold with three of four sampled cubes scores three quarters; absent folds score none."""
     by_fold = {fold: [name for name, own in PLAN.folds.items() if own == fold] for fold in set(PLAN.folds.values())}
     names = [*by_fold[0][:3], by_fold[1][0]]
-    drawn = draw_of(tmp_path, "cube,label\n" + "".join(f"{name},emergence\n" for name in names))
-    spoken = Counter(drawn.speaking_fold(cube(k, release="new"), PLAN) for k in range(2000))
-    assert spoken.keys() == {0, 1}
-    assert spoken[0] == pytest.approx(1500, abs=80)
+    sample = read_sample(tmp_path, "cube,label\n" + "".join(f"{name},emergence\n" for name in names))
+    scoring = Counter(sample.scoring_fold(cube(k, release="new"), PLAN) for k in range(2000))
+    assert scoring.keys() == {0, 1}
+    assert scoring[0] == pytest.approx(1500, abs=80)
 
 
-def test_who_speaks_hangs_on_content_alone(tmp_path: Path) -> None:
-    """Another name, release or order of the table changes nothing."""
-    drawn = draw_of(tmp_path, "cube,label\n" + "".join(f"old{k:03d},emergence\n" for k in range(40)))
-    turned = draw_of(tmp_path, "cube,label\n" + "".join(f"old{k:03d},emergence\n" for k in range(39, -1, -1)))
+def test_the_scoring_fold_depends_on_content_alone(tmp_path: Path) -> None:
+    """Not on name, release or order of the table."""
+    sample = read_sample(tmp_path, "cube,label\n" + "".join(f"old{k:03d},emergence\n" for k in range(40)))
+    turned = read_sample(tmp_path, "cube,label\n" + "".join(f"old{k:03d},emergence\n" for k in range(39, -1, -1)))
     for k in range(50):
         new = cube(k, release="new")
         other = replace(new, release="newer", name=f"renamed{k}")
-        assert drawn.speaking_fold(new, PLAN) == turned.speaking_fold(other, PLAN)
+        assert sample.scoring_fold(new, PLAN) == turned.scoring_fold(other, PLAN)
 
 
-def test_no_member_speaks_of_what_it_was_trained_on(tmp_path: Path) -> None:
-    """A trained cube keeps its fold, a new cube of its region gets that fold, even where none of it was drawn."""
-    drawn = draw_of(tmp_path, "cube,label\nold001,emergence\n")
+def test_no_member_scores_what_it_was_trained_on(tmp_path: Path) -> None:
+    """A trained cube keeps its fold, a new cube of its region gets that fold, even if none of it was sampled."""
+    sample = read_sample(tmp_path, "cube,label\nold001,emergence\n")
     for k in range(40):
         fold = PLAN.folds[f"old{k:03d}"]
-        assert drawn.speaking_fold(cube(k), PLAN) == fold
-        assert drawn.speaking_fold(cube(k, release="new", region=f"old{k}"), PLAN) == fold
-    nothing = draw_of(tmp_path, "cube,label\n")
-    assert nothing.speaking_fold(cube(1, release="new"), PLAN) in set(PLAN.folds.values())
+        assert sample.scoring_fold(cube(k), PLAN) == fold
+        assert sample.scoring_fold(cube(k, release="new", region=f"old{k}"), PLAN) == fold
+    nothing = read_sample(tmp_path, "cube,label\n")
+    assert nothing.scoring_fold(cube(1, release="new"), PLAN) in set(PLAN.folds.values())
 
 
-def broken(p: Array, emergence: Array, *, threshold: float, rate: float) -> bool:
+def fails(p: Array, emergence: Array, *, threshold: float, rate: float) -> bool:
     """Tell whether more than `rate` of the accepted cubes of a new release are wrong."""
     accepted = np.maximum(p, 1.0 - p) >= threshold
     return bool(accepted.any() and ((p >= 0.5) != emergence)[accepted].mean() > rate)
 
 
-def test_with_trained_folds_the_promise_is_broken_no_more_often_than_stated() -> None:
-    """Five folds of two learners each, fitted anew for each of 150 draws; every drawn cube trains four folds."""
+def test_with_trained_folds_the_guarantee_fails_no_more_often_than_stated() -> None:
+    """Five folds of two learners each, fitted again for each of 150 samples; every sampled cube trains four folds."""
     rng = np.random.default_rng(1)
     n, features, rate = 200, 20, 0.05
     weights = np.array([2.2, 1.5, *np.zeros(features - 2)])
@@ -140,31 +140,31 @@ def test_with_trained_folds_the_promise_is_broken_no_more_often_than_stated() ->
         gram = x[some].T @ x[some] + 0.01 * np.eye(x.shape[1])
         return np.linalg.solve(gram, x[some].T @ (2.0 * emergence[some] - 1.0))
 
-    given, broke = 0, 0
+    given, failed = 0, 0
     for _ in range(150):
         x, emergence = cubes(n)
         fold = rng.permutation(n) % 5
         members = np.array([[member(x[fold != f], emergence[fold != f]) for _ in range(2)] for f in range(5)])
 
-        def said(x: Array, fold: Array, members: Array = members) -> Array:
+        def predict(x: Array, fold: Array, members: Array = members) -> Array:
             return expit(6.0 * np.einsum("nd,nmd->nm", x, members[fold])).mean(axis=1)
 
-        promise = make_guarantee(said(x, fold), emergence, rate=rate)
-        if promise is None:
+        guarantee = make_guarantee(predict(x, fold), emergence, rate=rate)
+        if guarantee is None:
             continue
         given += 1
         x, emergence = cubes(NEW_CUBES)
-        p = said(x, rng.choice(fold, NEW_CUBES))
-        broke += broken(p, emergence, threshold=promise.threshold, rate=rate)
+        p = predict(x, rng.choice(fold, NEW_CUBES))
+        failed += fails(p, emergence, threshold=guarantee.threshold, rate=rate)
     assert given >= 75
-    assert broke <= 0.14 * 150
+    assert failed <= 0.14 * 150
 
 
-def test_the_average_over_all_members_would_break_it() -> None:
-    """Where some cubes, often wrong, find each fold sure now and then, their average is sure enough nearly always.
+def test_with_the_average_over_all_members_it_would_fail() -> None:
+    """Some cubes are often wrong, and each fold is sometimes certain of them: the average nearly always is.
 
-    Three kinds: clear; dubious, wrong in 30 %, of which a fold is as sure as of the clear ones with probability 0.3 and
-    else just less; unsure. 200 draws of 600, promised 8 % with 90 % confidence.
+    Three kinds: clear; dubious, wrong in 30 %, of which a fold is as certain as of the clear ones with probability 0.3
+    and else just less; uncertain. 200 samples of 600 cubes, rate 8 % with 90 % confidence.
     """
     rng = np.random.default_rng(1)
     rate = 0.08
@@ -173,25 +173,25 @@ def test_the_average_over_all_members_would_break_it() -> None:
         kind = rng.choice(3, n, p=[0.55, 0.25, 0.2])
         clear, taken = rng.uniform(0.7, 0.99, n), rng.random((5, n)) < 0.3
         dubious = np.where(taken, rng.uniform(0.7, 0.99, (5, n)), rng.uniform(0.66, 0.7, (5, n)))
-        sure = np.select([kind == 0, kind == 1], [clear, dubious], rng.uniform(0.5, 0.66, (5, n)))
+        certain = np.select([kind == 0, kind == 1], [clear, dubious], rng.uniform(0.5, 0.66, (5, n)))
         side, wrong = rng.random(n) < 0.5, rng.random(n) < np.array([0.005, 0.3, 0.4])[kind]
-        p = np.where(side, sure, 1.0 - sure)
+        p = np.where(side, certain, 1.0 - certain)
         return p[rng.integers(0, 5, n), np.arange(n)], p.mean(axis=0), side ^ wrong
 
     by_fold, by_all = 0, 0
     for _ in range(200):
         p, _, emergence = cubes(600)
-        promise = make_guarantee(p, emergence, rate=rate)
-        if promise is not None:
+        guarantee = make_guarantee(p, emergence, rate=rate)
+        if guarantee is not None:
             one, everyone, emergence = cubes(NEW_CUBES)
-            by_fold += broken(one, emergence, threshold=promise.threshold, rate=rate)
-            by_all += broken(everyone, emergence, threshold=promise.threshold, rate=rate)
+            by_fold += fails(one, emergence, threshold=guarantee.threshold, rate=rate)
+            by_all += fails(everyone, emergence, threshold=guarantee.threshold, rate=rate)
     assert by_fold <= 0.1 * 200
     assert by_all >= 0.2 * 200
 
 
-def test_intervals_of_one_folds_members_cover_as_asked() -> None:
-    """Each fold is late or early in its own way; 30 verified frames a draw, 90 % asked, 300 draws."""
+def test_intervals_of_one_folds_members_have_the_stated_coverage() -> None:
+    """Each fold is late or early in its own way; 30 verified frames in each of 300 samples, coverage 90 %."""
     rng = np.random.default_rng(2)
 
     def found(fold: Array, late: Array, true: Array) -> list[Emergence]:

@@ -1,21 +1,20 @@
-"""Probabilities that mean what they say, and intervals that cover what they promise."""
-
-import json
+"""Calibrated probabilities match frequencies, and calibrated intervals have the stated coverage."""
 
 import numpy as np
 import pytest
 from scipy.special import expit
 
+from helioloop.errors import WrongUsage
 from helioloop.evaluation.calibration import IntervalCalibration, ProbabilityCalibration
 from helioloop.records import Emergence
 
 START = 30
 
 
-def labelled(n: int, rng: np.random.Generator, *, too_sure: float) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities whose log-odds are `too_sure` times the true ones, and labels drawn from the true ones."""
+def labelled(n: int, rng: np.random.Generator, *, overconfidence: float) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities whose log-odds are `overconfidence` times the true ones, and labels drawn from the true ones."""
     log_odds = rng.normal(0.0, 2.0, n)
-    return expit(too_sure * log_odds), rng.random(n) < expit(log_odds)
+    return expit(overconfidence * log_odds), rng.random(n) < expit(log_odds)
 
 
 def brier(p: np.ndarray, emergence: np.ndarray) -> float:
@@ -25,45 +24,45 @@ def brier(p: np.ndarray, emergence: np.ndarray) -> float:
 # -- probabilities -------------------------------------------------------------------------------
 
 
-def test_an_ensemble_three_times_too_sure_gets_a_third_of_the_slope() -> None:
-    """With many labels the fit finds the truth."""
-    fit = ProbabilityCalibration.calibrate(*labelled(20_000, np.random.default_rng(0), too_sure=3.0))
+def test_an_ensemble_with_threefold_log_odds_gets_a_third_of_the_slope() -> None:
+    """With many labels the fit recovers the true slope and shift."""
+    fit = ProbabilityCalibration.calibrate(*labelled(20_000, np.random.default_rng(0), overconfidence=3.0))
     assert fit is not None
     assert fit.slope == pytest.approx(1 / 3, abs=0.02)
     assert fit.shift == pytest.approx(0.0, abs=0.05)
 
 
-def test_forty_labels_help_one_that_is_too_sure_and_hardly_harm_one_that_is_not() -> None:
+def test_forty_labels_help_an_overconfident_ensemble_and_hardly_harm_another() -> None:
     """Mean Brier score on fresh cubes, over 50 calibration sets."""
     rng = np.random.default_rng(1)
-    for too_sure, least_gain in ((3.0, 0.01), (1.0, -0.006)):
+    for overconfidence, least_gain in ((3.0, 0.01), (1.0, -0.006)):
         gains = []
         for _ in range(50):
-            fit = ProbabilityCalibration.calibrate(*labelled(40, rng, too_sure=too_sure))
+            fit = ProbabilityCalibration.calibrate(*labelled(40, rng, overconfidence=overconfidence))
             assert fit is not None
-            p, emergence = labelled(2000, rng, too_sure=too_sure)
+            p, emergence = labelled(2000, rng, overconfidence=overconfidence)
             gains.append(brier(p, emergence) - brier(fit.apply(p), emergence))
         assert np.mean(gains) >= least_gain
 
 
-def test_a_release_with_fewer_emergences_than_the_ensemble_says_is_shifted() -> None:
-    """Of the cubes at ½, a fifth emerge: that is what the calibrated probability says."""
+def test_a_release_with_fewer_emergences_than_predicted_is_shifted() -> None:
+    """Of the cubes at ½, a fifth emerge: the calibrated probability is 0.2."""
     fit = ProbabilityCalibration.calibrate(np.full(1000, 0.5), np.arange(1000) % 5 == 0)
     assert fit is not None
     assert fit.apply(np.array([0.5]))[0] == pytest.approx(0.2, abs=0.01)
 
 
-def test_the_order_of_cubes_never_turns_round() -> None:
-    """An ensemble that says the opposite of the truth is given the base rate."""
-    p, emergence = labelled(500, np.random.default_rng(2), too_sure=1.0)
+def test_the_order_of_cubes_is_never_reversed() -> None:
+    """An ensemble that predicts the opposite of the truth gets the base rate."""
+    p, emergence = labelled(500, np.random.default_rng(2), overconfidence=1.0)
     fit = ProbabilityCalibration.calibrate(1.0 - p, emergence)
     assert fit is not None
     assert fit.slope == 0.0
     assert fit.apply(np.array([0.0, 1.0])) == pytest.approx(emergence.mean(), abs=0.01)
 
 
-def test_sure_is_not_infinitely_sure() -> None:
-    """Zeros and ones, one of them wrong, leave finite numbers."""
+def test_zeros_and_ones_stay_finite() -> None:
+    """One of them is wrong; calibrated, none is exactly 0 or 1."""
     emergence = np.arange(40) % 2 == 0
     p = emergence.astype(float)
     p[0] = 0.0
@@ -73,7 +72,7 @@ def test_sure_is_not_infinitely_sure() -> None:
 
 
 def test_few_labels_leave_probabilities_uncalibrated() -> None:
-    """Under thirty, or under ten of a class."""
+    """Fewer than thirty, or fewer than ten of a class."""
     p = np.linspace(0.1, 0.9, 60)
     assert ProbabilityCalibration.calibrate(p[:29], p[:29] > 0.2) is None
     assert ProbabilityCalibration.calibrate(p, np.arange(60) >= 51) is None
@@ -96,7 +95,7 @@ def test_nine_frames_are_stretched_to_the_worst_of_them() -> None:
 
 
 def test_each_side_is_measured_by_its_own_half_width() -> None:
-    """Eleven frames too late where the interval reaches 20 back is half a width, and one frame."""
+    """Eleven frames too late with a half width of 20 before the frame: (11 − 1) / 20."""
     fit = IntervalCalibration.calibrate([at(100, 80, 105)] * 9, [89] * 9, start=START)
     assert fit is not None
     assert fit.factor == 0.5
@@ -104,14 +103,14 @@ def test_each_side_is_measured_by_its_own_half_width() -> None:
 
 
 def test_too_few_frames_leave_intervals_uncalibrated() -> None:
-    """Eight do not reach the rank for 90 %, nor nineteen less one that for 95 %."""
+    """Eight are fewer than the rank for 90 %, and eighteen fewer than the rank for 95 %."""
     assert IntervalCalibration.calibrate([at(100, 95, 105)] * 8, [100] * 8, start=START) is None
     assert IntervalCalibration.calibrate([at(100, 95, 105)] * 18, [100] * 18, start=START, coverage=0.95) is None
     assert IntervalCalibration.calibrate([at(100, 95, 105)] * 19, [100] * 19, start=START, coverage=0.95) is not None
 
 
-def test_an_interval_of_no_width_is_stretched_all_the_same() -> None:
-    """Its half widths count as three frames; and the frames beside it are always in."""
+def test_an_interval_of_zero_width_is_stretched_too() -> None:
+    """Its half widths count as three frames; the frames next to the located one are always inside."""
     fit = IntervalCalibration(factor=2.0, coverage=0.9, n_frames=50)
     assert fit.apply(at(100, 100, 100), start=START, n_frames=225) == at(100, 93, 107)
     least = IntervalCalibration(factor=0.0, coverage=0.9, n_frames=50)
@@ -119,22 +118,22 @@ def test_an_interval_of_no_width_is_stretched_all_the_same() -> None:
 
 
 def test_the_interval_stays_on_the_grid_and_begins_at_0_where_it_reaches_the_frozen_start() -> None:
-    """At or before the start means from 0 on."""
+    """At or before the start: the interval begins at 0."""
     fit = IntervalCalibration(factor=2.0, coverage=0.9, n_frames=50)
     assert fit.apply(at(220, 215, 224), start=START, n_frames=225) == at(220, 209, 224)
     assert fit.apply(at(36, 33, 40), start=START, n_frames=225) == at(36, 0, 45)
     assert fit.apply(at(30, 0, 32), start=START, n_frames=225) == at(30, 0, 37)
 
 
-def test_any_frame_before_the_frozen_start_agrees_with_an_answer_at_it() -> None:
+def test_a_verified_frame_before_the_frozen_start_agrees_with_a_located_one_at_it() -> None:
     """A human who sets frame 3 does not contradict “at or before 30”."""
     fit = IntervalCalibration.calibrate([at(30, 0, 33)] * 9, [3] * 9, start=START)
     assert fit is not None
     assert fit.factor == 0.0
 
 
-def test_intervals_cover_as_asked_where_raw_ones_do_not() -> None:
-    """Errors four times the raw half width, 40 verified frames: raw intervals hold 1 in 5, calibrated ones 9 in 10."""
+def test_calibrated_intervals_have_the_stated_coverage_where_raw_ones_do_not() -> None:
+    """Errors four times the raw half width, 40 verified frames: raw intervals contain 1 in 5, calibrated 9 in 10."""
     rng = np.random.default_rng(3)
 
     def some(n: int) -> tuple[list[Emergence], list[int]]:
@@ -163,21 +162,13 @@ def test_intervals_cover_as_asked_where_raw_ones_do_not() -> None:
 # -- both ----------------------------------------------------------------------------------------
 
 
-def test_both_survive_json() -> None:
-    """They are kept with the version."""
-    p = ProbabilityCalibration(shift=0.1, slope=0.7, n_labels=50)
-    frames = IntervalCalibration(factor=1.5, coverage=0.9, n_frames=20)
-    assert ProbabilityCalibration.from_dict(json.loads(json.dumps(p.as_dict()))) == p
-    assert IntervalCalibration.from_dict(json.loads(json.dumps(frames.as_dict()))) == frames
-
-
-def test_what_cannot_be_meant_is_refused() -> None:
-    """Lengths that differ, a coverage of 90, a NaN."""
+def test_wrong_arguments_are_refused() -> None:
+    """Different lengths, a coverage of 90, a NaN."""
     with pytest.raises(ValueError, match="one label per probability"):
         ProbabilityCalibration.calibrate(np.full(3, 0.5), np.ones(2, dtype=bool))
     with pytest.raises(ValueError, match="outside"):
         ProbabilityCalibration(shift=0.0, slope=1.0, n_labels=50).apply(np.array([np.nan]))
     with pytest.raises(ValueError, match="give one for each"):
         IntervalCalibration.calibrate([at(100, 95, 105)], [], start=START)
-    with pytest.raises(ValueError, match="coverage is 90"):
+    with pytest.raises(WrongUsage, match="coverage is 90"):
         IntervalCalibration.calibrate([], [], start=START, coverage=90)

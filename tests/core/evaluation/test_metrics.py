@@ -32,7 +32,7 @@ LABELS = {"a": NON, "b": E, "c": E, "d": E, "e": NON}
 
 
 def test_an_evaluation_worked_by_hand() -> None:
-    """Five cubes: two labels (a, d) wrong, two classes (c, e) wrong, one emergence near, one far, one without time."""
+    """Five cubes: two labels (a, d) wrong, two classes (c, e) wrong, one emergence near, one far, one without frame."""
     found = evaluate(SCORES, TRUTH, labels=LABELS)
     # p: emergences .9 .6 .2 against .3 .7: (2 + 1 + 0) of 6 pairs.
     # disagreement: a .9, b .4, c .8, d .7, e .7; wrong a, d: a beats three, d beats b and ties e.
@@ -58,13 +58,13 @@ def test_an_evaluation_worked_by_hand() -> None:
     ]  # fmt: skip
 
 
-def test_verified_cubes_are_in_question_no_more() -> None:
-    """Wrong labels are searched among the labels given; the classes are judged on all cubes."""
+def test_wrong_labels_are_searched_among_the_labels_given() -> None:
+    """The classes are evaluated on all cubes."""
     found = evaluate(SCORES, TRUTH, labels={"b": E, "d": E})
     assert (found.cubes, found.wrong_labels, found.error_auroc, found.precision_at_k) == (5, 1, 1.0, 1.0)
 
 
-def test_what_is_not_defined_is_none() -> None:
+def test_undefined_figures_are_none() -> None:
     """One class, no wrong label, no known frame; nothing at all."""
     found = evaluate([score("d", 0.3)], TRUTH, labels={"d": NON})
     assert (found.auroc, found.error_auroc, found.precision_at_k, found.true_skill) == (None, None, None, None)
@@ -77,8 +77,8 @@ def test_what_is_not_defined_is_none() -> None:
     assert evaluate([], TRUTH, labels={}).accuracy is None
 
 
-def test_an_emergence_without_a_time_is_infinitely_far() -> None:
-    """It stays in the median and in the share; non-emergences and unknown frames do not count."""
+def test_an_emergence_without_a_frame_is_infinitely_far() -> None:
+    """It counts in the median and in the fraction; non-emergences and unknown frames do not."""
     error, covered = frame_errors([*SCORES, score("f", 0.9, (1, 2, 3))], TRUTH | dict([true("f", E)]))
     assert error.tolist() == [4, 20, math.inf]
     assert covered.tolist() == [True, False]
@@ -87,13 +87,13 @@ def test_an_emergence_without_a_time_is_infinitely_far() -> None:
 
 
 def test_precision_at_k_shares_ties_at_the_cut() -> None:
-    """Two positives: one stands above, the other ties with one negative for the second place."""
+    """Two positives: one is above, the other ties with one negative for the second place."""
     values, positive = np.array([0.9, 0.5, 0.5, 0.1]), np.array([True, True, False, False])
     assert precision_at_k(values, positive) == 0.75
     assert precision_at_k(values, np.array([False, False, False, True])) == 0.0
 
 
-def test_true_skill_is_hit_rate_less_false_alarms() -> None:
+def test_true_skill_is_true_positive_rate_minus_false_positive_rate() -> None:
     """The authors' published counts (TP 199, TN 150, FP 40, FN 33) give their .647."""
     predicted = np.repeat([True, False, True, False], [199, 150, 40, 33])
     truly = np.repeat([True, False, False, True], [199, 150, 40, 33])
@@ -101,7 +101,7 @@ def test_true_skill_is_hit_rate_less_false_alarms() -> None:
 
 
 def test_a_truth_table_needs_cube_and_label_alone(tmp_path: Path) -> None:
-    """Frame and kind are read where they stand."""
+    """Frame and kind are read if the table has them."""
     table = tmp_path / "truth.csv"
     table.write_text("cube,label\na,emergence\n")
     assert read_truth(table) == {"a": TrueCube(cube="a", label=E, frame=None, kind="")}
@@ -113,19 +113,19 @@ def test_a_truth_table_needs_cube_and_label_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("cube\na\n", "no column 'label'"),
         ("cube,label\na,maybe\n", "line 2: label is 'maybe'"),
         ("cube,label,emergence_frame\na,emergence,-4\n", "emergence_frame is '-4'"),
         ("cube,label\na,emergence\na,emergence\n", "line 3: cube 'a' is there twice"),
-        ('cube,label\n"a,emergence\n', "no CSV"),
+        ('cube,label\n"a,emergence\n', "not CSV"),
     ],
 )
-def test_a_truth_table_that_cannot_be_meant_is_refused(tmp_path: Path, text: str, said: str) -> None:
-    """The sentence names line and value."""
+def test_a_wrong_truth_table_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    """The message contains line and value."""
     (tmp_path / "truth.csv").write_text(text)
-    with pytest.raises(ReleaseError, match=said):
+    with pytest.raises(ReleaseError, match=message):
         read_truth(tmp_path / "truth.csv")
-    with pytest.raises(ReleaseError, match="cannot be read"):
+    with pytest.raises(ReleaseError, match="is missing"):
         read_truth(tmp_path / "absent.csv")

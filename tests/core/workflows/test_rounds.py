@@ -1,4 +1,4 @@
-"""Closing a round: the candidate is held against the published version before anybody publishes it."""
+"""Closing a round: the candidate is compared with the published version before it is published."""
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from helioloop.evaluation.audit import SALT, audit_order
+from helioloop.evaluation.audit_order import audit_order
 from helioloop.instrument import MDI
 from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import QUICK
@@ -27,9 +27,9 @@ CUBES = tuple(
     )
     for k in range(N_CUBES)
 )
-ORDER = audit_order((cube for cube in CUBES), salt=SALT)
+ORDER = audit_order(CUBES)
 FIRST, LAST = set(ORDER[:20]), set(ORDER[20:])
-"""The twenty first of the check list, and the others."""
+"""The first twenty cubes of the audit order, and the others."""
 
 Right = Callable[[str], float]
 """Gives P(label) by cube."""
@@ -67,52 +67,52 @@ def test_the_first_version_is_not_compared(registry: Registry) -> None:
     assert "it is the first version" in card.verdict["reason"]
 
 
-def test_a_version_that_is_worse_on_verified_cubes_is_kept(registry: Registry) -> None:
-    """It is a version like others, with its scores; its card holds the sentence and the figures; nothing is moved."""
+def test_a_version_that_is_worse_on_verified_cubes_is_rejected(registry: Registry) -> None:
+    """It is a version with scores like others; its card contains reason and figures; the published one remains."""
     card = close(registry, right=lambda _: 0.4, verified=LAST)
     assert registry.versions() == ["v0001", "v0002"]
     assert len(registry.scores("v0002")) == N_CUBES
     assert registry.card("v0002") == card
     assert card.rejected is not None
-    assert card.rejected.startswith("kept, not published: on 40 verified cubes")
+    assert card.rejected.startswith("rejected by the promotion check: on 40 verified cubes")
     assert card.verdict["metrics"]["lost"] == 40
     assert registry.published() == "v0001"
 
 
-def test_what_no_human_has_verified_does_not_count(registry: Registry) -> None:
+def test_unverified_labels_do_not_count(registry: Registry) -> None:
     """All crude labels are contradicted, the forty verified ones are not."""
     assert close(registry, right=lambda cube: 0.95 if cube in LAST else 0.1, verified=LAST).rejected is None
 
 
-def test_the_random_ones_alone_count_once_there_are_twenty(registry: Registry) -> None:
-    """The start of the check list is verified: what the ranking led to is set aside, whichever way it points."""
-    verified = FIRST | set(ORDER[21:])  # the 21st of the check list ends the draw
+def test_only_the_audit_sample_counts_once_it_has_twenty_cubes(registry: Registry) -> None:
+    """The start of the audit order is verified: cubes verified by rank are ignored, better or worse."""
+    verified = FIRST | set(ORDER[21:])  # the 21st cube of the audit order ends the sample
     worse_at_random = close(registry, right=lambda cube: 0.4 if cube in FIRST else 0.99, verified=verified)
     assert worse_at_random.rejected is not None
-    assert "on 20 randomly drawn verified cubes" in worse_at_random.rejected
+    assert "on 20 randomly sampled verified cubes" in worse_at_random.rejected
     better_at_random = close(registry, right=lambda cube: 0.99 if cube in FIRST else 0.4, verified=verified)
     assert better_at_random.rejected is None
 
 
-def test_with_fewer_random_ones_all_verified_cubes_count(registry: Registry) -> None:
-    """Nineteen are no sample to stand on alone."""
+def test_with_a_smaller_audit_sample_all_verified_cubes_count(registry: Registry) -> None:
+    """Nineteen cubes are too few."""
     verified = set(ORDER[:19]) | set(ORDER[20:])
     card = close(registry, right=lambda cube: 0.99 if cube in FIRST else 0.4, verified=verified)
     assert card.rejected is not None
     assert "on 59 verified cubes" in card.rejected
 
 
-def test_a_cube_that_the_candidate_could_not_score_does_not_end_the_draw(registry: Registry) -> None:
-    """Nobody can be asked to check it, so the check list passes over it."""
+def test_a_cube_that_the_candidate_could_not_score_does_not_end_the_audit_sample(registry: Registry) -> None:
+    """Nobody can verify it, so the audit order skips it."""
     unreadable = ORDER[0]
     plan = plan_of(set(ORDER[1:21]))
     scores = [scored(cube, 0.4) for cube in plan.cubes if cube.name != unreadable]
     card = close_round(plan, registry.staging(plan.fingerprint), registry, scores)
-    assert "on 20 randomly drawn verified cubes" in card.verdict["reason"]
+    assert "on 20 randomly sampled verified cubes" in card.verdict["reason"]
 
 
-def test_a_release_that_joined_does_not_end_the_draw(registry: Registry) -> None:
-    """Twenty drawn cubes stay twenty where a hundred new ones stand among them in the check list."""
+def test_a_release_that_joined_does_not_end_the_audit_sample(registry: Registry) -> None:
+    """Twenty sampled cubes remain twenty with a hundred and twenty new ones among them in the audit order."""
     new = [
         replace(cube, release="new", name=f"new{k:02d}", sha256=f"{1000 + k:064x}", region=None)
         for k, cube in enumerate(CUBES + CUBES)
@@ -121,11 +121,11 @@ def test_a_release_that_joined_does_not_end_the_draw(registry: Registry) -> None
     plan = make_plan(cubes, recipe=QUICK, instrument=MDI, seed=0, parent=None, reason="test")
     scores = [scored(cube, 0.4) for cube in plan.cubes]
     card = close_round(plan, registry.staging(plan.fingerprint), registry, scores)
-    assert "on 20 randomly drawn verified cubes" in card.verdict["reason"]
+    assert "on 20 randomly sampled verified cubes" in card.verdict["reason"]
 
 
 def test_a_changed_file_under_an_old_name_is_not_compared(registry: Registry) -> None:
-    """Only scores of the same content speak of the same cube."""
+    """Scores of another content belong to another cube."""
     plan = plan_of(LAST)
     changed = [replace(cube, sha256="f" + cube.sha256[1:]) for cube in plan.cubes]
     other = make_plan(changed, recipe=QUICK, instrument=MDI, seed=0, parent=None, reason="test")
@@ -137,14 +137,16 @@ def test_a_changed_file_under_an_old_name_is_not_compared(registry: Registry) ->
 
 
 def test_a_forced_version_may_be_published_and_its_card_says_so(registry: Registry) -> None:
-    """The gate is asked all the same."""
+    """The promotion check runs all the same."""
     card = close(registry, right=lambda _: 0.4, verified=LAST, forced=True)
     assert card.rejected is None
-    assert card.verdict["reason"].startswith("published because it was asked for, against the gate: on 40 verified")
+    assert card.verdict["reason"].startswith(
+        "published because it was requested, against the promotion check: on 40 verified"
+    )
 
 
-def test_the_version_published_now_is_the_measure(registry: Registry) -> None:
-    """After a kept version the next is held against the one that is still published, not against the kept one."""
+def test_a_candidate_is_compared_with_the_version_published_now(registry: Registry) -> None:
+    """After a rejected version the next one is compared with the published one, not with the rejected one."""
     close(registry, right=lambda _: 0.4, verified=LAST)
     assert close(registry, right=lambda _: 0.45, verified=LAST - {ORDER[-1]}).rejected is not None
     registry.publish("v0002", why="by hand")

@@ -1,4 +1,4 @@
-"""A campaign's course with made-up scores in place of a network: batches, corrections, when it ends."""
+"""A simulated campaign with made-up scores in place of a network: batches, corrections, when it ends."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,27 +16,27 @@ from helioloop.model.recipes import QUICK
 from helioloop.model.runtime import Runtime
 from helioloop.records import CubeInfo, CubeScore, Label
 from helioloop.registry.versions import Registry
-from helioloop.workflows.benchmark import Run, Spread, over_seeds, set_aside
+from helioloop.workflows.benchmark import Run, Spread, held_out_test_split, over_seeds
 from helioloop.workflows.experiment import Experiment, Trained
-from helioloop.workflows.simulate import CampaignRound, draw_batch, run_campaign, verified_until
+from helioloop.workflows.simulate import CampaignRound, choose_batch, simulate_campaign, verifications_until
 
 N = 200
 E, NON = Label.EMERGENCE, Label.NON_EMERGENCE
 
 
 def no_cube(_: CubeInfo) -> np.ndarray:
-    """Return no cube: nothing here reads one."""
+    """Fail: no test here reads a cube."""
     raise AssertionError
 
 
 RUNTIME = Runtime(instrument=MDI, load=no_cube, device=CPU)
 
 
-class Played(Experiment):
+class MadeUp(Experiment):
     """An experiment whose "training" scores by the truth: 0.8 of the true class, spread, and better with each round."""
 
-    def train(self, cubes: Sequence[CubeInfo], registry: Registry, **_: Any) -> Trained:  # noqa: ARG002 - none is kept
-        """Give made-up scores; a verified cube's own label has no part in them."""
+    def train(self, cubes: Sequence[CubeInfo], registry: Registry, **_: Any) -> Trained:  # noqa: ARG002 - not needed
+        """Give made-up scores that do not depend on the cube's own label."""
         verified = sum(cube.verified for cube in cubes)
         rng = np.random.default_rng(verified)
         scores = {}
@@ -56,60 +56,60 @@ def planned(k: int, label: Label, start: str | None = None) -> CubeInfo:
     return CubeInfo(release="r", name=f"c{k:03d}", sha256=f"{k:064x}", start=start, label=label)
 
 
-def experiment() -> Played:
+def experiment() -> MadeUp:
     """Two hundred cubes, every fourth crude label wrong."""
     true = {f"c{k:03d}": E if k % 2 else NON for k in range(N)}
     other = {E: NON, NON: E}
     cubes = [planned(k, other[true[f"c{k:03d}"]] if k % 4 == 0 else true[f"c{k:03d}"]) for k in range(N)]
-    return Played(
+    return MadeUp(
         cubes=tuple(cubes),
         truth={cube: TrueCube(cube=cube, label=label, frame=None, kind="") for cube, label in true.items()},
         runtime=RUNTIME,
     )
 
 
-def play(rounds: int | None) -> list[CampaignRound]:
-    return list(run_campaign(experiment(), Registry(Path("unused")), recipe=QUICK, seed=0, rounds=rounds))
+def simulate(rounds: int | None) -> list[CampaignRound]:
+    return list(simulate_campaign(experiment(), Registry(Path("unused")), recipe=QUICK, seed=0, rounds=rounds))
 
 
 def test_a_campaign_verifies_corrects_and_closes() -> None:
-    """The truth is known: a quarter wrong at first, each flip takes one off; the closing round only trains."""
-    played = play(rounds=3)
-    assert [one.round for one in played] == [1, 2, 3, 4]
-    assert [one.verified_before for one in played] == [0, 20, 40, 60]
-    assert [one.version for one in played] == ["on-0", "on-20", "on-40", "on-60"]
-    assert played[0].wrong_before == N / 4
-    for one, after in pairwise(played):
-        assert one.line is not None
-        assert one.line.verifications == len(one.wrong_after) == 20
-        assert one.wrong_before - one.line.flips == one.wrong == after.wrong_before
-        assert after.evaluation.wrong_labels == after.wrong_before  # all that is wrong is among the unverified
-    assert played[-1].line is None
-    assert played[-1].wrong_after == ()
-    assert played[-1].wrong == played[-1].wrong_before
+    """A quarter is wrong at first, each flip corrects one label; the closing round only trains."""
+    simulated = simulate(rounds=3)
+    assert [one.round for one in simulated] == [1, 2, 3, 4]
+    assert [one.verified_before for one in simulated] == [0, 20, 40, 60]
+    assert [one.version for one in simulated] == ["on-0", "on-20", "on-40", "on-60"]
+    assert simulated[0].wrong_before == N / 4
+    for one, after in pairwise(simulated):
+        assert one.audit is not None
+        assert one.audit.verifications == len(one.wrong_after) == 20
+        assert one.wrong_before - one.audit.flips == one.wrong == after.wrong_before
+        assert after.evaluation.wrong_labels == after.wrong_before  # all wrong labels are among the unverified
+    assert simulated[-1].audit is None
+    assert simulated[-1].wrong_after == ()
+    assert simulated[-1].wrong == simulated[-1].wrong_before
 
 
-def test_a_campaign_stops_when_the_book_says_so() -> None:
-    """The last round of verification has the reason, no earlier one has; few wrong labels are left by then."""
-    played = play(rounds=None)
-    stops = [one.line.stop for one in played[:-1] if one.line is not None]
+def test_a_campaign_stops_when_the_audit_gives_a_reason() -> None:
+    """Only the last round with verification has a reason; few wrong labels are left by then."""
+    simulated = simulate(rounds=None)
+    stops = [one.audit.stop for one in simulated[:-1] if one.audit is not None]
     assert stops[-1] is not None
-    assert stops[:-1] == [None] * (len(played) - 2)
-    assert played[-1].wrong < N / 10
-    assert played[-1].verified < N
+    assert stops[:-1] == [None] * (len(simulated) - 2)
+    assert simulated[-1].wrong < N / 10
+    assert simulated[-1].verified < N
 
 
-def test_a_batch_is_ranked_but_for_a_share_from_the_check_list() -> None:
-    """The ranking takes the nine that disagree most; the check list passes over them and over the verified."""
+def test_a_batch_is_ranked_but_for_a_fraction_from_the_audit_order() -> None:
+    """The ranking takes the nine that disagree most; the audit order skips them and the verified cubes."""
     names = [f"c{k:02d}" for k in range(40)]
     scores = {name: score(name, 1 - k / 40) for k, name in enumerate(names)}
     unverified = {name: NON for name in names if name != "c20"}
     order = ["c00", "c20", "c30", "c31", *names]
-    batch = draw_batch(scores, unverified, order, size=10, check_share=0.1)
+    batch = choose_batch(scores, unverified, order, size=10, audit_fraction=0.1)
     assert sorted(batch) == [*names[:9], "c30"]
     assert [cube for cube in batch if cube != "c30"] == names[:9]
     assert batch.index("c30") not in {0, 9}
-    assert len(draw_batch(scores, {"c00": NON}, order, size=10, check_share=0.1)) == 1
+    assert len(choose_batch(scores, {"c00": NON}, order, size=10, audit_fraction=0.1)) == 1
 
 
 def test_how_much_was_verified_until_few_were_wrong() -> None:
@@ -117,33 +117,33 @@ def test_how_much_was_verified_until_few_were_wrong() -> None:
     first, second = (
         replace(one, wrong_before=before, wrong_after=after)
         for one, before, after in zip(
-            play(rounds=1), (8, 6), ((7, *[7] * 18, 6), (5, 5, 4)), strict=True
+            simulate(rounds=1), (8, 6), ((7, *[7] * 18, 6), (5, 5, 4)), strict=True
         )
     )  # fmt: skip
-    assert verified_until([first, second], 8 / N) == 0
-    assert verified_until([first, second], 7 / N) == 1
-    assert verified_until([first, second], 4 / N) == 23
-    assert verified_until([first, second], 3 / N) is None
+    assert verifications_until([first, second], 8 / N) == 0
+    assert verifications_until([first, second], 7 / N) == 1
+    assert verifications_until([first, second], 4 / N) == 23
+    assert verifications_until([first, second], 3 / N) is None
 
 
 def test_a_round_is_a_row() -> None:
-    """What the book says and what is true stand side by side."""
-    one, closing = play(rounds=1)
+    """It contains the estimates of the audit and the true numbers."""
+    one, closing = simulate(rounds=1)
     row = one.row()
     assert (row["round"], row["verified"], row["verified_share"], row["true_wrong_left"]) == (1, 20, 0.1, one.wrong)
     assert list(closing.row()) == list(row)
     assert closing.row()["hit_rate"] is None
 
 
-def test_november_and_december_are_set_aside() -> None:
-    """As the authors do; an undated cube is trained on."""
+def test_november_and_december_are_the_held_out_test_split() -> None:
+    """As the authors do; a cube without a date is trained on."""
     starts = ["2001-10-31T23:59:00", "2001-11-01T00:00:00", "2001-12-31T23:59:00", "2002-01-01T00:00:00", None]
-    assert set_aside([planned(k, E, start) for k, start in enumerate(starts)]) == {"c001", "c002"}
+    assert held_out_test_split([planned(k, E, start) for k, start in enumerate(starts)]) == {"c001", "c002"}
 
 
-def test_figures_are_summed_up_over_seeds() -> None:
-    """Mean and sample deviation; a figure that one run lacks is that of the others; infinite ones have no deviation."""
-    of = play(rounds=1)[0].evaluation
+def test_figures_are_summarised_over_seeds() -> None:
+    """Mean and sample deviation; runs without the figure do not count; an infinite figure has no deviation."""
+    of = simulate(rounds=1)[0].evaluation
     runs = [
         Run(
             recipe="quick", seed=k, version="v0001", seconds=None,

@@ -35,7 +35,7 @@ def test_cutouts_makes_a_release_and_says_what_it_made(images: Path, table: Path
     assert result.exit_code == 0, result.output
     assert f"{out}: 1 cube with 3 frames from 4 files, profile mdi" in result.output
     assert "1 file excluded" in result.output
-    assert "is no FITS file" in result.output
+    assert "it begins with b'<html>'" in result.output
     (row,) = read_labels(out / "labels.csv").values()
     cube = read_cube(out / f"{row.cube}.fits")
     assert (row.label, cube.region, len(cube.seconds)) == (None, "AR9366", 3)

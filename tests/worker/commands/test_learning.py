@@ -55,7 +55,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
         patch.setenv("HELIOLOOP_DEVICE", "cpu")
         patch.setitem(recipes.RECIPES, "quick", replace(recipes.QUICK, epochs=2, min_steps=0))
         patch.setattr(runtime, "MDI", SMALL)
-        patch.setattr(releases, "side_by_side", lambda *_: 1)  # starting processes takes longer than the training
+        patch.setattr(releases, "process_count", lambda *_: 1)  # starting processes takes longer than the training
         settings.load_settings.cache_clear()
         yield Trained(
             release=release, models=place / "models", said=run("train", release, "--model-dir", place / "models")
@@ -196,20 +196,20 @@ def test_a_worse_version_is_kept_until_somebody_publishes_it(trained: Trained, t
     for _ in range(2):  # the second time nothing is trained
         refused = run(*command)
         assert refused.exit_code == 1
-        assert "v0002 is kept, not published: on " in refused.stderr
+        assert "v0002 is rejected by the promotion check: on " in refused.stderr
         assert f"`helioloop rollback v0002 --model-dir {models}`, or train with --force" in refused.stderr
         assert registry.versions() == ["v0001", "v0002"]
         assert registry.published() == "v0001"
     listed = run("versions", "--model-dir", models).stdout
     assert [line.split()[0] for line in listed.splitlines()[1:]] == ["*", "v0002", "v0002:"]
-    assert "v0002: kept, not published: on " in listed
+    assert "v0002: rejected by the promotion check: on " in listed
     assert run_printed(learning.commands(), refused.stderr).exit_code == 0
     assert registry.published() == "v0002"
     assert "nothing to do" in run(*command).stdout
     run("rollback", "v0001", "--model-dir", models)
     forced = run(*command, "--force")
     assert forced.exit_code == 0, forced.output
-    assert "gate: published because it was asked for, against the gate" in forced.stdout
+    assert "gate: published because it was requested, against the promotion check" in forced.stdout
     assert registry.published() == "v0003"
 
 
@@ -241,7 +241,7 @@ def test_too_few_labels_are_refused(trained: Trained, tmp_path: Path) -> None:
 def test_scoring_before_training_and_unknown_versions_are_refused(trained: Trained, tmp_path: Path) -> None:
     """Exit 1; the sentence says what there is."""
     nothing = run("score", trained.release, "--model-dir", tmp_path, "--out", tmp_path / "scores.csv")
-    assert (nothing.exit_code, "holds no published version" in nothing.stderr) == (1, True)
+    assert (nothing.exit_code, "has no published version" in nothing.stderr) == (1, True)
     other = run(
         "score", trained.release, "--model-dir", trained.models, "--version", "v0009", "--out", tmp_path / "scores.csv"
     )

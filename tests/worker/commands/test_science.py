@@ -45,7 +45,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         patch.setenv("HELIOLOOP_DEVICE", "cpu")
         patch.setitem(recipes.RECIPES, "quick", tiny)
         patch.setattr(runtime, "MDI", SMALL)
-        patch.setattr(experiment, "side_by_side", lambda *_: 1)  # starting processes takes longer than the training
+        patch.setattr(experiment, "process_count", lambda *_: 1)  # starting processes takes longer than the training
         settings.load_settings.cache_clear()
         yield Place(release=folder / "bench", truth=folder / "truth.csv", models=folder / "models")
     settings.load_settings.cache_clear()

@@ -11,10 +11,9 @@ from click.testing import Result
 from tests.worker.shell import read_table, run_one_of
 
 from helioloop import settings
-from helioloop.data.cubes import write_cube
+from helioloop.data.cubes import CubeFiles, write_cube
 from helioloop.data.frame_times import frame_time
 from helioloop.data.loader import Loader
-from helioloop.data.release import inspect
 from helioloop.evaluation.risk_control import make_guarantee
 from helioloop.instrument import MDI
 from helioloop.model import recipes
@@ -24,7 +23,7 @@ from helioloop.model.runtime import Runtime
 from helioloop.records import CubeScore, Emergence, Label
 from helioloop.registry.versions import Registry
 from helioloop.workflows import releases
-from helioloop.workflows.prelabel import COLUMNS
+from helioloop.workflows.prelabel_report import COLUMNS
 from helioloop_worker.commands import learning, runtime, triage
 
 N_OLD, N_NEW = 32, 8
@@ -83,7 +82,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         patch.setenv("HELIOLOOP_DEVICE", "cpu")
         patch.setitem(recipes.RECIPES, "quick", tiny)
         patch.setattr(runtime, "MDI", SMALL)
-        patch.setattr(releases, "side_by_side", lambda *_: 1)  # starting processes takes longer than the training
+        patch.setattr(releases, "process_count", lambda *_: 1)  # starting processes takes longer than the training
         settings.load_settings.cache_clear()
         trained = run("train", old, "--model-dir", folder / "models")
         assert trained.exit_code == 0, trained.output
@@ -127,8 +126,8 @@ def test_sure_cubes_are_accepted_under_the_promise_and_the_others_go_to_the_huma
     assert any(frames)
     assert all(85 <= int(frame) <= 125 for frame in frames if frame)  # the bipole stands up between 100 and 110
     assert f"{N_NEW} cubes scored by v0001: {accepted} accepted, {N_NEW - accepted} go to the human." in result.stdout
-    assert "at most 10 % are wrong, with 90 % confidence" in result.stdout
-    assert f"of {len(scores)} random labels {len(scores)} pass it, 0 of them wrong" in result.stdout
+    assert "At most 10 % of the accepted labels are wrong, with 90 % confidence" in result.stdout
+    assert f"of {len(scores)} labels in the audit sample {len(scores)} pass, 0 of these are wrong" in result.stdout
 
 
 def test_a_new_cube_is_spoken_of_by_the_members_of_one_fold(place: Place, tmp_path: Path) -> None:
@@ -144,7 +143,7 @@ def test_a_new_cube_is_spoken_of_by_the_members_of_one_fold(place: Place, tmp_pa
     work = Runtime(instrument=SMALL, load=load, device=ensemble.device)
     spoken = set()
     for row, scored in zip(read_table(tmp_path / "out.csv"), read_table(tmp_path / "before.csv"), strict=True):
-        cube = inspect(place.new / f"{row['cube']}.fits")
+        cube, _ = load.parse(CubeFiles.read(place.new / f"{row['cube']}.fits"))
         means = [f"{ensemble.of_fold(fold).score(cube, work).p_emergence:.6f}" for fold in (0, 1)]
         assert float(scored["p_emergence"]) == pytest.approx(np.mean([float(mean) for mean in means]), abs=2e-6)
         spoken.add(means.index(row["p_emergence"]))
@@ -158,11 +157,11 @@ def test_a_rate_that_cannot_be_promised_accepts_nothing(place: Place, tmp_path: 
     result = run(*words, write_draw(tmp_path / "drawn.csv", scores))
     assert result.exit_code == 0, result.output
     assert {row["accepted"] for row in read_table(out)} == {"0"}
-    assert f"Nothing is accepted: {len(scores)} random labels do not bear" in result.stdout
-    assert "it takes 114 at least" in result.stdout
-    assert "The smallest rate they bear is 7 %" in result.stdout
+    assert f"Nothing is accepted: {len(scores)} labels of the audit sample do not support a guarantee" in result.stdout
+    assert "at least 114 labels are needed" in result.stdout
+    assert "The smallest rate they support is 7 %" in result.stdout
     result = run(*words, write_draw(tmp_path / "drawn.csv", scores, right=False), "--rate", "0.1")
-    assert (result.exit_code, "They bear none up to 30 %" in result.stdout) == (0, True)
+    assert (result.exit_code, "They do not support a rate up to 30 %" in result.stdout) == (0, True)
 
 
 def test_emergences_get_a_calibrated_interval_and_a_time(place: Place, tmp_path: Path) -> None:
@@ -188,8 +187,8 @@ def test_emergences_get_a_calibrated_interval_and_a_time(place: Place, tmp_path:
     words = ("triage", place.old, "--model-dir", models, "--out", out, "--random", tmp_path / "drawn.csv")
     result = run(*words, "--rate", "0.1")
     assert result.exit_code == 0, result.output
-    assert "Probabilities: calibrated on 32 random labels." in result.stdout
-    assert "Intervals: calibrated on 16 verified frames to contain the true frame in 90 %." in result.stdout
+    assert "Probabilities: calibrated on 32 labels of the audit sample." in result.stdout
+    assert "Intervals: calibrated on 16 verified frames to contain the true frame in 90 % of cases." in result.stdout
     for score, row in zip(told, read_table(out), strict=True):
         assert (row["p_emergence"], row["accepted"]) == (f"{score.p_emergence:.6f}", "1")
         assert (float(row["p_calibrated"]) > 0.5) == (score.p_emergence > 0.5)
@@ -206,7 +205,7 @@ def test_emergences_get_a_calibrated_interval_and_a_time(place: Place, tmp_path:
         expected = ("", "") if by_name_alone else (time.utc, time.tai)
         assert (row["emergence_time_utc"], row["emergence_time_tai"]) == expected
     result = run(*words, "--coverage", "0.99")
-    assert "Intervals: uncalibrated, 16 verified frames do not bear 99 %." in result.stdout
+    assert "Intervals: uncalibrated, 16 verified frames are too few for 99 %." in result.stdout
     assert {row["interval"] for row in read_table(out)} == {"", "uncalibrated"}
     assert read_table(out)[1]["emergence_frame_hi"] == str(told[1].emergence.frame_hi)
 

@@ -1,6 +1,7 @@
 """Ingestion: every readable cube gets one task and one whole video, whatever is broken and whenever it breaks off."""
 
 import csv
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from tests.worker.conftest import Desk, crude, make_release, write_small
 
+from helioloop.data.cubes import CubeFiles
 from helioloop.data.release import LabelRow, write_labels
 from helioloop.errors import LabelStudioError
 from helioloop.progress import silent
@@ -68,6 +70,28 @@ def test_every_cube_gets_one_task_and_one_video(desk: Desk) -> None:
     served = data["video"].removeprefix("/data/local-files/?d=")
     assert check_video(desk.context.settings.media_root / served).n_frames == 24
     assert set_aside(desk) == {}
+
+
+@pytest.mark.usefixtures("release")
+def test_each_cube_is_read_and_hashed_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the first ingestion and in a repeated one, which finds that each cube has its task."""
+    counted: Counter[str] = Counter()
+    read, sha256 = CubeFiles.read, CubeFiles.sha256
+
+    def counting_read(path: Path) -> CubeFiles:
+        counted["read"] += 1
+        return read(path)
+
+    def counting_hash(files: CubeFiles) -> str:
+        counted["hash"] += 1
+        return sha256.fget(files)  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(CubeFiles, "read", counting_read)
+    monkeypatch.setattr(CubeFiles, "sha256", property(counting_hash))
+    assert take_in(desk).imported == 6
+    assert counted == {"read": 6, "hash": 6}
+    assert take_in(desk).present == 6
+    assert counted == {"read": 12, "hash": 12}
 
 
 @pytest.mark.usefixtures("release")

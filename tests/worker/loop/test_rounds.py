@@ -271,7 +271,7 @@ def worse(desk: Desk, task_data: Data) -> Plan:
 def test_a_worse_version_is_kept_and_nothing_is_written_back(desk: Desk, worse: Plan) -> None:
     """The round is over and says why; v0001 stays; no write-back waits."""
     said = jobs.close_round(desk.context, desk.project, worse.fingerprint)
-    assert said.startswith("v0002 is kept, not published: on 24 randomly drawn verified cubes")
+    assert said.startswith("v0002 is rejected by the promotion check: on 24 randomly sampled verified cubes")
     assert desk.registry.versions() == ["v0001", "v0002"]
     assert desk.registry.published() == "v0001"
     assert desk.context.state.running(desk.project) is None
@@ -302,7 +302,7 @@ def test_start_training_trains_and_does_not_publish(desk: Desk, worse: Plan) -> 
     assert desk.queued() == [f"retrain-check-{desk.project}-forced"]
     assert check_retraining(desk.context, desk.project, forced=True).startswith("round started")
     finish(desk, worse, p_emergence=0.95)
-    assert "v0003 is kept, not published" in jobs.close_round(desk.context, desk.project, worse.fingerprint)
+    assert "v0003 is rejected by the promotion check" in jobs.close_round(desk.context, desk.project, worse.fingerprint)
     assert desk.registry.published() == "v0001"
 
 
@@ -317,7 +317,9 @@ def test_a_closing_that_broke_off_keeps_the_same_version(
     assert desk.registry.versions() == ["v0001", "v0002"]
     lose_jobs(desk, worse)
     assert "is staged no more: closing it" in (rounds.take_up(desk.context, desk.project) or "")
-    assert jobs.close_round(desk.context, desk.project, worse.fingerprint).startswith("v0002 is kept, not published")
+    assert jobs.close_round(desk.context, desk.project, worse.fingerprint).startswith(
+        "v0002 is rejected by the promotion check"
+    )
     assert desk.registry.published() == "v0001"
     assert desk.context.state.running(desk.project) is None
     assert [job for job in desk.queued() if job.startswith("write-back")] == []

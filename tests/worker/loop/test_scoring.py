@@ -8,7 +8,7 @@ import pytest
 from tests.worker.conftest import SMALL, Desk, make_release, score_of, work
 
 from helioloop.data.cubes import write_cube
-from helioloop.data.release import Release, inspect
+from helioloop.data.release import Release
 from helioloop.messaging import messages, queues
 from helioloop.messaging.claims import RedisClaims
 from helioloop.model import ensemble
@@ -104,9 +104,10 @@ def later(desk: Desk) -> Release:
     return Release.open(folder)
 
 
-def task_of(release: Release, cube: str) -> dict[str, str]:
+def task_of(desk: Desk, release: Release, cube: str) -> dict[str, str]:
     """The data that ingestion would import."""
-    planned = inspect(release.path(cube))
+    loader = desk.context.loader
+    planned, _ = loader.parse(loader.read_files(release.name, cube))
     return {
         "video": f"/{cube}.mp4", "cube": cube, "release": release.name, "sha256": planned.sha256,
         "region": planned.region or "", "start": f"{planned.start}Z", "crude_label": "",
@@ -134,7 +135,7 @@ def test_the_job_lets_those_members_speak_that_speak_without_label_studio(
     version = publish_trained(desk)
     _, offline = score_release(later, desk.registry, desk.context.runtime(silent), version=version)
 
-    desk.label_studio.import_tasks(desk.project, [task_of(later, "cube90"), task_of(later, "cube91")])
+    desk.label_studio.import_tasks(desk.project, [task_of(desk, later, "cube90"), task_of(desk, later, "cube91")])
     jobs.write_back(desk.context, desk.project, version)
     (job,) = desk.queued()
     assert jobs.score(desk.context, **desk.job(job).kwargs) == 2

@@ -1,5 +1,7 @@
 """Videos: one frame per grid frame, the right way up, whole or not there."""
 
+import os
+import stat
 from pathlib import Path
 
 import av
@@ -113,6 +115,17 @@ def test_a_failed_rendering_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(VideoError, match="9 frames at 25 a second, 10 at 25 were rendered"):
         render_video(frames, tmp_path / "v.mp4")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o002], ids=oct)
+def test_a_video_has_the_permissions_that_the_umask_gives(tmp_path: Path, umask: int) -> None:
+    """Label Studio, perhaps another user of the group, reads videos if and only if the umask allows it."""
+    before = os.umask(umask)
+    try:
+        render_video(_uniform(np.full(3, 0.5)), tmp_path / "v.mp4")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "v.mp4").stat().st_mode) == 0o666 & ~umask
 
 
 @pytest.mark.parametrize("content", [b"", b"<html></html>", None], ids=["empty", "HTML", "cut off"])

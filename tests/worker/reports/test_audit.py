@@ -8,7 +8,7 @@ import pytest
 from tests.worker.shell import run_printed
 
 from helioloop import atomic
-from helioloop.evaluation.audit import SALT, audit_order
+from helioloop.evaluation.audit_order import audit_order
 from helioloop.records import CubeInfo, CubeScore, CurrentLabel, Label
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.versions import Card, Registry
@@ -19,7 +19,7 @@ from helioloop_worker.reports.status import of_book, of_models
 NAMES = tuple(f"cube{k:02d}" for k in range(40))
 """All of them non-emergences by their crude labels."""
 REFS = {name: CubeInfo(release="r", name=name, sha256=f"{k:064x}") for k, name in enumerate(NAMES)}
-ORDER = audit_order(REFS.values(), salt=SALT)
+ORDER = audit_order(REFS.values())
 FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -57,7 +57,7 @@ def admit(
                 }
                 for name in names
             },
-            verdict={"publish": not kept, "reason": "kept, not published: worse" if kept else "published"},
+            verdict={"publish": not kept, "reason": "rejected by the promotion check: worse" if kept else "published"},
         ),
     ).version  # fmt: skip
     scores = {name: (p_emergence or {}).get(name, 0.25) for name in names}
@@ -169,13 +169,13 @@ def test_the_book_counts_hits_and_draws_and_names_the_next_checks(registry: Regi
     assert book.versions == ("v0001",)
     assert (line.cubes, line.verified, line.flips) == (40, 13, 3)
     assert (line.ranked, line.hits) == (3, 2)
-    assert (line.drawn, line.drawn_wrong) == (10, 1)
+    assert (line.sampled, line.sampled_wrong) == (10, 1)
     assert line.wrong_left is not None
     assert line.wrong_left.value == pytest.approx(2.7)
     assert book.checks == tuple(ORDER[10:-3])
     told = {said.what: said.stands for said in of_book(registry, snapshot(now))}
-    assert "Hit rate: 2 of 3 verified by rank were wrong" in told["book, v0001"]
-    assert "Go on: 27 to verify." in told["book, v0001"]
+    assert "Hit rate: 2 of 3 cubes verified by rank had a wrong label" in told["book, v0001"]
+    assert "Continue: 27 cubes to verify." in told["book, v0001"]
     assert told["next random checks"] == f"{', '.join(ORDER[10:20])} (label them in this order)"
 
 
@@ -196,7 +196,7 @@ def test_status_says_when_the_newest_version_is_kept(registry: Registry) -> None
     told = {line.what: line.stands for line in of_models(registry, place=place)}
     assert told["published version"] == "v0001"
     assert told["newest version"] == (
-        "v0002, made 2026-01-03T00:00:00+00:00, is kept, not published: worse; "
+        "v0002, made 2026-01-03T00:00:00+00:00, is rejected by the promotion check: worse; "
         f"`helioloop rollback v0002 {place}` publishes it all the same"
     )
     result = run_printed(learning.commands(), told["newest version"])

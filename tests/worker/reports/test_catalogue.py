@@ -11,7 +11,7 @@ from tests.worker.conftest import CUBES, Desk, crude, emerges
 from helioloop.data.release import ReleaseRoots
 from helioloop.data.truth import read_truth
 from helioloop.errors import CubeError, RegistryError
-from helioloop.evaluation.audit import SALT, audit_order
+from helioloop.evaluation.audit_order import audit_order
 from helioloop.progress import silent
 from helioloop.records import Label
 from helioloop_worker.reports.catalogue import COLUMNS, Catalogue, make_catalogue, write_catalogue, write_draw
@@ -42,7 +42,7 @@ def table(made: Catalogue, folder: Path) -> dict[str, dict[str, str]]:
 
 def check_list(desk: Desk) -> list[str]:
     """All cubes in the order of the random checks."""
-    return audit_order((task.cube for task in desk.view().tasks.values()), salt=SALT)
+    return audit_order(task.cube for task in desk.view().tasks.values())
 
 
 def annotate(desk: Desk, tasks: dict[str, int], cube: str, *, start: int | None = None) -> None:

@@ -172,7 +172,7 @@ def publish_and_keep(desk: Desk, task_data: Data) -> None:
     desk.import_cubes(task_data)
     desk.publish()
     card = desk.registry.folder(desk.admit()) / "card.json"
-    verdict = {"publish": False, "reason": "kept, not published: worse"}
+    verdict = {"publish": False, "reason": "rejected by the promotion check: worse"}
     card.write_text(json.dumps(json.loads(card.read_text()) | {"verdict": verdict}))
 
 

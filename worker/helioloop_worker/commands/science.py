@@ -90,25 +90,25 @@ def campaign(
         from helioloop.data.release import Release
         from helioloop.registry.versions import Registry
         from helioloop.workflows.experiment import Experiment, write_rows
-        from helioloop.workflows.simulate import run_campaign
+        from helioloop.workflows.simulate import simulate_campaign
 
     settings = load_settings()
     played: list[CampaignRound] = []
     with open_runtime(folder.resolve().parent) as runtime:
-        for one in run_campaign(
+        for one in simulate_campaign(
             Experiment.open(Release.open(folder), truth, runtime),
             Registry(model_dir),
             recipe=RECIPES[recipe].in_epochs(settings.epochs),
             seed=settings.seed if seed is None else seed,
             rounds=rounds,
-            batch_share=batch_share,
-            check_share=check_share,
+            batch_fraction=batch_share,
+            audit_fraction=check_share,
         ):
             played.append(one)
             if out is not None:
                 write_rows(out, [done.row() for done in played])
-            if one.line is not None:
-                click.echo("\n".join(one.line.sentences()) + "\n")
+            if one.audit is not None:
+                click.echo("\n".join(one.audit.sentences()) + "\n")
     _show_campaign(played)
 
 
@@ -194,7 +194,7 @@ def commands() -> Sequence[click.Command]:
 
 
 def _show_campaign(played: Sequence["CampaignRound"]) -> None:
-    from helioloop.workflows.simulate import verified_until
+    from helioloop.workflows.simulate import verifications_until
 
     heads = (
         "round",
@@ -211,7 +211,7 @@ def _show_campaign(played: Sequence["CampaignRound"]) -> None:
     )
     rows = []
     for one in played:
-        line, judged = one.line, one.evaluation
+        line, judged = one.audit, one.evaluation
         hit, left = (line.hit_rate, line.wrong_left) if line else (None, None)
         rows.append(
             (
@@ -230,7 +230,7 @@ def _show_campaign(played: Sequence["CampaignRound"]) -> None:
         )
     print_table([heads, *rows])
     for goal in GOALS:
-        needed = verified_until(played, goal)
+        needed = verifications_until(played, goal)
         said = (
             "never reached"
             if needed is None

@@ -75,13 +75,14 @@ def triage(
     """
     with needs_extra("worker"):
         from helioloop.data.release import Release
-        from helioloop.workflows import prelabel
-    asked = prelabel.Asked(rate=rate, confidence=confidence, coverage=coverage)
+        from helioloop.workflows.prelabel import prelabel_release
+        from helioloop.workflows.prelabel_report import Targets, write_prelabel_table
+    targets = Targets(rate=rate, confidence=confidence, coverage=coverage)
     with open_runtime(folder.resolve().parent) as runtime:
-        done = prelabel.prelabel_release(
-            Release.open(folder), Registry(model_dir), draw, runtime, asked=asked, version=version
+        done = prelabel_release(
+            Release.open(folder), Registry(model_dir), runtime, sample=draw, targets=targets, version=version
         )
-    prelabel.write_prelabel_table(out, done)
+    write_prelabel_table(out, done)
     click.echo("\n".join((f"{out}: {len(done.cubes)} rows", *done.sentences())))
 
 

@@ -3,7 +3,6 @@
 Top of the worker, beside the command line. It calls what users call: the same set-up, ingestion and jobs.
 """
 
-import csv
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ import redis
 from rich.console import Console
 from rich.progress import Progress
 
+from helioloop.data.truth import read_truth
 from helioloop.errors import ServiceError, WrongUsage
 from helioloop.messaging import messages, queues
 from helioloop.messaging.job_monitor import outcome_of, running
@@ -242,8 +242,7 @@ def _wrong_labels_found(truth: Path, labels: Mapping[str, Label | None], ranked:
     """Say how many of the made-up wrong labels stand among as many lowest-ranked cubes; None without a truth table."""
     if not truth.exists():
         return None
-    with truth.open(newline="") as file:
-        true = {row["cube"]: Label(row["label"]) for row in csv.DictReader(file)}
+    true = {cube: entry.label for cube, entry in read_truth(truth).items()}
     wrong = {cube for cube, label in labels.items() if cube in true and label is not None and true[cube] is not label}
     first = [cube for cube in ranked if cube in true][: len(wrong)]
     return (

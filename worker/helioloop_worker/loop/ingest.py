@@ -7,7 +7,6 @@ aside with its reason; the rest goes on.
 
 import logging
 import multiprocessing
-import os
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -17,10 +16,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from helioloop import atomic
-from helioloop.data.cache import CubeCache
-from helioloop.data.cubes import hash_cube
-from helioloop.data.release import LabelRow, Release, ReleaseRoots, inspect
+import joblib
+
+from helioloop import tables
+from helioloop.data.loader import Loader
+from helioloop.data.release import LabelRow, Release
 from helioloop.errors import CubeError, VideoError
 from helioloop.instrument import Instrument
 from helioloop.labelstudio.config import FPS
@@ -189,7 +189,7 @@ def _prepare_all(
     context: Context, release: str, cubes: list[str], media: Path, known: Mapping[str, str]
 ) -> Iterator[tuple[str, "dict[str, str] | SetAside"]]:
     """Prepare cubes in several processes, in the order in which they get ready."""
-    workers = max(1, min(len(cubes), len(os.sched_getaffinity(0))))
+    workers = max(1, min(len(cubes), joblib.cpu_count()))
     # spawned, not forked: the job's process holds connections and perhaps a thread pool
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         preparations = [
@@ -215,14 +215,13 @@ def _prepare_all(
 def prepare(what: Preparation) -> "dict[str, str] | SetAside":
     """Check a cube and render its video, unless a whole one is there; return its task's data, label apart."""
     try:
-        path = ReleaseRoots(what.roots).path(what.release, what.cube)
-        sha256 = hash_cube(path)
-        # the hash in the name: a task never comes to show another video than the one it was imported with
-        name = f"{what.release}/{what.cube}-{sha256[:12]}.mp4"
-        if sha256 == what.known and (what.media / name).exists():
-            return {"cube": what.cube, "sha256": sha256}  # it has its task, and nothing is imported twice
-        planned = inspect(path)
-        gridded = CubeCache(what.cache, what.instrument).load(path, planned.sha256)
+        loader = Loader(roots=what.roots, cache=what.cache, instrument=what.instrument)
+        files = loader.read_files(what.release, what.cube)
+        known = what.known if what.known is not None and what.known == files.sha256 else None
+        if known is not None and (what.media / _video_name(what, known)).exists():
+            return {"cube": what.cube, "sha256": known}  # it has its task, and nothing is imported twice
+        planned, gridded = loader.parse(files)
+        name = _video_name(what, planned.sha256)
         _ensure_video(what.media / name, gridded, n_frames=what.instrument.n_frames)
     except (CubeError, VideoError) as error:
         return SetAside(cube=what.cube, reason=str(error))
@@ -234,6 +233,11 @@ def prepare(what: Preparation) -> "dict[str, str] | SetAside":
         "start": f"{planned.start}Z" if planned.start else "",
         "sha256": planned.sha256,
     }
+
+
+def _video_name(what: Preparation, sha256: str) -> str:
+    """Return where in the media folder a cube's video is; with its hash, so that a task's video never changes."""
+    return f"{what.release}/{what.cube}-{sha256[:12]}.mp4"
 
 
 def _ensure_video(path: Path, gridded: Any, *, n_frames: int) -> None:
@@ -251,4 +255,4 @@ def _word(row: LabelRow) -> str:
 def _write_set_aside(model_dir: Path, release: str, set_aside: list[SetAside]) -> None:
     """Leave the list of cubes set aside as a table, replaced at each ingestion of the release."""
     rows = (asdict(entry) for entry in sorted(set_aside, key=lambda entry: entry.cube))
-    atomic.write_table(model_dir / "set-aside" / f"{release}.csv", ("cube", "reason"), rows)
+    tables.write_table(model_dir / "set-aside" / f"{release}.csv", ("cube", "reason"), rows)

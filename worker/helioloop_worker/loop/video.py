@@ -4,8 +4,6 @@ Beside `ingest`. Label Studio counts frames as time × declared rate, so the rat
 0, and the file is decoded and counted before it gets its name.
 """
 
-import os
-import tempfile
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +15,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
+from helioloop import atomic
 from helioloop.errors import VideoError
 from helioloop.labelstudio.config import FPS
 
@@ -65,11 +64,7 @@ def render_video(gridded: NDArray[np.floating], path: Path, *, fps: int = FPS, s
     OSError
         If the disk does not take it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".mp4")
-    os.close(descriptor)
-    made = Path(name)
-    try:
+    with atomic.replacing(path) as made:
         _encode(gridded, made, fps=fps, scale=scale)
         info = check_video(made)
         if (info.n_frames, info.fps) != (len(gridded), fps):
@@ -77,12 +72,6 @@ def render_video(gridded: NDArray[np.floating], path: Path, *, fps: int = FPS, s
                 f"{path.name} decodes to {info.n_frames} frames at {info.fps} a second, {len(gridded)} at {fps} were "
                 "rendered; the H.264 encoder of this machine cannot be used: reinstall the package av"
             )
-        made.chmod(0o644)
-        with made.open("rb") as file:
-            os.fsync(file.fileno())
-        made.replace(path)
-    finally:
-        made.unlink(missing_ok=True)
 
 
 def check_video(path: Path) -> VideoInfo:

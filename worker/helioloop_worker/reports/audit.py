@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import zip_longest
 
-from helioloop.evaluation.audit import SALT, Line, Page, audit_order, audit_rounds
+from helioloop.evaluation.audit import RoundAudit, RoundRecord, audit_rounds
+from helioloop.evaluation.audit_order import audit_order
 from helioloop.records import CubeInfo, CubeScore, Label
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.versions import Card, Publication, Registry
@@ -26,7 +27,7 @@ class Book:
     ----------
     versions : tuple of str
         The version of each round.
-    lines : tuple of Line
+    lines : tuple of RoundAudit
         What the book says of each.
     checks : tuple of str
         Cubes of the check list that nobody has verified, in its order: verified one after the other they are the random
@@ -34,7 +35,7 @@ class Book:
     """
 
     versions: tuple[str, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[RoundAudit, ...]
     checks: tuple[str, ...]
 
 
@@ -45,17 +46,17 @@ def read_audit(registry: Registry, snapshot: Snapshot) -> Book:
         return Book(versions=(), lines=(), checks=())
     pages = read_pages(registry, cards, snapshot)
     refs = {cube: _cube(cube, entry) for card in cards for cube, entry in card.labels.items()}
-    order = audit_order(refs.values(), salt=SALT)
+    order = audit_order(refs.values())
     already = {cube for cube, entry in cards[0].labels.items() if entry["verified"]}
     last = pages[-1]
     return Book(
         versions=tuple(card.version for card in cards),
-        lines=tuple(audit_rounds(pages, order, already=already)),
+        lines=tuple(audit_rounds(pages, order, verified_before=already)),
         checks=tuple(cube for cube in order if cube in last.disagreement and cube not in last.verified),
     )
 
 
-def read_pages(registry: Registry, cards: Sequence[Card], snapshot: Snapshot) -> list[Page]:
+def read_pages(registry: Registry, cards: Sequence[Card], snapshot: Snapshot) -> list[RoundRecord]:
     """Return one page per version.
 
     The cubes that take part are those with a crude label that the version was trained on and the version shown has
@@ -77,7 +78,7 @@ def read_pages(registry: Registry, cards: Sequence[Card], snapshot: Snapshot) ->
         }
         verified = now if following is None else _verified(following)
         flips = {cube: label is not crude[cube] for cube, label in verified.items() if cube in disagreement}
-        pages.append(Page(disagreement=disagreement, verified=flips))
+        pages.append(RoundRecord(disagreement=disagreement, verified=flips))
     return pages
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from helioloop import atomic
+from helioloop import tables
 from helioloop.data.frame_times import FrameTime, cube_frame_time
 from helioloop.data.release import ReleaseRoots
 from helioloop.data.truth import TrueCube
 from helioloop.errors import CubeError, RegistryError, ReleaseError
-from helioloop.evaluation.audit import SALT, audit_order, sampled_prefix
-from helioloop.evaluation.audit_sample import AuditSample, located
+from helioloop.evaluation.audit_order import audit_order, sampled_prefix
+from helioloop.evaluation.audit_sample import AuditSample, predicted_emergence
 from helioloop.evaluation.calibration import (
     IntervalCalibration,
     ProbabilityCalibration,
@@ -28,6 +28,7 @@ from helioloop.model.plan import Plan
 from helioloop.model.runtime import Runtime
 from helioloop.records import CubeScore, CurrentLabel, Emergence, Label
 from helioloop.registry.versions import Registry
+from helioloop.workflows.cells import decimal, frame_cells, time_cells
 from helioloop_worker.labelstudio.project import CubeTask, ProjectState
 
 COLUMNS = (
@@ -85,8 +86,7 @@ class Entry:
 
     def row(self, version: str) -> dict[str, str | int]:
         """Return the cube's row of the table; empty means unknown."""
-        label, score, found = self.label, self.score, self.found
-        frame, lo, hi = ("", "", "") if found is None else (found.frame, found.frame_lo, found.frame_hi)
+        label, score = self.label, self.score
         agreement = None if score is None or label.label is None else score.agreement(label.label)
         return {
             "release": self.task.cube.release,
@@ -96,16 +96,13 @@ class Entry:
             "label_source": label.source,
             "crude_label": label.crude or "",
             "label_predicted": "" if score is None else score.predicted,
-            "disagreement": _decimal(None if agreement is None else 1.0 - agreement),
-            "p_emergence": _decimal(None if score is None else score.p_emergence),
-            "p_spread": _decimal(None if score is None else score.p_spread),
-            "p_calibrated": _decimal(self.p_calibrated),
-            "emergence_frame": frame,
-            "emergence_frame_lo": lo,
-            "emergence_frame_hi": hi,
+            "disagreement": decimal(None if agreement is None else 1.0 - agreement),
+            "p_emergence": decimal(None if score is None else score.p_emergence),
+            "p_spread": decimal(None if score is None else score.p_spread),
+            "p_calibrated": decimal(self.p_calibrated),
+            **frame_cells(self.found),
             "emergence_frame_from": self.source,
-            "emergence_time_utc": "" if self.time is None else self.time.utc,
-            "emergence_time_tai": "" if self.time is None else self.time.tai,
+            **time_cells(self.time),
             "model_version": "" if score is None else version,
         }
 
@@ -261,7 +258,7 @@ def read_draw(
     """
     refs = {cube.name: cube for cube in plan.labelled if cube.key in scores}
     verified = {name: label for name in refs if (label := labels.get(name)) is not None and label.verified}
-    drawn = sorted(sampled_prefix(audit_order(refs.values(), salt=SALT), verified))
+    drawn = sorted(sampled_prefix(audit_order(refs.values()), verified))
     return AuditSample(
         cubes=tuple(
             (scores[name, refs[name].sha256], _verified(verified[name], framed=name not in unmoved)) for name in drawn
@@ -272,7 +269,7 @@ def read_draw(
 
 def write_catalogue(path: Path, catalogue: Catalogue) -> None:
     """Write a row per cube as CSV with the columns `COLUMNS`, in one step."""
-    atomic.write_table(path, COLUMNS, (entry.row(catalogue.version) for entry in catalogue.entries))
+    tables.write_table(path, COLUMNS, (entry.row(catalogue.version) for entry in catalogue.entries))
 
 
 def write_draw(path: Path, draw: AuditSample) -> None:
@@ -281,7 +278,7 @@ def write_draw(path: Path, draw: AuditSample) -> None:
         {"cube": true.cube, "label": true.label, "emergence_frame": "" if true.frame is None else true.frame}
         for _, true in draw.cubes
     )
-    atomic.write_table(path, DRAW_COLUMNS, rows)
+    tables.write_table(path, DRAW_COLUMNS, rows)
 
 
 def _verified(label: CurrentLabel, *, framed: bool) -> TrueCube:
@@ -303,7 +300,7 @@ def _seen(label: CurrentLabel, score: CubeScore | None) -> Emergence | None:
     """Return the emergence that the version sees, unless a human saw that there is none."""
     if score is None or (label.verified and label.label is Label.NON_EMERGENCE):
         return None
-    return located(score)
+    return predicted_emergence(score)
 
 
 def _time(task: CubeTask, frame: int, runtime: Runtime, roots: ReleaseRoots) -> FrameTime | None:
@@ -315,7 +312,3 @@ def _time(task: CubeTask, frame: int, runtime: Runtime, roots: ReleaseRoots) -> 
         if runtime.on_excluded is not None:
             runtime.on_excluded(task.cube.name, CubeError(str(error)))
         return None
-
-
-def _decimal(value: float | None) -> str:
-    return "" if value is None else f"{value:.6f}"

@@ -4,7 +4,6 @@ Above the registry, the book and the retrain state; reads only. What others rais
 without the folders it speaks of: a status is passed on to colleagues.
 """
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -20,12 +19,14 @@ from rq import Worker
 from rq.job import Job
 from rq.registry import FailedJobRegistry
 
+from helioloop.errors import RegistryError
 from helioloop.messaging import job_monitor, queues
 from helioloop.messaging.retrain_state import RetrainState
 from helioloop.records import LabelSource
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
+from helioloop.tables import read_table
 from helioloop_worker.loop import rounds, writeback
 from helioloop_worker.reports.audit import read_audit
 
@@ -98,8 +99,7 @@ def of_cubes(registry: Registry) -> list[Line]:
 
 def _set_aside(path: Path) -> Iterator[Line]:
     """Return what the last ingestion of a release set aside, if anything."""
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = [row.cells for row in read_table(path, needed=("cube", "reason"), error=RegistryError)]
     if rows:
         named = "; ".join(f"{row['cube']} ({_plain(row['reason'], path.parent.parent)})" for row in rows[:NAMED_CUBES])
         more = f"; {len(rows) - NAMED_CUBES} more" if len(rows) > NAMED_CUBES else ""

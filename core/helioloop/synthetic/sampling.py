@@ -1,6 +1,8 @@
-"""Scenarios by seed and number: regions dealt from a deck of kinds, and some of them seen a second time.
+"""Random scenarios by seed and index.
 
-Fifth room of `helioloop.synthetic`. Cube `index` of a seed depends on these two alone, never on the size of a release.
+Kinds of cubes come in random order in blocks with fixed counts, so that small releases contain every kind in
+proportion. Some regions are shown a second time. Cube `index` of a seed depends on these two numbers only, not on the
+size of a release.
 """
 
 import math
@@ -11,15 +13,22 @@ import numpy as np
 
 from helioloop.instrument import Instrument
 from helioloop.synthetic.detection import first_detection
-from helioloop.synthetic.regions import RegionDraw, draw_ephemeral
-from helioloop.synthetic.scenario import PATCH_DEG, Kind, Scenario, judge, stream
-from helioloop.synthetic.watching import draw_watch, when_and_where
+from helioloop.synthetic.regions import RegionSampler, draw_ephemeral
+from helioloop.synthetic.scenario import (
+    PATCH_DEG,
+    SECONDS_PER_DAY,
+    Kind,
+    Purpose,
+    Scenario,
+    derive_truth,
+    stream,
+)
+from helioloop.synthetic.tracking import draw_start_and_latitude, draw_tracking
 
 SECOND_VIEW_EVERY = 12
-"""Every twelfth cube sees the region of the cube before it again, so that folds by region have something to hold."""
+"""Every twelfth cube shows the region of the cube before it again, so that folds by region have regions to separate."""
 
-# Regions are dealt from a shuffled deck, so that small releases hold every kind in proportion.
-_DECK = (
+_BLOCK = (
     *[Kind.EMERGING] * 5,
     *[Kind.WEAK] * 2,
     *[Kind.BESIDE] * 2,
@@ -31,42 +40,49 @@ _DECK = (
     *[Kind.FAINT] * 2,
     Kind.GAP,
 )
-_GOLDEN = 0.5 * (math.sqrt(5.0) - 1.0)
+_GOLDEN_RATIO = 0.5 * (math.sqrt(5.0) - 1.0)
+_ROTATION_DAYS = 27
 
 
 def draw_scenario(seed: int, index: int, instrument: Instrument) -> Scenario:
-    """Draw cube `index` of `seed`.
+    """Draw the scenario of cube `index` of `seed`.
 
     Parameters
     ----------
     seed, index : int
-        Non-negative; the same pair gives the same scenario.
+        At least 0; the same pair gives the same scenario.
     instrument : Instrument
         Grid; lengths in pixels are those of a 15° patch on it.
     """
     if index % SECOND_VIEW_EVERY != SECOND_VIEW_EVERY - 1:
         return _first_view(seed, index, instrument)
     base = _first_view(seed, index - 1, instrument)
-    rng = stream(seed, index, 0)
+    rng = stream(seed, index, Purpose.SCENARIO)
     if (index // SECOND_VIEW_EVERY) % 2 == 0:
         return _later_patch(base, index, rng, instrument)
     return _next_rotation(base, index, rng, instrument)
 
 
 def _first_view(seed: int, index: int, instrument: Instrument) -> Scenario:
+    """Draw a scenario with a region of its own, which the detector finds.
+
+    Notes
+    -----
+    The k-th cube of a kind has the rank (offset + k · φ) mod 1 with the golden ratio φ = (√5 − 1) / 2: an additive
+    recurrence, which covers [0, 1] evenly for any number of cubes.
+    """
     ordinal = index - index // SECOND_VIEW_EVERY
-    round_of_deck, place = divmod(ordinal, len(_DECK))
-    card = int(stream(seed, round_of_deck, 1).permutation(len(_DECK))[place])
-    kind = _DECK[card]
-    # How hard a cube of its kind this is: evenly spread from the first to the last, in steps of the golden ratio.
-    number = round_of_deck * _DECK.count(kind) + card - _DECK.index(kind)
-    offset = float(stream(seed, list(Kind).index(kind), 8).random())
-    rank = (offset + number * _GOLDEN) % 1.0
+    n_blocks_before, place = divmod(ordinal, len(_BLOCK))
+    slot = int(stream(seed, n_blocks_before, Purpose.KIND).permutation(len(_BLOCK))[place])
+    kind = _BLOCK[slot]
+    n_of_kind_before = n_blocks_before * _BLOCK.count(kind) + slot - _BLOCK.index(kind)
+    offset = float(stream(seed, list(Kind).index(kind), Purpose.RANK).random())
+    rank = (offset + n_of_kind_before * _GOLDEN_RATIO) % 1.0
     attempt = 0
     while True:
-        rng = stream(seed, index, 0, attempt)
+        rng = stream(seed, index, Purpose.SCENARIO, attempt)
         scenario = _draw(rng, seed=seed, index=index, kind=kind, rank=rank, ordinal=ordinal, instrument=instrument)
-        # A region that no detector ever found is in nobody's release.
+        # A release has only regions that a detector found.
         if first_detection(scenario, instrument) is not None:
             return scenario
         attempt += 1
@@ -75,12 +91,15 @@ def _first_view(seed: int, index: int, instrument: Instrument) -> Scenario:
 def _draw(
     rng: np.random.Generator, *, seed: int, index: int, kind: Kind, rank: float, ordinal: int, instrument: Instrument
 ) -> Scenario:
-    start, cycle, latitude = when_and_where(rng, ordinal)
-    watch = draw_watch(
+    """Draw a scenario of this kind and rank; `ordinal` counts the first views."""
+    start, cycle, latitude = draw_start_and_latitude(rng, ordinal)
+    tracking = draw_tracking(
         rng, start, latitude, instrument, gap_until_deg=-65.0 + 35.0 * rank if kind is Kind.GAP else None
     )
-    draw = RegionDraw(rng=rng, watch=watch, latitude_deg=latitude, cycle=cycle, rank=rank, instrument=instrument)
-    bipoles = tuple(draw.regions(kind))
+    sampler = RegionSampler(
+        rng=rng, tracking=tracking, latitude_deg=latitude, cycle=cycle, rank=rank, instrument=instrument
+    )
+    bipoles = tuple(sampler.regions(kind))
     bipoles += tuple(draw_ephemeral(rng, instrument) for _ in range(rng.poisson(0.8)))
     region = f"SYN{index + 1:05d}"
     return Scenario(
@@ -96,22 +115,22 @@ def _draw(
         bipoles=bipoles,
         network_gauss=float(np.clip(rng.lognormal(math.log(9.0), 0.45), 3.5, 22.0)),
         network_imbalance=float(rng.uniform(-0.9, 0.9)),
-        watch=watch,
-        truth=judge(bipoles, watch, instrument, kind),
+        tracking=tracking,
+        truth=derive_truth(bipoles, tracking, instrument, kind),
     )
 
 
 def _later_patch(base: Scenario, index: int, rng: np.random.Generator, instrument: Instrument) -> Scenario:
-    """Return the same region at the same time, its video begun a day later and centred elsewhere."""
-    frames = round(86400.0 / instrument.cadence_seconds)
+    """Draw a second view of the same region: it starts a day later and is centred elsewhere."""
+    frames = round(SECONDS_PER_DAY / instrument.cadence_seconds)
     start = date.fromisoformat(base.start[:10]) + timedelta(days=1)
     shift = (float(rng.uniform(-10.0, 10.0)), float(rng.uniform(-7.0, 7.0)))
     degrees_per_px = PATCH_DEG / instrument.size_px
-    watch = replace(
-        draw_watch(rng, start, base.latitude_deg, instrument),
-        longitude_deg=float(base.watch.longitude(np.array(frames))) + shift[0] * degrees_per_px,
-        degrees_per_frame=base.watch.degrees_per_frame,
-        drift_px_per_frame=base.watch.drift_px_per_frame,
+    tracking = replace(
+        draw_tracking(rng, start, base.latitude_deg, instrument),
+        longitude_deg=float(base.tracking.longitude(np.array(frames))) + shift[0] * degrees_per_px,
+        degrees_per_frame=base.tracking.degrees_per_frame,
+        drift_px_per_frame=base.tracking.drift_px_per_frame,
         shift_px=shift,
     )
     bipoles = tuple(
@@ -126,18 +145,17 @@ def _later_patch(base: Scenario, index: int, rng: np.random.Generator, instrumen
         start=f"{start.isoformat()}T00:00:00",
         latitude_deg=base.latitude_deg + shift[1] * degrees_per_px,
         bipoles=bipoles,
-        watch=watch,
-        truth=judge(bipoles, watch, instrument, base.truth.kind),
+        tracking=tracking,
+        truth=derive_truth(bipoles, tracking, instrument, base.truth.kind),
     )
 
 
 def _next_rotation(base: Scenario, index: int, rng: np.random.Generator, instrument: Instrument) -> Scenario:
-    """Return the same region 27 days later: old, or gone but for its remnant."""
-    days = 27
-    start = date.fromisoformat(base.start[:10]) + timedelta(days=days)
-    frames = days * 86400.0 / instrument.cadence_seconds
-    watch = draw_watch(rng, start, base.latitude_deg, instrument)
-    # Only a region that outlives the far side gets its name a second time.
+    """Draw a second view of the same region one rotation later, when it is old or only a remnant."""
+    start = date.fromisoformat(base.start[:10]) + timedelta(days=_ROTATION_DAYS)
+    frames = _ROTATION_DAYS * SECONDS_PER_DAY / instrument.cadence_seconds
+    tracking = draw_tracking(rng, start, base.latitude_deg, instrument)
+    # Only a large region survives a rotation, so it is made large enough to be found again.
     bipoles = tuple(
         replace(
             b,
@@ -156,6 +174,6 @@ def _next_rotation(base: Scenario, index: int, rng: np.random.Generator, instrum
         name=f"{base.region}_{start:%Y%m%d}",
         start=f"{start.isoformat()}T00:00:00",
         bipoles=bipoles,
-        watch=watch,
-        truth=judge(bipoles, watch, instrument, Kind.RETURNING),
+        tracking=tracking,
+        truth=derive_truth(bipoles, tracking, instrument, Kind.RETURNING),
     )

@@ -1,7 +1,4 @@
-"""A version judged by the truth: what first round and campaign both tell of the version they end with.
-
-Above `bench`, below `parts`.
-"""
+"""The figures of one version against the truth; the first round and the campaign both report them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
@@ -18,16 +15,16 @@ from helioloop.records import CubeScore, Label
 from tests.benchmarks.bench import Bench, Figures
 
 COVERAGE = 0.9
-"""Part of the true emergence frames that calibrated intervals are to contain."""
-DRAWS = 100
-"""So often a random draw is repeated, where repeating it costs nothing."""
+"""Fraction of the true emergence frames that calibrated intervals are to contain."""
+REPEATS = 100
+"""How often a random sample or split is repeated where that is cheap."""
 
 
-def judged(bench: Bench, seed: int, scores: Mapping[str, CubeScore], labels: Mapping[str, Label]) -> Figures:
+def version_figures(bench: Bench, seed: int, scores: Mapping[str, CubeScore], labels: Mapping[str, Label]) -> Figures:
     """Return all figures of a version, by kind too; `labels` are those it was trained on."""
     truth = bench.experiment(seed).truth
     error, _ = frame_errors(scores.values(), truth)
-    evaluation = bench.experiment(seed).judge(scores.values(), labels)
+    evaluation = bench.experiment(seed).evaluate(scores.values(), labels)
     return {
         **evaluation.figures(),
         "without_frame": float(np.isinf(error).mean()) if len(error) else None,
@@ -46,7 +43,7 @@ def judged(bench: Bench, seed: int, scores: Mapping[str, CubeScore], labels: Map
 def _of_kind(
     scores: list[CubeScore], truth: Mapping[str, TrueCube], labels: Mapping[str, Label]
 ) -> dict[str, float | None]:
-    """Return how many wrong labels the ensemble sees through, and how its emergence frames fare."""
+    """Return how many wrong labels the ensemble contradicts, and how many emergence frames are near."""
     error, _ = frame_errors(scores, truth)
     return {
         "wrong_seen": sum(
@@ -61,13 +58,13 @@ def _of_kind(
 def frames_by(
     scores: Iterable[CubeScore], truth: Mapping[str, TrueCube], *, start: int
 ) -> dict[str, dict[str, float | None]]:
-    """Return how other estimates of the emergence frame fare on the same curves, where a frame is given at all.
+    """Return the errors of other estimates of the emergence frame on the same curves, if a frame was located.
 
     Returns
     -------
     dict
-        ``steepest`` is the authors' estimate, ``ramp`` the onset of the fitted ramp without a look at the flux; both
-        from the mean curve of the members that spoke.
+        ``steepest`` is the authors' estimate, ``ramp`` the onset of the fitted ramp without the flux; both from the
+        mean curve of the out-of-fold members.
     """
 
     def ramp(curve: Curve) -> int | None:
@@ -81,13 +78,13 @@ def frames_by(
     known = list(scores)
     figures: dict[str, dict[str, float | None]] = {}
     for name, estimate in estimates.items():
-        told = [
+        estimated = [
             score
             if score.emergence is None or score.curve is None
             else replace(score, emergence=replace(score.emergence, frame=estimate(np.array(score.curve))))
             for score in known
         ]
-        error, _ = frame_errors(told, truth)
+        error, _ = frame_errors(estimated, truth)
         figures[name] = {
             "frame_error_frames": float(np.median(error)) if len(error) else None,
             "frame_near": float((error <= NEAR_FRAMES).mean()) if len(error) else None,
@@ -98,13 +95,13 @@ def frames_by(
 def calibrated_coverage(
     scores: Iterable[CubeScore], truth: Mapping[str, TrueCube], *, instrument: Instrument
 ) -> dict[str, float] | None:
-    """Calibrate intervals on a random half of the true emergences and see how many of the others they contain.
+    """Return the coverage of intervals calibrated on a random half of the true emergences and tested on the other.
 
     Returns
     -------
     dict or None
-        Over `DRAWS` random halves: mean and deviation of the part contained, mean factor, and median width in frames
-        before and after. None where a half is too small.
+        Over `REPEATS` random halves: mean and deviation of the coverage, mean factor, and median width in frames
+        before and after. None if a half is too small.
     """
     start = instrument.frozen_frames
     found, frames = [], []
@@ -117,7 +114,7 @@ def calibrated_coverage(
         found.append(score.emergence)
         frames.append(frame)
     covered, factors, widths = [], [], []
-    for k in range(DRAWS):
+    for k in range(REPEATS):
         order = np.random.default_rng(k).permutation(len(found)).tolist()
         half, others = order[: len(order) // 2], order[len(order) // 2 :]
         fitted = IntervalCalibration.calibrate(
@@ -125,10 +122,10 @@ def calibrated_coverage(
         )
         if fitted is None:
             return None
-        said = [(fitted.apply(found[i], start=start, n_frames=instrument.n_frames), frames[i]) for i in others]
-        covered.append(fmean(one.frame_lo <= frame <= one.frame_hi for one, frame in said))
+        intervals = [(fitted.apply(found[i], start=start, n_frames=instrument.n_frames), frames[i]) for i in others]
+        covered.append(fmean(one.frame_lo <= frame <= one.frame_hi for one, frame in intervals))
         factors.append(fitted.factor)
-        widths.extend(one.frame_hi - one.frame_lo for one, _ in said)
+        widths.extend(one.frame_hi - one.frame_lo for one, _ in intervals)
     return {
         "coverage": fmean(covered),
         "deviation": stdev(covered),

@@ -1,0 +1,101 @@
+"""Files appear whole or not at all, with the permissions that the umask gives."""
+
+import json
+import os
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from helioloop import atomic
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    """A reader during many replacements sees one of the versions written, never half of one or none."""
+    path = tmp_path / "value.json"
+    atomic.write_json(path, ["x" * 10_000])
+    seen: set[str] = set()
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            seen.add(path.read_text())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for letter in "yz" * 20:
+        atomic.write_json(path, [letter * 10_000])
+    done.set()
+    reader.join()
+    assert seen <= {json.dumps([letter * 10_000], indent=1) + "\n" for letter in "xyz"}
+
+
+def test_a_failed_write_leaves_only_the_old_file(tmp_path: Path) -> None:
+    """NaN, which JSON does not have, leaves the file as it was and no other file in the folder."""
+    path = tmp_path / "value.json"
+    atomic.write_json(path, {"a": 1})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        atomic.write_json(path, {"a": float("nan")})
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["value.json"]
+
+
+def test_a_full_disk_leaves_only_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full when the file is flushed leaves the old file and no temporary one."""
+    path = tmp_path / "value.txt"
+    atomic.write_text(path, "old")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        atomic.write_text(path, "new")
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["value.txt"]
+
+
+def test_missing_folders_are_made(tmp_path: Path) -> None:
+    """Lines of JSON in a folder that was not there are read back."""
+    path = tmp_path / "a" / "b" / "lines.jsonl"
+    atomic.write_json_lines(path, [{"a": 1}, {"b": "é"}])
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [{"a": 1}, {"b": "é"}]
+
+
+@pytest.fixture(params=[0o077, 0o002, 0o022], ids=oct)
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Set the umask of the process for one test."""
+    before = os.umask(request.param)
+    try:
+        yield request.param
+    finally:
+        os.umask(before)
+
+
+def test_a_file_has_the_permissions_that_open_would_give(tmp_path: Path, umask: int) -> None:
+    """A new file and one that replaces a file with other permissions follow the umask."""
+    path = tmp_path / "value.txt"
+    atomic.write_text(path, "new")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
+    path.chmod(0o600)
+    atomic.write_text(path, "newer")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
+    assert [entry.name for entry in tmp_path.iterdir()] == ["value.txt"]
+
+
+def test_a_block_that_raises_leaves_only_the_old_file(tmp_path: Path) -> None:
+    """A half-written new file is removed when the block raises."""
+    path = tmp_path / "value.txt"
+    path.write_text("old")
+
+    def write_half() -> None:
+        with atomic.replacing(path) as new:
+            new.write_text("half")
+            raise RuntimeError("interrupted")
+
+    with pytest.raises(RuntimeError, match="interrupted"):
+        write_half()
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["value.txt"]
