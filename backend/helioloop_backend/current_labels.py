@@ -6,7 +6,7 @@ from typing import Any
 
 from helioloop.labelstudio.annotations import current_label
 from helioloop.labelstudio.config import Controls
-from helioloop.records import Label, LabelSource
+from helioloop.records.labels import Label, LabelSource
 from helioloop.registry.label_snapshot import FILE_NAME, Snapshot
 from helioloop.settings import Settings
 from helioloop_backend.file_cache import FileCache

@@ -19,7 +19,8 @@ from helioloop.labelstudio.tasks import cube_of
 from helioloop.messaging import queues
 from helioloop.messaging.claims import Claims
 from helioloop.messaging.messages import SCORE_CHUNK, Score
-from helioloop.records import CubeInfo, CubeScore, Key
+from helioloop.records.cubes import CubeInfo, Key
+from helioloop.records.scores import CubeScore
 from helioloop.registry.score_store import StoredScores
 from helioloop.registry.unscorable import read_unscorable, unscorable_path
 from helioloop.registry.versions import Card, Registry

@@ -25,6 +25,10 @@ class CubeError(HelioloopError):
     """Raised when a cube's files cannot be read as an observed video; the cube is excluded, the others are used."""
 
 
+class MagnetogramError(HelioloopError):
+    """Raised when a file cannot be used as a magnetogram; the file is excluded with this reason."""
+
+
 class ReleaseError(HelioloopError):
     """Raised when the folder of a release or one of its tables cannot be used."""
 

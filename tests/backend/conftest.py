@@ -16,7 +16,7 @@ import redis
 from flask import Flask
 from flask.testing import FlaskClient
 
-from helioloop.records import CubeScore
+from helioloop.records.scores import CubeScore
 from helioloop.registry.versions import Card, Registry
 from helioloop.settings import Settings
 from helioloop_backend.wsgi import create_app

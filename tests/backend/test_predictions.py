@@ -15,7 +15,9 @@ from rq.serializers import JSONSerializer
 
 from helioloop.messaging import queues
 from helioloop.messaging.messages import QUEUE_SCORE
-from helioloop.records import CubeInfo, CurrentLabel, Emergence, Label, LabelSource
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.labels import CurrentLabel, Label, LabelSource
+from helioloop.records.scores import Emergence
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.unscorable import add_unscorable, clear_unscorable, unscorable_path
 from helioloop.registry.versions import Registry

@@ -20,8 +20,9 @@ import joblib
 import numpy as np
 import torch
 
-from helioloop import atomic, synthetic
+from helioloop import synthetic
 from helioloop.data.release import Release
+from helioloop.files import atomic
 from helioloop.model.provenance import code_version, digest
 from helioloop.model.recipes import Recipe
 from helioloop.model.runtime import Runtime

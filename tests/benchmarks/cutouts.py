@@ -20,7 +20,7 @@ from helioloop.archive.observation import Observation
 from helioloop.archive.patches import cut_patches
 from helioloop.archive.regions import Region
 from helioloop.archive.solar_wcs import SolarWcs, solar_wcs
-from helioloop.profiles import BUILT_IN
+from helioloop.records.profiles import BUILT_IN
 from tests.core.archive import sun
 
 TAI = "2001-03-07T00:00:00"

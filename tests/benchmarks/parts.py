@@ -10,15 +10,16 @@ from statistics import fmean, stdev
 
 import numpy as np
 
-from helioloop import atomic
 from helioloop.data.release import Release
 from helioloop.data.truth import TrueCube
 from helioloop.evaluation.risk_control import make_guarantee, split
+from helioloop.files import atomic
 from helioloop.model.ensemble import Ensemble, score_cubes, train_member
 from helioloop.model.plan import make_plan
 from helioloop.model.recipes import ACCURATE, PAPER
 from helioloop.progress import Report
-from helioloop.records import CubeScore, Label
+from helioloop.records.labels import Label
+from helioloop.records.scores import CubeScore
 from helioloop.registry.versions import Registry
 from helioloop.workflows.prelabel import prelabel_release
 from helioloop.workflows.prelabel_report import Targets

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy.ndimage import median_filter
 
 from helioloop.evaluation.metrics import auroc, precision_at_k
-from helioloop.instrument import Instrument
+from helioloop.records.instrument import Instrument
 
 STRONG_GAUSS = 60.0
 """A pixel counts as flux above this: two to three times the noise of one MDI magnetogram."""

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import click
 
-from helioloop import atomic
 from helioloop.errors import HelioloopError
+from helioloop.files import atomic
 from helioloop.model.recipes import QUICK
 from helioloop.settings import load_settings
 from helioloop_worker.commands.runtime import open_runtime

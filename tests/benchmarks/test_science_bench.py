@@ -13,11 +13,12 @@ from helioloop.data.cubes import write_cube
 from helioloop.data.loader import Loader
 from helioloop.data.release import LabelRow, write_labels
 from helioloop.data.truth import TrueCube
-from helioloop.instrument import MDI, Instrument
 from helioloop.model.device import CPU
 from helioloop.model.recipes import QUICK
 from helioloop.model.runtime import Runtime
-from helioloop.records import CubeScore, Emergence, Label
+from helioloop.records.instrument import MDI, Instrument
+from helioloop.records.labels import Label
+from helioloop.records.scores import CubeScore, Emergence
 from helioloop.synthetic import making
 from helioloop.workflows import experiment
 from tests.benchmarks import parts

@@ -10,8 +10,9 @@ from helioloop.data.truth import TrueCube
 from helioloop.emergence.curve_onset import Curve, curve_onset, steepest_frame
 from helioloop.evaluation.calibration import IntervalCalibration
 from helioloop.evaluation.metrics import NEAR_FRAMES, frame_errors
-from helioloop.instrument import Instrument
-from helioloop.records import CubeScore, Label
+from helioloop.records.instrument import Instrument
+from helioloop.records.labels import Label
+from helioloop.records.scores import CubeScore
 from tests.benchmarks.bench import Bench, Figures
 
 COVERAGE = 0.9

@@ -11,7 +11,7 @@ import label_studio_ml.model
 import pytest
 import redis
 
-from helioloop.records import CubeScore
+from helioloop.records.scores import CubeScore
 from helioloop.registry.versions import Card, Registry
 from helioloop.settings import Settings, load_settings
 from helioloop_backend import services

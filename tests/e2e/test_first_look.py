@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from helioloop.instrument import MDI
-from helioloop.records import Label
+from helioloop.records.instrument import MDI
+from helioloop.records.labels import Label
 from helioloop_worker.labelstudio.setup import TAB
 from tests.e2e.conftest import Loop
 

@@ -16,11 +16,11 @@ import pytest
 import redis
 
 from helioloop.data.truth import read_truth
-from helioloop.instrument import MDI
 from helioloop.messaging import redis_client
 from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.model.plan import Plan
-from helioloop.records import Label
+from helioloop.records.instrument import MDI
+from helioloop.records.labels import Label
 from helioloop_worker.loop.video import check_video
 from tests.e2e.conftest import CUBES, GRACE_SECONDS, ROUND_SECONDS, Loop, until
 

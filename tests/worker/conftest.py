@@ -16,12 +16,13 @@ from rq.serializers import JSONSerializer
 from helioloop.data.cubes import CubeFiles, write_cube
 from helioloop.data.loader import Loader
 from helioloop.data.release import LabelRow, write_labels
-from helioloop.instrument import Instrument
 from helioloop.messaging import job_monitor, messages, queues
 from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import QUICK
 from helioloop.progress import silent
-from helioloop.records import CubeScore, Emergence, Label
+from helioloop.records.instrument import Instrument
+from helioloop.records.labels import Label
+from helioloop.records.scores import CubeScore, Emergence
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop.workflows import rounds as rounding

@@ -8,7 +8,6 @@ import redis
 
 from helioloop.data.loader import Loader
 from helioloop.data.release import ReleaseRoots
-from helioloop.instrument import MDI, Instrument
 from helioloop.messaging import redis_client
 from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.messaging.retrain_state import RetrainState
@@ -17,6 +16,7 @@ from helioloop.model.ensemble import EnsembleCache
 from helioloop.model.recipes import Recipe, find_recipe
 from helioloop.model.runtime import OnExcluded, Runtime
 from helioloop.progress import Report
+from helioloop.records.instrument import MDI, Instrument
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.client import LabelStudioClient

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from helioloop.messaging import messages, queues
-from helioloop.records import CubeInfo
+from helioloop.records.cubes import CubeInfo
 from helioloop.registry.unscorable import clear_unscorable
 from helioloop_worker.context import Context
 from helioloop_worker.loop import ingest as ingestion

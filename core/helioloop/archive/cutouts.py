@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from helioloop.archive.errors import MagnetogramError
 from helioloop.archive.fulldisk import profile_for, read_fulldisk
 from helioloop.archive.making import Work, find_files, make_release
 from helioloop.archive.passages import first_seen_passages, passage_of, rotations_at, tai_seconds
@@ -11,8 +10,9 @@ from helioloop.archive.patches import cut_patches
 from helioloop.archive.regions import Region
 from helioloop.archive.release import MadeRelease
 from helioloop.archive.spool import Patch, SpooledFile
-from helioloop.profiles import Profile
+from helioloop.errors import MagnetogramError
 from helioloop.progress import Report, silent
+from helioloop.records.profiles import Profile
 
 
 def make_cutouts(

@@ -7,7 +7,6 @@ import numpy as np
 from astropy.time import Time
 from numpy.typing import NDArray
 
-from helioloop.archive.errors import MagnetogramError
 from helioloop.archive.observation import (
     Observation,
     profile_of,
@@ -15,7 +14,8 @@ from helioloop.archive.observation import (
     read_observation,
 )
 from helioloop.archive.solar_wcs import CARRINGTON, SolarWcs, solar_wcs
-from helioloop.profiles import BUILT_IN, Profile
+from helioloop.errors import MagnetogramError
+from helioloop.records.profiles import BUILT_IN, Profile
 
 _TRIED = 100
 _DISK_MARGIN = 0.97  # fraction of the radius that must lie on the image to each side

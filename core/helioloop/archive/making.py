@@ -12,13 +12,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from helioloop.archive.errors import MagnetogramError
 from helioloop.archive.regions import Region
 from helioloop.archive.release import MadeRelease, write_release
 from helioloop.archive.spool import Patch, Spool, SpooledFile, key_of
-from helioloop.errors import ReleaseError
-from helioloop.profiles import Profile
+from helioloop.errors import MagnetogramError, ReleaseError
 from helioloop.progress import Report, silent
+from helioloop.records.profiles import Profile
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

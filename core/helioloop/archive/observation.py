@@ -17,11 +17,10 @@ from astropy.time import Time
 from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 
-from helioloop.archive.errors import MagnetogramError
 from helioloop.archive.observation_time import observation_time
 from helioloop.data.fits import MAX_BYTES, in_gauss, open_checked
-from helioloop.errors import CubeError
-from helioloop.profiles import BUILT_IN, Profile
+from helioloop.errors import CubeError, MagnetogramError
+from helioloop.records.profiles import BUILT_IN, Profile
 
 # Segments of JSOC's series that are not the line-of-sight field; the file name is the only place that tells them.
 _OTHER_SEGMENTS = {

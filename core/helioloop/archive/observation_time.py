@@ -5,7 +5,7 @@ import re
 from astropy.io import fits
 from astropy.time import Time, TimeDelta
 
-from helioloop.archive.errors import MagnetogramError
+from helioloop.errors import MagnetogramError
 
 TIME_CARDS = ("T_OBS", "DATE-AVG", "DATE-OBS", "DATE_OBS", "DATE-BEG", "T_REC")
 """Cards that give the observation time, best first: the middle of the exposure, its start, the archive's slot."""

@@ -22,7 +22,7 @@ from sunpy.coordinates.sun import B0, carrington_rotation_number
 from helioloop.archive.regions import Region
 from helioloop.archive.solar_wcs import cosine_from_centre
 from helioloop.errors import ReleaseError
-from helioloop.profiles import Profile
+from helioloop.records.profiles import Profile
 
 Floats = NDArray[np.float64]
 

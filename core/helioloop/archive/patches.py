@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from helioloop.archive.regions import Region
 from helioloop.archive.solar_wcs import CARRINGTON, SolarWcs, cosine_from_centre
-from helioloop.profiles import Profile
+from helioloop.records.profiles import Profile
 
 Floats = NDArray[np.float64]
 Patch = NDArray[np.float32]

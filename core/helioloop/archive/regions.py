@@ -14,7 +14,7 @@ from astropy.utils.exceptions import AstropyWarning
 
 from helioloop.archive.observation_time import parse_time
 from helioloop.errors import ReleaseError
-from helioloop.names import LONGEST_NAME, is_plain_name
+from helioloop.files.names import LONGEST_NAME, is_plain_name
 
 COLUMNS = ("region", "carrington_lon", "carrington_lat")
 FIRST_SEEN = "first_seen"

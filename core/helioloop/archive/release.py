@@ -9,15 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from helioloop import __version__, tables
+from helioloop import __version__
 from helioloop.archive.passages import Ephemeris, off_middle_seconds, passage_of, slot_of, slot_start, time_of
 from helioloop.archive.regions import Region
 from helioloop.archive.spool import Spool, SpooledFile
 from helioloop.data.cubes import write_cube
 from helioloop.data.release import LABELS_FILE, LabelRow, write_labels
 from helioloop.data.release_profile import write_release_profile
-from helioloop.profiles import Profile
+from helioloop.files import tables
 from helioloop.progress import Report
+from helioloop.records.profiles import Profile
 
 EXCLUDED_COLUMNS = ("file", "reason")
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from sunpy.coordinates import HeliographicCarrington, HeliographicStonyhurst, Helioprojective, get_earth
 from sunpy.coordinates.sun import L0
 
-from helioloop.archive.errors import MagnetogramError
 from helioloop.archive.observation import Observation
+from helioloop.errors import MagnetogramError
 
 Floats = NDArray[np.float64]
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from helioloop import atomic
 from helioloop.errors import ReleaseError
+from helioloop.files import atomic
 
 Patch = NDArray[np.float32]
 

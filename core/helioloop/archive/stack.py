@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from helioloop.archive.errors import MagnetogramError
 from helioloop.archive.fulldisk import holds_disk
 from helioloop.archive.making import Work, find_files, make_release, spread
 from helioloop.archive.observation import (
@@ -26,9 +25,9 @@ from helioloop.archive.regions import Region
 from helioloop.archive.release import MadeRelease
 from helioloop.archive.solar_wcs import CARRINGTON, SolarWcs, solar_wcs
 from helioloop.archive.spool import Patch, SpooledFile
-from helioloop.errors import ReleaseError
-from helioloop.profiles import BUILT_IN, Profile
+from helioloop.errors import MagnetogramError, ReleaseError
 from helioloop.progress import Report, silent
+from helioloop.records.profiles import BUILT_IN, Profile
 
 _NUMBERS = (("HARPNUM", "HARP"), ("TARPNUM", "TARP"))
 _KNOWN = {profile.instrument.name for profile in BUILT_IN.values()}

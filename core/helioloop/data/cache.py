@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from helioloop import atomic
 from helioloop.data.cubes import Cube, CubeFiles
 from helioloop.data.gridding import to_grid
 from helioloop.errors import CubeError
-from helioloop.instrument import Instrument
+from helioloop.files import atomic
+from helioloop.records.instrument import Instrument
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,6 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from helioloop import atomic
 from helioloop.data.fits import cube_image, errors_named_after, in_gauss, open_checked, open_file
 from helioloop.data.times import (
     Floats,
@@ -26,7 +25,8 @@ from helioloop.data.times import (
     to_seconds,
 )
 from helioloop.errors import CubeError
-from helioloop.instrument import Instrument
+from helioloop.files import atomic
+from helioloop.records.instrument import Instrument
 
 COMPANION_SUFFIX = ".dt.fits"
 """Ending of the file with a cube's times in the authors' pair; such a file is not a cube."""

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from helioloop.data.cubes import Cube
 from helioloop.errors import CubeError
-from helioloop.instrument import Instrument
+from helioloop.records.instrument import Instrument
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]

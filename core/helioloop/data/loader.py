@@ -10,8 +10,9 @@ from helioloop.data.cache import CubeCache
 from helioloop.data.cubes import CubeFiles, CubeHeader
 from helioloop.data.release import ReleaseRoots
 from helioloop.errors import CubeError, ReleaseError
-from helioloop.instrument import Instrument
-from helioloop.records import CubeInfo, Label
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.instrument import Instrument
+from helioloop.records.labels import Label
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,9 @@ from typing import Self
 
 from helioloop.data.cubes import companion_path, is_cube_file
 from helioloop.errors import CubeError, ReleaseError, WrongUsage
-from helioloop.names import LONGEST_NAME, is_plain_name
-from helioloop.records import Label
-from helioloop.tables import Row, read_table, write_table
+from helioloop.files.names import LONGEST_NAME, is_plain_name
+from helioloop.files.tables import Row, read_table, write_table
+from helioloop.records.labels import Label
 
 LABELS_FILE = "labels.csv"
 COLUMNS = ("cube", "label", "verified")

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from helioloop import atomic
 from helioloop.errors import SettingsError
-from helioloop.profiles import BUILT_IN, Profile, find_profile, profile_from_table
+from helioloop.files import atomic
+from helioloop.records.profiles import BUILT_IN, Profile, find_profile, profile_from_table
 
 PROFILE_FILE = "release.toml"
 

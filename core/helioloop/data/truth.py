@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from helioloop.errors import ReleaseError
-from helioloop.records import Label
-from helioloop.tables import read_table
+from helioloop.files.tables import read_table
+from helioloop.records.labels import Label
 
 NEEDED = ("cube", "label")
 """Required columns; ``emergence_frame`` and ``kind`` are optional, others are ignored."""

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from helioloop.emergence.ramps import Ramp, fit_ramp
-from helioloop.records import Emergence
+from helioloop.records.scores import Emergence
 
 MIN_RISE = 0.1
 """Least rise of the fitted ramp, in probability; where it rises by less, there is no emergence frame."""

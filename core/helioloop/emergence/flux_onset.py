@@ -12,10 +12,10 @@ from scipy.ndimage import uniform_filter
 
 from helioloop.emergence.curve_onset import make_emergence
 from helioloop.emergence.ramps import Ramp, fit_ramp
-from helioloop.instrument import Instrument
 from helioloop.model.cells import CELL_PX, FIELD_SCALE_GAUSS, GROUP_FRAMES, cell_steps
 from helioloop.model.inputs import FloatArray
-from helioloop.records import Emergence
+from helioloop.records.instrument import Instrument
+from helioloop.records.scores import Emergence
 
 WINDOW_FRAMES = 36
 """How far before and after the curves' frame a rise is searched: two and a half days, the rise time of most regions."""

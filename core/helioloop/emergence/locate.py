@@ -11,7 +11,9 @@ from helioloop.emergence.flux_onset import refine_by_flux_onset
 from helioloop.emergence.masking import masking_curves
 from helioloop.model.ensemble import Ensemble, each_cube
 from helioloop.model.runtime import Runtime
-from helioloop.records import CubeInfo, CubeScore, Label
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.labels import Label
+from helioloop.records.scores import CubeScore
 
 
 def needs_emergence_frame(score: CubeScore, label: Label | None) -> bool:

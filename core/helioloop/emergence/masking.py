@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from helioloop.instrument import Instrument
 from helioloop.model.architecture import AnyArchitecture
 from helioloop.model.device import Device
 from helioloop.model.inputs import FloatArray
+from helioloop.records.instrument import Instrument
 
 
 def masking_curves(

@@ -4,7 +4,7 @@ import hashlib
 import itertools
 from collections.abc import Collection, Iterable
 
-from helioloop.records import CubeInfo
+from helioloop.records.cubes import CubeInfo
 
 SALT = "helioloop campaign"
 """Hashed with every cube's content. One salt for all uses: simulated campaigns, projects and the promotion check then

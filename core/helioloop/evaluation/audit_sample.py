@@ -36,7 +36,9 @@ from helioloop.data.truth import TrueCube, read_truth
 from helioloop.errors import WrongUsage
 from helioloop.evaluation.probabilities import Bools, Floats
 from helioloop.model.plan import Plan
-from helioloop.records import CubeInfo, CubeScore, Emergence, Label
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.labels import Label
+from helioloop.records.scores import CubeScore, Emergence
 
 SALT = "helioloop fold that speaks"
 """Hashed with a cube's content, so that the choice of the fold is independent of every other hash of the content.

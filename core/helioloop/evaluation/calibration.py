@@ -21,7 +21,7 @@ from helioloop.evaluation.probabilities import (
     as_probabilities,
     check_fraction,
 )
-from helioloop.records import Emergence
+from helioloop.records.scores import Emergence
 
 MIN_LABELS = 30
 """With fewer verified labels in the audit sample, probabilities remain uncalibrated."""

@@ -12,7 +12,8 @@ from scipy.stats import rankdata
 
 from helioloop.data.truth import TrueCube
 from helioloop.evaluation.probabilities import Bools, Floats
-from helioloop.records import CubeScore, Label
+from helioloop.records.labels import Label
+from helioloop.records.scores import CubeScore
 
 NEAR_FRAMES = 15
 """An emergence frame is near if it is at most this far from the truth: one day at MDI's 96 minutes per frame."""

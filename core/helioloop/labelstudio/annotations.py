@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from helioloop.labelstudio.config import Controls
-from helioloop.records import CurrentLabel, Label, LabelSource, VerifiedFrame
+from helioloop.records.labels import CurrentLabel, Label, LabelSource, VerifiedFrame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

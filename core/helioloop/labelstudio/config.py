@@ -14,7 +14,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from helioloop.errors import ConfigurationError
-from helioloop.records import Label
+from helioloop.records.labels import Label
 
 MAX_CONFIG_CHARS = 1_000_000
 """A longer labelling configuration is refused unread; real ones have a few thousand characters."""

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from helioloop.names import LONGEST_NAME, is_plain_name
-from helioloop.records import CubeInfo
+from helioloop.files.names import LONGEST_NAME, is_plain_name
+from helioloop.records.cubes import CubeInfo
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
 

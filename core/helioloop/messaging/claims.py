@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 import redis
 
-from helioloop.records import CubeInfo, Key
+from helioloop.records.cubes import CubeInfo, Key
 
 CLAIM_SECONDS: Final = 600
 """A claim ends after this time: a cube that is still not scored may be requested again, its job was lost."""

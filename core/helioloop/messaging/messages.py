@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-from helioloop.records import CubeInfo
+from helioloop.records.cubes import CubeInfo
 
 QUEUE_TRAIN = "helioloop-train"
 """Ingestion, planning and the steps of rounds; served by the role ``train``."""

@@ -13,10 +13,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from helioloop.instrument import Instrument
 from helioloop.model.device import Device
 from helioloop.model.inputs import FloatArray
 from helioloop.model.recipes import Augmentation, Recipe
+from helioloop.records.instrument import Instrument
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 

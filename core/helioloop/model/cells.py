@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from helioloop.errors import SettingsError
-from helioloop.instrument import Instrument
 from helioloop.model.inputs import FloatArray, freeze_start
+from helioloop.records.instrument import Instrument
 
 CELL_PX = 6
 """Side of a cell: 90 px are 15 cells of one heliographic degree."""

@@ -15,8 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from helioloop import atomic
 from helioloop.errors import CubeError, RegistryError
+from helioloop.files import atomic
 from helioloop.model.architecture import AnyArchitecture
 from helioloop.model.architectures import find_architecture
 from helioloop.model.device import Device
@@ -25,7 +25,9 @@ from helioloop.model.inputs import FloatArray
 from helioloop.model.plan import Plan, PlannedMember
 from helioloop.model.runtime import Runtime
 from helioloop.model.training import Examples, train
-from helioloop.records import CubeInfo, CubeScore, Label
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.labels import Label
+from helioloop.records.scores import CubeScore
 from helioloop.registry.staging import PLAN_FILE
 
 

@@ -14,7 +14,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from helioloop.errors import TooFewLabels
-from helioloop.records import CubeInfo, Label
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.labels import Label
 
 MIN_CUBES_PER_CLASS = 10
 """Fewest labelled cubes of each class with which members are trained."""

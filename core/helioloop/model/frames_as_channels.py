@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from helioloop.errors import SettingsError
-from helioloop.instrument import Instrument
 from helioloop.model.architecture import Architecture
 from helioloop.model.device import Device
 from helioloop.model.inputs import FloatArray, freeze_start
 from helioloop.model.recipes import Augmentation, Recipe
+from helioloop.records.instrument import Instrument
 
 OFF_DISK_VALUE = 0.5
 """Input value of off-disk pixels: a field of 0 G."""

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from helioloop import atomic
-from helioloop.instrument import Instrument
+from helioloop.files import atomic
 from helioloop.model.architecture import AnyArchitecture
 from helioloop.model.inputs import FloatArray, Load
-from helioloop.records import CubeInfo
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.instrument import Instrument
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

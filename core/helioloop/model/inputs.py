@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from helioloop.errors import CubeError
-from helioloop.instrument import Instrument
-from helioloop.records import CubeInfo
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.instrument import Instrument
 
 FloatArray = npt.NDArray[np.float32]
 """A float32 array."""

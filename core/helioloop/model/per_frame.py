@@ -11,7 +11,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from helioloop.instrument import Instrument
 from helioloop.model.architecture import Architecture
 from helioloop.model.augmentation import CellAugmenter
 from helioloop.model.cells import CELL_FORMAT, cell_frames, cell_steps
@@ -20,6 +19,7 @@ from helioloop.model.inputs import FloatArray
 from helioloop.model.per_frame_masking import masked_logits
 from helioloop.model.per_frame_network import PerFrameNetwork
 from helioloop.model.recipes import Augmentation, Recipe
+from helioloop.records.instrument import Instrument
 
 
 class PerFrame(Architecture[PerFrameNetwork]):

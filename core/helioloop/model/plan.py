@@ -12,13 +12,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
-from helioloop import atomic
 from helioloop.errors import RegistryError, ReleaseError
-from helioloop.instrument import Instrument
+from helioloop.files import atomic
 from helioloop.model.folds import assign_folds
 from helioloop.model.provenance import code_version, digest
 from helioloop.model.recipes import Recipe
-from helioloop.records import CubeInfo
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.instrument import Instrument
 from helioloop.registry.staging import PLAN_FILE
 
 

@@ -10,10 +10,11 @@ import numpy.typing as npt
 
 from helioloop.data.cubes import CubeFiles
 from helioloop.errors import CubeError
-from helioloop.instrument import Instrument
 from helioloop.model.device import Device
 from helioloop.progress import Report, silent
-from helioloop.records import CubeInfo, Label
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.instrument import Instrument
+from helioloop.records.labels import Label
 
 
 class CubeLoader(Protocol):

@@ -16,13 +16,13 @@ from torch.nn import functional
 from torch.optim.swa_utils import update_bn
 
 from helioloop.errors import TrainingError
-from helioloop.instrument import Instrument
 from helioloop.model.architecture import AnyArchitecture
 from helioloop.model.device import Device
 from helioloop.model.early_learning import EarlyLearning
 from helioloop.model.inputs import FloatArray
 from helioloop.model.recipes import N_SYMMETRIES, Recipe
 from helioloop.progress import Report
+from helioloop.records.instrument import Instrument
 
 VALIDATION_FRACTION = 0.1
 """Fraction of the training regions that the stopping rule takes for validation."""

@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 from typing import Final
 
-from helioloop import __version__, atomic
+from helioloop import __version__
 from helioloop.errors import RegistryError
+from helioloop.files import atomic
 
 FORMAT: Final = 1
 """The format that this version of helioloop reads and writes."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from helioloop import atomic
 from helioloop.errors import RegistryError
-from helioloop.records import CurrentLabel
+from helioloop.files import atomic
+from helioloop.records.labels import CurrentLabel
 from helioloop.registry.folder_format import check_format, ensure_format
 
 FILE_NAME = "labels.json"

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from helioloop import atomic
 from helioloop.errors import RegistryError
-from helioloop.records import CubeInfo, CubeScore, Key
+from helioloop.files import atomic
+from helioloop.records.cubes import CubeInfo, Key
+from helioloop.records.scores import CubeScore
 
 VERSIONS_IN_MEMORY: Final = 8
 """Scores of this many versions are kept in memory by one process."""

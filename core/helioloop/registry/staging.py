@@ -20,8 +20,8 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from helioloop import atomic
 from helioloop.errors import RegistryError
+from helioloop.files import atomic
 from helioloop.registry.folder_format import ensure_format
 
 PLAN_FILE: Final = "plan.json"

@@ -8,9 +8,9 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from helioloop import atomic
 from helioloop.errors import RegistryError
-from helioloop.records import CubeInfo
+from helioloop.files import atomic
+from helioloop.records.cubes import CubeInfo
 from helioloop.registry.folder_format import check_format, ensure_format
 
 

@@ -18,9 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from helioloop import atomic
 from helioloop.errors import RegistryError, UnknownVersion
-from helioloop.records import CubeScore, Key
+from helioloop.files import atomic
+from helioloop.records.cubes import Key
+from helioloop.records.scores import CubeScore
 from helioloop.registry.folder_format import check_format, ensure_format
 from helioloop.registry.score_store import read_scores, write_scores
 from helioloop.registry.staging import Staging

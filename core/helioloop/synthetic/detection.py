@@ -10,8 +10,8 @@ systematically wrong:
 
 import numpy as np
 
-from helioloop.instrument import Instrument
-from helioloop.records import Label
+from helioloop.records.instrument import Instrument
+from helioloop.records.labels import Label
 from helioloop.synthetic.scenario import PATCH_DEG, SECONDS_PER_DAY, Purpose, Scenario, stream
 
 FIRST_FOUND_EAST_OF_DEG = -56.0

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from helioloop.instrument import Instrument
+from helioloop.records.instrument import Instrument
 from helioloop.synthetic.scenario import PATCH_DEG
 
 MARGIN_PX = 15

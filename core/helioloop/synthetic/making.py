@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from helioloop import atomic, tables
 from helioloop.data.cubes import write_cube
 from helioloop.data.release import LabelRow, write_labels
 from helioloop.errors import ReleaseError
-from helioloop.instrument import MDI, Instrument
+from helioloop.files import atomic, tables
 from helioloop.progress import Report, silent
-from helioloop.records import Label
+from helioloop.records.instrument import MDI, Instrument
+from helioloop.records.labels import Label
 from helioloop.synthetic.detection import crude_label
 from helioloop.synthetic.flow import Floats
 from helioloop.synthetic.observation import line_of_sight, observe

@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from helioloop.instrument import Instrument
+from helioloop.records.instrument import Instrument
 from helioloop.synthetic.flow import MARGIN_PX, Floats
 from helioloop.synthetic.scenario import PATCH_DEG, Purpose, Scenario, stream
 

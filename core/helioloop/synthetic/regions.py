@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from helioloop.instrument import Instrument
+from helioloop.records.instrument import Instrument
 from helioloop.synthetic.scenario import EMERGED_TIME_FRACTION, PATCH_DEG, SECONDS_PER_DAY, Bipole, Kind, Tracking
 
 EMERGENCES = frozenset({Kind.EMERGING, Kind.WEAK, Kind.BESIDE, Kind.INSIDE, Kind.NEAR_LIMB})

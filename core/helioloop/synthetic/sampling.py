@@ -11,7 +11,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from helioloop.instrument import Instrument
+from helioloop.records.instrument import Instrument
 from helioloop.synthetic.detection import first_detection
 from helioloop.synthetic.regions import RegionSampler, draw_ephemeral
 from helioloop.synthetic.scenario import (

@@ -13,8 +13,8 @@ from enum import IntEnum, StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from helioloop.instrument import Instrument
-from helioloop.records import Label
+from helioloop.records.instrument import Instrument
+from helioloop.records.labels import Label
 
 VISIBLE_LONGITUDE_DEG = 75.0
 """An emergence farther than this from the central meridian does not count as visible."""

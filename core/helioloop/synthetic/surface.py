@@ -7,7 +7,7 @@ and leaves the patch.
 import numpy as np
 from numpy.typing import NDArray
 
-from helioloop.instrument import Instrument
+from helioloop.records.instrument import Instrument
 from helioloop.synthetic.elements import Elements, bipole_elements, ephemeral_elements, network_elements
 from helioloop.synthetic.flow import MEGAMETRE_PER_DEGREE, Floats, Scale, Supergranules
 from helioloop.synthetic.scenario import SECONDS_PER_DAY, Purpose, Scenario, stream

@@ -5,7 +5,7 @@ from datetime import date
 
 import numpy as np
 
-from helioloop.instrument import Instrument
+from helioloop.records.instrument import Instrument
 from helioloop.synthetic.scenario import OFF_DISK_GAUSS, PATCH_DEG, SECONDS_PER_DAY, Tracking
 
 ROTATION_DEG_PER_DAY = (14.38, -1.95, -2.17)

@@ -14,7 +14,7 @@ from typing import Literal
 from helioloop.errors import WrongUsage
 from helioloop.evaluation.metrics import Evaluation
 from helioloop.model.recipes import Recipe
-from helioloop.records import CubeInfo
+from helioloop.records.cubes import CubeInfo
 from helioloop.registry.versions import Registry
 from helioloop.workflows.experiment import Experiment
 

@@ -1,7 +1,7 @@
 """Cells of the tables that commands write: decimals, emergence frames and times; empty means unknown."""
 
 from helioloop.data.frame_times import FrameTime
-from helioloop.records import Emergence
+from helioloop.records.scores import Emergence
 
 
 def decimal(value: float | None) -> str:

@@ -9,15 +9,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from helioloop import tables
 from helioloop.data.release import Release
 from helioloop.data.truth import TrueCube, read_truth
 from helioloop.errors import WrongUsage
 from helioloop.evaluation.metrics import Evaluation, evaluate
+from helioloop.files import tables
 from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import Recipe
 from helioloop.model.runtime import Runtime
-from helioloop.records import CubeInfo, CubeScore, Label
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.labels import Label
+from helioloop.records.scores import CubeScore
 from helioloop.registry.versions import Registry
 from helioloop.workflows.parallel import process_count
 from helioloop.workflows.releases import readable_cubes

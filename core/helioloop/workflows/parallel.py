@@ -20,7 +20,8 @@ from helioloop.model.ensemble import Ensemble, score_cubes, train_member
 from helioloop.model.plan import Plan
 from helioloop.model.runtime import Runtime
 from helioloop.progress import Report, silent
-from helioloop.records import CubeInfo, CubeScore
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.scores import CubeScore
 
 T = TypeVar("T")
 

@@ -18,7 +18,9 @@ from helioloop.evaluation.risk_control import make_guarantee, smallest_guarantee
 from helioloop.model.ensemble import Ensemble
 from helioloop.model.plan import Plan
 from helioloop.model.runtime import Runtime
-from helioloop.records import CubeInfo, CubeScore, Label
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.labels import Label
+from helioloop.records.scores import CubeScore
 from helioloop.registry.versions import Registry
 from helioloop.workflows.prelabel_report import Prelabel, Prelabelling, Targets
 from helioloop.workflows.releases import find_version, readable_cubes

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from helioloop import tables
 from helioloop.data.frame_times import FrameTime
 from helioloop.evaluation.calibration import (
     IntervalCalibration,
@@ -13,7 +12,8 @@ from helioloop.evaluation.calibration import (
 )
 from helioloop.evaluation.probabilities import check_fraction
 from helioloop.evaluation.risk_control import RATES, RiskGuarantee, min_labels
-from helioloop.records import CubeScore, Emergence
+from helioloop.files import tables
+from helioloop.records.scores import CubeScore, Emergence
 from helioloop.workflows.cells import decimal, frame_cells, time_cells
 
 COLUMNS = (

@@ -6,16 +6,18 @@ The worker runs the same rounds with a project's labels instead of a release's t
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from helioloop import tables
 from helioloop.data.release import Release
 from helioloop.emergence.locate import locate_emergences, needs_emergence_frame
 from helioloop.errors import CubeError, RegistryError, RejectedVersion
-from helioloop.instrument import Instrument
+from helioloop.files import tables
 from helioloop.model.ensemble import Ensemble, score_cubes
 from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import Recipe
 from helioloop.model.runtime import Runtime
-from helioloop.records import CubeInfo, CubeScore, Label
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.instrument import Instrument
+from helioloop.records.labels import Label
+from helioloop.records.scores import CubeScore
 from helioloop.registry.versions import Card, Registry
 from helioloop.workflows.cells import decimal, frame_cells
 from helioloop.workflows.parallel import process_count

@@ -17,7 +17,8 @@ from helioloop.evaluation.metrics import auroc
 from helioloop.evaluation.promotion import Verdict, check_promotion
 from helioloop.model.plan import Plan
 from helioloop.model.runtime import Runtime
-from helioloop.records import CubeScore, Label
+from helioloop.records.labels import Label
+from helioloop.records.scores import CubeScore
 from helioloop.registry.score_store import write_scores
 from helioloop.registry.staging import Staging
 from helioloop.registry.versions import Card, Registry

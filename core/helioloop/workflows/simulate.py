@@ -12,7 +12,8 @@ from helioloop.evaluation.audit import RoundAudit, RoundRecord, audit_rounds
 from helioloop.evaluation.audit_order import audit_order
 from helioloop.evaluation.metrics import Evaluation
 from helioloop.model.recipes import Recipe
-from helioloop.records import CubeScore, Label
+from helioloop.records.labels import Label
+from helioloop.records.scores import CubeScore
 from helioloop.registry.versions import Registry
 from helioloop.workflows.experiment import Experiment
 

@@ -21,8 +21,8 @@ from helioloop.data.gridding import to_grid
 from helioloop.data.release import read_labels
 from helioloop.data.release_profile import read_release_profile
 from helioloop.errors import ReleaseError
-from helioloop.instrument import Instrument
-from helioloop.profiles import BUILT_IN, Profile
+from helioloop.records.instrument import Instrument
+from helioloop.records.profiles import BUILT_IN, Profile
 
 COARSE = Profile(
     name="coarse",

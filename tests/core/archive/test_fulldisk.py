@@ -10,12 +10,12 @@ from astropy.io import fits
 from numpy.typing import NDArray
 from tests.core.archive.sun import Spot, header, paint, write
 
-from helioloop.archive.errors import MagnetogramError
 from helioloop.archive.fulldisk import FullDisk, profile_for, read_fulldisk
 from helioloop.archive.observation import read_observation
 from helioloop.archive.patches import cut_patches
 from helioloop.archive.regions import Region
-from helioloop.profiles import BUILT_IN
+from helioloop.errors import MagnetogramError
+from helioloop.records.profiles import BUILT_IN
 
 MDI, HMI, GONG = (BUILT_IN[name] for name in ("mdi", "hmi", "gong"))
 SMALL = {"size": 256, "scale": 8.0}

@@ -16,7 +16,7 @@ from helioloop.archive.passages import (
 )
 from helioloop.archive.regions import Region
 from helioloop.errors import ReleaseError
-from helioloop.profiles import BUILT_IN
+from helioloop.records.profiles import BUILT_IN
 
 MDI = BUILT_IN["mdi"]
 HOUR, DAY = 3600.0, 86400.0

@@ -14,7 +14,7 @@ from helioloop.archive.observation_time import observation_time
 from helioloop.archive.patches import cut_patches, grid_for
 from helioloop.archive.regions import Region
 from helioloop.archive.solar_wcs import SolarWcs, solar_wcs
-from helioloop.profiles import BUILT_IN
+from helioloop.records.profiles import BUILT_IN
 
 PROFILE = BUILT_IN["mdi"]
 NORTH_TIPPED, SOUTH_TIPPED, LEVEL = "2000-09-07T12:00:00", "2001-03-07T00:00:00", "2000-06-07T00:00:00"

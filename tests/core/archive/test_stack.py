@@ -13,8 +13,8 @@ from helioloop.archive.stack import make_stack
 from helioloop.data.cubes import read_cube
 from helioloop.data.gridding import to_grid
 from helioloop.errors import ReleaseError
-from helioloop.instrument import MDI
-from helioloop.profiles import BUILT_IN
+from helioloop.records.instrument import MDI
+from helioloop.records.profiles import BUILT_IN
 
 FIRST = "2011-02-12T00:00:00"
 LON, LAT = 34.9, -20.0

@@ -11,7 +11,7 @@ from helioloop.data.cache import CubeCache
 from helioloop.data.cubes import hash_cube, read_cube, write_cube
 from helioloop.data.gridding import to_grid
 from helioloop.errors import CubeError
-from helioloop.instrument import Instrument
+from helioloop.records.instrument import Instrument
 
 TOY = Instrument(name="TOY", cadence_seconds=100.0, n_frames=5, size_px=8, clip_gauss=1000.0, frozen_frames=1)
 

@@ -22,7 +22,7 @@ from helioloop.data.cubes import (
     write_cube,
 )
 from helioloop.errors import CubeError
-from helioloop.instrument import MDI
+from helioloop.records.instrument import MDI
 
 FIELD = np.arange(24, dtype=np.float32).reshape(2, 3, 4) - 12.0
 TIMES = np.array([0.0, 5760.0])

@@ -8,7 +8,7 @@ import pytest
 from helioloop.data import cubes
 from helioloop.data.cubes import write_cube
 from helioloop.data.frame_times import FrameTime, cube_frame_time, frame_time
-from helioloop.instrument import MDI
+from helioloop.records.instrument import MDI
 
 
 def test_frames_start_a_cadence_apart() -> None:

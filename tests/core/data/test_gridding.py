@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from helioloop.data.cubes import Cube, read_cube
 from helioloop.data.gridding import bad_frames, corner_regions, fill_off_disk, off_disk, to_grid
 from helioloop.errors import CubeError
-from helioloop.instrument import MDI, Instrument
+from helioloop.records.instrument import MDI, Instrument
 
 TOY = Instrument(name="TOY", cadence_seconds=100.0, n_frames=7, size_px=4, clip_gauss=1000.0, frozen_frames=1)
 QUIET = np.array([[10, -20, 30, -40], [15, 25, -35, 45], [-12, 22, 32, -42], [11, -21, 31, 41]], dtype=np.float32)

@@ -13,8 +13,9 @@ from helioloop.data.cubes import CubeFiles, hash_cube, write_cube
 from helioloop.data.gridding import to_grid
 from helioloop.data.loader import Loader
 from helioloop.errors import CubeError
-from helioloop.instrument import Instrument
-from helioloop.records import CubeInfo, Label
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.instrument import Instrument
+from helioloop.records.labels import Label
 
 TOY = Instrument(name="TOY", cadence_seconds=100.0, n_frames=5, size_px=8, clip_gauss=1000.0, frozen_frames=1)
 NAME = "X_20010203"

@@ -7,7 +7,7 @@ import pytest
 
 from helioloop.data.release import LabelRow, Release, ReleaseRoots, read_labels, write_labels
 from helioloop.errors import CubeError, HelioloopError, ReleaseError, WrongUsage
-from helioloop.records import Label
+from helioloop.records.labels import Label
 
 E, N = Label.EMERGENCE, Label.NON_EMERGENCE
 

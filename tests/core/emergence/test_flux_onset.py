@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from helioloop.emergence.flux_onset import cell_flux, refine_by_flux_onset, strongest_rise
-from helioloop.instrument import Instrument
-from helioloop.records import Emergence
+from helioloop.records.instrument import Instrument
+from helioloop.records.scores import Emergence
 
 SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=90, size_px=30, clip_gauss=1000.0, frozen_frames=9)
 """Thirty steps of 5 × 5 cells."""

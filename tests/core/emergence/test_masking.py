@@ -8,13 +8,13 @@ import torch
 from torch import nn
 
 from helioloop.emergence.masking import masking_curves
-from helioloop.instrument import MDI, Instrument
 from helioloop.model.architecture import AnyArchitecture, Architecture
 from helioloop.model.device import CPU
 from helioloop.model.frames_as_channels import FramesAsChannels
 from helioloop.model.inputs import FloatArray
 from helioloop.model.per_frame import PerFrame
 from helioloop.model.recipes import PAPER, QUICK
+from helioloop.records.instrument import MDI, Instrument
 
 SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=12, size_px=24, clip_gauss=1000.0, frozen_frames=4)
 RECIPES = {

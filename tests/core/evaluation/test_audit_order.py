@@ -1,7 +1,7 @@
 """The audit order depends on content alone, and the audit sample is its verified prefix."""
 
 from helioloop.evaluation.audit_order import audit_order, sampled_prefix
-from helioloop.records import CubeInfo
+from helioloop.records.cubes import CubeInfo
 
 
 def cubes(n: int) -> list[CubeInfo]:

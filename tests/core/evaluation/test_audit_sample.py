@@ -13,10 +13,12 @@ from helioloop.errors import ReleaseError, WrongUsage
 from helioloop.evaluation.audit_sample import AuditSample
 from helioloop.evaluation.calibration import IntervalCalibration
 from helioloop.evaluation.risk_control import make_guarantee
-from helioloop.instrument import MDI
 from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import QUICK
-from helioloop.records import CubeInfo, CubeScore, Emergence, Label
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.instrument import MDI
+from helioloop.records.labels import Label
+from helioloop.records.scores import CubeScore, Emergence
 
 Array = np.ndarray
 

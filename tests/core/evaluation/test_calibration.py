@@ -6,7 +6,7 @@ from scipy.special import expit
 
 from helioloop.errors import WrongUsage
 from helioloop.evaluation.calibration import IntervalCalibration, ProbabilityCalibration
-from helioloop.records import Emergence
+from helioloop.records.scores import Emergence
 
 START = 30
 

@@ -9,7 +9,8 @@ import pytest
 from helioloop.data.truth import TrueCube, read_truth
 from helioloop.errors import ReleaseError
 from helioloop.evaluation.metrics import Evaluation, KindErrors, evaluate, frame_errors, precision_at_k, true_skill
-from helioloop.records import CubeScore, Emergence, Label
+from helioloop.records.labels import Label
+from helioloop.records.scores import CubeScore, Emergence
 
 E, NON = Label.EMERGENCE, Label.NON_EMERGENCE
 

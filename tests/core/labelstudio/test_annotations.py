@@ -9,7 +9,8 @@ import pytest
 from helioloop.labelstudio.annotations import current_label
 from helioloop.labelstudio.config import Controls, parse_config
 from helioloop.labelstudio.predictions import prediction
-from helioloop.records import CubeScore, Emergence, Label, LabelSource, VerifiedFrame
+from helioloop.records.labels import Label, LabelSource, VerifiedFrame
+from helioloop.records.scores import CubeScore, Emergence
 
 CONFIG = """
 <View>

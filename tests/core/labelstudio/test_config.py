@@ -6,7 +6,7 @@ import pytest
 
 from helioloop.errors import ConfigurationError
 from helioloop.labelstudio.config import FPS, MAX_CONFIG_CHARS, Controls, parse_config
-from helioloop.records import Label
+from helioloop.records.labels import Label
 
 CONFIG = """
 <View>

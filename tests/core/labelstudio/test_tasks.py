@@ -8,7 +8,7 @@ import pytest
 from helioloop.data.release import ReleaseRoots
 from helioloop.errors import HelioloopError
 from helioloop.labelstudio.tasks import annotation_stamps, cube_of, cube_tasks
-from helioloop.records import CubeInfo
+from helioloop.records.cubes import CubeInfo
 
 DATA = {
     "video": "/x.mp4", "cube": "BARD0001", "release": "r", "sha256": "a" * 64, "region": "AR 1",

@@ -4,7 +4,7 @@ import pytest
 import redis
 
 from helioloop.messaging.claims import Claims, InMemoryClaims, RedisClaims
-from helioloop.records import CubeInfo
+from helioloop.records.cubes import CubeInfo
 
 
 def _cube(cube: str, sha256: str = "a" * 64) -> CubeInfo:

@@ -22,7 +22,7 @@ from helioloop.messaging.messages import (
     Score,
     ScoreBulk,
 )
-from helioloop.records import CubeInfo
+from helioloop.records.cubes import CubeInfo
 
 CUBE = CubeInfo(
     release="r", name="BARD0001", sha256="a" * 64,

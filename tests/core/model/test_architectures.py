@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from helioloop.emergence.locate import locate_emergences
 from helioloop.emergence.masking import masking_curves
 from helioloop.errors import SettingsError
-from helioloop.instrument import Instrument
 from helioloop.model import architectures
 from helioloop.model.architecture import Architecture
 from helioloop.model.architectures import find_architecture, register
@@ -21,7 +20,9 @@ from helioloop.model.inputs import FloatArray, freeze_start
 from helioloop.model.plan import make_plan
 from helioloop.model.recipes import QUICK, Augmentation, Recipe
 from helioloop.model.runtime import Runtime
-from helioloop.records import CubeInfo, Label
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.instrument import Instrument
+from helioloop.records.labels import Label
 
 SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=12, size_px=6, clip_gauss=1000.0, frozen_frames=2)
 ONSET_FRAME = 6

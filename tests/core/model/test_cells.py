@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from helioloop.errors import CubeError
-from helioloop.instrument import Instrument
 from helioloop.model.cells import FIELD_SCALE_GAUSS, cell_steps, zero_level
 from helioloop.model.inputs import freeze_start
+from helioloop.records.instrument import Instrument
 
 TINY = Instrument(name="tiny", cadence_seconds=5760.0, n_frames=6, size_px=12, clip_gauss=1000.0, frozen_frames=2)
 

@@ -11,13 +11,15 @@ from safetensors.numpy import load_file, save_file
 
 from helioloop.emergence.locate import locate_emergences
 from helioloop.errors import CubeError, RegistryError
-from helioloop.instrument import Instrument
 from helioloop.model.device import CPU
 from helioloop.model.ensemble import Ensemble, EnsembleCache, score_cubes, train_member
 from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import QUICK
 from helioloop.model.runtime import Runtime
-from helioloop.records import CubeInfo, CubeScore, Label
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.instrument import Instrument
+from helioloop.records.labels import Label
+from helioloop.records.scores import CubeScore
 from helioloop.registry.versions import Card, Registry
 from helioloop.workflows.rounds import auroc, round_metrics, run_round
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from helioloop.errors import TooFewLabels
 from helioloop.model.folds import assign_folds
-from helioloop.records import CubeInfo, Label
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.labels import Label
 
 E, N = Label.EMERGENCE, Label.NON_EMERGENCE
 

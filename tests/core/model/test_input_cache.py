@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from helioloop.instrument import Instrument
 from helioloop.model.frames_as_channels import FramesAsChannels
 from helioloop.model.input_cache import InputCache
 from helioloop.model.per_frame import PerFrame
-from helioloop.records import CubeInfo
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.instrument import Instrument
 
 TINY = Instrument(name="tiny", cadence_seconds=5760.0, n_frames=6, size_px=12, clip_gauss=1000.0, frozen_frames=2)
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from helioloop.errors import SettingsError
-from helioloop.instrument import MDI, Instrument
 from helioloop.model.frames_as_channels import FramesAsChannels, channel_frames
 from helioloop.model.per_frame import PerFrame
 from helioloop.model.recipes import PAPER, QUICK
+from helioloop.records.instrument import MDI, Instrument
 
 TINY = Instrument(name="tiny", cadence_seconds=5760.0, n_frames=6, size_px=12, clip_gauss=1000.0, frozen_frames=2)
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-from helioloop.instrument import Instrument
 from helioloop.model.architectures import find_architecture
 from helioloop.model.device import CPU
 from helioloop.model.inputs import FloatArray
 from helioloop.model.recipes import PAPER, QUICK, Augmentation, Recipe
 from helioloop.model.training import Examples, train
 from helioloop.progress import silent
+from helioloop.records.instrument import Instrument
 
 SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=24, size_px=24, clip_gauss=1000.0, frozen_frames=3)
 FEW_STEPS = replace(QUICK, epochs=6, batch=8, min_steps=0)

@@ -8,7 +8,7 @@ import pytest
 
 from helioloop import __version__
 from helioloop.errors import RegistryError
-from helioloop.records import CubeInfo
+from helioloop.records.cubes import CubeInfo
 from helioloop.registry.folder_format import check_format, ensure_format
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.unscorable import add_unscorable, read_unscorable

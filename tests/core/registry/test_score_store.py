@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from helioloop.errors import RegistryError, UnknownVersion
-from helioloop.records import CubeInfo, CubeScore
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.scores import CubeScore
 from helioloop.registry.score_store import StoredScores
 from helioloop.registry.versions import Card, Registry
 

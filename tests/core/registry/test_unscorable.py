@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from helioloop.errors import RegistryError
-from helioloop.records import CubeInfo
+from helioloop.records.cubes import CubeInfo
 from helioloop.registry.unscorable import add_unscorable, clear_unscorable, read_unscorable
 
 

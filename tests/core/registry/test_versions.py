@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from helioloop.errors import RegistryError, UnknownVersion
-from helioloop.records import CubeScore
+from helioloop.records.scores import CubeScore
 from helioloop.registry.folder_format import ensure_format
 from helioloop.registry.versions import Card, Registry
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helioloop.instrument import MDI
-from helioloop.records import Label
+from helioloop.records.instrument import MDI
+from helioloop.records.labels import Label
 from helioloop.synthetic import crude_label, draw_scenario, make_cube
 from helioloop.synthetic.detection import first_detection
 from helioloop.synthetic.observation import line_of_sight

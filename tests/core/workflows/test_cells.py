@@ -1,7 +1,7 @@
 """Cells of tables: six decimals, frames with intervals and times; None is empty."""
 
 from helioloop.data.frame_times import FrameTime
-from helioloop.records import Emergence
+from helioloop.records.scores import Emergence
 from helioloop.workflows.cells import decimal, frame_cells, time_cells
 
 

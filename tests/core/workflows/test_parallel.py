@@ -5,11 +5,12 @@ import os
 import joblib
 import pytest
 
-from helioloop.instrument import MDI
 from helioloop.model.device import CPU, Device
 from helioloop.model.plan import make_plan
 from helioloop.model.recipes import QUICK
-from helioloop.records import CubeInfo, Label
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.instrument import MDI
+from helioloop.records.labels import Label
 from helioloop.workflows.parallel import process_count
 
 PLAN = make_plan(

@@ -8,7 +8,7 @@ from helioloop.data.frame_times import FrameTime
 from helioloop.errors import WrongUsage
 from helioloop.evaluation.calibration import IntervalCalibration, ProbabilityCalibration
 from helioloop.evaluation.risk_control import RiskGuarantee
-from helioloop.records import CubeScore, Emergence
+from helioloop.records.scores import CubeScore, Emergence
 from helioloop.workflows.prelabel_report import COLUMNS, Prelabel, Prelabelling, Targets
 
 FOUND = Prelabel(

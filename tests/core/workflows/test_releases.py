@@ -13,10 +13,10 @@ from helioloop.data.gridding import to_grid
 from helioloop.data.loader import Loader
 from helioloop.data.release import LabelRow, Release, write_labels
 from helioloop.errors import CubeError
-from helioloop.instrument import Instrument
 from helioloop.model.device import choose_device
 from helioloop.model.runtime import Runtime
-from helioloop.records import Label
+from helioloop.records.instrument import Instrument
+from helioloop.records.labels import Label
 from helioloop.workflows.releases import readable_cubes
 
 TOY = Instrument(name="TOY", cadence_seconds=100.0, n_frames=5, size_px=8, clip_gauss=1000.0, frozen_frames=1)

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from helioloop.evaluation.audit_order import audit_order
-from helioloop.instrument import MDI
 from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import QUICK
-from helioloop.records import CubeInfo, CubeScore, Label
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.instrument import MDI
+from helioloop.records.labels import Label
+from helioloop.records.scores import CubeScore
 from helioloop.registry.versions import Card, Registry
 from helioloop.workflows.rounds import close_round
 

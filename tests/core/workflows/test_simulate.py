@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from helioloop.data.truth import TrueCube
-from helioloop.instrument import MDI
 from helioloop.model.device import CPU
 from helioloop.model.recipes import QUICK
 from helioloop.model.runtime import Runtime
-from helioloop.records import CubeInfo, CubeScore, Label
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.instrument import MDI
+from helioloop.records.labels import Label
+from helioloop.records.scores import CubeScore
 from helioloop.registry.versions import Registry
 from helioloop.workflows.benchmark import Run, Spread, held_out_test_split, over_seeds
 from helioloop.workflows.experiment import Experiment, Trained

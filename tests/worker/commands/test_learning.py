@@ -10,9 +10,10 @@ from click.testing import Result
 from tests.worker.shell import read_table, run_one_of, run_printed
 
 from helioloop import settings, synthetic
-from helioloop.instrument import MDI
 from helioloop.model import recipes
-from helioloop.records import CubeScore, Emergence, Label
+from helioloop.records.instrument import MDI
+from helioloop.records.labels import Label
+from helioloop.records.scores import CubeScore, Emergence
 from helioloop.registry.versions import Registry
 from helioloop.workflows import releases
 from helioloop.workflows.releases import SCORE_COLUMNS, score_row

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from helioloop.data.cubes import read_cube
 from helioloop.data.release import read_labels
 from helioloop.errors import ReleaseError
-from helioloop.instrument import MDI
-from helioloop.records import Label
+from helioloop.records.instrument import MDI
+from helioloop.records.labels import Label
 from helioloop.synthetic import make_release
 from helioloop_worker.commands.releases import commands
 

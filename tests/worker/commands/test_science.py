@@ -10,8 +10,8 @@ from click.testing import Result
 from tests.worker.shell import read_table, run_one_of
 
 from helioloop import settings, synthetic
-from helioloop.instrument import MDI
 from helioloop.model import recipes
+from helioloop.records.instrument import MDI
 from helioloop.registry.versions import Registry
 from helioloop.workflows import experiment
 from helioloop_worker.commands import runtime, science

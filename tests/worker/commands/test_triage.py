@@ -15,12 +15,13 @@ from helioloop.data.cubes import CubeFiles, write_cube
 from helioloop.data.frame_times import frame_time
 from helioloop.data.loader import Loader
 from helioloop.evaluation.risk_control import make_guarantee
-from helioloop.instrument import MDI
 from helioloop.model import recipes
 from helioloop.model.device import choose_device
 from helioloop.model.ensemble import Ensemble
 from helioloop.model.runtime import Runtime
-from helioloop.records import CubeScore, Emergence, Label
+from helioloop.records.instrument import MDI
+from helioloop.records.labels import Label
+from helioloop.records.scores import CubeScore, Emergence
 from helioloop.registry.versions import Registry
 from helioloop.workflows import releases
 from helioloop.workflows.prelabel_report import COLUMNS

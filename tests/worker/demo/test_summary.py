@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from helioloop.records import Label
+from helioloop.records.labels import Label
 from helioloop_worker.demo.credentials import stored_login, stored_secret, write_private
 from helioloop_worker.demo.summary import wrong_labels_found
 

@@ -2,7 +2,7 @@
 
 from tests.worker.conftest import LoopProject
 
-from helioloop.records import Label
+from helioloop.records.labels import Label
 
 Data = dict[str, dict[str, str]]
 

@@ -13,7 +13,7 @@ from helioloop.messaging import messages
 from helioloop.messaging.retrain_state import FollowUp
 from helioloop.model.plan import Plan
 from helioloop.progress import silent
-from helioloop.records import CubeInfo
+from helioloop.records.cubes import CubeInfo
 from helioloop.registry.staging import Staging
 from helioloop_worker import jobs
 from helioloop_worker.loop import planning, rounds

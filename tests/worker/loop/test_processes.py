@@ -8,7 +8,7 @@ from tests.worker.conftest import SMALL
 
 from helioloop.data.loader import Loader
 from helioloop.progress import silent
-from helioloop.records import CubeInfo
+from helioloop.records.cubes import CubeInfo
 from helioloop_worker.loop import processes
 from helioloop_worker.loop.preparation import ExcludedCube, Preparation, prepare
 from helioloop_worker.loop.processes import in_processes

@@ -1,6 +1,6 @@
 """When a round starts: the rules on small sets of labels."""
 
-from helioloop.records import CurrentLabel, Label
+from helioloop.records.labels import CurrentLabel, Label
 from helioloop.registry.versions import Card
 from helioloop_worker.loop.retrain_policy import decide
 

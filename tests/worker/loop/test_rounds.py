@@ -17,7 +17,7 @@ from helioloop.messaging.retrain_state import Running
 from helioloop.model import ensemble
 from helioloop.model.plan import Plan
 from helioloop.progress import silent
-from helioloop.records import CubeInfo
+from helioloop.records.cubes import CubeInfo
 from helioloop.registry.score_store import write_scores
 from helioloop.registry.staging import ATTEMPTS_FILE, MAX_ATTEMPTS, Staging
 from helioloop.registry.unscorable import read_unscorable

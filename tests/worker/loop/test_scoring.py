@@ -13,7 +13,7 @@ from helioloop.messaging.claims import RedisClaims
 from helioloop.model import ensemble
 from helioloop.model.plan import Plan
 from helioloop.progress import silent
-from helioloop.records import CubeInfo
+from helioloop.records.cubes import CubeInfo
 from helioloop.registry.unscorable import add_unscorable, read_unscorable
 from helioloop.workflows import rounds as rounding
 from helioloop.workflows.releases import score_release

@@ -11,7 +11,7 @@ import pytest
 from helioloop.data.cubes import read_cube
 from helioloop.data.gridding import to_grid
 from helioloop.errors import VideoError
-from helioloop.instrument import MDI
+from helioloop.records.instrument import MDI
 from helioloop_worker.loop import video
 from helioloop_worker.loop.video import check_video, render_video
 

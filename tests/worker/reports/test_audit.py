@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from tests.worker.shell import run_printed
 
-from helioloop import atomic
 from helioloop.evaluation.audit_order import audit_order
-from helioloop.records import CubeInfo, CubeScore, CurrentLabel, Label
+from helioloop.files import atomic
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.labels import CurrentLabel, Label
+from helioloop.records.scores import CubeScore
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.versions import Card, Registry
 from helioloop_worker.commands import learning

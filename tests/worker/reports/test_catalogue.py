@@ -13,7 +13,7 @@ from helioloop.data.truth import read_truth
 from helioloop.errors import CubeError, RegistryError
 from helioloop.evaluation.audit_order import audit_order
 from helioloop.progress import silent
-from helioloop.records import Label
+from helioloop.records.labels import Label
 from helioloop_worker.reports.catalogue import Catalogue, make_catalogue
 from helioloop_worker.reports.catalogue_table import COLUMNS, write_catalogue, write_sample
 

@@ -18,7 +18,7 @@ from tests.worker.shell import run_one_of, run_printed
 
 from helioloop.errors import LabelStudioError
 from helioloop.messaging import messages, queues
-from helioloop.records import CubeInfo
+from helioloop.records.cubes import CubeInfo
 from helioloop.registry.unscorable import add_unscorable
 from helioloop.registry.versions import Registry
 from helioloop_worker.commands import learning, options, project

@@ -77,7 +77,7 @@ def cutouts(files: tuple[str, ...], table: Path, out: Path, profile_name: str | 
     with needs_extra("worker"):
         from helioloop.archive.cutouts import make_cutouts
         from helioloop.archive.regions import read_regions
-        from helioloop.profiles import find_profile
+        from helioloop.records.profiles import find_profile
         from helioloop_worker.terminal import bars
 
     profile = None if profile_name is None else find_profile(profile_name)
@@ -119,7 +119,7 @@ def stack(folder: Path, out: Path, profile_name: str | None, processes: int | No
     """
     with needs_extra("worker"):
         from helioloop.archive.stack import make_stack
-        from helioloop.profiles import find_profile
+        from helioloop.records.profiles import find_profile
         from helioloop_worker.terminal import bars
 
     profile = None if profile_name is None else find_profile(profile_name)

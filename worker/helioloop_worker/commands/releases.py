@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from helioloop.cli import needs_extra
-from helioloop.records import Label
+from helioloop.records.labels import Label
 from helioloop_worker.commands.options import FOLDER, TABLE
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from helioloop.errors import CubeError
-from helioloop.instrument import MDI
+from helioloop.records.instrument import MDI
 from helioloop.settings import load_settings
 
 if TYPE_CHECKING:

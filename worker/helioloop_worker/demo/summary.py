@@ -9,7 +9,7 @@ from rich.console import Console
 
 from helioloop.data.truth import read_truth
 from helioloop.errors import ServiceError
-from helioloop.records import Label
+from helioloop.records.labels import Label
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.versions import Registry
 from helioloop_worker.demo.services import DemoServices

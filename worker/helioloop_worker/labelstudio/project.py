@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from helioloop.instrument import Instrument
 from helioloop.labelstudio.annotations import current_label
 from helioloop.labelstudio.config import Controls, parse_config
 from helioloop.labelstudio.tasks import CubeTask, annotation_stamps, cube_tasks
-from helioloop.records import CubeInfo, CurrentLabel
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.instrument import Instrument
+from helioloop.records.labels import CurrentLabel
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.port import LabelStudio, ProjectInfo

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from helioloop import atomic
+from helioloop.files import atomic
 from helioloop.messaging.retrain_state import PendingEvents
 from helioloop_worker.context import Context
 

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from helioloop import tables
 from helioloop.data.release import LabelRow, Release
+from helioloop.files import tables
 from helioloop.progress import Report
 from helioloop_worker.context import Context
 from helioloop_worker.loop.known_cubes import KnownCubes

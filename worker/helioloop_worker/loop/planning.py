@@ -13,7 +13,7 @@ from helioloop.errors import TooFewLabels
 from helioloop.messaging import messages, queues, retrain_state
 from helioloop.model.plan import make_plan
 from helioloop.progress import Report
-from helioloop.records import CubeInfo
+from helioloop.records.cubes import CubeInfo
 from helioloop.registry.staging import Staging
 from helioloop.registry.versions import Card
 from helioloop_worker.context import Context

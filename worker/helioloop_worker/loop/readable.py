@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from helioloop.data.loader import Loader
 from helioloop.errors import CubeError
 from helioloop.progress import Report
-from helioloop.records import CubeInfo
+from helioloop.records.cubes import CubeInfo
 from helioloop_worker.loop.processes import in_processes
 
 log = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from helioloop.records import CurrentLabel
+from helioloop.records.labels import CurrentLabel
 from helioloop.registry.versions import Card
 
 

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from rq.job import JobStatus
 
-from helioloop import atomic
+from helioloop.files import atomic
 from helioloop.messaging import messages, queues
 from helioloop_worker.context import Context
 

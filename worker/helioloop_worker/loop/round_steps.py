@@ -11,7 +11,8 @@ from helioloop.errors import CubeError
 from helioloop.messaging import messages, queues
 from helioloop.model import ensemble
 from helioloop.model.plan import Plan
-from helioloop.records import CubeScore, Key
+from helioloop.records.cubes import Key
+from helioloop.records.scores import CubeScore
 from helioloop.registry.score_store import read_scores, write_scores
 from helioloop.registry.staging import Staging
 from helioloop.workflows import rounds as rounding

@@ -7,7 +7,9 @@ from helioloop.messaging import messages, queues
 from helioloop.messaging.claims import RedisClaims
 from helioloop.model import ensemble
 from helioloop.progress import Report
-from helioloop.records import CubeInfo, CubeScore, Label
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.labels import Label
+from helioloop.records.scores import CubeScore
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.unscorable import add_unscorable
 from helioloop_worker.context import Context

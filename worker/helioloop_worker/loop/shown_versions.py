@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from helioloop import atomic
+from helioloop.files import atomic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,8 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from helioloop import atomic
 from helioloop.errors import VideoError
+from helioloop.files import atomic
 from helioloop.labelstudio.config import FPS
 
 SATURATED_FRACTION = 0.4

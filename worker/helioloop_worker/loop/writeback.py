@@ -15,7 +15,9 @@ from helioloop.labelstudio.predictions import prediction
 from helioloop.labelstudio.tasks import CubeTask
 from helioloop.messaging.messages import SCORE_CHUNK
 from helioloop.progress import Report
-from helioloop.records import CubeInfo, CubeScore, CurrentLabel, Key
+from helioloop.records.cubes import CubeInfo, Key
+from helioloop.records.labels import CurrentLabel
+from helioloop.records.scores import CubeScore
 from helioloop.registry.unscorable import read_unscorable
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow

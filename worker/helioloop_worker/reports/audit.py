@@ -13,7 +13,9 @@ from itertools import zip_longest
 
 from helioloop.evaluation.audit import RoundAudit, RoundRecord, audit_rounds
 from helioloop.evaluation.audit_order import audit_order
-from helioloop.records import CubeInfo, CubeScore, Label
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.labels import Label
+from helioloop.records.scores import CubeScore
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.versions import Card, Publication, Registry
 

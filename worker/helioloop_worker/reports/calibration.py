@@ -7,7 +7,7 @@ import numpy as np
 
 from helioloop.evaluation.audit_sample import AuditSample
 from helioloop.evaluation.calibration import IntervalCalibration, ProbabilityCalibration
-from helioloop.records import CubeScore, Emergence
+from helioloop.records.scores import CubeScore, Emergence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,8 @@ from helioloop.evaluation.calibration import intervals_in_words, probabilities_i
 from helioloop.labelstudio.tasks import CubeTask
 from helioloop.model.plan import Plan
 from helioloop.model.runtime import Runtime
-from helioloop.records import CubeScore, CurrentLabel, Emergence, Label
+from helioloop.records.labels import CurrentLabel, Label
+from helioloop.records.scores import CubeScore, Emergence
 from helioloop.registry.versions import Registry
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.reports.calibration import Calibration

@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from helioloop import tables
 from helioloop.data.frame_times import FrameTime
 from helioloop.evaluation.audit_sample import AuditSample
+from helioloop.files import tables
 from helioloop.labelstudio.tasks import CubeTask
-from helioloop.records import CubeScore, CurrentLabel, Emergence
+from helioloop.records.labels import CurrentLabel
+from helioloop.records.scores import CubeScore, Emergence
 from helioloop.workflows.cells import decimal, frame_cells, time_cells
 
 COLUMNS = (

@@ -7,7 +7,8 @@ from helioloop.data.truth import TrueCube
 from helioloop.evaluation.audit_order import audit_order, sampled_prefix
 from helioloop.evaluation.audit_sample import AuditSample
 from helioloop.model.plan import Plan
-from helioloop.records import CubeScore, CurrentLabel
+from helioloop.records.labels import CurrentLabel
+from helioloop.records.scores import CubeScore
 from helioloop.registry.versions import Registry
 
 

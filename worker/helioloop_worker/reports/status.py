@@ -10,14 +10,14 @@ import redis
 from rq import Worker
 
 from helioloop.errors import RegistryError
+from helioloop.files.tables import read_table
 from helioloop.messaging import queues
 from helioloop.messaging.retrain_state import RetrainState
-from helioloop.records import LabelSource
+from helioloop.records.labels import LabelSource
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.staging import Staging
 from helioloop.registry.unscorable import read_unscorable
 from helioloop.registry.versions import Registry
-from helioloop.tables import read_table
 from helioloop_worker.reports.audit import read_audit
 from helioloop_worker.reports.redaction import redact
 

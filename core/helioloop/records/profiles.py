@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from helioloop.errors import SettingsError, WrongUsage
-from helioloop.instrument import MDI, Instrument
+from helioloop.records.instrument import MDI, Instrument
 
 PROJECTION = "CAR"
 """The one projection of patches: plate carrée in Carrington longitude and latitude."""

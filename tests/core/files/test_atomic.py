@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from helioloop import atomic
+from helioloop.files import atomic
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:

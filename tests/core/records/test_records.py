@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from helioloop.records import CubeScore, CurrentLabel, Emergence, Label, LabelSource, VerifiedFrame
+from helioloop.records.labels import CurrentLabel, Label, LabelSource, VerifiedFrame
+from helioloop.records.scores import CubeScore, Emergence
 
 
 def _score(p: float) -> CubeScore:

@@ -7,8 +7,8 @@ import pytest
 
 from helioloop.data.release_profile import read_release_profile, write_release_profile
 from helioloop.errors import HelioloopError, SettingsError, WrongUsage
-from helioloop.instrument import MDI, Instrument
-from helioloop.profiles import BUILT_IN, find_profile, profile_from_table
+from helioloop.records.instrument import MDI, Instrument
+from helioloop.records.profiles import BUILT_IN, find_profile, profile_from_table
 
 COARSE = """
 name = "coarse"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from helioloop.errors import RegistryError
-from helioloop.tables import Row, read_table, write_table
+from helioloop.files.tables import Row, read_table, write_table
 
 
 def test_a_written_table_is_read_back(tmp_path: Path) -> None:

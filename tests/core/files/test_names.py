@@ -2,7 +2,7 @@
 
 import pytest
 
-from helioloop.names import LONGEST_NAME, is_plain_name
+from helioloop.files.names import LONGEST_NAME, is_plain_name
 
 
 @pytest.mark.parametrize("name", ["A", "BARD0310_19981206", "a b", "a..b", "é", "x" * LONGEST_NAME])

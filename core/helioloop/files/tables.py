@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from helioloop import atomic
 from helioloop.errors import HelioloopError
+from helioloop.files import atomic
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Files on disk: whole or not at all (`atomic`), CSV tables (`tables`), names that are safe as paths (`names`)."""
