@@ -1,0 +1,65 @@
+"""Work in several processes: what the loop sends to another process arrives there, and comes back with its item."""
+
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import pytest
+from tests.worker.conftest import SMALL
+
+from helioloop.data.loader import Loader
+from helioloop.progress import silent
+from helioloop.records import CubeInfo
+from helioloop_worker.loop import processes
+from helioloop_worker.loop.preparation import ExcludedCube, Preparation, prepare
+from helioloop_worker.loop.processes import in_processes
+from helioloop_worker.loop.readable import readable_cubes
+
+Data = dict[str, dict[str, str]]
+
+
+@pytest.fixture(autouse=True)
+def _real_processes(_one_thread: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use processes, unlike the other tests of the worker."""
+    monkeypatch.setattr(processes, "ProcessPoolExecutor", ProcessPoolExecutor)
+
+
+@pytest.fixture
+def loader(made: Path, tmp_path: Path) -> Loader:
+    """A loader of the release ``made`` with an empty cache."""
+    return Loader(roots=(made.parent,), cache=tmp_path / "cache", instrument=SMALL)
+
+
+def test_each_item_comes_with_its_result() -> None:
+    """In any order, and each once."""
+    assert sorted(in_processes(abs, [-3, 2, -1])) == [(-3, 3), (-1, 1), (2, 2)]
+    assert list(in_processes(abs, [])) == []
+
+
+def test_an_error_ends_the_work() -> None:
+    """It is raised where the results are used."""
+    with pytest.raises(ValueError, match="invalid literal"):
+        list(in_processes(int, ["1", "x"]))
+
+
+def test_readable_cubes_are_gridded_by_other_processes(loader: Loader, task_data: Data) -> None:
+    """The cube that can be read is in the cache afterwards; the one without a file is excluded."""
+    known = CubeInfo(release="made", name="cube00", sha256=task_data["cube00"]["sha256"])
+    gone = CubeInfo(release="made", name="gone", sha256="0" * 64)
+    assert readable_cubes([gone, known], loader, silent) == [known]
+    (entry,) = loader.cache.rglob("*.npy")
+    assert entry.name.startswith(known.sha256)
+
+
+def test_cubes_are_prepared_by_other_processes(loader: Loader, tmp_path: Path) -> None:
+    """The data of a task come back, and its video is there; an exclusion comes back with its reason."""
+    preparations = [
+        Preparation(release="made", cube=cube, known=None, loader=loader, media=tmp_path / "project-1")
+        for cube in ("cube00", "gone")
+    ]
+    outcomes = {preparation.cube: outcome for preparation, outcome in in_processes(prepare, preparations)}
+    data, excluded = outcomes["cube00"], outcomes["gone"]
+    assert isinstance(data, dict)
+    assert (data["cube"], data["region"]) == ("cube00", "region0")
+    assert len(list((tmp_path / "project-1" / "made").glob("cube00-*.mp4"))) == 1
+    assert isinstance(excluded, ExcludedCube)
+    assert excluded.cube == "gone"
