@@ -18,7 +18,7 @@ def test_wrong_labels_are_counted_among_as_many_first_cubes(tmp_path: Path) -> N
     found = wrong_labels_found(truth, labels, ["own", "d", "a", "c", "b"])
     assert found is not None
     assert "2 of 4, " in found
-    assert "1 of them are among the first 2" in found
+    assert "1 are among the first 2 cubes" in found
     assert wrong_labels_found(tmp_path / "absent.csv", labels, []) is None
 
 

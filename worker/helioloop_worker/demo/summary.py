@@ -79,8 +79,7 @@ def print_summary(
         f"cubes in Label Studio   {len(snapshot.cubes)}\n"
         f"model version           {version}: {len(card.members)} members, recipe {card.recipe.get('name')}\n"
         f"predicted emergences    {len(emergences)}, {sum(s.emergence is not None for s in emergences)} with a frame\n"
-        f"label and CNN disagree  on {sum(agreement < 0.5 for agreement, _ in ranked)} cubes, listed first in Label "
-        "Studio"
+        f"label and CNN disagree  on {sum(agreement < 0.5 for agreement, _ in ranked)} cubes, which come first"
     )
     if found := wrong_labels_found(truth, labels, [cube for _, cube in ranked]):
         console.print(found)
@@ -91,10 +90,11 @@ def print_summary(
         f"\n[bold]{services.label_studio_url}/projects/{project}/data[/bold]\n"
         f"login     {services.login.email}\n"
         f"password  {services.login.password}\n\n"
-        f"Try: open the tab “{TAB}”. The cubes on which label and CNN disagree come first.\n"
-        f"     “Label All Tasks” offers them in that order. Play the video: the red range on the timeline starts\n"
-        f"     where the CNN locates the emergence. Correct five labels: a new version is trained and published.\n"
-        f"     The logs are in {services.folder / 'logs'}.",
+        f"Try: open the tab “{TAB}”. The cubes on which label and CNN\n"
+        "     disagree come first, and “Label All Tasks” offers them in that order.\n"
+        "     Play a video: the red range on the timeline starts where the CNN\n"
+        "     locates the emergence. Correct five labels: a new version is trained.\n"
+        f"Logs: {services.folder / 'logs'}",
         highlight=False,
     )
 
@@ -107,6 +107,6 @@ def wrong_labels_found(truth: Path, labels: Mapping[str, Label | None], ranked: 
     wrong = {cube for cube, label in labels.items() if cube in true and label is not None and true[cube] is not label}
     first = [cube for cube in ranked if cube in true][: len(wrong)]
     return (
-        f"wrong crude labels      {len(wrong)} of {len(true)}, known because the cubes are synthetic; "
-        f"{len(wrong & set(first))} of them are among the first {len(first)} in Label Studio"
+        f"wrong crude labels      {len(wrong)} of {len(true)}, from the truth; "
+        f"{len(wrong & set(first))} are among the first {len(first)} cubes"
     )
