@@ -1,0 +1,156 @@
+"""Full-disk line-of-sight magnetograms of MDI, HMI and GONG, brought to the scale of MDI."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.time import Time
+from numpy.typing import NDArray
+
+from helioloop.archive.errors import MagnetogramError
+from helioloop.archive.observation import (
+    Observation,
+    profile_of,
+    quality_reason,
+    read_observation,
+)
+from helioloop.archive.solar_wcs import CARRINGTON, SolarWcs, solar_wcs
+from helioloop.profiles import BUILT_IN, Profile
+
+_TRIED = 100
+_DISK_MARGIN = 0.97  # fraction of the radius that must lie on the image to each side
+_BEYOND_LIMB = 1.1
+_BEYOND_FRACTION = 0.01
+_INSIDE_LIMB = 0.9
+_INSIDE_FRACTION = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FullDisk:
+    """One full-disk magnetogram.
+
+    Parameters
+    ----------
+    name : str
+        File name.
+    field_gauss : array of float32, shape (ny, nx)
+        Line-of-sight field on the scale of MDI level 1.8.2; NaN where the file has none.
+    solar_wcs : SolarWcs
+        Where its pixels are on the Sun.
+    time : Time
+        Observation time, scale TAI.
+    time_card : str
+        The card that gave it, with its text.
+    assumed : tuple of str
+        What the file does not say and was assumed, a sentence each.
+    """
+
+    name: str
+    field_gauss: NDArray[np.float32]
+    solar_wcs: SolarWcs
+    time: Time
+    time_card: str
+    assumed: tuple[str, ...]
+
+
+def read_fulldisk(place: str, profile: Profile) -> FullDisk:
+    """Read one full-disk magnetogram from a path or fsspec URL.
+
+    Raises
+    ------
+    MagnetogramError
+        If the file cannot be used; one sentence that does not name the file. A patch names the command for it.
+    """
+    observation = read_observation(place)
+    place_on_sun = solar_wcs(observation)
+    _check_whole_disk(observation, place_on_sun)
+    check_instrument(observation, profile)
+    reason = quality_reason(observation, profile)
+    if reason:
+        raise MagnetogramError(reason)
+    _check_limb(observation.field_gauss, place_on_sun)
+    field = observation.field_gauss
+    field *= np.float32(profile.to_mdi_factor)
+    return FullDisk(
+        name=observation.name,
+        field_gauss=field,
+        solar_wcs=place_on_sun,
+        time=observation.time,
+        time_card=observation.time_card,
+        assumed=(*observation.assumed, *place_on_sun.assumed),
+    )
+
+
+def profile_for(places: Sequence[str]) -> Profile:
+    """Return the built-in profile of the first full-disk magnetogram whose instrument is known; ``mdi`` without one."""
+    for place in places[:_TRIED]:
+        try:
+            observation = read_observation(place)
+            profile = profile_of(observation.instrument)
+            if profile is not None:
+                _check_whole_disk(observation, solar_wcs(observation))
+                return profile
+        except MagnetogramError:
+            continue  # it is excluded, with its reason, when its turn comes
+    return BUILT_IN["mdi"]
+
+
+def check_instrument(observation: Observation, profile: Profile) -> None:
+    """Refuse a file of MDI, HMI or GONG under a profile for another one of them, whose factor would be wrong.
+
+    Raises
+    ------
+    MagnetogramError
+        If they differ.
+    """
+    instrument, expected = observation.instrument, profile.instrument.name.upper()
+    if instrument is not None and expected in {"MDI", "HMI", "GONG"} and instrument != expected:
+        raise MagnetogramError(
+            f"it is from {instrument} and profile {profile.name!r} is for {expected}; the scale of the field differs: "
+            f"run it with --profile {instrument.lower()}"
+        )
+
+
+def holds_disk(observation: Observation, place: SolarWcs) -> bool:
+    """Return True where a helioprojective image holds the whole disk."""
+    height, width = observation.field_gauss.shape
+    column, row = (float(value) for value in place.wcs.wcs_world2pix(0.0, 0.0, 0))
+    reach = _DISK_MARGIN * place.rsun_arcsec / place.arcsec_per_px
+    return min(column, width - 1 - column, row, height - 1 - row) >= reach
+
+
+def _check_whole_disk(observation: Observation, place: SolarWcs) -> None:
+    """Refuse maps and cutouts: the whole disk must lie on the image."""
+    header = observation.header
+    height, width = observation.field_gauss.shape
+    if place.kind == CARRINGTON:
+        if abs(float(place.wcs.wcs.cdelt[0])) * width > 180.0:
+            raise MagnetogramError(
+                "it is a synoptic map, made from many days; cutouts need images of the disk: leave it out"
+            )
+        raise MagnetogramError(
+            "it is a patch in Carrington coordinates and not the full disk: run `helioloop stack` on its folder"
+        )
+    if not holds_disk(observation, place):
+        patch = "" if not {"HARPNUM", "TARPNUM"} & set(header) else " of an active region"
+        raise MagnetogramError(
+            f"it shows a part of the disk{patch}: its {width} × {height} px do not hold the Sun, whose radius is "
+            f"{place.rsun_arcsec / place.arcsec_per_px:.0f} px: run `helioloop stack` on its folder"
+        )
+
+
+def _check_limb(field: NDArray[np.float32], place: SolarWcs) -> None:
+    """Refuse an image whose field ends elsewhere than the header's limb, where the file marks off-disk pixels."""
+    known = np.isfinite(field) & (field != 0.0)
+    if known.mean() > 0.95:
+        return  # the file does not mark them
+    column, row = place.wcs.wcs_world2pix(0.0, 0.0, 0)
+    rows, columns = np.ogrid[: field.shape[0], : field.shape[1]]
+    radius = np.hypot(columns - float(column), rows - float(row)) * np.float32(place.arcsec_per_px / place.rsun_arcsec)
+    beyond = np.count_nonzero(known & (radius > _BEYOND_LIMB)) / max(np.count_nonzero(known), 1)
+    inside = known[radius < _INSIDE_LIMB].mean()
+    if beyond > _BEYOND_FRACTION or inside < _INSIDE_FRACTION:
+        raise MagnetogramError(
+            f"{beyond:.1%} of its field lies beyond {_BEYOND_LIMB:g} solar radii and {inside:.0%} of the disk is "
+            "filled; the header's centre or scale does not fit the image: correct CRPIX and CDELT"
+        )

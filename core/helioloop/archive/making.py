@@ -1,0 +1,225 @@
+"""A run over many files: each is read once, in several processes, kept in the spool, and the release is written."""
+
+import multiprocessing
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from helioloop.archive.errors import MagnetogramError
+from helioloop.archive.regions import Region
+from helioloop.archive.release import MadeRelease, write_release
+from helioloop.archive.spool import Patch, Spool, SpooledFile, key_of
+from helioloop.errors import ReleaseError
+from helioloop.profiles import Profile
+from helioloop.progress import Report, silent
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+FITS_ENDINGS = (".fits", ".fts", ".fit", ".fits.gz", ".fts.gz", ".fit.gz", ".fits.fz", ".fz")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What to do with one file; a plain value, so that another process can receive it.
+
+    Parameters
+    ----------
+    place : str
+        Path or URL.
+    regions : tuple of Region
+        Regions to look for in it.
+    passages : mapping of str to int
+        The one passage wanted of a region, by name; regions that are not there are wanted whenever they show.
+    profile : Profile
+        Grid.
+    """
+
+    place: str
+    regions: tuple[Region, ...]
+    passages: Mapping[str, int]
+    profile: Profile
+
+
+Cut = Callable[[Work], tuple[SpooledFile, Mapping[str, Patch]]]
+"""Reads one file and cuts it; its `SpooledFile` has an empty key. Raises MagnetogramError with the reason."""
+
+
+def find_files(places: Sequence[str]) -> list[str]:
+    """Return the FITS files that paths, folders with their subfolders, glob patterns and fsspec URLs name, each once.
+
+    A file that is named itself is returned whatever its ending; in folders `FITS_ENDINGS` count, hidden files do not.
+
+    Raises
+    ------
+    ReleaseError
+        If a place names no file.
+    """
+    found: dict[str, None] = {}
+    for place in places:
+        here = list(_files_at(place))
+        if not here:
+            raise ReleaseError(
+                f"{place} names no FITS file; give files ending in {', '.join(FITS_ENDINGS)}, a folder or a pattern"
+            )
+        found.update(dict.fromkeys(here))
+    return list(found)
+
+
+def make_release(
+    out: Path,
+    work: Sequence[Work],
+    cut: Cut,
+    regions: Sequence[Region],
+    profile: Profile,
+    *,
+    command: str,
+    report: Report = silent,
+    processes: int | None = None,
+) -> MadeRelease:
+    """Cut all files and write the release, or finish one that was interrupted.
+
+    Parameters
+    ----------
+    out : Path
+        The release's folder: absent, empty, or left by an interrupted run.
+    work : sequence of Work
+        One entry per file.
+    cut : callable
+        Reads and cuts one file; a function of a module, so that another process finds it.
+    regions : sequence of Region
+        All regions.
+    profile : Profile
+        Grid.
+    command : str
+        Name of the command, for the hidden folder and the table of excluded files.
+    report : Report
+        Called after each file and each cube.
+    processes : int or None
+        Processes; all cores by default.
+
+    Raises
+    ------
+    ReleaseError
+        If `out` holds something else, or no cube could be made: then the first reason is named.
+    """
+    spool = Spool(out / f".{command}")
+    excluded_table = f"{command}-excluded.csv"
+    if out.exists() and not spool.folder.exists():
+        others = [path.name for path in out.iterdir() if path.name != excluded_table]
+        if others:
+            raise ReleaseError(
+                f"{out} is not empty (it has {others[0]!r}); a release is made in a folder of its own: name another one"
+            )
+    recipe = {
+        "command": command,
+        "profile": profile.as_dict(),
+        "regions": [[region.name, region.lon_deg, region.lat_deg, region.first_seen_tai] for region in regions],
+    }
+    spool.claim(recipe)
+    files = _cut_all(work, cut, spool, report=report, processes=processes)
+    made = write_release(out, spool, files, regions, profile, command=command, report=report)
+    shutil.rmtree(spool.folder)
+    if not made.cubes:
+        place, reason = next(iter(made.excluded.items()))
+        raise ReleaseError(
+            f"no cube could be made from {made.n_files} file{'' if made.n_files == 1 else 's'}: {Path(place).name}: "
+            f"{reason}; {out / excluded_table} lists all reasons"
+        )
+    return made
+
+
+def _cut_all(
+    work: Sequence[Work], cut: Cut, spool: Spool, *, report: Report, processes: int | None
+) -> list[SpooledFile]:
+    """Return what all files gave, in their order; those that are in the spool already are not read again."""
+    done: dict[str, SpooledFile] = {}
+    missing: list[Work] = []
+    for item in work:
+        kept = spool.find(key_of(item.place))
+        if kept is None:
+            missing.append(item)
+        else:
+            done[item.place] = kept
+    report(len(done), len(work), "reading files")
+    for file in spread(partial(_cut_one, cut=cut, spool=spool), missing, processes=processes):
+        done[file.place] = file
+        report(len(done), len(work), "reading files")
+    return [done[item.place] for item in work]
+
+
+def spread(task: Callable[[Item], Result], items: Sequence[Item], *, processes: int | None) -> Iterator[Result]:
+    """Do a task on each item in several processes, all cores by default; results come as they are finished.
+
+    Parameters
+    ----------
+    task : callable
+        A function of a module, or a `functools.partial` of one, so that another process finds it.
+    items : sequence
+        Plain values.
+    processes : int or None
+        Processes; with one, the work is done in this one, in order.
+    """
+    processes = min(processes or len(os.sched_getaffinity(0)), len(items))
+    if processes <= 1:
+        yield from map(task, items)
+        return
+    pool = ProcessPoolExecutor(
+        max_workers=processes,
+        mp_context=multiprocessing.get_context("spawn"),
+        # Ctrl-C reaches the whole process group: the parent stops the pool, a process finishes its file.
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    )
+    try:
+        # A few per process at a time: the queue, and what it holds, does not grow with the number of files.
+        waiting = iter(items)
+        futures = {pool.submit(task, item) for item in islice(waiting, 4 * processes)}
+        while futures:
+            finished, futures = wait(futures, return_when=FIRST_COMPLETED)
+            futures |= {pool.submit(task, item) for item in islice(waiting, len(finished))}
+            for future in finished:
+                yield future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _cut_one(item: Work, *, cut: Cut, spool: Spool) -> SpooledFile:
+    """Cut one file and keep what it gave, or the reason why it gave nothing."""
+    key = key_of(item.place)
+    patches: Mapping[str, Patch] = {}
+    try:
+        file, patches = cut(item)
+    except MagnetogramError as error:
+        file = SpooledFile(place=item.place, key=key, reason=str(error))
+    except Exception as error:  # noqa: BLE001 - whatever one file does, the others go on
+        said = str(error).split("\n", 1)[0]
+        file = SpooledFile(place=item.place, key=key, reason=f"it could not be read ({type(error).__name__}: {said})")
+    return spool.keep(replace(file, key=key), patches)
+
+
+def _files_at(place: str) -> Iterable[str]:
+    if "://" in place:
+        import fsspec  # noqa: PLC0415 - only URLs need it
+
+        return [file.full_name for file in fsspec.open_files(place)] if "*" in place else [place]
+    path = Path(place)
+    if path.is_dir():
+        return sorted(
+            str(file)
+            for file in path.rglob("*")
+            if file.is_file()
+            and file.name.lower().endswith(FITS_ENDINGS)
+            and not any(part.startswith(".") for part in file.relative_to(path).parts)
+        )
+    if path.exists():
+        return [place]
+    pattern = path.relative_to(path.anchor) if path.anchor else path
+    return sorted(str(file) for file in Path(path.anchor or ".").glob(str(pattern)) if file.is_file())

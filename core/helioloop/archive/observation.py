@@ -1,0 +1,281 @@
+"""One magnetogram from a FITS file: its field in gauss, when it was observed, its quality, and what was assumed.
+
+Files that do not hold a line-of-sight magnetogram (masks, confidence maps, magnitudes, velocities, vector components,
+cubes) are refused with the reason.
+"""
+
+import io
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy import units
+from astropy.io import fits
+from astropy.time import Time
+from astropy.utils.exceptions import AstropyWarning
+from numpy.typing import NDArray
+
+from helioloop.archive.errors import MagnetogramError
+from helioloop.archive.observation_time import observation_time
+from helioloop.data.fits import MAX_BYTES, in_gauss, open_checked
+from helioloop.errors import CubeError
+from helioloop.profiles import BUILT_IN, Profile
+
+# Segments of JSOC's series that are not the line-of-sight field; the file name is the only place that tells them.
+_OTHER_SEGMENTS = {
+    "bitmap": "a mask",
+    "conf_disambig": "a confidence map of the disambiguation",
+    "disambig": "a disambiguation map",
+    "dopplergram": "a Dopplergram",
+    "continuum": "a continuum image",
+    "field": "a field strength",
+    "inclination": "an inclination",
+    "azimuth": "an azimuth",
+    "vlos_mag": "a velocity map",
+    **dict.fromkeys(("br", "bp", "bt"), "a component of the vector field"),
+}
+_SEGMENT_ERROR = re.compile(r"(\A|_)err\Z")
+_COMMENTARY = {"", "COMMENT", "HISTORY", "END"}
+_LONGEST_KEYWORD = 8
+_FEW_VALUES = 100
+_TYPICAL_GAUSS = (
+    300.0  # half of the pixels of a magnetogram are weaker by far; rotation alone makes a Dopplergram faster
+)
+_STRONG_GAUSS = 7000.0  # sunspots reach 6e3 G
+_STRONG_FRACTION = 1e-4
+_EDGE_PX = 2  # around pixels coded as sky, interpolation has mixed the code into the field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One image as its file holds it.
+
+    Parameters
+    ----------
+    name : str
+        File name.
+    field_gauss : array of float32, shape (ny, nx)
+        Field on the archive's own scale; NaN where the file has none.
+    header : fits.Header
+        Header of the image.
+    time : Time
+        Observation time, scale TAI.
+    time_card : str
+        The card that gave it, with its text, such as ``"T_OBS 2011.04.01_00:03:30_TAI"``.
+    quality : int or None
+        QUALITY as an unsigned number; None where the header has none.
+    instrument : str or None
+        ``"MDI"``, ``"HMI"`` or ``"GONG"``; None for any other.
+    assumed : tuple of str
+        What the file does not say and was assumed, a sentence each.
+    """
+
+    name: str
+    field_gauss: NDArray[np.float32]
+    header: fits.Header
+    time: Time
+    time_card: str
+    quality: int | None
+    instrument: str | None
+    assumed: tuple[str, ...] = ()
+
+
+def read_observation(place: str) -> Observation:
+    """Read the one magnetogram in the FITS file at a path or fsspec URL.
+
+    Raises
+    ------
+    MagnetogramError
+        If the file cannot be read or holds something else; one sentence that does not name the file.
+    """
+    name = place.rstrip("/").rsplit("/", 1)[-1]
+    _refuse_other_segment(name)
+    content = _content(place)
+    try:
+        with warnings.catch_warnings(), open_checked(io.BytesIO(content)) as hdus:
+            warnings.simplefilter("ignore", AstropyWarning)  # of odd cards; those that count are checked here
+            return _read(_only_image(hdus), name)
+    except CubeError as error:
+        raise MagnetogramError(str(error)) from None
+    except MagnetogramError:
+        raise
+    except Exception as error:  # on damaged files astropy ends in errors of any kind
+        reason = str(error).split("\n", 1)[0] or type(error).__name__
+        raise MagnetogramError(f"its FITS structure is damaged ({reason}); fetch the file again") from error
+
+
+def _read(image: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU, name: str) -> Observation:
+    header = _parsed(image.header)
+    if "BUNIT" in header:
+        image.header["BUNIT"] = header["BUNIT"]  # as `in_gauss` reads it; it may have stood there unquoted
+    assumed = _check_unit(header)
+    field = in_gauss(image)
+    field = field.reshape(field.shape[-2:])
+    _remove_sky_code(field, header)
+    _check_field(field)
+    instrument = instrument_of(header)
+    time, time_card = observation_time(header, instrument=instrument)
+    return Observation(
+        name=name,
+        field_gauss=field,
+        header=header,
+        time=time,
+        time_card=time_card,
+        quality=_quality(header),
+        instrument=instrument,
+        assumed=assumed,
+    )
+
+
+def instrument_of(header: fits.Header) -> str | None:
+    """Return ``"MDI"``, ``"HMI"`` or ``"GONG"`` as the header's TELESCOP, INSTRUME and CAMERA tell; None if neither."""
+    said = " ".join(str(header.get(card, "")) for card in ("TELESCOP", "INSTRUME", "CAMERA")).upper()
+    return next((name for name in ("HMI", "MDI", "GONG") if re.search(rf"\b{name}", said)), None)
+
+
+def profile_of(instrument: str | None) -> Profile | None:
+    """Return the built-in profile of an instrument; None where there is none."""
+    return BUILT_IN.get((instrument or "").lower())
+
+
+def quality_reason(observation: Observation, profile: Profile) -> str | None:
+    """Return why QUALITY excludes an observation under a profile; None where it does not."""
+    bad = (observation.quality or 0) & profile.bad_quality_bits
+    if not bad:
+        return None
+    return (
+        f"QUALITY is 0x{observation.quality:08X} and 0x{bad:08X} of it are among the bits that profile "
+        f"{profile.name!r} excludes: use another observation, or a profile with other bad_quality_bits"
+    )
+
+
+def _parsed(header: fits.Header) -> fits.Header:
+    """Return a header's cards with their values; a value that FITS cannot parse, such as unquoted text, as text."""
+    parsed = fits.Header()
+    for card in header.cards:
+        if card.keyword in parsed or card.keyword in _COMMENTARY or len(card.keyword) > _LONGEST_KEYWORD:
+            continue
+        try:
+            parsed[card.keyword] = card.value
+        except fits.VerifyError:
+            parsed[card.keyword] = card.image[10:].strip(" '")  # astropy has put it into quotes
+    return parsed
+
+
+def _content(place: str) -> bytes:
+    try:
+        if "://" in place:
+            import fsspec  # noqa: PLC0415 - only URLs need it
+
+            with fsspec.open(place, "rb") as file:
+                content: bytes = file.read(MAX_BYTES + 1)
+        else:
+            with Path(place).open("rb") as file:
+                content = file.read(MAX_BYTES + 1)
+    except Exception as error:  # a URL can fail in any way that its protocol has
+        reason = getattr(error, "strerror", None) or str(error).split("\n", 1)[0]
+        raise MagnetogramError(f"it cannot be read ({reason}); check the file and its permissions") from error
+    if len(content) > MAX_BYTES:
+        raise MagnetogramError(f"it has more than {MAX_BYTES} bytes; a magnetogram has fewer: check the file")
+    return content
+
+
+def _refuse_other_segment(name: str) -> None:
+    """Refuse JSOC's other segments, which the file name ``series.key.segment.fits`` tells."""
+    for part in name.lower().split(".")[1:]:
+        what = _OTHER_SEGMENTS.get(part) or ("an error map" if _SEGMENT_ERROR.search(part) else None)
+        if what:
+            raise MagnetogramError(
+                f"its name says {part!r}, which is {what} and not a line-of-sight magnetogram: leave it out"
+            )
+
+
+def _only_image(hdus: fits.HDUList) -> fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU:
+    """Return the one two-dimensional image of a file."""
+    shapes = [hdu.shape for hdu in hdus if hdu.is_image and hdu.shape]
+    flat = [
+        hdu for hdu in hdus if hdu.is_image and len(hdu.shape) >= 2 and np.prod(hdu.shape[:-2], dtype=np.float64) == 1
+    ]
+    if len(flat) == 1:
+        return flat[0]
+    if flat:
+        raise MagnetogramError(
+            f"it has {len(flat)} images and one must be the magnetogram: write that one into a file of its own"
+        )
+    if shapes:
+        raise MagnetogramError(
+            f"its image has the shape {shapes[0]}; a magnetogram has two axes: a finished cube belongs into a release"
+        )
+    raise MagnetogramError("it holds no image; a magnetogram is an image with two axes: fetch the file again")
+
+
+def _check_unit(header: fits.Header) -> tuple[str, ...]:
+    """Return what is assumed about the unit; refuse units of another quantity."""
+    text = str(header.get("BUNIT", "")).strip()
+    if not text:
+        hint = str(header.get("_BUNIT", "")).strip()
+        return (f"BUNIT is missing, gauss was assumed{f' (_BUNIT is {hint!r})' if hint else ''}",)
+    for quantity, unit in {"a velocity": "m/s", "an angle": "deg"}.items():
+        try:
+            parsed = units.Unit(text)
+        except ValueError:
+            return ()  # in_gauss refuses it, or has another spelling for it
+        if parsed.is_equivalent(units.Unit(unit)):
+            raise MagnetogramError(
+                f"BUNIT is {text!r}, {quantity}, so it is not a line-of-sight magnetogram: leave it out"
+            )
+    return ()
+
+
+def _remove_sky_code(field: NDArray[np.float32], header: fits.Header) -> None:
+    """Set pixels that SKYVALUE codes as sky to NaN, in place, and those beside them."""
+    try:
+        sky = float(header.get("SKYVALUE", np.nan))
+    except (TypeError, ValueError):
+        return
+    if not np.isfinite(sky) or sky == 0.0:
+        return
+    coded = np.abs(field - np.float32(sky)) <= np.float32(1e-3 * abs(sky))
+    for _ in range(_EDGE_PX):
+        grown = coded.copy()
+        grown[1:] |= coded[:-1]
+        grown[:-1] |= coded[1:]
+        grown[:, 1:] |= coded[:, :-1]
+        grown[:, :-1] |= coded[:, 1:]
+        coded = grown
+    field[coded] = np.nan
+
+
+def _check_field(field: NDArray[np.float32]) -> None:
+    """Refuse values that no line-of-sight magnetogram has."""
+    values = field[np.isfinite(field)]
+    values = values[values != 0.0]  # often the code of pixels off the disk
+    if not values.size:
+        raise MagnetogramError("no pixel holds a field; fetch the file again")
+    if not (values < 0.0).any() or not (values > 0.0).any():
+        sample = np.unique(values[: 1 << 20])
+        few = len(sample) <= _FEW_VALUES and bool(np.all(sample == np.rint(sample)))
+        what = (
+            f"are {len(sample)} different whole numbers of one sign, as in a mask or a map of codes"
+            if few
+            else "have one sign only"
+        )
+        raise MagnetogramError(f"its values {what}; a line-of-sight magnetogram has both polarities: leave it out")
+    typical = float(np.median(np.abs(values)))
+    strong = float(np.mean(np.abs(values) > _STRONG_GAUSS))
+    if typical > _TYPICAL_GAUSS or strong > _STRONG_FRACTION:
+        raise MagnetogramError(
+            f"half of its values are beyond ±{typical:.3g} G and {strong:.2%} beyond ±{_STRONG_GAUSS:g} G, which no "
+            "magnetogram of the Sun is: it holds another quantity, or lost BSCALE or BUNIT: correct it"
+        )
+
+
+def _quality(header: fits.Header) -> int | None:
+    """Return QUALITY as an unsigned 32-bit number; JSOC writes it signed, drms as hexadecimal text."""
+    value = header.get("QUALITY")
+    try:
+        return (value if isinstance(value, int) else int(str(value).strip(), 0)) & 0xFFFFFFFF
+    except ValueError:
+        return None

@@ -1,0 +1,293 @@
+"""Where an image's pixels are on the Sun: its coordinate system and its observer, from the header's cards.
+
+Only the cards that define coordinates are passed on, so that damaged cards elsewhere in a header do no harm; sunpy
+transforms between the frames.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from astropy import units
+from astropy.coordinates import BaseCoordinateFrame, SkyCoord
+from astropy.io import fits
+from astropy.time import Time
+from astropy.wcs import WCS
+from numpy.typing import NDArray
+from sunpy.coordinates import HeliographicCarrington, HeliographicStonyhurst, Helioprojective, get_earth
+from sunpy.coordinates.sun import L0
+
+from helioloop.archive.errors import MagnetogramError
+from helioloop.archive.observation import Observation
+
+Floats = NDArray[np.float64]
+
+RSUN_METRES = 6.96e8
+"""Radius of the Sun where the header gives none: the one MDI's and HMI's headers use."""
+
+HELIOPROJECTIVE = ("HPLN", "HPLT")
+CARRINGTON = ("CRLN", "CRLT")
+
+_OLD_NAMES = {"SOLAR_X": "HPLN-TAN", "SOLAR-X": "HPLN-TAN", "SOLAR_Y": "HPLT-TAN", "SOLAR-Y": "HPLT-TAN"}
+_AU_METRES = 149_597_870_700.0
+_OBSERVER_CARDS = (
+    ("carrington", "CRLN_OBS", "CRLT_OBS", "DSUN_OBS", 1.0),
+    ("stonyhurst", "HGLN_OBS", "HGLT_OBS", "DSUN_OBS", 1.0),
+    ("carrington", "OBS_L0", "OBS_B0", "OBS_DIST", _AU_METRES),
+)
+_NEAR_EARTH_DEG = 2.0  # SOHO and SDO stay within 0.3°; the Sun turns this much in under four hours
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SolarWcs:
+    """Pixels and coordinates of one image.
+
+    Parameters
+    ----------
+    wcs : WCS
+        Pixel to the image's own two axes, in degrees.
+    kind : tuple of str
+        `HELIOPROJECTIVE` or `CARRINGTON`.
+    frame : BaseCoordinateFrame
+        The image's frame, with observer and time.
+    carrington : BaseCoordinateFrame
+        Carrington frame of the same observer and time, radius of the Sun as the image's.
+    observer_carrington_deg : tuple of float
+        Carrington longitude and latitude of the observer (L0, B0).
+    distance_m, rsun_m : float
+        Distance of the observer from the Sun's centre, and the Sun's radius.
+    assumed : tuple of str
+        What the header does not say and was assumed.
+    """
+
+    wcs: WCS
+    kind: tuple[str, str]
+    frame: BaseCoordinateFrame
+    carrington: BaseCoordinateFrame
+    observer_carrington_deg: tuple[float, float]
+    distance_m: float
+    rsun_m: float
+    assumed: tuple[str, ...] = ()
+
+    @property
+    def rsun_arcsec(self) -> float:
+        """Angular radius of the Sun."""
+        return math.degrees(math.asin(self.rsun_m / self.distance_m)) * 3600.0
+
+    @property
+    def arcsec_per_px(self) -> float:
+        """Side of a pixel; of a helioprojective image only."""
+        matrix: Floats = self.wcs.pixel_scale_matrix
+        return math.sqrt(abs(float(np.linalg.det(matrix)))) * 3600.0
+
+    def to_pixels(self, lon_deg: Floats, lat_deg: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return column, row (0-based) and visibility of points on the surface.
+
+        Parameters
+        ----------
+        lon_deg, lat_deg : arrays of equal shape
+            Carrington longitude and latitude.
+
+        Returns
+        -------
+        column, row : arrays
+            Pixel coordinates; smooth across the limb.
+        visibility : array
+            Positive on the near side of the limb, negative beyond it; smooth.
+        """
+        points = SkyCoord(lon_deg * units.deg, lat_deg * units.deg, frame=self.carrington)
+        seen = points.transform_to(self.frame)
+        if self.kind == CARRINGTON:
+            centre = float(self.wcs.wcs.crval[0])
+            lon = centre + (seen.lon.to_value(units.deg) - centre + 180.0) % 360.0 - 180.0
+            column, row = self.wcs.wcs_world2pix(lon, seen.lat.to_value(units.deg), 0)
+            l0, b0 = self.observer_carrington_deg
+            cosine = cosine_from_centre(lon_deg, lat_deg, l0_deg=l0, b0_deg=b0)
+            return column, row, cosine - self.rsun_m / self.distance_m
+        column, row = self.wcs.wcs_world2pix(seen.Tx.to_value(units.deg), seen.Ty.to_value(units.deg), 0)
+        tangent = self.distance_m**2 - self.rsun_m**2
+        return column, row, 1.0 - seen.distance.to_value(units.m) ** 2 / tangent
+
+    def centre_deg(self, shape: tuple[int, int]) -> tuple[float, float] | None:
+        """Return Carrington longitude and latitude of the middle of an image; None where it is off the disk.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Height and width of the image.
+        """
+        height, width = shape
+        x, y = (float(value) for value in self.wcs.wcs_pix2world((width - 1) / 2.0, (height - 1) / 2.0, 0))
+        if self.kind == CARRINGTON:
+            return x % 360.0, y
+        if math.hypot((x + 180.0) % 360.0 - 180.0, y) * 3600.0 >= self.rsun_arcsec:
+            return None
+        # sunpy puts a point without a distance where the line of sight meets the surface
+        middle = SkyCoord(x * units.deg, y * units.deg, frame=self.frame).transform_to(self.carrington)
+        return float(middle.lon.to_value(units.deg)), float(middle.lat.to_value(units.deg))
+
+
+def cosine_from_centre(lon_deg: Floats, lat_deg: Floats, *, l0_deg: float | Floats, b0_deg: float | Floats) -> Floats:
+    """Return the cosine of the angle between surface points and the point below the observer."""
+    lat, b0 = np.radians(lat_deg), np.radians(b0_deg)
+    return np.asarray(np.sin(b0) * np.sin(lat) + np.cos(b0) * np.cos(lat) * np.cos(np.radians(lon_deg - l0_deg)))
+
+
+def solar_wcs(observation: Observation) -> SolarWcs:
+    """Return an observation's coordinates.
+
+    Raises
+    ------
+    MagnetogramError
+        If the header does not define them, or contradicts the ephemeris; the text says what is missing.
+    """
+    header, time = observation.header, observation.time
+    cards, kind, assumed = _axes(observation)
+    rsun = _positive(header, "RSUN_REF") or RSUN_METRES
+    observer, who = _observer(header, time)
+    stonyhurst = observer.transform_to(HeliographicStonyhurst(obstime=time))
+    carrington = HeliographicCarrington(obstime=time, observer=stonyhurst, rsun=rsun * units.m)
+    place = stonyhurst.transform_to(HeliographicCarrington(obstime=time, observer="self"))
+    longitude, latitude = place.lon.to_value(units.deg), place.lat.to_value(units.deg)
+    if kind == HELIOPROJECTIVE:
+        _check_ephemeris(longitude, time)
+        frame: Any = Helioprojective(obstime=time, observer=stonyhurst, rsun=rsun * units.m)
+    else:
+        frame = carrington
+    try:
+        wcs = WCS(cards, fix=False)
+    except Exception as error:  # wcslib refuses cards with errors of several kinds
+        raise MagnetogramError(
+            f"its coordinates contradict themselves ({str(error).strip().splitlines()[-1]}): correct the WCS cards"
+        ) from error
+    return SolarWcs(
+        wcs=wcs,
+        kind=kind,
+        frame=frame,
+        carrington=carrington,
+        observer_carrington_deg=(float(longitude), float(latitude)),
+        distance_m=float(stonyhurst.radius.to_value(units.m)),
+        rsun_m=rsun,
+        assumed=(*assumed, *who),
+    )
+
+
+def _axes(observation: Observation) -> tuple[fits.Header, tuple[str, str], tuple[str, ...]]:
+    """Return the cards that define the image's axes, which kind they are, and what was assumed."""
+    header = observation.header
+    names = [_OLD_NAMES.get(name.upper(), name) for name in (str(header.get(f"CTYPE{k}", "")).strip() for k in (1, 2))]
+    starts = (names[0][:4].upper(), names[1][:4].upper())
+    if starts not in {HELIOPROJECTIVE, CARRINGTON}:
+        if observation.instrument == "GONG":
+            return _gong_axes(header)
+        raise MagnetogramError(
+            f"CTYPE1 and CTYPE2 are {names[0]!r} and {names[1]!r}; they must be HPLN-TAN and HPLT-TAN for an image of "
+            "the disk, or CRLN- and CRLT- for a map: correct them"
+        )
+    cards = fits.Header({"CTYPE1": names[0], "CTYPE2": names[1]})
+    for axis in (1, 2):
+        unit = str(header.get(f"CUNIT{axis}", "")).strip() or ("arcsec" if starts == HELIOPROJECTIVE else "deg")
+        cards[f"CUNIT{axis}"] = {"degree": "deg", "degrees": "deg", "arcseconds": "arcsec"}.get(unit.lower(), unit)
+        for card in (f"CRPIX{axis}", f"CRVAL{axis}", f"CDELT{axis}"):
+            cards[card] = _number(header, card)
+        if cards[f"CDELT{axis}"] == 0.0:
+            raise MagnetogramError(f"CDELT{axis} is 0; it must be the width of a pixel: correct it")
+    rotated = _add_rotation(header, cards) or starts == CARRINGTON
+    for card in ("LONPOLE", "LATPOLE"):
+        if card in header:
+            cards[card] = _number(header, card)
+    return cards, starts, () if rotated else ("no card gives a rotation, so solar north was taken as up",)
+
+
+def _add_rotation(header: fits.Header, cards: fits.Header) -> bool:
+    """Add a header's PCi_j or CDi_j to `cards`, else its CROTA2; return False where it has neither."""
+    matrix = [f"{kind}{i}_{j}" for kind in ("PC", "CD") for i in (1, 2) for j in (1, 2)]
+    present = [card for card in matrix if card in header]
+    for card in present:
+        cards[card] = _number(header, card)
+    angle = next((card for card in ("CROTA2", "CROTA1", "CROTA") if card in header), None)
+    if not present and angle is not None:
+        cards["CROTA2"] = _number(header, angle)
+    return bool(present) or angle is not None
+
+
+def _gong_axes(header: fits.Header) -> tuple[fits.Header, tuple[str, str], tuple[str, ...]]:
+    """Return helioprojective axes from the limb that GONG's pipeline fitted, for headers without a usable WCS.
+
+    Notes
+    -----
+    FNDLMBXC and FNDLMBYC are the centre in pixels counted from 1, FNDLMBMI and FNDLMBMA the half axes of the ellipse
+    fitted to the limb. SEMIDIAM or RADIUS is the Sun's angular radius in radians.
+    """
+    needed = ("FNDLMBXC", "FNDLMBYC", "FNDLMBMI", "FNDLMBMA")
+    absent = [card for card in needed if _positive(header, card) is None]
+    radius = _positive(header, "SEMIDIAM") or _positive(header, "RADIUS")
+    if absent or radius is None:
+        missing = ", ".join([*absent, *([] if radius else ["SEMIDIAM or RADIUS"])])
+        raise MagnetogramError(
+            f"its header has neither a solar WCS nor GONG's fitted limb: {missing} missing; fetch a file that has them"
+        )
+    if "HELIOCENTRIC" not in str(header.get("WCSNAME", "")).upper():
+        raise MagnetogramError(
+            f"WCSNAME is {header.get('WCSNAME')!r}; only 'Heliocentric-cartesian' says that solar north is up: fetch a "
+            "file that says so"
+        )
+    pole = float(header.get("P_ANGLE", 0.0) or 0.0)
+    limb_px = (float(header["FNDLMBMI"]) + float(header["FNDLMBMA"])) / 2.0
+    scale = math.degrees(radius) * 3600.0 / limb_px
+    cards = fits.Header()
+    for axis, name, centre in ((1, "HPLN-TAN", "FNDLMBXC"), (2, "HPLT-TAN", "FNDLMBYC")):
+        cards[f"CTYPE{axis}"] = name
+        cards[f"CUNIT{axis}"] = "arcsec"
+        cards[f"CRPIX{axis}"] = float(header[centre])
+        cards[f"CRVAL{axis}"] = 0.0
+        cards[f"CDELT{axis}"] = scale
+    cards["CROTA2"] = -pole  # P_ANGLE counts from up to the east, CROTA2 the other way
+    said = "centre and scale were taken from the fitted limb (FNDLMB…), north from WCSNAME Heliocentric-cartesian"
+    return cards, HELIOPROJECTIVE, (said,)
+
+
+def _observer(header: fits.Header, time: Time) -> tuple[Any, tuple[str, ...]]:
+    """Return the observer's place, and what was assumed about it."""
+    for kind, lon_card, lat_card, distance_card, metres in _OBSERVER_CARDS:
+        if all(card in header for card in (lon_card, lat_card, distance_card)):
+            lon, lat = _number(header, lon_card) * units.deg, _number(header, lat_card) * units.deg
+            distance = _number(header, distance_card) * metres * units.m
+            frame = (
+                HeliographicCarrington(obstime=time, observer="self")
+                if kind == "carrington"
+                else HeliographicStonyhurst(obstime=time)
+            )
+            return SkyCoord(lon, lat, distance, frame=frame), ()
+    return get_earth(time), ("no card gives the observer, so the Earth was assumed",)
+
+
+def _check_ephemeris(observer_longitude_deg: float, time: Time) -> None:
+    """Refuse an observer who is not where the Earth is at that time: then time or observer is wrong."""
+    expected = float(L0(time).to_value(units.deg))
+    difference = (observer_longitude_deg - expected + 180.0) % 360.0 - 180.0
+    if abs(difference) > _NEAR_EARTH_DEG:
+        raise MagnetogramError(
+            f"its observer is at Carrington longitude {observer_longitude_deg:.2f}° and the Earth was at "
+            f"{expected:.2f}° at {time.utc.isot}; they must agree within {_NEAR_EARTH_DEG:g}°: correct the time or "
+            "the observer's cards"
+        )
+
+
+def _number(header: fits.Header, card: str) -> float:
+    try:
+        value = float(header[card])
+    except (KeyError, TypeError, ValueError):
+        value = math.nan
+    if not math.isfinite(value):
+        raise MagnetogramError(f"{card} is {header.get(card)!r}; it must be a number: correct it")
+    return value
+
+
+def _positive(header: fits.Header, card: str) -> float | None:
+    try:
+        value = float(header[card])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return value if math.isfinite(value) and value > 0.0 else None

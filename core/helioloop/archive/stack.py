@@ -1,0 +1,210 @@
+"""Patches of active regions, one FITS file per time, onto the grid of a release: SHARP, SMARP and cutouts of the CCD.
+
+A region's patch is centred on the mean of its frames' centres. A file is told to a region by HARPNUM or TARPNUM, else
+by its folder.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from helioloop.archive.errors import MagnetogramError
+from helioloop.archive.fulldisk import holds_disk
+from helioloop.archive.making import Work, find_files, make_release, spread
+from helioloop.archive.observation import (
+    Observation,
+    profile_of,
+    quality_reason,
+    read_observation,
+)
+from helioloop.archive.passages import rotations_at, tai_seconds
+from helioloop.archive.patches import cut_patches
+from helioloop.archive.regions import Region
+from helioloop.archive.release import MadeRelease
+from helioloop.archive.solar_wcs import CARRINGTON, SolarWcs, solar_wcs
+from helioloop.archive.spool import Patch, SpooledFile
+from helioloop.errors import ReleaseError
+from helioloop.profiles import BUILT_IN, Profile
+from helioloop.progress import Report, silent
+
+_NUMBERS = (("HARPNUM", "HARP"), ("TARPNUM", "TARP"))
+_KNOWN = {profile.instrument.name for profile in BUILT_IN.values()}
+_LARGEST_MAP_DEG = 180.0
+_LARGEST_DRIFT_DEG = 20.0  # a box grows and the Sun turns by latitude: HARPs drift some degrees while they are seen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What the first look at a file gives: region, centre and instrument; None where it is unusable."""
+
+    place: str
+    region: str | None = None
+    centre_deg: tuple[float, float] | None = None
+    instrument: str | None = None
+
+
+def make_stack(
+    folder: Path,
+    out: Path,
+    *,
+    profile: Profile | None = None,
+    report: Report = silent,
+    processes: int | None = None,
+) -> MadeRelease:
+    """Stack the patches in a folder into cubes, one per region and disk passage, and write a release.
+
+    Parameters
+    ----------
+    folder : Path
+        Files of one or more regions; subfolders are searched.
+    out : Path
+        The release's folder: absent, empty, or left by an interrupted run.
+    profile : Profile or None
+        Grid; None for the built-in profile of the first readable file's instrument. A file of another of the built-in
+        instruments is brought to the scale of MDI by that instrument's own factor.
+    report : Report
+        Called after each file and each cube.
+    processes : int or None
+        Processes; all cores by default.
+
+    Raises
+    ------
+    ReleaseError
+        If there is no file, `out` holds something else, or no cube could be made.
+    """
+    if not folder.is_dir():
+        raise ReleaseError(f"{folder} is not a folder; name the folder that holds one FITS file per time")
+    files = find_files([str(folder)])
+    found: dict[str, _Found] = {}
+    report(0, len(files), "finding regions")
+    for look in spread(_look, files, processes=processes):
+        found[look.place] = look
+        report(len(found), len(files), "finding regions")
+    profile = profile or _profile_of_first([found[place] for place in files])
+    regions = _regions([found[place] for place in files])
+    work = [
+        Work(
+            place=place,
+            regions=tuple(region for region in regions if region.name == found[place].region),
+            passages={},
+            profile=profile,
+        )
+        for place in files
+    ]
+    return make_release(out, work, cut_patch, regions, profile, command="stack", report=report, processes=processes)
+
+
+def cut_patch(work: Work) -> tuple[SpooledFile, Mapping[str, Patch]]:
+    """Read one patch and bring it to its region's grid.
+
+    Raises
+    ------
+    MagnetogramError
+        If the file cannot be used.
+    """
+    observation = read_observation(work.place)
+    place = _checked_place(observation)
+    if not work.regions:
+        raise MagnetogramError(
+            f"no frame of its folder has its centre on the disk, or they are more than {_LARGEST_DRIFT_DEG:g}° from "
+            "their mean centre and not of one region: give each region a folder of its own"
+        )
+    own = profile_of(observation.instrument)
+    scale = work.profile
+    assumed = [*observation.assumed, *place.assumed]
+    expected = scale.instrument.name.upper()
+    if own is not None and expected in _KNOWN and own.instrument.name != expected:
+        scale = own
+        factor = f"{own.to_mdi_factor:g}"
+        assumed.append(f"it is from {own.instrument.name}, whose own factor {factor} was used for the scale of MDI")
+    reason = quality_reason(observation, scale)
+    if reason:
+        raise MagnetogramError(reason)
+    field = observation.field_gauss
+    field *= np.float32(scale.to_mdi_factor)
+    patches = cut_patches(field, place, work.regions, work.profile)
+    if not patches:
+        raise MagnetogramError("its field does not reach the patch around the mean centre of its region: leave it out")
+    file = SpooledFile(
+        place=work.place,
+        key="",
+        seconds=tai_seconds(observation.time),
+        rotations=rotations_at(observation.time),
+        time_card=observation.time_card,
+        factor=scale.to_mdi_factor,
+        assumed=tuple(assumed),
+        regions=tuple(patches),
+    )
+    return file, patches
+
+
+def _look(place: str) -> _Found:
+    """Return a file's region and centre; a file that cannot be used gives its reason when it is cut."""
+    try:
+        observation = read_observation(place)
+        where = _checked_place(observation)
+    except MagnetogramError:
+        return _Found(place=place)
+    except Exception:  # noqa: BLE001 - whatever one file does, the others go on
+        return _Found(place=place)
+    height, width = observation.field_gauss.shape
+    centre = where.centre_deg((height, width))
+    return _Found(
+        place=place,
+        region=_region_name(observation, Path(place)),
+        centre_deg=centre,
+        instrument=observation.instrument,
+    )
+
+
+def _checked_place(observation: Observation) -> SolarWcs:
+    """Return where a patch is; refuse full disks and maps of the whole Sun."""
+    place = solar_wcs(observation)
+    if place.kind == CARRINGTON:
+        width_deg = abs(float(place.wcs.wcs.cdelt[0])) * observation.field_gauss.shape[1]
+        if width_deg > _LARGEST_MAP_DEG:
+            raise MagnetogramError("it is a synoptic map, made from many days, and not a patch: leave it out")
+    elif holds_disk(observation, place):
+        raise MagnetogramError("it shows the full disk and not a patch: run `helioloop cutouts` on it")
+    return place
+
+
+def _region_name(observation: Observation, place: Path) -> str:
+    """Return the name of a patch's region: its HARP or TARP number, else the folder it is in."""
+    for card, prefix in _NUMBERS:
+        value = observation.header.get(card)
+        try:
+            number = int(str(value))
+        except ValueError:
+            continue
+        if number > 0:
+            return f"{prefix}{number}"
+    return place.resolve().parent.name
+
+
+def _profile_of_first(found: Sequence[_Found]) -> Profile:
+    instrument = next((look.instrument for look in found if look.instrument is not None), None)
+    return profile_of(instrument) or BUILT_IN["mdi"]
+
+
+def _regions(found: Sequence[_Found]) -> list[Region]:
+    """Return the regions, each at the mean of its frames' centres; frames too far apart are not of one region."""
+    centres: dict[str, list[tuple[float, float]]] = {}
+    for look in found:
+        if look.region is not None and look.centre_deg is not None:
+            centres.setdefault(look.region, []).append(look.centre_deg)
+    regions = []
+    for name, places in sorted(centres.items()):
+        lon = np.radians([lon for lon, _ in places])
+        mean_lon = math.degrees(math.atan2(float(np.sin(lon).mean()), float(np.cos(lon).mean()))) % 360.0
+        mean_lat = float(np.mean([lat for _, lat in places]))
+        apart = max(
+            math.hypot(((lon_deg - mean_lon + 180.0) % 360.0 - 180.0), lat_deg - mean_lat)
+            for lon_deg, lat_deg in places
+        )
+        if apart <= _LARGEST_DRIFT_DEG:
+            regions.append(Region(name=name, lon_deg=mean_lon, lat_deg=mean_lat))
+    return regions

@@ -1,0 +1,345 @@
+import gzip
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from numpy.typing import NDArray
+from tests.core.archive.sun import Spot, header, paint, write
+
+from helioloop.archive.errors import MagnetogramError
+from helioloop.archive.fulldisk import FullDisk, profile_for, read_fulldisk
+from helioloop.archive.observation import read_observation
+from helioloop.archive.patches import cut_patches
+from helioloop.archive.regions import Region
+from helioloop.profiles import BUILT_IN
+
+MDI, HMI, GONG = (BUILT_IN[name] for name in ("mdi", "hmi", "gong"))
+SMALL = {"size": 256, "scale": 8.0}
+
+
+def image_of(of: fits.Header) -> NDArray[np.float32]:
+    l0 = of.get("CRLN_OBS", 0.0)
+    return paint(of, [Spot(lon=l0, lat=10.0, sigma_deg=2.0)], noise=10.0) if "CRLN_OBS" in of else np.empty((0, 0))
+
+
+def made(folder: Path, **cards: Any) -> str:
+    """Write a small full-disk image whose header has these cards too, or lacks them where they are None."""
+    of = header(**{**SMALL, **{k: v for k, v in cards.items() if k in {"size", "scale", "tai", "instrument"}}})
+    image = image_of(of)
+    for card, value in cards.items():
+        if card not in {"size", "scale", "tai", "instrument"}:
+            if value is None:
+                of.remove(card.replace("__", "-"), ignore_missing=True)
+            else:
+                of[card.replace("__", "-")] = value
+    return str(write(folder / "image.fits", of, image))
+
+
+def read(folder: Path, profile: Any = MDI, **cards: Any) -> FullDisk:
+    return read_fulldisk(made(folder, **cards), profile)
+
+
+def test_a_magnetogram_is_read_with_time_and_place(tmp_path: Path) -> None:
+    disk = read(tmp_path)
+    assert disk.time.isot == "2001-03-07T00:00:00.000"
+    assert disk.time_card == "T_OBS 2001.03.07_00:00:00_TAI"
+    assert disk.assumed == ()
+    assert disk.solar_wcs.rsun_arcsec == pytest.approx(967.0, abs=2.0)
+    assert disk.solar_wcs.observer_carrington_deg[1] == pytest.approx(-7.25, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("bunit", "factor"), [("Gauss", 1.0), ("Mx/cm^2", 1.0), ("kG", 1000.0), ("T", 1e4), ("mT", 10.0)]
+)
+def test_every_unit_of_flux_density_becomes_gauss(tmp_path: Path, bunit: str, factor: float) -> None:
+    of = header(**SMALL, BUNIT=bunit)
+    image = image_of(of)
+    place = write(tmp_path / "i.fits", of, image / np.float32(factor))
+    np.testing.assert_allclose(read_fulldisk(str(place), MDI).field_gauss, image, rtol=1e-5)
+
+
+def test_hmi_is_brought_to_the_scale_of_mdi(tmp_path: Path) -> None:
+    of = header(**SMALL, instrument="HMI")
+    image = image_of(of)
+    place = write(tmp_path / "i.fits", of, image)
+    np.testing.assert_allclose(read_fulldisk(str(place), HMI).field_gauss, 1.40 * image, rtol=1e-5)
+
+
+def test_a_missing_unit_is_assumed_and_said(tmp_path: Path) -> None:
+    assert read(tmp_path, BUNIT=None).assumed == ("BUNIT is missing, gauss was assumed",)
+
+
+@pytest.mark.parametrize(
+    ("cards", "tai"),
+    [
+        ({}, "2001-03-07T00:00:00.000"),
+        ({"T_OBS": "-4712.01.01_11:59:28_TAI"}, "2001-03-07T00:00:00.000"),  # JSOC's null: DATE-OBS counts
+        ({"T_OBS": None, "DATE__OBS": "2001-03-07T00:01:00"}, "2001-03-07T00:01:32.000"),  # UTC, 32 leap seconds
+        ({"T_OBS": None, "DATE__OBS": "2001/03/07", "TIME__OBS": "00:02:03.5"}, "2001-03-07T00:02:35.500"),
+        ({"T_OBS": None, "DATE__OBS": "2001-03-07T00:01:00", "TIMESYS": "TAI"}, "2001-03-07T00:01:00.000"),
+        ({"T_OBS": None, "DATE__OBS": None, "T_REC": "2001.03.07_00:00:00_TAI"}, "2001-03-07T00:00:00.000"),
+        ({"T_OBS": "2001.03.07_00:00:30_UTC"}, "2001-03-07T00:01:02.000"),
+        ({"T_OBS": "2001.03.07_00:00:30"}, "2001-03-07T00:00:30.000"),  # JSOC counts in TAI
+        ({"T_OBS": None, "DATE__AVG": "2001-03-07T00:03:00"}, "2001-03-07T00:03:32.000"),  # before DATE-OBS
+    ],
+)
+def test_the_observation_time_is_found(tmp_path: Path, cards: dict[str, Any], tai: str) -> None:
+    assert read(tmp_path, **cards).time.isot == tai
+
+
+def test_the_date_of_processing_is_never_taken(tmp_path: Path) -> None:
+    with pytest.raises(MagnetogramError, match="no card gives its observation time"):
+        read(tmp_path, T_OBS=None, DATE__OBS=None, DATE="2012-02-28T02:08:00")
+
+
+def test_a_time_at_which_the_observer_was_elsewhere_is_refused(tmp_path: Path) -> None:
+    """A day more turns the Sun by 13°: the header's longitude does not fit it."""
+    with pytest.raises(MagnetogramError, match=r"Carrington longitude 81.33° and the Earth was at 68"):
+        read(tmp_path, T_OBS="2001.03.08_00:00:00_TAI")
+
+
+@pytest.mark.parametrize(
+    ("quality", "reason"),
+    [(512, None), (0, None), (-2147483648, "0x80000000 of it"), ("0x80000200", "QUALITY is 0x80000200"), ("nan", None)],
+)
+def test_quality_excludes_by_the_bits_of_the_profile(tmp_path: Path, quality: Any, reason: str | None) -> None:
+    if reason is None:
+        assert read(tmp_path, QUALITY=quality)
+    else:
+        with pytest.raises(MagnetogramError, match=reason):
+            read(tmp_path, QUALITY=quality)
+
+
+@pytest.mark.parametrize(
+    ("cards", "reason"),
+    [
+        ({"BUNIT": "m/s"}, "BUNIT is 'm/s', a velocity"),
+        ({"BUNIT": "deg"}, "BUNIT is 'deg', an angle"),
+        ({"BUNIT": "DN/s"}, "BUNIT is 'DN/s'"),
+        ({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN"}, "CTYPE1 and CTYPE2 are 'RA---TAN'"),
+        ({"CDELT1": 0.0}, "CDELT1 is 0"),
+        ({"CRPIX2": None}, "CRPIX2 is None; it must be a number"),
+        ({"CRPIX1": "nan"}, "CRPIX1 is 'nan'"),
+        ({"CRPIX1": 400.0}, "a part of the disk.*run `helioloop stack`"),
+        ({"CDELT1": 2.0, "CDELT2": 2.0}, "a part of the disk"),
+        ({"CDELT1": 12.0, "CDELT2": 12.0}, "beyond 1.1 solar radii.*correct CRPIX and CDELT"),
+        (
+            {"TELESCOP": "SDO/HMI", "INSTRUME": "HMI_SIDE1"},
+            "it is from HMI and profile 'mdi' is for MDI.*--profile hmi",
+        ),
+    ],
+)
+def test_what_is_no_full_disk_magnetogram_is_refused(tmp_path: Path, cards: dict[str, Any], reason: str) -> None:
+    with pytest.raises(MagnetogramError, match=reason):
+        read(tmp_path, **cards)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda field: (field > 50).astype(np.float32), "are 1 different whole numbers of one sign, as in a mask"),
+        (np.abs, "have one sign only"),
+        (lambda field: field * 1000.0, "half of its values are beyond"),
+        (lambda field: field * np.nan, "all its pixels are NaN or blank"),
+        (lambda field: field * 0.0, "no pixel holds a field"),
+        (lambda field: np.stack([field, field]), r"its image has the shape \(2, 256, 256\)"),
+    ],
+)
+def test_values_that_are_not_a_line_of_sight_field_are_refused(
+    tmp_path: Path, change: Callable[[Any], Any], reason: str
+) -> None:
+    of = header(**SMALL)
+    fits.PrimaryHDU(change(image_of(of)), of).writeto(tmp_path / "i.fits")
+    with pytest.raises(MagnetogramError, match=reason):
+        read_fulldisk(str(tmp_path / "i.fits"), MDI)
+
+
+@pytest.mark.parametrize("segment", ["bitmap", "conf_disambig", "Br", "Bp_err", "inclination", "Dopplergram"])
+def test_another_segment_of_a_series_is_refused_by_its_name(tmp_path: Path, segment: str) -> None:
+    place = tmp_path / f"hmi.sharp_cea_720s.377.20110215_020000_TAI.{segment}.fits"
+    shutil.copy(made(tmp_path), place)
+    with pytest.raises(MagnetogramError, match=f"its name says '{segment.lower()}'"):
+        read_observation(str(place))
+
+
+@pytest.mark.parametrize("ending", [".fits.gz", ".fts", ".fts.gz"])
+def test_packed_files_are_read(tmp_path: Path, ending: str) -> None:
+    plain = Path(made(tmp_path))
+    packed = tmp_path / f"packed{ending}"
+    packed.write_bytes(gzip.compress(plain.read_bytes()) if ending.endswith(".gz") else plain.read_bytes())
+    np.testing.assert_array_equal(
+        read_fulldisk(str(packed), MDI).field_gauss, read_fulldisk(str(plain), MDI).field_gauss
+    )
+
+
+def test_damaged_and_absent_files_are_refused(tmp_path: Path) -> None:
+    plain = Path(made(tmp_path))
+    (tmp_path / "cut.fits").write_bytes(plain.read_bytes()[:9000])
+    (tmp_path / "text.fits").write_text("<html>not found</html>")
+    for name, reason in {
+        "cut.fits": "its FITS structure is damaged",
+        "text.fits": "it begins with b'<html>",
+        "absent.fits": "cannot be read",
+    }.items():
+        with pytest.raises(MagnetogramError, match=reason):
+            read_fulldisk(str(tmp_path / name), MDI)
+
+
+def test_two_images_in_a_file_are_refused(tmp_path: Path) -> None:
+    of = header(**SMALL)
+    image = image_of(of)
+    fits.HDUList([fits.PrimaryHDU(image, of), fits.ImageHDU(image, of)]).writeto(tmp_path / "two.fits")
+    with pytest.raises(MagnetogramError, match="it has 2 images and one must be the magnetogram"):
+        read_fulldisk(str(tmp_path / "two.fits"), MDI)
+
+
+def test_without_an_observer_the_earth_is_assumed_and_said(tmp_path: Path) -> None:
+    with_cards = read(tmp_path).solar_wcs.observer_carrington_deg
+    (tmp_path / "image.fits").unlink()
+    disk = read(tmp_path, CRLN_OBS=None)
+    assert disk.assumed == ("no card gives the observer, so the Earth was assumed",)
+    assert disk.solar_wcs.observer_carrington_deg == pytest.approx(with_cards, abs=0.01)
+
+
+@pytest.mark.parametrize("instrument", ["MDI", "HMI"])
+def test_the_profile_follows_from_the_first_full_disk_file(tmp_path: Path, instrument: str) -> None:
+    place = made(tmp_path, instrument=instrument)
+    assert profile_for([str(tmp_path / "absent.fits"), place]).name == instrument.lower()
+    assert profile_for([]).name == "mdi"
+
+
+@pytest.mark.parametrize(
+    ("card", "text", "reason"),
+    [
+        ("T_OBS", "2001.03.07_00:00:00_TAI", None),
+        ("BUNIT", "Gauss", None),
+        ("QUALITY", "0x80000000", "QUALITY is 0x80000000"),
+        ("CONTENT", "nan", None),
+        ("DATE-OBS", "", None),
+        ("CROTA2", "nan", "CROTA2 is 'nan'; it must be a number: correct it"),
+        ("CRPIX1", "1.2.3", "CRPIX1 is '1.2.3'; it must be a number: correct it"),
+    ],
+)
+def test_cards_without_quotes_or_value_are_read_as_text(
+    tmp_path: Path, card: str, text: str, reason: str | None
+) -> None:
+    """FITS cannot parse them; what they say is clear, or it is refused where it counts."""
+    of = header(**SMALL)
+    fits.PrimaryHDU(image_of(of), of).writeto(tmp_path / "i.fits")
+    content = (tmp_path / "i.fits").read_bytes()
+    start = content.index(f"{card:8s}=".encode())
+    damaged = content[:start] + f"{card:8s}= {text}".ljust(80).encode() + content[start + 80 :]
+    (tmp_path / "i.fits").write_bytes(damaged)
+    if reason is None:
+        assert read_fulldisk(str(tmp_path / "i.fits"), MDI).time_card == "T_OBS 2001.03.07_00:00:00_TAI"
+    else:
+        with pytest.raises(MagnetogramError, match=reason):
+            read_fulldisk(str(tmp_path / "i.fits"), MDI)
+
+
+# -- real files ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "tai", "card"),
+    [
+        (
+            "mdi.fd_M_96m_lev182.19991211_173600_TAI.data.fits",
+            "1999-12-11T17:35:30.000",
+            "T_OBS 1999.12.11_17:35:30_TAI",
+        ),
+        (
+            "mdi.fd_M_96m_lev182.20110401_000000_TAI.data.fits",
+            "2011-04-01T00:03:30.000",
+            "T_OBS 2011.04.01_00:03:30_TAI",
+        ),
+    ],
+)
+def test_real_mdi_images_are_read(real: Path, name: str, tai: str, card: str) -> None:
+    """Time is the middle of the exposure, and the limb lies where the archive's own R_SUN puts it."""
+    disk = read_fulldisk(str(real / name), MDI)
+    assert (disk.time.isot, disk.time_card, disk.assumed) == (tai, card, ())
+    r_sun = fits.getheader(real / name, 1)["R_SUN"]
+    assert disk.solar_wcs.rsun_arcsec / disk.solar_wcs.arcsec_per_px == pytest.approx(r_sun, abs=0.01)
+
+
+def test_real_mdi_images_are_cut_at_three_positions(real: Path) -> None:
+    """AR 8800's neighbourhood of 11 December 1999: field in the middle, limb at the edges of the disk."""
+    disk = read_fulldisk(str(real / "mdi.fd_M_96m_lev182.19991211_173600_TAI.data.fits"), MDI)
+    l0 = disk.solar_wcs.observer_carrington_deg[0]
+    regions = [
+        Region(name=name, lon_deg=(l0 + lon) % 360.0, lat_deg=lat)
+        for name, lon, lat in (("east", -90.0, 10.0), ("middle", 0.0, 18.0), ("west", 90.0, -15.0))
+    ]
+    patches = cut_patches(disk.field_gauss, disk.solar_wcs, regions, MDI)
+    assert np.isfinite(patches["middle"]).all()
+    assert np.nanmax(np.abs(patches["middle"])) > 500.0
+    east, west = np.isfinite(patches["east"]), np.isfinite(patches["west"])
+    assert not east[:, :40].any()
+    assert east[:, 70:].all()
+    assert not west[:, 50:].any()
+    assert west[:, :20].all()
+
+
+def test_the_real_gong_image_is_read_from_its_fitted_limb(real: Path) -> None:
+    """No WCS and no BUNIT: centre and scale are those of the limb fit, GPS time becomes TAI, −2000 becomes NaN."""
+    disk = read_fulldisk(str(real / "tdbqa090905t0924.fits.fz"), GONG)
+    assert disk.time.isot == "2009-09-05T09:24:35.000"
+    assert disk.time_card == "DATE-OBS 2009/09/05 09:24:16.000024"
+    assert disk.solar_wcs.rsun_arcsec / disk.solar_wcs.arcsec_per_px == pytest.approx(375.5, abs=0.3)
+    assert np.nanmin(disk.field_gauss) > -1000.0
+    assert len(disk.assumed) == 3
+    with pytest.raises(MagnetogramError, match="--profile gong"):
+        read_fulldisk(str(real / "tdbqa090905t0924.fits.fz"), MDI)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "reason"),
+    [
+        ("*sharp*magnetogram.fits", "Carrington coordinates and not the full disk: run `helioloop stack`"),
+        ("*smarp*magnetogram.fits", "run `helioloop stack`"),
+        ("*bitmap.fits", "its name says 'bitmap'"),
+        ("*conf_disambig.fits", "a confidence map of the disambiguation"),
+    ],
+)
+def test_other_real_files_are_refused_with_what_they_are(real: Path, pattern: str, reason: str) -> None:
+    places = sorted(real.glob(pattern))
+    assert places
+    for place in places:
+        with pytest.raises(MagnetogramError, match=reason):
+            read_fulldisk(str(place), MDI)
+
+
+@pytest.mark.parametrize("pattern", ["*bitmap.fits", "*conf_disambig.fits"])
+def test_masks_are_recognised_without_their_name(real: Path, tmp_path: Path, pattern: str) -> None:
+    for number, place in enumerate(sorted(real.glob(pattern))):
+        copy = tmp_path / f"{number}.fits"
+        shutil.copy(place, copy)
+        with pytest.raises(
+            MagnetogramError, match="different whole numbers of one sign, as in a mask or a map of codes"
+        ):
+            read_observation(str(copy))
+
+
+def test_real_headers_over_made_up_pixels_are_read(real: Path, tmp_path: Path) -> None:
+    """A 64 × 64 px MDI image of 2010 is full disk; a SHARP in CCD coordinates, turned by 180°, is a part of it."""
+    for name, said in {
+        "mdi.fd_M_96m_lev182.20101015_191200_TAI.data.header": None,
+        "hmi_sharp_magnetogram.header": "a part of the disk of an active region",
+    }.items():
+        of = fits.Header.fromstring((real / name).read_text(), sep="\n")
+        shape = (of["NAXIS2"], of["NAXIS1"])
+        for card in ("XTENSION", "PCOUNT", "GCOUNT", "BLANK"):
+            of.remove(card, ignore_missing=True)
+        field = np.random.default_rng(1).normal(0.0, 10.0, shape).astype(np.float32)
+        fits.PrimaryHDU(field, of).writeto(tmp_path / "i.fits", overwrite=True, output_verify="silentfix")
+        profile = HMI if "hmi" in name else MDI
+        if said is None:
+            assert read_fulldisk(str(tmp_path / "i.fits"), profile).time.isot == "2010-10-15T19:15:30.000"
+        else:
+            with pytest.raises(MagnetogramError, match=said):
+                read_fulldisk(str(tmp_path / "i.fits"), profile)

@@ -1,0 +1,87 @@
+from pathlib import Path
+
+import pytest
+from astropy import units
+from astropy.table import Table
+from astropy.time import Time
+
+from helioloop.archive.regions import Region, read_regions
+from helioloop.errors import ReleaseError
+
+HEAD = "region,carrington_lon,carrington_lat"
+
+
+def written(folder: Path, text: str, name: str = "regions.csv") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def test_names_keep_their_zeros_and_longitudes_are_wrapped(tmp_path: Path) -> None:
+    """007 stays text; −10° is 350°; an empty first_seen is unknown."""
+    path = written(tmp_path, f"{HEAD},first_seen\n007,-10,5.5,\nAR 8800,370,-5,1999-12-06T04:48:00\n")
+    assert read_regions(path) == (
+        Region(name="007", lon_deg=350.0, lat_deg=5.5),
+        Region(name="AR 8800", lon_deg=10.0, lat_deg=-5.0, first_seen_tai="1999-12-06T04:48:32.000"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "tai"),
+    [
+        ("2011-02-12", "2011-02-12T00:00:34.000"),
+        ("2011.02.12_07:36:00_TAI", "2011-02-12T07:36:00.000"),
+        ("2011-02-12T07:36:00Z", "2011-02-12T07:36:34.000"),
+    ],
+)
+def test_first_seen_is_read_in_several_spellings(tmp_path: Path, text: str, tai: str) -> None:
+    (region,) = read_regions(written(tmp_path, f"{HEAD},first_seen\nA,1,2,{text}\n"))
+    assert region.first_seen_tai == tai
+
+
+@pytest.mark.parametrize("ending", [".ecsv", ".vot"])
+def test_astropy_tables_are_read_with_their_units(tmp_path: Path, ending: str) -> None:
+    table = Table({"region": ["A"], "carrington_lon": [0.5], "carrington_lat": [0.25], "note": ["mine"]})
+    table["carrington_lon"].unit = table["carrington_lat"].unit = units.rad
+    table.write(tmp_path / f"r{ending}", format="ascii.ecsv" if ending == ".ecsv" else "votable")
+    (region,) = read_regions(tmp_path / f"r{ending}")
+    assert (region.name, region.first_seen_tai) == ("A", None)
+    assert (region.lon_deg, region.lat_deg) == pytest.approx((28.648, 14.324), abs=1e-3)
+
+
+def test_an_astropy_time_column_keeps_its_scale(tmp_path: Path) -> None:
+    table = Table({"region": ["A"], "carrington_lon": [1.0], "carrington_lat": [2.0]})
+    table["first_seen"] = Time(["2011-02-12T07:36:00"], scale="tai")
+    table.write(tmp_path / "r.ecsv")
+    (region,) = read_regions(tmp_path / "r.ecsv")
+    assert region.first_seen_tai == "2011-02-12T07:36:00.000"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("region,carrington_lon\nA,1\n", "has no column 'carrington_lat'.*add it"),
+        (f"{HEAD}\n", "has no row"),
+        (f"{HEAD}\nA,1,2\nB,1,95\n", "row 2: carrington_lat is 95; it must be a number of degrees from -75 to 75"),
+        (f"{HEAD}\nA,east,2\n", "row 1: carrington_lon is east"),
+        (f"{HEAD}\nA,nan,2\n", "row 1: carrington_lon is nan"),
+        (f"{HEAD}\nA,1,2\nA,3,4\n", "row 2: region 'A' is there twice"),
+        (f"{HEAD}\na/b,1,2\n", "row 1: region is 'a/b'; cubes are named after it.*without slashes"),
+        (f"{HEAD}\n,1,2\n", "row 1: region is ''"),
+        (f"{HEAD}\n{'x' * 192},1,2\n", "row 1: region is 'xxxx.*1 to 191 characters"),
+        (f"{HEAD},first_seen\nA,1,2,yesterday\n", "row 1: first_seen is 'yesterday'.*correct it"),
+        (f"{HEAD},first_seen\nA,1,2,2011-02-31\n", "row 1: first_seen is '2011-02-31', which no calendar has"),
+    ],
+)
+def test_a_wrong_row_is_named_with_value_and_rule(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ReleaseError, match=f"regions.csv.*{said}"):
+        read_regions(written(tmp_path, text))
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ReleaseError, match=r"ends in '.txt'; a table of regions is .csv, .ecsv or .vot"):
+        read_regions(written(tmp_path, HEAD, "regions.txt"))
+    with pytest.raises(ReleaseError, match="is missing"):
+        read_regions(tmp_path / "absent.csv")
+    with pytest.raises(ReleaseError, match="cannot be read as votable"):
+        read_regions(written(tmp_path, HEAD, "regions.vot"))
