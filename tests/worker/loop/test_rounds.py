@@ -445,7 +445,7 @@ def test_a_round_of_a_command_outlives_what_the_worker_clears_up(
     loop_project.import_cubes(task_data)
     loop_project.publish()
     on_queue = loop_project.plan()
-    plan = replace(on_queue, recipe=replace(on_queue.recipe, epochs=2), made_as=None)
+    plan = replace(on_queue, recipe=replace(on_queue.recipe, epochs=2))
     folder = loop_project.registry.staging(plan.fingerprint)
 
     def meanwhile() -> None:
