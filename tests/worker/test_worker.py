@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from helioloop.messaging import messages, queues
+from helioloop.messaging import job_monitor, messages, queues
 from helioloop.model import ensemble
 from helioloop.progress import silent
 from helioloop.workflows import rounds as rounding
@@ -51,6 +51,15 @@ def test_the_roles_differ_in_who_runs_the_job() -> None:
     """The training worker forks, the scoring worker does not."""
     assert TrainingWorker.execute_job is not ScoringWorker.execute_job
     assert worker.ROLE_QUEUES["train"] == ("helioloop-train",)
+
+
+def test_a_function_that_is_not_a_job_of_helioloop_is_not_run(loop_project: LoopProject, tmp_path: Path) -> None:
+    """Whatever stands in Redis: here a job that would create a file."""
+    target = queues.queue(loop_project.context.connection, messages.QUEUE_SCORE)
+    job = target.enqueue("pathlib.Path.touch", kwargs={"self": str(tmp_path / "made")}, job_id="foreign")
+    work(loop_project)
+    assert "is not a job of helioloop; it was not run" in job_monitor.failure(job)
+    assert list(tmp_path.glob("made")) == []
 
 
 # -- the scoring role -----------------------------------------------------------------------------

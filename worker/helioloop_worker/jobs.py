@@ -66,6 +66,7 @@ def write_back(context: Context, project: int, version: str) -> dict[str, int]:
 
 def ingest(context: Context, project: int, release: str) -> dict[str, Any]:
     """Ingest a release, then have it written back with the published version, and send a retrain check."""
+    context.registry(project).published()  # raises before tasks are imported for a model folder that cannot be used
     outcome = ingestion.ingest(context, project, release, report=job_report())
     clear_unscorable(context.settings.model_dir(project))
     version = context.registry(project).published()

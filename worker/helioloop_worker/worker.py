@@ -47,7 +47,13 @@ class LoopJob(Job):
     context: ClassVar[Context]
 
     def _execute(self) -> Any:
-        return jobs.FUNCTIONS[str(self.func_name)](self.context, **self.kwargs)
+        function = jobs.FUNCTIONS.get(str(self.func_name))
+        if function is None:
+            raise ServiceError(
+                f"{str(self.func_name)[:80]!r} is not a job of helioloop; it was not run: find out who else writes to "
+                "this Redis"
+            )
+        return function(self.context, **self.kwargs)
 
 
 def job_class(context: Context) -> type[LoopJob]:

@@ -11,7 +11,7 @@ from tests.worker.conftest import CUBES, LoopProject, crude, make_release, write
 
 from helioloop.data.cubes import CubeFiles
 from helioloop.data.release import LabelRow, write_labels
-from helioloop.errors import LabelStudioError, ServiceError
+from helioloop.errors import LabelStudioError, RegistryError, ServiceError
 from helioloop.progress import silent
 from helioloop_worker import jobs
 from helioloop_worker.loop import ingest as ingestion
@@ -64,6 +64,16 @@ def test_every_cube_gets_one_task_and_one_video(loop_project: LoopProject) -> No
     served = data["video"].removeprefix("/data/local-files/?d=")
     assert check_video(loop_project.context.settings.media_root / served).n_frames == 24
     assert excluded(loop_project) == {}
+
+
+@pytest.mark.usefixtures("release")
+def test_nothing_is_imported_for_a_model_folder_of_another_format(loop_project: LoopProject) -> None:
+    """The error comes before the work, not after it."""
+    loop_project.model_dir.mkdir(parents=True, exist_ok=True)
+    (loop_project.model_dir / "format.json").write_text('{"format": 99}')
+    with pytest.raises(RegistryError, match="has format 99"):
+        jobs.ingest(loop_project.context, loop_project.id, "six")
+    assert loop_project.label_studio.tasks(loop_project.id) == []
 
 
 @pytest.mark.usefixtures("release")

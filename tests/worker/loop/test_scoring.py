@@ -18,7 +18,7 @@ from helioloop.registry.unscorable import add_unscorable, read_unscorable
 from helioloop.workflows import rounds as rounding
 from helioloop.workflows.releases import score_release
 from helioloop_worker import jobs
-from helioloop_worker.loop import writeback
+from helioloop_worker.loop import scoring, writeback
 from helioloop_worker.worker import ROLE_QUEUES
 
 Data = dict[str, dict[str, str]]
@@ -66,6 +66,23 @@ def test_scores_of_a_release_come_last(loop_project: LoopProject) -> None:
         "helioloop-bulk",
         "helioloop-bulk",
     ]
+
+
+def test_a_cube_is_known_to_have_no_score_before_it_can_be_requested_again(
+    loop_project: LoopProject, task_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claim is released last, or another request would come in between."""
+    loop_project.import_cubes(task_data)
+    version = loop_project.publish()
+    found: list[set[str]] = []
+
+    def release(*_: object) -> None:
+        found.append(read_unscorable(loop_project.model_dir, version))
+
+    monkeypatch.setattr(RedisClaims, "release", release)
+    monkeypatch.setattr(scoring, "_score_and_locate", lambda *_: [])
+    jobs.score(loop_project.context, loop_project.id, version, [CUBE.as_dict()])
+    assert found == [{CUBE.sha256}]
 
 
 # -- a version that is no longer published ---------------------------------------------------------

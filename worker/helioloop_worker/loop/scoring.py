@@ -42,11 +42,13 @@ def score(context: Context, project: int, version: str, cubes: Sequence[CubeInfo
         if registry.published() != version:
             return f"{version} is no longer published: {len(cubes)} cubes are not scored with it"
         located = _score_and_locate(context, project, version, cubes, report)
+        registry.add_scores(version, located)
+        scored = {score.sha256 for score in located} | {sha256 for _, sha256 in registry.scores(version)}
+        unscorable = [cube for cube in cubes if cube.sha256 not in scored]
+        add_unscorable(context.settings.model_dir(project), version, unscorable)
     finally:
-        RedisClaims(context.connection).release(project, version, cubes)  # so that they can be requested again
-    registry.add_scores(version, located)
-    scored = {score.sha256 for score in located} | {sha256 for _, sha256 in registry.scores(version)}
-    add_unscorable(context.settings.model_dir(project), version, [cube for cube in cubes if cube.sha256 not in scored])
+        # Last: from here on the cubes can be requested again, unless they are known to have a score or to get none.
+        RedisClaims(context.connection).release(project, version, cubes)
     if located and version == registry.published():
         queues.send(context.connection, messages.WriteBack(project=project, version=version))
     return len(located)
