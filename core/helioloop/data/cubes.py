@@ -7,7 +7,7 @@ Two layouts are read: the authors' pair (``NAME.fits`` with the images, ``NAME.d
 import hashlib
 import io
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -15,9 +15,10 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from helioloop.data.fits import cube_image, errors_named_after, in_gauss, open_checked, open_file
+from helioloop.data.fits import cube_image, errors_named_after, image_unit, in_gauss, open_checked, open_file
 from helioloop.data.times import (
     Floats,
+    Start,
     region_from_name,
     start_from_headers,
     start_from_name,
@@ -80,6 +81,37 @@ class Cube(CubeHeader):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CubeOrigin:
+    """Where the values of a cube come from in its files.
+
+    Parameters
+    ----------
+    start_source : str or None
+        Card or column of the start, else ``"file name"``; None without a start.
+    unit : str
+        Unit of the pixels in the file, such as ``"G"`` or ``"kG"``.
+    unit_source : str
+        ``"BUNIT"``, or ``"assumed"``.
+    region_source : str or None
+        Card of the region, else ``"file name"``; None without a region.
+    image : str
+        The image that was read, such as ``"HDU 1 (MAGNETOGRAM)"``.
+    n_images : int
+        Number of images with three axes in the file.
+    stored_seconds : array of float64, shape (n_stored,)
+        Times of all frames in the order of the file; NaN or infinite where unknown.
+    """
+
+    start_source: str | None
+    unit: str
+    unit_source: str
+    region_source: str | None
+    image: str
+    n_images: int
+    stored_seconds: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CubeFiles:
     """Bytes of the cube at `path` and of its companion (None without one), for hash and frames."""
 
@@ -110,15 +142,30 @@ class CubeFiles:
     def header(self) -> CubeHeader:
         """Return the cube's header without its pixels; see `read_cube_header`."""
         with errors_named_after(self.path), open_checked(io.BytesIO(self.content)) as hdus:
-            return _header_and_times(self.path, hdus, self.companion)[0]
+            return _header_and_times(self.path, hdus, self.companion).header
 
     def cube(self) -> Cube:
         """Return the cube; see `read_cube`."""
+        return self.cube_and_origin()[0]
+
+    def cube_and_origin(self) -> tuple[Cube, CubeOrigin]:
+        """Return the cube, and where in the files its values come from."""
         with errors_named_after(self.path), open_checked(io.BytesIO(self.content)) as hdus:
-            frames = in_gauss(cube_image(hdus))
-            header, seconds = _header_and_times(self.path, hdus, self.companion)
-            seconds, frames = _in_order(seconds, frames)
-        return Cube(**asdict(header), observed_gauss=frames, seconds=seconds)
+            image = cube_image(hdus)
+            frames = in_gauss(image)
+            found = _header_and_times(self.path, hdus, self.companion)
+            seconds, frames = _in_order(found.seconds, frames)
+            unit, unit_source = image_unit(image)
+            origin = CubeOrigin(
+                start_source=found.start_source,
+                unit=unit.to_string(),
+                unit_source=unit_source,
+                region_source=found.region_source,
+                image=f"HDU {hdus.index(image)}{f' ({image.name})' if image.name else ''}",
+                n_images=sum(hdu.is_image and len(hdu.shape) == len(image.shape) for hdu in hdus),
+                stored_seconds=found.seconds,
+            )
+        return Cube(**asdict(found.header), observed_gauss=frames, seconds=seconds), origin
 
 
 def read_cube(path: Path) -> Cube:
@@ -148,8 +195,7 @@ def read_cube_header(path: Path) -> CubeHeader:
     """
     companion = _read_companion(path)
     with open_file(path) as file, errors_named_after(path), open_checked(file) as hdus:
-        header, _ = _header_and_times(path, hdus, companion)
-    return header
+        return _header_and_times(path, hdus, companion).header
 
 
 def hash_cube(path: Path) -> str:
@@ -233,14 +279,24 @@ def _read_companion(path: Path) -> bytes | None:
         return file.read()
 
 
-def _header_and_times(path: Path, hdus: fits.HDUList, companion: bytes | None) -> tuple[CubeHeader, Floats]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """The header of a cube, the times of its frames as stored, and the sources of start and region."""
+
+    header: CubeHeader
+    seconds: Floats
+    start_source: str | None
+    region_source: str | None
+
+
+def _header_and_times(path: Path, hdus: fits.HDUList, companion: bytes | None) -> _Found:
     """Return the header of a cube and the times of its frames as stored; no pixel is read."""
     name = path.name.removesuffix(".fits")
     image = cube_image(hdus)
     headers = [image.header, hdus[0].header]
     if companion is not None:
         seconds, companion_header = _companion_times(companion)
-        start = start_from_headers(*headers, companion_header)
+        start = start_from_headers(*headers) or _named_after_companion(start_from_headers(companion_header))
     else:
         start = start_from_headers(*headers)
         found = times_from_tables(hdus, headers=headers, start=start)
@@ -257,12 +313,24 @@ def _header_and_times(path: Path, hdus: fits.HDUList, companion: bytes | None) -
     if not np.isfinite(seconds).any():
         raise CubeError("all its times are NaN or infinite; each frame needs a time in seconds: correct the times")
     start = start or start_from_name(name)
-    return CubeHeader(
+    region, region_source = _region(headers) or (region_from_name(name), "file name")
+    header = CubeHeader(
         name=name,
         start=start.utc if start else None,
         start_scale=start.scale if start else None,
-        region=_region(headers) or region_from_name(name),
-    ), seconds
+        region=region,
+    )
+    return _Found(
+        header=header,
+        seconds=seconds,
+        start_source=start.source if start else None,
+        region_source=region_source if region else None,
+    )
+
+
+def _named_after_companion(start: Start | None) -> Start | None:
+    """Return a start whose source names the companion."""
+    return start and replace(start, source=f"{start.source} of the companion {COMPANION_SUFFIX}")
 
 
 def _companion_times(content: bytes) -> tuple[Floats, fits.Header]:
@@ -291,11 +359,11 @@ def _in_order(seconds: Floats, frames: NDArray[np.float32]) -> tuple[Floats, NDA
     return seconds[order], frames[order]
 
 
-def _region(headers: list[fits.Header]) -> str | None:
-    """Return the region in the first header that names one, None if none does."""
+def _region(headers: list[fits.Header]) -> tuple[str, str] | None:
+    """Return the region in the first header that names one, and its card; None if none does."""
     for header in headers:
         for key, prefix in (("REGION", ""), ("NOAA_AR", "NOAA "), ("HARPNUM", "HARP ")):
             value = str(header.get(key, "")).strip()
             if value not in {"", "0"}:
-                return prefix + value
+                return prefix + value, key
     return None

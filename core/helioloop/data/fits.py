@@ -134,6 +134,25 @@ def cube_image(hdus: fits.HDUList) -> fits.PrimaryHDU | fits.ImageHDU | fits.Com
     )
 
 
+def image_unit(hdu: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU) -> tuple[units.UnitBase, str]:
+    """Return the unit of an image's pixels and its source: ``"BUNIT"``, or ``"assumed"`` for gauss without BUNIT.
+
+    Raises
+    ------
+    CubeError
+        If BUNIT is not a unit of magnetic flux density.
+    """
+    text = str(hdu.header.get("BUNIT", "")).strip()
+    try:
+        unit = units.Unit(_UNIT_NAMES.get(text.lower(), text), parse_strict="raise")
+        unit.to(units.G)
+    except (ValueError, TypeError):
+        raise CubeError(
+            f"BUNIT is {text!r}; it must be a unit of magnetic flux density, such as Gauss: correct it"
+        ) from None
+    return unit, "BUNIT" if text else "assumed"
+
+
 def in_gauss(hdu: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU) -> NDArray[np.float32]:
     """Return the pixels of an image in gauss.
 
@@ -149,13 +168,7 @@ def in_gauss(hdu: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU) -> NDArra
         for the Sun, which points to a wrong unit or byte order.
     """
     frames = np.array(hdu.data, dtype=np.float32)
-    unit = str(hdu.header.get("BUNIT", "")).strip()
-    try:
-        factor = float(units.Unit(_UNIT_NAMES.get(unit.lower(), unit), parse_strict="raise").to(units.G))
-    except (ValueError, TypeError):
-        raise CubeError(
-            f"BUNIT is {unit!r}; it must be a unit of magnetic flux density, such as Gauss: correct it"
-        ) from None
+    factor = float(image_unit(hdu)[0].to(units.G))
     if factor != 1.0:
         frames *= np.float32(factor)
     strength = np.abs(frames)

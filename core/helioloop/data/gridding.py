@@ -4,6 +4,8 @@ Bad frames and missing pixels are interpolated in time; off-disk pixels become N
 stores, networks receive and videos show.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -30,6 +32,48 @@ _LIMB_FRACTION = 0.05
 _ROW_STEP = 3  # every third row: the roughness of a frame is a median over thousands of pixels
 _SAME_FRAME = np.zeros((3, 3, 3), dtype=np.int8)
 _SAME_FRAME[1] = ndimage.generate_binary_structure(2, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameUse:
+    """Which observations of a cube are used on the grid, and how many are dropped for which reason.
+
+    Parameters
+    ----------
+    grid_frames : tuple of int
+        Grid frame of each observation that is used, increasing.
+    before_grid, after_grid : int
+        Observations before the start and after the end of the grid.
+    bad : int
+        Bad frames on the grid; see `bad_frames`.
+    same_slot : int
+        Observations followed by another usable one in the same grid frame.
+    """
+
+    grid_frames: tuple[int, ...]
+    before_grid: int
+    after_grid: int
+    bad: int
+    same_slot: int
+
+
+def frame_use(cube: Cube, instrument: Instrument) -> FrameUse:
+    """Return which observations `to_grid` uses, and why it drops the others.
+
+    Raises
+    ------
+    CubeError
+        As from `to_grid`.
+    """
+    frames, observed = _frames_on_grid(cube, instrument)
+    shown, usable, _ = _usable(cube.name, frames, observed, instrument)
+    return FrameUse(
+        grid_frames=tuple(frames[usable].tolist()),
+        before_grid=int((cube.seconds < 0.0).sum()),
+        after_grid=int((cube.seconds >= instrument.n_frames * instrument.cadence_seconds).sum()),
+        bad=len(frames) - len(shown),
+        same_slot=len(shown) - len(usable),
+    )
 
 
 def to_grid(cube: Cube, instrument: Instrument) -> Floats:
@@ -73,15 +117,7 @@ def to_grid(cube: Cube, instrument: Instrument) -> Floats:
     Chatterjee, Muñoz-Jaramillo & Lamb 2022, Nature Astronomy 6, 796, doi:10.1038/s41550-022-01701-3 (Methods).
     """
     frames, observed = _frames_on_grid(cube, instrument)
-    at_corner = corner_regions(observed, clip_gauss=instrument.clip_gauss)
-    good = ~bad_frames(observed, at_corner, clip_gauss=instrument.clip_gauss)
-    if not good.any():
-        raise CubeError(
-            f"{cube.name}: none of its {len(frames)} frames on the grid is usable, each is empty, constant or noise; "
-            "correct the file (a wrong byte order looks like noise)"
-        )
-    usable = np.flatnonzero(good | _beyond_limb(at_corner, good))
-    usable = usable[np.append(np.diff(frames[usable]) > 0, True)]
+    _, usable, at_corner = _usable(cube.name, frames, observed, instrument)
     frames, observed, at_corner = frames[usable], observed[usable], at_corner[usable]
     scaled = _scaled(observed, instrument.clip_gauss).reshape(len(frames), -1)
     _interpolate_pixels(scaled, frames, usable=~(at_corner.reshape(scaled.shape) | np.isnan(scaled)))
@@ -187,6 +223,22 @@ def bad_frames(observed_gauss: Floats, at_corner: Mask, *, clip_gauss: float) ->
     bound = min(max(ROUGH_CLIP_FRACTION * clip_gauss, ROUGH_RATIO * usual), NOISE_CLIP_FRACTION * clip_gauss)
     bad: Mask = (lowest >= highest) | (roughness > bound)
     return bad
+
+
+def _usable(name: str, frames: Ints, observed: Floats, instrument: Instrument) -> tuple[Ints, Ints, Mask]:
+    """Return the observations that are not bad, the last of these in each grid frame, and `corner_regions`.
+
+    Both are indices of observations on the grid, increasing.
+    """
+    at_corner = corner_regions(observed, clip_gauss=instrument.clip_gauss)
+    good = ~bad_frames(observed, at_corner, clip_gauss=instrument.clip_gauss)
+    if not good.any():
+        raise CubeError(
+            f"{name}: none of its {len(frames)} frames on the grid is usable, each is empty, constant or noise; "
+            "correct the file (a wrong byte order looks like noise)"
+        )
+    shown = np.flatnonzero(good | _beyond_limb(at_corner, good))
+    return shown, shown[np.append(np.diff(frames[shown]) > 0, True)], at_corner
 
 
 def _frames_on_grid(cube: Cube, instrument: Instrument) -> tuple[Ints, Floats]:

@@ -54,10 +54,13 @@ class Start:
         ISO 8601 without zone, UTC.
     scale : str or None
         Time scale in which the file gave it, such as ``"tai"``; None where it comes from the file name.
+    source : str
+        The card or column that gave it, such as ``"DATE-OBS"`` or ``"column T_REC"``, else ``"file name"``.
     """
 
     utc: str
     scale: str | None
+    source: str
 
 
 def start_from_headers(*headers: fits.Header) -> Start | None:
@@ -76,7 +79,7 @@ def start_from_headers(*headers: fits.Header) -> Start | None:
             value = str(header.get(key, "")).strip()
             if value.upper() not in _UNKNOWN:
                 time, scale = _parse(value, scale=_time_scale(header), what=key)
-                return Start(utc=isot(time.utc), scale=scale)
+                return Start(utc=isot(time.utc), scale=scale, source=key)
     return None
 
 
@@ -89,9 +92,10 @@ def start_from_name(cube: str) -> Start | None:
     if not found:
         return None
     try:
-        return Start(utc=isot(Time(f"{found['year']}-{found['month']}-{found['day']}", scale="utc")), scale=None)
+        day = Time(f"{found['year']}-{found['month']}-{found['day']}", scale="utc")
     except ValueError:
         return None
+    return Start(utc=isot(day), scale=None, source="file name")
 
 
 def region_from_name(cube: str) -> str | None:
@@ -196,7 +200,9 @@ def _seconds_from_columns(
         values, unit = columns.get(key, (np.empty(0, dtype="U1"), ""))
         if values.dtype.kind in "iuf":
             seconds = to_seconds(values, unit)
-            return (seconds, start) if reference_mjd is None else _from_mjd(reference_mjd, seconds, scale, start)
+            if reference_mjd is None:
+                return seconds, start
+            return _from_mjd(reference_mjd, seconds, scale, start, source=f"MJDREF and column {key}")
     for key in _DATE_COLUMNS:
         values, _ = columns.get(key, (np.empty(0), ""))
         if values.dtype.kind in "SU":
@@ -204,7 +210,7 @@ def _seconds_from_columns(
     for key, offset_days in _DAY_COLUMNS.items():
         values, _ = columns.get(key, (np.empty(0, dtype="U1"), ""))
         if values.dtype.kind in "iuf":
-            return _from_mjd(-offset_days, to_seconds(values, "d"), scale, start)
+            return _from_mjd(-offset_days, to_seconds(values, "d"), scale, start, source=f"column {key}")
     return None
 
 
@@ -217,24 +223,30 @@ def _from_dates(texts: list[str], key: str, scale: str, start: Start | None) -> 
             time, own_scale = _parse(text, scale=scale, what=f"a date in column {key}")
             first = time if first is None else first
             seconds[index] = float((time - first).sec)
-    return (seconds, start) if first is None else _since_start(first, seconds, own_scale, start)
+    if first is None:
+        return seconds, start
+    return _since_start(first, seconds, own_scale, start, source=f"column {key}")
 
 
-def _from_mjd(reference_mjd: float, seconds: Floats, scale: str, start: Start | None) -> tuple[Floats, Start | None]:
+def _from_mjd(
+    reference_mjd: float, seconds: Floats, scale: str, start: Start | None, *, source: str
+) -> tuple[Floats, Start | None]:
     """Return seconds since the start for seconds since a modified Julian date."""
     if not np.isfinite(seconds).any():
         return seconds, start
     whole_days = np.floor(np.nanmin(seconds[np.isfinite(seconds)]) / _SECONDS_PER_DAY)
     first = Time(reference_mjd, whole_days, format="mjd", scale=scale)
-    return _since_start(first, seconds - whole_days * _SECONDS_PER_DAY, scale, start)
+    return _since_start(first, seconds - whole_days * _SECONDS_PER_DAY, scale, start, source=source)
 
 
-def _since_start(first: Time, seconds: Floats, scale: str, start: Start | None) -> tuple[Floats, Start | None]:
+def _since_start(
+    first: Time, seconds: Floats, scale: str, start: Start | None, *, source: str
+) -> tuple[Floats, Start | None]:
     """Convert seconds since `first` to seconds since the start, else since the earliest time."""
     if start is not None:
         return seconds + float((first - Time(start.utc, scale="utc")).sec), start
     earliest = float(np.nanmin(seconds))
-    return seconds - earliest, Start(utc=isot((first + earliest * units.s).utc), scale=scale)
+    return seconds - earliest, Start(utc=isot((first + earliest * units.s).utc), scale=scale, source=source)
 
 
 def _parse(value: str, *, scale: str, what: str) -> tuple[Time, str]:

@@ -1,0 +1,132 @@
+"""What was read from a cube and how: a verdict, the frames used, and the source of start, unit and region."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+
+from helioloop.data.cubes import Cube, CubeFiles, CubeOrigin
+from helioloop.data.gridding import FrameUse, frame_use
+from helioloop.errors import CubeError
+from helioloop.records.instrument import Instrument
+
+_MOST_DROPPED_FRACTION = 0.5
+
+
+class Verdict(StrEnum):
+    """Whether a cube is usable: yes, yes but something is doubtful, or no."""
+
+    OK = "ok"
+    WARNED = "warned"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CubeReport:
+    """What was read from one file of a release.
+
+    Parameters
+    ----------
+    cube : str
+        Name of the cube; for a file that is not a cube its path below the release.
+    verdict : Verdict
+        ``refused`` where the file is unusable, ``warned`` where a value is doubtful.
+    reasons : tuple of str
+        Why, and what was dropped; one sentence each.
+    frames_in_file, frames_used : int or None
+        Observations in the file, and those on the grid; None for a refused file.
+    start : str or None
+        Time of grid frame 0, ISO 8601 without zone, UTC.
+    start_scale, start_source
+        See `CubeHeader` and `CubeOrigin`.
+    unit, unit_source, region_source
+        See `CubeOrigin`; None for a refused file.
+    region : str or None
+        Region that the cube follows.
+    """
+
+    cube: str
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    frames_in_file: int | None = None
+    frames_used: int | None = None
+    start: str | None = None
+    start_scale: str | None = None
+    start_source: str | None = None
+    unit: str | None = None
+    unit_source: str | None = None
+    region: str | None = None
+    region_source: str | None = None
+
+
+def inspect_cube(path: Path, instrument: Instrument) -> CubeReport:
+    """Read and grid the cube at `path`, and return what was read and how; a faulty cube is refused in the report."""
+    try:
+        cube, origin = CubeFiles.read(path).cube_and_origin()
+        use = frame_use(cube, instrument)
+    except CubeError as error:
+        return refused(path.name.removesuffix(".fits"), str(error))
+    warnings = _warnings(cube, origin, use, instrument)
+    return CubeReport(
+        cube=cube.name,
+        verdict=Verdict.WARNED if warnings else Verdict.OK,
+        reasons=(*warnings, *_dropped(cube, origin, use)),
+        frames_in_file=len(origin.stored_seconds),
+        frames_used=len(use.grid_frames),
+        start=cube.start,
+        start_scale=cube.start_scale,
+        start_source=origin.start_source,
+        unit=origin.unit,
+        unit_source=origin.unit_source,
+        region=cube.region,
+        region_source=origin.region_source,
+    )
+
+
+def refused(cube: str, reason: str) -> CubeReport:
+    """Return the report of a file that is unusable."""
+    return CubeReport(cube=cube, verdict=Verdict.REFUSED, reasons=(reason,))
+
+
+def _warnings(cube: Cube, origin: CubeOrigin, use: FrameUse, instrument: Instrument) -> list[str]:
+    """Return what is doubtful about a cube that was read, one sentence each."""
+    warnings = []
+    n_stored, n_used = len(origin.stored_seconds), len(use.grid_frames)
+    if origin.n_images > 1:
+        warnings.append(
+            f"{origin.n_images} images have three axes and {origin.image} was read: "
+            "remove the others if it is the magnetogram"
+        )
+    if n_used == 1:
+        warnings.append(f"only 1 of {n_stored} frames is used, so the video does not change: check the times")
+    elif use.grid_frames[-1] <= instrument.frozen_frames:
+        warnings.append(
+            f"the last frame used is grid frame {use.grid_frames[-1]} and the first {instrument.frozen_frames} are "
+            "replaced by one frame, so the network sees no change: check times and start"
+        )
+    if n_used < (1.0 - _MOST_DROPPED_FRACTION) * n_stored:
+        warnings.append(f"only {n_used} of {n_stored} frames are used: check times, start and profile")
+    if use.before_grid:
+        warnings.append(f"{_frames(use.before_grid)} before the start and dropped: check the start")
+    if cube.start is None:
+        warnings.append("no start is known, so emergence times have no date: add the card DATE-BEG")
+    return warnings
+
+
+def _dropped(cube: Cube, origin: CubeOrigin, use: FrameUse) -> list[str]:
+    """Return how many observations were dropped and why, one sentence per reason."""
+    n_unknown = int((~np.isfinite(origin.stored_seconds)).sum())
+    n_equal = len(origin.stored_seconds) - n_unknown - len(cube.seconds)
+    counts = (
+        (n_unknown, "without a finite time"),
+        (n_equal, "at the same time as a later one"),
+        (use.after_grid, "after the end of the grid"),
+        (use.bad, "bad (empty, constant or noise)"),
+        (use.same_slot, "in the same grid frame as a later one"),
+    )
+    return [f"{_frames(n)} {why} and dropped" for n, why in counts if n]
+
+
+def _frames(n: int) -> str:
+    return f"{n} frame is" if n == 1 else f"{n} frames are"
