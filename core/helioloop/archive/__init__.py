@@ -14,4 +14,5 @@ Reading order:
     making            a run over many files, in several processes, that can be continued
     cutouts           full-disk files to a release
     stack             patches, one file per time, to a release
+    recognition       which command takes a file
 """

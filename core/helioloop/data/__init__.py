@@ -1,6 +1,6 @@
 """From files to arrays: a release folder of FITS cubes in, gridded cubes and labels out.
 
 Read `cubes` first (`fits` opens a file, `times` reads when its frames were taken), then `gridding` (observed frames
-onto the instrument's grid), `cache` and `loader` (a cube by name), `release` and `truth` (the tables beside the cubes)
-and `frame_times` (a grid frame as UTC and TAI).
+onto the instrument's grid), `cache` and `loader` (a cube by name), `release` and `truth` (the tables beside the cubes),
+`frame_times` (a grid frame as UTC and TAI) and `inspection` (what was read from a cube, and how).
 """

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from helioloop.data.cubes import Cube, CubeFiles, CubeOrigin
+from helioloop.data.fits import errors_named_after, open_checked, open_file
 from helioloop.data.gridding import FrameUse, frame_use
 from helioloop.errors import CubeError
 from helioloop.records.instrument import Instrument
@@ -82,6 +83,18 @@ def inspect_cube(path: Path, instrument: Instrument) -> CubeReport:
         region=cube.region,
         region_source=origin.region_source,
     )
+
+
+def is_video(path: Path) -> bool:
+    """Return True if a FITS file has an image with three axes; only headers are read.
+
+    Raises
+    ------
+    CubeError
+        If the file cannot be read.
+    """
+    with open_file(path) as file, errors_named_after(path), open_checked(file) as hdus:
+        return any(hdu.is_image and len(hdu.shape) == 3 for hdu in hdus)
 
 
 def refused(cube: str, reason: str) -> CubeReport:
