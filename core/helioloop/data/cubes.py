@@ -15,7 +15,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from helioloop.data.fits import cube_image, errors_named_after, image_unit, in_gauss, open_checked, open_file
+from helioloop.data.fits import card_text, cube_image, errors_named_after, image_unit, in_gauss, open_checked, open_file
 from helioloop.data.times import (
     Floats,
     Start,
@@ -363,7 +363,15 @@ def _region(headers: list[fits.Header]) -> tuple[str, str] | None:
     """Return the region in the first header that names one, and its card; None if none does."""
     for header in headers:
         for key, prefix in (("REGION", ""), ("NOAA_AR", "NOAA "), ("HARPNUM", "HARP ")):
-            value = str(header.get(key, "")).strip()
-            if value not in {"", "0"}:
+            value = card_text(header, key)
+            if value and not _is_no_number(value):
                 return prefix + value, key
     return None
+
+
+def _is_no_number(region: str) -> bool:
+    """Return True for 0 and negative numbers, which number no region."""
+    try:
+        return float(region) <= 0.0
+    except ValueError:
+        return False

@@ -15,6 +15,7 @@ from typing import IO
 import numpy as np
 from astropy import units
 from astropy.io import fits
+from astropy.io.fits.card import Undefined
 from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 
@@ -31,6 +32,9 @@ _WEAKEST_GAUSS = 1e-3
 _IMAGE_AXES = 3
 _GZIP_MAGIC = b"\x1f\x8b"
 _FITS_MAGIC = b"SIMPLE  ="
+_MISSING_TEXTS = frozenset({"", "N/A", "NAN", "NONE", "NULL", "UNKNOWN", "MISSING", "INVALID KEYLINK", "-1"})
+_MISSING_TEXTS |= {str(-(2**bits)) for bits in (7, 15, 31, 63)}  # how JSOC codes a missing integer
+_JSOC_MISSING_TIME = "-4712"  # year of the Julian day 0
 _UNIT_NAMES = {"": "G", "g": "G", "gauss": "G", "kgauss": "kG", "mx/cm^2": "G", "mx/cm2": "G", "tesla": "T"}
 
 
@@ -134,6 +138,24 @@ def cube_image(hdus: fits.HDUList) -> fits.PrimaryHDU | fits.ImageHDU | fits.Com
     )
 
 
+def card_text(header: fits.Header, key: str) -> str:
+    """Return the value of a header card as text; empty where it is absent, undefined or codes a missing value."""
+    if key not in header:
+        return ""
+    card = header.cards[key]
+    try:
+        value = card.value
+    except fits.VerifyError:  # such as text without quotes
+        value = card.image[10:].split(" /", 1)[0]
+    text = "" if value is None or isinstance(value, Undefined) else str(value).strip(" '")
+    return "" if is_missing(text) else text
+
+
+def is_missing(text: str) -> bool:
+    """Return True for an empty text and for those that archives write in place of an unknown value."""
+    return text.strip().upper() in _MISSING_TEXTS or text.startswith(_JSOC_MISSING_TIME)
+
+
 def image_unit(hdu: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU) -> tuple[units.UnitBase, str]:
     """Return the unit of an image's pixels and its source: ``"BUNIT"``, or ``"assumed"`` for gauss without BUNIT.
 
@@ -142,7 +164,7 @@ def image_unit(hdu: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU) -> tupl
     CubeError
         If BUNIT is not a unit of magnetic flux density.
     """
-    text = str(hdu.header.get("BUNIT", "")).strip()
+    text = card_text(hdu.header, "BUNIT")
     try:
         unit = units.Unit(_UNIT_NAMES.get(text.lower(), text), parse_strict="raise")
         unit.to(units.G)

@@ -14,6 +14,7 @@ from astropy.io import fits
 from astropy.time import Time
 from numpy.typing import NDArray
 
+from helioloop.data.fits import card_text, is_missing
 from helioloop.errors import CubeError
 
 Floats = NDArray[np.float64]
@@ -28,7 +29,6 @@ _DATE = re.compile(
 )
 _OLD_DATE = re.compile(r"(?P<day>\d\d)/(?P<month>\d\d)/(?P<year>\d\d)\Z")
 _NAME = re.compile(r"(?P<region>.+)_(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)\Z")
-_UNKNOWN = frozenset({"", "N/A", "NAN", "NONE", "NULL", "UNKNOWN", "-1"})
 # UT1 stays within a second of UTC, less than any cadence here, and would need tables from the network.
 _SCALES = {
     **dict.fromkeys(("utc", "ut", "ut1", "gmt", "z"), "utc"),
@@ -76,8 +76,8 @@ def start_from_headers(*headers: fits.Header) -> Start | None:
     """
     for header in headers:
         for key in START_KEYS:
-            value = str(header.get(key, "")).strip()
-            if value.upper() not in _UNKNOWN:
+            value = card_text(header, key)
+            if value:
                 time, scale = _parse(value, scale=_time_scale(header), what=key)
                 return Start(utc=isot(time.utc), scale=scale, source=key)
     return None
@@ -129,7 +129,8 @@ def times_from_tables(
     The first table with a time column is used. Columns are found by name, in upper or lower case; the first kind
     present is used:
 
-    1. numbers in SECONDS, DT, ELAPSED, TIME or T: time since the start, or since the table's MJDREF if it has one;
+    1. numbers in SECONDS, DT, ELAPSED, TIME or T: time since the start, or since the table's MJDREF, or its MJDREFI and
+       MJDREFF, if it has them;
     2. text in DATE-OBS, T_REC, TIME and the like: dates as in headers;
     3. numbers in MJD, MJD-OBS or JD: days.
 
@@ -163,11 +164,10 @@ def times_from_tables(
                 column.name.strip().upper(): (np.asarray(hdu.data[column.name]), (column.unit or default_unit).strip())
                 for column in hdu.columns
             }
-            reference = hdu.header.get("MJDREF")
             found = _seconds_from_columns(
                 columns,
                 scale=_time_scale(hdu.header, *headers),
-                reference_mjd=None if reference is None else float(reference),
+                reference_mjd=_reference_mjd(hdu.header),
                 start=start,
             )
             if found:
@@ -192,7 +192,7 @@ def _seconds_from_columns(
     scale : str
         Time scale of absolute times that name none.
     reference_mjd : float or None
-        The table's MJDREF.
+        The table's MJDREF, or MJDREFI + MJDREFF.
     start : Start or None
         The start in a header.
     """
@@ -214,12 +214,21 @@ def _seconds_from_columns(
     return None
 
 
+def _reference_mjd(header: fits.Header) -> float | None:
+    """Return MJDREF, else MJDREFI + MJDREFF, of a table; None without them."""
+    if card_text(header, "MJDREF"):
+        return float(header["MJDREF"])
+    if card_text(header, "MJDREFI"):
+        return float(header["MJDREFI"]) + float(card_text(header, "MJDREFF") or 0.0)
+    return None
+
+
 def _from_dates(texts: list[str], key: str, scale: str, start: Start | None) -> tuple[Floats, Start | None]:
     """Return seconds since the start for dates written as text; NaN for an unknown one."""
     seconds, own_scale = np.full(len(texts), np.nan), scale
     first: Time | None = None
     for index, text in enumerate(texts):
-        if text.upper() not in _UNKNOWN:
+        if not is_missing(text):
             time, own_scale = _parse(text, scale=scale, what=f"a date in column {key}")
             first = time if first is None else first
             seconds[index] = float((time - first).sec)
@@ -267,7 +276,7 @@ def _parse(value: str, *, scale: str, what: str) -> tuple[Time, str]:
 
 def _time_scale(*headers: fits.Header) -> str:
     """Return the time scale in the first header with TIMESYS, else ``utc``."""
-    return next((_scale(str(header["TIMESYS"])) for header in headers if str(header.get("TIMESYS", "")).strip()), "utc")
+    return next((_scale(text) for header in headers if (text := card_text(header, "TIMESYS"))), "utc")
 
 
 def _scale(name: str) -> str:

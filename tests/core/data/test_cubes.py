@@ -182,6 +182,52 @@ def test_region(tmp_path: Path, cards: dict[str, object], region: str) -> None:
     assert _read(_pair(tmp_path, _image(**cards), name="X_19981206")).region == region
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["MISSING", "missing", "-2147483648", "-32768", "NaN", "Invalid KeyLink", "0", "-1", " ", None, -2147483648, 0.0],
+)
+@pytest.mark.parametrize("card", ["REGION", "NOAA_AR", "HARPNUM"])
+def test_codes_of_missing_values_are_not_regions(tmp_path: Path, card: str, value: object) -> None:
+    """A code that the archive writes for an unknown region names none, and the next card is used."""
+    assert _read(_pair(tmp_path, _image(**{card: value}), name="X_19981206")).region == "X"
+    (tmp_path / "next").mkdir()
+    others = {"NOAA_AR": 8398, "HARPNUM": 12} | {card: value}
+    expected = "HARP 12" if card == "NOAA_AR" else "NOAA 8398"
+    assert _read(_pair(tmp_path / "next", _image(**others))).region == expected
+
+
+@pytest.mark.parametrize("region", ["1", "AR 0", "MISSING LINK", "Nantes", "R-1"])
+def test_names_that_resemble_missing_values_are_regions(tmp_path: Path, region: str) -> None:
+    assert _read(_pair(tmp_path, _image(REGION=region))).region == region
+
+
+def test_cards_without_quotes(tmp_path: Path) -> None:
+    """Text without quotes is read as text; NaN without quotes is a missing value."""
+    path = _pair(tmp_path, _image(REGION="xxxxx", NOAA_AR="yyy", DATE_OBS="zzzzzzzzzzzzzzzzzzz"))
+    content = path.read_bytes()
+    for quoted, bare in ((b"'xxxxx   '", b"AR9366    "), (b"'yyy     '", b"NaN       ")):
+        content = content.replace(quoted, bare)
+    path.write_bytes(content.replace(b"'zzzzzzzzzzzzzzzzzzz'", b"1998-12-06T00:00:31  "))
+    cube = _read(path)
+    assert (cube.region, cube.start) == ("AR9366", "1998-12-06T00:00:31")
+    path.write_bytes(path.read_bytes().replace(b"AR9366    ", b"NaN       "))
+    assert _read(path).region is None
+
+
+@pytest.mark.parametrize("value", ["MISSING", "-4712.01.01_11:59:28_TAI", "Invalid KeyLink", None])
+def test_codes_of_missing_times_are_no_start(tmp_path: Path, value: object) -> None:
+    cube = _read(_pair(tmp_path, _image(DATE_OBS=value, T_REC="1998.12.06_00:00:31_TAI")))
+    assert cube.start == "1998-12-06T00:00:00"
+
+
+def test_a_reference_day_in_two_cards(tmp_path: Path) -> None:
+    """MJDREFI + MJDREFF equals MJDREF."""
+    table = _table("TIME", TIMES - 86400.0, unit="s", MJDREFI=51153, MJDREFF=1.0)
+    cube = _read(_write(tmp_path, _image(), table))
+    assert cube.start == "1998-12-06T00:00:00"
+    np.testing.assert_allclose(cube.seconds, TIMES, rtol=0, atol=1e-3)
+
+
 def test_frames_are_sorted_by_time(tmp_path: Path) -> None:
     """Frames are sorted by time; of two with equal time the later in the file is kept; unknown times are dropped."""
     field = np.arange(5, dtype=np.float32)[:, None, None] * np.ones((1, 2, 2), dtype=np.float32) + 1.0
