@@ -18,7 +18,7 @@ from helioloop.records.instrument import Instrument
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 """Raised with every change of how files are read or gridded; entries of another format are ignored."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")

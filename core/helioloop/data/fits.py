@@ -27,6 +27,8 @@ MAX_VALUES = 64 * 1024**2
 """Largest number of pixel values in a cube; the header of a small compressed image can claim any number."""
 
 _STRONGEST_GAUSS = 1e5  # sunspots reach 6e3 G
+_HIGHEST_GAUSS = 7e3
+_FEWEST_CODED = 100
 _MAX_TOO_STRONG_FRACTION = 0.01
 _WEAKEST_GAUSS = 1e-3
 _IMAGE_AXES = 3
@@ -175,8 +177,19 @@ def image_unit(hdu: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU) -> tupl
     return unit, "BUNIT" if text else "assumed"
 
 
-def in_gauss(hdu: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU) -> NDArray[np.float32]:
+def in_gauss(
+    hdu: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU, *, remove_codes: bool = False
+) -> NDArray[np.float32]:
     """Return the pixels of an image in gauss.
+
+    Parameters
+    ----------
+    hdu : HDU
+        The image.
+    remove_codes : bool
+        Set the largest value to NaN if it is beyond 7000 G and at least 100 pixels have it, and the smallest if it is
+        below −100 000 G and at least 100 pixels have it: archives code off-disk pixels so. Other negative codes stay,
+        gridding recognizes them.
 
     Returns
     -------
@@ -193,6 +206,8 @@ def in_gauss(hdu: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU) -> NDArra
     factor = float(image_unit(hdu)[0].to(units.G))
     if factor != 1.0:
         frames *= np.float32(factor)
+    if remove_codes:
+        _remove_codes(frames)
     strength = np.abs(frames)
     finite = np.isfinite(strength)
     frames[~finite] = np.nan
@@ -206,6 +221,18 @@ def in_gauss(hdu: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU) -> NDArra
             f"{_STRONGEST_GAUSS:g}: correct BUNIT or the byte order"
         )
     return frames
+
+
+def _remove_codes(frames: NDArray[np.float32]) -> None:
+    """Set off-disk codes that no field reaches to NaN, in place; see `in_gauss`."""
+    finite = np.isfinite(frames)
+    highest = frames.max(where=finite, initial=0.0)
+    lowest = frames.min(where=finite, initial=0.0)
+    for code in (highest, lowest):
+        if code > _HIGHEST_GAUSS or code < -_STRONGEST_GAUSS:
+            coded = frames == code
+            if np.count_nonzero(coded) >= _FEWEST_CODED:
+                frames[coded] = np.nan
 
 
 def _first_bytes(file: IO[bytes]) -> bytes:

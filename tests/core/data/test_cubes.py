@@ -277,7 +277,7 @@ def test_start_in_the_header_of_the_companion(tmp_path: Path, companion_start: d
 def test_header_is_read_without_converting_a_pixel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither an image in the wrong unit nor destroyed compressed pixels keep the header from being read."""
 
-    def refuse(_: object) -> None:
+    def refuse(_: object, **__: object) -> None:
         raise AssertionError("a pixel was converted")
 
     cards = {"DATE_OBS": "1998-12-06T00:00:00", "REGION": "R1"}
@@ -326,7 +326,7 @@ def test_scaled_integers(tmp_path: Path) -> None:
 
 def test_compressed_files(tmp_path: Path) -> None:
     """Files compressed by gzip or Rice give the same frames as the uncompressed file, and another hash."""
-    field = (np.arange(2 * 90 * 90).reshape(2, 90, 90) % 400).astype(np.int16)  # compresses well
+    field = (np.arange(2 * 90 * 90).reshape(2, 90, 90) % 400 - 200).astype(np.int16)  # compresses well
     plain = _pair(tmp_path, _image(field), name="plain")
     packed = tmp_path / "packed.fits"
     packed.write_bytes(gzip.compress(plain.read_bytes()))
@@ -344,6 +344,31 @@ def test_units(tmp_path: Path, unit: str, factor: float) -> None:
     """Any unit of magnetic flux density is converted to gauss."""
     cube = _read(_pair(tmp_path, _image(FIELD / 10.0, BUNIT=unit)))
     np.testing.assert_allclose(cube.observed_gauss, FIELD / 10.0 * factor, rtol=1e-6)
+
+
+@pytest.mark.parametrize("code", [32767.0, 9999.0, 1e6, 1e30, -1e6])
+def test_codes_beyond_any_field_become_nan(tmp_path: Path, code: float) -> None:
+    """A value beyond ± the strongest field of the Sun that many pixels share is the code of pixels off the disk."""
+    field = np.random.default_rng(0).normal(0.0, 20.0, (2, 30, 30)).astype(np.float32)
+    coded = field.copy()
+    coded[:, :8] = code
+    read = _read(_pair(tmp_path, _image(coded))).observed_gauss
+    assert np.isnan(read[:, :8]).all()
+    np.testing.assert_array_equal(read[:, 8:], field[:, 8:])
+
+
+@pytest.mark.parametrize("value", [6000.0, -32768.0, -2000.0])
+def test_strong_fields_and_usual_codes_are_unchanged(tmp_path: Path, value: float) -> None:
+    """A saturated umbra, and the negative codes that gridding finds at the corners, keep their values."""
+    field = np.random.default_rng(0).normal(0.0, 20.0, (2, 30, 30)).astype(np.float32)
+    field[:, :8] = value
+    np.testing.assert_array_equal(_read(_pair(tmp_path, _image(field))).observed_gauss, field)
+
+
+def test_a_few_hot_pixels_are_unchanged(tmp_path: Path) -> None:
+    field = np.random.default_rng(0).normal(0.0, 20.0, (2, 30, 30)).astype(np.float32)
+    field[:, 4, :3] = 9000.0
+    np.testing.assert_array_equal(_read(_pair(tmp_path, _image(field))).observed_gauss, field)
 
 
 def test_infinite_values_become_nan(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def _write(path: Path, start: str | None) -> Path:
 def test_frame_time_of_a_cube_needs_no_pixel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The time of a frame comes from the header's start; no pixel is converted to gauss."""
 
-    def refuse(_: object) -> None:
+    def refuse(_: object, **__: object) -> None:
         raise AssertionError("a pixel was converted")
 
     monkeypatch.setattr(cubes, "in_gauss", refuse)

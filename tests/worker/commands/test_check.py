@@ -60,6 +60,29 @@ def test_a_cube_that_is_doubtful_is_warned_with_the_reason(tmp_path: Path) -> No
     assert "no start is known" in output
 
 
+def test_the_image_that_was_read_is_named_where_a_file_has_several(tmp_path: Path) -> None:
+    path = _cube(tmp_path / "release" / "A.fits")
+    with fits.open(path, mode="append") as hdus:
+        hdus.append(fits.ImageHDU(np.abs(FIELD), name="ERRORS"))
+    row = _check(tmp_path / "release")[0]["A"]
+    assert row["verdict"] == "warned"
+    assert "2 images have three axes and HDU 0 (PRIMARY) was read" in row["reasons"]
+
+
+def test_dropped_frames_have_their_reasons(tmp_path: Path) -> None:
+    """Of three frames one has no time and two are in one slot, so one is used; a frame before the start is named."""
+    folder = tmp_path / "release"
+    _cube(folder / "A.fits", seconds=np.array([np.nan, 200000.0, 200001.0]))
+    _cube(folder / "B.fits", seconds=SECONDS - 6000.0)
+    rows = _check(folder)[0]
+    assert (rows["A"]["frames_in_file"], rows["A"]["frames_used"], rows["A"]["verdict"]) == ("3", "1", "warned")
+    assert rows["A"]["reasons"].split("; ")[-2:] == [
+        "1 frame is without a finite time and dropped",
+        "1 frame is in the same grid frame as a later one and dropped",
+    ]
+    assert rows["B"]["reasons"] == "1 frame is before the start and dropped: check the start"
+
+
 def test_files_that_are_not_cubes_of_the_release_are_refused_with_what_to_do(tmp_path: Path) -> None:
     """Other endings, a subfolder, a companion without its cube, a page and a mask; a hidden file is not listed."""
     folder = tmp_path / "release"
