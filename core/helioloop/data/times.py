@@ -27,6 +27,8 @@ _DATE = re.compile(
     r"(?P<year>\d{4})[-./](?P<month>\d\d)[-./](?P<day>\d\d)"
     r"(?:[T_ ](?P<time>\d\d:\d\d(?::\d\d(?:\.\d*)?)?))?(?:_|\s)?(?P<scale>[A-Za-z][A-Za-z0-9]*)?\Z"
 )
+_DAY = re.compile(r"\d{4}[-./]\d\d[-./]\d\d\Z")
+_TIME_OF_DAY = re.compile(r"\d\d:\d\d")
 _OLD_DATE = re.compile(r"(?P<day>\d\d)/(?P<month>\d\d)/(?P<year>\d\d)\Z")
 _NAME = re.compile(r"(?P<region>.+)_(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)\Z")
 # UT1 stays within a second of UTC, less than any cadence here, and would need tables from the network.
@@ -37,7 +39,8 @@ _SCALES = {
 }
 
 _ELAPSED_COLUMNS = ("SECONDS", "DT", "ELAPSED", "TIME", "T")
-_DATE_COLUMNS = (*START_KEYS, "DATE_BEG", "DATE_OBS", "T_OBS", "DATE-AVG", "DATE_AVG", "DATE", "TIME", "UTC", "TAI")
+_DATE_COLUMNS = (*START_KEYS, "DATE_BEG", "DATE_OBS", "T_OBS", "DATE-AVG", "DATE_AVG", "TIME", "UTC", "TAI", "DATE")
+"""DATE is last: it may be the day of processing."""
 _DAY_COLUMNS = {"MJD": 0.0, "MJD-OBS": 0.0, "MJD_OBS": 0.0, "JD": 2400000.5}
 _SECONDS_PER_DAY = 86400.0
 
@@ -78,6 +81,7 @@ def start_from_headers(*headers: fits.Header) -> Start | None:
         for key in START_KEYS:
             value = card_text(header, key)
             if value:
+                value = _with_time_of_day(value, card_text(header, key.replace("DATE", "TIME")))
                 time, scale = _parse(value, scale=_time_scale(header), what=key)
                 return Start(utc=isot(time.utc), scale=scale, source=key)
     return None
@@ -131,7 +135,8 @@ def times_from_tables(
 
     1. numbers in SECONDS, DT, ELAPSED, TIME or T: time since the start, or since the table's MJDREF, or its MJDREFI and
        MJDREFF, if it has them;
-    2. text in DATE-OBS, T_REC, TIME and the like: dates as in headers;
+    2. text in DATE-OBS, T_REC, TIME and the like: dates as in headers, or days with the time of day in TIME-OBS, TIME
+       and the like;
     3. numbers in MJD, MJD-OBS or JD: days.
 
     A column's unit comes from TUNIT, else from the table's TIMEUNIT, else it is seconds.
@@ -203,15 +208,33 @@ def _seconds_from_columns(
             if reference_mjd is None:
                 return seconds, start
             return _from_mjd(reference_mjd, seconds, scale, start, source=f"MJDREF and column {key}")
+    absent = (np.empty(0), "")
     for key in _DATE_COLUMNS:
-        values, _ = columns.get(key, (np.empty(0), ""))
-        if values.dtype.kind in "SU":
-            return _from_dates([str(value).strip() for value in values.astype(str)], key, scale, start)
+        values, _ = columns.get(key, absent)
+        texts = _texts(values)
+        if texts and not any(_TIME_OF_DAY.match(text) for text in texts):
+            other = (key.replace("DATE", "TIME"), "TIME-OBS", "TIME_OBS", "TIME", "UTC", "TAI")
+            times = next(
+                (found for name in other if name != key and (found := _texts(columns.get(name, absent)[0]))), None
+            )
+            if times:
+                texts = [_with_time_of_day(day, time) for day, time in zip(texts, times, strict=True)]
+            return _from_dates(texts, key, scale, start)
     for key, offset_days in _DAY_COLUMNS.items():
         values, _ = columns.get(key, (np.empty(0, dtype="U1"), ""))
         if values.dtype.kind in "iuf":
             return _from_mjd(-offset_days, to_seconds(values, "d"), scale, start, source=f"column {key}")
     return None
+
+
+def _texts(values: NDArray[Any]) -> list[str]:
+    """Return the texts in a column; empty where it has no text."""
+    return [str(value).strip() for value in values.astype(str)] if values.dtype.kind in "SU" else []
+
+
+def _with_time_of_day(date: str, time: str) -> str:
+    """Return a date with the time of day that another card or column gives, if it has none itself."""
+    return f"{date}T{time}" if _DAY.match(date) and _TIME_OF_DAY.match(time) else date
 
 
 def _reference_mjd(header: fits.Header) -> float | None:

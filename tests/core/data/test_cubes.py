@@ -220,6 +220,40 @@ def test_codes_of_missing_times_are_no_start(tmp_path: Path, value: object) -> N
     assert cube.start == "1998-12-06T00:00:00"
 
 
+@pytest.mark.parametrize(
+    ("day", "time", "start"),
+    [
+        ("1998-12-06", "01:36:00", "1998-12-06T01:36:00"),
+        ("1998-12-06", "01:36:31.000_TAI", "1998-12-06T01:36:00"),
+        ("1998-12-06T12:00:00", "01:36:00", "1998-12-06T12:00:00"),
+        ("1998-12-06", "MISSING", "1998-12-06T00:00:00"),
+    ],
+)
+def test_the_time_of_day_in_a_card_of_its_own(tmp_path: Path, day: str, time: str, start: str) -> None:
+    """TIME-OBS completes a DATE-OBS that is only a day."""
+    assert _read(_pair(tmp_path, _image(**{"DATE-OBS": day, "TIME-OBS": time}))).start == start
+
+
+@pytest.mark.parametrize("columns", [("DATE", "TIME"), ("DATE-OBS", "TIME-OBS"), ("date_obs", "time_obs")])
+def test_day_and_time_of_day_in_two_columns(tmp_path: Path, columns: tuple[str, str]) -> None:
+    values = (["1998-12-06", "1998-12-06"], ["00:00:00", "01:36:00"])
+    table = fits.BinTableHDU.from_columns(
+        [fits.Column(name, "10A", array=texts) for name, texts in zip(columns, values, strict=True)]
+    )
+    cube = _read(_write(tmp_path, _image(), table))
+    assert cube.start == "1998-12-06T00:00:00"
+    np.testing.assert_array_equal(cube.seconds, TIMES)
+
+
+def test_a_column_date_of_processing_is_not_used_beside_one_of_observation(tmp_path: Path) -> None:
+    processed, observed = ["2009-01-02T03:04:05"] * 2, ["1998-12-06T00:00:00", "1998-12-06T01:36:00"]
+    table = fits.BinTableHDU.from_columns(
+        [fits.Column("DATE", "20A", array=processed), fits.Column("UTC", "20A", array=observed)]
+    )
+    cube = _read(_write(tmp_path, _image(), table))
+    np.testing.assert_array_equal(cube.seconds, TIMES)
+
+
 def test_a_reference_day_in_two_cards(tmp_path: Path) -> None:
     """MJDREFI + MJDREFF equals MJDREF."""
     table = _table("TIME", TIMES - 86400.0, unit="s", MJDREFI=51153, MJDREFF=1.0)
