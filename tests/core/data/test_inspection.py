@@ -1,0 +1,87 @@
+"""Reports of cubes: the source of start, unit and region, and warnings at their bounds."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from helioloop.data.cubes import COMPANION_SUFFIX
+from helioloop.data.inspection import CubeReport, Verdict, inspect_cube, is_video
+from helioloop.errors import CubeError
+from helioloop.records.instrument import MDI
+
+FIELD = np.random.default_rng(0).normal(0.0, 20.0, (2, 90, 90)).astype(np.float32)
+DATES = ["1998.12.06_00:00:31_TAI", "1998.12.08_12:00:31_TAI"]
+
+
+def _report(
+    folder: Path, column: fits.Column | None = None, *, last: float = 200000.0, name: str = "C", **cards: object
+) -> CubeReport:
+    """Return the report of a cube of two frames, whose times are in a companion or in a table."""
+    image = fits.PrimaryHDU(FIELD)
+    image.header.update({key.replace("_", "-"): value for key, value in cards.items()})
+    hdus = [image] if column is None else [image, fits.BinTableHDU.from_columns([column])]
+    path = folder / f"{name}.fits"
+    fits.HDUList(hdus).writeto(path)
+    if column is None:
+        companion = fits.PrimaryHDU(np.array([0.0, last]))
+        companion.header["DATE-OBS"] = "1998-12-07" if name == "companion" else None
+        companion.writeto(folder / f"{name}{COMPANION_SUFFIX}")
+    return inspect_cube(path, MDI)
+
+
+def test_the_source_of_the_start(tmp_path: Path) -> None:
+    reports = [
+        _report(tmp_path, name="a", DATE_OBS="1998-12-06"),
+        _report(tmp_path, name="companion"),
+        _report(tmp_path, fits.Column("T_REC", "23A", array=DATES), name="b"),
+        _report(tmp_path, fits.Column("MJD", "D", array=[51153.0, 51155.5]), name="c"),
+        _report(tmp_path, name="R_19981206"),
+        _report(tmp_path, name="d"),
+    ]
+    assert [(report.start_source, report.start_scale) for report in reports] == [
+        ("DATE-OBS", "utc"),
+        ("DATE-OBS of the companion .dt.fits", "utc"),
+        ("column T_REC", "tai"),
+        ("column MJD", "utc"),
+        ("file name", None),
+        (None, None),
+    ]
+
+
+def test_the_source_of_unit_and_region(tmp_path: Path) -> None:
+    one = _report(tmp_path, name="R_19981206")
+    assert (one.unit, one.unit_source, one.region, one.region_source) == ("G", "assumed", "R", "file name")
+    two = _report(tmp_path, name="X_19981206", BUNIT="Mx/cm^2", HARPNUM=12)
+    assert (two.unit, two.unit_source, two.region, two.region_source) == ("G", "BUNIT", "HARP 12", "HARPNUM")
+    three = _report(tmp_path, name="Y", BUNIT="mT")
+    assert (three.unit, three.region, three.region_source) == ("mT", None, None)
+
+
+@pytest.mark.parametrize(
+    ("frame", "verdict"), [(0, Verdict.WARNED), (30, Verdict.WARNED), (31, Verdict.OK), (225, Verdict.WARNED)]
+)
+def test_frames_that_show_no_change_are_warned(tmp_path: Path, frame: int, verdict: Verdict) -> None:
+    """Frames 0 to 30 of MDI's grid are shown as one; one frame alone, or a second one off the grid, is warned too."""
+    report = _report(tmp_path, last=(frame + 0.5) * 5760.0, DATE_OBS="1998-12-06")
+    assert report.verdict == verdict
+    assert report.frames_used == (1 if frame in {0, 225} else 2)
+
+
+def test_a_faulty_cube_is_refused_in_its_report(tmp_path: Path) -> None:
+    report = _report(tmp_path, BUNIT="m/s")
+    assert (report.cube, report.verdict, report.frames_in_file) == ("C", Verdict.REFUSED, None)
+    assert report.reasons == (
+        "C.fits: BUNIT is 'm/s'; it must be a unit of magnetic flux density, such as Gauss: correct it",
+    )
+
+
+def test_a_video_has_three_axes(tmp_path: Path) -> None:
+    for axes, shape in ((2, (4, 4)), (3, (2, 4, 4))):
+        path = tmp_path / f"{axes}.fits"
+        fits.PrimaryHDU(np.zeros(shape)).writeto(path)
+        assert is_video(path) == (axes == 3)
+    (tmp_path / "page.fits").write_text("<html>")
+    with pytest.raises(CubeError, match="it begins with"):
+        is_video(tmp_path / "page.fits")
