@@ -1,7 +1,6 @@
 """A run over many files: each is read once, in several processes, kept in the spool, and the release is written."""
 
 import multiprocessing
-import os
 import shutil
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,6 +10,8 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
+
+import joblib
 
 from helioloop.archive.regions import Region
 from helioloop.archive.release import MadeRelease, write_release
@@ -166,7 +167,7 @@ def spread(task: Callable[[Item], Result], items: Sequence[Item], *, processes: 
     processes : int or None
         Processes; with one, the work is done in this one, in order.
     """
-    processes = min(processes or len(os.sched_getaffinity(0)), len(items))
+    processes = min(processes or joblib.cpu_count(), len(items))
     if processes <= 1:
         yield from map(task, items)
         return

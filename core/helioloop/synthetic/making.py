@@ -7,12 +7,12 @@ with.
 
 import json
 import multiprocessing
-import os
 import signal
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import joblib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -127,7 +127,7 @@ def make_release(
     done = n - len(missing)
     report(done, n, "making cubes")
     pool = ProcessPoolExecutor(
-        max_workers=workers or _cores(),
+        max_workers=workers or joblib.cpu_count(),
         mp_context=multiprocessing.get_context("spawn"),
         # Ctrl-C is sent to all processes: the parent stops the pool, the others finish the file they are writing.
         initializer=signal.signal,
@@ -191,11 +191,6 @@ def _claim(out: Path, made_with: dict[str, object]) -> None:
         )
     out.mkdir(parents=True, exist_ok=True)
     atomic.write_json(recipe, made_with)
-
-
-def _cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _make_file(out: Path, seed: int, index: int, instrument: Instrument) -> None:

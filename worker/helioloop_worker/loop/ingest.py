@@ -108,7 +108,8 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
     context.label_studio.ensure_local_storage(project, str(media))
 
     excluded = [ExcludedCube(cube=cube, reason="in labels.csv, but its file is missing") for cube in release.missing]
-    rows = {row.cube: row for row in release.rows if row.cube not in release.missing}
+    missing = set(release.missing)
+    rows = {row.cube: row for row in release.rows if row.cube not in missing}
     preparations = [
         Preparation(release=release_name, cube=cube, known=known.sha256(cube), loader=context.loader, media=media)
         for cube in rows
