@@ -19,6 +19,7 @@ from helioloop.model.provenance import code_version, digest
 from helioloop.model.recipes import Recipe
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.instrument import Instrument
+from helioloop.records.profiles import Profile, profile_record
 from helioloop.registry.staging import PLAN_FILE
 
 
@@ -72,6 +73,8 @@ class Plan:
         Why the round was started, one sentence.
     code_version : str
         Package version and digest of the learning modules.
+    profile : dict
+        The profile of the release: {"name", "instrument", "to_mdi_factor"}.
     saved_fingerprint : str or None
         The fingerprint at the time the plan was saved; None for a new plan. Recomputed after an update that adds fields
         to recipes, the fingerprint would differ from the one in the weights' files.
@@ -85,6 +88,7 @@ class Plan:
     parent: str | None
     reason: str
     code_version: str
+    profile: dict[str, Any] = field(default_factory=dict)
     saved_fingerprint: str | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -173,19 +177,22 @@ class Plan:
             "parent": self.parent,
             "reason": self.reason,
             "code_version": self.code_version,
+            "profile": self.profile,
             "saved_fingerprint": self.fingerprint,
         }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Return the plan that `as_dict` wrote."""
+        instrument = Instrument(**values["instrument"])
         return cls(
             **{
                 **values,
                 "cubes": tuple(CubeInfo.from_dict(entry) for entry in values["cubes"]),
                 "members": tuple(PlannedMember(**entry) for entry in values["members"]),
                 "recipe": Recipe.from_dict(values["recipe"]),
-                "instrument": Instrument(**values["instrument"]),
+                "instrument": instrument,
+                "profile": values.get("profile") or profile_record(None, instrument),
             }
         )
 
@@ -219,6 +226,7 @@ def make_plan(
     seed: int,
     parent: str | None,
     reason: str,
+    profile: Profile | None = None,
 ) -> Plan:
     """Return the plan of a new round.
 
@@ -236,6 +244,8 @@ def make_plan(
         The published version.
     reason : str
         Why the round is started, one sentence.
+    profile : Profile or None
+        Profile of the release; None records the instrument on the MDI scale.
 
     Raises
     ------
@@ -267,6 +277,7 @@ def make_plan(
         parent=parent,
         reason=reason,
         code_version=code_version(),
+        profile=profile_record(profile, instrument),
     )
 
 

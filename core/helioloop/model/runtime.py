@@ -15,6 +15,7 @@ from helioloop.progress import Report, silent
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.instrument import Instrument
 from helioloop.records.labels import Label
+from helioloop.records.profiles import Profile
 
 
 class CubeLoader(Protocol):
@@ -44,6 +45,8 @@ class Runtime:
     ----------
     instrument : Instrument
         The grid.
+    profile : Profile or None
+        The release's profile, for the records of plans; None where cubes come from no single release.
     load : CubeLoader
         Returns a gridded cube; picklable if several processes are used.
     device : Device
@@ -59,6 +62,7 @@ class Runtime:
     instrument: Instrument
     load: CubeLoader
     device: Device
+    profile: Profile | None = None
     inputs: Path | None = None
     report: Report = silent
     on_excluded: OnExcluded | None = None

@@ -57,6 +57,10 @@ class Profile:
         """Side of a pixel in heliographic degrees."""
         return self.patch_deg / self.instrument.size_px
 
+    def record(self) -> dict[str, Any]:
+        """Return what a model's plan and card record: name, instrument and factor to the MDI scale."""
+        return {"name": self.name, "instrument": self.instrument.name, "to_mdi_factor": self.to_mdi_factor}
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, as the table of a TOML or JSON file; `profile_from_table` reads them back."""
         return asdict(self)
@@ -117,6 +121,14 @@ BUILT_IN: Mapping[str, Profile] = {
         ),
     )
 }
+
+
+def profile_record(profile: Profile | None, instrument: Instrument) -> dict[str, Any]:
+    """Return a profile's record; without a profile, the record of an instrument on the MDI scale."""
+    if profile is not None:
+        return profile.record()
+    name = "mdi" if instrument == MDI else instrument.name
+    return {"name": name, "instrument": instrument.name, "to_mdi_factor": 1.0}
 
 
 def find_profile(name_or_path: str | Path) -> Profile:

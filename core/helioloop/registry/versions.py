@@ -57,6 +57,8 @@ class Card:
         Member name -> {"fold", "seed", "file"}.
     metrics : dict
         Metrics of the round by name, such as the out-of-fold agreement.
+    profile : dict
+        Profile of the release: {"name", "instrument", "to_mdi_factor"}; empty in cards written before profiles.
     verdict : dict
         Result of the promotion check: {"publish", "reason", "metrics"}; empty where there was no check.
     """
@@ -74,6 +76,7 @@ class Card:
     members: dict[str, dict[str, Any]]
     metrics: dict[str, float] = field(default_factory=dict)
     verdict: dict[str, Any] = field(default_factory=dict)
+    profile: dict[str, Any] = field(default_factory=dict)
 
     @property
     def rejected(self) -> str | None:

@@ -125,8 +125,14 @@ class Experiment:
                 "experiments leave versions of simulated campaigns: give a --model-dir of their own"
             )
         plan = make_plan(
-            cubes, recipe=recipe, instrument=self.runtime.instrument, seed=seed, parent=parent, reason=reason
-        )  # fmt: skip
+            cubes,
+            recipe=recipe,
+            instrument=self.runtime.instrument,
+            profile=self.runtime.profile,
+            seed=seed,
+            parent=parent,
+            reason=reason,
+        )
         begun = time.perf_counter()
         version = _find(registry, plan)
         found = version is not None

@@ -27,7 +27,14 @@ from helioloop.workflows.releases import find_version, readable_cubes
 
 
 def prelabel_release(
-    release: Release, registry: Registry, runtime: Runtime, *, sample: Path, targets: Targets, version: str | None
+    release: Release,
+    registry: Registry,
+    runtime: Runtime,
+    *,
+    sample: Path,
+    targets: Targets,
+    version: str | None,
+    other_profile: bool = False,
 ) -> Prelabelling:
     """Score a new release and accept the classes for which the audit sample supports a guarantee.
 
@@ -50,15 +57,17 @@ def prelabel_release(
         What to guarantee; chosen before looking at the labels.
     version : str or None
         The version that scores; None for the published one.
+    other_profile : bool
+        Accept a version that was trained on another profile with the same grid.
 
     Raises
     ------
     RegistryError
-        If nothing is published yet, or the version was trained for another instrument.
+        If nothing is published yet, or the version was trained on another profile.
     ReleaseError, WrongUsage
         If the sample's table cannot be used, or the version has no out-of-fold score of a sampled cube.
     """
-    version = find_version(registry, version, instrument=runtime.instrument)
+    version = find_version(registry, version, runtime=runtime, other_profile=other_profile)
     folder = registry.folder(version)
     plan, stored = Plan.read(folder), registry.scores(version)
     audit_sample = AuditSample.read(sample, plan=plan, stored=stored, version=version)

@@ -4,7 +4,9 @@ The worker runs the same rounds with a project's labels instead of a release's t
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from helioloop.data.release import Release
 from helioloop.emergence.locate import locate_emergences, needs_emergence_frame
@@ -15,8 +17,8 @@ from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import Recipe
 from helioloop.model.runtime import Runtime
 from helioloop.records.cubes import CubeInfo
-from helioloop.records.instrument import Instrument
 from helioloop.records.labels import Label
+from helioloop.records.profiles import profile_record
 from helioloop.records.scores import CubeScore
 from helioloop.registry.versions import Card, Registry
 from helioloop.workflows.cells import decimal, frame_cells
@@ -71,6 +73,7 @@ def train_release(
         readable_cubes(release, runtime),
         recipe=recipe,
         instrument=runtime.instrument,
+        profile=runtime.profile,
         seed=seed,
         parent=registry.published(),
         reason="trained by hand with --force" if forced else "trained by hand",
@@ -94,7 +97,7 @@ def _publish(card: Card, registry: Registry) -> Card:
 
 
 def score_release(
-    release: Release, registry: Registry, runtime: Runtime, *, version: str | None
+    release: Release, registry: Registry, runtime: Runtime, *, version: str | None, other_profile: bool = False
 ) -> tuple[str, list[tuple[CubeInfo, CubeScore]]]:
     """Score all readable cubes of a release with a version, by default the published one.
 
@@ -110,11 +113,11 @@ def score_release(
     Raises
     ------
     RegistryError
-        If nothing is published yet, or the version was trained for another instrument.
+        If nothing is published yet, or the version was trained on another profile.
     UnknownVersion
         If there is no such version.
     """
-    version = find_version(registry, version, instrument=runtime.instrument)
+    version = find_version(registry, version, runtime=runtime, other_profile=other_profile)
     cubes = readable_cubes(release, runtime)
     labels = {cube.name: cube.label for cube in cubes}
     stored = registry.scores(version)
@@ -125,26 +128,42 @@ def score_release(
     return version, list(zip(cubes, scores, strict=True))
 
 
-def find_version(registry: Registry, version: str | None, *, instrument: Instrument) -> str:
-    """Return `version`, or the published one for None, if it was trained for this instrument.
+def find_version(registry: Registry, version: str | None, *, runtime: Runtime, other_profile: bool = False) -> str:
+    """Return `version`, or the published one for None, if it was trained on the release's profile.
+
+    With `other_profile`, a version trained on another profile with the same grid is returned, too.
 
     Raises
     ------
     RegistryError
-        If nothing is published yet, or the version was trained for another instrument.
+        If nothing is published yet, or the version was trained on another profile.
     UnknownVersion
         If there is no such version.
     """
     version = version or registry.published()
     if version is None:
         raise RegistryError(f"{registry.root} has no published version; {_remedy(registry)}")
-    trained_for = Plan.read(registry.folder(version)).instrument
-    if trained_for != instrument:
-        raise RegistryError(
-            f"version {version} was trained for the grid of {trained_for.name}, not {instrument.name}; "
-            "give another --version"
-        )
+    difference = profile_difference(registry, version, runtime)
+    if difference is None:
+        return version
+    if replace(Plan.read(registry.folder(version)).instrument, name="") != replace(runtime.instrument, name=""):
+        raise RegistryError(f"{difference}, and their grids differ; train on this release or give another --version")
+    if not other_profile:
+        raise RegistryError(f"{difference}; give another --version, or --other-profile to score it all the same")
     return version
+
+
+def profile_difference(registry: Registry, version: str, runtime: Runtime) -> str | None:
+    """Return a clause that names the profiles of version and release; None where they are the same."""
+    plan = Plan.read(registry.folder(version))
+    trained_on, given = plan.profile, profile_record(runtime.profile, runtime.instrument)
+    if trained_on == given and plan.instrument == runtime.instrument:
+        return None
+    return f"version {version} was trained on profile {_profile(trained_on)}, the release has {_profile(given)}"
+
+
+def _profile(record: Mapping[str, Any]) -> str:
+    return f"{record['name']!r} ({record['instrument']}, {record['to_mdi_factor']:g} to the MDI scale)"
 
 
 def _remedy(registry: Registry) -> str:

@@ -87,6 +87,7 @@ def close_round(
         code_version=plan.code_version,
         recipe=plan.recipe.as_dict(),
         instrument=plan.instrument.as_dict(),
+        profile=plan.profile,
         labels={
             cube.name: {
                 "label": str(cube.label),

@@ -193,7 +193,8 @@ def test_the_code_version_covers_every_module_that_learns() -> None:
     names = {module.removeprefix("helioloop.") for module in below} - PACKAGES
     without_effect = {
         "data.cache", "errors", "files.atomic", "model.provenance", "model.runtime", "progress", "records.cubes",
-        "records.instrument", "records.labels", "records.scores", "registry.folder_format", "registry.staging",
+        "records.instrument", "records.labels", "records.profiles", "records.scores",
+        "registry.folder_format", "registry.staging",
     }  # fmt: skip
     assert names - without_effect == set(LEARNING_MODULES)
     assert code_version().partition("+")[0] == __import__("helioloop").__version__

@@ -5,22 +5,28 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import Result
 from tests.worker.shell import read_table, run_one_of, run_printed
 
 from helioloop import settings, synthetic
+from helioloop.data.cubes import write_cube
+from helioloop.data.release_profile import write_release_profile
 from helioloop.model import recipes
-from helioloop.records.instrument import MDI
+from helioloop.model.plan import Plan
+from helioloop.records.instrument import MDI, Instrument
 from helioloop.records.labels import Label
+from helioloop.records.profiles import BUILT_IN
 from helioloop.records.scores import CubeScore, Emergence
 from helioloop.registry.versions import Registry
 from helioloop.workflows import releases
 from helioloop.workflows.releases import SCORE_COLUMNS, score_row
-from helioloop_worker.commands import learning, runtime
+from helioloop_worker.commands import learning
 
 N_CUBES = 40
 SMALL = replace(MDI, size_px=30)
+PROFILE = replace(BUILT_IN["mdi"], name="small", instrument=SMALL)
 
 
 def run(*words: str | Path) -> Result:
@@ -43,6 +49,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     place = tmp_path_factory.mktemp("learning")
     release = place / "demo"
     synthetic.make_release(release, n=N_CUBES, seed=3, instrument=SMALL)
+    write_release_profile(release, PROFILE)
     rows = read_table(release / "labels.csv")
     broken, unlabelled = release / f"{rows[7]['cube']}.fits", rows[3]["cube"]
     broken.write_bytes(broken.read_bytes()[:5000])
@@ -55,7 +62,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
         patch.setenv("HELIOLOOP_MODEL_ROOT", str(place / "projects"))
         patch.setenv("HELIOLOOP_DEVICE", "cpu")
         patch.setitem(recipes.RECIPES, "quick", replace(recipes.QUICK, epochs=2, min_steps=0))
-        patch.setattr(runtime, "MDI", SMALL)
         patch.setattr(releases, "process_count", lambda *_: 1)  # starting processes takes longer than the training
         settings.load_settings.cache_clear()
         yield Trained(
@@ -279,3 +285,58 @@ def test_a_frame_is_shown_only_if_ensemble_or_label_is_emergence() -> None:
     ]  # fmt: skip
     for label in (Label.NON_EMERGENCE, None):
         assert score_row(label, score, version="v0001")["emergence_frame"] == ""
+
+
+def test_the_plan_and_the_card_record_the_profile(trained: Trained) -> None:
+    """Name, instrument and factor, as in the release's release.toml."""
+    registry = Registry(trained.models)
+    expected = {"name": "small", "instrument": "MDI", "to_mdi_factor": 1.0}
+    assert registry.card("v0001").profile == Plan.read(registry.folder("v0001")).profile == expected
+
+
+def test_a_release_of_another_profile_is_scored_only_on_request(trained: Trained, tmp_path: Path) -> None:
+    """The refusal names both profiles and the option; with it, the difference is printed."""
+    other, out = tmp_path / "other", tmp_path / "scores.csv"
+    shutil.copytree(trained.release, other)
+    like_hmi = replace(BUILT_IN["hmi"], instrument=replace(SMALL, name="HMI"))
+    write_release_profile(other, like_hmi)
+    words = ("score", other, "--model-dir", trained.models, "--out", out)
+    refused = run(*words)
+    assert refused.exit_code == 1
+    for part in ("'small' (MDI, 1 to", "'hmi' (HMI, 1.4 to", "--other-profile"):
+        assert part in refused.stderr
+    assert not out.exists()
+    accepted = run(*words, "--other-profile")
+    assert accepted.exit_code == 0, accepted.output
+    assert "the release has 'hmi'" in accepted.stderr
+    write_release_profile(other, replace(like_hmi, instrument=replace(SMALL, size_px=20)))
+    assert "their grids differ" in run(*words, "--other-profile").stderr
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_profile_of_ones_own_trains_and_scores(tmp_path: Path) -> None:
+    """Another cadence, number of frames, size and patch: frames stay on that grid."""
+    grid = Instrument(name="OWN", cadence_seconds=3600.0, n_frames=40, size_px=24, clip_gauss=800.0, frozen_frames=4)
+    profile = replace(PROFILE, name="own", instrument=grid, patch_deg=12.0)
+    release, models, out = tmp_path / "own", tmp_path / "models", tmp_path / "scores.csv"
+    release.mkdir()
+    rng = np.random.default_rng(1)
+    lines = []
+    for k in range(24):
+        field = rng.normal(0.0, 20.0, (40, 24, 24))
+        if k % 2:
+            field[20:, 8:14, 8:16] += 600.0
+        seconds = np.arange(40) * grid.cadence_seconds
+        path = release / f"own{k:02d}.fits"
+        write_cube(path, field, seconds, start="2003-01-01T00:00:00", region=f"r{k}", instrument=grid)
+        lines.append(f"own{k:02d},{'emergence' if k % 2 else 'non-emergence'},0\n")
+    (release / "labels.csv").write_text("cube,label,verified\n" + "".join(lines))
+    write_release_profile(release, profile)
+    assert run("train", release, "--model-dir", models).exit_code == 0
+    result = run("score", release, "--model-dir", models, "--out", out)
+    assert result.exit_code == 0, result.output
+    rows = read_table(out)
+    assert len(rows) == 24
+    assert all(0 <= int(row["emergence_frame"]) < 40 for row in rows if row["emergence_frame"])
+    card = Registry(models).card("v0001")
+    assert (card.profile["name"], card.instrument) == ("own", grid.as_dict())

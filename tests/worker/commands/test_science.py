@@ -10,14 +10,17 @@ from click.testing import Result
 from tests.worker.shell import read_table, run_one_of
 
 from helioloop import settings, synthetic
+from helioloop.data.release_profile import write_release_profile
 from helioloop.model import recipes
 from helioloop.records.instrument import MDI
+from helioloop.records.profiles import BUILT_IN
 from helioloop.registry.versions import Registry
 from helioloop.workflows import experiment
-from helioloop_worker.commands import runtime, science
+from helioloop_worker.commands import science
 
 N_CUBES = 36
 SMALL = replace(MDI, size_px=30)
+PROFILE = replace(BUILT_IN["mdi"], name="small", instrument=SMALL)
 
 
 def run(*words: str | Path) -> Result:
@@ -39,12 +42,12 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inputs]:
     """One release for this module, and a recipe of one epoch."""
     folder = tmp_path_factory.mktemp("science")
     synthetic.make_release(folder / "bench", n=N_CUBES, seed=5, truth=folder / "truth.csv", instrument=SMALL)
+    write_release_profile(folder / "bench", PROFILE)
     tiny = replace(recipes.QUICK, epochs=1, min_steps=0, folds=2, dropouts=(0.2,))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HELIOLOOP_CACHE_ROOT", str(folder / "cache"))
         patch.setenv("HELIOLOOP_DEVICE", "cpu")
         patch.setitem(recipes.RECIPES, "quick", tiny)
-        patch.setattr(runtime, "MDI", SMALL)
         patch.setattr(experiment, "process_count", lambda *_: 1)  # starting processes takes longer than the training
         settings.load_settings.cache_clear()
         yield Inputs(release=folder / "bench", truth=folder / "truth.csv", models=folder / "models")

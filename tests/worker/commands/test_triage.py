@@ -14,6 +14,7 @@ from helioloop import settings
 from helioloop.data.cubes import CubeFiles, write_cube
 from helioloop.data.frame_times import frame_time
 from helioloop.data.loader import Loader
+from helioloop.data.release_profile import write_release_profile
 from helioloop.evaluation.risk_control import make_guarantee
 from helioloop.model import recipes
 from helioloop.model.device import choose_device
@@ -21,14 +22,16 @@ from helioloop.model.ensemble import Ensemble
 from helioloop.model.runtime import Runtime
 from helioloop.records.instrument import MDI
 from helioloop.records.labels import Label
+from helioloop.records.profiles import BUILT_IN
 from helioloop.records.scores import CubeScore, Emergence
 from helioloop.registry.versions import Registry
 from helioloop.workflows import releases
 from helioloop.workflows.prelabel_report import COLUMNS
-from helioloop_worker.commands import learning, runtime, triage
+from helioloop_worker.commands import learning, triage
 
 N_OLD, N_NEW = 32, 8
 SMALL = replace(MDI, size_px=30)
+PROFILE = replace(BUILT_IN["mdi"], name="small", instrument=SMALL)
 
 
 def run(*words: str | Path) -> Result:
@@ -77,12 +80,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Releases]:
     (old / "labels.csv").write_text("cube,label,verified\n" + "".join(rows))
     names = write_cubes(new, range(N_OLD, N_OLD + N_NEW))
     (new / "labels.csv").write_text("cube,label,verified\nlost,,0\n" + "".join(f"{name},,0\n" for name in names[::-1]))
+    for release in (old, new):
+        write_release_profile(release, PROFILE)
     tiny = replace(recipes.QUICK, epochs=12, min_steps=0, folds=2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HELIOLOOP_CACHE_ROOT", str(folder / "cache"))
         patch.setenv("HELIOLOOP_DEVICE", "cpu")
         patch.setitem(recipes.RECIPES, "quick", tiny)
-        patch.setattr(runtime, "MDI", SMALL)
         patch.setattr(releases, "process_count", lambda *_: 1)  # starting processes takes longer than the training
         settings.load_settings.cache_clear()
         trained = run("train", old, "--model-dir", folder / "models")
@@ -143,7 +147,7 @@ def test_a_new_cube_is_scored_by_the_members_of_one_fold(made: Releases, tmp_pat
     assert (tmp_path / "before.csv").read_bytes() == (tmp_path / "after.csv").read_bytes()
     ensemble = Ensemble.open(Registry(made.models).folder("v0001"), device=choose_device("cpu"))
     load = Loader(roots=(made.new.parent,), cache=settings.load_settings().cache_root, instrument=SMALL)
-    work = Runtime(instrument=SMALL, load=load, device=ensemble.device)
+    work = Runtime(instrument=SMALL, profile=PROFILE, load=load, device=ensemble.device)
     used = set()
     for row, scored in zip(read_table(tmp_path / "out.csv"), read_table(tmp_path / "before.csv"), strict=True):
         cube, _ = load.parse(CubeFiles.read(made.new / f"{row['cube']}.fits"))

@@ -15,6 +15,7 @@ from helioloop_worker.commands.options import (
     labels_option,
     model_dir_option,
     models_options,
+    other_profile_option,
     out_option,
     release_argument,
     seed_option,
@@ -65,7 +66,7 @@ def train(*, folder: Path, model_dir: Path, labels: Path | None, recipe: str, fo
     with needs_extra("worker"):
         from helioloop.model.recipes import find_recipe
         from helioloop.workflows import releases
-    with open_runtime(folder.resolve().parent) as runtime:
+    with open_runtime(folder.resolve().parent, release=folder) as runtime:
         card = releases.train_release(
             _open(folder, labels),
             Registry(model_dir),
@@ -89,8 +90,11 @@ def train(*, folder: Path, model_dir: Path, labels: Path | None, recipe: str, fo
 @model_dir_option
 @labels_option
 @version_option
+@other_profile_option
 @out_option
-def score(*, folder: Path, model_dir: Path, labels: Path | None, version: str | None, out: Path) -> None:
+def score(
+    *, folder: Path, model_dir: Path, labels: Path | None, version: str | None, other_profile: bool, out: Path
+) -> None:
     """Score the cubes of RELEASE and write a table.
 
     The table has one row for each readable cube, in the order of labels.csv. Sort by disagreement, highest first, to
@@ -114,8 +118,14 @@ def score(*, folder: Path, model_dir: Path, labels: Path | None, version: str | 
     """
     with needs_extra("worker"):
         from helioloop.workflows import releases
-    with open_runtime(folder.resolve().parent) as runtime:
-        version, scored = releases.score_release(_open(folder, labels), Registry(model_dir), runtime, version=version)
+    with open_runtime(folder.resolve().parent, release=folder) as runtime:
+        registry = Registry(model_dir)
+        version, scored = releases.score_release(
+            _open(folder, labels), registry, runtime, version=version, other_profile=other_profile
+        )
+        difference = releases.profile_difference(registry, version, runtime)
+    if difference is not None:
+        click.echo(f"helioloop: {difference}", err=True)
     releases.write_score_table(out, scored, version=version)
     click.echo(f"{out}: {len(scored)} cubes scored by {version}")
 

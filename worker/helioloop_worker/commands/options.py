@@ -32,6 +32,11 @@ seed_option = click.option(
     help="Seed of the first ensemble member; member k uses seed + k.  [default: HELIOLOOP_SEED, 0]",
 )
 version_option = click.option("--version", help="Model version that scores.  [default: the published one]")
+other_profile_option = click.option(
+    "--other-profile",
+    is_flag=True,
+    help="Score even if the version was trained on another profile than RELEASE has; the grids must be the same.",
+)
 out_option = click.option(
     "--out", required=True, type=TABLE, help="CSV to write. An existing file is replaced in one step."
 )

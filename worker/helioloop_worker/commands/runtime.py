@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from helioloop.errors import CubeError
-from helioloop.records.instrument import MDI
+from helioloop.records.profiles import BUILT_IN
 from helioloop.settings import load_settings
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_runtime(*roots: Path, cache: Path | None = None) -> "Iterator[Runtime]":
+def open_runtime(*roots: Path, release: Path | None = None, cache: Path | None = None) -> "Iterator[Runtime]":
     """Yield the runtime for cubes of the releases under `roots`.
 
     A progress bar is shown on stderr while it is open.
@@ -25,15 +25,20 @@ def open_runtime(*roots: Path, cache: Path | None = None) -> "Iterator[Runtime]"
     ----------
     *roots : Path
         Folders that contain the releases.
+    release : Path or None
+        Folder of the release, which names the profile; None takes `mdi`.
     cache : Path or None
         Folder of gridded cubes and prepared inputs; None takes the one in the settings.
     """
     from helioloop.data.loader import Loader
+    from helioloop.data.release_profile import read_release_profile
     from helioloop.model.device import choose_device
     from helioloop.model.runtime import Runtime
     from helioloop_worker.terminal import bars
 
     settings = load_settings()
+    profile = BUILT_IN["mdi"] if release is None else read_release_profile(release)
+    instrument = profile.instrument
     folder = cache or settings.cache_root
     with bars(transient=True) as progress:
         bar = progress.add_task("")
@@ -50,8 +55,9 @@ def open_runtime(*roots: Path, cache: Path | None = None) -> "Iterator[Runtime]"
             click.echo(f"helioloop: {cube} is excluded: {error}", err=True)
 
         yield Runtime(
-            instrument=MDI,
-            load=Loader(roots=tuple(root.resolve() for root in roots), cache=folder, instrument=MDI),
+            instrument=instrument,
+            profile=profile,
+            load=Loader(roots=tuple(root.resolve() for root in roots), cache=folder, instrument=instrument),
             device=choose_device(settings.device),
             inputs=folder / "inputs",
             report=report,

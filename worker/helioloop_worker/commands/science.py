@@ -111,7 +111,7 @@ def campaign(
 
     settings = load_settings()
     played: list[CampaignRound] = []
-    with open_runtime(folder.resolve().parent) as runtime:
+    with open_runtime(folder.resolve().parent, release=folder) as runtime:
         for one in simulate_campaign(
             Experiment.open(Release.open(folder), truth, runtime),
             Registry(model_dir),
@@ -205,7 +205,7 @@ def compare(
     runs: list[Run] = []
     with ExitStack() as stack:
         versions = model_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="helioloop-compare-")))
-        runtime = stack.enter_context(open_runtime(folder.resolve().parent))
+        runtime = stack.enter_context(open_runtime(folder.resolve().parent, release=folder))
         for run in benchmark.compare(
             Experiment.open(Release.open(folder), truth, runtime),
             [RECIPES[name].in_epochs(settings.epochs) for name in dict.fromkeys(chosen)],

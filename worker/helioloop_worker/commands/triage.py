@@ -13,6 +13,7 @@ from helioloop_worker.commands.options import (
     TABLE,
     coverage_option,
     model_dir_option,
+    other_profile_option,
     out_option,
     version_option,
 )
@@ -42,6 +43,7 @@ from helioloop_worker.commands.runtime import open_runtime
 )
 @coverage_option
 @version_option
+@other_profile_option
 @out_option
 def triage(
     *,
@@ -52,6 +54,7 @@ def triage(
     confidence: float,
     coverage: float,
     version: str | None,
+    other_profile: bool,
     out: Path,
 ) -> None:
     """Label NEW_RELEASE where the ensemble is sure enough.
@@ -95,11 +98,22 @@ def triage(
         from helioloop.data.release import Release
         from helioloop.workflows.prelabel import prelabel_release
         from helioloop.workflows.prelabel_report import Targets, write_prelabel_table
+        from helioloop.workflows.releases import profile_difference
     targets = Targets(rate=rate, confidence=confidence, coverage=coverage)
-    with open_runtime(folder.resolve().parent) as runtime:
+    with open_runtime(folder.resolve().parent, release=folder) as runtime:
+        registry = Registry(model_dir)
         done = prelabel_release(
-            Release.open(folder), Registry(model_dir), runtime, sample=sample, targets=targets, version=version
+            Release.open(folder),
+            registry,
+            runtime,
+            sample=sample,
+            targets=targets,
+            version=version,
+            other_profile=other_profile,
         )
+        difference = profile_difference(registry, done.version, runtime)
+    if difference is not None:
+        click.echo(f"helioloop: {difference}, so the risk guarantee does not hold", err=True)
     write_prelabel_table(out, done)
     click.echo("\n".join((f"{out}: {len(done.cubes)} rows", *done.sentences())))
 

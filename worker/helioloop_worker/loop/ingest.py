@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from helioloop.data.release import LabelRow, Release
+from helioloop.data.release_profile import read_release_profile
+from helioloop.errors import ReleaseError
 from helioloop.files import tables
 from helioloop.progress import Report
+from helioloop.records.profiles import BUILT_IN
 from helioloop_worker.context import Context
 from helioloop_worker.loop.known_cubes import KnownCubes
 from helioloop_worker.loop.locks import exclusive
@@ -89,7 +92,7 @@ def ingest(context: Context, project: int, release_name: str, *, report: Report)
     Raises
     ------
     ReleaseError
-        Where no release root holds the release, or its table cannot be read.
+        Where no release root holds the release, its table cannot be read, or its profile is not the project's.
     LabelStudioError
         Where Label Studio refuses a call; repeat the ingestion.
     ServiceError
@@ -102,6 +105,7 @@ def ingest(context: Context, project: int, release_name: str, *, report: Report)
 
 def _ingest(context: Context, project: int, release_name: str, *, report: Report) -> Ingested:
     release = Release.open(context.roots.folder(release_name))
+    _check_profile(context, release)
     known = KnownCubes(context.label_studio, project)
     media = context.settings.media_dir(project)
     (media / release_name).mkdir(parents=True, exist_ok=True)
@@ -136,6 +140,16 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
         project, release_name, imported, present, len(excluded),
     )  # fmt: skip
     return Ingested(release=release_name, imported=imported, present=present, excluded=tuple(excluded))
+
+
+def _check_profile(context: Context, release: Release) -> None:
+    """Refuse a release of another profile: its frames would be placed on the wrong grid."""
+    profile = read_release_profile(release.folder)
+    if profile != BUILT_IN["mdi"] and profile.instrument != context.instrument:
+        raise ReleaseError(
+            f"release {release.name} has profile {profile.name!r} ({profile.instrument.name}), but projects in Label "
+            f"Studio use the grid of {context.instrument.name}; use `helioloop train` and `helioloop score` for it"
+        )
 
 
 def _import(
