@@ -28,10 +28,11 @@ def commands() -> list[click.Command]:
 @click.option("--port", type=click.IntRange(1, 65535), help="Port.  [default: HELIOLOOP_BACKEND_PORT, 9090]")
 @click.option("--threads", type=click.IntRange(1), help="Request threads.  [default: HELIOLOOP_BACKEND_THREADS, 8]")
 def backend(host: str | None, port: int | None, threads: int | None) -> None:
-    """Serve Label Studio: stored predictions out, correction events in.
+    """Serve predictions to Label Studio.
 
-    The backend loads no model and needs no GPU. It reads the folder HELIOLOOP_MODEL_ROOT, which the workers write, and
-    sends jobs to them through the Redis at REDIS_URL. It starts and answers /health even while Redis is down.
+    Stored predictions go out, correction events come in. The backend loads no model and needs no GPU. It reads the
+    folder HELIOLOOP_MODEL_ROOT, which the workers write, and sends jobs to them through the Redis at REDIS_URL. It
+    starts and answers /health even while Redis is down.
 
     \b
       helioloop backend                                  on this machine, port 9090

@@ -34,3 +34,11 @@ def test_help_does_not_show_the_mark_of_a_kept_paragraph(names: tuple[str, ...])
     assert result.exit_code == 0, result.output
     assert "\\b" not in result.output
     assert "\b" not in result.output
+
+
+def test_the_list_of_commands_shows_whole_sentences() -> None:
+    """On a terminal of 80 columns; click ends a sentence that is too long with three dots."""
+    result = CliRunner().invoke(helioloop, ["--help"], terminal_width=80)
+    _, _, listed = result.output.partition("Commands:")
+    assert "check" in listed
+    assert "..." not in listed

@@ -45,10 +45,11 @@ PROCESSES_OPTION = click.option("--processes", type=click.IntRange(min=1), help=
 @PROFILE_OPTION
 @PROCESSES_OPTION
 def cutouts(files: tuple[str, ...], table: Path, out: Path, profile_name: str | None, processes: int | None) -> None:
-    """Cut regions out of full-disk magnetograms: one cube per region and disk passage.
+    """Cut regions out of full-disk magnetograms.
 
-    FILES are line-of-sight magnetograms of the full disk (MDI fd_M_96m_lev182, HMI M_720s, GONG), one per file: .fits,
-    .fts, .gz, .fz; folders with their subfolders, patterns and fsspec URLs too. Each file is read once for all regions.
+    One cube is made per region and disk passage. FILES are line-of-sight magnetograms of the full disk (MDI
+    fd_M_96m_lev182, HMI M_720s, GONG), one per file: .fits, .fts, .gz, .fz; folders with their subfolders, patterns and
+    fsspec URLs too. Each file is read once for all regions.
 
     \b
     The release then has
@@ -94,12 +95,12 @@ def cutouts(files: tuple[str, ...], table: Path, out: Path, profile_name: str | 
 @PROFILE_OPTION
 @PROCESSES_OPTION
 def stack(folder: Path, out: Path, profile_name: str | None, processes: int | None) -> None:
-    """Stack patches of active regions, one FITS file per time: one cube per region and disk passage.
+    """Stack patches of active regions into cubes.
 
-    FOLDER has line-of-sight magnetograms of SHARP or SMARP (segment magnetogram; CEA maps, or cutouts of the CCD, of
-    any size), or other images whose WCS gives Carrington or helioprojective coordinates. Subfolders are searched. Files
-    are told apart by HARPNUM or TARPNUM; without those, each folder is one region. Bitmaps, confidence maps and other
-    segments are refused by name.
+    One cube is made per region and disk passage, from one FITS file per time. FOLDER has line-of-sight magnetograms of
+    SHARP or SMARP (segment magnetogram; CEA maps, or cutouts of the CCD, of any size), or other images whose WCS gives
+    Carrington or helioprojective coordinates. Subfolders are searched. Files are assigned to regions by HARPNUM or
+    TARPNUM; without those, each folder is one region. Bitmaps, confidence maps and other segments are refused by name.
 
     \b
     The release then has

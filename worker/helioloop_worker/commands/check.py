@@ -43,11 +43,11 @@ COLUMNS = (
 )
 @click.pass_context
 def check(context: click.Context, folder: Path, out: Path | None, profile_name: str | None) -> None:
-    """Show what is read from each file of a release and how, before anything is trained.
+    """Show what is read from each file of a release.
 
-    Each cube has a verdict: ok, warned (usable, but something is doubtful), or refused. FITS files that cannot be cubes
-    are listed too: files in subfolders, with other endings, or with one image. Those that `helioloop cutouts` or
-    `helioloop stack` takes name that command. No label is read and nothing but TABLE is written.
+    Use it before training. Each cube has a verdict: ok, warned (usable, but something is doubtful), or refused. FITS
+    files that cannot be cubes are listed too: files in subfolders, with other endings, or with one image. Those that
+    `helioloop cutouts` or `helioloop stack` takes name that command. No label is read and nothing but TABLE is written.
 
     \b
     TABLE has the columns
