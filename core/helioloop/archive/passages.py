@@ -128,7 +128,7 @@ def first_seen_passages(regions: tuple[Region, ...]) -> dict[str, int]:
     Raises
     ------
     ReleaseError
-        If a region was on the far side of the Sun when it is said to have been first seen.
+        If a region was on the far side of the Sun at its time of first detection.
     """
     passages = {}
     for region in regions:

@@ -1,7 +1,7 @@
 """Patches of active regions, one FITS file per time, onto the grid of a release: SHARP, SMARP and cutouts of the CCD.
 
-A region's patch is centred on the mean of its frames' centres. A file is told to a region by HARPNUM or TARPNUM, else
-by its folder.
+A region's patch is centred on the mean of its frames' centres. HARPNUM or TARPNUM gives the region of a
+file, else its folder does.
 """
 
 import math
@@ -145,9 +145,7 @@ def _look(place: str) -> _Found:
     try:
         observation = read_observation(place)
         where = _checked_place(observation)
-    except MagnetogramError:
-        return _Found(place=place)
-    except Exception:  # noqa: BLE001 - whatever one file does, the others go on
+    except Exception:  # noqa: BLE001 - whatever one file does, the others go on; its reason is listed when it is cut
         return _Found(place=place)
     height, width = observation.field_gauss.shape
     centre = where.centre_deg((height, width))

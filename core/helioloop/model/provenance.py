@@ -13,6 +13,7 @@ LEARNING_MODULES = (
     "data.cubes",
     "data.fits",
     "data.gridding",
+    "data.plausibility",
     "data.times",
     "emergence.curve_onset",
     "emergence.flux_onset",
