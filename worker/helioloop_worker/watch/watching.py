@@ -52,7 +52,7 @@ from helioloop_worker.watch.prelabels import has_scoring_worker, read_pre_labels
 
 RETRY_SECONDS = 300.0
 """Pause before a step that failed because of a service is repeated."""
-SCORED_EVERY_SECONDS = 5.0
+SCORED_EVERY_SECONDS = 2.0
 """Pause between two looks at the predictions of one release, with ``--once``."""
 _SHOWN = 3
 _OF_THE_FOLDER = (ReleaseError, CubeError, MagnetogramError, SettingsError, WrongUsage)
@@ -243,8 +243,8 @@ class Watch:
             self.report(done, len(cubes), "checking cubes")
         counts = Counter(report.verdict for report in reports)
         if not counts.total() - counts[Verdict.REFUSED]:
-            reason, n = Counter(reason for report in reports for reason in report.reasons).most_common(1)[0]
-            raise ReleaseError(f"no cube is readable; the reason of {n} of {len(reports)}: {reason}")
+            reason = Counter(reason for report in reports for reason in report.reasons).most_common(1)[0][0]
+            raise ReleaseError(f"none of {_count(len(reports), 'cube')} is readable: {reason}")
         self.say(f"{arrival.name}: checked, " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict))
 
     def _inspect(self, release: Release, cube: str) -> CubeReport:
