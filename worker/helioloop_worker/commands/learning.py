@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -21,10 +20,7 @@ from helioloop_worker.commands.options import (
     seed_option,
     version_option,
 )
-from helioloop_worker.commands.runtime import open_runtime
-
-if TYPE_CHECKING:
-    from helioloop.data.release import Release
+from helioloop_worker.commands.runtime import open_release, open_runtime
 
 
 @click.command("train")
@@ -68,7 +64,7 @@ def train(*, folder: Path, model_dir: Path, labels: Path | None, recipe: str, fo
         from helioloop.workflows import releases
     with open_runtime(folder.resolve().parent, release=folder) as runtime:
         card = releases.train_release(
-            _open(folder, labels),
+            open_release(folder, labels=labels),
             Registry(model_dir),
             runtime,
             recipe=find_recipe(recipe, gpu=runtime.device.kind == "cuda").in_epochs(load_settings().epochs),
@@ -121,7 +117,7 @@ def score(
     with open_runtime(folder.resolve().parent, release=folder) as runtime:
         registry = Registry(model_dir)
         version, scored = releases.score_release(
-            _open(folder, labels), registry, runtime, version=version, other_profile=other_profile
+            open_release(folder, labels=labels), registry, runtime, version=version, other_profile=other_profile
         )
         difference = releases.profile_difference(registry, version, runtime)
     if difference is not None:
@@ -196,13 +192,6 @@ def _write_back(project: int, version: str) -> None:
         from helioloop.messaging import messages, queues, redis_client
 
     queues.send(redis_client.connect(load_settings()), messages.WriteBack(project=project, version=version))
-
-
-def _open(folder: Path, labels: Path | None) -> "Release":
-    from helioloop.data.release import Release
-
-    release = Release.open(folder)
-    return release if labels is None else release.with_labels(labels)
 
 
 def _summary(card: Card) -> str:

@@ -1,4 +1,4 @@
-"""The runtime of commands that train or score: device, cube loader, progress bar, a message for each excluded cube."""
+"""What commands that train or score open: a release, and the runtime with device, cube loader and progress bar."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,25 @@ from helioloop.records.profiles import BUILT_IN
 from helioloop.settings import load_settings
 
 if TYPE_CHECKING:
+    from helioloop.data.release import Release
     from helioloop.model.runtime import Runtime
+
+
+def show_doubt(sentence: str) -> None:
+    """Print a sentence about a doubtful value on stderr."""
+    click.echo(f"helioloop: {sentence}", err=True)
+
+
+def open_release(folder: Path, *, labels: Path | None = None) -> "Release":
+    """Return the release in `folder`, with the labels of another table if one is given; doubts are printed."""
+    from helioloop.data.release import Release
+
+    release = Release.open(folder)
+    if labels is not None:
+        release = release.with_labels(labels)
+    for sentence in release.doubts:
+        show_doubt(sentence)
+    return release
 
 
 @contextmanager
