@@ -136,9 +136,9 @@ def test_labels_replace_label_and_verified(trained: Trained, tmp_path: Path) -> 
 
 
 def test_doubts_about_a_table_are_printed_once(trained: Trained, tmp_path: Path) -> None:
-    """A table that was saved with semicolons and upper-case names is read, and what is doubtful is said on stderr."""
+    """A table that was saved with semicolons and in upper case is read, and what is doubtful is said on stderr."""
     row = read_table(trained.release / "labels.csv")[0]
-    (tmp_path / "labels.csv").write_text(f"CUBE;LABEL;VERIFIED\n{row['cube'].upper()}.FITS;EMERGENCE;WAHR\n")
+    (tmp_path / "labels.csv").write_text(f"CUBE;LABEL;VERIFIED\nother/{row['cube']}.FITS;EMERGENCE;WAHR\n")
     out = tmp_path / "scores.csv"
     result = run(
         "score", trained.release, "--model-dir", trained.models, "--out", out, "--labels", tmp_path / "labels.csv"
@@ -146,7 +146,7 @@ def test_doubts_about_a_table_are_printed_once(trained: Trained, tmp_path: Path)
     assert read_table(out)[0]["label"] == "emergence"
     doubts = [line for line in result.stderr.splitlines() if line.startswith("helioloop: ") and "is read as" in line]
     assert len(doubts) == 1
-    assert f"is read as cube '{row['cube']}', which differs in upper and lower case" in doubts[0]
+    assert f"is read as cube '{row['cube']}', although the name is that of a file in another folder" in doubts[0]
 
 
 def test_training_again_does_nothing_and_force_repeats_it(trained: Trained, tmp_path: Path) -> None:
