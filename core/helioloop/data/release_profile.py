@@ -35,7 +35,7 @@ def read_release_profile(folder: Path) -> Profile:
     profile = table["profile"]
     if isinstance(profile, Mapping):
         return profile_from_table(profile, where=f"{path}, [profile]")
-    if profile not in BUILT_IN:
+    if not isinstance(profile, str) or profile not in BUILT_IN:
         raise SettingsError(
             f"{path}: profile is {profile!r}; it must be {', '.join(BUILT_IN)} or a table [profile]: correct it"
         )

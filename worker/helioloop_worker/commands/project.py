@@ -214,8 +214,8 @@ def catalogue(*, project: int, out: Path, sample: Path | None, coverage: float) 
         from helioloop_worker.reports.catalogue import make_catalogue
         from helioloop_worker.reports.catalogue_table import write_catalogue, write_sample
     context = Context(load_settings())
-    state = read_project(context.label_studio, project, settings=context.settings, instrument=context.instrument)
-    with open_runtime(*context.settings.release_roots) as runtime:
+    state = read_project(context.label_studio, project, settings=context.settings)
+    with open_runtime(*context.settings.release_roots, profile=state.profile) as runtime:
         made = make_catalogue(state, context.registry(project), runtime, roots=context.roots, coverage=coverage)
     write_catalogue(out, made.entries, version=made.version)
     click.echo("\n".join((f"{out}: {len(made.entries)} rows", *made.sentences())))
