@@ -33,7 +33,28 @@ def read_project_profile(model_dir: Path) -> Profile:
     RegistryError
         If the file is damaged, or the folder has another format.
     """
-    return _written(model_dir) or BUILT_IN["mdi"]
+    return find_project_profile(model_dir) or BUILT_IN["mdi"]
+
+
+def find_project_profile(model_dir: Path) -> Profile | None:
+    """Return the profile that is written in a model folder; None where none is.
+
+    Raises
+    ------
+    RegistryError
+        If the file is damaged, or the folder has another format.
+    """
+    check_format(model_dir)
+    path = model_dir / FILE_NAME
+    try:
+        return profile_from_table(json.loads(path.read_text(encoding="utf-8"))["profile"], where=FILE_NAME)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, SettingsError) as error:
+        raise RegistryError(
+            f"{path} is not a profile ({error}); restore it from a backup, or write the profile of the project's "
+            'releases there as {"profile": {…}}'
+        ) from None
 
 
 def write_project_profile(model_dir: Path, profile: Profile) -> None:
@@ -72,7 +93,7 @@ def profile_conflict(registry: Registry, profile: Profile, *, has_cubes: bool) -
         If the file or a version's card is damaged, or the folder has another format.
     """
     given = cube_values(profile.record(), profile.instrument)
-    written, versions = _written(registry.root), registry.versions()
+    written, versions = find_project_profile(registry.root), registry.versions()
     known: dict[str, dict[str, Any]] = {}
     if written is not None:
         known["profile"] = cube_values(written.record(), written.instrument)
@@ -86,22 +107,12 @@ def profile_conflict(registry: Registry, profile: Profile, *, has_cubes: bool) -
     return None
 
 
-def _written(model_dir: Path) -> Profile | None:
-    """Return the profile in ``profile.json``; None where there is no such file."""
-    check_format(model_dir)
-    path = model_dir / FILE_NAME
-    try:
-        return profile_from_table(json.loads(path.read_text(encoding="utf-8"))["profile"], where=FILE_NAME)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError, SettingsError) as error:
-        raise RegistryError(
-            f"{path} is not a profile ({error}); restore it from a backup, or write the profile of the project's "
-            'releases there as {"profile": {…}}'
-        ) from None
-
-
 def _card_values(card: Card) -> dict[str, Any]:
     """Return the `cube_values` that a version was trained on."""
-    instrument = Instrument(**card.instrument)
+    try:
+        instrument = Instrument(**card.instrument)
+    except TypeError as error:
+        raise RegistryError(
+            f"the card of {card.version} does not describe a grid ({error}); restore it or delete that version's folder"
+        ) from None
     return cube_values({**profile_record(None, instrument), **card.profile}, instrument)
