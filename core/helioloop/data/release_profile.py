@@ -24,7 +24,7 @@ def read_release_profile(folder: Path) -> Profile:
     if not path.exists():
         return BUILT_IN["mdi"]
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f'{path} cannot be read as TOML ({error}); write `profile = "mdi"`') from None
     unknown = [key for key in table if key != "profile"]

@@ -171,7 +171,7 @@ def find_profile(name_or_path: str | Path) -> Profile:
         return BUILT_IN[str(name_or_path)]
     path = Path(name_or_path)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError:
         raise WrongUsage(
             f"{str(name_or_path)!r} is not a profile; it must be {', '.join(BUILT_IN)} or the path of a TOML file: "
