@@ -22,6 +22,7 @@ from helioloop_worker.labelstudio.fake import FakeLabelStudio
 from helioloop_worker.labelstudio.setup import labeling_configuration
 from helioloop_worker.loop import ingest as ingestion
 from helioloop_worker.loop.ingest import Ingested, ingest
+from helioloop_worker.loop.preparation import Preparation
 from helioloop_worker.loop.video import check_video
 
 OWN_TOML = """
@@ -273,6 +274,19 @@ def test_a_project_without_cubes_and_versions_takes_another_profile(
     assert ingest_release(other, "own").imported == 4
     assert profile_of(other) == own
     assert len(before) == len(set(media.rglob("*.mp4")) - before) == 4
+
+
+def test_names_of_videos_on_mdis_grid_are_those_of_older_projects(
+    loop_project: LoopProject, own: Profile, tmp_path: Path
+) -> None:
+    """So that no video is rendered again; on another grid the name has frames, cadence and clip."""
+    names = [
+        Preparation(
+            release="r", cube="c", known=None, loader=loop_project.context.loader(profile.instrument), media=tmp_path
+        ).video("0123456789abcdef")
+        for profile in (BUILT_IN["mdi"], BUILT_IN["hmi"], own)
+    ]
+    assert names == ["r/c-0123456789ab.mp4", "r/c-0123456789ab.mp4", "r/c-0123456789ab-40x3600s-800G.mp4"]
 
 
 def test_a_project_with_a_version_keeps_its_profile_without_cubes(loop_project: LoopProject, own: Profile) -> None:

@@ -79,6 +79,9 @@ def ingest(release: Path, project: int, detach: bool) -> None:
     that cannot be used is excluded with its reason, and the others are imported. If there is no model version yet, the
     first round then trains on the crude labels; otherwise the new cubes are scored and appear with predictions.
 
+    The first release sets the profile of the project: cadence, number of frames and patch, as in its release.toml. A
+    release of another profile is refused; ingest it into a project of its own.
+
     A worker of the role train does the work. Its progress is shown here; Ctrl-C ends the display, not the job. The
     folder RELEASE must be in one of the folders that HELIOLOOP_RELEASE_ROOTS lists.
 
