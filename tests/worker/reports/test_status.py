@@ -16,6 +16,7 @@ from rq.registry import FailedJobRegistry
 from tests.worker.conftest import LoopProject, work
 from tests.worker.shell import run_one_of, run_printed
 
+from helioloop.data.inspection import refused
 from helioloop.errors import LabelStudioError
 from helioloop.messaging import messages, queues
 from helioloop.records.cubes import CubeInfo
@@ -23,7 +24,6 @@ from helioloop.registry.unscorable import add_unscorable
 from helioloop.registry.versions import Registry
 from helioloop_worker.commands import learning, options, project
 from helioloop_worker.loop import ingest, retrain_check
-from helioloop_worker.loop.preparation import ExcludedCube
 from helioloop_worker.reports import status
 from helioloop_worker.reports.job_status import job_lines
 
@@ -77,9 +77,9 @@ def fail(
 
 def test_excluded_cubes_are_counted_and_listed_with_their_reason(loop_project: LoopProject) -> None:
     """Three of five are listed, without the folder of the releases. A release without excluded cubes has no line."""
-    excluded = [ExcludedCube(cube=f"cube{k}", reason="it is not in /data/releases/r3; restore it") for k in range(5)]
-    ingest.write_excluded(loop_project.model_dir, "r3", excluded)
-    ingest.write_excluded(loop_project.model_dir, "r4", [])
+    excluded = [refused(f"cube{k}", "it is not in /data/releases/r3; restore it") for k in range(5)]
+    ingest.write_reports(loop_project.model_dir, "r3", excluded)
+    ingest.write_reports(loop_project.model_dir, "r4", [])
     assert as_dict(status.excluded_lines(loop_project.registry)) == {
         "excluded from r3": "5: cube0 (it is not in r3; restore it); cube1 (it is not in r3; restore it); "
         f"cube2 (it is not in r3; restore it); 2 more; the full list is {loop_project.model_dir}/excluded/r3.csv"
