@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.worker.conftest import SMALL
+from tests.worker.dying import exits_at_seven
 
 from helioloop.data.inspection import Verdict
 from helioloop.data.loader import Loader
@@ -44,23 +45,16 @@ def test_an_error_ends_the_work() -> None:
         list(in_processes(int, ["1", "x"]))
 
 
-def _exits_at_seven(number: int) -> int:
-    """Return a number as it is; at 7 the process ends as if it had been killed."""
-    if number == 7:
-        os._exit(9)
-    return number
-
-
 def test_a_process_that_dies_takes_no_other_item_with_it() -> None:
     """The item that killed it gets the result of `died`; items in work at the same time are tried again alone."""
-    results = dict(in_processes(_exits_at_seven, range(12), died=lambda number: -number))
+    results = dict(in_processes(exits_at_seven, range(12), died=lambda number: -number))
     assert results == {number: -7 if number == 7 else number for number in range(12)}
 
 
 def test_without_a_result_for_it_a_dead_process_ends_the_work() -> None:
     """As an error does."""
     with pytest.raises(BrokenProcessPool, match="a process died"):
-        list(in_processes(_exits_at_seven, [7]))
+        list(in_processes(os._exit, [7]))
 
 
 def test_readable_cubes_are_gridded_by_other_processes(loader: Loader, task_data: Data) -> None:

@@ -1,7 +1,7 @@
 """Crude labels in Label Studio follow the label table of their release until a human has labelled the cube."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from helioloop.data.release import LABELS_FILE, LabelRow
@@ -117,12 +117,12 @@ class _Doubts:
             (self.elsewhere, "its task belongs to another release, whose table counts"),
         )
         return [
-            f"{LABELS_FILE} of release {self.release} has a label of cube {cubes[0]}{_others(cubes)} that is not used: "
-            f"{why}"
+            f"{LABELS_FILE} of release {self.release} has a label of cube {with_others(cubes)} that is not used: {why}"
             for cubes, why in kinds
             if cubes
         ]
 
 
-def _others(cubes: list[str]) -> str:
-    return "" if len(cubes) == 1 else f" (and {len(cubes) - 1} more)"
+def with_others(cubes: Sequence[str]) -> str:
+    """Return the first of some cubes, and how many more there are."""
+    return cubes[0] if len(cubes) == 1 else f"{cubes[0]} (and {len(cubes) - 1} more)"

@@ -22,7 +22,7 @@ from helioloop.files.names import file_name, shown_name
 from helioloop.progress import Report
 from helioloop.records.profiles import Profile
 from helioloop_worker.context import Context
-from helioloop_worker.loop.crude_labels import FIELD, ChangedLabel, crude_text, follow_table
+from helioloop_worker.loop.crude_labels import FIELD, ChangedLabel, crude_text, follow_table, with_others
 from helioloop_worker.loop.known_cubes import KnownCubes
 from helioloop_worker.loop.locks import exclusive
 from helioloop_worker.loop.preparation import Preparation, died, other_content, prepare
@@ -187,14 +187,14 @@ def _label_doubts(release: Release, known: KnownCubes) -> list[str]:
     verified = [row.cube for row in release.rows if row.verified]
     if verified:
         doubts.append(
-            f"{len(verified)} rows of {LABELS_FILE} have verified 1, such as that of {verified[0]}, and count as crude "
-            "labels in Label Studio, where only annotations are labels of humans; submit them there to verify them"
+            f"{LABELS_FILE} has verified 1 for cube {with_others(verified)}, which counts as a crude label in Label "
+            "Studio, where only annotations are labels of humans; submit it there to verify it"
         )
     unlisted = [cube for cube in release.unlisted if (task := known.find(cube)) is not None and task.crude is not None]
     if unlisted:
         doubts.append(
-            f"{len(unlisted)} cubes have a crude label in Label Studio and no row in {LABELS_FILE}, such as "
-            f"{unlisted[0]}, and keep that label; give them a row with an empty label to remove it"
+            f"{LABELS_FILE} has no row for cube {with_others(unlisted)}, which keeps the crude label that it has in "
+            "Label Studio; give it a row with an empty label to remove it"
         )
     return doubts
 

@@ -39,17 +39,16 @@ def in_processes(
     processes = max(1, min(len(items), joblib.cpu_count()))
     waiting = deque(items)
     while waiting:
-        in_question = yield from _work(function, waiting, processes)
-        for item in in_question:  # which of them killed its process shows when each has one to itself
-            if died is None:
-                raise BrokenProcessPool("a process died while it worked on a cube; its memory may be too small")
-            alone = deque([item])
-            if (yield from _work(function, alone, 1)):
+        in_question = deque((yield from _work(function, waiting, processes, at_once=AHEAD * processes)))
+        if in_question and died is None:
+            raise BrokenProcessPool("a process died while it worked on a cube; its memory may be too small")
+        while in_question and died is not None:  # which of them killed it shows when each is worked on alone
+            for item in (yield from _work(function, in_question, 1, at_once=1)):
                 yield item, died(item)
 
 
 def _work(
-    function: Callable[[Item], Result], waiting: deque[Item], processes: int
+    function: Callable[[Item], Result], waiting: deque[Item], processes: int, *, at_once: int
 ) -> Generator[tuple[Item, Result], None, list[Item]]:
     """Yield results until nothing waits or a process dies; return the items without a result that were in work then."""
     # Spawned, not forked: a job's process holds connections and perhaps a thread pool.
@@ -58,7 +57,7 @@ def _work(
         lost: list[Item] = []
         try:
             while working or (waiting and not lost):
-                while waiting and len(working) < AHEAD * processes and not lost:
+                while waiting and len(working) < at_once and not lost:
                     item = waiting.popleft()
                     try:
                         working[pool.submit(function, item)] = item
