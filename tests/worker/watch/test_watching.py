@@ -50,8 +50,7 @@ def test_a_release_that_arrives_in_pieces_is_taken_when_all_hashes_fit(running_s
     assert site.predicted() == list(NEW)
     assert site.row("new").state is WatchState.PRE_LABELLED
     assert site.says("new: new, complete by SHA256SUMS")
-    assert site.says("new: checked, 4 ok, 0 warned, 0 refused")
-    assert site.says("new: 4 cubes imported, 0 already present, 0 excluded")
+    assert site.says("new: 4 cubes imported, 0 already present, 0 excluded, 0 warned, 0 crude labels changed")
 
 
 def test_without_hashes_a_release_is_taken_after_a_quiet_period(running_site: Site, release: Path) -> None:
@@ -66,7 +65,7 @@ def test_without_hashes_a_release_is_taken_after_a_quiet_period(running_site: Si
     assert site.predicted() == list(NEW)
 
 
-@pytest.mark.parametrize("after", ["complete by", "checked", "imported"])
+@pytest.mark.parametrize("after", ["complete by", "imported", "accepted by"])
 def test_a_watch_that_is_killed_is_continued_by_the_next(running_site: Site, release: Path, after: str) -> None:
     """Killed as soon as it said a line; nothing is imported or predicted twice."""
     site = running_site
@@ -128,7 +127,7 @@ def test_what_cannot_be_used_is_set_aside_and_taken_once_changed(running_site: S
     assert site.predicted() == list(NEW)
     reasons = {name: site.row(name).reason for name in ("hashes", "noise", "profile", "empty")}
     assert "cube41.fits has another hash than in SHA256SUMS" in reasons["hashes"]
-    assert "none of 2 cubes is readable: cube40.fits: it begins with" in reasons["noise"]
+    assert "no cube can be used; cube40: cube40.fits: it begins with" in reasons["noise"]
     assert "90" in reasons["profile"]
     assert "neither labels.csv nor a FITS file" in reasons["empty"]
     assert all(site.row(name).state is WatchState.SET_ASIDE for name in reasons)

@@ -1,12 +1,11 @@
 """The watch: each look takes what is complete, and one line is written per event.
 
-For a series of full-disk files, disk passages that are over become cubes of a release. For a release, every cube is
-checked, the release is ingested by a worker, and the watch waits until the published version's predictions are in
+For a series of full-disk files, disk passages that are over become cubes of a release. A release is checked
+and ingested by a worker, and the watch waits until the published version's predictions are in
 Label Studio. What was done with each folder is a row of ``watched.csv`` in the project's model folder.
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,9 +17,8 @@ from helioloop.archive.recognition import describe_image, find_fits_files
 from helioloop.archive.regions import read_regions
 from helioloop.archive.series import EXCLUDED_TABLE, Extended, extend_release, series_profile
 from helioloop.data.cubes import is_cube_file
-from helioloop.data.inspection import CubeReport, Verdict, inspect_cube, is_video, refused
-from helioloop.data.release import LABELS_FILE, Release
-from helioloop.data.release_profile import read_release_profile
+from helioloop.data.inspection import is_video
+from helioloop.data.release import LABELS_FILE
 from helioloop.errors import (
     CubeError,
     HelioloopError,
@@ -54,7 +52,7 @@ RETRY_SECONDS = 300.0
 """Pause before a step that failed because of a service is repeated."""
 SCORED_EVERY_SECONDS = 2.0
 """Pause between two looks at the predictions of one release, with ``--once``."""
-_SHOWN = 3
+_SHOWN = 5
 _OF_THE_FOLDER = (ReleaseError, CubeError, MagnetogramError, SettingsError, WrongUsage)
 _OF_A_SERVICE = (ServiceError, LabelStudioError, RegistryError, redis.RedisError)
 
@@ -213,22 +211,30 @@ class Watch:
             return
         self.say(
             f"{arrival.name}: {_count(found['imported'], 'cube')} imported, {found['present']} already present, "
-            f"{len(excluded)} excluded"
+            f"{len(excluded)} excluded, {len(found['warned'])} warned, {len(found['relabelled'])} crude labels changed"
         )
-        for entry in excluded[:_SHOWN]:
-            self.say(f"{arrival.name}: excluded: {entry['cube']}: {entry['reason']}")
-        if len(excluded) > _SHOWN:
-            table = self._model_dir() / "excluded" / f"{arrival.name}.csv"
-            self.say(f"{arrival.name}: {len(excluded) - _SHOWN} more excluded, listed in {table}")
+        details = [f"excluded: {entry['cube']}: {entry['reason']}" for entry in excluded]
+        details += [f"warned: {entry['cube']}: {entry['reason']}" for entry in found["warned"]]
+        details += found["doubts"]
+        details += [
+            f"crude label of {change['cube']}: {change['old'] or 'none'} -> {change['new'] or 'none'}"
+            for change in found["relabelled"]
+        ]
+        for detail in details[:_SHOWN]:
+            self.say(f"{arrival.name}: {detail}")
+        if len(details) > _SHOWN:
+            self.say(
+                f"{arrival.name}: {len(details) - _SHOWN} more; `helioloop status --project {self.project}` has all"
+            )
         self._record(arrival.folder, WatchState.INGESTED, content)
 
     def _check(self, arrival: Arrival) -> None:
-        """Say the verdicts of all cubes.
+        """Refuse what no ingestion can use; the worker checks each cube.
 
         Raises
         ------
-        ReleaseError, SettingsError
-            If the release cannot be opened, the workers would read another one, or no cube is readable.
+        ReleaseError
+            If the workers would read another release, or the folder has no cubes.
         """
         found = self.context.roots.folder(arrival.name)
         if found.resolve() != arrival.folder.resolve():
@@ -238,25 +244,6 @@ class Watch:
             )
         if not (arrival.folder / LABELS_FILE).exists():
             _refuse_images(arrival.folder)
-        release = Release.open(arrival.folder)
-        missing = set(release.missing)
-        cubes = [row.cube for row in release.rows if row.cube not in missing]
-        reports = []
-        for done, cube in enumerate(cubes, start=1):
-            reports.append(self._inspect(release, cube))
-            self.report(done, len(cubes), "checking cubes")
-        counts = Counter(report.verdict for report in reports)
-        if not counts.total() - counts[Verdict.REFUSED]:
-            reason = Counter(reason for report in reports for reason in report.reasons).most_common(1)[0][0]
-            raise ReleaseError(f"none of {_count(len(reports), 'cube')} is readable: {reason}")
-        self.say(f"{arrival.name}: checked, " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict))
-
-    def _inspect(self, release: Release, cube: str) -> CubeReport:
-        instrument = read_release_profile(release.folder).instrument
-        try:
-            return inspect_cube(release.path(cube), instrument)
-        except Exception as error:  # noqa: BLE001 - whatever one cube does, the others are checked
-            return refused(cube, f"it cannot be read ({_first_line(error)}): make the file again")
 
     # -- a series of full-disk files -------------------------------------------------------------
 
