@@ -100,6 +100,32 @@ def test_labels_that_the_audit_sample_supports_are_accepted_and_marked(running_s
     assert site.says(f"new: {len(accepted)} labels accepted by v0001. At most 10 % of the accepted labels are wrong")
 
 
+def test_killed_at_random_moments_a_watch_ends_with_the_same_result(running_site: Site, release: Path) -> None:
+    """A release and a series, and a watch that is killed every few tenths of a second until all is done."""
+    site, moments = running_site, np.random.default_rng(7)
+    write_checksums(release)
+    shutil.copytree(release, site.root / "new")
+    series = site.root / "fulldisk"
+    write_series(series, times(FIRST, hours=4.8, n=8), lambda _: [])
+    write_release_profile(series, PROFILE)
+    (series / "regions.csv").write_text("region,carrington_lon,carrington_lat\nA,350,10\nC,330,-5\n")
+    for _ in range(12):
+        watch = site.watch(quiet_seconds=0.0)
+        time.sleep(moments.uniform(0.1, 0.7))
+        watch.kill()
+        watch.join(10)
+    site.watch_once(quiet_seconds=0.0)
+    assert site.cubes() == ["A_20010306", *NEW]
+    assert site.predicted() == ["A_20010306", *NEW]
+    assert list(read_labels(site.root / "fulldisk-cubes" / "labels.csv")) == ["A_20010306"]
+    states = {name: site.row(name).state for name in ("new", "fulldisk", "fulldisk-cubes")}
+    assert states == {
+        "new": WatchState.PRE_LABELLED,
+        "fulldisk": WatchState.CUT,
+        "fulldisk-cubes": WatchState.PRE_LABELLED,
+    }
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_and_sigterm_end_the_watch_cleanly(site: Site, number: signal.Signals) -> None:
     process = site.watch()

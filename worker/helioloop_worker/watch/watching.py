@@ -211,7 +211,8 @@ class Watch:
             return
         self.say(
             f"{arrival.name}: {_count(found['imported'], 'cube')} imported, {found['present']} already present, "
-            f"{len(excluded)} excluded, {len(found['warned'])} warned, {len(found['relabelled'])} crude labels changed"
+            f"{len(excluded)} excluded, {len(found['warned'])} warned, "
+            f"{_count(len(found['relabelled']), 'crude label')} changed"
         )
         details = [f"excluded: {entry['cube']}: {entry['reason']}" for entry in excluded]
         details += [f"warned: {entry['cube']}: {entry['reason']}" for entry in found["warned"]]
