@@ -90,6 +90,8 @@ def test_copies_of_the_first_frame_are_not_observations(tmp_path: Path) -> None:
 def test_without_a_region_limb_or_file_there_is_a_reason(tmp_path: Path) -> None:
     path = tmp_path / "A_20010307.fits"
     assert "no bipolar region stands out" in label(write_passing(path, emerges_at=None, gauss=0.0)).reason
+    single = label(write_passing(path, emerges_at=0.0, first=10.0, last=13.0, cards=CARRINGTON))
+    assert single.reason == "only 1 of its frames is usable and a detection needs 2 in a row"
     nowhere = label(write_passing(path, emerges_at=0.0, first=-50.0, last=50.0))
     assert "no limb crosses its patch" in nowhere.reason
     path.write_text("<html>")
@@ -124,8 +126,10 @@ def test_first_seen_decides_where_the_table_has_it(
 
 def test_without_first_seen_the_pixels_decide_at_the_tables_coordinates(tmp_path: Path) -> None:
     path = write_passing(tmp_path / "A_20010307.fits", emerges_at=-20.0, last=40.0)
-    found = label_cube(path, PROFILE, regions=seen_at(None))
-    assert (found.label, found.rule, found.longitude_source) == (Label.EMERGENCE, Rule.PIXELS, "regions table")
+    (region,) = seen_at(None).values()
+    for name in ("A", "A_20010307"):
+        found = label_cube(path, PROFILE, regions={name: region})
+        assert (found.label, found.rule, found.longitude_source) == (Label.EMERGENCE, Rule.PIXELS, "regions table")
 
 
 def test_a_region_seen_a_rotation_before_rotated_in_again(tmp_path: Path) -> None:
