@@ -22,7 +22,7 @@ from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
 from helioloop.registry.versions import Registry
 from helioloop.workflows.parallel import process_count
-from helioloop.workflows.releases import readable_cubes
+from helioloop.workflows.releases import check_profile, readable_cubes, set_profile
 from helioloop.workflows.rounds import run_round
 
 
@@ -118,12 +118,15 @@ class Experiment:
             If a class has too few labelled cubes.
         WrongUsage
             If the model folder is in use.
+        RegistryError
+            If the model folder has another profile than the release.
         """
         if (published := registry.published()) is not None:
             raise WrongUsage(
                 f"{registry.root} is in use, it has the published version {published}; "
                 "experiments leave versions of simulated campaigns: give a --model-dir of their own"
             )
+        check_profile(registry, self.runtime)
         plan = make_plan(
             cubes,
             recipe=recipe,
@@ -137,6 +140,7 @@ class Experiment:
         version = _find(registry, plan)
         found = version is not None
         if version is None:
+            set_profile(registry, self.runtime)
             processes = process_count(plan, self.runtime.device)
             version = run_round(plan, registry, self.runtime, processes=processes).version
         stored = registry.scores(version)

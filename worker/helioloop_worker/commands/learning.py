@@ -52,7 +52,8 @@ def train(*, folder: Path, model_dir: Path, labels: Path | None, recipe: str, fo
     RELEASE is a folder of cubes with a table labels.csv (columns cube,label,verified). Cubes without a label are scored
     but not trained on. The labelled cubes are split into folds. Each member leaves one fold out, and a cube's
     probability is the mean over the members that left it out. If labels, data, recipe and code are those of the newest
-    version, nothing is trained.
+    version, nothing is trained. All versions in a model folder have one profile (release.toml); a release of another
+    one is refused.
 
     Promotion check: a new version is compared with the published one on the verified cubes that both have scored, if
     there are at least 20. (Once 20 of these belong to the audit sample, only those are compared.) A version that is

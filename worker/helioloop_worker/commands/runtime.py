@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from helioloop.errors import CubeError
-from helioloop.records.profiles import BUILT_IN
+from helioloop.records.profiles import BUILT_IN, Profile
 from helioloop.settings import load_settings
 
 if TYPE_CHECKING:
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_runtime(*roots: Path, release: Path | None = None, cache: Path | None = None) -> "Iterator[Runtime]":
+def open_runtime(
+    *roots: Path, release: Path | None = None, profile: Profile | None = None, cache: Path | None = None
+) -> "Iterator[Runtime]":
     """Yield the runtime for cubes of the releases under `roots`.
 
     A progress bar is shown on stderr while it is open.
@@ -26,7 +28,9 @@ def open_runtime(*roots: Path, release: Path | None = None, cache: Path | None =
     *roots : Path
         Folders that contain the releases.
     release : Path or None
-        Folder of the release, which names the profile; None takes `mdi`.
+        Folder of the release, which names the profile.
+    profile : Profile or None
+        The profile where there is no one release; None takes that of `release`, or `mdi` without one.
     cache : Path or None
         Folder of gridded cubes and prepared inputs; None takes the one in the settings.
     """
@@ -37,7 +41,8 @@ def open_runtime(*roots: Path, release: Path | None = None, cache: Path | None =
     from helioloop_worker.terminal import bars
 
     settings = load_settings()
-    profile = BUILT_IN["mdi"] if release is None else read_release_profile(release)
+    if profile is None:
+        profile = BUILT_IN["mdi"] if release is None else read_release_profile(release)
     instrument = profile.instrument
     folder = cache or settings.cache_root
     with bars(transient=True) as progress:
