@@ -250,5 +250,5 @@ def test_real_images_become_cubes_of_one_frame(real: Path, tmp_path: Path) -> No
 
 def test_a_finished_release_is_not_changed(made: MadeRelease, series: Path) -> None:
     """Its cubes may be labelled; the message names what follows files that keep coming."""
-    with pytest.raises(ReleaseError, match="is a finished release.*helioloop watch"):
+    with pytest.raises(ReleaseError, match=r"is a finished release.*helioloop watch"):
         make_cutouts([str(series)], [EAST, WEST], made.folder, profile=COARSE, processes=1)

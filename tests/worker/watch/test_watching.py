@@ -173,18 +173,22 @@ def test_regions_in_a_series_become_cubes_when_their_passage_is_over(running_sit
     series = site.root / "fulldisk"
     images = write_series(series, times(FIRST, hours=4.8, n=8), lambda _: [])
     write_release_profile(series, PROFILE)
-    (series / "regions.csv").write_text("region,carrington_lon,carrington_lat\nA,350,10\nC,330,-5\n")
+    (series / "regions.csv").write_text(
+        "region,carrington_lon,carrington_lat,first_seen\nA,350,10,2001-03-07\nC,330,-5,\n"
+    )
     later = images[4:]
     held = [path.rename(series.parent / f".{path.name}") for path in later]
     site.watch_once(quiet_seconds=0.0)
     assert site.says("fulldisk: 4 files read, 0 cubes made in fulldisk-cubes")
-    assert site.says("fulldisk: region A is still on the disk, until 2001-03-08")
+    assert site.says("fulldisk: region A: still on the disk, until 2001-03-08; its cube follows")
     assert site.cubes() == []
     for path, place in zip(held, later, strict=True):
         path.rename(place)
     site.watch_once(quiet_seconds=0.0)
     assert site.says("fulldisk: 4 files read, 1 cube made in fulldisk-cubes")
-    assert site.cubes() == ["A_20010306"]
+    assert site.says("fulldisk: crude labels of fulldisk-cubes: 1 non-emergence"), "it was first seen at the east limb"
+    (task,) = site.label_studio.tasks(site.project)
+    assert (task["data"]["cube"], task["data"]["crude_label"]) == ("A_20010306", "non-emergence")
     assert site.predicted() == ["A_20010306"]
     assert list(read_labels(site.root / "fulldisk-cubes" / "labels.csv")) == ["A_20010306"]
     n = len(site.lines())

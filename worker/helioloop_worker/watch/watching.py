@@ -6,6 +6,7 @@ Label Studio. What was done with each folder is a row of ``watched.csv`` in the 
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import redis
 
+from helioloop.archive.labelling import label_release, lacks_crude_labels
 from helioloop.archive.recognition import describe_image, find_fits_files
 from helioloop.archive.regions import read_regions
 from helioloop.archive.series import EXCLUDED_TABLE, Extended, extend_release, series_profile
@@ -288,6 +290,13 @@ class Watch:
             self._set_aside(arrival, content, _first_line(error))
             return
         self._say_extended(arrival, extended, out)
+        if any(is_cube_file(path) for path in out.iterdir()) and lacks_crude_labels(out):
+            labelled = label_release(
+                out, regions_table=arrival.regions_table, keep_labels=True, report=self.report, processes=self.processes
+            )
+            counts = Counter(crude.label or "no label" for crude in labelled.labels)
+            said = ", ".join(f"{n} {label}" for label, n in sorted(counts.items()))
+            self.say(f"{arrival.name}: crude labels of {out.name}: {said}")
         self._record(arrival.folder, WatchState.CUT, content)
         if extended.made:
             self._take(Arrival(folder=out, kind=Kind.RELEASE), Arrival(folder=out, kind=Kind.RELEASE).content())
@@ -299,16 +308,18 @@ class Watch:
             f"{out.name}{excluded if extended.excluded else ''}"
         )
         for passage in extended.running:
-            self.say(
-                f"{arrival.name}: region {passage.region} is still on the disk, until {passage.until}; "
-                f"{_count(passage.frames, 'frame')} so far, its cube follows"
+            self._say_once(
+                f"{arrival.name}: region {passage.region}",
+                f"still on the disk, until {passage.until}; its cube follows",
             )
         for cube, n in extended.late.items():
-            self.say(f"{arrival.name}: {_count(n, 'file')} came after cube {cube} was made, which stays as it is")
+            self._say_once(
+                f"{arrival.name}: cube {cube}", f"{_count(n, 'file')} came after it was made; it stays as it is"
+            )
         for cube in extended.outdated:
-            self.say(
-                f"{arrival.name}: cube {cube} was made for an earlier row of its region and stays as it is; for a new "
-                f"one rename the region"
+            self._say_once(
+                f"{arrival.name}: cube {cube}",
+                "it was made for an earlier row of its region and stays as it is; for a new one rename the region",
             )
 
     def _release_of(self, series: Arrival) -> Path:
