@@ -109,7 +109,7 @@ def test_killed_at_random_moments_a_watch_ends_with_the_same_result(running_site
     write_series(series, times(FIRST, hours=4.8, n=8), lambda _: [])
     write_release_profile(series, PROFILE)
     (series / "regions.csv").write_text("region,carrington_lon,carrington_lat\nA,350,10\nC,330,-5\n")
-    for _ in range(12):
+    for _ in range(8):
         watch = site.watch(quiet_seconds=0.0)
         time.sleep(moments.uniform(0.1, 0.7))
         watch.kill()

@@ -32,6 +32,7 @@ from helioloop.errors import (
     SettingsError,
     WrongUsage,
 )
+from helioloop.files.names import LONGEST_NAME, is_plain_name, shown_name
 from helioloop.messaging import messages
 from helioloop.progress import Report, silent
 from helioloop.registry.watched import WatchedFolder, WatchState, read_watched, write_watched
@@ -138,7 +139,6 @@ class Watch:
         failed = self.look()
         while self._ingested() and self.context.registry(self.project).published() is not None:
             if not has_scoring_worker(self.context):
-                self._say_once("the watch", "no worker scores; start one with `helioloop worker --role score`")
                 break
             time.sleep(SCORED_EVERY_SECONDS)
             self._follow_scoring()
@@ -158,6 +158,12 @@ class Watch:
         failed: list[HelioloopError] = []
         for arrival in find_arrivals(self.folder, roots, is_foreign=self._is_foreign):
             if time.monotonic() < self._again_at.get(arrival.folder, 0.0):
+                continue
+            if not is_plain_name(arrival.name):
+                self._say_once(
+                    shown_name(arrival.name),
+                    f"passed over; a name has at most {LONGEST_NAME} printable characters and no backslash: rename it",
+                )
                 continue
             try:
                 self._visit(arrival)
@@ -351,6 +357,8 @@ class Watch:
             found = read_pre_labels(self.context, self.project, name)
             if found.version is None:
                 self._say_once(name, "no version is published yet; the first round trains on the crude labels")
+            elif found.lacking and not has_scoring_worker(self.context):
+                self._say_once(name, "no worker scores; start one with `helioloop worker --role score`")
             elif not found.lacking:
                 self._accept(name)
                 failed = f", {found.unscorable} cannot be scored" if found.unscorable else ""
