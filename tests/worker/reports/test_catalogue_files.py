@@ -13,6 +13,7 @@ from astropy.io import fits, votable
 from astropy.io.votable.ucd import parse_ucd
 from astropy.table import QTable, Table
 from astropy.time import Time
+from lxml import etree
 from tests.worker.conftest import CUBES, LoopProject, crude, emerges
 
 from helioloop.data.cubes import write_cube
@@ -195,6 +196,8 @@ def test_the_fits_file_and_the_votable_follow_their_standards(full: Catalogue, t
             assert hdus["CATALOGUE"].header["TIMESYS"] == "UTC"
     assert float(document.version) >= 1.4
     assert votable.validate(tmp_path / "catalogue.vot", output=None)
+    schema = etree.XMLSchema(etree.parse(Path(votable.__file__).parent / "data" / "VOTable.v1.4.xsd"))
+    assert schema.validate(etree.parse(tmp_path / "catalogue.vot")), schema.error_log
 
 
 @pytest.mark.parametrize("ending", [".csv", ".ecsv", ".vot", ".fits"])
