@@ -99,12 +99,12 @@ def _votable(table: Table, facts: Sequence[Fact]) -> bytes:
 def _add_fact(table: TableElement, fact: Fact, document: VOTableFile) -> None:
     """Add a number as PARAM and a text as INFO: astropy would escape the text of a PARAM twice."""
     if isinstance(fact.value, str):
-        info = Info(ID=fact.name, name=fact.name, value=fact.value)
+        info = Info(ID=f"provenance_{fact.name}", name=fact.name, value=fact.value)
         info.content = fact.description
         table.infos.append(info)
     else:
         datatype = "int" if isinstance(fact.value, int) else "double"
-        param = Param(document, ID=fact.name, name=fact.name, value=fact.value, datatype=datatype)
+        param = Param(document, ID=f"provenance_{fact.name}", name=fact.name, value=fact.value, datatype=datatype)
         param.description = fact.description
         table.params.append(param)
 
