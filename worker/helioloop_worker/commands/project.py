@@ -148,7 +148,11 @@ def status(project: int | None, model_dir: Path | None) -> None:
             f"{registry.root} is not a folder; name an existing model folder, or run `helioloop init` first"
         )
     place = f"--project {project}" if model_dir is None else f"--model-dir {shlex.quote(str(model_dir))}"
-    lines = [*lines_of.model_lines(registry, place=place), *lines_of.excluded_lines(registry)]
+    lines = [
+        *lines_of.model_lines(registry, place=place),
+        *lines_of.excluded_lines(registry),
+        *lines_of.watched_lines(registry),
+    ]
     if project is not None:
         settings = load_settings()
         connection = redis_client.connect(settings)

@@ -18,6 +18,7 @@ from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.staging import Staging
 from helioloop.registry.unscorable import read_unscorable
 from helioloop.registry.versions import Registry
+from helioloop.registry.watched import WatchState, read_watched
 from helioloop_worker.reports.audit import read_audit
 from helioloop_worker.reports.redaction import redact
 
@@ -101,6 +102,21 @@ def _excluded(path: Path) -> Iterator[Line]:
         )
         more = f"; {len(rows) - LISTED_EXCLUDED} more" if len(rows) > LISTED_EXCLUDED else ""
         yield Line(name=f"excluded from {path.stem}", value=f"{len(rows)}: {listed}{more}; the full list is {path}")
+
+
+def watched_lines(registry: Registry) -> list[Line]:
+    """Return the lines about folders that ``helioloop watch`` set aside or whose predictions it waits for."""
+    rows = [row for row in read_watched(registry.root).values() if Path(row.folder).is_dir()]
+    aside = [row for row in rows if row.state is WatchState.SET_ASIDE]
+    waiting = [Path(row.folder).name for row in rows if row.state is WatchState.INGESTED]
+    lines = [
+        Line(
+            name=f"set aside by watch, {Path(row.folder).name}",
+            value=f"{redact(row.reason, model_dir=registry.root)} (since {row.at}; taken again once changed)",
+        )
+        for row in aside
+    ]
+    return lines + ([Line(name="ingested, predictions follow", value=", ".join(waiting))] if waiting else [])
 
 
 def label_lines(snapshot: Snapshot | None) -> list[Line]:
