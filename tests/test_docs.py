@@ -11,7 +11,13 @@ from helioloop.cli import helioloop, load_commands
 
 ROOT = Path(__file__).parents[1]
 SOURCES = {"helioloop": "core", "helioloop_backend": "backend", "helioloop_worker": "worker"}
-DOCUMENTS = ("README.md", "docs/architecture.md", "docs/decisions.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/architecture.md",
+    "docs/decisions.md",
+    "docs/how-files-are-read.md",
+    "docs/tutorial.md",
+)
 MAIN_COMMANDS = {"make-release", "train", "score", "triage", "init", "ingest", "status", "backend", "worker"}
 
 
