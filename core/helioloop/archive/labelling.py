@@ -84,7 +84,7 @@ def label_release(
         provenance |= {"regions_table": regions_table.name, "regions_table_sha256": digest}
     write_crude_labels(folder / CRUDE_LABELS_FILE, labels, profile, threshold_deg=threshold_deg, provenance=provenance)
     labelled = any(crude.label is not None for crude in labels)
-    followed = {crude.region or crude.cube for crude in labels}
+    followed = {name for crude in labels for name in (crude.region, crude.cube)}
     return LabelledRelease(
         labels=labels,
         changes=update_labels(folder / LABELS_FILE, labels) if labelled else (),

@@ -17,7 +17,7 @@ from erfa import ErfaWarning
 from numpy.typing import NDArray
 
 from helioloop.data.cubes import Cube, CubeFiles, CubeHeader
-from helioloop.data.first_detection import FARTHEST_DEG, first_detection, usable_observations
+from helioloop.data.first_detection import FARTHEST_DEG, FRAMES_IN_A_ROW, first_detection, usable_observations
 from helioloop.data.fits import cube_image, errors_named_after, open_checked
 from helioloop.data.meridian_distance import (
     DAY_SECONDS,
@@ -136,8 +136,8 @@ def label_cube(
     profile : Profile
         Grid and side of the patch.
     regions : mapping of str to KnownRegion, optional
-        Regions of a table, by name. The first_seen of the cube's region counts, where it has one; else the region is
-        detected in the cube.
+        Regions of a table, by name of the region or of the cube. The first_seen of the cube's region counts, where it
+        has one; else the region is detected in the cube.
     threshold_deg : float
         See `label_by_longitude`.
     """
@@ -146,7 +146,8 @@ def label_cube(
         files = CubeFiles.read(path)
         header = files.header()
         found = replace(found, region=header.region)
-        known = (regions or {}).get(header.region or header.name)
+        regions = regions or {}
+        known = regions.get(header.region or "") or regions.get(header.name)
         place = _place(files)
         if known is not None:
             _check_place(place, known)
@@ -242,6 +243,8 @@ def _by_pixels(
 ) -> CrudeLabel:
     """Return the label by the first detection in the cube."""
     field, seconds = usable_observations(cube, profile)
+    if len(field) < FRAMES_IN_A_ROW:
+        raise CubeError(f"only {len(field)} of its frames is usable and a detection needs {FRAMES_IN_A_ROW} in a row")
     distances = _distances(cube, place, field, seconds, profile)
     longitude = distances.longitude_deg
     detection = first_detection(

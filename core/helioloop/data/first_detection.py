@@ -1,7 +1,7 @@
 """First detection of a bipolar region in a cube: the first frame in which both its polarities stand out of the noise.
 
-The bounds are those by which active regions are told from ephemeral ones and from the network, and a signal-to-noise
-ratio. None is adjusted to a label.
+The bounds are those that separate active regions from ephemeral ones and from the network, and a signal-to-noise
+ratio. None is adjusted to labels.
 """
 
 from dataclasses import dataclass

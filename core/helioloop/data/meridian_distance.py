@@ -32,7 +32,7 @@ DAY_SECONDS = 86_400.0
 _WIDEST_LIMB_DEG = (70.0, 95.0)
 _BOTH_LIMBS_UNCERTAINTY_DEG = 2.0
 _LEAST_OFF = 0.03
-_LARGEST_SPREAD_DAYS = 0.5
+_LARGEST_SPREAD_DAYS = 0.25  # a limb that moves the wrong way gives times within ± 1.1 days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +178,7 @@ def from_limb(off_disk: Mask, seconds: Degrees, *, patch_deg: float) -> Meridian
             longitude_deg=rate * (days - east_days) - middle, uncertainty_deg=spread, source="east limb"
         )
     if west_days is None:
-        raise CubeError("its off-disk pixels do not move as the limb does, so its place on the disk is unknown")
+        raise CubeError("its off-disk pixels do not move as the limb does: check the times, and that column 0 is east")
     return MeridianDistances(
         longitude_deg=rate * (days - west_days) + middle, uncertainty_deg=spread, source="west limb"
     )
