@@ -166,10 +166,30 @@ class FakeLabelStudio:
                 "ground_truth": False,
                 "created_at": now,
                 "updated_at": now,
+                "lead_time": 1.0,
                 "result": self._result(task, choice, start),
             }
         )
         return number
+
+    def copy_predictions(self, project: int, tasks: Sequence[int]) -> None:
+        """Make annotations of the predictions of some tasks, as the bulk action of the Data Manager does."""
+        for row, entry in list(self._project(project).predictions.values()):
+            if row.task in tasks:
+                now = self._now()
+                self._task(row.task)["annotations"].append(
+                    {
+                        "id": next(self._ids),
+                        "completed_by": 1,
+                        "was_cancelled": False,
+                        "ground_truth": False,
+                        "created_at": now,
+                        "updated_at": now,
+                        "lead_time": None,
+                        "parent_prediction": row.id,
+                        "result": copy.deepcopy(entry["result"]),
+                    }
+                )
 
     def revise(self, annotation: int, choice: str, *, start: int | None = None) -> None:
         """Change a submitted annotation."""
