@@ -115,6 +115,20 @@ def tasks_keep_order_and_data(empty: EmptyProject) -> None:
     assert exported[one] == data_of("c0")
 
 
+def the_data_of_tasks_are_replaced(empty: EmptyProject) -> None:
+    """As a whole; predictions and other tasks stay. An unknown task is refused."""
+    one, two = empty.tasks(2)
+    empty.predict(prediction(one))
+    empty.label_studio.update_tasks(empty.project, {one: {**data_of("c0"), "triage": "random check 001"}})
+    exported = {entry["id"]: entry["data"] for entry in empty.label_studio.tasks(empty.project)}
+    assert exported == {one: {**data_of("c0"), "triage": "random check 001"}, two: data_of("c1")}
+    empty.label_studio.update_tasks(empty.project, {one: data_of("c0")})
+    assert "triage" not in empty.label_studio.tasks(empty.project)[0]["data"]
+    assert empty.rows() == [(one, "v0001")]
+    with pytest.raises(LabelStudioError):
+        empty.label_studio.update_tasks(empty.project, {987_654_321: data_of("c0")})
+
+
 def newer_tasks_are_read_by_id(empty: EmptyProject) -> None:
     """Those after a given one, in order, with their data; none after the newest, all after 0."""
     one, two, three = empty.tasks(3)
@@ -289,6 +303,7 @@ CONTRACT = (
     an_unknown_project_is_refused,
     a_new_project_is_empty_and_shows_no_version,
     tasks_keep_order_and_data,
+    the_data_of_tasks_are_replaced,
     newer_tasks_are_read_by_id,
     newer_tasks_are_those_of_the_project,
     annotations_are_exported_with_the_fields_that_the_loop_reads,

@@ -15,14 +15,11 @@ from pathlib import Path
 
 import pytest
 import redis
-from tests.worker.conftest import SMALL, TINY, LoopProject, score_of
+from tests.worker.conftest import SMALL, TINY
 
 from helioloop.messaging import messages, queues
-from helioloop.model import ensemble
-from helioloop.progress import silent
 from helioloop.registry.watched import WatchedFolder, read_watched
 from helioloop.settings import Settings
-from helioloop.workflows import rounds as rounding
 from helioloop_worker.commands.watch import alone, ending_cleanly
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.fake import FakeLabelStudio
@@ -31,7 +28,6 @@ from helioloop_worker.watch.watching import Watch
 from helioloop_worker.worker import run
 
 FORK = multiprocessing.get_context("fork")
-Data = dict[str, dict[str, str]]
 
 
 class _Shared(BaseManager):
@@ -70,13 +66,13 @@ class Site:
                 lambda: all(queues.has_worker(connection, name) for name in (messages.QUEUE_TRAIN, messages.QUEUE_BULK))
             )
 
-    def watch(self, *, once: bool = False, quiet_seconds: float = 1000.0) -> BaseProcess:
+    def watch(self, *, once: bool = False, quiet_seconds: float = 1000.0, rate: float = 0.02) -> BaseProcess:
         """Start a watch; its lines are in `lines`."""
-        return self._start(self._watch, once, quiet_seconds)
+        return self._start(self._watch, once, quiet_seconds, rate)
 
-    def watch_once(self, *, quiet_seconds: float = 1000.0) -> None:
+    def watch_once(self, *, quiet_seconds: float = 1000.0, rate: float = 0.02) -> None:
         """Run a watch that ends by itself."""
-        process = self.watch(once=True, quiet_seconds=quiet_seconds)
+        process = self.watch(once=True, quiet_seconds=quiet_seconds, rate=rate)
         process.join(60)
         assert process.exitcode == 0, self.lines()
 
@@ -115,7 +111,7 @@ class Site:
         self.processes.append(process)
         return process
 
-    def _watch(self, once: bool, quiet_seconds: float) -> None:
+    def _watch(self, once: bool, quiet_seconds: float, rate: float) -> None:
         def say(line: str) -> None:
             with self.log.open("a") as log:
                 log.write(line + "\n")
@@ -127,6 +123,7 @@ class Site:
                 project=self.project,
                 folder=self.root,
                 quiet_seconds=quiet_seconds,
+                rate=rate,
                 say=say,
                 processes=1,
             )
@@ -150,33 +147,6 @@ def wait_for(condition: Callable[[], object], *, seconds: float = 30.0) -> None:
         time.sleep(0.05)
 
 
-@pytest.fixture(scope="session")
-def trained(made: Path, task_data: Data, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder with one published version of two members, trained for one epoch on the release ``made``."""
-    folder = tmp_path_factory.mktemp("trained")
-    settings = Settings(
-        redis_url=redis_url,
-        model_root=folder,
-        release_roots=[made.parent],
-        cache_root=made.parent.parent / "cache",
-        device="cpu",
-    )
-    label_studio = FakeLabelStudio()
-    project = label_studio.create_project(title="trained", label_config=labeling_configuration())
-    context = Context(settings, instrument=SMALL, open_label_studio=lambda _: label_studio, recipe_for=lambda *_: TINY)
-    loop_project = LoopProject(context=context, label_studio=label_studio, id=project)
-    loop_project.import_cubes(task_data)
-    plan = loop_project.plan()
-    staging = loop_project.registry.staging(plan.fingerprint)
-    plan.save(staging)
-    for member in plan.members:
-        ensemble.train_member(plan, member.name, staging, context.runtime(silent))
-    scores = [score_of(cube.name, cube.sha256, 0.75) for cube in plan.cubes]
-    version = rounding.close_round(plan, staging, loop_project.registry, scores).version
-    loop_project.registry.publish(version, why="test")
-    return settings.model_dir(project)
-
-
 @pytest.fixture
 def site(settings: Settings, redis_connection: redis.Redis, trained: Path, tmp_path: Path) -> Iterator[Site]:
     """A project with a published version and no task; no process runs yet."""
@@ -189,7 +159,7 @@ def site(settings: Settings, redis_connection: redis.Redis, trained: Path, tmp_p
     project = label_studio.create_project(title="site", label_config=labeling_configuration())
     root = tmp_path / "releases"
     root.mkdir()
-    own = settings.model_copy(update={"release_roots": [root], "sweep_seconds": 2.0})
+    own = settings.model_copy(update={"release_roots": [root], "sweep_seconds": 2.0, "retrain_verified": 1000})
     shutil.copytree(trained, own.model_dir(project))
     context = Context(
         own, instrument=SMALL, open_label_studio=lambda _: manager.label_studio(), recipe_for=lambda *_: TINY

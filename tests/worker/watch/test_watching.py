@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.core.archive.sun import times, write_series
-from tests.worker.conftest import SMALL, make_release, write_small
+from tests.worker.conftest import CUBES, SMALL, crude, make_release, write_small
 from tests.worker.watch.conftest import Site, wait_for, write_checksums
 
 from helioloop.data.release import read_labels
 from helioloop.data.release_profile import write_release_profile
 from helioloop.records.profiles import BUILT_IN, Profile
 from helioloop.registry.watched import WatchState
+
+Data = dict[str, dict[str, str]]
 
 NEW = ("cube30", "cube31", "cube32", "cube33")
 FIRST = "2001-03-07T00:00:00"  # the central meridian is at 81.3°
@@ -81,6 +83,22 @@ def test_a_watch_that_is_killed_is_continued_by_the_next(running_site: Site, rel
     n = len(site.lines())
     site.watch_once()
     assert len(site.lines()) == n, "a further watch finds nothing to do"
+
+
+def test_labels_that_the_audit_sample_supports_are_accepted_and_marked(running_site: Site, task_data: Data) -> None:
+    """The 24 cubes of the first release are verified; half of the new one is checked at random."""
+    site = running_site
+    tasks = site.label_studio.import_tasks(site.project, [task_data[cube] for cube in CUBES])
+    for cube, task in zip(CUBES, tasks, strict=True):
+        site.label_studio.annotate(task, crude(cube).value)
+    make_release(site.root / "new", [f"cube{k}" for k in range(30, 50)])
+    site.watch_once(quiet_seconds=0.0, rate=0.1)
+    found = [task["data"] for task in site.label_studio.tasks(site.project)]
+    accepted = [data for data in found if data.get("triage", "").startswith("accepted")]
+    assert len(accepted) > 4
+    assert {data["release"] for data in accepted} == {"new"}
+    assert len([data for data in found if data.get("triage", "").startswith("random check")]) == 10
+    assert site.says(f"new: {len(accepted)} labels accepted by v0001. At most 10 % of the accepted labels are wrong")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

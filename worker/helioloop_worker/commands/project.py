@@ -159,6 +159,7 @@ def status(project: int | None, model_dir: Path | None) -> None:
         snapshot = Snapshot.read(registry.root)
         lines += lines_of.label_lines(snapshot)
         lines += lines_of.audit_lines(registry, snapshot)
+        lines += lines_of.acceptance_lines(registry, snapshot)
         lines += lines_of.queue_lines(connection, RedisRetrainState(connection), project)
         lines += job_lines(connection, settings, project)
     print_table([(line.name, line.value) for line in lines])

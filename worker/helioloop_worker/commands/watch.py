@@ -12,7 +12,7 @@ import click
 from helioloop.cli import needs_extra
 from helioloop.errors import WrongUsage
 from helioloop.settings import load_settings
-from helioloop_worker.commands.options import EXISTING_FOLDER, project_option
+from helioloop_worker.commands.options import EXISTING_FOLDER, FRACTION, project_option
 
 
 @click.command("watch")
@@ -38,12 +38,30 @@ from helioloop_worker.commands.options import EXISTING_FOLDER, project_option
     help="Time between two looks at DIR.",
 )
 @click.option(
+    "--rate",
+    type=FRACTION,
+    default=0.02,
+    show_default=True,
+    help="Largest fraction of the accepted labels that may be wrong.",
+)
+@click.option(
+    "--confidence", type=FRACTION, default=0.9, show_default=True, help="Probability with which the guarantee holds."
+)
+@click.option(
     "--processes",
     type=click.IntRange(min=1),
     help="Processes that cut full-disk files.  [default: one per core]",
 )
 def watch(
-    *, folder: Path, project: int, once: bool, quiet_seconds: float, every_seconds: float, processes: int | None
+    *,
+    folder: Path,
+    project: int,
+    once: bool,
+    quiet_seconds: float,
+    every_seconds: float,
+    rate: float,
+    confidence: float,
+    processes: int | None,
 ) -> None:
     """Take in new releases with nobody present.
 
@@ -64,6 +82,12 @@ def watch(
     of a region is over, because a later observation is there, its cube is added to the release NAME-cubes, which is
     ingested. Regions that are still on the disk are waited for; regions may be added to the table. A cube that is made
     is never changed. SHA256SUMS in a series means that no file will follow: then all passages are over.
+
+    Labels that the project's audit sample supports are accepted, as by `helioloop triage`: at most the fraction --rate
+    of them is wrong, with probability --confidence. The sample is the cubes of earlier releases that were verified in
+    the order that `helioloop status` lists. Label Studio then has the column `triage`: "accepted …", "random check …"
+    or empty. Filter by it; accepted tasks come last in the queue. The random checks are a tenth of the release, at
+    least ten: verify all of them, in their order. A new version withdraws the accepted labels, and accepts anew.
 
     What cannot be used is set aside: the reason is printed, shown by `helioloop status` and kept in watched.csv of the
     project's model folder. Nothing in DIR is moved or deleted. A folder that was changed is taken again.
@@ -89,6 +113,8 @@ def watch(
             project=project,
             folder=folder.resolve(),
             quiet_seconds=quiet_seconds,
+            rate=rate,
+            confidence=confidence,
             say=say,
             report=one_bar(progress),
             processes=processes,

@@ -78,6 +78,14 @@ class FakeLabelStudio:
             own.tasks[task] = {"id": task, "data": copy.deepcopy(dict(values)), "annotations": []}
         return created
 
+    def update_tasks(self, project: int, data: Mapping[int, Mapping[str, Any]]) -> None:
+        """Replace the data of tasks; see `LabelStudio.update_tasks`."""
+        own = self._project(project)
+        for task, values in data.items():
+            if task not in own.tasks:
+                raise LabelStudioError(f"project {project} has no task {task}; read its tasks again")
+            own.tasks[task]["data"] = copy.deepcopy(dict(values))
+
     def import_predictions(self, project: int, entries: Sequence[Mapping[str, Any]]) -> None:
         """Import predictions; see `LabelStudio.import_predictions`."""
         own = self._project(project)

@@ -52,6 +52,9 @@ class LabelStudio(Protocol):
     def import_tasks(self, project: int, data: Sequence[Mapping[str, Any]]) -> list[int]:
         """Import tasks and return their ids, in order."""
 
+    def update_tasks(self, project: int, data: Mapping[int, Mapping[str, Any]]) -> None:
+        """Replace the whole data of tasks, by task id; annotations and predictions stay."""
+
     def import_predictions(self, project: int, entries: Sequence[Mapping[str, Any]]) -> None:
         """Import predictions; where one is invalid, the others are imported and the call fails."""
 

@@ -13,6 +13,7 @@ from helioloop.data.release import ReleaseRoots
 from helioloop.errors import CubeError, RegistryError, ReleaseError
 from helioloop.evaluation.audit_sample import AuditSample, predicted_emergence
 from helioloop.evaluation.calibration import intervals_in_words, probabilities_in_words
+from helioloop.evaluation.project_sample import find_unmoved, read_sample
 from helioloop.labelstudio.tasks import CubeTask
 from helioloop.model.plan import Plan
 from helioloop.model.runtime import Runtime
@@ -23,7 +24,6 @@ from helioloop_worker.labelstudio.port import ProjectInfo
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.reports.calibration import Calibration
 from helioloop_worker.reports.catalogue_table import Entry
-from helioloop_worker.reports.sample import find_unmoved, read_sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

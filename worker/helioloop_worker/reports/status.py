@@ -14,6 +14,7 @@ from helioloop.files.tables import read_table
 from helioloop.messaging import queues
 from helioloop.messaging.retrain_state import RetrainState
 from helioloop.records.labels import LabelSource
+from helioloop.registry.acceptances import read_acceptances
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.staging import Staging
 from helioloop.registry.unscorable import read_unscorable
@@ -117,6 +118,24 @@ def watched_lines(registry: Registry) -> list[Line]:
         for row in aside
     ]
     return lines + ([Line(name="ingested, predictions follow", value=", ".join(waiting))] if waiting else [])
+
+
+def acceptance_lines(registry: Registry, snapshot: Snapshot | None) -> list[Line]:
+    """Return one line per release whose labels are accepted under a risk guarantee, or are to be."""
+    lines = []
+    labels = {} if snapshot is None else snapshot.cubes
+    for found in read_acceptances(registry.root).values():
+        if found.version is None:
+            lines.append(Line(name=f"accepted in {found.release}", value="none yet; the acceptance is queued"))
+            continue
+        checks = found.random_checks
+        verified = sum(cube in labels and labels[cube].verified for cube in checks)
+        value = (
+            f"{len(found.accepted)} of {found.n_cubes} cubes, by {found.version}. {' '.join(found.sentences)} Random "
+            f"checks: {verified} of {len(checks)} verified"
+        )
+        lines.append(Line(name=f"accepted in {found.release}", value=value))
+    return lines
 
 
 def label_lines(snapshot: Snapshot | None) -> list[Line]:

@@ -75,6 +75,8 @@ class Watch:
         A folder without a list of hashes is complete when it has not changed for this long.
     say : callable
         Receives one line per event.
+    rate, confidence : float
+        Largest fraction of wrong labels among the accepted ones, and the probability with which that shall hold.
     report : Report
         Called with the progress of long steps.
     processes : int or None
@@ -86,6 +88,8 @@ class Watch:
     folder: Path
     quiet_seconds: float
     say: Callable[[str], None]
+    rate: float = 0.02
+    confidence: float = 0.9
     report: Report = silent
     processes: int | None = None
     _said: dict[str, str] = field(default_factory=dict, init=False, repr=False)
@@ -350,11 +354,26 @@ class Watch:
             if found.version is None:
                 self._say_once(name, "no version is published yet; the first round trains on the crude labels")
             elif not found.lacking:
+                self._accept(name)
                 failed = f", {found.unscorable} cannot be scored" if found.unscorable else ""
                 self.say(
                     f"{name}: {_count(found.cubes - found.unscorable, 'cube')} pre-labelled by {found.version}{failed}"
                 )
                 self._record(Path(row.folder), WatchState.PRE_LABELLED, row.content)
+
+    def _accept(self, name: str) -> None:
+        """Have the labels accepted for which the audit sample supports a guarantee, and say the outcome."""
+        message = messages.Accept(project=self.project, release=name, rate=self.rate, confidence=self.confidence)
+        try:
+            found = run_job(self.context.connection, message, self.report)
+        except _OF_THE_FOLDER as error:
+            self.say(f"{name}: no label is accepted: {_first_line(error)}")
+            return
+        if found["version"] is None:
+            raise ServiceError(f"{name}: another version was published meanwhile; its labels are accepted next")
+        self.say(
+            f"{name}: {_count(found['accepted'], 'label')} accepted by {found['version']}. {found['sentences'][0]}"
+        )
 
     # -- state -----------------------------------------------------------------------------------
 
