@@ -1,6 +1,7 @@
 """The command ``helioloop watch``: releases that arrive are checked, ingested and pre-labelled with nobody present."""
 
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -107,7 +108,9 @@ def watch(
         from helioloop_worker.watch.watching import Watch
 
     context = Context(load_settings())
-    with bars(transient=True) as progress, ending_cleanly():
+    shown = bars(transient=True)
+    shown.disable = not sys.stderr.isatty()  # in a log only the lines of events
+    with shown as progress, ending_cleanly():
         watched = Watch(
             context=context,
             project=project,
