@@ -4,7 +4,9 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from helioloop.data.fits import card_text, cube_image, errors_named_after, open_checked, open_file
+from astropy.io import fits
+
+from helioloop.data.fits import card_text, errors_named_after, open_checked, open_file
 
 LON_CARD, LAT_CARD = "REG_LON", "REG_LAT"
 
@@ -28,17 +30,20 @@ def read_position(path: Path) -> CarringtonPosition | None:
     Returns
     -------
     CarringtonPosition or None
-        None if the header lacks the cards REG_LON and REG_LAT, which ``helioloop cutouts`` and ``helioloop stack``
-        write, or if they are not numbers of degrees.
+        None if no header has the cards REG_LON and REG_LAT, which ``helioloop cutouts`` and ``helioloop stack`` write,
+        as numbers of degrees.
 
     Raises
     ------
     CubeError
-        If the file cannot be read as a cube.
+        If the file cannot be read.
     """
     with open_file(path) as file, errors_named_after(path), open_checked(file) as hdus:
-        header = cube_image(hdus).header
-        lon, lat = _degrees(card_text(header, LON_CARD)), _degrees(card_text(header, LAT_CARD))
+        return next((position for hdu in hdus if (position := _position(hdu.header)) is not None), None)
+
+
+def _position(header: fits.Header) -> CarringtonPosition | None:
+    lon, lat = _degrees(card_text(header, LON_CARD)), _degrees(card_text(header, LAT_CARD))
     if math.isnan(lon) or not abs(lat) <= 90.0:
         return None
     return CarringtonPosition(lon_deg=lon % 360.0, lat_deg=lat)
