@@ -193,8 +193,9 @@ def catalogue(*, project: int, out: Path, sample: Path | None, coverage: float) 
 
     The ending of --out chooses the format. ECSV, VOTable and FITS contain, besides the rows: description, unit and UCD
     of each column, the scale of the times, the position of the region, and the provenance (project, version, model
-    card, releases, calibrations). Unknown values are masked there. astropy reads the times of ECSV as times, and those
-    of FITS with `QTable.read(FILE, astropy_native=True)`; in a VOTable they are text with a TIMESYS.
+    card, releases, calibrations). Unknown values are masked, except that a VOTable has an empty text. astropy reads the
+    times of ECSV as times, and those of FITS with `QTable.read(FILE, astropy_native=True)`; in a VOTable they are text
+    with a TIMESYS.
 
     \b
     Columns; one row per cube, in the order of the tasks;
