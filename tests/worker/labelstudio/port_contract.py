@@ -115,20 +115,6 @@ def tasks_keep_order_and_data(empty: EmptyProject) -> None:
     assert exported[one] == data_of("c0")
 
 
-def the_data_of_tasks_are_replaced(empty: EmptyProject) -> None:
-    """As a whole; predictions and other tasks stay. An unknown task is refused."""
-    one, two = empty.tasks(2)
-    empty.predict(prediction(one))
-    empty.label_studio.update_tasks(empty.project, {one: {**data_of("c0"), "triage": "random check 001"}})
-    exported = {entry["id"]: entry["data"] for entry in empty.label_studio.tasks(empty.project)}
-    assert exported == {one: {**data_of("c0"), "triage": "random check 001"}, two: data_of("c1")}
-    empty.label_studio.update_tasks(empty.project, {one: data_of("c0")})
-    assert "triage" not in empty.label_studio.tasks(empty.project)[0]["data"]
-    assert empty.rows() == [(one, "v0001")]
-    with pytest.raises(LabelStudioError):
-        empty.label_studio.update_tasks(empty.project, {987_654_321: data_of("c0")})
-
-
 def newer_tasks_are_read_by_id(empty: EmptyProject) -> None:
     """Those after a given one, in order, with their data; none after the newest, all after 0."""
     one, two, three = empty.tasks(3)
@@ -145,6 +131,34 @@ def newer_tasks_are_those_of_the_project(empty: EmptyProject) -> None:
     (two,) = empty.tasks(1)
     assert two > one
     assert [entry["id"] for entry in empty.label_studio.tasks_after(empty.project, one)] == [two]
+
+
+def a_field_of_the_data_is_set_in_place(empty: EmptyProject) -> None:
+    """Only in the given tasks and only this field; tasks keep their ids and annotations, and it can be repeated."""
+    one, two, three = empty.tasks(3)
+    number = empty.annotate(one, "emergence")
+    for _ in range(2):
+        empty.label_studio.set_data_field(empty.project, [one, three], "crude_label", "non-emergence")
+    empty.label_studio.set_data_field(empty.project, [three], "crude_label", "")
+    empty.label_studio.set_data_field(empty.project, [], "crude_label", "nowhere")
+    exported = {entry["id"]: entry for entry in empty.label_studio.tasks(empty.project)}
+    assert exported[one]["data"] == {**data_of("c0"), "crude_label": "non-emergence"}
+    assert exported[two]["data"] == data_of("c1")
+    assert exported[three]["data"] == {**data_of("c2"), "crude_label": ""}
+    assert [annotation["id"] for annotation in exported[one]["annotations"]] == [number]
+
+
+def setting_a_field_of_an_unknown_task_fails(empty: EmptyProject) -> None:
+    """The others of the call are changed, and those of other projects never."""
+    (one,) = empty.tasks(1)
+    with pytest.raises(LabelStudioError, match="look whether tasks were deleted"):
+        empty.label_studio.set_data_field(empty.project, [one, 987_654_321], "crude_label", "non-emergence")
+    (exported,) = empty.label_studio.tasks(empty.project)
+    assert exported["data"]["crude_label"] == "non-emergence"
+    with pytest.raises(LabelStudioError):
+        empty.label_studio.set_data_field(987_654_321, [one], "crude_label", "emergence")
+    (exported,) = empty.label_studio.tasks(empty.project)
+    assert exported["data"]["crude_label"] == "non-emergence"
 
 
 def annotations_are_exported_with_the_fields_that_the_loop_reads(empty: EmptyProject) -> None:
@@ -303,9 +317,10 @@ CONTRACT = (
     an_unknown_project_is_refused,
     a_new_project_is_empty_and_shows_no_version,
     tasks_keep_order_and_data,
-    the_data_of_tasks_are_replaced,
     newer_tasks_are_read_by_id,
     newer_tasks_are_those_of_the_project,
+    a_field_of_the_data_is_set_in_place,
+    setting_a_field_of_an_unknown_task_fails,
     annotations_are_exported_with_the_fields_that_the_loop_reads,
     a_skip_is_an_annotation_in_both_exports,
     a_change_moves_the_stamp_and_a_deletion_removes_it,

@@ -11,10 +11,8 @@ from tests.worker.conftest import CUBES, LoopProject, crude, make_release, write
 
 from helioloop.data.cubes import CubeFiles
 from helioloop.data.release import LabelRow, write_labels
-from helioloop.data.release_profile import write_release_profile
-from helioloop.errors import LabelStudioError, RegistryError, ReleaseError, ServiceError
+from helioloop.errors import LabelStudioError, RegistryError, ServiceError
 from helioloop.progress import silent
-from helioloop.records.profiles import BUILT_IN
 from helioloop_worker import jobs
 from helioloop_worker.loop import ingest as ingestion
 from helioloop_worker.loop.ingest import Ingested, ingest, ingesting
@@ -407,11 +405,3 @@ def test_a_lock_that_is_lost_after_the_import_does_no_harm(
     monkeypatch.setattr(loop_project.label_studio, "import_tasks", empties)
     assert ingest_release(loop_project).imported == 6
     assert cubes(loop_project) == list(SIX)
-
-
-def test_a_release_of_another_profile_is_refused(loop_project: LoopProject, release: Path) -> None:
-    """The sentence names the profile and both instruments; nothing is imported."""
-    write_release_profile(release, BUILT_IN["hmi"])
-    with pytest.raises(ReleaseError, match=r"release six has profile 'hmi' .HMI., but .* grid of small"):
-        ingest(loop_project.context, loop_project.id, "six", report=silent)
-    assert not loop_project.label_studio.tasks(loop_project.id)

@@ -38,7 +38,7 @@ def commands(loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> list
     """The commands for projects and models, with the settings of `loop_project`."""
     for module in (project, learning, options):
         monkeypatch.setattr(module, "load_settings", lambda: loop_project.context.settings)
-    loop_project.model_dir.mkdir(parents=True)
+    loop_project.model_dir.mkdir(parents=True, exist_ok=True)
     return [*project.commands(), *learning.commands()]
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import redis
-from tests.worker.conftest import SMALL, TINY
+from tests.worker.conftest import TINY
 
 from helioloop.messaging import messages, queues
 from helioloop.registry.watched import WatchedFolder, read_watched
@@ -161,9 +161,7 @@ def site(settings: Settings, redis_connection: redis.Redis, trained: Path, tmp_p
     root.mkdir()
     own = settings.model_copy(update={"release_roots": [root], "sweep_seconds": 2.0, "retrain_verified": 1000})
     shutil.copytree(trained, own.model_dir(project))
-    context = Context(
-        own, instrument=SMALL, open_label_studio=lambda _: manager.label_studio(), recipe_for=lambda *_: TINY
-    )
+    context = Context(own, open_label_studio=lambda _: manager.label_studio(), recipe_for=lambda *_: TINY)
     made = Site(
         context=context, label_studio=label_studio, project=project, root=root.resolve(), log=tmp_path / "watch.log"
     )

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.core.archive.sun import times, write_series
-from tests.worker.conftest import CUBES, SMALL, crude, make_release, write_small
+from tests.worker.conftest import CUBES, PROFILE, crude, make_release, write_small
 from tests.worker.watch.conftest import Site, wait_for, write_checksums
 
 from helioloop.data.release import read_labels
 from helioloop.data.release_profile import write_release_profile
-from helioloop.records.profiles import BUILT_IN, Profile
+from helioloop.records.profiles import BUILT_IN
 from helioloop.registry.watched import WatchState
 
 Data = dict[str, dict[str, str]]
@@ -36,8 +36,8 @@ def test_a_release_that_arrives_in_pieces_is_taken_when_all_hashes_fit(running_s
     site.watch()
     there = site.root / "new"
     there.mkdir()
-    shutil.copy(release / "SHA256SUMS", there)
-    shutil.copy(release / "labels.csv", there)
+    for name in ("SHA256SUMS", "labels.csv", "release.toml"):
+        shutil.copy(release / name, there)
     for cube in NEW[:3]:
         shutil.copy(release / f"{cube}.fits", there)
     content = (release / f"{NEW[3]}.fits").read_bytes()
@@ -147,11 +147,7 @@ def test_regions_in_a_series_become_cubes_when_their_passage_is_over(running_sit
     site = running_site
     series = site.root / "fulldisk"
     images = write_series(series, times(FIRST, hours=4.8, n=8), lambda _: [])
-    profile = Profile(
-        name="small", instrument=SMALL, patch_deg=15.0, projection="CAR", grid_tolerance_seconds=300.0,
-        to_mdi_factor=1.0, to_mdi_source="none", bad_quality_bits=0,
-    )  # fmt: skip
-    write_release_profile(series, profile)
+    write_release_profile(series, PROFILE)
     (series / "regions.csv").write_text("region,carrington_lon,carrington_lat\nA,350,10\nC,330,-5\n")
     later = images[4:]
     held = [path.rename(series.parent / f".{path.name}") for path in later]

@@ -78,6 +78,9 @@ def ingest(release: Path, project: int, detach: bool) -> None:
     that cannot be used is excluded with its reason, and the others are imported. If there is no model version yet, the
     first round then trains on the crude labels; otherwise the new cubes are scored and appear with predictions.
 
+    The first release sets the profile of the project: cadence, number of frames and patch, as in its release.toml. A
+    release of another profile is refused; ingest it into a project of its own.
+
     A worker of the role train does the work. Its progress is shown here; Ctrl-C ends the display, not the job. The
     folder RELEASE must be in one of the folders that HELIOLOOP_RELEASE_ROOTS lists.
 
@@ -234,8 +237,8 @@ def catalogue(*, project: int, out: Path, sample: Path | None, coverage: float) 
         from helioloop_worker.reports.catalogue_table import write_sample
     ending = check_ending(out)
     context = Context(load_settings())
-    state = read_project(context.label_studio, project, settings=context.settings, instrument=context.instrument)
-    with open_runtime(*context.settings.release_roots) as runtime:
+    state = read_project(context.label_studio, project, settings=context.settings)
+    with open_runtime(*context.settings.release_roots, profile=state.profile) as runtime:
         made = make_catalogue(
             state,
             context.registry(project),

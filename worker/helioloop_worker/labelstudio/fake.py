@@ -78,13 +78,17 @@ class FakeLabelStudio:
             own.tasks[task] = {"id": task, "data": copy.deepcopy(dict(values)), "annotations": []}
         return created
 
-    def update_tasks(self, project: int, data: Mapping[int, Mapping[str, Any]]) -> None:
-        """Replace the data of tasks; see `LabelStudio.update_tasks`."""
+    def set_data_field(self, project: int, tasks: Sequence[int], name: str, value: str) -> None:
+        """Set one field of the data of tasks; see `LabelStudio.set_data_field`."""
         own = self._project(project)
-        for task, values in data.items():
-            if task not in own.tasks:
-                raise LabelStudioError(f"project {project} has no task {task}; read its tasks again")
-            own.tasks[task]["data"] = copy.deepcopy(dict(values))
+        found = [task for task in tasks if task in own.tasks]
+        for task in found:
+            own.tasks[task]["data"][name] = value
+        if len(found) != len(tasks):
+            raise LabelStudioError(
+                f"setting {name} of {len(tasks)} tasks in project {project}: {len(found)} were changed; look whether "
+                "tasks were deleted, then ingest the release again"
+            )
 
     def import_predictions(self, project: int, entries: Sequence[Mapping[str, Any]]) -> None:
         """Import predictions; see `LabelStudio.import_predictions`."""

@@ -52,8 +52,8 @@ class LabelStudio(Protocol):
     def import_tasks(self, project: int, data: Sequence[Mapping[str, Any]]) -> list[int]:
         """Import tasks and return their ids, in order."""
 
-    def update_tasks(self, project: int, data: Mapping[int, Mapping[str, Any]]) -> None:
-        """Replace the whole data of tasks, by task id; annotations and predictions stay."""
+    def set_data_field(self, project: int, tasks: Sequence[int], name: str, value: str) -> None:
+        """Set one field of the data of tasks; the call fails where one of them is not in the project."""
 
     def import_predictions(self, project: int, entries: Sequence[Mapping[str, Any]]) -> None:
         """Import predictions; where one is invalid, the others are imported and the call fails."""

@@ -7,12 +7,12 @@ with the accepted label (see `writeback`).
 
 import logging
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import redis
+from redis.lock import Lock
 
 from helioloop.errors import CubeError
 from helioloop.evaluation.audit_order import audit_order
@@ -27,7 +27,6 @@ from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
 from helioloop.registry.acceptances import Acceptance, read_acceptances, write_acceptance
-from helioloop.registry.versions import Registry
 from helioloop.workflows.prelabel import score_by_fold
 from helioloop.workflows.prelabel_report import guarantee_in_words, no_guarantee_in_words, percent
 from helioloop_worker.context import Context
@@ -43,8 +42,6 @@ RANDOM_FRACTION = 0.1
 """Fraction of a release that goes to the human whatever the ensemble says, so that its errors are noticed."""
 MIN_RANDOM_CHECKS = 10
 """Fewest cubes that are checked at random, if the release has as many: the audit's estimate needs ten."""
-UPDATE_CHUNK = 100
-"""Tasks changed between two renewals of the lock on writing; Label Studio changes about five a second."""
 
 
 def accept(context: Context, project: int, wanted: Acceptance, *, report: Report) -> Acceptance:
@@ -79,14 +76,12 @@ def accept(context: Context, project: int, wanted: Acceptance, *, report: Report
     version = registry.published()
     if version is None:
         return wanted
-    state = read_project(context.label_studio, project, settings=context.settings, instrument=context.instrument)
+    state = read_project(context.label_studio, project, settings=context.settings)
     outcome = _outcome(context, project, wanted, state, version=version, report=report)
     with writing(context, project) as lock:
         if registry.published() != version:
             return wanted  # the write-back of the other version has the release accepted anew
-        for chunk in _chunks(_changes(context.label_studio.tasks(project), outcome)):
-            lock.reacquire()
-            context.label_studio.update_tasks(project, chunk)
+        _mark(context, project, outcome, lock)
         write_acceptance(model_dir, outcome)  # last: an acceptance that broke off is not that of the version
     log.info(
         "project %d: release %s: %d labels accepted by %s", project, wanted.release, len(outcome.accepted), version
@@ -102,9 +97,7 @@ def withdraw(context: Context, project: int, version: str) -> list[Acceptance]:
         with writing(context, project) as lock:
             for found in stale:
                 withdrawn = replace(found, version=None, accepted={}, sentences=())
-                for chunk in _chunks(_changes(context.label_studio.tasks(project), withdrawn)):
-                    lock.reacquire()
-                    context.label_studio.update_tasks(project, chunk)
+                _mark(context, project, withdrawn, lock)
                 write_acceptance(model_dir, withdrawn)
     return [found for found in read_acceptances(model_dir).values() if found.version != version]
 
@@ -134,7 +127,7 @@ def _outcome(
             rate=wanted.rate, confidence=wanted.confidence, n_sampled=len(sample.cubes), smallest=smallest
         )
     else:
-        scores = _scores(context, version, registry, unverified, sample=sample, report=report)
+        scores = _scores(context, project, version, unverified, sample=sample, report=report)
         accepted = _accepted(scores, guarantee, without=set(checks))
         words = guarantee_in_words(guarantee)
     return replace(
@@ -144,16 +137,17 @@ def _outcome(
 
 def _scores(
     context: Context,
+    project: int,
     version: str,
-    registry: Registry,
     cubes: Sequence[CubeInfo],
     *,
     sample: AuditSample,
     report: Report,
 ) -> list[CubeScore]:
     """Return the scores by the members of one fold; a cube that cannot be read any more is logged and left out."""
+    registry = context.registry(project)
     ensemble, stored = context.ensembles.open(registry.folder(version)), registry.scores(version)
-    runtime, scores = context.runtime(silent), []
+    runtime, scores = context.runtime(project, silent), []
     for done, cube in enumerate(cubes, start=1):
         try:
             scores += score_by_fold(ensemble, sample, [cube], stored, runtime, located=False)
@@ -169,23 +163,19 @@ def _accepted(scores: list[CubeScore], guarantee: RiskGuarantee, *, without: set
     return {scores[k].cube: scores[k].predicted for k in indices.tolist() if scores[k].cube not in without}
 
 
-def _changes(exported: Iterable[Mapping[str, Any]], acceptance: Acceptance) -> dict[int, dict[str, Any]]:
-    """Return the new data of the release's tasks whose mark is another one than it should be."""
+def _mark(context: Context, project: int, acceptance: Acceptance, lock: Lock) -> None:
+    """Set the mark of the release's tasks that have another one, with one call per mark."""
     marks = {cube: f"random check {k:03d}" for k, cube in enumerate(acceptance.random_checks, start=1)}
     risk = f"at {percent(acceptance.rate)} risk, {acceptance.version}"
     marks |= {cube: f"accepted {label} {risk}" for cube, label in acceptance.accepted.items()}
-    changes = {}
-    for entry in exported:
+    tasks: dict[str, list[int]] = {}
+    for entry in context.label_studio.tasks(project):
         cube = cube_of(entry.get("data"))
         if cube is None or cube.release != acceptance.release:
             continue
         mark = marks.get(cube.name, "")
-        if entry["data"].get(MARK, "") != mark:
-            changes[entry["id"]] = {**entry["data"], MARK: mark}
-    return changes
-
-
-def _chunks(changes: Mapping[int, dict[str, Any]]) -> Iterable[dict[int, dict[str, Any]]]:
-    tasks = list(changes)
-    for start in range(0, len(tasks), UPDATE_CHUNK):
-        yield {task: changes[task] for task in tasks[start : start + UPDATE_CHUNK]}
+        if entry["data"].get(MARK) != mark:
+            tasks.setdefault(mark, []).append(entry["id"])
+    for mark, chosen in sorted(tasks.items()):
+        lock.reacquire()
+        context.label_studio.set_data_field(project, chosen, MARK, mark)

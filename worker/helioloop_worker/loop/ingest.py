@@ -15,15 +15,15 @@ from typing import Any
 
 from helioloop.data.release import LabelRow, Release
 from helioloop.data.release_profile import read_release_profile
-from helioloop.errors import ReleaseError
 from helioloop.files import tables
 from helioloop.progress import Report
-from helioloop.records.profiles import BUILT_IN
+from helioloop.records.profiles import Profile
 from helioloop_worker.context import Context
 from helioloop_worker.loop.known_cubes import KnownCubes
 from helioloop_worker.loop.locks import exclusive
 from helioloop_worker.loop.preparation import ExcludedCube, Preparation, other_content, prepare
 from helioloop_worker.loop.processes import in_processes
+from helioloop_worker.loop.project_profiles import check_profile, set_profile
 
 log = logging.getLogger(__name__)
 
@@ -105,8 +105,10 @@ def ingest(context: Context, project: int, release_name: str, *, report: Report)
 
 def _ingest(context: Context, project: int, release_name: str, *, report: Report) -> Ingested:
     release = Release.open(context.roots.folder(release_name))
-    _check_profile(context, release)
+    profile = read_release_profile(release.folder)
     known = KnownCubes(context.label_studio, project)
+    check_profile(context, project, release_name, profile, has_cubes=not known.empty)
+    loader = context.loader(profile.instrument)
     media = context.settings.media_dir(project)
     (media / release_name).mkdir(parents=True, exist_ok=True)
     context.label_studio.ensure_local_storage(project, str(media))
@@ -115,7 +117,7 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
     missing = set(release.missing)
     rows = {row.cube: row for row in release.rows if row.cube not in missing}
     preparations = [
-        Preparation(release=release_name, cube=cube, known=known.sha256(cube), loader=context.loader, media=media)
+        Preparation(release=release_name, cube=cube, known=known.sha256(cube), loader=loader, media=media)
         for cube in rows
     ]
     ready: list[dict[str, str]] = []
@@ -130,7 +132,7 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
         else:
             ready.append({**outcome, "crude_label": _crude_label(rows[preparation.cube])})
         if ready and (len(ready) == IMPORT_EVERY or done == len(rows)):
-            chunk = _import(context, project, ready, known)
+            chunk = _import(context, project, ready, known, profile)
             imported, present, excluded = imported + chunk[0], present + chunk[1], [*excluded, *chunk[2]]
             ready = []
         report(done, len(rows), "preparing cubes")
@@ -142,18 +144,8 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
     return Ingested(release=release_name, imported=imported, present=present, excluded=tuple(excluded))
 
 
-def _check_profile(context: Context, release: Release) -> None:
-    """Refuse a release of another profile: its frames would be placed on the wrong grid."""
-    profile = read_release_profile(release.folder)
-    if profile != BUILT_IN["mdi"] and profile.instrument != context.instrument:
-        raise ReleaseError(
-            f"release {release.name} has profile {profile.name!r} ({profile.instrument.name}), but projects in Label "
-            f"Studio use the grid of {context.instrument.name}; use `helioloop train` and `helioloop score` for it"
-        )
-
-
 def _import(
-    context: Context, project: int, ready: Sequence[dict[str, str]], known: KnownCubes
+    context: Context, project: int, ready: Sequence[dict[str, str]], known: KnownCubes, profile: Profile
 ) -> tuple[int, int, list[ExcludedCube]]:
     """Import the cubes that have no task yet, and return how many; then those present, and those with other content.
 
@@ -175,6 +167,7 @@ def _import(
             other_content(data["cube"]) for data in ready if known.sha256(data["cube"]) not in {None, data["sha256"]}
         ]
         if fresh:
+            set_profile(context, project, fresh[0]["release"], profile, has_cubes=not known.empty)
             lock.reacquire()
             context.label_studio.import_tasks(project, fresh)
     return len(fresh), len(ready) - len(fresh) - len(others), others

@@ -32,6 +32,11 @@ class KnownCubes:
         """Return the content hash of a cube's task; None where it has no task."""
         return self._hashes.get(cube)
 
+    @property
+    def empty(self) -> bool:
+        """True where no cube has a task."""
+        return not self._hashes
+
     def update(self) -> None:
         """Add the cubes of the tasks that were imported since the last reading."""
         self._add(self._label_studio.tasks_after(self._project, self._newest_task))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from helioloop.data.loader import Loader
 from helioloop.errors import CubeError, VideoError
 from helioloop.labelstudio.config import FPS
+from helioloop.records.instrument import MDI, Instrument
 from helioloop_worker.loop.video import check_video, render_video
 
 
@@ -37,8 +38,8 @@ class Preparation:
     media: Path
 
     def video(self, sha256: str) -> str:
-        """Return the path of the video below `media`; it contains the hash, so the video of a task never changes."""
-        return f"{self.release}/{self.cube}-{sha256[:12]}.mp4"
+        """Return the path of the video below `media`; it names content and grid, so a task's video never changes."""
+        return f"{self.release}/{self.cube}-{sha256[:12]}{_grid_suffix(self.loader.instrument)}.mp4"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,14 @@ class ExcludedCube:
 
     cube: str
     reason: str
+
+
+def _grid_suffix(instrument: Instrument) -> str:
+    """Return what the names of videos on a grid end with; nothing for MDI's, as in projects without a profile."""
+    cadence, n_frames, clip = instrument.cadence_seconds, instrument.n_frames, instrument.clip_gauss
+    if (cadence, n_frames, clip) == (MDI.cadence_seconds, MDI.n_frames, MDI.clip_gauss):
+        return ""
+    return f"-{n_frames}x{cadence:.12g}s-{clip:.12g}G"
 
 
 def prepare(preparation: Preparation) -> dict[str, str] | ExcludedCube | None:

@@ -88,16 +88,14 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         registry = context.registry(project)
         if registry.published() != version:
             return Written(written=0, present=0)
-        project_state = read_project(
-            context.label_studio, project, settings=context.settings, instrument=context.instrument
-        )
+        project_state = read_project(context.label_studio, project, settings=context.settings)
         scores = registry.scores(version)
         accepted = accepted_labels(context.settings.model_dir(project), version)
         labels = with_accepted(project_state.snapshot.cubes, accepted)
         rows = [row for row in context.label_studio.predictions(project) if row.model_version == version]
         have = {row.task for row in rows}
         entries = [
-            _entry(context, project_state, labels, number, score, version=version)
+            _entry(project_state, labels, number, score, version=version)
             for task in project_state.tasks.values()
             if (score := scores.get(task.cube.key)) is not None
             for number in task.ids
@@ -202,16 +200,10 @@ def _delete_duplicates(context: Context, project: int, version: str) -> None:
 
 
 def _entry(
-    context: Context,
-    project_state: ProjectState,
-    labels: Mapping[str, CurrentLabel],
-    task: int,
-    score: CubeScore,
-    *,
-    version: str,
+    project_state: ProjectState, labels: Mapping[str, CurrentLabel], task: int, score: CubeScore, *, version: str
 ) -> dict[str, object]:
-    label = labels[score.cube].label
-    body = prediction(score, label, project_state.controls, model_version=version, n_frames=context.instrument.n_frames)
+    label, n_frames = labels[score.cube].label, project_state.profile.instrument.n_frames
+    body = prediction(score, label, project_state.controls, model_version=version, n_frames=n_frames)
     return {"task": task, **body}
 
 

@@ -20,7 +20,7 @@ from helioloop.archive.series import EXCLUDED_TABLE, Extended, extend_release, s
 from helioloop.data.cubes import is_cube_file
 from helioloop.data.inspection import CubeReport, Verdict, inspect_cube, is_video, refused
 from helioloop.data.release import LABELS_FILE, Release
-from helioloop.data.release_profile import PROFILE_FILE, read_release_profile
+from helioloop.data.release_profile import read_release_profile
 from helioloop.errors import (
     CubeError,
     HelioloopError,
@@ -252,8 +252,7 @@ class Watch:
         self.say(f"{arrival.name}: checked, " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict))
 
     def _inspect(self, release: Release, cube: str) -> CubeReport:
-        named = (release.folder / PROFILE_FILE).exists()
-        instrument = read_release_profile(release.folder).instrument if named else self.context.instrument
+        instrument = read_release_profile(release.folder).instrument
         try:
             return inspect_cube(release.path(cube), instrument)
         except Exception as error:  # noqa: BLE001 - whatever one cube does, the others are checked
