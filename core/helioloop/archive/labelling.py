@@ -12,7 +12,7 @@ from helioloop.archive.regions import read_regions
 from helioloop.data.crude_label_tables import CRUDE_LABELS_FILE, LabelChange, update_labels, write_crude_labels
 from helioloop.data.crude_labels import FIRST_FOUND_EAST_OF_DEG, CrudeLabel, KnownRegion, label_cube
 from helioloop.data.cubes import is_cube_file
-from helioloop.data.release import LABELS_FILE, read_labels
+from helioloop.data.release import LABELS_FILE, Release
 from helioloop.data.release_profile import read_release_profile
 from helioloop.errors import ReleaseError
 from helioloop.progress import Report, silent
@@ -87,7 +87,7 @@ def label_release(
     followed = {name for crude in labels for name in (crude.region, crude.cube)}
     return LabelledRelease(
         labels=labels,
-        changes=update_labels(folder / LABELS_FILE, labels) if labelled else (),
+        changes=update_labels(folder, labels) if labelled else (),
         unused_regions=tuple(name for name in regions if name not in followed),
     )
 
@@ -96,11 +96,12 @@ def _cubes(folder: Path) -> Sequence[str]:
     """Return the names of a release's cubes: those in its label table, then other cube files by name."""
     if not folder.is_dir():
         raise ReleaseError(f"{folder} is not a folder; a release is a folder of cubes: name another one")
+    if (folder / LABELS_FILE).exists():
+        return [row.cube for row in Release.open(folder).rows]
     files = sorted(path.name.removesuffix(".fits") for path in folder.iterdir() if is_cube_file(path))
     if not files:
         raise ReleaseError(f"{folder} contains no cube; a release has files <cube>.fits: add them")
-    table = folder / LABELS_FILE
-    return list(dict.fromkeys((*(read_labels(table) if table.exists() else ()), *files)))
+    return files
 
 
 def _known_regions(path: Path) -> dict[str, KnownRegion]:

@@ -13,7 +13,7 @@ from astropy.table import MaskedColumn, Table
 from helioloop import __version__
 from helioloop.data import first_detection
 from helioloop.data.crude_labels import CrudeLabel
-from helioloop.data.release import COLUMNS, LabelRow, read_labels
+from helioloop.data.release import COLUMNS, LABELS_FILE, LabelRow, Release, write_labels
 from helioloop.errors import ReleaseError
 from helioloop.files import atomic
 from helioloop.files.tables import read_table, write_table
@@ -52,35 +52,32 @@ class LabelChange:
     verified: bool
 
 
-def update_labels(path: Path, labels: Sequence[CrudeLabel]) -> tuple[LabelChange, ...]:
-    """Write crude labels into the label table at `path`, in one step; return the labels that differed from them.
+def update_labels(folder: Path, labels: Sequence[CrudeLabel]) -> tuple[LabelChange, ...]:
+    """Write crude labels into the label table of a release, in one step; return the labels that differed from them.
 
-    Verified rows, rows of other cubes, the order of the rows and further columns stay. So does the label of a cube that
-    the rule gives none. Cubes without a row get one at the end. A missing table is made.
+    Verified rows, the order of the rows and further columns stay. So does the label of a cube that the rule gives none.
+    Cubes without a row get one at the end. A missing table is made.
 
     Raises
     ------
     ReleaseError
         If the table cannot be used.
     """
-    rows = read_labels(path) if path.exists() else {}
+    path = folder / LABELS_FILE
     found = {crude.cube: crude.label for crude in labels}
-    changes = tuple(
+    if not path.exists():
+        write_labels(path, (LabelRow(cube=cube, label=label, verified=False) for cube, label in found.items()))
+        return ()
+    rows = Release.open(folder).rows  # those of the table in its order, then the other cubes
+    cells: list[Mapping[str, str]] = [row.cells for row in read_table(path, needed=COLUMNS, error=ReleaseError)]
+    columns = list(dict.fromkeys((*COLUMNS, *(column for row in cells[:1] for column in row))))
+    cells += [{}] * (len(rows) - len(cells))
+    write_table(path, columns, ({**own, **_cells(_updated(row, found))} for own, row in zip(cells, rows, strict=True)))
+    return tuple(
         LabelChange(cube=row.cube, had=row.label, crude=found[row.cube], verified=row.verified)
-        for row in rows.values()
+        for row in rows
         if row.cube in found and row.label is not None and row.label != found[row.cube]
     )
-    cells = [row.cells for row in read_table(path, needed=COLUMNS, error=ReleaseError)] if rows else []
-    columns = list(dict.fromkeys((*COLUMNS, *(column for row in cells[:1] for column in row))))
-    by_cube = {row["cube"]: row for row in cells}
-    written = [{**by_cube.get(row.cube, {}), **_cells(_updated(row, found))} for row in rows.values()]
-    written += [
-        _cells(LabelRow(cube=crude.cube, label=crude.label, verified=False))
-        for crude in labels
-        if crude.cube not in rows
-    ]
-    write_table(path, columns, written)
-    return changes
 
 
 def write_crude_labels(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 from astropy.time import Time, TimeDelta
-from tests.core.archive.sun import Spot, paint_everywhere, times, write_series
+from tests.core.archive.sun import Spot, header, paint, paint_everywhere, times, write_series
 from tests.worker.shell import read_table, run_one_of
 
 from helioloop import settings
@@ -136,6 +136,14 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
             printed[str(words[0])] = result.output
         yield Campaign(folder=folder, printed=printed)
     settings.load_settings.cache_clear()
+
+
+def test_both_painters_paint_the_same_image() -> None:
+    """The one that is quick for many spots, and the one that looks up the windows around a few."""
+    of, spots = header(size=256, scale=8.0), [Spot(lon=70.0, lat=20.0), Spot(lon=30.0, lat=-15.0, gauss=-500.0)]
+    one, other = paint(of, spots), paint_everywhere(of, spots)
+    assert np.nanmax(np.abs(one - other)) < 1.0
+    assert np.mean(np.isnan(one) == np.isnan(other)) > 0.995
 
 
 def test_cutouts_make_a_cube_of_each_region(campaign: Campaign) -> None:
