@@ -43,7 +43,7 @@ def full(loop_project: LoopProject, task_data: Data) -> Catalogue:
         loop_project.label_studio.annotate(
             tasks[cube], crude(cube).value, start=15 if emerges(cube) and cube != "cube23" else None
         )
-    runtime = loop_project.context.runtime(silent, on_excluded=None)
+    runtime = loop_project.context.runtime(loop_project.id, silent, on_excluded=None)
     catalogue = make_catalogue(
         loop_project.read(),
         loop_project.registry,
