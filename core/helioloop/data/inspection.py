@@ -64,10 +64,23 @@ class CubeReport:
 def inspect_cube(path: Path, instrument: Instrument) -> CubeReport:
     """Read and grid the cube at `path`, and return what was read and how; a faulty cube is refused in the report."""
     try:
-        cube, origin = CubeFiles.read(path).cube_and_origin()
-        use = frame_use(cube, instrument)
+        files = CubeFiles.read(path)
     except CubeError as error:
         return refused(path.name.removesuffix(".fits"), str(error))
+    return inspect_files(files, instrument)[0]
+
+
+def inspect_files(files: CubeFiles, instrument: Instrument) -> tuple[CubeReport, Cube | None]:
+    """Return the report of `inspect_cube` for files in memory, and the cube; None instead of a refused one."""
+    try:
+        cube, origin = files.cube_and_origin()
+        use = frame_use(cube, instrument)
+    except CubeError as error:
+        return refused(files.path.name.removesuffix(".fits"), str(error)), None
+    return _report(cube, origin, use, instrument), cube
+
+
+def _report(cube: Cube, origin: CubeOrigin, use: FrameUse, instrument: Instrument) -> CubeReport:
     warnings = _warnings(cube, origin, use, instrument)
     return CubeReport(
         cube=cube.name,

@@ -61,7 +61,7 @@ def current_label(task: Mapping[str, Any], controls: Controls, *, n_frames: int)
     """
     data = _mapping(task.get("data"))
     cube = str(data.get("cube", ""))
-    crude = _crude(data.get("crude_label"))
+    crude = crude_label(data)
     votes, unread = _votes(_list(task.get("annotations")), controls, n_frames=n_frames)
     truths = [vote for vote in votes if vote.ground_truth]
     if truths:
@@ -86,7 +86,9 @@ def current_label(task: Mapping[str, Any], controls: Controls, *, n_frames: int)
     )
 
 
-def _crude(value: Any) -> Label | None:
+def crude_label(data: Mapping[str, Any]) -> Label | None:
+    """Return the crude label in a task's data; None where there is none."""
+    value = data.get("crude_label")
     return Label(value) if isinstance(value, str) and value in set(Label) else None
 
 

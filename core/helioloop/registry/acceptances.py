@@ -11,6 +11,7 @@ from pathlib import Path
 
 from helioloop.errors import RegistryError
 from helioloop.files import atomic
+from helioloop.files.names import file_name
 from helioloop.records.labels import Label
 from helioloop.registry.folder_format import check_format, ensure_format
 
@@ -66,7 +67,7 @@ def read_acceptances(model_dir: Path) -> dict[str, Acceptance]:
 def write_acceptance(model_dir: Path, acceptance: Acceptance) -> None:
     """Replace the acceptance of a release in one step."""
     ensure_format(model_dir)
-    atomic.write_json(model_dir / "acceptances" / f"{acceptance.release}.json", asdict(acceptance))
+    atomic.write_json(model_dir / "acceptances" / file_name(acceptance.release, ".json"), asdict(acceptance))
 
 
 def accepted_labels(model_dir: Path, version: str) -> dict[str, Label]:

@@ -13,10 +13,11 @@ from tests.core.archive.sun import Spot, times, write_series
 from tests.worker.shell import read_table, run_one_of
 
 from helioloop.data.cubes import write_cube
+from helioloop.data.reading_table import COLUMNS
 from helioloop.data.release_profile import write_release_profile
 from helioloop.records.instrument import MDI
 from helioloop.records.profiles import BUILT_IN
-from helioloop_worker.commands.check import COLUMNS, commands
+from helioloop_worker.commands.check import commands
 
 RNG = np.random.default_rng(0)
 FIELD = RNG.normal(0.0, 20.0, (3, 90, 90)).astype(np.float32)

@@ -1,10 +1,12 @@
 """`helioloop watch`: what it refuses, its help, and one watch at a time."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from filelock import FileLock
+from tests.core.archive.sun import write_series
 from tests.worker.shell import run_one_of
 
 from helioloop.data.cubes import write_cube
@@ -71,7 +73,6 @@ def test_redis_that_is_not_there_is_said_and_nothing_is_set_aside(root: Path) ->
     (release / "labels.csv").write_text("cube,label,verified\nA,,\n")
     result = run_one_of(watch.commands(), "watch", root, "--project", "1", "--once", "--quiet", "0")
     assert result.exit_code == 1
-    assert "new: checked, 1 ok, 0 warned, 0 refused" in result.stdout
     assert "new: not taken yet: Redis" in result.stdout
     assert not (root.parents[1] / "models" / "project-1" / "watched.csv").exists()
 
@@ -80,6 +81,37 @@ def test_loose_files_and_foreign_folders_are_passed_over(root: Path) -> None:
     (root / "A.fits").write_text("x")
     result = run_one_of(watch.commands(), "watch", root, "--project", "1", "--once")
     assert "passed over A.fits, directly in" in result.stdout
+
+
+def test_a_name_that_no_release_can_have_is_said(root: Path) -> None:
+    r"""The byte \xff is no text; such a folder is not written into a table."""
+    (root / os.fsdecode(b"new\xff")).mkdir()
+    result = run_one_of(watch.commands(), "watch", root, "--project", "1", "--once", "--quiet", "0")
+    assert result.exit_code == 0
+    assert r"new\udcff: passed over; a name has at most 200 printable characters" in result.stdout
+
+
+def test_series_beside_the_release_root_are_found_in_its_parent(root: Path) -> None:
+    """Their cubes go to the release root; another folder there is none of the watch's."""
+    series = root.parent / "fulldisk"
+    write_series(series, ["2001-03-07T00:00:00"], lambda _: [])
+    (series / "regions.csv").write_text("region,carrington_lon,carrington_lat\nA,80,10\n")
+    (root.parent / "other").mkdir()
+    words = ("--project", "1", "--once", "--quiet", "0", "--processes", "1")
+    result = run_one_of(watch.commands(), "watch", root.parent, *words)
+    assert result.exit_code == 0
+    assert "fulldisk: 1 file read, 0 cubes made in fulldisk-cubes" in result.stdout
+    assert (root / "fulldisk-cubes" / ".cutouts").is_dir()
+    assert "other" not in result.stdout
+    assert run_one_of(watch.commands(), "watch", root.parent, *words).stdout == ""
+
+
+def test_images_without_a_table_of_regions_are_set_aside_with_the_command_for_them(root: Path) -> None:
+    write_series(root / "images", ["2001-03-07T00:00:00"], lambda _: [])
+    result = run_one_of(watch.commands(), "watch", root, "--project", "1", "--once", "--quiet", "0")
+    assert "images: set aside: " in result.stdout
+    assert "make cubes of it and others with `helioloop cutouts`" in result.stdout
+    assert "in a folder that has regions.csv" in result.stdout
 
 
 def test_the_help_teaches_completeness_cron_and_what_is_set_aside() -> None:

@@ -16,21 +16,6 @@ if TYPE_CHECKING:
     from helioloop.data.inspection import CubeReport
     from helioloop.records.instrument import Instrument
 
-COLUMNS = (
-    "cube",
-    "verdict",
-    "frames_in_file",
-    "frames_used",
-    "start",
-    "start_scale",
-    "start_source",
-    "unit",
-    "unit_source",
-    "region",
-    "region_source",
-    "reasons",
-)
-
 
 @click.command("check")
 @release_argument
@@ -72,8 +57,8 @@ def check(context: click.Context, folder: Path, out: Path | None, profile_name: 
     """
     with needs_extra("worker"):
         from helioloop.data.inspection import Verdict
+        from helioloop.data.reading_table import write_reading
         from helioloop.data.release_profile import read_release_profile
-        from helioloop.files.tables import write_table
         from helioloop.records.profiles import find_profile
         from helioloop_worker.terminal import bars
 
@@ -86,7 +71,7 @@ def check(context: click.Context, folder: Path, out: Path | None, profile_name: 
             reports.append(_report(folder, path, profile.instrument))
             progress.update(bar, advance=1)
     if out is not None:
-        write_table(out, COLUMNS, map(_row, reports))
+        write_reading(out, reports)
     counts = Counter(report.verdict for report in reports)
     readable = counts.total() - counts[Verdict.REFUSED]
     if not readable:
@@ -167,14 +152,6 @@ def _cube_file(companion: Path) -> str:
 def _stem(path: Path) -> str:
     """Return a file's name without the ending of FITS files."""
     return re.sub(r"(\.(fits|fts|fit))?(\.(gz|fz))?\Z", "", path.name, flags=re.IGNORECASE)
-
-
-def _row(report: "CubeReport") -> dict[str, object]:
-    """Return a report as cells of the table; None is an empty cell."""
-    row = {column: value for column in COLUMNS if (value := getattr(report, column)) is not None}
-    if report.start is not None:
-        row["start"] = f"{report.start}Z"
-    return row | {"reasons": "; ".join(reason.replace(";", ",") for reason in report.reasons)}
 
 
 def commands() -> Sequence[click.Command]:

@@ -80,9 +80,10 @@ def watch(
     seconds.
 
     A series grows: files are read one by one, each when it has not changed for --quiet seconds. When the disk passage
-    of a region is over, because a later observation is there, its cube is added to the release NAME-cubes, which is
-    ingested. Regions that are still on the disk are waited for; regions may be added to the table. A cube that is made
-    is never changed. SHA256SUMS in a series means that no file will follow: then all passages are over.
+    of a region is over, because a later observation is there, its cube is added to the release NAME-cubes with a crude
+    label (see `helioloop crude-labels`), and ingested. Regions that are still on the disk are waited for; regions may
+    be added to the table. A cube that is made is never changed. SHA256SUMS in a series means that no file will follow:
+    then all passages are over.
 
     Labels that the project's audit sample supports are accepted, as by `helioloop triage`: at most the fraction --rate
     of them is wrong, with probability --confidence. The sample is the cubes of earlier releases that were verified in

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from helioloop.archive.recognition import find_fits_files
-from helioloop.data.release import LABELS_FILE, read_labels
+from helioloop.data.release import LABELS_FILE, Release
 from helioloop.data.release_profile import PROFILE_FILE
 from helioloop.errors import ReleaseError
 from helioloop.files.checksums import CHECKSUMS_FILE, checksum_problem
@@ -146,10 +146,9 @@ class Arrival:
         if self.kind is Kind.SERIES:
             return None
         try:
-            table = read_labels(self.folder / LABELS_FILE)
+            missing = Release.open(self.folder).missing
         except ReleaseError as error:
             return str(error)
-        missing = [cube for cube in table if not (self.folder / f"{cube}.fits").exists()]
         return f"{LABELS_FILE} lists the cube {missing[0]}, whose file is not there: copy it" if missing else None
 
 

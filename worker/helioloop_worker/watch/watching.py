@@ -1,7 +1,7 @@
 """The watch: each look takes what is complete, and one line is written per event.
 
-For a series of full-disk files, disk passages that are over become cubes of a release. For a release, every cube is
-checked, the release is ingested by a worker, and the watch waits until the published version's predictions are in
+For a series of full-disk files, disk passages that are over become cubes of a release. A release is checked
+and ingested by a worker, and the watch waits until the published version's predictions are in
 Label Studio. What was done with each folder is a row of ``watched.csv`` in the project's model folder.
 """
 
@@ -14,13 +14,13 @@ from pathlib import Path
 
 import redis
 
+from helioloop.archive.labelling import label_release, lacks_crude_labels
 from helioloop.archive.recognition import describe_image, find_fits_files
 from helioloop.archive.regions import read_regions
 from helioloop.archive.series import EXCLUDED_TABLE, Extended, extend_release, series_profile
 from helioloop.data.cubes import is_cube_file
-from helioloop.data.inspection import CubeReport, Verdict, inspect_cube, is_video, refused
-from helioloop.data.release import LABELS_FILE, Release
-from helioloop.data.release_profile import read_release_profile
+from helioloop.data.inspection import is_video
+from helioloop.data.release import LABELS_FILE
 from helioloop.errors import (
     CubeError,
     HelioloopError,
@@ -32,6 +32,7 @@ from helioloop.errors import (
     SettingsError,
     WrongUsage,
 )
+from helioloop.files.names import LONGEST_NAME, is_plain_name, shown_name
 from helioloop.messaging import messages
 from helioloop.progress import Report, silent
 from helioloop.registry.watched import WatchedFolder, WatchState, read_watched, write_watched
@@ -54,7 +55,7 @@ RETRY_SECONDS = 300.0
 """Pause before a step that failed because of a service is repeated."""
 SCORED_EVERY_SECONDS = 2.0
 """Pause between two looks at the predictions of one release, with ``--once``."""
-_SHOWN = 3
+_SHOWN = 5
 _OF_THE_FOLDER = (ReleaseError, CubeError, MagnetogramError, SettingsError, WrongUsage)
 _OF_A_SERVICE = (ServiceError, LabelStudioError, RegistryError, redis.RedisError)
 
@@ -138,7 +139,6 @@ class Watch:
         failed = self.look()
         while self._ingested() and self.context.registry(self.project).published() is not None:
             if not has_scoring_worker(self.context):
-                self._say_once("the watch", "no worker scores; start one with `helioloop worker --role score`")
                 break
             time.sleep(SCORED_EVERY_SECONDS)
             self._follow_scoring()
@@ -158,6 +158,12 @@ class Watch:
         failed: list[HelioloopError] = []
         for arrival in find_arrivals(self.folder, roots, is_foreign=self._is_foreign):
             if time.monotonic() < self._again_at.get(arrival.folder, 0.0):
+                continue
+            if not is_plain_name(arrival.name):
+                self._say_once(
+                    shown_name(arrival.name),
+                    f"passed over; a name has at most {LONGEST_NAME} printable characters and no backslash: rename it",
+                )
                 continue
             try:
                 self._visit(arrival)
@@ -213,22 +219,31 @@ class Watch:
             return
         self.say(
             f"{arrival.name}: {_count(found['imported'], 'cube')} imported, {found['present']} already present, "
-            f"{len(excluded)} excluded"
+            f"{len(excluded)} excluded, {len(found['warned'])} warned, "
+            f"{_count(len(found['relabelled']), 'crude label')} changed"
         )
-        for entry in excluded[:_SHOWN]:
-            self.say(f"{arrival.name}: excluded: {entry['cube']}: {entry['reason']}")
-        if len(excluded) > _SHOWN:
-            table = self._model_dir() / "excluded" / f"{arrival.name}.csv"
-            self.say(f"{arrival.name}: {len(excluded) - _SHOWN} more excluded, listed in {table}")
+        details = [f"excluded: {entry['cube']}: {entry['reason']}" for entry in excluded]
+        details += [f"warned: {entry['cube']}: {entry['reason']}" for entry in found["warned"]]
+        details += found["doubts"]
+        details += [
+            f"crude label of {change['cube']}: {change['old'] or 'none'} -> {change['new'] or 'none'}"
+            for change in found["relabelled"]
+        ]
+        for detail in details[:_SHOWN]:
+            self.say(f"{arrival.name}: {detail}")
+        if len(details) > _SHOWN:
+            self.say(
+                f"{arrival.name}: {len(details) - _SHOWN} more; `helioloop status --project {self.project}` has all"
+            )
         self._record(arrival.folder, WatchState.INGESTED, content)
 
     def _check(self, arrival: Arrival) -> None:
-        """Say the verdicts of all cubes.
+        """Refuse what no ingestion can use; the worker checks each cube.
 
         Raises
         ------
-        ReleaseError, SettingsError
-            If the release cannot be opened, the workers would read another one, or no cube is readable.
+        ReleaseError
+            If the workers would read another release, or the folder has no cubes.
         """
         found = self.context.roots.folder(arrival.name)
         if found.resolve() != arrival.folder.resolve():
@@ -238,25 +253,6 @@ class Watch:
             )
         if not (arrival.folder / LABELS_FILE).exists():
             _refuse_images(arrival.folder)
-        release = Release.open(arrival.folder)
-        missing = set(release.missing)
-        cubes = [row.cube for row in release.rows if row.cube not in missing]
-        reports = []
-        for done, cube in enumerate(cubes, start=1):
-            reports.append(self._inspect(release, cube))
-            self.report(done, len(cubes), "checking cubes")
-        counts = Counter(report.verdict for report in reports)
-        if not counts.total() - counts[Verdict.REFUSED]:
-            reason = Counter(reason for report in reports for reason in report.reasons).most_common(1)[0][0]
-            raise ReleaseError(f"none of {_count(len(reports), 'cube')} is readable: {reason}")
-        self.say(f"{arrival.name}: checked, " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict))
-
-    def _inspect(self, release: Release, cube: str) -> CubeReport:
-        instrument = read_release_profile(release.folder).instrument
-        try:
-            return inspect_cube(release.path(cube), instrument)
-        except Exception as error:  # noqa: BLE001 - whatever one cube does, the others are checked
-            return refused(cube, f"it cannot be read ({_first_line(error)}): make the file again")
 
     # -- a series of full-disk files -------------------------------------------------------------
 
@@ -300,6 +296,13 @@ class Watch:
             self._set_aside(arrival, content, _first_line(error))
             return
         self._say_extended(arrival, extended, out)
+        if any(is_cube_file(path) for path in out.iterdir()) and lacks_crude_labels(out):
+            labelled = label_release(
+                out, regions_table=arrival.regions_table, keep_labels=True, report=self.report, processes=self.processes
+            )
+            counts = Counter(crude.label or "no label" for crude in labelled.labels)
+            said = ", ".join(f"{n} {label}" for label, n in sorted(counts.items()))
+            self.say(f"{arrival.name}: crude labels of {out.name}: {said}")
         self._record(arrival.folder, WatchState.CUT, content)
         if extended.made:
             self._take(Arrival(folder=out, kind=Kind.RELEASE), Arrival(folder=out, kind=Kind.RELEASE).content())
@@ -311,16 +314,18 @@ class Watch:
             f"{out.name}{excluded if extended.excluded else ''}"
         )
         for passage in extended.running:
-            self.say(
-                f"{arrival.name}: region {passage.region} is still on the disk, until {passage.until}; "
-                f"{_count(passage.frames, 'frame')} so far, its cube follows"
+            self._say_once(
+                f"{arrival.name}: region {passage.region}",
+                f"still on the disk, until {passage.until}; its cube follows",
             )
         for cube, n in extended.late.items():
-            self.say(f"{arrival.name}: {_count(n, 'file')} came after cube {cube} was made, which stays as it is")
+            self._say_once(
+                f"{arrival.name}: cube {cube}", f"{_count(n, 'file')} came after it was made; it stays as it is"
+            )
         for cube in extended.outdated:
-            self.say(
-                f"{arrival.name}: cube {cube} was made for an earlier row of its region and stays as it is; for a new "
-                f"one rename the region"
+            self._say_once(
+                f"{arrival.name}: cube {cube}",
+                "it was made for an earlier row of its region and stays as it is; for a new one rename the region",
             )
 
     def _release_of(self, series: Arrival) -> Path:
@@ -352,6 +357,8 @@ class Watch:
             found = read_pre_labels(self.context, self.project, name)
             if found.version is None:
                 self._say_once(name, "no version is published yet; the first round trains on the crude labels")
+            elif found.lacking and not has_scoring_worker(self.context):
+                self._say_once(name, "no worker scores; start one with `helioloop worker --role score`")
             elif not found.lacking:
                 self._accept(name)
                 failed = f", {found.unscorable} cannot be scored" if found.unscorable else ""
