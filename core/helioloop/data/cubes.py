@@ -15,7 +15,8 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from helioloop.data.fits import card_text, cube_image, errors_named_after, image_unit, in_gauss, open_checked, open_file
+from helioloop.data.fits import card_text, errors_named_after, field_in_gauss, image_unit, open_checked, open_file
+from helioloop.data.images import cube_image
 from helioloop.data.plausibility import refuse_other_content
 from helioloop.data.times import (
     Floats,
@@ -153,8 +154,8 @@ class CubeFiles:
         """Return the cube, and where in the files its values come from."""
         with errors_named_after(self.path), open_checked(io.BytesIO(self.content)) as hdus:
             image = cube_image(hdus)
-            frames = in_gauss(image, remove_codes=True)
-            refuse_other_content(image.header, frames)
+            frames, notes = field_in_gauss(image, remove_codes=True)
+            doubts = refuse_other_content(image.header, frames, file_name=self.path.name)
             found = _header_and_times(self.path, hdus, self.companion)
             seconds, frames = _in_order(found.seconds, frames)
             unit, unit_source = image_unit(image)
