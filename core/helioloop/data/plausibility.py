@@ -17,8 +17,8 @@ from helioloop.errors import CubeError
 Floats = NDArray[np.float32]
 
 _FEWEST_VALUES = 1000  # a cube has more than a million; fewer values prove little
-_MOST_FRAMES = 32
-_MOST_FRAME_VALUES = 1 << 13
+_MOST_FRAMES = 20
+_MOST_FRAME_VALUES = 1 << 12
 _HIGHEST_GAUSS = 7000.0  # sunspots reach 6e3 G; values beyond are codes or not gauss
 _MAX_BEYOND_FRACTION = 0.01
 _BEYOND_FRAMES_FRACTION = 0.1
@@ -53,11 +53,13 @@ class _Figures:
         Fraction of the frames with eight or more values above 7000 G that are not a code.
     values : array, shape (n,)
         All values within ± 7000 G.
-    offset, typical : float
-        Medians over frames of the absolute median, and of the median strength.
+    offset : float
+        Absolute median of a frame; median over frames.
+    typical : float
+        Median strength of all values.
     noise, tail_ratio : float
-        Medians over frames, of the deviation from the frame's median: standard deviation of the noise, from the lower
-        quartile; 99.5th percentile over median.
+        Of the deviation from the frame's median: standard deviation of the noise, from the lower quartile; 99.5th
+        percentile over median. Medians over frames.
     """
 
     beyond_fraction: float
@@ -161,32 +163,35 @@ def _figures(field_gauss: Floats) -> _Figures | None:
     every = np.concatenate(frames)
     if every.size < _FEWEST_VALUES:
         return None
-    codes = _codes(every)
-    frames = [frame[~np.isin(frame, codes)] for frame in frames] if codes else frames
+    for code in _codes(every):
+        frames = [frame[frame != code] for frame in frames]
     within = [frame[np.abs(frame) <= _HIGHEST_GAUSS] for frame in frames]
     n_all, n_within = sum(map(len, frames)), sum(map(len, within))
     rows = [_frame_figures(frame) for frame in within if len(frame)]
-    offset, typical, noise, tail_ratio = np.median(rows, axis=0).tolist() if rows else (0.0, 0.0, 0.0, np.inf)
+    offset, noise, tail_ratio = np.median(rows, axis=0).tolist() if rows else (0.0, 0.0, np.inf)
+    values = np.concatenate(within)
     return _Figures(
         beyond_fraction=1.0 - n_within / max(n_all, 1),
         too_strong_frames=float(np.mean([np.count_nonzero(frame > _HIGHEST_GAUSS) >= _BEYOND_PX for frame in frames])),
-        values=np.concatenate(within),
+        values=values,
         offset=offset,
-        typical=typical,
+        typical=float(np.median(np.abs(values))) if values.size else 0.0,
         noise=noise,
         tail_ratio=tail_ratio,
     )
 
 
-def _frame_figures(values: Floats) -> tuple[float, float, float, float]:
-    """Return absolute median, median strength, noise and tail ratio of one frame."""
-    middle, strength = np.median(values), np.median(np.abs(values))
-    quartile, half, most = np.quantile(np.abs(values - middle), (0.25, 0.5, 0.995))
-    return float(abs(middle)), float(strength), float(quartile / _QUARTILE), float(most / half) if half > 0.0 else np.inf
+def _frame_figures(values: Floats) -> tuple[float, float, float]:
+    """Return absolute median, noise and tail ratio of one frame."""
+    middle = np.partition(values, len(values) // 2)[len(values) // 2]
+    deviation = np.abs(values - middle)
+    places = [int(fraction * (len(values) - 1)) for fraction in (0.25, 0.5, 0.995)]
+    quartile, half, most = np.partition(deviation, places)[places]
+    return float(abs(middle)), float(quartile / _QUARTILE), float(most / half) if half > 0.0 else np.inf
 
 
 def _sample(field_gauss: Floats) -> list[Floats]:
-    """Return the values of at most 32 frames, without NaN and zeros, one array per frame."""
+    """Return the values of at most 20 frames, without NaN and zeros, one array per frame."""
     n_obs = len(field_gauss)
     chosen = np.unique(np.linspace(0, n_obs - 1, min(n_obs, _MOST_FRAMES)).round().astype(int))
     step = max(1, field_gauss[0].size // _MOST_FRAME_VALUES) | 1  # odd, so that it does not repeat columns
