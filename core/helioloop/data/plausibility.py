@@ -30,7 +30,7 @@ _MIN_MINORITY_FRACTION = 1e-3
 _MAX_OFFSET_GAUSS = 150.0
 _MAX_TYPICAL_GAUSS = 300.0
 _MIN_STRONGEST_GAUSS = 5.0
-# The lower quartile of |B| is 0.32 standard deviations of the noise, and strong fields hardly change it. Measured noise:
+# The lower quartile of |B| is 0.32 standard deviations of the noise, and strong fields hardly change it. Measured:
 # HMI 720 s 7 G, MDI 14 to 30 G, more near the limb. Granulation alone moves at 200 m/s and more.
 _QUARTILE = 0.3186
 _MAX_NOISE_GAUSS = 100.0
@@ -145,8 +145,8 @@ def _judge(figures: _Figures) -> tuple[str, ...]:
         )
     if figures.tail_ratio < _MIN_TAIL_RATIO and any(low <= strongest <= high for low, high in _ANGLES_DEG):
         raise CubeError(
-            f"its values are spread evenly up to ±{strongest:.3g}, as angles are; most of a magnetogram is weak and few "
-            "pixels are strong: it shows another quantity, such as an azimuth"
+            f"its values are spread evenly up to ±{strongest:.3g}, as angles are; a magnetogram has many weak pixels "
+            "and few strong ones: it shows another quantity, such as an azimuth"
         )
     low, high = _DOUBTFUL_NOISE_GAUSS
     if not low <= figures.noise <= high:

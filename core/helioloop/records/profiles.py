@@ -123,6 +123,11 @@ BUILT_IN: Mapping[str, Profile] = {
 }
 
 
+def built_in_profile(instrument: Instrument) -> Profile | None:
+    """Return the built-in profile with this grid and this instrument's name; None if there is none."""
+    return next((profile for profile in BUILT_IN.values() if profile.instrument == instrument), None)
+
+
 def profile_record(profile: Profile | None, instrument: Instrument) -> dict[str, Any]:
     """Return a profile's record; without a profile, the record of an instrument on the MDI scale."""
     if profile is not None:
