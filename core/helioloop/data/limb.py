@@ -34,8 +34,8 @@ class Limb(Enum):
 def corner_codes(frames_gauss: NDArray[np.float32], *, code_gauss: float) -> list[float]:
     """Return the values, other than the usual codes, that stand for off-disk pixels, such as 5000 or −999.
 
-    Such a value is in a corner of a frame, is the highest or lowest of all frames, is above `code_gauss` or below −0.9
-    times it, and is shared by 5 % of the pixels, 20 or more, in at least two frames. A saturated spot is smaller.
+    Such a value is in a corner of a frame, is above `code_gauss` or below −0.9 times it, and is shared by 5 % of the
+    pixels, 20 or more, in at least two frames. A saturated spot is smaller.
 
     Parameters
     ----------
@@ -44,15 +44,12 @@ def corner_codes(frames_gauss: NDArray[np.float32], *, code_gauss: float) -> lis
     code_gauss : float
         The clip of the instrument; values at or below −`code_gauss` are codes anyway.
     """
-    corners = np.unique(frames_gauss[:, [0, 0, -1, -1], [0, -1, 0, -1]])
+    corners, counts = np.unique(frames_gauss[:, [0, 0, -1, -1], [0, -1, 0, -1]], return_counts=True)
     unusual = (corners > code_gauss) | ((corners > -code_gauss) & (corners <= _LOWEST_CODE_CLIPS * code_gauss))
-    if not unusual.any():
-        return []
-    fewest = max(_FEWEST_CODED, _LEAST_CODED * frames_gauss[0].size)
-    extremes = (np.nanmin(frames_gauss), np.nanmax(frames_gauss))
+    fewest = max(_FEWEST_CODED, _LEAST_CODED * frames_gauss[0].size) if len(frames_gauss) else 0.0
     return [
         float(value)
-        for value in corners[unusual & np.isin(corners, extremes)]
+        for value in corners[unusual & (counts > 1)]
         if np.count_nonzero((frames_gauss == value).sum(axis=(1, 2)) >= fewest) > 1
     ]
 

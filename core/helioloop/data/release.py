@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from helioloop.data.cubes import companion_path, is_cube_file
+from helioloop.data.other_files import other_fits_files
 from helioloop.errors import CubeError, ReleaseError, WrongUsage
 from helioloop.files.names import LONGEST_NAME, is_plain_name
 from helioloop.files.tables import Row, read_table, write_table
@@ -63,8 +64,10 @@ class Release:
         table = read_labels(folder / LABELS_FILE)
         present = {path.name.removesuffix(".fits") for path in folder.iterdir() if is_cube_file(path)}
         if not present:
+            others = other_fits_files(folder)
+            found = "".join(f"; {path.relative_to(folder)}: {reason}" for path, reason in list(others.items())[:1])
             raise ReleaseError(
-                f"{folder} contains no cube; a release has files <cube>.fits beside {LABELS_FILE}: add them"
+                f"{folder} contains no cube; a release has files <cube>.fits beside {LABELS_FILE}: add them{found}"
             )
         unlisted = (LabelRow(cube=cube, label=None, verified=False) for cube in sorted(present.difference(table)))
         return cls(

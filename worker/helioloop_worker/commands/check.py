@@ -1,6 +1,5 @@
 """The command ``helioloop check``: what is read from each file of a release, and how, before anything is trained."""
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,7 +46,8 @@ def check(context: click.Context, folder: Path, out: Path | None, profile_name: 
 
     Use it before training. Each cube has a verdict: ok, warned (usable, but something is doubtful), or refused. FITS
     files that cannot be cubes are listed too: files in subfolders, with other endings, or with one image. Those that
-    `helioloop cutouts` or `helioloop stack` takes name that command. No label is read and nothing but TABLE is written.
+    `helioloop cutouts` or `helioloop stack` takes name that command. Cubes in labels.csv without a file are listed as
+    refused; its labels are not used. Nothing but TABLE is written.
 
     \b
     TABLE has the columns
@@ -71,27 +71,28 @@ def check(context: click.Context, folder: Path, out: Path | None, profile_name: 
       helioloop check releases/december-1999 --out december-1999-check.csv
     """
     with needs_extra("worker"):
-        from helioloop.data.inspection import Verdict
+        from helioloop.data.inspection import Verdict, most_frequent
         from helioloop.data.release_profile import read_release_profile
         from helioloop.files.tables import write_table
         from helioloop.records.profiles import find_profile
         from helioloop_worker.terminal import bars
 
-    paths = _fits_files(folder)
+    files = _fits_files(folder)
     profile = read_release_profile(folder) if profile_name is None else find_profile(profile_name)
     reports = []
     with bars(transient=True) as progress:
-        bar = progress.add_task("reading files", total=len(paths))
-        for path in paths:
-            reports.append(_report(folder, path, profile))
+        bar = progress.add_task("reading files", total=len(files))
+        for path, not_a_cube in files.items():
+            reports.append(_report(folder, path, not_a_cube, profile))
             progress.update(bar, advance=1)
+    reports += _missing(folder)
     if out is not None:
         write_table(out, COLUMNS, map(_row, reports))
     counts = Counter(report.verdict for report in reports)
     readable = counts.total() - counts[Verdict.REFUSED]
     if not readable:
-        reason, n = Counter(reason for report in reports for reason in report.reasons).most_common(1)[0]
-        click.echo(f"no cube of {folder} is readable; the reason of {n} of {len(reports)}: {reason}")
+        reasons = {report.cube: report.reasons[0] for report in reports}
+        click.echo(f"no cube of {folder} is readable; {most_frequent(reasons)}")
     for report in reports:
         frames = "" if report.frames_used is None else f", {report.frames_used} of {report.frames_in_file} frames used"
         click.echo(f"{report.cube}: {report.verdict}{frames}")
@@ -102,28 +103,47 @@ def check(context: click.Context, folder: Path, out: Path | None, profile_name: 
         context.exit(1)
 
 
-def _fits_files(folder: Path) -> list[Path]:
-    """Return all FITS files in a folder and its subfolders, sorted, without hidden files and companions of cubes."""
-    from helioloop.archive.recognition import find_fits_files
+def _fits_files(folder: Path) -> dict[Path, str | None]:
+    """Return all FITS files of a release, sorted, and why they are not read as cubes; None for cubes."""
+    from helioloop.data.cubes import is_cube_file
+    from helioloop.data.other_files import other_fits_files
 
     if not folder.is_dir():
         raise ReleaseError(f"{folder} is not a folder; a release is a folder of cubes: name another one")
-    files = find_fits_files(folder)
-    cubes = set(files)
-    paths = [path for path in files if not _is_companion(path) or path.with_name(_cube_file(path)) not in cubes]
-    if not paths:
+    files: dict[Path, str | None] = dict(other_fits_files(folder))
+    files |= {path: None for path in folder.iterdir() if is_cube_file(path) and path.is_file()}
+    if not files:
         raise ReleaseError(f"{folder} contains no FITS file; a release has files <cube>.fits: add them")
-    return paths
+    return dict(sorted(files.items()))
 
 
-def _report(folder: Path, path: Path, profile: "Profile") -> "CubeReport":
+def _missing(folder: Path) -> "list[CubeReport]":
+    """Return a report for each cube in the label table that has no file; none without a usable table."""
+    from helioloop.data.inspection import refused
+    from helioloop.data.release import LABELS_FILE, Release
+
+    if not (folder / LABELS_FILE).exists():
+        return []
+    try:
+        missing = Release.open(folder).missing
+    except ReleaseError as error:
+        click.echo(f"helioloop: {error}", err=True)
+        return []
+    reason = f"it is in {LABELS_FILE} and the folder has no file of this name: restore the file or remove the row"
+    return [refused(cube, reason) for cube in missing]
+
+
+def _report(folder: Path, path: Path, not_a_cube: str | None, profile: "Profile") -> "CubeReport":
     """Return the report of one file; whatever is wrong with it becomes its reason."""
-    from helioloop.data.inspection import inspect_cube, refused
+    from helioloop.archive.recognition import describe_image
+    from helioloop.data.cubes import COMPANION_SUFFIX
+    from helioloop.data.inspection import inspect_cube, is_video, refused
 
     try:
-        reason = _reason_not_a_cube(folder, path)
-        if reason is None:
+        is_cube = path.name.endswith(COMPANION_SUFFIX) or is_video(path)
+        if is_cube and not_a_cube is None:
             return inspect_cube(path, profile.instrument, profile)
+        reason = not_a_cube if is_cube and not_a_cube is not None else describe_image(path)
     except CubeError as error:
         reason = str(error)
     except Exception as error:  # noqa: BLE001 - whatever one file does, the others are listed
@@ -131,42 +151,6 @@ def _report(folder: Path, path: Path, profile: "Profile") -> "CubeReport":
         reason = f"it cannot be read ({problem}): make the file again"
     name = str(path.relative_to(folder))
     return refused(name.removesuffix(".fits") if path.parent == folder else name, reason)
-
-
-def _reason_not_a_cube(folder: Path, path: Path) -> str | None:
-    """Return why a file is not one of the release's cubes and what to do with it; None where it is one."""
-    from helioloop.archive.recognition import describe_image
-    from helioloop.data.cubes import is_cube_file
-    from helioloop.data.inspection import is_video
-
-    if _is_companion(path):
-        return f"it has the times of a cube that is not beside it: add {_cube_file(path)}"
-    if not is_video(path):
-        return describe_image(path)
-    if path.parent != folder:
-        return "it is in a subfolder and cubes must be directly in the folder of a release: move it there"
-    if not is_cube_file(path):
-        return f"its name must end in .fits, as the names of all cubes do: rename it {_stem(path)}.fits"
-    return None
-
-
-def _is_companion(path: Path) -> bool:
-    """Return True for a file with the times of a cube."""
-    from helioloop.data.cubes import COMPANION_SUFFIX
-
-    return path.name.endswith(COMPANION_SUFFIX)
-
-
-def _cube_file(companion: Path) -> str:
-    """Return the name of the cube to which a companion belongs."""
-    from helioloop.data.cubes import COMPANION_SUFFIX
-
-    return companion.name.removesuffix(COMPANION_SUFFIX) + ".fits"
-
-
-def _stem(path: Path) -> str:
-    """Return a file's name without the ending of FITS files."""
-    return re.sub(r"(\.(fits|fts|fit))?(\.(gz|fz))?\Z", "", path.name, flags=re.IGNORECASE)
 
 
 def _row(report: "CubeReport") -> dict[str, object]:
