@@ -19,23 +19,10 @@ from numpy.typing import NDArray
 
 from helioloop.archive.observation_time import observation_time
 from helioloop.data.fits import MAX_BYTES, in_gauss, open_checked
+from helioloop.data.images import other_content, other_segment
 from helioloop.errors import CubeError, MagnetogramError
 from helioloop.records.profiles import BUILT_IN, Profile
 
-# Segments of JSOC's series that are not the line-of-sight field; the file name is the only place that tells them.
-_OTHER_SEGMENTS = {
-    "bitmap": "a mask",
-    "conf_disambig": "a confidence map of the disambiguation",
-    "disambig": "a disambiguation map",
-    "dopplergram": "a Dopplergram",
-    "continuum": "a continuum image",
-    "field": "a field strength",
-    "inclination": "an inclination",
-    "azimuth": "an azimuth",
-    "vlos_mag": "a velocity map",
-    **dict.fromkeys(("br", "bp", "bt"), "a component of the vector field"),
-}
-_SEGMENT_ERROR = re.compile(r"(\A|_)err\Z")
 _COMMENTARY = {"", "COMMENT", "HISTORY", "END"}
 _LONGEST_KEYWORD = 8
 _FEW_VALUES = 100
@@ -109,6 +96,9 @@ def _read(image: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU, name: str)
     header = _parsed(image.header)
     if "BUNIT" in header:
         image.header["BUNIT"] = header["BUNIT"]  # as `in_gauss` reads it; it may have stood there unquoted
+    content = other_content(header)
+    if content:
+        raise MagnetogramError(f"{content}, so it is not a line-of-sight magnetogram: leave it out")
     assumed = _check_unit(header)
     field = in_gauss(image)
     field = field.reshape(field.shape[-2:])
@@ -183,12 +173,11 @@ def _content(place: str) -> bytes:
 
 def _refuse_other_segment(name: str) -> None:
     """Refuse JSOC's other segments, which the file name ``series.key.segment.fits`` tells."""
-    for part in name.lower().split(".")[1:]:
-        what = _OTHER_SEGMENTS.get(part) or ("an error map" if _SEGMENT_ERROR.search(part) else None)
-        if what:
-            raise MagnetogramError(
-                f"its name says {part!r}, which is {what} and not a line-of-sight magnetogram: leave it out"
-            )
+    found = other_segment(name)
+    if found:
+        raise MagnetogramError(
+            f"its name says {found[0]!r}, which is {found[1]} and not a line-of-sight magnetogram: leave it out"
+        )
 
 
 def _only_image(hdus: fits.HDUList) -> fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU:

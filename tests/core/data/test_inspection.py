@@ -19,7 +19,7 @@ def _report(
     folder: Path, column: fits.Column | None = None, *, last: float = 200000.0, name: str = "C", **cards: object
 ) -> CubeReport:
     """Return the report of a cube of two frames, whose times are in a companion or in a table."""
-    image = fits.PrimaryHDU(FIELD)
+    image = fits.PrimaryHDU(FIELD / 10.0 if cards.get("BUNIT") == "mT" else FIELD)
     image.header.update({key.replace("_", "-"): value for key, value in cards.items()})
     hdus = [image] if column is None else [image, fits.BinTableHDU.from_columns([column])]
     path = folder / f"{name}.fits"

@@ -14,7 +14,7 @@ from helioloop_worker.commands.options import TABLE, release_argument
 
 if TYPE_CHECKING:
     from helioloop.data.inspection import CubeReport
-    from helioloop.records.instrument import Instrument
+    from helioloop.records.profiles import Profile
 
 
 @click.command("check")
@@ -68,7 +68,7 @@ def check(context: click.Context, folder: Path, out: Path | None, profile_name: 
     with bars(transient=True) as progress:
         bar = progress.add_task("reading files", total=len(paths))
         for path in paths:
-            reports.append(_report(folder, path, profile.instrument))
+            reports.append(_report(folder, path, profile))
             progress.update(bar, advance=1)
     if out is not None:
         write_reading(out, reports)
@@ -101,14 +101,14 @@ def _fits_files(folder: Path) -> list[Path]:
     return paths
 
 
-def _report(folder: Path, path: Path, instrument: "Instrument") -> "CubeReport":
+def _report(folder: Path, path: Path, profile: "Profile") -> "CubeReport":
     """Return the report of one file; whatever is wrong with it becomes its reason."""
     from helioloop.data.inspection import inspect_cube, refused
 
     try:
         reason = _reason_not_a_cube(folder, path)
         if reason is None:
-            return inspect_cube(path, instrument)
+            return inspect_cube(path, profile.instrument, profile)
     except CubeError as error:
         reason = str(error)
     except Exception as error:  # noqa: BLE001 - whatever one file does, the others are listed

@@ -100,7 +100,7 @@ def other_content(cube: str) -> CubeReport:
 def _prepare(preparation: Preparation) -> Prepared:
     known, media, loader = preparation.known, preparation.media, preparation.loader
     files = loader.read_files(preparation.release, preparation.cube)
-    report, cube = inspect_files(files, loader.instrument)
+    report, cube = inspect_files(files, loader.instrument, loader.profile)
     if cube is None:
         return Prepared(report=report)
     if known is not None and known == files.sha256 and (media / preparation.video(known)).exists():
