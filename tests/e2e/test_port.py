@@ -23,6 +23,11 @@ def empty(loop: Loop, request: pytest.FixtureRequest) -> Iterator[EmptyProject]:
     def revise(annotation: int, choice: str) -> None:
         loop.client.annotations.update(id=annotation, result=choosing(choice))
 
+    def copy_predictions(tasks: list[int]) -> None:
+        loop.client.actions.create(
+            id="predictions_to_annotations", project=project, selected_items={"all": False, "included": tasks}
+        )
+
     yield EmptyProject(
         label_studio=loop.label_studio,
         project=project,
@@ -30,6 +35,7 @@ def empty(loop: Loop, request: pytest.FixtureRequest) -> Iterator[EmptyProject]:
         skip=skip,
         revise=revise,
         delete_annotation=lambda annotation: loop.client.annotations.delete(id=annotation),
+        copy_predictions=copy_predictions,
     )
     loop.client.projects.delete(id=project)
 

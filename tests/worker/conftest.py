@@ -16,13 +16,16 @@ from rq.serializers import JSONSerializer
 from helioloop.data.cubes import CubeFiles, write_cube
 from helioloop.data.loader import Loader
 from helioloop.data.release import LabelRow, write_labels
+from helioloop.data.release_profile import write_release_profile
 from helioloop.messaging import job_monitor, messages, queues
 from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import QUICK
 from helioloop.progress import silent
 from helioloop.records.instrument import Instrument
 from helioloop.records.labels import Label
+from helioloop.records.profiles import BUILT_IN, Profile
 from helioloop.records.scores import CubeScore, Emergence
+from helioloop.registry.project_profile import write_project_profile
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop.workflows import rounds as rounding
@@ -37,6 +40,7 @@ from helioloop_worker.loop.round_requests import requests
 from helioloop_worker.worker import job_class
 
 SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=24, size_px=24, clip_gauss=1000.0, frozen_frames=3)
+PROFILE = replace(BUILT_IN["mdi"], name="small", instrument=SMALL)
 TINY = replace(QUICK, epochs=1, min_steps=0, batch=8, folds=2, dropouts=(0.2,))
 """Two members of one epoch: fold0-0 and fold1-0."""
 CUBES = tuple(f"cube{k:02d}" for k in range(24))
@@ -55,22 +59,26 @@ def crude(cube: str) -> Label:
     return Label.EMERGENCE if emerges(cube) else Label.NON_EMERGENCE
 
 
-def make_release(folder: Path, cubes: Sequence[str] = CUBES) -> Path:
-    """Write a release of small cubes, each of a region of its own, one a month."""
+def make_release(folder: Path, cubes: Sequence[str] = CUBES, profile: Profile = PROFILE) -> Path:
+    """Write a release of cubes of a profile, each of a region of its own, one a month."""
     folder.mkdir(parents=True)
     for cube in cubes:
-        write_small(folder / f"{cube}.fits", emergence=emerges(cube), seed=int(cube.removeprefix("cube")))
+        seed = int(cube.removeprefix("cube"))
+        write_small(folder / f"{cube}.fits", emergence=emerges(cube), seed=seed, instrument=profile.instrument)
     write_labels(folder / "labels.csv", [LabelRow(cube=cube, label=crude(cube), verified=False) for cube in cubes])
+    write_release_profile(folder, profile)
     return folder
 
 
-def write_small(path: Path, *, emergence: bool, seed: int) -> None:
-    """Write one cube: noise of 20 G, and 600 G in a corner of the middle from frame 12 on."""
-    field = np.random.default_rng(seed).normal(0.0, 20.0, (24, 24, 24))
+def write_small(path: Path, *, emergence: bool, seed: int, instrument: Instrument = SMALL) -> None:
+    """Write one cube: noise of 20 G, and 600 G in a corner of the middle from the middle frame on."""
+    n_frames, size = instrument.n_frames, instrument.size_px
+    field = np.random.default_rng(seed).normal(0.0, 20.0, (n_frames, size, size))
     if emergence:
-        field[12:, 8:14, 8:16] += 600.0
+        field[n_frames // 2 :, 8:14, 8:16] += 600.0
     start = f"2001-{1 + seed % 12:02d}-01T00:00:00"
-    write_cube(path, field, np.arange(24) * 5760.0, start=start, region=f"region{seed}", instrument=SMALL)
+    seconds = np.arange(n_frames) * instrument.cadence_seconds
+    write_cube(path, field, seconds, start=start, region=f"region{seed}", instrument=instrument)
 
 
 @pytest.fixture(autouse=True)
@@ -132,16 +140,16 @@ class LoopProject:
 
     def read(self) -> ProjectState:
         """Read the project."""
-        return read_project(
-            self.label_studio, self.id, settings=self.context.settings, instrument=self.context.instrument
-        )
+        return read_project(self.label_studio, self.id, settings=self.context.settings)
 
     def plan(self, reason: str = "made by hand") -> Plan:
         """Plan a round on the current labels of all cubes."""
+        state = self.read()
         return make_plan(
-            self.read().cubes(),
+            state.cubes(),
             recipe=self.context.recipe,
-            instrument=self.context.instrument,
+            instrument=state.profile.instrument,
+            profile=state.profile,
             seed=self.context.settings.seed,
             parent=self.registry.published(),
             reason=reason,
@@ -234,16 +242,16 @@ def settings(tmp_path: Path, made: Path, redis_url: str) -> Settings:
 
 @pytest.fixture
 def loop_project(settings: Settings, redis_connection: redis.Redis) -> LoopProject:
-    """An empty project; rounds train `TINY`."""
+    """An empty project of the profile `PROFILE`; rounds train `TINY`."""
     label_studio = FakeLabelStudio()
     project = label_studio.create_project(title="loop project", label_config=labeling_configuration())
     context = Context(
         settings,
-        instrument=SMALL,
         open_redis=lambda _: redis_connection,
         open_label_studio=lambda _: label_studio,
         recipe_for=lambda *_: TINY,
     )
+    write_project_profile(settings.model_dir(project), PROFILE)
     return LoopProject(context=context, label_studio=label_studio, id=project)
 
 

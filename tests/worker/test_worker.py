@@ -89,7 +89,7 @@ def publish(loop_project: LoopProject, task_data: Data, loaded: list[Path]) -> C
         staging = loop_project.registry.staging(plan.fingerprint)
         plan.save(staging)
         for member in plan.members:
-            ensemble.train_member(plan, member.name, staging, loop_project.context.runtime(silent))
+            ensemble.train_member(plan, member.name, staging, loop_project.context.runtime(loop_project.id, silent))
         scores = [score_of(cube.name, cube.sha256, 0.75) for cube in plan.cubes if cube.name not in LATER]
         version = rounding.close_round(plan, staging, loop_project.registry, scores).version
         loop_project.registry.publish(version, why="test")

@@ -16,7 +16,8 @@ from helioloop.model.ensemble import EnsembleCache
 from helioloop.model.recipes import Recipe, find_recipe
 from helioloop.model.runtime import OnExcluded, Runtime
 from helioloop.progress import Report
-from helioloop.records.instrument import MDI, Instrument
+from helioloop.records.profiles import Profile
+from helioloop.registry.project_profile import read_project_profile
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.client import LabelStudioClient
@@ -42,8 +43,6 @@ class Context:
     ----------
     settings : Settings
         Folders, addresses and rules.
-    instrument : Instrument
-        The grid of all projects.
     open_redis, open_label_studio : callable
         Open the two services; tests pass functions of their own.
     recipe_for : callable
@@ -51,7 +50,6 @@ class Context:
     """
 
     settings: Settings
-    instrument: Instrument = MDI
     open_redis: Callable[[Settings], redis.Redis] = _open_redis
     open_label_studio: Callable[[Settings], LabelStudio] = LabelStudioClient.from_settings
     recipe_for: Callable[[Settings, Device], Recipe] = _recipe
@@ -91,18 +89,26 @@ class Context:
         """The folders of releases; files outside them are not opened."""
         return ReleaseRoots(self.settings.release_roots)
 
-    @property
-    def loader(self) -> Loader:
-        """Returns gridded cubes of the release roots."""
+    def profile_of(self, project: int) -> Profile:
+        """Return the profile of a project's cubes; ``mdi`` before its first ingestion."""
+        return read_project_profile(self.settings.model_dir(project))
+
+    def loader(self, profile: Profile) -> Loader:
+        """Return the loader that reads cubes of the release roots by a profile and grids them for its instrument."""
         return Loader(
-            roots=tuple(self.settings.release_roots), cache=self.settings.cache_root, instrument=self.instrument
+            roots=tuple(self.settings.release_roots),
+            cache=self.settings.cache_root,
+            instrument=profile.instrument,
+            profile=profile,
         )
 
-    def runtime(self, report: Report, *, on_excluded: OnExcluded | None = None) -> Runtime:
-        """Return the runtime of training and scoring; `report` is called with the progress."""
+    def runtime(self, project: int, report: Report, *, on_excluded: OnExcluded | None = None) -> Runtime:
+        """Return the runtime of training and scoring for a project; `report` is called with the progress."""
+        profile = self.profile_of(project)
         return Runtime(
-            instrument=self.instrument,
-            load=self.loader,
+            instrument=profile.instrument,
+            profile=profile,
+            load=self.loader(profile),
             device=self.device,
             inputs=self.settings.cache_root / "inputs",
             report=report,

@@ -15,4 +15,5 @@ Reading order:
     cutouts           full-disk files to a release
     stack             patches, one file per time, to a release
     recognition       which command takes a file
+    release_files     reports on all FITS files in the folder of a release
 """

@@ -4,7 +4,7 @@ import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from astropy.table import Table
@@ -14,12 +14,15 @@ from astropy.utils.exceptions import AstropyWarning
 
 from helioloop.archive.observation_time import parse_time
 from helioloop.errors import ReleaseError
+from helioloop.files import tables
 from helioloop.files.names import LONGEST_NAME, is_plain_name
+from helioloop.files.tables import OnDoubt, log_doubt
 
 COLUMNS = ("region", "carrington_lon", "carrington_lat")
 FIRST_SEEN = "first_seen"
 
-_FORMATS = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".vot": "votable", ".xml": "votable", ".votable": "votable"}
+_CSV: Final = "CSV"
+_FORMATS = {".csv": _CSV, ".ecsv": "ascii.ecsv", ".vot": "votable", ".xml": "votable", ".votable": "votable"}
 _DATE = "_yyyymmdd"  # what a cube's name has after its region's
 _LARGEST_LATITUDE = 75.0
 
@@ -44,18 +47,19 @@ class Region:
     first_seen_tai: str | None = None
 
 
-def read_regions(path: Path) -> tuple[Region, ...]:
+def read_regions(path: Path, *, on_doubt: OnDoubt = log_doubt) -> tuple[Region, ...]:
     """Read a table of regions: CSV, ECSV or VOTable by the file's ending, in the table's order.
 
     The columns ``region``, ``carrington_lon`` and ``carrington_lat`` (degrees) must be there; ``first_seen`` is a time
     (ISO 8601 or JSOC's spelling, UTC where it names no scale; a day alone is its midnight). Other columns are ignored.
+    See `helioloop.files.tables` for the kinds of CSV; `on_doubt` is called with what is doubtful in one.
 
     Raises
     ------
     ReleaseError
         If the table cannot be read or a row breaks a rule; the text names file, row, value and rule.
     """
-    table = _read_table(path)
+    table = _read_table(path, on_doubt)
     absent = [column for column in COLUMNS if column not in table.colnames]
     if absent:
         raise ReleaseError(
@@ -73,16 +77,21 @@ def read_regions(path: Path) -> tuple[Region, ...]:
     return tuple(regions.values())
 
 
-def _read_table(path: Path) -> Table:
+def _read_table(path: Path, on_doubt: OnDoubt) -> Table:
     kind = _FORMATS.get(path.suffix.lower())
     if kind is None:
         raise ReleaseError(f"{path} ends in {path.suffix!r}; a table of regions is .csv, .ecsv or .vot: rename it")
-    # a region's name is text, though it looks like a number: a leading zero must stay
-    more: dict[str, Any] = {"converters": {COLUMNS[0]: str}} if kind == "ascii.csv" else {}
+    if kind == _CSV:
+        asked = (*COLUMNS, FIRST_SEEN)
+        rows = tables.read_table(path, needed=COLUMNS, optional=asked[-1:], error=ReleaseError, on_doubt=on_doubt)
+        columns = [column for column in asked if not rows or column in rows[0].cells]
+        # text throughout: a region's name may look like a number with a leading zero
+        cells = [[row.cells[column] for row in rows] for column in columns]
+        return Table(cells, names=columns, dtype=[str] * len(columns))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AstropyWarning)  # of VOTable's odd cards; the columns are checked below
-            table = Table.read(path, format=kind, **more)
+            table = Table.read(path, format=kind)
     except FileNotFoundError:
         raise ReleaseError(f"{path} is missing; name a table with the columns {', '.join(COLUMNS)}") from None
     except Exception as error:  # astropy's readers end in errors of any kind
@@ -114,7 +123,7 @@ def _degrees(where: str, row: Any, column: str, *, low: float, high: float) -> f
     text = row[column]
     unit = getattr(row.table[column], "unit", None)
     try:
-        value = float(text) if unit is None else float(unit.to("deg", float(text)))
+        value = float(_with_point(text)) if unit is None else float(unit.to("deg", float(text)))
     except (TypeError, ValueError, UnitConversionError):  # masked, text, or a unit that is not an angle
         value = math.nan
     if not low <= value <= high:
@@ -122,6 +131,11 @@ def _degrees(where: str, row: Any, column: str, *, low: float, high: float) -> f
             f"{where}: {column} is {text!s}; it must be a number of degrees from {low:g} to {high:g}: correct it"
         )
     return value
+
+
+def _with_point(text: Any) -> Any:
+    """Return a number with a decimal comma, as spreadsheets of some countries write it, with a point."""
+    return text.replace(",", ".") if isinstance(text, str) and text.count(",") == 1 and "." not in text else text
 
 
 def _time(where: str, value: Any) -> str | None:

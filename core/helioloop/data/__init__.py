@@ -1,6 +1,7 @@
 """From files to arrays: a release folder of FITS cubes in, gridded cubes and labels out.
 
 Read `cubes` first (`fits` opens a file, `times` reads when its frames were taken), then `gridding` (observed frames
-onto the instrument's grid), `cache` and `loader` (a cube by name), `release` and `truth` (the tables beside the cubes),
-`frame_times` (a grid frame as UTC and TAI) and `inspection` (what was read from a cube, and how).
+onto the instrument's grid), `cache` and `loader` (a cube by name), `release` and `truth` (the tables beside the cubes,
+with `cube_names` and `table_cells` for names and cells as spreadsheets write them), `frame_times` (a grid frame as UTC
+and TAI), `inspection` (what was read from a cube, and how) and `reading_table` (its table).
 """

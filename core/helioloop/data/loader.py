@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from helioloop.data.cache import CubeCache
-from helioloop.data.cubes import CubeFiles, CubeHeader
+from helioloop.data.cubes import Cube, CubeFiles, CubeHeader
 from helioloop.data.release import ReleaseRoots
 from helioloop.errors import CubeError, ReleaseError
 from helioloop.records.cubes import CubeInfo
@@ -63,7 +63,7 @@ class Loader:
         return CubeFiles.read(self._path(release, name))
 
     def parse(
-        self, files: CubeFiles, *, label: Label | None = None, verified: bool = False
+        self, files: CubeFiles, *, cube: Cube | None = None, label: Label | None = None, verified: bool = False
     ) -> tuple[CubeInfo, npt.NDArray[np.float16]]:
         """Return the record of a cube and its frames on the grid, from its files in memory.
 
@@ -73,6 +73,8 @@ class Loader:
         ----------
         files : CubeFiles
             From `read_files`.
+        cube : Cube or None
+            What `files` contain, if they were read already.
         label : Label or None
             Current label, for the record.
         verified : bool
@@ -92,11 +94,12 @@ class Loader:
         """
         sha256, cache = files.sha256, self._cache()
         gridded = cache.find(sha256)
+        header: CubeHeader
         if gridded is None:
-            header: CubeHeader = (cube := files.cube(cache.profile))
+            header = cube = files.cube(cache.profile) if cube is None else cube
             gridded = cache.add(cube, sha256)
         else:
-            header = files.header()
+            header = files.header() if cube is None else cube
         info = CubeInfo(
             release=files.path.parent.resolve().name,
             name=header.name,

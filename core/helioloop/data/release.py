@@ -4,16 +4,18 @@ Commands open a release by its folder. The worker gets names from Label Studio, 
 through `ReleaseRoots` only.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+from helioloop.data.cube_names import find_cubes
 from helioloop.data.cubes import companion_path, is_cube_file
 from helioloop.data.other_files import other_fits_files
+from helioloop.data.table_cells import is_missing, read_cell, read_label, read_mark
 from helioloop.errors import CubeError, ReleaseError, WrongUsage
 from helioloop.files.names import LONGEST_NAME, is_plain_name
-from helioloop.files.tables import Row, read_table, write_table
+from helioloop.files.tables import OnDoubt, Row, and_more_rows, log_doubt, read_table, write_table
 from helioloop.records.labels import Label
 
 LABELS_FILE = "labels.csv"
@@ -41,11 +43,17 @@ class Release:
         In the order of ``labels.csv``, then unlabelled rows for cubes that are not in it, sorted by name.
     missing : tuple of str
         Cubes in ``labels.csv`` that have no file.
+    unlisted : tuple of str
+        Cubes that have a file and no row in ``labels.csv``, sorted by name.
+    doubts : tuple of str
+        What was read from a table although it is doubtful, one sentence each.
     """
 
     folder: Path
     rows: tuple[LabelRow, ...]
     missing: tuple[str, ...]
+    unlisted: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -61,19 +69,35 @@ class Release:
             raise ReleaseError(
                 f"{folder} is not a folder; a release is a folder of cubes with {LABELS_FILE}: name another one"
             )
-        table = read_labels(folder / LABELS_FILE)
         present = {path.name.removesuffix(".fits") for path in folder.iterdir() if is_cube_file(path)}
+        doubts: list[str] = []
+        table = read_labels(folder / LABELS_FILE, cubes=present, folder=folder.name, on_doubt=doubts.append)
         if not present:
-            others = other_fits_files(folder)
-            found = "".join(f"; {path.relative_to(folder)}: {reason}" for path, reason in list(others.items())[:1])
+            other = next(iter(other_fits_files(folder).items()), None)
+            found = "" if other is None else f"; {other[0].relative_to(folder)}: {other[1]}"
             raise ReleaseError(
                 f"{folder} contains no cube; a release has files <cube>.fits beside {LABELS_FILE}: add them{found}"
             )
-        unlisted = (LabelRow(cube=cube, label=None, verified=False) for cube in sorted(present.difference(table)))
+        missing = tuple(cube for cube in table if cube not in present)
+        if table and len(missing) == len(table):
+            doubts.append(
+                f"no row of {folder / LABELS_FILE} names a cube of the folder, such as {min(present)!r}, and the first "
+                f"names {missing[0]!r}; the column cube must have the names of the files"
+            )
+        others = list(other_fits_files(folder))
+        if others:
+            more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
+            doubts.append(
+                f"{others[0]}{more} is not read, because cubes are files <cube>.fits directly in the release's folder; "
+                "`helioloop check` lists what to do"
+            )
+        unlisted = tuple(sorted(present.difference(table)))
         return cls(
             folder=folder,
-            rows=(*table.values(), *unlisted),
-            missing=tuple(cube for cube in table if cube not in present),
+            rows=(*table.values(), *(LabelRow(cube=cube, label=None, verified=False) for cube in unlisted)),
+            missing=missing,
+            unlisted=unlisted,
+            doubts=tuple(doubts),
         )
 
     @property
@@ -95,15 +119,21 @@ class Release:
         ReleaseError
             If the table cannot be used.
         """
-        table = read_labels(path)
         own = {row.cube for row in self.rows}
+        doubts: list[str] = []
+        table = read_labels(path, cubes=own, folder=self.name, on_doubt=doubts.append)
         unknown = [cube for cube in table if cube not in own]
         if unknown:
             raise WrongUsage(
                 f"cube {unknown[0]!r} in {path.name} is not in release {self.name}; a label table names cubes of the "
                 f"release: remove {'it' if len(unknown) == 1 else f'it and {len(unknown) - 1} more'}"
             )
-        return replace(self, rows=tuple(table.get(row.cube, row) for row in self.rows))
+        return replace(
+            self,
+            rows=tuple(table.get(row.cube, row) for row in self.rows),
+            unlisted=tuple(cube for cube in self.unlisted if cube not in table),
+            doubts=(*self.doubts, *doubts),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,19 +188,37 @@ class ReleaseRoots:
         )
 
 
-def read_labels(path: Path) -> dict[str, LabelRow]:
+def read_labels(
+    path: Path, *, cubes: Collection[str] | None = None, folder: str | None = None, on_doubt: OnDoubt = log_doubt
+) -> dict[str, LabelRow]:
     """Read a label table; return its rows by cube, in the order of the table.
 
     The columns ``cube``, ``label`` and ``verified`` must be there; other columns are ignored. A label is one of the two
-    classes or empty; verified is 0, 1 or empty, which means 0.
+    classes or empty; verified is 0, 1 or empty, which means 0. See `table_cells` for other spellings.
+
+    Parameters
+    ----------
+    path : Path
+        The table.
+    cubes : collection of str or None
+        Names of the cubes that there are; rows may spell them differently, see `cube_names`. None takes the names as
+        they are written.
+    folder : str or None
+        Name of the folder of these cubes.
+    on_doubt : OnDoubt
+        Called with a sentence for each doubtful value that was read nevertheless.
 
     Raises
     ------
     ReleaseError
         If the table is missing or breaks one of these rules, or a cube has two rows; the text names the line.
     """
-    rows = (_row(row) for row in read_table(path, needed=COLUMNS, key="cube", error=ReleaseError))
-    return {row.cube: row for row in rows}
+    table = read_table(path, needed=COLUMNS, error=ReleaseError, on_doubt=on_doubt)
+    names = find_cubes(table, cubes, folder=folder, on_doubt=on_doubt)
+    absent = [row for row in table if is_missing(row.cells["label"]) or is_missing(row.cells["verified"])]
+    if absent:
+        on_doubt(f"{absent[0].where}{and_more_rows(len(absent) - 1)}: NA is read as an empty cell; leave it empty")
+    return {cube: _row(row, cube) for row, cube in zip(table, names, strict=True)}
 
 
 def write_labels(path: Path, rows: Iterable[LabelRow]) -> None:
@@ -180,21 +228,19 @@ def write_labels(path: Path, rows: Iterable[LabelRow]) -> None:
     )
 
 
-def _row(row: Row) -> LabelRow:
-    cube, label, verified = (row.cells[column] for column in COLUMNS)
+def _row(row: Row, cube: str) -> LabelRow:
     try:
         _plain_name(cube, what="cube")
     except CubeError as error:
         raise ReleaseError(f"{row.where}: {error}") from None
-    if label not in {"", *Label}:
-        raise ReleaseError(f"{row.where}: label is {label!r}; it must be {' or '.join(Label)}, or empty: correct it")
-    if verified not in {"", "0", "1"}:
-        raise ReleaseError(f"{row.where}: verified is {verified!r}; it must be 0 or 1: correct it")
-    if verified == "1" and not label:
+    label = read_cell(row, "label", read_label)
+    verified = read_cell(row, "verified", read_mark)
+    if verified and label is None:
         raise ReleaseError(
-            f"{row.where}: verified is 1 and label is empty; only a label can be verified: give it or put 0"
+            f"{row.where}: verified is {row.cells['verified']} and label is empty; only a label can be verified: give "
+            "it or put 0"
         )
-    return LabelRow(cube=cube, label=Label(label) if label else None, verified=verified == "1")
+    return LabelRow(cube=cube, label=label, verified=verified)
 
 
 def _plain_name(name: str, *, what: str) -> str:

@@ -24,7 +24,7 @@ def read_release_profile(folder: Path) -> Profile:
     if not path.exists():
         return BUILT_IN["mdi"]
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f'{path} cannot be read as TOML ({error}); write `profile = "mdi"`') from None
     unknown = [key for key in table if key != "profile"]
@@ -35,7 +35,7 @@ def read_release_profile(folder: Path) -> Profile:
     profile = table["profile"]
     if isinstance(profile, Mapping):
         return profile_from_table(profile, where=f"{path}, [profile]")
-    if profile not in BUILT_IN:
+    if not isinstance(profile, str) or profile not in BUILT_IN:
         raise SettingsError(
             f"{path}: profile is {profile!r}; it must be {', '.join(BUILT_IN)} or a table [profile]: correct it"
         )

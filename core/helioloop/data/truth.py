@@ -4,16 +4,19 @@ They are used to evaluate models and campaigns and for risk control, never for t
 such a table.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from helioloop.data.cube_names import find_cubes
+from helioloop.data.table_cells import read_cell, read_frame, read_label
 from helioloop.errors import ReleaseError
-from helioloop.files.tables import read_table
+from helioloop.files.tables import OnDoubt, Row, log_doubt, read_table
 from helioloop.records.labels import Label
 
 NEEDED = ("cube", "label")
-"""Required columns; ``emergence_frame`` and ``kind`` are optional, others are ignored."""
+OPTIONAL = ("emergence_frame", "kind")
+"""Columns of a truth table; others are ignored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +41,20 @@ class TrueCube:
     kind: str
 
 
-def read_truth(path: Path) -> dict[str, TrueCube]:
+def read_truth(
+    path: Path, *, cubes: Collection[str] | None = None, on_doubt: OnDoubt = log_doubt
+) -> dict[str, TrueCube]:
     """Read a truth table and return its rows by cube name.
+
+    Parameters
+    ----------
+    path : Path
+        The table.
+    cubes : collection of str or None
+        Names of the cubes that may be meant; rows may spell them differently, see `cube_names`. None takes the names
+        as they are written.
+    on_doubt : OnDoubt
+        Called with a sentence for each doubtful value that was read nevertheless.
 
     Raises
     ------
@@ -47,20 +62,18 @@ def read_truth(path: Path) -> dict[str, TrueCube]:
         If the table is missing or not CSV, lacks a required column, names a cube twice or has an invalid value; the
         message gives the line.
     """
-    table = read_table(path, needed=NEEDED, key="cube", error=ReleaseError)
-    rows = (_row(row.where, row.cells) for row in table)
-    return {row.cube: row for row in rows}
+    table = read_table(path, needed=NEEDED, optional=OPTIONAL, error=ReleaseError, on_doubt=on_doubt)
+    names = find_cubes(table, cubes, on_doubt=on_doubt)
+    return {cube: _row(row, cube) for row, cube in zip(table, names, strict=True)}
 
 
-def _row(where: str, values: Mapping[str, str]) -> TrueCube:
-    """Return the cube in one row of the table; `where` is the file and line for messages."""
-    label, frame = values["label"], values.get("emergence_frame", "")
-    if label not in set(Label):
-        raise ReleaseError(f"{where}: label is {label!r}; it must be {' or '.join(Label)}: correct it")
-    if frame and not (frame.isascii() and frame.isdigit()):
-        raise ReleaseError(
-            f"{where}: emergence_frame is {frame!r}; it must be a frame number of at least 0, or empty: correct it"
-        )
+def _row(row: Row, cube: str) -> TrueCube:
+    label = read_cell(row, "label", read_label)
+    if label is None:
+        raise ReleaseError(f"{row.where}: label is {row.cells['label']!r}; it must be {' or '.join(Label)}: correct it")
     return TrueCube(
-        cube=values["cube"], label=Label(label), frame=int(frame) if frame else None, kind=values.get("kind", "")
+        cube=cube,
+        label=label,
+        frame=read_cell(row, "emergence_frame", read_frame),
+        kind=row.cells.get("kind", ""),
     )

@@ -12,13 +12,15 @@ from scipy.ndimage import uniform_filter
 
 from helioloop.emergence.curve_onset import make_emergence
 from helioloop.emergence.ramps import Ramp, fit_ramp
-from helioloop.model.cells import CELL_PX, FIELD_SCALE_GAUSS, GROUP_FRAMES, cell_steps
+from helioloop.model.cells import FIELD_SCALE_GAUSS, GROUP_FRAMES, cell_steps
 from helioloop.model.inputs import FloatArray
 from helioloop.records.instrument import Instrument
 from helioloop.records.scores import Emergence
 
-WINDOW_FRAMES = 36
-"""How far before and after the curves' frame a rise is searched: two and a half days, the rise time of most regions."""
+WINDOW_SECONDS = 36 * 5760.0
+"""How far before and after the curves' frame a rise is searched: 2.4 days, the rise time of most regions."""
+MOST_STEPS = 100
+"""Largest reach of the window in steps: the time for all ramps grows with its fourth power."""
 SQUARE_CELLS = 3
 """Side of the square of cells over which flux is averaged: three heliographic degrees, about one polarity of a young
 region. In the mean over a whole patch the neighbouring regions would hide its rise."""
@@ -45,7 +47,8 @@ def refine_by_flux_onset(found: Emergence, cube: npt.NDArray[np.floating], *, in
         place is on the disk during the whole window.
     """
     flux, start = cell_flux(cube, instrument), instrument.frozen_frames
-    rise = strongest_rise(flux, found.frame // GROUP_FRAMES, start=start // GROUP_FRAMES)
+    radius = window_steps(instrument)
+    rise = strongest_rise(flux, found.frame // GROUP_FRAMES, start=start // GROUP_FRAMES, radius=radius)
     if rise is None:
         return found
     # Step k contains the frames 3k to 3k + 2; its middle frame represents it.
@@ -62,15 +65,20 @@ def refine_by_flux_onset(found: Emergence, cube: npt.NDArray[np.floating], *, in
 def cell_flux(cube: npt.NDArray[np.floating], instrument: Instrument) -> FloatArray:
     """Return the mean unsigned field, shape (n_steps, n_cells, n_cells): gauss, NaN where most of a cell is off-disk.
 
-    Steps and cells are those of the per-frame network. Pixels at the patch's edge that do not fill a cell are left out.
+    Steps and cells are those of the per-frame network.
     """
-    side = instrument.size_px // CELL_PX * CELL_PX
-    steps = cell_steps(cube[:, :side, :side], replace(instrument, size_px=side))
+    steps = cell_steps(cube, instrument)
     flux = FIELD_SCALE_GAUSS * np.sinh(steps[:, :2]).sum(axis=1)
     return np.where(steps[:, 2] > 0.5, flux, np.nan).astype(np.float32)
 
 
-def strongest_rise(flux: FloatArray, near: int, *, start: int) -> Ramp | None:
+def window_steps(instrument: Instrument) -> int:
+    """Return `WINDOW_SECONDS` in steps of the instrument's grid: at least one, at most `MOST_STEPS`."""
+    frames = round(WINDOW_SECONDS / instrument.cadence_seconds)
+    return min(max(frames // GROUP_FRAMES, 1), MOST_STEPS)
+
+
+def strongest_rise(flux: FloatArray, near: int, *, start: int, radius: int) -> Ramp | None:
     """Return the ramp, in steps, of the place whose flux rises most around step `near`; None where no flux rises.
 
     Parameters
@@ -78,16 +86,17 @@ def strongest_rise(flux: FloatArray, near: int, *, start: int) -> Ramp | None:
     flux : ndarray, shape (n_steps, n_cells, n_cells)
         Unsigned field, NaN off-disk.
     near : int
-        Centre of the search window, which extends by `WINDOW_FRAMES` to both sides.
+        Centre of the search window.
     start : int
         First step of the search; earlier ones repeat it.
+    radius : int
+        Steps by which the window extends to both sides; see `window_steps`.
 
     Notes
     -----
     The strongest rise is the one whose ramp explains the largest sum of squares: a large and lasting rise wins over a
     small one that fits better.
     """
-    radius = WINDOW_FRAMES // GROUP_FRAMES
     first = max(start, near - radius)
     window = flux[first : near + radius + 1]
     on_disk = np.isfinite(window).all(axis=0)

@@ -35,6 +35,7 @@ import numpy as np
 from helioloop.data.truth import TrueCube, read_truth
 from helioloop.errors import WrongUsage
 from helioloop.evaluation.probabilities import Bools, Floats
+from helioloop.files.tables import OnDoubt, log_doubt
 from helioloop.model.plan import Plan
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import Label
@@ -61,7 +62,15 @@ class AuditSample:
     folds: tuple[int, ...] = field(repr=False)
 
     @classmethod
-    def read(cls, path: Path, *, plan: Plan, stored: Mapping[tuple[str, str], CubeScore], version: str) -> Self:
+    def read(
+        cls,
+        path: Path,
+        *,
+        plan: Plan,
+        stored: Mapping[tuple[str, str], CubeScore],
+        version: str,
+        on_doubt: OnDoubt = log_doubt,
+    ) -> Self:
         """Read the table of a sample and find the scores of its cubes.
 
         Parameters
@@ -74,6 +83,8 @@ class AuditSample:
             The scores of the version.
         version : str
             Its name, for messages.
+        on_doubt : OnDoubt
+            Called with a sentence for each doubtful value of the table that was read nevertheless.
 
         Raises
         ------
@@ -84,7 +95,7 @@ class AuditSample:
             it; or if an emergence frame is outside the grid.
         """
         trained = {cube.name: cube.sha256 for cube in plan.labelled}
-        verified = read_truth(path)
+        verified = read_truth(path, cubes=trained, on_doubt=on_doubt)
         absent = [name for name in verified if (name, trained.get(name, "")) not in stored]
         if absent:
             raise WrongUsage(

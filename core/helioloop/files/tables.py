@@ -1,13 +1,24 @@
-"""Reads and writes CSV tables: UTF-8, one header line, errors that name file and line."""
+"""Reads and writes CSV tables, also as spreadsheets and editors save them; errors name file and line."""
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import logging
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from helioloop.errors import HelioloopError
 from helioloop.files import atomic
+from helioloop.files.decoding import NotText, decode_text
+
+log = logging.getLogger(__name__)
+
+OnDoubt = Callable[[str], None]
+"""Called with a sentence for each doubtful value that was read nevertheless."""
+
+DELIMITERS = (",", ";", "\t", "|")
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[,;\t]*\r?\n?\Z', re.IGNORECASE)  # the first line that Excel writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +37,25 @@ class Row:
     cells: Mapping[str, str]
 
 
-def read_table(path: Path, *, needed: Sequence[str], key: str | None = None, error: type[HelioloopError]) -> list[Row]:
-    """Read a CSV table with a header line, in UTF-8 with or without a byte order mark.
+def log_doubt(sentence: str) -> None:
+    """Log a doubt as a warning, for callers that do not show doubts themselves."""
+    log.warning("%s", sentence)
+
+
+def read_table(
+    path: Path,
+    *,
+    needed: Sequence[str],
+    optional: Sequence[str] = (),
+    key: str | None = None,
+    error: type[HelioloopError],
+    on_doubt: OnDoubt = log_doubt,
+) -> list[Row]:
+    """Read a table with a header line, separated by commas, semicolons, tabs or vertical bars.
+
+    The delimiter is the one with which the header has all needed columns. A first line ``sep=;``, byte order marks,
+    UTF-16, any line end, comment lines (``#``) before the header, empty rows and empty columns are accepted, and column
+    names in other case or with spaces.
 
     Parameters
     ----------
@@ -35,43 +63,44 @@ def read_table(path: Path, *, needed: Sequence[str], key: str | None = None, err
         The table.
     needed : sequence of str
         Columns that must be there; their order does not matter, and other columns are read too.
+    optional : sequence of str
+        Further columns whose names may be written differently.
     key : str or None
         Column whose cells must all differ.
     error : type of HelioloopError
         Class of the errors raised.
+    on_doubt : OnDoubt
+        Called with a sentence about an encoding that was inferred, cells beyond the header, and repeated columns.
 
     Raises
     ------
     HelioloopError
-        Of the class `error`, if the file is missing, unreadable, not UTF-8 or not CSV, if it lacks a needed column, or
-        if two rows have the same key.
+        Of the class `error`, if the file is missing, unreadable, not text or not CSV, if it lacks a needed column or
+        has one twice with different cells, or if two rows have the same key.
     """
-    header = ",".join(needed)
+    header_line = ",".join(needed)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text, inferred = decode_text(path.read_bytes())
     except FileNotFoundError:
-        raise error(f"{path} is missing; write a CSV table that has at least the header line {header}") from None
-    except (OSError, UnicodeDecodeError) as reason:
-        raise error(f"{path} cannot be read as UTF-8 text ({reason}); write it again") from None
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    rows: list[Row] = []
-    keys: set[str] = set()
-    try:
-        reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
-        missing = [column for column in needed if column not in reader.fieldnames]
-        if missing:
-            raise error(f"{path} has no column {missing[0]!r}; its first line must name {header}")
-        for values in reader:
-            row = Row(
-                f"{path}, line {reader.line_num}", {name: (values[name] or "").strip() for name in reader.fieldnames}
-            )
-            rows.append(row)
-            if key is not None:
-                if row.cells[key] in keys:
-                    raise error(f"{row.where}: {key} {row.cells[key]!r} is there twice; remove one of the two rows")
-                keys.add(row.cells[key])
-    except csv.Error as reason:
-        raise error(f"{path}, line {reader.reader.line_num}: it is not CSV ({reason}); write it again") from None
+        raise error(f"{path} is missing; write a CSV table that has at least the header line {header_line}") from None
+    except NotText as reason:
+        raise error(f"{path}: {reason}") from None
+    except OSError as reason:
+        raise error(f"{path} cannot be read ({reason}); write it again") from None
+    if inferred is not None:
+        on_doubt(f"{path} is not UTF-8 and was read as {inferred}; save it as UTF-8 if a name in it looks wrong")
+    text, delimiters = _without_separator_line(text)
+    headers = [_find_header(text, delimiter, needed=needed, optional=optional) for delimiter in delimiters]
+    header = max(headers, key=lambda header: len(header.columns.keys() & set(needed)))  # the first of equally good ones
+    missing = [column for column in needed if column not in header.columns]
+    if missing:
+        if header.problem is not None:
+            raise error(f"{path}, line {header.line}: it is not CSV ({header.problem}); write it again")
+        found = f", and it names {','.join(header.names)}" if header.names else ""
+        raise error(f"{path} has no column {missing[0]!r}; its first line must name {header_line}{found}: add it")
+    rows = _rows(path, text, header, asked={*needed, *optional}, error=error, on_doubt=on_doubt)
+    if key is not None:
+        _check_key(rows, key, error=error)
     return rows
 
 
@@ -82,3 +111,131 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
     table.writeheader()
     table.writerows(rows)
     atomic.write_text(path, text.getvalue())
+
+
+def and_more_rows(n: int) -> str:
+    """Return how many rows a sentence is about besides the one that it names; empty for none."""
+    return "" if n == 0 else " (and 1 more row)" if n == 1 else f" (and {n} more rows)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Header:
+    """The header of a table if it is separated by `delimiter`.
+
+    Parameters
+    ----------
+    delimiter : str
+        One character.
+    line : int
+        The line of the header, counted from 1.
+    names : list of str
+        The cells of the header.
+    problem : str or None
+        Why the header is not CSV.
+    columns : mapping of str to list of int
+        Column name -> where it is; several places if it is there twice.
+    """
+
+    delimiter: str
+    line: int = 1
+    names: list[str] = field(default_factory=list)
+    problem: str | None = None
+    columns: Mapping[str, list[int]] = field(default_factory=dict)
+
+
+def _without_separator_line(text: str) -> tuple[str, tuple[str, ...]]:
+    """Return the text with Excel's line ``sep=;`` emptied, and the delimiters to try, the named one first."""
+    first = next(iter(io.StringIO(text, newline="")), "")
+    named = _SEPARATOR_LINE.match(first)
+    if named is None:
+        return text, DELIMITERS
+    return "\n" + text[len(first) :], tuple(dict.fromkeys((named[1], *DELIMITERS)))
+
+
+def _lines(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line number and the cells, stripped, of each row that is not empty."""
+    # QUOTE_MINIMAL with spaces skipped: `a, "b, c"` has two cells.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
+    try:
+        for values in reader:
+            cells = [value.strip() for value in values]
+            if any(cells):
+                yield reader.line_num, cells
+    except csv.Error as problem:
+        raise _NotCsv(reader.line_num, str(problem)) from None
+
+
+class _NotCsv(Exception):
+    """A line and why it is not CSV."""
+
+    def __init__(self, line: int, problem: str) -> None:
+        super().__init__(problem)
+        self.line = line
+
+
+def _find_header(text: str, delimiter: str, *, needed: Sequence[str], optional: Sequence[str]) -> _Header:
+    """Return the first row that is not a comment; a comment that names the needed columns is the header, too."""
+    asked = {_plain(column): column for column in (*needed, *optional)}
+    try:
+        for line, cells in _lines(text, delimiter):
+            names = [cells[0].lstrip("# "), *cells[1:]]
+            columns: dict[str, list[int]] = {}
+            for place, name in enumerate(names):
+                if name:
+                    columns.setdefault(asked.get(_plain(name), name), []).append(place)
+            if not cells[0].startswith("#") or columns.keys() >= set(needed):
+                return _Header(delimiter=delimiter, line=line, names=names, columns=columns)
+    except _NotCsv as reason:
+        return _Header(delimiter=delimiter, line=reason.line, problem=str(reason))
+    return _Header(delimiter=delimiter)
+
+
+def _plain(name: str) -> str:
+    """Return a column name in lower case, with underscores for spaces and hyphens."""
+    return re.sub(r"[\s_-]+", "_", name.strip("\ufeff\"' ")).casefold()
+
+
+def _rows(
+    path: Path, text: str, header: _Header, *, asked: set[str], error: type[HelioloopError], on_doubt: OnDoubt
+) -> list[Row]:
+    """Return the rows below the header; of a column that is there twice the first is read."""
+    rows: list[Row] = []
+    beyond: list[int] = []
+    differing: dict[str, int] = {}
+    places = {place for found in header.columns.values() for place in found}
+    try:
+        for line, found_cells in _lines(text, header.delimiter):
+            if line <= header.line:
+                continue
+            cells = found_cells + [""] * (len(header.names) - len(found_cells))
+            if any(cell for place, cell in enumerate(cells) if place not in places):
+                beyond.append(line)
+            for name, found in header.columns.items():
+                if len({cells[place] for place in found}) > 1:
+                    if name in asked:
+                        several = " and ".join(repr(cells[place]) for place in found)
+                        raise error(
+                            f"{path}, line {line}: there are {len(found)} columns {name!r} and they have {several}; a "
+                            "column may be there twice only with equal cells: remove or rename one"
+                        )
+                    differing.setdefault(name, line)
+            rows.append(Row(f"{path}, line {line}", {name: cells[found[0]] for name, found in header.columns.items()}))
+    except _NotCsv as reason:
+        raise error(f"{path}, line {reason.line}: it is not CSV ({reason}); write it again") from None
+    for name, line in differing.items():
+        on_doubt(f"{path}, line {line}: column {name!r} is there twice with different cells and the first is read")
+    if beyond:
+        on_doubt(
+            f"{path}, line {beyond[0]}{and_more_rows(len(beyond) - 1)}: there are cells under no column name, and they "
+            "are ignored"
+        )
+    return rows
+
+
+def _check_key(rows: Iterable[Row], key: str, *, error: type[HelioloopError]) -> None:
+    """Refuse a table in which two rows have the same key."""
+    seen: set[str] = set()
+    for row in rows:
+        if row.cells[key] in seen:
+            raise error(f"{row.where}: {key} {row.cells[key]!r} is there twice; remove one of the two rows")
+        seen.add(row.cells[key])

@@ -46,8 +46,9 @@ def current_label(task: Mapping[str, Any], controls: Controls, *, n_frames: int)
 
     The latest ground truth decides; without any, the majority of the latest annotations of each annotator. Skipped
     annotations and drafts do not count. A tie leaves the crude label. Where the class is emergence, the start of a
-    timeline range becomes the verified frame; it never changes the class. An unreadable annotation or range does not
-    count; where a human can correct it, it is reported as a contradiction.
+    timeline range becomes the verified frame; it never changes the class. An annotation or range that cannot be used
+    does not count and is reported as a contradiction, because a human can correct it: one without exactly one class,
+    or one that Label Studio's bulk action copied from a prediction.
 
     Parameters
     ----------
@@ -60,7 +61,7 @@ def current_label(task: Mapping[str, Any], controls: Controls, *, n_frames: int)
     """
     data = _mapping(task.get("data"))
     cube = str(data.get("cube", ""))
-    crude = _crude(data.get("crude_label"))
+    crude = crude_label(data)
     votes, unread = _votes(_list(task.get("annotations")), controls, n_frames=n_frames)
     truths = [vote for vote in votes if vote.ground_truth]
     if truths:
@@ -85,12 +86,14 @@ def current_label(task: Mapping[str, Any], controls: Controls, *, n_frames: int)
     )
 
 
-def _crude(value: Any) -> Label | None:
+def crude_label(data: Mapping[str, Any]) -> Label | None:
+    """Return the crude label in a task's data; None where there is none."""
+    value = data.get("crude_label")
     return Label(value) if isinstance(value, str) and value in set(Label) else None
 
 
 def _votes(annotations: Iterable[Any], controls: Controls, *, n_frames: int) -> tuple[list[Vote], list[str]]:
-    """Return the submitted annotations that name one class, oldest first, and remarks on unreadable ones.
+    """Return the submitted annotations that name one class, oldest first, and remarks on the others.
 
     Label Studio checks only that the ``result`` of an annotation is a list; scripts can write anything into it.
     """
@@ -99,20 +102,36 @@ def _votes(annotations: Iterable[Any], controls: Controls, *, n_frames: int) -> 
         if not isinstance(annotation, Mapping) or annotation.get("was_cancelled"):
             continue
         items = [item for item in _list(annotation.get("result")) if isinstance(item, Mapping)]
-        chosen, unreadable = _chosen(items, controls)
-        if len(chosen) == 1:
+        chosen, fault = _chosen(items, controls)
+        if _copied_from_prediction(annotation, items):
+            fault = "a bulk action copied it from a prediction, and no human has looked at it"
+        if fault is None:
             votes.append(_vote(annotation, chosen.pop(), items, controls, n_frames=n_frames))
-        elif unreadable is not None:
+        else:
             remarks.append(
-                f"annotation {_shown(annotation.get('id'))} of annotator {_annotator(annotation)} does not count, its "
-                f"class cannot be read ({unreadable}); choose the class again and submit"
+                f"annotation {_shown(annotation.get('id'))} of annotator {_annotator(annotation)} does not count: "
+                f"{fault}; open the task, choose one class and submit"
             )
     return sorted(votes, key=lambda vote: vote.at), remarks
 
 
+def _copied_from_prediction(annotation: Mapping[str, Any], items: Iterable[Mapping[str, Any]]) -> bool:
+    """Return True for an annotation that "Create Annotations From Predictions" made and no human changed since.
+
+    Label Studio's screen writes a lead time into the annotation and an origin into its items; the bulk action copies
+    the prediction's items, with their scores, and writes neither. The link to the prediction alone proves nothing: it
+    is lost when the prediction is deleted. An annotation that a script writes has no link and no scores.
+    """
+    items = list(items)
+    by_hand = annotation.get("lead_time") is not None or any("origin" in item for item in items)
+    from_prediction = annotation.get("parent_prediction") is not None or any("score" in item for item in items)
+    return from_prediction and not by_hand
+
+
 def _chosen(items: Iterable[Mapping[str, Any]], controls: Controls) -> tuple[set[Label], str | None]:
-    """Return the classes that an annotation names, and what it has in place of a list of class values."""
+    """Return the classes that an annotation names and, unless it is exactly one, what is wrong with them."""
     chosen: set[Label] = set()
+    unknown: list[str] = []
     unreadable = None
     for item in items:
         if item.get("from_name") != controls.choices:
@@ -121,9 +140,18 @@ def _chosen(items: Iterable[Mapping[str, Any]], controls: Controls) -> tuple[set
         choices = _mapping(value).get("choices")
         if isinstance(choices, list) and all(isinstance(choice, str) for choice in choices):
             chosen |= {label for choice in choices if (label := controls.label_of(choice)) is not None}
+            unknown += [choice for choice in choices if controls.label_of(choice) is None]
         else:
             unreadable = _shown(value)
-    return chosen, unreadable
+    if len(chosen) == 1:
+        return chosen, None
+    if chosen:
+        return chosen, "it has both classes"
+    if unreadable is not None:
+        return chosen, f"its class cannot be read ({unreadable})"
+    if unknown:
+        return chosen, f"its class {_shown(unknown[0])} is neither of {' and '.join(controls.values.values())}"
+    return chosen, "it has no class"
 
 
 def _vote(
@@ -137,7 +165,9 @@ def _vote(
     who = _annotator(annotation)
     frame, remark = _onset(items, controls, n_frames=n_frames)
     if frame is not None and label is Label.NON_EMERGENCE:
-        remark = f"annotator {who} chose {controls.values[label]} but marked an onset at frame {frame + 1}"
+        # A range of the prediction that was left behind when the class was changed says nothing.
+        if frame != _proposed_onset(annotation, controls, n_frames=n_frames):
+            remark = f"annotator {who} chose {controls.values[label]} but marked an onset at frame {frame + 1}"
         frame = None
     return Vote(
         annotator=who,
@@ -179,6 +209,13 @@ def _onset(items: Iterable[Mapping[str, Any]], controls: Controls, *, n_frames: 
             else:
                 frames.append(frame)
     return (min(frames) if frames else None), remark
+
+
+def _proposed_onset(annotation: Mapping[str, Any], controls: Controls, *, n_frames: int) -> int | None:
+    """Return the onset (0-based) of the prediction that was on the screen, which Label Studio keeps as a copy."""
+    result = _list(_mapping(annotation.get("prediction")).get("result"))
+    items = (item for item in result if isinstance(item, Mapping))
+    return _onset(items, controls, n_frames=n_frames)[0]
 
 
 def _frame(start: Any, n_frames: int) -> int | None:

@@ -6,7 +6,6 @@ A gridded cube (n_frames, size_px, size_px) becomes an array (n_steps, 3, n_cell
 import numpy as np
 import numpy.typing as npt
 
-from helioloop.errors import SettingsError
 from helioloop.model.inputs import FloatArray, freeze_start
 from helioloop.records.instrument import Instrument
 
@@ -38,22 +37,20 @@ def cell_steps(cube: npt.NDArray[np.floating], instrument: Instrument) -> FloatA
     ndarray, shape (n_steps, 3, n_cells, n_cells)
         Channels: arcsinh(B₊ / s), arcsinh(B₋ / s) and the on-disk fraction. B₊ and B₋ are the cell's mean positive and
         mean negative field above the frame's zero level, s is `FIELD_SCALE_GAUSS`. An incomplete last group of frames
-        is filled up with its last frame.
+        is filled up with its last frame. The last rows and columns are left out if they do not fill a cell.
 
     Raises
     ------
     CubeError
         If the cube does not have the shape of the grid.
-    SettingsError
-        If the frames do not divide into cells.
     """
-    field, disk = _field_and_disk(freeze_start(cube, instrument), instrument)
+    field, disk = _field_and_disk(_whole_cells(freeze_start(cube, instrument)), instrument)
     return _cells(_group_medians(field), _group_medians(disk))
 
 
 def cell_frames(cube: npt.NDArray[np.floating], instrument: Instrument) -> FloatArray:
     """Return for each frame the step that `cell_steps` makes of this frame repeated three times."""
-    return _cells(*_field_and_disk(freeze_start(cube, instrument), instrument))
+    return _cells(*_field_and_disk(_whole_cells(freeze_start(cube, instrument)), instrument))
 
 
 def zero_level(field_gauss: FloatArray) -> FloatArray:
@@ -74,6 +71,12 @@ def zero_level(field_gauss: FloatArray) -> FloatArray:
     return np.where(n_disk > 0, middle, 0.0).astype(np.float32)
 
 
+def _whole_cells(frames: FloatArray) -> FloatArray:
+    """Return the frames without the last rows and columns that do not fill a cell."""
+    side_px = frames.shape[-1] // CELL_PX * CELL_PX
+    return frames[:, :side_px, :side_px]
+
+
 def _field_and_disk(frames: FloatArray, instrument: Instrument) -> tuple[FloatArray, FloatArray]:
     """Return the field above the zero level in gauss, 0 off-disk, and 1 on the disk, 0 elsewhere."""
     disk = np.isfinite(frames)
@@ -91,10 +94,7 @@ def _group_medians(frames: FloatArray) -> FloatArray:
 
 
 def _cells(field_gauss: FloatArray, disk: FloatArray) -> FloatArray:
-    size_px = field_gauss.shape[-1]
-    if size_px % CELL_PX:
-        raise SettingsError(f"frames of {size_px} px do not divide into cells of {CELL_PX} px; use the recipe paper")
-    n_cells = size_px // CELL_PX
+    n_cells = field_gauss.shape[-1] // CELL_PX
     channels = (np.maximum(field_gauss, 0.0), np.maximum(-field_gauss, 0.0), disk)
     positive, negative, on_disk = (
         c.reshape(-1, n_cells, CELL_PX, n_cells, CELL_PX).mean(axis=(2, 4)) for c in channels

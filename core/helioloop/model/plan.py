@@ -74,7 +74,7 @@ class Plan:
     code_version : str
         Package version and digest of the learning modules.
     profile : dict
-        The profile of the release: {"name", "instrument", "to_mdi_factor"}.
+        The profile of the release: {"name", "instrument", "to_mdi_factor", "patch_deg"}.
     saved_fingerprint : str or None
         The fingerprint at the time the plan was saved; None for a new plan. Recomputed after an update that adds fields
         to recipes, the fingerprint would differ from the one in the weights' files.
@@ -192,7 +192,8 @@ class Plan:
                 "members": tuple(PlannedMember(**entry) for entry in values["members"]),
                 "recipe": Recipe.from_dict(values["recipe"]),
                 "instrument": instrument,
-                "profile": values.get("profile") or profile_record(None, instrument),
+                # older plans have no profile, or not all of it
+                "profile": {**profile_record(None, instrument), **values.get("profile", {})},
             }
         )
 

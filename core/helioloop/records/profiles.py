@@ -58,8 +58,13 @@ class Profile:
         return self.patch_deg / self.instrument.size_px
 
     def record(self) -> dict[str, Any]:
-        """Return what a model's plan and card record: name, instrument and factor to the MDI scale."""
-        return {"name": self.name, "instrument": self.instrument.name, "to_mdi_factor": self.to_mdi_factor}
+        """Return what a model's plan and card record: name, instrument, factor to the MDI scale and size of a patch."""
+        return {
+            "name": self.name,
+            "instrument": self.instrument.name,
+            "to_mdi_factor": self.to_mdi_factor,
+            "patch_deg": self.patch_deg,
+        }
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, as the table of a TOML or JSON file; `profile_from_table` reads them back."""
@@ -129,11 +134,32 @@ def built_in_profile(instrument: Instrument) -> Profile | None:
 
 
 def profile_record(profile: Profile | None, instrument: Instrument) -> dict[str, Any]:
-    """Return a profile's record; without a profile, the record of an instrument on the MDI scale."""
+    """Return a profile's record; without a profile, that of an instrument on the MDI scale with patches of 15°."""
     if profile is not None:
         return profile.record()
     name = "mdi" if instrument == MDI else instrument.name
-    return {"name": name, "instrument": instrument.name, "to_mdi_factor": 1.0}
+    return {"name": name, "instrument": instrument.name, "to_mdi_factor": 1.0, "patch_deg": 15.0}
+
+
+def cube_values(record: Mapping[str, Any], instrument: Instrument) -> dict[str, Any]:
+    """Return what decides how cubes are gridded and read: a profile's record and its grid, as plain values.
+
+    The selection of observations (tolerance of the grid, QUALITY bits) and the source of the factor are not among them.
+    """
+    return {**instrument.as_dict(), **record}
+
+
+def differences(given: Mapping[str, Any], known: Mapping[str, Any]) -> str:
+    """Return how profiles differ, such as ``"n_frames 120 instead of 225"``, from their `cube_values`; "" if alike."""
+    return ", ".join(
+        f"{key} {_shown(given.get(key))} instead of {_shown(known.get(key))}"
+        for key in {**known, **given}
+        if given.get(key) != known.get(key)
+    )
+
+
+def _shown(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else repr(value)
 
 
 def find_profile(name_or_path: str | Path) -> Profile:
@@ -150,7 +176,7 @@ def find_profile(name_or_path: str | Path) -> Profile:
         return BUILT_IN[str(name_or_path)]
     path = Path(name_or_path)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError:
         raise WrongUsage(
             f"{str(name_or_path)!r} is not a profile; it must be {', '.join(BUILT_IN)} or the path of a TOML file: "

@@ -3,6 +3,7 @@
 These files are the truth of models and scores; the web side reads the same folders, without torch.
 
     <model-dir>/format.json             format number of the folder: {"format": 1}
+    <model-dir>/profile.json            profile of all cubes of the project; see `project_profile`
     <model-dir>/published.json          pointer to the published version: {"version": …}
     <model-dir>/history.jsonl           all publications and rollbacks, oldest first
     <model-dir>/staging/<fingerprint>/  a round that is not finished; can be resumed
@@ -58,7 +59,7 @@ class Card:
     metrics : dict
         Metrics of the round by name, such as the out-of-fold agreement.
     profile : dict
-        Profile of the release: {"name", "instrument", "to_mdi_factor"}; empty in cards written before profiles.
+        Profile of the release: {"name", "instrument", "to_mdi_factor", "patch_deg"}; empty or shorter in older cards.
     verdict : dict
         Result of the promotion check: {"publish", "reason", "metrics"}; empty where there was no check.
     """

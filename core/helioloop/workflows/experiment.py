@@ -14,6 +14,7 @@ from helioloop.data.truth import TrueCube, read_truth
 from helioloop.errors import WrongUsage
 from helioloop.evaluation.metrics import Evaluation, evaluate
 from helioloop.files import tables
+from helioloop.files.tables import OnDoubt, log_doubt
 from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import Recipe
 from helioloop.model.runtime import Runtime
@@ -22,7 +23,7 @@ from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
 from helioloop.registry.versions import Registry
 from helioloop.workflows.parallel import process_count
-from helioloop.workflows.releases import readable_cubes
+from helioloop.workflows.releases import check_profile, readable_cubes, set_profile
 from helioloop.workflows.rounds import run_round
 
 
@@ -64,8 +65,10 @@ class Experiment:
     runtime: Runtime
 
     @classmethod
-    def open(cls, release: Release, truth: Path, runtime: Runtime) -> Self:
+    def open(cls, release: Release, truth: Path, runtime: Runtime, *, on_doubt: OnDoubt = log_doubt) -> Self:
         """Read a release and its truth; every label counts as crude, even if the release's table marks it as verified.
+
+        `on_doubt` is called with a sentence for each doubtful value of the truth that was read nevertheless.
 
         Raises
         ------
@@ -74,7 +77,7 @@ class Experiment:
         WrongUsage
             If the truth lacks a labelled cube of the release, or no cube is labelled.
         """
-        known = read_truth(truth)
+        known = read_truth(truth, cubes=[row.cube for row in release.rows], on_doubt=on_doubt)
         labelled = tuple(row for row in release.rows if row.label is not None)
         if not labelled:
             raise WrongUsage(f"release {release.name} has no labelled cube, so there is nothing to verify: label some")
@@ -118,12 +121,15 @@ class Experiment:
             If a class has too few labelled cubes.
         WrongUsage
             If the model folder is in use.
+        RegistryError
+            If the model folder has another profile than the release.
         """
         if (published := registry.published()) is not None:
             raise WrongUsage(
                 f"{registry.root} is in use, it has the published version {published}; "
                 "experiments leave versions of simulated campaigns: give a --model-dir of their own"
             )
+        check_profile(registry, self.runtime)
         plan = make_plan(
             cubes,
             recipe=recipe,
@@ -137,6 +143,7 @@ class Experiment:
         version = _find(registry, plan)
         found = version is not None
         if version is None:
+            set_profile(registry, self.runtime)
             processes = process_count(plan, self.runtime.device)
             version = run_round(plan, registry, self.runtime, processes=processes).version
         stored = registry.scores(version)

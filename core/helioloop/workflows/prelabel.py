@@ -15,6 +15,7 @@ from helioloop.emergence.locate import locate
 from helioloop.evaluation.audit_sample import AuditSample, predicted_emergence
 from helioloop.evaluation.calibration import IntervalCalibration, ProbabilityCalibration
 from helioloop.evaluation.risk_control import make_guarantee, smallest_guarantee, split
+from helioloop.files.tables import OnDoubt, log_doubt
 from helioloop.model.ensemble import Ensemble
 from helioloop.model.plan import Plan
 from helioloop.model.runtime import Runtime
@@ -35,6 +36,7 @@ def prelabel_release(
     targets: Targets,
     version: str | None,
     other_profile: bool = False,
+    on_doubt: OnDoubt = log_doubt,
 ) -> Prelabelling:
     """Score a new release and accept the classes for which the audit sample supports a guarantee.
 
@@ -59,6 +61,8 @@ def prelabel_release(
         The version that scores; None for the published one.
     other_profile : bool
         Accept a version that was trained on another profile with the same grid.
+    on_doubt : OnDoubt
+        Called with a sentence for each doubtful value of the sample's table that was read nevertheless.
 
     Raises
     ------
@@ -70,7 +74,7 @@ def prelabel_release(
     version = find_version(registry, version, runtime=runtime, other_profile=other_profile)
     folder = registry.folder(version)
     plan, stored = Plan.read(folder), registry.scores(version)
-    audit_sample = AuditSample.read(sample, plan=plan, stored=stored, version=version)
+    audit_sample = AuditSample.read(sample, plan=plan, stored=stored, version=version, on_doubt=on_doubt)
     p, emergence = audit_sample.p_emergence, audit_sample.emergence
     guarantee = make_guarantee(p, emergence, rate=targets.rate, confidence=targets.confidence)
     probabilities = ProbabilityCalibration.calibrate(p, emergence)

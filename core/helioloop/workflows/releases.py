@@ -4,12 +4,10 @@ The worker runs the same rounds with a project's labels instead of a release's t
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from helioloop.data.inspection import most_frequent
-from helioloop.data.other_files import other_fits_files
 from helioloop.data.release import LabelRow, Release
 from helioloop.emergence.locate import locate_emergences, needs_emergence_frame
 from helioloop.errors import CubeError, RegistryError, RejectedVersion, ReleaseError, TooFewLabels
@@ -20,8 +18,10 @@ from helioloop.model.recipes import Recipe
 from helioloop.model.runtime import Runtime
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import Label
-from helioloop.records.profiles import profile_record
+from helioloop.records.profiles import cube_values, differences, profile_record
 from helioloop.records.scores import CubeScore
+from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.project_profile import profile_conflict, write_project_profile
 from helioloop.registry.versions import Card, Registry
 from helioloop.workflows.cells import decimal, frame_cells
 from helioloop.workflows.parallel import process_count
@@ -70,7 +70,10 @@ def train_release(
         If a class has too few labelled cubes that can be read.
     RejectedVersion
         If the promotion check rejects the version; it stays in the registry.
+    RegistryError
+        If the model folder has another profile than the release.
     """
+    check_profile(registry, runtime)
     cubes = readable_cubes(release, runtime)
     try:
         plan = make_plan(
@@ -93,8 +96,36 @@ def train_release(
     if newest is not None and newest.fingerprint == plan.fingerprint and not forced:
         interrupted = registry.unpublished()
         return None if interrupted is None else _publish(interrupted, registry)
+    set_profile(registry, runtime)
     card = run_round(plan, registry, runtime, processes=process_count(plan, runtime.device), forced=forced)
     return _publish(card, registry)
+
+
+def check_profile(registry: Registry, runtime: Runtime) -> None:
+    """Refuse to train on a release of another profile than that of the model folder.
+
+    Raises
+    ------
+    RegistryError
+        If the profile of the folder, or of one of its versions, differs.
+    """
+    if runtime.profile is None:
+        return
+    snapshot = Snapshot.read(registry.root)
+    has_cubes = snapshot is not None and bool(snapshot.cubes)
+    conflict = profile_conflict(registry, runtime.profile, has_cubes=has_cubes)
+    if conflict is not None:
+        raise RegistryError(
+            f"the release has profile {runtime.profile.name!r}, but {registry.root} has {conflict}, and all versions "
+            "in a model folder have one profile; give another --model-dir"
+        )
+
+
+def set_profile(registry: Registry, runtime: Runtime) -> None:
+    """Write the profile of the release into the model folder, before its first training begins."""
+    if runtime.profile is not None:
+        check_profile(registry, runtime)  # again: an ingestion may have written one meanwhile
+        write_project_profile(registry.root, runtime.profile)
 
 
 def _publish(card: Card, registry: Registry) -> Card:
@@ -157,8 +188,10 @@ def find_version(registry: Registry, version: str | None, *, runtime: Runtime, o
     difference = profile_difference(registry, version, runtime)
     if difference is None:
         return version
-    if replace(Plan.read(registry.folder(version)).instrument, name="") != replace(runtime.instrument, name=""):
-        raise RegistryError(f"{difference}, and their grids differ; train on this release or give another --version")
+    if different := differences(*(_grid(values) for values in _values_of(registry, version, runtime))):
+        raise RegistryError(
+            f"{difference}, and their grids differ ({different}); train on this release or give another --version"
+        )
     if not other_profile:
         raise RegistryError(f"{difference}; give another --version, or --other-profile to score it all the same")
     return version
@@ -166,15 +199,26 @@ def find_version(registry: Registry, version: str | None, *, runtime: Runtime, o
 
 def profile_difference(registry: Registry, version: str, runtime: Runtime) -> str | None:
     """Return a clause that names the profiles of version and release; None where they are the same."""
-    plan = Plan.read(registry.folder(version))
-    trained_on, given = plan.profile, profile_record(runtime.profile, runtime.instrument)
-    if trained_on == given and plan.instrument == runtime.instrument:
+    given, trained_on = _values_of(registry, version, runtime)
+    if not differences(given, trained_on):
         return None
     return f"version {version} was trained on profile {_profile(trained_on)}, the release has {_profile(given)}"
 
 
-def _profile(record: Mapping[str, Any]) -> str:
-    return f"{record['name']!r} ({record['instrument']}, {record['to_mdi_factor']:g} to the MDI scale)"
+def _values_of(registry: Registry, version: str, runtime: Runtime) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the `cube_values` of the release and of the release that a version was trained on."""
+    plan = Plan.read(registry.folder(version))
+    record = profile_record(runtime.profile, runtime.instrument)
+    return cube_values(record, runtime.instrument), cube_values(plan.profile, plan.instrument)
+
+
+def _grid(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values without names and without the factor, which does not change a grid."""
+    return {key: value for key, value in values.items() if key not in {"name", "instrument", "to_mdi_factor"}}
+
+
+def _profile(values: Mapping[str, Any]) -> str:
+    return f"{values['name']!r} ({values['instrument']}, {values['to_mdi_factor']:g} to the MDI scale)"
 
 
 def _remedy(registry: Registry) -> str:
@@ -188,7 +232,6 @@ def _remedy(registry: Registry) -> str:
 def readable_cubes(release: Release, runtime: Runtime) -> list[CubeInfo]:
     """Return the readable cubes of a release, in the order of its table; others are passed to ``runtime.on_excluded``.
 
-    So are FITS files in the folder that are not cubes, such as those in subfolders.
     Each cube is read completely and stored in the cache, where the members find it when they are trained.
 
     Raises
@@ -209,9 +252,6 @@ def readable_cubes(release: Release, runtime: Runtime) -> list[CubeInfo]:
         else:
             readable.append(cube)
         runtime.report(done, len(release.rows), "reading cubes")
-    if runtime.on_excluded is not None:
-        for path, reason in other_fits_files(release.folder).items():
-            runtime.on_excluded(str(path.relative_to(release.folder)), CubeError(reason))
     if reasons and not readable:
         raise ReleaseError(
             f"all {len(reasons)} cubes of release {release.name} were refused; {most_frequent(reasons)}; "

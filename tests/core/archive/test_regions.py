@@ -57,6 +57,16 @@ def test_an_astropy_time_column_keeps_its_scale(tmp_path: Path) -> None:
     assert region.first_seen_tai == "2011-02-12T07:36:00.000"
 
 
+def test_a_table_that_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
+    """Semicolons, decimal commas, a line sep=; and columns in other case; leading zeros of names stay."""
+    path = written(
+        tmp_path, "sep=;\nRegion;Carrington Lon;Carrington Lat;First seen\n0310;12,5;-3,25;2011-02-12\n;;;\n"
+    )
+    (region,) = read_regions(path)
+    assert (region.name, region.lon_deg, region.lat_deg) == ("0310", 12.5, -3.25)
+    assert region.first_seen_tai is not None
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -49,8 +49,8 @@ def test_written_table_is_read_back(tmp_path: Path) -> None:
     [
         ("", "no column 'cube'"),
         ("cube,label\nA,emergence\n", "no column 'verified'"),
-        ("cube,label,verified\nA,Emergence,0\n", "line 2: label is 'Emergence'"),
-        ("cube,label,verified\nA,emergence,yes\n", "line 2: verified is 'yes'"),
+        ("cube,label,verified\nA,Emerging,0\n", "line 2: label is 'Emerging'"),
+        ("cube,label,verified\nA,emergence,maybe\n", "line 2: verified is 'maybe'"),
         ("cube,label,verified\nA,,1\n", "line 2: verified is 1 and label is empty"),
         ("cube,label,verified\nA,emergence,0\nA,emergence,0\n", "line 3: cube 'A' is there twice"),
         ("cube,label,verified\n,emergence,0\n", "line 2: the cube name '' is not allowed"),
@@ -76,7 +76,7 @@ def test_unreadable_tables(tmp_path: Path) -> None:
     """A missing table and one that is not UTF-8 are errors."""
     with pytest.raises(ReleaseError, match="is missing"):
         read_labels(tmp_path / "labels.csv")
-    (tmp_path / "labels.csv").write_bytes(b"cube,label,verified\n\xff\xfe,,\n")
+    (tmp_path / "labels.csv").write_bytes(b"cube,label,verified\n\x81\xfe,,\n")
     with pytest.raises(ReleaseError, match="UTF-8"):
         read_labels(tmp_path / "labels.csv")
 
@@ -143,6 +143,74 @@ def test_folders_that_are_not_releases(tmp_path: Path) -> None:
             Release.open(tmp_path / folder)
     with pytest.raises(ReleaseError, match="contains no cube"):
         Release.open(_release(tmp_path / "empty"))
+
+
+def test_rows_find_their_files_however_a_spreadsheet_saved_the_table(tmp_path: Path) -> None:
+    """Excel in German: semicolons, lost zeros, WAHR; the names of the files count, and the doubt names the row."""
+    folder = _release(tmp_path / "r", "0310", "0007", "B")
+    (folder / "labels.csv").write_bytes(
+        b"\xef\xbb\xbfsep=;\r\nCube;Label;Verified;;\r\n310;Emergence;WAHR;;\r\nB.fits;non emergence;0,0;;\r\n;;;;\r\n"
+    )
+    release = Release.open(folder)
+    assert release.rows == (
+        LabelRow(cube="0310", label=E, verified=True),
+        LabelRow(cube="B", label=N, verified=False),
+        LabelRow(cube="0007", label=None, verified=False),
+    )
+    assert (release.missing, release.unlisted) == ((), ("0007",))
+    (doubt,) = release.doubts
+    assert doubt.startswith(f"{folder / 'labels.csv'}, line 3: '310' is read as cube '0310'")
+
+
+def test_a_table_without_doubts_raises_none(tmp_path: Path) -> None:
+    """What `write_labels` writes."""
+    folder = _release(tmp_path / "r", "A", "B")
+    write_labels(folder / "labels.csv", [LabelRow(cube="A", label=E, verified=True)])
+    assert Release.open(folder).doubts == ()
+
+
+def test_a_table_of_other_cubes_is_doubtful(tmp_path: Path) -> None:
+    """No row has a file: the column may have the names of regions."""
+    table = "cube,label,verified\nAR1,emergence,0\nAR2,,0\n"
+    (doubt,) = Release.open(_release(tmp_path / "r", "A", table=table)).doubts
+    assert "no row of" in doubt
+    assert "names a cube of the folder, such as 'A', and the first names 'AR1'" in doubt
+
+
+def test_na_is_an_empty_cell_with_a_doubt(tmp_path: Path) -> None:
+    """As R writes it."""
+    table = "cube,label,verified\nA,NA,0\nB,emergence,NA\n"
+    release = Release.open(_release(tmp_path / "r", "A", "B", table=table))
+    assert [(row.label, row.verified) for row in release.rows] == [(None, False), (E, False)]
+    assert release.doubts == (
+        f"{tmp_path / 'r' / 'labels.csv'}, line 2 (and 1 more row): NA is read as an empty cell; leave it empty",
+    )
+
+
+def test_another_table_s_names_are_found_and_its_doubts_added(tmp_path: Path) -> None:
+    """The doubts of both tables are kept, and a cube that it names is no longer unlisted."""
+    release = Release.open(_release(tmp_path / "r", "01", "02", table="cube,label,verified\n1,emergence,0\n"))
+    (tmp_path / "new.csv").write_text("cube;label;verified\nother/02.fits;non-emergence;1\n")
+    changed = release.with_labels(tmp_path / "new.csv")
+    assert changed.rows == (
+        LabelRow(cube="01", label=E, verified=False), LabelRow(cube="02", label=N, verified=True),
+    )  # fmt: skip
+    assert changed.unlisted == ()
+    assert ["leading zeros" in changed.doubts[0], "another folder" in changed.doubts[1]] == [True, True]
+
+
+def test_fits_files_that_are_no_cubes_by_their_names_are_doubtful(tmp_path: Path) -> None:
+    """Other endings and subfolders; hidden files, companions and other kinds of files are not."""
+    folder = _release(tmp_path / "r", "A", "A.dt")
+    for name in (".hidden.fts", "A.png", "notes.txt", ".cache/B.fits"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"")
+    assert Release.open(folder).doubts == ()
+    for name in ("sub/C.fits", "B.fits.gz", "D.FTS"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"")
+    (doubt,) = Release.open(folder).doubts
+    assert doubt.startswith(f"{folder / 'B.fits.gz'} (and 2 more) is not read, because cubes are files")
 
 
 # -- release roots -----------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helioloop.emergence.flux_onset import cell_flux, refine_by_flux_onset, strongest_rise
+from helioloop.emergence.flux_onset import cell_flux, refine_by_flux_onset, strongest_rise, window_steps
 from helioloop.records.instrument import Instrument
 from helioloop.records.scores import Emergence
 
@@ -59,13 +59,30 @@ def test_a_place_that_is_off_disk_in_the_window_does_not_count() -> None:
 
 
 def test_a_rise_far_from_the_curves_frame_is_ignored() -> None:
-    """Only two and a half days before and after it are searched; a later rise belongs to another region."""
+    """Only 2.4 days before and after it are searched; a later rise belongs to another region."""
     flux = np.zeros((75, 5, 5), dtype=np.float32)
     flux[20:, 1, 1] = 10.0
     flux[60:, 3, 3] = 50.0
-    near = strongest_rise(flux, 22, start=10)
+    near = strongest_rise(flux, 22, start=10, radius=window_steps(SMALL))
     assert near is not None
     assert (near.foot, near.top) == (19, 20)
+
+
+@pytest.mark.parametrize(
+    ("cadence_seconds", "steps"), [(5760.0, 12), (720.0, 96), (3600.0, 19), (86400.0, 1), (45.0, 100)]
+)
+def test_the_window_is_as_long_at_every_cadence(cadence_seconds: float, steps: int) -> None:
+    """2.4 days, in steps of three frames; at least one step, and at most a hundred."""
+    assert window_steps(replace(SMALL, cadence_seconds=cadence_seconds)) == steps
+
+
+def test_an_onset_is_found_at_twice_the_cadence() -> None:
+    """The flux rises 40 h after the curves' frame: 50 frames of 48 minutes, beyond 36 frames."""
+    fast = replace(SMALL, cadence_seconds=2880.0)
+    early = Emergence(frame=20, frame_lo=18, frame_hi=22)
+    found = refine_by_flux_onset(early, field(emerging(at=70, within=6)), instrument=fast)
+    assert found.frame == pytest.approx(70, abs=2)
+    assert refine_by_flux_onset(early, field(emerging(at=70, within=6)), instrument=SMALL).frame < 60
 
 
 def test_a_rise_that_began_in_the_frozen_start_means_at_or_before() -> None:

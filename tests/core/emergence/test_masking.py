@@ -17,6 +17,8 @@ from helioloop.model.recipes import PAPER, QUICK
 from helioloop.records.instrument import MDI, Instrument
 
 SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=12, size_px=24, clip_gauss=1000.0, frozen_frames=4)
+OTHER = Instrument(name="other", cadence_seconds=720.0, n_frames=35, size_px=31, clip_gauss=2500.0, frozen_frames=7)
+"""Another cadence, length and clip; its frames do not divide into groups of three, nor its pixels into cells."""
 RECIPES = {
     "per-frame": replace(QUICK, filters=(4, 6, 6), dense=8),
     "frames-as-channels": replace(PAPER, filters=(4, 6, 8), dense=8),
@@ -73,6 +75,17 @@ def test_per_frame_curve_equals_the_naive_loop(n_frames: int) -> None:
     expected = naive_curve(PerFrame(), network, cube, instrument, range(n_frames))
     np.testing.assert_allclose(curve, expected, atol=1e-5)
     assert np.ptp(expected) > 1e-3, "the curve varies by a hundred times the tolerance"
+
+
+@both
+def test_curves_on_another_grid_equal_the_naive_loop(architecture: AnyArchitecture) -> None:
+    """Every mask, from the frozen start to the last frame of that grid."""
+    cube, network = random_cube(OTHER, seed=15), random_network(architecture, OTHER, seed=16)
+    (curve,) = masking_curves(architecture, [network], cube, instrument=OTHER, device=CPU)
+    expected = naive_curve(architecture, network, cube, OTHER, range(OTHER.n_frames))
+    assert curve.shape == (35,)
+    np.testing.assert_allclose(curve, expected, atol=1e-5)
+    assert np.ptp(expected) > 1e-3
 
 
 def test_frames_as_channels_curve_equals_the_naive_loop() -> None:

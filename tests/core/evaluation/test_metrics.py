@@ -113,6 +113,18 @@ def test_a_truth_table_needs_cube_and_label_alone(tmp_path: Path) -> None:
     assert read_truth(table)["b"].frame is None
 
 
+def test_a_truth_table_saved_by_a_spreadsheet_is_read(tmp_path: Path) -> None:
+    """Semicolons, other case, lost zeros and frames with a decimal point; names are those of the given cubes."""
+    table = tmp_path / "truth.csv"
+    table.write_text("Cube;Label;Emergence frame\n7;Emergence;90.0\nb.fits;Non-Emergence;\n")
+    doubts: list[str] = []
+    assert read_truth(table, cubes=["0007", "b", "c"], on_doubt=doubts.append) == {
+        "0007": TrueCube(cube="0007", label=E, frame=90, kind=""),
+        "b": TrueCube(cube="b", label=Label.NON_EMERGENCE, frame=None, kind=""),
+    }
+    assert ["leading zeros" in doubt for doubt in doubts] == [True]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

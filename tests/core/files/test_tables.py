@@ -1,11 +1,17 @@
-"""CSV tables: read back as written, and errors that name file and line."""
+"""CSV tables: read back as written or saved by spreadsheets, and errors that name file and line."""
 
+import codecs
+import csv
+import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from helioloop.errors import RegistryError
-from helioloop.files.tables import Row, read_table, write_table
+from helioloop.errors import RegistryError, ReleaseError
+from helioloop.files.tables import DELIMITERS, Row, read_table, write_table
 
 
 def test_a_written_table_is_read_back(tmp_path: Path) -> None:
@@ -35,7 +41,7 @@ def test_what_editors_and_spreadsheets_write_is_read(tmp_path: Path) -> None:
         (b"a,c\n1,2\n", "has no column 'b'"),
         (b"a,b\n1,2\n3,4\n1,5\n", "line 4: a '1' is there twice; remove one of the two rows"),
         (b'a,b\n1,2\n3,"4\n', "line 3: it is not CSV"),
-        (b"a,b\n\xff,2\n", "cannot be read as UTF-8 text"),
+        (b"a,b\n\x81,2\n", "cannot be read as UTF-8"),
         (None, "is missing; write a CSV table that has at least the header line a,b"),
     ],
 )
@@ -55,3 +61,148 @@ def test_without_a_key_rows_may_repeat(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a\n1\n1\n")
     rows = read_table(tmp_path / "t.csv", needed=("a",), error=RegistryError)
     assert [row.cells for row in rows] == [{"a": "1"}, {"a": "1"}]
+
+
+# -- what spreadsheets and editors save ------------------------------------------------------------
+
+
+NEEDED = ("cube", "label", "verified")
+
+
+def read(path: Path, content: bytes, **more: Sequence[str]) -> tuple[list[dict[str, str]], list[str]]:
+    """Write a file; return the cells of its needed columns, and the doubts."""
+    path.write_bytes(content)
+    doubts: list[str] = []
+    rows = read_table(path, needed=NEEDED, error=ReleaseError, on_doubt=doubts.append, **more)
+    return [{name: row.cells[name] for name in NEEDED} for row in rows], doubts
+
+
+CELLS = st.text(
+    st.characters(codec="cp1252", exclude_categories=("Cc", "Zs")) | st.sampled_from(",;|\"' \n"), max_size=8
+).map(str.strip)
+
+
+@given(
+    rows=st.lists(st.tuples(CELLS.filter(lambda text: text[:1] not in {"", "#"}), CELLS, CELLS), max_size=6),
+    delimiter=st.sampled_from(DELIMITERS),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"]),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    names=st.permutations(NEEDED),
+    extra=st.sampled_from([(), ("note",), ("", ""), ("Notes, remarks; more",)]),
+    named=st.sampled_from(["plain", "upper", "spaced"]),
+    separator_line=st.booleans(),
+    empty_rows=st.integers(0, 3),
+)
+def test_every_way_of_saving_a_table_gives_the_same_rows(
+    tmp_path_factory: pytest.TempPathFactory,
+    *,
+    rows: list[tuple[str, str, str]],
+    delimiter: str,
+    encoding: str,
+    end: str,
+    quoting: int,
+    names: list[str],
+    extra: tuple[str, ...],
+    named: str,
+    separator_line: bool,
+    empty_rows: int,
+) -> None:
+    """Delimiter, encoding, line ends, quoting, order and case of the columns, and empty rows make no difference."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=delimiter, lineterminator=end, quoting=quoting)  # type: ignore[arg-type]
+    shown = {"plain": str, "upper": str.upper, "spaced": lambda name: f" {name.title()} "}[named]
+    writer.writerow([*map(shown, names), *extra])
+    for row in rows:
+        cells = dict(zip(NEEDED, row, strict=True))
+        writer.writerow([*(cells[name] for name in names), *("" for _ in extra)])
+    for _ in range(empty_rows):
+        writer.writerow(["" for _ in (*names, *extra)])
+    whole = (f"sep={delimiter}{end}" if separator_line else "") + text.getvalue()
+    content = whole.encode(encoding)
+    found, doubts = read(tmp_path_factory.getbasetemp() / "saved.csv", content)
+    assert found == [dict(zip(NEEDED, row, strict=True)) for row in rows]
+    certain = {"utf-8", "utf-8-sig", "utf-16", "utf-32"}
+    if encoding in certain or (encoding == "cp1252" and whole.isascii()):
+        assert doubts == []
+    else:
+        (doubt,) = doubts
+        assert f"was read as {'Windows-1252' if encoding == 'cp1252' else 'UTF-16'}" in doubt
+
+
+def test_excel_s_unicode_text_is_read(tmp_path: Path) -> None:
+    """UTF-16 with a mark and tabs; the second row has a trailing tab."""
+    content = codecs.BOM_UTF16_LE + "Cube\tLabel\tVerified\r\nSüd\temergence\t1\r\nA\t\t0\t\r\n".encode("utf-16-le")
+    assert read(tmp_path / "t.csv", content) == (
+        [{"cube": "Süd", "label": "emergence", "verified": "1"}, {"cube": "A", "label": "", "verified": "0"}],
+        [],
+    )
+
+
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "SEP=;", "\ufeffsep=;", "# made by a script; 2001", "", ";;;"])
+def test_lines_before_the_header_are_skipped(tmp_path: Path, first: str) -> None:
+    """Line numbers still count them."""
+    path = tmp_path / "t.csv"
+    path.write_text(f"{first}\ncube;label;verified\n0310;emergence;1\n")
+    (row,) = read_table(path, needed=NEEDED, error=ReleaseError)
+    assert (row.where, row.cells["cube"]) == (f"{path}, line 3", "0310")
+
+
+def test_a_header_in_a_comment_is_the_header(tmp_path: Path) -> None:
+    """As numpy's `savetxt` writes it."""
+    found, _ = read(tmp_path / "t.csv", b"# cube,label,verified\nA,emergence,1\n")
+    assert found == [{"cube": "A", "label": "emergence", "verified": "1"}]
+
+
+def test_a_column_twice_is_read_where_its_cells_agree(tmp_path: Path) -> None:
+    """With cells that differ it is an error that names both, whatever the case of the names."""
+    found, doubts = read(tmp_path / "t.csv", b"cube,label,verified,Label\nA,emergence,1,emergence\n")
+    assert (found[0]["label"], doubts) == ("emergence", [])
+    with pytest.raises(
+        ReleaseError, match="line 3: there are 2 columns 'label' and they have 'emergence' and 'non-emergence'"
+    ):
+        read(tmp_path / "t.csv", b"cube,label,verified,Label\nA,,1,\nB,emergence,1,non-emergence\n")
+
+
+def test_a_column_twice_that_nobody_asks_for_is_doubtful(tmp_path: Path) -> None:
+    """The first of them is read."""
+    (tmp_path / "t.csv").write_bytes(b"cube,note,label,verified,note\nA,x,emergence,1,y\n")
+    doubts: list[str] = []
+    (row,) = read_table(tmp_path / "t.csv", needed=NEEDED, error=ReleaseError, on_doubt=doubts.append)
+    assert row.cells["note"] == "x"
+    assert [doubt.partition(", ")[2] for doubt in doubts] == [
+        "line 2: column 'note' is there twice with different cells and the first is read"
+    ]
+
+
+def test_cells_under_no_column_name_are_doubtful(tmp_path: Path) -> None:
+    """Rows 2 and 4 have some."""
+    _, doubts = read(tmp_path / "t.csv", b"cube,label,verified,\nA,,0,,x\nB,,0,,\nC,,0,y\n")
+    assert [doubt.partition(", ")[2] for doubt in doubts] == [
+        "line 2 (and 1 more row): there are cells under no column name, and they are ignored"
+    ]
+
+
+def test_optional_columns_may_be_spelled_differently(tmp_path: Path) -> None:
+    """Spaces, hyphens and case do not matter, also for columns that may be absent."""
+    (tmp_path / "t.csv").write_text("Cube,Emergence Frame\nA,12\n")
+    (row,) = read_table(tmp_path / "t.csv", needed=("cube",), optional=("emergence_frame",), error=ReleaseError)
+    assert row.cells == {"cube": "A", "emergence_frame": "12"}
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"PK\x03\x04\x14\x00", "it is a spreadsheet or a ZIP archive and not text; save it as CSV in UTF-8"),
+        (b"\x1f\x8b\x08", "compressed with gzip"),
+        (b"SIMPLE  =                    T", "a FITS file"),
+        (codecs.BOM_UTF8 + b"cube\xff", "cannot be read as UTF-8-SIG text"),
+        (codecs.BOM_UTF16_LE + b"c\x00u", "cannot be read as UTF-16 text"),
+        (b"cube label verified\nA emergence 1\n", "has no column 'cube'; .* and it names cube label verified: add it"),
+        (b'"cube,label,verified\n', "line 1: it is not CSV"),
+    ],
+)
+def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes, text: str) -> None:
+    """The reason comes with a remedy."""
+    with pytest.raises(ReleaseError, match=text):
+        read(tmp_path / "t.csv", content)

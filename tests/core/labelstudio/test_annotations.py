@@ -20,11 +20,12 @@ CONFIG = """
 </View>
 """
 N_FRAMES = 225
+CONTROLS = parse_config(CONFIG, emergence="emergence", non_emergence="non-emergence")
 
 
 @pytest.fixture
 def controls() -> Controls:
-    return parse_config(CONFIG, emergence="emergence", non_emergence="non-emergence")
+    return CONTROLS
 
 
 def annotation(who: int, choice: str, at: str, *, starts: tuple[Any, ...] = (), **more: Any) -> dict[str, Any]:
@@ -40,6 +41,12 @@ def annotation(who: int, choice: str, at: str, *, starts: tuple[Any, ...] = (), 
 def task(*annotations: dict[str, Any], crude: str = "non-emergence") -> dict[str, Any]:
     """A task of cube c1."""
     return {"data": {"cube": "c1", "crude_label": crude}, "annotations": list(annotations)}
+
+
+def score(p: float, frame: int | None = None) -> CubeScore:
+    """The score of cube c1."""
+    found = None if frame is None else Emergence(frame=frame, frame_lo=frame, frame_hi=frame)
+    return CubeScore(cube="c1", sha256="0", p_emergence=p, p_spread=0.1, members=("m",), emergence=found)
 
 
 # -- current labels -------------------------------------------------------------------------------
@@ -218,10 +225,83 @@ def test_an_unreadable_class_is_reported_for_correction(controls: Controls, valu
     """The sentence names the annotation and its annotator; a skipped annotation is not reported."""
     broken = {"id": 31, "completed_by": {"id": 7}, "result": [{"from_name": "kind", "value": value}]}
     text = str(current_label(task(broken), controls, n_frames=N_FRAMES).contradiction)
-    assert text.startswith("annotation 31 of annotator 7 does not count, its class cannot be read (")
-    assert text.endswith("choose the class again and submit")
+    assert text.startswith("annotation 31 of annotator 7 does not count: its class cannot be read (")
+    assert text.endswith("; open the task, choose one class and submit")
     skipped = task(broken | {"was_cancelled": True})
     assert current_label(skipped, controls, n_frames=N_FRAMES).contradiction is None
+
+
+@pytest.mark.parametrize(
+    ("result", "fault"),
+    [
+        ([], "it has no class"),
+        ([{"from_name": "when", "value": {"ranges": [{"start": 3}], "timelinelabels": ["emergence"]}}], "has no class"),
+        ([{"from_name": "kind", "value": {"choices": ["emergence", "non-emergence"]}}], "it has both classes"),
+        (
+            [{"from_name": "kind", "value": {"choices": ["flare"]}}],
+            "its class 'flare' is neither of emergence and non-emergence",
+        ),
+    ],
+)
+def test_an_annotation_without_exactly_one_class_is_listed(
+    controls: Controls, result: list[dict[str, Any]], fault: str
+) -> None:
+    """No submission is dropped in silence: nothing chosen, only an onset, both classes, a class of another project."""
+    entry = {"id": 31, "completed_by": 7, "result": result}
+    found = current_label(task(entry), controls, n_frames=N_FRAMES)
+    assert (found.label, found.verified) == (Label.NON_EMERGENCE, False)
+    assert fault in str(found.contradiction)
+
+
+# -- the model's own answers ----------------------------------------------------------------------
+# Fields as Label Studio 1.23.2 exports them.
+
+
+def predicted(frame: int = 29, **item: Any) -> list[dict[str, Any]]:
+    """The items of a prediction with emergence at a 0-based frame, each with the fields in `item`."""
+    written = prediction(score(0.9, frame), None, CONTROLS, model_version="v1", n_frames=N_FRAMES)
+    return [{**entry, **item} for entry in written["result"]]
+
+
+@pytest.mark.parametrize("parent", [12, None], ids=["the prediction exists", "the prediction was deleted"])
+def test_an_annotation_that_a_bulk_action_copied_verifies_nothing(controls: Controls, parent: int | None) -> None:
+    """It has neither a lead time nor an origin; it is listed, so that a human can look at the task."""
+    copied = {"id": 1, "completed_by": 7, "lead_time": None, "parent_prediction": parent, "result": predicted()}
+    found = current_label(task(copied), controls, n_frames=N_FRAMES)
+    assert (found.label, found.verified, found.verified_frame) == (Label.NON_EMERGENCE, False, None)
+    assert str(found.contradiction) == (
+        "annotation 1 of annotator 7 does not count: a bulk action copied it from a prediction, and no human has "
+        "looked at it; open the task, choose one class and submit"
+    )
+
+
+@pytest.mark.parametrize(
+    "annotated",
+    [
+        {"lead_time": 8.2, "parent_prediction": 12, "result": predicted(origin="prediction")},
+        {"lead_time": 10.6, "parent_prediction": None, "result": predicted(origin="manual")},
+        {"lead_time": None, "parent_prediction": 12, "result": predicted(origin="prediction-changed")},
+        {"lead_time": None, "parent_prediction": None, "result": annotation(1, "emergence", "t")["result"]},
+    ],
+    ids=["submitted unchanged", "a copy that a human updated", "without lead time", "imported"],
+)
+def test_an_annotation_of_a_human_verifies(controls: Controls, annotated: dict[str, Any]) -> None:
+    """On the screen, or in another tool whose annotations were imported without scores."""
+    entry = {"id": 1, "completed_by": 7, "updated_at": "t", **annotated}
+    found = current_label(task(entry), controls, n_frames=N_FRAMES)
+    assert (found.label, found.verified, found.contradiction) == (Label.EMERGENCE, True, None)
+
+
+def test_a_range_left_behind_by_the_prediction_does_not_contradict_non_emergence(controls: Controls) -> None:
+    """The annotator changed the class and left the predicted range from frame 30 on; a moved range does contradict."""
+    shown = predicted(frame=29)
+    kept = {"from_name": "kind", "value": {"choices": ["non-emergence"]}, "origin": "prediction-changed"}
+    for start, contradicts in ((30, False), (31, True)):
+        ranges = {"from_name": "when", "value": {"ranges": [{"start": start}], "timelinelabels": ["emergence"]}}
+        entry = {"completed_by": 1, "lead_time": 9.5, "result": [kept, ranges], "prediction": {"result": shown}}
+        found = current_label(task(entry), controls, n_frames=N_FRAMES)
+        assert (found.label, found.verified) == (Label.NON_EMERGENCE, True)
+        assert (found.contradiction is not None) is contradicts
 
 
 def test_a_readable_class_counts_beside_an_unreadable_one(controls: Controls) -> None:
@@ -262,12 +342,6 @@ def test_a_configuration_without_timeline_reads_no_frame(controls: Controls) -> 
 # -- predictions ----------------------------------------------------------------------------------
 
 
-def score(p: float, frame: int | None = None) -> CubeScore:
-    """The score of cube c1."""
-    found = None if frame is None else Emergence(frame=frame, frame_lo=frame, frame_hi=frame)
-    return CubeScore(cube="c1", sha256="0", p_emergence=p, p_spread=0.1, members=("m",), emergence=found)
-
-
 def test_an_emergence_is_written_with_a_range_from_its_frame_to_the_last(controls: Controls) -> None:
     """Grid frame 93 becomes the range 94 to 225; the score is the agreement with the current label."""
     found = prediction(score(0.8, 93), Label.NON_EMERGENCE, controls, model_version="v0001", n_frames=N_FRAMES)
@@ -295,7 +369,7 @@ def test_a_prediction_submitted_unchanged_is_read_as_the_same_class_and_frame(co
     """For the first and the last frame too."""
     for frame in (0, 1, 93, 224):
         written = prediction(score(0.9, frame), None, controls, model_version="v1", n_frames=N_FRAMES)
-        entry = {"completed_by": 1, "updated_at": "t", "result": written["result"]}
+        entry = {"completed_by": 1, "updated_at": "t", "lead_time": 8.2, "result": written["result"]}
         found = current_label(task(entry), controls, n_frames=N_FRAMES)
         assert (found.label, found.verified_frame) == (
             Label.EMERGENCE, VerifiedFrame(frame=frame, annotator="1", at="t")

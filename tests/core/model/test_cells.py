@@ -1,5 +1,7 @@
 """The frozen start and the per-frame network's input, on arrays one can check by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -29,6 +31,16 @@ def test_the_first_frames_are_all_the_frozen_one() -> None:
     frozen = freeze_start(level_cube(0, 100, 200, 300, 400, 500), TINY)
     field = (2 * frozen[:, 0, 0] - 1) * 1000
     np.testing.assert_allclose(field, [200, 200, 200, 300, 400, 500], atol=1)
+
+
+def test_pixels_that_do_not_fill_a_cell_are_left_out() -> None:
+    """17 px give the two cells of the first 12 px, whatever the others show."""
+    odd = replace(TINY, size_px=17)
+    cube = np.full((6, 17, 17), 0.95)
+    cube[:, :12, :12] = spotted_cube(0, 0, 300, 300, 300, 300)
+    np.testing.assert_array_equal(
+        cell_steps(cube, odd), cell_steps(cube[:, :12, :12], TINY)
+    )  # fmt: skip
 
 
 def test_a_step_is_the_median_of_three_frames() -> None:

@@ -133,6 +133,12 @@ def test_a_release_names_a_built_in_profile(tmp_path: Path, name: str) -> None:
     assert read_release_profile(tmp_path) == BUILT_IN[name]
 
 
+def test_a_byte_order_mark_is_not_part_of_a_release_file(tmp_path: Path) -> None:
+    """Some editors write it."""
+    (tmp_path / "release.toml").write_text('\ufeffprofile = "hmi"\n', encoding="utf-8")
+    assert read_release_profile(tmp_path) == BUILT_IN["hmi"]
+
+
 def test_a_release_keeps_a_profile_of_the_users_own(tmp_path: Path) -> None:
     """The whole profile is written, so that the release can be read without the user's file."""
     profile = profile_from_table(coarse(), where="mine.toml")
@@ -146,6 +152,7 @@ def test_a_release_keeps_a_profile_of_the_users_own(tmp_path: Path) -> None:
         ('profile = "aia"', "profile is 'aia'"),
         ('profile = "mdi"\ncadence = 1', "keys profile, cadence"),
         ("", "keys none"),
+        ('profile = ["mdi"]', r"profile is \['mdi'\]"),
         ("profile", "cannot be read as TOML"),
         ("[profile]\nname = 'x'", "is missing"),
     ],

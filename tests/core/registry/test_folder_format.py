@@ -9,8 +9,10 @@ import pytest
 from helioloop import __version__
 from helioloop.errors import RegistryError
 from helioloop.records.cubes import CubeInfo
+from helioloop.records.profiles import BUILT_IN
 from helioloop.registry.folder_format import check_format, ensure_format
 from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.project_profile import profile_conflict, read_project_profile, write_project_profile
 from helioloop.registry.unscorable import add_unscorable, read_unscorable
 from helioloop.registry.versions import Card, Registry
 
@@ -34,11 +36,14 @@ READERS: dict[str, Callable[[Path], object]] = {
     "history": lambda folder: Registry(folder).history(),
     "last published": lambda folder: Registry(folder).last_published(),
     "label snapshot": Snapshot.read,
+    "project profile": read_project_profile,
+    "profile conflict": lambda folder: profile_conflict(Registry(folder), BUILT_IN["mdi"], has_cubes=False),
     "unscorable": lambda folder: read_unscorable(folder, "v0001"),
 }
 WRITERS: dict[str, Callable[[Path], object]] = {
     "staging": lambda folder: Registry(folder).staging(FINGERPRINT),
     "label snapshot": SNAPSHOT.write,
+    "project profile": lambda folder: write_project_profile(folder, BUILT_IN["mdi"]),
     "unscorable": lambda folder: add_unscorable(folder, "v0001", [CUBE]),
 }
 WRITERS_OF_VERSIONS: dict[str, Callable[[Path], object]] = {

@@ -13,10 +13,11 @@ from tests.core.archive.sun import Spot, times, write_series
 from tests.worker.shell import read_table, run_one_of
 
 from helioloop.data.cubes import write_cube
+from helioloop.data.reading_table import COLUMNS
 from helioloop.data.release_profile import write_release_profile
 from helioloop.records.instrument import MDI
 from helioloop.records.profiles import BUILT_IN
-from helioloop_worker.commands.check import COLUMNS, commands
+from helioloop_worker.commands.check import commands
 
 RNG = np.random.default_rng(0)
 FIELD = RNG.normal(0.0, 20.0, (3, 90, 90)).astype(np.float32)
@@ -133,6 +134,22 @@ def test_a_folder_without_fits_files_ends_with_1(tmp_path: Path) -> None:
     result = run_one_of(commands(), "check", tmp_path)
     assert result.exit_code == 1
     assert "contains no FITS file" in result.output
+
+
+def test_doubts_about_the_label_table_are_printed(tmp_path: Path) -> None:
+    """Lost zeros are said and a row without a file is refused; a table that cannot be used is said, cubes are listed."""
+    folder = _cube(tmp_path / "release" / "0310.fits").parent
+    (folder / "labels.csv").write_text("cube;label;verified\n310;emergence;0\nB;;0\n")
+    result = run_one_of(commands(), "check", folder)
+    (zeros,) = (line for line in result.stderr.splitlines() if line.startswith("helioloop: "))
+    assert "'310' is read as cube '0310'" in zeros
+    assert "B: refused\n  it is in labels.csv and its file is missing: restore it or remove the row" in result.stdout
+    assert "1 ok, 0 warned, 1 refused" in result.stdout
+    (folder / "labels.csv").write_text("cube,label\n0310,emergence\n")
+    result = run_one_of(commands(), "check", folder)
+    assert result.exit_code == 0
+    assert "has no column 'verified'" in result.stderr
+    assert "1 ok, 0 warned, 0 refused" in result.stdout
 
 
 def test_the_profile_of_the_release_or_of_the_option_defines_the_grid(tmp_path: Path) -> None:

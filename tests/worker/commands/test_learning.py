@@ -16,9 +16,11 @@ from helioloop.data.release_profile import write_release_profile
 from helioloop.model import recipes
 from helioloop.model.plan import Plan
 from helioloop.records.instrument import MDI, Instrument
-from helioloop.records.labels import Label
-from helioloop.records.profiles import BUILT_IN
+from helioloop.records.labels import CurrentLabel, Label
+from helioloop.records.profiles import BUILT_IN, Profile
 from helioloop.records.scores import CubeScore, Emergence
+from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.project_profile import find_project_profile, read_project_profile, write_project_profile
 from helioloop.registry.versions import Registry
 from helioloop.workflows import releases
 from helioloop.workflows.releases import SCORE_COLUMNS, score_row
@@ -133,6 +135,20 @@ def test_labels_replace_label_and_verified(trained: Trained, tmp_path: Path) -> 
     assert after["label"] == other
     assert after["p_emergence"] == before["p_emergence"]
     assert float(after["disagreement"]) == pytest.approx(1 - float(before["disagreement"]), abs=2e-6)
+
+
+def test_doubts_about_a_table_are_printed_once(trained: Trained, tmp_path: Path) -> None:
+    """A table that was saved with semicolons and in upper case is read, and what is doubtful is said on stderr."""
+    row = read_table(trained.release / "labels.csv")[0]
+    (tmp_path / "labels.csv").write_text(f"CUBE;LABEL;VERIFIED\nother/{row['cube']}.FITS;EMERGENCE;WAHR\n")
+    out = tmp_path / "scores.csv"
+    result = run(
+        "score", trained.release, "--model-dir", trained.models, "--out", out, "--labels", tmp_path / "labels.csv"
+    )
+    assert read_table(out)[0]["label"] == "emergence"
+    doubts = [line for line in result.stderr.splitlines() if line.startswith("helioloop: ") and "is read as" in line]
+    assert len(doubts) == 1
+    assert f"is read as cube '{row['cube']}', although the name is that of a file in another folder" in doubts[0]
 
 
 def test_training_again_does_nothing_and_force_repeats_it(trained: Trained, tmp_path: Path) -> None:
@@ -288,9 +304,9 @@ def test_a_frame_is_shown_only_if_ensemble_or_label_is_emergence() -> None:
 
 
 def test_the_plan_and_the_card_record_the_profile(trained: Trained) -> None:
-    """Name, instrument and factor, as in the release's release.toml."""
+    """Name, instrument, factor and size of a patch, as in the release's release.toml."""
     registry = Registry(trained.models)
-    expected = {"name": "small", "instrument": "MDI", "to_mdi_factor": 1.0}
+    expected = {"name": "small", "instrument": "MDI", "to_mdi_factor": 1.0, "patch_deg": 15.0}
     assert registry.card("v0001").profile == Plan.read(registry.folder("v0001")).profile == expected
 
 
@@ -340,3 +356,65 @@ def test_a_profile_of_ones_own_trains_and_scores(tmp_path: Path) -> None:
     assert all(0 <= int(row["emergence_frame"]) < 40 for row in rows if row["emergence_frame"])
     card = Registry(models).card("v0001")
     assert (card.profile["name"], card.instrument) == ("own", grid.as_dict())
+
+
+def other_release(trained: Trained, folder: Path, profile: Profile) -> Path:
+    """Copy the release and give it another profile."""
+    shutil.copytree(trained.release, folder)
+    write_release_profile(folder, profile)
+    return folder
+
+
+LIKE_HMI = replace(BUILT_IN["hmi"], instrument=replace(SMALL, name="HMI"))
+
+
+@pytest.mark.parametrize("forced", [(), ("--force",)], ids=["plain", "forced"])
+@pytest.mark.parametrize("known_by", ["profile.json", "the versions' cards"])
+def test_a_model_folder_takes_one_profile(
+    trained: Trained, tmp_path: Path, forced: tuple[str, ...], known_by: str
+) -> None:
+    """The first training writes it. A release of another one is refused before a cube is read, also with --force."""
+    models = tmp_path / "models"
+    shutil.copytree(trained.models, models)
+    assert read_project_profile(models) == PROFILE
+    if known_by != "profile.json":
+        (models / "profile.json").unlink()
+    refused = run("train", other_release(trained, tmp_path / "other", LIKE_HMI), "--model-dir", models, *forced)
+    assert refused.exit_code == 1
+    owner = "profile" if known_by == "profile.json" else "version v0001 of profile"
+    assert f"the release has profile 'hmi', but {models} has {owner} 'small' (" in refused.stderr
+    assert "to_mdi_factor 1.4 instead of 1" in refused.stderr
+    assert "all versions in a model folder have one profile; give another --model-dir" in refused.stderr
+    assert "is excluded" not in refused.stderr
+    assert Registry(models).versions() == ["v0001"]
+
+
+def test_training_into_a_projects_folder_obeys_the_project(trained: Trained, tmp_path: Path) -> None:
+    """It has cubes that were ingested: of the profile that is written, or of mdi in older folders."""
+    models, other = tmp_path / "models", other_release(trained, tmp_path / "other", LIKE_HMI)
+    label = CurrentLabel(cube="A", label=Label.EMERGENCE, crude=Label.EMERGENCE)
+    Snapshot(read_at="2026-01-01T00:00:00+00:00", cubes={"A": label}).write(models)
+    refused = run("train", other, "--model-dir", models)
+    assert (refused.exit_code, f"but {models} has profile 'mdi' (" in refused.stderr) == (1, True)
+    write_project_profile(models, PROFILE)
+    refused = run("train", other, "--model-dir", models)
+    assert (refused.exit_code, f"but {models} has profile 'small' (" in refused.stderr) == (1, True)
+    assert Registry(models).versions() == []
+
+
+def test_a_training_that_does_not_begin_sets_no_profile(trained: Trained, tmp_path: Path) -> None:
+    """The release has no labels: the folder still takes any profile."""
+    release = other_release(trained, tmp_path / "unlabelled", LIKE_HMI)
+    rows = read_table(release / "labels.csv")
+    (release / "labels.csv").write_text("cube,label,verified\n" + "".join(f"{row['cube']},,0\n" for row in rows))
+    assert run("train", release, "--model-dir", tmp_path / "models").exit_code == 1
+    assert find_project_profile(tmp_path / "models") is None
+
+
+def test_patches_of_another_size_are_not_scored_on_request_either(trained: Trained, tmp_path: Path) -> None:
+    """Pixels of 0.4 degrees are not those of 0.5 degrees that the version was trained on."""
+    wider = replace(PROFILE, patch_deg=12.0)
+    words = ("score", other_release(trained, tmp_path / "other", wider), "--model-dir", trained.models)
+    refused = run(*words, "--out", tmp_path / "scores.csv", "--other-profile")
+    assert refused.exit_code == 1
+    assert "their grids differ (patch_deg 12 instead of 15)" in refused.stderr

@@ -14,6 +14,7 @@ from helioloop.data.release_profile import write_release_profile
 from helioloop.model import recipes
 from helioloop.records.instrument import MDI
 from helioloop.records.profiles import BUILT_IN
+from helioloop.registry.project_profile import write_project_profile
 from helioloop.registry.versions import Registry
 from helioloop.workflows import experiment
 from helioloop_worker.commands import science
@@ -157,3 +158,16 @@ def test_help_shows_an_example(command: str) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0
     assert f"helioloop {command} bench --truth bench-truth.csv" in result.stdout
+
+
+@pytest.mark.parametrize("command", ["campaign", "compare"])
+def test_experiments_in_a_folder_of_another_profile_are_refused(inputs: Inputs, tmp_path: Path, command: str) -> None:
+    """As by `helioloop train`: versions of two profiles would lie side by side."""
+    models = tmp_path / "models"
+    for folder in (models, models / "quick-seed0"):
+        write_project_profile(folder, BUILT_IN["gong"])
+    result = run(command, inputs.release, "--truth", inputs.truth, "--model-dir", models, "--seed", "0")
+    assert result.exit_code == 1
+    assert "the release has profile 'small', but" in result.stderr
+    assert "has profile 'gong' (" in result.stderr
+    assert Registry(models).versions() == []

@@ -236,3 +236,27 @@ def test_help_demands_the_whole_sample() -> None:
     text = " ".join(run("triage", "--help").stdout.split())
     assert "must hold ALL cubes of the sample, not only those found wrong" in text
     assert "helioloop triage release-4 --model-dir models --random drawn.csv" in text
+
+
+def test_a_release_of_another_profile_is_labelled_only_on_request(made: Releases, tmp_path: Path) -> None:
+    """Refused first, with both profiles named; with the option the table is written, and the guarantee withdrawn."""
+    other, out = tmp_path / "other", tmp_path / "out.csv"
+    shutil.copytree(made.new, other)
+    like_hmi = replace(BUILT_IN["hmi"], instrument=replace(SMALL, name="HMI"))
+    write_release_profile(other, like_hmi)
+    sample = write_sample(tmp_path / "drawn.csv", made.scores())
+    words = ("triage", other, "--model-dir", made.models, "--random", sample, "--rate", "0.1", "--out", out)
+    refused = run(*words)
+    assert (refused.exit_code, out.exists()) == (1, False)
+    assert "version v0001 was trained on profile 'small' (MDI, 1 to the MDI scale)" in refused.stderr
+    assert "the release has 'hmi' (HMI, 1.4 to the MDI scale)" in refused.stderr
+    assert "--other-profile" in refused.stderr
+    accepted = run(*words, "--other-profile")
+    assert accepted.exit_code == 0, accepted.output
+    assert "the release has 'hmi' (HMI, 1.4 to the MDI scale), so the risk guarantee does not hold" in accepted.stderr
+    own = tmp_path / "own.csv"
+    same = run("triage", made.new, *words[2:-1], own)
+    assert (same.exit_code, "guarantee does not hold" in same.stderr) == (0, False)
+    assert out.read_bytes() == own.read_bytes()  # the cubes are the same
+    write_release_profile(other, replace(like_hmi, instrument=replace(SMALL, name="HMI", cadence_seconds=720.0)))
+    assert "their grids differ (cadence_seconds 720 instead of 5760)" in run(*words, "--other-profile").stderr

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from helioloop.errors import LabelStudioError
+from helioloop.labelstudio.annotations import current_label
+from helioloop.labelstudio.config import parse_config
 from helioloop_worker.labelstudio.port import LabelStudio
 
 
@@ -26,6 +28,8 @@ class EmptyProject:
         Change an annotation's class.
     delete_annotation : callable
         Delete an annotation.
+    copy_predictions : callable
+        Apply the bulk action "Create Annotations From Predictions" to some tasks.
     """
 
     label_studio: LabelStudio
@@ -34,6 +38,7 @@ class EmptyProject:
     skip: Callable[[int], int]
     revise: Callable[[int, str], None]
     delete_annotation: Callable[[int], None]
+    copy_predictions: Callable[[list[int]], None]
 
     def tasks(self, count: int) -> list[int]:
         """Import tasks for cubes c0, c1, … and return their ids."""
@@ -61,12 +66,19 @@ def data_of(cube: str) -> dict[str, str]:
 
 def prediction(task: int, version: str = "v0001", **changes: Any) -> dict[str, Any]:
     """An emergence from frame 41 on, with a score of 0.25."""
-    choice = {"from_name": "class", "to_name": "video", "type": "choices", "value": {"choices": ["emergence"]}}
+    choice = {
+        "from_name": "class",
+        "to_name": "video",
+        "type": "choices",
+        "value": {"choices": ["emergence"]},
+        "score": 0.75,
+    }
     onset = {
         "from_name": "onset",
         "to_name": "video",
         "type": "timelinelabels",
         "value": {"ranges": [{"start": 41, "end": 225}], "timelinelabels": ["emergence"]},
+        "score": 0.75,
     }
     return {"task": task, "result": [choice, onset], "score": 0.25, "model_version": version, **changes}
 
@@ -121,6 +133,34 @@ def newer_tasks_are_those_of_the_project(empty: EmptyProject) -> None:
     assert [entry["id"] for entry in empty.label_studio.tasks_after(empty.project, one)] == [two]
 
 
+def a_field_of_the_data_is_set_in_place(empty: EmptyProject) -> None:
+    """Only in the given tasks and only this field; tasks keep their ids and annotations, and it can be repeated."""
+    one, two, three = empty.tasks(3)
+    number = empty.annotate(one, "emergence")
+    for _ in range(2):
+        empty.label_studio.set_data_field(empty.project, [one, three], "crude_label", "non-emergence")
+    empty.label_studio.set_data_field(empty.project, [three], "crude_label", "")
+    empty.label_studio.set_data_field(empty.project, [], "crude_label", "nowhere")
+    exported = {entry["id"]: entry for entry in empty.label_studio.tasks(empty.project)}
+    assert exported[one]["data"] == {**data_of("c0"), "crude_label": "non-emergence"}
+    assert exported[two]["data"] == data_of("c1")
+    assert exported[three]["data"] == {**data_of("c2"), "crude_label": ""}
+    assert [annotation["id"] for annotation in exported[one]["annotations"]] == [number]
+
+
+def setting_a_field_of_an_unknown_task_fails(empty: EmptyProject) -> None:
+    """The others of the call are changed, and those of other projects never."""
+    (one,) = empty.tasks(1)
+    with pytest.raises(LabelStudioError, match="look whether tasks were deleted"):
+        empty.label_studio.set_data_field(empty.project, [one, 987_654_321], "crude_label", "non-emergence")
+    (exported,) = empty.label_studio.tasks(empty.project)
+    assert exported["data"]["crude_label"] == "non-emergence"
+    with pytest.raises(LabelStudioError):
+        empty.label_studio.set_data_field(987_654_321, [one], "crude_label", "emergence")
+    (exported,) = empty.label_studio.tasks(empty.project)
+    assert exported["data"]["crude_label"] == "non-emergence"
+
+
 def annotations_are_exported_with_the_fields_that_the_loop_reads(empty: EmptyProject) -> None:
     """Class, annotator, skip or not, and time of change; the short export leaves out tasks without annotations."""
     one, _ = empty.tasks(2)
@@ -156,6 +196,24 @@ def a_change_moves_the_stamp_and_a_deletion_removes_it(empty: EmptyProject) -> N
     assert after[second] == before[second]
     empty.delete_annotation(first)
     assert empty.stamps() == {second: before[second]}
+
+
+def annotations_copied_from_predictions_do_not_verify_a_label(empty: EmptyProject) -> None:
+    """Before and after the prediction is deleted; the same class submitted by a human counts."""
+    controls = parse_config(
+        empty.label_studio.project(empty.project).label_config, emergence="emergence", non_emergence="non-emergence"
+    )
+    copied, submitted = empty.tasks(2)
+    empty.predict(prediction(copied), prediction(submitted))
+    empty.copy_predictions([copied])
+    empty.annotate(submitted, "emergence")
+    for _ in range(2):
+        exported = {task["id"]: task for task in empty.label_studio.annotated_tasks(empty.project)}
+        labels = {task: current_label(exported[task], controls, n_frames=225) for task in (copied, submitted)}
+        assert not labels[copied].verified
+        assert "a bulk action copied it from a prediction" in str(labels[copied].contradiction)
+        assert (labels[submitted].verified, labels[submitted].contradiction) == (True, None)
+        empty.label_studio.delete_predictions(empty.label_studio.predictions(empty.project))
 
 
 def predictions_are_counted_by_version(empty: EmptyProject) -> None:
@@ -261,9 +319,12 @@ CONTRACT = (
     tasks_keep_order_and_data,
     newer_tasks_are_read_by_id,
     newer_tasks_are_those_of_the_project,
+    a_field_of_the_data_is_set_in_place,
+    setting_a_field_of_an_unknown_task_fails,
     annotations_are_exported_with_the_fields_that_the_loop_reads,
     a_skip_is_an_annotation_in_both_exports,
     a_change_moves_the_stamp_and_a_deletion_removes_it,
+    annotations_copied_from_predictions_do_not_verify_a_label,
     predictions_are_counted_by_version,
     the_same_prediction_twice_makes_two_rows,
     a_score_changes_in_place,

@@ -13,13 +13,15 @@ from helioloop_worker.labelstudio.setup import labeling_configuration
 def empty() -> EmptyProject:
     """An empty project of the fake."""
     label_studio = FakeLabelStudio()
+    project = label_studio.create_project(title="contract", label_config=labeling_configuration())
     return EmptyProject(
         label_studio=label_studio,
-        project=label_studio.create_project(title="contract", label_config=labeling_configuration()),
+        project=project,
         annotate=label_studio.annotate,
         skip=lambda task: label_studio.annotate(task, "emergence", skipped=True),
         revise=label_studio.revise,
         delete_annotation=label_studio.delete_annotation,
+        copy_predictions=lambda tasks: label_studio.copy_predictions(project, tasks),
     )
 
 

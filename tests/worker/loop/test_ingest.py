@@ -1,22 +1,28 @@
 """Ingestion: every readable cube gets one task and one complete video, whatever is damaged and interrupted."""
 
 import csv
+import os
+import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from tests.worker.conftest import CUBES, LoopProject, crude, make_release, write_small
+from astropy.io import fits
+from tests.worker.conftest import CUBES, SMALL, LoopProject, crude, make_release, write_small
 
-from helioloop.data.cubes import CubeFiles
+from helioloop.archive.release_files import inspect_file
+from helioloop.data.cubes import CubeFiles, write_cube
+from helioloop.data.inspection import inspect_cube, refused
+from helioloop.data.reading_table import write_reading
 from helioloop.data.release import LabelRow, write_labels
-from helioloop.data.release_profile import write_release_profile
-from helioloop.errors import LabelStudioError, RegistryError, ReleaseError, ServiceError
+from helioloop.errors import LabelStudioError, RegistryError, ServiceError
 from helioloop.progress import silent
-from helioloop.records.profiles import BUILT_IN
 from helioloop_worker import jobs
 from helioloop_worker.loop import ingest as ingestion
+from helioloop_worker.loop import preparation
 from helioloop_worker.loop.ingest import Ingested, ingest, ingesting
 from helioloop_worker.loop.video import check_video
 
@@ -254,6 +260,107 @@ def test_a_retrain_check_follows_the_ingestion(loop_project: LoopProject) -> Non
     assert loop_project.queued() == [f"retrain-check-{loop_project.id}"]
 
 
+# -- what was read, and what may happen to one cube -----------------------------------------------
+
+
+def reading(loop_project: LoopProject) -> list[dict[str, str]]:
+    """The table of what was read from the release."""
+    with (loop_project.model_dir / "reading" / "six.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_what_was_read_is_written_as_check_writes_it(loop_project: LoopProject, release: Path, tmp_path: Path) -> None:
+    """One row per cube in the order of the table: one cube warned, one refused, and a row without a file."""
+    field, seconds = np.random.default_rng(1).normal(0.0, 20.0, (24, 24, 24)), np.arange(24) * 5760.0
+    write_cube(release / "cube01.fits", field, seconds, start=None, region="R", instrument=SMALL)
+    (release / "cube02.fits").write_text("<html>")
+    labels(release, *SIX, "cube77")
+    outcome = ingest_release(loop_project)
+    rows = reading(loop_project)
+    assert [(row["cube"], row["verdict"]) for row in rows] == [
+        ("cube00", "ok"), ("cube01", "warned"), ("cube02", "refused"), ("cube03", "ok"), ("cube04", "ok"),
+        ("cube05", "ok"), ("cube77", "refused"),
+    ]  # fmt: skip
+    expected = [inspect_cube(release / f"{cube}.fits", SMALL) for cube in SIX]
+    write_reading(tmp_path / "expected.csv", [*expected, refused("cube77", "in labels.csv, but its file is missing")])
+    assert (loop_project.model_dir / "reading" / "six.csv").read_text() == (tmp_path / "expected.csv").read_text()
+    assert [entry.cube for entry in outcome.warned] == ["cube01"]
+    assert "no start is known" in outcome.warned[0].reason
+
+
+def test_other_fits_files_of_the_folder_are_listed_with_what_they_are(loop_project: LoopProject, release: Path) -> None:
+    """A cube in a subfolder, one with another ending, and one image in the place of a cube; `check` has the same."""
+    (release / "sub").mkdir()
+    shutil.copy(release / "cube00.fits", release / "sub" / "cube09.fits")
+    shutil.copy(release / "cube00.fits", release / "cube08.fts")
+    fits.writeto(release / "cube05.fits", np.zeros((24, 24), dtype=np.float32), overwrite=True)
+    outcome = ingest_release(loop_project)
+    assert (outcome.imported, [entry.cube for entry in outcome.excluded]) == (5, ["cube05"])
+    rows = {row["cube"]: row for row in reading(loop_project)}
+    assert list(rows) == [*SIX, "cube08.fts", "sub/cube09.fits"]
+    assert [rows[cube]["verdict"] for cube in ("cube05", "cube08.fts", "sub/cube09.fits")] == ["refused"] * 3
+    assert "rename it cube08.fits" in rows["cube08.fts"]["reasons"]
+    assert "in a subfolder" in rows["sub/cube09.fits"]["reasons"]
+    assert outcome.excluded[0].reason == inspect_file(release, release / "cube05.fits", SMALL).reasons[0]
+    assert ["cube08.fts (and 1 more) is not read" in doubt for doubt in outcome.doubts] == [True]
+
+
+@pytest.mark.usefixtures("release")
+def test_a_repeated_ingestion_writes_the_same_report(loop_project: LoopProject) -> None:
+    """Also for cubes that have their task already, and after the table was deleted."""
+    ingest_release(loop_project)
+    before = reading(loop_project)
+    (loop_project.model_dir / "reading" / "six.csv").unlink()
+    ingest_release(loop_project)
+    assert reading(loop_project) == before
+
+
+@pytest.mark.usefixtures("release")
+@pytest.mark.parametrize("error", [TypeError("a bad card\nsecond line"), OSError(28, "No space left"), MemoryError()])
+def test_any_error_at_one_cube_leaves_the_others(
+    loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """It is excluded with the class and the first line of the error."""
+    render = preparation.render_video
+
+    def fails(gridded: object, path: Path, **more: Any) -> None:
+        if path.name.startswith("cube02"):
+            raise error
+        render(gridded, path, **more)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as broken:
+        broken.setattr(preparation, "render_video", fails)
+        outcome = ingest_release(loop_project)
+    assert (outcome.imported, [entry.cube for entry in outcome.excluded]) == (5, ["cube02"])
+    reason = excluded(loop_project)["cube02"]
+    assert reason.startswith(f"it cannot be prepared ({type(error).__name__}: ")
+    assert "second line" not in reason
+    assert ingest_release(loop_project).imported == 1
+
+
+def test_long_names_and_names_that_are_not_text(loop_project: LoopProject, release: Path) -> None:
+    """119 Cyrillic letters leave no room for a hash in a video's name; 201 letters and bytes of no text are refused."""
+    cyrillic, too_long, no_text = "ж" * 119, "x" * 201, os.fsdecode(b"a\xff")
+    for seed, name in enumerate((cyrillic, too_long, no_text), start=50):
+        write_small(release / f"{name}.fits", emergence=False, seed=seed)
+    outcome = ingest_release(loop_project)
+    assert (outcome.imported, cubes(loop_project)) == (7, [*SIX, cyrillic])
+    assert {entry.cube for entry in outcome.excluded} == {too_long, "a\\udcff"}
+    assert all("is not allowed" in reason for reason in excluded(loop_project).values())
+    assert ingest_release(loop_project).present == 7
+
+
+def test_names_are_found_however_a_spreadsheet_saved_the_table(loop_project: LoopProject, release: Path) -> None:
+    """A lost zero and another case: both are read, the doubts come back, and no cube is excluded."""
+    write_small(release / "0310.fits", emergence=True, seed=31)
+    (release / "labels.csv").write_text("cube;label;verified\n310;Emergence;FALSCH\nCUBE01.fits;emergence;0\n")
+    outcome = ingest_release(loop_project)
+    assert (outcome.imported, outcome.excluded) == (7, ())
+    data = {task["data"]["cube"]: task["data"] for task in loop_project.label_studio.tasks(loop_project.id)}
+    assert (data["0310"]["crude_label"], data["cube01"]["crude_label"]) == ("emergence", "emergence")
+    assert ["leading zeros" in doubt or "lower case" in doubt for doubt in outcome.doubts] == [True, True]
+
+
 # -- which cubes have a task ----------------------------------------------------------------------
 
 
@@ -407,11 +514,3 @@ def test_a_lock_that_is_lost_after_the_import_does_no_harm(
     monkeypatch.setattr(loop_project.label_studio, "import_tasks", empties)
     assert ingest_release(loop_project).imported == 6
     assert cubes(loop_project) == list(SIX)
-
-
-def test_a_release_of_another_profile_is_refused(loop_project: LoopProject, release: Path) -> None:
-    """The sentence names the profile and both instruments; nothing is imported."""
-    write_release_profile(release, BUILT_IN["hmi"])
-    with pytest.raises(ReleaseError, match=r"release six has profile 'hmi' .HMI., but .* grid of small"):
-        ingest(loop_project.context, loop_project.id, "six", report=silent)
-    assert not loop_project.label_studio.tasks(loop_project.id)

@@ -1,16 +1,20 @@
 """Work in several processes: what the loop sends to another process arrives there, and comes back with its item."""
 
-from concurrent.futures import ProcessPoolExecutor
+import os
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
 from tests.worker.conftest import SMALL
+from tests.worker.dying import exits_at_seven
 
+from helioloop.data.inspection import Verdict
 from helioloop.data.loader import Loader
 from helioloop.progress import silent
 from helioloop.records.cubes import CubeInfo
 from helioloop_worker.loop import processes
-from helioloop_worker.loop.preparation import ExcludedCube, Preparation, prepare
+from helioloop_worker.loop.preparation import Preparation, prepare
 from helioloop_worker.loop.processes import in_processes
 from helioloop_worker.loop.readable import readable_cubes
 
@@ -41,6 +45,18 @@ def test_an_error_ends_the_work() -> None:
         list(in_processes(int, ["1", "x"]))
 
 
+def test_a_process_that_dies_takes_no_other_item_with_it() -> None:
+    """The item that killed it gets the result of `died`; items in work at the same time are tried again alone."""
+    results = dict(in_processes(exits_at_seven, range(12), died=lambda number: -number))
+    assert results == {number: -7 if number == 7 else number for number in range(12)}
+
+
+def test_without_a_result_for_it_a_dead_process_ends_the_work() -> None:
+    """As an error does."""
+    with pytest.raises(BrokenProcessPool, match="a process died"):
+        list(in_processes(os._exit, [7]))
+
+
 def test_readable_cubes_are_gridded_by_other_processes(loader: Loader, task_data: Data) -> None:
     """The cube that can be read is in the cache afterwards; the one without a file is excluded."""
     known = CubeInfo(release="made", name="cube00", sha256=task_data["cube00"]["sha256"])
@@ -50,16 +66,32 @@ def test_readable_cubes_are_gridded_by_other_processes(loader: Loader, task_data
     assert entry.name.startswith(known.sha256)
 
 
+def test_any_error_at_one_cube_leaves_the_others_to_a_round(
+    loader: Loader, task_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process, so that the test can break the reading of one cube."""
+    monkeypatch.setattr(processes, "ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
+    found = [CubeInfo(release="made", name=cube, sha256=task_data[cube]["sha256"]) for cube in ("cube00", "cube01")]
+    load = Loader.__call__
+
+    def breaks(self: Loader, cube: CubeInfo) -> object:
+        if cube.name == "cube00":
+            raise TypeError("a card of an odd kind")
+        return load(self, cube)
+
+    monkeypatch.setattr(Loader, "__call__", breaks)
+    assert readable_cubes(found, loader, silent) == found[1:]
+
+
 def test_cubes_are_prepared_by_other_processes(loader: Loader, tmp_path: Path) -> None:
-    """The data of a task come back, and its video is there; an exclusion comes back with its reason."""
+    """The data of a task come back, and its video is there; a refusal comes back with its reason."""
     preparations = [
         Preparation(release="made", cube=cube, known=None, loader=loader, media=tmp_path / "project-1")
         for cube in ("cube00", "gone")
     ]
     outcomes = {preparation.cube: outcome for preparation, outcome in in_processes(prepare, preparations)}
-    data, excluded = outcomes["cube00"], outcomes["gone"]
-    assert isinstance(data, dict)
+    data, gone = outcomes["cube00"].data, outcomes["gone"]
+    assert data is not None
     assert (data["cube"], data["region"]) == ("cube00", "region0")
     assert len(list((tmp_path / "project-1" / "made").glob("cube00-*.mp4"))) == 1
-    assert isinstance(excluded, ExcludedCube)
-    assert excluded.cube == "gone"
+    assert (gone.data, gone.report.cube, gone.report.verdict) == (None, "gone", Verdict.REFUSED)

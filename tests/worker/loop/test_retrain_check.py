@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from tests.worker.conftest import SETTLED, LoopProject
 
+from helioloop.data.loader import Loader
 from helioloop.errors import LabelStudioError
 from helioloop.messaging.retrain_state import FollowUp
 from helioloop.progress import silent
@@ -47,9 +48,7 @@ def test_a_check_decides_and_leaves_the_work_to_planning(
     first = loop_project.publish()
     loop_project.label_studio.annotate(tasks["cube00"], "emergence")
     add_old_event(loop_project)
-    monkeypatch.setattr(
-        type(loop_project.context.loader), "__call__", lambda *_: pytest.fail("the check opened a cube")
-    )
+    monkeypatch.setattr(Loader, "__call__", lambda *_: pytest.fail("the check opened a cube"))
     assert check(loop_project) == f"a round is requested: 1 labels differ from those {first} was trained on"
     assert loop_project.queued() == [f"plan-round-{loop_project.id}"]
     assert loop_project.job(f"plan-round-{loop_project.id}").origin == "helioloop-train"

@@ -435,7 +435,8 @@ def made_by_a_command(
         whole(*args, **kwargs)
 
     monkeypatch.setattr(rounding, "train_members", trains)
-    return rounding.run_round(plan, loop_project.registry, loop_project.context.runtime(silent)).version
+    runtime = loop_project.context.runtime(loop_project.id, silent)
+    return rounding.run_round(plan, loop_project.registry, runtime).version
 
 
 def test_a_round_of_a_command_outlives_what_the_worker_clears_up(

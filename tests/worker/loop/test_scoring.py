@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from tests.worker.conftest import SMALL, LoopProject, make_release, score_of, work
+from tests.worker.conftest import PROFILE, SMALL, LoopProject, make_release, score_of, work
 
 from helioloop.data.cubes import write_cube
 from helioloop.data.release import Release
@@ -124,7 +124,7 @@ def later(loop_project: LoopProject) -> Release:
 
 def task_of(loop_project: LoopProject, release: Release, cube: str) -> dict[str, str]:
     """The data that ingestion would import."""
-    loader = loop_project.context.loader
+    loader = loop_project.context.loader(PROFILE)
     planned, _ = loader.parse(loader.read_files(release.name, cube))
     return {
         "video": f"/{cube}.mp4", "cube": cube, "release": release.name, "sha256": planned.sha256,
@@ -138,7 +138,7 @@ def publish_trained(loop_project: LoopProject) -> str:
     staging = loop_project.registry.staging(plan.fingerprint)
     plan.save(staging)
     for member in plan.members:
-        ensemble.train_member(plan, member.name, staging, loop_project.context.runtime(silent))
+        ensemble.train_member(plan, member.name, staging, loop_project.context.runtime(loop_project.id, silent))
     scores = [score_of(cube.name, cube.sha256, 0.75) for cube in plan.cubes]
     version = rounding.close_round(plan, staging, loop_project.registry, scores).version
     loop_project.registry.publish(version, why="made by hand")
@@ -151,7 +151,8 @@ def test_the_job_uses_the_same_members_as_scoring_without_label_studio(
     """cube03 is in one of two folds: only that fold's member scores another cube of its region; both score others."""
     loop_project.import_cubes(task_data)
     version = publish_trained(loop_project)
-    _, offline = score_release(later, loop_project.registry, loop_project.context.runtime(silent), version=version)
+    runtime = loop_project.context.runtime(loop_project.id, silent)
+    _, offline = score_release(later, loop_project.registry, runtime, version=version)
 
     loop_project.label_studio.import_tasks(
         loop_project.id, [task_of(loop_project, later, "cube90"), task_of(loop_project, later, "cube91")]

@@ -52,6 +52,13 @@ def test_rate_and_start(tmp_path: Path) -> None:
     assert content.index(b"moov") < content.index(b"mdat")
 
 
+@pytest.mark.parametrize(("size", "side"), [(8, 40), (90, 450), (216, 1080), (300, 900), (1200, 1200)])
+def test_large_patches_are_enlarged_less(tmp_path: Path, size: int, side: int) -> None:
+    """Five times, or the largest whole number with a side of at most 1080; never made smaller."""
+    render_video(_uniform(np.full(2, 0.5), size=size), tmp_path / "v.mp4")
+    assert check_video(tmp_path / "v.mp4").width_px == side
+
+
 def test_any_frame_is_near_a_key_frame(tmp_path: Path) -> None:
     """Every 25th frame is a key frame, so that a browser decodes at most 25 frames to show one."""
     render_video(np.random.default_rng(0).random((60, 20, 20)), tmp_path / "v.mp4")

@@ -26,7 +26,7 @@ def catalogue(loop_project: LoopProject, *, roots: ReleaseRoots | None = None, *
     def fails(_cube: str, error: CubeError) -> None:
         raise error
 
-    runtime = loop_project.context.runtime(silent, on_excluded=options.get("on_excluded", fails))
+    runtime = loop_project.context.runtime(loop_project.id, silent, on_excluded=options.get("on_excluded", fails))
     return make_catalogue(
         loop_project.read(),
         loop_project.registry,

@@ -8,24 +8,29 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import pytest
+import redis
 from pydantic import SecretStr
 from rq.executions import Execution
 from rq.job import JobStatus
 from rq.registry import FailedJobRegistry
-from tests.worker.conftest import LoopProject, work
+from tests.worker.conftest import SMALL, LoopProject, make_release, work
 from tests.worker.shell import run_one_of, run_printed
 
-from helioloop.errors import LabelStudioError
-from helioloop.messaging import messages, queues
+from helioloop.data.cubes import write_cube
+from helioloop.data.inspection import CubeReport, Verdict, refused
+from helioloop.errors import LabelStudioError, RegistryError
+from helioloop.messaging import job_monitor, messages, queues
 from helioloop.records.cubes import CubeInfo
 from helioloop.registry.unscorable import add_unscorable
 from helioloop.registry.versions import Registry
+from helioloop_worker import terminal
 from helioloop_worker.commands import learning, options, project
 from helioloop_worker.loop import ingest, retrain_check
-from helioloop_worker.loop.preparation import ExcludedCube
 from helioloop_worker.reports import status
 from helioloop_worker.reports.job_status import job_lines
+from helioloop_worker.reports.reading import reading_lines
 
 Data = dict[str, dict[str, str]]
 
@@ -37,7 +42,7 @@ def commands(loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> list
     """The commands for projects and models, with the settings of `loop_project`."""
     for module in (project, learning, options):
         monkeypatch.setattr(module, "load_settings", lambda: loop_project.context.settings)
-    loop_project.model_dir.mkdir(parents=True)
+    loop_project.model_dir.mkdir(parents=True, exist_ok=True)
     return [*project.commands(), *learning.commands()]
 
 
@@ -77,13 +82,45 @@ def fail(
 
 def test_excluded_cubes_are_counted_and_listed_with_their_reason(loop_project: LoopProject) -> None:
     """Three of five are listed, without the folder of the releases. A release without excluded cubes has no line."""
-    excluded = [ExcludedCube(cube=f"cube{k}", reason="it is not in /data/releases/r3; restore it") for k in range(5)]
-    ingest.write_excluded(loop_project.model_dir, "r3", excluded)
-    ingest.write_excluded(loop_project.model_dir, "r4", [])
+    excluded = [refused(f"cube{k}", "it is not in /data/releases/r3; restore it") for k in range(5)]
+    ingest.write_reports(loop_project.model_dir, "r3", excluded)
+    ingest.write_reports(loop_project.model_dir, "r4", [])
     assert as_dict(status.excluded_lines(loop_project.registry)) == {
         "excluded from r3": "5: cube0 (it is not in r3; restore it); cube1 (it is not in r3; restore it); "
         f"cube2 (it is not in r3; restore it); 2 more; the full list is {loop_project.model_dir}/excluded/r3.csv"
     }
+
+
+def test_what_was_read_from_each_release_is_counted_with_the_most_frequent_reasons(
+    loop_project: LoopProject, commands: list[click.Command]
+) -> None:
+    """Reasons that differ in numbers and names only count as one; folders of releases are not shown."""
+    few = [
+        CubeReport(cube=f"cube{k}", verdict=Verdict.WARNED, reasons=(f"only {k} of 9 frames are used", "no start"))
+        for k in range(3)
+    ]
+    gone = [refused(f"gone{k}", f"gone{k}.fits: it is not in /data/releases/r3; restore it") for k in range(2)]
+    fine = CubeReport(cube="fine", verdict=Verdict.OK, reasons=("1 frame is bad and dropped",))
+    ingest.write_reports(loop_project.model_dir, "r3", [*few, fine, *gone])
+    ingest.write_reports(loop_project.model_dir, "r4", [fine])
+    folder = loop_project.model_dir / "reading"
+    assert [(line.name, line.value) for line in reading_lines(loop_project.registry)] == [
+        ("read from r3", f"1 ok, 3 warned, 2 refused; the full list is {folder}/r3.csv"),
+        ("reasons in r3", "cube0 and 2 more: only 0 of 9 frames are used"),
+        ("reasons in r3", "cube0 and 2 more: no start"),
+        ("reasons in r3", "gone0 and 1 more: gone0.fits: it is not in r3, restore it"),
+        ("read from r4", f"1 ok, 0 warned, 0 refused; the full list is {folder}/r4.csv"),
+    ]
+    assert show(loop_project, commands)["read from r4"].strip().startswith("1 ok")
+
+
+def test_a_damaged_reading_is_refused_with_a_remedy(loop_project: LoopProject) -> None:
+    """Somebody edited it."""
+    path = loop_project.model_dir / "reading" / "r3.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text("cube,verdict,reasons\nA,fine,\n")
+    with pytest.raises(RegistryError, match="line 2: verdict is 'fine'; it must be ok, warned, refused: ingest"):
+        reading_lines(loop_project.registry)
 
 
 def test_cubes_that_the_published_version_cannot_score_are_counted(loop_project: LoopProject, task_data: Data) -> None:
@@ -223,3 +260,41 @@ def test_the_status_of_a_model_folder_names_the_folder_in_its_command(
     assert shown.exit_code == 0, shown.output
     assert run_printed(commands, shown.stdout).exit_code == 0
     assert Registry(place).published() == "v0002"
+
+
+# -- the command ingest -----------------------------------------------------------------------------
+
+
+def test_ingest_prints_what_it_warns_about_and_which_labels_it_changed(
+    loop_project: LoopProject, commands: list[click.Command], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line each: an excluded cube, a doubt about the table, a warned cube, a corrected crude label."""
+
+    def following(connection: redis.Redis, message: messages.Message) -> Any:
+        work(loop_project, message.queue)
+        return job_monitor.outcome_of(connection, message)
+
+    monkeypatch.setattr(terminal, "follow_job", following)
+    monkeypatch.setattr(queues, "has_worker", lambda *_: True)
+    release = make_release(loop_project.context.settings.release_roots[1] / "three", ["cube00", "cube01", "cube02"])
+    result = run_one_of(commands, "ingest", release, "--project", str(loop_project.id))
+    assert result.stdout == (
+        "release three: 3 cubes imported, 0 already present, 0 excluded, 0 warned, 0 crude labels changed\n"
+    )
+    assert result.stderr == ""
+    field, seconds = np.random.default_rng(3).normal(0.0, 20.0, (24, 24, 24)), np.arange(24) * 5760.0
+    write_cube(release / "cube03.fits", field, seconds, start=None, region="R", instrument=SMALL)
+    (release / "cube02.fits").unlink()
+    (release / "labels.csv").write_text("cube;label;verified\ncube00;emergence;1\nCUBE01;;0\ncube02;;0\ncube03;;0\n")
+    result = run_one_of(commands, "ingest", release, "--project", str(loop_project.id))
+    assert result.stdout.splitlines() == [
+        "release three: 1 cubes imported, 2 already present, 1 excluded, 1 warned, 2 crude labels changed",
+        "  crude label of cube00: non-emergence -> emergence",
+        "  crude label of cube01: emergence -> none",
+    ]
+    doubts = result.stderr.splitlines()
+    assert len(doubts) == 4
+    assert "'CUBE01' is read as cube 'cube01'" in doubts[0]
+    assert doubts[1].startswith("helioloop: labels.csv has verified 1 for cube cube00, which counts as a crude label")
+    assert doubts[2].startswith("  warned: cube03: no start is known")
+    assert doubts[3] == "  excluded: cube02: in labels.csv, but its file is missing"

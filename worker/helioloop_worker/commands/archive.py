@@ -8,6 +8,7 @@ import click
 
 from helioloop.cli import needs_extra
 from helioloop.progress import Report
+from helioloop_worker.commands.runtime import show_doubt
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -82,7 +83,7 @@ def cutouts(files: tuple[str, ...], table: Path, out: Path, profile_name: str | 
         from helioloop_worker.terminal import bars
 
     profile = None if profile_name is None else find_profile(profile_name)
-    regions = read_regions(table)
+    regions = read_regions(table, on_doubt=show_doubt)
     with bars(transient=True) as progress:
         report = _bar(progress)
         made = make_cutouts(files, regions, out, profile=profile, report=report, processes=processes)

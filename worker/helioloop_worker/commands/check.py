@@ -3,32 +3,13 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from helioloop.cli import needs_extra
-from helioloop.errors import CubeError, ReleaseError
+from helioloop.errors import ReleaseError
 from helioloop_worker.commands.options import TABLE, release_argument
-
-if TYPE_CHECKING:
-    from helioloop.data.inspection import CubeReport
-    from helioloop.records.profiles import Profile
-
-COLUMNS = (
-    "cube",
-    "verdict",
-    "frames_in_file",
-    "frames_used",
-    "start",
-    "start_scale",
-    "start_source",
-    "unit",
-    "unit_source",
-    "region",
-    "region_source",
-    "reasons",
-)
+from helioloop_worker.commands.runtime import show_doubt
 
 
 @click.command("check")
@@ -46,8 +27,8 @@ def check(context: click.Context, folder: Path, out: Path | None, profile_name: 
 
     Use it before training. Each cube has a verdict: ok, warned (usable, but something is doubtful), or refused. FITS
     files that cannot be cubes are listed too: files in subfolders, with other endings, or with one image. Those that
-    `helioloop cutouts` or `helioloop stack` takes name that command. Cubes in labels.csv without a file are listed as
-    refused; its labels are not used. Nothing but TABLE is written.
+    `helioloop cutouts` or `helioloop stack` takes name that command, and cubes in labels.csv without a file are
+    refused. What is doubtful in labels.csv, if there is one, is printed too. Nothing but TABLE is written.
 
     \b
     TABLE has the columns
@@ -71,23 +52,33 @@ def check(context: click.Context, folder: Path, out: Path | None, profile_name: 
       helioloop check releases/december-1999 --out december-1999-check.csv
     """
     with needs_extra("worker"):
-        from helioloop.data.inspection import Verdict, most_frequent
+        from helioloop.archive.release_files import find_release_files, inspect_file
+        from helioloop.data.inspection import Verdict, most_frequent, refused
+        from helioloop.data.reading_table import write_reading
+        from helioloop.data.release import LABELS_FILE
         from helioloop.data.release_profile import read_release_profile
-        from helioloop.files.tables import write_table
         from helioloop.records.profiles import find_profile
         from helioloop_worker.terminal import bars
 
-    files = _fits_files(folder)
+    if not folder.is_dir():
+        raise ReleaseError(f"{folder} is not a folder; a release is a folder of cubes: name another one")
+    paths = find_release_files(folder)
+    if not paths:
+        raise ReleaseError(f"{folder} contains no FITS file; a release has files <cube>.fits: add them")
+    missing = _missing_cubes(folder)
     profile = read_release_profile(folder) if profile_name is None else find_profile(profile_name)
     reports = []
     with bars(transient=True) as progress:
-        bar = progress.add_task("reading files", total=len(files))
-        for path, not_a_cube in files.items():
-            reports.append(_report(folder, path, not_a_cube, profile))
+        bar = progress.add_task("reading files", total=len(paths))
+        for path in paths:
+            reports.append(inspect_file(folder, path, profile.instrument, profile))
             progress.update(bar, advance=1)
-    reports += _missing(folder)
+    reports += [
+        refused(cube, f"it is in {LABELS_FILE} and its file is missing: restore it or remove the row")
+        for cube in missing
+    ]
     if out is not None:
-        write_table(out, COLUMNS, map(_row, reports))
+        write_reading(out, reports)
     counts = Counter(report.verdict for report in reports)
     readable = counts.total() - counts[Verdict.REFUSED]
     if not readable:
@@ -103,62 +94,20 @@ def check(context: click.Context, folder: Path, out: Path | None, profile_name: 
         context.exit(1)
 
 
-def _fits_files(folder: Path) -> dict[Path, str | None]:
-    """Return all FITS files of a release, sorted, and why they are not read as cubes; None for cubes."""
+def _missing_cubes(folder: Path) -> list[str]:
+    """Return the cubes of the label table, if there is one, that have no file; print what is doubtful about it."""
     from helioloop.data.cubes import is_cube_file
-    from helioloop.data.other_files import other_fits_files
-
-    if not folder.is_dir():
-        raise ReleaseError(f"{folder} is not a folder; a release is a folder of cubes: name another one")
-    files: dict[Path, str | None] = dict(other_fits_files(folder))
-    files |= {path: None for path in folder.iterdir() if is_cube_file(path) and path.is_file()}
-    if not files:
-        raise ReleaseError(f"{folder} contains no FITS file; a release has files <cube>.fits: add them")
-    return dict(sorted(files.items()))
-
-
-def _missing(folder: Path) -> "list[CubeReport]":
-    """Return a report for each cube in the label table that has no file; none without a usable table."""
-    from helioloop.data.inspection import refused
-    from helioloop.data.release import LABELS_FILE, Release
+    from helioloop.data.release import LABELS_FILE, read_labels
 
     if not (folder / LABELS_FILE).exists():
         return []
+    cubes = {path.name.removesuffix(".fits") for path in folder.iterdir() if is_cube_file(path)}
     try:
-        missing = Release.open(folder).missing
+        rows = read_labels(folder / LABELS_FILE, cubes=cubes, folder=folder.resolve().name, on_doubt=show_doubt)
     except ReleaseError as error:
-        click.echo(f"helioloop: {error}", err=True)
+        show_doubt(str(error))
         return []
-    reason = f"it is in {LABELS_FILE} and the folder has no file of this name: restore the file or remove the row"
-    return [refused(cube, reason) for cube in missing]
-
-
-def _report(folder: Path, path: Path, not_a_cube: str | None, profile: "Profile") -> "CubeReport":
-    """Return the report of one file; whatever is wrong with it becomes its reason."""
-    from helioloop.archive.recognition import describe_image
-    from helioloop.data.cubes import COMPANION_SUFFIX
-    from helioloop.data.inspection import inspect_cube, is_video, refused
-
-    try:
-        is_cube = path.name.endswith(COMPANION_SUFFIX) or is_video(path)
-        if is_cube and not_a_cube is None:
-            return inspect_cube(path, profile.instrument, profile)
-        reason = not_a_cube if is_cube and not_a_cube is not None else describe_image(path)
-    except CubeError as error:
-        reason = str(error)
-    except Exception as error:  # noqa: BLE001 - whatever one file does, the others are listed
-        problem = str(error).split("\n", 1)[0] or type(error).__name__
-        reason = f"it cannot be read ({problem}): make the file again"
-    name = str(path.relative_to(folder))
-    return refused(name.removesuffix(".fits") if path.parent == folder else name, reason)
-
-
-def _row(report: "CubeReport") -> dict[str, object]:
-    """Return a report as cells of the table; None is an empty cell."""
-    row = {column: value for column in COLUMNS if (value := getattr(report, column)) is not None}
-    if report.start is not None:
-        row["start"] = f"{report.start}Z"
-    return row | {"reasons": "; ".join(reason.replace(";", ",") for reason in report.reasons)}
+    return [cube for cube in rows if cube not in cubes]
 
 
 def commands() -> Sequence[click.Command]:

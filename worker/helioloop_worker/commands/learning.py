@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -21,10 +20,7 @@ from helioloop_worker.commands.options import (
     seed_option,
     version_option,
 )
-from helioloop_worker.commands.runtime import open_runtime
-
-if TYPE_CHECKING:
-    from helioloop.data.release import Release
+from helioloop_worker.commands.runtime import open_release, open_runtime
 
 
 @click.command("train")
@@ -52,7 +48,8 @@ def train(*, folder: Path, model_dir: Path, labels: Path | None, recipe: str, fo
     RELEASE is a folder of cubes with a table labels.csv (columns cube,label,verified). Cubes without a label are scored
     but not trained on. The labelled cubes are split into folds. Each member leaves one fold out, and a cube's
     probability is the mean over the members that left it out. If labels, data, recipe and code are those of the newest
-    version, nothing is trained.
+    version, nothing is trained. All versions in a model folder have one profile (release.toml); a release of another
+    one is refused.
 
     Promotion check: a new version is compared with the published one on the verified cubes that both have scored, if
     there are at least 20. (Once 20 of these belong to the audit sample, only those are compared.) A version that is
@@ -68,7 +65,7 @@ def train(*, folder: Path, model_dir: Path, labels: Path | None, recipe: str, fo
         from helioloop.workflows import releases
     with open_runtime(folder.resolve().parent, release=folder) as runtime:
         card = releases.train_release(
-            _open(folder, labels),
+            open_release(folder, labels=labels),
             Registry(model_dir),
             runtime,
             recipe=find_recipe(recipe, gpu=runtime.device.kind == "cuda").in_epochs(load_settings().epochs),
@@ -121,7 +118,7 @@ def score(
     with open_runtime(folder.resolve().parent, release=folder) as runtime:
         registry = Registry(model_dir)
         version, scored = releases.score_release(
-            _open(folder, labels), registry, runtime, version=version, other_profile=other_profile
+            open_release(folder, labels=labels), registry, runtime, version=version, other_profile=other_profile
         )
         difference = releases.profile_difference(registry, version, runtime)
     if difference is not None:
@@ -196,13 +193,6 @@ def _write_back(project: int, version: str) -> None:
         from helioloop.messaging import messages, queues, redis_client
 
     queues.send(redis_client.connect(load_settings()), messages.WriteBack(project=project, version=version))
-
-
-def _open(folder: Path, labels: Path | None) -> "Release":
-    from helioloop.data.release import Release
-
-    release = Release.open(folder)
-    return release if labels is None else release.with_labels(labels)
 
 
 def _summary(card: Card) -> str:

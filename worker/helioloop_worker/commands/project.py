@@ -19,6 +19,7 @@ from helioloop_worker.commands.options import (
     out_option,
     project_option,
 )
+from helioloop_worker.commands.runtime import show_doubt
 
 
 def commands() -> Sequence[click.Command]:
@@ -75,9 +76,17 @@ def init(url: str | None, api_key: str | None, title: str, backend_url: str | No
 def ingest(release: Path, project: int, detach: bool) -> None:
     """Import a release into a Label Studio project.
 
-    Safe to repeat and to interrupt. Each cube is checked, rendered as an H.264 video and imported as a task. A cube
-    that cannot be used is excluded with its reason, and the others are imported. If there is no model version yet, the
-    first round then trains on the crude labels; otherwise the new cubes are scored and appear with predictions.
+    Safe to repeat and to interrupt. Each cube is checked as by `helioloop check`, rendered as an H.264 video and
+    imported as a task. A cube that cannot be used is excluded with its reason, and the others are imported. If there is
+    no model version yet, the first round then trains on the crude labels; otherwise the new cubes are scored and appear
+    with predictions.
+
+    The labels in labels.csv become crude labels, also in rows with verified 1: in Label Studio only annotations are
+    labels of humans. After a correction of labels.csv ingest the release again: crude labels follow the table, except
+    for cubes that a human has labelled, and each change is printed. A cube whose row was removed keeps its label.
+
+    The first release sets the profile of the project: cadence, number of frames and patch, as in its release.toml. A
+    release of another profile is refused; ingest it into a project of its own.
 
     A worker of the role train does the work. Its progress is shown here; Ctrl-C ends the display, not the job. The
     folder RELEASE must be in one of the folders that HELIOLOOP_RELEASE_ROOTS lists.
@@ -105,16 +114,22 @@ def ingest(release: Path, project: int, detach: bool) -> None:
     queues.send(connection, message)
     if detach:
         click.echo(
-            f"job {message.job_id} is queued; `helioloop status --project {project}` shows its progress, the excluded "
-            "cubes, and the error if it fails"
+            f"job {message.job_id} is queued; `helioloop status --project {project}` shows its progress, warned and "
+            "excluded cubes, and the error if it fails; changed crude labels are in the worker's log"
         )
         return
     outcome = follow_job(connection, message)
     excluded = outcome["excluded"]
     click.echo(
         f"release {outcome['release']}: {outcome['imported']} cubes imported, {outcome['present']} already present, "
-        f"{len(excluded)} excluded"
+        f"{len(excluded)} excluded, {len(outcome['warned'])} warned, {len(outcome['relabelled'])} crude labels changed"
     )
+    for change in outcome["relabelled"]:
+        click.echo(f"  crude label of {change['cube']}: {change['old'] or 'none'} -> {change['new'] or 'none'}")
+    for doubt in outcome["doubts"]:
+        show_doubt(doubt)
+    for entry in outcome["warned"]:
+        click.echo(f"  warned: {entry['cube']}: {entry['reason']}", err=True)
     for entry in excluded:
         click.echo(f"  excluded: {entry['cube']}: {entry['reason']}", err=True)
 
@@ -124,9 +139,12 @@ def ingest(release: Path, project: int, detach: bool) -> None:
 def status(project: int | None, model_dir: Path | None) -> None:
     """Show the state of a project or of a model folder.
 
-    Shows the published version, excluded cubes, labels, running and failed jobs. For a project it also shows the audit:
-    for each round (each model version), how many labels were verified, how many of those were wrong, about how many
-    wrong labels are left, and whether to go on.
+    Shows the published version, what was read from each release, excluded cubes, labels, running and failed jobs. For a
+    project it also shows the audit: for each round (each model version), how many labels were verified, how many of
+    those were wrong, about how many wrong labels are left, and whether to go on.
+
+    For each release it counts the cubes that are ok, warned (usable, but something is doubtful) and refused, with the
+    most frequent reasons. The table that it names has one row per cube, with the columns of `helioloop check`.
 
     The number of wrong labels left is estimated from the audit sample alone, that is from cubes verified in a random
     order. The status lists the next ones. Label some of them, in this order, besides the cubes that disagree most. (In
@@ -143,13 +161,18 @@ def status(project: int | None, model_dir: Path | None) -> None:
         from helioloop.registry.label_snapshot import Snapshot
         from helioloop_worker.reports import status as lines_of
         from helioloop_worker.reports.job_status import job_lines
+        from helioloop_worker.reports.reading import reading_lines
     registry = find_registry(model_dir=model_dir, project=project)
     if not registry.root.is_dir():
         raise WrongUsage(
             f"{registry.root} is not a folder; name an existing model folder, or run `helioloop init` first"
         )
     place = f"--project {project}" if model_dir is None else f"--model-dir {shlex.quote(str(model_dir))}"
-    lines = [*lines_of.model_lines(registry, place=place), *lines_of.excluded_lines(registry)]
+    lines = [
+        *lines_of.model_lines(registry, place=place),
+        *reading_lines(registry),
+        *lines_of.excluded_lines(registry),
+    ]
     if project is not None:
         settings = load_settings()
         connection = redis_client.connect(settings)
@@ -214,8 +237,8 @@ def catalogue(*, project: int, out: Path, sample: Path | None, coverage: float) 
         from helioloop_worker.reports.catalogue import make_catalogue
         from helioloop_worker.reports.catalogue_table import write_catalogue, write_sample
     context = Context(load_settings())
-    state = read_project(context.label_studio, project, settings=context.settings, instrument=context.instrument)
-    with open_runtime(*context.settings.release_roots) as runtime:
+    state = read_project(context.label_studio, project, settings=context.settings)
+    with open_runtime(*context.settings.release_roots, profile=state.profile) as runtime:
         made = make_catalogue(state, context.registry(project), runtime, roots=context.roots, coverage=coverage)
     write_catalogue(out, made.entries, version=made.version)
     click.echo("\n".join((f"{out}: {len(made.entries)} rows", *made.sentences())))

@@ -1,4 +1,4 @@
-"""The runtime of commands that train or score: device, cube loader, progress bar, a message for each excluded cube."""
+"""What commands that train or score open: a release, and the runtime with device, cube loader and progress bar."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,15 +8,35 @@ from typing import TYPE_CHECKING
 import click
 
 from helioloop.errors import CubeError
-from helioloop.records.profiles import BUILT_IN
+from helioloop.records.profiles import BUILT_IN, Profile
 from helioloop.settings import load_settings
 
 if TYPE_CHECKING:
+    from helioloop.data.release import Release
     from helioloop.model.runtime import Runtime
 
 
+def show_doubt(sentence: str) -> None:
+    """Print a sentence about a doubtful value on stderr."""
+    click.echo(f"helioloop: {sentence}", err=True)
+
+
+def open_release(folder: Path, *, labels: Path | None = None) -> "Release":
+    """Return the release in `folder`, with the labels of another table if one is given; doubts are printed."""
+    from helioloop.data.release import Release
+
+    release = Release.open(folder)
+    if labels is not None:
+        release = release.with_labels(labels)
+    for sentence in release.doubts:
+        show_doubt(sentence)
+    return release
+
+
 @contextmanager
-def open_runtime(*roots: Path, release: Path | None = None, cache: Path | None = None) -> "Iterator[Runtime]":
+def open_runtime(
+    *roots: Path, release: Path | None = None, profile: Profile | None = None, cache: Path | None = None
+) -> "Iterator[Runtime]":
     """Yield the runtime for cubes of the releases under `roots`.
 
     A progress bar is shown on stderr while it is open.
@@ -26,7 +46,9 @@ def open_runtime(*roots: Path, release: Path | None = None, cache: Path | None =
     *roots : Path
         Folders that contain the releases.
     release : Path or None
-        Folder of the release, which names the profile; None takes `mdi`.
+        Folder of the release, which names the profile.
+    profile : Profile or None
+        The profile where there is no one release; None takes that of `release`, or `mdi` without one.
     cache : Path or None
         Folder of gridded cubes and prepared inputs; None takes the one in the settings.
     """
@@ -37,7 +59,8 @@ def open_runtime(*roots: Path, release: Path | None = None, cache: Path | None =
     from helioloop_worker.terminal import bars
 
     settings = load_settings()
-    profile = BUILT_IN["mdi"] if release is None else read_release_profile(release)
+    if profile is None:
+        profile = BUILT_IN["mdi"] if release is None else read_release_profile(release)
     instrument = profile.instrument
     folder = cache or settings.cache_root
     with bars(transient=True) as progress:

@@ -12,7 +12,7 @@ from helioloop.cli import needs_extra, print_table
 from helioloop.model.recipes import RECIPES
 from helioloop.settings import load_settings
 from helioloop_worker.commands.options import FOLDER, FRACTION_OR_ALL, TABLE, release_argument, seed_option
-from helioloop_worker.commands.runtime import open_runtime
+from helioloop_worker.commands.runtime import open_release, open_runtime, show_doubt
 
 if TYPE_CHECKING:
     from helioloop.workflows.benchmark import Run
@@ -103,7 +103,6 @@ def campaign(
           --out campaign.csv
     """
     with needs_extra("worker"):
-        from helioloop.data.release import Release
         from helioloop.registry.versions import Registry
         from helioloop.workflows.experiment import Experiment, write_rows
         from helioloop.workflows.simulate import simulate_campaign
@@ -113,7 +112,7 @@ def campaign(
     played: list[CampaignRound] = []
     with open_runtime(folder.resolve().parent, release=folder) as runtime:
         for one in simulate_campaign(
-            Experiment.open(Release.open(folder), truth, runtime),
+            Experiment.open(open_release(folder), truth, runtime, on_doubt=show_doubt),
             Registry(model_dir),
             recipe=RECIPES[recipe].in_epochs(settings.epochs),
             seed=settings.seed if seed is None else seed,
@@ -195,7 +194,6 @@ def compare(
           --model-dir compared --out compared.csv
     """
     with needs_extra("worker"):
-        from helioloop.data.release import Release
         from helioloop.workflows import benchmark
         from helioloop.workflows.experiment import Experiment, write_rows
         from helioloop_worker.reports.science import comparison_rows
@@ -207,7 +205,7 @@ def compare(
         versions = model_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="helioloop-compare-")))
         runtime = stack.enter_context(open_runtime(folder.resolve().parent, release=folder))
         for run in benchmark.compare(
-            Experiment.open(Release.open(folder), truth, runtime),
+            Experiment.open(open_release(folder), truth, runtime, on_doubt=show_doubt),
             [RECIPES[name].in_epochs(settings.epochs) for name in dict.fromkeys(chosen)],
             seed=settings.seed if seed is None else seed,
             seeds=seeds,

@@ -17,7 +17,7 @@ from helioloop_worker.commands.options import (
     out_option,
     version_option,
 )
-from helioloop_worker.commands.runtime import open_runtime
+from helioloop_worker.commands.runtime import open_release, open_runtime, show_doubt
 
 
 @click.command("triage")
@@ -95,7 +95,6 @@ def triage(
           --rate 0.02 --out release-4.csv
     """
     with needs_extra("worker"):
-        from helioloop.data.release import Release
         from helioloop.workflows.prelabel import prelabel_release
         from helioloop.workflows.prelabel_report import Targets, write_prelabel_table
         from helioloop.workflows.releases import profile_difference
@@ -103,13 +102,14 @@ def triage(
     with open_runtime(folder.resolve().parent, release=folder) as runtime:
         registry = Registry(model_dir)
         done = prelabel_release(
-            Release.open(folder),
+            open_release(folder),
             registry,
             runtime,
             sample=sample,
             targets=targets,
             version=version,
             other_profile=other_profile,
+            on_doubt=show_doubt,
         )
         difference = profile_difference(registry, done.version, runtime)
     if difference is not None:

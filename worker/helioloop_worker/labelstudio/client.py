@@ -29,6 +29,8 @@ ONCE: RequestOptions = {"max_retries": 0}
 
 PAGE_TASKS = 100
 """Tasks in one page of a listing."""
+CHANGED_TASKS = 500
+"""Tasks that are changed in one call; SQLite limits the values in a statement."""
 
 
 class LabelStudioClient:
@@ -140,6 +142,30 @@ class LabelStudioClient:
                 f"or none; look at the project, then ingest again (nothing is imported twice)"
             )
         return ids
+
+    def set_data_field(self, project: int, tasks: Sequence[int], name: str, value: str) -> None:
+        """Set one field of the data of tasks, with an action of the data manager: the call for one task takes 0.1 s."""
+        for start in range(0, len(tasks), CHANGED_TASKS):
+            chosen = list(tasks[start : start + CHANGED_TASKS])  # never empty, which could mean all tasks
+            what = f"setting {name} of {len(chosen)} tasks in project {project}"
+            body = self._transport.call(
+                "POST",
+                "api/dm/actions",
+                params={"project": project, "id": "add_data_field"},
+                json={
+                    "selectedItems": {"all": False, "included": chosen},
+                    "value_name": name,
+                    "value_type": "String",
+                    "value": value,
+                },
+                what=what,
+            )
+            if not isinstance(body, dict) or body.get("detail") != f"Updated {len(chosen)} tasks":
+                found = body.get("detail") if isinstance(body, dict) else None
+                raise LabelStudioError(
+                    f"{what}: Label Studio answered {str(found)[:100]!r} and should have changed each of them; look "
+                    "whether tasks were deleted, then ingest the release again"
+                )
 
     def import_predictions(self, project: int, entries: Sequence[Mapping[str, Any]]) -> None:
         """Import predictions and check their number, because Label Studio drops invalid ones without an error."""

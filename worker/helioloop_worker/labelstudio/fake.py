@@ -78,6 +78,18 @@ class FakeLabelStudio:
             own.tasks[task] = {"id": task, "data": copy.deepcopy(dict(values)), "annotations": []}
         return created
 
+    def set_data_field(self, project: int, tasks: Sequence[int], name: str, value: str) -> None:
+        """Set one field of the data of tasks; see `LabelStudio.set_data_field`."""
+        own = self._project(project)
+        found = [task for task in tasks if task in own.tasks]
+        for task in found:
+            own.tasks[task]["data"][name] = value
+        if len(found) != len(tasks):
+            raise LabelStudioError(
+                f"setting {name} of {len(tasks)} tasks in project {project}: {len(found)} were changed; look whether "
+                "tasks were deleted, then ingest the release again"
+            )
+
     def import_predictions(self, project: int, entries: Sequence[Mapping[str, Any]]) -> None:
         """Import predictions; see `LabelStudio.import_predictions`."""
         own = self._project(project)
@@ -166,10 +178,30 @@ class FakeLabelStudio:
                 "ground_truth": False,
                 "created_at": now,
                 "updated_at": now,
+                "lead_time": 1.0,
                 "result": self._result(task, choice, start),
             }
         )
         return number
+
+    def copy_predictions(self, project: int, tasks: Sequence[int]) -> None:
+        """Make annotations of the predictions of some tasks, as the bulk action of the Data Manager does."""
+        for row, entry in list(self._project(project).predictions.values()):
+            if row.task in tasks:
+                now = self._now()
+                self._task(row.task)["annotations"].append(
+                    {
+                        "id": next(self._ids),
+                        "completed_by": 1,
+                        "was_cancelled": False,
+                        "ground_truth": False,
+                        "created_at": now,
+                        "updated_at": now,
+                        "lead_time": None,
+                        "parent_prediction": row.id,
+                        "result": copy.deepcopy(entry["result"]),
+                    }
+                )
 
     def revise(self, annotation: int, choice: str, *, start: int | None = None) -> None:
         """Change a submitted annotation."""

@@ -52,6 +52,9 @@ class LabelStudio(Protocol):
     def import_tasks(self, project: int, data: Sequence[Mapping[str, Any]]) -> list[int]:
         """Import tasks and return their ids, in order."""
 
+    def set_data_field(self, project: int, tasks: Sequence[int], name: str, value: str) -> None:
+        """Set one field of the data of tasks; the call fails where one of them is not in the project."""
+
     def import_predictions(self, project: int, entries: Sequence[Mapping[str, Any]]) -> None:
         """Import predictions; where one is invalid, the others are imported and the call fails."""
 

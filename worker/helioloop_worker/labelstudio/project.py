@@ -12,9 +12,10 @@ from helioloop.labelstudio.annotations import current_label
 from helioloop.labelstudio.config import Controls, parse_config
 from helioloop.labelstudio.tasks import CubeTask, annotation_stamps, cube_tasks
 from helioloop.records.cubes import CubeInfo
-from helioloop.records.instrument import Instrument
 from helioloop.records.labels import CurrentLabel
+from helioloop.records.profiles import Profile
 from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.project_profile import read_project_profile
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.port import LabelStudio, ProjectInfo
 
@@ -33,12 +34,15 @@ class ProjectState:
         Cube name -> tasks, in the order of import. A name belongs to one cube of a project.
     snapshot : Snapshot
         Current labels by cube, and the annotations that they were resolved from.
+    profile : Profile
+        The profile of all its cubes.
     """
 
     info: ProjectInfo
     controls: Controls
     tasks: Mapping[str, CubeTask]
     snapshot: Snapshot
+    profile: Profile
 
     def label(self, cube: str) -> CurrentLabel:
         """Return the current label of a cube."""
@@ -53,9 +57,7 @@ class ProjectState:
         ]
 
 
-def read_project(
-    label_studio: LabelStudio, project: int, *, settings: Settings, instrument: Instrument
-) -> ProjectState:
+def read_project(label_studio: LabelStudio, project: int, *, settings: Settings) -> ProjectState:
     """Read a project and write its label snapshot into its model folder.
 
     Parameters
@@ -65,9 +67,7 @@ def read_project(
     project : int
         Label Studio project.
     settings : Settings
-        The names of the classes and the model folder.
-    instrument : Instrument
-        The number of frames.
+        The names of the classes, and the model folder, which has the profile.
 
     Raises
     ------
@@ -75,7 +75,11 @@ def read_project(
         Where Label Studio refuses a call or does not answer.
     ConfigurationError
         Where the project's labelling configuration lacks the controls.
+    RegistryError
+        Where the profile in the model folder is damaged.
     """
+    profile = read_project_profile(settings.model_dir(project))
+    n_frames = profile.instrument.n_frames
     info = label_studio.project(project)
     controls = parse_config(
         info.label_config, emergence=settings.class_emergence, non_emergence=settings.class_non_emergence
@@ -85,9 +89,7 @@ def read_project(
     snapshot = Snapshot(
         read_at=datetime.now(UTC).isoformat(timespec="seconds"),
         annotations=annotation_stamps(exported),
-        cubes={
-            cube: current_label(task.exported, controls, n_frames=instrument.n_frames) for cube, task in tasks.items()
-        },
+        cubes={cube: current_label(task.exported, controls, n_frames=n_frames) for cube, task in tasks.items()},
     )
     snapshot.write(settings.model_dir(project))
-    return ProjectState(info=info, controls=controls, tasks=tasks, snapshot=snapshot)
+    return ProjectState(info=info, controls=controls, tasks=tasks, snapshot=snapshot, profile=profile)

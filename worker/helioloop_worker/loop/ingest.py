@@ -2,7 +2,7 @@
 
 An ingestion can be interrupted and repeated at any point: the video of a cube is complete before its task is imported,
 and the tasks in Label Studio are read before others are imported. A cube that cannot be used is excluded with its
-reason, and the others are imported.
+reason, and the others are imported. Crude labels of cubes that have their task follow the release's table.
 """
 
 import logging
@@ -13,17 +13,30 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from helioloop.data.release import LabelRow, Release
+from helioloop.archive.release_files import find_release_files, is_cube_of
+from helioloop.data.inspection import CubeReport, Verdict, refused
+from helioloop.data.reading_table import write_reading
+from helioloop.data.release import LABELS_FILE, Release
 from helioloop.data.release_profile import read_release_profile
-from helioloop.errors import ReleaseError
 from helioloop.files import tables
+from helioloop.files.names import file_name, shown_name
 from helioloop.progress import Report
-from helioloop.records.profiles import BUILT_IN
+from helioloop.records.profiles import Profile
 from helioloop_worker.context import Context
+from helioloop_worker.loop.crude_labels import FIELD, ChangedLabel, crude_text, follow_table, with_others
 from helioloop_worker.loop.known_cubes import KnownCubes
 from helioloop_worker.loop.locks import exclusive
-from helioloop_worker.loop.preparation import ExcludedCube, Preparation, other_content, prepare
+from helioloop_worker.loop.preparation import (
+    OtherFile,
+    Preparation,
+    died,
+    inspect_other,
+    other_content,
+    other_died,
+    prepare,
+)
 from helioloop_worker.loop.processes import in_processes
+from helioloop_worker.loop.project_profiles import check_profile, set_profile
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +49,38 @@ MARK_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CubeReason:
+    """A cube and why it is excluded, or what is doubtful about it."""
+
+    cube: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ingested:
-    """The result of an ingestion: tasks imported, cubes that had a task, cubes excluded."""
+    """The result of an ingestion.
+
+    Parameters
+    ----------
+    release : str
+        Name of the release.
+    imported, present : int
+        Tasks imported, and cubes that had one.
+    excluded, warned : tuple of CubeReason
+        Cubes that cannot be used, and cubes that are used although something is doubtful.
+    relabelled : tuple of ChangedLabel
+        Crude labels that were changed in Label Studio, because the label table has another one.
+    doubts : tuple of str
+        What is doubtful about the label table, one sentence each.
+    """
 
     release: str
     imported: int
     present: int
-    excluded: tuple[ExcludedCube, ...]
+    excluded: tuple[CubeReason, ...]
+    warned: tuple[CubeReason, ...] = ()
+    relabelled: tuple[ChangedLabel, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -105,56 +143,113 @@ def ingest(context: Context, project: int, release_name: str, *, report: Report)
 
 def _ingest(context: Context, project: int, release_name: str, *, report: Report) -> Ingested:
     release = Release.open(context.roots.folder(release_name))
-    _check_profile(context, release)
+    profile = read_release_profile(release.folder)
     known = KnownCubes(context.label_studio, project)
+    check_profile(context, project, release_name, profile, has_cubes=not known.empty)
+    loader = context.loader(profile)
     media = context.settings.media_dir(project)
     (media / release_name).mkdir(parents=True, exist_ok=True)
     context.label_studio.ensure_local_storage(project, str(media))
 
-    excluded = [ExcludedCube(cube=cube, reason="in labels.csv, but its file is missing") for cube in release.missing]
-    missing = set(release.missing)
-    rows = {row.cube: row for row in release.rows if row.cube not in missing}
+    reports = {cube: refused(cube, f"in {LABELS_FILE}, but its file is missing") for cube in release.missing}
+    rows = {row.cube: row for row in release.rows if row.cube not in reports}
     preparations = [
-        Preparation(release=release_name, cube=cube, known=known.sha256(cube), loader=context.loader, media=media)
+        Preparation(release=release_name, cube=cube, known=known.sha256(cube), loader=loader, media=media)
         for cube in rows
     ]
     ready: list[dict[str, str]] = []
     present = imported = 0
     report(0, len(rows), "preparing cubes")
-    for done, (preparation, outcome) in enumerate(in_processes(prepare, preparations), start=1):
-        if isinstance(outcome, ExcludedCube):
-            log.warning("cube %s is excluded: %s", outcome.cube, outcome.reason)
-            excluded.append(outcome)
-        elif outcome is None:
+    for done, (preparation, prepared) in enumerate(in_processes(prepare, preparations, died=died), start=1):
+        reports[preparation.cube] = prepared.report
+        if prepared.data is not None:
+            ready.append({**prepared.data, FIELD: crude_text(rows[preparation.cube].label)})
+        elif prepared.report.verdict is not Verdict.REFUSED:
             present += 1
-        else:
-            ready.append({**outcome, "crude_label": _crude_label(rows[preparation.cube])})
         if ready and (len(ready) == IMPORT_EVERY or done == len(rows)):
-            chunk = _import(context, project, ready, known)
-            imported, present, excluded = imported + chunk[0], present + chunk[1], [*excluded, *chunk[2]]
+            chunk = _import(context, project, ready, known, profile)
+            imported, present = imported + chunk[0], present + chunk[1]
+            reports.update((other.cube, other) for other in chunk[2])
             ready = []
         report(done, len(rows), "preparing cubes")
-    write_excluded(context.settings.model_dir(project), release_name, excluded)
-    log.info(
-        "project %d: release %s: %d imported, %d already present, %d excluded",
-        project, release_name, imported, present, len(excluded),
-    )  # fmt: skip
-    return Ingested(release=release_name, imported=imported, present=present, excluded=tuple(excluded))
+    found = [reports[row.cube] for row in release.rows]
+    write_reports(context.settings.model_dir(project), release_name, found, others=_others(release, profile, report))
+    readable = {row.cube for row, cube in zip(release.rows, found, strict=True) if cube.verdict is not Verdict.REFUSED}
+    listed = {cube: row for cube, row in rows.items() if cube in readable and cube not in release.unlisted}
+    relabelled, kept = follow_table(context, project, release_name, listed, known)
+    ingested = Ingested(
+        release=release_name,
+        imported=imported,
+        present=present,
+        excluded=_with_verdict(found, Verdict.REFUSED),
+        warned=_with_verdict(found, Verdict.WARNED),
+        relabelled=relabelled,
+        doubts=(*release.doubts, *_label_doubts(release, known), *kept),
+    )
+    _log(project, ingested)
+    return ingested
 
 
-def _check_profile(context: Context, release: Release) -> None:
-    """Refuse a release of another profile: its frames would be placed on the wrong grid."""
-    profile = read_release_profile(release.folder)
-    if profile != BUILT_IN["mdi"] and profile.instrument != context.instrument:
-        raise ReleaseError(
-            f"release {release.name} has profile {profile.name!r} ({profile.instrument.name}), but projects in Label "
-            f"Studio use the grid of {context.instrument.name}; use `helioloop train` and `helioloop score` for it"
+def _others(release: Release, profile: Profile, report: Report) -> list[CubeReport]:
+    """Return the reports of the FITS files in a release's folder that are none of its cubes, by name."""
+    files = [
+        OtherFile(folder=release.folder, path=path, profile=profile)
+        for path in find_release_files(release.folder)
+        if not is_cube_of(release.folder, path)
+    ]
+    found = []
+    for done, (_, other) in enumerate(in_processes(inspect_other, files, died=other_died), start=1):
+        found.append(other)
+        report(done, len(files), "reading other files")
+    return sorted(found, key=lambda other: other.cube)
+
+
+def _label_doubts(release: Release, known: KnownCubes) -> list[str]:
+    """Return what the label table of a release has or lacks that has no effect in Label Studio."""
+    doubts = []
+    verified = [row.cube for row in release.rows if row.verified]
+    if verified:
+        doubts.append(
+            f"{LABELS_FILE} has verified 1 for cube {with_others(verified)}, which counts as a crude label in Label "
+            "Studio, where only annotations are labels of humans; submit it there to verify it"
         )
+    unlisted = [cube for cube in release.unlisted if (task := known.find(cube)) is not None and task.crude is not None]
+    if unlisted:
+        doubts.append(
+            f"{LABELS_FILE} has no row for cube {with_others(unlisted)}, which keeps the crude label that it has in "
+            "Label Studio; give it a row with an empty label to remove it"
+        )
+    return doubts
+
+
+def _with_verdict(reports: Sequence[CubeReport], verdict: Verdict) -> tuple[CubeReason, ...]:
+    """Return the cubes with a verdict and all reasons, in a form that can be printed and stored."""
+    return tuple(
+        CubeReason(cube=shown_name(report.cube), reason=shown_name("; ".join(report.reasons)))
+        for report in reports
+        if report.verdict is verdict
+    )
+
+
+def _log(project: int, ingested: Ingested) -> None:
+    for entry in ingested.excluded:
+        log.warning("cube %s is excluded: %s", entry.cube, entry.reason)
+    for entry in ingested.warned:
+        log.warning("cube %s: %s", entry.cube, entry.reason)
+    for change in ingested.relabelled:
+        log.info("cube %s: crude label %s, was %s", change.cube, change.new or "none", change.old or "none")
+    for doubt in ingested.doubts:
+        log.warning("release %s: %s", ingested.release, doubt)
+    log.info(
+        "project %d: release %s: %d imported, %d already present, %d excluded, %d warned, %d crude labels changed",
+        project, ingested.release, ingested.imported, ingested.present, len(ingested.excluded), len(ingested.warned),
+        len(ingested.relabelled),
+    )  # fmt: skip
 
 
 def _import(
-    context: Context, project: int, ready: Sequence[dict[str, str]], known: KnownCubes
-) -> tuple[int, int, list[ExcludedCube]]:
+    context: Context, project: int, ready: Sequence[dict[str, str]], known: KnownCubes, profile: Profile
+) -> tuple[int, int, list[CubeReport]]:
     """Import the cubes that have no task yet, and return how many; then those present, and those with other content.
 
     The ingestions of a project take turns, so that no two of them import the same cube.
@@ -175,16 +270,20 @@ def _import(
             other_content(data["cube"]) for data in ready if known.sha256(data["cube"]) not in {None, data["sha256"]}
         ]
         if fresh:
+            set_profile(context, project, fresh[0]["release"], profile, has_cubes=not known.empty)
             lock.reacquire()
             context.label_studio.import_tasks(project, fresh)
     return len(fresh), len(ready) - len(fresh) - len(others), others
 
 
-def _crude_label(row: LabelRow) -> str:
-    return "" if row.label is None else row.label.value
+def write_reports(
+    model_dir: Path, release: str, reports: Sequence[CubeReport], *, others: Sequence[CubeReport] = ()
+) -> None:
+    """Write what was read from each file, ``reading/<release>.csv``, and refused cubes, ``excluded/<release>.csv``.
 
-
-def write_excluded(model_dir: Path, release: str, excluded: Sequence[ExcludedCube]) -> None:
-    """Write the table of excluded cubes, ``excluded/<release>.csv``; the next ingestion of the release replaces it."""
-    rows = (asdict(entry) for entry in sorted(excluded, key=lambda entry: entry.cube))
-    tables.write_table(model_dir / "excluded" / f"{release}.csv", ("cube", "reason"), rows)
+    The next ingestion of the release replaces both. `others` are the reports of files that are not cubes.
+    """
+    write_reading(model_dir / "reading" / file_name(release, ".csv"), [*reports, *others])
+    excluded = sorted(_with_verdict(reports, Verdict.REFUSED), key=lambda entry: entry.cube)
+    path = model_dir / "excluded" / file_name(release, ".csv")
+    tables.write_table(path, ("cube", "reason"), map(asdict, excluded))

@@ -1,10 +1,21 @@
 """Which cubes of a project have a task, kept up to date by reading only the tasks that are new."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from helioloop.labelstudio.annotations import crude_label
 from helioloop.labelstudio.tasks import cube_tasks
+from helioloop.records.labels import Label
 from helioloop_worker.labelstudio.port import LabelStudio
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownCube:
+    """What the task of a cube has: content hash, release and crude label."""
+
+    sha256: str
+    release: str
+    crude: Label | None
 
 
 class KnownCubes:
@@ -25,18 +36,33 @@ class KnownCubes:
         self._label_studio = label_studio
         self._project = project
         self._newest_task = 0
-        self._hashes: dict[str, str] = {}
+        self._cubes: dict[str, KnownCube] = {}
         self._add(label_studio.tasks(project))
+
+    def find(self, cube: str) -> KnownCube | None:
+        """Return what the task of a cube has; None where it has no task."""
+        return self._cubes.get(cube)
 
     def sha256(self, cube: str) -> str | None:
         """Return the content hash of a cube's task; None where it has no task."""
-        return self._hashes.get(cube)
+        known = self.find(cube)
+        return None if known is None else known.sha256
+
+    @property
+    def empty(self) -> bool:
+        """True where no cube has a task."""
+        return not self._cubes
 
     def update(self) -> None:
         """Add the cubes of the tasks that were imported since the last reading."""
         self._add(self._label_studio.tasks_after(self._project, self._newest_task))
 
     def _add(self, exported: list[dict[str, Any]]) -> None:
-        newer: Mapping[str, str] = {name: task.cube.sha256 for name, task in cube_tasks(exported).items()}
-        self._hashes = {**newer, **self._hashes}  # the older task of a cube counts, as everywhere
+        newer = {
+            name: KnownCube(
+                sha256=task.cube.sha256, release=task.cube.release, crude=crude_label(task.exported["data"])
+            )
+            for name, task in cube_tasks(exported).items()
+        }
+        self._cubes = {**newer, **self._cubes}  # the older task of a cube counts, as everywhere
         self._newest_task = max([self._newest_task, *(entry["id"] for entry in exported)])

@@ -14,6 +14,7 @@ from helioloop.messaging import messages, queues, retrain_state
 from helioloop.model.plan import make_plan
 from helioloop.progress import Report
 from helioloop.records.cubes import CubeInfo
+from helioloop.records.profiles import Profile
 from helioloop.registry.staging import Staging
 from helioloop.registry.versions import Card
 from helioloop_worker.context import Context
@@ -82,24 +83,32 @@ def _plan(context: Context, project: int, *, forced: bool, report: Report) -> _O
     if context.state.request_follow_up(project, forced=forced):
         return _Outcome(sentence=FOLLOW_UP, complete=False)
     seen = context.state.pending_events(project)
-    project_state = read_project(
-        context.label_studio, project, settings=context.settings, instrument=context.instrument
-    )
+    project_state = read_project(context.label_studio, project, settings=context.settings)
     last = context.registry(project).latest()
     decision = decide(
         last, project_state.snapshot.cubes, retrain_verified=context.settings.retrain_verified, forced=forced
     )
     outcome = _Outcome(sentence=f"no round: {decision.reason}")
     if decision.start:
-        cubes = readable_cubes(project_state.cubes(), context.loader, report)
-        outcome = _start(context, project, cubes, reason=decision.reason, last=last, forced=forced)
+        loader = context.loader(project_state.profile)
+        cubes = readable_cubes(project_state.cubes(), loader, report)
+        outcome = _start(
+            context, project, cubes, profile=project_state.profile, reason=decision.reason, last=last, forced=forced
+        )
     if outcome.complete:
         complete_check(context, project, project_state.snapshot.annotations, seen)
     return outcome
 
 
 def _start(
-    context: Context, project: int, cubes: Sequence[CubeInfo], *, reason: str, last: Card | None, forced: bool
+    context: Context,
+    project: int,
+    cubes: Sequence[CubeInfo],
+    *,
+    profile: Profile,
+    reason: str,
+    last: Card | None,
+    forced: bool,
 ) -> _Outcome:
     """Start a round on these cubes, unless there is no point in it or another process makes it."""
     registry = context.registry(project)
@@ -108,7 +117,8 @@ def _start(
         plan = make_plan(
             cubes,
             recipe=context.recipe,
-            instrument=context.instrument,
+            instrument=profile.instrument,
+            profile=profile,
             seed=context.settings.seed,
             parent=registry.published(),
             reason=reason,

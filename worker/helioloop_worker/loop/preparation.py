@@ -1,5 +1,6 @@
-"""Prepares one cube of a release for import: its files are checked, its video is rendered, its task data are made."""
+"""Prepares one cube of a release for import: its files are inspected, its video is rendered, its task data are made."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +9,14 @@ from urllib.parse import quote
 import numpy as np
 import numpy.typing as npt
 
+from helioloop.archive.release_files import inspect_file
+from helioloop.data.inspection import CubeReport, inspect_files, refused
 from helioloop.data.loader import Loader
 from helioloop.errors import CubeError, VideoError
+from helioloop.files.names import file_name
 from helioloop.labelstudio.config import FPS
+from helioloop.records.instrument import MDI, Instrument
+from helioloop.records.profiles import Profile
 from helioloop_worker.loop.video import check_video, render_video
 
 
@@ -37,56 +43,106 @@ class Preparation:
     media: Path
 
     def video(self, sha256: str) -> str:
-        """Return the path of the video below `media`; it contains the hash, so the video of a task never changes."""
-        return f"{self.release}/{self.cube}-{sha256[:12]}.mp4"
+        """Return the path of the video below `media`; it names content and grid, so a task's video never changes."""
+        return f"{self.release}/{file_name(self.cube, f'-{sha256[:12]}{_grid_suffix(self.loader.instrument)}.mp4')}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExcludedCube:
-    """A cube that cannot be ingested, and why."""
+class Prepared:
+    """A cube that was prepared.
 
-    cube: str
-    reason: str
-
-
-def prepare(preparation: Preparation) -> dict[str, str] | ExcludedCube | None:
-    """Check a cube and render its video, unless a whole video is there.
-
-    Returns
-    -------
-    dict, ExcludedCube or None
-        The data of the task to import, without the crude label; None where the cube has its task already.
+    Parameters
+    ----------
+    report : CubeReport
+        What was read from its files; refused if it cannot be ingested, with the reason.
+    data : mapping or None
+        The data of the task to import, without the crude label; None where the cube has its task already or is refused.
     """
-    known, media, cube = preparation.known, preparation.media, preparation.cube
+
+    report: CubeReport
+    data: Mapping[str, str] | None = None
+
+
+def _grid_suffix(instrument: Instrument) -> str:
+    """Return what the names of videos on a grid end with; nothing for MDI's, as in projects without a profile."""
+    cadence, n_frames, clip = instrument.cadence_seconds, instrument.n_frames, instrument.clip_gauss
+    if (cadence, n_frames, clip) == (MDI.cadence_seconds, MDI.n_frames, MDI.clip_gauss):
+        return ""
+    return f"-{n_frames}x{cadence:.12g}s-{clip:.12g}G"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherFile:
+    """A FITS file of a release that is none of its cubes."""
+
+    folder: Path
+    path: Path
+    profile: Profile
+
+
+def inspect_other(file: OtherFile) -> CubeReport:
+    """Return what a file is, as ``helioloop check`` does."""
+    return inspect_file(file.folder, file.path, file.profile.instrument, file.profile)
+
+
+def other_died(file: OtherFile) -> CubeReport:
+    """Return the report of a file at which its process died."""
+    return refused(str(file.path.relative_to(file.folder)), "the process that read it died: make the file again")
+
+
+def prepare(preparation: Preparation) -> Prepared:
+    """Inspect a cube and render its video, unless a whole video is there; whatever goes wrong is in the report."""
+    cube = preparation.cube
     try:
-        files = preparation.loader.read_files(preparation.release, cube)
-        if known is not None and known == files.sha256 and (media / preparation.video(known)).exists():
-            return None
-        info, gridded = preparation.loader.parse(files)
-        if known is not None and known != info.sha256:
-            return other_content(cube)
-        video = preparation.video(info.sha256)
-        _ensure_video(media / video, gridded, n_frames=preparation.loader.instrument.n_frames)
+        return _prepare(preparation)
     except (CubeError, VideoError) as error:
-        return ExcludedCube(cube=cube, reason=str(error))
+        reason = str(error)
+    except Exception as error:  # noqa: BLE001 - whatever happens to one cube, the others are ingested
+        problem = str(error).split("\n", 1)[0]
+        reason = f"it cannot be prepared ({type(error).__name__}: {problem}); remove the cause, then ingest again"
+    return Prepared(report=refused(cube, reason))
+
+
+def died(preparation: Preparation) -> Prepared:
+    """Return the refusal of a cube at which its process died."""
+    reason = "the process that prepared it died, perhaps of lack of memory; make the file smaller or the memory larger"
+    return Prepared(report=refused(preparation.cube, reason))
+
+
+def other_content(cube: str) -> CubeReport:
+    """Return the refusal of a changed file whose name has a task already."""
+    return refused(
+        cube,
+        "the project has a cube of this name with other content, and the content of a task cannot be changed; rename "
+        "the new file",
+    )
+
+
+def _prepare(preparation: Preparation) -> Prepared:
+    known, media, loader = preparation.known, preparation.media, preparation.loader
+    files = loader.read_files(preparation.release, preparation.cube)
+    report, cube = inspect_files(files, loader.instrument, loader.profile)
+    if cube is None:  # read again, for what the file is instead
+        return Prepared(report=inspect_file(files.path.parent, files.path, loader.instrument, loader.profile))
+    if known is not None and known == files.sha256 and (media / preparation.video(known)).exists():
+        return Prepared(report=report)
+    info, gridded = loader.parse(files, cube=cube)
+    if known is not None and known != info.sha256:
+        return Prepared(report=other_content(preparation.cube))
+    video = preparation.video(info.sha256)
+    _ensure_video(media / video, gridded, n_frames=loader.instrument.n_frames)
     if known is not None:
-        return None
-    return {
-        "video": f"/data/local-files/?d={quote(f'helioloop/{media.name}/{video}')}",
-        "cube": cube,
-        "release": preparation.release,
-        "region": info.region or "",
-        "start": f"{info.start}Z" if info.start else "",
-        "sha256": info.sha256,
-    }
-
-
-def other_content(cube: str) -> ExcludedCube:
-    """Return the exclusion of a changed file whose name has a task already."""
-    return ExcludedCube(
-        cube=cube,
-        reason="the project has a cube of this name with other content, and the data of a task cannot be changed; "
-        "rename the new file",
+        return Prepared(report=report)
+    return Prepared(
+        report=report,
+        data={
+            "video": f"/data/local-files/?d={quote(f'helioloop/{media.name}/{video}')}",
+            "cube": preparation.cube,
+            "release": preparation.release,
+            "region": info.region or "",
+            "start": f"{info.start}Z" if info.start else "",
+            "sha256": info.sha256,
+        },
     )
 
 

@@ -36,7 +36,7 @@ def readable_cubes(cubes: Sequence[CubeInfo], loader: Loader, report: Report) ->
     excluded = set()
     report(0, len(cubes), "preparing cubes")
     loadings = [_Loading(cube=cube, loader=loader) for cube in cubes]
-    for done, (loading, reason) in enumerate(in_processes(_load, loadings), start=1):
+    for done, (loading, reason) in enumerate(in_processes(_load, loadings, died=_died), start=1):
         if reason is not None:
             log.warning("cube %s is excluded from the round: %s", loading.cube.name, reason)
             excluded.add(loading.cube.key)
@@ -50,4 +50,11 @@ def _load(loading: _Loading) -> str | None:
         loading.loader(loading.cube)
     except CubeError as error:
         return str(error)
+    except Exception as error:  # noqa: BLE001 - whatever happens to one cube, the round uses the others
+        return f"it cannot be loaded ({type(error).__name__}: {str(error).partition(chr(10))[0]}); remove the cause"
     return None
+
+
+def _died(_: _Loading) -> str:
+    """Return why a cube cannot be used at which its process died."""
+    return "the process that loaded it died, perhaps of lack of memory; make the file smaller or the memory larger"

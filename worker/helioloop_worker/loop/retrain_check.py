@@ -52,9 +52,7 @@ def check_retraining(context: Context, project: int, *, forced: bool) -> str:
         else:
             send_planning(context, project)
         return "a round is being planned"
-    project_state = read_project(
-        context.label_studio, project, settings=context.settings, instrument=context.instrument
-    )
+    project_state = read_project(context.label_studio, project, settings=context.settings)
     decision = decide(
         context.registry(project).latest(),
         project_state.snapshot.cubes,

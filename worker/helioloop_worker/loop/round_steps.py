@@ -31,7 +31,7 @@ LOCATED = "located"
 def train_member(context: Context, project: int, fingerprint: str, member: str) -> str:
     """Train one member of a round and return the name of its file."""
     folder, plan = _staged(context, project, fingerprint)
-    runtime = context.runtime(round_report(context, project, fingerprint))
+    runtime = context.runtime(project, round_report(context, project, fingerprint))
     return ensemble.train_member(plan, member, folder, runtime).name
 
 
@@ -42,7 +42,7 @@ def score_round(context: Context, project: int, fingerprint: str) -> int:
     scores = ensemble.score_cubes(
         context.ensembles.open(folder),
         [cube for cube in plan.cubes if cube.key not in done],
-        context.runtime(round_report(context, project, fingerprint), on_excluded=log_excluded),
+        context.runtime(project, round_report(context, project, fingerprint), on_excluded=log_excluded),
     )
     _add(folder / UNLOCATED, scores)
     return len(scores)
@@ -56,7 +56,7 @@ def locate(context: Context, project: int, fingerprint: str, chunk: int, chunks:
         context.ensembles.open(folder),
         plan.cubes,
         [score for key, score in sorted(unlocated.items())[chunk::chunks] if key not in done],
-        context.runtime(round_report(context, project, fingerprint), on_excluded=log_excluded),
+        context.runtime(project, round_report(context, project, fingerprint), on_excluded=log_excluded),
         labels={cube.name: cube.label for cube in plan.cubes},
     )
     _add(folder / LOCATED, located)

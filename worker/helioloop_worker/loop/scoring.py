@@ -64,7 +64,7 @@ def _score_and_locate(
     if not cubes:
         return []  # another job has scored them, so the members need not be loaded
     members = context.ensembles.open(registry.folder(version))
-    runtime = context.runtime(report, on_excluded=log_excluded)
+    runtime = context.runtime(project, report, on_excluded=log_excluded)
     scores = ensemble.score_cubes(members, cubes, runtime)
     return locate_emergences(members, cubes, scores, runtime, labels=_labels(context, project))
 

@@ -24,6 +24,10 @@ SATURATED_FRACTION = 0.4
 KNEE_FRACTION = 0.1
 """Grey is linear in the field up to about this fraction (100 G) and logarithmic beyond: arcsinh(B / knee)."""
 
+SCALE = 5
+"""Video pixels per pixel: 90 px are 450."""
+LARGEST_SIDE_PX = 1080
+"""Videos are not enlarged beyond this side; browsers play larger ones with pauses."""
 GOP_FRAMES = 25
 """Frames between two key frames; a browser decodes at most this many to show one frame."""
 QUALITY_CRF = 23
@@ -43,7 +47,7 @@ class VideoInfo:
     height_px: int
 
 
-def render_video(gridded: NDArray[np.floating], path: Path, *, fps: int = FPS, scale: int = 5) -> None:
+def render_video(gridded: NDArray[np.floating], path: Path, *, fps: int = FPS, scale: int | None = None) -> None:
     """Render a gridded cube as a magnetogram video: positive field white, negative black, north up, west right.
 
     Parameters
@@ -54,8 +58,9 @@ def render_video(gridded: NDArray[np.floating], path: Path, *, fps: int = FPS, s
         ``….mp4``; written completely or not at all.
     fps : int
         Frames per second; must equal ``framerate`` in the labelling configuration.
-    scale : int
-        Video pixels per pixel; an odd size loses its last row or column, because H.264 has only even sizes.
+    scale : int or None
+        Video pixels per pixel; an odd size loses its last row or column, because H.264 has only even sizes. None takes
+        `SCALE`, or less where the video would be larger than `LARGEST_SIDE_PX`.
 
     Raises
     ------
@@ -64,6 +69,8 @@ def render_video(gridded: NDArray[np.floating], path: Path, *, fps: int = FPS, s
     OSError
         If the file cannot be written.
     """
+    if scale is None:
+        scale = max(1, min(SCALE, LARGEST_SIDE_PX // max(gridded.shape[1:])))
     with atomic.replacing(path) as made:
         _encode(gridded, made, fps=fps, scale=scale)
         info = check_video(made)

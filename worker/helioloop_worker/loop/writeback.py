@@ -87,14 +87,12 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         registry = context.registry(project)
         if registry.published() != version:
             return Written(written=0, present=0)
-        project_state = read_project(
-            context.label_studio, project, settings=context.settings, instrument=context.instrument
-        )
+        project_state = read_project(context.label_studio, project, settings=context.settings)
         scores = registry.scores(version)
         rows = [row for row in context.label_studio.predictions(project) if row.model_version == version]
         have = {row.task for row in rows}
         entries = [
-            _entry(context, project_state, number, score, version=version)
+            _entry(project_state, number, score, version=version)
             for task in project_state.tasks.values()
             if (score := scores.get(task.cube.key)) is not None
             for number in task.ids
@@ -186,11 +184,9 @@ def _delete_duplicates(context: Context, project: int, version: str) -> None:
         context.label_studio.delete_predictions(younger)
 
 
-def _entry(
-    context: Context, project_state: ProjectState, task: int, score: CubeScore, *, version: str
-) -> dict[str, object]:
-    label = project_state.label(score.cube).label
-    body = prediction(score, label, project_state.controls, model_version=version, n_frames=context.instrument.n_frames)
+def _entry(project_state: ProjectState, task: int, score: CubeScore, *, version: str) -> dict[str, object]:
+    label, n_frames = project_state.label(score.cube).label, project_state.profile.instrument.n_frames
+    body = prediction(score, label, project_state.controls, model_version=version, n_frames=n_frames)
     return {"task": task, **body}
 
 

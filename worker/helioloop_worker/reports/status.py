@@ -15,6 +15,7 @@ from helioloop.messaging import queues
 from helioloop.messaging.retrain_state import RetrainState
 from helioloop.records.labels import LabelSource
 from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.project_profile import find_project_profile, read_project_profile
 from helioloop.registry.staging import Staging
 from helioloop.registry.unscorable import read_unscorable
 from helioloop.registry.versions import Registry
@@ -58,6 +59,7 @@ def model_lines(registry: Registry, *, place: str) -> list[Line]:
     lines = [
         Line(name="published version", value=version or "none yet"),
         Line(name="versions", value=", ".join(registry.versions()) or "none yet"),
+        Line(name="profile", value=_profile(registry)),
     ]
     if newest is not None and newest.version != version and newest.rejected is not None:
         lines.append(
@@ -79,6 +81,18 @@ def model_lines(registry: Registry, *, place: str) -> list[Line]:
         Line(name="failed round", value=redact(reason, model_dir=registry.root))
         for reason in Staging(registry.root).all_parked()
     ]
+
+
+def _profile(registry: Registry) -> str:
+    """Return the profile of a model folder in words."""
+    written = find_project_profile(registry.root)
+    profile = written or read_project_profile(registry.root)
+    grid = profile.instrument
+    in_words = (
+        f"{profile.name} ({grid.n_frames} frames of {grid.cadence_seconds / 60.0:g} min, "
+        f"{grid.size_px} × {grid.size_px} px over {profile.patch_deg:g}°)"
+    )
+    return in_words if written or registry.versions() else f"{in_words}, unless the first release has another one"
 
 
 def excluded_lines(registry: Registry) -> list[Line]:
