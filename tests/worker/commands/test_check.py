@@ -137,7 +137,7 @@ def test_a_folder_without_fits_files_ends_with_1(tmp_path: Path) -> None:
 
 
 def test_doubts_about_the_label_table_are_printed(tmp_path: Path) -> None:
-    """Lost zeros are said and a row without a file is refused; a table that cannot be used is said, cubes are listed."""
+    """Lost zeros are said and a row without a file is refused; an unusable table is said, cubes are listed."""
     folder = _cube(tmp_path / "release" / "0310.fits").parent
     (folder / "labels.csv").write_text("cube;label;verified\n310;emergence;0\nB;;0\n")
     result = run_one_of(commands(), "check", folder)
