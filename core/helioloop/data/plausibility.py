@@ -50,9 +50,9 @@ class _Figures:
     Parameters
     ----------
     beyond_fraction : float
-        Fraction of the values beyond ± 7000 G that are not a code.
+        Fraction of a frame's values beyond ± 7000 G that are not a code; median over frames.
     too_strong_frames : float
-        Fraction of the frames with eight or more values above 7000 G that are not a code.
+        Fraction of the frames with eight or more values above 7000 G that are not a code; 0 for a single frame.
     values : array, shape (n,)
         All values within ± 7000 G.
     offset : float
@@ -176,13 +176,14 @@ def _figures(field_gauss: Floats) -> _Figures | None:
     for code in _codes(every):
         frames = [frame[frame != code] for frame in frames]
     within = [frame[np.abs(frame) <= _HIGHEST_GAUSS] for frame in frames]
-    n_all, n_within = sum(map(len, frames)), sum(map(len, within))
+    beyond = [1.0 - len(few) / len(frame) for few, frame in zip(within, frames, strict=True) if len(frame)]
+    strong = [np.count_nonzero(frame > _HIGHEST_GAUSS) >= _BEYOND_PX for frame in frames]
     rows = [_frame_figures(frame) for frame in within if len(frame)]
     offset, noise, tail_ratio = np.median(rows, axis=0).tolist() if rows else (0.0, 0.0, np.inf)
     values = np.concatenate(within)
     return _Figures(
-        beyond_fraction=1.0 - n_within / max(n_all, 1),
-        too_strong_frames=float(np.mean([np.count_nonzero(frame > _HIGHEST_GAUSS) >= _BEYOND_PX for frame in frames])),
+        beyond_fraction=float(np.median(beyond)) if beyond else 0.0,
+        too_strong_frames=float(np.mean(strong)) if sum(strong) > 1 else 0.0,
         values=values,
         offset=offset,
         typical=float(np.median(np.abs(values))) if values.size else 0.0,
