@@ -31,6 +31,12 @@ _TYPICAL_GAUSS = (
 )
 _STRONG_GAUSS = 7000.0  # sunspots reach 6e3 G
 _STRONG_FRACTION = 1e-4
+_QUARTILE = (
+    0.3186  # lower quartile of the strength of noise over its standard deviation; strong fields hardly change it
+)
+_NOISE_GAUSS = 100.0  # HMI has 7 G, MDI 14 to 30 G; granulation alone moves at 200 m/s and more
+_WEAK_GAUSS = 5.0
+_NOISE_RATIO = 1e-4  # typical over strongest; less is a computed field without noise
 _EDGE_PX = 2  # around pixels coded as sky, interpolation has mixed the code into the field
 
 
@@ -257,6 +263,18 @@ def _check_field(field: NDArray[np.float32]) -> None:
         raise MagnetogramError(
             f"half of its values are beyond ±{typical:.3g} G and {strong:.2%} beyond ±{_STRONG_GAUSS:g} G, which no "
             "magnetogram of the Sun is: it holds another quantity, or lost BSCALE or BUNIT: correct it"
+        )
+    quartile = float(np.quantile(np.abs(values - np.median(values)), 0.25))
+    if quartile > _QUARTILE * _NOISE_GAUSS:
+        raise MagnetogramError(
+            f"its weak pixels scatter by {quartile / _QUARTILE:.3g} G and the noise of a magnetogram is below "
+            f"{_NOISE_GAUSS:g} G: it holds another quantity, such as a velocity, or lost BSCALE or BUNIT: correct it"
+        )
+    strongest = float(np.abs(values).max())
+    if strongest < _WEAK_GAUSS and typical > _NOISE_RATIO * strongest:
+        raise MagnetogramError(
+            f"its strongest field is {strongest:.3g} G and the noise of a magnetogram alone exceeds {_WEAK_GAUSS:g} G: "
+            "correct BUNIT or BSCALE"
         )
 
 
