@@ -15,8 +15,12 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from helioloop.data.fits import card_text, cube_image, errors_named_after, image_unit, in_gauss, open_checked, open_file
+from helioloop.data.fits import card_text, errors_named_after, field_in_gauss, image_unit, open_checked, open_file
+from helioloop.data.images import cube_image
+from helioloop.data.limb import limb_motion
+from helioloop.data.orientation import check_scale, read_orientation, turn_upright
 from helioloop.data.plausibility import refuse_other_content
+from helioloop.data.quality import bad_quality
 from helioloop.data.times import (
     Floats,
     Start,
@@ -29,6 +33,7 @@ from helioloop.data.times import (
 from helioloop.errors import CubeError
 from helioloop.files import atomic
 from helioloop.records.instrument import Instrument
+from helioloop.records.profiles import Profile
 
 COMPANION_SUFFIX = ".dt.fits"
 """Ending of the file with a cube's times in the authors' pair; such a file is not a cube."""
@@ -37,6 +42,7 @@ STORED_STEP_GAUSS = 0.1
 """Step of the integers that `write_cube` stores; small against MDI's noise of 20 G."""
 
 _BLANK = -32768
+_CODE_GAUSS = 1000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +107,12 @@ class CubeOrigin:
         Number of images with three axes in the file.
     stored_seconds : array of float64, shape (n_stored,)
         Times of all frames in the order of the file; NaN or infinite where unknown.
+    bad_quality : array of bool, shape (n_stored,)
+        Frames that were dropped because QUALITY excludes them.
+    doubts : tuple of str
+        What is doubtful and was read, one sentence each.
+    notes : tuple of str
+        What was read in another way than stored, without doubt; one sentence each.
     """
 
     start_source: str | None
@@ -110,6 +122,9 @@ class CubeOrigin:
     image: str
     n_images: int
     stored_seconds: Floats
+    bad_quality: NDArray[np.bool_]
+    doubts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,18 +160,39 @@ class CubeFiles:
         with errors_named_after(self.path), open_checked(io.BytesIO(self.content)) as hdus:
             return _header_and_times(self.path, hdus, self.companion).header
 
-    def cube(self) -> Cube:
-        """Return the cube; see `read_cube`."""
-        return self.cube_and_origin()[0]
+    def image_header(self) -> fits.Header:
+        """Return the header of the image that is read."""
+        with errors_named_after(self.path), open_checked(io.BytesIO(self.content)) as hdus:
+            return cube_image(hdus).header.copy()
 
-    def cube_and_origin(self) -> tuple[Cube, CubeOrigin]:
-        """Return the cube, and where in the files its values come from."""
+    def cube(self, profile: Profile | None = None) -> Cube:
+        """Return the cube; see `read_cube`."""
+        return self.cube_and_origin(profile)[0]
+
+    def cube_and_origin(self, profile: Profile | None = None) -> tuple[Cube, CubeOrigin]:
+        """Return the cube, and where in the files its values come from.
+
+        Parameters
+        ----------
+        profile : Profile or None
+            Its QUALITY bits exclude frames, and its size of pixels must be that of the cards. None compares neither.
+        """
         with errors_named_after(self.path), open_checked(io.BytesIO(self.content)) as hdus:
             image = cube_image(hdus)
-            frames = in_gauss(image, remove_codes=True)
-            refuse_other_content(image.header, frames)
+            headers = [image.header.copy(), hdus[0].header]  # astropy removes cards when the data are read
+            frames, notes = field_in_gauss(image, remove_codes=True)
+            doubts = refuse_other_content(headers[0], frames, file_name=self.path.name)
             found = _header_and_times(self.path, hdus, self.companion)
-            seconds, frames = _in_order(found.seconds, frames)
+            bad: NDArray[np.bool_] = np.zeros(len(frames), dtype=np.bool_)
+            orientation = read_orientation(headers[0])
+            if profile is not None:
+                bad = bad_quality(hdus, headers, self.companion, n_frames=len(frames), profile=profile)
+                doubts += check_scale(orientation, profile)
+            seconds, frames = _in_order(np.where(bad, np.nan, found.seconds), frames)
+            if not len(seconds):
+                raise CubeError("no frame has a time and is accepted by QUALITY; leave it out, or correct the times")
+            limb = limb_motion(frames, code_gauss=profile.instrument.clip_gauss if profile else _CODE_GAUSS)
+            frames, turned_doubts, turned_notes = turn_upright(frames, orientation, limb)
             unit, unit_source = image_unit(image)
             origin = CubeOrigin(
                 start_source=found.start_source,
@@ -166,6 +202,9 @@ class CubeFiles:
                 image=f"HDU {hdus.index(image)}{f' ({image.name})' if image.name else ''}",
                 n_images=sum(hdu.is_image and len(hdu.shape) == len(image.shape) for hdu in hdus),
                 stored_seconds=found.seconds,
+                bad_quality=bad,
+                doubts=(*doubts, *turned_doubts),
+                notes=(*notes, *turned_notes),
             )
         return Cube(**asdict(found.header), observed_gauss=frames, seconds=seconds), origin
 
@@ -309,9 +348,9 @@ def _header_and_times(path: Path, hdus: fits.HDUList, companion: bytes | None) -
             )
         seconds, start = found
     if seconds.shape != image.shape[:1]:
-        raise CubeError(
-            f"it has {image.shape[0]} frames and {seconds.size} times; each frame needs one time: correct the times"
-        )
+        last = image.shape[-1] == seconds.size and image.shape[-1] != image.shape[0]
+        remedy = "its last axis has that length, so put time first" if last else "correct the times"
+        raise CubeError(f"it has {image.shape[0]} frames and {seconds.size} times; each frame needs one time: {remedy}")
     if not np.isfinite(seconds).any():
         raise CubeError("all its times are NaN or infinite; each frame needs a time in seconds: correct the times")
     start = start or start_from_name(name)
