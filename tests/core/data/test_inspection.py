@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from helioloop.data.cubes import COMPANION_SUFFIX
 from helioloop.data.inspection import CubeReport, Verdict, inspect_cube, is_video
+from helioloop.data.times import COMPANION_SUFFIX
 from helioloop.errors import CubeError
 from helioloop.records.instrument import MDI
 
