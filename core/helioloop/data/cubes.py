@@ -343,9 +343,9 @@ def _header_and_times(path: Path, hdus: fits.HDUList, companion: bytes | None) -
             )
         seconds, start = found
     if seconds.shape != image.shape[:1]:
-        raise CubeError(
-            f"it has {image.shape[0]} frames and {seconds.size} times; each frame needs one time: correct the times"
-        )
+        last = image.shape[-1] == seconds.size and image.shape[-1] != image.shape[0]
+        remedy = "its last axis has that length, so put time first" if last else "correct the times"
+        raise CubeError(f"it has {image.shape[0]} frames and {seconds.size} times; each frame needs one time: {remedy}")
     if not np.isfinite(seconds).any():
         raise CubeError("all its times are NaN or infinite; each frame needs a time in seconds: correct the times")
     start = start or start_from_name(name)

@@ -24,14 +24,24 @@ from helioloop.errors import CubeError
 MAX_BYTES = 512 * 1024**2
 """Largest file that is read, compressed or not; a cube of 225 frames of 90 × 90 px has 4 to 15 MB."""
 
+FITS_MAGIC = b"SIMPLE  ="
+"""The first bytes of a FITS file."""
+
 _STRONGEST_GAUSS = 1e5  # sunspots reach 6e3 G
 _HIGHEST_GAUSS = 7e3
 _FEWEST_CODED = 100
+_MOST_CODES = 3
 _MAX_TOO_STRONG_FRACTION = 0.01
 _WEAKEST_GAUSS = 1e-3
 _SIGNED_BITS = (16, 32, 64)
 _GZIP_MAGIC = b"\x1f\x8b"
-_FITS_MAGIC = b"SIMPLE  ="
+_ARCHIVES = {
+    b"BZh": "bzip2",
+    b"\x1f\x9d": "Unix compress",
+    b"\xfd7zXZ": "xz",
+    b"PK\x03\x04": "zip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
 _MISSING_TEXTS = frozenset({"", "N/A", "NAN", "NONE", "NULL", "UNKNOWN", "MISSING", "INVALID KEYLINK", "-1"})
 _MISSING_TEXTS |= {str(-(2**bits)) for bits in (7, 15, 31, 63)}  # how JSOC codes a missing integer
 _JSOC_MISSING_TIME = "-4712"  # year of the Julian day 0
@@ -99,7 +109,10 @@ def open_checked(file: IO[bytes]) -> Iterator[fits.HDUList]:
         magic = _first_bytes(file)
     if not magic:
         raise CubeError("the file is empty; download or make it again")
-    if magic != _FITS_MAGIC:
+    archive = next((name for start, name in _ARCHIVES.items() if magic.startswith(start)), None)
+    if archive is not None:
+        raise CubeError(f"it is compressed as {archive}; plain, gzip and tile-compressed FITS are read: decompress it")
+    if magic != FITS_MAGIC:
         raise CubeError(
             f"it begins with {magic!r}, and a FITS file begins with 'SIMPLE  ='; download or make the file again"
         )
@@ -172,8 +185,8 @@ def field_in_gauss(
     hdu : HDU
         The image.
     remove_codes : bool
-        Set values beyond ± 7000 G that at least 100 pixels share to NaN, except negative ones above −100 000 G:
-        archives code off-disk pixels so. Other negative codes stay, gridding recognizes them.
+        Set values beyond ± 7000 G that at least 100 pixels share to NaN, three at most, except negative ones above
+        −100 000 G: archives code off-disk pixels so. Other negative codes stay, gridding recognizes them.
 
     Returns
     -------
@@ -239,6 +252,8 @@ def _remove_codes(frames: NDArray[np.float32], strength: NDArray[np.float32]) ->
         return False
     values, counts = np.unique(frames[beyond], return_counts=True)
     codes = values[(counts >= _FEWEST_CODED) & ((values > 0.0) | (values < -_STRONGEST_GAUSS))]
+    if codes.size > _MOST_CODES:
+        return False  # measured values that lost their offset
     frames[beyond & np.isin(frames, codes)] = np.nan
     return bool(codes.size)
 
@@ -246,7 +261,7 @@ def _remove_codes(frames: NDArray[np.float32], strength: NDArray[np.float32]) ->
 def _first_bytes(file: IO[bytes]) -> bytes:
     """Return as many bytes as a FITS file's first keyword has, and go back to the start of the file."""
     file.seek(0)
-    magic = file.read(len(_FITS_MAGIC))
+    magic = file.read(len(FITS_MAGIC))
     file.seek(0)
     return magic
 

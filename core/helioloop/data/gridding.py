@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from helioloop.data.cubes import Cube
+from helioloop.data.limb import corner_codes
 from helioloop.errors import CubeError
 from helioloop.records.instrument import Instrument
 
@@ -29,6 +30,7 @@ NOISE_CLIP_FRACTION = 0.25
 """A frame is noise if its roughness exceeds this fraction of the clip, whatever the other frames are like."""
 
 _LIMB_FRACTION = 0.05
+_LOWEST_GAUSS = np.float32(-7000.0)  # sunspots reach -6e3 G
 _ROW_STEP = 3  # every third row: the roughness of a frame is a median over thousands of pixels
 _SAME_FRAME = np.zeros((3, 3, 3), dtype=np.int8)
 _SAME_FRAME[1] = ndimage.generate_binary_structure(2, 1)
@@ -100,7 +102,8 @@ def to_grid(cube: Cube, instrument: Instrument) -> Floats:
     -----
     1. *Grid frame.* An observation at t seconds belongs to grid frame ⌊t / cadence_seconds⌋. Those outside the grid
        are dropped; of several usable ones in one grid frame the last is kept.
-    2. *Unusable values.* Bad frames (see `bad_frames`), pixels in corner regions (see `corner_regions`) and NaN.
+    2. *Unusable values.* Bad frames (see `bad_frames`), pixels in corner regions (see `corner_regions`), NaN, and
+       values below −7000 G, which no field reaches.
        Frames that are corner region all over are bad as well, except before the patch has rotated onto the disk and
        after it has left it.
     3. *Interpolation.* Let f_1 < … < f_m be the grid frames in which a pixel has usable values v_1 … v_m. At grid frame
@@ -117,10 +120,13 @@ def to_grid(cube: Cube, instrument: Instrument) -> Floats:
     Chatterjee, Muñoz-Jaramillo & Lamb 2022, Nature Astronomy 6, 796, doi:10.1038/s41550-022-01701-3 (Methods).
     """
     frames, observed = _frames_on_grid(cube, instrument)
-    _, usable, at_corner = _usable(cube.name, frames, observed, instrument)
-    frames, observed, at_corner = frames[usable], observed[usable], at_corner[usable]
+    _, kept, at_corner = _usable(cube.name, frames, observed, instrument)
+    frames, observed, at_corner = frames[kept], observed[kept], at_corner[kept]
     scaled = _scaled(observed, instrument.clip_gauss).reshape(len(frames), -1)
-    _interpolate_pixels(scaled, frames, usable=~(at_corner.reshape(scaled.shape) | np.isnan(scaled)))
+    usable = np.isfinite(scaled)
+    usable &= ~at_corner.reshape(scaled.shape)
+    usable &= observed.reshape(scaled.shape) >= _LOWEST_GAUSS
+    _interpolate_pixels(scaled, frames, usable=usable)
     off = off_disk(at_corner).reshape(scaled.shape)
     gridded = _interpolate_frames(scaled, off, frames, n_frames=instrument.n_frames)
     return gridded.reshape(instrument.n_frames, *observed.shape[1:])
@@ -135,8 +141,8 @@ def corner_regions(observed_gauss: Floats, *, clip_gauss: float) -> Mask:
     """Find the regions of pixels that are coded as off-disk and touch a corner of their frame.
 
     Archives code off-disk pixels as NaN, as 0 or as a large negative number. All three codes are accepted at once, so
-    the same disk gives the same mask with any of them. Pixels with such a value elsewhere are on-disk: a single 0 G, or
-    a dark umbra below −clip_gauss.
+    the same disk gives the same mask with any of them, and those that `corner_codes` finds, such as 5000. Pixels with
+    such a value elsewhere are on-disk: a single 0 G, or a dark umbra below −clip_gauss.
 
     Parameters
     ----------
@@ -151,6 +157,8 @@ def corner_regions(observed_gauss: Floats, *, clip_gauss: float) -> Mask:
         True for coded pixels that are connected to a corner pixel of the same frame through edges of coded pixels.
     """
     coded = np.isnan(observed_gauss) | (observed_gauss == 0.0) | (observed_gauss <= -clip_gauss)
+    for code in corner_codes(observed_gauss, code_gauss=clip_gauss):
+        coded |= observed_gauss == np.float32(code)
     found = np.zeros(coded.shape, dtype=np.bool_)
     with_corner = np.flatnonzero(coded[:, [0, 0, -1, -1], [0, -1, 0, -1]].any(axis=1))
     if with_corner.size:

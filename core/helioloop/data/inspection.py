@@ -135,13 +135,13 @@ def refused(cube: str, reason: str) -> CubeReport:
 def most_frequent(reasons: Mapping[str, str]) -> str:
     """Return the most frequent of the reasons, which are given by cube, with the number of cubes that have it.
 
-    Reasons that differ only in the cube's name or in numbers are counted together; the first one is returned.
+    Reasons that differ only in the cube's name or in numbers are counted together; the first is returned.
     """
     groups: dict[str, list[str]] = {}
     for cube, reason in reasons.items():
         groups.setdefault(_NUMBER.sub("#", reason.replace(cube, "")), []).append(reason)
     largest = max(groups.values(), key=len)
-    return f"the reason of {len(largest)}: {largest[0]}"
+    return f"the reason of {len(largest)} of {len(reasons)}: {largest[0]}"
 
 
 def _warnings(cube: Cube, origin: CubeOrigin, use: FrameUse, instrument: Instrument) -> list[str]:

@@ -1,4 +1,4 @@
-"""From which side the limb crosses a patch, by the pixels that are off-disk."""
+"""Off-disk pixels: unusual codes for them, and from which side the limb crosses a patch."""
 
 from enum import Enum, auto
 
@@ -14,6 +14,9 @@ _FEWEST_FRAMES = 3
 _LEAST_MOTION = 0.1
 _LEAST_SHIFT = 0.15
 _LEAST_AGREEING = 0.8
+_LOWEST_CODE_CLIPS = -0.9  # such as -999
+_LEAST_CODED = 0.05
+_FEWEST_CODED = 20
 
 
 class Limb(Enum):
@@ -28,13 +31,36 @@ class Limb(Enum):
     SIDEWAYS = auto()
 
 
+def corner_codes(frames_gauss: NDArray[np.float32], *, code_gauss: float) -> list[float]:
+    """Return the values, other than the usual codes, that stand for off-disk pixels, such as 5000 or −999.
+
+    Such a value is in a corner of a frame, is above `code_gauss` or below −0.9 times it, and is shared by 5 % of the
+    pixels, 20 or more, in at least two frames. A saturated spot is smaller.
+
+    Parameters
+    ----------
+    frames_gauss : array, shape (n_obs, ny, nx)
+        Gauss; may contain NaN.
+    code_gauss : float
+        The clip of the instrument; values at or below −`code_gauss` are codes anyway.
+    """
+    corners, counts = np.unique(frames_gauss[:, [0, 0, -1, -1], [0, -1, 0, -1]], return_counts=True)
+    unusual = (corners > code_gauss) | ((corners > -code_gauss) & (corners <= _LOWEST_CODE_CLIPS * code_gauss))
+    fewest = max(_FEWEST_CODED, _LEAST_CODED * frames_gauss[0].size) if len(frames_gauss) else 0.0
+    return [
+        float(value)
+        for value in corners[unusual & (counts > 1)]
+        if np.count_nonzero((frames_gauss == value).sum(axis=(1, 2)) >= fewest) > 1
+    ]
+
+
 def limb_motion(frames_gauss: NDArray[np.float32], *, code_gauss: float) -> Limb | None:
     """Return how the limb moves over a patch; None where too few frames show it, or entry and exit contradict.
 
     Parameters
     ----------
     frames_gauss : array, shape (n_obs, ny, nx)
-        In order of time; off-disk pixels NaN, 0, or at or below −`code_gauss`.
+        In order of time; off-disk pixels NaN, 0, at or below −`code_gauss`, or as found by `corner_codes`.
     code_gauss : float
         The clip of the instrument.
 
@@ -46,6 +72,8 @@ def limb_motion(frames_gauss: NDArray[np.float32], *, code_gauss: float) -> Limb
     """
     view = frames_gauss[:, ::_STEP, ::_STEP]
     off = np.isnan(view) | (view == 0.0) | (view <= -code_gauss)
+    for code in corner_codes(frames_gauss, code_gauss=code_gauss):
+        off |= view == np.float32(code)
     fraction = off.mean(axis=(1, 2))
     on_disk = np.flatnonzero(fraction < _ON_DISK)
     if not on_disk.size or on_disk.size == len(fraction):

@@ -27,6 +27,8 @@ _CODE_GAUSS = 500.0
 _CODE_FRACTION = 0.01
 _LOWEST_CODE_GAUSS = -1000.0
 _MIN_MINORITY_FRACTION = 1e-3
+_FEWEST_SHARED = 20
+_MAX_DISTINCT = 8  # noise alone covers more steps of 8-bit images
 _MAX_OFFSET_GAUSS = 150.0
 _MAX_TYPICAL_GAUSS = 300.0
 _MIN_STRONGEST_GAUSS = 5.0
@@ -34,7 +36,7 @@ _MIN_STRONGEST_GAUSS = 5.0
 # HMI 720 s 7 G, MDI 14 to 30 G, more near the limb. Granulation alone moves at 200 m/s and more.
 _QUARTILE = 0.3186
 _MAX_NOISE_GAUSS = 100.0
-_DOUBTFUL_NOISE_GAUSS = (0.5, 60.0)
+_DOUBTFUL_NOISE_GAUSS = (1.0, 60.0)
 # Angles are spread evenly between two bounds: the strongest half per cent is twice the median. For noise alone it is
 # 4.2 times the median, for measured magnetograms 20 to 200 times.
 _ANGLES_DEG = ((88.0, 90.5), (177.0, 181.0), (355.0, 361.0))
@@ -57,6 +59,8 @@ class _Figures:
         Absolute median of a frame; median over frames.
     typical : float
         Median strength of all values.
+    distinct : int
+        Number of different values in a few thousand.
     noise, tail_ratio : float
         Of the deviation from the frame's median: standard deviation of the noise, from the lower quartile; 99.5th
         percentile over median. Medians over frames.
@@ -67,6 +71,7 @@ class _Figures:
     values: Floats
     offset: float
     typical: float
+    distinct: int
     noise: float
     tail_ratio: float
 
@@ -79,8 +84,8 @@ def refuse_other_content(header: fits.Header, field_gauss: Floats, *, file_name:
     header : fits.Header
         Header of the image.
     field_gauss : array, shape (n_obs, ny, nx)
-        All frames; NaN where unknown. Zeros and off-disk codes are ignored, and fewer than 1000 other values are not
-        judged.
+        All frames; NaN where unknown. Zeros and off-disk codes are ignored. Fewer than 1000 pixels are not judged, and
+        of fewer than 1000 values only whether they differ.
     file_name : str
         Name of the file; a part such as ``.Br.`` names JSOC's other quantities.
 
@@ -92,9 +97,9 @@ def refuse_other_content(header: fits.Header, field_gauss: Floats, *, file_name:
     Raises
     ------
     CubeError
-        If a card or the file name names another quantity, or the values have one polarity only, a median beyond
-        ± 150 G, a typical strength beyond 300 G, noise beyond 100 G, values beyond 7000 G in many frames, a strongest
-        value below 5 G, or an even spread like that of angles.
+        If a card or the file name names another quantity, or the values have one polarity only, at most 8 different
+        values, a median beyond ± 150 G, a typical strength beyond 300 G, noise beyond 100 G, values beyond 7000 G in
+        many frames, a strongest value below 5 G, or an even spread like that of angles.
     """
     content = other_content(header)
     if content:
@@ -118,6 +123,11 @@ def _judge(figures: _Figures) -> tuple[str, ...]:
         raise CubeError(
             f"{what} beyond {_HIGHEST_GAUSS:g} G and the Sun's field stays below: it shows another quantity, or lost "
             "BSCALE, BUNIT or its byte order"
+        )
+    if values.size >= _FEWEST_SHARED and figures.distinct <= _MAX_DISTINCT:
+        raise CubeError(
+            f"besides 0 it has {figures.distinct} value{'s' if figures.distinct > 1 else ''}, as a bitmap or a map of "
+            "codes has; a magnetogram has many: leave it out"
         )
     if values.size < _FEWEST_VALUES:
         return ()
@@ -158,10 +168,10 @@ def _judge(figures: _Figures) -> tuple[str, ...]:
 
 
 def _figures(field_gauss: Floats) -> _Figures | None:
-    """Return the figures of a sample of frames; None where no frame has enough values."""
-    frames = _sample(field_gauss)
+    """Return the figures of a sample of frames; None where it has too few pixels or no value."""
+    frames, n_px = _sample(field_gauss)
     every = np.concatenate(frames)
-    if every.size < _FEWEST_VALUES:
+    if n_px < _FEWEST_VALUES or not every.size:
         return None
     for code in _codes(every):
         frames = [frame[frame != code] for frame in frames]
@@ -176,6 +186,7 @@ def _figures(field_gauss: Floats) -> _Figures | None:
         values=values,
         offset=offset,
         typical=float(np.median(np.abs(values))) if values.size else 0.0,
+        distinct=len(np.unique(values[:: max(1, values.size // _MOST_FRAME_VALUES)])),
         noise=noise,
         tail_ratio=tail_ratio,
     )
@@ -190,13 +201,13 @@ def _frame_figures(values: Floats) -> tuple[float, float, float]:
     return float(abs(middle)), float(quartile / _QUARTILE), float(most / half) if half > 0.0 else np.inf
 
 
-def _sample(field_gauss: Floats) -> list[Floats]:
-    """Return the values of at most 20 frames, without NaN and zeros, one array per frame."""
+def _sample(field_gauss: Floats) -> tuple[list[Floats], int]:
+    """Return the values of at most 20 frames without NaN and zeros, one array per frame; and the number of pixels."""
     n_obs = len(field_gauss)
     chosen = np.unique(np.linspace(0, n_obs - 1, min(n_obs, _MOST_FRAMES)).round().astype(int))
     step = max(1, field_gauss[0].size // _MOST_FRAME_VALUES) | 1  # odd, so that it does not repeat columns
-    frames = (field_gauss[k].ravel()[::step] for k in chosen)
-    return [frame[np.isfinite(frame) & (frame != 0.0)] for frame in frames]
+    frames = [field_gauss[k].ravel()[::step] for k in chosen]
+    return [frame[np.isfinite(frame) & (frame != 0.0)] for frame in frames], sum(map(len, frames))
 
 
 def _codes(values: Floats) -> list[float]:

@@ -4,14 +4,14 @@ Commands open a release by its folder. The worker gets names from Label Studio, 
 through `ReleaseRoots` only.
 """
 
-import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 from helioloop.data.cube_names import find_cubes
-from helioloop.data.cubes import COMPANION_SUFFIX, companion_path, is_cube_file
+from helioloop.data.cubes import companion_path, is_cube_file
+from helioloop.data.other_files import other_fits_files
 from helioloop.data.table_cells import is_missing, read_cell, read_label, read_mark
 from helioloop.errors import CubeError, ReleaseError, WrongUsage
 from helioloop.files.names import LONGEST_NAME, is_plain_name
@@ -20,7 +20,6 @@ from helioloop.records.labels import Label
 
 LABELS_FILE = "labels.csv"
 COLUMNS = ("cube", "label", "verified")
-_FITS_NAME = re.compile(r"\.(fits|fit|fts)(\.(gz|fz|z|bz2))?\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,21 +73,16 @@ class Release:
         doubts: list[str] = []
         table = read_labels(folder / LABELS_FILE, cubes=present, folder=folder.name, on_doubt=doubts.append)
         if not present:
+            others = other_fits_files(folder)
+            found = "".join(f"; {path.relative_to(folder)}: {reason}" for path, reason in list(others.items())[:1])
             raise ReleaseError(
-                f"{folder} contains no cube; a release has files <cube>.fits beside {LABELS_FILE}: add them"
+                f"{folder} contains no cube; a release has files <cube>.fits beside {LABELS_FILE}: add them{found}"
             )
         missing = tuple(cube for cube in table if cube not in present)
         if table and len(missing) == len(table):
             doubts.append(
                 f"no row of {folder / LABELS_FILE} names a cube of the folder, such as {min(present)!r}, and the first "
                 f"names {missing[0]!r}; the column cube must have the names of the files"
-            )
-        others = _other_files(folder)
-        if others:
-            more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
-            doubts.append(
-                f"{others[0]}{more} is not read, because cubes are files <cube>.fits directly in the release's folder; "
-                "`helioloop check` lists what to do"
             )
         unlisted = tuple(sorted(present.difference(table)))
         return cls(
@@ -224,18 +218,6 @@ def write_labels(path: Path, rows: Iterable[LabelRow]) -> None:
     """Replace `path` by a label table in one step."""
     write_table(
         path, COLUMNS, ({"cube": row.cube, "label": row.label or "", "verified": int(row.verified)} for row in rows)
-    )
-
-
-def _other_files(folder: Path) -> list[Path]:
-    """Return FITS files in a folder and its subfolders that are neither cubes, by their names, nor companions."""
-    here = (path for path in folder.glob("*") if not (is_cube_file(path) or path.name.endswith(COMPANION_SUFFIX)))
-    return sorted(
-        path
-        for path in (*here, *folder.glob("*/*"))  # deeper ones are listed by `helioloop check`
-        if _FITS_NAME.search(path.name)
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
     )
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,9 @@ from helioloop.cli import needs_extra
 from helioloop.errors import ReleaseError
 from helioloop_worker.commands.options import TABLE, release_argument
 from helioloop_worker.commands.runtime import show_doubt
+
+if TYPE_CHECKING:
+    from helioloop.data.inspection import CubeReport
 
 
 @click.command("check")
@@ -27,8 +31,8 @@ def check(context: click.Context, folder: Path, out: Path | None, profile_name: 
 
     Use it before training. Each cube has a verdict: ok, warned (usable, but something is doubtful), or refused. FITS
     files that cannot be cubes are listed too: files in subfolders, with other endings, or with one image. Those that
-    `helioloop cutouts` or `helioloop stack` takes name that command. What is doubtful in labels.csv, if there is one,
-    is printed too. Nothing but TABLE is written.
+    `helioloop cutouts` or `helioloop stack` takes name that command. Cubes in labels.csv without a file are listed as
+    refused, and what is doubtful in labels.csv is printed; its labels are not used. Nothing but TABLE is written.
 
     \b
     TABLE has the columns
@@ -53,7 +57,7 @@ def check(context: click.Context, folder: Path, out: Path | None, profile_name: 
     """
     with needs_extra("worker"):
         from helioloop.archive.release_files import find_release_files, inspect_file
-        from helioloop.data.inspection import Verdict
+        from helioloop.data.inspection import Verdict, most_frequent
         from helioloop.data.reading_table import write_reading
         from helioloop.data.release_profile import read_release_profile
         from helioloop.records.profiles import find_profile
@@ -61,24 +65,24 @@ def check(context: click.Context, folder: Path, out: Path | None, profile_name: 
 
     if not folder.is_dir():
         raise ReleaseError(f"{folder} is not a folder; a release is a folder of cubes: name another one")
-    paths = find_release_files(folder)
-    if not paths:
+    files = find_release_files(folder)
+    if not files:
         raise ReleaseError(f"{folder} contains no FITS file; a release has files <cube>.fits: add them")
-    _show_table_doubts(folder)
     profile = read_release_profile(folder) if profile_name is None else find_profile(profile_name)
     reports = []
     with bars(transient=True) as progress:
-        bar = progress.add_task("reading files", total=len(paths))
-        for path in paths:
-            reports.append(inspect_file(folder, path, profile.instrument, profile))
+        bar = progress.add_task("reading files", total=len(files))
+        for path, not_a_cube in files.items():
+            reports.append(inspect_file(folder, path, not_a_cube, profile.instrument, profile))
             progress.update(bar, advance=1)
+    reports += _missing(folder)
     if out is not None:
         write_reading(out, reports)
     counts = Counter(report.verdict for report in reports)
     readable = counts.total() - counts[Verdict.REFUSED]
     if not readable:
-        reason, n = Counter(reason for report in reports for reason in report.reasons).most_common(1)[0]
-        click.echo(f"no cube of {folder} is readable; the reason of {n} of {len(reports)}: {reason}")
+        reasons = {report.cube: report.reasons[0] for report in reports}
+        click.echo(f"no cube of {folder} is readable; {most_frequent(reasons)}")
     for report in reports:
         frames = "" if report.frames_used is None else f", {report.frames_used} of {report.frames_in_file} frames used"
         click.echo(f"{report.cube}: {report.verdict}{frames}")
@@ -89,23 +93,22 @@ def check(context: click.Context, folder: Path, out: Path | None, profile_name: 
         context.exit(1)
 
 
-def _show_table_doubts(folder: Path) -> None:
-    """Print what is doubtful about the label table, if there is one, or why it cannot be used."""
-    from helioloop.data.cubes import is_cube_file
-    from helioloop.data.release import LABELS_FILE, read_labels
+def _missing(folder: Path) -> "list[CubeReport]":
+    """Return a report for each cube in the label table that has no file; print what is doubtful in the table."""
+    from helioloop.data.inspection import refused
+    from helioloop.data.release import LABELS_FILE, Release
 
     if not (folder / LABELS_FILE).exists():
-        return
-    cubes = {path.name.removesuffix(".fits") for path in folder.iterdir() if is_cube_file(path)}
+        return []
     try:
-        rows = read_labels(folder / LABELS_FILE, cubes=cubes, folder=folder.resolve().name, on_doubt=show_doubt)
+        release = Release.open(folder)
     except ReleaseError as error:
         show_doubt(str(error))
-        return
-    missing = [cube for cube in rows if cube not in cubes]
-    if missing:
-        more = f" and of {len(missing) - 1} more" if len(missing) > 1 else ""
-        show_doubt(f"{LABELS_FILE} has a row of cube {missing[0]}{more} without a file: restore it or remove the row")
+        return []
+    for sentence in release.doubts:
+        show_doubt(sentence)
+    reason = f"it is in {LABELS_FILE} and the folder has no file of this name: restore the file or remove the row"
+    return [refused(cube, reason) for cube in release.missing]
 
 
 def commands() -> Sequence[click.Command]:
