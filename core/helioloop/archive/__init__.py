@@ -14,6 +14,7 @@ Reading order:
     making            a run over many files, in several processes, that can be continued
     cutouts           full-disk files to a release
     stack             patches, one file per time, to a release
+    labelling         crude labels of a release, from its cubes and the table of regions
     recognition       which command takes a file
     release_files     reports on all FITS files in the folder of a release
 """

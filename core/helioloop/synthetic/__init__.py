@@ -18,7 +18,15 @@ scenario only.
 """
 
 from helioloop.synthetic.detection import crude_label
-from helioloop.synthetic.making import SyntheticCube, make_cube, make_release
+from helioloop.synthetic.making import CrudeRule, SyntheticCube, SyntheticRelease, make_cube, make_release
 from helioloop.synthetic.sampling import draw_scenario
 
-__all__ = ["SyntheticCube", "crude_label", "draw_scenario", "make_cube", "make_release"]
+__all__ = [
+    "CrudeRule",
+    "SyntheticCube",
+    "SyntheticRelease",
+    "crude_label",
+    "draw_scenario",
+    "make_cube",
+    "make_release",
+]

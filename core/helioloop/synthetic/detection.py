@@ -1,8 +1,8 @@
 """Crude labels: the label that follows from the place where a detector first finds a region.
 
 The authors' rule: a region first found far from the east limb emerged there; one first found near the east limb rotated
-in. The detector adds up the line-of-sight flux of pixels above a threshold in the observed frames. It therefore labels
-systematically wrong:
+in. The detector adds up the line-of-sight flux of pixels above a threshold in the observed frames. Both detectors
+label systematically wrong:
 
 - emergence as non-emergence: near the east limb, and where an older region in the patch is found first;
 - non-emergence as emergence: where a weak or dispersed region is found late, and where a gap hides the first days.
@@ -10,12 +10,11 @@ systematically wrong:
 
 import numpy as np
 
+from helioloop.data.crude_labels import label_by_longitude
 from helioloop.records.instrument import Instrument
 from helioloop.records.labels import Label
 from helioloop.synthetic.scenario import PATCH_DEG, SECONDS_PER_DAY, Purpose, Scenario, stream
 
-FIRST_FOUND_EAST_OF_DEG = -56.0
-"""A region first found east of this longitude is labelled as having rotated in."""
 DETECTOR_FIELD_GAUSS = 70.0
 """Pixel threshold of the detector, line-of-sight."""
 DETECTOR_FLUX_MX = 1.5e20
@@ -63,6 +62,4 @@ def first_detection(scenario: Scenario, instrument: Instrument) -> tuple[int, fl
 def crude_label(scenario: Scenario, instrument: Instrument) -> Label:
     """Return the crude label: emergence if the region is first found away from the east limb."""
     found = first_detection(scenario, instrument)
-    if found is None or found[1] < FIRST_FOUND_EAST_OF_DEG:
-        return Label.NON_EMERGENCE
-    return Label.EMERGENCE
+    return Label.NON_EMERGENCE if found is None else label_by_longitude(found[1])

@@ -8,14 +8,18 @@ with.
 import json
 import multiprocessing
 import signal
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
 
 import joblib
 import numpy as np
 from numpy.typing import NDArray
 
+from helioloop.data.crude_label_tables import CRUDE_LABELS_FILE, write_crude_labels
+from helioloop.data.crude_labels import FIRST_FOUND_EAST_OF_DEG, CrudeLabel, label_cube
 from helioloop.data.cubes import write_cube
 from helioloop.data.release import LabelRow, write_labels
 from helioloop.errors import ReleaseError
@@ -23,11 +27,12 @@ from helioloop.files import atomic, tables
 from helioloop.progress import Report, silent
 from helioloop.records.instrument import MDI, Instrument
 from helioloop.records.labels import Label
+from helioloop.records.profiles import BUILT_IN
 from helioloop.synthetic.detection import crude_label
 from helioloop.synthetic.flow import Floats
 from helioloop.synthetic.observation import line_of_sight, observe
 from helioloop.synthetic.sampling import draw_scenario
-from helioloop.synthetic.scenario import Scenario, Truth
+from helioloop.synthetic.scenario import PATCH_DEG, Scenario, Truth
 from helioloop.synthetic.surface import radial_deposit
 
 GENERATOR = 4
@@ -35,6 +40,34 @@ GENERATOR = 4
 
 _RECIPE_FILE = "made-with.json"
 _TRUTH_COLUMNS = ("cube", "label", "emergence_frame", "kind", "region", "start")
+
+
+class CrudeRule(StrEnum):
+    """What crude labels follow from: a simulated detector on the scenario, or a detector on the pixels of the cube."""
+
+    SCENARIO = "scenario"
+    PIXELS = "pixels"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyntheticRelease:
+    """A release that was made.
+
+    Parameters
+    ----------
+    crude : mapping of str to (Label or None)
+        Crude label of each cube, as in ``labels.csv``; None where the rule gives none.
+    n_wrong : int
+        Crude labels that differ from the truth.
+    """
+
+    crude: Mapping[str, Label | None]
+    n_wrong: int
+
+    @property
+    def n_labelled(self) -> int:
+        """Number of cubes with a crude label."""
+        return sum(label is not None for label in self.crude.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +122,8 @@ def make_release(
     report: Report = silent,
     workers: int | None = None,
     instrument: Instrument = MDI,
-) -> dict[str, Label]:
+    crude_rule: CrudeRule = CrudeRule.SCENARIO,
+) -> SyntheticRelease:
     """Make a release of `n` cubes in the folder `out`, or complete one begun with the same values.
 
     Parameters
@@ -106,11 +140,13 @@ def make_release(
         Number of processes; None for one per core.
     instrument : Instrument
         Grid.
+    crude_rule : CrudeRule
+        What the crude labels follow from. With ``pixels``, ``crude-labels.ecsv`` is written, too.
 
     Returns
     -------
-    dict of str to Label
-        Crude label of each cube, as in ``labels.csv``.
+    SyntheticRelease
+        Crude labels, and how many are wrong.
 
     Raises
     ------
@@ -121,7 +157,10 @@ def make_release(
         raise ReleaseError(
             f"{truth} lies inside the release {out}; a release must not contain its truth: write it elsewhere"
         )
-    _claim(out, {"generator": GENERATOR, "n": n, "seed": seed, "instrument": instrument.as_dict()})
+    made_with: dict[str, object] = {"generator": GENERATOR, "n": n, "seed": seed, "instrument": instrument.as_dict()}
+    if crude_rule is not CrudeRule.SCENARIO:  # releases made before there was a choice can be completed
+        made_with["crude_rule"] = crude_rule
+    _claim(out, made_with)
     scenarios = [draw_scenario(seed, index, instrument) for index in range(n)]
     missing = [s.index for s in scenarios if not (out / f"{s.name}.fits").exists()]
     done = n - len(missing)
@@ -139,16 +178,41 @@ def make_release(
             task.result()
             done += 1
             report(done, n, "making cubes")
+        crude = (
+            {s.name: crude_label(s, instrument) for s in scenarios}
+            if crude_rule is CrudeRule.SCENARIO
+            else _label_by_pixels(out, [s.name for s in scenarios], pool, instrument=instrument, report=report)
+        )
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
     # Written last, so that a folder with labels.csv is complete.
-    crude = {s.name: crude_label(s, instrument) for s in scenarios}
     write_labels(
         out / "labels.csv", [LabelRow(cube=cube, label=label, verified=False) for cube, label in crude.items()]
     )
     if truth is not None:
         _write_truth(truth, scenarios)
-    return crude
+    wrong = [s.name for s in scenarios if crude[s.name] not in {None, s.truth.label}]
+    return SyntheticRelease(crude=crude, n_wrong=len(wrong))
+
+
+def _label_by_pixels(
+    out: Path, cubes: list[str], pool: Executor, *, instrument: Instrument, report: Report
+) -> Mapping[str, Label | None]:
+    """Return the labels that a detector on the cubes gives, and write them with the first detections."""
+    profile = replace(BUILT_IN["mdi"], instrument=instrument, patch_deg=PATCH_DEG)
+    tasks = [pool.submit(label_cube, out / f"{cube}.fits", profile) for cube in cubes]
+    labels: list[CrudeLabel] = []
+    for task in tasks:
+        labels.append(task.result())
+        report(len(labels), len(cubes), "labelling cubes")
+    write_crude_labels(
+        out / CRUDE_LABELS_FILE,
+        labels,
+        profile,
+        threshold_deg=FIRST_FOUND_EAST_OF_DEG,
+        provenance={"command": "make-release --crude-rule pixels", "release": out.resolve().name},
+    )
+    return {crude.cube: crude.label for crude in labels}
 
 
 def _write_truth(path: Path, scenarios: list[Scenario]) -> None:
@@ -179,7 +243,8 @@ def _claim(out: Path, made_with: dict[str, object]) -> None:
     if recipe.exists():
         begun_with = json.loads(recipe.read_text())
         if begun_with != made_with:
-            differing = sorted(key for key in made_with if begun_with.get(key) != made_with[key])
+            keys = {*made_with, *begun_with}
+            differing = sorted(key for key in keys if begun_with.get(key) != made_with.get(key))
             raise ReleaseError(
                 f"{out} was made with other values of {', '.join(differing)}; all cubes of a release are made with the "
                 "same values: give another --out, or delete that folder first"

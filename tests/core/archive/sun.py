@@ -119,6 +119,23 @@ def paint(of: fits.Header, spots: Sequence[Spot], *, noise: float = 0.0, seed: i
     return image
 
 
+def paint_everywhere(
+    of: fits.Header, spots: Sequence[Spot], *, noise: float = 0.0, seed: int = 0
+) -> NDArray[np.float32]:
+    """Return the image of `paint`, for many spots on a small image: every pixel is looked up on the Sun once."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        wcs = WCS(of, fix=False)
+        frame = wcs_to_celestial_frame(wcs)
+        surface = HeliographicCarrington(obstime=frame.obstime, observer=frame.observer, rsun=frame.rsun)
+        rows, columns = np.mgrid[: of["NAXIS2"], : of["NAXIS1"]]
+        lon, lat = _carrington(wcs, frame, surface, columns, rows)
+    image = noise * np.random.default_rng(seed).standard_normal(lon.shape)
+    for spot in spots:
+        image += spot.gauss * np.exp(-0.5 * (_distance_deg(lon, lat, spot) / spot.sigma_deg) ** 2)
+    return image.astype(np.float32)  # NaN off the disk, where a pixel has no coordinates
+
+
 def cea_header(tai: str, *, lon: float, lat: float, shape: tuple[int, int], step: float = 0.06) -> fits.Header:
     """Return the header of a patch in cylindrical equal-area projection around its centre, as SHARP's are."""
     made = header(tai, instrument="HMI", BUNIT=None, CROTA2=None, HARPNUM=377)
@@ -182,6 +199,7 @@ def write_series(
     size: int = 256,
     scale: float = 8.0,
     instrument: str = "MDI",
+    painter: Callable[..., NDArray[np.float32]] = paint,
 ) -> list[Path]:
     """Write one full-disk image per time; `spots` gets the days since the first one and gives what is on the Sun."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -190,7 +208,7 @@ def write_series(
     for number, text in enumerate(tai):
         of = header(text, size=size, scale=scale, instrument=instrument)
         days = float((Time(text, scale="tai") - first).jd)
-        image = paint(of, spots(days), noise=noise, seed=number)
+        image = painter(of, spots(days), noise=noise, seed=number)
         stamp = text.replace("-", "").replace(":", "").replace("T", "_")
         written.append(write(folder / f"{instrument.lower()}.{stamp}_TAI.data.fits", of, image))
     return written

@@ -1,0 +1,112 @@
+"""Crude labels of a whole release: from a table of regions and from the cubes, in several processes."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from helioloop.archive.making import spread
+from helioloop.archive.regions import read_regions
+from helioloop.data.crude_label_tables import CRUDE_LABELS_FILE, LabelChange, update_labels, write_crude_labels
+from helioloop.data.crude_labels import FIRST_FOUND_EAST_OF_DEG, CrudeLabel, KnownRegion, label_cube
+from helioloop.data.cubes import is_cube_file
+from helioloop.data.release import LABELS_FILE, Release
+from helioloop.data.release_profile import read_release_profile
+from helioloop.errors import ReleaseError
+from helioloop.progress import Report, silent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledRelease:
+    """What was labelled.
+
+    Parameters
+    ----------
+    labels : tuple of CrudeLabel
+        All cubes, in the order of ``labels.csv``, then the others by name.
+    changes : tuple of LabelChange
+        Rows of ``labels.csv`` whose label differed from the crude one.
+    unused_regions : tuple of str
+        Regions of the table that no cube follows.
+    """
+
+    labels: tuple[CrudeLabel, ...]
+    changes: tuple[LabelChange, ...]
+    unused_regions: tuple[str, ...]
+
+
+def label_release(
+    folder: Path,
+    *,
+    regions_table: Path | None = None,
+    threshold_deg: float = FIRST_FOUND_EAST_OF_DEG,
+    report: Report = silent,
+    processes: int | None = None,
+) -> LabelledRelease:
+    """Give the cubes of a release crude labels, in ``labels.csv`` and ``crude-labels.ecsv``.
+
+    Both tables are written at the end. ``labels.csv`` is read just before it is written, so that a row verified
+    meanwhile stays, and it is not written if no cube has a label.
+
+    Parameters
+    ----------
+    folder : Path
+        The release.
+    regions_table : Path or None
+        Table of regions; see `helioloop.archive.regions.read_regions`.
+    threshold_deg : float
+        A region first detected east of it is labelled non-emergence.
+    report : Report
+        Called after each cube.
+    processes : int or None
+        Processes; all cores by default.
+
+    Raises
+    ------
+    ReleaseError
+        If the folder contains no cube, or a table cannot be used.
+    """
+    cubes = _cubes(folder)
+    profile = read_release_profile(folder)
+    regions = {} if regions_table is None else _known_regions(regions_table)
+    task = partial(label_cube, profile=profile, regions=regions, threshold_deg=threshold_deg)
+    found: dict[str, CrudeLabel] = {}
+    report(0, len(cubes), "labelling cubes")
+    for crude in spread(task, [folder / f"{cube}.fits" for cube in cubes], processes=processes):
+        found[crude.cube] = crude
+        report(len(found), len(cubes), "labelling cubes")
+    labels = tuple(found[cube] for cube in cubes)
+    provenance: dict[str, Any] = {"command": "crude-labels", "release": folder.resolve().name}
+    if regions_table is not None:
+        digest = hashlib.sha256(regions_table.read_bytes()).hexdigest()
+        provenance |= {"regions_table": regions_table.name, "regions_table_sha256": digest}
+    write_crude_labels(folder / CRUDE_LABELS_FILE, labels, profile, threshold_deg=threshold_deg, provenance=provenance)
+    labelled = any(crude.label is not None for crude in labels)
+    followed = {name for crude in labels for name in (crude.region, crude.cube)}
+    return LabelledRelease(
+        labels=labels,
+        changes=update_labels(folder, labels) if labelled else (),
+        unused_regions=tuple(name for name in regions if name not in followed),
+    )
+
+
+def _cubes(folder: Path) -> Sequence[str]:
+    """Return the names of a release's cubes: those in its label table, then other cube files by name."""
+    if not folder.is_dir():
+        raise ReleaseError(f"{folder} is not a folder; a release is a folder of cubes: name another one")
+    if (folder / LABELS_FILE).exists():
+        return [row.cube for row in Release.open(folder).rows]
+    files = sorted(path.name.removesuffix(".fits") for path in folder.iterdir() if is_cube_file(path))
+    if not files:
+        raise ReleaseError(f"{folder} contains no cube; a release has files <cube>.fits: add them")
+    return files
+
+
+def _known_regions(path: Path) -> dict[str, KnownRegion]:
+    """Return the regions of a table by name."""
+    return {
+        region.name: KnownRegion(lon_deg=region.lon_deg, lat_deg=region.lat_deg, first_seen_tai=region.first_seen_tai)
+        for region in read_regions(path)
+    }

@@ -1,0 +1,153 @@
+"""Crude labels of a release: its two tables."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy import units
+from astropy.table import Table
+from tests.core.data.passing import CARRINGTON, PROFILE, write_passing
+
+from helioloop.archive.labelling import LabelledRelease, label_release
+from helioloop.data.release import read_labels
+from helioloop.data.release_profile import write_release_profile
+from helioloop.errors import ReleaseError
+from helioloop.records.labels import Label
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release of three cubes: an emergence, a region that rotates in, and nothing."""
+    folder = tmp_path_factory.mktemp("made")
+    for name, emerges_at, gauss in (("A", -20.0, 200.0), ("B", None, 200.0), ("C", None, 0.0)):
+        write_passing(
+            folder / f"{name}_20010307.fits", emerges_at=emerges_at, gauss=gauss, region=name, cards=CARRINGTON
+        )
+    write_release_profile(folder, PROFILE)
+    return folder
+
+
+@pytest.fixture
+def release(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "release"))
+
+
+def label(release: Path, **options: object) -> LabelledRelease:
+    return label_release(release, processes=1, **options)  # type: ignore[arg-type]
+
+
+def labels(release: Path) -> dict[str, str]:
+    return {row.cube[0]: row.label or "" for row in read_labels(release / "labels.csv").values()}
+
+
+def test_a_release_without_a_label_table_gets_one(release: Path) -> None:
+    labelled = label(release)
+    assert labels(release) == {"A": "emergence", "B": "non-emergence", "C": ""}
+    assert labelled.changes == ()
+    assert not any(row.verified for row in read_labels(release / "labels.csv").values())
+
+
+def test_the_ecsv_has_units_settings_and_one_row_per_cube(release: Path) -> None:
+    """What is unknown is masked or empty; the settings of rule and detector are in the header."""
+    label(release)
+    table = Table.read(release / "crude-labels.ecsv")
+    assert list(table["cube"]) == ["A_20010307", "B_20010307", "C_20010307"]
+    assert list(table["rule"]) == ["pixels"] * 3
+    assert table["longitude"].unit == table["threshold"].unit == units.deg
+    assert list(np.ma.getmaskarray(table["longitude"])) == [False, False, True]
+    assert list(np.ma.getmaskarray(table["frame"])) == [False, False, True]
+    assert set(table["threshold"]) == {-56.0}
+    assert table["frame"][0] * 21600.0 == table["seconds"][0]
+    assert table["first_detection"][0].endswith("Z")
+    assert "no bipolar region" in table["reason"][2]
+    assert table.meta["detector"]["field_gauss"] == 50.0
+    assert table.meta["profile"]["name"] == "small"
+
+
+def test_verified_rows_order_and_other_columns_stay(release: Path) -> None:
+    """Labels that differ are returned; a cube without a crude label keeps the one that it had."""
+    (release / "labels.csv").write_text(
+        "note,cube,label,verified\nby Anna,B_20010307,emergence,1\n"
+        ",C_20010307,emergence,0\n,A_20010307,non-emergence,0\n"
+    )
+    labelled = label(release)
+    assert (release / "labels.csv").read_text() == (
+        "cube,label,verified,note\nB_20010307,emergence,1,by Anna\nC_20010307,emergence,0,\nA_20010307,emergence,0,\n"
+    )
+    changes = {change.cube[0]: (change.had, change.crude, change.verified) for change in labelled.changes}
+    assert changes == {
+        "B": (Label.EMERGENCE, Label.NON_EMERGENCE, True),
+        "C": (Label.EMERGENCE, None, False),
+        "A": (Label.NON_EMERGENCE, Label.EMERGENCE, False),
+    }
+
+
+def test_a_row_that_is_verified_meanwhile_stays(release: Path) -> None:
+    """The table is read again after the last cube."""
+
+    def verify(done: int, total: int, what: str) -> None:
+        if done == total:
+            (release / "labels.csv").write_text(f"cube,label,verified\nA_20010307,non-emergence,{int(bool(what))}\n")
+
+    label(release, report=verify)
+    assert labels(release)["A"] == "non-emergence"
+
+
+def test_repeating_changes_nothing(release: Path) -> None:
+    """Both tables are the same, byte for byte."""
+    label(release)
+    before = {name: (release / name).read_bytes() for name in ("labels.csv", "crude-labels.ecsv")}
+    assert label(release).changes == ()
+    assert {name: (release / name).read_bytes() for name in before} == before
+
+
+def test_an_interrupted_run_leaves_no_half_table(release: Path) -> None:
+    (release / "labels.csv").write_text("cube,label,verified\nA_20010307,,0\n")
+
+    def interrupt(done: int, total: int, what: str) -> None:
+        if done == 2:
+            raise KeyboardInterrupt(what, total)
+
+    with pytest.raises(KeyboardInterrupt):
+        label(release, report=interrupt)
+    assert (release / "labels.csv").read_text() == "cube,label,verified\nA_20010307,,0\n"
+    assert not (release / "crude-labels.ecsv").exists()
+
+
+def test_a_table_of_regions_counts_before_the_pixels(release: Path, tmp_path: Path) -> None:
+    """A was seen near the limb; Z is in no cube; the table's name and hash are recorded."""
+    table = tmp_path / "regions.csv"
+    table.write_text(
+        "region,carrington_lon,carrington_lat,first_seen\nA,345.2,12,2001-03-09T00:00:00\nB,345.2,12,\nZ,10,10,\n"
+    )
+    labelled = label(release, regions_table=table)
+    assert labels(release) == {"A": "non-emergence", "B": "non-emergence", "C": ""}
+    assert labelled.unused_regions == ("Z",)
+    written = Table.read(release / "crude-labels.ecsv")
+    assert list(written["rule"]) == ["first_seen", "pixels", "pixels"]
+    assert written.meta["regions_table"] == "regions.csv"
+    assert len(written.meta["regions_table_sha256"]) == 64
+
+
+def test_where_nothing_can_be_labelled_the_label_table_is_not_written(release: Path) -> None:
+    for name in ("A", "B"):
+        (release / f"{name}_20010307.fits").write_text("<html>")
+    labelled = label(release)
+    assert [crude.label for crude in labelled.labels] == [None] * 3
+    assert not (release / "labels.csv").exists()
+    assert len(Table.read(release / "crude-labels.ecsv")) == 3
+
+
+def test_a_row_without_a_file_is_listed(release: Path) -> None:
+    (release / "labels.csv").write_text("cube,label,verified\nGONE,,0\n")
+    labelled = label(release)
+    assert [crude.cube[0] for crude in labelled.labels] == ["G", "A", "B", "C"]
+    assert "restore it or remove it" in labelled.labels[0].reason
+
+
+def test_a_folder_without_cubes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ReleaseError, match="contains no cube"):
+        label(tmp_path)
+    with pytest.raises(ReleaseError, match="is not a folder"):
+        label(tmp_path / "absent")
