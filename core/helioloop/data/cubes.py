@@ -160,6 +160,11 @@ class CubeFiles:
         with errors_named_after(self.path), open_checked(io.BytesIO(self.content)) as hdus:
             return _header_and_times(self.path, hdus, self.companion).header
 
+    def image_header(self) -> fits.Header:
+        """Return the header of the image that is read."""
+        with errors_named_after(self.path), open_checked(io.BytesIO(self.content)) as hdus:
+            return cube_image(hdus).header.copy()
+
     def cube(self, profile: Profile | None = None) -> Cube:
         """Return the cube; see `read_cube`."""
         return self.cube_and_origin(profile)[0]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -11,12 +11,16 @@ import numpy as np
 from helioloop.data.cubes import Cube, CubeFiles, CubeOrigin
 from helioloop.data.fits import errors_named_after, open_checked, open_file
 from helioloop.data.gridding import FrameUse, frame_use
+from helioloop.data.limb import limb_frames
+from helioloop.data.meridian_distance import LIMB_DEG, from_carrington, place_from_header
 from helioloop.errors import CubeError
 from helioloop.records.instrument import Instrument
 from helioloop.records.profiles import Profile, built_in_profile
 
 _MOST_DROPPED_FRACTION = 0.5
 _MOST_IN_ONE_SLOT_FRACTION = 0.5
+_FEWEST_LIMB_FRAMES = 2
+_MAX_LIMB_ERROR_DEG = 20.0  # 1.5 days of rotation; half of it is the range of the limb itself
 _NUMBER = re.compile(r"[+-]?\d[\d.,e+-]*")
 
 
@@ -94,7 +98,8 @@ def inspect_files(
         use = frame_use(cube, instrument)
     except CubeError as error:
         return refused(files.path.name.removesuffix(".fits"), str(error)), None
-    return _report(cube, origin, use, instrument), cube
+    doubts = _limb_doubts(files, cube, instrument)
+    return _report(cube, replace(origin, doubts=(*origin.doubts, *doubts)), use, instrument), cube
 
 
 def _report(cube: Cube, origin: CubeOrigin, use: FrameUse, instrument: Instrument) -> CubeReport:
@@ -130,6 +135,27 @@ def is_video(path: Path) -> bool:
 def refused(cube: str, reason: str) -> CubeReport:
     """Return the report of a file that is unusable."""
     return CubeReport(cube=cube, verdict=Verdict.REFUSED, reasons=(reason,))
+
+
+def _limb_doubts(files: CubeFiles, cube: Cube, instrument: Instrument) -> tuple[str, ...]:
+    """Return a sentence if the limb crosses the patch where the ephemeris, at the frames' times, does not put it."""
+    limb = limb_frames(cube.observed_gauss, code_gauss=instrument.clip_gauss)
+    if cube.start is None or len(limb) < _FEWEST_LIMB_FRAMES:
+        return ()
+    place = place_from_header(files.image_header())
+    if place is None:
+        return ()
+    try:
+        longitude_deg = from_carrington(place, cube.start, cube.seconds[limb]).longitude_deg
+    except ValueError:  # a start that astropy's ephemeris does not cover
+        return ()
+    distance = float(np.median(np.abs(longitude_deg)))
+    if abs(distance - sum(LIMB_DEG) / 2.0) <= _MAX_LIMB_ERROR_DEG:
+        return ()
+    return (
+        f"its limb crosses the patch {distance:.0f}° from the central meridian by start and Carrington longitude, and "
+        f"the limb is {LIMB_DEG[0]:g}° to {LIMB_DEG[1]:g}° away: check the start, its time scale and the longitude",
+    )
 
 
 def most_frequent(reasons: Mapping[str, str]) -> str:

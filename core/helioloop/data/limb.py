@@ -13,6 +13,7 @@ _MOSTLY_OFF = 0.85
 _FEWEST_FRAMES = 3
 _LEAST_MOTION = 0.1
 _LEAST_SHIFT = 0.15
+_MIDDLE = 0.25
 _LEAST_AGREEING = 0.8
 _LOWEST_CODE_CLIPS = -0.9  # such as -999
 _LEAST_CODED = 0.05
@@ -70,10 +71,7 @@ def limb_motion(frames_gauss: NDArray[np.float32], *, code_gauss: float) -> Limb
     at least three frames show the limb, 2 % to 85 % of the pixels are off-disk, that fraction changes by 10 % of the
     patch, and the off-disk pixels' mean position is on the same side in most frames.
     """
-    view = frames_gauss[:, ::_STEP, ::_STEP]
-    off = np.isnan(view) | (view == 0.0) | (view <= -code_gauss)
-    for code in corner_codes(frames_gauss, code_gauss=code_gauss):
-        off |= view == np.float32(code)
+    off = _off_disk(frames_gauss, code_gauss=code_gauss)
     fraction = off.mean(axis=(1, 2))
     on_disk = np.flatnonzero(fraction < _ON_DISK)
     if not on_disk.size or on_disk.size == len(fraction):
@@ -84,6 +82,21 @@ def limb_motion(frames_gauss: NDArray[np.float32], *, code_gauss: float) -> Limb
     leaving = _side(off, fraction, np.flatnonzero(seen & (index > on_disk[-1])), east=-1)
     sides = {side for side in (entry, leaving) if side is not None}
     return sides.pop() if len(sides) == 1 else None
+
+
+def limb_frames(frames_gauss: NDArray[np.float32], *, code_gauss: float) -> NDArray[np.int64]:
+    """Return the frames in which the limb crosses the middle of the patch: 25 % to 75 % of the pixels are off-disk."""
+    fraction = _off_disk(frames_gauss, code_gauss=code_gauss).mean(axis=(1, 2))
+    return np.flatnonzero(np.abs(fraction - 0.5) <= _MIDDLE)
+
+
+def _off_disk(frames_gauss: NDArray[np.float32], *, code_gauss: float) -> NDArray[np.bool_]:
+    """Return which of every fourth row and column are off-disk, in all frames."""
+    view = frames_gauss[:, ::_STEP, ::_STEP]
+    off: NDArray[np.bool_] = np.isnan(view) | (view == 0.0) | (view <= -code_gauss)
+    for code in corner_codes(frames_gauss, code_gauss=code_gauss):
+        off |= view == np.float32(code)
+    return off
 
 
 def _side(off: NDArray[np.bool_], fraction: Floats, chosen: NDArray[np.int64], *, east: int) -> Limb | None:

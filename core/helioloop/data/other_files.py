@@ -22,13 +22,13 @@ def other_fits_files(folder: Path) -> dict[Path, str]:
     for path in sorted(folder.rglob("*")):
         if any(part.startswith(".") for part in path.relative_to(folder).parts):
             continue
-        reason = _reason(folder, path)
+        reason = why_not_a_cube(folder, path)
         if reason is not None and path.is_file() and (_FITS_NAME.search(path.name) or _begins_as_fits(path)):
             reasons[path] = reason
     return reasons
 
 
-def _reason(folder: Path, path: Path) -> str | None:
+def why_not_a_cube(folder: Path, path: Path) -> str | None:
     """Return why a FITS file is not read as a cube; None where it is one, or the companion of one."""
     if path.name.endswith(COMPANION_SUFFIX):
         cube = path.name.removesuffix(COMPANION_SUFFIX) + ".fits"

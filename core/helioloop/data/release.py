@@ -73,8 +73,8 @@ class Release:
         doubts: list[str] = []
         table = read_labels(folder / LABELS_FILE, cubes=present, folder=folder.name, on_doubt=doubts.append)
         if not present:
-            others = other_fits_files(folder)
-            found = "".join(f"; {path.relative_to(folder)}: {reason}" for path, reason in list(others.items())[:1])
+            other = next(iter(other_fits_files(folder).items()), None)
+            found = "" if other is None else f"; {other[0].relative_to(folder)}: {other[1]}"
             raise ReleaseError(
                 f"{folder} contains no cube; a release has files <cube>.fits beside {LABELS_FILE}: add them{found}"
             )
@@ -83,6 +83,13 @@ class Release:
             doubts.append(
                 f"no row of {folder / LABELS_FILE} names a cube of the folder, such as {min(present)!r}, and the first "
                 f"names {missing[0]!r}; the column cube must have the names of the files"
+            )
+        others = list(other_fits_files(folder))
+        if others:
+            more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
+            doubts.append(
+                f"{others[0]}{more} is not read, because cubes are files <cube>.fits directly in the release's folder; "
+                "`helioloop check` lists what to do"
             )
         unlisted = tuple(sorted(present.difference(table)))
         return cls(

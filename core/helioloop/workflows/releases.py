@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from helioloop.data.inspection import most_frequent
-from helioloop.data.other_files import other_fits_files
 from helioloop.data.release import LabelRow, Release
 from helioloop.emergence.locate import locate_emergences, needs_emergence_frame
 from helioloop.errors import CubeError, RegistryError, RejectedVersion, ReleaseError, TooFewLabels
@@ -233,7 +232,6 @@ def _remedy(registry: Registry) -> str:
 def readable_cubes(release: Release, runtime: Runtime) -> list[CubeInfo]:
     """Return the readable cubes of a release, in the order of its table; others are passed to ``runtime.on_excluded``.
 
-    So are FITS files in the folder that are not cubes, such as those in subfolders.
     Each cube is read completely and stored in the cache, where the members find it when they are trained.
 
     Raises
@@ -254,9 +252,6 @@ def readable_cubes(release: Release, runtime: Runtime) -> list[CubeInfo]:
         else:
             readable.append(cube)
         runtime.report(done, len(release.rows), "reading cubes")
-    if runtime.on_excluded is not None:
-        for path, reason in other_fits_files(release.folder).items():
-            runtime.on_excluded(str(path.relative_to(release.folder)), CubeError(reason))
     if reasons and not readable:
         raise ReleaseError(
             f"all {len(reasons)} cubes of release {release.name} were refused; {most_frequent(reasons)}; "

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -11,9 +10,6 @@ from helioloop.cli import needs_extra
 from helioloop.errors import ReleaseError
 from helioloop_worker.commands.options import TABLE, release_argument
 from helioloop_worker.commands.runtime import show_doubt
-
-if TYPE_CHECKING:
-    from helioloop.data.inspection import CubeReport
 
 
 @click.command("check")
@@ -31,8 +27,8 @@ def check(context: click.Context, folder: Path, out: Path | None, profile_name: 
 
     Use it before training. Each cube has a verdict: ok, warned (usable, but something is doubtful), or refused. FITS
     files that cannot be cubes are listed too: files in subfolders, with other endings, or with one image. Those that
-    `helioloop cutouts` or `helioloop stack` takes name that command. Cubes in labels.csv without a file are listed as
-    refused, and what is doubtful in labels.csv is printed; its labels are not used. Nothing but TABLE is written.
+    `helioloop cutouts` or `helioloop stack` takes name that command, and cubes in labels.csv without a file are
+    refused. What is doubtful in labels.csv, if there is one, is printed too. Nothing but TABLE is written.
 
     \b
     TABLE has the columns
@@ -57,25 +53,30 @@ def check(context: click.Context, folder: Path, out: Path | None, profile_name: 
     """
     with needs_extra("worker"):
         from helioloop.archive.release_files import find_release_files, inspect_file
-        from helioloop.data.inspection import Verdict, most_frequent
+        from helioloop.data.inspection import Verdict, most_frequent, refused
         from helioloop.data.reading_table import write_reading
+        from helioloop.data.release import LABELS_FILE
         from helioloop.data.release_profile import read_release_profile
         from helioloop.records.profiles import find_profile
         from helioloop_worker.terminal import bars
 
     if not folder.is_dir():
         raise ReleaseError(f"{folder} is not a folder; a release is a folder of cubes: name another one")
-    files = find_release_files(folder)
-    if not files:
+    paths = find_release_files(folder)
+    if not paths:
         raise ReleaseError(f"{folder} contains no FITS file; a release has files <cube>.fits: add them")
+    missing = _missing_cubes(folder)
     profile = read_release_profile(folder) if profile_name is None else find_profile(profile_name)
     reports = []
     with bars(transient=True) as progress:
-        bar = progress.add_task("reading files", total=len(files))
-        for path, not_a_cube in files.items():
-            reports.append(inspect_file(folder, path, not_a_cube, profile.instrument, profile))
+        bar = progress.add_task("reading files", total=len(paths))
+        for path in paths:
+            reports.append(inspect_file(folder, path, profile.instrument, profile))
             progress.update(bar, advance=1)
-    reports += _missing(folder)
+    reports += [
+        refused(cube, f"it is in {LABELS_FILE} and its file is missing: restore it or remove the row")
+        for cube in missing
+    ]
     if out is not None:
         write_reading(out, reports)
     counts = Counter(report.verdict for report in reports)
@@ -93,22 +94,20 @@ def check(context: click.Context, folder: Path, out: Path | None, profile_name: 
         context.exit(1)
 
 
-def _missing(folder: Path) -> "list[CubeReport]":
-    """Return a report for each cube in the label table that has no file; print what is doubtful in the table."""
-    from helioloop.data.inspection import refused
-    from helioloop.data.release import LABELS_FILE, Release
+def _missing_cubes(folder: Path) -> list[str]:
+    """Return the cubes of the label table, if there is one, that have no file; print what is doubtful about it."""
+    from helioloop.data.cubes import is_cube_file
+    from helioloop.data.release import LABELS_FILE, read_labels
 
     if not (folder / LABELS_FILE).exists():
         return []
+    cubes = {path.name.removesuffix(".fits") for path in folder.iterdir() if is_cube_file(path)}
     try:
-        release = Release.open(folder)
+        rows = read_labels(folder / LABELS_FILE, cubes=cubes, folder=folder.resolve().name, on_doubt=show_doubt)
     except ReleaseError as error:
         show_doubt(str(error))
         return []
-    for sentence in release.doubts:
-        show_doubt(sentence)
-    reason = f"it is in {LABELS_FILE} and the folder has no file of this name: restore the file or remove the row"
-    return [refused(cube, reason) for cube in release.missing]
+    return [cube for cube in rows if cube not in cubes]
 
 
 def commands() -> Sequence[click.Command]:

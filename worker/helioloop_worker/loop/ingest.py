@@ -185,7 +185,7 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
         excluded=_with_verdict(found, Verdict.REFUSED),
         warned=_with_verdict(found, Verdict.WARNED),
         relabelled=relabelled,
-        doubts=(*release.doubts, *_label_doubts(release, known), *kept, *_other_doubts(others)),
+        doubts=(*release.doubts, *_label_doubts(release, known), *kept),
     )
     _log(project, ingested)
     return ingested
@@ -193,23 +193,12 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
 
 def _others(release: Release, profile: Profile, report: Report) -> list[CubeReport]:
     """Return the reports of the FITS files in a release's folder that are not read as cubes, by name."""
-    files = [
-        OtherFile(folder=release.folder, path=path, reason=reason, profile=profile)
-        for path, reason in other_fits_files(release.folder).items()
-    ]
+    files = [OtherFile(folder=release.folder, path=path, profile=profile) for path in other_fits_files(release.folder)]
     found = []
     for done, (_, other) in enumerate(in_processes(inspect_other, files, died=other_died), start=1):
         found.append(other)
         report(done, len(files), "reading other files")
     return sorted(found, key=lambda other: other.cube)
-
-
-def _other_doubts(others: Sequence[CubeReport]) -> list[str]:
-    """Return a sentence about the FITS files that are not read as cubes; none without any."""
-    if not others:
-        return []
-    names = [shown_name(other.cube) for other in others]
-    return [f"{with_others(names)} is not read as a cube: {shown_name(others[0].reasons[0])}"]
 
 
 def _label_doubts(release: Release, known: KnownCubes) -> list[str]:

@@ -73,17 +73,16 @@ def _grid_suffix(instrument: Instrument) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherFile:
-    """A FITS file in the folder of a release, why it is not read as a cube, and the profile of the release."""
+    """A FITS file in the folder of a release that is not read as a cube, and the profile of the release."""
 
     folder: Path
     path: Path
-    reason: str
     profile: Profile
 
 
 def inspect_other(file: OtherFile) -> CubeReport:
     """Return what a file is, as ``helioloop check`` does."""
-    return inspect_file(file.folder, file.path, file.reason, file.profile.instrument, file.profile)
+    return inspect_file(file.folder, file.path, file.profile.instrument, file.profile)
 
 
 def other_died(file: OtherFile) -> CubeReport:
@@ -124,7 +123,7 @@ def _prepare(preparation: Preparation) -> Prepared:
     files = loader.read_files(preparation.release, preparation.cube)
     report, cube = inspect_files(files, loader.instrument, loader.profile)
     if cube is None:  # read again, for what the file is instead
-        return Prepared(report=inspect_file(files.path.parent, files.path, None, loader.instrument, loader.profile))
+        return Prepared(report=inspect_file(files.path.parent, files.path, loader.instrument, loader.profile))
     if known is not None and known == files.sha256 and (media / preparation.video(known)).exists():
         return Prepared(report=report)
     info, gridded = loader.parse(files, cube=cube)
