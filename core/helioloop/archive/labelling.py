@@ -15,6 +15,7 @@ from helioloop.data.cubes import is_cube_file
 from helioloop.data.release import LABELS_FILE, Release
 from helioloop.data.release_profile import read_release_profile
 from helioloop.errors import ReleaseError
+from helioloop.files.tables import OnDoubt, log_doubt
 from helioloop.progress import Report, silent
 
 
@@ -44,6 +45,7 @@ def label_release(
     threshold_deg: float = FIRST_FOUND_EAST_OF_DEG,
     report: Report = silent,
     processes: int | None = None,
+    on_doubt: OnDoubt = log_doubt,
 ) -> LabelledRelease:
     """Give the cubes of a release crude labels, in ``labels.csv`` and ``crude-labels.ecsv``.
 
@@ -62,15 +64,17 @@ def label_release(
         Called after each cube.
     processes : int or None
         Processes; all cores by default.
+    on_doubt : OnDoubt
+        Called with a sentence for each doubtful value of a table that was read nevertheless.
 
     Raises
     ------
     ReleaseError
         If the folder contains no cube, or a table cannot be used.
     """
-    cubes = _cubes(folder)
+    cubes = _cubes(folder, on_doubt)
     profile = read_release_profile(folder)
-    regions = {} if regions_table is None else _known_regions(regions_table)
+    regions = {} if regions_table is None else _known_regions(regions_table, on_doubt)
     task = partial(label_cube, profile=profile, regions=regions, threshold_deg=threshold_deg)
     found: dict[str, CrudeLabel] = {}
     report(0, len(cubes), "labelling cubes")
@@ -92,21 +96,24 @@ def label_release(
     )
 
 
-def _cubes(folder: Path) -> Sequence[str]:
+def _cubes(folder: Path, on_doubt: OnDoubt) -> Sequence[str]:
     """Return the names of a release's cubes: those in its label table, then other cube files by name."""
     if not folder.is_dir():
         raise ReleaseError(f"{folder} is not a folder; a release is a folder of cubes: name another one")
     if (folder / LABELS_FILE).exists():
-        return [row.cube for row in Release.open(folder).rows]
+        release = Release.open(folder)
+        for sentence in release.doubts:
+            on_doubt(sentence)
+        return [row.cube for row in release.rows]
     files = sorted(path.name.removesuffix(".fits") for path in folder.iterdir() if is_cube_file(path))
     if not files:
         raise ReleaseError(f"{folder} contains no cube; a release has files <cube>.fits: add them")
     return files
 
 
-def _known_regions(path: Path) -> dict[str, KnownRegion]:
+def _known_regions(path: Path, on_doubt: OnDoubt) -> dict[str, KnownRegion]:
     """Return the regions of a table by name."""
     return {
         region.name: KnownRegion(lon_deg=region.lon_deg, lat_deg=region.lat_deg, first_seen_tai=region.first_seen_tai)
-        for region in read_regions(path)
+        for region in read_regions(path, on_doubt=on_doubt)
     }
