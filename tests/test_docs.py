@@ -11,7 +11,13 @@ from helioloop.cli import helioloop, load_commands
 
 ROOT = Path(__file__).parents[1]
 SOURCES = {"helioloop": "core", "helioloop_backend": "backend", "helioloop_worker": "worker"}
-DOCUMENTS = ("README.md", "docs/architecture.md", "docs/decisions.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/architecture.md",
+    "docs/decisions.md",
+    "docs/how-files-are-read.md",
+    "docs/tutorial.md",
+)
 MAIN_COMMANDS = {"make-release", "train", "score", "triage", "init", "ingest", "status", "backend", "worker"}
 
 
@@ -70,3 +76,27 @@ def test_the_commands_in_the_help_of_helioloop_exist() -> None:
     named = re.findall(r"helioloop ([a-z-]+) ", helioloop.help or "")
     assert named
     assert set(named) <= set(group.commands)
+
+
+def test_links_between_the_documents_lead_to_files() -> None:
+    """In README, CHANGELOG and docs/; also the headings that they name."""
+    for document in (ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
+            path, _, heading = target.partition("#")
+            if "://" in target or not path:
+                continue
+            found = document.parent / path
+            assert found.exists(), f"{document.name}: {target}"
+            titles = re.findall(r"^#+ (.+)$", found.read_text() if heading else "", flags=re.MULTILINE)
+            assert not heading or heading in {title.lower().replace(" ", "-") for title in titles}, target
+
+
+def test_cards_and_columns_that_the_page_on_files_names_are_in_the_code() -> None:
+    """Except standard ones that astropy reads."""
+    by_astropy = {"TUNIT", "BSCALE", "BZERO", "CTYPE1", "CTYPE2", "CDELT1", "PC1_1", "CD1_1"}
+    text = (ROOT / "docs" / "how-files-are-read.md").read_text()
+    named = set(re.findall(r"`([A-Z][A-Z0-9_-]+)`", text)) - by_astropy
+    assert len(named) > 30
+    rooms = (ROOT / "core" / "helioloop" / room for room in ("data", "archive"))
+    code = "".join(path.read_text() for room in rooms for path in sorted(room.glob("*.py")))
+    assert {name for name in named if f'"{name}"' not in code} == set()

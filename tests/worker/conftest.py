@@ -17,9 +17,13 @@ from helioloop.data.cubes import CubeFiles, write_cube
 from helioloop.data.loader import Loader
 from helioloop.data.release import LabelRow, write_labels
 from helioloop.data.release_profile import write_release_profile
+from helioloop.labelstudio.tasks import cube_of
 from helioloop.messaging import job_monitor, messages, queues
+from helioloop.model import ensemble
+from helioloop.model.device import choose_device
 from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import QUICK
+from helioloop.model.runtime import Runtime
 from helioloop.progress import silent
 from helioloop.records.instrument import Instrument
 from helioloop.records.labels import Label
@@ -113,6 +117,35 @@ def task_data(made: Path) -> dict[str, dict[str, str]]:
             "crude_label": crude(cube).value,
         }
     return data
+
+
+@pytest.fixture(scope="session")
+def trained(made: Path, task_data: dict[str, dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder with one published version, whose two members tell the classes of ``made`` apart."""
+    registry = Registry(tmp_path_factory.mktemp("trained"))
+    loader = Loader(roots=(made.parent,), cache=made.parent.parent / "cache", instrument=SMALL)
+    runtime = Runtime(
+        instrument=SMALL, load=loader, device=choose_device("cpu"), inputs=loader.cache / "inputs", report=silent
+    )
+    cubes = [replace(cube, label=crude(cube.name)) for data in task_data.values() if (cube := cube_of(data))]
+    plan = make_plan(
+        cubes,
+        recipe=replace(TINY, epochs=8),
+        instrument=SMALL,
+        profile=PROFILE,
+        seed=0,
+        parent=None,
+        reason="made by hand",
+    )
+    staging = registry.staging(plan.fingerprint)
+    plan.save(staging)
+    for member in plan.members:
+        ensemble.train_member(plan, member.name, staging, runtime)
+    scores = ensemble.score_cubes(ensemble.Ensemble.open(staging, device=runtime.device), plan.cubes, runtime)
+    version = rounding.close_round(plan, staging, registry, scores).version
+    registry.publish(version, why="made by hand")
+    write_project_profile(registry.root, PROFILE)
+    return registry.root
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,13 @@ from typing import Any
 
 from helioloop.messaging import messages, queues
 from helioloop.records.cubes import CubeInfo
+from helioloop.registry.acceptances import Acceptance
 from helioloop.registry.unscorable import clear_unscorable
 from helioloop_worker.context import Context
+from helioloop_worker.loop import acceptance, planning, retrain_check, round_steps, scoring, writeback
 from helioloop_worker.loop import ingest as ingestion
-from helioloop_worker.loop import planning, retrain_check, round_steps, scoring, writeback
 from helioloop_worker.loop import reconcile as reconciliation
+from helioloop_worker.loop.acceptance import send_acceptance
 from helioloop_worker.loop.job_progress import job_report
 
 log = logging.getLogger(__name__)
@@ -61,7 +63,18 @@ def write_back(context: Context, project: int, version: str) -> dict[str, int]:
     written = writeback.write_back(context, project, version, report=job_report())
     for chunk in written.chunks:
         queues.send(context.connection, messages.ScoreBulk(project=project, version=version, cubes=chunk))
+    for stale in acceptance.withdraw(context, project, version):
+        send_acceptance(context.connection, project, stale)
     return {"written": written.written, "present": written.present, "missing": len(written.missing)}
+
+
+def accept(context: Context, project: int, release: str, rate: float, confidence: float) -> dict[str, Any]:
+    """Accept labels of a release under a risk guarantee, mark its tasks, and have their order in the queue renewed."""
+    wanted = Acceptance(release=release, rate=rate, confidence=confidence)
+    outcome = acceptance.accept(context, project, wanted, report=job_report())
+    if outcome.version is not None and outcome.accepted:
+        queues.send(context.connection, messages.WriteBack(project=project, version=outcome.version))
+    return {"version": outcome.version, "accepted": len(outcome.accepted), "sentences": list(outcome.sentences)}
 
 
 def ingest(context: Context, project: int, release: str) -> dict[str, Any]:
@@ -85,7 +98,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     f"{__name__}.{function.__name__}": function
     for function in (
         check_retraining, plan_round, train_member, score_round, locate, close_round, score, write_back, ingest,
-        reconcile,
+        reconcile, accept,
     )
 }  # fmt: skip
 """The jobs by the name that messages give them; a worker runs no other function."""

@@ -66,13 +66,25 @@ def cut_fulldisk(work: Work) -> tuple[SpooledFile, Mapping[str, Patch]]:
     MagnetogramError
         If the file cannot be used, or shows none of the regions.
     """
+    file, patches = cut_regions(work)
+    if not patches:
+        raise MagnetogramError("none of the regions is on the disk at its time: nothing to cut")
+    return file, patches
+
+
+def cut_regions(work: Work) -> tuple[SpooledFile, Mapping[str, Patch]]:
+    """Read one full-disk magnetogram and cut the regions that it shows, if any.
+
+    Raises
+    ------
+    MagnetogramError
+        If the file cannot be used.
+    """
     image = read_fulldisk(work.place, work.profile)
     rotations = rotations_at(image.time)
     now = {region.name: passage_of(region.lon_deg, rotations) for region in work.regions}
     wanted = [region for region in work.regions if work.passages.get(region.name, now[region.name]) == now[region.name]]
     patches = cut_patches(image.field_gauss, image.solar_wcs, wanted, work.profile)
-    if not patches:
-        raise MagnetogramError("none of the regions is on the disk at its time: nothing to cut")
     file = SpooledFile(
         place=work.place,
         key="",

@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from astropy.table import Table
+
 from helioloop.archive.making import spread
 from helioloop.archive.regions import read_regions
 from helioloop.data.crude_label_tables import CRUDE_LABELS_FILE, LabelChange, update_labels, write_crude_labels
@@ -43,6 +45,7 @@ def label_release(
     *,
     regions_table: Path | None = None,
     threshold_deg: float = FIRST_FOUND_EAST_OF_DEG,
+    keep_labels: bool = False,
     report: Report = silent,
     processes: int | None = None,
     on_doubt: OnDoubt = log_doubt,
@@ -60,6 +63,8 @@ def label_release(
         Table of regions; see `helioloop.archive.regions.read_regions`.
     threshold_deg : float
         A region first detected east of it is labelled non-emergence.
+    keep_labels : bool
+        Leave rows of ``labels.csv`` that have a label as they are.
     report : Report
         Called after each cube.
     processes : int or None
@@ -87,11 +92,12 @@ def label_release(
         digest = hashlib.sha256(regions_table.read_bytes()).hexdigest()
         provenance |= {"regions_table": regions_table.name, "regions_table_sha256": digest}
     write_crude_labels(folder / CRUDE_LABELS_FILE, labels, profile, threshold_deg=threshold_deg, provenance=provenance)
-    labelled = any(crude.label is not None for crude in labels)
+    written = labels if not keep_labels else tuple(crude for crude in labels if crude.cube in _unlabelled(folder))
+    labelled = any(crude.label is not None for crude in written)
     followed = {name for crude in labels for name in (crude.region, crude.cube)}
     return LabelledRelease(
         labels=labels,
-        changes=update_labels(folder, labels) if labelled else (),
+        changes=update_labels(folder, written) if labelled else (),
         unused_regions=tuple(name for name in regions if name not in followed),
     )
 
@@ -109,6 +115,24 @@ def _cubes(folder: Path, on_doubt: OnDoubt) -> Sequence[str]:
     if not files:
         raise ReleaseError(f"{folder} contains no cube; a release has files <cube>.fits: add them")
     return files
+
+
+def lacks_crude_labels(folder: Path) -> bool:
+    """Return True if a release has cubes that are not in its table of crude labels."""
+    path = folder / CRUDE_LABELS_FILE
+    known = set(Table.read(path, format="ascii.ecsv")["cube"]) if path.exists() else set()
+    return not known.issuperset(_cubes(folder, _silent))
+
+
+def _unlabelled(folder: Path) -> set[str]:
+    """Return the cubes without a label in ``labels.csv``."""
+    if not (folder / LABELS_FILE).exists():
+        return set(_cubes(folder, _silent))
+    return {row.cube for row in Release.open(folder).rows if row.label is None}
+
+
+def _silent(_: str) -> None:
+    """Leave out doubts that are reported when the release is labelled."""
 
 
 def _known_regions(path: Path, on_doubt: OnDoubt) -> dict[str, KnownRegion]:

@@ -16,6 +16,7 @@ import joblib
 from helioloop.archive.regions import Region
 from helioloop.archive.release import MadeRelease, write_release
 from helioloop.archive.spool import Patch, Spool, SpooledFile, key_of
+from helioloop.data.release import LABELS_FILE
 from helioloop.errors import MagnetogramError, ReleaseError
 from helioloop.progress import Report, silent
 from helioloop.records.profiles import Profile
@@ -114,6 +115,11 @@ def make_release(
     excluded_table = f"{command}-excluded.csv"
     if out.exists() and not spool.folder.exists():
         others = [path.name for path in out.iterdir() if path.name != excluded_table]
+        if excluded_table in {path.name for path in out.iterdir()} and LABELS_FILE in others:
+            raise ReleaseError(
+                f"{out} is a finished release, and its cubes may be labelled already: make a new one elsewhere, "
+                "or have files that keep coming followed by `helioloop watch`"
+            )
         if others:
             raise ReleaseError(
                 f"{out} is not empty (it has {others[0]!r}); a release is made in a folder of its own: name another one"

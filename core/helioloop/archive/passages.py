@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 _EPOCH = "1993-01-01T00:00:00"
 _DAY_SECONDS = 86_400.0
 _ROTATION_DAYS = 27.2753
-_BEFORE_MERIDIAN_DAYS = 12.0  # no patch comes into view earlier before its central-meridian crossing
+_FROM_MERIDIAN_DAYS = 12.0  # no patch is in view earlier before, or later after, it crosses the central meridian
 
 
 def tai_seconds(time: Time) -> float:
@@ -107,19 +107,42 @@ class Ephemeris:
         profile : Profile
             Grid and size of the patch.
         """
-        crossing = passage + 1.0 - region.lon_deg / 360.0
-        meridian = float(np.interp(crossing, self.rotations, self.seconds))
-        cadence = profile.instrument.cadence_seconds
-        slots = np.arange(slot_of(meridian - _BEFORE_MERIDIAN_DAYS * _DAY_SECONDS, profile), slot_of(meridian, profile))
-        times = (slots + 0.5) * cadence - profile.grid_tolerance_seconds
+        at_meridian = self._meridian_slot(region, passage, profile)
+        slots = np.arange(at_meridian - _reach(profile), at_meridian)
+        hidden = np.flatnonzero(~self._is_seen(slots, region, passage, profile))
+        return int(slots[hidden[-1] + 1] if hidden.size and hidden[-1] + 1 < len(slots) else slots[0])
+
+    def last_slot(self, region: Region, passage: int, profile: Profile) -> int:
+        """Return the slot in which the last pixel of a region's patch is in view; see `first_slot`."""
+        at_meridian = self._meridian_slot(region, passage, profile)
+        slots = np.arange(at_meridian, at_meridian + _reach(profile))
+        hidden = np.flatnonzero(~self._is_seen(slots, region, passage, profile))
+        return int(slots[hidden[0] - 1] if hidden.size and hidden[0] else slots[-1])
+
+    def _meridian_slot(self, region: Region, passage: int, profile: Profile) -> int:
+        """Return the slot in which a region crosses the central meridian."""
+        return slot_of(float(np.interp(_crossing(region, passage), self.rotations, self.seconds)), profile)
+
+    def _is_seen(self, slots: NDArray[np.int64], region: Region, passage: int, profile: Profile) -> NDArray[np.bool_]:
+        """Return for each slot whether a pixel of a region's patch is on the disk, shape (n_slots,)."""
+        times = (slots + 0.5) * profile.instrument.cadence_seconds - profile.grid_tolerance_seconds
         half = profile.patch_deg / 2.0
         edge = np.linspace(-half, half, 9)
         lon, lat = (axis.ravel()[None, :] for axis in np.meshgrid(region.lon_deg + edge, region.lat_deg + edge))
-        l0 = region.lon_deg - 360.0 * (np.interp(times, self.seconds, self.rotations) - crossing)
+        l0 = region.lon_deg - 360.0 * (np.interp(times, self.seconds, self.rotations) - _crossing(region, passage))
         b0 = np.interp(times, self.seconds, self.b0_deg)
-        seen = (cosine_from_centre(lon, lat, l0_deg=l0[:, None], b0_deg=b0[:, None]) > 0.0).any(axis=1)
-        hidden = np.flatnonzero(~seen)
-        return int(slots[hidden[-1] + 1] if hidden.size and hidden[-1] + 1 < len(slots) else slots[0])
+        seen = cosine_from_centre(lon, lat, l0_deg=l0[:, None], b0_deg=b0[:, None]) > 0.0
+        return np.asarray(seen.any(axis=1))
+
+
+def _crossing(region: Region, passage: int) -> float:
+    """Return the rotation number, with its fraction, at which a region crosses the central meridian."""
+    return passage + 1.0 - region.lon_deg / 360.0
+
+
+def _reach(profile: Profile) -> int:
+    """Return the slots before or after the meridian in which a patch may be in view."""
+    return math.ceil(_FROM_MERIDIAN_DAYS * _DAY_SECONDS / profile.instrument.cadence_seconds)
 
 
 def first_seen_passages(regions: tuple[Region, ...]) -> dict[str, int]:

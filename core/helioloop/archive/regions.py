@@ -46,6 +46,11 @@ class Region:
     lat_deg: float
     first_seen_tai: str | None = None
 
+    @property
+    def row(self) -> str:
+        """The region's values as text; a corrected row differs."""
+        return f"{self.name} {self.lon_deg!r} {self.lat_deg!r} {self.first_seen_tai}"
+
 
 def read_regions(path: Path, *, on_doubt: OnDoubt = log_doubt) -> tuple[Region, ...]:
     """Read a table of regions: CSV, ECSV or VOTable by the file's ending, in the table's order.

@@ -52,8 +52,22 @@ class MadeRelease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Passage:
-    """One cube to write: a region on one passage, and its observations by grid frame."""
+class Passage:
+    """One cube to write: a region on one disk passage, and its observations.
+
+    Parameters
+    ----------
+    region : Region
+        The region.
+    rotation : int
+        Carrington rotation in which it crosses the central meridian.
+    first_slot : int
+        Slot of grid frame 0.
+    files : tuple of SpooledFile
+        One per slot, in order of time.
+    outside : int
+        Observations outside of the grid.
+    """
 
     region: Region
     rotation: int
@@ -92,15 +106,15 @@ def write_release(
         Called after each cube.
     """
     usable = [file for file in files if file.reason is None]
-    passages = _passages(usable, regions, profile)
-    unused = _unused(usable, passages, profile)
+    passages = sort_into_passages(usable, regions, profile)
+    unused = unused_reasons(usable, passages, profile)
     reasons = {file.place: file.reason or unused.get(file.place) for file in files}
     excluded = {place: reason for place, reason in reasons.items() if reason is not None}
     cubes: dict[str, int] = {}
     for done, passage in enumerate(passages):
         report(done, len(passages), "writing cubes")
-        name = f"{passage.region.name}_{time_of(_nominal(passage.first_slot, profile)).strftime('%Y%m%d')}"
-        _write(folder / f"{name}.fits", passage, spool, profile)
+        name = cube_name(passage, profile)
+        write_passage(folder / f"{name}.fits", passage, spool, profile)
         cubes[name] = len(passage.files)
     report(len(passages), len(passages), "writing cubes")
     tables.write_table(
@@ -121,7 +135,7 @@ def write_release(
     )
 
 
-def _passages(files: Sequence[SpooledFile], regions: Sequence[Region], profile: Profile) -> list[_Passage]:
+def sort_into_passages(files: Sequence[SpooledFile], regions: Sequence[Region], profile: Profile) -> list[Passage]:
     """Sort files into regions and passages, in order of time, one per slot."""
     if not files:
         return []
@@ -130,7 +144,7 @@ def _passages(files: Sequence[SpooledFile], regions: Sequence[Region], profile: 
     groups: dict[tuple[str, int], list[SpooledFile]] = {}
     lon_deg = {region.name: region.lon_deg for region in regions}
     for file in files:
-        for name in file.regions:
+        for name in lon_deg.keys() & set(file.regions):
             groups.setdefault((name, passage_of(lon_deg[name], file.rotations)), []).append(file)
     by_name = {region.name: region for region in regions}
     passages = []
@@ -139,7 +153,7 @@ def _passages(files: Sequence[SpooledFile], regions: Sequence[Region], profile: 
         inside = [file for file in group if 0 <= slot_of(file.seconds, profile) - first < profile.instrument.n_frames]
         if inside:
             passages.append(
-                _Passage(
+                Passage(
                     region=by_name[name],
                     rotation=rotation,
                     first_slot=first,
@@ -159,7 +173,7 @@ def _one_per_slot(files: Sequence[SpooledFile], profile: Profile) -> tuple[Spool
     return tuple(file for _, file in sorted(slots.items()))
 
 
-def _unused(files: Sequence[SpooledFile], passages: Sequence[_Passage], profile: Profile) -> dict[str, str]:
+def unused_reasons(files: Sequence[SpooledFile], passages: Sequence[Passage], profile: Profile) -> dict[str, str]:
     """Return why files that gave patches are in no cube."""
     used = {file.place: file for passage in passages for file in passage.files}
     in_slot = {slot_of(file.seconds, profile): file for file in used.values()}
@@ -175,7 +189,13 @@ def _unused(files: Sequence[SpooledFile], passages: Sequence[_Passage], profile:
     return reasons
 
 
-def _write(path: Path, passage: _Passage, spool: Spool, profile: Profile) -> None:
+def cube_name(passage: Passage, profile: Profile) -> str:
+    """Return the name of a passage's cube: the region and the day of grid frame 0."""
+    return f"{passage.region.name}_{time_of(_nominal(passage.first_slot, profile)).strftime('%Y%m%d')}"
+
+
+def write_passage(path: Path, passage: Passage, spool: Spool, profile: Profile) -> None:
+    """Write the cube of a passage."""
     start = slot_start(passage.first_slot, profile)
     frames = np.stack([spool.patch(file, passage.region.name) for file in passage.files])
     write_cube(
@@ -189,7 +209,7 @@ def _write(path: Path, passage: _Passage, spool: Spool, profile: Profile) -> Non
     )
 
 
-def _cards(passage: _Passage, profile: Profile) -> dict[str, str | float]:
+def _cards(passage: Passage, profile: Profile) -> dict[str, str | float]:
     """Return coordinates, sources, times and history of a cube."""
     region, files, size = passage.region, passage.files, profile.instrument.size_px
     step = profile.degrees_per_px
@@ -225,7 +245,7 @@ def _cards(passage: _Passage, profile: Profile) -> dict[str, str | float]:
     }
 
 
-def _history(passage: _Passage, profile: Profile, factors: list[float]) -> str:
+def _history(passage: Passage, profile: Profile, factors: list[float]) -> str:
     grid = profile.instrument
     sentences = [
         f"{len(passage.files)} observations, one per slot of {grid.cadence_seconds:g} s, the nearest to its middle",

@@ -47,6 +47,8 @@ class SpooledFile:
         What the file does not say and was assumed.
     regions : tuple of str
         Regions that it gave a patch of.
+    asked : tuple of str
+        For files that are read again when regions are added: what was looked for, see `Region.row`.
     """
 
     place: str
@@ -58,6 +60,7 @@ class SpooledFile:
     factor: float = 1.0
     assumed: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -96,14 +99,24 @@ class Spool:
     def find(self, key: str) -> SpooledFile | None:
         """Return what was kept under a key; None where there is nothing."""
         path = self.folder / f"{key}.json"
-        if not path.exists():
-            return None
-        values = json.loads(path.read_text(encoding="utf-8"))
-        return SpooledFile(**{**values, "assumed": tuple(values["assumed"]), "regions": tuple(values["regions"])})
+        return _read(path) if path.exists() else None
+
+    def all(self) -> list[SpooledFile]:
+        """Return everything that was kept, by key."""
+        return [_read(path) for path in sorted(self.folder.glob("*.json")) if path.name != _RECIPE]
+
+    def drop(self, file: SpooledFile) -> None:
+        """Remove what a file gave."""
+        (self.folder / f"{file.key}.json").unlink(missing_ok=True)
+        self.drop_patches(file)
+
+    def drop_patches(self, file: SpooledFile) -> None:
+        """Remove a file's patches and keep its record, so that it is not read again."""
+        (self.folder / f"{file.key}.npz").unlink(missing_ok=True)
 
     def keep(self, file: SpooledFile, patches: Mapping[str, Patch]) -> SpooledFile:
         """Keep a file's patches, in the order of its regions, then its record; return the record."""
-        if file.reason is None:
+        if patches:
             content = io.BytesIO()
             arrays: dict[str, Any] = {f"p{k}": patches[region] for k, region in enumerate(file.regions)}
             np.savez(content, **arrays)
@@ -116,6 +129,12 @@ class Spool:
         with np.load(self.folder / f"{file.key}.npz") as content:
             patch: Patch = content[f"p{file.regions.index(region)}"]
             return patch
+
+
+def _read(path: Path) -> SpooledFile:
+    values = json.loads(path.read_text(encoding="utf-8"))
+    lists = {name: tuple(values.get(name, ())) for name in ("assumed", "regions", "asked")}
+    return SpooledFile(**{**values, **lists})
 
 
 def key_of(place: str) -> str:

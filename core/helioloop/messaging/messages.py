@@ -228,6 +228,24 @@ class Ingest(Message):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Accept(Message):
+    """Accept the labels of a release for which the project's audit sample supports a risk guarantee."""
+
+    queue = QUEUE_BULK
+    job = "helioloop_worker.jobs.accept"
+    longest_seconds = 6 * 3600
+
+    release: str
+    rate: float
+    confidence: float
+
+    @property
+    def job_id(self) -> str:
+        """One job per project and release."""
+        return f"accept-{self.project}-{hashlib.sha256(self.release.encode()).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reconcile(Message):
     """Repair what a lost webhook, an emptied Redis or a killed worker left undone."""
 

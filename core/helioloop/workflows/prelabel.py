@@ -83,7 +83,7 @@ def prelabel_release(
     intervals = IntervalCalibration.calibrate(located, frames, start=start, coverage=targets.coverage)
 
     cubes = readable_cubes(release, runtime)
-    scores = _score(Ensemble.open(folder, device=runtime.device), audit_sample, cubes, stored, runtime)
+    scores = score_by_fold(Ensemble.open(folder, device=runtime.device), audit_sample, cubes, stored, runtime)
     new = np.array([score.p_emergence for score in scores], dtype=np.float64)
     accepted = set(split(new, guarantee)[0].tolist())
     calibrated = [None] * len(new) if probabilities is None else [float(q) for q in probabilities.apply(new)]
@@ -119,14 +119,32 @@ def prelabel_release(
     )
 
 
-def _score(
+def score_by_fold(
     ensemble: Ensemble,
     sample: AuditSample,
     cubes: Sequence[CubeInfo],
     stored: Mapping[tuple[str, str], CubeScore],
     runtime: Runtime,
+    *,
+    located: bool = True,
 ) -> list[CubeScore]:
-    """Return each cube's score by the members of one fold, with a frame if emergence is predicted."""
+    """Return each cube's score by the members of one fold.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+        All members of the version.
+    sample : AuditSample
+        The sample whose folds are chosen from.
+    cubes : sequence of CubeInfo
+        Cubes that can be read.
+    stored : mapping of (name, sha256) to CubeScore
+        Scores of the version; those of cubes that it was trained on are used.
+    runtime : Runtime
+        Its report is called after each cube.
+    located : bool
+        Also locate the emergence frame if emergence is predicted.
+    """
     plan = ensemble.plan
     of_fold = {fold: ensemble.of_fold(fold) for fold in {member.fold for member in plan.members}}
     trained = {cube.key for cube in plan.labelled}
@@ -135,7 +153,7 @@ def _score(
         members = of_fold[sample.scoring_fold(cube, plan)]
         known = stored.get(cube.key) if cube.key in trained else None
         score = members.score(cube, runtime) if known is None else known
-        if score.predicted is Label.EMERGENCE and score.curve is None:
+        if located and score.predicted is Label.EMERGENCE and score.curve is None:
             score = locate(members, cube, score, runtime)
         scores.append(score)
         runtime.report(done, len(cubes), "scoring cubes")

@@ -142,28 +142,19 @@ class Prelabelling:
         n, accepted = len(self.cubes), sum(cube.accepted for cube in self.cubes)
         return (
             f"{n} cubes scored by {self.version}: {accepted} accepted, {n - accepted} go to the human.",
-            *(self._why_none() if self.guarantee is None else _in_words(self.guarantee)),
+            *self._guarantee_in_words(),
             probabilities_in_words(self.probabilities),
             intervals_in_words(self.intervals, n_frames=self.n_frames, coverage=self.targets.coverage),
         )
 
-    def _why_none(self) -> tuple[str, ...]:
-        """Return why there is no guarantee, and which one the sample supports."""
-        rate, confidence, small = self.targets.rate, self.targets.confidence, self.smallest
-        needed = min_labels(rate=rate, confidence=confidence)
-        why = (
-            f"at least {needed} labels are needed"
-            if self.n_sampled < needed
-            else "too many of the most certain ones are wrong"
-        )
-        return (
-            f"Nothing is accepted: {self.n_sampled} labels of the audit sample do not support a guarantee of at most "
-            f"{_percent(rate)} wrong with {_percent(confidence)} confidence; {why}.",
-            f"They do not support a rate up to {_percent(RATES[0])} either: verify more cubes drawn at random."
-            if small is None
-            else f"The smallest rate they support is {_percent(small.rate)}, for about "
-            f"{_percent(small.accepted_fraction)} of the cubes. Verify more cubes drawn at random for a smaller one; "
-            "a rate chosen because these labels support it holds with slightly less confidence.",
+    def _guarantee_in_words(self) -> tuple[str, ...]:
+        if self.guarantee is not None:
+            return guarantee_in_words(self.guarantee)
+        return no_guarantee_in_words(
+            rate=self.targets.rate,
+            confidence=self.targets.confidence,
+            n_sampled=self.n_sampled,
+            smallest=self.smallest,
         )
 
 
@@ -172,14 +163,45 @@ def write_prelabel_table(path: Path, prelabelling: Prelabelling) -> None:
     tables.write_table(path, COLUMNS, (cube.row(prelabelling.version) for cube in prelabelling.cubes))
 
 
-def _in_words(guarantee: RiskGuarantee) -> tuple[str, ...]:
+def guarantee_in_words(guarantee: RiskGuarantee) -> tuple[str, ...]:
+    """Return what a guarantee says and what it was computed from."""
     return (
-        f"At most {_percent(guarantee.rate)} of the accepted labels are wrong, with {_percent(guarantee.confidence)} "
+        f"At most {percent(guarantee.rate)} of the accepted labels are wrong, with {percent(guarantee.confidence)} "
         "confidence, provided that this release is like the one that the audit sample was drawn from.",
         f"A class is accepted if its probability is at least {guarantee.threshold:.4f}; of {guarantee.n_calibration} "
         f"labels in the audit sample {guarantee.n_accepted} pass, {guarantee.n_wrong} of these are wrong.",
     )
 
 
-def _percent(fraction: float) -> str:
+def no_guarantee_in_words(
+    *, rate: float, confidence: float, n_sampled: int, smallest: RiskGuarantee | None
+) -> tuple[str, ...]:
+    """Return why there is no guarantee, and which one the sample supports.
+
+    Parameters
+    ----------
+    rate, confidence : float
+        What was to be guaranteed; see `Targets`.
+    n_sampled : int
+        Cubes of the audit sample.
+    smallest : RiskGuarantee or None
+        The guarantee with the smallest rate that the sample supports, if any.
+    """
+    needed = min_labels(rate=rate, confidence=confidence)
+    why = (
+        f"at least {needed} labels are needed" if n_sampled < needed else "too many of the most certain ones are wrong"
+    )
+    return (
+        f"Nothing is accepted: {n_sampled} labels of the audit sample do not support a guarantee of at most "
+        f"{percent(rate)} wrong with {percent(confidence)} confidence; {why}.",
+        f"They do not support a rate up to {percent(RATES[0])} either: verify more cubes drawn at random."
+        if smallest is None
+        else f"The smallest rate they support is {percent(smallest.rate)}, for about "
+        f"{percent(smallest.accepted_fraction)} of the cubes. Verify more cubes drawn at random for a smaller one; "
+        "a rate chosen because these labels support it holds with slightly less confidence.",
+    )
+
+
+def percent(fraction: float) -> str:
+    """Return a fraction in per cent, with three digits."""
     return f"{100.0 * fraction:.3g} %"

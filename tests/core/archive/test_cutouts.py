@@ -246,3 +246,9 @@ def test_real_images_become_cubes_of_one_frame(real: Path, tmp_path: Path) -> No
         cube = read_cube(made.folder / f"{name}.fits")
         assert np.isfinite(cube.observed_gauss).mean() > 0.9
         assert np.nanmax(np.abs(cube.observed_gauss)) > 200.0
+
+
+def test_a_finished_release_is_not_changed(made: MadeRelease, series: Path) -> None:
+    """Its cubes may be labelled; the message names what follows files that keep coming."""
+    with pytest.raises(ReleaseError, match=r"is a finished release.*helioloop watch"):
+        make_cutouts([str(series)], [EAST, WEST], made.folder, profile=COARSE, processes=1)

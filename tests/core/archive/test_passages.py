@@ -63,8 +63,8 @@ def test_a_region_crosses_the_meridian_in_the_rotation_that_is_nearest() -> None
 
 
 @pytest.mark.parametrize(("lon", "lat"), [(81.33, 0.0), (10.0, 30.0), (350.0, -25.0)])
-def test_grid_frame_0_is_the_first_slot_with_a_pixel_on_the_disk(lon: float, lat: float) -> None:
-    """At the equator that is 97.5° before the central meridian, 7.4 days; the patch leaves before frame 225."""
+def test_the_first_and_last_slot_have_a_pixel_on_the_disk(lon: float, lat: float) -> None:
+    """At the equator that is 97.5° from the central meridian, 7.4 days; the patch leaves before frame 225."""
     time = Time("2001-03-07T00:00:00", scale="tai")
     ephemeris = Ephemeris.covering(tai_seconds(time), tai_seconds(time))
     region = Region(name="r", lon_deg=lon, lat_deg=lat)
@@ -73,6 +73,10 @@ def test_grid_frame_0_is_the_first_slot_with_a_pixel_on_the_disk(lon: float, lat
     at_start = rotations_at(time_of(slot_start(first, MDI) + MDI.instrument.cadence_seconds / 2))
     east = 360.0 * (rotation + 1.0 - lon / 360.0 - at_start)
     assert east == pytest.approx(97.5, abs=1.0) if lat == 0.0 else 90.0 < east < 105.0
+    in_view = ephemeris.last_slot(region, rotation, MDI)
+    at_end = rotations_at(time_of(slot_start(in_view, MDI) + MDI.instrument.cadence_seconds / 2))
+    west = 360.0 * (at_end - (rotation + 1.0 - lon / 360.0))
+    assert west == pytest.approx(97.5, abs=1.0) if lat == 0.0 else 90.0 < west < 105.0
     last = rotations_at(time_of(slot_start(first + 225, MDI)))
     assert 360.0 * (last - (rotation + 1.0 - lon / 360.0)) > 97.5 if lat == 0.0 else True
 

@@ -25,6 +25,7 @@ from helioloop.messaging import job_monitor, messages, queues
 from helioloop.records.cubes import CubeInfo
 from helioloop.registry.unscorable import add_unscorable
 from helioloop.registry.versions import Registry
+from helioloop.registry.watched import WatchedFolder, WatchState, write_watched
 from helioloop_worker import terminal
 from helioloop_worker.commands import learning, options, project
 from helioloop_worker.loop import ingest, retrain_check
@@ -56,6 +57,29 @@ def show(loop_project: LoopProject, commands: list[click.Command]) -> dict[str, 
 def as_dict(lines: list[status.Line]) -> dict[str, str]:
     """Lines that are not printed yet: name -> value."""
     return {line.name: line.value for line in lines}
+
+
+def test_folders_that_the_watch_set_aside_are_listed_with_their_reason(
+    loop_project: LoopProject, commands: list[click.Command], tmp_path: Path
+) -> None:
+    """And releases whose predictions are waited for; folders that are gone are not."""
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "new").mkdir()
+    rows = [
+        WatchedFolder(folder=str(tmp_path / name), state=state, at="2026-01-01T00:00:00+00:00", content="", reason=why)
+        for name, state, why in (
+            ("bad", WatchState.SET_ASIDE, "no cube is readable"),
+            ("gone", WatchState.SET_ASIDE, "no cube is readable"),
+            ("new", WatchState.INGESTED, ""),
+        )
+    ]
+    write_watched(loop_project.model_dir, rows)
+    lines = as_dict(status.watched_lines(loop_project.registry))
+    assert lines == {
+        "set aside by watch, bad": "no cube is readable (since 2026-01-01T00:00:00+00:00; taken again once changed)",
+        "ingested, predictions follow": "new",
+    }
+    assert "no cube is readable" in show(loop_project, commands)["set aside by watch, bad"]
 
 
 def jobs_of(loop_project: LoopProject, **changes: Any) -> dict[str, str]:

@@ -74,7 +74,8 @@ def cutouts(files: tuple[str, ...], table: Path, out: Path, profile_name: str | 
     and
       helioloop cutouts mdi-1999/ --regions regions.csv --out releases/december-1999
 
-    An interrupted run is continued by the same command.
+    An interrupted run is continued by the same command. A finished release is not extended; `helioloop watch` follows
+    files that keep coming, and makes a cube when a region's disk passage is over.
     """
     with needs_extra("worker"):
         from helioloop.archive.cutouts import make_cutouts

@@ -16,7 +16,6 @@ from helioloop_worker.commands.options import (
     coverage_option,
     find_registry,
     models_options,
-    out_option,
     project_option,
 )
 from helioloop_worker.commands.runtime import show_doubt
@@ -172,6 +171,7 @@ def status(project: int | None, model_dir: Path | None) -> None:
         *lines_of.model_lines(registry, place=place),
         *reading_lines(registry),
         *lines_of.excluded_lines(registry),
+        *lines_of.watched_lines(registry),
     ]
     if project is not None:
         settings = load_settings()
@@ -179,6 +179,7 @@ def status(project: int | None, model_dir: Path | None) -> None:
         snapshot = Snapshot.read(registry.root)
         lines += lines_of.label_lines(snapshot)
         lines += lines_of.audit_lines(registry, snapshot)
+        lines += lines_of.acceptance_lines(registry, snapshot)
         lines += lines_of.queue_lines(connection, RedisRetrainState(connection), project)
         lines += job_lines(connection, settings, project)
     print_table([(line.name, line.value) for line in lines])
@@ -186,7 +187,12 @@ def status(project: int | None, model_dir: Path | None) -> None:
 
 @click.command()
 @project_option
-@out_option
+@click.option(
+    "--out",
+    required=True,
+    type=TABLE,
+    help="File to write: .csv, .ecsv, .vot (or .xml) or .fits. An existing file is replaced in one step.",
+)
 @click.option(
     "--draw",
     "sample",
@@ -204,6 +210,12 @@ def catalogue(*, project: int, out: Path, sample: Path | None, coverage: float) 
     that `helioloop status` lists. Probabilities need 30 labels, ten of each class; intervals of 90 % need nine
     emergence frames. With fewer, the table marks them as uncalibrated. A frame that was submitted unchanged, as the
     model had proposed it, is marked "unmoved" and is not used for calibration.
+
+    The ending of --out chooses the format. ECSV, VOTable and FITS contain, besides the rows: description, unit and UCD
+    of each column, the scale of the times, the position of the region, and the provenance (project, version, model
+    card, releases, calibrations). Unknown values are masked, except that a VOTable has an empty text. astropy reads the
+    times of ECSV as times, and those of FITS with `QTable.read(FILE, astropy_native=True)`; in a VOTable they are text
+    with a TIMESYS.
 
     \b
     Columns; one row per cube, in the order of the tasks;
@@ -223,6 +235,9 @@ def catalogue(*, project: int, out: Path, sample: Path | None, coverage: float) 
       emergence_time_utc, emergence_time_tai
                              start of that frame, if the files give a start time
       model_version          the version that scored
+      carrington_lon, carrington_lat
+                             position of the region in degrees; not in .csv, and
+                             only of cubes made by `cutouts` or `stack`
 
     \b
     Example: write the catalogue, then label the next release with its audit sample
@@ -235,12 +250,21 @@ def catalogue(*, project: int, out: Path, sample: Path | None, coverage: float) 
         from helioloop_worker.context import Context
         from helioloop_worker.labelstudio.project import read_project
         from helioloop_worker.reports.catalogue import make_catalogue
-        from helioloop_worker.reports.catalogue_table import write_catalogue, write_sample
+        from helioloop_worker.reports.catalogue_files import CSV, check_ending, write_catalogue_file
+        from helioloop_worker.reports.catalogue_table import write_sample
+    ending = check_ending(out)
     context = Context(load_settings())
     state = read_project(context.label_studio, project, settings=context.settings)
     with open_runtime(*context.settings.release_roots, profile=state.profile) as runtime:
-        made = make_catalogue(state, context.registry(project), runtime, roots=context.roots, coverage=coverage)
-    write_catalogue(out, made.entries, version=made.version)
+        made = make_catalogue(
+            state,
+            context.registry(project),
+            runtime,
+            roots=context.roots,
+            coverage=coverage,
+            with_positions=ending != CSV,
+        )
+    write_catalogue_file(out, made)
     click.echo("\n".join((f"{out}: {len(made.entries)} rows", *made.sentences())))
     if sample is not None:
         write_sample(sample, made.sample)

@@ -1,4 +1,4 @@
-"""The settings of the tab that lists tasks by prediction score, lowest first."""
+"""The settings of the tab that lists tasks by prediction score, lowest first, without accepted ones."""
 
 from typing import Any
 
@@ -27,6 +27,17 @@ HIDDEN_COLUMNS = [
 """Columns that the sorted tab hides, so that video, score and crude label are side by side."""
 
 
+_TRIAGE = "filter:tasks:data.triage"
+NOT_ACCEPTED = {
+    "conjunction": "or",  # "does not contain accepted" would leave out tasks whose data have no such key
+    "items": [
+        {"filter": _TRIAGE, "operator": "empty", "type": "String", "value": True},
+        {"filter": _TRIAGE, "operator": "contains", "type": "String", "value": "random check"},
+    ],
+}
+"""Filter for tasks whose label was not accepted without a human."""
+
+
 def tab_settings(title: str) -> dict[str, Any]:
     """Return the settings of the tab as Label Studio stores them."""
     return {
@@ -34,6 +45,7 @@ def tab_settings(title: str) -> dict[str, Any]:
         "type": "list",
         "target": "tasks",
         "ordering": ["tasks:predictions_score"],
+        "filters": NOT_ACCEPTED,
         "hiddenColumns": {"explore": HIDDEN_COLUMNS, "labeling": HIDDEN_COLUMNS},
         "columnsWidth": {},
         "columnsDisplayType": {},

@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 
 from helioloop.labelstudio.tasks import annotation_stamps, cube_tasks
 from helioloop.messaging import messages, queues, retrain_state
+from helioloop.registry.acceptances import accepted_labels, read_acceptances
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.unscorable import read_unscorable
 from helioloop_worker.context import Context
 from helioloop_worker.loop import ingest, rounds, writeback
+from helioloop_worker.loop.acceptance import send_acceptance
 from helioloop_worker.loop.checked import read_checked
 from helioloop_worker.loop.round_requests import requests, resend_planning
 from helioloop_worker.loop.shown_versions import superseded_since
@@ -43,6 +45,7 @@ def reconcile(context: Context, project: int) -> Reconciled:
         _publication(context, project),
         _annotations(context, project),
         _write_back(context, project),
+        _acceptance(context, project),
         *_superseded(context, project),
     ]
     done = tuple(sentence for sentence in found if sentence)
@@ -99,7 +102,8 @@ def _write_back(context: Context, project: int) -> str | None:
     rows = [row for row in context.label_studio.predictions(project) if row.model_version == version]
     lacking = len(tasks - {row.task for row in rows})
     snapshot = Snapshot.read(context.settings.model_dir(project))  # as last checked: a waiting change is checked first
-    labels = {} if snapshot is None else snapshot.cubes
+    accepted = accepted_labels(context.settings.model_dir(project), version)
+    labels = {} if snapshot is None else writeback.with_accepted(snapshot.cubes, accepted)
     if outdated := writeback.outdated(rows, cubes, context.registry(project).scores(version), labels):
         queues.send(context.connection, messages.WriteBack(project=project, version=version))
         return f"the scores of {len(outdated)} tasks are not the agreement with their labels: writing back"
@@ -107,6 +111,19 @@ def _write_back(context: Context, project: int) -> str | None:
         return None
     queues.send(context.connection, messages.WriteBack(project=project, version=version))
     return f"{lacking} tasks lack the prediction of {version}: writing back"
+
+
+def _acceptance(context: Context, project: int) -> str | None:
+    """Send the acceptance of releases again whose job was lost, or that another version had accepted."""
+    version = context.registry(project).published()
+    if version is None:
+        return None
+    lacking = [
+        found
+        for found in read_acceptances(context.settings.model_dir(project)).values()
+        if found.version != version and send_acceptance(context.connection, project, found)
+    ]
+    return f"labels of {lacking[0].release} are to be accepted by {version}: accepting" if lacking else None
 
 
 def _superseded(context: Context, project: int) -> list[str]:

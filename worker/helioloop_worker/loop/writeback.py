@@ -7,7 +7,7 @@ off continues. One process at a time writes into a project.
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from redis.lock import Lock
 
@@ -16,8 +16,9 @@ from helioloop.labelstudio.tasks import CubeTask
 from helioloop.messaging.messages import SCORE_CHUNK
 from helioloop.progress import Report
 from helioloop.records.cubes import CubeInfo, Key
-from helioloop.records.labels import CurrentLabel
+from helioloop.records.labels import CurrentLabel, Label
 from helioloop.records.scores import CubeScore
+from helioloop.registry.acceptances import accepted_labels
 from helioloop.registry.unscorable import read_unscorable
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow
@@ -89,10 +90,12 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
             return Written(written=0, present=0)
         project_state = read_project(context.label_studio, project, settings=context.settings)
         scores = registry.scores(version)
+        accepted = accepted_labels(context.settings.model_dir(project), version)
+        labels = with_accepted(project_state.snapshot.cubes, accepted)
         rows = [row for row in context.label_studio.predictions(project) if row.model_version == version]
         have = {row.task for row in rows}
         entries = [
-            _entry(project_state, number, score, version=version)
+            _entry(project_state, labels, number, score, version=version)
             for task in project_state.tasks.values()
             if (score := scores.get(task.cube.key)) is not None
             for number in task.ids
@@ -102,7 +105,7 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
             lock.reacquire()
             report(start, len(entries), "writing predictions")
             context.label_studio.import_predictions(project, entries[start : start + CHUNK_PREDICTIONS])
-        for row, agreement in outdated(rows, project_state.tasks, scores, project_state.snapshot.cubes):
+        for row, agreement in outdated(rows, project_state.tasks, scores, labels):
             lock.reacquire()
             context.label_studio.rescore(row, agreement)
         lock.reacquire()
@@ -118,6 +121,18 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         project, version, written.written, written.present, len(written.missing),
     )  # fmt: skip
     return written
+
+
+def with_accepted(labels: Mapping[str, CurrentLabel], accepted: Mapping[str, Label]) -> dict[str, CurrentLabel]:
+    """Return the labels that scores in Label Studio agree with: the accepted one where a cube is not verified.
+
+    The ensemble is sure of accepted labels, so their tasks come last in the queue, even where the crude label is
+    another one.
+    """
+    return {
+        cube: replace(label, label=accepted[cube]) if cube in accepted and not label.verified else label
+        for cube, label in labels.items()
+    }
 
 
 def outdated(
@@ -184,8 +199,10 @@ def _delete_duplicates(context: Context, project: int, version: str) -> None:
         context.label_studio.delete_predictions(younger)
 
 
-def _entry(project_state: ProjectState, task: int, score: CubeScore, *, version: str) -> dict[str, object]:
-    label, n_frames = project_state.label(score.cube).label, project_state.profile.instrument.n_frames
+def _entry(
+    project_state: ProjectState, labels: Mapping[str, CurrentLabel], task: int, score: CubeScore, *, version: str
+) -> dict[str, object]:
+    label, n_frames = labels[score.cube].label, project_state.profile.instrument.n_frames
     body = prediction(score, label, project_state.controls, model_version=version, n_frames=n_frames)
     return {"task": task, **body}
 

@@ -8,20 +8,22 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from helioloop.data.frame_times import FrameTime, cube_frame_time
+from helioloop.data.positions import CarringtonPosition, read_position
 from helioloop.data.release import ReleaseRoots
 from helioloop.errors import CubeError, RegistryError, ReleaseError
 from helioloop.evaluation.audit_sample import AuditSample, predicted_emergence
 from helioloop.evaluation.calibration import intervals_in_words, probabilities_in_words
+from helioloop.evaluation.project_sample import find_unmoved, read_sample
 from helioloop.labelstudio.tasks import CubeTask
 from helioloop.model.plan import Plan
 from helioloop.model.runtime import Runtime
 from helioloop.records.labels import CurrentLabel, Label
 from helioloop.records.scores import CubeScore, Emergence
-from helioloop.registry.versions import Registry
+from helioloop.registry.versions import Card, Registry
+from helioloop_worker.labelstudio.port import ProjectInfo
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.reports.calibration import Calibration
 from helioloop_worker.reports.catalogue_table import Entry
-from helioloop_worker.reports.sample import find_unmoved, read_sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +32,12 @@ class Catalogue:
 
     Parameters
     ----------
-    version : str
-        The published version, whose scores are used.
+    project : ProjectInfo
+        The project in Label Studio.
+    labels_read_at : str
+        When its labels were read, ISO 8601, UTC.
+    card : Card
+        How the published version was trained; its scores are used.
     entries : tuple of Entry
         All cubes of the project, in the order of its tasks.
     sample : AuditSample
@@ -40,10 +46,17 @@ class Catalogue:
         Both calibrations.
     """
 
-    version: str
+    project: ProjectInfo
+    labels_read_at: str
+    card: Card
     entries: tuple[Entry, ...] = field(repr=False)
     sample: AuditSample
     calibration: Calibration
+
+    @property
+    def version(self) -> str:
+        """Name of the published version."""
+        return self.card.version
 
     def sentences(self) -> tuple[str, ...]:
         """Return a summary in words: how many cubes, and which figures are calibrated."""
@@ -73,6 +86,7 @@ def make_catalogue(
     *,
     roots: ReleaseRoots,
     coverage: float,
+    with_positions: bool = False,
 ) -> Catalogue:
     """Return the catalogue of a project.
 
@@ -88,6 +102,8 @@ def make_catalogue(
         Where the cubes' files are; frame times are read from them.
     coverage : float
         Fraction of the true frames that calibrated intervals contain.
+    with_positions : bool
+        True reads Carrington coordinates from the header of each cube, too.
 
     Raises
     ------
@@ -106,6 +122,8 @@ def make_catalogue(
     for done, task in enumerate(state.tasks.values(), start=1):
         label, score = state.label(task.cube.name), scores.get(task.cube.key)
         found, source = _emergence(label, score, calibration, runtime, unmoved=unmoved)
+        frame = None if found is None else found.frame
+        time, position = _from_file(task, frame, runtime, roots, with_position=with_positions)
         entries.append(
             Entry(
                 task=task,
@@ -114,11 +132,19 @@ def make_catalogue(
                 p_calibrated=calibration.probability(score),
                 emergence=found,
                 frame_source=source,
-                time=None if found is None else _time(task, found.frame, runtime, roots),
+                time=time,
+                position=position,
             )
         )
         runtime.report(done, len(state.tasks), "reading frame times")
-    return Catalogue(version=version, entries=tuple(entries), sample=sample, calibration=calibration)
+    return Catalogue(
+        project=state.info,
+        labels_read_at=state.snapshot.read_at,
+        card=registry.card(version),
+        entries=tuple(entries),
+        sample=sample,
+        calibration=calibration,
+    )
 
 
 def _emergence(
@@ -144,12 +170,24 @@ def _emergence(
     return calibrated, calibration.frame_source
 
 
-def _time(task: CubeTask, frame: int, runtime: Runtime, roots: ReleaseRoots) -> FrameTime | None:
-    """Return when a frame starts; None if the cube's file gives no start time or cannot be read."""
+def _from_file(
+    task: CubeTask, frame: int | None, runtime: Runtime, roots: ReleaseRoots, *, with_position: bool
+) -> tuple[FrameTime | None, CarringtonPosition | None]:
+    """Return when a frame starts and where the region is; None where the cube's file does not have it.
+
+    A file that cannot be read is reported once.
+    """
+    time: FrameTime | None = None
+    position: CarringtonPosition | None = None
+    if frame is None and not with_position:
+        return None, None
     try:
         path = roots.path(task.cube.release, task.cube.name)
-        return cube_frame_time(path, frame, cadence_seconds=runtime.instrument.cadence_seconds)
+        if frame is not None:
+            time = cube_frame_time(path, frame, cadence_seconds=runtime.instrument.cadence_seconds)
+        if with_position:
+            position = read_position(path)
     except (CubeError, ReleaseError) as error:
         if runtime.on_excluded is not None:
             runtime.on_excluded(task.cube.name, CubeError(str(error)))
-        return None
+    return time, position

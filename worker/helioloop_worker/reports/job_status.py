@@ -20,6 +20,7 @@ _KINDS: Final = {
     "write-back": "write-back",
     "score": "scoring",
     "bulk": "scoring of many cubes",
+    "accept": "acceptance",
     "reconcile": "reconciliation",
 }
 """First part of a job's id -> what the status calls it. The steps of a round are not listed: the round has a line."""

@@ -14,11 +14,13 @@ from helioloop.files.tables import read_table
 from helioloop.messaging import queues
 from helioloop.messaging.retrain_state import RetrainState
 from helioloop.records.labels import LabelSource
+from helioloop.registry.acceptances import read_acceptances
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.project_profile import find_project_profile, read_project_profile
 from helioloop.registry.staging import Staging
 from helioloop.registry.unscorable import read_unscorable
 from helioloop.registry.versions import Registry
+from helioloop.registry.watched import WatchState, read_watched
 from helioloop_worker.reports.audit import read_audit
 from helioloop_worker.reports.redaction import redact
 
@@ -115,6 +117,39 @@ def _excluded(path: Path) -> Iterator[Line]:
         )
         more = f"; {len(rows) - LISTED_EXCLUDED} more" if len(rows) > LISTED_EXCLUDED else ""
         yield Line(name=f"excluded from {path.stem}", value=f"{len(rows)}: {listed}{more}; the full list is {path}")
+
+
+def watched_lines(registry: Registry) -> list[Line]:
+    """Return the lines about folders that ``helioloop watch`` set aside or whose predictions it waits for."""
+    rows = [row for row in read_watched(registry.root).values() if Path(row.folder).is_dir()]
+    aside = [row for row in rows if row.state is WatchState.SET_ASIDE]
+    waiting = [Path(row.folder).name for row in rows if row.state is WatchState.INGESTED]
+    lines = [
+        Line(
+            name=f"set aside by watch, {Path(row.folder).name}",
+            value=f"{redact(row.reason, model_dir=registry.root)} (since {row.at}; taken again once changed)",
+        )
+        for row in aside
+    ]
+    return lines + ([Line(name="ingested, predictions follow", value=", ".join(waiting))] if waiting else [])
+
+
+def acceptance_lines(registry: Registry, snapshot: Snapshot | None) -> list[Line]:
+    """Return one line per release whose labels are accepted under a risk guarantee, or are to be."""
+    lines = []
+    labels = {} if snapshot is None else snapshot.cubes
+    for found in read_acceptances(registry.root).values():
+        if found.version is None:
+            lines.append(Line(name=f"accepted in {found.release}", value="none yet; the acceptance is queued"))
+            continue
+        checks = found.random_checks
+        verified = sum(cube in labels and labels[cube].verified for cube in checks)
+        value = (
+            f"{len(found.accepted)} of {found.n_cubes} cubes, by {found.version}. {' '.join(found.sentences)} Random "
+            f"checks: {verified} of {len(checks)} verified"
+        )
+        lines.append(Line(name=f"accepted in {found.release}", value=value))
+    return lines
 
 
 def label_lines(snapshot: Snapshot | None) -> list[Line]:

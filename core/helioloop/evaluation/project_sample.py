@@ -18,6 +18,7 @@ def read_sample(
     labels: Mapping[str, CurrentLabel],
     *,
     unmoved: Collection[str] = (),
+    releases: Collection[str] | None = None,
 ) -> AuditSample:
     """Return the longest fully verified run from the start of the audit order.
 
@@ -31,13 +32,19 @@ def read_sample(
         The current labels, by cube.
     unmoved : collection of str
         Cubes whose verified frame is left out of the sample; see `find_unmoved`.
+    releases : collection of str or None
+        Take the sample from the cubes of these releases; None for all.
 
     Notes
     -----
     The audit order is a hash of the cubes' content. Cubes that are labelled in this order are therefore a random
     sample. A verified cube after the first gap was chosen for some reason and does not count.
     """
-    cubes = {cube.name: cube for cube in plan.labelled if cube.key in scores}
+    cubes = {
+        cube.name: cube
+        for cube in plan.labelled
+        if cube.key in scores and (releases is None or cube.release in releases)
+    }
     verified = {name: label for name in cubes if (label := labels.get(name)) is not None and label.verified}
     sampled = sorted(sampled_prefix(audit_order(cubes.values()), verified))
     return AuditSample(
@@ -47,6 +54,28 @@ def read_sample(
         ),
         folds=tuple(plan.folds[name] for name in sampled),
     )
+
+
+def read_earlier_sample(
+    plan: Plan, scores: Mapping[tuple[str, str], CubeScore], labels: Mapping[str, CurrentLabel], *, release: str
+) -> AuditSample:
+    """Return the audit sample that risk control of a release uses: the largest one of other releases.
+
+    A release that joined a round later has cubes early in the audit order that nobody has verified, and they would end
+    the sample there. The cubes of the earlier releases alone are in a random order too, so the sample is taken from all
+    other releases together, or from one of them, whichever has more cubes. The choice depends on which cubes are
+    verified, and not on what their labels are.
+
+    Parameters
+    ----------
+    plan, scores, labels
+        See `read_sample`.
+    release : str
+        The release whose labels are to be accepted.
+    """
+    others = sorted({cube.release for cube in plan.labelled} - {release})
+    samples = [read_sample(plan, scores, labels, releases=chosen) for chosen in (others, *([one] for one in others))]
+    return max(samples, key=lambda sample: len(sample.cubes))
 
 
 def find_unmoved(labels: Mapping[str, CurrentLabel], registry: Registry) -> set[str]:

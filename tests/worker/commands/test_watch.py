@@ -1,0 +1,120 @@
+"""`helioloop watch`: what it refuses, its help, and one watch at a time."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from filelock import FileLock
+from tests.core.archive.sun import write_series
+from tests.worker.shell import run_one_of
+
+from helioloop.data.cubes import write_cube
+from helioloop.records.instrument import MDI
+from helioloop.settings import Settings
+from helioloop_worker.commands import watch
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A release root; project 1 is set up."""
+    root = tmp_path / "data" / "releases"
+    root.mkdir(parents=True)
+    (tmp_path / "models" / "project-1").mkdir(parents=True)
+    settings = Settings(model_root=tmp_path / "models", release_roots=[root], redis_url="redis://127.0.0.1:1/0")
+    monkeypatch.setattr(watch, "load_settings", lambda: settings)
+    return root
+
+
+@pytest.mark.parametrize("words", [(), ("--once",)])
+def test_a_folder_whose_releases_the_workers_would_not_find_is_refused(root: Path, words: tuple[str, ...]) -> None:
+    """Both a folder elsewhere and one inside a release root."""
+    inside = root / "release"
+    inside.mkdir()
+    for folder in (inside, root.parents[1] / "models"):
+        result = run_one_of(watch.commands(), "watch", folder, "--project", "1", *words)
+        assert result.exit_code == 2
+        assert f"{folder} is not in HELIOLOOP_RELEASE_ROOTS ({root}) and contains none" in result.stderr
+
+
+def test_a_project_that_is_not_set_up_is_refused(root: Path) -> None:
+    result = run_one_of(watch.commands(), "watch", root, "--project", "7", "--once")
+    assert result.exit_code == 2
+    assert "project 7 has no model folder" in result.stderr
+
+
+def test_a_release_root_and_its_parent_can_be_watched(root: Path) -> None:
+    """With nothing in them there is nothing to do; Redis is not needed."""
+    for folder in (root, root.parent):
+        result = run_one_of(watch.commands(), "watch", folder, "--project", "1", "--once")
+        assert (result.exit_code, result.stdout) == (0, "")
+
+
+def test_one_watch_runs_at_a_time(root: Path) -> None:
+    """A second one is refused; from cron it ends quietly."""
+    with FileLock(root.parents[1] / "models" / "project-1" / ".watch.lock"):
+        refused = run_one_of(watch.commands(), "watch", root, "--project", "1")
+        assert refused.exit_code == 2
+        assert "another `helioloop watch` runs for project 1" in refused.stderr
+        once = run_one_of(watch.commands(), "watch", root, "--project", "1", "--once")
+        assert once.exit_code == 0
+        assert "nothing to do" in once.stdout
+
+
+def test_redis_that_is_not_there_is_said_and_nothing_is_set_aside(root: Path) -> None:
+    """With --once the exit status is 1; the next call takes the release."""
+    release = root / "new"
+    release.mkdir()
+    field = np.random.default_rng(0).normal(0.0, 20.0, (3, 90, 90))
+    write_cube(
+        release / "A.fits", field, np.array([0.0, 50.0, 100.0]) * 5760.0, start="2001-03-07T00:00:00", region="A",
+        instrument=MDI,
+    )  # fmt: skip
+    (release / "labels.csv").write_text("cube,label,verified\nA,,\n")
+    result = run_one_of(watch.commands(), "watch", root, "--project", "1", "--once", "--quiet", "0")
+    assert result.exit_code == 1
+    assert "new: not taken yet: Redis" in result.stdout
+    assert not (root.parents[1] / "models" / "project-1" / "watched.csv").exists()
+
+
+def test_loose_files_and_foreign_folders_are_passed_over(root: Path) -> None:
+    (root / "A.fits").write_text("x")
+    result = run_one_of(watch.commands(), "watch", root, "--project", "1", "--once")
+    assert "passed over A.fits, directly in" in result.stdout
+
+
+def test_a_name_that_no_release_can_have_is_said(root: Path) -> None:
+    r"""The byte \xff is no text; such a folder is not written into a table."""
+    (root / os.fsdecode(b"new\xff")).mkdir()
+    result = run_one_of(watch.commands(), "watch", root, "--project", "1", "--once", "--quiet", "0")
+    assert result.exit_code == 0
+    assert r"new\udcff: passed over; a name has at most 200 printable characters" in result.stdout
+
+
+def test_series_beside_the_release_root_are_found_in_its_parent(root: Path) -> None:
+    """Their cubes go to the release root; another folder there is none of the watch's."""
+    series = root.parent / "fulldisk"
+    write_series(series, ["2001-03-07T00:00:00"], lambda _: [])
+    (series / "regions.csv").write_text("region,carrington_lon,carrington_lat\nA,80,10\n")
+    (root.parent / "other").mkdir()
+    words = ("--project", "1", "--once", "--quiet", "0", "--processes", "1")
+    result = run_one_of(watch.commands(), "watch", root.parent, *words)
+    assert result.exit_code == 0
+    assert "fulldisk: 1 file read, 0 cubes made in fulldisk-cubes" in result.stdout
+    assert (root / "fulldisk-cubes" / ".cutouts").is_dir()
+    assert "other" not in result.stdout
+    assert run_one_of(watch.commands(), "watch", root.parent, *words).stdout == ""
+
+
+def test_images_without_a_table_of_regions_are_set_aside_with_the_command_for_them(root: Path) -> None:
+    write_series(root / "images", ["2001-03-07T00:00:00"], lambda _: [])
+    result = run_one_of(watch.commands(), "watch", root, "--project", "1", "--once", "--quiet", "0")
+    assert "images: set aside: " in result.stdout
+    assert "make cubes of it and others with `helioloop cutouts`" in result.stdout
+    assert "in a folder that has regions.csv" in result.stdout
+
+
+def test_the_help_teaches_completeness_cron_and_what_is_set_aside() -> None:
+    text = " ".join(run_one_of(watch.commands(), "watch", "--help").output.split())
+    for part in ("SHA256SUMS", "regions.csv", "*/15 * * * * helioloop watch", "set aside", "watched.csv", "polled"):
+        assert part in text

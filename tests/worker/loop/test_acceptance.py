@@ -1,0 +1,211 @@
+"""Acceptance: what the audit sample supports is marked in Label Studio, and withdrawn with the version."""
+
+import itertools
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.worker.conftest import CUBES, LoopProject, crude, emerges, make_release, work
+
+from helioloop.errors import LabelStudioError
+from helioloop.evaluation.audit_order import audit_order
+from helioloop.evaluation.project_sample import read_earlier_sample
+from helioloop.model.plan import Plan
+from helioloop.progress import silent
+from helioloop.records.labels import Label
+from helioloop.registry.acceptances import Acceptance, read_acceptances
+from helioloop.workflows import rounds as rounding
+from helioloop_worker import jobs
+from helioloop_worker.loop.acceptance import accept
+from helioloop_worker.loop.ingest import ingest
+from helioloop_worker.loop.reconcile import reconcile
+from helioloop_worker.reports.status import acceptance_lines
+
+Data = dict[str, dict[str, str]]
+
+NEW = tuple(f"cube{k}" for k in range(30, 50))
+WANTED = Acceptance(release="new", rate=0.1, confidence=0.9)
+"""It takes 22 verified cubes; the release ``made`` has 24."""
+
+
+@pytest.fixture
+def project(loop_project: LoopProject, trained: Path, task_data: Data) -> LoopProject:
+    """A project whose version tells the classes apart; ``made`` is verified, ``new`` ingested and pre-labelled."""
+    shutil.copytree(trained, loop_project.model_dir, dirs_exist_ok=True)
+    loop_project.import_cubes(task_data)
+    verify(loop_project, CUBES)
+    make_release(loop_project.context.settings.release_roots[1] / "new", NEW)
+    ingest(loop_project.context, loop_project.id, "new", report=silent)
+    jobs.write_back(loop_project.context, loop_project.id, "v0001")
+    work(loop_project, "helioloop-bulk", "helioloop-maintenance")
+    return loop_project
+
+
+def verify(project: LoopProject, cubes: Sequence[str]) -> None:
+    """Have a human give cubes their right label."""
+    tasks = {entry["data"]["cube"]: entry["id"] for entry in project.label_studio.tasks(project.id)}
+    for cube in cubes:
+        project.label_studio.annotate(tasks[cube], crude(cube).value)
+
+
+def marks(project: LoopProject) -> dict[str, str]:
+    """Cube -> its mark, where the task has one."""
+    found = {e["data"]["cube"]: e["data"].get("triage", "") for e in project.label_studio.tasks(project.id)}
+    return {cube: mark for cube, mark in found.items() if mark}
+
+
+def kinds(project: LoopProject) -> Counter[str]:
+    """How many tasks have which kind of mark."""
+    return Counter(mark.split()[0] for mark in marks(project).values())
+
+
+def accept_new(project: LoopProject, wanted: Acceptance = WANTED) -> Acceptance:
+    return accept(project.context, project.id, wanted, report=silent)
+
+
+def test_accepted_tasks_and_random_checks_are_marked_and_the_data_stay(project: LoopProject) -> None:
+    """Ten of the twenty cubes are checked at random; of the others most are accepted, all with their right class."""
+    before = {entry["id"]: entry for entry in project.label_studio.tasks(project.id)}
+    outcome = accept_new(project)
+    found = marks(project)
+    cubes = [task.cube for task in project.read().tasks.values() if task.cube.release == "new"]
+    assert [cube for cube, mark in sorted(found.items(), key=lambda pair: pair[1]) if "random" in mark] == list(
+        outcome.random_checks
+    )
+    assert list(outcome.random_checks) == audit_order(cubes)[:10]
+    assert found[outcome.random_checks[2]] == "random check 003"
+    accepted = {cube: mark for cube, mark in found.items() if mark.startswith("accepted")}
+    assert len(accepted) > 4
+    for cube, mark in accepted.items():
+        assert mark == f"accepted {'emergence' if emerges(cube) else 'non-emergence'} at 10 % risk, v0001"
+    for entry in project.label_studio.tasks(project.id):
+        assert {key: value for key, value in entry["data"].items() if key != "triage"} == before[entry["id"]]["data"]
+        assert entry["annotations"] == before[entry["id"]]["annotations"]
+    assert "At most 10 % of the accepted labels are wrong, with 90 % confidence" in outcome.sentences[0]
+
+
+def test_the_status_says_the_guarantee_and_counts_random_checks(project: LoopProject) -> None:
+    outcome = accept_new(project)
+    verify(project, outcome.random_checks[:3])
+    (line,) = acceptance_lines(project.registry, project.read().snapshot)
+    assert line.name == "accepted in new"
+    assert line.value.startswith(f"{len(outcome.accepted)} of 20 cubes, by v0001. At most 10 % of the accepted labels")
+    assert line.value.endswith("Random checks: 3 of 10 verified")
+
+
+def test_with_too_few_verified_cubes_nothing_is_accepted(project: LoopProject) -> None:
+    """Of 2 % it takes 114; the random checks are marked all the same."""
+    outcome = accept_new(project, Acceptance(release="new", rate=0.02, confidence=0.9))
+    assert outcome.accepted == {}
+    assert kinds(project) == {"random": 10}
+    assert "24 labels of the audit sample do not support a guarantee of at most 2 % wrong" in outcome.sentences[0]
+
+
+def test_verified_tasks_are_not_accepted(project: LoopProject) -> None:
+    chosen = next(iter(accept_new(project).accepted))
+    verify(project, [chosen])
+    assert chosen not in accept_new(project).accepted
+    assert chosen not in marks(project)
+
+
+def test_a_repetition_changes_no_task(project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    accept_new(project)
+    monkeypatch.setattr(project.label_studio, "set_data_field", lambda *_: pytest.fail("a task was changed"))
+    accept_new(project)
+
+
+def test_accepted_tasks_come_last_in_the_queue_even_against_their_crude_label(project: LoopProject) -> None:
+    """The score is the agreement with the accepted label; withdrawn, it is that with the crude one again."""
+    for entry in project.label_studio.tasks(project.id):
+        if entry["data"]["release"] == "new":
+            other = Label.NON_EMERGENCE if emerges(entry["data"]["cube"]) else Label.EMERGENCE
+            project.label_studio.set_data_field(project.id, [entry["id"]], "crude_label", other.value)
+
+    def scores() -> dict[str, float]:
+        jobs.write_back(project.context, project.id, "v0001")
+        names = {entry["id"]: entry["data"]["cube"] for entry in project.label_studio.tasks(project.id)}
+        return {names[row.task]: row.score or 0.0 for row in project.label_studio.predictions(project.id)}
+
+    wrong = scores()
+    accepted = accept_new(project).accepted
+    right = scores()
+    assert max(wrong[cube] for cube in accepted) < 0.5
+    assert min(right[cube] for cube in accepted) > 0.5
+    assert all(right[cube] == wrong[cube] for cube in right.keys() - accepted.keys())
+    assert not any("labels of" in sentence or "agreement" in sentence for sentence in reconciled(project))
+
+
+def reconciled(project: LoopProject) -> tuple[str, ...]:
+    return reconcile(project.context, project.id).done
+
+
+def test_a_new_version_withdraws_what_the_old_one_accepted_and_accepts_anew(project: LoopProject) -> None:
+    """The write-back of the new version does both; a rollback too."""
+    assert accept_new(project).accepted
+    old = project.registry.folder("v0001")
+    plan = Plan.read(old)
+    staging = project.registry.staging("f" * 64)
+    shutil.copytree(old, staging, dirs_exist_ok=True, ignore=shutil.ignore_patterns("scores*", "card*"))
+    version = rounding.close_round(plan, staging, project.registry, list(project.registry.scores("v0001").values()))
+    project.registry.publish(version.version, why="test")
+    project.clear_queues()
+    jobs.write_back(project.context, project.id, version.version)
+    assert kinds(project) == {"random": 10}
+    assert read_acceptances(project.model_dir)["new"].version is None
+    assert any(job_id.startswith(f"accept-{project.id}-") for job_id in project.queued())
+    work(project, "helioloop-bulk", "helioloop-maintenance")
+    assert kinds(project)["accepted"] > 4
+    assert all(mark.endswith("v0002") for mark in marks(project).values() if mark.startswith("accepted"))
+    project.registry.publish("v0001", why="rollback")
+    jobs.write_back(project.context, project.id, "v0001")
+    work(project, "helioloop-bulk", "helioloop-maintenance")
+    assert all(mark.endswith("v0001") for mark in marks(project).values() if mark.startswith("accepted"))
+
+
+@pytest.mark.parametrize("at", [0, 1, 7])
+def test_an_acceptance_that_breaks_off_is_found_by_reconciliation(
+    project: LoopProject, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """After some of the tasks were changed; in the end all marks are there."""
+    whole, calls = project.label_studio.set_data_field, itertools.count()
+
+    def breaks(*words: Any) -> None:
+        if next(calls) == at:
+            raise LabelStudioError("gone")
+        whole(*words)
+
+    monkeypatch.setattr(project.label_studio, "set_data_field", breaks)
+    with pytest.raises(LabelStudioError):
+        accept_new(project)
+    monkeypatch.undo()
+    assert kinds(project)["random"] < 10
+    assert "labels of new are to be accepted by v0001: accepting" in reconciled(project)
+    work(project, "helioloop-bulk", "helioloop-maintenance")
+    broken = marks(project)
+    accept_new(project)
+    assert marks(project) == broken
+    assert kinds(project)["random"] == 10
+    assert kinds(project)["accepted"] > 4
+
+
+def test_before_the_first_version_nothing_is_accepted_and_nothing_forgotten(loop_project: LoopProject) -> None:
+    outcome = accept_new(loop_project)
+    assert outcome.version is None
+    assert read_acceptances(loop_project.model_dir)["new"].rate == 0.1
+
+
+def test_the_sample_of_a_release_is_that_of_the_others(project: LoopProject) -> None:
+    """Once ``new`` is trained on, its cubes, which nobody verified, do not end the sample of ``made``."""
+    plan = project.plan()
+    staging = project.registry.staging(plan.fingerprint)
+    plan.save(staging)
+    scores = list(project.registry.scores("v0001").values())
+    version = rounding.close_round(plan, staging, project.registry, scores).version
+    stored, labels = project.registry.scores(version), project.read().snapshot.cubes
+    assert {cube.release for cube in plan.labelled} == {"made", "new"}
+    assert len(read_earlier_sample(plan, stored, labels, release="new").cubes) == 24
+    assert len(read_earlier_sample(plan, stored, labels, release="made").cubes) == 0
+    assert len(read_earlier_sample(plan, stored, labels, release="third").cubes) == 24

@@ -1,0 +1,190 @@
+"""The command ``helioloop watch``: releases that arrive are checked, ingested and pre-labelled with nobody present."""
+
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from helioloop.cli import needs_extra
+from helioloop.errors import WrongUsage
+from helioloop.settings import load_settings
+from helioloop_worker.commands.options import EXISTING_FOLDER, FRACTION, project_option
+
+
+@click.command("watch")
+@click.argument("folder", metavar="DIR", type=EXISTING_FOLDER)
+@project_option
+@click.option("--once", is_flag=True, help="Take what is complete now, wait until it is pre-labelled, and end (cron).")
+@click.option(
+    "--quiet",
+    "quiet_seconds",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    default=600.0,
+    show_default=True,
+    help="Time without a change after which files without a list of hashes count as complete.",
+)
+@click.option(
+    "--every",
+    "every_seconds",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="Time between two looks at DIR.",
+)
+@click.option(
+    "--rate",
+    type=FRACTION,
+    default=0.02,
+    show_default=True,
+    help="Largest fraction of the accepted labels that may be wrong.",
+)
+@click.option(
+    "--confidence", type=FRACTION, default=0.9, show_default=True, help="Probability with which the guarantee holds."
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    help="Processes that cut full-disk files.  [default: one per core]",
+)
+def watch(
+    *,
+    folder: Path,
+    project: int,
+    once: bool,
+    quiet_seconds: float,
+    every_seconds: float,
+    rate: float,
+    confidence: float,
+    processes: int | None,
+) -> None:
+    """Take in new releases with nobody present.
+
+    Each new folder in DIR is checked, ingested into the Label Studio project, scored and pre-labelled. DIR is one of
+    the folders in HELIOLOOP_RELEASE_ROOTS, or their parent. Workers of both roles must run (`helioloop worker`).
+
+    \b
+    Folders in DIR:
+      release   cubes with labels.csv, as for `helioloop ingest`
+      series    full-disk magnetograms with a table regions.csv (or .ecsv, .vot),
+                as for `helioloop cutouts`; release.toml may name a profile
+
+    A release is taken when it is complete. If it has a file SHA256SUMS, all hashes in it must fit; `sha256sum *.fits
+    labels.csv release.toml > SHA256SUMS` writes it. Otherwise nothing in the folder may have changed for --quiet
+    seconds.
+
+    A series grows: files are read one by one, each when it has not changed for --quiet seconds. When the disk passage
+    of a region is over, because a later observation is there, its cube is added to the release NAME-cubes with a crude
+    label (see `helioloop crude-labels`), and ingested. Regions that are still on the disk are waited for; regions may
+    be added to the table. A cube that is made is never changed. SHA256SUMS in a series means that no file will follow:
+    then all passages are over.
+
+    Labels that the project's audit sample supports are accepted, as by `helioloop triage`: at most the fraction --rate
+    of them is wrong, with probability --confidence. The sample is the cubes of earlier releases that were verified in
+    the order that `helioloop status` lists. Label Studio then has the column `triage`: "accepted …", "random check …"
+    or empty. Filter by it; accepted tasks come last in the queue. The random checks are a tenth of the release, at
+    least ten: verify all of them, in their order. A new version withdraws the accepted labels, and accepts anew.
+
+    What cannot be used is set aside: the reason is printed, shown by `helioloop status` and kept in watched.csv of the
+    project's model folder. Nothing in DIR is moved or deleted. A folder that was changed is taken again.
+
+    One line is printed per event. Ctrl-C or SIGTERM ends the watch; a job that a worker runs goes on. The watch can be
+    killed and started again at any time: nothing is imported twice. DIR is polled, because notifications do not reach
+    other machines on network file systems.
+
+    \b
+    Examples:
+      helioloop watch /data/releases --project 1
+      */15 * * * * helioloop watch /data/releases --project 1 --once     (crontab)
+    """
+    with needs_extra("worker"):
+        from helioloop_worker.context import Context
+        from helioloop_worker.terminal import bars
+        from helioloop_worker.watch.watching import Watch
+
+    context = Context(load_settings())
+    shown = bars(transient=True)
+    shown.disable = not sys.stderr.isatty()  # in a log only the lines of events
+    with shown as progress, ending_cleanly():
+        watched = Watch(
+            context=context,
+            project=project,
+            folder=folder.resolve(),
+            quiet_seconds=quiet_seconds,
+            rate=rate,
+            confidence=confidence,
+            say=say,
+            report=one_bar(progress),
+            processes=processes,
+        )
+        with alone(context.settings.model_dir(project)) as is_alone:
+            if not is_alone and not once:
+                raise WrongUsage(
+                    f"another `helioloop watch` runs for project {project}; one at a time takes releases in: stop it"
+                )
+            if not is_alone:
+                say(f"another `helioloop watch` runs for project {project}: nothing to do")
+            elif once:
+                watched.run_once()
+            else:
+                watched.run(every_seconds=every_seconds)
+
+
+def say(line: str) -> None:
+    """Print an event with its time."""
+    click.echo(f"{datetime.now(UTC).isoformat(timespec='seconds').replace('+00:00', 'Z')} {line}")
+
+
+def one_bar(progress: Any) -> Any:
+    """Return a report that shows one bar while there is something to do."""
+    bar = progress.add_task("", visible=False)
+
+    def show(done: int, total: int, what: str) -> None:
+        progress.update(bar, completed=done, total=total, description=what, visible=done < total)
+
+    return show
+
+
+@contextmanager
+def alone(model_dir: Path) -> Iterator[bool]:
+    """Hold the lock on watching for one project, which ends with this process; yield False if another one has it."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(model_dir / ".watch.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+@contextmanager
+def ending_cleanly() -> Iterator[None]:
+    """End the block on Ctrl-C and SIGTERM with one line and exit status 0."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("the watch ends; what workers have begun goes on, and the next watch continues")
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def commands() -> Sequence[click.Command]:
+    """Return the commands of this module."""
+    return [watch]

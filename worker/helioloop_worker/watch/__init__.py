@@ -1,0 +1,4 @@
+"""A folder watched for new releases: found complete, checked, cut, ingested and pre-labelled with nobody present.
+
+Read `watching` first.
+"""

@@ -1,0 +1,55 @@
+"""How many cubes of a release have their prediction in Label Studio."""
+
+from dataclasses import dataclass
+
+from helioloop.labelstudio.tasks import cube_tasks
+from helioloop.messaging import messages, queues
+from helioloop.registry.unscorable import read_unscorable
+from helioloop_worker.context import Context
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreLabels:
+    """The pre-labels of a release.
+
+    Parameters
+    ----------
+    version : str or None
+        The published version; None before the first.
+    cubes : int
+        Cubes of the release that have a task.
+    lacking : int
+        Cubes whose tasks lack the version's prediction and will get one.
+    unscorable : int
+        Cubes that the version could not score.
+    """
+
+    version: str | None
+    cubes: int
+    lacking: int
+    unscorable: int
+
+
+def read_pre_labels(context: Context, project: int, release: str) -> PreLabels:
+    """Return how many cubes of a release have the published version's prediction.
+
+    Predictions are read from Label Studio only when all scores are there.
+    """
+    version = context.registry(project).published()
+    tasks = [task for task in cube_tasks(context.label_studio.tasks(project)).values() if task.cube.release == release]
+    if version is None:
+        return PreLabels(version=None, cubes=len(tasks), lacking=len(tasks), unscorable=0)
+    failed = read_unscorable(context.settings.model_dir(project), version)
+    scores = context.registry(project).scores(version)
+    expected = [task for task in tasks if task.cube.key in scores or task.cube.sha256 not in failed]
+    lacking = sum(task.cube.key not in scores for task in expected)
+    if not lacking:
+        rows = context.label_studio.predictions(project)
+        have = {row.task for row in rows if row.model_version == version}
+        lacking = sum(not have.issuperset(task.ids) for task in expected)
+    return PreLabels(version=version, cubes=len(tasks), lacking=lacking, unscorable=len(tasks) - len(expected))
+
+
+def has_scoring_worker(context: Context) -> bool:
+    """Return whether a worker of the role score is there."""
+    return queues.has_worker(context.connection, messages.QUEUE_BULK)
