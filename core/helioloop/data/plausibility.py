@@ -36,7 +36,7 @@ _MIN_STRONGEST_GAUSS = 5.0
 # HMI 720 s 7 G, MDI 14 to 30 G, more near the limb. Granulation alone moves at 200 m/s and more.
 _QUARTILE = 0.3186
 _MAX_NOISE_GAUSS = 100.0
-_DOUBTFUL_NOISE_GAUSS = (1.0, 60.0)
+_DOUBTFUL_NOISE_GAUSS = (0.3, 60.0)
 # Angles are spread evenly between two bounds: the strongest half per cent is twice the median. For noise alone it is
 # 4.2 times the median, for measured magnetograms 20 to 200 times.
 _ANGLES_DEG = ((88.0, 90.5), (177.0, 181.0), (355.0, 361.0))

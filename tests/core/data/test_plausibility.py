@@ -121,7 +121,7 @@ def test_a_file_name_of_jsoc_that_names_another_quantity_is_refused() -> None:
         refuse_other_content(fits.Header(), 20.0 * NOISE, file_name="hmi.sharp_cea_720s.377.Br.fits")
 
 
-@pytest.mark.parametrize(("noise", "doubtful"), [(0.9, True), (2.0, False), (30.0, False), (70.0, True)])
+@pytest.mark.parametrize(("noise", "doubtful"), [(0.2, True), (0.5, False), (30.0, False), (70.0, True)])
 def test_unusual_noise_is_doubtful(noise: float, doubtful: bool) -> None:
     """Below that of any instrument, as where BSCALE was applied twice, or far above it."""
     doubts = refuse_other_content(fits.Header(), _active(noise * NOISE / 2.0, 1.0))
