@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from helioloop.archive.recognition import describe_image
-from helioloop.data.cubes import COMPANION_SUFFIX, is_cube_file
+from helioloop.data.cubes import is_companion, is_cube_file
 from helioloop.data.inspection import CubeReport, inspect_cube, is_video, refused
 from helioloop.data.other_files import other_fits_files, why_not_a_cube
 from helioloop.errors import CubeError
@@ -36,7 +36,7 @@ def inspect_file(folder: Path, path: Path, instrument: Instrument, profile: Prof
     """
     try:
         reason = why_not_a_cube(folder, path)
-        if not path.name.endswith(COMPANION_SUFFIX) and not is_video(path):
+        if not is_companion(path) and not is_video(path):
             reason = describe_image(path)
         if reason is None:
             return inspect_cube(path, instrument, profile)

@@ -19,7 +19,7 @@ from helioloop.records.profiles import Profile, built_in_profile
 
 log = logging.getLogger(__name__)
 
-FORMAT = 3
+FORMAT = 4
 """Raised with every change of how files are read or gridded; entries of another format are ignored."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
@@ -46,7 +46,9 @@ class CubeCache:
         self.instrument = instrument
         self.profile = profile = profile or built_in_profile(instrument)
         grid = [instrument.cadence_seconds, instrument.n_frames, instrument.size_px, instrument.clip_gauss]
-        reading = [] if profile is None else [profile.bad_quality_bits, profile.patch_deg]
+        reading = (
+            [] if profile is None else [profile.bad_quality_bits, profile.patch_deg, profile.grid_tolerance_seconds]
+        )
         self._suffix = f"{hashlib.sha256(json.dumps(grid + reading).encode()).hexdigest()[:12]}-{FORMAT}"
 
     def load(self, path: Path, sha256: str) -> NDArray[np.float16]:

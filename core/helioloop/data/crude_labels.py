@@ -26,7 +26,7 @@ from helioloop.data.meridian_distance import (
     place_from_header,
     rotations,
 )
-from helioloop.data.times import isot
+from helioloop.data.time_text import isot
 from helioloop.errors import CubeError
 from helioloop.records.labels import Label
 from helioloop.records.profiles import Profile

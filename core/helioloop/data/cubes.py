@@ -7,7 +7,7 @@ Two layouts are read: the authors' pair (``NAME.fits`` with the images, ``NAME.d
 import hashlib
 import io
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
@@ -15,28 +15,19 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from helioloop.data.fits import card_text, errors_named_after, field_in_gauss, image_unit, open_checked, open_file
+from helioloop.data.fits import errors_named_after, field_in_gauss, image_unit, open_checked, open_file
 from helioloop.data.images import cube_image
 from helioloop.data.limb import limb_motion
 from helioloop.data.orientation import check_scale, read_orientation, turn_upright
 from helioloop.data.plausibility import refuse_other_content
 from helioloop.data.quality import bad_quality
-from helioloop.data.times import (
-    Floats,
-    Start,
-    region_from_name,
-    start_from_headers,
-    start_from_name,
-    times_from_tables,
-    to_seconds,
-)
+from helioloop.data.region import read_region
+from helioloop.data.time_text import Floats
+from helioloop.data.times import COMPANION_SUFFIX, CubeTimes, read_times
 from helioloop.errors import CubeError
 from helioloop.files import atomic
 from helioloop.records.instrument import Instrument
 from helioloop.records.profiles import Profile
-
-COMPANION_SUFFIX = ".dt.fits"
-"""Ending of the file with a cube's times in the authors' pair; such a file is not a cube."""
 
 STORED_STEP_GAUSS = 0.1
 """Step of the integers that `write_cube` stores; small against MDI's noise of 20 G."""
@@ -54,12 +45,12 @@ class CubeHeader:
     name : str
         File name without ``.fits``.
     start : str or None
-        Absolute time of grid frame 0, ISO 8601 without zone, UTC; from DATE-BEG, DATE-OBS or T_REC, else from the
-        table's absolute times, else midnight of the day in the name.
+        Absolute time of grid frame 0, ISO 8601 without zone, UTC; from a card, else the table's earliest absolute
+        time, else midnight of the day in the name; see `helioloop.data.times`.
     start_scale : str or None
         Time scale in which the file gives the start, such as ``"utc"`` or ``"tai"``; None if it comes from the name.
     region : str or None
-        REGION, NOAA_AR or HARPNUM of the header, else the name before ``_yyyymmdd``.
+        From a card, else the name before ``_yyyymmdd``; see `helioloop.data.region`.
     """
 
     name: str
@@ -81,10 +72,13 @@ class Cube(CubeHeader):
         infinite value. Off-disk pixels as the archive codes them: NaN, 0 or a large negative number.
     seconds : array of float64, shape (n_obs,)
         Time since grid frame 0, strictly increasing, rounded to milliseconds.
+    grid_tolerance_seconds : float
+        An observation may be earlier than its slot by this much; see `helioloop.data.slots.grid_frames`.
     """
 
     observed_gauss: NDArray[np.float32]
     seconds: Floats
+    grid_tolerance_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,25 +184,27 @@ class CubeFiles:
             if profile is not None:
                 bad = bad_quality(hdus, headers, self.companion, n_frames=len(frames), profile=profile)
                 doubts += check_scale(orientation, profile)
-            seconds, frames = _in_order(np.where(bad, np.nan, found.seconds), frames)
+            seconds, frames = _in_order(np.where(bad, np.nan, found.times.seconds), frames)
             if not len(seconds):
                 raise CubeError("no frame has a time and is accepted by QUALITY; leave it out, or correct the times")
             limb = limb_motion(frames, code_gauss=profile.instrument.clip_gauss if profile else _CODE_GAUSS)
             frames, turned_doubts, turned_notes = turn_upright(frames, orientation, limb)
             unit, unit_source = image_unit(image)
             origin = CubeOrigin(
-                start_source=found.start_source,
+                start_source=found.times.start.source if found.times.start else None,
                 unit=unit.to_string(),
                 unit_source=unit_source,
                 region_source=found.region_source,
                 image=f"HDU {hdus.index(image)}{f' ({image.name})' if image.name else ''}",
                 n_images=sum(hdu.is_image and len(hdu.shape) == len(image.shape) for hdu in hdus),
-                stored_seconds=found.seconds,
+                stored_seconds=found.times.seconds,
                 bad_quality=bad,
-                doubts=(*doubts, *turned_doubts),
-                notes=(*notes, *turned_notes),
+                doubts=(*found.times.doubts, *doubts, *turned_doubts),
+                notes=(*found.times.notes, *notes, *turned_notes),
             )
-        return Cube(**asdict(found.header), observed_gauss=frames, seconds=seconds), origin
+        tolerance = profile.grid_tolerance_seconds if profile else 0.0
+        cube = Cube(**asdict(found.header), observed_gauss=frames, seconds=seconds, grid_tolerance_seconds=tolerance)
+        return cube, origin
 
 
 def read_cube(path: Path) -> Cube:
@@ -257,9 +253,14 @@ def companion_path(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(".fits") + COMPANION_SUFFIX)
 
 
+def is_companion(path: Path) -> bool:
+    """Return True if the name is that of a companion with times."""
+    return path.name.endswith(COMPANION_SUFFIX)
+
+
 def is_cube_file(path: Path) -> bool:
     """Return True if the name ends in ``.fits`` and the file is neither hidden nor a companion."""
-    return path.name.endswith(".fits") and not path.name.endswith(COMPANION_SUFFIX) and not path.name.startswith(".")
+    return path.name.endswith(".fits") and not is_companion(path) and not path.name.startswith(".")
 
 
 def write_cube(
@@ -324,11 +325,10 @@ def _read_companion(path: Path) -> bytes | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """The header of a cube, the times of its frames as stored, and the sources of start and region."""
+    """The header of a cube, the times of its frames as stored, and the source of the region."""
 
     header: CubeHeader
-    seconds: Floats
-    start_source: str | None
+    times: CubeTimes
     region_source: str | None
 
 
@@ -337,57 +337,22 @@ def _header_and_times(path: Path, hdus: fits.HDUList, companion: bytes | None) -
     name = path.name.removesuffix(".fits")
     image = cube_image(hdus)
     headers = [image.header, hdus[0].header]
-    if companion is not None:
-        seconds, companion_header = _companion_times(companion)
-        start = start_from_headers(*headers) or _named_after_companion(start_from_headers(companion_header))
-    else:
-        start = start_from_headers(*headers)
-        found = times_from_tables(hdus, headers=headers, start=start)
-        if found is None:
-            raise CubeError(
-                f"it has no times: put seconds since the first frame into a companion {COMPANION_SUFFIX}, "
-                "or into a table column SECONDS"
-            )
-        seconds, start = found
+    times = read_times(hdus, headers, companion, n_frames=image.shape[0], cube=name)
+    seconds, start = times.seconds, times.start
     if seconds.shape != image.shape[:1]:
         last = image.shape[-1] == seconds.size and image.shape[-1] != image.shape[0]
         remedy = "its last axis has that length, so put time first" if last else "correct the times"
         raise CubeError(f"it has {image.shape[0]} frames and {seconds.size} times; each frame needs one time: {remedy}")
     if not np.isfinite(seconds).any():
         raise CubeError("all its times are NaN or infinite; each frame needs a time in seconds: correct the times")
-    start = start or start_from_name(name)
-    region, region_source = _region(headers) or (region_from_name(name), "file name")
+    region, region_source = read_region(headers, name)
     header = CubeHeader(
         name=name,
         start=start.utc if start else None,
         start_scale=start.scale if start else None,
         region=region,
     )
-    return _Found(
-        header=header,
-        seconds=seconds,
-        start_source=start.source if start else None,
-        region_source=region_source if region else None,
-    )
-
-
-def _named_after_companion(start: Start | None) -> Start | None:
-    """Return a start whose source names the companion."""
-    return start and replace(start, source=f"{start.source} of the companion {COMPANION_SUFFIX}")
-
-
-def _companion_times(content: bytes) -> tuple[Floats, fits.Header]:
-    """Return the times in a companion file in seconds, and its header."""
-    try:
-        with open_checked(io.BytesIO(content)) as hdus:
-            for hdu in hdus:
-                if hdu.is_image and len(hdu.shape) == 1:
-                    return to_seconds(hdu.data, str(hdu.header.get("BUNIT", "")).strip()), hdu.header
-    except CubeError as error:
-        raise CubeError(f"its companion {COMPANION_SUFFIX}: {error}") from None
-    raise CubeError(
-        f"its companion {COMPANION_SUFFIX} has no 1-D image; it must hold one time per frame: make it again"
-    )
+    return _Found(header=header, times=times, region_source=region_source)
 
 
 def _in_order(seconds: Floats, frames: NDArray[np.float32]) -> tuple[Floats, NDArray[np.float32]]:
@@ -400,21 +365,3 @@ def _in_order(seconds: Floats, frames: NDArray[np.float32]) -> tuple[Floats, NDA
     if np.array_equal(order, np.arange(len(frames))):
         return seconds, frames
     return seconds[order], frames[order]
-
-
-def _region(headers: list[fits.Header]) -> tuple[str, str] | None:
-    """Return the region in the first header that names one, and its card; None if none does."""
-    for header in headers:
-        for key, prefix in (("REGION", ""), ("NOAA_AR", "NOAA "), ("HARPNUM", "HARP ")):
-            value = card_text(header, key)
-            if value and not _is_no_number(value):
-                return prefix + value, key
-    return None
-
-
-def _is_no_number(region: str) -> bool:
-    """Return True for 0 and negative numbers, which number no region."""
-    try:
-        return float(region) <= 0.0
-    except ValueError:
-        return False

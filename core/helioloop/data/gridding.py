@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from helioloop.data.cubes import Cube
 from helioloop.data.limb import corner_codes
+from helioloop.data.slots import grid_frames
 from helioloop.errors import CubeError
 from helioloop.records.instrument import Instrument
 
@@ -50,6 +51,8 @@ class FrameUse:
         Bad frames on the grid; see `bad_frames`.
     same_slot : int
         Observations followed by another usable one in the same grid frame.
+    early : int
+        Observations counted to the grid frame that begins after them; see `grid_frames`.
     """
 
     grid_frames: tuple[int, ...]
@@ -57,6 +60,7 @@ class FrameUse:
     after_grid: int
     bad: int
     same_slot: int
+    early: int
 
 
 def frame_use(cube: Cube, instrument: Instrument) -> FrameUse:
@@ -67,14 +71,23 @@ def frame_use(cube: Cube, instrument: Instrument) -> FrameUse:
     CubeError
         As from `to_grid`.
     """
+    all_frames = observed_frames(cube, instrument)
     frames, observed = _frames_on_grid(cube, instrument)
     shown, usable, _ = _usable(cube.name, frames, observed, instrument)
     return FrameUse(
         grid_frames=tuple(frames[usable].tolist()),
-        before_grid=int((cube.seconds < 0.0).sum()),
-        after_grid=int((cube.seconds >= instrument.n_frames * instrument.cadence_seconds).sum()),
+        before_grid=int((all_frames < 0).sum()),
+        after_grid=int((all_frames >= instrument.n_frames).sum()),
         bad=len(frames) - len(shown),
         same_slot=len(shown) - len(usable),
+        early=int((all_frames * instrument.cadence_seconds > cube.seconds).sum()),
+    )
+
+
+def observed_frames(cube: Cube, instrument: Instrument) -> Ints:
+    """Return the grid frame of each observation, shape (n_obs,), also of those outside the grid; see `grid_frames`."""
+    return grid_frames(
+        cube.seconds, cadence_seconds=instrument.cadence_seconds, tolerance_seconds=cube.grid_tolerance_seconds
     )
 
 
@@ -100,8 +113,9 @@ def to_grid(cube: Cube, instrument: Instrument) -> Floats:
 
     Notes
     -----
-    1. *Grid frame.* An observation at t seconds belongs to grid frame ⌊t / cadence_seconds⌋. Those outside the grid
-       are dropped; of several usable ones in one grid frame the last is kept.
+    1. *Grid frame.* An observation at t seconds belongs to grid frame ⌊t / cadence_seconds⌋, except where observations
+       jitter around the starts of grid frames (see `grid_frames`). Those outside the grid are dropped; of several
+       usable ones in one grid frame the last is kept.
     2. *Unusable values.* Bad frames (see `bad_frames`), pixels in corner regions (see `corner_regions`), NaN, and
        values below −7000 G, which no field reaches.
        Frames that are corner region all over are bad as well, except before the patch has rotated onto the disk and
@@ -257,7 +271,7 @@ def _frames_on_grid(cube: Cube, instrument: Instrument) -> tuple[Ints, Floats]:
             f"{cube.name}: its frames have {height} × {width} px and those of {instrument.name} have "
             f"{instrument.size_px} × {instrument.size_px} px; cut them to that size"
         )
-    frames = np.floor(cube.seconds / instrument.cadence_seconds)
+    frames = observed_frames(cube, instrument)
     inside = (frames >= 0) & (frames < instrument.n_frames)
     if not inside.any():
         raise CubeError(
@@ -265,7 +279,7 @@ def _frames_on_grid(cube: Cube, instrument: Instrument) -> tuple[Ints, Floats]:
             f"of {instrument.n_frames} frames of {instrument.cadence_seconds:g} s: correct the times or the start"
         )
     observed = cube.observed_gauss if inside.all() else cube.observed_gauss[inside]  # a mask would copy all frames
-    return frames[inside].astype(np.int64), observed
+    return frames[inside], observed
 
 
 def _beyond_limb(at_corner: Mask, good: Mask) -> Mask:

@@ -10,7 +10,7 @@ import numpy as np
 
 from helioloop.data.cubes import Cube, CubeFiles, CubeOrigin
 from helioloop.data.fits import errors_named_after, open_checked, open_file
-from helioloop.data.gridding import FrameUse, frame_use
+from helioloop.data.gridding import FrameUse, frame_use, observed_frames
 from helioloop.data.limb import limb_frames
 from helioloop.data.meridian_distance import LIMB_DEG, from_carrington, place_from_header
 from helioloop.errors import CubeError
@@ -188,11 +188,11 @@ def _warnings(cube: Cube, origin: CubeOrigin, use: FrameUse, instrument: Instrum
         )
     if n_used + use.same_slot < (1.0 - _MOST_DROPPED_FRACTION) * n_stored:  # a finer cadence is sampled
         warnings.append(f"only {n_used} of {n_stored} frames are used: check times, start and profile")
-    slots, counts = np.unique(np.floor(cube.seconds / instrument.cadence_seconds), return_counts=True)
+    slots, counts = np.unique(observed_frames(cube, instrument), return_counts=True)
     fullest = int(counts.argmax())
     if n_used > 1 and counts[fullest] > max(1.0, _MOST_IN_ONE_SLOT_FRACTION * n_stored):
         warnings.append(
-            f"{counts[fullest]} of {n_stored} frames are in grid frame {slots[fullest]:g}, of which one is used: check "
+            f"{counts[fullest]} of {n_stored} frames are in grid frame {slots[fullest]}, of which one is used: check "
             "the times and their unit"
         )
     if use.before_grid:
@@ -215,7 +215,10 @@ def _dropped(cube: Cube, origin: CubeOrigin, use: FrameUse) -> list[str]:
         (use.bad, "bad (empty, constant or noise)"),
         (use.same_slot, "in the same grid frame as a later one"),
     )
-    return [f"{_frames(n)} {why} and dropped" for n, why in counts if n]
+    dropped = [f"{_frames(n)} {why} and dropped" for n, why in counts if n]
+    if use.early:
+        dropped.append(f"{_frames(use.early)} a little before a grid frame begins and counted to it")
+    return dropped
 
 
 def _frames(n: int) -> str:

@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
-from helioloop.data.cubes import COMPANION_SUFFIX, is_cube_file
+from helioloop.data.cubes import is_cube_file
 from helioloop.data.fits import FITS_MAGIC
+from helioloop.data.times import COMPANION_SUFFIX
 
 _BLOCK_BYTES = 2880
 _FITS_NAME = re.compile(r"\.(fits|fts|fit)(\.(gz|fz|z|bz2|xz|zip|zst))?\Z|\.fz\Z", re.IGNORECASE)

@@ -13,7 +13,6 @@ from astropy.io import fits
 
 from helioloop.data import cubes
 from helioloop.data.cubes import (
-    COMPANION_SUFFIX,
     Cube,
     CubeFiles,
     CubeHeader,
@@ -23,6 +22,7 @@ from helioloop.data.cubes import (
     read_cube_header,
     write_cube,
 )
+from helioloop.data.times import COMPANION_SUFFIX
 from helioloop.errors import CubeError
 from helioloop.records.instrument import MDI
 
@@ -546,7 +546,7 @@ def test_small_file_that_claims_a_large_image(tmp_path: Path) -> None:
         ([_image((FIELD + 12.3).astype("<f4").view(">f4").astype(np.float32))], "byte order"),
         ([_image(DATE_OBS="yesterday")], "DATE-OBS is 'yesterday'"),
         ([_image(DATE_OBS="1998-13-06T00:00:00")], "DATE-OBS"),
-        ([_image(DATE_OBS="1998-12-06T00:00:00", TIMESYS="GPS")], "'GPS'"),
+        ([_image(DATE_OBS="1998-12-06T00:00:00", TIMESYS="LST")], "'LST'"),
         ([_image()], "no times"),
         ([_image(), _table("FLUX", TIMES)], "no times"),
         ([_image(), _table("SECONDS", TIMES, unit="G")], "unit of its times is 'G'"),

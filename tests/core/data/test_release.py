@@ -199,20 +199,6 @@ def test_another_table_s_names_are_found_and_its_doubts_added(tmp_path: Path) ->
     assert ["leading zeros" in changed.doubts[0], "another folder" in changed.doubts[1]] == [True, True]
 
 
-def test_fits_files_that_are_no_cubes_by_their_names_are_doubtful(tmp_path: Path) -> None:
-    """Other endings and subfolders; hidden files, companions and other kinds of files are not."""
-    folder = _release(tmp_path / "r", "A", "A.dt")
-    for name in (".hidden.fts", "A.png", "notes.txt", ".cache/B.fits"):
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_bytes(b"")
-    assert Release.open(folder).doubts == ()
-    for name in ("sub/C.fits", "B.fits.gz", "D.FTS"):
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_bytes(b"")
-    (doubt,) = Release.open(folder).doubts
-    assert doubt.startswith(f"{folder / 'B.fits.gz'} (and 2 more) is not read, because cubes are files")
-
-
 # -- release roots -----------------------------------------------------------------------------------
 
 

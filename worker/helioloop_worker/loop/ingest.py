@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from helioloop.archive.release_files import find_release_files, is_cube_of
 from helioloop.data.inspection import CubeReport, Verdict, refused
+from helioloop.data.other_files import other_fits_files
 from helioloop.data.reading_table import write_reading
 from helioloop.data.release import LABELS_FILE, Release
 from helioloop.data.release_profile import read_release_profile
@@ -173,7 +173,8 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
             ready = []
         report(done, len(rows), "preparing cubes")
     found = [reports[row.cube] for row in release.rows]
-    write_reports(context.settings.model_dir(project), release_name, found, others=_others(release, profile, report))
+    others = _others(release, profile, report)
+    write_reports(context.settings.model_dir(project), release_name, found, others=others)
     readable = {row.cube for row, cube in zip(release.rows, found, strict=True) if cube.verdict is not Verdict.REFUSED}
     listed = {cube: row for cube, row in rows.items() if cube in readable and cube not in release.unlisted}
     relabelled, kept = follow_table(context, project, release_name, listed, known)
@@ -191,12 +192,8 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
 
 
 def _others(release: Release, profile: Profile, report: Report) -> list[CubeReport]:
-    """Return the reports of the FITS files in a release's folder that are none of its cubes, by name."""
-    files = [
-        OtherFile(folder=release.folder, path=path, profile=profile)
-        for path in find_release_files(release.folder)
-        if not is_cube_of(release.folder, path)
-    ]
+    """Return the reports of the FITS files in a release's folder that are not read as cubes, by name."""
+    files = [OtherFile(folder=release.folder, path=path, profile=profile) for path in other_fits_files(release.folder)]
     found = []
     for done, (_, other) in enumerate(in_processes(inspect_other, files, died=other_died), start=1):
         found.append(other)

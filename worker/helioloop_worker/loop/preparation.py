@@ -73,7 +73,7 @@ def _grid_suffix(instrument: Instrument) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherFile:
-    """A FITS file of a release that is none of its cubes."""
+    """A FITS file in the folder of a release that is not read as a cube, and the profile of the release."""
 
     folder: Path
     path: Path
