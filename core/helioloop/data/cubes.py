@@ -15,7 +15,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from helioloop.data.fits import errors_named_after, field_in_gauss, image_unit, open_checked, open_file
+from helioloop.data.fits import card_text, errors_named_after, field_in_gauss, image_unit, open_checked, open_file
 from helioloop.data.images import cube_image
 from helioloop.data.limb import limb_motion
 from helioloop.data.orientation import check_scale, read_orientation, turn_upright
