@@ -15,7 +15,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from helioloop.data.fits import errors_named_after, field_in_gauss, image_unit, open_checked, open_file
+from helioloop.data.fits import card_text, errors_named_after, field_in_gauss, image_unit, open_checked, open_file
 from helioloop.data.images import cube_image
 from helioloop.data.limb import limb_motion
 from helioloop.data.orientation import check_scale, read_orientation, turn_upright
@@ -173,12 +173,14 @@ class CubeFiles:
         """
         with errors_named_after(self.path), open_checked(io.BytesIO(self.content)) as hdus:
             image = cube_image(hdus)
+            if not card_text(image.header, "BUNIT") and card_text(hdus[0].header, "BUNIT"):
+                image.header["BUNIT"] = card_text(hdus[0].header, "BUNIT")
             headers = [image.header.copy(), hdus[0].header]  # astropy removes cards when the data are read
             frames, notes = field_in_gauss(image, remove_codes=True)
-            doubts = refuse_other_content(headers[0], frames, file_name=self.path.name)
+            doubts = refuse_other_content(headers, frames, file_name=self.path.name)
             found = _header_and_times(self.path, hdus, self.companion)
             bad: NDArray[np.bool_] = np.zeros(len(frames), dtype=np.bool_)
-            orientation = read_orientation(headers[0])
+            orientation = read_orientation(headers[0]) or read_orientation(headers[1])
             if profile is not None:
                 bad = bad_quality(hdus, headers, self.companion, n_frames=len(frames), profile=profile)
                 doubts += check_scale(orientation, profile)

@@ -6,6 +6,7 @@ file's before any array is allocated, and every fault raises a `CubeError`.
 
 import gzip
 import io
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,6 +46,7 @@ _ARCHIVES = {
 _MISSING_TEXTS = frozenset({"", "N/A", "NAN", "NONE", "NULL", "UNKNOWN", "MISSING", "INVALID KEYLINK", "-1"})
 _MISSING_TEXTS |= {str(-(2**bits)) for bits in (7, 15, 31, 63)}  # how JSOC codes a missing integer
 _JSOC_MISSING_TIMES = ("-4712", "1601.01.01", "1601-01-01")  # the zero days of Julian dates and of Windows
+_REMARK = re.compile(r"\s*\([a-z][a-z -]*\)\Z", re.IGNORECASE)  # such as "(line of sight)"
 _UNIT_NAMES = {
     **dict.fromkeys(("", "g", "gs", "gauss", "mx/cm^2", "mx/cm2", "mx/cm**2", "mx cm^-2", "mx cm-2"), "G"),
     **dict.fromkeys(("kg", "kgs", "kgauss", "kilogauss"), "kG"),
@@ -159,7 +161,8 @@ def image_unit(hdu: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU) -> tupl
     """
     text = card_text(hdu.header, "BUNIT")
     try:
-        unit = units.Unit(_UNIT_NAMES.get(text.lower().strip("[]"), text), parse_strict="raise")
+        name = _REMARK.sub("", text).strip("[]").strip()
+        unit = units.Unit(_UNIT_NAMES.get(name.lower(), name), parse_strict="raise")
         unit.to(units.G)
     except (ValueError, TypeError):
         raise CubeError(
