@@ -7,12 +7,10 @@ from astropy.io import fits
 from astropy.time import Time
 
 from helioloop.data.fits import card_text
-from helioloop.data.time_text import isot, parse_time, time_scale, with_time_of_day
+from helioloop.data.time_text import canonical, default_scale, isot, parse_time, time_scale, with_time_of_day
 
 START_CARDS = ("DATE-BEG", "DATE-OBS", "T-REC", "T-OBS", "DATE-AVG", "T-START")
 """Cards that give the start, best first; see `canonical` for their other spellings. DATE is the time of processing."""
-_JSOC_CARDS = frozenset({"T-REC", "T-OBS", "T-START"})
-"""Cards that JSOC writes in TAI, also where the value has no suffix."""
 
 _NAME = re.compile(r"(?P<region>.+)_(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)\Z")
 
@@ -37,16 +35,6 @@ class Start:
     scale: str | None
     source: str
     kind: str = ""
-
-
-def canonical(name: str) -> str:
-    """Return the one spelling of a card's or column's name: ``date__obs``, ``DATE_OBS`` give ``DATE-OBS``."""
-    return re.sub(r"[\s_-]+", "-", name.strip().upper())
-
-
-def default_scale(name: str) -> str:
-    """Return the scale of a time that names none: TAI for JSOC's T_REC and T_OBS, else UTC as in the FITS standard."""
-    return "tai" if canonical(name) in _JSOC_CARDS else "utc"
 
 
 def start_from_headers(*headers: fits.Header) -> Start | None:

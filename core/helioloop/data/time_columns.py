@@ -13,12 +13,13 @@ from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 
 from helioloop.data.fits import is_missing
-from helioloop.data.start import canonical, default_scale
 from helioloop.data.time_axis import reference_time
 from helioloop.data.time_text import (
     Floats,
     astropy_scale,
     at_scale,
+    canonical,
+    default_scale,
     is_time_of_day,
     parse_time,
     time_scale,
