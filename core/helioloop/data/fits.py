@@ -45,8 +45,8 @@ _ARCHIVES = {
 }
 _MISSING_TEXTS = frozenset({"", "N/A", "NAN", "NONE", "NULL", "UNKNOWN", "MISSING", "INVALID KEYLINK", "-1"})
 _MISSING_TEXTS |= {str(-(2**bits)) for bits in (7, 15, 31, 63)}  # how JSOC codes a missing integer
-_JSOC_MISSING_TIMES = ("-4712", "1601.01.01", "1601-01-01")  # the zero days of Julian dates and of Windows
 _REMARK = re.compile(r"\s*\([a-z][a-z -]*\)\Z", re.IGNORECASE)  # such as "(line of sight)"
+_JSOC_MISSING_TIMES = ("-4712", "1601.01.01", "1601-01-01")  # the zero days of Julian dates and of Windows
 _UNIT_NAMES = {
     **dict.fromkeys(("", "g", "gs", "gauss", "mx/cm^2", "mx/cm2", "mx/cm**2", "mx cm^-2", "mx cm-2"), "G"),
     **dict.fromkeys(("kg", "kgs", "kgauss", "kilogauss"), "kG"),
