@@ -131,8 +131,11 @@ def open_checked(file: IO[bytes]) -> Iterator[fits.HDUList]:
         yield hdus
 
 
-def card_text(header: fits.Header, key: str) -> str:
-    """Return the value of a header card as text; empty where it is absent, undefined or codes a missing value."""
+def card_text(header: fits.Header, key: str | tuple[str, int]) -> str:
+    """Return the value of a header card as text; empty where it is absent, undefined or codes a missing value.
+
+    The n-th card of a keyword that is there several times is ``(keyword, n)``, with n from 0.
+    """
     if key not in header:
         return ""
     card = header.cards[key]
