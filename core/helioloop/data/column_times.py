@@ -220,14 +220,27 @@ def from_numbers(
     )
 
 
-def from_times(time: Time, *, source: str) -> ColumnTimes:
-    """Return the times of an astropy ``Time``, shape (n_obs,); NaN where it is masked or not finite."""
-    known = np.isfinite(np.asarray(time.jd)) & ~np.asarray(time.mask)
-    first = time[known].min() if known.any() else None
-    seconds = np.full(len(time), np.nan)
-    if first is not None:
-        seconds[known] = (time[known] - first).sec
-    return ColumnTimes(seconds=seconds, first=first, scale=str(time.scale), source=source, kind="TIME")
+def from_julian_dates(
+    whole: NDArray[np.float64], rest: NDArray[np.float64], *, scale: str | None, source: str
+) -> ColumnTimes:
+    """Return times given as Julian dates in two parts, shape (n_obs,), whose sum would lose microseconds.
+
+    Sums below 86,400 are days since the start, as from a ``TimeDelta``. Dates outside 1950 to 2100 are unknown.
+    """
+    own = scale or "utc"
+    sums = whole + rest
+    known = np.isfinite(sums)
+    if known.any() and np.all(np.abs(sums[known]) < SECONDS_PER_DAY):
+        return ColumnTimes(seconds=sums * SECONDS_PER_DAY, first=None, scale=own, source=source, kind="SECONDS")
+    mjd = sums - JULIAN_UNITS["JD"]
+    known &= (mjd >= _FIRST_MJD) & (mjd < _LAST_MJD)
+    first: Time | None = None
+    seconds = np.full(len(sums), np.nan)
+    if known.any():
+        times = at_scale(Time(whole[known], rest[known], format="jd", scale=astropy_scale(own)), own)
+        first = times.min()
+        seconds[known] = (times - first).sec
+    return ColumnTimes(seconds=seconds, first=first, scale=own, source=source, kind="TIME")
 
 
 def plus(time: Time, seconds: float) -> Time:

@@ -17,7 +17,9 @@ _NUMBER_CARDS = (
 )
 """Cards with the number of a region, best first, and its catalogue. SHARP's NOAA_NUM is how many NOAA regions a HARP
 has."""
-_LARGEST_NUMBER = 99_999  # NOAA, HARP and TARP are below 15,000; more is the code of a missing value
+_LARGEST_NUMBER = 60_000  # NOAA, HARP and TARP are below 15,000; more is the code of a missing value
+_NOAA_10000 = "2002-06-15"
+_SMALLEST_NOAA_AFTER = 9000  # later, a smaller number is written without the digit 1 of 10,000
 _NUMBER = re.compile(
     r"(?:(?:NOAA|AR|HARP|TARP)[ _#-]*)*(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:E[+-]?\d+)?)\Z", re.IGNORECASE
 )
@@ -25,11 +27,14 @@ _SEPARATOR = re.compile(r"[\s,;/]+")
 _NO_NAME = re.compile(r"[\W_]*\Z|[+-]?(?:nan|inf|infinity)(?:\(.*\))?\Z", re.IGNORECASE)
 
 
-def read_region(headers: Iterable[fits.Header], cube: str) -> tuple[str | None, str | None]:
+def read_region(
+    headers: Iterable[fits.Header], cube: str, start_utc: str | None
+) -> tuple[str | None, str | None, tuple[str, ...]]:
     """Return the region in the first header that names one, else that in the cube's name, and its source.
 
     0, negative numbers, other numbers that no region has, and the codes of missing values name none. A number is
     written as a whole number after its catalogue, such as ``NOAA 8398`` for ``8398.0``, ``08398`` and ``AR 8398``.
+    NOAA's numbers passed 10,000 in June 2002, and many tables still write four digits; these get 10,000 added.
 
     Returns
     -------
@@ -37,17 +42,31 @@ def read_region(headers: Iterable[fits.Header], cube: str) -> tuple[str | None, 
         None if neither names one.
     source : str or None
         The card, or ``"file name"``.
+    notes : tuple of str
+        What was read in another way than stored, one sentence each.
     """
     for header in headers:
         for value in _values(header, _NAME_CARD):
             if region := _name(value):
-                return region, _NAME_CARD
+                return region, _NAME_CARD, ()
         for card, catalogue in _NUMBER_CARDS:
             for value in _values(header, card):
                 if region := _numbered(value):
-                    return f"{catalogue} {region}", card
+                    full = _with_all_digits(region, start_utc) if catalogue == "NOAA" else region
+                    note = f"{card} {region} was read as NOAA {full}: NOAA's numbers passed 10,000 in June 2002"
+                    return f"{catalogue} {full}", card, () if full == region else (note,)
     region = region_from_name(cube) or ""
-    return (region, "file name") if region else (None, None)
+    return (region, "file name", ()) if region else (None, None, ())
+
+
+def _with_all_digits(numbers: str, start_utc: str | None) -> str:
+    """Return NOAA numbers with 10,000 added to those of four digits after June 2002."""
+    if start_utc is None or start_utc < _NOAA_10000:
+        return numbers
+    return ",".join(
+        str(int(number) + 10_000) if number.isdecimal() and int(number) < _SMALLEST_NOAA_AFTER else number
+        for number in numbers.split(",")
+    )
 
 
 def _values(header: fits.Header, card: str) -> list[str]:

@@ -13,6 +13,8 @@ from helioloop.data.time_text import (
     LATEST_YEAR,
     astropy_scale,
     at_scale,
+    canonical,
+    default_scale,
     is_day,
     is_missing_time,
     is_time_of_day,
@@ -27,8 +29,6 @@ START_CARDS = ("DATE-BEG", "DATE-OBS", "T-REC", "T-OBS", "DATE-AVG", "T-START")
 """Cards that give the start, best first; see `canonical` for their other spellings. DATE is the time of processing."""
 _MJD_CARDS = ("MJD-BEG", "MJD-OBS", "MJD-AVG")
 """Cards that give the start as modified Julian date, if none of the others has a value."""
-_JSOC_CARDS = frozenset({"T-REC", "T-OBS", "T-START"})
-"""Cards that JSOC writes in TAI, also where the value has no suffix."""
 _CLOCK_CARDS = ("TIME-OBS", "TIME", "UTC", "UT")
 _EQUAL_SECONDS = 1.0
 
@@ -69,16 +69,6 @@ class Start:
     def time(self) -> Time:
         """The start as an astropy time."""
         return Time(self.utc, scale="utc")
-
-
-def canonical(name: str) -> str:
-    """Return the one spelling of a card's or column's name: ``date__obs``, ``DATE_OBS`` give ``DATE-OBS``."""
-    return re.sub(r"[\s_-]+", "-", name.strip().upper())
-
-
-def default_scale(name: str) -> str:
-    """Return the scale of a time that names none: TAI for JSOC's T_REC and T_OBS, else UTC as in the FITS standard."""
-    return "tai" if canonical(name) in _JSOC_CARDS else "utc"
 
 
 def start_from_headers(*headers: fits.Header, scale: str | None = None) -> Start | None:

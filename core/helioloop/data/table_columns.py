@@ -9,7 +9,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from helioloop.data.fits import card_text
-from helioloop.data.start import canonical
+from helioloop.data.time_text import canonical
 
 _MISSING_INTEGERS = tuple(-(2**bits) for bits in (15, 31, 63))
 

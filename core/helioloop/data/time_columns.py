@@ -11,9 +11,16 @@ from numpy.typing import NDArray
 
 from helioloop.data.astropy_columns import astropy_times
 from helioloop.data.column_times import ColumnTimes, Reader, from_days, from_numbers, from_texts, plus
-from helioloop.data.start import default_scale
 from helioloop.data.table_columns import Columns, TableColumn, read_columns
-from helioloop.data.time_text import is_day, is_missing_time, is_time_of_day, join, time_scale, with_time_of_day
+from helioloop.data.time_text import (
+    default_scale,
+    is_day,
+    is_missing_time,
+    is_time_of_day,
+    join,
+    time_scale,
+    with_time_of_day,
+)
 from helioloop.data.time_units import JULIAN_UNITS, SECONDS_PER_DAY
 from helioloop.errors import CubeError
 
@@ -29,6 +36,7 @@ _DAYS = {
     **dict.fromkeys(("JD", "JD-OBS"), JULIAN_UNITS["JD"]),
 }
 _TIMES_OF_DAY = ("TIME-OBS", "TIME-BEG", "TIME", "UTC", "UT", "TAI", "TIME-D-OBS")
+_CLOCKS = ("TIME", "TIME-OBS", "UT", "UTC")
 _SOLARSOFT_DAY_0_MJD = 43873.0  # its DAY 1 is 1979-01-01
 _FEWEST_SOLARSOFT_DAYS = 367  # smaller numbers are days of a month or year
 _FEWEST_SECONDS_PER_FRAME = 60.0
@@ -156,29 +164,34 @@ def _elapsed(columns: Columns, references: Sequence[fits.Header], *, scale: str 
 
 
 def _days_with_clock(columns: Columns, *, scale: str | None) -> Iterator[Reader]:
-    """Return the times from a column of days and TIME as the time of day in numbers.
+    """Return the times from a column of days and another with the time of day in numbers.
 
-    SolarSoft writes DAY or MJD and TIME as integers, the latter in milliseconds.
+    SolarSoft writes DAY or MJD and TIME as integers, the latter in milliseconds. SECONDS and the like count from the
+    start, unless they fall back as a time of day does at midnight.
     """
-    clock = columns.get("TIME")
-    if clock is None or not clock.is_number:
-        return
-    is_integer = clock.values.dtype.kind in "iu"
-    for kind, offset in (("DAY", -_SOLARSOFT_DAY_0_MJD), ("MJD", 0.0)):
-        column = columns.get(kind)
-        if column is None or not column.is_number or not _are_days(column.values):
+    for clock_kind in (*_CLOCKS, *_ELAPSED):
+        clock = columns.get(clock_kind)
+        if clock is None or not clock.is_number or not (clock_kind in _CLOCKS or _falls_back(clock.values)):
             continue
-        if kind == "DAY" and not (is_integer and np.nanmin(column.values) >= _FEWEST_SOLARSOFT_DAYS):
-            continue
-        unit = clock.unit or ("ms" if is_integer else "s")
-        days = partial(from_days, column.values, scale=scale, source=column.source, kind="MJD-OBS", offset_days=offset)
-        yield partial(_with_clock, days, clock, unit, column)
-    for kind in _DATES:
-        column = columns.get(kind)
-        if column is not None and column.texts and all(is_day(text) or is_missing_time(text) for text in column.texts):
-            midnights = [text if is_missing_time(text) else f"{text} 00:00" for text in column.texts]
-            days = partial(from_texts, midnights, source=column.source, kind=kind, scale=scale or default_scale(kind))
-            yield partial(_with_clock, days, clock, clock.unit or "s", column)
+        is_integer = clock.values.dtype.kind in "iu"
+        for kind, offset in (("DAY", -_SOLARSOFT_DAY_0_MJD), ("MJD", 0.0)):
+            column = columns.get(kind)
+            if column is None or not column.is_number or not _are_days(column.values):
+                continue
+            if kind == "DAY" and not (is_integer and np.nanmin(column.values) >= _FEWEST_SOLARSOFT_DAYS):
+                continue
+            days = partial(
+                from_days, column.values, scale=scale, source=column.source, kind="MJD-OBS", offset_days=offset
+            )
+            yield partial(_with_clock, days, clock, clock.unit or ("ms" if is_integer else "s"), column)
+        for kind in (*_DATES, _PROCESSED):
+            column = columns.get(kind)
+            texts = column.texts if column else []
+            if column is not None and texts and all(is_day(text) or is_missing_time(text) for text in texts):
+                midnights = [text if is_missing_time(text) else f"{text} 00:00" for text in texts]
+                own = scale or default_scale(kind)
+                days = partial(from_texts, midnights, source=column.source, kind=kind, scale=own)
+                yield partial(_with_clock, days, clock, clock.unit or "s", column)
 
 
 def _with_clock(read_days: Reader, clock: TableColumn, unit: str, column: TableColumn) -> ColumnTimes:
@@ -205,6 +218,10 @@ def _with_clock(read_days: Reader, clock: TableColumn, unit: str, column: TableC
         first=plus(days.first, earliest),
         source=f"columns {column.name} and {clock.name}",
     )
+
+
+def _falls_back(values: NDArray[Any]) -> bool:
+    return bool((np.diff(values[np.isfinite(values)].astype(np.float64)) < 0.0).any())
 
 
 def _are_days(values: NDArray[Any]) -> bool:

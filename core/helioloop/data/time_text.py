@@ -51,6 +51,9 @@ _MISSING_TIME = re.compile(
     re.IGNORECASE,
 )
 
+_JSOC_CARDS = frozenset({"T-REC", "T-OBS", "T-START"})
+"""Cards that JSOC writes in TAI, also where the value has no suffix."""
+
 # UT1 stays within a second of UTC, less than any cadence here, and would need tables from the network.
 _SCALES = {
     **dict.fromkeys(("utc", "ut", "ut1", "gmt", "z"), "utc"),
@@ -144,6 +147,16 @@ def is_time_of_day(text: str) -> bool:
 def with_time_of_day(date: str, time: str) -> str:
     """Return a date with the time of day that another card or column gives, if it has none itself."""
     return f"{date} {time}" if is_day(date) and is_time_of_day(time) else date
+
+
+def canonical(name: str) -> str:
+    """Return the one spelling of a card's or column's name: ``date__obs``, ``DATE_OBS`` give ``DATE-OBS``."""
+    return re.sub(r"[\s_-]+", "-", name.strip().upper())
+
+
+def default_scale(name: str) -> str:
+    """Return the scale of a time that names none: TAI for JSOC's T_REC and T_OBS, else UTC as in the FITS standard."""
+    return "tai" if canonical(name) in _JSOC_CARDS else "utc"
 
 
 def time_scale(*headers: fits.Header) -> str | None:
