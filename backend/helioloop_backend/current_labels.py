@@ -6,7 +6,7 @@ from typing import Any
 
 from helioloop.labelstudio.annotations import current_label
 from helioloop.labelstudio.config import Controls
-from helioloop.records.labels import Label, LabelSource
+from helioloop.records.labels import CurrentLabel, Label, LabelSource
 from helioloop.registry.label_snapshot import FILE_NAME, Snapshot
 from helioloop.settings import Settings
 from helioloop_backend.file_cache import FileCache
@@ -29,6 +29,11 @@ class CurrentLabels:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._snapshots: FileCache[Snapshot | None] = FileCache()
+
+    def known(self, project: int) -> Mapping[str, CurrentLabel]:
+        """Return the labels by cube as the worker read them last; empty before the first time."""
+        snapshot = self._snapshot(project)
+        return {} if snapshot is None else snapshot.cubes
 
     def label(self, project: int, task: Mapping[str, Any], controls: Controls, *, n_frames: int) -> Label | None:
         """Return the current label of a task's cube; None where the cube has none.

@@ -23,7 +23,8 @@ class Metrics:
         self._tasks = Counter(
             "helioloop_predict_tasks",
             "Tasks in /predict: hit = score stored, miss = not scored yet, unscorable = the version could not score "
-            "the cube, foreign = not a helioloop task, or no version published yet.",
+            "the cube, blind = random check that nobody has answered, foreign = not a helioloop task, or no version "
+            "published yet.",
             ["outcome"],
             registry=self._registry,
         )
@@ -54,9 +55,9 @@ class Metrics:
         """Count an event; unknown actions share one label, so that callers cannot add any number of them."""
         self._events.labels(action=action if known else _OTHER).inc()
 
-    def predicted(self, *, hits: int, misses: int, unscorable: int, foreign: int) -> None:
+    def predicted(self, *, hits: int, misses: int, unscorable: int, foreign: int, blind: int) -> None:
         """Count the tasks of one answer."""
-        outcomes = {"hit": hits, "miss": misses, "unscorable": unscorable, "foreign": foreign}
+        outcomes = {"hit": hits, "miss": misses, "unscorable": unscorable, "foreign": foreign, "blind": blind}
         for outcome, count in outcomes.items():
             self._tasks.labels(outcome=outcome).inc(count)
 

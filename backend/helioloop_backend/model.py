@@ -49,11 +49,15 @@ class HelioloopModel(LabelStudioMLBase):  # type: ignore[misc] # label-studio-ml
         return registry.published() or UNTRAINED
 
     def predict(self, tasks: Sequence[Any], context: Any = None, **kwargs: Any) -> list[Entry]:  # noqa: ARG002 - both APIs
-        """Return one entry per task, in order; ``[]`` where no score is stored."""
+        """Return one entry per task, in order; ``[]`` where no score is stored or none may be shown."""
         current = services.current()
         answer = current.predictor.answer(projects.from_uid(self.project_id), tasks, self.label_config)
         current.metrics.predicted(
-            hits=answer.hits, misses=answer.misses, unscorable=answer.unscorable, foreign=answer.foreign
+            hits=answer.hits,
+            misses=answer.misses,
+            unscorable=answer.unscorable,
+            foreign=answer.foreign,
+            blind=answer.blind,
         )
         return answer.entries
 

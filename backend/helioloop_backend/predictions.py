@@ -21,6 +21,7 @@ from helioloop.messaging.claims import Claims
 from helioloop.messaging.messages import SCORE_CHUNK, Score
 from helioloop.records.cubes import CubeInfo, Key
 from helioloop.records.scores import CubeScore
+from helioloop.registry.random_checks import RandomChecks, random_checks_path
 from helioloop.registry.score_store import StoredScores
 from helioloop.registry.unscorable import read_unscorable, unscorable_path
 from helioloop.registry.versions import Card, Registry
@@ -52,6 +53,8 @@ class Answer:
         Tasks whose cube the published version could not score.
     foreign : int
         Tasks that are not helioloop's; all tasks while no version is published.
+    blind : int
+        Tasks of random checks that nobody has answered: they get no prediction.
     """
 
     entries: list[Entry]
@@ -59,6 +62,7 @@ class Answer:
     misses: int
     unscorable: int
     foreign: int
+    blind: int = 0
 
 
 class Predictor:
@@ -84,6 +88,7 @@ class Predictor:
         self._cards: dict[tuple[int, str], Card] = {}
         self._labels = CurrentLabels(settings)
         self._unscorable_files: FileCache[frozenset[str]] = FileCache()
+        self._random_checks: FileCache[RandomChecks | None] = FileCache()
         # Half of the threads may wait for scores; the others keep /health and /webhook answering.
         self._waiting_slots = threading.BoundedSemaphore(max(1, settings.backend_threads // 2))
         self._may_wait = settings.backend_threads > 1
@@ -108,11 +113,12 @@ class Predictor:
             non_emergence=self._settings.class_non_emergence,
         )
         cubes = [cube_of(task.get("data")) if isinstance(task, dict) else None for task in tasks]
-        named = [cube for cube in cubes if cube is not None]
+        blind = self._blind(project)
+        named = [cube for cube in cubes if cube is not None and cube.name not in blind]
         found = self._look_up(project, version, named)
         entries: list[Entry] = []
         for task, cube in zip(tasks, cubes, strict=True):
-            score = None if cube is None else found.get(cube.key)
+            score = None if cube is None or cube.name in blind else found.get(cube.key)
             if score is None:
                 entries.append([])
                 continue
@@ -125,8 +131,15 @@ class Predictor:
             hits=hits,
             misses=misses,
             unscorable=len(named) - hits - misses,
-            foreign=len(tasks) - len(named),
+            foreign=cubes.count(None),
+            blind=len(tasks) - cubes.count(None) - len(named),
         )
+
+    def _blind(self, project: int) -> frozenset[str]:
+        """Return the cubes of random checks that nobody had answered when the worker last read the annotations."""
+        folder = self._settings.model_dir(project)
+        checks = self._random_checks.get(random_checks_path(folder), lambda: RandomChecks.read(folder))
+        return frozenset() if checks is None else checks.blind(self._labels.known(project))
 
     def _look_up(self, project: int, version: str, cubes: Sequence[CubeInfo]) -> dict[Key, CubeScore]:
         """Return the stored scores, after a short wait for those that a worker may be about to store."""

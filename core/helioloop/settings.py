@@ -90,6 +90,12 @@ class Settings(BaseSettings):
         600.0, ge=0, description="Longest time from the first annotation event to the retrain check."
     )
     retrain_verified: int = Field(20, ge=1, description="Newly verified cubes that are enough to start a round.")
+    random_checks: int = Field(
+        10,
+        ge=0,
+        description="Random checks that wait for an answer, without any prediction; at most a quarter of all cubes. 0 "
+        "for none: then only answers from before the first version support estimates and guarantees.",
+    )
     recipe: Literal["auto", "quick", "accurate", "paper", "paper-adamw"] = Field(
         "auto",
         description="Network and training schedule of rounds; auto takes accurate if the worker with role train "

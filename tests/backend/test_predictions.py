@@ -19,6 +19,7 @@ from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import CurrentLabel, Label, LabelSource
 from helioloop.records.scores import Emergence
 from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.random_checks import RandomChecks
 from helioloop.registry.unscorable import add_unscorable, clear_unscorable, unscorable_path
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
@@ -33,6 +34,10 @@ def _jobs(connection: redis.Redis) -> list[dict[str, Any]]:
 def _annotation(kind: str) -> dict[str, Any]:
     item = {"from_name": "kind", "to_name": "movie", "type": "choices", "value": {"choices": [kind]}}
     return {"id": 5, "completed_by": 3, "was_cancelled": False, "updated_at": "2026-01-01T00:00:00Z", "result": [item]}
+
+
+def _answered(cube: str, label: Label = Label.EMERGENCE) -> CurrentLabel:
+    return CurrentLabel(cube=cube, label=label, verified=True, source=LabelSource.MAJORITY)
 
 
 # -- before the first version ---------------------------------------------------------------------
@@ -595,3 +600,34 @@ def test_a_model_folder_of_another_format_is_refused(
         assert client.post(route, json=made.predict([made.task("A")], project="2.1")).status_code == 200
     assert client.get("/versions").json == {"versions": ["v0001"]}
     assert 'helioloop_published_version_info{project="2",version="v0001"} 1.0' in client.get("/metrics").text
+
+
+# -- random checks --------------------------------------------------------------------------------
+
+
+def test_an_unanswered_random_check_has_no_prediction(
+    client: FlaskClient, settings: Settings, redis_connection: redis.Redis, made: Any
+) -> None:
+    """Neither a stored one nor a requested one; the other tasks have theirs, and once it is answered it has, too."""
+    made.publish(settings, 1, [made.score("A", 0.75), made.score("B", 0.75)])
+    folder = settings.model_dir(1)
+    RandomChecks(version="v0001", cubes=("A", "C")).write(folder)
+    body = made.predict([made.task("A"), made.task("B"), made.task("C")])
+    blind, shown, unscored = client.post("/predict", json=body).json["results"]
+    assert (blind, unscored) == ([], [])
+    assert shown["score"] == 0.75
+    assert _jobs(redis_connection) == []
+    Snapshot(read_at="2026-01-01T00:00:00+00:00", cubes={"A": _answered("A")}).write(folder)
+    answered, _, unanswered = client.post("/predict", json=body).json["results"]
+    assert answered["score"] == 0.75
+    assert unanswered == []
+    metrics = client.get("/metrics").text
+    assert 'helioloop_predict_tasks_total{outcome="blind"} 3.0' in metrics
+
+
+def test_a_skipped_random_check_stays_blind(client: FlaskClient, settings: Settings, made: Any) -> None:
+    made.publish(settings, 1, [made.score("A", 0.75)])
+    RandomChecks(version="v0001", cubes=("A",)).write(settings.model_dir(1))
+    labels = {"A": CurrentLabel(cube="A", label=Label.EMERGENCE)}
+    Snapshot(read_at="2026-01-01T00:00:00+00:00", cubes=labels).write(settings.model_dir(1))
+    assert client.post("/predict", json=made.predict([made.task("A")])).json["results"] == [[]]

@@ -72,7 +72,7 @@ def accept(context: Context, project: int, release: str, rate: float, confidence
     """Accept labels of a release under a risk guarantee, mark its tasks, and have their order in the queue renewed."""
     wanted = Acceptance(release=release, rate=rate, confidence=confidence)
     outcome = acceptance.accept(context, project, wanted, report=job_report())
-    if outcome.version is not None and outcome.accepted:
+    if outcome.version is not None:
         queues.send(context.connection, messages.WriteBack(project=project, version=outcome.version))
     return {"version": outcome.version, "accepted": len(outcome.accepted), "sentences": list(outcome.sentences)}
 

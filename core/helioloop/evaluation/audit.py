@@ -4,11 +4,14 @@ In go one record per round (disagreement and verified labels) and the audit orde
 A simulated campaign and a live project use the same functions.
 
 The ranking finds wrong labels where it looks, so its hits do not tell how many are left. That is estimated from the
-audit sample alone (`audit_order.sampled_prefix`): cubes verified in a fixed random order. Of this sample, only cubes
-that the ranking has not reached count. Whether it would have reached a sampled cube by now can be computed, because the
-cube's disagreement comes from members that were not trained on its label. The sampled cubes that the ranking has not
-reached are a random sample of all cubes that it has not reached; so the fraction of wrong labels among them carries
-over to the unverified cubes.
+audit sample alone (`audit_order.sampled_prefix`): cubes answered blind in a fixed random order. Of this sample, only
+cubes that the ranking has not reached count. Whether it would have reached a sampled cube by now can be computed,
+because the cube's disagreement comes from members that were not trained on its label. The sampled cubes that the
+ranking has not reached are a random sample of all cubes that it has not reached; so the fraction of wrong labels among
+them carries over to the unverified cubes.
+
+A human who has the model's prediction on the screen may follow it. Labels verified in this way count as verified, and
+as hits, but no estimate is computed from them: they are left out of the sample and of the cubes it is drawn from.
 """
 
 import math
@@ -37,10 +40,22 @@ class RoundRecord:
         shown in the round, of the label the cube had *before any human saw it*.
     verified : mapping of str to bool
         All cubes verified when the round ended, and whether the human changed the label.
+    blind : mapping of str to bool, or None
+        Of these, the cubes that were answered without a prediction, and whether that answer differs from the label
+        before. None if all of them were.
+    hidden : collection of str
+        Random checks: until they are answered they have no rank, because people do not see their disagreement.
     """
 
     disagreement: Mapping[str, float] = field(repr=False)
     verified: Mapping[str, bool] = field(repr=False)
+    blind: Mapping[str, bool] | None = field(repr=False, default=None)
+    hidden: Collection[str] = field(repr=False, default=())
+
+    @property
+    def blind_answers(self) -> Mapping[str, bool]:
+        """The cubes answered without a prediction, and whether the answer differs from the label before."""
+        return self.verified if self.blind is None else self.blind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +145,10 @@ def audit_rounds(
     - the length of the sample depends on how many cubes were verified, not on what they show. Where somebody verified
       cubes out of order for another reason than the ranking, and the sample grows into them, this is not quite true.
       Such cubes are wrong more often than others, so the estimate is then too high rather than too low.
+
+    Cubes that were verified with the prediction visible are neither in the sample nor in R. The ranking led to most of
+    them; cubes of their kind in the sample are above the depth and do not count either. Random checks that wait for an
+    answer have no rank, so they do not limit the depth; those above it are added to the estimate at the end.
     """
     audits: list[RoundAudit] = []
     before = verified_before
@@ -137,14 +156,18 @@ def audit_rounds(
     for number, record in enumerate(records, start=1):
         verified = record.verified
         new = {cube: flipped for cube, flipped in verified.items() if cube not in before}
-        sample = sampled_prefix((cube for cube in order if cube in record.disagreement), verified)
+        blind = record.blind_answers
+        sample = sampled_prefix(
+            (cube for cube in order if cube in record.disagreement), blind, skipped=verified.keys() - blind.keys()
+        )
         depth = _depth(record, new, sample)
         now = {cube for cube, disagreement in record.disagreement.items() if disagreement >= depth}
         reached |= now
         # A sampled cube below the depth was verified for the audit; every other cube because of its rank.
         ranked = [flipped for cube, flipped in new.items() if cube in now or cube not in sample]
-        sampled = [verified[cube] for cube in sample if cube not in reached]
-        unsampled = [flipped for cube, flipped in verified.items() if cube not in reached and cube not in sample]
+        sampled = [blind[cube] for cube in sample if cube not in reached]
+        unsampled = [differs for cube, differs in blind.items() if cube not in reached and cube not in sample]
+        waiting = sum(cube in reached and cube not in verified for cube in record.hidden)
         audit = RoundAudit(
             round=number,
             cubes=len(record.disagreement),
@@ -156,12 +179,16 @@ def audit_rounds(
             hit_rate=binomial_estimate(sum(ranked), len(ranked)) if ranked else None,
             sampled=len(sampled),
             sampled_wrong=sum(sampled),
-            wrong_left=estimate_wrong_left(
-                sampled=len(sampled),
-                sampled_wrong=sum(sampled),
-                unverified=len(record.disagreement) - len(verified),
-                unsampled=len(unsampled),
-                unsampled_wrong=sum(unsampled),
+            wrong_left=_with_waiting(
+                estimate_wrong_left(
+                    sampled=len(sampled),
+                    sampled_wrong=sum(sampled),
+                    unverified=len(record.disagreement) - len(verified) - waiting,
+                    unsampled=len(unsampled),
+                    unsampled_wrong=sum(unsampled),
+                ),
+                waiting,
+                answered=[differs for cube, differs in blind.items() if cube in reached],
             )
             if record.disagreement
             else None,
@@ -172,10 +199,27 @@ def audit_rounds(
     return audits
 
 
+def _with_waiting(left: Estimate | None, waiting: int, *, answered: Sequence[bool]) -> Estimate | None:
+    """Return an estimate of wrong labels with those among the random checks that wait though the ranking is past them.
+
+    They are expected to be wrong as often as the answered ones of their kind, half of them without any; none or all of
+    them may be.
+    """
+    if left is None or not waiting:
+        return left
+    fraction = sum(answered) / len(answered) if answered else 0.5
+    return Estimate(value=left.value + fraction * waiting, lo=left.lo, hi=left.hi + waiting)
+
+
 def _depth(record: RoundRecord, new: Mapping[str, bool], sample: set[str]) -> float:
     """Return the disagreement down to which the ranking was followed in this round; infinity if it was not."""
     above = max(
-        (value for cube, value in record.disagreement.items() if cube not in record.verified), default=-math.inf
+        (
+            value
+            for cube, value in record.disagreement.items()
+            if cube not in record.verified and cube not in record.hidden
+        ),
+        default=-math.inf,
     )
     outside_sample = (record.disagreement[cube] for cube in new if cube not in sample)
     return min((value for value in outside_sample if value > above), default=math.inf)

@@ -19,13 +19,22 @@ def audit_order(cubes: Iterable[CubeInfo]) -> list[str]:
     return [cube.name for cube in sorted(cubes, key=lambda cube: (_digest(cube), cube.name))]
 
 
-def sampled_prefix(order: Iterable[str], verified: Collection[str]) -> set[str]:
-    """Return the audit sample: the longest run of verified cubes from the start of the audit order.
+def sampled_prefix(order: Iterable[str], answered: Collection[str], *, skipped: Collection[str] = ()) -> set[str]:
+    """Return the audit sample: the longest run of answered cubes from the start of the audit order.
 
-    Annotators may label in any order. A verified cube beyond the run is not in the sample, because somebody may have
+    Annotators may label in any order. An answered cube beyond the run is not in the sample, because somebody may have
     chosen it; each cube of the run is in it with the one known probability ``len(run) / len(order)``.
+
+    Parameters
+    ----------
+    order : iterable of str
+        The audit order.
+    answered : collection of str
+        Cubes that humans answered, blind: without a prediction before them.
+    skipped : collection of str
+        Cubes that are left out of the order, so that they do not end the run.
     """
-    return set(itertools.takewhile(verified.__contains__, order))
+    return set(itertools.takewhile(answered.__contains__, (cube for cube in order if cube not in skipped)))
 
 
 def _digest(cube: CubeInfo) -> bytes:

@@ -5,12 +5,12 @@ Label Studio counts frames from 1 and has the class values that the team chose; 
 
 import reprlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from helioloop.labelstudio.config import Controls
-from helioloop.records.labels import CurrentLabel, Label, LabelSource, VerifiedFrame
+from helioloop.records.labels import BlindAnswer, CurrentLabel, Label, LabelSource, VerifiedFrame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,8 @@ class Vote:
         Onset frame (0-based); None where none is marked, or none that can be used.
     remark : str or None
         What is contradictory or unreadable in it, in a sentence.
+    blind : bool
+        True where it was made without a prediction.
     """
 
     annotator: str
@@ -39,6 +41,7 @@ class Vote:
     ground_truth: bool
     frame: int | None
     remark: str | None
+    blind: bool
 
 
 def current_label(task: Mapping[str, Any], controls: Controls, *, n_frames: int) -> CurrentLabel:
@@ -49,6 +52,9 @@ def current_label(task: Mapping[str, Any], controls: Controls, *, n_frames: int)
     timeline range becomes the verified frame; it never changes the class. An annotation or range that cannot be used
     does not count and is reported as a contradiction, because a human can correct it: one without exactly one class,
     or one that Label Studio's bulk action copied from a prediction.
+
+    The same rules give the blind answer, from the annotations that were made without a prediction: that other
+    annotators saw one later, or before, does not change it.
 
     Parameters
     ----------
@@ -63,18 +69,19 @@ def current_label(task: Mapping[str, Any], controls: Controls, *, n_frames: int)
     cube = str(data.get("cube", ""))
     crude = crude_label(data)
     votes, unread = _votes(_list(task.get("annotations")), controls, n_frames=n_frames)
-    truths = [vote for vote in votes if vote.ground_truth]
-    if truths:
-        deciding, source = truths[-1:], LabelSource.GROUND_TRUTH
-    else:
-        deciding, source = list({vote.annotator: vote for vote in votes}.values()), LabelSource.MAJORITY
-    counts = Counter(vote.label for vote in deciding).most_common()
+    deciding, source = _deciding(votes)
     remark = next((text for text in (*(vote.remark for vote in deciding), *unread) if text), None)
-    if not counts:
-        return CurrentLabel(cube=cube, label=crude, contradiction=remark, crude=crude)
-    if len(counts) > 1 and counts[0][1] == counts[1][1]:
-        return CurrentLabel(cube=cube, label=crude, source=LabelSource.TIED, contradiction=remark, crude=crude)
-    label = counts[0][0]
+    label = _agreed(deciding)
+    blind = _blind_answer(votes)
+    if label is None:
+        return CurrentLabel(
+            cube=cube,
+            label=crude,
+            source=LabelSource.TIED if deciding else LabelSource.CRUDE,
+            contradiction=remark,
+            crude=crude,
+            blind=blind,
+        )
     return CurrentLabel(
         cube=cube,
         label=label,
@@ -83,7 +90,32 @@ def current_label(task: Mapping[str, Any], controls: Controls, *, n_frames: int)
         verified_frame=_verified_frame(deciding) if label is Label.EMERGENCE else None,
         contradiction=remark,
         crude=crude,
+        blind=blind,
     )
+
+
+def _deciding(votes: Sequence[Vote]) -> tuple[list[Vote], LabelSource]:
+    """Return the votes that decide: the latest ground truth, else the latest vote of each annotator."""
+    truths = [vote for vote in votes if vote.ground_truth]
+    if truths:
+        return truths[-1:], LabelSource.GROUND_TRUTH
+    return list({vote.annotator: vote for vote in votes}.values()), LabelSource.MAJORITY
+
+
+def _agreed(votes: Iterable[Vote]) -> Label | None:
+    """Return the class with the most votes; None without votes and where they are tied."""
+    counts = Counter(vote.label for vote in votes).most_common()
+    tied = len(counts) > 1 and counts[0][1] == counts[1][1]
+    return counts[0][0] if counts and not tied else None
+
+
+def _blind_answer(votes: Iterable[Vote]) -> BlindAnswer | None:
+    """Return what the votes made without a prediction give; None without any, and where they are tied."""
+    deciding, _ = _deciding([vote for vote in votes if vote.blind])
+    label = _agreed(deciding)
+    if label is None:
+        return None
+    return BlindAnswer(label=label, frame=_verified_frame(deciding) if label is Label.EMERGENCE else None)
 
 
 def crude_label(data: Mapping[str, Any]) -> Label | None:
@@ -128,6 +160,20 @@ def _copied_from_prediction(annotation: Mapping[str, Any], items: Iterable[Mappi
     return from_prediction and not by_hand
 
 
+def _is_blind(annotation: Mapping[str, Any], items: Iterable[Mapping[str, Any]]) -> bool:
+    """Return True for an annotation that was made while the task had no prediction.
+
+    Label Studio stores a copy of the prediction of the shown version with each new annotation, and ``{}`` where there
+    is none; the copy stays when the prediction is deleted. An annotation without that field proves nothing and does not
+    count as blind. Neither does one that started from a prediction which was deleted before it was submitted: its items
+    have an origin that says so.
+    """
+    started_from_one = annotation.get("parent_prediction") is not None or any(
+        str(item.get("origin", "")).startswith("prediction") for item in items
+    )
+    return annotation.get("prediction") == {} and not started_from_one
+
+
 def _chosen(items: Iterable[Mapping[str, Any]], controls: Controls) -> tuple[set[Label], str | None]:
     """Return the classes that an annotation names and, unless it is exactly one, what is wrong with them."""
     chosen: set[Label] = set()
@@ -157,7 +203,7 @@ def _chosen(items: Iterable[Mapping[str, Any]], controls: Controls) -> tuple[set
 def _vote(
     annotation: Mapping[str, Any],
     label: Label,
-    items: Iterable[Mapping[str, Any]],
+    items: Collection[Mapping[str, Any]],
     controls: Controls,
     *,
     n_frames: int,
@@ -176,6 +222,7 @@ def _vote(
         ground_truth=bool(annotation.get("ground_truth")),
         frame=frame,
         remark=remark,
+        blind=_is_blind(annotation, items),
     )
 
 

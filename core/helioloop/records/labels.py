@@ -34,6 +34,14 @@ class VerifiedFrame:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BlindAnswer:
+    """What annotators answered who had no prediction before them: a class, and perhaps an onset frame."""
+
+    label: Label
+    frame: VerifiedFrame | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CurrentLabel:
     """The current label of a cube, and its source.
 
@@ -54,6 +62,9 @@ class CurrentLabel:
         listed for humans and has no other effect.
     crude : Label or None
         The crude label, whatever the current one is; None if there is none.
+    blind : BlindAnswer or None
+        What the annotations gave that were made without a prediction, by the same rules as the current label; None if
+        there are none or they are tied. Estimates, calibration and guarantees use these answers alone.
     """
 
     cube: str
@@ -63,6 +74,12 @@ class CurrentLabel:
     verified_frame: VerifiedFrame | None = None
     contradiction: str | None = None
     crude: Label | None = None
+    blind: BlindAnswer | None = None
+
+    @property
+    def answered(self) -> bool:
+        """True if an annotation gave a class, even where the votes are tied; skips do not count."""
+        return self.verified or self.source is LabelSource.TIED
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values; `from_dict` reads them back."""
@@ -80,4 +97,12 @@ class CurrentLabel:
             verified_frame=None if frame is None else VerifiedFrame(**frame),
             contradiction=values.get("contradiction"),
             crude=None if crude is None else Label(crude),
+            blind=_blind_answer(values.get("blind")),
         )
+
+
+def _blind_answer(values: dict[str, Any] | None) -> BlindAnswer | None:
+    if values is None:
+        return None
+    frame = values["frame"]
+    return BlindAnswer(label=Label(values["label"]), frame=None if frame is None else VerifiedFrame(**frame))

@@ -5,7 +5,7 @@ and then calls `close_round`.
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,7 +57,13 @@ def run_round(plan: Plan, registry: Registry, runtime: Runtime, *, processes: in
 
 
 def close_round(
-    plan: Plan, staging: Path, registry: Registry, scores: Sequence[CubeScore], *, forced: bool = False
+    plan: Plan,
+    staging: Path,
+    registry: Registry,
+    scores: Sequence[CubeScore],
+    *,
+    forced: bool = False,
+    blind: Collection[str] | None = None,
 ) -> Card:
     """Write card and scores into the staging folder and admit it as the next version, unpublished.
 
@@ -76,6 +82,8 @@ def close_round(
         Of all cubes of the plan that could be read, with emergence frames.
     forced : bool
         True if the version may be published even if it is worse; see `check_promotion`.
+    blind : collection of str or None
+        Cubes that humans answered without a prediction; None if all verified cubes were.
     """
     shutil.rmtree(staging / "scores", ignore_errors=True)  # left by an interrupted closing
     write_scores(staging / "scores", scores)
@@ -104,19 +112,24 @@ def close_round(
             member.name: {"fold": member.fold, "seed": member.seed, "file": member.file} for member in plan.members
         },
         metrics=round_metrics(scores, {cube.name: cube.label for cube in plan.labelled if cube.label}),
-        verdict=asdict(compare_with_published(plan, registry, scores, forced=forced)),
+        verdict=asdict(compare_with_published(plan, registry, scores, forced=forced, blind=blind)),
     )
     return registry.admit(staging, card)
 
 
 def compare_with_published(
-    plan: Plan, registry: Registry, scores: Sequence[CubeScore], *, forced: bool = False
+    plan: Plan,
+    registry: Registry,
+    scores: Sequence[CubeScore],
+    *,
+    forced: bool = False,
+    blind: Collection[str] | None = None,
 ) -> Verdict:
     """Return the promotion check's verdict on a candidate, from its scores and those of the published version.
 
     Compared are the verified cubes that out-of-fold members of both versions scored, equal in name and content. The
-    audit sample is the verified start of the audit order of all labelled cubes that both versions contain. A release
-    that joined since, of which nothing is verified yet, therefore does not shorten the sample.
+    audit sample is the start of the audit order, as far as it was answered blind, of all labelled cubes that both
+    versions contain. A release that joined since, of which nothing is verified yet, therefore does not shorten it.
     """
     published = registry.published()
     if published is None:
@@ -126,7 +139,8 @@ def compare_with_published(
     known = registry.card(published).labels
     scored = [cube for cube in plan.labelled if cube.key in after and cube.name in known]
     verified = {cube.name: cube.label for cube in scored if cube.verified and cube.label is not None}
-    sample = sampled_prefix(audit_order(scored), verified)
+    answered = verified.keys() if blind is None else verified.keys() & set(blind)
+    sample = sampled_prefix(audit_order(scored), answered)
     pairs = [(before[key], after[key]) for key in sorted(after) if key[0] in verified and key in before]
     return check_promotion(
         np.array([was.probability(verified[was.cube]) for was, _ in pairs]),

@@ -26,3 +26,8 @@ def test_the_audit_sample_ends_at_the_first_unverified_cube() -> None:
     """Cube d is verified, but c before it is not."""
     assert sampled_prefix("abcd", {"a", "b", "d"}) == {"a", "b"}
     assert sampled_prefix("abcd", {"b"}) == set()
+
+
+def test_a_skipped_cube_does_not_end_the_audit_sample() -> None:
+    assert sampled_prefix("abcd", {"a", "c"}, skipped={"b"}) == {"a", "c"}
+    assert sampled_prefix("abcd", {"a", "b", "c"}, skipped={"b"}) == {"a", "c"}

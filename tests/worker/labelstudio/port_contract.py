@@ -216,6 +216,29 @@ def annotations_copied_from_predictions_do_not_verify_a_label(empty: EmptyProjec
         empty.label_studio.delete_predictions(empty.label_studio.predictions(empty.project))
 
 
+def an_annotation_tells_whether_it_was_made_blind(empty: EmptyProject) -> None:
+    """Without a prediction it is blind, also once one follows; with one it is not, also once that is deleted."""
+    controls = parse_config(
+        empty.label_studio.project(empty.project).label_config, emergence="emergence", non_emergence="non-emergence"
+    )
+    blind, visible = empty.tasks(2)
+    empty.predict(prediction(visible))
+    empty.label_studio.set_model_version(empty.project, "v0001")
+    empty.annotate(blind, "emergence")
+    empty.annotate(visible, "emergence")
+
+    def found() -> dict[int, bool]:
+        exported = {task["id"]: task for task in empty.label_studio.annotated_tasks(empty.project)}
+        labels = {task: current_label(entry, controls, n_frames=225) for task, entry in exported.items()}
+        assert all(label.verified for label in labels.values())
+        return {task: label.blind is not None for task, label in labels.items()}
+
+    assert found() == {blind: True, visible: False}
+    empty.label_studio.delete_predictions(empty.label_studio.predictions(empty.project))
+    empty.predict(prediction(blind))
+    assert found() == {blind: True, visible: False}
+
+
 def predictions_are_counted_by_version(empty: EmptyProject) -> None:
     """Rows contain task and version."""
     one, two = empty.tasks(2)
@@ -325,6 +348,7 @@ CONTRACT = (
     a_skip_is_an_annotation_in_both_exports,
     a_change_moves_the_stamp_and_a_deletion_removes_it,
     annotations_copied_from_predictions_do_not_verify_a_label,
+    an_annotation_tells_whether_it_was_made_blind,
     predictions_are_counted_by_version,
     the_same_prediction_twice_makes_two_rows,
     a_score_changes_in_place,

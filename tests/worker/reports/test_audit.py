@@ -10,9 +10,10 @@ from tests.worker.shell import run_printed
 from helioloop.evaluation.audit_order import audit_order
 from helioloop.files import atomic
 from helioloop.records.cubes import CubeInfo
-from helioloop.records.labels import CurrentLabel, Label
+from helioloop.records.labels import BlindAnswer, CurrentLabel, Label
 from helioloop.records.scores import CubeScore
 from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.random_checks import RandomChecks
 from helioloop.registry.versions import Card, Registry
 from helioloop_worker.commands import learning
 from helioloop_worker.reports.audit import read_audit, read_rounds
@@ -81,8 +82,13 @@ def publish(registry: Registry, *publications: tuple[str, int]) -> None:
     atomic.write_json(registry.root / "published.json", {"version": publications[-1][0]})
 
 
-def snapshot(verified: Mapping[str, Label], crude: Mapping[str, Label | None] | None = None) -> Snapshot:
-    """The labels as they are now."""
+def snapshot(
+    verified: Mapping[str, Label],
+    crude: Mapping[str, Label | None] | None = None,
+    *,
+    visible: Collection[str] = (),
+) -> Snapshot:
+    """The labels as they are now; those of `visible` were verified with the prediction visible, the others blind."""
     return Snapshot(
         read_at=made_on(9),
         cubes={
@@ -91,6 +97,7 @@ def snapshot(verified: Mapping[str, Label], crude: Mapping[str, Label | None] | 
                 label=verified.get(name, Label.NON_EMERGENCE),
                 verified=name in verified,
                 crude=(crude or {}).get(name, Label.NON_EMERGENCE),
+                blind=BlindAnswer(label=verified[name]) if name in verified and name not in visible else None,
             )
             for name in NAMES
         },
@@ -181,6 +188,31 @@ def test_the_audit_counts_hits_and_sampled_cubes_and_lists_the_next_of_the_sampl
     assert "Hit rate: 2 of 3 cubes verified by rank had a wrong label" in shown["audit, v0001"]
     assert "Continue: 27 cubes to verify." in shown["audit, v0001"]
     assert shown["audit sample, next"] == f"{', '.join(ORDER[10:20])} (label them in this order)"
+
+
+def test_only_blind_answers_give_an_estimate(registry: Registry) -> None:
+    """Answered with the prediction visible, the ten sampled cubes are verified, and support no estimate."""
+    admit(registry, day=1)
+    now = by_human(ORDER[4], right=[*ORDER[:4], *ORDER[5:12]])
+    (blind,) = read_audit(registry, snapshot(now)).rounds
+    assert (blind.sampled, blind.sampled_wrong) == (12, 1)
+    assert blind.wrong_left is not None
+    (visible,) = read_audit(registry, snapshot(now, visible=ORDER[:12])).rounds
+    assert (visible.verified, visible.flips, visible.sampled, visible.wrong_left) == (12, 1, 0, None)
+    (three_less,) = read_audit(registry, snapshot(now, visible=ORDER[3:6])).rounds
+    assert (three_less.sampled, three_less.sampled_wrong, three_less.wrong_left) == (9, 0, None)
+
+
+def test_status_counts_answered_and_blind_checks_and_lists_those_that_wait(registry: Registry) -> None:
+    admit(registry, day=1)
+    RandomChecks(version="v0001", cubes=tuple(ORDER[:6])).write(registry.root)
+    labels = snapshot(by_human(right=[*ORDER[:2], ORDER[20]]), visible=[ORDER[20]])
+    shown = {line.name: line.value for line in audit_lines(registry, labels)}
+    assert shown["random checks"] == (
+        "2 of 6 answered; blind answers to 2 cubes can support estimates and guarantees; verified with the prediction "
+        "visible, which supports none: 1"
+    )
+    assert shown["audit sample, next"] == f"{', '.join(ORDER[2:6])} (label them in this order)"
 
 
 def test_a_cube_verified_before_the_first_version_is_not_a_hit(registry: Registry) -> None:

@@ -8,11 +8,13 @@ import redis
 from helioloop.errors import ServiceError
 from helioloop.messaging import messages
 from helioloop.messaging.job_monitor import outcome_of, running
+from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.staging import Staging
 from helioloop.registry.unscorable import read_unscorable
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.client import LabelStudioClient
+from helioloop_worker.loop.random_checks import blind_cubes
 from helioloop_worker.loop.shown_versions import read_shown_versions
 
 STALL_SECONDS = 120.0
@@ -45,7 +47,7 @@ class FirstPass:
         self._busy_at = time.monotonic()
 
     def completed(self) -> bool:
-        """Return True once every imported cube has the published version's prediction.
+        """Return True once every imported cube has the published version's prediction, except random checks.
 
         Raises
         ------
@@ -57,7 +59,9 @@ class FirstPass:
         shown = read_shown_versions(self._model_dir)
         if cubes and version is not None and shown and shown[-1].version == version:
             unscorable = len(read_unscorable(self._model_dir, version))
-            return self._gateway.model_versions(self._project).get(version, 0) >= cubes - unscorable
+            snapshot = Snapshot.read(self._model_dir)
+            blind = len(blind_cubes(self._model_dir, {} if snapshot is None else snapshot.cubes))
+            return self._gateway.model_versions(self._project).get(version, 0) >= cubes - unscorable - blind
         if failure := next(iter(Staging(self._model_dir).all_parked()), None):
             raise ServiceError(failure)
         if any(not job.startswith(("reconcile-", "retrain-check-")) for job in running(self._connection)):

@@ -124,7 +124,7 @@ class FakeLabelStudio:
         own = self._project(project)
         for row in self.predictions(project):
             if row.model_version == version:
-                del own.predictions[row.id]
+                self._forget(own, row.id)
         if own.info.model_version == version:
             own.info = replace(own.info, model_version=None)
 
@@ -143,7 +143,7 @@ class FakeLabelStudio:
             holding = next((own for own in self._projects.values() if row.id in own.predictions), None)
             if holding is None:
                 raise LabelStudioError(f"there is no prediction {row.id}; read the predictions again")
-            del holding.predictions[row.id]
+            self._forget(holding, row.id)
 
     def ensure_local_storage(self, project: int, path: str) -> None:
         """Serve a folder; see `LabelStudio.ensure_local_storage`."""
@@ -168,8 +168,12 @@ class FakeLabelStudio:
         annotator: int = 1,
         skipped: bool = False,
     ) -> int:
-        """Submit a class, and a timeline start (1-based) if given, as the labelling screen does; return the id."""
+        """Submit a class, and a timeline start (1-based) if given, as the labelling screen does; return the id.
+
+        Label Studio keeps a copy of the shown version's prediction with the annotation.
+        """
         number, now = next(self._ids), self._now()
+        row, prediction = self._shown(task)
         self._task(task)["annotations"].append(
             {
                 "id": number,
@@ -179,6 +183,8 @@ class FakeLabelStudio:
                 "created_at": now,
                 "updated_at": now,
                 "lead_time": 1.0,
+                "prediction": prediction,
+                "parent_prediction": row,
                 "result": self._result(task, choice, start),
             }
         )
@@ -198,6 +204,7 @@ class FakeLabelStudio:
                         "created_at": now,
                         "updated_at": now,
                         "lead_time": None,
+                        "prediction": {},
                         "parent_prediction": row.id,
                         "result": copy.deepcopy(entry["result"]),
                     }
@@ -229,6 +236,22 @@ class FakeLabelStudio:
             if task in own.tasks:
                 return own
         raise LabelStudioError(f"there is no task {task}; read the tasks again")
+
+    def _shown(self, task: int) -> tuple[int | None, dict[str, Any]]:
+        """Return id and copy of the prediction of a task by the version that its project shows; None and {} if none."""
+        own = self._holding(task)
+        for row, entry in own.predictions.values():
+            if row.task == task and row.model_version == own.info.model_version:
+                return row.id, copy.deepcopy(entry)
+        return None, {}
+
+    def _forget(self, own: _Project, row: int) -> None:
+        """Delete a prediction; annotations that started from it lose the link, and keep their copy."""
+        del own.predictions[row]
+        for task in own.tasks.values():
+            for annotation in task["annotations"]:
+                if annotation.get("parent_prediction") == row:
+                    annotation["parent_prediction"] = None
 
     def _task(self, task: int) -> dict[str, Any]:
         return self._holding(task).tasks[task]

@@ -1,12 +1,11 @@
 """Acceptance: labels of a new release that need no human, under a risk guarantee from the project's audit sample.
 
-Accepted tasks, and tasks to be verified at random, are marked in the data of the task, where Label Studio can filter
+Accepted tasks are marked in the data of the task, where Label Studio can filter
 them. No annotation is written. In the queue accepted tasks come last: the score of their prediction is the agreement
 with the accepted label (see `writeback`).
 """
 
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,12 +14,12 @@ import redis
 from redis.lock import Lock
 
 from helioloop.errors import CubeError
-from helioloop.evaluation.audit_order import audit_order
 from helioloop.evaluation.audit_sample import AuditSample
 from helioloop.evaluation.drift import NO_DRIFT
 from helioloop.evaluation.project_sample import read_earlier_sample
+from helioloop.evaluation.random_checks import choose_release_checks
 from helioloop.evaluation.risk_control import RiskGuarantee, make_guarantee, smallest_guarantee, split
-from helioloop.labelstudio.tasks import cube_of
+from helioloop.labelstudio.tasks import cube_of, cube_tasks
 from helioloop.messaging import messages, queues
 from helioloop.model.plan import Plan
 from helioloop.progress import Report, silent
@@ -28,22 +27,18 @@ from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
 from helioloop.registry.acceptances import Acceptance, read_acceptances, write_acceptance
+from helioloop.registry.random_checks import RandomChecks
 from helioloop.workflows.drift import release_drift
 from helioloop.workflows.prelabel import score_by_fold
 from helioloop.workflows.prelabel_report import guarantee_in_words, no_guarantee_in_words, percent
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import ProjectState, read_project
+from helioloop_worker.loop.random_checks import MARK, blind_cubes, random_marks, update_random_checks
 from helioloop_worker.loop.round_steps import log_excluded
 from helioloop_worker.loop.writeback import writing
 
 log = logging.getLogger(__name__)
 
-MARK = "triage"
-"""Key in a task's data: ``accepted …``, ``random check …``, or empty."""
-RANDOM_FRACTION = 0.1
-"""Fraction of a release that goes to the human whatever the ensemble says, so that its errors are noticed."""
-MIN_RANDOM_CHECKS = 10
-"""Fewest cubes that are checked at random, if the release has as many: the audit's estimate needs ten."""
 
 WITHDRAWN = "The risk guarantee is therefore withdrawn: nothing is accepted, and its tasks stay in the queue."
 
@@ -85,6 +80,15 @@ def accept(context: Context, project: int, wanted: Acceptance, *, report: Report
     with writing(context, project) as lock:
         if registry.published() != version:
             return wanted  # the write-back of the other version has the release accepted anew
+        update_random_checks(
+            context,
+            project,
+            version=version,
+            cubes=[task.cube for task in state.tasks.values()],
+            labels=state.snapshot.cubes,
+            predicted=frozenset(state.tasks),
+            more=outcome.random_checks,
+        )
         _mark(context, project, outcome, lock)
         write_acceptance(model_dir, outcome)  # last: an acceptance that broke off is not that of the version
     log.info(
@@ -123,7 +127,8 @@ def _outcome(
     unverified = [cube for cube in cubes if cube.key in stored and not state.label(cube.name).verified]
     sample = read_earlier_sample(plan, stored, labels, release=wanted.release)
     guarantee = make_guarantee(sample.p_emergence, sample.emergence, rate=wanted.rate, confidence=wanted.confidence)
-    checks = audit_order(cubes)[: max(MIN_RANDOM_CHECKS, math.ceil(RANDOM_FRACTION * len(cubes)))]
+    checks = choose_release_checks(cubes)
+    known = blind_cubes(context.settings.model_dir(project), labels)
     accepted: dict[str, Label] = {}
     drift = NO_DRIFT
     if guarantee is not None:
@@ -139,7 +144,7 @@ def _outcome(
         )
     else:
         scores = _scores(context, project, version, unverified, sample=sample, report=report)
-        accepted = _accepted(scores, guarantee, without=set(checks))
+        accepted = _accepted(scores, guarantee, without={*checks, *known})
         words = (*guarantee_in_words(guarantee), *drift.sentences())
     return replace(
         wanted, version=version, accepted=accepted, random_checks=tuple(checks), n_cubes=len(cubes), sentences=words
@@ -176,11 +181,14 @@ def _accepted(scores: list[CubeScore], guarantee: RiskGuarantee, *, without: set
 
 def _mark(context: Context, project: int, acceptance: Acceptance, lock: Lock) -> None:
     """Set the mark of the release's tasks that have another one, with one call per mark."""
-    marks = {cube: f"random check {k:03d}" for k, cube in enumerate(acceptance.random_checks, start=1)}
     risk = f"at {percent(acceptance.rate)} risk, {acceptance.version}"
-    marks |= {cube: f"accepted {label} {risk}" for cube, label in acceptance.accepted.items()}
+    marks = {cube: f"accepted {label} {risk}" for cube, label in acceptance.accepted.items()}
+    exported = context.label_studio.tasks(project)
+    checks = RandomChecks.read(context.settings.model_dir(project))
+    if checks is not None:
+        marks |= random_marks(checks, [task.cube for task in cube_tasks(exported).values()])
     tasks: dict[str, list[int]] = {}
-    for entry in context.label_studio.tasks(project):
+    for entry in exported:
         cube = cube_of(entry.get("data"))
         if cube is None or cube.release != acceptance.release:
             continue

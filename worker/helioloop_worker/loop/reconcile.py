@@ -18,6 +18,7 @@ from helioloop_worker.context import Context
 from helioloop_worker.loop import ingest, rounds, writeback
 from helioloop_worker.loop.acceptance import send_acceptance
 from helioloop_worker.loop.checked import read_checked
+from helioloop_worker.loop.random_checks import blind_cubes, shown_rows
 from helioloop_worker.loop.round_requests import requests, resend_planning
 from helioloop_worker.loop.shown_versions import superseded_since
 
@@ -98,10 +99,20 @@ def _write_back(context: Context, project: int) -> str | None:
         return None
     unscorable = read_unscorable(context.settings.model_dir(project), version)
     cubes = cube_tasks(context.label_studio.tasks(project))
-    tasks = {number for task in cubes.values() if task.cube.sha256 not in unscorable for number in task.ids}
-    rows = [row for row in context.label_studio.predictions(project) if row.model_version == version]
-    lacking = len(tasks - {row.task for row in rows})
     snapshot = Snapshot.read(context.settings.model_dir(project))  # as last checked: a waiting change is checked first
+    blind = blind_cubes(context.settings.model_dir(project), {} if snapshot is None else snapshot.cubes)
+    tasks = {
+        number
+        for task in cubes.values()
+        if task.cube.sha256 not in unscorable and task.cube.name not in blind
+        for number in task.ids
+    }
+    all_rows = context.label_studio.predictions(project)
+    if shown := shown_rows(all_rows, cubes, blind, context.registry(project).versions()):
+        queues.send(context.connection, messages.WriteBack(project=project, version=version))
+        return f"{len(shown)} predictions of random checks that nobody has answered are there: deleting them"
+    rows = [row for row in all_rows if row.model_version == version]
+    lacking = len(tasks - {row.task for row in rows})
     accepted = accepted_labels(context.settings.model_dir(project), version)
     labels = {} if snapshot is None else writeback.with_accepted(snapshot.cubes, accepted)
     if outdated := writeback.outdated(rows, cubes, context.registry(project).scores(version), labels):

@@ -13,6 +13,7 @@ from helioloop.model import ensemble
 from helioloop.model.plan import Plan
 from helioloop.records.cubes import Key
 from helioloop.records.scores import CubeScore
+from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.score_store import read_scores, write_scores
 from helioloop.registry.staging import Staging
 from helioloop.workflows import rounds as rounding
@@ -20,6 +21,7 @@ from helioloop.workflows.fields import keep_trained_fields
 from helioloop_worker.context import Context
 from helioloop_worker.loop import rounds
 from helioloop_worker.loop.job_progress import round_report
+from helioloop_worker.loop.random_checks import update_random_checks
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +86,10 @@ def close_round(context: Context, project: int, fingerprint: str) -> str:
         unlocated, located = scores_of(plan, folder / UNLOCATED), scores_of(plan, folder / LOCATED)
         if not unlocated or unlocated.keys() - located.keys():
             return rounds.retry(context, project, plan)
-        card = rounding.close_round(plan, folder, registry, list(located.values()))
+        snapshot = Snapshot.read(registry.root)
+        labels = {} if snapshot is None else snapshot.cubes
+        blind = [cube for cube, label in labels.items() if label.blind is not None]
+        card = rounding.close_round(plan, folder, registry, list(located.values()), blind=blind)
     elif running is None or running.fingerprint != fingerprint:
         return f"round {fingerprint[:16]} is closed already"
     elif (version := rounds.admitted(registry, running)) is not None:
@@ -94,11 +99,20 @@ def close_round(context: Context, project: int, fingerprint: str) -> str:
         queues.send(context.connection, messages.RetrainCheck(project=project))
         return f"round {fingerprint[:16]} has no files any more: checking again"
     if card.rejected is None:
+        _choose_random_checks(context, project, card.version)
         registry.publish(card.version, why=card.reason)
         queues.send(context.connection, messages.WriteBack(project=project, version=card.version))
     if (follow_up := context.state.end(project, fingerprint)) is not None:
         queues.send(context.connection, messages.RetrainCheck(project=project, forced=follow_up.forced))
     return f"{card.version} is {card.rejected or 'published'}"
+
+
+def _choose_random_checks(context: Context, project: int, version: str) -> None:
+    """Choose the random checks of a version before it is published, and with it scores that the backend answers."""
+    registry = context.registry(project)
+    snapshot, plan = Snapshot.read(registry.root), Plan.read(registry.folder(version))
+    labels = {} if snapshot is None else snapshot.cubes
+    update_random_checks(context, project, version=version, cubes=plan.cubes, labels=labels)
 
 
 def scores_of(plan: Plan, folder: Path) -> dict[Key, CubeScore]:

@@ -24,6 +24,13 @@ from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import ProjectState, read_project
 from helioloop_worker.loop.locks import exclusive
+from helioloop_worker.loop.random_checks import (
+    delete_rows,
+    random_marks,
+    set_marks,
+    shown_rows,
+    update_random_checks,
+)
 from helioloop_worker.loop.shown_versions import add_shown_version
 
 log = logging.getLogger(__name__)
@@ -65,6 +72,7 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
     """Give every task one prediction of `version`, then make it the model version of the project.
 
     Nothing is written for a version that is not the published one: the published version has its own write-back.
+    Random checks that nobody has answered get no prediction, and lose the one they have.
 
     Parameters
     ----------
@@ -92,12 +100,13 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         scores = registry.scores(version)
         accepted = accepted_labels(context.settings.model_dir(project), version)
         labels = with_accepted(project_state.snapshot.cubes, accepted)
+        blind = _hide_random_checks(context, project, project_state, version, lock)
         rows = [row for row in context.label_studio.predictions(project) if row.model_version == version]
         have = {row.task for row in rows}
         entries = [
             _entry(project_state, labels, number, score, version=version)
             for task in project_state.tasks.values()
-            if (score := scores.get(task.cube.key)) is not None
+            if task.cube.name not in blind and (score := scores.get(task.cube.key)) is not None
             for number in task.ids
             if number not in have
         ]
@@ -121,6 +130,33 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         project, version, written.written, written.present, len(written.missing),
     )  # fmt: skip
     return written
+
+
+def _hide_random_checks(
+    context: Context, project: int, project_state: ProjectState, version: str, lock: Lock
+) -> frozenset[str]:
+    """Choose and mark the random checks, delete predictions of the blind ones, and return these.
+
+    The file is written first, so that the backend does not answer with new predictions meanwhile.
+    """
+    rows = context.label_studio.predictions(project)
+    predicted_tasks = {row.task for row in rows if row.model_version == version}
+    labels, cubes = project_state.snapshot.cubes, [task.cube for task in project_state.tasks.values()]
+    checks = update_random_checks(
+        context,
+        project,
+        version=version,
+        cubes=cubes,
+        labels=labels,
+        predicted=frozenset(
+            name for name, task in project_state.tasks.items() if not predicted_tasks.isdisjoint(task.ids)
+        ),
+    )
+    blind = checks.blind(labels)
+    versions = context.registry(project).versions()
+    delete_rows(context, project, shown_rows(rows, project_state.tasks, blind, versions), lock)
+    set_marks(context, project, project_state, random_marks(checks, cubes), lock)
+    return blind
 
 
 def with_accepted(labels: Mapping[str, CurrentLabel], accepted: Mapping[str, Label]) -> dict[str, CurrentLabel]:

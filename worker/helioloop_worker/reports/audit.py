@@ -1,7 +1,8 @@
 """The audit of a project, read from its model folder and from the labels as last read from Label Studio.
 
 The rules are those of `helioloop.evaluation.audit`. Each model version is a round. A round ends when the next version
-is trained: cubes that are verified then, and were not before, were verified in that round. The ranking that people saw
+is trained: cubes that are verified then, and were not before, were verified in that round. Which of them were answered
+blind, without a prediction, is read from Label Studio's annotations as they are now. The ranking that people saw
 in a round is that of the version that Label Studio showed. This is an earlier version if the promotion check rejected
 the round's own.
 """
@@ -17,6 +18,7 @@ from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
 from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.random_checks import RandomChecks
 from helioloop.registry.versions import Card, Publication, Registry
 
 
@@ -31,8 +33,8 @@ class ProjectAudit:
     rounds : tuple of RoundAudit
         The audit of each round.
     next_sampled : tuple of str
-        Unverified cubes in audit order. Verified one after the other, they extend the audit sample, from which the
-        number of wrong labels left is estimated.
+        Random checks that nobody has answered, in audit order. Answered one after the other, they extend the audit
+        sample, from which the number of wrong labels left is estimated.
     """
 
     versions: tuple[str, ...]
@@ -50,10 +52,14 @@ def read_audit(registry: Registry, snapshot: Snapshot) -> ProjectAudit:
     order = audit_order(cubes.values())
     verified_before = {cube for cube, entry in cards[0].labels.items() if entry["verified"]}
     last = records[-1]
+    checks = RandomChecks.read(registry.root)
+    waiting = set(order) if checks is None else checks.blind(snapshot.cubes)
     return ProjectAudit(
         versions=tuple(card.version for card in cards),
         rounds=tuple(audit_rounds(records, order, verified_before=verified_before)),
-        next_sampled=tuple(cube for cube in order if cube in last.disagreement and cube not in last.verified),
+        next_sampled=tuple(
+            cube for cube in order if cube in last.disagreement and cube not in last.verified and cube in waiting
+        ),
     )
 
 
@@ -74,8 +80,11 @@ def read_rounds(registry: Registry, cards: Sequence[Card], snapshot: Snapshot) -
     """
     crude = {cube: label.crude for cube, label in snapshot.cubes.items() if label.crude is not None}
     now = {cube: label.label for cube, label in snapshot.cubes.items() if label.verified}
+    answers = {cube: label.blind.label for cube, label in snapshot.cubes.items() if label.blind is not None}
     scores: dict[str, Mapping[tuple[str, str], CubeScore]] = {}
     history, records = registry.history(), []
+    checks = RandomChecks.read(registry.root)
+    hidden = frozenset() if checks is None else frozenset(checks.cubes)
     for number, (card, following) in enumerate(zip_longest(cards, cards[1:]), start=1):
         shown = _shown(cards[:number], following, history)
         if shown not in scores:
@@ -88,7 +97,8 @@ def read_rounds(registry: Registry, cards: Sequence[Card], snapshot: Snapshot) -
         }
         verified = now if following is None else _verified(following)
         flips = {cube: label is not crude[cube] for cube, label in verified.items() if cube in disagreement}
-        records.append(RoundRecord(disagreement=disagreement, verified=flips))
+        blind = {cube: answers[cube] is not crude[cube] for cube in flips if cube in answers}
+        records.append(RoundRecord(disagreement=disagreement, verified=flips, blind=blind, hidden=hidden))
     return records
 
 

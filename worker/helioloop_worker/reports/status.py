@@ -22,6 +22,7 @@ from helioloop.registry.unscorable import read_unscorable
 from helioloop.registry.versions import Registry
 from helioloop.registry.watched import WatchState, read_watched
 from helioloop_worker.reports.audit import read_audit
+from helioloop_worker.reports.random_checks import count_random_checks
 from helioloop_worker.reports.redaction import redact
 
 NEXT_SAMPLED = 10
@@ -182,6 +183,7 @@ def audit_lines(registry: Registry, snapshot: Snapshot | None) -> list[Line]:
             Line(name=f"audit, {version}", value=" ".join(one.sentences()))
             for version, one in zip(audit.versions, audit.rounds, strict=True)
         ),
+        Line(name="random checks", value=count_random_checks(registry, snapshot).sentence()),
         Line(name="audit sample, next", value=f"{sampled} (label them in this order)" if sampled else "none left"),
     ]
 

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from helioloop.labelstudio.tasks import cube_tasks
 from helioloop.messaging import messages, queues
+from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.unscorable import read_unscorable
 from helioloop_worker.context import Context
+from helioloop_worker.loop.random_checks import blind_cubes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +21,8 @@ class PreLabels:
     cubes : int
         Cubes of the release that have a task.
     lacking : int
-        Cubes whose tasks lack the version's prediction and will get one.
+        Cubes whose tasks lack the version's prediction and will get one; random checks get none until they are
+        answered.
     unscorable : int
         Cubes that the version could not score.
     """
@@ -46,7 +49,9 @@ def read_pre_labels(context: Context, project: int, release: str) -> PreLabels:
     if not lacking:
         rows = context.label_studio.predictions(project)
         have = {row.task for row in rows if row.model_version == version}
-        lacking = sum(not have.issuperset(task.ids) for task in expected)
+        snapshot = Snapshot.read(context.settings.model_dir(project))
+        blind = blind_cubes(context.settings.model_dir(project), {} if snapshot is None else snapshot.cubes)
+        lacking = sum(not have.issuperset(task.ids) for task in expected if task.cube.name not in blind)
     return PreLabels(version=version, cubes=len(tasks), lacking=lacking, unscorable=len(tasks) - len(expected))
 
 

@@ -1,0 +1,204 @@
+"""Random checks are blind until they are answered: in Label Studio, from write-back to write-back, and on disk."""
+
+from collections.abc import Sequence
+
+import pytest
+from tests.worker.conftest import CUBES, LoopProject, crude
+
+from helioloop.evaluation.audit_order import audit_order
+from helioloop.model.plan import Plan
+from helioloop.progress import silent
+from helioloop.registry.acceptances import Acceptance
+from helioloop.registry.random_checks import RandomChecks
+from helioloop_worker import jobs
+from helioloop_worker.loop.acceptance import accept
+from helioloop_worker.loop.random_checks import blind_cubes
+from helioloop_worker.loop.reconcile import reconcile
+from helioloop_worker.loop.round_steps import close_round
+from helioloop_worker.loop.writeback import write_back
+from helioloop_worker.reports.catalogue import read_sample
+
+Data = dict[str, dict[str, str]]
+
+
+@pytest.fixture
+def project(loop_project: LoopProject, task_data: Data) -> LoopProject:
+    """A project of 24 cubes in which four random checks are to wait, without a version."""
+    loop_project.context.settings.random_checks = 4
+    loop_project.import_cubes(task_data)
+    return loop_project
+
+
+def order(project: LoopProject) -> list[str]:
+    return audit_order(task.cube for task in project.read().tasks.values())
+
+
+def tasks(project: LoopProject) -> dict[str, int]:
+    return {entry["data"]["cube"]: entry["id"] for entry in project.label_studio.tasks(project.id)}
+
+
+def answer(project: LoopProject, cubes: Sequence[str]) -> None:
+    """Have a human give cubes their right label."""
+    numbers = tasks(project)
+    for cube in cubes:
+        project.label_studio.annotate(numbers[cube], crude(cube).value)
+
+
+def write(project: LoopProject, version: str) -> None:
+    write_back(project.context, project.id, version, report=silent)
+
+
+def without_prediction(project: LoopProject) -> set[str]:
+    """Cubes whose tasks have no prediction of any version."""
+    predicted = {row.task for row in project.label_studio.predictions(project.id)}
+    return {cube for cube, number in tasks(project).items() if number not in predicted}
+
+
+def marked(project: LoopProject) -> dict[str, str]:
+    found = {e["data"]["cube"]: e["data"].get("triage", "") for e in project.label_studio.tasks(project.id)}
+    return {cube: mark for cube, mark in found.items() if mark}
+
+
+def test_an_unanswered_random_check_has_no_prediction_and_a_mark(project: LoopProject) -> None:
+    """The first four of the audit order; reconciliation is content with that."""
+    write(project, project.publish())
+    first = order(project)[:4]
+    assert without_prediction(project) == set(first)
+    assert blind_cubes(project.model_dir, project.read().snapshot.cubes) == set(first)
+    assert marked(project) == {cube: f"random check {place:03d}" for place, cube in enumerate(first, start=1)}
+    assert reconcile(project.context, project.id).done == ("annotations differ from those of the last check: checking",)
+
+
+def test_an_answered_one_gets_its_prediction_with_the_next_write_back(project: LoopProject) -> None:
+    """The others stay blind, and no task that has a prediction loses it while the version stays."""
+    version = project.publish()
+    write(project, version)
+    first = order(project)[:4]
+    answer(project, first[:3])
+    project.read()
+    assert "3 tasks lack the prediction of v0001: writing back" in reconcile(project.context, project.id).done
+    write(project, version)
+    assert without_prediction(project) == {first[3]}
+    labels = project.read().snapshot.cubes
+    assert all(labels[cube].blind is not None for cube in first[:3])
+
+
+def test_a_skipped_one_stays_blind(project: LoopProject) -> None:
+    version = project.publish()
+    write(project, version)
+    first = order(project)[0]
+    project.label_studio.annotate(tasks(project)[first], "emergence", skipped=True)
+    write(project, version)
+    assert first in without_prediction(project)
+
+
+def test_with_the_next_version_more_follow_and_lose_the_predictions_of_all_versions(project: LoopProject) -> None:
+    """Label Studio would show those of the version before, too."""
+    write(project, project.publish())
+    checks = order(project)
+    answer(project, checks[:3])
+    answer(project, [checks[4]])  # it has a prediction, so it is left out
+    second = project.publish()
+    write(project, second)
+    assert without_prediction(project) == {checks[3], *checks[5:8]}
+    assert RandomChecks.read(project.model_dir) == RandomChecks(version=second, cubes=(*checks[:4], *checks[5:8]))
+
+
+def test_only_answers_made_blind_are_in_the_audit_sample(project: LoopProject) -> None:
+    """All cubes are verified, four of them blind: only these support calibration and guarantees."""
+    version = project.publish()
+    write(project, version)
+    answer(project, CUBES)
+    plan, scores = Plan.read(project.registry.folder(version)), project.registry.scores(version)
+    labels = project.read().snapshot.cubes
+    assert all(label.verified for label in labels.values())
+    sample = read_sample(plan, scores, labels)
+    assert {true.cube for _, true in sample.cubes} == set(order(project)[:4])
+
+
+def test_a_prediction_that_comes_in_between_is_deleted(project: LoopProject) -> None:
+    """Label Studio asked the backend before the random checks were chosen."""
+    version = project.publish()
+    write(project, version)
+    blind = order(project)[0]
+    (entry,) = [e for e in project.label_studio.stored(project.id) if e["task"] == tasks(project)[order(project)[9]]]
+    project.label_studio.import_predictions(project.id, [{**entry, "task": tasks(project)[blind]}])
+    assert any("1 predictions of random checks" in sentence for sentence in reconcile(project.context, project.id).done)
+    write(project, version)
+    assert blind in without_prediction(project)
+
+
+def test_predictions_of_another_model_are_left_alone(project: LoopProject) -> None:
+    version = project.publish()
+    entry = {"task": tasks(project)[order(project)[0]], "result": [], "score": 0.5, "model_version": "theirs"}
+    project.label_studio.import_predictions(project.id, [entry])
+    write(project, version)
+    assert project.label_studio.model_versions(project.id)["theirs"] == 1
+
+
+def test_a_project_of_before_random_checks_gets_them_with_its_next_write_back(project: LoopProject) -> None:
+    """All tasks have a prediction and two are verified; the next four of the order lose theirs."""
+    project.context.settings.random_checks = 0
+    version = project.publish()
+    write(project, version)
+    checks = order(project)
+    answer(project, [checks[0], checks[2]])
+    assert without_prediction(project) == set()
+    project.context.settings.random_checks = 4
+    (project.model_dir / "random_checks.json").unlink()
+    write(project, version)
+    assert without_prediction(project) == {checks[1], *checks[3:6]}
+
+
+def test_cubes_that_join_are_chosen_before_they_have_a_prediction(project: LoopProject) -> None:
+    """With the same version; those that were chosen stay."""
+    numbers = tasks(project)
+    late = order(project)[1]
+    removed = project.label_studio._holding(numbers[late]).tasks.pop(numbers[late])
+    version = project.publish()
+    write(project, version)
+    before = without_prediction(project)
+    project.label_studio.import_tasks(project.id, [removed["data"]])
+    write(project, version)
+    assert blind_cubes(project.model_dir, project.read().snapshot.cubes) == {*before, late}
+
+
+def test_they_are_chosen_before_the_first_version_is_published(
+    project: LoopProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the backend could answer with predictions of them before the first write-back."""
+    found: list[RandomChecks | None] = []
+    publish = type(project.registry).publish
+
+    def seen(registry: object, *words: object, **more: object) -> None:
+        found.append(RandomChecks.read(project.model_dir))
+        publish(registry, *words, **more)  # type: ignore[arg-type]
+
+    version = project.admit()
+    monkeypatch.setattr(type(project.registry), "publish", seen)
+    running = project.registry.card(version).fingerprint
+    project.context.state.begin(project.id, running, now=0.0)
+    close_round(project.context, project.id, running)
+    assert found == [RandomChecks(version=version, cubes=tuple(order(project)[:4]))]
+
+
+def test_those_of_an_accepted_release_are_blind_too(project: LoopProject) -> None:
+    """Ten of the release, which had predictions until its labels were to be accepted; no label of theirs is."""
+    version = project.publish()
+    write(project, version)
+    outcome = accept(project.context, project.id, Acceptance(release="made", rate=0.1, confidence=0.9), report=silent)
+    assert len(outcome.random_checks) == 10
+    project.clear_queues()
+    jobs.accept(project.context, project.id, "made", 0.1, 0.9)
+    assert any("write" in name for name in project.queued())
+    write(project, version)
+    assert without_prediction(project) == set(outcome.random_checks)
+    assert not set(outcome.random_checks) & set(outcome.accepted)
+
+
+def test_a_write_back_that_is_repeated_changes_nothing(project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = project.publish()
+    write(project, version)
+    for name in ("set_data_field", "import_predictions", "delete_predictions"):
+        monkeypatch.setattr(project.label_studio, name, lambda *_: pytest.fail("Label Studio was changed"))
+    write(project, version)

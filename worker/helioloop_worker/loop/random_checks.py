@@ -1,0 +1,138 @@
+"""Random checks in Label Studio: which cubes are blind now, their marks in the task data, and no prediction of them.
+
+The tasks of random checks are marked ``random check 003`` in their data, where Label Studio can filter and sort them:
+the number is the place of the cube in the audit order of its release.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from redis.lock import Lock
+
+from helioloop.evaluation.audit_order import audit_order
+from helioloop.evaluation.random_checks import choose_random_checks
+from helioloop.labelstudio.tasks import CubeTask
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.labels import CurrentLabel
+from helioloop.registry.acceptances import read_acceptances
+from helioloop.registry.random_checks import RandomChecks
+from helioloop_worker.context import Context
+from helioloop_worker.labelstudio.port import PredictionRow
+from helioloop_worker.labelstudio.project import ProjectState
+
+log = logging.getLogger(__name__)
+
+MARK = "triage"
+"""Key in a task's data: ``accepted …``, ``random check …``, or empty."""
+DELETED_AT_ONCE = 50
+"""Predictions that are deleted before the lock on writing is renewed; each takes a call."""
+
+
+def blind_cubes(model_dir: Path, labels: Mapping[str, CurrentLabel]) -> frozenset[str]:
+    """Return the names of the cubes that are blind now: random checks that nobody has answered.
+
+    Nothing of the model may be shown for them: no prediction, curve, score or reason.
+
+    Parameters
+    ----------
+    model_dir : Path
+        The project's model folder.
+    labels : mapping of str to CurrentLabel
+        The current labels, by cube.
+
+    Raises
+    ------
+    RegistryError
+        If the file of random checks is damaged.
+    """
+    checks = RandomChecks.read(model_dir)
+    return frozenset() if checks is None else checks.blind(labels)
+
+
+def update_random_checks(
+    context: Context,
+    project: int,
+    *,
+    version: str,
+    cubes: Iterable[CubeInfo],
+    labels: Mapping[str, CurrentLabel],
+    predicted: frozenset[str] = frozenset(),
+    more: Iterable[str] = (),
+) -> RandomChecks:
+    """Choose the random checks of a project, write them into its model folder, and return them.
+
+    Parameters
+    ----------
+    context : Context
+        Settings.
+    project : int
+        Label Studio project.
+    version : str
+        The version that is shown, or will be.
+    cubes : iterable of CubeInfo
+        All cubes of the project.
+    labels : mapping of str to CurrentLabel
+        Their current labels.
+    predicted : frozenset of str
+        Cubes that have a prediction in Label Studio. With an unchanged version they are not chosen: an annotator who
+        has such a task open could not submit it once the prediction is deleted.
+    more : iterable of str
+        Further cubes to be checked at random, whether they have a prediction or not.
+    """
+    model_dir, cubes = context.settings.model_dir(project), list(cubes)
+    known = RandomChecks.read(model_dir)
+    wanted = set(choose_random_checks(cubes, labels, ready=context.settings.random_checks))
+    if known is not None and known.version == version:
+        wanted = {*known.cubes, *(wanted - predicted)}
+    for found in read_acceptances(model_dir).values():
+        wanted |= {*found.random_checks}
+    wanted |= {*more}
+    checks = RandomChecks(version=version, cubes=tuple(cube for cube in audit_order(cubes) if cube in wanted))
+    if checks != known:
+        checks.write(model_dir)
+    return checks
+
+
+def random_marks(checks: RandomChecks, cubes: Iterable[CubeInfo]) -> dict[str, str]:
+    """Return the marks of the random checks by cube, with the place in the audit order of the release."""
+    releases: dict[str, list[CubeInfo]] = {}
+    for cube in cubes:
+        releases.setdefault(cube.release, []).append(cube)
+    chosen = set(checks.cubes)
+    return {
+        name: f"random check {place:03d}"
+        for of_release in releases.values()
+        for place, name in enumerate(audit_order(of_release), start=1)
+        if name in chosen
+    }
+
+
+def set_marks(context: Context, project: int, state: ProjectState, marks: Mapping[str, str], lock: Lock) -> None:
+    """Give the tasks of cubes the marks of `marks` where they have another one, with one call per mark."""
+    tasks: dict[str, list[int]] = {}
+    for cube, mark in marks.items():
+        task = state.tasks.get(cube)
+        if task is not None and task.exported["data"].get(MARK, "") != mark:
+            tasks.setdefault(mark, []).extend(task.ids)
+    for mark, chosen in sorted(tasks.items()):
+        lock.reacquire()
+        context.label_studio.set_data_field(project, chosen, MARK, mark)
+
+
+def shown_rows(
+    rows: Iterable[PredictionRow], tasks: Mapping[str, CubeTask], blind: Iterable[str], versions: Iterable[str]
+) -> list[PredictionRow]:
+    """Return the predictions of blind cubes by any of `versions`: Label Studio would show each of them."""
+    hidden = {number for cube in blind if cube in tasks for number in tasks[cube].ids}
+    ours = set(versions)
+    return [row for row in rows if row.task in hidden and row.model_version in ours]
+
+
+def delete_rows(context: Context, project: int, rows: list[PredictionRow], lock: Lock) -> None:
+    """Delete the predictions of blind cubes."""
+    for start in range(0, len(rows), DELETED_AT_ONCE):
+        lock.reacquire()
+        context.label_studio.delete_predictions(rows[start : start + DELETED_AT_ONCE])
+    if rows:
+        log.info("project %d: %d predictions of random checks that nobody has answered are deleted", project, len(rows))
