@@ -165,7 +165,7 @@ def _lines(folder: Path) -> int:
 
 def in_words(seconds: float) -> str:
     """Return a duration in words, rounded up: "40 s", "3 min", "2 h 10 min"."""
-    if seconds < 55.0:
+    if seconds <= 50.0:
         return f"{max(-(-seconds // 10), 1) * 10:.0f} s"
     minutes = int(-(-seconds // 60))
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
