@@ -34,7 +34,7 @@ def test_hours_are_added_up_by_annotator(loop_project: LoopProject, task_data: D
     ]
     assert (found.answers, found.cubes, found.median_seconds) == (3, 2, 20.0)
     assert found.hours == 3630.0 / 3600.0
-    assert found.seconds_per_cube == 1815.0
+    assert found.seconds_per_cube == 22.5  # 15 s an answer, three answers for two cubes
     assert found.long == (3600.0,)
     assert (found.agreement.pairs, found.agreement.agreeing) == (1, 0)
 

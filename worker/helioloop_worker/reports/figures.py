@@ -25,6 +25,8 @@ from helioloop_worker.reports.svg import (
     drawing,
 )
 
+FEWEST_BARS = 5
+"""The axis of the rounds has place for so many: a single bar would be as wide as the figure."""
 LONG_AXIS_SECONDS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 _LABELLED_SECONDS = {1.0: "1 s", 10.0: "10 s", 60.0: "1 min", 600.0: "10 min", 3600.0: "1 h"}
 
@@ -61,7 +63,7 @@ class TimedCube:
 
 def rounds_figure(versions: Sequence[str], rounds: Sequence[RoundAudit]) -> str:
     """Return the verifications of each round, and the estimate of the wrong labels left."""
-    with drawing(8.4, 3.0, columns=2) as (figure, (left, right)):
+    with drawing(11.4, 3.2, columns=2) as (figure, (left, right)):
         x = np.arange(len(rounds))
         hits = np.array([one.hits for one in rounds])
         ranked = np.array([one.ranked for one in rounds])
@@ -87,7 +89,7 @@ def rounds_figure(versions: Sequence[str], rounds: Sequence[RoundAudit]) -> str:
         right.set_ylabel("wrong labels left")
         for axes in (left, right):
             axes.set_xticks(x, versions, rotation=0 if len(rounds) < 9 else 90)
-            axes.set_xlim(-0.6, len(rounds) - 0.4)
+            axes.set_xlim(-0.6, max(len(rounds), FEWEST_BARS) - 0.4)
             axes.grid(visible=False, axis="x")
         return as_svg(
             figure,
@@ -100,7 +102,7 @@ def rounds_figure(versions: Sequence[str], rounds: Sequence[RoundAudit]) -> str:
 
 def reliability_figure(bins: Sequence[ReliabilityBin]) -> str:
     """Return the reliability diagram: fraction of emergences against the probability."""
-    with drawing(3.8, 3.5) as (figure, (axes,)):
+    with drawing(4.8, 4.3) as (figure, (axes,)):
         axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1.0, linestyle=(0, (4, 3)))
         fraction = np.array([one.fraction.value for one in bins])
         ends = [
@@ -125,7 +127,7 @@ def reliability_figure(bins: Sequence[ReliabilityBin]) -> str:
 
 def frames_figure(cubes: Sequence[TimedCube], *, n_frames: int) -> str:
     """Return the model's emergence frames with their intervals against the verified frames (both counted from 1)."""
-    with drawing(4.4, 3.9) as (figure, (axes,)):
+    with drawing(4.8, 4.7) as (figure, (axes,)):
         axes.plot([1, n_frames], [1, n_frames], color=FAINT, linewidth=1.0, linestyle=(0, (4, 3)))
         for sampled, unmoved, color, marker, label in (
             (False, True, FAINT, "x", "submitted unchanged"),
@@ -158,7 +160,7 @@ def frames_figure(cubes: Sequence[TimedCube], *, n_frames: int) -> str:
 
 def times_figure(seconds: Sequence[float]) -> str:
     """Return a histogram of the time for one answer, on a logarithmic axis."""
-    with drawing(4.4, 2.4) as (figure, (axes,)):
+    with drawing(4.8, 2.7) as (figure, (axes,)):
         lowest, highest = LONG_AXIS_SECONDS[0], max(LONG_AXIS_SECONDS[-1], *seconds)
         edges = np.geomspace(lowest, highest * 1.001, 25)
         axes.hist(np.clip(seconds, lowest, highest), bins=list(edges), color=NON_EMERGENCE)
@@ -181,7 +183,7 @@ def times_figure(seconds: Sequence[float]) -> str:
 
 def curve_figure(score: CubeScore, *, name: str, verified_frame: int | None) -> str:
     """Return the masking curve of a cube with the emergence interval and, where a human set one, the verified frame."""
-    with drawing(3.6, 1.5) as (figure, (axes,)):
+    with drawing(3.3, 1.5) as (figure, (axes,)):
         curve = np.asarray(score.curve if score.curve is not None else (), dtype=np.float64)
         x = np.arange(1, len(curve) + 1)
         _mark_emergence(axes, score.emergence)

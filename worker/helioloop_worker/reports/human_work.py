@@ -81,8 +81,9 @@ class HumanWork:
 
     @property
     def seconds_per_cube(self) -> float | None:
-        """Time spent for one verified cube, all annotators together; None without a time."""
-        return sum(self.seconds) / self.cubes if self.seconds and self.cubes else None
+        """Time for one cube, all its annotators together, without tasks that were left open; None without a time."""
+        usual = [value for value in self.seconds if value <= LONG_SECONDS]
+        return float(np.mean(usual)) * self.answers / self.cubes if usual else None
 
     @property
     def long(self) -> tuple[float, ...]:

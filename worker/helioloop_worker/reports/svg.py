@@ -62,7 +62,8 @@ _STYLE: Final[dict[Any, Any]] = {
     "figure.constrained_layout.use": True,
 }
 _ID: Final = re.compile(r'(id="|url\(#|href="#)')
-_FONT: Final = re.compile(r"font: ([\d.]+)px [^;\"]*")
+_FONT: Final = re.compile(r"(font: [\d.]+px )[^;\"]*|font-family: [^;\"]*;? ?")
+"""The page's font is used; either form occurs, with the size in it or beside it."""
 
 
 @contextmanager
@@ -98,7 +99,7 @@ def as_svg(figure: Figure, *, name: str, title: str, description: str) -> str:
     box = re.search(r'viewBox="[^"]*"', opening)
     inner = re.sub(r"<metadata>.*?</metadata>", "", inner, count=1, flags=re.DOTALL)
     inner = _ID.sub(rf"\g<1>{name}-", inner)
-    inner = _FONT.sub(r"font-size: \1px", inner)
+    inner = _FONT.sub(lambda found: found[1].replace("font:", "font-size:").rstrip() if found[1] else "", inner)
     for placeholder, value in _VARIABLES.items():
         inner = inner.replace(placeholder, value)
     return (
