@@ -23,7 +23,7 @@ def commands() -> Sequence[click.Command]:
     help="HTML file to write. An existing file is replaced in one step.  [default: the project's page in Label Studio]",
 )
 def report(project: int, out: Path | None) -> None:
-    """Write the report of a project: one page to read, print or send.
+    """Write the report of a project as one page.
 
     \b
     The page shows:
@@ -38,7 +38,7 @@ def report(project: int, out: Path | None) -> None:
       gallery         the cubes that disagree most, with frames and masking curve
 
     A figure that has too few data yet is replaced by a sentence that says what it needs. The page is one HTML file
-    without scripts and without outside resources; it follows the light or dark setting of the reader and prints.
+    without scripts and without outside resources, to read, print or send; it follows the reader's light or dark theme.
 
     The worker writes the same page after each round. Everyone who may see the project in Label Studio can open it
     there, with the Label Studio login; this command prints the address. Cubes that wait for a random check are left

@@ -60,7 +60,10 @@ class ProjectNow:
         """Return the state in few words, the most important ones first."""
         shown = "No model yet" if self.version is None else f"{self.version} of {_minute(self.made_at)}"
         trained = "" if self.version is None else f" from {self.labels} labels"
-        wrong = "" if self.wrong_left is None else f", about {self.wrong_left.value:.0f} labels wrong"
+        wrong = ""
+        if self.wrong_left is not None:
+            value, most = round(self.wrong_left.value), round(self.wrong_left.hi)
+            wrong = f", about {value} labels wrong" if value else f", at most {most} labels wrong"
         running = ""
         if self.round is not None:
             step = self.round.step

@@ -160,8 +160,8 @@ def _saved(state: ProjectState, last: RoundAudit, work: HumanWork) -> list[str]:
     price = (
         "how many of their labels are wrong is not known yet"
         if last.wrong_left is None
-        else f"about {last.wrong_left.value:.0f} of their labels are wrong "
-        f"({last.wrong_left.value / cubes:.1%} of all labels)"
+        else f"about {last.wrong_left.value:.0f} of their labels are wrong ({last.wrong_left.lo:.0f} to "
+        f"{last.wrong_left.hi:.0f})"
     )
     return [
         f"Saved so far against verifying all: {unverified} of {cubes} verifications ({unverified / cubes:.0%}){hours}; "
