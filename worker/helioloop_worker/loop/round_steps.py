@@ -18,6 +18,7 @@ from helioloop.registry.staging import LOCATED, UNLOCATED, Staging
 from helioloop.workflows import rounds as rounding
 from helioloop_worker.context import Context
 from helioloop_worker.loop import rounds
+from helioloop_worker.loop.announcing import send_report
 from helioloop_worker.loop.job_progress import round_report
 
 log = logging.getLogger(__name__)
@@ -87,6 +88,8 @@ def close_round(context: Context, project: int, fingerprint: str) -> str:
     if card.rejected is None:
         registry.publish(card.version, why=card.reason)
         queues.send(context.connection, messages.WriteBack(project=project, version=card.version))
+    else:
+        send_report(context, project)  # of a published version the write-back has it made
     if (follow_up := context.state.end(project, fingerprint)) is not None:
         queues.send(context.connection, messages.RetrainCheck(project=project, forced=follow_up.forced))
     return f"{card.version} is {card.rejected or 'published'}"
