@@ -198,7 +198,7 @@ def test_the_first_150_characters_have_what_matters() -> None:
         ),
     )  # fmt: skip
     assert now.short() == (
-        "v0007 of 2026-11-26 13:40 UTC from 2000 labels. 142 of 2000 verified, about 31 labels wrong. "
-        "Round running: member 6 of 10, about 2 min left (at 14:03 UTC)."
+        "v0007 (26 Nov 13:40 UTC) from 2000 labels. 142 of 2000 verified, about 31 labels wrong. "
+        "Now training member 6 of 10, about 2 min left (at 14:03 UTC)."
     )
-    assert len(now.short()) < 170
+    assert len(now.short()) <= 150

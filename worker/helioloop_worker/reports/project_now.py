@@ -58,7 +58,8 @@ class ProjectNow:
 
     def short(self) -> str:
         """Return the state in few words, the most important ones first."""
-        shown = "No model yet" if self.version is None else f"{self.version} of {_minute(self.made_at)}"
+        made = "" if self.made_at is None else f" ({self.made_at.astimezone(UTC):%d %b %H:%M} UTC)"
+        shown = "No model yet" if self.version is None else f"{self.version}{made}"
         trained = "" if self.version is None else f" from {self.labels} labels"
         wrong = ""
         if self.wrong_left is not None:
@@ -66,8 +67,7 @@ class ProjectNow:
             wrong = f", about {value} labels wrong" if value else f", at most {most} labels wrong"
         running = ""
         if self.round is not None:
-            step = self.round.step
-            running = f" Round running: {step.removeprefix('training ')}, {self.round.left} (at {self.at:%H:%M} UTC)."
+            running = f" Now {self.round.step}, {self.round.left} (at {self.at:%H:%M} UTC)."
         return f"{shown}{trained}. {self.verified} of {self.cubes} verified{wrong}.{running}"
 
     def sentences(self) -> tuple[tuple[str, str], ...]:
