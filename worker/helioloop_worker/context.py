@@ -16,7 +16,6 @@ from helioloop.model.ensemble import EnsembleCache
 from helioloop.model.recipes import Recipe, find_recipe
 from helioloop.model.runtime import OnExcluded, Runtime
 from helioloop.progress import Report
-from helioloop.records.instrument import Instrument
 from helioloop.records.profiles import Profile
 from helioloop.registry.project_profile import read_project_profile
 from helioloop.registry.versions import Registry
@@ -94,9 +93,14 @@ class Context:
         """Return the profile of a project's cubes; ``mdi`` before its first ingestion."""
         return read_project_profile(self.settings.model_dir(project))
 
-    def loader(self, instrument: Instrument) -> Loader:
-        """Return the loader that grids cubes of the release roots for an instrument."""
-        return Loader(roots=tuple(self.settings.release_roots), cache=self.settings.cache_root, instrument=instrument)
+    def loader(self, profile: Profile) -> Loader:
+        """Return the loader that reads cubes of the release roots by a profile and grids them for its instrument."""
+        return Loader(
+            roots=tuple(self.settings.release_roots),
+            cache=self.settings.cache_root,
+            instrument=profile.instrument,
+            profile=profile,
+        )
 
     def runtime(self, project: int, report: Report, *, on_excluded: OnExcluded | None = None) -> Runtime:
         """Return the runtime of training and scoring for a project; `report` is called with the progress."""
@@ -104,7 +108,7 @@ class Context:
         return Runtime(
             instrument=profile.instrument,
             profile=profile,
-            load=self.loader(profile.instrument),
+            load=self.loader(profile),
             device=self.device,
             inputs=self.settings.cache_root / "inputs",
             report=report,

@@ -16,4 +16,5 @@ Reading order:
     stack             patches, one file per time, to a release
     labelling         crude labels of a release, from its cubes and the table of regions
     recognition       which command takes a file
+    release_files     reports on all FITS files in the folder of a release
 """

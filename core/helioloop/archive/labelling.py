@@ -17,6 +17,7 @@ from helioloop.data.cubes import is_cube_file
 from helioloop.data.release import LABELS_FILE, Release
 from helioloop.data.release_profile import read_release_profile
 from helioloop.errors import ReleaseError
+from helioloop.files.tables import OnDoubt, log_doubt
 from helioloop.progress import Report, silent
 
 
@@ -47,6 +48,7 @@ def label_release(
     keep_labels: bool = False,
     report: Report = silent,
     processes: int | None = None,
+    on_doubt: OnDoubt = log_doubt,
 ) -> LabelledRelease:
     """Give the cubes of a release crude labels, in ``labels.csv`` and ``crude-labels.ecsv``.
 
@@ -67,15 +69,17 @@ def label_release(
         Called after each cube.
     processes : int or None
         Processes; all cores by default.
+    on_doubt : OnDoubt
+        Called with a sentence for each doubtful value of a table that was read nevertheless.
 
     Raises
     ------
     ReleaseError
         If the folder contains no cube, or a table cannot be used.
     """
-    cubes = _cubes(folder)
+    cubes = _cubes(folder, on_doubt)
     profile = read_release_profile(folder)
-    regions = {} if regions_table is None else _known_regions(regions_table)
+    regions = {} if regions_table is None else _known_regions(regions_table, on_doubt)
     task = partial(label_cube, profile=profile, regions=regions, threshold_deg=threshold_deg)
     found: dict[str, CrudeLabel] = {}
     report(0, len(cubes), "labelling cubes")
@@ -98,12 +102,15 @@ def label_release(
     )
 
 
-def _cubes(folder: Path) -> Sequence[str]:
+def _cubes(folder: Path, on_doubt: OnDoubt) -> Sequence[str]:
     """Return the names of a release's cubes: those in its label table, then other cube files by name."""
     if not folder.is_dir():
         raise ReleaseError(f"{folder} is not a folder; a release is a folder of cubes: name another one")
     if (folder / LABELS_FILE).exists():
-        return [row.cube for row in Release.open(folder).rows]
+        release = Release.open(folder)
+        for sentence in release.doubts:
+            on_doubt(sentence)
+        return [row.cube for row in release.rows]
     files = sorted(path.name.removesuffix(".fits") for path in folder.iterdir() if is_cube_file(path))
     if not files:
         raise ReleaseError(f"{folder} contains no cube; a release has files <cube>.fits: add them")
@@ -114,19 +121,23 @@ def lacks_crude_labels(folder: Path) -> bool:
     """Return True if a release has cubes that are not in its table of crude labels."""
     path = folder / CRUDE_LABELS_FILE
     known = set(Table.read(path, format="ascii.ecsv")["cube"]) if path.exists() else set()
-    return not known.issuperset(_cubes(folder))
+    return not known.issuperset(_cubes(folder, _silent))
 
 
 def _unlabelled(folder: Path) -> set[str]:
     """Return the cubes without a label in ``labels.csv``."""
     if not (folder / LABELS_FILE).exists():
-        return set(_cubes(folder))
+        return set(_cubes(folder, _silent))
     return {row.cube for row in Release.open(folder).rows if row.label is None}
 
 
-def _known_regions(path: Path) -> dict[str, KnownRegion]:
+def _silent(_: str) -> None:
+    """Leave out doubts that are reported when the release is labelled."""
+
+
+def _known_regions(path: Path, on_doubt: OnDoubt) -> dict[str, KnownRegion]:
     """Return the regions of a table by name."""
     return {
         region.name: KnownRegion(lon_deg=region.lon_deg, lat_deg=region.lat_deg, first_seen_tai=region.first_seen_tai)
-        for region in read_regions(path)
+        for region in read_regions(path, on_doubt=on_doubt)
     }

@@ -19,23 +19,10 @@ from numpy.typing import NDArray
 
 from helioloop.archive.observation_time import observation_time
 from helioloop.data.fits import MAX_BYTES, in_gauss, open_checked
+from helioloop.data.images import other_content, other_segment
 from helioloop.errors import CubeError, MagnetogramError
 from helioloop.records.profiles import BUILT_IN, Profile
 
-# Segments of JSOC's series that are not the line-of-sight field; the file name is the only place that tells them.
-_OTHER_SEGMENTS = {
-    "bitmap": "a mask",
-    "conf_disambig": "a confidence map of the disambiguation",
-    "disambig": "a disambiguation map",
-    "dopplergram": "a Dopplergram",
-    "continuum": "a continuum image",
-    "field": "a field strength",
-    "inclination": "an inclination",
-    "azimuth": "an azimuth",
-    "vlos_mag": "a velocity map",
-    **dict.fromkeys(("br", "bp", "bt"), "a component of the vector field"),
-}
-_SEGMENT_ERROR = re.compile(r"(\A|_)err\Z")
 _COMMENTARY = {"", "COMMENT", "HISTORY", "END"}
 _LONGEST_KEYWORD = 8
 _FEW_VALUES = 100
@@ -44,6 +31,13 @@ _TYPICAL_GAUSS = (
 )
 _STRONG_GAUSS = 7000.0  # sunspots reach 6e3 G
 _STRONG_FRACTION = 1e-4
+_QUARTILE = (
+    0.3186  # lower quartile of the strength of noise over its standard deviation; strong fields hardly change it
+)
+_NOISE_GAUSS = 100.0  # HMI has 7 G, MDI 14 to 30 G; granulation alone moves at 200 m/s and more
+_WEAK_GAUSS = 5.0
+_LEAST_NOISE_GAUSS = 0.3
+_NOISE_RATIO = 1e-4  # typical over strongest; less is a computed field without noise
 _EDGE_PX = 2  # around pixels coded as sky, interpolation has mixed the code into the field
 
 
@@ -109,6 +103,9 @@ def _read(image: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU, name: str)
     header = _parsed(image.header)
     if "BUNIT" in header:
         image.header["BUNIT"] = header["BUNIT"]  # as `in_gauss` reads it; it may have stood there unquoted
+    content = other_content(header)
+    if content:
+        raise MagnetogramError(f"{content}, so it is not a line-of-sight magnetogram: leave it out")
     assumed = _check_unit(header)
     field = in_gauss(image)
     field = field.reshape(field.shape[-2:])
@@ -183,12 +180,11 @@ def _content(place: str) -> bytes:
 
 def _refuse_other_segment(name: str) -> None:
     """Refuse JSOC's other segments, which the file name ``series.key.segment.fits`` tells."""
-    for part in name.lower().split(".")[1:]:
-        what = _OTHER_SEGMENTS.get(part) or ("an error map" if _SEGMENT_ERROR.search(part) else None)
-        if what:
-            raise MagnetogramError(
-                f"its name says {part!r}, which is {what} and not a line-of-sight magnetogram: leave it out"
-            )
+    found = other_segment(name)
+    if found:
+        raise MagnetogramError(
+            f"its name says {found[0]!r}, which is {found[1]} and not a line-of-sight magnetogram: leave it out"
+        )
 
 
 def _only_image(hdus: fits.HDUList) -> fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU:
@@ -268,6 +264,18 @@ def _check_field(field: NDArray[np.float32]) -> None:
         raise MagnetogramError(
             f"half of its values are beyond ±{typical:.3g} G and {strong:.2%} beyond ±{_STRONG_GAUSS:g} G, which no "
             "magnetogram of the Sun is: it holds another quantity, or lost BSCALE or BUNIT: correct it"
+        )
+    quartile = float(np.quantile(np.abs(values - np.median(values)), 0.25))
+    if quartile > _QUARTILE * _NOISE_GAUSS:
+        raise MagnetogramError(
+            f"its weak pixels scatter by {quartile / _QUARTILE:.3g} G and the noise of a magnetogram is below "
+            f"{_NOISE_GAUSS:g} G: it holds another quantity, such as a velocity, or lost BSCALE or BUNIT: correct it"
+        )
+    strongest = float(np.abs(values).max())
+    if strongest < _WEAK_GAUSS and _NOISE_RATIO * strongest < typical < _LEAST_NOISE_GAUSS:
+        raise MagnetogramError(
+            f"its strongest field is {strongest:.3g} G and half of it is below {typical:.2g} G; the noise of a "
+            f"magnetogram alone exceeds {_WEAK_GAUSS:g} G: correct BUNIT or BSCALE"
         )
 
 

@@ -15,10 +15,11 @@ from helioloop.data.gridding import to_grid
 from helioloop.errors import CubeError
 from helioloop.files import atomic
 from helioloop.records.instrument import Instrument
+from helioloop.records.profiles import Profile, built_in_profile
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 5
 """Raised with every change of how files are read or gridded; entries of another format are ignored."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
@@ -36,13 +37,19 @@ class CubeCache:
         Folder of the cache; made when the first entry is written.
     instrument : Instrument
         The grid.
+    profile : Profile or None
+        How cubes are read, see `CubeFiles.cube_and_origin`; None for the built-in profile of the instrument.
     """
 
-    def __init__(self, root: Path, instrument: Instrument) -> None:
+    def __init__(self, root: Path, instrument: Instrument, profile: Profile | None = None) -> None:
         self.root = root
         self.instrument = instrument
-        grid = (instrument.cadence_seconds, instrument.n_frames, instrument.size_px, instrument.clip_gauss)
-        self._suffix = f"{hashlib.sha256(json.dumps(grid).encode()).hexdigest()[:12]}-{FORMAT}"
+        self.profile = profile = profile or built_in_profile(instrument)
+        grid = [instrument.cadence_seconds, instrument.n_frames, instrument.size_px, instrument.clip_gauss]
+        reading = (
+            [] if profile is None else [profile.bad_quality_bits, profile.patch_deg, profile.grid_tolerance_seconds]
+        )
+        self._suffix = f"{hashlib.sha256(json.dumps(grid + reading).encode()).hexdigest()[:12]}-{FORMAT}"
 
     def load(self, path: Path, sha256: str) -> NDArray[np.float16]:
         """Return a cube on the grid, from the cache or, if it has no whole entry, from the cube's files.
@@ -73,7 +80,7 @@ class CubeCache:
                 f"{path.name} has the content {files.sha256[:12]}…, not {sha256[:12]}… as when it was ingested; "
                 "restore the file, or give the new one a new name"
             )
-        return self.add(files.cube(), sha256)
+        return self.add(files.cube(self.profile), sha256)
 
     def find(self, sha256: str) -> NDArray[np.float16] | None:
         """Return the cube with a content hash; None if its entry is absent or broken.

@@ -69,7 +69,8 @@ def update_labels(folder: Path, labels: Sequence[CrudeLabel]) -> tuple[LabelChan
         write_labels(path, (LabelRow(cube=cube, label=label, verified=False) for cube, label in found.items()))
         return ()
     rows = Release.open(folder).rows  # those of the table in its order, then the other cubes
-    cells: list[Mapping[str, str]] = [row.cells for row in read_table(path, needed=COLUMNS, error=ReleaseError)]
+    table = read_table(path, needed=COLUMNS, error=ReleaseError, on_doubt=lambda _: None)  # the release has the doubts
+    cells: list[Mapping[str, str]] = [row.cells for row in table]
     columns = list(dict.fromkeys((*COLUMNS, *(column for row in cells[:1] for column in row))))
     cells += [{}] * (len(rows) - len(cells))
     write_table(path, columns, ({**own, **_cells(_updated(row, found))} for own, row in zip(cells, rows, strict=True)))

@@ -4,7 +4,6 @@ A region first detected away from the east limb emerged there; one first detecte
 The first detection comes from a table of regions, else from the cube itself.
 """
 
-import io
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +17,6 @@ from numpy.typing import NDArray
 
 from helioloop.data.cubes import Cube, CubeFiles, CubeHeader
 from helioloop.data.first_detection import FARTHEST_DEG, FRAMES_IN_A_ROW, first_detection, usable_observations
-from helioloop.data.fits import cube_image, errors_named_after, open_checked
 from helioloop.data.meridian_distance import (
     DAY_SECONDS,
     MeridianDistances,
@@ -28,7 +26,7 @@ from helioloop.data.meridian_distance import (
     place_from_header,
     rotations,
 )
-from helioloop.data.times import isot
+from helioloop.data.time_text import isot
 from helioloop.errors import CubeError
 from helioloop.records.labels import Label
 from helioloop.records.profiles import Profile
@@ -148,24 +146,18 @@ def label_cube(
         found = replace(found, region=header.region)
         regions = regions or {}
         known = regions.get(header.region or "") or regions.get(header.name)
-        place = _place(files)
+        place = place_from_header(files.image_header())
         if known is not None:
             _check_place(place, known)
             if known.first_seen_tai is not None:
                 return _by_first_seen(found, header, known.place, known.first_seen_tai, threshold_deg=threshold_deg)
             place = place or known.place
-        return _by_pixels(found, files.cube(), place, profile, threshold_deg=threshold_deg)
+        return _by_pixels(found, files.cube(profile), place, profile, threshold_deg=threshold_deg)
     except CubeError as error:
         return replace(found, reason=str(error).removeprefix(f"{path.name}: ").removeprefix(f"{found.cube}: "))
     except Exception as error:  # noqa: BLE001 - whatever one cube does, the others are labelled
         said = str(error).split("\n", 1)[0]
         return replace(found, reason=f"it could not be read ({type(error).__name__}: {said}): make the file again")
-
-
-def _place(files: CubeFiles) -> Place | None:
-    """Return the Carrington coordinates in a cube's header."""
-    with errors_named_after(files.path), open_checked(io.BytesIO(files.content)) as hdus:
-        return place_from_header(cube_image(hdus).header)
 
 
 def _check_place(place: Place | None, region: KnownRegion) -> None:

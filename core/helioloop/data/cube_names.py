@@ -104,10 +104,10 @@ class _Index:
 
     def find(self, written: str, where: str, *, folder: str | None) -> tuple[str, _Doubt | None]:
         """Return the cube of a name and why that is doubtful; an unknown name without quotes, path and ending."""
-        path, _, name = unquoted(written).replace("\\", "/").rpartition("/")
-        stem = _ENDINGS.sub("", name) or name
+        path, name, stem = _parts(unquoted(written))
         elsewhere = folder is not None and path not in {"", "."} and path.rpartition("/")[2] != folder
-        spellings = dict.fromkeys((written, unquoted(written), name, stem))
+        # with quotes first: a cube's own name may have some
+        spellings = dict.fromkeys((written, *_parts(written)[1:], unquoted(written), name, stem))
         for spelling in spellings:
             if spelling in self._exact:
                 return spelling, _Doubt.FOLDER if elsewhere else None
@@ -122,6 +122,12 @@ class _Index:
             if (cube := _only(found, written, where)) is not None:
                 return cube, _Doubt.ZEROS
         return stem, None
+
+
+def _parts(name: str) -> tuple[str, str, str]:
+    """Return the folder of a file, its name, and the name without ending."""
+    path, _, name = name.replace("\\", "/").rpartition("/")
+    return path, name, _ENDINGS.sub("", name) or name
 
 
 def _only(found: Sequence[str] | None, written: str, where: str) -> str | None:

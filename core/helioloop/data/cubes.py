@@ -15,28 +15,25 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from helioloop.data.fits import card_text, cube_image, errors_named_after, image_unit, in_gauss, open_checked, open_file
+from helioloop.data.fits import card_text, errors_named_after, field_in_gauss, image_unit, open_checked, open_file
+from helioloop.data.images import cube_image
+from helioloop.data.limb import limb_motion
+from helioloop.data.orientation import check_scale, read_orientation, turn_upright
 from helioloop.data.plausibility import refuse_other_content
-from helioloop.data.times import (
-    Floats,
-    Start,
-    region_from_name,
-    start_from_headers,
-    start_from_name,
-    times_from_tables,
-    to_seconds,
-)
+from helioloop.data.quality import bad_quality
+from helioloop.data.region import read_region
+from helioloop.data.time_text import Floats
+from helioloop.data.times import COMPANION_SUFFIX, CubeTimes, read_times
 from helioloop.errors import CubeError
 from helioloop.files import atomic
 from helioloop.records.instrument import Instrument
-
-COMPANION_SUFFIX = ".dt.fits"
-"""Ending of the file with a cube's times in the authors' pair; such a file is not a cube."""
+from helioloop.records.profiles import Profile
 
 STORED_STEP_GAUSS = 0.1
 """Step of the integers that `write_cube` stores; small against MDI's noise of 20 G."""
 
 _BLANK = -32768
+_CODE_GAUSS = 1000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +45,12 @@ class CubeHeader:
     name : str
         File name without ``.fits``.
     start : str or None
-        Absolute time of grid frame 0, ISO 8601 without zone, UTC; from DATE-BEG, DATE-OBS or T_REC, else from the
-        table's absolute times, else midnight of the day in the name.
+        Absolute time of grid frame 0, ISO 8601 without zone, UTC; from a card, else the table's earliest absolute
+        time, else midnight of the day in the name; see `helioloop.data.times`.
     start_scale : str or None
         Time scale in which the file gives the start, such as ``"utc"`` or ``"tai"``; None if it comes from the name.
     region : str or None
-        REGION, NOAA_AR or HARPNUM of the header, else the name before ``_yyyymmdd``.
+        From a card, else the name before ``_yyyymmdd``; see `helioloop.data.region`.
     """
 
     name: str
@@ -75,10 +72,13 @@ class Cube(CubeHeader):
         infinite value. Off-disk pixels as the archive codes them: NaN, 0 or a large negative number.
     seconds : array of float64, shape (n_obs,)
         Time since grid frame 0, strictly increasing, rounded to milliseconds.
+    grid_tolerance_seconds : float
+        An observation may be earlier than its slot by this much; see `helioloop.data.slots.grid_frames`.
     """
 
     observed_gauss: NDArray[np.float32]
     seconds: Floats
+    grid_tolerance_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +101,12 @@ class CubeOrigin:
         Number of images with three axes in the file.
     stored_seconds : array of float64, shape (n_stored,)
         Times of all frames in the order of the file; NaN or infinite where unknown.
+    bad_quality : array of bool, shape (n_stored,)
+        Frames that were dropped because QUALITY excludes them.
+    doubts : tuple of str
+        What is doubtful and was read, one sentence each.
+    notes : tuple of str
+        What was read in another way than stored, without doubt; one sentence each.
     """
 
     start_source: str | None
@@ -110,6 +116,9 @@ class CubeOrigin:
     image: str
     n_images: int
     stored_seconds: Floats
+    bad_quality: NDArray[np.bool_]
+    doubts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,29 +154,57 @@ class CubeFiles:
         with errors_named_after(self.path), open_checked(io.BytesIO(self.content)) as hdus:
             return _header_and_times(self.path, hdus, self.companion).header
 
-    def cube(self) -> Cube:
-        """Return the cube; see `read_cube`."""
-        return self.cube_and_origin()[0]
+    def image_header(self) -> fits.Header:
+        """Return the header of the image that is read."""
+        with errors_named_after(self.path), open_checked(io.BytesIO(self.content)) as hdus:
+            return cube_image(hdus).header.copy()
 
-    def cube_and_origin(self) -> tuple[Cube, CubeOrigin]:
-        """Return the cube, and where in the files its values come from."""
+    def cube(self, profile: Profile | None = None) -> Cube:
+        """Return the cube; see `read_cube`."""
+        return self.cube_and_origin(profile)[0]
+
+    def cube_and_origin(self, profile: Profile | None = None) -> tuple[Cube, CubeOrigin]:
+        """Return the cube, and where in the files its values come from.
+
+        Parameters
+        ----------
+        profile : Profile or None
+            Its QUALITY bits exclude frames, and its size of pixels must be that of the cards. None compares neither.
+        """
         with errors_named_after(self.path), open_checked(io.BytesIO(self.content)) as hdus:
             image = cube_image(hdus)
-            frames = in_gauss(image, remove_codes=True)
-            refuse_other_content(image.header, frames)
+            if not card_text(image.header, "BUNIT") and card_text(hdus[0].header, "BUNIT"):
+                image.header["BUNIT"] = card_text(hdus[0].header, "BUNIT")
+            headers = [image.header.copy(), hdus[0].header]  # astropy removes cards when the data are read
+            frames, notes = field_in_gauss(image, remove_codes=True)
+            doubts = refuse_other_content(headers, frames, file_name=self.path.name)
             found = _header_and_times(self.path, hdus, self.companion)
-            seconds, frames = _in_order(found.seconds, frames)
+            bad: NDArray[np.bool_] = np.zeros(len(frames), dtype=np.bool_)
+            orientation = read_orientation(headers[0]) or read_orientation(headers[1])
+            if profile is not None:
+                bad = bad_quality(hdus, headers, self.companion, n_frames=len(frames), profile=profile)
+                doubts += check_scale(orientation, profile)
+            seconds, frames = _in_order(np.where(bad, np.nan, found.times.seconds), frames)
+            if not len(seconds):
+                raise CubeError("no frame has a time and is accepted by QUALITY; leave it out, or correct the times")
+            limb = limb_motion(frames, code_gauss=profile.instrument.clip_gauss if profile else _CODE_GAUSS)
+            frames, turned_doubts, turned_notes = turn_upright(frames, orientation, limb)
             unit, unit_source = image_unit(image)
             origin = CubeOrigin(
-                start_source=found.start_source,
+                start_source=found.times.start.source if found.times.start else None,
                 unit=unit.to_string(),
                 unit_source=unit_source,
                 region_source=found.region_source,
                 image=f"HDU {hdus.index(image)}{f' ({image.name})' if image.name else ''}",
                 n_images=sum(hdu.is_image and len(hdu.shape) == len(image.shape) for hdu in hdus),
-                stored_seconds=found.seconds,
+                stored_seconds=found.times.seconds,
+                bad_quality=bad,
+                doubts=(*found.times.doubts, *doubts, *turned_doubts),
+                notes=(*found.times.notes, *notes, *turned_notes),
             )
-        return Cube(**asdict(found.header), observed_gauss=frames, seconds=seconds), origin
+        tolerance = profile.grid_tolerance_seconds if profile else 0.0
+        cube = Cube(**asdict(found.header), observed_gauss=frames, seconds=seconds, grid_tolerance_seconds=tolerance)
+        return cube, origin
 
 
 def read_cube(path: Path) -> Cube:
@@ -216,9 +253,14 @@ def companion_path(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(".fits") + COMPANION_SUFFIX)
 
 
+def is_companion(path: Path) -> bool:
+    """Return True if the name is that of a companion with times."""
+    return path.name.endswith(COMPANION_SUFFIX)
+
+
 def is_cube_file(path: Path) -> bool:
     """Return True if the name ends in ``.fits`` and the file is neither hidden nor a companion."""
-    return path.name.endswith(".fits") and not path.name.endswith(COMPANION_SUFFIX) and not path.name.startswith(".")
+    return path.name.endswith(".fits") and not is_companion(path) and not path.name.startswith(".")
 
 
 def write_cube(
@@ -283,11 +325,10 @@ def _read_companion(path: Path) -> bytes | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """The header of a cube, the times of its frames as stored, and the sources of start and region."""
+    """The header of a cube, the times of its frames as stored, and the source of the region."""
 
     header: CubeHeader
-    seconds: Floats
-    start_source: str | None
+    times: CubeTimes
     region_source: str | None
 
 
@@ -296,57 +337,23 @@ def _header_and_times(path: Path, hdus: fits.HDUList, companion: bytes | None) -
     name = path.name.removesuffix(".fits")
     image = cube_image(hdus)
     headers = [image.header, hdus[0].header]
-    if companion is not None:
-        seconds, companion_header = _companion_times(companion)
-        start = start_from_headers(*headers) or _named_after_companion(start_from_headers(companion_header))
-    else:
-        start = start_from_headers(*headers)
-        found = times_from_tables(hdus, headers=headers, start=start)
-        if found is None:
-            raise CubeError(
-                f"it has no times: put seconds since the first frame into a companion {COMPANION_SUFFIX}, "
-                "or into a table column SECONDS"
-            )
-        seconds, start = found
+    times = read_times(hdus, headers, companion, n_frames=image.shape[0], cube=name)
+    seconds, start = times.seconds, times.start
     if seconds.shape != image.shape[:1]:
-        raise CubeError(
-            f"it has {image.shape[0]} frames and {seconds.size} times; each frame needs one time: correct the times"
-        )
+        last = image.shape[-1] == seconds.size and image.shape[-1] != image.shape[0]
+        remedy = "its last axis has that length, so put time first" if last else "correct the times"
+        raise CubeError(f"it has {image.shape[0]} frames and {seconds.size} times; each frame needs one time: {remedy}")
     if not np.isfinite(seconds).any():
         raise CubeError("all its times are NaN or infinite; each frame needs a time in seconds: correct the times")
-    start = start or start_from_name(name)
-    region, region_source = _region(headers) or (region_from_name(name), "file name")
+    region, region_source, region_notes = read_region(headers, name, start.utc if start else None)
+    times = replace(times, notes=(*times.notes, *region_notes))
     header = CubeHeader(
         name=name,
         start=start.utc if start else None,
         start_scale=start.scale if start else None,
         region=region,
     )
-    return _Found(
-        header=header,
-        seconds=seconds,
-        start_source=start.source if start else None,
-        region_source=region_source if region else None,
-    )
-
-
-def _named_after_companion(start: Start | None) -> Start | None:
-    """Return a start whose source names the companion."""
-    return start and replace(start, source=f"{start.source} of the companion {COMPANION_SUFFIX}")
-
-
-def _companion_times(content: bytes) -> tuple[Floats, fits.Header]:
-    """Return the times in a companion file in seconds, and its header."""
-    try:
-        with open_checked(io.BytesIO(content)) as hdus:
-            for hdu in hdus:
-                if hdu.is_image and len(hdu.shape) == 1:
-                    return to_seconds(hdu.data, str(hdu.header.get("BUNIT", "")).strip()), hdu.header
-    except CubeError as error:
-        raise CubeError(f"its companion {COMPANION_SUFFIX}: {error}") from None
-    raise CubeError(
-        f"its companion {COMPANION_SUFFIX} has no 1-D image; it must hold one time per frame: make it again"
-    )
+    return _Found(header=header, times=times, region_source=region_source)
 
 
 def _in_order(seconds: Floats, frames: NDArray[np.float32]) -> tuple[Floats, NDArray[np.float32]]:
@@ -359,21 +366,3 @@ def _in_order(seconds: Floats, frames: NDArray[np.float32]) -> tuple[Floats, NDA
     if np.array_equal(order, np.arange(len(frames))):
         return seconds, frames
     return seconds[order], frames[order]
-
-
-def _region(headers: list[fits.Header]) -> tuple[str, str] | None:
-    """Return the region in the first header that names one, and its card; None if none does."""
-    for header in headers:
-        for key, prefix in (("REGION", ""), ("NOAA_AR", "NOAA "), ("HARPNUM", "HARP ")):
-            value = card_text(header, key)
-            if value and not _is_no_number(value):
-                return prefix + value, key
-    return None
-
-
-def _is_no_number(region: str) -> bool:
-    """Return True for 0 and negative numbers, which number no region."""
-    try:
-        return float(region) <= 0.0
-    except ValueError:
-        return False

@@ -1,4 +1,4 @@
-"""Checked FITS files: opens a file, finds the image of a cube, and converts its pixels to gauss.
+"""Checked FITS files: opens a file, reads cards, and converts the pixels of an image to gauss.
 
 Files come from archives, mail and interrupted downloads. The size that a header claims is therefore compared with the
 file's before any array is allocated, and every fault raises a `CubeError`.
@@ -6,6 +6,7 @@ file's before any array is allocated, and every fault raises a `CubeError`.
 
 import gzip
 import io
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,21 +24,36 @@ from helioloop.errors import CubeError
 
 MAX_BYTES = 512 * 1024**2
 """Largest file that is read, compressed or not; a cube of 225 frames of 90 × 90 px has 4 to 15 MB."""
-MAX_VALUES = 64 * 1024**2
-"""Largest number of pixel values in a cube; the header of a small compressed image can claim any number."""
+
+FITS_MAGIC = b"SIMPLE  ="
+"""The first bytes of a FITS file."""
 
 _STRONGEST_GAUSS = 1e5  # sunspots reach 6e3 G
 _HIGHEST_GAUSS = 7e3
 _FEWEST_CODED = 100
+_MOST_CODES = 3
 _MAX_TOO_STRONG_FRACTION = 0.01
 _WEAKEST_GAUSS = 1e-3
-_IMAGE_AXES = 3
+_SIGNED_BITS = (16, 32, 64)
 _GZIP_MAGIC = b"\x1f\x8b"
-_FITS_MAGIC = b"SIMPLE  ="
+_ARCHIVES = {
+    b"BZh": "bzip2",
+    b"\x1f\x9d": "Unix compress",
+    b"\xfd7zXZ": "xz",
+    b"PK\x03\x04": "zip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
 _MISSING_TEXTS = frozenset({"", "N/A", "NAN", "NONE", "NULL", "UNKNOWN", "MISSING", "INVALID KEYLINK", "-1"})
+_MISSING_TEXTS |= {"NA", "<NA>", "UNDEFINED", "INVALID", "NO DATA", "NOT AVAILABLE"}
 _MISSING_TEXTS |= {str(-(2**bits)) for bits in (7, 15, 31, 63)}  # how JSOC codes a missing integer
-_JSOC_MISSING_TIME = "-4712"  # year of the Julian day 0
-_UNIT_NAMES = {"": "G", "g": "G", "gauss": "G", "kgauss": "kG", "mx/cm^2": "G", "mx/cm2": "G", "tesla": "T"}
+_REMARK = re.compile(r"\s*\([a-z][a-z -]*\)\Z", re.IGNORECASE)  # such as "(line of sight)"
+_JSOC_MISSING_TIMES = ("-4712", "1601.01.01", "1601-01-01")  # the zero days of Julian dates and of Windows
+_UNIT_NAMES = {
+    **dict.fromkeys(("", "g", "gs", "gauss", "mx/cm^2", "mx/cm2", "mx/cm**2", "mx cm^-2", "mx cm-2"), "G"),
+    **dict.fromkeys(("kg", "kgs", "kgauss", "kilogauss"), "kG"),
+    **dict.fromkeys(("mtesla", "millitesla"), "mT"),
+    "tesla": "T",
+}
 
 
 @contextmanager
@@ -96,7 +112,10 @@ def open_checked(file: IO[bytes]) -> Iterator[fits.HDUList]:
         magic = _first_bytes(file)
     if not magic:
         raise CubeError("the file is empty; download or make it again")
-    if magic != _FITS_MAGIC:
+    archive = next((name for start, name in _ARCHIVES.items() if magic.startswith(start)), None)
+    if archive is not None:
+        raise CubeError(f"it is compressed as {archive}; plain, gzip and tile-compressed FITS are read: decompress it")
+    if magic != FITS_MAGIC:
         raise CubeError(
             f"it begins with {magic!r}, and a FITS file begins with 'SIMPLE  ='; download or make the file again"
         )
@@ -115,33 +134,11 @@ def open_checked(file: IO[bytes]) -> Iterator[fits.HDUList]:
         yield hdus
 
 
-def cube_image(hdus: fits.HDUList) -> fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU:
-    """Return the first image with three axes; only headers are read.
+def card_text(header: fits.Header, key: str | tuple[str, int]) -> str:
+    """Return the value of a header card as text; empty where it is absent, undefined or codes a missing value.
 
-    Raises
-    ------
-    CubeError
-        If no image has three axes, or the first one that does has no value or more than `MAX_VALUES`.
+    The n-th card of a keyword that is there several times is ``(keyword, n)``, with n from 0.
     """
-    images = [hdu for hdu in hdus if hdu.is_image and hdu.shape]
-    for hdu in images:
-        if len(hdu.shape) == _IMAGE_AXES:
-            if not 0 < np.prod(hdu.shape, dtype=np.float64) <= MAX_VALUES:
-                raise CubeError(
-                    f"its image claims the shape {hdu.shape}; a cube has 1 to {MAX_VALUES} values: correct the header "
-                    "or cut the image into cubes"
-                )
-            return hdu
-    if not images:
-        raise CubeError("it contains no image; a cube is an image with the axes time, y and x: make the file again")
-    raise CubeError(
-        f"its image has the shape {', '.join(str(hdu.shape) for hdu in images[:3])}; a cube has three axes, time, y "
-        "and x: stack frames of equal size into one image"
-    )
-
-
-def card_text(header: fits.Header, key: str) -> str:
-    """Return the value of a header card as text; empty where it is absent, undefined or codes a missing value."""
     if key not in header:
         return ""
     card = header.cards[key]
@@ -155,7 +152,7 @@ def card_text(header: fits.Header, key: str) -> str:
 
 def is_missing(text: str) -> bool:
     """Return True for an empty text and for those that archives write in place of an unknown value."""
-    return text.strip().upper() in _MISSING_TEXTS or text.startswith(_JSOC_MISSING_TIME)
+    return text.strip().upper() in _MISSING_TEXTS or text.startswith(_JSOC_MISSING_TIMES)
 
 
 def image_unit(hdu: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU) -> tuple[units.UnitBase, str]:
@@ -168,7 +165,8 @@ def image_unit(hdu: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU) -> tupl
     """
     text = card_text(hdu.header, "BUNIT")
     try:
-        unit = units.Unit(_UNIT_NAMES.get(text.lower(), text), parse_strict="raise")
+        name = _REMARK.sub("", text).strip("[]").strip()
+        unit = units.Unit(_UNIT_NAMES.get(name.lower(), name), parse_strict="raise")
         unit.to(units.G)
     except (ValueError, TypeError):
         raise CubeError(
@@ -180,21 +178,30 @@ def image_unit(hdu: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU) -> tupl
 def in_gauss(
     hdu: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU, *, remove_codes: bool = False
 ) -> NDArray[np.float32]:
-    """Return the pixels of an image in gauss.
+    """Return the pixels of an image in gauss; see `field_in_gauss`."""
+    return field_in_gauss(hdu, remove_codes=remove_codes)[0]
+
+
+def field_in_gauss(
+    hdu: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU, *, remove_codes: bool
+) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """Return the pixels of an image in gauss, and what was taken for missing without BLANK.
 
     Parameters
     ----------
     hdu : HDU
         The image.
     remove_codes : bool
-        Set the largest value to NaN if it is beyond 7000 G and at least 100 pixels have it, and the smallest if it is
-        below −100 000 G and at least 100 pixels have it: archives code off-disk pixels so. Other negative codes stay,
-        gridding recognizes them.
+        Set values beyond ± 7000 G that at least 100 pixels share to NaN, three at most, except negative ones above
+        −100 000 G: archives code off-disk pixels so. Other negative codes stay, gridding recognizes them.
 
     Returns
     -------
     array of float32, shape of the image
-        Scaled by BSCALE and BZERO and converted from BUNIT, which defaults to gauss; NaN where blank or infinite.
+        Scaled by BSCALE and BZERO and converted from BUNIT, which defaults to gauss; NaN where blank or infinite, and
+        where an image of signed integers without BLANK has the lowest integer.
+    notes : tuple of str
+        One sentence where BLANK is missing and the lowest integer occurs.
 
     Raises
     ------
@@ -202,13 +209,15 @@ def in_gauss(
         If BUNIT is not a unit of magnetic flux density, no pixel is finite, or the field is far too strong or too weak
         for the Sun, which points to a wrong unit or byte order.
     """
-    frames = np.array(hdu.data, dtype=np.float32)
     factor = float(image_unit(hdu)[0].to(units.G))
+    lowest_integer = _lowest_integer(hdu.header)  # astropy removes BITPIX, BSCALE and BZERO when the data are read
+    frames = np.array(hdu.data, dtype=np.float32)
+    notes = () if lowest_integer is None else _remove_lowest_integer(frames, *lowest_integer)
     if factor != 1.0:
         frames *= np.float32(factor)
-    if remove_codes:
-        _remove_codes(frames)
     strength = np.abs(frames)
+    if remove_codes and _remove_codes(frames, strength):
+        strength = np.abs(frames)
     finite = np.isfinite(strength)
     frames[~finite] = np.nan
     strongest = float(strength.max(where=finite, initial=0.0))
@@ -220,25 +229,46 @@ def in_gauss(
             f"its field reaches {strongest:.3g} G; the Sun's field reaches hundreds of gauss and never "
             f"{_STRONGEST_GAUSS:g}: correct BUNIT or the byte order"
         )
-    return frames
+    return frames, notes
 
 
-def _remove_codes(frames: NDArray[np.float32]) -> None:
-    """Set off-disk codes that no field reaches to NaN, in place; see `in_gauss`."""
-    finite = np.isfinite(frames)
-    highest = frames.max(where=finite, initial=0.0)
-    lowest = frames.min(where=finite, initial=0.0)
-    for code in (highest, lowest):
-        if code > _HIGHEST_GAUSS or code < -_STRONGEST_GAUSS:
-            coded = frames == code
-            if np.count_nonzero(coded) >= _FEWEST_CODED:
-                frames[coded] = np.nan
+def _lowest_integer(header: fits.Header) -> tuple[int, float] | None:
+    """Return the lowest integer that an image can hold, and its value; None for floats, unsigned, or with BLANK."""
+    bits, scale, zero = header["BITPIX"], header.get("BSCALE", 1.0), header.get("BZERO", 0.0)
+    if bits not in _SIGNED_BITS or "BLANK" in header or "ZBLANK" in header:
+        return None
+    lowest = -(2 ** (bits - 1))
+    value = lowest * float(scale) + float(zero)
+    return (lowest, value) if value < 0.0 else None  # BZERO = 2**(bits - 1) declares unsigned integers
+
+
+def _remove_lowest_integer(frames: NDArray[np.float32], integer: int, value: float) -> tuple[str, ...]:
+    """Set pixels with the lowest integer to NaN, in place, and return a sentence if there are any."""
+    blank = frames <= np.float32(value) * np.float32(1.0 - 1e-6)
+    n_blank = int(np.count_nonzero(blank))
+    if not n_blank:
+        return ()
+    frames[blank] = np.nan
+    return (f"BLANK is missing, and {n_blank} pixels with the lowest integer {integer} were read as missing",)
+
+
+def _remove_codes(frames: NDArray[np.float32], strength: NDArray[np.float32]) -> bool:
+    """Set codes that no field reaches to NaN, in place, and return whether there were any; see `field_in_gauss`."""
+    beyond = strength > _HIGHEST_GAUSS
+    if not beyond.any():
+        return False
+    values, counts = np.unique(frames[beyond], return_counts=True)
+    codes = values[(counts >= _FEWEST_CODED) & ((values > 0.0) | (values < -_STRONGEST_GAUSS))]
+    if codes.size > _MOST_CODES:
+        return False  # measured values that lost their offset
+    frames[beyond & np.isin(frames, codes)] = np.nan
+    return bool(codes.size)
 
 
 def _first_bytes(file: IO[bytes]) -> bytes:
     """Return as many bytes as a FITS file's first keyword has, and go back to the start of the file."""
     file.seek(0)
-    magic = file.read(len(_FITS_MAGIC))
+    magic = file.read(len(FITS_MAGIC))
     file.seek(0)
     return magic
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from astropy.time import Time, TimeDelta
 
 from helioloop.data.cubes import read_cube_header
-from helioloop.data.times import isot
+from helioloop.data.time_text import isot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from helioloop.data.cubes import Cube
+from helioloop.data.limb import corner_codes
+from helioloop.data.slots import grid_frames
 from helioloop.errors import CubeError
 from helioloop.records.instrument import Instrument
 
@@ -29,6 +31,7 @@ NOISE_CLIP_FRACTION = 0.25
 """A frame is noise if its roughness exceeds this fraction of the clip, whatever the other frames are like."""
 
 _LIMB_FRACTION = 0.05
+_LOWEST_GAUSS = np.float32(-7000.0)  # sunspots reach -6e3 G
 _ROW_STEP = 3  # every third row: the roughness of a frame is a median over thousands of pixels
 _SAME_FRAME = np.zeros((3, 3, 3), dtype=np.int8)
 _SAME_FRAME[1] = ndimage.generate_binary_structure(2, 1)
@@ -48,6 +51,8 @@ class FrameUse:
         Bad frames on the grid; see `bad_frames`.
     same_slot : int
         Observations followed by another usable one in the same grid frame.
+    early : int
+        Observations counted to the grid frame that begins after them; see `grid_frames`.
     """
 
     grid_frames: tuple[int, ...]
@@ -55,6 +60,7 @@ class FrameUse:
     after_grid: int
     bad: int
     same_slot: int
+    early: int
 
 
 def frame_use(cube: Cube, instrument: Instrument) -> FrameUse:
@@ -65,14 +71,23 @@ def frame_use(cube: Cube, instrument: Instrument) -> FrameUse:
     CubeError
         As from `to_grid`.
     """
+    all_frames = observed_frames(cube, instrument)
     frames, observed = _frames_on_grid(cube, instrument)
     shown, usable, _ = _usable(cube.name, frames, observed, instrument)
     return FrameUse(
         grid_frames=tuple(frames[usable].tolist()),
-        before_grid=int((cube.seconds < 0.0).sum()),
-        after_grid=int((cube.seconds >= instrument.n_frames * instrument.cadence_seconds).sum()),
+        before_grid=int((all_frames < 0).sum()),
+        after_grid=int((all_frames >= instrument.n_frames).sum()),
         bad=len(frames) - len(shown),
         same_slot=len(shown) - len(usable),
+        early=int((all_frames * instrument.cadence_seconds > cube.seconds).sum()),
+    )
+
+
+def observed_frames(cube: Cube, instrument: Instrument) -> Ints:
+    """Return the grid frame of each observation, shape (n_obs,), also of those outside the grid; see `grid_frames`."""
+    return grid_frames(
+        cube.seconds, cadence_seconds=instrument.cadence_seconds, tolerance_seconds=cube.grid_tolerance_seconds
     )
 
 
@@ -98,9 +113,11 @@ def to_grid(cube: Cube, instrument: Instrument) -> Floats:
 
     Notes
     -----
-    1. *Grid frame.* An observation at t seconds belongs to grid frame ⌊t / cadence_seconds⌋. Those outside the grid
-       are dropped; of several usable ones in one grid frame the last is kept.
-    2. *Unusable values.* Bad frames (see `bad_frames`), pixels in corner regions (see `corner_regions`) and NaN.
+    1. *Grid frame.* An observation at t seconds belongs to grid frame ⌊t / cadence_seconds⌋, except where observations
+       jitter around the starts of grid frames (see `grid_frames`). Those outside the grid are dropped; of several
+       usable ones in one grid frame the last is kept.
+    2. *Unusable values.* Bad frames (see `bad_frames`), pixels in corner regions (see `corner_regions`), NaN, and
+       values below −7000 G, which no field reaches.
        Frames that are corner region all over are bad as well, except before the patch has rotated onto the disk and
        after it has left it.
     3. *Interpolation.* Let f_1 < … < f_m be the grid frames in which a pixel has usable values v_1 … v_m. At grid frame
@@ -117,10 +134,13 @@ def to_grid(cube: Cube, instrument: Instrument) -> Floats:
     Chatterjee, Muñoz-Jaramillo & Lamb 2022, Nature Astronomy 6, 796, doi:10.1038/s41550-022-01701-3 (Methods).
     """
     frames, observed = _frames_on_grid(cube, instrument)
-    _, usable, at_corner = _usable(cube.name, frames, observed, instrument)
-    frames, observed, at_corner = frames[usable], observed[usable], at_corner[usable]
+    _, kept, at_corner = _usable(cube.name, frames, observed, instrument)
+    frames, observed, at_corner = frames[kept], observed[kept], at_corner[kept]
     scaled = _scaled(observed, instrument.clip_gauss).reshape(len(frames), -1)
-    _interpolate_pixels(scaled, frames, usable=~(at_corner.reshape(scaled.shape) | np.isnan(scaled)))
+    usable = np.isfinite(scaled)
+    usable &= ~at_corner.reshape(scaled.shape)
+    usable &= observed.reshape(scaled.shape) >= _LOWEST_GAUSS
+    _interpolate_pixels(scaled, frames, usable=usable)
     off = off_disk(at_corner).reshape(scaled.shape)
     gridded = _interpolate_frames(scaled, off, frames, n_frames=instrument.n_frames)
     return gridded.reshape(instrument.n_frames, *observed.shape[1:])
@@ -135,8 +155,8 @@ def corner_regions(observed_gauss: Floats, *, clip_gauss: float) -> Mask:
     """Find the regions of pixels that are coded as off-disk and touch a corner of their frame.
 
     Archives code off-disk pixels as NaN, as 0 or as a large negative number. All three codes are accepted at once, so
-    the same disk gives the same mask with any of them. Pixels with such a value elsewhere are on-disk: a single 0 G, or
-    a dark umbra below −clip_gauss.
+    the same disk gives the same mask with any of them, and those that `corner_codes` finds, such as 5000. Pixels with
+    such a value elsewhere are on-disk: a single 0 G, or a dark umbra below −clip_gauss.
 
     Parameters
     ----------
@@ -151,6 +171,8 @@ def corner_regions(observed_gauss: Floats, *, clip_gauss: float) -> Mask:
         True for coded pixels that are connected to a corner pixel of the same frame through edges of coded pixels.
     """
     coded = np.isnan(observed_gauss) | (observed_gauss == 0.0) | (observed_gauss <= -clip_gauss)
+    for code in corner_codes(observed_gauss, code_gauss=clip_gauss):
+        coded |= observed_gauss == np.float32(code)
     found = np.zeros(coded.shape, dtype=np.bool_)
     with_corner = np.flatnonzero(coded[:, [0, 0, -1, -1], [0, -1, 0, -1]].any(axis=1))
     if with_corner.size:
@@ -249,7 +271,7 @@ def _frames_on_grid(cube: Cube, instrument: Instrument) -> tuple[Ints, Floats]:
             f"{cube.name}: its frames have {height} × {width} px and those of {instrument.name} have "
             f"{instrument.size_px} × {instrument.size_px} px; cut them to that size"
         )
-    frames = np.floor(cube.seconds / instrument.cadence_seconds)
+    frames = observed_frames(cube, instrument)
     inside = (frames >= 0) & (frames < instrument.n_frames)
     if not inside.any():
         raise CubeError(
@@ -257,7 +279,7 @@ def _frames_on_grid(cube: Cube, instrument: Instrument) -> tuple[Ints, Floats]:
             f"of {instrument.n_frames} frames of {instrument.cadence_seconds:g} s: correct the times or the start"
         )
     observed = cube.observed_gauss if inside.all() else cube.observed_gauss[inside]  # a mask would copy all frames
-    return frames[inside].astype(np.int64), observed
+    return frames[inside], observed
 
 
 def _beyond_limb(at_corner: Mask, good: Mask) -> Mask:

@@ -1,6 +1,8 @@
 """What was read from a cube and how: a verdict, the frames used, and the source of start, unit and region."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -8,11 +10,18 @@ import numpy as np
 
 from helioloop.data.cubes import Cube, CubeFiles, CubeOrigin
 from helioloop.data.fits import errors_named_after, open_checked, open_file
-from helioloop.data.gridding import FrameUse, frame_use
+from helioloop.data.gridding import FrameUse, frame_use, observed_frames
+from helioloop.data.limb import limb_frames
+from helioloop.data.meridian_distance import LIMB_DEG, from_carrington, place_from_header
 from helioloop.errors import CubeError
 from helioloop.records.instrument import Instrument
+from helioloop.records.profiles import Profile, built_in_profile
 
 _MOST_DROPPED_FRACTION = 0.5
+_MOST_IN_ONE_SLOT_FRACTION = 0.5
+_FEWEST_LIMB_FRAMES = 2
+_MAX_LIMB_ERROR_DEG = 20.0  # 1.5 days of rotation; half of it is the range of the limb itself
+_NUMBER = re.compile(r"[+-]?\d[\d.,e+-]*")
 
 
 class Verdict(StrEnum):
@@ -61,23 +70,36 @@ class CubeReport:
     region_source: str | None = None
 
 
-def inspect_cube(path: Path, instrument: Instrument) -> CubeReport:
-    """Read and grid the cube at `path`, and return what was read and how; a faulty cube is refused in the report."""
+def inspect_cube(path: Path, instrument: Instrument, profile: Profile | None = None) -> CubeReport:
+    """Read and grid the cube at `path`, and return what was read and how; a faulty cube is refused in the report.
+
+    Parameters
+    ----------
+    path : Path
+        ``<cube>.fits``.
+    instrument : Instrument
+        The grid.
+    profile : Profile or None
+        As in `CubeFiles.cube_and_origin`; None for the built-in profile of the instrument.
+    """
     try:
         files = CubeFiles.read(path)
     except CubeError as error:
         return refused(path.name.removesuffix(".fits"), str(error))
-    return inspect_files(files, instrument)[0]
+    return inspect_files(files, instrument, profile)[0]
 
 
-def inspect_files(files: CubeFiles, instrument: Instrument) -> tuple[CubeReport, Cube | None]:
+def inspect_files(
+    files: CubeFiles, instrument: Instrument, profile: Profile | None = None
+) -> tuple[CubeReport, Cube | None]:
     """Return the report of `inspect_cube` for files in memory, and the cube; None instead of a refused one."""
     try:
-        cube, origin = files.cube_and_origin()
+        cube, origin = files.cube_and_origin(profile or built_in_profile(instrument))
         use = frame_use(cube, instrument)
     except CubeError as error:
         return refused(files.path.name.removesuffix(".fits"), str(error)), None
-    return _report(cube, origin, use, instrument), cube
+    doubts = _limb_doubts(files, cube, instrument)
+    return _report(cube, replace(origin, doubts=(*origin.doubts, *doubts)), use, instrument), cube
 
 
 def _report(cube: Cube, origin: CubeOrigin, use: FrameUse, instrument: Instrument) -> CubeReport:
@@ -85,7 +107,7 @@ def _report(cube: Cube, origin: CubeOrigin, use: FrameUse, instrument: Instrumen
     return CubeReport(
         cube=cube.name,
         verdict=Verdict.WARNED if warnings else Verdict.OK,
-        reasons=(*warnings, *_dropped(cube, origin, use)),
+        reasons=(*warnings, *origin.notes, *_dropped(cube, origin, use)),
         frames_in_file=len(origin.stored_seconds),
         frames_used=len(use.grid_frames),
         start=cube.start,
@@ -115,9 +137,42 @@ def refused(cube: str, reason: str) -> CubeReport:
     return CubeReport(cube=cube, verdict=Verdict.REFUSED, reasons=(reason,))
 
 
+def _limb_doubts(files: CubeFiles, cube: Cube, instrument: Instrument) -> tuple[str, ...]:
+    """Return a sentence if the limb crosses the patch where the ephemeris, at the frames' times, does not put it."""
+    limb = limb_frames(cube.observed_gauss, code_gauss=instrument.clip_gauss)
+    if cube.start is None or len(limb) < _FEWEST_LIMB_FRAMES:
+        return ()
+    place = place_from_header(files.image_header())
+    if place is None:
+        return ()
+    try:
+        longitude_deg = from_carrington(place, cube.start, cube.seconds[limb]).longitude_deg
+    except ValueError:  # a start that astropy's ephemeris does not cover
+        return ()
+    distance = float(np.median(np.abs(longitude_deg)))
+    if abs(distance - sum(LIMB_DEG) / 2.0) <= _MAX_LIMB_ERROR_DEG:
+        return ()
+    return (
+        f"its limb crosses the patch {distance:.0f}° from the central meridian by start and Carrington longitude, and "
+        f"the limb is {LIMB_DEG[0]:g}° to {LIMB_DEG[1]:g}° away: check the start, its time scale and the longitude",
+    )
+
+
+def most_frequent(reasons: Mapping[str, str]) -> str:
+    """Return the most frequent of the reasons, which are given by cube, with the number of cubes that have it.
+
+    Reasons that differ only in the cube's name or in numbers are counted together; the first is returned.
+    """
+    groups: dict[str, list[str]] = {}
+    for cube, reason in reasons.items():
+        groups.setdefault(_NUMBER.sub("#", reason.replace(cube, "")), []).append(reason)
+    largest = max(groups.values(), key=len)
+    return f"the reason of {len(largest)} of {len(reasons)}: {largest[0]}"
+
+
 def _warnings(cube: Cube, origin: CubeOrigin, use: FrameUse, instrument: Instrument) -> list[str]:
     """Return what is doubtful about a cube that was read, one sentence each."""
-    warnings = []
+    warnings = list(origin.doubts)
     n_stored, n_used = len(origin.stored_seconds), len(use.grid_frames)
     if origin.n_images > 1:
         warnings.append(
@@ -131,8 +186,15 @@ def _warnings(cube: Cube, origin: CubeOrigin, use: FrameUse, instrument: Instrum
             f"the last frame used is grid frame {use.grid_frames[-1]} and the first {instrument.frozen_frames} are "
             "replaced by one frame, so the network sees no change: check times and start"
         )
-    if n_used < (1.0 - _MOST_DROPPED_FRACTION) * n_stored:
+    if n_used + use.same_slot < (1.0 - _MOST_DROPPED_FRACTION) * n_stored:  # a finer cadence is sampled
         warnings.append(f"only {n_used} of {n_stored} frames are used: check times, start and profile")
+    slots, counts = np.unique(observed_frames(cube, instrument), return_counts=True)
+    fullest = int(counts.argmax())
+    if n_used > 1 and counts[fullest] > max(1.0, _MOST_IN_ONE_SLOT_FRACTION * n_stored):
+        warnings.append(
+            f"{counts[fullest]} of {n_stored} frames are in grid frame {slots[fullest]}, of which one is used: check "
+            "the times and their unit"
+        )
     if use.before_grid:
         warnings.append(f"{_frames(use.before_grid)} before the start and dropped: check the start")
     if cube.start is None:
@@ -142,16 +204,21 @@ def _warnings(cube: Cube, origin: CubeOrigin, use: FrameUse, instrument: Instrum
 
 def _dropped(cube: Cube, origin: CubeOrigin, use: FrameUse) -> list[str]:
     """Return how many observations were dropped and why, one sentence per reason."""
-    n_unknown = int((~np.isfinite(origin.stored_seconds)).sum())
-    n_equal = len(origin.stored_seconds) - n_unknown - len(cube.seconds)
+    n_bad = int(origin.bad_quality.sum())
+    n_unknown = int((~np.isfinite(origin.stored_seconds[~origin.bad_quality])).sum())
+    n_equal = len(origin.stored_seconds) - n_bad - n_unknown - len(cube.seconds)
     counts = (
+        (n_bad, "excluded by QUALITY"),
         (n_unknown, "without a finite time"),
         (n_equal, "at the same time as a later one"),
         (use.after_grid, "after the end of the grid"),
         (use.bad, "bad (empty, constant or noise)"),
         (use.same_slot, "in the same grid frame as a later one"),
     )
-    return [f"{_frames(n)} {why} and dropped" for n, why in counts if n]
+    dropped = [f"{_frames(n)} {why} and dropped" for n, why in counts if n]
+    if use.early:
+        dropped.append(f"{_frames(use.early)} a little before a grid frame begins and counted to it")
+    return dropped
 
 
 def _frames(n: int) -> str:

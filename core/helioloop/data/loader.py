@@ -13,6 +13,7 @@ from helioloop.errors import CubeError, ReleaseError
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.instrument import Instrument
 from helioloop.records.labels import Label
+from helioloop.records.profiles import Profile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +28,14 @@ class Loader:
         Folder of the cache of gridded cubes.
     instrument : Instrument
         The grid.
+    profile : Profile or None
+        How cubes are read, see `CubeFiles.cube_and_origin`; None for the built-in profile of the instrument.
     """
 
     roots: tuple[Path, ...]
     cache: Path
     instrument: Instrument
+    profile: Profile | None = None
 
     def __call__(self, cube: CubeInfo) -> npt.NDArray[np.float16]:
         """Return a cube on the grid; its files are read only if the cache does not have it.
@@ -92,7 +96,7 @@ class Loader:
         gridded = cache.find(sha256)
         header: CubeHeader
         if gridded is None:
-            header = cube = files.cube() if cube is None else cube
+            header = cube = files.cube(cache.profile) if cube is None else cube
             gridded = cache.add(cube, sha256)
         else:
             header = files.header() if cube is None else cube
@@ -108,7 +112,7 @@ class Loader:
         return info, gridded
 
     def _cache(self) -> CubeCache:
-        return CubeCache(self.cache, self.instrument)
+        return CubeCache(self.cache, self.instrument, self.profile)
 
     def _path(self, release: str, name: str) -> Path:
         try:

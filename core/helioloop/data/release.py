@@ -11,6 +11,7 @@ from typing import Self
 
 from helioloop.data.cube_names import find_cubes
 from helioloop.data.cubes import companion_path, is_cube_file
+from helioloop.data.other_files import other_fits_files
 from helioloop.data.table_cells import is_missing, read_cell, read_label, read_mark
 from helioloop.errors import CubeError, ReleaseError, WrongUsage
 from helioloop.files.names import LONGEST_NAME, is_plain_name
@@ -72,14 +73,23 @@ class Release:
         doubts: list[str] = []
         table = read_labels(folder / LABELS_FILE, cubes=present, folder=folder.name, on_doubt=doubts.append)
         if not present:
+            other = next(iter(other_fits_files(folder).items()), None)
+            found = "" if other is None else f"; {other[0].relative_to(folder)}: {other[1]}"
             raise ReleaseError(
-                f"{folder} contains no cube; a release has files <cube>.fits beside {LABELS_FILE}: add them"
+                f"{folder} contains no cube; a release has files <cube>.fits beside {LABELS_FILE}: add them{found}"
             )
         missing = tuple(cube for cube in table if cube not in present)
         if table and len(missing) == len(table):
             doubts.append(
                 f"no row of {folder / LABELS_FILE} names a cube of the folder, such as {min(present)!r}, and the first "
                 f"names {missing[0]!r}; the column cube must have the names of the files"
+            )
+        others = list(other_fits_files(folder))
+        if others:
+            more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
+            doubts.append(
+                f"{others[0]}{more} is not read, because cubes are files <cube>.fits directly in the release's folder; "
+                "`helioloop check` lists what to do"
             )
         unlisted = tuple(sorted(present.difference(table)))
         return cls(

@@ -1,1 +1,1 @@
-"""Files on disk: whole or not at all (`atomic`), CSV tables (`tables`), names that are safe as paths (`names`)."""
+"""Files on disk: whole or not at all (`atomic`), CSV tables (`tables`, `decoding`), names safe as paths (`names`)."""

@@ -128,6 +128,11 @@ BUILT_IN: Mapping[str, Profile] = {
 }
 
 
+def built_in_profile(instrument: Instrument) -> Profile | None:
+    """Return the built-in profile with this grid and this instrument's name; None if there is none."""
+    return next((profile for profile in BUILT_IN.values() if profile.instrument == instrument), None)
+
+
 def profile_record(profile: Profile | None, instrument: Instrument) -> dict[str, Any]:
     """Return a profile's record; without a profile, that of an instrument on the MDI scale with patches of 15°."""
     if profile is not None:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from helioloop.data.release import Release
+from helioloop.data.inspection import most_frequent
+from helioloop.data.release import LabelRow, Release
 from helioloop.emergence.locate import locate_emergences, needs_emergence_frame
-from helioloop.errors import CubeError, RegistryError, RejectedVersion
+from helioloop.errors import CubeError, RegistryError, RejectedVersion, ReleaseError, TooFewLabels
 from helioloop.files import tables
 from helioloop.model.ensemble import Ensemble, score_cubes
 from helioloop.model.plan import Plan, make_plan
@@ -73,15 +74,24 @@ def train_release(
         If the model folder has another profile than the release.
     """
     check_profile(registry, runtime)
-    plan = make_plan(
-        readable_cubes(release, runtime),
-        recipe=recipe,
-        instrument=runtime.instrument,
-        profile=runtime.profile,
-        seed=seed,
-        parent=registry.published(),
-        reason="trained by hand with --force" if forced else "trained by hand",
-    )
+    cubes = readable_cubes(release, runtime)
+    try:
+        plan = make_plan(
+            cubes,
+            recipe=recipe,
+            instrument=runtime.instrument,
+            profile=runtime.profile,
+            seed=seed,
+            parent=registry.published(),
+            reason="trained by hand with --force" if forced else "trained by hand",
+        )
+    except TooFewLabels as error:
+        n_excluded = len(release.rows) - len(cubes)
+        if not n_excluded:
+            raise
+        raise TooFewLabels(
+            f"{n_excluded} of {len(release.rows)} cubes of release {release.name} were excluded; of the others, {error}"
+        ) from None
     newest = registry.latest()
     if newest is not None and newest.fingerprint == plan.fingerprint and not forced:
         interrupted = registry.unpublished()
@@ -223,20 +233,42 @@ def readable_cubes(release: Release, runtime: Runtime) -> list[CubeInfo]:
     """Return the readable cubes of a release, in the order of its table; others are passed to ``runtime.on_excluded``.
 
     Each cube is read completely and stored in the cache, where the members find it when they are trained.
+
+    Raises
+    ------
+    ReleaseError
+        If no cube is readable; the text has the most frequent reason.
     """
     readable = []
+    reasons: dict[str, str] = {}
     for done, row in enumerate(release.rows, start=1):
         try:
-            files = runtime.load.read_files(release.name, row.cube)
-            cube, _ = runtime.load.parse(files, label=row.label, verified=row.verified)
+            cube = _read_and_cache(release.name, row, runtime)
         except CubeError as error:
             if runtime.on_excluded is None:
                 raise
             runtime.on_excluded(row.cube, error)
+            reasons[row.cube] = str(error)
         else:
             readable.append(cube)
         runtime.report(done, len(release.rows), "reading cubes")
+    if reasons and not readable:
+        raise ReleaseError(
+            f"all {len(reasons)} cubes of release {release.name} were refused; {most_frequent(reasons)}; "
+            "`helioloop check` lists all reasons"
+        )
     return readable
+
+
+def _read_and_cache(release: str, row: LabelRow, runtime: Runtime) -> CubeInfo:
+    """Return the record of a cube; raise CubeError whatever its files do."""
+    try:
+        files = runtime.load.read_files(release, row.cube)
+        return runtime.load.parse(files, label=row.label, verified=row.verified)[0]
+    except CubeError:
+        raise
+    except Exception as error:  # whatever one file does, the others are read
+        raise CubeError(f"{row.cube} cannot be prepared ({type(error).__name__}: {error}); remove the cause") from error
 
 
 def write_score_table(path: Path, scored: Iterable[tuple[CubeInfo, CubeScore]], *, version: str) -> None:

@@ -83,6 +83,19 @@ def test_verified_rows_order_and_other_columns_stay(release: Path) -> None:
     }
 
 
+def test_a_table_that_a_spreadsheet_saved_is_updated_and_its_doubts_are_said_once(release: Path) -> None:
+    """It is written with commas and the names of the files; the verified row and the note stay."""
+    (release / "labels.csv").write_text(
+        "Cube;Label;Verified;note\nother/B_20010307.fits;Emergence;WAHR;by Anna\nA_20010307.fits;;0;\n"
+    )
+    doubts: list[str] = []
+    label(release, on_doubt=doubts.append)
+    assert (release / "labels.csv").read_text() == (
+        "cube,label,verified,note\nB_20010307,emergence,1,by Anna\nA_20010307,emergence,0,\nC_20010307,,0,\n"
+    )
+    assert ["another folder" in doubt for doubt in doubts] == [True]
+
+
 def test_a_row_that_is_verified_meanwhile_stays(release: Path) -> None:
     """The table is read again after the last cube."""
 

@@ -11,6 +11,7 @@ from tests.core.archive.sun import Spot, times, write_series
 from tests.core.archive.test_cutouts import COARSE, EAST, FIRST, WEST
 
 from helioloop.archive.cutouts import make_cutouts
+from helioloop.archive.labelling import label_release, lacks_crude_labels
 from helioloop.archive.making import find_files
 from helioloop.archive.regions import Region
 from helioloop.archive.series import Extended, extend_release
@@ -178,3 +179,23 @@ def test_another_profile_is_refused(images: list[Path], series: Path) -> None:
         extend_release(
             find_files([str(series)]), (EAST,), series.parent / "release", profile=replace(COARSE, patch_deg=15.0)
         )
+
+
+def test_crude_labels_of_new_cubes_leave_labels_that_are_there(images: list[Path], series: Path) -> None:
+    """WEST was first seen on the disk, so its crude label is emergence; somebody gave it the other one."""
+    add(series, images)
+    extend(series)
+    out = series.parent / "release"
+    table = series / "regions.csv"
+    table.write_text("region,carrington_lon,carrington_lat,first_seen\n002,110,-20,2001-03-07\nAR 1,40,12,2001-03-07\n")
+    assert lacks_crude_labels(out)
+    label_release(out, regions_table=table, keep_labels=True, processes=1)
+    assert not lacks_crude_labels(out)
+    assert read_labels(out / "labels.csv")[WEST_CUBE].label is Label.EMERGENCE
+
+    write_labels(out / "labels.csv", [LabelRow(cube=WEST_CUBE, label=Label.NON_EMERGENCE, verified=False)])
+    extend(series, ended=True)
+    assert lacks_crude_labels(out)
+    label_release(out, regions_table=table, keep_labels=True, processes=1)
+    labels = {cube: row.label for cube, row in read_labels(out / "labels.csv").items()}
+    assert labels == {WEST_CUBE: Label.NON_EMERGENCE, EAST_CUBE: Label.EMERGENCE}

@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from helioloop.data.cube_names import find_cubes
@@ -97,6 +97,7 @@ def test_unknown_names_come_back_without_path_and_ending() -> None:
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8).filter(is_plain_name)
 
 
+@settings(deadline=None, derandomize=True)
 @given(cubes=st.lists(NAMES, min_size=1, unique=True), data=st.data())
 def test_exact_names_are_always_themselves(cubes: list[str], data: st.DataObject) -> None:
     """Whatever other cubes there are; no doubt is raised."""
@@ -104,6 +105,7 @@ def test_exact_names_are_always_themselves(cubes: list[str], data: st.DataObject
     assert find(cubes, *names) == (names, [])
 
 
+@settings(deadline=None, derandomize=True)
 @given(cube=NAMES, others=st.lists(NAMES), ending=st.sampled_from(["", ".fits", ".fits.gz"]), path=st.booleans())
 def test_a_name_is_never_read_as_another_file_s(cube: str, others: list[str], ending: str, *, path: bool) -> None:
     """A file of that name and ending gets its own row, whatever other cubes there are."""

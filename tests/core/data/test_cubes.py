@@ -5,6 +5,7 @@ import hashlib
 import tracemalloc
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from astropy.io import fits
 
 from helioloop.data import cubes
 from helioloop.data.cubes import (
-    COMPANION_SUFFIX,
     Cube,
+    CubeFiles,
     CubeHeader,
     hash_cube,
     is_cube_file,
@@ -21,6 +22,7 @@ from helioloop.data.cubes import (
     read_cube_header,
     write_cube,
 )
+from helioloop.data.times import COMPANION_SUFFIX
 from helioloop.errors import CubeError
 from helioloop.records.instrument import MDI
 
@@ -328,7 +330,7 @@ def test_header_is_read_without_converting_a_pixel(tmp_path: Path, monkeypatch: 
     wrong_unit = _pair(tmp_path, _image(**cards, BUNIT="km"), name="unit")
     for path in (damaged, wrong_unit):
         _refusal(path)
-        monkeypatch.setattr(cubes, "in_gauss", refuse)
+        monkeypatch.setattr(cubes, "field_in_gauss", refuse)
         header = read_cube_header(path)
         monkeypatch.undo()
         assert header == CubeHeader(name=path.stem, start="1998-12-06T00:00:00", start_scale="utc", region="R1")
@@ -360,7 +362,7 @@ def test_scaled_integers(tmp_path: Path) -> None:
 
 def test_compressed_files(tmp_path: Path) -> None:
     """Files compressed by gzip or Rice give the same frames as the uncompressed file, and another hash."""
-    field = (np.arange(2 * 90 * 90).reshape(2, 90, 90) % 400 - 200).astype(np.int16)  # compresses well
+    field = (np.arange(2 * 90 * 90).reshape(2, 90, 90) % 100 - 50).astype(np.int16)  # compresses well
     plain = _pair(tmp_path, _image(field), name="plain")
     packed = tmp_path / "packed.fits"
     packed.write_bytes(gzip.compress(plain.read_bytes()))
@@ -372,12 +374,57 @@ def test_compressed_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("unit", "factor"), [("Gauss", 1), ("G", 1), ("gauss", 1), ("kG", 1e3), ("T", 1e4), ("mT", 10), ("Mx/cm^2", 1)]
+    ("unit", "factor"),
+    [
+        *(("Gauss", 1), ("G", 1), ("gauss", 1), ("kG", 1e3), ("T", 1e4), ("mT", 10), ("Mx/cm^2", 1), ("GAUSS", 1)),
+        *(("KGAUSS", 1e3), ("kilogauss", 1e3), ("Tesla", 1e4), ("milliTesla", 10), ("Mx cm^-2", 1), ("MX/CM^2", 1)),
+        *(("[G]", 1), ("G (LOS)", 1), ("gauss (line of sight)", 1), ("Gs", 1), ("0.1 G", 0.1)),
+    ],
 )
 def test_units(tmp_path: Path, unit: str, factor: float) -> None:
     """Any unit of magnetic flux density is converted to gauss."""
     cube = _read(_pair(tmp_path, _image(FIELD / 10.0, BUNIT=unit)))
     np.testing.assert_allclose(cube.observed_gauss, FIELD / 10.0 * factor, rtol=1e-6)
+
+
+def test_cards_of_the_first_hdu_count_for_an_image_in_another_one(tmp_path: Path) -> None:
+    """Unit, rotation and content; the image's own cards count more."""
+    field = np.random.default_rng(0).normal(0.0, 20.0, (2, 30, 30)).astype(np.float32)
+    first = fits.PrimaryHDU()
+    first.header.update({"BUNIT": "kG", "CDELT2": -1.0, "CDELT1": 1.0})
+    path = _write(tmp_path, first, fits.ImageHDU(field / 1000.0), _table("SECONDS", TIMES), name="first")
+    cube, origin = CubeFiles.read(path).cube_and_origin()
+    np.testing.assert_allclose(cube.observed_gauss, field[:, ::-1], rtol=1e-5)
+    assert origin.unit_source == "BUNIT"
+    own = fits.ImageHDU(field, header=fits.Header({"BUNIT": "G", "CDELT1": 1.0, "CDELT2": 1.0}))
+    cube = _read(_write(tmp_path, first, own, _table("SECONDS", TIMES), name="own"))
+    np.testing.assert_allclose(cube.observed_gauss, field, rtol=1e-5)
+    first.header["CONTENT"] = "DOPPLERGRAM"
+    with pytest.raises(CubeError, match="CONTENT is 'DOPPLERGRAM'"):
+        _read(_write(tmp_path, first, own, _table("SECONDS", TIMES), name="content"))
+
+
+@pytest.mark.parametrize(("kind", "lowest"), [("i2", -32768), ("i4", -(2**31)), ("i8", -(2**63))])
+@pytest.mark.parametrize("cards", [{}, {"BSCALE": 0.1, "BZERO": 0.0}, {"BSCALE": 2.0, "BZERO": 5.0}])
+def test_the_lowest_integer_is_missing_without_blank(tmp_path: Path, kind: str, lowest: int, cards: Any) -> None:
+    """No field has that value, and archives write it where BLANK belongs; the report says so."""
+    field = np.random.default_rng(0).normal(0.0, 20.0, (2, 30, 30)).round()
+    image = _image(np.where(np.arange(30) == 4, lowest, field).astype(kind))
+    image.header.update(cards)
+    cube, origin = CubeFiles.read(_pair(tmp_path, image)).cube_and_origin()
+    assert np.isnan(cube.observed_gauss).nonzero()[2].tolist() == [4] * 60
+    expected = field * cards.get("BSCALE", 1.0) + cards.get("BZERO", 0.0)
+    np.testing.assert_allclose(np.delete(cube.observed_gauss, 4, axis=2), np.delete(expected, 4, axis=2), rtol=1e-6)
+    assert origin.notes == (f"BLANK is missing, and 60 pixels with the lowest integer {lowest} were read as missing",)
+    assert origin.doubts == ()
+
+
+def test_unsigned_integers_have_no_missing_value(tmp_path: Path) -> None:
+    """BZERO of 32768 declares them; their lowest value is 0."""
+    field = np.random.default_rng(0).normal(0.0, 20.0, (2, 30, 30)).round() + 32768.0
+    image = _image(field.astype(np.uint16))
+    with pytest.raises(CubeError, match="beyond 7000 G"):
+        CubeFiles.read(_pair(tmp_path, image)).cube()
 
 
 @pytest.mark.parametrize("code", [32767.0, 9999.0, 1e6, 1e30, -1e6])
@@ -499,11 +546,12 @@ def test_small_file_that_claims_a_large_image(tmp_path: Path) -> None:
         ([_image((FIELD + 12.3).astype("<f4").view(">f4").astype(np.float32))], "byte order"),
         ([_image(DATE_OBS="yesterday")], "DATE-OBS is 'yesterday'"),
         ([_image(DATE_OBS="1998-13-06T00:00:00")], "DATE-OBS"),
-        ([_image(DATE_OBS="1998-12-06T00:00:00", TIMESYS="GPS")], "'GPS'"),
+        ([_image(DATE_OBS="1998-12-06T00:00:00", TIMESYS="LST")], "'LST'"),
         ([_image()], "no times"),
         ([_image(), _table("FLUX", TIMES)], "no times"),
         ([_image(), _table("SECONDS", TIMES, unit="G")], "unit of its times is 'G'"),
         ([_image(), _table("SECONDS", [0.0, 1.0, 2.0])], "2 frames and 3 times"),
+        ([_image(), _table("SECONDS", [0.0, 1.0, 2.0, 3.0])], "its last axis has that length, so put time first"),
         ([_image(), _table("T_REC", ["soon", "later"], kind="5A")], "T_REC is 'soon'"),
         ([_image(), _table("SECONDS", [np.nan, np.inf])], "all its times are NaN"),
     ],

@@ -55,7 +55,7 @@ def test_frame_time_of_a_cube_needs_no_pixel(tmp_path: Path, monkeypatch: pytest
     def refuse(_: object, **__: object) -> None:
         raise AssertionError("a pixel was converted")
 
-    monkeypatch.setattr(cubes, "in_gauss", refuse)
+    monkeypatch.setattr(cubes, "field_in_gauss", refuse)
     path = _write(tmp_path / "A.fits", "1998-12-06T00:00:00")
     time = cube_frame_time(path, 15, cadence_seconds=MDI.cadence_seconds)
     assert time == FrameTime(utc="1998-12-07T00:00:00", tai="1998-12-07T00:00:31")

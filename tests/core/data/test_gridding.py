@@ -87,6 +87,27 @@ def test_off_disk_by_any_coding(coding: float) -> None:
     assert (gridded[:, 2, 2] == 0.5).all()
 
 
+@pytest.mark.parametrize("code", [5000.0, -999.0])
+def test_an_unusual_code_of_many_pixels_is_off_disk(code: float) -> None:
+    """The same pixels are off-disk as with NaN."""
+    field = np.random.default_rng(0).normal(0.0, 20.0, (5, 90, 90)).astype(np.float32)
+    limb = np.arange(90) < 40 - 5 * np.arange(5)[:, None, None]
+    seconds = np.arange(5) * MDI.cadence_seconds
+    coded, plain = (to_grid(_cube(np.where(limb, value, field), seconds), MDI) for value in (code, np.nan))
+    assert np.isnan(plain).any()
+    np.testing.assert_array_equal(coded, plain)
+
+
+def test_values_that_no_field_reaches_are_missing() -> None:
+    """A lost pixel inside of the disk, coded as −32768, is interpolated; −6000 G is a field beyond the clip."""
+    fields = np.stack([QUIET, QUIET + 10.0, QUIET + 20.0])
+    fields[1, 1, 1] = -32768.0
+    fields[1, 2, 2] = -6000.0
+    gridded = _gauss(to_grid(_cube(fields, [0.0, 100.0, 200.0]), TOY))
+    np.testing.assert_allclose(gridded[1, 1, 1], QUIET[1, 1] + 10.0, atol=0.01)
+    assert gridded[1, 2, 2] == -1000.0
+
+
 def test_diagonal_neighbours_are_not_connected() -> None:
     """Pixels of a corner region are connected through edges, not diagonally."""
     field = QUIET.copy()

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from helioloop.data.cubes import COMPANION_SUFFIX
-from helioloop.data.inspection import CubeReport, Verdict, inspect_cube, is_video
+from helioloop.data.cubes import write_cube
+from helioloop.data.inspection import CubeReport, Verdict, inspect_cube, is_video, most_frequent
+from helioloop.data.times import COMPANION_SUFFIX
 from helioloop.errors import CubeError
 from helioloop.records.instrument import MDI
 
@@ -19,7 +20,7 @@ def _report(
     folder: Path, column: fits.Column | None = None, *, last: float = 200000.0, name: str = "C", **cards: object
 ) -> CubeReport:
     """Return the report of a cube of two frames, whose times are in a companion or in a table."""
-    image = fits.PrimaryHDU(FIELD)
+    image = fits.PrimaryHDU(FIELD / 10.0 if cards.get("BUNIT") == "mT" else FIELD)
     image.header.update({key.replace("_", "-"): value for key, value in cards.items()})
     hdus = [image] if column is None else [image, fits.BinTableHDU.from_columns([column])]
     path = folder / f"{name}.fits"
@@ -67,6 +68,25 @@ def test_frames_that_show_no_change_are_warned(tmp_path: Path, frame: int, verdi
     report = _report(tmp_path, last=(frame + 0.5) * 5760.0, DATE_OBS="1998-12-06")
     assert report.verdict == verdict
     assert report.frames_used == (1 if frame in {0, 225} else 2)
+
+
+def test_most_frames_in_one_slot_are_said(tmp_path: Path) -> None:
+    """Of 40 frames 30 lie within half an hour; a finer cadence, eight per slot, is sampled without a word."""
+    field = np.random.default_rng(0).normal(0.0, 20.0, (40, 90, 90)).astype(np.float32)
+    crowded = np.concatenate([np.arange(30) * 60.0, np.arange(31, 41) * 5760.0])
+    for name, seconds in (("crowded", crowded), ("fine", np.arange(10, 50) * 5760.0 / 8 * 10)):
+        write_cube(tmp_path / f"{name}.fits", field, seconds, start="2001-03-07", region="A", instrument=MDI)
+    report = inspect_cube(tmp_path / "crowded.fits", MDI)
+    assert report.verdict == Verdict.WARNED
+    assert report.reasons[0] == (
+        "30 of 40 frames are in grid frame 0, of which one is used: check the times and their unit"
+    )
+    assert inspect_cube(tmp_path / "fine.fits", MDI).verdict == Verdict.OK
+
+
+def test_the_most_frequent_reason_counts_reasons_that_differ_in_names_and_numbers() -> None:
+    reasons = {"A": "A.fits: it has 3 times", "B": "it is empty", "C": "C.fits: it has 12 times"}
+    assert most_frequent(reasons) == "the reason of 2 of 3: A.fits: it has 3 times"
 
 
 def test_a_faulty_cube_is_refused_in_its_report(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helioloop.errors import RegistryError, ReleaseError
@@ -82,6 +82,7 @@ CELLS = st.text(
 ).map(str.strip)
 
 
+@settings(deadline=None, derandomize=True)
 @given(
     rows=st.lists(st.tuples(CELLS.filter(lambda text: text[:1] not in {"", "#"}), CELLS, CELLS), max_size=6),
     delimiter=st.sampled_from(DELIMITERS),
@@ -110,6 +111,7 @@ def test_every_way_of_saving_a_table_gives_the_same_rows(
 ) -> None:
     """Delimiter, encoding, line ends, quoting, order and case of the columns, and empty rows make no difference."""
     text = io.StringIO(newline="")
+    quoting = csv.QUOTE_ALL if end == "\r" else quoting  # csv does not quote a line feed then
     writer = csv.writer(text, delimiter=delimiter, lineterminator=end, quoting=quoting)  # type: ignore[arg-type]
     shown = {"plain": str, "upper": str.upper, "spaced": lambda name: f" {name.title()} "}[named]
     writer.writerow([*map(shown, names), *extra])

@@ -136,6 +136,22 @@ def test_a_folder_without_fits_files_ends_with_1(tmp_path: Path) -> None:
     assert "contains no FITS file" in result.output
 
 
+def test_doubts_about_the_label_table_are_printed(tmp_path: Path) -> None:
+    """Lost zeros are said and a row without a file is refused; an unusable table is said, cubes are listed."""
+    folder = _cube(tmp_path / "release" / "0310.fits").parent
+    (folder / "labels.csv").write_text("cube;label;verified\n310;emergence;0\nB;;0\n")
+    result = run_one_of(commands(), "check", folder)
+    (zeros,) = (line for line in result.stderr.splitlines() if line.startswith("helioloop: "))
+    assert "'310' is read as cube '0310'" in zeros
+    assert "B: refused\n  it is in labels.csv and its file is missing: restore it or remove the row" in result.stdout
+    assert "1 ok, 0 warned, 1 refused" in result.stdout
+    (folder / "labels.csv").write_text("cube,label\n0310,emergence\n")
+    result = run_one_of(commands(), "check", folder)
+    assert result.exit_code == 0
+    assert "has no column 'verified'" in result.stderr
+    assert "1 ok, 0 warned, 0 refused" in result.stdout
+
+
 def test_the_profile_of_the_release_or_of_the_option_defines_the_grid(tmp_path: Path) -> None:
     """Frames of 90 × 90 px do not fit a profile of 60 × 60 px; the option replaces release.toml."""
     folder = _cube(tmp_path / "release" / "A.fits").parent

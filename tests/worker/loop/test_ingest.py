@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from tests.worker.conftest import CUBES, SMALL, LoopProject, crude, make_release, write_small
 
+from helioloop.archive.release_files import inspect_file
 from helioloop.data.cubes import CubeFiles, write_cube
 from helioloop.data.inspection import inspect_cube, refused
 from helioloop.data.reading_table import write_reading
@@ -283,6 +286,23 @@ def test_what_was_read_is_written_as_check_writes_it(loop_project: LoopProject, 
     assert (loop_project.model_dir / "reading" / "six.csv").read_text() == (tmp_path / "expected.csv").read_text()
     assert [entry.cube for entry in outcome.warned] == ["cube01"]
     assert "no start is known" in outcome.warned[0].reason
+
+
+def test_other_fits_files_of_the_folder_are_listed_with_what_they_are(loop_project: LoopProject, release: Path) -> None:
+    """A cube in a subfolder, one with another ending, and one image in the place of a cube; `check` has the same."""
+    (release / "sub").mkdir()
+    shutil.copy(release / "cube00.fits", release / "sub" / "cube09.fits")
+    shutil.copy(release / "cube00.fits", release / "cube08.fts")
+    fits.writeto(release / "cube05.fits", np.zeros((24, 24), dtype=np.float32), overwrite=True)
+    outcome = ingest_release(loop_project)
+    assert (outcome.imported, [entry.cube for entry in outcome.excluded]) == (5, ["cube05"])
+    rows = {row["cube"]: row for row in reading(loop_project)}
+    assert list(rows) == [*SIX, "cube08.fts", "sub/cube09.fits"]
+    assert [rows[cube]["verdict"] for cube in ("cube05", "cube08.fts", "sub/cube09.fits")] == ["refused"] * 3
+    assert "rename it cube08.fits" in rows["cube08.fts"]["reasons"]
+    assert "in a subfolder" in rows["sub/cube09.fits"]["reasons"]
+    assert outcome.excluded[0].reason == inspect_file(release, release / "cube05.fits", SMALL).reasons[0]
+    assert ["cube08.fts (and 1 more) is not read" in doubt for doubt in outcome.doubts] == [True]
 
 
 @pytest.mark.usefixtures("release")

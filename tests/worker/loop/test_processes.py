@@ -1,7 +1,7 @@
 """Work in several processes: what the loop sends to another process arrives there, and comes back with its item."""
 
 import os
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -64,6 +64,23 @@ def test_readable_cubes_are_gridded_by_other_processes(loader: Loader, task_data
     assert readable_cubes([gone, known], loader, silent) == [known]
     (entry,) = loader.cache.rglob("*.npy")
     assert entry.name.startswith(known.sha256)
+
+
+def test_any_error_at_one_cube_leaves_the_others_to_a_round(
+    loader: Loader, task_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process, so that the test can break the reading of one cube."""
+    monkeypatch.setattr(processes, "ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
+    found = [CubeInfo(release="made", name=cube, sha256=task_data[cube]["sha256"]) for cube in ("cube00", "cube01")]
+    load = Loader.__call__
+
+    def breaks(self: Loader, cube: CubeInfo) -> object:
+        if cube.name == "cube00":
+            raise TypeError("a card of an odd kind")
+        return load(self, cube)
+
+    monkeypatch.setattr(Loader, "__call__", breaks)
+    assert readable_cubes(found, loader, silent) == found[1:]
 
 
 def test_cubes_are_prepared_by_other_processes(loader: Loader, tmp_path: Path) -> None:

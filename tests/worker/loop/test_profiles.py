@@ -282,7 +282,7 @@ def test_names_of_videos_on_mdis_grid_are_those_of_older_projects(
     """So that no video is rendered again; on another grid the name has frames, cadence and clip."""
     names = [
         Preparation(
-            release="r", cube="c", known=None, loader=loop_project.context.loader(profile.instrument), media=tmp_path
+            release="r", cube="c", known=None, loader=loop_project.context.loader(profile), media=tmp_path
         ).video("0123456789abcdef")
         for profile in (BUILT_IN["mdi"], BUILT_IN["hmi"], own)
     ]

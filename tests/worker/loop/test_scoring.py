@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from tests.worker.conftest import SMALL, LoopProject, make_release, score_of, work
+from tests.worker.conftest import PROFILE, SMALL, LoopProject, make_release, score_of, work
 
 from helioloop.data.cubes import write_cube
 from helioloop.data.release import Release
@@ -124,7 +124,7 @@ def later(loop_project: LoopProject) -> Release:
 
 def task_of(loop_project: LoopProject, release: Release, cube: str) -> dict[str, str]:
     """The data that ingestion would import."""
-    loader = loop_project.context.loader(SMALL)
+    loader = loop_project.context.loader(PROFILE)
     planned, _ = loader.parse(loader.read_files(release.name, cube))
     return {
         "video": f"/{cube}.mp4", "cube": cube, "release": release.name, "sha256": planned.sha256,

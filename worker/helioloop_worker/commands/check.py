@@ -1,20 +1,15 @@
 """The command ``helioloop check``: what is read from each file of a release, and how, before anything is trained."""
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from helioloop.cli import needs_extra
-from helioloop.errors import CubeError, ReleaseError
+from helioloop.errors import ReleaseError
 from helioloop_worker.commands.options import TABLE, release_argument
-
-if TYPE_CHECKING:
-    from helioloop.data.inspection import CubeReport
-    from helioloop.records.instrument import Instrument
+from helioloop_worker.commands.runtime import show_doubt
 
 
 @click.command("check")
@@ -32,7 +27,8 @@ def check(context: click.Context, folder: Path, out: Path | None, profile_name: 
 
     Use it before training. Each cube has a verdict: ok, warned (usable, but something is doubtful), or refused. FITS
     files that cannot be cubes are listed too: files in subfolders, with other endings, or with one image. Those that
-    `helioloop cutouts` or `helioloop stack` takes name that command. No label is read and nothing but TABLE is written.
+    `helioloop cutouts` or `helioloop stack` takes name that command, and cubes in labels.csv without a file are
+    refused. What is doubtful in labels.csv, if there is one, is printed too. Nothing but TABLE is written.
 
     \b
     TABLE has the columns
@@ -56,27 +52,38 @@ def check(context: click.Context, folder: Path, out: Path | None, profile_name: 
       helioloop check releases/december-1999 --out december-1999-check.csv
     """
     with needs_extra("worker"):
-        from helioloop.data.inspection import Verdict
+        from helioloop.archive.release_files import find_release_files, inspect_file
+        from helioloop.data.inspection import Verdict, most_frequent, refused
         from helioloop.data.reading_table import write_reading
+        from helioloop.data.release import LABELS_FILE
         from helioloop.data.release_profile import read_release_profile
         from helioloop.records.profiles import find_profile
         from helioloop_worker.terminal import bars
 
-    paths = _fits_files(folder)
+    if not folder.is_dir():
+        raise ReleaseError(f"{folder} is not a folder; a release is a folder of cubes: name another one")
+    paths = find_release_files(folder)
+    if not paths:
+        raise ReleaseError(f"{folder} contains no FITS file; a release has files <cube>.fits: add them")
+    missing = _missing_cubes(folder)
     profile = read_release_profile(folder) if profile_name is None else find_profile(profile_name)
     reports = []
     with bars(transient=True) as progress:
         bar = progress.add_task("reading files", total=len(paths))
         for path in paths:
-            reports.append(_report(folder, path, profile.instrument))
+            reports.append(inspect_file(folder, path, profile.instrument, profile))
             progress.update(bar, advance=1)
+    reports += [
+        refused(cube, f"it is in {LABELS_FILE} and its file is missing: restore it or remove the row")
+        for cube in missing
+    ]
     if out is not None:
         write_reading(out, reports)
     counts = Counter(report.verdict for report in reports)
     readable = counts.total() - counts[Verdict.REFUSED]
     if not readable:
-        reason, n = Counter(reason for report in reports for reason in report.reasons).most_common(1)[0]
-        click.echo(f"no cube of {folder} is readable; the reason of {n} of {len(reports)}: {reason}")
+        reasons = {report.cube: report.reasons[0] for report in reports}
+        click.echo(f"no cube of {folder} is readable; {most_frequent(reasons)}")
     for report in reports:
         frames = "" if report.frames_used is None else f", {report.frames_used} of {report.frames_in_file} frames used"
         click.echo(f"{report.cube}: {report.verdict}{frames}")
@@ -87,71 +94,20 @@ def check(context: click.Context, folder: Path, out: Path | None, profile_name: 
         context.exit(1)
 
 
-def _fits_files(folder: Path) -> list[Path]:
-    """Return all FITS files in a folder and its subfolders, sorted, without hidden files and companions of cubes."""
-    from helioloop.archive.recognition import find_fits_files
-
-    if not folder.is_dir():
-        raise ReleaseError(f"{folder} is not a folder; a release is a folder of cubes: name another one")
-    files = find_fits_files(folder)
-    cubes = set(files)
-    paths = [path for path in files if not _is_companion(path) or path.with_name(_cube_file(path)) not in cubes]
-    if not paths:
-        raise ReleaseError(f"{folder} contains no FITS file; a release has files <cube>.fits: add them")
-    return paths
-
-
-def _report(folder: Path, path: Path, instrument: "Instrument") -> "CubeReport":
-    """Return the report of one file; whatever is wrong with it becomes its reason."""
-    from helioloop.data.inspection import inspect_cube, refused
-
-    try:
-        reason = _reason_not_a_cube(folder, path)
-        if reason is None:
-            return inspect_cube(path, instrument)
-    except CubeError as error:
-        reason = str(error)
-    except Exception as error:  # noqa: BLE001 - whatever one file does, the others are listed
-        problem = str(error).split("\n", 1)[0] or type(error).__name__
-        reason = f"it cannot be read ({problem}): make the file again"
-    name = str(path.relative_to(folder))
-    return refused(name.removesuffix(".fits") if path.parent == folder else name, reason)
-
-
-def _reason_not_a_cube(folder: Path, path: Path) -> str | None:
-    """Return why a file is not one of the release's cubes and what to do with it; None where it is one."""
-    from helioloop.archive.recognition import describe_image
+def _missing_cubes(folder: Path) -> list[str]:
+    """Return the cubes of the label table, if there is one, that have no file; print what is doubtful about it."""
     from helioloop.data.cubes import is_cube_file
-    from helioloop.data.inspection import is_video
+    from helioloop.data.release import LABELS_FILE, read_labels
 
-    if _is_companion(path):
-        return f"it has the times of a cube that is not beside it: add {_cube_file(path)}"
-    if not is_video(path):
-        return describe_image(path)
-    if path.parent != folder:
-        return "it is in a subfolder and cubes must be directly in the folder of a release: move it there"
-    if not is_cube_file(path):
-        return f"its name must end in .fits, as the names of all cubes do: rename it {_stem(path)}.fits"
-    return None
-
-
-def _is_companion(path: Path) -> bool:
-    """Return True for a file with the times of a cube."""
-    from helioloop.data.cubes import COMPANION_SUFFIX
-
-    return path.name.endswith(COMPANION_SUFFIX)
-
-
-def _cube_file(companion: Path) -> str:
-    """Return the name of the cube to which a companion belongs."""
-    from helioloop.data.cubes import COMPANION_SUFFIX
-
-    return companion.name.removesuffix(COMPANION_SUFFIX) + ".fits"
-
-
-def _stem(path: Path) -> str:
-    """Return a file's name without the ending of FITS files."""
-    return re.sub(r"(\.(fits|fts|fit))?(\.(gz|fz))?\Z", "", path.name, flags=re.IGNORECASE)
+    if not (folder / LABELS_FILE).exists():
+        return []
+    cubes = {path.name.removesuffix(".fits") for path in folder.iterdir() if is_cube_file(path)}
+    try:
+        rows = read_labels(folder / LABELS_FILE, cubes=cubes, folder=folder.resolve().name, on_doubt=show_doubt)
+    except ReleaseError as error:
+        show_doubt(str(error))
+        return []
+    return [cube for cube in rows if cube not in cubes]
 
 
 def commands() -> Sequence[click.Command]:

@@ -10,6 +10,7 @@ import click
 from helioloop.cli import needs_extra
 from helioloop.records.labels import Label
 from helioloop_worker.commands.options import FOLDER, TABLE, release_argument
+from helioloop_worker.commands.runtime import show_doubt
 
 if TYPE_CHECKING:
     from helioloop.archive.labelling import LabelledRelease
@@ -175,6 +176,7 @@ def crude_labels(
             threshold_deg=FIRST_FOUND_EAST_OF_DEG if threshold is None else threshold,
             report=show,
             processes=processes,
+            on_doubt=show_doubt,
         )
     _print_labelled(folder, labelled)
     if not any(crude.label for crude in labelled.labels):

@@ -80,7 +80,9 @@ def open_runtime(
         yield Runtime(
             instrument=instrument,
             profile=profile,
-            load=Loader(roots=tuple(root.resolve() for root in roots), cache=folder, instrument=instrument),
+            load=Loader(
+                roots=tuple(root.resolve() for root in roots), cache=folder, instrument=instrument, profile=profile
+            ),
             device=choose_device(settings.device),
             inputs=folder / "inputs",
             report=report,

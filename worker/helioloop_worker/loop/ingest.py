@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from helioloop.data.inspection import CubeReport, Verdict, refused
+from helioloop.data.other_files import other_fits_files
 from helioloop.data.reading_table import write_reading
 from helioloop.data.release import LABELS_FILE, Release
 from helioloop.data.release_profile import read_release_profile
@@ -25,7 +26,15 @@ from helioloop_worker.context import Context
 from helioloop_worker.loop.crude_labels import FIELD, ChangedLabel, crude_text, follow_table, with_others
 from helioloop_worker.loop.known_cubes import KnownCubes
 from helioloop_worker.loop.locks import exclusive
-from helioloop_worker.loop.preparation import Preparation, died, other_content, prepare
+from helioloop_worker.loop.preparation import (
+    OtherFile,
+    Preparation,
+    died,
+    inspect_other,
+    other_content,
+    other_died,
+    prepare,
+)
 from helioloop_worker.loop.processes import in_processes
 from helioloop_worker.loop.project_profiles import check_profile, set_profile
 
@@ -137,7 +146,7 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
     profile = read_release_profile(release.folder)
     known = KnownCubes(context.label_studio, project)
     check_profile(context, project, release_name, profile, has_cubes=not known.empty)
-    loader = context.loader(profile.instrument)
+    loader = context.loader(profile)
     media = context.settings.media_dir(project)
     (media / release_name).mkdir(parents=True, exist_ok=True)
     context.label_studio.ensure_local_storage(project, str(media))
@@ -164,7 +173,8 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
             ready = []
         report(done, len(rows), "preparing cubes")
     found = [reports[row.cube] for row in release.rows]
-    write_reports(context.settings.model_dir(project), release_name, found)
+    others = _others(release, profile, report)
+    write_reports(context.settings.model_dir(project), release_name, found, others=others)
     readable = {row.cube for row, cube in zip(release.rows, found, strict=True) if cube.verdict is not Verdict.REFUSED}
     listed = {cube: row for cube, row in rows.items() if cube in readable and cube not in release.unlisted}
     relabelled, kept = follow_table(context, project, release_name, listed, known)
@@ -179,6 +189,16 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
     )
     _log(project, ingested)
     return ingested
+
+
+def _others(release: Release, profile: Profile, report: Report) -> list[CubeReport]:
+    """Return the reports of the FITS files in a release's folder that are not read as cubes, by name."""
+    files = [OtherFile(folder=release.folder, path=path, profile=profile) for path in other_fits_files(release.folder)]
+    found = []
+    for done, (_, other) in enumerate(in_processes(inspect_other, files, died=other_died), start=1):
+        found.append(other)
+        report(done, len(files), "reading other files")
+    return sorted(found, key=lambda other: other.cube)
 
 
 def _label_doubts(release: Release, known: KnownCubes) -> list[str]:
@@ -253,12 +273,14 @@ def _import(
     return len(fresh), len(ready) - len(fresh) - len(others), others
 
 
-def write_reports(model_dir: Path, release: str, reports: Sequence[CubeReport]) -> None:
-    """Write what was read from each cube, ``reading/<release>.csv``, and the refused ones, ``excluded/<release>.csv``.
+def write_reports(
+    model_dir: Path, release: str, reports: Sequence[CubeReport], *, others: Sequence[CubeReport] = ()
+) -> None:
+    """Write what was read from each file, ``reading/<release>.csv``, and refused cubes, ``excluded/<release>.csv``.
 
-    The next ingestion of the release replaces both.
+    The next ingestion of the release replaces both. `others` are the reports of files that are not cubes.
     """
-    write_reading(model_dir / "reading" / file_name(release, ".csv"), reports)
+    write_reading(model_dir / "reading" / file_name(release, ".csv"), [*reports, *others])
     excluded = sorted(_with_verdict(reports, Verdict.REFUSED), key=lambda entry: entry.cube)
     path = model_dir / "excluded" / file_name(release, ".csv")
     tables.write_table(path, ("cube", "reason"), map(asdict, excluded))

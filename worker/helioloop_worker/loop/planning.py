@@ -90,7 +90,7 @@ def _plan(context: Context, project: int, *, forced: bool, report: Report) -> _O
     )
     outcome = _Outcome(sentence=f"no round: {decision.reason}")
     if decision.start:
-        loader = context.loader(project_state.profile.instrument)
+        loader = context.loader(project_state.profile)
         cubes = readable_cubes(project_state.cubes(), loader, report)
         outcome = _start(
             context, project, cubes, profile=project_state.profile, reason=decision.reason, last=last, forced=forced

@@ -9,12 +9,14 @@ from urllib.parse import quote
 import numpy as np
 import numpy.typing as npt
 
+from helioloop.archive.release_files import inspect_file
 from helioloop.data.inspection import CubeReport, inspect_files, refused
 from helioloop.data.loader import Loader
 from helioloop.errors import CubeError, VideoError
 from helioloop.files.names import file_name
 from helioloop.labelstudio.config import FPS
 from helioloop.records.instrument import MDI, Instrument
+from helioloop.records.profiles import Profile
 from helioloop_worker.loop.video import check_video, render_video
 
 
@@ -69,6 +71,25 @@ def _grid_suffix(instrument: Instrument) -> str:
     return f"-{n_frames}x{cadence:.12g}s-{clip:.12g}G"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherFile:
+    """A FITS file in the folder of a release that is not read as a cube, and the profile of the release."""
+
+    folder: Path
+    path: Path
+    profile: Profile
+
+
+def inspect_other(file: OtherFile) -> CubeReport:
+    """Return what a file is, as ``helioloop check`` does."""
+    return inspect_file(file.folder, file.path, file.profile.instrument, file.profile)
+
+
+def other_died(file: OtherFile) -> CubeReport:
+    """Return the report of a file at which its process died."""
+    return refused(str(file.path.relative_to(file.folder)), "the process that read it died: make the file again")
+
+
 def prepare(preparation: Preparation) -> Prepared:
     """Inspect a cube and render its video, unless a whole video is there; whatever goes wrong is in the report."""
     cube = preparation.cube
@@ -100,9 +121,9 @@ def other_content(cube: str) -> CubeReport:
 def _prepare(preparation: Preparation) -> Prepared:
     known, media, loader = preparation.known, preparation.media, preparation.loader
     files = loader.read_files(preparation.release, preparation.cube)
-    report, cube = inspect_files(files, loader.instrument)
-    if cube is None:
-        return Prepared(report=report)
+    report, cube = inspect_files(files, loader.instrument, loader.profile)
+    if cube is None:  # read again, for what the file is instead
+        return Prepared(report=inspect_file(files.path.parent, files.path, loader.instrument, loader.profile))
     if known is not None and known == files.sha256 and (media / preparation.video(known)).exists():
         return Prepared(report=report)
     info, gridded = loader.parse(files, cube=cube)

@@ -6,19 +6,13 @@ Label Studio. What was done with each folder is a row of ``watched.csv`` in the 
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import redis
 
-from helioloop.archive.labelling import label_release, lacks_crude_labels
 from helioloop.archive.recognition import describe_image, find_fits_files
-from helioloop.archive.regions import read_regions
-from helioloop.archive.series import EXCLUDED_TABLE, Extended, extend_release, series_profile
-from helioloop.data.cubes import is_cube_file
 from helioloop.data.inspection import is_video
 from helioloop.data.release import LABELS_FILE
 from helioloop.errors import (
@@ -35,7 +29,7 @@ from helioloop.errors import (
 from helioloop.files.names import LONGEST_NAME, is_plain_name, shown_name
 from helioloop.messaging import messages
 from helioloop.progress import Report, silent
-from helioloop.registry.watched import WatchedFolder, WatchState, read_watched, write_watched
+from helioloop.registry.watched import WatchedFolder, WatchState
 from helioloop_worker.context import Context
 from helioloop_worker.watch.arrivals import (
     CUBES_SUFFIX,
@@ -45,10 +39,11 @@ from helioloop_worker.watch.arrivals import (
     Incomplete,
     Kind,
     find_arrivals,
-    is_fits,
     loose_fits_files,
 )
+from helioloop_worker.watch.cutting import cut_series, has_cubes, is_made
 from helioloop_worker.watch.following import run_job
+from helioloop_worker.watch.journal import Journal, count, first_line
 from helioloop_worker.watch.prelabels import has_scoring_worker, read_pre_labels
 
 RETRY_SECONDS = 300.0
@@ -93,9 +88,9 @@ class Watch:
     confidence: float = 0.9
     report: Report = silent
     processes: int | None = None
-    _said: dict[str, str] = field(default_factory=dict, init=False, repr=False)
     _problems: dict[str, str | None] = field(default_factory=dict, init=False, repr=False)
     _again_at: dict[Path, float] = field(default_factory=dict, init=False, repr=False)
+    _journal: Journal = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse a folder whose releases a worker would not find, and a project without a model folder.
@@ -106,6 +101,7 @@ class Watch:
             If one of the two is given.
         """
         settings = self.context.settings
+        object.__setattr__(self, "_journal", Journal(settings.model_dir(self.project), self.say))
         if not self._roots():
             listed = ", ".join(map(str, settings.release_roots)) or "empty"
             raise WrongUsage(
@@ -125,7 +121,7 @@ class Watch:
             try:
                 self.look()
             except (*_OF_A_SERVICE, OSError) as error:
-                self._say_once("the watch", f"{_first_line(error)}; trying again")
+                self._journal.say_once("the watch", f"{first_line(error)}; trying again")
             time.sleep(every_seconds)
 
     def run_once(self) -> None:
@@ -150,7 +146,7 @@ class Watch:
         roots = self._roots()
         loose = loose_fits_files(roots)
         if loose:
-            self._say_once(
+            self._journal.say_once(
                 str(self.folder),
                 f"passed over {loose[0].name}{_others(len(loose))}, directly in {loose[0].parent}: put each release in "
                 "a folder of its own",
@@ -160,7 +156,7 @@ class Watch:
             if time.monotonic() < self._again_at.get(arrival.folder, 0.0):
                 continue
             if not is_plain_name(arrival.name):
-                self._say_once(
+                self._journal.say_once(
                     shown_name(arrival.name),
                     f"passed over; a name has at most {LONGEST_NAME} printable characters and no backslash: rename it",
                 )
@@ -169,12 +165,16 @@ class Watch:
                 self._visit(arrival)
             except FileNotFoundError:
                 continue  # files are being renamed or removed: look again later
+            except PermissionError as error:
+                self._journal.say_once(arrival.name, f"passed over, it cannot be read: {first_line(error)}")
             except (*_OF_A_SERVICE, OSError) as error:
                 self._again_at[arrival.folder] = time.monotonic() + RETRY_SECONDS
-                self._say_once(arrival.name, f"not taken yet: {_first_line(error)}")
-                failed.append(error if isinstance(error, HelioloopError) else ServiceError(_first_line(error)))
+                self._journal.say_once(arrival.name, f"not taken yet: {first_line(error)}")
+                failed.append(error if isinstance(error, HelioloopError) else ServiceError(first_line(error)))
             except Exception as error:  # noqa: BLE001 - whatever one folder does, the others are taken
-                self._set_aside(arrival, arrival.content(), f"{type(error).__name__}: {_first_line(error)}")
+                self._journal.set_aside(
+                    arrival.folder, arrival.content(), f"{type(error).__name__}: {first_line(error)}"
+                )
         self._follow_scoring()
         return failed
 
@@ -182,26 +182,46 @@ class Watch:
 
     def _visit(self, arrival: Arrival) -> None:
         """Take a folder if it is new or was changed, and complete; set it aside if it cannot be used."""
-        row = self._rows().get(str(arrival.folder))
+        row = self._journal.rows().get(str(arrival.folder))
         content = arrival.content()
         if row is not None and row.content == content:
             return
         if arrival.kind is Kind.SERIES:
             self._visit_series(arrival, row)
             return
-        if self._is_made(arrival.folder) and not any(is_cube_file(path) for path in arrival.folder.iterdir()):
+        if is_made(arrival.folder) and not has_cubes(arrival.folder):
             return  # the release of a series whose first passage is not over
         state = arrival.completeness(
             quiet_seconds=self.quiet_seconds, now=time.time(), problems=self._problems, report=self.report
         )
         if isinstance(state, Incomplete):
-            self._say_once(arrival.name, f"arriving: {state.why}")
+            self._journal.say_once(arrival.name, f"arriving: {state.why}")
             return
         if isinstance(state, Faulty):
-            self._set_aside(arrival, content, state.why)
+            self._journal.set_aside(arrival.folder, content, state.why)
             return
         self.say(f"{arrival.name}: {'new' if row is None else 'changed'}, {state.how}")
         self._take(arrival, content)
+
+    def _visit_series(self, arrival: Arrival, row: WatchedFolder | None) -> None:
+        """Cut a series, and take the release that got new cubes."""
+        out = Arrival(folder=self._release_of(arrival), kind=Kind.RELEASE)
+        try:
+            has_new = cut_series(
+                arrival,
+                row,
+                out.folder,
+                journal=self._journal,
+                quiet_seconds=self.quiet_seconds,
+                problems=self._problems,
+                report=self.report,
+                processes=self.processes,
+            )
+        except _OF_THE_FOLDER as error:
+            self._journal.set_aside(arrival.folder, arrival.content(), first_line(error))
+            return
+        if has_new:
+            self._take(out, out.content())
 
     def _take(self, arrival: Arrival, content: str) -> None:
         """Check a complete release and have it ingested."""
@@ -211,16 +231,18 @@ class Watch:
                 self.context.connection, messages.Ingest(project=self.project, release=arrival.name), self.report
             )
         except _OF_THE_FOLDER as error:
-            self._set_aside(arrival, content, _first_line(error))
+            self._journal.set_aside(arrival.folder, content, first_line(error))
             return
         excluded = found["excluded"]
         if excluded and not found["imported"] and not found["present"]:
-            self._set_aside(arrival, content, f"no cube can be used; {excluded[0]['cube']}: {excluded[0]['reason']}")
+            self._journal.set_aside(
+                arrival.folder, content, f"no cube can be used; {excluded[0]['cube']}: {excluded[0]['reason']}"
+            )
             return
         self.say(
-            f"{arrival.name}: {_count(found['imported'], 'cube')} imported, {found['present']} already present, "
+            f"{arrival.name}: {count(found['imported'], 'cube')} imported, {found['present']} already present, "
             f"{len(excluded)} excluded, {len(found['warned'])} warned, "
-            f"{_count(len(found['relabelled']), 'crude label')} changed"
+            f"{count(len(found['relabelled']), 'crude label')} changed"
         )
         details = [f"excluded: {entry['cube']}: {entry['reason']}" for entry in excluded]
         details += [f"warned: {entry['cube']}: {entry['reason']}" for entry in found["warned"]]
@@ -235,7 +257,7 @@ class Watch:
             self.say(
                 f"{arrival.name}: {len(details) - _SHOWN} more; `helioloop status --project {self.project}` has all"
             )
-        self._record(arrival.folder, WatchState.INGESTED, content)
+        self._journal.record(arrival.folder, WatchState.INGESTED, content)
 
     def _check(self, arrival: Arrival) -> None:
         """Refuse what no ingestion can use; the worker checks each cube.
@@ -254,90 +276,13 @@ class Watch:
         if not (arrival.folder / LABELS_FILE).exists():
             _refuse_images(arrival.folder)
 
-    # -- a series of full-disk files -------------------------------------------------------------
-
-    def _visit_series(self, arrival: Arrival, row: WatchedFolder | None) -> None:
-        """Read the settled files of a series and write the cubes of passages that are over."""
-        now = time.time()
-        ended = False
-        files = arrival.settled_files(quiet_seconds=self.quiet_seconds, now=now)
-        if arrival.has_checksums:
-            state = arrival.completeness(
-                quiet_seconds=self.quiet_seconds, now=now, problems=self._problems, report=self.report
-            )
-            if isinstance(state, Incomplete):
-                self._say_once(arrival.name, f"arriving: {state.why}")
-            if isinstance(state, Faulty):
-                self._set_aside(arrival, arrival.content(), state.why)
-                return
-            ended = not isinstance(state, Incomplete)
-            files = arrival.files() if ended else files
-        content = arrival.content(files)
-        if row is not None and row.content == content:
-            return
-        images = [str(path) for path in files if is_fits(path)]
-        if not images or arrival.regions_table not in files:
-            self._say_once(arrival.name, f"arriving: files are read when unchanged for {self.quiet_seconds:g} s")
-            return
-        out = self._release_of(arrival)
-        try:
-            if out.exists() and not self._is_made(out):
-                raise ReleaseError(f"{out} exists and was not made from this series; cubes go there: rename it")
-            extended = extend_release(
-                images,
-                read_regions(arrival.regions_table),
-                out,
-                profile=series_profile(arrival.folder, out, images),
-                ended=ended,
-                report=self.report,
-                processes=self.processes,
-            )
-        except _OF_THE_FOLDER as error:
-            self._set_aside(arrival, content, _first_line(error))
-            return
-        self._say_extended(arrival, extended, out)
-        if any(is_cube_file(path) for path in out.iterdir()) and lacks_crude_labels(out):
-            labelled = label_release(
-                out, regions_table=arrival.regions_table, keep_labels=True, report=self.report, processes=self.processes
-            )
-            counts = Counter(crude.label or "no label" for crude in labelled.labels)
-            said = ", ".join(f"{n} {label}" for label, n in sorted(counts.items()))
-            self.say(f"{arrival.name}: crude labels of {out.name}: {said}")
-        self._record(arrival.folder, WatchState.CUT, content)
-        if extended.made:
-            self._take(Arrival(folder=out, kind=Kind.RELEASE), Arrival(folder=out, kind=Kind.RELEASE).content())
-
-    def _say_extended(self, arrival: Arrival, extended: Extended, out: Path) -> None:
-        excluded = f"; {_count(len(extended.excluded), 'file')} excluded, listed in {out / EXCLUDED_TABLE}"
-        self.say(
-            f"{arrival.name}: {_count(extended.n_read, 'file')} read, {_count(len(extended.made), 'cube')} made in "
-            f"{out.name}{excluded if extended.excluded else ''}"
-        )
-        for passage in extended.running:
-            self._say_once(
-                f"{arrival.name}: region {passage.region}",
-                f"still on the disk, until {passage.until}; its cube follows",
-            )
-        for cube, n in extended.late.items():
-            self._say_once(
-                f"{arrival.name}: cube {cube}", f"{_count(n, 'file')} came after it was made; it stays as it is"
-            )
-        for cube in extended.outdated:
-            self._say_once(
-                f"{arrival.name}: cube {cube}",
-                "it was made for an earlier row of its region and stays as it is; for a new one rename the region",
-            )
+    # -- places ----------------------------------------------------------------------------------
 
     def _release_of(self, series: Arrival) -> Path:
         """Return the release that is made from a series."""
         roots = self._roots()
         root = series.folder.parent if series.folder.parent in roots else roots[0]
         return root / f"{series.name}{CUBES_SUFFIX}"
-
-    @staticmethod
-    def _is_made(folder: Path) -> bool:
-        """Return True for a release that a watch makes from a series."""
-        return (folder / ".cutouts").is_dir()
 
     # -- after ingestion -------------------------------------------------------------------------
 
@@ -346,7 +291,7 @@ class Watch:
         places = {str(root) for root in self._roots()}
         return [
             row
-            for row in self._rows().values()
+            for row in self._journal.rows().values()
             if row.state is WatchState.INGESTED and str(Path(row.folder).parent) in places
         ]
 
@@ -356,16 +301,16 @@ class Watch:
             name = Path(row.folder).name
             found = read_pre_labels(self.context, self.project, name)
             if found.version is None:
-                self._say_once(name, "no version is published yet; the first round trains on the crude labels")
+                self._journal.say_once(name, "no version is published yet; the first round trains on the crude labels")
             elif found.lacking and not has_scoring_worker(self.context):
-                self._say_once(name, "no worker scores; start one with `helioloop worker --role score`")
+                self._journal.say_once(name, "no worker scores; start one with `helioloop worker --role score`")
             elif not found.lacking:
                 self._accept(name)
                 failed = f", {found.unscorable} cannot be scored" if found.unscorable else ""
                 self.say(
-                    f"{name}: {_count(found.cubes - found.unscorable, 'cube')} pre-labelled by {found.version}{failed}"
+                    f"{name}: {count(found.cubes - found.unscorable, 'cube')} pre-labelled by {found.version}{failed}"
                 )
-                self._record(Path(row.folder), WatchState.PRE_LABELLED, row.content)
+                self._journal.record(Path(row.folder), WatchState.PRE_LABELLED, row.content)
 
     def _accept(self, name: str) -> None:
         """Have the labels accepted for which the audit sample supports a guarantee, and say the outcome."""
@@ -373,15 +318,11 @@ class Watch:
         try:
             found = run_job(self.context.connection, message, self.report)
         except _OF_THE_FOLDER as error:
-            self.say(f"{name}: no label is accepted: {_first_line(error)}")
+            self.say(f"{name}: no label is accepted: {first_line(error)}")
             return
         if found["version"] is None:
             raise ServiceError(f"{name}: another version was published meanwhile; its labels are accepted next")
-        self.say(
-            f"{name}: {_count(found['accepted'], 'label')} accepted by {found['version']}. {found['sentences'][0]}"
-        )
-
-    # -- state -----------------------------------------------------------------------------------
+        self.say(f"{name}: {count(found['accepted'], 'label')} accepted by {found['version']}. {found['sentences'][0]}")
 
     def _roots(self) -> list[Path]:
         """Return the release roots that the watched folder is or contains."""
@@ -393,27 +334,6 @@ class Watch:
         settings = self.context.settings
         own = (settings.model_root, settings.media_root, settings.cache_root)
         return any(place.resolve().is_relative_to(folder) for place in own)
-
-    def _model_dir(self) -> Path:
-        return self.context.settings.model_dir(self.project)
-
-    def _rows(self) -> dict[str, WatchedFolder]:
-        return read_watched(self._model_dir())
-
-    def _record(self, folder: Path, state: WatchState, content: str, reason: str = "") -> None:
-        at = datetime.now(UTC).isoformat(timespec="seconds")
-        row = WatchedFolder(folder=str(folder), state=state, at=at, content=content, reason=reason)
-        write_watched(self._model_dir(), (self._rows() | {row.folder: row}).values())
-
-    def _set_aside(self, arrival: Arrival, content: str, reason: str) -> None:
-        self.say(f"{arrival.name}: set aside: {reason} (it stays where it is and is taken again once changed)")
-        self._record(arrival.folder, WatchState.SET_ASIDE, content, reason)
-
-    def _say_once(self, about: str, text: str) -> None:
-        """Say a line about something unless it is what was said about it last."""
-        if self._said.get(about) != text:
-            self._said[about] = text
-            self.say(f"{about}: {text}")
 
 
 def _refuse_images(folder: Path) -> None:
@@ -429,14 +349,6 @@ def _refuse_images(folder: Path) -> None:
             f"{files[0].name}: {describe_image(files[0])}; the watch itself cuts full-disk files in a folder that has "
             f"{REGIONS_TABLES[0]}"
         )
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).split("\n", 1)[0] or type(error).__name__
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def _others(n: int) -> str:

@@ -1,0 +1,57 @@
+"""FITS files in a release's folder that are not read as cubes: other endings, subfolders, companions without a cube."""
+
+import re
+from pathlib import Path
+
+from helioloop.data.cubes import is_cube_file
+from helioloop.data.fits import FITS_MAGIC
+from helioloop.data.times import COMPANION_SUFFIX
+
+_BLOCK_BYTES = 2880
+_FITS_NAME = re.compile(r"\.(fits|fts|fit)(\.(gz|fz|z|bz2|xz|zip|zst))?\Z|\.fz\Z", re.IGNORECASE)
+_COMPRESSED = re.compile(r"\.(gz|fz|z|bz2|xz|zip|zst)\Z", re.IGNORECASE)
+_ENDING = re.compile(r"(\.(fits|fts|fit))?(\.(gz|fz))?\Z", re.IGNORECASE)
+
+
+def other_fits_files(folder: Path) -> dict[Path, str]:
+    """Return the FITS files in a folder and its subfolders that are not read as cubes, sorted, with the reason.
+
+    FITS files are those with a usual ending and those that begin as FITS files do. Hidden files, hidden folders and
+    companions beside their cube are left out.
+    """
+    reasons = {}
+    for path in sorted(folder.rglob("*")):
+        if any(part.startswith(".") for part in path.relative_to(folder).parts):
+            continue
+        reason = why_not_a_cube(folder, path)
+        if reason is not None and path.is_file() and (_FITS_NAME.search(path.name) or _begins_as_fits(path)):
+            reasons[path] = reason
+    return reasons
+
+
+def why_not_a_cube(folder: Path, path: Path) -> str | None:
+    """Return why a FITS file is not read as a cube; None where it is one, or the companion of one."""
+    if path.name.endswith(COMPANION_SUFFIX):
+        cube = path.name.removesuffix(COMPANION_SUFFIX) + ".fits"
+        if path.with_name(cube).exists():
+            return None
+        return f"it has the times of a cube that is not beside it: add {cube}"
+    if path.parent != folder:
+        return "it is in a subfolder and cubes must be directly in the folder of a release: move it there"
+    if is_cube_file(path):
+        return None
+    compressed = _COMPRESSED.search(path.name)
+    if compressed and compressed[1].lower() not in {"gz", "fz"}:
+        return f"it is compressed as {compressed[1]} and cubes are plain, gzip or tile-compressed FITS: decompress it"
+    return f"its name must end in .fits, as the names of all cubes do: rename it {_ENDING.sub('', path.name)}.fits"
+
+
+def _begins_as_fits(path: Path) -> bool:
+    """Return True for whole FITS files; a header alone, saved as text, is none."""
+    try:
+        if path.stat().st_size % _BLOCK_BYTES:
+            return False
+        with path.open("rb") as file:
+            return file.read(len(FITS_MAGIC)) == FITS_MAGIC
+    except OSError:
+        return False

@@ -1,0 +1,35 @@
+"""FITS files of a release's folder that are not read as cubes are found, each with the reason."""
+
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+
+from helioloop.data.other_files import other_fits_files
+
+
+def test_fits_files_that_are_not_cubes(tmp_path: Path) -> None:
+    """Other endings, upper case, subfolders, archives, FITS content without an ending; hidden files are not listed."""
+    fits.PrimaryHDU(np.zeros((2, 2))).writeto(tmp_path / "A.fits")
+    content = (tmp_path / "A.fits").read_bytes()
+    names = [
+        "A.dt.fits",
+        "B.dt.fits",
+        "C.fts",
+        "D.FITS",
+        "E.fits.gz",
+        "F.fits.bz2",
+        "G",
+        "sub/H.fits",
+        "sub/deep/I.fit",
+    ]
+    for name in [*names, ".hidden.fits", ".sub/J.fits", "labels.csv"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"cube,label" if name == "labels.csv" else content)
+    (tmp_path / "K.header").write_bytes(content[:100])
+    found = {str(path.relative_to(tmp_path)): reason for path, reason in other_fits_files(tmp_path).items()}
+    assert list(found) == sorted(names[1:])
+    assert found["B.dt.fits"] == "it has the times of a cube that is not beside it: add B.fits"
+    assert all(found[name].endswith(f"rename it {name[0]}.fits") for name in ("C.fts", "D.FITS", "E.fits.gz", "G"))
+    assert found["F.fits.bz2"].endswith("decompress it")
+    assert all("subfolder" in found[name] for name in ("sub/H.fits", "sub/deep/I.fit"))

@@ -1,0 +1,125 @@
+"""Cuts a series of full-disk files: its settled files are read, and disk passages that are over become cubes."""
+
+import time
+from collections import Counter
+from collections.abc import MutableMapping
+from pathlib import Path
+
+from helioloop.archive.labelling import label_release, lacks_crude_labels
+from helioloop.archive.regions import read_regions
+from helioloop.archive.series import EXCLUDED_TABLE, Extended, extend_release, series_profile
+from helioloop.data.cubes import is_cube_file
+from helioloop.errors import ReleaseError
+from helioloop.progress import Report
+from helioloop.registry.watched import WatchedFolder, WatchState
+from helioloop_worker.watch.arrivals import Arrival, Faulty, Incomplete, is_fits
+from helioloop_worker.watch.journal import Journal, count
+
+
+def is_made(folder: Path) -> bool:
+    """Return True for a release that a watch makes from a series."""
+    return (folder / ".cutouts").is_dir()
+
+
+def has_cubes(folder: Path) -> bool:
+    """Return True if a release has a cube."""
+    return any(is_cube_file(path) for path in folder.iterdir())
+
+
+def cut_series(
+    arrival: Arrival,
+    row: WatchedFolder | None,
+    out: Path,
+    *,
+    journal: Journal,
+    quiet_seconds: float,
+    problems: MutableMapping[str, str | None],
+    report: Report,
+    processes: int | None,
+) -> bool:
+    """Read the settled files of a series and write the cubes of passages that are over, with crude labels.
+
+    Parameters
+    ----------
+    arrival : Arrival
+        The series.
+    row : WatchedFolder or None
+        What was done with it last.
+    out : Path
+        The release that is made from it.
+    journal : Journal
+        Receives events and the row.
+    quiet_seconds, problems, report
+        See `Arrival.completeness`.
+    processes : int or None
+        Processes; all cores by default.
+
+    Returns
+    -------
+    bool
+        True if the release has new cubes.
+
+    Raises
+    ------
+    ReleaseError, SettingsError
+        If the series cannot be used.
+    """
+    now = time.time()
+    ended = False
+    files = arrival.settled_files(quiet_seconds=quiet_seconds, now=now)
+    if arrival.has_checksums:
+        state = arrival.completeness(quiet_seconds=quiet_seconds, now=now, problems=problems, report=report)
+        if isinstance(state, Faulty):
+            raise ReleaseError(state.why)
+        if isinstance(state, Incomplete):
+            journal.say_once(arrival.name, f"arriving: {state.why}")
+        else:
+            ended, files = True, arrival.files()
+    content = arrival.content(files)
+    if row is not None and row.content == content:
+        return False
+    images = [str(path) for path in files if is_fits(path)]
+    if not images or arrival.regions_table not in files:
+        journal.say_once(arrival.name, f"arriving: files are read when unchanged for {quiet_seconds:g} s")
+        return False
+    if out.exists() and not is_made(out):
+        raise ReleaseError(f"{out} exists and was not made from this series; cubes go there: rename it")
+    extended = extend_release(
+        images,
+        read_regions(arrival.regions_table),
+        out,
+        profile=series_profile(arrival.folder, out, images),
+        ended=ended,
+        report=report,
+        processes=processes,
+    )
+    _say(arrival, extended, out, journal)
+    if has_cubes(out) and lacks_crude_labels(out):
+        labelled = label_release(
+            out, regions_table=arrival.regions_table, keep_labels=True, report=report, processes=processes
+        )
+        counts = Counter(crude.label or "no label" for crude in labelled.labels)
+        said = ", ".join(f"{n} {label}" for label, n in sorted(counts.items()))
+        journal.say(f"{arrival.name}: crude labels of {out.name}: {said}")
+    journal.record(arrival.folder, WatchState.CUT, content)
+    return bool(extended.made)
+
+
+def _say(arrival: Arrival, extended: Extended, out: Path, journal: Journal) -> None:
+    excluded = f"; {count(len(extended.excluded), 'file')} excluded, listed in {out / EXCLUDED_TABLE}"
+    journal.say(
+        f"{arrival.name}: {count(extended.n_read, 'file')} read, {count(len(extended.made), 'cube')} made in "
+        f"{out.name}{excluded if extended.excluded else ''}"
+    )
+    for passage in extended.running:
+        about = f"{arrival.name}: region {passage.region}"
+        journal.say_once(about, f"still on the disk, until {passage.until}; its cube follows")
+    for cube, n in extended.late.items():
+        journal.say_once(
+            f"{arrival.name}: cube {cube}", f"{count(n, 'file')} came after it was made; it stays as it is"
+        )
+    for cube in extended.outdated:
+        journal.say_once(
+            f"{arrival.name}: cube {cube}",
+            "it was made for an earlier row of its region and stays as it is; for a new one rename the region",
+        )

@@ -1,0 +1,55 @@
+"""What a watch says and records: one line per event, and a row per folder in the project's model folder."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from helioloop.registry.watched import WatchedFolder, WatchState, read_watched, write_watched
+
+
+class Journal:
+    """The events of one watch, and what was done with each folder.
+
+    Parameters
+    ----------
+    model_dir : Path
+        The project's model folder.
+    say : callable
+        Receives one line per event.
+    """
+
+    def __init__(self, model_dir: Path, say: Callable[[str], None]) -> None:
+        self._model_dir = model_dir
+        self._said: dict[str, str] = {}
+        self.say = say
+
+    def say_once(self, about: str, text: str) -> None:
+        """Say a line about something unless it is what was said about it last."""
+        if self._said.get(about) != text:
+            self._said[about] = text
+            self.say(f"{about}: {text}")
+
+    def rows(self) -> dict[str, WatchedFolder]:
+        """Return what was done with each folder last."""
+        return read_watched(self._model_dir)
+
+    def record(self, folder: Path, state: WatchState, content: str, reason: str = "") -> None:
+        """Record that a step is done with a folder."""
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        row = WatchedFolder(folder=str(folder), state=state, at=at, content=content, reason=reason)
+        write_watched(self._model_dir, (self.rows() | {row.folder: row}).values())
+
+    def set_aside(self, folder: Path, content: str, reason: str) -> None:
+        """Say and record why a folder cannot be used."""
+        self.say(f"{folder.name}: set aside: {reason} (it stays where it is and is taken again once changed)")
+        self.record(folder, WatchState.SET_ASIDE, content, reason)
+
+
+def count(n: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, or its class."""
+    return str(error).split("\n", 1)[0] or type(error).__name__
