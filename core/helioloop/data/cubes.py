@@ -7,7 +7,7 @@ Two layouts are read: the authors' pair (``NAME.fits`` with the images, ``NAME.d
 import hashlib
 import io
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -15,7 +15,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from helioloop.data.fits import errors_named_after, field_in_gauss, image_unit, open_checked, open_file
+from helioloop.data.fits import card_text, errors_named_after, field_in_gauss, image_unit, open_checked, open_file
 from helioloop.data.images import cube_image
 from helioloop.data.limb import limb_motion
 from helioloop.data.orientation import check_scale, read_orientation, turn_upright
@@ -173,12 +173,14 @@ class CubeFiles:
         """
         with errors_named_after(self.path), open_checked(io.BytesIO(self.content)) as hdus:
             image = cube_image(hdus)
+            if not card_text(image.header, "BUNIT") and card_text(hdus[0].header, "BUNIT"):
+                image.header["BUNIT"] = card_text(hdus[0].header, "BUNIT")
             headers = [image.header.copy(), hdus[0].header]  # astropy removes cards when the data are read
             frames, notes = field_in_gauss(image, remove_codes=True)
-            doubts = refuse_other_content(headers[0], frames, file_name=self.path.name)
+            doubts = refuse_other_content(headers, frames, file_name=self.path.name)
             found = _header_and_times(self.path, hdus, self.companion)
             bad: NDArray[np.bool_] = np.zeros(len(frames), dtype=np.bool_)
-            orientation = read_orientation(headers[0])
+            orientation = read_orientation(headers[0]) or read_orientation(headers[1])
             if profile is not None:
                 bad = bad_quality(hdus, headers, self.companion, n_frames=len(frames), profile=profile)
                 doubts += check_scale(orientation, profile)
@@ -343,7 +345,8 @@ def _header_and_times(path: Path, hdus: fits.HDUList, companion: bytes | None) -
         raise CubeError(f"it has {image.shape[0]} frames and {seconds.size} times; each frame needs one time: {remedy}")
     if not np.isfinite(seconds).any():
         raise CubeError("all its times are NaN or infinite; each frame needs a time in seconds: correct the times")
-    region, region_source = read_region(headers, name)
+    region, region_source, region_notes = read_region(headers, name, start.utc if start else None)
+    times = replace(times, notes=(*times.notes, *region_notes))
     header = CubeHeader(
         name=name,
         start=start.utc if start else None,
