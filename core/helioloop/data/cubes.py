@@ -7,7 +7,7 @@ Two layouts are read: the authors' pair (``NAME.fits`` with the images, ``NAME.d
 import hashlib
 import io
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -345,7 +345,8 @@ def _header_and_times(path: Path, hdus: fits.HDUList, companion: bytes | None) -
         raise CubeError(f"it has {image.shape[0]} frames and {seconds.size} times; each frame needs one time: {remedy}")
     if not np.isfinite(seconds).any():
         raise CubeError("all its times are NaN or infinite; each frame needs a time in seconds: correct the times")
-    region, region_source = read_region(headers, name)
+    region, region_source, region_notes = read_region(headers, name, start.utc if start else None)
+    times = replace(times, notes=(*times.notes, *region_notes))
     header = CubeHeader(
         name=name,
         start=start.utc if start else None,

@@ -44,6 +44,7 @@ _ARCHIVES = {
     b"\x28\xb5\x2f\xfd": "zstd",
 }
 _MISSING_TEXTS = frozenset({"", "N/A", "NAN", "NONE", "NULL", "UNKNOWN", "MISSING", "INVALID KEYLINK", "-1"})
+_MISSING_TEXTS |= {"NA", "<NA>", "UNDEFINED", "INVALID", "NO DATA", "NOT AVAILABLE"}
 _MISSING_TEXTS |= {str(-(2**bits)) for bits in (7, 15, 31, 63)}  # how JSOC codes a missing integer
 _REMARK = re.compile(r"\s*\([a-z][a-z -]*\)\Z", re.IGNORECASE)  # such as "(line of sight)"
 _JSOC_MISSING_TIMES = ("-4712", "1601.01.01", "1601-01-01")  # the zero days of Julian dates and of Windows
@@ -133,8 +134,11 @@ def open_checked(file: IO[bytes]) -> Iterator[fits.HDUList]:
         yield hdus
 
 
-def card_text(header: fits.Header, key: str) -> str:
-    """Return the value of a header card as text; empty where it is absent, undefined or codes a missing value."""
+def card_text(header: fits.Header, key: str | tuple[str, int]) -> str:
+    """Return the value of a header card as text; empty where it is absent, undefined or codes a missing value.
+
+    The n-th card of a keyword that is there several times is ``(keyword, n)``, with n from 0.
+    """
     if key not in header:
         return ""
     card = header.cards[key]

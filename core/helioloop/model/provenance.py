@@ -10,6 +10,8 @@ from typing import Any
 from helioloop import __version__
 
 LEARNING_MODULES = (
+    "data.astropy_columns",
+    "data.column_times",
     "data.cubes",
     "data.fits",
     "data.gridding",
@@ -21,9 +23,11 @@ LEARNING_MODULES = (
     "data.region",
     "data.slots",
     "data.start",
+    "data.table_columns",
     "data.time_axis",
     "data.time_columns",
     "data.time_text",
+    "data.time_units",
     "data.times",
     "emergence.curve_onset",
     "emergence.flux_onset",

@@ -12,7 +12,8 @@ from astropy.time import Time, TimeDelta
 from helioloop.data.cubes import Cube, CubeFiles, CubeOrigin
 from helioloop.data.gridding import frame_use
 from helioloop.data.slots import grid_frames
-from helioloop.data.time_text import parse_time, to_seconds
+from helioloop.data.time_text import parse_time
+from helioloop.data.time_units import to_seconds
 from helioloop.errors import CubeError
 from helioloop.records.profiles import BUILT_IN
 
