@@ -19,7 +19,7 @@ _NUMBER_CARDS = (
 has."""
 _LARGEST_NUMBER = 60_000  # NOAA, HARP and TARP are below 15,000; more is the code of a missing value
 _NOAA_10000 = "2002-06-15"
-_SMALLEST_NOAA_AFTER = 9000  # later, a smaller number is written without the digit 1 of 10,000
+_FIRST_WHOLE_NOAA = 5000  # NOAA 15000 is years away, so a smaller number after 2002 lacks the digit 1 of 10,000
 _NUMBER = re.compile(
     r"(?:(?:NOAA|AR|HARP|TARP)[ _#-]*)*(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:E[+-]?\d+)?)\Z", re.IGNORECASE
 )
@@ -64,7 +64,7 @@ def _with_all_digits(numbers: str, start_utc: str | None) -> str:
     if start_utc is None or start_utc < _NOAA_10000:
         return numbers
     return ",".join(
-        str(int(number) + 10_000) if number.isdecimal() and int(number) < _SMALLEST_NOAA_AFTER else number
+        str(int(number) + 10_000) if number.isdecimal() and int(number) < _FIRST_WHOLE_NOAA else number
         for number in numbers.split(",")
     )
 

@@ -17,6 +17,7 @@ from redis.lock import Lock
 from helioloop.errors import CubeError
 from helioloop.evaluation.audit_order import audit_order
 from helioloop.evaluation.audit_sample import AuditSample
+from helioloop.evaluation.drift import NO_DRIFT
 from helioloop.evaluation.project_sample import read_earlier_sample
 from helioloop.evaluation.risk_control import RiskGuarantee, make_guarantee, smallest_guarantee, split
 from helioloop.labelstudio.tasks import cube_of
@@ -27,6 +28,7 @@ from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
 from helioloop.registry.acceptances import Acceptance, read_acceptances, write_acceptance
+from helioloop.workflows.drift import release_drift
 from helioloop.workflows.prelabel import score_by_fold
 from helioloop.workflows.prelabel_report import guarantee_in_words, no_guarantee_in_words, percent
 from helioloop_worker.context import Context
@@ -42,6 +44,8 @@ RANDOM_FRACTION = 0.1
 """Fraction of a release that goes to the human whatever the ensemble says, so that its errors are noticed."""
 MIN_RANDOM_CHECKS = 10
 """Fewest cubes that are checked at random, if the release has as many: the audit's estimate needs ten."""
+
+WITHDRAWN = "The risk guarantee is therefore withdrawn: nothing is accepted, and its tasks stay in the queue."
 
 
 def accept(context: Context, project: int, wanted: Acceptance, *, report: Report) -> Acceptance:
@@ -121,7 +125,14 @@ def _outcome(
     guarantee = make_guarantee(sample.p_emergence, sample.emergence, rate=wanted.rate, confidence=wanted.confidence)
     checks = audit_order(cubes)[: max(MIN_RANDOM_CHECKS, math.ceil(RANDOM_FRACTION * len(cubes)))]
     accepted: dict[str, Label] = {}
-    if guarantee is None:
+    drift = NO_DRIFT
+    if guarantee is not None:
+        sampled = {cube.cube for _, cube in sample.cubes}
+        runtime = context.runtime(project, report, on_excluded=log_excluded)
+        drift = release_drift(cubes, registry, runtime, version=version, sampled=sampled)
+    if drift.found:
+        words = (*drift.sentences(), WITHDRAWN)
+    elif guarantee is None:
         smallest = smallest_guarantee(sample.p_emergence, sample.emergence, confidence=wanted.confidence)
         words = no_guarantee_in_words(
             rate=wanted.rate, confidence=wanted.confidence, n_sampled=len(sample.cubes), smallest=smallest
@@ -129,7 +140,7 @@ def _outcome(
     else:
         scores = _scores(context, project, version, unverified, sample=sample, report=report)
         accepted = _accepted(scores, guarantee, without=set(checks))
-        words = guarantee_in_words(guarantee)
+        words = (*guarantee_in_words(guarantee), *drift.sentences())
     return replace(
         wanted, version=version, accepted=accepted, random_checks=tuple(checks), n_cubes=len(cubes), sentences=words
     )

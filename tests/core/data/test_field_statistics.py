@@ -1,0 +1,59 @@
+"""Field statistics of gridded cubes of known noise and field."""
+
+import numpy as np
+import pytest
+
+from helioloop.data.field_statistics import field_statistics
+
+CLIP = 1000.0
+
+
+def gridded(field_gauss: np.ndarray) -> np.ndarray:
+    """Scale a field as `to_grid` does, in the precision of the cache."""
+    return (0.5 + 0.5 * field_gauss / CLIP).astype(np.float16)
+
+
+def noise(sigma: float, shape: tuple[int, ...] = (20, 60, 60)) -> np.ndarray:
+    return np.random.default_rng(1).normal(0.0, sigma, shape)
+
+
+@pytest.mark.parametrize("sigma", [5.0, 20.0, 40.0])
+def test_the_noise_is_its_standard_deviation(sigma: float) -> None:
+    """The median of |B| is 0.6745 standard deviations, and a tenth of the pixels exceed 1.645 of them."""
+    found = field_statistics(gridded(noise(sigma)), clip_gauss=CLIP)
+    assert found is not None
+    assert found.noise_gauss == pytest.approx(sigma, rel=0.06)
+    assert found.typical_gauss == pytest.approx(0.6745 * sigma, rel=0.06)
+    assert found.strong_gauss == pytest.approx(1.645 * sigma, rel=0.06)
+
+
+def test_an_active_region_changes_the_strong_field_and_not_the_noise() -> None:
+    """A bipole of 600 G on a ninth of the patch."""
+    field = noise(20.0)
+    quiet = field_statistics(gridded(field), clip_gauss=CLIP)
+    field[:, 20:40, 20:30] += 600.0
+    field[:, 20:40, 30:40] -= 600.0
+    active = field_statistics(gridded(field), clip_gauss=CLIP)
+    assert quiet is not None
+    assert active is not None
+    assert active.noise_gauss == pytest.approx(quiet.noise_gauss, rel=0.05)
+    assert active.strong_gauss > 400.0
+    assert quiet.strong_gauss < 40.0
+
+
+def test_pixels_off_the_disk_do_not_count() -> None:
+    """Half of each frame is off-disk; the other half is as before."""
+    field = noise(20.0)
+    field[:, :, 30:] = np.nan
+    found = field_statistics(gridded(field), clip_gauss=CLIP)
+    assert found is not None
+    assert found.noise_gauss == pytest.approx(20.0, rel=0.05)
+    assert field_statistics(gridded(np.full((20, 60, 60), np.nan)), clip_gauss=CLIP) is None
+
+
+def test_a_field_scaled_by_two_has_twice_the_statistics() -> None:
+    one, two = (field_statistics(gridded(k * noise(15.0)), clip_gauss=CLIP) for k in (1.0, 2.0))
+    assert one is not None
+    assert two is not None
+    for name, value in one.as_dict().items():
+        assert two.as_dict()[name] == pytest.approx(2.0 * value, rel=0.05)
