@@ -200,12 +200,8 @@ def from_numbers(
     earliest = float(known.min())
     found: tuple[Time, str] | None
     if date:
-        zero, own = parse_time(date, scale=own, what=f"the date in the unit of {source}")
-        # Such counts, as Unix time, have no leap seconds: a day of UTC has 86400 s.
-        in_utc = (
-            Time(zero.jd1, zero.jd2 + earliest / SECONDS_PER_DAY, format="jd", scale="utc") if own == "utc" else None
-        )
-        found = in_utc if in_utc is not None else plus(zero, earliest), f"{source} and its unit"
+        first, own = _since_date(date, earliest, scale=own, source=source)
+        found = first, f"{source} and its unit"
     else:
         found = _reference(headers, scale=own, source=source, earliest_seconds=earliest)
     if found is None:
@@ -253,6 +249,22 @@ def plus(time: Time, seconds: float) -> Time:
     return time + TimeDelta(seconds, format="sec")
 
 
+def _since_date(date: str, seconds: float, *, scale: str, source: str) -> tuple[Time, str]:
+    """Return the time some seconds after the date in a unit, and its time scale.
+
+    Such counts, as Unix time, have no leap seconds: a day of UTC has 86400 s.
+    """
+    zero, own = parse_time(date, scale=scale, what=f"the date in the unit of {source}")
+    if not _is_of_magnetograms(zero, seconds):
+        raise CubeError(
+            f"{source} begins at {seconds:.6g} s after {date}, and must be from {EARLIEST_YEAR} to {LATEST_YEAR}: "
+            "correct its unit"
+        )
+    if own == "utc":
+        return Time(zero.jd1, zero.jd2 + seconds / SECONDS_PER_DAY, format="jd", scale="utc"), own
+    return plus(zero, seconds), own
+
+
 def _reference(
     headers: Sequence[fits.Header], *, scale: str, source: str, earliest_seconds: float
 ) -> tuple[Time, str] | None:
@@ -263,12 +275,15 @@ def _reference(
         if reference is None:
             continue
         # FITS's default MJDREF = 0 stands beside times that count from the start, and astropy writes JDREF = 0.
-        earliest = plus(reference, earliest_seconds)
-        mjd = float(earliest.mjd)
-        if FIRST_MJD <= mjd < LAST_MJD:
+        if _is_of_magnetograms(reference, earliest_seconds):
             card = next((cards[card] for card in cards if card in header), "DATEREF")
-            return earliest, f"{card} and {source}"
+            return plus(reference, earliest_seconds), f"{card} and {source}"
     return None
+
+
+def _is_of_magnetograms(reference: Time, seconds: float) -> bool:
+    """Return True if the time some seconds after a reference is in the years of magnetograms."""
+    return FIRST_MJD <= float(reference.mjd) + seconds / SECONDS_PER_DAY < LAST_MJD
 
 
 def _rounded(values: NDArray[Any], factor: float, source: str) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ def test_every_notation_of_a_number_gives_one_name(card: str, value: object) -> 
 @pytest.mark.parametrize(
     "value",
     ["nan", "-nan", "+NaN", "nan(0x8)", "inf", "-inf", "Infinity", "NA", "<NA>", "--", "...", "?", "0,0", "-1", -1.0, 0,
-     377.5, 99999999, 2147483647, 65535, -2147483648, "MISSING", "Invalid KeyLink", "", None],
+     377.5, True, 99999999, 2147483647, 65535, -2147483648, "MISSING", "Invalid KeyLink", "", None],
 )  # fmt: skip
 @pytest.mark.parametrize("card", ["NOAA_AR", "HARPNUM", "TARPNUM", "NOAA_ARS"])
 def test_codes_of_missing_numbers_are_no_region(card: str, value: object) -> None:
@@ -35,7 +35,7 @@ def test_codes_of_missing_numbers_are_no_region(card: str, value: object) -> Non
     assert _read((card, value), cube="AR8398_19981206") == ("AR8398", "file name", ())
 
 
-@pytest.mark.parametrize("value", ["nan", "-nan", "inf", "--", "0", "-1", 0.0, "UNDEFINED"])
+@pytest.mark.parametrize("value", ["nan", "-nan", "inf", "1e999", "--", "0", "-1", 0.0, "UNDEFINED"])
 def test_codes_of_missing_values_are_no_name(value: object) -> None:
     assert _read(("REGION", value)) == NONE
 
@@ -55,6 +55,7 @@ def test_the_patches_of_hmi_and_mdi_have_a_name_each() -> None:
         ("11158,11159", "NOAA 11158,11159"),
         ("11158, 11159", "NOAA 11158,11159"),
         ("11158,0", "NOAA 11158"),
+        ("nan, 11158", "NOAA 11158"),
         ("x y", "NOAA x y"),
     ],
 )

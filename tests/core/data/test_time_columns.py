@@ -176,6 +176,10 @@ def test_a_header_of_a_later_frame_is_compared_with_an_axis_of_times(tmp_path: P
     assert "as if copied from a later frame" in origin.doubts[0]
 
 
+def test_an_axis_of_times_without_step_is_refused(tmp_path: Path) -> None:
+    _refused(tmp_path, "CDELT3 is missing", cube_image(CTYPE3="TIME", DATEREF="1998-12-06"))
+
+
 # -- numbers --------------------------------------------------------------------------------------
 
 
