@@ -20,6 +20,7 @@ from helioloop.progress import silent
 from helioloop.records.cubes import CubeInfo
 from helioloop.registry.score_store import write_scores
 from helioloop.registry.staging import ATTEMPTS_FILE, MAX_ATTEMPTS, Staging
+from helioloop.registry.trained_fields import read_trained_fields
 from helioloop.registry.unscorable import read_unscorable
 from helioloop.workflows import rounds as rounding
 from helioloop_worker import jobs
@@ -407,9 +408,15 @@ def test_a_round_that_always_fails_is_parked_with_its_reason(
 def test_a_round_learns_and_publishes_and_its_version_scores_what_comes_later(
     loop_project: LoopProject, plan: Plan, task_data: Data
 ) -> None:
-    """Two members of one epoch; a cube that cannot be read when it is to be scored later is not requested again."""
+    """Two members of one epoch; a cube that cannot be read when it is to be scored later is not requested again.
+
+    The version keeps the field statistics of all cubes trained on, with which drift is found later.
+    """
     work(loop_project, messages.QUEUE_TRAIN)
     assert loop_project.registry.published() == "v0001"
+    fields = read_trained_fields(loop_project.registry.folder("v0001")) or {}
+    assert fields.keys() == {cube.key for cube in plan.labelled}
+    assert all(15.0 < field.noise_gauss < 25.0 for field in fields.values())
     scores = loop_project.registry.scores("v0001")
     assert {cube for cube, _ in scores} == set(CUBES)
     assert {score.members for score in scores.values()} == {("fold0-0",), ("fold1-0",)}
