@@ -5,13 +5,15 @@ from numpy.typing import NDArray
 
 from helioloop.records.field_statistics import FieldStatistics
 
-EVERY_FRAME = 5
-"""Every fifth frame is used: the statistics of a cube hardly change with more."""
+MOST_FRAMES = 45
+"""Frames used, at most: the statistics of a cube hardly change with more."""
 STRONG_FRACTION = 0.1
 """Fraction of the pixels on the disk that exceed the strong field."""
 
 _MEDIAN_OF_NORMAL = 0.6745  # median of |x| for a standard normal x
 _SECOND_DIFFERENCE = float(np.sqrt(6.0))  # standard deviation of x₋₁ − 2 x₀ + x₁ for independent standard normal x
+_EVERY_PX = 7  # enough pixels to tell observed frames from interpolated ones
+_ROUNDING = 2.0**-10  # largest second difference in time of interpolated values that were rounded to float16
 
 
 def field_statistics(gridded: NDArray[np.floating], *, clip_gauss: float) -> FieldStatistics | None:
@@ -26,7 +28,9 @@ def field_statistics(gridded: NDArray[np.floating], *, clip_gauss: float) -> Fie
 
     Notes
     -----
-    With the field B of every fifth frame and the pixels y of a column::
+    Only observed frames are used. Interpolated ones, which have less noise, are recognised by their second difference
+    in time: it is zero except for rounding. With the field B of up to `MOST_FRAMES` of these frames, spread evenly,
+    and the pixels y of a column::
 
         noise = median |B[y − 1] − 2 B[y] + B[y + 1]| / (0.6745 · √6)
 
@@ -35,7 +39,9 @@ def field_statistics(gridded: NDArray[np.floating], *, clip_gauss: float) -> Fie
     columns of the patch. The noise is that of independent pixels; correlated noise counts less here, and in full in
     the typical field.
     """
-    field = np.asarray(gridded[EVERY_FRAME // 2 :: EVERY_FRAME], dtype=np.float32)
+    frames = _observed_frames(gridded)
+    chosen = frames[np.linspace(0, len(frames) - 1, min(len(frames), MOST_FRAMES)).round().astype(np.int64)]
+    field = np.asarray(gridded[chosen], dtype=np.float32)
     field = (field - np.float32(0.5)) * np.float32(2.0 * clip_gauss)
     steps = np.abs(field[:, 2:] - 2.0 * field[:, 1:-1] + field[:, :-2])
     steps, strength = steps[np.isfinite(steps)], np.abs(field[np.isfinite(field)])
@@ -47,3 +53,15 @@ def field_statistics(gridded: NDArray[np.floating], *, clip_gauss: float) -> Fie
         typical_gauss=round(float(typical), 3),
         strong_gauss=round(float(strong), 3),
     )
+
+
+def _observed_frames(gridded: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Return the frames that are not interpolated between or repeated from others; all frames if none is found."""
+    field = np.asarray(gridded[:, ::_EVERY_PX, ::_EVERY_PX], dtype=np.float32).reshape(len(gridded), -1)
+    kinks = np.abs(field[2:] - 2.0 * field[1:-1] + field[:-2])
+    finite = np.isfinite(kinks)
+    n_finite = finite.sum(axis=1)
+    kinks = np.sort(np.where(finite, kinks, np.inf), axis=1)
+    median = np.where(n_finite > 0, kinks[np.arange(len(kinks)), np.minimum(n_finite // 2, kinks.shape[1] - 1)], 0.0)
+    observed = 1 + np.flatnonzero(median > _ROUNDING)
+    return observed if observed.size else np.arange(len(gridded))

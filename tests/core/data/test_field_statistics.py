@@ -51,6 +51,25 @@ def test_pixels_off_the_disk_do_not_count() -> None:
     assert field_statistics(gridded(np.full((20, 60, 60), np.nan)), clip_gauss=CLIP) is None
 
 
+@pytest.mark.parametrize("every", [2, 5])
+def test_interpolated_and_repeated_frames_do_not_lower_the_noise(every: int) -> None:
+    """Observations in every second or fifth frame, interpolated linearly, and none in the last third."""
+    observed, frames = noise(20.0, (61, 60, 60)), np.arange(0, 61, every)
+    before = np.minimum(np.arange(90) // every, len(frames) - 1)
+    after = np.minimum(before + 1, len(frames) - 1)
+    weight = ((np.arange(90) - frames[before]) / every).clip(0.0, 1.0)[:, None, None]
+    between = (1.0 - weight) * observed[before] + weight * observed[after]
+    found = field_statistics(gridded(between), clip_gauss=CLIP)
+    assert found is not None
+    assert found.noise_gauss == pytest.approx(20.0, rel=0.06)
+
+
+def test_a_constant_field_has_no_noise() -> None:
+    found = field_statistics(gridded(np.full((20, 60, 60), 100.0)), clip_gauss=CLIP)
+    assert found is not None
+    assert (found.noise_gauss, found.typical_gauss) == (0.0, pytest.approx(100.0, abs=1.0))
+
+
 def test_a_field_scaled_by_two_has_twice_the_statistics() -> None:
     one, two = (field_statistics(gridded(k * noise(15.0)), clip_gauss=CLIP) for k in (1.0, 2.0))
     assert one is not None

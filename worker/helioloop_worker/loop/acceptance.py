@@ -17,7 +17,6 @@ from redis.lock import Lock
 from helioloop.errors import CubeError
 from helioloop.evaluation.audit_order import audit_order
 from helioloop.evaluation.audit_sample import AuditSample
-from helioloop.evaluation.drift import NO_DRIFT
 from helioloop.evaluation.project_sample import read_earlier_sample
 from helioloop.evaluation.risk_control import RiskGuarantee, make_guarantee, smallest_guarantee, split
 from helioloop.labelstudio.tasks import cube_of
@@ -125,17 +124,19 @@ def _outcome(
     guarantee = make_guarantee(sample.p_emergence, sample.emergence, rate=wanted.rate, confidence=wanted.confidence)
     checks = audit_order(cubes)[: max(MIN_RANDOM_CHECKS, math.ceil(RANDOM_FRACTION * len(cubes)))]
     accepted: dict[str, Label] = {}
-    drift = NO_DRIFT
-    if guarantee is not None:
-        sampled = {cube.cube for _, cube in sample.cubes}
-        runtime = context.runtime(project, report, on_excluded=log_excluded)
-        drift = release_drift(cubes, registry, runtime, version=version, sampled=sampled)
+    runtime = context.runtime(project, report, on_excluded=log_excluded)
+    # Without a guarantee there is none to withdraw, but drift is reported all the same.
+    sampled = None if guarantee is None else {score.cube for score, _ in sample.cubes}
+    drift = release_drift(cubes, registry, runtime, version=version, sampled=sampled)
     if drift.found:
         words = (*drift.sentences(), WITHDRAWN)
     elif guarantee is None:
         smallest = smallest_guarantee(sample.p_emergence, sample.emergence, confidence=wanted.confidence)
-        words = no_guarantee_in_words(
-            rate=wanted.rate, confidence=wanted.confidence, n_sampled=len(sample.cubes), smallest=smallest
+        words = (
+            *no_guarantee_in_words(
+                rate=wanted.rate, confidence=wanted.confidence, n_sampled=len(sample.cubes), smallest=smallest
+            ),
+            *drift.sentences(),
         )
     else:
         scores = _scores(context, project, version, unverified, sample=sample, report=report)
