@@ -4,12 +4,15 @@ import itertools
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from tests.worker.conftest import CUBES, LoopProject, crude, emerges, make_release, work
+from tests.worker.conftest import CUBES, SMALL, LoopProject, crude, emerges, make_release, work
 
+from helioloop.data.cubes import CubeFiles, write_cube
 from helioloop.errors import LabelStudioError
 from helioloop.evaluation.audit_order import audit_order
 from helioloop.evaluation.project_sample import read_earlier_sample
@@ -19,7 +22,7 @@ from helioloop.records.labels import Label
 from helioloop.registry.acceptances import Acceptance, read_acceptances
 from helioloop.workflows import rounds as rounding
 from helioloop_worker import jobs
-from helioloop_worker.loop.acceptance import accept
+from helioloop_worker.loop.acceptance import WITHDRAWN, accept
 from helioloop_worker.loop.ingest import ingest
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.reports.status import acceptance_lines
@@ -102,6 +105,27 @@ def test_with_too_few_verified_cubes_nothing_is_accepted(project: LoopProject) -
     assert outcome.accepted == {}
     assert kinds(project) == {"random": 10}
     assert "24 labels of the audit sample do not support a guarantee of at most 2 % wrong" in outcome.sentences[0]
+
+
+def test_nothing_is_accepted_of_a_release_with_other_noise(project: LoopProject) -> None:
+    """The random checks are marked all the same, and of the other release labels are accepted."""
+    folder = project.context.settings.release_roots[1] / "noisy"
+    names = tuple(f"cube{k}" for k in range(60, 80))
+    make_release(folder, names)
+    for k, path in enumerate(sorted(folder.glob("*.fits"))):
+        cube = CubeFiles.read(path).cube()
+        field = cube.observed_gauss + np.random.default_rng(k).normal(0.0, 35.0, cube.observed_gauss.shape)
+        write_cube(path, field, cube.seconds, start=cube.start, region=cube.region, instrument=SMALL)
+    ingest(project.context, project.id, "noisy", report=silent)
+    wanted = replace(WANTED, release="noisy")
+    jobs.write_back(project.context, project.id, "v0001")
+    work(project, "helioloop-bulk", "helioloop-maintenance")
+    outcome = accept_new(project, wanted)
+    assert outcome.accepted == {}
+    assert kinds(project) == {"random": 10}
+    assert outcome.sentences[0].startswith("This release is not like those trained on: noise 4")
+    assert outcome.sentences[-1] == WITHDRAWN
+    assert accept_new(project).accepted
 
 
 def test_verified_tasks_are_not_accepted(project: LoopProject) -> None:

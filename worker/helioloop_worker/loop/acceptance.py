@@ -17,7 +17,6 @@ from redis.lock import Lock
 from helioloop.errors import CubeError
 from helioloop.evaluation.audit_order import audit_order
 from helioloop.evaluation.audit_sample import AuditSample
-from helioloop.evaluation.drift import NO_DRIFT
 from helioloop.evaluation.project_sample import read_earlier_sample
 from helioloop.evaluation.risk_control import RiskGuarantee, make_guarantee, smallest_guarantee, split
 from helioloop.labelstudio.tasks import cube_of
@@ -125,11 +124,13 @@ def _outcome(
     guarantee = make_guarantee(sample.p_emergence, sample.emergence, rate=wanted.rate, confidence=wanted.confidence)
     checks = audit_order(cubes)[: max(MIN_RANDOM_CHECKS, math.ceil(RANDOM_FRACTION * len(cubes)))]
     accepted: dict[str, Label] = {}
-    drift = NO_DRIFT
-    if guarantee is not None:
-        sampled = {cube.cube for _, cube in sample.cubes}
-        runtime = context.runtime(project, report, on_excluded=log_excluded)
-        drift = release_drift(cubes, registry, runtime, version=version, sampled=sampled)
+    drift = release_drift(
+        cubes,
+        registry,
+        context.runtime(project, report, on_excluded=log_excluded),
+        version=version,
+        sampled=None if guarantee is None else {cube.cube for _, cube in sample.cubes},
+    )
     if drift.found:
         words = (*drift.sentences(), WITHDRAWN)
     elif guarantee is None:
@@ -137,6 +138,7 @@ def _outcome(
         words = no_guarantee_in_words(
             rate=wanted.rate, confidence=wanted.confidence, n_sampled=len(sample.cubes), smallest=smallest
         )
+        words += drift.sentences()
     else:
         scores = _scores(context, project, version, unverified, sample=sample, report=report)
         accepted = _accepted(scores, guarantee, without=set(checks))
