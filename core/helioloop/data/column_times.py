@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from helioloop.data.time_axis import reference_time
 from helioloop.data.time_text import (
     EARLIEST_YEAR,
+    FIRST_MJD,
+    LAST_MJD,
     LATEST_YEAR,
     astropy_scale,
     at_scale,
@@ -25,7 +27,6 @@ from helioloop.errors import CubeError
 
 _JULIAN_DATES = (2.4e6, 2.5e6)  # 1858 to 2132; as days since a start they would be 6,600 years
 _MJDS = (3.0e4, 8.0e4)  # 1941 to 2077; as days since a start they would be a century
-_FIRST_MJD, _LAST_MJD = 33282.0, 88069.0  # 1950 and 2100
 _LONGEST_SECONDS = 1e8
 """Three years; a video that begins later after its start counts from a date that the file does not give."""
 _NOTED_STEP_SECONDS = 60.0
@@ -127,7 +128,7 @@ def from_days(
     doubts += _rounded(days, SECONDS_PER_DAY, source)
     days = np.array(days, dtype=np.float64)
     known = np.isfinite(days)
-    valid = known & (days - offset_days >= _FIRST_MJD) & (days - offset_days < _LAST_MJD)
+    valid = known & (days - offset_days >= FIRST_MJD) & (days - offset_days < LAST_MJD)
     if known.any() and not valid.any():
         kind_of_days = "Julian dates" if offset_days else "modified Julian dates"
         raise CubeError(
@@ -199,8 +200,8 @@ def from_numbers(
     earliest = float(known.min())
     found: tuple[Time, str] | None
     if date:
-        zero, own = parse_time(date, scale=own, what=f"the date in the unit of {source}")
-        found = zero, f"{source} and its unit"
+        first, own = _since_date(date, earliest, scale=own, source=source)
+        found = first, f"{source} and its unit"
     else:
         found = _reference(headers, scale=own, source=source, earliest_seconds=earliest)
     if found is None:
@@ -212,7 +213,7 @@ def from_numbers(
         return ColumnTimes(seconds=seconds, first=None, scale=own, source=source, kind=kind, doubts=doubts)
     return ColumnTimes(
         seconds=seconds - earliest,
-        first=plus(found[0], earliest),
+        first=found[0],
         scale=own,
         source=found[1],
         kind=kind,
@@ -233,7 +234,7 @@ def from_julian_dates(
     if known.any() and np.all(np.abs(sums[known]) < SECONDS_PER_DAY):
         return ColumnTimes(seconds=sums * SECONDS_PER_DAY, first=None, scale=own, source=source, kind="SECONDS")
     mjd = sums - JULIAN_UNITS["JD"]
-    known &= (mjd >= _FIRST_MJD) & (mjd < _LAST_MJD)
+    known &= (mjd >= FIRST_MJD) & (mjd < LAST_MJD)
     first: Time | None = None
     seconds = np.full(len(sums), np.nan)
     if known.any():
@@ -248,21 +249,41 @@ def plus(time: Time, seconds: float) -> Time:
     return time + TimeDelta(seconds, format="sec")
 
 
+def _since_date(date: str, seconds: float, *, scale: str, source: str) -> tuple[Time, str]:
+    """Return the time some seconds after the date in a unit, and its time scale.
+
+    Such counts, as Unix time, have no leap seconds: a day of UTC has 86400 s.
+    """
+    zero, own = parse_time(date, scale=scale, what=f"the date in the unit of {source}")
+    if not _is_of_magnetograms(zero, seconds):
+        raise CubeError(
+            f"{source} begins at {seconds:.6g} s after {date}, and must be from {EARLIEST_YEAR} to {LATEST_YEAR}: "
+            "correct its unit"
+        )
+    if own == "utc":
+        return Time(zero.jd1, zero.jd2 + seconds / SECONDS_PER_DAY, format="jd", scale="utc"), own
+    return plus(zero, seconds), own
+
+
 def _reference(
     headers: Sequence[fits.Header], *, scale: str, source: str, earliest_seconds: float
 ) -> tuple[Time, str] | None:
-    """Return the reference time in the first header with one that gives dates of magnetograms, and its source."""
+    """Return the time of the earliest value by the first reference time with a date of magnetograms, and its source."""
     cards: Mapping[str, str] = {"MJDREF": "MJDREF", "MJDREFI": "MJDREF", "JDREF": "JDREF", "JDREFI": "JDREF"}
     for header in headers:
         reference = reference_time(header, scale=scale)
         if reference is None:
             continue
         # FITS's default MJDREF = 0 stands beside times that count from the start, and astropy writes JDREF = 0.
-        mjd = float(plus(reference, earliest_seconds).mjd)
-        if _FIRST_MJD <= mjd < _LAST_MJD:
+        if _is_of_magnetograms(reference, earliest_seconds):
             card = next((cards[card] for card in cards if card in header), "DATEREF")
-            return reference, f"{card} and {source}"
+            return plus(reference, earliest_seconds), f"{card} and {source}"
     return None
+
+
+def _is_of_magnetograms(reference: Time, seconds: float) -> bool:
+    """Return True if the time some seconds after a reference is in the years of magnetograms."""
+    return FIRST_MJD <= float(reference.mjd) + seconds / SECONDS_PER_DAY < LAST_MJD
 
 
 def _rounded(values: NDArray[Any], factor: float, source: str) -> tuple[str, ...]:

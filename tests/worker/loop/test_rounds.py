@@ -292,7 +292,7 @@ def test_a_worse_version_is_rejected_and_nothing_is_written_back(loop_project: L
     assert loop_project.registry.versions() == ["v0001", "v0002"]
     assert loop_project.registry.published() == "v0001"
     assert loop_project.context.state.running(loop_project.id) is None
-    assert loop_project.queued() == []
+    assert loop_project.queued() == [f"report-{loop_project.id}"]  # the report shows the rejected version
     assert jobs.write_back(loop_project.context, loop_project.id, "v0002") == {"written": 0, "present": 0, "missing": 0}
 
 
@@ -319,7 +319,7 @@ def test_start_training_trains_and_does_not_publish(loop_project: LoopProject, w
     """Somebody pressed it while the worse round ran: the round is trained again afterwards, and rejected again."""
     loop_project.context.state.request_follow_up(loop_project.id, forced=True)
     jobs.close_round(loop_project.context, loop_project.id, worse.fingerprint)
-    assert loop_project.queued() == [f"retrain-check-{loop_project.id}-forced"]
+    assert loop_project.queued() == [f"report-{loop_project.id}", f"retrain-check-{loop_project.id}-forced"]
     assert loop_project.check(forced=True).startswith("round started")
     finish(loop_project, worse, p_emergence=0.95)
     assert "v0003 is rejected by the promotion check" in jobs.close_round(

@@ -14,19 +14,15 @@ from helioloop.model.plan import Plan
 from helioloop.records.cubes import Key
 from helioloop.records.scores import CubeScore
 from helioloop.registry.score_store import read_scores, write_scores
-from helioloop.registry.staging import Staging
+from helioloop.registry.staging import LOCATED, UNLOCATED, Staging
 from helioloop.workflows import rounds as rounding
 from helioloop.workflows.fields import keep_trained_fields
 from helioloop_worker.context import Context
 from helioloop_worker.loop import rounds
+from helioloop_worker.loop.announcing import send_report
 from helioloop_worker.loop.job_progress import round_report
 
 log = logging.getLogger(__name__)
-
-UNLOCATED = "unlocated"
-"""Folder in staging with scores that have no emergence frame yet."""
-LOCATED = "located"
-"""Folder in staging with complete scores."""
 
 
 def train_member(context: Context, project: int, fingerprint: str, member: str) -> str:
@@ -96,6 +92,8 @@ def close_round(context: Context, project: int, fingerprint: str) -> str:
     if card.rejected is None:
         registry.publish(card.version, why=card.reason)
         queues.send(context.connection, messages.WriteBack(project=project, version=card.version))
+    else:
+        send_report(context, project)  # of a published version the write-back has it made
     if (follow_up := context.state.end(project, fingerprint)) is not None:
         queues.send(context.connection, messages.RetrainCheck(project=project, forced=follow_up.forced))
     return f"{card.version} is {card.rejected or 'published'}"

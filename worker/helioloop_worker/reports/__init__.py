@@ -5,5 +5,7 @@ from each release), `audit` (labels verified and found wrong, round by round) an
 without secrets). `catalogue` describes all cubes of a project, calibrated on the project's audit sample
 (`calibration`). `catalogue_files` writes it in four formats, with `catalogue_table` (rows, CSV), `catalogue_columns`
 (units, UCDs, times) and `provenance`. `versions` and `science` build the tables that ``helioloop versions``,
-``campaign`` and ``compare`` print.
+``campaign`` and ``compare`` print. `report` makes the page of ``helioloop report``, from `report_sections` and
+`report_gallery`, with `human_work`, `figures` (drawn by `svg`) and `contact_strip`; `project_now` is the state that
+annotators see, with `round_progress`; `page` renders both.
 """
