@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.worker.conftest import CUBES, SMALL, LoopProject, crude, emerges, make_release, work
 
@@ -23,7 +24,7 @@ from helioloop.registry.acceptances import Acceptance, read_acceptances
 from helioloop.registry.trained_fields import TRAINED_FIELDS_FILE
 from helioloop.workflows import rounds as rounding
 from helioloop_worker import jobs
-from helioloop_worker.loop.acceptance import accept
+from helioloop_worker.loop.acceptance import WITHDRAWN, accept
 from helioloop_worker.loop.ingest import ingest
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.reports.status import acceptance_lines
@@ -120,6 +121,27 @@ def test_with_too_few_verified_cubes_nothing_is_accepted(project: LoopProject) -
     assert outcome.accepted == {}
     assert kinds(project) == {"random": 10}
     assert "24 labels of the audit sample do not support a guarantee of at most 2 % wrong" in outcome.sentences[0]
+
+
+def test_nothing_is_accepted_of_a_release_with_other_noise(project: LoopProject) -> None:
+    """The random checks are marked all the same, and of the other release labels are accepted."""
+    folder = project.context.settings.release_roots[1] / "noisy"
+    names = tuple(f"cube{k}" for k in range(60, 80))
+    make_release(folder, names)
+    for k, path in enumerate(sorted(folder.glob("*.fits"))):
+        cube = CubeFiles.read(path).cube()
+        field = cube.observed_gauss + np.random.default_rng(k).normal(0.0, 35.0, cube.observed_gauss.shape)
+        write_cube(path, field, cube.seconds, start=cube.start, region=cube.region, instrument=SMALL)
+    ingest(project.context, project.id, "noisy", report=silent)
+    wanted = replace(WANTED, release="noisy")
+    jobs.write_back(project.context, project.id, "v0001")
+    work(project, "helioloop-bulk", "helioloop-maintenance")
+    outcome = accept_new(project, wanted)
+    assert outcome.accepted == {}
+    assert kinds(project) == {"random": 10}
+    assert outcome.sentences[0].startswith("This release is not like those trained on: noise 4")
+    assert outcome.sentences[-1] == WITHDRAWN
+    assert accept_new(project).accepted
 
 
 def test_verified_tasks_are_not_accepted(project: LoopProject) -> None:

@@ -124,20 +124,21 @@ def _outcome(
     guarantee = make_guarantee(sample.p_emergence, sample.emergence, rate=wanted.rate, confidence=wanted.confidence)
     checks = audit_order(cubes)[: max(MIN_RANDOM_CHECKS, math.ceil(RANDOM_FRACTION * len(cubes)))]
     accepted: dict[str, Label] = {}
-    runtime = context.runtime(project, report, on_excluded=log_excluded)
-    # Without a guarantee there is none to withdraw, but drift is reported all the same.
-    sampled = None if guarantee is None else {score.cube for score, _ in sample.cubes}
-    drift = release_drift(cubes, registry, runtime, version=version, sampled=sampled)
+    drift = release_drift(
+        cubes,
+        registry,
+        context.runtime(project, report, on_excluded=log_excluded),
+        version=version,
+        sampled=None if guarantee is None else {cube.cube for _, cube in sample.cubes},
+    )
     if drift.found:
         words = (*drift.sentences(), WITHDRAWN)
     elif guarantee is None:
         smallest = smallest_guarantee(sample.p_emergence, sample.emergence, confidence=wanted.confidence)
-        words = (
-            *no_guarantee_in_words(
-                rate=wanted.rate, confidence=wanted.confidence, n_sampled=len(sample.cubes), smallest=smallest
-            ),
-            *drift.sentences(),
+        words = no_guarantee_in_words(
+            rate=wanted.rate, confidence=wanted.confidence, n_sampled=len(sample.cubes), smallest=smallest
         )
+        words += drift.sentences()
     else:
         scores = _scores(context, project, version, unverified, sample=sample, report=report)
         accepted = _accepted(scores, guarantee, without=set(checks))
