@@ -159,7 +159,7 @@ def test_the_labelling_screen_plays_the_video_and_shows_the_predicted_class_and_
 def test_everything_needed_to_answer_fits_without_scrolling(
     loop: Loop, page: Page, listed: bool, size: tuple[int, int], dark: bool
 ) -> None:
-    """Each control lies within the window, above the bar with Submit, and nothing covers its middle; text is readable."""
+    """Each control is in the window, above the bar with Submit, and nothing covers its middle; text is readable."""
     open_screen(page, loop, shown_task(loop)[0] if listed else None, size=size, dark=dark)
     boxes = {name: page.locator(place).first.bounding_box() for name, place in FITS.items()}
     bar = boxes["submit"]
@@ -257,7 +257,7 @@ def test_every_style_rule_has_an_effect(loop: Loop, page: Page) -> None:
     open_screen(page, loop, shown_task(loop)[0])
     page.hover(".htx-timeseries-multichannel svg")
     unused = page.evaluate(
-        """() => [...document.styleSheets].flatMap(sheet => { try { return [...sheet.cssRules]; } catch { return []; } })
+        """() => [...document.querySelectorAll('style')].flatMap(style => [...style.sheet.cssRules])
             .filter(rule => rule.selectorText?.includes('.helioloop'))
             .flatMap(rule => rule.selectorText.split(/,(?![^(]*\\))/))
             .filter(selector => !document.querySelector(selector.replace(':not(:hover)', '')))"""
