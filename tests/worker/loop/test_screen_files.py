@@ -15,7 +15,7 @@ from helioloop.progress import silent
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore, Emergence
 from helioloop_worker.loop import screen_files
-from helioloop_worker.loop.curve_file import curve_json
+from helioloop_worker.loop.curve_file import WINDOW_SECONDS, curve_json
 from helioloop_worker.loop.ingest import ingest
 from helioloop_worker.loop.reason import Judged, reason_html
 from helioloop_worker.loop.screen_files import write_screens
@@ -56,7 +56,7 @@ def columns(score: CubeScore | None, *, blind: bool = False) -> dict[str, list[f
 def points(found: dict[str, list[float | None]], name: str) -> list[tuple[float, float]]:
     """Return the frames (0-based) and values of a column where it has any."""
     return [
-        (round(t * 25, 1), value)
+        (round(t / WINDOW_SECONDS * FACTS.n_frames, 1), value)
         for t, value in zip(found["t"], found[name], strict=True)
         if t is not None and value is not None
     ]
@@ -69,12 +69,13 @@ def reason(crude: Label | None, judged: Judged | None, *, blind: bool = False) -
 
 
 def test_the_curve_file_has_a_value_per_frame() -> None:
-    """Frame k is at k / 25 s; a frame without disk has no flux; times increase, and end where the video ends."""
+    """A frame without disk has no flux; places increase, and the play head ends where the video ends."""
     found = columns(SCORE)
     assert points(found, "p") == [(0.0, 0.1), (1.0, 0.2), (2.0, 0.9), (3.0, 0.95)]
     assert points(found, "flux") == [(1.0, 1.5), (2.0, 2.5), (3.0, 3.5)]
     assert found["t"] == sorted(set(found["t"]), key=float)  # type: ignore[arg-type]
-    assert found["t"][-1] == found["clock"][-1] == 4 / 25
+    assert (found["t"][-1], found["clock"][-1]) == (WINDOW_SECONDS, 4 / 25)
+    assert set(found["clock"][1:-1]) == {WINDOW_SECONDS}, "the window of the play head is that of the curves"
     assert found["clock"] == sorted(found["clock"], key=float)  # type: ignore[arg-type]
     assert [time for time in found["t"][:3] if time == 0.0] == [0.0], "Label Studio refuses two zeros at the start"
 

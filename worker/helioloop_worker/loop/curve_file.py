@@ -15,27 +15,34 @@ from helioloop.labelstudio.config import FPS
 from helioloop.records.scores import CubeScore
 
 COLUMNS = ("p", "spread", "interval", "flux")
-"""The columns beside the two of time: ``t``, and ``clock``, which see `curve_json`."""
+"""The columns beside ``t`` and ``clock``; see `curve_json`."""
+
+WINDOW_SECONDS = 0.01
+"""Length of the time axis of the curves, and of the window of the play head.
+
+Label Studio restores the window of one time series into the others of a task, so both have the same one. It is shorter
+than a frame, because a time series moves the video to the middle of its window when it is loaded.
+"""
 
 _STEPS_PER_FRAME = 2  # of the band's line, so that it looks filled
-_BESIDE_SECONDS = 0.001  # between rows at one frame: Label Studio wants times that increase
-_CLOCK_SECONDS = 1e-5
+_BESIDE_FRAMES = 0.02  # between rows at one frame: Label Studio wants times that increase
 
 Value = float | None
 
 
 @dataclass(slots=True)
 class _Rows:
-    """Rows in any order, each with its time and the columns that have a value in it."""
+    """Rows in any order, each with its frame and the columns that have a value in it."""
 
     rows: list[tuple[float, dict[str, Value]]] = field(default_factory=list)
 
-    def add(self, seconds: float, **values: Value) -> None:
-        self.rows.append((seconds, values))
+    def add(self, frame: float, **values: Value) -> None:
+        self.rows.append((frame, values))
 
-    def columns(self) -> dict[str, list[Value]]:
+    def columns(self, n_frames: int) -> dict[str, list[Value]]:
         ordered = sorted(self.rows, key=lambda row: row[0])
-        columns: dict[str, list[Value]] = {"t": [round(seconds, 4) for seconds, _ in ordered]}
+        scale = WINDOW_SECONDS / n_frames
+        columns: dict[str, list[Value]] = {"t": [round(frame * scale, 8) for frame, _ in ordered]}
         return columns | {name: [values.get(name) for _, values in ordered] for name in COLUMNS}
 
 
@@ -54,23 +61,23 @@ def curve_json(facts: CubeFacts, score: CubeScore | None, *, blind: bool = False
     Returns
     -------
     str
-        A JSON object of columns. ``t`` is the time in the video in seconds, from 0 to its end. ``p`` is the masking
-        curve, ``spread`` runs between mean ± standard deviation of the members, ``interval`` around the emergence
-        interval, ``flux`` is in 10²¹ Mx; null where a row has no value. ``clock`` has the times for the control that
-        keeps the video at its end (see the labelling configuration): all at the start but the last.
+        A JSON object of columns. ``t`` is the place of a row, from 0 at the first frame to `WINDOW_SECONDS` at the
+        end. ``p`` is the masking curve, ``spread`` runs between mean ± standard deviation of the members, ``interval``
+        around the emergence interval, ``flux`` is in 10²¹ Mx; null where a row has no value. ``clock`` is the time axis
+        of the play head: 0, then `WINDOW_SECONDS`, and in the last row the length of the video in seconds.
     """
     rows = _Rows()
     score = None if blind else score
     for frame, flux in enumerate(facts.flux):
         p = score.curve[frame] if score is not None and score.curve is not None else None
-        rows.add(frame / FPS, flux=flux, p=None if p is None else round(p, 3))
+        rows.add(frame, flux=flux, p=None if p is None else round(p, 3))
     if score is not None:
         _add_spread(rows, score)
         _add_interval(rows, score)
-    rows.add(facts.n_frames / FPS)
-    columns = rows.columns()
+    rows.add(facts.n_frames)
+    columns = rows.columns(facts.n_frames)
     n_rows = len(columns["t"])
-    columns["clock"] = [*(round(row * _CLOCK_SECONDS, 5) for row in range(n_rows - 1)), facts.n_frames / FPS]
+    columns["clock"] = [0.0, *[WINDOW_SECONDS] * (n_rows - 2), facts.n_frames / FPS]
     return json.dumps(columns, separators=(",", ":"), allow_nan=False) + "\n"
 
 
@@ -83,7 +90,7 @@ def _add_spread(rows: _Rows, score: CubeScore) -> None:
     for step, frame in enumerate(frames):
         edges = (low[step], high[step]) if step % 2 == 0 else (high[step], low[step])
         for place, edge in enumerate(edges):
-            rows.add(frame / FPS + (1 + place) * _BESIDE_SECONDS, spread=round(float(edge), 3))
+            rows.add(float(frame) + (1 + place) * _BESIDE_FRAMES, spread=round(float(edge), 3))
 
 
 def _add_interval(rows: _Rows, score: CubeScore) -> None:
@@ -92,7 +99,7 @@ def _add_interval(rows: _Rows, score: CubeScore) -> None:
     corners = ((score.emergence.frame_lo, 0.0, 1.0), (score.emergence.frame_hi, 1.0, 0.0))
     for corner, (frame, first, second) in enumerate(corners):
         for place, value in enumerate((first, second)):
-            rows.add(frame / FPS + (3 + 2 * corner + place) * _BESIDE_SECONDS, interval=value)
+            rows.add(frame + (3 + 2 * corner + place) * _BESIDE_FRAMES, interval=value)
 
 
 def _between(values: tuple[float, ...], frames: NDArray[np.float64]) -> NDArray[np.float64]:
