@@ -101,4 +101,4 @@ class StoredScores:
 
 
 def _without_curves(path: Path) -> dict[Key, CubeScore]:
-    return {score.key: replace(score, curve=None) for score in read_score_file(path)}
+    return {score.key: replace(score, curve=None, curve_spread=None) for score in read_score_file(path)}
