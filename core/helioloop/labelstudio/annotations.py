@@ -3,6 +3,7 @@
 Label Studio counts frames from 1 and has the class values that the team chose; a `CurrentLabel` counts frames from 0.
 """
 
+import math
 import reprlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -31,6 +32,8 @@ class Vote:
         Onset frame (0-based); None where none is marked, or none that can be used.
     remark : str or None
         What is contradictory or unreadable in it, in a sentence.
+    lead_seconds : float or None
+        Time that the annotator had the task open; None where Label Studio has no usable time.
     """
 
     annotator: str
@@ -39,6 +42,7 @@ class Vote:
     ground_truth: bool
     frame: int | None
     remark: str | None
+    lead_seconds: float | None = None
 
 
 def current_label(task: Mapping[str, Any], controls: Controls, *, n_frames: int) -> CurrentLabel:
@@ -90,6 +94,14 @@ def crude_label(data: Mapping[str, Any]) -> Label | None:
     """Return the crude label in a task's data; None where there is none."""
     value = data.get("crude_label")
     return Label(value) if isinstance(value, str) and value in set(Label) else None
+
+
+def submitted_votes(task: Mapping[str, Any], controls: Controls, *, n_frames: int) -> tuple[list[Vote], list[str]]:
+    """Return the annotations of a task that count, oldest first, and a remark on each that does not.
+
+    Skipped annotations are in neither list. Parameters are those of `current_label`.
+    """
+    return _votes(_list(task.get("annotations")), controls, n_frames=n_frames)
 
 
 def _votes(annotations: Iterable[Any], controls: Controls, *, n_frames: int) -> tuple[list[Vote], list[str]]:
@@ -176,7 +188,15 @@ def _vote(
         ground_truth=bool(annotation.get("ground_truth")),
         frame=frame,
         remark=remark,
+        lead_seconds=_seconds(annotation.get("lead_time")),
     )
+
+
+def _seconds(value: Any) -> float | None:
+    """Return a time that can be added up; scripts write anything into the field, NaN and negative numbers too."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value < math.inf:
+        return None
+    return float(value)
 
 
 def _annotator(annotation: Mapping[str, Any]) -> str:

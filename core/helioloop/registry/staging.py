@@ -27,6 +27,10 @@ from helioloop.registry.folder_format import ensure_format
 PLAN_FILE: Final = "plan.json"
 """File with the plan of a round, in staging folders and in versions."""
 ATTEMPTS_FILE: Final = "attempts.json"
+UNLOCATED: Final = "unlocated"
+"""Folder in staging with scores that have no emergence frame yet."""
+LOCATED: Final = "located"
+"""Folder in staging with complete scores."""
 MAX_ATTEMPTS: Final = 3
 """A round that failed this often without any progress is parked: the same inputs would fail again."""
 

@@ -77,6 +77,7 @@ class LabelStudioClient:
             title=found.title or "",
             label_config=found.label_config or "",
             model_version=found.model_version or None,
+            description=found.description or "",
         )
 
     def tasks(self, project: int) -> list[dict[str, Any]]:
@@ -186,6 +187,11 @@ class LabelStudioClient:
         """Make `version` the one whose scores Label Studio shows and sorts by."""
         with self._transport.calling(f"setting the model version of project {project} to {version}"):
             self._client.projects.update(id=project, model_version=version)
+
+    def set_description(self, project: int, text: str) -> None:
+        """Replace the description of a project."""
+        with self._transport.calling(f"changing the description of project {project}"):
+            self._client.projects.update(id=project, description=text)
 
     def delete_version(self, project: int, version: str) -> None:
         """Delete all predictions of one version."""

@@ -119,6 +119,11 @@ class FakeLabelStudio:
             raise LabelStudioError(f"project {project} has no prediction of {version}; write them before showing it")
         own.info = replace(own.info, model_version=version)
 
+    def set_description(self, project: int, text: str) -> None:
+        """Replace the description; see `LabelStudio.set_description`."""
+        own = self._project(project)
+        own.info = replace(own.info, description=text)
+
     def delete_version(self, project: int, version: str) -> None:
         """Delete a version's predictions; see `LabelStudio.delete_version`."""
         own = self._project(project)

@@ -14,18 +14,13 @@ from helioloop.model.plan import Plan
 from helioloop.records.cubes import Key
 from helioloop.records.scores import CubeScore
 from helioloop.registry.score_store import read_scores, write_scores
-from helioloop.registry.staging import Staging
+from helioloop.registry.staging import LOCATED, UNLOCATED, Staging
 from helioloop.workflows import rounds as rounding
 from helioloop_worker.context import Context
 from helioloop_worker.loop import rounds
 from helioloop_worker.loop.job_progress import round_report
 
 log = logging.getLogger(__name__)
-
-UNLOCATED = "unlocated"
-"""Folder in staging with scores that have no emergence frame yet."""
-LOCATED = "located"
-"""Folder in staging with complete scores."""
 
 
 def train_member(context: Context, project: int, fingerprint: str, member: str) -> str:
