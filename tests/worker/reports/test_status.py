@@ -18,8 +18,9 @@ from rq.registry import FailedJobRegistry
 from tests.worker.conftest import SMALL, LoopProject, make_release, work
 from tests.worker.shell import run_one_of, run_printed
 
+from helioloop.data.cube_report import CubeReport, Verdict
 from helioloop.data.cubes import write_cube
-from helioloop.data.inspection import CubeReport, Verdict, refused
+from helioloop.data.inspection import refused
 from helioloop.errors import LabelStudioError, RegistryError
 from helioloop.messaging import job_monitor, messages, queues
 from helioloop.records.cubes import CubeInfo

@@ -79,7 +79,7 @@ def read_rounds(registry: Registry, cards: Sequence[Card], snapshot: Snapshot) -
     for number, (card, following) in enumerate(zip_longest(cards, cards[1:]), start=1):
         shown = _shown(cards[:number], following, history)
         if shown not in scores:
-            scores = {shown: registry.scores(shown)}  # one version at a time, because its curves take memory
+            scores = {shown: registry.scores(shown, curves=False)}
         found = {cube: scores[shown].get((cube, entry["sha256"])) for cube, entry in card.labels.items()}
         disagreement = {
             cube: 1.0 - score.agreement(crude[cube])

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from helioloop.data.inspection import CubeReport, Verdict
+from helioloop.data.cube_report import CubeReport, Verdict
 from helioloop.data.reading_table import read_reading
 from helioloop.errors import RegistryError
 from helioloop.registry.versions import Registry
