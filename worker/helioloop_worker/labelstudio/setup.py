@@ -8,11 +8,12 @@ from importlib.resources import files
 from pathlib import Path
 
 from helioloop.labelstudio.config import parse_config
+from helioloop.labelstudio.tab_names import DISAGREEMENTS_FIRST
 from helioloop.messaging.messages import SECRET_HEADER
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.client import LabelStudioClient
 
-TAB = "Model disagrees first"
+TAB = DISAGREEMENTS_FIRST
 
 
 def labeling_configuration() -> str:

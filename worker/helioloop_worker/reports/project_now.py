@@ -14,7 +14,7 @@ from helioloop.evaluation.estimates import Estimate
 from helioloop.messaging.retrain_state import Running
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.versions import Registry
-from helioloop_worker.reports.audit import read_audit
+from helioloop_worker.reports.audit import audit_stamp, read_audit
 from helioloop_worker.reports.round_progress import RoundProgress, read_round_progress
 
 
@@ -143,15 +143,9 @@ def read_project_now(registry: Registry, running: Running | None, *, now: float 
         cubes=0 if snapshot is None else len(snapshot.cubes),
         verified=0 if snapshot is None else sum(label.verified for label in snapshot.cubes.values()),
         read_at=None if snapshot is None else datetime.fromisoformat(snapshot.read_at),
-        wrong_left=None if snapshot is None else _wrong_left(registry.root, _stamp(registry, snapshot)),
+        wrong_left=None if snapshot is None else _wrong_left(registry.root, audit_stamp(registry, snapshot)),
         round=None if running is None else read_round_progress(registry, running, now=at),
     )
-
-
-def _stamp(registry: Registry, snapshot: Snapshot) -> tuple[str, ...]:
-    """Return what the audit is computed from, so that it is computed again only after a change."""
-    files = sorted(path.relative_to(registry.root) for path in registry.root.glob("versions/*/scores/*.jsonl"))
-    return snapshot.read_at, str(len(registry.history())), *map(str, files)
 
 
 @lru_cache(maxsize=16)

@@ -58,6 +58,11 @@ class RoundProgress:
         return {"scoring": "scoring all cubes", "finishing": "making the version"}[self.phase]
 
     @property
+    def summary(self) -> str:
+        """Version, step, time left and reason in words: "v0007, member 6 of 10, about 2 min left, because …"."""
+        return f"{self.version}, {self.step.removeprefix('training ')}, {self.left}, because {self.reason}"
+
+    @property
     def left(self) -> str:
         """The time left in words."""
         if self.left_seconds is None:
