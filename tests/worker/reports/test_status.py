@@ -18,8 +18,9 @@ from rq.registry import FailedJobRegistry
 from tests.worker.conftest import SMALL, LoopProject, make_release, work
 from tests.worker.shell import run_one_of, run_printed
 
+from helioloop.data.cube_report import CubeReport, Verdict
 from helioloop.data.cubes import write_cube
-from helioloop.data.inspection import CubeReport, Verdict, refused
+from helioloop.data.inspection import refused
 from helioloop.errors import LabelStudioError, RegistryError
 from helioloop.messaging import job_monitor, messages, queues
 from helioloop.records.cubes import CubeInfo
@@ -28,10 +29,10 @@ from helioloop.registry.versions import Registry
 from helioloop.registry.watched import WatchedFolder, WatchState, write_watched
 from helioloop_worker import terminal
 from helioloop_worker.commands import learning, options, project
+from helioloop_worker.commands import status as status_command
 from helioloop_worker.loop import ingest, retrain_check
 from helioloop_worker.reports import status
-from helioloop_worker.reports.job_status import job_lines
-from helioloop_worker.reports.reading import reading_lines
+from helioloop_worker.reports.status_facts import read_services, read_status
 
 Data = dict[str, dict[str, str]]
 
@@ -41,7 +42,7 @@ TOKEN = "0123456789abcdef0123456789abcdef"
 @pytest.fixture
 def commands(loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> list[click.Command]:
     """The commands for projects and models, with the settings of `loop_project`."""
-    for module in (project, learning, options):
+    for module in (project, status_command, learning, options):
         monkeypatch.setattr(module, "load_settings", lambda: loop_project.context.settings)
     loop_project.model_dir.mkdir(parents=True, exist_ok=True)
     return [*project.commands(), *learning.commands()]
@@ -74,7 +75,7 @@ def test_folders_that_the_watch_set_aside_are_listed_with_their_reason(
         )
     ]
     write_watched(loop_project.model_dir, rows)
-    lines = as_dict(status.watched_lines(loop_project.registry))
+    lines = as_dict(status.watched_lines(read_status(loop_project.registry)))
     assert lines == {
         "set aside by watch, bad": "no cube is readable (since 2026-01-01T00:00:00+00:00; taken again once changed)",
         "ingested, predictions follow": "new",
@@ -85,7 +86,10 @@ def test_folders_that_the_watch_set_aside_are_listed_with_their_reason(
 def jobs_of(loop_project: LoopProject, **changes: Any) -> dict[str, str]:
     """The lines about the project's jobs, with settings changed."""
     settings = loop_project.context.settings.model_copy(update=changes)
-    return as_dict(job_lines(loop_project.context.connection, settings, loop_project.id))
+    services = read_services(
+        loop_project.context.connection, loop_project.registry, settings, loop_project.id, now=time.time()
+    )
+    return as_dict(status.job_lines(services))
 
 
 def fail(
@@ -109,7 +113,7 @@ def test_excluded_cubes_are_counted_and_listed_with_their_reason(loop_project: L
     excluded = [refused(f"cube{k}", "it is not in /data/releases/r3; restore it") for k in range(5)]
     ingest.write_reports(loop_project.model_dir, "r3", excluded)
     ingest.write_reports(loop_project.model_dir, "r4", [])
-    assert as_dict(status.excluded_lines(loop_project.registry)) == {
+    assert as_dict(status.excluded_lines(read_status(loop_project.registry))) == {
         "excluded from r3": "5: cube0 (it is not in r3; restore it); cube1 (it is not in r3; restore it); "
         f"cube2 (it is not in r3; restore it); 2 more; the full list is {loop_project.model_dir}/excluded/r3.csv"
     }
@@ -128,7 +132,7 @@ def test_what_was_read_from_each_release_is_counted_with_the_most_frequent_reaso
     ingest.write_reports(loop_project.model_dir, "r3", [*few, fine, *gone])
     ingest.write_reports(loop_project.model_dir, "r4", [fine])
     folder = loop_project.model_dir / "reading"
-    assert [(line.name, line.value) for line in reading_lines(loop_project.registry)] == [
+    assert [(line.name, line.value) for line in status.reading_lines(read_status(loop_project.registry))] == [
         ("read from r3", f"1 ok, 3 warned, 2 refused; the full list is {folder}/r3.csv"),
         ("reasons in r3", "cube0 and 2 more: only 0 of 9 frames are used"),
         ("reasons in r3", "cube0 and 2 more: no start"),
@@ -144,19 +148,19 @@ def test_a_damaged_reading_is_refused_with_a_remedy(loop_project: LoopProject) -
     path.parent.mkdir(parents=True)
     path.write_text("cube,verdict,reasons\nA,fine,\n")
     with pytest.raises(RegistryError, match="line 2: verdict is 'fine'; it must be ok, warned, refused: ingest"):
-        reading_lines(loop_project.registry)
+        read_status(loop_project.registry)
 
 
 def test_cubes_that_the_published_version_cannot_score_are_counted(loop_project: LoopProject, task_data: Data) -> None:
     """Cubes that another version could not score do not count; without any, the status shows none."""
     loop_project.import_cubes(task_data)
-    assert as_dict(status.excluded_lines(loop_project.registry)) == {"excluded cubes": "none"}
+    assert as_dict(status.excluded_lines(read_status(loop_project.registry))) == {"excluded cubes": "none"}
     version = loop_project.publish()
     gone = [CubeInfo(release="made", name=f"gone{k}", sha256=f"{k:064x}") for k in range(2)]
     add_unscorable(loop_project.model_dir, "v0009", gone)
-    assert as_dict(status.excluded_lines(loop_project.registry)) == {"excluded cubes": "none"}
+    assert as_dict(status.excluded_lines(read_status(loop_project.registry))) == {"excluded cubes": "none"}
     add_unscorable(loop_project.model_dir, version, gone)
-    (value,) = as_dict(status.excluded_lines(loop_project.registry)).values()
+    (value,) = as_dict(status.excluded_lines(read_status(loop_project.registry))).values()
     assert value.startswith("2 by v0001; ")
 
 
@@ -282,7 +286,8 @@ def test_the_status_of_a_model_folder_names_the_folder_in_its_command(
     shutil.copytree(loop_project.model_dir, place)
     shown = run_one_of(commands, "status", "--model-dir", place)
     assert shown.exit_code == 0, shown.output
-    assert run_printed(commands, shown.stdout).exit_code == 0
+    lines = dict(line.split("  ", 1) for line in shown.stdout.splitlines())
+    assert run_printed(commands, lines["newest version"]).exit_code == 0
     assert Registry(place).published() == "v0002"
 
 
