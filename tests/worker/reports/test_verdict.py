@@ -164,7 +164,7 @@ CASES: dict[str, tuple[ProjectStatus, str, str, str]] = {
     "the first round runs": (
         with_services(INGESTED, running_round=running()),
         "first-round",
-        "v0007, member 6 of 10, about 2 min left, because 22 cubes were newly verified.",
+        "The first round is running: v0007, member 6 of 10, about 2 min left.",
         "Wait",
     ),
     "the first round waits for its turn": (

@@ -132,8 +132,7 @@ def _take_through(demo: Demo, settings: Settings, project: int) -> None:
             running = state.running(project)
             now = None if running is None else read_round_progress(registry, running, now=time.time())
             if now is not None:
-                description = f"{now.version}, {now.step.removeprefix('training ')}, {now.left}"
-                progress.update(bar, description=description, visible=True)
+                progress.update(bar, description=f"{now.short}, {now.left}", visible=True)
             return first_pass.completed()
 
         follow_all(connection, progress, until=completed)

@@ -60,7 +60,12 @@ class RoundProgress:
     @property
     def summary(self) -> str:
         """Version, step, time left and reason in words: "v0007, member 6 of 10, about 2 min left, because …"."""
-        return f"{self.version}, {self.step.removeprefix('training ')}, {self.left}, because {self.reason}"
+        return f"{self.short}, {self.left}, because {self.reason}"
+
+    @property
+    def short(self) -> str:
+        """Version and step in words: "v0007, member 6 of 10"."""
+        return f"{self.version}, {self.step.removeprefix('training ')}"
 
     @property
     def left(self) -> str:

@@ -160,7 +160,7 @@ def _first_round(status: ProjectStatus) -> Found:
         return []
     if services.running_round is not None:
         progress = services.running_round.progress
-        step = "it is being closed" if progress is None else progress.summary
+        step = "it is being closed" if progress is None else f"{progress.short}, {progress.left}"
         return [(f"The first round is running: {step}.", "Wait: predictions appear in Label Studio by themselves.")]
     waiting = sum(queue.waiting for queue in services.queues)
     ingestions = [job for job in services.running_jobs if job.kind == "ingestion"]
