@@ -1,4 +1,4 @@
-"""Authentication: basic auth on every route, or the secret header on /webhook; /health is open.
+"""Authentication: basic auth on every route, or the secret header on /webhook; /health and /projects/… are open.
 
 Without credentials in the settings all routes are open, but only on a loopback address.
 """
@@ -13,6 +13,7 @@ from werkzeug.exceptions import Unauthorized
 from helioloop.errors import SettingsError
 from helioloop.messaging.messages import SECRET_HEADER
 from helioloop.settings import Settings
+from helioloop_backend import pages
 
 OPEN_PATHS: Final = frozenset({"/", "/health"})
 WEBHOOK_PATH: Final = "/webhook"
@@ -57,11 +58,14 @@ class Authenticator:
     def check(self, request: Request) -> None:
         """Raise a 401 where a request lacks the right credentials.
 
-        /health needs none, because probes send none. Credentials that are sent there must be right, so that Label
-        Studio reports wrong ones at once.
+        /health needs none, because probes send none; the routes for browsers need none, because they only lead to Label
+        Studio, which has its own login. Credentials that are sent there must be right, so that Label Studio reports
+        wrong ones at once.
         """
         basic = self._basic_is_right(request)
-        if request.path in OPEN_PATHS and "Authorization" not in request.headers:
+        if (request.path in OPEN_PATHS or request.endpoint in pages.ENDPOINTS) and (
+            "Authorization" not in request.headers
+        ):
             return
         if request.path == WEBHOOK_PATH and self._secret is not None:
             secret = self._secret_is_right(request, self._secret)

@@ -15,7 +15,7 @@ from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 
 from helioloop.errors import ConfigurationError, HelioloopError, ServiceError
 from helioloop.settings import Settings, load_settings
-from helioloop_backend import events, health, projects, services
+from helioloop_backend import events, health, pages, projects, services
 from helioloop_backend.auth import Authenticator
 from helioloop_backend.model import HelioloopModel, Manager
 
@@ -62,6 +62,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     for path, endpoint in LIBRARY_VIEWS.items():
         app.add_url_rule(path, endpoint, _bare(library.view_functions[endpoint]), methods=["POST"])
     app.register_blueprint(health.blueprint)
+    app.register_blueprint(pages.blueprint)
     app.register_error_handler(Exception, _answer_error)
     return app
 

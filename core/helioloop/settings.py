@@ -33,6 +33,11 @@ class Settings(BaseSettings):
     label_studio_url: str = Field(
         "http://127.0.0.1:8080", description="Address at which the worker reaches Label Studio."
     )
+    label_studio_public_url: str | None = Field(
+        None,
+        description="Address at which browsers reach Label Studio, for links to the pages about a project; without it, "
+        "the address of the worker is used.",
+    )
     label_studio_api_key: SecretStr | None = Field(
         None, description="Access token of Label Studio: a legacy token or a personal access token."
     )
@@ -147,6 +152,11 @@ class Settings(BaseSettings):
             return []
         found = (_PROJECT_FOLDER.fullmatch(folder.name) for folder in self.model_root.iterdir() if folder.is_dir())
         return sorted(int(match[1]) for match in found if match is not None)
+
+    def page_url(self, project: int, name: str) -> str:
+        """Return the address of a page in a project's media folder; Label Studio serves it to those who may see it."""
+        base = (self.label_studio_public_url or self.label_studio_url).rstrip("/")
+        return f"{plain_url(base)}/data/local-files/?d=helioloop/project-{project:d}/{name}"
 
     def media_dir(self, project: int) -> Path:
         """Return the folder of a project's videos; Label Studio serves only strict subfolders of its document root."""

@@ -7,33 +7,42 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from helioloop.files import atomic
 from helioloop.messaging import messages, queues
 from helioloop.records.cubes import CubeInfo
 from helioloop.registry.acceptances import Acceptance
 from helioloop.registry.unscorable import clear_unscorable
 from helioloop_worker.context import Context
-from helioloop_worker.loop import acceptance, planning, retrain_check, round_steps, scoring, writeback
+from helioloop_worker.labelstudio.project import read_project
+from helioloop_worker.loop import acceptance, announcing, planning, retrain_check, round_steps, scoring, writeback
 from helioloop_worker.loop import ingest as ingestion
 from helioloop_worker.loop import reconcile as reconciliation
 from helioloop_worker.loop.acceptance import send_acceptance
 from helioloop_worker.loop.job_progress import job_report
+from helioloop_worker.reports import report as reporting
 
 log = logging.getLogger(__name__)
 
 
 def check_retraining(context: Context, project: int, forced: bool = False) -> str:
     """Read the annotations and request a round where the rules want one."""
-    return _log(project, retrain_check.check_retraining(context, project, forced=forced))
+    outcome = retrain_check.check_retraining(context, project, forced=forced)
+    announcing.announce(context, project)
+    return _log(project, outcome)
 
 
 def plan_round(context: Context, project: int) -> str:
     """Prepare the cubes for a requested round and start it."""
-    return _log(project, planning.plan_round(context, project, report=job_report()))
+    outcome = planning.plan_round(context, project, report=job_report())
+    announcing.announce(context, project)
+    return _log(project, outcome)
 
 
 def train_member(context: Context, project: int, fingerprint: str, member: str) -> str:
     """Train one member of a round."""
-    return round_steps.train_member(context, project, fingerprint, member)
+    done = round_steps.train_member(context, project, fingerprint, member)
+    announcing.announce(context, project)
+    return done
 
 
 def score_round(context: Context, project: int, fingerprint: str) -> int:
@@ -48,7 +57,9 @@ def locate(context: Context, project: int, fingerprint: str, chunk: int, chunks:
 
 def close_round(context: Context, project: int, fingerprint: str) -> str:
     """Admit a round, publish it if the promotion check passes it, and send what follows."""
-    return _log(project, round_steps.close_round(context, project, fingerprint))
+    outcome = round_steps.close_round(context, project, fingerprint)
+    announcing.announce(context, project)
+    return _log(project, outcome)
 
 
 def score(context: Context, project: int, version: str, cubes: list[dict[str, Any]]) -> int | str:
@@ -65,6 +76,9 @@ def write_back(context: Context, project: int, version: str) -> dict[str, int]:
         queues.send(context.connection, messages.ScoreBulk(project=project, version=version, cubes=chunk))
     for stale in acceptance.withdraw(context, project, version):
         send_acceptance(context.connection, project, stale)
+    announcing.announce(context, project)
+    if not written.chunks:  # else another write-back follows
+        announcing.send_report(context, project)
     return {"written": written.written, "present": written.present, "missing": len(written.missing)}
 
 
@@ -91,14 +105,27 @@ def ingest(context: Context, project: int, release: str) -> dict[str, Any]:
 
 def reconcile(context: Context, project: int) -> list[str]:
     """Repair what a lost webhook, an emptied Redis or a killed worker left undone in a project."""
-    return list(reconciliation.reconcile(context, project).done)
+    done = reconciliation.reconcile(context, project).done
+    announcing.announce(context, project)
+    return list(done)
+
+
+def make_report(context: Context, project: int) -> str:
+    """Write the report of a project where Label Studio serves it."""
+    state = read_project(context.label_studio, project, settings=context.settings)
+    runtime = context.runtime(project, job_report())
+    page = reporting.make_report(state, context.registry(project), runtime.load, report=runtime.report)
+    path = announcing.report_path(context, project)
+    atomic.write_text(path, page)
+    announcing.announce(context, project)  # its page links to the report
+    return _log(project, f"the report is written: {path}")
 
 
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     f"{__name__}.{function.__name__}": function
     for function in (
         check_retraining, plan_round, train_member, score_round, locate, close_round, score, write_back, ingest,
-        reconcile, accept,
+        reconcile, accept, make_report,
     )
 }  # fmt: skip
 """The jobs by the name that messages give them; a worker runs no other function."""

@@ -28,5 +28,8 @@ def astropy_times(hdu: fits.BinTableHDU | fits.TableHDU, *, scale: str | None) -
             whole, rest = np.asarray(hdu.data[name], dtype=np.float64).T
             yield partial(from_julian_dates, whole, rest, scale=own, source=f"column {name}")
         if name.lower().endswith((".jd1", "_jd1")) and (other := names.get(f"{name[:-1].lower()}2")):
-            whole, rest = (np.asarray(hdu.data[part], dtype=np.float64) for part in (name, other))
+            parts = [np.asarray(hdu.data[part]) for part in (name, other)]
+            if any(part.dtype.kind not in "iuf" or part.ndim != 1 for part in parts):
+                continue
+            whole, rest = (part.astype(np.float64) for part in parts)
             yield partial(from_julian_dates, whole, rest, scale=scale, source=f"columns {name} and {other}")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 
+import numpy as np
 from astropy.io import fits
 
 from helioloop.data.fits import card_text, is_missing
@@ -24,7 +25,7 @@ _NUMBER = re.compile(
     r"(?:(?:NOAA|AR|HARP|TARP)[ _#-]*)*(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:E[+-]?\d+)?)\Z", re.IGNORECASE
 )
 _SEPARATOR = re.compile(r"[\s,;/]+")
-_NO_NAME = re.compile(r"[\W_]*\Z|[+-]?(?:nan|inf|infinity)(?:\(.*\))?\Z", re.IGNORECASE)
+_NO_NAME = re.compile(r"[\W_]*\Z|(?:true|false)\Z|[+-]?(?:nan|inf|infinity)(?:\(.*\))?\Z", re.IGNORECASE)
 
 
 def read_region(
@@ -82,19 +83,20 @@ def _name(value: str) -> str:
         number = float(value)
     except ValueError:
         return value
-    if number <= 0.0:
+    if number <= 0.0 or not np.isfinite(number):
         return ""
     return str(int(number)) if number == int(number) and not value.isdecimal() else value
 
 
 def _numbered(value: str) -> str:
     """Return the numbers in a value of a card of numbers, or the text of another value; empty if it names no region."""
-    texts = [text for text in _SEPARATOR.split(value) if text]
+    texts = [text for text in _SEPARATOR.split(value) if not (is_missing(text) or _NO_NAME.match(text))]
     matches = [_NUMBER.match(value), *map(_NUMBER.match, texts)]
     if matches[0]:
         return _whole(matches[0]["number"])
     if all(matches[1:]):
-        return ",".join(dict.fromkeys(number for match in matches[1:] if match and (number := _whole(match["number"]))))
+        numbers = {number for match in matches[1:] if match and (number := _whole(match["number"]))}
+        return ",".join(sorted(numbers, key=int))
     return _name(value)
 
 

@@ -4,12 +4,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 from astropy.io import fits
 from astropy.time import Time
 
 from helioloop.data.fits import card_text
 from helioloop.data.time_text import (
     EARLIEST_YEAR,
+    FIRST_MJD,
+    LAST_MJD,
     LATEST_YEAR,
     astropy_scale,
     at_scale,
@@ -157,14 +160,13 @@ def _mjd_starts(cards: _Cards, kind: str, scale: str | None) -> Iterator[Start]:
         own = scale or "utc"
         try:
             days = float(text)
-            time = at_scale(Time(days, format="mjd", scale=astropy_scale(own)), own)
-            year = int(time.utc.datetime.year)
         except ValueError:
-            year = 0
-        if not EARLIEST_YEAR <= year < LATEST_YEAR:
+            days = np.nan
+        if not FIRST_MJD <= days < LAST_MJD:
             raise CubeError(
                 f"{card} is {text!r}; it must be a modified Julian date of {EARLIEST_YEAR} to {LATEST_YEAR}: correct it"
             )
+        time = at_scale(Time(days, format="mjd", scale=astropy_scale(own)), own)
         yield Start(utc=isot(time.utc), scale=own, source=card, kind=kind, only_day=days == int(days))
 
 

@@ -8,9 +8,18 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from helioloop.data.fits import card_text
+from helioloop.data.fits import card_text, is_missing
 from helioloop.data.time_text import canonical
 
+ELAPSED = ("SECONDS", "DT", "ELAPSED", "TIME", "T", "SEC", "SECS", "TIMES")
+"""Columns of times since the start, best first; canonical names."""
+DATES = (
+    "DATE-BEG", "DATE-OBS", "T-REC", "T-OBS", "DATE-AVG", "TIME", "TIMES", "T", "DATETIME", "DATE-TIME", "UTC", "TAI",
+    "TIMESTAMP", "DATEOBS", "TREC", "TOBS", "OBS-TIME", "OBSTIME", "DATE-START", "START-TIME",
+)  # fmt: skip
+"""Columns of dates, best first; canonical names."""
+PROCESSED = "DATE"
+"""FITS reserves DATE for the time at which a file was written, so this column is used only if there is no other."""
 _MISSING_INTEGERS = tuple(-(2**bits) for bits in (15, 31, 63))
 
 
@@ -41,6 +50,18 @@ class TableColumn:
     def is_number(self) -> bool:
         """Whether it has one number per frame."""
         return self.values.dtype.kind in "iuf" and self.values.ndim == 1
+
+    @property
+    def numbers(self) -> NDArray[Any] | None:
+        """One number per frame, also where they are written as text; None where they are none."""
+        if self.is_number:
+            return self.values
+        try:
+            return (
+                np.array([np.nan if is_missing(text) else float(text) for text in self.texts]) if self.texts else None
+            )
+        except ValueError:
+            return None
 
     @property
     def texts(self) -> list[str]:

@@ -34,7 +34,7 @@ def axis_of_time(header: fits.Header, n_frames: int) -> tuple[NDArray[np.float64
     Raises
     ------
     CubeError
-        If a value on the axis is not a number.
+        If the step is missing, or a value on the axis is not a number.
 
     References
     ----------
@@ -43,7 +43,9 @@ def axis_of_time(header: fits.Header, n_frames: int) -> tuple[NDArray[np.float64
     kind = card_text(header, "CTYPE3").upper()
     if kind.partition("(")[0] not in _TIME_TYPES:
         return None
-    step = _number(header, "CDELT3", _number(header, "CD3_3", 1.0)) * _number(header, "PC3_3", 1.0)
+    if not card_text(header, "CDELT3") and not card_text(header, "CD3_3"):
+        raise CubeError(f"CTYPE3 is {kind!r} and CDELT3 is missing; an axis of time needs its step: add CDELT3")
+    step = _number(header, "CDELT3", _number(header, "CD3_3", 0.0)) * _number(header, "PC3_3", 1.0)
     first = _number(header, "CRVAL3", 0.0) + (1.0 - _number(header, "CRPIX3", 0.0)) * step
     unit = card_text(header, "CUNIT3") or card_text(header, "TIMEUNIT")
     scale = time_scale(header) if kind == "TIME" else scale_name(kind)

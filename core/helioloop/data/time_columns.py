@@ -3,15 +3,15 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 from astropy.io import fits
-from numpy.typing import NDArray
 
 from helioloop.data.astropy_columns import astropy_times
-from helioloop.data.column_times import ColumnTimes, Reader, from_days, from_numbers, from_texts, plus
-from helioloop.data.table_columns import Columns, TableColumn, read_columns
+from helioloop.data.clock_columns import days_with_clock
+from helioloop.data.column_times import ColumnTimes, Reader, from_days, from_texts, plus
+from helioloop.data.number_times import from_numbers
+from helioloop.data.table_columns import DATES, ELAPSED, PROCESSED, Columns, read_columns
 from helioloop.data.time_text import (
     default_scale,
     is_day,
@@ -21,24 +21,14 @@ from helioloop.data.time_text import (
     time_scale,
     with_time_of_day,
 )
-from helioloop.data.time_units import JULIAN_UNITS, SECONDS_PER_DAY
+from helioloop.data.time_units import JULIAN_UNITS
 from helioloop.errors import CubeError
 
-_ELAPSED = ("SECONDS", "DT", "ELAPSED", "TIME", "T", "SEC", "SECS", "TIMES")
-_DATES = (
-    "DATE-BEG", "DATE-OBS", "T-REC", "T-OBS", "DATE-AVG", "TIME", "TIMES", "T", "DATETIME", "DATE-TIME", "UTC", "TAI",
-    "TIMESTAMP", "DATEOBS", "TREC", "TOBS", "OBS-TIME", "OBSTIME", "DATE-START", "START-TIME",
-)  # fmt: skip
-_PROCESSED = "DATE"
-"""FITS reserves DATE for the time at which a file was written, so this column is used only if there is no other."""
 _DAYS = {
     **dict.fromkeys(("MJD", "MJD-OBS", "MJD-BEG", "MJD-AVG"), JULIAN_UNITS["MJD"]),
     **dict.fromkeys(("JD", "JD-OBS"), JULIAN_UNITS["JD"]),
 }
 _TIMES_OF_DAY = ("TIME-OBS", "TIME-BEG", "TIME", "UTC", "UT", "TAI", "TIME-D-OBS")
-_CLOCKS = ("TIME", "TIME-OBS", "UT", "UTC")
-_SOLARSOFT_DAY_0_MJD = 43873.0  # its DAY 1 is 1979-01-01
-_FEWEST_SOLARSOFT_DAYS = 367  # smaller numbers are days of a month or year
 _FEWEST_SECONDS_PER_FRAME = 60.0
 """Magnetograms are at least 45 s apart (HMI), those of a cube much further; files are written in seconds."""
 _SAME_OBSERVATION_SECONDS = 1800.0
@@ -107,13 +97,13 @@ def _times_from_table(
     scale = time_scale(hdu.header, *headers)
     references = [hdu.header] if prefer else [hdu.header, *headers]
     errors: list[CubeError] = []
-    day_and_time = _first(_days_with_clock(columns, scale=scale), errors)
+    day_and_time = _first(days_with_clock(columns, scale=scale), errors)
     if day_and_time is not None:
         return day_and_time
     elapsed = _first(_elapsed(columns, references, scale=scale), errors)
     readers: tuple[Iterator[Reader], ...] = (
         astropy_times(hdu, scale=scale),
-        _dates(columns, (prefer, *_DATES), scale=scale),
+        _dates(columns, (prefer, *DATES), scale=scale),
         _days(columns, scale=scale),
     )
     dates = next((times for reader in readers if (times := _first(reader, errors)) is not None), None)
@@ -135,6 +125,11 @@ def _first(readers: Iterator[Reader], errors: list[CubeError]) -> ColumnTimes | 
             errors.append(error)
             continue
         known = times.seconds[np.isfinite(times.seconds)]
+        if not known.size:
+            errors.append(
+                CubeError("all its times are NaN or infinite; each frame needs a time in seconds: correct the times")
+            )
+            continue
         if known.size > 1 and np.ptp(known) == 0.0:
             errors.append(
                 CubeError(
@@ -149,84 +144,19 @@ def _first(readers: Iterator[Reader], errors: list[CubeError]) -> ColumnTimes | 
 
 def _elapsed(columns: Columns, references: Sequence[fits.Header], *, scale: str | None) -> Iterator[Reader]:
     """Return the times in columns of numbers, which count from the start or from a reference time."""
-    for kind in _ELAPSED:
+    for kind in ELAPSED:
         column = columns.get(kind)
-        if column is not None and column.is_number:
+        numbers = column.numbers if column and (column.is_number or not any(map(is_day, column.texts))) else None
+        if column is not None and numbers is not None:
             yield partial(
                 from_numbers,
-                column.values,
+                numbers,
                 column.unit,
                 headers=references,
                 scale=scale,
                 source=column.source,
                 kind=kind,
             )
-
-
-def _days_with_clock(columns: Columns, *, scale: str | None) -> Iterator[Reader]:
-    """Return the times from a column of days and another with the time of day in numbers.
-
-    SolarSoft writes DAY or MJD and TIME as integers, the latter in milliseconds. SECONDS and the like count from the
-    start, unless they fall back as a time of day does at midnight.
-    """
-    for clock_kind in (*_CLOCKS, *_ELAPSED):
-        clock = columns.get(clock_kind)
-        if clock is None or not clock.is_number or not (clock_kind in _CLOCKS or _falls_back(clock.values)):
-            continue
-        is_integer = clock.values.dtype.kind in "iu"
-        for kind, offset in (("DAY", -_SOLARSOFT_DAY_0_MJD), ("MJD", 0.0)):
-            column = columns.get(kind)
-            if column is None or not column.is_number or not _are_days(column.values):
-                continue
-            if kind == "DAY" and not (is_integer and np.nanmin(column.values) >= _FEWEST_SOLARSOFT_DAYS):
-                continue
-            days = partial(
-                from_days, column.values, scale=scale, source=column.source, kind="MJD-OBS", offset_days=offset
-            )
-            yield partial(_with_clock, days, clock, clock.unit or ("ms" if is_integer else "s"), column)
-        for kind in (*_DATES, _PROCESSED):
-            column = columns.get(kind)
-            texts = column.texts if column else []
-            if column is not None and texts and all(is_day(text) or is_missing_time(text) for text in texts):
-                midnights = [text if is_missing_time(text) else f"{text} 00:00" for text in texts]
-                own = scale or default_scale(kind)
-                days = partial(from_texts, midnights, source=column.source, kind=kind, scale=own)
-                yield partial(_with_clock, days, clock, clock.unit or "s", column)
-
-
-def _with_clock(read_days: Reader, clock: TableColumn, unit: str, column: TableColumn) -> ColumnTimes:
-    """Return days with the time of day that another column gives as numbers.
-
-    Raises
-    ------
-    CubeError
-        If the numbers are not times of day.
-    """
-    days = read_days()
-    time_of_day = from_numbers(clock.values, unit, headers=(), scale=None, source=clock.source, kind="TIME").seconds
-    known = time_of_day[np.isfinite(time_of_day)]
-    if days.first is None or not known.size or known.min() < 0.0 or known.max() >= SECONDS_PER_DAY:
-        raise CubeError(
-            f"{clock.source} beside {column.source} goes up to {known.max() if known.size else np.nan:g} s; a time of "
-            "day is below 86400 s: give its unit, or call it SECONDS if it counts from the start"
-        )
-    seconds = days.seconds + time_of_day
-    earliest = float(np.nanmin(seconds))
-    return replace(
-        days,
-        seconds=seconds - earliest,
-        first=plus(days.first, earliest),
-        source=f"columns {column.name} and {clock.name}",
-    )
-
-
-def _falls_back(values: NDArray[Any]) -> bool:
-    return bool((np.diff(values[np.isfinite(values)].astype(np.float64)) < 0.0).any())
-
-
-def _are_days(values: NDArray[Any]) -> bool:
-    known = values[np.isfinite(values)]
-    return bool(known.size and np.all(known == np.floor(known)))
 
 
 def _dates(columns: Columns, kinds: Sequence[str], *, scale: str | None) -> Iterator[Reader]:
@@ -250,8 +180,9 @@ def _days(columns: Columns, *, scale: str | None) -> Iterator[Reader]:
     """Return the times in columns of Julian or modified Julian dates."""
     for kind, offset in _DAYS.items():
         column = columns.get(kind)
-        if column is not None and column.is_number:
-            yield partial(from_days, column.values, scale=scale, source=column.source, kind=kind, offset_days=offset)
+        numbers = column.numbers if column else None
+        if column is not None and numbers is not None:
+            yield partial(from_days, numbers, scale=scale, source=column.source, kind=kind, offset_days=offset)
 
 
 def _compared(elapsed: ColumnTimes, dates: ColumnTimes) -> ColumnTimes:
@@ -281,9 +212,9 @@ def _processing_dates(columns: Columns, *, scale: str | None) -> ColumnTimes | N
     CubeError
         If they are less than a minute apart, or no column has times but one is named as if it had.
     """
-    read = next(_dates(columns, (_PROCESSED,), scale=scale), None)
+    read = next(_dates(columns, (PROCESSED,), scale=scale), None)
     if read is None:
-        named = [columns[key].name for key in (*_DATES, *_TIMES_OF_DAY, *_ELAPSED) if key in columns]
+        named = [columns[key].name for key in (*DATES, *_TIMES_OF_DAY, *ELAPSED) if key in columns]
         if named:
             raise CubeError(
                 f"its column {join(list(dict.fromkeys(named)))} has no dates that can be read; give dates such as "

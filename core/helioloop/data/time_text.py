@@ -19,6 +19,8 @@ Floats = NDArray[np.float64]
 
 EARLIEST_YEAR, LATEST_YEAR = 1950, 2100
 """Years of magnetograms; other years are the code of a missing time, or an error."""
+FIRST_MJD, LAST_MJD = 33282.0, 88069.0
+"""The same as modified Julian dates."""
 
 # The notations: 1998-12-06T00:00:00.000Z, 1998.12.06_00:00:00_TAI, 1998/12/06 00:00; 19981206_000000;
 # 06-Dec-1998 00:00:00 (IDL); 06/12/98 (FITS before the year 2000) and 98/12/06 (SolarSoft).
@@ -51,7 +53,7 @@ _MISSING_TIME = re.compile(
     re.IGNORECASE,
 )
 
-_JSOC_CARDS = frozenset({"T-REC", "T-OBS", "T-START"})
+_JSOC_CARDS = frozenset({"T-REC", "T-OBS", "T-START", "TREC", "TOBS"})
 """Cards that JSOC writes in TAI, also where the value has no suffix."""
 
 # UT1 stays within a second of UTC, less than any cadence here, and would need tables from the network.

@@ -3,6 +3,7 @@
 Label Studio counts frames from 1 and has the class values that the team chose; a `CurrentLabel` counts frames from 0.
 """
 
+import math
 import reprlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -33,6 +34,8 @@ class Vote:
         What is contradictory or unreadable in it, in a sentence.
     blind : bool
         True where it was made without a prediction.
+    lead_seconds : float or None
+        Time that the annotator had the task open; None where Label Studio has no usable time.
     """
 
     annotator: str
@@ -41,7 +44,8 @@ class Vote:
     ground_truth: bool
     frame: int | None
     remark: str | None
-    blind: bool
+    blind: bool = False
+    lead_seconds: float | None = None
 
 
 def current_label(task: Mapping[str, Any], controls: Controls, *, n_frames: int) -> CurrentLabel:
@@ -73,6 +77,11 @@ def current_label(task: Mapping[str, Any], controls: Controls, *, n_frames: int)
     remark = next((text for text in (*(vote.remark for vote in deciding), *unread) if text), None)
     label = _agreed(deciding)
     blind = _blind_answer(votes)
+    skips = sum(
+        bool(annotation.get("was_cancelled"))
+        for annotation in _list(task.get("annotations"))
+        if isinstance(annotation, Mapping)
+    )
     if label is None:
         return CurrentLabel(
             cube=cube,
@@ -81,6 +90,7 @@ def current_label(task: Mapping[str, Any], controls: Controls, *, n_frames: int)
             contradiction=remark,
             crude=crude,
             blind=blind,
+            skips=skips,
         )
     return CurrentLabel(
         cube=cube,
@@ -91,6 +101,7 @@ def current_label(task: Mapping[str, Any], controls: Controls, *, n_frames: int)
         contradiction=remark,
         crude=crude,
         blind=blind,
+        skips=skips,
     )
 
 
@@ -122,6 +133,14 @@ def crude_label(data: Mapping[str, Any]) -> Label | None:
     """Return the crude label in a task's data; None where there is none."""
     value = data.get("crude_label")
     return Label(value) if isinstance(value, str) and value in set(Label) else None
+
+
+def submitted_votes(task: Mapping[str, Any], controls: Controls, *, n_frames: int) -> tuple[list[Vote], list[str]]:
+    """Return the annotations of a task that count, oldest first, and a remark on each that does not.
+
+    Skipped annotations are in neither list. Parameters are those of `current_label`.
+    """
+    return _votes(_list(task.get("annotations")), controls, n_frames=n_frames)
 
 
 def _votes(annotations: Iterable[Any], controls: Controls, *, n_frames: int) -> tuple[list[Vote], list[str]]:
@@ -223,7 +242,15 @@ def _vote(
         frame=frame,
         remark=remark,
         blind=_is_blind(annotation, items),
+        lead_seconds=_seconds(annotation.get("lead_time")),
     )
+
+
+def _seconds(value: Any) -> float | None:
+    """Return a time that can be added up; scripts write anything into the field, NaN and negative numbers too."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value < math.inf:
+        return None
+    return float(value)
 
 
 def _annotator(annotation: Mapping[str, Any]) -> str:
@@ -243,7 +270,9 @@ def _onset(items: Iterable[Mapping[str, Any]], controls: Controls, *, n_frames: 
             continue
         value = _mapping(item.get("value"))
         names, ranges = value.get("timelinelabels"), value.get("ranges")
-        if isinstance(names, list) and controls.timeline_label not in names:
+        if isinstance(names, list) and not any(
+            isinstance(name, str) and name in controls.onset_labels for name in names
+        ):
             continue
         if not isinstance(names, list) or not isinstance(ranges, list):
             remark = f"a timeline range cannot be read ({_shown(item.get('value'))})"

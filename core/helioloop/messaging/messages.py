@@ -253,3 +253,18 @@ class Reconcile(Message):
     job = "helioloop_worker.jobs.reconcile"
     running_counts = False  # it repairs the rest: a job whose worker was killed must not block the next one
     longest_seconds = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakeReport(Message):
+    """Write the report page of a project, which Label Studio serves to the annotators."""
+
+    queue = QUEUE_MAINTENANCE
+    job = "helioloop_worker.jobs.make_report"
+    running_counts = False
+    longest_seconds = 1800
+
+    @property
+    def job_id(self) -> str:
+        """One job per project."""
+        return f"report-{self.project}"

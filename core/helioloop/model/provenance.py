@@ -11,12 +11,14 @@ from helioloop import __version__
 
 LEARNING_MODULES = (
     "data.astropy_columns",
+    "data.clock_columns",
     "data.column_times",
     "data.cubes",
     "data.fits",
     "data.gridding",
     "data.images",
     "data.limb",
+    "data.number_times",
     "data.orientation",
     "data.plausibility",
     "data.quality",

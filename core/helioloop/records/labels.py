@@ -65,6 +65,8 @@ class CurrentLabel:
     blind : BlindAnswer or None
         What the annotations gave that were made without a prediction, by the same rules as the current label; None if
         there are none or they are tied. Estimates, calibration and guarantees use these answers alone.
+    skips : int
+        How many annotators skipped the task; it stays unanswered unless another one gave a class.
     """
 
     cube: str
@@ -75,6 +77,7 @@ class CurrentLabel:
     contradiction: str | None = None
     crude: Label | None = None
     blind: BlindAnswer | None = None
+    skips: int = 0
 
     @property
     def answered(self) -> bool:
@@ -98,6 +101,7 @@ class CurrentLabel:
             contradiction=values.get("contradiction"),
             crude=None if crude is None else Label(crude),
             blind=_blind_answer(values.get("blind")),
+            skips=int(values.get("skips", 0)),
         )
 
 

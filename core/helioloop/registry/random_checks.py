@@ -55,6 +55,27 @@ class RandomChecks:
             ) from None
 
 
+def blind_cubes(model_dir: Path, labels: Mapping[str, CurrentLabel]) -> frozenset[str]:
+    """Return the names of the cubes that are blind now: random checks that nobody has answered.
+
+    Nothing of the model may be shown for them: no prediction, curve, score or reason.
+
+    Parameters
+    ----------
+    model_dir : Path
+        The project's model folder.
+    labels : mapping of str to CurrentLabel
+        The current labels, by cube.
+
+    Raises
+    ------
+    RegistryError
+        If the file of random checks is damaged.
+    """
+    checks = RandomChecks.read(model_dir)
+    return frozenset() if checks is None else checks.blind(labels)
+
+
 def random_checks_path(model_dir: Path) -> Path:
     """Return the path of the file."""
     return model_dir / "random_checks.json"

@@ -27,6 +27,10 @@ from helioloop.registry.folder_format import ensure_format
 PLAN_FILE: Final = "plan.json"
 """File with the plan of a round, in staging folders and in versions."""
 ATTEMPTS_FILE: Final = "attempts.json"
+UNLOCATED: Final = "unlocated"
+"""Folder in staging with scores that have no emergence frame yet."""
+LOCATED: Final = "located"
+"""Folder in staging with complete scores."""
 MAX_ATTEMPTS: Final = 3
 """A round that failed this often without any progress is parked: the same inputs would fail again."""
 
@@ -40,6 +44,14 @@ class Attempts:
     attempts: int
     files: int
     reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundOutline:
+    """Why a round was started, and the files that its members will have; for reports, without the packages of plans."""
+
+    reason: str
+    member_files: tuple[str, ...]
 
 
 class Staging:
@@ -70,6 +82,18 @@ class Staging:
     def has_plan(self, fingerprint: str) -> bool:
         """Tell whether a round was begun and is not admitted yet."""
         return (self.folder(fingerprint) / PLAN_FILE).exists()
+
+    def outline(self, fingerprint: str) -> RoundOutline | None:
+        """Return the outline of a round; None where it has no plan, because it was admitted or not begun."""
+        path = self.folder(fingerprint) / PLAN_FILE
+        try:
+            plan = json.loads(path.read_text())
+            files = tuple(f"{member['name']}.safetensors" for member in plan["members"])
+            return RoundOutline(reason=str(plan["reason"]), member_files=files)
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise RegistryError(f"{path} is not a plan ({error!r}); restore it or delete its folder") from None
 
     def fingerprints(self) -> list[str]:
         """Return the fingerprints of all staging folders, sorted."""

@@ -7,7 +7,7 @@ These files are the truth of models and scores; the web side reads the same fold
     <model-dir>/published.json          pointer to the published version: {"version": …}
     <model-dir>/history.jsonl           all publications and rollbacks, oldest first
     <model-dir>/staging/<fingerprint>/  a round that is not finished; can be resumed
-    <model-dir>/versions/v0001/         card.json, *.safetensors, scores/*.jsonl
+    <model-dir>/versions/v0001/         card.json, plan.json, *.safetensors, scores/*.jsonl, field-statistics.json
 """
 
 import json
@@ -188,9 +188,12 @@ class Registry:
         names = self.versions()
         return self.card(names[-1]) if names else None
 
-    def scores(self, version: str) -> dict[Key, CubeScore]:
-        """Return the scores of a version by cube name and content hash; the latest of each cube counts."""
-        return read_scores(self.folder(version) / "scores")
+    def scores(self, version: str, *, curves: bool = True) -> dict[Key, CubeScore]:
+        """Return the scores of a version by cube name and content hash; the latest of each cube counts.
+
+        Without `curves` they are read faster and take less memory.
+        """
+        return read_scores(self.folder(version) / "scores", curves=curves)
 
     def history(self) -> list[Publication]:
         """Return all publications and rollbacks, oldest first."""

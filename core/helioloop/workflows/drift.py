@@ -21,6 +21,9 @@ from helioloop.registry.versions import Registry
 from helioloop.workflows.fields import measure_fields
 from helioloop.workflows.releases import profile_difference
 
+FEWEST_OTHERS = 10
+"""With fewer trained cubes outside a release, the release is the one that was trained on."""
+
 
 def release_drift(
     cubes: Sequence[CubeInfo],
@@ -45,8 +48,8 @@ def release_drift(
         The version that scores or scored the release.
     sampled : collection of str or None
         Names of the trained cubes to compare with: the audit sample on which a guarantee is based. With None, these are
-        all cubes trained on that are not in the release; or, if there are none, those in the release, with which its
-        other cubes are compared.
+        all cubes trained on that are not in the release. If these are fewer than `FEWEST_OTHERS` (a few files of the
+        release were replaced since), all cubes trained on are compared with the release's other cubes.
     p_emergence : mapping of (name, sha256) to float, or None
         Probabilities by the members of one fold each, as in `prelabel_release`. With None they are computed for cubes
         that were not trained on: probabilities by all members, which `score_release` and the predictions of a project
@@ -98,7 +101,7 @@ def _sample(
     return DriftSample(
         noise_gauss=np.array([field.noise_gauss for field in measured], dtype=np.float64),
         typical_gauss=np.array([field.typical_gauss for field in measured], dtype=np.float64),
-        strong_gauss=np.array([field.strong_gauss for field in measured], dtype=np.float64),
+        peak_gauss=np.array([field.peak_gauss for field in measured], dtype=np.float64),
         p_emergence=np.array([p_emergence[cube.key] for cube in cubes if cube.key in p_emergence], dtype=np.float64),
     )
 
@@ -110,7 +113,8 @@ def _compared_with(
     if sampled is not None:
         return [cube for cube in trained if cube.name in sampled]
     own = {cube.sha256 for cube in release}
-    return [cube for cube in trained if cube.sha256 not in own] or list(trained)
+    others = [cube for cube in trained if cube.sha256 not in own]
+    return others if len(others) >= FEWEST_OTHERS else list(trained)
 
 
 def _one_fold_scores(

@@ -77,7 +77,7 @@ def prediction(task: int, version: str = "v0001", **changes: Any) -> dict[str, A
         "from_name": "onset",
         "to_name": "video",
         "type": "timelinelabels",
-        "value": {"ranges": [{"start": 41, "end": 225}], "timelinelabels": ["emergence"]},
+        "value": {"ranges": [{"start": 41, "end": 225}], "timelinelabels": ["emergence onset"]},
         "score": 0.75,
     }
     return {"task": task, "result": [choice, onset], "score": 0.25, "model_version": version, **changes}
@@ -336,6 +336,17 @@ def the_active_version_is_counted_even_without_rows(empty: EmptyProject) -> None
     assert empty.label_studio.model_versions(empty.project) == {"v0001": 0}
 
 
+def a_description_is_replaced_and_nothing_else(empty: EmptyProject) -> None:
+    """Line breaks, brackets and letters of all kinds stay; an empty one too."""
+    before = empty.label_studio.project(empty.project)
+    assert before.description == ""
+    for text in ("[helioloop] v0001 – 3 of 4 <b>&amp;\n\nOur own text: Ärger, 活动区 [end]", ""):
+        empty.label_studio.set_description(empty.project, text)
+        assert empty.label_studio.project(empty.project) == replace(before, description=text)
+    with pytest.raises(LabelStudioError):
+        empty.label_studio.set_description(987_654_321, "x")
+
+
 CONTRACT = (
     an_unknown_project_is_refused,
     a_new_project_is_empty_and_shows_no_version,
@@ -355,6 +366,7 @@ CONTRACT = (
     invalid_predictions_are_dropped_and_raise_an_error,
     predictions_of_an_unknown_task_are_refused_as_a_whole,
     only_a_version_with_predictions_can_be_shown,
+    a_description_is_replaced_and_nothing_else,
     deleting_a_version_leaves_the_others,
     deleting_the_active_version_leaves_none_shown,
     the_active_version_is_counted_even_without_rows,

@@ -9,10 +9,9 @@ from helioloop.evaluation.audit_order import audit_order
 from helioloop.model.plan import Plan
 from helioloop.progress import silent
 from helioloop.registry.acceptances import Acceptance
-from helioloop.registry.random_checks import RandomChecks
+from helioloop.registry.random_checks import RandomChecks, blind_cubes
 from helioloop_worker import jobs
 from helioloop_worker.loop.acceptance import accept
-from helioloop_worker.loop.random_checks import blind_cubes
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.round_steps import close_round
 from helioloop_worker.loop.writeback import write_back

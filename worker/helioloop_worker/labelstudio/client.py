@@ -77,6 +77,7 @@ class LabelStudioClient:
             title=found.title or "",
             label_config=found.label_config or "",
             model_version=found.model_version or None,
+            description=found.description or "",
         )
 
     def tasks(self, project: int) -> list[dict[str, Any]]:
@@ -187,6 +188,11 @@ class LabelStudioClient:
         with self._transport.calling(f"setting the model version of project {project} to {version}"):
             self._client.projects.update(id=project, model_version=version)
 
+    def set_description(self, project: int, text: str) -> None:
+        """Replace the description of a project."""
+        with self._transport.calling(f"changing the description of project {project}"):
+            self._client.projects.update(id=project, description=text)
+
     def delete_version(self, project: int, version: str) -> None:
         """Delete all predictions of one version."""
         what = f"deleting the predictions of {version} in project {project}"
@@ -215,14 +221,24 @@ class LabelStudioClient:
             found: list[Any] = list(self._client.projects.list(title=title))
         return next((int(project.id) for project in found if project.title == title), None)
 
-    def create_project(self, *, title: str, label_config: str) -> int:
-        """Create a project that presents tasks with low scores first, and return its id."""
+    def create_project(self, *, title: str, label_config: str, instruction: str = "") -> int:
+        """Create a project that presents tasks with low scores first, and return its id.
+
+        Parameters
+        ----------
+        title, label_config : str
+            Title and labelling configuration.
+        instruction : str
+            HTML that annotators see before their first task; "" for none.
+        """
         what = f"creating the project {title!r}"
         with self._transport.calling(what):
             created = self._client.projects.create(
                 title=title,
                 label_config=label_config,
                 sampling="Uncertainty sampling",
+                expert_instruction=instruction,
+                show_instruction=bool(instruction),
                 request_options=ONCE,
             )
         number = getattr(created, "id", None)

@@ -119,6 +119,11 @@ class FakeLabelStudio:
             raise LabelStudioError(f"project {project} has no prediction of {version}; write them before showing it")
         own.info = replace(own.info, model_version=version)
 
+    def set_description(self, project: int, text: str) -> None:
+        """Replace the description; see `LabelStudio.set_description`."""
+        own = self._project(project)
+        own.info = replace(own.info, description=text)
+
     def delete_version(self, project: int, version: str) -> None:
         """Delete a version's predictions; see `LabelStudio.delete_version`."""
         own = self._project(project)
@@ -153,8 +158,8 @@ class FakeLabelStudio:
 
     # -- projects and annotations ----------------------------------------------------------------
 
-    def create_project(self, *, title: str, label_config: str) -> int:
-        """Create an empty project and return its id."""
+    def create_project(self, *, title: str, label_config: str, instruction: str = "") -> int:  # noqa: ARG002
+        """Create an empty project and return its id; the instruction is not kept."""
         info = ProjectInfo(id=next(self._ids), title=title, label_config=label_config, model_version=None)
         self._projects[info.id] = _Project(info=info)
         return info.id

@@ -16,6 +16,7 @@ class ProjectInfo:
     title: str
     label_config: str
     model_version: str | None
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,9 @@ class LabelStudio(Protocol):
 
     def set_model_version(self, project: int, version: str) -> None:
         """Make `version` the one whose scores are shown; it must have predictions."""
+
+    def set_description(self, project: int, text: str) -> None:
+        """Replace the description of a project; nothing else of it changes."""
 
     def delete_version(self, project: int, version: str) -> None:
         """Delete all predictions of one version; a project that shows this version shows none afterwards."""

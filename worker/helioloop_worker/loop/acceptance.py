@@ -15,7 +15,6 @@ from redis.lock import Lock
 
 from helioloop.errors import CubeError
 from helioloop.evaluation.audit_sample import AuditSample
-from helioloop.evaluation.drift import NO_DRIFT
 from helioloop.evaluation.project_sample import read_earlier_sample
 from helioloop.evaluation.random_checks import choose_release_checks
 from helioloop.evaluation.risk_control import RiskGuarantee, make_guarantee, smallest_guarantee, split
@@ -27,13 +26,13 @@ from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
 from helioloop.registry.acceptances import Acceptance, read_acceptances, write_acceptance
-from helioloop.registry.random_checks import RandomChecks
+from helioloop.registry.random_checks import RandomChecks, blind_cubes
 from helioloop.workflows.drift import release_drift
 from helioloop.workflows.prelabel import score_by_fold
 from helioloop.workflows.prelabel_report import guarantee_in_words, no_guarantee_in_words, percent
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import ProjectState, read_project
-from helioloop_worker.loop.random_checks import MARK, blind_cubes, random_marks, update_random_checks
+from helioloop_worker.loop.random_checks import MARK, random_marks, update_random_checks
 from helioloop_worker.loop.round_steps import log_excluded
 from helioloop_worker.loop.writeback import writing
 
@@ -130,11 +129,13 @@ def _outcome(
     checks = choose_release_checks(cubes)
     known = blind_cubes(context.settings.model_dir(project), labels)
     accepted: dict[str, Label] = {}
-    drift = NO_DRIFT
-    if guarantee is not None:
-        sampled = {cube.cube for _, cube in sample.cubes}
-        runtime = context.runtime(project, report, on_excluded=log_excluded)
-        drift = release_drift(cubes, registry, runtime, version=version, sampled=sampled)
+    drift = release_drift(
+        cubes,
+        registry,
+        context.runtime(project, report, on_excluded=log_excluded),
+        version=version,
+        sampled=None if guarantee is None else {cube.cube for _, cube in sample.cubes},
+    )
     if drift.found:
         words = (*drift.sentences(), WITHDRAWN)
     elif guarantee is None:
@@ -142,6 +143,7 @@ def _outcome(
         words = no_guarantee_in_words(
             rate=wanted.rate, confidence=wanted.confidence, n_sampled=len(sample.cubes), smallest=smallest
         )
+        words += drift.sentences()
     else:
         scores = _scores(context, project, version, unverified, sample=sample, report=report)
         accepted = _accepted(scores, guarantee, without={*checks, *known})

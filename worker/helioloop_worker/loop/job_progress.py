@@ -8,6 +8,7 @@ from rq import get_current_job
 
 from helioloop.progress import Report
 from helioloop_worker.context import Context
+from helioloop_worker.loop.announcing import page_progress
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +48,12 @@ def job_report(also: Callable[[], None] | None = None) -> Report:
 
 
 def round_report(context: Context, project: int, fingerprint: str) -> Report:
-    """Return a report that also gives the heartbeat of a round, for the first time now."""
+    """Return a report that also gives the heartbeat of a round, for the first time now, and renews the state's page."""
+    renew_page = page_progress(context, project)
 
     def heartbeat() -> None:
         context.state.heartbeat(project, fingerprint, now=time.time())
+        renew_page()
 
     heartbeat()
     return job_report(also=heartbeat)

@@ -6,7 +6,6 @@ the number is the place of the cube in the audit order of its release.
 
 import logging
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from redis.lock import Lock
 
@@ -27,27 +26,6 @@ MARK = "triage"
 """Key in a task's data: ``accepted …``, ``random check …``, or empty."""
 DELETED_AT_ONCE = 50
 """Predictions that are deleted before the lock on writing is renewed; each takes a call."""
-
-
-def blind_cubes(model_dir: Path, labels: Mapping[str, CurrentLabel]) -> frozenset[str]:
-    """Return the names of the cubes that are blind now: random checks that nobody has answered.
-
-    Nothing of the model may be shown for them: no prediction, curve, score or reason.
-
-    Parameters
-    ----------
-    model_dir : Path
-        The project's model folder.
-    labels : mapping of str to CurrentLabel
-        The current labels, by cube.
-
-    Raises
-    ------
-    RegistryError
-        If the file of random checks is damaged.
-    """
-    checks = RandomChecks.read(model_dir)
-    return frozenset() if checks is None else checks.blind(labels)
 
 
 def update_random_checks(

@@ -13,12 +13,13 @@ from helioloop.labelstudio.tasks import annotation_stamps, cube_tasks
 from helioloop.messaging import messages, queues, retrain_state
 from helioloop.registry.acceptances import accepted_labels, read_acceptances
 from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.random_checks import blind_cubes
 from helioloop.registry.unscorable import read_unscorable
 from helioloop_worker.context import Context
 from helioloop_worker.loop import ingest, rounds, writeback
 from helioloop_worker.loop.acceptance import send_acceptance
 from helioloop_worker.loop.checked import read_checked
-from helioloop_worker.loop.random_checks import blind_cubes, shown_rows
+from helioloop_worker.loop.random_checks import shown_rows
 from helioloop_worker.loop.round_requests import requests, resend_planning
 from helioloop_worker.loop.shown_versions import superseded_since
 

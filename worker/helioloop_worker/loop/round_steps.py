@@ -15,20 +15,16 @@ from helioloop.records.cubes import Key
 from helioloop.records.scores import CubeScore
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.score_store import read_scores, write_scores
-from helioloop.registry.staging import Staging
+from helioloop.registry.staging import LOCATED, UNLOCATED, Staging
 from helioloop.workflows import rounds as rounding
 from helioloop.workflows.fields import keep_trained_fields
 from helioloop_worker.context import Context
 from helioloop_worker.loop import rounds
+from helioloop_worker.loop.announcing import send_report
 from helioloop_worker.loop.job_progress import round_report
 from helioloop_worker.loop.random_checks import update_random_checks
 
 log = logging.getLogger(__name__)
-
-UNLOCATED = "unlocated"
-"""Folder in staging with scores that have no emergence frame yet."""
-LOCATED = "located"
-"""Folder in staging with complete scores."""
 
 
 def train_member(context: Context, project: int, fingerprint: str, member: str) -> str:
@@ -102,6 +98,8 @@ def close_round(context: Context, project: int, fingerprint: str) -> str:
         _choose_random_checks(context, project, card.version)
         registry.publish(card.version, why=card.reason)
         queues.send(context.connection, messages.WriteBack(project=project, version=card.version))
+    else:
+        send_report(context, project)  # of a published version the write-back has it made
     if (follow_up := context.state.end(project, fingerprint)) is not None:
         queues.send(context.connection, messages.RetrainCheck(project=project, forced=follow_up.forced))
     return f"{card.version} is {card.rejected or 'published'}"

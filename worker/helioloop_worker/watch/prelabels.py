@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from helioloop.labelstudio.tasks import cube_tasks
 from helioloop.messaging import messages, queues
 from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.random_checks import blind_cubes
 from helioloop.registry.unscorable import read_unscorable
 from helioloop_worker.context import Context
-from helioloop_worker.loop.random_checks import blind_cubes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,131 @@
+"""What the loop tells annotators: the block in the description, and the page with the state."""
+
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+from tests.worker.conftest import LoopProject, work
+
+from helioloop.errors import LabelStudioError
+from helioloop.messaging import messages, queues
+from helioloop_worker import jobs
+from helioloop_worker.loop import announcing
+
+Data = dict[str, dict[str, str]]
+OWN = "Our own text <b>stays</b>."
+
+
+def description(loop_project: LoopProject) -> str:
+    return loop_project.label_studio.project(loop_project.id).description
+
+
+def page(loop_project: LoopProject) -> str:
+    return (loop_project.context.settings.media_dir(loop_project.id) / "state.html").read_text()
+
+
+def text_of(html: str) -> str:
+    """The words of a page, without tags."""
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<style>.*?</style>|<[^>]*>", " ", html, flags=re.DOTALL)))
+
+
+def test_the_description_says_what_is_shown_and_keeps_the_teams_text(
+    loop_project: LoopProject, task_data: Data
+) -> None:
+    """With the address of the page; the block is renewed, not added again."""
+    loop_project.import_cubes(task_data)
+    loop_project.label_studio.set_description(loop_project.id, OWN)
+    loop_project.read()
+    announcing.announce(loop_project.context, loop_project.id)
+    first = description(loop_project)
+    link = f"http://127.0.0.1:8080/data/local-files/?d=helioloop/project-{loop_project.id}/state.html"
+    assert first == f"[helioloop] No model yet. 0 of 24 verified. More: {link} [end of helioloop]\n\n{OWN}"
+    version = loop_project.publish()
+    announcing.announce(loop_project.context, loop_project.id)
+    second = description(loop_project)
+    assert second.startswith(f"[helioloop] {version} (")
+    assert second.endswith(f"[end of helioloop]\n\n{OWN}")
+    assert second.count("[helioloop]") == 1
+
+
+def test_an_unchanged_description_is_not_written(
+    loop_project: LoopProject, task_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each change of a project calls the project's webhooks."""
+    loop_project.import_cubes(task_data)
+    loop_project.publish()
+    announcing.announce(loop_project.context, loop_project.id)
+
+    def refuse(*_: Any) -> None:
+        pytest.fail("nothing has changed")
+
+    monkeypatch.setattr(loop_project.label_studio, "set_description", refuse)
+    announcing.announce(loop_project.context, loop_project.id)
+
+
+def test_a_label_studio_that_does_not_answer_stops_no_round(
+    loop_project: LoopProject, task_data: Data, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The failure is logged, and the page is written."""
+    loop_project.import_cubes(task_data)
+    loop_project.publish()
+
+    def fail(*_: Any) -> None:
+        raise LabelStudioError("no answer")
+
+    monkeypatch.setattr(loop_project.label_studio, "set_description", fail)
+    announcing.announce(loop_project.context, loop_project.id)
+    assert "the description is not renewed: no answer" in caplog.text
+    assert "v0001" in page(loop_project)
+
+
+def test_a_folder_that_cannot_be_written_stops_no_round(
+    loop_project: LoopProject, task_data: Data, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file is in the place of the media folder."""
+    loop_project.import_cubes(task_data)
+    loop_project.publish()
+    loop_project.context.settings.media_root.parent.mkdir(exist_ok=True)
+    loop_project.context.settings.media_root.write_text("")
+    announcing.announce(loop_project.context, loop_project.id)
+    assert "the page with its state is not renewed" in caplog.text
+
+
+def test_a_round_is_announced_from_its_start_to_the_report(loop_project: LoopProject, task_data: Data) -> None:
+    """Real jobs: planning announces the round; at the end the report is there, and nothing runs."""
+    loop_project.import_cubes(task_data)
+    loop_project.check()
+    assert loop_project.context.state.running(loop_project.id) is not None
+    jobs.plan_round(loop_project.context, loop_project.id)
+    assert "Now training member 1 of 2, time left not known yet" in description(loop_project)
+    assert "v0001 has been in the making since" in text_of(page(loop_project))
+    work(loop_project)
+    assert "Now training" not in description(loop_project)
+    assert "No round is running." in text_of(page(loop_project))
+    media = loop_project.context.settings.media_dir(loop_project.id)
+    assert "Report on project" in (media / "report.html").read_text()
+    assert f"project-{loop_project.id}/report.html" in page(loop_project)
+
+
+def test_the_page_is_renewed_while_a_job_works(
+    loop_project: LoopProject, task_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At most every few seconds, however often the job reports."""
+    loop_project.import_cubes(task_data)
+    loop_project.publish()
+    clock = 0.0
+    written = []
+    monkeypatch.setattr(announcing.time, "monotonic", lambda: clock)
+    monkeypatch.setattr(announcing, "_write_page", lambda *_: written.append(clock))
+    renew = announcing.page_progress(loop_project.context, loop_project.id)
+    for clock in (0.0, 14.9, 15.0, 16.0, 29.9, 30.1):  # noqa: B007 - the clock that `renew` reads
+        renew()
+    assert written == [15.0, 30.1]
+
+
+def test_one_report_waits_at_a_time(loop_project: LoopProject) -> None:
+    """Several write-backs need one."""
+    for _ in range(3):
+        announcing.send_report(loop_project.context, loop_project.id)
+    assert loop_project.queued() == [messages.MakeReport(project=loop_project.id).job_id]
+    assert queues.queue_lengths(loop_project.context.connection)["helioloop-maintenance"] == 1

@@ -1,0 +1,76 @@
+"""Keeps annotators informed: the block in the project's description, and the page with the project's state.
+
+Both tell the same and can be written at any time. A failure is logged and never stops the work that it follows.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from helioloop.errors import HelioloopError
+from helioloop.files import atomic
+from helioloop.labelstudio.description import with_block
+from helioloop.messaging import messages, queues
+from helioloop_worker.context import Context
+from helioloop_worker.reports.page import REPORT_PAGE, STATE_PAGE, render_state
+from helioloop_worker.reports.project_now import ProjectNow, read_project_now
+
+log = logging.getLogger(__name__)
+
+PAGE_SECONDS = 15.0
+"""Shortest time between two pages that the progress of one job writes."""
+
+
+def announce(context: Context, project: int) -> None:
+    """Write the state of a project into its description and its page; failures are logged."""
+    now = _write_page(context, project)
+    if now is None:
+        return
+    try:
+        description = context.label_studio.project(project).description
+        text = f"{now.short()} More: {context.settings.page_url(project, STATE_PAGE)}"
+        if (wanted := with_block(description, text)) != description:
+            context.label_studio.set_description(project, wanted)
+    except HelioloopError as error:
+        log.warning("project %d: the description is not renewed: %s", project, error)
+
+
+def page_progress(context: Context, project: int) -> Callable[[], None]:
+    """Return a function that renews the page with the state, at most every `PAGE_SECONDS`."""
+    written_at = time.monotonic()
+
+    def renew() -> None:
+        nonlocal written_at
+        if time.monotonic() - written_at >= PAGE_SECONDS:
+            written_at = time.monotonic()
+            _write_page(context, project)
+
+    return renew
+
+
+def send_report(context: Context, project: int) -> None:
+    """Have the report of a project made."""
+    queues.send(context.connection, messages.MakeReport(project=project))
+
+
+def report_path(context: Context, project: int) -> Path:
+    """Return the file of a project's report, among its videos, from where Label Studio serves it."""
+    return context.settings.media_dir(project) / REPORT_PAGE
+
+
+def _write_page(context: Context, project: int) -> ProjectNow | None:
+    """Write the page with the state and return the state; None where that failed."""
+    try:
+        now = read_project_now(context.registry(project), context.state.running(project))
+        has_report = report_path(context, project).exists()
+        html = render_state(
+            now,
+            title=f"Project {project}",
+            report_url=context.settings.page_url(project, REPORT_PAGE) if has_report else None,
+        )
+        atomic.write_text(context.settings.media_dir(project) / STATE_PAGE, html)
+    except (HelioloopError, OSError) as error:
+        log.warning("project %d: the page with its state is not renewed: %s", project, error)
+        return None
+    return now

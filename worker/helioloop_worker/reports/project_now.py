@@ -1,0 +1,168 @@
+"""The state of a project as annotators see it: version, labels verified and estimated wrong, the running round.
+
+`short` is for the project's description, of which Label Studio's card shows about 150 characters; `sentences` is for
+the page. Both are made from files and the retrain state; Label Studio is not read.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+
+from helioloop.evaluation.estimates import Estimate
+from helioloop.messaging.retrain_state import Running
+from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.versions import Registry
+from helioloop_worker.reports.audit import audit_stamp, read_audit
+from helioloop_worker.reports.round_progress import RoundProgress, read_round_progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectNow:
+    """A project at one moment.
+
+    Parameters
+    ----------
+    at : datetime
+        The moment (UTC).
+    version : str or None
+        The published version; None before the first.
+    made_at : datetime or None
+        When it was made.
+    labels, labels_verified : int
+        Labels that it was trained on, and how many were verified.
+    rejected : str or None
+        Name of the newest version and why it is not published, where the promotion check rejected it.
+    cubes, verified : int
+        Cubes of the project, and how many are verified now, as last read from Label Studio.
+    read_at : datetime or None
+        When that was; None before the first time.
+    wrong_left : Estimate or None
+        Estimate of the labels that are wrong among the unverified; None while the audit sample is too small.
+    unverified_labels : int
+        How many labels that are; a cube without a label has none that could be wrong.
+    round : RoundProgress or None
+        The running round.
+    """
+
+    at: datetime
+    version: str | None = None
+    made_at: datetime | None = None
+    labels: int = 0
+    labels_verified: int = 0
+    rejected: str | None = None
+    cubes: int = 0
+    verified: int = 0
+    read_at: datetime | None = None
+    wrong_left: Estimate | None = None
+    unverified_labels: int = 0
+    round: RoundProgress | None = None
+
+    def short(self) -> str:
+        """Return the state in few words, the most important ones first."""
+        made = "" if self.made_at is None else f" ({self.made_at.astimezone(UTC):%d %b %H:%M} UTC)"
+        shown = "No model yet" if self.version is None else f"{self.version}{made}"
+        trained = "" if self.version is None else f" from {self.labels} labels"
+        wrong = ""
+        if self.wrong_left is not None:
+            value, most = round(self.wrong_left.value), round(self.wrong_left.hi)
+            wrong = f", about {value} labels wrong" if value else f", at most {most} labels wrong"
+        running = ""
+        if self.round is not None:
+            running = f" Now {self.round.step}, {self.round.left} (at {self.at:%H:%M} UTC)."
+        return f"{shown}{trained}. {self.verified} of {self.cubes} verified{wrong}.{running}"
+
+    def sentences(self) -> tuple[tuple[str, str], ...]:
+        """Return the state as pairs of a heading and a sentence."""
+        if self.version is None:
+            shown = "No version yet: the first round trains on the crude labels."
+        else:
+            shown = (
+                f"{self.version}, made {_minute(self.made_at)} from {self.labels} labels, {self.labels_verified} of "
+                "them verified."
+            )
+        return (
+            ("Model version shown", shown),
+            *((("Not published", self.rejected),) if self.rejected else ()),
+            ("Verified so far", self._verified()),
+            ("Labels estimated wrong", self._wrong()),
+            ("Round", self._round()),
+        )
+
+    def _verified(self) -> str:
+        if self.read_at is None:
+            return "The labels were not read from Label Studio yet."
+        fraction = f" ({self.verified / self.cubes:.0%})" if self.cubes else ""
+        return f"{self.verified} of {self.cubes} cubes{fraction}, as read {_minute(self.read_at)}."
+
+    def _wrong(self) -> str:
+        if self.wrong_left is None:
+            return "No estimate yet: it needs ten random checks answered blind."
+        left = self.wrong_left
+        return (
+            f"About {left.value:.0f} of the {self.unverified_labels} labels that nobody verified "
+            f"({left.lo:.0f} to {left.hi:.0f} with 90% confidence)."
+        )
+
+    def _round(self) -> str:
+        if self.round is None:
+            return "No round is running."
+        now = self.round
+        return (
+            f"{now.version} has been in the making since {_minute(now.since)}, because {now.reason}: {now.step}, "
+            f"{now.left}."
+        )
+
+
+def read_project_now(registry: Registry, running: Running | None, *, now: float | None = None) -> ProjectNow:
+    """Return the state of a project.
+
+    Parameters
+    ----------
+    registry : Registry
+        Its model folder.
+    running : Running or None
+        The running round, from the retrain state.
+    now : float or None
+        The time in Unix seconds; None takes the clock.
+
+    Raises
+    ------
+    RegistryError
+        Where a file of the model folder is damaged.
+    """
+    at = time.time() if now is None else now
+    snapshot, version, newest = Snapshot.read(registry.root), registry.published(), registry.latest()
+    card = None if version is None else registry.card(version)
+    wrong_left, unverified = (
+        (None, 0) if snapshot is None else _wrong_left(registry.root, audit_stamp(registry, snapshot))
+    )
+    rejected = newest is not None and newest.version != version and newest.rejected is not None
+    return ProjectNow(
+        at=datetime.fromtimestamp(at, UTC),
+        version=version,
+        made_at=None if card is None else datetime.fromisoformat(card.created_at),
+        labels=0 if card is None else len(card.labels),
+        labels_verified=0 if card is None else card.verified,
+        rejected=f"{newest.version} is {newest.rejected}." if newest is not None and rejected else None,
+        cubes=0 if snapshot is None else len(snapshot.cubes),
+        verified=0 if snapshot is None else sum(label.verified for label in snapshot.cubes.values()),
+        read_at=None if snapshot is None else datetime.fromisoformat(snapshot.read_at),
+        wrong_left=wrong_left,
+        unverified_labels=unverified,
+        round=None if running is None else read_round_progress(registry, running, now=at),
+    )
+
+
+@lru_cache(maxsize=16)
+def _wrong_left(root: Path, stamp: tuple[str, ...]) -> tuple[Estimate | None, int]:  # noqa: ARG001 - the stamp is the key
+    """Return the latest round's estimate, and of how many labels: reading all scores at each step would take long."""
+    registry = Registry(root)
+    snapshot = Snapshot.read(root)
+    rounds = () if snapshot is None else read_audit(registry, snapshot).rounds
+    return (rounds[-1].wrong_left, rounds[-1].cubes - rounds[-1].verified) if rounds else (None, 0)
+
+
+def _minute(at: datetime | None) -> str:
+    return "" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,180 @@
+"""How far the running round is, and about how long it still takes, from the files that its steps have written.
+
+The files are the truth of a round: a step that is repeated does only what is missing. Times come from the files'
+times of modification, in this round and in the latest version.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from helioloop.messaging.retrain_state import Running
+from helioloop.registry.staging import LOCATED, PLAN_FILE, UNLOCATED, Staging
+from helioloop.registry.versions import Registry
+
+Phase = Literal["training", "scoring", "locating", "finishing"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundProgress:
+    """The progress of a round.
+
+    Parameters
+    ----------
+    version : str
+        The name that its version will get.
+    since : datetime
+        When it began (UTC).
+    reason : str
+        Why, in a sentence.
+    phase : str
+        What it does: train members, score cubes, locate emergences, or make the version.
+    done, total : int
+        Members trained while it trains; cubes located while it locates emergences; else 0 of 0.
+    left_seconds : float or None
+        About how long it still takes; None where nothing is known to estimate it from.
+    training_only : bool
+        True where `left_seconds` is for the training alone, because no earlier round shows how long the rest takes.
+    """
+
+    version: str
+    since: datetime
+    reason: str
+    phase: Phase
+    done: int = 0
+    total: int = 0
+    left_seconds: float | None = None
+    training_only: bool = False
+
+    @property
+    def step(self) -> str:
+        """What it does now, in words."""
+        if self.phase == "training":
+            return f"training member {min(self.done + 1, self.total)} of {self.total}"
+        if self.phase == "locating":
+            return f"locating emergences, {self.done} of {self.total} cubes done"
+        return {"scoring": "scoring all cubes", "finishing": "making the version"}[self.phase]
+
+    @property
+    def summary(self) -> str:
+        """Version, step, time left and reason in words: "v0007, member 6 of 10, about 2 min left, because …"."""
+        return f"{self.short}, {self.left}, because {self.reason}"
+
+    @property
+    def short(self) -> str:
+        """Version and step in words: "v0007, member 6 of 10"."""
+        return f"{self.version}, {self.step.removeprefix('training ')}"
+
+    @property
+    def left(self) -> str:
+        """The time left in words."""
+        if self.left_seconds is None:
+            return "time left not known yet"
+        return f"about {in_words(self.left_seconds)} {'of training ' if self.training_only else ''}left"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pace:
+    """How long the latest version took: seconds for each member, and from the last member to the version."""
+
+    member_seconds: float
+    rest_seconds: float
+
+
+def read_round_progress(registry: Registry, running: Running, *, now: float) -> RoundProgress | None:
+    """Return the progress of the running round; None where its files are not there, because it has just ended.
+
+    Parameters
+    ----------
+    registry : Registry
+        The model folder.
+    running : Running
+        From the retrain state.
+    now : float
+        The time, in Unix seconds.
+    """
+    staging = Staging(registry.root)
+    folder, plan = staging.folder(running.fingerprint), staging.outline(running.fingerprint)
+    if plan is None:
+        return None
+    trained = _times(folder / file for file in plan.member_files)
+    last, names = _pace(registry), registry.versions()
+    done, total, phase = len(trained), len(plan.member_files), "training"
+    if done == total:
+        to_locate, located = _lines(folder / UNLOCATED), _lines(folder / LOCATED)
+        done, total = (located, to_locate) if to_locate else (0, 0)
+        phase = "scoring" if not to_locate else "locating" if located < to_locate else "finishing"
+        if phase == "finishing":
+            done = total = 0
+    training = phase == "training"
+    left = _training_left(running, trained, total - done, last, now=now) if training else 0.0
+    rest = None if last is None else last.rest_seconds if training else _rest_left(last, trained, now=now)
+    if not training and rest is None:
+        left = None
+    return RoundProgress(
+        version=f"v{int(names[-1][1:]) + 1 if names else 1:04d}",
+        since=datetime.fromtimestamp(running.since, UTC),
+        reason=plan.reason,
+        phase=phase,  # type: ignore[arg-type]
+        done=done,
+        total=total,
+        left_seconds=None if left is None else left + (rest or 0.0),
+        training_only=training and rest is None,
+    )
+
+
+def _training_left(
+    running: Running, trained: list[float], to_train: int, last: _Pace | None, *, now: float
+) -> float | None:
+    """Return the seconds until the last member is trained, from the members trained so far or the latest version.
+
+    Members that were trained before the round began again say nothing about its pace.
+    """
+    mine = [at for at in trained if at >= running.since]
+    newest = mine[-1] if mine else running.since
+    pace = (newest - running.since) / len(mine) if mine else None if last is None else last.member_seconds
+    return None if pace is None else max(pace * to_train - (now - newest), 0.0)
+
+
+def _rest_left(last: _Pace, trained: list[float], *, now: float) -> float:
+    return max(last.rest_seconds - (now - trained[-1]), 0.0)
+
+
+def _pace(registry: Registry) -> _Pace | None:
+    """Return the pace of the latest version; None without one, or where its files do not show it."""
+    card = registry.latest()
+    if card is None:
+        return None
+    folder = registry.folder(card.version)
+    trained = _times(folder / str(member["file"]) for member in card.members.values())
+    begun = _times([folder / PLAN_FILE])
+    made = datetime.fromisoformat(card.created_at).timestamp()
+    if not trained or not begun or not begun[0] <= trained[-1] <= made + 1.0:  # the card has whole seconds; a copy none
+        return None
+    return _Pace(member_seconds=(trained[-1] - begun[0]) / len(trained), rest_seconds=max(made - trained[-1], 0.0))
+
+
+def _times(paths: Iterable[Path]) -> list[float]:
+    """Return when the files that exist were written, in order."""
+    found = []
+    for path in paths:
+        try:
+            found.append(path.stat().st_mtime)
+        except FileNotFoundError:
+            continue
+    return sorted(found)
+
+
+def _lines(folder: Path) -> int:
+    """Return the number of scores in a folder of staging."""
+    return sum(path.read_bytes().count(b"\n") for path in folder.glob("*.jsonl"))
+
+
+def in_words(seconds: float) -> str:
+    """Return a duration in words, rounded up: "40 s", "3 min", "2 h 10 min"."""
+    if seconds <= 50.0:
+        return f"{max(-(-seconds // 10), 1) * 10:.0f} s"
+    minutes = int(-(-seconds // 60))
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
