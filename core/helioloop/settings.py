@@ -95,6 +95,13 @@ class Settings(BaseSettings):
         600.0, ge=0, description="Longest time from the first annotation event to the retrain check."
     )
     retrain_verified: int = Field(20, ge=1, description="Newly verified cubes that are enough to start a round.")
+    retrain_changed: int = Field(10, ge=1, description="Changed labels that are enough to start a round.")
+    retrain_pause_seconds: float = Field(
+        1800.0,
+        ge=0,
+        description="Time without an annotation after which fewer changed labels start a round; reconciliation looks "
+        "after it.",
+    )
     random_checks: int = Field(
         10,
         ge=0,

@@ -272,6 +272,7 @@ def settings(tmp_path: Path, made: Path, redis_url: str) -> Settings:
         media_root=tmp_path / "media",
         cache_root=made.parent.parent / "cache",
         device="cpu",
+        retrain_changed=1,
         random_checks=0,  # every task has a prediction, except in tests of random checks
     )
 

@@ -2,5 +2,5 @@
 
 from typing import Final
 
-DISAGREEMENTS_FIRST: Final = "Model disagrees first"
+DISAGREEMENTS_FIRST: Final = "Disagreements first"
 """Tab sorted by prediction score: the cubes whose label and prediction disagree most come first."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from helioloop.errors import LabelStudioError
 from helioloop.labelstudio.annotations import current_label
 from helioloop.labelstudio.config import parse_config
 from helioloop_worker.labelstudio.port import LabelStudio
+from helioloop_worker.labelstudio.tab import TABS
+from helioloop_worker.labelstudio.tabs import update_tabs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +64,8 @@ class EmptyProject:
 
 def data_of(cube: str) -> dict[str, str]:
     """A task's data; Label Studio requires all values that the labelling configuration shows."""
-    return {"video": f"/{cube}.mp4", "cube": cube, "start": "2001-02-03T00:00:00Z", "crude_label": "emergence"}
+    files = {field: f"/{cube}.{ending}" for field, ending in (("video", "mp4"), ("curve", "json"), ("reason", "txt"))}
+    return {**files, "cube": cube, "start": "2001-02-03T00:00:00Z", "crude_label": "emergence"}
 
 
 def prediction(task: int, version: str = "v0001", **changes: Any) -> dict[str, Any]:
@@ -239,6 +243,40 @@ def an_annotation_tells_whether_it_was_made_blind(empty: EmptyProject) -> None:
     assert found() == {blind: True, visible: False}
 
 
+def tabs_are_stored_as_they_are_written(empty: EmptyProject) -> None:
+    """Each of helioloop's tabs is recognised when it is read back; a change replaces one tab and no other."""
+    ids = [empty.label_studio.create_tab(empty.project, tab.new()) for tab in TABS]
+    there = {tab.id: tab.settings for tab in empty.label_studio.tabs(empty.project)}
+    assert there.keys() == {*ids}
+    for number, tab in zip(ids, TABS, strict=True):
+        assert there[number]["title"] == tab.title
+        assert [other.title for other in TABS if other.matches(there[number])] == [tab.title]
+    empty.label_studio.change_tab(empty.project, ids[0], {**there[ids[0]], **TABS[1].kept(), "title": "mine"})
+    after = {tab.id: tab.settings for tab in empty.label_studio.tabs(empty.project)}
+    assert (after[ids[0]]["title"], TABS[1].matches(after[ids[0]])) == ("mine", True)
+    assert {number: after[number] for number in ids[1:]} == {number: there[number] for number in ids[1:]}
+    with pytest.raises(LabelStudioError):
+        empty.label_studio.change_tab(empty.project, 987_654_321, TABS[0].new())
+
+
+def helioloops_tabs_are_made_once_and_the_teams_stay(empty: EmptyProject, model_dir: Path) -> None:
+    """Filters that somebody changed are restored, titles are not; a deleted one and a team's tab are left alone."""
+    team = empty.label_studio.create_tab(empty.project, {**TABS[0].new(), "title": "Uncertain"})
+    for _ in range(2):
+        update_tabs(empty.label_studio, empty.project, model_dir)
+    first = {tab.settings["title"]: tab for tab in empty.label_studio.tabs(empty.project)}
+    ours = ["Disagreements first", "Uncertain (helioloop)", "Random checks", "Ties between annotators"]
+    assert list(first) == ["Uncertain", *ours, "Accepted under guarantee"]
+    changed = first["Random checks"]
+    other = {**changed.settings, "title": "blind", "ordering": ["tasks:id"]}
+    empty.label_studio.change_tab(empty.project, changed.id, other)
+    update_tabs(empty.label_studio, empty.project, model_dir)
+    after = {tab.id: tab.settings for tab in empty.label_studio.tabs(empty.project)}
+    assert after[changed.id] == {**changed.settings, "title": "blind"}
+    assert after[team] == first["Uncertain"].settings
+    assert len(after) == 6
+
+
 def predictions_are_counted_by_version(empty: EmptyProject) -> None:
     """Rows contain task and version."""
     one, two = empty.tasks(2)
@@ -360,6 +398,7 @@ CONTRACT = (
     a_change_moves_the_stamp_and_a_deletion_removes_it,
     annotations_copied_from_predictions_do_not_verify_a_label,
     an_annotation_tells_whether_it_was_made_blind,
+    tabs_are_stored_as_they_are_written,
     predictions_are_counted_by_version,
     the_same_prediction_twice_makes_two_rows,
     a_score_changes_in_place,

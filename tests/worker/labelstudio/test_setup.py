@@ -1,5 +1,6 @@
 """Setting a project up: the backend accepts its webhook, and a wrong configuration is refused."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock, create_autospec
@@ -35,6 +36,8 @@ def label_studio() -> Mock:
     found: Mock = create_autospec(LabelStudioClient, instance=True)
     found.find_project.return_value = None
     found.create_project.return_value = 7
+    found.tabs.return_value = []
+    found.create_tab.side_effect = itertools.count(1)
     return found
 
 

@@ -126,10 +126,12 @@ CALLS: dict[str, Callable[[LabelStudioClient], Any]] = {
     "ensure_local_storage": lambda client: client.ensure_local_storage(1, "/media"),
     "ensure_backend": lambda client: client.ensure_backend(1, url="http://b:9090", user="u", password="hunter2"),
     "ensure_webhook": lambda client: client.ensure_webhook(1, url="http://b:9090/webhook", headers={"X": "hunter2"}),
-    "ensure_tab": lambda client: client.ensure_tab(1, title="t"),
+    "tabs": lambda client: client.tabs(1),
+    "create_tab": lambda client: client.create_tab(1, {"title": "t"}),
+    "change_tab": lambda client: client.change_tab(1, 2, {"title": "t"}),
 }
 """Every call of the client."""
-NOT_REPEATED = ("import_tasks", "import_predictions", "create_project")
+NOT_REPEATED = ("import_tasks", "import_predictions", "create_project", "create_tab")
 """Calls that must not be repeated."""
 
 
@@ -323,7 +325,7 @@ def test_reading_follows_a_redirect(peer: Server) -> None:
 @pytest.mark.parametrize(
     "name",
     ["project", "tasks_after", "predictions", "model_versions", "import_predictions", "delete_version", "find_project",
-     "create_project", "ensure_local_storage", "ensure_backend", "ensure_webhook", "ensure_tab"],
+     "create_project", "ensure_local_storage", "ensure_backend", "ensure_webhook", "tabs", "create_tab"],
 )  # fmt: skip
 def test_json_of_another_service_is_refused(peer: Server, name: str, body: Any) -> None:
     """Another service at the address answers in JSON of another form."""

@@ -195,9 +195,33 @@ def test_those_of_an_accepted_release_are_blind_too(project: LoopProject) -> Non
     assert not set(outcome.random_checks) & set(outcome.accepted)
 
 
+def test_a_tie_is_marked_until_it_is_resolved(project: LoopProject) -> None:
+    """Two annotators give both classes; a third one decides. A random check has its own mark again afterwards."""
+    version = project.publish()
+    write(project, version)
+    checks, numbers = order(project), tasks(project)
+    for cube in (checks[0], checks[9]):
+        for annotator, choice in enumerate(("emergence", "non-emergence"), start=1):
+            project.label_studio.annotate(numbers[cube], choice, annotator=annotator)
+    write(project, version)
+    found = marked(project)
+    assert (found[checks[0]], found[checks[9]]) == ("tied", "tied")
+    for cube in (checks[0], checks[9]):
+        project.label_studio.annotate(numbers[cube], "emergence", annotator=3)
+    write(project, version)
+    found = marked(project)
+    assert (found[checks[0]], found.get(checks[9])) == ("random check 001", None)
+
+
+def test_every_task_has_a_mark_or_an_empty_one_after_a_write_back(project: LoopProject) -> None:
+    """Label Studio's filters do not find a key that only some tasks have."""
+    write(project, project.publish())
+    assert all("triage" in entry["data"] for entry in project.label_studio.tasks(project.id))
+
+
 def test_a_write_back_that_is_repeated_changes_nothing(project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> None:
     version = project.publish()
     write(project, version)
-    for name in ("set_data_field", "import_predictions", "delete_predictions"):
+    for name in ("set_data_field", "import_predictions", "delete_predictions", "create_tab", "change_tab"):
         monkeypatch.setattr(project.label_studio, name, lambda *_: pytest.fail("Label Studio was changed"))
     write(project, version)

@@ -10,11 +10,13 @@ from helioloop.data.loader import Loader
 from helioloop.errors import LabelStudioError
 from helioloop.messaging.retrain_state import FollowUp
 from helioloop.progress import silent
+from helioloop.registry.label_snapshot import Snapshot
 from helioloop_worker.loop import ingest
 from helioloop_worker.loop.checked import read_checked
 from helioloop_worker.loop.reconcile import reconcile
-from helioloop_worker.loop.retrain_check import check_retraining
+from helioloop_worker.loop.retrain_check import FOLLOW_UP, check_retraining
 from helioloop_worker.loop.round_requests import requests
+from helioloop_worker.loop.writeback import write_back
 
 Data = dict[str, dict[str, str]]
 
@@ -147,3 +149,46 @@ def test_unchanged_labels_request_nothing_and_clear_up(loop_project: LoopProject
     loop_project.label_studio.annotate(tasks["cube01"], "emergence")
     assert check(loop_project).startswith("no round: no label differs")
     assert list((loop_project.model_dir / "staging").iterdir()) == []
+
+
+def test_few_changed_labels_are_checked_again_until_the_pause_is_over(
+    loop_project: LoopProject, task_data: Data
+) -> None:
+    """The check removes the events and records nothing, so reconciliation sends the next check."""
+    loop_project.context.settings.retrain_changed = 2
+    tasks = loop_project.import_cubes(task_data)
+    loop_project.publish()
+    loop_project.label_studio.annotate(tasks["cube00"], "emergence")
+    add_old_event(loop_project)
+    assert check(loop_project).startswith("no round yet: 1 labels differ")
+    assert requests(loop_project.context, loop_project.id) == set()
+    assert loop_project.context.state.pending_events(loop_project.id) is None
+    assert (
+        "annotations differ from those of the last check: checking"
+        in reconcile(loop_project.context, loop_project.id).done
+    )
+    loop_project.context.settings.retrain_pause_seconds = 0.0
+    assert check(loop_project).startswith("a round is requested: 1 labels differ")
+
+
+def test_answers_are_read_and_written_back_while_a_round_runs(loop_project: LoopProject, task_data: Data) -> None:
+    """The snapshot has the correction, and a write-back changes the score; without a new answer none is sent."""
+    tasks = loop_project.import_cubes(task_data)
+    version = loop_project.publish(p_emergence=0.75)
+    write_back(loop_project.context, loop_project.id, version, report=silent)
+    assert loop_project.check(forced=True).startswith("round started")
+    loop_project.clear_queues()
+    assert check(loop_project) == FOLLOW_UP
+    assert loop_project.queued() == []
+    loop_project.label_studio.annotate(tasks["cube00"], "emergence")
+    assert check(loop_project) == FOLLOW_UP
+    snapshot = Snapshot.read(loop_project.model_dir)
+    assert snapshot is not None
+    assert snapshot.cubes["cube00"].verified
+    assert [name for name in loop_project.queued() if "write" in name] != []
+    write_back(loop_project.context, loop_project.id, version, report=silent)
+    scores = {row.task: row.score for row in loop_project.label_studio.predictions(loop_project.id)}
+    assert scores[tasks["cube00"]] == 0.75
+    loop_project.clear_queues()
+    assert check(loop_project) == FOLLOW_UP
+    assert loop_project.queued() == []

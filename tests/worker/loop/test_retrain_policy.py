@@ -2,6 +2,7 @@
 
 from helioloop.records.labels import CurrentLabel, Label
 from helioloop.registry.versions import Card
+from helioloop.settings import Settings
 from helioloop_worker.loop.retrain_policy import decide
 
 E, N = Label.EMERGENCE, Label.NON_EMERGENCE
@@ -22,7 +23,8 @@ def now(**labels: tuple[Label | None, bool]) -> dict[str, CurrentLabel]:
 
 
 def starts(last: Card | None, labels: dict[str, CurrentLabel], *, step: int = 20, forced: bool = False) -> bool:
-    return decide(last, labels, retrain_verified=step, forced=forced).start
+    settings = Settings(retrain_verified=step, retrain_changed=1)
+    return decide(last, labels, settings=settings, forced=forced).start
 
 
 def test_the_first_round_needs_no_correction() -> None:
@@ -37,7 +39,7 @@ def test_unchanged_labels_start_nothing() -> None:
 
 def test_one_changed_label_starts_a_round() -> None:
     """And the reason counts it and names the version it is compared with."""
-    decision = decide(trained_on(a=(E, False)), now(a=(N, True)), retrain_verified=20, forced=False)
+    decision = decide(trained_on(a=(E, False)), now(a=(N, True)), settings=Settings(retrain_changed=1), forced=False)
     assert decision.start
     assert decision.reason == "1 labels differ from those v0003 was trained on"
 
@@ -69,3 +71,20 @@ def test_pressing_start_training_starts_a_round_whatever_the_labels() -> None:
 def test_a_cube_that_lost_its_label_starts_a_round() -> None:
     """It was trained on and has none now."""
     assert starts(trained_on(a=(E, False)), now(a=(None, False)))
+
+
+def test_few_changed_labels_wait_for_more_or_for_a_pause() -> None:
+    """Two of three that start a round; after half an hour without an annotation they are enough."""
+    settings = Settings(retrain_changed=3, retrain_pause_seconds=1800.0)
+    last = trained_on(a=(E, False), b=(E, False), c=(E, False))
+    two, three = now(a=(N, True), b=(N, True), c=(E, False)), now(a=(N, True), b=(N, True), c=(N, True))
+    waiting = decide(last, two, settings=settings, forced=False, quiet_seconds=1799.0)
+    assert (waiting.start, waiting.waits) == (False, True)
+    assert waiting.reason == (
+        "2 labels differ from those v0003 was trained on (3 start a round, fewer do after 30 min without an annotation)"
+    )
+    assert decide(last, two, settings=settings, forced=False, quiet_seconds=1800.0).start
+    assert decide(last, three, settings=settings, forced=False, quiet_seconds=0.0).start
+    assert decide(last, two, settings=settings, forced=True, quiet_seconds=0.0).start
+    unchanged = decide(last, now(a=(E, True)), settings=settings, forced=False, quiet_seconds=0.0)
+    assert (unchanged.start, unchanged.waits) == (False, False)

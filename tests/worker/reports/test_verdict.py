@@ -107,7 +107,7 @@ CASES: dict[str, tuple[ProjectStatus, str, str, str]] = {
         IDLE,
         "disagreements",
         "v0003 is shown. 12 of 40 disagreements are checked.",
-        "tab “Model disagrees first”: http://ls/projects/1/data",
+        "tab “Disagreements first”: http://ls/projects/1/data",
     ),
     "all disagreements checked": (
         replace(IDLE, audit=CHECKED),

@@ -42,7 +42,7 @@ def init(url: str | None, api_key: str | None, title: str, backend_url: str | No
     """Set up a Label Studio project; safe to repeat.
 
     Creates the project, or completes the one with this title: labelling configuration, video storage, ML backend,
-    webhook with its secret, uncertainty sampling, and a tab sorted by prediction score. Label Studio and the backend
+    webhook with its secret, uncertainty sampling, and five tabs for the queue. Label Studio and the backend
     (`helioloop backend`) must be running. The command prints the project's id, which other commands take as --project.
 
     \b
@@ -152,8 +152,8 @@ def catalogue(*, project: int, out: Path, sample: Path | None, coverage: float) 
     The table contains, for each cube, its current label, its score by the published version and its emergence time.
     Labels are read anew from Label Studio; nothing is changed there.
 
-    Probabilities and intervals are calibrated on the audit sample: the cubes that were verified in the random order
-    that `helioloop status` lists. Probabilities need 30 labels, ten of each class; intervals of 90 % need nine
+    Probabilities and intervals are calibrated on the audit sample: the cubes that were answered blind, in the random
+    order that `helioloop status` lists. Probabilities need 30 labels, ten of each class; intervals of 90 % need nine
     emergence frames. With fewer, the table marks them as uncalibrated. A frame that was submitted unchanged, as the
     model had proposed it, is marked "unmoved" and is not used for calibration.
 

@@ -11,8 +11,7 @@ from label_studio_sdk.core.request_options import RequestOptions
 
 from helioloop.errors import LabelStudioError
 from helioloop.settings import Settings, plain_url
-from helioloop_worker.labelstudio.port import PredictionRow, ProjectInfo
-from helioloop_worker.labelstudio.tab import tab_settings
+from helioloop_worker.labelstudio.port import PredictionRow, ProjectInfo, Tab
 from helioloop_worker.labelstudio.transport import Transport
 
 WEBHOOK_ACTIONS = (
@@ -294,18 +293,26 @@ class LabelStudioClient:
                 request_options=ONCE,
             )
 
-    def ensure_tab(self, project: int, *, title: str) -> None:
-        """Add a tab sorted by prediction score, lowest first, unless the project has a tab of this title."""
-        what = f"adding the tab {title!r} to project {project}"
+    def tabs(self, project: int) -> list[Tab]:
+        """Return all tabs of a project."""
+        what = f"reading the tabs of project {project}"
         views = self._transport.listed(what, self._client.views.list, project=project)
-        if title in [(view.data or {}).get("title") for view in views]:
-            return
+        return [Tab(id=view.id, settings=view.data or {}) for view in views if view.id is not None]
+
+    def create_tab(self, project: int, settings: Mapping[str, Any]) -> int:
+        """Create a tab and return its id."""
+        what = f"adding the tab {settings.get('title')!r} to project {project}"
         with self._transport.calling(what):
-            self._client.views.create(
-                project=project,
-                data=tab_settings(title),
-                request_options=ONCE,
-            )
+            created = self._client.views.create(project=project, data=_own(settings), request_options=ONCE)
+        number = getattr(created, "id", None)
+        if not isinstance(number, int):
+            raise self._transport.unexpected_answer(what, "something other than a tab")
+        return number
+
+    def change_tab(self, project: int, tab: int, settings: Mapping[str, Any]) -> None:
+        """Replace all settings of a tab."""
+        with self._transport.calling(f"changing the tab {settings.get('title')!r} of project {project}"):
+            self._client.views.update(id=str(tab), project=project, data=_own(settings))
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -321,3 +328,8 @@ class LabelStudioClient:
         if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
             raise self._transport.unexpected_answer(what, "something other than a list of tasks")
         return found
+
+
+def _own(settings: Mapping[str, Any]) -> Any:
+    """Return the settings of a tab as a copy of their own, in the form that the client takes."""
+    return json.loads(json.dumps(settings))

@@ -15,7 +15,7 @@ from typing import Any
 from defusedxml.ElementTree import fromstring
 
 from helioloop.errors import LabelStudioError
-from helioloop_worker.labelstudio.port import PredictionRow, ProjectInfo
+from helioloop_worker.labelstudio.port import PredictionRow, ProjectInfo, Tab
 
 CHOICES, TIMELINE = "Choices", "TimelineLabels"
 _VALUE_TAGS = {CHOICES: "Choice", TIMELINE: "Label"}
@@ -30,6 +30,7 @@ class _Project:
     tasks: dict[int, dict[str, Any]] = field(default_factory=dict)
     predictions: dict[int, tuple[PredictionRow, dict[str, Any]]] = field(default_factory=dict)
     storages: list[str] = field(default_factory=list)
+    tabs: dict[int, dict[str, Any]] = field(default_factory=dict)
 
 
 class FakeLabelStudio:
@@ -155,6 +156,24 @@ class FakeLabelStudio:
         own = self._project(project)
         if path not in own.storages:
             own.storages.append(path)
+
+    def tabs(self, project: int) -> list[Tab]:
+        """Return all tabs; see `LabelStudio.tabs`."""
+        found = self._project(project).tabs
+        return [Tab(id=number, settings=copy.deepcopy(settings)) for number, settings in found.items()]
+
+    def create_tab(self, project: int, settings: Mapping[str, Any]) -> int:
+        """Create a tab; see `LabelStudio.create_tab`."""
+        number = next(self._ids)
+        self._project(project).tabs[number] = copy.deepcopy(dict(settings))
+        return number
+
+    def change_tab(self, project: int, tab: int, settings: Mapping[str, Any]) -> None:
+        """Replace the settings of a tab; see `LabelStudio.change_tab`."""
+        own = self._project(project).tabs
+        if tab not in own:
+            raise LabelStudioError(f"project {project} has no tab {tab}; read its tabs again")
+        own[tab] = copy.deepcopy(dict(settings))
 
     # -- projects and annotations ----------------------------------------------------------------
 

@@ -29,6 +29,14 @@ class PredictionRow:
     score: float | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tab:
+    """A tab of the Data Manager: its id, and its settings as Label Studio stores them."""
+
+    id: int
+    settings: Mapping[str, Any]
+
+
 class LabelStudio(Protocol):
     """A Label Studio whose projects are set up. Every method raises `LabelStudioError` where a call fails."""
 
@@ -73,6 +81,15 @@ class LabelStudio(Protocol):
 
     def rescore(self, row: PredictionRow, score: float) -> None:
         """Change the score of a prediction in place, so that a submit that names the row still finds it."""
+
+    def tabs(self, project: int) -> list[Tab]:
+        """Return all tabs of a project."""
+
+    def create_tab(self, project: int, settings: Mapping[str, Any]) -> int:
+        """Create a tab and return its id."""
+
+    def change_tab(self, project: int, tab: int, settings: Mapping[str, Any]) -> None:
+        """Replace all settings of a tab."""
 
     def ensure_local_storage(self, project: int, path: str) -> None:
         """Serve the files under `path` to the annotators of this project."""

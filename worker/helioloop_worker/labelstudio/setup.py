@@ -1,4 +1,4 @@
-"""Sets a Label Studio project up for the loop: project, configuration, storage, backend, webhook, sampling, tab.
+"""Sets a Label Studio project up for the loop: project, configuration, storage, backend, webhook, sampling, tabs.
 
 The setup can be repeated: it adds what is missing, and renews sampling, backend and webhook. Configuration and
 instruction are set when the project is created and never changed afterwards: the tasks that are there fit the
@@ -14,6 +14,7 @@ from helioloop.messaging.messages import SECRET_HEADER
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.project_template import copy_stills, instruction, labeling_configuration
+from helioloop_worker.labelstudio.tabs import update_tabs
 
 STILLS = "instruction"
 """Folder of the instruction's pictures below a project's media folder."""
@@ -68,7 +69,7 @@ def set_up(label_studio: LabelStudioClient, settings: Settings, *, title: str, b
     )
     webhook = f"{backend_url.rstrip('/')}/webhook"
     label_studio.ensure_webhook(project, url=webhook, headers=_webhook_credentials(settings))
-    label_studio.ensure_tab(project, title=TAB)
+    update_tabs(label_studio, project, settings.model_dir(project), restore=True)
     return project
 
 

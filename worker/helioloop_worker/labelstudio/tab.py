@@ -1,6 +1,16 @@
-"""The settings of the tab that lists tasks by prediction score, lowest first, without accepted ones."""
+"""The settings of helioloop's tabs in the Data Manager, as Label Studio stores them.
 
+Finished and skipped tasks leave all of them but the tab of ties, because the filters look at the number of annotations.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
+
+from helioloop.labelstudio.tab_names import DISAGREEMENTS_FIRST
+
+UNCERTAIN = (0.35, 0.65)
+"""Agreement with the label between which a task counts as uncertain; 0.5 is a coin toss."""
 
 HIDDEN_COLUMNS = [
     "tasks:inner_id",
@@ -10,6 +20,7 @@ HIDDEN_COLUMNS = [
     "tasks:unresolved_comment_count",
     "tasks:annotations_results",
     "tasks:predictions_results",
+    "tasks:predictions_model_versions",
     "tasks:file_upload",
     "tasks:storage_filename",
     "tasks:created_at",
@@ -21,33 +32,100 @@ HIDDEN_COLUMNS = [
     "tasks:total_predictions",
     "tasks:cancelled_annotations",
     "tasks:completed_at",
+    "tasks:data.curve",
+    "tasks:data.reason",
     "tasks:data.sha256",
     "tasks:data.release",
 ]
-"""Columns that the sorted tab hides, so that video, score and crude label are side by side."""
+"""Columns that the tabs hide, so that video, score and crude label are side by side. The list of model versions has the
+superseded ones too."""
+
+_Filter = dict[str, Any]
 
 
-_TRIAGE = "filter:tasks:data.triage"
-NOT_ACCEPTED = {
-    "conjunction": "or",  # "does not contain accepted" would leave out tasks whose data have no such key
-    "items": [
-        {"filter": _TRIAGE, "operator": "empty", "type": "String", "value": True},
-        {"filter": _TRIAGE, "operator": "contains", "type": "String", "value": "random check"},
-    ],
-}
-"""Filter for tasks whose label was not accepted without a human."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TabSettings:
+    """One of helioloop's tabs.
+
+    Parameters
+    ----------
+    title : str
+        The title with which it is made.
+    filters : tuple of dict
+        Conditions that all hold for a task in the tab.
+    ordering : str
+        Column that sorts it, lowest first.
+    """
+
+    title: str
+    filters: tuple[_Filter, ...] = field(repr=False)
+    ordering: str
+
+    def kept(self) -> dict[str, Any]:
+        """Return the settings that are restored when somebody changed them: filters and ordering."""
+        return {
+            "filters": {"conjunction": "and", "items": [dict(entry) for entry in self.filters]},
+            "ordering": [self.ordering],
+        }
+
+    def new(self) -> dict[str, Any]:
+        """Return all settings of a new tab."""
+        return {
+            "title": self.title,
+            "type": "list",
+            "target": "tasks",
+            **self.kept(),
+            "hiddenColumns": {"explore": HIDDEN_COLUMNS, "labeling": HIDDEN_COLUMNS},
+            "columnsWidth": {},
+            "columnsDisplayType": {},
+            "gridWidth": 4,
+        }
+
+    def matches(self, stored: Mapping[str, Any]) -> bool:
+        """Return whether a stored tab has the filters and the ordering of this one."""
+        filters = stored.get("filters") or {}
+        kept = self.kept()
+        return (
+            filters.get("conjunction") == "and"
+            and [_without_unknown(entry) for entry in filters.get("items") or ()] == kept["filters"]["items"]
+            and stored.get("ordering") == kept["ordering"]
+        )
 
 
-def tab_settings(title: str) -> dict[str, Any]:
-    """Return the settings of the tab as Label Studio stores them."""
-    return {
-        "title": title,
-        "type": "list",
-        "target": "tasks",
-        "ordering": ["tasks:predictions_score"],
-        "filters": NOT_ACCEPTED,
-        "hiddenColumns": {"explore": HIDDEN_COLUMNS, "labeling": HIDDEN_COLUMNS},
-        "columnsWidth": {},
-        "columnsDisplayType": {},
-        "gridWidth": 4,
-    }
+def _condition(column: str, operator: str, value: Any, *, kind: str) -> _Filter:
+    return {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
+
+
+def _marked(mark: str) -> _Filter:
+    return _condition("data.triage", "contains", mark, kind="String")
+
+
+def _without_unknown(entry: Mapping[str, Any]) -> _Filter:
+    return {key: entry.get(key) for key in ("filter", "operator", "type", "value")}
+
+
+_WAITING = (
+    _condition("total_annotations", "equal", 0, kind="Number"),
+    _condition("cancelled_annotations", "equal", 0, kind="Number"),
+)
+_UNMARKED = _condition("data.triage", "empty", True, kind="String")
+_SCORE = "tasks:predictions_score"
+
+FIRST = DISAGREEMENTS_FIRST
+TABS = (
+    TabSettings(title=FIRST, filters=(*_WAITING, _UNMARKED), ordering=_SCORE),
+    TabSettings(
+        title="Uncertain",
+        filters=(
+            *_WAITING,
+            _condition("predictions_score", "in", {"min": UNCERTAIN[0], "max": UNCERTAIN[1]}, kind="Number"),
+            _UNMARKED,
+        ),
+        ordering=_SCORE,
+    ),
+    TabSettings(title="Random checks", filters=(*_WAITING, _marked("random check")), ordering="tasks:data.triage"),
+    TabSettings(title="Ties between annotators", filters=(_marked("tied"),), ordering=_SCORE),
+    TabSettings(title="Accepted under guarantee", filters=(*_WAITING, _marked("accepted")), ordering=_SCORE),
+)
+EARLIER_TITLE = "Model disagrees first"
+"""Title of the only tab that earlier versions of helioloop made; it becomes the first one."""

@@ -26,13 +26,14 @@ from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
 from helioloop.registry.acceptances import Acceptance, read_acceptances, write_acceptance
+from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.random_checks import RandomChecks, blind_cubes
 from helioloop.workflows.drift import release_drift
 from helioloop.workflows.prelabel import score_by_fold
 from helioloop.workflows.prelabel_report import guarantee_in_words, no_guarantee_in_words, percent
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import ProjectState, read_project
-from helioloop_worker.loop.random_checks import MARK, random_marks, update_random_checks
+from helioloop_worker.loop.random_checks import MARK, all_marks, update_random_checks
 from helioloop_worker.loop.round_steps import log_excluded
 from helioloop_worker.loop.writeback import writing
 
@@ -187,8 +188,9 @@ def _mark(context: Context, project: int, acceptance: Acceptance, lock: Lock) ->
     marks = {cube: f"accepted {label} {risk}" for cube, label in acceptance.accepted.items()}
     exported = context.label_studio.tasks(project)
     checks = RandomChecks.read(context.settings.model_dir(project))
-    if checks is not None:
-        marks |= random_marks(checks, [task.cube for task in cube_tasks(exported).values()])
+    snapshot = Snapshot.read(context.settings.model_dir(project))
+    labels = {} if snapshot is None else snapshot.cubes
+    marks |= all_marks(checks, [task.cube for task in cube_tasks(exported).values()], labels)
     tasks: dict[str, list[int]] = {}
     for entry in exported:
         cube = cube_of(entry.get("data"))

@@ -13,6 +13,8 @@ from helioloop.messaging.retrain_state import PendingEvents
 from helioloop_worker.context import Context
 
 CHECKED = "checked.json"
+WRITTEN = "written.json"
+"""The annotations whose labels Label Studio shows: those of the last complete write-back."""
 
 
 def read_checked(model_dir: Path) -> dict[str, str] | None:
@@ -24,6 +26,17 @@ def read_checked(model_dir: Path) -> dict[str, str] | None:
 def write_checked(model_dir: Path, annotations: Mapping[str, str]) -> None:
     """Record the annotations that a check has covered."""
     atomic.write_json(model_dir / CHECKED, dict(annotations))
+
+
+def read_written(model_dir: Path) -> dict[str, str] | None:
+    """Return annotation id -> ``updated_at`` at the last complete write-back; None before the first."""
+    path = model_dir / WRITTEN
+    return dict(json.loads(path.read_text())) if path.exists() else None
+
+
+def write_written(model_dir: Path, annotations: Mapping[str, str]) -> None:
+    """Record the annotations that a write-back has covered."""
+    atomic.write_json(model_dir / WRITTEN, dict(annotations))
 
 
 def complete_check(context: Context, project: int, annotations: Mapping[str, str], seen: PendingEvents | None) -> None:

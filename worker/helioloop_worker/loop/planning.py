@@ -85,9 +85,7 @@ def _plan(context: Context, project: int, *, forced: bool, report: Report) -> _O
     seen = context.state.pending_events(project)
     project_state = read_project(context.label_studio, project, settings=context.settings)
     last = context.registry(project).latest()
-    decision = decide(
-        last, project_state.snapshot.cubes, retrain_verified=context.settings.retrain_verified, forced=forced
-    )
+    decision = decide(last, project_state.snapshot.cubes, settings=context.settings, forced=forced)
     outcome = _Outcome(sentence=f"no round: {decision.reason}")
     if decision.start:
         loader = context.loader(project_state.profile)

@@ -13,7 +13,7 @@ from helioloop.evaluation.audit_order import audit_order
 from helioloop.evaluation.random_checks import choose_random_checks
 from helioloop.labelstudio.tasks import CubeTask
 from helioloop.records.cubes import CubeInfo
-from helioloop.records.labels import CurrentLabel
+from helioloop.records.labels import CurrentLabel, LabelSource
 from helioloop.registry.acceptances import read_acceptances
 from helioloop.registry.random_checks import RandomChecks
 from helioloop_worker.context import Context
@@ -23,7 +23,11 @@ from helioloop_worker.labelstudio.project import ProjectState
 log = logging.getLogger(__name__)
 
 MARK = "triage"
-"""Key in a task's data: ``accepted …``, ``random check …``, or empty."""
+"""Key in a task's data: ``accepted …``, ``random check …``, ``tied``, or empty."""
+TIED = "tied"
+"""Mark of a task whose annotators disagree, as many for each class."""
+Marks = Mapping[str, str]
+"""Cube -> mark."""
 DELETED_AT_ONCE = 50
 """Predictions that are deleted before the lock on writing is renewed; each takes a call."""
 
@@ -86,13 +90,25 @@ def random_marks(checks: RandomChecks, cubes: Iterable[CubeInfo]) -> dict[str, s
     }
 
 
-def set_marks(context: Context, project: int, state: ProjectState, marks: Mapping[str, str], lock: Lock) -> None:
-    """Give the tasks of cubes the marks of `marks` where they have another one, with one call per mark."""
+def all_marks(checks: RandomChecks | None, cubes: Iterable[CubeInfo], labels: Mapping[str, CurrentLabel]) -> Marks:
+    """Return the marks of random checks and ties by cube; tasks with accepted labels have others."""
+    random = {} if checks is None else random_marks(checks, cubes)
+    return random | {cube: TIED for cube, label in labels.items() if label.source is LabelSource.TIED}
+
+
+def set_marks(context: Context, project: int, state: ProjectState, marks: Marks, lock: Lock) -> None:
+    """Give the tasks of cubes the marks of `marks` where they have another one, with one call per mark.
+
+    Marks of random checks and ties that are over are removed; those of accepted labels stay. Tasks without a mark get
+    an empty one: Label Studio's filters do not find a key that only some tasks have.
+    """
     tasks: dict[str, list[int]] = {}
-    for cube, mark in marks.items():
-        task = state.tasks.get(cube)
-        if task is not None and task.exported["data"].get(MARK, "") != mark:
-            tasks.setdefault(mark, []).extend(task.ids)
+    for cube, task in state.tasks.items():
+        now = task.exported["data"].get(MARK)
+        accepted = isinstance(now, str) and now.startswith("accepted")
+        wanted = marks.get(cube, now if accepted else "")
+        if now != wanted:
+            tasks.setdefault(wanted, []).extend(task.ids)
     for mark, chosen in sorted(tasks.items()):
         lock.reacquire()
         context.label_studio.set_data_field(project, chosen, MARK, mark)

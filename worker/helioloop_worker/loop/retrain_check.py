@@ -3,15 +3,19 @@
 A check takes seconds. The job that it sends, see `planning`, prepares the cubes and starts the round.
 """
 
+import math
 import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from helioloop.errors import TooFewLabels
 from helioloop.messaging import messages, queues, retrain_state
+from helioloop.messaging.retrain_state import PendingEvents
 from helioloop.model.folds import assign_folds
 from helioloop.registry.staging import Staging
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import ProjectState, read_project
-from helioloop_worker.loop.checked import complete_check
+from helioloop_worker.loop.checked import complete_check, read_written
 from helioloop_worker.loop.ingest import ingesting
 from helioloop_worker.loop.retrain_policy import decide
 from helioloop_worker.loop.round_requests import request_round, requests, send_planning
@@ -45,28 +49,65 @@ def check_retraining(context: Context, project: int, *, forced: bool) -> str:
             request_round(context, project, forced=True)
         return "a release is being ingested; the check follows it"
     if context.state.request_follow_up(project, forced=forced):
+        _show_answers(context, project, read_project(context.label_studio, project, settings=context.settings))
         return FOLLOW_UP
     if requests(context, project):  # planning reads the annotations itself
         if forced:
             request_round(context, project, forced=True)
         else:
             send_planning(context, project)
+        _show_answers(context, project, read_project(context.label_studio, project, settings=context.settings))
         return "a round is being planned"
+    return _compare_labels(context, project, seen, forced=forced)
+
+
+def _compare_labels(context: Context, project: int, seen: PendingEvents | None, *, forced: bool) -> str:
+    """Compare the labels with those last trained on, request a round if one is due, and return the outcome."""
     project_state = read_project(context.label_studio, project, settings=context.settings)
     decision = decide(
         context.registry(project).latest(),
         project_state.snapshot.cubes,
-        retrain_verified=context.settings.retrain_verified,
+        settings=context.settings,
         forced=forced,
+        quiet_seconds=_quiet_seconds(project_state.snapshot.annotations.values()),
     )
+    _show_answers(context, project, project_state)
     too_few = _too_few(project_state) if decision.start else None
     if decision.start and too_few is None:
         request_round(context, project, forced=forced)
         return f"a round is requested: {decision.reason}"
+    if decision.waits:  # not recorded as checked, so that reconciliation checks again and again until it is due
+        if seen is not None:
+            context.state.remove_events(project, seen)
+        return f"no round yet: {decision.reason}"
     if context.state.running(project) is None:
         Staging(context.registry(project).root).discard()
     complete_check(context, project, project_state.snapshot.annotations, seen)
     return f"no round: {too_few or decision.reason}"
+
+
+def _quiet_seconds(updated_at: Iterable[str]) -> float:
+    """Return the time since the newest annotation; infinity without one, or where its time cannot be read."""
+    newest = [at for text in updated_at if (at := _time(text)) is not None]
+    return (datetime.now(UTC) - max(newest)).total_seconds() if newest else math.inf
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+
+
+def _show_answers(context: Context, project: int, project_state: ProjectState) -> None:
+    """Send a write-back where annotations differ from those of the last one, without waiting for a round.
+
+    It changes the scores of corrected tasks, marks ties, and gives answered random checks their prediction.
+    """
+    version, written = context.registry(project).published(), read_written(context.settings.model_dir(project))
+    if version is not None and written is not None and written != project_state.snapshot.annotations:
+        queues.send(context.connection, messages.WriteBack(project=project, version=version))
 
 
 def _too_few(project_state: ProjectState) -> str | None:

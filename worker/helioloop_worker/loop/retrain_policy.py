@@ -1,26 +1,37 @@
 """The rules for starting a round: they compare the current labels with those that the last candidate was trained on."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from helioloop.records.labels import CurrentLabel
 from helioloop.registry.versions import Card
+from helioloop.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """Whether a round starts, and the reason in a sentence."""
+    """Whether a round starts, and the reason in a sentence; `waits` where it starts later without another answer."""
 
     start: bool
     reason: str
+    waits: bool = False
 
 
-def decide(last: Card | None, labels: Mapping[str, CurrentLabel], *, retrain_verified: int, forced: bool) -> Decision:
+def decide(
+    last: Card | None,
+    labels: Mapping[str, CurrentLabel],
+    *,
+    settings: Settings,
+    forced: bool,
+    quiet_seconds: float = math.inf,
+) -> Decision:
     """Decide whether a round starts.
 
-    A round starts if there is no candidate yet, if somebody pressed "Start training", if a current label differs from
-    the one that the last candidate was trained on, or if `retrain_verified` more cubes are verified than then. New
-    cubes that have only a crude label start no round; the next round trains on them.
+    A round starts if there is no candidate yet, if somebody pressed "Start training", if ``retrain_changed`` current
+    labels differ from those that the last candidate was trained on, or if ``retrain_verified`` more cubes are verified
+    than then. Fewer changed labels start a round after a pause of ``retrain_pause_seconds``. New cubes that have only a
+    crude label start no round; the next round trains on them.
 
     Parameters
     ----------
@@ -28,27 +39,38 @@ def decide(last: Card | None, labels: Mapping[str, CurrentLabel], *, retrain_ver
         The newest version, published or not.
     labels : mapping
         Cube -> current label.
-    retrain_verified : int
-        Newly verified cubes that start a round by themselves.
+    settings : Settings
+        The numbers of labels and cubes, and the pause.
     forced : bool
         True where somebody pressed "Start training".
+    quiet_seconds : float
+        Time since the last annotation.
     """
     if last is None:
         return Decision(start=True, reason=f"first round, on {_trainable(labels)} labelled cubes")
     if forced:
         return Decision(start=True, reason='somebody pressed "Start training"')
     changed = [cube for cube, now in labels.items() if _changed(last, cube, now)]
-    if changed:
+    paused = quiet_seconds >= settings.retrain_pause_seconds
+    if len(changed) >= settings.retrain_changed or (changed and paused):
         return Decision(start=True, reason=f"{len(changed)} labels differ from those {last.version} was trained on")
     fresh = [
         cube for cube, now in labels.items() if now.verified and not last.labels.get(cube, {}).get("verified", False)
     ]
-    if len(fresh) >= retrain_verified:
+    if len(fresh) >= settings.retrain_verified:
         return Decision(start=True, reason=f"{len(fresh)} more cubes are verified than when {last.version} was trained")
+    if changed:
+        return Decision(
+            start=False,
+            waits=True,
+            reason=f"{len(changed)} labels differ from those {last.version} was trained on "
+            f"({settings.retrain_changed} start a round, fewer do after {settings.retrain_pause_seconds / 60.0:g} min "
+            "without an annotation)",
+        )
     return Decision(
         start=False,
         reason=f"no label differs from those {last.version} was trained on, and {len(fresh)} more cubes are verified "
-        f"({retrain_verified} start a round)",
+        f"({settings.retrain_verified} start a round)",
     )
 
 

@@ -23,10 +23,12 @@ from helioloop.registry.unscorable import read_unscorable
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import ProjectState, read_project
+from helioloop_worker.labelstudio.tabs import update_tabs
+from helioloop_worker.loop.checked import write_written
 from helioloop_worker.loop.locks import exclusive
 from helioloop_worker.loop.random_checks import (
+    all_marks,
     delete_rows,
-    random_marks,
     set_marks,
     shown_rows,
     update_random_checks,
@@ -125,7 +127,10 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         report(len(entries), len(entries), "writing predictions")
         if (entries or have) and project_state.info.model_version != version:
             context.label_studio.set_model_version(project, version)
+        lock.reacquire()
+        update_tabs(context.label_studio, project, context.settings.model_dir(project))
         add_shown_version(context.settings.model_dir(project), version)
+        write_written(context.settings.model_dir(project), project_state.snapshot.annotations)
     unscorable = read_unscorable(context.settings.model_dir(project), version)
     written = Written(written=len(entries), present=len(have), chunks=_chunks(project_state, scores, unscorable))
     log.info(
@@ -158,7 +163,7 @@ def _hide_random_checks(
     blind = checks.blind(labels)
     versions = context.registry(project).versions()
     delete_rows(context, project, shown_rows(rows, project_state.tasks, blind, versions), lock)
-    set_marks(context, project, project_state, random_marks(checks, cubes), lock)
+    set_marks(context, project, project_state, all_marks(checks, cubes, labels), lock)
     return blind
 
 

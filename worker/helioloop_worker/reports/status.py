@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from helioloop_worker.labelstudio.submitted import Submitted
 from helioloop_worker.reports.audit import ProjectAudit
 from helioloop_worker.reports.reading import ReadRelease
 from helioloop_worker.reports.status_facts import (
@@ -62,6 +63,7 @@ def status_lines(status: ProjectStatus, *, full: bool = False) -> list[Line]:
     lines += model_lines(status, full=full)
     lines += [line for part in (reading_lines, excluded_lines, watched_lines) for line in part(status, full=full)]
     if status.project is not None:
+        lines += submitted_lines(status.submitted)
         lines += label_lines(status.labels, full=full)
         lines += audit_lines(status.audit, full=full)
         lines += acceptance_lines(status, full=full)
@@ -206,6 +208,17 @@ def acceptance_lines(status: ProjectStatus, *, full: bool = False) -> list[Line]
             )
         lines.append(Line(name=f"accepted in {found.release}", value=value))
     return _capped(lines, full=full, name="accepted in others")
+
+
+def submitted_lines(submitted: Submitted | None) -> list[Line]:
+    """Return the line about what annotators have submitted until now, read or not."""
+    value = "unknown, Label Studio does not answer"
+    if submitted is not None:
+        value = (
+            f"{submitted.annotations} annotations of {submitted.annotated} of {submitted.tasks} tasks, "
+            f"{submitted.skips} skips"
+        )
+    return [Line(name="submitted until now", value=value)]
 
 
 def label_lines(labels: LabelFacts | None, *, full: bool = False) -> list[Line]:

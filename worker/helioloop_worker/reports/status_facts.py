@@ -30,6 +30,7 @@ from helioloop.registry.unscorable import read_unscorable
 from helioloop.registry.versions import Card, Registry
 from helioloop.registry.watched import WatchedFolder, WatchState, read_watched
 from helioloop.settings import Settings, plain_url
+from helioloop_worker.labelstudio.submitted import Submitted, count_submitted
 from helioloop_worker.reports.audit import ProjectAudit, audit_stamp, read_audit
 from helioloop_worker.reports.job_status import FailedJob, RunningJob, failed_jobs, running_jobs
 from helioloop_worker.reports.random_checks import RandomCheckCounts, count_random_checks
@@ -202,6 +203,8 @@ class ProjectStatus:
         Releases whose labels are accepted under a risk guarantee, or are to be.
     labels : LabelFacts or None
         None before Label Studio was read.
+    submitted : Submitted or None
+        What Label Studio counts now; None where it does not answer.
     audit : ProjectAudit or None
         None before Label Studio was read; without rounds before the first version.
     services : ServiceFacts or None
@@ -227,6 +230,7 @@ class ProjectStatus:
     without_predictions: tuple[str, ...] = ()
     acceptances: tuple[AcceptanceFacts, ...] = ()
     labels: LabelFacts | None = None
+    submitted: Submitted | None = None
     audit: ProjectAudit | None = None
     services: ServiceFacts | None = None
     no_services: str | None = None
@@ -284,6 +288,7 @@ def read_status(
         without_predictions=tuple(Path(row.folder).name for row in watched if row.state is WatchState.INGESTED),
         acceptances=() if project is None else _acceptances(registry, snapshot),
         labels=None if snapshot is None else _labels(registry, snapshot),
+        submitted=None if project is None or settings is None else count_submitted(settings, project),
         audit=None if snapshot is None else _audit(registry.root, audit_stamp(registry, snapshot)),
         services=services,
         no_services=reason,

@@ -1,0 +1,78 @@
+"""Helioloop's tabs in a project: what is adopted, renamed, made anew, and left alone."""
+
+from pathlib import Path
+
+import pytest
+from tests.worker.labelstudio.port_contract import EmptyProject, helioloops_tabs_are_made_once_and_the_teams_stay
+
+from helioloop.errors import RegistryError
+from helioloop_worker.labelstudio.fake import FakeLabelStudio
+from helioloop_worker.labelstudio.project_template import labeling_configuration
+from helioloop_worker.labelstudio.tab import TABS
+from helioloop_worker.labelstudio.tabs import update_tabs
+
+TITLES = [tab.title for tab in TABS]
+
+
+@pytest.fixture
+def label_studio() -> FakeLabelStudio:
+    found = FakeLabelStudio()
+    found.create_project(title="t", label_config=labeling_configuration())
+    return found
+
+
+def titles(label_studio: FakeLabelStudio) -> list[str]:
+    return [tab.settings["title"] for tab in label_studio.tabs(1)]
+
+
+def test_tabs_are_made_once_and_a_teams_tabs_stay(label_studio: FakeLabelStudio, tmp_path: Path) -> None:
+    """The same check runs on the real Label Studio."""
+
+    def unused(*_: object) -> int:
+        pytest.fail("tabs need no annotations")
+
+    helioloops_tabs_are_made_once_and_the_teams_stay(
+        EmptyProject(
+            label_studio=label_studio, project=1, annotate=unused, skip=unused, revise=unused,
+            delete_annotation=unused, copy_predictions=unused,
+        ),
+        tmp_path,
+    )  # fmt: skip
+
+
+def test_the_tab_of_earlier_versions_becomes_the_first_one(label_studio: FakeLabelStudio, tmp_path: Path) -> None:
+    """With its columns and widths as the team left them."""
+    old = label_studio.create_tab(
+        1, {**TABS[0].new(), "title": "Model disagrees first", "filters": {}, "columnsWidth": {"tasks:id": 90}}
+    )
+    update_tabs(label_studio, 1, tmp_path)
+    assert titles(label_studio) == TITLES
+    assert label_studio.tabs(1)[0].id == old
+    assert label_studio.tabs(1)[0].settings["columnsWidth"] == {"tasks:id": 90}
+    assert TABS[0].matches(label_studio.tabs(1)[0].settings)
+
+
+def test_an_interrupted_update_makes_no_tab_twice(label_studio: FakeLabelStudio, tmp_path: Path) -> None:
+    """The tab was created and its id not written."""
+    update_tabs(label_studio, 1, tmp_path)
+    (tmp_path / "tabs.json").unlink()
+    update_tabs(label_studio, 1, tmp_path)
+    assert titles(label_studio) == TITLES
+
+
+def test_a_deleted_tab_stays_deleted_until_the_project_is_set_up_again(
+    label_studio: FakeLabelStudio, tmp_path: Path
+) -> None:
+    update_tabs(label_studio, 1, tmp_path)
+    own = label_studio._project(1).tabs
+    del own[label_studio.tabs(1)[1].id]
+    update_tabs(label_studio, 1, tmp_path)
+    assert titles(label_studio) == [TITLES[0], *TITLES[2:]]
+    update_tabs(label_studio, 1, tmp_path, restore=True)
+    assert sorted(titles(label_studio)) == sorted(TITLES)
+
+
+def test_a_damaged_list_of_tabs_is_refused_with_the_remedy(label_studio: FakeLabelStudio, tmp_path: Path) -> None:
+    (tmp_path / "tabs.json").write_text("[1]")
+    with pytest.raises(RegistryError, match="delete it: it is written again"):
+        update_tabs(label_studio, 1, tmp_path)

@@ -1,0 +1,86 @@
+"""Keeps helioloop's tabs in a project up to date; a team's own tabs are never changed.
+
+The ids of the tabs are kept in ``tabs.json`` of the model folder.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from helioloop.errors import RegistryError
+from helioloop.files import atomic
+from helioloop_worker.labelstudio.port import LabelStudio, Tab
+from helioloop_worker.labelstudio.tab import EARLIER_TITLE, FIRST, TABS, TabSettings
+
+FILE_NAME = "tabs.json"
+
+
+def update_tabs(label_studio: LabelStudio, project: int, model_dir: Path, *, restore: bool = False) -> None:
+    """Make helioloop's tabs where they were never made, and restore filters and ordering of those that are there.
+
+    Title, columns and widths that the team changed stay. A tab that the team deleted stays deleted.
+
+    Parameters
+    ----------
+    label_studio : LabelStudio
+        Label Studio.
+    project : int
+        Label Studio project.
+    model_dir : Path
+        The project's model folder.
+    restore : bool
+        True makes deleted tabs anew.
+
+    Raises
+    ------
+    LabelStudioError
+        Where Label Studio refuses a call; repeat this.
+    RegistryError
+        Where the file of the tabs is damaged.
+    """
+    ids = _read(model_dir)
+    there = label_studio.tabs(project)
+    for wanted in TABS:
+        known = ids.get(wanted.title)
+        tab = _find(there, wanted, known, others={*ids.values()})
+        if tab is None and known is not None and not restore:
+            continue
+        if tab is None:
+            taken = any(one.settings.get("title") == wanted.title for one in there)
+            title = f"{wanted.title} (helioloop)" if taken else wanted.title
+            ids[wanted.title] = label_studio.create_tab(project, {**wanted.new(), "title": title})
+        else:
+            ids[wanted.title] = tab.id
+            earlier = tab.settings.get("title") == EARLIER_TITLE
+            if earlier or not wanted.matches(tab.settings):
+                renamed = {"title": FIRST} if earlier else {}
+                label_studio.change_tab(project, tab.id, {**tab.settings, **wanted.kept(), **renamed})
+        if ids.get(wanted.title) != known:
+            atomic.write_json(model_dir / FILE_NAME, ids)  # at once: a tab is never made twice
+
+
+def _find(there: Sequence[Tab], wanted: TabSettings, known: int | None, *, others: set[int]) -> Tab | None:
+    """Return the tab with the kept id; without one, a tab of the title with the same filters, or the earlier one."""
+    if known is not None:
+        return next((tab for tab in there if tab.id == known), None)
+    free = [tab for tab in there if tab.id not in others]
+    for tab in free:
+        title = tab.settings.get("title")
+        if title == wanted.title and wanted.matches(tab.settings):
+            return tab
+        if title == EARLIER_TITLE and wanted.title == FIRST:
+            return tab
+    return None
+
+
+def _read(model_dir: Path) -> dict[str, int]:
+    path = model_dir / FILE_NAME
+    try:
+        values = json.loads(path.read_text())
+        if not isinstance(values, Mapping):
+            raise TypeError("it is not a table of ids")  # noqa: TRY301 - one message for all damage
+        return {str(title): int(number) for title, number in values.items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError) as error:
+        raise RegistryError(f"{path} is not a list of tabs ({error}); delete it: it is written again") from None
