@@ -37,7 +37,7 @@ from helioloop.workflows.fields import keep_trained_fields
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.fake import FakeLabelStudio
 from helioloop_worker.labelstudio.project import ProjectState, read_project
-from helioloop_worker.labelstudio.setup import labeling_configuration
+from helioloop_worker.labelstudio.project_template import labeling_configuration
 from helioloop_worker.loop import processes
 from helioloop_worker.loop.planning import plan_round
 from helioloop_worker.loop.retrain_check import check_retraining

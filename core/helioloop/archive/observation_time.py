@@ -4,7 +4,15 @@ from astropy.io import fits
 from astropy.time import Time
 
 from helioloop.data.fits import card_text
-from helioloop.data.time_text import canonical, default_scale, is_day, parse_time, time_scale, with_time_of_day
+from helioloop.data.time_text import (
+    canonical,
+    default_scale,
+    is_day,
+    is_missing_time,
+    parse_time,
+    time_scale,
+    with_time_of_day,
+)
 from helioloop.errors import CubeError, MagnetogramError
 
 TIME_CARDS = ("T-OBS", "DATE-AVG", "DATE-OBS", "DATE-BEG", "T-REC")
@@ -23,7 +31,8 @@ def observation_time(header: fits.Header, *, instrument: str | None) -> tuple[Ti
     MagnetogramError
         If there is none, or it cannot be a date.
     """
-    cards = {canonical(card): card for card in reversed(list(header)) if card}
+    wanted = [card for card in header if canonical(card) in {*TIME_CARDS, "TIME-OBS"}]
+    cards = {canonical(card): card for card in reversed(wanted) if not is_missing_time(card_text(header, card))}
     clock = card_text(header, cards.get("TIME-OBS", ""))
     for kind in TIME_CARDS:
         card = cards.get(kind, "")

@@ -95,7 +95,8 @@ def _numbered(value: str) -> str:
     if matches[0]:
         return _whole(matches[0]["number"])
     if all(matches[1:]):
-        return ",".join(dict.fromkeys(number for match in matches[1:] if match and (number := _whole(match["number"]))))
+        numbers = {number for match in matches[1:] if match and (number := _whole(match["number"]))}
+        return ",".join(sorted(numbers, key=int))
     return _name(value)
 
 

@@ -78,6 +78,8 @@ def test_a_missing_unit_is_assumed_and_said(tmp_path: Path) -> None:
     [
         ({}, "2001-03-07T00:00:00.000"),
         ({"T_OBS": "-4712.01.01_11:59:28_TAI"}, "2001-03-07T00:00:00.000"),  # JSOC's null: DATE-OBS counts
+        ({"T_OBS": "1977.01.01_00:00:00_TAI"}, "2001-03-07T00:00:00.000"),  # JSOC's zero
+        ({"T_OBS": None, "DATE__OBS": "", "DATE_OBS": "2001-03-07T00:01:00"}, "2001-03-07T00:01:32.000"),
         ({"T_OBS": None, "DATE__OBS": "2001-03-07T00:01:00"}, "2001-03-07T00:01:32.000"),  # UTC, 32 leap seconds
         ({"T_OBS": None, "DATE__OBS": "2001/03/07", "TIME__OBS": "00:02:03.5"}, "2001-03-07T00:02:35.500"),
         ({"T_OBS": None, "DATE__OBS": "2001-03-07T00:01:00", "TIMESYS": "TAI"}, "2001-03-07T00:01:00.000"),

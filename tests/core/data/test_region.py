@@ -53,7 +53,7 @@ def test_the_patches_of_hmi_and_mdi_have_a_name_each() -> None:
     ("value", "region"),
     [
         ("11158,11159", "NOAA 11158,11159"),
-        ("11158, 11159", "NOAA 11158,11159"),
+        ("11159, 11158", "NOAA 11158,11159"),
         ("11158,0", "NOAA 11158"),
         ("nan, 11158", "NOAA 11158"),
         ("x y", "NOAA x y"),
