@@ -84,7 +84,7 @@ class Loop:
                     "from_name": "onset",
                     "to_name": "video",
                     "type": "timelinelabels",
-                    "value": {"ranges": ranges, "timelinelabels": ["emergence"]},
+                    "value": {"ranges": ranges, "timelinelabels": ["emergence onset"]},
                 }
             )
         created = self.client.annotations.create(

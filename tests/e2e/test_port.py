@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from helioloop_worker.labelstudio.setup import labeling_configuration
+from helioloop_worker.labelstudio.project_template import labeling_configuration
 from tests.e2e.conftest import Loop
 from tests.worker.labelstudio.port_contract import CONTRACT, EmptyProject, choosing
 

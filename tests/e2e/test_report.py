@@ -93,15 +93,16 @@ def test_the_card_of_the_project_says_which_version_is_shown(loop: Loop, browser
     connection = redis_client.connect(loop.settings)
     before = RedisRetrainState(connection).pending_events(loop.project)
     loop.label_studio.set_description(loop.project, OWN_TEXT)
-    announce(Context(loop.settings), loop.project)
+    context = Context(loop.settings, open_redis=lambda _: connection, open_label_studio=lambda _: loop.label_studio)
+    announce(context, loop.project)
     description = loop.label_studio.project(loop.project).description
-    assert description.startswith(f"[helioloop] {loop.published()} of ")
+    assert description.startswith(f"[helioloop] {loop.published()} (")
     assert description.endswith(f"[end of helioloop]\n\n{OWN_TEXT}")
     assert RedisRetrainState(connection).pending_events(loop.project) == before
     connection.close()
     page = visitor(loop, browser).new_page()
     page.goto(f"{loop.stack.label_studio_url}/projects")
-    page.get_by_text(f"[helioloop] {loop.published()} of").first.wait_for(timeout=60_000)
+    page.get_by_text(f"[helioloop] {loop.published()} (").first.wait_for(timeout=60_000)
     keep(page, "project-card")
     page.context.close()
 

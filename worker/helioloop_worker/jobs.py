@@ -59,7 +59,6 @@ def close_round(context: Context, project: int, fingerprint: str) -> str:
     """Admit a round, publish it if the promotion check passes it, and send what follows."""
     outcome = round_steps.close_round(context, project, fingerprint)
     announcing.announce(context, project)
-    announcing.send_report(context, project)
     return _log(project, outcome)
 
 
@@ -78,7 +77,8 @@ def write_back(context: Context, project: int, version: str) -> dict[str, int]:
     for stale in acceptance.withdraw(context, project, version):
         send_acceptance(context.connection, project, stale)
     announcing.announce(context, project)
-    announcing.send_report(context, project)
+    if not written.chunks:  # else another write-back follows
+        announcing.send_report(context, project)
     return {"written": written.written, "present": written.present, "missing": len(written.missing)}
 
 

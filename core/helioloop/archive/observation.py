@@ -36,6 +36,7 @@ _QUARTILE = (
 )
 _NOISE_GAUSS = 100.0  # HMI has 7 G, MDI 14 to 30 G; granulation alone moves at 200 m/s and more
 _WEAK_GAUSS = 5.0
+_LEAST_NOISE_GAUSS = 0.3
 _NOISE_RATIO = 1e-4  # typical over strongest; less is a computed field without noise
 _EDGE_PX = 2  # around pixels coded as sky, interpolation has mixed the code into the field
 
@@ -271,10 +272,10 @@ def _check_field(field: NDArray[np.float32]) -> None:
             f"{_NOISE_GAUSS:g} G: it holds another quantity, such as a velocity, or lost BSCALE or BUNIT: correct it"
         )
     strongest = float(np.abs(values).max())
-    if strongest < _WEAK_GAUSS and typical > _NOISE_RATIO * strongest:
+    if strongest < _WEAK_GAUSS and _NOISE_RATIO * strongest < typical < _LEAST_NOISE_GAUSS:
         raise MagnetogramError(
-            f"its strongest field is {strongest:.3g} G and the noise of a magnetogram alone exceeds {_WEAK_GAUSS:g} G: "
-            "correct BUNIT or BSCALE"
+            f"its strongest field is {strongest:.3g} G and half of it is below {typical:.2g} G; the noise of a "
+            f"magnetogram alone exceeds {_WEAK_GAUSS:g} G: correct BUNIT or BSCALE"
         )
 
 

@@ -12,8 +12,8 @@ from astropy.time import Time
 from astropy.units import UnitConversionError
 from astropy.utils.exceptions import AstropyWarning
 
-from helioloop.archive.observation_time import parse_time
-from helioloop.errors import ReleaseError
+from helioloop.data.time_text import parse_time
+from helioloop.errors import CubeError, ReleaseError
 from helioloop.files import tables
 from helioloop.files.names import LONGEST_NAME, is_plain_name
 from helioloop.files.tables import OnDoubt, log_doubt
@@ -150,11 +150,7 @@ def _time(where: str, value: Any) -> str | None:
     if text in {"", "--", "nan", "None"}:
         return None
     try:
-        time = parse_time(text, clock="00:00", scale="utc")
-    except ValueError as error:
-        raise ReleaseError(f"{where}: first_seen is {text!r}, {error}: correct it") from None
-    if time is None:
-        raise ReleaseError(
-            f"{where}: first_seen is {text!r}; it must be a time such as 2011-02-12T07:36:00, or empty: correct it"
-        )
-    return str(time.isot)
+        time, _ = parse_time(text, scale="utc", what="first_seen")
+    except CubeError as error:
+        raise ReleaseError(f"{where}: {error}") from None
+    return str(time.tai.isot)

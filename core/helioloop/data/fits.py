@@ -6,6 +6,7 @@ file's before any array is allocated, and every fault raises a `CubeError`.
 
 import gzip
 import io
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,8 +44,10 @@ _ARCHIVES = {
     b"\x28\xb5\x2f\xfd": "zstd",
 }
 _MISSING_TEXTS = frozenset({"", "N/A", "NAN", "NONE", "NULL", "UNKNOWN", "MISSING", "INVALID KEYLINK", "-1"})
+_MISSING_TEXTS |= {"NA", "<NA>", "UNDEFINED", "INVALID", "NO DATA", "NOT AVAILABLE"}
 _MISSING_TEXTS |= {str(-(2**bits)) for bits in (7, 15, 31, 63)}  # how JSOC codes a missing integer
-_JSOC_MISSING_TIME = "-4712"  # year of the Julian day 0
+_REMARK = re.compile(r"\s*\([a-z][a-z -]*\)\Z", re.IGNORECASE)  # such as "(line of sight)"
+_JSOC_MISSING_TIMES = ("-4712", "1601.01.01", "1601-01-01")  # the zero days of Julian dates and of Windows
 _UNIT_NAMES = {
     **dict.fromkeys(("", "g", "gs", "gauss", "mx/cm^2", "mx/cm2", "mx/cm**2", "mx cm^-2", "mx cm-2"), "G"),
     **dict.fromkeys(("kg", "kgs", "kgauss", "kilogauss"), "kG"),
@@ -131,8 +134,11 @@ def open_checked(file: IO[bytes]) -> Iterator[fits.HDUList]:
         yield hdus
 
 
-def card_text(header: fits.Header, key: str) -> str:
-    """Return the value of a header card as text; empty where it is absent, undefined or codes a missing value."""
+def card_text(header: fits.Header, key: str | tuple[str, int]) -> str:
+    """Return the value of a header card as text; empty where it is absent, undefined or codes a missing value.
+
+    The n-th card of a keyword that is there several times is ``(keyword, n)``, with n from 0.
+    """
     if key not in header:
         return ""
     card = header.cards[key]
@@ -146,7 +152,7 @@ def card_text(header: fits.Header, key: str) -> str:
 
 def is_missing(text: str) -> bool:
     """Return True for an empty text and for those that archives write in place of an unknown value."""
-    return text.strip().upper() in _MISSING_TEXTS or text.startswith(_JSOC_MISSING_TIME)
+    return text.strip().upper() in _MISSING_TEXTS or text.startswith(_JSOC_MISSING_TIMES)
 
 
 def image_unit(hdu: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU) -> tuple[units.UnitBase, str]:
@@ -159,7 +165,8 @@ def image_unit(hdu: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU) -> tupl
     """
     text = card_text(hdu.header, "BUNIT")
     try:
-        unit = units.Unit(_UNIT_NAMES.get(text.lower().strip("[]"), text), parse_strict="raise")
+        name = _REMARK.sub("", text).strip("[]").strip()
+        unit = units.Unit(_UNIT_NAMES.get(name.lower(), name), parse_strict="raise")
         unit.to(units.G)
     except (ValueError, TypeError):
         raise CubeError(

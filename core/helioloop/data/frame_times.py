@@ -4,6 +4,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from astropy.time import Time, TimeDelta
 
 from helioloop.data.cubes import read_cube_header
@@ -34,6 +35,14 @@ def frame_time(start_utc: str, frame: int, *, cadence_seconds: float) -> FrameTi
         warnings.simplefilter("ignore", UserWarning)  # from ERFA: leap seconds of distant years are unknown
         time = Time(start_utc, scale="utc") + TimeDelta(frame * cadence_seconds, format="sec")
         return FrameTime(utc=isot(time.utc), tai=isot(time.tai))
+
+
+def frame_times_utc(start_utc: str, n_frames: int, *, cadence_seconds: float) -> tuple[str, ...]:
+    """Return the UTC at which each of the first `n_frames` grid frames starts, to the second; see `frame_time`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        times = Time(start_utc, scale="utc") + TimeDelta(np.arange(n_frames) * cadence_seconds, format="sec")
+        return tuple(str(text)[:19] for text in times.utc.isot)
 
 
 def cube_frame_time(path: Path, frame: int, *, cadence_seconds: float) -> FrameTime | None:

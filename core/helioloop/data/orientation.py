@@ -47,7 +47,7 @@ class Orientation:
     kind : str or None
         `HELIOGRAPHIC` or `PLANE_OF_SKY`; None where CTYPE1 and CTYPE2 are absent.
     degrees_per_px : tuple of float or None
-        Width and height of a pixel, of a heliographic or plane-of-sky image.
+        Width and height of a pixel, of a heliographic or plane-of-sky image; None where no card gives them.
     cards : str
         The cards that decide, such as ``"CROTA2 180"``.
     """
@@ -86,6 +86,7 @@ def read_orientation(header: fits.Header) -> Orientation | None:
     if found is None:
         return None
     matrix, cards = found
+    scaled = cards.startswith(("CD1", "CD2")) or ("CDELT1" in cards and "CDELT2" in cards)
     kind = None
     if kinds[0] is not None and kinds[1] is not None:
         kind = kinds[0][1]
@@ -111,7 +112,7 @@ def read_orientation(header: fits.Header) -> Orientation | None:
         flip_y=bool(pointing[1, 1] < 0.0),
         rotated_deg=rotated,
         kind=kind,
-        degrees_per_px=None if kind is None else (float(sizes[0]), float(sizes[1])),
+        degrees_per_px=(float(sizes[0]), float(sizes[1])) if kind is not None and scaled else None,
         cards=cards,
     )
 

@@ -5,6 +5,7 @@ the pixels is noise of a few to some tens of gauss around zero, in both polariti
 none exceeds some thousand gauss. Each figure is a median over frames, so that single bad frames do not decide.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +37,7 @@ _MIN_STRONGEST_GAUSS = 5.0
 # HMI 720 s 7 G, MDI 14 to 30 G, more near the limb. Granulation alone moves at 200 m/s and more.
 _QUARTILE = 0.3186
 _MAX_NOISE_GAUSS = 100.0
-_DOUBTFUL_NOISE_GAUSS = (1.0, 60.0)
+_DOUBTFUL_NOISE_GAUSS = (0.3, 60.0)
 # Angles are spread evenly between two bounds: the strongest half per cent is twice the median. For noise alone it is
 # 4.2 times the median, for measured magnetograms 20 to 200 times.
 _ANGLES_DEG = ((88.0, 90.5), (177.0, 181.0), (355.0, 361.0))
@@ -76,13 +77,15 @@ class _Figures:
     tail_ratio: float
 
 
-def refuse_other_content(header: fits.Header, field_gauss: Floats, *, file_name: str = "") -> tuple[str, ...]:
+def refuse_other_content(
+    headers: Sequence[fits.Header], field_gauss: Floats, *, file_name: str = ""
+) -> tuple[str, ...]:
     """Refuse a cube that shows another quantity than the line-of-sight field, or has lost its scale.
 
     Parameters
     ----------
-    header : fits.Header
-        Header of the image.
+    headers : sequence of fits.Header
+        Header of the image, and of the first HDU.
     field_gauss : array, shape (n_obs, ny, nx)
         All frames; NaN where unknown. Zeros and off-disk codes are ignored. Fewer than 1000 pixels are not judged, and
         of fewer than 1000 values only whether they differ.
@@ -101,7 +104,7 @@ def refuse_other_content(header: fits.Header, field_gauss: Floats, *, file_name:
         values, a median beyond ± 150 G, a typical strength beyond 300 G, noise beyond 100 G, values beyond 7000 G in
         many frames, a strongest value below 5 G, or an even spread like that of angles.
     """
-    content = other_content(header)
+    content = next(filter(None, map(other_content, headers)), None)
     if content:
         raise CubeError(f"{content}, so it is not a line-of-sight magnetogram: leave it out")
     segment = other_segment(file_name)

@@ -6,13 +6,15 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+_FEWEST_AT_START_FRACTION = 0.9
+
 
 def grid_frames(seconds: Floats, *, cadence_seconds: float, tolerance_seconds: float) -> Ints:
     """Return the grid frame of each observation: ⌊t / cadence⌋, or the nearest one where that would lose observations.
 
     Archives take observations at the starts of slots, and a minute early or late. Rounding down puts an early one into
-    the slot before its own, where it displaces another. So if all observations are within the tolerance of the start
-    of a slot, and rounding to the nearest slot separates more of them, they belong to the nearest slot.
+    the slot before its own, where it displaces another. So if nine in ten observations are within the tolerance of the
+    start of a slot, and rounding these to the nearest slot separates more of them, they belong to the nearest slot.
 
     Parameters
     ----------
@@ -30,9 +32,9 @@ def grid_frames(seconds: Floats, *, cadence_seconds: float, tolerance_seconds: f
     """
     down = np.floor(seconds / cadence_seconds)
     nearest = np.rint(seconds / cadence_seconds)
-    early = nearest > down
-    if early.any() and bool(np.all(np.abs(seconds - nearest * cadence_seconds) <= tolerance_seconds)):
-        separated_by_rounding = np.unique(nearest[nearest >= 0]).size
-        if separated_by_rounding > np.unique(down[down >= 0]).size:
-            return nearest.astype(np.int64)
+    at_start = np.abs(seconds - nearest * cadence_seconds) <= tolerance_seconds
+    if np.any(at_start & (nearest > down)) and at_start.mean() >= _FEWEST_AT_START_FRACTION:
+        rounded = np.where(at_start, nearest, down)
+        if np.unique(rounded[rounded >= 0]).size > np.unique(down[down >= 0]).size:
+            return rounded.astype(np.int64)
     return down.astype(np.int64)

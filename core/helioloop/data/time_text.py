@@ -1,57 +1,78 @@
-"""Times as archives write them: reads dates, time scales and units of time, and writes ISO 8601.
+"""Times as archives write them: reads dates and time scales, and writes ISO 8601.
 
 Times come in several notations and time scales; each is returned as an astropy ``Time`` with the name of its scale.
 """
 
 import re
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from astropy import units
 from astropy.io import fits
 from astropy.time import Time, TimeDelta
 from numpy.typing import NDArray
 
-from helioloop.data.fits import card_text
+from helioloop.data.fits import card_text, is_missing
 from helioloop.errors import CubeError
 
 Floats = NDArray[np.float64]
 
+EARLIEST_YEAR, LATEST_YEAR = 1950, 2100
+"""Years of magnetograms; other years are the code of a missing time, or an error."""
+FIRST_MJD, LAST_MJD = 33282.0, 88069.0
+"""The same as modified Julian dates."""
+
 # The notations: 1998-12-06T00:00:00.000Z, 1998.12.06_00:00:00_TAI, 1998/12/06 00:00; 19981206_000000;
-# 06-Dec-1998 00:00:00 (IDL); 06/12/98 (FITS before the year 2000).
-_SCALE = r"(?:_|\s)*(?P<scale>[A-Za-z][A-Za-z0-9]*(?:\([^)]*\))?|\+00:?00)?\Z"
-_CLOCK = r"(?:[T_ ]+(?P<time>\d\d:\d\d(?::\d\d(?:\.\d*)?)?))?"
+# 06-Dec-1998 00:00:00 (IDL); 06/12/98 (FITS before the year 2000) and 98/12/06 (SolarSoft).
+_SCALE = r"(?:_|\s)*(?P<scale>[A-Za-z][A-Za-z0-9]*(?:\([^)]*\))?|[+-]\d\d:?\d\d)?\Z"
+_CLOCK = r"(?:[T_ ]+(?:(?P<time>\d{1,2}:\d\d(?::\d\d(?:\.\d*)?)?)|(?P<hhmmss>\d{4}(?:\d\d(?:\.\d*)?)?)))?"
+_MARK = r"(?P<mark>[-./])"
 _NOTATIONS = tuple(
-    re.compile(pattern, re.IGNORECASE)
+    re.compile(pattern + _CLOCK + _SCALE, re.IGNORECASE)
     for pattern in (
-        r"(?P<year>\d{4})(?P<mark>[-./])(?P<month>\d{1,2})(?P=mark)(?P<day>\d{1,2})" + _CLOCK + _SCALE,
-        r"(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)(?:[T_ ](?P<hhmmss>\d{4}(?:\d\d(?:\.\d*)?)?))?" + _SCALE,
-        r"(?P<day>\d{1,2})[- ](?P<name>[A-Z]{3})[A-Z]*[- ](?P<year>\d{4}|\d\d)" + _CLOCK + _SCALE,
-        r"(?P<day>\d\d)/(?P<month>\d\d)/(?P<year>\d\d)" + _CLOCK + _SCALE,
+        rf"(?P<year>\d{{4}}){_MARK}(?P<month>\d{{1,2}})(?P=mark)(?P<day>\d{{1,2}})",
+        r"(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)",
+        r"(?P<day>\d{1,2})[- ](?P<name>[A-Z]{3})[A-Z]*[- ](?P<year>\d{4}|\d\d)",
+        rf"(?P<year>3[2-9]|[4-9]\d){_MARK}(?P<month>\d\d)(?P=mark)(?P<day>\d\d)",
+        r"(?P<day>\d\d)/(?P<month>\d\d)/(?P<year>\d\d)",
     )
 )
-_DAY = re.compile(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}\Z|\d\d/\d\d/\d\d\Z|\d{1,2}[- ][A-Za-z]{3,9}[- ]\d{2,4}\Z|\d{8}\Z")
-_TIME_OF_DAY = re.compile(r"\d\d:\d\d")
+_DAY = re.compile(
+    r"\d{4}[-./]\d{1,2}[-./]\d{1,2}\Z|\d\d[-./]\d\d[-./]\d\d\Z|\d{1,2}[- ][A-Za-z]{3,9}[- ]\d{2,4}\Z|\d{8}\Z"
+)
+_TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _FIRST_TWO_DIGIT_YEAR = 60
 """FITS reads dd/mm/yy as 19yy, and magnetographs exist since about 1960; an earlier year is more likely 20yy."""
-_EARLIEST_YEAR = 1950
+
+# Times that stand for a missing one: JSOC's Julian day 0 and year 1601, pandas' NaT, and the zeros of time counts
+# (MJD, TAI, Unix, SolarSoft, JSOC), which become dates when a missing number is written as text.
+_MISSING_TIME = re.compile(
+    r"JD_0|NAT\Z|-4712|0000|1601[-./]|9999[-./]|"
+    r"(?:1858[-./]11[-./]17|19(?:58|70|77|79)[-./]0?1[-./]0?1)(?:[T_ ]+00:00(?::00(?:\.0*)?)?(?:_|\s)*[A-Z()]*)?\Z",
+    re.IGNORECASE,
+)
+
+_JSOC_CARDS = frozenset({"T-REC", "T-OBS", "T-START", "TREC", "TOBS"})
+"""Cards that JSOC writes in TAI, also where the value has no suffix."""
 
 # UT1 stays within a second of UTC, less than any cadence here, and would need tables from the network.
 _SCALES = {
-    **dict.fromkeys(("utc", "ut", "ut1", "gmt", "z", "+00:00", "+0000"), "utc"),
+    **dict.fromkeys(("utc", "ut", "ut1", "gmt", "z"), "utc"),
     **dict.fromkeys(("tt", "tdt", "et"), "tt"),
     **dict.fromkeys(("tai", "iat"), "tai"),
     **{scale: scale for scale in ("gps", "tdb", "tcb", "tcg")},
 }
-_GPS_BEHIND_TAI = TimeDelta(19.0, format="sec")
-_SECONDS_PER = {
-    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
-    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), 1e-3),
-    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60.0),
-    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
-    **dict.fromkeys(("d", "day", "days"), 86400.0),
-}
+_GPS_BEHIND_TAI_SECONDS = 19.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Stamp:
+    """A time in ISO 8601, the name of its scale, and the seconds to add, as for a zone."""
+
+    iso: str
+    scale: str
+    add_seconds: float = 0.0
 
 
 def parse_time(text: str, *, scale: str, what: str) -> tuple[Time, str]:
@@ -69,32 +90,50 @@ def parse_time(text: str, *, scale: str, what: str) -> tuple[Time, str]:
     Raises
     ------
     CubeError
-        If the text is not a date, its scale is unknown, or its century is ambiguous.
+        If the text is not a date, its scale is unknown, its century is ambiguous, or it is not from 1950 to 2100.
     """
-    found = next((match for notation in _NOTATIONS if (match := notation.match(text.strip()))), None)
-    if not found:
-        raise CubeError(f"{what} is {text!r}; it must be a date such as 1998-12-06T00:00:00: correct it")
-    parts = found.groupdict()
-    own = scale_name(parts["scale"]) if parts["scale"] else scale
-    year = parts["year"]
-    if len(year) == 2:
-        if int(year) < _FIRST_TWO_DIGIT_YEAR:
-            raise CubeError(
-                f"{what} is {text!r}, whose year can be 19{year} or 20{year}; write four digits: correct it"
-            )
-        year = f"19{year}"
-    if int(year) < _EARLIEST_YEAR:
-        raise CubeError(f"{what} is {text!r}; there are no magnetograms before {_EARLIEST_YEAR}: correct it")
-    month = parts.get("month") or _month(parts.get("name") or "")
-    clock = parts.get("time") or "00:00:00"
-    if digits := parts.get("hhmmss"):
-        clock = f"{digits[:2]}:{digits[2:4]}:{digits[4:] or '00'}"
-    stamp = f"{year}-{int(month):02d}-{int(parts['day']):02d}T{clock}"
-    try:
-        time = Time(stamp, scale="tai" if own == "gps" else own)
-    except ValueError:
-        raise CubeError(f"{what} is {text!r}, a date that does not exist: correct it") from None
-    return time + _GPS_BEHIND_TAI if own == "gps" else time, own
+    stamp = _stamp(text, scale=scale, what=what)
+    return _time(stamp, text, what), stamp.scale
+
+
+def seconds_since_first(texts: Mapping[int, str], *, scale: str, what: str) -> tuple[dict[int, float], Time, str]:
+    """Return many times at once: seconds since the earliest one for each key, that one, and the scale of the last.
+
+    Parameters
+    ----------
+    texts : mapping of int to str
+        As for `parse_time`; at least one.
+    scale, what
+        As for `parse_time`.
+
+    Raises
+    ------
+    CubeError
+        As from `parse_time`.
+    """
+    stamps = {key: _stamp(text, scale=scale, what=what) for key, text in texts.items()}
+    first_key = next(iter(stamps))
+    zero = _time(stamps[first_key], texts[first_key], what)
+    seconds: dict[int, float] = {}
+    for own in {stamp.scale for stamp in stamps.values()}:
+        keys = [key for key, stamp in stamps.items() if stamp.scale == own]
+        try:
+            times = at_scale(Time([stamps[key].iso for key in keys], scale=astropy_scale(own)), own)
+        except ValueError:
+            for key in keys:  # the one that does not exist raises
+                _time(stamps[key], texts[key], what)
+            raise
+        since = np.atleast_1d((times - zero).sec)
+        seconds |= {key: float(since[index]) + stamps[key].add_seconds for index, key in enumerate(keys)}
+    earliest = min(seconds.values())
+    first = zero + TimeDelta(earliest, format="sec") if earliest else zero
+    last = next(reversed(stamps.values()))
+    return {key: value - earliest for key, value in seconds.items()}, first, last.scale
+
+
+def is_missing_time(text: str) -> bool:
+    """Return True for an empty text and for those that archives write in place of an unknown time."""
+    return is_missing(text) or _MISSING_TIME.match(text.strip()) is not None
 
 
 def is_day(text: str) -> bool:
@@ -112,6 +151,16 @@ def with_time_of_day(date: str, time: str) -> str:
     return f"{date} {time}" if is_day(date) and is_time_of_day(time) else date
 
 
+def canonical(name: str) -> str:
+    """Return the one spelling of a card's or column's name: ``date__obs``, ``DATE_OBS`` give ``DATE-OBS``."""
+    return re.sub(r"[\s_-]+", "-", name.strip().upper())
+
+
+def default_scale(name: str) -> str:
+    """Return the scale of a time that names none: TAI for JSOC's T_REC and T_OBS, else UTC as in the FITS standard."""
+    return "tai" if canonical(name) in _JSOC_CARDS else "utc"
+
+
 def time_scale(*headers: fits.Header) -> str | None:
     """Return the time scale in the first header with TIMESYS, None without one."""
     return next((scale_name(text) for header in headers if (text := card_text(header, "TIMESYS"))), None)
@@ -126,7 +175,7 @@ def scale_name(name: str) -> str:
         If the scale is unknown.
     """
     try:
-        return _SCALES[name.strip().lower().partition("(")[0]]
+        return _SCALES[name.strip().lower().partition("(")[0].strip()]
     except KeyError:
         known = ", ".join(sorted(set(_SCALES.values())))
         raise CubeError(f"the time scale is {name!r}; it must be one of {known}: correct TIMESYS") from None
@@ -134,7 +183,7 @@ def scale_name(name: str) -> str:
 
 def at_scale(time: Time, scale: str) -> Time:
     """Return a time whose numbers were written in `scale`; `time` has them with the scale TAI for ``gps``."""
-    return time + _GPS_BEHIND_TAI if scale == "gps" else time
+    return time + TimeDelta(_GPS_BEHIND_TAI_SECONDS, format="sec") if scale == "gps" else time
 
 
 def astropy_scale(scale: str) -> str:
@@ -142,28 +191,55 @@ def astropy_scale(scale: str) -> str:
     return "tai" if scale == "gps" else scale
 
 
-def to_seconds(values: NDArray[Any], unit: str) -> Floats:
-    """Convert times from `unit` (empty: seconds) to seconds, same shape.
-
-    Raises
-    ------
-    CubeError
-        If the unit is not a unit of time.
-    """
-    factor = _SECONDS_PER.get(unit.strip().lower())
-    if factor is None:
-        try:
-            factor = float(units.Unit(unit or "s", parse_strict="raise").to(units.s))
-        except (ValueError, TypeError):
-            raise CubeError(
-                f"the unit of its times is {unit!r}; it must be a unit of time, such as s: correct it"
-            ) from None
-    return np.asarray(values.astype(np.float64) * factor)
-
-
 def isot(time: Time) -> str:
     """Return a time in ISO 8601, in its own scale and without zone; zero milliseconds are left out."""
     return str(time.isot).removesuffix(".000")
+
+
+def join(texts: Sequence[str]) -> str:
+    """Return texts as in a sentence: ``A``, ``A and B``, ``A, B and C``."""
+    return " and ".join((", ".join(texts[:-1]), texts[-1]) if len(texts) > 1 else texts)
+
+
+def _time(stamp: _Stamp, text: str, what: str) -> Time:
+    """Return the time of a stamp."""
+    try:
+        time = at_scale(Time(stamp.iso, scale=astropy_scale(stamp.scale)), stamp.scale)
+    except ValueError:
+        raise CubeError(f"{what} is {text!r}, a date that does not exist: correct it") from None
+    return time + TimeDelta(stamp.add_seconds, format="sec") if stamp.add_seconds else time
+
+
+def _stamp(text: str, *, scale: str, what: str) -> _Stamp:
+    """Return a text as a stamp; see `parse_time`."""
+    found = next((match for notation in _NOTATIONS if (match := notation.match(text.strip()))), None)
+    if not found:
+        raise CubeError(f"{what} is {text!r}; it must be a date such as 1998-12-06T00:00:00: correct it")
+    parts = found.groupdict()
+    year = parts["year"]
+    if len(year) == 2:
+        if int(year) < _FIRST_TWO_DIGIT_YEAR:
+            raise CubeError(
+                f"{what} is {text!r}, whose year can be 19{year} or 20{year}; write four digits: correct it"
+            )
+        year = f"19{year}"
+    if not EARLIEST_YEAR <= int(year) < LATEST_YEAR:
+        raise CubeError(
+            f"{what} is {text!r}; there are no magnetograms "
+            f"{f'before {EARLIEST_YEAR}' if int(year) < EARLIEST_YEAR else f'after {LATEST_YEAR}'}: correct it"
+        )
+    month = parts.get("month") or _month(parts.get("name") or "")
+    clock = (parts["time"] or "00:00:00").rjust(5, "0")
+    if clock[1] == ":":
+        clock = f"0{clock}"
+    if digits := parts["hhmmss"]:
+        clock = f"{digits[:2]}:{digits[2:4]}:{digits[4:] or '00'}"
+    iso = f"{year}-{int(month):02d}-{int(parts['day']):02d}T{clock}"
+    suffix = parts["scale"] or ""
+    if suffix[:1] in {"+", "-"}:
+        hours, minutes = int(suffix[1:3]), int(suffix[-2:])
+        return _Stamp(iso, "utc", (-1.0 if suffix[0] == "+" else 1.0) * (hours * 3600.0 + minutes * 60.0))
+    return _Stamp(iso, scale_name(suffix) if suffix else scale)
 
 
 def _month(name: str) -> int:

@@ -22,7 +22,7 @@ def needs_emergence_frame(score: CubeScore, label: Label | None) -> bool:
 
 
 def locate(ensemble: Ensemble, cube: CubeInfo, score: CubeScore, runtime: Runtime) -> CubeScore:
-    """Return `score` with the mean masking curve and the emergence frame of its members.
+    """Return `score` with mean and spread of the masking curves, and the emergence frame, of its members.
 
     The emergence is None where the mean masking curve does not rise.
     """
@@ -33,7 +33,12 @@ def locate(ensemble: Ensemble, cube: CubeInfo, score: CubeScore, runtime: Runtim
     found = curve_onset(curves, start=instrument.frozen_frames)
     if found is not None:
         found = refine_by_flux_onset(found, gridded, instrument=instrument)
-    return replace(score, emergence=found, curve=tuple(round(float(p), 5) for p in curves.mean(axis=0)))
+    return replace(
+        score,
+        emergence=found,
+        curve=tuple(round(float(p), 5) for p in curves.mean(axis=0)),
+        curve_spread=tuple(round(float(p), 3) for p in curves.std(axis=0)) if len(curves) > 1 else None,
+    )
 
 
 def locate_emergences(

@@ -25,7 +25,7 @@ Vovk 2015, "Cross-conformal predictors", Ann. Math. Artif. Intell. 74, 9, doi:10
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -142,16 +142,30 @@ class AuditSample:
         return [found for found, _ in pairs], [frame for _, frame in pairs]
 
     def scoring_fold(self, cube: CubeInfo, plan: Plan) -> int:
-        """Return the fold whose members score a cube of any release.
+        """Return the fold whose members score a cube of any release; see the function `scoring_fold`."""
+        return scoring_fold(cube, plan, self.folds)
 
-        A hash of the cube's content chooses one of the sampled cubes, and its fold is taken. Folds are thus chosen as
-        often as they occur in the sample that the guarantee is computed from. Only folds with out-of-fold members are
-        possible: a trained cube keeps its own fold, a cube of a trained region gets the fold of the region.
-        """
-        possible = {member.fold for member in plan.out_of_fold_members(cube)}
-        folds = [fold for fold in self.folds if fold in possible] or sorted(possible)
-        chosen = int.from_bytes(hashlib.sha256(f"{SALT}:{cube.sha256}".encode()).digest())
-        return folds[chosen % len(folds)]
+
+def scoring_fold(cube: CubeInfo, plan: Plan, folds: Sequence[int]) -> int:
+    """Return the fold whose members score a cube of any release.
+
+    A hash of the cube's content chooses one of the sampled cubes, and its fold is taken. Folds are thus chosen as often
+    as they occur in the sample that the guarantee is computed from. Only folds with out-of-fold members are possible: a
+    trained cube keeps its own fold, a cube of a trained region gets the fold of the region.
+
+    Parameters
+    ----------
+    cube : CubeInfo
+        The cube to score.
+    plan : Plan
+        The plan that the version was trained by.
+    folds : sequence of int
+        Fold of each sampled cube.
+    """
+    possible = {member.fold for member in plan.out_of_fold_members(cube)}
+    chosen_from = [fold for fold in folds if fold in possible] or sorted(possible)
+    chosen = int.from_bytes(hashlib.sha256(f"{SALT}:{cube.sha256}".encode()).digest())
+    return chosen_from[chosen % len(chosen_from)]
 
 
 def predicted_emergence(score: CubeScore) -> Emergence | None:

@@ -216,7 +216,9 @@ def _onset(items: Iterable[Mapping[str, Any]], controls: Controls, *, n_frames: 
             continue
         value = _mapping(item.get("value"))
         names, ranges = value.get("timelinelabels"), value.get("ranges")
-        if isinstance(names, list) and controls.timeline_label not in names:
+        if isinstance(names, list) and not any(
+            isinstance(name, str) and name in controls.onset_labels for name in names
+        ):
             continue
         if not isinstance(names, list) or not isinstance(ranges, list):
             remark = f"a timeline range cannot be read ({_shown(item.get('value'))})"

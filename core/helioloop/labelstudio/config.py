@@ -18,6 +18,10 @@ from helioloop.records.labels import Label
 
 MAX_CONFIG_CHARS = 1_000_000
 """A longer labelling configuration is refused unread; real ones have a few thousand characters."""
+ONSET_LABEL: Final = "emergence onset"
+"""The timeline label in helioloop's configuration."""
+_EARLIER_ONSET_LABEL: Final = "emergence"
+"""The timeline label in helioloop's configuration before it was called `ONSET_LABEL`."""
 FPS: Final = 25
 """Frames per second of every video that ingestion renders; ``framerate`` of its ``<Video>`` must be the same."""
 _FRAMERATE: Final = re.compile(rf"{FPS}(\.0*)?")
@@ -36,7 +40,7 @@ class Controls:
     timeline : str or None
         Name of the ``<TimelineLabels>``; None where the configuration has none: no onset is written.
     timeline_label : str or None
-        The label of a range that starts at the emergence frame.
+        The label of a range that starts at the emergence frame; predictions have it.
     values : mapping
         Class -> choice value.
     """
@@ -46,6 +50,12 @@ class Controls:
     timeline: str | None
     timeline_label: str | None
     values: Mapping[Label, str]
+
+    @property
+    def onset_labels(self) -> frozenset[str]:
+        """The labels of ranges that are read as an onset: also those of annotations made under an earlier label."""
+        names = {self.timeline_label, ONSET_LABEL, _EARLIER_ONSET_LABEL, self.values[Label.EMERGENCE]}
+        return frozenset(name for name in names if name is not None)
 
     def label_of(self, value: str) -> Label | None:
         """Return the class with this choice value; None for any other value."""
@@ -137,13 +147,14 @@ def _check_framerate(root: Element, video: str) -> None:
 
 
 def _timeline(root: Element, video: str, emergence: str) -> tuple[str | None, str | None]:
-    """Return name and label of the first ``<TimelineLabels>`` with the emergence value or one label."""
+    """Return name and label of the first ``<TimelineLabels>`` with an onset's label, or with one label of any name."""
     for tag in root.iter("TimelineLabels"):
         if tag.get("toName") != video:
             continue
         labels = _values(tag, "Label")
-        if emergence in labels:
-            return tag.get("name"), emergence
+        for known in (ONSET_LABEL, emergence):
+            if known in labels:
+                return tag.get("name"), known
         if len(labels) == 1:
             return tag.get("name"), labels.pop()
     return None, None

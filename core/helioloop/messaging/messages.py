@@ -263,3 +263,8 @@ class MakeReport(Message):
     job = "helioloop_worker.jobs.make_report"
     running_counts = False
     longest_seconds = 1800
+
+    @property
+    def job_id(self) -> str:
+        """One job per project."""
+        return f"report-{self.project}"

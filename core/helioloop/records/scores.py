@@ -45,6 +45,9 @@ class CubeScore:
         Emergence frame and its interval; None if none was located.
     curve : tuple of float or None
         Mean masking curve, shape (n_frames,): value i is P(emergence) when all frames after i are replaced by frame i.
+    curve_spread : tuple of float or None
+        Standard deviation of the masking curves over `members`, shape (n_frames,); None without a curve, for a single
+        member, and in scores that were stored before it was kept.
     """
 
     cube: str
@@ -54,6 +57,7 @@ class CubeScore:
     members: tuple[str, ...]
     emergence: Emergence | None = None
     curve: tuple[float, ...] | None = field(default=None, repr=False)
+    curve_spread: tuple[float, ...] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.p_emergence) and 0.0 <= self.p_emergence <= 1.0):
@@ -87,12 +91,13 @@ class CubeScore:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Make a record from the values of `as_dict`."""
-        curve, emergence = values.get("curve"), values.get("emergence")
+        curve, spread, emergence = values.get("curve"), values.get("curve_spread"), values.get("emergence")
         return cls(
             **{
                 **values,
                 "members": tuple(values["members"]),
                 "emergence": None if emergence is None else Emergence(**emergence),
                 "curve": None if curve is None else tuple(curve),
+                "curve_spread": None if spread is None else tuple(spread),
             }
         )

@@ -21,8 +21,8 @@ from helioloop.records.scores import CubeScore
 
 VERSIONS_IN_MEMORY: Final = 8
 """Scores of this many versions are kept in memory by one process."""
-_CURVE: Final = re.compile(r'"curve": ?\[[^\]"]*\]')
-"""A masking curve in a line, most of its length. Text cannot look like it: quotation marks in text are escaped."""
+_CURVE: Final = re.compile(r'"(curve|curve_spread)": ?\[[^\]"]*\]')
+"""A masking curve or its spread, most of a line. Text cannot look like it: quotation marks in text are escaped."""
 
 
 def write_scores(folder: Path, scores: Iterable[CubeScore]) -> None:
@@ -45,7 +45,7 @@ def read_score_file(path: Path, *, curves: bool = True) -> list[CubeScore]:
     try:
         text = path.read_text()
         if not curves:
-            text = _CURVE.sub('"curve": null', text)
+            text = _CURVE.sub(r'"\1": null', text)
         return [CubeScore.from_dict(json.loads(line)) for line in text.splitlines()]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise RegistryError(

@@ -7,7 +7,7 @@ These files are the truth of models and scores; the web side reads the same fold
     <model-dir>/published.json          pointer to the published version: {"version": …}
     <model-dir>/history.jsonl           all publications and rollbacks, oldest first
     <model-dir>/staging/<fingerprint>/  a round that is not finished; can be resumed
-    <model-dir>/versions/v0001/         card.json, *.safetensors, scores/*.jsonl
+    <model-dir>/versions/v0001/         card.json, plan.json, *.safetensors, scores/*.jsonl, field-statistics.json
 """
 
 import json

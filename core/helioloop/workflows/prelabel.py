@@ -23,6 +23,7 @@ from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
 from helioloop.registry.versions import Registry
+from helioloop.workflows.drift import release_drift
 from helioloop.workflows.prelabel_report import Prelabel, Prelabelling, Targets
 from helioloop.workflows.releases import find_version, readable_cubes
 
@@ -39,6 +40,8 @@ def prelabel_release(
     on_doubt: OnDoubt = log_doubt,
 ) -> Prelabelling:
     """Score a new release and accept the classes for which the audit sample supports a guarantee.
+
+    If the release is not like the audit sample, nothing is accepted or calibrated.
 
     Nothing is written. The scores differ from those in the version's folder: a new cube is scored by the members of one
     fold, as the cubes of the sample were (see `audit_sample`).
@@ -76,14 +79,25 @@ def prelabel_release(
     plan, stored = Plan.read(folder), registry.scores(version)
     audit_sample = AuditSample.read(sample, plan=plan, stored=stored, version=version, on_doubt=on_doubt)
     p, emergence = audit_sample.p_emergence, audit_sample.emergence
-    guarantee = make_guarantee(p, emergence, rate=targets.rate, confidence=targets.confidence)
-    probabilities = ProbabilityCalibration.calibrate(p, emergence)
     located, frames = audit_sample.timed
     start = plan.instrument.frozen_frames
-    intervals = IntervalCalibration.calibrate(located, frames, start=start, coverage=targets.coverage)
 
     cubes = readable_cubes(release, runtime)
     scores = score_by_fold(Ensemble.open(folder, device=runtime.device), audit_sample, cubes, stored, runtime)
+    drift = release_drift(
+        cubes,
+        registry,
+        runtime,
+        version=version,
+        sampled={cube.cube for _, cube in audit_sample.cubes},
+        p_emergence={score.key: score.p_emergence for score in scores},
+    )
+    guarantee, smallest, probabilities, intervals = None, None, None, None
+    if not drift.found:
+        guarantee = make_guarantee(p, emergence, rate=targets.rate, confidence=targets.confidence)
+        smallest = None if guarantee else smallest_guarantee(p, emergence, confidence=targets.confidence)
+        probabilities = ProbabilityCalibration.calibrate(p, emergence)
+        intervals = IntervalCalibration.calibrate(located, frames, start=start, coverage=targets.coverage)
     new = np.array([score.p_emergence for score in scores], dtype=np.float64)
     accepted = set(split(new, guarantee)[0].tolist())
     calibrated = [None] * len(new) if probabilities is None else [float(q) for q in probabilities.apply(new)]
@@ -111,11 +125,12 @@ def prelabel_release(
         cubes=tuple(prelabels),
         targets=targets,
         guarantee=guarantee,
-        smallest=None if guarantee else smallest_guarantee(p, emergence, confidence=targets.confidence),
+        smallest=smallest,
         n_sampled=len(audit_sample.cubes),
         probabilities=probabilities,
         intervals=intervals,
         n_frames=len(frames),
+        drift=drift,
     )
 
 

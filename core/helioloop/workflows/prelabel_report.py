@@ -10,6 +10,7 @@ from helioloop.evaluation.calibration import (
     intervals_in_words,
     probabilities_in_words,
 )
+from helioloop.evaluation.drift import NO_DRIFT, Drift
 from helioloop.evaluation.probabilities import check_fraction
 from helioloop.evaluation.risk_control import RATES, RiskGuarantee, min_labels
 from helioloop.files import tables
@@ -29,6 +30,13 @@ COLUMNS = (
     "emergence_time_utc",
     "emergence_time_tai",
     "model_version",
+)
+
+
+_WITHDRAWN = (
+    "The risk guarantee is therefore withdrawn: nothing is accepted, and probabilities and intervals are uncalibrated.",
+    "If units, profile or processing of the release are wrong, correct them and repeat this. Otherwise verify a random "
+    "sample of it, train on it together with the earlier releases, and give that sample to triage.",
 )
 
 
@@ -125,6 +133,8 @@ class Prelabelling:
         The calibrations; None if there are too few labels or frames.
     n_frames : int
         Verified frames available to calibrate the intervals on.
+    drift : Drift
+        How the release differs from the audit sample; if it does, there is no guarantee and no calibration.
     """
 
     version: str
@@ -136,12 +146,17 @@ class Prelabelling:
     probabilities: ProbabilityCalibration | None
     intervals: IntervalCalibration | None
     n_frames: int
+    drift: Drift = NO_DRIFT
 
     def sentences(self) -> tuple[str, ...]:
         """Return the outcome in plain sentences."""
         n, accepted = len(self.cubes), sum(cube.accepted for cube in self.cubes)
+        counts = f"{n} cubes scored by {self.version}: {accepted} accepted, {n - accepted} go to the human."
+        if self.drift.found:
+            return counts, *self.drift.sentences(), *_WITHDRAWN
         return (
-            f"{n} cubes scored by {self.version}: {accepted} accepted, {n - accepted} go to the human.",
+            counts,
+            *self.drift.sentences(),
             *self._guarantee_in_words(),
             probabilities_in_words(self.probabilities),
             intervals_in_words(self.intervals, n_frames=self.n_frames, coverage=self.targets.coverage),

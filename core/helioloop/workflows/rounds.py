@@ -22,6 +22,7 @@ from helioloop.records.scores import CubeScore
 from helioloop.registry.score_store import write_scores
 from helioloop.registry.staging import Staging
 from helioloop.registry.versions import Card, Registry
+from helioloop.workflows.fields import keep_trained_fields
 from helioloop.workflows.parallel import RoundWork, score_and_locate, train_members
 
 
@@ -51,6 +52,7 @@ def run_round(plan: Plan, registry: Registry, runtime: Runtime, *, processes: in
         work = RoundWork(plan=plan, staging=staging, runtime=runtime)
         train_members(work, processes=processes)
         scores = score_and_locate(work, processes=processes)
+        keep_trained_fields(plan, staging, runtime)
         return close_round(plan, staging, registry, scores, forced=forced)
 
 

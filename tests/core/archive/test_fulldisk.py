@@ -78,6 +78,8 @@ def test_a_missing_unit_is_assumed_and_said(tmp_path: Path) -> None:
     [
         ({}, "2001-03-07T00:00:00.000"),
         ({"T_OBS": "-4712.01.01_11:59:28_TAI"}, "2001-03-07T00:00:00.000"),  # JSOC's null: DATE-OBS counts
+        ({"T_OBS": "1977.01.01_00:00:00_TAI"}, "2001-03-07T00:00:00.000"),  # JSOC's zero
+        ({"T_OBS": None, "DATE__OBS": "", "DATE_OBS": "2001-03-07T00:01:00"}, "2001-03-07T00:01:32.000"),
         ({"T_OBS": None, "DATE__OBS": "2001-03-07T00:01:00"}, "2001-03-07T00:01:32.000"),  # UTC, 32 leap seconds
         ({"T_OBS": None, "DATE__OBS": "2001/03/07", "TIME__OBS": "00:02:03.5"}, "2001-03-07T00:02:35.500"),
         ({"T_OBS": None, "DATE__OBS": "2001-03-07T00:01:00", "TIMESYS": "TAI"}, "2001-03-07T00:01:00.000"),
@@ -120,6 +122,8 @@ def test_quality_excludes_by_the_bits_of_the_profile(tmp_path: Path, quality: An
         ({"BUNIT": "m/s"}, "BUNIT is 'm/s', a velocity"),
         ({"BUNIT": "deg"}, "BUNIT is 'deg', an angle"),
         ({"BUNIT": "DN/s"}, "BUNIT is 'DN/s'"),
+        ({"CONTENT": "DOPPLERGRAM"}, "CONTENT is 'DOPPLERGRAM', so it is not a line-of-sight magnetogram"),
+        ({"CONTENT": "Line-of-sight velocity"}, "CONTENT is 'Line-of-sight velocity'"),
         ({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN"}, "CTYPE1 and CTYPE2 are 'RA---TAN'"),
         ({"CDELT1": 0.0}, "CDELT1 is 0"),
         ({"CRPIX2": None}, "CRPIX2 is None; it must be a number"),
@@ -144,6 +148,11 @@ def test_what_is_no_full_disk_magnetogram_is_refused(tmp_path: Path, cards: dict
         (lambda field: (field > 50).astype(np.float32), "are 1 different whole numbers of one sign, as in a mask"),
         (np.abs, "have one sign only"),
         (lambda field: field * 1000.0, "half of its values are beyond"),
+        (lambda field: np.random.default_rng(0).normal(0.0, 200.0, field.shape), "scatter by .* such as a velocity"),
+        (
+            lambda field: np.random.default_rng(0).normal(0.0, 0.02, field.shape),
+            "strongest field is 0.0.*correct BUNIT or BSCALE",
+        ),
         (lambda field: field * np.nan, "all its pixels are NaN or blank"),
         (lambda field: field * 0.0, "no pixel holds a field"),
         (lambda field: np.stack([field, field]), r"its image has the shape \(2, 256, 256\)"),

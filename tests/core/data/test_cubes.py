@@ -374,12 +374,34 @@ def test_compressed_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("unit", "factor"), [("Gauss", 1), ("G", 1), ("gauss", 1), ("kG", 1e3), ("T", 1e4), ("mT", 10), ("Mx/cm^2", 1)]
+    ("unit", "factor"),
+    [
+        *(("Gauss", 1), ("G", 1), ("gauss", 1), ("kG", 1e3), ("T", 1e4), ("mT", 10), ("Mx/cm^2", 1), ("GAUSS", 1)),
+        *(("KGAUSS", 1e3), ("kilogauss", 1e3), ("Tesla", 1e4), ("milliTesla", 10), ("Mx cm^-2", 1), ("MX/CM^2", 1)),
+        *(("[G]", 1), ("G (LOS)", 1), ("gauss (line of sight)", 1), ("Gs", 1), ("0.1 G", 0.1)),
+    ],
 )
 def test_units(tmp_path: Path, unit: str, factor: float) -> None:
     """Any unit of magnetic flux density is converted to gauss."""
     cube = _read(_pair(tmp_path, _image(FIELD / 10.0, BUNIT=unit)))
     np.testing.assert_allclose(cube.observed_gauss, FIELD / 10.0 * factor, rtol=1e-6)
+
+
+def test_cards_of_the_first_hdu_count_for_an_image_in_another_one(tmp_path: Path) -> None:
+    """Unit, rotation and content; the image's own cards count more."""
+    field = np.random.default_rng(0).normal(0.0, 20.0, (2, 30, 30)).astype(np.float32)
+    first = fits.PrimaryHDU()
+    first.header.update({"BUNIT": "kG", "CDELT2": -1.0, "CDELT1": 1.0})
+    path = _write(tmp_path, first, fits.ImageHDU(field / 1000.0), _table("SECONDS", TIMES), name="first")
+    cube, origin = CubeFiles.read(path).cube_and_origin()
+    np.testing.assert_allclose(cube.observed_gauss, field[:, ::-1], rtol=1e-5)
+    assert origin.unit_source == "BUNIT"
+    own = fits.ImageHDU(field, header=fits.Header({"BUNIT": "G", "CDELT1": 1.0, "CDELT2": 1.0}))
+    cube = _read(_write(tmp_path, first, own, _table("SECONDS", TIMES), name="own"))
+    np.testing.assert_allclose(cube.observed_gauss, field, rtol=1e-5)
+    first.header["CONTENT"] = "DOPPLERGRAM"
+    with pytest.raises(CubeError, match="CONTENT is 'DOPPLERGRAM'"):
+        _read(_write(tmp_path, first, own, _table("SECONDS", TIMES), name="content"))
 
 
 @pytest.mark.parametrize(("kind", "lowest"), [("i2", -32768), ("i4", -(2**31)), ("i8", -(2**63))])

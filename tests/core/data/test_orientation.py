@@ -172,6 +172,9 @@ def test_transposed_frames_without_cards_are_refused(tmp_path: Path) -> None:
         {"CTYPE1": "LINEAR", "CTYPE2": "LINEAR", "CDELT1": 2.0, "CDELT2": 2.0},
         {"CROTA2": "unknown", "CDELT1": "N/A"},
         {**CARRINGTON, "CDELT1": 0.0},
+        {"CTYPE1": "CRLN-CAR", "CTYPE2": "CRLT-CAR", "CROTA2": 0.0},
+        {"CTYPE1": "CRLN-CAR", "CTYPE2": "CRLT-CAR", "PC1_1": 1.0},
+        {"CTYPE1": "CRLN-CAR"},
     ],
 )
 def test_upright_frames_stay_as_they_are_without_a_word(tmp_path: Path, cards: dict[str, Any]) -> None:

@@ -8,61 +8,23 @@ import pytest
 from astropy.io import fits
 from astropy.table import QTable
 from astropy.time import Time, TimeDelta
+from tests.core.data.timed import (
+    SECONDS,
+    START,
+    TIMES,
+    check_midnight,
+    cube_image,
+    grid_frames_of,
+    jsoc,
+    number_table,
+    read,
+    text_table,
+)
 
-from helioloop.data.cubes import Cube, CubeFiles, CubeOrigin
-from helioloop.data.gridding import frame_use
 from helioloop.data.slots import grid_frames
-from helioloop.data.time_text import parse_time, to_seconds
+from helioloop.data.time_text import parse_time
+from helioloop.data.time_units import to_seconds
 from helioloop.errors import CubeError
-from helioloop.records.profiles import BUILT_IN
-
-START = Time("1998-12-06T00:00:00", scale="utc")
-SECONDS = np.array([0.0, 5760.0, 5.0 * 5760.0])
-TIMES = START + TimeDelta(SECONDS, format="sec")
-FIELD = np.random.default_rng(0).normal(0.0, 20.0, (3, 90, 90)).astype(np.float32)
-PROFILE = BUILT_IN["mdi"]
-
-
-def _image(**cards: object) -> fits.PrimaryHDU:
-    """Three frames; a keyword ``A__B`` is the card ``A-B``."""
-    image = fits.PrimaryHDU(FIELD)
-    image.header.update({key.replace("__", "-"): value for key, value in cards.items()})
-    return image
-
-
-def _texts(**columns: list[str]) -> fits.BinTableHDU:
-    return fits.BinTableHDU.from_columns(
-        [fits.Column(name.replace("__", "-"), "40A", array=texts) for name, texts in columns.items()]
-    )
-
-
-def _numbers(name: str, values: object, unit: str | None = None, **cards: object) -> fits.BinTableHDU:
-    table = fits.BinTableHDU.from_columns([fits.Column(name, "D", unit=unit, array=values)])
-    table.header.update(cards)
-    return table
-
-
-def _read(folder: Path, *hdus: object) -> tuple[Cube, CubeOrigin]:
-    path = folder / "C.fits"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        fits.HDUList(list(hdus)).writeto(path)
-    return CubeFiles.read(path).cube_and_origin(PROFILE)
-
-
-def _grid_frames(cube: Cube) -> list[int]:
-    return list(frame_use(cube, PROFILE.instrument).grid_frames)
-
-
-def _jsoc(times: Time) -> list[str]:
-    return [time.strftime("%Y.%m.%d_%H:%M:%S_TAI") for time in times.tai]
-
-
-def _midnight(folder: Path, *hdus: object) -> None:
-    """Check that a file gives frames 0, 1 and 5 since midnight, without doubt."""
-    cube, origin = _read(folder, *hdus)
-    assert (cube.start, _grid_frames(cube), origin.doubts) == ("1998-12-06T00:00:00", [0, 1, 5], ())
-
 
 # -- notations ------------------------------------------------------------------------------------
 
@@ -104,12 +66,14 @@ def test_other_texts_are_refused(text: str, message: str) -> None:
 )  # fmt: skip
 def test_every_time_scale_gives_the_same_start(tmp_path: Path, scale: str, clock: str) -> None:
     """In December 1998, TAI was 31 s ahead of UTC, TT 63.184 s and GPS 12 s."""
-    _midnight(tmp_path, _image(DATE__OBS=f"1998-12-06T{clock}", TIMESYS=scale), _numbers("SECONDS", SECONDS))
+    check_midnight(
+        tmp_path, cube_image(DATE__OBS=f"1998-12-06T{clock}", TIMESYS=scale), number_table("SECONDS", SECONDS)
+    )
 
 
 @pytest.mark.parametrize("card", ["T_REC", "T_OBS"])
 def test_times_of_jsoc_without_suffix_are_tai(tmp_path: Path, card: str) -> None:
-    _midnight(tmp_path, _image(**{card: "1998.12.06_00:00:31"}), _numbers("SECONDS", SECONDS))
+    check_midnight(tmp_path, cube_image(**{card: "1998.12.06_00:00:31"}), number_table("SECONDS", SECONDS))
 
 
 @pytest.mark.parametrize(
@@ -135,16 +99,16 @@ def test_other_units_are_refused(unit: str) -> None:
 )
 def test_a_column_of_dates_is_found_by_every_spelling(tmp_path: Path, name: str) -> None:
     column = fits.Column(name, "30A", array=[f"{text}Z" for text in TIMES.isot])
-    _midnight(tmp_path, _image(), fits.BinTableHDU.from_columns([column]))
+    check_midnight(tmp_path, cube_image(), fits.BinTableHDU.from_columns([column]))
 
 
 @pytest.mark.parametrize("card", ["DATE-OBS", "DATE_OBS", "DATE__OBS", "T_REC", "DATE-AVG", "DATE-BEG"])
 def test_a_card_is_found_by_every_spelling(tmp_path: Path, card: str) -> None:
-    image = _image()
+    image = cube_image()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # astropy says that DATE__OBS is longer than the standard allows
         image.header[card] = "1998-12-06T00:00:00Z"
-    _midnight(tmp_path, image, _numbers("SECONDS", SECONDS))
+    check_midnight(tmp_path, image, number_table("SECONDS", SECONDS))
 
 
 @pytest.mark.parametrize("scale", ["utc", "tai", "tt"])
@@ -153,25 +117,25 @@ def test_a_column_of_astropy_times_is_read(tmp_path: Path, scale: str, name: str
     """astropy writes two Julian dates per row, and the scale in TCTYP."""
     QTable({name: getattr(TIMES, scale)}).write(tmp_path / "table.fits")
     with fits.open(tmp_path / "table.fits") as table:
-        _midnight(tmp_path, _image(), table[1].copy())
+        check_midnight(tmp_path, cube_image(), table[1].copy())
 
 
 def test_two_columns_of_julian_dates_are_read(tmp_path: Path) -> None:
     columns = [fits.Column(f"time.{part}", "D", array=getattr(TIMES, part)) for part in ("jd1", "jd2")]
-    _midnight(tmp_path, _image(), fits.BinTableHDU.from_columns(columns))
+    check_midnight(tmp_path, cube_image(), fits.BinTableHDU.from_columns(columns))
 
 
 @pytest.mark.parametrize(("name", "values"), [("JD", TIMES.jd), ("MJD", TIMES.mjd), ("MJD-OBS", TIMES.mjd)])
 def test_columns_of_days_are_read(tmp_path: Path, name: str, values: np.ndarray) -> None:
-    _midnight(tmp_path, _image(), _numbers(name, values, "d"))
+    check_midnight(tmp_path, cube_image(), number_table(name, values, "d"))
 
 
 def test_julian_dates_in_a_column_of_days_are_not_taken_for_a_duration(tmp_path: Path) -> None:
     """A Julian date is certain; a modified one is read and said."""
-    _midnight(tmp_path, _image(), _numbers("TIME", TIMES.jd, "d"))
+    check_midnight(tmp_path, cube_image(), number_table("TIME", TIMES.jd, "d"))
     (tmp_path / "modified").mkdir()
-    cube, origin = _read(tmp_path / "modified", _image(), _numbers("TIME", TIMES.mjd, "d"))
-    assert _grid_frames(cube) == [0, 1, 5]
+    cube, origin = read(tmp_path / "modified", cube_image(), number_table("TIME", TIMES.mjd, "d"))
+    assert grid_frames_of(cube) == [0, 1, 5]
     assert origin.doubts == ("column TIME is in days, begins at 51153 and was read as modified Julian dates",)
 
 
@@ -181,7 +145,7 @@ def test_julian_dates_in_a_column_of_days_are_not_taken_for_a_duration(tmp_path:
      {"MJDREF": 51153.0 + 31.0 / 86400.0, "TIMESYS": "TAI"}],
 )  # fmt: skip
 def test_a_table_counts_from_its_reference_time(tmp_path: Path, cards: dict[str, object]) -> None:
-    _midnight(tmp_path, _image(), _numbers("TIME", SECONDS, "s", **cards))
+    check_midnight(tmp_path, cube_image(), number_table("TIME", SECONDS, "s", **cards))
 
 
 @pytest.mark.parametrize(
@@ -194,15 +158,15 @@ def test_a_table_counts_from_its_reference_time(tmp_path: Path, cards: dict[str,
     ],
 )
 def test_times_may_be_the_third_axis_of_the_image(tmp_path: Path, cards: dict[str, object]) -> None:
-    cube, origin = _read(tmp_path, _image(**cards))
-    assert (cube.start, _grid_frames(cube), origin.doubts) == ("1998-12-06T00:00:00", [0, 1, 2], ())
+    cube, origin = read(tmp_path, cube_image(**cards))
+    assert (cube.start, grid_frames_of(cube), origin.doubts) == ("1998-12-06T00:00:00", [0, 1, 2], ())
 
 
 def test_codes_of_missing_times_lose_only_their_frames(tmp_path: Path) -> None:
-    texts = _jsoc(TIMES)
+    texts = jsoc(TIMES)
     texts[1] = "-4712.01.01_11:59:28_TAI"
-    cube, origin = _read(tmp_path, _image(), _texts(T_REC=texts))
-    assert _grid_frames(cube) == [0, 5]
+    cube, origin = read(tmp_path, cube_image(), text_table(T_REC=texts))
+    assert grid_frames_of(cube) == [0, 5]
     assert np.isnan(origin.stored_seconds[1])
 
 
@@ -210,7 +174,7 @@ def test_codes_of_missing_times_lose_only_their_frames(tmp_path: Path) -> None:
 
 
 def test_a_card_date_is_no_start(tmp_path: Path) -> None:
-    cube, _ = _read(tmp_path, _image(DATE="2015-03-03T10:00:00"), _numbers("SECONDS", SECONDS))
+    cube, _ = read(tmp_path, cube_image(DATE="2015-03-03T10:00:00"), number_table("SECONDS", SECONDS))
     assert cube.start is None
 
 
@@ -219,12 +183,12 @@ def test_a_column_of_processing_times_is_refused(tmp_path: Path, step: float) ->
     """Files are written seconds apart, magnetograms are observed minutes apart."""
     texts = (Time("2015-03-03T10:00:00") + TimeDelta(step * np.arange(3), format="sec")).isot
     with pytest.raises(CubeError, match="so are times of processing"):
-        _read(tmp_path, _image(), _texts(DATE=list(texts)))
+        read(tmp_path, cube_image(), text_table(DATE=list(texts)))
 
 
 def test_a_column_date_with_plausible_times_is_read_and_said(tmp_path: Path) -> None:
-    cube, origin = _read(tmp_path, _image(), _texts(DATE=list(TIMES.isot)))
-    assert _grid_frames(cube) == [0, 1, 5]
+    cube, origin = read(tmp_path, cube_image(), text_table(DATE=list(TIMES.isot)))
+    assert grid_frames_of(cube) == [0, 1, 5]
     assert "which FITS reserves for processing" in origin.doubts[0]
 
 
@@ -235,28 +199,28 @@ def test_a_column_date_with_plausible_times_is_read_and_said(tmp_path: Path) -> 
 def test_a_header_of_another_kind_than_the_table_shifts_no_frame(tmp_path: Path, later_seconds: float) -> None:
     """DATE-OBS is a little after the nominal T_REC of the same observation; frame 0 stays frame 0."""
     observed = START + TimeDelta(later_seconds, format="sec")
-    cube, origin = _read(tmp_path, _image(DATE__OBS=observed.isot), _texts(T_REC=_jsoc(TIMES)))
-    assert (cube.start, _grid_frames(cube), origin.doubts) == ("1998-12-06T00:00:00", [0, 1, 5], ())
+    cube, origin = read(tmp_path, cube_image(DATE__OBS=observed.isot), text_table(T_REC=jsoc(TIMES)))
+    assert (cube.start, grid_frames_of(cube), origin.doubts) == ("1998-12-06T00:00:00", [0, 1, 5], ())
     assert "of another kind" in origin.notes[0]
 
 
 def test_the_column_of_the_header_s_kind_is_compared_with_it(tmp_path: Path) -> None:
-    table = _texts(T_REC=_jsoc(TIMES - TimeDelta(45.0, format="sec")), DATE__OBS=list(TIMES.isot))
-    _midnight(tmp_path, _image(DATE__OBS=TIMES.isot[0]), table)
+    table = text_table(T_REC=jsoc(TIMES - TimeDelta(45.0, format="sec")), DATE__OBS=list(TIMES.isot))
+    check_midnight(tmp_path, cube_image(DATE__OBS=TIMES.isot[0]), table)
 
 
 @pytest.mark.parametrize("frame", [1, 2])
 @pytest.mark.parametrize("card", ["DATE__OBS", "T_REC", "DATE__BEG"])
 def test_a_header_copied_from_a_later_frame_drops_nothing(tmp_path: Path, card: str, frame: int) -> None:
-    cube, origin = _read(tmp_path, _image(**{card: f"{TIMES.isot[frame]}Z"}), _texts(DATE__OBS=list(TIMES.isot)))
-    assert (cube.start, _grid_frames(cube)) == ("1998-12-06T00:00:00", [0, 1, 5])
+    cube, origin = read(tmp_path, cube_image(**{card: f"{TIMES.isot[frame]}Z"}), text_table(DATE__OBS=list(TIMES.isot)))
+    assert (cube.start, grid_frames_of(cube)) == ("1998-12-06T00:00:00", [0, 1, 5])
     assert "as if copied from a later frame" in origin.doubts[0]
 
 
 def test_a_start_of_the_video_before_its_first_frame_is_kept(tmp_path: Path) -> None:
     """The region comes over the limb before the first observation."""
-    cube, _ = _read(tmp_path, _image(DATE__BEG="1998-12-05T22:24:00"), _texts(DATE__OBS=list(TIMES.isot)))
-    assert (cube.start, _grid_frames(cube)) == ("1998-12-05T22:24:00", [1, 2, 6])
+    cube, _ = read(tmp_path, cube_image(DATE__BEG="1998-12-05T22:24:00"), text_table(DATE__OBS=list(TIMES.isot)))
+    assert (cube.start, grid_frames_of(cube)) == ("1998-12-05T22:24:00", [1, 2, 6])
 
 
 # -- jitter ---------------------------------------------------------------------------------------
@@ -271,6 +235,12 @@ def test_observations_that_jitter_around_their_slots_keep_a_slot_each() -> None:
     assert _frames([0.0, 5820.0, 11460.0, 17340.0]) == [0, 1, 2, 3]
     assert _frames([-33.0, 5727.0, 11487.0]) == [0, 1, 2]
     assert _frames([0.0, 5820.0, 11460.0, 17340.0], tolerance_seconds=0.0) == [0, 1, 1, 3]
+
+
+def test_a_few_observations_within_slots_do_not_hide_the_jitter_of_the_others() -> None:
+    """The one in the middle of slot 12 is rounded down."""
+    seconds = [frame * 5760.0 + (60.0 if frame % 2 else -60.0) for frame in range(12)]
+    assert _frames([*seconds, 12.5 * 5760.0]) == [*range(12), 12]
 
 
 def test_rounding_down_stays_where_nothing_is_lost_or_times_are_not_at_slots() -> None:

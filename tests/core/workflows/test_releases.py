@@ -12,12 +12,14 @@ from helioloop.data.cubes import CubeFiles, write_cube
 from helioloop.data.gridding import to_grid
 from helioloop.data.loader import Loader
 from helioloop.data.release import LabelRow, Release, write_labels
-from helioloop.errors import CubeError
+from helioloop.errors import CubeError, ReleaseError, TooFewLabels
 from helioloop.model.device import choose_device
+from helioloop.model.recipes import find_recipe
 from helioloop.model.runtime import Runtime
 from helioloop.records.instrument import Instrument
 from helioloop.records.labels import Label
-from helioloop.workflows.releases import readable_cubes
+from helioloop.registry.versions import Registry
+from helioloop.workflows.releases import readable_cubes, train_release
 
 TOY = Instrument(name="TOY", cadence_seconds=100.0, n_frames=5, size_px=8, clip_gauss=1000.0, frozen_frames=1)
 
@@ -55,17 +57,63 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return calls
 
 
+def _runtime(folder: Path, excluded: dict[str, CubeError]) -> Runtime:
+    return Runtime(
+        instrument=TOY,
+        load=Loader(roots=(folder,), cache=folder / "cache", instrument=TOY),
+        device=choose_device("cpu"),
+        on_excluded=excluded.__setitem__,
+    )
+
+
+def test_where_no_cube_is_readable_the_most_frequent_reason_is_given(tmp_path: Path, release: Release) -> None:
+    """And not that labels are few."""
+    for name in "AB":
+        (tmp_path / "r" / f"{name}.fits").write_text("<html>")
+    excluded: dict[str, CubeError] = {}
+    with pytest.raises(
+        ReleaseError, match=r"all 3 cubes of release r were refused; the reason of 2 of 3: B\.fits: it beg"
+    ):
+        readable_cubes(release, _runtime(tmp_path, excluded))
+    assert list(excluded) == ["B", "C", "A"]
+
+
+def test_any_error_of_one_cube_excludes_it_alone(
+    tmp_path: Path, release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = CubeFiles.read
+
+    def failing(path: Path) -> CubeFiles:
+        if path.name == "B.fits":
+            raise OSError(36, "File name too long")
+        return read(path)
+
+    monkeypatch.setattr(CubeFiles, "read", failing)
+    excluded: dict[str, CubeError] = {}
+    assert [cube.name for cube in readable_cubes(release, _runtime(tmp_path, excluded))] == ["A"]
+    assert "B cannot be prepared (OSError: [Errno 36] File name too long)" in str(excluded["B"])
+
+
+def test_too_few_labels_name_the_cubes_that_were_excluded(tmp_path: Path, release: Release) -> None:
+    with pytest.raises(
+        TooFewLabels, match="1 of 3 cubes of release r were excluded; of the others, 2 cubes are labelled"
+    ):
+        train_release(
+            release,
+            Registry(tmp_path / "models"),
+            _runtime(tmp_path, {}),
+            recipe=find_recipe("quick", gpu=False),
+            seed=0,
+            forced=False,
+        )
+
+
 def test_each_cube_is_read_once_and_gridded_if_it_is_not_cached(
     tmp_path: Path, release: Release, counted: Counter[str]
 ) -> None:
     """Cubes come in the order of the table with its labels; the one without a file is excluded with the reason."""
     excluded: dict[str, CubeError] = {}
-    runtime = Runtime(
-        instrument=TOY,
-        load=Loader(roots=(tmp_path,), cache=tmp_path / "cache", instrument=TOY),
-        device=choose_device("cpu"),
-        on_excluded=excluded.__setitem__,
-    )
+    runtime = _runtime(tmp_path, excluded)
     cubes = readable_cubes(release, runtime)
     assert [(cube.name, cube.label, cube.verified) for cube in cubes] == [
         ("B", Label.EMERGENCE, True), ("A", Label.EMERGENCE, False),

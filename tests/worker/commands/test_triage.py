@@ -1,5 +1,6 @@
 """``helioloop triage`` on small cubes made by hand: a release that is trained on, and a new one."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from helioloop.records.instrument import MDI
 from helioloop.records.labels import Label
 from helioloop.records.profiles import BUILT_IN
 from helioloop.records.scores import CubeScore, Emergence
+from helioloop.registry.trained_fields import TRAINED_FIELDS_FILE
 from helioloop.registry.versions import Registry
 from helioloop.workflows import releases
 from helioloop.workflows.prelabel_report import COLUMNS
@@ -217,6 +219,61 @@ def test_emergences_get_a_calibrated_interval_and_a_time(made: Releases, tmp_pat
     assert read_table(out)[1]["emergence_frame_hi"] == str(stored[1].emergence.frame_hi)
 
 
+def noisy_copy(made: Releases, folder: Path) -> Path:
+    """Write the new release with noise added until it is doubled, and return its folder."""
+    shutil.copytree(made.new, folder)
+    for k, path in enumerate(sorted(folder.glob("*.fits"))):
+        cube = CubeFiles.read(path).cube()
+        noise = np.random.default_rng(k).normal(0.0, 30.0 * np.sqrt(3.0), cube.observed_gauss.shape)
+        path.unlink()
+        write_cube(path, cube.observed_gauss + noise, cube.seconds, start=None, region=None, instrument=SMALL)
+    return folder
+
+
+def test_nothing_is_accepted_of_a_release_with_other_noise(made: Releases, tmp_path: Path) -> None:
+    """Exit 0: the table is written without calibration, the guarantee is withdrawn, both values and a remedy are given.
+
+    ``score`` warns of it, and writes its table too.
+    """
+    noisy, out = noisy_copy(made, tmp_path / "noisy"), tmp_path / "out.csv"
+    words = ("--model-dir", made.models, "--out", out)
+    sample = write_sample(tmp_path / "drawn.csv", made.scores())
+    result = run("triage", noisy, *words, "--random", sample, "--rate", "0.1")
+    assert result.exit_code == 0, result.output
+    rows = read_table(out)
+    assert len(rows) == N_NEW
+    assert {(row["accepted"], row["p_calibrated"]) for row in rows} == {("0", "")}
+    assert {row["interval"] for row in rows} <= {"", "uncalibrated"}
+    assert f"{N_NEW} cubes scored by v0001: 0 accepted, {N_NEW} go to the human." in result.stdout
+    (found,) = re.findall(r"not like those trained on: noise ([\d.]+) G, and ([\d.]+) G in the releases", result.stdout)
+    assert float(found[0]) == pytest.approx(60.0, rel=0.1)
+    assert float(found[1]) == pytest.approx(30.0, rel=0.1)
+    assert "The risk guarantee is therefore withdrawn: nothing is accepted" in result.stdout
+    assert "verify a random sample of it, train on it together with the earlier releases" in result.stdout
+    assert "wrong, with 90 % confidence" not in result.stdout
+    result = run("score", noisy, *words)
+    assert result.exit_code == 0, result.output
+    assert "helioloop: This release is not like those trained on: noise " in result.stderr
+    assert len(read_table(out)) == N_NEW
+
+
+def test_a_version_made_before_statistics_were_kept_accepts_and_says_what_is_unknown(
+    made: Releases, tmp_path: Path
+) -> None:
+    models, out = tmp_path / "models", tmp_path / "out.csv"
+    shutil.copytree(made.models, models)
+    (models / "versions" / "v0001" / TRAINED_FIELDS_FILE).unlink()
+    sample = write_sample(tmp_path / "drawn.csv", made.scores())
+    words = ("--model-dir", models, "--out", out)
+    result = run("triage", made.new, *words, "--random", sample, "--rate", "0.1")
+    assert result.exit_code == 0, result.output
+    assert {row["accepted"] for row in read_table(out)} & {"1"}
+    unknown = "Whether this release is like those trained on is unknown: version v0001 was made before"
+    assert unknown in result.stdout
+    assert unknown in run("score", made.new, *words).stderr
+    assert unknown not in run("score", made.old, *words).stderr
+
+
 def test_a_sampled_cube_that_was_not_trained_on_is_wrong_usage(made: Releases, tmp_path: Path) -> None:
     """Exit 2; nothing is written, and the error names cube and remedy."""
     name = read_table(made.new / "labels.csv")[1]["cube"]
@@ -253,10 +310,13 @@ def test_a_release_of_another_profile_is_labelled_only_on_request(made: Releases
     assert "--other-profile" in refused.stderr
     accepted = run(*words, "--other-profile")
     assert accepted.exit_code == 0, accepted.output
-    assert "the release has 'hmi' (HMI, 1.4 to the MDI scale), so the risk guarantee does not hold" in accepted.stderr
+    assert "the release has 'hmi' (HMI, 1.4 to the MDI scale)" in accepted.stdout
+    assert "The risk guarantee is therefore withdrawn: nothing is accepted" in accepted.stdout
+    assert {row["accepted"] for row in read_table(out)} == {"0"}
     own = tmp_path / "own.csv"
     same = run("triage", made.new, *words[2:-1], own)
-    assert (same.exit_code, "guarantee does not hold" in same.stderr) == (0, False)
-    assert out.read_bytes() == own.read_bytes()  # the cubes are the same
+    assert (same.exit_code, "withdrawn" in same.output) == (0, False)
+    scores = [[(row["cube"], row["p_emergence"]) for row in read_table(table)] for table in (out, own)]
+    assert scores[0] == scores[1]  # the cubes are the same
     write_release_profile(other, replace(like_hmi, instrument=replace(SMALL, name="HMI", cadence_seconds=720.0)))
     assert "their grids differ (cadence_seconds 720 instead of 5760)" in run(*words, "--other-profile").stderr

@@ -77,7 +77,7 @@ def prediction(task: int, version: str = "v0001", **changes: Any) -> dict[str, A
         "from_name": "onset",
         "to_name": "video",
         "type": "timelinelabels",
-        "value": {"ranges": [{"start": 41, "end": 225}], "timelinelabels": ["emergence"]},
+        "value": {"ranges": [{"start": 41, "end": 225}], "timelinelabels": ["emergence onset"]},
         "score": 0.75,
     }
     return {"task": task, "result": [choice, onset], "score": 0.25, "model_version": version, **changes}

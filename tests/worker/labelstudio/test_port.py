@@ -6,7 +6,7 @@ import pytest
 from tests.worker.labelstudio.port_contract import CONTRACT, EmptyProject
 
 from helioloop_worker.labelstudio.fake import FakeLabelStudio
-from helioloop_worker.labelstudio.setup import labeling_configuration
+from helioloop_worker.labelstudio.project_template import labeling_configuration
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from helioloop.settings import Settings
 from helioloop_backend.auth import Authenticator
 from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.port import ProjectInfo
-from helioloop_worker.labelstudio.setup import labeling_configuration, set_up
+from helioloop_worker.labelstudio.project_template import labeling_configuration
+from helioloop_worker.labelstudio.setup import set_up
 
 BASIC = {"basic_auth_user": "label-studio", "basic_auth_password": SecretStr("pässwörd:1")}
 SECRET = {"webhook_secret": SecretStr("geheim")}
@@ -86,3 +87,26 @@ def test_a_project_at_another_rate_is_refused_before_it_is_changed(settings: Set
         id=7, title="t", label_config=labeling_configuration(), model_version=None
     )
     assert set_up(label_studio, settings, title="t", backend_url="http://b:9090") == 7
+
+
+def test_a_new_project_has_an_instruction_with_pictures(settings: Settings, label_studio: Mock) -> None:
+    """Label Studio removes pictures inside the text, so they are served from the project's own folder."""
+    set_up(label_studio, settings, title="t", backend_url="http://b:9090")
+    label_studio.create_project.assert_called_once()
+    assert "Emergence" in label_studio.create_project.call_args.kwargs["instruction"]
+    (changed,) = label_studio.update_project.call_args_list
+    assert (
+        "/data/local-files/?d=helioloop/project-7/instruction/emergence-1.png" in changed.kwargs["expert_instruction"]
+    )
+    assert (settings.media_dir(7) / "instruction" / "emergence-1.png").is_file()
+
+
+def test_configuration_and_instruction_of_an_existing_project_stay(settings: Settings, label_studio: Mock) -> None:
+    """A team may have edited both, and tasks of an older release have no curve."""
+    label_studio.find_project.return_value = 7
+    label_studio.project.return_value = ProjectInfo(
+        id=7, title="t", label_config=labeling_configuration(), model_version=None
+    )
+    set_up(label_studio, settings, title="t", backend_url="http://b:9090")
+    label_studio.create_project.assert_not_called()
+    assert [call.kwargs.keys() for call in label_studio.update_project.call_args_list] == [{"sampling"}]

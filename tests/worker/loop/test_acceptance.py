@@ -1,15 +1,19 @@
 """Acceptance: what the audit sample supports is marked in Label Studio, and withdrawn with the version."""
 
 import itertools
+import re
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from tests.worker.conftest import CUBES, LoopProject, crude, emerges, make_release, work
+from tests.worker.conftest import CUBES, SMALL, LoopProject, crude, emerges, make_release, work
 
+from helioloop.data.cubes import CubeFiles, write_cube
 from helioloop.errors import LabelStudioError
 from helioloop.evaluation.audit_order import audit_order
 from helioloop.evaluation.project_sample import read_earlier_sample
@@ -17,9 +21,10 @@ from helioloop.model.plan import Plan
 from helioloop.progress import silent
 from helioloop.records.labels import Label
 from helioloop.registry.acceptances import Acceptance, read_acceptances
+from helioloop.registry.trained_fields import TRAINED_FIELDS_FILE
 from helioloop.workflows import rounds as rounding
 from helioloop_worker import jobs
-from helioloop_worker.loop.acceptance import accept
+from helioloop_worker.loop.acceptance import WITHDRAWN, accept
 from helioloop_worker.loop.ingest import ingest
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.reports.status import acceptance_lines
@@ -43,6 +48,20 @@ def project(loop_project: LoopProject, trained: Path, task_data: Data) -> LoopPr
     jobs.write_back(loop_project.context, loop_project.id, "v0001")
     work(loop_project, "helioloop-bulk", "helioloop-maintenance")
     return loop_project
+
+
+def ingest_scaled(project: LoopProject, factor: float) -> Acceptance:
+    """Ingest and pre-label the release ``scaled``, whose field is multiplied; return what is wanted of it."""
+    folder = make_release(project.context.settings.release_roots[1] / "scaled", [f"cube{k}" for k in range(50, 70)])
+    for path in folder.glob("*.fits"):
+        cube = CubeFiles.read(path).cube()
+        write_cube(
+            path, factor * cube.observed_gauss, cube.seconds, start=cube.start, region=cube.region, instrument=SMALL
+        )
+    ingest(project.context, project.id, "scaled", report=silent)
+    jobs.write_back(project.context, project.id, "v0001")
+    work(project, "helioloop-bulk", "helioloop-maintenance")
+    return replace(WANTED, release="scaled")
 
 
 def verify(project: LoopProject, cubes: Sequence[str]) -> None:
@@ -105,6 +124,27 @@ def test_with_too_few_verified_cubes_nothing_is_accepted(project: LoopProject) -
     assert outcome.accepted == {}
     assert kinds(project) == {"random": 10}
     assert "24 labels of the audit sample do not support a guarantee of at most 2 % wrong" in outcome.sentences[0]
+
+
+def test_nothing_is_accepted_of_a_release_with_other_noise(project: LoopProject) -> None:
+    """The random checks are marked all the same, and of the other release labels are accepted."""
+    folder = project.context.settings.release_roots[1] / "noisy"
+    names = tuple(f"cube{k}" for k in range(60, 80))
+    make_release(folder, names)
+    for k, path in enumerate(sorted(folder.glob("*.fits"))):
+        cube = CubeFiles.read(path).cube()
+        field = cube.observed_gauss + np.random.default_rng(k).normal(0.0, 35.0, cube.observed_gauss.shape)
+        write_cube(path, field, cube.seconds, start=cube.start, region=cube.region, instrument=SMALL)
+    ingest(project.context, project.id, "noisy", report=silent)
+    wanted = replace(WANTED, release="noisy")
+    jobs.write_back(project.context, project.id, "v0001")
+    work(project, "helioloop-bulk", "helioloop-maintenance")
+    outcome = accept_new(project, wanted)
+    assert outcome.accepted == {}
+    assert kinds(project) == {"random": 10}
+    assert outcome.sentences[0].startswith("This release is not like those trained on: noise 4")
+    assert outcome.sentences[-1] == WITHDRAWN
+    assert accept_new(project).accepted
 
 
 def test_verified_tasks_are_not_accepted(project: LoopProject) -> None:
@@ -212,3 +252,35 @@ def test_the_sample_of_a_release_is_that_of_the_others(project: LoopProject) -> 
     assert len(read_earlier_sample(plan, stored, labels, release="new").cubes) == 24
     assert len(read_earlier_sample(plan, stored, labels, release="made").cubes) == 0
     assert len(read_earlier_sample(plan, stored, labels, release="third").cubes) == 24
+
+
+def test_nothing_is_accepted_of_a_release_with_another_field_and_the_status_names_the_reason(
+    project: LoopProject,
+) -> None:
+    """Multiplied by 1.4, noise and all; unchanged, labels of the same cubes are accepted."""
+    outcome = accept_new(project, ingest_scaled(project, 1.4))
+    assert outcome.accepted == {}
+    assert kinds(project) == {"random": 10}
+    assert re.match(r"This release is not like those .*: noise 2\d\.\d G, and \d\d\.\d G in the", outcome.sentences[0])
+    (line,) = acceptance_lines(project.registry, None)
+    assert line.value.startswith("0 of 20 cubes, by v0001. This release is not like those trained on: noise 2")
+    assert "nothing is accepted" in line.value
+
+
+def test_the_same_release_with_its_own_field_is_accepted(project: LoopProject) -> None:
+    outcome = accept_new(project, ingest_scaled(project, 1.0))
+    assert len(outcome.accepted) > 4
+    assert not any("not like" in sentence or "unknown" in sentence for sentence in outcome.sentences)
+
+
+def test_drift_is_named_even_if_there_is_no_guarantee_to_withdraw(project: LoopProject) -> None:
+    outcome = accept_new(project, replace(ingest_scaled(project, 2.0), rate=0.02))
+    assert outcome.sentences[0].startswith("This release is not like those trained on: noise ")
+
+
+def test_a_version_without_field_statistics_accepts_and_names_that_drift_is_unknown(project: LoopProject) -> None:
+    """Such as one of an earlier helioloop."""
+    (project.registry.folder("v0001") / TRAINED_FIELDS_FILE).unlink()
+    outcome = accept_new(project)
+    assert len(outcome.accepted) > 4
+    assert "v0001 was made before helioloop kept statistics" in outcome.sentences[-1]

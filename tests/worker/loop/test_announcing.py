@@ -43,7 +43,7 @@ def test_the_description_says_what_is_shown_and_keeps_the_teams_text(
     version = loop_project.publish()
     announcing.announce(loop_project.context, loop_project.id)
     second = description(loop_project)
-    assert second.startswith(f"[helioloop] {version} of ")
+    assert second.startswith(f"[helioloop] {version} (")
     assert second.endswith(f"[end of helioloop]\n\n{OWN}")
     assert second.count("[helioloop]") == 1
 
@@ -97,10 +97,10 @@ def test_a_round_is_announced_from_its_start_to_the_report(loop_project: LoopPro
     loop_project.check()
     assert loop_project.context.state.running(loop_project.id) is not None
     jobs.plan_round(loop_project.context, loop_project.id)
-    assert "Round running: member 1 of 2, time left not known yet" in description(loop_project)
+    assert "Now training member 1 of 2, time left not known yet" in description(loop_project)
     assert "v0001 has been in the making since" in text_of(page(loop_project))
     work(loop_project)
-    assert "Round running" not in description(loop_project)
+    assert "Now training" not in description(loop_project)
     assert "No round is running." in text_of(page(loop_project))
     media = loop_project.context.settings.media_dir(loop_project.id)
     assert "Report on project" in (media / "report.html").read_text()

@@ -66,7 +66,10 @@ def test_every_cube_gets_one_task_and_one_video(loop_project: LoopProject) -> No
     (data,) = [
         task["data"] for task in loop_project.label_studio.tasks(loop_project.id) if task["data"]["cube"] == "cube01"
     ]
-    assert set(data) == {"video", "cube", "release", "crude_label", "region", "start", "sha256"}
+    assert set(data) == {
+        *("video", "curve", "reason"),
+        *("cube", "release", "crude_label", "region", "start", "sha256"),
+    }
     assert (data["release"], data["crude_label"], data["region"]) == ("six", "emergence", "region1")
     assert data["start"] == "2001-02-01T00:00:00Z"
     served = data["video"].removeprefix("/data/local-files/?d=")

@@ -19,8 +19,9 @@ from helioloop.records.profiles import BUILT_IN, Profile, find_profile
 from helioloop_worker import context as context_module
 from helioloop_worker.commands import options, project, status
 from helioloop_worker.labelstudio.fake import FakeLabelStudio
-from helioloop_worker.labelstudio.setup import labeling_configuration
+from helioloop_worker.labelstudio.project_template import labeling_configuration
 from helioloop_worker.loop import ingest as ingestion
+from helioloop_worker.loop.captions import NARROWEST_PX, band_px
 from helioloop_worker.loop.ingest import Ingested, ingest
 from helioloop_worker.loop.preparation import Preparation
 from helioloop_worker.loop.video import check_video
@@ -126,7 +127,8 @@ def test_two_projects_of_different_profiles_run_through_one_worker_process(
             served = task["data"]["video"].removeprefix("/data/local-files/?d=")
             video = check_video(context.settings.media_root / served)
             assert (video.n_frames, video.fps) == (grid.n_frames, 25)
-            assert video.width_px == video.height_px == grid.size_px * 5 // 2 * 2
+            side = grid.size_px * -(-NARROWEST_PX // grid.size_px)
+            assert (video.width_px, video.height_px) == (side, side + 2 * band_px(side))
 
         found = ranges(each)
         assert len([cube for cube in found if emerges(cube)]) >= 6, found
@@ -283,10 +285,14 @@ def test_names_of_videos_on_mdis_grid_are_those_of_older_projects(
     names = [
         Preparation(
             release="r", cube="c", known=None, loader=loop_project.context.loader(profile), media=tmp_path
-        ).video("0123456789abcdef")
+        ).names("0123456789abcdef")
         for profile in (BUILT_IN["mdi"], BUILT_IN["hmi"], own)
     ]
-    assert names == ["r/c-0123456789ab.mp4", "r/c-0123456789ab.mp4", "r/c-0123456789ab-40x3600s-800G.mp4"]
+    assert [str(cube.video.relative_to(tmp_path)) for cube in names] == [
+        "r/c-0123456789ab.mp4",
+        "r/c-0123456789ab.mp4",
+        "r/c-0123456789ab-40x3600s-800G.mp4",
+    ]
 
 
 def test_a_project_with_a_version_keeps_its_profile_without_cubes(loop_project: LoopProject, own: Profile) -> None:

@@ -20,6 +20,7 @@ from helioloop.progress import silent
 from helioloop.records.cubes import CubeInfo
 from helioloop.registry.score_store import write_scores
 from helioloop.registry.staging import ATTEMPTS_FILE, MAX_ATTEMPTS, Staging
+from helioloop.registry.trained_fields import read_trained_fields
 from helioloop.registry.unscorable import read_unscorable
 from helioloop.workflows import rounds as rounding
 from helioloop_worker import jobs
@@ -291,7 +292,7 @@ def test_a_worse_version_is_rejected_and_nothing_is_written_back(loop_project: L
     assert loop_project.registry.versions() == ["v0001", "v0002"]
     assert loop_project.registry.published() == "v0001"
     assert loop_project.context.state.running(loop_project.id) is None
-    assert loop_project.queued() == []
+    assert loop_project.queued() == [f"report-{loop_project.id}"]  # the report shows the rejected version
     assert jobs.write_back(loop_project.context, loop_project.id, "v0002") == {"written": 0, "present": 0, "missing": 0}
 
 
@@ -318,7 +319,7 @@ def test_start_training_trains_and_does_not_publish(loop_project: LoopProject, w
     """Somebody pressed it while the worse round ran: the round is trained again afterwards, and rejected again."""
     loop_project.context.state.request_follow_up(loop_project.id, forced=True)
     jobs.close_round(loop_project.context, loop_project.id, worse.fingerprint)
-    assert loop_project.queued() == [f"retrain-check-{loop_project.id}-forced"]
+    assert loop_project.queued() == [f"report-{loop_project.id}", f"retrain-check-{loop_project.id}-forced"]
     assert loop_project.check(forced=True).startswith("round started")
     finish(loop_project, worse, p_emergence=0.95)
     assert "v0003 is rejected by the promotion check" in jobs.close_round(
@@ -407,9 +408,15 @@ def test_a_round_that_always_fails_is_parked_with_its_reason(
 def test_a_round_learns_and_publishes_and_its_version_scores_what_comes_later(
     loop_project: LoopProject, plan: Plan, task_data: Data
 ) -> None:
-    """Two members of one epoch; a cube that cannot be read when it is to be scored later is not requested again."""
+    """Two members of one epoch; a cube that cannot be read when it is to be scored later is not requested again.
+
+    The version keeps the field statistics of all cubes trained on, with which drift is found later.
+    """
     work(loop_project, messages.QUEUE_TRAIN)
     assert loop_project.registry.published() == "v0001"
+    fields = read_trained_fields(loop_project.registry.folder("v0001")) or {}
+    assert fields.keys() == {cube.key for cube in plan.labelled}
+    assert all(15.0 < field.noise_gauss < 25.0 for field in fields.values())
     scores = loop_project.registry.scores("v0001")
     assert {cube for cube, _ in scores} == set(CUBES)
     assert {score.members for score in scores.values()} == {("fold0-0",), ("fold1-0",)}

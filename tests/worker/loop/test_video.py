@@ -13,6 +13,7 @@ from helioloop.data.gridding import to_grid
 from helioloop.errors import VideoError
 from helioloop.records.instrument import MDI
 from helioloop_worker.loop import video
+from helioloop_worker.loop.captions import Bands, Captions, band_px
 from helioloop_worker.loop.video import check_video, render_video
 
 
@@ -176,3 +177,59 @@ def test_real_video(real_data: Path, tmp_path: Path) -> None:
         disk = ~np.isnan(gridded[frame])
         assert np.corrcoef(small[disk], np.arcsinh(gridded[frame][disk] * 20 - 10))[0, 1] > 0.97
     assert path.stat().st_size < 2_000_000
+
+
+def _captions(n_frames: int, off_disk: tuple[bool, ...] | None = None) -> Captions:
+    return Captions(
+        left=tuple(f"1998-12-{1 + k // 15:02d} 00:00 UTC   CM {k % 90}° E" for k in range(n_frames)),
+        off_disk=off_disk or (False,) * n_frames,
+        patch_deg=15.0,
+    )
+
+
+def test_captions_stand_beside_the_picture(tmp_path: Path) -> None:
+    """One band above and one below; the picture between them is that of a video without captions."""
+    field = np.broadcast_to(np.linspace(0.3, 0.7, 90)[:, None], (3, 90, 90))
+    render_video(field, tmp_path / "plain.mp4")
+    render_video(field, tmp_path / "v.mp4", captions=_captions(3))
+    info, band = check_video(tmp_path / "v.mp4"), band_px(450)
+    assert (info.n_frames, info.width_px, info.height_px) == (3, 450, 450 + 2 * band)
+    plain, captioned = _decoded(tmp_path / "plain.mp4"), _decoded(tmp_path / "v.mp4")
+    for before, after in zip(plain, captioned, strict=True):
+        assert np.abs(before - after[band:-band]).mean() < 3
+        for letters in (after[:band], after[-band:]):
+            assert letters.max() > 180
+            assert np.median(letters) < 20
+
+
+def test_the_number_burnt_in_is_that_of_the_frame(tmp_path: Path) -> None:
+    """Each of 225 decoded lower bands is nearest to the band drawn for its own frame, counted from 1."""
+    captions = Captions(left=("",) * 225, off_disk=(False,) * 225, patch_deg=15.0)
+    render_video(np.full((225, 20, 20), 0.5), tmp_path / "v.mp4", captions=captions)
+    band, width = band_px(360), 360
+    bands = Bands(captions, width_px=width, picture_px=width)
+    drawn = np.stack([bands.lower(frame) for frame in range(225)]).astype(float)
+    decoded = np.stack([frame[-band:].mean(axis=2) for frame in _decoded(tmp_path / "v.mp4")])
+    distance = ((decoded[:, None] - (drawn[None] - 16) / 219 * 255) ** 2).mean(axis=(2, 3))
+    assert distance.argmin(axis=1).tolist() == list(range(225))
+
+
+def test_frames_without_disk_say_so(tmp_path: Path) -> None:
+    """The first frame has letters in its middle, the second, which has a disk, has none."""
+    field = np.full((2, 90, 90), 0.5)
+    field[0] = np.nan
+    render_video(field, tmp_path / "v.mp4", captions=_captions(2, (True, False)))
+    off, on = (frame[200:300, 100:350] for frame in _decoded(tmp_path / "v.mp4"))
+    assert off.max() > 180
+    assert np.ptp(on) < 20
+
+
+@pytest.mark.parametrize("size", [8, 24, 90, 300])
+def test_captions_fit_patches_of_any_size(tmp_path: Path, size: int) -> None:
+    """A video with captions is at least 360 px wide, and the longest text leaves the margins empty."""
+    render_video(np.full((2, size, size), 0.5), tmp_path / "v.mp4", captions=_captions(2))
+    info = check_video(tmp_path / "v.mp4")
+    assert info.width_px >= 360
+    lower = _decoded(tmp_path / "v.mp4")[0][-band_px(info.width_px) :]
+    assert lower[:, :2].max() < 60
+    assert lower[:, -2:].max() < 60

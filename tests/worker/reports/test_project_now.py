@@ -198,7 +198,21 @@ def test_the_first_150_characters_have_what_matters() -> None:
         ),
     )  # fmt: skip
     assert now.short() == (
-        "v0007 of 2026-11-26 13:40 UTC from 2000 labels. 142 of 2000 verified, about 31 labels wrong. "
-        "Round running: member 6 of 10, about 2 min left (at 14:03 UTC)."
+        "v0007 (26 Nov 13:40 UTC) from 2000 labels. 142 of 2000 verified, about 31 labels wrong. "
+        "Now training member 6 of 10, about 2 min left (at 14:03 UTC)."
     )
-    assert len(now.short()) < 170
+    assert len(now.short()) <= 150
+
+
+def test_a_cube_without_a_label_has_none_that_could_be_wrong(loop_project: LoopProject, task_data: Data) -> None:
+    """One of 24 cubes has no crude label: the estimate is about the other labels, of which twelve are verified."""
+    data = {**task_data, "cube00": {**task_data["cube00"], "crude_label": ""}}
+    tasks = loop_project.import_cubes(data)
+    loop_project.publish()
+    order = audit_order(task.cube for task in loop_project.read().tasks.values() if task.cube.name != "cube00")
+    for cube in order[:12]:
+        loop_project.label_studio.annotate(tasks[cube], data[cube]["crude_label"])
+    loop_project.read()
+    now = read_project_now(loop_project.registry, None)
+    assert (now.cubes, now.verified, now.unverified_labels) == (24, 12, 11)
+    assert "of the 11 labels that nobody verified" in dict(now.sentences())["Labels estimated wrong"]

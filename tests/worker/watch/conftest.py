@@ -23,7 +23,7 @@ from helioloop.settings import Settings
 from helioloop_worker.commands.watch import alone, ending_cleanly
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.fake import FakeLabelStudio
-from helioloop_worker.labelstudio.setup import labeling_configuration
+from helioloop_worker.labelstudio.project_template import labeling_configuration
 from helioloop_worker.watch.watching import Watch
 from helioloop_worker.worker import run
 

@@ -48,7 +48,7 @@ def test_a_release_that_arrives_in_pieces_is_taken_when_all_hashes_fit(running_s
     wait_for(lambda: site.says("new: 4 cubes pre-labelled by v0001"))
     assert site.cubes() == list(NEW)
     assert site.predicted() == list(NEW)
-    assert site.row("new").state is WatchState.PRE_LABELLED
+    wait_for(lambda: site.row("new").state is WatchState.PRE_LABELLED)  # written after the line is printed
     assert site.says("new: new, complete by SHA256SUMS")
     assert site.says("new: 4 cubes imported, 0 already present, 0 excluded, 0 warned, 0 crude labels changed")
 

@@ -97,6 +97,9 @@ def score(
     The table has one row for each readable cube, in the order of labels.csv. Sort by disagreement, highest first, to
     find wrong labels.
 
+    If RELEASE is not like the releases that the version was trained on (profile, noise, field strength or
+    probabilities), a warning on stderr names the differences; its scores are less reliable then.
+
     \b
     Columns; an empty cell means unknown:
       cube, label            the label in labels.csv or --labels
@@ -115,14 +118,15 @@ def score(
     """
     with needs_extra("worker"):
         from helioloop.workflows import releases
+        from helioloop.workflows.drift import release_drift
     with open_runtime(folder.resolve().parent, release=folder) as runtime:
         registry = Registry(model_dir)
         version, scored = releases.score_release(
             open_release(folder, labels=labels), registry, runtime, version=version, other_profile=other_profile
         )
-        difference = releases.profile_difference(registry, version, runtime)
-    if difference is not None:
-        click.echo(f"helioloop: {difference}", err=True)
+        drift = release_drift([cube for cube, _ in scored], registry, runtime, version=version)
+    for sentence in drift.sentences():
+        click.echo(f"helioloop: {sentence}", err=True)
     releases.write_score_table(out, scored, version=version)
     click.echo(f"{out}: {len(scored)} cubes scored by {version}")
 

@@ -221,14 +221,24 @@ class LabelStudioClient:
             found: list[Any] = list(self._client.projects.list(title=title))
         return next((int(project.id) for project in found if project.title == title), None)
 
-    def create_project(self, *, title: str, label_config: str) -> int:
-        """Create a project that presents tasks with low scores first, and return its id."""
+    def create_project(self, *, title: str, label_config: str, instruction: str = "") -> int:
+        """Create a project that presents tasks with low scores first, and return its id.
+
+        Parameters
+        ----------
+        title, label_config : str
+            Title and labelling configuration.
+        instruction : str
+            HTML that annotators see before their first task; "" for none.
+        """
         what = f"creating the project {title!r}"
         with self._transport.calling(what):
             created = self._client.projects.create(
                 title=title,
                 label_config=label_config,
                 sampling="Uncertainty sampling",
+                expert_instruction=instruction,
+                show_instruction=bool(instruction),
                 request_options=ONCE,
             )
         number = getattr(created, "id", None)

@@ -158,8 +158,8 @@ class FakeLabelStudio:
 
     # -- projects and annotations ----------------------------------------------------------------
 
-    def create_project(self, *, title: str, label_config: str) -> int:
-        """Create an empty project and return its id."""
+    def create_project(self, *, title: str, label_config: str, instruction: str = "") -> int:  # noqa: ARG002
+        """Create an empty project and return its id; the instruction is not kept."""
         info = ProjectInfo(id=next(self._ids), title=title, label_config=label_config, model_version=None)
         self._projects[info.id] = _Project(info=info)
         return info.id

@@ -1,30 +1,23 @@
 """Sets a Label Studio project up for the loop: project, configuration, storage, backend, webhook, sampling, tab.
 
-The setup can be repeated: it adds what is missing, and renews sampling, backend and webhook.
+The setup can be repeated: it adds what is missing, and renews sampling, backend and webhook. Configuration and
+instruction are set when the project is created and never changed afterwards: the tasks that are there fit the
+configuration, and a team may have edited both.
 """
 
 from base64 import b64encode
-from importlib.resources import files
-from pathlib import Path
+from urllib.parse import quote
 
 from helioloop.labelstudio.config import parse_config
 from helioloop.labelstudio.tab_names import DISAGREEMENTS_FIRST
 from helioloop.messaging.messages import SECRET_HEADER
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.client import LabelStudioClient
+from helioloop_worker.labelstudio.project_template import copy_stills, instruction, labeling_configuration
 
+STILLS = "instruction"
+"""Folder of the instruction's pictures below a project's media folder."""
 TAB = DISAGREEMENTS_FIRST
-
-
-def labeling_configuration() -> str:
-    """Return helioloop's labelling configuration.
-
-    It is inside the package of an installed wheel, and in ``labeling_config/`` of a source tree.
-    """
-    packaged = files("helioloop_worker") / "labeling_config" / "bipoles.xml"
-    if packaged.is_file():
-        return packaged.read_text()
-    return (Path(__file__).parents[3] / "labeling_config" / "bipoles.xml").read_text()
 
 
 def set_up(label_studio: LabelStudioClient, settings: Settings, *, title: str, backend_url: str) -> int:
@@ -48,11 +41,12 @@ def set_up(label_studio: LabelStudioClient, settings: Settings, *, title: str, b
     ConfigurationError
         Where the project's labelling configuration lacks the controls or the videos' rate.
     """
-    project = label_studio.find_project(title)
+    project, created = label_studio.find_project(title), False
     if project is None:
         config = labeling_configuration()
         parse_config(config, emergence=settings.class_emergence, non_emergence=settings.class_non_emergence)
-        project = label_studio.create_project(title=title, label_config=config)
+        project = label_studio.create_project(title=title, label_config=config, instruction=instruction(None))
+        created = True
     else:
         info = label_studio.project(project)
         parse_config(info.label_config, emergence=settings.class_emergence, non_emergence=settings.class_non_emergence)
@@ -61,6 +55,10 @@ def set_up(label_studio: LabelStudioClient, settings: Settings, *, title: str, b
     media = settings.media_dir(project)
     media.mkdir(parents=True, exist_ok=True)
     label_studio.ensure_local_storage(project, str(media))
+    if created:
+        copy_stills(media / STILLS)
+        address = f"/data/local-files/?d={quote(f'helioloop/{media.name}/{STILLS}')}"
+        label_studio.update_project(project, expert_instruction=instruction(address))
     password = settings.basic_auth_password
     label_studio.ensure_backend(
         project,

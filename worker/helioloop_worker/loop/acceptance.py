@@ -27,6 +27,7 @@ from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
 from helioloop.registry.acceptances import Acceptance, read_acceptances, write_acceptance
+from helioloop.workflows.drift import release_drift
 from helioloop.workflows.prelabel import score_by_fold
 from helioloop.workflows.prelabel_report import guarantee_in_words, no_guarantee_in_words, percent
 from helioloop_worker.context import Context
@@ -42,6 +43,8 @@ RANDOM_FRACTION = 0.1
 """Fraction of a release that goes to the human whatever the ensemble says, so that its errors are noticed."""
 MIN_RANDOM_CHECKS = 10
 """Fewest cubes that are checked at random, if the release has as many: the audit's estimate needs ten."""
+
+WITHDRAWN = "The risk guarantee is therefore withdrawn: nothing is accepted, and its tasks stay in the queue."
 
 
 def accept(context: Context, project: int, wanted: Acceptance, *, report: Report) -> Acceptance:
@@ -121,15 +124,25 @@ def _outcome(
     guarantee = make_guarantee(sample.p_emergence, sample.emergence, rate=wanted.rate, confidence=wanted.confidence)
     checks = audit_order(cubes)[: max(MIN_RANDOM_CHECKS, math.ceil(RANDOM_FRACTION * len(cubes)))]
     accepted: dict[str, Label] = {}
-    if guarantee is None:
+    drift = release_drift(
+        cubes,
+        registry,
+        context.runtime(project, report, on_excluded=log_excluded),
+        version=version,
+        sampled=None if guarantee is None else {cube.cube for _, cube in sample.cubes},
+    )
+    if drift.found:
+        words = (*drift.sentences(), WITHDRAWN)
+    elif guarantee is None:
         smallest = smallest_guarantee(sample.p_emergence, sample.emergence, confidence=wanted.confidence)
         words = no_guarantee_in_words(
             rate=wanted.rate, confidence=wanted.confidence, n_sampled=len(sample.cubes), smallest=smallest
         )
+        words += drift.sentences()
     else:
         scores = _scores(context, project, version, unverified, sample=sample, report=report)
         accepted = _accepted(scores, guarantee, without=set(checks))
-        words = guarantee_in_words(guarantee)
+        words = (*guarantee_in_words(guarantee), *drift.sentences())
     return replace(
         wanted, version=version, accepted=accepted, random_checks=tuple(checks), n_cubes=len(cubes), sentences=words
     )

@@ -22,6 +22,7 @@ from helioloop.data.release_profile import read_release_profile
 from helioloop.files import tables
 from helioloop.files.names import file_name, shown_name
 from helioloop.progress import Report
+from helioloop.records.labels import Label
 from helioloop.records.profiles import Profile
 from helioloop_worker.context import Context
 from helioloop_worker.loop.crude_labels import FIELD, ChangedLabel, crude_text, follow_table, with_others
@@ -154,9 +155,19 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
 
     reports = {cube: refused(cube, f"in {LABELS_FILE}, but its file is missing") for cube in release.missing}
     rows = {row.cube: row for row in release.rows if row.cube not in reports}
+    settings = context.settings
+    class_names = {Label.EMERGENCE: settings.class_emergence, Label.NON_EMERGENCE: settings.class_non_emergence}
     preparations = [
-        Preparation(release=release_name, cube=cube, known=known.sha256(cube), loader=loader, media=media)
-        for cube in rows
+        Preparation(
+            release=release_name,
+            cube=cube,
+            known=known.sha256(cube),
+            loader=loader,
+            media=media,
+            crude=row.label,
+            class_names=class_names,
+        )
+        for cube, row in rows.items()
     ]
     ready: list[dict[str, str]] = []
     present = imported = 0

@@ -2,22 +2,24 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
 
 from helioloop.archive.release_files import inspect_file
+from helioloop.data.cube_facts import CubeFacts, cube_facts
 from helioloop.data.cube_report import CubeReport
 from helioloop.data.inspection import inspect_files, refused
 from helioloop.data.loader import Loader
 from helioloop.errors import CubeError, VideoError
-from helioloop.files.names import file_name
 from helioloop.labelstudio.config import FPS
-from helioloop.records.instrument import MDI, Instrument
-from helioloop.records.profiles import Profile
+from helioloop.records.labels import Label
+from helioloop.records.profiles import BUILT_IN, Profile
+from helioloop_worker.loop.captions import captions_of
+from helioloop_worker.loop.media_names import MediaNames
+from helioloop_worker.loop.screen_files import read_facts, task_addresses, write_facts, write_first_screen
 from helioloop_worker.loop.video import check_video, render_video
 
 
@@ -35,6 +37,10 @@ class Preparation:
         Reads and grids the cube.
     media : Path
         Folder of the project's videos.
+    crude : Label or None
+        Crude label, for the reason on the labelling screen.
+    class_names : mapping
+        Class -> name in the labelling configuration.
     """
 
     release: str
@@ -42,10 +48,18 @@ class Preparation:
     known: str | None
     loader: Loader
     media: Path
+    crude: Label | None = None
+    class_names: Mapping[Label, str] = field(default_factory=lambda: {label: label.value for label in Label})
 
-    def video(self, sha256: str) -> str:
-        """Return the path of the video below `media`; it names content and grid, so a task's video never changes."""
-        return f"{self.release}/{file_name(self.cube, f'-{sha256[:12]}{_grid_suffix(self.loader.instrument)}.mp4')}"
+    def names(self, sha256: str) -> MediaNames:
+        """Return the names of the cube's files below `media`."""
+        return MediaNames(
+            media=self.media,
+            release=self.release,
+            cube=self.cube,
+            sha256=sha256,
+            instrument=self.loader.instrument,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,14 +76,6 @@ class Prepared:
 
     report: CubeReport
     data: Mapping[str, str] | None = None
-
-
-def _grid_suffix(instrument: Instrument) -> str:
-    """Return what the names of videos on a grid end with; nothing for MDI's, as in projects without a profile."""
-    cadence, n_frames, clip = instrument.cadence_seconds, instrument.n_frames, instrument.clip_gauss
-    if (cadence, n_frames, clip) == (MDI.cadence_seconds, MDI.n_frames, MDI.clip_gauss):
-        return ""
-    return f"-{n_frames}x{cadence:.12g}s-{clip:.12g}G"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,24 +126,28 @@ def other_content(cube: str) -> CubeReport:
 
 
 def _prepare(preparation: Preparation) -> Prepared:
-    known, media, loader = preparation.known, preparation.media, preparation.loader
+    known, loader = preparation.known, preparation.loader
     files = loader.read_files(preparation.release, preparation.cube)
     report, cube = inspect_files(files, loader.instrument, loader.profile)
     if cube is None:  # read again, for what the file is instead
         return Prepared(report=inspect_file(files.path.parent, files.path, loader.instrument, loader.profile))
-    if known is not None and known == files.sha256 and (media / preparation.video(known)).exists():
+    if known is not None and known == files.sha256 and _complete(preparation.names(known)):
         return Prepared(report=report)
     info, gridded = loader.parse(files, cube=cube)
     if known is not None and known != info.sha256:
         return Prepared(report=other_content(preparation.cube))
-    video = preparation.video(info.sha256)
-    _ensure_video(media / video, gridded, n_frames=loader.instrument.n_frames)
+    names = preparation.names(info.sha256)
+    patch_deg = BUILT_IN["mdi"].patch_deg if loader.profile is None else loader.profile.patch_deg
+    facts = cube_facts(files, cube, gridded, instrument=loader.instrument, patch_deg=patch_deg)
+    _ensure_video(names.video, gridded, facts, patch_deg=patch_deg)
+    write_facts(names, facts)
+    write_first_screen(names, facts, crude=preparation.crude, class_names=preparation.class_names)
     if known is not None:
         return Prepared(report=report)
     return Prepared(
         report=report,
         data={
-            "video": f"/data/local-files/?d={quote(f'helioloop/{media.name}/{video}')}",
+            **task_addresses(names),
             "cube": preparation.cube,
             "release": preparation.release,
             "region": info.region or "",
@@ -147,9 +157,13 @@ def _prepare(preparation: Preparation) -> Prepared:
     )
 
 
-def _ensure_video(path: Path, gridded: npt.NDArray[np.float16], *, n_frames: int) -> None:
-    """Render a video unless a whole one is there; a damaged one is rendered again."""
+def _complete(names: MediaNames) -> bool:
+    return names.video.exists() and read_facts(names) is not None
+
+
+def _ensure_video(path: Path, gridded: npt.NDArray[np.float16], facts: CubeFacts, *, patch_deg: float) -> None:
+    """Render a video unless a whole one is there, also one without captions; a damaged one is rendered again."""
     with suppress(VideoError):
-        if path.exists() and check_video(path).n_frames == n_frames:
+        if path.exists() and check_video(path).n_frames == facts.n_frames:
             return
-    render_video(gridded, path, fps=FPS)
+    render_video(gridded, path, fps=FPS, captions=captions_of(facts, patch_deg=patch_deg))

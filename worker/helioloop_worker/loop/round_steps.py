@@ -16,8 +16,10 @@ from helioloop.records.scores import CubeScore
 from helioloop.registry.score_store import read_scores, write_scores
 from helioloop.registry.staging import LOCATED, UNLOCATED, Staging
 from helioloop.workflows import rounds as rounding
+from helioloop.workflows.fields import keep_trained_fields
 from helioloop_worker.context import Context
 from helioloop_worker.loop import rounds
+from helioloop_worker.loop.announcing import send_report
 from helioloop_worker.loop.job_progress import round_report
 
 log = logging.getLogger(__name__)
@@ -31,14 +33,17 @@ def train_member(context: Context, project: int, fingerprint: str, member: str) 
 
 
 def score_round(context: Context, project: int, fingerprint: str) -> int:
-    """Score all cubes of a round with their out-of-fold members, and return the number of new scores."""
+    """Score all cubes of a round with their out-of-fold members, and return the number of new scores.
+
+    The field statistics of the cubes trained on are kept beside the scores.
+    """
     folder, plan = _staged(context, project, fingerprint)
     done = scores_of(plan, folder / UNLOCATED)
+    runtime = context.runtime(project, round_report(context, project, fingerprint), on_excluded=log_excluded)
     scores = ensemble.score_cubes(
-        context.ensembles.open(folder),
-        [cube for cube in plan.cubes if cube.key not in done],
-        context.runtime(project, round_report(context, project, fingerprint), on_excluded=log_excluded),
+        context.ensembles.open(folder), [cube for cube in plan.cubes if cube.key not in done], runtime
     )
+    keep_trained_fields(plan, folder, runtime)
     _add(folder / UNLOCATED, scores)
     return len(scores)
 
@@ -87,6 +92,8 @@ def close_round(context: Context, project: int, fingerprint: str) -> str:
     if card.rejected is None:
         registry.publish(card.version, why=card.reason)
         queues.send(context.connection, messages.WriteBack(project=project, version=card.version))
+    else:
+        send_report(context, project)  # of a published version the write-back has it made
     if (follow_up := context.state.end(project, fingerprint)) is not None:
         queues.send(context.connection, messages.RetrainCheck(project=project, forced=follow_up.forced))
     return f"{card.version} is {card.rejected or 'published'}"

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from helioloop.errors import VideoError
 from helioloop.files import atomic
 from helioloop.labelstudio.config import FPS
+from helioloop_worker.loop.captions import NARROWEST_PX, Bands, Captions, band_px
 
 SATURATED_FRACTION = 0.4
 """Fields beyond this fraction of the clip are black or white: 400 G for MDI, where spots begin."""
@@ -36,6 +37,8 @@ _BLACK, _WHITE = 16, 235  # of limited-range video, which all browsers show alik
 _OFF_DISK_YUV = (44, 140, 122)  # slate: dark, and bluish where the Sun is grey
 _LEVELS = 4096
 
+Luma = NDArray[np.uint8]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoInfo:
@@ -47,7 +50,14 @@ class VideoInfo:
     height_px: int
 
 
-def render_video(gridded: NDArray[np.floating], path: Path, *, fps: int = FPS, scale: int | None = None) -> None:
+def render_video(
+    gridded: NDArray[np.floating],
+    path: Path,
+    *,
+    fps: int = FPS,
+    scale: int | None = None,
+    captions: Captions | None = None,
+) -> None:
     """Render a gridded cube as a magnetogram video: positive field white, negative black, north up, west right.
 
     Parameters
@@ -61,6 +71,9 @@ def render_video(gridded: NDArray[np.floating], path: Path, *, fps: int = FPS, s
     scale : int or None
         Video pixels per pixel; an odd size loses its last row or column, because H.264 has only even sizes. None takes
         `SCALE`, or less where the video would be larger than `LARGEST_SIDE_PX`.
+    captions : Captions or None
+        What is written in a band above and a band below the picture; such a video is enlarged to at least
+        `NARROWEST_PX`. None makes no bands.
 
     Raises
     ------
@@ -71,14 +84,23 @@ def render_video(gridded: NDArray[np.floating], path: Path, *, fps: int = FPS, s
     """
     if scale is None:
         scale = max(1, min(SCALE, LARGEST_SIDE_PX // max(gridded.shape[1:])))
+        if captions is not None:
+            scale = max(scale, -(-NARROWEST_PX // gridded.shape[2]))
     with atomic.replacing(path) as made:
-        _encode(gridded, made, fps=fps, scale=scale)
+        _encode(gridded, made, fps=fps, scale=scale, captions=captions)
         info = check_video(made)
         if (info.n_frames, info.fps) != (len(gridded), fps):
             raise VideoError(
                 f"{path.name} decodes to {info.n_frames} frames at {info.fps} per second, not to the {len(gridded)} "
                 f"at {fps} that were rendered; the H.264 encoder of this machine is broken: reinstall the package av"
             )
+
+
+def still(frame: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Return a gridded frame, shape (height, width), in the tones of the video: 0 black to 255 white, north up."""
+    luma, off_disk = _tones(frame[None])
+    grey = np.rint((luma[0].astype(np.float64) - _BLACK) * (255.0 / (_WHITE - _BLACK)))
+    return np.where(off_disk[0], _OFF_DISK_YUV[0], grey).astype(np.uint8)
 
 
 def check_video(path: Path) -> VideoInfo:
@@ -105,13 +127,14 @@ def check_video(path: Path) -> VideoInfo:
     return VideoInfo(n_frames=len(stamps), fps=int(rate), width_px=width, height_px=height)
 
 
-def _encode(gridded: NDArray[np.floating], path: Path, *, fps: int, scale: int) -> None:
+def _encode(gridded: NDArray[np.floating], path: Path, *, fps: int, scale: int, captions: Captions | None) -> None:
     luma, off_disk = _tones(gridded)
     height, width = (size * scale // 2 * 2 for size in gridded.shape[1:])
+    bands = None if captions is None else Bands(captions, width_px=width, picture_px=gridded.shape[2] * scale)
     enlarge = VideoReformatter()  # one for all frames: making its filter takes as long as using it
     with av.open(path, "w", format="mp4", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream("libx264", rate=fps)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = width, height + (2 * band_px(width) if bands else 0), "yuv420p"
         stream.codec_context.time_base = Fraction(1, fps)
         stream.codec_context.gop_size = GOP_FRAMES
         stream.codec_context.max_b_frames = 0  # decoding order is display order, so the first frame is at 0
@@ -122,7 +145,11 @@ def _encode(gridded: NDArray[np.floating], path: Path, *, fps: int, scale: int) 
             grey = enlarge.reformat(
                 VideoFrame.from_ndarray(small, format="gray"), width, height, interpolation=Interpolation.BICUBIC
             )
-            frame = _frame(np.asarray(grey.to_ndarray(), dtype=np.uint8), off if off.any() else None, scale=scale)
+            planes = _planes(np.asarray(grey.to_ndarray(), dtype=np.uint8), off if off.any() else None, scale=scale)
+            if bands is not None:
+                bands.mark(planes[0], index)
+                planes = _with_bands(planes, bands.upper(), bands.lower(index))
+            frame = _frame(*planes)
             frame.pts, frame.time_base = index, Fraction(1, fps)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
@@ -139,16 +166,28 @@ def _tones(gridded: NDArray[np.floating]) -> tuple[NDArray[np.uint8], NDArray[np
     return table[np.rint(levels).astype(np.int16)], off_disk
 
 
-def _frame(grey: NDArray[np.uint8], off_disk: NDArray[np.bool_] | None, *, scale: int) -> VideoFrame:
-    """Return a yuv420p frame from luma, with the off-disk pixels in their colour."""
+def _planes(grey: Luma, off_disk: NDArray[np.bool_] | None, *, scale: int) -> tuple[Luma, Luma]:
+    """Return luma, shape (height, width), and chroma, shape (2, height / 2, width / 2), off-disk pixels in colour."""
     height, width = grey.shape
-    planes = np.full((height * 3 // 2, width), 128, dtype=np.uint8)
-    planes[:height] = grey
+    luma, chroma = np.array(grey), np.full((2, height // 2, width // 2), 128, dtype=np.uint8)
     if off_disk is not None:
         y, u, v = _OFF_DISK_YUV
         enlarged = np.repeat(np.repeat(off_disk, scale, axis=0), scale, axis=1)[:height, :width]
-        planes[:height][enlarged] = y
-        chroma = planes[height:].reshape(2, height // 2, width // 2)
+        luma[enlarged] = y
         chroma[0][enlarged[::2, ::2]] = u
         chroma[1][enlarged[::2, ::2]] = v
-    return VideoFrame.from_ndarray(planes, format="yuv420p")
+    return luma, chroma
+
+
+def _with_bands(planes: tuple[Luma, Luma], upper: Luma, lower: Luma) -> tuple[Luma, Luma]:
+    luma, chroma = planes
+    return np.concatenate((upper, luma, lower)), np.pad(
+        chroma, ((0, 0), (len(upper) // 2, len(lower) // 2), (0, 0)), constant_values=128
+    )
+
+
+def _frame(luma: Luma, chroma: Luma) -> VideoFrame:
+    """Return a yuv420p frame."""
+    return VideoFrame.from_ndarray(
+        np.concatenate((luma, chroma.reshape(len(luma) // 2, luma.shape[1]))), format="yuv420p"
+    )

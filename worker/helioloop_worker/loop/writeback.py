@@ -24,6 +24,7 @@ from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import ProjectState, read_project
 from helioloop_worker.loop.locks import exclusive
+from helioloop_worker.loop.screen_files import write_screens
 from helioloop_worker.loop.shown_versions import add_shown_version
 
 log = logging.getLogger(__name__)
@@ -101,6 +102,8 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
             for number in task.ids
             if number not in have
         ]
+        media = context.settings.media_dir(project)
+        write_screens(project_state, scores, version=version, media=media, report=_holding(lock, report))
         for start in range(0, len(entries), CHUNK_PREDICTIONS):
             lock.reacquire()
             report(start, len(entries), "writing predictions")
@@ -205,6 +208,16 @@ def _entry(
     label, n_frames = labels[score.cube].label, project_state.profile.instrument.n_frames
     body = prediction(score, label, project_state.controls, model_version=version, n_frames=n_frames)
     return {"task": task, **body}
+
+
+def _holding(lock: Lock, report: Report) -> Report:
+    """Return a report that also renews the lock."""
+
+    def renewing(done: int, total: int, what: str) -> None:
+        lock.reacquire()
+        report(done, total, what)
+
+    return renewing
 
 
 @contextmanager

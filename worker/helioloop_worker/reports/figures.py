@@ -87,6 +87,7 @@ def rounds_figure(versions: Sequence[str], rounds: Sequence[RoundAudit]) -> str:
             right.text(0.5, 0.5, "no estimate yet", transform=right.transAxes, ha="center", color=TEXT)
         right.set_ylim(bottom=0)
         right.set_ylabel("wrong labels left")
+        right.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         for axes in (left, right):
             axes.set_xticks(x, versions, rotation=0 if len(rounds) < 9 else 90)
             axes.set_xlim(-0.6, max(len(rounds), FEWEST_BARS) - 0.4)

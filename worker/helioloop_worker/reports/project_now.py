@@ -40,6 +40,8 @@ class ProjectNow:
         When that was; None before the first time.
     wrong_left : Estimate or None
         Estimate of the labels that are wrong among the unverified; None while the audit sample is too small.
+    unverified_labels : int
+        How many labels that are; a cube without a label has none that could be wrong.
     round : RoundProgress or None
         The running round.
     """
@@ -54,11 +56,13 @@ class ProjectNow:
     verified: int = 0
     read_at: datetime | None = None
     wrong_left: Estimate | None = None
+    unverified_labels: int = 0
     round: RoundProgress | None = None
 
     def short(self) -> str:
         """Return the state in few words, the most important ones first."""
-        shown = "No model yet" if self.version is None else f"{self.version} of {_minute(self.made_at)}"
+        made = "" if self.made_at is None else f" ({self.made_at.astimezone(UTC):%d %b %H:%M} UTC)"
+        shown = "No model yet" if self.version is None else f"{self.version}{made}"
         trained = "" if self.version is None else f" from {self.labels} labels"
         wrong = ""
         if self.wrong_left is not None:
@@ -66,8 +70,7 @@ class ProjectNow:
             wrong = f", about {value} labels wrong" if value else f", at most {most} labels wrong"
         running = ""
         if self.round is not None:
-            step = self.round.step
-            running = f" Round running: {step.removeprefix('training ')}, {self.round.left} (at {self.at:%H:%M} UTC)."
+            running = f" Now {self.round.step}, {self.round.left} (at {self.at:%H:%M} UTC)."
         return f"{shown}{trained}. {self.verified} of {self.cubes} verified{wrong}.{running}"
 
     def sentences(self) -> tuple[tuple[str, str], ...]:
@@ -98,8 +101,8 @@ class ProjectNow:
             return "No estimate yet: it needs ten cubes verified in random order."
         left = self.wrong_left
         return (
-            f"About {left.value:.0f} of the {self.cubes - self.verified} labels that nobody verified "
-            f"({left.lo:.0f} to {left.hi:.0f} with 90 % confidence)."
+            f"About {left.value:.0f} of the {self.unverified_labels} labels that nobody verified "
+            f"({left.lo:.0f} to {left.hi:.0f} with 90% confidence)."
         )
 
     def _round(self) -> str:
@@ -132,6 +135,9 @@ def read_project_now(registry: Registry, running: Running | None, *, now: float 
     at = time.time() if now is None else now
     snapshot, version, newest = Snapshot.read(registry.root), registry.published(), registry.latest()
     card = None if version is None else registry.card(version)
+    wrong_left, unverified = (
+        (None, 0) if snapshot is None else _wrong_left(registry.root, audit_stamp(registry, snapshot))
+    )
     rejected = newest is not None and newest.version != version and newest.rejected is not None
     return ProjectNow(
         at=datetime.fromtimestamp(at, UTC),
@@ -143,18 +149,19 @@ def read_project_now(registry: Registry, running: Running | None, *, now: float 
         cubes=0 if snapshot is None else len(snapshot.cubes),
         verified=0 if snapshot is None else sum(label.verified for label in snapshot.cubes.values()),
         read_at=None if snapshot is None else datetime.fromisoformat(snapshot.read_at),
-        wrong_left=None if snapshot is None else _wrong_left(registry.root, audit_stamp(registry, snapshot)),
+        wrong_left=wrong_left,
+        unverified_labels=unverified,
         round=None if running is None else read_round_progress(registry, running, now=at),
     )
 
 
 @lru_cache(maxsize=16)
-def _wrong_left(root: Path, stamp: tuple[str, ...]) -> Estimate | None:  # noqa: ARG001 - the stamp is the key
-    """Return the estimate of the latest round; reading all scores takes seconds, and a round reports each step."""
+def _wrong_left(root: Path, stamp: tuple[str, ...]) -> tuple[Estimate | None, int]:  # noqa: ARG001 - the stamp is the key
+    """Return the latest round's estimate, and of how many labels: reading all scores at each step would take long."""
     registry = Registry(root)
     snapshot = Snapshot.read(root)
     rounds = () if snapshot is None else read_audit(registry, snapshot).rounds
-    return rounds[-1].wrong_left if rounds else None
+    return (rounds[-1].wrong_left, rounds[-1].cubes - rounds[-1].verified) if rounds else (None, 0)
 
 
 def _minute(at: datetime | None) -> str:

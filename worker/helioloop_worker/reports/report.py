@@ -115,12 +115,12 @@ def _tiles(state: ProjectState, audit: ProjectAudit, scored: Scored | None, work
             "name": "Labels estimated wrong",
             "value": "unknown" if left is None else f"about {left.value:.0f}",
             "note": "the audit sample is too small"
-            if left is None
-            else f"{left.lo:.0f} to {left.hi:.0f}, of {cubes - verified} unverified",
+            if last is None or left is None
+            else f"{left.lo:.0f} to {left.hi:.0f}, of {last.cubes - last.verified} unverified labels",
         },
         {
             "name": "Human time",
-            "value": f"{work.hours:.1f} h",
+            "value": f"{work.hours:.1f} h" if work.hours >= 1.0 or not work.seconds else in_words(sum(work.seconds)),
             "note": "no times recorded" if work.median_seconds is None else f"median {work.median_seconds:.0f} s",
         },
         {

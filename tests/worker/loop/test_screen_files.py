@@ -1,0 +1,230 @@
+"""Curve and reason of a task: what they contain, that they follow the published version, and what blind tasks hide."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+from tests.worker.conftest import SMALL, LoopProject
+
+from helioloop.data.cube_facts import CubeFacts
+from helioloop.errors import ServiceError
+from helioloop.progress import silent
+from helioloop.records.labels import Label
+from helioloop.records.scores import CubeScore, Emergence
+from helioloop_worker.loop import screen_files
+from helioloop_worker.loop.curve_file import WINDOW_SECONDS, curve_json
+from helioloop_worker.loop.ingest import ingest
+from helioloop_worker.loop.reason import Judged, reason_html
+from helioloop_worker.loop.screen_files import write_screens
+from helioloop_worker.loop.writeback import write_back
+
+FACTS = CubeFacts(
+    cube="a",
+    region="NOAA <9300>",
+    times=tuple(f"2001-01-01T{hour:02d}:00:00" for hour in range(4)),
+    cadence_seconds=3600.0,
+    latitude_deg=-18.4,
+    meridian_deg=(-42.0, -41.0, -40.0, -39.0),
+    meridian_uncertainty_deg=0.5,
+    flux=(None, 1.5, 2.5, 3.5),
+    off_disk=(True, False, False, False),
+)
+SCORE = CubeScore(
+    cube="a",
+    sha256="b" * 64,
+    p_emergence=0.93,
+    p_spread=0.04,
+    members=("fold0-0", "fold0-1"),
+    emergence=Emergence(frame=2, frame_lo=1, frame_hi=3),
+    curve=(0.1, 0.2, 0.9, 0.95),
+    curve_spread=(0.0, 0.3, 0.2, 0.05),
+)
+NAMES = {label: label.value for label in Label}
+JUDGED = Judged(version="v0007", score=SCORE)
+
+
+def columns(score: CubeScore | None, *, blind: bool = False) -> dict[str, list[float | None]]:
+    """Return the columns of a curve file, all of which have the same length."""
+    found: dict[str, list[float | None]] = json.loads(curve_json(FACTS, score, blind=blind))
+    assert len({len(column) for column in found.values()}) == 1
+    return found
+
+
+def points(found: dict[str, list[float | None]], name: str) -> list[tuple[float, float]]:
+    """Return the frames (0-based) and values of a column where it has any."""
+    return [
+        (round(t / WINDOW_SECONDS * FACTS.n_frames, 1), value)
+        for t, value in zip(found["t"], found[name], strict=True)
+        if t is not None and value is not None
+    ]
+
+
+def reason(crude: Label | None, judged: Judged | None, *, blind: bool = False) -> str:
+    """Return the reason as plain text."""
+    html = reason_html(FACTS, crude=crude, judged=judged, class_names=NAMES, frozen_frames=1, blind=blind)
+    return re.sub(r"<[^>]*>", "|", html)
+
+
+def test_the_curve_file_has_a_value_per_frame() -> None:
+    """A frame without disk has no flux; places increase, and the play head ends where the video ends."""
+    found = columns(SCORE)
+    assert points(found, "p") == [(0.0, 0.1), (1.0, 0.2), (2.0, 0.9), (3.0, 0.95)]
+    assert points(found, "flux") == [(1.0, 1.5), (2.0, 2.5), (3.0, 3.5)]
+    assert found["t"] == sorted(set(found["t"]), key=float)  # type: ignore[arg-type]
+    assert (found["t"][-1], found["clock"][-1]) == (WINDOW_SECONDS, 4 / 25)
+    assert set(found["clock"][1:-1]) == {WINDOW_SECONDS}, "the window of the play head is that of the curves"
+    assert found["clock"] == sorted(found["clock"], key=float)  # type: ignore[arg-type]
+    assert [time for time in found["t"][:3] if time == 0.0] == [0.0], "Label Studio refuses two zeros at the start"
+
+
+def test_the_spread_runs_between_mean_plus_and_minus_the_deviation() -> None:
+    """At frame 2, 0.9 ± 0.2 is cut off at 1."""
+    spread = points(columns(SCORE), "spread")
+    edges = {frame: sorted({value for at, value in spread if abs(at - frame) < 0.2}) for frame in range(FACTS.n_frames)}
+    assert edges == {0: [0.1], 1: [0.0, 0.5], 2: [0.7, 1.0], 3: [0.9, 1.0]}
+
+
+def test_the_interval_is_a_rectangle() -> None:
+    """Up at its first frame, down at its last one."""
+    assert [value for _, value in points(columns(SCORE), "interval")] == [0.0, 1.0, 1.0, 0.0]
+    frames = [frame for frame, _ in points(columns(SCORE), "interval")]
+    assert frames == pytest.approx([1, 1, 3, 3], abs=0.2)
+
+
+@pytest.mark.parametrize("score", [None, SCORE], ids=["no score", "blind"])
+def test_without_a_score_and_in_a_blind_check_only_the_flux_is_there(score: CubeScore | None) -> None:
+    """Nothing that depends on the model."""
+    found = columns(score, blind=score is not None)
+    assert points(found, "flux") == [(1.0, 1.5), (2.0, 2.5), (3.0, 3.5)]
+    assert [points(found, name) for name in ("p", "spread", "interval")] == [[], [], []]
+
+
+def test_a_score_of_an_older_version_shows_what_it_has() -> None:
+    """Spread per frame is not in scores that were stored before it was kept."""
+    found = columns(replace(SCORE, curve_spread=None, emergence=None))
+    assert len(points(found, "p")) == 4
+    assert points(found, "spread") == points(found, "interval") == []
+
+
+@pytest.mark.parametrize(
+    ("crude", "p", "said"),
+    [
+        (Label.NON_EMERGENCE, 0.93, "finds emergence likely (0.93); the crude label says non-emergence"),
+        (Label.EMERGENCE, 0.07, "finds non-emergence likely (0.93); the crude label says emergence"),
+        (Label.EMERGENCE, 0.93, "finds emergence likely (0.93), and the crude label says the same"),
+        (Label.EMERGENCE, 0.52, "is unsure:| emergence has a probability of 0.52; the crude label says emergence"),
+        (None, 0.93, "There is no crude label"),
+    ],
+)
+def test_the_reason_is_a_sentence(crude: Label | None, p: float, said: str) -> None:
+    """Whether model and crude label agree, with the probability of the class that is named."""
+    assert said in reason(crude, Judged(version="v0007", score=replace(SCORE, p_emergence=p)))
+
+
+def test_probability_and_agreement_are_two_rows() -> None:
+    """P(emergence) is 0.93, so a crude non-emergence agrees by 0.07; frames are counted from 1."""
+    text = reason(Label.NON_EMERGENCE, JUDGED)
+    assert "Probability||emergence 0.93 ± 0.04|" in text
+    assert "Agreement||0.07 with the crude label|" in text
+    assert "model: frame 3 |(2 to 4)|" in text
+    assert "v0007" in text
+
+
+def test_the_facts_are_there_and_escaped() -> None:
+    """Region, place, time and cadence; a region's name is text, not HTML."""
+    text = reason(Label.EMERGENCE, None)
+    for said in (
+        "NOAA &lt;9300&gt;",
+        "18° S, 42° E of the central meridian",
+        "2001-01-01 00:00 UTC",
+        "60 min per frame",
+    ):
+        assert said in text
+
+
+def test_a_blind_reason_shows_nothing_of_the_model() -> None:
+    """Neither probability, nor agreement, onset or version; it is the same whatever the model says."""
+    shown = reason(Label.EMERGENCE, JUDGED, blind=True)
+    assert shown == reason(Label.EMERGENCE, None, blind=True)
+    for word in ("0.93", "Probability", "Agreement", "Onset", "v0007"):
+        assert word not in shown
+
+
+def ingested(loop_project: LoopProject) -> dict[str, Path]:
+    """Ingest the release ``made`` and return the curve file of each cube."""
+    ingest(loop_project.context, loop_project.id, "made", report=silent)
+    root = loop_project.context.settings.media_root
+    tasks = loop_project.label_studio.tasks(loop_project.id)
+    return {task["data"]["cube"]: root / task["data"]["curve"].removeprefix("/data/local-files/?d=") for task in tasks}
+
+
+def write(loop_project: LoopProject, blind: frozenset[str] = frozenset()) -> int:
+    """Write the files for the published version and return how many cubes changed."""
+    context, version = loop_project.context, loop_project.registry.published()
+    assert version is not None
+    return write_screens(
+        loop_project.read(),
+        loop_project.registry.scores(version),
+        version=version,
+        media=context.settings.media_dir(loop_project.id),
+        blind=blind,
+        report=silent,
+    )
+
+
+def test_the_files_follow_the_published_version(loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ingestion writes them without a model, a write-back with the version's scores, a second one writes nothing."""
+    curves = ingested(loop_project)
+    path = curves["cube01"]
+    before = json.loads(path.read_text())
+    assert len(before["flux"]) == SMALL.n_frames + 1
+    assert not any(before["p"])
+    version = loop_project.publish(p_emergence=0.75)
+    write_back(loop_project.context, loop_project.id, version, report=silent)
+    text = path.with_name(path.name.replace(".curve.json", ".reason.txt")).read_text()
+    assert version in text
+    assert "0.75" in text
+    calls: list[Path] = []
+    monkeypatch.setattr(screen_files, "atomic", Mock(write_text=lambda *what: calls.append(what[0])))
+    assert write(loop_project) == 0
+    assert calls == []
+
+
+def test_a_blind_task_gets_files_without_the_model(loop_project: LoopProject) -> None:
+    """Also after a write-back with its score; the others keep theirs."""
+    curves = ingested(loop_project)
+    version = loop_project.publish(p_emergence=0.75)
+    assert write(loop_project) == len(curves)
+    assert write(loop_project, blind=frozenset({"cube01"})) == 1
+    hidden, shown = (
+        curves[cube].with_name(curves[cube].name.replace(".curve.json", ".reason.txt")).read_text()
+        for cube in ("cube01", "cube02")
+    )
+    assert "Random check" in hidden
+    assert version not in hidden
+    assert version in shown
+
+
+def test_tasks_of_before_have_no_files_and_damaged_facts_are_passed_over(
+    loop_project: LoopProject, task_data: dict[str, dict[str, str]]
+) -> None:
+    """They have no address for a curve; nothing is written and nothing fails."""
+    loop_project.import_cubes(task_data)
+    loop_project.publish()
+    assert write(loop_project) == 0
+
+
+def test_a_full_disk_is_named(loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The write-back fails with the file and the reason, and can be repeated."""
+    curves = ingested(loop_project)
+    loop_project.publish()
+
+    full = Mock(write_text=Mock(side_effect=OSError(28, "No space left on device")))
+    with monkeypatch.context() as broken:
+        broken.setattr(screen_files, "atomic", full)
+        with pytest.raises(ServiceError, match="No space left on device"):
+            write(loop_project)
+    assert write(loop_project) == len(curves)

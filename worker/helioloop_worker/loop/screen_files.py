@@ -1,0 +1,137 @@
+"""Writes the files behind the labelling screen: facts at ingestion, curve and reason whenever scores are written back.
+
+Task data cannot follow the model, because Label Studio changes a few tasks a second. So a task has fixed addresses, and
+the files there are replaced. A reader sees the old file or the new one. What was shown for an earlier version can be
+derived: the files are a function of the version's stored scores, the facts, and the crude label.
+"""
+
+import json
+from collections.abc import Mapping, Set
+from pathlib import Path
+
+from helioloop.data.cube_facts import CubeFacts
+from helioloop.errors import ServiceError
+from helioloop.files import atomic
+from helioloop.progress import Report
+from helioloop.records.cubes import Key
+from helioloop.records.labels import Label
+from helioloop.records.scores import CubeScore
+from helioloop_worker.labelstudio.project import ProjectState
+from helioloop_worker.loop.curve_file import curve_json
+from helioloop_worker.loop.media_names import MediaNames
+from helioloop_worker.loop.reason import Judged, reason_html
+
+REPORT_EVERY = 50
+"""Cubes between two reports of progress."""
+
+
+def write_facts(names: MediaNames, facts: CubeFacts) -> None:
+    """Write the facts about a cube."""
+    atomic.write_text(names.facts, json.dumps(facts.as_dict(), separators=(",", ":"), allow_nan=False) + "\n")
+
+
+def read_facts(names: MediaNames) -> CubeFacts | None:
+    """Return the facts about a cube; None where there is no whole file of them."""
+    try:
+        return CubeFacts.from_dict(json.loads(names.facts.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, AttributeError):  # damaged: the next ingestion of the release writes it again
+        return None
+
+
+def write_first_screen(
+    names: MediaNames, facts: CubeFacts, *, crude: Label | None, class_names: Mapping[Label, str]
+) -> None:
+    """Write curve and reason of a new task, which no model has scored; files that are there are kept."""
+    frozen = names.instrument.frozen_frames
+    if not names.curve.exists():
+        atomic.write_text(names.curve, curve_json(facts, None))
+    if not names.reason.exists():
+        text = reason_html(facts, crude=crude, judged=None, class_names=class_names, frozen_frames=frozen)
+        atomic.write_text(names.reason, text)
+
+
+def write_screens(
+    project_state: ProjectState,
+    scores: Mapping[Key, CubeScore],
+    *,
+    version: str,
+    media: Path,
+    blind: Set[str] = frozenset(),
+    report: Report,
+) -> int:
+    """Write curve and reason of all tasks that show them, and return how many cubes have new content.
+
+    Parameters
+    ----------
+    project_state : ProjectState
+        Tasks, crude labels and class names. Tasks of before these files, which have no address for them, are left out.
+    scores : mapping
+        The scores of the version.
+    version : str
+        The version that is shown.
+    media : Path
+        The project's media folder.
+    blind : set of str
+        Names of cubes whose files must show nothing of the model.
+    report : Report
+        Called with the number of cubes done; what it raises ends the work, which can be repeated.
+
+    Raises
+    ------
+    ServiceError
+        Where the files cannot be written.
+    """
+    instrument = project_state.profile.instrument
+    tasks = [task for task in project_state.tasks.values() if "curve" in task.exported["data"]]
+    changed = 0
+    for done, task in enumerate(tasks):
+        if done % REPORT_EVERY == 0:
+            report(done, len(tasks), "writing curves and reasons")
+        cube = task.cube
+        names = MediaNames(media=media, release=cube.release, cube=cube.name, sha256=cube.sha256, instrument=instrument)
+        facts = read_facts(names)
+        if facts is None or facts.n_frames != instrument.n_frames:
+            continue
+        score = scores.get(cube.key)
+        hidden = cube.name in blind
+        changed += _write(
+            names,
+            curve=curve_json(facts, score, blind=hidden),
+            reason=reason_html(
+                facts,
+                crude=project_state.label(cube.name).crude,
+                judged=None if score is None else Judged(version=version, score=score),
+                class_names=project_state.controls.values,
+                frozen_frames=instrument.frozen_frames,
+                blind=hidden,
+            ),
+        )
+    report(len(tasks), len(tasks), "writing curves and reasons")
+    return changed
+
+
+def task_addresses(names: MediaNames) -> dict[str, str]:
+    """Return the fields of a task's data that are addresses of files."""
+    return {
+        "video": names.address(names.video),
+        "curve": names.address(names.curve),
+        "reason": names.address(names.reason),
+    }
+
+
+def _write(names: MediaNames, *, curve: str, reason: str) -> bool:
+    """Write the files whose content is another one, and tell whether there was any."""
+    written = False
+    for path, text in ((names.curve, curve), (names.reason, reason)):
+        try:
+            if path.exists() and path.read_text() == text:
+                continue
+            atomic.write_text(path, text)
+        except OSError as error:
+            raise ServiceError(
+                f"{path} cannot be written ({error.strerror}); free space or correct the permissions, then repeat this"
+            ) from error
+        written = True
+    return written
