@@ -22,7 +22,7 @@ from helioloop.records.scores import CubeScore
 VERSIONS_IN_MEMORY: Final = 8
 """Scores of this many versions are kept in memory by one process."""
 _CURVE: Final = re.compile(r'"(curve|curve_spread)": ?\[[^\]"]*\]')
-"""A masking curve or its spread, most of a line. Text cannot look like it: quotation marks in text are escaped."""
+"""A masking curve or its spread in a line, most of its length. Text cannot look like it: its quotes are escaped."""
 
 
 def write_scores(folder: Path, scores: Iterable[CubeScore]) -> None:
