@@ -71,9 +71,14 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
 
     Lines longer than the screen are neither cut nor wrapped, so that numbers can be compared and commands copied.
     """
+    for line in table_lines(rows):
+        click.echo(line)
+
+
+def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows as lines of text in aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def main() -> None:

@@ -47,7 +47,7 @@ N_TRAINED = 240
 POOL_SEEDS = (22, 23)
 N_OF_SEED = 240
 VARIED_SEED = 22
-N_VARIED = 120
+N_VARIED = 72
 N_BLOCK = 60
 SIZES = (30, 60, 120, 200)
 DRAWS = 2000
@@ -73,10 +73,10 @@ VARIANTS = (
     Variant(name="field x 2, noise the same", field=2.0, noise=1.0),
 )
 
-REASONS = ("noise", "typical", "strong", "probability")
+REASONS = ("noise", "typical", "peaks", "probability")
 """First words of the reasons."""
 Row = tuple[float, float, float, float]
-"""Noise, typical and strong field in gauss, and probability of emergence of one cube."""
+"""Noise, typical field and its peaks in gauss, and probability of emergence of one cube."""
 
 
 @lru_cache(maxsize=1)
@@ -149,9 +149,7 @@ def train(folder: Path) -> Path:
 
 def sample(rows: np.ndarray) -> DriftSample:
     """Return rows as a sample."""
-    return DriftSample(
-        noise_gauss=rows[:, 0], typical_gauss=rows[:, 1], strong_gauss=rows[:, 2], p_emergence=rows[:, 3]
-    )
+    return DriftSample(noise_gauss=rows[:, 0], typical_gauss=rows[:, 1], peak_gauss=rows[:, 2], p_emergence=rows[:, 3])
 
 
 def trained_sample(version: Path) -> DriftSample:

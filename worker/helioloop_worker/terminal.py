@@ -1,9 +1,11 @@
-"""Progress bars on the terminal, for jobs and for work in this process."""
+"""Progress of jobs and of work in this process: bars on a terminal, and lines where stderr is a file or a pipe."""
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
+import click
 import redis
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -13,18 +15,49 @@ from helioloop.messaging.job_monitor import find_job, outcome_of, running
 from helioloop.messaging.messages import Message
 
 POLL_SECONDS = 0.5
+LINE_SECONDS = 10.0
+"""Time between two lines about one bar where there is no terminal; shorter work prints none."""
+
+
+class Bars(Progress):
+    """Progress bars on stderr; where that is no terminal, a line about each unfinished bar every `LINE_SECONDS`.
+
+    Parameters
+    ----------
+    transient : bool
+        True for bars that disappear at the end.
+    """
+
+    def __init__(self, *, transient: bool = False) -> None:
+        console = Console(stderr=True)
+        self._as_lines = not console.is_terminal
+        self._printed_at: dict[TaskID, float] = {}
+        super().__init__(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=transient,
+            disable=self._as_lines,
+        )
+
+    def update(self, task_id: TaskID, **changes: Any) -> None:
+        """Change a bar; see `rich.progress.Progress.update`."""
+        super().update(task_id, **changes)
+        if not self._as_lines or task_id not in self._tasks:
+            return
+        now, task = time.monotonic(), self._tasks[task_id]
+        if now - self._printed_at.setdefault(task_id, now) < LINE_SECONDS or task.finished:
+            return
+        self._printed_at[task_id] = now
+        count = "" if task.total is None else f", {task.completed:.0f} of {task.total:.0f}"
+        click.echo(f"{datetime.now(UTC):%H:%M:%S} UTC  {task.description}{count}", err=True)
 
 
 def bars(*, transient: bool = False) -> Progress:
     """Return progress bars on stderr; transient ones disappear at the end."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=transient,
-    )
+    return Bars(transient=transient)
 
 
 def follow_job(connection: redis.Redis, message: Message) -> Any:

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from helioloop.archive.recognition import describe_image
+from helioloop.data.cube_report import CubeReport
 from helioloop.data.cubes import is_companion, is_cube_file
-from helioloop.data.inspection import CubeReport, inspect_cube, is_video, refused
+from helioloop.data.inspection import inspect_cube, is_video, refused
 from helioloop.data.other_files import other_fits_files, why_not_a_cube
 from helioloop.errors import CubeError
 from helioloop.records.instrument import Instrument

@@ -7,5 +7,5 @@ and TAI), `inspection` (what was read from a cube, and how) and `reading_table` 
 `images` chooses the image, `plausibility` refuses what is not a magnetogram, `quality` finds frames to drop, and
 `orientation` turns frames upright, with `limb` as a check. `crude_labels` labels a cube by the place of its first
 detection: `first_detection` finds when, `meridian_distance` where on the disk, and `crude_label_tables` writes the
-tables.
+tables. `field_statistics` measures noise and field of a gridded cube.
 """

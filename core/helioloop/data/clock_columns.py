@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from helioloop.data.column_times import ColumnTimes, Reader, from_days, from_numbers, from_texts, plus
+from helioloop.data.column_times import ColumnTimes, Reader, from_days, from_texts, plus
+from helioloop.data.number_times import from_numbers
 from helioloop.data.table_columns import DATES, ELAPSED, PROCESSED, Columns, TableColumn
 from helioloop.data.time_text import default_scale, is_day, is_missing_time
 from helioloop.data.time_units import SECONDS_PER_DAY

@@ -2,13 +2,20 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from helioloop.records.field_statistics import FieldStatistics
 
 MOST_FRAMES = 45
 """Frames used, at most: the statistics of a cube hardly change with more."""
-STRONG_FRACTION = 0.1
-"""Fraction of the pixels on the disk that exceed the strong field."""
+PEAK_FRAMES = 5
+"""Frames that are averaged before local maxima are searched, so that these are not maxima of the noise."""
+MOST_MEANS = 15
+"""Averages of frames used, at most."""
+PEAK_WINDOW_PX = 9
+"""A local maximum is the largest value in a square of this side around it."""
+PEAK_QUANTILE = 0.6
+"""Fraction of the local maxima that are weaker than the peak field."""
 
 _MEDIAN_OF_NORMAL = 0.6745  # median of |x| for a standard normal x
 _SECOND_DIFFERENCE = float(np.sqrt(6.0))  # standard deviation of x₋₁ − 2 x₀ + x₁ for independent standard normal x
@@ -38,6 +45,10 @@ def field_statistics(gridded: NDArray[np.floating], *, clip_gauss: float) -> Fie
     Columns are used because pixels of a row are correlated near the limb, where a pixel of the disk covers several
     columns of the patch. The noise is that of independent pixels; correlated noise counts less here, and in full in
     the typical field.
+
+    The peaks are those of |B| in averages of `PEAK_FRAMES` successive frames, on the whole patch. Most of them are
+    concentrations of the network, whose strength varies less from patch to patch than the flux does. A changed scale
+    of the field therefore shows in them even if the noise is the same.
     """
     frames = _observed_frames(gridded)
     chosen = frames[np.linspace(0, len(frames) - 1, min(len(frames), MOST_FRAMES)).round().astype(np.int64)]
@@ -47,12 +58,23 @@ def field_statistics(gridded: NDArray[np.floating], *, clip_gauss: float) -> Fie
     steps, strength = steps[np.isfinite(steps)], np.abs(field[np.isfinite(field)])
     if not steps.size:
         return None
-    typical, strong = np.quantile(strength, [0.5, 1.0 - STRONG_FRACTION])
+    peaks = _peaks(gridded, clip_gauss)
     return FieldStatistics(
         noise_gauss=round(float(np.median(steps)) / (_MEDIAN_OF_NORMAL * _SECOND_DIFFERENCE), 3),
-        typical_gauss=round(float(typical), 3),
-        strong_gauss=round(float(strong), 3),
+        typical_gauss=round(float(np.median(strength)), 3),
+        peak_gauss=round(float(np.quantile(peaks, PEAK_QUANTILE)) if peaks.size else 0.0, 3),
     )
+
+
+def _peaks(gridded: NDArray[np.floating], clip_gauss: float) -> NDArray[np.float32]:
+    """Return the local maxima of |B| in averages of successive frames, in gauss, shape (n,)."""
+    span = min(PEAK_FRAMES, len(gridded))
+    starts = np.linspace(0, len(gridded) - span, min(MOST_MEANS, len(gridded) // span)).round().astype(np.int64)
+    means = np.stack([np.asarray(gridded[start : start + span], dtype=np.float32).mean(axis=0) for start in starts])
+    strength = np.nan_to_num(np.abs(means - np.float32(0.5)) * np.float32(2.0 * clip_gauss), nan=0.0)
+    highest = ndimage.maximum_filter(strength, size=(1, PEAK_WINDOW_PX, PEAK_WINDOW_PX))
+    peaks: NDArray[np.float32] = strength[(strength == highest) & (strength > 0.0)]
+    return peaks
 
 
 def _observed_frames(gridded: NDArray[np.floating]) -> NDArray[np.int64]:

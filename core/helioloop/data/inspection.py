@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from helioloop.data.cube_report import CubeReport, Verdict
 from helioloop.data.cubes import Cube, CubeFiles, CubeOrigin
 from helioloop.data.fits import errors_named_after, open_checked, open_file
 from helioloop.data.gridding import FrameUse, frame_use, observed_frames
@@ -22,52 +22,6 @@ _MOST_IN_ONE_SLOT_FRACTION = 0.5
 _FEWEST_LIMB_FRAMES = 2
 _MAX_LIMB_ERROR_DEG = 20.0  # 1.5 days of rotation; half of it is the range of the limb itself
 _NUMBER = re.compile(r"[+-]?\d[\d.,e+-]*")
-
-
-class Verdict(StrEnum):
-    """Whether a cube is usable: yes, yes but something is doubtful, or no."""
-
-    OK = "ok"
-    WARNED = "warned"
-    REFUSED = "refused"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CubeReport:
-    """What was read from one file of a release.
-
-    Parameters
-    ----------
-    cube : str
-        Name of the cube; for a file that is not a cube its path below the release.
-    verdict : Verdict
-        ``refused`` where the file is unusable, ``warned`` where a value is doubtful.
-    reasons : tuple of str
-        Why, and what was dropped; one sentence each.
-    frames_in_file, frames_used : int or None
-        Observations in the file, and those on the grid; None for a refused file.
-    start : str or None
-        Time of grid frame 0, ISO 8601 without zone, UTC.
-    start_scale, start_source
-        See `CubeHeader` and `CubeOrigin`.
-    unit, unit_source, region_source
-        See `CubeOrigin`; None for a refused file.
-    region : str or None
-        Region that the cube follows.
-    """
-
-    cube: str
-    verdict: Verdict
-    reasons: tuple[str, ...]
-    frames_in_file: int | None = None
-    frames_used: int | None = None
-    start: str | None = None
-    start_scale: str | None = None
-    start_source: str | None = None
-    unit: str | None = None
-    unit_source: str | None = None
-    region: str | None = None
-    region_source: str | None = None
 
 
 def inspect_cube(path: Path, instrument: Instrument, profile: Profile | None = None) -> CubeReport:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from helioloop.data.inspection import CubeReport, Verdict
+from helioloop.data.cube_report import CubeReport, Verdict
 from helioloop.errors import HelioloopError
 from helioloop.files import tables
 from helioloop.files.names import shown_name

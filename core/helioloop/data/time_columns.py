@@ -9,7 +9,8 @@ from astropy.io import fits
 
 from helioloop.data.astropy_columns import astropy_times
 from helioloop.data.clock_columns import days_with_clock
-from helioloop.data.column_times import ColumnTimes, Reader, from_days, from_numbers, from_texts, plus
+from helioloop.data.column_times import ColumnTimes, Reader, from_days, from_texts, plus
+from helioloop.data.number_times import from_numbers
 from helioloop.data.table_columns import DATES, ELAPSED, PROCESSED, Columns, read_columns
 from helioloop.data.time_text import (
     default_scale,

@@ -7,8 +7,9 @@ import numpy as np
 from astropy.io import fits
 from astropy.time import Time
 
-from helioloop.data.column_times import ColumnTimes, from_numbers
+from helioloop.data.column_times import ColumnTimes
 from helioloop.data.fits import card_text, open_checked
+from helioloop.data.number_times import from_numbers
 from helioloop.data.start import Start, start_from_headers, start_from_name
 from helioloop.data.time_axis import axis_of_time
 from helioloop.data.time_columns import times_from_tables

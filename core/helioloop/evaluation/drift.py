@@ -31,7 +31,7 @@ class DriftSample:
 
     Parameters
     ----------
-    noise_gauss, typical_gauss, strong_gauss : array, shape (n,)
+    noise_gauss, typical_gauss, peak_gauss : array, shape (n,)
         See `FieldStatistics`.
     p_emergence : array, shape (m,)
         Probabilities of emergence by out-of-fold members of one fold; m may differ from n, and be 0.
@@ -39,7 +39,7 @@ class DriftSample:
 
     noise_gauss: Floats
     typical_gauss: Floats
-    strong_gauss: Floats
+    peak_gauss: Floats
     p_emergence: Floats
 
 
@@ -104,7 +104,7 @@ def find_drift(new: DriftSample, trained: DriftSample) -> Drift:
     what = {
         "noise": (new.noise_gauss, trained.noise_gauss),
         "typical field (median of |B|)": (new.typical_gauss, trained.typical_gauss),
-        "strong field (exceeded by a tenth of the pixels)": (new.strong_gauss, trained.strong_gauss),
+        "peaks of the field (local maxima of |B|)": (new.peak_gauss, trained.peak_gauss),
     }
     reasons, too_few = [], []
     for name, (values, before) in what.items():

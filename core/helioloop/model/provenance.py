@@ -18,6 +18,7 @@ LEARNING_MODULES = (
     "data.gridding",
     "data.images",
     "data.limb",
+    "data.number_times",
     "data.orientation",
     "data.plausibility",
     "data.quality",

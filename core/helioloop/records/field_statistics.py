@@ -7,7 +7,7 @@ from typing import Any, Self
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldStatistics:
-    """Noise, typical and strong field of one cube, in gauss.
+    """Noise, typical field and peaks of the field of one cube, in gauss.
 
     Parameters
     ----------
@@ -15,13 +15,13 @@ class FieldStatistics:
         Standard deviation of the noise from pixel to pixel.
     typical_gauss : float
         Median of |B| on the disk: noise and the weak field of the quiet Sun.
-    strong_gauss : float
-        Value of |B| that a tenth of the pixels on the disk exceed: network and active regions.
+    peak_gauss : float
+        Value that two fifths of the local maxima of |B| exceed: the concentrations of the network.
     """
 
     noise_gauss: float
     typical_gauss: float
-    strong_gauss: float
+    peak_gauss: float
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values; `from_dict` reads them back."""

@@ -1,6 +1,7 @@
 """Model folders on disk: versions, their scores, and the labels as last read; without torch.
 
 Read `versions` first (cards, the pointer to the published version, staging), then `score_store` (scores of the cubes),
-`label_snapshot` (current labels, written by the worker for all other readers), `unscorable` (cubes that a version could
-not score) and `folder_format` (the format number that all of these check).
+`trained_fields` (field statistics of the cubes trained on), `label_snapshot` (current labels, written by the worker for
+all other readers), `unscorable` (cubes that a version could not score) and `folder_format` (the format number that all
+of these check).
 """

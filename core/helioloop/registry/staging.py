@@ -46,6 +46,14 @@ class Attempts:
     reasons: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundOutline:
+    """Why a round was started, and the files that its members will have; for reports, without the packages of plans."""
+
+    reason: str
+    member_files: tuple[str, ...]
+
+
 class Staging:
     """The staging folders of one model folder.
 
@@ -74,6 +82,18 @@ class Staging:
     def has_plan(self, fingerprint: str) -> bool:
         """Tell whether a round was begun and is not admitted yet."""
         return (self.folder(fingerprint) / PLAN_FILE).exists()
+
+    def outline(self, fingerprint: str) -> RoundOutline | None:
+        """Return the outline of a round; None where it has no plan, because it was admitted or not begun."""
+        path = self.folder(fingerprint) / PLAN_FILE
+        try:
+            plan = json.loads(path.read_text())
+            files = tuple(f"{member['name']}.safetensors" for member in plan["members"])
+            return RoundOutline(reason=str(plan["reason"]), member_files=files)
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise RegistryError(f"{path} is not a plan ({error!r}); restore it or delete its folder") from None
 
     def fingerprints(self) -> list[str]:
         """Return the fingerprints of all staging folders, sorted."""

@@ -188,9 +188,12 @@ class Registry:
         names = self.versions()
         return self.card(names[-1]) if names else None
 
-    def scores(self, version: str) -> dict[Key, CubeScore]:
-        """Return the scores of a version by cube name and content hash; the latest of each cube counts."""
-        return read_scores(self.folder(version) / "scores")
+    def scores(self, version: str, *, curves: bool = True) -> dict[Key, CubeScore]:
+        """Return the scores of a version by cube name and content hash; the latest of each cube counts.
+
+        Without `curves` they are read faster and take less memory.
+        """
+        return read_scores(self.folder(version) / "scores", curves=curves)
 
     def history(self) -> list[Publication]:
         """Return all publications and rollbacks, oldest first."""

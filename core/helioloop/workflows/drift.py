@@ -101,7 +101,7 @@ def _sample(
     return DriftSample(
         noise_gauss=np.array([field.noise_gauss for field in measured], dtype=np.float64),
         typical_gauss=np.array([field.typical_gauss for field in measured], dtype=np.float64),
-        strong_gauss=np.array([field.strong_gauss for field in measured], dtype=np.float64),
+        peak_gauss=np.array([field.peak_gauss for field in measured], dtype=np.float64),
         p_emergence=np.array([p_emergence[cube.key] for cube in cubes if cube.key in p_emergence], dtype=np.float64),
     )
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from helioloop.data.cube_report import CubeReport, Verdict
 from helioloop.data.cubes import write_cube
-from helioloop.data.inspection import CubeReport, Verdict, inspect_cube, is_video, most_frequent
+from helioloop.data.inspection import inspect_cube, is_video, most_frequent
 from helioloop.data.times import COMPANION_SUFFIX
 from helioloop.errors import CubeError
 from helioloop.records.instrument import MDI

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from tests.core.data.passing import CARRINGTON, GRID, LONGITUDE_AT_START, PROFILE
 
+from helioloop.data.cube_report import CubeReport, Verdict
 from helioloop.data.cubes import CubeFiles, write_cube
-from helioloop.data.inspection import CubeReport, Verdict, inspect_cube
+from helioloop.data.inspection import inspect_cube
 from helioloop.data.limb import Limb, corner_codes, limb_motion
 from helioloop.errors import CubeError
 

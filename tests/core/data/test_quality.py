@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from helioloop.data.cube_report import Verdict
 from helioloop.data.cubes import COMPANION_SUFFIX, CubeFiles
-from helioloop.data.inspection import Verdict, inspect_cube
+from helioloop.data.inspection import inspect_cube
 from helioloop.errors import CubeError
 from helioloop.records.profiles import BUILT_IN
 

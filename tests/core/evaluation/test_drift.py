@@ -16,7 +16,7 @@ def release(
     return DriftSample(
         noise_gauss=16.0 * noise * np.exp(rng.normal(0.0, 0.14, n)),
         typical_gauss=15.7 * field * np.exp(rng.normal(0.0, 0.2, n)),
-        strong_gauss=50.0 * field * np.exp(rng.normal(0.0, 0.4, n)),
+        peak_gauss=50.0 * field * np.exp(rng.normal(0.0, 0.4, n)),
         p_emergence=np.where(is_emergence, rng.beta(6, 2, n), rng.beta(2, 6, n)),
     )
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import beta
+from scipy.stats import beta, hypergeom
 
 from helioloop.evaluation.estimates import MIN_SAMPLED, Estimate, binomial_estimate, estimate_wrong_left
 
@@ -50,3 +50,22 @@ def test_wrong_labels_found_outside_the_sample_are_subtracted() -> None:
     left = estimate_wrong_left(sampled=20, sampled_wrong=2, unverified=100, unsampled=10, unsampled_wrong=4)
     assert left is not None
     assert left.value == pytest.approx(13 - 2 - 4)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_interval_of_what_is_left_is_that_of_the_hypergeometric_distribution(seed: int) -> None:
+    """SciPy's, for every K in turn; also where no K is possible and the likeliest one is taken."""
+    rng = np.random.default_rng(seed)
+    for _ in range(40):
+        n, left, unsampled = rng.integers(10, 120), rng.integers(1, 300), rng.integers(0, 40)
+        x, h = rng.integers(0, n // 3), rng.integers(0, unsampled + 1)
+        population, counts = n + left + unsampled, x + h + np.arange(left + 1)
+        tail = (1 - 0.9) / 2
+        at_least, at_most = hypergeom.sf(x - 1, population, counts, n), hypergeom.cdf(x, population, counts, n)
+        possible = np.flatnonzero((at_least > tail) & (at_most > tail))
+        inside = possible if possible.size else [np.argmax(hypergeom.pmf(x, population, counts, n))]
+        found = estimate_wrong_left(
+            sampled=int(n), sampled_wrong=int(x), unverified=int(left), unsampled=int(unsampled), unsampled_wrong=int(h)
+        )
+        assert found is not None
+        assert (found.lo, found.hi) == (inside[0], inside[-1])

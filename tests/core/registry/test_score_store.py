@@ -1,6 +1,7 @@
 """Stored scores, as the web side reads them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from helioloop.errors import RegistryError, UnknownVersion
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.scores import CubeScore
-from helioloop.registry.score_store import StoredScores
+from helioloop.registry.score_store import StoredScores, read_scores, write_scores
 from helioloop.registry.versions import Card, Registry
 
 
@@ -94,3 +95,14 @@ def test_a_damaged_score_file_is_an_error_with_its_remedy(tmp_path: Path) -> Non
     stored = StoredScores(_folders(registry))
     with pytest.raises(RegistryError, match=r"9\.jsonl has a line that is not a score .*; delete that file"):
         stored.get(1, "v0001", [_cube("A")])
+
+
+def test_scores_are_read_without_curves_and_otherwise_the_same(tmp_path: Path) -> None:
+    """A cube whose name looks like a curve keeps its name."""
+    odd = CubeScore(
+        cube='a "curve": [1, 2] b', sha256="ab", p_emergence=0.25, p_spread=None, members=("m",), curve=(0.5, 0.75)
+    )
+    plain = replace(odd, cube="plain", curve=None)
+    write_scores(tmp_path, [odd, plain])
+    assert read_scores(tmp_path) == {odd.key: odd, plain.key: plain}
+    assert read_scores(tmp_path, curves=False) == {odd.key: replace(odd, curve=None), plain.key: plain}

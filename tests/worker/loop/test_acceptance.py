@@ -28,6 +28,7 @@ from helioloop_worker.loop.acceptance import WITHDRAWN, accept
 from helioloop_worker.loop.ingest import ingest
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.reports.status import acceptance_lines
+from helioloop_worker.reports.status_facts import read_status
 
 Data = dict[str, dict[str, str]]
 
@@ -109,7 +110,9 @@ def test_accepted_tasks_and_random_checks_are_marked_and_the_data_stay(project: 
 def test_the_status_says_the_guarantee_and_counts_random_checks(project: LoopProject) -> None:
     outcome = accept_new(project)
     verify(project, outcome.random_checks[:3])
-    (line,) = acceptance_lines(project.registry, project.read().snapshot)
+    project.read()
+    settings = project.context.settings
+    (line,) = acceptance_lines(read_status(project.registry, project=project.id, settings=settings))
     assert line.name == "accepted in new"
     assert line.value.startswith(f"{len(outcome.accepted)} of 20 cubes, by v0001. At most 10 % of the accepted labels")
     assert line.value.endswith("Random checks: 3 of 10 verified")

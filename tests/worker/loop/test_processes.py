@@ -9,7 +9,7 @@ import pytest
 from tests.worker.conftest import SMALL
 from tests.worker.dying import exits_at_seven
 
-from helioloop.data.inspection import Verdict
+from helioloop.data.cube_report import Verdict
 from helioloop.data.loader import Loader
 from helioloop.progress import silent
 from helioloop.records.cubes import CubeInfo

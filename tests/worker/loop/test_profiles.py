@@ -17,7 +17,7 @@ from helioloop.model.plan import Plan
 from helioloop.progress import silent
 from helioloop.records.profiles import BUILT_IN, Profile, find_profile
 from helioloop_worker import context as context_module
-from helioloop_worker.commands import options, project
+from helioloop_worker.commands import options, project, status
 from helioloop_worker.labelstudio.fake import FakeLabelStudio
 from helioloop_worker.labelstudio.project_template import labeling_configuration
 from helioloop_worker.loop import ingest as ingestion
@@ -347,7 +347,7 @@ def test_a_damaged_profile_is_an_error_with_its_remedy(loop_project: LoopProject
 def test_status_shows_the_profile(loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch, own: Profile) -> None:
     """Frames, cadence, size and patch; before the first ingestion also that it can change."""
     other = new_project(loop_project)
-    for module in (project, options):
+    for module in (status, options):
         monkeypatch.setattr(module, "load_settings", lambda: other.context.settings)
     other.model_dir.mkdir(parents=True)
 

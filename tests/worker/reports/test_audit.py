@@ -17,6 +17,7 @@ from helioloop.registry.versions import Card, Registry
 from helioloop_worker.commands import learning
 from helioloop_worker.reports.audit import read_audit, read_rounds
 from helioloop_worker.reports.status import Line, audit_lines, model_lines
+from helioloop_worker.reports.status_facts import read_status
 
 NAMES = tuple(f"cube{k:02d}" for k in range(40))
 """The crude label of each is non-emergence."""
@@ -111,8 +112,10 @@ def by_human(*flipped: str, right: Collection[str] = ()) -> dict[str, Label]:
 def test_before_the_first_version_the_audit_is_empty(registry: Registry) -> None:
     """The status tells when it starts."""
     assert read_audit(registry, snapshot({})).rounds == ()
-    assert audit_lines(registry, snapshot({})) == [Line(name="audit", value="starts with the first version")]
-    assert audit_lines(registry, None) == []
+    assert audit_lines(read_audit(registry, snapshot({}))) == [
+        Line(name="audit", value="starts with the first version")
+    ]
+    assert audit_lines(None) == []
 
 
 def test_a_round_lasts_until_the_next_version_is_trained(registry: Registry) -> None:
@@ -177,7 +180,7 @@ def test_the_audit_counts_hits_and_sampled_cubes_and_lists_the_next_of_the_sampl
     assert line.wrong_left is not None
     assert line.wrong_left.value == pytest.approx(2.7)
     assert audit.next_sampled == tuple(ORDER[10:-3])
-    shown = {line.name: line.value for line in audit_lines(registry, snapshot(now))}
+    shown = {line.name: line.value for line in audit_lines(read_audit(registry, snapshot(now)))}
     assert "Hit rate: 2 of 3 cubes verified by rank had a wrong label" in shown["audit, v0001"]
     assert "Continue: 27 cubes to verify." in shown["audit, v0001"]
     assert shown["audit sample, next"] == f"{', '.join(ORDER[10:20])} (label them in this order)"
@@ -197,7 +200,7 @@ def test_status_shows_a_rejected_newest_version_until_it_is_published(registry: 
     admit(registry, day=2, rejected=True)
     publish(registry, ("v0001", 1))
     place = f"--model-dir {registry.root}"
-    shown = {line.name: line.value for line in model_lines(registry, place=place)}
+    shown = {line.name: line.value for line in model_lines(read_status(registry))}
     assert shown["published version"] == "v0001"
     assert shown["newest version"] == (
         f"v0002, created 2026-01-03T00:00:00+00:00, is {REJECTED}; to publish it anyway, run "
@@ -205,6 +208,6 @@ def test_status_shows_a_rejected_newest_version_until_it_is_published(registry: 
     )
     result = run_printed(learning.commands(), shown["newest version"])
     assert result.exit_code == 0, result.output
-    shown = {line.name: line.value for line in model_lines(registry, place=place)}
+    shown = {line.name: line.value for line in model_lines(read_status(registry))}
     assert shown["published version"] == "v0002"
     assert "newest version" not in shown

@@ -53,7 +53,8 @@ def check(context: click.Context, folder: Path, out: Path | None, profile_name: 
     """
     with needs_extra("worker"):
         from helioloop.archive.release_files import find_release_files, inspect_file
-        from helioloop.data.inspection import Verdict, most_frequent, refused
+        from helioloop.data.cube_report import Verdict
+        from helioloop.data.inspection import most_frequent, refused
         from helioloop.data.reading_table import write_reading
         from helioloop.data.release import LABELS_FILE
         from helioloop.data.release_profile import read_release_profile

@@ -1,24 +1,22 @@
 """The commands for a Label Studio project: ``helioloop init``, ``ingest``, ``status`` and ``catalogue``."""
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from helioloop.cli import needs_extra, print_table
+from helioloop.cli import needs_extra
 from helioloop.errors import ServiceError, WrongUsage
 from helioloop.settings import load_settings
 from helioloop_worker.commands.options import (
     EXISTING_FOLDER,
     TABLE,
     coverage_option,
-    find_registry,
-    models_options,
     project_option,
 )
 from helioloop_worker.commands.runtime import show_doubt
+from helioloop_worker.commands.status import status
 
 
 def commands() -> Sequence[click.Command]:
@@ -131,58 +129,6 @@ def ingest(release: Path, project: int, detach: bool) -> None:
         click.echo(f"  warned: {entry['cube']}: {entry['reason']}", err=True)
     for entry in excluded:
         click.echo(f"  excluded: {entry['cube']}: {entry['reason']}", err=True)
-
-
-@click.command()
-@models_options
-def status(project: int | None, model_dir: Path | None) -> None:
-    """Show the state of a project or of a model folder.
-
-    Shows the published version, what was read from each release, excluded cubes, labels, running and failed jobs. For a
-    project it also shows the audit: for each round (each model version), how many labels were verified, how many of
-    those were wrong, about how many wrong labels are left, and whether to go on.
-
-    For each release it counts the cubes that are ok, warned (usable, but something is doubtful) and refused, with the
-    most frequent reasons. The table that it names has one row per cube, with the columns of `helioloop check`.
-
-    The number of wrong labels left is estimated from the audit sample alone, that is from cubes verified in a random
-    order. The status lists the next ones. Label some of them, in this order, besides the cubes that disagree most. (In
-    Label Studio, filter a tab by `cube` to find one.) The estimate starts at ten.
-
-    \b
-    Examples:
-      helioloop status --project 1
-      helioloop status --model-dir models
-    """
-    with needs_extra("worker"):
-        from helioloop.messaging import redis_client
-        from helioloop.messaging.redis_retrain_state import RedisRetrainState
-        from helioloop.registry.label_snapshot import Snapshot
-        from helioloop_worker.reports import status as lines_of
-        from helioloop_worker.reports.job_status import job_lines
-        from helioloop_worker.reports.reading import reading_lines
-    registry = find_registry(model_dir=model_dir, project=project)
-    if not registry.root.is_dir():
-        raise WrongUsage(
-            f"{registry.root} is not a folder; name an existing model folder, or run `helioloop init` first"
-        )
-    place = f"--project {project}" if model_dir is None else f"--model-dir {shlex.quote(str(model_dir))}"
-    lines = [
-        *lines_of.model_lines(registry, place=place),
-        *reading_lines(registry),
-        *lines_of.excluded_lines(registry),
-        *lines_of.watched_lines(registry),
-    ]
-    if project is not None:
-        settings = load_settings()
-        connection = redis_client.connect(settings)
-        snapshot = Snapshot.read(registry.root)
-        lines += lines_of.label_lines(snapshot)
-        lines += lines_of.audit_lines(registry, snapshot)
-        lines += lines_of.acceptance_lines(registry, snapshot)
-        lines += lines_of.queue_lines(connection, RedisRetrainState(connection), project)
-        lines += job_lines(connection, settings, project)
-    print_table([(line.name, line.value) for line in lines])
 
 
 @click.command()

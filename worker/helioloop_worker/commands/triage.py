@@ -68,10 +68,10 @@ def triage(
     then verified by a human. The table must hold ALL cubes of the sample, not only those found wrong, and none that was
     chosen for its disagreement. Otherwise the guarantee does not hold.
 
-    It also needs NEW_RELEASE to be like the releases that the version was trained on. Profile, noise, typical and
-    strong field, and the probabilities are compared. If they differ (drift), the command prints how, withdraws the
-    guarantee and accepts nothing; the table is still written, with uncalibrated probabilities and intervals. Of
-    releases that are alike, at most 1 in 20 is taken for different.
+    It also needs NEW_RELEASE to be like the audit sample. Profile, noise, typical field, peaks of the field and
+    probabilities are compared. If they differ (drift), the command prints how, withdraws the guarantee and accepts
+    nothing; the table is still written, with uncalibrated probabilities and intervals. Of releases that are alike,
+    at most 1 in 20 is taken for different.
 
     Each new cube is scored by the members of one fold, as each cube of the sample was. Its probability therefore
     differs from the one that `helioloop score` writes.

@@ -4,6 +4,7 @@ It calls what users call: the same set-up, ingestion and jobs.
 """
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from rich.progress import Progress
 
 from helioloop.errors import ServiceError, WrongUsage
 from helioloop.messaging import messages, queues, redis_client
+from helioloop.messaging.redis_retrain_state import RedisRetrainState
+from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop.synthetic import make_release
 from helioloop_worker.demo.progress import FirstPass
@@ -22,6 +25,7 @@ from helioloop_worker.demo.services import DemoServices, Programs
 from helioloop_worker.demo.summary import Stopwatch, print_summary
 from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.setup import set_up
+from helioloop_worker.reports.round_progress import read_round_progress
 from helioloop_worker.terminal import bars, follow_all
 
 TITLE = "helioloop demo"
@@ -85,6 +89,7 @@ def run(demo: Demo) -> None:
             project = set_up(
                 LabelStudioClient.from_settings(settings), settings, title=TITLE, backend_url=services.backend_url
             )
+            console.print(f"Its settings are in {services.environment_file}", highlight=False, soft_wrap=True)
             services.start_worker("score")
             for k in range(TRAIN_WORKERS):
                 services.start_worker("train", name=f"worker-train-{k + 1}")
@@ -119,8 +124,18 @@ def _take_through(demo: Demo, settings: Settings, project: int) -> None:
     for ingestion in ingestions:
         queues.send(connection, ingestion)
     first_pass = FirstPass(connection, settings, project, ingestions)
+    state, registry = RedisRetrainState(connection), Registry(settings.model_dir(project))
     with bars() as progress:
-        follow_all(connection, progress, until=first_pass.completed)
+        bar = progress.add_task("first round", total=None, visible=False)
+
+        def completed() -> bool:
+            running = state.running(project)
+            now = None if running is None else read_round_progress(registry, running, now=time.time())
+            if now is not None:
+                progress.update(bar, description=f"{now.short}, {now.left}", visible=True)
+            return first_pass.completed()
+
+        follow_all(connection, progress, until=completed)
     connection.close()
 
 

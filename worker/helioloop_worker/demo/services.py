@@ -6,6 +6,7 @@ The end-to-end tests use the same class. Only processes that were started here a
 import importlib.util
 import json
 import os
+import shlex
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -98,6 +99,8 @@ class DemoServices:
             "HELIOLOOP_WEBHOOK_SECRET": secret,
             **environment,
         }
+        self.environment_file = self.folder / "helioloop.env"
+        write_private(self.environment_file, shell_exports(self.environment, program=programs.worker))
 
     @property
     def label_studio_url(self) -> str:
@@ -198,6 +201,12 @@ class DemoServices:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def shell_exports(environment: Mapping[str, str], *, program: Path) -> str:
+    """Return lines for a shell that set the variables, and put the folder of `program` first in PATH."""
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
+    return "\n".join([*lines, f'export PATH={shlex.quote(str(program.parent))}:"$PATH"', ""])
 
 
 def redis_program() -> Path:

@@ -1,10 +1,12 @@
 """The page that the demo prints when it is ready: what was done, how long it took, what to try."""
 
+import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import click
 from rich.console import Console
 
 from helioloop.data.truth import read_truth
@@ -90,12 +92,28 @@ def print_summary(
         f"\n[bold]{services.label_studio_url}/projects/{project}/data[/bold]\n"
         f"login     {services.login.email}\n"
         f"password  {services.login.password}\n\n"
-        f"Try: open the tab “{TAB}”. The cubes on which label and CNN\n"
-        "     disagree come first, and “Label All Tasks” offers them in that order.\n"
-        "     Play a video: the red range on the timeline starts where the CNN\n"
-        "     locates the emergence. Correct five labels: a new version is trained.\n"
-        f"Logs: {services.folder / 'logs'}",
+        f"Open the tab “{TAB}”. The cubes on which label and CNN\n"
+        "disagree come first, and “Label All Tasks” offers them in that order.\n"
+        "Play a video: the red range on the timeline starts where the CNN\n"
+        "locates the emergence. Correct five labels: a new version is trained.\n"
+        f"Logs: {services.folder / 'logs'}\n",
         highlight=False,
+    )
+    # Printed without rich, which would break long commands and take brackets for markup.
+    console.print("[bold]Try in another terminal[/bold], while the demo runs:")
+    for command in commands_to_try(services.environment_file, project):
+        click.echo(f"  {command}")
+
+
+def commands_to_try(environment_file: Path, project: int) -> tuple[str, ...]:
+    """Return commands for a shell: the first one sets its environment, the others work in it while the demo runs."""
+    return (
+        f". {shlex.quote(str(environment_file))}",
+        f"helioloop status --project {project}",
+        f"helioloop status --project {project} --watch",
+        f"helioloop versions --project {project}",
+        f"helioloop catalogue --project {project} --out catalogue.csv",
+        f"helioloop report --project {project}",
     )
 
 

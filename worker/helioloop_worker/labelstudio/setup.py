@@ -9,6 +9,7 @@ from base64 import b64encode
 from urllib.parse import quote
 
 from helioloop.labelstudio.config import parse_config
+from helioloop.labelstudio.tab_names import DISAGREEMENTS_FIRST
 from helioloop.messaging.messages import SECRET_HEADER
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.client import LabelStudioClient
@@ -16,7 +17,7 @@ from helioloop_worker.labelstudio.project_template import copy_stills, instructi
 
 STILLS = "instruction"
 """Folder of the instruction's pictures below a project's media folder."""
-TAB = "Model disagrees first"
+TAB = DISAGREEMENTS_FIRST
 
 
 def set_up(label_studio: LabelStudioClient, settings: Settings, *, title: str, backend_url: str) -> int:

@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from helioloop.data.inspection import CubeReport, Verdict, refused
+from helioloop.data.cube_report import CubeReport, Verdict
+from helioloop.data.inspection import refused
 from helioloop.data.other_files import other_fits_files
 from helioloop.data.reading_table import write_reading
 from helioloop.data.release import LABELS_FILE, Release

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from helioloop.archive.release_files import inspect_file
 from helioloop.data.cube_facts import CubeFacts, cube_facts
-from helioloop.data.inspection import CubeReport, inspect_files, refused
+from helioloop.data.cube_report import CubeReport
+from helioloop.data.inspection import inspect_files, refused
 from helioloop.data.loader import Loader
 from helioloop.errors import CubeError, VideoError
 from helioloop.labelstudio.config import FPS

@@ -33,11 +33,15 @@ class ProjectAudit:
     next_sampled : tuple of str
         Unverified cubes in audit order. Verified one after the other, they extend the audit sample, from which the
         number of wrong labels left is estimated.
+    disagreements, disagreements_checked : int
+        Cubes on whose crude label and prediction of the version shown disagree, and how many of them are verified.
     """
 
     versions: tuple[str, ...]
     rounds: tuple[RoundAudit, ...]
     next_sampled: tuple[str, ...]
+    disagreements: int = 0
+    disagreements_checked: int = 0
 
 
 def read_audit(registry: Registry, snapshot: Snapshot) -> ProjectAudit:
@@ -50,11 +54,20 @@ def read_audit(registry: Registry, snapshot: Snapshot) -> ProjectAudit:
     order = audit_order(cubes.values())
     verified_before = {cube for cube, entry in cards[0].labels.items() if entry["verified"]}
     last = records[-1]
+    disagreeing = [cube for cube, value in last.disagreement.items() if value > 0.5]
     return ProjectAudit(
         versions=tuple(card.version for card in cards),
         rounds=tuple(audit_rounds(records, order, verified_before=verified_before)),
         next_sampled=tuple(cube for cube in order if cube in last.disagreement and cube not in last.verified),
+        disagreements=len(disagreeing),
+        disagreements_checked=sum(cube in last.verified for cube in disagreeing),
     )
+
+
+def audit_stamp(registry: Registry, snapshot: Snapshot) -> tuple[str, ...]:
+    """Return what the audit is computed from: if it is the same as before, so is the audit."""
+    files = sorted(path.relative_to(registry.root) for path in registry.root.glob("versions/*/scores/*.jsonl"))
+    return snapshot.read_at, str(len(registry.history())), *map(str, files)
 
 
 def read_rounds(registry: Registry, cards: Sequence[Card], snapshot: Snapshot) -> list[RoundRecord]:
@@ -79,7 +92,7 @@ def read_rounds(registry: Registry, cards: Sequence[Card], snapshot: Snapshot) -
     for number, (card, following) in enumerate(zip_longest(cards, cards[1:]), start=1):
         shown = _shown(cards[:number], following, history)
         if shown not in scores:
-            scores = {shown: registry.scores(shown)}  # one version at a time, because its curves take memory
+            scores = {shown: registry.scores(shown, curves=False)}
         found = {cube: scores[shown].get((cube, entry["sha256"])) for cube, entry in card.labels.items()}
         disagreement = {
             cube: 1.0 - score.agreement(crude[cube])

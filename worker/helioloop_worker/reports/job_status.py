@@ -1,7 +1,7 @@
-"""The lines of ``helioloop status`` about jobs: those that run, and of each kind the one that failed last."""
+"""A project's jobs for ``helioloop status``: those that run, and of each kind the one that failed last."""
 
 import re
-from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import redis
@@ -11,7 +11,6 @@ from rq.registry import FailedJobRegistry
 from helioloop.messaging import job_monitor, queues
 from helioloop.settings import Settings
 from helioloop_worker.reports.redaction import hide_secrets, redact
-from helioloop_worker.reports.status import Line
 
 _KINDS: Final = {
     "ingest": "ingestion",
@@ -28,10 +27,31 @@ _JOB_ID: Final = re.compile(rf"(?P<kind>{'|'.join(_KINDS)})-(?P<project>\d+)(?:-
 """For example ``ingest-1-release-3`` or ``reconcile-1``."""
 
 
-def job_lines(connection: redis.Redis, settings: Settings, project: int) -> list[Line]:
-    """Return the progress of a project's running jobs, and when and why the last one of each kind failed.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningJob:
+    """A running job: its kind, its release or version ("" if it has none), and its progress, None before the first."""
 
-    A failed job that was sent again does not count as failed.
+    kind: str
+    subject: str
+    what: str | None = None
+    done: int | None = None
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedJob:
+    """The last failed job of a kind: its release or version ("" if none), when it failed ("" if unknown), and why."""
+
+    kind: str
+    subject: str
+    at: str
+    reason: str
+
+
+def failed_jobs(connection: redis.Redis, settings: Settings, project: int) -> list[FailedJob]:
+    """Return when and why the last job of each kind failed, without secrets; a job that was sent again does not count.
+
+    Failed jobs of a project are kept for a week.
     """
     failed = dict.fromkeys(_KINDS.values(), "")
     for name in queues.QUEUES:
@@ -41,12 +61,22 @@ def job_lines(connection: redis.Redis, settings: Settings, project: int) -> list
         ):  # sorted by expiry, thus by failure: all are kept equally long
             if kind := _kind(job_id, project):
                 failed[kind] = job_id
-    failures = [
-        Line(name=f"last failed {kind}", value=_failure(job, settings, project))
+    return [
+        _failure(kind, job, settings, project)
         for kind, job_id in failed.items()
         if job_id and (job := job_monitor.find_job(connection, job_id)) is not None
     ]
-    return [*_running(connection, project), *(failures or [Line(name="failed jobs", value="none")])]
+
+
+def running_jobs(connection: redis.Redis, project: int) -> list[RunningJob]:
+    """Return a project's running jobs with their progress; the steps of a round are not listed."""
+    found = []
+    for job_id in job_monitor.running(connection):
+        kind = _kind(job_id, project)
+        if kind is not None and (job := job_monitor.find_job(connection, job_id)) is not None:
+            progress = job.get_meta().get("progress") or {}
+            found.append(RunningJob(kind=kind, subject=_subject(job), **progress))
+    return found
 
 
 def _kind(job_id: str, project: int) -> str | None:
@@ -55,24 +85,16 @@ def _kind(job_id: str, project: int) -> str | None:
     return _KINDS[found["kind"]] if found is not None and int(found["project"]) == project else None
 
 
-def _running(connection: redis.Redis, project: int) -> Iterator[Line]:
-    for job_id in job_monitor.running(connection):
-        kind = _kind(job_id, project)
-        if kind is not None and (job := job_monitor.find_job(connection, job_id)) is not None:
-            progress = job.get_meta().get("progress")
-            state = f"{progress['what']}, {progress['done']} of {progress['total']}" if progress else "started"
-            yield Line(name=f"running {kind}", value=f"{_subject(job)}{state}")
-
-
-def _failure(job: Job, settings: Settings, project: int) -> str:
-    """Return when a job failed, its release or version, and the error message."""
+def _failure(kind: str, job: Job, settings: Settings, project: int) -> FailedJob:
     result = job.latest_result()
-    at = "" if result is None else f"{result.created_at.isoformat(timespec='seconds')}, "
-    message = redact(hide_secrets(job_monitor.failure(job), settings), model_dir=settings.model_dir(project))
-    return f"{at}{_subject(job)}{message}"
+    return FailedJob(
+        kind=kind,
+        subject=_subject(job),
+        at="" if result is None else result.created_at.isoformat(timespec="seconds"),
+        reason=redact(hide_secrets(job_monitor.failure(job), settings), model_dir=settings.model_dir(project)),
+    )
 
 
 def _subject(job: Job) -> str:
-    """Return the release or version that a job works on, with a colon."""
-    subject = job.kwargs.get("release") or job.kwargs.get("version")
-    return f"{subject}: " if subject else ""
+    """Return the release or version that a job works on, else ""."""
+    return str(job.kwargs.get("release") or job.kwargs.get("version") or "")

@@ -14,7 +14,7 @@ from helioloop.evaluation.estimates import Estimate
 from helioloop.messaging.retrain_state import Running
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.versions import Registry
-from helioloop_worker.reports.audit import read_audit
+from helioloop_worker.reports.audit import audit_stamp, read_audit
 from helioloop_worker.reports.round_progress import RoundProgress, read_round_progress
 
 
@@ -135,7 +135,9 @@ def read_project_now(registry: Registry, running: Running | None, *, now: float 
     at = time.time() if now is None else now
     snapshot, version, newest = Snapshot.read(registry.root), registry.published(), registry.latest()
     card = None if version is None else registry.card(version)
-    wrong_left, unverified = (None, 0) if snapshot is None else _wrong_left(registry.root, _stamp(registry, snapshot))
+    wrong_left, unverified = (
+        (None, 0) if snapshot is None else _wrong_left(registry.root, audit_stamp(registry, snapshot))
+    )
     rejected = newest is not None and newest.version != version and newest.rejected is not None
     return ProjectNow(
         at=datetime.fromtimestamp(at, UTC),
@@ -151,12 +153,6 @@ def read_project_now(registry: Registry, running: Running | None, *, now: float 
         unverified_labels=unverified,
         round=None if running is None else read_round_progress(registry, running, now=at),
     )
-
-
-def _stamp(registry: Registry, snapshot: Snapshot) -> tuple[str, ...]:
-    """Return what the audit is computed from, so that it is computed again only after a change."""
-    files = sorted(path.relative_to(registry.root) for path in registry.root.glob("versions/*/scores/*.jsonl"))
-    return snapshot.read_at, str(len(registry.history())), *map(str, files)
 
 
 @lru_cache(maxsize=16)

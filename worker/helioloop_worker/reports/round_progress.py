@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 from helioloop.messaging.retrain_state import Running
-from helioloop.model.plan import Plan
 from helioloop.registry.staging import LOCATED, PLAN_FILE, UNLOCATED, Staging
 from helioloop.registry.versions import Registry
 
@@ -59,6 +58,16 @@ class RoundProgress:
         return {"scoring": "scoring all cubes", "finishing": "making the version"}[self.phase]
 
     @property
+    def summary(self) -> str:
+        """Version, step, time left and reason in words: "v0007, member 6 of 10, about 2 min left, because …"."""
+        return f"{self.short}, {self.left}, because {self.reason}"
+
+    @property
+    def short(self) -> str:
+        """Version and step in words: "v0007, member 6 of 10"."""
+        return f"{self.version}, {self.step.removeprefix('training ')}"
+
+    @property
     def left(self) -> str:
         """The time left in words."""
         if self.left_seconds is None:
@@ -86,13 +95,13 @@ def read_round_progress(registry: Registry, running: Running, *, now: float) -> 
     now : float
         The time, in Unix seconds.
     """
-    folder = Staging(registry.root).folder(running.fingerprint)
-    if not (folder / PLAN_FILE).exists():
+    staging = Staging(registry.root)
+    folder, plan = staging.folder(running.fingerprint), staging.outline(running.fingerprint)
+    if plan is None:
         return None
-    plan = Plan.read(folder)
-    trained = _times(folder / member.file for member in plan.members)
+    trained = _times(folder / file for file in plan.member_files)
     last, names = _pace(registry), registry.versions()
-    done, total, phase = len(trained), len(plan.members), "training"
+    done, total, phase = len(trained), len(plan.member_files), "training"
     if done == total:
         to_locate, located = _lines(folder / UNLOCATED), _lines(folder / LOCATED)
         done, total = (located, to_locate) if to_locate else (0, 0)

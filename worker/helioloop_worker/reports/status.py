@@ -1,34 +1,40 @@
-"""The lines that ``helioloop status`` prints: versions, excluded cubes, labels, audit, round, queues and jobs."""
+"""The text of ``helioloop status``: lines with a name and a value, made from the facts; the verdict comes first.
 
-from collections import Counter
-from collections.abc import Iterator
+Lists are capped, with a number of what is left out; `full` lists everything. The names of lines are kept stable for
+scripts that search them; those that need more than a few read the JSON (`status_json`).
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
+from typing import Final
 
-import redis
-from rq import Worker
+from helioloop_worker.reports.audit import ProjectAudit
+from helioloop_worker.reports.reading import ReadRelease
+from helioloop_worker.reports.status_facts import (
+    ExcludedFacts,
+    LabelFacts,
+    ProfileFacts,
+    ProjectStatus,
+    RunningRound,
+    ServiceFacts,
+)
+from helioloop_worker.reports.verdict import Finding, find_all
 
-from helioloop.errors import RegistryError
-from helioloop.files.tables import read_table
-from helioloop.messaging import queues
-from helioloop.messaging.retrain_state import RetrainState
-from helioloop.records.labels import LabelSource
-from helioloop.registry.acceptances import read_acceptances
-from helioloop.registry.label_snapshot import Snapshot
-from helioloop.registry.project_profile import find_project_profile, read_project_profile
-from helioloop.registry.staging import Staging
-from helioloop.registry.unscorable import read_unscorable
-from helioloop.registry.versions import Registry
-from helioloop.registry.watched import WatchState, read_watched
-from helioloop_worker.reports.audit import read_audit
-from helioloop_worker.reports.redaction import redact
-
-NEXT_SAMPLED = 10
+ROUNDS: Final = 3
+"""Rounds of the audit that are listed, the latest ones."""
+NEXT_SAMPLED: Final = 10
 """Cubes of the audit sample that are listed: an estimate needs at least ten."""
-LISTED_EXCLUDED = 3
+LISTED_EXCLUDED: Final = 3
 """Excluded cubes that are listed with their reason; the file has all."""
-METRIC_NAMES = {
+LISTED_REASONS: Final = 3
+"""Reasons that are listed for a release, the most frequent ones; the table has all."""
+LISTED: Final = 5
+"""Contradictions, releases, folders, acceptances, jobs and further findings that are listed."""
+LISTED_NAMES: Final = 10
+"""Names that are listed on one line."""
+SILENT_SECONDS: Final = 120.0
+"""A round without a sign of life for this long is marked; reconciliation resumes it."""
+METRIC_NAMES: Final = {
     "cubes": "cubes scored",
     "labelled": "cubes with a label",
     "emergences": "labelled emergence",
@@ -37,6 +43,7 @@ METRIC_NAMES = {
     "auroc": "AUROC for the labels",
 }
 """Name of a metric in a version's card -> name of its line. Probabilities and AUROC are out of fold."""
+_ALL: Final = "--all lists them"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,155 +54,243 @@ class Line:
     value: str
 
 
-def model_lines(registry: Registry, *, place: str) -> list[Line]:
-    """Return the lines about a model folder's versions.
+def status_lines(status: ProjectStatus, *, full: bool = False) -> list[Line]:
+    """Return all lines, the verdict first; with `full` the lists are not capped."""
+    lines = verdict_lines(find_all(status), full=full)
+    if status.services is not None:
+        lines.append(round_line(status.services.running_round))
+    lines += model_lines(status, full=full)
+    lines += [line for part in (reading_lines, excluded_lines, watched_lines) for line in part(status, full=full)]
+    if status.project is not None:
+        lines += label_lines(status.labels, full=full)
+        lines += audit_lines(status.audit, full=full)
+        lines += acceptance_lines(status, full=full)
+    if status.services is not None:
+        lines += [*queue_lines(status.services), *job_lines(status.services, full=full)]
+    return lines
 
-    Parameters
-    ----------
-    registry : Registry
-        The model folder.
-    place : str
-        The command-line options that name this folder, for printed commands.
-    """
-    version, newest = registry.published(), registry.latest()
-    lines = [
-        Line(name="published version", value=version or "none yet"),
-        Line(name="versions", value=", ".join(registry.versions()) or "none yet"),
-        Line(name="profile", value=_profile(registry)),
+
+def verdict_lines(findings: Sequence[Finding], *, full: bool = False) -> list[Line]:
+    """Return whether all is well, what to do next, and what else was found."""
+    first, *others = findings
+    return [
+        Line(name="verdict", value=f"{'All is well' if first.well else 'Not well'}. {first.sentence}"),
+        Line(name="next", value=first.action),
+        *_capped(
+            [Line(name="also", value=f"{other.sentence} {other.action}") for other in others], full=full, name="also"
+        ),
     ]
-    if newest is not None and newest.version != version and newest.rejected is not None:
+
+
+def round_line(running: RunningRound | None) -> Line:
+    """Return the line about the running round: version, step, time left and reason."""
+    if running is None:
+        value = "none"
+    elif running.progress is None:
+        value = f"being closed (since {running.since})"
+    else:
+        value = f"{running.progress.summary} (since {running.since})"
+    if running is not None and running.silent_seconds > SILENT_SECONDS:
+        value += f"; no sign of life for {running.silent_seconds / 60.0:.0f} min, so it will be resumed"
+    return Line(name="running round", value=value)
+
+
+def model_lines(status: ProjectStatus, *, full: bool = False) -> list[Line]:
+    """Return the lines about a model folder's versions."""
+    published, rejected = status.published, status.rejected
+    versions = status.versions if full else status.versions[-LISTED_NAMES:]
+    earlier = len(status.versions) - len(versions)
+    names = f"{earlier} earlier ones, {', '.join(versions)}" if earlier else ", ".join(versions) or "none yet"
+    lines = [
+        Line(name="published version", value="none yet" if published is None else published.version),
+        Line(name="versions", value=names),
+        Line(name="profile", value=_profile(status.profile)),
+    ]
+    if rejected is not None:
         lines.append(
             Line(
                 name="newest version",
-                value=f"{newest.version}, created {newest.created_at}, is {newest.rejected}; to publish it anyway, run "
-                f"`helioloop rollback {newest.version} {place}`",
+                value=f"{rejected.version}, created {rejected.created_at}, is {rejected.reason}; to publish it anyway, "
+                f"run `{rejected.command}`",
             )
         )
-    if version is not None:
-        card = registry.card(version)
+    if published is not None:
         lines += [
-            Line(name="created", value=f"{card.created_at}; reason: {card.reason}"),
-            Line(name="trained on", value=f"{len(card.labels)} labelled cubes, {card.verified} of them verified"),
-            Line(name="members", value=f"{len(card.members)}, recipe {card.recipe.get('name', '?')}"),
-            *(Line(name=METRIC_NAMES.get(name, name), value=f"{value:.3g}") for name, value in card.metrics.items()),
+            Line(name="created", value=f"{published.created_at}; reason: {published.reason}"),
+            Line(name="trained on", value=f"{published.labels} labelled cubes, {published.verified} of them verified"),
+            Line(name="members", value=f"{published.members}, recipe {published.recipe}"),
+            *(
+                Line(name=METRIC_NAMES.get(name, name), value=f"{value:.3g}")
+                for name, value in published.metrics.items()
+            ),
         ]
-    return lines + [
-        Line(name="failed round", value=redact(reason, model_dir=registry.root))
-        for reason in Staging(registry.root).all_parked()
-    ]
+    return lines + [Line(name="failed round", value=reason) for reason in status.failed_rounds]
 
 
-def _profile(registry: Registry) -> str:
-    """Return the profile of a model folder in words."""
-    written = find_project_profile(registry.root)
-    profile = written or read_project_profile(registry.root)
-    grid = profile.instrument
+def _profile(profile: ProfileFacts) -> str:
     in_words = (
-        f"{profile.name} ({grid.n_frames} frames of {grid.cadence_seconds / 60.0:g} min, "
-        f"{grid.size_px} × {grid.size_px} px over {profile.patch_deg:g}°)"
+        f"{profile.name} ({profile.frames} frames of {profile.cadence_minutes:g} min, "
+        f"{profile.size_px} × {profile.size_px} px over {profile.patch_deg:g}°)"
     )
-    return in_words if written or registry.versions() else f"{in_words}, unless the first release has another one"
+    return in_words if profile.is_set else f"{in_words}, unless the first release has another one"
 
 
-def excluded_lines(registry: Registry) -> list[Line]:
+def reading_lines(status: ProjectStatus, *, full: bool = False) -> list[Line]:
+    """Return a line for each release that was ingested, and one for each of its most frequent reasons."""
+    shown = status.releases if full else status.releases[-LISTED:]
+    left_out = status.releases[: len(status.releases) - len(shown)]
+    doubtful = sum(bool(release.warned or release.refused) for release in left_out)
+    return [
+        *(
+            [Line(name="read from others", value=f"{len(left_out)} releases, {doubtful} with warned or refused cubes; "
+                  f"{_ALL}")]
+            if left_out else []
+        ),
+        *(line for release in shown for line in _reading(release, full=full)),
+    ]  # fmt: skip
+
+
+def _reading(release: ReadRelease, *, full: bool) -> Iterable[Line]:
+    counts = f"{release.ok} ok, {release.warned} warned, {release.refused} refused"
+    yield Line(name=f"read from {release.release}", value=f"{counts}; the full list is {release.table}")
+    for entry in release.reasons if full else release.reasons[:LISTED_REASONS]:
+        others = "" if entry.cubes == 1 else f" and {entry.cubes - 1} more"
+        yield Line(name=f"reasons in {release.release}", value=f"{entry.cube}{others}: {entry.reason}")
+
+
+def excluded_lines(status: ProjectStatus, *, full: bool = False) -> list[Line]:
     """Return the lines about cubes that ingestion excluded or that the published version cannot score."""
-    lines = [line for path in sorted((registry.root / "excluded").glob("*.csv")) for line in _excluded(path)]
-    version = registry.published()
-    failed = 0 if version is None else len(read_unscorable(registry.root, version))
-    if failed:
-        value = f"{failed} by {version}; they have no prediction, and the log of the scoring worker gives the reasons"
+    lines = _capped([_excluded(entry, full=full) for entry in status.excluded], full=full, name="excluded from others")
+    if status.unscorable and status.published is not None:
+        value = (
+            f"{status.unscorable} by {status.published.version}; they have no prediction, and the log of the scoring "
+            "worker gives the reasons"
+        )
         lines.append(Line(name="cubes that cannot be scored", value=value))
     return lines or [Line(name="excluded cubes", value="none")]
 
 
-def _excluded(path: Path) -> Iterator[Line]:
-    """Yield a line if the last ingestion of a release excluded cubes; `path` is its table of them."""
-    rows = [row.cells for row in read_table(path, needed=("cube", "reason"), error=RegistryError)]
-    if rows:
-        listed = "; ".join(
-            f"{row['cube']} ({redact(row['reason'], model_dir=path.parent.parent)})" for row in rows[:LISTED_EXCLUDED]
-        )
-        more = f"; {len(rows) - LISTED_EXCLUDED} more" if len(rows) > LISTED_EXCLUDED else ""
-        yield Line(name=f"excluded from {path.stem}", value=f"{len(rows)}: {listed}{more}; the full list is {path}")
+def _excluded(entry: ExcludedFacts, *, full: bool) -> Line:
+    shown = entry.cubes if full else entry.cubes[:LISTED_EXCLUDED]
+    listed = "; ".join(f"{cube.cube} ({cube.reason})" for cube in shown)
+    more = f"; {len(entry.cubes) - len(shown)} more" if len(entry.cubes) > len(shown) else ""
+    value = f"{len(entry.cubes)}: {listed}{more}; the full list is {entry.table}"
+    return Line(name=f"excluded from {entry.release}", value=value)
 
 
-def watched_lines(registry: Registry) -> list[Line]:
+def watched_lines(status: ProjectStatus, *, full: bool = False) -> list[Line]:
     """Return the lines about folders that ``helioloop watch`` set aside or whose predictions it waits for."""
-    rows = [row for row in read_watched(registry.root).values() if Path(row.folder).is_dir()]
-    aside = [row for row in rows if row.state is WatchState.SET_ASIDE]
-    waiting = [Path(row.folder).name for row in rows if row.state is WatchState.INGESTED]
-    lines = [
+    aside = [
         Line(
-            name=f"set aside by watch, {Path(row.folder).name}",
-            value=f"{redact(row.reason, model_dir=registry.root)} (since {row.at}; taken again once changed)",
+            name=f"set aside by watch, {entry.folder}",
+            value=f"{entry.reason} (since {entry.since}; taken again once changed)",
         )
-        for row in aside
+        for entry in status.set_aside
     ]
-    return lines + ([Line(name="ingested, predictions follow", value=", ".join(waiting))] if waiting else [])
+    waiting = _names(status.without_predictions, full=full)
+    return [
+        *_capped(aside, full=full, name="set aside by watch"),
+        *([Line(name="ingested, predictions follow", value=waiting)] if waiting else []),
+    ]
 
 
-def acceptance_lines(registry: Registry, snapshot: Snapshot | None) -> list[Line]:
+def acceptance_lines(status: ProjectStatus, *, full: bool = False) -> list[Line]:
     """Return one line per release whose labels are accepted under a risk guarantee, or are to be."""
     lines = []
-    labels = {} if snapshot is None else snapshot.cubes
-    for found in read_acceptances(registry.root).values():
-        if found.version is None:
-            lines.append(Line(name=f"accepted in {found.release}", value="none yet; the acceptance is queued"))
-            continue
-        checks = found.random_checks
-        verified = sum(cube in labels and labels[cube].verified for cube in checks)
-        value = (
-            f"{len(found.accepted)} of {found.n_cubes} cubes, by {found.version}. {' '.join(found.sentences)} Random "
-            f"checks: {verified} of {len(checks)} verified"
-        )
+    for found in status.acceptances:
+        value = "none yet; the acceptance is queued"
+        if found.version is not None:
+            value = (
+                f"{found.accepted} of {found.cubes} cubes, by {found.version}. {' '.join(found.sentences)} Random "
+                f"checks: {found.random_checks_verified} of {found.random_checks} verified"
+            )
         lines.append(Line(name=f"accepted in {found.release}", value=value))
-    return lines
+    return _capped(lines, full=full, name="accepted in others")
 
 
-def label_lines(snapshot: Snapshot | None) -> list[Line]:
+def label_lines(labels: LabelFacts | None, *, full: bool = False) -> list[Line]:
     """Return the lines about the labels as last read from Label Studio."""
-    if snapshot is None:
+    if labels is None:
         return [Line(name="labels", value="not read from Label Studio yet")]
-    counts = Counter("none" if label.label is None else label.label.value for label in snapshot.cubes.values())
-    verified = sum(label.verified for label in snapshot.cubes.values())
-    tied = sorted(cube for cube, label in snapshot.cubes.items() if label.source is LabelSource.TIED)
-    contradictions = {cube: label.contradiction for cube, label in snapshot.cubes.items() if label.contradiction}
+    contradictions = [
+        Line(name=f"contradiction in {entry.cube}", value=entry.reason) for entry in labels.contradictions
+    ]
     return [
-        Line(name="labels read at", value=snapshot.read_at),
-        Line(name="current labels", value=", ".join(f"{n} {word}" for word, n in sorted(counts.items())) or "none"),
-        Line(name="verified", value=f"{verified} of {len(snapshot.cubes)}"),
-        Line(name="tied votes (crude label used)", value=", ".join(tied) or "none"),
-        *(Line(name=f"contradiction in {cube}", value=why) for cube, why in sorted(contradictions.items())),
+        Line(name="labels read at", value=labels.read_at),
+        Line(name="current labels", value=", ".join(f"{n} {word}" for word, n in labels.counts.items()) or "none"),
+        Line(name="verified", value=f"{labels.verified} of {labels.cubes}"),
+        Line(name="tied votes (crude label used)", value=_names(labels.tied, full=full) or "none"),
+        *_capped(contradictions, full=full, name="contradictions"),
     ]
 
 
-def audit_lines(registry: Registry, snapshot: Snapshot | None) -> list[Line]:
+def audit_lines(audit: ProjectAudit | None, *, full: bool = False) -> list[Line]:
     """Return one line per round of verification, and the cubes to verify next for the audit sample."""
-    if snapshot is None:
+    if audit is None:
         return []
-    if not registry.versions():
+    if not audit.versions:
         return [Line(name="audit", value="starts with the first version")]
-    audit = read_audit(registry, snapshot)
-    sampled = ", ".join(audit.next_sampled[:NEXT_SAMPLED])
+    rounds = [
+        Line(name=f"audit, {version}", value=" ".join(one.sentences()))
+        for version, one in zip(audit.versions, audit.rounds, strict=True)
+    ]
+    earlier = 0 if full else max(len(rounds) - ROUNDS, 0)
+    sampled = ", ".join(audit.next_sampled if full else audit.next_sampled[:NEXT_SAMPLED])
     return [
-        *(
-            Line(name=f"audit, {version}", value=" ".join(one.sentences()))
-            for version, one in zip(audit.versions, audit.rounds, strict=True)
-        ),
+        *([Line(name="audit, earlier rounds", value=f"{earlier}; {_ALL}")] if earlier else []),
+        *rounds[earlier:],
+        Line(name="disagreements", value=f"{audit.disagreements_checked} of {audit.disagreements} checked"),
         Line(name="audit sample, next", value=f"{sampled} (label them in this order)" if sampled else "none left"),
     ]
 
 
-def queue_lines(connection: redis.Redis, state: RetrainState, project: int) -> list[Line]:
-    """Return the lines about a project's waiting events, its running round, and the queues with their workers."""
-    pending, running = state.pending_events(project), state.running(project)
-    workers = Counter(name for worker in Worker.all(connection=connection) for name in worker.queue_names())
-    since = "" if running is None else datetime.fromtimestamp(running.since, UTC).isoformat(timespec="seconds")
+def queue_lines(services: ServiceFacts) -> list[Line]:
+    """Return the lines about waiting events, and about the queues with their workers."""
+    due = "" if services.check_due_at is None else f"; the retrain check is due at {services.check_due_at}"
     return [
-        Line(name="annotation events waiting", value=str(0 if pending is None else pending.count)),
-        Line(name="running round", value="none" if running is None else f"{running.fingerprint[:16]} since {since}"),
+        Line(name="annotation events waiting", value=f"{services.events_waiting}{due}"),
         *(
-            Line(name=f"queue {name}", value=f"{waiting} waiting, {workers[name]} workers")
-            for name, waiting in queues.queue_lengths(connection).items()
+            Line(name=f"queue {queue.name}", value=f"{queue.waiting} waiting, {queue.workers} workers")
+            for queue in services.queues
         ),
     ]
+
+
+def job_lines(services: ServiceFacts, *, full: bool = False) -> list[Line]:
+    """Return the progress of running jobs, and when and why the last job of each kind failed."""
+    running = [
+        Line(
+            name=f"running {job.kind}",
+            value=_subject(job.subject) + ("started" if job.done is None else f"{job.what}, {job.done} of {job.total}"),
+        )
+        for job in services.running_jobs
+    ]
+    failed = [
+        Line(
+            name=f"last failed {job.kind}",
+            value=(f"{job.at}, " if job.at else "") + _subject(job.subject) + job.reason,
+        )
+        for job in services.failed_jobs
+    ]
+    return [
+        *_capped(running, full=full, name="running jobs"),
+        *(failed or [Line(name="failed jobs", value="none")]),
+    ]
+
+
+def _subject(subject: str) -> str:
+    return f"{subject}: " if subject else ""
+
+
+def _capped(lines: list[Line], *, full: bool, name: str) -> list[Line]:
+    """Return the first lines, and a line `name` with the number of others."""
+    if full or len(lines) <= LISTED:
+        return lines
+    return [*lines[:LISTED], Line(name=name, value=f"{len(lines) - LISTED} more; {_ALL}")]
+
+
+def _names(names: Sequence[str], *, full: bool) -> str:
+    """Return names in one line; of many the first ones, and how many more there are."""
+    if full or len(names) <= LISTED_NAMES:
+        return ", ".join(names)
+    return f"{', '.join(names[:LISTED_NAMES])} and {len(names) - LISTED_NAMES} more ({_ALL})"

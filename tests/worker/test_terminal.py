@@ -1,0 +1,41 @@
+"""Progress where stderr is no terminal: a line now and then, and nothing about short work."""
+
+import pytest
+
+from helioloop_worker import terminal
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time in seconds, as one entry that tests change."""
+    now = [0.0]
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_long_stage_prints_a_line_every_ten_seconds(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
+    """Of each bar; a bar without a total has no numbers, and a finished one no line."""
+    with terminal.bars() as progress:
+        members, round_ = progress.add_task("", total=8), progress.add_task("round", total=None)
+        for second in range(31):
+            clock[0] = float(second)
+            progress.update(members, description="training", completed=second // 4)
+            if second == 30:
+                progress.update(round_, description="about 2 min left")
+            elif second == 0:
+                progress.update(round_, description="about 3 min left")
+        clock[0] = 60.0
+        progress.update(members, completed=8)
+    lines = [line.split(" UTC  ")[1] for line in capsys.readouterr().err.splitlines()]
+    assert lines == ["training, 2 of 8", "training, 5 of 8", "training, 7 of 8", "about 2 min left"]
+
+
+def test_short_work_prints_nothing(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
+    """Also no empty line at the end."""
+    with terminal.bars() as progress:
+        bar = progress.add_task("reading", total=3)
+        for done in range(4):
+            clock[0] = 3.0 * done
+            progress.update(bar, completed=done)
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "")
