@@ -31,7 +31,7 @@ WATCH_SECONDS: Final = 5.0
     help="Look every 5 s until Ctrl-C. A terminal is redrawn; elsewhere the status is printed when it has changed.",
 )
 def status(*, project: int | None, model_dir: Path | None, full: bool, as_json: bool, watch: bool) -> None:
-    """Show whether all is well with a project or model folder, and what to do next.
+    """Show whether all is well, and what to do next.
 
     The first line is the verdict, the second the next thing to do, with its command or click. Problems come before
     work: Redis or a worker is missing, a round or job failed, a folder was set aside, no round starts. Then follow the

@@ -21,6 +21,8 @@ HIDDEN_COLUMNS = [
     "tasks:total_predictions",
     "tasks:cancelled_annotations",
     "tasks:completed_at",
+    "tasks:data.curve",
+    "tasks:data.reason",
     "tasks:data.sha256",
     "tasks:data.release",
 ]
