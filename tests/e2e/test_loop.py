@@ -75,7 +75,8 @@ def test_every_readable_cube_becomes_one_task_and_the_bad_one_is_excluded(loop: 
     tasks = loop.label_studio.tasks(loop.project)
     assert len(tasks) == CUBES
     assert len({entry["data"]["cube"] for entry in tasks}) == CUBES
-    assert set(tasks[0]["data"]) == {"video", "cube", "release", "crude_label", "region", "start", "sha256"}
+    fields = {"video", "curve", "reason", "cube", "release", "crude_label", "region", "start", "sha256"}
+    assert set(tasks[0]["data"]) == fields
     excluded = (loop.registry.root / "excluded" / "made.csv").read_text().splitlines()
     assert len(excluded) == 2
     assert excluded[1].startswith("broken_page,")
