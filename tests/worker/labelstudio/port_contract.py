@@ -61,7 +61,8 @@ class EmptyProject:
 
 def data_of(cube: str) -> dict[str, str]:
     """A task's data; Label Studio requires all values that the labelling configuration shows."""
-    return {"video": f"/{cube}.mp4", "cube": cube, "start": "2001-02-03T00:00:00Z", "crude_label": "emergence"}
+    files = {field: f"/{cube}.{ending}" for field, ending in (("video", "mp4"), ("curve", "json"), ("reason", "txt"))}
+    return {**files, "cube": cube, "start": "2001-02-03T00:00:00Z", "crude_label": "emergence"}
 
 
 def prediction(task: int, version: str = "v0001", **changes: Any) -> dict[str, Any]:
