@@ -100,9 +100,18 @@ def test_a_damaged_score_file_is_an_error_with_its_remedy(tmp_path: Path) -> Non
 def test_scores_are_read_without_curves_and_otherwise_the_same(tmp_path: Path) -> None:
     """A cube whose name looks like a curve keeps its name."""
     odd = CubeScore(
-        cube='a "curve": [1, 2] b', sha256="ab", p_emergence=0.25, p_spread=None, members=("m",), curve=(0.5, 0.75)
+        cube='a "curve": [1, 2] b',
+        sha256="ab",
+        p_emergence=0.25,
+        p_spread=None,
+        members=("m",),
+        curve=(0.5, 0.75),
+        curve_spread=(0.0, 0.125),
     )
-    plain = replace(odd, cube="plain", curve=None)
+    plain = replace(odd, cube="plain", curve=None, curve_spread=None)
     write_scores(tmp_path, [odd, plain])
     assert read_scores(tmp_path) == {odd.key: odd, plain.key: plain}
-    assert read_scores(tmp_path, curves=False) == {odd.key: replace(odd, curve=None), plain.key: plain}
+    assert read_scores(tmp_path, curves=False) == {
+        odd.key: replace(odd, curve=None, curve_spread=None),
+        plain.key: plain,
+    }

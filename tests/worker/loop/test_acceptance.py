@@ -262,7 +262,8 @@ def test_nothing_is_accepted_of_a_release_with_another_field_and_the_status_name
     assert outcome.accepted == {}
     assert kinds(project) == {"random": 10}
     assert re.match(r"This release is not like those .*: noise 2\d\.\d G, and \d\d\.\d G in the", outcome.sentences[0])
-    (line,) = acceptance_lines(read_status(project.registry, project=project.id))
+    settings = project.context.settings
+    (line,) = acceptance_lines(read_status(project.registry, project=project.id, settings=settings))
     assert line.value.startswith("0 of 20 cubes, by v0001. This release is not like those trained on: noise 2")
     assert "nothing is accepted" in line.value
 
