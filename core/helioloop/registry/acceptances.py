@@ -33,7 +33,7 @@ class Acceptance:
     accepted : mapping of str to Label
         Accepted label of each cube; empty without a guarantee.
     random_checks : tuple of str
-        Cubes of the release to be verified at random, in audit order.
+        Cubes of the release to be verified at random, in audit order; none where nothing is accepted.
     n_cubes : int
         Cubes of the release that were considered.
     sentences : tuple of str

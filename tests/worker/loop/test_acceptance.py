@@ -102,7 +102,7 @@ def test_accepted_tasks_and_random_checks_are_marked_and_the_data_stay(project: 
     for cube, mark in accepted.items():
         assert mark == f"accepted {'emergence' if emerges(cube) else 'non-emergence'} at 10 % risk, v0001"
     for entry in project.label_studio.tasks(project.id):
-        assert {key: value for key, value in entry["data"].items() if key != "triage"} == before[entry["id"]]["data"]
+        assert {**entry["data"], "triage": ""} == before[entry["id"]]["data"]
         assert entry["annotations"] == before[entry["id"]]["annotations"]
     assert "At most 10 % of the accepted labels are wrong, with 90 % confidence" in outcome.sentences[0]
 
@@ -119,15 +119,15 @@ def test_the_status_says_the_guarantee_and_counts_random_checks(project: LoopPro
 
 
 def test_with_too_few_verified_cubes_nothing_is_accepted(project: LoopProject) -> None:
-    """Of 2 % it takes 114; the random checks are marked all the same."""
+    """Of 2 % it takes 114. Without accepted labels the random checks of the project are enough."""
     outcome = accept_new(project, Acceptance(release="new", rate=0.02, confidence=0.9))
     assert outcome.accepted == {}
-    assert kinds(project) == {"random": 10}
+    assert marks(project) == {}
     assert "24 labels of the audit sample do not support a guarantee of at most 2 % wrong" in outcome.sentences[0]
 
 
 def test_nothing_is_accepted_of_a_release_with_other_noise(project: LoopProject) -> None:
-    """The random checks are marked all the same, and of the other release labels are accepted."""
+    """Nothing of it is marked, and of the other release labels are accepted."""
     folder = project.context.settings.release_roots[1] / "noisy"
     names = tuple(f"cube{k}" for k in range(60, 80))
     make_release(folder, names)
@@ -141,7 +141,7 @@ def test_nothing_is_accepted_of_a_release_with_other_noise(project: LoopProject)
     work(project, "helioloop-bulk", "helioloop-maintenance")
     outcome = accept_new(project, wanted)
     assert outcome.accepted == {}
-    assert kinds(project) == {"random": 10}
+    assert marks(project) == {}
     assert outcome.sentences[0].startswith("This release is not like those trained on: noise 4")
     assert outcome.sentences[-1] == WITHDRAWN
     assert accept_new(project).accepted
@@ -260,7 +260,7 @@ def test_nothing_is_accepted_of_a_release_with_another_field_and_the_status_name
     """Multiplied by 1.4, noise and all; unchanged, labels of the same cubes are accepted."""
     outcome = accept_new(project, ingest_scaled(project, 1.4))
     assert outcome.accepted == {}
-    assert kinds(project) == {"random": 10}
+    assert marks(project) == {}
     assert re.match(r"This release is not like those .*: noise 2\d\.\d G, and \d\d\.\d G in the", outcome.sentences[0])
     settings = project.context.settings
     (line,) = acceptance_lines(read_status(project.registry, project=project.id, settings=settings))

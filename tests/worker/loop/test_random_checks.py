@@ -8,10 +8,8 @@ from tests.worker.conftest import CUBES, LoopProject, crude
 from helioloop.evaluation.audit_order import audit_order
 from helioloop.model.plan import Plan
 from helioloop.progress import silent
-from helioloop.registry.acceptances import Acceptance
+from helioloop.registry.acceptances import Acceptance, write_acceptance
 from helioloop.registry.random_checks import RandomChecks, blind_cubes
-from helioloop_worker import jobs
-from helioloop_worker.loop.acceptance import accept
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.round_steps import close_round
 from helioloop_worker.loop.writeback import write_back
@@ -182,17 +180,17 @@ def test_they_are_chosen_before_the_first_version_is_published(
 
 
 def test_those_of_an_accepted_release_are_blind_too(project: LoopProject) -> None:
-    """Ten of the release, which had predictions until its labels were to be accepted; no label of theirs is."""
+    """They had predictions until labels of the release were accepted."""
     version = project.publish()
     write(project, version)
-    outcome = accept(project.context, project.id, Acceptance(release="made", rate=0.1, confidence=0.9), report=silent)
-    assert len(outcome.random_checks) == 10
-    project.clear_queues()
-    jobs.accept(project.context, project.id, "made", 0.1, 0.9)
-    assert any("write" in name for name in project.queued())
+    checks = order(project)
+    accepted = Acceptance(
+        release="made", rate=0.1, confidence=0.9, version=version, random_checks=tuple(checks[5:8]), n_cubes=24
+    )
+    write_acceptance(project.model_dir, accepted)
     write(project, version)
-    assert without_prediction(project) == set(outcome.random_checks)
-    assert not set(outcome.random_checks) & set(outcome.accepted)
+    assert without_prediction(project) == {*checks[:4], *checks[5:8]}
+    assert marked(project)[checks[7]] == "random check 008"
 
 
 def test_a_tie_is_marked_until_it_is_resolved(project: LoopProject) -> None:

@@ -150,7 +150,12 @@ def _outcome(
         accepted = _accepted(scores, guarantee, without={*checks, *known})
         words = (*guarantee_in_words(guarantee), *drift.sentences())
     return replace(
-        wanted, version=version, accepted=accepted, random_checks=tuple(checks), n_cubes=len(cubes), sentences=words
+        wanted,
+        version=version,
+        accepted=accepted,
+        random_checks=tuple(checks) if accepted else (),
+        n_cubes=len(cubes),
+        sentences=words,
     )
 
 
