@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from label_studio_sdk import LabelStudio
+from playwright.sync_api import Browser, sync_playwright
 
 from helioloop.messaging import messages, queues, redis_client
 from helioloop.messaging.job_monitor import outcome_of
@@ -35,6 +37,14 @@ PACE = {
     "HELIOLOOP_GRACE_SECONDS": str(GRACE_SECONDS),
 }
 ROUND_SECONDS = 420
+QUIET_CHROMIUM = (
+    "--no-sandbox",  # Debian's build refuses to run as root otherwise
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 
 @dataclass(frozen=True)
@@ -162,3 +172,18 @@ def spoil(release: Path) -> None:
         writer = csv.DictWriter(file, ["cube", "label", "verified"])
         writer.writeheader()
         writer.writerows([*rows, {"cube": "broken_page", "label": "emergence", "verified": "0"}])
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser; if it is missing, the test is skipped, and fails in CI."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        said = "chromium is not installed; `apt-get install chromium`"
+        if os.environ.get("HELIOLOOP_REQUIRE_SERVICES") == "1":
+            pytest.fail(said)
+        pytest.skip(said)
+    with sync_playwright() as play:
+        started = play.chromium.launch(executable_path=chromium, args=list(QUIET_CHROMIUM))
+        yield started
+        started.close()

@@ -5,12 +5,11 @@ Runs before `test_loop` corrects anything: every task still opens on its predict
 """
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from helioloop.records.instrument import MDI
 from helioloop.records.labels import Label
@@ -19,35 +18,18 @@ from tests.e2e.conftest import Loop
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
-QUIET_CHROMIUM = (
-    "--no-sandbox",  # Debian's build refuses to run as root otherwise
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
 
 @pytest.fixture(scope="module")
-def page(loop: Loop) -> Iterator[Page]:
-    """A browser that is logged in to Label Studio; if it is missing, the test is skipped, and fails in CI."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        said = "chromium is not installed; `apt-get install chromium`"
-        if os.environ.get("HELIOLOOP_REQUIRE_SERVICES") == "1":
-            pytest.fail(said)
-        pytest.skip(said)
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=chromium, args=list(QUIET_CHROMIUM))
-        screen = browser.new_page(viewport={"width": 1280, "height": 720})
-        screen.goto(f"{loop.stack.label_studio_url}/user/login/")
-        screen.fill("input[name=email]", loop.stack.login.email)
-        screen.fill("input[name=password]", loop.stack.login.password)
-        screen.click("button[type=submit]")
-        screen.wait_for_url(lambda url: "login" not in url)
-        yield screen
-        browser.close()
+def page(loop: Loop, browser: Browser) -> Iterator[Page]:
+    """A page that is logged in to Label Studio."""
+    screen = browser.new_page(viewport={"width": 1280, "height": 720})
+    screen.goto(f"{loop.stack.label_studio_url}/user/login/")
+    screen.fill("input[name=email]", loop.stack.login.email)
+    screen.fill("input[name=password]", loop.stack.login.password)
+    screen.click("button[type=submit]")
+    screen.wait_for_url(lambda url: "login" not in url)
+    yield screen
+    screen.close()
 
 
 def keep(page: Page, name: str) -> None:

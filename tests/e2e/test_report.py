@@ -4,13 +4,11 @@ The pages are opened with a Label Studio login only; the backend's credentials a
 """
 
 import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from helioloop.evaluation.audit_order import audit_order
 from helioloop.labelstudio.tasks import cube_tasks
@@ -20,7 +18,6 @@ from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop_worker.context import Context
 from helioloop_worker.loop.announcing import announce
 from tests.e2e.conftest import Loop, until
-from tests.e2e.test_first_look import QUIET_CHROMIUM
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -28,21 +25,6 @@ OWN_TEXT = "Our own text, with <b>brackets</b> & ampersand."
 SECTIONS = ("rounds", "work", "calibration", "labels", "times", "agreement", "versions", "gallery")
 SAMPLED = 14
 """Cubes that are verified in audit order, so that the report has an estimate and a reliability diagram."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A browser; if it is missing, the test is skipped, and fails in CI."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        said = "chromium is not installed; `apt-get install chromium`"
-        if os.environ.get("HELIOLOOP_REQUIRE_SERVICES") == "1":
-            pytest.fail(said)
-        pytest.skip(said)
-    with sync_playwright() as play:
-        started = play.chromium.launch(executable_path=chromium, args=list(QUIET_CHROMIUM))
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

@@ -18,11 +18,6 @@ def find_release_files(folder: Path) -> list[Path]:
     return sorted([*cubes, *other_fits_files(folder)])
 
 
-def is_cube_of(folder: Path, path: Path) -> bool:
-    """Return True if, by its name, a file is one of the cubes of the release in `folder`."""
-    return path.parent == folder and is_cube_file(path)
-
-
 def inspect_file(folder: Path, path: Path, instrument: Instrument, profile: Profile | None = None) -> CubeReport:
     """Return the report of one file; whatever is wrong with it becomes its reason.
 

@@ -132,10 +132,8 @@ def _cards(header: fits.Header) -> _Cards:
 
 def _starts(cards: _Cards, kind: str, scale: str | None) -> Iterator[Start]:
     """Return the start that the cards of a kind give, if any."""
-    clock = next(
-        (value for name in (_clock_card(kind), *_CLOCK_CARDS) for _, value in cards.get(name, ()) if _is_clock(value)),
-        "",
-    )
+    clocks = (value for name in (_clock_card(kind), *_CLOCK_CARDS) for _, value in cards.get(name, ()))
+    clock = next(filter(is_time_of_day, clocks), "")
     starts = []
     for card, text in cards.get(kind, ()):
         value = with_time_of_day(text, clock)
@@ -173,7 +171,3 @@ def _mjd_starts(cards: _Cards, kind: str, scale: str | None) -> Iterator[Start]:
 def _clock_card(kind: str) -> str:
     """Return the name of the card with the time of day to a card with a day."""
     return kind.replace("DATE", "TIME")
-
-
-def _is_clock(value: str) -> bool:
-    return is_time_of_day(value)

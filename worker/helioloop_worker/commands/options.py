@@ -40,6 +40,16 @@ other_profile_option = click.option(
 out_option = click.option(
     "--out", required=True, type=TABLE, help="CSV to write. An existing file is replaced in one step."
 )
+rate_option = click.option(
+    "--rate",
+    type=FRACTION,
+    default=0.02,
+    show_default=True,
+    help="Largest fraction of the accepted labels that may be wrong.",
+)
+confidence_option = click.option(
+    "--confidence", type=FRACTION, default=0.9, show_default=True, help="Probability with which the guarantee holds."
+)
 coverage_option = click.option(
     "--coverage",
     type=FRACTION,

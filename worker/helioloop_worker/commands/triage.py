@@ -9,12 +9,13 @@ from helioloop.cli import needs_extra
 from helioloop.registry.versions import Registry
 from helioloop_worker.commands.options import (
     FOLDER,
-    FRACTION,
     TABLE,
+    confidence_option,
     coverage_option,
     model_dir_option,
     other_profile_option,
     out_option,
+    rate_option,
     version_option,
 )
 from helioloop_worker.commands.runtime import open_release, open_runtime, show_doubt
@@ -31,16 +32,8 @@ from helioloop_worker.commands.runtime import open_release, open_runtime, show_d
     help="The audit sample: a CSV with the columns cube,label[,emergence_frame]. It lists ALL cubes of a uniform "
     "random sample of an earlier release with their verified labels, whether the crude label was right or wrong.",
 )
-@click.option(
-    "--rate",
-    type=FRACTION,
-    default=0.02,
-    show_default=True,
-    help="Largest fraction of the accepted labels that may be wrong.",
-)
-@click.option(
-    "--confidence", type=FRACTION, default=0.9, show_default=True, help="Probability with which the guarantee holds."
-)
+@rate_option
+@confidence_option
 @coverage_option
 @version_option
 @other_profile_option

@@ -13,7 +13,7 @@ import click
 from helioloop.cli import needs_extra
 from helioloop.errors import WrongUsage
 from helioloop.settings import load_settings
-from helioloop_worker.commands.options import EXISTING_FOLDER, FRACTION, project_option
+from helioloop_worker.commands.options import EXISTING_FOLDER, confidence_option, project_option, rate_option
 
 
 @click.command("watch")
@@ -38,16 +38,8 @@ from helioloop_worker.commands.options import EXISTING_FOLDER, FRACTION, project
     show_default=True,
     help="Time between two looks at DIR.",
 )
-@click.option(
-    "--rate",
-    type=FRACTION,
-    default=0.02,
-    show_default=True,
-    help="Largest fraction of the accepted labels that may be wrong.",
-)
-@click.option(
-    "--confidence", type=FRACTION, default=0.9, show_default=True, help="Probability with which the guarantee holds."
-)
+@rate_option
+@confidence_option
 @click.option(
     "--processes",
     type=click.IntRange(min=1),
