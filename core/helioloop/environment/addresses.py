@@ -54,7 +54,7 @@ def redis_passwords(url: str) -> tuple[str, ...]:
     if parts is None:
         raise SettingsError(
             "REDIS_URL cannot be read as an address (it is not shown, because it may contain a password); write "
-            f"redis://:PASSWORD@HOST:PORT/DB; {_ENCODE}"
+            f"redis://HOST:PORT/DB; {_ENCODE}"
         )
     if parts.scheme not in _REDIS_SCHEMES:
         raise SettingsError(
