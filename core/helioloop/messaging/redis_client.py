@@ -85,7 +85,9 @@ def plain_errors(settings: Settings) -> Iterator[None]:
     try:
         yield
     except redis.AuthenticationError:
-        raise ServiceError(f"Redis at {url} refuses the credentials in REDIS_URL; correct them") from None
+        raise ServiceError(
+            f"Redis at {url} refuses the credentials in REDIS_URL and REDIS_PASSWORD; correct them"
+        ) from None
     except redis.ConnectionError:
         raise ServiceError(f"Redis at {url} cannot be reached; start it or set REDIS_URL to the one in use") from None
     except redis.TimeoutError:

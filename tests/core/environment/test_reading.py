@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from helioloop.environment import names
+from helioloop.environment import foreign_names, names
 from helioloop.environment.reading import Environment, Origin
 from helioloop.errors import SettingsError
 from helioloop.settings import Settings
@@ -214,6 +214,12 @@ def test_the_backend_uses_the_settings_that_are_listed_for_it() -> None:
     assert named | through_methods == names.BACKEND - {"log_level", "log_format"} | (
         named & {"log_level", "log_format"}
     )
+
+
+def test_the_docs_list_the_names_of_other_programs() -> None:
+    text = (ROOT / "docs" / "settings.md").read_text()
+    names_of_others = (*foreign_names._ALL, *foreign_names._BACKEND)
+    assert [name for name in names_of_others if f"`{name}`" not in text] == []
 
 
 def test_names_in_the_code_the_tests_and_make_are_known() -> None:
