@@ -47,8 +47,9 @@ def backend(host: str | None, port: int | None, threads: int | None) -> None:
     Beyond loopback set HELIOLOOP_BASIC_AUTH_USER and HELIOLOOP_BASIC_AUTH_PASSWORD and give the same to Label Studio
     (project settings, Model). The webhook that `helioloop init` makes sends HELIOLOOP_WEBHOOK_SECRET in the header
     X-Helioloop-Secret. PORT, THREADS, MODEL_DIR, BASIC_AUTH_USER and BASIC_AUTH_PASS are read too, and secrets may be
-    in files (docs/settings.md). Events, predictions, refusals and requests are logged on stderr, from HELIOLOOP_LOG_LEVEL
-    upwards, as text or JSON (HELIOLOOP_LOG_FORMAT). Ctrl-C or SIGTERM stops the backend; running requests end first.
+    in files (docs/settings.md). Events, predictions, refusals and requests are logged on stderr, as text or JSON
+    (HELIOLOOP_LOG_FORMAT), from the level HELIOLOOP_LOG_LEVEL upwards. Ctrl-C or SIGTERM stops the backend; running
+    requests end first.
     """
     chosen = {"backend_host": host, "backend_port": port, "backend_threads": threads}
     settings = load_settings().model_copy(update={name: value for name, value in chosen.items() if value is not None})
