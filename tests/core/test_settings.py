@@ -25,7 +25,7 @@ def documented() -> dict[str, tuple[str, ...]]:
 def other_names(setting: str) -> str:
     """Return the other names of a setting in the form of the table."""
     found = [f"`{names.ALIASES[setting]}`"] if setting in names.ALIASES else []
-    found += ["`…_FILE`"] if setting in names.SECRETS else []
+    found += ["`…_FILE`"] if setting in names.FROM_FILES else []
     return ", ".join(found) or "–"
 
 

@@ -35,7 +35,7 @@ def test_an_alias_gives_a_setting_unless_its_own_name_does(setting: str, alias: 
     assert read(**{alias: " "}).value(setting) is None
 
 
-@pytest.mark.parametrize("setting", sorted(names.SECRETS))
+@pytest.mark.parametrize("setting", sorted(names.FROM_FILES))
 def test_each_name_of_a_secret_may_name_a_file(setting: str, tmp_path: Path) -> None:
     """An empty variable beside it counts as not set; compose files pass such."""
     file = tmp_path / "secret"
@@ -48,7 +48,7 @@ def test_each_name_of_a_secret_may_name_a_file(setting: str, tmp_path: Path) -> 
         assert read(**{f"{base}_FILE": ""}).value(setting) is None
 
 
-@pytest.mark.parametrize("setting", sorted(names.SECRETS))
+@pytest.mark.parametrize("setting", sorted(names.FROM_FILES))
 def test_a_variable_and_its_file_together_are_refused(setting: str, tmp_path: Path) -> None:
     """Also where both are the same, and where helioloop's own name takes precedence over them."""
     file = tmp_path / "secret"
@@ -59,6 +59,7 @@ def test_a_variable_and_its_file_together_are_refused(setting: str, tmp_path: Pa
             with pytest.raises(SettingsError, match=f"^{base} and {base}_FILE are both set.*unset one") as caught:
                 read(**both | more).value(setting)
             assert "hunter" not in str(caught.value)
+        assert doubts(**both | {base: "hunter4"}) == []  # it is an error, so it is not reported too
 
 
 def test_only_secrets_are_read_from_files(tmp_path: Path) -> None:
