@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     )
     basic_auth_password: SecretStr | None = Field(None, description="Password for that user name.")
     webhook_secret: SecretStr | None = Field(
-        None, description="Value of the header `X-Helioloop-Secret` that helioloop's webhook sends; ASCII only."
+        None, description="Value of the header `X-Helioloop-Secret` that helioloop's webhook sends."
     )
     max_request_mib: int = Field(64, ge=1, description="Largest request body that the backend reads.")
     predict_wait_seconds: float = Field(
@@ -179,12 +179,12 @@ class Settings(BaseSettings):
     @field_validator("basic_auth_password")
     @classmethod
     def _check_password(cls, password: SecretStr | None) -> SecretStr | None:
-        return _checked(password, credentials.check_password)
+        return _checked(password, credentials.check_sent)
 
     @field_validator("webhook_secret")
     @classmethod
     def _check_webhook_secret(cls, secret: SecretStr | None) -> SecretStr | None:
-        return _checked(secret, credentials.check_header)
+        return _checked(secret, credentials.check_sent)
 
     @field_validator("label_studio_api_key")
     @classmethod
