@@ -91,6 +91,7 @@ class Environment:
             *self._unknown(),
             *foreign_names.ignored_foreign_names(self._set, given, backend=process == "backend"),
             *self._line_ends(),
+            *self._quotes(),
         ]
 
     def unused(self, *, process: str) -> list[str]:
@@ -153,6 +154,18 @@ class Environment:
                 f"the line end after the value of {', '.join(sorted(found))} is left out; remove it where the variable "
                 "is set (Windows line ends in an environment file?)"
             )
+
+    def _quotes(self) -> Iterator[str]:
+        for setting in self._settings:
+            origin = next(self._origins(setting), None)
+            if origin is None:
+                continue
+            value = _without_line_end(self._set[origin.variable])
+            if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+                yield (
+                    f"the value of {origin.variable} begins and ends with a quotation mark, and both are part of the "
+                    "value; remove them where the variable is set if they are not meant (docker --env-file keeps them)"
+                )
 
 
 def _exclude_each_other(first: Origin, second: Origin) -> bool:

@@ -73,7 +73,7 @@ def _password(settings: Settings) -> str | None:
     password = settings.redis_password.get_secret_value() if settings.redis_password else ""
     if in_url and password and password not in in_url:
         raise SettingsError(
-            "REDIS_URL contains another password than HELIOLOOP_REDIS_PASSWORD; remove one of the two passwords"
+            "REDIS_URL contains another password than HELIOLOOP_REDIS_PASSWORD or REDIS_PASSWORD; remove one of the two"
         )
     return password or None
 

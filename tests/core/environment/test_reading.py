@@ -186,6 +186,16 @@ def test_a_line_end_after_a_value_is_left_out_and_reported() -> None:
     assert "hunter2" not in said
 
 
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_quotation_marks_around_a_value_are_kept_and_reported(quote: str) -> None:
+    """docker --env-file keeps them, a shell does not; a password may contain them."""
+    variables = {"BASIC_AUTH_PASS": f"{quote}hunter2{quote}", "HELIOLOOP_RELEASE_ROOTS": '["/data"]', "PORT": quote}
+    assert read(**variables).value("basic_auth_password") == f"{quote}hunter2{quote}"
+    [said] = doubts(**variables)
+    assert said.startswith("the value of BASIC_AUTH_PASS begins and ends with a quotation mark")
+    assert "hunter2" not in said
+
+
 def test_settings_of_the_other_side_are_listed() -> None:
     """For the log of a backend and a worker that share one environment."""
     shared = read(PORT="9090", HELIOLOOP_RECIPE="quick", MODEL_DIR="/data", HELIOLOOP_DEVICE="cpu", LOG_LEVEL="info")
