@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from helioloop.errors import SettingsError
 from helioloop.settings import Settings
 from helioloop_backend.auth import Authenticator
-from helioloop_backend.model import HelioloopModel
+from helioloop_backend.project_model import ProjectModel
 
 EVENT = {"action": "START_TRAINING", "project": {"id": 1}}
 CALLS = [
@@ -183,7 +183,7 @@ def test_an_error_in_the_backend_itself_shows_no_traceback(
         raise KeyError("/srv/models/secret t0ken")
 
     for name in ("__init__", "fit", "predict"):
-        monkeypatch.setattr(HelioloopModel, name, fault)
+        monkeypatch.setattr(ProjectModel, name, fault)
     body = {"project": "1.1", "tasks": [], "label_config": "", "action": "START_TRAINING"}
     answer = client.post(path, json=body)
     assert (answer.status_code, list(answer.json)) == (500, ["detail"])
