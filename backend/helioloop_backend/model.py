@@ -95,13 +95,14 @@ class HelioloopModel(ProjectModel, label_studio_ml.model.LabelStudioMLBase):  # 
 
         Raises
         ------
-        ValueError
-            For the version and the configuration, which only helioloop's workers and Label Studio change.
+        ServiceUnavailable
+            For the version and the configuration, which only helioloop's workers and Label Studio change; so a
+            subclass whose `setup` sets a version, as that of the library's template does, is refused with this reason.
         """
         if key in OWN_KEYS:
-            raise ValueError(
-                f"{key} cannot be set: the version is the one that helioloop's workers published, and the "
-                "configuration comes from Label Studio"
+            raise ServiceUnavailable(
+                f"the model class sets {key}, but the version is the one that helioloop's workers published, and the "
+                f"configuration comes from Label Studio; remove the call set({key!r}, …)"
             )
         super().set(key, value)
 

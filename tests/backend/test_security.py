@@ -120,6 +120,31 @@ def test_beyond_loopback_basic_auth_is_needed(settings: Settings, host: str, sec
 
 
 @pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("127.0.0.1", 200),
+        ("127.8.8.8", 200),
+        ("::1", 200),
+        ("::ffff:127.0.0.1", 200),
+        ("192.168.0.7", 403),
+        ("::ffff:192.168.0.7", 403),
+        ("2001:db8::1", 403),
+        ("", 403),
+    ],
+)
+def test_without_credentials_only_this_machine_is_answered(client: FlaskClient, address: str, status: int) -> None:
+    """A server of label-studio-ml may bind to any address; probes are answered everywhere."""
+    asked = {"environ_overrides": {"REMOTE_ADDR": address}}
+    assert client.post("/setup", json={"project": "1.1"}, **asked).status_code == status
+    assert client.get("/health", **asked).status_code == 200
+
+
+def test_with_credentials_every_address_is_answered(closed: FlaskClient) -> None:
+    answer = closed.get("/versions", auth=("label-studio", "pässwörd"), environ_overrides={"REMOTE_ADDR": "192.0.2.1"})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
     "change",
     [
         {"basic_auth_user": "me"},

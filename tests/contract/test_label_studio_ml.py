@@ -164,6 +164,7 @@ CALLS_OF_2_X = f"""
 assert label_studio_ml.__file__.startswith({str(DOUBLE)!r})
 from helioloop_backend.model import HelioloopModel
 from label_studio_ml.model import LabelStudioMLBase
+from werkzeug.exceptions import ServiceUnavailable
 assert issubclass(HelioloopModel, LabelStudioMLBase)
 for model in (HelioloopModel("1", label_config=CONFIG), HelioloopModel(project_id="1", label_config=CONFIG)):
     assert model.get("model_version") == model.model_version == "v0001"
@@ -179,8 +180,8 @@ model.set_extra_params('{{"a": 1}}')
 assert HelioloopModel("1").extra_params == {{"a": 1}} and HelioloopModel("2").extra_params == {{}}
 try:
     model.set("model_version", "0.0.2")
-except ValueError as error:
-    assert "published" in str(error)
+except ServiceUnavailable as error:
+    assert "published" in error.description
 else:
     raise AssertionError("the version was set")
 """
