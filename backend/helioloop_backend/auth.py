@@ -71,8 +71,8 @@ class Authenticator:
             secret = self._secret_is_right(request, self._secret)
             if secret or (self._basic is not None and basic):
                 return
-        elif self._basic is None and not _is_loopback(request.remote_addr or ""):
-            # A server of label-studio-ml binds to any address without this class being asked.
+        elif self._basic is None and request.remote_addr and not _is_loopback(request.remote_addr):
+            # A server of label-studio-ml binds to any address without this class being asked. A Unix socket has none.
             raise Forbidden(
                 "without credentials the backend answers this machine only; set HELIOLOOP_BASIC_AUTH_USER and "
                 "HELIOLOOP_BASIC_AUTH_PASSWORD, and enter them in the settings of the backend in Label Studio"
