@@ -1,6 +1,6 @@
 """Authentication: basic auth on every route, or the secret header on /webhook; /health and /projects/… are open.
 
-Without credentials in the settings all routes are open, but only on a loopback address.
+Without credentials in the settings all routes are open, but only on a loopback address and to this machine.
 """
 
 import base64
@@ -10,7 +10,7 @@ from collections.abc import Set
 from typing import Final
 
 from flask import Request
-from werkzeug.exceptions import Unauthorized
+from werkzeug.exceptions import Forbidden, Unauthorized
 
 from helioloop.errors import SettingsError
 from helioloop.messaging.backend_credentials import backend_credentials, encodings
@@ -73,6 +73,12 @@ class Authenticator:
             secret = self._secret_is_right(request, self._secret)
             if secret or (self._basic is not None and basic):
                 return
+        elif self._basic is None and request.remote_addr and not _is_loopback(request.remote_addr):
+            # A server of label-studio-ml binds to any address without this class being asked. A Unix socket has none.
+            raise Forbidden(
+                "without credentials the backend answers this machine only; set HELIOLOOP_BASIC_AUTH_USER and "
+                "HELIOLOOP_BASIC_AUTH_PASSWORD, and enter them in the settings of the backend in Label Studio"
+            )
         elif basic:
             return
         raise Unauthorized("credentials are missing or wrong; enter those in the settings of the backend")
@@ -103,6 +109,8 @@ def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback

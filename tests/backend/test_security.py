@@ -15,7 +15,7 @@ from requests.auth import HTTPBasicAuth
 from helioloop.errors import SettingsError
 from helioloop.settings import Settings
 from helioloop_backend.auth import Authenticator
-from helioloop_backend.model import HelioloopModel
+from helioloop_backend.project_model import ProjectModel
 
 EVENT = {"action": "START_TRAINING", "project": {"id": 1}}
 CALLS = [
@@ -145,6 +145,31 @@ def test_beyond_loopback_basic_auth_is_needed(settings: Settings, host: str, sec
 
 
 @pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("127.0.0.1", 200),
+        ("127.8.8.8", 200),
+        ("::1", 200),
+        ("::ffff:127.0.0.1", 200),
+        ("192.168.0.7", 403),
+        ("::ffff:192.168.0.7", 403),
+        ("2001:db8::1", 403),
+        ("", 200),
+    ],
+)
+def test_without_credentials_only_this_machine_is_answered(client: FlaskClient, address: str, status: int) -> None:
+    """A server of label-studio-ml may bind to any address. A Unix socket has none; /health is answered everywhere."""
+    asked = {"environ_overrides": {"REMOTE_ADDR": address}}
+    assert client.post("/setup", json={"project": "1.1"}, **asked).status_code == status
+    assert client.get("/health", **asked).status_code == 200
+
+
+def test_with_credentials_every_address_is_answered(closed: FlaskClient) -> None:
+    answer = closed.get("/versions", auth=("label-studio", "pässwörd"), environ_overrides={"REMOTE_ADDR": "192.0.2.1"})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
     "change",
     [
         {"basic_auth_user": "me"},
@@ -208,7 +233,7 @@ def test_an_error_in_the_backend_itself_shows_no_traceback(
         raise KeyError("/srv/models/secret t0ken")
 
     for name in ("__init__", "fit", "predict"):
-        monkeypatch.setattr(HelioloopModel, name, fault)
+        monkeypatch.setattr(ProjectModel, name, fault)
     body = {"project": "1.1", "tasks": [], "label_config": "", "action": "START_TRAINING"}
     answer = client.post(path, json=body)
     assert (answer.status_code, list(answer.json)) == (500, ["detail"])
