@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from helioloop.errors import ConfigurationError
-from helioloop.labelstudio.config import FPS, MAX_CONFIG_CHARS, Controls, parse_config
+from helioloop.labelstudio.config import FPS, parse_config
+from helioloop.labelstudio.markup import MAX_CONFIG_CHARS
+from helioloop.records.controls import Controls
 from helioloop.records.labels import Label
 
 CONFIG = """
