@@ -10,8 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+import redis
+from werkzeug.exceptions import BadRequest
+
 from helioloop.errors import ServiceError
 from helioloop.messaging import queues, redis_client
+from helioloop.messaging.arrived_events import PROJECT_UPDATED, count_arrived_event
 from helioloop.messaging.messages import RetrainCheck
 from helioloop.messaging.retrain_state import due_at
 from helioloop_backend import projects
@@ -67,6 +71,8 @@ def receive(services: Services, action: str, payload: dict[str, Any]) -> dict[st
             queues.send(services.connection, RetrainCheck(project=project, forced=True))
         logger.info("project %d: somebody pressed Start training", project)
         return {"status": "forced"}
+    if action == PROJECT_UPDATED:
+        _count_update(services, payload)
     if action not in COUNTED:
         return {"status": "ignored"}
     project = projects.from_webhook(payload)
@@ -76,6 +82,14 @@ def receive(services: Services, action: str, payload: dict[str, Any]) -> dict[st
         delay_seconds = max(0.0, due_at(pending, services.settings) - now)
         queues.send(services.connection, RetrainCheck(project=project), delay_seconds=delay_seconds)
     return {"status": "noted", "waiting": pending.count}
+
+
+def _count_update(services: Services, payload: dict[str, Any]) -> None:
+    """Count a change of a project, for `helioloop init`, which caused it; without Redis it is lost like any event."""
+    try:
+        count_arrived_event(services.connection, projects.from_webhook(payload), PROJECT_UPDATED)
+    except (BadRequest, redis.RedisError) as error:
+        logger.warning("an event %s was not counted (%s)", PROJECT_UPDATED, type(error).__name__)
 
 
 @contextmanager

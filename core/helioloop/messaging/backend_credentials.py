@@ -1,0 +1,65 @@
+"""The credentials with which Label Studio authenticates to the backend, checked against what it can send.
+
+Label Studio sends user and password as HTTP basic auth and the webhook secret as a header, both in Latin-1, without
+white space at their ends. Other values would be stored but never arrive, without a word about it.
+"""
+
+from dataclasses import dataclass, field
+
+from helioloop.errors import SettingsError
+from helioloop.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendCredentials:
+    """User, password and webhook secret; "" for what is not set."""
+
+    user: str = ""
+    password: str = field(default="", repr=False)
+    secret: str = field(default="", repr=False)
+
+
+def backend_credentials(settings: Settings) -> BackendCredentials:
+    """Return the credentials in the settings; an empty value counts as not set.
+
+    Raises
+    ------
+    SettingsError
+        Where Label Studio cannot send one of them. The text names the variable and the rule, never the value.
+    """
+    user = settings.basic_auth_user or ""
+    password = settings.basic_auth_password.get_secret_value() if settings.basic_auth_password else ""
+    secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else ""
+    _check("HELIOLOOP_BASIC_AUTH_USER", user)
+    _check("HELIOLOOP_BASIC_AUTH_PASSWORD", password)
+    _check("HELIOLOOP_WEBHOOK_SECRET", secret)
+    if ":" in user:
+        raise SettingsError(
+            "HELIOLOOP_BASIC_AUTH_USER contains a colon, at which HTTP basic auth separates user and password; choose a "
+            "user name without one"
+        )
+    return BackendCredentials(user=user, password=password, secret=secret)
+
+
+def encodings(text: str) -> frozenset[bytes]:
+    """Return the bytes as which a credential may arrive: UTF-8, and Latin-1, in which Label Studio sends it."""
+    return frozenset({text.encode("utf-8"), text.encode("latin-1")})
+
+
+def _check(variable: str, value: str) -> None:
+    """Refuse a value that does not arrive unchanged in an HTTP header that Label Studio sends."""
+    if value != value.strip():
+        raise SettingsError(
+            f"{variable} begins or ends with a space or a line end, which Label Studio does not send; set it without "
+            "one (`printf` writes a secret into a file without a line end)"
+        )
+    if any(ord(letter) > 0xFF for letter in value):
+        raise SettingsError(
+            f"{variable} contains a letter outside Latin-1, which Label Studio cannot send in an HTTP header; use "
+            "letters of Western European languages, digits and punctuation only"
+        )
+    if not value.isprintable():
+        raise SettingsError(
+            f"{variable} contains a line end, a tab or another control character, and an HTTP header contains "
+            "printable characters only; set it without them"
+        )
