@@ -55,6 +55,12 @@ def choose_controls(
         that the tasks of helioloop do not have.
     """
     root = read_markup(xml)
+    tags = choices_on_videos(root)
+    if given.choices is not None and given.choices not in [tag.get("name") for tag in tags]:
+        raise ConfigurationError(
+            f"--choices is {given.choices!r}, but the configuration has no such <Choices> on a <Video> (found: "
+            f"{seen_options(root.iter('Choices'))}); give the name of one of them"
+        )
     usual = [(emergence, non_emergence), *_usual(root)]
     if given.emergence is not None or given.non_emergence is not None:
         words = [_completed(root, given)]
@@ -64,12 +70,6 @@ def choose_controls(
         words = usual
     wanted = given.choices or (None if kept is None else kept.choices)
     onset = given.onset or (None if kept is None else kept.timeline_label)
-    tags = choices_on_videos(root)
-    if given.choices is not None and given.choices not in [tag.get("name") for tag in tags]:
-        raise ConfigurationError(
-            f"--choices is {given.choices!r}, but the configuration has no such <Choices> on a <Video> (found: "
-            f"{seen_options(root.iter('Choices'))}); give the name of one of them"
-        )
     for tag_words in words:
         if _fit(tags, *tag_words):
             controls = parse_config(

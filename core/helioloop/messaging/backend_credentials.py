@@ -35,7 +35,7 @@ def backend_credentials(settings: Settings) -> BackendCredentials:
     _check("HELIOLOOP_WEBHOOK_SECRET", secret)
     if ":" in user:
         raise SettingsError(
-            "HELIOLOOP_BASIC_AUTH_USER contains a colon, at which HTTP basic auth separates user and password; choose a "
+            "HELIOLOOP_BASIC_AUTH_USER contains a colon, at which HTTP basic auth splits user and password; choose a "
             "user name without one"
         )
     return BackendCredentials(user=user, password=password, secret=secret)
