@@ -77,6 +77,61 @@ def test_basic_auth_is_accepted_on_every_route(closed: FlaskClient, method: str,
     assert closed.open(path, method=method, json=body, headers=headers).status_code < 300
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8"])
+@pytest.mark.parametrize(("user", "password"), [("jürgen", "pä:ss wörd"), ("ß", ":"), ("a", "é" * 200)])
+def test_credentials_are_accepted_in_the_encoding_of_label_studio(
+    app_of: Callable[[Settings], Flask], settings: Settings, encoding: str, user: str, password: str
+) -> None:
+    """Label Studio sends Latin-1, curl UTF-8; a password may contain colons, and the secret umlauts."""
+    credentials = {
+        "basic_auth_user": user,
+        "basic_auth_password": SecretStr(password),
+        "webhook_secret": SecretStr(password.strip(":") + "ü x"),
+    }
+    client = app_of(settings.model_copy(update=credentials)).test_client()
+    basic = "Basic " + base64.b64encode(f"{user}:{password}".encode(encoding)).decode()
+    assert client.get("/versions", headers={"Authorization": basic}).status_code == 200
+    wrong = "Basic " + base64.b64encode(f"{user}:{password}x".encode(encoding)).decode()
+    assert client.get("/versions", headers={"Authorization": wrong}).status_code == 401
+    secret = credentials["webhook_secret"].get_secret_value()  # type: ignore[union-attr] # it is a secret
+    for sent, status in ((secret, 201), (f"{secret}x", 401)):
+        headers = {"X-Helioloop-Secret": sent.encode(encoding).decode("latin-1")}  # WSGI's form of header bytes
+        assert client.post("/webhook", json=EVENT, headers=headers).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("basic_auth_user", "a:b", "contains a colon"),
+        ("basic_auth_user", "łukasz", "a letter outside Latin-1"),
+        ("basic_auth_user", " a", "begins or ends with a space or a line end"),
+        ("basic_auth_password", "geheim\n", "begins or ends with a space or a line end"),
+        ("basic_auth_password", "geheim\u00a0", "begins or ends with a space or a line end"),
+        ("basic_auth_password", "ge\theim", "another control character"),
+        ("basic_auth_password", "geheim密", "a letter outside Latin-1"),
+        ("webhook_secret", "geheim\r\n", "begins or ends with a space or a line end"),
+        ("webhook_secret", "ge\nheim", "another control character"),
+        ("webhook_secret", "ge\x00heim", "another control character"),
+        ("webhook_secret", "секрет", "a letter outside Latin-1"),
+        ("webhook_secret", "geheim’s", "a letter outside Latin-1"),
+    ],
+)
+def test_a_credential_that_label_studio_cannot_send_is_refused_at_start(
+    settings: Settings, name: str, value: str, rule: str
+) -> None:
+    """With its variable and the rule, and without the value: it would be stored but never arrive."""
+    good = {
+        "basic_auth_user": "u",
+        "basic_auth_password": SecretStr("p"),
+        "webhook_secret": SecretStr("s"),
+    }
+    Authenticator(settings.model_copy(update=good))
+    changed = value if name == "basic_auth_user" else SecretStr(value)
+    with pytest.raises(SettingsError, match=f"HELIOLOOP_{name.upper()} .*{rule}") as caught:
+        Authenticator(settings.model_copy(update={**good, name: changed}))
+    assert "heim" not in str(caught.value)
+
+
 def test_the_secret_is_accepted_on_webhook_only(closed: FlaskClient) -> None:
     headers = {"X-Helioloop-Secret": "geheimniß".encode().decode("latin-1")}
     assert closed.post("/webhook", json=EVENT, headers=headers).status_code == 201
