@@ -196,6 +196,9 @@ def test_adopting_a_project_changes_no_task_and_no_annotation(
         "storage: /srv/films",
         "backends: 'SAM' at http://10.0.0.9:1",
         "webhooks: http://10.0.0.9:1/webhook",
+        f"connected: media folder {settings.media_dir(project)}",
+        "set: tasks with low scores come first (uncertainty sampling)",
+        f"connected: backend {NOWHERE} and its webhook",
     ]
     assert [line for line in said if "1 tasks have no cube of helioloop" in line]
     assert [line for line in said if "$curve and $reason" in line]

@@ -18,7 +18,9 @@ from helioloop_worker.labelstudio.setup_port import Backend, Media, Webhook
 
 Call = Callable[[str, str, Mapping[str, str], Mapping[str, Any]], int]
 """Sends a request (method, address, headers, body) and returns the status; raises `OSError` where nobody answers."""
-_HOST: Final = re.compile(r"localhost|\d+(\.\d+){3}|[0-9a-f]*:[0-9a-f:.]+|([^\W_]([^\W_]|-)*\.)+[a-z-]{2,}", re.IGNORECASE)
+_HOST: Final = re.compile(
+    r"localhost|\d+(\.\d+){3}|[0-9a-f]*:[0-9a-f:.]+|([^\W_]([^\W_]|-)*\.)+[a-z-]{2,}", re.IGNORECASE
+)
 
 
 @dataclass(slots=True)

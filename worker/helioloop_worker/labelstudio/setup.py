@@ -95,12 +95,14 @@ def set_up(
     media = settings.media_dir(project)
     media.mkdir(parents=True, exist_ok=True)
     _connect_media(label_studio, settings, project)
+    tell(f"connected: media folder {media}")
     if created:
         copy_stills(media / STILLS)
         address = f"/data/local-files/?d={quote(f'helioloop/{media.name}/{STILLS}')}"
         label_studio.update_project(project, expert_instruction=instruction(address))
     else:
         label_studio.update_project(project, sampling=SAMPLING)
+        tell("set: tasks with low scores come first (uncertainty sampling)")
     _connect_backend(label_studio, project, backend_url, credentials, tell)
     update_tabs(label_studio, project, settings.model_dir(project), restore=True)
     return project
@@ -179,6 +181,7 @@ def _connect_backend(
     webhook = label_studio.create_webhook(
         project, url=webhook_address(backend_url), headers=_webhook_credentials(credentials), actions=ACTIONS
     )
+    tell(f"connected: backend {backend_url} and its webhook")
     backends, webhooks = label_studio.backends(project), label_studio.webhooks(project)
     earlier = earlier_backends(backends, webhooks, current=backend)
     own = [*earlier, *(one for one in backends if one.id == backend)]
