@@ -13,15 +13,8 @@ from helioloop.errors import LabelStudioError
 from helioloop.settings import Settings, plain_url
 from helioloop_worker.labelstudio.port import PredictionRow, ProjectInfo, Tab
 from helioloop_worker.labelstudio.transport import Transport
+from helioloop_worker.labelstudio.webhook import BACKEND_TITLE, WEBHOOK_ACTIONS
 
-WEBHOOK_ACTIONS = (
-    "ANNOTATION_CREATED",
-    "ANNOTATIONS_CREATED",
-    "ANNOTATION_UPDATED",
-    "ANNOTATIONS_DELETED",
-    "TASKS_CREATED",
-    "TASKS_DELETED",
-)
 ONCE: RequestOptions = {"max_retries": 0}
 """For calls that must not be repeated; the client retries all others on 429, 5xx and a lost connection."""
 
@@ -271,9 +264,9 @@ class LabelStudioClient:
         )
         with self._transport.calling(what):
             if known:
-                self._client.ml.update(id=known[0].id or 0, url=url, project=project, title="helioloop", **auth)
+                self._client.ml.update(id=known[0].id or 0, url=url, project=project, title=BACKEND_TITLE, **auth)
             else:
-                self._client.ml.create(url=url, project=project, title="helioloop", **auth, request_options=ONCE)
+                self._client.ml.create(url=url, project=project, title=BACKEND_TITLE, **auth, request_options=ONCE)
 
     def ensure_webhook(self, project: int, *, url: str, headers: Mapping[str, str]) -> None:
         """Make our webhook the only one of this project that calls `url`; each call has the `headers`."""

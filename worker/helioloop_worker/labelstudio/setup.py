@@ -5,16 +5,15 @@ instruction are set when the project is created and never changed afterwards: th
 configuration, and a team may have edited both.
 """
 
-from base64 import b64encode
 from urllib.parse import quote
 
 from helioloop.labelstudio.config import parse_config
 from helioloop.labelstudio.tab_names import DISAGREEMENTS_FIRST
-from helioloop.messaging.messages import SECRET_HEADER
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.project_template import copy_stills, instruction, labeling_configuration
 from helioloop_worker.labelstudio.tabs import update_tabs
+from helioloop_worker.labelstudio.webhook import webhook_credentials, webhook_url
 
 STILLS = "instruction"
 """Folder of the instruction's pictures below a project's media folder."""
@@ -67,23 +66,6 @@ def set_up(label_studio: LabelStudioClient, settings: Settings, *, title: str, b
         user=settings.basic_auth_user,
         password=None if password is None else password.get_secret_value(),
     )
-    webhook = f"{backend_url.rstrip('/')}/webhook"
-    label_studio.ensure_webhook(project, url=webhook, headers=_webhook_credentials(settings))
+    label_studio.ensure_webhook(project, url=webhook_url(backend_url), headers=webhook_credentials(settings))
     update_tabs(label_studio, project, settings.model_dir(project), restore=True)
     return project
-
-
-def _webhook_credentials(settings: Settings) -> dict[str, str]:
-    """Return the headers with which our webhook authenticates to the backend.
-
-    Label Studio sends basic auth to a backend but not with webhooks, so the webhook has a header for it. Everyone who
-    may change the project can read these headers, so the secret is preferred: it gives access to /webhook only.
-    """
-    secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else ""
-    if secret:
-        return {SECRET_HEADER: secret}
-    user, password = settings.basic_auth_user, settings.basic_auth_password
-    if not user or not password:
-        return {}
-    pair = f"{user}:{password.get_secret_value()}"
-    return {"Authorization": "Basic " + b64encode(pair.encode()).decode()}
