@@ -42,7 +42,9 @@ def _run(check: Check, facts: Facts, found: Mapping[str, Finding]) -> Finding:
         known = ", ".join(map(str, facts.projects)) or "none yet"
         return not_tried(check.name, f"no project is named; give --project ID (with a model folder: {known})")
     for needed in check.needs:
-        verdict = found[needed].verdict
+        verdict, cause = found[needed].verdict, found[needed].seen
+        if verdict is Verdict.NOT_TRIED and cause.endswith("is wrong"):
+            return Finding(check=check.name, verdict=verdict, seen=cause)
         if verdict in {Verdict.WRONG, Verdict.NOT_TRIED}:
             return not_tried(
                 check.name, f"{needed} is {verdict}" if verdict is Verdict.WRONG else f"{needed} was not tried"

@@ -20,6 +20,8 @@ class RedisFacts:
     ----------
     fault : str or None
         Why nothing was read, as one sentence; the other fields are empty then.
+    fault_kind : str
+        ``address``, ``credentials``, ``unreachable`` or ``refused``.
     info : mapping
         The fields of INFO.
     config : mapping or None
@@ -35,6 +37,7 @@ class RedisFacts:
     """
 
     fault: str | None = None
+    fault_kind: str = "unreachable"
     info: Mapping[str, Any]
     config: Mapping[str, str] | None = None
     skew_seconds: float = 0.0

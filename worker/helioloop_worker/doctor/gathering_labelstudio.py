@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from helioloop.errors import ConfigurationError, VideoError
+from helioloop.errors import VideoError
 from helioloop.settings import Settings
 from helioloop_worker.doctor.addresses import has_scheme, is_unspecified, plain
 from helioloop_worker.doctor.connection import CONNECTED, own_cards, url_of
 from helioloop_worker.doctor.facts import Facts, VideoFacts
 from helioloop_worker.doctor.label_studio import is_malformed, token_claims
-from helioloop_worker.doctor.labelling import controls_of, first_data
+from helioloop_worker.doctor.labelling import video_address
 from helioloop_worker.labelstudio.probe import Answer, Fault, Prober
 from helioloop_worker.labelstudio.webhook import webhook_credentials, webhook_url
 
@@ -180,22 +180,12 @@ def _ask_backend(found: _Found, *, deadline: float) -> None:
 
 def _fetch_video(found: _Found, prober: Prober, *, deadline: float) -> None:
     """Fetch the video of the first task: its first bytes as a browser does, then all of it, and decode it."""
-    facts = found.facts
-    data, info = first_data(facts), facts.info
-    config = info.body.get("label_config") if info is not None and isinstance(info.body, dict) else ""
-    settings = facts.settings
-    try:
-        _, field = controls_of(
-            str(config or ""), emergence=settings.class_emergence, non_emergence=settings.class_non_emergence
-        )
-    except ConfigurationError:
-        field = "video"
-    address = None if data is None else data.get(field or "video")
-    if not isinstance(address, str) or not address:
+    address, base = video_address(found.facts), found.facts.settings.label_studio_url
+    if address is None:
         return
-    foreign = has_scheme(address) and not _same_origin(address, settings.label_studio_url)
+    foreign = has_scheme(address) and not _same_origin(address, base)
     shown = plain(address) if foreign else address.partition("&")[0]
-    with Prober(settings.label_studio_url, deadline=deadline) as stranger:  # another origin must not get the token
+    with Prober(base, deadline=deadline) as stranger:  # another origin must not get the token
         asking = stranger if foreign else prober
         first = asking.ask("GET", address, headers={"Range": FIRST_BYTES}, follow_redirects=True)
         video = VideoFacts(address=shown, foreign=foreign, first=first)

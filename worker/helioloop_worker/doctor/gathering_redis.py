@@ -10,7 +10,7 @@ from rq import Worker
 from rq.suspension import is_suspended
 from rq.worker import WorkerStatus
 
-from helioloop.errors import HelioloopError
+from helioloop.errors import ServiceError, SettingsError
 from helioloop.messaging import redis_client
 from helioloop.messaging.messages import CODE_FIELD, DEVICE_FIELD
 from helioloop.settings import Settings
@@ -23,16 +23,25 @@ _CONFIG: Final = ("save", "appendonly")
 def read_redis(put: Callable[..., None], settings: Settings, *, timeout_seconds: float) -> None:
     """Store the facts of Redis and of the workers."""
     try:
-        connection = redis_client.connect(settings, timeout_seconds=timeout_seconds)
-    except HelioloopError as error:
-        put(redis=RedisFacts(fault=str(error), info={}))
+        connection = redis_client.make_client(settings, timeout_seconds=timeout_seconds)
+    except SettingsError as error:
+        put(redis=RedisFacts(fault=str(error), fault_kind="address", info={}))
         return
+    kind = "refused"
     try:
         with redis_client.plain_errors(settings):
-            put(redis=_redis(connection, timeout_seconds=timeout_seconds))
-            put(workers=_workers(connection), suspended=bool(is_suspended(connection)))
-    except HelioloopError as error:
-        put(redis=RedisFacts(fault=str(error), info={}))
+            try:
+                connection.ping()
+                put(redis=_redis(connection, timeout_seconds=timeout_seconds))
+                put(workers=_workers(connection), suspended=bool(is_suspended(connection)))
+            except redis.AuthenticationError:
+                kind = "credentials"
+                raise
+            except (redis.ConnectionError, redis.TimeoutError):
+                kind = "unreachable"
+                raise
+    except ServiceError as error:
+        put(redis=RedisFacts(fault=str(error), fault_kind=kind, info={}))
     finally:
         connection.close()
 
@@ -88,7 +97,7 @@ def _workers(connection: redis.Redis) -> tuple[WorkerFacts, ...]:
         beat = worker.last_heartbeat
         if beat is not None and beat.tzinfo is None:
             beat = beat.replace(tzinfo=UTC)
-        busy = worker.state == WorkerStatus.BUSY
+        busy = worker.get_state() == WorkerStatus.BUSY
         found.append(
             WorkerFacts(
                 name=f"{worker.hostname or '?'}:{worker.pid or '?'}",

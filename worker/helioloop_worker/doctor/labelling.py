@@ -88,4 +88,21 @@ def first_data(facts: Facts) -> dict[str, object] | None:
     return data if isinstance(data, dict) else None
 
 
+def video_address(facts: Facts) -> str | None:
+    """Return the address of the first task's video; None without a task, or where it has no address."""
+    data, info = first_data(facts), facts.info
+    if data is None:
+        return None
+    config = info.body.get("label_config") if info is not None and isinstance(info.body, dict) else ""
+    settings = facts.settings
+    try:
+        _, field = controls_of(
+            str(config or ""), emergence=settings.class_emergence, non_emergence=settings.class_non_emergence
+        )
+    except ConfigurationError:
+        field = None
+    address = data.get(field or "video")
+    return address if isinstance(address, str) and address else None
+
+
 CHECKS: Final = (Check(name=CONFIGURATION, run=_check_configuration, needs=(RIGHTS,), project=True),)

@@ -6,7 +6,7 @@ from helioloop.labelstudio.config import FPS
 from helioloop_worker.doctor.facts import Facts, rows_of
 from helioloop_worker.doctor.finding import Cause, Check, Finding, not_tried, ok, out_of_time
 from helioloop_worker.doctor.label_studio import RIGHTS
-from helioloop_worker.doctor.labelling import CONFIGURATION
+from helioloop_worker.doctor.labelling import CONFIGURATION, video_address
 from helioloop_worker.labelstudio.probe import Answer
 
 STORAGE: Final = "storage"
@@ -126,10 +126,10 @@ def _check_video(facts: Facts) -> Finding:  # noqa: PLR0911 - one return per cau
     if not rows_of(facts.task):
         return not_tried(VIDEO, "the project has no task yet")
     video = facts.video
-    if video is None:
+    if video_address(facts) is None:
         return _NO_VIDEO.found(facts, "the first task has no address of a video")
-    answer = video.first
-    if answer is None:
+    answer = None if video is None else video.first
+    if video is None or answer is None:
         return out_of_time(VIDEO)
     seen = f"{video.address} {answer.short}"
     if answer.status in {404, 410}:

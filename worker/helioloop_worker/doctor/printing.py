@@ -12,13 +12,22 @@ from helioloop_worker.reports.redaction import hide_secrets
 
 
 def lines(findings: Sequence[Finding], settings: Settings) -> list[tuple[str, str, str]]:
-    """Return rows of verdict, check and what was seen; a remedy has a row of its own below its finding."""
-    rows = []
+    """Return rows of verdict, check and what was seen; a remedy has a row of its own below its finding.
+
+    Checks that were not tried for the same reason share a row at the end.
+    """
+    rows, untried = [], dict[str, list[str]]()
     for finding in findings:
+        if finding.verdict is Verdict.NOT_TRIED:
+            untried.setdefault(_shown(finding.seen, settings), []).append(finding.check)
+            continue
         cause = f" [{finding.cause}]" if finding.cause else ""
         rows.append((str(finding.verdict), finding.check, _shown(finding.seen, settings) + cause))
         if finding.remedy:
             rows.append(("", "", f"→ {_shown(finding.remedy, settings)}"))
+    rows += [
+        (str(Verdict.NOT_TRIED), f"{len(names)} more", f"{why}: {', '.join(names)}") for why, names in untried.items()
+    ]
     return rows
 
 

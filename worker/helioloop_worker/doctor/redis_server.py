@@ -23,6 +23,18 @@ _UNREACHABLE = Cause(
     name="unreachable",
     remedy="Start Redis, or set REDIS_URL to the one in use: redis://:PASSWORD@HOST:6379/0.",
 )
+_NO_ADDRESS = Cause(check=REDIS, name="no-address", remedy="Write REDIS_URL as redis://:PASSWORD@HOST:PORT/DB.")
+_CREDENTIALS = Cause(
+    check=REDIS,
+    name="credentials",
+    remedy="Write the password of Redis (requirepass in redis.conf) into REDIS_URL: redis://:PASSWORD@HOST:PORT/DB.",
+)
+_REFUSES = Cause(
+    check=REDIS,
+    name="refuses",
+    remedy="Read the log of Redis, let the user in REDIS_URL run all commands (ACL), and check that Redis listens on "
+    "that port, with TLS only for rediss://.",
+)
 _OPEN = Cause(
     check=PASSWORD,
     name="none",
@@ -88,8 +100,8 @@ _FAR_OFF = Cause(
 )
 
 CAUSES: Final = (
-    _UNREACHABLE, _OPEN, _OPEN_HERE, _NOT_REQUIRED, _FAILING, _OFF, _EVICTS, _WOULD_EVICT, _FULL, _OLD, _SKEWED,
-    _FAR_OFF,
+    _UNREACHABLE, _NO_ADDRESS, _CREDENTIALS, _REFUSES, _OPEN, _OPEN_HERE, _NOT_REQUIRED, _FAILING, _OFF, _EVICTS,
+    _WOULD_EVICT, _FULL, _OLD, _SKEWED, _FAR_OFF,
 )  # fmt: skip
 
 
@@ -97,7 +109,8 @@ def _check_redis(facts: Facts) -> Finding:
     if facts.redis is None:
         return out_of_time(REDIS)
     if facts.redis.fault is not None:
-        return _UNREACHABLE.found(facts, facts.redis.fault)
+        by_kind = {"address": _NO_ADDRESS, "credentials": _CREDENTIALS, "refused": _REFUSES}
+        return by_kind.get(facts.redis.fault_kind, _UNREACHABLE).found(facts, facts.redis.fault)
     return ok(REDIS, "Redis answers")
 
 
