@@ -1,5 +1,6 @@
 """Each cause is found where it is there, and nothing else is: facts of a sound deployment with one thing changed."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -137,7 +138,8 @@ CASES: dict[str, Change] = {
     "label-studio-address/localhost-in-container": here("http://localhost:8080", health=lost(Fault.REFUSED))
     | machine(in_container=True),
     "label-studio-address/no-answer": {"health": lost(Fault.TIMEOUT)},
-    "label-studio-address/certificate": {"health": lost(Fault.TLS)},
+    "label-studio-address/certificate": {"health": lost(Fault.CERTIFICATE)},
+    "label-studio-address/no-tls": {"health": lost(Fault.NO_TLS)},
     "label-studio-address/redirected": {
         "health": Answer(status=301, headers={"location": "https://label-studio/health/"})
     },
@@ -153,6 +155,7 @@ CASES: dict[str, Change] = {
     "token/malformed": key("0123 4567"),
     "token/access-token": key(token(token_type="access", exp=4e9)),
     "token/expired": key(token(exp=1.6e9)),
+    "token/expires-soon": key(token(exp=time.time() + 3600), access=good({"access": "short"})),
     "token/refused": key(token(exp=4e9), access=Answer(status=401, body={"detail": "Token is blacklisted"})),
     "token/legacy-tokens-off": {
         "user": Answer(
@@ -172,7 +175,8 @@ CASES: dict[str, Change] = {
     "backend-address/localhost-in-container": {"backend_url": "http://127.0.0.1:9090", "backend": lost(Fault.REFUSED)}
     | machine(in_container=True),
     "backend-address/no-answer": {"backend": lost(Fault.TIMEOUT)},
-    "backend-address/certificate": {"backend": lost(Fault.TLS)},
+    "backend-address/certificate": {"backend": lost(Fault.CERTIFICATE)},
+    "backend-address/no-tls": {"backend": lost(Fault.NO_TLS)},
     "backend-address/other-service": {"backend": Answer(status=200)},
     "backend-credentials/half-set": {"settings": settings(basic_auth_password=None)},
     "backend-credentials/refused": {"backend_versions": Answer(status=401, body={"detail": "wrong"})},
@@ -185,6 +189,7 @@ CASES: dict[str, Change] = {
     "model-folder-seen/another-folder": folder(stamp="an0ther"),
     "backend-entry/missing": {"cards": good([CARD | {"title": "another model", "url": "http://other:9090"}])},
     "backend-entry/unspecified-address": card(url="http://0.0.0.0:9090"),
+    "backend-entry/other-address": {"wanted_url": "http://helioloop.example.org"},
     "backend-entry/no-address": card(url="backend:9090"),
     "private-addresses/backend-blocked": {"card_address": BLOCKED},
     "private-addresses/webhook-blocked": {"hook_address": BLOCKED},
@@ -275,6 +280,8 @@ def test_a_cause_is_found_and_nothing_else(case: str) -> None:
         pytest.param(hooks(headers={"x-helioloop-secret": "w3bhook-secret"}), id="a header in lower case"),
         pytest.param(hooks(TEAM_HOOK), id="a team's webhook"),
         pytest.param({"cards": good([CARD, OTHER_CARD])} | hooks(OTHER_HOOK), id="another model"),
+        pytest.param(hooks(HOOK | {"id": 8, "project": 9}, project=7), id="another project's webhook"),
+        pytest.param({"wanted_url": f"{BACKEND}/"}, id="the address of --backend-url with a slash"),
         pytest.param(card(state="TR"), id="a backend that trains"),
         pytest.param({"workers": (SCORE, TRAIN, replace(TRAIN, silent_seconds=300.0))}, id="one of two workers silent"),
         pytest.param(redis(config=None), id="Redis without CONFIG"),
@@ -286,6 +293,12 @@ def test_a_cause_is_found_and_nothing_else(case: str) -> None:
 def test_what_is_sound_in_another_way_is_ok(change: Change) -> None:
     findings = examine(replace(SOUND, **change))
     assert [finding for finding in findings if finding.verdict is not Verdict.OK] == []
+
+
+def test_a_webhook_of_the_organization_counts_too() -> None:
+    """It is called for every project, so events are counted twice."""
+    found = {finding.check: finding.cause for finding in examine(replace(SOUND, **hooks(HOOK | {"project": None})))}
+    assert found["webhook"] == "several"
 
 
 def test_without_a_version_or_tasks_the_rest_is_checked() -> None:

@@ -232,6 +232,13 @@ def test_a_trickle_of_bytes_ends_in_time(label_studio: "Studio") -> None:
     assert answer.fault is Fault.TIMEOUT
 
 
+def test_https_where_there_is_none(label_studio: "Studio") -> None:
+    with Prober(label_studio.url.replace("http:", "https:"), deadline=time.monotonic() + 5) as prober:
+        answer = prober.ask("GET", "/health/")
+    assert answer is not None
+    assert answer.fault is Fault.NO_TLS
+
+
 def test_the_packages_of_the_worker_are_here() -> None:
     assert missing_packages() == []
 

@@ -43,15 +43,19 @@ class Address:
         self.no_answer = Cause(
             check=check,
             name="no-answer",
-            remedy=f"Check the firewall and whether {service} is overloaded, or correct {setting}.",
+            remedy=f"Check the firewall and whether {service} is overloaded, or correct {setting} (http or https?).",
         )
-        self.tls = Cause(
+        self.certificate = Cause(
             check=check,
             name="certificate",
             remedy="Set SSL_CERT_FILE to a file with your certificate authority, for the worker too.",
         )
+        self.no_tls = Cause(
+            check=check, name="no-tls", remedy=f"Write http:// instead of https:// in {setting}, or correct the port."
+        )
         self.causes = (
-            self.no_address, self.unknown_host, self.refused, self.container, self.no_answer, self.tls,
+            self.no_address, self.unknown_host, self.refused, self.container, self.no_answer, self.certificate,
+            self.no_tls,
         )  # fmt: skip
 
     def unreachable(self, facts: Facts, url: str, answer: Answer) -> Finding | None:
@@ -67,7 +71,8 @@ class Address:
             Fault.REFUSED: self.refused,
             Fault.TIMEOUT: self.no_answer,
             Fault.OTHER: self.no_answer,
-            Fault.TLS: self.tls,
+            Fault.CERTIFICATE: self.certificate,
+            Fault.NO_TLS: self.no_tls,
             None: None,
         }[answer.fault]
         return None if cause is None else cause.found(facts, seen)

@@ -27,6 +27,11 @@ _UNSPECIFIED = Cause(
     name="unspecified-address",
     remedy=f"0.0.0.0 is what a server binds to: {_INIT} naming the backend's machine.",
 )
+_OTHER_CARD = Cause(
+    check=CARD,
+    name="other-address",
+    remedy=f"To register the address of --backend-url, {_INIT}; then delete the other one in Label Studio.",
+)
 _BAD_CARD = Cause(check=CARD, name="no-address", remedy=f"To correct the address, {_INIT} http://HOST:PORT.")
 _BLOCKED_MODEL = Cause(
     check=PRIVATE,
@@ -126,9 +131,10 @@ _UNCLEAR_HOOK = Cause(
 )
 
 CAUSES: Final = (
-    _NO_CARD, _UNSPECIFIED, _BAD_CARD, _BLOCKED_MODEL, _BLOCKED_HOOK, _BLOCKED, _UNREACHABLE, _LOCALHOST, _CREDENTIALS,
-    _SETUP_FAILS, _SLOW, _OLD_CARD, _NO_HOOK, _SEVERAL, _INACTIVE, _NO_PAYLOAD, _ACTIONS, _DIFFERS, _REFUSED, _OLD_HOOK,
-    _UNCLEAR_HOOK,
+    _NO_CARD, _UNSPECIFIED, _OTHER_CARD, _BAD_CARD, _BLOCKED_MODEL, _BLOCKED_HOOK, _BLOCKED, _UNREACHABLE, _LOCALHOST,
+    _CREDENTIALS, _SETUP_FAILS, _SLOW, _OLD_CARD, _NO_HOOK, _SEVERAL, _INACTIVE, _NO_PAYLOAD, _ACTIONS, _DIFFERS,
+    _REFUSED,
+    _OLD_HOOK, _UNCLEAR_HOOK,
 )  # fmt: skip
 
 CONNECTED: Final = frozenset({"CO", "TR", "PR"})
@@ -164,7 +170,7 @@ def url_of(row: Mapping[str, Any]) -> str:
     return str(row.get("url") or "")
 
 
-def _check_card(facts: Facts) -> Finding:
+def _check_card(facts: Facts) -> Finding:  # noqa: PLR0911 - one return per cause
     if facts.cards is None:
         return out_of_time(CARD)
     if not facts.cards.has_json:
@@ -175,6 +181,8 @@ def _check_card(facts: Facts) -> Finding:
     url = url_of(cards[0])
     if not has_scheme(url):
         return _BAD_CARD.found(facts, f"the backend is registered as {plain(url)}")
+    if facts.wanted_url is not None and not same_place(url, facts.wanted_url):
+        return _OTHER_CARD.found(facts, f"the backend is registered as {plain(url)}, not as {plain(facts.wanted_url)}")
     if is_unspecified(url):
         return _UNSPECIFIED.found(facts, f"the backend is registered as {plain(url)}")
     return ok(CARD, f"the backend is registered as {plain(url)}")
@@ -220,10 +228,15 @@ def _check_old_cards(facts: Facts) -> Finding:
     return ok(OLD_CARDS, "there is one backend of helioloop")
 
 
+def _hooks(facts: Facts) -> list[dict[str, Any]]:
+    """Return the webhooks that are called for the project: its own, and those of the whole organization."""
+    return [hook for hook in rows_of(facts.hooks) if hook.get("project") in {facts.project, None}]
+
+
 def _own_hooks(facts: Facts) -> list[dict[str, Any]]:
     """Return the webhooks that call the current backend, active ones first."""
     address = webhook_url(url_of(own_cards(facts)[0]))
-    found = [hook for hook in rows_of(facts.hooks) if same_place(url_of(hook), address)]
+    found = [hook for hook in _hooks(facts) if same_place(url_of(hook), address)]
     return sorted(found, key=lambda hook: not hook.get("is_active"))
 
 
@@ -280,7 +293,7 @@ def _check_old_hooks(facts: Facts) -> Finding:
     others = [webhook_url(url_of(card)) for card in rows_of(facts.cards)]
     own_values = set(webhook_credentials(facts.settings).values())
     old, unclear = [], []
-    for hook in rows_of(facts.hooks):
+    for hook in _hooks(facts):
         url, headers = url_of(hook), _lower(hook.get("headers"))
         if same_place(url, current):
             continue

@@ -1,6 +1,7 @@
 """The list of all checks, and how they are run: a check that needs another one is not tried where that one is wrong."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from helioloop_worker.doctor import (
@@ -42,11 +43,9 @@ def _run(check: Check, facts: Facts, found: Mapping[str, Finding]) -> Finding:
         known = ", ".join(map(str, facts.projects)) or "none yet"
         return not_tried(check.name, f"no project is named; give --project ID (with a model folder: {known})")
     for needed in check.needs:
-        verdict, cause = found[needed].verdict, found[needed].seen
-        if verdict is Verdict.NOT_TRIED and cause.endswith("is wrong"):
-            return Finding(check=check.name, verdict=verdict, seen=cause)
-        if verdict in {Verdict.WRONG, Verdict.NOT_TRIED}:
-            return not_tried(
-                check.name, f"{needed} is {verdict}" if verdict is Verdict.WRONG else f"{needed} was not tried"
-            )
+        finding = found[needed]
+        if finding.verdict is Verdict.WRONG:
+            return not_tried(check.name, f"{needed} is wrong")
+        if finding.verdict is Verdict.NOT_TRIED:  # for the reason at the begin of the chain
+            return replace(finding, check=check.name)
     return check.run(facts)

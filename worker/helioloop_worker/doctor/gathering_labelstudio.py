@@ -108,7 +108,7 @@ def _ask_about_project(found: _Found, prober: Prober, project: int) -> bool:
             "/api/storages/localfiles/validate",
             json={"project": project, "path": folder, "use_blob_urls": True},
         ),
-        hooks=prober.ask("GET", "/api/webhooks/", params={"project": project}),
+        hooks=prober.ask("GET", "/api/webhooks/"),  # of all projects, because some are of the whole organization
         shown=prober.ask("GET", f"/api/projects/{project}/model-versions/"),
         task=prober.ask(
             "GET", "/api/tasks/", params={"project": project, "page_size": 1, "page": 1, "resolve_uri": "true"}

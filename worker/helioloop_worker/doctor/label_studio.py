@@ -24,6 +24,9 @@ SKEW_SECONDS: Final = 5.0
 LARGE_SKEW_SECONDS: Final = 60.0
 """Clocks that differ by more break access tokens, which are valid for five minutes, and the order of events."""
 
+SOON_SECONDS: Final = 7 * 24 * 3600.0
+"""A token that expires within this time is doubtful."""
+
 _ADDRESS = Address(ADDRESS, service="Label Studio", setting="HELIOLOOP_LABEL_STUDIO_URL", start="Start Label Studio")
 _REDIRECTED = Cause(
     check=ADDRESS,
@@ -39,7 +42,8 @@ _WRONG_PATH = Cause(
 _OTHER_SERVICE = Cause(
     check=ADDRESS,
     name="other-service",
-    remedy="Set HELIOLOOP_LABEL_STUDIO_URL to Label Studio itself, not to a login page, a proxy or another service.",
+    remedy="Set HELIOLOOP_LABEL_STUDIO_URL to Label Studio itself, not to a login page or another service; if "
+    "HTTP_PROXY is set, name the host in NO_PROXY.",
 )
 _SERVER_ERROR = Cause(check=ADDRESS, name="server-error", remedy="Read the log of Label Studio and of its proxy.")
 _UNSPECIFIED = Cause(
@@ -88,6 +92,13 @@ _EXPIRED = Cause(
     remedy="Make a new personal access token in Label Studio (Account & Settings) and set "
     "HELIOLOOP_LABEL_STUDIO_API_KEY.",
 )
+_ENDS_SOON = Cause(
+    check=TOKEN,
+    name="expires-soon",
+    doubtful=True,
+    remedy="Make a new personal access token in Label Studio (Account & Settings) and set "
+    "HELIOLOOP_LABEL_STUDIO_API_KEY before that day.",
+)
 _REFUSED = Cause(
     check=TOKEN,
     name="refused",
@@ -119,8 +130,8 @@ _UNUSABLE = Cause(
 
 CAUSES: Final = (
     *_ADDRESS.causes, _REDIRECTED, _WRONG_PATH, _OTHER_SERVICE, _SERVER_ERROR, _UNSPECIFIED, _UNTESTED, _UNKNOWN,
-    _SKEWED, _FAR_OFF, _MISSING, _MALFORMED, _SHORT_LIVED, _EXPIRED, _REFUSED, _LEGACY_OFF, _NO_PROJECT, _FORBIDDEN,
-    _UNUSABLE,
+    _SKEWED, _FAR_OFF, _MISSING, _MALFORMED, _SHORT_LIVED, _EXPIRED, _ENDS_SOON, _REFUSED, _LEGACY_OFF, _NO_PROJECT,
+    _FORBIDDEN, _UNUSABLE,
 )  # fmt: skip
 
 
@@ -210,7 +221,7 @@ def _check_token(facts: Facts) -> Finding:
         return _MALFORMED.found(facts, "the token has a space, a quote, a line break or a character outside ASCII")
     claims = token_claims(token)
     return (None if claims is None else _check_claims(facts, claims)) or _check_user(
-        facts, kind="legacy token" if claims is None else "personal access token"
+        facts, token, kind="legacy token" if claims is None else "personal access token"
     )
 
 
@@ -220,12 +231,11 @@ def _check_claims(facts: Facts, claims: dict[str, Any]) -> Finding | None:
         return _SHORT_LIVED.found(facts, "the token is a short-lived access token")
     ends = claims.get("exp")
     if isinstance(ends, int | float) and ends < time.time():
-        day = datetime.fromtimestamp(ends, UTC).isoformat(timespec="minutes")
-        return _EXPIRED.found(facts, f"the personal access token expired on {day}")
+        return _EXPIRED.found(facts, f"the personal access token expired on {_day(ends)}")
     return None
 
 
-def _check_user(facts: Facts, *, kind: str) -> Finding:
+def _check_user(facts: Facts, token: str, *, kind: str) -> Finding:
     """Return whether Label Studio accepts the token."""
     answer = facts.user if facts.access is None or facts.access.is_success else facts.access
     if answer is None:
@@ -237,7 +247,14 @@ def _check_user(facts: Facts, *, kind: str) -> Finding:
     if not answer.has_json:
         return not_tried(TOKEN, f"Label Studio {answer.short} to the question whose token it is")
     name = answer.body.get("email") or answer.body.get("username") if isinstance(answer.body, dict) else None
+    ends = (token_claims(token) or {}).get("exp")
+    if isinstance(ends, int | float) and ends < time.time() + SOON_SECONDS:
+        return _ENDS_SOON.found(facts, f"the {kind} of {name or 'a user'} expires on {_day(ends)}")
     return ok(TOKEN, f"a {kind} of {name or 'a user'}")
+
+
+def _day(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="minutes")
 
 
 def _check_rights(facts: Facts) -> Finding:

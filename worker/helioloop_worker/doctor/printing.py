@@ -38,7 +38,7 @@ def summary(findings: Sequence[Finding]) -> str:
     if counts[Verdict.WRONG]:
         first = next(finding for finding in findings if finding.verdict is Verdict.WRONG)
         return f"Not well: {n}. Begin with {first.check}: {first.remedy}"
-    return f"All is well: {n}." if not counts[Verdict.NOT_TRIED] else f"Nothing is wrong of what was tried: {n}."
+    return f"All is well: {n}." if counts[Verdict.OK] == len(findings) else f"Nothing is wrong: {n}."
 
 
 def as_json(findings: Sequence[Finding], settings: Settings, *, project: int | None) -> str:

@@ -28,7 +28,8 @@ class Fault(StrEnum):
     NAME = "has an unknown host name"
     REFUSED = "refuses the connection"
     TIMEOUT = "does not answer in time"
-    TLS = "has a certificate that is not trusted"
+    CERTIFICATE = "has a certificate that is not trusted"
+    NO_TLS = "does not use TLS (https)"
     OTHER = "breaks the connection off"
 
 
@@ -185,8 +186,10 @@ def _fault(error: BaseException) -> Fault:
     """Return the fault that is behind an error of the connection."""
     found: BaseException | None = error
     while found is not None:
+        if isinstance(found, ssl.SSLCertVerificationError):
+            return Fault.CERTIFICATE
         if isinstance(found, ssl.SSLError):
-            return Fault.TLS
+            return Fault.NO_TLS
         if isinstance(found, socket.gaierror):
             return Fault.NAME
         if isinstance(found, ConnectionRefusedError):
