@@ -15,6 +15,7 @@ import torch
 from rq import SimpleWorker, Worker, worker_registration
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.worker import BaseWorker
 
 from helioloop.errors import ServiceError
 from helioloop.messaging import messages, queues, redis_client
@@ -63,7 +64,7 @@ def job_class(context: Context) -> type[LoopJob]:
     return type("LoopJob", (LoopJob,), {"context": context})
 
 
-class DescribedWorker(Worker):
+class DescribedWorker(BaseWorker):
     """Writes what it is, its code version and its device into Redis with each heartbeat, for `helioloop doctor`.
 
     All of it is written each time, because Redis may have been emptied since the worker started.
@@ -79,7 +80,7 @@ class DescribedWorker(Worker):
         (self.connection if pipeline is None else pipeline).hset(self.key, mapping=about)
 
 
-class TrainingWorker(DescribedWorker):
+class TrainingWorker(DescribedWorker, Worker):
     """Forks a process for each job, so that a job that dies does not end the worker.
 
     The worker itself never initialises CUDA, which does not work in a forked process afterwards.
