@@ -10,10 +10,10 @@ import pytest
 from helioloop.errors import LabelStudioError
 from helioloop.labelstudio.annotations import current_label
 from helioloop.labelstudio.config import parse_config
-from helioloop_worker.labelstudio.own_addresses import ACTIONS, TITLE
 from helioloop_worker.labelstudio.setup_port import LabelStudioSetup
 from helioloop_worker.labelstudio.tab import TABS
 from helioloop_worker.labelstudio.tabs import update_tabs
+from helioloop_worker.labelstudio.webhook import BACKEND_TITLE, WEBHOOK_ACTIONS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -436,7 +436,9 @@ def a_new_backend_brings_a_webhook_without_headers(empty: EmptyProject) -> None:
     assert studio.backends(empty.project) == studio.webhooks(empty.project) == []
     connect = {"url": place.url, "user": place.user, "password": place.password}
     number = studio.ensure_backend(empty.project, **connect)
-    assert [(one.id, one.url, one.title) for one in studio.backends(empty.project)] == [(number, place.url, TITLE)]
+    assert [(one.id, one.url, one.title) for one in studio.backends(empty.project)] == [
+        (number, place.url, BACKEND_TITLE)
+    ]
     (hook,) = studio.webhooks(empty.project)
     assert (hook.url, hook.all_actions, dict(hook.headers)) == (f"{place.url}/webhook", True, {})
     assert studio.ensure_backend(empty.project, **{**connect, "url": f"{place.url}/"}) == number
@@ -461,12 +463,12 @@ def the_events_of_a_webhook_are_replaced_and_nothing_else(empty: EmptyProject) -
     studio = empty.label_studio
     headers = {"X-Helioloop-Secret": "geheimniß ü"}
     number = studio.create_webhook(
-        empty.project, url="http://127.0.0.1:9/webhook", headers=headers, actions=[*ACTIONS, "PROJECT_UPDATED"]
+        empty.project, url="http://127.0.0.1:9/webhook", headers=headers, actions=[*WEBHOOK_ACTIONS, "PROJECT_UPDATED"]
     )
     (before,) = studio.webhooks(empty.project)
-    assert (before.id, before.headers, before.actions) == (number, headers, {*ACTIONS, "PROJECT_UPDATED"})
-    studio.set_webhook_actions(number, ACTIONS)
-    assert studio.webhooks(empty.project) == [replace(before, actions=frozenset(ACTIONS))]
+    assert (before.id, before.headers, before.actions) == (number, headers, {*WEBHOOK_ACTIONS, "PROJECT_UPDATED"})
+    studio.set_webhook_actions(number, WEBHOOK_ACTIONS)
+    assert studio.webhooks(empty.project) == [replace(before, actions=frozenset(WEBHOOK_ACTIONS))]
     studio.delete_webhook(number)
     assert studio.webhooks(empty.project) == []
     with pytest.raises(LabelStudioError):
@@ -477,7 +479,7 @@ def a_webhook_needs_a_name_with_a_dot(empty: EmptyProject) -> None:
     """Label Studio refuses the name of a container without one, so a setup refuses it before."""
     for url in ("http://backend:9090/webhook", "http://my_host.example/webhook"):
         with pytest.raises(LabelStudioError):
-            empty.label_studio.create_webhook(empty.project, url=url, headers={}, actions=ACTIONS)
+            empty.label_studio.create_webhook(empty.project, url=url, headers={}, actions=WEBHOOK_ACTIONS)
     assert empty.label_studio.webhooks(empty.project) == []
 
 
@@ -496,7 +498,7 @@ def a_change_without_values_sends_an_event_and_changes_nothing(empty: EmptyProje
         return place.arrived(empty.project) - already
 
     assert arrived(place.secret, "PROJECT_UPDATED") == 1
-    assert arrived(place.secret, *ACTIONS) == 0
+    assert arrived(place.secret, *WEBHOOK_ACTIONS) == 0
     assert arrived("wrong", "PROJECT_UPDATED") == 0
     for secret in ("密码", f" {place.secret}", f"{place.secret}\n"):
         assert arrived(secret, "PROJECT_UPDATED") == 0

@@ -17,9 +17,9 @@ from helioloop.records.labels import Label
 from helioloop.registry.project_controls import read_project_controls
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.fake import FakeLabelStudio
-from helioloop_worker.labelstudio.own_addresses import ACTIONS
 from helioloop_worker.labelstudio.project_template import labeling_configuration
 from helioloop_worker.labelstudio.setup import set_up
+from helioloop_worker.labelstudio.webhook import WEBHOOK_ACTIONS
 
 BASIC: dict[str, Any] = {"basic_auth_user": "jürgen", "basic_auth_password": SecretStr("pässwörd:1")}
 SECRET: dict[str, Any] = {"webhook_secret": SecretStr("geheimniß")}
@@ -94,7 +94,7 @@ def test_the_webhook_contains_the_password_only_without_a_secret(
         own = settings.model_copy(update=credentials)
         project = set_up(label_studio, own, title=str(credentials), backend_url="http://127.0.0.1:9090")
         (hook,) = label_studio.webhooks(project)
-        assert (hook.url, hook.actions) == ("http://127.0.0.1:9090/webhook", {*ACTIONS})
+        assert (hook.url, hook.actions) == ("http://127.0.0.1:9090/webhook", {*WEBHOOK_ACTIONS})
         return dict(hook.headers)
 
     assert headers(**BASIC, **SECRET) == {"X-Helioloop-Secret": "geheimniß"}

@@ -13,10 +13,10 @@ from helioloop.errors import ServiceError
 from helioloop.messaging.arrived_events import PROJECT_UPDATED, arrived_events
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.fake import FakeLabelStudio
-from helioloop_worker.labelstudio.own_addresses import ACTIONS
 from helioloop_worker.labelstudio.setup import set_up
 from helioloop_worker.labelstudio.setup_checks import check_event, check_set_up
 from helioloop_worker.labelstudio.setup_port import Media
+from helioloop_worker.labelstudio.webhook import WEBHOOK_ACTIONS
 
 MP4 = b"\x00\x00\x00\x20ftypisom" + bytes(2000)
 NOWHERE = "http://127.0.0.1:9"
@@ -91,7 +91,7 @@ def test_a_new_project_is_tried_with_a_probe_file_that_is_removed(
     assert sorted(path.name for path in settings.media_dir(project).iterdir()) == ["instruction"]
     assert arrived_events(redis_connection, project) == {PROJECT_UPDATED: 1}
     (hook,) = label_studio.webhooks(project)
-    assert hook.actions == {*ACTIONS}
+    assert hook.actions == {*WEBHOOK_ACTIONS}
 
 
 def test_the_latest_video_is_fetched(settings: Settings, label_studio: FakeLabelStudio, backend: str) -> None:
@@ -142,7 +142,7 @@ def event_failure(label_studio: FakeLabelStudio, settings: Settings, project: in
     """Try the event only, with little patience, and return the error."""
     with pytest.raises(ServiceError, match="did not arrive") as caught:
         check_event(label_studio, settings, project, backend_url=backend, patience_seconds=0.3)
-    assert [hook.actions for hook in label_studio.webhooks(project)] == [{*ACTIONS}]
+    assert [hook.actions for hook in label_studio.webhooks(project)] == [{*WEBHOOK_ACTIONS}]
     assert "geheim" not in str(caught.value)
     return str(caught.value)
 

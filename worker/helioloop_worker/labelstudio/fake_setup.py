@@ -13,8 +13,9 @@ from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from helioloop.errors import LabelStudioError
-from helioloop_worker.labelstudio.own_addresses import TITLE, same_address
+from helioloop_worker.labelstudio.own_addresses import same_address
 from helioloop_worker.labelstudio.setup_port import Backend, Media, Webhook
+from helioloop_worker.labelstudio.webhook import BACKEND_TITLE
 
 Call = Callable[[str, str, Mapping[str, str], Mapping[str, Any]], int]
 """Sends a request (method, address, headers, body) and returns the status; raises `OSError` where nobody answers."""
@@ -75,7 +76,7 @@ class FakeConnections:
             raise LabelStudioError(f"connecting the backend: Label Studio answered 400, {url} answered {refused}")
         known = [number for number, (backend, _) in own.backends.items() if same_address(backend.url, url)]
         number = known[0] if known else next(self._ids)
-        own.backends[number] = (Backend(id=number, url=url, title=TITLE), pair)
+        own.backends[number] = (Backend(id=number, url=url, title=BACKEND_TITLE), pair)
         if not known:
             self.add_hook_of_backend(project, url)
         return number

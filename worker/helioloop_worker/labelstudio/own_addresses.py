@@ -15,19 +15,8 @@ from helioloop.errors import WrongUsage
 from helioloop.messaging.messages import SECRET_HEADER
 from helioloop.settings import plain_url
 from helioloop_worker.labelstudio.setup_port import Backend, Webhook
+from helioloop_worker.labelstudio.webhook import BACKEND_TITLE, WEBHOOK_ACTIONS, WEBHOOK_PATH, webhook_url
 
-TITLE: Final = "helioloop"
-"""Title of helioloop's ML backend in Label Studio."""
-WEBHOOK_PATH: Final = "/webhook"
-ACTIONS: Final = (
-    "ANNOTATION_CREATED",
-    "ANNOTATIONS_CREATED",
-    "ANNOTATION_UPDATED",
-    "ANNOTATIONS_DELETED",
-    "TASKS_CREATED",
-    "TASKS_DELETED",
-)
-"""Events that helioloop's webhook sends."""
 _PORTS: Final = {"http": 80, "https": 443}
 _LABEL: Final = re.compile(r"[^\W_]([^\W_]|-)*", re.UNICODE)
 
@@ -37,24 +26,19 @@ def same_address(one: str, other: str) -> bool:
     return _plain(one) == _plain(other)
 
 
-def webhook_address(backend_url: str) -> str:
-    """Return the address of the webhook of a backend."""
-    return backend_url.rstrip("/") + WEBHOOK_PATH
-
-
 def earlier_backends(backends: Iterable[Backend], webhooks: Iterable[Webhook], *, current: int) -> list[Backend]:
     """Return helioloop's backends besides the current one.
 
     They have its title, the current address, or a webhook with the secret header.
     """
     found = list(backends)
-    urls = [webhook_address(backend.url) for backend in found if backend.id == current]
+    urls = [webhook_url(backend.url) for backend in found if backend.id == current]
     urls += [hook.url for hook in webhooks if _has_secret(hook)]
     return [
         backend
         for backend in found
         if backend.id != current
-        and (backend.title == TITLE or any(same_address(webhook_address(backend.url), url) for url in urls))
+        and (backend.title == BACKEND_TITLE or any(same_address(webhook_url(backend.url), url) for url in urls))
     ]
 
 
@@ -73,7 +57,7 @@ def earlier_webhooks(webhooks: Iterable[Webhook], *, current: int, own_backends:
     own_backends : sequence of Backend
         Backends of helioloop, also those that were deleted.
     """
-    addresses = [webhook_address(backend.url) for backend in own_backends]
+    addresses = [webhook_url(backend.url) for backend in own_backends]
     return [
         hook
         for hook in webhooks
@@ -94,7 +78,7 @@ def _has_own_password(hook: Webhook) -> bool:
     """Tell whether a webhook is like those that helioloop makes with user and password instead of a secret."""
     return (
         not hook.all_actions
-        and hook.actions >= {*ACTIONS}
+        and hook.actions >= {*WEBHOOK_ACTIONS}
         and [name.lower() for name in hook.headers] == ["authorization"]
         and urlsplit(hook.url).path.endswith(WEBHOOK_PATH)
     )

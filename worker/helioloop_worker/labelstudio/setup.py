@@ -5,7 +5,6 @@ instruction are set when the project is created and never changed afterwards: th
 configuration, and a team may have edited both. No task and no annotation is changed.
 """
 
-from base64 import b64encode
 from collections.abc import Callable
 from urllib.parse import quote
 
@@ -13,22 +12,20 @@ from helioloop.errors import LabelStudioError
 from helioloop.labelstudio.new_controls import GivenWords, choose_controls, doubts
 from helioloop.labelstudio.tab_names import DISAGREEMENTS_FIRST
 from helioloop.messaging.backend_credentials import BackendCredentials, backend_credentials
-from helioloop.messaging.messages import SECRET_HEADER
 from helioloop.records.controls import Controls
 from helioloop.registry.project_controls import read_project_controls, write_project_controls
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.found_project import found_sentences
 from helioloop_worker.labelstudio.own_addresses import (
-    ACTIONS,
     check_backend_address,
     earlier_backends,
     earlier_webhooks,
-    webhook_address,
 )
 from helioloop_worker.labelstudio.project_template import copy_stills, instruction, labeling_configuration
 from helioloop_worker.labelstudio.setup_port import LabelStudioSetup
 from helioloop_worker.labelstudio.tabs import update_tabs
 from helioloop_worker.labelstudio.transport import READ_THE_LOG
+from helioloop_worker.labelstudio.webhook import WEBHOOK_ACTIONS, webhook_credentials, webhook_url
 
 STILLS = "instruction"
 """Folder of the instruction's pictures below a project's media folder."""
@@ -179,7 +176,7 @@ def _connect_backend(
             "LABEL_STUDIO_ML_BLOCK_LOCAL_IP=false for Label Studio"
         ) from None
     webhook = label_studio.create_webhook(
-        project, url=webhook_address(backend_url), headers=_webhook_credentials(credentials), actions=ACTIONS
+        project, url=webhook_url(backend_url), headers=webhook_credentials(credentials), actions=WEBHOOK_ACTIONS
     )
     tell(f"connected: backend {backend_url} and its webhook")
     backends, webhooks = label_studio.backends(project), label_studio.webhooks(project)
@@ -187,7 +184,7 @@ def _connect_backend(
     own = [*earlier, *(one for one in backends if one.id == backend)]
     for hook in earlier_webhooks(webhooks, current=webhook, own_backends=own):
         label_studio.delete_webhook(hook.id)
-        if hook.url != webhook_address(backend_url):
+        if hook.url != webhook_url(backend_url):
             tell(f"removed: helioloop's earlier webhook at {hook.url}")
     for one in earlier:
         label_studio.delete_backend(one.id)
@@ -197,17 +194,3 @@ def _connect_backend(
 def _without_remedy(error: LabelStudioError) -> str:
     """Return the text of an error without the general remedy at its end, for a better one."""
     return str(error).removesuffix(f"; {READ_THE_LOG}")
-
-
-def _webhook_credentials(credentials: BackendCredentials) -> dict[str, str]:
-    """Return the headers with which our webhook authenticates to the backend.
-
-    Label Studio sends basic auth to a backend but not with webhooks, so the webhook has a header for it. Everyone who
-    may change the project can read these headers, so the secret is preferred: it gives access to /webhook only.
-    """
-    if credentials.secret:
-        return {SECRET_HEADER: credentials.secret}
-    if not credentials.user or not credentials.password:
-        return {}
-    pair = f"{credentials.user}:{credentials.password}"
-    return {"Authorization": "Basic " + b64encode(pair.encode()).decode()}

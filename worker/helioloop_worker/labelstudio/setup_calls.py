@@ -8,9 +8,10 @@ from label_studio_sdk.core.request_options import RequestOptions
 
 from helioloop.errors import LabelStudioError
 from helioloop.settings import plain_url
-from helioloop_worker.labelstudio.own_addresses import TITLE, same_address
+from helioloop_worker.labelstudio.own_addresses import same_address
 from helioloop_worker.labelstudio.setup_port import Backend, Media, Webhook
 from helioloop_worker.labelstudio.transport import Transport
+from helioloop_worker.labelstudio.webhook import BACKEND_TITLE
 
 ONCE: RequestOptions = {"max_retries": 0}
 """For calls that must not be repeated; the client retries all others on 429, 5xx and a lost connection."""
@@ -121,9 +122,11 @@ class SetupCalls:
         )
         with self._transport.calling(what):
             if known:
-                self._client.ml.update(id=known[0].id, url=url, project=project, title=TITLE, **auth)
+                self._client.ml.update(id=known[0].id, url=url, project=project, title=BACKEND_TITLE, **auth)
                 return known[0].id
-            created = self._client.ml.create(url=url, project=project, title=TITLE, **auth, request_options=ONCE)
+            created = self._client.ml.create(
+                url=url, project=project, title=BACKEND_TITLE, **auth, request_options=ONCE
+            )
         return self._number(what, created, "a backend")
 
     def delete_backend(self, backend: int) -> None:

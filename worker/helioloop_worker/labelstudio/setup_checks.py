@@ -21,9 +21,10 @@ from helioloop.messaging import redis_client
 from helioloop.messaging.arrived_events import PROJECT_UPDATED, arrived_events
 from helioloop.records.controls import Controls
 from helioloop.settings import Settings, plain_url
-from helioloop_worker.labelstudio.own_addresses import ACTIONS, same_address, webhook_address
+from helioloop_worker.labelstudio.own_addresses import same_address
 from helioloop_worker.labelstudio.project import read_controls
 from helioloop_worker.labelstudio.setup_port import LabelStudioSetup, Media, Webhook
+from helioloop_worker.labelstudio.webhook import WEBHOOK_ACTIONS, webhook_url
 
 EVENT_SECONDS: Final = 10.0
 """Longest wait for the event. Label Studio sends it before it answers, and gives up after a second."""
@@ -125,7 +126,7 @@ def check_event(
     LabelStudioError
         Where Label Studio refuses a call.
     """
-    address = webhook_address(backend_url)
+    address = webhook_url(backend_url)
     hook = next((one for one in label_studio.webhooks(project) if same_address(one.url, address)), None)
     if hook is None:
         raise ServiceError(
@@ -136,12 +137,12 @@ def check_event(
     try:
         with redis_client.plain_errors(settings):
             before = _count(connection, project)
-            label_studio.set_webhook_actions(hook.id, (*ACTIONS, PROJECT_UPDATED))
+            label_studio.set_webhook_actions(hook.id, (*WEBHOOK_ACTIONS, PROJECT_UPDATED))
             try:
                 label_studio.update_project(project)
                 arrived = _arrives(connection, project, before, patience_seconds)
             finally:
-                label_studio.set_webhook_actions(hook.id, ACTIONS)
+                label_studio.set_webhook_actions(hook.id, WEBHOOK_ACTIONS)
             if not arrived:
                 raise ServiceError(
                     f"an event that Label Studio sent to {plain_url(address)} did not arrive: "
