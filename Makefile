@@ -4,6 +4,7 @@
 #   make demo ARGS=--exit-when-ready  the same, until the first predictions are shown
 #   make demo ARGS="--release DIR"    the same, with a release of yours beside the synthetic one
 #   make test                         all tests, with real services
+#   make test-images                  build the images of docker/ and run the services of its compose file; as root, Debian
 #   make bench-science                measure the method and write docs/science.md; hours on a CPU; can be interrupted
 #   make lint                         ruff, mypy, import-linter
 #   make … TORCH=cuda                 torch with CUDA (default if nvidia-smi runs); TORCH=cpu never downloads CUDA
@@ -24,7 +25,7 @@ UV_ENV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$($(PIP) config get global.inde
 TORCH_FLAG = $(if $(filter cuda,$(TORCH)),,$$($(PIP) install -q --dry-run --no-deps --no-index torch==2.13.0 >/dev/null 2>&1 || echo --torch-backend cpu))
 INSTALL = env $(UV_ENV) $(UV) pip install -q --constraint constraints.txt $(FIND_LINKS)
 
-.PHONY: help demo test test-fast bench-science lint format screenshots constraints clean
+.PHONY: help demo test test-fast test-images bench-science lint format screenshots constraints clean
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
@@ -43,6 +44,14 @@ screenshots:
 
 test-fast: .venv/.done
 	.venv/bin/python -m pytest -m "not e2e" $(ARGS)
+
+# Needs root on Debian or Ubuntu. The layers stay in .images, so the second run is faster.
+test-images: .venv/.done
+	@missing=(); for program in buildah debootstrap docker-compose shellcheck; do \
+		command -v $$program >/dev/null || missing+=($$program); done; \
+	if (($${#missing[@]})); then apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends "$${missing[@]}" >/dev/null; fi
+	.venv/bin/python -m pytest tests/images/build_and_run.py -s $(ARGS)
 
 bench-science: .venv/.done
 	.venv/bin/python -m tests.benchmarks.science $(ARGS)
@@ -94,4 +103,4 @@ constraints: .venvs/uv/.done
 		--no-emit-find-links --no-annotate --no-header - -o constraints-label-studio.txt
 
 clean:
-	rm -rf .venv .venvs demo-data bench-data
+	rm -rf .venv .venvs .images demo-data bench-data

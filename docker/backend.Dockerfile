@@ -17,7 +17,7 @@ COPY core core
 COPY backend backend
 COPY worker worker
 COPY labeling_config labeling_config
-RUN /opt/uv/bin/uv pip install --no-deps .
+RUN /opt/uv/bin/uv pip install --no-deps . && rm "$VIRTUAL_ENV/.lock"
 
 FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="helioloop backend" org.opencontainers.image.licenses="MIT"
