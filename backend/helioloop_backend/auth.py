@@ -5,6 +5,8 @@ Without credentials in the settings all routes are open, but only on a loopback 
 
 import hmac
 import ipaddress
+from base64 import b64decode
+from contextlib import suppress
 from typing import Final
 
 from flask import Request
@@ -52,7 +54,7 @@ class Authenticator:
                 "HELIOLOOP_WEBHOOK_SECRET is set without basic auth, but Label Studio's “Start training” sends only "
                 "basic auth and would be refused; set HELIOLOOP_BASIC_AUTH_USER and HELIOLOOP_BASIC_AUTH_PASSWORD too"
             )
-        self._basic = (user.encode(), password.encode()) if user else None
+        self._basic = _encodings(f"{user}:{password}") if user else None
         self._secret = secret.encode() if secret else None
 
     def check(self, request: Request) -> None:
@@ -78,15 +80,13 @@ class Authenticator:
     def _basic_is_right(self, request: Request) -> bool:
         if self._basic is None:
             return True
+        scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
         try:
-            given = request.authorization
-        except ValueError:  # from base64, for bytes that are not ASCII
-            given = None
-        user = (given.username or "") if given is not None and given.type == "basic" else ""
-        password = (given.password or "") if given is not None and given.type == "basic" else ""
-        right_user = hmac.compare_digest(_bytes(user), self._basic[0])
-        right_password = hmac.compare_digest(_bytes(password), self._basic[1])
-        return right_user and right_password
+            given = b64decode(encoded.strip(), validate=True) if scheme.lower() == "basic" else b""
+        except ValueError:  # no base64, or characters that are not ASCII
+            given = b""
+        matches = [hmac.compare_digest(given, right) for right in self._basic]  # all are compared, in equal time
+        return any(matches)
 
     def _secret_is_right(self, request: Request, secret: bytes) -> bool:
         # WSGI decodes header bytes as Latin-1.
@@ -94,8 +94,12 @@ class Authenticator:
         return hmac.compare_digest(given, secret)
 
 
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
+def _encodings(text: str) -> tuple[bytes, ...]:
+    """Return credentials in UTF-8, as RFC 7617 asks, and in Latin-1, as Label Studio's client sends them."""
+    found = {text.encode()}
+    with suppress(UnicodeEncodeError):
+        found.add(text.encode("latin-1"))
+    return tuple(found)
 
 
 def _is_loopback(host: str) -> bool:

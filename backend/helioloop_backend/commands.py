@@ -1,15 +1,19 @@
 """``helioloop backend``: the web app under gunicorn, one process, a few threads."""
 
+import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from helioloop.cli import needs_extra
+from helioloop.cli import Service, needs_extra
+from helioloop.logs import start_logging
 from helioloop.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from flask import Flask
+
+logger = logging.getLogger(__name__)
 
 GRACEFUL_SECONDS = 10
 """How long running requests may take to end after SIGTERM."""
@@ -23,7 +27,7 @@ def commands() -> list[click.Command]:
     return [backend]
 
 
-@click.command()
+@click.command(cls=Service)
 @click.option("--host", help="Address to bind to.  [default: HELIOLOOP_BACKEND_HOST, 127.0.0.1]")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port.  [default: HELIOLOOP_BACKEND_PORT, 9090]")
 @click.option("--threads", type=click.IntRange(1), help="Request threads.  [default: HELIOLOOP_BACKEND_THREADS, 8]")
@@ -46,10 +50,11 @@ def backend(host: str | None, port: int | None, threads: int | None) -> None:
     """
     chosen = {"backend_host": host, "backend_port": port, "backend_threads": threads}
     settings = load_settings().model_copy(update={name: value for name, value in chosen.items() if value is not None})
+    start_logging(settings, process="backend")
     with needs_extra("backend"):
         from helioloop_backend.wsgi import create_app
     app = create_app(settings)  # here, so that wrong settings are one sentence and not the failure of a child process
-    click.echo(f"helioloop: backend on http://{settings.backend_host}:{settings.backend_port}", err=True)
+    logger.info("the backend listens on http://%s:%d", settings.backend_host, settings.backend_port)
     serve(app, settings)
 
 
@@ -57,6 +62,8 @@ def serve(app: "Flask", settings: Settings) -> None:
     """Run gunicorn until it is stopped."""
     with needs_extra("backend"):
         from gunicorn.app.base import BaseApplication
+
+        from helioloop_backend.server_log import ServerLog
 
     class Server(BaseApplication):
         """One process, so that the scores are in memory once; everything shared is in Redis and files."""
@@ -68,7 +75,7 @@ def serve(app: "Flask", settings: Settings) -> None:
                 "worker_class": "gthread",
                 "threads": settings.backend_threads,
                 "graceful_timeout": GRACEFUL_SECONDS,
-                "loglevel": "warning",
+                "logger_class": ServerLog,
                 "proc_name": "helioloop-backend",
             }
             for name, value in options.items():

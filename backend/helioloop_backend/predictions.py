@@ -16,6 +16,7 @@ import redis
 from helioloop.labelstudio.config import parse_config
 from helioloop.labelstudio.predictions import prediction
 from helioloop.labelstudio.tasks import cube_of
+from helioloop.logs import fields
 from helioloop.messaging import queues
 from helioloop.messaging.claims import Claims
 from helioloop.messaging.messages import SCORE_CHUNK, Score
@@ -105,6 +106,8 @@ class Predictor:
         """
         version = self._registry(project).published()
         if version is None:
+            sentence = "project %d: %d tasks get no prediction: no version is published"
+            logger.info(sentence, project, len(tasks), extra=fields(project=project, tasks=len(tasks)))
             return Answer(entries=[[] for _ in tasks], hits=0, misses=0, unscorable=0, foreign=len(tasks))
         n_frames = self._n_frames(project, version)
         controls = parse_config(
@@ -126,7 +129,7 @@ class Predictor:
             entries.append(prediction(score, current, controls, model_version=version, n_frames=n_frames))
         hits = sum(1 for entry in entries if entry)
         misses = len(self._missing(project, version, named, found))
-        return Answer(
+        answer = Answer(
             entries=entries,
             hits=hits,
             misses=misses,
@@ -134,6 +137,8 @@ class Predictor:
             foreign=cubes.count(None),
             blind=len(tasks) - cubes.count(None) - len(named),
         )
+        _log(project, version, answer)
+        return answer
 
     def _blind(self, project: int) -> frozenset[str]:
         """Return the cubes of random checks that nobody had answered when the worker last read the annotations."""
@@ -186,7 +191,12 @@ class Predictor:
                     self._claims.release(project, version, claimed[start:])
                     raise
         except redis.RedisError as error:
-            logger.error("project %d: scores could not be requested from Redis (%s)", project, type(error).__name__)
+            logger.error(
+                "project %d: scores could not be requested from Redis (%s)",
+                project,
+                type(error).__name__,
+                extra=fields(project=project, version=version),
+            )
             return False
         return True
 
@@ -199,3 +209,21 @@ class Predictor:
         if key not in self._cards:
             self._cards[key] = self._registry(project).card(version)
         return int(self._cards[key].instrument["n_frames"])
+
+
+def _log(project: int, version: str, answer: Answer) -> None:
+    """Log how many tasks got a prediction, and why the others got none."""
+    counts = {
+        "hits": answer.hits,
+        "misses": answer.misses,
+        "unscorable": answer.unscorable,
+        "foreign": answer.foreign,
+        "blind": answer.blind,
+    }
+    logger.info(
+        "project %d: %d tasks: %s",
+        project,
+        len(answer.entries),
+        ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none",
+        extra=fields(project=project, version=version, tasks=len(answer.entries), **counts),
+    )

@@ -14,6 +14,7 @@ from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 
 from helioloop.errors import ConfigurationError, HelioloopError, ServiceError
+from helioloop.logs import fields
 from helioloop.settings import Settings, load_settings
 from helioloop_backend import events, health, pages, projects, services
 from helioloop_backend.auth import Authenticator
@@ -132,8 +133,13 @@ def _answer_error(error: Exception) -> tuple[Response, int]:
         )
     else:
         status, sentence = 500, "this is an error in the backend itself; its log names the place: please report it"
+    route = str(request.url_rule or "no route")
+    more = fields(status=status, route=route, client=request.remote_addr)
     if status >= 500:
-        logger.error("%s on %s: %s", status, request.url_rule or "no route", _place(error))
+        what = sentence if isinstance(error, ServiceError) else _place(error)
+        logger.error("%s on %s: %s", status, route, what, extra=more)
+    else:
+        logger.warning("%s on %s: %s", status, route, sentence, extra=more)
     response = jsonify({"detail": sentence})
     if status == 401:
         response.headers["WWW-Authenticate"] = 'Basic realm="helioloop"'

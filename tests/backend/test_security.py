@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import requests
 from flask import Flask
 from flask.testing import FlaskClient
 from pydantic import SecretStr
+from requests.auth import HTTPBasicAuth
 
 from helioloop.errors import SettingsError
 from helioloop.settings import Settings
@@ -75,6 +77,27 @@ def test_basic_auth_is_accepted_on_every_route(closed: FlaskClient, method: str,
     """Start training sends it to /webhook too."""
     headers = {"Authorization": _basic("label-studio", "pässwörd")}
     assert closed.open(path, method=method, json=body, headers=headers).status_code < 300
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_letters_beyond_ascii_are_accepted_in_both_encodings(closed: FlaskClient, encoding: str) -> None:
+    """RFC 7617 names UTF-8; the client of Label Studio encodes in Latin-1."""
+    encoded = base64.b64encode("label-studio:pässwörd".encode(encoding)).decode()
+    for scheme in ("Basic", "basic"):
+        assert closed.get("/versions", headers={"Authorization": f"{scheme} {encoded}"}).status_code == 200
+
+
+def test_the_credentials_that_label_studio_s_client_sends_are_accepted(
+    app_of: Callable[[Settings], Flask], settings: Settings
+) -> None:
+    """For each letter that the rules for settings accept, sent by the library that Label Studio uses."""
+    letters = "".join(map(chr, (*range(0x21, 0x7F), *range(0xA1, 0x100))))
+    given = Settings(basic_auth_user=letters.replace(":", ""), basic_auth_password=SecretStr(letters))
+    update = {name: getattr(given, name) for name in ("basic_auth_user", "basic_auth_password")}
+    client = app_of(settings.model_copy(update=update)).test_client()
+    request = requests.Request("GET", "http://x/versions", auth=HTTPBasicAuth(letters.replace(":", ""), letters))
+    header = request.prepare().headers["Authorization"]
+    assert client.get("/versions", headers={"Authorization": header}).status_code == 200
 
 
 def test_the_secret_is_accepted_on_webhook_only(closed: FlaskClient) -> None:

@@ -6,7 +6,6 @@ loaded. Reconciliations are sent from the loop of the worker, so an emptied Redi
 
 import logging
 import os
-import sys
 import time
 from typing import Any, ClassVar, Literal
 
@@ -17,6 +16,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from helioloop.errors import ServiceError
+from helioloop.logs import log_fields
 from helioloop.messaging import messages, queues, redis_client
 from helioloop.model.device import choose_device
 from helioloop.model.training import preload
@@ -53,7 +53,13 @@ class LoopJob(Job):
                 f"{str(self.func_name)[:80]!r} is not a job of helioloop; it was not run: find out who else writes to "
                 "this Redis"
             )
-        return function(self.context, **self.kwargs)
+        started = time.monotonic()
+        name = function.__name__
+        with log_fields(project=self.kwargs.get("project"), job=self.id, version=self.kwargs.get("version")):
+            log.debug("job %s starts", name)
+            result = function(self.context, **self.kwargs)
+            log.info("job %s is done after %.1f s", name, time.monotonic() - started)
+        return result
 
 
 def job_class(context: Context) -> type[LoopJob]:
@@ -149,16 +155,3 @@ def _log_device(settings: Settings) -> None:
         log.info("networks run on CUDA; each job logs the device")
     else:
         log.info("networks run on %s", choose_device(settings.device).name)
-
-
-_NOISY = ("httpx", "httpcore", "rq.scheduler")
-"""Libraries that log every request; only their warnings are shown."""
-
-
-def to_stderr() -> None:
-    """Send the log to standard error."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-    )
-    for name in _NOISY:
-        logging.getLogger(name).setLevel(logging.WARNING)

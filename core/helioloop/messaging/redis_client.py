@@ -10,6 +10,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from helioloop.environment.addresses import redis_passwords
 from helioloop.errors import ServiceError, SettingsError
 from helioloop.settings import Settings, plain_url
 
@@ -20,18 +21,20 @@ def make_client(settings: Settings, *, timeout_seconds: float = 5.0) -> redis.Re
     Parameters
     ----------
     settings : Settings
-        ``redis_url`` is used.
+        ``redis_url`` and ``redis_password`` are used.
     timeout_seconds : float
         Longest wait for a connection and for one answer; rq lengthens it for a worker's blocking reads.
 
     Raises
     ------
     SettingsError
-        Where ``redis_url`` is not a Redis URL.
+        Where ``redis_url`` is not a Redis URL, or contains another password than ``redis_password``.
     """
+    password = _password(settings)
     try:
-        return redis.Redis.from_url(
+        client = redis.Redis.from_url(
             settings.redis_url,
+            **({} if password is None else {"password": password}),
             socket_connect_timeout=timeout_seconds,
             socket_timeout=timeout_seconds,
             health_check_interval=30,
@@ -39,11 +42,13 @@ def make_client(settings: Settings, *, timeout_seconds: float = 5.0) -> redis.Re
             # long enough.
             retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         )
-    except ValueError as error:
+        client.connection_pool.make_connection()  # connects to nothing, and fails for unknown options in the address
+    except (ValueError, TypeError):  # the text may contain the value of an option
         raise SettingsError(
-            f"REDIS_URL is {plain_url(settings.redis_url)!r}, which is not a Redis URL ({error}); "
-            "write redis://HOST:PORT/DB, rediss://… or unix:///PATH"
+            f"REDIS_URL, {plain_url(settings.redis_url)!r}, has an unknown option after the question mark, or a value "
+            "that an option excludes; correct or remove the options"
         ) from None
+    return client
 
 
 def connect(settings: Settings, *, timeout_seconds: float = 5.0) -> redis.Redis:
@@ -60,6 +65,17 @@ def connect(settings: Settings, *, timeout_seconds: float = 5.0) -> redis.Redis:
     with plain_errors(settings):
         connection.ping()
     return connection
+
+
+def _password(settings: Settings) -> str | None:
+    """Return the password that is set apart from the address; None without one."""
+    in_url = redis_passwords(settings.redis_url)
+    password = settings.redis_password.get_secret_value() if settings.redis_password else ""
+    if in_url and password and password not in in_url:
+        raise SettingsError(
+            "REDIS_URL contains another password than HELIOLOOP_REDIS_PASSWORD; remove one of the two passwords"
+        )
+    return password or None
 
 
 @contextmanager

@@ -28,7 +28,6 @@ def commands() -> Sequence[click.Command]:
 @click.option("--url", help="Label Studio's address as seen from this machine.  [default: HELIOLOOP_LABEL_STUDIO_URL]")
 @click.option(
     "--api-key",
-    envvar="HELIOLOOP_LABEL_STUDIO_API_KEY",
     help="Access token (legacy token or personal access token). Prefer the variable HELIOLOOP_LABEL_STUDIO_API_KEY: "
     "other users of this machine can see command lines.",
 )

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from helioloop.cli import needs_extra
+from helioloop.cli import Service, needs_extra
+from helioloop.logs import start_logging
 from helioloop.settings import load_settings
 from helioloop_worker.commands.options import EXISTING_FOLDER, FOLDER, PROGRAM
 
@@ -17,7 +18,7 @@ def commands() -> Sequence[click.Command]:
     return [worker, demo]
 
 
-@click.command()
+@click.command(cls=Service)
 @click.option(
     "--role",
     type=click.Choice(["train", "score"]),
@@ -52,9 +53,10 @@ def worker(role: str, check: bool) -> None:
         return
     with needs_extra("worker"):
         from helioloop_worker.context import Context
-        from helioloop_worker.worker import run, to_stderr
-    to_stderr()
-    run("train" if role == "train" else "score", Context(load_settings()))
+        from helioloop_worker.worker import run
+    settings = load_settings()
+    start_logging(settings, process="worker")
+    run("train" if role == "train" else "score", Context(settings))
 
 
 @click.command()

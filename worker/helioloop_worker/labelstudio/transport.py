@@ -12,6 +12,7 @@ import httpx
 from label_studio_sdk import LabelStudio as Client
 from label_studio_sdk.core.api_error import ApiError
 
+from helioloop.environment.addresses import check_http_url
 from helioloop.errors import LabelStudioError
 from helioloop.settings import plain_url
 
@@ -41,11 +42,9 @@ class Transport:
     def __init__(self, url: str, *, api_key: str, timeout_seconds: float) -> None:
         address = url.rstrip("/")
         try:
-            self._address = plain_url(address)
-        except ValueError:
-            raise LabelStudioError(
-                "HELIOLOOP_LABEL_STUDIO_URL is not an address; write it as http://HOST:PORT or https://HOST"
-            ) from None
+            self._address = plain_url(check_http_url(address))
+        except ValueError as error:
+            raise LabelStudioError(f"HELIOLOOP_LABEL_STUDIO_URL {error}") from None
         self._timeout_seconds = timeout_seconds
         self._has_answer = False
         if not (api_key.isascii() and api_key.isprintable()):
