@@ -5,9 +5,9 @@
 #   ./make-secrets.sh --help    show this
 #
 # The folder can be entered by its owner only. The files in it are readable for all, because the services run as
-# different users and Docker gives them the files with their mode. To use a password of your own, write it into its file
-# first, in letters and digits. Label Studio and PostgreSQL take their passwords at the first start only: change them
-# there first, later.
+# different users and Docker gives them the files with their mode. To use a secret of your own, write it into its file
+# first, in letters and digits. Label Studio and PostgreSQL take theirs at the first start only: change it in the running
+# service first, then in the file.
 set -eu
 umask 077
 
@@ -21,7 +21,7 @@ folder=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)/secrets
 mkdir -p -- "$folder"
 chmod 700 -- "$folder"
 
-# random BYTES: print them in hexadecimal, which needs no quoting in any of the files and addresses
+# random BYTES: print them in hexadecimal, which needs no quoting anywhere
 random() {
   od -An -N "$1" -tx1 /dev/urandom | tr -d ' \n'
 }
@@ -50,9 +50,3 @@ keep label_studio_password "$(random 12)"
 keep label_studio_token "$(random 20)"
 keep backend_password "$(random 24)"
 keep webhook_secret "$(random 24)"
-password=$(cat "$folder/redis_password")
-keep redis_url "redis://:$password@redis:6379/0"
-if [ "$(cat "$folder/redis_url")" != "redis://:$password@redis:6379/0" ]; then
-  echo "make-secrets.sh: $folder/redis_url has another password or address than redis_password; delete it and run this again" >&2
-  exit 1
-fi
