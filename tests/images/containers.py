@@ -57,10 +57,10 @@ class Container:
     volumes: Sequence[Volume]
     log: Path
     hosts: Path
-    _config: ImageConfig = field(init=False)
-    _container: str = field(init=False)
-    _root: Path = field(init=False)
-    process: "subprocess.Popen[bytes]" = field(init=False)
+    _config: ImageConfig = field(init=False, repr=False)
+    _container: str = field(init=False, repr=False)
+    _root: Path = field(init=False, repr=False)
+    process: "subprocess.Popen[bytes]" = field(init=False, repr=False)
 
     def __enter__(self) -> Self:
         self._config = self.engine.config(self.service["image"])
@@ -161,13 +161,13 @@ class Container:
         if self.service.get("read_only"):
             lines.append(f"mount -o remount,bind,ro {root}")
         user, group = self._ids()
-        limits = ["setpriv"]
+        limits = ["setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups"]
         if "no-new-privileges:true" in (self.service.get("security_opt") or ()):
             limits.append("--no-new-privs")
         if "ALL" in (self.service.get("cap_drop") or ()):
             limits += ["--bounding-set=-all", "--inh-caps=-all"]
-        enter = ["chroot", f"--userspec={user}:{group}", "--groups=", str(self._root)]
-        lines.append("exec " + shlex.join([*limits, *enter, *self._with_environment(command)]))
+        # inside, because chroot needs a capability; every Debian has setpriv
+        lines.append("exec " + shlex.join(["chroot", str(self._root), *limits, *self._with_environment(command)]))
         isolate = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]
         return [*isolate, "sh", "-ec", "\n".join(lines)]
 
