@@ -47,7 +47,7 @@ test-fast: .venv/.done
 
 # Needs root on Debian or Ubuntu. The layers stay in .images, so the second run is faster.
 test-images: .venv/.done
-	@missing=(); for program in buildah debootstrap docker-compose; do \
+	@missing=(); for program in buildah debootstrap docker-compose tini; do \
 		command -v $$program >/dev/null || missing+=($$program); done; \
 	if (($${#missing[@]})); then apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 		apt-get install -y -qq --no-install-recommends "$${missing[@]}" >/dev/null; fi

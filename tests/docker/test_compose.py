@@ -245,7 +245,9 @@ def test_the_services_read_their_settings_and_secrets(
         assert settings.api_key() == (made_secrets / "label_studio_token").read_text()
         assert settings.release_roots == [Path("/data/releases")]
     if name == "helioloop":
-        assert (settings.backend_host, settings.backend_port) == ("backend", 9090)
+        aliases = SERVICES["backend"]["networks"]["default"]["aliases"]
+        assert (settings.backend_host, settings.backend_port) == (aliases[0], 9090)
+        assert "." in settings.backend_host  # Label Studio accepts no other address of a webhook
 
 
 # -- the script that makes the secrets ------------------------------------------------------------

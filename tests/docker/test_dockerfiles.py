@@ -82,11 +82,11 @@ def test_the_process_receives_signals_itself(dockerfile: Path) -> None:
 
 @each_dockerfile
 def test_tools_of_the_build_stay_behind(dockerfile: Path) -> None:
-    """The last stage starts from the base again, and takes the environment only."""
+    """The last stage starts from the base again, and takes the environment and helioloop itself, in two layers."""
     stages = [rest for keyword, rest in instructions(dockerfile) if keyword == "FROM"]
-    assert stages == ["${PYTHON_IMAGE} AS build", "${PYTHON_IMAGE}"]
+    assert stages == ["${PYTHON_IMAGE} AS dependencies", "dependencies AS build", "${PYTHON_IMAGE}"]
     copied = [rest for keyword, rest in instructions(dockerfile) if keyword == "COPY" and "--from" in rest]
-    assert copied == ["--from=build /opt/helioloop /opt/helioloop"]
+    assert copied == ["--from=dependencies /opt/helioloop /opt/helioloop", "--from=build /own/ /"]
 
 
 @each_dockerfile

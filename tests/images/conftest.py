@@ -39,8 +39,8 @@ def say(measured: str) -> None:
 def engine() -> Engine:
     """Buildah with its store in the folder .images of the checkout."""
     assert os.getuid() == 0, "make test-images needs root: it builds and runs images without a daemon"
-    for program in ("buildah", "debootstrap", "docker-compose"):
-        assert shutil.which(program), f"{program} is not installed; apt-get install buildah debootstrap docker-compose"
+    for program in ("buildah", "debootstrap", "docker-compose", "tini-static"):
+        assert shutil.which(program), f"{program} is missing; apt-get install buildah debootstrap docker-compose tini"
     return Engine(ROOT / ".images")
 
 
@@ -100,7 +100,12 @@ class Deployment:
         service["environment"] |= environment
         (self.folder / "logs").mkdir(exist_ok=True)
         hosts = self.folder / "hosts"
-        hosts.write_text("127.0.0.1 localhost " + " ".join(self.compose["services"]) + "\n")
+        aliases = [
+            alias
+            for other in self.compose["services"].values()
+            for alias in ((other.get("networks") or {}).get("default") or {}).get("aliases") or ()
+        ]
+        hosts.write_text(" ".join(["127.0.0.1 localhost", *self.compose["services"], *aliases]) + "\n")
         return Container(
             self.engine, name, service, list(self._volumes(service)), self.folder / "logs" / f"{name}.log", hosts
         )

@@ -9,6 +9,7 @@ their names are 127.0.0.1.
 import ctypes
 import os
 import shlex
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,8 @@ from tests.images.engine import Engine, ImageConfig
 
 CLONE_NEWNET = 0x40000000
 STOP_SECONDS = 60
+INIT = "/usr/bin/tini-static"
+"""Process 1 of services with ``init: true``; the same program as Docker's, from Debian's package tini."""
 
 
 @contextmanager
@@ -138,6 +141,8 @@ class Container:
     # -- isolation -------------------------------------------------------------------------------
 
     def _make_places(self) -> None:
+        if self.service.get("init"):
+            shutil.copy(INIT, self.image_folder("/sbin/docker-init"))
         for volume in [*self.volumes, Volume(source=self.hosts, target="/etc/hosts", read_only=True)]:
             place = self.image_folder(volume.target)
             if volume.source.is_dir():
@@ -166,8 +171,11 @@ class Container:
             limits.append("--no-new-privs")
         if "ALL" in (self.service.get("cap_drop") or ()):
             limits += ["--bounding-set=-all", "--inh-caps=-all"]
+        init = ["/sbin/docker-init", "--"] if self.service.get("init") else []
         # inside, because chroot needs a capability; every Debian has setpriv
-        lines.append("exec " + shlex.join(["chroot", str(self._root), *limits, *self._with_environment(command)]))
+        lines.append(
+            "exec " + shlex.join(["chroot", str(self._root), *limits, *self._with_environment([*init, *command])])
+        )
         isolate = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]
         return [*isolate, "sh", "-ec", "\n".join(lines)]
 
