@@ -46,7 +46,10 @@ def backend(host: str | None, port: int | None, threads: int | None) -> None:
 
     Beyond loopback set HELIOLOOP_BASIC_AUTH_USER and HELIOLOOP_BASIC_AUTH_PASSWORD and give the same to Label Studio
     (project settings, Model). The webhook that `helioloop init` makes sends HELIOLOOP_WEBHOOK_SECRET in the header
-    X-Helioloop-Secret. Ctrl-C or SIGTERM stops the backend; running requests end first.
+    X-Helioloop-Secret. PORT, THREADS, MODEL_DIR, BASIC_AUTH_USER and BASIC_AUTH_PASS are read too, and secrets may be
+    in files (docs/settings.md). Events, predictions, refusals and requests are logged on stderr, as text or JSON
+    (HELIOLOOP_LOG_FORMAT), from the level HELIOLOOP_LOG_LEVEL upwards. Ctrl-C or SIGTERM stops the backend; running
+    requests end first.
     """
     chosen = {"backend_host": host, "backend_port": port, "backend_threads": threads}
     settings = load_settings().model_copy(update={name: value for name, value in chosen.items() if value is not None})
@@ -54,7 +57,7 @@ def backend(host: str | None, port: int | None, threads: int | None) -> None:
     with needs_extra("backend"):
         from helioloop_backend.wsgi import create_app
     app = create_app(settings)  # here, so that wrong settings are one sentence and not the failure of a child process
-    logger.info("the backend listens on http://%s:%d", settings.backend_host, settings.backend_port)
+    logger.info("the backend listens on http://%s", _address(settings))
     serve(app, settings)
 
 
@@ -70,7 +73,7 @@ def serve(app: "Flask", settings: Settings) -> None:
 
         def load_config(self) -> None:
             options = {
-                "bind": f"{settings.backend_host}:{settings.backend_port}",
+                "bind": _address(settings),
                 "workers": 1,
                 "worker_class": "gthread",
                 "threads": settings.backend_threads,
@@ -88,3 +91,9 @@ def serve(app: "Flask", settings: Settings) -> None:
             return app
 
     Server().run()
+
+
+def _address(settings: Settings) -> str:
+    """Return host and port; an IPv6 address in brackets."""
+    host = f"[{settings.backend_host}]" if ":" in settings.backend_host else settings.backend_host
+    return f"{host}:{settings.backend_port}"

@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+import redis
 from werkzeug.exceptions import BadRequest
 
 from helioloop.errors import ServiceError
 from helioloop.logs import fields
 from helioloop.messaging import queues, redis_client
+from helioloop.messaging.arrived_events import PROJECT_UPDATED, count_arrived_event
 from helioloop.messaging.messages import RetrainCheck
 from helioloop.messaging.retrain_state import due_at
 from helioloop_backend import projects
@@ -73,6 +75,8 @@ def receive(services: Services, action: str, payload: dict[str, Any]) -> dict[st
         what = "a retrain check is queued at once" if is_new else "it joined the retrain check that waits"
         _log(action, project, f"somebody pressed Start training; {what}", outcome="forced", job=check.job_id)
         return {"status": "forced"}
+    if action == PROJECT_UPDATED:
+        _count_update(services, payload)
     if action not in COUNTED:
         _log(action, _project_or_none(payload), "ignored, because no label changes with it", outcome="ignored")
         return {"status": "ignored"}
@@ -101,6 +105,14 @@ def _project_or_none(payload: dict[str, Any]) -> int | None:
         return projects.from_webhook(payload)
     except BadRequest:
         return None
+
+
+def _count_update(services: Services, payload: dict[str, Any]) -> None:
+    """Count a change of a project, for `helioloop init`, which caused it; without Redis it is lost like any event."""
+    try:
+        count_arrived_event(services.connection, projects.from_webhook(payload), PROJECT_UPDATED)
+    except (BadRequest, redis.RedisError) as error:
+        logger.warning("an event %s was not counted (%s)", PROJECT_UPDATED, type(error).__name__)
 
 
 @contextmanager

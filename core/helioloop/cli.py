@@ -35,7 +35,7 @@ class CommandLine(click.Group):
 
 
 class Service(click.Command):
-    """A command that logs: what it has to say, an error that ends it too, is a line of its log."""
+    """A command that logs: an error that ends it is a line of its log too."""
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the service; a `HelioloopError` ends it with a line of the log."""

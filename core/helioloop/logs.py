@@ -105,6 +105,7 @@ class _Formatter(logging.Formatter):
     def found_fields(self, record: logging.LogRecord) -> dict[str, Any]:
         """Return the fields of a line: those of the block, then those of the call."""
         given = {**_fields.get(), **getattr(record, "helioloop_fields", {})}
+        given.setdefault("job", getattr(record, "job_id", None))  # from rq, in lines about a job that failed
         return {
             name: value if isinstance(value, int | float) else self.clean(str(value))
             for name, value in given.items()

@@ -3,7 +3,6 @@
 ``docs/settings.md`` has the same table; a test compares the two.
 """
 
-import json
 import os
 import re
 from collections.abc import Callable
@@ -13,12 +12,12 @@ from typing import Any, Final, Literal
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from helioloop.environment import credentials, names
 from helioloop.environment.addresses import check_http_url, plain_url, redis_passwords
 from helioloop.environment.reading import Environment
+from helioloop.environment.source import EnvironmentSource, first_refusal
 from helioloop.errors import SettingsError
 
 __all__ = ["Settings", "environment", "load_settings", "plain_url", "secret_values"]
@@ -84,7 +83,7 @@ class Settings(BaseSettings):
     )
     basic_auth_password: SecretStr | None = Field(None, description="Password for that user name.")
     webhook_secret: SecretStr | None = Field(
-        None, description="Value of the header `X-Helioloop-Secret` that helioloop's webhook sends; ASCII only."
+        None, description="Value of the header `X-Helioloop-Secret` that helioloop's webhook sends."
     )
     max_request_mib: int = Field(64, ge=1, description="Largest request body that the backend reads.")
     predict_wait_seconds: float = Field(
@@ -180,12 +179,12 @@ class Settings(BaseSettings):
     @field_validator("basic_auth_password")
     @classmethod
     def _check_password(cls, password: SecretStr | None) -> SecretStr | None:
-        return _checked(password, credentials.check_password)
+        return _checked(password, credentials.check_sent)
 
     @field_validator("webhook_secret")
     @classmethod
     def _check_webhook_secret(cls, secret: SecretStr | None) -> SecretStr | None:
-        return _checked(secret, credentials.check_header)
+        return _checked(secret, credentials.check_sent)
 
     @field_validator("label_studio_api_key")
     @classmethod
@@ -202,7 +201,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Return the sources of values: arguments, then environment variables."""
-        return init_settings, _EnvironmentSource(settings_cls)
+        return init_settings, EnvironmentSource(settings_cls)
 
     def api_key(self) -> str:
         """Return the access token of Label Studio.
@@ -253,7 +252,7 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        raise SettingsError(_sentence(error)) from None
+        raise SettingsError(first_refusal(error, environment())) from None
 
 
 def environment() -> Environment:
@@ -271,60 +270,5 @@ def secret_values(settings: Settings) -> tuple[str, ...]:
     return tuple(sorted({value for value in found if value}, key=len, reverse=True))
 
 
-class _EnvironmentSource(PydanticBaseSettingsSource):
-    """Gives pydantic the values of the environment variables."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        return environment().value(field_name), field_name, self.field_is_complex(field)
-
-    def __call__(self) -> dict[str, Any]:
-        found = {}
-        for name, field in self.settings_cls.model_fields.items():
-            text, _, is_complex = self.get_field_value(field, name)
-            if text is not None:
-                found[name] = _from_json(name, text) if is_complex else text
-        return found
-
-
-def _from_json(setting: str, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        raise SettingsError(
-            f"{_variable(setting)} is {text[:200]!r}, which is not JSON; lists are written as JSON, for example "
-            "'[\"/data\"]'"
-        ) from None
-
-
 def _checked(secret: SecretStr | None, check: Callable[[str], str]) -> SecretStr | None:
     return None if secret is None else SecretStr(check(secret.get_secret_value()))
-
-
-def _sentence(error: ValidationError) -> str:
-    """Return what is wrong with the first wrong value: the variable that gave it, the rule and the remedy."""
-    first = error.errors(include_url=False)[0]
-    setting = str(first["loc"][0] if first["loc"] else "")
-    variable, value = _variable(setting), first["input"]
-    rule = first["msg"].removeprefix("Value error, ")
-    if isinstance(value, str) and names.is_service_link(variable, value):
-        return (
-            f"{variable} is {value!r}, which Kubernetes sets in each container for a Service of that name; set "
-            "enableServiceLinks: false in the pod, or give the Service another name"
-        )
-    shown = f" is {value[:100]!r}" if isinstance(value, str) and setting in _SHOWN else ""
-    own = names.own_name(setting)
-    remedy = "" if variable == own else f"; correct it, or set {own}, which takes precedence"
-    separator = " " if first["type"] == "value_error" else ": "
-    return f"{variable}{shown}{separator}{rule}{remedy}; see docs/settings.md"
-
-
-def _variable(setting: str) -> str:
-    """Return the variable that gives a setting, or helioloop's own name of it."""
-    origin = environment().origin(setting)
-    return names.own_name(setting) if origin is None else origin.variable
-
-
-_SHOWN: Final = frozenset(
-    name for name, field in Settings.model_fields.items() if name not in names.SECRETS and not name.endswith("_url")
-) - {"basic_auth_user"}
-"""Settings whose value may be shown."""

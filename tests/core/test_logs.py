@@ -58,7 +58,7 @@ def test_the_level_holds_for_helioloop_and_other_packages_log_warnings_only(
 ) -> None:
     """Their debug lines contain headers."""
     started(log_level="debug")
-    for name in ("helioloop.x", "helioloop_backend.x", "helioloop_worker.x", "httpcore.http11", "rq.worker"):
+    for name in ("helioloop.x", "helioloop_backend.x", "helioloop_worker.x", "httpcore.http11", "urllib3.pool"):
         for level in (logging.DEBUG, logging.WARNING):
             logging.getLogger(name).log(level, "line")
     shown = [" ".join(line.split()[2:4]) for line in lines(capsys)]

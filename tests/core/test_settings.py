@@ -25,7 +25,7 @@ def documented() -> dict[str, tuple[str, ...]]:
 def other_names(setting: str) -> str:
     """Return the other names of a setting in the form of the table."""
     found = [f"`{names.ALIASES[setting]}`"] if setting in names.ALIASES else []
-    found += ["`…_FILE`"] if setting in names.SECRETS else []
+    found += ["`…_FILE`"] if setting in names.FROM_FILES else []
     return ", ".join(found) or "–"
 
 
@@ -75,7 +75,7 @@ def test_secrets_are_never_shown() -> None:
     settings = Settings(redis_url="redis://:hunter2@host", redis_password="hunter2", basic_auth_password="hunter2")
     assert "hunter2" not in repr(settings)
     assert set(secret_values(settings)) == {"hunter2"}
-    with pytest.raises(ValueError, match="blank") as caught:
+    with pytest.raises(ValueError, match="ends with a space") as caught:
         Settings(basic_auth_password="hunter2 ")
     assert "hunter2" not in str(caught.value)
 
@@ -113,9 +113,9 @@ def refusal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
         ("LABEL_STUDIO_URL", "hunter2:8080", "LABEL_STUDIO_URL is not an address; write it as http://HOST:PORT"),
         ("LABEL_STUDIO_API_KEY", "Token hunter2", "LABEL_STUDIO_API_KEY contains a blank"),
         ("BASIC_AUTH_USER", "hunter2:x", "BASIC_AUTH_USER contains a colon"),
-        ("BASIC_AUTH_PASS", " hunter2", "BASIC_AUTH_PASS begins or ends with a blank"),
+        ("BASIC_AUTH_PASS", " hunter2", "BASIC_AUTH_PASS begins or ends with a space"),
         ("BASIC_AUTH_PASS", "hunter2π", "BASIC_AUTH_PASS contains a letter outside Latin-1"),
-        ("HELIOLOOP_WEBHOOK_SECRET", "hunter2ß", "HELIOLOOP_WEBHOOK_SECRET contains a letter outside ASCII"),
+        ("HELIOLOOP_WEBHOOK_SECRET", "hunter2ł", "HELIOLOOP_WEBHOOK_SECRET contains a letter outside Latin-1"),
     ],
 )
 def test_a_wrong_value_is_refused_in_a_sentence(
@@ -131,7 +131,7 @@ def test_a_file_whose_secret_breaks_a_rule_is_named(refusal: Callable[..., str],
     file = tmp_path / "secret"
     file.write_text("hunter2 \n")
     sentence = refusal(BASIC_AUTH_PASS_FILE=str(file))
-    assert sentence.startswith("BASIC_AUTH_PASS_FILE begins or ends with a blank")
+    assert sentence.startswith("BASIC_AUTH_PASS_FILE begins or ends with a space")
     assert "does not exist" in refusal(BASIC_AUTH_PASS_FILE=str(tmp_path / "absent"))
 
 

@@ -7,7 +7,7 @@ loaded. Reconciliations are sent from the loop of the worker, so an emptied Redi
 import logging
 import os
 import time
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import redis
 import torch
@@ -41,6 +41,10 @@ RETRY_SECONDS = 5.0
 """Pause between two attempts to reach Redis after its connection was lost."""
 
 
+_LOGGED: Final = {"project": "project", "version": "version", "round": "fingerprint", "member": "member"}
+"""Field of a line of the log -> argument of a job."""
+
+
 class LoopJob(Job):
     """A job of the loop: its function is one of `jobs.FUNCTIONS` and receives the context of this process."""
 
@@ -55,7 +59,7 @@ class LoopJob(Job):
             )
         started = time.monotonic()
         name = function.__name__
-        with log_fields(project=self.kwargs.get("project"), job=self.id, version=self.kwargs.get("version")):
+        with log_fields(job=self.id, **{field: self.kwargs.get(name) for field, name in _LOGGED.items()}):
             log.debug("job %s starts", name)
             result = function(self.context, **self.kwargs)
             log.info("job %s is done after %.1f s", name, time.monotonic() - started)

@@ -56,10 +56,10 @@ def redis_passwords(url: str) -> tuple[str, ...]:
             "REDIS_URL cannot be read as an address (it is not shown, because it may contain a password); write "
             f"redis://HOST:PORT/DB; {_ENCODE}"
         )
-    if parts.scheme not in _REDIS_SCHEMES:
+    if parts.scheme not in _REDIS_SCHEMES or "://" not in url:
+        shown = f"{plain_url(url)!r}" if "://" in url else "a value without “://” (not shown, it may be a password)"
         raise SettingsError(
-            f"REDIS_URL is {plain_url(url)!r}, which is not a Redis URL; write redis://HOST:PORT/DB, rediss://… or "
-            "unix:///PATH"
+            f"REDIS_URL is {shown}, which is not a Redis URL; write redis://HOST:PORT/DB, rediss://… or unix:///PATH"
         )
     if "@" in parts.query + parts.fragment + ("" if parts.scheme == "unix" else parts.path):
         raise SettingsError(

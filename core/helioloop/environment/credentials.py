@@ -1,4 +1,4 @@
-"""Rules for user names, passwords, header values and tokens.
+"""Rules for user names, passwords, the webhook secret and tokens.
 
 What breaks a rule would be accepted everywhere and then not work: Label Studio removes blanks around a password, it
 sends credentials and headers in Latin-1, and servers remove blanks around a header's value. Each function raises
@@ -9,30 +9,36 @@ import string
 from typing import Final
 
 _PRINTABLE_ASCII: Final = frozenset(string.ascii_letters + string.digits + string.punctuation + " ")
+_LAST_OF_LATIN_1: Final = "\xff"
 
 
 def check_user(user: str) -> str:
     """Return a user name of basic auth that follows RFC 7617 and that Label Studio can send."""
     if ":" in user:
-        raise ValueError("contains a colon, which ends the user name in basic auth (RFC 7617); choose one without")
-    return _check_basic(user)
-
-
-def check_password(password: str) -> str:
-    """Return a password of basic auth that Label Studio stores unchanged and can send."""
-    return _check_basic(password)
-
-
-def check_header(secret: str) -> str:
-    """Return the value of a header that arrives unchanged from every client."""
-    if secret.strip() != secret:
-        raise ValueError("begins or ends with a blank, which servers remove from a header's value; remove it")
-    if not _PRINTABLE_ASCII.issuperset(secret):
         raise ValueError(
-            "contains a letter outside ASCII or a control character, which clients send in different ways; choose one "
-            "of ASCII letters, digits and punctuation, for example of `openssl rand -hex 32`"
+            "contains a colon, at which basic auth splits user and password (RFC 7617); choose a user name without one"
         )
-    return secret
+    return check_sent(user)
+
+
+def check_sent(text: str) -> str:
+    """Return a password or the value of a header that Label Studio stores unchanged and can send."""
+    if text.strip() != text:
+        raise ValueError(
+            "begins or ends with a space or a line end, which Label Studio does not send; set it without one (`printf` "
+            "writes a secret into a file without a line end)"
+        )
+    if any(letter > _LAST_OF_LATIN_1 for letter in text):
+        raise ValueError(
+            "contains a letter outside Latin-1, which Label Studio cannot send in an HTTP header; use letters of "
+            "Western European languages, digits and punctuation only"
+        )
+    if not text.isprintable():
+        raise ValueError(
+            "contains a line end, a tab or another control character, and an HTTP header contains printable characters "
+            "only; set it without them"
+        )
+    return text
 
 
 def check_token(token: str) -> str:
@@ -43,18 +49,3 @@ def check_token(token: str) -> str:
             "them; copy the token alone, without the word Token or Bearer before it"
         )
     return token
-
-
-def _check_basic(text: str) -> str:
-    if any(ord(letter) < ord(" ") or 0x7F <= ord(letter) < 0xA0 for letter in text):
-        raise ValueError("contains a line break or another control character, which basic auth excludes; remove it")
-    if text.strip() != text:
-        raise ValueError("begins or ends with a blank, which Label Studio removes when it stores it; remove it")
-    try:
-        text.encode("latin-1")
-    except UnicodeEncodeError:
-        raise ValueError(
-            "contains a letter outside Latin-1 (Western European), which Label Studio cannot send to a backend; choose "
-            "one of ASCII letters, digits and punctuation"
-        ) from None
-    return text

@@ -25,7 +25,9 @@ ALIASES: Final = {
 SECRETS: Final = frozenset(
     {"redis_url", "redis_password", "label_studio_api_key", "basic_auth_password", "webhook_secret"}
 )
-"""Settings that can be read from a file, and whose value is never shown (of ``redis_url``, the password)."""
+"""Settings whose value is never shown (of ``redis_url``, the password)."""
+FROM_FILES: Final = SECRETS | {"basic_auth_user"}
+"""Settings that can be read from a file."""
 BACKEND_ONLY: Final = frozenset(
     {
         "backend_host",
@@ -82,7 +84,7 @@ def base_names(setting: str) -> tuple[str, ...]:
 def all_names(setting: str) -> tuple[str, ...]:
     """Return all variables of a setting, those that name a file after the one that they stand for."""
     bases = base_names(setting)
-    if setting not in SECRETS:
+    if setting not in FROM_FILES:
         return bases
     return tuple(name for base in bases for name in (base, base + FILE_SUFFIX))
 
@@ -129,7 +131,7 @@ def _alias_names() -> frozenset[str]:
 def _nearest(name: str, known: Collection[str]) -> str | None:
     """Return the known name that was probably meant; None if no name is like it."""
     for setting, alias in ALIASES.items():
-        for suffix in ("", FILE_SUFFIX) if setting in SECRETS else ("",):
+        for suffix in ("", FILE_SUFFIX) if setting in FROM_FILES else ("",):
             if name == PREFIX + alias + suffix:
                 return own_name(setting) + suffix
     own = [candidate for candidate in known if candidate.startswith(PREFIX)]

@@ -59,7 +59,7 @@ class Environment:
         """
         origins = list(self._origins(setting))
         for first, second in pairwise(origins):
-            if first.file is None and second.variable.upper() == first.variable.upper() + names.FILE_SUFFIX:
+            if _exclude_each_other(first, second):
                 raise SettingsError(
                     f"{first.variable} and {second.variable} are both set, and only one of them can give the value; "
                     "unset one of the two"
@@ -91,6 +91,7 @@ class Environment:
             *self._unknown(),
             *foreign_names.ignored_foreign_names(self._set, given, backend=process == "backend"),
             *self._line_ends(),
+            *self._quotes(),
         ]
 
     def unused(self, *, process: str) -> list[str]:
@@ -106,7 +107,7 @@ class Environment:
         for name in names.all_names(setting):
             written = self._written.get(name)
             if written is not None:
-                is_file = setting in names.SECRETS and name.endswith(names.FILE_SUFFIX)
+                is_file = setting in names.FROM_FILES and name.endswith(names.FILE_SUFFIX)
                 yield Origin(written, Path(_without_line_end(self._set[written])) if is_file else None)
 
     def _text(self, origin: Origin) -> str:
@@ -118,7 +119,9 @@ class Environment:
         for setting in self._settings:
             first, *others = [*self._origins(setting), None]
             for other in others:
-                if first is not None and other is not None and self._differ(first, other):
+                if first is None or other is None or _exclude_each_other(first, other):
+                    continue
+                if self._differ(first, other):
                     yield (
                         f"{other.variable} is ignored: {first.variable} takes precedence and gives another value; "
                         f"remove one of the two"
@@ -151,6 +154,23 @@ class Environment:
                 f"the line end after the value of {', '.join(sorted(found))} is left out; remove it where the variable "
                 "is set (Windows line ends in an environment file?)"
             )
+
+    def _quotes(self) -> Iterator[str]:
+        for setting in self._settings:
+            origin = next(self._origins(setting), None)
+            if origin is None:
+                continue
+            value = _without_line_end(self._set[origin.variable])
+            if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+                yield (
+                    f"the value of {origin.variable} begins and ends with a quotation mark, and both are part of the "
+                    "value; remove them where the variable is set if they are not meant (docker --env-file keeps them)"
+                )
+
+
+def _exclude_each_other(first: Origin, second: Origin) -> bool:
+    """Return True for a variable and the same name with ``_FILE``."""
+    return first.file is None and second.variable.upper() == first.variable.upper() + names.FILE_SUFFIX
 
 
 def _without_line_end(value: str) -> str:

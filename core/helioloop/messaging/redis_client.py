@@ -73,7 +73,7 @@ def _password(settings: Settings) -> str | None:
     password = settings.redis_password.get_secret_value() if settings.redis_password else ""
     if in_url and password and password not in in_url:
         raise SettingsError(
-            "REDIS_URL contains another password than HELIOLOOP_REDIS_PASSWORD; remove one of the two passwords"
+            "REDIS_URL contains another password than HELIOLOOP_REDIS_PASSWORD or REDIS_PASSWORD; remove one of the two"
         )
     return password or None
 
@@ -85,7 +85,9 @@ def plain_errors(settings: Settings) -> Iterator[None]:
     try:
         yield
     except redis.AuthenticationError:
-        raise ServiceError(f"Redis at {url} refuses the credentials in REDIS_URL; correct them") from None
+        raise ServiceError(
+            f"Redis at {url} refuses the credentials in REDIS_URL and REDIS_PASSWORD; correct them"
+        ) from None
     except redis.ConnectionError:
         raise ServiceError(f"Redis at {url} cannot be reached; start it or set REDIS_URL to the one in use") from None
     except redis.TimeoutError:

@@ -82,6 +82,13 @@ def test_an_address_of_another_service_is_not_one_of_redis(url: str) -> None:
         redis_passwords(url)
 
 
+@pytest.mark.parametrize("value", ["hunter2", "me:hunter2", ":hunter2@host", "redis:hunter2", "redis//:hunter2@host"])
+def test_a_password_in_place_of_the_address_is_not_shown(value: str) -> None:
+    with pytest.raises(SettingsError, match="not a Redis URL") as caught:
+        redis_passwords(value)
+    assert "hunter2" not in str(caught.value)
+
+
 @pytest.mark.parametrize("url", ["http://localhost:8080", "https://labels.example.org/studio", "http://[::1]:8080"])
 def test_addresses_of_label_studio(url: str) -> None:
     assert check_http_url(url) == url

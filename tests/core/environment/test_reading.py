@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from helioloop.environment import names
+from helioloop.environment import foreign_names, names
 from helioloop.environment.reading import Environment, Origin
 from helioloop.errors import SettingsError
 from helioloop.settings import Settings
@@ -35,7 +35,7 @@ def test_an_alias_gives_a_setting_unless_its_own_name_does(setting: str, alias: 
     assert read(**{alias: " "}).value(setting) is None
 
 
-@pytest.mark.parametrize("setting", sorted(names.SECRETS))
+@pytest.mark.parametrize("setting", sorted(names.FROM_FILES))
 def test_each_name_of_a_secret_may_name_a_file(setting: str, tmp_path: Path) -> None:
     """An empty variable beside it counts as not set; compose files pass such."""
     file = tmp_path / "secret"
@@ -48,7 +48,7 @@ def test_each_name_of_a_secret_may_name_a_file(setting: str, tmp_path: Path) -> 
         assert read(**{f"{base}_FILE": ""}).value(setting) is None
 
 
-@pytest.mark.parametrize("setting", sorted(names.SECRETS))
+@pytest.mark.parametrize("setting", sorted(names.FROM_FILES))
 def test_a_variable_and_its_file_together_are_refused(setting: str, tmp_path: Path) -> None:
     """Also where both are the same, and where helioloop's own name takes precedence over them."""
     file = tmp_path / "secret"
@@ -59,6 +59,7 @@ def test_a_variable_and_its_file_together_are_refused(setting: str, tmp_path: Pa
             with pytest.raises(SettingsError, match=f"^{base} and {base}_FILE are both set.*unset one") as caught:
                 read(**both | more).value(setting)
             assert "hunter" not in str(caught.value)
+        assert doubts(**both | {base: "hunter4"}) == []  # it is an error, so it is not reported too
 
 
 def test_only_secrets_are_read_from_files(tmp_path: Path) -> None:
@@ -185,6 +186,16 @@ def test_a_line_end_after_a_value_is_left_out_and_reported() -> None:
     assert "hunter2" not in said
 
 
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_quotation_marks_around_a_value_are_kept_and_reported(quote: str) -> None:
+    """docker --env-file keeps them, a shell does not; a password may contain them."""
+    variables = {"BASIC_AUTH_PASS": f"{quote}hunter2{quote}", "HELIOLOOP_RELEASE_ROOTS": '["/data"]', "PORT": quote}
+    assert read(**variables).value("basic_auth_password") == f"{quote}hunter2{quote}"
+    [said] = doubts(**variables)
+    assert said.startswith("the value of BASIC_AUTH_PASS begins and ends with a quotation mark")
+    assert "hunter2" not in said
+
+
 def test_settings_of_the_other_side_are_listed() -> None:
     """For the log of a backend and a worker that share one environment."""
     shared = read(PORT="9090", HELIOLOOP_RECIPE="quick", MODEL_DIR="/data", HELIOLOOP_DEVICE="cpu", LOG_LEVEL="info")
@@ -214,6 +225,12 @@ def test_the_backend_uses_the_settings_that_are_listed_for_it() -> None:
     assert named | through_methods == names.BACKEND - {"log_level", "log_format"} | (
         named & {"log_level", "log_format"}
     )
+
+
+def test_the_docs_list_the_names_of_other_programs() -> None:
+    text = (ROOT / "docs" / "settings.md").read_text()
+    names_of_others = (*foreign_names._ALL, *foreign_names._BACKEND)
+    assert [name for name in names_of_others if f"`{name}`" not in text] == []
 
 
 def test_names_in_the_code_the_tests_and_make_are_known() -> None:

@@ -35,7 +35,7 @@ def test_a_url_of_another_service_is_a_wrong_setting() -> None:
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (redis.AuthenticationError("x"), "refuses the credentials in REDIS_URL"),
+        (redis.AuthenticationError("x"), "refuses the credentials in REDIS_URL and REDIS_PASSWORD; correct them"),
         (redis.ConnectionError("x"), "cannot be reached"),
         (redis.TimeoutError("x"), "does not answer in time"),
         (redis.ResponseError("OOM command not allowed"), r"refuses a command \(ResponseError\)"),

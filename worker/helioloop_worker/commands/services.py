@@ -38,7 +38,8 @@ def worker(role: str, check: bool) -> None:
 
     Ctrl-C or SIGTERM stops it after the current job. Run at least one worker of each role, so that training does not
     delay scoring. Several workers of the role train share the members of a round; they can run on different machines
-    and GPUs if they see the same folders. Settings are environment variables; see docs/settings.md.
+    and GPUs if they see the same folders. Settings are environment variables; see docs/settings.md. Jobs and their
+    outcomes are logged on stderr, from HELIOLOOP_LOG_LEVEL upwards, as text or JSON (HELIOLOOP_LOG_FORMAT).
 
     \b
     Examples:

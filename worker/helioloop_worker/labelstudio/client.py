@@ -179,7 +179,8 @@ class LabelStudioClient:
         if created != len(entries):
             raise LabelStudioError(
                 f"Label Studio kept {created} of {len(entries)} predictions for project {project}; it drops "
-                f"those that do not fit the labelling configuration: compare that with labeling_config/bipoles.xml"
+                "those that do not fit the labelling configuration (1.21.0 to 1.23.0 drop all with a timeline range): "
+                "compare that with labeling_config/bipoles.xml, or install Label Studio 1.23.1 or later"
             )
 
     def set_model_version(self, project: int, version: str) -> None:
