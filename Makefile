@@ -5,6 +5,7 @@
 #   make demo ARGS="--release DIR"    the same, with a release of yours beside the synthetic one
 #   make test                         all tests, with real services
 #   make test-oldest-label-studio     the end-to-end tests of the loop on the oldest supported Label Studio
+#   make test-images                  build the images of docker/ and run the services of its compose file (root, Debian)
 #   make bench-science                measure the method and write docs/science.md; hours on a CPU; can be interrupted
 #   make build                        wheel and source distribution, in dist/
 #   make lint                         ruff, mypy, import-linter
@@ -31,7 +32,7 @@ COMPILE = env $(UV_ENV) $(UV) pip compile -q --universal --python-version 3.11 -
 	--no-annotate --no-header
 INSTALL = env $(UV_ENV) $(UV) pip install -q --constraint constraints.txt $(FIND_LINKS)
 
-.PHONY: help demo test test-oldest-label-studio test-fast bench-science lint format screenshots constraints build install-wheel clean
+.PHONY: help demo test test-oldest-label-studio test-fast test-images bench-science lint format screenshots constraints build install-wheel clean
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
@@ -57,6 +58,14 @@ screenshots:
 
 test-fast: .venv/.done
 	.venv/bin/python -m pytest -m "not e2e" $(ARGS)
+
+# Needs root on Debian or Ubuntu. The layers stay in .images, so the second run is faster.
+test-images: .venv/.done
+	@missing=(); for program in buildah debootstrap docker-compose tini; do \
+		command -v $$program >/dev/null || missing+=($$program); done; \
+	if (($${#missing[@]})); then apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends "$${missing[@]}" >/dev/null; fi
+	.venv/bin/python -m pytest tests/images/build_and_run.py -s $(ARGS)
 
 bench-science: .venv/.done
 	.venv/bin/python -m tests.benchmarks.science $(ARGS)
@@ -122,4 +131,4 @@ constraints: .venvs/uv/.done
 	echo label-studio==$(OLDEST_LABEL_STUDIO) | $(COMPILE) - -o constraints-label-studio-oldest.txt
 
 clean:
-	rm -rf .venv .venvs demo-data bench-data
+	rm -rf .venv .venvs .images demo-data bench-data

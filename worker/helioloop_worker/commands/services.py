@@ -27,7 +27,13 @@ def commands() -> Sequence[click.Command]:
     "annotator waits for (helioloop-score), then retrain checks, write-back and reconciliation "
     "(helioloop-maintenance), then scores of whole releases (helioloop-bulk).",
 )
-def worker(role: str) -> None:
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Start nothing; exit with 0 if a worker of this role runs on this host and is registered in Redis, else with "
+    "an error. For health checks.",
+)
+def worker(role: str, check: bool) -> None:
     """Run a worker that serves the job queues.
 
     Ctrl-C or SIGTERM stops it after the current job. Run at least one worker of each role, so that training does not
@@ -39,7 +45,13 @@ def worker(role: str) -> None:
     Examples:
       helioloop worker --role score
       CUDA_VISIBLE_DEVICES=1 helioloop worker --role train
+      helioloop worker --role train --check
     """
+    if check:
+        with needs_extra("worker"):
+            from helioloop_worker.health import running_worker
+        click.echo(running_worker("train" if role == "train" else "score", load_settings()))
+        return
     with needs_extra("worker"):
         from helioloop_worker.context import Context
         from helioloop_worker.worker import run
