@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from tests.worker.labelstudio.port_contract import CONTRACT, EmptyProject
+from tests.worker.labelstudio.port_contract import CONTRACT, EmptyProject, data_of
 
 from helioloop_worker.labelstudio.fake import FakeLabelStudio
 from helioloop_worker.labelstudio.project_template import labeling_configuration
@@ -35,6 +35,6 @@ def test_an_export_is_a_copy() -> None:
     """Changing an export changes nothing in Label Studio."""
     label_studio = FakeLabelStudio()
     project = label_studio.create_project(title="copy", label_config=labeling_configuration())
-    label_studio.import_tasks(project, [{"cube": "c0"}])
+    label_studio.import_tasks(project, [data_of("c0")])
     label_studio.tasks(project)[0]["data"]["cube"] = "other"
-    assert label_studio.tasks(project)[0]["data"] == {"cube": "c0"}
+    assert label_studio.tasks(project)[0]["data"] == data_of("c0")
