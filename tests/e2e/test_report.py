@@ -3,12 +3,11 @@
 The pages are opened with a Label Studio login only; the backend's credentials are never used.
 """
 
-import os
 from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext
 
 from helioloop.evaluation.audit_order import audit_order
 from helioloop.labelstudio.tasks import cube_tasks
@@ -18,6 +17,7 @@ from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop_worker.context import Context
 from helioloop_worker.loop.announcing import announce
 from tests.e2e.conftest import Loop, until
+from tests.e2e.screen import keep, log_in
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -42,13 +42,6 @@ def report(loop: Loop) -> Path:
     return loop.settings.media_dir(loop.project) / "report.html"
 
 
-def log_in(loop: Loop, page: Page) -> None:
-    """Fill in Label Studio's login, on which the page is."""
-    page.fill("input[name=email]", loop.stack.login.email)
-    page.fill("input[name=password]", loop.stack.login.password)
-    page.click("button[type=submit]")
-
-
 def visitor(loop: Loop, browser: Browser, *, scheme: str = "light", logged_in: bool = True) -> BrowserContext:
     """A visitor with a laptop's screen."""
     context = browser.new_context(
@@ -62,12 +55,6 @@ def visitor(loop: Loop, browser: Browser, *, scheme: str = "light", logged_in: b
         page.wait_for_url(lambda url: "login" not in url)
         page.close()
     return context
-
-
-def keep(page: Page, name: str) -> None:
-    """Keep a screenshot where HELIOLOOP_SCREENSHOTS names a folder."""
-    if folder := os.environ.get("HELIOLOOP_SCREENSHOTS"):
-        page.screenshot(path=str(Path(folder) / f"{name}.png"))
 
 
 def test_the_card_of_the_project_says_which_version_is_shown(loop: Loop, browser: Browser) -> None:
