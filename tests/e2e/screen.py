@@ -29,10 +29,10 @@ BLIND_FITS: Final = FITS | {"curve": f".htx-timeseries-multichannel path[stroke=
 """The same for a random check that nobody has answered: of the curves only the flux is there."""
 
 
-def log_in(loop: Loop, page: Page) -> None:
+def log_in(page: Page, email: str, password: str) -> None:
     """Fill in Label Studio's login, on which the page is."""
-    page.fill("input[name=email]", loop.stack.login.email)
-    page.fill("input[name=password]", loop.stack.login.password)
+    page.fill("input[name=email]", email)
+    page.fill("input[name=password]", password)
     page.click("button[type=submit]")
 
 

@@ -23,7 +23,7 @@ def page(loop: Loop, browser: Browser) -> Iterator[Page]:
     """A page that is logged in to Label Studio."""
     screen = browser.new_page(viewport={"width": 1280, "height": 720})
     screen.goto(f"{loop.stack.label_studio_url}/user/login/")
-    log_in(loop, screen)
+    log_in(screen, loop.stack.login.email, loop.stack.login.password)
     screen.wait_for_url(lambda url: "login" not in url)
     yield screen
     screen.close()
@@ -143,7 +143,6 @@ def test_the_sorted_tab_lists_the_lowest_agreement_first(loop: Loop, page: Page)
     page.goto(f"{loop.stack.label_studio_url}/projects/{loop.project}/data?tab={tab}")
     page.wait_for_selector("text=Prediction score", timeout=60_000)
     page.wait_for_timeout(2000)
-    keep(page, "sorted-tab")
     listed = loop.label_studio._transport.call(
         "GET", "api/tasks", params={"project": loop.project, "view": tab, "page_size": 100}, what="listing the tab"
     )

@@ -51,7 +51,7 @@ def visitor(loop: Loop, browser: Browser, *, scheme: str = "light", logged_in: b
     if logged_in:
         page = context.new_page()
         page.goto(f"{loop.stack.label_studio_url}/user/login/")
-        log_in(loop, page)
+        log_in(page, loop.stack.login.email, loop.stack.login.password)
         page.wait_for_url(lambda url: "login" not in url)
         page.close()
     return context
@@ -83,7 +83,7 @@ def test_the_backend_leads_through_label_studios_login_to_the_state(loop: Loop, 
     page = context.new_page()
     page.goto(f"{loop.stack.backend_url}/projects/{loop.project}")
     assert "/user/login/" in page.url
-    log_in(loop, page)
+    log_in(page, loop.stack.login.email, loop.stack.login.password)
     page.get_by_text("Model version shown").wait_for(timeout=60_000)
     assert page.get_by_text(f"{loop.published()}, made").is_visible()
     assert page.get_by_text("No round is running.").is_visible() or page.get_by_text("in the making").is_visible()

@@ -9,14 +9,19 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from secrets import token_hex
 from typing import Any
 
 import pytest
+import requests
 from playwright.sync_api import Browser, Page, Response, expect
 
+from helioloop.evaluation.audit_order import audit_order
 from helioloop.labelstudio.tab_names import DISAGREEMENTS_FIRST
+from helioloop.labelstudio.tasks import cube_tasks
 from helioloop.records.instrument import MDI
 from helioloop.records.labels import CurrentLabel, Label
 from helioloop.records.scores import CubeScore
@@ -36,6 +41,7 @@ from tests.e2e.screen import (
     check_fit,
     keep,
     log_in,
+    open_screen,
     play_head,
     seek,
     shown_frame,
@@ -62,6 +68,8 @@ class Queue:
     ----------
     loop : Loop
         The running loop, with this project.
+    email, password : str
+        Login of a second annotator; the first one is the loop's.
     tasks : dict
         Cube -> id of its task.
     scores : dict
@@ -77,6 +85,8 @@ class Queue:
     """
 
     loop: Loop
+    email: str
+    password: str
     tasks: dict[str, int]
     scores: dict[str, CubeScore]
     agreement: dict[str, float]
@@ -123,12 +133,15 @@ def queue(loop: Loop) -> Iterator[Queue]:
         if name in scores and (crude := crude_of(task["data"])) is not None
     }
     chosen = choose(agreement, scores)
-    blind, tied, accepted = chosen[-BLIND:], chosen[-BLIND - 1], chosen[-BLIND - 2]
+    blind = [
+        cube
+        for cube in audit_order(task.cube for task in cube_tasks([*known.values()]).values())
+        if cube in chosen[-BLIND:]
+    ]
+    tied, accepted = chosen[-BLIND - 1], chosen[-BLIND - 2]
     waiting = chosen[: -BLIND - 2]
 
-    project = set_up(
-        loop.label_studio, loop.settings, title="an annotator's minute", backend_url=loop.stack.backend_url
-    )
+    project = set_up(loop.label_studio, loop.settings, title="Release 3", backend_url=loop.stack.backend_url)
     own = replace(loop, project=project)
     write_project_profile(own.registry.root, read_project_profile(loop.registry.root))
     RandomChecks(version=VERSION, cubes=tuple(blind)).write(own.registry.root)
@@ -136,13 +149,25 @@ def queue(loop: Loop) -> Iterator[Queue]:
     own.registry.publish(VERSION, why="the version of another project")
     tasks = import_tasks(loop, own, [known[name]["data"] for name in chosen])
     loop.label_studio.set_data_field(project, [tasks[accepted]], "triage", ACCEPTED)
-    colleague = loop.client.users.create(username=f"colleague-{project}", email=f"colleague-{project}@example.org")
-    for annotator, choice in ((1, "emergence"), (colleague.id, "non-emergence")):
+    email, password = f"annotator-{project}@example.org", token_hex(8)
+    colleague = sign_up(loop, email, password)
+    for annotator, choice in ((1, "emergence"), (colleague, "non-emergence")):
         result = [{"from_name": "class", "to_name": "video", "type": "choices", "value": {"choices": [choice]}}]
         loop.client.annotations.create(id=tasks[tied], result=result, lead_time=1.0, completed_by=annotator)
     until(lambda: is_ready(own, tied), seconds=120)
-    yield Queue(own, tasks, scores, agreement, tuple(waiting), tuple(blind), tied, accepted)
+    yield Queue(own, email, password, tasks, scores, agreement, tuple(waiting), tuple(blind), tied, accepted)
     loop.client.projects.delete(id=project)
+
+
+def sign_up(loop: Loop, email: str, password: str) -> int:
+    """Make an account by the organization's invitation, as new annotators do, and return its id."""
+    base = loop.stack.label_studio_url
+    invitation = loop.label_studio._transport.call("GET", "api/invite", what="inviting an annotator")["invite_url"]
+    with requests.Session() as session:
+        session.get(f"{base}{invitation}", timeout=60)
+        form = {"email": email, "password": password, "csrfmiddlewaretoken": session.cookies["csrftoken"]}
+        session.post(f"{base}{invitation}", data=form, headers={"Referer": base}, timeout=60).raise_for_status()
+        return int(session.get(f"{base}/api/current-user/whoami", timeout=60).json()["id"])
 
 
 def is_ready(own: Loop, tied: str) -> bool:
@@ -202,10 +227,21 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def open_list(page: Page, queue: Queue) -> None:
-    """Open the list of tasks, through the login where nobody is logged in."""
+    """Open the list of tasks."""
     page.goto(f"{queue.loop.stack.label_studio_url}/projects/{queue.loop.project}/data")
-    if "/user/login/" in page.url:
-        log_in(queue.loop, page)
+    await_list(page)
+
+
+def open_list_through_login(page: Page, queue: Queue, email: str, password: str) -> None:
+    """Open the list of tasks, and fill in the login to which that leads."""
+    page.goto(f"{queue.loop.stack.label_studio_url}/projects/{queue.loop.project}/data")
+    assert "/user/login/" in page.url
+    log_in(page, email, password)
+    await_list(page)
+
+
+def await_list(page: Page) -> None:
+    """Wait until the list of tasks is there."""
     page.get_by_text("Tasks:").wait_for(timeout=60_000)
 
 
@@ -218,7 +254,7 @@ def select_tab(page: Page, title: str, *, count: int) -> None:
 
 def test_each_of_the_five_tabs_counts_its_tasks(queue: Queue, page: Page) -> None:
     """After the login in the form; in the order and with the numbers that the scores give."""
-    open_list(page, queue)
+    open_list_through_login(page, queue, queue.loop.stack.login.email, queue.loop.stack.login.password)
     titles = [text.strip() for text in page.locator(".lsf-tabs-dm__item").all_inner_texts()]
     low, high = UNCERTAIN
     expected = {
@@ -231,22 +267,23 @@ def test_each_of_the_five_tabs_counts_its_tasks(queue: Queue, page: Page) -> Non
     assert titles == [*expected]
     for title in reversed(titles):
         select_tab(page, title, count=expected[title])
+    page.mouse.move(640, 690)
+    page.wait_for_timeout(500)
     keep(page, "sorted-tab")
 
 
 def test_a_blind_check_shows_nothing_of_the_model(queue: Queue, page: Page) -> None:
-    """Neither on the screen nor in any answer of Label Studio; all that is needed to answer fits a laptop's screen."""
+    """Neither on the screen nor in any answer of Label Studio; what is needed to answer fits a laptop's screen."""
     open_list(page, queue)
-    received: list[Response] = []
-
-    def receive(answer: Response) -> None:
-        received.append(answer)
-
-    page.on("response", receive)
-    select_tab(page, "Random checks", count=BLIND)
-    page.get_by_text(queue.blind[0]).first.click()
-    await_screen(page)
-    page.wait_for_load_state("networkidle")
+    with receiving(page) as received:
+        select_tab(page, "Random checks", count=BLIND)
+        page.locator("button:right-of(:text('Label All Tasks'))").first.click()
+        page.get_by_text("Label Tasks As Displayed").click()
+        close_instruction(page)
+        await_screen(page)
+        expect_task(page, queue, queue.blind[0])
+        page.wait_for_load_state("networkidle")
+        texts = read(received)
     shown = page.locator(".helioloop-reason").inner_text()
     assert "Random check." in shown
     for word in (VERSION, "Probability", "Agreement", "Onset"):
@@ -257,41 +294,27 @@ def test_a_blind_check_shows_nothing_of_the_model(queue: Queue, page: Page) -> N
         assert drawn(page, colour) == ""
     assert len(drawn(page, FLUX_COLOUR)) > 20
     check_fit(page, BLIND_FITS, size=(1280, 720))
+    assert revealed(queue, texts, queue.blind) == set()
+    opened = [url for url, _ in texts]
+    for part in ("api/dm/actions", "curve.json", "reason.txt"):
+        assert any(part in url for url in opened), part
+    seek(page, 100)
     keep(page, "labelling-blind")
-    page.remove_listener("response", receive)
-
-    blind = {queue.tasks[cube] for cube in queue.blind}
-    texts = {answer.url: answer.text() for answer in received if is_text(answer)}
-    assert any(f"/api/tasks/{queue.tasks[queue.blind[0]]}" in url for url in texts)
-    assert any("curve.json" in url for url in texts)
-    assert any("reason.txt" in url for url in texts)
-    for url, text in texts.items():
-        for cube in queue.blind:
-            score = queue.scores[cube]
-            assert repr(score.p_emergence)[:7] not in text, url
-            assert repr(queue.agreement[cube])[:7] not in text, url
-        if "curve.json" in url:
-            columns = json.loads(text)
-            assert {*columns["p"], *columns["spread"], *columns["interval"]} == {None}
-        if "/api/" in url:
-            for record in records(json.loads(text)):
-                if record.get("id") in blind and "data" in record:
-                    assert not record.get("predictions"), url
-                    assert record.get("predictions_score") is None, url
-                    assert not record.get("predictions_results"), url
 
 
 def test_a_blind_answer_leaves_its_tab_and_counts_as_blind(queue: Queue, page: Page) -> None:
-    """Submitted with the class of the crude label, so that no round starts; then the prediction appears."""
+    """The next check opens. The class is that of the crude label, so that no round starts; the prediction follows."""
     cube = queue.blind[0]
     expect_task(page, queue, cube)
     page.keyboard.press("e" if queue.crude(cube) is Label.EMERGENCE else "n")
     page.locator(".helioloop-question input:checked").wait_for(state="attached")
     page.locator(FITS["submit"]).click()
-    page.locator("button:has-text('Update')").wait_for(timeout=30_000)
+    expect_task(page, queue, queue.blind[1])
     until(lambda: (label := queue.label(cube)) is not None and label.blind is not None, seconds=60)
     until(lambda: queue.predictions(cube) == 1, seconds=60)
     assert [queue.predictions(other) for other in queue.blind[1:]] == [0, 0]
+    open_screen(page, queue.loop, queue.tasks[queue.blind[2]], dark=True)
+    check_fit(page, BLIND_FITS, size=(1280, 720))
     open_list(page, queue)
     select_tab(page, "Random checks", count=BLIND - 1)
 
@@ -299,13 +322,15 @@ def test_a_blind_answer_leaves_its_tab_and_counts_as_blind(queue: Queue, page: P
 def test_a_full_minute_of_an_annotator(queue: Queue, browser: Browser) -> None:
     """Log in, read the instruction, see why, look, drag the onset, submit; the next task opens."""
     page = browser.new_page(viewport={"width": 1280, "height": 720})
-    open_list(page, queue)
-    page.get_by_role("button", name="Label All Tasks").click()
-    close_instruction(page)
-    await_screen(page)
     cube, following = queue.waiting[:2]
     task = queue.tasks[cube]
-    expect_task(page, queue, cube)
+    with receiving(page) as received:
+        open_list_through_login(page, queue, queue.email, queue.password)
+        page.get_by_role("button", name="Label All Tasks").click()
+        close_instruction(page)
+        await_screen(page)
+        expect_task(page, queue, cube)
+        assert revealed(queue, read(received), [cube]) == {"probability", "agreement", "curve", "prediction", "score"}
     assert "One of them is wrong" in page.locator(".helioloop-reason").inner_text()
     check_fit(page, FITS, size=(1280, 720))
 
@@ -380,6 +405,41 @@ def drawn(page: Page, colour: str) -> str:
     """The line of a colour in the plot; empty where none is drawn."""
     lines = page.locator(f".htx-timeseries-multichannel path[stroke='{colour}']")
     return "".join(lines.nth(k).get_attribute("d") or "" for k in range(lines.count()))
+
+
+@contextmanager
+def receiving(page: Page) -> Iterator[list[Response]]:
+    """Collect the answers that a page gets."""
+    received: list[Response] = []
+
+    def receive(answer: Response) -> None:
+        received.append(answer)
+
+    page.on("response", receive)
+    yield received
+    page.remove_listener("response", receive)
+
+
+def read(received: list[Response]) -> list[tuple[str, str]]:
+    """The addresses and texts of the answers that have data; pictures, videos and programs are left out."""
+    return [(answer.url, answer.text()) for answer in received if is_text(answer)]
+
+
+def revealed(queue: Queue, texts: list[tuple[str, str]], cubes: Sequence[str]) -> set[str]:
+    """Return what answers of Label Studio contain of the model's estimates for some cubes."""
+    found = set()
+    for cube in cubes:
+        numbers = {"probability": queue.scores[cube].p_emergence, "agreement": queue.agreement[cube]}
+        found |= {name for name, number in numbers.items() if any(repr(number)[:7] in text for _, text in texts)}
+    for columns in (json.loads(text) for url, text in texts if "curve.json" in url):
+        if {*columns["p"], *columns["spread"], *columns["interval"]} != {None}:
+            found.add("curve")
+    tasks = {queue.tasks[cube] for cube in cubes}
+    for record in (record for url, text in texts if "/api/" in url for record in records(json.loads(text))):
+        if record.get("id") in tasks and "data" in record:
+            found |= {"prediction"} if record.get("predictions") or record.get("predictions_results") else set()
+            found |= {"score"} if record.get("predictions_score") is not None else set()
+    return found
 
 
 def is_text(answer: Response) -> bool:
