@@ -64,8 +64,6 @@ def test_the_labelling_screen_plays_the_video_and_shows_the_predicted_class_and_
     )
     page.get_by_text(f"of {MDI.n_frames}").first.wait_for(timeout=60_000)
     assert page.locator(".helioloop-reason").inner_text().count("v0001") == 1
-    seek(page, min(first + 40, MDI.n_frames - 25))
-    keep(page, "labelling-list")
     open_screen(page, loop, None)
     seek(page, min(first + 40, MDI.n_frames - 25))
     keep(page, "labelling")
