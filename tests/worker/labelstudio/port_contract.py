@@ -148,6 +148,19 @@ def tasks_keep_order_and_data(empty: EmptyProject) -> None:
     assert exported[one] == data_of("c0")
 
 
+def tasks_without_a_value_that_the_screen_shows_are_refused(empty: EmptyProject) -> None:
+    """Absent, or no text: then no task of the call is imported. Other fields may be absent, and the text be empty."""
+    for name in ("video", "curve", "reason"):
+        absent = {key: value for key, value in data_of("c1").items() if key != name}
+        with pytest.raises(LabelStudioError, match=f"{name}.* key is expected in task data"):
+            empty.label_studio.import_tasks(empty.project, [data_of("c0"), absent])
+        with pytest.raises(LabelStudioError, match="is of type"):
+            empty.label_studio.import_tasks(empty.project, [data_of("c0"), {**data_of("c1"), name: None}])
+    assert empty.label_studio.tasks(empty.project) == []
+    short = {"video": "/c0.mp4", "curve": "", "reason": ""}
+    assert len(empty.label_studio.import_tasks(empty.project, [short])) == 1
+
+
 def newer_tasks_are_read_by_id(empty: EmptyProject) -> None:
     """Those after a given one, in order, with their data; none after the newest, all after 0."""
     one, two, three = empty.tasks(3)
@@ -532,6 +545,7 @@ CONTRACT = (
     an_unknown_project_is_refused,
     a_new_project_is_empty_and_shows_no_version,
     tasks_keep_order_and_data,
+    tasks_without_a_value_that_the_screen_shows_are_refused,
     newer_tasks_are_read_by_id,
     newer_tasks_are_those_of_the_project,
     a_field_of_the_data_is_set_in_place,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import redis
 from pydantic import SecretStr
-from tests.worker.labelstudio.port_contract import CONTRACT, BackendPlace, EmptyProject
+from tests.worker.labelstudio.port_contract import CONTRACT, BackendPlace, EmptyProject, data_of
 from tests.worker.labelstudio.serving import call, serving
 
 from helioloop.messaging.arrived_events import PROJECT_UPDATED, arrived_events
@@ -64,6 +64,6 @@ def test_an_export_is_a_copy() -> None:
     """Changing an export changes nothing in Label Studio."""
     label_studio = FakeLabelStudio()
     project = label_studio.create_project(title="copy", label_config=labeling_configuration())
-    label_studio.import_tasks(project, [{"cube": "c0", "video": "/c0.mp4"}])
+    label_studio.import_tasks(project, [data_of("c0")])
     label_studio.tasks(project)[0]["data"]["cube"] = "other"
-    assert label_studio.tasks(project)[0]["data"] == {"cube": "c0", "video": "/c0.mp4"}
+    assert label_studio.tasks(project)[0]["data"] == data_of("c0")

@@ -23,6 +23,8 @@ from helioloop_worker.labelstudio.setup_port import Backend, Media, Webhook
 CHOICES, TIMELINE = "Choices", "TimelineLabels"
 _VALUE_TAGS = {CHOICES: "Choice", TIMELINE: "Label"}
 """Controls whose predictions are checked, and the tags of their values."""
+_DATA_KINDS: Mapping[str, tuple[type, ...]] = {"TimeSeries": (dict, list, str)}
+"""Types of a value that a tag shows, where they are not text alone."""
 
 
 @dataclass(slots=True)
@@ -84,12 +86,13 @@ class FakeLabelStudio:
         return counts if active is None else {active: 0, **counts}
 
     def import_tasks(self, project: int, data: Sequence[Mapping[str, Any]]) -> list[int]:
-        """Import tasks; see `LabelStudio.import_tasks`."""
+        """Import tasks; see `LabelStudio.import_tasks`. One that lacks a value that the screen shows refuses all."""
         own = self._project(project)
-        for name in _video_fields(own.info.label_config):  # Label Studio checks the fields of all tags
-            if any(name not in values for values in data):
+        shown = _shown_fields(own.info.label_config)
+        for place, values in enumerate(data):
+            if fault := _fault(values, shown):
                 raise LabelStudioError(
-                    f'importing tasks: Label Studio answered 400 "{name}" key is expected in task data'
+                    f"importing {len(data)} tasks into project {project}: item {place}: {fault}; nothing was imported"
                 )
         created = [next(self._ids) for _ in data]
         for task, values in zip(created, data, strict=True):
@@ -413,10 +416,22 @@ def _controls(label_config: str) -> dict[str, _Control]:
     return {control.name: control for control in found}
 
 
-def _video_fields(label_config: str) -> list[str]:
-    """Return the fields that tasks must have for the videos of a configuration."""
-    values = [tag.get("value", "") for tag in fromstring(label_config, forbid_dtd=True).iter("Video")]
-    return [value.removeprefix("$") for value in values if value.startswith("$")]
+def _shown_fields(label_config: str) -> dict[str, str]:
+    """Return the fields of the task data that a labelling configuration shows, and the tag that shows each."""
+    tags = fromstring(label_config, forbid_dtd=True).iter()
+    shown = [(tag.get("value", ""), tag.tag) for tag in tags if tag.get("name")]
+    return {value.removeprefix("$"): tag for value, tag in shown if value.startswith("$")}
+
+
+def _fault(data: Mapping[str, Any], shown: Mapping[str, str]) -> str | None:
+    """Return why Label Studio refuses the data of a task; None where it takes them."""
+    for name, tag in shown.items():
+        if name not in data:
+            return f'"{name}" key is expected in task data'
+        kinds = _DATA_KINDS.get(tag, (str,))
+        if not isinstance(data[name], kinds):
+            return f"data['{name}']={data[name]} is of type '{type(data[name]).__name__}', but {tag} expects another"
+    return None
 
 
 def _is_valid(entry: Mapping[str, Any], controls: Mapping[str, _Control]) -> bool:
