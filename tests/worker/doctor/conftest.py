@@ -48,7 +48,7 @@ def settings(**changed: Any) -> Settings:
         "webhook_secret": SecretStr("w3bhook-secret"),
         "device": "cpu",
     }
-    return Settings(**(values | changed))
+    return Settings(**values).model_copy(update=changed)
 
 
 def good(body: Any, **more: Any) -> Answer:

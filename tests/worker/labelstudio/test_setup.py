@@ -168,7 +168,7 @@ def test_a_backend_that_does_not_answer_changes_no_registration(settings: Settin
     label_studio = FakeLabelStudio(call=call)
     project = set_up(label_studio, own, title="t", backend_url=backend)
     before = (label_studio.backends(project), label_studio.webhooks(project))
-    with pytest.raises(LabelStudioError, match="start the backend with the HELIOLOOP_BASIC_AUTH"):
+    with pytest.raises(LabelStudioError, match="start the backend with the HELIOLOOP_BASIC_AUTH_…"):
         set_up(label_studio, own, title="t", backend_url=NOWHERE)
     with pytest.raises(LabelStudioError, match=r"answered \[200, 401\]"):
         set_up(label_studio, settings, title="t", backend_url=backend)

@@ -10,7 +10,7 @@ from helioloop_worker.doctor.addresses import Address, has_scheme, is_unspecifie
 from helioloop_worker.doctor.facts import Facts
 from helioloop_worker.doctor.finding import Cause, Check, Finding, not_tried, ok, out_of_time
 from helioloop_worker.labelstudio.probe import Answer
-from helioloop_worker.labelstudio.supported import NEWEST, OLDEST, SUPPORTED_RANGE
+from helioloop_worker.labelstudio.supported import SUPPORTED_RANGE, is_supported
 
 ADDRESS: Final = "label-studio-address"
 VERSION: Final = "label-studio-version"
@@ -175,11 +175,11 @@ def _check_version(facts: Facts) -> Finding:
         return out_of_time(VERSION)
     found = version_of(facts.version) or ""
     try:
-        number = tuple(int(part) for part in found.split("+")[0].split(".")[:2])
+        number = tuple(int(part) for part in found.split("+")[0].split(".")[:3])
     except ValueError:
         return _UNKNOWN.found(facts, f"version {found!r}")
-    if not OLDEST <= number <= NEWEST:
-        return _UNTESTED.found(facts, f"version {found}, tested are {SUPPORTED_RANGE}")
+    if not is_supported(number):
+        return _UNTESTED.found(facts, f"version {found}, supported are {SUPPORTED_RANGE}")
     return ok(VERSION, f"version {found}")
 
 
