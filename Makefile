@@ -4,6 +4,7 @@
 #   make demo ARGS=--exit-when-ready  the same, until the first predictions are shown
 #   make demo ARGS="--release DIR"    the same, with a release of yours beside the synthetic one
 #   make test                         all tests, with real services
+#   make bench                        time helioloop against plain references and write docs/performance.md; minutes
 #   make bench-science                measure the method and write docs/science.md; hours on a CPU; can be interrupted
 #   make lint                         ruff, mypy, import-linter
 #   make … TORCH=cuda                 torch with CUDA (default if nvidia-smi runs); TORCH=cpu never downloads CUDA
@@ -24,7 +25,7 @@ UV_ENV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$($(PIP) config get global.inde
 TORCH_FLAG = $(if $(filter cuda,$(TORCH)),,$$($(PIP) install -q --dry-run --no-deps --no-index torch==2.13.0 >/dev/null 2>&1 || echo --torch-backend cpu))
 INSTALL = env $(UV_ENV) $(UV) pip install -q --constraint constraints.txt $(FIND_LINKS)
 
-.PHONY: help demo test test-fast bench-science lint format screenshots constraints clean
+.PHONY: help demo test test-fast bench bench-science lint format screenshots constraints clean
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
@@ -43,6 +44,9 @@ screenshots:
 
 test-fast: .venv/.done
 	.venv/bin/python -m pytest -m "not e2e" $(ARGS)
+
+bench: .venv/.done
+	.venv/bin/python -m tests.benchmarks.speed.document $(ARGS)
 
 bench-science: .venv/.done
 	.venv/bin/python -m tests.benchmarks.science $(ARGS)
