@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from helioloop.data.cubes import Cube
-from helioloop.data.limb import corner_codes
+from helioloop.data.interpolation import interpolate_frames, interpolate_pixels
+from helioloop.data.off_disk import corner_regions, off_disk
 from helioloop.data.slots import grid_frames
 from helioloop.errors import CubeError
 from helioloop.records.instrument import Instrument
@@ -32,9 +32,8 @@ NOISE_CLIP_FRACTION = 0.25
 
 _LIMB_FRACTION = 0.05
 _LOWEST_GAUSS = np.float32(-7000.0)  # sunspots reach -6e3 G
+_BLOCK = 32  # frames that are worked on at once: they fit into the processor's cache
 _ROW_STEP = 3  # every third row: the roughness of a frame is a median over thousands of pixels
-_SAME_FRAME = np.zeros((3, 3, 3), dtype=np.int8)
-_SAME_FRAME[1] = ndimage.generate_binary_structure(2, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,74 +134,20 @@ def to_grid(cube: Cube, instrument: Instrument) -> Floats:
     """
     frames, observed = _frames_on_grid(cube, instrument)
     _, kept, at_corner = _usable(cube.name, frames, observed, instrument)
-    frames, observed, at_corner = frames[kept], observed[kept], at_corner[kept]
+    if len(kept) < len(frames):  # an index would copy all frames
+        frames, observed, at_corner = frames[kept], observed[kept], at_corner[kept]
     scaled = _scaled(observed, instrument.clip_gauss).reshape(len(frames), -1)
-    usable = np.isfinite(scaled)
+    usable = observed.reshape(scaled.shape) >= _LOWEST_GAUSS  # False for NaN
     usable &= ~at_corner.reshape(scaled.shape)
-    usable &= observed.reshape(scaled.shape) >= _LOWEST_GAUSS
-    _interpolate_pixels(scaled, frames, usable=usable)
     off = off_disk(at_corner).reshape(scaled.shape)
-    gridded = _interpolate_frames(scaled, off, frames, n_frames=instrument.n_frames)
+    interpolate_pixels(scaled, frames, usable=usable, off=off, fill=OFF_DISK_FILL)
+    gridded = interpolate_frames(scaled, off, frames, n_frames=instrument.n_frames)
     return gridded.reshape(instrument.n_frames, *observed.shape[1:])
 
 
 def fill_off_disk(gridded: Floats) -> Floats:
     """Return a copy with 0.5 (0 G) in place of NaN, as the authors' network expects off-disk pixels."""
     return np.where(np.isnan(gridded), OFF_DISK_FILL, gridded)
-
-
-def corner_regions(observed_gauss: Floats, *, clip_gauss: float) -> Mask:
-    """Find the regions of pixels that are coded as off-disk and touch a corner of their frame.
-
-    Archives code off-disk pixels as NaN, as 0 or as a large negative number. All three codes are accepted at once, so
-    the same disk gives the same mask with any of them, and those that `corner_codes` finds, such as 5000. Pixels with
-    such a value elsewhere are on-disk: a single 0 G, or a dark umbra below −clip_gauss.
-
-    Parameters
-    ----------
-    observed_gauss : array, shape (n_obs, ny, nx)
-        Gauss; may contain NaN.
-    clip_gauss : float
-        Values at or below −clip_gauss are codes.
-
-    Returns
-    -------
-    array of bool, shape (n_obs, ny, nx)
-        True for coded pixels that are connected to a corner pixel of the same frame through edges of coded pixels.
-    """
-    coded = np.isnan(observed_gauss) | (observed_gauss == 0.0) | (observed_gauss <= -clip_gauss)
-    for code in corner_codes(observed_gauss, code_gauss=clip_gauss):
-        coded |= observed_gauss == np.float32(code)
-    found = np.zeros(coded.shape, dtype=np.bool_)
-    with_corner = np.flatnonzero(coded[:, [0, 0, -1, -1], [0, -1, 0, -1]].any(axis=1))
-    if with_corner.size:
-        regions, n_regions = ndimage.label(coded[with_corner], structure=_SAME_FRAME)
-        touches: Mask = np.zeros(n_regions + 1, dtype=np.bool_)
-        touches[regions[:, [0, 0, -1, -1], [0, -1, 0, -1]]] = True
-        touches[0] = False
-        found[with_corner] = touches[regions]
-    return found
-
-
-def off_disk(at_corner: Mask) -> Mask:
-    """Return which corner-region pixels are off-disk, as opposed to lost data.
-
-    The patch rotates onto the disk once and off it once, so a pixel cannot be off-disk in one frame and on-disk in both
-    the frame before and the frame after. Such a pixel was lost, and is interpolated.
-
-    Parameters
-    ----------
-    at_corner : array of bool, shape (n_obs, ny, nx)
-        From `corner_regions`, for successive usable frames.
-
-    Returns
-    -------
-    array of bool, shape (n_obs, ny, nx)
-        `at_corner[k]` and (`at_corner[k − 1]` or `at_corner[k + 1]`); the first and last frame are unchanged.
-    """
-    off = at_corner.copy()
-    off[1:-1] &= at_corner[:-2] | at_corner[2:]
-    return off
 
 
 def bad_frames(observed_gauss: Floats, at_corner: Mask, *, clip_gauss: float) -> Mask:
@@ -231,19 +176,25 @@ def bad_frames(observed_gauss: Floats, at_corner: Mask, *, clip_gauss: float) ->
 
     An active region covers less than half of the patch, so it hardly changes the median.
     """
-    n_obs = len(observed_gauss)
-    shown = ~(at_corner | np.isnan(observed_gauss))
-    axes = (1, 2)
-    lowest = np.min(observed_gauss, axis=axes, where=shown, initial=np.inf)
-    highest = np.max(observed_gauss, axis=axes, where=shown, initial=-np.inf)
-    rows = np.where(shown[:, ::_ROW_STEP], observed_gauss[:, ::_ROW_STEP], np.nan).clip(-clip_gauss, clip_gauss)
-    steps = np.abs(np.diff(rows, axis=2)).reshape(n_obs, -1)
-    steps.sort(axis=1)  # NaN comes last
-    n_steps = np.isfinite(steps).sum(axis=1)
-    roughness = np.where(n_steps > 0, steps[np.arange(n_obs), n_steps // 2], 0.0)
-    usual = float(np.median(roughness[n_steps > 0])) if n_steps.any() else 0.0
+    roughness, varied = np.zeros(len(observed_gauss)), np.zeros(len(observed_gauss), dtype=np.bool_)
+    seen = np.zeros_like(varied)
+    for first in range(0, len(observed_gauss), _BLOCK):
+        block = slice(first, first + _BLOCK)
+        rows = observed_gauss[block, ::_ROW_STEP].clip(-clip_gauss, clip_gauss)
+        np.copyto(rows, np.nan, where=at_corner[block, ::_ROW_STEP])
+        steps = np.abs(np.diff(rows, axis=2)).reshape(len(rows), -1)
+        steps.sort(axis=1)  # NaN comes last
+        n_steps = np.isfinite(steps).sum(axis=1)
+        index = np.arange(len(rows))
+        seen[block] = n_steps > 0
+        roughness[block] = np.where(seen[block], steps[index, n_steps // 2], 0.0)
+        varied[block] = seen[block] & (steps[index, n_steps - 1] > 0.0)
+    usual = float(np.median(roughness[seen])) if seen.any() else 0.0
     bound = min(max(ROUGH_CLIP_FRACTION * clip_gauss, ROUGH_RATIO * usual), NOISE_CLIP_FRACTION * clip_gauss)
-    bad: Mask = (lowest >= highest) | (roughness > bound)
+    bad: Mask = roughness > bound
+    for frame in np.flatnonzero(~varied):  # few: only those are looked at in all rows
+        values = observed_gauss[frame][~(at_corner[frame] | np.isnan(observed_gauss[frame]))]
+        bad[frame] |= not values.size or values.min() >= values.max()
     return bad
 
 
@@ -304,67 +255,3 @@ def _scaled(observed_gauss: Floats, clip_gauss: float) -> Floats:
     scaled *= np.float32(0.5 / clip_gauss)
     scaled += np.float32(0.5)
     return scaled
-
-
-def _interpolate_pixels(scaled: Floats, frames: Ints, *, usable: Mask) -> None:
-    """Replace unusable values in place by interpolation in time between usable values of the same pixel.
-
-    Parameters
-    ----------
-    scaled : array, shape (n_obs, n_px)
-        Changed in place where not `usable`; see step 3 of `to_grid` for the formula.
-    frames : array of int, shape (n_obs,)
-        Grid frame of each observation, strictly increasing.
-    usable : array of bool, shape (n_obs, n_px)
-        Where `scaled` has a value to keep.
-    """
-    incomplete = np.flatnonzero(~usable.all(axis=0))
-    if not incomplete.size:
-        return
-    usable = usable[:, incomplete]
-    n_obs = len(frames)
-    index = np.arange(n_obs, dtype=np.int32)[:, None]
-    gap = np.nonzero(~usable)
-    # For each gap the index of the last usable observation before it (−1: none) and the first after it (n_obs: none).
-    before = np.maximum.accumulate(np.where(usable, index, np.int32(-1)), axis=0)[gap]
-    after = np.minimum.accumulate(np.where(usable, index, np.int32(n_obs))[::-1], axis=0)[::-1][gap]
-    pixel = incomplete[gap[1]]
-    known = (before >= 0) | (after < n_obs)
-    before, after = np.where(before < 0, after, before), np.where(after == n_obs, before, after)
-    before, after = np.where(known, before, 0), np.where(known, after, 0)
-    span = np.maximum(frames[after] - frames[before], 1)
-    weight = ((frames[gap[0]] - frames[before]) / span).astype(np.float32)
-    low = scaled[before, pixel]
-    scaled[gap[0], pixel] = np.where(known, low + weight * (scaled[after, pixel] - low), OFF_DISK_FILL)
-
-
-def _interpolate_frames(scaled: Floats, off: Mask, frames: Ints, *, n_frames: int) -> Floats:
-    """Interpolate observations to all grid frames and set off-disk pixels to NaN.
-
-    Parameters
-    ----------
-    scaled : array, shape (n_obs, n_px)
-        Without NaN.
-    off : array of bool, shape (n_obs, n_px)
-        From `off_disk`.
-    frames : array of int, shape (n_obs,)
-        Grid frame of each observation, strictly increasing.
-    n_frames : int
-        Number of grid frames.
-
-    Returns
-    -------
-    array of float32, shape (n_frames, n_px)
-        NaN where the nearest observation is off-disk.
-    """
-    grid = np.arange(n_frames)
-    before = np.clip(np.searchsorted(frames, grid, side="right") - 1, 0, None)
-    after = np.minimum(before + 1, len(frames) - 1)
-    span = np.maximum(frames[after] - frames[before], 1)
-    weight = np.clip((grid - frames[before]) / span, 0.0, 1.0).astype(np.float32)
-    gridded = scaled[before]
-    between = np.flatnonzero((weight > 0.0) & (after > before))
-    gridded[between] += weight[between, None] * (scaled[after[between]] - gridded[between])
-    nearest = np.where((weight > 0.5) & (after > before), after, before)
-    gridded[off[nearest]] = np.nan
-    return gridded

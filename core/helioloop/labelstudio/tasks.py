@@ -7,6 +7,7 @@ names a cube but does not open a file: `data.release` makes paths of names, and 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from helioloop.files.names import LONGEST_NAME, is_plain_name
@@ -33,7 +34,7 @@ def cube_of(data: Any) -> CubeInfo | None:
         release=release,
         name=cube,
         sha256=sha256,
-        start=_text(str(data.get("start") or "").removesuffix("Z")),
+        start=_start(data.get("start")),
         region=_text(data.get("region")),
     )
 
@@ -41,6 +42,18 @@ def cube_of(data: Any) -> CubeInfo | None:
 def _text(value: Any) -> str | None:
     """Return a word that says something; data may hold anything."""
     return value if isinstance(value, str) and 0 < len(value) <= LONGEST_NAME else None
+
+
+def _start(value: Any) -> str | None:
+    """Return a time as `CubeInfo.start`; None for anything else than ISO 8601, since people can edit task data."""
+    text = _text(value)
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+        return text if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None).isoformat()
+    except (ValueError, OverflowError):  # overflow: year 1 east of Greenwich
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -109,7 +109,9 @@ def _groups(labelled: Sequence[CubeInfo]) -> list[_Group]:
     ]
     graph = coo_array((np.ones(len(links)), np.array(links).T), shape=(len(labelled), len(labelled)))
     n_groups, group_of = connected_components(graph, directed=False)
-    return [_group([labelled[k] for k in np.flatnonzero(group_of == group)]) for group in range(n_groups)]
+    by_group = np.argsort(group_of, kind="stable")
+    ends = np.cumsum(np.bincount(group_of, minlength=n_groups))[:-1]
+    return [_group([labelled[k] for k in members]) for members in np.split(by_group, ends)]
 
 
 def _group(members: Sequence[CubeInfo]) -> _Group:

@@ -32,6 +32,28 @@ def test_what_is_no_word_is_no_region(value: Any) -> None:
     assert found.region is None
 
 
+@pytest.mark.parametrize(
+    ("value", "start"),
+    [
+        ("1998-12-06T00:00:00", "1998-12-06T00:00:00"),
+        ("1998-12-06T02:00:00+02:00", "1998-12-06T00:00:00"),
+        ("1998-12-06", "1998-12-06"),
+        ("6 December 1998", None),
+        ("1998-13-06T00:00:00Z", None),
+        ("0001-01-01T00:00:00+14:00", None),
+        ("", None),
+        (1998, None),
+        (["1998-12-06"], None),
+    ],
+    ids=repr,
+)
+def test_a_start_that_is_not_iso_8601_is_unknown(value: Any, start: str | None) -> None:
+    """Someone edited the task's data: the cube is planned as one without a date, and nothing fails."""
+    found = cube_of(DATA | {"start": value})
+    assert found is not None
+    assert found.start == start
+
+
 @pytest.mark.parametrize("data", [None, "text", [], {}, {"text": "hello"}, {"sha256": "a" * 64}, {"cube": "BARD0001"}])
 def test_a_foreign_task_is_about_no_cube(data: Any) -> None:
     """One with a hash and no cube is as foreign as any other."""

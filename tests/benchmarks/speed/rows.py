@@ -1,0 +1,68 @@
+"""The rows of `make bench`: what is timed, with what it is compared, and which ratio is to be reached."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.benchmarks.speed import gridding, masking, scoring, status, training
+from tests.benchmarks.speed.timing import Sides, Times
+from tests.benchmarks.speed.work import Work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A comparison.
+
+    Parameters
+    ----------
+    work, reference : str
+        What is timed, and with what it is compared.
+    sides : callable
+        Makes both sides.
+    to_reach : float
+        The ratio that is to be reached.
+    ours_by_reference : bool
+        True where the ratio is our time divided by the reference's, and a small one is good.
+    """
+
+    work: str
+    reference: str
+    sides: Callable[[Work], Sides]
+    to_reach: float
+    ours_by_reference: bool = False
+
+    def ratio(self, times: Times) -> float:
+        """Return the ratio of the times."""
+        return times.ours / times.reference if self.ours_by_reference else times.reference / times.ours
+
+
+ONE_BY_ONE = "one mask, one member at a time"
+ROWS = {
+    "masking_paper": Row(
+        work="masking curve, authors' CNN, 10 members", reference=ONE_BY_ONE, sides=masking.paper, to_reach=4
+    ),
+    "masking_per_frame": Row(
+        work="masking curve, per-frame network, 10 members",
+        reference=ONE_BY_ONE,
+        sides=masking.per_frame,
+        to_reach=12,
+    ),
+    "gridding": Row(
+        work="gridding 10 cubes in memory", reference="`numpy.interp` per pixel", sides=gridding.gridding, to_reach=5
+    ),
+    "training_bare_loop": Row(
+        work="training a member, `quick`",
+        reference="bare loop over tensors in memory",
+        sides=training.training,
+        to_reach=0.9,
+    ),
+    "scoring": Row(
+        work="scoring and locating 12 cubes, `quick`", reference=ONE_BY_ONE, sides=scoring.scoring, to_reach=3
+    ),
+    "status": Row(
+        work="`helioloop status`",
+        reference="`helioloop --help`",
+        sides=status.status,
+        to_reach=5,
+        ours_by_reference=True,
+    ),
+}
