@@ -12,8 +12,8 @@ take no lock: Redis holds which of them runs. Whoever is first to rename the fol
 import json
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -132,13 +132,37 @@ class Staging:
         """
         for fingerprint in self.fingerprints():
             if fingerprint != but:
-                with lease.holding(self._lock_file(fingerprint)) as is_held:
-                    if is_held:
-                        shutil.rmtree(self.folder(fingerprint), ignore_errors=True)
+                self.delete(fingerprint)
 
     def _lock_file(self, fingerprint: str) -> Path:
         # Beside the folder, which is renamed as a whole when the round is admitted.
         return self.folder(fingerprint).with_suffix(".lock")
+
+    def abandoned(self, *, but: Collection[str], before: float) -> list[str]:
+        """Return the rounds that nobody makes and nobody needs: not locked, not parked, and unchanged for long.
+
+        Parameters
+        ----------
+        but : collection of str
+            Fingerprints of rounds that run.
+        before : float
+            Unix time; rounds of which a file was written later are left out.
+        """
+        return [
+            fingerprint
+            for fingerprint in self.fingerprints()
+            if fingerprint not in but
+            and self.parked(fingerprint) is None
+            and _changed_at(self.folder(fingerprint)) < before
+            and not self.is_locked(fingerprint)
+        ]
+
+    def delete(self, fingerprint: str) -> bool:
+        """Delete the folder of a round, unless a process makes the round; return whether it was deleted."""
+        with lease.holding(self._lock_file(fingerprint)) as is_held:
+            if is_held:
+                shutil.rmtree(self.folder(fingerprint), ignore_errors=True)
+            return is_held
 
     # -- failures --------------------------------------------------------------------------------
 
@@ -186,3 +210,12 @@ class Staging:
             return None
         except (ValueError, KeyError, TypeError) as error:
             raise RegistryError(f"{path} is not a count of attempts ({error!r}); delete it") from None
+
+
+def _changed_at(folder: Path) -> float:
+    """Return when a folder or something in it was changed last, in Unix seconds."""
+    times = [0.0]
+    for path in (folder, *folder.rglob("*")):
+        with suppress(FileNotFoundError):
+            times.append(path.stat().st_mtime)
+    return max(times)
