@@ -178,6 +178,14 @@ class Registry:
         names = [entry.name for entry in folder.iterdir() if _VERSION.match(entry.name) and entry.is_dir()]
         return sorted(names, key=lambda name: int(name[1:]))
 
+    def was_lost(self, version: str) -> bool:
+        """Return whether a version once had this name and is not in the folder, which was restored from a backup.
+
+        A later version exists, and names are not given again (see `admit`).
+        """
+        match, names = _VERSION.match(version), self.versions()
+        return match is not None and version not in names and bool(names) and int(match[1]) < int(names[-1][1:])
+
     def folder(self, version: str) -> Path:
         """Return the folder of a version; an unknown name is an `UnknownVersion`."""
         check_format(self.root)
