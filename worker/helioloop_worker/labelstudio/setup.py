@@ -55,7 +55,7 @@ def set_up(label_studio: LabelStudioClient, settings: Settings, *, title: str, b
     settings.model_dir(project).mkdir(parents=True, exist_ok=True)
     media = settings.media_dir(project)
     media.mkdir(parents=True, exist_ok=True)
-    label_studio.ensure_local_storage(project, str(media))
+    label_studio.ensure_local_storage(project, settings.storage_path(project))
     if created:
         copy_stills(media / STILLS)
         address = f"/data/local-files/?d={quote(f'helioloop/{media.name}/{STILLS}')}"

@@ -160,7 +160,7 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
     loader = context.loader(profile)
     media = context.settings.media_dir(project)
     (media / release_name).mkdir(parents=True, exist_ok=True)
-    context.label_studio.ensure_local_storage(project, str(media))
+    context.label_studio.ensure_local_storage(project, context.settings.storage_path(project))
 
     reports = {cube: refused(cube, f"in {LABELS_FILE}, but its file is missing") for cube in release.missing}
     rows = {row.cube: row for row in release.rows if row.cube not in reports}

@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 
 from helioloop.emergence.locate import locate_emergences
-from helioloop.errors import CubeError, LabelStudioError
+from helioloop.errors import CubeError, HelioloopError
 from helioloop.messaging import messages, queues
 from helioloop.model import ensemble
 from helioloop.model.plan import Plan
@@ -108,14 +108,14 @@ def close_round(context: Context, project: int, fingerprint: str) -> str:
 
 
 def _used_names(context: Context, project: int) -> frozenset[str]:
-    """Return the versions whose predictions Label Studio has; none where it does not answer.
+    """Return the versions whose predictions Label Studio has; none where it cannot be asked.
 
     A model folder that was restored from an old backup lacks versions that Label Studio shows. If a new version had the
     name of one of them, its predictions would count as written already.
     """
     try:
         return frozenset(context.label_studio.model_versions(project))
-    except LabelStudioError as error:
+    except HelioloopError as error:  # a train worker may have no token
         log.warning("project %d: the names of versions in Label Studio are not read: %s", project, error)
         return frozenset()
 
