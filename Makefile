@@ -82,7 +82,7 @@ format: .venv/.done
 
 .venv/.done: .venvs/uv/.done pyproject.toml constraints.txt
 	env $(UV_ENV) $(UV) venv -q --clear --python $(PYTHON) .venv
-	$(INSTALL) $(TORCH_FLAG) --python .venv/bin/python -e '.[backend,worker,demo]' --group dev
+	$(INSTALL) $(TORCH_FLAG) --python .venv/bin/python -e '.[backend,worker,demo,s3]' --group dev
 	touch $@
 
 # Renew all pinned versions; the files name no index host.
