@@ -58,6 +58,11 @@ class Settings(BaseSettings):
         description="Label Studio's document root for local files; videos are written to `helioloop/project-<id>/` "
         "in it.",
     )
+    media_bucket: str | None = Field(
+        None,
+        description="S3-compatible bucket, such as `s3://BUCKET/PREFIX`, from which Label Studio gets videos, curves "
+        "and reasons in place of local files; needs the extra `[s3]`.",
+    )
     label_studio_media_root: Path | None = Field(
         None,
         description="The same folder as Label Studio sees it, where its path is another one there; without it, the "

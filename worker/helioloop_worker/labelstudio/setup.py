@@ -55,8 +55,9 @@ def set_up(label_studio: LabelStudioClient, settings: Settings, *, title: str, b
     settings.model_dir(project).mkdir(parents=True, exist_ok=True)
     media = settings.media_dir(project)
     media.mkdir(parents=True, exist_ok=True)
-    label_studio.ensure_local_storage(project, settings.storage_path(project))
-    if created:
+    if settings.media_bucket is None:
+        label_studio.ensure_local_storage(project, settings.storage_path(project))
+    if created and settings.media_bucket is None:
         copy_stills(media / STILLS)
         address = f"/data/local-files/?d={quote(f'helioloop/{media.name}/{STILLS}')}"
         label_studio.update_project(project, expert_instruction=instruction(address))

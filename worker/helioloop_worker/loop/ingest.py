@@ -158,13 +158,14 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
     known = KnownCubes(context.label_studio, project)
     check_profile(context, project, release_name, profile, has_cubes=not known.empty)
     loader = context.loader(profile)
-    media = context.settings.media_dir(project)
+    settings = context.settings
+    media = settings.media_dir(project)
     (media / release_name).mkdir(parents=True, exist_ok=True)
-    context.label_studio.ensure_local_storage(project, context.settings.storage_path(project))
+    if settings.media_bucket is None:
+        context.label_studio.ensure_local_storage(project, settings.storage_path(project))
 
     reports = {cube: refused(cube, f"in {LABELS_FILE}, but its file is missing") for cube in release.missing}
     rows = {row.cube: row for row in release.rows if row.cube not in reports}
-    settings = context.settings
     class_names = {Label.EMERGENCE: settings.class_emergence, Label.NON_EMERGENCE: settings.class_non_emergence}
     preparations = [
         Preparation(
@@ -175,6 +176,7 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
             media=media,
             crude=row.label,
             class_names=class_names,
+            served=context.media,
         )
         for cube, row in rows.items()
     ]

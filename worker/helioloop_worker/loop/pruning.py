@@ -23,6 +23,8 @@ from helioloop_worker.loop.locks import exclusive
 
 LOCK_SECONDS: Final = 300
 """The lock of a process that died while it removed media files is free after this long."""
+REMOVED_AT_ONCE: Final = 100
+"""Media files that are removed before the lock is renewed."""
 
 _MEDIA_FILE: Final = re.compile(r".+-([0-9a-f]{12})(-[^/]+G)?\.(mp4|facts\.json|curve\.json|reason\.txt)\Z")
 _CACHE_FILE: Final = re.compile(r"[0-9a-f]{64}(-[0-9a-f]{12}-\d+)?\.npy\Z")
@@ -129,10 +131,13 @@ def kinds_of_media(context: Context, project: int) -> list[Kind]:
             busy=f"another process removes media files of project {project}; one at a time: repeat this later",
             lost="the lock on removing media files was lost, because Redis was emptied; repeat this",
         ) as lock:
-            for number, path in enumerate(without_task()):
-                if number % 100 == 0:
-                    lock.reacquire()
-                path.unlink(missing_ok=True)
+            paths = without_task()
+            for start in range(0, len(paths), REMOVED_AT_ONCE):
+                lock.reacquire()
+                some = paths[start : start + REMOVED_AT_ONCE]
+                context.media.withdraw(f"{media.name}/{path.relative_to(media).as_posix()}" for path in some)
+                for path in some:
+                    path.unlink(missing_ok=True)
 
     def find() -> Prunable:
         paths = without_task()
