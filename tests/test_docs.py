@@ -17,6 +17,7 @@ DOCUMENTS = (
     "docs/architecture.md",
     "docs/decisions.md",
     "docs/how-files-are-read.md",
+    "docs/operating.md",
     "docs/status.md",
     "docs/tutorial.md",
 )

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "operating.md"
-NOT_RUN = "# not run here: "
 
 
 def blocks() -> dict[str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.worker.conftest import CUBES, LoopProject, make_release, work
-from tests.worker.operating.document import run_block
+from tests.worker.operating.document import blocks, run_block
 
 from helioloop.messaging import messages, queues
 from helioloop.model import ensemble
@@ -22,6 +22,13 @@ from helioloop_worker.labelstudio.fake import FakeLabelStudio
 from helioloop_worker.loop.ingest import ingest
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.writeback import write_back
+
+
+def test_each_shell_block_of_the_document_is_run_or_marked() -> None:
+    """Those of `run_block` in this module are run."""
+    not_run = [name for name in blocks() if name.startswith("not run here: ")]
+    assert blocks().keys() - not_run == {"back up", "restore"}
+    assert len(not_run) >= 4
 
 
 def environment(project: LoopProject, tmp_path: Path) -> dict[str, Path | str]:

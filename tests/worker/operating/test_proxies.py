@@ -16,6 +16,7 @@ from helioloop.messaging import redis_client
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.submitted import count_submitted
+from helioloop_worker.media.choice import make_media
 
 TOKENS = {"legacy token": "0123456789abcdef", "personal access token": personal_access_token()}
 
@@ -76,6 +77,20 @@ def test_links_to_pages_keep_the_path(tmp_path: Path) -> None:
     settings = Settings(label_studio_public_url="https://example.org/label-studio/", media_root=tmp_path)
     address = "https://example.org/label-studio/data/local-files/?d=helioloop/project-1/report.html"
     assert settings.page_url(1, "report.html") == address
+
+
+def test_addresses_in_tasks_keep_the_path_of_the_browsers() -> None:
+    """Label Studio gives them to browsers as they are; under a path, one without it would not be found (tried)."""
+    address = "/data/local-files/?d=helioloop/project-1/cube.mp4"
+    for url, public, path in (
+        ("http://127.0.0.1:8080", None, ""),
+        ("http://127.0.0.1:8080/", None, ""),
+        ("http://inner:8080", "https://example.org/label-studio/", "/label-studio"),
+        ("http://inner:8080/label-studio", None, "/label-studio"),
+        ("http://inner:8080/label-studio", "https://example.org", ""),
+    ):
+        media = make_media(Settings(label_studio_url=url, label_studio_public_url=public))
+        assert media.address("project-1/cube.mp4") == path + address
 
 
 @pytest.mark.parametrize("token", TOKENS.values(), ids=TOKENS.keys())

@@ -6,7 +6,7 @@ configuration, and a team may have edited both.
 """
 
 from base64 import b64encode
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from helioloop.labelstudio.config import parse_config
 from helioloop.labelstudio.tab_names import DISAGREEMENTS_FIRST
@@ -59,7 +59,8 @@ def set_up(label_studio: LabelStudioClient, settings: Settings, *, title: str, b
         label_studio.ensure_local_storage(project, settings.storage_path(project))
     if created and settings.media_bucket is None:
         copy_stills(media / STILLS)
-        address = f"/data/local-files/?d={quote(f'helioloop/{media.name}/{STILLS}')}"
+        base = urlsplit(settings.label_studio_public_url or settings.label_studio_url).path.rstrip("/")
+        address = f"{base}/data/local-files/?d={quote(f'helioloop/{media.name}/{STILLS}')}"
         label_studio.update_project(project, expert_instruction=instruction(address))
     password = settings.basic_auth_password
     label_studio.ensure_backend(

@@ -7,11 +7,19 @@ from urllib.parse import quote
 
 @dataclass(frozen=True, slots=True)
 class FolderMedia:
-    """The media folder itself: files in it are available as soon as they are written."""
+    """The media folder itself: files in it are available as soon as they are written.
+
+    Parameters
+    ----------
+    path : str
+        The path below which browsers reach Label Studio, such as ``/label-studio``; empty at the root of its host.
+    """
+
+    path: str = ""
 
     def address(self, name: str) -> str:
         """Return the address of a file in Label Studio; see `Media.address`."""
-        return f"/data/local-files/?d={quote(f'helioloop/{name}')}"
+        return f"{self.path}/data/local-files/?d={quote(f'helioloop/{name}')}"
 
     def serve(self, name: str, read: Callable[[], bytes]) -> None:
         """Do nothing, and read nothing; see `Media.serve`."""
