@@ -15,8 +15,11 @@ from helioloop.labelstudio.tasks import cube_tasks
 from helioloop.messaging import messages, queues, redis_client
 from helioloop.messaging.job_monitor import outcome_of
 from helioloop.messaging.redis_retrain_state import RedisRetrainState
+from helioloop.progress import silent
+from helioloop.registry.random_checks import RandomChecks
 from helioloop_worker.context import Context
 from helioloop_worker.loop.announcing import announce
+from helioloop_worker.loop.writeback import write_back
 from tests.e2e.conftest import Loop, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -24,14 +27,21 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 OWN_TEXT = "Our own text, with <b>brackets</b> & ampersand."
 SECTIONS = ("rounds", "work", "calibration", "labels", "times", "agreement", "versions", "gallery")
 SAMPLED = 14
-"""Cubes that are verified in audit order, so that the report has an estimate and a reliability diagram."""
+"""Random checks that are answered, so that the report has an estimate and a reliability diagram."""
 
 
 @pytest.fixture(scope="module")
 def report(loop: Loop) -> Path:
-    """The report after some cubes were verified in audit order, made by the worker; where Label Studio serves it."""
+    """The report after random checks were answered blind, made by the worker; where Label Studio serves it."""
     tasks = cube_tasks(loop.label_studio.tasks(loop.project))
-    for cube in audit_order(task.cube for task in tasks.values())[:SAMPLED]:
+    sampled = audit_order(task.cube for task in tasks.values())[:SAMPLED]
+    version = loop.published()
+    assert version is not None
+    RandomChecks(version=version, cubes=tuple(sampled)).write(loop.registry.root)
+    context = Context(loop.settings, open_label_studio=lambda _: loop.label_studio)
+    write_back(context, loop.project, version, report=silent)  # takes their predictions away
+    context.connection.close()
+    for cube in sampled:
         start = 60 if loop.truth[cube] == "emergence" else None
         loop.annotate(tasks[cube].ids[0], loop.truth[cube], start=start)
     connection = redis_client.connect(loop.settings)
