@@ -2,15 +2,14 @@
 
 A lock file is created exclusively. No lock of the operating system (flock) is used, which some network file systems
 lack or keep to one machine. The lock of a process that died is free at once on its machine, and on other machines when
-it has not been renewed for `LEASE_SECONDS`. Clocks of machines are never compared.
+it has not been renewed for `LEASE_SECONDS`. So is that of a process that is stopped. Clocks of machines are never
+compared.
 """
 
 import os
 import secrets
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -31,8 +30,8 @@ def holding(path: Path, *, wait_seconds: float = 0.0) -> Iterator[bool]:
     path : Path
         The lock file; it exists only while it is held. Missing folders are made.
     wait_seconds : float
-        Longest wait for another holder. A holder on another machine that seems to have died is watched for
-        `LEASE_SECONDS` in any case, and its lock is then taken over.
+        Longest wait for another holder. A holder that seems to have died is watched for `LEASE_SECONDS`
+        in any case, and its lock is then taken over.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lease = SoftFileLease(path, lease_duration=LEASE_SECONDS)
@@ -55,7 +54,7 @@ def is_held(path: Path) -> bool:
     try:
         lease.acquire(timeout=0)
     except Timeout:
-        return not _seems_dead(lease, path)
+        return not _seems_dead(path)
     lease.release()
     return False
 
@@ -64,16 +63,13 @@ def _acquire(lease: SoftFileLease, path: Path, wait_seconds: float) -> None:
     try:
         lease.acquire(timeout=wait_seconds)
     except Timeout:
-        if not _seems_dead(lease, path):
+        if not _seems_dead(path):
             raise
         lease.acquire(timeout=LEASE_SECONDS + MARGIN_SECONDS)
 
 
-def _seems_dead(lease: SoftFileLease, path: Path) -> bool:
-    """Return whether the holder is on another machine and has not renewed its lock file for `LEASE_SECONDS`."""
-    owner = lease.owner
-    if owner is None or owner.hostname == _this_machine():
-        return False
+def _seems_dead(path: Path) -> bool:
+    """Return whether the holder, wherever it is, has not renewed its lock file for `LEASE_SECONDS`."""
     try:
         return _now(path.parent) - path.stat().st_mtime > LEASE_SECONDS
     except OSError:
@@ -89,13 +85,3 @@ def _now(folder: Path) -> float:
     finally:
         os.close(descriptor)
         probe.unlink()
-
-
-@lru_cache(maxsize=1)
-def _this_machine() -> str:
-    """Return the name under which locks of this machine, or container, are written."""
-    with tempfile.TemporaryDirectory() as folder:
-        lease = SoftFileLease(Path(folder) / "lock", lease_duration=LEASE_SECONDS)
-        with lease:
-            owner = lease.owner
-    return "" if owner is None else owner.hostname

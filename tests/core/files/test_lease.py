@@ -104,3 +104,16 @@ def test_the_lock_of_a_process_that_died_on_another_machine_is_taken_over(path: 
         assert is_mine
         assert is_held(path)
     assert list(path.parent.iterdir()) == []
+
+
+def test_the_lock_of_a_process_that_is_stopped_is_taken_over(path: Path) -> None:
+    """Also on its machine, where the process still exists; so does one whose parent has not noticed its death."""
+    process = hold(path)
+    try:
+        os.kill(process.pid, signal.SIGSTOP)
+        time.sleep(1.2 * SHORT)
+        assert not is_held(path)
+        with holding(path) as is_mine:
+            assert is_mine
+    finally:
+        kill(process)
