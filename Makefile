@@ -116,7 +116,7 @@ format: .venv/.done
 
 .venv/.done: .venvs/uv/.done pyproject.toml constraints.txt
 	env $(UV_ENV) $(UV) venv -q --clear --python $(PYTHON) .venv
-	$(INSTALL) $(TORCH_FLAG) --python .venv/bin/python -e '.[backend,worker,demo,label-studio-ml]' --group dev
+	$(INSTALL) $(TORCH_FLAG) --python .venv/bin/python -e '.[backend,worker,demo,label-studio-ml,s3]' --group dev
 	touch $@
 
 # A fresh environment in VENV with the extra EXTRA of the wheel WHEEL, for tests/test_wheel.py.

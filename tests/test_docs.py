@@ -18,6 +18,7 @@ DOCUMENTS = (
     "docs/decisions.md",
     "docs/doctor.md",
     "docs/how-files-are-read.md",
+    "docs/operating.md",
     "docs/status.md",
     "docs/tutorial.md",
 )

@@ -69,6 +69,16 @@ class Settings(BaseSettings):
         description="Label Studio's document root for local files; videos are written to `helioloop/project-<id>/` "
         "in it.",
     )
+    media_bucket: str | None = Field(
+        None,
+        description="S3-compatible bucket, such as `s3://BUCKET/PREFIX`, from which Label Studio gets videos, curves "
+        "and reasons in place of local files; needs the extra `[s3]`.",
+    )
+    label_studio_media_root: Path | None = Field(
+        None,
+        description="The same folder as Label Studio sees it, where its path is another one there; without it, the "
+        "path of the worker is used.",
+    )
     cache_root: Path = Field(
         default_factory=lambda: platformdirs.user_cache_path("helioloop", appauthor=False),
         description="Folder for gridded cubes and network inputs; it may be deleted at any time. On macOS the "
@@ -239,7 +249,15 @@ class Settings(BaseSettings):
 
     def media_dir(self, project: int) -> Path:
         """Return the folder of a project's videos; Label Studio serves only strict subfolders of its document root."""
-        return self.media_root.resolve() / "helioloop" / f"project-{project:d}"
+        return _media_dir(self.media_root.resolve(), project)
+
+    def storage_path(self, project: int) -> str:
+        """Return the path of that folder as Label Studio sees it."""
+        return str(_media_dir(self.label_studio_media_root or self.media_root.resolve(), project))
+
+
+def _media_dir(root: Path, project: int) -> Path:
+    return root / "helioloop" / f"project-{project:d}"
 
 
 @lru_cache(maxsize=1)

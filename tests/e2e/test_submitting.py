@@ -30,7 +30,8 @@ from helioloop.registry.project_profile import read_project_profile, write_proje
 from helioloop.registry.random_checks import RandomChecks
 from helioloop_worker.labelstudio.setup import set_up
 from helioloop_worker.loop.media_names import MediaNames
-from helioloop_worker.loop.screen_files import task_addresses
+from helioloop_worker.loop.screen_files import serve_screen
+from helioloop_worker.media.folder import FolderMedia
 from tests.e2e.conftest import Loop, until
 from tests.e2e.screen import (
     BLIND_FITS,
@@ -213,7 +214,7 @@ def import_tasks(loop: Loop, own: Loop, found: list[dict[str, Any]]) -> dict[str
         new.video.parent.mkdir(exist_ok=True)
         for kind in ("video", "facts"):
             shutil.copy(getattr(old, kind), getattr(new, kind))
-        data.append({**values, **task_addresses(new), "triage": ""})
+        data.append({**values, **serve_screen(new, FolderMedia(), video_field="video"), "triage": ""})
     numbers = own.label_studio.import_tasks(own.project, data)
     return dict(zip([values["cube"] for values in data], numbers, strict=True))
 

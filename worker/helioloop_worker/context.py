@@ -22,6 +22,8 @@ from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.port import LabelStudio
+from helioloop_worker.media.choice import make_media
+from helioloop_worker.media.port import Media
 
 REDIS_SECONDS = 30.0
 """Longest wait for one answer from Redis."""
@@ -68,6 +70,11 @@ class Context:
     def label_studio(self) -> LabelStudio:
         """Label Studio."""
         return self.open_label_studio(self.settings)
+
+    @cached_property
+    def media(self) -> Media:
+        """The place from which Label Studio gets videos, curves and reasons."""
+        return make_media(self.settings)
 
     @cached_property
     def device(self) -> Device:

@@ -1,12 +1,17 @@
 """Writes files that appear whole or not at all: a new file beside the place, flushed to disk, renamed over it."""
 
+import errno
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+_CANNOT_FLUSH: Final = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
+_UNFINISHED: Final = re.compile(r"\..+\.[0-9a-f]{8}\Z")
 
 
 @contextmanager
@@ -31,6 +36,11 @@ def replacing(path: Path) -> Iterator[Path]:
     sync_folder(path.parent)
 
 
+def is_unfinished(name: str) -> bool:
+    """Return whether a file has the name of a new file that `replacing` writes; a process that was killed leaves it."""
+    return _UNFINISHED.match(name) is not None
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace `path` by `content` in one step: a reader sees the old file or the new one, never a mixture."""
     with replacing(path) as new:
@@ -53,9 +63,15 @@ def write_json_lines(path: Path, values: Iterable[Any]) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to disk, so that a rename in it survives a power cut."""
+    """Flush a folder's entries to disk, so that a rename in it survives a power cut.
+
+    Some network file systems cannot flush a folder; on these nothing is done.
+    """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_FLUSH:
+            raise
     finally:
         os.close(descriptor)

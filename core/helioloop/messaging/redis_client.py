@@ -88,7 +88,12 @@ def plain_errors(settings: Settings) -> Iterator[None]:
         raise ServiceError(
             f"Redis at {url} refuses the credentials in REDIS_URL and REDIS_PASSWORD; correct them"
         ) from None
-    except redis.ConnectionError:
+    except redis.ConnectionError as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            raise ServiceError(
+                f"the certificate of Redis at {url} is not trusted here; set SSL_CERT_FILE to a file with the "
+                "certificates of all authorities that you trust, your own included"
+            ) from None
         raise ServiceError(f"Redis at {url} cannot be reached; start it or set REDIS_URL to the one in use") from None
     except redis.TimeoutError:
         raise ServiceError(f"Redis at {url} does not answer in time; look at its load and memory") from None

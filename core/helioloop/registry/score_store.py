@@ -9,6 +9,7 @@ import threading
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from helioloop.records.scores import CubeScore
 
 VERSIONS_IN_MEMORY: Final = 8
 """Scores of this many versions are kept in memory by one process."""
+_READINGS: Final = 5
 _CURVE: Final = re.compile(r'"(curve|curve_spread)": ?\[[^\]"]*\]')
 """A masking curve or its spread in a line, most of its length. Text cannot look like it: its quotes are escaped."""
 
@@ -36,8 +38,25 @@ def write_scores(folder: Path, scores: Iterable[CubeScore]) -> None:
 
 def read_scores(folder: Path, *, curves: bool = True) -> dict[Key, CubeScore]:
     """Return the scores in all files of `folder`, by cube name and content hash; without curves it takes less time."""
+    for _ in range(_READINGS):
+        with suppress(FileNotFoundError):  # `remove_curves` replaced the files that were just listed
+            paths = sorted(folder.glob("*.jsonl"))
+            return {score.key: score for path in paths for score in read_score_file(path, curves=curves)}
+    raise RegistryError(f"the files in {folder} change again and again; repeat this when nothing prunes them")
+
+
+def curve_bytes(folder: Path) -> int:
+    """Return how much shorter the files of `folder` are without masking curves, in bytes."""
+    return sum(len(text) - len(_shortened(text)) for text in (path.read_text() for path in folder.glob("*.jsonl")))
+
+
+def remove_curves(folder: Path) -> None:
+    """Replace the files of `folder` by one with the same scores without masking curves; it can be interrupted."""
     paths = sorted(folder.glob("*.jsonl"))
-    return {score.key: score for path in paths for score in read_score_file(path, curves=curves)}
+    if paths:
+        write_scores(folder, read_scores(folder, curves=False).values())
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def read_score_file(path: Path, *, curves: bool = True) -> list[CubeScore]:
@@ -45,7 +64,7 @@ def read_score_file(path: Path, *, curves: bool = True) -> list[CubeScore]:
     try:
         text = path.read_text()
         if not curves:
-            text = _CURVE.sub(r'"\1": null', text)
+            text = _shortened(text)
         return [CubeScore.from_dict(json.loads(line)) for line in text.splitlines()]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise RegistryError(
@@ -92,6 +111,13 @@ class StoredScores:
 
     def _read(self, project: int, version: str) -> dict[Key, CubeScore]:
         folder = self._folder_of(project, version) / "scores"
+        for _ in range(_READINGS):
+            with suppress(FileNotFoundError):  # as in `read_scores`
+                return self._update(project, version, folder)
+        raise RegistryError(f"the files in {folder} change again and again; repeat this when nothing prunes them")
+
+    def _update(self, project: int, version: str, folder: Path) -> dict[Key, CubeScore]:
+        """Read the files that were not read before, and return the scores of all."""
         with self._lock:
             paths = sorted(folder.glob("*.jsonl"))
             read = self._folders.setdefault((project, version), _Folder())
@@ -105,6 +131,11 @@ class StoredScores:
             while len(self._folders) > VERSIONS_IN_MEMORY:
                 self._folders.popitem(last=False)
             return read.scores
+
+
+def _shortened(text: str) -> str:
+    """Return the lines of a score file without masking curves."""
+    return _CURVE.sub(r'"\1": null', text)
 
 
 def _without_curves(path: Path) -> dict[Key, CubeScore]:

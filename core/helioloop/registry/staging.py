@@ -2,26 +2,24 @@
 
     <model-dir>/staging/<fingerprint>/               plan, weights and scores so far; safe to resume
     <model-dir>/staging/<fingerprint>/attempts.json  how often the round failed, and why it failed last
-    <model-dir>/staging/<fingerprint>.lock           locked by the process that makes the whole round by itself
+    <model-dir>/staging/<fingerprint>.lock           exists while one process makes the whole round by itself
 
 A folder is named after the fingerprint of its plan. `helioloop train` locks its folder, so that a worker that clears up
-leaves it alone. The operating system frees the lock when the process ends, however it ends. The rounds of a worker are
-spread over jobs and take no lock: Redis holds which of them runs.
+leaves it alone, also on another machine (see `helioloop.files.lease`). The rounds of a worker are spread over jobs and
+take no lock: Redis holds which of them runs. Whoever is first to rename the folder makes it a version.
 """
 
 import json
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from filelock import FileLock, Timeout
-
 from helioloop.errors import RegistryError
-from helioloop.files import atomic
+from helioloop.files import atomic, lease
 from helioloop.registry.folder_format import ensure_format
 
 PLAN_FILE: Final = "plan.json"
@@ -112,8 +110,8 @@ class Staging:
         RegistryError
             Where another process has locked it.
         """
-        with self._lock(fingerprint) as is_free:
-            if not is_free:
+        with lease.holding(self._lock_file(fingerprint)) as is_held:
+            if not is_held:
                 raise RegistryError(
                     f"round {fingerprint[:16]} in {self.root.parent} is being made by another process; "
                     "wait until it has ended, or stop it, and repeat this"
@@ -122,10 +120,7 @@ class Staging:
 
     def is_locked(self, fingerprint: str) -> bool:
         """Tell whether a process makes this round by itself now; False for a command that was killed."""
-        if not self._lock_file(fingerprint).exists():
-            return False
-        with self._lock(fingerprint) as is_free:
-            return not is_free
+        return lease.is_held(self._lock_file(fingerprint))
 
     def discard(self, *, but: str | None = None) -> None:
         """Delete all staging folders but one and those that are locked.
@@ -137,32 +132,37 @@ class Staging:
         """
         for fingerprint in self.fingerprints():
             if fingerprint != but:
-                with self._lock(fingerprint) as is_free:
-                    if is_free:
-                        shutil.rmtree(self.folder(fingerprint), ignore_errors=True)
+                self.delete(fingerprint)
 
     def _lock_file(self, fingerprint: str) -> Path:
         # Beside the folder, which is renamed as a whole when the round is admitted.
         return self.folder(fingerprint).with_suffix(".lock")
 
-    @contextmanager
-    def _lock(self, fingerprint: str) -> Iterator[bool]:
-        """Take the lock of a folder without waiting, if it is free, and tell whether it was."""
-        path = self._lock_file(fingerprint)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path)
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            # Deleted while still locked. A process that has opened this file before and locks it after finds that it
-            # was deleted and opens a new one.
-            path.unlink(missing_ok=True)
-            lock.release()
+    def abandoned(self, *, but: Collection[str], before: float) -> list[str]:
+        """Return the rounds that nobody makes and nobody needs: not locked, not parked, and unchanged for long.
+
+        Parameters
+        ----------
+        but : collection of str
+            Fingerprints of rounds that run.
+        before : float
+            Unix time; rounds of which a file was written later are left out.
+        """
+        return [
+            fingerprint
+            for fingerprint in self.fingerprints()
+            if fingerprint not in but
+            and self.parked(fingerprint) is None
+            and _changed_at(self.folder(fingerprint)) < before
+            and not self.is_locked(fingerprint)
+        ]
+
+    def delete(self, fingerprint: str) -> bool:
+        """Delete the folder of a round, unless a process makes the round; return whether it was deleted."""
+        with lease.holding(self._lock_file(fingerprint)) as is_held:
+            if is_held:
+                shutil.rmtree(self.folder(fingerprint), ignore_errors=True)
+            return is_held
 
     # -- failures --------------------------------------------------------------------------------
 
@@ -210,3 +210,12 @@ class Staging:
             return None
         except (ValueError, KeyError, TypeError) as error:
             raise RegistryError(f"{path} is not a count of attempts ({error!r}); delete it") from None
+
+
+def _changed_at(folder: Path) -> float:
+    """Return when a folder or something in it was changed last, in Unix seconds."""
+    times = [0.0]
+    for path in (folder, *folder.rglob("*")):
+        with suppress(FileNotFoundError):
+            times.append(path.stat().st_mtime)
+    return max(times)

@@ -7,25 +7,33 @@ These files are the truth of models and scores; the web side reads the same fold
     <model-dir>/published.json          pointer to the published version: {"version": …}
     <model-dir>/history.jsonl           all publications and rollbacks, oldest first
     <model-dir>/staging/<fingerprint>/  a round that is not finished; can be resumed
-    <model-dir>/versions/v0001/         card.json, plan.json, *.safetensors, scores/*.jsonl, field-statistics.json
+    <model-dir>/versions/v0001/         card.json, plan.json, *.safetensors, scores/*.jsonl, field-statistics.json;
+                                        pruned.json in place of the weights where these were removed (`pruning`)
+    <model-dir>/.publishing.lock        exists while a process publishes a version or removes weights
 """
 
 import json
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from helioloop.errors import RegistryError, UnknownVersion
-from helioloop.files import atomic
+from helioloop.files import atomic, lease
 from helioloop.records.cubes import Key
 from helioloop.records.scores import CubeScore
 from helioloop.registry.folder_format import check_format, ensure_format
 from helioloop.registry.score_store import read_scores, write_scores
 from helioloop.registry.staging import Staging
+
+PRUNED_FILE: Final = "pruned.json"
+"""File in the folder of a version whose weights were removed; written before they are."""
+PUBLISHING_SECONDS: Final = 60.0
+"""Longest wait for another process that publishes a version or removes weights."""
 
 _VERSION = re.compile(r"v(\d{4,})\Z")
 
@@ -170,6 +178,14 @@ class Registry:
         names = [entry.name for entry in folder.iterdir() if _VERSION.match(entry.name) and entry.is_dir()]
         return sorted(names, key=lambda name: int(name[1:]))
 
+    def was_lost(self, version: str) -> bool:
+        """Return whether a version once had this name and is not in the folder, which was restored from a backup.
+
+        A later version exists, and names are not given again (see `admit`).
+        """
+        match, names = _VERSION.match(version), self.versions()
+        return match is not None and version not in names and bool(names) and int(match[1]) < int(names[-1][1:])
+
     def folder(self, version: str) -> Path:
         """Return the folder of a version; an unknown name is an `UnknownVersion`."""
         check_format(self.root)
@@ -178,6 +194,29 @@ class Registry:
             known = ", ".join(self.versions()) or "none yet"
             raise UnknownVersion(f"version {version!r} is not in {self.root}; choose one of: {known}")
         return path
+
+    def is_pruned(self, version: str) -> bool:
+        """Return whether the weights of a version were removed by ``helioloop prune``."""
+        return (self.folder(version) / PRUNED_FILE).exists()
+
+    def folder_with_weights(self, version: str) -> Path:
+        """Return the folder of a version that can score cubes.
+
+        Raises
+        ------
+        UnknownVersion
+            If there is no such version.
+        RegistryError
+            If its weights were removed.
+        """
+        folder = self.folder(version)
+        if (folder / PRUNED_FILE).exists():
+            usable = ", ".join(name for name in self.versions() if not self.is_pruned(name)) or "none"
+            raise RegistryError(
+                f"the weights of {version} in {self.root} were removed by `helioloop prune`, so it can neither score "
+                f"cubes nor be published; choose one of: {usable}"
+            )
+        return folder
 
     def card(self, version: str) -> Card:
         """Return the card of a version."""
@@ -235,16 +274,27 @@ class Registry:
         """Return the staging folder of the round with this fingerprint; it is created where it is missing."""
         return Staging(self.root).create(fingerprint)
 
-    def admit(self, staging: Path, card: Card) -> Card:
+    def admit(self, staging: Path, card: Card, *, used_names: Iterable[str] = ()) -> Card:
         """Make a finished staging folder the next version, unpublished, and return its card.
 
         The folder gets its card and is renamed, so that a version is complete or absent. Two writers cannot get the
         same name: renaming to an existing folder fails, and the next name is tried.
+
+        Parameters
+        ----------
+        staging : Path
+            The staging folder.
+        card : Card
+            Its card, without a version.
+        used_names : iterable of str
+            Names that predictions in Label Studio have. The new name is a later one: where the model folder was
+            restored from a backup, it may have lost versions whose predictions are still there.
         """
         ensure_format(self.root)
         versions = self.root / "versions"
         versions.mkdir(parents=True, exist_ok=True)
-        number = int(self.versions()[-1][1:]) if self.versions() else 0
+        known = (_VERSION.match(name) for name in {*self.versions(), *used_names})
+        number = max((int(match[1]) for match in known if match is not None), default=0)
         while True:
             number += 1
             named = replace(card, version=f"v{number:04d}")
@@ -266,16 +316,43 @@ class Registry:
         """Publish `version`: the history is written first, the pointer last.
 
         A damaged pointer is replaced. Publishing the published version changes nothing.
+
+        Raises
+        ------
+        UnknownVersion
+            If there is no such version.
+        RegistryError
+            If its weights were removed, or another process publishes for too long.
         """
         self.folder(version)
         if self.published_if_readable() == version:
             return
-        line = Publication(version=version, at=datetime.now(UTC).isoformat(timespec="seconds"), why=why)
-        lines = self.history()
-        if not lines or lines[-1].version != version:  # else the last publication was interrupted here
-            lines.append(line)
-        atomic.write_json_lines(self.root / "history.jsonl", [asdict(entry) for entry in lines])
-        atomic.write_json(self.root / "published.json", {"version": version})
+        with self.publishing():
+            self.folder_with_weights(version)
+            line = Publication(version=version, at=datetime.now(UTC).isoformat(timespec="seconds"), why=why)
+            lines = self.history()
+            if not lines or lines[-1].version != version:  # else the last publication was interrupted here
+                lines.append(line)
+            atomic.write_json_lines(self.root / "history.jsonl", [asdict(entry) for entry in lines])
+            atomic.write_json(self.root / "published.json", {"version": version})
+
+    @contextmanager
+    def publishing(self) -> Iterator[None]:
+        """Keep other processes from publishing a version, and from removing weights.
+
+        Raises
+        ------
+        RegistryError
+            If another process does so for too long.
+        """
+        path = self.root / ".publishing.lock"
+        with lease.holding(path, wait_seconds=PUBLISHING_SECONDS) as is_held:
+            if not is_held:
+                raise RegistryError(
+                    f"another process has been publishing a version or pruning in {self.root} for over "
+                    f"{PUBLISHING_SECONDS:.0f} s; wait until it has ended, and repeat this"
+                )
+            yield
 
     def add_scores(self, version: str, scores: Iterable[CubeScore]) -> None:
         """Add scores to a version; each call writes a new file, so that writers do not conflict."""

@@ -178,13 +178,14 @@ def find_version(registry: Registry, version: str | None, *, runtime: Runtime, o
     Raises
     ------
     RegistryError
-        If nothing is published yet, or the version was trained on another profile.
+        If nothing is published yet, the version was trained on another profile, or its weights were removed.
     UnknownVersion
         If there is no such version.
     """
     version = version or registry.published()
     if version is None:
         raise RegistryError(f"{registry.root} has no published version; {_remedy(registry)}")
+    registry.folder_with_weights(version)
     difference = profile_difference(registry, version, runtime)
     if difference is None:
         return version

@@ -64,6 +64,7 @@ def close_round(
     *,
     forced: bool = False,
     blind: Collection[str] | None = None,
+    used_names: Collection[str] = (),
 ) -> Card:
     """Write card and scores into the staging folder and admit it as the next version, unpublished.
 
@@ -84,6 +85,8 @@ def close_round(
         True if the version may be published even if it is worse; see `check_promotion`.
     blind : collection of str or None
         Cubes that humans answered without a prediction; None if all verified cubes were.
+    used_names : collection of str
+        Names of versions that must not be given again; see `Registry.admit`.
     """
     shutil.rmtree(staging / "scores", ignore_errors=True)  # left by an interrupted closing
     write_scores(staging / "scores", scores)
@@ -114,7 +117,7 @@ def close_round(
         metrics=round_metrics(scores, {cube.name: cube.label for cube in plan.labelled if cube.label}),
         verdict=asdict(compare_with_published(plan, registry, scores, forced=forced, blind=blind)),
     )
-    return registry.admit(staging, card)
+    return registry.admit(staging, card, used_names=used_names)
 
 
 def compare_with_published(

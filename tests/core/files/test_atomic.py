@@ -1,5 +1,6 @@
 """Files appear whole or not at all, with the permissions that the umask gives."""
 
+import errno
 import json
 import os
 import stat
@@ -99,3 +100,31 @@ def test_a_block_that_raises_leaves_only_the_old_file(tmp_path: Path) -> None:
         write_half()
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["value.txt"]
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EBADF])
+def test_a_disk_that_cannot_flush_folders_is_used_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """As some network file systems; a disk that fails is an error."""
+    flush = os.fsync
+
+    def refusing(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refusing)
+    atomic.write_text(tmp_path / "a", "text")
+    assert (tmp_path / "a").read_text() == "text"
+    number = errno.EIO
+    with pytest.raises(OSError, match="error"):
+        atomic.sync_folder(tmp_path)
+
+
+def test_only_new_files_of_a_replacement_count_as_unfinished(tmp_path: Path) -> None:
+    with atomic.replacing(tmp_path / "a.b.json") as new:
+        assert atomic.is_unfinished(new.name)
+        new.write_text("x")
+    for name in ("a.b.json", ".watch.lock", ".cutouts", "a.json.0123abcd", ".a.0123ABCD"):
+        assert not atomic.is_unfinished(name)

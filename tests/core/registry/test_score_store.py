@@ -10,7 +10,8 @@ import pytest
 from helioloop.errors import RegistryError, UnknownVersion
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.scores import CubeScore
-from helioloop.registry.score_store import StoredScores, read_scores, write_scores
+from helioloop.registry import score_store
+from helioloop.registry.score_store import StoredScores, curve_bytes, read_scores, remove_curves, write_scores
 from helioloop.registry.versions import Card, Registry
 
 
@@ -115,3 +116,39 @@ def test_scores_are_read_without_curves_and_otherwise_the_same(tmp_path: Path) -
         odd.key: replace(odd, curve=None, curve_spread=None),
         plain.key: plain,
     }
+
+
+def test_curves_are_removed_and_the_latest_scores_stay(tmp_path: Path) -> None:
+    """Twice is as good as once, and what `curve_bytes` counts is what goes."""
+    first = _score("A", 0.75, curve=(0.25, 0.5), curve_spread=(0.0, 0.125))
+    for score in (first, replace(first, p_emergence=0.5), _score("B", 0.25)):
+        write_scores(tmp_path, [score])
+    assert curve_bytes(tmp_path) == 2 * (len("[0.25, 0.5]") + len("[0.0, 0.125]") - 2 * len("null"))
+    for _ in range(2):
+        remove_curves(tmp_path)
+        assert len(list(tmp_path.iterdir())) == 1
+        assert read_scores(tmp_path) == {_cube("A").key: _score("A", 0.5), _cube("B").key: _score("B", 0.25)}
+    assert curve_bytes(tmp_path) == 0
+    remove_curves(tmp_path / "none")
+
+
+def test_scores_are_read_while_their_files_are_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that was listed may be gone when it is read; the scores are in the new file then."""
+    registry = _registry(tmp_path)
+    folder, read_file = tmp_path / "versions" / "v0001" / "scores", score_store.read_score_file
+
+    def removing(path: Path, *, curves: bool = True) -> list[CubeScore]:
+        if len(removed) < 2:
+            removed.append(path)
+            with monkeypatch.context() as patch:
+                patch.setattr(score_store, "read_score_file", read_file)
+                remove_curves(folder)
+        return read_file(path, curves=curves)
+
+    removed: list[Path] = []
+    monkeypatch.setattr(score_store, "read_score_file", removing)
+    assert read_scores(folder, curves=False) == {_cube("A").key: _score("A", 0.75)}
+    assert len(removed) == 2
+    removed.clear()
+    stored = StoredScores(_folders(registry))
+    assert stored.get(1, "v0001", [_cube("A")]) == {_cube("A").key: _score("A", 0.75)}

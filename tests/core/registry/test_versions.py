@@ -284,3 +284,19 @@ def test_a_damaged_score_file_is_an_error(tmp_path: Path, line: str) -> None:
     (scores / "1.jsonl").write_text(json.dumps(_score("B", 0.5).as_dict()) + "\n" + line + "\n")
     with pytest.raises(RegistryError, match=r"1\.jsonl has a line that is not a score .*; delete that file"):
         registry.scores("v0001")
+
+
+def test_a_name_that_label_studio_has_is_not_given_again(tmp_path: Path) -> None:
+    """A folder restored from an old backup has lost v0003, whose predictions are there; other names do not count."""
+    registry = Registry(tmp_path)
+    assert _version(registry) == "v0001"
+    staging = registry.staging("4567cdef")
+    used = ["v0001", "v0003", "helioloop", "undefined"]
+    assert registry.admit(staging, _card(fingerprint="4567cdef"), used_names=used).version == "v0004"
+    assert registry.versions() == ["v0001", "v0004"]
+
+
+def test_publishing_leaves_no_lock(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    registry.publish(_version(registry), why="test")
+    assert not (tmp_path / ".publishing.lock").exists()

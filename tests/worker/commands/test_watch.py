@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from filelock import FileLock
 from tests.core.archive.sun import write_series
 from tests.worker.shell import run_one_of
 
 from helioloop.data.cubes import write_cube
+from helioloop.files.lease import holding
 from helioloop.records.instrument import MDI
 from helioloop.settings import Settings
 from helioloop_worker.commands import watch
@@ -52,7 +52,7 @@ def test_a_release_root_and_its_parent_can_be_watched(root: Path) -> None:
 
 def test_one_watch_runs_at_a_time(root: Path) -> None:
     """A second one is refused; from cron it ends quietly."""
-    with FileLock(root.parents[1] / "models" / "project-1" / ".watch.lock"):
+    with holding(root.parents[1] / "models" / "project-1" / ".watch.lock"):
         refused = run_one_of(watch.commands(), "watch", root, "--project", "1")
         assert refused.exit_code == 2
         assert "another `helioloop watch` runs for project 1" in refused.stderr

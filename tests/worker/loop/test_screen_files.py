@@ -171,6 +171,7 @@ def write(loop_project: LoopProject, blind: frozenset[str] = frozenset()) -> int
         version=version,
         media=context.settings.media_dir(loop_project.id),
         blind=blind,
+        served=context.media,
         report=silent,
     )
 

@@ -17,10 +17,11 @@ import pytest
 import redis
 from tests.worker.conftest import TINY
 
+from helioloop.files.lease import holding
 from helioloop.messaging import messages, queues
 from helioloop.registry.watched import WatchedFolder, read_watched
 from helioloop.settings import Settings
-from helioloop_worker.commands.watch import alone, ending_cleanly
+from helioloop_worker.commands.watch import ending_cleanly
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.fake import FakeLabelStudio
 from helioloop_worker.labelstudio.project_template import labeling_configuration
@@ -116,7 +117,7 @@ class Site:
             with self.log.open("a") as log:
                 log.write(line + "\n")
 
-        with ending_cleanly(), alone(self.context.settings.model_dir(self.project)) as is_alone:
+        with ending_cleanly(), holding(self.context.settings.model_dir(self.project) / ".watch.lock") as is_alone:
             assert is_alone
             watched = Watch(
                 context=self.context,

@@ -136,8 +136,8 @@ def score(
 def versions(*, model_dir: Path | None, project: int | None) -> None:
     """List model versions, oldest first.
 
-    A star marks the published version. The reasons for rejections are printed below the table. To publish a rejected
-    version anyway, use `helioloop rollback`.
+    A star marks the published version. The reasons for rejections, and versions without weights, are printed below the
+    table. To publish a rejected version anyway, use `helioloop rollback`.
 
     \b
     Columns:
@@ -153,7 +153,7 @@ def versions(*, model_dir: Path | None, project: int | None) -> None:
     Example:
       helioloop versions --model-dir models
     """
-    from helioloop_worker.reports.versions import rejections, version_rows
+    from helioloop_worker.reports.versions import rejections, version_rows, without_weights
 
     registry = find_registry(model_dir=model_dir, project=project)
     cards = [registry.card(version) for version in registry.versions()]
@@ -161,7 +161,8 @@ def versions(*, model_dir: Path | None, project: int | None) -> None:
         click.echo(f"{registry.root} holds no version yet")
         return
     print_table(version_rows(cards, published=registry.published()))
-    for sentence in rejections(cards):
+    pruned = [card.version for card in cards if registry.is_pruned(card.version)]
+    for sentence in (*rejections(cards), *without_weights(pruned)):
         click.echo(sentence)
 
 
@@ -171,8 +172,8 @@ def versions(*, model_dir: Path | None, project: int | None) -> None:
 def rollback(*, version: str, model_dir: Path | None, project: int | None) -> None:
     """Publish an earlier or a rejected model VERSION.
 
-    Nothing is deleted, and a later round may publish a newer version. The command also repairs a damaged or missing
-    published.json.
+    Nothing is deleted, and a later round may publish a newer version. A version whose weights `helioloop prune` has
+    removed is refused. The command also repairs a damaged or missing published.json.
 
     \b
     Example:

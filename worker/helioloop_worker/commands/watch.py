@@ -12,6 +12,7 @@ import click
 
 from helioloop.cli import needs_extra
 from helioloop.errors import WrongUsage
+from helioloop.files.lease import holding
 from helioloop.settings import load_settings
 from helioloop_worker.commands.options import EXISTING_FOLDER, confidence_option, project_option, rate_option
 
@@ -115,7 +116,7 @@ def watch(
             report=one_bar(progress),
             processes=processes,
         )
-        with alone(context.settings.model_dir(project)) as is_alone:
+        with holding(context.settings.model_dir(project) / ".watch.lock") as is_alone:
             if not is_alone and not once:
                 raise WrongUsage(
                     f"another `helioloop watch` runs for project {project}; one at a time takes releases in: stop it"
@@ -141,23 +142,6 @@ def one_bar(progress: Any) -> Any:
         progress.update(bar, completed=done, total=total, description=what, visible=done < total)
 
     return show
-
-
-@contextmanager
-def alone(model_dir: Path) -> Iterator[bool]:
-    """Hold the lock on watching for one project, which ends with this process; yield False if another one has it."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(model_dir / ".watch.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
 
 
 @contextmanager

@@ -6,7 +6,7 @@ configuration, and a team may have edited both. No task and no annotation is cha
 """
 
 from collections.abc import Callable
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from helioloop.errors import LabelStudioError
 from helioloop.labelstudio.new_controls import GivenWords, choose_controls, doubts
@@ -91,11 +91,13 @@ def set_up(
     write_project_controls(settings.model_dir(project), controls)
     media = settings.media_dir(project)
     media.mkdir(parents=True, exist_ok=True)
-    _connect_media(label_studio, settings, project)
-    tell(f"connected: media folder {media}")
-    if created:
+    if settings.media_bucket is None:
+        _connect_media(label_studio, settings, project)
+        tell(f"connected: media folder {media}")
+    if created and settings.media_bucket is None:
         copy_stills(media / STILLS)
-        address = f"/data/local-files/?d={quote(f'helioloop/{media.name}/{STILLS}')}"
+        base = urlsplit(settings.label_studio_public_url or settings.label_studio_url).path.rstrip("/")
+        address = f"{base}/data/local-files/?d={quote(f'helioloop/{media.name}/{STILLS}')}"
         label_studio.update_project(project, expert_instruction=instruction(address))
     else:
         label_studio.update_project(project, sampling=SAMPLING)
@@ -146,7 +148,7 @@ def _controls(config: str, settings: Settings, given: GivenWords, kept: Controls
 
 def _connect_media(label_studio: LabelStudioSetup, settings: Settings, project: int) -> None:
     try:
-        label_studio.ensure_local_storage(project, str(settings.media_dir(project)))
+        label_studio.ensure_local_storage(project, settings.storage_path(project))
     except LabelStudioError as error:
         raise LabelStudioError(
             f"{_without_remedy(error)}; set LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true for Label Studio, and "

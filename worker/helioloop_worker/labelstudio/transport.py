@@ -7,6 +7,7 @@ an unexpected form. No sentence contains a header, a token or a password.
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpx
 from label_studio_sdk import LabelStudio as Client
@@ -19,6 +20,9 @@ from helioloop.settings import plain_url
 READING: Final = frozenset({"GET", "HEAD"})
 DROPPING: Final = frozenset({httpx.codes.MOVED_PERMANENTLY, httpx.codes.FOUND, httpx.codes.SEE_OTHER})
 """Redirects that turn a change into a GET request: the change is lost, and the answer looks like success."""
+
+UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
+"""In the text of the error where a certificate is of an unknown authority, or of another host."""
 
 
 class Transport:
@@ -52,7 +56,10 @@ class Transport:
                 "the access token contains a line break or a character outside ASCII, and tokens of Label Studio "
                 "contain neither; copy it again into HELIOLOOP_LABEL_STUDIO_API_KEY"
             )
-        checks: dict[str, list[Callable[..., Any]]] = {"response": [self._refuse_seeming_success]}
+        checks: dict[str, list[Callable[..., Any]]] = {
+            "request": [self._keep_path],
+            "response": [self._refuse_seeming_success],
+        }
         plain = httpx.Client(timeout=timeout_seconds, follow_redirects=True, event_hooks=checks)
         with self.calling("signing in"):  # the client checks at once whether the token has expired
             self.client = Client(  # type: ignore[no-untyped-call]
@@ -102,6 +109,11 @@ class Transport:
                 f"whether it is overloaded, or raise HELIOLOOP_LABEL_STUDIO_TIMEOUT_SECONDS"
             ) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
+            if UNTRUSTED in str(error):
+                raise LabelStudioError(
+                    f"{what}: the certificate of {self._address} is not trusted here; set SSL_CERT_FILE to a file with "
+                    "the certificates of all authorities that you trust, your own included"
+                ) from None
             raise LabelStudioError(
                 f"{what}: Label Studio at {self._address} did not answer ({type(error).__name__}); check that it "
                 f"runs and that HELIOLOOP_LABEL_STUDIO_URL names it as seen from here"
@@ -110,6 +122,13 @@ class Transport:
             if not self._has_answer:  # the client failed on our arguments, not on the answer
                 raise
             raise self.unexpected_answer(what, f"JSON of an unexpected form ({type(error).__name__})") from None
+
+    def _keep_path(self, request: httpx.Request) -> None:
+        """Put a request below the path of Label Studio's address; the client renews tokens without it."""
+        path = urlsplit(self._address).path
+        is_there = request.url.path.startswith(f"{path}/")
+        if not is_there and request.url.netloc == httpx.URL(self._address).netloc:
+            request.url = request.url.copy_with(raw_path=path.encode() + request.url.raw_path)
 
     def _refuse_seeming_success(self, answer: httpx.Response) -> None:
         """Refuse answers that only look like success: a web page, and a redirect that drops the data of a change."""

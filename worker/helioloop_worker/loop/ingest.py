@@ -46,6 +46,8 @@ IMPORT_EVERY = 60
 """Tasks are imported as soon as this many are ready, so that annotators can begin."""
 IMPORT_SECONDS = 600
 """An ingestion waits this long for another one that imports; the lock of one that died is free after this long."""
+PRUNING_POLL_SECONDS = 0.2
+"""Time between two looks whether files are still being removed."""
 MARK_SECONDS = 300
 """An ingestion that was killed counts as running for this long."""
 
@@ -96,6 +98,11 @@ def ingesting(context: Context, project: int) -> bool:
     return any(now - float(at) < MARK_SECONDS for at in marks.values())
 
 
+def pruning_lock(project: int) -> str:
+    """Return the key of the lock that is held while files without a task are removed; ingestions wait for it."""
+    return f"helioloop:pruning:{project:d}"
+
+
 def _marks(project: int) -> str:
     return f"helioloop:ingesting:{project}"
 
@@ -110,6 +117,8 @@ def _marked(context: Context, project: int, release: str, report: Report) -> Ite
 
     marking(0, 0, "reading the release")
     try:
+        while context.connection.exists(pruning_lock(project)):  # who prunes looks for marks after taking this lock
+            time.sleep(PRUNING_POLL_SECONDS)
         yield marking
     finally:
         context.connection.hdel(_marks(project), release)
@@ -152,9 +161,11 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
     known = KnownCubes(context.label_studio, project)
     check_profile(context, project, release_name, profile, has_cubes=not known.empty)
     loader = context.loader(profile)
-    media = context.settings.media_dir(project)
+    settings = context.settings
+    media = settings.media_dir(project)
     (media / release_name).mkdir(parents=True, exist_ok=True)
-    context.label_studio.ensure_local_storage(project, str(media))
+    if settings.media_bucket is None:
+        context.label_studio.ensure_local_storage(project, settings.storage_path(project))
 
     reports = {cube: refused(cube, f"in {LABELS_FILE}, but its file is missing") for cube in release.missing}
     rows = {row.cube: row for row in release.rows if row.cube not in reports}
@@ -168,6 +179,7 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
             crude=row.label,
             class_names=controls.class_names,
             video_field=controls.video_field,
+            served=context.media,
         )
         for cube, row in rows.items()
     ]

@@ -1,4 +1,4 @@
-"""The names of a cube's files below a project's media folder, and their addresses in Label Studio.
+"""The names of a cube's files below a project's media folder.
 
 Each name contains content and grid of the cube. A task's addresses therefore never change; the content of the files for
 curve and reason does.
@@ -6,7 +6,6 @@ curve and reason does.
 
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from helioloop.files.names import file_name
 from helioloop.records.instrument import MDI, Instrument
@@ -52,9 +51,9 @@ class MediaNames:
         """Why the task is shown and the facts, as HTML; a text file, so that no browser opens it as a page."""
         return self._path("reason.txt")
 
-    def address(self, path: Path) -> str:
-        """Return the address of a file below the media folder in Label Studio."""
-        return f"/data/local-files/?d={quote(f'helioloop/{self.media.name}/{path.relative_to(self.media)}')}"
+    def name(self, path: Path) -> str:
+        """Return the name of a file below the media folder, such as ``project-1/release/cube.mp4``."""
+        return f"{self.media.name}/{path.relative_to(self.media).as_posix()}"
 
     def _path(self, kind: str) -> Path:
         ending = f"-{self.sha256[:12]}{_grid_suffix(self.instrument)}.{kind}"

@@ -19,8 +19,10 @@ from helioloop.records.labels import Label
 from helioloop.records.profiles import BUILT_IN, Profile
 from helioloop_worker.loop.captions import captions_of
 from helioloop_worker.loop.media_names import MediaNames
-from helioloop_worker.loop.screen_files import read_facts, task_addresses, write_facts, write_first_screen
+from helioloop_worker.loop.screen_files import read_facts, serve_screen, write_facts, write_first_screen
 from helioloop_worker.loop.video import check_video, render_video
+from helioloop_worker.media.folder import FolderMedia
+from helioloop_worker.media.port import Media
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,8 @@ class Preparation:
         Class -> name in the labelling configuration.
     video_field : str
         Field of the task's data that has the address of the video.
+    served : Media
+        From where Label Studio gets the files.
     """
 
     release: str
@@ -53,6 +57,7 @@ class Preparation:
     crude: Label | None = None
     class_names: Mapping[Label, str] = field(default_factory=lambda: {label: label.value for label in Label})
     video_field: str = "video"
+    served: Media = field(default_factory=FolderMedia)
 
     def names(self, sha256: str) -> MediaNames:
         """Return the names of the cube's files below `media`."""
@@ -135,6 +140,7 @@ def _prepare(preparation: Preparation) -> Prepared:
     if cube is None:  # read again, for what the file is instead
         return Prepared(report=inspect_file(files.path.parent, files.path, loader.instrument, loader.profile))
     if known is not None and known == files.sha256 and _complete(preparation.names(known)):
+        serve_screen(preparation.names(known), preparation.served, video_field=preparation.video_field)
         return Prepared(report=report)
     info, gridded = loader.parse(files, cube=cube)
     if known is not None and known != info.sha256:
@@ -145,12 +151,13 @@ def _prepare(preparation: Preparation) -> Prepared:
     _ensure_video(names.video, gridded, facts, patch_deg=patch_deg)
     write_facts(names, facts)
     write_first_screen(names, facts, crude=preparation.crude, class_names=preparation.class_names)
+    addresses = serve_screen(names, preparation.served, video_field=preparation.video_field)
     if known is not None:
         return Prepared(report=report)
     return Prepared(
         report=report,
         data={
-            **task_addresses(names, video_field=preparation.video_field),
+            **addresses,
             "cube": preparation.cube,
             "release": preparation.release,
             "region": info.region or "",
@@ -161,7 +168,8 @@ def _prepare(preparation: Preparation) -> Prepared:
 
 
 def _complete(names: MediaNames) -> bool:
-    return names.video.exists() and read_facts(names) is not None
+    there = all(path.exists() for path in (names.video, names.curve, names.reason))
+    return there and read_facts(names) is not None
 
 
 def _ensure_video(path: Path, gridded: npt.NDArray[np.float16], facts: CubeFacts, *, patch_deg: float) -> None:

@@ -157,9 +157,13 @@ def _superseded(context: Context, project: int) -> list[str]:
 
 
 def _may_be_deleted(context: Context, project: int, version: str) -> bool:
-    """Tell whether a version is helioloop's, is not published, and has been superseded for the grace time."""
+    """Tell whether a version is helioloop's, is not published, and has been superseded for the grace time.
+
+    So is a version that the model folder has lost, because it was restored from an older backup than Label Studio.
+    """
     registry = context.registry(project)
-    if version not in registry.versions() or version == registry.published():
+    is_ours = version in registry.versions() or registry.was_lost(version)
+    if not is_ours or version == registry.published():
         return False
     since = superseded_since(context.settings.model_dir(project), version)
     return since is not None and (datetime.now(UTC) - since).total_seconds() >= context.settings.grace_seconds

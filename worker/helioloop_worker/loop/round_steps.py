@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 
 from helioloop.emergence.locate import locate_emergences
-from helioloop.errors import CubeError
+from helioloop.errors import CubeError, HelioloopError
 from helioloop.messaging import messages, queues
 from helioloop.model import ensemble
 from helioloop.model.plan import Plan
@@ -85,7 +85,9 @@ def close_round(context: Context, project: int, fingerprint: str) -> str:
         snapshot = Snapshot.read(registry.root)
         labels = {} if snapshot is None else snapshot.cubes
         blind = [cube for cube, label in labels.items() if label.blind is not None]
-        card = rounding.close_round(plan, folder, registry, list(located.values()), blind=blind)
+        card = rounding.close_round(
+            plan, folder, registry, list(located.values()), blind=blind, used_names=_used_names(context, project)
+        )
     elif running is None or running.fingerprint != fingerprint:
         return f"round {fingerprint[:16]} is closed already"
     elif (version := rounds.admitted(registry, running)) is not None:
@@ -103,6 +105,19 @@ def close_round(context: Context, project: int, fingerprint: str) -> str:
     if (follow_up := context.state.end(project, fingerprint)) is not None:
         queues.send(context.connection, messages.RetrainCheck(project=project, forced=follow_up.forced))
     return f"{card.version} is {card.rejected or 'published'}"
+
+
+def _used_names(context: Context, project: int) -> frozenset[str]:
+    """Return the versions whose predictions Label Studio has; none where it cannot be asked.
+
+    A model folder that was restored from an old backup lacks versions that Label Studio shows. If a new version had the
+    name of one of them, its predictions would count as written already.
+    """
+    try:
+        return frozenset(context.label_studio.model_versions(project))
+    except HelioloopError as error:  # a train worker may have no token
+        log.warning("project %d: the names of versions in Label Studio are not read: %s", project, error)
+        return frozenset()
 
 
 def _choose_random_checks(context: Context, project: int, version: str) -> None:

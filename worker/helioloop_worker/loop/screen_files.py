@@ -20,6 +20,7 @@ from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.loop.curve_file import curve_json
 from helioloop_worker.loop.media_names import MediaNames
 from helioloop_worker.loop.reason import Judged, reason_html
+from helioloop_worker.media.port import Media
 
 REPORT_EVERY = 50
 """Cubes between two reports of progress."""
@@ -59,6 +60,7 @@ def write_screens(
     version: str,
     media: Path,
     blind: Set[str] = frozenset(),
+    served: Media,
     report: Report,
 ) -> int:
     """Write curve and reason of all tasks that show them, and return how many cubes have new content.
@@ -75,6 +77,8 @@ def write_screens(
         The project's media folder.
     blind : set of str
         Names of cubes whose files must show nothing of the model.
+    served : Media
+        From where Label Studio gets the files.
     report : Report
         Called with the number of cubes done; what it raises ends the work, which can be repeated.
 
@@ -98,6 +102,7 @@ def write_screens(
         hidden = cube.name in blind
         changed += _write(
             names,
+            served,
             curve=curve_json(facts, score, blind=hidden),
             reason=reason_html(
                 facts,
@@ -112,22 +117,28 @@ def write_screens(
     return changed
 
 
-def task_addresses(names: MediaNames, *, video_field: str) -> dict[str, str]:
-    """Return the fields of a task's data that are addresses of files; the video's has the name in the configuration."""
-    return {
-        video_field: names.address(names.video),
-        "curve": names.address(names.curve),
-        "reason": names.address(names.reason),
-    }
+def serve_screen(names: MediaNames, served: Media, *, video_field: str) -> dict[str, str]:
+    """Make video, curve and reason available, and return their addresses as fields of a task's data.
+
+    The field of the video has the name in the labelling configuration.
+    """
+    files = {video_field: names.video, "curve": names.curve, "reason": names.reason}
+    for path in files.values():
+        served.serve(names.name(path), path.read_bytes)
+    return {field: served.address(names.name(path)) for field, path in files.items()}
 
 
-def _write(names: MediaNames, *, curve: str, reason: str) -> bool:
-    """Write the files whose content is another one, and tell whether there was any."""
+def _write(names: MediaNames, served: Media, *, curve: str, reason: str) -> bool:
+    """Write the files whose content is another one, and tell whether there was any.
+
+    Each is served first: if this breaks off in between, it is served again.
+    """
     written = False
     for path, text in ((names.curve, curve), (names.reason, reason)):
         try:
             if path.exists() and path.read_text() == text:
                 continue
+            served.serve(names.name(path), text.encode)
             atomic.write_text(path, text)
         except OSError as error:
             raise ServiceError(

@@ -114,7 +114,15 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
             if number not in have
         ]
         media = context.settings.media_dir(project)
-        write_screens(project_state, scores, version=version, media=media, blind=blind, report=_holding(lock, report))
+        write_screens(
+            project_state,
+            scores,
+            version=version,
+            media=media,
+            blind=blind,
+            served=context.media,
+            report=_holding(lock, report),
+        )
         for start in range(0, len(entries), CHUNK_PREDICTIONS):
             lock.reacquire()
             report(start, len(entries), "writing predictions")

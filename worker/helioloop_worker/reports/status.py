@@ -69,6 +69,8 @@ def status_lines(status: ProjectStatus, *, full: bool = False) -> list[Line]:
         lines += acceptance_lines(status, full=full)
     if status.services is not None:
         lines += [*queue_lines(status.services), *job_lines(status.services, full=full)]
+    if status.disk is not None:
+        lines.append(Line(name="disk use", value=status.disk.sentence()))
     return lines
 
 

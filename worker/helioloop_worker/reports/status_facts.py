@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import Final
 
 import redis
 from rq import Worker
@@ -32,11 +33,15 @@ from helioloop.registry.watched import WatchedFolder, WatchState, read_watched
 from helioloop.settings import Settings, plain_url
 from helioloop_worker.labelstudio.submitted import Submitted, count_submitted
 from helioloop_worker.reports.audit import ProjectAudit, audit_stamp, read_audit
+from helioloop_worker.reports.disk_use import DiskUse, read_disk_use
 from helioloop_worker.reports.job_status import FailedJob, RunningJob, failed_jobs, running_jobs
 from helioloop_worker.reports.random_checks import RandomCheckCounts, count_random_checks
 from helioloop_worker.reports.reading import ReadRelease, read_releases
 from helioloop_worker.reports.redaction import hide_secrets, redact
 from helioloop_worker.reports.round_progress import RoundProgress, read_round_progress
+
+DISK_SECONDS: Final = 60.0
+"""With --watch, the disk use is measured again after this time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +221,8 @@ class ProjectStatus:
         None where Redis does not answer.
     no_services : str or None
         Why it does not, in a sentence.
+    disk : DiskUse or None
+        How much disk the model folder and the project's media folder use.
     """
 
     at: str
@@ -239,6 +246,7 @@ class ProjectStatus:
     audit: ProjectAudit | None = None
     services: ServiceFacts | None = None
     no_services: str | None = None
+    disk: DiskUse | None = None
 
 
 def read_status(
@@ -297,6 +305,11 @@ def read_status(
         audit=None if snapshot is None else _audit(registry.root, audit_stamp(registry, snapshot)),
         services=services,
         no_services=reason,
+        disk=_disk(
+            registry.root,
+            None if project is None or settings is None else settings.media_dir(project),
+            int(at // DISK_SECONDS),
+        ),
     )
 
 
@@ -394,6 +407,12 @@ def _labels(registry: Registry, snapshot: Snapshot) -> LabelFacts:
         skipped_unanswered=sum(label.skips > 0 and not label.answered for _, label in labels),
         random_checks=count_random_checks(registry, snapshot),
     )
+
+
+@lru_cache(maxsize=4)
+def _disk(root: Path, media: Path | None, minute: int) -> DiskUse:  # noqa: ARG001 - the minute is part of the key
+    """Return the disk use, measured again after `DISK_SECONDS`: it walks over all files."""
+    return read_disk_use(root, media)
 
 
 @lru_cache(maxsize=4)

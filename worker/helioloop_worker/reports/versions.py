@@ -45,6 +45,13 @@ def rejections(cards: Sequence[Card]) -> list[str]:
     return [f"{card.version}: {card.rejected}" for card in cards if card.rejected is not None]
 
 
+def without_weights(versions: Sequence[str]) -> list[str]:
+    """Return one line about the versions whose weights were removed; none where there are none."""
+    if not versions:
+        return []
+    return [f"without weights, removed by `helioloop prune`: {', '.join(versions)}; they cannot be published"]
+
+
 def _metric(card: Card, name: str) -> str:
     return f"{card.metrics[name]:.3f}" if name in card.metrics else "-"
 

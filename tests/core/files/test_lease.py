@@ -1,0 +1,119 @@
+"""Lock files: one holder at a time, on this machine and on others, however the holder ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from helioloop.files import lease
+from helioloop.files.lease import holding, is_held
+
+SHORT = 0.6
+
+HOLDING = """
+import socket, sys, time
+from pathlib import Path
+from helioloop.files import lease
+path, machine, seconds = sys.argv[1:]
+if machine:
+    socket.gethostname = lambda: machine
+lease.LEASE_SECONDS = float(seconds)
+with lease.holding(Path(path)) as is_held:
+    print(is_held, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A lock file in an empty folder; locks of dead processes are free after `SHORT` seconds."""
+    monkeypatch.setattr(lease, "LEASE_SECONDS", SHORT)
+    return tmp_path / "folder" / "lock"
+
+
+def hold(path: Path, *, machine: str = "") -> "subprocess.Popen[str]":
+    """Start a process that holds the lock file, on another machine if one is named; return it once it does."""
+    command = [sys.executable, "-c", HOLDING, str(path), machine, str(SHORT)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "True\n"
+    return process
+
+
+def kill(process: "subprocess.Popen[str]") -> None:
+    """End a process as the kernel does where memory runs out."""
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def test_one_process_holds_it_at_a_time(path: Path) -> None:
+    """The second one is refused, and the file is gone afterwards."""
+    assert not is_held(path)
+    with holding(path) as first:
+        assert first
+        with holding(path) as second:
+            assert not second
+        assert is_held(path)
+    assert list(path.parent.iterdir()) == []
+    with holding(path) as again:
+        assert again
+
+
+def test_a_second_process_waits_for_the_first(path: Path) -> None:
+    """Not longer than it was told to."""
+    process = hold(path)
+    try:
+        began = time.monotonic()
+        with holding(path, wait_seconds=0.3) as is_mine:
+            assert not is_mine
+        assert time.monotonic() - began >= 0.3
+    finally:
+        kill(process)
+
+
+def test_the_lock_of_a_killed_process_is_free_at_once_on_its_machine(path: Path) -> None:
+    kill(hold(path))
+    assert not is_held(path)
+    with holding(path) as is_mine:
+        assert is_mine
+
+
+def test_a_living_process_on_another_machine_keeps_its_lock(path: Path) -> None:
+    """It renews the file, however old the file is."""
+    process = hold(path, machine="elsewhere")
+    try:
+        time.sleep(3 * SHORT)
+        assert is_held(path)
+        with holding(path) as is_mine:
+            assert not is_mine
+    finally:
+        kill(process)
+
+
+def test_the_lock_of_a_process_that_died_on_another_machine_is_taken_over(path: Path) -> None:
+    """After it was not renewed for a while; before that it counts as held."""
+    kill(hold(path, machine="elsewhere"))
+    assert is_held(path)
+    time.sleep(1.2 * SHORT)
+    assert not is_held(path)
+    with holding(path) as is_mine:
+        assert is_mine
+        assert is_held(path)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_the_lock_of_a_process_that_is_stopped_is_taken_over(path: Path) -> None:
+    """Also on its machine, where the process still exists; so does one whose parent has not noticed its death."""
+    process = hold(path)
+    try:
+        os.kill(process.pid, signal.SIGSTOP)
+        time.sleep(1.2 * SHORT)
+        assert not is_held(path)
+        with holding(path) as is_mine:
+            assert is_mine
+    finally:
+        kill(process)

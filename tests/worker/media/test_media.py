@@ -1,0 +1,222 @@
+"""Media: one contract for the folder and the bucket, and what a project does with a bucket.
+
+The bucket is in moto's server, an S3-compatible one that is reached by HTTP. Amazon's own was not tried.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+import httpx
+import pytest
+from moto.server import ThreadedMotoServer
+from tests.worker.conftest import CUBES, LoopProject, make_release, score_of
+
+from helioloop.errors import ServiceError, SettingsError
+from helioloop.progress import silent
+from helioloop.settings import Settings
+from helioloop_worker.loop import pruning
+from helioloop_worker.loop.ingest import ingest
+from helioloop_worker.loop.pruning import media_files
+from helioloop_worker.loop.screen_files import write_screens
+from helioloop_worker.media import bucket
+from helioloop_worker.media.bucket import BucketMedia
+from helioloop_worker.media.choice import make_media
+from helioloop_worker.media.folder import FolderMedia
+from helioloop_worker.media.port import Media
+
+NAME = "project-1/Release 3/cube?é-0123456789ab.mp4"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """Run moto's server and yield its address."""
+    running = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    running.start()
+    host, port = running.get_host_and_port()
+    yield f"http://{host}:{port}"
+    running.stop()
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """An empty bucket, and what is in it."""
+
+    client: Any
+    name: str = "media"
+
+    def keys(self) -> list[str]:
+        found = self.client.list_objects_v2(Bucket=self.name).get("Contents", [])
+        return sorted(entry["Key"] for entry in found)
+
+
+@pytest.fixture
+def own_bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """An empty bucket in that server, which the usual variables of boto3 name."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", server)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    bucket._client.cache_clear()
+    httpx.post(f"{server}/moto-api/reset")
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="media")
+    yield Bucket(client)
+    bucket._client.cache_clear()
+    client.close()
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def media(request: pytest.FixtureRequest, own_bucket: Bucket) -> Media:
+    """Each implementation."""
+    assert own_bucket.keys() == []
+    return FolderMedia() if request.param == "folder" else BucketMedia(bucket="media", prefix="team/")
+
+
+def test_every_place_keeps_the_contract(media: Media) -> None:
+    """Serving and withdrawing can be repeated, unknown files are passed over, and addresses differ by name."""
+    for content in (b"one", b"one", b"two"):
+        media.serve(NAME, lambda content=content: content)  # type: ignore[misc]
+    assert media.address(NAME) == media.address(NAME) != media.address("project-1/other.mp4")
+    for _ in range(2):
+        media.withdraw([NAME, "project-1/unknown.mp4"])
+    media.withdraw([])
+
+
+def test_the_folder_reads_nothing() -> None:
+    """Its files are there already, and videos are long."""
+
+    def read() -> bytes:
+        pytest.fail("the file was read")
+
+    FolderMedia().serve(NAME, read)
+    assert FolderMedia().address("project-1/a b/c.mp4") == "/data/local-files/?d=helioloop/project-1/a%20b/c.mp4"
+
+
+def test_the_bucket_has_content_type_and_no_caching(own_bucket: Bucket) -> None:
+    """The address is that of the object as Label Studio's S3 storage reads it: bucket and key, not quoted."""
+    media = BucketMedia.from_address("s3://media/team/")
+    for name, kind in ((NAME, "video/mp4"), ("project-1/r/c.curve.json", "application/json")):
+        media.serve(name, lambda: b"0123456789")
+        key = media.address(name).removeprefix("s3://media/")
+        assert key == f"team/helioloop/{name}"
+        found = own_bucket.client.get_object(Bucket="media", Key=key)
+        assert (found["ContentType"], found["CacheControl"], found["Body"].read()) == (kind, "no-cache", b"0123456789")
+    signed = own_bucket.client.generate_presigned_url("get_object", Params={"Bucket": "media", "Key": key})
+    part = httpx.get(signed, headers={"Range": "bytes=2-4"})
+    assert (part.status_code, part.content) == (206, b"234")
+
+
+def test_equal_content_is_sent_once(own_bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    media, sent = BucketMedia(bucket="media", prefix=""), []
+    client, put = bucket._client(), bucket._client().put_object
+
+    def putting(**arguments: Any) -> Any:
+        sent.append(arguments["Body"])
+        return put(**arguments)
+
+    monkeypatch.setattr(client, "put_object", putting)
+    for content in (b"one", b"one", b"two", b"two", b"one"):
+        media.serve(NAME, lambda content=content: content)  # type: ignore[misc]
+    assert sent == [b"one", b"two", b"one"]
+    assert own_bucket.keys() == [f"helioloop/{NAME}"]
+
+
+def test_a_bucket_that_refuses_or_does_not_answer_is_one_sentence(
+    own_bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the secret."""
+    with pytest.raises(ServiceError, match=r"the bucket missing refuses PutObject \(NoSuchBucket\); check its name"):
+        BucketMedia(bucket="missing", prefix="").serve(NAME, lambda: b"x")
+    own_bucket.client.delete_bucket(Bucket="media")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    bucket._client.cache_clear()
+    with pytest.raises(ServiceError, match=r"cannot be reached \(EndpointConnectionError\); check AWS_ENDPOINT_URL_S3"):
+        BucketMedia(bucket="media", prefix="").serve(NAME, lambda: b"x")
+
+
+@pytest.mark.parametrize("address", ["media", "https://media", "s3://", "s3://A_B/x", "s3://x"])
+def test_what_is_no_address_of_a_bucket_is_refused(address: str) -> None:
+    with pytest.raises(SettingsError, match="write s3://BUCKET or s3://BUCKET/PREFIX"):
+        make_media(Settings(media_bucket=address))
+
+
+@pytest.mark.parametrize("address", ["s3://media", "s3://media/", "s3://media//"])
+def test_a_bucket_may_have_no_prefix(address: str) -> None:
+    assert make_media(Settings(media_bucket=address)) == BucketMedia(bucket="media", prefix="")
+    assert make_media(Settings()) == FolderMedia()
+
+
+@pytest.fixture
+def project(loop_project: LoopProject, own_bucket: Bucket) -> LoopProject:
+    """A project with media in the bucket, and one ingested release of three cubes."""
+    assert own_bucket.keys() == []
+    settings = loop_project.context.settings.model_copy(update={"media_bucket": "s3://media/team"})
+    project = replace(loop_project, context=replace(loop_project.context, settings=settings))
+    make_release(settings.release_roots[1] / "three", CUBES[:3])
+    ingest(project.context, project.id, "three", report=silent)
+    return project
+
+
+def served(project: LoopProject, own_bucket: Bucket) -> dict[str, bytes]:
+    """Return the content of all files that the tasks name, by address."""
+    found = {}
+    for task in project.label_studio.tasks(project.id):
+        for field in ("video", "curve", "reason"):
+            parts = urlsplit(task["data"][field], allow_fragments=False)
+            assert (parts.scheme, parts.netloc) == ("s3", "media")
+            body = own_bucket.client.get_object(Bucket="media", Key=parts.path.lstrip("/"))["Body"]
+            found[task["data"][field]] = body.read()
+    return found
+
+
+def on_disk(project: LoopProject) -> set[bytes]:
+    """Return the contents of the files in the media folder, except the facts, which nobody is shown."""
+    folder = project.context.settings.media_dir(project.id)
+    return {path.read_bytes() for path in media_files(folder) if not path.name.endswith("facts.json")}
+
+
+def test_tasks_name_the_bucket_and_find_there_what_is_in_the_folder(project: LoopProject, own_bucket: Bucket) -> None:
+    """Also after the screens follow a version; local files are not connected, and what was lost is sent again."""
+    first = served(project, own_bucket)
+    assert set(first.values()) == on_disk(project)
+    assert len(first) == 9
+    scores = {task.cube.key: score_of(task.cube.name, task.cube.sha256, 0.75) for task in project.read().tasks.values()}
+    media = project.context.settings.media_dir(project.id)
+    write_screens(project.read(), scores, version="v0001", media=media, served=project.context.media, report=silent)
+    second = served(project, own_bucket)
+    assert set(second.values()) == on_disk(project)
+    assert second != first
+    assert project.label_studio._project(project.id).storages == []
+    stored = own_bucket.keys()
+    for key in stored:
+        own_bucket.client.delete_object(Bucket="media", Key=key)
+    assert ingest(project.context, project.id, "three", report=silent).present == 3
+    assert served(project, own_bucket) == second
+
+
+def test_pruning_removes_from_the_bucket_too(
+    project: LoopProject, own_bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning, "LEFT_SECONDS", -1.0)
+    gone = project.label_studio.tasks(project.id)[0]
+    del project.label_studio._project(project.id).tasks[gone["id"]]
+    (files, _) = pruning.kinds_of_media(project.context, project.id)
+    assert files.find().files == 4
+    files.remove()
+    assert len(own_bucket.keys()) == 6
+    assert set(served(project, own_bucket).values()) == on_disk(project)
+
+
+def test_a_bucket_that_does_not_answer_excludes_no_cube_for_good(project: LoopProject, own_bucket: Bucket) -> None:
+    """No task is imported whose video is not there; the next ingestion imports them."""
+    assert own_bucket.keys()
+    make_release(project.context.settings.release_roots[1] / "more", CUBES[3:5])
+    wrong = project.context.settings.model_copy(update={"media_bucket": "s3://missing"})
+    done = ingest(replace(project.context, settings=wrong), project.id, "more", report=silent)
+    assert (done.imported, len(done.excluded)) == (0, 2)
+    assert "NoSuchBucket" in done.excluded[0].reason
+    assert ingest(project.context, project.id, "more", report=silent).imported == 2

@@ -1,0 +1,124 @@
+"""Media in an S3-compatible bucket, from which Label Studio's own S3 storage gives browsers signed addresses.
+
+Credentials, region and endpoint come from the usual variables of boto3: ``AWS_ACCESS_KEY_ID``,
+``AWS_SECRET_ACCESS_KEY``, ``AWS_DEFAULT_REGION``, ``AWS_ENDPOINT_URL_S3``, ``AWS_CA_BUNDLE``.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from helioloop.errors import MissingExtra, ServiceError, SettingsError
+
+_ADDRESS: Final = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*?))?/*\Z")
+_TYPES: Final = {".mp4": "video/mp4", ".json": "application/json", ".txt": "text/plain; charset=utf-8"}
+_DELETED_AT_ONCE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketMedia:
+    """A bucket, and the beginning of the keys in it.
+
+    Parameters
+    ----------
+    bucket : str
+        Name of the bucket.
+    prefix : str
+        Beginning of all keys, with a slash at its end unless it is empty.
+    """
+
+    bucket: str
+    prefix: str
+
+    @classmethod
+    def from_address(cls, address: str) -> "BucketMedia":
+        """Return the media at an address such as ``s3://bucket/prefix``.
+
+        Raises
+        ------
+        SettingsError
+            If it is not such an address.
+        """
+        match = _ADDRESS.match(address)
+        if match is None:
+            raise SettingsError(f"HELIOLOOP_MEDIA_BUCKET is {address!r}; write s3://BUCKET or s3://BUCKET/PREFIX")
+        return cls(bucket=match[1], prefix=f"{match[2]}/" if match[2] else "")
+
+    def address(self, name: str) -> str:
+        """Return the address that Label Studio's S3 storage resolves; see `Media.address`."""
+        return f"s3://{self.bucket}/{self._key(name)}"
+
+    def serve(self, name: str, read: Callable[[], bytes]) -> None:
+        """Upload a file unless the bucket has this content; see `Media.serve`."""
+        content, key = read(), self._key(name)
+        sha256 = hashlib.sha256(content).hexdigest()
+        with self._plain_errors():
+            if self._stored_hash(key) == sha256:
+                return
+            _client().put_object(
+                Bucket=self.bucket,
+                Key=key,
+                Body=content,
+                ContentType=_TYPES.get(PurePosixPath(name).suffix, "application/octet-stream"),
+                CacheControl="no-cache",  # the address of a curve stays, and its content changes
+                Metadata={"sha256": sha256},
+            )
+
+    def withdraw(self, names: Iterable[str]) -> None:
+        """Delete files; see `Media.withdraw`."""
+        keys = [{"Key": self._key(name)} for name in names]
+        for start in range(0, len(keys), _DELETED_AT_ONCE):
+            with self._plain_errors():
+                some = keys[start : start + _DELETED_AT_ONCE]
+                _client().delete_objects(Bucket=self.bucket, Delete={"Objects": some, "Quiet": True})
+
+    def _key(self, name: str) -> str:
+        return f"{self.prefix}helioloop/{name}"
+
+    def _stored_hash(self, key: str) -> str | None:
+        from botocore.exceptions import ClientError  # noqa: PLC0415 - an extra that few need
+
+        try:
+            found = _client().head_object(Bucket=self.bucket, Key=key)
+        except ClientError as error:
+            if str(error.response.get("Error", {}).get("Code")) in {"404", "NoSuchKey", "NotFound"}:
+                return None
+            raise
+        return str(found.get("Metadata", {}).get("sha256", ""))
+
+    @contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        """Turn an error of boto3 in the block into a `ServiceError`: one sentence without secrets."""
+        try:
+            from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - an extra that few need
+        except ModuleNotFoundError:
+            raise MissingExtra(
+                "HELIOLOOP_MEDIA_BUCKET is set and the package boto3 is not installed; install it with `uv pip install "
+                "'helioloop[s3]'`"
+            ) from None
+        try:
+            yield
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "an error")
+            raise ServiceError(
+                f"the bucket {self.bucket} refuses {error.operation_name} ({code}); check its name and what "
+                "the credentials in AWS_ACCESS_KEY_ID may do"
+            ) from None
+        except BotoCoreError as error:
+            raise ServiceError(
+                f"the bucket {self.bucket} cannot be reached ({type(error).__name__}); check AWS_ENDPOINT_URL_S3, "
+                "AWS_DEFAULT_REGION and AWS_ACCESS_KEY_ID"
+            ) from None
+
+
+@lru_cache(maxsize=1)
+def _client() -> Any:
+    """Return the client, one for each process."""
+    import boto3  # noqa: PLC0415 - an extra that few need
+
+    return boto3.client("s3")

@@ -1,0 +1,33 @@
+"""The port to the place from which Label Studio gets videos, curves and reasons.
+
+The files in the media folder are the truth in any case; `folder` and `bucket` make them available. One contract test
+runs on both.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+
+class Media(Protocol):
+    """A place with files by name, such as ``project-1/release/cube.mp4``; picklable, for other processes."""
+
+    def address(self, name: str) -> str:
+        """Return what the data of a task has for a file."""
+
+    def serve(self, name: str, read: Callable[[], bytes]) -> None:
+        """Make a file available with the content that `read` returns; nothing is sent where it is there already.
+
+        Raises
+        ------
+        ServiceError
+            Where the place cannot be written.
+        """
+
+    def withdraw(self, names: Iterable[str]) -> None:
+        """Make files unavailable; unknown ones are passed over.
+
+        Raises
+        ------
+        ServiceError
+            Where the place cannot be written.
+        """
