@@ -185,10 +185,11 @@ def test_a_release_goes_through_the_whole_loop(running: Deployment) -> None:
         "http://127.0.0.1:8080/api/projects/1/export?exportType=JSON&download_all_tasks=true", headers=token
     )
     assert len(tasks) == CUBES
+    _, project = request("http://127.0.0.1:8080/api/projects/1/", headers=token)
     credentials = base64.b64encode(f"label-studio:{secret(running, 'backend_password')}".encode()).decode()
-    body = {"tasks": tasks, "project": "1.1", "label_config": None, "params": {}}
+    body = {"tasks": tasks, "project": "1.1", "label_config": project["label_config"], "params": {}}
     status, answer = request("http://127.0.0.1:9090/predict", body, headers={"Authorization": f"Basic {credentials}"})
-    assert status == 200
+    assert status == 200, answer
     predicted = [entry for entry in answer["results"] if entry]
     assert len(answer["results"]) == CUBES
     assert len(predicted) >= CUBES * 3 // 4  # random checks have none
