@@ -213,7 +213,7 @@ def import_tasks(loop: Loop, own: Loop, found: list[dict[str, Any]]) -> dict[str
         new.video.parent.mkdir(exist_ok=True)
         for kind in ("video", "facts"):
             shutil.copy(getattr(old, kind), getattr(new, kind))
-        data.append({**values, **task_addresses(new), "triage": ""})
+        data.append({**values, **task_addresses(new, video_field="video"), "triage": ""})
     numbers = own.label_studio.import_tasks(own.project, data)
     return dict(zip([values["cube"] for values in data], numbers, strict=True))
 
