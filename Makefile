@@ -54,7 +54,8 @@ test-oldest-label-studio: .venv/.done .venvs/backend/.done .venvs/label-studio-o
 
 # Renew the README's screenshots from the end-to-end tests' Label Studio.
 screenshots:
-	HELIOLOOP_SCREENSHOTS=$(CURDIR)/docs/screenshots $(MAKE) test ARGS="tests/e2e/test_first_look.py tests/e2e/test_report.py"
+	HELIOLOOP_SCREENSHOTS=$(CURDIR)/docs/screenshots $(MAKE) test \
+		ARGS="tests/e2e/test_first_look.py tests/e2e/test_report.py tests/e2e/test_submitting.py"
 
 test-fast: .venv/.done
 	.venv/bin/python -m pytest -m "not e2e" $(ARGS)

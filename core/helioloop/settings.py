@@ -94,10 +94,13 @@ class Settings(BaseSettings):
     )
 
     class_emergence: str = Field(
-        "emergence", description="Choice value of the class emergence in the labelling configuration."
+        "emergence",
+        description="Choice of the class emergence in new projects; `helioloop init` keeps the words of each project "
+        "in its model folder.",
     )
     class_non_emergence: str = Field(
-        "non-emergence", description="Choice value of the class non-emergence in the labelling configuration."
+        "non-emergence",
+        description="Choice of the class non-emergence in new projects; as above.",
     )
 
     retrain_events: int = Field(20, ge=1, description="Annotation events after which a retrain check runs at once.")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.e2e.conftest import Loop
-from tests.e2e.empty_projects import empty_project
+from tests.e2e.empty_projects import empty_project, place_of
 from tests.worker.labelstudio.port_contract import CONTRACT, EmptyProject
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
@@ -14,7 +14,10 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 @pytest.fixture
 def empty(loop: Loop, request: pytest.FixtureRequest) -> Iterator[EmptyProject]:
     """An empty project of the running Label Studio."""
-    with empty_project(loop.label_studio, loop.client, loop.annotate, title=request.node.name) as project:
+    with (
+        place_of(loop.settings, loop.stack.backend_url) as backend,
+        empty_project(loop.label_studio, loop.client, loop.annotate, backend, title=request.node.name) as project,
+    ):
         yield project
 
 

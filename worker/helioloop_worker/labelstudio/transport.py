@@ -69,8 +69,7 @@ class Transport:
 
     def call(self, method: str, path: str, *, what: str, **arguments: Any) -> Any:
         """Call a route that the client has no method for, with the client's connection, token and retries."""
-        with self.calling(what):
-            answer = self.client._client_wrapper.httpx_client.request(path, method=method, **arguments)  # noqa: SLF001 - the client has no public name for it
+        answer = self.raw(method, path, what=what, **arguments)
         try:
             body = answer.json()
         except (ValueError, RecursionError):
@@ -78,6 +77,12 @@ class Transport:
         if not answer.is_success:
             raise LabelStudioError(_refusal(what, self._address, answer.status_code, body))
         return body
+
+    def raw(self, method: str, path: str, *, what: str, **arguments: Any) -> httpx.Response:
+        """Return the answer of a route, whatever its status, with the client's connection, token and retries."""
+        with self.calling(what):
+            found: httpx.Response = self.client._client_wrapper.httpx_client.request(path, method=method, **arguments)  # noqa: SLF001 - the client has no public name for it
+        return found
 
     @contextmanager
     def calling(self, what: str) -> Iterator[None]:
@@ -128,6 +133,8 @@ class _UnexpectedAnswer(Exception):
     """An answer that cannot come from Label Studio; the text describes it."""
 
 
+READ_THE_LOG: Final = "read Label Studio's log"
+"""The remedy where no better one is known."""
 _REMEDIES: Mapping[int, str] = {
     401: "the token is wrong or expired: set HELIOLOOP_LABEL_STUDIO_API_KEY to a valid one",
     403: "the token's user may not do this: use a token of a user who may change the project",
@@ -141,5 +148,5 @@ def _refusal(what: str, url: str, status: int | None, body: Any) -> str:
     detail = ""
     if isinstance(body, dict):
         detail = str(body.get("validation_errors") or body.get("detail") or "")
-    remedy = _REMEDIES.get(status or 0, "read Label Studio's log")
+    remedy = _REMEDIES.get(status or 0, READ_THE_LOG)
     return f"{what}: Label Studio at {url} answered {status} {detail[:300]}".rstrip() + f"; {remedy}"
