@@ -14,6 +14,8 @@ import pytest
 from pydantic import SecretStr
 
 from helioloop.progress import silent
+from helioloop.records.labels import Label
+from helioloop.registry.project_controls import read_project_controls, write_project_controls
 from helioloop.registry.project_profile import write_project_profile
 from helioloop_worker.context import Context
 from helioloop_worker.demo import services
@@ -147,7 +149,12 @@ def test_a_folder_that_label_studio_does_not_serve_is_named(loop: Loop, sound: L
     assert causes(sound, media_root=elsewhere) == {**EXPECTED, "storage": "folder-not-seen"}
     (elsewhere / "helioloop" / f"project-{sound.id}").mkdir(parents=True)
     assert causes(sound, media_root=elsewhere) == {**EXPECTED, "storage": "outside-document-root"}
-    assert causes(sound, class_emergence="rising") == {**EXPECTED, "labelling-configuration": "unusable"}
+    folder = sound.context.settings.model_dir(sound.id)
+    kept = read_project_controls(folder)
+    assert kept is not None
+    write_project_controls(folder, replace(kept, values={**kept.values, Label.EMERGENCE: "rising"}))
+    assert causes(sound) == {**EXPECTED, "labelling-configuration": "unusable"}
+    write_project_controls(folder, kept)
 
 
 def test_switches_of_label_studio_are_named(loop: Loop, sound: LoopProject, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from tests.worker.labelstudio.port_contract import (
     BackendPlace,
     EmptyProject,
     a_task_needs_the_field_of_its_video,
+    an_event_whose_header_cannot_be_sent_is_dropped,
     choosing,
     invalid_predictions_are_dropped_and_raise_an_error,
     prediction,
@@ -25,9 +26,14 @@ from tests.worker.labelstudio.serving import serving
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
-UNCHECKED = (invalid_predictions_are_dropped_and_raise_an_error, a_task_needs_the_field_of_its_video)
-"""They contain predictions that do not fit the labelling configuration, which versions before 1.21 store."""
-CHECKS = [check for check in CONTRACT if check not in UNCHECKED]
+EXCEPTIONS = (
+    invalid_predictions_are_dropped_and_raise_an_error,
+    a_task_needs_the_field_of_its_video,
+    an_event_whose_header_cannot_be_sent_is_dropped,
+)
+"""Predictions that do not fit the labelling configuration are stored before 1.21; and there, a webhook whose header
+cannot be sent makes the change fail that causes the event. helioloop refuses such secrets before."""
+CHECKS = [check for check in CONTRACT if check not in EXCEPTIONS]
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ def empty(oldest: Oldest, request: pytest.FixtureRequest) -> Iterator[EmptyProje
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_the_oldest_label_studio_keeps_the_contract(check: Callable[[EmptyProject], None], empty: EmptyProject) -> None:
-    """Each check of the contract but two."""
+    """Each check of the contract but three."""
     check(empty)
 
 

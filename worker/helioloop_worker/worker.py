@@ -42,8 +42,6 @@ RQ_MARGIN_SECONDS = 15
 """rq waits for a job for ``worker_ttl`` minus this long."""
 RETRY_SECONDS = 5.0
 """Pause between two attempts to reach Redis after its connection was lost."""
-
-
 _LOGGED: Final = {"project": "project", "version": "version", "round": "fingerprint", "member": "member"}
 """Field of a line of the log -> argument of a job."""
 
@@ -62,7 +60,7 @@ class LoopJob(Job):
             )
         started = time.monotonic()
         name = function.__name__
-        with log_fields(job=self.id, **{field: self.kwargs.get(name) for field, name in _LOGGED.items()}):
+        with log_fields(job=self.id, **{field: self.kwargs.get(argument) for field, argument in _LOGGED.items()}):
             log.debug("job %s starts", name)
             result = function(self.context, **self.kwargs)
             log.info("job %s is done after %.1f s", name, time.monotonic() - started)

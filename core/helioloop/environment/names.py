@@ -120,7 +120,7 @@ def unknown_names(variables: Mapping[str, str], settings: Collection[str]) -> It
 
 
 def is_service_link(variable: str, value: str) -> bool:
-    """Return True for ``…_PORT=tcp://…``, which Kubernetes sets for a Service and which is no port."""
+    """Return True for ``…_PORT=tcp://…``, which Kubernetes sets for a Service; it is not a port."""
     return variable.upper().endswith("PORT") and _SERVICE_ADDRESS.match(value) is not None
 
 

@@ -61,7 +61,7 @@ def test_json_has_every_check_once(gathered: list[Facts]) -> None:
     assert [finding["check"] for finding in found["findings"]] == [check.name for check in CHECKS]
     (wrong,) = (finding for finding in found["findings"] if finding["verdict"] == "wrong")
     assert (wrong["check"], wrong["cause"]) == ("webhook", "missing")
-    assert "`helioloop init`" in wrong["remedy"]
+    assert "`helioloop init --project 7`" in wrong["remedy"]
     (untried,) = (finding for finding in found["findings"] if finding["verdict"] == "not tried")
     assert (untried["check"], untried["remedy"]) == ("webhook-secret", None)
 

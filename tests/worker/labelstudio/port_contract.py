@@ -497,25 +497,33 @@ def a_webhook_needs_a_name_with_a_dot(empty: EmptyProject) -> None:
 
 
 def a_change_without_values_sends_an_event_and_changes_nothing(empty: EmptyProject) -> None:
-    """To webhooks that take it; a header that cannot be sent drops the event without an error."""
-    studio, place = empty.label_studio, empty.backend
+    """To webhooks that take it and have the right secret."""
+    studio, secret = empty.label_studio, empty.backend.secret
     empty.tasks(1)
     before = (studio.project(empty.project), studio.tasks(empty.project))
-    url = f"{place.url}/webhook"
-
-    def arrived(secret: str, *actions: str) -> int:
-        number = studio.create_webhook(empty.project, url=url, headers={"X-Helioloop-Secret": secret}, actions=actions)
-        already = place.arrived(empty.project)
-        studio.update_project(empty.project)
-        studio.delete_webhook(number)
-        return place.arrived(empty.project) - already
-
-    assert arrived(place.secret, "PROJECT_UPDATED") == 1
-    assert arrived(place.secret, *WEBHOOK_ACTIONS) == 0
-    assert arrived("wrong", "PROJECT_UPDATED") == 0
-    for secret in ("密码", f" {place.secret}", f"{place.secret}\n"):
-        assert arrived(secret, "PROJECT_UPDATED") == 0
+    assert _arrived(empty, secret, "PROJECT_UPDATED") == 1
+    assert _arrived(empty, secret, *WEBHOOK_ACTIONS) == 0
+    assert _arrived(empty, "wrong", "PROJECT_UPDATED") == 0
     assert (studio.project(empty.project), studio.tasks(empty.project)) == before
+
+
+def an_event_whose_header_cannot_be_sent_is_dropped(empty: EmptyProject) -> None:
+    """Without an error."""
+    secret = empty.backend.secret
+    for unsendable in ("密码", f" {secret}", f"{secret}\n"):
+        assert _arrived(empty, unsendable, "PROJECT_UPDATED") == 0
+
+
+def _arrived(empty: EmptyProject, secret: str, *actions: str) -> int:
+    """Return how many events arrive at the backend when the project is changed without values."""
+    studio, place = empty.label_studio, empty.backend
+    number = studio.create_webhook(
+        empty.project, url=f"{place.url}/webhook", headers={"X-Helioloop-Secret": secret}, actions=actions
+    )
+    already = place.arrived(empty.project)
+    studio.update_project(empty.project)
+    studio.delete_webhook(number)
+    return place.arrived(empty.project) - already
 
 
 def media_of_a_storage_are_served_in_parts(empty: EmptyProject) -> None:
@@ -572,5 +580,6 @@ CONTRACT = (
     the_events_of_a_webhook_are_replaced_and_nothing_else,
     a_webhook_needs_a_name_with_a_dot,
     a_change_without_values_sends_an_event_and_changes_nothing,
+    an_event_whose_header_cannot_be_sent_is_dropped,
     media_of_a_storage_are_served_in_parts,
 )

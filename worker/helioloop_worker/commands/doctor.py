@@ -43,7 +43,7 @@ def doctor(*, project: int | None, backend_url: str | None, as_json: bool) -> No
     \b
     Examples:
       helioloop doctor
-      helioloop doctor --project 1 --backend-url http://backend:9090
+      helioloop doctor --project 1 --backend-url http://backend.example.org:9090
       helioloop doctor --project 1 --json | jq -r '.findings[] | select(.verdict == "wrong") | .remedy'
     """
     with needs_extra("worker"):

@@ -21,7 +21,7 @@ HOOK: Final = "webhook"
 SECRET: Final = "webhook-secret"  # noqa: S105 - the name of a check
 OLD_HOOKS: Final = "old-webhooks"
 
-_INIT: Final = "run `helioloop init` again with the title of project {project} and --backend-url"
+_INIT: Final = "run `helioloop init --project {project}` again with --backend-url"
 _NO_CARD = Cause(check=CARD, name="missing", remedy=f"To connect the backend, {_INIT} as Label Studio reaches it.")
 _UNSPECIFIED = Cause(
     check=CARD,
@@ -31,7 +31,7 @@ _UNSPECIFIED = Cause(
 _OTHER_CARD = Cause(
     check=CARD,
     name="other-address",
-    remedy=f"To register the address of --backend-url, {_INIT}; then delete the other one in Label Studio.",
+    remedy=f"To register the address of --backend-url, {_INIT}, which removes the other one.",
 )
 _BAD_CARD = Cause(check=CARD, name="no-address", remedy=f"To correct the address, {_INIT} http://HOST:PORT.")
 _BLOCKED_MODEL = Cause(
@@ -49,8 +49,7 @@ _BLOCKED = Cause(
     check=PRIVATE,
     name="both-blocked",
     remedy="Start Label Studio with LABEL_STUDIO_ML_BLOCK_LOCAL_IP=false and "
-    "LABEL_STUDIO_SSRF_PROTECTION_ENABLED=false, "
-    "because the backend has a private address.",
+    "LABEL_STUDIO_SSRF_PROTECTION_ENABLED=false, because the backend has a private address.",
 )
 _UNREACHABLE = Cause(
     check=REACHED,
@@ -62,14 +61,13 @@ _LOCALHOST = Cause(
     check=REACHED,
     name="localhost",
     remedy="Start `helioloop backend`; if Label Studio runs in a container or on another machine, localhost is that "
-    "one: "
-    f"{_INIT} naming the backend's machine.",
+    f"one: {_INIT} naming the backend's machine.",
 )
 _CREDENTIALS = Cause(
     check=REACHED,
     name="credentials",
-    remedy="Run `helioloop init` again with the title of project {project}: it gives Label Studio the user name and "
-    "password in the settings.",
+    remedy="Run `helioloop init --project {project}` again: it gives Label Studio the user name and password in the "
+    "settings.",
 )
 _SETUP_FAILS = Cause(check=REACHED, name="setup-fails", remedy="Read the log of `helioloop backend`.")
 _SLOW = Cause(
@@ -81,9 +79,7 @@ _SLOW = Cause(
 _OLD_CARD = Cause(
     check=OLD_CARDS,
     name="several",
-    remedy="Delete the old ones in Label Studio (Settings of project {project}, Model); annotators else get "
-    "predictions "
-    "from either of them.",
+    remedy=f"To remove the earlier ones, from which annotators get predictions too, {_INIT} as registered.",
 )
 _NO_HOOK = Cause(
     check=HOOK, name="missing", remedy=f"Corrections are not reported to the backend: {_INIT} as registered."
@@ -120,9 +116,7 @@ _REFUSED = Cause(
 _OLD_HOOK = Cause(
     check=OLD_HOOKS,
     name="ours",
-    remedy="Delete the old ones in Label Studio (Settings of project {project}, Webhooks): they contain the secret, "
-    "and may "
-    "count events twice.",
+    remedy=f"To remove the earlier ones, which contain the secret and may count events twice, {_INIT} as registered.",
 )
 _UNCLEAR_HOOK = Cause(
     check=OLD_HOOKS,

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from helioloop_worker.doctor.addresses import Address, has_scheme, is_unspecified, plain
+from helioloop_worker.doctor.clocks import compare_clocks
 from helioloop_worker.doctor.facts import Facts
 from helioloop_worker.doctor.finding import Cause, Check, Finding, not_tried, ok, out_of_time
 from helioloop_worker.labelstudio.probe import Answer
@@ -18,11 +19,6 @@ CLOCK: Final = "label-studio-clock"
 TOKEN: Final = "token"  # noqa: S105 - the name of a check
 RIGHTS: Final = "rights"
 ANSWERS: Final = "label-studio-answers"
-
-SKEW_SECONDS: Final = 5.0
-"""Clocks that differ by more are doubtful."""
-LARGE_SKEW_SECONDS: Final = 60.0
-"""Clocks that differ by more break access tokens, which are valid for five minutes, and the order of events."""
 
 SOON_SECONDS: Final = 7 * 24 * 3600.0
 """A token that expires within this time is doubtful."""
@@ -187,12 +183,7 @@ def _check_clock(facts: Facts) -> Finding:
     skew = None if facts.health is None else facts.health.skew_seconds
     if skew is None:
         return not_tried(CLOCK, "Label Studio sends no Date")
-    seen = f"Label Studio's clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} this machine's"
-    if abs(skew) > LARGE_SKEW_SECONDS:
-        return _FAR_OFF.found(facts, seen)
-    if abs(skew) > SKEW_SECONDS:
-        return _SKEWED.found(facts, seen)
-    return ok(CLOCK, "Label Studio's clock agrees with this machine's")
+    return compare_clocks(facts, skew, whose="Label Studio's", check=CLOCK, skewed=_SKEWED, far_off=_FAR_OFF)
 
 
 def token_claims(token: str) -> dict[str, Any] | None:

@@ -15,8 +15,8 @@ CONFIGURATION: Final = "labelling-configuration"
 _UNUSABLE = Cause(
     check=CONFIGURATION,
     name="unusable",
-    remedy="Correct it in Label Studio (Settings, Labeling Interface) or set HELIOLOOP_CLASS_EMERGENCE and "
-    "HELIOLOOP_CLASS_NON_EMERGENCE; labeling_config/bipoles.xml is the example.",
+    remedy="Correct it in Label Studio (Settings, Labeling Interface; labeling_config/bipoles.xml is the example), or "
+    "name its classes: `helioloop init --project {project} --emergence WORD --non-emergence WORD`.",
 )
 _NO_TIMELINE = Cause(
     check=CONFIGURATION,

@@ -30,9 +30,7 @@ _OUTSIDE = Cause(
     "HELIOLOOP_MEDIA_ROOT; the "
     "storage must be a folder below it.",
 )
-_STORAGE_MISSING = Cause(
-    check=STORAGE, name="missing", remedy="Run `helioloop init` again with the title of project {project}."
-)
+_STORAGE_MISSING = Cause(check=STORAGE, name="missing", remedy="Run `helioloop init --project {project}` again.")
 _STORAGE_REFUSED = Cause(
     check=STORAGE,
     name="refused",
@@ -60,8 +58,7 @@ _NO_RANGE = Cause(
     check=VIDEO,
     name="no-range",
     remedy="Serve videos with support for range requests (Accept-Ranges: bytes), also in the proxy; else browsers "
-    "cannot "
-    "jump to a frame.",
+    "cannot jump to a frame.",
 )
 _CROSS_ORIGIN = Cause(
     check=VIDEO,

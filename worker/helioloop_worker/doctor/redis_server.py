@@ -2,9 +2,9 @@
 
 from typing import Final
 
+from helioloop_worker.doctor.clocks import compare_clocks
 from helioloop_worker.doctor.facts import Facts, RedisFacts
 from helioloop_worker.doctor.finding import Cause, Check, Finding, ok, out_of_time
-from helioloop_worker.doctor.label_studio import LARGE_SKEW_SECONDS, SKEW_SECONDS
 
 REDIS: Final = "redis"
 PASSWORD: Final = "redis-password"  # noqa: S105 - the name of a check
@@ -39,8 +39,7 @@ _OPEN = Cause(
     check=PASSWORD,
     name="none",
     remedy="Set requirepass in redis.conf and REDIS_URL to redis://:PASSWORD@HOST:PORT/0: whoever can write to Redis "
-    "can "
-    "run code on the workers.",
+    "can run code on the workers.",
 )
 _OPEN_HERE = Cause(
     check=PASSWORD,
@@ -67,8 +66,7 @@ _OFF = Cause(
     name="off",
     doubtful=True,
     remedy="Set `appendonly yes` in redis.conf: after a restart of Redis, waiting jobs are lost until reconciliation "
-    "finds "
-    "what is missing.",
+    "finds what is missing.",
 )
 _EVICTS = Cause(
     check=MEMORY,
@@ -182,12 +180,7 @@ def _check_version(facts: Facts) -> Finding:
 
 def _check_clock(facts: Facts) -> Finding:
     skew = _read(facts).skew_seconds
-    seen = f"Redis' clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} this machine's"
-    if abs(skew) > LARGE_SKEW_SECONDS:
-        return _FAR_OFF.found(facts, seen)
-    if abs(skew) > SKEW_SECONDS:
-        return _SKEWED.found(facts, seen)
-    return ok(CLOCK, "Redis' clock agrees with this machine's")
+    return compare_clocks(facts, skew, whose="Redis'", check=CLOCK, skewed=_SKEWED, far_off=_FAR_OFF)
 
 
 CHECKS: Final = (

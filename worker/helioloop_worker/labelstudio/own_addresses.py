@@ -138,7 +138,7 @@ def _split(url: str) -> tuple[SplitResult, str]:
 
 
 def _is_unspecified(host: str) -> bool:
-    """Tell whether a host is no address to call, in any notation that a resolver reads: 0.0.0.0, 0, ::, [::], empty."""
+    """Tell whether a host cannot be called, in any notation that a resolver reads: 0.0.0.0, 0, ::, [::], empty."""
     plain = host.strip("[].")
     if not plain:
         return True
