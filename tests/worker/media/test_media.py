@@ -190,7 +190,7 @@ def test_tasks_name_the_bucket_and_find_there_what_is_in_the_folder(project: Loo
     second = served(project, own_bucket)
     assert set(second.values()) == on_disk(project)
     assert second != first
-    assert project.label_studio._project(project.id).storages == []
+    assert project.label_studio.storages(project.id) == []
     stored = own_bucket.keys()
     for key in stored:
         own_bucket.client.delete_object(Bucket="media", Key=key)
