@@ -2,18 +2,50 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
-from helioloop.labelstudio.annotations import current_label
+from helioloop.labelstudio.annotations import crude_label, current_label
 from helioloop.records.controls import Controls
 from helioloop.records.labels import CurrentLabel, Label, LabelSource
-from helioloop.registry.label_snapshot import FILE_NAME, Snapshot
-from helioloop.settings import Settings
-from helioloop_backend.file_cache import FileCache
+from helioloop.registry.label_snapshot import Snapshot
+from helioloop_backend.file_cache import FileCache, ModelFolders
+
+NO_LABELS: Final[Mapping[str, CurrentLabel]] = MappingProxyType({})
 
 
 class CurrentLabels:
     """Current labels from the worker's label snapshot, or from annotations that are newer than it.
+
+    Parameters
+    ----------
+    folders : ModelFolders
+        The model folders.
+    """
+
+    def __init__(self, folders: ModelFolders) -> None:
+        self._folders = folders
+        self._snapshots: FileCache[Snapshot | None] = FileCache()
+
+    def of_project(self, project: int, controls: Controls, *, n_frames: int) -> "ProjectLabels":
+        """Return the labels of a project as the worker read them last, for one request.
+
+        Parameters
+        ----------
+        project : int
+            Id of the Label Studio project.
+        controls : Controls
+            Names in the labelling configuration.
+        n_frames : int
+            Frames on the grid.
+        """
+        folder = self._folders.get(project)
+        snapshot = self._snapshots.get(folder.labels, lambda: Snapshot.read(folder.path))
+        return ProjectLabels(snapshot, controls, n_frames=n_frames)
+
+
+class ProjectLabels:
+    """The current labels of one project during one request.
 
     The annotations in a request belong to one task. A cube can have several duplicate tasks, so the label of a cube is
     the one in the snapshot, which was resolved from all its tasks. A request decides only where it contains an
@@ -22,49 +54,43 @@ class CurrentLabels:
 
     Parameters
     ----------
-    settings : Settings
-        Where the model folders are.
+    snapshot : Snapshot or None
+        None before the worker has read the project.
+    controls : Controls
+        Names in the labelling configuration.
+    n_frames : int
+        Frames on the grid.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._snapshots: FileCache[Snapshot | None] = FileCache()
+    def __init__(self, snapshot: Snapshot | None, controls: Controls, *, n_frames: int) -> None:
+        self._annotations: Mapping[str, str] = {} if snapshot is None else snapshot.annotations
+        self.known: Mapping[str, CurrentLabel] = NO_LABELS if snapshot is None else snapshot.cubes
+        self._controls = controls
+        self._n_frames = n_frames
 
-    def known(self, project: int) -> Mapping[str, CurrentLabel]:
-        """Return the labels by cube as the worker read them last; empty before the first time."""
-        snapshot = self._snapshot(project)
-        return {} if snapshot is None else snapshot.cubes
-
-    def label(self, project: int, task: Mapping[str, Any], controls: Controls, *, n_frames: int) -> Label | None:
+    def label(self, task: Mapping[str, Any]) -> Label | None:
         """Return the current label of a task's cube; None where the cube has none.
 
         Parameters
         ----------
-        project : int
-            Id of the Label Studio project.
         task : mapping
             The task as Label Studio sent it; ``data`` names a cube.
-        controls : Controls
-            Names in the labelling configuration.
-        n_frames : int
-            Frames on the grid.
         """
-        requested = current_label(task, controls, n_frames=n_frames)
-        snapshot = self._snapshot(project)
-        known = None if snapshot is None else snapshot.cubes.get(requested.cube)
-        if snapshot is None or known is None:
+        data = task["data"]
+        known = self.known.get(data["cube"])
+        annotations = task.get("annotations")
+        if not annotations:
+            return crude_label(data) if known is None else known.label
+        if known is not None and not _has_newer(annotations, self._annotations):
+            return known.label
+        requested = current_label(task, self._controls, n_frames=self._n_frames)
+        if known is None or requested.source is not LabelSource.CRUDE:
             return requested.label
-        annotated = requested.source is not LabelSource.CRUDE
-        return requested.label if annotated and _has_newer(task, snapshot.annotations) else known.label
-
-    def _snapshot(self, project: int) -> Snapshot | None:
-        folder = self._settings.model_dir(project)
-        return self._snapshots.get(folder / FILE_NAME, lambda: Snapshot.read(folder))
+        return known.label
 
 
-def _has_newer(task: Mapping[str, Any], known: Mapping[str, str]) -> bool:
-    """Return whether a task has an annotation that is new, or was changed, since the snapshot."""
-    annotations = task.get("annotations")
+def _has_newer(annotations: Any, known: Mapping[str, str]) -> bool:
+    """Return whether one of a task's annotations is new, or was changed, since the snapshot."""
     return isinstance(annotations, list) and any(
         _is_newer(annotation, known) for annotation in annotations if isinstance(annotation, Mapping)
     )
@@ -74,6 +100,8 @@ def _is_newer(annotation: Mapping[str, Any], known: Mapping[str, str]) -> bool:
     number = str(annotation.get("id"))
     if number not in known:
         return True
+    if annotation.get("updated_at") == known[number]:
+        return False
     try:
         return datetime.fromisoformat(str(annotation.get("updated_at"))) > datetime.fromisoformat(known[number])
     except (ValueError, TypeError):  # no time, or one with a zone and one without

@@ -5,21 +5,21 @@ here: every event only counts, whatever its order, and reconciliation finds the 
 """
 
 import logging
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 import redis
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, HTTPException, NotFound
 
 from helioloop.errors import ServiceError
 from helioloop.logs import fields
 from helioloop.messaging import queues, redis_client
 from helioloop.messaging.arrived_events import PROJECT_UPDATED, count_arrived_event
+from helioloop.messaging.event_intake import UNKNOWN_PROJECTS
 from helioloop.messaging.messages import RetrainCheck
-from helioloop.messaging.retrain_state import due_at
 from helioloop_backend import projects
+from helioloop_backend.after_answer import after_answer
 from helioloop_backend.services import Services
 
 logger = logging.getLogger(__name__)
@@ -70,6 +70,7 @@ def receive(services: Services, action: str, payload: dict[str, Any]) -> dict[st
     if action == START_TRAINING:
         project = projects.from_webhook(payload)
         with _redis(services, remedy="then press Start training again"):
+            _check_project(services, project)
             check = RetrainCheck(project=project, forced=True)
             is_new = queues.send(services.connection, check)
         what = "a retrain check is queued at once" if is_new else "it joined the retrain check that waits"
@@ -82,22 +83,24 @@ def receive(services: Services, action: str, payload: dict[str, Any]) -> dict[st
         return {"status": "ignored"}
     project = projects.from_webhook(payload)
     with _redis(services, remedy="nothing is lost: reconciliation will find the change in Label Studio"):
-        now = time.time()
-        pending = services.retrain.add_events(project, _count(action, payload), now=now)
-        delay_seconds = max(0.0, due_at(pending, services.settings) - now)
-        check = RetrainCheck(project=project)
-        is_new = queues.send(services.connection, check, delay_seconds=delay_seconds)
-    what = "a retrain check is queued" if is_new else "it joined the retrain check that waits"
-    sentence = f"{what}, due in {delay_seconds:.0f} s; events waiting: {pending.count}"
-    _log(action, project, sentence, outcome="queued" if is_new else "joined", job=check.job_id, waiting=pending.count)
-    return {"status": "noted", "waiting": pending.count}
+        unknown = _check_project(services, project)
+        taken = services.intake.take_in(project, _count(action, payload))
+        if unknown:
+            services.intake.forget_unknown(project)
+    what = "a retrain check is queued" if taken.is_new else "it joined the retrain check that waits"
+    waiting = taken.pending.count
+    sentence = f"{what}, due in {taken.delay_seconds:.0f} s; events waiting: {waiting}"
+    outcome = "queued" if taken.is_new else "joined"
+    _log(action, project, sentence, outcome=outcome, job=RetrainCheck(project=project).job_id, waiting=waiting)
+    return {"status": "noted", "waiting": waiting}
 
 
 def _log(action: str, project: int | None, sentence: str, **more: Any) -> None:
     """Log what became of an event; nothing of its payload."""
     shown = action[:_LONGEST_ACTION]
     where = "" if project is None else f"project {project}: "
-    logger.info("%s%s: %s", where, shown, sentence, extra=fields(action=shown, project=project, **more))
+    extra = fields(action=shown, project=project, **more)
+    after_answer(lambda: logger.info("%s%s: %s", where, shown, sentence, extra=extra))
 
 
 def _project_or_none(payload: dict[str, Any]) -> int | None:
@@ -110,9 +113,23 @@ def _project_or_none(payload: dict[str, Any]) -> int | None:
 def _count_update(services: Services, payload: dict[str, Any]) -> None:
     """Count a change of a project, for `helioloop init`, which caused it; without Redis it is lost like any event."""
     try:
-        count_arrived_event(services.connection, projects.from_webhook(payload), PROJECT_UPDATED)
-    except (BadRequest, redis.RedisError) as error:
+        project = projects.from_webhook(payload)
+        _check_project(services, project)
+        count_arrived_event(services.connection, project, PROJECT_UPDATED)
+    except (HTTPException, redis.RedisError) as error:
         logger.warning("an event %s was not counted (%s)", PROJECT_UPDATED, type(error).__name__)
+
+
+def _check_project(services: Services, project: int) -> bool:
+    """Return whether a project has no model folder; the events of too many such projects are refused."""
+    if services.settings.model_dir(project).is_dir():
+        return False
+    if not services.intake.admit_unknown(project):
+        raise NotFound(
+            f"project {project} has no model folder here, and more than {UNKNOWN_PROJECTS} such projects sent events "
+            f"today; run `helioloop init --project {project}`, or remove this webhook from Label Studio"
+        )
+    return True
 
 
 @contextmanager

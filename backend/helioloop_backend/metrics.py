@@ -9,6 +9,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 LATENCY_BUCKETS_SECONDS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+OUTCOMES: Final = ("hit", "miss", "unscorable", "foreign", "blind")
 _OTHER: Final = "other"
 
 
@@ -28,6 +29,7 @@ class Metrics:
             ["outcome"],
             registry=self._registry,
         )
+        self._outcomes = [self._tasks.labels(outcome=outcome) for outcome in OUTCOMES]
         self._seconds = Histogram(
             "helioloop_request_seconds",
             "Time to answer a request.",
@@ -57,9 +59,9 @@ class Metrics:
 
     def predicted(self, *, hits: int, misses: int, unscorable: int, foreign: int, blind: int) -> None:
         """Count the tasks of one answer."""
-        outcomes = {"hit": hits, "miss": misses, "unscorable": unscorable, "foreign": foreign, "blind": blind}
-        for outcome, count in outcomes.items():
-            self._tasks.labels(outcome=outcome).inc(count)
+        for outcome, count in zip(self._outcomes, (hits, misses, unscorable, foreign, blind), strict=True):
+            if count:
+                outcome.inc(count)
 
     def answered(self, route: str | None, status: int, *, seconds: float) -> None:
         """Record how long an answer took; requests without a route share one label."""

@@ -7,65 +7,35 @@ those only look up what a worker has scored. Scores that are missing are request
 import logging
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import redis
 
-from helioloop.labelstudio.config import project_controls
-from helioloop.labelstudio.predictions import prediction
+from helioloop.files.names import is_plain_name
 from helioloop.labelstudio.tasks import cube_of
 from helioloop.logs import fields
 from helioloop.messaging import queues
 from helioloop.messaging.claims import Claims
 from helioloop.messaging.messages import SCORE_CHUNK, Score
-from helioloop.records.controls import Controls
 from helioloop.records.cubes import CubeInfo, Key
+from helioloop.records.labels import CurrentLabel, Label
 from helioloop.records.scores import CubeScore
-from helioloop.registry.project_controls import controls_path, read_project_controls
-from helioloop.registry.random_checks import RandomChecks, random_checks_path
+from helioloop.registry.random_checks import RandomChecks
 from helioloop.registry.score_store import StoredScores
 from helioloop.registry.unscorable import read_unscorable, unscorable_path
 from helioloop.registry.versions import Card, Registry
 from helioloop.settings import Settings
-from helioloop_backend.current_labels import CurrentLabels
-from helioloop_backend.file_cache import FileCache
+from helioloop_backend.after_answer import after_answer
+from helioloop_backend.answers import Answer, Wordings
+from helioloop_backend.current_labels import CurrentLabels, ProjectLabels
+from helioloop_backend.file_cache import FileCache, ModelFolders
+from helioloop_backend.project_files import ProjectControls, PublishedVersions
 
 logger = logging.getLogger(__name__)
 
-Entry = dict[str, Any] | list[Any]
-"""A prediction in Label Studio's JSON, or ``[]`` where there is none: Label Studio then stores nothing."""
-
 POLL_SECONDS: Final = 0.05
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """Entries in the order of the tasks, and how many tasks there were of each kind.
-
-    Parameters
-    ----------
-    entries : list
-        One per task.
-    hits : int
-        Tasks whose cube has a stored score.
-    misses : int
-        Tasks whose cube is not scored yet.
-    unscorable : int
-        Tasks whose cube the published version could not score.
-    foreign : int
-        Tasks that are not helioloop's; all tasks while no version is published.
-    blind : int
-        Tasks of random checks that nobody has answered: they get no prediction.
-    """
-
-    entries: list[Entry]
-    hits: int
-    misses: int
-    unscorable: int
-    foreign: int
-    blind: int = 0
 
 
 class Predictor:
@@ -89,16 +59,33 @@ class Predictor:
         self._scores = scores
         self._claims = claims
         self._cards: dict[tuple[int, str], Card] = {}
-        self._labels = CurrentLabels(settings)
+        self._folders = ModelFolders(settings)
+        self._labels = CurrentLabels(self._folders)
         self._unscorable_files: FileCache[frozenset[str]] = FileCache()
         self._random_checks: FileCache[RandomChecks | None] = FileCache()
-        self._controls: FileCache[Controls | None] = FileCache()
+        self._published = PublishedVersions(self._folders)
+        self._project_controls = ProjectControls(settings, self._folders)
+        self._wordings = Wordings()
+        self._blind_cubes: dict[int, tuple[RandomChecks, Mapping[str, CurrentLabel], frozenset[str]]] = {}
         # Half of the threads may wait for scores; the others keep /health and /webhook answering.
         self._waiting_slots = threading.BoundedSemaphore(max(1, settings.backend_threads // 2))
         self._may_wait = settings.backend_threads > 1
 
+    def published(self, project: int) -> str | None:
+        """Return the published version of a project, or None; a damaged pointer is a `RegistryError`."""
+        return self._published.get(project)
+
     def answer(self, project: int, tasks: Sequence[Any], label_config: str) -> Answer:
-        """Return one entry per task.
+        """Return what each task gets.
+
+        Parameters
+        ----------
+        project : int
+            Id of the Label Studio project.
+        tasks : sequence
+            Tasks as Label Studio sent them, whatever they hold.
+        label_config : str
+            The labelling configuration that Label Studio sent.
 
         Raises
         ------
@@ -107,56 +94,64 @@ class Predictor:
         RegistryError
             Where the project's model folder is damaged.
         """
-        version = self._registry(project).published()
+        version = self._published.get(project)
         if version is None:
-            sentence = "project %d: %d tasks get no prediction: no version is published"
-            logger.info(sentence, project, len(tasks), extra=fields(project=project, tasks=len(tasks)))
-            return Answer(entries=[[] for _ in tasks], hits=0, misses=0, unscorable=0, foreign=len(tasks))
-        n_frames = self._n_frames(project, version)
-        controls = self._controls_of(project, label_config)
-        cubes = [cube_of(task.get("data")) if isinstance(task, dict) else None for task in tasks]
-        blind = self._blind(project)
-        named = [cube for cube in cubes if cube is not None and cube.name not in blind]
-        found = self._look_up(project, version, named)
-        entries: list[Entry] = []
-        for task, cube in zip(tasks, cubes, strict=True):
-            score = None if cube is None or cube.name in blind else found.get(cube.key)
-            if score is None:
-                entries.append([])
+            after_answer(partial(_log_unpublished, project, len(tasks)))
+            nothing = [None] * len(tasks)
+            return Answer(found=nothing, wording=None, hits=0, misses=0, unscorable=0, foreign=len(tasks))
+        controls = self._project_controls.get(project, label_config)
+        wording = self._wordings.get(project, version, controls, lambda: self._n_frames(project, version))
+        labels = self._labels.of_project(project, controls, n_frames=wording.n_frames)
+        blind = self._blind(project, labels)
+        stored = self._scores.recent(project, version)
+        plain: set[str] = set()
+        found: list[tuple[CubeScore, Label | None] | None] = []
+        rest: dict[int, CubeInfo] = {}
+        foreign = n_blind = 0
+        for place, task in enumerate(tasks):
+            data = task.get("data") if isinstance(task, dict) else None
+            score = _stored_score(stored, data, plain)
+            if score is not None and score.cube not in blind:
+                found.append((score, labels.label(task)))
                 continue
-            current = self._labels.label(project, task, controls, n_frames=n_frames)
-            entries.append(prediction(score, current, controls, model_version=version, n_frames=n_frames))
-        hits = sum(1 for entry in entries if entry)
-        misses = len(self._missing(project, version, named, found))
+            found.append(None)
+            cube = cube_of(data)
+            if cube is None:
+                foreign += 1
+            elif cube.name in blind:
+                n_blind += 1
+            else:
+                rest[place] = cube
+        missing: list[CubeInfo] = []
+        if rest:
+            later = self._look_up(project, version, list(rest.values()))
+            for place, cube in rest.items():
+                score = later.get(cube.key)
+                found[place] = None if score is None else (score, labels.label(tasks[place]))
+            missing = self._missing(project, version, list(rest.values()), later)
+        hits = len(found) - found.count(None)
         answer = Answer(
-            entries=entries,
+            found=found,
+            wording=wording,
             hits=hits,
-            misses=misses,
-            unscorable=len(named) - hits - misses,
-            foreign=cubes.count(None),
-            blind=len(tasks) - cubes.count(None) - len(named),
+            misses=len(missing),
+            unscorable=len(tasks) - hits - len(missing) - foreign - n_blind,
+            foreign=foreign,
+            blind=n_blind,
         )
-        _log(project, version, answer)
+        after_answer(partial(_log, project, version, answer))
         return answer
 
-    def _controls_of(self, project: int, label_config: str) -> Controls:
-        """Return the controls of a project, by the words that its model folder keeps."""
-        folder = self._settings.model_dir(project)
-        kept = self._controls.get(controls_path(folder), lambda: read_project_controls(folder))
-        if kept is None:
-            kept = read_project_controls(folder)  # raises where the file is there but damaged
-        return project_controls(
-            label_config,
-            kept,
-            emergence=self._settings.class_emergence,
-            non_emergence=self._settings.class_non_emergence,
-        )
-
-    def _blind(self, project: int) -> frozenset[str]:
+    def _blind(self, project: int, labels: ProjectLabels) -> frozenset[str]:
         """Return the cubes of random checks that nobody had answered when the worker last read the annotations."""
-        folder = self._settings.model_dir(project)
-        checks = self._random_checks.get(random_checks_path(folder), lambda: RandomChecks.read(folder))
-        return frozenset() if checks is None else checks.blind(self._labels.known(project))
+        folder = self._folders.get(project)
+        checks = self._random_checks.get(folder.random_checks, lambda: RandomChecks.read(folder.path))
+        if checks is None:
+            return frozenset()
+        held = self._blind_cubes.get(project)
+        if held is None or held[0] is not checks or held[1] is not labels.known:
+            held = self._blind_cubes[project] = (checks, labels.known, checks.blind(labels.known))
+        return held[2]
 
     def _look_up(self, project: int, version: str, cubes: Sequence[CubeInfo]) -> dict[Key, CubeScore]:
         """Return the stored scores, after a short wait for those that a worker may be about to store."""
@@ -186,7 +181,7 @@ class Predictor:
         """Return the cubes whose score is worth requesting: neither stored nor known to be unscorable."""
         folder = self._settings.model_dir(project)
         unscorable = self._unscorable_files.get(
-            unscorable_path(folder, version), lambda: read_unscorable(folder, version)
+            str(unscorable_path(folder, version)), lambda: read_unscorable(folder, version)
         )
         excluded = unscorable or frozenset()
         return [cube for cube in cubes if cube.key not in found and cube.sha256 not in excluded]
@@ -223,6 +218,40 @@ class Predictor:
         return int(self._cards[key].instrument["n_frames"])
 
 
+def _stored_score(stored: Mapping[Key, CubeScore], data: Any, plain: set[str]) -> CubeScore | None:
+    """Return the score of the cube that a task's data name, where it is stored; None for all other data.
+
+    Parameters
+    ----------
+    stored : mapping
+        Scores by name and content hash.
+    data : object
+        The task's ``data``, whatever it holds.
+    plain : set of str
+        Names of releases that were found to be plain; such a name is added.
+    """
+    if not isinstance(data, dict):
+        return None
+    try:
+        score = stored.get((data.get("cube"), data.get("sha256")))  # type: ignore[arg-type] # of any type
+    except TypeError:  # a list or an object
+        return None
+    if score is None:
+        return None
+    release = data.get("release")
+    if release not in plain if isinstance(release, str) else True:
+        if not is_plain_name(release):
+            return None
+        plain.add(release)
+    return score
+
+
+def _log_unpublished(project: int, n_tasks: int) -> None:
+    """Log that a request came before the first version."""
+    sentence = "project %d: %d tasks get no prediction: no version is published"
+    logger.info(sentence, project, n_tasks, extra=fields(project=project, tasks=n_tasks))
+
+
 def _log(project: int, version: str, answer: Answer) -> None:
     """Log how many tasks got a prediction, and why the others got none."""
     counts = {
@@ -235,7 +264,7 @@ def _log(project: int, version: str, answer: Answer) -> None:
     logger.info(
         "project %d: %d tasks: %s",
         project,
-        len(answer.entries),
+        len(answer.found),
         ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none",
-        extra=fields(project=project, version=version, tasks=len(answer.entries), **counts),
+        extra=fields(project=project, version=version, tasks=len(answer.found), **counts),
     )

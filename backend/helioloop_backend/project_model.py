@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from helioloop_backend import events, projects, services
-from helioloop_backend.predictions import Entry
+from helioloop_backend.answers import Answer, Entry
 
 UNTRAINED: Final = "untrained"
 """Answer of /setup before the first version of a project."""
@@ -27,11 +27,14 @@ class ProjectModel:
 
     def published_version(self) -> str:
         """Return the published version of the project, or ``untrained``."""
-        registry = services.current().registry(projects.from_uid(self.project_id))
-        return registry.published() or UNTRAINED
+        return services.current().predictor.published(projects.from_uid(self.project_id)) or UNTRAINED
 
     def predict(self, tasks: Sequence[Any], context: Any = None, **_more: Any) -> list[Entry]:  # noqa: ARG002 - label-studio-ml's
         """Return one entry per task, in order; ``[]`` where no score is stored or none may be shown."""
+        return self.answer(tasks).entries()
+
+    def answer(self, tasks: Sequence[Any]) -> Answer:
+        """Return what each task gets; counted in the metrics."""
         current = services.current()
         answer = current.predictor.answer(projects.from_uid(self.project_id), tasks, self._label_config)
         current.metrics.predicted(
@@ -41,7 +44,7 @@ class ProjectModel:
             foreign=answer.foreign,
             blind=answer.blind,
         )
-        return answer.entries
+        return answer
 
     def fit(self, event: str, data: dict[str, Any], **_more: Any) -> dict[str, Any]:
         """Take in an event; nothing is trained here.

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import BadRequest
 
 from helioloop_backend import events, projects, services
-from helioloop_backend.project_model import ProjectModel
+from helioloop_backend.project_model import UNTRAINED, ProjectModel
 
 
 def label_studio_routes(model_class: Callable[[], type[ProjectModel]]) -> Blueprint:
@@ -44,7 +44,9 @@ def label_studio_routes(model_class: Callable[[], type[ProjectModel]]) -> Bluepr
         if not isinstance(configuration, str):
             raise BadRequest('the field "label_config" must be the labelling configuration as text')
         model = model_class()(project_id=str(project), label_config=configuration)
-        params = body.get("params")
+        if type(model).predict is ProjectModel.predict:
+            return Response(model.answer(tasks).body(untrained=UNTRAINED), mimetype="application/json")
+        params = body.get("params")  # a subclass of a server of label-studio-ml predicts by itself
         context = params.get("context") if isinstance(params, dict) else None
         version = model.published_version()
         return jsonify({"results": model.predict(tasks, context=context), "model_version": version})

@@ -13,8 +13,7 @@ from flask import current_app, has_app_context
 
 from helioloop.messaging import redis_client
 from helioloop.messaging.claims import RedisClaims
-from helioloop.messaging.redis_retrain_state import RedisRetrainState
-from helioloop.messaging.retrain_state import RetrainState
+from helioloop.messaging.event_intake import EventIntake
 from helioloop.registry.score_store import StoredScores
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings, load_settings
@@ -28,11 +27,11 @@ REDIS_SECONDS: Final = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """Settings, Redis, retrain state, predictor and metrics of one app."""
+    """Settings, Redis, intake of events, predictor and metrics of one app."""
 
     settings: Settings
     connection: redis.Redis
-    retrain: RetrainState
+    intake: EventIntake
     predictor: Predictor
     metrics: Metrics
 
@@ -52,7 +51,7 @@ def build(settings: Settings) -> Services:
     return Services(
         settings=settings,
         connection=connection,
-        retrain=RedisRetrainState(connection),
+        intake=EventIntake(connection, settings),
         predictor=Predictor(settings, connection=connection, scores=scores, claims=RedisClaims(connection)),
         metrics=Metrics(),
     )

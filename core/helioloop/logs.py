@@ -25,6 +25,7 @@ _OURS: Final = ("helioloop", "helioloop_backend", "helioloop_worker")
 _fields: ContextVar[Mapping[str, Any]] = ContextVar("fields", default={})  # noqa: B039 - it is never changed in place
 _URL_LOGIN: Final = re.compile(r"(?<=://)[^/\s@]*@")
 """``user:password@`` in a URL."""
+_SCHEMES: Final = ("Token ", "Bearer ", "Basic ")
 _HEADER: Final = re.compile(r"\b(Token|Bearer|Basic) (?=[\w.+/~-]*[0-9=])[\w.+/=~-]{8,}")
 """The credentials of an Authorization header; unlike words they contain a digit."""
 
@@ -95,12 +96,25 @@ class _Formatter(logging.Formatter):
     def __init__(self, hidden: Iterable[str] = ()) -> None:
         super().__init__()
         self._hidden = tuple(hidden)
+        self._second = (-1, "")
 
     def clean(self, text: str) -> str:
         """Return a text without secrets."""
         for secret in self._hidden:
             text = text.replace(secret, HIDDEN)
-        return _HEADER.sub(rf"\1 {HIDDEN}", _URL_LOGIN.sub(f"{HIDDEN}@", text))
+        if "://" in text:
+            text = _URL_LOGIN.sub(f"{HIDDEN}@", text)
+        return _HEADER.sub(rf"\1 {HIDDEN}", text) if any(word in text for word in _SCHEMES) else text
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's name
+        """Return the time of a line; the text of a second is made once."""
+        if datefmt is not None:
+            return super().formatTime(record, datefmt)
+        second, text = self._second
+        if second != int(record.created):
+            text = super().formatTime(record)[: -len(",000")]
+            self._second = (int(record.created), text)
+        return f"{text},{int(record.msecs):03d}"
 
     def found_fields(self, record: logging.LogRecord) -> dict[str, Any]:
         """Return the fields of a line: those of the block, then those of the call."""
@@ -171,4 +185,6 @@ def _word(value: Any) -> str:
 
 
 def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
     return "".join(letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in text)

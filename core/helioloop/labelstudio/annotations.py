@@ -8,10 +8,12 @@ import reprlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from helioloop.records.controls import Controls
 from helioloop.records.labels import BlindAnswer, CurrentLabel, Label, LabelSource, VerifiedFrame
+
+_LABELS: Final = {label.value: label for label in Label}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +134,7 @@ def _blind_answer(votes: Iterable[Vote]) -> BlindAnswer | None:
 def crude_label(data: Mapping[str, Any]) -> Label | None:
     """Return the crude label in a task's data; None where there is none."""
     value = data.get("crude_label")
-    return Label(value) if isinstance(value, str) and value in set(Label) else None
+    return _LABELS.get(value) if isinstance(value, str) else None
 
 
 def submitted_votes(task: Mapping[str, Any], controls: Controls, *, n_frames: int) -> tuple[list[Vote], list[str]]:

@@ -15,7 +15,7 @@ from helioloop.messaging.retrain_state import (
 )
 
 # Each script runs as one atomic call. Times stay text: Lua would round them.
-_ADD_EVENTS: Final = """
+ADD_EVENTS: Final = """
 local old = redis.call('HMGET', KEYS[1], 'token', 'added', 'removed', 'first_at', 'last_at')
 local token = old[1] or ARGV[3]
 local added = tonumber(old[2] or '0')
@@ -66,7 +66,7 @@ class RedisRetrainState:
 
     def __init__(self, connection: redis.Redis) -> None:
         self._redis = connection
-        self._add_events = connection.register_script(_ADD_EVENTS)
+        self._add_events = connection.register_script(ADD_EVENTS)
         self._remove_events = connection.register_script(_REMOVE_EVENTS)
         self._begin = connection.register_script(_BEGIN)
         self._heartbeat = connection.register_script(_HEARTBEAT)
@@ -77,7 +77,7 @@ class RedisRetrainState:
         """Count more events."""
         new_token = uuid.uuid4().hex
         token, added, count, first_at, last_at = self._add_events(
-            keys=[_events_key(project)], args=[check_positive(events), repr(float(now)), new_token]
+            keys=[events_key(project)], args=[check_positive(events), repr(float(now)), new_token]
         )
         return PendingEvents(
             count=count, first_at=float(first_at), last_at=float(last_at), position=position(_text(token), added)
@@ -85,7 +85,7 @@ class RedisRetrainState:
 
     def pending_events(self, project: int) -> PendingEvents | None:
         """Return the pending events."""
-        values = _hash(self._redis, _events_key(project))
+        values = _hash(self._redis, events_key(project))
         if not values:
             return None
         added = int(values["added"])
@@ -102,7 +102,7 @@ class RedisRetrainState:
     def remove_events(self, project: int, seen: PendingEvents) -> None:
         """Remove the events that were seen."""
         token, added = read_position(seen)
-        self._remove_events(keys=[_events_key(project)], args=[token, added, repr(seen.last_at)])
+        self._remove_events(keys=[events_key(project)], args=[token, added, repr(seen.last_at)])
 
     def begin(self, project: int, fingerprint: str, *, now: float) -> bool:
         """Begin a round."""
@@ -131,7 +131,8 @@ class RedisRetrainState:
         return None if follow_up is None else FollowUp(forced=_text(follow_up) == "1")
 
 
-def _events_key(project: int) -> str:
+def events_key(project: int) -> str:
+    """Return the key of the hash with a project's pending events."""
     return f"helioloop:pending-events:{project:d}"
 
 

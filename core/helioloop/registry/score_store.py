@@ -4,11 +4,13 @@
 """
 
 import json
+import os
 import re
 import threading
+import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +24,8 @@ from helioloop.records.scores import CubeScore
 
 VERSIONS_IN_MEMORY: Final = 8
 """Scores of this many versions are kept in memory by one process."""
+STEP_SECONDS: Final = 3
+"""Two changes of a folder within this time may have the same time; some file systems count in two seconds."""
 _READINGS: Final = 5
 _CURVE: Final = re.compile(r'"(curve|curve_spread)": ?\[[^\]"]*\]')
 """A masking curve or its spread in a line, most of its length. Text cannot look like it: its quotes are escaped."""
@@ -78,6 +82,8 @@ class _Folder:
 
     files: set[str] = field(default_factory=set)
     scores: dict[Key, CubeScore] = field(default_factory=dict)
+    listed: tuple[str, tuple[int, int]] | None = None
+    """Path of the folder, with the time of its last change and its number, where it had not changed for a while."""
 
 
 class StoredScores:
@@ -109,6 +115,26 @@ class StoredScores:
         scores = self._read(project, version)
         return {cube.key: scores[cube.key] for cube in cubes if cube.key in scores}
 
+    def recent(self, project: int, version: str) -> Mapping[Key, CubeScore]:
+        """Return all stored scores of a version, perhaps without those that were added a moment ago.
+
+        The folder is listed only where it has changed since. File systems count times in steps, so a folder that
+        changed within `STEP_SECONDS` before it was listed is listed again. `get` finds everything that is there.
+
+        Raises
+        ------
+        UnknownVersion, RegistryError
+            As `get`.
+        """
+        held = self._folders.get((project, version))
+        if held is not None and held.listed is not None:
+            path, changed = held.listed
+            with suppress(OSError):  # then `get` gives the reason
+                found = os.stat(path)  # noqa: PTH116 - on each request
+                if (found.st_mtime_ns, found.st_ino) == changed:
+                    return held.scores
+        return self._read(project, version)
+
     def _read(self, project: int, version: str) -> dict[Key, CubeScore]:
         folder = self._folder_of(project, version) / "scores"
         for _ in range(_READINGS):
@@ -119,6 +145,7 @@ class StoredScores:
     def _update(self, project: int, version: str, folder: Path) -> dict[Key, CubeScore]:
         """Read the files that were not read before, and return the scores of all."""
         with self._lock:
+            listed = _settled(folder)
             paths = sorted(folder.glob("*.jsonl"))
             read = self._folders.setdefault((project, version), _Folder())
             if not read.files <= {path.name for path in paths}:  # the model folder was replaced by another one
@@ -128,9 +155,21 @@ class StoredScores:
                 if path.name not in read.files:
                     read.scores.update(_without_curves(path))
                     read.files.add(path.name)
+            read.listed = listed
             while len(self._folders) > VERSIONS_IN_MEMORY:
                 self._folders.popitem(last=False)
             return read.scores
+
+
+def _settled(folder: Path) -> tuple[str, tuple[int, int]] | None:
+    """Return what `_Folder.listed` holds; None where the folder has changed just now, or is not there."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    if time.time_ns() - found.st_mtime_ns < STEP_SECONDS * 10**9:
+        return None
+    return str(folder), (found.st_mtime_ns, found.st_ino)
 
 
 def _shortened(text: str) -> str:

@@ -4,6 +4,7 @@ import json
 import platform
 import tempfile
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -81,9 +82,10 @@ def main(only: tuple[str, ...], cubes: int) -> None:
     times: dict[str, Times] = {}
     with tempfile.TemporaryDirectory(prefix="helioloop-bench-") as folder:
         work = Work(Path(folder), cubes)
-        for name in only or ROWS:
-            click.echo(f"timing {name} …", err=True)
-            times[name] = measure(ROWS[name].sides(work))
+        with closing(work):
+            for name in only or ROWS:
+                click.echo(f"timing {name} …", err=True)
+                times[name] = measure(ROWS[name].sides(work))
     words = f' ARGS="{" ".join(only)}"' if only else ""
     new = table(times, command=f"make bench{words}", on=datetime.now(UTC).strftime("%Y-%m-%d"))
     click.echo(new)

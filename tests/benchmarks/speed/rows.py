@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.benchmarks.speed import gridding, masking, scoring, status, training
+from tests.benchmarks.speed import gridding, masking, scoring, serving, status, training
 from tests.benchmarks.speed.timing import Sides, Times
 from tests.benchmarks.speed.work import Work
 
@@ -35,6 +35,7 @@ class Row:
         return times.ours / times.reference if self.ours_by_reference else times.reference / times.ours
 
 
+NO_OP = "no-op of label-studio-ml 1.0.9, same gunicorn"
 ONE_BY_ONE = "one mask, one member at a time"
 ROWS = {
     "masking_paper": Row(
@@ -63,6 +64,27 @@ ROWS = {
         reference="`helioloop --help`",
         sides=status.status,
         to_reach=5,
+        ours_by_reference=True,
+    ),
+    "predict_1": Row(
+        work="`/predict`, stored, 1 task",
+        reference=NO_OP,
+        sides=serving.predict_1,
+        to_reach=1.2,
+        ours_by_reference=True,
+    ),
+    "predict_100": Row(
+        work="`/predict`, stored, 100 tasks",
+        reference=NO_OP,
+        sides=serving.predict_100,
+        to_reach=1.5,
+        ours_by_reference=True,
+    ),
+    "predict_1000": Row(
+        work="`/predict`, stored, 1,000 tasks",
+        reference=NO_OP,
+        sides=serving.predict_1000,
+        to_reach=2,
         ours_by_reference=True,
     ),
 }

@@ -1,6 +1,7 @@
 """What the timed work is done on: a made release in a folder, and networks with random weights."""
 
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from helioloop.model.runtime import Runtime
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.instrument import MDI
 from helioloop.workflows.releases import readable_cubes
+from tests.benchmarks.speed.servers import Servers, servers
 
 SEED = 31
 MEMBERS = 10
@@ -39,6 +41,7 @@ class Work:
 
     folder: Path
     n: int
+    _stack: ExitStack = field(default_factory=ExitStack, repr=False)
 
     @cached_property
     def release(self) -> Release:
@@ -57,6 +60,15 @@ class Work:
     def cubes(self) -> tuple[CubeInfo, ...]:
         """The cubes with a crude label, all of them on the grid in the cache."""
         return tuple(cube for cube in readable_cubes(self.release, self.runtime) if cube.label is not None)
+
+    @cached_property
+    def servers(self) -> Servers:
+        """The backend and its reference, running until `close`."""
+        return self._stack.enter_context(servers(self.new_folder("servers")))
+
+    def close(self) -> None:
+        """Stop what was started."""
+        self._stack.close()
 
     def gridded(self, cube: CubeInfo) -> FloatArray:
         """Return a cube on the grid."""
