@@ -66,6 +66,7 @@ def serve(app: "Flask", settings: Settings) -> None:
     with needs_extra("backend"):
         from gunicorn.app.base import BaseApplication
 
+        from helioloop_backend.connections import Worker
         from helioloop_backend.server_log import ServerLog
 
     class Server(BaseApplication):
@@ -75,10 +76,11 @@ def serve(app: "Flask", settings: Settings) -> None:
             options = {
                 "bind": _address(settings),
                 "workers": 1,
-                "worker_class": "gthread",
+                "worker_class": Worker,
                 "threads": settings.backend_threads,
                 "graceful_timeout": GRACEFUL_SECONDS,
                 "logger_class": ServerLog,
+                "control_socket_disable": True,  # it would be in the home folder, and nothing here uses it
                 "proc_name": "helioloop-backend",
             }
             for name, value in options.items():
