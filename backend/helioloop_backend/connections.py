@@ -1,17 +1,20 @@
 """gunicorn's worker with threads, where only whole requests occupy a thread and no connection is open for ever.
 
 gunicorn hands a connection to a thread before its request has arrived, so a few clients that send half a request block
-all threads, and its main loop waits for each client to close. Here the main loop itself collects what arrives, without
-waiting, until the head of a request is complete. A body is read by the thread, after authentication.
+all threads, and its main loop waits for each client to close. Here the main loop itself collects a request, without
+waiting, and hands it to a thread when it is whole. A body of more than `SMALL_BYTES` is read by the thread, after
+authentication; two threads never wait for one.
 
-    head    `HEAD_SECONDS` from connecting, or from the first byte of a further request, `HEAD_BYTES`
-    body    `BODY_SECONDS` from the end of the head, `PAUSE_SECONDS` between two pieces
-    close   `LINGER_SECONDS` after the answer for a client to close its side
-    number  `CONNECTIONS` at once; beyond them the oldest incomplete one is closed
+    request  whole after `ARRIVAL_SECONDS`, its head in `HEAD_BYTES`
+    body     a large one after `BODY_SECONDS`, with pauses of at most `PAUSE_SECONDS`
+    close    `LINGER_SECONDS` after the answer for a client to close its side
+    number   `CONNECTIONS` with `WAITING_BYTES`; beyond them the oldest incomplete one is closed
 """
 
 import errno
+import re
 import socket as socket_options
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -26,24 +29,41 @@ from typing import Any, Final
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-HEAD_SECONDS: Final = 5.0
+ARRIVAL_SECONDS: Final = 5.0
 HEAD_BYTES: Final = 64 * 1024
+SMALL_BYTES: Final = 2**20
+WAITING_BYTES: Final = 64 * 2**20
 BODY_SECONDS: Final = 60.0
-PAUSE_SECONDS: Final = 10.0
+PAUSE_SECONDS: Final = 5.0
 LINGER_SECONDS: Final = 2.0
 CONNECTIONS: Final = 500
 NOTIFY_SECONDS: Final = 0.5
 _AT_ONCE: Final = 32
 """Connections that are accepted before other events are looked at."""
 _PIECE_BYTES: Final = 256 * 1024
+_DRAIN_SECONDS: Final = 0.01
+_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,12})[ \t]*(?=\r\n)", re.IGNORECASE)
+_LATER: Final = re.compile(rb"\r\n(?:expect|transfer-encoding):", re.IGNORECASE)
+"""Headers of a body that does not follow at once, or whose end cannot be seen before it is read."""
 _LINE_ENDS: Final = b"\r\n"
 _HEAD_END: Final = b"\r\n\r\n"
 
 
 class Reader(SocketUnreader):
-    """Reads the body of a request with a deadline."""
+    """Reads a request from what has arrived, and the rest of a large body from the socket with a deadline.
 
-    deadline = 0.0
+    Parameters
+    ----------
+    sock : socket
+        The connection.
+    may_wait : Semaphore
+        As many threads as may wait for clients.
+    """
+
+    def __init__(self, sock: socket, may_wait: threading.Semaphore) -> None:
+        super().__init__(sock)
+        self.deadline = 0.0
+        self._may_wait = may_wait
 
     def chunk(self, size_hint: int | None = None) -> bytes:
         """Return the next piece.
@@ -51,18 +71,22 @@ class Reader(SocketUnreader):
         Raises
         ------
         TimeoutError
-            Where none arrives for `PAUSE_SECONDS`, or the body is not complete after `BODY_SECONDS`.
+            Where none arrives for `PAUSE_SECONDS`, the body is not complete after `BODY_SECONDS`, or too many threads
+            wait already.
         """
+        if not self._may_wait.acquire(blocking=False):
+            raise TimeoutError("too many clients send large bodies")
         self.sock.settimeout(max(0.001, min(PAUSE_SECONDS, self.deadline - time.monotonic())))
         try:
             piece: bytes = super().chunk(size_hint)  # type: ignore[call-arg] # its stubs are of an earlier version
         finally:
+            self._may_wait.release()
             self.sock.settimeout(PAUSE_SECONDS)  # for the answer: a client may stop reading it
         return piece
 
 
 class Connection(TConn):
-    """A connection, and what arrived of the head of its next request."""
+    """A connection, and what arrived of its next request."""
 
     timeout: float
     reader: Reader
@@ -70,26 +94,46 @@ class Connection(TConn):
     def __init__(self, cfg: Any, sock: socket, client: Any, server: Any) -> None:
         super().__init__(cfg, sock, client, server)
         self.received = bytearray()
+        self._needed: int | None = None
 
-    def has_head(self) -> bool:
-        """Return whether a whole head has arrived; blank lines before it do not count."""
-        if self.received.startswith((b"\r", b"\n")):
-            self.received = bytearray(self.received.lstrip(_LINE_ENDS))
-        return _HEAD_END in self.received
+    def is_whole(self) -> bool:
+        """Return whether a request has arrived, or as much as the main loop collects; blank lines do not count."""
+        if self._needed is None:
+            if self.received.startswith((b"\r", b"\n")):
+                self.received = bytearray(self.received.lstrip(_LINE_ENDS))
+            end = self.received.find(_HEAD_END)
+            if end < 0:
+                return False
+            self._needed = end + len(_HEAD_END) + _body_bytes(bytes(self.received[: end + len(_LINE_ENDS)]))
+        return len(self.received) >= self._needed
 
-    def start_request(self) -> None:
+    def is_too_large(self) -> bool:
+        """Return whether the head is too large."""
+        return self._needed is None and len(self.received) > HEAD_BYTES
+
+    def start_request(self, may_wait: threading.Semaphore) -> None:
         """Hand what arrived to gunicorn's parser."""
         if not self.initialized:
             self.init()
-            self.reader = self.parser.unreader = Reader(self.sock)  # type: ignore[union-attr] # it is one of HTTP/1
+            self.reader = self.parser.unreader = Reader(self.sock, may_wait)  # type: ignore[union-attr] # it is one of HTTP/1
         self.reader.deadline = time.monotonic() + BODY_SECONDS
         self.reader.unread(bytes(self.received))
         self.received.clear()
+        self._needed = None
         self.data_ready = True  # gunicorn's `handle` would wait for data otherwise
 
 
+def _body_bytes(head: bytes) -> int:
+    """Return the length of a body that the main loop collects; 0 where a thread reads it, or there is none."""
+    found = _LENGTH.findall(head)
+    if len(found) != 1 or _LATER.search(head) is not None:
+        return 0
+    length = int(found[0])
+    return length if length <= SMALL_BYTES else 0
+
+
 class Worker(ThreadWorker):
-    """Collects the heads of requests in the main loop, and hands whole ones to the threads."""
+    """Collects requests in the main loop, and hands whole ones to the threads."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -98,6 +142,7 @@ class Worker(ThreadWorker):
         self.keepalived_conns: deque[Connection]  # type: ignore[assignment]
         self._lingering: deque[Connection] = deque()
         self._notified = -NOTIFY_SECONDS
+        self._may_wait = threading.BoundedSemaphore(max(1, self.cfg.threads - 2))
 
     def run(self) -> None:
         """Serve until the worker is stopped."""
@@ -133,7 +178,7 @@ class Worker(ThreadWorker):
             conn = Connection(self.cfg, sock, client, listener.getsockname())
             with suppress(OSError):  # a Unix socket has no such option
                 sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
-            self._await_head(conn)
+            self._await_request(conn)
             if self.nr_conns >= self.worker_connections and not self._close_oldest():
                 return  # all of them have a request that is being answered
 
@@ -141,7 +186,7 @@ class Worker(ThreadWorker):
         """Read the first piece of a further request."""
         self.poller.unregister(client)
         self.keepalived_conns.remove(conn)
-        self._await_head(conn)
+        self._await_request(conn)
 
     def finish_request(self, conn: Any, fs: Future[Any]) -> None:
         """Keep a connection for its next request, or close it."""
@@ -155,7 +200,7 @@ class Worker(ThreadWorker):
         conn.sock.setblocking(False)
         conn.received += conn.reader.take_buffered()
         if conn.received:  # the next request came with this one
-            self._await_head(conn)
+            self._await_request(conn)
             return
         conn.set_timeout()
         if not self.alive:
@@ -163,19 +208,24 @@ class Worker(ThreadWorker):
         self.keepalived_conns.append(conn)
         self.poller.register(conn.sock, EVENT_READ, partial(self.on_client_socket_readable, conn))
 
+    def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
+        """Return whether a connection stays open: not where its client would have to send a body first."""
+        conn.reader.deadline = time.monotonic() + _DRAIN_SECONDS
+        return bool(super()._keepalive_after(conn, keepalive))  # type: ignore[misc] # its stubs are of an earlier version
+
     def murder_pending(self) -> None:
         """Close connections whose request is not complete in time, or whose client does not close its side."""
         # When the worker stops, it does not wait for the rest of a request that has hardly begun.
-        now = time.monotonic() + (0.0 if self.alive else HEAD_SECONDS - 1.0)
+        now = time.monotonic() + (0.0 if self.alive else ARRIVAL_SECONDS - 1.0)
         for waiting in (self.pending_conns, self._lingering):
             while waiting and waiting[0].timeout <= now:
                 conn = waiting[0]
                 self._forget(conn, waiting)
                 self._close(conn)
 
-    def _await_head(self, conn: Connection) -> None:
+    def _await_request(self, conn: Connection) -> None:
         """Start a request that has arrived, as most have when the connection is accepted; else wait for the rest."""
-        conn.timeout = time.monotonic() + HEAD_SECONDS
+        conn.timeout = time.monotonic() + ARRIVAL_SECONDS
         proceed = self._collect(conn)
         if proceed is None:
             self.pending_conns.append(conn)
@@ -189,10 +239,12 @@ class Worker(ThreadWorker):
         if proceed is not None:
             self._forget(conn, self.pending_conns)
             proceed(conn)
+        elif sum(len(other.received) for other in self.pending_conns) > WAITING_BYTES:
+            self._close_oldest()
 
     def _collect(self, conn: Connection) -> Callable[[Connection], None] | None:
         """Read what has arrived of a head, and return what to do next; None where more of it has to come."""
-        if not conn.has_head():
+        if not conn.is_whole():
             try:
                 piece = conn.sock.recv(_PIECE_BYTES)
             except BlockingIOError:
@@ -202,13 +254,13 @@ class Worker(ThreadWorker):
             conn.received += piece
             if not piece:
                 return self._close
-        if conn.has_head():
+        if conn.is_whole():
             return self._start
-        return self._refuse if len(conn.received) > HEAD_BYTES else None
+        return self._refuse if conn.is_too_large() else None
 
     def _start(self, conn: Connection) -> None:
         try:
-            conn.start_request()
+            conn.start_request(self._may_wait)
         except Exception as error:  # noqa: BLE001 - one connection must not end the worker
             self.log.warning("a connection was closed: %s", type(error).__name__)
             self._close(conn)

@@ -37,8 +37,10 @@ class ServerLog(Logger):
 
     def access(self, resp: Any, req: Any, environ: MutableMapping[str, Any], request_time: timedelta) -> None:
         """Log one request; its query is left out, because it may contain a token."""
-        path = str(environ.get("PATH_INFO") or req.path)[:_LONGEST_PATH]
-        status = resp.status_code or 0  # 0: the client went before the answer began
+        # Of a request that cannot be read, some fields are missing.
+        path = str(environ.get("PATH_INFO") or getattr(req, "path", None) or "")[:_LONGEST_PATH]
+        # 0: the client went before the answer began
+        status = getattr(resp, "status_code", None) or int(str(resp.status or "0").partition(" ")[0])
         milliseconds = round(request_time.total_seconds() * 1000)
         self.access_log.log(
             logging.DEBUG if path in PROBES and status == HTTPStatus.OK else logging.INFO,

@@ -56,7 +56,8 @@ def assemble(*, model_class: Callable[[], type[ProjectModel]], authenticator: Ca
         g.started = time.perf_counter()
         request.max_content_length = services.current().settings.max_request_mib * 2**20
         authenticator().check(request)
-        if request.method == "POST":
+        # Only routes that take a body read one: /health answers everybody, and must not wait for what they send.
+        if request.method == "POST" and request.routing_exception is None:
             _check_json_object()
 
     @app.after_request
