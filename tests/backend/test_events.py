@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
+from helioloop.messaging import event_intake
 from helioloop.messaging.arrived_events import arrived_events
 from helioloop.messaging.messages import QUEUE_MAINTENANCE
 from helioloop.messaging.redis_retrain_state import RedisRetrainState
@@ -257,3 +258,24 @@ def test_a_change_of_the_project_is_no_error_without_redis(
     """Label Studio's own webhooks send it whenever somebody edits the project."""
     alone = app_of(settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0"})).test_client()
     assert alone.post("/webhook", json=_event("PROJECT_UPDATED")).json == {"status": "ignored"}
+
+
+def test_events_of_ever_more_unknown_projects_do_not_fill_redis(
+    client: FlaskClient, settings: Settings, redis_connection: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A project with a model folder is always counted; of the others only so many are, for a day."""
+    monkeypatch.setattr(event_intake, "UNKNOWN_PROJECTS", 3)
+    settings.model_dir(9).mkdir(parents=True)
+    for action in ("ANNOTATION_CREATED", "START_TRAINING", "PROJECT_UPDATED"):
+        for project in range(1, 8):
+            client.post("/webhook", json=_event(action, project=project))
+    keys = redis_connection.dbsize()
+    for project in range(100, 200):
+        answer = client.post("/webhook", json=_event("ANNOTATION_CREATED", project=project))
+        assert answer.status_code == 404
+        assert f"helioloop init --project {project}" in answer.json["detail"]
+        assert client.post("/webhook", json=_event("PROJECT_UPDATED", project=project)).json == {"status": "ignored"}
+    assert redis_connection.dbsize() == keys
+    assert client.post("/webhook", json=_event("ANNOTATION_CREATED", project=9)).status_code == 201
+    assert redis_connection.ttl("helioloop:pending-events:1") > 0
+    assert redis_connection.ttl("helioloop:pending-events:9") == -1

@@ -40,6 +40,8 @@ POLL_SECONDS = 5
 """Time after which an idle worker stops waiting for a job, does its maintenance, and waits again."""
 RQ_MARGIN_SECONDS = 15
 """rq waits for a job for ``worker_ttl`` minus this long."""
+NICE = 10
+"""Priority of workers, as of the command nice; 0 is that of other programs."""
 RETRY_SECONDS = 5.0
 """Pause between two attempts to reach Redis after its connection was lost."""
 _LOGGED: Final = {"project": "project", "version": "version", "round": "fingerprint", "member": "member"}
@@ -119,6 +121,7 @@ def request_reconciliation(connection: Any, settings: Settings) -> None:
 def run(role: Role, context: Context) -> None:
     """Run jobs until SIGTERM or Ctrl-C, after which the running job is finished; reconnect after outages of Redis."""
     settings = context.settings
+    os.nice(max(0, NICE - os.nice(0)))  # people wait for the backend and Label Studio, nobody for a round
     # Jobs, and the modules that torch imports late, are imported before a fork: a job does not spend seconds on it.
     log.info("role %s serves %s with %s", role, ", ".join(ROLE_QUEUES[role]), jobs.__name__)
     preload()
