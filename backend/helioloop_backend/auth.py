@@ -1,4 +1,6 @@
-"""Authentication: basic auth on every route, or the secret header on /webhook; /health and /projects/… are open.
+"""Authentication: basic auth on every route, or the secret header on /webhook.
+
+Open to everybody are /health, /ready and /projects/….
 
 Without credentials in the settings all routes are open, but only on a loopback address and to this machine.
 """
@@ -18,7 +20,7 @@ from helioloop.messaging.messages import SECRET_HEADER
 from helioloop.settings import Settings
 from helioloop_backend import pages
 
-OPEN_PATHS: Final = frozenset({"/", "/health"})
+OPEN_PATHS: Final = frozenset({"/", "/health", "/ready"})
 WEBHOOK_PATH: Final = "/webhook"
 
 
@@ -60,9 +62,9 @@ class Authenticator:
     def check(self, request: Request) -> None:
         """Raise a 401 where a request lacks the right credentials.
 
-        /health needs none, because probes send none; the routes for browsers need none, because they only lead to Label
-        Studio, which has its own login. Credentials that are sent there must be right, so that Label Studio reports
-        wrong ones at once.
+        /health and /ready need none, because probes send none; the routes for browsers need none, because they only
+        lead to Label Studio, which has its own login. Credentials that are sent there must be right, so that Label
+        Studio reports wrong ones at once.
         """
         basic = self._basic_is_right(request)
         if (request.path in OPEN_PATHS or request.endpoint in pages.ENDPOINTS) and (

@@ -1,18 +1,19 @@
-"""Routes about the backend: /health for probes, /versions for Label Studio, /metrics for Prometheus.
+"""Routes about the backend: /health and /ready for probes, /versions for Label Studio, /metrics for Prometheus.
 
 /health uses neither Redis nor disk: after a second without answer, Label Studio shows the backend as disconnected.
 """
 
+import time
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from helioloop import __version__
-from helioloop.errors import RegistryError, ServiceError
-from helioloop.messaging import queues, redis_client
+from helioloop.errors import RegistryError
 from helioloop.registry.stamp import read_stamp
 from helioloop_backend import projects
+from helioloop_backend.observed import observe
 from helioloop_backend.services import Services, current
 
 blueprint = Blueprint("health", __name__)
@@ -56,24 +57,18 @@ def _versions(services: Services, project: int) -> list[str]:
 
 @blueprint.get("/metrics")
 def metrics() -> Response:
-    """Return the counters; without the queue lengths while Redis does not answer."""
+    """Return the metrics; those from Redis are absent while it does not answer."""
     services = current()
-    try:
-        with redis_client.plain_errors(services.settings):
-            lengths = queues.queue_lengths(services.connection)
-    except ServiceError:
-        lengths = None
-    text = services.metrics.render(queue_lengths=lengths, published=_published(services))
-    return Response(text, content_type=CONTENT_TYPE_LATEST)
+    return Response(services.metrics.render(observe(services), now=time.time()), content_type=CONTENT_TYPE_LATEST)
 
 
-def _published(services: Services) -> dict[int, str]:
-    found = {}
-    for project in services.projects():
-        try:
-            version = services.registry(project).published()
-        except RegistryError:
-            continue
-        if version is not None:
-            found[project] = version
-    return found
+@blueprint.get("/ready")
+def ready() -> tuple[Response, int]:
+    """Answer whether events and predictions can be served now: Redis answers and the model folders can be read.
+
+    Everybody may ask, so it is looked up once per second at most.
+    """
+    reason = current().readiness.reason()
+    if reason is None:
+        return jsonify({"status": "READY"}), 200
+    return jsonify({"status": "NOT READY", "detail": reason}), 503

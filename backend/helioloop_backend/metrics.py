@@ -1,12 +1,15 @@
-"""Metrics for Prometheus: events, predicted tasks, latencies, queue lengths, published versions.
+"""Metrics for Prometheus: what the backend counts, and what `observed` reads for each scrape.
 
+The backend is one process, so its counters are complete. They start at 0 with it, as Prometheus expects.
 Each app has a registry of its own, so that several apps in one process do not share counters.
 """
 
-from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+if TYPE_CHECKING:
+    from helioloop_backend.observed import Observed
 
 LATENCY_BUCKETS_SECONDS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 OUTCOMES: Final = ("hit", "miss", "unscorable", "foreign", "blind")
@@ -37,21 +40,29 @@ class Metrics:
             buckets=LATENCY_BUCKETS_SECONDS,
             registry=self._registry,
         )
-        self._depth = Gauge(
-            "helioloop_queue_depth",
-            "Jobs that wait, by queue; absent while Redis does not answer.",
-            ["queue"],
-            registry=self._registry,
+        self._refused = Counter(
+            "helioloop_refused", "Requests that were refused, by status.", ["status"], registry=self._registry
         )
         self._redis = Gauge(
             "helioloop_redis_up", "1 where Redis answered during this scrape, else 0.", registry=self._registry
         )
-        self._version = Gauge(
-            "helioloop_published_version_info",
-            "The published model version of each project, always 1.",
-            ["project", "version"],
-            registry=self._registry,
+        absent = "; absent while Redis does not answer."
+        self._depth = self._gauge("queue_depth", f"Jobs that wait, by queue{absent}", "queue")
+        self._age = self._gauge("queue_oldest_seconds", f"How long the next job of a queue has waited{absent}", "queue")
+        self._failed = self._gauge("failed_jobs", f"Jobs that failed during the last days{absent}", "queue")
+        self._workers = self._gauge("workers", f"Workers that serve a queue{absent}", "queue")
+        self._pending = self._gauge("pending_events", "Events that no retrain check has covered.", "project")
+        self._lag = self._gauge("oldest_event_seconds", "Age of the oldest of these events.", "project")
+        self._running = self._gauge("round_running", "1 while a round runs, else 0.", "project")
+        self._parked = self._gauge("parked_rounds", "Rounds that failed too often and wait for a human.", "project")
+        self._labels = self._gauge("labels_read_timestamp_seconds", "When annotations were read last.", "project")
+        self._published = self._gauge("published_timestamp_seconds", "When a version was published last.", "project")
+        self._version = self._gauge(
+            "published_version_info", "The published model version of each project, always 1.", "project", "version"
         )
+
+    def _gauge(self, name: str, about: str, *labels: str) -> Gauge:
+        return Gauge(f"helioloop_{name}", about, labels, registry=self._registry)
 
     def event(self, action: str, *, known: bool) -> None:
         """Count an event; unknown actions share one label, so that callers cannot add any number of them."""
@@ -67,13 +78,43 @@ class Metrics:
         """Record how long an answer took; requests without a route share one label."""
         self._seconds.labels(route=route or _OTHER, status=f"{status // 100}xx").observe(seconds)
 
-    def render(self, *, queue_lengths: Mapping[str, int] | None, published: Mapping[int, str]) -> bytes:
-        """Return the text that Prometheus reads; `queue_lengths` is None where Redis does not answer."""
-        self._redis.set(0 if queue_lengths is None else 1)
-        self._depth.clear()
-        for queue, jobs in (queue_lengths or {}).items():
-            self._depth.labels(queue=queue).set(jobs)
-        self._version.clear()
-        for project, version in published.items():
-            self._version.labels(project=str(project), version=version).set(1)
+    def refused(self, status: int) -> None:
+        """Count a request that was refused."""
+        self._refused.labels(status=str(status)).inc()
+
+    def render(self, observed: "Observed", *, now: float) -> bytes:
+        """Return the text that Prometheus reads.
+
+        Parameters
+        ----------
+        observed : Observed
+            What this scrape has read.
+        now : float
+            The time (Unix seconds).
+        """
+        self._redis.set(0 if observed.queues is None else 1)
+        for gauge in (
+            self._depth, self._age, self._failed, self._workers, self._pending, self._lag, self._running, self._parked,
+            self._labels, self._published, self._version,
+        ):  # fmt: skip
+            gauge.clear()
+        for queue, state in (observed.queues or {}).items():
+            self._depth.labels(queue=queue).set(state.waiting)
+            self._age.labels(queue=queue).set(0.0 if state.oldest_at is None else max(0.0, now - state.oldest_at))
+            self._failed.labels(queue=queue).set(state.failed)
+            self._workers.labels(queue=queue).set(state.workers)
+        for number, project in observed.projects.items():
+            name = str(number)
+            self._parked.labels(project=name).set(project.parked)
+            if observed.queues is not None:
+                pending = project.pending
+                self._pending.labels(project=name).set(0 if pending is None else pending.count)
+                self._lag.labels(project=name).set(0.0 if pending is None else max(0.0, now - pending.first_at))
+                self._running.labels(project=name).set(int(project.is_running))
+            if project.labels_read_at is not None:
+                self._labels.labels(project=name).set(project.labels_read_at)
+            if project.published is not None:
+                self._version.labels(project=name, version=project.published).set(1)
+                if project.published_at is not None:
+                    self._published.labels(project=name).set(project.published_at)
         return generate_latest(self._registry)

@@ -11,7 +11,7 @@ from gunicorn.glogging import Logger
 
 from helioloop.logs import fields
 
-PROBES: Final = frozenset({"/", "/health", "/metrics"})
+PROBES: Final = frozenset({"/", "/health", "/ready", "/metrics"})
 """Routes that are called every few seconds; their requests are logged at level debug only."""
 _LONGEST_PATH: Final = 200
 

@@ -19,6 +19,7 @@ from helioloop.registry.versions import Registry
 from helioloop.settings import Settings, load_settings
 from helioloop_backend.metrics import Metrics
 from helioloop_backend.predictions import Predictor
+from helioloop_backend.readiness import Readiness
 
 EXTENSION: Final = "helioloop"
 REDIS_SECONDS: Final = 0.5
@@ -27,13 +28,14 @@ REDIS_SECONDS: Final = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """Settings, Redis, intake of events, predictor and metrics of one app."""
+    """Settings, Redis, intake of events, predictor, metrics and readiness of one app."""
 
     settings: Settings
     connection: redis.Redis
     intake: EventIntake
     predictor: Predictor
     metrics: Metrics
+    readiness: Readiness
 
     def registry(self, project: int) -> Registry:
         """Return the model folder of a project."""
@@ -54,6 +56,7 @@ def build(settings: Settings) -> Services:
         intake=EventIntake(connection, settings),
         predictor=Predictor(settings, connection=connection, scores=scores, claims=RedisClaims(connection)),
         metrics=Metrics(),
+        readiness=Readiness(settings, connection),
     )
 
 

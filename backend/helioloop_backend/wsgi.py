@@ -111,6 +111,7 @@ def _answer_error(error: Exception) -> tuple[Response, int]:
     else:
         status, sentence = 500, "this is an error in the backend itself; its log names the place: please report it"
     route = str(request.url_rule or "no route")
+    services.current().metrics.refused(status)
     more = fields(status=status, route=route, client=request.remote_addr)
     if status >= 500:
         what = sentence if isinstance(error, ServiceError) else _place(error)

@@ -1,0 +1,91 @@
+"""What a scrape of /metrics reads from Redis and from the model folders; what cannot be read is left out."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from helioloop.errors import RegistryError, ServiceError
+from helioloop.messaging import redis_client
+from helioloop.messaging.queue_states import QueueState, queue_states
+from helioloop.messaging.redis_retrain_state import RedisRetrainState
+from helioloop.messaging.retrain_state import PendingEvents
+from helioloop.registry.label_snapshot import FILE_NAME
+from helioloop.registry.staging import Staging
+from helioloop_backend.services import Services
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedProject:
+    """One project.
+
+    Parameters
+    ----------
+    published : str or None
+        The published version.
+    published_at, labels_read_at : float or None
+        When the pointer to it was written, and when the annotations were read last (Unix seconds).
+    parked : int
+        Rounds that failed too often.
+    pending : PendingEvents or None
+        Events that no retrain check has covered.
+    is_running : bool
+        Whether a round is running; False also while Redis does not answer.
+    """
+
+    published: str | None
+    published_at: float | None
+    labels_read_at: float | None
+    parked: int
+    pending: PendingEvents | None = None
+    is_running: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """Everything that is read for one scrape; `queues` is None while Redis does not answer."""
+
+    queues: Mapping[str, QueueState] | None = None
+    projects: Mapping[int, ObservedProject] = field(default_factory=dict)
+
+
+def observe(services: Services) -> Observed:
+    """Return the present state."""
+    try:
+        with redis_client.plain_errors(services.settings):
+            queues = queue_states(services.connection)
+    except ServiceError:
+        queues = None
+    projects = {}
+    for number in services.projects():
+        try:
+            projects[number] = _project(services, number, has_redis=queues is not None)
+        except (RegistryError, OSError):
+            continue
+    return Observed(queues=queues, projects=projects)
+
+
+def _project(services: Services, number: int, *, has_redis: bool) -> ObservedProject:
+    folder = services.settings.model_dir(number)
+    pending, is_running = None, False
+    if has_redis:
+        try:
+            with redis_client.plain_errors(services.settings):
+                state = RedisRetrainState(services.connection)
+                pending, is_running = state.pending_events(number), state.running(number) is not None
+        except ServiceError:
+            pass
+    return ObservedProject(
+        published=services.registry(number).published(),
+        published_at=_changed_at(folder / "published.json"),
+        labels_read_at=_changed_at(folder / FILE_NAME),
+        parked=len(Staging(folder).all_parked()),
+        pending=pending,
+        is_running=is_running,
+    )
+
+
+def _changed_at(path: os.PathLike[str]) -> float | None:
+    try:
+        return os.stat(path).st_mtime  # noqa: PTH116 - of any kind of path
+    except OSError:
+        return None
