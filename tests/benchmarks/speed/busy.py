@@ -23,7 +23,7 @@ def main(release: str, folder: str, begun: str, number: str) -> None:
     runtime = Runtime(instrument=MDI, load=loader, device=CPU, inputs=Path(folder) / "inputs")
     cubes = [cube for cube in readable_cubes(Release.open(Path(release)), runtime) if cube.label is not None]
     plan = make_plan(cubes, recipe=QUICK, instrument=MDI, seed=0, parent=None, reason="a benchmark")
-    members = Path(folder) / f"busy-{number}"
+    members = Path(folder) / f"{Path(begun).name}-members-{number}"
     k = 0
     while True:
         for member in plan.members:
