@@ -3,16 +3,14 @@
 The bucket is in moto's server, an S3-compatible one that is reached by HTTP. Amazon's own was not tried.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 import httpx
 import pytest
-from moto.server import ThreadedMotoServer
 from tests.worker.conftest import CUBES, LoopProject, make_release, score_of
+from tests.worker.media.moto_bucket import Bucket
 
 from helioloop.errors import ServiceError, SettingsError
 from helioloop.progress import silent
@@ -28,45 +26,6 @@ from helioloop_worker.media.folder import FolderMedia
 from helioloop_worker.media.port import Media
 
 NAME = "project-1/Release 3/cube?é-0123456789ab.mp4"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """Run moto's server and yield its address."""
-    running = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    yield f"http://{host}:{port}"
-    running.stop()
-
-
-@dataclass(frozen=True)
-class Bucket:
-    """An empty bucket, and what is in it."""
-
-    client: Any
-    name: str = "media"
-
-    def keys(self) -> list[str]:
-        found = self.client.list_objects_v2(Bucket=self.name).get("Contents", [])
-        return sorted(entry["Key"] for entry in found)
-
-
-@pytest.fixture
-def own_bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
-    """An empty bucket in that server, which the usual variables of boto3 name."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", server)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    bucket._client.cache_clear()
-    httpx.post(f"{server}/moto-api/reset")
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="media")
-    yield Bucket(client)
-    bucket._client.cache_clear()
-    client.close()
 
 
 @pytest.fixture(params=["folder", "bucket"])
