@@ -77,22 +77,22 @@ def test_a_bucket_is_missed_until_the_project_has_it_and_then_its_files_are_fetc
     render_video(np.full((SMALL.n_frames, 24, 24), 0.5), media / "made" / "c0.mp4")
     served, name = make_media(project.settings), f"{media.name}/made/c0.mp4"
     served.serve(name, (media / "made" / "c0.mp4").read_bytes)
-    project.loop.label_studio.import_tasks(project.id, [data_of("c0", 0) | {"video": served.address(name)}])
+    project.loop.label_studio.import_tasks(project.id, [data_of("cube1", 0) | {"video": served.address(name)}])
     for presign in (False, True):
         storage = project.connect(presign=presign)
         assert project.tried() == [
             f"media: a probe file in {BUCKET} was fetched through Label Studio, and removed again",
-            "media: the video of cube c0 was fetched as a browser does",
+            "media: the video of cube cube1 was fetched as a browser does",
         ]
         assert project.causes() == {"storage": None, "video": None}
         project.loop.client.import_storage.s3.delete(id=storage)
-    assert own_bucket.keys() == [f"team/helioloop/{name}"]
+    assert own_bucket.keys() == [f"team/helioloop/{media.name}/about.txt", f"team/helioloop/{name}"]
 
 
 def test_a_file_that_the_bucket_does_not_have_is_reported(project: Project) -> None:
     """Label Studio passes on why the bucket does not give the video."""
     address = make_media(project.settings).address(f"project-{project.id}/made/lost.mp4")
-    project.loop.label_studio.import_tasks(project.id, [data_of("lost", 0) | {"video": address}])
+    project.loop.label_studio.import_tasks(project.id, [data_of("cube1", 0) | {"video": address}])
     project.connect(presign=False)
     with pytest.raises(ServiceError, match="its storage cannot read the bucket"):
         project.tried()

@@ -4,6 +4,7 @@ The bucket is in moto's server, an S3-compatible one that is reached by HTTP. Am
 """
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +16,8 @@ from tests.worker.media.moto_bucket import Bucket
 from helioloop.errors import ServiceError, SettingsError
 from helioloop.progress import silent
 from helioloop.settings import Settings
+from helioloop_worker.labelstudio.fake import FakeLabelStudio
+from helioloop_worker.labelstudio.setup import set_up
 from helioloop_worker.loop import pruning
 from helioloop_worker.loop.ingest import ingest
 from helioloop_worker.loop.pruning import media_files
@@ -155,6 +158,15 @@ def test_tasks_name_the_bucket_and_find_there_what_is_in_the_folder(project: Loo
         own_bucket.client.delete_object(Bucket="media", Key=key)
     assert ingest(project.context, project.id, "three", report=silent).present == 3
     assert served(project, own_bucket) == second
+
+
+def test_a_new_project_writes_into_its_bucket_at_once(own_bucket: Bucket, tmp_path: Path) -> None:
+    """Label Studio refuses a bucket with a prefix below which there is nothing; no local files are connected."""
+    settings = Settings(model_root=tmp_path / "models", media_root=tmp_path / "media", media_bucket="s3://media/team")
+    label_studio = FakeLabelStudio()
+    project = set_up(label_studio, settings, backend_url="http://127.0.0.1:9")
+    assert own_bucket.keys() == [f"team/helioloop/project-{project}/about.txt"]
+    assert label_studio.storages(project) == []
 
 
 def test_pruning_removes_from_the_bucket_too(
