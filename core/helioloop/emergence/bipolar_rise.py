@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from helioloop.emergence.curve_onset import make_emergence
 from helioloop.model.cells import CELL_PX, GROUP_FRAMES, median_steps
 from helioloop.model.inputs import FloatArray
 from helioloop.records.instrument import Instrument
+from helioloop.records.scores import Emergence
 
 NOISE_GAUSS = 25.0
 """Field of a pixel that does not count: somewhat more than the noise of one MDI pixel."""
@@ -20,6 +22,12 @@ SQUARE_CELLS = 3
 """Side of the square of cells over which each polarity is averaged: three heliographic degrees."""
 WINDOW_SECONDS = 24 * 5760.0
 """Length of the means before and after a time: 1.6 days, about the rise time of a region of 1e21 Mx."""
+
+
+LEAST_RISE_GAUSS = 10.0
+"""Least rise of an emergence: 1.3e20 Mx of each polarity in nine square degrees, nearly the smallest active region."""
+EARLIER_SECONDS = 3 * 5760.0
+"""How long before the time between the windows, the middle of the rise, a tenth of it is reached."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +79,23 @@ def bipolar_rise(cube: npt.NDArray[np.floating], *, instrument: Instrument) -> B
         frame=GROUP_FRAMES * (step + length),
         row=row + margin,
         column=column + margin,
+    )
+
+
+def rise_onset(cube: npt.NDArray[np.floating], *, instrument: Instrument) -> Emergence | None:
+    """Return the emergence at the largest bipolar rise; None if it is below `LEAST_RISE_GAUSS`.
+
+    The interval contains both windows. It is not calibrated.
+    """
+    found = bipolar_rise(cube, instrument=instrument)
+    if found is None or found.gauss < LEAST_RISE_GAUSS:
+        return None
+    half = GROUP_FRAMES * window_steps(instrument)
+    return make_emergence(
+        found.frame - round(EARLIER_SECONDS / instrument.cadence_seconds),
+        interval_contains=(found.frame - half, found.frame + half),
+        start=instrument.frozen_frames,
+        n_frames=instrument.n_frames,
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from helioloop.emergence.bipolar_rise import bipolar_rise, rise_of, window_steps
+from helioloop.emergence.bipolar_rise import LEAST_RISE_GAUSS, bipolar_rise, rise_of, rise_onset, window_steps
 from helioloop.records.instrument import MDI
 
 GRID = replace(MDI, n_frames=120, size_px=30, frozen_frames=6)
@@ -112,3 +112,23 @@ def test_windows_are_a_day_and_a_half_on_every_grid() -> None:
     assert window_steps(MDI) == 8
     assert window_steps(replace(MDI, cadence_seconds=11520.0)) == 4
     assert window_steps(replace(MDI, n_frames=30)) == 3
+
+
+def test_onset_of_the_rise_is_just_before_its_middle() -> None:
+    """A bipole that appears at frame 60 has the frame 57, and an interval of a window on both sides of 60."""
+    cube = quiet_cube()
+    add_bipole(cube, frame=60)
+    found = rise_onset(cube, instrument=GRID)
+    assert found is not None
+    assert (found.frame, found.frame_lo, found.frame_hi) == (57, 36, 84)
+
+
+def test_a_rise_below_the_smallest_active_region_has_no_onset() -> None:
+    """110 G in one cell are 85/9 G, less than the least rise; 125 G are more."""
+    faint, strong = quiet_cube(), quiet_cube()
+    add_bipole(faint, frame=60, positive_gauss=110.0, negative_gauss=110.0)
+    add_bipole(strong, frame=60)
+    assert 85.0 / 9.0 < LEAST_RISE_GAUSS < 100.0 / 9.0
+    assert rise_onset(faint, instrument=GRID) is None
+    assert rise_onset(strong, instrument=GRID) is not None
+    assert rise_onset(np.full_like(faint, np.nan), instrument=GRID) is None
