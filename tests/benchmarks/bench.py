@@ -27,7 +27,8 @@ from helioloop.model.provenance import code_version, digest
 from helioloop.model.recipes import Recipe
 from helioloop.model.runtime import Runtime
 from helioloop.registry.versions import Registry
-from helioloop.synthetic.making import GENERATOR
+from helioloop.synthetic import Generator
+from helioloop.synthetic.making import GENERATOR, TRANSPORT_GENERATOR
 from helioloop.workflows.experiment import Experiment, Trained
 
 MEASURING_MODULES = (
@@ -76,6 +77,8 @@ class Bench:
         Folder of the real video.
     runtime : Runtime
         Device, loader and reports.
+    generator : Generator
+        What makes the releases.
     """
 
     folder: Path
@@ -85,11 +88,18 @@ class Bench:
     member_seed: int
     real_data: Path | None
     runtime: Runtime
+    generator: Generator = Generator.ELEMENTS
     _opened: dict[int, Experiment] = field(default_factory=dict, init=False, repr=False)
 
     def key(self, seed: int) -> str:
         """Return the name of a data seed's release."""
-        return f"generator{GENERATOR}-n{self.n}-seed{seed}"
+        return f"{self.made_by}-n{self.n}-seed{seed}"
+
+    @property
+    def made_by(self) -> str:
+        """Name and version of the generator."""
+        elements = self.generator is Generator.ELEMENTS
+        return f"generator{GENERATOR}" if elements else f"{self.generator}{TRANSPORT_GENERATOR}"
 
     def release(self, seed: int) -> Release:
         """Make the release of a data seed, or find it."""
@@ -97,7 +107,7 @@ class Bench:
         if not ((folder / "labels.csv").exists() and self.truth(seed).exists()):
             synthetic.make_release(
                 folder, n=self.n, seed=seed, truth=self.truth(seed), report=self.runtime.report,
-                instrument=self.runtime.instrument,
+                instrument=self.runtime.instrument, generator=self.generator,
             )  # fmt: skip
         return Release.open(folder)
 

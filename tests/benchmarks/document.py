@@ -6,7 +6,7 @@ What the figures mean is written by hand in docs/science-notes.md and included.
 from collections.abc import Sequence
 from pathlib import Path
 
-from helioloop.synthetic.making import GENERATOR
+from helioloop.synthetic import Generator
 from tests.benchmarks import sections
 from tests.benchmarks.bench import Bench, Figures
 from tests.benchmarks.bounds import against_bounds
@@ -41,8 +41,13 @@ def render(bench: Bench) -> str:
 
 
 def _intro(bench: Bench) -> str:
-    changed = (bench.n, bench.seeds) != (600, (11, 12, 13))
-    words = f' ARGS="--n {bench.n} --seeds {",".join(map(str, bench.seeds))}"' if changed else ""
+    options = {
+        "--n": (str(bench.n), "600"),
+        "--seeds": (",".join(map(str, bench.seeds)), "11,12,13"),
+        "--generator": (str(bench.generator), str(Generator.ELEMENTS)),
+    }
+    changed = " ".join(f"{name} {value}" for name, (value, usual) in options.items() if value != usual)
+    words = f' ARGS="{changed}"' if changed else ""
     members = f"{bench.recipe.folds} folds × {len(bench.recipe.dropouts)} members"
     return f"""# The science, measured
 
@@ -69,6 +74,6 @@ def _origin(bench: Bench, files: Sequence[Figures]) -> str:
         f"- machine: {every('machine')}; device {bench.runtime.device.kind}\n"
         f"- date: {every('date')}\n"
         f"- commit: {every('commit')}\n"
-        f"- generator: version {GENERATOR}; recipe `{bench.recipe.name}`, {bench.recipe.epochs} epochs; first member's "
+        f"- generator: {bench.made_by}; recipe `{bench.recipe.name}`, {bench.recipe.epochs} epochs; first member's "
         f"seed {bench.member_seed}"
     )

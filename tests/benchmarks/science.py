@@ -2,6 +2,7 @@
 
     make bench-science                                                          hours on a CPU
     make bench-science ARGS="--n 60 --seeds 1,2 --document bench-data/try.md"   a quick look
+    make bench-science ARGS="--generator flux-transport"                        the second generator
 
 It can be interrupted at any time; the same command continues. `parts` measures, `document` renders.
 """
@@ -15,6 +16,7 @@ from helioloop.errors import HelioloopError
 from helioloop.files import atomic
 from helioloop.model.recipes import QUICK
 from helioloop.settings import load_settings
+from helioloop.synthetic import Generator
 from helioloop_worker.commands.runtime import open_runtime
 from tests.benchmarks.bench import Bench, NotAvailable
 from tests.benchmarks.document import render
@@ -33,11 +35,15 @@ TABLE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--document",
     type=TABLE,
-    default=ROOT / "docs" / "science.md",
-    show_default="docs/science.md",
+    show_default="docs/science.md, and science-flux-transport.md in the work folder for the second generator",
     help="Where to write.",
 )
-def main(*, folder: Path, n: int, seeds: str, figures: str | None, document: Path) -> None:
+@click.option(
+    "--generator", type=click.Choice([one.value for one in Generator]), default=Generator.ELEMENTS.value,
+    show_default=True,
+    help="What makes the releases.",
+)  # fmt: skip
+def main(*, folder: Path, n: int, seeds: str, figures: str | None, document: Path | None, generator: str) -> None:
     """Measure the method and write the figures down; stored figures are not measured again."""
     try:
         data_seeds = tuple(dict.fromkeys(int(seed) for seed in seeds.split(",")))
@@ -46,6 +52,9 @@ def main(*, folder: Path, n: int, seeds: str, figures: str | None, document: Pat
     chosen = EVERY_RUN if figures is None else tuple(figures.split(","))
     if unknown := [name for name in chosen if name not in PARTS]:
         raise click.BadParameter(f"{unknown[0]!r} is not one of {', '.join(PARTS)}", param_hint="--figures")
+    if document is None:
+        elements = Generator(generator) is Generator.ELEMENTS
+        document = ROOT / "docs" / "science.md" if elements else folder / f"science-{generator}.md"
     settings = load_settings()
     roots = [folder / "releases", *([settings.real_data.resolve().parent] if settings.real_data else [])]
     cache = None if "cache_root" in settings.model_fields_set else folder / "cache"
@@ -58,6 +67,7 @@ def main(*, folder: Path, n: int, seeds: str, figures: str | None, document: Pat
             member_seed=settings.seed,
             real_data=settings.real_data,
             runtime=runtime,
+            generator=Generator(generator),
         )
         run(bench, chosen, document)
 

@@ -19,7 +19,7 @@ from helioloop.model.runtime import Runtime
 from helioloop.records.instrument import MDI, Instrument
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore, Emergence
-from helioloop.synthetic import making
+from helioloop.synthetic import Generator, making
 from helioloop.workflows import experiment
 from tests.benchmarks import parts
 from tests.benchmarks.bench import Bench, NotAvailable, plain
@@ -120,6 +120,15 @@ def test_figures_of_another_recipe_are_not_valid(bench: Bench) -> None:
     bench.figures("made up", lambda _bench, _seed: {"figure": 1.0}, 5)
     assert bench.stored("made up", 5) is not None
     assert replace(bench, recipe=replace(TINY, epochs=3)).stored("made up", 5) is None
+
+
+def test_releases_of_the_second_generator_have_names_of_their_own(bench: Bench) -> None:
+    """Neither release nor figures of one generator are taken for the other's; the document names the option."""
+    other = replace(bench, generator=Generator.FLUX_TRANSPORT)
+    bench.figures("made up", lambda _bench, _seed: {"figure": 1.0}, 6)
+    assert other.stored("made up", 6) is None
+    assert other.key(5) != bench.key(5)
+    assert '$ make bench-science ARGS="--n 40 --seeds 5,6 --generator flux-transport"' in render(other)
 
 
 def test_the_verdict_is_on_the_mean(bench: Bench, tmp_path: Path) -> None:

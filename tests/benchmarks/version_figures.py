@@ -79,12 +79,14 @@ def frames_by(
     known = list(scores)
     figures: dict[str, dict[str, float | None]] = {}
     for name, estimate in estimates.items():
-        estimated = [
-            score
-            if score.emergence is None or score.curve is None
-            else replace(score, emergence=replace(score.emergence, frame=estimate(np.array(score.curve))))
-            for score in known
-        ]
+        estimated = []
+        for score in known:
+            if score.emergence is None or score.curve is None:
+                estimated.append(score)
+            else:
+                frame = estimate(np.array(score.curve))
+                found = None if frame is None else replace(score.emergence, frame=frame)
+                estimated.append(replace(score, emergence=found))
         error, _ = frame_errors(estimated, truth)
         figures[name] = {
             "frame_error_frames": float(np.median(error)) if len(error) else None,

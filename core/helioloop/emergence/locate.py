@@ -1,11 +1,14 @@
 """Emergence frames of scored cubes: masking curves, the onset of their mean, then the flux onset near it.
 
+Where the curve does not rise, both polarities may: then the frame is that of the bipolar rise.
+
 Needs torch (extra ``worker``).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from helioloop.emergence.bipolar_rise import rise_onset
 from helioloop.emergence.curve_onset import curve_onset
 from helioloop.emergence.flux_onset import refine_by_flux_onset
 from helioloop.emergence.masking import masking_curves
@@ -24,7 +27,7 @@ def needs_emergence_frame(score: CubeScore, label: Label | None) -> bool:
 def locate(ensemble: Ensemble, cube: CubeInfo, score: CubeScore, runtime: Runtime) -> CubeScore:
     """Return `score` with mean and spread of the masking curves, and the emergence frame, of its members.
 
-    The emergence is None where the mean masking curve does not rise.
+    Where the mean masking curve does not rise, the emergence is that of the bipolar rise; None where neither rises.
     """
     networks, instrument = [ensemble.networks[name] for name in score.members], ensemble.plan.instrument
     gridded = runtime.load(cube)
@@ -33,6 +36,8 @@ def locate(ensemble: Ensemble, cube: CubeInfo, score: CubeScore, runtime: Runtim
     found = curve_onset(curves, start=instrument.frozen_frames)
     if found is not None:
         found = refine_by_flux_onset(found, gridded, instrument=instrument)
+    else:
+        found = rise_onset(gridded, instrument=instrument)
     return replace(
         score,
         emergence=found,

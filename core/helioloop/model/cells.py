@@ -44,8 +44,16 @@ def cell_steps(cube: npt.NDArray[np.floating], instrument: Instrument) -> FloatA
     CubeError
         If the cube does not have the shape of the grid.
     """
+    return _cells(*median_steps(cube, instrument))
+
+
+def median_steps(cube: npt.NDArray[np.floating], instrument: Instrument) -> tuple[FloatArray, FloatArray]:
+    """Return the field of each step in gauss above its zero level, 0 off-disk, and 1 on the disk, 0 elsewhere.
+
+    Both are medians of three frames, shape (n_steps, side_px, side_px); the side is a whole number of cells.
+    """
     field, disk = _field_and_disk(_whole_cells(freeze_start(cube, instrument)), instrument)
-    return _cells(_group_medians(field), _group_medians(disk))
+    return _group_medians(field), _group_medians(disk)
 
 
 def cell_frames(cube: npt.NDArray[np.floating], instrument: Instrument) -> FloatArray:

@@ -33,6 +33,7 @@ LEARNING_MODULES = (
     "data.time_text",
     "data.time_units",
     "data.times",
+    "emergence.bipolar_rise",
     "emergence.curve_onset",
     "emergence.flux_onset",
     "emergence.locate",

@@ -11,18 +11,20 @@ Modules in reading order; each imports only from those above it:
     elements      magnetic elements, the small concentrations that make up all flux
     surface       the radial field of a scenario
     observation   what a magnetograph observes: projection, noise, gaps, bad frames
-    making        cubes, and a release of cubes on disk
+    transport     a second generator, of another kind
+    making        cubes, and a release of cubes on disk, by either generator
 
 A scenario takes well under a millisecond and the field of a cube half a second. Truth and crude labels need the
 scenario only.
 """
 
 from helioloop.synthetic.detection import crude_label
-from helioloop.synthetic.making import CrudeRule, SyntheticCube, SyntheticRelease, make_cube, make_release
+from helioloop.synthetic.making import CrudeRule, Generator, SyntheticCube, SyntheticRelease, make_cube, make_release
 from helioloop.synthetic.sampling import draw_scenario
 
 __all__ = [
     "CrudeRule",
+    "Generator",
     "SyntheticCube",
     "SyntheticRelease",
     "crude_label",

@@ -2,17 +2,18 @@
 
 A release is made in a pool of processes, one cube per task. Cube k depends on the seed and k only, not on the number of
 processes or the size of the release. An interrupted release can be completed: its folder contains the values it is made
-with.
+with. There are two generators of cubes, see `Generator`.
 """
 
 import json
 import multiprocessing
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Protocol
 
 import joblib
 import numpy as np
@@ -28,18 +29,56 @@ from helioloop.progress import Report, silent
 from helioloop.records.instrument import MDI, Instrument
 from helioloop.records.labels import Label
 from helioloop.records.profiles import BUILT_IN
-from helioloop.synthetic.detection import crude_label
-from helioloop.synthetic.flow import Floats
+from helioloop.synthetic import detection
+from helioloop.synthetic.flow import Floats, Scale
 from helioloop.synthetic.observation import line_of_sight, observe
 from helioloop.synthetic.sampling import draw_scenario
 from helioloop.synthetic.scenario import PATCH_DEG, Scenario, Truth
 from helioloop.synthetic.surface import radial_deposit
+from helioloop.synthetic.transport import detection as transport_detection
+from helioloop.synthetic.transport import observation as transport_observation
+from helioloop.synthetic.transport.passage import Passage
+from helioloop.synthetic.transport.sampling import draw_passage
+from helioloop.synthetic.transport.surface import radial_field
 
 GENERATOR = 4
 """Increased with each change of the cubes of a seed, so that an older release is not completed with other cubes."""
+TRANSPORT_GENERATOR = 1
+"""The same for cubes by flux transport."""
 
 _RECIPE_FILE = "made-with.json"
 _TRUTH_COLUMNS = ("cube", "label", "emergence_frame", "kind", "region", "start")
+
+
+class Generator(StrEnum):
+    """What makes the cubes: magnetic elements, or flux transport on a grid, see `helioloop.synthetic.transport`."""
+
+    ELEMENTS = "elements"
+    FLUX_TRANSPORT = "flux-transport"
+
+
+class Drawn(Protocol):
+    """What is common to the cubes drawn by both generators."""
+
+    @property
+    def index(self) -> int:
+        """Number of the cube in its release."""
+
+    @property
+    def name(self) -> str:
+        """Name of the cube."""
+
+    @property
+    def region(self) -> str:
+        """Name of the region."""
+
+    @property
+    def start(self) -> str:
+        """Absolute time of grid frame 0."""
+
+    @property
+    def truth(self) -> Truth:
+        """True label and emergence frame."""
 
 
 class CrudeRule(StrEnum):
@@ -97,19 +136,36 @@ class SyntheticCube:
     truth: Truth
 
 
-def make_cube(seed: int, index: int, instrument: Instrument = MDI) -> SyntheticCube:
+def draw(generator: Generator, seed: int, index: int, instrument: Instrument) -> Scenario | Passage:
+    """Return the numbers that define cube `index` of `seed`."""
+    return (draw_scenario if generator is Generator.ELEMENTS else draw_passage)(seed, index, instrument)
+
+
+def crude_label(drawn: Scenario | Passage, instrument: Instrument) -> Label:
+    """Return the crude label by the generator's own simulated detector."""
+    if isinstance(drawn, Passage):
+        return transport_detection.crude_label(drawn, instrument)
+    return detection.crude_label(drawn, instrument)
+
+
+def make_cube(
+    seed: int, index: int, instrument: Instrument = MDI, *, generator: Generator = Generator.ELEMENTS
+) -> SyntheticCube:
     """Make cube `index` of `seed`; the same pair gives the same bytes on the same machine."""
-    scenario = draw_scenario(seed, index, instrument)
-    clean = line_of_sight(radial_deposit(scenario, instrument), scenario, instrument)
-    observed, seconds = observe(clean, scenario, instrument)
+    drawn = draw(generator, seed, index, instrument)
+    if isinstance(drawn, Passage):
+        observed, seconds = transport_observation.observe(radial_field(drawn, Scale.of(instrument)), drawn, instrument)
+    else:
+        clean = line_of_sight(radial_deposit(drawn, instrument), drawn, instrument)
+        observed, seconds = observe(clean, drawn, instrument)
     return SyntheticCube(
         observed_gauss=observed,
         seconds=seconds,
-        start=scenario.start,
-        region=scenario.region,
-        name=scenario.name,
-        crude_label=crude_label(scenario, instrument),
-        truth=scenario.truth,
+        start=drawn.start,
+        region=drawn.region,
+        name=drawn.name,
+        crude_label=crude_label(drawn, instrument),
+        truth=drawn.truth,
     )
 
 
@@ -123,6 +179,7 @@ def make_release(
     workers: int | None = None,
     instrument: Instrument = MDI,
     crude_rule: CrudeRule = CrudeRule.SCENARIO,
+    generator: Generator = Generator.ELEMENTS,
 ) -> SyntheticRelease:
     """Make a release of `n` cubes in the folder `out`, or complete one begun with the same values.
 
@@ -142,6 +199,8 @@ def make_release(
         Grid.
     crude_rule : CrudeRule
         What the crude labels follow from. With ``pixels``, ``crude-labels.ecsv`` is written, too.
+    generator : Generator
+        What makes the cubes.
 
     Returns
     -------
@@ -157,11 +216,14 @@ def make_release(
         raise ReleaseError(
             f"{truth} lies inside the release {out}; a release must not contain its truth: write it elsewhere"
         )
-    made_with: dict[str, object] = {"generator": GENERATOR, "n": n, "seed": seed, "instrument": instrument.as_dict()}
+    number = GENERATOR if generator is Generator.ELEMENTS else TRANSPORT_GENERATOR
+    made_with: dict[str, object] = {"generator": number, "n": n, "seed": seed, "instrument": instrument.as_dict()}
+    if generator is not Generator.ELEMENTS:
+        made_with["kind"] = generator
     if crude_rule is not CrudeRule.SCENARIO:  # releases made before there was a choice can be completed
         made_with["crude_rule"] = crude_rule
     _claim(out, made_with)
-    scenarios = [draw_scenario(seed, index, instrument) for index in range(n)]
+    scenarios = [draw(generator, seed, index, instrument) for index in range(n)]
     missing = [s.index for s in scenarios if not (out / f"{s.name}.fits").exists()]
     done = n - len(missing)
     report(done, n, "making cubes")
@@ -173,7 +235,7 @@ def make_release(
         initargs=(signal.SIGINT, signal.SIG_IGN),
     )
     try:
-        tasks = [pool.submit(_make_file, out, seed, index, instrument) for index in missing]
+        tasks = [pool.submit(_make_file, out, seed, index, instrument, generator) for index in missing]
         for task in as_completed(tasks):
             task.result()
             done += 1
@@ -215,7 +277,7 @@ def _label_by_pixels(
     return {crude.cube: crude.label for crude in labels}
 
 
-def _write_truth(path: Path, scenarios: list[Scenario]) -> None:
+def _write_truth(path: Path, scenarios: Sequence[Drawn]) -> None:
     """Write the truth table of a release."""
     rows = (
         {
@@ -258,9 +320,9 @@ def _claim(out: Path, made_with: dict[str, object]) -> None:
     atomic.write_json(recipe, made_with)
 
 
-def _make_file(out: Path, seed: int, index: int, instrument: Instrument) -> None:
+def _make_file(out: Path, seed: int, index: int, instrument: Instrument, generator: Generator) -> None:
     """Make one cube and write it into the folder `out`; runs in a process of the pool."""
-    cube = make_cube(seed, index, instrument)
+    cube = make_cube(seed, index, instrument, generator=generator)
     write_cube(
         out / f"{cube.name}.fits",
         cube.observed_gauss,

@@ -7,8 +7,10 @@ quiet Sun of both classes.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -234,7 +236,23 @@ def stream(seed: int, number: int, purpose: Purpose, *key: int) -> np.random.Gen
     return np.random.default_rng(np.random.SeedSequence(entropy=seed, spawn_key=(number, int(purpose), *key)))
 
 
-def derive_truth(bipoles: tuple[Bipole, ...], tracking: Tracking, instrument: Instrument, kind: Kind) -> Truth:
+class Emerging(Protocol):
+    """What decides whether a bipole, of either generator, is an emergence."""
+
+    @property
+    def emerged_frame(self) -> float:
+        """Moment, in frames, at which 10 % of the flux rise is reached."""
+
+    @property
+    def is_region(self) -> bool:
+        """True for an active region, False for an ephemeral one."""
+
+    @property
+    def x_px(self) -> float:
+        """Place of emergence, west of the centre of the patch."""
+
+
+def derive_truth(bipoles: Sequence[Emerging], tracking: Tracking, instrument: Instrument, kind: Kind) -> Truth:
     """Return the truth that follows from the bipoles by the rule in this module's docstring."""
     emergence_frames = []
     for bipole in bipoles:

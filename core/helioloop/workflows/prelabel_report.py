@@ -81,7 +81,8 @@ class Prelabel:
     accepted : bool
         True if the predicted class is accepted under the guarantee.
     emergence : Emergence or None
-        Emergence frame with the interval to show; None if another class is predicted or the curve does not rise.
+        Emergence frame with the interval to show; None if another class is predicted, or if neither
+        the curve nor both polarities rise.
     coverage : float or None
         Fraction of true frames that such intervals contain; None if they are not calibrated.
     time : FrameTime or None

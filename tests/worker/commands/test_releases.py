@@ -18,7 +18,7 @@ from helioloop.errors import ReleaseError
 from helioloop.records.instrument import MDI
 from helioloop.records.labels import Label
 from helioloop.records.profiles import BUILT_IN
-from helioloop.synthetic import CrudeRule, make_release
+from helioloop.synthetic import CrudeRule, Generator, make_release
 from helioloop_worker.commands.releases import commands
 
 N = 3
@@ -111,6 +111,17 @@ def test_the_command_makes_a_release_and_prints_a_summary(tmp_path: Path) -> Non
     assert "of 1 crude labels" in result.output
     assert len(read_labels(tmp_path / "r" / "labels.csv")) == len(content(tmp_path / "r")) == 1
     assert "helioloop make-release --out demo" in run_one_of(commands(), "make-release", "--help").output
+
+
+def test_a_release_keeps_its_generator(release: Path, tmp_path: Path) -> None:
+    """`--generator flux-transport` makes cubes of the second kind; a release begun with the first is not completed."""
+    out = tmp_path / "sft"
+    args = ("make-release", "--out", out, "--n", "1", "--seed", "1", "--generator", "flux-transport")
+    result = run_one_of(commands(), *args)
+    assert result.exit_code == 0, result.output
+    assert [row.cube.startswith("SFT00001_") for row in read_labels(out / "labels.csv").values()] == [True]
+    with pytest.raises(ReleaseError, match="other values of generator, kind"):
+        make_release(release, n=N, seed=1, instrument=SMALL, generator=Generator.FLUX_TRANSPORT)
 
 
 def test_labels_by_the_pixels_are_those_that_crude_labels_gives(release: Path, tmp_path: Path) -> None:

@@ -46,14 +46,23 @@ if TYPE_CHECKING:
     help="What the crude labels follow from: a simulated detector that takes the scenario's fluxes, or the detector of "
     "`helioloop crude-labels` on the cubes.",
 )
-def make_release(out: Path, n: int, seed: int, truth: Path | None, crude_rule: str) -> None:
+@click.option(
+    "--generator",
+    type=click.Choice(["elements", "flux-transport"]),
+    default="elements",
+    show_default=True,
+    help="What makes the cubes: magnetic elements moved one by one, or flux transport on a grid. The second has weaker "
+    "and more crowded regions, two instruments and another detector; a method should work on both.",
+)
+def make_release(out: Path, *, n: int, seed: int, truth: Path | None, crude_rule: str, generator: str) -> None:
     """Make a release of synthetic cubes with known truth.
 
     Use it to try helioloop, or to measure how well it works.
 
     \b
     The folder contains:
-      SYNnnnnn_yyyymmdd.fits  one cube each, as SOHO/MDI would have observed it:
+      SYNnnnnn_yyyymmdd.fits  (SFTnnnnn… by flux transport) one cube each, as
+                              SOHO/MDI would have observed it:
                               magnetic field in gauss, frame times in a table
       labels.csv              cube,label,verified: crude labels, of which
                               20 to 25 % are wrong
@@ -72,6 +81,7 @@ def make_release(out: Path, n: int, seed: int, truth: Path | None, crude_rule: s
     Examples:
       helioloop make-release --out demo --n 120 --seed 1
       helioloop make-release --out bench --n 600 --seed 2 --truth bench-truth.csv
+      helioloop make-release --out other --n 600 --generator flux-transport --truth other-truth.csv
     """
     with needs_extra("worker"):
         from helioloop import synthetic
@@ -84,7 +94,9 @@ def make_release(out: Path, n: int, seed: int, truth: Path | None, crude_rule: s
             progress.update(bar, completed=done, total=total, description=what)
 
         rule = synthetic.CrudeRule(crude_rule)
-        made = synthetic.make_release(out, n=n, seed=seed, truth=truth, report=show, crude_rule=rule)
+        made = synthetic.make_release(
+            out, n=n, seed=seed, truth=truth, report=show, crude_rule=rule, generator=synthetic.Generator(generator)
+        )
     emergences = sum(label is Label.EMERGENCE for label in made.crude.values())
     click.echo(f"{out}: {n} cube{'' if n == 1 else 's'}, {emergences} with the crude label {Label.EMERGENCE}")
     if made.n_labelled < n:

@@ -110,7 +110,7 @@ def _model_rows(
     elif score.curve is None:
         yield "Onset", "not searched: model and label say otherwise"
     else:
-        yield "Onset", "model: the curve does not rise"
+        yield "Onset", "none: neither the model's curve nor both polarities rise"
 
 
 def _onset(emergence: Emergence, *, frozen_frames: int) -> str:

@@ -1,0 +1,162 @@
+"""Bipolar rise: how much the weaker of both polarities grows at one place, and when. Needs numpy only.
+
+An emergence brings both polarities up together, at one place. A region that rotates in, gathers or decays does not, and
+an older region beside it cannot hide it, because each place is compared with itself. Nothing is learned, and labels
+play no part.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from helioloop.emergence.curve_onset import make_emergence
+from helioloop.model.cells import CELL_PX, GROUP_FRAMES, median_steps
+from helioloop.model.inputs import FloatArray
+from helioloop.records.instrument import Instrument
+from helioloop.records.scores import Emergence
+
+NOISE_GAUSS = 25.0
+"""Field of a pixel that does not count: somewhat more than the noise of one MDI pixel."""
+SQUARE_CELLS = 3
+"""Side of the square of cells over which each polarity is averaged: three heliographic degrees."""
+WINDOW_SECONDS = 24 * 5760.0
+"""Length of the means before and after a time: 1.6 days, about the rise time of a region of 1e21 Mx."""
+
+
+LEAST_RISE_GAUSS = 10.0
+"""Least rise of an emergence: 1.3e20 Mx of each polarity in nine square degrees, nearly the smallest active region."""
+EARLIER_SECONDS = 3 * 5760.0
+"""How long before the time between the windows, the middle of the rise, a tenth of it is reached."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BipolarRise:
+    """The largest bipolar rise of a cube.
+
+    Parameters
+    ----------
+    gauss : float
+        The rise; 0 where nothing rises.
+    frame : int
+        The grid frame between the means before and after.
+    row, column : int
+        The cell at the centre of its square; rows from the south, columns from the east.
+    """
+
+    gauss: float
+    frame: int
+    row: int
+    column: int
+
+
+def bipolar_rise(cube: npt.NDArray[np.floating], *, instrument: Instrument) -> BipolarRise | None:
+    """Return the largest bipolar rise of a cube; None if no place stays on the disk for two windows.
+
+    Parameters
+    ----------
+    cube : ndarray, shape (n_frames, size_px, size_px)
+        Gridded cube, NaN off-disk.
+    instrument : Instrument
+        The grid.
+
+    Notes
+    -----
+    In steps of three frames, by their median: P and N are the means over a square of `SQUARE_CELLS` × `SQUARE_CELLS`
+    cells of max(B − 25 G, 0) and max(−B − 25 G, 0), and W = min(P, N). The rise at step t is the mean of W over the
+    window from t on minus the mean over the window before t. Squares count in the windows through which all of their
+    cells are mostly on the disk.
+    """
+    weaker, on_disk = weaker_polarity(cube, instrument)
+    length = window_steps(instrument)
+    rises = rise_of(weaker, on_disk, length=length)
+    if not np.isfinite(rises).any():
+        return None
+    step, row, column = (int(k) for k in np.unravel_index(int(np.nanargmax(rises)), rises.shape))
+    margin = SQUARE_CELLS // 2
+    return BipolarRise(
+        gauss=max(float(rises[step, row, column]), 0.0),
+        frame=GROUP_FRAMES * (step + length),
+        row=row + margin,
+        column=column + margin,
+    )
+
+
+def rise_onset(cube: npt.NDArray[np.floating], *, instrument: Instrument) -> Emergence | None:
+    """Return the emergence at the largest bipolar rise; None if it is below `LEAST_RISE_GAUSS`.
+
+    The interval contains both windows. It is not calibrated.
+    """
+    found = bipolar_rise(cube, instrument=instrument)
+    if found is None or found.gauss < LEAST_RISE_GAUSS:
+        return None
+    half = GROUP_FRAMES * window_steps(instrument)
+    return make_emergence(
+        found.frame - round(EARLIER_SECONDS / instrument.cadence_seconds),
+        interval_contains=(found.frame - half, found.frame + half),
+        start=instrument.frozen_frames,
+        n_frames=instrument.n_frames,
+    )
+
+
+def window_steps(instrument: Instrument) -> int:
+    """Return `WINDOW_SECONDS` in steps of the instrument's grid: at least one, at most a third of the video."""
+    steps = round(WINDOW_SECONDS / instrument.cadence_seconds / GROUP_FRAMES)
+    return min(max(steps, 1), max(instrument.n_frames // GROUP_FRAMES // 3, 1))
+
+
+def weaker_polarity(cube: npt.NDArray[np.floating], instrument: Instrument) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+    """Return W in gauss and where its whole square is on the disk, both (n_steps, n_squares, n_squares).
+
+    A square is centred on each cell that has neighbours on all sides.
+    """
+    field, disk = median_steps(cube, instrument)
+    positive, negative = (
+        _square_means(_cell_means(np.maximum(sign * field - NOISE_GAUSS, 0.0))) for sign in (1.0, -1.0)
+    )
+    covered = _square_means((_cell_means(disk) > 0.5).astype(np.float32)) > 1.0 - 1e-3
+    return np.minimum(positive, negative), covered
+
+
+def rise_of(weaker: FloatArray, on_disk: npt.NDArray[np.bool_], *, length: int) -> FloatArray:
+    """Return the rise between the windows of `length` steps before and after each step, NaN off-disk.
+
+    Parameters
+    ----------
+    weaker, on_disk : ndarray, shape (n_steps, ny, nx)
+        From `weaker_polarity`.
+    length : int
+        Steps of each window.
+
+    Returns
+    -------
+    ndarray, shape (n_steps - 2 · length + 1, ny, nx)
+        Entry k is the rise at step k + length. Empty for a video shorter than two windows.
+    """
+    if len(weaker) < 2 * length:
+        return np.empty((0, *weaker.shape[1:]), dtype=np.float32)
+    means = _running_sum(np.where(on_disk, weaker, 0.0), length) / length
+    whole = _running_sum(on_disk, 2 * length) == 2 * length
+    rise = means[length:] - means[: len(means) - length]
+    return np.where(whole, rise, np.nan).astype(np.float32)
+
+
+def _running_sum(values: npt.NDArray[np.generic], length: int) -> npt.NDArray[np.float64]:
+    """Return the sums of `length` neighbours along the first axis, wherever they fit."""
+    total = np.cumsum(values, axis=0, dtype=np.float64)
+    total = np.concatenate((np.zeros_like(total[:1]), total))
+    return np.asarray(total[length:] - total[:-length])
+
+
+def _cell_means(field: FloatArray) -> FloatArray:
+    n_cells = field.shape[-1] // CELL_PX
+    means: FloatArray = field.reshape(-1, n_cells, CELL_PX, n_cells, CELL_PX).mean(axis=(2, 4))
+    return means
+
+
+def _square_means(cells: FloatArray) -> FloatArray:
+    """Return the means over squares of cells, (n_steps, n_cells - 2, n_cells - 2)."""
+    n = cells.shape[-1] - SQUARE_CELLS + 1
+    shifts = [(row, column) for row in range(SQUARE_CELLS) for column in range(SQUARE_CELLS)]
+    total = sum((cells[:, row : row + n, column : column + n] for row, column in shifts), np.float32(0.0))
+    return np.asarray(total / np.float32(len(shifts)), dtype=np.float32)

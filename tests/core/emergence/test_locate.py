@@ -1,0 +1,78 @@
+"""Which of curve, flux and bipolar rise an emergence frame comes from; the networks are real, with chosen weights."""
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from helioloop.emergence.locate import locate
+from helioloop.model.device import CPU
+from helioloop.model.ensemble import Ensemble
+from helioloop.model.per_frame import PerFrame
+from helioloop.model.plan import make_plan
+from helioloop.model.recipes import QUICK
+from helioloop.model.runtime import Runtime
+from helioloop.records.cubes import CubeInfo
+from helioloop.records.instrument import MDI
+from helioloop.records.labels import Label
+
+GRID = replace(MDI, n_frames=120, size_px=30, frozen_frames=6)
+RECIPE = replace(QUICK, folds=2, dropouts=(0.2,))
+CUBES = [
+    CubeInfo(
+        release="r",
+        name=f"cube{k:02d}",
+        sha256=f"{k:064x}",
+        start=f"2001-{1 + k % 12:02d}-01T00:00:00",
+        region=f"region{k}",
+        label=Label.EMERGENCE if k % 2 else Label.NON_EMERGENCE,
+        verified=False,
+    )
+    for k in range(24)
+]
+
+
+@pytest.fixture(scope="module")
+def undecided() -> Ensemble:
+    """Networks whose last layer has zero weights: p is one half for every video, masked or not."""
+    plan = make_plan(CUBES, recipe=RECIPE, instrument=GRID, seed=0, parent=None, reason="test")
+    networks = {}
+    for member in plan.members:
+        network = PerFrame().build(RECIPE, GRID, dropout=0.2).eval()
+        with torch.no_grad():
+            network.head[-1].weight.zero_()  # type: ignore[union-attr, operator]
+            network.head[-1].bias.zero_()  # type: ignore[union-attr, operator]
+        networks[member.name] = network
+    return Ensemble(plan=plan, networks=networks, device=CPU)
+
+
+def bipole(*, frame: int, positive_gauss: float = 200.0, negative_gauss: float = 200.0) -> npt.NDArray[np.float16]:
+    """Return a cube with a cell of each polarity, side by side, from `frame` on."""
+    cube = np.full((GRID.n_frames, GRID.size_px, GRID.size_px), 0.5)
+    cube[frame:, 12:18, 6:12] += 0.5 * positive_gauss / GRID.clip_gauss
+    cube[frame:, 12:18, 12:18] -= 0.5 * negative_gauss / GRID.clip_gauss
+    return cube.astype(np.float16)
+
+
+@pytest.mark.parametrize(
+    ("cube", "frame"),
+    [
+        (bipole(frame=60), 57),
+        (bipole(frame=81), 78),
+        (bipole(frame=0), None),
+        (bipole(frame=60, negative_gauss=0.0), None),
+        (bipole(frame=60, negative_gauss=60.0), None),
+    ],
+    ids=["a bipole", "a later bipole", "an old bipole", "one polarity", "a weak second polarity"],
+)
+def test_where_the_curve_says_nothing_the_bipolar_rise_gives_the_frame(
+    undecided: Ensemble, cube: npt.NDArray[np.float16], frame: int | None
+) -> None:
+    """The curve is level. The frame follows a new bipole; without one there is none."""
+    runtime = Runtime(instrument=GRID, load=lambda _cube: cube, device=CPU, inputs=None)
+    located = locate(undecided, CUBES[1], undecided.score(CUBES[1], runtime), runtime)
+    assert located.curve is not None
+    assert np.ptp(located.curve) < 1e-6
+    assert (None if located.emergence is None else located.emergence.frame) == frame
