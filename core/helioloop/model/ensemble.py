@@ -135,13 +135,15 @@ def train_all_members(plan: Plan, staging: Path, runtime: Runtime) -> None:
     """
     path = staging.with_suffix(".members.lock")  # beside the folder, which is renamed when the round is admitted
     with FileLock(path):
-        left = [member for member in plan.members if not (staging / member.file).exists()]
-        for member in plan.members:
-            if member not in left:
-                load_member(plan, member, staging)
-        if left:
-            _train_together(plan, left, staging, runtime)
-        path.unlink(missing_ok=True)  # while locked: who waits for it then opens a new one
+        try:
+            left = [member for member in plan.members if not (staging / member.file).exists()]
+            for member in plan.members:
+                if member not in left:
+                    load_member(plan, member, staging)
+            if left:
+                _train_together(plan, left, staging, runtime)
+        finally:
+            path.unlink(missing_ok=True)  # while locked: a process that waits for it finds that, and opens a new one
 
 
 def _train_together(plan: Plan, members: Sequence[PlannedMember], staging: Path, runtime: Runtime) -> None:

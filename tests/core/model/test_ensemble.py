@@ -325,12 +325,13 @@ def test_a_joint_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
     train_all_members(plan, tmp_path, runtime)
     assert done[-1] == (4, 4, "training members together")
     assert (N_CUBES, N_CUBES, "loading cubes into the GPU's memory") in done
-    files = {member.name: (tmp_path / member.file).read_bytes() for member in plan.members}
-    assert len(set(files.values())) == 4
+    first = [load_file(tmp_path / member.file) for member in plan.members]
     for member in plan.members[1:3]:
         (tmp_path / member.file).unlink()
     train_all_members(plan, tmp_path, RUNTIME)
-    assert {member.name: (tmp_path / member.file).read_bytes() for member in plan.members} == files
+    for weights, member in zip(first, plan.members, strict=True):
+        again = load_file(tmp_path / member.file)
+        assert all(np.array_equal(again[key], weights[key]) for key in weights)
 
     def unreadable(cube: CubeInfo) -> np.ndarray:
         raise CubeError(f"{cube.name} cannot be read")

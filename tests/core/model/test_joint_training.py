@@ -121,7 +121,7 @@ def test_a_member_is_the_same_whichever_members_train_beside_it(recipe: Recipe, 
 
 @pytest.mark.parametrize("recipe", [SMALL_PAPER, SMALL_ADAMW], ids=lambda recipe: recipe.name)
 def test_members_trained_together_are_those_trained_one_after_another(recipe: Recipe, resident: ResidentFrames) -> None:
-    """Without dropout, whose masks differ, logits agree to 1 %: rounding, which training amplifies, is all that differs."""
+    """Without dropout, whose masks differ, logits agree to 1 %: the rounding differs, and training amplifies it."""
     together = trained([member(0, dropout=0.0), member(1, dropout=0.0)], recipe, resident)
     for k in (0, 1):
         expected = logits_of(trained_alone(member(k, dropout=0.0), recipe), resident)
