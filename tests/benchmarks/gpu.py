@@ -1,8 +1,8 @@
 """The GPU benchmark: `make bench-gpu`. Measures training and masking of the authors' CNN and writes a JSON file.
 
 Videos are made on the device from a seed, with the true shape, so that it needs neither a release nor astropy. They
-contain what the network has to learn: in half of them a bipole grows in mid-video, in the others one is there from the
-start. A fifth of the labels used for training is wrong. Each step's figures are written when it ends.
+contain what the network has to learn: in half of them a weak bipole grows in mid-video, in the others it is there from
+the start, beside older ones. A fifth of the labels used for training is wrong. Each step's figures are written when it ends.
 """
 
 import json
@@ -45,6 +45,10 @@ ARCHITECTURE = find_architecture("frames-as-channels")
 WRONG_LABELS = 0.2
 NOISE = 0.01
 """Of the scaled field: 20 G."""
+STRENGTH = 0.002, 0.015
+"""Range of the peak field that emerges, scaled: 4 to 30 G, about the noise of a pixel."""
+N_OLD = 2
+"""Number of bipoles that are there throughout, in every video; up to twice as strong."""
 SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=21, size_px=24, clip_gauss=1000.0, frozen_frames=3)
 """A grid on which all steps run on a CPU in a minute (`--tiny`)."""
 
@@ -63,7 +67,13 @@ class Scale:
 
 
 FULL = Scale(
-    instrument=MDI, cubes=2000, small_cubes=400, recipes=(PAPER, PAPER_ADAMW), steps=60, matrix=8192, copy_bytes=4 << 30
+    instrument=MDI,
+    cubes=2000,
+    small_cubes=1000,
+    recipes=(PAPER, PAPER_ADAMW),
+    steps=60,
+    matrix=8192,
+    copy_bytes=4 << 30,
 )
 _TINY_NETWORK: dict[str, Any] = {"filters": (4, 6, 8), "dense": 8, "epochs": 2}
 TINY = Scale(
@@ -86,13 +96,16 @@ class Videos:
         times = torch.arange(instrument.n_frames, device=device.kind) / instrument.n_frames
         for k in range(n):
             field = NOISE * torch.randn(self.cubes.shape[1:], generator=generator, device=device.kind)
-            start = draw.uniform(0.25, 0.75) if self.truth[k] else draw.uniform(-2.0, -0.5)
-            strength = draw.choice([-1.0, 1.0]) * draw.uniform(0.06, 0.3)
-            angle, width, (y, x) = draw.uniform(0, math.pi), draw.uniform(0.04, 0.08), draw.uniform(0.3, 0.7, 2)
-            growth = torch.sigmoid((times - start) * 25.0)[:, None, None] * strength
-            for sign in (1.0, -1.0):
-                dy, dx = (axis - y - sign * width * math.sin(angle)), (axis - x - sign * width * math.cos(angle))
-                field += sign * growth * torch.exp(-(dy[:, None] ** 2 + dx**2) / (2 * width**2))
+            onset = draw.uniform(0.1, 0.95) if self.truth[k] else draw.uniform(-2.0, -0.5)
+            strengths = [draw.uniform(*STRENGTH), *draw.uniform(0.0, 2 * STRENGTH[1], N_OLD)]
+            for strength, start in zip(strengths, [onset, *[-2.0] * N_OLD], strict=True):
+                growth = torch.sigmoid((times - start) * 25.0)[:, None, None] * float(
+                    strength * draw.choice([-1.0, 1.0])
+                )
+                angle, width, (y, x) = draw.uniform(0, math.pi), draw.uniform(0.04, 0.08), draw.uniform(0.2, 0.8, 2)
+                for sign in (1.0, -1.0):
+                    dy, dx = (axis - y - sign * width * math.sin(angle)), (axis - x - sign * width * math.cos(angle))
+                    field += sign * growth * torch.exp(-(dy[:, None] ** 2 + dx**2) / (2 * width**2))
             self.cubes[k] = (0.5 + field).clamp(0, 1).half().cpu().numpy()
         self.infos = tuple(
             CubeInfo(
@@ -192,6 +205,32 @@ def step_flops(recipe: Recipe, instrument: Instrument) -> float:
     """Return the operations of one video in one training step: forward, and backward without the input's gradient."""
     whole, first = forward_flops(recipe, instrument)
     return 3 * whole - first
+
+
+def step_bytes(recipe: Recipe, instrument: Instrument) -> tuple[float, float]:
+    """Return the bytes that a training step moves at least, per video and per member, layer by layer in bfloat16.
+
+    Forward, a layer reads its input and writes its output; backward, it reads the output's gradient and its input and
+    writes the input's gradient. Batch norm reads its input once more in both directions, for the statistics. Per
+    member, weights are cast to bfloat16 and gradients back, and the optimiser reads three and writes two float32 numbers.
+    """
+    network = ARCHITECTURE.build(recipe, instrument, dropout=0.0)
+    numbers = 2.0 * instrument.n_frames * instrument.size_px**2  # the gather reads and writes the video
+
+    def count(layer: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> None:
+        nonlocal numbers
+        own, after = inputs[0][0].numel(), out[0].numel()
+        first = own == instrument.n_frames * instrument.size_px**2
+        numbers += (own + after) + (after + own + (0 if first else own))
+        numbers += 2 * own if isinstance(layer, nn.BatchNorm2d) else 0
+
+    for layer in network.modules():
+        if not list(layer.children()):
+            layer.register_forward_hook(count)
+    with torch.no_grad():
+        network(torch.zeros(2, instrument.n_frames, instrument.size_px, instrument.size_px))
+    weights = sum(weight.numel() for weight in network.parameters())
+    return 2.0 * numbers, (12.0 + 20.0) * weights
 
 
 # -- one step in several ways -----------------------------------------------------------------------
@@ -341,37 +380,47 @@ def fast() -> Iterator[None]:
         torch.backends.cudnn.benchmark = False
 
 
-def steps(figures: Figures, videos: Videos, scale: Scale, device: Device) -> None:
+def steps(figures: Figures, videos: Videos, scale: Scale, device: Device, *, streams_only: bool = False) -> None:
     """Time one step of ten members: one after another, recorded, on streams, and merged."""
     recipe, n = scale.recipes[0], scale.steps
     inputs = resident(videos, scale.instrument, device)
     flops = 10 * recipe.batch * step_flops(recipe, scale.instrument)
+    per_video, per_member = step_bytes(recipe, scale.instrument)
+    moved = 10 * (recipe.batch * per_video + per_member)
+    figures.add("step: ten members", teraflop=flops / 1e12, gigabytes=moved / 1e9)
 
     def add(name: str, seconds: float) -> None:
-        figures.add(f"step: {name}", milliseconds=1e3 * seconds, tflops=flops / seconds / 1e12)
+        figures.add(
+            f"step: {name}", milliseconds=1e3 * seconds, tflops=flops / seconds / 1e12,
+            terabytes_per_second=moved / seconds / 1e12,
+        )  # fmt: skip
 
-    def both(name: str, *, determined: bool) -> None:
-        context = device.deterministic() if determined else fast()
-        with figures.step(f"step: {name}"), context:
-            one = Steps(videos, inputs, recipe, scale, device, count=1)
-            if determined:
-                add("one member at a time, launched kernel by kernel", 10 * one.seconds(n, recorded=False))
-            add(f"one member at a time, recorded{name}", 10 * one.seconds(n, recorded=True))
-        context = device.deterministic() if determined else fast()
-        with figures.step(f"step: {name}"), context:
-            add(
-                f"ten members on ten streams, recorded{name}",
-                Steps(videos, inputs, recipe, scale, device, count=10).seconds(n, recorded=True),
-            )
-        context = device.deterministic() if determined else fast()
-        with figures.step(f"step: grouped{name}"), context:
-            add(
-                f"ten members merged by grouped convolutions, recorded{name}",
-                GroupedSteps(inputs, recipe, scale, device, count=10).seconds(max(4, n // 4)),
-            )
+    def timed(name: str, seconds: Callable[[], float], *, determined: bool) -> None:
+        name += "" if determined else ", any algorithm"
+        with figures.step(f"step: {name}"), device.deterministic() if determined else fast():
+            add(name, seconds())
 
-    both("", determined=True)
-    both(", any algorithm", determined=False)
+    def of(count: int) -> Steps:
+        return Steps(videos, inputs, recipe, scale, device, count=count)
+
+    streams = "ten members on ten streams, recorded"
+    timed(streams, lambda: of(10).seconds(n, recorded=True), determined=True)
+    if streams_only:
+        return
+    timed(
+        "one member at a time, launched kernel by kernel",
+        lambda: 10 * of(1).seconds(n, recorded=False),
+        determined=True,
+    )
+    timed("one member at a time, recorded", lambda: 10 * of(1).seconds(n, recorded=True), determined=True)
+    for determined in (True, False):
+        merged = GroupedSteps(inputs, recipe, scale, device, count=10)
+        timed(
+            "ten members merged by grouped convolutions, recorded",
+            lambda merged=merged: merged.seconds(max(4, n // 4)),  # type: ignore[misc]
+            determined=determined,
+        )
+    timed(streams, lambda: of(10).seconds(n, recorded=True), determined=False)
 
 
 def kernels(figures: Figures, videos: Videos, scale: Scale, device: Device, folder: Path) -> None:
@@ -395,8 +444,13 @@ def kernels(figures: Figures, videos: Videos, scale: Scale, device: Device, fold
         "kernels of a step", count=sum(event.count for event in averages) / 4,
         microseconds=sum(event.self_device_time_total for event in averages) / 4,
     )  # fmt: skip
-    for event in sorted(averages, key=lambda event: -event.self_device_time_total)[:14]:
-        click.echo(f"    {event.self_device_time_total / 4:8.1f} µs {event.count / 4:5.1f} × {event.key[:110]}")
+    list_kernels(profile, 4)
+
+
+def list_kernels(profile: Any, n: int) -> None:
+    """Print the kernels that took most time, per repetition of `n`."""
+    for event in sorted(profile.key_averages(), key=lambda event: -event.self_device_time_total)[:12]:
+        click.echo(f"    {event.self_device_time_total / n:8.1f} µs {event.count / n:5.1f} × {event.key[:110]}")
 
 
 def replace_videos(videos: Videos, n: int) -> Videos:
@@ -461,6 +515,8 @@ def retrain(figures: Figures, videos: Videos, scale: Scale, device: Device, reci
     per_epoch *= 0.9 if recipe.patience is not None else 1.0
     training = ended - begun - loading
     operations = done * per_epoch * step_flops(recipe, scale.instrument)
+    per_video, per_member = step_bytes(recipe, scale.instrument)
+    moved = done * per_epoch * (per_video + per_member / recipe.batch)
     inputs = resident(videos, scale.instrument, device)
     networks = {member.name: load_member(plan, member, folder).to(device.kind) for member in plan.members}
     number = {cube.name: k for k, cube in enumerate(plan.labelled)}
@@ -472,6 +528,7 @@ def retrain(figures: Figures, videos: Videos, scale: Scale, device: Device, reci
         f"retrain: {recipe.name}", members=len(plan.members), videos=len(videos.cubes), seconds=ended - begun,
         loading_seconds=loading, training_seconds=training, epochs_of_members=done, epochs_at_most=recipe.epochs * 10,
         tflops=operations / training / 1e12, petaflop=operations / 1e15,
+        terabytes_per_second=moved / training / 1e12, terabytes=moved / 1e12,
         memory_gib=torch.cuda.max_memory_allocated() / 2**30 if device.kind == "cuda" else None,
         auroc_against_truth=auroc(logits, videos.truth), auroc_against_given=auroc(logits, videos.given),
     )  # fmt: skip
@@ -523,36 +580,22 @@ def precision(figures: Figures, videos: Videos, scale: Scale, device: Device) ->
 
 
 def one_by_one(figures: Figures, videos: Videos, scale: Scale, device: Device) -> None:
-    """Train members of two folds by `train` in float32, and together in bfloat16; compare on the videos of these folds."""
-    n, recipe = scale.small_cubes, scale.recipes[1]
-    members = joint_members(videos, recipe, n)[:4:2]
-    single = replace(device, bf16=False)
-    inputs, networks = resident(videos, scale.instrument, device, n=n), dict[str, nn.Module]()
-    train_together(
-        members, inputs, architecture=ARCHITECTURE, recipe=recipe, instrument=scale.instrument, device=device,
-        report=silent, on_trained=networks.__setitem__,
-    )  # fmt: skip
-    del inputs
-    prepared = [ARCHITECTURE.prepare(videos.cubes[k], scale.instrument) for k in range(n)]
+    """Time an epoch of one member by `train`, as members are trained where they do not train together.
+
+    The prepared inputs are in main memory here; a round prepares those of this network anew for each batch.
+    """
+    n, recipe = scale.small_cubes // 4, replace(scale.recipes[1], epochs=1, reestimate_norm=False)
+    (member,) = joint_members(videos, recipe, n, 1)
+    prepared = [ARCHITECTURE.prepare(videos.cubes[k], scale.instrument) for k in member.chosen]
     begun = time.perf_counter()
-    alone: dict[str, nn.Module] = {}
-    for member in members:
-        own = [prepared[k] for k in member.chosen]
-        alone[member.name] = train(
-            Examples(inputs=own.__getitem__, targets=member.targets, groups=member.groups),
-            architecture=ARCHITECTURE, recipe=recipe, instrument=scale.instrument, seed=member.seed,
-            dropout=member.dropout, device=single, report=silent,
-        )  # fmt: skip
+    train(
+        Examples(inputs=prepared.__getitem__, targets=member.targets, groups=member.groups),
+        architecture=ARCHITECTURE, recipe=recipe, instrument=scale.instrument, seed=member.seed,
+        dropout=member.dropout, device=device, report=silent,
+    )  # fmt: skip
     wait(device)
-    seconds = (time.perf_counter() - begun) / len(members)
-    left = np.arange(n) % 5 < len(members)
-    chosen, inputs = {member.name: member.chosen for member in members}, resident(videos, scale.instrument, single, n=n)
-    for name, some in (("one by one, float32", alone), ("the same members together, bfloat16", networks)):
-        logits = out_of_fold(some, chosen, inputs, n, single)[left]
-        figures.add(
-            f"learning: {name}", members=len(some), videos_scored=int(left.sum()),
-            seconds_per_member=seconds if some is alone else None, auroc_against_truth=auroc(logits, videos.truth[:n][left]),
-        )  # fmt: skip
+    seconds = (time.perf_counter() - begun) / recipe.steps_per_epoch(len(prepared))
+    figures.add("step: ten members one by one, inputs from main memory", milliseconds=10 * 1e3 * seconds)
 
 
 # -- masking ----------------------------------------------------------------------------------------
@@ -606,6 +649,11 @@ def masking(figures: Figures, videos: Videos, scale: Scale, device: Device, fold
                 exact["largest_difference_without_tf32"] = float(np.abs(curves(where) - loop(where)).max())
                 exact["milliseconds_without_tf32"] = 1e3 * seconds_of(lambda where=where: curves(where), device)
                 torch.backends.cudnn.allow_tf32 = strict
+            if device.kind == "cuda":
+                with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+                    curves(where)
+                    wait(device)
+                list_kernels(profile, 1)
             figures.add(
                 f"masking: {name}", members=len(networks), masks=expected.shape[1], milliseconds=1e3 * ours,
                 loop_seconds=reference, ratio=reference / ours, largest_difference=difference, **exact,
@@ -653,36 +701,32 @@ def main(out: Path, *, tiny: bool, only: str) -> None:
         "operations", forward_gflop=flops / 1e9, first_layer_gflop=first / 1e9, step_gflop=(3 * flops - first) / 1e9
     )
 
-    def due(step: str) -> bool:
-        return not wanted or step in wanted
-
-    if due("ceilings"):
-        with figures.step("ceilings"):
-            ceilings(figures, scale, device)
     begun = time.perf_counter()
     videos = Videos(scale.cubes, scale.instrument, device if device.kind == "cuda" else CPU)
     click.echo(f"  (making {scale.cubes} videos took {time.perf_counter() - begun:.1f} s)")
-    if due("steps"):
-        steps(figures, videos, scale, device)
-    folder = None
-    if due("paper-adamw"):
-        with figures.step("retrain: paper-adamw"):
-            folder = retrain(figures, videos, scale, device, scale.recipes[1])
-    if due("masking"):
-        with figures.step("masking"):
-            masking(figures, videos, scale, device, folder)
-    if due("learning"):
-        with figures.step("learning"):
-            precision(figures, videos, scale, device)
-    if due("kernels"):
-        with figures.step("kernels of a step"):
-            kernels(figures, videos, scale, device, out.parent)
-    if due("paper"):
-        with figures.step("retrain: paper"):
-            retrain(figures, videos, scale, device, scale.recipes[0])
-    if due("one-by-one"):
-        with figures.step("one by one"):
-            one_by_one(figures, videos, scale, device)
+    paper, adamw = scale.recipes
+    all_epochs = replace(paper, name="paper, all epochs", patience=paper.epochs)
+    folder: list[Path] = []
+
+    def masks() -> None:
+        masking(figures, videos, scale, device, folder[0] if folder else None)
+
+    parts: dict[str, Callable[[], object]] = {
+        "ceilings": lambda: ceilings(figures, scale, device),
+        "streams": lambda: steps(figures, videos, scale, device, streams_only=True),
+        "steps": lambda: steps(figures, videos, scale, device),
+        "paper-adamw": lambda: folder.append(retrain(figures, videos, scale, device, adamw)),
+        "masking": masks,
+        "learning": lambda: precision(figures, videos, scale, device),
+        "kernels": lambda: kernels(figures, videos, scale, device, out.parent),
+        "paper": lambda: retrain(figures, videos, scale, device, paper),
+        "one-by-one": lambda: one_by_one(figures, videos, scale, device),
+        "paper-all-epochs": lambda: retrain(figures, videos, scale, device, all_epochs),
+    }
+    for name, part in parts.items():
+        if name in wanted or (not wanted and name != "streams"):
+            with figures.step(name):
+                part()
 
 
 if __name__ == "__main__":
