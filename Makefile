@@ -5,6 +5,7 @@
 #   make demo ARGS="--release DIR"    the same, with a release of yours beside the synthetic one
 #   make test                         all tests, with real services
 #   make bench-science                measure the method and write docs/science.md; hours on a CPU; can be interrupted
+#   make bench-gpu                    measure training and masking on a GPU into bench-data/gpu.json; five minutes
 #   make lint                         ruff, mypy, import-linter
 #   make … TORCH=cuda                 torch with CUDA (default if nvidia-smi runs); TORCH=cpu never downloads CUDA
 
@@ -24,7 +25,7 @@ UV_ENV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$($(PIP) config get global.inde
 TORCH_FLAG = $(if $(filter cuda,$(TORCH)),,$$($(PIP) install -q --dry-run --no-deps --no-index torch==2.13.0 >/dev/null 2>&1 || echo --torch-backend cpu))
 INSTALL = env $(UV_ENV) $(UV) pip install -q --constraint constraints.txt $(FIND_LINKS)
 
-.PHONY: help demo test test-fast bench-science lint format screenshots constraints clean
+.PHONY: help demo test test-fast bench-science bench-gpu lint format screenshots constraints clean
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
@@ -46,6 +47,9 @@ test-fast: .venv/.done
 
 bench-science: .venv/.done
 	.venv/bin/python -m tests.benchmarks.science $(ARGS)
+
+bench-gpu: .venv/.done
+	.venv/bin/python -m tests.benchmarks.gpu $(ARGS)
 
 lint: .venv/.done
 	.venv/bin/ruff check

@@ -12,7 +12,9 @@ from typing import cast
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from helioloop.errors import SettingsError
 from helioloop.model.inputs import FloatArray, freeze_start
@@ -76,9 +78,47 @@ class FramesAsChannelsNetwork(nn.Module):
         """Return logits (batch,) for outputs of the first convolution (batch, filters, size_px, size_px)."""
         return cast("Tensor", self.rest(first)[:, 0])
 
+    def first_of_field(self, field: Tensor, taps: Tensor, *, sign: Tensor | None = None) -> Tensor:
+        """Return the outputs of the first convolution, without loss of weak fields where it runs in bfloat16.
+
+        Parameters
+        ----------
+        field : Tensor, shape (batch, n_frames or more, size_px, size_px)
+            The frames minus 0.5; further channels are ignored.
+        taps : Tensor, shape (9, pixels)
+            From `edge_taps`.
+        sign : Tensor or None, shape (batch, 1, 1, 1)
+            -1 where the polarity is inverted, else 1.
+
+        Notes
+        -----
+        bfloat16 has 8 significant bits. Near x = 0.5 its steps are 4 to 8 G at a clip of 1000 G; near c = 0 they are a
+        fraction of the field. The layer is linear, and a flip of the polarity is a sign s, so its output for x is::
+
+            x = 0.5 + s c        y = bias + s (W * c) + 0.5 (W * 1)
+
+        The last term is the same for all videos. It depends on the place only at the edges, where the zero padding of x
+        begins.
+        """
+        weight = self.first.weight
+        with torch.autocast(field.device.type, enabled=False):
+            constant = OFF_DISK_VALUE * (weight.float().sum(1).flatten(1) @ taps)
+            constant = (constant + cast("Tensor", self.first.bias).float()[:, None]).unflatten(1, (field.shape[2], -1))
+        missing = field.shape[1] - weight.shape[1]
+        first = functional.conv2d(field, functional.pad(weight, (0, 0, 0, 0, 0, missing)), padding=1)
+        first = first if sign is None else first * sign
+        return cast("Tensor", first + constant.to(first.dtype))
+
     def forward(self, frames: Tensor) -> Tensor:
         """Return logits (batch,) for input (batch, n_frames, size_px, size_px)."""
-        return self.logits(self.first(frames))
+        if frames.device.type == "cpu":
+            return self.logits(self.first(frames))
+        return self.logits(self.first_of_field(frames - OFF_DISK_VALUE, edge_taps(frames.shape[2], frames.device.type)))
+
+
+def edge_taps(size_px: int, device: str) -> Tensor:
+    """Return for each pixel which entries of a 3×3 kernel are inside the frame: 1 or 0, shape (9, pixels)."""
+    return functional.unfold(torch.ones((1, 1, size_px, size_px), device=device), 3, padding=1)[0]
 
 
 def channel_frames(cube: npt.NDArray[np.floating], instrument: Instrument) -> FloatArray:

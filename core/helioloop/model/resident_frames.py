@@ -4,16 +4,14 @@ Needs torch (extra ``worker``).
 """
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from helioloop.model.device import Device
-from helioloop.model.frames_network import OFF_DISK_VALUE, FramesAsChannelsNetwork
+from helioloop.model.frames_network import OFF_DISK_VALUE, FramesAsChannelsNetwork, edge_taps
 from helioloop.model.inputs import check_shape
 from helioloop.records.instrument import Instrument
 
@@ -35,14 +33,8 @@ class ResidentFrames:
 
     Notes
     -----
-    Kept is c = x - 0.5, the field: bfloat16 has 8 significant bits, which near x = 0.5 are steps of 4 to 8 G at a clip
-    of 1000 G, and near c = 0 a fraction of a gauss. The first layer is linear, so its output for x follows from that
-    for c. A flip of the polarity is a sign s::
-
-        x = 0.5 + s c        y = bias + s (W * c) + 0.5 (W * 1)
-
-    The last term is the same for all videos. It depends on the place only at the edges, where the zero padding of x
-    begins. Pixels are stored in the order (video, row, column, frame), so that one gather takes a batch and flips it.
+    Kept is c = x - 0.5, the field, see `FramesAsChannelsNetwork.first_of_field`. Pixels are stored in the order (video,
+    row, column, frame), so that one gather takes a batch and flips it.
     """
 
     def __init__(self, n_cubes: int, instrument: Instrument, device: Device) -> None:
@@ -52,10 +44,7 @@ class ResidentFrames:
             dtype=torch.bfloat16 if device.bf16 else torch.float32,
             device=device.kind,
         )
-        inside = torch.ones((1, 1, side, side), device=device.kind)
-        self._taps = functional.unfold(inside, 3, padding=1)[
-            0
-        ]  # (9, pixels): whether the kernel's entry is in the frame
+        self._taps = edge_taps(side, device.kind)
         self._rows = torch.arange(side, device=device.kind)[:, None] * side
         self._columns = torch.arange(side, device=device.kind)
 
@@ -103,19 +92,7 @@ class ResidentFrames:
         places = chosen[:, None, None] * (side * side) + self._rows + columns
         field = self._pixels.flatten(0, 1).index_select(0, places.flatten())
         field = field.view(len(chosen), side, side, -1).permute(0, 3, 1, 2)
-        weight = network.first.weight
-        missing = field.shape[1] - weight.shape[1]
-        first = functional.conv2d(field, functional.pad(weight, (0, 0, 0, 0, 0, missing)), padding=1)
-        first = first if sign is None else first * sign
-        return network.logits(first + self._constant(network).to(first.dtype))
-
-    def _constant(self, network: FramesAsChannelsNetwork) -> Tensor:
-        """Return the first layer's output where no pixel has a field: (filters, size_px, size_px), single precision."""
-        with torch.autocast(self._device.kind, enabled=False):
-            kernels = network.first.weight.float().sum(1).flatten(1)
-            constant = OFF_DISK_VALUE * (kernels @ self._taps)
-            constant = constant + cast("Tensor", network.first.bias).float()[:, None]
-            return cast("Tensor", constant.unflatten(1, (self._instrument.size_px, -1)))
+        return network.logits(network.first_of_field(field, self._taps, sign=sign))
 
 
 def _n_channels(instrument: Instrument) -> int:

@@ -340,7 +340,7 @@ def test_a_joint_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
     (tmp_path / plan.members[0].file).unlink()
     with pytest.raises(CubeError, match="cube00 cannot be read"):
         train_all_members(plan, tmp_path, replace(RUNTIME, load=unreadable))
-    assert not list(tmp_path.parent.glob("*.lock"))
+    assert not list(tmp_path.parent.glob("*.members.lock"))
 
 
 def test_a_damaged_member_of_a_joint_training_is_refused(tmp_path: Path) -> None:
