@@ -95,7 +95,9 @@ def matrix_product_logits(
     Notes
     -----
     The sums are those of `prefix_sum_logits`. The convolution of one frame by its own kernels is the matrix product of
-    the kernels (filters, 9) and the frame's patches (9, pixels), so all masks are one batch of matrix products.
+    the kernels (filters, 9) and the frame's patches (9, pixels), so all masks are one batch of matrix products. They
+    and the first batch norm are float32 also where later layers run in bfloat16, see
+    `FramesAsChannelsNetwork.first_of_field`.
     """
     kernels = network.first.weight.float().transpose(0, 1).flatten(2)  # (n_frames, filters, 9)
     later = kernels.double().flip(0).cumsum(0).flip(0).float() - kernels
@@ -104,6 +106,4 @@ def matrix_product_logits(
         first[0] += cast("Tensor", network.first.bias).float()[:, None]
         first[0] += kernels[:start].transpose(0, 1).flatten(1) @ patches[:start].flatten(0, 1)
         first = torch.baddbmm(first.cumsum(0), later[start:], patches[start:]).unflatten(2, frames.shape[1:])
-    if device.bf16:
-        first = first.bfloat16()
     return network.logits(first.contiguous(memory_format=torch.channels_last))

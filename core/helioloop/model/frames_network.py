@@ -79,7 +79,7 @@ class FramesAsChannelsNetwork(nn.Module):
         return cast("Tensor", self.rest(first)[:, 0])
 
     def first_of_field(self, field: Tensor, taps: Tensor, *, sign: Tensor | None = None) -> Tensor:
-        """Return the outputs of the first convolution, without loss of weak fields where it runs in bfloat16.
+        """Return the outputs of the first convolution in float32, though it may run in bfloat16.
 
         Parameters
         ----------
@@ -92,8 +92,10 @@ class FramesAsChannelsNetwork(nn.Module):
 
         Notes
         -----
-        bfloat16 has 8 significant bits. Near x = 0.5 its steps are 4 to 8 G at a clip of 1000 G; near c = 0 they are a
-        fraction of the field. The layer is linear, and a flip of the polarity is a sign s, so its output for x is::
+        bfloat16 has 8 significant bits, too few for a weak field on a large constant. Near x = 0.5 its steps are 4 to
+        8 G at a clip of 1000 G, so the convolution takes c = x - 0.5. Its output y has a constant too, so y stays float32
+        until the first batch norm has subtracted it: rounded to bfloat16, y changed probabilities by up to 0.1. The
+        layer is linear, and a flip of the polarity is a sign s::
 
             x = 0.5 + s c        y = bias + s (W * c) + 0.5 (W * 1)
 
@@ -106,8 +108,8 @@ class FramesAsChannelsNetwork(nn.Module):
             constant = (constant + cast("Tensor", self.first.bias).float()[:, None]).unflatten(1, (field.shape[2], -1))
         missing = field.shape[1] - weight.shape[1]
         first = functional.conv2d(field, functional.pad(weight, (0, 0, 0, 0, 0, missing)), padding=1)
-        first = first if sign is None else first * sign
-        return cast("Tensor", first + constant.to(first.dtype))
+        first = first.float() if sign is None else first.float() * sign
+        return cast("Tensor", first + constant)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Return logits (batch,) for input (batch, n_frames, size_px, size_px)."""

@@ -9,7 +9,7 @@ docs/performance.md for the times of both ways.
             stream 2  step step step …       steps of different members run at the same time
 
 A step (take the batch, forward, backward, optimiser) is recorded as a CUDA graph after a few ordinary steps and then
-replayed: launching its 280 kernels one by one takes five times as long as running them. What differs between steps is in
+replayed: to launch its 280 kernels one by one takes five times as long. What differs between steps is in
 tables on the device, and a counter on the device selects the row. On a CPU the same steps run without streams and
 graphs; production trains members one after another there. Needs torch (extra ``worker``).
 """

@@ -88,7 +88,7 @@ class ResidentFrames:
         if symmetries is not None:
             flipped = (symmetries // 2 % 2 == 1)[:, None, None]
             columns = torch.where(flipped, side - 1 - columns, columns)
-            sign = (1 - 2 * (symmetries % 2))[:, None, None, None].to(self._pixels.dtype)
+            sign = (1 - 2 * (symmetries % 2))[:, None, None, None].float()
         places = chosen[:, None, None] * (side * side) + self._rows + columns
         field = self._pixels.flatten(0, 1).index_select(0, places.flatten())
         field = field.view(len(chosen), side, side, -1).permute(0, 3, 1, 2)
