@@ -93,9 +93,9 @@ class FramesAsChannelsNetwork(nn.Module):
         Notes
         -----
         bfloat16 has 8 significant bits, too few for a weak field on a large constant. Near x = 0.5 its steps are 4 to
-        8 G at a clip of 1000 G, so the convolution takes c = x - 0.5. Its output y has a constant too, so y stays float32
-        until the first batch norm has subtracted it: rounded to bfloat16, y changed probabilities by up to 0.1. The
-        layer is linear, and a flip of the polarity is a sign s::
+        8 G at a clip of 1000 G, so the convolution takes c = x - 0.5. Its output y has a constant too, so y stays
+        float32 until the first batch norm has subtracted it: rounded to bfloat16, y changed probabilities by up to
+        0.1. The layer is linear, and a flip of the polarity is a sign s::
 
             x = 0.5 + s c        y = bias + s (W * c) + 0.5 (W * 1)
 
