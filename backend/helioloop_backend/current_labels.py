@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from helioloop.labelstudio.annotations import current_label
-from helioloop.labelstudio.config import Controls
+from helioloop.records.controls import Controls
 from helioloop.records.labels import CurrentLabel, Label, LabelSource
 from helioloop.registry.label_snapshot import FILE_NAME, Snapshot
 from helioloop.settings import Settings

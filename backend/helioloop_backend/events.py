@@ -10,8 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+import redis
+from werkzeug.exceptions import BadRequest
+
 from helioloop.errors import ServiceError
+from helioloop.logs import fields
 from helioloop.messaging import queues, redis_client
+from helioloop.messaging.arrived_events import PROJECT_UPDATED, count_arrived_event
 from helioloop.messaging.messages import RetrainCheck
 from helioloop.messaging.retrain_state import due_at
 from helioloop_backend import projects
@@ -30,6 +35,7 @@ COUNTED: Final = {
     "TASKS_CREATED": None,
     "TASKS_DELETED": None,
 }
+_LONGEST_ACTION: Final = 60
 # The name of a deletion in label-studio-ml 2.x.
 ALIASES: Final = {"ANNOTATION_DELETED": "ANNOTATIONS_DELETED"}
 
@@ -64,18 +70,49 @@ def receive(services: Services, action: str, payload: dict[str, Any]) -> dict[st
     if action == START_TRAINING:
         project = projects.from_webhook(payload)
         with _redis(services, remedy="then press Start training again"):
-            queues.send(services.connection, RetrainCheck(project=project, forced=True))
-        logger.info("project %d: somebody pressed Start training", project)
+            check = RetrainCheck(project=project, forced=True)
+            is_new = queues.send(services.connection, check)
+        what = "a retrain check is queued at once" if is_new else "it joined the retrain check that waits"
+        _log(action, project, f"somebody pressed Start training; {what}", outcome="forced", job=check.job_id)
         return {"status": "forced"}
+    if action == PROJECT_UPDATED:
+        _count_update(services, payload)
     if action not in COUNTED:
+        _log(action, _project_or_none(payload), "ignored, because no label changes with it", outcome="ignored")
         return {"status": "ignored"}
     project = projects.from_webhook(payload)
     with _redis(services, remedy="nothing is lost: reconciliation will find the change in Label Studio"):
         now = time.time()
         pending = services.retrain.add_events(project, _count(action, payload), now=now)
         delay_seconds = max(0.0, due_at(pending, services.settings) - now)
-        queues.send(services.connection, RetrainCheck(project=project), delay_seconds=delay_seconds)
+        check = RetrainCheck(project=project)
+        is_new = queues.send(services.connection, check, delay_seconds=delay_seconds)
+    what = "a retrain check is queued" if is_new else "it joined the retrain check that waits"
+    sentence = f"{what}, due in {delay_seconds:.0f} s; events waiting: {pending.count}"
+    _log(action, project, sentence, outcome="queued" if is_new else "joined", job=check.job_id, waiting=pending.count)
     return {"status": "noted", "waiting": pending.count}
+
+
+def _log(action: str, project: int | None, sentence: str, **more: Any) -> None:
+    """Log what became of an event; nothing of its payload."""
+    shown = action[:_LONGEST_ACTION]
+    where = "" if project is None else f"project {project}: "
+    logger.info("%s%s: %s", where, shown, sentence, extra=fields(action=shown, project=project, **more))
+
+
+def _project_or_none(payload: dict[str, Any]) -> int | None:
+    try:
+        return projects.from_webhook(payload)
+    except BadRequest:
+        return None
+
+
+def _count_update(services: Services, payload: dict[str, Any]) -> None:
+    """Count a change of a project, for `helioloop init`, which caused it; without Redis it is lost like any event."""
+    try:
+        count_arrived_event(services.connection, projects.from_webhook(payload), PROJECT_UPDATED)
+    except (BadRequest, redis.RedisError) as error:
+        logger.warning("an event %s was not counted (%s)", PROJECT_UPDATED, type(error).__name__)
 
 
 @contextmanager

@@ -8,8 +8,10 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from helioloop import __version__
 from helioloop.errors import RegistryError, ServiceError
 from helioloop.messaging import queues, redis_client
+from helioloop.registry.stamp import read_stamp
 from helioloop_backend import projects
 from helioloop_backend.services import Services, current
 
@@ -28,6 +30,8 @@ def versions() -> Response:
     """List the model versions of the project in the request.
 
     Without a project, which Label Studio's GET never has, list those of all projects whose model folder can be read.
+    With ``?about``, which `helioloop doctor` sends, the field ``helioloop`` has the version of this backend and the
+    stamp in the model root.
     """
     services = current()
     body: Any = request.get_json(silent=True) if request.method == "POST" else None
@@ -36,7 +40,10 @@ def versions() -> Response:
         names = {name for project in services.projects() for name in _versions(services, project)}
     else:
         names = set(services.registry(projects.from_uid(uid)).versions())
-    return jsonify({"versions": sorted(names, key=lambda name: int(name[1:]))})
+    answer: dict[str, Any] = {"versions": sorted(names, key=lambda name: int(name[1:]))}
+    if "about" in request.args:
+        answer["helioloop"] = {"version": __version__, "stamp": read_stamp(services.settings.model_root)}
+    return jsonify(answer)
 
 
 def _versions(services: Services, project: int) -> list[str]:

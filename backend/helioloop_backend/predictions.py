@@ -13,14 +13,17 @@ from typing import Any, Final
 
 import redis
 
-from helioloop.labelstudio.config import parse_config
+from helioloop.labelstudio.config import project_controls
 from helioloop.labelstudio.predictions import prediction
 from helioloop.labelstudio.tasks import cube_of
+from helioloop.logs import fields
 from helioloop.messaging import queues
 from helioloop.messaging.claims import Claims
 from helioloop.messaging.messages import SCORE_CHUNK, Score
+from helioloop.records.controls import Controls
 from helioloop.records.cubes import CubeInfo, Key
 from helioloop.records.scores import CubeScore
+from helioloop.registry.project_controls import controls_path, read_project_controls
 from helioloop.registry.random_checks import RandomChecks, random_checks_path
 from helioloop.registry.score_store import StoredScores
 from helioloop.registry.unscorable import read_unscorable, unscorable_path
@@ -89,6 +92,7 @@ class Predictor:
         self._labels = CurrentLabels(settings)
         self._unscorable_files: FileCache[frozenset[str]] = FileCache()
         self._random_checks: FileCache[RandomChecks | None] = FileCache()
+        self._controls: FileCache[Controls | None] = FileCache()
         # Half of the threads may wait for scores; the others keep /health and /webhook answering.
         self._waiting_slots = threading.BoundedSemaphore(max(1, settings.backend_threads // 2))
         self._may_wait = settings.backend_threads > 1
@@ -105,13 +109,11 @@ class Predictor:
         """
         version = self._registry(project).published()
         if version is None:
+            sentence = "project %d: %d tasks get no prediction: no version is published"
+            logger.info(sentence, project, len(tasks), extra=fields(project=project, tasks=len(tasks)))
             return Answer(entries=[[] for _ in tasks], hits=0, misses=0, unscorable=0, foreign=len(tasks))
         n_frames = self._n_frames(project, version)
-        controls = parse_config(
-            label_config,
-            emergence=self._settings.class_emergence,
-            non_emergence=self._settings.class_non_emergence,
-        )
+        controls = self._controls_of(project, label_config)
         cubes = [cube_of(task.get("data")) if isinstance(task, dict) else None for task in tasks]
         blind = self._blind(project)
         named = [cube for cube in cubes if cube is not None and cube.name not in blind]
@@ -126,13 +128,28 @@ class Predictor:
             entries.append(prediction(score, current, controls, model_version=version, n_frames=n_frames))
         hits = sum(1 for entry in entries if entry)
         misses = len(self._missing(project, version, named, found))
-        return Answer(
+        answer = Answer(
             entries=entries,
             hits=hits,
             misses=misses,
             unscorable=len(named) - hits - misses,
             foreign=cubes.count(None),
             blind=len(tasks) - cubes.count(None) - len(named),
+        )
+        _log(project, version, answer)
+        return answer
+
+    def _controls_of(self, project: int, label_config: str) -> Controls:
+        """Return the controls of a project, by the words that its model folder keeps."""
+        folder = self._settings.model_dir(project)
+        kept = self._controls.get(controls_path(folder), lambda: read_project_controls(folder))
+        if kept is None:
+            kept = read_project_controls(folder)  # raises where the file is there but damaged
+        return project_controls(
+            label_config,
+            kept,
+            emergence=self._settings.class_emergence,
+            non_emergence=self._settings.class_non_emergence,
         )
 
     def _blind(self, project: int) -> frozenset[str]:
@@ -186,7 +203,12 @@ class Predictor:
                     self._claims.release(project, version, claimed[start:])
                     raise
         except redis.RedisError as error:
-            logger.error("project %d: scores could not be requested from Redis (%s)", project, type(error).__name__)
+            logger.error(
+                "project %d: scores could not be requested from Redis (%s)",
+                project,
+                type(error).__name__,
+                extra=fields(project=project, version=version),
+            )
             return False
         return True
 
@@ -199,3 +221,21 @@ class Predictor:
         if key not in self._cards:
             self._cards[key] = self._registry(project).card(version)
         return int(self._cards[key].instrument["n_frames"])
+
+
+def _log(project: int, version: str, answer: Answer) -> None:
+    """Log how many tasks got a prediction, and why the others got none."""
+    counts = {
+        "hits": answer.hits,
+        "misses": answer.misses,
+        "unscorable": answer.unscorable,
+        "foreign": answer.foreign,
+        "blind": answer.blind,
+    }
+    logger.info(
+        "project %d: %d tasks: %s",
+        project,
+        len(answer.entries),
+        ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none",
+        extra=fields(project=project, version=version, tasks=len(answer.entries), **counts),
+    )

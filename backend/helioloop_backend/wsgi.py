@@ -1,27 +1,22 @@
-"""The web app: the views of label-studio-ml, with authentication and plain error sentences.
-
-label-studio-ml 1.0.9 has one global Flask app that logs request bodies, which contain access tokens, and wraps its
-views so that clients get tracebacks. So its views are taken out of that app, without the wrapper, into a new one.
-"""
+"""The web app: the routes of Label Studio, probes and browsers, with authentication and plain error sentences."""
 
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
-import label_studio_ml.api
 from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 
 from helioloop.errors import ConfigurationError, HelioloopError, ServiceError
+from helioloop.logs import fields
 from helioloop.settings import Settings, load_settings
-from helioloop_backend import events, health, pages, projects, services
+from helioloop_backend import health, pages, services
 from helioloop_backend.auth import Authenticator
-from helioloop_backend.model import HelioloopModel, Manager
+from helioloop_backend.project_model import ProjectModel
+from helioloop_backend.routes import label_studio_routes
 
 logger = logging.getLogger(__name__)
-
-LIBRARY_VIEWS: Final = {"/setup": "_setup", "/predict": "_predict", "/webhook": "webhook"}
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -39,16 +34,30 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or load_settings()
     authenticator = Authenticator(settings)
-    app = Flask("helioloop_backend", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_request_mib * 2**20
+    app = assemble(model_class=lambda: ProjectModel, authenticator=lambda: authenticator)
     app.extensions[services.EXTENSION] = services.build(settings)
+    return app
+
+
+def assemble(*, model_class: Callable[[], type[ProjectModel]], authenticator: Callable[[], Authenticator]) -> Flask:
+    """Return an app with all routes; its services are those of `services.current`.
+
+    Parameters
+    ----------
+    model_class : callable
+        Returns the class whose instances answer Label Studio.
+    authenticator : callable
+        Returns what checks each request.
+    """
+    app = Flask("helioloop_backend", static_folder=None)
 
     @app.before_request
     def check() -> None:
         g.started = time.perf_counter()
-        authenticator.check(request)
+        request.max_content_length = services.current().settings.max_request_mib * 2**20
+        authenticator().check(request)
         if request.method == "POST":
-            _check_body(request.path, _json_object())
+            _check_json_object()
 
     @app.after_request
     def measure(response: Response) -> Response:
@@ -57,30 +66,21 @@ def create_app(settings: Settings | None = None) -> Flask:
         services.current().metrics.answered(rule, response.status_code, seconds=seconds)
         return response
 
-    label_studio_ml.api._manager = Manager  # noqa: SLF001 - 1.0.9 has no other way to replace its manager
-    library = label_studio_ml.api.init_app(HelioloopModel)
-    for path, endpoint in LIBRARY_VIEWS.items():
-        app.add_url_rule(path, endpoint, _bare(library.view_functions[endpoint]), methods=["POST"])
+    app.register_blueprint(label_studio_routes(model_class))
     app.register_blueprint(health.blueprint)
     app.register_blueprint(pages.blueprint)
     app.register_error_handler(Exception, _answer_error)
     return app
 
 
-def _bare(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a view without label-studio-ml's wrapper, which sends tracebacks to clients."""
-    inner = [cell.cell_contents for cell in view.__closure__ or ()]
-    return next((found for found in inner if callable(found) and found is not view), view)
-
-
-def _json_object() -> dict[str, Any]:
-    """Return the body of the request; Flask keeps it for the views."""
+def _check_json_object() -> None:
+    """Refuse a body that is not a JSON object; Flask keeps what it read for the routes."""
     limit_mib = services.current().settings.max_request_mib
     try:
         read = len(request.get_data())
         if request.content_length is None and read >= limit_mib * 2**20:
             raise RequestEntityTooLarge  # noqa: TRY301 - werkzeug cuts a chunked body off silently
-        body = request.get_json(force=True)
+        body: Any = request.get_json(force=True)
     except RequestEntityTooLarge:
         raise RequestEntityTooLarge(
             f"the request's body is larger than {limit_mib} MiB; set HELIOLOOP_MAX_REQUEST_MIB to allow more"
@@ -91,29 +91,6 @@ def _json_object() -> dict[str, Any]:
         raise BadRequest("the request's body is not JSON; Label Studio sends a JSON object") from None
     if not isinstance(body, dict):
         raise BadRequest(f"the request's body is a JSON {type(body).__name__}; Label Studio sends a JSON object")
-    return body
-
-
-def _check_body(path: str, body: dict[str, Any]) -> None:
-    """Refuse bodies that would make the library's views fail, and remove secrets from the others."""
-    if path == "/setup":
-        projects.from_uid(body.get("project"))
-        for name in body.keys() - {"project", "schema"}:
-            del body[name]  # the creator's access token and a host name, which are not needed
-    elif path == "/predict":
-        projects.from_uid(body.get("project"))
-        if not isinstance(body.get("tasks"), list):
-            raise BadRequest('the field "tasks" must be a list of tasks')
-        if not isinstance(body.get("label_config") or "", str):
-            raise BadRequest('the field "label_config" must be the labelling configuration as text')
-        params = body.get("params")
-        # Login and password for the host of the task data are removed: nothing is fetched from there.
-        body["params"] = {"context": params.get("context") if isinstance(params, dict) else None}
-    elif path == "/webhook":
-        action = body.get("action")
-        if not isinstance(action, str):
-            raise BadRequest('the event has no "action"; Label Studio sends one in each webhook')
-        services.current().metrics.event(action, known=action in events.COUNTED or action == events.START_TRAINING)
 
 
 def _answer_error(error: Exception) -> tuple[Response, int]:
@@ -132,8 +109,13 @@ def _answer_error(error: Exception) -> tuple[Response, int]:
         )
     else:
         status, sentence = 500, "this is an error in the backend itself; its log names the place: please report it"
+    route = str(request.url_rule or "no route")
+    more = fields(status=status, route=route, client=request.remote_addr)
     if status >= 500:
-        logger.error("%s on %s: %s", status, request.url_rule or "no route", _place(error))
+        what = sentence if isinstance(error, ServiceError) else _place(error)
+        logger.error("%s on %s: %s", status, route, what, extra=more)
+    else:
+        logger.warning("%s on %s: %s", status, route, sentence, extra=more)
     response = jsonify({"detail": sentence})
     if status == 401:
         response.headers["WWW-Authenticate"] = 'Basic realm="helioloop"'

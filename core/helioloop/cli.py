@@ -4,6 +4,7 @@ Each package names its commands in the entry-point group ``helioloop.commands``:
 returns click commands. A command whose extra is not installed is listed too; it ends with the name of the extra.
 """
 
+import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,10 @@ import click
 
 from helioloop import __version__
 from helioloop.errors import HelioloopError, MissingExtra
+from helioloop.logs import is_logging
+from helioloop.settings import environment
+
+logger = logging.getLogger(__name__)
 
 ENTRY_POINTS = "helioloop.commands"
 
@@ -29,9 +34,24 @@ class CommandLine(click.Group):
             ctx.exit(error.exit_code)
 
 
+class Service(click.Command):
+    """A command that logs: an error that ends it is a line of its log too."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the service; a `HelioloopError` ends it with a line of the log."""
+        try:
+            return super().invoke(ctx)
+        except HelioloopError as error:
+            if not is_logging():  # a setting is wrong
+                raise
+            logger.critical("%s", error)
+            ctx.exit(error.exit_code)
+
+
 @click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="helioloop")
-def helioloop() -> None:
+@click.pass_context
+def helioloop(ctx: click.Context) -> None:
     """Label magnetogram videos with a CNN ensemble that learns from each correction.
 
     A release is a folder of cubes (FITS videos) with a label table. Try the whole loop without Label Studio:
@@ -42,8 +62,12 @@ def helioloop() -> None:
       helioloop score demo --model-dir models --out scores.csv
 
     Then connect it to Label Studio with `helioloop init`, and run `helioloop backend` and `helioloop worker`.
-    Settings are environment variables named HELIOLOOP_…, listed in docs/settings.md.
+    Settings are environment variables named HELIOLOOP_…, listed in docs/settings.md; `helioloop settings` shows them.
     """
+    command = ctx.command
+    if isinstance(command, click.Group) and not isinstance(command.commands.get(ctx.invoked_subcommand or ""), Service):
+        for sentence in environment().doubts(process="command"):
+            click.echo(f"helioloop: {sentence}", err=True)
 
 
 def load_commands(group: click.Group) -> None:

@@ -1,34 +1,45 @@
-"""Reads the settings from environment variables prefixed ``HELIOLOOP_`` (and ``REDIS_URL``).
+"""Reads the settings from environment variables: ``HELIOLOOP_…``, their aliases, and files with secrets.
 
 ``docs/settings.md`` has the same table; a test compares the two.
 """
 
+import os
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, Literal
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any, Final, Literal
 
 import platformdirs
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
-from pydantic_settings.exceptions import SettingsError as SettingsParseError
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from helioloop.environment import credentials, names
+from helioloop.environment.addresses import check_http_url, plain_url, redis_passwords
+from helioloop.environment.reading import Environment
+from helioloop.environment.source import EnvironmentSource, first_refusal
 from helioloop.errors import SettingsError
 
+__all__ = ["Settings", "environment", "load_settings", "plain_url", "secret_values"]
+
 _PROJECT_FOLDER: Final = re.compile(r"project-(0|[1-9][0-9]*)")
+_LEVELS: Final = {"warn": "warning", "fatal": "critical"}
+"""Names of levels that other programs use."""
 
 
 class Settings(BaseSettings):
     """Every setting of helioloop, with its default, unit and meaning."""
 
-    model_config = SettingsConfigDict(env_prefix="HELIOLOOP_", extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(env_prefix=names.PREFIX, extra="ignore", hide_input_in_errors=True)
 
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
-        validation_alias=AliasChoices("HELIOLOOP_REDIS_URL", "REDIS_URL"),
+        repr=False,
         description="Redis that the backend and the workers share. Anyone who can write to it can run code on the "
         "workers: keep it private and set a password.",
+    )
+    redis_password: SecretStr | None = Field(
+        None, description="Password of Redis, where the address contains none; here no character needs encoding."
     )
     label_studio_url: str = Field(
         "http://127.0.0.1:8080", description="Address at which the worker reaches Label Studio."
@@ -67,7 +78,9 @@ class Settings(BaseSettings):
     backend_host: str = Field("127.0.0.1", description="Address that the backend binds to.")
     backend_port: int = Field(9090, ge=1, le=65535, description="Port that the backend binds to.")
     backend_threads: int = Field(8, ge=1, description="Request threads of the backend, which runs in one process.")
-    basic_auth_user: str | None = Field(None, description="User name that Label Studio must send to the backend.")
+    basic_auth_user: str | None = Field(
+        None, description="User name that Label Studio must send to the backend; without a colon."
+    )
     basic_auth_password: SecretStr | None = Field(None, description="Password for that user name.")
     webhook_secret: SecretStr | None = Field(
         None, description="Value of the header `X-Helioloop-Secret` that helioloop's webhook sends."
@@ -81,10 +94,13 @@ class Settings(BaseSettings):
     )
 
     class_emergence: str = Field(
-        "emergence", description="Choice value of the class emergence in the labelling configuration."
+        "emergence",
+        description="Choice of the class emergence in new projects; `helioloop init` keeps the words of each project "
+        "in its model folder.",
     )
     class_non_emergence: str = Field(
-        "non-emergence", description="Choice value of the class non-emergence in the labelling configuration."
+        "non-emergence",
+        description="Choice of the class non-emergence in new projects; as above.",
     )
 
     retrain_events: int = Field(20, ge=1, description="Annotation events after which a retrain check runs at once.")
@@ -128,11 +144,67 @@ class Settings(BaseSettings):
         7200.0, ge=0, description="How long superseded predictions are kept, for annotators who have a task open."
     )
     sweep_seconds: float = Field(300.0, gt=0, description="Time between two reconciliations with Label Studio.")
+    log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
+        "info", description="Least severe lines that backend and workers log; `debug` also logs each request and job."
+    )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="Form of the log of backend and workers: lines of text, or one JSON object per line."
+    )
     real_data: Path | None = Field(None, description="Folder of the real video BARD0310_19981206, for the tests.")
     require_services: bool = Field(
         False,
         description="`1` in tests: a missing service or browser fails the tests instead of skipping them (set in CI).",
     )
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _read_level(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        name = value.strip().lower()
+        return _LEVELS.get(name, name)
+
+    @field_validator("log_format", mode="before")
+    @classmethod
+    def _read_format(cls, value: Any) -> Any:
+        return value.strip().lower() if isinstance(value, str) else value
+
+    @field_validator("label_studio_url", "label_studio_public_url")
+    @classmethod
+    def _check_address(cls, url: str | None) -> str | None:
+        return None if url is None else check_http_url(url)
+
+    @field_validator("basic_auth_user")
+    @classmethod
+    def _check_user(cls, user: str | None) -> str | None:
+        return None if user is None else credentials.check_user(user)
+
+    @field_validator("basic_auth_password")
+    @classmethod
+    def _check_password(cls, password: SecretStr | None) -> SecretStr | None:
+        return _checked(password, credentials.check_sent)
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _check_webhook_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        return _checked(secret, credentials.check_sent)
+
+    @field_validator("label_studio_api_key")
+    @classmethod
+    def _check_token(cls, token: SecretStr | None) -> SecretStr | None:
+        return _checked(token, credentials.check_token)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's source knows neither aliases nor files
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the sources of values: arguments, then environment variables."""
+        return init_settings, EnvironmentSource(settings_cls)
 
     def api_key(self) -> str:
         """Return the access token of Label Studio.
@@ -177,24 +249,29 @@ def load_settings() -> Settings:
     Raises
     ------
     SettingsError
-        If a variable has a value that is not allowed. The text names the variable and the rule, never the value, which
+        If a variable has a value that is not allowed. The text names the variable and the rule; it shows no value that
         may be a secret.
     """
     try:
         return Settings()
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise SettingsError(f"HELIOLOOP_{_variable(first['loc'])}: {first['msg']}; see docs/settings.md") from None
-    except SettingsParseError as error:
-        raise SettingsError(f"{error}; lists are written as JSON, for example '[\"/data\"]'") from None
+        raise SettingsError(first_refusal(error, environment())) from None
 
 
-def _variable(place: tuple[int | str, ...]) -> str:
-    return str(place[0] if place else "").upper().removeprefix("HELIOLOOP_")
+def environment() -> Environment:
+    """Return the environment variables of this process, as far as they give settings."""
+    return Environment(os.environ, Settings.model_fields)
 
 
-def plain_url(url: str) -> str:
-    """Return the URL of a service without user name, password and query, so that it can be shown."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+def secret_values(settings: Settings) -> tuple[str, ...]:
+    """Return the values that must never be shown, longest first."""
+    found = [value.get_secret_value() for _, value in settings if isinstance(value, SecretStr)]
+    try:
+        found += redis_passwords(settings.redis_url)
+    except SettingsError:  # such an address is refused where it is used, and never shown
+        found.append(settings.redis_url)
+    return tuple(sorted({value for value in found if value}, key=len, reverse=True))
+
+
+def _checked(secret: SecretStr | None, check: Callable[[str], str]) -> SecretStr | None:
+    return None if secret is None else SecretStr(check(secret.get_secret_value()))

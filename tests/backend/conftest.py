@@ -134,6 +134,8 @@ def serve(tmp_path: Path) -> Iterator[Callable[[Settings], tuple[str, subprocess
             "HELIOLOOP_BACKEND_THREADS": str(settings.backend_threads),
             "HELIOLOOP_PREDICT_WAIT_SECONDS": str(settings.predict_wait_seconds),
             "HELIOLOOP_MAX_REQUEST_MIB": str(settings.max_request_mib),
+            "HELIOLOOP_LOG_LEVEL": settings.log_level,
+            "HELIOLOOP_LOG_FORMAT": settings.log_format,
         }
         if settings.basic_auth_user is not None and settings.basic_auth_password is not None:
             environment["HELIOLOOP_BASIC_AUTH_USER"] = settings.basic_auth_user

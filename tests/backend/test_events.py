@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
+from helioloop.messaging.arrived_events import arrived_events
 from helioloop.messaging.messages import QUEUE_MAINTENANCE
 from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.settings import Settings
@@ -235,3 +236,24 @@ def test_counting_starts_anew_after_redis_was_emptied(client: FlaskClient, redis
     answer = client.post("/webhook", json=_event("ANNOTATION_CREATED"))
     assert (answer.status_code, answer.json) == (201, {"status": "noted", "waiting": 1})
     assert redis_connection.zcard(SCHEDULE) == 1
+
+
+def test_a_change_of_the_project_is_counted_for_init_and_schedules_nothing(
+    client: FlaskClient, redis_connection: redis.Redis
+) -> None:
+    """Our own write-back changes the project too, so it must not start a retrain check."""
+    for number in (1, 2):
+        assert client.post("/webhook", json=_event("PROJECT_UPDATED")).json == {"status": "ignored"}
+        assert arrived_events(redis_connection, 1) == {"PROJECT_UPDATED": number}
+    assert (_count(redis_connection), arrived_events(redis_connection, 2)) == (0, {})
+    assert client.post("/webhook", json={"action": "PROJECT_UPDATED"}).json == {"status": "ignored"}
+    assert client.post("/webhook", json=_event("LABEL_LINK_CREATED")).json == {"status": "ignored"}
+    assert arrived_events(redis_connection, 1) == {"PROJECT_UPDATED": 2}
+
+
+def test_a_change_of_the_project_is_no_error_without_redis(
+    app_of: Callable[[Settings], Flask], settings: Settings
+) -> None:
+    """Label Studio's own webhooks send it whenever somebody edits the project."""
+    alone = app_of(settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0"})).test_client()
+    assert alone.post("/webhook", json=_event("PROJECT_UPDATED")).json == {"status": "ignored"}

@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from helioloop import __version__
 from helioloop.messaging import queues
 from helioloop.messaging.messages import QUEUE_SCORE
 from helioloop.records.cubes import CubeInfo
@@ -20,6 +21,7 @@ from helioloop.records.labels import CurrentLabel, Label, LabelSource
 from helioloop.records.scores import Emergence
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.random_checks import RandomChecks
+from helioloop.registry.stamp import write_stamp
 from helioloop.registry.unscorable import add_unscorable, clear_unscorable, unscorable_path
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
@@ -579,6 +581,10 @@ def test_versions_are_listed(client: FlaskClient, settings: Settings, made: Any)
     assert client.get("/versions?project=2.1").json == {"versions": ["v0001"]}
     assert client.post("/versions", json={"project": "2.1"}).json == {"versions": ["v0001"]}
     assert client.get("/versions?project=../x").status_code == 400
+    about = client.get("/versions?about=1").json
+    assert about == {"versions": ["v0001", "v0002"], "helioloop": {"version": __version__, "stamp": None}}
+    stamp = write_stamp(settings.model_root)
+    assert client.get("/versions?project=2.1&about=1").json["helioloop"]["stamp"] == stamp
 
 
 @pytest.mark.parametrize("content", [None, '{"format": 2}', "<html>"], ids=["missing", "unknown", "damaged"])

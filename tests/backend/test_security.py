@@ -6,14 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import requests
 from flask import Flask
 from flask.testing import FlaskClient
 from pydantic import SecretStr
+from requests.auth import HTTPBasicAuth
 
 from helioloop.errors import SettingsError
 from helioloop.settings import Settings
 from helioloop_backend.auth import Authenticator
-from helioloop_backend.model import HelioloopModel
+from helioloop_backend.project_model import ProjectModel
 
 EVENT = {"action": "START_TRAINING", "project": {"id": 1}}
 CALLS = [
@@ -77,8 +79,31 @@ def test_basic_auth_is_accepted_on_every_route(closed: FlaskClient, method: str,
     assert closed.open(path, method=method, json=body, headers=headers).status_code < 300
 
 
-def test_the_secret_is_accepted_on_webhook_only(closed: FlaskClient) -> None:
-    headers = {"X-Helioloop-Secret": "geheimniß".encode().decode("latin-1")}
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_letters_beyond_ascii_are_accepted_in_both_encodings(closed: FlaskClient, encoding: str) -> None:
+    """RFC 7617 names UTF-8; the client of Label Studio encodes in Latin-1."""
+    encoded = base64.b64encode("label-studio:pässwörd".encode(encoding)).decode()
+    for scheme in ("Basic", "basic"):
+        assert closed.get("/versions", headers={"Authorization": f"{scheme} {encoded}"}).status_code == 200
+
+
+def test_the_credentials_that_label_studio_s_client_sends_are_accepted(
+    app_of: Callable[[Settings], Flask], settings: Settings
+) -> None:
+    """For each letter that the rules for settings accept, sent by the library that Label Studio uses."""
+    letters = "".join(letter for letter in map(chr, range(0x21, 0x100)) if letter.isprintable())
+    given = Settings(basic_auth_user=letters.replace(":", ""), basic_auth_password=SecretStr(letters))
+    update = {name: getattr(given, name) for name in ("basic_auth_user", "basic_auth_password")}
+    client = app_of(settings.model_copy(update=update)).test_client()
+    request = requests.Request("GET", "http://x/versions", auth=HTTPBasicAuth(letters.replace(":", ""), letters))
+    header = request.prepare().headers["Authorization"]
+    assert client.get("/versions", headers={"Authorization": header}).status_code == 200
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_the_secret_is_accepted_on_webhook_only(closed: FlaskClient, encoding: str) -> None:
+    """Label Studio sends it in Latin-1; other clients may send UTF-8."""
+    headers = {"X-Helioloop-Secret": "geheimniß".encode(encoding).decode("latin-1")}
     assert closed.post("/webhook", json=EVENT, headers=headers).status_code == 201
     assert closed.get("/versions", headers=headers).status_code == 401
 
@@ -117,6 +142,31 @@ def test_beyond_loopback_basic_auth_is_needed(settings: Settings, host: str, sec
     """On other addresses the backend does not start without it: the secret protects only one route."""
     with pytest.raises(SettingsError, match="HELIOLOOP_BASIC_AUTH_USER"):
         Authenticator(settings.model_copy(update={"backend_host": host, "webhook_secret": secret}))
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("127.0.0.1", 200),
+        ("127.8.8.8", 200),
+        ("::1", 200),
+        ("::ffff:127.0.0.1", 200),
+        ("192.168.0.7", 403),
+        ("::ffff:192.168.0.7", 403),
+        ("2001:db8::1", 403),
+        ("", 200),
+    ],
+)
+def test_without_credentials_only_this_machine_is_answered(client: FlaskClient, address: str, status: int) -> None:
+    """A server of label-studio-ml may bind to any address. A Unix socket has none; /health is answered everywhere."""
+    asked = {"environ_overrides": {"REMOTE_ADDR": address}}
+    assert client.post("/setup", json={"project": "1.1"}, **asked).status_code == status
+    assert client.get("/health", **asked).status_code == 200
+
+
+def test_with_credentials_every_address_is_answered(closed: FlaskClient) -> None:
+    answer = closed.get("/versions", auth=("label-studio", "pässwörd"), environ_overrides={"REMOTE_ADDR": "192.0.2.1"})
+    assert answer.status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -183,7 +233,7 @@ def test_an_error_in_the_backend_itself_shows_no_traceback(
         raise KeyError("/srv/models/secret t0ken")
 
     for name in ("__init__", "fit", "predict"):
-        monkeypatch.setattr(HelioloopModel, name, fault)
+        monkeypatch.setattr(ProjectModel, name, fault)
     body = {"project": "1.1", "tasks": [], "label_config": "", "action": "START_TRAINING"}
     answer = client.post(path, json=body)
     assert (answer.status_code, list(answer.json)) == (500, ["detail"])

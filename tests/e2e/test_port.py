@@ -4,40 +4,21 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from helioloop_worker.labelstudio.project_template import labeling_configuration
 from tests.e2e.conftest import Loop
-from tests.worker.labelstudio.port_contract import CONTRACT, EmptyProject, choosing
+from tests.e2e.empty_projects import empty_project, place_of
+from tests.worker.labelstudio.port_contract import CONTRACT, EmptyProject
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 
 
 @pytest.fixture
 def empty(loop: Loop, request: pytest.FixtureRequest) -> Iterator[EmptyProject]:
-    """An empty project of the running Label Studio, without backend and webhook; deleted afterwards."""
-    project = loop.label_studio.create_project(title=request.node.name[:50], label_config=labeling_configuration())
-
-    def skip(task: int) -> int:
-        created = loop.client.annotations.create(id=task, result=[], was_cancelled=True, completed_by=1)
-        return int(created.id or 0)
-
-    def revise(annotation: int, choice: str) -> None:
-        loop.client.annotations.update(id=annotation, result=choosing(choice))
-
-    def copy_predictions(tasks: list[int]) -> None:
-        loop.client.actions.create(
-            id="predictions_to_annotations", project=project, selected_items={"all": False, "included": tasks}
-        )
-
-    yield EmptyProject(
-        label_studio=loop.label_studio,
-        project=project,
-        annotate=loop.annotate,
-        skip=skip,
-        revise=revise,
-        delete_annotation=lambda annotation: loop.client.annotations.delete(id=annotation),
-        copy_predictions=copy_predictions,
-    )
-    loop.client.projects.delete(id=project)
+    """An empty project of the running Label Studio."""
+    with (
+        place_of(loop.settings, loop.stack.backend_url) as backend,
+        empty_project(loop.label_studio, loop.client, loop.annotate, backend, title=request.node.name) as project,
+    ):
+        yield project
 
 
 @pytest.mark.parametrize("check", CONTRACT, ids=lambda check: check.__name__)

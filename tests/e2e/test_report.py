@@ -3,12 +3,11 @@
 The pages are opened with a Label Studio login only; the backend's credentials are never used.
 """
 
-import os
 from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext
 
 from helioloop.evaluation.audit_order import audit_order
 from helioloop.labelstudio.tasks import cube_tasks
@@ -21,6 +20,7 @@ from helioloop_worker.context import Context
 from helioloop_worker.loop.announcing import announce
 from helioloop_worker.loop.writeback import write_back
 from tests.e2e.conftest import Loop, until
+from tests.e2e.screen import keep, log_in
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -52,13 +52,6 @@ def report(loop: Loop) -> Path:
     return loop.settings.media_dir(loop.project) / "report.html"
 
 
-def log_in(loop: Loop, page: Page) -> None:
-    """Fill in Label Studio's login, on which the page is."""
-    page.fill("input[name=email]", loop.stack.login.email)
-    page.fill("input[name=password]", loop.stack.login.password)
-    page.click("button[type=submit]")
-
-
 def visitor(loop: Loop, browser: Browser, *, scheme: str = "light", logged_in: bool = True) -> BrowserContext:
     """A visitor with a laptop's screen."""
     context = browser.new_context(
@@ -68,16 +61,10 @@ def visitor(loop: Loop, browser: Browser, *, scheme: str = "light", logged_in: b
     if logged_in:
         page = context.new_page()
         page.goto(f"{loop.stack.label_studio_url}/user/login/")
-        log_in(loop, page)
+        log_in(page, loop.stack.login.email, loop.stack.login.password)
         page.wait_for_url(lambda url: "login" not in url)
         page.close()
     return context
-
-
-def keep(page: Page, name: str) -> None:
-    """Keep a screenshot where HELIOLOOP_SCREENSHOTS names a folder."""
-    if folder := os.environ.get("HELIOLOOP_SCREENSHOTS"):
-        page.screenshot(path=str(Path(folder) / f"{name}.png"))
 
 
 def test_the_card_of_the_project_says_which_version_is_shown(loop: Loop, browser: Browser) -> None:
@@ -106,7 +93,7 @@ def test_the_backend_leads_through_label_studios_login_to_the_state(loop: Loop, 
     page = context.new_page()
     page.goto(f"{loop.stack.backend_url}/projects/{loop.project}")
     assert "/user/login/" in page.url
-    log_in(loop, page)
+    log_in(page, loop.stack.login.email, loop.stack.login.password)
     page.get_by_text("Model version shown").wait_for(timeout=60_000)
     assert page.get_by_text(f"{loop.published()}, made").is_visible()
     assert page.get_by_text("No round is running.").is_visible() or page.get_by_text("in the making").is_visible()

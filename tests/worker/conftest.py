@@ -110,6 +110,8 @@ def task_data(made: Path) -> dict[str, dict[str, str]]:
         planned, _ = loader.parse(CubeFiles.read(made / f"{cube}.fits"))
         data[cube] = {
             "video": f"/{cube}.mp4",
+            "curve": f"/{cube}.curve.json",
+            "reason": f"/{cube}.reason.txt",
             "cube": cube,
             "release": planned.release,
             "region": planned.region or "",

@@ -1,5 +1,7 @@
 """Worker processes: what the training role leaves to its forked jobs, and how long the scoring role keeps members."""
 
+import json
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from helioloop.logs import start_logging
 from helioloop.messaging import job_monitor, messages, queues
 from helioloop.model import ensemble
 from helioloop.progress import silent
@@ -60,6 +63,27 @@ def test_a_function_that_is_not_a_job_of_helioloop_is_not_run(loop_project: Loop
     work(loop_project)
     assert "is not a job of helioloop; it was not run" in job_monitor.failure(job)
     assert list(tmp_path.glob("made")) == []
+
+
+def test_lines_of_a_job_have_its_project_and_id(
+    loop_project: LoopProject, task_data: Data, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also lines of other modules that the job runs through; a job that fails leaves no field behind."""
+    loop_project.import_cubes(task_data)
+    start_logging(loop_project.context.settings.model_copy(update={"log_format": "json"}), process="worker")
+    message = messages.RetrainCheck(project=loop_project.id)
+    queues.send(loop_project.context.connection, message)
+    target = queues.queue(loop_project.context.connection, messages.QUEUE_SCORE)
+    target.enqueue("pathlib.Path.touch", kwargs={"self": "/made"}, job_id="foreign")
+    work(loop_project)
+    logging.getLogger("helioloop_worker.after").info("after")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    of_job = [line for line in lines if line.get("job") == message.job_id]
+    assert [line["project"] for line in of_job] == [loop_project.id] * len(of_job)
+    assert "helioloop_worker.jobs" in {line["logger"] for line in of_job}
+    assert any(line["message"].startswith("job check_retraining is done after ") for line in of_job)
+    [after] = [line for line in lines if line["message"] == "after"]
+    assert "job" not in after
 
 
 # -- the scoring role -----------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from helioloop.files import atomic
+from helioloop.logs import fields
 from helioloop.messaging import messages, queues
 from helioloop.records.cubes import CubeInfo
 from helioloop.registry.acceptances import Acceptance
@@ -132,5 +133,5 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
 
 
 def _log(project: int, sentence: str) -> str:
-    log.info("project %d: %s", project, sentence)
+    log.info("project %d: %s", project, sentence, extra=fields(project=project))
     return sentence

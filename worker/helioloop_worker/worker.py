@@ -6,19 +6,22 @@ loaded. Reconciliations are sent from the loop of the worker, so an emptied Redi
 
 import logging
 import os
-import sys
 import time
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import redis
 import torch
 from rq import SimpleWorker, Worker, worker_registration
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.worker import BaseWorker
 
 from helioloop.errors import ServiceError
+from helioloop.logs import log_fields
 from helioloop.messaging import messages, queues, redis_client
+from helioloop.messaging.messages import CODE_FIELD, DEVICE_FIELD
 from helioloop.model.device import choose_device
+from helioloop.model.provenance import code_version
 from helioloop.model.training import preload
 from helioloop.settings import Settings, plain_url
 from helioloop_worker import jobs
@@ -41,6 +44,10 @@ RETRY_SECONDS = 5.0
 """Pause between two attempts to reach Redis after its connection was lost."""
 
 
+_LOGGED: Final = {"project": "project", "version": "version", "round": "fingerprint", "member": "member"}
+"""Field of a line of the log -> argument of a job."""
+
+
 class LoopJob(Job):
     """A job of the loop: its function is one of `jobs.FUNCTIONS` and receives the context of this process."""
 
@@ -53,7 +60,13 @@ class LoopJob(Job):
                 f"{str(self.func_name)[:80]!r} is not a job of helioloop; it was not run: find out who else writes to "
                 "this Redis"
             )
-        return function(self.context, **self.kwargs)
+        started = time.monotonic()
+        name = function.__name__
+        with log_fields(job=self.id, **{field: self.kwargs.get(name) for field, name in _LOGGED.items()}):
+            log.debug("job %s starts", name)
+            result = function(self.context, **self.kwargs)
+            log.info("job %s is done after %.1f s", name, time.monotonic() - started)
+        return result
 
 
 def job_class(context: Context) -> type[LoopJob]:
@@ -61,13 +74,27 @@ def job_class(context: Context) -> type[LoopJob]:
     return type("LoopJob", (LoopJob,), {"context": context})
 
 
-class TrainingWorker(Worker):
+class DescribedWorker(BaseWorker):
+    """Writes what it is, its code version and its device into Redis with each heartbeat, for `helioloop doctor`.
+
+    All of it is written each time, because Redis may have been emptied since the worker started.
+    """
+
+    settings: Settings
+    device_name: str
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
+        """Give a sign of life; see `rq.Worker.heartbeat`."""
+        super().heartbeat(timeout, pipeline)
+        about = {**self.serialize(), CODE_FIELD: code_version(), DEVICE_FIELD: self.device_name}
+        (self.connection if pipeline is None else pipeline).hset(self.key, mapping=about)
+
+
+class TrainingWorker(DescribedWorker, Worker):
     """Forks a process for each job, so that a job that dies does not end the worker.
 
     The worker itself never initialises CUDA, which does not work in a forked process afterwards.
     """
-
-    settings: Settings
 
     def run_maintenance_tasks(self) -> None:
         """Do the maintenance of rq, and register this worker again in case Redis was emptied."""
@@ -75,10 +102,8 @@ class TrainingWorker(Worker):
         worker_registration.register(self)
 
 
-class ScoringWorker(SimpleWorker):
+class ScoringWorker(DescribedWorker, SimpleWorker):
     """Runs jobs in its own process, where members stay loaded and connections open, and sends reconciliations."""
-
-    settings: Settings
 
     def run_maintenance_tasks(self) -> None:
         """Do the maintenance of the training worker, and send reconciliations."""
@@ -99,8 +124,9 @@ def run(role: Role, context: Context) -> None:
     # Jobs, and the modules that torch imports late, are imported before a fork: a job does not spend seconds on it.
     log.info("role %s serves %s with %s", role, ", ".join(ROLE_QUEUES[role]), jobs.__name__)
     preload()
-    _log_device(settings)
-    worker = _worker(role, context)
+    device_name = _device_name(settings)
+    log.info("networks run on %s", device_name)
+    worker = _worker(role, context, device_name)
     while True:
         try:
             # rq logs each job and each maintenance; the jobs log their own progress
@@ -112,14 +138,14 @@ def run(role: Role, context: Context) -> None:
         while True:
             time.sleep(RETRY_SECONDS)
             try:
-                worker = _worker(role, context)
+                worker = _worker(role, context, device_name)
             except ServiceError as error:
                 log.error("%s", error)
             else:
                 break
 
 
-def _worker(role: Role, context: Context) -> TrainingWorker | ScoringWorker:
+def _worker(role: Role, context: Context, device_name: str) -> TrainingWorker | ScoringWorker:
     settings = context.settings
     connection = redis_client.connect(settings, timeout_seconds=REDIS_SECONDS)
     worker = (TrainingWorker if role == "train" else ScoringWorker)(
@@ -130,12 +156,12 @@ def _worker(role: Role, context: Context) -> TrainingWorker | ScoringWorker:
         worker_ttl=POLL_SECONDS + RQ_MARGIN_SECONDS,
         maintenance_interval=max(1, int(settings.sweep_seconds)),
     )
-    worker.settings = settings
+    worker.settings, worker.device_name = settings, device_name
     return worker
 
 
-def _log_device(settings: Settings) -> None:
-    """Log the device of networks without initialising CUDA, which must not happen before a fork.
+def _device_name(settings: Settings) -> str:
+    """Return the device of networks without initialising CUDA, which must not happen before a fork.
 
     Raises
     ------
@@ -146,19 +172,5 @@ def _log_device(settings: Settings) -> None:
         "PYTORCH_NVML_BASED_CUDA_CHECK", "1"
     )  # torch then asks the driver's monitor and does not initialise CUDA
     if settings.device != "cpu" and torch.cuda.is_available():
-        log.info("networks run on CUDA; each job logs the device")
-    else:
-        log.info("networks run on %s", choose_device(settings.device).name)
-
-
-_NOISY = ("httpx", "httpcore", "rq.scheduler")
-"""Libraries that log every request; only their warnings are shown."""
-
-
-def to_stderr() -> None:
-    """Send the log to standard error."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-    )
-    for name in _NOISY:
-        logging.getLogger(name).setLevel(logging.WARNING)
+        return "CUDA (each job logs the device)"
+    return choose_device(settings.device).name

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from helioloop.labelstudio.config import Controls
+from helioloop.records.controls import Controls
 from helioloop.records.labels import BlindAnswer, CurrentLabel, Label, LabelSource, VerifiedFrame
 
 
@@ -215,7 +215,7 @@ def _chosen(items: Iterable[Mapping[str, Any]], controls: Controls) -> tuple[set
     if unreadable is not None:
         return chosen, f"its class cannot be read ({unreadable})"
     if unknown:
-        return chosen, f"its class {_shown(unknown[0])} is neither of {' and '.join(controls.values.values())}"
+        return chosen, f"its class {_shown(unknown[0])} is neither of {' and '.join(controls.class_names.values())}"
     return chosen, "it has no class"
 
 
@@ -232,7 +232,7 @@ def _vote(
     if frame is not None and label is Label.NON_EMERGENCE:
         # A range of the prediction that was left behind when the class was changed says nothing.
         if frame != _proposed_onset(annotation, controls, n_frames=n_frames):
-            remark = f"annotator {who} chose {controls.values[label]} but marked an onset at frame {frame + 1}"
+            remark = f"annotator {who} chose {controls.class_names[label]} but marked an onset at frame {frame + 1}"
         frame = None
     return Vote(
         annotator=who,

@@ -1,68 +1,39 @@
-"""The controls of a labelling configuration: names, class values, and the frame rate of the video.
+"""Finds the controls in a labelling configuration: names, class values, onset label, and the field of the video.
 
 Takes the configuration as text, as Label Studio sends it.
 """
 
 import re
 import reprlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final
-from xml.etree.ElementTree import Element, ParseError
-
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from xml.etree.ElementTree import Element
 
 from helioloop.errors import ConfigurationError
+from helioloop.labelstudio.markup import (
+    Option,
+    choices_on_videos,
+    field_of,
+    find_option,
+    options_of,
+    read_markup,
+    seen_options,
+)
+from helioloop.records.controls import ONSET_LABEL, Controls
 from helioloop.records.labels import Label
 
-MAX_CONFIG_CHARS = 1_000_000
-"""A longer labelling configuration is refused unread; real ones have a few thousand characters."""
-ONSET_LABEL: Final = "emergence onset"
-"""The timeline label in helioloop's configuration."""
-_EARLIER_ONSET_LABEL: Final = "emergence"
-"""The timeline label in helioloop's configuration before it was called `ONSET_LABEL`."""
 FPS: Final = 25
 """Frames per second of every video that ingestion renders; ``framerate`` of its ``<Video>`` must be the same."""
+SUPPLIED_FIELDS: Final = ("curve", "reason", "cube", "release", "region", "start", "sha256", "crude_label")
+"""Fields of an imported task's data, besides the address of the video."""
+_RESERVED_FIELDS: Final = (*SUPPLIED_FIELDS, "triage")
 _FRAMERATE: Final = re.compile(rf"{FPS}(\.0*)?")
+_REMEDY: Final = "`helioloop init --project ID --emergence VALUE --non-emergence VALUE`"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Controls:
-    """Names of the controls that take classes and onsets in a project's labelling configuration.
-
-    Parameters
-    ----------
-    video : str
-        Name of the ``<Video>`` that both controls point to.
-    choices : str
-        Name of the ``<Choices>`` with both class values.
-    timeline : str or None
-        Name of the ``<TimelineLabels>``; None where the configuration has none: no onset is written.
-    timeline_label : str or None
-        The label of a range that starts at the emergence frame; predictions have it.
-    values : mapping
-        Class -> choice value.
-    """
-
-    video: str
-    choices: str
-    timeline: str | None
-    timeline_label: str | None
-    values: Mapping[Label, str]
-
-    @property
-    def onset_labels(self) -> frozenset[str]:
-        """The labels of ranges that are read as an onset: also those of annotations made under an earlier label."""
-        names = {self.timeline_label, ONSET_LABEL, _EARLIER_ONSET_LABEL, self.values[Label.EMERGENCE]}
-        return frozenset(name for name in names if name is not None)
-
-    def label_of(self, value: str) -> Label | None:
-        """Return the class with this choice value; None for any other value."""
-        return next((label for label, own in self.values.items() if own == value), None)
-
-
-def parse_config(xml: str, *, emergence: str, non_emergence: str) -> Controls:
+def parse_config(
+    xml: str, *, emergence: str, non_emergence: str, choices: str | None = None, onset: str | None = None
+) -> Controls:
     """Return the controls in a labelling configuration.
 
     Parameters
@@ -70,63 +41,81 @@ def parse_config(xml: str, *, emergence: str, non_emergence: str) -> Controls:
     xml : str
         The configuration as Label Studio sends it.
     emergence, non_emergence : str
-        The two choice values (settings).
+        The words of the two classes: values of results, or texts of choices on the screen.
+    choices : str, optional
+        Name of the ``<Choices>`` to take where several have both words.
+    onset : str, optional
+        The timeline label to take; without it, helioloop's own, the word of emergence, or the only label there is.
 
     Raises
     ------
     ConfigurationError
         Where the text is too long, is not XML or declares a DOCTYPE; where not exactly one ``<Choices>`` on a
-        ``<Video>`` has both values; or where the ``framerate`` of that video is not `FPS`.
+        ``<Video>`` has both words; where the ``framerate`` of that video is not `FPS`, or its value is not a field of
+        its own.
     """
-    root = _parse(xml)
-    values = {Label.EMERGENCE: emergence, Label.NON_EMERGENCE: non_emergence}
-    videos = {tag.get("name", "") for tag in root.iter("Video")}
+    root = read_markup(xml)
     matching = [
-        tag
-        for tag in root.iter("Choices")
-        if tag.get("toName", "") in videos and set(values.values()) <= _values(tag, "Choice")
+        (tag, pair)
+        for tag in choices_on_videos(root)
+        if (pair := _pair(options_of(tag, "Choice"), emergence, non_emergence)) is not None
     ]
+    if len(matching) > 1:
+        matching = [(tag, pair) for tag, pair in matching if tag.get("name") == choices] or matching
     if len(matching) != 1:
-        seen = sorted({value for tag in root.iter("Choices") for value in _values(tag, "Choice")})
         raise ConfigurationError(
             f"{len(matching)} <Choices> on a <Video> have both {emergence!r} and {non_emergence!r} (choices found: "
-            f"{', '.join(seen) or 'none'}), but exactly one must; change the configuration, or the settings "
-            f"HELIOLOOP_CLASS_EMERGENCE and HELIOLOOP_CLASS_NON_EMERGENCE"
+            f"{seen_options(root.iter('Choices'))}), but exactly one must; name the project's values with {_REMEDY}"
+            + (", and the control with --choices NAME" if matching else ", or change the configuration")
         )
-    video = matching[0].get("toName", "")
+    tag, (yes, no) = matching[0]
+    video = tag.get("toName", "")
     _check_framerate(root, video)
-    timeline, timeline_label = _timeline(root, video, emergence)
+    timeline, timeline_label = _timeline(root, video, yes, onset)
     return Controls(
         video=video,
-        choices=matching[0].get("name", ""),
+        video_field=_video_field(root, video),
+        choices=tag.get("name", ""),
         timeline=timeline,
         timeline_label=timeline_label,
-        values=values,
+        values={Label.EMERGENCE: yes.value, Label.NON_EMERGENCE: no.value},
+        shown={Label.EMERGENCE: yes.shown, Label.NON_EMERGENCE: no.shown},
     )
 
 
-def _parse(xml: str) -> Element:
-    """Return the root of a configuration; too long or other text is a `ConfigurationError`."""
-    if len(xml) > MAX_CONFIG_CHARS:
-        raise ConfigurationError(
-            f"the labelling configuration has {len(xml)} characters, at most {MAX_CONFIG_CHARS} are read; load "
-            "labeling_config/bipoles.xml"
-        )
-    try:
-        return fromstring(xml, forbid_dtd=True)
-    except DefusedXmlException:
-        raise ConfigurationError(
-            "the labelling configuration declares a DOCTYPE or entities, but must be plain tags; load "
-            "labeling_config/bipoles.xml"
-        ) from None
-    except (ParseError, RecursionError, UnicodeError) as error:
-        raise ConfigurationError(
-            f"the labelling configuration is not XML ({error}); load labeling_config/bipoles.xml"
-        ) from None
+def project_controls(xml: str, kept: Controls | None, *, emergence: str, non_emergence: str) -> Controls:
+    """Return the controls of a project: by the words and names that are kept for it, where there are any.
+
+    Parameters
+    ----------
+    xml : str
+        The project's labelling configuration.
+    kept : Controls or None
+        What the project's model folder has.
+    emergence, non_emergence : str
+        The words for a project without any (settings).
+
+    Raises
+    ------
+    ConfigurationError
+        As `parse_config`.
+    """
+    if kept is None:
+        return parse_config(xml, emergence=emergence, non_emergence=non_emergence)
+    own = {
+        "emergence": kept.values[Label.EMERGENCE],
+        "non_emergence": kept.values[Label.NON_EMERGENCE],
+        "choices": kept.choices,
+    }
+    return parse_config(xml, **own, onset=kept.timeline_label)
 
 
-def _values(tag: Element, kind: str) -> set[str]:
-    return {child.get("value", "") for child in tag.iter(kind)}
+def _pair(options: Sequence[Option], emergence: str, non_emergence: str) -> tuple[Option, Option] | None:
+    """Return the options of both classes; None unless there are two different ones."""
+    yes, no = find_option(emergence, options), find_option(non_emergence, options)
+    if yes is None or no is None or yes.value == no.value:
+        return None
+    return yes, no
 
 
 def _check_framerate(root: Element, video: str) -> None:
@@ -146,15 +135,33 @@ def _check_framerate(root: Element, video: str) -> None:
         )
 
 
-def _timeline(root: Element, video: str, emergence: str) -> tuple[str | None, str | None]:
+def _video_field(root: Element, video: str) -> str:
+    """Return the field of a task's data that has the address of the video."""
+    value = next((tag.get("value", "") for tag in root.iter("Video") if tag.get("name", "") == video), "")
+    name = field_of(value)
+    if name is None:
+        raise ConfigurationError(
+            f"<Video name={reprlib.repr(video)}> has value={reprlib.repr(value)}, but each task has the address of its "
+            'video in one field of its data: write a field there, for example value="$video"'
+        )
+    if name in _RESERVED_FIELDS:
+        raise ConfigurationError(
+            f"<Video name={reprlib.repr(video)}> shows ${name}, but helioloop writes something else into that field of "
+            'a task: write another field there, for example value="$video"'
+        )
+    return name
+
+
+def _timeline(root: Element, video: str, emergence: Option, onset: str | None) -> tuple[str | None, str | None]:
     """Return name and label of the first ``<TimelineLabels>`` with an onset's label, or with one label of any name."""
-    for tag in root.iter("TimelineLabels"):
-        if tag.get("toName") != video:
-            continue
-        labels = _values(tag, "Label")
-        for known in (ONSET_LABEL, emergence):
-            if known in labels:
-                return tag.get("name"), known
+    tags = [tag for tag in root.iter("TimelineLabels") if tag.get("toName") == video]
+    for word in (onset, ONSET_LABEL, emergence.value, emergence.shown):
+        for tag in tags if word else ():
+            found = find_option(word or "", options_of(tag, "Label"))
+            if found is not None:
+                return tag.get("name"), found.value
+    for tag in tags:
+        labels = options_of(tag, "Label")
         if len(labels) == 1:
-            return tag.get("name"), labels.pop()
+            return tag.get("name"), labels[0].value
     return None, None

@@ -5,7 +5,7 @@ Frames are counted from 1 there; classes have the values in the labelling config
 
 from typing import Any
 
-from helioloop.labelstudio.config import Controls
+from helioloop.records.controls import Controls
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
 

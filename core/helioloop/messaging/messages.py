@@ -24,6 +24,10 @@ SCORE_CHUNK = 100
 
 SECRET_HEADER = "X-Helioloop-Secret"  # noqa: S105 - the header's name, not its value
 """Header that Label Studio sends with every event, as configured by ``helioloop init``, and the backend checks."""
+CODE_FIELD = "helioloop_code"
+"""Field of a worker in Redis with its code version."""
+DEVICE_FIELD = "helioloop_device"
+"""Field of a worker in Redis with the device of its networks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

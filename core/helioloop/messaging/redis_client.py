@@ -10,6 +10,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from helioloop.environment.addresses import redis_passwords
 from helioloop.errors import ServiceError, SettingsError
 from helioloop.settings import Settings, plain_url
 
@@ -20,18 +21,20 @@ def make_client(settings: Settings, *, timeout_seconds: float = 5.0) -> redis.Re
     Parameters
     ----------
     settings : Settings
-        ``redis_url`` is used.
+        ``redis_url`` and ``redis_password`` are used.
     timeout_seconds : float
         Longest wait for a connection and for one answer; rq lengthens it for a worker's blocking reads.
 
     Raises
     ------
     SettingsError
-        Where ``redis_url`` is not a Redis URL.
+        Where ``redis_url`` is not a Redis URL, or contains another password than ``redis_password``.
     """
+    password = _password(settings)
     try:
-        return redis.Redis.from_url(
+        client = redis.Redis.from_url(
             settings.redis_url,
+            **({} if password is None else {"password": password}),
             socket_connect_timeout=timeout_seconds,
             socket_timeout=timeout_seconds,
             health_check_interval=30,
@@ -39,11 +42,13 @@ def make_client(settings: Settings, *, timeout_seconds: float = 5.0) -> redis.Re
             # long enough.
             retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         )
-    except ValueError as error:
+        client.connection_pool.make_connection()  # connects to nothing, and fails for unknown options in the address
+    except (ValueError, TypeError):  # the text may contain the value of an option
         raise SettingsError(
-            f"REDIS_URL is {plain_url(settings.redis_url)!r}, which is not a Redis URL ({error}); "
-            "write redis://HOST:PORT/DB, rediss://… or unix:///PATH"
+            f"REDIS_URL, {plain_url(settings.redis_url)!r}, has an unknown option after the question mark, or a value "
+            "that an option excludes; correct or remove the options"
         ) from None
+    return client
 
 
 def connect(settings: Settings, *, timeout_seconds: float = 5.0) -> redis.Redis:
@@ -62,6 +67,17 @@ def connect(settings: Settings, *, timeout_seconds: float = 5.0) -> redis.Redis:
     return connection
 
 
+def _password(settings: Settings) -> str | None:
+    """Return the password that is set apart from the address; None without one."""
+    in_url = redis_passwords(settings.redis_url)
+    password = settings.redis_password.get_secret_value() if settings.redis_password else ""
+    if in_url and password and password not in in_url:
+        raise SettingsError(
+            "REDIS_URL contains another password than HELIOLOOP_REDIS_PASSWORD or REDIS_PASSWORD; remove one of the two"
+        )
+    return password or None
+
+
 @contextmanager
 def plain_errors(settings: Settings) -> Iterator[None]:
     """Turn an error of Redis in the block into a `ServiceError`: one sentence without secrets."""
@@ -69,7 +85,9 @@ def plain_errors(settings: Settings) -> Iterator[None]:
     try:
         yield
     except redis.AuthenticationError:
-        raise ServiceError(f"Redis at {url} refuses the credentials in REDIS_URL; correct them") from None
+        raise ServiceError(
+            f"Redis at {url} refuses the credentials in REDIS_URL and REDIS_PASSWORD; correct them"
+        ) from None
     except redis.ConnectionError:
         raise ServiceError(f"Redis at {url} cannot be reached; start it or set REDIS_URL to the one in use") from None
     except redis.TimeoutError:

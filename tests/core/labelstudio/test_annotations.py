@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from helioloop.labelstudio.annotations import current_label
-from helioloop.labelstudio.config import Controls, parse_config
+from helioloop.labelstudio.config import parse_config
 from helioloop.labelstudio.predictions import prediction
+from helioloop.records.controls import Controls
 from helioloop.records.labels import BlindAnswer, CurrentLabel, Label, LabelSource, VerifiedFrame
 from helioloop.records.scores import CubeScore, Emergence
 

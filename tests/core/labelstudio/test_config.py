@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from helioloop.errors import ConfigurationError
-from helioloop.labelstudio.config import FPS, MAX_CONFIG_CHARS, Controls, parse_config
+from helioloop.labelstudio.config import FPS, parse_config, project_controls
+from helioloop.labelstudio.markup import MAX_CONFIG_CHARS
+from helioloop.records.controls import Controls
 from helioloop.records.labels import Label
 
 CONFIG = """
@@ -115,3 +117,48 @@ def test_the_shipped_configuration_is_accepted() -> None:
     shipped = (Path(__file__).parents[3] / "labeling_config" / "bipoles.xml").read_text()
     found = parse_config(shipped, emergence="emergence", non_emergence="non-emergence")
     assert (found.video, found.choices, found.timeline) == ("video", "class", "onset")
+
+
+@pytest.mark.parametrize("value", ["$other", "$video_2", "$my-video", " $clip "])
+def test_the_video_may_be_in_any_field(value: str) -> None:
+    """Ingestion writes the address there."""
+    own = CONFIG.replace('value="$video"', f'value="{value}"')
+    found = parse_config(own, emergence="emergence", non_emergence="non-emergence")
+    assert found.video_field == value.strip().removeprefix("$")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("", "in one field of its data"),
+        ("https://example.org/a.mp4", "in one field of its data"),
+        ("$media.video", "in one field of its data"),
+        ("$videos[0]", "in one field of its data"),
+        ("$cube", "writes something else into that field"),
+        ("$triage", "writes something else into that field"),
+    ],
+)
+def test_a_video_without_a_field_of_its_own_is_refused(value: str, message: str) -> None:
+    """The message has the remedy."""
+    own = CONFIG.replace('value="$video"', f'value="{value}"')
+    with pytest.raises(ConfigurationError, match=f'{message}.*for example value="[$]video"'):
+        parse_config(own, emergence="emergence", non_emergence="non-emergence")
+
+
+def test_a_choice_per_region_is_no_class_of_the_video() -> None:
+    """A prediction has no region that it could belong to."""
+    own = CONFIG.replace("<Choices ", '<Choices perRegion="true" ')
+    with pytest.raises(ConfigurationError, match="per region"):
+        parse_config(own, emergence="emergence", non_emergence="non-emergence")
+
+
+def test_kept_words_and_names_are_used_instead_of_the_settings() -> None:
+    """Also where the control was renamed: the words are unambiguous."""
+    own = CONFIG.replace('Choice value="emergence"', 'Choice value="ja" alias="J"')
+    kept = parse_config(own, emergence="ja", non_emergence="non-emergence", onset="cosmic ray")
+    assert (kept.timeline_label, kept.values[Label.EMERGENCE]) == ("cosmic ray", "J")
+    renamed = own.replace('name="kind"', 'name="class"')
+    found = project_controls(renamed, kept, emergence="x", non_emergence="y")
+    assert (found.choices, found.values, found.timeline_label) == ("class", kept.values, "cosmic ray")
+    with pytest.raises(ConfigurationError, match="helioloop init --project ID --emergence VALUE"):
+        project_controls(CONFIG, kept, emergence="emergence", non_emergence="non-emergence")

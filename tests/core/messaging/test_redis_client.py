@@ -2,6 +2,7 @@
 
 import pytest
 import redis
+from pydantic import SecretStr
 
 from helioloop.errors import ServiceError, SettingsError
 from helioloop.messaging import redis_client
@@ -34,7 +35,7 @@ def test_a_url_of_another_service_is_a_wrong_setting() -> None:
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (redis.AuthenticationError("x"), "refuses the credentials in REDIS_URL"),
+        (redis.AuthenticationError("x"), "refuses the credentials in REDIS_URL and REDIS_PASSWORD; correct them"),
         (redis.ConnectionError("x"), "cannot be reached"),
         (redis.TimeoutError("x"), "does not answer in time"),
         (redis.ResponseError("OOM command not allowed"), r"refuses a command \(ResponseError\)"),
@@ -46,4 +47,37 @@ def test_each_error_of_redis_is_one_sentence(error: redis.RedisError, message: s
     with pytest.raises(ServiceError, match=message) as caught, redis_client.plain_errors(settings):
         raise error
     assert "redis://127.0.0.1:1/3" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("letter", "/#?[]")
+def test_a_password_that_is_not_percent_encoded_is_never_shown(letter: str) -> None:
+    """It is a wrong setting, and the error names percent-encoding; so do errors of Redis show no part of it."""
+    settings = Settings(redis_url=f"redis://:hun{letter}ter2@127.0.0.1:6379/0")
+    with pytest.raises(SettingsError, match=r"%2F.*percent-encoding") as caught:
+        redis_client.make_client(settings)
+    with pytest.raises(ServiceError) as refused, redis_client.plain_errors(settings):
+        raise redis.ConnectionError("hunter2")
+    for text in (str(caught.value), str(refused.value), repr(settings)):
+        assert "hun" not in text
+        assert "ter2" not in text
+
+
+def test_a_password_apart_from_the_address_is_sent_as_it_is() -> None:
+    """No character needs encoding; the same password may be in the address too, another one may not."""
+    settings = Settings(redis_url="redis://me@127.0.0.1:1/3", redis_password=SecretStr("hun/ter#2"))
+    assert redis_client.make_client(settings).connection_pool.connection_kwargs["password"] == "hun/ter#2"
+    same = settings.model_copy(update={"redis_url": "redis://me:hun%2Fter%232@127.0.0.1:1/3"})
+    assert redis_client.make_client(same).connection_pool.connection_kwargs["password"] == "hun/ter#2"
+    other = settings.model_copy(update={"redis_url": "redis://:hunter3@127.0.0.1:1/3"})
+    with pytest.raises(SettingsError, match="another password than HELIOLOOP_REDIS_PASSWORD") as caught:
+        redis_client.make_client(other)
+    assert "hun" not in str(caught.value)
+
+
+@pytest.mark.parametrize("option", ["timeout=hunter2", "socket_timeout=hunter2", "db=1&unknown=hunter2"])
+def test_an_unknown_option_in_the_address_is_a_wrong_setting(option: str) -> None:
+    """Not a traceback at the first command."""
+    with pytest.raises(SettingsError, match="option after the question mark") as caught:
+        redis_client.make_client(Settings(redis_url=f"redis://127.0.0.1:1/0?{option}"))
     assert "hunter2" not in str(caught.value)

@@ -10,9 +10,32 @@ import pytest
 from helioloop.errors import LabelStudioError
 from helioloop.labelstudio.annotations import current_label
 from helioloop.labelstudio.config import parse_config
-from helioloop_worker.labelstudio.port import LabelStudio
+from helioloop_worker.labelstudio.setup_port import LabelStudioSetup
 from helioloop_worker.labelstudio.tab import TABS
 from helioloop_worker.labelstudio.tabs import update_tabs
+from helioloop_worker.labelstudio.webhook import BACKEND_TITLE, WEBHOOK_ACTIONS
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackendPlace:
+    """A backend that Label Studio reaches, its credentials, and the media root that Label Studio serves.
+
+    Parameters
+    ----------
+    url, user, password, secret : str
+        Address and credentials.
+    media_root : Path
+        Folder whose subfolders can be storages.
+    arrived : callable
+        Return how many events of a changed project arrived with the secret, for a project.
+    """
+
+    url: str
+    user: str
+    password: str
+    secret: str
+    media_root: Path
+    arrived: Callable[[int], int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +44,7 @@ class EmptyProject:
 
     Parameters
     ----------
-    label_studio : LabelStudio
+    label_studio : LabelStudioSetup
         The implementation to check.
     project : int
         The project's id; it has helioloop's labelling configuration.
@@ -33,15 +56,21 @@ class EmptyProject:
         Delete an annotation.
     copy_predictions : callable
         Apply the bulk action "Create Annotations From Predictions" to some tasks.
+    configured : callable
+        Create another project with a labelling configuration, and return its id.
+    backend : BackendPlace
+        Where a backend answers.
     """
 
-    label_studio: LabelStudio
+    label_studio: LabelStudioSetup
     project: int
     annotate: Callable[[int, str], int]
     skip: Callable[[int], int]
     revise: Callable[[int, str], None]
     delete_annotation: Callable[[int], None]
     copy_predictions: Callable[[list[int]], None]
+    configured: Callable[[str], int]
+    backend: BackendPlace
 
     def tasks(self, count: int) -> list[int]:
         """Import tasks for cubes c0, c1, … and return their ids."""
@@ -117,6 +146,19 @@ def tasks_keep_order_and_data(empty: EmptyProject) -> None:
     exported = {entry["id"]: entry["data"] for entry in empty.label_studio.tasks(empty.project)}
     assert {task: data["cube"] for task, data in exported.items()} == {one: "c0", two: "c1", three: "c2"}
     assert exported[one] == data_of("c0")
+
+
+def tasks_without_a_value_that_the_screen_shows_are_refused(empty: EmptyProject) -> None:
+    """Absent, or no text: then no task of the call is imported. Other fields may be absent, and the text be empty."""
+    for name in ("video", "curve", "reason"):
+        absent = {key: value for key, value in data_of("c1").items() if key != name}
+        with pytest.raises(LabelStudioError, match=f"{name}.* key is expected in task data"):
+            empty.label_studio.import_tasks(empty.project, [data_of("c0"), absent])
+        with pytest.raises(LabelStudioError, match="is of type"):
+            empty.label_studio.import_tasks(empty.project, [data_of("c0"), {**data_of("c1"), name: None}])
+    assert empty.label_studio.tasks(empty.project) == []
+    short = {"video": "/c0.mp4", "curve": "", "reason": ""}
+    assert len(empty.label_studio.import_tasks(empty.project, [short])) == 1
 
 
 def newer_tasks_are_read_by_id(empty: EmptyProject) -> None:
@@ -385,10 +427,125 @@ def a_description_is_replaced_and_nothing_else(empty: EmptyProject) -> None:
         empty.label_studio.set_description(987_654_321, "x")
 
 
+def a_task_needs_the_field_of_its_video(empty: EmptyProject) -> None:
+    """Whatever its name; results have the alias of a choice, and predictions with the choice itself are dropped."""
+    project = empty.configured(OTHER_CONFIG)
+    with pytest.raises(LabelStudioError, match="movie"):
+        empty.label_studio.import_tasks(project, [{"video": "/a.mp4"}])
+    (task,) = empty.label_studio.import_tasks(project, [{"movie": "/a.mp4"}])
+    result = {"from_name": "kind", "to_name": "film", "type": "choices"}
+    empty.label_studio.import_predictions(
+        project, [{"task": task, "result": [{**result, "value": {"choices": ["J"]}}], "model_version": "v0001"}]
+    )
+    with pytest.raises(LabelStudioError, match="kept 0 of 1"):
+        empty.label_studio.import_predictions(
+            project, [{"task": task, "result": [{**result, "value": {"choices": ["ja"]}}], "model_version": "v0001"}]
+        )
+
+
+def a_new_backend_brings_a_webhook_without_headers(empty: EmptyProject) -> None:
+    """For all events, unless one calls that address; the backend's own is renewed, and its deletion leaves it."""
+    studio, place = empty.label_studio, empty.backend
+    assert studio.backends(empty.project) == studio.webhooks(empty.project) == []
+    connect = {"url": place.url, "user": place.user, "password": place.password}
+    number = studio.ensure_backend(empty.project, **connect)
+    assert [(one.id, one.url, one.title) for one in studio.backends(empty.project)] == [
+        (number, place.url, BACKEND_TITLE)
+    ]
+    (hook,) = studio.webhooks(empty.project)
+    assert (hook.url, hook.all_actions, dict(hook.headers)) == (f"{place.url}/webhook", True, {})
+    assert studio.ensure_backend(empty.project, **{**connect, "url": f"{place.url}/"}) == number
+    studio.delete_backend(number)
+    assert studio.backends(empty.project) == []
+    assert [one.id for one in studio.webhooks(empty.project)] == [hook.id]
+    with pytest.raises(LabelStudioError):
+        studio.delete_backend(number)
+
+
+def a_backend_with_wrong_credentials_is_not_connected(empty: EmptyProject) -> None:
+    """Label Studio asks it at once; a letter outside Latin-1 cannot be sent."""
+    place = empty.backend
+    for password in ("wrong", "密码"):
+        with pytest.raises(LabelStudioError):
+            empty.label_studio.ensure_backend(empty.project, url=place.url, user=place.user, password=password)
+    assert empty.label_studio.backends(empty.project) == []
+
+
+def the_events_of_a_webhook_are_replaced_and_nothing_else(empty: EmptyProject) -> None:
+    """Its headers and its address stay."""
+    studio = empty.label_studio
+    headers = {"X-Helioloop-Secret": "geheimniß ü"}
+    number = studio.create_webhook(
+        empty.project, url="http://127.0.0.1:9/webhook", headers=headers, actions=[*WEBHOOK_ACTIONS, "PROJECT_UPDATED"]
+    )
+    (before,) = studio.webhooks(empty.project)
+    assert (before.id, before.headers, before.actions) == (number, headers, {*WEBHOOK_ACTIONS, "PROJECT_UPDATED"})
+    studio.set_webhook_actions(number, WEBHOOK_ACTIONS)
+    assert studio.webhooks(empty.project) == [replace(before, actions=frozenset(WEBHOOK_ACTIONS))]
+    studio.delete_webhook(number)
+    assert studio.webhooks(empty.project) == []
+    with pytest.raises(LabelStudioError):
+        studio.delete_webhook(number)
+
+
+def a_webhook_needs_a_name_with_a_dot(empty: EmptyProject) -> None:
+    """Label Studio refuses the name of a container without one, so a setup refuses it before."""
+    for url in ("http://backend:9090/webhook", "http://my_host.example/webhook"):
+        with pytest.raises(LabelStudioError):
+            empty.label_studio.create_webhook(empty.project, url=url, headers={}, actions=WEBHOOK_ACTIONS)
+    assert empty.label_studio.webhooks(empty.project) == []
+
+
+def a_change_without_values_sends_an_event_and_changes_nothing(empty: EmptyProject) -> None:
+    """To webhooks that take it; a header that cannot be sent drops the event without an error."""
+    studio, place = empty.label_studio, empty.backend
+    empty.tasks(1)
+    before = (studio.project(empty.project), studio.tasks(empty.project))
+    url = f"{place.url}/webhook"
+
+    def arrived(secret: str, *actions: str) -> int:
+        number = studio.create_webhook(empty.project, url=url, headers={"X-Helioloop-Secret": secret}, actions=actions)
+        already = place.arrived(empty.project)
+        studio.update_project(empty.project)
+        studio.delete_webhook(number)
+        return place.arrived(empty.project) - already
+
+    assert arrived(place.secret, "PROJECT_UPDATED") == 1
+    assert arrived(place.secret, *WEBHOOK_ACTIONS) == 0
+    assert arrived("wrong", "PROJECT_UPDATED") == 0
+    for secret in ("密码", f" {place.secret}", f"{place.secret}\n"):
+        assert arrived(secret, "PROJECT_UPDATED") == 0
+    assert (studio.project(empty.project), studio.tasks(empty.project)) == before
+
+
+def media_of_a_storage_are_served_in_parts(empty: EmptyProject) -> None:
+    """Files beside a storage are not served."""
+    studio = empty.label_studio
+    folder = empty.backend.media_root / "helioloop" / f"project-{empty.project}"
+    folder.mkdir(parents=True)
+    (folder / "a b.mp4").write_bytes(bytes(range(256)))
+    address = f"/data/local-files/?d=helioloop/project-{empty.project}/a%20b.mp4"
+    assert studio.fetch_media(address, n_bytes=10).status == 404
+    assert studio.storages(empty.project) == []
+    for _ in range(2):
+        studio.ensure_local_storage(empty.project, str(folder))
+    assert studio.storages(empty.project) == [str(folder)]
+    found = studio.fetch_media(address, n_bytes=10)
+    assert (found.status, found.content) == (206, bytes(range(10)))
+    assert found.headers["content-range"] == "bytes 0-9/256"
+    assert studio.fetch_media(address.replace("a%20b", "b"), n_bytes=10).status == 404
+
+
+OTHER_CONFIG = """<View>
+  <Video name="film" value="$movie" framerate="25"/>
+  <Choices name="kind" toName="film"><Choice value="ja" alias="J"/><Choice value="nein"/></Choices>
+</View>"""
+
 CONTRACT = (
     an_unknown_project_is_refused,
     a_new_project_is_empty_and_shows_no_version,
     tasks_keep_order_and_data,
+    tasks_without_a_value_that_the_screen_shows_are_refused,
     newer_tasks_are_read_by_id,
     newer_tasks_are_those_of_the_project,
     a_field_of_the_data_is_set_in_place,
@@ -409,4 +566,11 @@ CONTRACT = (
     deleting_a_version_leaves_the_others,
     deleting_the_active_version_leaves_none_shown,
     the_active_version_is_counted_even_without_rows,
+    a_task_needs_the_field_of_its_video,
+    a_new_backend_brings_a_webhook_without_headers,
+    a_backend_with_wrong_credentials_is_not_connected,
+    the_events_of_a_webhook_are_replaced_and_nothing_else,
+    a_webhook_needs_a_name_with_a_dot,
+    a_change_without_values_sends_an_event_and_changes_nothing,
+    media_of_a_storage_are_served_in_parts,
 )

@@ -52,7 +52,8 @@ def url() -> Iterator[str]:
 def count(url: str, key: str | None, *, project: int = 7) -> Submitted | None:
     secret = None if key is None else SecretStr(key)
     return count_submitted(
-        Settings(label_studio_url=url, label_studio_api_key=secret, model_root=Path("unused")), project
+        Settings(label_studio_api_key=secret, model_root=Path("unused")).model_copy(update={"label_studio_url": url}),
+        project,
     )
 
 

@@ -49,6 +49,7 @@ class Server:
     url: str
     answers: list[Answer] = field(default_factory=list)
     requests: list[tuple[str, str]] = field(default_factory=list)
+    tokens: list[str | None] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
     clients: dict[float, LabelStudioClient] = field(default_factory=dict)
 
@@ -69,6 +70,7 @@ def server() -> Iterator[Server]:
         def answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             self.peer.requests.append((self.command, self.path))
+            self.peer.tokens.append(self.headers.get("Authorization"))
             given = self.peer.answers.pop(0) if len(self.peer.answers) > 1 else self.peer.answers[0]
             if given.slow:
                 self.peer.over.wait(10)
@@ -100,6 +102,7 @@ def peer(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """Return the server without requests; the client waits a moment instead of seconds before it retries."""
     monkeypatch.setattr(http_client, "INITIAL_RETRY_DELAY_SECONDS", 0.01)
     server.requests.clear()
+    server.tokens.clear()
     server.over.clear()
     yield server
     server.over.set()
@@ -125,7 +128,15 @@ CALLS: dict[str, Callable[[LabelStudioClient], Any]] = {
     "update_project": lambda client: client.update_project(1, sampling="Uncertainty sampling"),
     "ensure_local_storage": lambda client: client.ensure_local_storage(1, "/media"),
     "ensure_backend": lambda client: client.ensure_backend(1, url="http://b:9090", user="u", password="hunter2"),
-    "ensure_webhook": lambda client: client.ensure_webhook(1, url="http://b:9090/webhook", headers={"X": "hunter2"}),
+    "storages": lambda client: client.storages(1),
+    "backends": lambda client: client.backends(1),
+    "delete_backend": lambda client: client.delete_backend(1),
+    "webhooks": lambda client: client.webhooks(1),
+    "create_webhook": lambda client: client.create_webhook(
+        1, url="http://b:9090/webhook", headers={"X": "hunter2"}, actions=["TASKS_CREATED"]
+    ),
+    "set_webhook_actions": lambda client: client.set_webhook_actions(1, ["TASKS_CREATED"]),
+    "delete_webhook": lambda client: client.delete_webhook(1),
     "tabs": lambda client: client.tabs(1),
     "create_tab": lambda client: client.create_tab(1, {"title": "t"}),
     "change_tab": lambda client: client.change_tab(1, 2, {"title": "t"}),
@@ -288,7 +299,8 @@ def test_the_password_in_an_address_is_not_shown(peer: Server) -> None:
     peer.answers = [Answer(500)]
     client = LabelStudioClient(peer.url.replace("//", "//me:hunter2@"), api_key=TOKEN, timeout_seconds=5.0)
     assert peer.url in refusal(lambda: client.project(1))
-    said = refusal(lambda: client.ensure_backend(1, url="http://me:hunter2@b:9090", user=None, password=None))
+    peer.answers = [Answer(200, []), Answer(500)]
+    said = refusal(lambda: client.ensure_backend(1, url="http://me:hunter2@b:9090", user="", password=""))
     assert "the backend http://b:9090" in said
 
 
@@ -302,6 +314,26 @@ def test_a_login_page_is_never_taken_for_success(peer: Server, call: Callable[[L
     said = refusal(lambda: call(peer.client()))
     assert f"{peer.url} answered a web page, which Label Studio never does" in said
     assert "that there is no login page or proxy in front of it" in said
+
+
+def test_a_login_page_is_no_video(peer: Server) -> None:
+    """A proxy with single sign-on answers with a page to a request for media too; any other status is returned."""
+    peer.answers = [Answer(200, LOGIN_PAGE)]
+    said = refusal(lambda: peer.client().fetch_media("/data/a.mp4", n_bytes=8))
+    assert "answered a web page" in said
+    peer.answers = [Answer(403, {"detail": "no"})]
+    assert peer.client().fetch_media("/data/a.mp4", n_bytes=8).status == 403
+
+
+def test_the_token_is_not_sent_to_another_server(peer: Server) -> None:
+    """Media elsewhere is fetched without it."""
+    peer.answers = [Answer(206, b"x")]
+    client = LabelStudioClient("http://127.0.0.1:9", api_key=TOKEN, timeout_seconds=5.0)
+    assert client.fetch_media(f"{peer.url}/a.mp4", n_bytes=8).content == b"x"
+    assert peer.tokens == [None]
+    peer.client().fetch_media("/a.mp4", n_bytes=8)
+    assert peer.tokens == [None, f"Token {TOKEN}"]
+    assert "no answer (ConnectError)" in refusal(lambda: client.fetch_media("http://127.0.0.1:9/a.mp4", n_bytes=8))
 
 
 @pytest.mark.parametrize("name", ["set_model_version", "delete_version", "delete_predictions", "import_tasks"])
@@ -325,7 +357,8 @@ def test_reading_follows_a_redirect(peer: Server) -> None:
 @pytest.mark.parametrize(
     "name",
     ["project", "tasks_after", "predictions", "model_versions", "import_predictions", "delete_version", "find_project",
-     "create_project", "ensure_local_storage", "ensure_backend", "ensure_webhook", "tabs", "create_tab"],
+     "create_project", "ensure_local_storage", "storages", "ensure_backend", "backends", "webhooks", "create_webhook",
+     "tabs", "create_tab"],
 )  # fmt: skip
 def test_json_of_another_service_is_refused(peer: Server, name: str, body: Any) -> None:
     """Another service at the address answers in JSON of another form."""

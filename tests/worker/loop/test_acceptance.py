@@ -107,15 +107,20 @@ def test_accepted_tasks_and_random_checks_are_marked_and_the_data_stay(project: 
     assert "At most 10 % of the accepted labels are wrong, with 90 % confidence" in outcome.sentences[0]
 
 
-def test_the_status_says_the_guarantee_and_counts_random_checks(project: LoopProject) -> None:
+def test_the_status_says_the_guarantee_and_counts_blind_answers(project: LoopProject) -> None:
+    """One check is answered while its prediction is there; two others once the write-back has deleted it."""
     outcome = accept_new(project)
-    verify(project, outcome.random_checks[:3])
+    verify(project, outcome.random_checks[:1])
+    jobs.write_back(project.context, project.id, "v0001")
+    verify(project, outcome.random_checks[1:3])
     project.read()
     settings = project.context.settings
     (line,) = acceptance_lines(read_status(project.registry, project=project.id, settings=settings))
     assert line.name == "accepted in new"
     assert line.value.startswith(f"{len(outcome.accepted)} of 20 cubes, by v0001. At most 10 % of the accepted labels")
-    assert line.value.endswith("Random checks: 3 of 10 verified")
+    assert line.value.endswith(
+        "Random checks: 2 of 10 answered blind; verified with the prediction visible, which supports no guarantee: 1"
+    )
 
 
 def test_with_too_few_verified_cubes_nothing_is_accepted(project: LoopProject) -> None:

@@ -19,6 +19,8 @@ from helioloop_worker.loop.writeback import write_back
 
 Data = dict[str, dict[str, str]]
 
+SCREEN = {"video": "/v.mp4", "curve": "/c.json", "reason": "/r.txt"}
+"""What each task must have, because the labelling configuration shows it."""
 CHECKING = "annotations differ from those of the last check: checking"
 
 
@@ -99,7 +101,7 @@ def test_events_without_a_check(loop_project: LoopProject) -> None:
 def test_tasks_that_came_after_the_write_back(loop_project: LoopProject, task_data: Data) -> None:
     """They lack the prediction; a cube that cannot be scored does not need one."""
     late = {**task_data["cube00"], "cube": "late", "sha256": "1" * 64}
-    loop_project.label_studio.import_tasks(loop_project.id, [late, {"text": "a task without a cube"}])
+    loop_project.label_studio.import_tasks(loop_project.id, [late, {**SCREEN, "text": "a task without a cube"}])
     assert reconcile(loop_project.context, loop_project.id).done == (
         "1 tasks lack the prediction of v0001: writing back",
     )
@@ -145,7 +147,7 @@ def test_a_second_task_of_a_cube_is_written_and_not_missed_again(loop_project: L
 )
 def test_a_task_that_write_back_passes_over_is_not_missed(loop_project: LoopProject, data: dict[str, str]) -> None:
     """Otherwise it would be written back every few minutes, for ever."""
-    loop_project.label_studio.import_tasks(loop_project.id, [data])
+    loop_project.label_studio.import_tasks(loop_project.id, [{**SCREEN, **data}])
     assert reconcile(loop_project.context, loop_project.id).done == ()
     assert loop_project.queued() == []
     assert write_back(loop_project.context, loop_project.id, "v0001", report=silent).missing == ()

@@ -127,7 +127,8 @@ def task_of(loop_project: LoopProject, release: Release, cube: str) -> dict[str,
     loader = loop_project.context.loader(PROFILE)
     planned, _ = loader.parse(loader.read_files(release.name, cube))
     return {
-        "video": f"/{cube}.mp4", "cube": cube, "release": release.name, "sha256": planned.sha256,
+        "video": f"/{cube}.mp4", "curve": f"/{cube}.json", "reason": f"/{cube}.txt",
+        "cube": cube, "release": release.name, "sha256": planned.sha256,
         "region": planned.region or "", "start": f"{planned.start}Z", "crude_label": "",
     }  # fmt: skip
 

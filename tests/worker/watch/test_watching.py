@@ -98,6 +98,9 @@ def test_labels_that_the_audit_sample_supports_are_accepted_and_marked(running_s
     assert {data["release"] for data in accepted} == {"new"}
     assert len([data for data in found if data.get("triage", "").startswith("random check")]) == 10
     assert site.says(f"new: {len(accepted)} labels accepted by v0001. At most 10 % of the accepted labels are wrong")
+    assert site.says(
+        "new: 10 cubes pre-labelled by v0001; 10 random checks have no prediction until somebody answers blind"
+    )
 
 
 def test_killed_at_random_moments_a_watch_ends_with_the_same_result(running_site: Site, release: Path) -> None:

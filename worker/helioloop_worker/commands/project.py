@@ -8,7 +8,7 @@ import click
 
 from helioloop.cli import needs_extra
 from helioloop.errors import ServiceError, WrongUsage
-from helioloop.settings import load_settings
+from helioloop.settings import Settings, load_settings
 from helioloop_worker.commands.options import (
     EXISTING_FOLDER,
     TABLE,
@@ -28,42 +28,91 @@ def commands() -> Sequence[click.Command]:
 @click.option("--url", help="Label Studio's address as seen from this machine.  [default: HELIOLOOP_LABEL_STUDIO_URL]")
 @click.option(
     "--api-key",
-    envvar="HELIOLOOP_LABEL_STUDIO_API_KEY",
     help="Access token (legacy token or personal access token). Prefer the variable HELIOLOOP_LABEL_STUDIO_API_KEY: "
     "other users of this machine can see command lines.",
 )
-@click.option("--title", default="helioloop", show_default=True, help="Title of the project to create or complete.")
+@click.option("--title", help="Title of the project to create or complete.  [default: helioloop]")
+@click.option("--project", type=click.IntRange(min=1), help="Id of an existing project, instead of --title.")
 @click.option(
     "--backend-url",
     help="The backend's address as seen from Label Studio.  [default: http://HOST:PORT, where `helioloop backend` "
     "listens]",
 )
-def init(url: str | None, api_key: str | None, title: str, backend_url: str | None) -> None:
+@click.option("--emergence", help="Choice of the class emergence in this project.")
+@click.option("--non-emergence", help="Choice of the class non-emergence in this project.")
+@click.option("--choices", help="Name of the <Choices> with both, where several have them.")
+@click.option("--onset", help="Timeline label of the emergence onset in this project.")
+def init(
+    *,
+    url: str | None,
+    api_key: str | None,
+    title: str | None,
+    project: int | None,
+    backend_url: str | None,
+    emergence: str | None,
+    non_emergence: str | None,
+    choices: str | None,
+    onset: str | None,
+) -> None:
     """Set up a Label Studio project; safe to repeat.
 
-    Creates the project, or completes the one with this title: labelling configuration, video storage, ML backend,
-    webhook with its secret, uncertainty sampling, and five tabs for the queue. Label Studio and the backend
-    (`helioloop backend`) must be running. The command prints the project's id, which other commands take as --project.
+    Creates the project, or completes an existing one: video storage, ML backend, webhook with its secret, uncertainty
+    sampling, and five tabs for the queue. Label Studio, Redis and the backend (`helioloop backend`) must be running.
+    The command prints the project's id, which other commands take as --project.
+
+    Of an existing project it prints what it found and what is missing. It never changes the labelling configuration,
+    the instruction, a task or an annotation. It reads the names of the controls and the words of the two classes from
+    the project's own configuration and keeps them in the project's model folder, so projects with different words
+    share one worker and one backend. If the words are not clear, it asks for --emergence and --non-emergence and names
+    the choices that it saw. The words of a new project are these, or HELIOLOOP_CLASS_EMERGENCE and
+    HELIOLOOP_CLASS_NON_EMERGENCE.
+
+    ML backends and webhooks that helioloop registered earlier at other addresses are removed; those of others stay.
+
+    At the end it tries what it set up: it fetches a file and the latest video through Label Studio, and has Label
+    Studio send one event to the backend. It prints "is set up" only if both succeed; else it prints cause and remedy,
+    and exits with 1.
 
     \b
-    Example:
+    Examples:
       helioloop init --url http://127.0.0.1:8080 --title "Release 3"
+      helioloop init --project 7 --emergence ja --non-emergence nein
     """
     with needs_extra("worker"):
+        from helioloop.labelstudio.new_controls import GivenWords
         from helioloop_worker.labelstudio.client import LabelStudioClient
         from helioloop_worker.labelstudio.setup import set_up
+        from helioloop_worker.labelstudio.setup_checks import check_set_up
+    if title is not None and project is not None:
+        raise WrongUsage("--title and --project both name a project; give one of them")
     changed: dict[str, Any] = {}
     if url:
         changed["label_studio_url"] = url
     settings = load_settings().model_copy(update=changed)
     key = api_key or settings.api_key()
-    gateway = LabelStudioClient(
+    label_studio = LabelStudioClient(
         settings.label_studio_url, api_key=key, timeout_seconds=settings.label_studio_timeout_seconds
     )
-    backend = backend_url or f"http://{settings.backend_host}:{settings.backend_port}"
-    project = set_up(gateway, settings, title=title, backend_url=backend)
-    click.echo(f"project {project} is set up: {settings.label_studio_url}/projects/{project}/data")
-    click.echo(f"next: helioloop ingest RELEASE --project {project}")
+    backend = backend_url or default_backend_url(settings)
+    given = GivenWords(emergence=emergence, non_emergence=non_emergence, choices=choices, onset=onset)
+    number = set_up(
+        label_studio,
+        settings,
+        title=title or "helioloop",
+        project=project,
+        backend_url=backend,
+        given=given,
+        say=click.echo,
+    )
+    check_set_up(label_studio, settings, number, backend_url=backend, say=click.echo)
+    click.echo(f"project {number} is set up: {settings.label_studio_url}/projects/{number}/data")
+    click.echo(f"next: helioloop ingest RELEASE --project {number}")
+
+
+def default_backend_url(settings: Settings) -> str:
+    """Return the address at which `helioloop backend` listens with these settings."""
+    host = settings.backend_host
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.backend_port}"
 
 
 @click.command()

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from helioloop.cli import needs_extra
+from helioloop.cli import Service, needs_extra
+from helioloop.logs import start_logging
 from helioloop.settings import load_settings
 from helioloop_worker.commands.options import EXISTING_FOLDER, FOLDER, PROGRAM
 
@@ -17,7 +18,7 @@ def commands() -> Sequence[click.Command]:
     return [worker, demo]
 
 
-@click.command()
+@click.command(cls=Service)
 @click.option(
     "--role",
     type=click.Choice(["train", "score"]),
@@ -26,23 +27,37 @@ def commands() -> Sequence[click.Command]:
     "annotator waits for (helioloop-score), then retrain checks, write-back and reconciliation "
     "(helioloop-maintenance), then scores of whole releases (helioloop-bulk).",
 )
-def worker(role: str) -> None:
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Start nothing; exit with 0 if a worker of this role runs on this host and is registered in Redis, else with "
+    "an error. For health checks.",
+)
+def worker(role: str, check: bool) -> None:
     """Run a worker that serves the job queues.
 
     Ctrl-C or SIGTERM stops it after the current job. Run at least one worker of each role, so that training does not
     delay scoring. Several workers of the role train share the members of a round; they can run on different machines
-    and GPUs if they see the same folders. Settings are environment variables; see docs/settings.md.
+    and GPUs if they see the same folders. Settings are environment variables; see docs/settings.md. Jobs and their
+    outcomes are logged on stderr, from HELIOLOOP_LOG_LEVEL upwards, as text or JSON (HELIOLOOP_LOG_FORMAT).
 
     \b
     Examples:
       helioloop worker --role score
       CUDA_VISIBLE_DEVICES=1 helioloop worker --role train
+      helioloop worker --role train --check
     """
+    if check:
+        with needs_extra("worker"):
+            from helioloop_worker.health import running_worker
+        click.echo(running_worker("train" if role == "train" else "score", load_settings()))
+        return
     with needs_extra("worker"):
         from helioloop_worker.context import Context
-        from helioloop_worker.worker import run, to_stderr
-    to_stderr()
-    run("train" if role == "train" else "score", Context(load_settings()))
+        from helioloop_worker.worker import run
+    settings = load_settings()
+    start_logging(settings, process="worker")
+    run("train" if role == "train" else "score", Context(settings))
 
 
 @click.command()

@@ -15,6 +15,7 @@ from typing import Self
 import psutil
 import redis
 
+from helioloop.environment.names import is_of_helioloop
 from helioloop.errors import ServiceError
 
 HOST = "127.0.0.1"
@@ -38,7 +39,7 @@ class Service:
         cls, name: str, arguments: Sequence[str], *, environment: Mapping[str, str], folder: Path, log: Path
     ) -> Self:
         """Start a program in `folder`; of helioloop's variables it gets only those in `environment`."""
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("HELIOLOOP_", "REDIS_URL"))}
+        inherited = {key: value for key, value in os.environ.items() if not is_of_helioloop(key)}
         with log.open("ab") as file:
             process = subprocess.Popen(  # noqa: S603 - programs of our own environments
                 arguments,

@@ -15,6 +15,7 @@ from typing import Self
 
 import redis
 
+from helioloop.environment.names import is_of_helioloop
 from helioloop.errors import MissingExtra
 from helioloop.settings import Settings
 from helioloop_worker.demo.credentials import stored_login, stored_secret, write_private
@@ -115,6 +116,8 @@ class DemoServices:
     def settings(self) -> Settings:
         """Return the settings as the services read them."""
         before = dict(os.environ)
+        for name in filter(is_of_helioloop, before):
+            del os.environ[name]
         os.environ.update(self.environment)
         try:
             return Settings()

@@ -111,6 +111,7 @@ def commands_to_try(environment_file: Path, project: int) -> tuple[str, ...]:
         f". {shlex.quote(str(environment_file))}",
         f"helioloop status --project {project}",
         f"helioloop status --project {project} --watch",
+        f"helioloop doctor --project {project}",
         f"helioloop versions --project {project}",
         f"helioloop catalogue --project {project} --out catalogue.csv",
         f"helioloop report --project {project}",

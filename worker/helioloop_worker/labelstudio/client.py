@@ -7,24 +7,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from label_studio_sdk.core.request_options import RequestOptions
-
 from helioloop.errors import LabelStudioError
-from helioloop.settings import Settings, plain_url
+from helioloop.settings import Settings
 from helioloop_worker.labelstudio.port import PredictionRow, ProjectInfo, Tab
+from helioloop_worker.labelstudio.setup_calls import ONCE, SetupCalls
 from helioloop_worker.labelstudio.transport import Transport
-
-WEBHOOK_ACTIONS = (
-    "ANNOTATION_CREATED",
-    "ANNOTATIONS_CREATED",
-    "ANNOTATION_UPDATED",
-    "ANNOTATIONS_DELETED",
-    "TASKS_CREATED",
-    "TASKS_DELETED",
-)
-ONCE: RequestOptions = {"max_retries": 0}
-"""For calls that must not be repeated; the client retries all others on 429, 5xx and a lost connection."""
-
 
 PAGE_TASKS = 100
 """Tasks in one page of a listing."""
@@ -32,7 +19,7 @@ CHANGED_TASKS = 500
 """Tasks that are changed in one call; SQLite limits the values in a statement."""
 
 
-class LabelStudioClient:
+class LabelStudioClient(SetupCalls):
     """The calls of helioloop to one Label Studio.
 
     Every failure is a `LabelStudioError` with one sentence, which never contains headers or tokens.
@@ -53,8 +40,7 @@ class LabelStudioClient:
     """
 
     def __init__(self, url: str, *, api_key: str, timeout_seconds: float) -> None:
-        self._transport = Transport(url, api_key=api_key, timeout_seconds=timeout_seconds)
-        self._client = self._transport.client
+        super().__init__(Transport(url, api_key=api_key, timeout_seconds=timeout_seconds))
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "LabelStudioClient":
@@ -179,7 +165,8 @@ class LabelStudioClient:
         if created != len(entries):
             raise LabelStudioError(
                 f"Label Studio kept {created} of {len(entries)} predictions for project {project}; it drops "
-                f"those that do not fit the labelling configuration: compare that with labeling_config/bipoles.xml"
+                "those that do not fit the labelling configuration (1.21.0 to 1.23.0 drop all with a timeline range): "
+                "compare that with labeling_config/bipoles.xml, or install Label Studio 1.23.1 or later"
             )
 
     def set_model_version(self, project: int, version: str) -> None:
@@ -212,86 +199,7 @@ class LabelStudioClient:
         with self._transport.calling(f"changing the score of prediction {row.id}"):
             self._client.predictions.update(id=row.id, score=score)
 
-    # -- setting a project up --------------------------------------------------------------------
-
-    def find_project(self, title: str) -> int | None:
-        """Return the id of the project with exactly this title, if there is one."""
-        with self._transport.calling("listing projects"):
-            found: list[Any] = list(self._client.projects.list(title=title))
-        return next((int(project.id) for project in found if project.title == title), None)
-
-    def create_project(self, *, title: str, label_config: str, instruction: str = "") -> int:
-        """Create a project that presents tasks with low scores first, and return its id.
-
-        Parameters
-        ----------
-        title, label_config : str
-            Title and labelling configuration.
-        instruction : str
-            HTML that annotators see before their first task; "" for none.
-        """
-        what = f"creating the project {title!r}"
-        with self._transport.calling(what):
-            created = self._client.projects.create(
-                title=title,
-                label_config=label_config,
-                sampling="Uncertainty sampling",
-                expert_instruction=instruction,
-                show_instruction=bool(instruction),
-                request_options=ONCE,
-            )
-        number = getattr(created, "id", None)
-        if not isinstance(number, int):
-            raise self._transport.unexpected_answer(what, "something other than a project")
-        return number
-
-    def update_project(self, project: int, **values: Any) -> None:
-        """Change settings of a project."""
-        with self._transport.calling(f"changing project {project}"):
-            self._client.projects.update(id=project, **values)
-
-    def ensure_local_storage(self, project: int, path: str) -> None:
-        """Let Label Studio serve the files under `path` to this project's annotators."""
-        what = f"connecting the media folder to project {project}"
-        storages = self._transport.listed(what, self._client.import_storage.local.list, project=project)
-        if path in [storage.path for storage in storages]:
-            return
-        with self._transport.calling(what):
-            self._client.import_storage.local.create(
-                project=project, path=path, use_blob_urls=True, title="helioloop videos", request_options=ONCE
-            )
-
-    def ensure_backend(self, project: int, *, url: str, user: str | None, password: str | None) -> None:
-        """Connect the backend to the project, or renew the settings of the connection."""
-        what = f"connecting the backend {plain_url(url)} to project {project}"
-        backends = self._transport.listed(what, self._client.ml.list, project=project)
-        known = [backend for backend in backends if backend.url == url]
-        auth: dict[str, Any] = (
-            {"auth_method": "BASIC_AUTH", "basic_auth_user": user, "basic_auth_pass": password} if user else {}
-        )
-        with self._transport.calling(what):
-            if known:
-                self._client.ml.update(id=known[0].id or 0, url=url, project=project, title="helioloop", **auth)
-            else:
-                self._client.ml.create(url=url, project=project, title="helioloop", **auth, request_options=ONCE)
-
-    def ensure_webhook(self, project: int, *, url: str, headers: Mapping[str, str]) -> None:
-        """Make our webhook the only one of this project that calls `url`; each call has the `headers`."""
-        what = f"setting the webhook of project {project}"
-        for hook in self._transport.listed(what, self._client.webhooks.list, project=str(project)):
-            if hook.url.rstrip("/") == url.rstrip("/") and hook.id is not None:
-                with self._transport.calling(what):
-                    self._client.webhooks.delete(id=hook.id)
-        with self._transport.calling(what):
-            self._client.webhooks.create(
-                url=url,
-                project=project,
-                headers=dict(headers),
-                send_payload=True,
-                send_for_all_actions=False,
-                actions=list(WEBHOOK_ACTIONS),
-                request_options=ONCE,
-            )
+    # -- tabs ------------------------------------------------------------------------------------
 
     def tabs(self, project: int) -> list[Tab]:
         """Return all tabs of a project."""

@@ -10,16 +10,21 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from defusedxml.ElementTree import fromstring
 
 from helioloop.errors import LabelStudioError
+from helioloop_worker.labelstudio.fake_setup import Call, Connections, FakeConnections
 from helioloop_worker.labelstudio.port import PredictionRow, ProjectInfo, Tab
+from helioloop_worker.labelstudio.setup_port import Backend, Media, Webhook
 
 CHOICES, TIMELINE = "Choices", "TimelineLabels"
 _VALUE_TAGS = {CHOICES: "Choice", TIMELINE: "Label"}
 """Controls whose predictions are checked, and the tags of their values."""
+_DATA_KINDS: Mapping[str, tuple[type, ...]] = {"TimeSeries": (dict, list, str)}
+"""Types of a value that a tag shows, where they are not text alone."""
 
 
 @dataclass(slots=True)
@@ -29,17 +34,26 @@ class _Project:
     info: ProjectInfo
     tasks: dict[int, dict[str, Any]] = field(default_factory=dict)
     predictions: dict[int, tuple[PredictionRow, dict[str, Any]]] = field(default_factory=dict)
-    storages: list[str] = field(default_factory=list)
     tabs: dict[int, dict[str, Any]] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 class FakeLabelStudio:
-    """The projects, tasks, annotations and predictions of one process."""
+    """The projects, tasks, annotations and predictions of one process.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    document_root : Path, optional
+        Folder whose files are served as media; without it, none are.
+    call : callable, optional
+        Takes the requests to backends and webhooks; without it, each is answered with 200.
+    """
+
+    def __init__(self, *, document_root: Path | None = None, call: Call | None = None) -> None:
         self._projects: dict[int, _Project] = {}
         self._ids: Iterator[int] = itertools.count(1)  # one counter for all, so that an id belongs to one thing only
         self._latest = datetime.now(UTC)
+        self.connections = FakeConnections(self._ids, document_root=document_root, call=call)
 
     # -- the port --------------------------------------------------------------------------------
 
@@ -72,8 +86,14 @@ class FakeLabelStudio:
         return counts if active is None else {active: 0, **counts}
 
     def import_tasks(self, project: int, data: Sequence[Mapping[str, Any]]) -> list[int]:
-        """Import tasks; see `LabelStudio.import_tasks`."""
+        """Import tasks; see `LabelStudio.import_tasks`. One that lacks a value that the screen shows refuses all."""
         own = self._project(project)
+        shown = _shown_fields(own.info.label_config)
+        for place, values in enumerate(data):
+            if fault := _fault(values, shown):
+                raise LabelStudioError(
+                    f"importing {len(data)} tasks into project {project}: item {place}: {fault}; nothing was imported"
+                )
         created = [next(self._ids) for _ in data]
         for task, values in zip(created, data, strict=True):
             own.tasks[task] = {"id": task, "data": copy.deepcopy(dict(values)), "annotations": []}
@@ -153,9 +173,9 @@ class FakeLabelStudio:
 
     def ensure_local_storage(self, project: int, path: str) -> None:
         """Serve a folder; see `LabelStudio.ensure_local_storage`."""
-        own = self._project(project)
-        if path not in own.storages:
-            own.storages.append(path)
+        storages = self._connections(project).storages
+        if path not in storages:
+            storages.append(path)
 
     def tabs(self, project: int) -> list[Tab]:
         """Return all tabs; see `LabelStudio.tabs`."""
@@ -175,12 +195,61 @@ class FakeLabelStudio:
             raise LabelStudioError(f"project {project} has no tab {tab}; read its tabs again")
         own[tab] = copy.deepcopy(dict(settings))
 
+    # -- the port for setting up ----------------------------------------------------------------
+
+    def find_project(self, title: str) -> int | None:
+        """Return the project with this title; see `LabelStudioSetup.find_project`."""
+        return next((number for number, own in self._projects.items() if own.info.title == title), None)
+
+    def update_project(self, project: int, **values: Any) -> None:
+        """Change settings, and send the event; see `LabelStudioSetup.update_project`."""
+        self._project(project).settings.update(values)
+        self.connections.emit(project, "PROJECT_UPDATED", {})
+
+    def storages(self, project: int) -> list[str]:
+        """Return the folders; see `LabelStudioSetup.storages`."""
+        return list(self._connections(project).storages)
+
+    def backends(self, project: int) -> list[Backend]:
+        """Return the backends; see `LabelStudioSetup.backends`."""
+        return [backend for backend, _ in self._connections(project).backends.values()]
+
+    def ensure_backend(self, project: int, *, url: str, user: str, password: str) -> int:
+        """Connect a backend; see `LabelStudioSetup.ensure_backend`."""
+        self._project(project)
+        return self.connections.ensure_backend(project, url=url, user=user, password=password)
+
+    def delete_backend(self, backend: int) -> None:
+        """Delete a backend; see `LabelStudioSetup.delete_backend`."""
+        self.connections.delete_backend(backend)
+
+    def webhooks(self, project: int) -> list[Webhook]:
+        """Return the webhooks; see `LabelStudioSetup.webhooks`."""
+        return list(self._connections(project).webhooks.values())
+
+    def create_webhook(self, project: int, *, url: str, headers: Mapping[str, str], actions: Sequence[str]) -> int:
+        """Create a webhook; see `LabelStudioSetup.create_webhook`."""
+        self._project(project)
+        return self.connections.create_webhook(project, url=url, headers=headers, actions=actions)
+
+    def set_webhook_actions(self, webhook: int, actions: Sequence[str]) -> None:
+        """Replace the events of a webhook; see `LabelStudioSetup.set_webhook_actions`."""
+        self.connections.set_webhook_actions(webhook, actions)
+
+    def delete_webhook(self, webhook: int) -> None:
+        """Delete a webhook; see `LabelStudioSetup.delete_webhook`."""
+        self.connections.delete_webhook(webhook)
+
+    def fetch_media(self, address: str, *, n_bytes: int) -> Media:
+        """Return the first bytes of a file; see `LabelStudioSetup.fetch_media`."""
+        return self.connections.fetch_media(address, n_bytes=n_bytes)
+
     # -- projects and annotations ----------------------------------------------------------------
 
-    def create_project(self, *, title: str, label_config: str, instruction: str = "") -> int:  # noqa: ARG002
-        """Create an empty project and return its id; the instruction is not kept."""
+    def create_project(self, *, title: str, label_config: str, instruction: str = "") -> int:
+        """Create an empty project and return its id."""
         info = ProjectInfo(id=next(self._ids), title=title, label_config=label_config, model_version=None)
-        self._projects[info.id] = _Project(info=info)
+        self._projects[info.id] = _Project(info=info, settings={"expert_instruction": instruction})
         return info.id
 
     def annotate(
@@ -212,6 +281,7 @@ class FakeLabelStudio:
                 "result": self._result(task, choice, start),
             }
         )
+        self.connections.emit(self._holding(task).info.id, "ANNOTATION_CREATED", {"annotation": {"id": number}})
         return number
 
     def copy_predictions(self, project: int, tasks: Sequence[int]) -> None:
@@ -248,12 +318,20 @@ class FakeLabelStudio:
         """Return the imported predictions, oldest first."""
         return [copy.deepcopy(entry) for _, entry in self._project(project).predictions.values()]
 
+    def settings(self, project: int) -> dict[str, Any]:
+        """Return the settings of a project that were changed."""
+        return dict(self._project(project).settings)
+
     # -- inside ----------------------------------------------------------------------------------
 
     def _project(self, project: int) -> _Project:
         if project not in self._projects:
             raise LabelStudioError(f"there is no project {project}; check the project id")
         return self._projects[project]
+
+    def _connections(self, project: int) -> Connections:
+        self._project(project)
+        return self.connections.of(project)
 
     def _holding(self, task: int) -> _Project:
         for own in self._projects.values():
@@ -330,12 +408,30 @@ def _controls(label_config: str) -> dict[str, _Control]:
             kind=kind,
             name=tag.get("name", ""),
             to_name=tag.get("toName", ""),
-            values=frozenset(child.get("value", "") for child in tag.iter(value_tag)),
+            values=frozenset(str(child.get("alias") or child.get("value", "")) for child in tag.iter(value_tag)),
         )
         for kind, value_tag in _VALUE_TAGS.items()
         for tag in root.iter(kind)
     ]
     return {control.name: control for control in found}
+
+
+def _shown_fields(label_config: str) -> dict[str, str]:
+    """Return the fields of the task data that a labelling configuration shows, and the tag that shows each."""
+    tags = fromstring(label_config, forbid_dtd=True).iter()
+    shown = [(tag.get("value", ""), tag.tag) for tag in tags if tag.get("name")]
+    return {value.removeprefix("$"): tag for value, tag in shown if value.startswith("$")}
+
+
+def _fault(data: Mapping[str, Any], shown: Mapping[str, str]) -> str | None:
+    """Return why Label Studio refuses the data of a task; None where it takes them."""
+    for name, tag in shown.items():
+        if name not in data:
+            return f'"{name}" key is expected in task data'
+        kinds = _DATA_KINDS.get(tag, (str,))
+        if not isinstance(data[name], kinds):
+            return f"data['{name}']={data[name]} is of type '{type(data[name]).__name__}', but {tag} expects another"
+    return None
 
 
 def _is_valid(entry: Mapping[str, Any], controls: Mapping[str, _Control]) -> bool:

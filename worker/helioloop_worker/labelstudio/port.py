@@ -59,7 +59,10 @@ class LabelStudio(Protocol):
         """Return the number of predictions of each model version; the active version is there even with none."""
 
     def import_tasks(self, project: int, data: Sequence[Mapping[str, Any]]) -> list[int]:
-        """Import tasks and return their ids, in order."""
+        """Import tasks and return their ids, in order.
+
+        Where the data of one lack a value that the labelling configuration shows, none is imported and the call fails.
+        """
 
     def set_data_field(self, project: int, tasks: Sequence[int], name: str, value: str) -> None:
         """Set one field of the data of tasks; the call fails where one of them is not in the project."""

@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from helioloop.labelstudio.annotations import current_label
-from helioloop.labelstudio.config import Controls, parse_config
+from helioloop.labelstudio.config import project_controls
 from helioloop.labelstudio.tasks import CubeTask, annotation_stamps, cube_tasks
+from helioloop.records.controls import Controls
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import CurrentLabel
 from helioloop.records.profiles import Profile
 from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.project_controls import read_project_controls
 from helioloop.registry.project_profile import read_project_profile
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.port import LabelStudio, ProjectInfo
@@ -57,6 +59,24 @@ class ProjectState:
         ]
 
 
+def read_controls(info: ProjectInfo, *, settings: Settings) -> Controls:
+    """Return the controls of a project, by the words that its model folder keeps.
+
+    Raises
+    ------
+    ConfigurationError
+        Where the project's labelling configuration lacks the controls.
+    RegistryError
+        Where the controls in the model folder are damaged.
+    """
+    return project_controls(
+        info.label_config,
+        read_project_controls(settings.model_dir(info.id)),
+        emergence=settings.class_emergence,
+        non_emergence=settings.class_non_emergence,
+    )
+
+
 def read_project(label_studio: LabelStudio, project: int, *, settings: Settings) -> ProjectState:
     """Read a project and write its label snapshot into its model folder.
 
@@ -67,7 +87,7 @@ def read_project(label_studio: LabelStudio, project: int, *, settings: Settings)
     project : int
         Label Studio project.
     settings : Settings
-        The names of the classes, and the model folder, which has the profile.
+        The model folder, which has the profile and the class words; the words for a project without any.
 
     Raises
     ------
@@ -76,14 +96,12 @@ def read_project(label_studio: LabelStudio, project: int, *, settings: Settings)
     ConfigurationError
         Where the project's labelling configuration lacks the controls.
     RegistryError
-        Where the profile in the model folder is damaged.
+        Where the profile or the controls in the model folder are damaged.
     """
     profile = read_project_profile(settings.model_dir(project))
     n_frames = profile.instrument.n_frames
     info = label_studio.project(project)
-    controls = parse_config(
-        info.label_config, emergence=settings.class_emergence, non_emergence=settings.class_non_emergence
-    )
+    controls = read_controls(info, settings=settings)
     exported = label_studio.tasks(project)
     tasks = cube_tasks(exported)
     snapshot = Snapshot(

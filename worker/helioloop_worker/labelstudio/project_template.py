@@ -4,16 +4,38 @@ import re
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from xml.sax.saxutils import quoteattr
 
 from helioloop.files import atomic
+from helioloop.records.controls import ONSET_LABEL
+from helioloop.records.labels import Label
 
 
-def labeling_configuration() -> str:
-    """Return helioloop's labelling configuration.
+def labeling_configuration(
+    *, emergence: str = Label.EMERGENCE, non_emergence: str = Label.NON_EMERGENCE, onset: str | None = None
+) -> str:
+    """Return helioloop's labelling configuration, with the words of a project.
 
     It is inside the package of an installed wheel, and in ``labeling_config/`` of a source tree.
+
+    Parameters
+    ----------
+    emergence, non_emergence : str
+        The choices of the two classes.
+    onset : str, optional
+        The timeline label.
     """
-    return (_folder() / "bipoles.xml").read_text(encoding="utf-8")
+    text = (_folder() / "bipoles.xml").read_text(encoding="utf-8")
+    words = {
+        f'<Choice value="{Label.EMERGENCE}"': f"<Choice value={quoteattr(emergence)}",
+        f'<Choice value="{Label.NON_EMERGENCE}"': f"<Choice value={quoteattr(non_emergence)}",
+        f'<Label value="{ONSET_LABEL}"': f"<Label value={quoteattr(onset or ONSET_LABEL)}",
+        'requiredMessage="Choose emergence or non-emergence"': "requiredMessage="
+        + quoteattr(f"Choose {emergence} or {non_emergence}"),
+    }
+    for own, wanted in words.items():
+        text = text.replace(own, wanted)
+    return text
 
 
 def instruction(stills: str | None) -> str:

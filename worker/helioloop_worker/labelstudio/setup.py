@@ -2,88 +2,195 @@
 
 The setup can be repeated: it adds what is missing, and renews sampling, backend and webhook. Configuration and
 instruction are set when the project is created and never changed afterwards: the tasks that are there fit the
-configuration, and a team may have edited both.
+configuration, and a team may have edited both. No task and no annotation is changed.
 """
 
-from base64 import b64encode
+from collections.abc import Callable
 from urllib.parse import quote
 
-from helioloop.labelstudio.config import parse_config
+from helioloop.errors import LabelStudioError
+from helioloop.labelstudio.new_controls import GivenWords, choose_controls, doubts
 from helioloop.labelstudio.tab_names import DISAGREEMENTS_FIRST
-from helioloop.messaging.messages import SECRET_HEADER
+from helioloop.messaging.backend_credentials import BackendCredentials, backend_credentials
+from helioloop.records.controls import Controls
+from helioloop.registry.project_controls import read_project_controls, write_project_controls
 from helioloop.settings import Settings
-from helioloop_worker.labelstudio.client import LabelStudioClient
+from helioloop_worker.labelstudio.found_project import found_sentences
+from helioloop_worker.labelstudio.own_addresses import (
+    check_backend_address,
+    earlier_backends,
+    earlier_webhooks,
+)
 from helioloop_worker.labelstudio.project_template import copy_stills, instruction, labeling_configuration
+from helioloop_worker.labelstudio.setup_port import LabelStudioSetup
 from helioloop_worker.labelstudio.tabs import update_tabs
+from helioloop_worker.labelstudio.transport import READ_THE_LOG
+from helioloop_worker.labelstudio.webhook import WEBHOOK_ACTIONS, webhook_credentials, webhook_url
 
 STILLS = "instruction"
 """Folder of the instruction's pictures below a project's media folder."""
 TAB = DISAGREEMENTS_FIRST
+SAMPLING = "Uncertainty sampling"
+"""Label Studio's order of tasks that takes low scores first."""
 
 
-def set_up(label_studio: LabelStudioClient, settings: Settings, *, title: str, backend_url: str) -> int:
-    """Create the project with this title, or complete it, and return its id.
+def set_up(
+    label_studio: LabelStudioSetup,
+    settings: Settings,
+    *,
+    backend_url: str,
+    title: str = "helioloop",
+    project: int | None = None,
+    given: GivenWords | None = None,
+    say: Callable[[str], None] | None = None,
+) -> int:
+    """Create or complete a project, and return its id.
 
     Parameters
     ----------
-    label_studio : LabelStudioClient
+    label_studio : LabelStudioSetup
         Label Studio.
     settings : Settings
-        The names of the classes, the media folder and the secrets.
-    title : str
-        The project's title; an existing project is completed.
+        The words for new projects, the media folder and the secrets.
     backend_url : str
         The backend's address as seen from Label Studio.
+    title : str
+        Title of the project; one that exists is completed.
+    project : int, optional
+        An existing project to complete, instead of one with this title.
+    given : GivenWords, optional
+        Words and names of the project; without them, its own are read.
+    say : callable, optional
+        Takes what is found and done, one line each.
 
     Raises
     ------
+    WrongUsage
+        Where Label Studio cannot call the backend's address.
+    SettingsError
+        Where Label Studio cannot send a credential.
     LabelStudioError
         Where Label Studio refuses a call, for example because it cannot reach the backend.
     ConfigurationError
         Where the project's labelling configuration lacks the controls or the videos' rate.
+    RegistryError
+        Where the controls in the model folder are damaged.
     """
-    project, created = label_studio.find_project(title), False
+    tell = say or (lambda _: None)
+    backend_url = check_backend_address(backend_url)
+    credentials = backend_credentials(settings)
+    given = given or GivenWords()
     if project is None:
-        config = labeling_configuration()
-        parse_config(config, emergence=settings.class_emergence, non_emergence=settings.class_non_emergence)
-        project = label_studio.create_project(title=title, label_config=config, instruction=instruction(None))
-        created = True
+        project = label_studio.find_project(title)
+    created = project is None
+    if project is None:
+        project, controls = _create(label_studio, settings, title, given)
+        tell(f"project {project}, {title!r}, is created")
     else:
-        info = label_studio.project(project)
-        parse_config(info.label_config, emergence=settings.class_emergence, non_emergence=settings.class_non_emergence)
-        label_studio.update_project(project, sampling="Uncertainty sampling")
-    settings.model_dir(project).mkdir(parents=True, exist_ok=True)
+        controls = _adopt(label_studio, settings, project, given, tell)
+    write_project_controls(settings.model_dir(project), controls)
     media = settings.media_dir(project)
     media.mkdir(parents=True, exist_ok=True)
-    label_studio.ensure_local_storage(project, str(media))
+    _connect_media(label_studio, settings, project)
+    tell(f"connected: media folder {media}")
     if created:
         copy_stills(media / STILLS)
         address = f"/data/local-files/?d={quote(f'helioloop/{media.name}/{STILLS}')}"
         label_studio.update_project(project, expert_instruction=instruction(address))
-    password = settings.basic_auth_password
-    label_studio.ensure_backend(
-        project,
-        url=backend_url,
-        user=settings.basic_auth_user,
-        password=None if password is None else password.get_secret_value(),
-    )
-    webhook = f"{backend_url.rstrip('/')}/webhook"
-    label_studio.ensure_webhook(project, url=webhook, headers=_webhook_credentials(settings))
+    else:
+        label_studio.update_project(project, sampling=SAMPLING)
+        tell("set: tasks with low scores come first (uncertainty sampling)")
+    _connect_backend(label_studio, project, backend_url, credentials, tell)
     update_tabs(label_studio, project, settings.model_dir(project), restore=True)
     return project
 
 
-def _webhook_credentials(settings: Settings) -> dict[str, str]:
-    """Return the headers with which our webhook authenticates to the backend.
+def _create(label_studio: LabelStudioSetup, settings: Settings, title: str, given: GivenWords) -> tuple[int, Controls]:
+    """Create a project whose configuration has the given words, or those of the settings."""
+    config = labeling_configuration(
+        emergence=given.emergence or settings.class_emergence,
+        non_emergence=given.non_emergence or settings.class_non_emergence,
+        onset=given.onset,
+    )
+    controls = _controls(config, settings, given, None)
+    return label_studio.create_project(title=title, label_config=config, instruction=instruction(None)), controls
 
-    Label Studio sends basic auth to a backend but not with webhooks, so the webhook has a header for it. Everyone who
-    may change the project can read these headers, so the secret is preferred: it gives access to /webhook only.
+
+def _adopt(
+    label_studio: LabelStudioSetup,
+    settings: Settings,
+    project: int,
+    given: GivenWords,
+    tell: Callable[[str], None],
+) -> Controls:
+    """Return the controls of an existing project, and tell what it has; nothing is changed."""
+    info = label_studio.project(project)
+    kept = read_project_controls(settings.model_dir(project))
+    controls = _controls(info.label_config, settings, given, kept)
+    for sentence in found_sentences(label_studio, info, controls):
+        tell(sentence)
+    for sentence in doubts(info.label_config, controls):
+        tell(f"warning: {sentence}")
+    return controls
+
+
+def _controls(config: str, settings: Settings, given: GivenWords, kept: Controls | None) -> Controls:
+    return choose_controls(
+        config,
+        given,
+        kept,
+        emergence=settings.class_emergence,
+        non_emergence=settings.class_non_emergence,
+    )
+
+
+def _connect_media(label_studio: LabelStudioSetup, settings: Settings, project: int) -> None:
+    try:
+        label_studio.ensure_local_storage(project, str(settings.media_dir(project)))
+    except LabelStudioError as error:
+        raise LabelStudioError(
+            f"{_without_remedy(error)}; set LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true for Label Studio, and "
+            "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT to the folder of HELIOLOOP_MEDIA_ROOT"
+        ) from None
+
+
+def _connect_backend(
+    label_studio: LabelStudioSetup,
+    project: int,
+    backend_url: str,
+    credentials: BackendCredentials,
+    tell: Callable[[str], None],
+) -> None:
+    """Register backend and webhook at an address, then remove those that helioloop registered before.
+
+    The new webhook is there before the earlier ones are removed, so that no event is lost meanwhile.
     """
-    secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else ""
-    if secret:
-        return {SECRET_HEADER: secret}
-    user, password = settings.basic_auth_user, settings.basic_auth_password
-    if not user or not password:
-        return {}
-    pair = f"{user}:{password.get_secret_value()}"
-    return {"Authorization": "Basic " + b64encode(pair.encode()).decode()}
+    try:
+        backend = label_studio.ensure_backend(
+            project, url=backend_url, user=credentials.user, password=credentials.password
+        )
+    except LabelStudioError as error:
+        raise LabelStudioError(
+            f"{_without_remedy(error)}; start the backend with the HELIOLOOP_BASIC_AUTH_… of this command, give its "
+            "address as Label Studio's machine or container reaches it, and at a private address set "
+            "LABEL_STUDIO_ML_BLOCK_LOCAL_IP=false for Label Studio"
+        ) from None
+    webhook = label_studio.create_webhook(
+        project, url=webhook_url(backend_url), headers=webhook_credentials(credentials), actions=WEBHOOK_ACTIONS
+    )
+    tell(f"connected: backend {backend_url} and its webhook")
+    backends, webhooks = label_studio.backends(project), label_studio.webhooks(project)
+    earlier = earlier_backends(backends, webhooks, current=backend)
+    own = [*earlier, *(one for one in backends if one.id == backend)]
+    for hook in earlier_webhooks(webhooks, current=webhook, own_backends=own):
+        label_studio.delete_webhook(hook.id)
+        if hook.url != webhook_url(backend_url):
+            tell(f"removed: helioloop's earlier webhook at {hook.url}")
+    for one in earlier:
+        label_studio.delete_backend(one.id)
+        tell(f"removed: helioloop's earlier backend at {one.url}")
+
+
+def _without_remedy(error: LabelStudioError) -> str:
+    """Return the text of an error without the general remedy at its end, for a better one."""
+    return str(error).removesuffix(f"; {READ_THE_LOG}")

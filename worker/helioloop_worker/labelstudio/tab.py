@@ -39,6 +39,16 @@ HIDDEN_COLUMNS = [
 ]
 """Columns that the tabs hide, so that video, score and crude label are side by side. The list of model versions has the
 superseded ones too."""
+WIDTHS = {
+    "tasks:id": 90,
+    "tasks:predictions_score": 110,
+    "tasks:data.cube": 140,
+    "tasks:data.region": 90,
+    "tasks:data.start": 140,
+    "tasks:data.crude_label": 130,
+    "tasks:data.triage": 150,
+}
+"""Widths of columns in pixels, so that the columns of each tab fit a window of 1280 pixels."""
 
 _Filter = dict[str, Any]
 
@@ -55,11 +65,14 @@ class TabSettings:
         Conditions that all hold for a task in the tab.
     ordering : str
         Column that sorts it, lowest first.
+    hides : str
+        A column that a new tab hides besides `HIDDEN_COLUMNS`.
     """
 
     title: str
     filters: tuple[_Filter, ...] = field(repr=False)
     ordering: str
+    hides: str
 
     def kept(self) -> dict[str, Any]:
         """Return the settings that are restored when somebody changed them: filters and ordering."""
@@ -70,13 +83,14 @@ class TabSettings:
 
     def new(self) -> dict[str, Any]:
         """Return all settings of a new tab."""
+        hidden = [*HIDDEN_COLUMNS, self.hides]
         return {
             "title": self.title,
             "type": "list",
             "target": "tasks",
             **self.kept(),
-            "hiddenColumns": {"explore": HIDDEN_COLUMNS, "labeling": HIDDEN_COLUMNS},
-            "columnsWidth": {},
+            "hiddenColumns": {"explore": hidden, "labeling": hidden},
+            "columnsWidth": dict(WIDTHS),
             "columnsDisplayType": {},
             "gridWidth": 4,
         }
@@ -111,9 +125,12 @@ _WAITING = (
 _UNMARKED = _condition("data.triage", "empty", True, kind="String")
 _SCORE = "tasks:predictions_score"
 
+_MARK = "tasks:data.triage"
+_REGION = "tasks:data.region"
+
 FIRST = DISAGREEMENTS_FIRST
 TABS = (
-    TabSettings(title=FIRST, filters=(*_WAITING, _UNMARKED), ordering=_SCORE),
+    TabSettings(title=FIRST, filters=(*_WAITING, _UNMARKED), ordering=_SCORE, hides=_MARK),
     TabSettings(
         title="Uncertain",
         filters=(
@@ -122,10 +139,13 @@ TABS = (
             _UNMARKED,
         ),
         ordering=_SCORE,
+        hides=_MARK,
     ),
-    TabSettings(title="Random checks", filters=(*_WAITING, _marked("random check")), ordering="tasks:data.triage"),
-    TabSettings(title="Ties between annotators", filters=(_marked("tied"),), ordering=_SCORE),
-    TabSettings(title="Accepted under guarantee", filters=(*_WAITING, _marked("accepted")), ordering=_SCORE),
+    TabSettings(title="Random checks", filters=(*_WAITING, _marked("random check")), ordering=_MARK, hides=_SCORE),
+    TabSettings(title="Ties between annotators", filters=(_marked("tied"),), ordering=_SCORE, hides=_REGION),
+    TabSettings(
+        title="Accepted under guarantee", filters=(*_WAITING, _marked("accepted")), ordering=_SCORE, hides=_REGION
+    ),
 )
 EARLIER_TITLE = "Model disagrees first"
 """Title of the only tab that earlier versions of helioloop made; it becomes the first one."""

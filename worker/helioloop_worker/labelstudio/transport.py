@@ -12,6 +12,7 @@ import httpx
 from label_studio_sdk import LabelStudio as Client
 from label_studio_sdk.core.api_error import ApiError
 
+from helioloop.environment.addresses import check_http_url
 from helioloop.errors import LabelStudioError
 from helioloop.settings import plain_url
 
@@ -41,11 +42,9 @@ class Transport:
     def __init__(self, url: str, *, api_key: str, timeout_seconds: float) -> None:
         address = url.rstrip("/")
         try:
-            self._address = plain_url(address)
-        except ValueError:
-            raise LabelStudioError(
-                "HELIOLOOP_LABEL_STUDIO_URL is not an address; write it as http://HOST:PORT or https://HOST"
-            ) from None
+            self._address = plain_url(check_http_url(address))
+        except ValueError as error:
+            raise LabelStudioError(f"HELIOLOOP_LABEL_STUDIO_URL {error}") from None
         self._timeout_seconds = timeout_seconds
         self._has_answer = False
         if not (api_key.isascii() and api_key.isprintable()):
@@ -70,8 +69,7 @@ class Transport:
 
     def call(self, method: str, path: str, *, what: str, **arguments: Any) -> Any:
         """Call a route that the client has no method for, with the client's connection, token and retries."""
-        with self.calling(what):
-            answer = self.client._client_wrapper.httpx_client.request(path, method=method, **arguments)  # noqa: SLF001 - the client has no public name for it
+        answer = self.raw(method, path, what=what, **arguments)
         try:
             body = answer.json()
         except (ValueError, RecursionError):
@@ -79,6 +77,12 @@ class Transport:
         if not answer.is_success:
             raise LabelStudioError(_refusal(what, self._address, answer.status_code, body))
         return body
+
+    def raw(self, method: str, path: str, *, what: str, **arguments: Any) -> httpx.Response:
+        """Return the answer of a route, whatever its status, with the client's connection, token and retries."""
+        with self.calling(what):
+            found: httpx.Response = self.client._client_wrapper.httpx_client.request(path, method=method, **arguments)  # noqa: SLF001 - the client has no public name for it
+        return found
 
     @contextmanager
     def calling(self, what: str) -> Iterator[None]:
@@ -129,6 +133,8 @@ class _UnexpectedAnswer(Exception):
     """An answer that cannot come from Label Studio; the text describes it."""
 
 
+READ_THE_LOG: Final = "read Label Studio's log"
+"""The remedy where no better one is known."""
 _REMEDIES: Mapping[int, str] = {
     401: "the token is wrong or expired: set HELIOLOOP_LABEL_STUDIO_API_KEY to a valid one",
     403: "the token's user may not do this: use a token of a user who may change the project",
@@ -142,5 +148,5 @@ def _refusal(what: str, url: str, status: int | None, body: Any) -> str:
     detail = ""
     if isinstance(body, dict):
         detail = str(body.get("validation_errors") or body.get("detail") or "")
-    remedy = _REMEDIES.get(status or 0, "read Label Studio's log")
+    remedy = _REMEDIES.get(status or 0, READ_THE_LOG)
     return f"{what}: Label Studio at {url} answered {status} {detail[:300]}".rstrip() + f"; {remedy}"

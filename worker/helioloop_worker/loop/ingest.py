@@ -22,9 +22,9 @@ from helioloop.data.release_profile import read_release_profile
 from helioloop.files import tables
 from helioloop.files.names import file_name, shown_name
 from helioloop.progress import Report
-from helioloop.records.labels import Label
 from helioloop.records.profiles import Profile
 from helioloop_worker.context import Context
+from helioloop_worker.labelstudio.project import read_controls
 from helioloop_worker.loop.crude_labels import FIELD, ChangedLabel, crude_text, follow_table, with_others
 from helioloop_worker.loop.known_cubes import KnownCubes
 from helioloop_worker.loop.locks import exclusive
@@ -133,6 +133,8 @@ def ingest(context: Context, project: int, release_name: str, *, report: Report)
     ------
     ReleaseError
         Where no release root holds the release, its table cannot be read, or its profile is not the project's.
+    ConfigurationError
+        Where the project's labelling configuration lacks the controls.
     LabelStudioError
         Where Label Studio refuses a call; repeat the ingestion.
     ServiceError
@@ -146,6 +148,7 @@ def ingest(context: Context, project: int, release_name: str, *, report: Report)
 def _ingest(context: Context, project: int, release_name: str, *, report: Report) -> Ingested:
     release = Release.open(context.roots.folder(release_name))
     profile = read_release_profile(release.folder)
+    controls = read_controls(context.label_studio.project(project), settings=context.settings)
     known = KnownCubes(context.label_studio, project)
     check_profile(context, project, release_name, profile, has_cubes=not known.empty)
     loader = context.loader(profile)
@@ -155,8 +158,6 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
 
     reports = {cube: refused(cube, f"in {LABELS_FILE}, but its file is missing") for cube in release.missing}
     rows = {row.cube: row for row in release.rows if row.cube not in reports}
-    settings = context.settings
-    class_names = {Label.EMERGENCE: settings.class_emergence, Label.NON_EMERGENCE: settings.class_non_emergence}
     preparations = [
         Preparation(
             release=release_name,
@@ -165,7 +166,8 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
             loader=loader,
             media=media,
             crude=row.label,
-            class_names=class_names,
+            class_names=controls.class_names,
+            video_field=controls.video_field,
         )
         for cube, row in rows.items()
     ]

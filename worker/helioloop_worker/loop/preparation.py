@@ -41,6 +41,8 @@ class Preparation:
         Crude label, for the reason on the labelling screen.
     class_names : mapping
         Class -> name in the labelling configuration.
+    video_field : str
+        Field of the task's data that has the address of the video.
     """
 
     release: str
@@ -50,6 +52,7 @@ class Preparation:
     media: Path
     crude: Label | None = None
     class_names: Mapping[Label, str] = field(default_factory=lambda: {label: label.value for label in Label})
+    video_field: str = "video"
 
     def names(self, sha256: str) -> MediaNames:
         """Return the names of the cube's files below `media`."""
@@ -147,7 +150,7 @@ def _prepare(preparation: Preparation) -> Prepared:
     return Prepared(
         report=report,
         data={
-            **task_addresses(names),
+            **task_addresses(names, video_field=preparation.video_field),
             "cube": preparation.cube,
             "release": preparation.release,
             "region": info.region or "",

@@ -103,7 +103,7 @@ def write_screens(
                 facts,
                 crude=project_state.label(cube.name).crude,
                 judged=None if score is None else Judged(version=version, score=score),
-                class_names=project_state.controls.values,
+                class_names=project_state.controls.class_names,
                 frozen_frames=instrument.frozen_frames,
                 blind=hidden,
             ),
@@ -112,10 +112,10 @@ def write_screens(
     return changed
 
 
-def task_addresses(names: MediaNames) -> dict[str, str]:
-    """Return the fields of a task's data that are addresses of files."""
+def task_addresses(names: MediaNames, *, video_field: str) -> dict[str, str]:
+    """Return the fields of a task's data that are addresses of files; the video's has the name in the configuration."""
     return {
-        "video": names.address(names.video),
+        video_field: names.address(names.video),
         "curve": names.address(names.curve),
         "reason": names.address(names.reason),
     }

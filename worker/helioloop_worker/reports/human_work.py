@@ -11,8 +11,8 @@ import numpy as np
 
 from helioloop.evaluation.annotator_agreement import AnnotatorAgreement, Answer, annotator_agreement
 from helioloop.labelstudio.annotations import Vote, submitted_votes
-from helioloop.labelstudio.config import Controls
 from helioloop.labelstudio.tasks import CubeTask
+from helioloop.records.controls import Controls
 
 LONG_SECONDS = 1800.0
 """A task that was open for longer was probably left open; such times are counted and named."""

@@ -6,11 +6,8 @@ A status page is passed on to colleagues, and error messages can contain tokens,
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from pydantic import SecretStr
-
-from helioloop.settings import Settings
+from helioloop.settings import Settings, secret_values
 
 HIDDEN = "…"
 
@@ -53,8 +50,4 @@ def _last_part(path: str, *, keep: str) -> str:
 
 def _secrets(settings: Settings) -> Iterator[str]:
     """Yield the secrets without white space around them: a line end after a token is what makes a header fail."""
-    for _, value in settings:
-        if isinstance(value, SecretStr) and value.get_secret_value().strip():
-            yield value.get_secret_value().strip()
-    if password := urlsplit(settings.redis_url).password:
-        yield password
+    yield from filter(None, (secret.strip() for secret in secret_values(settings)))

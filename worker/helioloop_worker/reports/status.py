@@ -202,9 +202,15 @@ def acceptance_lines(status: ProjectStatus, *, full: bool = False) -> list[Line]
     for found in status.acceptances:
         value = "none yet; the acceptance is queued"
         if found.version is not None:
+            visible = found.random_checks_verified - found.random_checks_blind
             value = (
                 f"{found.accepted} of {found.cubes} cubes, by {found.version}. {' '.join(found.sentences)} Random "
-                f"checks: {found.random_checks_verified} of {found.random_checks} verified"
+                f"checks: {found.random_checks_blind} of {found.random_checks} answered blind"
+                + (
+                    f"; verified with the prediction visible, which supports no guarantee: {visible}"
+                    if visible > 0
+                    else ""
+                )
             )
         lines.append(Line(name=f"accepted in {found.release}", value=value))
     return _capped(lines, full=full, name="accepted in others")

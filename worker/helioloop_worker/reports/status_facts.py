@@ -103,7 +103,11 @@ class SetAsideFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptanceFacts:
-    """The labels of a release that are accepted under a risk guarantee; `version` is None while that is queued."""
+    """The labels of a release that are accepted under a risk guarantee; `version` is None while that is queued.
+
+    `random_checks_blind` counts the random checks that somebody answered without a prediction, which alone can support
+    a guarantee; `random_checks_verified` also those that were answered with one.
+    """
 
     release: str
     version: str | None
@@ -112,6 +116,7 @@ class AcceptanceFacts:
     sentences: tuple[str, ...]
     random_checks: int
     random_checks_verified: int
+    random_checks_blind: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,6 +370,7 @@ def _acceptances(registry: Registry, snapshot: Snapshot | None) -> tuple[Accepta
             sentences=found.sentences,
             random_checks=len(found.random_checks),
             random_checks_verified=sum(cube in labels and labels[cube].verified for cube in found.random_checks),
+            random_checks_blind=sum(cube in labels and labels[cube].blind is not None for cube in found.random_checks),
         )
         for found in read_acceptances(registry.root).values()
     )

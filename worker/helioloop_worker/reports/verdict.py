@@ -63,7 +63,11 @@ Found = list[tuple[str, str]]
 def _redis(status: ProjectStatus) -> Found:
     if status.no_services is None:
         return []
-    return [(f"{status.no_services}.", "Start Redis or correct REDIS_URL; events, jobs and rounds are not shown here.")]
+    doctor = "helioloop doctor" if status.project is None else f"helioloop doctor --project {status.project}"
+    action = (
+        f"Start Redis or correct REDIS_URL; events, jobs and rounds are not shown here. `{doctor}` finds the cause."
+    )
+    return [(f"{status.no_services}.", action)]
 
 
 def _worker(status: ProjectStatus) -> Found:
@@ -145,7 +149,8 @@ def _no_round(status: ProjectStatus) -> Found:
     return [
         (
             "There is no version yet, and no round is running.",
-            f"To start one, {_START_TRAINING}; the log of the worker of the role score tells why none started.",
+            f"To start one, {_START_TRAINING}; `helioloop doctor --project {status.project}` checks the connections, "
+            "and the log of the worker of the role score tells why none started.",
         )
     ]
 

@@ -25,12 +25,20 @@ class PreLabels:
         answered.
     unscorable : int
         Cubes that the version could not score.
+    blind : int
+        Random checks that nobody has answered; they have no prediction.
     """
 
     version: str | None
     cubes: int
     lacking: int
     unscorable: int
+    blind: int = 0
+
+    @property
+    def predicted(self) -> int:
+        """Cubes that have the version's prediction once none is lacking."""
+        return self.cubes - self.unscorable - self.blind
 
 
 def read_pre_labels(context: Context, project: int, release: str) -> PreLabels:
@@ -46,13 +54,20 @@ def read_pre_labels(context: Context, project: int, release: str) -> PreLabels:
     scores = context.registry(project).scores(version)
     expected = [task for task in tasks if task.cube.key in scores or task.cube.sha256 not in failed]
     lacking = sum(task.cube.key not in scores for task in expected)
+    snapshot = Snapshot.read(context.settings.model_dir(project))
+    hidden = blind_cubes(context.settings.model_dir(project), {} if snapshot is None else snapshot.cubes)
+    shown = [task for task in expected if task.cube.name not in hidden]
     if not lacking:
         rows = context.label_studio.predictions(project)
         have = {row.task for row in rows if row.model_version == version}
-        snapshot = Snapshot.read(context.settings.model_dir(project))
-        blind = blind_cubes(context.settings.model_dir(project), {} if snapshot is None else snapshot.cubes)
-        lacking = sum(not have.issuperset(task.ids) for task in expected if task.cube.name not in blind)
-    return PreLabels(version=version, cubes=len(tasks), lacking=lacking, unscorable=len(tasks) - len(expected))
+        lacking = sum(not have.issuperset(task.ids) for task in shown)
+    return PreLabels(
+        version=version,
+        cubes=len(tasks),
+        lacking=lacking,
+        unscorable=len(tasks) - len(expected),
+        blind=len(expected) - len(shown),
+    )
 
 
 def has_scoring_worker(context: Context) -> bool:

@@ -44,7 +44,7 @@ from helioloop_worker.watch.arrivals import (
 from helioloop_worker.watch.cutting import cut_series, has_cubes, is_made
 from helioloop_worker.watch.following import run_job
 from helioloop_worker.watch.journal import Journal, count, first_line
-from helioloop_worker.watch.prelabels import has_scoring_worker, read_pre_labels
+from helioloop_worker.watch.prelabels import PreLabels, has_scoring_worker, read_pre_labels
 
 RETRY_SECONDS = 300.0
 """Pause before a step that failed because of a service is repeated."""
@@ -306,10 +306,8 @@ class Watch:
                 self._journal.say_once(name, "no worker scores; start one with `helioloop worker --role score`")
             elif not found.lacking:
                 self._accept(name)
-                failed = f", {found.unscorable} cannot be scored" if found.unscorable else ""
-                self.say(
-                    f"{name}: {count(found.cubes - found.unscorable, 'cube')} pre-labelled by {found.version}{failed}"
-                )
+                after = read_pre_labels(self.context, self.project, name)  # the acceptance may add random checks
+                self.say(f"{name}: {_in_words(after if after.version == found.version else found)}")
                 self._journal.record(Path(row.folder), WatchState.PRE_LABELLED, row.content)
 
     def _accept(self, name: str) -> None:
@@ -334,6 +332,18 @@ class Watch:
         settings = self.context.settings
         own = (settings.model_root, settings.media_root, settings.cache_root)
         return any(place.resolve().is_relative_to(folder) for place in own)
+
+
+def _in_words(found: PreLabels) -> str:
+    """Return how many cubes of a release are pre-labelled, cannot be scored, and wait for a blind answer."""
+    failed = f", {found.unscorable} cannot be scored" if found.unscorable else ""
+    have = "has" if found.blind == 1 else "have"
+    blind = (
+        f"; {count(found.blind, 'random check')} {have} no prediction until somebody answers blind"
+        if found.blind
+        else ""
+    )
+    return f"{count(found.predicted, 'cube')} pre-labelled by {found.version}{failed}{blind}"
 
 
 def _refuse_images(folder: Path) -> None:

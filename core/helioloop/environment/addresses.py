@@ -1,0 +1,80 @@
+"""Addresses of services: how they are shown without secrets, and the rules for those of Redis and Label Studio."""
+
+from typing import Final
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
+
+from helioloop.errors import SettingsError
+
+_REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
+_ENCODE: Final = (
+    "in user name and password write / as %2F, # as %23, ? as %3F, [ as %5B, ] as %5D, @ as %40, : as %3A and % as %25 "
+    "(percent-encoding), or set HELIOLOOP_REDIS_PASSWORD instead"
+)
+
+
+def plain_url(url: str) -> str:
+    """Return the URL of a service without user name, password and query, so that it can be shown.
+
+    Where a password that is not percent-encoded makes it unclear where the host begins, only the scheme is shown.
+    """
+    parts = _split(url)
+    if parts is None or "@" in parts.path + parts.query + parts.fragment:
+        scheme, separator, _ = url.partition("://")
+        return f"{scheme}://…" if separator and scheme.isalnum() and scheme.isascii() else "…"
+    host = parts.netloc.rpartition("@")[2]
+    if not host and f"{parts.scheme}:///" in url:  # urlunsplit would leave out the two slashes of unix:///PATH
+        return f"{parts.scheme}://{parts.path}"
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def check_http_url(url: str) -> str:
+    """Return an address that starts with http:// or https:// and has a host.
+
+    Raises
+    ------
+    ValueError
+        With the rule; the text does not contain the address.
+    """
+    parts = _split(url)
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname or any(map(str.isspace, url)):
+        raise ValueError("is not an address; write it as http://HOST:PORT or https://HOST")
+    return url
+
+
+def redis_passwords(url: str) -> tuple[str, ...]:
+    """Return the passwords in the address of Redis as they are written, percent-decoded, and in its query.
+
+    Raises
+    ------
+    SettingsError
+        Where the address is not one of Redis, or a character in user name or password ends them. No text contains
+        what could be a password.
+    """
+    parts = _split(url)
+    if parts is None:
+        raise SettingsError(
+            "REDIS_URL cannot be read as an address (it is not shown, because it may contain a password); write "
+            f"redis://HOST:PORT/DB; {_ENCODE}"
+        )
+    if parts.scheme not in _REDIS_SCHEMES or "://" not in url:
+        shown = f"{plain_url(url)!r}" if "://" in url else "a value without “://” (not shown, it may be a password)"
+        raise SettingsError(
+            f"REDIS_URL is {shown}, which is not a Redis URL; write redis://HOST:PORT/DB, rediss://… or unix:///PATH"
+        )
+    if "@" in parts.query + parts.fragment + ("" if parts.scheme == "unix" else parts.path):
+        raise SettingsError(
+            "REDIS_URL has a character in its user name or password that ends them in an address (it is not shown); "
+            f"{_ENCODE}"
+        )
+    written = [parts.password] if parts.password else []
+    return tuple(dict.fromkeys([*written, *map(unquote, written), *parse_qs(parts.query).get("password", [])]))
+
+
+def _split(url: str) -> SplitResult | None:
+    """Return the parts of a URL; None where it cannot be read. The error's text would contain the URL."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts

@@ -1,0 +1,91 @@
+"""The controls of a project's labelling configuration: their names, and the values that mean the two classes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+
+from helioloop.records.labels import Label
+
+ONSET_LABEL: Final = "emergence onset"
+"""The timeline label in helioloop's configuration."""
+_EARLIER_ONSET_LABEL: Final = "emergence"
+"""The timeline label in helioloop's configuration before it was called `ONSET_LABEL`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controls:
+    """Names of the controls that take classes and onsets in a project's labelling configuration.
+
+    Parameters
+    ----------
+    video : str
+        Name of the ``<Video>`` that both controls point to.
+    choices : str
+        Name of the ``<Choices>`` with both class values.
+    timeline : str or None
+        Name of the ``<TimelineLabels>``; None where the configuration has none: no onset is written.
+    timeline_label : str or None
+        The label of a range that starts at the emergence frame; predictions have it.
+    values : mapping
+        Class -> value in results: the alias of the choice where it has one, else the choice itself.
+    shown : mapping
+        Class -> choice as annotators see it; without it, `values`.
+    video_field : str
+        Field of a task's data that has the address of the video.
+    """
+
+    video: str
+    choices: str
+    timeline: str | None
+    timeline_label: str | None
+    values: Mapping[Label, str]
+    shown: Mapping[Label, str] = field(default_factory=dict)
+    video_field: str = "video"
+
+    @property
+    def class_names(self) -> Mapping[Label, str]:
+        """Class -> its name on the labelling screen."""
+        return self.shown or self.values
+
+    @property
+    def onset_labels(self) -> frozenset[str]:
+        """The labels of ranges that are read as an onset: also those of annotations made under an earlier label."""
+        names = {self.timeline_label, ONSET_LABEL, _EARLIER_ONSET_LABEL, self.values[Label.EMERGENCE]}
+        return frozenset(name for name in names if name is not None)
+
+    def label_of(self, value: str) -> Label | None:
+        """Return the class with this choice value, or without one, this choice on the screen; None for any other.
+
+        A choice that got its alias later has its own text in earlier results.
+        """
+        for names in (self.values, self.shown):
+            for label, own in names.items():
+                if own == value:
+                    return label
+        return None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "video": self.video,
+            "video_field": self.video_field,
+            "choices": self.choices,
+            "timeline": self.timeline,
+            "timeline_label": self.timeline_label,
+            "values": {label.value: self.values[label] for label in Label},
+            "shown": {label.value: self.class_names[label] for label in Label},
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the controls in JSON values; raises `ValueError`, `KeyError` or `TypeError` for others."""
+        named = {name: values[name] for name in ("video", "video_field", "choices", "timeline", "timeline_label")}
+        texts = [named["video"], named["video_field"], named["choices"]]
+        classes = {name: {label: values[name][label.value] for label in Label} for name in ("values", "shown")}
+        texts += [text for words in classes.values() for text in words.values()]
+        optional = [named[name] for name in ("timeline", "timeline_label")]
+        if not all(isinstance(text, str) for text in texts + [text for text in optional if text is not None]):
+            raise TypeError("a name is not a text")
+        if len({*classes["values"].values()}) != len(Label):
+            raise ValueError("both classes have the same value")
+        return cls(**named, values=classes["values"], shown=classes["shown"])

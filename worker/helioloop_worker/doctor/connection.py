@@ -1,0 +1,324 @@
+"""Checks of the way from Label Studio to the backend: its entry in the project, private addresses, and webhooks."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from helioloop.messaging.backend_credentials import backend_credentials
+from helioloop.messaging.messages import SECRET_HEADER
+from helioloop_worker.doctor import backend
+from helioloop_worker.doctor.addresses import has_scheme, is_loopback, is_unspecified, plain, same_place
+from helioloop_worker.doctor.facts import Facts, rows_of
+from helioloop_worker.doctor.finding import Cause, Check, Finding, not_tried, ok, out_of_time
+from helioloop_worker.doctor.label_studio import RIGHTS
+from helioloop_worker.labelstudio.webhook import BACKEND_TITLE, WEBHOOK_ACTIONS, webhook_credentials, webhook_url
+
+CARD: Final = "backend-entry"
+PRIVATE: Final = "private-addresses"
+REACHED: Final = "label-studio-to-backend"
+OLD_CARDS: Final = "old-backend-entries"
+HOOK: Final = "webhook"
+SECRET: Final = "webhook-secret"  # noqa: S105 - the name of a check
+OLD_HOOKS: Final = "old-webhooks"
+
+_INIT: Final = "run `helioloop init` again with the title of project {project} and --backend-url"
+_NO_CARD = Cause(check=CARD, name="missing", remedy=f"To connect the backend, {_INIT} as Label Studio reaches it.")
+_UNSPECIFIED = Cause(
+    check=CARD,
+    name="unspecified-address",
+    remedy=f"0.0.0.0 is what a server binds to: {_INIT} naming the backend's machine.",
+)
+_OTHER_CARD = Cause(
+    check=CARD,
+    name="other-address",
+    remedy=f"To register the address of --backend-url, {_INIT}; then delete the other one in Label Studio.",
+)
+_BAD_CARD = Cause(check=CARD, name="no-address", remedy=f"To correct the address, {_INIT} http://HOST:PORT.")
+_BLOCKED_MODEL = Cause(
+    check=PRIVATE,
+    name="backend-blocked",
+    remedy="Start Label Studio with LABEL_STUDIO_ML_BLOCK_LOCAL_IP=false, because the backend has a private address.",
+)
+_BLOCKED_HOOK = Cause(
+    check=PRIVATE,
+    name="webhook-blocked",
+    remedy="Start Label Studio with LABEL_STUDIO_SSRF_PROTECTION_ENABLED=false, because webhooks call a private "
+    "address.",
+)
+_BLOCKED = Cause(
+    check=PRIVATE,
+    name="both-blocked",
+    remedy="Start Label Studio with LABEL_STUDIO_ML_BLOCK_LOCAL_IP=false and "
+    "LABEL_STUDIO_SSRF_PROTECTION_ENABLED=false, "
+    "because the backend has a private address.",
+)
+_UNREACHABLE = Cause(
+    check=REACHED,
+    name="unreachable",
+    remedy="Start `helioloop backend`, open its port to Label Studio's machine, or, to register another address, "
+    f"{_INIT}.",
+)
+_LOCALHOST = Cause(
+    check=REACHED,
+    name="localhost",
+    remedy="Start `helioloop backend`; if Label Studio runs in a container or on another machine, localhost is that "
+    "one: "
+    f"{_INIT} naming the backend's machine.",
+)
+_CREDENTIALS = Cause(
+    check=REACHED,
+    name="credentials",
+    remedy="Run `helioloop init` again with the title of project {project}: it gives Label Studio the user name and "
+    "password in the settings.",
+)
+_SETUP_FAILS = Cause(check=REACHED, name="setup-fails", remedy="Read the log of `helioloop backend`.")
+_SLOW = Cause(
+    check=REACHED,
+    name="slow",
+    doubtful=True,
+    remedy="Give the backend's machine more CPU: Label Studio waits 1 s for /health and 3 s for /setup.",
+)
+_OLD_CARD = Cause(
+    check=OLD_CARDS,
+    name="several",
+    remedy="Delete the old ones in Label Studio (Settings of project {project}, Model); annotators else get "
+    "predictions "
+    "from either of them.",
+)
+_NO_HOOK = Cause(
+    check=HOOK, name="missing", remedy=f"Corrections are not reported to the backend: {_INIT} as registered."
+)
+_SEVERAL = Cause(
+    check=HOOK,
+    name="several",
+    remedy=f"Each correction is counted several times: {_INIT} as registered, which leaves one webhook.",
+)
+_INACTIVE = Cause(
+    check=HOOK,
+    name="inactive",
+    remedy="Activate the webhook in Label Studio (Settings of project {project}, Webhooks).",
+)
+_NO_PAYLOAD = Cause(
+    check=HOOK,
+    name="no-payload",
+    remedy="Switch on “Send payload” of the webhook in Label Studio (Settings of project {project}, Webhooks).",
+)
+_ACTIONS = Cause(
+    check=HOOK, name="actions", remedy=f"Some events are not sent: {_INIT} as registered, which renews the webhook."
+)
+_DIFFERS = Cause(
+    check=SECRET,
+    name="differs",
+    remedy=f"The webhook does not send the secret of the settings: {_INIT} as registered, which renews it.",
+)
+_REFUSED = Cause(
+    check=SECRET,
+    name="refused",
+    remedy="Set HELIOLOOP_WEBHOOK_SECRET to one value for the backend and here, restart the backend, then run "
+    "`helioloop init` again.",
+)
+_OLD_HOOK = Cause(
+    check=OLD_HOOKS,
+    name="ours",
+    remedy="Delete the old ones in Label Studio (Settings of project {project}, Webhooks): they contain the secret, "
+    "and may "
+    "count events twice.",
+)
+_UNCLEAR_HOOK = Cause(
+    check=OLD_HOOKS,
+    name="unclear",
+    doubtful=True,
+    remedy="If they belong to no other model, delete them in Label Studio (Settings of project {project}, Webhooks).",
+)
+
+CAUSES: Final = (
+    _NO_CARD, _UNSPECIFIED, _OTHER_CARD, _BAD_CARD, _BLOCKED_MODEL, _BLOCKED_HOOK, _BLOCKED, _UNREACHABLE, _LOCALHOST,
+    _CREDENTIALS, _SETUP_FAILS, _SLOW, _OLD_CARD, _NO_HOOK, _SEVERAL, _INACTIVE, _NO_PAYLOAD, _ACTIONS, _DIFFERS,
+    _REFUSED,
+    _OLD_HOOK, _UNCLEAR_HOOK,
+)  # fmt: skip
+
+CONNECTED: Final = frozenset({"CO", "TR", "PR"})
+"""Label Studio's states of a backend that answers."""
+
+
+def own_cards(facts: Facts) -> list[dict[str, Any]]:
+    """Return the project's entries of our backend, the current one first, then the newest.
+
+    The current one has the address of --backend-url, else it is one that Label Studio reaches, else the newest.
+    """
+    wanted, reached = facts.wanted_url, facts.backend_url
+    found = [
+        card
+        for card in rows_of(facts.cards)
+        if card.get("title") == BACKEND_TITLE or (reached and same_place(url_of(card), reached))
+    ]
+
+    def rank(card: Mapping[str, Any]) -> tuple[bool, bool, bool, int]:
+        url = url_of(card)
+        return (
+            wanted is not None and same_place(url, wanted),
+            card.get("state") in CONNECTED,
+            bool(reached) and same_place(url, reached),
+            int(card.get("id") or 0),
+        )
+
+    return sorted(found, key=rank, reverse=True)
+
+
+def url_of(row: Mapping[str, Any]) -> str:
+    """Return the address of an entry or a webhook."""
+    return str(row.get("url") or "")
+
+
+def _check_card(facts: Facts) -> Finding:  # noqa: PLR0911 - one return per cause
+    if facts.cards is None:
+        return out_of_time(CARD)
+    if not facts.cards.has_json:
+        return not_tried(CARD, f"the request for the backends {facts.cards.short}")
+    cards = own_cards(facts)
+    if not cards:
+        return _NO_CARD.found(facts, "the project has no backend of helioloop")
+    url = url_of(cards[0])
+    if not has_scheme(url):
+        return _BAD_CARD.found(facts, f"the backend is registered as {plain(url)}")
+    if facts.wanted_url is not None and not same_place(url, facts.wanted_url):
+        return _OTHER_CARD.found(facts, f"the backend is registered as {plain(url)}, not as {plain(facts.wanted_url)}")
+    if is_unspecified(url):
+        return _UNSPECIFIED.found(facts, f"the backend is registered as {plain(url)}")
+    return ok(CARD, f"the backend is registered as {plain(url)}")
+
+
+def _check_private(facts: Facts) -> Finding:
+    model, hook = facts.card_address, facts.hook_address
+    if model is None or hook is None:
+        return out_of_time(PRIVATE)
+    address = plain(url_of(own_cards(facts)[0]))
+    if model.status == 403 and hook.status == 403:
+        return _BLOCKED.found(facts, f"Label Studio calls {address} neither as a backend nor by webhooks")
+    if model.status == 403:
+        return _BLOCKED_MODEL.found(facts, f"Label Studio does not call {address} as a backend")
+    if hook.status == 403:
+        return _BLOCKED_HOOK.found(facts, f"Label Studio does not call {address} by webhooks, and reports no error")
+    return ok(PRIVATE, f"Label Studio may call {address}")
+
+
+def _check_reached(facts: Facts) -> Finding:
+    card = own_cards(facts)[0]
+    url, state = plain(url_of(card)), card.get("state")
+    if state in CONNECTED:
+        return ok(REACHED, f"Label Studio is connected to {url}")
+    trial = facts.card_trial
+    if trial is None:
+        return out_of_time(REACHED)
+    if trial.is_success:
+        return _SLOW.found(facts, f"Label Studio reached {url} only at the second attempt")
+    said = re.sub(r"<[^>]*>", "", trial.text(600))
+    if "authentication" in said:
+        return _CREDENTIALS.found(facts, f"the backend at {url} refuses the credentials that Label Studio sends")
+    if "valid ML backend" in said:
+        return _SETUP_FAILS.found(facts, f"the backend at {url} does not accept the project: {said[:300]}")
+    cause = _LOCALHOST if is_loopback(url_of(card)) else _UNREACHABLE
+    return cause.found(facts, f"Label Studio does not reach {url}: {said[-200:]}")
+
+
+def _check_old_cards(facts: Facts) -> Finding:
+    old = own_cards(facts)[1:]
+    if old:
+        return _OLD_CARD.found(facts, f"besides the current backend: {', '.join(plain(url_of(card)) for card in old)}")
+    return ok(OLD_CARDS, "there is one backend of helioloop")
+
+
+def _hooks(facts: Facts) -> list[dict[str, Any]]:
+    """Return the webhooks that are called for the project: its own, and those of the whole organization."""
+    return [hook for hook in rows_of(facts.hooks) if hook.get("project") in {facts.project, None}]
+
+
+def _own_hooks(facts: Facts) -> list[dict[str, Any]]:
+    """Return the webhooks that call the current backend, active ones first."""
+    address = webhook_url(url_of(own_cards(facts)[0]))
+    found = [hook for hook in _hooks(facts) if same_place(url_of(hook), address)]
+    return sorted(found, key=lambda hook: not hook.get("is_active"))
+
+
+def _check_hook(facts: Facts) -> Finding:  # noqa: PLR0911 - one return per cause
+    if facts.hooks is None:
+        return out_of_time(HOOK)
+    if not facts.hooks.has_json:
+        return not_tried(HOOK, f"the request for the webhooks {facts.hooks.short}")
+    hooks = _own_hooks(facts)
+    address = plain(webhook_url(url_of(own_cards(facts)[0])))
+    if not hooks:
+        return _NO_HOOK.found(facts, f"no webhook calls {address}")
+    hook = hooks[0]
+    if not hook.get("is_active"):
+        return _INACTIVE.found(facts, f"the webhook to {address} is not active")
+    if len(hooks) > 1:
+        return _SEVERAL.found(facts, f"{len(hooks)} webhooks call {address}")
+    if not hook.get("send_payload"):
+        return _NO_PAYLOAD.found(facts, f"the webhook to {address} sends no payload")
+    lacking = [] if hook.get("send_for_all_actions") else sorted({*WEBHOOK_ACTIONS} - {*(hook.get("actions") or ())})
+    if lacking:
+        return _ACTIONS.found(facts, f"the webhook to {address} does not send {', '.join(lacking)}")
+    return ok(HOOK, f"one webhook calls {address}")
+
+
+def _check_secret(facts: Facts) -> Finding:
+    expected = _lower(webhook_credentials(backend_credentials(facts.settings)))
+    sent = _lower(_own_hooks(facts)[0].get("headers"))
+    for name, value in expected.items():
+        if name not in sent:
+            return _DIFFERS.found(facts, f"the webhook sends no header {name}")
+        if sent[name] != value:
+            return _DIFFERS.found(facts, f"the header {name} of the webhook has another value than the settings")
+    answer = facts.backend_hook
+    if answer is None:
+        return out_of_time(SECRET)
+    if answer.status == 401:
+        return _REFUSED.found(facts, "the backend refuses an event with the credentials that the webhook sends")
+    if not answer.is_success:
+        return not_tried(SECRET, f"the backend {answer.short} to an event")
+    return ok(SECRET, "the backend accepts events of the webhook" if expected else "none is set, and none is needed")
+
+
+def _lower(headers: object) -> dict[str, str]:
+    found = headers if isinstance(headers, Mapping) else {}
+    return {str(name).lower(): str(value) for name, value in found.items()}
+
+
+def _check_old_hooks(facts: Facts) -> Finding:
+    if facts.hooks is None or not facts.hooks.has_json:
+        return not_tried(OLD_HOOKS, "the webhooks were not read")
+    current = webhook_url(url_of(own_cards(facts)[0]))
+    ours = [webhook_url(url_of(card)) for card in own_cards(facts)[1:]]
+    others = [webhook_url(url_of(card)) for card in rows_of(facts.cards)]
+    own_values = set(webhook_credentials(backend_credentials(facts.settings)).values())
+    old, unclear = [], []
+    for hook in _hooks(facts):
+        url, headers = url_of(hook), _lower(hook.get("headers"))
+        if same_place(url, current):
+            continue
+        if SECRET_HEADER.lower() in headers or own_values & {*headers.values()} or _among(url, ours):
+            old.append(plain(url))
+        elif not headers and url.rstrip("/").endswith("/webhook") and not _among(url, others):
+            unclear.append(plain(url))
+    if old:
+        return _OLD_HOOK.found(facts, f"webhooks of helioloop to other addresses: {', '.join(sorted(old))}")
+    if unclear:
+        return _UNCLEAR_HOOK.found(facts, f"webhooks of no registered backend: {', '.join(sorted(unclear))}")
+    return ok(OLD_HOOKS, "no webhook of an earlier address")
+
+
+def _among(url: str, known: list[str]) -> bool:
+    return any(same_place(url, one) for one in known)
+
+
+CHECKS: Final = (
+    Check(name=CARD, run=_check_card, needs=(RIGHTS,), project=True),
+    Check(name=PRIVATE, run=_check_private, needs=(CARD,), project=True),
+    Check(name=REACHED, run=_check_reached, needs=(PRIVATE,), project=True),
+    Check(name=OLD_CARDS, run=_check_old_cards, needs=(CARD,), project=True),
+    Check(name=HOOK, run=_check_hook, needs=(CARD,), project=True),
+    Check(name=SECRET, run=_check_secret, needs=(HOOK, backend.ADDRESS), project=True),
+    Check(name=OLD_HOOKS, run=_check_old_hooks, needs=(CARD,), project=True),
+)

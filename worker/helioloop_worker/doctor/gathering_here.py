@@ -1,0 +1,90 @@
+"""Reads the facts of this machine: folders, disk space, packages, container, GPU."""
+
+import os
+import shutil
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Final
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from helioloop.errors import HelioloopError
+from helioloop.model.provenance import code_version
+from helioloop.registry.project_profile import read_project_profile
+from helioloop.registry.stamp import write_stamp
+from helioloop.registry.versions import Registry
+from helioloop.settings import Settings
+from helioloop_worker.doctor.facts import DiskFacts, FolderFacts, MachineFacts
+
+EXTRA: Final = "worker"
+_CONTAINER_MARKS: Final = (Path("/.dockerenv"), Path("/run/.containerenv"))
+_GPU_MARKS: Final = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidiactl"))
+
+
+def read_machine(settings: Settings) -> MachineFacts:
+    """Return the facts of this machine."""
+    return MachineFacts(
+        in_container=any(mark.exists() for mark in _CONTAINER_MARKS) or "KUBERNETES_SERVICE_HOST" in os.environ,
+        disks=tuple(_disk(folder) for folder in (settings.model_root, settings.media_root, settings.cache_root)),
+        missing_roots=tuple(root for root in settings.release_roots if not root.is_dir()),
+        missing_packages=tuple(missing_packages()),
+        torch=_installed("torch"),
+        has_gpu=any(mark.exists() for mark in _GPU_MARKS),
+        code=code_version(),
+    )
+
+
+def _disk(folder: Path) -> DiskFacts:
+    """Return the free space for a folder; of the nearest folder above it, where it is not there yet."""
+    place = folder.absolute()
+    if not place.exists():
+        parents = [parent for parent in place.parents if parent.exists()]
+        if len(parents[0].parts) < 2:  # nothing but the root directory is there
+            return DiskFacts(folder=folder, fault="is missing, and so is the folder above it")
+        place = parents[0]
+    try:
+        free, space = shutil.disk_usage(place).free, os.statvfs(place)
+    except OSError as error:
+        return DiskFacts(folder=folder, fault=f"cannot be read ({error.strerror})")
+    return DiskFacts(folder=folder, free_bytes=free, free_files=space.f_favail if space.f_files else None)
+
+
+def missing_packages() -> list[str]:
+    """Return the requirements of the extra [worker] that are not met in this environment."""
+    missing = []
+    for line in requires("helioloop") or ():
+        try:
+            wanted = Requirement(line)
+        except InvalidRequirement:
+            continue
+        if wanted.marker is not None and not wanted.marker.evaluate({"extra": EXTRA}):
+            continue
+        found = _installed(wanted.name)
+        if found is None or not wanted.specifier.contains(found, prereleases=True):
+            missing.append(f"{wanted.name}{wanted.specifier} (found: {found or 'nothing'})")
+    return missing
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def read_folder(settings: Settings, project: int | None) -> FolderFacts:
+    """Return the facts of the model root, after writing a new stamp into it."""
+    root = settings.model_root
+    try:
+        stamp = write_stamp(root)
+    except OSError as error:
+        return FolderFacts(root=root, fault=error.strerror or str(error))
+    if project is None:
+        return FolderFacts(root=root, stamp=stamp)
+    folder = settings.model_dir(project)
+    try:
+        published = Registry(folder).published()
+        n_frames = read_project_profile(folder).instrument.n_frames
+    except HelioloopError as error:
+        return FolderFacts(root=root, stamp=stamp, fault=str(error))
+    return FolderFacts(root=root, stamp=stamp, published=published, n_frames=n_frames)

@@ -1,0 +1,114 @@
+"""Reads the facts of Redis and of the workers that are registered in it."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import redis
+from rq import Worker
+from rq.suspension import is_suspended
+from rq.worker import WorkerStatus
+
+from helioloop.errors import ServiceError, SettingsError
+from helioloop.messaging import redis_client
+from helioloop.messaging.messages import CODE_FIELD, DEVICE_FIELD
+from helioloop.settings import Settings
+from helioloop_worker.doctor.addresses import is_loopback
+from helioloop_worker.doctor.facts import RedisFacts, WorkerFacts
+
+_CONFIG: Final = ("save", "appendonly")
+
+
+def read_redis(put: Callable[..., None], settings: Settings, *, timeout_seconds: float) -> None:
+    """Store the facts of Redis and of the workers."""
+    try:
+        connection = redis_client.make_client(settings, timeout_seconds=timeout_seconds)
+    except SettingsError as error:
+        put(redis=RedisFacts(fault=str(error), fault_kind="address", info={}))
+        return
+    kind = "refused"
+    try:
+        with redis_client.plain_errors(settings):
+            try:
+                connection.ping()
+                put(redis=_redis(connection, timeout_seconds=timeout_seconds))
+                put(workers=_workers(connection), suspended=bool(is_suspended(connection)))
+            except redis.AuthenticationError:
+                kind = "credentials"
+                raise
+            except (redis.ConnectionError, redis.TimeoutError):
+                kind = "unreachable"
+                raise
+    except ServiceError as error:
+        put(redis=RedisFacts(fault=str(error), fault_kind=kind, info={}))
+    finally:
+        connection.close()
+
+
+def _redis(connection: redis.Redis, *, timeout_seconds: float) -> RedisFacts:
+    options = connection.connection_pool.connection_kwargs
+    before = time.time()
+    seconds, microseconds = connection.time()
+    skew = seconds + microseconds / 1e6 - (before + time.time()) / 2
+    return RedisFacts(
+        info=connection.info(),
+        config=_config(connection),
+        skew_seconds=skew,
+        has_password=bool(options.get("password")),
+        open_without=_is_open(connection, timeout_seconds) if options.get("password") else None,
+        is_local="path" in options or is_loopback(f"redis://{options.get('host', '')}"),
+    )
+
+
+def _config(connection: redis.Redis) -> dict[str, str] | None:
+    """Return the settings about persistence; None where CONFIG is not allowed, as in rented Redis."""
+    found: dict[str, Any] = {}
+    try:
+        for name in _CONFIG:
+            found.update({str(key): value for key, value in connection.config_get(name).items()})
+    except redis.ResponseError:
+        return None
+    return {str(name): str(value) for name, value in found.items()}
+
+
+def _is_open(connection: redis.Redis, timeout_seconds: float) -> bool | None:
+    """Return whether Redis answers a client without password; None where that cannot be tried."""
+    pool = connection.connection_pool
+    options = {name: value for name, value in pool.connection_kwargs.items() if name not in {"password", "username"}}
+    options["socket_timeout"] = options["socket_connect_timeout"] = timeout_seconds
+    stranger = redis.Redis(connection_pool=redis.ConnectionPool(connection_class=pool.connection_class, **options))
+    try:
+        return bool(stranger.ping())
+    except redis.AuthenticationError:
+        return False
+    except redis.RedisError:
+        return None
+    finally:
+        stranger.close()
+        stranger.connection_pool.disconnect()
+
+
+def _workers(connection: redis.Redis) -> tuple[WorkerFacts, ...]:
+    found = []
+    now = datetime.now(UTC)
+    for worker in Worker.all(connection=connection):
+        code, device = connection.hmget(worker.key, CODE_FIELD, DEVICE_FIELD)
+        beat = worker.last_heartbeat
+        if beat is not None and beat.tzinfo is None:
+            beat = beat.replace(tzinfo=UTC)
+        busy = worker.get_state() == WorkerStatus.BUSY
+        found.append(
+            WorkerFacts(
+                name=f"{worker.hostname or '?'}:{worker.pid or '?'}",
+                queues=tuple(worker.queue_names()),
+                silent_seconds=0.0 if busy or beat is None else max(0.0, (now - beat).total_seconds()),
+                code=_text(code),
+                device=_text(device),
+            )
+        )
+    return tuple(sorted(found, key=lambda worker: worker.name))
+
+
+def _text(value: bytes | str | None) -> str | None:
+    return value.decode() if isinstance(value, bytes) else value

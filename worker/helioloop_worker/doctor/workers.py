@@ -1,0 +1,118 @@
+"""Checks of the workers: one of each role runs, with this code, on a suitable device."""
+
+from collections.abc import Callable
+from typing import Final
+
+from helioloop.messaging.messages import QUEUE_BULK, QUEUE_MAINTENANCE, QUEUE_SCORE, QUEUE_TRAIN
+from helioloop_worker.doctor.facts import Facts, WorkerFacts
+from helioloop_worker.doctor.finding import Cause, Check, Finding, not_tried, ok, out_of_time
+from helioloop_worker.doctor.redis_server import REDIS
+
+SCORE: Final = "worker-score"
+TRAIN: Final = "worker-train"
+SUSPENDED: Final = "workers-suspended"
+CODE: Final = "worker-code"
+DEVICE: Final = "worker-device"
+
+SILENT_SECONDS: Final = 60.0
+"""A living worker gives a sign every 20 s at the latest, and every 30 s while it runs a job."""
+
+_QUEUES: Final = {SCORE: (QUEUE_SCORE, QUEUE_MAINTENANCE, QUEUE_BULK), TRAIN: (QUEUE_TRAIN,)}
+_NO_SCORE = Cause(check=SCORE, name="none", remedy="Run `helioloop worker --role score`.")
+_SILENT_SCORE = Cause(
+    check=SCORE,
+    name="silent",
+    doubtful=True,
+    remedy="Read its log; if it has died, run `helioloop worker --role score`.",
+)
+_NO_TRAIN = Cause(check=TRAIN, name="none", remedy="Run `helioloop worker --role train`.")
+_SILENT_TRAIN = Cause(
+    check=TRAIN,
+    name="silent",
+    doubtful=True,
+    remedy="Read its log; if it has died, run `helioloop worker --role train`.",
+)
+_SUSPENDED = Cause(
+    check=SUSPENDED, name="suspended", remedy="Run `rq resume --url REDIS_URL`: no worker takes a job until then."
+)
+_OTHER_CODE = Cause(
+    check=CODE,
+    name="other-version",
+    remedy="Install the same helioloop everywhere and restart these workers: versions of other code are not "
+    "comparable.",
+)
+_UNKNOWN_CODE = Cause(
+    check=CODE, name="unknown", doubtful=True, remedy="Restart these workers: they run an earlier helioloop."
+)
+_MIXED = Cause(
+    check=DEVICE,
+    name="mixed",
+    doubtful=True,
+    remedy="Set HELIOLOOP_RECIPE for all workers: with auto, the worker that plans a round decides by its own device.",
+)
+
+CAUSES: Final = (
+    _NO_SCORE, _SILENT_SCORE, _NO_TRAIN, _SILENT_TRAIN, _SUSPENDED, _OTHER_CODE, _UNKNOWN_CODE, _MIXED,
+)  # fmt: skip
+
+
+def _role(check: str, none: Cause, silent: Cause) -> Callable[[Facts], Finding]:
+    def run(facts: Facts) -> Finding:
+        if facts.workers is None:
+            return out_of_time(check)
+        serving = [worker for worker in facts.workers if {*_QUEUES[check]} <= {*worker.queues}]
+        if not serving:
+            return none.found(facts, f"no worker serves {', '.join(_QUEUES[check])}")
+        alive = [worker for worker in serving if worker.silent_seconds <= SILENT_SECONDS]
+        if not alive:
+            return silent.found(facts, f"{serving[0].name} has given no sign for {serving[0].silent_seconds:.0f} s")
+        return ok(check, ", ".join(f"{worker.name} ({worker.device or 'device unknown'})" for worker in alive))
+
+    return run
+
+
+def _check_suspended(facts: Facts) -> Finding:
+    if facts.suspended:
+        return _SUSPENDED.found(facts, "the workers are suspended (rq:suspended is set in Redis)")
+    return ok(SUSPENDED, "the workers may take jobs")
+
+
+def _check_code(facts: Facts) -> Finding:
+    if facts.workers is None or facts.machine is None:
+        return out_of_time(CODE)
+    if not facts.workers:
+        return not_tried(CODE, "there is no worker")
+    own = facts.machine.code
+    other = [f"{worker.name} has {worker.code}" for worker in facts.workers if worker.code not in {None, own}]
+    unknown = [worker.name for worker in facts.workers if worker.code is None]
+    if other:
+        return _OTHER_CODE.found(facts, f"{', '.join(other)}, this machine {own}")
+    if unknown:
+        return _UNKNOWN_CODE.found(facts, f"{', '.join(unknown)} state no code version; here it is {own}")
+    return ok(CODE, f"{own} everywhere")
+
+
+def _check_device(facts: Facts) -> Finding:
+    if facts.workers is None:
+        return out_of_time(DEVICE)
+    training = [worker for worker in facts.workers if QUEUE_TRAIN in worker.queues]
+    if not training:
+        return not_tried(DEVICE, "no worker has the role train")
+    kinds = {_kind(worker) for worker in training if worker.device is not None}
+    seen = ", ".join(f"{worker.name}: {worker.device or 'unknown'}" for worker in training)
+    if len(kinds) > 1 and facts.settings.recipe == "auto":
+        return _MIXED.found(facts, f"{seen}, and HELIOLOOP_RECIPE is auto")
+    return ok(DEVICE, seen)
+
+
+def _kind(worker: WorkerFacts) -> str:
+    return "cuda" if "cuda" in (worker.device or "").lower() else "cpu"
+
+
+CHECKS: Final = (
+    Check(name=SCORE, run=_role(SCORE, _NO_SCORE, _SILENT_SCORE), needs=(REDIS,)),
+    Check(name=TRAIN, run=_role(TRAIN, _NO_TRAIN, _SILENT_TRAIN), needs=(REDIS,)),
+    Check(name=SUSPENDED, run=_check_suspended, needs=(REDIS,)),
+    Check(name=CODE, run=_check_code, needs=(REDIS,)),
+    Check(name=DEVICE, run=_check_device, needs=(REDIS,)),
+)
