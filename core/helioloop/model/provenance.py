@@ -47,13 +47,18 @@ LEARNING_MODULES = (
     "model.ensemble",
     "model.folds",
     "model.frames_as_channels",
+    "model.frames_masking",
+    "model.frames_network",
     "model.input_cache",
     "model.inputs",
+    "model.joint_training",
+    "model.one_cycle_adamw",
     "model.per_frame",
     "model.per_frame_masking",
     "model.per_frame_network",
     "model.plan",
     "model.recipes",
+    "model.resident_frames",
     "model.training",
 )
 """The modules whose source decides a model's scores; a change in any of them gives another code version."""

@@ -11,6 +11,8 @@ from helioloop.emergence.masking import masking_curves
 from helioloop.model.architecture import AnyArchitecture, Architecture
 from helioloop.model.device import CPU
 from helioloop.model.frames_as_channels import FramesAsChannels
+from helioloop.model.frames_masking import matrix_product_logits, patches_of, prefix_sum_logits
+from helioloop.model.frames_network import FramesAsChannelsNetwork, channel_frames
 from helioloop.model.inputs import FloatArray
 from helioloop.model.per_frame import PerFrame
 from helioloop.model.recipes import PAPER, QUICK
@@ -141,3 +143,15 @@ def test_masked_logits_equal_those_of_the_default_loop(architecture: AnyArchitec
     assert fast.shape == (2, SMALL.n_frames - SMALL.frozen_frames)
     torch.testing.assert_close(fast, slow, atol=1e-5, rtol=1e-4)
     assert slow[0].std() > 1e-3, "the logits vary by a hundred times the tolerance"
+
+
+def test_the_masking_of_a_gpu_equals_that_of_a_cpu() -> None:
+    """Computed here on the CPU: matrix products of patches give the same masked logits as prefix sums."""
+    network = random_network(FramesAsChannels(), MDI, seed=6)
+    assert isinstance(network, FramesAsChannelsNetwork)
+    frames = torch.from_numpy(channel_frames(random_cube(MDI, seed=5), MDI))
+    with torch.inference_mode():
+        expected = prefix_sum_logits(network, frames, start=195, device=CPU)
+        logits = matrix_product_logits(network, frames, patches_of(frames), start=195, device=CPU)
+    torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-5)
+    assert np.ptp(expected.numpy()) > 1e-2
