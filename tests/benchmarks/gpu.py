@@ -602,6 +602,13 @@ def one_by_one(figures: Figures, videos: Videos, scale: Scale, device: Device) -
 # -- masking ----------------------------------------------------------------------------------------
 
 
+@contextmanager
+def convolutions(*, tf32: bool) -> Iterator[None]:
+    """Choose whether convolutions in float32 may use TF32; cuDNN stays on, which its `flags` switch off by default."""
+    with torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, deterministic=True, allow_tf32=tf32):
+        yield
+
+
 def masking(figures: Figures, videos: Videos, scale: Scale, device: Device, folder: Path | None) -> None:
     """Time the masking curves of ten members on one cube against the loop over masks and members, one at a time."""
     recipe, instrument = scale.recipes[0], scale.instrument
@@ -631,10 +638,10 @@ def masking(figures: Figures, videos: Videos, scale: Scale, device: Device, fold
         ]
 
     single = replace(device, bf16=False)
-    with device.deterministic(), torch.backends.cudnn.flags(deterministic=True, allow_tf32=False):
+    with device.deterministic(), convolutions(tf32=False):
         exact = loop(single)
     for name, where, tf32 in (("bfloat16", device, True), ("TF32", single, True), ("float32", single, False)):
-        with device.deterministic(), torch.backends.cudnn.flags(deterministic=True, allow_tf32=tf32):
+        with device.deterministic(), convolutions(tf32=tf32):
             loop(where)  # loads kernels
             begun = time.perf_counter()
             expected = loop(where)

@@ -14,6 +14,8 @@ from helioloop.model.frames_network import FramesAsChannelsNetwork
 
 MASKS_PER_BATCH = 25
 """Masks computed together: enough to fill a processor, few enough for its cache."""
+SUMMED_TOGETHER = 15
+"""Entries of a running sum computed together on a GPU."""
 
 
 def prefix_sum_logits(network: FramesAsChannelsNetwork, frames: Tensor, *, start: int, device: Device) -> Tensor:
@@ -105,5 +107,19 @@ def matrix_product_logits(
         first = torch.bmm(kernels[start:], patches[start:])
         first[0] += cast("Tensor", network.first.bias).float()[:, None]
         first[0] += kernels[:start].transpose(0, 1).flatten(1) @ patches[:start].flatten(0, 1)
-        first = torch.baddbmm(first.cumsum(0), later[start:], patches[start:]).unflatten(2, frames.shape[1:])
+        first = torch.baddbmm(_running_sum(first), later[start:], patches[start:]).unflatten(2, frames.shape[1:])
     return network.logits(first.contiguous(memory_format=torch.channels_last))
+
+
+def _running_sum(terms: Tensor) -> Tensor:
+    """Return the running sum along the first axis, in place of `terms`.
+
+    Some releases of torch compute a deterministic running sum of n entries on a GPU from n² of them: 40 GB for the
+    masks of one cube. Few entries at a time keep this small.
+    """
+    chunks = terms.split(SUMMED_TOGETHER)
+    for before, chunk in zip((None, *chunks[:-1]), chunks, strict=True):
+        if before is not None:
+            chunk[0] += before[-1]
+        chunk.cumsum_(0)
+    return terms
