@@ -70,7 +70,7 @@ class FramesAsChannels(Architecture[FramesAsChannelsNetwork]):
         frames = torch.from_numpy(channel_frames(cube, instrument)).to(device.kind)
         start = instrument.frozen_frames
         if device.kind == "cpu":
-            return torch.stack([prefix_sum_logits(network, frames, start=start, device=device) for network in networks])
+            return prefix_sum_logits(networks, frames, start=start)
         patches = patches_of(frames)
         logits = [matrix_product_logits(network, frames, patches, start=start, device=device) for network in networks]
         return torch.stack(logits).float()

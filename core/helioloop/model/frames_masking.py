@@ -3,34 +3,36 @@
 Needs torch (extra ``worker``).
 """
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from helioloop.model.device import Device
+from helioloop.model.frames_folded import FoldedLayers
 from helioloop.model.frames_network import FramesAsChannelsNetwork
 
-MASKS_PER_BATCH = 25
-"""Masks computed together: enough to fill a processor, few enough for its cache."""
+MASKS_PER_BATCH = 8
+"""Masks computed together on a CPU in the first layers: enough to fill it, few enough for its cache."""
+MASKS_PER_GROUP = 32
+"""Masks computed together on a CPU in the later layers, whose outputs are smaller and whose weights are more."""
 SUMMED_TOGETHER = 15
 """Entries of a running sum computed together on a GPU."""
 
 
-def prefix_sum_logits(network: FramesAsChannelsNetwork, frames: Tensor, *, start: int, device: Device) -> Tensor:
-    """Return the logits of the masked videos from frame `start` on, shape (n_frames - start,).
+def prefix_sum_logits(networks: Sequence[FramesAsChannelsNetwork], frames: Tensor, *, start: int) -> Tensor:
+    """Return the logits of the masked videos from frame `start` on, shape (len(networks), n_frames - start).
 
     Parameters
     ----------
-    network : FramesAsChannelsNetwork
-        In evaluation mode.
+    networks : sequence of FramesAsChannelsNetwork
+        In evaluation mode, on a CPU.
     frames : Tensor, shape (n_frames, size_px, size_px)
-        The cube's frames, from `channel_frames`.
+        The cube's frames, from `channel_frames`, on a CPU.
     start : int
         First mask.
-    device : Device
-        Where to compute.
 
     Notes
     -----
@@ -43,32 +45,60 @@ def prefix_sum_logits(network: FramesAsChannelsNetwork, frames: Tensor, *, start
         y_i = b + Σ_{j ≤ i} W_j * x_j  +  (Σ_{j > i} W_j) * x_i
                   prefix sum over j        one kernel: a suffix sum of the kernels
 
-    So every mask costs two convolutions of one frame instead of one of all n frames.
+    So every mask costs two convolutions of one frame instead of one of all n frames. The convolution of one frame is
+    the matrix product of its 3×3 neighbourhoods (pixels, 9) and the kernels (9, filters).
     """
-    kernels = network.first.weight.float().transpose(0, 1)  # (n_frames, filters, 3, 3)
-    n_frames, n_filters = kernels.shape[:2]
-    # Summed in double precision: the rounding of two hundred float32 additions would change the fifth digit.
-    later = kernels.double().flip(0).cumsum(0).flip(0).float() - kernels
-    prefix = cast("Tensor", network.first.bias).float()[:, None, None].expand(-1, *frames.shape[1:])
-    if start:
-        prefix = prefix + functional.conv2d(frames[None, :start].float(), kernels[:start].transpose(0, 1), padding=1)[0]
+    first_layers = [_FirstLayer(network.first, frames, start=start) for network in networks]
+    other_layers = [FoldedLayers(network) for network in networks]
     logits = []
-    with torch.autocast(device.kind, enabled=False):
-        for some in torch.arange(start, n_frames, device=frames.device).split(MASKS_PER_BATCH):
-            x = frames[some].float()
-            prefixes = prefix + _convolve_each(x, kernels[some], n_filters).cumsum(0)
-            prefix = prefixes[-1]
-            first = prefixes + _convolve_each(x, later[some], n_filters)
-            with device.autocast():
-                logits.append(network.logits(first))
-    return torch.cat(logits)
+    for group in torch.arange(start, len(frames)).split(MASKS_PER_GROUP):
+        neighbourhoods = functional.unfold(frames[group, None], 3, padding=2).transpose(1, 2)
+        of_networks = []
+        for first, others in zip(first_layers, other_layers, strict=True):
+            early = [
+                others.early(first.outputs(some.tolist(), around))
+                for some, around in zip(
+                    group.split(MASKS_PER_BATCH), neighbourhoods.split(MASKS_PER_BATCH), strict=True
+                )
+            ]
+            of_networks.append(others.logits(torch.cat(early)))
+        logits.append(torch.stack(of_networks))
+    return torch.cat(logits, dim=1)
 
 
-def _convolve_each(frames: Tensor, kernels: Tensor, n_filters: int) -> Tensor:
-    """Convolve each frame (n, h, w) with its own kernels (n, filters, 3, 3): (n, filters, h, w)."""
-    n = len(frames)
-    out = functional.conv2d(frames[None], kernels.reshape(n * n_filters, 1, 3, 3), padding=1, groups=n)
-    return out[0].reshape(n, n_filters, *frames.shape[1:])
+class _FirstLayer:
+    """The first layer's outputs for one mask after another, on a grid with one more pixel on each side.
+
+    Parameters
+    ----------
+    layer : nn.Conv2d
+        The first convolution.
+    frames : Tensor, shape (n_frames, size_px, size_px)
+        The cube's frames.
+    start : int
+        First mask.
+    """
+
+    def __init__(self, layer: nn.Conv2d, frames: Tensor, *, start: int) -> None:
+        self._kernels = layer.weight.permute(1, 2, 3, 0).flatten(1, 2).contiguous()  # (n_frames, 9, filters)
+        # Summed in double precision: the rounding of two hundred float32 additions would change the fifth digit.
+        self._later = self._kernels.double().flip(0).cumsum(0).flip(0).float() - self._kernels
+        self._side = frames.shape[1] + 2
+        self._prefix = cast("Tensor", layer.bias).repeat(self._side**2, 1)  # (pixels, filters)
+        if start:
+            before = functional.conv2d(frames[None, :start], layer.weight[:, :start], padding=2)[0]
+            self._prefix += before.flatten(1).T
+        self._outputs = torch.empty((MASKS_PER_BATCH, *self._prefix.shape))
+
+    def outputs(self, masks: Sequence[int], neighbourhoods: Tensor) -> Tensor:
+        """Return the outputs of the next masks, shape (masks, size_px + 2, size_px + 2, filters).
+
+        They are overwritten by the next call. The neighbourhoods (masks, pixels, 9) are those of the masks' frames.
+        """
+        for output, mask, around in zip(self._outputs, masks, neighbourhoods, strict=False):
+            torch.addmm(self._prefix, around, self._kernels[mask], out=self._prefix)
+            torch.addmm(self._prefix, around, self._later[mask], out=output)
+        return self._outputs[: len(masks)].view(-1, self._side, self._side, self._outputs.shape[2])
 
 
 def patches_of(frames: Tensor) -> Tensor:

@@ -47,6 +47,7 @@ LEARNING_MODULES = (
     "model.ensemble",
     "model.folds",
     "model.frames_as_channels",
+    "model.frames_folded",
     "model.frames_masking",
     "model.frames_network",
     "model.input_cache",

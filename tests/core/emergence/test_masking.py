@@ -151,7 +151,7 @@ def test_the_masking_of_a_gpu_equals_that_of_a_cpu() -> None:
     assert isinstance(network, FramesAsChannelsNetwork)
     frames = torch.from_numpy(channel_frames(random_cube(MDI, seed=5), MDI))
     with torch.inference_mode():
-        expected = prefix_sum_logits(network, frames, start=195, device=CPU)
+        (expected,) = prefix_sum_logits([network], frames, start=195)
         logits = matrix_product_logits(network, frames, patches_of(frames), start=195, device=CPU)
     torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-5)
     assert np.ptp(expected.numpy()) > 1e-2
