@@ -90,6 +90,19 @@ def test_curves_on_another_grid_equal_the_naive_loop(architecture: AnyArchitectu
     assert np.ptp(expected) > 1e-3
 
 
+@both
+@pytest.mark.parametrize(("n_frames", "frozen_frames"), [(2, 1), (3, 0), (5, 1), (9, 8), (43, 1)])
+def test_curves_of_short_videos_and_frozen_starts_equal_the_naive_loop(
+    architecture: AnyArchitecture, n_frames: int, frozen_frames: int
+) -> None:
+    """Where windows along time begin before the video, or cover all of it, and where there is one mask only."""
+    instrument = Instrument(**{**SMALL.as_dict(), "n_frames": n_frames, "frozen_frames": frozen_frames})
+    cube, network = random_cube(instrument, seed=17), random_network(architecture, instrument, seed=18)
+    (curve,) = masking_curves(architecture, [network], cube, instrument=instrument, device=CPU)
+    expected = naive_curve(architecture, network, cube, instrument, range(n_frames))
+    np.testing.assert_allclose(curve, expected, atol=1e-5)
+
+
 def test_frames_as_channels_curve_equals_the_naive_loop() -> None:
     """The prefix sum over the first layer's kernels gives every masked video's first layer."""
     instrument = SMALL
