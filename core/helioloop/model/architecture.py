@@ -6,7 +6,7 @@ To add an architecture, write one module with a network and a subclass of `Archi
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from helioloop.model.recipes import Augmentation, Recipe
 from helioloop.records.instrument import Instrument
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
+NetworkT_contra = TypeVar("NetworkT_contra", bound=nn.Module, contravariant=True)
 
 
 class Architecture(ABC, Generic[NetworkT]):
@@ -125,6 +126,41 @@ class Architecture(ABC, Generic[NetworkT]):
             inputs = torch.from_numpy(self.prepare(video, instrument))[None].to(device.kind)
             columns.append(torch.cat([network(inputs).float() for network in networks]))
         return torch.stack(columns, dim=1)
+
+    def resident_inputs(
+        self,
+        n_cubes: int,  # noqa: ARG002
+        *,
+        instrument: Instrument,  # noqa: ARG002
+        device: Device,  # noqa: ARG002
+    ) -> "ResidentInputs[NetworkT] | None":
+        """Return memory on a device for the inputs of a release, from which members train together.
+
+        Parameters
+        ----------
+        n_cubes : int
+            Number of cubes.
+        instrument : Instrument
+            The grid.
+        device : Device
+            Where to keep them.
+
+        Returns
+        -------
+        ResidentInputs or None
+            None, as here, where members of this architecture are trained one after another.
+        """
+        return None
+
+
+class ResidentInputs(Protocol[NetworkT_contra]):
+    """The inputs of many cubes in the memory of a device, see `helioloop.model.joint_training`."""
+
+    def put(self, first: int, cubes: Sequence[npt.NDArray[np.floating]], /) -> None:
+        """Store gridded cubes as the inputs `first` and following."""
+
+    def logits(self, network: NetworkT_contra, chosen: Tensor, symmetries: Tensor | None = None, /) -> Tensor:
+        """Return the logits (batch,) of the inputs `chosen` under their symmetry transforms."""
 
 
 AnyArchitecture = Architecture[Any]

@@ -1,27 +1,35 @@
 """Ensembles: members trained into a staging folder, each of which scores only cubes it was not trained on.
 
-Call `train_member` for each member of a plan, then `Ensemble.open` and `score_cubes`. Weights are safetensors and are
-checked against the plan, because a folder may be damaged or foreign. Needs torch (extra ``worker``).
+Call `train_member` for each member of a plan, or `train_all_members` where `trains_together` is true. Then call
+`Ensemble.open` and `score_cubes`. Weights are safetensors and are checked against the plan, because a folder may be
+damaged or foreign. Needs torch (extra ``worker``).
 """
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+import joblib
 import numpy as np
+import numpy.typing as npt
 import torch
+from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from helioloop.errors import CubeError, RegistryError
+from helioloop.errors import CubeError, RegistryError, SettingsError
 from helioloop.files import atomic
-from helioloop.model.architecture import AnyArchitecture
+from helioloop.model.architecture import AnyArchitecture, ResidentInputs
 from helioloop.model.architectures import find_architecture
 from helioloop.model.device import Device
 from helioloop.model.input_cache import InputCache
 from helioloop.model.inputs import FloatArray
+from helioloop.model.joint_training import JointMember, can_train_together, train_together
 from helioloop.model.plan import Plan, PlannedMember
 from helioloop.model.runtime import Runtime
 from helioloop.model.training import Examples, train
@@ -29,6 +37,12 @@ from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
 from helioloop.registry.staging import PLAN_FILE
+
+_CUBES_PER_COPY = 32
+"""Cubes copied to the device together."""
+_CHUNKS_AHEAD = 3
+"""Such chunks that are loaded or loading at a time: 350 MB of MDI cubes."""
+_LOADING_THREADS = 8
 
 
 def train_member(plan: Plan, name: str, staging: Path, runtime: Runtime) -> Path:
@@ -75,8 +89,8 @@ def train_member(plan: Plan, name: str, staging: Path, runtime: Runtime) -> Path
     network = train(
         Examples(
             inputs=read,
-            targets=np.array([cube.label is Label.EMERGENCE for cube in cubes], dtype=np.float32),
-            groups=[cube.region or cube.name for cube in cubes],
+            targets=_targets(cubes),
+            groups=_groups(cubes),
         ),
         architecture=architecture,
         recipe=plan.recipe,
@@ -87,9 +101,119 @@ def train_member(plan: Plan, name: str, staging: Path, runtime: Runtime) -> Path
         report=runtime.report,
         what=f"training {name}",
     )
+    _write_member(plan, member, network, path)
+    return path
+
+
+def trains_together(plan: Plan, device: Device) -> bool:
+    """Return whether the members of a plan train together on `device`, a GPU: then use `train_all_members`."""
+    return device.kind == "cuda" and can_train_together(plan.recipe, find_architecture(plan.recipe.network))
+
+
+def train_all_members(plan: Plan, staging: Path, runtime: Runtime) -> None:
+    """Train all members of a plan whose weights are not in a staging folder, at the same time.
+
+    The inputs of all labelled cubes stay in the memory of the device meanwhile. The weights of each member are written
+    when it is trained. Processes that call this for the same folder do so one after another, so that no member is
+    trained twice.
+
+    Parameters
+    ----------
+    plan : Plan
+        The round.
+    staging : Path
+        The round's staging folder.
+    runtime : Runtime
+        Its report is called after each epoch, with the epochs of all members.
+
+    Raises
+    ------
+    RegistryError
+        If the weights of a member exist and are damaged, or belong to another plan.
+    CubeError
+        If a training cube cannot be read.
+    """
+    path = staging.with_suffix(".members.lock")  # beside the folder, which is renamed when the round is admitted
+    with FileLock(path):
+        try:
+            left = [member for member in plan.members if not (staging / member.file).exists()]
+            for member in plan.members:
+                if member not in left:
+                    load_member(plan, member, staging)
+            if left:
+                _train_together(plan, left, staging, runtime)
+        finally:
+            path.unlink(missing_ok=True)  # while locked: a process that waits for it finds that, and opens a new one
+
+
+def _train_together(plan: Plan, members: Sequence[PlannedMember], staging: Path, runtime: Runtime) -> None:
+    architecture = find_architecture(plan.recipe.network)
+    cubes = plan.labelled
+    inputs = architecture.resident_inputs(len(cubes), instrument=plan.instrument, device=runtime.device)
+    if inputs is None:
+        raise SettingsError(f"members of the network {plan.recipe.network} cannot train together; use another recipe")
+    _fill(inputs, cubes, runtime)
+    number = {cube.name: k for k, cube in enumerate(cubes)}
+
+    def joint(member: PlannedMember) -> JointMember:
+        trained_on = plan.training_cubes(member)
+        return JointMember(
+            name=member.name,
+            seed=member.seed,
+            dropout=member.dropout,
+            chosen=np.array([number[cube.name] for cube in trained_on], dtype=np.int64),
+            targets=_targets(trained_on),
+            groups=_groups(trained_on),
+        )
+
+    def keep(name: str, network: nn.Module) -> None:
+        member = plan.member(name)
+        _write_member(plan, member, network, staging / member.file)
+
+    train_together(
+        [joint(member) for member in members],
+        inputs,
+        architecture=architecture,
+        recipe=plan.recipe,
+        instrument=plan.instrument,
+        device=runtime.device,
+        report=runtime.report,
+        on_trained=keep,
+    )
+
+
+def _fill(inputs: ResidentInputs[Any], cubes: Sequence[CubeInfo], runtime: Runtime) -> None:
+    """Load cubes in several threads and store them on the device; the next ones load while a chunk is stored."""
+    chunks = [cubes[k : k + _CUBES_PER_COPY] for k in range(0, len(cubes), _CUBES_PER_COPY)]
+
+    def load(cube: CubeInfo) -> npt.NDArray[np.floating]:
+        return np.array(runtime.load(cube))  # a copy: an entry of the cache is mapped, and read here, in the thread
+
+    with ThreadPoolExecutor(min(_LOADING_THREADS, joblib.cpu_count())) as pool:
+        waiting: deque[list[Future[npt.NDArray[np.floating]]]] = deque()
+        try:
+            for k in range(len(chunks)):
+                while len(waiting) < _CHUNKS_AHEAD and k + len(waiting) < len(chunks):
+                    waiting.append([pool.submit(load, cube) for cube in chunks[k + len(waiting)]])
+                loaded = [one.result() for one in waiting.popleft()]
+                inputs.put(k * _CUBES_PER_COPY, loaded)
+                runtime.report(k * _CUBES_PER_COPY + len(loaded), len(cubes), "loading cubes into the GPU's memory")
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _write_member(plan: Plan, member: PlannedMember, network: nn.Module, path: Path) -> None:
     weights = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
     atomic.write_bytes(path, save(weights, metadata=_metadata(plan, member)))
-    return path
+
+
+def _targets(cubes: Sequence[CubeInfo]) -> FloatArray:
+    return np.array([cube.label is Label.EMERGENCE for cube in cubes], dtype=np.float32)
+
+
+def _groups(cubes: Sequence[CubeInfo]) -> list[str]:
+    return [cube.region or cube.name for cube in cubes]
 
 
 def load_member(plan: Plan, member: PlannedMember, folder: Path) -> nn.Module:

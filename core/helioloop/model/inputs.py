@@ -30,11 +30,16 @@ def freeze_start(cube: npt.NDArray[np.floating], instrument: Instrument) -> Floa
     CubeError
         If the cube does not have the shape of the grid.
     """
+    check_shape(cube, instrument)
+    frames = cube.astype(np.float32)
+    frames[: instrument.frozen_frames] = frames[instrument.frozen_frames]
+    return frames
+
+
+def check_shape(cube: npt.NDArray[np.floating], instrument: Instrument) -> None:
+    """Raise `CubeError` unless a cube has the shape of the grid."""
     shape = (instrument.n_frames, instrument.size_px, instrument.size_px)
     if cube.shape != shape:
         raise CubeError(
             f"a cube has the shape {cube.shape}, the grid of {instrument.name} {shape}; grid the cube again"
         )
-    frames = cube.astype(np.float32)
-    frames[: instrument.frozen_frames] = frames[instrument.frozen_frames]
-    return frames

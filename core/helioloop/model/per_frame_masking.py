@@ -24,6 +24,7 @@ each mask::
                     the seven crossing outputs, and the static output times their number
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -53,7 +54,7 @@ def masked_logits(network: PerFrameNetwork, steps: Tensor, frames: Tensor, *, st
         First mask.
     """
     whole = _WholeVideo.run(network, steps)
-    static = network.encode(frames[None])[0].transpose(0, 1)[:, :, None]  # (n_frames, filters, 1, places)
+    static = network.encode(frames[None])[0].permute(1, 2, 0).contiguous()  # (n_frames, places, filters)
     # An incomplete last group was filled up with its last frame; a mask at that frame changes nothing.
     masks = torch.arange(start, len(static), device=static.device)
     n_whole = masks // GROUP_FRAMES + (masks % GROUP_FRAMES == GROUP_FRAMES - 1).to(masks.dtype)
@@ -63,58 +64,80 @@ def masked_logits(network: PerFrameNetwork, steps: Tensor, frames: Tensor, *, st
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _WholeVideo:
-    """Layers of the whole video: (filters, time, places), after the encoder and the temporal convolutions."""
+    """Layers of the whole video, after the encoder and the temporal convolutions."""
 
-    encoded: Tensor
-    conv1: Tensor
-    conv2: Tensor
-    maximum: Tensor  # running along time, of conv2
+    encoded: Tensor  # (time, places, filters)
+    conv1: Tensor  # (time, places, filters)
+    maximum: Tensor  # of the second convolution, running along time: (time, filters, places)
     total: Tensor  # running sum, in double precision
 
     @classmethod
     def run(cls, network: PerFrameNetwork, steps: Tensor) -> "_WholeVideo":
         encoded = network.encode(steps[None])
         conv1 = network.temporal_conv1(pad_time(encoded, CONV1_RADIUS))
-        conv2 = network.temporal_conv2(pad_time(conv1, CONV2_RADIUS))[0]
-        maximum, total = conv2.cummax(1).values, conv2.double().cumsum(1)
-        return cls(encoded=encoded[0], conv1=conv1[0], conv2=conv2, maximum=maximum, total=total)
+        conv2 = network.temporal_conv2(pad_time(conv1, CONV2_RADIUS))[0].transpose(0, 1)
+        return cls(
+            encoded=encoded[0].permute(1, 2, 0).contiguous(),
+            conv1=conv1[0].permute(1, 2, 0).contiguous(),
+            maximum=conv2.cummax(0).values,
+            total=conv2.double().cumsum(0),
+        )
 
 
 def _batch_logits(network: PerFrameNetwork, whole: _WholeVideo, static: Tensor, n_whole: Tensor) -> Tensor:
-    """Return the logits (masks,) of masks with `n_whole` whole steps (masks,) before `static` (masks, F, 1, places)."""
-    static1 = network.temporal_conv1(static.expand(-1, -1, 2 * CONV1_RADIUS + 1, -1))
-    static2 = network.temporal_conv2(static1.expand(-1, -1, 2 * CONV2_RADIUS + 1, -1))
+    """Return the logits (masks,) of masks with `n_whole` whole steps (masks,) before `static` (masks, places, F)."""
+    static1 = network.temporal_conv1(_repeated(static, 2 * CONV1_RADIUS + 1))
+    static1 = static1.permute(0, 2, 3, 1)[:, 0]
+    static2 = network.temporal_conv2(_repeated(static1, 2 * CONV2_RADIUS + 1))[:, :, 0]
     edge = ((n_whole - CONV1_RADIUS - 1).div(CONV1_STRIDE, rounding_mode="floor") + 1).clamp(min=0)
     crossing1 = _crossing_conv1(network, whole, static, n_whole=n_whole, edge=edge)
     crossing2 = _crossing_conv2(network, whole, static1, crossing1=crossing1, edge=edge)
-    maximum, total = _pool_time(whole, crossing2, static2[:, :, 0], first=edge - CONV2_RADIUS)
-    logits: Tensor = network.head(network.pool(maximum, total / whole.conv2.shape[1]))[:, 0]
+    maximum, total = _pool_time(whole, crossing2, static2, first=edge - CONV2_RADIUS)
+    logits: Tensor = network.head(network.pool(maximum, total / len(whole.conv1)))[:, 0]
     return logits
+
+
+def _repeated(entries: Tensor, n: int) -> Tensor:
+    """Return each entry (masks, places, F) `n` times along time, as a layer's input (masks, F, n, places)."""
+    return entries[:, None].expand(-1, n, -1, -1).permute(0, 3, 1, 2)
+
+
+def _taken(entries: Sequence[Tensor], at: Tensor) -> Tensor:
+    """Return the entries `at` (masks, n) of arrays (…, places, F) joined along the first axis, as a layer's input.
+
+    The channels are last in memory, so that every entry is one block.
+    """
+    taken = torch.cat([*entries]).index_select(0, at.flatten())
+    return taken.view(*at.shape, *taken.shape[1:]).permute(0, 3, 1, 2)  # (masks, F, n, places)
 
 
 def _crossing_conv1(
     network: PerFrameNetwork, whole: _WholeVideo, static: Tensor, *, n_whole: Tensor, edge: Tensor
 ) -> Tensor:
-    """Return the temporal_conv1 outputs `edge` … `edge` + 2 of each mask."""
-    length = CONV1_STRIDE * (_CROSSING - 1) + 2 * CONV1_RADIUS + 1
+    """Return the temporal_conv1 outputs `edge` … `edge` + 2 of each mask, (masks, F, 3, places)."""
+    length, n_steps = CONV1_STRIDE * (_CROSSING - 1) + 2 * CONV1_RADIUS + 1, len(whole.encoded)
     step = (edge * CONV1_STRIDE - CONV1_RADIUS)[:, None] + torch.arange(length, device=edge.device)
-    step = step.clamp(0, whole.encoded.shape[1] - 1)
-    crossing: Tensor = network.temporal_conv1(_spliced(whole.encoded, step, static, step >= n_whole[:, None]))
+    step = step.clamp(0, n_steps - 1)
+    mask = torch.arange(len(edge), device=edge.device)[:, None]
+    at = torch.where(step >= n_whole[:, None], n_steps + mask, step)
+    crossing: Tensor = network.temporal_conv1(_taken((whole.encoded, static), at))
     return crossing
 
 
 def _crossing_conv2(
     network: PerFrameNetwork, whole: _WholeVideo, static1: Tensor, *, crossing1: Tensor, edge: Tensor
 ) -> Tensor:
-    """Return the temporal_conv2 outputs `edge` - 2 … `edge` + 4 of each mask."""
+    """Return the temporal_conv2 outputs `edge` - 2 … `edge` + 4 of each mask, (masks, F, 7, places)."""
     offset = torch.arange(-2 * CONV2_RADIUS, _CROSSING + 2 * CONV2_RADIUS, device=edge.device)
-    at = (edge[:, None] + offset).clamp(0, whole.conv1.shape[1] - 1)
-    inputs = _spliced(whole.conv1, at, static1, at >= edge[:, None] + _CROSSING)
-    crosses = (at >= edge[:, None]) & (at < edge[:, None] + _CROSSING)
-    row = torch.arange(len(edge), device=edge.device)[:, None]
-    own = crossing1.permute(0, 2, 1, 3)[row, (at - edge[:, None]).clamp(0, _CROSSING - 1)].transpose(1, 2)
-    crossing: Tensor = network.temporal_conv2(torch.where(crosses[:, None, :, None], own, inputs))
-    return crossing
+    n_outputs, n_masks = len(whole.conv1), len(edge)
+    at = (edge[:, None] + offset).clamp(0, n_outputs - 1)
+    after = at - edge[:, None]
+    mask = torch.arange(n_masks, device=edge.device)[:, None]
+    crossing = n_outputs + n_masks + mask * _CROSSING + after
+    at = torch.where(after < 0, at, torch.where(after < _CROSSING, crossing, n_outputs + mask))
+    own = crossing1.permute(0, 2, 3, 1).flatten(0, 1)
+    outputs: Tensor = network.temporal_conv2(_taken((whole.conv1, static1, own), at))
+    return outputs
 
 
 def _pool_time(whole: _WholeVideo, crossing2: Tensor, static2: Tensor, *, first: Tensor) -> tuple[Tensor, Tensor]:
@@ -131,7 +154,7 @@ def _pool_time(whole: _WholeVideo, crossing2: Tensor, static2: Tensor, *, first:
     first : Tensor, shape (masks,)
         First crossing output; negative where the mask is near the video's start.
     """
-    n_outputs = whole.conv2.shape[1]
+    n_outputs = len(whole.conv1)
     position = first[:, None] + torch.arange(crossing2.shape[2], device=first.device)
     counts = ((position >= 0) & (position < n_outputs))[:, None, :, None]
     n_static = (n_outputs - position[:, -1] - 1).clamp(min=0)[:, None, None]
@@ -141,12 +164,6 @@ def _pool_time(whole: _WholeVideo, crossing2: Tensor, static2: Tensor, *, first:
     total = (crossing2 * counts).float().sum(2) + n_static * static2.float()
     last_whole = (first - 1).clamp(0, n_outputs - 1)
     any_whole = (first > 0)[:, None, None]
-    maximum = torch.where(any_whole, torch.maximum(maximum, whole.maximum[:, last_whole].transpose(0, 1)), maximum)
-    total = total + torch.where(any_whole, whole.total[:, last_whole].transpose(0, 1), 0.0).to(total.dtype)
+    maximum = torch.where(any_whole, torch.maximum(maximum, whole.maximum[last_whole]), maximum)
+    total = total + torch.where(any_whole, whole.total[last_whole], 0.0).to(total.dtype)
     return maximum, total
-
-
-def _spliced(whole: Tensor, at: Tensor, static: Tensor, is_static: Tensor) -> Tensor:
-    """Return the entries `at` (masks, n) of `whole` (filters, time, places), `static` where `is_static` (masks, n)."""
-    taken = whole.permute(1, 0, 2)[at].transpose(1, 2)  # (masks, filters, n, places)
-    return torch.where(is_static[:, None, :, None], static, taken)

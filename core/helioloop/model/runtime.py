@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from helioloop.data.cubes import CubeFiles
 from helioloop.errors import CubeError
 from helioloop.model.device import Device
 from helioloop.progress import Report, silent
@@ -17,6 +16,9 @@ from helioloop.records.instrument import Instrument
 from helioloop.records.labels import Label
 from helioloop.records.profiles import Profile
 
+if TYPE_CHECKING:  # training does not need astropy, which reads files
+    from helioloop.data.cubes import CubeFiles
+
 
 class CubeLoader(Protocol):
     """Returns cubes on the grid: known cubes by their record, others from their files. See `data.loader.Loader`."""
@@ -24,11 +26,11 @@ class CubeLoader(Protocol):
     def __call__(self, cube: CubeInfo, /) -> npt.NDArray[np.floating]:
         """Return a cube on the grid."""
 
-    def read_files(self, release: str, name: str) -> CubeFiles:
+    def read_files(self, release: str, name: str) -> "CubeFiles":
         """Return the content of a cube's files."""
 
     def parse(
-        self, files: CubeFiles, *, label: Label | None = None, verified: bool = False
+        self, files: "CubeFiles", *, label: Label | None = None, verified: bool = False
     ) -> tuple[CubeInfo, npt.NDArray[np.floating]]:
         """Return the record of a cube and its frames on the grid."""
 

@@ -89,14 +89,24 @@ def train(
     """
     with device.deterministic(), torch.random.fork_rng(devices=[0] if device.kind == "cuda" else []):
         torch.manual_seed(seed)
-        run = _Run(examples, architecture=architecture, recipe=recipe, device=device, seed=seed)
+        run = TrainingRun(examples, architecture=architecture, recipe=recipe, device=device, seed=seed)
         network: nn.Module = architecture.build(recipe, instrument, dropout=dropout).to(device.kind)
         run.fit(network, report=report, what=what)
         return network.eval()
 
 
-class _Run:
-    """The state of one training. Order and augmentation are drawn from a generator of its own."""
+class TrainingRun:
+    """The state of one training. Order and augmentation are drawn from a generator of its own.
+
+    Attributes
+    ----------
+    generator : torch.Generator
+        Source of validation regions, order and augmentation.
+    targets : Tensor, shape (n,)
+        Target of each example, on the CPU.
+    validation, trained : Tensor of int
+        Indices of the examples that the stopping rule validates on, and of those trained on.
+    """
 
     def __init__(
         self, examples: Examples, *, architecture: AnyArchitecture, recipe: Recipe, device: Device, seed: int
@@ -112,6 +122,7 @@ class _Run:
         self.trained = everything[~torch.isin(everything, self.validation)]
 
     def fit(self, network: nn.Module, *, report: Report, what: str) -> None:
+        """Train `network`."""
         recipe = self.recipe
         n_epochs = recipe.passes(len(self.trained))
         optimiser, schedule = self._optimiser(network, n_epochs * recipe.steps_per_epoch(len(self.trained)))
@@ -120,7 +131,7 @@ class _Run:
         for epoch in range(n_epochs):
             network.train()
             weight = recipe.early_learning * epoch / n_epochs
-            for chosen, symmetries in self._batches():
+            for chosen, symmetries in self.draw_batches():
                 optimiser.zero_grad(set_to_none=True)
                 self._loss(network, chosen, symmetries, early_learning_weight=weight).backward()
                 optimiser.step()
@@ -157,7 +168,7 @@ class _Run:
         optimiser = torch.optim.AdamW(weights, lr=rate, weight_decay=decay)
         return optimiser, torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=rate, total_steps=n_steps)
 
-    def _batches(self) -> list[tuple[Tensor, Tensor]]:
+    def draw_batches(self) -> list[tuple[Tensor, Tensor]]:
         """Draw the batches of an epoch: indices of examples, and the symmetry transform of each."""
         n, per_epoch = len(self.trained), self.recipe.symmetries_per_epoch
         order = torch.randperm(per_epoch * n, generator=self.generator)

@@ -16,7 +16,7 @@ import joblib
 
 from helioloop.emergence.locate import locate_emergences
 from helioloop.model.device import CPU_THREADS, Device
-from helioloop.model.ensemble import Ensemble, score_cubes, train_member
+from helioloop.model.ensemble import Ensemble, score_cubes, train_all_members, train_member, trains_together
 from helioloop.model.plan import Plan
 from helioloop.model.runtime import Runtime
 from helioloop.progress import Report, silent
@@ -72,8 +72,14 @@ def process_count(plan: Plan, device: Device) -> int:
 
 
 def train_members(work: RoundWork, *, processes: int) -> None:
-    """Train all members of a round, `processes` at a time; progress is reported in epochs of all members."""
+    """Train all members of a round, `processes` at a time; progress is reported in epochs of all members.
+
+    On a GPU one process trains them together where their recipe allows it.
+    """
     report = work.runtime.report
+    if trains_together(work.plan, work.runtime.device):
+        train_all_members(work.plan, work.staging, work.runtime)
+        return
     members = [member.name for member in work.plan.members]
     epochs_of = [work.plan.recipe.passes(len(work.plan.training_cubes(member))) for member in work.plan.members]
     total = sum(epochs_of)

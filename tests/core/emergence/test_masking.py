@@ -11,6 +11,8 @@ from helioloop.emergence.masking import masking_curves
 from helioloop.model.architecture import AnyArchitecture, Architecture
 from helioloop.model.device import CPU
 from helioloop.model.frames_as_channels import FramesAsChannels
+from helioloop.model.frames_masking import matrix_product_logits, patches_of, prefix_sum_logits
+from helioloop.model.frames_network import FramesAsChannelsNetwork, channel_frames
 from helioloop.model.inputs import FloatArray
 from helioloop.model.per_frame import PerFrame
 from helioloop.model.recipes import PAPER, QUICK
@@ -88,6 +90,19 @@ def test_curves_on_another_grid_equal_the_naive_loop(architecture: AnyArchitectu
     assert np.ptp(expected) > 1e-3
 
 
+@both
+@pytest.mark.parametrize(("n_frames", "frozen_frames"), [(2, 1), (3, 0), (5, 1), (9, 8), (43, 1)])
+def test_curves_of_short_videos_and_frozen_starts_equal_the_naive_loop(
+    architecture: AnyArchitecture, n_frames: int, frozen_frames: int
+) -> None:
+    """Where windows along time begin before the video, or cover all of it, and where there is one mask only."""
+    instrument = Instrument(**{**SMALL.as_dict(), "n_frames": n_frames, "frozen_frames": frozen_frames})
+    cube, network = random_cube(instrument, seed=17), random_network(architecture, instrument, seed=18)
+    (curve,) = masking_curves(architecture, [network], cube, instrument=instrument, device=CPU)
+    expected = naive_curve(architecture, network, cube, instrument, range(n_frames))
+    np.testing.assert_allclose(curve, expected, atol=1e-5)
+
+
 def test_frames_as_channels_curve_equals_the_naive_loop() -> None:
     """The prefix sum over the first layer's kernels gives every masked video's first layer."""
     instrument = SMALL
@@ -141,3 +156,15 @@ def test_masked_logits_equal_those_of_the_default_loop(architecture: AnyArchitec
     assert fast.shape == (2, SMALL.n_frames - SMALL.frozen_frames)
     torch.testing.assert_close(fast, slow, atol=1e-5, rtol=1e-4)
     assert slow[0].std() > 1e-3, "the logits vary by a hundred times the tolerance"
+
+
+def test_the_masking_of_a_gpu_equals_that_of_a_cpu() -> None:
+    """Computed here on the CPU: matrix products of patches give the same masked logits as prefix sums."""
+    network = random_network(FramesAsChannels(), MDI, seed=6)
+    assert isinstance(network, FramesAsChannelsNetwork)
+    frames = torch.from_numpy(channel_frames(random_cube(MDI, seed=5), MDI))
+    with torch.inference_mode():
+        (expected,) = prefix_sum_logits([network], frames, start=195)
+        logits = matrix_product_logits(network, frames, patches_of(frames), start=195, device=CPU)
+    torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-5)
+    assert np.ptp(expected.numpy()) > 1e-2

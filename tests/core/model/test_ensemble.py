@@ -11,10 +11,17 @@ from safetensors.numpy import load_file, save_file
 
 from helioloop.emergence.locate import locate_emergences
 from helioloop.errors import CubeError, RegistryError
-from helioloop.model.device import CPU
-from helioloop.model.ensemble import Ensemble, EnsembleCache, score_cubes, train_member
+from helioloop.model.device import CPU, Device
+from helioloop.model.ensemble import (
+    Ensemble,
+    EnsembleCache,
+    score_cubes,
+    train_all_members,
+    train_member,
+    trains_together,
+)
 from helioloop.model.plan import Plan, make_plan
-from helioloop.model.recipes import QUICK
+from helioloop.model.recipes import PAPER_ADAMW, QUICK
 from helioloop.model.runtime import Runtime
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.instrument import Instrument
@@ -289,3 +296,66 @@ def test_metrics_are_those_of_the_labelled_cubes() -> None:
         "disagreeing": 0.5,
         "auroc": 1.0,
     }
+
+
+# -- members trained together ----------------------------------------------------------------------
+
+JOINT = replace(PAPER_ADAMW, filters=(4, 6, 8), dense=8, epochs=1, folds=2, batch=8)
+GPU = Device(kind="cuda", name="a GPU", bf16=True)
+
+
+def joint_plan(tmp_path: Path) -> Plan:
+    plan = make_plan(CUBES, recipe=JOINT, instrument=SMALL, seed=0, parent=None, reason="test")
+    plan.save(tmp_path)
+    return plan
+
+
+def test_only_recipes_of_the_authors_network_train_together_and_only_on_a_gpu(tmp_path: Path) -> None:
+    """On a CPU nothing changes."""
+    assert trains_together(joint_plan(tmp_path), GPU)
+    assert not trains_together(joint_plan(tmp_path), CPU)
+    assert not trains_together(plan_of(), GPU)
+
+
+def test_a_joint_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    """Of four members two are left, which become the same; then nothing is left, and no cube is loaded."""
+    plan = joint_plan(tmp_path)
+    done: list[tuple[int, int, str]] = []
+    runtime = replace(RUNTIME, report=lambda *progress: done.append(progress))
+    train_all_members(plan, tmp_path, runtime)
+    assert done[-1] == (4, 4, "training members together")
+    assert (N_CUBES, N_CUBES, "loading cubes into the GPU's memory") in done
+    first = [load_file(tmp_path / member.file) for member in plan.members]
+    for member in plan.members[1:3]:
+        (tmp_path / member.file).unlink()
+    train_all_members(plan, tmp_path, RUNTIME)
+    for weights, member in zip(first, plan.members, strict=True):
+        again = load_file(tmp_path / member.file)
+        assert all(np.array_equal(again[key], weights[key]) for key in weights)
+
+    def unreadable(cube: CubeInfo) -> np.ndarray:
+        raise CubeError(f"{cube.name} cannot be read")
+
+    train_all_members(plan, tmp_path, replace(RUNTIME, load=unreadable))
+    (tmp_path / plan.members[0].file).unlink()
+    with pytest.raises(CubeError, match="cube00 cannot be read"):
+        train_all_members(plan, tmp_path, replace(RUNTIME, load=unreadable))
+    assert not list(tmp_path.parent.glob("*.members.lock"))
+
+
+def test_a_damaged_member_of_a_joint_training_is_refused(tmp_path: Path) -> None:
+    """As in the training of one member."""
+    plan = joint_plan(tmp_path)
+    (tmp_path / plan.members[0].file).write_bytes(b"damaged")
+    with pytest.raises(RegistryError, match="delete it and train again"):
+        train_all_members(plan, tmp_path, RUNTIME)
+
+
+def test_a_round_whose_members_train_together_scores_all_cubes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`helioloop train` takes the joint path where it applies."""
+    monkeypatch.setattr("helioloop.workflows.parallel.trains_together", lambda plan, _: plan.recipe == JOINT)
+    registry = Registry(tmp_path)
+    card = run_round(
+        make_plan(CUBES, recipe=JOINT, instrument=SMALL, seed=0, parent=None, reason="test"), registry, RUNTIME
+    )
+    assert len(registry.scores(card.version)) == N_CUBES

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from helioloop.errors import SettingsError
-from helioloop.model.frames_as_channels import FramesAsChannels, channel_frames
+from helioloop.model.frames_as_channels import FramesAsChannels
+from helioloop.model.frames_network import channel_frames
 from helioloop.model.per_frame import PerFrame
 from helioloop.model.recipes import PAPER, QUICK
 from helioloop.records.instrument import MDI, Instrument

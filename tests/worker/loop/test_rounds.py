@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -403,6 +404,26 @@ def test_a_round_that_always_fails_is_parked_with_its_reason(
     assert "MemoryError: the network does not fit" in said
     assert loop_project.context.state.running(loop_project.id) is None
     assert loop_project.registry.versions() == []
+
+
+def test_on_a_gpu_the_first_job_trains_all_members_together(
+    loop_project: LoopProject, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The jobs of the other members find them trained, and the round goes on as usual."""
+    trained: list[str] = []
+
+    def trains(plan: Plan, staging: Path, runtime: Any) -> None:
+        for member in plan.members:
+            if not (staging / member.file).exists():
+                trained.append(member.name)
+                whole(plan, member.name, staging, runtime)
+
+    whole = ensemble.train_member
+    monkeypatch.setattr(ensemble, "trains_together", lambda *_: True)
+    monkeypatch.setattr(ensemble, "train_all_members", trains)
+    work(loop_project, messages.QUEUE_TRAIN)
+    assert trained == [member.name for member in plan.members]
+    assert loop_project.registry.published() == "v0001"
 
 
 def test_a_round_learns_and_publishes_and_its_version_scores_what_comes_later(

@@ -28,9 +28,14 @@ log = logging.getLogger(__name__)
 
 
 def train_member(context: Context, project: int, fingerprint: str, member: str) -> str:
-    """Train one member of a round and return the name of its file."""
+    """Train one member of a round and return the name of its file.
+
+    On a GPU the first of these jobs trains all members together where their recipe allows it; the others find them.
+    """
     folder, plan = _staged(context, project, fingerprint)
     runtime = context.runtime(project, round_report(context, project, fingerprint))
+    if ensemble.trains_together(plan, runtime.device):
+        ensemble.train_all_members(plan, folder, runtime)
     return ensemble.train_member(plan, member, folder, runtime).name
 
 
