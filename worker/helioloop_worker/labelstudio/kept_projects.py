@@ -24,7 +24,9 @@ from helioloop_worker.labelstudio.project import ProjectState, make_state, read_
 OVERLAP: Final = timedelta(seconds=120)
 """Changes up to this long before the newest one are read again: Label Studio stamps a change before it stores it."""
 SWEEP_FRACTION: Final = 0.05
-"""Complete readings by reconciliation take at most about this fraction of the time."""
+"""Complete readings by reconciliation take at most about this fraction of the time, unless they are short."""
+SHORT_SECONDS: Final = 5.0
+"""Complete readings of this length are made each time."""
 _FIRST: Final = "1970-01-01T00:00:00+00:00"
 
 
@@ -128,7 +130,8 @@ class KeptProjects:
         state = make_state(info, tasks.values(), settings=self._settings)
         self._kept[project] = _Kept(state=state, tasks=tasks, data_edit=data_edit, newest=newest, newest_seen_at=begun)
         ended = time.monotonic()
-        self._next_sweep[project] = ended + (ended - begun) / SWEEP_FRACTION
+        pause = (ended - begun) / SWEEP_FRACTION if ended - begun > SHORT_SECONDS else 0.0
+        self._next_sweep[project] = ended + pause
         return state
 
     def may_sweep(self, project: int) -> bool:

@@ -15,7 +15,7 @@ from helioloop.model.folds import assign_folds
 from helioloop.registry.staging import Staging
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import ProjectState
-from helioloop_worker.loop.checked import complete_check, read_written
+from helioloop_worker.loop.checked import answers_of, complete_check, read_written
 from helioloop_worker.loop.ingest import ingesting
 from helioloop_worker.loop.retrain_policy import decide
 from helioloop_worker.loop.round_requests import request_round, requests, send_planning
@@ -106,7 +106,7 @@ def _show_answers(context: Context, project: int, project_state: ProjectState) -
     It changes the scores of corrected tasks, marks ties, and gives answered random checks their prediction.
     """
     version, written = context.registry(project).published(), read_written(context.settings.model_dir(project))
-    if version is not None and written is not None and written != project_state.snapshot.annotations:
+    if version is not None and written is not None and written.answers != answers_of(project_state):
         queues.send(context.connection, messages.WriteBack(project=project, version=version))
 
 
