@@ -28,7 +28,7 @@ def read_checked(model_dir: Path) -> dict[str, str] | None:
 
 def write_checked(model_dir: Path, annotations: Mapping[str, str]) -> None:
     """Record the annotations that a check has covered."""
-    atomic.write_json(model_dir / CHECKED, dict(annotations))
+    atomic.write_compact_json(model_dir / CHECKED, dict(annotations))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ def read_written(model_dir: Path) -> WrittenBack | None:
 
 def write_written(model_dir: Path, written: WrittenBack) -> None:
     """Record what a write-back has covered."""
-    atomic.write_json(model_dir / WRITTEN, {**asdict(written), "score_files": sorted(written.score_files)})
+    atomic.write_compact_json(model_dir / WRITTEN, {**asdict(written), "score_files": sorted(written.score_files)})
 
 
 def require_whole_write_back(model_dir: Path) -> None:
