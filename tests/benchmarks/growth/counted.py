@@ -22,7 +22,8 @@ ROW_SECONDS = {
     "delete_predictions": 0.1,
     "rescore": 0.1,
 }
-"""Time of a task or row in each call, measured on Label Studio 1.23.2 with SQLite."""
+"""Time of a task or row in each call to Label Studio 1.23.2 with SQLite. For exports, listed tasks and imports it was
+measured on 2,000 tasks; for the others it is an estimate."""
 
 
 @dataclass
