@@ -7,6 +7,7 @@
 #   make test-oldest-label-studio     the end-to-end tests of the loop on the oldest supported Label Studio
 #   make test-images                  build the images of docker/ and run the services of its compose file (root, Debian)
 #   make bench                        time helioloop against plain references and write docs/performance.md; minutes
+#   make bench-growth                 measure what grows with the number of cubes and write docs/growth.md; an hour
 #   make bench-science                measure the method and write docs/science.md; hours on a CPU; can be interrupted
 #   make bench-gpu                    measure training and masking on a GPU into bench-data/gpu.json; five minutes
 #   make build                        wheel and source distribution, in dist/
@@ -34,7 +35,7 @@ COMPILE = env $(UV_ENV) $(UV) pip compile -q --universal --python-version 3.11 -
 	--no-annotate --no-header
 INSTALL = env $(UV_ENV) $(UV) pip install -q --constraint constraints.txt $(FIND_LINKS)
 
-.PHONY: help demo test test-oldest-label-studio test-fast test-images bench bench-science bench-gpu lint format screenshots constraints build install-wheel clean
+.PHONY: help demo test test-oldest-label-studio test-fast test-images bench bench-growth bench-science bench-gpu lint format screenshots constraints build install-wheel clean
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
@@ -72,6 +73,9 @@ test-images: .venv/.done
 
 bench: .venv/.done
 	.venv/bin/python -m tests.benchmarks.speed.document $(ARGS)
+
+bench-growth: .venv/.done
+	.venv/bin/python -m tests.benchmarks.growth.document $(ARGS)
 
 bench-science: .venv/.done
 	.venv/bin/python -m tests.benchmarks.science $(ARGS)

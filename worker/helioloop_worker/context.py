@@ -21,6 +21,7 @@ from helioloop.registry.project_profile import read_project_profile
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.client import LabelStudioClient
+from helioloop_worker.labelstudio.kept_projects import KeptProjects
 from helioloop_worker.labelstudio.port import LabelStudio
 from helioloop_worker.media.choice import make_media
 from helioloop_worker.media.port import Media
@@ -70,6 +71,11 @@ class Context:
     def label_studio(self) -> LabelStudio:
         """Label Studio."""
         return self.open_label_studio(self.settings)
+
+    @cached_property
+    def projects(self) -> KeptProjects:
+        """The projects of Label Studio as read by this process."""
+        return KeptProjects(self.label_studio, self.settings)
 
     @cached_property
     def media(self) -> Media:

@@ -20,6 +20,7 @@ from helioloop_worker.loop import ingest as ingestion
 from helioloop_worker.loop import reconcile as reconciliation
 from helioloop_worker.loop.acceptance import send_acceptance
 from helioloop_worker.loop.job_progress import job_report
+from helioloop_worker.loop.writeback_changes import write_back_changes
 from helioloop_worker.reports import report as reporting
 
 log = logging.getLogger(__name__)
@@ -72,13 +73,17 @@ def score(context: Context, project: int, version: str, cubes: list[dict[str, An
 
 def write_back(context: Context, project: int, version: str) -> dict[str, int]:
     """Write a version's predictions into Label Studio, and have the cubes without a score scored."""
-    written = writeback.write_back(context, project, version, report=job_report())
+    report = job_report()
+    written = write_back_changes(context, project, version, report=report)
+    if written is None:
+        written = writeback.write_back(context, project, version, report=report)
     for chunk in written.chunks:
         queues.send(context.connection, messages.ScoreBulk(project=project, version=version, cubes=chunk))
     for stale in acceptance.withdraw(context, project, version):
         send_acceptance(context.connection, project, stale)
     announcing.announce(context, project)
-    if not written.chunks:  # else another write-back follows
+    complete = not written.chunks  # else another write-back follows
+    if complete and (written.whole or not announcing.has_recent_report(context, project)):
         announcing.send_report(context, project)
     return {"written": written.written, "present": written.present, "missing": len(written.missing)}
 

@@ -1,7 +1,7 @@
 """A cube: its files, when and where on the Sun it was observed, and its current label."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Self
 
 from helioloop.records.labels import Label
@@ -47,7 +47,7 @@ class CubeInfo:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values; `from_dict` reads them back."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}  # `asdict` takes ten times as long
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

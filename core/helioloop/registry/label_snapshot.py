@@ -40,7 +40,7 @@ class Snapshot:
     def write(self, model_dir: Path) -> None:
         """Write the snapshot into a model folder; a reader sees the old one or the new one."""
         ensure_format(model_dir)
-        atomic.write_json(
+        atomic.write_compact_json(
             model_dir / FILE_NAME,
             {
                 "read_at": self.read_at,

@@ -5,7 +5,6 @@
 
 import json
 import os
-import re
 import threading
 import time
 import uuid
@@ -21,14 +20,13 @@ from helioloop.errors import RegistryError
 from helioloop.files import atomic
 from helioloop.records.cubes import CubeInfo, Key
 from helioloop.records.scores import CubeScore
+from helioloop.registry.score_index import Place, find_places, plain_lines, update_index, without_curves
 
 VERSIONS_IN_MEMORY: Final = 8
 """Scores of this many versions are kept in memory by one process."""
 STEP_SECONDS: Final = 3
 """Two changes of a folder within this time may have the same time; some file systems count in two seconds."""
 _READINGS: Final = 5
-_CURVE: Final = re.compile(r'"(curve|curve_spread)": ?\[[^\]"]*\]')
-"""A masking curve or its spread in a line, most of its length. Text cannot look like it: its quotes are escaped."""
 
 
 def write_scores(folder: Path, scores: Iterable[CubeScore]) -> None:
@@ -38,6 +36,7 @@ def write_scores(folder: Path, scores: Iterable[CubeScore]) -> None:
     """
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
     atomic.write_json_lines(folder / f"{stamp}-{uuid.uuid4().hex[:8]}.jsonl", [score.as_dict() for score in scores])
+    update_index(folder)
 
 
 def read_scores(folder: Path, *, curves: bool = True) -> dict[Key, CubeScore]:
@@ -45,13 +44,44 @@ def read_scores(folder: Path, *, curves: bool = True) -> dict[Key, CubeScore]:
     for _ in range(_READINGS):
         with suppress(FileNotFoundError):  # `remove_curves` replaced the files that were just listed
             paths = sorted(folder.glob("*.jsonl"))
-            return {score.key: score for path in paths for score in read_score_file(path, curves=curves)}
+            if not curves:
+                return {key: score for path in paths for key, score in _without_curves(path).items()}
+            return {score.key: score for path in paths for score in read_score_file(path)}
     raise RegistryError(f"the files in {folder} change again and again; repeat this when nothing prunes them")
+
+
+def read_some_scores(folder: Path, keys: Iterable[Key], *, curves: bool = True) -> dict[Key, CubeScore]:
+    """Return the scores of some cubes; how many others the folder has makes little difference.
+
+    The index leads to them. Files that it lacks are read as a whole, and all files where there is no index.
+    """
+    wanted = set(keys)
+    for _ in range(_READINGS):
+        with suppress(FileNotFoundError):  # as in `read_scores`
+            places, covered = find_places(folder, wanted)
+            names = {path.name for path in folder.glob("*.jsonl")}
+            if not covered <= names:  # it is of files that were replaced
+                places, covered = {}, frozenset()
+            found = {key: _score_at(folder, place, curves=curves) for key, place in places.items()}
+            for name in sorted(names - covered):
+                later = read_score_file(folder / name, curves=curves)
+                found |= {score.key: score for score in later if score.key in wanted}
+            return found
+    raise RegistryError(f"the files in {folder} change again and again; repeat this when nothing prunes them")
+
+
+def _score_at(folder: Path, place: Place, *, curves: bool) -> CubeScore:
+    text = place.plain
+    if curves:
+        with (folder / place.file).open("rb") as file:
+            file.seek(place.start)
+            text = file.read(place.length).decode()
+    return _parsed([text], folder / place.file)[0]
 
 
 def curve_bytes(folder: Path) -> int:
     """Return how much shorter the files of `folder` are without masking curves, in bytes."""
-    return sum(len(text) - len(_shortened(text)) for text in (path.read_text() for path in folder.glob("*.jsonl")))
+    return sum(len(text) - len(without_curves(text)) for text in (path.read_text() for path in folder.glob("*.jsonl")))
 
 
 def remove_curves(folder: Path) -> None:
@@ -61,15 +91,18 @@ def remove_curves(folder: Path) -> None:
         write_scores(folder, read_scores(folder, curves=False).values())
     for path in paths:
         path.unlink(missing_ok=True)
+    update_index(folder)
 
 
 def read_score_file(path: Path, *, curves: bool = True) -> list[CubeScore]:
     """Return the scores in one file, with or without curves; a line that is not a score is a `RegistryError`."""
+    text = path.read_text()
+    return _parsed((text if curves else without_curves(text)).splitlines(), path)
+
+
+def _parsed(lines: Iterable[str], path: Path) -> list[CubeScore]:
     try:
-        text = path.read_text()
-        if not curves:
-            text = _shortened(text)
-        return [CubeScore.from_dict(json.loads(line)) for line in text.splitlines()]
+        return [CubeScore.from_dict(json.loads(line)) for line in lines]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise RegistryError(
             f"{path} has a line that is not a score ({error}); delete that file: its cubes are scored again"
@@ -172,10 +205,8 @@ def _settled(folder: Path) -> tuple[str, tuple[int, int]] | None:
     return str(folder), (found.st_mtime_ns, found.st_ino)
 
 
-def _shortened(text: str) -> str:
-    """Return the lines of a score file without masking curves."""
-    return _CURVE.sub(r'"\1": null', text)
-
-
 def _without_curves(path: Path) -> dict[Key, CubeScore]:
-    return {score.key: score for score in read_score_file(path, curves=False)}
+    """Return the scores of a file without masking curves, from the index where it has them: that is much less text."""
+    lines = plain_lines(path)
+    scores = read_score_file(path, curves=False) if lines is None else _parsed(lines, path)
+    return {score.key: score for score in scores}

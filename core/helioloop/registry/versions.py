@@ -24,10 +24,10 @@ from typing import Any, Final, Self
 
 from helioloop.errors import RegistryError, UnknownVersion
 from helioloop.files import atomic, lease
-from helioloop.records.cubes import Key
+from helioloop.records.cubes import CubeInfo, Key
 from helioloop.records.scores import CubeScore
 from helioloop.registry.folder_format import check_format, ensure_format
-from helioloop.registry.score_store import read_scores, write_scores
+from helioloop.registry.score_store import read_score_file, read_scores, read_some_scores, write_scores
 from helioloop.registry.staging import Staging
 
 PRUNED_FILE: Final = "pruned.json"
@@ -233,6 +233,18 @@ class Registry:
         Without `curves` they are read faster and take less memory.
         """
         return read_scores(self.folder(version) / "scores", curves=curves)
+
+    def scores_of(self, version: str, cubes: Iterable[CubeInfo], *, curves: bool = True) -> dict[Key, CubeScore]:
+        """Return the scores of some cubes by a version; cubes without a score are absent."""
+        return read_some_scores(self.folder(version) / "scores", (cube.key for cube in cubes), curves=curves)
+
+    def score_files(self, version: str) -> frozenset[str]:
+        """Return the names of the score files of a version; each is written once."""
+        return frozenset(path.name for path in (self.folder(version) / "scores").glob("*.jsonl"))
+
+    def scores_in(self, version: str, file: str) -> list[CubeScore]:
+        """Return the scores in one score file of a version, without masking curves."""
+        return read_score_file(self.folder(version) / "scores" / file, curves=False)
 
     def history(self) -> list[Publication]:
         """Return all publications and rollbacks, oldest first."""

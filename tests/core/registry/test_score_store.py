@@ -10,8 +10,15 @@ import pytest
 from helioloop.errors import RegistryError, UnknownVersion
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.scores import CubeScore
-from helioloop.registry import score_store
-from helioloop.registry.score_store import StoredScores, curve_bytes, read_scores, remove_curves, write_scores
+from helioloop.registry import score_index, score_store
+from helioloop.registry.score_store import (
+    StoredScores,
+    curve_bytes,
+    read_scores,
+    read_some_scores,
+    remove_curves,
+    write_scores,
+)
 from helioloop.registry.versions import Card, Registry
 
 
@@ -126,7 +133,7 @@ def test_curves_are_removed_and_the_latest_scores_stay(tmp_path: Path) -> None:
     assert curve_bytes(tmp_path) == 2 * (len("[0.25, 0.5]") + len("[0.0, 0.125]") - 2 * len("null"))
     for _ in range(2):
         remove_curves(tmp_path)
-        assert len(list(tmp_path.iterdir())) == 1
+        assert len(list(tmp_path.glob("*.jsonl"))) == 1
         assert read_scores(tmp_path) == {_cube("A").key: _score("A", 0.5), _cube("B").key: _score("B", 0.25)}
     assert curve_bytes(tmp_path) == 0
     remove_curves(tmp_path / "none")
@@ -147,8 +154,84 @@ def test_scores_are_read_while_their_files_are_replaced(tmp_path: Path, monkeypa
 
     removed: list[Path] = []
     monkeypatch.setattr(score_store, "read_score_file", removing)
+    monkeypatch.setattr(score_store, "plain_lines", lambda _: None)  # as where the index does not have the file yet
     assert read_scores(folder, curves=False) == {_cube("A").key: _score("A", 0.75)}
     assert len(removed) == 2
     removed.clear()
     stored = StoredScores(_folders(registry))
     assert stored.get(1, "v0001", [_cube("A")]) == {_cube("A").key: _score("A", 0.75)}
+
+
+# -- the index ------------------------------------------------------------------------------------
+
+
+def _write(folder: Path, *names: str, p: float = 0.75) -> None:
+    write_scores(folder, [_score(name, p, curve=(0.25, p), curve_spread=(0.0, 0.125)) for name in names])
+
+
+def _read(folder: Path, *names: str, curves: bool = True) -> dict[str, float]:
+    """Return the last value of the curves of some cubes, or their probability."""
+    found = read_some_scores(folder, [_cube(name).key for name in names], curves=curves)
+    return {score.cube: score.curve[-1] if score.curve else score.p_emergence for score in found.values()}
+
+
+@pytest.mark.parametrize("curves", [True, False])
+def test_the_scores_of_some_cubes_are_those_of_all(tmp_path: Path, *, curves: bool) -> None:
+    """Of many files, of which the index has the older ones; the latest score of a cube counts."""
+    _write(tmp_path, *(f"c{k}" for k in range(40)))
+    _write(tmp_path, "c3", "c40", p=0.5)
+    _write(tmp_path, "c3", "c41", p=0.25)
+    every = read_scores(tmp_path, curves=curves)
+    assert len(every) == 42
+    assert read_some_scores(tmp_path, every, curves=curves) == every
+    assert _read(tmp_path, "c3", "c7", "c41", "c99", curves=curves) == {"c3": 0.25, "c7": 0.75, "c41": 0.25}
+
+
+def test_few_scores_are_read_from_their_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not from whole files: those that the index has are not read."""
+    _write(tmp_path, *(f"c{k}" for k in range(40)))
+    monkeypatch.setattr(score_store, "read_score_file", lambda path, **_: pytest.fail(f"{path} is read as a whole"))
+    assert _read(tmp_path, "c3") == {"c3": 0.75}
+
+
+def test_the_index_is_made_anew_less_and_less_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixty equal files: what is written into indexes is a small multiple of the scores."""
+    written = []
+    add = score_index._add
+
+    def counting(path: Path, folder: Path, names: list[str], *, is_new: bool) -> None:
+        written.append(len(names))
+        add(path, folder, names, is_new=is_new)
+
+    monkeypatch.setattr(score_index, "_add", counting)
+    for k in range(60):
+        _write(tmp_path, f"c{k:02d}")
+    assert len(written) < 20
+    assert 45 <= sum(written) <= 60
+
+
+@pytest.mark.parametrize("damage", ["deleted", "not a database", "empty", "of other files"])
+def test_without_a_good_index_the_files_are_read(tmp_path: Path, damage: str) -> None:
+    """The index can be deleted, and an index of files that are gone is not used."""
+    folder, index = tmp_path / "scores", tmp_path / "scores" / score_index.FILE_NAME
+    _write(folder, "A", "B")
+    if damage == "deleted":
+        index.unlink()
+    elif damage == "of other files":
+        _write(tmp_path / "others", "A", p=0.125)
+        index.write_bytes((tmp_path / "others" / score_index.FILE_NAME).read_bytes())
+    else:
+        index.write_bytes(b"" if damage == "empty" else b"no database" * 1000)
+    assert _read(folder, "A", "B", "C") == {"A": 0.75, "B": 0.75}
+    assert read_scores(folder, curves=False).keys() == read_scores(folder).keys()
+    _write(folder, "C")
+    assert _read(folder, "A", "B", "C") == {"A": 0.75, "B": 0.75, "C": 0.75}
+
+
+def test_an_index_is_of_the_files_without_their_curves(tmp_path: Path) -> None:
+    """After curves were removed, it leads into the new file."""
+    _write(tmp_path, *(f"c{k}" for k in range(5)))
+    remove_curves(tmp_path)
+    assert _read(tmp_path, "c3") == {"c3": 0.75}
+    assert read_some_scores(tmp_path, [_cube("c3").key])[_cube("c3").key].curve is None
+    assert score_index.find_places(tmp_path, [_cube("c3").key])[0]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from helioloop.errors import LabelStudioError
 from helioloop.labelstudio.annotations import current_label
 from helioloop.labelstudio.config import parse_config
+from helioloop_worker.labelstudio.port import Counts
 from helioloop_worker.labelstudio.setup_port import LabelStudioSetup
 from helioloop_worker.labelstudio.tab import TABS
 from helioloop_worker.labelstudio.tabs import update_tabs
@@ -242,6 +244,71 @@ def a_change_moves_the_stamp_and_a_deletion_removes_it(empty: EmptyProject) -> N
     assert after[second] == before[second]
     empty.delete_annotation(first)
     assert empty.stamps() == {second: before[second]}
+
+
+def changed_tasks_are_read_as_they_are_exported(empty: EmptyProject) -> None:
+    """Labels and stamps are the same by both ways, after each change of an annotation; other tasks are not read."""
+    label_studio, project = empty.label_studio, empty.project
+    controls = parse_config(
+        label_studio.project(project).label_config, emergence="emergence", non_emergence="non-emergence"
+    )
+    assert label_studio.last_change(project) is None
+    one, two, three, four = empty.tasks(4)
+    empty.predict(prediction(two), prediction(three))
+    label_studio.set_model_version(project, "v0001")
+
+    def derived(exported: list[dict[str, Any]]) -> dict[int, object]:
+        return {
+            task["id"]: (
+                task["data"],
+                current_label(task, controls, n_frames=225),
+                [(entry["id"], entry["updated_at"]) for entry in task["annotations"]],
+            )
+            for task in exported
+        }
+
+    def changed_by(act: Callable[[], object]) -> list[int]:
+        since = label_studio.last_change(project)
+        assert since is not None
+        act()
+        newest = label_studio.last_change(project)
+        assert newest is not None
+        assert datetime.fromisoformat(newest) > datetime.fromisoformat(since)
+        changed = derived(label_studio.changed_tasks(project, since))
+        every = derived(label_studio.tasks(project))
+        assert changed == {task: every[task] for task in changed}
+        later = datetime.fromisoformat(since) + timedelta(microseconds=1)
+        return [task["id"] for task in label_studio.changed_tasks(project, later.isoformat())]
+
+    assert {one, two, three, four} == {*derived(label_studio.changed_tasks(project, "2001-01-01T00:00:00Z"))}
+    numbers: list[int] = []
+    assert changed_by(lambda: numbers.append(empty.annotate(two, "emergence"))) == [two]
+    assert changed_by(lambda: numbers.append(empty.annotate(one, "emergence"))) == [one]
+    assert changed_by(lambda: empty.skip(four)) == [four]
+    assert changed_by(lambda: empty.revise(numbers[0], "non-emergence")) == [two]
+    assert changed_by(lambda: empty.copy_predictions([three])) == [three]
+    assert label_studio.project(project).counts == Counts(tasks=4, annotations=3, skips=1)
+    assert changed_by(lambda: empty.delete_annotation(numbers[0])) == [two]
+    assert label_studio.project(project).counts == Counts(tasks=4, annotations=2, skips=1)
+
+
+def some_tasks_are_read_with_their_predictions(empty: EmptyProject) -> None:
+    """Also of several versions; tasks that are not in the project are left out, and none is no call for all."""
+    first, second, _ = empty.tasks(3)
+    empty.predict(prediction(first), prediction(first, "v0002"), prediction(second))
+    found = empty.label_studio.tasks_now(empty.project, [second, first, 10**6])
+    assert [task.id for task in found] == [first, second]
+    rows = {row for task in found for row in task.predictions}
+    assert rows == {*empty.label_studio.predictions(empty.project)}
+    assert [task.data for task in found] == [data_of("c0"), data_of("c1")]
+    assert empty.label_studio.tasks_now(empty.project, []) == []
+
+
+def many_tasks_are_read_in_pages(empty: EmptyProject) -> None:
+    """Each once, in order, though a page has a hundred."""
+    ids = empty.tasks(203)
+    assert [task["id"] for task in empty.label_studio.changed_tasks(empty.project, "2001-01-01T00:00:00Z")] == ids
+    assert [task.id for task in empty.label_studio.tasks_now(empty.project, ids)] == ids
 
 
 def annotations_copied_from_predictions_do_not_verify_a_label(empty: EmptyProject) -> None:
@@ -564,6 +631,9 @@ CONTRACT = (
     annotations_are_exported_with_the_fields_that_the_loop_reads,
     a_skip_is_an_annotation_in_both_exports,
     a_change_moves_the_stamp_and_a_deletion_removes_it,
+    changed_tasks_are_read_as_they_are_exported,
+    some_tasks_are_read_with_their_predictions,
+    many_tasks_are_read_in_pages,
     annotations_copied_from_predictions_do_not_verify_a_label,
     an_annotation_tells_whether_it_was_made_blind,
     tabs_are_stored_as_they_are_written,

@@ -113,6 +113,9 @@ CALLS: dict[str, Callable[[LabelStudioClient], Any]] = {
     "project": lambda client: client.project(1),
     "tasks": lambda client: client.tasks(1),
     "tasks_after": lambda client: client.tasks_after(1, 7),
+    "last_change": lambda client: client.last_change(1),
+    "changed_tasks": lambda client: client.changed_tasks(1, "2026-01-02T03:04:05+01:00"),
+    "tasks_now": lambda client: client.tasks_now(1, [7]),
     "annotated_tasks": lambda client: client.annotated_tasks(1),
     "predictions": lambda client: client.predictions(1),
     "model_versions": lambda client: client.model_versions(1),
@@ -246,6 +249,24 @@ def test_the_export_has_the_parameters_that_the_published_client_sends(peer: Ser
     assert [sorted(path.replace("?", "&").split("&")) for _, path in ours] == [
         sorted(path.replace("?", "&").split("&")) for _, path in theirs
     ]
+
+
+def test_changed_tasks_are_asked_for_by_the_time_in_utc(peer: Server) -> None:
+    """Label Studio reads times with microseconds and Z only."""
+    peer.answers = [Answer(200, {"tasks": [], "total": 0})]
+    assert CALLS["changed_tasks"](peer.client()) == []
+    (query,) = [parse_qs(urlsplit(path).query) for _, path in peer.requests]
+    filters = json.loads(query["query"][0])["filters"]
+    assert [item["value"] for item in filters["items"]] == [0, "2026-01-02T02:04:05.000000Z"]
+    assert filters["conjunction"] == "and"
+
+
+def test_tasks_that_were_not_asked_for_are_refused(peer: Server) -> None:
+    """A proxy, or a Label Studio that does not take the selection, would answer with all tasks."""
+    peer.answers = [Answer(200, {"tasks": [{"id": 7}, {"id": 8}], "total": 2})]
+    assert "tasks that were not requested" in refusal(lambda: CALLS["tasks_now"](peer.client()))
+    peer.answers = [Answer(200, {"tasks": [{"id": 7}], "total": 1}), Answer(200, [{"id": 7}, {"id": 8}])]
+    assert "tasks that were not requested" in refusal(lambda: CALLS["changed_tasks"](peer.client()))
 
 
 def test_new_tasks_are_read_in_pages(peer: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ from helioloop.registry.trained_fields import TRAINED_FIELDS_FILE
 from helioloop.workflows import rounds as rounding
 from helioloop_worker import jobs
 from helioloop_worker.loop.acceptance import WITHDRAWN, accept
+from helioloop_worker.loop.checked import require_whole_write_back
 from helioloop_worker.loop.ingest import ingest
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.reports.status import acceptance_lines
@@ -171,6 +172,7 @@ def test_accepted_tasks_come_last_in_the_queue_even_against_their_crude_label(pr
         if entry["data"]["release"] == "new":
             other = Label.NON_EMERGENCE if emerges(entry["data"]["cube"]) else Label.EMERGENCE
             project.label_studio.set_data_field(project.id, [entry["id"]], "crude_label", other.value)
+    require_whole_write_back(project.model_dir)  # as `follow_table` does, which changes crude labels
 
     def scores() -> dict[str, float]:
         jobs.write_back(project.context, project.id, "v0001")

@@ -127,11 +127,12 @@ def test_a_check_that_breaks_off_is_repeated(
     loop_project.label_studio.annotate(tasks["cube00"], "emergence")
     add_old_event(loop_project)
 
-    def fails(project: int) -> Any:
+    def fails(project: int, *_: object) -> Any:
         raise LabelStudioError(f"reading the tasks of project {project}: no answer")
 
     with monkeypatch.context() as broken:
         broken.setattr(loop_project.label_studio, "tasks", fails)
+        broken.setattr(loop_project.label_studio, "changed_tasks", fails)
         with pytest.raises(LabelStudioError):
             check(loop_project)
     assert loop_project.context.state.pending_events(loop_project.id) is not None

@@ -12,6 +12,7 @@ from helioloop.progress import silent
 from helioloop.registry.unscorable import add_unscorable
 from helioloop_worker import jobs
 from helioloop_worker.loop import writeback
+from helioloop_worker.loop.checked import require_whole_write_back
 from helioloop_worker.loop.shown_versions import read_shown_versions, superseded_since
 from helioloop_worker.loop.writeback import write_back
 
@@ -126,6 +127,7 @@ def test_what_was_scored_meanwhile_does_not_shift_what_is_asked_for(
     before = loop_project.queued()
     assert [len(loop_project.job(job).kwargs["cubes"]) for job in before] == [8, 8, 8]
     loop_project.registry.add_scores(version, [score_of("cube00", task_data["cube00"]["sha256"], 0.75)])
+    require_whole_write_back(loop_project.model_dir)
     jobs.write_back(loop_project.context, loop_project.id, version)
     assert loop_project.queued()[:3] == before
     (more,) = loop_project.queued()[3:]

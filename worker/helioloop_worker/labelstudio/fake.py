@@ -17,7 +17,7 @@ from defusedxml.ElementTree import fromstring
 
 from helioloop.errors import LabelStudioError
 from helioloop_worker.labelstudio.fake_setup import Call, Connections, FakeConnections
-from helioloop_worker.labelstudio.port import PredictionRow, ProjectInfo, Tab
+from helioloop_worker.labelstudio.port import Counts, PredictionRow, ProjectInfo, Tab, TaskNow
 from helioloop_worker.labelstudio.setup_port import Backend, FetchedPart, Webhook
 
 CHOICES, TIMELINE = "Choices", "TimelineLabels"
@@ -34,6 +34,7 @@ class _Project:
     info: ProjectInfo
     tasks: dict[int, dict[str, Any]] = field(default_factory=dict)
     predictions: dict[int, tuple[PredictionRow, dict[str, Any]]] = field(default_factory=dict)
+    rows_of: dict[int, set[int]] = field(default_factory=dict)
     tabs: dict[int, dict[str, Any]] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -58,8 +59,9 @@ class FakeLabelStudio:
     # -- the port --------------------------------------------------------------------------------
 
     def project(self, project: int) -> ProjectInfo:
-        """Return title, configuration and model version; see `LabelStudio.project`."""
-        return self._project(project).info
+        """Return title, configuration, model version and counts; see `LabelStudio.project`."""
+        own = self._project(project)
+        return replace(own.info, counts=_counts(own))
 
     def tasks(self, project: int) -> list[dict[str, Any]]:
         """Return all tasks; see `LabelStudio.tasks`."""
@@ -70,6 +72,28 @@ class FakeLabelStudio:
         own = self._project(project).tasks
         newer = [{"id": number, "data": own[number]["data"]} for number in sorted(own) if number > task]
         return copy.deepcopy(newer)
+
+    def last_change(self, project: int) -> str | None:
+        """Return the newest change; see `LabelStudio.last_change`."""
+        return max((entry["updated_at"] for entry in self._project(project).tasks.values()), default=None)
+
+    def changed_tasks(self, project: int, since: str) -> list[dict[str, Any]]:
+        """Return the changed tasks; see `LabelStudio.changed_tasks`."""
+        own, at = self._project(project).tasks, datetime.fromisoformat(since)
+        chosen = [entry for entry in own.values() if datetime.fromisoformat(entry["updated_at"]) >= at]
+        return copy.deepcopy(sorted(chosen, key=lambda entry: int(entry["id"])))
+
+    def tasks_now(self, project: int, tasks: Sequence[int]) -> list[TaskNow]:
+        """Return some tasks with their predictions; see `LabelStudio.tasks_now`."""
+        own = self._project(project)
+        return [
+            TaskNow(
+                id=task,
+                data=copy.deepcopy(own.tasks[task]["data"]),
+                predictions=tuple(own.predictions[row][0] for row in sorted(own.rows_of.get(task, ()))),
+            )
+            for task in sorted({*tasks} & own.tasks.keys())
+        ]
 
     def annotated_tasks(self, project: int) -> list[dict[str, Any]]:
         """Return the annotated tasks; see `LabelStudio.annotated_tasks`."""
@@ -97,6 +121,7 @@ class FakeLabelStudio:
         created = [next(self._ids) for _ in data]
         for task, values in zip(created, data, strict=True):
             own.tasks[task] = {"id": task, "data": copy.deepcopy(dict(values)), "annotations": []}
+            self._touch(own.tasks[task])
         return created
 
     def set_data_field(self, project: int, tasks: Sequence[int], name: str, value: str) -> None:
@@ -127,6 +152,7 @@ class FakeLabelStudio:
                 score=entry.get("score"),
             )
             own.predictions[row.id] = (row, copy.deepcopy(dict(entry)))
+            own.rows_of.setdefault(row.task, set()).add(row.id)
         if len(kept) != len(entries):
             raise LabelStudioError(
                 f"Label Studio kept {len(kept)} of {len(entries)} predictions for project {project}; it drops "
@@ -160,6 +186,7 @@ class FakeLabelStudio:
             if row.id in own.predictions:
                 known, entry = own.predictions[row.id]
                 own.predictions[row.id] = (replace(known, score=score), {**entry, "score": score})
+                self._touch(own.tasks[known.task])
                 return
         raise LabelStudioError(f"there is no prediction {row.id}; read the predictions again")
 
@@ -170,6 +197,7 @@ class FakeLabelStudio:
             if holding is None:
                 raise LabelStudioError(f"there is no prediction {row.id}; read the predictions again")
             self._forget(holding, row.id)
+            self._touch(holding.tasks[row.task])
 
     def ensure_local_storage(self, project: int, path: str) -> None:
         """Serve a folder; see `LabelStudio.ensure_local_storage`."""
@@ -281,6 +309,7 @@ class FakeLabelStudio:
                 "result": self._result(task, choice, start),
             }
         )
+        self._touch(self._task(task))
         self.connections.emit(self._holding(task).info.id, "ANNOTATION_CREATED", {"annotation": {"id": number}})
         return number
 
@@ -303,16 +332,26 @@ class FakeLabelStudio:
                         "result": copy.deepcopy(entry["result"]),
                     }
                 )
+                self._touch(self._task(row.task))
 
     def revise(self, annotation: int, choice: str, *, start: int | None = None) -> None:
         """Change a submitted annotation."""
         task, found = self._annotation(annotation)
         found.update(updated_at=self._now(), result=self._result(task["id"], choice, start))
+        self._touch(task)
 
     def delete_annotation(self, annotation: int) -> None:
         """Delete an annotation."""
         task, found = self._annotation(annotation)
         task["annotations"].remove(found)
+        self._touch(task)
+
+    def delete_task(self, task: int) -> None:
+        """Delete a task with its annotations and predictions."""
+        own = self._holding(task)
+        for row in own.rows_of.pop(task, set()):
+            del own.predictions[row]
+        del own.tasks[task]
 
     def stored(self, project: int) -> list[dict[str, Any]]:
         """Return the imported predictions, oldest first."""
@@ -342,18 +381,23 @@ class FakeLabelStudio:
     def _shown(self, task: int) -> tuple[int | None, dict[str, Any]]:
         """Return id and copy of the prediction of a task by the version that its project shows; None and {} if none."""
         own = self._holding(task)
-        for row, entry in own.predictions.values():
-            if row.task == task and row.model_version == own.info.model_version:
+        for number in sorted(own.rows_of.get(task, ())):
+            row, entry = own.predictions[number]
+            if row.model_version == own.info.model_version:
                 return row.id, copy.deepcopy(entry)
         return None, {}
 
     def _forget(self, own: _Project, row: int) -> None:
         """Delete a prediction; annotations that started from it lose the link, and keep their copy."""
-        del own.predictions[row]
-        for task in own.tasks.values():
-            for annotation in task["annotations"]:
-                if annotation.get("parent_prediction") == row:
-                    annotation["parent_prediction"] = None
+        task = own.predictions.pop(row)[0].task
+        own.rows_of[task].discard(row)
+        for annotation in own.tasks[task]["annotations"]:
+            if annotation.get("parent_prediction") == row:
+                annotation["parent_prediction"] = None
+
+    def _touch(self, task: dict[str, Any]) -> None:
+        """Set the time of a task's last change, which imported predictions and changed data leave alone."""
+        task["updated_at"] = self._now()
 
     def _task(self, task: int) -> dict[str, Any]:
         return self._holding(task).tasks[task]
@@ -380,6 +424,13 @@ class FakeLabelStudio:
         """Return the time in Label Studio's format, later at each call."""
         self._latest = max(datetime.now(UTC), self._latest + timedelta(microseconds=1))
         return self._latest.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _counts(own: _Project) -> Counts:
+    """Return what Label Studio counts in a project."""
+    annotations = [annotation for task in own.tasks.values() for annotation in task["annotations"]]
+    skips = sum(bool(annotation["was_cancelled"]) for annotation in annotations)
+    return Counts(tasks=len(own.tasks), annotations=len(annotations) - skips, skips=skips)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

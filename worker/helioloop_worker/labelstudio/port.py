@@ -9,14 +9,24 @@ from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What Label Studio counts in a project: its tasks, their annotations without skips, and their skips."""
+
+    tasks: int
+    annotations: int
+    skips: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectInfo:
-    """The settings of a project that helioloop uses."""
+    """The settings of a project that helioloop uses, and its counts where Label Studio gives them."""
 
     id: int
     title: str
     label_config: str
     model_version: str | None
     description: str = ""
+    counts: Counts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +37,15 @@ class PredictionRow:
     task: int
     model_version: str
     score: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskNow:
+    """A task as it is now: its id, its data and the rows of its predictions."""
+
+    id: int
+    data: Mapping[str, Any]
+    predictions: tuple[PredictionRow, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +67,26 @@ class LabelStudio(Protocol):
 
     def tasks_after(self, project: int, task: int) -> list[dict[str, Any]]:
         """Return ``id`` and ``data`` of the tasks with an id above `task`, by id; later imports have higher ids."""
+
+    def last_change(self, project: int) -> str | None:
+        """Return the newest ``updated_at`` of the tasks of a project; None without tasks."""
+
+    def changed_tasks(self, project: int, since: str) -> list[dict[str, Any]]:
+        """Return the tasks that were changed at `since` or later, as Label Studio exports them, by id.
+
+        New tasks count as changed, and tasks of which an annotation was submitted, changed or deleted. Deleted tasks
+        are not there, nor are changes of a task's data or imported predictions.
+
+        Parameters
+        ----------
+        project : int
+            Label Studio project.
+        since : str
+            A time by Label Studio's clock (ISO 8601), such as one of `last_change`.
+        """
+
+    def tasks_now(self, project: int, tasks: Sequence[int]) -> list[TaskNow]:
+        """Return data and predictions of some tasks, by id; those that are not in the project are left out."""
 
     def annotated_tasks(self, project: int) -> list[dict[str, Any]]:
         """Return only the tasks that have annotations, skips included."""

@@ -4,9 +4,10 @@ Each reading also writes the label snapshot into the model folder, where the web
 `helioloop status` read the labels.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from helioloop.labelstudio.annotations import current_label
 from helioloop.labelstudio.config import project_controls
@@ -98,16 +99,28 @@ def read_project(label_studio: LabelStudio, project: int, *, settings: Settings)
     RegistryError
         Where the profile or the controls in the model folder are damaged.
     """
-    profile = read_project_profile(settings.model_dir(project))
+    state = make_state(label_studio.project(project), label_studio.tasks(project), settings=settings)
+    state.snapshot.write(settings.model_dir(project))
+    return state
+
+
+def make_state(info: ProjectInfo, exported: Iterable[Mapping[str, Any]], *, settings: Settings) -> ProjectState:
+    """Return the state of a project from its exported tasks.
+
+    Raises
+    ------
+    ConfigurationError
+        Where the project's labelling configuration lacks the controls.
+    RegistryError
+        Where the profile or the controls in the model folder are damaged.
+    """
+    profile = read_project_profile(settings.model_dir(info.id))
     n_frames = profile.instrument.n_frames
-    info = label_studio.project(project)
-    controls = read_controls(info, settings=settings)
-    exported = label_studio.tasks(project)
+    controls, exported = read_controls(info, settings=settings), list(exported)
     tasks = cube_tasks(exported)
     snapshot = Snapshot(
         read_at=datetime.now(UTC).isoformat(timespec="seconds"),
         annotations=annotation_stamps(exported),
         cubes={cube: current_label(task.exported, controls, n_frames=n_frames) for cube, task in tasks.items()},
     )
-    snapshot.write(settings.model_dir(project))
     return ProjectState(info=info, controls=controls, tasks=tasks, snapshot=snapshot, profile=profile)

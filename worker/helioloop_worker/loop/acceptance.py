@@ -33,6 +33,7 @@ from helioloop.workflows.prelabel import score_by_fold
 from helioloop.workflows.prelabel_report import guarantee_in_words, no_guarantee_in_words, percent
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import ProjectState, read_project
+from helioloop_worker.loop.checked import require_whole_write_back
 from helioloop_worker.loop.random_checks import MARK, all_marks, update_random_checks
 from helioloop_worker.loop.round_steps import log_excluded
 from helioloop_worker.loop.writeback import writing
@@ -90,6 +91,7 @@ def accept(context: Context, project: int, wanted: Acceptance, *, report: Report
             more=outcome.random_checks,
         )
         _mark(context, project, outcome, lock)
+        require_whole_write_back(model_dir)  # which agrees with the accepted labels
         write_acceptance(model_dir, outcome)  # last: an acceptance that broke off is not that of the version
     log.info(
         "project %d: release %s: %d labels accepted by %s", project, wanted.release, len(outcome.accepted), version
@@ -106,6 +108,7 @@ def withdraw(context: Context, project: int, version: str) -> list[Acceptance]:
             for found in stale:
                 withdrawn = replace(found, version=None, accepted={}, sentences=())
                 _mark(context, project, withdrawn, lock)
+                require_whole_write_back(model_dir)
                 write_acceptance(model_dir, withdrawn)
     return [found for found in read_acceptances(model_dir).values() if found.version != version]
 

@@ -18,6 +18,8 @@ from helioloop_worker.reports.project_now import ProjectNow, read_project_now
 
 log = logging.getLogger(__name__)
 
+REPORT_SECONDS = 600.0
+"""A report this old is made anew after corrections; it looks at all cubes, so it is not made after each of them."""
 PAGE_SECONDS = 15.0
 """Shortest time between two pages that the progress of one job writes."""
 
@@ -52,6 +54,14 @@ def page_progress(context: Context, project: int) -> Callable[[], None]:
 def send_report(context: Context, project: int) -> None:
     """Have the report of a project made."""
     queues.send(context.connection, messages.MakeReport(project=project))
+
+
+def has_recent_report(context: Context, project: int) -> bool:
+    """Return whether the report of a project was made less than `REPORT_SECONDS` ago."""
+    try:
+        return time.time() - report_path(context, project).stat().st_mtime < REPORT_SECONDS
+    except FileNotFoundError:
+        return False
 
 
 def report_path(context: Context, project: int) -> Path:

@@ -6,15 +6,18 @@ reconciliation compares Label Studio with the file.
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from helioloop.files import atomic
+from helioloop.labelstudio.tasks import annotation_stamps
 from helioloop.messaging.retrain_state import PendingEvents
 from helioloop_worker.context import Context
+from helioloop_worker.labelstudio.project import ProjectState
 
 CHECKED = "checked.json"
 WRITTEN = "written.json"
-"""The annotations whose labels Label Studio shows: those of the last complete write-back."""
+"""What Label Studio shows: the annotations and scores that the last write-back covered."""
 
 
 def read_checked(model_dir: Path) -> dict[str, str] | None:
@@ -25,18 +28,64 @@ def read_checked(model_dir: Path) -> dict[str, str] | None:
 
 def write_checked(model_dir: Path, annotations: Mapping[str, str]) -> None:
     """Record the annotations that a check has covered."""
-    atomic.write_json(model_dir / CHECKED, dict(annotations))
+    atomic.write_compact_json(model_dir / CHECKED, dict(annotations))
 
 
-def read_written(model_dir: Path) -> dict[str, str] | None:
-    """Return annotation id -> ``updated_at`` at the last complete write-back; None before the first."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenBack:
+    """What the last write-back covered; the next one of the same version covers only what is new.
+
+    Parameters
+    ----------
+    version : str or None
+        The version; None in a file of an earlier helioloop.
+    answers : mapping
+        Cube -> annotation id -> ``updated_at``.
+    score_files : frozenset of str
+        The score files of the version whose scores were written.
+    newest_task : int
+        The newest task of a cube that was there.
+    complete : bool
+        False where the next write-back has to look at all tasks.
+    """
+
+    version: str | None
+    answers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    score_files: frozenset[str] = frozenset()
+    newest_task: int = 0
+    complete: bool = True
+
+
+def read_written(model_dir: Path) -> WrittenBack | None:
+    """Return what the last write-back covered; None before the first."""
     path = model_dir / WRITTEN
-    return dict(json.loads(path.read_text())) if path.exists() else None
+    if not path.exists():
+        return None
+    values = json.loads(path.read_text())
+    if "score_files" not in values:
+        return WrittenBack(version=None, complete=False)
+    return WrittenBack(**{**values, "score_files": frozenset(values["score_files"])})
 
 
-def write_written(model_dir: Path, annotations: Mapping[str, str]) -> None:
-    """Record the annotations that a write-back has covered."""
-    atomic.write_json(model_dir / WRITTEN, dict(annotations))
+def write_written(model_dir: Path, written: WrittenBack) -> None:
+    """Record what a write-back has covered."""
+    atomic.write_compact_json(model_dir / WRITTEN, {**asdict(written), "score_files": sorted(written.score_files)})
+
+
+def require_whole_write_back(model_dir: Path) -> None:
+    """Let the next write-back look at all tasks: other things than annotations and scores have changed."""
+    written = read_written(model_dir)
+    if written is not None and written.complete:
+        write_written(model_dir, replace(written, complete=False))
+
+
+def answers_of(project_state: ProjectState) -> dict[str, dict[str, str]]:
+    """Return the annotations of each cube that has any: annotation id -> ``updated_at``."""
+    return {
+        cube: annotation_stamps([task.exported])
+        for cube, task in project_state.tasks.items()
+        if task.exported["annotations"]
+    }
 
 
 def complete_check(context: Context, project: int, annotations: Mapping[str, str], seen: PendingEvents | None) -> None:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from helioloop.data.release import LABELS_FILE, LabelRow
 from helioloop.records.labels import Label, LabelSource
 from helioloop_worker.context import Context
+from helioloop_worker.labelstudio.data_edits import note_data_edit
 from helioloop_worker.labelstudio.project import ProjectState, read_project
+from helioloop_worker.loop.checked import require_whole_write_back
 from helioloop_worker.loop.known_cubes import KnownCube, KnownCubes
 
 FIELD = "crude_label"
@@ -84,6 +86,8 @@ def follow_table(
             tasks[new] += state.tasks[cube].ids
     for new, ids in tasks.items():
         context.label_studio.set_data_field(project, ids, FIELD, new)
+        note_data_edit(context.settings.model_dir(project))
+        require_whole_write_back(context.settings.model_dir(project))
     if changed:
         read_project(context.label_studio, project, settings=context.settings)  # writes the label snapshot
     return tuple(changed), doubts.sentences()

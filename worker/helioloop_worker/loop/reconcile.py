@@ -2,6 +2,9 @@
 
 It repairs the effects of a lost webhook, an emptied Redis or a killed worker, and deletes predictions whose grace time
 is over. It does no long work itself.
+
+Annotations are compared at each reconciliation, by reading what has changed. All tasks and predictions are read, too,
+unless that takes many seconds: then it is done less often (`KeptProjects.may_sweep`).
 """
 
 import logging
@@ -9,16 +12,16 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from helioloop.labelstudio.tasks import annotation_stamps, cube_tasks
 from helioloop.messaging import messages, queues, retrain_state
 from helioloop.registry.acceptances import accepted_labels, read_acceptances
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.random_checks import blind_cubes
 from helioloop.registry.unscorable import read_unscorable
 from helioloop_worker.context import Context
+from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.loop import ingest, rounds, writeback
 from helioloop_worker.loop.acceptance import send_acceptance
-from helioloop_worker.loop.checked import read_checked
+from helioloop_worker.loop.checked import read_checked, require_whole_write_back
 from helioloop_worker.loop.random_checks import shown_rows
 from helioloop_worker.loop.round_requests import requests, resend_planning
 from helioloop_worker.loop.shown_versions import superseded_since
@@ -45,8 +48,12 @@ def reconcile(context: Context, project: int) -> Reconciled:
         rounds.resume(context, project),
         _planning(context, project),
         _publication(context, project),
-        _annotations(context, project),
-        _write_back(context, project),
+    ]
+    complete = context.projects.may_sweep(project)
+    state = context.projects.sweep(project) if complete else context.projects.refresh(project)
+    found += [
+        _annotations(context, project, state),
+        _write_back(context, project, state) if complete else _model_version(context, project, state),
         _acceptance(context, project),
         *_superseded(context, project),
     ]
@@ -74,7 +81,7 @@ def _publication(context: Context, project: int) -> str | None:
     return f"{newest.version} passed the promotion check and was not published: publishing and writing back"
 
 
-def _annotations(context: Context, project: int) -> str | None:
+def _annotations(context: Context, project: int, state: ProjectState) -> str | None:
     """Send a retrain check where events wait, or annotations differ from those of the last complete check.
 
     That happens after a lost webhook, a check that broke off, and a first ingestion.
@@ -86,20 +93,34 @@ def _annotations(context: Context, project: int) -> str | None:
         wait = retrain_state.due_at(waiting, context.settings) - time.time()
         sent = queues.send(context.connection, messages.RetrainCheck(project=project), delay_seconds=max(0.0, wait))
         return f"{waiting.count} events wait and no check was queued: checking" if sent else None
-    now = annotation_stamps(context.label_studio.annotated_tasks(project))
-    if read_checked(context.settings.model_dir(project)) == now:
+    if read_checked(context.settings.model_dir(project)) == state.snapshot.annotations:
         return None
     queues.send(context.connection, messages.RetrainCheck(project=project))
     return "annotations differ from those of the last check: checking"
 
 
-def _write_back(context: Context, project: int) -> str | None:
+def _model_version(context: Context, project: int, state: ProjectState) -> str | None:
+    """Send a write-back where Label Studio shows another version than the published one."""
+    version = context.registry(project).published()
+    if version is None or not state.tasks or state.info.model_version == version:
+        return None
+    _send_whole_write_back(context, project, version)
+    return f"{version} is published and not shown: writing back"
+
+
+def _send_whole_write_back(context: Context, project: int, version: str) -> None:
+    """Send a write-back that looks at all tasks."""
+    require_whole_write_back(context.settings.model_dir(project))
+    queues.send(context.connection, messages.WriteBack(project=project, version=version))
+
+
+def _write_back(context: Context, project: int, state: ProjectState) -> str | None:
     """Send a write-back where Label Studio does not show the published version completely."""
     version = context.registry(project).published()
     if version is None:
         return None
     unscorable = read_unscorable(context.settings.model_dir(project), version)
-    cubes = cube_tasks(context.label_studio.tasks(project))
+    cubes = state.tasks
     snapshot = Snapshot.read(context.settings.model_dir(project))  # as last checked: a waiting change is checked first
     blind = blind_cubes(context.settings.model_dir(project), {} if snapshot is None else snapshot.cubes)
     tasks = {
@@ -110,18 +131,18 @@ def _write_back(context: Context, project: int) -> str | None:
     }
     all_rows = context.label_studio.predictions(project)
     if shown := shown_rows(all_rows, cubes, blind, context.registry(project).versions()):
-        queues.send(context.connection, messages.WriteBack(project=project, version=version))
+        _send_whole_write_back(context, project, version)
         return f"{len(shown)} predictions of random checks that nobody has answered are there: deleting them"
     rows = [row for row in all_rows if row.model_version == version]
     lacking = len(tasks - {row.task for row in rows})
     accepted = accepted_labels(context.settings.model_dir(project), version)
     labels = {} if snapshot is None else writeback.with_accepted(snapshot.cubes, accepted)
-    if outdated := writeback.outdated(rows, cubes, context.registry(project).scores(version), labels):
-        queues.send(context.connection, messages.WriteBack(project=project, version=version))
+    if outdated := writeback.outdated(rows, cubes, context.registry(project).scores(version, curves=False), labels):
+        _send_whole_write_back(context, project, version)
         return f"the scores of {len(outdated)} tasks are not the agreement with their labels: writing back"
-    if not lacking and (not tasks or context.label_studio.project(project).model_version == version):
+    if not lacking and (not tasks or state.info.model_version == version):
         return None
-    queues.send(context.connection, messages.WriteBack(project=project, version=version))
+    _send_whole_write_back(context, project, version)
     return f"{lacking} tasks lack the prediction of {version}: writing back"
 
 

@@ -14,8 +14,8 @@ from helioloop.messaging.retrain_state import PendingEvents
 from helioloop.model.folds import assign_folds
 from helioloop.registry.staging import Staging
 from helioloop_worker.context import Context
-from helioloop_worker.labelstudio.project import ProjectState, read_project
-from helioloop_worker.loop.checked import complete_check, read_written
+from helioloop_worker.labelstudio.project import ProjectState
+from helioloop_worker.loop.checked import answers_of, complete_check, read_written
 from helioloop_worker.loop.ingest import ingesting
 from helioloop_worker.loop.retrain_policy import decide
 from helioloop_worker.loop.round_requests import request_round, requests, send_planning
@@ -49,21 +49,21 @@ def check_retraining(context: Context, project: int, *, forced: bool) -> str:
             request_round(context, project, forced=True)
         return "a release is being ingested; the check follows it"
     if context.state.request_follow_up(project, forced=forced):
-        _show_answers(context, project, read_project(context.label_studio, project, settings=context.settings))
+        _show_answers(context, project, context.projects.read(project))
         return FOLLOW_UP
     if requests(context, project):  # planning reads the annotations itself
         if forced:
             request_round(context, project, forced=True)
         else:
             send_planning(context, project)
-        _show_answers(context, project, read_project(context.label_studio, project, settings=context.settings))
+        _show_answers(context, project, context.projects.read(project))
         return "a round is being planned"
     return _compare_labels(context, project, seen, forced=forced)
 
 
 def _compare_labels(context: Context, project: int, seen: PendingEvents | None, *, forced: bool) -> str:
     """Compare the labels with those last trained on, request a round if one is due, and return the outcome."""
-    project_state = read_project(context.label_studio, project, settings=context.settings)
+    project_state = context.projects.read(project)
     decision = decide(
         context.registry(project).latest(),
         project_state.snapshot.cubes,
@@ -106,7 +106,7 @@ def _show_answers(context: Context, project: int, project_state: ProjectState) -
     It changes the scores of corrected tasks, marks ties, and gives answered random checks their prediction.
     """
     version, written = context.registry(project).published(), read_written(context.settings.model_dir(project))
-    if version is not None and written is not None and written != project_state.snapshot.annotations:
+    if version is not None and written is not None and written.answers != answers_of(project_state):
         queues.send(context.connection, messages.WriteBack(project=project, version=version))
 
 

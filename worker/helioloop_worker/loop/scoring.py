@@ -43,7 +43,9 @@ def score(context: Context, project: int, version: str, cubes: Sequence[CubeInfo
             return f"{version} is no longer published: {len(cubes)} cubes are not scored with it"
         located = _score_and_locate(context, project, version, cubes, report)
         registry.add_scores(version, located)
-        scored = {score.sha256 for score in located} | {sha256 for _, sha256 in registry.scores(version)}
+        scored = {score.sha256 for score in located} | {
+            sha256 for _, sha256 in registry.scores_of(version, cubes, curves=False)
+        }
         unscorable = [cube for cube in cubes if cube.sha256 not in scored]
         add_unscorable(context.settings.model_dir(project), version, unscorable)
     finally:
@@ -59,7 +61,7 @@ def _score_and_locate(
 ) -> list[CubeScore]:
     """Return the scores of the cubes that the version has no score of."""
     registry = context.registry(project)
-    stored = registry.scores(version)
+    stored = registry.scores_of(version, requested, curves=False)
     cubes = [cube for cube in requested if cube.key not in stored]
     if not cubes:
         return []  # another job has scored them, so the members need not be loaded

@@ -5,7 +5,7 @@ off continues. One process at a time writes into a project.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -20,11 +20,12 @@ from helioloop.records.labels import CurrentLabel, Label
 from helioloop.records.scores import CubeScore
 from helioloop.registry.acceptances import accepted_labels
 from helioloop.registry.unscorable import read_unscorable
+from helioloop.registry.versions import Registry
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow
-from helioloop_worker.labelstudio.project import ProjectState, read_project
+from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.labelstudio.tabs import update_tabs
-from helioloop_worker.loop.checked import write_written
+from helioloop_worker.loop.checked import WrittenBack, answers_of, write_written
 from helioloop_worker.loop.locks import exclusive
 from helioloop_worker.loop.random_checks import (
     all_marks,
@@ -44,6 +45,8 @@ WAIT_SECONDS = 240
 """How long a second writer waits for the first."""
 CHUNK_PREDICTIONS = 500
 """Predictions in one request. Label Studio on SQLite writes about 1,100 a second and locks its database meanwhile."""
+CHUNK_SCREENS = 500
+"""Tasks whose scores with masking curves are in memory at one time; a curve takes about 10 kB."""
 SAME_SCORE = 1e-6
 """Two scores that differ by at most this are the same."""
 
@@ -59,11 +62,14 @@ class Written:
     chunks : tuple of tuple of CubeInfo
         Cubes that have no score yet, in one chunk for each scoring job. The chunk of a cube depends only on its place
         among all cubes, so cubes that are scored meanwhile do not move others, and a repeated chunk is the same job.
+    whole : bool
+        True where all tasks were looked at, and not only those with something new.
     """
 
     written: int
     present: int
     chunks: tuple[tuple[CubeInfo, ...], ...] = ()
+    whole: bool = True
 
     @property
     def missing(self) -> tuple[CubeInfo, ...]:
@@ -99,48 +105,35 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         registry = context.registry(project)
         if registry.published() != version:
             return Written(written=0, present=0)
-        project_state = read_project(context.label_studio, project, settings=context.settings)
-        scores = registry.scores(version)
-        accepted = accepted_labels(context.settings.model_dir(project), version)
+        model_dir = context.settings.model_dir(project)
+        project_state = context.projects.read_fully(project)
+        now = written_now(project_state, registry, version)  # before the scores are read: they may become more
+        scores = registry.scores(version, curves=False)
+        accepted = accepted_labels(model_dir, version)
         labels = with_accepted(project_state.snapshot.cubes, accepted)
-        blind = _hide_random_checks(context, project, project_state, version, lock)
-        rows = [row for row in context.label_studio.predictions(project) if row.model_version == version]
+        every = context.label_studio.predictions(project)
+        blind, deleted = _hide_random_checks(context, project, project_state, version=version, rows=every, lock=lock)
+        rows = [row for row in every if row.model_version == version and row.id not in deleted]
         have = {row.task for row in rows}
-        entries = [
-            _entry(project_state, labels, number, score, version=version)
-            for task in project_state.tasks.values()
-            if task.cube.name not in blind and (score := scores.get(task.cube.key)) is not None
-            for number in task.ids
-            if number not in have
-        ]
-        media = context.settings.media_dir(project)
-        write_screens(
-            project_state,
-            scores,
-            version=version,
-            media=media,
-            blind=blind,
-            served=context.media,
-            report=_holding(lock, report),
-        )
-        for start in range(0, len(entries), CHUNK_PREDICTIONS):
-            lock.reacquire()
-            report(start, len(entries), "writing predictions")
-            context.label_studio.import_predictions(project, entries[start : start + CHUNK_PREDICTIONS])
+        entries = new_entries(project_state, scores, labels, version=version, without=blind, have=have)
+        _write_all_screens(context, project, project_state, version=version, blind=blind, report=holding(lock, report))
+        import_entries(context, project, entries, lock, report)
         for row, agreement in outdated(rows, project_state.tasks, scores, labels):
             lock.reacquire()
             context.label_studio.rescore(row, agreement)
         lock.reacquire()
-        _delete_duplicates(context, project, version)
-        report(len(entries), len(entries), "writing predictions")
+        after = context.label_studio.predictions(project) if entries else rows
+        delete_duplicates(context, project, version, after)
         if (entries or have) and project_state.info.model_version != version:
             context.label_studio.set_model_version(project, version)
         lock.reacquire()
-        update_tabs(context.label_studio, project, context.settings.model_dir(project))
-        add_shown_version(context.settings.model_dir(project), version)
-        write_written(context.settings.model_dir(project), project_state.snapshot.annotations)
-    unscorable = read_unscorable(context.settings.model_dir(project), version)
-    written = Written(written=len(entries), present=len(have), chunks=_chunks(project_state, scores, unscorable))
+        update_tabs(context.label_studio, project, model_dir)
+        add_shown_version(model_dir, version)
+        write_written(model_dir, now)
+    unscorable = read_unscorable(model_dir, version)
+    written = Written(
+        written=len(entries), present=len(have), chunks=unscored_chunks(project_state, scores, unscorable)
+    )
     log.info(
         "project %d: %s: %d predictions written, %d already present, %d cubes without a score",
         project, version, written.written, written.present, len(written.missing),
@@ -148,14 +141,103 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
     return written
 
 
+def written_now(project_state: ProjectState, registry: Registry, version: str) -> WrittenBack:
+    """Return what a write-back that begins now covers."""
+    newest = max((number for task in project_state.tasks.values() for number in task.ids), default=0)
+    return WrittenBack(
+        version=version,
+        answers=answers_of(project_state),
+        score_files=registry.score_files(version),
+        newest_task=newest,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class New:
+    """What is new since a write-back: cubes with a new score, annotation or task, and of these the cubes with a task.
+
+    Parameters
+    ----------
+    tasks, imported : mapping
+        Cube name -> tasks.
+    """
+
+    tasks: Mapping[str, CubeTask]
+    imported: Mapping[str, CubeTask]
+
+
+def new_in(before: WrittenBack, now: WrittenBack, project_state: ProjectState, registry: Registry) -> New:
+    """Return what is new since a write-back of the same version."""
+    names = {cube for cube, answers in now.answers.items() if before.answers.get(cube) != answers}
+    names |= before.answers.keys() - now.answers.keys()
+    for file in sorted(now.score_files - before.score_files):
+        names |= {score.cube for score in registry.scores_in(str(now.version), file)}
+    imported = {cube: task for cube, task in project_state.tasks.items() if task.ids[-1] > before.newest_task}
+    known = {cube: project_state.tasks[cube] for cube in sorted(names) if cube in project_state.tasks}
+    return New(tasks=known | imported, imported=imported)
+
+
+def new_entries(
+    project_state: ProjectState,
+    scores: Mapping[Key, CubeScore],
+    labels: Mapping[str, CurrentLabel],
+    *,
+    version: str,
+    without: Set[str],
+    have: Set[int],
+) -> list[dict[str, object]]:
+    """Return the predictions to import: of tasks that have none, except those of the cubes in `without`."""
+    return [
+        _entry(project_state, labels, number, score, version=version)
+        for task in project_state.tasks.values()
+        if task.cube.name not in without and (score := scores.get(task.cube.key)) is not None
+        for number in task.ids
+        if number not in have
+    ]
+
+
+def import_entries(
+    context: Context, project: int, entries: Sequence[dict[str, object]], lock: Lock, report: Report
+) -> None:
+    """Import predictions in chunks, renewing the lock."""
+    for start in range(0, len(entries), CHUNK_PREDICTIONS):
+        lock.reacquire()
+        report(start, len(entries), "writing predictions")
+        context.label_studio.import_predictions(project, entries[start : start + CHUNK_PREDICTIONS])
+    report(len(entries), len(entries), "writing predictions")
+
+
+def _write_all_screens(
+    context: Context, project: int, project_state: ProjectState, *, version: str, blind: Set[str], report: Report
+) -> None:
+    """Write the files of all tasks; scores with masking curves are read for some tasks at a time, as they are large."""
+    tasks = list(project_state.tasks.items())
+    for start in range(0, len(tasks), CHUNK_SCREENS):
+        chosen = dict(tasks[start : start + CHUNK_SCREENS])
+        write_screens(
+            replace(project_state, tasks=chosen),
+            context.registry(project).scores_of(version, [task.cube for task in chosen.values()]),
+            version=version,
+            media=context.settings.media_dir(project),
+            blind=blind,
+            served=context.media,
+            report=lambda done, _, what, start=start: report(start + done, len(tasks), what),  # type: ignore[misc]
+        )
+
+
 def _hide_random_checks(
-    context: Context, project: int, project_state: ProjectState, version: str, lock: Lock
-) -> frozenset[str]:
-    """Choose and mark the random checks, delete predictions of the blind ones, and return these.
+    context: Context,
+    project: int,
+    project_state: ProjectState,
+    *,
+    version: str,
+    rows: Sequence[PredictionRow],
+    lock: Lock,
+) -> tuple[frozenset[str], set[int]]:
+    """Choose and mark the random checks, delete predictions of the blind ones; return these and the deleted rows.
 
     The file is written first, so that the backend does not answer with new predictions meanwhile.
     """
-    rows = context.label_studio.predictions(project)
     predicted_tasks = {row.task for row in rows if row.model_version == version}
     labels, cubes = project_state.snapshot.cubes, [task.cube for task in project_state.tasks.values()]
     checks = update_random_checks(
@@ -170,9 +252,10 @@ def _hide_random_checks(
     )
     blind = checks.blind(labels)
     versions = context.registry(project).versions()
-    delete_rows(context, project, shown_rows(rows, project_state.tasks, blind, versions), lock)
+    shown = shown_rows(rows, project_state.tasks, blind, versions)
+    delete_rows(context, project, shown, lock)
     set_marks(context, project, project_state, all_marks(checks, cubes, labels), lock)
-    return blind
+    return blind, {row.id for row in shown}
 
 
 def with_accepted(labels: Mapping[str, CurrentLabel], accepted: Mapping[str, Label]) -> dict[str, CurrentLabel]:
@@ -221,27 +304,45 @@ def outdated(
     ]
 
 
-def _chunks(
-    project_state: ProjectState, scores: Mapping[Key, CubeScore], unscorable: frozenset[str]
+def unscored_chunks(
+    project_state: ProjectState,
+    scores: Mapping[Key, CubeScore],
+    unscorable: frozenset[str],
+    *,
+    among: Mapping[str, CubeTask] | None = None,
 ) -> tuple[tuple[CubeInfo, ...], ...]:
-    """Return the cubes to be scored, in chunks; see `Written`."""
+    """Return the cubes to be scored, in chunks; see `Written`.
+
+    Parameters
+    ----------
+    project_state : ProjectState
+        All tasks.
+    scores : mapping
+        The scores that are there.
+    unscorable : frozenset of str
+        Content hashes of cubes that cannot be scored.
+    among : mapping, optional
+        Only these cubes are wanted.
+    """
     tasks = list(project_state.tasks.values())
     chunks = (
         tuple(
             task.cube
             for task in tasks[start : start + SCORE_CHUNK]
-            if task.cube.key not in scores and task.cube.sha256 not in unscorable
+            if (among is None or task.cube.name in among)
+            and task.cube.key not in scores
+            and task.cube.sha256 not in unscorable
         )
         for start in range(0, len(tasks), SCORE_CHUNK)
     )
     return tuple(chunk for chunk in chunks if chunk)
 
 
-def _delete_duplicates(context: Context, project: int, version: str) -> None:
+def delete_duplicates(context: Context, project: int, version: str, rows: Iterable[PredictionRow]) -> None:
     """Delete the younger of two rows of a task: Label Studio asked the backend during the write-back and kept both."""
     seen: set[int] = set()
     younger = []
-    for row in sorted(context.label_studio.predictions(project), key=lambda row: row.id):
+    for row in sorted(rows, key=lambda row: row.id):
         if row.model_version == version:
             if row.task in seen:
                 younger.append(row)
@@ -259,7 +360,7 @@ def _entry(
     return {"task": task, **body}
 
 
-def _holding(lock: Lock, report: Report) -> Report:
+def holding(lock: Lock, report: Report) -> Report:
     """Return a report that also renews the lock."""
 
     def renewing(done: int, total: int, what: str) -> None:

@@ -1,0 +1,123 @@
+"""An index beside the score files of a folder, so that the scores of a few cubes are found without reading all.
+
+``index.sqlite`` has for each cube the file of its latest score, the place in it, and the score without masking curves.
+The score files remain the truth: the index covers some of them and may be deleted at any time. It is only ever replaced
+as a whole, so it needs no locks, which network file systems often lack.
+"""
+
+import json
+import re
+import shutil
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from helioloop.files import atomic
+from helioloop.records.cubes import Key
+
+FILE_NAME: Final = "index.sqlite"
+COVERED: Final = 4
+"""The index is made anew when the score files that it lacks have this fraction (1/4) of the size of those in it, so
+that all its makings together take time in proportion to the scores."""
+_TABLES: Final = """
+CREATE TABLE files (name TEXT PRIMARY KEY, bytes INTEGER NOT NULL);
+CREATE TABLE scores (cube TEXT, sha256 TEXT, file TEXT, place INTEGER, length INTEGER, plain TEXT,
+                     PRIMARY KEY (cube, sha256)) WITHOUT ROWID;
+CREATE INDEX by_file ON scores (file);
+"""
+_CURVE: Final = re.compile(r'"(curve|curve_spread)": ?\[[^\]"]*\]')
+"""A masking curve or its spread in a line, most of its length. Text cannot look like it: its quotes are escaped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the latest score of a cube is: the line in a score file, and the line without masking curves."""
+
+    file: str
+    start: int
+    length: int
+    plain: str
+
+
+def without_curves(text: str) -> str:
+    """Return lines of a score file without masking curves."""
+    return _CURVE.sub(r'"\1": null', text)
+
+
+def find_places(folder: Path, keys: Iterable[Key]) -> tuple[dict[Key, Place], frozenset[str]]:
+    """Return the places of some scores, and the names of the score files in which they were searched."""
+    with suppress(sqlite3.Error), closing(_open(folder)) as index:
+        found = {}
+        for cube, sha256 in keys:
+            query = "SELECT file, place, length, plain FROM scores WHERE cube = ? AND sha256 = ?"
+            for row in index.execute(query, (cube, sha256)):
+                found[cube, sha256] = Place(*row)
+        return found, frozenset(_covered(index))
+    return {}, frozenset()
+
+
+def plain_lines(path: Path) -> list[str] | None:
+    """Return the scores of a score file that no later file replaces, without masking curves; None without an index."""
+    with suppress(sqlite3.Error), closing(_open(path.parent)) as index:
+        if path.name in _covered(index):
+            return [plain for (plain,) in index.execute("SELECT plain FROM scores WHERE file = ?", (path.name,))]
+    return None
+
+
+def update_index(folder: Path) -> None:
+    """Make the index anew where it lacks much; what cannot be written or read leaves the index as it was."""
+    sizes = {path.name: path.stat().st_size for path in sorted(folder.glob("*.jsonl"))}
+    covered: dict[str, int] = {}
+    with suppress(sqlite3.Error), closing(_open(folder)) as index:
+        covered = _covered(index)
+    if not covered.keys() <= sizes.keys():
+        covered = {}
+    lacking = [name for name in sizes if name not in covered]
+    # A score file that sorts before one in the index would replace a later score.
+    if any(name < max(covered, default="") for name in lacking):
+        covered, lacking = {}, list(sizes)
+    if lacking and COVERED * sum(sizes[name] for name in lacking) >= sum(covered.values()):
+        with (
+            suppress(OSError, sqlite3.Error, ValueError, KeyError, TypeError),
+            atomic.replacing(folder / FILE_NAME) as new,
+        ):
+            if covered:
+                shutil.copyfile(folder / FILE_NAME, new)
+            _add(new, folder, lacking, is_new=not covered)
+
+
+def _add(path: Path, folder: Path, names: Sequence[str], *, is_new: bool) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as index:
+        index.execute("PRAGMA journal_mode = OFF")  # the file is nobody else's until it is complete
+        index.execute("PRAGMA synchronous = OFF")
+        if is_new:
+            index.executescript(_TABLES)
+        index.execute("BEGIN")
+        for name in names:
+            index.execute("INSERT INTO files VALUES (?, ?)", (name, (folder / name).stat().st_size))
+            index.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?)", _rows(folder / name))
+        index.execute("COMMIT")
+
+
+def _rows(path: Path) -> Iterator[tuple[str, str, str, int, int, str]]:
+    place = 0
+    with path.open("rb") as file:
+        for line in file:
+            plain = without_curves(line.decode())
+            values = json.loads(plain)
+            yield str(values["cube"]), str(values["sha256"]), path.name, place, len(line), plain.rstrip("\n")
+            place += len(line)
+
+
+def _open(folder: Path) -> sqlite3.Connection:
+    """Open the index to read it; without one, an `sqlite3.Error`."""
+    address = f"file:{quote(str((folder / FILE_NAME).absolute()))}?mode=ro&immutable=1"
+    return sqlite3.connect(address, uri=True)
+
+
+def _covered(index: sqlite3.Connection) -> dict[str, int]:
+    return dict(index.execute("SELECT name, bytes FROM files"))

@@ -1,0 +1,225 @@
+"""Keeps projects as read from Label Studio in the memory of a process, and reads only what has changed since.
+
+What one correction costs must not grow with the number of tasks. A complete reading takes Label Studio about a
+millisecond for each task. So it is made when a process reads a project for the first time, by reconciliation, and where
+Label Studio's own counts show that changes are missing: after tasks were deleted, for example.
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from helioloop.labelstudio.annotations import current_label
+from helioloop.labelstudio.tasks import CubeTask, annotation_stamps, cube_of, cube_tasks
+from helioloop.records.labels import CurrentLabel
+from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.project_profile import read_project_profile
+from helioloop.settings import Settings
+from helioloop_worker.labelstudio.data_edits import last_data_edit
+from helioloop_worker.labelstudio.port import Counts, LabelStudio, ProjectInfo
+from helioloop_worker.labelstudio.project import ProjectState, make_state, read_controls
+
+OVERLAP: Final = timedelta(seconds=120)
+"""Changes up to this long before the newest one are read again: Label Studio stamps a change before it stores it."""
+SWEEP_FRACTION: Final = 0.05
+"""Complete readings by reconciliation take at most about this fraction of the time, unless they are short."""
+SHORT_SECONDS: Final = 5.0
+"""Complete readings of this length are made each time."""
+_FIRST: Final = "1970-01-01T00:00:00+00:00"
+
+
+@dataclass(slots=True)
+class _Kept:
+    """A project as read.
+
+    Parameters
+    ----------
+    state : ProjectState
+        The project.
+    tasks : dict
+        Its tasks by id, with nothing but id, data and annotations.
+    data_edit : str
+        The last change of data when it was read.
+    newest : str or None
+        The newest change by Label Studio's clock, taken before the reading.
+    newest_seen_at : float
+        When this process saw it first, by its monotonic clock.
+    written : bool
+        False while the label snapshot in the model folder is older.
+    ids : dict
+        Cube name -> its tasks in the order of ids.
+    """
+
+    state: ProjectState
+    tasks: dict[int, dict[str, Any]]
+    data_edit: str
+    newest: str | None
+    newest_seen_at: float
+    written: bool = False
+    ids: dict[str, list[int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for number in sorted(self.tasks):
+            self.note(number)
+
+    def note(self, number: int) -> None:
+        """Note a new task under its cube."""
+        if (name := _cube_name(self.tasks[number])) is not None:
+            self.ids.setdefault(name, []).append(number)
+
+    def counts(self) -> Counts:
+        """Return what Label Studio should count."""
+        skipped = [
+            bool(annotation.get("was_cancelled"))
+            for task in self.tasks.values()
+            if task["annotations"]
+            for annotation in task["annotations"]
+        ]
+        return Counts(tasks=len(self.tasks), annotations=len(skipped) - sum(skipped), skips=sum(skipped))
+
+
+class KeptProjects:
+    """The projects that one process works on.
+
+    Parameters
+    ----------
+    label_studio : LabelStudio
+        Where the projects are.
+    settings : Settings
+        Their model folders.
+    """
+
+    def __init__(self, label_studio: LabelStudio, settings: Settings) -> None:
+        self._label_studio = label_studio
+        self._settings = settings
+        self._kept: dict[int, _Kept] = {}
+        self._next_sweep: dict[int, float] = {}
+
+    def read(self, project: int) -> ProjectState:
+        """Return a project as it is now, and write its label snapshot where it is another one; see `read_project`."""
+        self.refresh(project)
+        return self._write(project)
+
+    def read_fully(self, project: int) -> ProjectState:
+        """Return a project from a complete reading, and write its label snapshot."""
+        self.sweep(project)
+        return self._write(project)
+
+    def refresh(self, project: int) -> ProjectState:
+        """Return a project as it is now, from the changes since the last reading; no label snapshot is written."""
+        kept = self._kept.get(project)
+        if kept is None or kept.data_edit != last_data_edit(self._settings.model_dir(project)):
+            return self.sweep(project)
+        for _ in range(2):  # the second time, because annotations may come in between
+            info = self._label_studio.project(project)
+            if info.counts is None or not self._has_same_rules(kept, info) or not self._add_changes(kept, info):
+                break
+            if kept.counts() == info.counts:
+                return kept.state
+        return self.sweep(project)
+
+    def sweep(self, project: int) -> ProjectState:
+        """Return a project from a complete reading; no label snapshot is written."""
+        begun = time.monotonic()
+        data_edit = last_data_edit(self._settings.model_dir(project))
+        newest = self._label_studio.last_change(project)
+        info = self._label_studio.project(project)
+        tasks = {entry["id"]: _slim(entry) for entry in self._label_studio.tasks(project)}
+        state = make_state(info, tasks.values(), settings=self._settings)
+        self._kept[project] = _Kept(state=state, tasks=tasks, data_edit=data_edit, newest=newest, newest_seen_at=begun)
+        ended = time.monotonic()
+        pause = (ended - begun) / SWEEP_FRACTION if ended - begun > SHORT_SECONDS else 0.0
+        self._next_sweep[project] = ended + pause
+        return state
+
+    def may_sweep(self, project: int) -> bool:
+        """Return whether the last complete reading was long ago, compared with the time that it took."""
+        return time.monotonic() >= self._next_sweep.get(project, 0.0)
+
+    def _has_same_rules(self, kept: _Kept, info: ProjectInfo) -> bool:
+        """Return whether labels are still derived by the same controls on the same grid."""
+        profile = read_project_profile(self._settings.model_dir(info.id))
+        return profile == kept.state.profile and read_controls(info, settings=self._settings) == kept.state.controls
+
+    def _add_changes(self, kept: _Kept, info: ProjectInfo) -> bool:
+        """Add what has changed since the last reading; False where only a complete reading can."""
+        begun, project = time.monotonic(), info.id
+        newest = self._label_studio.last_change(project)
+        changed = self._label_studio.changed_tasks(project, _since(kept, begun))
+        if newest != kept.newest:
+            kept.newest, kept.newest_seen_at = newest, begun
+        added = _with_changes(kept, changed)
+        if added is None:
+            return False
+        read_at = datetime.now(UTC).isoformat(timespec="seconds")
+        if added:
+            tasks, annotations, cubes = added
+            snapshot = Snapshot(read_at=read_at, annotations=annotations, cubes=cubes)
+            kept.state = replace(kept.state, info=info, tasks=tasks, snapshot=snapshot)
+            kept.written = False
+        else:
+            kept.state = replace(kept.state, info=info)
+        return True
+
+    def _write(self, project: int) -> ProjectState:
+        kept = self._kept[project]
+        if not kept.written:
+            kept.state.snapshot.write(self._settings.model_dir(project))
+            kept.written = True
+        return kept.state
+
+
+_Changed = tuple[dict[str, CubeTask], dict[str, str], dict[str, CurrentLabel]]
+
+
+def _with_changes(kept: _Kept, changed: Iterable[Mapping[str, Any]]) -> _Changed | tuple[()] | None:
+    """Return tasks, annotations and labels with the changed tasks; empty without a change, None where that cannot be.
+
+    A task that is older than others and was not known, or that shows another cube than before, needs a complete
+    reading: the order of tasks decides which of two tasks counts.
+    """
+    newest, names = max(kept.tasks, default=0), dict[str, None]()
+    annotations = dict(kept.state.snapshot.annotations)
+    for entry in changed:
+        task = _slim(entry)
+        number, old = task["id"], kept.tasks.get(entry["id"])
+        if old is not None and old["data"] == task["data"] and annotation_stamps([old]) == annotation_stamps([task]):
+            continue
+        if (old is None and number < newest) or (old is not None and _cube_name(old) != _cube_name(task)):
+            return None
+        kept.tasks[number] = task
+        if old is None:
+            kept.note(number)
+        for stamp in annotation_stamps([old] if old is not None else []):
+            annotations.pop(stamp, None)
+        annotations |= annotation_stamps([task])
+        names[_cube_name(task) or ""] = None
+    if not names:
+        return ()
+    state = kept.state
+    tasks, cubes = dict(state.tasks), dict(state.snapshot.cubes)
+    for name in names:
+        for cube, found in cube_tasks(kept.tasks[number] for number in kept.ids.get(name, ())).items():
+            tasks[cube] = found
+            cubes[cube] = current_label(found.exported, state.controls, n_frames=state.profile.instrument.n_frames)
+    return tasks, annotations, cubes
+
+
+def _since(kept: _Kept, now: float) -> str:
+    """Return from when on changes have to be read: with an overlap, until all changes of that time are stored."""
+    if kept.newest is None:
+        return _FIRST
+    newest = datetime.fromisoformat(kept.newest)
+    is_settled = now - kept.newest_seen_at > OVERLAP.total_seconds()
+    return (newest if is_settled else newest - OVERLAP).isoformat()
+
+
+def _slim(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {"id": entry["id"], "data": entry.get("data"), "annotations": entry.get("annotations") or []}
+
+
+def _cube_name(task: Mapping[str, Any]) -> str | None:
+    cube = cube_of(task.get("data"))
+    return None if cube is None else cube.name

@@ -1,0 +1,162 @@
+"""Writes back what is new since the last write-back of the same version: scores, annotations and tasks.
+
+The number of calls to Label Studio, and of rows in them, depends on how much is new and not on how many tasks there
+are. What went wrong otherwise, such as a prediction that somebody deleted, is found by reconciliation; it has the next
+write-back look at all tasks.
+"""
+
+import logging
+from dataclasses import replace
+
+from redis.lock import Lock
+
+from helioloop.progress import Report
+from helioloop.registry.acceptances import accepted_labels
+from helioloop.registry.random_checks import RandomChecks
+from helioloop.registry.unscorable import read_unscorable
+from helioloop_worker.context import Context
+from helioloop_worker.labelstudio.port import TaskNow
+from helioloop_worker.labelstudio.project import ProjectState
+from helioloop_worker.loop.checked import WrittenBack, read_written, write_written
+from helioloop_worker.loop.random_checks import all_marks, delete_rows, set_marks, shown_rows, update_random_checks
+from helioloop_worker.loop.screen_files import write_screens
+from helioloop_worker.loop.shown_versions import add_shown_version
+from helioloop_worker.loop.writeback import (
+    Written,
+    delete_duplicates,
+    holding,
+    import_entries,
+    new_entries,
+    new_in,
+    outdated,
+    unscored_chunks,
+    with_accepted,
+    writing,
+    written_now,
+)
+
+log = logging.getLogger(__name__)
+
+
+def write_back_changes(context: Context, project: int, version: str, *, report: Report) -> Written | None:
+    """Give tasks with something new their prediction of `version`, or change its score.
+
+    Parameters are those of `write_back`, and so are the errors.
+
+    Returns
+    -------
+    Written or None
+        What was done; None where all tasks have to be looked at.
+    """
+    if _begun(context, project, version) is None:
+        return None
+    with writing(context, project) as lock:
+        before = _begun(context, project, version)  # another write-back may have ended meanwhile
+        registry = context.registry(project)
+        if registry.published() != version:
+            return Written(written=0, present=0)
+        if before is None:
+            return None
+        model_dir, whole = context.settings.model_dir(project), context.projects.read(project)
+        now = written_now(whole, registry, version)
+        new = new_in(before, now, whole, registry)
+        there = context.label_studio.tasks_now(project, [number for task in new.tasks.values() for number in task.ids])
+        part = _with_data_of(replace(whole, tasks=new.tasks), there)
+        scores = registry.scores_of(version, [task.cube for task in new.tasks.values()])
+        labels = with_accepted({cube: whole.label(cube) for cube in new.tasks}, accepted_labels(model_dir, version))
+        blind, deleted = _hide_random_checks(
+            context, project, whole, part, version=version, there=there, have_joined=bool(new.imported), lock=lock
+        )
+        rows = [
+            row for task in there for row in task.predictions if row.model_version == version and row.id not in deleted
+        ]
+        have = {row.task for row in rows}
+        entries = new_entries(part, scores, labels, version=version, without=blind, have=have)
+        write_screens(
+            part,
+            scores,
+            version=version,
+            media=context.settings.media_dir(project),
+            blind=blind,
+            served=context.media,
+            report=holding(lock, report),
+        )
+        import_entries(context, project, entries, lock, report)
+        for row, agreement in outdated(rows, part.tasks, scores, labels):
+            lock.reacquire()
+            context.label_studio.rescore(row, agreement)
+        lock.reacquire()
+        after = context.label_studio.tasks_now(project, [task.id for task in there]) if entries else there
+        delete_duplicates(context, project, version, [row for task in after for row in task.predictions])
+        if (entries or have) and whole.info.model_version != version:
+            context.label_studio.set_model_version(project, version)
+        add_shown_version(model_dir, version)
+        write_written(model_dir, now)
+    unscorable = read_unscorable(model_dir, version)
+    chunks = unscored_chunks(whole, scores, unscorable, among=new.imported) if new.imported else ()
+    log.info(
+        "project %d: %s: %d cubes with something new: %d predictions written",
+        project, version, len(new.tasks), len(entries),
+    )  # fmt: skip
+    return Written(written=len(entries), present=len(have), chunks=chunks, whole=False)
+
+
+def _begun(context: Context, project: int, version: str) -> WrittenBack | None:
+    """Return what the last write-back covered; None where the next one has to look at all tasks."""
+    before = read_written(context.settings.model_dir(project))
+    return before if before is not None and before.complete and before.version == version else None
+
+
+def _with_data_of(part: ProjectState, there: list[TaskNow]) -> ProjectState:
+    """Return a state whose tasks have the data that Label Studio has now."""
+    data = {task.id: task.data for task in there}
+    return replace(
+        part,
+        tasks={
+            cube: replace(task, exported={**task.exported, "data": data.get(task.ids[0], task.exported["data"])})
+            for cube, task in part.tasks.items()
+        },
+    )
+
+
+def _hide_random_checks(
+    context: Context,
+    project: int,
+    whole: ProjectState,
+    part: ProjectState,
+    *,
+    version: str,
+    there: list[TaskNow],
+    have_joined: bool,
+    lock: Lock,
+) -> tuple[frozenset[str], set[int]]:
+    """Choose further random checks among cubes without a prediction; mark those of `part` and hide their predictions.
+
+    Return the blind cubes and the deleted rows.
+    """
+    cubes, labels = [task.cube for task in whole.tasks.values()], whole.snapshot.cubes
+    predicted = {task.id for task in there if any(row.model_version == version for row in task.predictions)}
+    lacking = {cube for cube, task in part.tasks.items() if predicted.isdisjoint(task.ids)}
+    checks = RandomChecks.read(context.settings.model_dir(project))
+    if lacking or checks is None:
+        checks = update_random_checks(
+            context,
+            project,
+            version=version,
+            cubes=cubes,
+            labels=labels,
+            predicted=frozenset(whole.tasks.keys() - lacking),  # tasks without a score get theirs later
+        )
+    blind = checks.blind(labels)
+    rows = [row for task in there for row in task.predictions]
+    shown = shown_rows(rows, part.tasks, blind & part.tasks.keys(), context.registry(project).versions())
+    delete_rows(context, project, shown, lock)
+    checked = None if part.tasks.keys().isdisjoint(checks.cubes) else checks
+    marks = all_marks(checked, cubes, {cube: labels[cube] for cube in part.tasks})
+    if have_joined:  # and have moved the places of others
+        others = replace(whole, tasks={cube: whole.tasks[cube] for cube in checks.cubes if cube in whole.tasks})
+        numbers = [number for task in others.tasks.values() for number in task.ids]
+        others = _with_data_of(others, context.label_studio.tasks_now(project, numbers))
+        set_marks(context, project, others, all_marks(checks, cubes, labels), lock)
+    set_marks(context, project, part, marks, lock)
+    return blind, {row.id for row in shown}
