@@ -8,6 +8,7 @@
 #   make test-images                  build the images of docker/ and run the services of its compose file (root, Debian)
 #   make bench                        time helioloop against plain references and write docs/performance.md; minutes
 #   make bench-science                measure the method and write docs/science.md; hours on a CPU; can be interrupted
+#   make docs                         the pages and a reference of the code as HTML, in dist/docs
 #   make build                        wheel and source distribution, in dist/
 #   make lint                         ruff, mypy, import-linter
 #   make … TORCH=cuda                 torch with CUDA (default if nvidia-smi runs); TORCH=cpu never downloads CUDA
@@ -33,7 +34,7 @@ COMPILE = env $(UV_ENV) $(UV) pip compile -q --universal --python-version 3.11 -
 	--no-annotate --no-header
 INSTALL = env $(UV_ENV) $(UV) pip install -q --constraint constraints.txt $(FIND_LINKS)
 
-.PHONY: help demo test test-oldest-label-studio test-fast test-images bench bench-science lint format screenshots constraints build install-wheel clean
+.PHONY: help demo test test-oldest-label-studio test-fast test-images bench bench-science docs lint format screenshots constraints build install-wheel clean
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
@@ -74,6 +75,11 @@ bench: .venv/.done
 
 bench-science: .venv/.done
 	.venv/bin/python -m tests.benchmarks.science $(ARGS)
+
+# Every warning is an error, so a docstring that is not valid fails here.
+docs: .venv/.done
+	.venv/bin/sphinx-build -q -j auto --fail-on-warning -c docs -b html . dist/docs
+	@echo "dist/docs/docs/reference.html"
 
 lint: .venv/.done
 	.venv/bin/ruff check
