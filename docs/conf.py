@@ -1,7 +1,9 @@
 """The configuration of Sphinx for `make docs`: all pages, and a reference of the code from its docstrings."""
 
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {"helioloop": "core", "helioloop_backend": "backend", "helioloop_worker": "worker"}
@@ -37,3 +39,13 @@ suppress_warnings = [
 ]
 html_theme = "alabaster"
 html_theme_options = {"description": "Human-in-the-loop labels for solar magnetogram videos", "page_width": "1100px"}
+
+
+def setup(app: Any) -> None:
+    """Read ``|B|`` in docstrings as the absolute value of a field, not as a substitution of reStructuredText."""
+    app.connect("autodoc-process-docstring", _escape_absolute_values, priority=900)  # after napoleon
+
+
+def _escape_absolute_values(*event: Any) -> None:
+    lines = event[-1]
+    lines[:] = [re.sub(r"(?<!`)\|(\S(?:[^|]*\S)?)\|", r"\\|\1\\|", line) for line in lines]
