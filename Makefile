@@ -10,6 +10,7 @@
 #   make bench-growth                 measure what grows with the number of cubes and write docs/growth.md; an hour
 #   make bench-science                measure the method and write docs/science.md; hours on a CPU; can be interrupted
 #   make bench-gpu                    measure training and masking on a GPU into bench-data/gpu.json; five minutes
+#   make docs                         the pages and a reference of the code as HTML, in dist/docs
 #   make build                        wheel and source distribution, in dist/
 #   make lint                         ruff, mypy, import-linter
 #   make … TORCH=cuda                 torch with CUDA (default if nvidia-smi runs); TORCH=cpu never downloads CUDA
@@ -35,7 +36,7 @@ COMPILE = env $(UV_ENV) $(UV) pip compile -q --universal --python-version 3.11 -
 	--no-annotate --no-header
 INSTALL = env $(UV_ENV) $(UV) pip install -q --constraint constraints.txt $(FIND_LINKS)
 
-.PHONY: help demo test test-oldest-label-studio test-fast test-images bench bench-growth bench-science bench-gpu lint format screenshots constraints build install-wheel clean
+.PHONY: help demo test test-oldest-label-studio test-fast test-images bench bench-growth bench-science bench-gpu docs lint format screenshots constraints build install-wheel clean
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
@@ -82,6 +83,10 @@ bench-science: .venv/.done
 
 bench-gpu: .venv/.done
 	.venv/bin/python -m tests.benchmarks.gpu $(ARGS)
+# Every warning is an error, so a docstring that is not valid fails here.
+docs: .venv/.done
+	.venv/bin/sphinx-build -q -j auto --fail-on-warning -c docs -b html . dist/docs
+	@echo "dist/docs/docs/reference.html"
 
 lint: .venv/.done
 	.venv/bin/ruff check

@@ -9,19 +9,10 @@ import pytest
 
 from helioloop.cli import helioloop, load_commands
 from helioloop.data.time_text import canonical
+from tests.documents.blocks import PAGES
 
 ROOT = Path(__file__).parents[1]
 SOURCES = {"helioloop": "core", "helioloop_backend": "backend", "helioloop_worker": "worker"}
-DOCUMENTS = (
-    "README.md",
-    "docs/architecture.md",
-    "docs/decisions.md",
-    "docs/doctor.md",
-    "docs/how-files-are-read.md",
-    "docs/operating.md",
-    "docs/status.md",
-    "docs/tutorial.md",
-)
 MAIN_COMMANDS = {"make-release", "train", "score", "triage", "init", "ingest", "status", "backend", "worker"}
 
 
@@ -33,7 +24,7 @@ def packages(folder: Path) -> set[str]:
 def command_lines() -> list[tuple[str, list[str]]]:
     """Document and words of each command line of helioloop, in console blocks and in backquotes."""
     found = []
-    for document in DOCUMENTS:
+    for document in PAGES:
         text = (ROOT / document).read_text()
         lines = re.findall(r"^\$ helioloop ([^\n#]+)", text, flags=re.MULTILINE)
         lines += re.findall(r"`helioloop ([a-z][^`]*)`", text)
@@ -83,8 +74,8 @@ def test_the_commands_in_the_help_of_helioloop_exist() -> None:
 
 
 def test_links_between_the_documents_lead_to_files() -> None:
-    """In README, CHANGELOG and docs/; also the headings that they name."""
-    for document in (ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")):
+    """Also the headings that they name."""
+    for document in (ROOT / page for page in (*PAGES, "CHANGELOG.md")):
         for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
             path, _, heading = target.partition("#")
             if "://" in target or not path:
@@ -93,6 +84,15 @@ def test_links_between_the_documents_lead_to_files() -> None:
             assert found.exists(), f"{document.name}: {target}"
             titles = re.findall(r"^#+ (.+)$", found.read_text() if heading else "", flags=re.MULTILINE)
             assert not heading or heading in {title.lower().replace(" ", "-") for title in titles}, target
+
+
+def test_the_list_of_pages_names_each_page_once() -> None:
+    """Under one of the four kinds."""
+    text = (ROOT / "docs" / "README.md").read_text()
+    kinds = re.findall(r"^## (\w[\w-]*)", text, flags=re.MULTILINE)
+    assert kinds == ["Tutorial", "How-to", "Reference", "Explanation"]
+    named = [target for target in re.findall(r"\]\((\S+?\.md)[)#]", text) if "/" not in target]
+    assert sorted(named) == sorted(path.name for path in (ROOT / "docs").glob("*.md") if path.name != "README.md")
 
 
 def test_cards_and_columns_that_the_page_on_files_names_are_in_the_code() -> None:

@@ -1,55 +1,25 @@
 """The tutorial's blocks run in order, on a painted Sun, exactly as the document has them."""
 
-import re
-import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from helioloop import settings
 from helioloop.archive.regions import read_regions
-from helioloop.cli import CommandLine, load_commands
 from helioloop.data.positions import read_position
-from helioloop.model import recipes
 from tests.core.archive.sun import Spot, cea_header, paint_everywhere, paint_map, times, write, write_series
+from tests.documents.blocks import blocks
+from tests.documents.running import run_blocks, work_in
 from tests.worker.shell import read_table
 
-TUTORIAL = Path(__file__).parents[1] / "docs" / "tutorial.md"
-NOT_RUN = "# not run here: "
+TUTORIAL = "docs/tutorial.md"
 FIRST = "2001-03-07T00:00:00"
 MERIDIAN_DEG, DEG_PER_DAY = 81.3, 13.2
 """Carrington longitude of the central meridian in the first image, and how fast it decreases."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Block:
-    """A block of code in the document."""
-
-    language: str
-    text: str
-
-    @property
-    def runs(self) -> bool:
-        return not self.text.startswith(NOT_RUN)
-
-    @property
-    def commands(self) -> list[str]:
-        """The command lines of a console block."""
-        return [line.removeprefix("$ ") for line in self.text.splitlines() if line.startswith("$ ")]
-
-
-def blocks(*languages: str) -> list[Block]:
-    """Return the document's blocks in these languages, in order."""
-    found = re.findall(r"^```(\w+)\n(.*?)^```$", TUTORIAL.read_text(), flags=re.MULTILINE | re.DOTALL)
-    return [Block(language=language, text=text) for language, text in found if language in languages]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,42 +122,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def _quickly(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Work in the folder, in this process, and train four members for an epoch: the scores mean nothing here."""
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("HELIOLOOP_CACHE_ROOT", str(folder / "cache"))
-    monkeypatch.setenv("HELIOLOOP_DEVICE", "cpu")
-    monkeypatch.setitem(recipes.RECIPES, "quick", replace(recipes.QUICK, epochs=1, min_steps=0, folds=2))
-    monkeypatch.setattr(joblib, "cpu_count", lambda *_, **__: 1)  # starting processes takes longer than the work
-    settings.load_settings.cache_clear()
+    """Work in the folder, with networks that are trained for one epoch."""
+    work_in(folder, monkeypatch)
     yield
     settings.load_settings.cache_clear()
-
-
-def run(line: str) -> None:
-    """Run a command line, which must end with 0: helioloop in this process, Python in one of its own."""
-    program, *words = shlex.split(line)
-    if program == "python":
-        subprocess.run([sys.executable, *words], check=True, timeout=60)
-        return
-    assert program == "helioloop"
-    group = CommandLine()
-    load_commands(group)
-    result = CliRunner().invoke(group, words)
-    assert result.exit_code == 0, f"{line}\n{result.output}\n{result.exception}"
 
 
 @pytest.mark.timeout(180)
 @pytest.mark.usefixtures("_quickly")
 def test_the_blocks_of_the_tutorial_run_in_order(folder: Path) -> None:
     """From the archive's files to scores; the tables agree with what was painted."""
-    for block in blocks("console", "python"):
-        if block.runs and block.language == "python":
-            name = re.match(r"# (\w+\.py)\n", block.text)
-            assert name is not None, f"the first line names the file: {block.text}"
-            (folder / name[1]).write_text(block.text)
-        elif block.runs:
-            for command in block.commands:
-                run(command)
+    run_blocks(blocks(TUTORIAL), folder)
     painted = {f"NOAA{region.number}": region for region in REGIONS}
     table = {row["region"]: row for row in read_table(folder / "regions.csv")}
     assert set(table) == {*painted, "NOAA9390"}
@@ -209,23 +154,23 @@ def test_the_blocks_of_the_tutorial_run_in_order(folder: Path) -> None:
 
 def test_every_block_runs_or_has_a_visible_remark_why_not() -> None:
     """What runs goes from the archive to scores; what does not needs the network, a service or a project."""
-    ran = {command.split()[1] for block in blocks("console") if block.runs for command in block.commands}
+    ran = {command.split()[1] for block in blocks(TUTORIAL, "console") if block.runs_here for command in block.commands}
     assert ran == {"regions.py", "cutouts", "stack", "check", "crude-labels", "train", "score"}
-    left_out = [command for block in blocks("console") if not block.runs for command in block.commands]
+    left_out = [command for block in blocks(TUTORIAL, "console") if not block.runs_here for command in block.commands]
     commands = {command.split()[1] for command in left_out if command.startswith("helioloop")}
     assert commands == {"backend", "worker", "init", "ingest", "status", "catalogue", "watch", "triage"}
-    assert all(block.text.startswith((NOT_RUN, "# regions.py")) for block in blocks("python"))
+    assert all(block.reason or block.text.startswith("# regions.py") for block in blocks(TUTORIAL, "python"))
 
 
 def test_the_table_of_regions_that_is_shown_can_be_read(tmp_path: Path) -> None:
     """With the columns that the script writes."""
-    (shown,) = blocks("csv")
+    (shown,) = blocks(TUTORIAL, "csv")
     (tmp_path / "regions.csv").write_text(shown.text)
     assert [region.name for region in read_regions(tmp_path / "regions.csv")] == ["NOAA9393", "NOAA9415"]
-    (script,) = (block for block in blocks("python") if block.runs)
+    (script,) = (block for block in blocks(TUTORIAL, "python") if block.runs_here)
     assert shown.text.splitlines()[0] in script.text
 
 
 def test_python_that_is_not_run_is_python() -> None:
-    for block in blocks("python"):
+    for block in blocks(TUTORIAL, "python"):
         compile(block.text, "tutorial.md", "exec")

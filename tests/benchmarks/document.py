@@ -59,6 +59,7 @@ writes them. Figures are means over the releases ± their standard deviation. Al
 scores a cube that it was trained on.
 
 ```console
+# not run by a test: it takes hours on a CPU
 $ make bench-science{words}
 ```
 

@@ -1,6 +1,6 @@
 """Model versions on disk: a folder with card, weights and scores each, and which one is published.
 
-These files are the truth of models and scores; the web side reads the same folders, without torch.
+These files are the truth of models and scores; the web side reads the same folders, without torch::
 
     <model-dir>/format.json             format number of the folder: {"format": 1}
     <model-dir>/profile.json            profile of all cubes of the project; see `project_profile`

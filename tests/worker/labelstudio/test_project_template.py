@@ -57,6 +57,18 @@ def test_the_pictures_of_the_instruction_are_those_that_are_copied(tmp_path: Pat
     assert "img" not in instruction(None)
 
 
+def test_the_instruction_has_the_words_of_the_project() -> None:
+    """Also with characters that HTML does not take; the keys stay, and so does the text about the phenomenon."""
+    text = instruction(None, emergence="ja <1>", non_emergence="nein")
+    assert "<strong>Ja &lt;1&gt;:</strong>" in text
+    assert "<strong>Nein:</strong>" in text
+    assert "<strong>e</strong> ja &lt;1&gt;, <strong>n</strong> nein." in text
+    assert "If you change the class to nein," in text
+    assert "non-emergence" not in text.lower()
+    assert "for an emergence put the start" in text
+    assert instruction(None) == instruction(None, emergence="emergence", non_emergence="non-emergence")
+
+
 @pytest.mark.parametrize(
     "said",
     [

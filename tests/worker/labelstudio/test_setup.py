@@ -196,6 +196,8 @@ def test_adopting_a_project_changes_no_task_and_no_annotation(
         "storage: /srv/films",
         "backends: 'SAM' at http://10.0.0.9:1",
         "webhooks: http://10.0.0.9:1/webhook",
+        "kept: the labelling configuration and the instruction of this project; new projects get another "
+        "configuration, which does not fit tasks that have no curve",
         f"connected: media folder {settings.media_dir(project)}",
         "set: tasks with low scores come first (uncertainty sampling)",
         f"connected: backend {NOWHERE} and its webhook",
@@ -253,6 +255,23 @@ def test_the_settings_are_the_words_of_new_projects_only(settings: Settings, lab
         assert kept is not None
         assert (kept.values[Label.EMERGENCE], kept.values[Label.NON_EMERGENCE]) == words
     assert label_studio.project(first).label_config == labeling_configuration()
+
+
+def test_only_another_configuration_is_said_to_be_kept(settings: Settings, label_studio: FakeLabelStudio) -> None:
+    """Not that of a project which was just made, with any words and line ends; but one with a control more."""
+    own = GivenWords(emergence="ja", non_emergence="nein")
+    project = set_up(label_studio, settings, title="t", backend_url=NOWHERE, given=own)
+    assert "Ja:" in label_studio.settings(project)["expert_instruction"]
+    config = label_studio.project(project).label_config
+    for changed, kept in (
+        (config, 0),
+        (config.replace("\n", "\r\n"), 0),
+        (config.replace("</View>", '<TextArea name="note" toName="video"/></View>', 1), 1),
+    ):
+        other = label_studio.create_project(title="o", label_config=changed)
+        said: list[str] = []
+        set_up(label_studio, settings, project=other, backend_url=NOWHERE, given=own, say=said.append)
+        assert sum(line.startswith("kept: the labelling configuration") for line in said) == kept
 
 
 def test_a_new_project_has_an_instruction_with_pictures(settings: Settings, label_studio: FakeLabelStudio) -> None:

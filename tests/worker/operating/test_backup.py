@@ -5,12 +5,14 @@ The copy of the fake of Label Studio stands for the dump of its database; Redis,
 
 import copy
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.documents.blocks import blocks
+from tests.documents.running import run_in_bash
 from tests.worker.conftest import CUBES, LoopProject, make_release, work
-from tests.worker.operating.document import blocks, run_block
 
 from helioloop.messaging import messages, queues
 from helioloop.model import ensemble
@@ -24,11 +26,10 @@ from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.writeback import write_back
 
 
-def test_each_shell_block_of_the_document_is_run_or_marked() -> None:
-    """Those of `run_block` in this module are run."""
-    not_run = [name for name in blocks() if name.startswith("not run here: ")]
-    assert blocks().keys() - not_run == {"back up", "restore"}
-    assert len(not_run) >= 4
+def run_block(name: str, environment: Mapping[str, Path | str]) -> None:
+    """Run the block of docs/operating.md that begins with this comment."""
+    (block,) = (block for block in blocks("docs/operating.md", "bash") if block.text.startswith(f"# {name}\n"))
+    run_in_bash(block, environment)
 
 
 def environment(project: LoopProject, tmp_path: Path) -> dict[str, Path | str]:

@@ -4,7 +4,7 @@ import re
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from xml.sax.saxutils import quoteattr
+from xml.sax.saxutils import escape, quoteattr
 
 from helioloop.files import atomic
 from helioloop.records.controls import ONSET_LABEL
@@ -38,15 +38,27 @@ def labeling_configuration(
     return text
 
 
-def instruction(stills: str | None) -> str:
+def instruction(
+    stills: str | None, *, emergence: str = Label.EMERGENCE, non_emergence: str = Label.NON_EMERGENCE
+) -> str:
     """Return the instruction as the HTML that Label Studio keeps: it removes styles and pictures inside the text.
 
     Parameters
     ----------
     stills : str or None
         Address under which Label Studio serves the pictures of `copy_stills`; None leaves them out.
+    emergence, non_emergence : str
+        The choices of the two classes, as annotators see them.
     """
     text = (_folder() / "instruction.html").read_text(encoding="utf-8")
+    for label, shown in ((Label.EMERGENCE, emergence), (Label.NON_EMERGENCE, non_emergence)):
+        word = escape(shown)
+        for own, wanted in (
+            (f"<strong>{label.value.capitalize()}:</strong>", f"<strong>{word[:1].upper()}{word[1:]}:</strong>"),
+            (f"<strong>{label.value[0]}</strong> {label.value}", f"<strong>{label.value[0]}</strong> {word}"),
+            (f"the class to {label.value}", f"the class to {word}"),
+        ):
+            text = text.replace(own, wanted)
     if stills is None:
         return re.sub(r"<img [^>]*>", "", text)
     return re.sub(r'src="([^"]+)"', lambda found: f'src="{stills}/{found[1]}"', text)

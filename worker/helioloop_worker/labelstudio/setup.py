@@ -13,6 +13,7 @@ from helioloop.labelstudio.new_controls import GivenWords, choose_controls, doub
 from helioloop.labelstudio.tab_names import DISAGREEMENTS_FIRST
 from helioloop.messaging.backend_credentials import BackendCredentials, backend_credentials
 from helioloop.records.controls import Controls
+from helioloop.records.labels import Label
 from helioloop.registry.project_controls import read_project_controls, write_project_controls
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.found_project import found_sentences
@@ -104,7 +105,7 @@ def set_up(
         copy_stills(media / STILLS)
         base = urlsplit(settings.label_studio_public_url or settings.label_studio_url).path.rstrip("/")
         address = f"{base}/data/local-files/?d={quote(f'helioloop/{media.name}/{STILLS}')}"
-        label_studio.update_project(project, expert_instruction=instruction(address))
+        label_studio.update_project(project, expert_instruction=_instruction(address, controls))
     else:
         label_studio.update_project(project, sampling=SAMPLING)
         tell("set: tasks with low scores come first (uncertainty sampling)")
@@ -121,7 +122,14 @@ def _create(label_studio: LabelStudioSetup, settings: Settings, title: str, give
         onset=given.onset,
     )
     controls = _controls(config, settings, given, None)
-    return label_studio.create_project(title=title, label_config=config, instruction=instruction(None)), controls
+    text = _instruction(None, controls)
+    return label_studio.create_project(title=title, label_config=config, instruction=text), controls
+
+
+def _instruction(stills: str | None, controls: Controls) -> str:
+    """Return the instruction with the words that annotators see."""
+    names = controls.class_names
+    return instruction(stills, emergence=names[Label.EMERGENCE], non_emergence=names[Label.NON_EMERGENCE])
 
 
 def _adopt(
@@ -139,7 +147,23 @@ def _adopt(
         tell(sentence)
     for sentence in doubts(info.label_config, controls):
         tell(f"warning: {sentence}")
+    if not _is_current(info.label_config, controls):
+        tell(
+            "kept: the labelling configuration and the instruction of this project; new projects get another "
+            "configuration, which does not fit tasks that have no curve"
+        )
     return controls
+
+
+def _is_current(config: str, controls: Controls) -> bool:
+    """Return True for the configuration of a new project with these words."""
+    names = controls.class_names
+    current = labeling_configuration(
+        emergence=names[Label.EMERGENCE],
+        non_emergence=names[Label.NON_EMERGENCE],
+        onset=controls.timeline_label,
+    )
+    return config.split() == current.split()
 
 
 def _controls(config: str, settings: Settings, given: GivenWords, kept: Controls | None) -> Controls:
