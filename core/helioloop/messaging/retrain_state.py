@@ -44,6 +44,10 @@ class Running:
     since: float
     heartbeat_at: float
 
+    def is_still(self, now: "Running | None") -> bool:
+        """Return whether `now` is the same beginning of the same round; a repeat of a round is another one."""
+        return now is not None and (now.fingerprint, now.since) == (self.fingerprint, self.since)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowUp:

@@ -27,13 +27,15 @@ _CURVE: Final = re.compile(r'"(curve|curve_spread)": ?\[[^\]"]*\]')
 """A masking curve or its spread in a line, most of its length. Text cannot look like it: its quotes are escaped."""
 
 
-def write_scores(folder: Path, scores: Iterable[CubeScore]) -> None:
+def write_scores(folder: Path, scores: Iterable[CubeScore], *, make_folder: bool = True) -> None:
     """Write scores as a new file in `folder`.
 
-    The files sort by time, and of two scores of one cube the one in the later file counts.
+    The files sort by time, and of two scores of one cube the one in the later file counts. With `make_folder` False a
+    folder that is gone is a `FileNotFoundError`.
     """
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-    atomic.write_json_lines(folder / f"{stamp}-{uuid.uuid4().hex[:8]}.jsonl", [score.as_dict() for score in scores])
+    path = folder / f"{stamp}-{uuid.uuid4().hex[:8]}.jsonl"
+    atomic.write_json_lines(path, [score.as_dict() for score in scores], make_folders=make_folder)
 
 
 def read_scores(folder: Path, *, curves: bool = True) -> dict[Key, CubeScore]:

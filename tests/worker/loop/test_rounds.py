@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from rq.job import JobStatus
+from tests.whole import complete
 from tests.worker.conftest import CUBES, SETTLED, LoopProject, crude, score_of, work
 
 from helioloop.errors import RegistryError
@@ -53,7 +54,7 @@ def lose_jobs(loop_project: LoopProject, plan: Plan) -> None:
 
 def finish(loop_project: LoopProject, plan: Plan, *, located: int = len(CUBES), p_emergence: float = 0.75) -> None:
     """Write the results of scoring and locating into staging, with the emergence frames of `located` cubes only."""
-    staging = loop_project.registry.staging(plan.fingerprint)
+    staging = complete(loop_project.registry.staging(plan.fingerprint), [member.file for member in plan.members])
     scores = [score_of(cube.name, cube.sha256, p_emergence) for cube in plan.cubes]
     write_scores(staging / round_steps.UNLOCATED, scores)
     write_scores(staging / round_steps.LOCATED, scores[:located])

@@ -69,7 +69,8 @@ def _publication(context: Context, project: int) -> str | None:
     newest = registry.unpublished()
     if newest is None or newest.rejected is not None or context.state.running(project) is not None:
         return None
-    registry.publish(newest.version, why=newest.reason)
+    if registry.publish_candidate(newest, why=newest.reason) is not None:
+        return None  # somebody published another version just now
     queues.send(context.connection, messages.WriteBack(project=project, version=newest.version))
     return f"{newest.version} passed the promotion check and was not published: publishing and writing back"
 
