@@ -43,6 +43,7 @@ def reconcile(context: Context, project: int) -> Reconciled:
     """
     found = [
         rounds.resume(context, project),
+        rounds.send_follow_up(context, project),
         _planning(context, project),
         _publication(context, project),
         _annotations(context, project),

@@ -101,14 +101,13 @@ def close_round(context: Context, project: int, fingerprint: str) -> str:
     elif (version := rounds.admitted(registry, running)) is not None:
         card = registry.card(version)  # an earlier closing admitted the version and broke off
     else:
-        context.state.end(project, fingerprint)
         queues.send(context.connection, messages.RetrainCheck(project=project))
+        rounds.end(context, project, fingerprint)
         return f"round {fingerprint[:16]} has no files any more: checking again"
     outcome = card.rejected or _publish(context, project, card, running)
     if card.rejected is not None:
         send_report(context, project)  # of a published version the write-back has it made
-    if (follow_up := context.state.end(project, fingerprint)) is not None:
-        queues.send(context.connection, messages.RetrainCheck(project=project, forced=follow_up.forced))
+    rounds.end(context, project, fingerprint)
     return f"{card.version} is {outcome}"
 
 
