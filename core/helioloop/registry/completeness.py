@@ -7,6 +7,9 @@ from typing import Final
 
 from helioloop.registry.staging import PLAN_FILE
 
+NO_SCORES: Final = "scores are missing"
+"""The phrase for a folder without scores; the worker can make them again."""
+
 _LENGTH_BYTES: Final = 8
 """A safetensors file begins with the length of its header."""
 
@@ -30,7 +33,7 @@ def missing_parts(folder: Path, member_files: Iterable[str]) -> list[str]:
     if files and not (folder / PLAN_FILE).is_file():
         found.append(f"{PLAN_FILE} is missing")
     if files and not any((folder / "scores").glob("*.jsonl")):
-        found.append("scores are missing")
+        found.append(NO_SCORES)
     return found
 
 

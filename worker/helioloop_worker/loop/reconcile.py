@@ -6,9 +6,15 @@ is over. It does no long work itself.
 
 import logging
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
+from redis.exceptions import LockError
+
+from helioloop.errors import HelioloopError
 from helioloop.labelstudio.tasks import annotation_stamps, cube_tasks
 from helioloop.messaging import messages, queues, retrain_state
 from helioloop.registry.acceptances import accepted_labels, read_acceptances
@@ -19,11 +25,15 @@ from helioloop_worker.context import Context
 from helioloop_worker.loop import ingest, rounds, writeback
 from helioloop_worker.loop.acceptance import send_acceptance
 from helioloop_worker.loop.checked import read_checked
+from helioloop_worker.loop.damage import put_damaged_aside, restore_pointer
 from helioloop_worker.loop.random_checks import shown_rows
 from helioloop_worker.loop.round_requests import requests, resend_planning
 from helioloop_worker.loop.shown_versions import superseded_since
 
 log = logging.getLogger(__name__)
+
+LOCK_SECONDS: Final = 60.0
+"""After this long, another process may reconcile a project whose reconciling worker was killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,27 +44,41 @@ class Reconciled:
 
 
 def reconcile(context: Context, project: int) -> Reconciled:
-    """Reconcile one project.
+    """Reconcile one project; nothing is done where another process does so now.
+
+    An error of one step does not stop the others.
 
     Raises
     ------
-    LabelStudioError
-        Where Label Studio refuses a call or does not answer; the next reconciliation tries again.
+    HelioloopError
+        The first error of a step, after all steps. Label Studio refused a call or did not answer, for instance; the
+        next reconciliation tries again.
     """
-    found = [
-        rounds.resume(context, project),
-        rounds.send_follow_up(context, project),
-        _planning(context, project),
-        _publication(context, project),
-        _annotations(context, project),
-        _write_back(context, project),
-        _acceptance(context, project),
-        *_superseded(context, project),
-    ]
-    done = tuple(sentence for sentence in found if sentence)
-    for sentence in done:
-        log.info("project %d: reconciliation: %s", project, sentence)
-    return Reconciled(done=done)
+    lock = context.connection.lock(f"helioloop:reconciling:{project}", timeout=LOCK_SECONDS)
+    if not lock.acquire(blocking=False):
+        log.info("project %d: another process reconciles it", project)
+        return Reconciled(done=())
+    done: list[str] = []
+    errors: list[HelioloopError] = []
+    try:
+        for step in _STEPS:
+            with suppress(LockError):  # a step before took longer; the others can be repeated all the same
+                lock.reacquire()
+            try:
+                found = step(context, project)
+            except HelioloopError as error:
+                log.error("project %d: reconciliation: %s", project, error)
+                errors.append(error)
+                continue
+            for sentence in [found] if isinstance(found, str) else found or []:
+                log.info("project %d: reconciliation: %s", project, sentence)
+                done.append(sentence)
+    finally:
+        with suppress(LockError):
+            lock.release()
+    if errors:
+        raise errors[0]
+    return Reconciled(done=tuple(done))
 
 
 def _planning(context: Context, project: int) -> str | None:
@@ -169,3 +193,17 @@ def _may_be_deleted(context: Context, project: int, version: str) -> bool:
         return False
     since = superseded_since(context.settings.model_dir(project), version)
     return since is not None and (datetime.now(UTC) - since).total_seconds() >= context.settings.grace_seconds
+
+
+_STEPS: Final[tuple[Callable[[Context, int], str | list[str] | None], ...]] = (
+    put_damaged_aside,
+    rounds.resume,
+    rounds.send_follow_up,
+    _planning,
+    _publication,
+    restore_pointer,
+    _annotations,
+    _write_back,
+    _acceptance,
+    _superseded,
+)
