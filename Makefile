@@ -64,7 +64,7 @@ test-fast: .venv/.done
 
 # Kills workers at every step and at random times; up to 50 minutes. Writes fault-report.json.
 test-faults: .venv/.done
-	.venv/bin/python -m pytest tests/faults/everything.py -s $(ARGS)
+	.venv/bin/python -m pytest tests/faults/three_kills.py tests/faults/everything.py -s $(ARGS)
 
 # Needs root on Debian or Ubuntu. The layers stay in .images, so the second run is faster.
 test-images: .venv/.done

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from helioloop.settings import Settings
 from tests.faults.driver import POINTS, Driver
-from tests.faults.test_faults import HURRIED
+from tests.faults.three_kills import HURRIED
 
 RANDOM_KILLS = 24
 STEP_SECONDS = 30.0

@@ -1,6 +1,6 @@
 """Workers that are killed at three steps: no correction is lost or counted twice, no half version is published.
 
-`make test-faults` does the same at every step and at random times; see `everything`.
+`make test-faults` runs this first, then `everything`; `make test` runs neither yet.
 """
 
 from pathlib import Path
