@@ -5,6 +5,7 @@
 #   make demo ARGS="--release DIR"    the same, with a release of yours beside the synthetic one
 #   make test                         all tests, with real services
 #   make test-oldest-label-studio     the end-to-end tests of the loop on the oldest supported Label Studio
+#   make test-faults                  kill workers at every step of the loop and check what is left; up to 50 minutes
 #   make test-images                  build the images of docker/ and run the services of its compose file (root, Debian)
 #   make bench                        time helioloop against plain references and write docs/performance.md; minutes
 #   make bench-growth                 measure what grows with the number of cubes and write docs/growth.md; an hour
@@ -36,7 +37,7 @@ COMPILE = env $(UV_ENV) $(UV) pip compile -q --universal --python-version 3.11 -
 	--no-annotate --no-header
 INSTALL = env $(UV_ENV) $(UV) pip install -q --constraint constraints.txt $(FIND_LINKS)
 
-.PHONY: help demo test test-oldest-label-studio test-fast test-images bench bench-growth bench-science bench-gpu docs lint format screenshots constraints build install-wheel clean
+.PHONY: help demo test test-oldest-label-studio test-fast test-faults test-images bench bench-growth bench-science bench-gpu docs lint format screenshots constraints build install-wheel clean
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
@@ -63,6 +64,10 @@ screenshots:
 
 test-fast: .venv/.done
 	.venv/bin/python -m pytest -m "not e2e" $(ARGS)
+
+# Kills workers at every step and at random times; up to 50 minutes. Writes fault-report.json.
+test-faults: .venv/.done
+	.venv/bin/python -m pytest tests/faults/three_kills.py tests/faults/everything.py -s $(ARGS)
 
 # Needs root on Debian or Ubuntu. The layers stay in .images, so the second run is faster.
 test-images: .venv/.done

@@ -35,8 +35,8 @@ class Settings(BaseSettings):
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
         repr=False,
-        description="Redis that the backend and the workers share. Anyone who can write to it can run code on the "
-        "workers: keep it private and set a password.",
+        description="Redis that the backend and the workers share. Anyone who can write to it can delete and "
+        "queue jobs: keep it private and set a password.",
     )
     redis_password: SecretStr | None = Field(
         None, description="Password of Redis, where the address contains none; here no character needs encoding."

@@ -84,7 +84,10 @@ def test_start_training_is_checked_at_once(client: FlaskClient, redis_connection
         assert (answer.status_code, answer.json) == (201, {"status": "forced"})
     assert _waiting(redis_connection) == ["retrain-check-1-forced"]
     job = Job.fetch("retrain-check-1-forced", connection=redis_connection, serializer=JSONSerializer)
-    assert (job.func_name, job.kwargs) == ("helioloop_worker.jobs.check_retraining", {"project": 1, "forced": True})
+    assert (job.func_name, job.kwargs) == (
+        "helioloop_worker.jobs.check_retraining",
+        {"project": 1, "forced": True, "format": 1},
+    )
 
 
 def test_each_event_moves_the_scheduled_check(client: FlaskClient, redis_connection: redis.Redis) -> None:

@@ -43,6 +43,7 @@ from helioloop_worker.loop.planning import plan_round
 from helioloop_worker.loop.retrain_check import check_retraining
 from helioloop_worker.loop.round_requests import requests
 from helioloop_worker.worker import job_class
+from tests.whole import complete
 
 SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=24, size_px=24, clip_gauss=1000.0, frozen_frames=3)
 PROFILE = replace(BUILT_IN["mdi"], name="small", instrument=SMALL)
@@ -203,12 +204,13 @@ class LoopProject:
         return plan_round(self.context, self.id, report=silent)
 
     def admit(self, *, p_emergence: float = 0.75, without: Sequence[str] = ()) -> str:
-        """Make the next version on the current labels, with constant scores and without weights; unpublished."""
+        """Make the next version on the current labels, with constant scores and empty weights; unpublished."""
         plan = self.plan()
         staging = self.registry.staging(plan.fingerprint)
         plan.save(staging)
         scores = [score_of(cube.name, cube.sha256, p_emergence) for cube in plan.cubes]
         chosen = [score for score in scores if score.cube not in without]
+        complete(staging, [member.file for member in plan.members])
         return rounding.close_round(plan, staging, self.registry, chosen).version
 
     def publish(self, *, p_emergence: float = 0.75, without: Sequence[str] = ()) -> str:

@@ -29,6 +29,10 @@ def test_every_message_leads_to_a_job_that_takes_its_payload(message: type[messa
 def test_planning_is_one_long_job_a_project_that_waits_with_the_training() -> None:
     """It may grid every cube of a project, which takes hours; the payload is the project alone."""
     message = messages.PlanRound(project=7)
-    assert (message.queue, message.job_id, message.payload()) == ("helioloop-train", "plan-round-7", {"project": 7})
+    assert (message.queue, message.job_id, message.payload()) == (
+        "helioloop-train",
+        "plan-round-7",
+        {"project": 7, "format": 1},
+    )
     assert message.timeout_seconds == 24 * 3600
     assert message.running_counts

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 import torch
 
+from helioloop.errors import ServiceError
 from helioloop.logs import start_logging
 from helioloop.messaging import job_monitor, messages, queues
 from helioloop.model import ensemble
 from helioloop.progress import silent
 from helioloop.workflows import rounds as rounding
 from helioloop_worker import worker
-from helioloop_worker.worker import ScoringWorker, TrainingWorker, run
+from helioloop_worker.worker import Role, ScoringWorker, TrainingWorker, run
 from tests.worker.conftest import CUBES, LoopProject, score_of, work
 
 Data = dict[str, dict[str, str]]
@@ -41,7 +42,12 @@ def test_the_training_role_initialises_no_cuda_before_a_fork(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "_lazy_init", initialises)
     monkeypatch.setattr(torch._C, "_cuda_init", initialises, raising=False)
-    monkeypatch.setattr(TrainingWorker, "work", lambda self, **_: worked.append(type(self).__name__))
+
+    def works(self: TrainingWorker, **_: Any) -> None:
+        worked.append(type(self).__name__)
+        self._stop_requested = True
+
+    monkeypatch.setattr(TrainingWorker, "work", works)
     context = replace(
         loop_project.context, settings=loop_project.context.settings.model_copy(update={"device": device})
     )
@@ -171,3 +177,36 @@ def test_members_that_replace_others_in_one_folder_are_loaded(
     loaded.clear()
     score(loop_project, version, LATER[1])
     assert loaded == [folder] * 2
+
+
+# -- ends -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", ["train", "score"])
+def test_a_worker_that_rq_ends_because_of_an_error_fails(
+    loop_project: LoopProject, role: Role, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """rq logs the error and returns, as after SIGTERM; a supervisor sees only the status of the process."""
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise RuntimeError("a fault of rq")
+
+    monkeypatch.setattr(worker.DescribedWorker, "dequeue_job_and_maintain_ttl", fails, raising=False)
+    with pytest.raises(ServiceError, match=f"the worker with role {role} ended because of an error"):
+        run(role, loop_project.context)
+
+
+def test_a_worker_that_loses_redis_connects_again(loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """rq ends its loop; the first attempt to connect fails, with the next one the worker goes on."""
+    answers = iter([False])
+    rounds: list[int] = []
+
+    def ends(self: worker.TrainingWorker, **_: Any) -> None:
+        rounds.append(1)
+        self._stop_requested = len(rounds) > 1
+
+    monkeypatch.setattr(TrainingWorker, "work", ends)
+    monkeypatch.setattr(worker, "_answers", lambda _: next(answers))
+    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.0)
+    run("train", loop_project.context)
+    assert len(rounds) == 2

@@ -7,19 +7,20 @@ loaded. Reconciliations are sent from the loop of the worker, so an emptied Redi
 import logging
 import os
 import time
+from collections.abc import Callable
 from typing import Any, ClassVar, Final, Literal
 
 import redis
 import torch
 from rq import SimpleWorker, Worker, worker_registration
-from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.worker import BaseWorker
 
 from helioloop.errors import ServiceError
 from helioloop.logs import log_fields
 from helioloop.messaging import messages, queues, redis_client
-from helioloop.messaging.messages import CODE_FIELD, DEVICE_FIELD
+from helioloop.messaging.messages import CODE_FIELD, DEVICE_FIELD, read_message
+from helioloop.messaging.plain_job import PlainJob
 from helioloop.model.device import choose_device
 from helioloop.model.provenance import code_version
 from helioloop.model.training import preload
@@ -48,25 +49,40 @@ _LOGGED: Final = {"project": "project", "version": "version", "round": "fingerpr
 """Field of a line of the log -> argument of a job."""
 
 
-class LoopJob(Job):
+class LoopJob(PlainJob):
     """A job of the loop: its function is one of `jobs.FUNCTIONS` and receives the context of this process."""
 
     context: ClassVar[Context]
 
+    def restore(self, raw_data: Any, *, payload: bool = True) -> Any:
+        """Read the job from Redis, with its payload; see `PlainJob.restore`."""
+        return super().restore(raw_data, payload=payload)
+
     def _execute(self) -> Any:
-        function = jobs.FUNCTIONS.get(str(self.func_name))
-        if function is None:
-            raise ServiceError(
-                f"{str(self.func_name)[:80]!r} is not a job of helioloop; it was not run: find out who else writes to "
-                "this Redis"
-            )
+        function, arguments = self._checked()
         started = time.monotonic()
         name = function.__name__
-        with log_fields(job=self.id, **{field: self.kwargs.get(argument) for field, argument in _LOGGED.items()}):
+        with log_fields(job=self.id, **{field: arguments.get(argument) for field, argument in _LOGGED.items()}):
             log.debug("job %s starts", name)
-            result = function(self.context, **self.kwargs)
+            result = function(self.context, **arguments)
             log.info("job %s is done after %.1f s", name, time.monotonic() - started)
         return result
+
+    def _checked(self) -> tuple[Callable[..., Any], dict[str, Any]]:
+        """Return the function of this job and its arguments.
+
+        Raises
+        ------
+        ServiceError
+            If it is not a job of helioloop, or its payload has another format or shape; see `read_message`.
+        """
+        name, payload = str(self.func_name), self.kwargs
+        try:
+            read_message(name, {"": "positional arguments"} if self.args or self.instance is not None else payload)
+        except ServiceError as error:
+            log.error("job %r: %s", self.id[:80], error)
+            raise
+        return jobs.FUNCTIONS[name], {field: value for field, value in payload.items() if field != "format"}
 
 
 def job_class(context: Context) -> type[LoopJob]:
@@ -82,6 +98,11 @@ class DescribedWorker(BaseWorker):
 
     settings: Settings
     device_name: str
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether a signal or a command asked this worker to stop; rq ends its loop in the same way after an error."""
+        return self._stop_requested or self._shutdown_requested_date is not None
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         """Give a sign of life; see `rq.Worker.heartbeat`."""
@@ -119,7 +140,13 @@ def request_reconciliation(connection: Any, settings: Settings) -> None:
 
 
 def run(role: Role, context: Context) -> None:
-    """Run jobs until SIGTERM or Ctrl-C, after which the running job is finished; reconnect after outages of Redis."""
+    """Run jobs until SIGTERM or Ctrl-C, after which the running job is finished; reconnect after outages of Redis.
+
+    Raises
+    ------
+    ServiceError
+        Where rq ended the worker because of an error, so that the process ends with a status that a supervisor sees.
+    """
     settings = context.settings
     os.nice(max(0, NICE - os.nice(0)))  # people wait for the backend and Label Studio, nobody for a round
     # Jobs, and the modules that torch imports late, are imported before a fork: a job does not spend seconds on it.
@@ -135,7 +162,13 @@ def run(role: Role, context: Context) -> None:
         except redis.RedisError as error:
             log.error("the connection to Redis at %s was lost (%s); trying again", plain_url(settings.redis_url), error)
         else:
-            return
+            if worker.was_stopped:
+                return
+            if _answers(settings):
+                raise ServiceError(
+                    f"the worker with role {role} ended because of an error, which is above in its log; start it again"
+                )
+            log.error("the connection to Redis at %s was lost; trying again", plain_url(settings.redis_url))
         while True:
             time.sleep(RETRY_SECONDS)
             try:
@@ -144,6 +177,15 @@ def run(role: Role, context: Context) -> None:
                 log.error("%s", error)
             else:
                 break
+
+
+def _answers(settings: Settings) -> bool:
+    """Return whether Redis answers now."""
+    try:
+        redis_client.connect(settings, timeout_seconds=REDIS_SECONDS).close()
+    except ServiceError:
+        return False
+    return True
 
 
 def _worker(role: Role, context: Context, device_name: str) -> TrainingWorker | ScoringWorker:

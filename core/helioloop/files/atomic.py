@@ -15,13 +15,21 @@ _UNFINISHED: Final = re.compile(r"\..+\.[0-9a-f]{8}\Z")
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, make_folders: bool = True) -> Iterator[Path]:
     """Yield an empty new file beside `path`, which replaces `path` in one step when the block ends.
 
     Its permissions are those that `open` would give: 0666 without the bits of the umask. If the block raises, or the
-    disk is full, the new file is removed and `path` stays as it was. Missing folders are made.
+    disk is full, the new file is removed and `path` stays as it was.
+
+    Parameters
+    ----------
+    path : Path
+        The file to replace.
+    make_folders : bool
+        False where a missing folder is a `FileNotFoundError`: another process has moved or deleted it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if make_folders:
+        path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     # The kernel applies the umask. Python could only read it by setting it, which is a race between threads.
     os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
@@ -41,20 +49,21 @@ def is_unfinished(name: str) -> bool:
     return _UNFINISHED.match(name) is not None
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, *, make_folders: bool = True) -> None:
     """Replace `path` by `content` in one step: a reader sees the old file or the new one, never a mixture."""
-    with replacing(path) as new:
+    with replacing(path, make_folders=make_folders) as new:
         new.write_bytes(content)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, make_folders: bool = True) -> None:
     """Replace `path` by `text` (UTF-8) in one step."""
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode(), make_folders=make_folders)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, make_folders: bool = True) -> None:
     """Replace `path` by `value` as JSON in one step; NaN raises ValueError."""
-    write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    write_text(path, text, make_folders=make_folders)
 
 
 def write_compact_json(path: Path, value: Any) -> None:
@@ -62,9 +71,10 @@ def write_compact_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, sort_keys=True, allow_nan=False, separators=(",", ":")) + "\n")
 
 
-def write_json_lines(path: Path, values: Iterable[Any]) -> None:
+def write_json_lines(path: Path, values: Iterable[Any], *, make_folders: bool = True) -> None:
     """Replace `path` by one JSON value per line, in one step; NaN raises ValueError."""
-    write_text(path, "".join(json.dumps(value, sort_keys=True, allow_nan=False) + "\n" for value in values))
+    text = "".join(json.dumps(value, sort_keys=True, allow_nan=False) + "\n" for value in values)
+    write_text(path, text, make_folders=make_folders)
 
 
 def sync_folder(folder: Path) -> None:

@@ -6,11 +6,11 @@ import redis
 from rq.exceptions import NoSuchJobError
 from rq.job import Job, JobStatus
 from rq.registry import StartedJobRegistry
-from rq.serializers import JSONSerializer
 
 from helioloop.errors import ServiceError
 from helioloop.messaging import queues
 from helioloop.messaging.messages import Message
+from helioloop.messaging.plain_job import PlainJob
 
 
 def outcome_of(connection: redis.Redis, message: Message) -> Any:
@@ -51,6 +51,6 @@ def failure(job: Job) -> str:
 def find_job(connection: redis.Redis, job_id: str) -> Job | None:
     """Return a job by its id; None where there is none."""
     try:
-        return Job.fetch(job_id, connection=connection, serializer=JSONSerializer)
+        return PlainJob.fetch(job_id, connection=connection)
     except NoSuchJobError:
         return None

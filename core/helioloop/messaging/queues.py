@@ -16,6 +16,7 @@ from rq.serializers import JSONSerializer
 from rq.utils import utcparse
 
 from helioloop.messaging.messages import QUEUE_BULK, QUEUE_MAINTENANCE, QUEUE_SCORE, QUEUE_TRAIN, Message
+from helioloop.messaging.plain_job import PlainJob
 
 QUEUES: Final = (QUEUE_SCORE, QUEUE_MAINTENANCE, QUEUE_BULK, QUEUE_TRAIN)
 RESULT_SECONDS: Final = 24 * 3600
@@ -29,8 +30,8 @@ _OVER: Final = frozenset({JobStatus.FINISHED, JobStatus.FAILED, JobStatus.STOPPE
 
 
 def queue(connection: redis.Redis, name: str) -> Queue:
-    """Return a queue by name; payloads are JSON, never pickled."""
-    return Queue(name, connection=connection, serializer=JSONSerializer)
+    """Return a queue by name; payloads are JSON, never pickled, and nothing that a job names is imported."""
+    return Queue(name, connection=connection, serializer=JSONSerializer, job_class=PlainJob)
 
 
 def send(
@@ -224,7 +225,7 @@ def _clear(target: Queue, job_id: str) -> None:
         status = _stored_status(target, job_id)
         if status in _OVER or status is None or _stranded(target, job_id):
             pipeline.multi()
-            job = Job(job_id, connection=target.connection, serializer=JSONSerializer)
+            job = PlainJob(job_id, connection=target.connection)
             job.origin = target.name
             job.delete(pipeline=pipeline)
             pipeline.execute()

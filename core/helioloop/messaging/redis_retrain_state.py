@@ -1,4 +1,4 @@
-"""The retrain state in Redis, for all processes: two hashes per project, changed by Lua scripts."""
+"""The retrain state in Redis, for all processes: a few keys per project, changed by Lua scripts."""
 
 import uuid
 from typing import Any, Final, cast
@@ -57,7 +57,13 @@ _END: Final = """
 if redis.call('HGET', KEYS[1], 'fingerprint') ~= ARGV[1] then return false end
 local follow_up = redis.call('HGET', KEYS[1], 'follow_up')
 redis.call('DEL', KEYS[1])
+if follow_up and (follow_up == '1' or redis.call('EXISTS', KEYS[2]) == 0) then
+    redis.call('SET', KEYS[2], follow_up)
+end
 return follow_up
+"""
+_SETTLE_FOLLOW_UP: Final = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 """
 
 
@@ -72,6 +78,7 @@ class RedisRetrainState:
         self._heartbeat = connection.register_script(_HEARTBEAT)
         self._request_follow_up = connection.register_script(_REQUEST_FOLLOW_UP)
         self._end = connection.register_script(_END)
+        self._settle_follow_up = connection.register_script(_SETTLE_FOLLOW_UP)
 
     def add_events(self, project: int, events: int, *, now: float) -> PendingEvents:
         """Count more events."""
@@ -127,8 +134,17 @@ class RedisRetrainState:
 
     def end(self, project: int, fingerprint: str) -> FollowUp | None:
         """End a round."""
-        follow_up = self._end(keys=[_round_key(project)], args=[fingerprint])
+        follow_up = self._end(keys=[_round_key(project), _follow_up_key(project)], args=[fingerprint])
         return None if follow_up is None else FollowUp(forced=_text(follow_up) == "1")
+
+    def follow_up(self, project: int) -> FollowUp | None:
+        """Return the follow-up run of an ended round."""
+        value = self._redis.get(_follow_up_key(project))
+        return None if value is None else FollowUp(forced=_text(value) == "1")
+
+    def settle_follow_up(self, project: int, sent: FollowUp) -> None:
+        """Forget a follow-up run."""
+        self._settle_follow_up(keys=[_follow_up_key(project)], args=[int(sent.forced)])
 
 
 def events_key(project: int) -> str:
@@ -138,6 +154,10 @@ def events_key(project: int) -> str:
 
 def _round_key(project: int) -> str:
     return f"helioloop:round:{project:d}"
+
+
+def _follow_up_key(project: int) -> str:
+    return f"helioloop:follow-up:{project:d}"
 
 
 def _text(value: bytes | str) -> str:

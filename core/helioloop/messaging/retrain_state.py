@@ -44,6 +44,10 @@ class Running:
     since: float
     heartbeat_at: float
 
+    def is_still(self, now: "Running | None") -> bool:
+        """Return whether `now` is the same beginning of the same round; a repeat of a round is another one."""
+        return now is not None and (now.fingerprint, now.since) == (self.fingerprint, self.since)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowUp:
@@ -86,7 +90,16 @@ class RetrainState(Protocol):
         """
 
     def end(self, project: int, fingerprint: str) -> FollowUp | None:
-        """End a round and return the pending follow-up run, if any; another running round is not changed."""
+        """End a round and return the pending follow-up run, if any; another running round is not changed.
+
+        The follow-up run stays in `follow_up` until it is settled, so that none is lost between the two.
+        """
+
+    def follow_up(self, project: int) -> FollowUp | None:
+        """Return the follow-up run of an ended round that nobody has sent yet, or None."""
+
+    def settle_follow_up(self, project: int, sent: FollowUp) -> None:
+        """Forget a follow-up run that was sent; a forced one that was added meanwhile stays."""
 
 
 def due_at(pending: PendingEvents, settings: Settings) -> float:
@@ -148,6 +161,7 @@ class InMemoryRetrainState:
         self._counters: dict[int, _Counters] = {}
         self._running: dict[int, Running] = {}
         self._follow_ups: dict[int, FollowUp] = {}
+        self._unsent: dict[int, FollowUp] = {}
 
     def add_events(self, project: int, events: int, *, now: float) -> PendingEvents:
         """Count more events."""
@@ -210,7 +224,21 @@ class InMemoryRetrainState:
             if running is None:
                 return None
             del self._running[project]
-            return self._follow_ups.pop(project, None)
+            follow_up = self._follow_ups.pop(project, None)
+            if follow_up is not None and (follow_up.forced or project not in self._unsent):
+                self._unsent[project] = follow_up
+            return follow_up
+
+    def follow_up(self, project: int) -> FollowUp | None:
+        """Return the follow-up run of an ended round."""
+        with self._lock:
+            return self._unsent.get(project)
+
+    def settle_follow_up(self, project: int, sent: FollowUp) -> None:
+        """Forget a follow-up run."""
+        with self._lock:
+            if self._unsent.get(project) == sent:
+                del self._unsent[project]
 
     @contextmanager
     def _if_running(self, project: int, fingerprint: str) -> Iterator[Running | None]:

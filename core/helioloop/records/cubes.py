@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from helioloop.records.labels import Label
 
@@ -31,6 +31,8 @@ class CubeInfo:
     verified : bool
         True if a human set the label.
     """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid", "strict": True}
 
     release: str
     name: str

@@ -29,13 +29,15 @@ STEP_SECONDS: Final = 3
 _READINGS: Final = 5
 
 
-def write_scores(folder: Path, scores: Iterable[CubeScore]) -> None:
+def write_scores(folder: Path, scores: Iterable[CubeScore], *, make_folder: bool = True) -> None:
     """Write scores as a new file in `folder`.
 
-    The files sort by time, and of two scores of one cube the one in the later file counts.
+    The files sort by time, and of two scores of one cube the one in the later file counts. With `make_folder` False a
+    folder that is gone is a `FileNotFoundError`.
     """
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-    atomic.write_json_lines(folder / f"{stamp}-{uuid.uuid4().hex[:8]}.jsonl", [score.as_dict() for score in scores])
+    path = folder / f"{stamp}-{uuid.uuid4().hex[:8]}.jsonl"
+    atomic.write_json_lines(path, [score.as_dict() for score in scores], make_folders=make_folder)
     update_index(folder)
 
 

@@ -15,7 +15,7 @@ These files are the truth of models and scores; the web side reads the same fold
 import json
 import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -26,6 +26,7 @@ from helioloop.errors import RegistryError, UnknownVersion
 from helioloop.files import atomic, lease
 from helioloop.records.cubes import CubeInfo, Key
 from helioloop.records.scores import CubeScore
+from helioloop.registry.completeness import missing_parts
 from helioloop.registry.folder_format import check_format, ensure_format
 from helioloop.registry.score_store import read_score_file, read_scores, read_some_scores, write_scores
 from helioloop.registry.staging import Staging
@@ -97,6 +98,11 @@ class Card:
         """Number of verified labels that it was trained on."""
         return sum(bool(entry["verified"]) for entry in self.labels.values())
 
+    @property
+    def member_files(self) -> list[str]:
+        """Names of the files with the members' weights."""
+        return [str(member["file"]) for member in self.members.values()]
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return asdict(self)
@@ -159,15 +165,15 @@ class Registry:
 
         The card may be of a version that the promotion check rejected. A publication is incomplete where the last line
         of the history names the version and the pointer does not: `publish` was killed between its two writes. Where a
-        later line names another version, the newest one was published and rolled back.
+        later line names another version, the newest one was published and rolled back. Where another version was
+        published after the newest one's promotion check, a human chose that one.
         """
         newest = self.latest()
-        # Read the pointer before the history: in the other order, a rollback in between would look like an incomplete
-        # publication, and would be undone.
-        if newest is None or newest.version == self.published_if_readable():
+        # The pointer is read before the history: in the other order, a rollback in between would look like an
+        # incomplete publication, and would be undone.
+        if newest is None or newest.version == self.published_if_readable() or self._overtaken(newest) is not None:
             return None
-        published = [line.version for line in self.history()]
-        return newest if newest.version not in published or newest.version == published[-1] else None
+        return newest
 
     def versions(self) -> list[str]:
         """Return the names of all versions, oldest first."""
@@ -286,11 +292,19 @@ class Registry:
         """Return the staging folder of the round with this fingerprint; it is created where it is missing."""
         return Staging(self.root).create(fingerprint)
 
-    def admit(self, staging: Path, card: Card, *, used_names: Iterable[str] = ()) -> Card:
+    def admit(
+        self,
+        staging: Path,
+        card: Card,
+        *,
+        used_names: Iterable[str] = (),
+        confirm: Callable[[], None] = lambda: None,
+    ) -> Card:
         """Make a finished staging folder the next version, unpublished, and return its card.
 
         The folder gets its card and is renamed, so that a version is complete or absent. Two writers cannot get the
-        same name: renaming to an existing folder fails, and the next name is tried.
+        same name: renaming to an existing folder fails, and the next name is tried. Nothing is created that is gone: a
+        process that was stopped while another one admitted the folder makes no second version of what is left.
 
         Parameters
         ----------
@@ -301,6 +315,13 @@ class Registry:
         used_names : iterable of str
             Names that predictions in Label Studio have. The new name is a later one: where the model folder was
             restored from a backup, it may have lost versions whose predictions are still there.
+        confirm : callable
+            Called last before the folder is renamed; raises where this process may not admit it any more.
+
+        Raises
+        ------
+        RegistryError
+            If the folder is gone, or lacks weights, plan or scores.
         """
         ensure_format(self.root)
         versions = self.root / "versions"
@@ -310,13 +331,18 @@ class Registry:
         while True:
             number += 1
             named = replace(card, version=f"v{number:04d}")
-            atomic.write_json(staging / "card.json", named.as_dict())
+            _write_card(staging, named)
+            if lacking := missing_parts(staging, card.member_files):
+                raise RegistryError(
+                    f"{staging} does not become {named.version}, because {'; '.join(lacking)}; run the round again"
+                )
+            confirm()
             try:
                 staging.rename(versions / named.version)
             except FileExistsError:
                 continue
             except OSError as error:
-                if (versions / named.version).exists():
+                if (versions / named.version).exists() and staging.is_dir():
                     continue
                 raise RegistryError(
                     f"{staging} cannot become {named.version}: {error.strerror}; correct that and run it again"
@@ -334,19 +360,63 @@ class Registry:
         UnknownVersion
             If there is no such version.
         RegistryError
-            If its weights were removed, or another process publishes for too long.
+            If its weights were removed, it lacks weights, plan or scores, or another process publishes for too long.
         """
         self.folder(version)
         if self.published_if_readable() == version:
             return
         with self.publishing():
-            self.folder_with_weights(version)
-            line = Publication(version=version, at=datetime.now(UTC).isoformat(timespec="seconds"), why=why)
-            lines = self.history()
-            if not lines or lines[-1].version != version:  # else the last publication was interrupted here
-                lines.append(line)
-            atomic.write_json_lines(self.root / "history.jsonl", [asdict(entry) for entry in lines])
-            atomic.write_json(self.root / "published.json", {"version": version})
+            self._write_publication(version, why=why)
+
+    def publish_candidate(self, card: Card, *, why: str) -> str | None:
+        """Publish a version that passed its promotion check, unless another one was published since.
+
+        Returns
+        -------
+        str or None
+            Why it was not published, in a sentence; None where it is published now.
+
+        Raises
+        ------
+        RegistryError
+            As `publish`.
+        """
+        with self.publishing():
+            if self.published_if_readable() == card.version:
+                return None
+            if (reason := self._overtaken(card)) is None:
+                self._write_publication(card.version, why=why)
+            return reason
+
+    def _overtaken(self, card: Card) -> str | None:
+        """Return why a version is not published without a human's request, in a sentence; None where it may be."""
+        published, lines = self.published_if_readable(), self.history()
+        by_hand = f"to publish it, run `{self.rollback_command(card.version)}`"
+        if lines and lines[-1].version == card.version:
+            return None  # a publication that broke off
+        if any(line.version == card.version for line in lines):
+            return f"{card.version} was published before, and {lines[-1].version} since; {by_hand}"
+        if published is not None and int(published[1:]) > int(card.version[1:]):
+            return f"{card.version} is older than {published}, which is published; {by_hand}"
+        compared = card.verdict.get("publications")
+        if compared is not None and len(lines) > compared:
+            return f"{lines[-1].version} was published while the round of {card.version} was closed; {by_hand}"
+        return None
+
+    def _write_publication(self, version: str, *, why: str) -> None:
+        """Write history and pointer; only while `publishing`."""
+        lacking = missing_parts(self.folder_with_weights(version), self.card(version).member_files)
+        if lacking:
+            raise RegistryError(
+                f"{version} in {self.root} is not published, because {'; '.join(lacking)}; restore its folder from a "
+                "backup, or publish another version"
+            )
+        line = Publication(version=version, at=datetime.now(UTC).isoformat(timespec="seconds"), why=why)
+        lines = self.history()
+        if not lines or lines[-1].version != version:  # else the last publication was interrupted here
+            lines.append(line)
+        atomic.write_json_lines(self.root / "history.jsonl", [asdict(entry) for entry in lines])
+        atomic.write_json(self.root / "published.json", {"version": version})
 
     @contextmanager
     def publishing(self) -> Iterator[None]:
@@ -369,3 +439,13 @@ class Registry:
     def add_scores(self, version: str, scores: Iterable[CubeScore]) -> None:
         """Add scores to a version; each call writes a new file, so that writers do not conflict."""
         write_scores(self.folder(version) / "scores", scores)
+
+
+def _write_card(staging: Path, card: Card) -> None:
+    """Write a card into a staging folder that exists; a folder that is gone is a `RegistryError`."""
+    try:
+        atomic.write_json(staging / "card.json", card.as_dict(), make_folders=False)
+    except FileNotFoundError:
+        raise RegistryError(
+            f"{staging} is gone, because another process has admitted or discarded it; nothing is left to do here"
+        ) from None

@@ -5,13 +5,14 @@ and then calls `close_round`.
 """
 
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
+from helioloop.errors import RegistryError
 from helioloop.evaluation.audit_order import audit_order, sampled_prefix
 from helioloop.evaluation.metrics import auroc
 from helioloop.evaluation.promotion import Verdict, check_promotion
@@ -65,11 +66,13 @@ def close_round(
     forced: bool = False,
     blind: Collection[str] | None = None,
     used_names: Collection[str] = (),
+    confirm: Callable[[], None] = lambda: None,
 ) -> Card:
     """Write card and scores into the staging folder and admit it as the next version, unpublished.
 
     The card contains the verdict of the promotion check, so that a version whose closing was interrupted right after
-    this can still be published by that verdict.
+    this can still be published by that verdict. It contains the number of publications before the check, too: where
+    another version was published since, the verdict no longer holds.
 
     Parameters
     ----------
@@ -87,9 +90,17 @@ def close_round(
         Cubes that humans answered without a prediction; None if all verified cubes were.
     used_names : collection of str
         Names of versions that must not be given again; see `Registry.admit`.
+    confirm : callable
+        Called last before the folder becomes a version; raises where this process may not admit it any more.
+
+    Raises
+    ------
+    RegistryError
+        If the staging folder is gone or incomplete; see `Registry.admit`.
     """
-    shutil.rmtree(staging / "scores", ignore_errors=True)  # left by an interrupted closing
-    write_scores(staging / "scores", scores)
+    _replace_scores(staging, scores)
+    publications = len(registry.history())
+    verdict = compare_with_published(plan, registry, scores, forced=forced, blind=blind)
     card = Card(
         version="",
         parent=plan.parent,
@@ -115,9 +126,21 @@ def close_round(
             member.name: {"fold": member.fold, "seed": member.seed, "file": member.file} for member in plan.members
         },
         metrics=round_metrics(scores, {cube.name: cube.label for cube in plan.labelled if cube.label}),
-        verdict=asdict(compare_with_published(plan, registry, scores, forced=forced, blind=blind)),
+        verdict={**asdict(verdict), "publications": publications},
     )
-    return registry.admit(staging, card, used_names=used_names)
+    return registry.admit(staging, card, used_names=used_names, confirm=confirm)
+
+
+def _replace_scores(staging: Path, scores: Sequence[CubeScore]) -> None:
+    """Write the scores of a round; a staging folder that is gone is not made again."""
+    shutil.rmtree(staging / "scores", ignore_errors=True)  # left by an interrupted closing
+    try:
+        (staging / "scores").mkdir()
+    except FileNotFoundError:
+        raise RegistryError(
+            f"{staging} is gone, because another process has admitted or discarded it; nothing is left to do here"
+        ) from None
+    write_scores(staging / "scores", scores, make_folder=False)
 
 
 def compare_with_published(

@@ -53,7 +53,7 @@ def test_a_finished_job_has_an_outcome(redis_connection: redis.Redis) -> None:
     queues.send(redis_connection, message)
     assert outcome_of(redis_connection, message) is None
     _work(redis_connection)
-    assert outcome_of(redis_connection, message) == {"project": 7, "forced": False}
+    assert outcome_of(redis_connection, message) == {"project": 7, "forced": False, "format": 1}
 
 
 def test_a_running_job_has_no_outcome(redis_connection: redis.Redis) -> None:

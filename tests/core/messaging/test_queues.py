@@ -10,10 +10,11 @@ import redis
 from rq import SimpleWorker
 from rq.executions import Execution
 from rq.job import Dependency, Job, JobStatus
+from rq.registry import clean_registries
 from rq.scheduler import RQScheduler
 from rq.serializers import JSONSerializer
 
-from helioloop.messaging import queues
+from helioloop.messaging import job_monitor, queues
 from helioloop.messaging.messages import (
     QUEUE_BULK,
     QUEUE_MAINTENANCE,
@@ -95,7 +96,7 @@ def test_a_job_runs_with_the_message_s_values(redis_connection: redis.Redis) -> 
     queues.send(redis_connection, Sum(project=7, forced=True))
     _work(redis_connection)
     job = _job(redis_connection, Sum(project=7, forced=True).job_id)
-    assert job.return_value() == {"project": 7, "forced": True}
+    assert job.return_value() == {"project": 7, "forced": True, "format": 1}
 
 
 def test_payloads_are_plain_json(redis_connection: redis.Redis) -> None:
@@ -106,6 +107,7 @@ def test_payloads_are_plain_json(redis_connection: redis.Redis) -> None:
     function, _, _, values = json.loads(zlib.decompress(stored))
     assert function == "helioloop_worker.jobs.score"
     assert values == {
+        "format": 1,
         "project": 1,
         "version": "v0001",
         "cubes": [
@@ -188,6 +190,28 @@ def test_a_killed_worker_s_job_does_not_block(redis_connection: redis.Redis) -> 
     _let_heartbeat_expire(redis_connection)
     assert queues.send(redis_connection, RetrainCheck(project=1))
     assert _waiting(redis_connection) == ["retrain-check-1"]
+
+
+@pytest.mark.parametrize("maintained", [False, True], ids=["by the sender", "by rq's maintenance"])
+def test_a_killed_worker_s_job_does_not_block_while_rq_cannot_delete_it(
+    redis_connection: redis.Redis, maintained: bool
+) -> None:
+    """For a minute its execution has expired and its entry has not: rq raises "Execution … not found"."""
+    queues.send(redis_connection, RetrainCheck(project=1))
+    _mark_running(redis_connection, "retrain-check-1")
+    _let_heartbeat_expire(redis_connection)
+    for key in redis_connection.scan_iter("rq:execution:*"):
+        redis_connection.delete(key)
+    with pytest.raises(ValueError, match="not found"):
+        _job(redis_connection, "retrain-check-1").delete()
+    if maintained:
+        clean_registries(queues.queue(redis_connection, QUEUE_MAINTENANCE))
+    assert queues.send(redis_connection, RetrainCheck(project=1))
+    assert _waiting(redis_connection) == ["retrain-check-1"]
+    found = job_monitor.find_job(redis_connection, "retrain-check-1")
+    assert found is not None
+    found.delete()
+    assert not list(redis_connection.scan_iter("rq:execution*"))
 
 
 def test_a_job_lost_between_list_and_start_does_not_block(redis_connection: redis.Redis) -> None:

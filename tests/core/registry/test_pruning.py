@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.core.registry.test_versions import _card, _score
+from tests.whole import complete, weights
 
 from helioloop.errors import RegistryError
 from helioloop.files import atomic, lease
@@ -21,8 +22,8 @@ def registry(tmp_path: Path) -> Registry:
     """Five versions with a kilobyte of weights each; v0004 was rejected, v0005 is published."""
     registry = Registry(tmp_path / "models")
     for number in range(1, 6):
-        staging = registry.staging(f"{number:08x}")
-        (staging / "f0s0.safetensors").write_bytes(b"w" * 1000)
+        staging = complete(registry.staging(f"{number:08x}"))
+        (staging / "f0s0.safetensors").write_bytes(weights(1000))
         version = registry.admit(staging, _card(fingerprint=f"{number:08x}")).version
         registry.add_scores(version, [_score("A", 0.25), _score("B", 0.75)])
         if number != 4:
@@ -62,8 +63,7 @@ def test_the_newest_version_keeps_its_weights_though_it_was_rolled_back(registry
 def test_without_a_publication_the_newest_versions_stay(tmp_path: Path) -> None:
     registry = Registry(tmp_path)
     for number in range(1, 4):
-        staging = registry.staging(f"{number:08x}")
-        (staging / "f0s0.safetensors").write_bytes(b"w")
+        staging = complete(registry.staging(f"{number:08x}"))
         registry.admit(staging, _card(fingerprint=f"{number:08x}"))
     pruning.remove_superseded(registry, keep=2)
     assert with_weights(registry) == ["v0002", "v0003"]

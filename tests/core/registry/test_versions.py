@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.whole import complete, weights
 
 from helioloop.errors import RegistryError, UnknownVersion
 from helioloop.records.scores import CubeScore
@@ -36,8 +37,7 @@ def _score(cube: str, p: float, sha256: str = "a" * 64) -> CubeScore:
 
 
 def _version(registry: Registry, fingerprint: str = FINGERPRINT) -> str:
-    staging = registry.staging(fingerprint)
-    (staging / "f0s0.safetensors").write_bytes(b"weights")
+    staging = complete(registry.staging(fingerprint))
     return registry.admit(staging, _card(fingerprint=fingerprint)).version
 
 
@@ -55,7 +55,7 @@ def test_a_round_becomes_the_next_version_unpublished(tmp_path: Path) -> None:
     """A finished staging folder becomes v0001 with its files and card, and is not published yet."""
     registry = Registry(tmp_path)
     assert _version(registry) == "v0001"
-    assert (registry.folder("v0001") / "f0s0.safetensors").read_bytes() == b"weights"
+    assert (registry.folder("v0001") / "f0s0.safetensors").read_bytes() == weights()
     assert registry.card("v0001") == _card(version="v0001")
     assert registry.card("v0001").verified == 1
     assert registry.published() is None
@@ -95,7 +95,7 @@ def test_two_writers_get_two_versions(tmp_path: Path) -> None:
     names: list[str] = []
 
     def admit(index: int) -> None:
-        staging = registry.staging(f"{index:08x}")
+        staging = complete(registry.staging(f"{index:08x}"))
         start.wait()
         names.append(registry.admit(staging, _card(fingerprint=f"{index:08x}")).version)
 
@@ -280,7 +280,6 @@ def test_a_damaged_score_file_is_an_error(tmp_path: Path, line: str) -> None:
     registry = Registry(tmp_path)
     _version(registry)
     scores = registry.folder("v0001") / "scores"
-    scores.mkdir()
     (scores / "1.jsonl").write_text(json.dumps(_score("B", 0.5).as_dict()) + "\n" + line + "\n")
     with pytest.raises(RegistryError, match=r"1\.jsonl has a line that is not a score .*; delete that file"):
         registry.scores("v0001")
@@ -290,7 +289,7 @@ def test_a_name_that_label_studio_has_is_not_given_again(tmp_path: Path) -> None
     """A folder restored from an old backup has lost v0003, whose predictions are there; other names do not count."""
     registry = Registry(tmp_path)
     assert _version(registry) == "v0001"
-    staging = registry.staging("4567cdef")
+    staging = complete(registry.staging("4567cdef"))
     used = ["v0001", "v0003", "helioloop", "undefined"]
     assert registry.admit(staging, _card(fingerprint="4567cdef"), used_names=used).version == "v0004"
     assert registry.versions() == ["v0001", "v0004"]

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.whole import complete
 
 from helioloop.evaluation.audit_order import audit_order
 from helioloop.model.plan import Plan, make_plan
@@ -59,7 +60,13 @@ def close(registry: Registry, *, right: Right, verified: Collection[str] = (), f
     """Close a round without members, as if they had given each label the probability `right`."""
     plan = plan_of(verified)
     scores = [scored(cube, right(cube.name)) for cube in plan.cubes]
-    return close_round(plan, registry.staging(plan.fingerprint), registry, scores, forced=forced)
+    return close_round(plan, staging_of(plan, registry), registry, scores, forced=forced)
+
+
+def staging_of(plan: Plan, registry: Registry) -> Path:
+    """Return the staging folder of a round whose members are trained."""
+    plan.save(registry.staging(plan.fingerprint))
+    return complete(registry.staging(plan.fingerprint), [member.file for member in plan.members])
 
 
 def test_the_first_version_is_not_compared(registry: Registry) -> None:
@@ -109,7 +116,7 @@ def test_a_cube_that_the_candidate_could_not_score_does_not_end_the_audit_sample
     unreadable = ORDER[0]
     plan = plan_of(set(ORDER[1:21]))
     scores = [scored(cube, 0.4) for cube in plan.cubes if cube.name != unreadable]
-    card = close_round(plan, registry.staging(plan.fingerprint), registry, scores)
+    card = close_round(plan, staging_of(plan, registry), registry, scores)
     assert "on 20 randomly sampled verified cubes" in card.verdict["reason"]
 
 
@@ -122,7 +129,7 @@ def test_a_release_that_joined_does_not_end_the_audit_sample(registry: Registry)
     cubes = [*(replace(cube, verified=cube.name in FIRST) for cube in CUBES), *new]
     plan = make_plan(cubes, recipe=QUICK, instrument=MDI, seed=0, parent=None, reason="test")
     scores = [scored(cube, 0.4) for cube in plan.cubes]
-    card = close_round(plan, registry.staging(plan.fingerprint), registry, scores)
+    card = close_round(plan, staging_of(plan, registry), registry, scores)
     assert "on 20 randomly sampled verified cubes" in card.verdict["reason"]
 
 
@@ -131,9 +138,7 @@ def test_a_changed_file_under_an_old_name_is_not_compared(registry: Registry) ->
     plan = plan_of(LAST)
     changed = [replace(cube, sha256="f" + cube.sha256[1:]) for cube in plan.cubes]
     other = make_plan(changed, recipe=QUICK, instrument=MDI, seed=0, parent=None, reason="test")
-    card = close_round(
-        other, registry.staging(other.fingerprint), registry, [scored(cube, 0.1) for cube in other.cubes]
-    )
+    card = close_round(other, staging_of(other, registry), registry, [scored(cube, 0.1) for cube in other.cubes])
     assert card.rejected is None
     assert card.verdict["metrics"] == {"compared": 0.0}
 

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rq.job import JobStatus
+import redis
+from rq.executions import Execution
+from rq.job import Job, JobStatus
+from tests.whole import complete
 from tests.worker.conftest import CUBES, SETTLED, LoopProject, crude, score_of, work
 
 from helioloop.errors import RegistryError
@@ -54,7 +57,7 @@ def lose_jobs(loop_project: LoopProject, plan: Plan) -> None:
 
 def finish(loop_project: LoopProject, plan: Plan, *, located: int = len(CUBES), p_emergence: float = 0.75) -> None:
     """Write the results of scoring and locating into staging, with the emergence frames of `located` cubes only."""
-    staging = loop_project.registry.staging(plan.fingerprint)
+    staging = complete(loop_project.registry.staging(plan.fingerprint), [member.file for member in plan.members])
     scores = [score_of(cube.name, cube.sha256, p_emergence) for cube in plan.cubes]
     write_scores(staging / round_steps.UNLOCATED, scores)
     write_scores(staging / round_steps.LOCATED, scores[:located])
@@ -216,6 +219,85 @@ def test_a_round_that_was_begun_and_never_sent_is_resumed(
     loop_project.context.state.heartbeat(loop_project.id, running.fingerprint, now=time.time() - SETTLED)
     assert "it is resumed" in reconcile(loop_project.context, loop_project.id).done[0]
     assert f"member-{loop_project.id}-{running.fingerprint[:16]}-fold0-0" in loop_project.queued()
+
+
+def test_an_attempt_that_is_not_made_is_not_counted(
+    loop_project: LoopProject, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The jobs of the round cannot be deleted: five sweeps fail, the round is not parked, the sixth resumes it."""
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise redis.ConnectionError("gone")
+
+    for _ in range(5):
+        lose_jobs(loop_project, plan)
+        rounds.send_steps(loop_project.context, loop_project.id, plan)
+        steps = rounds.steps_of(loop_project.id, plan)
+        for step in steps.all:
+            loop_project.job(step.job_id).set_status(JobStatus.FAILED)
+        with monkeypatch.context() as broken:
+            broken.setattr(Job, "delete", fails)
+            with pytest.raises(redis.ConnectionError):
+                rounds.resume(loop_project.context, loop_project.id)
+    assert Staging(loop_project.model_dir).parked(plan.fingerprint) is None
+    said = rounds.resume(loop_project.context, loop_project.id)
+    assert said is not None
+    assert said.endswith("it is resumed")
+
+
+def test_a_round_whose_worker_was_killed_is_resumed_within_the_first_minute(
+    loop_project: LoopProject, plan: Plan
+) -> None:
+    """The execution of its running step has expired, and rq's entry of it has not."""
+    step = rounds.steps_of(loop_project.id, plan).members[0]
+    job, connection = loop_project.job(step.job_id), loop_project.context.connection
+    loop_project.clear_queues()
+    job.save()
+    with connection.pipeline() as pipeline:
+        job.set_status(JobStatus.STARTED, pipeline=pipeline)
+        Execution.create(job, 60, pipeline)
+        pipeline.execute()
+    entries = connection.zrange(f"rq:wip:{step.queue}", 0, -1)
+    connection.zadd(f"rq:wip:{step.queue}", {entry: time.time() - 1 for entry in entries})
+    for key in connection.scan_iter("rq:execution:*"):
+        connection.delete(key)
+    loop_project.context.state.request_follow_up(loop_project.id, forced=True)
+    silence(loop_project, plan)
+    said = rounds.resume(loop_project.context, loop_project.id)
+    assert said is not None
+    assert said.endswith("it is resumed")
+    assert json.loads((loop_project.registry.staging(plan.fingerprint) / ATTEMPTS_FILE).read_text())["attempts"] == 1
+    assert step.job_id in loop_project.queued()
+    assert loop_project.context.state.end(loop_project.id, plan.fingerprint) is not None
+
+
+@pytest.mark.parametrize("place", ["closed", "parked"])
+def test_a_forced_request_outlives_a_kill_after_the_end_of_the_round(
+    loop_project: LoopProject, plan: Plan, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before the check is sent: reconciliation sends it, once."""
+    loop_project.context.state.request_follow_up(loop_project.id, forced=True)
+
+    def ends() -> None:
+        if place == "closed":
+            finish(loop_project, plan)
+            jobs.close_round(loop_project.context, loop_project.id, plan.fingerprint)
+        for _ in range(MAX_ATTEMPTS):
+            lose_jobs(loop_project, plan)
+            rounds.resume(loop_project.context, loop_project.id)
+
+    with monkeypatch.context() as killed:
+        killed.setattr(rounds, "send_follow_up", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            ends()
+    assert loop_project.context.state.running(loop_project.id) is None
+    forced = f"retrain-check-{loop_project.id}-forced"
+    assert forced not in loop_project.queued()
+    reconcile(loop_project.context, loop_project.id)
+    assert forced in loop_project.queued()
+    loop_project.clear_queues()
+    reconcile(loop_project.context, loop_project.id)
+    assert forced not in loop_project.queued()
 
 
 # -- closing --------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ _OPEN = Cause(
     check=PASSWORD,
     name="none",
     remedy="Set requirepass in redis.conf and REDIS_URL to redis://:PASSWORD@HOST:PORT/0: whoever can write to Redis "
-    "can run code on the workers.",
+    "can delete and queue jobs.",
 )
 _OPEN_HERE = Cause(
     check=PASSWORD,

@@ -9,9 +9,16 @@ unless that takes many seconds: then it is done less often (`KeptProjects.may_sw
 
 import logging
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property, partial
+from typing import Final
 
+from redis.exceptions import LockError
+
+from helioloop.errors import HelioloopError
 from helioloop.messaging import messages, queues, retrain_state
 from helioloop.registry.acceptances import accepted_labels, read_acceptances
 from helioloop.registry.label_snapshot import Snapshot
@@ -22,11 +29,15 @@ from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.loop import ingest, rounds, writeback
 from helioloop_worker.loop.acceptance import send_acceptance
 from helioloop_worker.loop.checked import read_checked, require_whole_write_back
+from helioloop_worker.loop.damage import put_damaged_aside, restore_pointer
 from helioloop_worker.loop.random_checks import shown_rows
 from helioloop_worker.loop.round_requests import requests, resend_planning
 from helioloop_worker.loop.shown_versions import superseded_since
 
 log = logging.getLogger(__name__)
+
+LOCK_SECONDS: Final = 60.0
+"""After this long, another process may reconcile a project whose reconciling worker was killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,30 +48,80 @@ class Reconciled:
 
 
 def reconcile(context: Context, project: int) -> Reconciled:
-    """Reconcile one project.
+    """Reconcile one project; nothing is done where another process does so now.
+
+    An error of one step does not stop the others.
 
     Raises
     ------
-    LabelStudioError
-        Where Label Studio refuses a call or does not answer; the next reconciliation tries again.
+    HelioloopError
+        The first error of a step, after all steps. Label Studio refused a call or did not answer, for instance; the
+        next reconciliation tries again.
     """
-    found = [
-        rounds.resume(context, project),
-        _planning(context, project),
-        _publication(context, project),
+    lock = context.connection.lock(f"helioloop:reconciling:{project}", timeout=LOCK_SECONDS)
+    if not lock.acquire(blocking=False):
+        log.info("project %d: another process reconciles it", project)
+        return Reconciled(done=())
+    done: list[str] = []
+    errors: list[HelioloopError] = []
+    try:
+        for step in _steps(context, project):
+            with suppress(LockError):  # a step before took longer; the others can be repeated all the same
+                lock.reacquire()
+            try:
+                found = step()
+            except HelioloopError as error:
+                log.error("project %d: reconciliation: %s", project, error)
+                errors.append(error)
+                continue
+            for sentence in [found] if isinstance(found, str) else found or []:
+                log.info("project %d: reconciliation: %s", project, sentence)
+                done.append(sentence)
+    finally:
+        with suppress(LockError):
+            lock.release()
+    if errors:
+        raise errors[0]
+    return Reconciled(done=tuple(done))
+
+
+_Step = Callable[[], str | list[str] | None]
+
+
+def _steps(context: Context, project: int) -> list[_Step]:
+    """Return the steps in their order."""
+    found = _InLabelStudio(context, project)
+    return [
+        partial(put_damaged_aside, context, project),
+        partial(rounds.resume, context, project),
+        partial(rounds.send_follow_up, context, project),
+        partial(_planning, context, project),
+        partial(_publication, context, project),
+        partial(restore_pointer, context, project),
+        lambda: _annotations(context, project, found.state),
+        lambda: (_write_back if found.is_complete else _model_version)(context, project, found.state),
+        partial(_acceptance, context, project),
+        partial(_superseded, context, project),
     ]
-    complete = context.projects.may_sweep(project)
-    state = context.projects.sweep(project) if complete else context.projects.refresh(project)
-    found += [
-        _annotations(context, project, state),
-        _write_back(context, project, state) if complete else _model_version(context, project, state),
-        _acceptance(context, project),
-        *_superseded(context, project),
-    ]
-    done = tuple(sentence for sentence in found if sentence)
-    for sentence in done:
-        log.info("project %d: reconciliation: %s", project, sentence)
-    return Reconciled(done=done)
+
+
+@dataclass(frozen=True)
+class _InLabelStudio:
+    """A project in Label Studio, which the first step that needs it reads for the others too."""
+
+    context: Context
+    project: int
+
+    @cached_property
+    def is_complete(self) -> bool:
+        """True where all tasks are read, not only what has changed."""
+        return self.context.projects.may_sweep(self.project)
+
+    @cached_property
+    def state(self) -> ProjectState:
+        """Tasks and annotations."""
+        projects = self.context.projects
+        return projects.sweep(self.project) if self.is_complete else projects.refresh(self.project)
 
 
 def _planning(context: Context, project: int) -> str | None:
@@ -76,7 +137,8 @@ def _publication(context: Context, project: int) -> str | None:
     newest = registry.unpublished()
     if newest is None or newest.rejected is not None or context.state.running(project) is not None:
         return None
-    registry.publish(newest.version, why=newest.reason)
+    if registry.publish_candidate(newest, why=newest.reason) is not None:
+        return None  # somebody published another version just now
     queues.send(context.connection, messages.WriteBack(project=project, version=newest.version))
     return f"{newest.version} passed the promotion check and was not published: publishing and writing back"
 

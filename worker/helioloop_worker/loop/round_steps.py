@@ -7,8 +7,9 @@ import logging
 from pathlib import Path
 
 from helioloop.emergence.locate import locate_emergences
-from helioloop.errors import CubeError, HelioloopError
+from helioloop.errors import CubeError, HelioloopError, ServiceError
 from helioloop.messaging import messages, queues
+from helioloop.messaging.retrain_state import Running
 from helioloop.model import ensemble
 from helioloop.model.plan import Plan
 from helioloop.records.cubes import Key
@@ -16,6 +17,7 @@ from helioloop.records.scores import CubeScore
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.score_store import read_scores, write_scores
 from helioloop.registry.staging import LOCATED, UNLOCATED, Staging
+from helioloop.registry.versions import Card
 from helioloop.workflows import rounds as rounding
 from helioloop.workflows.fields import keep_trained_fields
 from helioloop_worker.context import Context
@@ -82,6 +84,8 @@ def close_round(context: Context, project: int, fingerprint: str) -> str:
         What was done, in a sentence.
     """
     registry, running = context.registry(project), context.state.running(project)
+    if running is None or running.fingerprint != fingerprint:
+        return f"round {fingerprint[:16]} is closed already"
     if Staging(registry.root).has_plan(fingerprint):
         folder, plan = _staged(context, project, fingerprint)
         unlocated, located = scores_of(plan, folder / UNLOCATED), scores_of(plan, folder / LOCATED)
@@ -91,25 +95,48 @@ def close_round(context: Context, project: int, fingerprint: str) -> str:
         labels = {} if snapshot is None else snapshot.cubes
         blind = [cube for cube, label in labels.items() if label.blind is not None]
         card = rounding.close_round(
-            plan, folder, registry, list(located.values()), blind=blind, used_names=_used_names(context, project)
+            plan,
+            folder,
+            registry,
+            list(located.values()),
+            blind=blind,
+            used_names=_used_names(context, project),
+            confirm=lambda: _confirm_owner(context, project, running),
         )
-    elif running is None or running.fingerprint != fingerprint:
-        return f"round {fingerprint[:16]} is closed already"
     elif (version := rounds.admitted(registry, running)) is not None:
         card = registry.card(version)  # an earlier closing admitted the version and broke off
     else:
-        context.state.end(project, fingerprint)
         queues.send(context.connection, messages.RetrainCheck(project=project))
+        rounds.end(context, project, fingerprint)
         return f"round {fingerprint[:16]} has no files any more: checking again"
-    if card.rejected is None:
-        _choose_random_checks(context, project, card.version)
-        registry.publish(card.version, why=card.reason)
-        queues.send(context.connection, messages.WriteBack(project=project, version=card.version))
-    else:
+    outcome = card.rejected or _publish(context, project, card, running)
+    if card.rejected is not None:
         send_report(context, project)  # of a published version the write-back has it made
-    if (follow_up := context.state.end(project, fingerprint)) is not None:
-        queues.send(context.connection, messages.RetrainCheck(project=project, forced=follow_up.forced))
-    return f"{card.version} is {card.rejected or 'published'}"
+    rounds.end(context, project, fingerprint)
+    return f"{card.version} is {outcome}"
+
+
+def _publish(context: Context, project: int, card: Card, running: Running) -> str:
+    """Publish an admitted version and send the write-back; return "published", or why it was not published."""
+    registry = context.registry(project)
+    _choose_random_checks(context, project, card.version)
+    _confirm_owner(context, project, running)
+    overtaken = registry.publish_candidate(card, why=card.reason)
+    if (published := registry.published()) is not None:
+        queues.send(context.connection, messages.WriteBack(project=project, version=published))
+    return "published" if overtaken is None else f"not published: {overtaken}"
+
+
+def _confirm_owner(context: Context, project: int, running: Running) -> None:
+    """Raise a `ServiceError` where the round that this process closes is not the running one any more.
+
+    That happens to a process that was stopped for long: another worker has closed the round meanwhile.
+    """
+    if not running.is_still(context.state.running(project)):
+        raise ServiceError(
+            f"round {running.fingerprint[:16]} was closed by another worker, or Redis was emptied; "
+            "reconciliation does what is missing"
+        )
 
 
 def _used_names(context: Context, project: int) -> frozenset[str]:

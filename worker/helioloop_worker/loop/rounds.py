@@ -172,20 +172,38 @@ def retry(context: Context, project: int, plan: Plan) -> str:
     steps = steps_of(project, plan).all
     reasons = _failures(context, steps)
     staging = Staging(context.registry(project).root)
-    attempts = staging.count_attempt(plan.fingerprint, reasons)
-    sentence = f"round {plan.fingerprint[:16]} failed: {'; '.join(reasons) or 'a worker was lost'}"
-    log.error("project %d: %s", project, sentence)
     for step in steps:
         if (job := find_job(context.connection, step.job_id)) is not None:
             job.delete()
+    # Counted after what may fail: an attempt that was not made does not count.
+    attempts = staging.count_attempt(plan.fingerprint, reasons)
+    sentence = f"round {plan.fingerprint[:16]} failed: {'; '.join(reasons) or 'a worker was lost'}"
+    log.error("project %d: %s", project, sentence)
     if attempts >= MAX_ATTEMPTS:
-        follow_up = context.state.end(project, plan.fingerprint)
-        if follow_up is not None:
-            queues.send(context.connection, messages.RetrainCheck(project=project, forced=follow_up.forced))
+        end(context, project, plan.fingerprint)
         return staging.parked(plan.fingerprint) or sentence
     context.state.heartbeat(project, plan.fingerprint, now=time.time())
     send_steps(context, project, plan)
     return f"{sentence}; it is resumed"
+
+
+def end(context: Context, project: int, fingerprint: str) -> None:
+    """End a round, and send the check that was requested during it."""
+    context.state.end(project, fingerprint)
+    send_follow_up(context, project)
+
+
+def send_follow_up(context: Context, project: int) -> str | None:
+    """Send the check that was requested during a round that has ended; return what was done, None where none was.
+
+    It is settled after it is sent: a worker that is killed in between leaves it to reconciliation.
+    """
+    follow_up = context.state.follow_up(project)
+    if follow_up is None:
+        return None
+    queues.send(context.connection, messages.RetrainCheck(project=project, forced=follow_up.forced))
+    context.state.settle_follow_up(project, follow_up)
+    return "a check was requested during a round that has ended: checking"
 
 
 def _failures(context: Context, steps: tuple[RoundStep, ...]) -> list[str]:

@@ -1,0 +1,156 @@
+"""Damaged files: each is put aside with its reason, what it held is made again, and the other steps go on."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.whole import complete
+from tests.worker.conftest import CUBES, SETTLED, LoopProject, score_of
+
+from helioloop.errors import LabelStudioError, RegistryError
+from helioloop.progress import silent
+from helioloop.registry.score_store import write_scores
+from helioloop.registry.staging import Staging
+from helioloop_worker import jobs
+from helioloop_worker.loop import reconcile as reconciling
+from helioloop_worker.loop import rounds
+from helioloop_worker.loop.reconcile import reconcile
+from helioloop_worker.loop.writeback import write_back
+
+Data = dict[str, dict[str, str]]
+
+
+def cut(path: Path) -> None:
+    """Cut a file in the middle of a line, as a full or failing disk does."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2 - 3])
+
+
+@pytest.fixture
+def project(loop_project: LoopProject, task_data: Data) -> LoopProject:
+    """A project whose v0001 is published, written back and checked."""
+    loop_project.import_cubes(task_data)
+    write_back(loop_project.context, loop_project.id, loop_project.publish(), report=silent)
+    loop_project.check()
+    assert reconcile(loop_project.context, loop_project.id).done == ()
+    return loop_project
+
+
+def aside(project: LoopProject) -> list[str]:
+    """The names of the files that were put aside, without their times."""
+    return sorted(path.name.partition("-")[2] for path in (project.model_dir / "damaged").glob("*"))
+
+
+FILES: dict[str, Callable[[LoopProject], Path]] = {
+    "labels.json": lambda project: project.model_dir / "labels.json",
+    "checked.json": lambda project: project.model_dir / "checked.json",
+    "written.json": lambda project: project.model_dir / "written.json",
+    "published.json": lambda project: project.model_dir / "published.json",
+    "scores": lambda project: next((project.registry.folder("v0001") / "scores").glob("*.jsonl")),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_file_is_put_aside_and_a_lost_webhook_is_still_noticed(project: LoopProject, name: str) -> None:
+    """The reason is beside it; the same reconciliation finds the annotation whose event was lost."""
+    path, task = FILES[name](project), project.read().tasks["cube01"].ids[0]
+    cut(path)
+    project.label_studio.annotate(task, "emergence")
+    done = reconcile(project.context, project.id).done
+    assert any(f"{path.name} is damaged and was put aside" in sentence for sentence in done)
+    assert any("checking" in sentence for sentence in done)
+    assert aside(project) == [path.name, f"{path.name}.reason.txt"]
+    reason = next((project.model_dir / "damaged").glob("*.reason.txt")).read_text()
+    assert reason.startswith(f"{path.relative_to(project.model_dir)}\n")
+    assert project.registry.published() == "v0001"
+    project.check()
+    project.clear_queues()
+    assert not any("damaged" in sentence for sentence in reconcile(project.context, project.id).done)
+
+
+def test_cubes_of_a_damaged_score_file_are_scored_again(project: LoopProject) -> None:
+    """The write-back after it requests all of them."""
+    cut(FILES["scores"](project))
+    reconcile(project.context, project.id)
+    written = write_back(project.context, project.id, "v0001", report=silent)
+    assert {cube.name for cube in written.missing} == set(CUBES)
+
+
+@pytest.mark.parametrize("part", ["plan.json", "attempts.json", "fold0-0.safetensors", "located"])
+def test_a_damaged_part_of_a_round_is_made_again(loop_project: LoopProject, task_data: Data, part: str) -> None:
+    """The round goes on in its folder with the other parts; without the mend each sweep failed for ever."""
+    loop_project.import_cubes(task_data)
+    plan = loop_project.plan()
+    assert rounds.start(loop_project.context, loop_project.id, plan, forced=False)
+    staging = Staging(loop_project.model_dir)
+    folder = complete(staging.folder(plan.fingerprint), [member.file for member in plan.members])
+    scores = [score_of(cube.name, cube.sha256, 0.75) for cube in plan.cubes]
+    for name in ("unlocated", "located"):
+        write_scores(folder / name, scores)
+    staging.count_attempt(plan.fingerprint, ["test"])
+    cut(next((folder / part).glob("*.jsonl")) if part == "located" else folder / part)
+    loop_project.clear_queues()
+    loop_project.context.state.heartbeat(loop_project.id, plan.fingerprint, now=time.time() - SETTLED)
+    done = reconcile(loop_project.context, loop_project.id).done
+    assert "is damaged and was put aside" in done[0]
+    assert "closing it" in done[1] if part == "plan.json" else "it is resumed" in done[1]
+    if part == "plan.json":
+        assert "checking again" in jobs.close_round(loop_project.context, loop_project.id, plan.fingerprint)
+        assert loop_project.check().startswith("round started")
+        assert (folder / "fold1-0.safetensors").exists()
+    assert not any("damaged" in sentence for sentence in reconcile(loop_project.context, loop_project.id).done)
+
+
+def test_damaged_weights_of_the_published_version_request_one_round(project: LoopProject) -> None:
+    """Its stored scores are served meanwhile; the next reconciliation requests no second one."""
+    cut(project.registry.folder("v0001") / "fold0-0.safetensors")
+    done = reconcile(project.context, project.id).done
+    assert done[0].startswith("the published v0001 is damaged (fold0-0.safetensors is")
+    assert f"plan-round-{project.id}" in project.queued()
+    assert not any("damaged" in sentence for sentence in reconcile(project.context, project.id).done)
+    assert project.registry.published() == "v0001"
+
+
+def test_an_error_of_one_step_does_not_stop_the_others(project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first error is raised when all steps have been tried."""
+
+    def fails(*_: object) -> None:
+        raise RegistryError("a card is damaged")
+
+    monkeypatch.setattr(reconciling, "_STEPS", (fails, *reconciling._STEPS))
+    project.label_studio.annotate(project.read().tasks["cube01"].ids[0], "emergence")
+    with pytest.raises(RegistryError, match="a card is damaged"):
+        reconcile(project.context, project.id)
+    assert f"retrain-check-{project.id}" in project.queued()
+
+
+def test_two_workers_reconcile_a_project_one_after_the_other(
+    project: LoopProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both would count a failed attempt; the second does nothing, and the lock is free afterwards, after errors too."""
+    inside, leave = threading.Event(), threading.Event()
+
+    def waits(*_: object) -> list[str]:
+        inside.set()
+        assert leave.wait(20)
+        raise LabelStudioError("Label Studio does not answer")
+
+    monkeypatch.setattr(reconciling, "_STEPS", (waits,))
+    errors: list[Exception] = []
+
+    def first() -> None:
+        try:
+            reconcile(project.context, project.id)
+        except LabelStudioError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert inside.wait(20)
+    monkeypatch.setattr(reconciling, "_STEPS", (lambda *_: "done",))
+    assert reconcile(project.context, project.id).done == ()
+    leave.set()
+    thread.join()
+    assert len(errors) == 1
+    assert reconcile(project.context, project.id).done == ("done",)

@@ -1,0 +1,142 @@
+"""Damaged files of a model folder: put aside with a reason, so that what they held is made again.
+
+    <model-dir>/damaged/<time>-<name>              the file
+    <model-dir>/damaged/<time>-<name>.reason.txt   where it was, and why it could not be read
+
+helioloop writes files whole or not at all; a disk that fails, a copy that broke off or an editor damages them. Only
+files that can be made again are put aside. Cards, profiles and controls are not: their errors name the remedy.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from helioloop.errors import RegistryError
+from helioloop.files import atomic
+from helioloop.model.plan import Plan
+from helioloop.registry.completeness import NO_SCORES, missing_parts
+from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.score_store import read_score_file
+from helioloop.registry.staging import ATTEMPTS_FILE, LOCATED, PLAN_FILE, UNLOCATED, Staging
+from helioloop_worker.context import Context
+from helioloop_worker.loop.checked import CHECKED, WRITTEN
+from helioloop_worker.loop.round_requests import request_round, requests
+
+DAMAGED: Final = "damaged"
+"""Folder of a model folder with the files that were put aside."""
+
+Check = Callable[[Path], object]
+"""Reads a file; raises where it is damaged."""
+
+
+def put_damaged_aside(context: Context, project: int) -> list[str]:
+    """Put the damaged files of a project aside, and return what was done, one sentence each."""
+    model_dir = context.settings.model_dir(project)
+    found = [*_checks(model_dir, context.registry(project).published_if_readable())]
+    done = [sentence for path, check in found if (sentence := _put_aside(model_dir, path, check)) is not None]
+    return [*done, *_replace_weights(context, project)]
+
+
+def _checks(model_dir: Path, published: str | None) -> Iterator[tuple[Path, Check]]:
+    """Yield the files that can be made again, and how each is checked."""
+    yield model_dir / "published.json", _pointer
+    yield model_dir / "labels.json", lambda _: Snapshot.read(model_dir)
+    for name in (CHECKED, WRITTEN):
+        yield model_dir / name, _mapping
+    for path in sorted((model_dir / "unscorable").glob("*.json")):
+        yield path, _json
+    staging = Staging(model_dir)
+    for fingerprint in staging.fingerprints():
+        if staging.is_locked(fingerprint):
+            continue
+        folder = staging.folder(fingerprint)
+        yield folder / PLAN_FILE, lambda path: Plan.read(path.parent)
+        yield folder / ATTEMPTS_FILE, _attempts
+        for part in (UNLOCATED, LOCATED):
+            for path in sorted((folder / part).glob("*.jsonl")):
+                yield path, _scores
+        for path in sorted(folder.glob("*.safetensors")):
+            yield path, _weights
+    if published is not None:
+        for path in sorted((model_dir / "versions" / published / "scores").glob("*.jsonl")):
+            yield path, _scores
+
+
+def _put_aside(model_dir: Path, path: Path, check: Check) -> str | None:
+    """Put a file aside where its check fails; return what was done, None where it is sound or gone."""
+    try:
+        if path.exists():
+            check(path)
+    except FileNotFoundError:
+        return None
+    except (RegistryError, ValueError, TypeError, KeyError, AttributeError) as error:
+        reason = str(error)
+    else:
+        return None
+    shown = path.relative_to(model_dir)
+    target = model_dir / DAMAGED / f"{datetime.now(UTC).strftime('%Y%m%dT%H%M%S%f')}-{path.name}"
+    target.parent.mkdir(exist_ok=True)
+    atomic.write_text(target.with_name(f"{target.name}.reason.txt"), f"{shown}\n{reason}\n")
+    with suppress(FileNotFoundError):
+        path.replace(target)
+    return f"{shown} is damaged and was put aside as {target.relative_to(model_dir)}; what it held is made again"
+
+
+def restore_pointer(context: Context, project: int) -> str | None:
+    """Publish the version of the last line of the history again, where the pointer was put aside or lost.
+
+    Returns
+    -------
+    str or None
+        What was done, in a sentence; None where nothing was.
+    """
+    registry = context.registry(project)
+    version, lines = registry.published_if_readable(), registry.history()
+    if version is not None or not lines or lines[-1].version not in registry.versions():
+        return None
+    registry.publish(lines[-1].version, why=lines[-1].why)
+    return f"no version was published, and the history ends with {lines[-1].version}: it is published again"
+
+
+def _replace_weights(context: Context, project: int) -> list[str]:
+    """Request a round where the weights of the published version are damaged: it cannot score new cubes."""
+    registry = context.registry(project)
+    version, newest = registry.published_if_readable(), registry.latest()
+    if version is None or newest is None or newest.version != version:
+        return []
+    lacking = [part for part in missing_parts(registry.folder(version), newest.member_files) if part != NO_SCORES]
+    busy = context.state.running(project) is not None or bool(requests(context, project))
+    if not lacking or busy or registry.is_pruned(version):
+        return []
+    request_round(context, project, forced=True)
+    return [f"the published {version} is damaged ({'; '.join(lacking)}): a round is requested"]
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def _mapping(path: Path) -> None:
+    dict(_json(path))
+
+
+def _pointer(path: Path) -> None:
+    _ = _json(path)["version"].removeprefix("v")
+
+
+def _attempts(path: Path) -> None:
+    values = _json(path)
+    _ = values["attempts"] + values["files"], tuple(values["reasons"])
+
+
+def _scores(path: Path) -> None:
+    read_score_file(path, curves=False)
+
+
+def _weights(path: Path) -> None:
+    lacking = [phrase for phrase in missing_parts(path.parent, [path.name]) if phrase.startswith(path.name)]
+    if lacking:
+        raise ValueError(lacking[0])
