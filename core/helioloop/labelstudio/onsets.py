@@ -72,7 +72,7 @@ def _start(stretch: Mapping[str, Any], n_frames: int) -> tuple[int | None, str |
     frame = _frame(start, n_frames)
     if frame is None:
         return None, f"a timeline range starts at {_shown(start)}, which is not a frame in 1..{n_frames}"
-    if isinstance(end, int | float) and end < start:
+    if isinstance(end, int | float) and end < frame + 1:
         return (
             frame,
             f"a timeline range starts at frame {frame + 1} and ends before it, at {_shown(end)}; its start counts",
