@@ -63,6 +63,7 @@ class LabelStudioClient(SetupCalls):
             label_config=found.label_config or "",
             model_version=found.model_version or None,
             description=found.description or "",
+            created_at=None if found.created_at is None else found.created_at.isoformat(),
         )
 
     def tasks(self, project: int) -> list[dict[str, Any]]:

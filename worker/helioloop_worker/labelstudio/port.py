@@ -10,13 +10,14 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectInfo:
-    """The settings of a project that helioloop uses."""
+    """The settings of a project that helioloop uses, and when Label Studio created it (ISO 8601)."""
 
     id: int
     title: str
     label_config: str
     model_version: str | None
     description: str = ""
+    created_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.random_checks import blind_cubes
 from helioloop.registry.unscorable import read_unscorable
 from helioloop_worker.context import Context
+from helioloop_worker.labelstudio.project import check_owner
 from helioloop_worker.loop import ingest, rounds, writeback
 from helioloop_worker.loop.acceptance import send_acceptance
 from helioloop_worker.loop.checked import read_checked
@@ -40,7 +41,10 @@ def reconcile(context: Context, project: int) -> Reconciled:
     ------
     LabelStudioError
         Where Label Studio refuses a call or does not answer; the next reconciliation tries again.
+    RegistryError
+        Where the model folder belongs to another project; nothing is done then.
     """
+    check_owner(context.label_studio.project(project), settings=context.settings)
     found = [
         rounds.resume(context, project),
         _planning(context, project),
