@@ -27,6 +27,14 @@ def plain_url(url: str) -> str:
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
+def origin(url: str) -> str:
+    """Return scheme, host and, unless it is the usual one, port of an address, as browsers name it in ``Origin``."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in {None, usual} else "")
+
+
 def check_http_url(url: str) -> str:
     """Return an address that starts with http:// or https:// and has a host.
 

@@ -101,6 +101,7 @@ OLD = "http://10.0.0.9:9090"
 TEAM_HOOK = {"id": 8, "url": "https://team.example.org/webhook", "headers": {"X-Own": "1"}}
 OTHER_CARD = CARD | {"id": 9, "title": "SAM", "url": OLD}
 OTHER_HOOK = {"id": 8, "url": f"{OLD}/webhook", "headers": {}}
+IN_BUCKET = {"settings": settings(media_bucket="s3://media/team")}
 CASES: dict[str, Change] = {
     "redis/unreachable": redis(fault="Redis at redis://redis:6379/0 cannot be reached", fault_kind="unreachable"),
     "redis/no-address": redis(fault="REDIS_URL is not a Redis URL", fault_kind="address"),
@@ -228,12 +229,14 @@ CASES: dict[str, Change] = {
     "storage/outside-document-root": {
         "storage_check": refusal('"/data/media/…" must be a subdirectory of LOCAL_FILES_DOCUMENT_ROOT="/media"')
     },
+    "storage/no-bucket": {**IN_BUCKET, "storages": good([{"bucket": "other"}])},
     "storage/refused": {"storage_check": refusal("Permission denied")},
     "storage/missing": {"storages": good([{"path": "/media/elsewhere"}])},
     "video/no-address": {"video": None, "task": good({"tasks": [{"data": DATA | {"video": ""}}]})},
     "video/not-found": video(first=Answer(status=404)),
     "video/refused": video(first=Answer(status=403)),
     "video/no-answer": video(first=lost(Fault.TIMEOUT)),
+    "video/bucket-unread": video(first=Answer(status=424)),
     "video/no-range": video(first=Answer(status=200)),
     "video/cross-origin": video(foreign=True),
     "video-frames/unreadable": video(n_frames=None, fault="it is not a complete video"),

@@ -526,6 +526,9 @@ def _arrived(empty: EmptyProject, secret: str, *actions: str) -> int:
     return place.arrived(empty.project) - already
 
 
+PAGE = "http://labels.example.org/"
+
+
 def media_of_a_storage_are_served_in_parts(empty: EmptyProject) -> None:
     """Files beside a storage are not served."""
     studio = empty.label_studio
@@ -533,15 +536,15 @@ def media_of_a_storage_are_served_in_parts(empty: EmptyProject) -> None:
     folder.mkdir(parents=True)
     (folder / "a b.mp4").write_bytes(bytes(range(256)))
     address = f"/data/local-files/?d=helioloop/project-{empty.project}/a%20b.mp4"
-    assert studio.fetch_media(address, n_bytes=10).status == 404
+    assert studio.fetch_media(address, n_bytes=10, page=PAGE).status == 404
     assert studio.storages(empty.project) == []
     for _ in range(2):
         studio.ensure_local_storage(empty.project, str(folder))
     assert studio.storages(empty.project) == [str(folder)]
-    found = studio.fetch_media(address, n_bytes=10)
+    found = studio.fetch_media(address, n_bytes=10, page=PAGE)
     assert (found.status, found.content) == (206, bytes(range(10)))
     assert found.headers["content-range"] == "bytes 0-9/256"
-    assert studio.fetch_media(address.replace("a%20b", "b"), n_bytes=10).status == 404
+    assert studio.fetch_media(address.replace("a%20b", "b"), n_bytes=10, page=PAGE).status == 404
 
 
 OTHER_CONFIG = """<View>

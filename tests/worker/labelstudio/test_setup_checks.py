@@ -1,5 +1,6 @@
 """The trial at the end of a setup: media and one event, each failure with its cause and its remedy."""
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,14 @@ from helioloop.errors import ServiceError
 from helioloop.messaging.arrived_events import PROJECT_UPDATED, arrived_events
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.fake import FakeLabelStudio
+from helioloop_worker.labelstudio.media_check import fetchable
 from helioloop_worker.labelstudio.setup import set_up
 from helioloop_worker.labelstudio.setup_checks import check_event, check_set_up
-from helioloop_worker.labelstudio.setup_port import Media
+from helioloop_worker.labelstudio.setup_port import FetchedPart
 from helioloop_worker.labelstudio.webhook import WEBHOOK_ACTIONS
 
 MP4 = b"\x00\x00\x00\x20ftypisom" + bytes(2000)
-NOWHERE = "http://127.0.0.1:9"
+PART = {"content-range": "bytes 0-1023/2016"}
 
 
 @pytest.fixture
@@ -118,15 +120,15 @@ def test_a_video_that_is_missing_or_no_video_is_reported(
 @pytest.mark.parametrize(
     ("answer", "cause"),
     [
-        (Media(status=404, headers={}, content=b""), "it does not find the file; mount the folder"),
-        (Media(status=403, headers={}, content=b""), "set LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true"),
-        (Media(status=200, headers={}, content=b"x"), "pass the header Range"),
-        (Media(status=502, headers={}, content=b"x"), "status 502: read Label Studio's log"),
-        (Media(status=206, headers={"content-range": "bytes 0-1/2"}, content=b"x"), "it reads another folder"),
+        (FetchedPart(status=404, headers={}, content=b""), "it does not find the file; mount the folder"),
+        (FetchedPart(status=403, headers={}, content=b""), "set LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true"),
+        (FetchedPart(status=200, headers={}, content=b"x"), "pass the header Range"),
+        (FetchedPart(status=502, headers={}, content=b"x"), "status 502: read Label Studio's log"),
+        (FetchedPart(status=206, headers={"content-range": "bytes 0-1/2"}, content=b"x"), "it reads another place"),
     ],
 )
 def test_media_that_browsers_could_not_show_are_reported(
-    settings: Settings, backend: str, answer: Media, cause: str, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, backend: str, answer: FetchedPart, cause: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The event is tried all the same, and the probe file is removed."""
     label_studio = FakeLabelStudio(document_root=settings.media_root, call=call)
@@ -136,6 +138,53 @@ def test_media_that_browsers_could_not_show_are_reported(
     assert cause in text
     assert "did not arrive" not in text
     assert [path.name for path in settings.media_dir(project).iterdir()] == ["instruction"]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (FetchedPart(status=404, headers={}, content=b""), "no storage of the project covers it"),
+        (FetchedPart(status=403, headers={}, content=b""), "must be allowed to read it (s3:GetObject)"),
+        (FetchedPart(status=424, headers={}, content=b""), "its storage cannot read the bucket"),
+        (FetchedPart(status=200, headers={}, content=b"x"), "pass the header Range"),
+        (
+            FetchedPart(status=206, headers=PART, content=MP4[:1024], elsewhere="https://s3.example.org"),
+            "https://s3.example.org, the server of s3://media/team/helioloop/project-1/made/c0.mp4, does not send",
+        ),
+    ],
+)
+def test_a_video_in_a_bucket_that_browsers_could_not_show_is_reported(
+    settings: Settings,
+    label_studio: FakeLabelStudio,
+    backend: str,
+    case: tuple[FetchedPart, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the remedy of a bucket; its address has no secret and is shown whole."""
+    value = "s3://media/team/helioloop/project-1/made/c0.mp4"
+    project = set_up(label_studio, settings, title="t", backend_url=backend)
+    row = {"video": value, "cube": "c0", "release": "made", "sha256": "a" * 64, "curve": "", "reason": ""}
+    (task,) = label_studio.import_tasks(project, [row])
+    encoded, fetch = base64.urlsafe_b64encode(value.encode()).decode(), label_studio.fetch_media
+    answer, cause = case
+
+    def fetched(address: str, **how: Any) -> FetchedPart:
+        return answer if address == f"/tasks/{task}/resolve/?fileuri={encoded}" else fetch(address, **how)
+
+    monkeypatch.setattr(label_studio, "fetch_media", fetched)
+    text = failure(label_studio, settings, project, backend)
+    assert value in text
+    assert cause in text
+
+
+def test_paths_are_fetched_below_the_address_of_label_studio(settings: Settings) -> None:
+    """Tasks have the path at which browsers reach Label Studio; requests are made below its own address."""
+    below = settings.model_copy(
+        update={"label_studio_url": "http://labels:8080", "label_studio_public_url": "https://sun.example.org/labels/"}
+    )
+    assert fetchable("/labels/data/local-files/?d=a.mp4", below, owner="tasks/1") == "/data/local-files/?d=a.mp4"
+    assert fetchable("/data/local-files/?d=a.mp4", settings, owner="tasks/1") == "/data/local-files/?d=a.mp4"
+    assert fetchable("https://sun.example.org/a.mp4", below, owner="tasks/1") == "https://sun.example.org/a.mp4"
 
 
 def event_failure(label_studio: FakeLabelStudio, settings: Settings, project: int, backend: str) -> str:

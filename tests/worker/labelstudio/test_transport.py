@@ -23,6 +23,7 @@ from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.port import PredictionRow
 
 TOKEN = "t0ken-of-the-team"
+PAGE = "http://page.example.org/label-studio"
 COOKIE = "sessionid=c00kie"
 LOGIN_PAGE = b"\n<!DOCTYPE html><form><input name=csrf value=s3cret></form>"
 PROJECT = {"id": 1, "title": "t", "label_config": "<View/>", "model_version": "v0001"}
@@ -319,21 +320,23 @@ def test_a_login_page_is_never_taken_for_success(peer: Server, call: Callable[[L
 def test_a_login_page_is_no_video(peer: Server) -> None:
     """A proxy with single sign-on answers with a page to a request for media too; any other status is returned."""
     peer.answers = [Answer(200, LOGIN_PAGE)]
-    said = refusal(lambda: peer.client().fetch_media("/data/a.mp4", n_bytes=8))
+    said = refusal(lambda: peer.client().fetch_media("/data/a.mp4", n_bytes=8, page=PAGE))
     assert "answered a web page" in said
     peer.answers = [Answer(403, {"detail": "no"})]
-    assert peer.client().fetch_media("/data/a.mp4", n_bytes=8).status == 403
+    assert peer.client().fetch_media("/data/a.mp4", n_bytes=8, page=PAGE).status == 403
 
 
 def test_the_token_is_not_sent_to_another_server(peer: Server) -> None:
     """Media elsewhere is fetched without it."""
     peer.answers = [Answer(206, b"x")]
     client = LabelStudioClient("http://127.0.0.1:9", api_key=TOKEN, timeout_seconds=5.0)
-    assert client.fetch_media(f"{peer.url}/a.mp4", n_bytes=8).content == b"x"
+    assert client.fetch_media(f"{peer.url}/a.mp4", n_bytes=8, page=PAGE).content == b"x"
     assert peer.tokens == [None]
-    peer.client().fetch_media("/a.mp4", n_bytes=8)
+    peer.client().fetch_media("/a.mp4", n_bytes=8, page=PAGE)
     assert peer.tokens == [None, f"Token {TOKEN}"]
-    assert "no answer (ConnectError)" in refusal(lambda: client.fetch_media("http://127.0.0.1:9/a.mp4", n_bytes=8))
+    assert "no answer (ConnectError)" in refusal(
+        lambda: client.fetch_media("http://127.0.0.1:9/a.mp4", n_bytes=8, page=PAGE)
+    )
 
 
 @pytest.mark.parametrize("name", ["set_model_version", "delete_version", "delete_predictions", "import_tasks"])

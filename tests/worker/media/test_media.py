@@ -3,20 +3,21 @@
 The bucket is in moto's server, an S3-compatible one that is reached by HTTP. Amazon's own was not tried.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 import httpx
 import pytest
-from moto.server import ThreadedMotoServer
 from tests.worker.conftest import CUBES, LoopProject, make_release, score_of
+from tests.worker.media.moto_bucket import Bucket
 
 from helioloop.errors import ServiceError, SettingsError
 from helioloop.progress import silent
 from helioloop.settings import Settings
+from helioloop_worker.labelstudio.fake import FakeLabelStudio
+from helioloop_worker.labelstudio.setup import set_up
 from helioloop_worker.loop import pruning
 from helioloop_worker.loop.ingest import ingest
 from helioloop_worker.loop.pruning import media_files
@@ -28,45 +29,6 @@ from helioloop_worker.media.folder import FolderMedia
 from helioloop_worker.media.port import Media
 
 NAME = "project-1/Release 3/cube?é-0123456789ab.mp4"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """Run moto's server and yield its address."""
-    running = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    yield f"http://{host}:{port}"
-    running.stop()
-
-
-@dataclass(frozen=True)
-class Bucket:
-    """An empty bucket, and what is in it."""
-
-    client: Any
-    name: str = "media"
-
-    def keys(self) -> list[str]:
-        found = self.client.list_objects_v2(Bucket=self.name).get("Contents", [])
-        return sorted(entry["Key"] for entry in found)
-
-
-@pytest.fixture
-def own_bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
-    """An empty bucket in that server, which the usual variables of boto3 name."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", server)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    bucket._client.cache_clear()
-    httpx.post(f"{server}/moto-api/reset")
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="media")
-    yield Bucket(client)
-    bucket._client.cache_clear()
-    client.close()
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -196,6 +158,15 @@ def test_tasks_name_the_bucket_and_find_there_what_is_in_the_folder(project: Loo
         own_bucket.client.delete_object(Bucket="media", Key=key)
     assert ingest(project.context, project.id, "three", report=silent).present == 3
     assert served(project, own_bucket) == second
+
+
+def test_a_new_project_writes_into_its_bucket_at_once(own_bucket: Bucket, tmp_path: Path) -> None:
+    """Label Studio refuses a bucket with a prefix below which there is nothing; no local files are connected."""
+    settings = Settings(model_root=tmp_path / "models", media_root=tmp_path / "media", media_bucket="s3://media/team")
+    label_studio = FakeLabelStudio()
+    project = set_up(label_studio, settings, backend_url="http://127.0.0.1:9")
+    assert own_bucket.keys() == [f"team/helioloop/project-{project}/about.txt"]
+    assert label_studio.storages(project) == []
 
 
 def test_pruning_removes_from_the_bucket_too(

@@ -79,7 +79,7 @@ class VideoFacts:
     address : str
         Where it was fetched, without login and query values.
     foreign : bool
-        Whether that is another origin than Label Studio.
+        Whether it is on another origin than Label Studio, or Label Studio leads there.
     first : Answer or None
         The answer to a request for its first bytes.
     n_frames, fps : int or None
@@ -187,7 +187,7 @@ class Facts:
     change : Answer or None
         The answer to a change of the project that Label Studio must refuse with 400, if the user may change it.
     storages, storage_check : Answer or None
-        The storages of local files, and whether Label Studio would accept the project's media folder.
+        The storages of the kind that the media need, and for local files whether Label Studio would accept the folder.
     task : Answer or None
         The first task.
     video : VideoFacts or None

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
+from helioloop.environment.addresses import origin
 from helioloop.errors import RegistryError, VideoError
 from helioloop.messaging.backend_credentials import backend_credentials
 from helioloop.registry.project_controls import read_project_controls
@@ -19,6 +19,7 @@ from helioloop_worker.doctor.label_studio import is_malformed, token_claims
 from helioloop_worker.doctor.labelling import video_address
 from helioloop_worker.labelstudio.probe import Answer, Fault, Prober
 from helioloop_worker.labelstudio.webhook import webhook_credentials, webhook_url
+from helioloop_worker.media.choice import label_studio_path
 
 CARDS_SECONDS: Final = 9.0
 """Longest wait for the list of backends: Label Studio asks each of them, three times 1 s, before it answers."""
@@ -105,15 +106,15 @@ def _ask_about_project(found: _Found, prober: Prober, project: int) -> bool:
     found(info=info)
     if info is None or not info.has_json:
         return False
-    folder = str(found.facts.settings.media_dir(project))
+    in_bucket = found.facts.settings.media_bucket is not None
+    kind = "s3" if in_bucket else "localfiles"
+    if not in_bucket:
+        path = found.facts.settings.storage_path(project)
+        question = {"project": project, "path": path, "use_blob_urls": True}
+        found(storage_check=prober.ask("POST", "/api/storages/localfiles/validate", json=question))
     found(
         change=prober.ask("PATCH", f"/api/projects/{project}/", json={"sampling": REFUSED_CHOICE}),
-        storages=prober.ask("GET", "/api/storages/localfiles/", params={"project": project}),
-        storage_check=prober.ask(
-            "POST",
-            "/api/storages/localfiles/validate",
-            json={"project": project, "path": folder, "use_blob_urls": True},
-        ),
+        storages=prober.ask("GET", f"/api/storages/{kind}/", params={"project": project}),
         hooks=prober.ask("GET", "/api/webhooks/"),  # of all projects, because some are of the whole organization
         shown=prober.ask("GET", f"/api/projects/{project}/model-versions/"),
         task=prober.ask(
@@ -190,15 +191,20 @@ def _ask_backend(found: _Found, *, deadline: float) -> None:
 
 def _fetch_video(found: _Found, prober: Prober, *, deadline: float) -> None:
     """Fetch the video of the first task: its first bytes as a browser does, then all of it, and decode it."""
-    address, base = video_address(found.facts), found.facts.settings.label_studio_url
+    settings = found.facts.settings
+    address, base = video_address(found.facts), settings.label_studio_url
     if address is None:
         return
-    foreign = has_scheme(address) and not _same_origin(address, base)
+    address = address.removeprefix(label_studio_path(settings))
+    page = origin(settings.label_studio_public_url or base)
+    foreign = has_scheme(address) and origin(address) != origin(base)
     shown = plain(address) if foreign else address.partition("&")[0]
     with Prober(base, deadline=deadline) as stranger:  # another origin must not get the token
         asking = stranger if foreign else prober
-        first = asking.ask("GET", address, headers={"Range": FIRST_BYTES}, follow_redirects=True)
-        video = VideoFacts(address=shown, foreign=foreign, first=first)
+        headers = {"Range": FIRST_BYTES, "Origin": page}
+        first = asking.ask("GET", address, headers=headers, follow_redirects=True)
+        led_away = first is not None and first.server not in {"", origin(base), page}
+        video = VideoFacts(address=shown, foreign=foreign or led_away, first=first)
         found(video=video)
         if first is None or not first.is_success:
             return
@@ -218,7 +224,3 @@ def _decoded(video: VideoFacts, content: bytes) -> VideoFacts:
         except VideoError as error:
             return replace(video, fault=str(error))
     return replace(video, n_frames=info.n_frames, fps=info.fps)
-
-
-def _same_origin(one: str, other: str) -> bool:
-    return urlsplit(one)[:2] == urlsplit(other)[:2]

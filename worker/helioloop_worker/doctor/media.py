@@ -8,6 +8,7 @@ from helioloop_worker.doctor.finding import Cause, Check, Finding, not_tried, ok
 from helioloop_worker.doctor.label_studio import RIGHTS
 from helioloop_worker.doctor.labelling import CONFIGURATION, video_address
 from helioloop_worker.labelstudio.probe import Answer
+from helioloop_worker.media.bucket import BucketMedia
 
 STORAGE: Final = "storage"
 VIDEO: Final = "video"
@@ -29,6 +30,12 @@ _OUTSIDE = Cause(
     remedy="Start Label Studio with LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT set to the folder of "
     "HELIOLOOP_MEDIA_ROOT; the "
     "storage must be a folder below it.",
+)
+_NO_BUCKET = Cause(
+    check=STORAGE,
+    name="no-bucket",
+    remedy="In the settings of project {project}, add the bucket as a source storage (Cloud Storage, Amazon S3), and "
+    "do not synchronise it.",
 )
 _STORAGE_MISSING = Cause(check=STORAGE, name="missing", remedy="Run `helioloop init --project {project}` again.")
 _STORAGE_REFUSED = Cause(
@@ -53,6 +60,11 @@ _VIDEO_REFUSED = Cause(
 )
 _VIDEO_SILENT = Cause(
     check=VIDEO, name="no-answer", remedy="Correct the address in the task's data, or start the server of the video."
+)
+_BUCKET_UNREAD = Cause(
+    check=VIDEO,
+    name="bucket-unread",
+    remedy="Give the project's storage in Label Studio the right endpoint and credentials that may read the bucket.",
 )
 _NO_RANGE = Cause(
     check=VIDEO,
@@ -84,16 +96,23 @@ _COUNT = Cause(
 )
 
 CAUSES: Final = (
-    _SERVING_OFF, _NOT_SEEN, _OUTSIDE, _STORAGE_MISSING, _STORAGE_REFUSED, _NO_VIDEO, _NOT_FOUND, _VIDEO_REFUSED,
-    _VIDEO_SILENT, _NO_RANGE, _CROSS_ORIGIN, _UNREADABLE, _RATE, _COUNT,
+    _SERVING_OFF, _NOT_SEEN, _OUTSIDE, _NO_BUCKET, _STORAGE_MISSING, _STORAGE_REFUSED, _NO_VIDEO, _NOT_FOUND,
+    _VIDEO_REFUSED, _VIDEO_SILENT, _BUCKET_UNREAD, _NO_RANGE, _CROSS_ORIGIN, _UNREADABLE, _RATE, _COUNT,
 )  # fmt: skip
+
+
+_BY_STATUS: Final = {
+    401: _VIDEO_REFUSED, 403: _VIDEO_REFUSED, 404: _NOT_FOUND, 410: _NOT_FOUND, 424: _BUCKET_UNREAD,
+}  # fmt: skip
 
 
 def _check_storage(facts: Facts) -> Finding:
     checked, listed = facts.storage_check, facts.storages
+    if facts.settings.media_bucket is not None:
+        return _check_bucket(facts, facts.settings.media_bucket)
     if checked is None or listed is None or facts.project is None:
         return out_of_time(STORAGE)
-    folder = str(facts.settings.media_dir(facts.project))
+    folder = facts.settings.storage_path(facts.project)
     if not checked.is_success:
         return _refused_storage(facts, checked, folder)
     paths = [row.get("path") for row in rows_of(listed)]
@@ -103,6 +122,21 @@ def _check_storage(facts: Facts) -> Finding:
         others = ", ".join(str(path) for path in paths) or "none"
         return _STORAGE_MISSING.found(facts, f"no storage of the project has the path {folder} (there are: {others})")
     return ok(STORAGE, f"Label Studio serves {folder}")
+
+
+def _check_bucket(facts: Facts, address: str) -> Finding:
+    listed = facts.storages
+    if listed is None:
+        return out_of_time(STORAGE)
+    if not listed.has_json:
+        return not_tried(STORAGE, f"the request for the storages {listed.short}")
+    wanted = BucketMedia.from_address(address)
+    buckets = [str(row.get("bucket")) for row in rows_of(listed)]
+    if wanted.bucket not in buckets:
+        others = ", ".join(buckets) or "none"
+        seen = f"no storage of the project has the bucket {wanted.bucket} (there are: {others})"
+        return _NO_BUCKET.found(facts, seen)
+    return ok(STORAGE, f"the project has the bucket {wanted.bucket}")
 
 
 def _refused_storage(facts: Facts, checked: Answer, folder: str) -> Finding:
@@ -129,12 +163,8 @@ def _check_video(facts: Facts) -> Finding:  # noqa: PLR0911 - one return per cau
     if video is None or answer is None:
         return out_of_time(VIDEO)
     seen = f"{video.address} {answer.short}"
-    if answer.status in {404, 410}:
-        return _NOT_FOUND.found(facts, seen)
-    if answer.status in {401, 403}:
-        return _VIDEO_REFUSED.found(facts, seen)
     if not answer.is_success:
-        return _VIDEO_SILENT.found(facts, seen)
+        return _BY_STATUS.get(answer.status or 0, _VIDEO_SILENT).found(facts, seen)
     if video.foreign and "access-control-allow-origin" not in answer.headers:
         return _CROSS_ORIGIN.found(facts, f"{video.address} is another origin and sends no Access-Control-Allow-Origin")
     if answer.status != 206:

@@ -18,7 +18,7 @@ from defusedxml.ElementTree import fromstring
 from helioloop.errors import LabelStudioError
 from helioloop_worker.labelstudio.fake_setup import Call, Connections, FakeConnections
 from helioloop_worker.labelstudio.port import PredictionRow, ProjectInfo, Tab
-from helioloop_worker.labelstudio.setup_port import Backend, Media, Webhook
+from helioloop_worker.labelstudio.setup_port import Backend, FetchedPart, Webhook
 
 CHOICES, TIMELINE = "Choices", "TimelineLabels"
 _VALUE_TAGS = {CHOICES: "Choice", TIMELINE: "Label"}
@@ -240,7 +240,7 @@ class FakeLabelStudio:
         """Delete a webhook; see `LabelStudioSetup.delete_webhook`."""
         self.connections.delete_webhook(webhook)
 
-    def fetch_media(self, address: str, *, n_bytes: int) -> Media:
+    def fetch_media(self, address: str, *, n_bytes: int, page: str) -> FetchedPart:  # noqa: ARG002
         """Return the first bytes of a file; see `LabelStudioSetup.fetch_media`."""
         return self.connections.fetch_media(address, n_bytes=n_bytes)
 

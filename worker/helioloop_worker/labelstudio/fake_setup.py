@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from helioloop.errors import LabelStudioError
 from helioloop_worker.labelstudio.own_addresses import same_address
-from helioloop_worker.labelstudio.setup_port import Backend, Media, Webhook
+from helioloop_worker.labelstudio.setup_port import Backend, FetchedPart, Webhook
 from helioloop_worker.labelstudio.webhook import BACKEND_TITLE
 
 Call = Callable[[str, str, Mapping[str, str], Mapping[str, Any]], int]
@@ -143,20 +143,20 @@ class FakeConnections:
 
     # -- media -----------------------------------------------------------------------------------
 
-    def fetch_media(self, address: str, *, n_bytes: int) -> Media:
+    def fetch_media(self, address: str, *, n_bytes: int) -> FetchedPart:
         """Return the first bytes of a file in a storage of any project; 404 for any other."""
         parts = urlsplit(address)
         relative = unquote(parse_qs(parts.query).get("d", [""])[0])
         if self._document_root is None or parts.path != "/data/local-files/" or not relative:
-            return Media(status=404, headers={}, content=b"")
+            return FetchedPart(status=404, headers={}, content=b"")
         path = self._document_root / relative
         served = [Path(one) for own in self._projects.values() for one in own.storages]
         if not path.is_file() or not any(path.is_relative_to(folder) for folder in served):
-            return Media(status=404, headers={}, content=b"")
+            return FetchedPart(status=404, headers={}, content=b"")
         content = path.read_bytes()
         part = content[:n_bytes]
         headers = {"content-range": f"bytes 0-{len(part) - 1}/{len(content)}", "content-type": "video/mp4"}
-        return Media(status=206, headers=headers, content=part)
+        return FetchedPart(status=206, headers=headers, content=part)
 
 
 def _basic(user: str, password: str) -> str:

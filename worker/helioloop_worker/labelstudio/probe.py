@@ -17,6 +17,8 @@ from typing import Any, Final, Self
 
 import httpx
 
+from helioloop.environment.addresses import origin
+
 LONGEST_BODY: Final = 64 * 2**20
 """Bytes of an answer that are read at most."""
 
@@ -51,6 +53,8 @@ class Answer:
         Why there is no answer.
     skew_seconds : float or None
         By how much the clock of the server is ahead of that of this machine, from the header Date.
+    server : str
+        Scheme and host of the server that answered, which is another one after a redirect; empty without an answer.
     """
 
     status: int | None = None
@@ -59,6 +63,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     fault: Fault | None = None
     skew_seconds: float | None = None
+    server: str = ""
 
     @property
     def is_success(self) -> bool:
@@ -169,6 +174,7 @@ def _read(answer: httpx.Response, content: bytes) -> Answer:
         content=content,
         headers={name.lower(): value for name, value in answer.headers.items() if name.lower() != "set-cookie"},
         skew_seconds=_skew_seconds(answer.headers.get("date")),
+        server=origin(str(answer.url)),
     )
 
 

@@ -27,9 +27,12 @@ from helioloop_worker.labelstudio.setup_port import LabelStudioSetup
 from helioloop_worker.labelstudio.tabs import update_tabs
 from helioloop_worker.labelstudio.transport import READ_THE_LOG
 from helioloop_worker.labelstudio.webhook import WEBHOOK_ACTIONS, webhook_credentials, webhook_url
+from helioloop_worker.media.choice import make_media
 
 STILLS = "instruction"
 """Folder of the instruction's pictures below a project's media folder."""
+ABOUT_NAME = "about.txt"
+ABOUT = b"Videos, curves and reasons that helioloop made for a project in Label Studio.\n"
 TAB = DISAGREEMENTS_FIRST
 SAMPLING = "Uncertainty sampling"
 """Label Studio's order of tasks that takes low scores first."""
@@ -97,6 +100,9 @@ def set_up(
     if settings.media_bucket is None:
         _connect_media(label_studio, settings, project)
         tell(f"connected: media folder {media}")
+    else:
+        # Label Studio accepts a bucket with a prefix only where something is below it.
+        make_media(settings).serve(f"{media.name}/{ABOUT_NAME}", lambda: ABOUT)
     if created and settings.media_bucket is None:
         copy_stills(media / STILLS)
         base = urlsplit(settings.label_studio_public_url or settings.label_studio_url).path.rstrip("/")

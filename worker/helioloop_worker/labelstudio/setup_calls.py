@@ -6,10 +6,11 @@ from typing import Any
 import httpx
 from label_studio_sdk.core.request_options import RequestOptions
 
+from helioloop.environment.addresses import origin
 from helioloop.errors import LabelStudioError
 from helioloop.settings import plain_url
 from helioloop_worker.labelstudio.own_addresses import same_address
-from helioloop_worker.labelstudio.setup_port import Backend, Media, Webhook
+from helioloop_worker.labelstudio.setup_port import Backend, FetchedPart, Webhook
 from helioloop_worker.labelstudio.transport import Transport
 from helioloop_worker.labelstudio.webhook import BACKEND_TITLE
 
@@ -83,10 +84,10 @@ class SetupCalls:
                 project=project, path=path, use_blob_urls=True, title="helioloop videos", request_options=ONCE
             )
 
-    def fetch_media(self, address: str, *, n_bytes: int) -> Media:
+    def fetch_media(self, address: str, *, n_bytes: int, page: str) -> FetchedPart:
         """Request the first bytes of a file; the token is sent to Label Studio only."""
         what = f"fetching {plain_url(address)}"
-        headers = {"Range": f"bytes=0-{n_bytes - 1}"}
+        headers = {"Range": f"bytes=0-{n_bytes - 1}", "Origin": origin(page)}
         if address.startswith("/"):
             answer = self._transport.raw("GET", address.lstrip("/"), what=what, headers=headers)
         else:
@@ -96,10 +97,12 @@ class SetupCalls:
                 raise LabelStudioError(
                     f"{what}: no answer ({type(error).__name__}); check that the address can be reached"
                 ) from None
-        return Media(
+        server, own = origin(str(answer.url)), {origin(self._transport.address), origin(page)}
+        return FetchedPart(
             status=answer.status_code,
             headers={name.lower(): value for name, value in answer.headers.items()},
             content=answer.content,
+            elsewhere=None if server in own else server,
         )
 
     # -- backend and webhook ---------------------------------------------------------------------

@@ -42,12 +42,25 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Media:
-    """What a media address answered: HTTP status, headers with names in small letters, and content."""
+class FetchedPart:
+    """What the address of a file answered to a request for its first bytes.
+
+    Parameters
+    ----------
+    status : int
+        HTTP status.
+    headers : mapping
+        Response headers, names in lower case.
+    content : bytes
+        What came.
+    elsewhere : str or None
+        Scheme and host of the server that answered, where it is not Label Studio: browsers then need its permission.
+    """
 
     status: int
     headers: Mapping[str, str]
     content: bytes = field(repr=False)
+    elsewhere: str | None = None
 
 
 class LabelStudioSetup(LabelStudio, Protocol):
@@ -86,5 +99,15 @@ class LabelStudioSetup(LabelStudio, Protocol):
     def delete_webhook(self, webhook: int) -> None:
         """Delete a webhook."""
 
-    def fetch_media(self, address: str, *, n_bytes: int) -> Media:
-        """Request the first bytes of a file as a browser does when it opens a video."""
+    def fetch_media(self, address: str, *, n_bytes: int, page: str) -> FetchedPart:
+        """Request the first bytes of a file as a browser does when it opens a video on Label Studio's page.
+
+        Parameters
+        ----------
+        address : str
+            A path below Label Studio's address, or a whole address.
+        n_bytes : int
+            Bytes to request.
+        page : str
+            Address at which browsers have Label Studio's page open.
+        """

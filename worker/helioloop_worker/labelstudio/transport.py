@@ -46,7 +46,7 @@ class Transport:
     def __init__(self, url: str, *, api_key: str, timeout_seconds: float) -> None:
         address = url.rstrip("/")
         try:
-            self._address = plain_url(check_http_url(address))
+            self.address = plain_url(check_http_url(address))
         except ValueError as error:
             raise LabelStudioError(f"HELIOLOOP_LABEL_STUDIO_URL {error}") from None
         self._timeout_seconds = timeout_seconds
@@ -82,7 +82,7 @@ class Transport:
         except (ValueError, RecursionError):
             body = None
         if not answer.is_success:
-            raise LabelStudioError(_refusal(what, self._address, answer.status_code, body))
+            raise LabelStudioError(_refusal(what, self.address, answer.status_code, body))
         return body
 
     def raw(self, method: str, path: str, *, what: str, **arguments: Any) -> httpx.Response:
@@ -100,22 +100,22 @@ class Transport:
         except ApiError as error:
             if error.status_code is not None and httpx.codes.is_success(error.status_code):
                 raise self.unexpected_answer(what, "something other than JSON") from None
-            raise LabelStudioError(_refusal(what, self._address, error.status_code, error.body)) from None
+            raise LabelStudioError(_refusal(what, self.address, error.status_code, error.body)) from None
         except _UnexpectedAnswer as error:
             raise self.unexpected_answer(what, str(error)) from None
         except httpx.TimeoutException:
             raise LabelStudioError(
-                f"{what}: Label Studio at {self._address} did not answer within {self._timeout_seconds:g} s; check "
+                f"{what}: Label Studio at {self.address} did not answer within {self._timeout_seconds:g} s; check "
                 f"whether it is overloaded, or raise HELIOLOOP_LABEL_STUDIO_TIMEOUT_SECONDS"
             ) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             if UNTRUSTED in str(error):
                 raise LabelStudioError(
-                    f"{what}: the certificate of {self._address} is not trusted here; set SSL_CERT_FILE to a file with "
+                    f"{what}: the certificate of {self.address} is not trusted here; set SSL_CERT_FILE to a file with "
                     "the certificates of all authorities that you trust, your own included"
                 ) from None
             raise LabelStudioError(
-                f"{what}: Label Studio at {self._address} did not answer ({type(error).__name__}); check that it "
+                f"{what}: Label Studio at {self.address} did not answer ({type(error).__name__}); check that it "
                 f"runs and that HELIOLOOP_LABEL_STUDIO_URL names it as seen from here"
             ) from None
         except (ValueError, TypeError, AttributeError, LookupError) as error:
@@ -125,9 +125,9 @@ class Transport:
 
     def _keep_path(self, request: httpx.Request) -> None:
         """Put a request below the path of Label Studio's address; the client renews tokens without it."""
-        path = urlsplit(self._address).path
+        path = urlsplit(self.address).path
         is_there = request.url.path.startswith(f"{path}/")
-        if not is_there and request.url.netloc == httpx.URL(self._address).netloc:
+        if not is_there and request.url.netloc == httpx.URL(self.address).netloc:
             request.url = request.url.copy_with(raw_path=path.encode() + request.url.raw_path)
 
     def _refuse_seeming_success(self, answer: httpx.Response) -> None:
@@ -142,7 +142,7 @@ class Transport:
     def unexpected_answer(self, what: str, found: str) -> LabelStudioError:
         """Return the error for an answer that cannot come from Label Studio; `found` describes the answer."""
         return LabelStudioError(
-            f"{what}: {self._address} answered {found}, which Label Studio never does; check that "
+            f"{what}: {self.address} answered {found}, which Label Studio never does; check that "
             f"HELIOLOOP_LABEL_STUDIO_URL is its own address (http or https?) and that there is no login page or proxy "
             f"in front of it"
         )
