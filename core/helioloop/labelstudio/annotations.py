@@ -8,12 +8,17 @@ import reprlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
+from helioloop.labelstudio.annotators import Annotator, annotators
+from helioloop.labelstudio.onsets import other_ranges, read_onset
 from helioloop.records.controls import Controls
 from helioloop.records.labels import BlindAnswer, CurrentLabel, Label, LabelSource, VerifiedFrame
 
 _LABELS: Final = {label.value: label for label in Label}
+MAX_REMARKS: Final = 8
+"""Remarks on one cube that are written out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +28,9 @@ class Vote:
     Parameters
     ----------
     annotator : str
-        Id of the annotator.
+        Whose vote it is: the id of the account, and for each annotation of a deleted account a name of its own.
+    account : str
+        Id of the account; one name for all deleted accounts.
     at : str
         When the annotation was last changed (ISO 8601).
     label : Label
@@ -41,6 +48,7 @@ class Vote:
     """
 
     annotator: str
+    account: str
     at: str
     label: Label
     ground_truth: bool
@@ -76,7 +84,7 @@ def current_label(task: Mapping[str, Any], controls: Controls, *, n_frames: int)
     crude = crude_label(data)
     votes, unread = _votes(_list(task.get("annotations")), controls, n_frames=n_frames)
     deciding, source = _deciding(votes)
-    remark = next((text for text in (*(vote.remark for vote in deciding), *unread) if text), None)
+    remark = _joined([*(vote.remark for vote in deciding), *unread, *_left_out(task)])
     label = _agreed(deciding)
     blind = _blind_answer(votes)
     skips = sum(
@@ -105,6 +113,22 @@ def current_label(task: Mapping[str, Any], controls: Controls, *, n_frames: int)
         blind=blind,
         skips=skips,
     )
+
+
+def _joined(remarks: Iterable[str | None]) -> str | None:
+    """Return all remarks as one line; of very many the first ones and the number of the others."""
+    texts = [text for text in dict.fromkeys(remarks) if text]
+    more = [f"and {len(texts) - MAX_REMARKS} more"] if len(texts) > MAX_REMARKS else []
+    return "; ".join([*texts[:MAX_REMARKS], *more]) or None
+
+
+def _left_out(task: Mapping[str, Any]) -> list[str]:
+    """Return a remark on each task with annotations that shows another file under the name of this cube."""
+    return [
+        f"the annotations of task {number} ({n}) do not count: the task shows another file with the same name; rename "
+        "that cube and ingest it again, then annotate it there"
+        for number, n in _list(task.get("left_out"))
+    ]
 
 
 def _deciding(votes: Sequence[Vote]) -> tuple[list[Vote], LabelSource]:
@@ -150,22 +174,39 @@ def _votes(annotations: Iterable[Any], controls: Controls, *, n_frames: int) -> 
 
     Label Studio checks only that the ``result`` of an annotation is a list; scripts can write anything into it.
     """
-    votes, remarks = [], []
-    for annotation in annotations:
-        if not isinstance(annotation, Mapping) or annotation.get("was_cancelled"):
-            continue
+    given = list(annotations)
+    remarks = [
+        f"the {place}. annotation of the task is {_shown(entry)}, which cannot be read"
+        for place, entry in enumerate(given, start=1)
+        if not isinstance(entry, Mapping)
+    ]
+    submitted = [entry for entry in given if isinstance(entry, Mapping) and not entry.get("was_cancelled")]
+    votes = []
+    for annotation, who in zip(submitted, annotators(submitted), strict=True):
         items = [item for item in _list(annotation.get("result")) if isinstance(item, Mapping)]
         chosen, fault = _chosen(items, controls)
         if _copied_from_prediction(annotation, items):
             fault = "a bulk action copied it from a prediction, and no human has looked at it"
         if fault is None:
-            votes.append(_vote(annotation, chosen.pop(), items, controls, n_frames=n_frames))
+            votes.append(_vote(annotation, chosen.pop(), items, controls, who=who, n_frames=n_frames))
         else:
             remarks.append(
-                f"annotation {_shown(annotation.get('id'))} of annotator {_annotator(annotation)} does not count: "
+                f"annotation {_shown(annotation.get('id'))} of {who.shown} does not count: "
                 f"{fault}; open the task, choose one class and submit"
             )
-    return sorted(votes, key=lambda vote: vote.at), remarks
+    return sorted(votes, key=_when), remarks
+
+
+def _when(vote: Vote) -> tuple[datetime, str]:
+    """Return when an annotation was last changed; a time that cannot be read comes before all others.
+
+    Label Studio leaves out the fraction of a whole second, so the texts are not in the order of the times.
+    """
+    try:
+        time = datetime.fromisoformat(vote.at)
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC), vote.at
+    return (time.replace(tzinfo=UTC) if time.tzinfo is None else time), vote.at
 
 
 def _copied_from_prediction(annotation: Mapping[str, Any], items: Iterable[Mapping[str, Any]]) -> bool:
@@ -227,17 +268,24 @@ def _vote(
     items: Collection[Mapping[str, Any]],
     controls: Controls,
     *,
+    who: Annotator,
     n_frames: int,
 ) -> Vote:
-    who = _annotator(annotation)
-    frame, remark = _onset(items, controls, n_frames=n_frames)
+    frame, remark = read_onset(items, controls, n_frames=n_frames)
+    if frame is None and remark is None and label is Label.EMERGENCE:
+        remark = other_ranges(items, controls)
+    if remark is not None:
+        remark = f"annotation {_shown(annotation.get('id'))} of {who.shown}: {remark}"
     if frame is not None and label is Label.NON_EMERGENCE:
         # A range of the prediction that was left behind when the class was changed says nothing.
         if frame != _proposed_onset(annotation, controls, n_frames=n_frames):
-            remark = f"annotator {who} chose {controls.class_names[label]} but marked an onset at frame {frame + 1}"
+            remark = (
+                f"annotator {who.voter} chose {controls.class_names[label]} but marked an onset at frame {frame + 1}"
+            )
         frame = None
     return Vote(
-        annotator=who,
+        annotator=who.voter,
+        account=who.account,
         at=str(annotation.get("updated_at") or annotation.get("created_at") or ""),
         label=label,
         ground_truth=bool(annotation.get("ground_truth")),
@@ -255,52 +303,11 @@ def _seconds(value: Any) -> float | None:
     return float(value)
 
 
-def _annotator(annotation: Mapping[str, Any]) -> str:
-    """Return the id of the user who submitted an annotation, given as the id or as a record."""
-    who = annotation.get("completed_by")
-    return str(who.get("id") if isinstance(who, Mapping) else who)
-
-
-def _onset(items: Iterable[Mapping[str, Any]], controls: Controls, *, n_frames: int) -> tuple[int | None, str | None]:
-    """Return the earliest timeline start (0-based), and a remark on starts that are not a frame.
-
-    Label Studio checks nothing: 0, fractions, ends before starts and frames after the end of the video all occur.
-    """
-    frames, remark = [], None
-    for item in items:
-        if controls.timeline is None or item.get("from_name") != controls.timeline:
-            continue
-        value = _mapping(item.get("value"))
-        names, ranges = value.get("timelinelabels"), value.get("ranges")
-        if isinstance(names, list) and not any(
-            isinstance(name, str) and name in controls.onset_labels for name in names
-        ):
-            continue
-        if not isinstance(names, list) or not isinstance(ranges, list):
-            remark = f"a timeline range cannot be read ({_shown(item.get('value'))})"
-            continue
-        for stretch in ranges:
-            start = _mapping(stretch).get("start")
-            frame = _frame(start, n_frames)
-            if frame is None:
-                remark = f"a timeline range starts at {_shown(start)}, which is not a frame in 1..{n_frames}"
-            else:
-                frames.append(frame)
-    return (min(frames) if frames else None), remark
-
-
 def _proposed_onset(annotation: Mapping[str, Any], controls: Controls, *, n_frames: int) -> int | None:
     """Return the onset (0-based) of the prediction that was on the screen, which Label Studio keeps as a copy."""
     result = _list(_mapping(annotation.get("prediction")).get("result"))
     items = (item for item in result if isinstance(item, Mapping))
-    return _onset(items, controls, n_frames=n_frames)[0]
-
-
-def _frame(start: Any, n_frames: int) -> int | None:
-    """Return the grid frame (0-based) of a timeline start; None where it is not a frame."""
-    if isinstance(start, bool) or not isinstance(start, int | float) or not 1 <= start <= n_frames:
-        return None
-    return int(start) - 1 if start == int(start) else None
+    return read_onset(items, controls, n_frames=n_frames)[0]
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -321,6 +328,6 @@ def _verified_frame(votes: Iterable[Vote]) -> VerifiedFrame | None:
     with_onset = [vote for vote in votes if vote.frame is not None and vote.label is Label.EMERGENCE]
     if not with_onset:
         return None
-    last = max(with_onset, key=lambda vote: vote.at)
+    last = max(with_onset, key=_when)
     assert last.frame is not None  # noqa: S101 - filtered above
     return VerifiedFrame(frame=last.frame, annotator=last.annotator, at=last.at)

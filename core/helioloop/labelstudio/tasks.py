@@ -67,7 +67,8 @@ class CubeTask:
     ids : tuple of int
         The tasks, oldest first. There are several where somebody imported an exported task again.
     exported : mapping
-        The tasks as one exported task: ``data`` of the oldest, ``annotations`` of all.
+        The tasks as one exported task: ``data`` of the oldest, ``annotations`` of all; in ``left_out`` the id and the
+        number of annotations of each annotated task with the same cube name and other content.
     """
 
     cube: CubeInfo
@@ -89,15 +90,24 @@ def cube_tasks(exported: Iterable[Mapping[str, Any]]) -> dict[str, CubeTask]:
     entries = sorted((entry for entry in exported if isinstance(entry.get("id"), int)), key=lambda entry: entry["id"])
     found: dict[str, CubeInfo] = {}
     same: dict[str, list[Mapping[str, Any]]] = {}
+    left_out: dict[str, list[tuple[int, int]]] = {}
     for entry in entries:
         cube = cube_of(entry.get("data"))
-        if cube is not None and found.setdefault(cube.name, cube).sha256 == cube.sha256:
+        if cube is None:
+            continue
+        if found.setdefault(cube.name, cube).sha256 == cube.sha256:
             same.setdefault(cube.name, []).append(entry)
+        elif annotations := _annotations([entry]):
+            left_out.setdefault(cube.name, []).append((entry["id"], len(annotations)))
     return {
         name: CubeTask(
             cube=cube,
             ids=tuple(entry["id"] for entry in same[name]),
-            exported={"data": same[name][0]["data"], "annotations": _annotations(same[name])},
+            exported={
+                "data": same[name][0]["data"],
+                "annotations": _annotations(same[name]),
+                "left_out": left_out.get(name, []),
+            },
         )
         for name, cube in found.items()
     }

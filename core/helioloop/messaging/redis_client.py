@@ -43,7 +43,7 @@ def make_client(settings: Settings, *, timeout_seconds: float = 5.0) -> redis.Re
             retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         )
         client.connection_pool.make_connection()  # connects to nothing, and fails for unknown options in the address
-    except (ValueError, TypeError):  # the text may contain the value of an option
+    except (ValueError, TypeError, redis.RedisError):  # the text may contain the value of an option
         raise SettingsError(
             f"REDIS_URL, {plain_url(settings.redis_url)!r}, has an unknown option after the question mark, or a value "
             "that an option excludes; correct or remove the options"
@@ -97,5 +97,9 @@ def plain_errors(settings: Settings) -> Iterator[None]:
         raise ServiceError(f"Redis at {url} cannot be reached; start it or set REDIS_URL to the one in use") from None
     except redis.TimeoutError:
         raise ServiceError(f"Redis at {url} does not answer in time; look at its load and memory") from None
+    except redis.OutOfMemoryError:
+        raise ServiceError(
+            f"Redis at {url} is full and stores nothing more; raise its maxmemory, or remove what others keep in it"
+        ) from None
     except redis.RedisError as error:
         raise ServiceError(f"Redis at {url} refuses a command ({type(error).__name__}); read its log") from None

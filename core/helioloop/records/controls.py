@@ -32,6 +32,8 @@ class Controls:
         Class -> choice as annotators see it; without it, `values`.
     video_field : str
         Field of a task's data that has the address of the video.
+    timeline_shown : str or None
+        The onset's label as annotators see it; None where it is not known.
     """
 
     video: str
@@ -41,6 +43,7 @@ class Controls:
     values: Mapping[Label, str]
     shown: Mapping[Label, str] = field(default_factory=dict)
     video_field: str = "video"
+    timeline_shown: str | None = None
 
     @property
     def class_names(self) -> Mapping[Label, str]:
@@ -49,8 +52,17 @@ class Controls:
 
     @property
     def onset_labels(self) -> frozenset[str]:
-        """The labels of ranges that are read as an onset: also those of annotations made under an earlier label."""
-        names = {self.timeline_label, ONSET_LABEL, _EARLIER_ONSET_LABEL, self.values[Label.EMERGENCE]}
+        """The labels of ranges that are read as an onset: also those of annotations made under an earlier label.
+
+        A label that got its alias later has its own text in earlier results.
+        """
+        names = {
+            self.timeline_label,
+            self.timeline_shown,
+            ONSET_LABEL,
+            _EARLIER_ONSET_LABEL,
+            self.values[Label.EMERGENCE],
+        }
         return frozenset(name for name in names if name is not None)
 
     def label_of(self, value: str) -> Label | None:

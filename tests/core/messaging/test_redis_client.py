@@ -38,6 +38,7 @@ def test_a_url_of_another_service_is_a_wrong_setting() -> None:
         (redis.AuthenticationError("x"), "refuses the credentials in REDIS_URL and REDIS_PASSWORD; correct them"),
         (redis.ConnectionError("x"), "cannot be reached"),
         (redis.TimeoutError("x"), "does not answer in time"),
+        (redis.OutOfMemoryError("x"), "is full and stores nothing more; raise its maxmemory"),
         (redis.ResponseError("OOM command not allowed"), r"refuses a command \(ResponseError\)"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
@@ -80,4 +81,11 @@ def test_an_unknown_option_in_the_address_is_a_wrong_setting(option: str) -> Non
     """Not a traceback at the first command."""
     with pytest.raises(SettingsError, match="option after the question mark") as caught:
         redis_client.make_client(Settings(redis_url=f"redis://127.0.0.1:1/0?{option}"))
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_wrong_value_of_an_option_of_tls_is_a_wrong_setting() -> None:
+    """The client of Redis raises an error of its own there, with the value in its text."""
+    with pytest.raises(SettingsError, match="a value that an option excludes") as caught:
+        redis_client.make_client(Settings(redis_url="rediss://:hunter2@127.0.0.1:1/0?ssl_cert_reqs=hunter2"))
     assert "hunter2" not in str(caught.value)

@@ -1,8 +1,14 @@
 """Reading a project: which tasks belong to a cube, and which annotations decide its label."""
 
+from dataclasses import replace
+from functools import partial
+
+import pytest
 from tests.worker.conftest import LoopProject
 
+from helioloop.errors import RegistryError
 from helioloop.records.labels import Label
+from helioloop_worker.loop.reconcile import reconcile
 
 Data = dict[str, dict[str, str]]
 
@@ -43,3 +49,22 @@ def test_a_task_with_other_content_under_a_known_name_is_left_out(loop_project: 
     task = loop_project.read().tasks["cube00"]
     assert (task.ids, task.cube.sha256) == ((first,), task_data["cube00"]["sha256"])
     assert not loop_project.read().label("cube00").verified
+
+
+def test_a_new_project_does_not_take_over_the_model_folder_of_another_one(
+    loop_project: LoopProject, task_data: Data
+) -> None:
+    """A new Label Studio counts from 1 again: no label, version or prediction of the earlier project is touched."""
+    loop_project.import_cubes(task_data)
+    version = loop_project.publish()
+    before = (loop_project.model_dir / "labels.json").read_bytes()
+    own = loop_project.label_studio._projects[loop_project.id]
+    earlier, own.info = own.info, replace(own.info, created_at="2031-01-01T00:00:00Z")
+    for step in (loop_project.read, partial(reconcile, loop_project.context, loop_project.id)):
+        with pytest.raises(RegistryError, match="is not the model folder of project"):
+            step()
+    assert loop_project.label_studio.predictions(loop_project.id) == []
+    assert (loop_project.model_dir / "labels.json").read_bytes() == before
+    own.info = earlier
+    assert loop_project.read().snapshot.cubes
+    assert loop_project.registry.published() == version

@@ -118,7 +118,8 @@ def test_an_error_of_one_step_does_not_stop_the_others(project: LoopProject, mon
     def fails(*_: object) -> None:
         raise RegistryError("a card is damaged")
 
-    monkeypatch.setattr(reconciling, "_STEPS", (fails, *reconciling._STEPS))
+    steps = reconciling._steps
+    monkeypatch.setattr(reconciling, "_steps", lambda *which: [fails, *steps(*which)])
     project.label_studio.annotate(project.read().tasks["cube01"].ids[0], "emergence")
     with pytest.raises(RegistryError, match="a card is damaged"):
         reconcile(project.context, project.id)
@@ -136,7 +137,7 @@ def test_two_workers_reconcile_a_project_one_after_the_other(
         assert leave.wait(20)
         raise LabelStudioError("Label Studio does not answer")
 
-    monkeypatch.setattr(reconciling, "_STEPS", (waits,))
+    monkeypatch.setattr(reconciling, "_steps", lambda *_: [waits])
     errors: list[Exception] = []
 
     def first() -> None:

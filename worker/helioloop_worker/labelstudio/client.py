@@ -65,6 +65,7 @@ class LabelStudioClient(SetupCalls):
             model_version=found.model_version or None,
             description=found.description or "",
             counts=_counts(found),
+            created_at=None if found.created_at is None else found.created_at.isoformat(),
         )
 
     def tasks(self, project: int) -> list[dict[str, Any]]:

@@ -276,7 +276,13 @@ class FakeLabelStudio:
 
     def create_project(self, *, title: str, label_config: str, instruction: str = "") -> int:
         """Create an empty project and return its id."""
-        info = ProjectInfo(id=next(self._ids), title=title, label_config=label_config, model_version=None)
+        info = ProjectInfo(
+            id=next(self._ids),
+            title=title,
+            label_config=label_config,
+            model_version=None,
+            created_at=datetime.now(UTC).isoformat(),
+        )
         self._projects[info.id] = _Project(info=info, settings={"expert_instruction": instruction})
         return info.id
 

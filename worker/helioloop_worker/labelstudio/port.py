@@ -19,7 +19,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectInfo:
-    """The settings of a project that helioloop uses, and its counts where Label Studio gives them."""
+    """The settings of a project that helioloop uses, when it was created (ISO 8601), and its counts where given."""
 
     id: int
     title: str
@@ -27,6 +27,7 @@ class ProjectInfo:
     model_version: str | None
     description: str = ""
     counts: Counts | None = None
+    created_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from helioloop.records.labels import CurrentLabel
 from helioloop.records.profiles import Profile
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.project_controls import read_project_controls
+from helioloop.registry.project_identity import check_project_identity
 from helioloop.registry.project_profile import read_project_profile
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.port import LabelStudio, ProjectInfo
@@ -63,18 +64,36 @@ class ProjectState:
 def read_controls(info: ProjectInfo, *, settings: Settings) -> Controls:
     """Return the controls of a project, by the words that its model folder keeps.
 
+    The folder must be this project's, not that of another Label Studio's project with the same number.
+
     Raises
     ------
     ConfigurationError
         Where the project's labelling configuration lacks the controls.
     RegistryError
-        Where the controls in the model folder are damaged.
+        Where the model folder belongs to another project, or the controls in it are damaged.
     """
+    check_owner(info, settings=settings)
     return project_controls(
         info.label_config,
         read_project_controls(settings.model_dir(info.id)),
         emergence=settings.class_emergence,
         non_emergence=settings.class_non_emergence,
+    )
+
+
+def check_owner(info: ProjectInfo, *, settings: Settings, claim: bool = True) -> None:
+    """Do nothing where the model folder with a project's number belongs to this project.
+
+    A folder without a project becomes this project's if `claim`; see `helioloop.registry.project_identity`.
+
+    Raises
+    ------
+    RegistryError
+        Where it belongs to another project.
+    """
+    check_project_identity(
+        settings.model_dir(info.id), project=info.id, title=info.title, created_at=info.created_at, claim=claim
     )
 
 

@@ -22,6 +22,7 @@ from helioloop_worker.labelstudio.own_addresses import (
     earlier_backends,
     earlier_webhooks,
 )
+from helioloop_worker.labelstudio.project import check_owner
 from helioloop_worker.labelstudio.project_template import copy_stills, instruction, labeling_configuration
 from helioloop_worker.labelstudio.setup_port import LabelStudioSetup
 from helioloop_worker.labelstudio.tabs import update_tabs
@@ -78,7 +79,7 @@ def set_up(
     ConfigurationError
         Where the project's labelling configuration lacks the controls or the videos' rate.
     RegistryError
-        Where the controls in the model folder are damaged.
+        Where the model folder belongs to another project, or the controls in it are damaged.
     """
     tell = say or (lambda _: None)
     backend_url = check_backend_address(backend_url)
@@ -89,10 +90,12 @@ def set_up(
     created = project is None
     if project is None:
         project, controls = _create(label_studio, settings, title, given)
+        check_owner(label_studio.project(project), settings=settings, claim=False)
         tell(f"project {project}, {title!r}, is created")
     else:
         controls = _adopt(label_studio, settings, project, given, tell)
     write_project_controls(settings.model_dir(project), controls)
+    check_owner(label_studio.project(project), settings=settings)
     media = settings.media_dir(project)
     media.mkdir(parents=True, exist_ok=True)
     if settings.media_bucket is None:
@@ -141,6 +144,7 @@ def _adopt(
 ) -> Controls:
     """Return the controls of an existing project, and tell what it has; nothing is changed."""
     info = label_studio.project(project)
+    check_owner(info, settings=settings, claim=False)
     kept = read_project_controls(settings.model_dir(project))
     controls = _controls(info.label_config, settings, given, kept)
     for sentence in found_sentences(label_studio, info, controls):

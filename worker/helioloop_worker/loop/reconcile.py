@@ -18,14 +18,14 @@ from typing import Final
 
 from redis.exceptions import LockError
 
-from helioloop.errors import HelioloopError
+from helioloop.errors import HelioloopError, LabelStudioError
 from helioloop.messaging import messages, queues, retrain_state
 from helioloop.registry.acceptances import accepted_labels, read_acceptances
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.random_checks import blind_cubes
 from helioloop.registry.unscorable import read_unscorable
 from helioloop_worker.context import Context
-from helioloop_worker.labelstudio.project import ProjectState
+from helioloop_worker.labelstudio.project import ProjectState, check_owner
 from helioloop_worker.loop import ingest, rounds, writeback
 from helioloop_worker.loop.acceptance import send_acceptance
 from helioloop_worker.loop.checked import read_checked, require_whole_write_back
@@ -57,7 +57,11 @@ def reconcile(context: Context, project: int) -> Reconciled:
     HelioloopError
         The first error of a step, after all steps. Label Studio refused a call or did not answer, for instance; the
         next reconciliation tries again.
+    RegistryError
+        Where the model folder belongs to another project; nothing is done then.
     """
+    with suppress(LabelStudioError):  # the steps that need Label Studio fail with it
+        check_owner(context.label_studio.project(project), settings=context.settings)
     lock = context.connection.lock(f"helioloop:reconciling:{project}", timeout=LOCK_SECONDS)
     if not lock.acquire(blocking=False):
         log.info("project %d: another process reconciles it", project)

@@ -4,8 +4,9 @@ Read from the exported tasks of a project. Skips, annotations that a bulk action
 without exactly one class are counted and take no part: nobody has answered there.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -104,6 +105,7 @@ def read_human_work(tasks: Iterable[CubeTask], controls: Controls, *, n_frames: 
         Frames on the grid.
     """
     votes: dict[str, list[Vote]] = {}
+    accounts: dict[str, str] = {}
     answered, skipped, not_counted = [], 0, 0
     for task in tasks:
         counted, remarks = submitted_votes(task.exported, controls, n_frames=n_frames)
@@ -112,7 +114,8 @@ def read_human_work(tasks: Iterable[CubeTask], controls: Controls, *, n_frames: 
             isinstance(entry, dict) and bool(entry.get("was_cancelled")) for entry in task.exported["annotations"]
         )
         for vote in counted:
-            votes.setdefault(vote.annotator, []).append(vote)
+            votes.setdefault(vote.account, []).append(vote)
+            accounts[vote.annotator] = vote.account
         if counted:
             answered.append({vote.annotator: Answer(label=vote.label, frame=vote.frame) for vote in counted})
     annotators = [
@@ -128,5 +131,14 @@ def read_human_work(tasks: Iterable[CubeTask], controls: Controls, *, n_frames: 
         cubes=len(answered),
         skipped=skipped,
         not_counted=not_counted,
-        agreement=annotator_agreement(answered),
+        agreement=_by_account(annotator_agreement(answered), accounts),
     )
+
+
+def _by_account(agreement: AnnotatorAgreement, accounts: Mapping[str, str]) -> AnnotatorAgreement:
+    """Return the agreement with the pairs of all deleted accounts in one row."""
+    pairs, agreeing = Counter[str](), Counter[str]()
+    for voter, (n_pairs, n_agreeing) in agreement.by_annotator.items():
+        pairs[accounts[voter]] += n_pairs
+        agreeing[accounts[voter]] += n_agreeing
+    return replace(agreement, by_annotator={who: (pairs[who], agreeing[who]) for who in sorted(pairs)})

@@ -16,6 +16,7 @@ from helioloop.evaluation.calibration import intervals_in_words, probabilities_i
 from helioloop.evaluation.estimates import CONFIDENCE, binomial_estimate
 from helioloop.evaluation.project_sample import find_unmoved, read_sample
 from helioloop.evaluation.reliability import reliability_bins
+from helioloop.labelstudio.annotators import DELETED_ACCOUNTS
 from helioloop.model.plan import Plan
 from helioloop.records.cubes import Key
 from helioloop.records.labels import CurrentLabel, Label
@@ -221,4 +222,4 @@ def count(number: int, what: str) -> str:
 
 
 def _who(annotator: str) -> str:
-    return f"annotator {annotator}"
+    return annotator if annotator == DELETED_ACCOUNTS else f"annotator {annotator}"
