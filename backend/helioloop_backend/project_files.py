@@ -77,9 +77,9 @@ class ProjectControls:
         key = (project, label_config)
         parsed = self._parsed.get(key)
         if parsed is None or parsed[0] is not kept:
-            words = self._settings
+            settings = self._settings
             controls = project_controls(
-                label_config, kept, emergence=words.class_emergence, non_emergence=words.class_non_emergence
+                label_config, kept, emergence=settings.class_emergence, non_emergence=settings.class_non_emergence
             )
             if len(self._parsed) >= CONFIGURATIONS_IN_MEMORY:
                 self._parsed.clear()

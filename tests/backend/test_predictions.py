@@ -318,6 +318,7 @@ def test_the_missing_scores_of_a_request_are_one_job(
                 }
                 for cube in ("X", "Y")
             ],
+            "format": 1,
         }
     ]
 

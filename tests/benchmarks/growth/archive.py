@@ -41,6 +41,7 @@ from helioloop_worker.labelstudio.project_template import labeling_configuration
 from helioloop_worker.loop.media_names import MediaNames
 from helioloop_worker.loop.screen_files import write_facts
 from tests.benchmarks.growth.counted import CountedLabelStudio
+from tests.whole import complete
 
 SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=225, size_px=16, clip_gauss=1000.0, frozen_frames=3)
 PROFILE = replace(BUILT_IN["mdi"], name="small", instrument=SMALL)
@@ -185,6 +186,7 @@ class Archive:
         staging = self.registry.staging(plan.fingerprint)
         plan.save(staging)
         scores = [self.score(cube) for cube in self.cubes] if scored else []
+        complete(staging, [member.file for member in plan.members])
         card = close_round(plan, staging, self.registry, scores)
         self.registry.publish(card.version, why="made for the measurement")
         return card.version
@@ -203,6 +205,7 @@ class Archive:
         plan.save(staging)
         for member in plan.members:
             train_member(plan, member.name, staging, runtime)
+        complete(staging, [])
         card = close_round(plan, staging, self.registry, [])
         self.registry.publish(card.version, why="made for the measurement")
         return card.version

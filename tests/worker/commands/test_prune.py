@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tests import whole
 from tests.worker.conftest import LoopProject
 from tests.worker.shell import run_one_of
 
@@ -18,7 +19,7 @@ def project(loop_project: LoopProject, task_data: Data, monkeypatch: pytest.Monk
     loop_project.import_cubes(task_data)
     for _ in range(3):
         version = loop_project.publish()
-        (loop_project.registry.folder(version) / "fold0-0.safetensors").write_bytes(b"w" * 2000)
+        (loop_project.registry.folder(version) / "fold0-0.safetensors").write_bytes(whole.weights(2000))
     settings = loop_project.context.settings.model_copy(
         update={"label_studio_url": "http://127.0.0.1:9", "cache_root": loop_project.model_dir.parent / "cache"}
     )
@@ -33,7 +34,7 @@ def use(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def weights(project: LoopProject) -> list[str]:
     """Return the versions that have weights."""
-    return sorted(path.parent.name for path in project.model_dir.glob("versions/*/*.safetensors"))
+    return sorted({path.parent.name for path in project.model_dir.glob("versions/*/*.safetensors")})
 
 
 def test_a_dry_run_prints_what_would_go(project: LoopProject) -> None:

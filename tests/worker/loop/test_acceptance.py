@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.whole import complete
 from tests.worker.conftest import CUBES, SMALL, LoopProject, crude, emerges, make_release, work
 
 from helioloop.data.cubes import CubeFiles, write_cube
@@ -253,6 +254,7 @@ def test_the_sample_of_a_release_is_that_of_the_others(project: LoopProject) -> 
     staging = project.registry.staging(plan.fingerprint)
     plan.save(staging)
     scores = list(project.registry.scores("v0001").values())
+    complete(staging, [member.file for member in plan.members])
     version = rounding.close_round(plan, staging, project.registry, scores).version
     stored, labels = project.registry.scores(version), project.read().snapshot.cubes
     assert {cube.release for cube in plan.labelled} == {"made", "new"}

@@ -149,7 +149,7 @@ def test_two_workers_reconcile_a_project_one_after_the_other(
     thread = threading.Thread(target=first)
     thread.start()
     assert inside.wait(20)
-    monkeypatch.setattr(reconciling, "_STEPS", (lambda *_: "done",))
+    monkeypatch.setattr(reconciling, "_steps", lambda *_: [lambda: "done"])
     assert reconcile(project.context, project.id).done == ()
     leave.set()
     thread.join()

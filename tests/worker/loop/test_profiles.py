@@ -300,6 +300,8 @@ def test_a_project_with_a_version_keeps_its_profile_without_cubes(loop_project: 
     release(loop_project, "first", PROFILE, CUBES)
     ingest_release(loop_project, "first")
     loop_project.publish()
+    for name in ("project.json", "labels.json"):  # the project was moved to another Label Studio
+        (loop_project.model_dir / name).unlink(missing_ok=True)
     emptied = FakeLabelStudio()
     number = emptied.create_project(title="emptied", label_config=labeling_configuration())
     context = replace(loop_project.context, open_label_studio=lambda _: emptied)

@@ -165,14 +165,14 @@ def test_they_are_chosen_before_the_first_version_is_published(
 ) -> None:
     """Otherwise the backend could answer with predictions of them before the first write-back."""
     found: list[RandomChecks | None] = []
-    publish = type(project.registry).publish
+    publish = type(project.registry).publish_candidate
 
-    def seen(registry: object, *words: object, **more: object) -> None:
+    def seen(registry: object, *words: object, **more: object) -> object:
         found.append(RandomChecks.read(project.model_dir))
-        publish(registry, *words, **more)  # type: ignore[arg-type]
+        return publish(registry, *words, **more)  # type: ignore[arg-type]
 
     version = project.admit()
-    monkeypatch.setattr(type(project.registry), "publish", seen)
+    monkeypatch.setattr(type(project.registry), "publish_candidate", seen)
     running = project.registry.card(version).fingerprint
     project.context.state.begin(project.id, running, now=0.0)
     close_round(project.context, project.id, running)

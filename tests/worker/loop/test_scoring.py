@@ -99,7 +99,7 @@ def test_a_superseded_version_scores_nothing(
     claims.claim(loop_project.id, first, [cube])
     message = messages.Score(project=loop_project.id, version=first, cubes=(cube,))
     with caplog.at_level("INFO"):
-        said = jobs.score(loop_project.context, **message.payload())
+        said = jobs.score(loop_project.context, message.project, message.version, message.payload()["cubes"])
     assert said == "v0001 is no longer published: 1 cubes are not scored with it"
     assert said in caplog.text
     assert claims.claim(loop_project.id, first, [cube]) == [cube]
@@ -160,7 +160,7 @@ def test_the_job_uses_the_same_members_as_scoring_without_label_studio(
     )
     jobs.write_back(loop_project.context, loop_project.id, version)
     (job,) = loop_project.queued()
-    assert jobs.score(loop_project.context, **loop_project.job(job).kwargs) == 2
+    assert jobs.score(loop_project.context, loop_project.id, version, loop_project.job(job).kwargs["cubes"]) == 2
 
     fold = Plan.read(loop_project.registry.folder(version)).folds["cube03"]
     stored = {cube: score.members for (cube, _), score in loop_project.registry.scores(version).items()}

@@ -240,7 +240,7 @@ def test_a_running_ingestion_is_shown_with_its_progress(loop_project: LoopProjec
     connection, message = loop_project.context.connection, messages.Ingest(project=loop_project.id, release="r3")
     queues.send(connection, message)
     job = loop_project.job(message.job_id)
-    queues.queue(connection, message.queue).remove(job)
+    queues.queue(connection, message.queue).remove(job.id)
     with connection.pipeline() as pipeline:  # as a worker does when it starts a job
         job.set_status(JobStatus.STARTED, pipeline=pipeline)
         Execution.create(job, 60, pipeline)
