@@ -47,5 +47,11 @@ def setup(app: Any) -> None:
 
 
 def _escape_absolute_values(*event: Any) -> None:
-    lines = event[-1]
-    lines[:] = [re.sub(r"(?<!`)\|(\S(?:[^|]*\S)?)\|", r"\\|\1\\|", line) for line in lines]
+    """Escape the bars around a value, except in literal blocks, which begin after a line that ends with ``::``."""
+    lines, literal = event[-1], None
+    for number, line in enumerate(lines):
+        indent = len(line) - len(line.lstrip())
+        if literal is not None and (not line.strip() or indent > literal):
+            continue
+        lines[number] = re.sub(r"(?<!`)\|(\S(?:[^|]*\S)?)\|", r"\\|\1\\|", line)
+        literal = indent if line.rstrip().endswith("::") else None
