@@ -88,6 +88,7 @@ bench-science: .venv/.done
 
 bench-gpu: .venv/.done
 	.venv/bin/python -m tests.benchmarks.gpu $(ARGS)
+
 # Every warning is an error, so a docstring that is not valid fails here.
 docs: .venv/.done
 	.venv/bin/sphinx-build -q -j auto --fail-on-warning -c docs -b html . dist/docs

@@ -2,7 +2,7 @@
 
 Each member has a network, an optimiser, a stream and random generators of its own, so it becomes the same network
 whichever other members train beside it. Members are not merged into one network with grouped convolutions: see
-docs/performance.md for the times of both ways.
+docs/performance.md for the times of both ways::
 
     CPU     member 1  replay … replay        member 2  replay … replay        …     a few microseconds each
     GPU     stream 1  step step step …
