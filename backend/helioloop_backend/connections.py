@@ -7,13 +7,15 @@ authentication; two threads never wait for one.
 
     request  whole after `ARRIVAL_SECONDS`, its head in `HEAD_BYTES`
     body     a large one after `BODY_SECONDS`, with pauses of at most `PAUSE_SECONDS`
+    answer   with pauses of at most `PAUSE_SECONDS` in which the client reads nothing
     close    `LINGER_SECONDS` after the answer for a client to close its side
-    number   `CONNECTIONS` with `WAITING_BYTES`; beyond them the oldest incomplete one is closed
+    number   `CONNECTIONS` with `WAITING_BYTES`; beyond them one that is idle or incomplete is closed
 """
 
 import errno
 import re
 import socket as socket_options
+import struct
 import threading
 import time
 from collections import deque
@@ -23,7 +25,7 @@ from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from selectors import EVENT_READ
-from socket import AF_UNIX, IPPROTO_TCP, SHUT_WR, TCP_NODELAY, socket
+from socket import AF_UNIX, IPPROTO_TCP, SHUT_WR, SO_SNDTIMEO, SOL_SOCKET, TCP_NODELAY, socket
 from typing import Any, Final
 
 from gunicorn.http.unreader import SocketUnreader
@@ -74,6 +76,9 @@ class Reader(SocketUnreader):
             Where none arrives for `PAUSE_SECONDS`, the body is not complete after `BODY_SECONDS`, or too many threads
             wait already.
         """
+        arrived = self._arrived(size_hint)
+        if arrived is not None:
+            return arrived
         if not self._may_wait.acquire(blocking=False):
             raise TimeoutError("too many clients send large bodies")
         self.sock.settimeout(max(0.001, min(PAUSE_SECONDS, self.deadline - time.monotonic())))
@@ -81,8 +86,18 @@ class Reader(SocketUnreader):
             piece: bytes = super().chunk(size_hint)  # type: ignore[call-arg] # its stubs are of an earlier version
         finally:
             self._may_wait.release()
-            self.sock.settimeout(PAUSE_SECONDS)  # for the answer: a client may stop reading it
+            self.sock.settimeout(None)  # a timeout of Python's would hold for the whole answer, not for a pause in it
         return piece
+
+    def _arrived(self, size_hint: int | None) -> bytes | None:
+        """Return what has arrived already; None where nothing has."""
+        self.sock.setblocking(False)  # with a timeout of Python's, no flag of `recv` keeps it from waiting
+        try:
+            return self.sock.recv(max(size_hint or 0, _PIECE_BYTES))
+        except BlockingIOError:
+            return None
+        finally:
+            self.sock.setblocking(True)
 
 
 class Connection(TConn):
@@ -94,7 +109,15 @@ class Connection(TConn):
     def __init__(self, cfg: Any, sock: socket, client: Any, server: Any) -> None:
         super().__init__(cfg, sock, client, server)
         self.received = bytearray()
+        self.held_bytes = 0
         self._needed: int | None = None
+        with suppress(OSError):  # a client may stop reading its answer
+            sock.setsockopt(SOL_SOCKET, SO_SNDTIMEO, struct.pack("ll", int(PAUSE_SECONDS), 0))
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the connection was closed since the main loop saw that something had arrived on it."""
+        return self.sock.fileno() < 0
 
     def is_whole(self) -> bool:
         """Return whether a request has arrived, or as much as the main loop collects; blank lines do not count."""
@@ -117,6 +140,7 @@ class Connection(TConn):
             self.init()
             self.reader = self.parser.unreader = Reader(self.sock, may_wait)  # type: ignore[union-attr] # it is one of HTTP/1
         self.reader.deadline = time.monotonic() + BODY_SECONDS
+        self.held_bytes = len(self.received)
         self.reader.unread(bytes(self.received))
         self.received.clear()
         self._needed = None
@@ -143,6 +167,7 @@ class Worker(ThreadWorker):
         self._lingering: deque[Connection] = deque()
         self._notified = -NOTIFY_SECONDS
         self._may_wait = threading.BoundedSemaphore(max(1, self.cfg.threads - 2))
+        self._held_bytes = 0
 
     def run(self) -> None:
         """Serve until the worker is stopped."""
@@ -171,9 +196,9 @@ class Worker(ThreadWorker):
                     return
                 if error.errno == errno.ECONNABORTED:
                     continue
-                if error.errno in (errno.EAGAIN, errno.EWOULDBLOCK):
-                    return
-                raise
+                if error.errno not in (errno.EAGAIN, errno.EWOULDBLOCK):
+                    self.log.warning("a connection was not accepted: %s", error.strerror)
+                return
             self.nr_conns += 1
             conn = Connection(self.cfg, sock, client, listener.getsockname())
             with suppress(OSError):  # a Unix socket has no such option
@@ -184,12 +209,15 @@ class Worker(ThreadWorker):
 
     def on_client_socket_readable(self, conn: Any, client: Any) -> None:
         """Read the first piece of a further request."""
+        if conn.is_closed:
+            return
         self.poller.unregister(client)
         self.keepalived_conns.remove(conn)
         self._await_request(conn)
 
     def finish_request(self, conn: Any, fs: Future[Any]) -> None:
         """Keep a connection for its next request, or close it."""
+        self._held_bytes -= conn.held_bytes
         try:
             keep = not fs.cancelled() and bool(fs.result())
         except Exception:  # noqa: BLE001 - whatever it was, the thread has logged it
@@ -235,12 +263,18 @@ class Worker(ThreadWorker):
 
     def _on_more(self, conn: Connection, _sock: Any) -> None:
         """Read the next piece of a head."""
+        if conn.is_closed:
+            return
         proceed = self._collect(conn)
         if proceed is not None:
             self._forget(conn, self.pending_conns)
             proceed(conn)
-        elif sum(len(other.received) for other in self.pending_conns) > WAITING_BYTES:
+        elif self._waiting_bytes() > WAITING_BYTES:
             self._close_oldest()
+
+    def _waiting_bytes(self) -> int:
+        """Return the size of what has arrived of requests that wait for more, and of whole ones until their answer."""
+        return self._held_bytes + sum(len(conn.received) for conn in self.pending_conns)
 
     def _collect(self, conn: Connection) -> Callable[[Connection], None] | None:
         """Read what has arrived of a head, and return what to do next; None where more of it has to come."""
@@ -259,17 +293,20 @@ class Worker(ThreadWorker):
         return self._refuse if conn.is_too_large() else None
 
     def _start(self, conn: Connection) -> None:
+        if len(conn.received) > HEAD_BYTES and self._waiting_bytes() + len(conn.received) > WAITING_BYTES:
+            self._refuse(conn, HTTPStatus.SERVICE_UNAVAILABLE)
+            return
         try:
             conn.start_request(self._may_wait)
         except Exception as error:  # noqa: BLE001 - one connection must not end the worker
             self.log.warning("a connection was closed: %s", type(error).__name__)
             self._close(conn)
             return
+        self._held_bytes += conn.held_bytes
         self.enqueue_req(conn)
 
-    def _refuse(self, conn: Connection) -> None:
-        """Refuse a head that is too large."""
-        status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    def _refuse(self, conn: Connection, status: HTTPStatus = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE) -> None:
+        """Refuse a head that is too large, or a request for which there is no memory now."""
         head = f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
         with suppress(OSError):
             conn.sock.send(head.encode())
@@ -290,6 +327,8 @@ class Worker(ThreadWorker):
 
     def _on_rest(self, conn: Connection, _sock: Any) -> None:
         """Discard what a client still sends until it closes its side."""
+        if conn.is_closed:
+            return
         try:
             if conn.sock.recv(_PIECE_BYTES):
                 return
@@ -310,8 +349,11 @@ class Worker(ThreadWorker):
         conn.close()
 
     def _close_oldest(self) -> bool:
-        """Close the connection that has waited longest for its client; False where none waits."""
-        for waiting in (self._lingering, self.pending_conns, self.keepalived_conns):
+        """Close a connection that is answered, else an idle one, else the oldest incomplete; False where none waits.
+
+        It may have an event later in the list that the main loop is going through: see `Connection.is_closed`.
+        """
+        for waiting in (self._lingering, self.keepalived_conns, self.pending_conns):
             if waiting:
                 conn = waiting[0]
                 self._forget(conn, waiting)

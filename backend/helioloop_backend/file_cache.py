@@ -41,7 +41,7 @@ class FileCache(Generic[T]):
             return None
 
     def get_sound(self, path: str, read: Callable[[], T]) -> T | None:
-        """Return what `path` contains; None where the file is absent, `RegistryError` where it is damaged."""
+        """Return what `path` contains; None where the file is absent, `RegistryError` where it cannot be read."""
         stamp = stamp_of(path)
         if stamp is None:
             self._held.pop(path, None)
@@ -97,9 +97,17 @@ class ModelFolders:
 
 
 def stamp_of(path: str) -> Stamp | None:
-    """Return what changes when a file is replaced; None where the file is absent or cannot be looked at."""
+    """Return what changes when a file is replaced; None where the file is absent.
+
+    Raises
+    ------
+    RegistryError
+        Where the file cannot be looked at, on a network file system that does not answer for example: it may be there.
+    """
     try:
         found = os.stat(path)  # noqa: PTH116 - several times for each request
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise RegistryError(f"{path} cannot be read ({type(error).__name__}); check the file system") from None
     return found.st_mtime_ns, found.st_ino, found.st_size

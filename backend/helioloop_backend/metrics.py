@@ -4,6 +4,7 @@ The backend is one process, so its counters are complete. They start at 0 with i
 Each app has a registry of its own, so that several apps in one process do not share counters.
 """
 
+import threading
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -21,6 +22,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self._rendering = threading.Lock()
         self._events = Counter(
             "helioloop_events", "Webhook events of Label Studio, by action.", ["action"], registry=self._registry
         )
@@ -92,6 +94,10 @@ class Metrics:
         now : float
             The time (Unix seconds).
         """
+        with self._rendering:  # two scrapes at once would clear each other's values
+            return self._render(observed, now=now)
+
+    def _render(self, observed: "Observed", *, now: float) -> bytes:
         self._redis.set(0 if observed.queues is None else 1)
         for gauge in (
             self._depth, self._age, self._failed, self._workers, self._pending, self._lag, self._running, self._parked,

@@ -143,9 +143,12 @@ class Predictor:
         return answer
 
     def _blind(self, project: int, labels: ProjectLabels) -> frozenset[str]:
-        """Return the cubes of random checks that nobody had answered when the worker last read the annotations."""
+        """Return the cubes of random checks that nobody had answered when the worker last read the annotations.
+
+        Where they cannot be read there is no answer at all, because Label Studio would store predictions of them.
+        """
         folder = self._folders.get(project)
-        checks = self._random_checks.get(folder.random_checks, lambda: RandomChecks.read(folder.path))
+        checks = self._random_checks.get_sound(folder.random_checks, lambda: RandomChecks.read(folder.path))
         if checks is None:
             return frozenset()
         held = self._blind_cubes.get(project)

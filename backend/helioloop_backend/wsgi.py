@@ -6,7 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Response, g, jsonify, request
-from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import (
+    BadRequest,
+    ClientDisconnected,
+    HTTPException,
+    RequestEntityTooLarge,
+    RequestTimeout,
+)
 
 from helioloop.errors import ConfigurationError, HelioloopError, ServiceError
 from helioloop.logs import fields
@@ -88,6 +94,10 @@ def _check_json_object() -> None:
         ) from None
     except RecursionError:
         raise BadRequest("the request's body is nested too deep; Label Studio sends no such body") from None
+    except ClientDisconnected:
+        raise RequestTimeout(
+            "the request's body arrived too slowly, or too many large ones at once; send it again"
+        ) from None
     except BadRequest:
         raise BadRequest("the request's body is not JSON; Label Studio sends a JSON object") from None
     if not isinstance(body, dict):

@@ -6,9 +6,10 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 from pydantic import SecretStr
 
@@ -153,3 +154,40 @@ def test_a_client_that_does_not_close_its_side_delays_nobody(serve: Serve, guard
         for _ in range(20):
             assert stack.enter_context(_connect(url, request)).recv(4096).startswith(b"HTTP/1.1 200")
         _check_quick(url)
+
+
+def test_connections_that_close_while_one_is_dropped_for_a_new_one_do_not_end_the_server(
+    serve: Serve, guarded: Settings
+) -> None:
+    """All at the limit, in one look of the main loop: idle clients close, and new ones come."""
+    url, server = serve(guarded)
+    (worker,) = psutil.Process(server.pid).children()
+    request = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+    with ExitStack() as stack:
+        idle = [stack.enter_context(_connect(url, request)) for _ in range(connections.CONNECTIONS - 10)]
+        assert all(connection.recv(4096).startswith(b"HTTP/1.1 200") for connection in idle)
+        worker.suspend()
+        try:
+            for connection in idle:
+                connection.close()
+            new = [stack.enter_context(_connect(url, request)) for _ in range(60)]
+        finally:
+            worker.resume()
+        assert any(_piece(connection).startswith(b"HTTP/1.1 200") for connection in new)
+        _check_quick(url)
+    assert worker.is_running()
+    assert worker.pid in {child.pid for child in psutil.Process(server.pid).children()}
+
+
+def test_clients_that_do_not_read_their_answers_delay_nobody_for_long(serve: Serve, guarded: Settings) -> None:
+    """As many as there are threads, with more answers than their buffers take."""
+    url, _ = serve(guarded)
+    with ExitStack() as stack:
+        for _ in range(guarded.backend_threads):
+            deaf = stack.enter_context(_connect(url, b""))
+            deaf.settimeout(0.5)
+            with suppress(TimeoutError, OSError):
+                deaf.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 100_000)
+        time.sleep(connections.PAUSE_SECONDS)
+        status, seconds = _answer(url, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (status, seconds < 2 * connections.PAUSE_SECONDS) == (200, True), (status, seconds)

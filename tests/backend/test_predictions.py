@@ -20,7 +20,7 @@ from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import CurrentLabel, Label, LabelSource
 from helioloop.records.scores import Emergence
 from helioloop.registry.label_snapshot import Snapshot
-from helioloop.registry.random_checks import RandomChecks
+from helioloop.registry.random_checks import RandomChecks, random_checks_path
 from helioloop.registry.stamp import write_stamp
 from helioloop.registry.unscorable import add_unscorable, clear_unscorable, unscorable_path
 from helioloop.registry.versions import Registry
@@ -630,6 +630,22 @@ def test_an_unanswered_random_check_has_no_prediction(
     assert unanswered == []
     metrics = client.get("/metrics").text
     assert 'helioloop_predict_tasks_total{outcome="blind"} 3.0' in metrics
+
+
+@pytest.mark.parametrize("fault", ["damaged", "cannot be looked at"])
+def test_no_predictions_are_answered_where_the_random_checks_cannot_be_read(
+    client: FlaskClient, settings: Settings, made: Any, fault: str
+) -> None:
+    """Label Studio would store those of blind tasks; other projects are answered."""
+    made.publish(settings, 1, [made.score("A", 0.75)])
+    made.publish(settings, 2, [made.score("A", 0.75)])
+    path = random_checks_path(settings.model_dir(1))
+    if fault == "damaged":
+        path.write_text("{")
+    else:
+        path.symlink_to(path.name)  # a loop
+    assert client.post("/predict", json=made.predict([made.task("A")])).status_code == 503
+    assert client.post("/predict", json=made.predict([made.task("A")], project="2.1")).status_code == 200
 
 
 def test_a_skipped_random_check_stays_blind(client: FlaskClient, settings: Settings, made: Any) -> None:

@@ -24,7 +24,7 @@ class QueueState:
     failed : int
         Jobs that failed during the last days.
     workers : int
-        Workers that are registered for the queue.
+        Workers that are registered for the queue and have shown since, within rq's time, that they live.
     """
 
     waiting: int
@@ -41,16 +41,18 @@ def queue_states(connection: redis.Redis) -> dict[str, QueueState]:
         pipeline.llen(of_rq.key)
         pipeline.zcard(of_rq.scheduled_job_registry.key)
         pipeline.zcard(of_rq.failed_job_registry.key)
-        pipeline.scard(WORKERS_BY_QUEUE_KEY % name)
+        pipeline.smembers(WORKERS_BY_QUEUE_KEY % name)
         pipeline.lindex(of_rq.key, 0)
     found = pipeline.execute()
     rows = [found[start : start + 5] for start in range(0, len(found), 5)]
-    for *_, oldest in rows:
+    for *_, keys, oldest in rows:
         pipeline.hget(Job.key_for(oldest.decode() if oldest else ""), "enqueued_at")
-    times = pipeline.execute()
+        # The set keeps the key of a worker that was killed; the worker's own hash expires.
+        pipeline.exists(*(keys or [b""]))
+    found = pipeline.execute()
     return {
         name: QueueState(waiting=now + later, oldest_at=_seconds(at), failed=failed, workers=workers)
-        for name, (now, later, failed, workers, _), at in zip(QUEUES, rows, times, strict=True)
+        for name, (now, later, failed, _, _), at, workers in zip(QUEUES, rows, found[::2], found[1::2], strict=True)
     }
 
 

@@ -9,7 +9,7 @@ import json
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,17 +60,25 @@ def find_places(folder: Path, keys: Iterable[Key]) -> tuple[dict[Key, Place], fr
     return {}, frozenset()
 
 
-def plain_lines(path: Path) -> list[str] | None:
-    """Return the scores of a score file that no later file replaces, without masking curves; None without an index."""
+def plain_lines(path: Path, listed: Collection[str]) -> list[str] | None:
+    """Return the scores of a score file that no later file replaces, without masking curves.
+
+    None without an index, and where the index has files that are not among the `listed` ones: they may have replaced
+    scores of this file.
+    """
     with suppress(sqlite3.Error), closing(_open(path.parent)) as index:
-        if path.name in _covered(index):
+        covered = _covered(index).keys()
+        if path.name in covered and covered <= set(listed):
             return [plain for (plain,) in index.execute("SELECT plain FROM scores WHERE file = ?", (path.name,))]
     return None
 
 
 def update_index(folder: Path) -> None:
     """Make the index anew where it lacks much; what cannot be written or read leaves the index as it was."""
-    sizes = {path.name: path.stat().st_size for path in sorted(folder.glob("*.jsonl"))}
+    try:
+        sizes = {path.name: path.stat().st_size for path in sorted(folder.glob("*.jsonl"))}
+    except OSError:  # `remove_curves` deleted a file that was just listed
+        return
     covered: dict[str, int] = {}
     with suppress(sqlite3.Error), closing(_open(folder)) as index:
         covered = _covered(index)
@@ -83,7 +91,7 @@ def update_index(folder: Path) -> None:
     if lacking and COVERED * sum(sizes[name] for name in lacking) >= sum(covered.values()):
         with (
             suppress(OSError, sqlite3.Error, ValueError, KeyError, TypeError),
-            atomic.replacing(folder / FILE_NAME) as new,
+            atomic.replacing(folder / FILE_NAME, make_folders=False) as new,
         ):
             if covered:
                 shutil.copyfile(folder / FILE_NAME, new)

@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -47,7 +47,8 @@ def read_scores(folder: Path, *, curves: bool = True) -> dict[Key, CubeScore]:
         with suppress(FileNotFoundError):  # `remove_curves` replaced the files that were just listed
             paths = sorted(folder.glob("*.jsonl"))
             if not curves:
-                return {key: score for path in paths for key, score in _without_curves(path).items()}
+                names = {path.name for path in paths}
+                return {key: score for path in paths for key, score in _without_curves(path, names).items()}
             return {score.key: score for path in paths for score in read_score_file(path)}
     raise RegistryError(f"the files in {folder} change again and again; repeat this when nothing prunes them")
 
@@ -67,7 +68,11 @@ def read_some_scores(folder: Path, keys: Iterable[Key], *, curves: bool = True) 
             found = {key: _score_at(folder, place, curves=curves) for key, place in places.items()}
             for name in sorted(names - covered):
                 later = read_score_file(folder / name, curves=curves)
-                found |= {score.key: score for score in later if score.key in wanted}
+                found |= {
+                    score.key: score
+                    for score in later
+                    if score.key in wanted and (score.key not in places or places[score.key].file < name)
+                }
             return found
     raise RegistryError(f"the files in {folder} change again and again; repeat this when nothing prunes them")
 
@@ -167,6 +172,8 @@ class StoredScores:
             with suppress(OSError):  # then `get` gives the reason
                 found = os.stat(path)  # noqa: PTH116 - on each request
                 if (found.st_mtime_ns, found.st_ino) == changed:
+                    with suppress(KeyError):  # another thread has dropped it
+                        self._folders.move_to_end((project, version))
                     return held.scores
         return self._read(project, version)
 
@@ -182,13 +189,14 @@ class StoredScores:
         with self._lock:
             listed = _settled(folder)
             paths = sorted(folder.glob("*.jsonl"))
+            names = {path.name for path in paths}
             read = self._folders.setdefault((project, version), _Folder())
-            if not read.files <= {path.name for path in paths}:  # the model folder was replaced by another one
+            if not read.files <= names:  # the model folder was replaced by another one
                 read = self._folders[project, version] = _Folder()
             self._folders.move_to_end((project, version))
             for path in paths:
                 if path.name not in read.files:
-                    read.scores.update(_without_curves(path))
+                    read.scores.update(_without_curves(path, names))
                     read.files.add(path.name)
             read.listed = listed
             while len(self._folders) > VERSIONS_IN_MEMORY:
@@ -207,8 +215,8 @@ def _settled(folder: Path) -> tuple[str, tuple[int, int]] | None:
     return str(folder), (found.st_mtime_ns, found.st_ino)
 
 
-def _without_curves(path: Path) -> dict[Key, CubeScore]:
+def _without_curves(path: Path, listed: Collection[str]) -> dict[Key, CubeScore]:
     """Return the scores of a file without masking curves, from the index where it has them: that is much less text."""
-    lines = plain_lines(path)
+    lines = plain_lines(path, listed)
     scores = read_score_file(path, curves=False) if lines is None else _parsed(lines, path)
     return {score.key: score for score in scores}

@@ -1,5 +1,6 @@
 """Stored scores, as the web side reads them."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -154,7 +155,7 @@ def test_scores_are_read_while_their_files_are_replaced(tmp_path: Path, monkeypa
 
     removed: list[Path] = []
     monkeypatch.setattr(score_store, "read_score_file", removing)
-    monkeypatch.setattr(score_store, "plain_lines", lambda _: None)  # as where the index does not have the file yet
+    monkeypatch.setattr(score_store, "plain_lines", lambda *_: None)  # as where the index does not have the file yet
     assert read_scores(folder, curves=False) == {_cube("A").key: _score("A", 0.75)}
     assert len(removed) == 2
     removed.clear()
@@ -235,3 +236,27 @@ def test_an_index_is_of_the_files_without_their_curves(tmp_path: Path) -> None:
     assert _read(tmp_path, "c3") == {"c3": 0.75}
     assert read_some_scores(tmp_path, [_cube("c3").key])[_cube("c3").key].curve is None
     assert score_index.find_places(tmp_path, [_cube("c3").key])[0]
+
+
+def test_scores_that_the_index_has_in_a_later_file_are_not_missed_in_an_earlier_one(tmp_path: Path) -> None:
+    """Between listing and reading, a later file with a new score of the same cube came, and the index follows it."""
+    _write(tmp_path, "A", p=0.75)
+    (first,) = tmp_path.glob("*.jsonl")
+    _write(tmp_path, "A", p=0.5)
+    assert score_store.plain_lines(first, {first.name}) is None
+    assert score_store.plain_lines(first, {path.name for path in tmp_path.glob("*.jsonl")}) == []
+
+
+def test_an_earlier_file_that_the_index_lacks_replaces_no_later_score(tmp_path: Path) -> None:
+    """As after two workers have written at once."""
+    _write(tmp_path, "A", p=0.5)
+    earlier = tmp_path / "20000101T000000000000-00000000.jsonl"
+    earlier.write_text(json.dumps(_score("A", 0.25).as_dict()) + "\n")
+    assert _read(tmp_path, "A", curves=False) == {"A": 0.5}
+    assert read_scores(tmp_path, curves=False)[_cube("A").key].p_emergence == 0.5
+
+
+def test_the_index_makes_no_folder_that_is_gone(tmp_path: Path) -> None:
+    """Another process may have admitted it as a version."""
+    score_index.update_index(tmp_path / "gone")
+    assert not (tmp_path / "gone").exists()
