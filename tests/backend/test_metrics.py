@@ -52,6 +52,7 @@ def test_queues_and_projects_are_read_for_each_scrape(
     failed = queues.queue(redis_connection, QUEUE_SCORE).failed_job_registry
     redis_connection.zadd(failed.key, {"a-job": time.time() + 500})
     redis_connection.sadd(WORKERS_BY_QUEUE_KEY % QUEUE_SCORE, "rq:worker:a")
+    redis_connection.hset("rq:worker:a", "birth", "now")
     state = RedisRetrainState(redis_connection)
     state.add_events(1, 3, now=time.time() - 40)
     state.begin(1, "0" * 64, now=time.time())

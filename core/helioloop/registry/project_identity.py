@@ -19,6 +19,8 @@ from helioloop.registry.folder_format import check_format, ensure_format
 FILE_NAME: Final = "project.json"
 _CLOCKS_DIFFER: Final = timedelta(hours=1)
 """Clocks of two machines differ by less."""
+_SAME_WITHIN: Final = timedelta(milliseconds=1)
+"""Moving Label Studio's database by way of JSON cuts its times to milliseconds."""
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +60,7 @@ def check_project_identity(
             raise _stranger(model_dir, project, title, now, f"its labels were read on {_shown(read_at)}")
         if claim:
             _write(path, project, title, now)
-    elif known[1] != now:
+    elif abs(known[1] - now) > _SAME_WITHIN:
         raise _stranger(
             model_dir, project, title, now, f"it belongs to project {known[0]!r}, created {_shown(known[1])}"
         )

@@ -401,7 +401,18 @@ class Registry:
         compared = card.verdict.get("publications")
         if compared is not None and len(lines) > compared:
             return f"{lines[-1].version} was published while the round of {card.version} was closed; {by_hand}"
+        if compared is not None and len(lines) < compared:
+            return f"lines of the history were lost since the round of {card.version} was closed; {by_hand}"
         return None
+
+    def restore_pointer(self) -> str | None:
+        """Publish the version of the last line of the history again where no pointer is; return the version."""
+        with self.publishing():
+            lines = self.history()
+            if self.published_if_readable() is not None or not lines or lines[-1].version not in self.versions():
+                return None
+            self._write_publication(lines[-1].version, why=lines[-1].why)
+            return lines[-1].version
 
     def _write_publication(self, version: str, *, why: str) -> None:
         """Write history and pointer; only while `publishing`."""

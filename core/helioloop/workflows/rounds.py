@@ -158,6 +158,11 @@ def compare_with_published(
     versions contain. A release that joined since, of which nothing is verified yet, therefore does not shorten it.
     """
     published = registry.published()
+    if published is None and registry.history():
+        raise RegistryError(
+            f"{registry.root} has a history and no published version, so there is nothing to compare with; "
+            "reconciliation publishes the last one again, and the round is then closed"
+        )
     if published is None:
         return check_promotion(None, np.empty(0), forced=forced)
     before = registry.scores(published)

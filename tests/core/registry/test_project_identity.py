@@ -37,6 +37,12 @@ def test_a_project_with_the_same_number_does_not_get_the_folder(tmp_path: Path) 
     check(tmp_path)
 
 
+def test_a_database_that_was_moved_as_json_has_the_same_project(tmp_path: Path) -> None:
+    """Its times have milliseconds only."""
+    check(tmp_path)
+    check(tmp_path, "2026-03-01T12:00:00.123Z")
+
+
 def test_a_folder_from_before_the_file_is_kept_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Its labels were read after the project was created."""
     Snapshot(read_at="2026-03-02T00:00:00+00:00").write(tmp_path)

@@ -12,6 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from tests.benchmarks.growth.counted import CountedLabelStudio
 
+from helioloop.errors import LabelStudioError
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio import kept_projects
@@ -199,3 +200,36 @@ def test_complete_readings_take_a_small_fraction_of_the_time(tmp_path: Path, mon
     assert not room.kept.may_sweep(room.project)
     now[0] += 2.0
     assert room.kept.may_sweep(room.project)
+
+
+def test_a_reading_that_breaks_off_half_way_loses_no_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two changed tasks, the second one shows another cube, which needs a complete reading; that fails once."""
+    room = Room(tmp_path, cubes=3)
+    room.kept.read(room.project)
+    room.act("emergence", 1)
+    room.fake.set_data_field(room.project, room.tasks[2:3], "cube", "another")
+    room.act("emergence", 2)
+
+    def fails(*_: object) -> None:
+        raise LabelStudioError("Label Studio does not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(room.fake, "tasks", fails)
+        with pytest.raises(LabelStudioError):
+            room.kept.read(room.project)
+    assert room.kept.read(room.project).snapshot.cubes == room.whole().snapshot.cubes
+
+
+def test_a_label_snapshot_that_another_process_replaced_or_lost_is_written_again(tmp_path: Path) -> None:
+    room = Room(tmp_path, cubes=2)
+    room.act("emergence", 0)
+    state, model_dir = room.kept.read(room.project), room.settings.model_dir(room.project)
+    for _ in range(2):
+        Snapshot(read_at="2026-01-01T00:00:00+00:00").write(model_dir)
+        room.kept.read(room.project)
+        found = Snapshot.read(model_dir)
+        assert found is not None
+        assert found.cubes == state.snapshot.cubes
+    (model_dir / "labels.json").unlink()
+    room.kept.read(room.project)
+    assert (model_dir / "labels.json").exists()

@@ -9,7 +9,7 @@ import pytest
 from tests.whole import complete
 from tests.worker.conftest import CUBES, SETTLED, LoopProject, score_of
 
-from helioloop.errors import LabelStudioError, RegistryError
+from helioloop.errors import HelioloopError, LabelStudioError, RegistryError
 from helioloop.progress import silent
 from helioloop.registry.score_store import write_scores
 from helioloop.registry.staging import Staging
@@ -70,11 +70,31 @@ def test_a_damaged_file_is_put_aside_and_a_lost_webhook_is_still_noticed(project
 
 
 def test_cubes_of_a_damaged_score_file_are_scored_again(project: LoopProject) -> None:
-    """The write-back after it requests all of them."""
+    """Their predictions are still in Label Studio; reconciliation has a write-back of all tasks request them."""
     cut(FILES["scores"](project))
-    reconcile(project.context, project.id)
-    written = write_back(project.context, project.id, "v0001", report=silent)
-    assert {cube.name for cube in written.missing} == set(CUBES)
+    done = reconcile(project.context, project.id).done
+    assert f"{len(CUBES)} tasks have no score although their predictions are there: scoring them" in done
+    assert jobs.write_back(project.context, project.id, "v0001")["missing"] == len(CUBES)
+
+
+def test_a_damaged_list_of_shown_versions_stops_no_write_back(project: LoopProject) -> None:
+    """It is put aside, and the next write-back begins another one."""
+    cut(project.model_dir / "writebacks.jsonl")
+    assert "writebacks.jsonl is damaged and was put aside" in reconcile(project.context, project.id).done[0]
+    write_back(project.context, project.id, "v0001", report=silent)
+    assert reconcile(project.context, project.id).done == ()
+
+
+def test_a_file_that_cannot_be_looked_at_does_not_stop_the_other_steps(project: LoopProject) -> None:
+    """A folder in place of the file stands for a file system that fails."""
+    path = project.model_dir / "checked.json"
+    path.unlink()
+    path.mkdir()
+    project.label_studio.annotate(project.read().tasks["cube01"].ids[0], "emergence")
+    (project.model_dir / "labels.json").unlink()
+    with pytest.raises(HelioloopError, match="a step of reconciliation failed"):
+        reconcile(project.context, project.id)
+    assert (project.model_dir / "labels.json").exists()
 
 
 @pytest.mark.parametrize("part", ["plan.json", "attempts.json", "fold0-0.safetensors", "located"])
@@ -110,6 +130,8 @@ def test_damaged_weights_of_the_published_version_request_one_round(project: Loo
     assert f"plan-round-{project.id}" in project.queued()
     assert not any("damaged" in sentence for sentence in reconcile(project.context, project.id).done)
     assert project.registry.published() == "v0001"
+    project.clear_queues()  # as after a round that could not be made
+    assert not any("damaged" in sentence for sentence in reconcile(project.context, project.id).done)
 
 
 def test_an_error_of_one_step_does_not_stop_the_others(project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> None:

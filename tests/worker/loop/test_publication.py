@@ -41,10 +41,38 @@ def test_reconciliation_completes_a_publication_that_broke_off(
     else:
         path.write_text(pointer)
     said = reconcile(loop_project.context, loop_project.id).done
-    assert "v0002 passed the promotion check and was not published: publishing and writing back" in said
+    if pointer == '{"version": "v0001"}':
+        assert "v0002 passed the promotion check and was not published: publishing and writing back" in said
+    else:
+        assert "no version was published, and the history ends with v0002: it is again" in said
     assert loop_project.registry.published() == version
     assert f"write-back-{loop_project.id}-v0002" in loop_project.queued()
     assert [line.version for line in loop_project.registry.history()] == ["v0001", "v0002"]
+
+
+def test_a_rollback_is_not_undone_where_lines_of_the_history_were_lost(
+    loop_project: LoopProject, task_data: Data
+) -> None:
+    """The newest version then looks as if it had never been published."""
+    loop_project.import_cubes(task_data)
+    for _ in range(3):
+        loop_project.publish()
+    loop_project.registry.publish("v0001", why="rollback")
+    (loop_project.model_dir / "history.jsonl").unlink()
+    reconcile(loop_project.context, loop_project.id)
+    assert loop_project.registry.published() == "v0001"
+
+
+def test_no_round_is_closed_while_the_pointer_is_lost(loop_project: LoopProject, task_data: Data) -> None:
+    """There is nothing to compare with, and the history has a version; reconciliation publishes it again first."""
+    loop_project.import_cubes(task_data)
+    loop_project.publish()
+    (loop_project.model_dir / "published.json").unlink()
+    with pytest.raises(RegistryError, match="has a history and no published version"):
+        loop_project.admit()
+    reconcile(loop_project.context, loop_project.id)
+    assert loop_project.registry.published() == "v0001"
+    assert loop_project.admit() == "v0002"
 
 
 def test_reconciliation_does_not_undo_a_rollback(loop_project: LoopProject, task_data: Data) -> None:

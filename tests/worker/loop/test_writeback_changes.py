@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from tests.benchmarks.growth.counted import CountedLabelStudio, Traffic
 from tests.worker.conftest import CUBES, LoopProject, score_of
 
+from helioloop.errors import LabelStudioError
 from helioloop.progress import silent
 from helioloop.registry.random_checks import RandomChecks
 from helioloop_worker import jobs
@@ -152,3 +154,41 @@ def test_the_first_write_back_of_a_version_looks_at_all_tasks(counted: LoopProje
     assert is_whole(second)
     counted.registry.publish(first, why="rollback")
     assert is_whole(first)
+
+
+def test_after_a_write_back_that_broke_off_the_next_one_of_any_version_is_whole(
+    counted: LoopProject, task_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has shown curves of the new version on all screens; a rollback must not leave them there."""
+    counted.import_cubes(task_data)
+    first = counted.publish()
+    write_back(counted.context, counted.id, first, report=silent)
+    second = counted.publish()
+
+    def fails(*_: object, **__: object) -> None:
+        raise LabelStudioError("Label Studio does not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(counted.label_studio, "import_predictions", fails)
+        with pytest.raises(LabelStudioError):
+            write_back(counted.context, counted.id, second, report=silent)
+    counted.registry.publish(first, why="rollback")
+    assert write_back_changes(counted.context, counted.id, first, report=silent) is None
+    write_back(counted.context, counted.id, first, report=silent)
+    assert write_back_changes(counted.context, counted.id, first, report=silent) is not None
+
+
+def test_a_request_that_comes_during_a_write_back_stands(
+    counted: LoopProject, task_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted.import_cubes(task_data)
+    version, whole = counted.publish(), counted.label_studio.import_predictions
+
+    def asks(*words: Any, **more: Any) -> Any:
+        require_whole_write_back(counted.model_dir)
+        return whole(*words, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(counted.label_studio, "import_predictions", asks)
+        write_back(counted.context, counted.id, version, report=silent)
+    assert write_back_changes(counted.context, counted.id, version, report=silent) is None

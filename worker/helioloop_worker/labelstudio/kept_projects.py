@@ -9,12 +9,13 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 from helioloop.labelstudio.annotations import current_label
 from helioloop.labelstudio.tasks import CubeTask, annotation_stamps, cube_of, cube_tasks
 from helioloop.records.labels import CurrentLabel
-from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.label_snapshot import FILE_NAME, Snapshot
 from helioloop.registry.project_profile import read_project_profile
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.data_edits import last_data_edit
@@ -46,8 +47,8 @@ class _Kept:
         The newest change by Label Studio's clock, taken before the reading.
     newest_seen_at : float
         When this process saw it first, by its monotonic clock.
-    written : bool
-        False while the label snapshot in the model folder is older.
+    written : tuple of int, optional
+        Time and number of the label snapshot that this process wrote; None while it is older than the state.
     ids : dict
         Cube name -> its tasks in the order of ids.
     """
@@ -57,7 +58,7 @@ class _Kept:
     data_edit: str
     newest: str | None
     newest_seen_at: float
-    written: bool = False
+    written: tuple[int, int] | None = None
     ids: dict[str, list[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -104,24 +105,34 @@ class KeptProjects:
 
     def read_fully(self, project: int) -> ProjectState:
         """Return a project from a complete reading, and write its label snapshot."""
-        self.sweep(project)
+        self._read_all(project)
         return self._write(project)
 
     def refresh(self, project: int) -> ProjectState:
         """Return a project as it is now, from the changes since the last reading; no label snapshot is written."""
-        kept = self._kept.get(project)
+        # Taken out until it is whole again: a reading that breaks off half-way must not be continued.
+        kept = self._kept.pop(project, None)
         if kept is None or kept.data_edit != last_data_edit(self._settings.model_dir(project)):
-            return self.sweep(project)
+            return self._read_all(project)
         for _ in range(2):  # the second time, because annotations may come in between
             info = self._label_studio.project(project)
             if info.counts is None or not self._has_same_rules(kept, info) or not self._add_changes(kept, info):
                 break
             if kept.counts() == info.counts:
+                self._kept[project] = kept
                 return kept.state
-        return self.sweep(project)
+        return self._read_all(project)
 
     def sweep(self, project: int) -> ProjectState:
-        """Return a project from a complete reading; no label snapshot is written."""
+        """Return a project from a complete reading by reconciliation; no label snapshot is written."""
+        begun = time.monotonic()
+        state = self._read_all(project)
+        ended = time.monotonic()
+        pause = (ended - begun) / SWEEP_FRACTION if ended - begun > SHORT_SECONDS else 0.0
+        self._next_sweep[project] = ended + pause
+        return state
+
+    def _read_all(self, project: int) -> ProjectState:
         begun = time.monotonic()
         data_edit = last_data_edit(self._settings.model_dir(project))
         newest = self._label_studio.last_change(project)
@@ -129,9 +140,6 @@ class KeptProjects:
         tasks = {entry["id"]: _slim(entry) for entry in self._label_studio.tasks(project)}
         state = make_state(info, tasks.values(), settings=self._settings)
         self._kept[project] = _Kept(state=state, tasks=tasks, data_edit=data_edit, newest=newest, newest_seen_at=begun)
-        ended = time.monotonic()
-        pause = (ended - begun) / SWEEP_FRACTION if ended - begun > SHORT_SECONDS else 0.0
-        self._next_sweep[project] = ended + pause
         return state
 
     def may_sweep(self, project: int) -> bool:
@@ -147,6 +155,8 @@ class KeptProjects:
         """Add what has changed since the last reading; False where only a complete reading can."""
         begun, project = time.monotonic(), info.id
         newest = self._label_studio.last_change(project)
+        if newest is not None and kept.newest is not None and _time(newest) < _time(kept.newest):
+            return False  # Label Studio's database was restored from a backup
         changed = self._label_studio.changed_tasks(project, _since(kept, begun))
         if newest != kept.newest:
             kept.newest, kept.newest_seen_at = newest, begun
@@ -158,17 +168,27 @@ class KeptProjects:
             tasks, annotations, cubes = added
             snapshot = Snapshot(read_at=read_at, annotations=annotations, cubes=cubes)
             kept.state = replace(kept.state, info=info, tasks=tasks, snapshot=snapshot)
-            kept.written = False
+            kept.written = None
         else:
             kept.state = replace(kept.state, info=info)
         return True
 
     def _write(self, project: int) -> ProjectState:
         kept = self._kept[project]
-        if not kept.written:
-            kept.state.snapshot.write(self._settings.model_dir(project))
-            kept.written = True
+        model_dir = self._settings.model_dir(project)
+        if kept.written is None or kept.written != _file_stamp(model_dir / FILE_NAME):  # another process wrote its own
+            kept.state.snapshot.write(model_dir)
+            kept.written = _file_stamp(model_dir / FILE_NAME)
         return kept.state
+
+
+def _file_stamp(path: Path) -> tuple[int, int] | None:
+    """Return what changes when a file is replaced; None where it is absent."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_ino
 
 
 _Changed = tuple[dict[str, CubeTask], dict[str, str], dict[str, CurrentLabel]]
@@ -211,9 +231,13 @@ def _since(kept: _Kept, now: float) -> str:
     """Return from when on changes have to be read: with an overlap, until all changes of that time are stored."""
     if kept.newest is None:
         return _FIRST
-    newest = datetime.fromisoformat(kept.newest)
+    newest = _time(kept.newest)
     is_settled = now - kept.newest_seen_at > OVERLAP.total_seconds()
     return (newest if is_settled else newest - OVERLAP).isoformat()
+
+
+def _time(stamp: str) -> datetime:
+    return datetime.fromisoformat(stamp)
 
 
 def _slim(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,8 +5,10 @@ reconciliation compares Label Studio with the file.
 """
 
 import json
+import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from helioloop.files import atomic
@@ -16,6 +18,7 @@ from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import ProjectState
 
 CHECKED = "checked.json"
+WHOLE = "write-back-all.txt"
 WRITTEN = "written.json"
 """What Label Studio shows: the annotations and scores that the last write-back covered."""
 
@@ -45,15 +48,12 @@ class WrittenBack:
         The score files of the version whose scores were written.
     newest_task : int
         The newest task of a cube that was there.
-    complete : bool
-        False where the next write-back has to look at all tasks.
     """
 
     version: str | None
     answers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     score_files: frozenset[str] = frozenset()
     newest_task: int = 0
-    complete: bool = True
 
 
 def read_written(model_dir: Path) -> WrittenBack | None:
@@ -63,8 +63,13 @@ def read_written(model_dir: Path) -> WrittenBack | None:
         return None
     values = json.loads(path.read_text())
     if "score_files" not in values:
-        return WrittenBack(version=None, complete=False)
-    return WrittenBack(**{**values, "score_files": frozenset(values["score_files"])})
+        return WrittenBack(version=None)
+    return WrittenBack(
+        version=values["version"],
+        answers=values["answers"],
+        score_files=frozenset(values["score_files"]),
+        newest_task=values["newest_task"],
+    )
 
 
 def write_written(model_dir: Path, written: WrittenBack) -> None:
@@ -72,11 +77,28 @@ def write_written(model_dir: Path, written: WrittenBack) -> None:
     atomic.write_compact_json(model_dir / WRITTEN, {**asdict(written), "score_files": sorted(written.score_files)})
 
 
-def require_whole_write_back(model_dir: Path) -> None:
-    """Let the next write-back look at all tasks: other things than annotations and scores have changed."""
-    written = read_written(model_dir)
-    if written is not None and written.complete:
-        write_written(model_dir, replace(written, complete=False))
+def require_whole_write_back(model_dir: Path) -> str:
+    """Let the next write-back look at all tasks, and return a name for this request.
+
+    It stands until a write-back that began after it has ended: other things than annotations and scores have changed,
+    or a write-back of all tasks broke off.
+    """
+    request = uuid.uuid4().hex
+    atomic.write_text(model_dir / WHOLE, request)
+    return request
+
+
+def needs_whole_write_back(model_dir: Path) -> bool:
+    """Return whether the next write-back has to look at all tasks."""
+    return (model_dir / WHOLE).exists()
+
+
+def settle_whole_write_back(model_dir: Path, request: str) -> None:
+    """Forget a request, unless another one came meanwhile."""
+    path = model_dir / WHOLE
+    with suppress(FileNotFoundError):
+        if path.read_text() == request:
+            path.unlink()
 
 
 def answers_of(project_state: ProjectState) -> dict[str, dict[str, str]]:

@@ -84,10 +84,15 @@ def follow_table(
         if old != new:
             changed.append(ChangedLabel(cube=cube, old=old, new=new))
             tasks[new] += state.tasks[cube].ids
+    model_dir = context.settings.model_dir(project)
     for new, ids in tasks.items():
-        context.label_studio.set_data_field(project, ids, FIELD, new)
-        note_data_edit(context.settings.model_dir(project))
-        require_whole_write_back(context.settings.model_dir(project))
+        require_whole_write_back(model_dir)  # before the change, too: it may break off in the middle
+        note_data_edit(model_dir)
+        try:
+            context.label_studio.set_data_field(project, ids, FIELD, new)
+        finally:
+            note_data_edit(model_dir)
+            require_whole_write_back(model_dir)
     if changed:
         read_project(context.label_studio, project, settings=context.settings)  # writes the label snapshot
     return tuple(changed), doubts.sentences()

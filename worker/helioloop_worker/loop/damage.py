@@ -22,8 +22,9 @@ from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.score_store import read_score_file
 from helioloop.registry.staging import ATTEMPTS_FILE, LOCATED, PLAN_FILE, UNLOCATED, Staging
 from helioloop_worker.context import Context
-from helioloop_worker.loop.checked import CHECKED, WRITTEN
+from helioloop_worker.loop.checked import CHECKED, WRITTEN, read_written
 from helioloop_worker.loop.round_requests import request_round, requests
+from helioloop_worker.loop.shown_versions import SHOWN_VERSIONS, read_shown_versions
 
 DAMAGED: Final = "damaged"
 """Folder of a model folder with the files that were put aside."""
@@ -44,8 +45,9 @@ def _checks(model_dir: Path, published: str | None) -> Iterator[tuple[Path, Chec
     """Yield the files that can be made again, and how each is checked."""
     yield model_dir / "published.json", _pointer
     yield model_dir / "labels.json", lambda _: Snapshot.read(model_dir)
-    for name in (CHECKED, WRITTEN):
-        yield model_dir / name, _mapping
+    yield model_dir / CHECKED, _mapping
+    yield model_dir / WRITTEN, lambda _: read_written(model_dir)
+    yield model_dir / SHOWN_VERSIONS, lambda _: read_shown_versions(model_dir)
     for path in sorted((model_dir / "unscorable").glob("*.json")):
         yield path, _json
     staging = Staging(model_dir)
@@ -72,6 +74,8 @@ def _put_aside(model_dir: Path, path: Path, check: Check) -> str | None:
             check(path)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        return f"{path.relative_to(model_dir)} cannot be read ({type(error).__name__}); check the file system"
     except (RegistryError, ValueError, TypeError, KeyError, AttributeError) as error:
         reason = str(error)
     else:
@@ -93,25 +97,23 @@ def restore_pointer(context: Context, project: int) -> str | None:
     str or None
         What was done, in a sentence; None where nothing was.
     """
-    registry = context.registry(project)
-    version, lines = registry.published_if_readable(), registry.history()
-    if version is not None or not lines or lines[-1].version not in registry.versions():
-        return None
-    registry.publish(lines[-1].version, why=lines[-1].why)
-    return f"no version was published, and the history ends with {lines[-1].version}: it is published again"
+    version = context.registry(project).restore_pointer()
+    return None if version is None else f"no version was published, and the history ends with {version}: it is again"
 
 
 def _replace_weights(context: Context, project: int) -> list[str]:
-    """Request a round where the weights of the published version are damaged: it cannot score new cubes."""
+    """Request a round, once, where the weights of the published version are damaged: it cannot score new cubes."""
     registry = context.registry(project)
     version, newest = registry.published_if_readable(), registry.latest()
     if version is None or newest is None or newest.version != version:
         return []
     lacking = [part for part in missing_parts(registry.folder(version), newest.member_files) if part != NO_SCORES]
     busy = context.state.running(project) is not None or bool(requests(context, project))
-    if not lacking or busy or registry.is_pruned(version):
+    requested = context.settings.model_dir(project) / DAMAGED / f"{version}-round-requested.txt"
+    if not lacking or busy or registry.is_pruned(version) or requested.exists():
         return []
     request_round(context, project, forced=True)
+    atomic.write_text(requested, "\n".join(lacking) + "\n")  # a round that cannot succeed is not requested for ever
     return [f"the published {version} is damaged ({'; '.join(lacking)}): a round is requested"]
 
 

@@ -18,7 +18,7 @@ from typing import Final
 
 from redis.exceptions import LockError
 
-from helioloop.errors import HelioloopError, LabelStudioError
+from helioloop.errors import HelioloopError, LabelStudioError, ServiceError
 from helioloop.messaging import messages, queues, retrain_state
 from helioloop.registry.acceptances import accepted_labels, read_acceptances
 from helioloop.registry.label_snapshot import Snapshot
@@ -78,6 +78,10 @@ def reconcile(context: Context, project: int) -> Reconciled:
                 log.error("project %d: reconciliation: %s", project, error)
                 errors.append(error)
                 continue
+            except (OSError, ValueError, TypeError, LookupError) as error:  # a file that cannot be read, for example
+                log.exception("project %d: a step of reconciliation failed", project)
+                errors.append(ServiceError(f"a step of reconciliation failed ({type(error).__name__}); see the log"))
+                continue
             for sentence in [found] if isinstance(found, str) else found or []:
                 log.info("project %d: reconciliation: %s", project, sentence)
                 done.append(sentence)
@@ -97,11 +101,11 @@ def _steps(context: Context, project: int) -> list[_Step]:
     found = _InLabelStudio(context, project)
     return [
         partial(put_damaged_aside, context, project),
+        partial(restore_pointer, context, project),
         partial(rounds.resume, context, project),
         partial(rounds.send_follow_up, context, project),
         partial(_planning, context, project),
         partial(_publication, context, project),
-        partial(restore_pointer, context, project),
         lambda: _annotations(context, project, found.state),
         lambda: (_write_back if found.is_complete else _model_version)(context, project, found.state),
         partial(_acceptance, context, project),
@@ -124,8 +128,11 @@ class _InLabelStudio:
     @cached_property
     def state(self) -> ProjectState:
         """Tasks and annotations."""
-        projects = self.context.projects
-        return projects.sweep(self.project) if self.is_complete else projects.refresh(self.project)
+        projects, model_dir = self.context.projects, self.context.settings.model_dir(self.project)
+        state = projects.sweep(self.project) if self.is_complete else projects.refresh(self.project)
+        if Snapshot.read(model_dir) is None:  # it was lost, or put aside
+            state.snapshot.write(model_dir)
+        return state
 
 
 def _planning(context: Context, project: int) -> str | None:
@@ -203,7 +210,13 @@ def _write_back(context: Context, project: int, state: ProjectState) -> str | No
     lacking = len(tasks - {row.task for row in rows})
     accepted = accepted_labels(context.settings.model_dir(project), version)
     labels = {} if snapshot is None else writeback.with_accepted(snapshot.cubes, accepted)
-    if outdated := writeback.outdated(rows, cubes, context.registry(project).scores(version, curves=False), labels):
+    scores = context.registry(project).scores(version, curves=False)
+    if unscored := writeback.unscored_chunks(state, scores, unscorable):
+        lost = {number for chunk in unscored for cube in chunk for number in cubes[cube.name].ids}
+        if lost & {row.task for row in rows}:
+            _send_whole_write_back(context, project, version)
+            return f"{len(lost)} tasks have no score although their predictions are there: scoring them"
+    if outdated := writeback.outdated(rows, cubes, scores, labels):
         _send_whole_write_back(context, project, version)
         return f"the scores of {len(outdated)} tasks are not the agreement with their labels: writing back"
     if not lacking and (not tasks or state.info.model_version == version):

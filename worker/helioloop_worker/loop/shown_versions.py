@@ -7,6 +7,8 @@ from pathlib import Path
 
 from helioloop.files import atomic
 
+SHOWN_VERSIONS = "writebacks.jsonl"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownVersion:
@@ -18,7 +20,7 @@ class ShownVersion:
 
 def read_shown_versions(model_dir: Path) -> list[ShownVersion]:
     """Return the versions that Label Studio has shown, in order of time; one that was shown again is there again."""
-    path = model_dir / "writebacks.jsonl"
+    path = model_dir / SHOWN_VERSIONS
     if not path.exists():
         return []
     return [ShownVersion(**json.loads(line)) for line in path.read_text().splitlines()]
@@ -43,4 +45,4 @@ def add_shown_version(model_dir: Path, version: str) -> None:
     if shown and shown[-1].version == version:
         return
     line = ShownVersion(version=version, at=datetime.now(UTC).isoformat())
-    atomic.write_json_lines(model_dir / "writebacks.jsonl", [asdict(entry) for entry in [*shown, line]])
+    atomic.write_json_lines(model_dir / SHOWN_VERSIONS, [asdict(entry) for entry in [*shown, line]])

@@ -25,7 +25,13 @@ from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.labelstudio.tabs import update_tabs
-from helioloop_worker.loop.checked import WrittenBack, answers_of, write_written
+from helioloop_worker.loop.checked import (
+    WrittenBack,
+    answers_of,
+    require_whole_write_back,
+    settle_whole_write_back,
+    write_written,
+)
 from helioloop_worker.loop.locks import exclusive
 from helioloop_worker.loop.random_checks import (
     all_marks,
@@ -106,6 +112,7 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         if registry.published() != version:
             return Written(written=0, present=0)
         model_dir = context.settings.model_dir(project)
+        request = require_whole_write_back(model_dir)  # if this one breaks off, the next one is whole, too
         project_state = context.projects.read_fully(project)
         now = written_now(project_state, registry, version)  # before the scores are read: they may become more
         scores = registry.scores(version, curves=False)
@@ -130,6 +137,7 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         update_tabs(context.label_studio, project, model_dir)
         add_shown_version(model_dir, version)
         write_written(model_dir, now)
+        settle_whole_write_back(model_dir, request)
     unscorable = read_unscorable(model_dir, version)
     written = Written(
         written=len(entries), present=len(have), chunks=unscored_chunks(project_state, scores, unscorable)

@@ -17,7 +17,7 @@ from helioloop.registry.unscorable import read_unscorable
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import TaskNow
 from helioloop_worker.labelstudio.project import ProjectState
-from helioloop_worker.loop.checked import WrittenBack, read_written, write_written
+from helioloop_worker.loop.checked import WrittenBack, needs_whole_write_back, read_written, write_written
 from helioloop_worker.loop.random_checks import all_marks, delete_rows, set_marks, shown_rows, update_random_checks
 from helioloop_worker.loop.screen_files import write_screens
 from helioloop_worker.loop.shown_versions import add_shown_version
@@ -103,8 +103,11 @@ def write_back_changes(context: Context, project: int, version: str, *, report: 
 
 def _begun(context: Context, project: int, version: str) -> WrittenBack | None:
     """Return what the last write-back covered; None where the next one has to look at all tasks."""
-    before = read_written(context.settings.model_dir(project))
-    return before if before is not None and before.complete and before.version == version else None
+    model_dir = context.settings.model_dir(project)
+    if needs_whole_write_back(model_dir):
+        return None
+    before = read_written(model_dir)
+    return before if before is not None and before.version == version else None
 
 
 def _with_data_of(part: ProjectState, there: list[TaskNow]) -> ProjectState:
