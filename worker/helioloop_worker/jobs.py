@@ -19,7 +19,6 @@ from helioloop_worker.loop import acceptance, announcing, planning, retrain_chec
 from helioloop_worker.loop import ingest as ingestion
 from helioloop_worker.loop import reconcile as reconciliation
 from helioloop_worker.loop.acceptance import send_acceptance
-from helioloop_worker.loop.checked import require_whole_write_back
 from helioloop_worker.loop.job_progress import job_report
 from helioloop_worker.loop.writeback_changes import write_back_changes
 from helioloop_worker.reports import report as reporting
@@ -104,8 +103,6 @@ def ingest(context: Context, project: int, release: str) -> dict[str, Any]:
     outcome = ingestion.ingest(context, project, release, report=job_report())
     clear_unscorable(context.settings.model_dir(project))
     version = context.registry(project).published()
-    if outcome.present:  # files of their screens that were lost are there again, without a score
-        require_whole_write_back(context.settings.model_dir(project))
     if version is not None:
         queues.send(context.connection, messages.WriteBack(project=project, version=version))
     queues.send(context.connection, messages.RetrainCheck(project=project))

@@ -25,6 +25,7 @@ from helioloop.progress import Report
 from helioloop.records.profiles import Profile
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import read_controls
+from helioloop_worker.loop.checked import require_whole_write_back
 from helioloop_worker.loop.crude_labels import FIELD, ChangedLabel, crude_text, follow_table, with_others
 from helioloop_worker.loop.known_cubes import KnownCubes
 from helioloop_worker.loop.locks import exclusive
@@ -203,6 +204,8 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
     write_reports(context.settings.model_dir(project), release_name, found, others=others)
     readable = {row.cube for row, cube in zip(release.rows, found, strict=True) if cube.verdict is not Verdict.REFUSED}
     listed = {cube: row for cube, row in rows.items() if cube in readable and cube not in release.unlisted}
+    if present:  # files of their screens that were lost are there again, without a score
+        require_whole_write_back(context.settings.model_dir(project))
     relabelled, kept = follow_table(context, project, release_name, listed, known)
     ingested = Ingested(
         release=release_name,
