@@ -76,6 +76,8 @@ class Reader(SocketUnreader):
             Where none arrives for `PAUSE_SECONDS`, the body is not complete after `BODY_SECONDS`, or too many threads
             wait already.
         """
+        if time.monotonic() > self.deadline:  # also of a client that never pauses
+            raise TimeoutError("the body is not complete in time")
         arrived = self._arrived(size_hint)
         if arrived is not None:
             return arrived
