@@ -9,6 +9,7 @@ from unittest.mock import Mock
 
 import pytest
 from tests.worker.conftest import SMALL, LoopProject
+from tests.worker.shell import run_one_of
 
 from helioloop.data.cube_facts import CubeFacts
 from helioloop.errors import ServiceError
@@ -16,6 +17,8 @@ from helioloop.progress import silent
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore, Emergence
 from helioloop.registry.random_checks import RandomChecks
+from helioloop_worker.commands import report as command
+from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.loop import screen_files
 from helioloop_worker.loop.curve_file import WINDOW_SECONDS, curve_json
@@ -196,6 +199,40 @@ def test_the_files_follow_the_published_version(loop_project: LoopProject, monke
     monkeypatch.setattr(screen_files, "atomic", Mock(write_text=lambda *what: calls.append(what[0])))
     assert write(loop_project) == 0
     assert calls == []
+
+
+def shown(curve: Path) -> tuple[bytes, bytes]:
+    """Return curve and reason as Label Studio serves them."""
+    return curve.read_bytes(), curve.with_name(curve.name.replace(".curve.json", ".reason.txt")).read_bytes()
+
+
+def test_what_was_shown_for_a_superseded_version_can_be_written_again(
+    loop_project: LoopProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Byte by byte, after the next version has replaced the files, and after a correction by a human."""
+    curves = ingested(loop_project)
+    first = loop_project.publish(p_emergence=0.75)
+    write_back(loop_project.context, loop_project.id, first, report=silent)
+    before = {cube: shown(path) for cube, path in curves.items()}
+    task = loop_project.label_studio.tasks(loop_project.id)[0]["id"]
+    loop_project.label_studio.annotate(task, "emergence")
+    write_back(loop_project.context, loop_project.id, loop_project.publish(p_emergence=0.25), report=silent)
+    assert all(shown(path)[1] != before[cube][1] for cube, path in curves.items())
+
+    monkeypatch.setattr(command, "load_settings", lambda: loop_project.context.settings)
+    monkeypatch.setattr(Context, "label_studio", loop_project.label_studio)
+    media, words = loop_project.context.settings.media_dir(loop_project.id), ("--project", str(loop_project.id))
+    done = run_one_of(command.commands(), "screens", *words, "--version", first, "--out", tmp_path / "all")
+    assert done.exit_code == 0, done.output
+    assert "of 24 cubes showed for v0001" in done.output
+    written = {cube: shown(tmp_path / "all" / path.relative_to(media)) for cube, path in curves.items()}
+    assert written == before
+    one = ("--version", first, "--out", tmp_path / "one", "--cube", "cube03")
+    assert run_one_of(command.commands(), "screens", *words, *one).exit_code == 0
+    assert len([*(tmp_path / "one").rglob("*.json")]) == 1
+    for wrong, said in ((("--version", "v0009"), "its versions are: v0001, v0002"), (("--cube", "x"), "no cube 'x'")):
+        refused = run_one_of(command.commands(), "screens", *words, *one[2:], *(*one[:2], *wrong))
+        assert (refused.exit_code, said in refused.output) == (2, True), refused.output
 
 
 def test_a_blind_task_gets_files_without_the_model(loop_project: LoopProject) -> None:
