@@ -11,6 +11,7 @@ from helioloop import __version__
 
 LEARNING_MODULES = (
     "data.astropy_columns",
+    "data.bad_frames",
     "data.clock_columns",
     "data.column_times",
     "data.cubes",
