@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 _CANNOT_FLUSH: Final = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
-_FLUSHED_AT_ONCE: Final = 16
+_REPLACED_AT_ONCE: Final = 16
 _UNFINISHED: Final = re.compile(r"\..+\.[0-9a-f]{8}\Z")
 
 
@@ -32,23 +32,16 @@ def replacing(path: Path, *, make_folders: bool = True) -> Iterator[Path]:
     """
     if make_folders:
         path.parent.mkdir(parents=True, exist_ok=True)
-    new = _new_name(path)
-    _create(new)
-    try:
+    with _replacing(path) as new:
         yield new
-        _flush(new)
-        new.replace(path)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise
     sync_folder(path.parent)
 
 
 def replace_many(contents: Mapping[Path, bytes]) -> None:
     """Replace each path by its content; each file appears whole or not at all.
 
-    All new files are written beside their places, flushed to disk together, and renamed. That takes a thirtieth of the
-    time of one after the other, because a disk flushes many files in about the time of one.
+    Files are flushed and renamed in threads, which takes a fraction of the time: a disk flushes many files in about the
+    time of one, and a file system may take milliseconds to free the old file.
 
     Parameters
     ----------
@@ -58,46 +51,36 @@ def replace_many(contents: Mapping[Path, bytes]) -> None:
     Raises
     ------
     OSError
-        Where a file cannot be written. Those that were not renamed before stay as they were, and no new file is left.
+        Where a file cannot be written. Others may have been replaced; no new file is left.
     """
     folders = {path.parent for path in contents}
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
-    new = {path: _new_name(path) for path in contents}
 
     def write(path: Path) -> None:
-        _create(new[path])
-        new[path].write_bytes(contents[path])
-        _flush(new[path])
+        with _replacing(path) as new:
+            new.write_bytes(contents[path])
 
-    try:
-        with ThreadPoolExecutor(_FLUSHED_AT_ONCE) as threads:
-            list(threads.map(write, contents))
-        for path in contents:
-            new[path].replace(path)
-    except BaseException:
-        for file in new.values():
-            file.unlink(missing_ok=True)
-        raise
+    with ThreadPoolExecutor(_REPLACED_AT_ONCE) as threads:
+        list(threads.map(write, contents))
     for folder in folders:
         sync_folder(folder)
 
 
-def _new_name(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-
-
-def _create(new: Path) -> None:
-    """Create an empty file with the permissions that `open` gives.
-
-    The kernel applies the umask. Python could only read it by setting it, which is a race between threads.
-    """
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Do what `replacing` does, without flushing the folder."""
+    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    # The kernel applies the umask. Python could only read it by setting it, which is a race between threads.
     os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-
-
-def _flush(new: Path) -> None:
-    with new.open("rb") as file:
-        os.fsync(file.fileno())
+    try:
+        yield new
+        with new.open("rb") as file:
+            os.fsync(file.fileno())
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
 
 
 def is_unfinished(name: str) -> bool:

@@ -152,5 +152,6 @@ def _plain_errors(media: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise ServiceError(
-            f"the screen files in {media} cannot be written ({error.strerror}); free space or correct the permissions, then repeat this"
+            f"the files of the labelling screen in {media} cannot be written ({error.strerror}); free space or correct "
+            "the permissions, then repeat this"
         ) from error
