@@ -77,7 +77,7 @@ test-images: .venv/.done
 		apt-get install -y -qq --no-install-recommends "$${missing[@]}" >/dev/null; fi
 	.venv/bin/python -m pytest tests/images/build_and_run.py -s $(ARGS)
 
-bench: .venv/.done
+bench: .venv/.done .venvs/label-studio/.done
 	.venv/bin/python -m tests.benchmarks.speed.document $(ARGS)
 
 bench-growth: .venv/.done

@@ -6,7 +6,8 @@ derived: the files are a function of the version's stored scores, the facts, and
 """
 
 import json
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
+from contextlib import contextmanager
 from pathlib import Path
 
 from helioloop.data.cube_facts import CubeFacts
@@ -22,8 +23,8 @@ from helioloop_worker.loop.media_names import MediaNames
 from helioloop_worker.loop.reason import Judged, reason_html
 from helioloop_worker.media.port import Media
 
-REPORT_EVERY = 50
-"""Cubes between two reports of progress."""
+TOGETHER = 100
+"""Cubes whose files are flushed to disk together, between two reports of progress."""
 
 
 def write_facts(names: MediaNames, facts: CubeFacts) -> None:
@@ -90,29 +91,38 @@ def write_screens(
     instrument = project_state.profile.instrument
     tasks = [task for task in project_state.tasks.values() if "curve" in task.exported["data"]]
     changed = 0
-    for done, task in enumerate(tasks):
-        if done % REPORT_EVERY == 0:
-            report(done, len(tasks), "writing curves and reasons")
-        cube = task.cube
-        names = MediaNames(media=media, release=cube.release, cube=cube.name, sha256=cube.sha256, instrument=instrument)
-        facts = read_facts(names)
-        if facts is None or facts.n_frames != instrument.n_frames:
-            continue
-        score = scores.get(cube.key)
-        hidden = cube.name in blind
-        changed += _write(
-            names,
-            served,
-            curve=curve_json(facts, score, blind=hidden),
-            reason=reason_html(
+    for start in range(0, len(tasks), TOGETHER):
+        report(start, len(tasks), "writing curves and reasons")
+        new: dict[Path, bytes] = {}
+        for task in tasks[start : start + TOGETHER]:
+            cube = task.cube
+            names = MediaNames(
+                media=media, release=cube.release, cube=cube.name, sha256=cube.sha256, instrument=instrument
+            )
+            facts = read_facts(names)
+            if facts is None or facts.n_frames != instrument.n_frames:
+                continue
+            score = scores.get(cube.key)
+            hidden = cube.name in blind
+            curve = curve_json(facts, score, blind=hidden)
+            reason = reason_html(
                 facts,
                 crude=project_state.label(cube.name).crude,
                 judged=None if score is None else Judged(version=version, score=score),
                 class_names=project_state.controls.class_names,
                 frozen_frames=instrument.frozen_frames,
                 blind=hidden,
-            ),
-        )
+            )
+            files = {names.curve: curve.encode(), names.reason: reason.encode()}
+            with _plain_errors(media):
+                different = {path: content for path, content in files.items() if not _has(path, content)}
+            for path, content in different.items():
+                # Before the file is there: if this breaks off in between, the file is served again.
+                served.serve(names.name(path), lambda content=content: content)  # type: ignore[misc]
+            changed += bool(different)
+            new |= different
+        with _plain_errors(media):
+            atomic.replace_many(new)
     report(len(tasks), len(tasks), "writing curves and reasons")
     return changed
 
@@ -128,21 +138,20 @@ def serve_screen(names: MediaNames, served: Media, *, video_field: str) -> dict[
     return {field: served.address(names.name(path)) for field, path in files.items()}
 
 
-def _write(names: MediaNames, served: Media, *, curve: str, reason: str) -> bool:
-    """Write the files whose content is another one, and tell whether there was any.
+def _has(path: Path, content: bytes) -> bool:
+    """Return whether a file has this content."""
+    try:
+        return path.read_bytes() == content
+    except FileNotFoundError:
+        return False
 
-    Each is served first: if this breaks off in between, it is served again.
-    """
-    written = False
-    for path, text in ((names.curve, curve), (names.reason, reason)):
-        try:
-            if path.exists() and path.read_text() == text:
-                continue
-            served.serve(names.name(path), text.encode)
-            atomic.write_text(path, text)
-        except OSError as error:
-            raise ServiceError(
-                f"{path} cannot be written ({error.strerror}); free space or correct the permissions, then repeat this"
-            ) from error
-        written = True
-    return written
+
+@contextmanager
+def _plain_errors(media: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ServiceError(
+            f"the files of the labelling screen in {media} cannot be written ({error.strerror}); free space or correct "
+            "the permissions, then repeat this"
+        ) from error
