@@ -1,6 +1,7 @@
 """The settings of helioloop's tabs in the Data Manager, as Label Studio stores them.
 
-Finished and skipped tasks leave all of them but the tab of ties, because the filters look at the number of annotations.
+Finished and skipped tasks leave all of them but the tab of ties. Label Studio decides whether a task is finished: in a
+project that wants several annotations of a task, the task stays until it has them all.
 """
 
 from collections.abc import Mapping
@@ -95,6 +96,16 @@ class TabSettings:
             "gridWidth": 4,
         }
 
+    def hiding(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the columns that a stored tab hides, and those that a new one would hide besides."""
+        hidden = stored.get("hiddenColumns") or {}
+        return {
+            "hiddenColumns": {
+                place: list(dict.fromkeys([*(hidden.get(place) or ()), *new]))
+                for place, new in self.new()["hiddenColumns"].items()
+            }
+        }
+
     def matches(self, stored: Mapping[str, Any]) -> bool:
         """Return whether a stored tab has the filters and the ordering of this one."""
         filters = stored.get("filters") or {}
@@ -119,7 +130,7 @@ def _without_unknown(entry: Mapping[str, Any]) -> _Filter:
 
 
 _WAITING = (
-    _condition("total_annotations", "equal", 0, kind="Number"),
+    _condition("completed_at", "empty", True, kind="Datetime"),
     _condition("cancelled_annotations", "equal", 0, kind="Number"),
 )
 _UNMARKED = _condition("data.triage", "empty", True, kind="String")

@@ -122,7 +122,9 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         labels = with_accepted(project_state.snapshot.cubes, accepted)
         # A version that is new to Label Studio has no rows, and there are many of others.
         every = context.label_studio.predictions(project) if _n_rows(context, project, version) or repairs else None
-        blind, deleted = _hide_random_checks(context, project, project_state, version=version, rows=every, lock=lock)
+        blind, deleted = _hide_random_checks(
+            context, project, project_state, version=version, rows=every, lock=lock, report=report
+        )
         rows = [row for row in every or () if row.model_version == version and row.id not in deleted]
         have = {row.task for row in rows}
         entries = new_entries(project_state, scores, labels, version=version, without=blind, have=have)
@@ -251,11 +253,12 @@ def _hide_random_checks(
     version: str,
     rows: Sequence[PredictionRow] | None,
     lock: Lock,
+    report: Report,
 ) -> tuple[frozenset[str], set[int]]:
     """Choose and mark the random checks, delete predictions of the blind ones; return these and the deleted rows.
 
-    The file is written first, so that the backend does not answer with new predictions meanwhile. `rows` are all rows
-    of the project; None where `version` has none, and those of the blind cubes are read.
+    The list of random checks is written first, so that the backend does not answer with new predictions meanwhile.
+    `rows` are all rows of the project; None where `version` has none, and those of the blind cubes are read.
     """
     predicted_tasks = {row.task for row in rows or () if row.model_version == version}
     labels, cubes = project_state.snapshot.cubes, [task.cube for task in project_state.tasks.values()]
@@ -275,9 +278,30 @@ def _hide_random_checks(
         numbers = [number for name in blind & project_state.tasks.keys() for number in project_state.tasks[name].ids]
         rows = [row for task in context.label_studio.tasks_now(project, numbers) for row in task.predictions]
     shown = shown_rows(rows, project_state.tasks, blind, versions)
+    write_blind_screens(context, project, project_state, version=version, blind=blind, report=holding(lock, report))
     delete_rows(context, project, shown, lock)
     set_marks(context, project, project_state, all_marks(checks, cubes, labels), lock)
     return blind, {row.id for row in shown}
+
+
+def write_blind_screens(
+    context: Context, project: int, project_state: ProjectState, *, version: str, blind: Set[str], report: Report
+) -> None:
+    """Write the files of blind tasks, before their predictions are deleted.
+
+    An answer that Label Studio stored without a prediction counts as blind. So the curve and the reason must have
+    nothing of the model when the last prediction goes, also where writing the files of all tasks takes minutes.
+    """
+    chosen = {cube: task for cube, task in project_state.tasks.items() if cube in blind}
+    write_screens(
+        replace(project_state, tasks=chosen),
+        {},
+        version=version,
+        media=context.settings.media_dir(project),
+        blind=blind,
+        served=context.media,
+        report=report,
+    )
 
 
 def with_accepted(labels: Mapping[str, CurrentLabel], accepted: Mapping[str, Label]) -> dict[str, CurrentLabel]:
