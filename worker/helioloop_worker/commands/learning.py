@@ -219,7 +219,7 @@ def _write_back(project: int, version: str) -> None:
     with needs_extra("worker"):
         from helioloop.messaging import messages, queues, redis_client
 
-    queues.send(redis_client.connect(load_settings()), messages.WriteBack(project=project, version=version))
+    queues.send(redis_client.connect(load_settings()), messages.WriteBack(project=project, version=version), anew=True)
 
 
 def _summary(card: Card) -> str:
