@@ -28,6 +28,9 @@ from helioloop_worker.context import Context
 from helioloop_worker.loop import processes, rounds
 from tests.worker.conftest import TINY
 
+WORKER = 0
+"""The process id of the worker in which this runs; its jobs run in this process or in one that it forks."""
+
 
 class RemoteLabelStudio:
     """The fake of Label Studio that the driver serves; every method is one request."""
@@ -59,14 +62,17 @@ def arm(module_name: str, name: str, when: str) -> None:
 
 
 def killed(call: Callable[[], Any], when: str) -> None:
-    """Kill the whole process group, before or after a call."""
+    """Kill the worker and the process of its job, before or after a call."""
     if when == "after":
         call()
+    os.killpg(WORKER, signal.SIGKILL)  # a process of a job has a group of its own
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
 def run_worker(settings: Settings, address: str, line: str) -> None:
     """Run one worker until it is killed."""
+    global WORKER  # noqa: PLW0603 - one per process
+    WORKER = os.getpid()
     role, module_name, name, when = line.split()
     if module_name != "-":
         arm(module_name, name, when)
