@@ -4,6 +4,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import redis
+
 from helioloop.errors import RegistryError, ServiceError
 from helioloop.messaging import redis_client
 from helioloop.messaging.queue_states import QueueState, queue_states
@@ -11,7 +13,8 @@ from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.messaging.retrain_state import PendingEvents
 from helioloop.registry.label_snapshot import FILE_NAME
 from helioloop.registry.staging import Staging
-from helioloop_backend.services import Services
+from helioloop.registry.versions import Registry
+from helioloop.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,34 +51,34 @@ class Observed:
     projects: Mapping[int, ObservedProject] = field(default_factory=dict)
 
 
-def observe(services: Services) -> Observed:
+def observe(settings: Settings, connection: redis.Redis) -> Observed:
     """Return the present state."""
     try:
-        with redis_client.plain_errors(services.settings):
-            queues = queue_states(services.connection)
+        with redis_client.plain_errors(settings):
+            queues = queue_states(connection)
     except ServiceError:
         queues = None
     projects = {}
-    for number in services.projects():
+    for number in settings.projects():
         try:
-            projects[number] = _project(services, number, has_redis=queues is not None)
+            projects[number] = _project(settings, connection, number, has_redis=queues is not None)
         except (RegistryError, OSError):
             continue
     return Observed(queues=queues, projects=projects)
 
 
-def _project(services: Services, number: int, *, has_redis: bool) -> ObservedProject:
-    folder = services.settings.model_dir(number)
+def _project(settings: Settings, connection: redis.Redis, number: int, *, has_redis: bool) -> ObservedProject:
+    folder = settings.model_dir(number)
     pending, is_running = None, False
     if has_redis:
         try:
-            with redis_client.plain_errors(services.settings):
-                state = RedisRetrainState(services.connection)
+            with redis_client.plain_errors(settings):
+                state = RedisRetrainState(connection)
                 pending, is_running = state.pending_events(number), state.running(number) is not None
         except ServiceError:
             pass
     return ObservedProject(
-        published=services.registry(number).published(),
+        published=Registry(folder).published(),
         published_at=_changed_at(folder / "published.json"),
         labels_read_at=_changed_at(folder / FILE_NAME),
         parked=len(Staging(folder).all_parked()),

@@ -11,6 +11,7 @@ from helioloop.logs import fields
 from helioloop.messaging import messages, queues
 from helioloop.records.cubes import CubeInfo
 from helioloop.registry.acceptances import Acceptance
+from helioloop.registry.last_check import write_last_check
 from helioloop.registry.unscorable import clear_unscorable
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import read_project
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 def check_retraining(context: Context, project: int, forced: bool = False) -> str:
     """Read the annotations and request a round where the rules want one."""
     outcome = retrain_check.check_retraining(context, project, forced=forced)
+    write_last_check(context.settings.model_dir(project), outcome)
     announcing.announce(context, project)
     return _log(project, outcome)
 
@@ -35,6 +37,7 @@ def check_retraining(context: Context, project: int, forced: bool = False) -> st
 def plan_round(context: Context, project: int) -> str:
     """Prepare the cubes for a requested round and start it."""
     outcome = planning.plan_round(context, project, report=job_report())
+    write_last_check(context.settings.model_dir(project), outcome)
     announcing.announce(context, project)
     return _log(project, outcome)
 

@@ -19,7 +19,7 @@ from rq.worker import BaseWorker
 from helioloop.errors import ServiceError
 from helioloop.logs import log_fields
 from helioloop.messaging import messages, queues, redis_client
-from helioloop.messaging.messages import CODE_FIELD, DEVICE_FIELD, read_message
+from helioloop.messaging.messages import CODE_FIELD, DEVICE_FIELD, Message, read_message
 from helioloop.messaging.plain_job import PlainJob
 from helioloop.model.device import choose_device
 from helioloop.model.provenance import code_version
@@ -27,6 +27,7 @@ from helioloop.model.training import preload
 from helioloop.settings import Settings, plain_url
 from helioloop_worker import jobs
 from helioloop_worker.context import REDIS_SECONDS, Context
+from helioloop_worker.loop.failing import counting, give_second_chance
 
 log = logging.getLogger(__name__)
 
@@ -59,17 +60,18 @@ class LoopJob(PlainJob):
         return super().restore(raw_data, payload=payload)
 
     def _execute(self) -> Any:
-        function, arguments = self._checked()
+        message, function, arguments = self._checked()
         started = time.monotonic()
         name = function.__name__
         with log_fields(job=self.id, **{field: arguments.get(argument) for field, argument in _LOGGED.items()}):
             log.debug("job %s starts", name)
-            result = function(self.context, **arguments)
+            with counting(self.connection, message, sweep_seconds=self.context.settings.sweep_seconds):
+                result = function(self.context, **arguments)
             log.info("job %s is done after %.1f s", name, time.monotonic() - started)
         return result
 
-    def _checked(self) -> tuple[Callable[..., Any], dict[str, Any]]:
-        """Return the function of this job and its arguments.
+    def _checked(self) -> tuple[Message, Callable[..., Any], dict[str, Any]]:
+        """Return the message, the function of this job and its arguments.
 
         Raises
         ------
@@ -78,11 +80,13 @@ class LoopJob(PlainJob):
         """
         name, payload = str(self.func_name), self.kwargs
         try:
-            read_message(name, {"": "positional arguments"} if self.args or self.instance is not None else payload)
+            message = read_message(
+                name, {"": "positional arguments"} if self.args or self.instance is not None else payload
+            )
         except ServiceError as error:
             log.error("job %r: %s", self.id[:80], error)
             raise
-        return jobs.FUNCTIONS[name], {field: value for field, value in payload.items() if field != "format"}
+        return message, jobs.FUNCTIONS[name], {field: value for field, value in payload.items() if field != "format"}
 
 
 def job_class(context: Context) -> type[LoopJob]:
@@ -155,6 +159,7 @@ def run(role: Role, context: Context) -> None:
     device_name = _device_name(settings)
     log.info("networks run on %s", device_name)
     worker = _worker(role, context, device_name)
+    give_second_chance(worker.connection, settings)
     while True:
         try:
             # rq logs each job and each maintenance; the jobs log their own progress

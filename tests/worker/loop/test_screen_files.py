@@ -208,7 +208,7 @@ def test_the_files_follow_the_published_version(loop_project: LoopProject, monke
     assert version in text
     assert "0.75" in text
     calls: list[Path] = []
-    monkeypatch.setattr(screen_files, "atomic", Mock(write_text=lambda *what: calls.append(what[0])))
+    monkeypatch.setattr(screen_files, "atomic", Mock(replace_many=calls.extend))
     assert write(loop_project) == 0
     assert calls == []
 
@@ -321,7 +321,7 @@ def test_a_full_disk_is_named(loop_project: LoopProject, monkeypatch: pytest.Mon
     curves = ingested(loop_project)
     loop_project.publish()
 
-    full = Mock(write_text=Mock(side_effect=OSError(28, "No space left on device")))
+    full = Mock(replace_many=Mock(side_effect=OSError(28, "No space left on device")))
     with monkeypatch.context() as broken:
         broken.setattr(screen_files, "atomic", full)
         with pytest.raises(ServiceError, match="No space left on device"):

@@ -6,7 +6,8 @@ earlier version: the files are a function of the version's stored scores, the fa
 """
 
 import json
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Collection, Iterator, Mapping, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +25,8 @@ from helioloop_worker.loop.media_names import MediaNames
 from helioloop_worker.loop.reason import Judged, reason_html
 from helioloop_worker.media.port import Media
 
-REPORT_EVERY = 50
-"""Cubes between two reports of progress."""
+TOGETHER = 100
+"""Cubes whose files are flushed to disk together, between two reports of progress."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,14 +100,25 @@ def write_screens(
     """
     tasks = [task for task in project_state.tasks.values() if "curve" in task.exported["data"]]
     changed = 0
-    for done, task in enumerate(tasks):
-        if done % REPORT_EVERY == 0:
-            report(done, len(tasks), "writing curves and reasons")
-        names = _names(project_state, task, media)
-        screen = _screen(
-            project_state, task, names, scores.get(task.cube.key), version=version, blind=task.cube.name in blind
-        )
-        changed += screen is not None and _write(names, served, screen)
+    for start in range(0, len(tasks), TOGETHER):
+        report(start, len(tasks), "writing curves and reasons")
+        new: dict[Path, bytes] = {}
+        for task in tasks[start : start + TOGETHER]:
+            names = _names(project_state, task, media)
+            score, hidden = scores.get(task.cube.key), task.cube.name in blind
+            screen = _screen(project_state, task, names, score, version=version, blind=hidden)
+            if screen is None:
+                continue
+            files = {names.curve: screen.curve.encode(), names.reason: screen.reason.encode()}
+            with _plain_errors(media):
+                different = {path: content for path, content in files.items() if not _has(path, content)}
+            for path, content in different.items():
+                # Before the file is there: if this breaks off in between, the file is served again.
+                served.serve(names.name(path), lambda content=content: content)  # type: ignore[misc]
+            changed += bool(different)
+            new |= different
+        with _plain_errors(media):
+            atomic.replace_many(new)
     report(len(tasks), len(tasks), "writing curves and reasons")
     return changed
 
@@ -200,21 +212,20 @@ def serve_screen(names: MediaNames, served: Media, *, video_field: str) -> dict[
     return {field: served.address(names.name(path)) for field, path in files.items()}
 
 
-def _write(names: MediaNames, served: Media, screen: Screen) -> bool:
-    """Write the files whose content is another one, and tell whether there was any.
+def _has(path: Path, content: bytes) -> bool:
+    """Return whether a file has this content."""
+    try:
+        return path.read_bytes() == content
+    except FileNotFoundError:
+        return False
 
-    Each is served first: if this breaks off in between, it is served again.
-    """
-    written = False
-    for path, text in ((names.curve, screen.curve), (names.reason, screen.reason)):
-        try:
-            if path.exists() and path.read_text() == text:
-                continue
-            served.serve(names.name(path), text.encode)
-            atomic.write_text(path, text)
-        except OSError as error:
-            raise ServiceError(
-                f"{path} cannot be written ({error.strerror}); free space or correct the permissions, then repeat this"
-            ) from error
-        written = True
-    return written
+
+@contextmanager
+def _plain_errors(media: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ServiceError(
+            f"the files of the labelling screen in {media} cannot be written ({error.strerror}); free space or correct "
+            "the permissions, then repeat this"
+        ) from error

@@ -10,6 +10,7 @@ from typing import Final
 
 from helioloop_worker.labelstudio.submitted import Submitted
 from helioloop_worker.reports.audit import ProjectAudit
+from helioloop_worker.reports.failing_jobs import FailingJob
 from helioloop_worker.reports.reading import ReadRelease
 from helioloop_worker.reports.status_facts import (
     ExcludedFacts,
@@ -60,6 +61,8 @@ def status_lines(status: ProjectStatus, *, full: bool = False) -> list[Line]:
     lines = verdict_lines(find_all(status), full=full)
     if status.services is not None:
         lines.append(round_line(status.services.running_round))
+    if status.last_check is not None:
+        lines.append(Line(name="last retrain check", value=f"{status.last_check.at}: {status.last_check.outcome}"))
     lines += model_lines(status, full=full)
     lines += [line for part in (reading_lines, excluded_lines, watched_lines) for line in part(status, full=full)]
     if status.project is not None:
@@ -308,7 +311,15 @@ def job_lines(services: ServiceFacts, *, full: bool = False) -> list[Line]:
     return [
         *_capped(running, full=full, name="running jobs"),
         *(failed or [Line(name="failed jobs", value="none")]),
+        *_capped([_failing(job) for job in services.failing_jobs], full=full, name="failing jobs"),
     ]
+
+
+def _failing(job: FailingJob) -> Line:
+    """Return the line of a job that is tried again or parked, under the name that ``helioloop retry`` takes."""
+    often = "failed once" if job.failures == 1 else f"failed {job.failures} times"
+    then = "nothing tries it again" if job.parked else f"tried again from {job.next_at} on"
+    return Line(name=f"{'parked' if job.parked else 'failing'} {job.name}", value=f"{often}, {then}: {job.reason}")
 
 
 def _subject(subject: str) -> str:
