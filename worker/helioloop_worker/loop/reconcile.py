@@ -21,6 +21,7 @@ from redis.exceptions import LockError
 from helioloop.errors import HelioloopError, LabelStudioError, MissingInLabelStudio, ServiceError
 from helioloop.messaging import messages, queues, retrain_state
 from helioloop.messaging.job_failures import JobFailures
+from helioloop.messaging.work_figures import REPAIRS, add_to_figure
 from helioloop.registry.acceptances import accepted_labels, read_acceptances
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.random_checks import blind_cubes
@@ -95,6 +96,7 @@ def reconcile(context: Context, project: int) -> Reconciled:
                 failures.succeed(project, known.key)
             for sentence in [found] if isinstance(found, str) else found or []:
                 log.info("project %d: reconciliation: %s", project, sentence)
+                add_to_figure(context.connection, REPAIRS, str(project), _name(step))
                 done.append(sentence)
     finally:
         with suppress(LockError):
