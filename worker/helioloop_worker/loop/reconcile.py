@@ -208,6 +208,10 @@ def _write_back(context: Context, project: int, state: ProjectState) -> str | No
         return f"{len(shown)} predictions of random checks that nobody has answered are there: deleting them"
     rows = [row for row in all_rows if row.model_version == version]
     lacking = len(tasks - {row.task for row in rows})
+    if doubled := len(rows) - len({row.task for row in rows}):
+        # Label Studio stores what a backend answers late, and what a worker imports that was stopped meanwhile.
+        _send_whole_write_back(context, project, version)
+        return f"{doubled} tasks have a second prediction of {version}: deleting it"
     accepted = accepted_labels(context.settings.model_dir(project), version)
     labels = {} if snapshot is None else writeback.with_accepted(snapshot.cubes, accepted)
     scores = context.registry(project).scores(version, curves=False)
