@@ -27,7 +27,7 @@ from tests.faults.label_studio import ServedLabelStudio
 from tests.faults.people import People
 from tests.faults.proxy import Proxy
 from tests.faults.redis_server import RedisServer
-from tests.faults.time_passing import children, held_locks, is_alive, let_time_pass
+from tests.faults.time_passing import children, is_alive, left_behind, let_time_pass
 from tests.faults.web import Backend
 from tests.worker.conftest import CUBES, PROFILE
 
@@ -173,10 +173,17 @@ class Driver:
         for backend in self.backends:
             backend.wait()
         self.people = People(
-            self.served, self.project, self.cube_of, self.backends, self._note_status, seed=seed, rate_hz=rate_hz
+            self.served,
+            self.project,
+            self.cube_of,
+            self.backends,
+            on_status=self._note_status,
+            published=lambda: checks.published(self.model_dir),
+            seed=seed,
+            rate_hz=rate_hz,
         )
         self.running: list[int] = []
-        self._locks: dict[bytes, bytes] = {}
+        self._held: dict[bytes, bytes] = {}
         self._passes_at = math.inf
         self._disturbed_until = 0.0
         self._disturbances = 0
@@ -214,7 +221,7 @@ class Driver:
     def kill_all(self, *, time_passes: bool = True) -> None:
         """Kill all workers with their jobs, and perhaps let the time pass after which others notice it."""
         self._kill_workers()
-        self._locks |= held_locks(self.redis.connection)
+        self._held |= left_behind(self.redis.connection)
         if time_passes:
             self._let_time_pass()
         else:
@@ -222,8 +229,8 @@ class Driver:
         self._look_at_version()
 
     def _let_time_pass(self) -> None:
-        let_time_pass(self.redis.connection, locks=self._locks)
-        self._locks.clear()
+        let_time_pass(self.redis.connection, held=self._held)
+        self._held.clear()
         self._passes_at = math.inf
 
     @staticmethod
@@ -280,7 +287,7 @@ class Driver:
             os.killpg(process, signal.SIGKILL)
         self._wait(lambda: not any(is_alive(process) for process in others), 10)
         self.running = [frozen]
-        let_time_pass(self.redis.connection, locks=held_locks(self.redis.connection), frozen=[frozen])
+        let_time_pass(self.redis.connection, held=left_behind(self.redis.connection), frozen=[frozen])
         before = checks.versions(self.model_dir)
         self.start("train")
         self.start("score")
