@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 import redis
 from rq import Queue, Worker
-from rq.exceptions import DuplicateJobError
+from rq.exceptions import DuplicateJobError, InvalidJobOperation
 from rq.job import Dependency, Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.utils import utcparse
@@ -256,5 +256,8 @@ def _clear(target: Queue, job_id: str) -> None:
             pipeline.multi()
             job = PlainJob(job_id, connection=target.connection)
             job.origin = target.name
-            job.delete(pipeline=pipeline)
+            try:
+                job.delete(pipeline=pipeline)
+            except InvalidJobOperation:  # it has no status: another thread has deleted it since, or it is a remnant
+                pipeline.delete(key)
             pipeline.execute()
