@@ -288,12 +288,12 @@ class Driver:
         self._wait(lambda: not any(is_alive(process) for process in others), 10)
         self.running = [frozen]
         let_time_pass(self.redis.connection, held=left_behind(self.redis.connection), frozen=[frozen])
-        before = checks.versions(self.model_dir)
+        before = {*checks.versions(self.model_dir), None}
         self.start("train")
         self.start("score")
         self.people.press_start()
-        self._wait(lambda: checks.versions(self.model_dir) != before, 8)
-        time.sleep(self.random.uniform(0.0, 1.0))
+        self._wait(lambda: checks.published(self.model_dir) not in before, 12)
+        time.sleep(self.random.uniform(0.0, 2.0))
         for process in self.with_jobs(frozen):
             with suppress(ProcessLookupError):
                 os.killpg(os.getpgid(process), signal.SIGCONT)
