@@ -12,6 +12,7 @@
 #   make bench-science                measure the method and write docs/science.md; hours on a CPU; can be interrupted
 #   make bench-gpu                    measure training and masking on a GPU into bench-data/gpu.json; five minutes
 #   make docs                         the pages and a reference of the code as HTML, in dist/docs
+#   make audit                        known vulnerabilities of all pinned packages; asks PyPI's advisory service
 #   make build                        wheel and source distribution, in dist/
 #   make lint                         ruff, mypy, import-linter
 #   make … TORCH=cuda                 torch with CUDA (default if nvidia-smi runs); TORCH=cpu never downloads CUDA
@@ -37,7 +38,7 @@ COMPILE = env $(UV_ENV) $(UV) pip compile -q --universal --python-version 3.11 -
 	--no-annotate --no-header
 INSTALL = env $(UV_ENV) $(UV) pip install -q --constraint constraints.txt $(FIND_LINKS)
 
-.PHONY: help demo test test-oldest-label-studio test-fast test-faults test-images bench bench-growth bench-science bench-gpu docs lint format screenshots constraints build install-wheel clean
+.PHONY: help demo test test-oldest-label-studio test-fast test-faults test-images bench bench-growth bench-science bench-gpu docs lint format audit screenshots constraints build install-wheel clean
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
@@ -103,6 +104,11 @@ lint: .venv/.done
 format: .venv/.done
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
+
+# --strict: a package without advisory data fails, too.
+audit: .venvs/uv/.done
+	for pinned in constraints.txt constraints-label-studio.txt; do \
+		env $(UV_ENV) $(UV) tool run pip-audit --strict --no-deps --disable-pip --requirement $$pinned || exit 1; done
 
 # -- environments: one each for backend, worker and Label Studio; .venv has all of helioloop and the tools --
 

@@ -275,7 +275,7 @@ def test_a_blind_check_shows_nothing_of_the_model(queue: Queue, page: Page) -> N
         texts = read(received)
     shown = page.locator(".helioloop-reason").inner_text()
     assert "Random check." in shown
-    for word in (VERSION, "Probability", "Agreement", "Onset"):
+    for word in (VERSION, "Probability", "Agreement", "Onset", "Crude label", "emergence"):
         assert word not in shown
     assert page.locator(".helioloop-question input:checked").count() == 0
     assert page.locator(".lsf-keypoints").count() == 0

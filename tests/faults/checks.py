@@ -1,12 +1,15 @@
 """Checks of what is left in the model folder and in Label Studio, with no code of helioloop."""
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from safetensors import safe_open
+
+_PARTICULAR = re.compile(r"http://\S+|/\S+|[0-9a-f]{12,}|[0-9]+(\.[0-9]+)*")
 
 
 def published(model_dir: Path) -> str | None:
@@ -166,7 +169,10 @@ class Watched:
 
 
 def failures(log: Path) -> dict[str, int]:
-    """Return the last lines of all tracebacks in the workers' log, and how often each is there."""
+    """Return the last lines of all tracebacks in the workers' log, and how often each is there.
+
+    What differs from case to case, such as paths, ports, versions and hashes, is left out.
+    """
     found: dict[str, int] = {}
     inside = False
     for line in log.read_text(errors="replace").splitlines():
@@ -174,5 +180,6 @@ def failures(log: Path) -> dict[str, int]:
             inside = True
         elif inside and line and not line.startswith((" ", "\t")):
             inside = False
-            found[line[:160]] = found.get(line[:160], 0) + 1
-    return found
+            text = _PARTICULAR.sub("*", line)[:100]
+            found[text] = found.get(text, 0) + 1
+    return dict(sorted(found.items(), key=lambda entry: -entry[1]))

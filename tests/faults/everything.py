@@ -82,6 +82,7 @@ def test_harm_everywhere_loses_nothing(
         driver.write(REPORT)
     report = driver.report
     assert report.faults == 0, REPORT.read_text()
+    assert report.unavailable <= 0.01 * report.answers
     assert report.kill_points >= 50
     assert report.corrections >= CORRECTIONS
     assert report.reached >= 0.9 * len(parts), report.not_reached

@@ -34,6 +34,8 @@ class People:
         Any one of them gets an event.
     on_status : callable
         Called with the status of each answer of a backend.
+    published : callable
+        Returns the published version.
     seed : int
         Of what they do.
     rate_hz : float
@@ -46,13 +48,14 @@ class People:
         project: int,
         cubes: dict[int, str],
         backends: Sequence[Backend],
-        on_status: Callable[[int], None],
         *,
+        on_status: Callable[[int], None],
+        published: Callable[[], str | None],
         seed: int,
         rate_hz: float,
     ) -> None:
         self._served, self._project, self._cubes, self._backends = served, project, cubes, backends
-        self._on_status, self._rate_hz = on_status, rate_hz
+        self._on_status, self._published, self._rate_hz = on_status, published, rate_hz
         self._random = random.Random(seed)  # noqa: S311 - not for secrets
         self._annotation: dict[int, int] = {}
         self.corrections = self.opened = 0
@@ -122,10 +125,11 @@ class People:
         chance = random.Random(self._random.random())  # noqa: S311
         while self._may_work.wait() and not self._ends.is_set():
             task = chance.choice([*self._cubes])
+            version = self._published()  # Label Studio has asked /setup for it
             with self._served.lock:
                 now = self._served.fake.tasks_now(self._project, [task])[0]
                 info = self._served.fake.project(self._project)
-            if not any(row.model_version == info.model_version for row in now.predictions):
+            if version is not None and not any(row.model_version == version for row in now.predictions):
                 self._ask(chance.choice(self._backends), {"id": task, "data": dict(now.data)}, info.label_config)
             time.sleep(chance.uniform(0.0, 0.3))
 

@@ -8,24 +8,31 @@ from pathlib import Path
 
 import redis
 
-LOCKS = ("helioloop:writer:*", "helioloop:reconciling:*", "rq:scheduler-lock:*")
+LOCKS = ("helioloop:writer:*", "helioloop:reconciling:*", "rq:scheduler-lock:*", "rq:clean_registries:*")
 
 
-def held_locks(connection: redis.Redis) -> dict[bytes, bytes]:
-    """Return the locks of the loop and of rq that are held now, with what they contain: a token of the holder."""
+def left_behind(connection: redis.Redis) -> dict[bytes, bytes]:
+    """Return what the workers hold now, to let it expire if they are dead.
+
+    These are the locks of the loop and of rq with what they contain, a token of the holder; and the jobs that a worker
+    has taken from a queue and not started, with nothing.
+    """
     keys = [key for pattern in LOCKS for key in connection.scan_iter(pattern)]
-    return {key: content for key in keys if (content := connection.dump(key)) is not None}
+    held = {key: content for key in keys if (content := connection.dump(key)) is not None}
+    for queue in connection.scan_iter("rq:queue:*:intermediate"):
+        held |= {queue + b":first_seen:" + job: b"" for job in connection.lrange(queue, 0, -1)}
+    return held
 
 
-def let_time_pass(connection: redis.Redis, *, locks: Mapping[bytes, bytes], frozen: Collection[int] = ()) -> None:
+def let_time_pass(connection: redis.Redis, *, held: Mapping[bytes, bytes], frozen: Collection[int] = ()) -> None:
     """Let everything expire that dead and frozen workers renewed.
 
     Parameters
     ----------
     connection : redis.Redis
         The Redis.
-    locks : mapping
-        The locks that were held when the workers died, see `held_locks`.
+    held : mapping
+        What the workers held when they died, see `left_behind`.
     frozen : collection of int
         Process ids of workers that are alive, and give no sign of life.
     """
@@ -43,8 +50,10 @@ def let_time_pass(connection: redis.Redis, *, locks: Mapping[bytes, bytes], froz
             if connection.hget(b"rq:execution:" + member, "worker_name") not in living:
                 connection.zadd(registry, {member: time.time() - 1}, xx=True)
                 connection.delete(b"rq:execution:" + member)
-    for key, content in locks.items():
-        if connection.dump(key) == content:
+    for key, content in held.items():
+        if not content:
+            connection.set(key, time.time() - 120, ex=600)  # seen there two minutes ago
+        elif connection.dump(key) == content:
             connection.delete(key)
 
 

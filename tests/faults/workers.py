@@ -27,6 +27,7 @@ from typing import Any, Final
 import torch
 
 from helioloop.files import lease
+from helioloop.messaging import queues
 from helioloop.model.training import preload
 from helioloop.settings import Settings
 from helioloop_worker import context as contexts
@@ -34,6 +35,7 @@ from helioloop_worker import worker
 from helioloop_worker.commands.learning import rollback
 from helioloop_worker.context import Context
 from helioloop_worker.loop import processes, rounds
+from helioloop_worker.reports import report as reporting
 from tests.worker.conftest import TINY
 
 log = logging.getLogger(__name__)
@@ -88,6 +90,8 @@ def hurry() -> None:
     contexts.REDIS_SECONDS = worker.REDIS_SECONDS = 3.0
     worker.RETRY_SECONDS = 0.3
     worker.POLL_SECONDS = 2
+    queues.STRANDED_SECONDS = 3  # type: ignore[misc]
+    reporting.make_report = lambda *_, **__: "<html>a report</html>"  # its figures take seconds
     processes.ProcessPoolExecutor = lambda *_, **__: ThreadPoolExecutor(1)  # type: ignore[assignment, misc]
 
 

@@ -22,6 +22,7 @@ from helioloop.logs import log_fields
 from helioloop.messaging import messages, queues, redis_client
 from helioloop.messaging.messages import CODE_FIELD, DEVICE_FIELD, Message, read_message
 from helioloop.messaging.plain_job import PlainJob
+from helioloop.messaging.work_figures import JOB_SECONDS, REFUSED_JOBS, add_to_figure
 from helioloop.model.device import choose_device
 from helioloop.model.provenance import code_version
 from helioloop.model.training import preload
@@ -66,9 +67,15 @@ class LoopJob(PlainJob):
         name = function.__name__
         with log_fields(job=self.id, **{field: arguments.get(argument) for field, argument in _LOGGED.items()}):
             log.debug("job %s starts", name)
-            with counting(self.connection, message, sweep_seconds=self.context.settings.sweep_seconds):
-                result = function(self.context, **arguments)
-            log.info("job %s is done after %.1f s", name, time.monotonic() - started)
+            outcome = "failed"
+            try:
+                with counting(self.connection, message, sweep_seconds=self.context.settings.sweep_seconds):
+                    result = function(self.context, **arguments)
+                outcome = "done"
+            finally:
+                seconds = time.monotonic() - started
+                add_to_figure(self.connection, JOB_SECONDS, name, outcome, value=seconds)
+                log.info("job %s %s after %.1f s", name, "is done" if outcome == "done" else outcome, seconds)
         return result
 
     def _checked(self) -> tuple[Message, Callable[..., Any], dict[str, Any]]:
@@ -86,6 +93,7 @@ class LoopJob(PlainJob):
             )
         except ServiceError as error:
             log.error("job %r: %s", self.id[:80], error)
+            add_to_figure(self.connection, REFUSED_JOBS)
             raise
         return message, jobs.FUNCTIONS[name], {field: value for field, value in payload.items() if field != "format"}
 

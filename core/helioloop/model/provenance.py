@@ -40,6 +40,7 @@ LEARNING_MODULES = (
     "emergence.locate",
     "emergence.masking",
     "emergence.ramps",
+    "model.ahead",
     "model.architecture",
     "model.architectures",
     "model.augmentation",

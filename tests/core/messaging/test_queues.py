@@ -250,6 +250,16 @@ def test_a_remnant_without_a_status_does_not_block(redis_connection: redis.Redis
     assert _waiting(redis_connection) == ["retrain-check-1"]
 
 
+@pytest.mark.parametrize("field", ["meta", "last_heartbeat", "worker_name"])
+def test_what_a_process_wrote_of_a_job_that_was_gone_does_not_block(redis_connection: redis.Redis, field: str) -> None:
+    """Its worker was killed, the job was deleted, and the process went on."""
+    redis_connection.hset("rq:job:retrain-check-1", field, "{}")
+    assert queues.job_status(redis_connection, RetrainCheck(project=1)) is None
+    assert queues.send(redis_connection, RetrainCheck(project=1))
+    assert _waiting(redis_connection) == ["retrain-check-1"]
+    assert _job(redis_connection, "retrain-check-1").get_status() is JobStatus.QUEUED
+
+
 def test_a_scheduled_job_that_is_in_no_schedule_does_not_block(redis_connection: redis.Redis) -> None:
     queues.send(redis_connection, RetrainCheck(project=1), delay_seconds=50)
     redis_connection.delete(f"rq:scheduled:{QUEUE_MAINTENANCE}")

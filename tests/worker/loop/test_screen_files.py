@@ -13,6 +13,8 @@ from tests.worker.shell import run_one_of
 
 from helioloop.data.cube_facts import CubeFacts
 from helioloop.errors import ServiceError
+from helioloop.files import atomic
+from helioloop.messaging import messages
 from helioloop.progress import silent
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore, Emergence
@@ -20,7 +22,7 @@ from helioloop.registry.random_checks import RandomChecks
 from helioloop_worker.commands import report as command
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow
-from helioloop_worker.loop import screen_files
+from helioloop_worker.loop import announcing, screen_files
 from helioloop_worker.loop.curve_file import WINDOW_SECONDS, curve_json
 from helioloop_worker.loop.ingest import ingest
 from helioloop_worker.loop.reason import Judged, reason_html
@@ -156,8 +158,18 @@ def test_a_blind_reason_shows_nothing_of_the_model() -> None:
     """Neither probability, nor agreement, onset or version; it is the same whatever the model says."""
     shown = reason(Label.EMERGENCE, JUDGED, blind=True)
     assert shown == reason(Label.EMERGENCE, None, blind=True)
-    for word in ("0.93", "Probability", "Agreement", "Onset", "v0007"):
+    for word in ("0.93", "Probability", "Agreement", "Onset", "v0007", "Crude label", "emergence"):
         assert word not in shown
+    assert shown == reason(Label.NON_EMERGENCE, JUDGED, blind=True), "it does not depend on the crude label"
+
+
+def test_a_long_name_of_a_region_is_cut() -> None:
+    """Forty characters stay, the last one an ellipsis; it is escaped after the cut, so no escape is cut in two."""
+    facts = replace(FACTS, region="x" * 38 + "<>&")
+    shown = reason_html(facts, crude=None, judged=None, class_names=NAMES, frozen_frames=0)
+    assert f"<td>{'x' * 38}&lt;…</td>" in shown
+    shown = reason_html(replace(FACTS, region="x" * 40), crude=None, judged=None, class_names=NAMES, frozen_frames=0)
+    assert f"<td>{'x' * 40}</td>" in shown
 
 
 def ingested(loop_project: LoopProject) -> dict[str, Path]:
@@ -277,14 +289,18 @@ def test_the_files_of_a_blind_task_show_nothing_when_its_prediction_is_deleted(
             path = curves[cubes[row.task]]
             reason = path.with_name(path.name.replace(".curve.json", ".reason.txt"))
             found[row.task] = path.read_text() + reason.read_text()
+            assert not report_page.exists(), "its gallery shows all cubes"
         delete(rows)
 
+    report_page = announcing.report_path(loop_project.context, loop_project.id)
+    atomic.write_text(report_page, "".join(f"<h3>{cube}</h3>" for cube in tasks))
     monkeypatch.setattr(label_studio, "delete_predictions", seen)
     if way == "its answer is deleted":
         assert write_back_changes(loop_project.context, loop_project.id, "v0001", report=silent) is not None
     else:
         write_back(loop_project.context, loop_project.id, loop_project.publish(p_emergence=0.75), report=silent)
     assert len(found) == (1 if way == "its answer is deleted" else 4)
+    assert messages.MakeReport(project=loop_project.id).job_id in loop_project.queued()
     for text in found.values():
         assert "Random check" in text
         assert "v000" not in text

@@ -66,14 +66,14 @@ class TabSettings:
         Conditions that all hold for a task in the tab.
     ordering : str
         Column that sorts it, lowest first.
-    hides : str
-        A column that a new tab hides besides `HIDDEN_COLUMNS`.
+    hides : tuple of str
+        Columns that a new tab hides besides `HIDDEN_COLUMNS`.
     """
 
     title: str
     filters: tuple[_Filter, ...] = field(repr=False)
     ordering: str
-    hides: str
+    hides: tuple[str, ...]
 
     def kept(self) -> dict[str, Any]:
         """Return the settings that are restored when somebody changed them: filters and ordering."""
@@ -84,7 +84,7 @@ class TabSettings:
 
     def new(self) -> dict[str, Any]:
         """Return all settings of a new tab."""
-        hidden = [*HIDDEN_COLUMNS, self.hides]
+        hidden = [*HIDDEN_COLUMNS, *self.hides]
         return {
             "title": self.title,
             "type": "list",
@@ -138,10 +138,11 @@ _SCORE = "tasks:predictions_score"
 
 _MARK = "tasks:data.triage"
 _REGION = "tasks:data.region"
+_CRUDE = "tasks:data.crude_label"
 
 FIRST = DISAGREEMENTS_FIRST
 TABS = (
-    TabSettings(title=FIRST, filters=(*_WAITING, _UNMARKED), ordering=_SCORE, hides=_MARK),
+    TabSettings(title=FIRST, filters=(*_WAITING, _UNMARKED), ordering=_SCORE, hides=(_MARK,)),
     TabSettings(
         title="Uncertain",
         filters=(
@@ -150,12 +151,14 @@ TABS = (
             _UNMARKED,
         ),
         ordering=_SCORE,
-        hides=_MARK,
+        hides=(_MARK,),
     ),
-    TabSettings(title="Random checks", filters=(*_WAITING, _marked("random check")), ordering=_MARK, hides=_SCORE),
-    TabSettings(title="Ties between annotators", filters=(_marked("tied"),), ordering=_SCORE, hides=_REGION),
     TabSettings(
-        title="Accepted under guarantee", filters=(*_WAITING, _marked("accepted")), ordering=_SCORE, hides=_REGION
+        title="Random checks", filters=(*_WAITING, _marked("random check")), ordering=_MARK, hides=(_SCORE, _CRUDE)
+    ),
+    TabSettings(title="Ties between annotators", filters=(_marked("tied"),), ordering=_SCORE, hides=(_REGION,)),
+    TabSettings(
+        title="Accepted under guarantee", filters=(*_WAITING, _marked("accepted")), ordering=_SCORE, hides=(_REGION,)
     ),
 )
 EARLIER_TITLE = "Model disagrees first"

@@ -25,6 +25,7 @@ from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.labelstudio.tabs import update_tabs
+from helioloop_worker.loop.announcing import withdraw_report
 from helioloop_worker.loop.checked import (
     WrittenBack,
     answers_of,
@@ -299,9 +300,11 @@ def write_blind_screens(
 ) -> None:
     """Write the files of blind tasks, before their predictions are deleted.
 
-    An answer that Label Studio stored without a prediction counts as blind. So the curve and the reason must have
-    nothing of the model when the last prediction goes, also where writing the files of all tasks takes minutes.
+    An answer that Label Studio stored without a prediction counts as blind. So curve, reason and the gallery of the
+    report must have nothing of the model when the last prediction goes, also where writing the files of all tasks takes
+    minutes, or scoring new cubes hours.
     """
+    withdraw_report(context, project, blind)
     chosen = {cube: task for cube, task in project_state.tasks.items() if cube in blind}
     write_screens(
         replace(project_state, tasks=chosen),
