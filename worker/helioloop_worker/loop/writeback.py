@@ -121,8 +121,7 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         scores = registry.scores(version, curves=False)
         accepted = accepted_labels(model_dir, version)
         labels = with_accepted(project_state.snapshot.cubes, accepted)
-        # A version that is new to Label Studio has no rows, and there are many of others.
-        every = context.label_studio.predictions(project) if _n_rows(context, project, version) or repairs else None
+        every = _rows(context, project, version, whole=repairs)
         blind, deleted = _hide_random_checks(
             context, project, project_state, version=version, rows=every, lock=lock, report=report
         )
@@ -221,6 +220,17 @@ def import_entries(
         report(start, len(entries), "writing predictions")
         context.label_studio.import_predictions(project, entries[start : start + CHUNK_PREDICTIONS])
     report(len(entries), len(entries), "writing predictions")
+
+
+def _rows(context: Context, project: int, version: str, *, whole: bool) -> list[PredictionRow] | None:
+    """Return all prediction rows of a project; None where `version` has none, and earlier versions have.
+
+    Those are many, and only the ones of blind cubes matter.
+    """
+    counts = context.label_studio.model_versions(project)
+    if counts.get(version) or whole:
+        return context.label_studio.predictions(project)
+    return None if any(counts.get(earlier) for earlier in context.registry(project).versions()) else []
 
 
 def _n_rows(context: Context, project: int, version: str) -> int:
