@@ -5,13 +5,14 @@
 #   make demo ARGS="--release DIR"    the same, with a release of yours beside the synthetic one
 #   make test                         all tests, with real services
 #   make test-oldest-label-studio     the end-to-end tests of the loop on the oldest supported Label Studio
-#   make test-faults                  kill workers at every step of the loop and check what is left; up to 50 minutes
+#   make test-faults                  harm workers at every step and services, and check what is left; up to 50 minutes
 #   make test-images                  build the images of docker/ and run the services of its compose file (root, Debian)
 #   make bench                        time helioloop against plain references and write docs/performance.md; minutes
 #   make bench-growth                 measure what grows with the number of cubes and write docs/growth.md; an hour
 #   make bench-science                measure the method and write docs/science.md; hours on a CPU; can be interrupted
 #   make bench-gpu                    measure training and masking on a GPU into bench-data/gpu.json; five minutes
 #   make docs                         the pages and a reference of the code as HTML, in dist/docs
+#   make audit                        known vulnerabilities of all pinned packages; asks PyPI's advisory service
 #   make build                        wheel and source distribution, in dist/
 #   make lint                         ruff, mypy, import-linter
 #   make … TORCH=cuda                 torch with CUDA (default if nvidia-smi runs); TORCH=cpu never downloads CUDA
@@ -37,7 +38,7 @@ COMPILE = env $(UV_ENV) $(UV) pip compile -q --universal --python-version 3.11 -
 	--no-annotate --no-header
 INSTALL = env $(UV_ENV) $(UV) pip install -q --constraint constraints.txt $(FIND_LINKS)
 
-.PHONY: help demo test test-oldest-label-studio test-fast test-faults test-images bench bench-growth bench-science bench-gpu docs lint format screenshots constraints build install-wheel clean
+.PHONY: help demo test test-oldest-label-studio test-fast test-faults test-images bench bench-growth bench-science bench-gpu docs lint format audit screenshots constraints build install-wheel clean
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
@@ -65,9 +66,9 @@ screenshots:
 test-fast: .venv/.done
 	.venv/bin/python -m pytest -m "not e2e" $(ARGS)
 
-# Kills workers at every step and at random times; up to 50 minutes. Writes fault-report.json.
+# Kills and freezes workers at every step, has services fail, damages files; up to 50 minutes. Writes fault-report.json.
 test-faults: .venv/.done
-	.venv/bin/python -m pytest tests/faults/three_kills.py tests/faults/everything.py -s $(ARGS)
+	.venv/bin/python -m pytest tests/faults/everything.py -s $(ARGS)
 
 # Needs root on Debian or Ubuntu. The layers stay in .images, so the second run is faster.
 test-images: .venv/.done
@@ -77,7 +78,7 @@ test-images: .venv/.done
 		apt-get install -y -qq --no-install-recommends "$${missing[@]}" >/dev/null; fi
 	.venv/bin/python -m pytest tests/images/build_and_run.py -s $(ARGS)
 
-bench: .venv/.done
+bench: .venv/.done .venvs/label-studio/.done
 	.venv/bin/python -m tests.benchmarks.speed.document $(ARGS)
 
 bench-growth: .venv/.done
@@ -103,6 +104,11 @@ lint: .venv/.done
 format: .venv/.done
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
+
+# --strict: a package without advisory data fails, too.
+audit: .venvs/uv/.done
+	for pinned in constraints.txt constraints-label-studio.txt; do \
+		env $(UV_ENV) $(UV) tool run pip-audit --strict --no-deps --disable-pip --requirement $$pinned || exit 1; done
 
 # -- environments: one each for backend, worker and Label Studio; .venv has all of helioloop and the tools --
 

@@ -72,7 +72,7 @@ def receive(services: Services, action: str, payload: dict[str, Any]) -> dict[st
         with _redis(services, remedy="then press Start training again"):
             _check_project(services, project)
             check = RetrainCheck(project=project, forced=True)
-            is_new = queues.send(services.connection, check)
+            is_new = queues.send(services.connection, check, anew=True)
         what = "a retrain check is queued at once" if is_new else "it joined the retrain check that waits"
         _log(action, project, f"somebody pressed Start training; {what}", outcome="forced", job=check.job_id)
         return {"status": "forced"}

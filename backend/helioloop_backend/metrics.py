@@ -5,12 +5,12 @@ Each app has a registry of its own, so that several apps in one process do not s
 """
 
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-if TYPE_CHECKING:
-    from helioloop_backend.observed import Observed
+from helioloop_backend.observed import Observed
+from helioloop_backend.work_metrics import WorkCollector
 
 LATENCY_BUCKETS_SECONDS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 OUTCOMES: Final = ("hit", "miss", "unscorable", "foreign", "blind")
@@ -42,6 +42,7 @@ class Metrics:
             buckets=LATENCY_BUCKETS_SECONDS,
             registry=self._registry,
         )
+        self._answered: dict[tuple[str | None, int], Histogram] = {}
         self._refused = Counter(
             "helioloop_refused", "Requests that were refused, by status.", ["status"], registry=self._registry
         )
@@ -57,6 +58,12 @@ class Metrics:
         self._lag = self._gauge("oldest_event_seconds", "Age of the oldest of these events.", "project")
         self._running = self._gauge("round_running", "1 while a round runs, else 0.", "project")
         self._parked = self._gauge("parked_rounds", "Rounds that failed too often and wait for a human.", "project")
+        self._parked_jobs = self._gauge(
+            "parked_jobs", f"Jobs that failed too often and wait for a human{absent}", "project"
+        )
+        self._failing_jobs = self._gauge("failing_jobs", f"Jobs that failed and are tried again{absent}", "project")
+        self._work = WorkCollector()
+        self._registry.register(self._work)
         self._labels = self._gauge("labels_read_timestamp_seconds", "When annotations were read last.", "project")
         self._published = self._gauge("published_timestamp_seconds", "When a version was published last.", "project")
         self._version = self._gauge(
@@ -78,13 +85,18 @@ class Metrics:
 
     def answered(self, route: str | None, status: int, *, seconds: float) -> None:
         """Record how long an answer took; requests without a route share one label."""
-        self._seconds.labels(route=route or _OTHER, status=f"{status // 100}xx").observe(seconds)
+        key = (route, status // 100)
+        child = self._answered.get(key)
+        if child is None:  # finding it by its labels takes as long as counting
+            child = self._seconds.labels(route=route or _OTHER, status=f"{status // 100}xx")
+            self._answered[key] = child
+        child.observe(seconds)
 
     def refused(self, status: int) -> None:
         """Count a request that was refused."""
         self._refused.labels(status=str(status)).inc()
 
-    def render(self, observed: "Observed", *, now: float) -> bytes:
+    def render(self, observed: Observed, *, now: float) -> bytes:
         """Return the text that Prometheus reads.
 
         Parameters
@@ -97,13 +109,14 @@ class Metrics:
         with self._rendering:  # two scrapes at once would clear each other's values
             return self._render(observed, now=now)
 
-    def _render(self, observed: "Observed", *, now: float) -> bytes:
+    def _render(self, observed: Observed, *, now: float) -> bytes:
         self._redis.set(0 if observed.queues is None else 1)
         for gauge in (
             self._depth, self._age, self._failed, self._workers, self._pending, self._lag, self._running, self._parked,
-            self._labels, self._published, self._version,
+            self._labels, self._published, self._version, self._parked_jobs, self._failing_jobs,
         ):  # fmt: skip
             gauge.clear()
+        self._work.figures = observed.work
         for queue, state in (observed.queues or {}).items():
             self._depth.labels(queue=queue).set(state.waiting)
             self._age.labels(queue=queue).set(0.0 if state.oldest_at is None else max(0.0, now - state.oldest_at))
@@ -117,6 +130,8 @@ class Metrics:
                 self._pending.labels(project=name).set(0 if pending is None else pending.count)
                 self._lag.labels(project=name).set(0.0 if pending is None else max(0.0, now - pending.first_at))
                 self._running.labels(project=name).set(int(project.is_running))
+                self._parked_jobs.labels(project=name).set(sum(job.is_parked for job in project.failing))
+                self._failing_jobs.labels(project=name).set(sum(not job.is_parked for job in project.failing))
             if project.labels_read_at is not None:
                 self._labels.labels(project=name).set(project.labels_read_at)
             if project.published is not None:

@@ -5,6 +5,10 @@ class HelioloopError(Exception):
     """Base class of all errors that helioloop raises on purpose; the command line prints the text and exits with 1."""
 
     exit_code = 1
+    may_pass = False
+    """True where the same attempt may succeed later without anybody's doing: a service did not answer."""
+    is_counted = False
+    """True where the failure is counted already, and the job that it ends is not."""
 
 
 class WrongUsage(HelioloopError):
@@ -58,11 +62,39 @@ class ConfigurationError(HelioloopError):
 
 
 class LabelStudioError(HelioloopError):
-    """Raised when Label Studio rejects a request, or when its response does not have the documented form."""
+    """Raised when Label Studio rejects a request, or when its response does not have the documented form.
+
+    Parameters
+    ----------
+    text : str
+        The sentence.
+    may_pass : bool
+        True where Label Studio did not answer, or failed by itself.
+    """
+
+    def __init__(self, text: str, *, may_pass: bool = False) -> None:
+        super().__init__(text)
+        self.may_pass = may_pass
+
+
+class MissingInLabelStudio(LabelStudioError):
+    """Raised when the project, task or tab that a call names does not exist in Label Studio."""
 
 
 class ServiceError(HelioloopError):
-    """Raised when Redis, Label Studio or the backend cannot be reached or started."""
+    """Raised when Redis, Label Studio or the backend cannot be reached or started.
+
+    Parameters
+    ----------
+    text : str
+        The sentence.
+    may_pass : bool
+        True where the service did not answer, or another process was in the way.
+    """
+
+    def __init__(self, text: str, *, may_pass: bool = False) -> None:
+        super().__init__(text)
+        self.may_pass = may_pass
 
 
 class VideoError(HelioloopError):

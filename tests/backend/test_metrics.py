@@ -17,8 +17,10 @@ from rq.job import Job
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
 from helioloop.messaging import queues
+from helioloop.messaging.job_failures import JobFailures
 from helioloop.messaging.messages import QUEUE_SCORE, Reconcile, Score
 from helioloop.messaging.redis_retrain_state import RedisRetrainState
+from helioloop.messaging.work_figures import JOB_SECONDS, LAG_SECONDS, REFUSED_JOBS, REPAIRS, add_to_figure
 from helioloop.records.cubes import CubeInfo
 from helioloop.registry import staging
 from helioloop.registry.label_snapshot import Snapshot
@@ -105,7 +107,9 @@ def test_without_redis_its_metrics_are_absent(
     made.publish(settings, 1, [])
     found = _samples(app_of(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})).test_client())
     assert found["helioloop_redis_up",] == 0
-    assert not [key for key in found if key[0] in {"helioloop_workers", "helioloop_pending_events"}]
+    assert not [
+        key for key in found if key[0] in {"helioloop_workers", "helioloop_pending_events", "helioloop_parked_jobs"}
+    ]
     assert found["helioloop_parked_rounds", "1"] == 0
 
 
@@ -127,6 +131,37 @@ def test_documents_and_examples_name_existing_metrics(client: FlaskClient, setti
     document = set(NAME.findall((DOCS / "metrics.md").read_text()))
     assert document <= names
     assert {name.removesuffix("_total") for name in document} == bases
+
+
+def test_the_figures_of_workers_and_their_failing_jobs_are_shown(
+    client: FlaskClient, settings: Settings, redis_connection: redis.Redis, made: Any
+) -> None:
+    """What two workers added up; one write-back is parked, and a report is tried again."""
+    made.publish(settings, 1, [])
+    for seconds in (1.5, 2.5):
+        add_to_figure(redis_connection, JOB_SECONDS, "train_member", "done", value=seconds)
+    add_to_figure(redis_connection, LAG_SECONDS, "1", value=90.0, times=3)
+    add_to_figure(redis_connection, REPAIRS, "1", "annotations")
+    add_to_figure(redis_connection, REFUSED_JOBS)
+    failures = JobFailures(redis_connection)
+    for key, times in (("write-back-1-v0001", 4), ("report-1", 1)):
+        for _ in range(times):
+            failures.fail(1, key, "no space", limit=4, may_pass=False, sweep_seconds=300.0)
+    redis_connection.hset(
+        "helioloop:work-figures", mapping={"sum x": "y", "count [": 1, b"\xff": 2, 'sum ["job_seconds"]': 3}
+    )
+    found = _samples(client)
+    assert found["helioloop_job_seconds_sum", "done", "train_member"] == 4.0
+    assert found["helioloop_job_seconds_count", "done", "train_member"] == 2
+    assert (
+        found["helioloop_correction_lag_seconds_sum", "1"],
+        found["helioloop_correction_lag_seconds_count", "1"],
+    ) == (90, 3)
+    assert found["helioloop_repairs_total", "1", "annotations"] == 1
+    assert found["helioloop_refused_jobs_total",] == 1
+    assert (found["helioloop_parked_jobs", "1"], found["helioloop_failing_jobs", "1"]) == (1, 1)
+    redis_connection.flushall()
+    assert not [key for key in _samples(client) if key[0].startswith("helioloop_job_seconds")]
 
 
 @pytest.mark.parametrize("path", ["/ready", "/health"])

@@ -7,11 +7,11 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from helioloop.files import atomic
 from helioloop.logs import fields
 from helioloop.messaging import messages, queues
 from helioloop.records.cubes import CubeInfo
 from helioloop.registry.acceptances import Acceptance
+from helioloop.registry.last_check import write_last_check
 from helioloop.registry.unscorable import clear_unscorable
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import read_project
@@ -19,6 +19,7 @@ from helioloop_worker.loop import acceptance, announcing, planning, retrain_chec
 from helioloop_worker.loop import ingest as ingestion
 from helioloop_worker.loop import reconcile as reconciliation
 from helioloop_worker.loop.acceptance import send_acceptance
+from helioloop_worker.loop.correction_lag import measure_lags, was_shown
 from helioloop_worker.loop.job_progress import job_report
 from helioloop_worker.loop.writeback_changes import write_back_changes
 from helioloop_worker.reports import report as reporting
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 def check_retraining(context: Context, project: int, forced: bool = False) -> str:
     """Read the annotations and request a round where the rules want one."""
     outcome = retrain_check.check_retraining(context, project, forced=forced)
+    write_last_check(context.settings.model_dir(project), outcome)
     announcing.announce(context, project)
     return _log(project, outcome)
 
@@ -36,6 +38,7 @@ def check_retraining(context: Context, project: int, forced: bool = False) -> st
 def plan_round(context: Context, project: int) -> str:
     """Prepare the cubes for a requested round and start it."""
     outcome = planning.plan_round(context, project, report=job_report())
+    write_last_check(context.settings.model_dir(project), outcome)
     announcing.announce(context, project)
     return _log(project, outcome)
 
@@ -73,10 +76,12 @@ def score(context: Context, project: int, version: str, cubes: list[dict[str, An
 
 def write_back(context: Context, project: int, version: str) -> dict[str, int]:
     """Write a version's predictions into Label Studio, and have the cubes without a score scored."""
-    report = job_report()
+    report, is_new = job_report(), not was_shown(context.settings.model_dir(project), version)
     written = write_back_changes(context, project, version, report=report)
     if written is None:
         written = writeback.write_back(context, project, version, report=report)
+    if is_new and was_shown(context.settings.model_dir(project), version):
+        measure_lags(context, project, version)
     for chunk in written.chunks:
         queues.send(context.connection, messages.ScoreBulk(project=project, version=version, cubes=chunk))
     for stale in acceptance.withdraw(context, project, version):
@@ -121,8 +126,7 @@ def make_report(context: Context, project: int) -> str:
     state = read_project(context.label_studio, project, settings=context.settings)
     runtime = context.runtime(project, job_report())
     page = reporting.make_report(state, context.registry(project), runtime.load, report=runtime.report)
-    path = announcing.report_path(context, project)
-    atomic.write_text(path, page)
+    path = announcing.write_report(context, project, page)
     announcing.announce(context, project)  # its page links to the report
     return _log(project, f"the report is written: {path}")
 

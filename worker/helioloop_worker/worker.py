@@ -12,21 +12,25 @@ from typing import Any, ClassVar, Final, Literal
 
 import redis
 import torch
-from rq import SimpleWorker, Worker, worker_registration
+from rq import Queue, SimpleWorker, Worker, worker_registration
+from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.worker import BaseWorker
 
 from helioloop.errors import ServiceError
 from helioloop.logs import log_fields
 from helioloop.messaging import messages, queues, redis_client
-from helioloop.messaging.messages import CODE_FIELD, DEVICE_FIELD, read_message
+from helioloop.messaging.messages import CODE_FIELD, DEVICE_FIELD, Message, read_message
 from helioloop.messaging.plain_job import PlainJob
+from helioloop.messaging.work_figures import JOB_SECONDS, REFUSED_JOBS, add_to_figure
 from helioloop.model.device import choose_device
 from helioloop.model.provenance import code_version
 from helioloop.model.training import preload
 from helioloop.settings import Settings, plain_url
 from helioloop_worker import jobs
 from helioloop_worker.context import REDIS_SECONDS, Context
+from helioloop_worker.loop.failing import counting, give_second_chance
+from helioloop_worker.priority import lower_priority, yield_to_others
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +45,9 @@ POLL_SECONDS = 5
 """Time after which an idle worker stops waiting for a job, does its maintenance, and waits again."""
 RQ_MARGIN_SECONDS = 15
 """rq waits for a job for ``worker_ttl`` minus this long."""
-NICE = 10
-"""Priority of workers, as of the command nice; 0 is that of other programs."""
 RETRY_SECONDS = 5.0
 """Pause between two attempts to reach Redis after its connection was lost."""
+_CUDA: Final = "CUDA"
 _LOGGED: Final = {"project": "project", "version": "version", "round": "fingerprint", "member": "member"}
 """Field of a line of the log -> argument of a job."""
 
@@ -59,17 +62,24 @@ class LoopJob(PlainJob):
         return super().restore(raw_data, payload=payload)
 
     def _execute(self) -> Any:
-        function, arguments = self._checked()
+        message, function, arguments = self._checked()
         started = time.monotonic()
         name = function.__name__
         with log_fields(job=self.id, **{field: arguments.get(argument) for field, argument in _LOGGED.items()}):
             log.debug("job %s starts", name)
-            result = function(self.context, **arguments)
-            log.info("job %s is done after %.1f s", name, time.monotonic() - started)
+            outcome = "failed"
+            try:
+                with counting(self.connection, message, sweep_seconds=self.context.settings.sweep_seconds):
+                    result = function(self.context, **arguments)
+                outcome = "done"
+            finally:
+                seconds = time.monotonic() - started
+                add_to_figure(self.connection, JOB_SECONDS, name, outcome, value=seconds)
+                log.info("job %s %s after %.1f s", name, "is done" if outcome == "done" else outcome, seconds)
         return result
 
-    def _checked(self) -> tuple[Callable[..., Any], dict[str, Any]]:
-        """Return the function of this job and its arguments.
+    def _checked(self) -> tuple[Message, Callable[..., Any], dict[str, Any]]:
+        """Return the message, the function of this job and its arguments.
 
         Raises
         ------
@@ -78,11 +88,14 @@ class LoopJob(PlainJob):
         """
         name, payload = str(self.func_name), self.kwargs
         try:
-            read_message(name, {"": "positional arguments"} if self.args or self.instance is not None else payload)
+            message = read_message(
+                name, {"": "positional arguments"} if self.args or self.instance is not None else payload
+            )
         except ServiceError as error:
             log.error("job %r: %s", self.id[:80], error)
+            add_to_figure(self.connection, REFUSED_JOBS)
             raise
-        return jobs.FUNCTIONS[name], {field: value for field, value in payload.items() if field != "format"}
+        return message, jobs.FUNCTIONS[name], {field: value for field, value in payload.items() if field != "format"}
 
 
 def job_class(context: Context) -> type[LoopJob]:
@@ -117,6 +130,12 @@ class TrainingWorker(DescribedWorker, Worker):
     The worker itself never initialises CUDA, which does not work in a forked process afterwards.
     """
 
+    def main_work_horse(self, job: Job, queue: Queue) -> None:
+        """Run a job in the forked process; training on a CPU yields to other programs, the worker itself does not."""
+        if not self.device_name.startswith(_CUDA):
+            yield_to_others()
+        super().main_work_horse(job, queue)
+
     def run_maintenance_tasks(self) -> None:
         """Do the maintenance of rq, and register this worker again in case Redis was emptied."""
         super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
@@ -148,13 +167,14 @@ def run(role: Role, context: Context) -> None:
         Where rq ended the worker because of an error, so that the process ends with a status that a supervisor sees.
     """
     settings = context.settings
-    os.nice(max(0, NICE - os.nice(0)))  # people wait for the backend and Label Studio, nobody for a round
+    lower_priority()
     # Jobs, and the modules that torch imports late, are imported before a fork: a job does not spend seconds on it.
     log.info("role %s serves %s with %s", role, ", ".join(ROLE_QUEUES[role]), jobs.__name__)
     preload()
     device_name = _device_name(settings)
     log.info("networks run on %s", device_name)
     worker = _worker(role, context, device_name)
+    give_second_chance(worker.connection, settings)
     while True:
         try:
             # rq logs each job and each maintenance; the jobs log their own progress
@@ -215,5 +235,5 @@ def _device_name(settings: Settings) -> str:
         "PYTORCH_NVML_BASED_CUDA_CHECK", "1"
     )  # torch then asks the driver's monitor and does not initialise CUDA
     if settings.device != "cpu" and torch.cuda.is_available():
-        return "CUDA (each job logs the device)"
+        return f"{_CUDA} (each job logs the device)"
     return choose_device(settings.device).name

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from helioloop.errors import ServiceError
+from helioloop.errors import CubeError, ReleaseError, ServiceError, SettingsError, WrongUsage
 from helioloop.files.names import is_plain_name
 from helioloop.records.cubes import CubeInfo
 
@@ -57,6 +57,10 @@ class Message:
     """False where a running job may have read its inputs before the event of a new message, so one more is enqueued."""
     longest_seconds: ClassVar[int] = 3600
     """Longest run of a job, for kinds whose duration does not depend on their size."""
+    attempts: ClassVar[int] = 4
+    """A job that failed so often is parked, see `job_failures`; 0 where its failures are counted elsewhere."""
+    refused_by: ClassVar[tuple[type[Exception], ...]] = ()
+    """Errors by which the job refuses what it was given: nobody repeats it, so they are not counted."""
 
     project: int
 
@@ -69,6 +73,15 @@ class Message:
     def job_id(self) -> str:
         """The job's unique name."""
         return f"{self.job.rpartition('.')[2]}-{self.project}"
+
+    @property
+    def failure_key(self) -> str:
+        """The name under which its failures are counted."""
+        return self.job_id
+
+    def payload_to_repeat(self) -> dict[str, Any] | None:
+        """Return the payload with which reconciliation repeats a failed job; None where others send it again."""
+        return self.payload()
 
     def payload(self) -> dict[str, Any]:
         """Return the job's keyword arguments as plain JSON values, with the format of the payload."""
@@ -140,6 +153,14 @@ class Score(Message):
         """Longest run: the time to load the members, and a time for each cube."""
         return self.start_seconds + self.cube_seconds * len(self.cubes)
 
+    @property
+    def failure_key(self) -> str:
+        """One name per version: a cube that cannot be scored fails no job, so a failure is one of the version."""
+        return f"score-{self.project}-{self.version}"
+
+    def payload_to_repeat(self) -> None:
+        """Return None: /predict and write-backs request again what has no score."""
+
     def payload(self) -> dict[str, Any]:
         """Return the job's keyword arguments as plain JSON values; `CubeInfo.from_dict` reads the cubes back."""
         cubes = [cube.as_dict() for cube in self.cubes]
@@ -160,6 +181,7 @@ class RoundStep(Message):
 
     queue = QUEUE_TRAIN
     longest_seconds = 6 * 3600
+    attempts = 0  # the round counts them
 
     fingerprint: str
 
@@ -236,6 +258,7 @@ class Ingest(Message):
     queue = QUEUE_TRAIN
     job = "helioloop_worker.jobs.ingest"
     longest_seconds = 24 * 3600
+    refused_by = (ReleaseError, CubeError, SettingsError, WrongUsage)
 
     release: str
 
@@ -271,6 +294,9 @@ class Reconcile(Message):
     job = "helioloop_worker.jobs.reconcile"
     running_counts = False  # it repairs the rest: a job whose worker was killed must not block the next one
     longest_seconds = 300
+
+    def payload_to_repeat(self) -> None:
+        """Return None: workers send it every few minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 Web and workers both send through this module, so that job names, JSON payloads and lifetimes are the same.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -10,11 +11,12 @@ from typing import Any, Final, cast
 
 import redis
 from rq import Queue, Worker
-from rq.exceptions import DuplicateJobError
+from rq.exceptions import DuplicateJobError, InvalidJobOperation
 from rq.job import Dependency, Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.utils import utcparse
 
+from helioloop.messaging.job_failures import JobFailures
 from helioloop.messaging.messages import QUEUE_BULK, QUEUE_MAINTENANCE, QUEUE_SCORE, QUEUE_TRAIN, Message
 from helioloop.messaging.plain_job import PlainJob
 
@@ -41,14 +43,15 @@ def send(
     delay_seconds: float = 0.0,
     depends_on: Dependency | Sequence[str] | None = None,
     meta: Mapping[str, Any] | None = None,
+    anew: bool = False,
 ) -> bool:
-    """Enqueue a message as a job, unless the same job is waiting already.
+    """Enqueue a message as a job, unless the same job is waiting already, or is parked because it failed too often.
 
     A job that is over never blocks a new one. A job that is scheduled for later is moved to the new time, earlier or
     later; sent without a delay it starts within a second, by the worker's scheduler. While the same job is running, a
     message whose `running_counts` is True is not enqueued. Any other message is enqueued under the next free name,
     ``<job_id>-2`` and so on, because the running job may have read its inputs before the event that this message is
-    about.
+    about. A job that failed lately is scheduled for the time of its next attempt.
 
     Parameters
     ----------
@@ -62,11 +65,13 @@ def send(
         Jobs that have to be over first: their ids, or a `rq.job.Dependency`. Not together with a delay.
     meta : mapping, optional
         JSON values stored with the job.
+    anew : bool
+        True where somebody asks for the job: what is known of earlier failures is forgotten first.
 
     Returns
     -------
     bool
-        False where no job was enqueued, because the same one is waiting, or running and `running_counts`.
+        False where no job was enqueued, because the same one is waiting, or running and `running_counts`, or parked.
 
     Raises
     ------
@@ -75,6 +80,10 @@ def send(
     """
     if depends_on is not None and delay_seconds > 0:
         raise ValueError("delay_seconds and depends_on exclude each other; give one of the two")
+    pause_seconds = _pause_seconds(connection, message, anew=anew)
+    if pause_seconds is None:
+        return False
+    delay_seconds = max(delay_seconds, pause_seconds)
     options: dict[str, Any] = {
         "kwargs": message.payload(),
         "job_timeout": message.timeout_seconds,
@@ -104,6 +113,20 @@ def send(
             _clear(target, job_id)
 
 
+def _pause_seconds(connection: redis.Redis, message: Message, *, anew: bool) -> float | None:
+    """Return the time until a job that failed may be tried again, 0 or less for any other; None where it is parked."""
+    if not message.attempts:
+        return 0.0
+    failures = JobFailures(connection)
+    if anew:
+        failures.succeed(message.project, message.failure_key)
+        return 0.0
+    known = failures.find(message.project, message.failure_key)
+    if known is None:
+        return 0.0
+    return None if known.is_parked else known.next_at - time.time()
+
+
 def queue_lengths(connection: redis.Redis) -> dict[str, int]:
     """Return how many jobs wait in each queue, including those scheduled for later."""
     pipeline = connection.pipeline(transaction=False)
@@ -118,6 +141,12 @@ def queue_lengths(connection: redis.Redis) -> dict[str, int]:
 def job_status(connection: redis.Redis, message: Message) -> JobStatus | None:
     """Return the status of a message's job, failed where its worker was killed; None without a job."""
     return _status(queue(connection, message.queue), message.job_id)
+
+
+def is_parked(connection: redis.Redis, message: Message) -> bool:
+    """Return whether a job failed too often, so that `send` does not enqueue it."""
+    known = JobFailures(connection).find(message.project, message.failure_key) if message.attempts else None
+    return known is not None and known.is_parked
 
 
 def has_worker(connection: redis.Redis, name: str) -> bool:
@@ -195,7 +224,7 @@ def _stranded(target: Queue, job_id: str) -> bool:
     for key in (
         target.key,
         target.intermediate_queue_key,
-    ):  # rq's maintenance moves jobs from the second back to the first
+    ):  # rq's maintenance marks jobs that stay in the second as failed
         if target.connection.lpos(key, job_id) is not None:
             return False
     raw = cast("bytes | None", target.connection.hget(Job.key_for(job_id), "enqueued_at"))
@@ -223,9 +252,19 @@ def _clear(target: Queue, job_id: str) -> None:
     with pipeline, suppress(redis.WatchError):  # the caller's loop tries again
         pipeline.watch(key)
         status = _stored_status(target, job_id)
-        if status in _OVER or status is None or _stranded(target, job_id):
+        if status is None:
+            # The process of a job outlived its worker and wrote its progress when the job was gone; rq deletes no such
+            # remnant.
+            pipeline.multi()
+            pipeline.lrem(target.key, 0, job_id)
+            pipeline.delete(key)
+            pipeline.execute()
+        elif status in _OVER or _stranded(target, job_id):
             pipeline.multi()
             job = PlainJob(job_id, connection=target.connection)
             job.origin = target.name
-            job.delete(pipeline=pipeline)
+            try:
+                job.delete(pipeline=pipeline)
+            except InvalidJobOperation:  # it has no status: another thread has deleted it since, or it is a remnant
+                pipeline.delete(key)
             pipeline.execute()

@@ -94,12 +94,17 @@ def plain_errors(settings: Settings) -> Iterator[None]:
                 f"the certificate of Redis at {url} is not trusted here; set SSL_CERT_FILE to a file with the "
                 "certificates of all authorities that you trust, your own included"
             ) from None
-        raise ServiceError(f"Redis at {url} cannot be reached; start it or set REDIS_URL to the one in use") from None
+        raise ServiceError(
+            f"Redis at {url} cannot be reached; start it or set REDIS_URL to the one in use", may_pass=True
+        ) from None
     except redis.TimeoutError:
-        raise ServiceError(f"Redis at {url} does not answer in time; look at its load and memory") from None
+        raise ServiceError(
+            f"Redis at {url} does not answer in time; look at its load and memory", may_pass=True
+        ) from None
     except redis.OutOfMemoryError:
         raise ServiceError(
-            f"Redis at {url} is full and stores nothing more; raise its maxmemory, or remove what others keep in it"
+            f"Redis at {url} is full and stores nothing more; raise its maxmemory, or remove what others keep in it",
+            may_pass=True,
         ) from None
     except redis.RedisError as error:
         raise ServiceError(f"Redis at {url} refuses a command ({type(error).__name__}); read its log") from None

@@ -56,6 +56,7 @@ LEARNING_MODULES = (
     "model.input_cache",
     "model.inputs",
     "model.joint_training",
+    "model.local_growth",
     "model.one_cycle_adamw",
     "model.per_frame",
     "model.per_frame_masking",
@@ -64,6 +65,7 @@ LEARNING_MODULES = (
     "model.recipes",
     "model.resident_frames",
     "model.training",
+    "model.weaker_polarity",
 )
 """The modules whose source decides a model's scores; a change in any of them gives another code version."""
 

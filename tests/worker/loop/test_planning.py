@@ -9,6 +9,7 @@ from rq.job import JobStatus
 from tests.worker.conftest import CUBES, SETTLED, LoopProject, work
 
 from helioloop.data.loader import Loader
+from helioloop.errors import TooFewLabels
 from helioloop.messaging import messages
 from helioloop.messaging.retrain_state import FollowUp
 from helioloop.model.plan import Plan
@@ -127,16 +128,20 @@ def test_a_change_that_training_would_not_see_starts_nothing(loop_project: LoopP
     assert len(read_checked(loop_project.model_dir) or {}) == 1
 
 
-def test_too_few_cubes_that_can_be_read_start_nothing(loop_project: LoopProject, task_data: Data) -> None:
-    """Twelve cubes of each class are labelled, but three files of each class have changed, and ten are needed."""
+def test_too_few_cubes_that_can_be_read_fail_the_planning(loop_project: LoopProject, task_data: Data) -> None:
+    """Twelve cubes of each class are labelled, but three files of each class have changed, and ten are needed.
+
+    The request stays, so that the job is tried again: the files may be on a disk that comes back.
+    """
     changed = {cube: {**task_data[cube], "sha256": f"{k:064x}"} for k, cube in enumerate(CUBES[:6])}
     loop_project.import_cubes(task_data | changed)
     assert check_retraining(loop_project.context, loop_project.id, forced=False).startswith(
         "a round is requested: first round"
     )
-    assert plan(loop_project).startswith("no round: ")
+    with pytest.raises(TooFewLabels, match=r"6 of 24 cubes cannot be read, .* of the others, 9 cubes are labelled"):
+        plan(loop_project)
     assert loop_project.context.state.running(loop_project.id) is None
-    assert requests(loop_project.context, loop_project.id) == set()
+    assert requests(loop_project.context, loop_project.id) == {"check"}
 
 
 # -- broken off -----------------------------------------------------------------------------------
@@ -214,14 +219,15 @@ def test_planning_killed_after_the_round_began_loses_nothing(
 
 
 def test_a_failed_job_is_sent_again(loop_project: LoopProject, corrected: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By reconciliation; a job that waits or runs is not sent twice."""
+    """By reconciliation, for the end of its pause; a job that waits or runs is not sent twice."""
     assert corrected
     with monkeypatch.context() as broken:
         broken.setattr(planning, "make_plan", lambda *_, **__: 1 / 0)
         work(loop_project, messages.QUEUE_TRAIN)
     assert loop_project.job(f"plan-round-{loop_project.id}").get_status() is JobStatus.FAILED
     assert reconcile(loop_project.context, loop_project.id).done[0] == LOST
-    assert loop_project.job(f"plan-round-{loop_project.id}").get_status() is JobStatus.QUEUED
+    assert loop_project.job(f"plan-round-{loop_project.id}").get_status() is JobStatus.SCHEDULED
+    assert LOST not in reconcile(loop_project.context, loop_project.id).done
 
 
 # -- "Start training" -----------------------------------------------------------------------------

@@ -105,14 +105,23 @@ def test_a_check_during_a_round_requests_a_follow_up_run(loop_project: LoopProje
     assert loop_project.context.state.end(loop_project.id, "ab" * 32) == FollowUp(forced=True)
 
 
-def test_too_few_labels_are_reported_and_checked_again(loop_project: LoopProject, task_data: Data) -> None:
-    """Nothing is planned and the events are settled; until there is a version each reconciliation sends a check."""
+def test_too_few_labels_are_checked_again_only_after_a_change(loop_project: LoopProject, task_data: Data) -> None:
+    """Nothing is planned and the events are settled; a reconciliation sends a check once there are other labels."""
     tasks = loop_project.import_cubes(task_data, ["cube00", "cube01", "cube02"])
     loop_project.label_studio.annotate(tasks["cube00"], "emergence")
     add_old_event(loop_project)
     assert check(loop_project).startswith("no round: ")
     assert requests(loop_project.context, loop_project.id) == set()
     assert loop_project.context.state.pending_events(loop_project.id) is None
+    assert reconcile(loop_project.context, loop_project.id).done == ()
+    assert loop_project.queued() == []
+    loop_project.label_studio.annotate(tasks["cube01"], "emergence")
+    reconcile(loop_project.context, loop_project.id)
+    assert loop_project.queued() == [f"retrain-check-{loop_project.id}"]
+    assert check(loop_project).startswith("no round: ")
+    loop_project.clear_queues()
+    assert reconcile(loop_project.context, loop_project.id).done == ()
+    loop_project.import_cubes(task_data, ["cube03"])  # changes no annotation
     reconcile(loop_project.context, loop_project.id)
     assert loop_project.queued() == [f"retrain-check-{loop_project.id}"]
 

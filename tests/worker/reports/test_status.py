@@ -209,7 +209,7 @@ def test_the_last_failed_job_of_each_kind_is_shown(
     failed = FailedJobRegistry(queue=queues.queue(loop_project.context.connection, patient.queue))
     loop_project.context.connection.zadd(failed.key, {forced.job_id: time.time() + 2 * queues.FAILURE_SECONDS})
     shown = jobs_of(loop_project)
-    assert list(shown) == ["last failed retrain check"]
+    assert [name for name in shown if name.startswith("last failed")] == ["last failed retrain check"]
     assert shown["last failed retrain check"].endswith(", the later error")
     queues.send(loop_project.context.connection, forced)  # a job that was sent again does not count as failed
     assert jobs_of(loop_project)["last failed retrain check"].endswith(", the earlier error")

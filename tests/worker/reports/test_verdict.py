@@ -8,7 +8,9 @@ import pytest
 
 from helioloop.evaluation.audit import RoundAudit
 from helioloop.messaging import queues
+from helioloop.registry.last_check import LastCheck
 from helioloop_worker.reports.audit import ProjectAudit
+from helioloop_worker.reports.failing_jobs import FailingJob
 from helioloop_worker.reports.job_status import FailedJob, RunningJob
 from helioloop_worker.reports.reading import ReadRelease
 from helioloop_worker.reports.round_progress import RoundProgress
@@ -101,6 +103,13 @@ def failed(kind: str, subject: str = "", day: int = 4) -> FailedJob:
     return FailedJob(kind=kind, subject=subject, at=DAY.format(day), reason="it broke")
 
 
+def failing(kind: str, subject: str = "v0003") -> FailingJob:
+    return FailingJob(
+        name=f"{kind}-1", kind=kind, subject=subject, failures=4, at=DAY.format(4), reason="it broke", parked=True,
+        next_at=None,
+    )  # fmt: skip
+
+
 CASES: dict[str, tuple[ProjectStatus, str, str, str]] = {
     # what the status shows: the status, the cause, words of the sentence, words of the action
     "labels to check": (
@@ -173,7 +182,25 @@ CASES: dict[str, tuple[ProjectStatus, str, str, str]] = {
         "3 jobs wait",
         "Wait",
     ),
-    "no round starts": (INGESTED, "no-round", "no round is running", "press “Start training”"),
+    "no round starts": (INGESTED, "no-round", "the labels were not checked yet", "press “Start training”"),
+    "no round starts for want of labels": (
+        replace(INGESTED, last_check=LastCheck(at=DAY.format(4), outcome="no round: 2 cubes are labelled emergence")),
+        "no-round",
+        f"the last retrain check, at {DAY.format(4)}, found: no round: 2 cubes are labelled emergence.",
+        "press “Start training”",
+    ),
+    "a write-back is parked": (
+        with_services(failing_jobs=(failing("write-back"),), failed_jobs=(failed("write-back", "v0003"),)),
+        "parked-job",
+        "The write-back of v0003 failed 4 times and is parked: it broke.",
+        "`helioloop retry --project 1`",
+    ),
+    "a write-back is tried again": (
+        with_services(failing_jobs=(replace(failing("write-back"), parked=False),)),
+        "disagreements",
+        "12 of 40",
+        "Label",
+    ),
     "no worker of the role train": (
         with_services(queues=unserved("helioloop-train", waiting=3)),
         "worker",

@@ -1,4 +1,4 @@
-"""The commands for a Label Studio project: ``helioloop init``, ``ingest``, ``status`` and ``catalogue``."""
+"""The commands for a Label Studio project: ``helioloop init``, ``ingest``, ``status``, ``retry`` and ``catalogue``."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,13 +15,14 @@ from helioloop_worker.commands.options import (
     coverage_option,
     project_option,
 )
+from helioloop_worker.commands.retry import retry
 from helioloop_worker.commands.runtime import show_doubt
 from helioloop_worker.commands.status import status
 
 
 def commands() -> Sequence[click.Command]:
     """Return the commands of this module."""
-    return [init, ingest, status, catalogue]
+    return [init, ingest, status, retry, catalogue]
 
 
 @click.command()
@@ -157,7 +158,7 @@ def ingest(release: Path, project: int, detach: bool) -> None:
         raise ServiceError(
             f"no worker serves the queue {message.queue}; start one with `helioloop worker --role train`"
         )
-    queues.send(connection, message)
+    queues.send(connection, message, anew=True)
     if detach:
         click.echo(
             f"job {message.job_id} is queued; `helioloop status --project {project}` shows its progress, warned and "

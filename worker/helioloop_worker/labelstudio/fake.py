@@ -15,7 +15,7 @@ from typing import Any
 
 from defusedxml.ElementTree import fromstring
 
-from helioloop.errors import LabelStudioError
+from helioloop.errors import LabelStudioError, MissingInLabelStudio
 from helioloop_worker.labelstudio.fake_setup import Call, Connections, FakeConnections
 from helioloop_worker.labelstudio.port import Counts, PredictionRow, ProjectInfo, Tab, TaskNow
 from helioloop_worker.labelstudio.setup_port import Backend, FetchedPart, Webhook
@@ -371,7 +371,7 @@ class FakeLabelStudio:
 
     def _project(self, project: int) -> _Project:
         if project not in self._projects:
-            raise LabelStudioError(f"there is no project {project}; check the project id")
+            raise MissingInLabelStudio(f"there is no project {project}; check the project id")
         return self._projects[project]
 
     def _connections(self, project: int) -> Connections:

@@ -14,7 +14,7 @@ from label_studio_sdk import LabelStudio as Client
 from label_studio_sdk.core.api_error import ApiError
 
 from helioloop.environment.addresses import check_http_url
-from helioloop.errors import LabelStudioError
+from helioloop.errors import LabelStudioError, MissingInLabelStudio
 from helioloop.settings import plain_url
 
 READING: Final = frozenset({"GET", "HEAD"})
@@ -82,7 +82,7 @@ class Transport:
         except (ValueError, RecursionError):
             body = None
         if not answer.is_success:
-            raise LabelStudioError(_refusal(what, self.address, answer.status_code, body))
+            raise refusal(what, self.address, answer.status_code, body)
         return body
 
     def raw(self, method: str, path: str, *, what: str, **arguments: Any) -> httpx.Response:
@@ -100,13 +100,14 @@ class Transport:
         except ApiError as error:
             if error.status_code is not None and httpx.codes.is_success(error.status_code):
                 raise self.unexpected_answer(what, "something other than JSON") from None
-            raise LabelStudioError(_refusal(what, self.address, error.status_code, error.body)) from None
+            raise refusal(what, self.address, error.status_code, error.body) from None
         except _UnexpectedAnswer as error:
             raise self.unexpected_answer(what, str(error)) from None
         except httpx.TimeoutException:
             raise LabelStudioError(
                 f"{what}: Label Studio at {self.address} did not answer within {self._timeout_seconds:g} s; check "
-                f"whether it is overloaded, or raise HELIOLOOP_LABEL_STUDIO_TIMEOUT_SECONDS"
+                f"whether it is overloaded, or raise HELIOLOOP_LABEL_STUDIO_TIMEOUT_SECONDS",
+                may_pass=True,
             ) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             if UNTRUSTED in str(error):
@@ -116,7 +117,8 @@ class Transport:
                 ) from None
             raise LabelStudioError(
                 f"{what}: Label Studio at {self.address} did not answer ({type(error).__name__}); check that it "
-                f"runs and that HELIOLOOP_LABEL_STUDIO_URL names it as seen from here"
+                f"runs and that HELIOLOOP_LABEL_STUDIO_URL names it as seen from here",
+                may_pass=True,
             ) from None
         except (ValueError, TypeError, AttributeError, LookupError) as error:
             if not self._has_answer:  # the client failed on our arguments, not on the answer
@@ -162,10 +164,14 @@ _REMEDIES: Mapping[int, str] = {
 }
 
 
-def _refusal(what: str, url: str, status: int | None, body: Any) -> str:
-    """Return what was refused and why, from the body alone: headers contain session cookies."""
+def refusal(what: str, url: str, status: int | None, body: Any) -> LabelStudioError:
+    """Return the error of a refused call, made of the body alone: headers contain session cookies."""
     detail = ""
     if isinstance(body, dict):
         detail = str(body.get("validation_errors") or body.get("detail") or "")
     remedy = _REMEDIES.get(status or 0, READ_THE_LOG)
-    return f"{what}: Label Studio at {url} answered {status} {detail[:300]}".rstrip() + f"; {remedy}"
+    text = f"{what}: Label Studio at {url} answered {status} {detail[:300]}".rstrip() + f"; {remedy}"
+    if status == httpx.codes.NOT_FOUND:
+        return MissingInLabelStudio(text)
+    failed_by_itself = status is None or status == httpx.codes.TOO_MANY_REQUESTS or httpx.codes.is_server_error(status)
+    return LabelStudioError(text, may_pass=failed_by_itself)

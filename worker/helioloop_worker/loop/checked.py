@@ -4,6 +4,7 @@ The file is written last. A check that breaks off is made again: the events of i
 reconciliation compares Label Studio with the file.
 """
 
+import hashlib
 import json
 import uuid
 from collections.abc import Mapping
@@ -14,10 +15,13 @@ from pathlib import Path
 from helioloop.files import atomic
 from helioloop.labelstudio.tasks import annotation_stamps
 from helioloop.messaging.retrain_state import PendingEvents
+from helioloop.registry.label_snapshot import Snapshot
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import ProjectState
 
 CHECKED = "checked.json"
+FIRST_CHECKED = "checked-before-first-round.txt"
+"""A hash of the annotations and labels that a check before the first round covered, and found no round due."""
 WHOLE = "write-back-all.txt"
 WRITTEN = "written.json"
 """What Label Studio shows: the annotations and scores that the last write-back covered."""
@@ -32,6 +36,26 @@ def read_checked(model_dir: Path) -> dict[str, str] | None:
 def write_checked(model_dir: Path, annotations: Mapping[str, str]) -> None:
     """Record the annotations that a check has covered."""
     atomic.write_compact_json(model_dir / CHECKED, dict(annotations))
+
+
+def is_covered(model_dir: Path, snapshot: Snapshot, *, has_version: bool) -> bool:
+    """Return whether the last complete check covered these annotations, and before the first round these labels.
+
+    New cubes with crude labels change no annotation, and may be what the first round lacked.
+    """
+    if has_version:
+        return read_checked(model_dir) == snapshot.annotations
+    try:
+        return (model_dir / FIRST_CHECKED).read_text() == _fingerprint(snapshot)
+    except (FileNotFoundError, UnicodeDecodeError):
+        return False
+
+
+def _fingerprint(snapshot: Snapshot) -> str:
+    """Return a hash of all annotations and current labels."""
+    labels = {cube: None if label.label is None else label.label.value for cube, label in snapshot.cubes.items()}
+    text = json.dumps([dict(snapshot.annotations), labels], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +134,7 @@ def answers_of(project_state: ProjectState) -> dict[str, dict[str, str]]:
     }
 
 
-def complete_check(context: Context, project: int, annotations: Mapping[str, str], seen: PendingEvents | None) -> None:
+def complete_check(context: Context, project: int, snapshot: Snapshot, seen: PendingEvents | None) -> None:
     """Record that a check is complete: no round is due, or the round has begun.
 
     Parameters
@@ -119,13 +143,15 @@ def complete_check(context: Context, project: int, annotations: Mapping[str, str
         Model folder and Redis.
     project : int
         Label Studio project.
-    annotations : mapping
-        Annotation id -> ``updated_at``, as read by the check.
+    snapshot : Snapshot
+        Annotations and labels, as read by the check.
     seen : PendingEvents or None
         The events that waited before the annotations were read.
     """
+    model_dir = context.settings.model_dir(project)
     if context.registry(project).latest() is not None or context.state.running(project) is not None:
-        # Before the first round nothing is recorded: new cubes with crude labels change no annotation.
-        write_checked(context.settings.model_dir(project), annotations)
+        write_checked(model_dir, snapshot.annotations)
+    else:
+        atomic.write_text(model_dir / FIRST_CHECKED, _fingerprint(snapshot))
     if seen is not None:
         context.state.remove_events(project, seen)

@@ -37,11 +37,11 @@ def exclusive(
     """
     lock = connection.lock(name, timeout=held_seconds, blocking_timeout=wait_seconds)
     if not lock.acquire():
-        raise ServiceError(busy)
+        raise ServiceError(busy, may_pass=True)
     try:
         yield lock
     except LockError:
-        raise ServiceError(lost) from None
+        raise ServiceError(lost, may_pass=True) from None
     finally:
         with suppress(LockError):
             lock.release()

@@ -89,12 +89,20 @@ def _plan(context: Context, project: int, *, forced: bool, report: Report) -> _O
     outcome = _Outcome(sentence=f"no round: {decision.reason}")
     if decision.start:
         loader = context.loader(project_state.profile)
-        cubes = readable_cubes(project_state.cubes(), loader, report)
+        every = project_state.cubes()
+        cubes = readable_cubes(every, loader, report)
         outcome = _start(
-            context, project, cubes, profile=project_state.profile, reason=decision.reason, last=last, forced=forced
+            context,
+            project,
+            cubes,
+            profile=project_state.profile,
+            reason=decision.reason,
+            last=last,
+            forced=forced,
+            unreadable=len(every) - len(cubes),
         )
     if outcome.complete:
-        complete_check(context, project, project_state.snapshot.annotations, seen)
+        complete_check(context, project, project_state.snapshot, seen)
     return outcome
 
 
@@ -107,8 +115,15 @@ def _start(
     reason: str,
     last: Card | None,
     forced: bool,
+    unreadable: int,
 ) -> _Outcome:
-    """Start a round on these cubes, unless there is no point in it or another process makes it."""
+    """Start a round on these cubes, unless there is no point in it or another process makes it.
+
+    Raises
+    ------
+    TooFewLabels
+        Where there are too few labels because cubes cannot be read: the planning fails, and is tried again.
+    """
     registry = context.registry(project)
     staging = Staging(registry.root)
     try:
@@ -122,6 +137,11 @@ def _start(
             reason=reason,
         )
     except TooFewLabels as error:
+        if unreadable:
+            raise TooFewLabels(
+                f"{unreadable} of {unreadable + len(cubes)} cubes cannot be read, for which the worker's log has the "
+                f"reasons; of the others, {error}"
+            ) from None
         return _Outcome(sentence=f"no round: {error}")
     if not forced:
         if last is not None and plan.fingerprint == last.fingerprint:

@@ -9,7 +9,7 @@ unless that takes many seconds: then it is done less often (`KeptProjects.may_sw
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,18 +18,22 @@ from typing import Final
 
 from redis.exceptions import LockError
 
-from helioloop.errors import HelioloopError, LabelStudioError, ServiceError
+from helioloop.errors import HelioloopError, LabelStudioError, MissingInLabelStudio, ServiceError
 from helioloop.messaging import messages, queues, retrain_state
+from helioloop.messaging.job_failures import JobFailures
+from helioloop.messaging.work_figures import REPAIRS, add_to_figure
 from helioloop.registry.acceptances import accepted_labels, read_acceptances
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.random_checks import blind_cubes
 from helioloop.registry.unscorable import read_unscorable
 from helioloop_worker.context import Context
+from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import ProjectState, check_owner
 from helioloop_worker.loop import ingest, rounds, writeback
 from helioloop_worker.loop.acceptance import send_acceptance
-from helioloop_worker.loop.checked import read_checked, require_whole_write_back
+from helioloop_worker.loop.checked import is_covered, require_whole_write_back
 from helioloop_worker.loop.damage import put_damaged_aside, restore_pointer
+from helioloop_worker.loop.failing import fail_step, repeat_failed, step_key
 from helioloop_worker.loop.random_checks import shown_rows
 from helioloop_worker.loop.round_requests import requests, resend_planning
 from helioloop_worker.loop.shown_versions import superseded_since
@@ -50,50 +54,80 @@ class Reconciled:
 def reconcile(context: Context, project: int) -> Reconciled:
     """Reconcile one project; nothing is done where another process does so now.
 
-    An error of one step does not stop the others.
+    An error of one step does not stop the others. A step that failed is left out until its pause is over, and one that
+    failed too often until somebody puts it back.
 
     Raises
     ------
     HelioloopError
-        The first error of a step, after all steps. Label Studio refused a call or did not answer, for instance; the
-        next reconciliation tries again.
+        The first error of a step, after all steps. Label Studio refused a call or did not answer, for instance.
+    MissingInLabelStudio
+        Where Label Studio has no such project; nothing is done then.
     RegistryError
         Where the model folder belongs to another project; nothing is done then.
     """
-    with suppress(LabelStudioError):  # the steps that need Label Studio fail with it
-        check_owner(context.label_studio.project(project), settings=context.settings)
+    _check_project(context, project)
     lock = context.connection.lock(f"helioloop:reconciling:{project}", timeout=LOCK_SECONDS)
     if not lock.acquire(blocking=False):
         log.info("project %d: another process reconciles it", project)
         return Reconciled(done=())
     done: list[str] = []
     errors: list[HelioloopError] = []
+    failures = JobFailures(context.connection)
+    failing = {known.key: known for known in failures.failing(project)}
     try:
         for step in _steps(context, project):
+            known = failing.get(step_key(project, _name(step)))
+            if known is not None and known.is_held(time.time()):
+                continue
             with suppress(LockError):  # a step before took longer; the others can be repeated all the same
                 lock.reacquire()
             try:
                 found = step()
             except HelioloopError as error:
-                log.error("project %d: reconciliation: %s", project, error)
+                fail_step(context, project, _name(step), error)
                 errors.append(error)
                 continue
             except (OSError, ValueError, TypeError, LookupError) as error:  # a file that cannot be read, for example
                 log.exception("project %d: a step of reconciliation failed", project)
+                fail_step(context, project, _name(step), error)
                 errors.append(ServiceError(f"a step of reconciliation failed ({type(error).__name__}); see the log"))
                 continue
+            if known is not None:
+                failures.succeed(project, known.key)
             for sentence in [found] if isinstance(found, str) else found or []:
                 log.info("project %d: reconciliation: %s", project, sentence)
+                add_to_figure(context.connection, REPAIRS, str(project), _name(step))
                 done.append(sentence)
     finally:
         with suppress(LockError):
             lock.release()
     if errors:
+        errors[0].is_counted = True  # by its step
         raise errors[0]
     return Reconciled(done=tuple(done))
 
 
+def _check_project(context: Context, project: int) -> None:
+    """Raise where the model folder is not that of a project in Label Studio."""
+    try:
+        check_owner(context.label_studio.project(project), settings=context.settings)
+    except MissingInLabelStudio as error:
+        raise MissingInLabelStudio(
+            f"{error}; if project {project} was deleted, move its model folder, "
+            f"{context.settings.model_dir(project)}, away"
+        ) from None
+    except LabelStudioError:
+        return  # the steps that need Label Studio fail with it
+
+
 _Step = Callable[[], str | list[str] | None]
+
+
+def _name(step: _Step) -> str:
+    """Return the name of a step, under which its failures are counted."""
+    function = step.func if isinstance(step, partial) else step
+    return str(function.__name__).strip("_").replace("_", "-")
 
 
 def _steps(context: Context, project: int) -> list[_Step]:
@@ -106,10 +140,11 @@ def _steps(context: Context, project: int) -> list[_Step]:
         partial(rounds.send_follow_up, context, project),
         partial(_planning, context, project),
         partial(_publication, context, project),
-        lambda: _annotations(context, project, found.state),
-        lambda: (_write_back if found.is_complete else _model_version)(context, project, found.state),
+        partial(_annotations, context, project, found),
+        partial(_predictions, context, project, found),
         partial(_acceptance, context, project),
         partial(_superseded, context, project),
+        partial(repeat_failed, context, project),
     ]
 
 
@@ -154,11 +189,14 @@ def _publication(context: Context, project: int) -> str | None:
     return f"{newest.version} passed the promotion check and was not published: publishing and writing back"
 
 
-def _annotations(context: Context, project: int, state: ProjectState) -> str | None:
+def _annotations(context: Context, project: int, found: _InLabelStudio) -> str | None:
     """Send a retrain check where events wait, or annotations differ from those of the last complete check.
 
     That happens after a lost webhook, a check that broke off, and a first ingestion.
     """
+    state = found.state
+    if queues.is_parked(context.connection, messages.RetrainCheck(project=project)):
+        return None
     if ingest.ingesting(context, project) or context.state.running(project) is not None or requests(context, project):
         return None  # a check follows; if it is lost, the next reconciliation finds the same
     waiting = context.state.pending_events(project)
@@ -166,10 +204,21 @@ def _annotations(context: Context, project: int, state: ProjectState) -> str | N
         wait = retrain_state.due_at(waiting, context.settings) - time.time()
         sent = queues.send(context.connection, messages.RetrainCheck(project=project), delay_seconds=max(0.0, wait))
         return f"{waiting.count} events wait and no check was queued: checking" if sent else None
-    if read_checked(context.settings.model_dir(project)) == state.snapshot.annotations:
+    has_version = context.registry(project).latest() is not None
+    if is_covered(context.settings.model_dir(project), state.snapshot, has_version=has_version):
         return None
     queues.send(context.connection, messages.RetrainCheck(project=project))
     return "annotations differ from those of the last check: checking"
+
+
+def _predictions(context: Context, project: int, found: _InLabelStudio) -> str | None:
+    """Send a write-back where Label Studio does not show the published version, as far as it is read."""
+    version, state = context.registry(project).published(), found.state
+    if version is not None and queues.is_parked(
+        context.connection, messages.WriteBack(project=project, version=version)
+    ):
+        return None
+    return (_write_back if found.is_complete else _model_version)(context, project, state)
 
 
 def _model_version(context: Context, project: int, state: ProjectState) -> str | None:
@@ -216,13 +265,23 @@ def _write_back(context: Context, project: int, state: ProjectState) -> str | No
         if lost & {row.task for row in rows}:
             _send_whole_write_back(context, project, version)
             return f"{len(lost)} tasks have no score although their predictions are there: scoring them"
-    if outdated := writeback.outdated(rows, cubes, scores, labels):
+    if wrong := _wrong_rows(rows, version, outdated=len(writeback.outdated(rows, cubes, scores, labels))):
         _send_whole_write_back(context, project, version)
-        return f"the scores of {len(outdated)} tasks are not the agreement with their labels: writing back"
+        return wrong
     if not lacking and (not tasks or state.info.model_version == version):
         return None
     _send_whole_write_back(context, project, version)
     return f"{lacking} tasks lack the prediction of {version}: writing back"
+
+
+def _wrong_rows(rows: Sequence[PredictionRow], version: str, *, outdated: int) -> str | None:
+    """Return what is wrong with the predictions of a version that are there, in a sentence; None where nothing is."""
+    # Label Studio stores what a backend answers late, and what a worker imports that was stopped meanwhile.
+    if doubled := len(rows) - len({row.task for row in rows}):
+        return f"{doubled} tasks have a second prediction of {version}: deleting it"
+    if outdated:
+        return f"the scores of {outdated} tasks are not the agreement with their labels: writing back"
+    return None
 
 
 def _acceptance(context: Context, project: int) -> str | None:

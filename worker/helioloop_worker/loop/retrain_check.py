@@ -82,7 +82,7 @@ def _compare_labels(context: Context, project: int, seen: PendingEvents | None, 
         return f"no round yet: {decision.reason}"
     if context.state.running(project) is None:
         Staging(context.registry(project).root).discard()
-    complete_check(context, project, project_state.snapshot.annotations, seen)
+    complete_check(context, project, project_state.snapshot, seen)
     return f"no round: {too_few or decision.reason}"
 
 

@@ -27,12 +27,12 @@ def request_round(context: Context, project: int, *, forced: bool) -> None:
     path = _path(context, project, "forced" if forced else "check")
     if not path.exists():
         atomic.write_json(path, {"requested_at": datetime.now(UTC).isoformat(timespec="seconds")})
-    send_planning(context, project)
+    send_planning(context, project, anew=forced)
 
 
-def send_planning(context: Context, project: int) -> bool:
-    """Send a planning job; False where one waits or runs."""
-    return queues.send(context.connection, messages.PlanRound(project=project))
+def send_planning(context: Context, project: int, *, anew: bool = False) -> bool:
+    """Send a planning job, also a parked one if `anew`; False where one waits, runs or is parked."""
+    return queues.send(context.connection, messages.PlanRound(project=project), anew=anew)
 
 
 def requests(context: Context, project: int) -> frozenset[Request]:
@@ -53,8 +53,7 @@ def resend_planning(context: Context, project: int) -> str | None:
     status = queues.job_status(context.connection, messages.PlanRound(project=project))
     if status in {JobStatus.QUEUED, JobStatus.STARTED, JobStatus.SCHEDULED}:
         return None
-    send_planning(context, project)
-    return "a round was requested and no job plans it: planning"
+    return "a round was requested and no job plans it: planning" if send_planning(context, project) else None
 
 
 def _path(context: Context, project: int, request: Request) -> Path:

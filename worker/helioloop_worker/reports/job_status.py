@@ -21,9 +21,10 @@ _KINDS: Final = {
     "bulk": "scoring of many cubes",
     "accept": "acceptance",
     "reconcile": "reconciliation",
+    "report": "report",
 }
 """First part of a job's id -> what the status calls it. The steps of a round are not listed: the round has a line."""
-_JOB_ID: Final = re.compile(rf"(?P<kind>{'|'.join(_KINDS)})-(?P<project>\d+)(?:-|\Z)")
+_JOB_ID: Final = re.compile(rf"(?P<kind>{'|'.join(_KINDS)})-(?P<project>\d+)(?:-|:|\Z)")
 """For example ``ingest-1-release-3`` or ``reconcile-1``."""
 
 
@@ -59,7 +60,7 @@ def failed_jobs(connection: redis.Redis, settings: Settings, project: int) -> li
         for job_id in registry.get_job_ids(
             cleanup=False
         ):  # sorted by expiry, thus by failure: all are kept equally long
-            if kind := _kind(job_id, project):
+            if kind := kind_of(job_id, project):
                 failed[kind] = job_id
     return [
         _failure(kind, job, settings, project)
@@ -72,14 +73,14 @@ def running_jobs(connection: redis.Redis, project: int) -> list[RunningJob]:
     """Return a project's running jobs with their progress; the steps of a round are not listed."""
     found = []
     for job_id in job_monitor.running(connection):
-        kind = _kind(job_id, project)
+        kind = kind_of(job_id, project)
         if kind is not None and (job := job_monitor.find_job(connection, job_id)) is not None:
             progress = job.get_meta().get("progress") or {}
             found.append(RunningJob(kind=kind, subject=_subject(job), **progress))
     return found
 
 
-def _kind(job_id: str, project: int) -> str | None:
+def kind_of(job_id: str, project: int) -> str | None:
     """Return the kind of a job of this project; None for steps of a round and for other projects' jobs."""
     found = _JOB_ID.match(job_id)
     return _KINDS[found["kind"]] if found is not None and int(found["project"]) == project else None

@@ -10,6 +10,7 @@ from typing import Final
 
 from helioloop_worker.labelstudio.submitted import Submitted
 from helioloop_worker.reports.audit import ProjectAudit
+from helioloop_worker.reports.failing_jobs import FailingJob
 from helioloop_worker.reports.reading import ReadRelease
 from helioloop_worker.reports.status_facts import (
     ExcludedFacts,
@@ -60,12 +61,14 @@ def status_lines(status: ProjectStatus, *, full: bool = False) -> list[Line]:
     lines = verdict_lines(find_all(status), full=full)
     if status.services is not None:
         lines.append(round_line(status.services.running_round))
+    if status.last_check is not None:
+        lines.append(Line(name="last retrain check", value=f"{status.last_check.at}: {status.last_check.outcome}"))
     lines += model_lines(status, full=full)
     lines += [line for part in (reading_lines, excluded_lines, watched_lines) for line in part(status, full=full)]
     if status.project is not None:
         lines += submitted_lines(status.submitted)
         lines += label_lines(status.labels, full=full)
-        lines += audit_lines(status.audit, full=full)
+        lines += audit_lines(status.audit, full=full, checks=_checks(status.labels))
         lines += acceptance_lines(status, full=full)
     if status.services is not None:
         lines += [*queue_lines(status.services), *job_lines(status.services, full=full)]
@@ -247,8 +250,15 @@ def label_lines(labels: LabelFacts | None, *, full: bool = False) -> list[Line]:
     ]
 
 
-def audit_lines(audit: ProjectAudit | None, *, full: bool = False) -> list[Line]:
-    """Return one line per round of verification, and the cubes to verify next for the audit sample."""
+def _checks(labels: LabelFacts | None) -> int | None:
+    return None if labels is None or labels.random_checks is None else labels.random_checks.checks
+
+
+def audit_lines(audit: ProjectAudit | None, *, full: bool = False, checks: int | None = None) -> list[Line]:
+    """Return one line per round of verification, and the cubes to verify next for the audit sample.
+
+    Without random checks (`checks` is 0) there is no sample, however many cubes are left.
+    """
     if audit is None:
         return []
     if not audit.versions:
@@ -259,11 +269,14 @@ def audit_lines(audit: ProjectAudit | None, *, full: bool = False) -> list[Line]
     ]
     earlier = 0 if full else max(len(rounds) - ROUNDS, 0)
     sampled = ", ".join(audit.next_sampled if full else audit.next_sampled[:NEXT_SAMPLED])
+    none = "none left"
+    if checks == 0 and audit.rounds[-1].verified < audit.rounds[-1].cubes:
+        none = "none: the project has no random checks (HELIOLOOP_RANDOM_CHECKS)"
     return [
         *([Line(name="audit, earlier rounds", value=f"{earlier}; {_ALL}")] if earlier else []),
         *rounds[earlier:],
         Line(name="disagreements", value=f"{audit.disagreements_checked} of {audit.disagreements} checked"),
-        Line(name="audit sample, next", value=f"{sampled} (label them in this order)" if sampled else "none left"),
+        Line(name="audit sample, next", value=f"{sampled} (label them in this order)" if sampled else none),
     ]
 
 
@@ -298,7 +311,15 @@ def job_lines(services: ServiceFacts, *, full: bool = False) -> list[Line]:
     return [
         *_capped(running, full=full, name="running jobs"),
         *(failed or [Line(name="failed jobs", value="none")]),
+        *_capped([_failing(job) for job in services.failing_jobs], full=full, name="failing jobs"),
     ]
+
+
+def _failing(job: FailingJob) -> Line:
+    """Return the line of a job that is tried again or parked, under the name that ``helioloop retry`` takes."""
+    often = "failed once" if job.failures == 1 else f"failed {job.failures} times"
+    then = "nothing tries it again" if job.parked else f"tried again from {job.next_at} on"
+    return Line(name=f"{'parked' if job.parked else 'failing'} {job.name}", value=f"{often}, {then}: {job.reason}")
 
 
 def _subject(subject: str) -> str:

@@ -25,6 +25,7 @@ from helioloop.messaging.retrain_state import due_at
 from helioloop.records.labels import LabelSource
 from helioloop.registry.acceptances import read_acceptances
 from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.last_check import LastCheck, read_last_check
 from helioloop.registry.project_profile import find_project_profile, read_project_profile
 from helioloop.registry.staging import Staging
 from helioloop.registry.unscorable import read_unscorable
@@ -34,6 +35,7 @@ from helioloop.settings import Settings, plain_url
 from helioloop_worker.labelstudio.submitted import Submitted, count_submitted
 from helioloop_worker.reports.audit import ProjectAudit, audit_stamp, read_audit
 from helioloop_worker.reports.disk_use import DiskUse, read_disk_use
+from helioloop_worker.reports.failing_jobs import FailingJob, failing_jobs
 from helioloop_worker.reports.job_status import FailedJob, RunningJob, failed_jobs, running_jobs
 from helioloop_worker.reports.random_checks import RandomCheckCounts, count_random_checks
 from helioloop_worker.reports.reading import ReadRelease, read_releases
@@ -163,7 +165,10 @@ class QueueFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceFacts:
-    """What Redis holds about a project: waiting events, the running round, queues, running and failed jobs."""
+    """What Redis holds about a project: waiting events, the running round, queues, running and failed jobs.
+
+    `failing_jobs` are those that failed and have not succeeded since; each is tried again or parked.
+    """
 
     events_waiting: int
     check_due_at: str | None
@@ -171,6 +176,7 @@ class ServiceFacts:
     queues: tuple[QueueFacts, ...]
     running_jobs: tuple[RunningJob, ...]
     failed_jobs: tuple[FailedJob, ...]
+    failing_jobs: tuple[FailingJob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +227,8 @@ class ProjectStatus:
         None where Redis does not answer.
     no_services : str or None
         Why it does not, in a sentence.
+    last_check : LastCheck or None
+        What the last retrain check decided; None before the first.
     disk : DiskUse or None
         How much disk the model folder and the project's media folder use.
     """
@@ -246,6 +254,7 @@ class ProjectStatus:
     audit: ProjectAudit | None = None
     services: ServiceFacts | None = None
     no_services: str | None = None
+    last_check: LastCheck | None = None
     disk: DiskUse | None = None
 
 
@@ -305,6 +314,7 @@ def read_status(
         audit=None if snapshot is None else _audit(registry.root, audit_stamp(registry, snapshot)),
         services=services,
         no_services=reason,
+        last_check=None if project is None else read_last_check(registry.root),
         disk=_disk(
             registry.root,
             None if project is None or settings is None else settings.media_dir(project),
@@ -457,6 +467,7 @@ def read_services(
         ),
         running_jobs=tuple(running_jobs(connection, project)),
         failed_jobs=tuple(failed_jobs(connection, settings, project)),
+        failing_jobs=tuple(failing_jobs(connection, settings, project)),
     )
 
 

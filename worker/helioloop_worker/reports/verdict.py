@@ -12,6 +12,7 @@ from typing import Final
 
 from helioloop.labelstudio.tab_names import DISAGREEMENTS_FIRST
 from helioloop.messaging.messages import QUEUE_TRAIN
+from helioloop_worker.reports.failing_jobs import FailingJob
 from helioloop_worker.reports.job_status import FailedJob
 from helioloop_worker.reports.status_facts import ProjectStatus, QueueFacts
 
@@ -95,13 +96,28 @@ def _failed_round(status: ProjectStatus) -> Found:
     return [(f"{_sentence(reason.partition('; remove the cause')[0])}", retry) for reason in status.failed_rounds]
 
 
-def _failed_job(status: ProjectStatus) -> Found:
+def _parked_job(status: ProjectStatus) -> Found:
+    """Find jobs that failed too often, which nothing tries again."""
     if status.services is None:
         return []
     return [
+        (
+            _sentence(f"the {job.kind}{_of(job)} failed {_times(job.failures)} and is parked: {job.reason}"),
+            f"Remove the cause, then run `helioloop retry --project {status.project}`.",
+        )
+        for job in status.services.failing_jobs
+        if job.parked
+    ]
+
+
+def _failed_job(status: ProjectStatus) -> Found:
+    if status.services is None:
+        return []
+    parked = {job.kind for job in status.services.failing_jobs if job.parked}
+    return [
         (_sentence(f"the last {job.kind}{_of(job)} failed: {job.reason}"), _after_failure(status, job))
         for job in status.services.failed_jobs
-        if not _is_past(status, job)
+        if not _is_past(status, job) and job.kind not in parked
     ]
 
 
@@ -148,11 +164,18 @@ def _no_round(status: ProjectStatus) -> Found:
         return []
     return [
         (
-            "There is no version yet, and no round is running.",
-            f"To start one, {_START_TRAINING}; `helioloop doctor --project {status.project}` checks the connections, "
-            "and the log of the worker of the role score tells why none started.",
+            f"There is no version yet, and no round is running; {_why_no_round(status)}.",
+            f"Do what that needs; to have the labels checked at once, {_START_TRAINING}. `helioloop doctor --project "
+            f"{status.project}` checks the connections.",
         )
     ]
+
+
+def _why_no_round(status: ProjectStatus) -> str:
+    """Return why no round starts, as far as it is known."""
+    if status.last_check is None:
+        return "the labels were not checked yet, which a worker of the role score does within minutes"
+    return f"the last retrain check, at {status.last_check.at}, found: {status.last_check.outcome}"
 
 
 # -- what to do next ------------------------------------------------------------------------------
@@ -266,6 +289,7 @@ RULES: Final[dict[str, Callable[[ProjectStatus], Found]]] = {
     "redis": _redis,
     "worker": _worker,
     "failed-round": _failed_round,
+    "parked-job": _parked_job,
     "failed-job": _failed_job,
     "set-aside": _set_aside,
     "no-round": _no_round,
@@ -302,8 +326,12 @@ def _has_cubes(status: ProjectStatus) -> bool:
     return bool(status.releases or status.excluded or (status.labels is not None and status.labels.cubes))
 
 
-def _of(job: FailedJob) -> str:
+def _of(job: FailedJob | FailingJob) -> str:
     return f" of {job.subject}" if job.subject else ""
+
+
+def _times(n: int) -> str:
+    return "once" if n == 1 else f"{n} times"
 
 
 def _jobs(n: int) -> str:

@@ -8,6 +8,7 @@ from rq.job import JobStatus
 
 from helioloop.errors import HelioloopError, ReleaseError, ServiceError
 from helioloop.messaging import queues
+from helioloop.messaging.job_failures import JobFailures
 from helioloop.messaging.job_monitor import failure, find_job
 from helioloop.messaging.messages import QUEUE_TRAIN, Message
 from helioloop.progress import Report
@@ -26,13 +27,22 @@ def run_job(connection: redis.Redis, message: Message, report: Report) -> Any:
     ReleaseError
         If the job failed because of the release.
     ServiceError
-        If no worker serves the queue, or the job failed for another reason: send it again later.
+        If no worker serves the queue, or the job failed for another reason: send it again later. Also where it waits
+        for its next attempt, or is parked.
     """
     if not queues.has_worker(connection, message.queue):
         raise ServiceError(
             f"no worker serves the queue {message.queue}; start one with `helioloop worker --role "
             f"{'train' if message.queue == QUEUE_TRAIN else 'score'}`"
         )
+    held = JobFailures(connection).find(message.project, message.failure_key)
+    if held is not None and held.is_parked:
+        raise ServiceError(
+            f"job {message.job_id} is parked, because {held.reason}; remove the cause, then run `helioloop retry "
+            f"--project {message.project}`"
+        )
+    if held is not None and held.is_held(time.time()):
+        raise ServiceError(f"job {message.job_id} failed ({held.reason}): it is sent again")
     queues.send(connection, message)
     while True:
         status = queues.job_status(connection, message)

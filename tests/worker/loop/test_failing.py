@@ -1,0 +1,302 @@
+"""Jobs that cannot succeed: each kind is tried again after pauses, then parked with its reason, and put back."""
+
+import time
+from collections.abc import Callable
+
+import click
+import pytest
+from click.testing import CliRunner
+from rq.executions import Execution
+from rq.job import JobStatus
+from tests.worker.conftest import LoopProject, work
+
+from helioloop.errors import LabelStudioError, MissingInLabelStudio, ReleaseError, ServiceError
+from helioloop.messaging import messages, queues, redis_client
+from helioloop.messaging.job_failures import JobFailures
+from helioloop.messaging.messages import Message
+from helioloop.progress import silent
+from helioloop.records.cubes import CubeInfo
+from helioloop.registry.staging import MAX_ATTEMPTS, Staging
+from helioloop_worker import jobs
+from helioloop_worker.commands import retry as retry_command
+from helioloop_worker.commands.project import commands as project_commands
+from helioloop_worker.loop import reconcile as reconciling
+from helioloop_worker.loop.reconcile import reconcile
+from helioloop_worker.loop.writeback import write_back
+from helioloop_worker.reports.status import status_lines
+from helioloop_worker.reports.status_facts import read_status
+from helioloop_worker.reports.verdict import find_all
+from helioloop_worker.worker import request_reconciliation
+
+Data = dict[str, dict[str, str]]
+
+CUBE = CubeInfo(release="r", name="A", sha256="a" * 64)
+KINDS: dict[str, Callable[[int], Message]] = {
+    "check_retraining": lambda project: messages.RetrainCheck(project=project),
+    "plan_round": lambda project: messages.PlanRound(project=project),
+    "write_back": lambda project: messages.WriteBack(project=project, version="v0001"),
+    "ingest": lambda project: messages.Ingest(project=project, release="r"),
+    "accept": lambda project: messages.Accept(project=project, release="r", rate=0.02, confidence=0.9),
+    "make_report": lambda project: messages.MakeReport(project=project),
+    "score": lambda project: messages.Score(project=project, version="v0001", cubes=(CUBE,)),
+    "reconcile": lambda project: messages.Reconcile(project=project),
+}
+
+
+@pytest.fixture
+def project(loop_project: LoopProject, task_data: Data) -> LoopProject:
+    """A project whose v0001 is published, written back and checked."""
+    loop_project.import_cubes(task_data)
+    write_back(loop_project.context, loop_project.id, loop_project.publish(), report=silent)
+    loop_project.check()
+    assert reconcile(loop_project.context, loop_project.id).done == ()
+    return loop_project
+
+
+def breaks(monkeypatch: pytest.MonkeyPatch, name: str, error: Exception) -> list[int]:
+    """Let a kind of job fail with an error, and return the list to which each attempt adds its project."""
+    attempts: list[int] = []
+
+    def fails(_: object, project: int, **__: object) -> None:
+        attempts.append(project)
+        raise error
+
+    monkeypatch.setitem(jobs.FUNCTIONS, f"helioloop_worker.jobs.{name}", fails)  # type: ignore[arg-type]
+    return attempts
+
+
+def let_pauses_end(project: LoopProject) -> None:
+    """Let every job that failed be due, as after its pause."""
+    failures = JobFailures(project.context.connection)
+    for known in failures.all(project.id):
+        if not known.is_parked and known.next_at > time.time():
+            object.__setattr__(known, "next_at", time.time() - 1)
+            failures._write(project.id, known)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_job_that_cannot_succeed_is_tried_four_times(
+    project: LoopProject, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Whoever sends it how often: it is not run in a pause, and not once it is parked; a success forgets all."""
+    message, connection = KINDS[name](project.id), project.context.connection
+    attempts = breaks(monkeypatch, name, PermissionError("the disk is read-only"))
+    for _ in range(8):
+        queues.send(connection, message)
+        work(project)
+        work(project)  # nothing that is due now
+        let_pauses_end(project)
+        project.clear_queues()
+    assert attempts == [project.id] * 4
+    (job,) = read_status(project.registry, project=project.id, settings=project.context.settings).services.failing_jobs  # type: ignore[union-attr]
+    assert (job.parked, job.failures, job.reason) == (True, 4, "PermissionError: the disk is read-only")
+    assert queues.send(connection, message, anew=True)
+    monkeypatch.setitem(jobs.FUNCTIONS, message.job, lambda *_, **__: None)  # type: ignore[arg-type]
+    work(project)
+    assert JobFailures(connection).all(project.id) == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        LabelStudioError("Label Studio did not answer", may_pass=True),
+        ServiceError("another process writes", may_pass=True),
+    ],
+)
+def test_an_outage_parks_no_job(project: LoopProject, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """It is tried at each reconciliation, as long as the outage lasts."""
+    attempts = breaks(monkeypatch, "make_report", error)
+    queues.send(project.context.connection, messages.MakeReport(project=project.id))
+    for _ in range(7):
+        work(project)
+        let_pauses_end(project)
+        assert "report-1 failed" in " ".join(reconcile(project.context, project.id).done)
+    assert len(attempts) == 7
+    assert not any(known.is_parked for known in JobFailures(project.context.connection).failing(project.id))
+
+
+def test_a_job_that_nothing_else_sends_is_repeated_by_reconciliation(
+    project: LoopProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """“Start training” whose check failed: its one message would be lost with the job."""
+    check = messages.RetrainCheck(project=project.id, forced=True)
+    with monkeypatch.context() as broken:
+        breaks(broken, "check_retraining", OSError("no space"))
+        queues.send(project.context.connection, check)
+        work(project)
+    assert reconcile(project.context, project.id).done == ()  # in its pause
+    let_pauses_end(project)
+    assert reconcile(project.context, project.id).done == (f"{check.job_id} failed once: trying it again",)
+    work(project, messages.QUEUE_MAINTENANCE)
+    assert f"plan-round-{project.id}" in project.queued()
+    assert JobFailures(project.context.connection).all(project.id) == []
+
+
+def test_a_job_of_a_killed_worker_is_repeated_by_reconciliation(project: LoopProject) -> None:
+    """Killed between the start of a forced check and its request for a round."""
+    connection, check = project.context.connection, messages.RetrainCheck(project=project.id, forced=True)
+    queues.send(connection, check)
+    job = project.job(check.job_id)
+    queues.queue(connection, check.queue).remove(job.id)
+    with connection.pipeline() as pipeline:  # as a worker does that starts the job
+        job.set_status(JobStatus.STARTED, pipeline=pipeline)
+        Execution.create(job, 60, pipeline)
+        pipeline.execute()
+    JobFailures(connection).begin(check)
+    assert reconcile(project.context, project.id).done == ()
+    registry = f"rq:wip:{check.queue}"
+    connection.zadd(registry, {entry: time.time() - 1 for entry in connection.zrange(registry, 0, -1)})
+    assert reconcile(project.context, project.id).done == (f"{check.job_id} lost its worker: trying it again",)
+    assert check.job_id in project.queued()
+
+
+def test_an_ingestion_that_refuses_its_release_is_not_repeated(
+    project: LoopProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asked for it corrects the release and asks again."""
+    attempts = breaks(monkeypatch, "ingest", ReleaseError("labels.csv has no column label"))
+    for _ in range(6):
+        queues.send(project.context.connection, messages.Ingest(project=project.id, release="r"))
+        work(project)
+        assert reconcile(project.context, project.id).done == ()
+    assert len(attempts) == 6
+    assert JobFailures(project.context.connection).all(project.id) == []
+
+
+# -- reconciliation -------------------------------------------------------------------------------
+
+
+def test_a_deleted_project_is_not_reconciled_for_ever(project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers request a reconciliation every few minutes; the status says what to do with the model folder."""
+    asked: list[int] = []
+
+    def deleted(number: int) -> None:
+        asked.append(number)
+        raise MissingInLabelStudio(f"there is no project {number}; check the project id")
+
+    monkeypatch.setattr(project.label_studio, "project", deleted)
+    (project.model_dir / "published.json").rename(project.model_dir / "kept.json")
+    for _ in range(10):
+        request_reconciliation(project.context.connection, project.context.settings)
+        work(project)
+        let_pauses_end(project)
+        project.clear_queues()
+    assert len(asked) <= 8  # two calls in each of four attempts
+    first = find_all(read_status(project.registry, project=project.id, settings=project.context.settings))
+    parked = next(finding for finding in first if finding.cause == "parked-job")
+    assert "The reconciliation failed 4 times and is parked: there is no project 1" in parked.sentence
+    assert f"if project 1 was deleted, move its model folder, {project.model_dir}, away" in parked.sentence
+
+
+def test_a_step_that_cannot_succeed_is_parked_and_the_others_go_on(
+    project: LoopProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The failure is not counted for the job, which would park all steps; put back, the step is tried again."""
+    attempts: list[int] = []
+
+    def _broken_step() -> str:
+        attempts.append(1)
+        raise LabelStudioError("Label Studio answered 403")
+
+    steps = reconciling._steps
+    monkeypatch.setattr(reconciling, "_steps", lambda *which: [_broken_step, *steps(*which)])
+    for _ in range(8):
+        queues.send(project.context.connection, messages.Reconcile(project=project.id))
+        work(project)
+        let_pauses_end(project)
+    assert len(attempts) == 4
+    (known,) = JobFailures(project.context.connection).failing(project.id)
+    assert (known.key, known.reason) == (f"reconcile-{project.id}:broken-step", "Label Studio answered 403")
+    project.label_studio.annotate(project.read().tasks["cube01"].ids[0], "emergence")
+    assert "checking" in reconcile(project.context, project.id).done[0]
+    JobFailures(project.context.connection).put_back(project.id)
+    with pytest.raises(LabelStudioError, match="403"):
+        reconcile(project.context, project.id)
+    assert len(attempts) == 5
+
+
+@pytest.mark.parametrize("name", ["check_retraining", "write_back"])
+def test_reconciliation_claims_no_repair_by_a_parked_job(
+    project: LoopProject, monkeypatch: pytest.MonkeyPatch, name: str, task_data: Data
+) -> None:
+    """An annotation without a check and a task without a prediction are left to the human who puts the job back."""
+    breaks(monkeypatch, name, OSError("no space"))
+    for _ in range(4):
+        queues.send(project.context.connection, KINDS[name](project.id))
+        work(project)
+        let_pauses_end(project)
+    if name == "write_back":
+        project.import_cubes(task_data, ["cube00"])
+    else:
+        project.label_studio.annotate(project.read().tasks["cube01"].ids[0], "emergence")
+    assert reconcile(project.context, project.id).done == ()
+    JobFailures(project.context.connection).put_back(project.id)
+    assert len(reconcile(project.context, project.id).done) == 1
+
+
+# -- the command ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run(project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Runs ``helioloop retry`` with arguments and returns what it prints."""
+    settings = project.context.settings
+    monkeypatch.setattr(retry_command, "load_settings", lambda: settings)
+    monkeypatch.setattr(redis_client, "connect", lambda *_, **__: project.context.connection)
+    group = click.Group(commands={command.name or "": command for command in project_commands()})
+
+    def runs(*arguments: str, code: int = 0) -> str:
+        result = CliRunner().invoke(group, ["retry", "--project", str(project.id), *arguments])
+        assert (result.exit_code != 0) == (code != 0), result.output
+        return result.output + str(result.exception or "")
+
+    return runs
+
+
+def test_retry_puts_parked_jobs_back_and_they_succeed(
+    project: LoopProject, monkeypatch: pytest.MonkeyPatch, run: Callable[..., str]
+) -> None:
+    """The cause was removed meanwhile; repeated, the command has nothing to do."""
+    with monkeypatch.context() as broken:
+        breaks(broken, "write_back", OSError("no space"))
+        for _ in range(4):
+            queues.send(project.context.connection, KINDS["write_back"](project.id))
+            work(project)
+            let_pauses_end(project)
+    lines = {line.name: line.value for line in status_lines(
+        read_status(project.registry, project=project.id, settings=project.context.settings)
+    )}  # fmt: skip
+    name = f"write-back-{project.id}-v0001"
+    assert lines[f"parked {name}"] == "failed 4 times, nothing tries it again: OSError: no space"
+    assert f"{name}: put back; it failed 4 times: OSError: no space" in run()
+    work(project)
+    assert project.job(name).get_status() is JobStatus.FINISHED
+    assert "no job or round of project 1 is parked" in run()
+    assert f"{name}: no such job of project 1 is parked" in run(name, code=2)
+
+
+def test_retry_of_one_job_leaves_the_others(
+    project: LoopProject, monkeypatch: pytest.MonkeyPatch, run: Callable[..., str]
+) -> None:
+    """Named as the status names it."""
+    for name in ("make_report", "plan_round"):
+        breaks(monkeypatch, name, OSError("no space"))
+        for _ in range(4):
+            queues.send(project.context.connection, KINDS[name](project.id))
+            work(project)
+            let_pauses_end(project)
+    assert run("report-1").startswith("report-1: put back")
+    assert [known.key for known in JobFailures(project.context.connection).failing(project.id)] == ["plan-round-1"]
+
+
+def test_retry_requests_a_round_where_one_is_parked(project: LoopProject, run: Callable[..., str]) -> None:
+    """As "Start training" does."""
+    plan = project.plan()
+    staging = project.registry.staging(plan.fingerprint)
+    plan.save(staging)
+    for _ in range(MAX_ATTEMPTS):
+        Staging(project.model_dir).count_attempt(plan.fingerprint, ["no space"])
+    assert "round: a round on the current labels is requested" in run()
+    assert f"retrain-check-{project.id}-forced" in project.queued()
+    work(project, messages.QUEUE_MAINTENANCE)
+    assert f"plan-round-{project.id}" in project.queued()

@@ -1,0 +1,50 @@
+"""The command ``helioloop retry``: jobs that failed and rounds that are parked are put back."""
+
+from typing import Final
+
+import click
+
+from helioloop.cli import needs_extra
+from helioloop.errors import WrongUsage
+from helioloop.settings import load_settings
+from helioloop_worker.commands.options import project_option
+
+NOTHING: Final = "no job or round of project {project} is parked or waits for another attempt"
+
+
+@click.command()
+@project_option
+@click.argument("jobs", nargs=-1, metavar="[JOB]...")
+def retry(*, project: int, jobs: tuple[str, ...]) -> None:
+    """Put parked jobs and rounds of a project back, after their cause was removed.
+
+    A job that fails is tried again after about 1, 4 and 16 minutes. After four failures it is parked with its reason,
+    which `helioloop status` shows, and nothing repeats it. An outage of Label Studio or Redis parks no job. A round is
+    parked after three failures without progress. A worker that starts tries parked jobs once more.
+
+    Without JOB, all parked jobs, all jobs that wait for another attempt, and the parked rounds of the project are put
+    back. JOB is the name of a job or of a step of reconciliation, as `helioloop status` lists it. Safe to repeat:
+    nothing happens where nothing is parked. Reconciliation does the rest within HELIOLOOP_SWEEP_SECONDS. Members of a
+    parked round that are trained are not trained again if the labels are unchanged.
+
+    \b
+    Examples:
+      helioloop retry --project 1
+      helioloop retry --project 1 write-back-1-v0004
+    """
+    with needs_extra("worker"):
+        from helioloop.messaging import redis_client
+        from helioloop_worker.loop.failing import put_back
+    settings = load_settings()
+    connection = redis_client.connect(settings)
+    with redis_client.plain_errors(settings):
+        put = put_back(connection, settings, project, jobs)
+    if unknown := [job for job in jobs if job not in put]:
+        raise WrongUsage(
+            f"{', '.join(unknown)}: no such job of project {project} is parked or waits for another attempt; "
+            f"`helioloop status --project {project}` lists them"
+        )
+    for name, sentence in put.items():
+        click.echo(f"{name}: {sentence}")
+    if not put:
+        click.echo(NOTHING.format(project=project))

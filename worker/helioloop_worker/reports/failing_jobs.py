@@ -1,0 +1,72 @@
+"""Jobs of a project that failed and have not succeeded since, for ``helioloop status``: retried or parked."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import redis
+
+from helioloop.messaging.job_failures import JobFailure, JobFailures
+from helioloop.settings import Settings
+from helioloop_worker.reports.job_status import kind_of
+from helioloop_worker.reports.redaction import hide_secrets, redact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailingJob:
+    """A job or step of reconciliation that failed and has not succeeded since.
+
+    Parameters
+    ----------
+    name : str
+        As ``helioloop retry`` takes it.
+    kind : str
+        What it does, in words.
+    subject : str
+        Its release or version, else "".
+    failures : int
+        How often it failed, or its worker was lost.
+    at : str
+        When it failed last; "" where only its worker was lost.
+    reason : str
+        Why, without secrets.
+    parked : bool
+        Whether nothing tries it again.
+    next_at : str or None
+        Earliest time of the next attempt; None where it is parked.
+    """
+
+    name: str
+    kind: str
+    subject: str
+    failures: int
+    at: str
+    reason: str
+    parked: bool
+    next_at: str | None
+
+
+def failing_jobs(connection: redis.Redis, settings: Settings, project: int) -> list[FailingJob]:
+    """Return the jobs that fail, the parked ones first."""
+    found = [_shown(known, settings, project) for known in JobFailures(connection).failing(project)]
+    return sorted(found, key=lambda job: not job.parked)
+
+
+def _shown(known: JobFailure, settings: Settings, project: int) -> FailingJob:
+    payload = known.payload or {}
+    _, _, step = known.key.partition(":")
+    kind = f"reconciliation step {step}" if step else kind_of(known.key, project) or known.key
+    reason = known.reason or "its worker was lost"
+    return FailingJob(
+        name=known.key,
+        kind=kind,
+        subject=str(payload.get("release") or payload.get("version") or ""),
+        failures=known.failures or known.lost,
+        at=_iso(known.failed_at) if known.failed_at else "",
+        reason=redact(hide_secrets(reason, settings), model_dir=settings.model_dir(project)),
+        parked=known.is_parked,
+        next_at=None if known.is_parked else _iso(known.next_at),
+    )
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
