@@ -194,6 +194,7 @@ class Driver:
         )
         self.running: list[int] = []
         self._orphans: set[int] = set()
+        self._harms = 0
         self._held: dict[bytes, bytes] = {}
         self._passes_at = math.inf
         self._disturbed_until = 0.0
@@ -219,6 +220,7 @@ class Driver:
         order = {"role": role}
         if step is not None:
             order |= {"action": action, "module": step.module, "name": step.name, "when": step.when}
+            order["marker"] = str(self._marker())
         self.running.append(self._order(order))
         return self.running[-1]
 
@@ -271,8 +273,8 @@ class Driver:
 
     def harm_at(self, step: Step, action: str, *, wait_seconds: float = 30.0) -> bool:
         """Have a worker killed or frozen at a named step while corrections come in; return whether it was."""
+        marker = self._marker()
         doomed = self.start(step.role, step, action)
-        marker = self.folder / f"reached-{doomed}"
         self.start("score" if step.role == "train" else "train")
         self.people.work()
         begun = pressed = time.monotonic()
@@ -284,7 +286,6 @@ class Driver:
                 self.people.press_start()
         if reached := marker.exists():
             self.report.reached += 1
-            marker.unlink()
         else:
             self.report.not_reached.append(f"{action} {step}")
         if action == "freeze" and reached:
@@ -293,7 +294,12 @@ class Driver:
             self.report.kill_points += 1
             self.sleep(self.random.uniform(0.0, 1.0))  # the others go on
         self.kill_all(time_passes=self.random.random() < 0.6)
+        self._harms += 1
         return reached
+
+    def _marker(self) -> Path:
+        """Return the file that appears when the present harm is done."""
+        return self.folder / f"reached-{self._harms}"
 
     def _freeze(self, frozen: int) -> None:
         """Let other workers go on while one is frozen, then let that one go on, too."""
