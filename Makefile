@@ -5,7 +5,7 @@
 #   make demo ARGS="--release DIR"    the same, with a release of yours beside the synthetic one
 #   make test                         all tests, with real services
 #   make test-oldest-label-studio     the end-to-end tests of the loop on the oldest supported Label Studio
-#   make test-faults                  kill workers at every step of the loop and check what is left; up to 50 minutes
+#   make test-faults                  harm workers at every step and services, and check what is left; up to 50 minutes
 #   make test-images                  build the images of docker/ and run the services of its compose file (root, Debian)
 #   make bench                        time helioloop against plain references and write docs/performance.md; minutes
 #   make bench-growth                 measure what grows with the number of cubes and write docs/growth.md; an hour
@@ -66,9 +66,9 @@ screenshots:
 test-fast: .venv/.done
 	.venv/bin/python -m pytest -m "not e2e" $(ARGS)
 
-# Kills workers at every step and at random times; up to 50 minutes. Writes fault-report.json.
+# Kills and freezes workers at every step, has services fail, damages files; up to 50 minutes. Writes fault-report.json.
 test-faults: .venv/.done
-	.venv/bin/python -m pytest tests/faults/three_kills.py tests/faults/everything.py -s $(ARGS)
+	.venv/bin/python -m pytest tests/faults/everything.py -s $(ARGS)
 
 # Needs root on Debian or Ubuntu. The layers stay in .images, so the second run is faster.
 test-images: .venv/.done
@@ -78,7 +78,7 @@ test-images: .venv/.done
 		apt-get install -y -qq --no-install-recommends "$${missing[@]}" >/dev/null; fi
 	.venv/bin/python -m pytest tests/images/build_and_run.py -s $(ARGS)
 
-bench: .venv/.done
+bench: .venv/.done .venvs/label-studio/.done
 	.venv/bin/python -m tests.benchmarks.speed.document $(ARGS)
 
 bench-growth: .venv/.done

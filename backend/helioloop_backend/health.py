@@ -59,7 +59,8 @@ def _versions(services: Services, project: int) -> list[str]:
 def metrics() -> Response:
     """Return the metrics; those from Redis are absent while it does not answer."""
     services = current()
-    return Response(services.metrics.render(observe(services), now=time.time()), content_type=CONTENT_TYPE_LATEST)
+    observed = observe(services.settings, services.connection)
+    return Response(services.metrics.render(observed, now=time.time()), content_type=CONTENT_TYPE_LATEST)
 
 
 @blueprint.get("/ready")

@@ -4,6 +4,8 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import redis
+
 from helioloop.errors import RegistryError, ServiceError
 from helioloop.messaging import redis_client
 from helioloop.messaging.job_failures import JobFailure, JobFailures
@@ -13,7 +15,8 @@ from helioloop.messaging.retrain_state import PendingEvents
 from helioloop.messaging.work_figures import WorkFigure, work_figures
 from helioloop.registry.label_snapshot import FILE_NAME
 from helioloop.registry.staging import Staging
-from helioloop_backend.services import Services
+from helioloop.registry.versions import Registry
+from helioloop.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,36 +57,36 @@ class Observed:
     work: Sequence[WorkFigure] = ()
 
 
-def observe(services: Services) -> Observed:
+def observe(settings: Settings, connection: redis.Redis) -> Observed:
     """Return the present state."""
     try:
-        with redis_client.plain_errors(services.settings):
-            queues, work = queue_states(services.connection), work_figures(services.connection)
+        with redis_client.plain_errors(settings):
+            queues, work = queue_states(connection), work_figures(connection)
     except ServiceError:
         queues, work = None, []
     projects = {}
-    for number in services.projects():
+    for number in settings.projects():
         try:
-            projects[number] = _project(services, number, has_redis=queues is not None)
+            projects[number] = _project(settings, connection, number, has_redis=queues is not None)
         except (RegistryError, OSError):
             continue
     return Observed(queues=queues, projects=projects, work=work)
 
 
-def _project(services: Services, number: int, *, has_redis: bool) -> ObservedProject:
-    folder = services.settings.model_dir(number)
+def _project(settings: Settings, connection: redis.Redis, number: int, *, has_redis: bool) -> ObservedProject:
+    folder = settings.model_dir(number)
     pending, is_running = None, False
     failing: list[JobFailure] = []
     if has_redis:
         try:
-            with redis_client.plain_errors(services.settings):
-                state = RedisRetrainState(services.connection)
+            with redis_client.plain_errors(settings):
+                state = RedisRetrainState(connection)
                 pending, is_running = state.pending_events(number), state.running(number) is not None
-                failing = JobFailures(services.connection).failing(number)
+                failing = JobFailures(connection).failing(number)
         except ServiceError:
             pass
     return ObservedProject(
-        published=services.registry(number).published(),
+        published=Registry(folder).published(),
         published_at=_changed_at(folder / "published.json"),
         labels_read_at=_changed_at(folder / FILE_NAME),
         parked=len(Staging(folder).all_parked()),

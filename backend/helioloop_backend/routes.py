@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
 from werkzeug.exceptions import BadRequest
 
 from helioloop_backend import events, projects, services
 from helioloop_backend.project_model import UNTRAINED, ProjectModel
+from helioloop_backend.received import current_request
 
 
 def label_studio_routes(model_class: Callable[[], type[ProjectModel]]) -> Blueprint:
@@ -73,5 +74,5 @@ def take_in(model_class: type[ProjectModel]) -> dict[str, Any]:
 
 def request_object() -> dict[str, Any]:
     """Return the body of the request, which was checked to be a JSON object before."""
-    body: dict[str, Any] = request.get_json(force=True)
+    body: dict[str, Any] = current_request().get_json(force=True)
     return body

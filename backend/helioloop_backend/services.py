@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final
 
 import redis
-from flask import current_app, has_app_context
+from flask import current_app
 
 from helioloop.messaging import redis_client
 from helioloop.messaging.claims import RedisClaims
@@ -62,10 +62,11 @@ def build(settings: Settings) -> Services:
 
 def current() -> Services:
     """Return the services of the running app; outside of an app, those of the environment's settings."""
-    if has_app_context() and EXTENSION in current_app.extensions:
-        services: Services = current_app.extensions[EXTENSION]
-        return services
-    return _from_environment()
+    try:
+        services: Services | None = current_app.extensions.get(EXTENSION)
+    except RuntimeError:  # outside of an app
+        services = None
+    return _from_environment() if services is None else services
 
 
 @lru_cache(maxsize=1)

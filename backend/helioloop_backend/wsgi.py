@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Response, g, jsonify, request
+from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import (
     BadRequest,
     ClientDisconnected,
@@ -20,6 +20,7 @@ from helioloop.settings import Settings, load_settings
 from helioloop_backend import health, pages, services
 from helioloop_backend.auth import Authenticator
 from helioloop_backend.project_model import ProjectModel
+from helioloop_backend.received import Received, current_request
 from helioloop_backend.routes import label_studio_routes
 
 logger = logging.getLogger(__name__)
@@ -56,20 +57,24 @@ def assemble(*, model_class: Callable[[], type[ProjectModel]], authenticator: Ca
         Returns what checks each request.
     """
     app = Flask("helioloop_backend", static_folder=None)
+    app.request_class = Received
 
     @app.before_request
     def check() -> None:
-        g.started = time.perf_counter()
-        request.max_content_length = services.current().settings.max_request_mib * 2**20
-        authenticator().check(request)
+        received = current_request()
+        received.started = time.perf_counter()
+        limit_mib = services.current().settings.max_request_mib
+        received.max_content_length = limit_mib * 2**20
+        authenticator().check(received)
         # Only routes that take a body read one: /health answers everybody, and must not wait for what they send.
-        if request.method == "POST" and request.routing_exception is None:
-            _check_json_object()
+        if received.method == "POST" and received.routing_exception is None:
+            _check_json_object(received, limit_mib)
 
     @app.after_request
     def measure(response: Response) -> Response:
-        seconds = time.perf_counter() - g.get("started", time.perf_counter())
-        rule = request.url_rule.rule if request.url_rule is not None else None
+        answered = current_request()
+        seconds = time.perf_counter() - answered.started
+        rule = answered.url_rule.rule if answered.url_rule is not None else None
         services.current().metrics.answered(rule, response.status_code, seconds=seconds)
         return response
 
@@ -80,14 +85,13 @@ def assemble(*, model_class: Callable[[], type[ProjectModel]], authenticator: Ca
     return app
 
 
-def _check_json_object() -> None:
-    """Refuse a body that is not a JSON object; Flask keeps what it read for the routes."""
-    limit_mib = services.current().settings.max_request_mib
+def _check_json_object(received: Received, limit_mib: int) -> None:
+    """Refuse a body that is not a JSON object; the request keeps what it read for the routes."""
     try:
-        read = len(request.get_data())
-        if request.content_length is None and read >= limit_mib * 2**20:
+        read = len(received.get_data())
+        if received.content_length is None and read >= limit_mib * 2**20:
             raise RequestEntityTooLarge  # noqa: TRY301 - werkzeug cuts a chunked body off silently
-        body: Any = request.get_json(force=True)
+        body: Any = received.get_json(force=True)
     except RequestEntityTooLarge:
         raise RequestEntityTooLarge(
             f"the request's body is larger than {limit_mib} MiB; set HELIOLOOP_MAX_REQUEST_MIB to allow more"

@@ -7,7 +7,8 @@ from statistics import fmean, stdev
 import numpy as np
 
 from helioloop.data.truth import TrueCube
-from helioloop.emergence.curve_onset import Curve, curve_onset, steepest_frame
+from helioloop.emergence.authors_estimate import authors_estimate
+from helioloop.emergence.curve_onset import Curve, curve_onset
 from helioloop.evaluation.calibration import IntervalCalibration
 from helioloop.evaluation.metrics import NEAR_FRAMES, frame_errors
 from helioloop.records.instrument import Instrument
@@ -64,16 +65,17 @@ def frames_by(
     Returns
     -------
     dict
-        ``steepest`` is the authors' estimate, ``ramp`` the onset of the fitted ramp without the flux; both from the
-        mean curve of the out-of-fold members.
+        ``steepest`` is the authors' estimate, the median of the members' steepest frames; ``ramp`` is the onset of the
+        ramp fitted to the mean curve, without the flux. A score without curves of its members counts as located by
+        neither.
     """
 
-    def ramp(curve: Curve) -> int | None:
-        found = curve_onset(curve[None], start=start)
+    def ramp(curves: Curve) -> int | None:
+        found = curve_onset(curves, start=start)
         return None if found is None else found.frame
 
     estimates: dict[str, Callable[[Curve], int | None]] = {
-        "steepest": lambda curve: steepest_frame(curve, start=start),
+        "steepest": lambda curves: round(authors_estimate(curves, start=start).frame),
         "ramp": ramp,
     }
     known = list(scores)
@@ -81,10 +83,10 @@ def frames_by(
     for name, estimate in estimates.items():
         estimated = []
         for score in known:
-            if score.emergence is None or score.curve is None:
-                estimated.append(score)
+            if score.emergence is None or score.member_curves is None:
+                estimated.append(replace(score, emergence=None))
             else:
-                frame = estimate(np.array(score.curve))
+                frame = estimate(np.array(score.member_curves.unpack()))
                 found = None if frame is None else replace(score.emergence, frame=frame)
                 estimated.append(replace(score, emergence=found))
         error, _ = frame_errors(estimated, truth)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import requests
 from label_studio_sdk import LabelStudio
 from playwright.sync_api import Browser, sync_playwright
 
@@ -84,7 +85,9 @@ class Loop:
         """Tasks by cube name, as Label Studio exports them."""
         return {entry["data"]["cube"]: entry for entry in self.label_studio.tasks(self.project)}
 
-    def annotate(self, task: int, choice: str, *, start: int | None = None, parent: int | None = None) -> int:
+    def annotate(
+        self, task: int, choice: str, *, start: int | None = None, parent: int | None = None, annotator: int = 1
+    ) -> int:
         """Submit an annotation as the labelling screen does, and return its id."""
         result: list[dict[str, object]] = [
             {"from_name": "class", "to_name": "video", "type": "choices", "value": {"choices": [choice]}}
@@ -100,7 +103,7 @@ class Loop:
                 }
             )
         created = self.client.annotations.create(
-            id=task, result=result, lead_time=1.0, parent_prediction=parent, completed_by=1
+            id=task, result=result, lead_time=1.0, parent_prediction=parent, completed_by=annotator
         )
         return int(created.id or 0)
 
@@ -113,6 +116,17 @@ def until(condition: Callable[[], bool], *, seconds: float) -> None:
             return
         time.sleep(0.5)
     pytest.fail(f"{condition} did not come true within {seconds:.0f} s")
+
+
+def sign_up(loop: Loop, email: str, password: str) -> int:
+    """Make an account by the organization's invitation, as new annotators do, and return its id."""
+    base = loop.stack.label_studio_url
+    invitation = loop.label_studio._transport.call("GET", "api/invite", what="inviting an annotator")["invite_url"]
+    with requests.Session() as session:
+        session.get(f"{base}{invitation}", timeout=60)
+        form = {"email": email, "password": password, "csrfmiddlewaretoken": session.cookies["csrftoken"]}
+        session.post(f"{base}{invitation}", data=form, headers={"Referer": base}, timeout=60).raise_for_status()
+        return int(session.get(f"{base}/api/current-user/whoami", timeout=60).json()["id"])
 
 
 def program(variable: str) -> Path:

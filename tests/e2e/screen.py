@@ -10,6 +10,7 @@ from playwright.sync_api import Page
 from helioloop.records.instrument import MDI
 from tests.e2e.conftest import Loop
 
+P_AXIS: Final = ".helioloop .yaxis text >> nth=0"
 P_COLOUR: Final = "#d1495b"
 FLUX_COLOUR: Final = "#5b93b5"
 FITS: Final = {
@@ -20,6 +21,8 @@ FITS: Final = {
     "play": ".lsf-timeline-controls",
     "timeline": ".lsf-timeline__view, .lsf-timeline-frames >> nth=0",
     "curve": f".htx-timeseries-multichannel path[stroke='{P_COLOUR}'] >> nth=0",
+    "plot": ".htx-timeseries-multichannel .new_brush .overlay",
+    "flux axis": ".helioloop .yaxis2 text >> nth=0",
     "reason": ".helioloop-reason p",
     "facts": ".helioloop-reason tr >> nth=-1",
     "submit": "button:has-text('Submit')",
@@ -105,6 +108,12 @@ def check_fit(page: Page, places: Mapping[str, str], *, size: tuple[int, int]) -
     assert curve is not None
     assert video["height"] >= 250
     assert curve["width"] >= 600
+    facts = boxes["facts"]
+    assert facts is not None
+    assert facts["y"] + facts["height"] <= video["y"] + video["height"], "the facts are beside the video, not below it"
+    assert facts["x"] + facts["width"] <= bar["x"] + bar["width"]
+    for axis in (P_AXIS, places["flux axis"]):
+        assert contrast(page, axis, of="fill") >= 4.5, axis
     for name in ("emergence", "non-emergence", "onset", "play", "reason", "facts", "submit"):
         place = places[name]
         assert page.locator(place).first.evaluate(
@@ -117,10 +126,13 @@ def check_fit(page: Page, places: Mapping[str, str], *, size: tuple[int, int]) -
         assert contrast(page, place) >= 4.5 or name == "submit", name
 
 
-def contrast(page: Page, place: str) -> float:
-    """Return the contrast of an element's text by WCAG: 1 for equal colours, 21 for black on white."""
+def contrast(page: Page, place: str, *, of: str = "color") -> float:
+    """Return the contrast of an element's text by WCAG: 1 for equal colours, 21 for black on white.
+
+    The text has the colour of the style property `of`.
+    """
     ratio: float = page.locator(place).first.evaluate(
-        """element => {
+        """(element, of) => {
             const paint = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
             const rgb = (...colours) => {
                 paint.clearRect(0, 0, 1, 1);
@@ -132,8 +144,9 @@ def contrast(page: Page, place: str) -> float:
                 .reduce((sum, value, index) => sum + value * [0.2126, 0.7152, 0.0722][index], 0);
             const behind = [];
             for (let at = element; at; at = at.parentElement) behind.unshift(getComputedStyle(at).backgroundColor);
-            const [ink, paper] = [light(rgb(...behind, getComputedStyle(element).color)), light(rgb(...behind))];
+            const [ink, paper] = [light(rgb(...behind, getComputedStyle(element)[of])), light(rgb(...behind))];
             return (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05);
-        }"""
+        }""",
+        of,
     )
     return ratio

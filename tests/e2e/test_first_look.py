@@ -5,13 +5,18 @@ Runs before `test_loop` corrects anything: every task still opens on its predict
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import Browser, Page
 
+from helioloop.files import atomic
 from helioloop.records.instrument import MDI
 from helioloop.records.labels import Label
 from helioloop_worker.labelstudio.setup import TAB
+from helioloop_worker.loop.media_names import MediaNames
+from helioloop_worker.loop.reason import Judged, reason_html
+from helioloop_worker.loop.screen_files import read_facts
 from tests.e2e.conftest import Loop
 from tests.e2e.screen import FITS, check_fit, keep, log_in, open_screen, play_head, seek, shown_frame
 
@@ -81,6 +86,33 @@ def test_everything_needed_to_answer_fits_without_scrolling(
     """Each control is in the window, above the bar with Submit, and nothing covers its middle; text is readable."""
     open_screen(page, loop, shown_task(loop)[0] if listed else None, size=size, dark=dark)
     check_fit(page, FITS, size=size)
+
+
+def test_all_facts_fit_beside_the_list(loop: Loop, page: Page) -> None:
+    """With latitude, distance from the meridian and a region of 120 characters without a blank, which is cut."""
+    task, _ = shown_task(loop)
+    (data,) = [entry["data"] for entry in loop.tasks().values() if entry["id"] == task]
+    names = MediaNames(
+        media=loop.settings.media_dir(loop.project), release="made", cube=data["cube"], sha256=data["sha256"],
+        instrument=MDI,
+    )  # fmt: skip
+    facts, kept = read_facts(names), names.reason.read_text()
+    assert facts is not None
+    known = replace(facts, region="NOAA" * 30, latitude_deg=-18.4, meridian_deg=(-42.0,) * facts.n_frames)
+    score = replace(loop.registry.scores("v0001")[data["cube"], data["sha256"]], p_emergence=0.93)
+    judged = Judged(version="v0001", score=score)
+    words = {label: label.value for label in Label}
+    atomic.write_text(
+        names.reason,
+        reason_html(known, crude=Label.NON_EMERGENCE, judged=judged, class_names=words, frozen_frames=3),
+    )
+    try:
+        open_screen(page, loop, task)
+        assert "18° S, " in page.locator(".helioloop-reason").inner_text()
+        check_fit(page, FITS, size=(1280, 720))
+        keep(page, "labelling-beside-the-list")
+    finally:
+        atomic.write_text(names.reason, kept)
 
 
 def test_the_curve_follows_the_video_and_leaves_it_alone(loop: Loop, page: Page) -> None:

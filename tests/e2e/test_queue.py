@@ -4,6 +4,7 @@ The steps of the loop run in this process, on a project of their own whose versi
 """
 
 from collections.abc import Iterator
+from secrets import token_hex
 from typing import Any
 
 import httpx
@@ -17,7 +18,7 @@ from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project_template import labeling_configuration
 from helioloop_worker.labelstudio.submitted import Submitted, count_submitted
 from helioloop_worker.loop.writeback import write_back
-from tests.e2e.conftest import Loop
+from tests.e2e.conftest import Loop, sign_up
 from tests.worker.conftest import CUBES, PROFILE, SMALL, TINY, LoopProject, crude
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -84,7 +85,7 @@ def asked(loop: Loop, queue: LoopProject) -> dict[str, Any]:
 
 
 def test_random_checks_are_blind_and_tabs_list_what_waits(loop: Loop, queue: LoopProject) -> None:
-    """From the first write-back over answers, a skip and a tie to the next one."""
+    """From the first write-back over answers, a skip and a tie to the next one; then two annotations are wanted."""
     assert SMALL.n_frames == 24
     version = queue.publish(p_emergence=0.6)
     write_back(queue.context, queue.id, version, report=silent)
@@ -121,8 +122,20 @@ def test_random_checks_are_blind_and_tabs_list_what_waits(loop: Loop, queue: Loo
     assert opened(loop, numbers[checks.cubes[1]]) == []  # a skip is no answer
 
     queue.context.label_studio.set_data_field(queue.id, [numbers[ranked[3]]], "triage", "accepted emergence")
-    queue.context.label_studio.set_data_field(queue.id, [numbers[ranked[4]]], "triage", "tied")
+    colleague = sign_up(loop, f"annotator-{queue.id}@example.org", token_hex(8))
+    loop.annotate(numbers[ranked[4]], "emergence")
+    loop.annotate(numbers[ranked[4]], "non-emergence", annotator=colleague)
+    write_back(queue.context, queue.id, version, report=silent)
     tabs = listed(loop, queue.id)
     assert tabs["Accepted under guarantee"] == [ranked[3]]
     assert tabs["Ties between annotators"] == [ranked[4]]
     assert tabs[DISAGREEMENTS_FIRST] == [ranked[2], *ranked[5:]]
+
+    loop.client.projects.update(id=queue.id, maximum_annotations=2)
+    tabs = listed(loop, queue.id)
+    assert ranked[0] in tabs[DISAGREEMENTS_FIRST], "it has one of two annotations"
+    assert checks.cubes[0] in tabs["Random checks"]
+    for skipped in (ranked[1], checks.cubes[1]):
+        assert skipped not in {*tabs[DISAGREEMENTS_FIRST], *tabs["Random checks"]}
+    loop.annotate(numbers[ranked[0]], "emergence", annotator=colleague)
+    assert ranked[0] not in listed(loop, queue.id)[DISAGREEMENTS_FIRST]

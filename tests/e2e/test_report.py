@@ -26,6 +26,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 OWN_TEXT = "Our own text, with <b>brackets</b> & ampersand."
 SECTIONS = ("rounds", "work", "calibration", "labels", "times", "agreement", "versions", "gallery")
+A4_PX = 703
+"""Width of a page of paper without margins of 12 mm, at 96 pixels an inch."""
 SAMPLED = 14
 """Random checks that are answered, so that the report has an estimate and a reliability diagram."""
 
@@ -157,6 +159,27 @@ def test_the_report_in_both_themes(loop: Loop, browser: Browser, report: Path, s
     # Label Studio reports, for each page, what its own policy would forbid; the page's own policy must not be hurt.
     assert [text for text in complaints if "report-only" not in text.lower()] == []
     keep(page, f"report-{scheme}")
+    context.close()
+
+
+def test_the_report_on_paper(loop: Loop, browser: Browser, report: Path) -> None:
+    """On A4 with margins no table is wider than the page, and the dark theme prints black on white."""
+    context = visitor(loop, browser, scheme="dark")
+    page = context.new_page()
+    page.emulate_media(media="print", color_scheme="dark")
+    page.set_viewport_size({"width": A4_PX, "height": 1000})
+    page.goto(loop.settings.page_url(loop.project, report.name))
+    assert page.evaluate("document.documentElement.scrollWidth") <= A4_PX
+    right = page.evaluate("[...document.querySelectorAll('table')].map(one => one.getBoundingClientRect().right)")
+    assert len(right) >= 4
+    assert max(right) <= A4_PX
+    paper, ink = page.evaluate(
+        """() => [getComputedStyle(document.querySelector('section')).backgroundColor,
+                  getComputedStyle(document.querySelector('svg.figure text')).fill]"""
+    )
+    assert luminance(paper) == 1.0
+    assert contrast(paper, ink) > 7
+    assert page.pdf(format="A4").startswith(b"%PDF")
     context.close()
 
 

@@ -16,7 +16,6 @@ from secrets import token_hex
 from typing import Any
 
 import pytest
-import requests
 from playwright.sync_api import Browser, Page, Response, expect
 
 from helioloop.evaluation.audit_order import audit_order
@@ -32,7 +31,7 @@ from helioloop_worker.labelstudio.setup import set_up
 from helioloop_worker.loop.media_names import MediaNames
 from helioloop_worker.loop.screen_files import serve_screen
 from helioloop_worker.media.folder import FolderMedia
-from tests.e2e.conftest import Loop, until
+from tests.e2e.conftest import Loop, sign_up, until
 from tests.e2e.screen import (
     BLIND_FITS,
     FITS,
@@ -160,17 +159,6 @@ def queue(loop: Loop) -> Iterator[Queue]:
     loop.client.projects.delete(id=project)
 
 
-def sign_up(loop: Loop, email: str, password: str) -> int:
-    """Make an account by the organization's invitation, as new annotators do, and return its id."""
-    base = loop.stack.label_studio_url
-    invitation = loop.label_studio._transport.call("GET", "api/invite", what="inviting an annotator")["invite_url"]
-    with requests.Session() as session:
-        session.get(f"{base}{invitation}", timeout=60)
-        form = {"email": email, "password": password, "csrfmiddlewaretoken": session.cookies["csrftoken"]}
-        session.post(f"{base}{invitation}", data=form, headers={"Referer": base}, timeout=60).raise_for_status()
-        return int(session.get(f"{base}/api/current-user/whoami", timeout=60).json()["id"])
-
-
 def is_ready(own: Loop, tied: str) -> bool:
     """True when the write-backs after the import and after the tie are done; reconciliation asks for the first."""
     if len(own.label_studio.predictions(own.project)) < CUBES - BLIND:
@@ -287,7 +275,7 @@ def test_a_blind_check_shows_nothing_of_the_model(queue: Queue, page: Page) -> N
         texts = read(received)
     shown = page.locator(".helioloop-reason").inner_text()
     assert "Random check." in shown
-    for word in (VERSION, "Probability", "Agreement", "Onset"):
+    for word in (VERSION, "Probability", "Agreement", "Onset", "Crude label", "emergence"):
         assert word not in shown
     assert page.locator(".helioloop-question input:checked").count() == 0
     assert page.locator(".lsf-keypoints").count() == 0

@@ -1,9 +1,11 @@
-"""Kills workers at named steps and at random times while corrections arrive, then checks what is left.
+"""The whole loop under faults: real Redis, real workers, real backends, and Label Studio's fake behind the real client.
 
-The checks read the files of the model folder and the annotations by themselves, with no code of helioloop.
+Workers are killed or frozen at named steps, services fail, files are damaged, and humans go on all the while. What is
+left is checked by `checks`, with no code of helioloop.
 """
 
 import json
+import math
 import os
 import random
 import signal
@@ -11,306 +13,477 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from multiprocessing.managers import BaseManager
 from pathlib import Path
 from typing import Any, Final
 
-import redis
-from safetensors.numpy import load_file
-from werkzeug.test import Client
-
 from helioloop.registry.project_profile import write_project_profile
 from helioloop.settings import Settings
-from helioloop_backend.wsgi import create_app
-from helioloop_worker.labelstudio.fake import FakeLabelStudio
 from helioloop_worker.labelstudio.project_template import labeling_configuration
-from tests.worker.conftest import CUBES, PROFILE, emerges
+from tests.faults import checks
+from tests.faults.label_studio import ServedLabelStudio
+from tests.faults.people import People
+from tests.faults.proxy import Proxy
+from tests.faults.redis_server import RedisServer
+from tests.faults.time_passing import children, is_alive, left_behind, let_time_pass
+from tests.faults.web import Backend
+from tests.worker.conftest import CUBES, PROFILE
 
-POINTS: Final = tuple(
-    (role, module, name, when)
-    for role, module, name in (
-        ("score", "helioloop_worker.loop.retrain_check", "decide"),
-        ("score", "helioloop_worker.loop.retrain_check", "request_round"),
-        ("train", "helioloop_worker.loop.planning", "make_plan"),
-        ("train", "helioloop_worker.loop.rounds", "send_steps"),
-        ("train", "helioloop_worker.loop.planning", "complete_check"),
-        ("train", "helioloop_worker.loop.planning", "settle_requests"),
-        ("train", "helioloop.model.ensemble", "train_member"),
-        ("train", "helioloop.model.ensemble", "score_cubes"),
-        ("train", "helioloop_worker.loop.round_steps", "locate_emergences"),
-        ("train", "helioloop.workflows.rounds", "_replace_scores"),
-        ("train", "helioloop.workflows.rounds", "compare_with_published"),
-        ("train", "helioloop.registry.versions", "_write_card"),
-        ("train", "helioloop.registry.versions", "Registry.admit"),
-        ("train", "helioloop_worker.loop.round_steps", "_choose_random_checks"),
-        ("train", "helioloop.registry.versions", "Registry._write_publication"),
-        ("train", "helioloop_worker.loop.rounds", "end"),
-        ("train", "helioloop_worker.loop.rounds", "send_follow_up"),
-        ("score", "helioloop_worker.loop.writeback", "write_screens"),
-        ("score", "remote", "import_predictions"),
-        ("score", "helioloop_worker.loop.writeback", "_delete_duplicates"),
-        ("score", "remote", "set_model_version"),
-        ("score", "helioloop_worker.loop.writeback", "write_written"),
-        ("score", "helioloop_worker.loop.rounds", "resume"),
-    )
-    for when in ("before", "after")
-)
-"""The named steps of checks, rounds, publications, write-backs and reconciliations: role, module, function, when."""
-PROJECT_WORDS: Final = ("emergence", "non-emergence")
+HURRIED: Final[dict[str, Any]] = {
+    "retrain_events": 1, "retrain_quiet_seconds": 0.2, "retrain_max_wait_seconds": 1.0, "sweep_seconds": 1.0,
+    "retrain_pause_seconds": 0.0, "retrain_changed": 1, "random_checks": 0, "grace_seconds": 5.0,
+    "label_studio_timeout_seconds": 2.0, "predict_wait_seconds": 0.5,
+}  # fmt: skip
+RECOVERY_SECONDS: Final = 2.0
+"""Time after an outage during which a backend may still answer 503."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A function of the loop before or after which a worker comes to harm."""
+
+    role: str
+    module: str
+    name: str
+    when: str
+
+    def __str__(self) -> str:
+        return f"{self.when} {self.module.rpartition('.')[2]}.{self.name}"
 
 
 @dataclass
 class FaultReport:
-    """What happened: numbers of kills, of named steps that were reached, of corrections, and of faults found."""
+    """What happened, and what was wrong.
 
+    Parameters
+    ----------
+    kill_points : int
+        Kills at named steps, and kills of all workers at random times.
+    reached : int
+        Named steps at which a worker was killed or frozen.
+    corrections : int
+        Answers of annotators: new, changed and deleted.
+    lost, doubled : int
+        Corrections that the label snapshot lacked after recovery, and those that it had and Label Studio had not.
+    half_published : int
+        Looks at the published version that found a part missing, and recoveries after which Label Studio did not show
+        one prediction of it for each task.
+    trained_again : int
+        Finished members that were trained again although their folder stayed.
+    rollbacks_undone : int
+        Publications by hand that something other than a new version replaced, and versions that took the place of a
+        newer one.
+    server_errors : int
+        Answers of the backends with a status of 500 or above, except 503.
+    answers, unavailable : int
+        Answers of the backends, and those with 503 although nothing was disturbed: Redis took over half a second on a
+        loaded machine.
+    """
+
+    seed: int
     kill_points: int = 0
     reached: int = 0
-    redis_emptied: int = 0
+    frozen: int = 0
+    outages: dict[str, int] = field(default_factory=dict)
+    recoveries: int = 0
     corrections: int = 0
+    opened_tasks: int = 0
+    versions: int = 0
+    rollbacks: int = 0
     lost: int = 0
     doubled: int = 0
     half_published: int = 0
+    trained_again: int = 0
+    rollbacks_undone: int = 0
     server_errors: int = 0
-    versions: int = 0
+    answers: int = 0
+    unavailable: int = 0
+    found: list[str] = field(default_factory=list)
     not_reached: list[str] = field(default_factory=list)
+    tracebacks: dict[str, int] = field(default_factory=dict)
+    slowest_recovery_seconds: float = 0.0
+    seconds: float = 0.0
+    load: float = 0.0
 
     @property
     def faults(self) -> int:
         """Number of broken promises."""
-        return self.lost + self.doubled + self.half_published + self.server_errors
-
-
-class Served:
-    """Serves the fake to other processes, one call at a time."""
-
-    def __init__(self, fake: FakeLabelStudio) -> None:
-        self.fake, self.lock = fake, threading.RLock()
-
-    def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call a method of the fake."""
-        with self.lock:
-            return getattr(self.fake, name)(*args, **kwargs)
+        return (
+            self.lost + self.doubled + self.half_published + self.trained_again + self.rollbacks_undone
+            + self.server_errors
+        )  # fmt: skip
 
 
 class Driver:
-    """One project, its Redis, its backend, and workers that are killed.
+    """One project with everything that serves it.
 
     Parameters
     ----------
     folder : Path
         For everything that is written.
     settings : Settings
-        Of backend and workers.
+        Folders of releases and cache.
     task_data : dict
         Data of a task for each cube.
     seed : int
-        Of corrections and of kills at random times.
+        Of everything that is random.
+    backends : int
+        How many there are.
+    rate_hz : float
+        Corrections a second.
     """
 
-    def __init__(self, folder: Path, settings: Settings, task_data: dict[str, dict[str, str]], *, seed: int) -> None:
-        self.report, self.random, self.settings = FaultReport(), random.Random(seed), settings  # noqa: S311 - not for secrets
-        self.connection = redis.Redis.from_url(settings.redis_url)
-        self.served = Served(FakeLabelStudio())
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        task_data: dict[str, dict[str, str]],
+        *,
+        seed: int,
+        backends: int = 2,
+        rate_hz: float = 6.0,
+    ) -> None:
+        self._begun = time.monotonic()
+        self.report, self.random = FaultReport(seed=seed), random.Random(seed)  # noqa: S311 - not for secrets
+        self.folder = folder
+        self.redis = RedisServer(folder / "redis")
+        self.served = ServedLabelStudio(seed=seed)
         self.project = self.served.fake.create_project(title="faults", label_config=labeling_configuration())
+        self.served.projects.append(self.project)
+        settings = settings.model_copy(update=HURRIED)
         self.model_dir = settings.model_dir(self.project)
         write_project_profile(self.model_dir, PROFILE)
-        self.tasks = self.served.fake.import_tasks(self.project, [task_data[cube] for cube in CUBES])
-        self.cube_of = dict(zip(self.tasks, CUBES, strict=True))
-        self.annotation: dict[int, int] = {}
-        self.expected: dict[str, str] = {}
-        self.backend = Client(create_app(settings))
-        address = str(folder / "ls.sock")
-
-        class Manager(BaseManager):
-            pass
-
-        Manager.register("served", callable=lambda: self.served, exposed=("call",))
-        server = Manager(address=address, authkey=b"faults").get_server()
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        values = json.loads(settings.model_dump_json())
-        (folder / "settings.json").write_text(
-            json.dumps({name: value for name, value in values.items() if value is not None})
-        )
-        self.log = (folder / "workers.log").open("w")
-        self.starter = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.workers", str(folder / "settings.json"), address],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
+        tasks = self.served.fake.import_tasks(self.project, [task_data[cube] for cube in CUBES])
+        self.cube_of = dict(zip(tasks, CUBES, strict=True))
+        self.worker_redis = Proxy(self.redis.port, seed=seed)
+        self.backend_redis = Proxy(self.redis.port, seed=seed + 1)
+        self.label_studio = Proxy(self.served.port, seed=seed + 2)
+        self._write_settings(settings)
+        self._log = (folder / "workers.log").open("wb")
+        self._starter = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.workers", str(folder)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
+        # Not a file of the workers: a limit on the size of their files stands for a full disk.
+        self._copying = threading.Thread(target=self._copy_log, daemon=True)
+        self._copying.start()
+        environment = {f"HELIOLOOP_{name.upper()}": str(value) for name, value in HURRIED.items()}
+        environment |= {
+            "REDIS_URL": f"redis://127.0.0.1:{self.backend_redis.port}/0",
+            "HELIOLOOP_MODEL_ROOT": str(settings.model_root),
+        }
+        self.backends = [Backend(folder, environment) for _ in range(backends)]
+        for backend in self.backends:
+            backend.wait()
+        self.people = People(
+            self.served,
+            self.project,
+            self.cube_of,
+            self.backends,
+            on_status=self._note_status,
+            published=lambda: checks.published(self.model_dir),
+            seed=seed,
+            rate_hz=rate_hz,
+        )
         self.running: list[int] = []
+        self._held: dict[bytes, bytes] = {}
+        self._passes_at = math.inf
+        self._disturbed_until = 0.0
+        self._disturbances = 0
+        self._damaged: set[Path] = set()
+        self._watched, self._looking, self._ends = checks.Watched(), threading.Lock(), threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._watcher.start()
 
-    # -- what humans do --------------------------------------------------------------------------
-
-    def correct(self, count: int) -> None:
-        """Answer, change or delete answers of random tasks; a fifth of the events is lost on the way."""
-        for _ in range(count):
-            task = self.random.choice(self.tasks)
-            is_wrong = self.random.random() < 0.15  # else too few of a class might be left to train on
-            word = PROJECT_WORDS[emerges(self.cube_of[task]) == is_wrong]
-            number, action = self.annotation.get(task), "ANNOTATION_UPDATED"
-            with self.served.lock:
-                if number is None:
-                    self.annotation[task] = self.served.fake.annotate(task, word)
-                    self.expected[self.cube_of[task]], action = word, "ANNOTATION_CREATED"
-                elif self.random.random() < 0.1:
-                    self.served.fake.delete_annotation(number)
-                    del self.annotation[task], self.expected[self.cube_of[task]]
-                    action = "ANNOTATIONS_DELETED"
-                else:
-                    self.served.fake.revise(number, word)
-                    self.expected[self.cube_of[task]] = word
-            self.report.corrections += 1
-            if self.random.random() < 0.8:
-                self.event(action)
-
-    def event(self, action: str) -> None:
-        """Send an event to the backend; no answer may be an error of the server."""
-        answer = self.backend.post("/webhook", json={"action": action, "project": {"id": self.project}})
-        self.report.server_errors += answer.status_code >= 500
+    def _write_settings(self, settings: Settings) -> None:
+        values = json.loads(settings.model_dump_json(exclude_none=True))
+        values |= {
+            "redis_url": f"redis://127.0.0.1:{self.worker_redis.port}/0",
+            "label_studio_url": f"http://127.0.0.1:{self.label_studio.port}",
+            "label_studio_api_key": "a" * 40,
+        }
+        (self.folder / "settings.json").write_text(json.dumps(values))
 
     # -- processes -------------------------------------------------------------------------------
 
-    def start(self, role: str, point: tuple[str, str, str] = ("-", "-", "-")) -> int:
-        """Start a worker, perhaps one that kills itself at a named step; return its process id."""
-        assert self.starter.stdin is not None
-        assert self.starter.stdout is not None
-        self.starter.stdin.write(" ".join((role, *point)) + "\n")
-        self.starter.stdin.flush()
-        self.running.append(int(self.starter.stdout.readline()))
+    def start(self, role: str, step: Step | None = None, action: str = "kill") -> int:
+        """Start a worker, perhaps one that comes to harm at a step; return its process id."""
+        order = {"role": role}
+        if step is not None:
+            order |= {"action": action, "module": step.module, "name": step.name, "when": step.when}
+        self.running.append(self._order(order))
         return self.running[-1]
 
-    def kill(self) -> None:
-        """Kill all workers with their jobs, and let the time pass after which others notice it."""
+    def _order(self, order: dict[str, Any]) -> int:
+        assert self._starter.stdin is not None
+        assert self._starter.stdout is not None
+        self._starter.stdin.write(json.dumps(order).encode() + b"\n")
+        self._starter.stdin.flush()
+        return int(self._starter.stdout.readline())
+
+    def kill_all(self, *, time_passes: bool = True) -> None:
+        """Kill all workers with their jobs, and perhaps let the time pass after which others notice it."""
+        self._kill_workers()
+        self._held |= left_behind(self.redis.connection)
+        if time_passes:
+            self._let_time_pass()
+        else:
+            self._passes_at = time.monotonic() + self.random.uniform(1.0, 3.0)
+        self._look_at_version()
+
+    def _let_time_pass(self) -> None:
+        let_time_pass(self.redis.connection, held=self._held)
+        self._held.clear()
+        self._passes_at = math.inf
+
+    @staticmethod
+    def pause(seconds: float) -> None:
+        """Wait; nothing else is done, because Redis does not answer."""
+        time.sleep(seconds)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, and have dead workers noticed when it is time for that."""
+        ends = time.monotonic() + seconds
+        while (now := time.monotonic()) < ends:
+            if now >= self._passes_at:
+                self._let_time_pass()
+            time.sleep(0.02)
+
+    def _kill_workers(self) -> None:
         for process in self.running:
             with suppress(ProcessLookupError):
                 os.killpg(process, signal.SIGKILL)
-        while any(_is_alive(process) for process in self.running):
-            time.sleep(0.01)
+        self._wait(lambda: not any(is_alive(process) for process in self.running), 10)
         self.running.clear()
-        now = time.time()
-        for key in self.connection.scan_iter("rq:wip:*"):
-            self.connection.zadd(key, dict.fromkeys(self.connection.zrange(key, 0, -1), now - 1))
-        for pattern in (
-            "rq:execution:*",
-            "rq:worker:*",
-            "rq:scheduler-lock:*",
-            "helioloop:writer:*",
-            "helioloop:reconciling:*",
-        ):
-            for key in self.connection.scan_iter(pattern):
-                self.connection.delete(key)
-        self.report.half_published += self.is_half_published()
 
-    def kill_at(self, point: tuple[str, str, str, str], *, wait_seconds: float) -> None:
-        """Have corrections come in until a worker has killed itself at a named step, or for a time."""
-        role, *step = point
-        doomed = self.start(role, (step[0], step[1], step[2]))
-        self.start("score" if role == "train" else "train")
-        self.event("START_TRAINING")
-        deadline = time.monotonic() + wait_seconds
-        while _is_alive(doomed) and time.monotonic() < deadline:
-            self.correct(1)
-            time.sleep(0.2)
-        self.report.kill_points += 1
-        if _is_alive(doomed):
-            self.report.not_reached.append(" ".join(point))
-        else:
+    def harm_at(self, step: Step, action: str, *, wait_seconds: float = 30.0) -> bool:
+        """Have a worker killed or frozen at a named step while corrections come in; return whether it was."""
+        doomed = self.start(step.role, step, action)
+        marker = self.folder / f"reached-{doomed}"
+        self.start("score" if step.role == "train" else "train")
+        self.people.work()
+        begun = pressed = time.monotonic()
+        self.people.press_start()
+        while not marker.exists() and time.monotonic() - begun < wait_seconds:
+            self.sleep(0.02)
+            if time.monotonic() - pressed > 4.0:
+                pressed = time.monotonic()
+                self.people.press_start()
+        if reached := marker.exists():
             self.report.reached += 1
-        self.kill()
+            marker.unlink()
+        else:
+            self.report.not_reached.append(f"{action} {step}")
+        if action == "freeze" and reached:
+            self._freeze(doomed)
+        else:
+            self.report.kill_points += 1
+            self.sleep(self.random.uniform(0.0, 1.0))  # the others go on
+        self.kill_all(time_passes=self.random.random() < 0.6)
+        return reached
 
-    def kill_at_random(self, *, longest_seconds: float, empty_redis: bool = False) -> None:
-        """Kill both workers after a random time; perhaps Redis loses everything, too."""
-        self.start("train")
-        self.start("score")
-        self.event("START_TRAINING")
-        ends = time.monotonic() + self.random.uniform(0.2, longest_seconds)
-        while time.monotonic() < ends:
-            self.correct(1)
-            time.sleep(0.2)
-        self.report.kill_points += 1
-        self.kill()
-        if empty_redis:
-            self.connection.flushall()
-            self.report.redis_emptied += 1
-
-    def settle(self, *, wait_seconds: float) -> None:
-        """Let the workers run without faults until all is checked, published and written back, then compare."""
-        self.start("train")
-        self.start("score")
-        deadline = time.monotonic() + wait_seconds
-        while time.monotonic() < deadline and (self.differences() != (0, 0) or not self.is_shown()):
-            time.sleep(0.5)
-        for process in self.running:
+    def _freeze(self, frozen: int) -> None:
+        """Let other workers go on while one is frozen, then let that one go on, too."""
+        self.report.frozen += 1
+        others = [process for process in self.running if process != frozen]
+        for process in others:
             os.killpg(process, signal.SIGKILL)
-        self.report.lost, self.report.doubled = self.differences()
-        self.report.half_published += not self.is_shown()
-        self.report.versions = len(list(self.model_dir.glob("versions/v*")))
+        self._wait(lambda: not any(is_alive(process) for process in others), 10)
+        self.running = [frozen]
+        let_time_pass(self.redis.connection, held=left_behind(self.redis.connection), frozen=[frozen])
+        before = {*checks.versions(self.model_dir), None}
+        self.start("train")
+        self.start("score")
+        self.people.press_start()
+        self._wait(lambda: checks.published(self.model_dir) not in before, 12)
+        time.sleep(self.random.uniform(0.0, 2.0))
+        for process in self.with_jobs(frozen):
+            with suppress(ProcessLookupError):
+                os.killpg(os.getpgid(process), signal.SIGCONT)
+        time.sleep(self.random.uniform(0.5, 2.0))
 
-    def close(self) -> None:
-        """End all processes."""
-        self.kill()
-        if self.starter.stdin is not None:
-            self.starter.stdin.close()
-        self.starter.wait(timeout=20)
-        if self.starter.stdout is not None:
-            self.starter.stdout.close()
-        self.log.close()
-        self.connection.close()
-        self.backend.application.extensions["helioloop"].connection.close()
+    def with_jobs(self, *workers: int) -> list[int]:
+        """Return the process ids of workers, by default of all, and of the processes of their jobs."""
+        chosen = workers or tuple(self.running)
+        return [*chosen, *(child for worker in chosen for child in children(worker))]
 
-    # -- checks, which read files and annotations by themselves ------------------------------------
+    def kill_at_random(self, *, longest_seconds: float = 4.0, pairs: int = 1) -> None:
+        """Kill all workers after a random time."""
+        with self.working(pairs=pairs):
+            self.sleep(self.random.uniform(0.1, longest_seconds))
 
-    def differences(self) -> tuple[int, int]:
-        """Return how many corrections the label snapshot lacks, and how many it has that are not there."""
+    @contextmanager
+    def working(self, *, pairs: int = 1) -> Iterator[None]:
+        """Let workers and annotators work; the workers are killed at the end."""
+        for _ in range(pairs):
+            self.start("train")
+            self.start("score")
+        self.people.work()
+        self.people.press_start()
+        yield
+        self.kill_all(time_passes=self.random.random() < 0.6)
+        self.report.kill_points += 1
+
+    @contextmanager
+    def disturbed(self, kind: str) -> Iterator[None]:
+        """Count an outage; while it lasts, and for a moment after it, a backend may answer 503."""
+        self.report.outages[kind] = self.report.outages.get(kind, 0) + 1
+        self._disturbances += 1
         try:
-            snapshot = json.loads((self.model_dir / "labels.json").read_text())
-        except FileNotFoundError:
-            return len(self.annotation), 0
-        verified = {cube: entry["label"] for cube, entry in snapshot["cubes"].items() if entry.get("verified")}
-        numbers, there = set(snapshot["annotations"]), {str(number) for number in self.annotation.values()}
-        wrong = sum(verified.get(cube) != word for cube, word in self.expected.items())
-        return wrong + len(there - numbers), len(numbers - there) + len(verified.keys() - self.expected.keys())
+            yield
+        finally:
+            self._disturbances -= 1
+            self._disturbed_until = time.monotonic() + RECOVERY_SECONDS
 
-    def is_half_published(self) -> bool:
-        """Return whether the published version lacks a part."""
-        pointer = self.model_dir / "published.json"
-        if not pointer.exists():
+    def rollback(self) -> bool:
+        """Have a human publish an earlier version; return whether there is one."""
+        version = checks.published(self.model_dir)
+        earlier = sorted(checks.versions(self.model_dir) - {version})
+        if not earlier:
             return False
-        folder = self.model_dir / "versions" / json.loads(pointer.read_text())["version"]
-        try:
-            card = json.loads((folder / "card.json").read_text())
-            json.loads((folder / "plan.json").read_text())
-            for member in card["members"].values():
-                load_file(folder / member["file"])
-            lines = [
-                json.loads(line) for path in folder.glob("scores/*.jsonl") for line in path.read_text().splitlines()
-            ]
-        except (OSError, ValueError, KeyError) as error:
-            print("half published:", folder, error, file=self.log)
-            return True
-        return {line["cube"] for line in lines} != set(CUBES)
+        chosen = self.random.choice(earlier[-4:])
+        with self._looking:
+            known = checks.versions(self.model_dir)
+            process = self._order({"rollback": chosen, "project": self.project})
+            self._wait(lambda: not is_alive(process), 20)
+            if chosen in checks.history(self.model_dir)[-2:]:
+                self._watched.by_hand(chosen, known)
+                self.report.rollbacks += 1
+        return True
 
-    def is_shown(self) -> bool:
-        """Return whether each task has one prediction of the published version, and Label Studio shows it."""
-        pointer = self.model_dir / "published.json"
-        if not pointer.exists():
-            return False
-        version = json.loads(pointer.read_text())["version"]
+    def damage(self, path: Path) -> None:
+        """Cut a file off, as a disk that fails does."""
+        with self._looking, suppress(FileNotFoundError):
+            size = path.stat().st_size
+            with path.open("r+b") as file:
+                file.truncate(self.random.randrange(size) if size else 0)
+            self._damaged.add(path)
+            self._watched.forget(path)
+
+    # -- recovery --------------------------------------------------------------------------------
+
+    def settle(self, *, wait_seconds: float = 60.0) -> None:
+        """Let everything run without faults and corrections until all is as it should be, and report what is not."""
+        self.people.pause()
+        self._let_time_pass()
+        self.start("train")
+        self.start("score")
+        begun = time.monotonic()
+        calm = 0
+        while time.monotonic() - begun < wait_seconds and calm < 2:
+            calm = 0 if self._wrong() else calm + 1
+            time.sleep(0.4)
+        self._damaged.clear()
+        if calm < 2:
+            lost, doubled, others = self._findings()
+            self.report.lost += len(lost)
+            self.report.doubled += len(doubled)
+            self.report.half_published += len(others)
+            self._note([*lost, *doubled, *others])
+        self.report.slowest_recovery_seconds = max(
+            self.report.slowest_recovery_seconds, round(time.monotonic() - begun, 1)
+        )
+        self.report.recoveries += 1
+        self.kill_all()
+
+    def _findings(self) -> tuple[list[str], list[str], list[str]]:
+        """Return lost and doubled corrections, and what is wrong with the version and its predictions."""
         with self.served.lock:
-            rows = [row.task for row in self.served.fake.predictions(self.project) if row.model_version == version]
-            return (
-                sorted(rows) == sorted(self.tasks) and self.served.fake.project(self.project).model_version == version
-            )
+            tasks = self.served.fake.tasks(self.project)
+            rows = [(row.task, row.model_version) for row in self.served.fake.predictions(self.project)]
+            shown = self.served.fake.project(self.project).model_version
+        stamps = {str(one["id"]): one["updated_at"] for task in tasks for one in task["annotations"]}
+        answers = {
+            task["data"]["cube"]: one["result"][0]["value"]["choices"][0]
+            for task in tasks
+            for one in task["annotations"]
+        }
+        lost, doubled = checks.differences(self.model_dir, stamps, answers)
+        version = checks.published(self.model_dir)
+        others = checks.shown(rows, [*self.cube_of], version=version) + checks.halves(self.model_dir, CUBES)
+        if shown != version:
+            others.append(f"Label Studio shows {shown} and {version} is published")
+        if checks.history(self.model_dir)[-1:] != [version]:
+            others.append(f"{version} is published and is not the last in the history")
+        return lost, doubled, others
+
+    def _wrong(self) -> bool:
+        return any(self._findings())
+
+    def _look_at_version(self) -> None:
+        """Report a published version that lacks a part."""
+        if not self._damaged and (found := checks.halves(self.model_dir, CUBES)):
+            self.report.half_published += 1
+            self._note(found)
+
+    def _watch(self) -> None:
+        while not self._ends.wait(0.05):
+            with self._looking:
+                self._watched.look(self.model_dir)
+
+    def _note(self, found: list[str]) -> None:
+        at = time.strftime("%H:%M:%S")
+        self.report.found += [f"{at} {phrase}" for phrase in found]
+
+    def _note_status(self, status: int) -> None:
+        self.report.answers += 1
+        is_disturbed = self._disturbances > 0 or self._damaged or time.monotonic() < self._disturbed_until
+        if status == 503:
+            self.report.unavailable += not is_disturbed
+        elif status >= 500:
+            self.report.server_errors += 1
+            self._note([f"a backend answered {status}"])
+
+    # -- the end ---------------------------------------------------------------------------------
 
     def write(self, path: Path) -> None:
         """Write the report as JSON."""
-        path.write_text(json.dumps(asdict(self.report), indent=1) + "\n")
+        with self._looking:
+            watched = self._watched
+            self.report.trained_again = len(watched.trained_again)
+            self.report.rollbacks_undone = len(watched.undone) + len(watched.older)
+            more = [*watched.trained_again, *watched.undone, *watched.older]
+        self.report.corrections, self.report.opened_tasks = self.people.corrections, self.people.opened
+        self.report.versions = len(checks.versions(self.model_dir))
+        self.report.seconds = round(time.monotonic() - self._begun)
+        self.report.load = round(os.getloadavg()[2], 1)
+        self.report.tracebacks = checks.failures(self.folder / "workers.log")
+        values = asdict(self.report)
+        values["found"] = values["found"] + more
+        path.write_text(json.dumps(values, indent=1) + "\n")
 
+    def close(self) -> None:
+        """End all processes and threads."""
+        self.people.close()
+        self._ends.set()
+        self._watcher.join()
+        self._kill_workers()
+        for backend in self.backends:
+            backend.close()
+        assert self._starter.stdin is not None
+        self._starter.stdin.close()
+        self._starter.wait(timeout=20)
+        self._copying.join()
+        for pipe in (self._starter.stdout, self._starter.stderr):
+            assert pipe is not None
+            pipe.close()
+        for proxy in (self.worker_redis, self.backend_redis, self.label_studio):
+            proxy.close()
+        self.served.close()
+        self.redis.kill()
+        self.redis.connection.close()
+        self._log.close()
 
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    def _copy_log(self) -> None:
+        assert self._starter.stderr is not None
+        for line in self._starter.stderr:
+            self._log.write(line)
+            self._log.flush()
+
+    @staticmethod
+    def _wait(is_over: Callable[[], bool], longest_seconds: float) -> None:
+        deadline = time.monotonic() + longest_seconds
+        while not is_over() and time.monotonic() < deadline:
+            time.sleep(0.02)

@@ -1,10 +1,17 @@
 """Starts worker processes by forking, so that a worker that was killed is replaced within a fraction of a second.
 
-    python -m tests.faults.workers SETTINGS ADDRESS
+    python -m tests.faults.workers FOLDER
 
-SETTINGS is a JSON file with helioloop's settings, ADDRESS the socket at which `driver` serves Label Studio's fake. Each
-line on stdin, ``ROLE MODULE FUNCTION WHEN``, starts a worker, which kills itself and its jobs ``before`` or ``after``
-it calls a function; ``- - -`` arms nothing. Its process id is printed. At the end of stdin the program ends.
+FOLDER/settings.json has helioloop's settings. Each line on stdin is a JSON object. ``{"role": …}`` starts a worker;
+with ``{"action": …, "module": …, "name": …, "when": …}`` it comes to harm, once, ``before`` or ``after`` it calls a
+function:
+
+    kill    the worker and the process of its job are killed
+    job     only the process of its job is killed, if it has one of its own
+    freeze  both are stopped, until the driver lets them go on
+
+Before that the file FOLDER/reached-PID is made. ``{"rollback": VERSION, "project": N}`` runs `helioloop rollback`. Each
+line is answered with the process id. At the end of stdin the program ends.
 """
 
 import importlib
@@ -13,77 +20,96 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing.managers import BaseManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 
+from helioloop.files import lease
+from helioloop.messaging import queues
 from helioloop.model.training import preload
 from helioloop.settings import Settings
+from helioloop_worker import context as contexts
 from helioloop_worker import worker
+from helioloop_worker.commands.learning import rollback
 from helioloop_worker.context import Context
 from helioloop_worker.loop import processes, rounds
+from helioloop_worker.reports import report as reporting
 from tests.worker.conftest import TINY
 
+log = logging.getLogger(__name__)
 
-class RemoteLabelStudio:
-    """The fake of Label Studio that the driver serves; every method is one request."""
-
-    def __init__(self, address: str) -> None:
-        class Manager(BaseManager):
-            pass
-
-        Manager.register("served")
-        manager = Manager(address=address, authkey=b"faults")
-        manager.connect()
-        self._served = manager.served()  # type: ignore[attr-defined]
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        return lambda *args, **kwargs: self._served.call(name, args, kwargs)
+LEASE_SECONDS: Final = 3.0
+"""In place of `lease.LEASE_SECONDS`: a frozen worker's lock is taken over after this long."""
 
 
-def arm(module_name: str, name: str, when: str) -> None:
-    """Have this worker killed before or after a function is called."""
-    owner: Any = RemoteLabelStudio if module_name == "remote" else importlib.import_module(module_name)
-    *parts, last = name.split(".")
+def arm(order: dict[str, str], marker: Path) -> None:
+    """Have this worker, or the process of its job, come to harm where it calls a function."""
+    owner: Any = importlib.import_module(order["module"])
+    *parts, last = order["name"].split(".")
     for part in parts:
         owner = getattr(owner, part)
-    if module_name == "remote":
-        setattr(owner, last, lambda self, *args, **kwargs: killed(lambda: self._served.call(last, args, kwargs), when))
-        return
     whole = getattr(owner, last)
-    setattr(owner, last, lambda *args, **kwargs: killed(lambda: whole(*args, **kwargs), when))
+    parent = os.getpid()
+
+    def harmed(*args: Any, **kwargs: Any) -> Any:
+        if order["when"] == "before":
+            harm(order["action"], marker, parent)
+            return whole(*args, **kwargs)
+        result = whole(*args, **kwargs)
+        harm(order["action"], marker, parent)
+        return result
+
+    setattr(owner, last, harmed)
 
 
-def killed(call: Callable[[], Any], when: str) -> None:
-    """Kill the whole process group, before or after a call."""
-    if when == "after":
-        call()
-    os.killpg(os.getpgrp(), signal.SIGKILL)
+def harm(action: str, marker: Path, parent: int) -> None:
+    """Kill or stop this process, and perhaps its worker; nothing where that was done before."""
+    try:
+        marker.touch(exist_ok=False)
+    except FileExistsError:
+        return
+    by = signal.SIGSTOP if action == "freeze" else signal.SIGKILL
+    if action != "job" and parent != os.getpid():
+        os.killpg(parent, by)
+    os.killpg(os.getpgrp(), by)
 
 
-def run_worker(settings: Settings, address: str, line: str) -> None:
+def run_worker(settings: Settings, folder: Path, order: dict[str, str]) -> None:
     """Run one worker until it is killed."""
-    role, module_name, name, when = line.split()
-    if module_name != "-":
-        arm(module_name, name, when)
-    context = Context(settings, open_label_studio=lambda _: RemoteLabelStudio(address), recipe_for=lambda *_: TINY)
-    worker.run("train" if role == "train" else "score", context)
+    if "action" in order:
+        arm(order, folder / f"reached-{os.getpid()}")
+    worker.run("train" if order["role"] == "train" else "score", Context(settings, recipe_for=lambda *_: TINY))
+
+
+def hurry() -> None:
+    """Shorten the times after which lost workers and connections are noticed."""
+    rounds.SILENT_SECONDS = 1
+    lease.LEASE_SECONDS = LEASE_SECONDS  # type: ignore[misc]
+    contexts.REDIS_SECONDS = worker.REDIS_SECONDS = 3.0
+    worker.RETRY_SECONDS = 0.3
+    worker.POLL_SECONDS = 2
+    queues.STRANDED_SECONDS = 3  # type: ignore[misc]
+    reporting.make_report = lambda *_, **__: "<html>a report</html>"  # its figures take seconds
+    processes.ProcessPoolExecutor = lambda *_, **__: ThreadPoolExecutor(1)  # type: ignore[assignment, misc]
 
 
 def main() -> None:
     """Start workers as asked on stdin."""
-    settings = Settings(**json.loads(Path(sys.argv[1]).read_text()))
-    rounds.SILENT_SECONDS = 1
-    logging.basicConfig(level=logging.INFO)
-    processes.ProcessPoolExecutor = lambda *_, **__: ThreadPoolExecutor(1)  # type: ignore[assignment, misc]
+    folder = Path(sys.argv[1])
+    settings = Settings(**json.loads((folder / "settings.json").read_text()))
+    hurry()
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s.%(msecs)03d %(process)d %(levelname)s %(name)s: %(message)s",
+        datefmt="%H:%M:%S",
+    )  # fmt: skip
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     torch.set_num_threads(1)
     preload()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for line in sys.stdin:
+        order = json.loads(line)
         process = os.fork()
         if process == 0:
             os.setpgid(0, 0)
@@ -91,7 +117,13 @@ def main() -> None:
             sys.stdin = Path(os.devnull).open()  # noqa: SIM115 - until the process ends
             os.dup2(2, 1)
             try:
-                run_worker(settings, sys.argv[2], line)
+                if "rollback" in order:
+                    os.environ |= {"HELIOLOOP_MODEL_ROOT": str(settings.model_root), "REDIS_URL": settings.redis_url}
+                    rollback.main([order["rollback"], "--project", str(order["project"])], standalone_mode=False)
+                    os._exit(0)
+                run_worker(settings, folder, order)
+            except Exception:
+                log.exception("a worker ended because of an error")
             finally:
                 os._exit(1)
         print(process, flush=True)  # noqa: T201 - the answer

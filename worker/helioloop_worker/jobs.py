@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from helioloop.files import atomic
 from helioloop.logs import fields
 from helioloop.messaging import messages, queues
 from helioloop.records.cubes import CubeInfo
@@ -127,8 +126,7 @@ def make_report(context: Context, project: int) -> str:
     state = read_project(context.label_studio, project, settings=context.settings)
     runtime = context.runtime(project, job_report())
     page = reporting.make_report(state, context.registry(project), runtime.load, report=runtime.report)
-    path = announcing.report_path(context, project)
-    atomic.write_text(path, page)
+    path = announcing.write_report(context, project, page)
     announcing.announce(context, project)  # its page links to the report
     return _log(project, f"the report is written: {path}")
 

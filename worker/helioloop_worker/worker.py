@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Final, Literal
 
 import redis
 import torch
-from rq import SimpleWorker, Worker, worker_registration
+from rq import Queue, SimpleWorker, Worker, worker_registration
+from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.worker import BaseWorker
 
@@ -29,6 +30,7 @@ from helioloop.settings import Settings, plain_url
 from helioloop_worker import jobs
 from helioloop_worker.context import REDIS_SECONDS, Context
 from helioloop_worker.loop.failing import counting, give_second_chance
+from helioloop_worker.priority import lower_priority, yield_to_others
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +45,9 @@ POLL_SECONDS = 5
 """Time after which an idle worker stops waiting for a job, does its maintenance, and waits again."""
 RQ_MARGIN_SECONDS = 15
 """rq waits for a job for ``worker_ttl`` minus this long."""
-NICE = 10
-"""Priority of workers, as of the command nice; 0 is that of other programs."""
 RETRY_SECONDS = 5.0
 """Pause between two attempts to reach Redis after its connection was lost."""
+_CUDA: Final = "CUDA"
 _LOGGED: Final = {"project": "project", "version": "version", "round": "fingerprint", "member": "member"}
 """Field of a line of the log -> argument of a job."""
 
@@ -129,6 +130,12 @@ class TrainingWorker(DescribedWorker, Worker):
     The worker itself never initialises CUDA, which does not work in a forked process afterwards.
     """
 
+    def main_work_horse(self, job: Job, queue: Queue) -> None:
+        """Run a job in the forked process; training on a CPU yields to other programs, the worker itself does not."""
+        if not self.device_name.startswith(_CUDA):
+            yield_to_others()
+        super().main_work_horse(job, queue)
+
     def run_maintenance_tasks(self) -> None:
         """Do the maintenance of rq, and register this worker again in case Redis was emptied."""
         super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
@@ -160,7 +167,7 @@ def run(role: Role, context: Context) -> None:
         Where rq ended the worker because of an error, so that the process ends with a status that a supervisor sees.
     """
     settings = context.settings
-    os.nice(max(0, NICE - os.nice(0)))  # people wait for the backend and Label Studio, nobody for a round
+    lower_priority()
     # Jobs, and the modules that torch imports late, are imported before a fork: a job does not spend seconds on it.
     log.info("role %s serves %s with %s", role, ", ".join(ROLE_QUEUES[role]), jobs.__name__)
     preload()
@@ -228,5 +235,5 @@ def _device_name(settings: Settings) -> str:
         "PYTORCH_NVML_BASED_CUDA_CHECK", "1"
     )  # torch then asks the driver's monitor and does not initialise CUDA
     if settings.device != "cpu" and torch.cuda.is_available():
-        return "CUDA (each job logs the device)"
+        return f"{_CUDA} (each job logs the device)"
     return choose_device(settings.device).name

@@ -5,13 +5,15 @@ stores, networks receive and videos show.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from helioloop.data.bad_frames import bad_frames
 from helioloop.data.cubes import Cube
 from helioloop.data.interpolation import interpolate_frames, interpolate_pixels
-from helioloop.data.off_disk import corner_regions, off_disk
+from helioloop.data.off_disk import blank_frames, corner_regions, off_disk, touches_corner
 from helioloop.data.slots import grid_frames
 from helioloop.errors import CubeError
 from helioloop.records.instrument import Instrument
@@ -23,17 +25,10 @@ Mask = NDArray[np.bool_]
 OFF_DISK_FILL = np.float32(0.5)
 """Value that networks receive for off-disk pixels: 0 G, scaled."""
 
-ROUGH_RATIO = 5.0
-"""A frame is noise if its roughness exceeds this many times the median roughness of the cube's frames …"""
-ROUGH_CLIP_FRACTION = 0.1
-"""… and this fraction of the clip: 100 G for MDI, whose noise is 10 to 40 G."""
-NOISE_CLIP_FRACTION = 0.25
-"""A frame is noise if its roughness exceeds this fraction of the clip, whatever the other frames are like."""
-
 _LIMB_FRACTION = 0.05
 _LOWEST_GAUSS = np.float32(-7000.0)  # sunspots reach -6e3 G
-_BLOCK = 32  # frames that are worked on at once: they fit into the processor's cache
-_ROW_STEP = 3  # every third row: the roughness of a frame is a median over thousands of pixels
+_BLOCK = 8  # frames that are worked on at once: they fit into the processor's cache
+_NEAR = 8  # observations; stretches with missing values that are nearer to each other are interpolated together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,70 +127,32 @@ def to_grid(cube: Cube, instrument: Instrument) -> Floats:
     ----------
     Chatterjee, Muñoz-Jaramillo & Lamb 2022, Nature Astronomy 6, 796, doi:10.1038/s41550-022-01701-3 (Methods).
     """
-    frames, observed = _frames_on_grid(cube, instrument)
-    _, kept, at_corner = _usable(cube.name, frames, observed, instrument)
-    if len(kept) < len(frames):  # an index would copy all frames
-        frames, observed, at_corner = frames[kept], observed[kept], at_corner[kept]
-    scaled = _scaled(observed, instrument.clip_gauss).reshape(len(frames), -1)
-    usable = observed.reshape(scaled.shape) >= _LOWEST_GAUSS  # False for NaN
-    usable &= ~at_corner.reshape(scaled.shape)
-    off = off_disk(at_corner).reshape(scaled.shape)
-    interpolate_pixels(scaled, frames, usable=usable, off=off, fill=OFF_DISK_FILL)
-    gridded = interpolate_frames(scaled, off, frames, n_frames=instrument.n_frames)
+    all_frames, observed = _frames_on_grid(cube, instrument)
+    _, kept, at_corner = _usable(cube.name, all_frames, observed, instrument)
+    kept = kept[_next_to_shown(blank_frames(at_corner)[kept])]
+    frames = all_frames[kept]
+    gridded = np.empty((instrument.n_frames, observed[0].size), dtype=np.float32)
+    fields = observed.reshape(len(observed), -1)
+    lowest = _place(gridded, fields, frames, kept, clip_gauss=instrument.clip_gauss)
+    incomplete = ~(lowest >= _LOWEST_GAUSS) | touches_corner(at_corner)[kept]  # a NaN makes the lowest value NaN
+    off: dict[int, Mask] = {}
+    for first, end in _stretches(incomplete):
+        chosen = kept[first:end]
+        in_corner = at_corner[chosen].reshape(len(chosen), -1)
+        in_a_row = chosen[-1] - chosen[0] == len(chosen) - 1  # an index would copy them
+        values = fields[chosen[0] : chosen[-1] + 1] if in_a_row else fields[chosen]
+        usable = values >= _LOWEST_GAUSS  # False for NaN
+        usable &= ~in_corner
+        hidden = off_disk(in_corner)
+        interpolate_pixels(gridded, frames[first:end], usable=usable, off=hidden, fill=OFF_DISK_FILL)
+        off.update((first + k, hidden[k]) for k in np.flatnonzero(hidden.any(axis=1)).tolist())
+    interpolate_frames(gridded, frames, off=off)
     return gridded.reshape(instrument.n_frames, *observed.shape[1:])
 
 
 def fill_off_disk(gridded: Floats) -> Floats:
     """Return a copy with 0.5 (0 G) in place of NaN, as the authors' network expects off-disk pixels."""
     return np.where(np.isnan(gridded), OFF_DISK_FILL, gridded)
-
-
-def bad_frames(observed_gauss: Floats, at_corner: Mask, *, clip_gauss: float) -> Mask:
-    """Find frames that do not show the Sun: without values outside the corner regions, constant, or noise.
-
-    Parameters
-    ----------
-    observed_gauss : array, shape (n_obs, ny, nx)
-        Gauss; may contain NaN.
-    at_corner : array of bool, shape (n_obs, ny, nx)
-        From `corner_regions`.
-    clip_gauss : float
-        The field is clipped to ± this value.
-
-    Returns
-    -------
-    array of bool, shape (n_obs,)
-        True for bad frames.
-
-    Notes
-    -----
-    The roughness r of a frame is the median of |B[y, x + 1] − B[y, x]| over the pixels of every third row that are
-    outside the corner regions, with B clipped. With r̃ the median roughness of the cube's frames, a frame is noise if ::
-
-        r > min(max(ROUGH_CLIP_FRACTION · clip_gauss, ROUGH_RATIO · r̃), NOISE_CLIP_FRACTION · clip_gauss).
-
-    An active region covers less than half of the patch, so it hardly changes the median.
-    """
-    roughness, varied = np.zeros(len(observed_gauss)), np.zeros(len(observed_gauss), dtype=np.bool_)
-    seen = np.zeros_like(varied)
-    for first in range(0, len(observed_gauss), _BLOCK):
-        block = slice(first, first + _BLOCK)
-        rows = observed_gauss[block, ::_ROW_STEP].clip(-clip_gauss, clip_gauss)
-        np.copyto(rows, np.nan, where=at_corner[block, ::_ROW_STEP])
-        steps = np.abs(np.diff(rows, axis=2)).reshape(len(rows), -1)
-        steps.sort(axis=1)  # NaN comes last
-        n_steps = np.isfinite(steps).sum(axis=1)
-        index = np.arange(len(rows))
-        seen[block] = n_steps > 0
-        roughness[block] = np.where(seen[block], steps[index, n_steps // 2], 0.0)
-        varied[block] = seen[block] & (steps[index, n_steps - 1] > 0.0)
-    usual = float(np.median(roughness[seen])) if seen.any() else 0.0
-    bound = min(max(ROUGH_CLIP_FRACTION * clip_gauss, ROUGH_RATIO * usual), NOISE_CLIP_FRACTION * clip_gauss)
-    bad: Mask = roughness > bound
-    for frame in np.flatnonzero(~varied):  # few: only those are looked at in all rows
-        values = observed_gauss[frame][~(at_corner[frame] | np.isnan(observed_gauss[frame]))]
-        bad[frame] |= not values.size or values.min() >= values.max()
-    return bad
 
 
 def _usable(name: str, frames: Ints, observed: Floats, instrument: Instrument) -> tuple[Ints, Ints, Mask]:
@@ -239,7 +196,7 @@ def _beyond_limb(at_corner: Mask, good: Mask) -> Mask:
     Such frames are corner region all over, and lie before the first good frame or after the last one, which shows the
     limb. Other frames that are corner region all over are lost data.
     """
-    blank: Mask = np.all(at_corner, axis=(1, 2))
+    blank = blank_frames(at_corner)
     first, last = np.flatnonzero(good)[[0, -1]]
     beyond = np.zeros_like(good)
     if at_corner[first].mean() > _LIMB_FRACTION:
@@ -249,9 +206,57 @@ def _beyond_limb(at_corner: Mask, good: Mask) -> Mask:
     return beyond
 
 
-def _scaled(observed_gauss: Floats, clip_gauss: float) -> Floats:
-    """Return the field clipped to ± clip_gauss and scaled to [0, 1], same shape; NaN stays NaN."""
-    scaled = np.clip(observed_gauss, -clip_gauss, clip_gauss)
-    scaled *= np.float32(0.5 / clip_gauss)
-    scaled += np.float32(0.5)
-    return scaled
+def _place(gridded: Floats, fields_gauss: Floats, frames: Ints, kept: Ints, *, clip_gauss: float) -> Floats:
+    """Write the kept observations to their grid frames, clipped and scaled to [0, 1]; return the lowest value of each.
+
+    Parameters
+    ----------
+    gridded : array, shape (n_frames, n_px)
+        The rows `frames` are written; NaN stays NaN.
+    fields_gauss : array, shape (n_obs, n_px)
+        All observations.
+    frames, kept : array of int, shape (n,)
+        Grid frames and indices of the kept observations, increasing.
+    clip_gauss : float
+        The field is clipped to ± this value.
+
+    Returns
+    -------
+    array of float32, shape (n,)
+        Gauss; NaN where an observation contains NaN.
+    """
+    lowest = np.empty(len(kept), dtype=np.float32)
+    breaks = np.flatnonzero((np.diff(frames) != 1) | (np.diff(kept) != 1)) + 1
+    for start, end in pairwise([0, *breaks.tolist(), len(kept)]):
+        for first in range(start, end, _BLOCK):
+            block = slice(first, min(first + _BLOCK, end))
+            n = block.stop - first
+            values = fields_gauss[kept[first] : kept[first] + n]
+            rows = gridded[frames[first] : frames[first] + n]
+            np.minimum.reduce(values, axis=1, out=lowest[block])
+            np.clip(values, -clip_gauss, clip_gauss, out=rows)
+            rows *= np.float32(0.5 / clip_gauss)
+            rows += np.float32(0.5)
+    return lowest
+
+
+def _next_to_shown(blank: Mask) -> slice:
+    """Return the observations from the last blank one before the patch is on the disk to the first one after it.
+
+    The others are off-disk all over, and so are the grid frames next to these two.
+    """
+    shown = np.flatnonzero(~blank)
+    return slice(max(0, int(shown[0]) - 1), int(shown[-1]) + 2)
+
+
+def _stretches(incomplete: Mask) -> list[tuple[int, int]]:
+    """Return the stretches of observations around incomplete ones, each as its first index and its end.
+
+    A stretch begins and ends with a complete observation unless it begins with the first or ends with the last one. All
+    that the values of its incomplete observations depend on is therefore in it.
+    """
+    found = np.flatnonzero(incomplete)
+    if not found.size:
+        return []
+    groups = np.split(found, np.flatnonzero(np.diff(found) > _NEAR) + 1)
+    return [(max(0, int(group[0]) - 1), min(len(incomplete), int(group[-1]) + 2)) for group in groups]

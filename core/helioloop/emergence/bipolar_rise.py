@@ -11,19 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from helioloop.emergence.curve_onset import make_emergence
-from helioloop.model.cells import CELL_PX, GROUP_FRAMES, median_steps
+from helioloop.model.cells import GROUP_FRAMES
 from helioloop.model.inputs import FloatArray
+from helioloop.model.weaker_polarity import SQUARE_CELLS, before_and_after, steps_of, weaker_polarity
 from helioloop.records.instrument import Instrument
 from helioloop.records.scores import Emergence
 
-NOISE_GAUSS = 25.0
-"""Field of a pixel that does not count: somewhat more than the noise of one MDI pixel."""
-SQUARE_CELLS = 3
-"""Side of the square of cells over which each polarity is averaged: three heliographic degrees."""
 WINDOW_SECONDS = 24 * 5760.0
 """Length of the means before and after a time: 1.6 days, about the rise time of a region of 1e21 Mx."""
-
-
 LEAST_RISE_GAUSS = 10.0
 """Least rise of an emergence: 1.3e20 Mx of each polarity in nine square degrees, nearly the smallest active region."""
 EARLIER_SECONDS = 3 * 5760.0
@@ -62,10 +57,8 @@ def bipolar_rise(cube: npt.NDArray[np.floating], *, instrument: Instrument) -> B
 
     Notes
     -----
-    In steps of three frames, by their median: P and N are the means over a square of `SQUARE_CELLS` × `SQUARE_CELLS`
-    cells of max(B − 25 G, 0) and max(−B − 25 G, 0), and W = min(P, N). The rise at step t is the mean of W over the
-    window from t on minus the mean over the window before t. Squares count in the windows through which all of their
-    cells are mostly on the disk.
+    The rise at step t is the mean of W (see `weaker_polarity`) over the window from t on minus the mean over the window
+    before t. Squares count in the windows through which all of their cells are mostly on the disk.
     """
     weaker, on_disk = weaker_polarity(cube, instrument)
     length = window_steps(instrument)
@@ -101,21 +94,7 @@ def rise_onset(cube: npt.NDArray[np.floating], *, instrument: Instrument) -> Eme
 
 def window_steps(instrument: Instrument) -> int:
     """Return `WINDOW_SECONDS` in steps of the instrument's grid: at least one, at most a third of the video."""
-    steps = round(WINDOW_SECONDS / instrument.cadence_seconds / GROUP_FRAMES)
-    return min(max(steps, 1), max(instrument.n_frames // GROUP_FRAMES // 3, 1))
-
-
-def weaker_polarity(cube: npt.NDArray[np.floating], instrument: Instrument) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-    """Return W in gauss and where its whole square is on the disk, both (n_steps, n_squares, n_squares).
-
-    A square is centred on each cell that has neighbours on all sides.
-    """
-    field, disk = median_steps(cube, instrument)
-    positive, negative = (
-        _square_means(_cell_means(np.maximum(sign * field - NOISE_GAUSS, 0.0))) for sign in (1.0, -1.0)
-    )
-    covered = _square_means((_cell_means(disk) > 0.5).astype(np.float32)) > 1.0 - 1e-3
-    return np.minimum(positive, negative), covered
+    return steps_of(WINDOW_SECONDS, instrument)
 
 
 def rise_of(weaker: FloatArray, on_disk: npt.NDArray[np.bool_], *, length: int) -> FloatArray:
@@ -133,30 +112,5 @@ def rise_of(weaker: FloatArray, on_disk: npt.NDArray[np.bool_], *, length: int) 
     ndarray, shape (n_steps - 2 · length + 1, ny, nx)
         Entry k is the rise at step k + length. Empty for a video shorter than two windows.
     """
-    if len(weaker) < 2 * length:
-        return np.empty((0, *weaker.shape[1:]), dtype=np.float32)
-    means = _running_sum(np.where(on_disk, weaker, 0.0), length) / length
-    whole = _running_sum(on_disk, 2 * length) == 2 * length
-    rise = means[length:] - means[: len(means) - length]
-    return np.where(whole, rise, np.nan).astype(np.float32)
-
-
-def _running_sum(values: npt.NDArray[np.generic], length: int) -> npt.NDArray[np.float64]:
-    """Return the sums of `length` neighbours along the first axis, wherever they fit."""
-    total = np.cumsum(values, axis=0, dtype=np.float64)
-    total = np.concatenate((np.zeros_like(total[:1]), total))
-    return np.asarray(total[length:] - total[:-length])
-
-
-def _cell_means(field: FloatArray) -> FloatArray:
-    n_cells = field.shape[-1] // CELL_PX
-    means: FloatArray = field.reshape(-1, n_cells, CELL_PX, n_cells, CELL_PX).mean(axis=(2, 4))
-    return means
-
-
-def _square_means(cells: FloatArray) -> FloatArray:
-    """Return the means over squares of cells, (n_steps, n_cells - 2, n_cells - 2)."""
-    n = cells.shape[-1] - SQUARE_CELLS + 1
-    shifts = [(row, column) for row in range(SQUARE_CELLS) for column in range(SQUARE_CELLS)]
-    total = sum((cells[:, row : row + n, column : column + n] for row, column in shifts), np.float32(0.0))
-    return np.asarray(total / np.float32(len(shifts)), dtype=np.float32)
+    before, after = before_and_after(weaker, on_disk, length=length)
+    return (after - before).astype(np.float32)

@@ -33,16 +33,6 @@ def fit_curve(curve: Curve, *, start: int) -> Ramp:
     return Ramp(foot=start + found.foot, top=start + found.top, low=found.low, high=found.high)
 
 
-def steepest_frame(curve: Curve, *, start: int) -> int:
-    """Return the frame at which a masking curve rises most steeply, which is the authors' estimate.
-
-    References
-    ----------
-    Chatterjee, Muñoz-Jaramillo & Lamb 2022, Nature Astronomy 6, 796, doi:10.1038/s41550-022-01701-3
-    """
-    return start + int(np.argmax(np.gradient(np.asarray(curve, dtype=np.float64)[start:])))
-
-
 def curve_onset(curves: Curve, *, start: int) -> Emergence | None:
     """Return the emergence frame of masking curves, or None where the mean curve does not rise.
 

@@ -1,6 +1,7 @@
 """Emergence frames of scored cubes: masking curves, the onset of their mean, then the flux onset near it.
 
-Where the curve does not rise, both polarities may: then the frame is that of the bipolar rise.
+The curves are combined with the local growth of the masked videos, like the probabilities. Where the mean curve does
+not rise, both polarities may: then the frame is that of the bipolar rise.
 
 Needs torch (extra ``worker``).
 """
@@ -8,14 +9,18 @@ Needs torch (extra ``worker``).
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from helioloop.emergence.bipolar_rise import rise_onset
 from helioloop.emergence.curve_onset import curve_onset
 from helioloop.emergence.flux_onset import refine_by_flux_onset
 from helioloop.emergence.masking import masking_curves
 from helioloop.model.ensemble import Ensemble, each_cube
+from helioloop.model.local_growth import combine, masked_growth
 from helioloop.model.runtime import Runtime
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import Label
+from helioloop.records.member_curves import MemberCurves
 from helioloop.records.scores import CubeScore
 
 
@@ -33,6 +38,8 @@ def locate(ensemble: Ensemble, cube: CubeInfo, score: CubeScore, runtime: Runtim
     gridded = runtime.load(cube)
     with ensemble.device.deterministic():
         curves = masking_curves(ensemble.architecture, networks, gridded, instrument=instrument, device=ensemble.device)
+    if ensemble.plan.recipe.local_growth:
+        curves = combine(curves, masked_growth(gridded, instrument=instrument)).astype(np.float32)
     found = curve_onset(curves, start=instrument.frozen_frames)
     if found is not None:
         found = refine_by_flux_onset(found, gridded, instrument=instrument)
@@ -43,6 +50,7 @@ def locate(ensemble: Ensemble, cube: CubeInfo, score: CubeScore, runtime: Runtim
         emergence=found,
         curve=tuple(round(float(p), 5) for p in curves.mean(axis=0)),
         curve_spread=tuple(round(float(p), 3) for p in curves.std(axis=0)) if len(curves) > 1 else None,
+        member_curves=MemberCurves.pack(curves.tolist()),
     )
 
 

@@ -202,11 +202,16 @@ def _when(vote: Vote) -> tuple[datetime, str]:
 
     Label Studio leaves out the fraction of a whole second, so the texts are not in the order of the times.
     """
+    return _time(vote.at) or datetime.min.replace(tzinfo=UTC), vote.at
+
+
+def _time(value: Any) -> datetime | None:
+    """Return a time in Label Studio's JSON; None where it cannot be read."""
     try:
-        time = datetime.fromisoformat(vote.at)
-    except ValueError:
-        return datetime.min.replace(tzinfo=UTC), vote.at
-    return (time.replace(tzinfo=UTC) if time.tzinfo is None else time), vote.at
+        time = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time
 
 
 def _copied_from_prediction(annotation: Mapping[str, Any], items: Iterable[Mapping[str, Any]]) -> bool:
@@ -278,7 +283,8 @@ def _vote(
         remark = f"annotation {_shown(annotation.get('id'))} of {who.shown}: {remark}"
     if frame is not None and label is Label.NON_EMERGENCE:
         # A range of the prediction that was left behind when the class was changed says nothing.
-        if frame != _proposed_onset(annotation, controls, n_frames=n_frames):
+        left_behind = frame == _proposed_onset(annotation, controls, n_frames=n_frames)
+        if not left_behind and not _began_with_an_earlier_prediction(annotation, items):
             remark = (
                 f"annotator {who.voter} chose {controls.class_names[label]} but marked an onset at frame {frame + 1}"
             )
@@ -308,6 +314,20 @@ def _proposed_onset(annotation: Mapping[str, Any], controls: Controls, *, n_fram
     result = _list(_mapping(annotation.get("prediction")).get("result"))
     items = (item for item in result if isinstance(item, Mapping))
     return read_onset(items, controls, n_frames=n_frames)[0]
+
+
+def _began_with_an_earlier_prediction(annotation: Mapping[str, Any], items: Iterable[Mapping[str, Any]]) -> bool:
+    """Return True where a new version was written back between the opening of a task and its submission.
+
+    The copy of the prediction is then not the one that the annotator had before the eyes, so its onset tells nothing
+    about ranges that come from a prediction.
+    """
+    written, submitted = (_time(of.get("created_at")) for of in (_mapping(annotation.get("prediction")), annotation))
+    seconds = _seconds(annotation.get("lead_time"))
+    if written is None or submitted is None or seconds is None:
+        return False
+    from_prediction = any(str(item.get("origin", "")).startswith("prediction") for item in items)
+    return from_prediction and (submitted - written).total_seconds() < seconds
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

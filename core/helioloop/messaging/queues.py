@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 import redis
 from rq import Queue, Worker
-from rq.exceptions import DuplicateJobError
+from rq.exceptions import DuplicateJobError, InvalidJobOperation
 from rq.job import Dependency, Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.utils import utcparse
@@ -224,7 +224,7 @@ def _stranded(target: Queue, job_id: str) -> bool:
     for key in (
         target.key,
         target.intermediate_queue_key,
-    ):  # rq's maintenance moves jobs from the second back to the first
+    ):  # rq's maintenance marks jobs that stay in the second as failed
         if target.connection.lpos(key, job_id) is not None:
             return False
     raw = cast("bytes | None", target.connection.hget(Job.key_for(job_id), "enqueued_at"))
@@ -252,9 +252,19 @@ def _clear(target: Queue, job_id: str) -> None:
     with pipeline, suppress(redis.WatchError):  # the caller's loop tries again
         pipeline.watch(key)
         status = _stored_status(target, job_id)
-        if status in _OVER or status is None or _stranded(target, job_id):
+        if status is None:
+            # The process of a job outlived its worker and wrote its progress when the job was gone; rq deletes no such
+            # remnant.
+            pipeline.multi()
+            pipeline.lrem(target.key, 0, job_id)
+            pipeline.delete(key)
+            pipeline.execute()
+        elif status in _OVER or _stranded(target, job_id):
             pipeline.multi()
             job = PlainJob(job_id, connection=target.connection)
             job.origin = target.name
-            job.delete(pipeline=pipeline)
+            try:
+                job.delete(pipeline=pipeline)
+            except InvalidJobOperation:  # it has no status: another thread has deleted it since, or it is a remnant
+                pipeline.delete(key)
             pipeline.execute()

@@ -30,6 +30,7 @@ from helioloop.model.device import Device
 from helioloop.model.input_cache import InputCache
 from helioloop.model.inputs import FloatArray
 from helioloop.model.joint_training import JointMember, can_train_together, train_together
+from helioloop.model.local_growth import combine, local_growth
 from helioloop.model.plan import Plan, PlannedMember
 from helioloop.model.runtime import Runtime
 from helioloop.model.training import Examples, train
@@ -295,13 +296,19 @@ class Ensemble:
             # One cube at a time, because in a batch its score would depend on the other cubes.
             x = torch.from_numpy(_inputs(self.plan, runtime)(cube))[None].to(self.device.kind)
             logits = torch.cat([self.networks[member.name](x).float() for member in members])
-        p = torch.sigmoid(logits).cpu().double().numpy()
+        p_networks = torch.sigmoid(logits).cpu().double().numpy()
+        growth, p = None, p_networks
+        if self.plan.recipe.local_growth:
+            growth = local_growth(runtime.load(cube), instrument=self.plan.instrument)
+            p = combine(p_networks, np.nan if growth is None else growth)
         return CubeScore(
             cube=cube.name,
             sha256=cube.sha256,
             p_emergence=float(p.mean()),
             p_spread=float(p.std()) if len(p) > 1 else None,
             members=tuple(member.name for member in members),
+            p_networks=float(p_networks.mean()) if self.plan.recipe.local_growth else None,
+            growth=growth,
         )
 
 

@@ -11,6 +11,7 @@ from helioloop import __version__
 
 LEARNING_MODULES = (
     "data.astropy_columns",
+    "data.bad_frames",
     "data.clock_columns",
     "data.column_times",
     "data.cubes",
@@ -39,6 +40,7 @@ LEARNING_MODULES = (
     "emergence.locate",
     "emergence.masking",
     "emergence.ramps",
+    "model.ahead",
     "model.architecture",
     "model.architectures",
     "model.augmentation",
@@ -54,6 +56,7 @@ LEARNING_MODULES = (
     "model.input_cache",
     "model.inputs",
     "model.joint_training",
+    "model.local_growth",
     "model.one_cycle_adamw",
     "model.per_frame",
     "model.per_frame_masking",
@@ -62,6 +65,7 @@ LEARNING_MODULES = (
     "model.recipes",
     "model.resident_frames",
     "model.training",
+    "model.weaker_polarity",
 )
 """The modules whose source decides a model's scores; a change in any of them gives another code version."""
 

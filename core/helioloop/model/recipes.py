@@ -102,6 +102,9 @@ class Recipe:
         running averages lag behind the weights and shift every probability to one side.
     augmentation : Augmentation
         What is varied at random.
+    local_growth : bool
+        Whether the probabilities of the networks are combined with the local growth; see
+        `helioloop.model.local_growth`.
     """
 
     name: str
@@ -121,6 +124,7 @@ class Recipe:
     patience: int | None = None
     reestimate_norm: bool = False
     augmentation: Augmentation = field(default_factory=Augmentation)
+    local_growth: bool = False
 
     @property
     def symmetries_per_epoch(self) -> int:
@@ -184,6 +188,7 @@ QUICK = Recipe(
         additive_mixing=0.5,
         additive_mixing_cells=3,
     ),
+    local_growth=True,
 )
 """The per-frame network, two members per fold: trains in minutes on a CPU."""
 

@@ -5,7 +5,8 @@ Needs torch (extra ``worker``).
 
 import copy
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch.nn import functional
 from torch.optim.swa_utils import update_bn
 
 from helioloop.errors import TrainingError
+from helioloop.model.ahead import one_ahead
 from helioloop.model.architecture import AnyArchitecture
 from helioloop.model.device import Device
 from helioloop.model.early_learning import EarlyLearning
@@ -95,6 +97,16 @@ def train(
         return network.eval()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Batch:
+    """One batch of an epoch: indices of its examples, which are static clips, their input after augmentation."""
+
+    chosen: Tensor
+    static: Tensor
+    inputs: Tensor
+    ends_epoch: bool
+
+
 class TrainingRun:
     """The state of one training. Order and augmentation are drawn from a generator of its own.
 
@@ -128,23 +140,24 @@ class TrainingRun:
         optimiser, schedule = self._optimiser(network, n_epochs * recipe.steps_per_epoch(len(self.trained)))
         best: tuple[float, dict[str, Tensor]] = (-1.0, {})
         since_best = 0
-        for epoch in range(n_epochs):
-            network.train()
-            weight = recipe.early_learning * epoch / n_epochs
-            for chosen, symmetries in self.draw_batches():
-                optimiser.zero_grad(set_to_none=True)
-                self._loss(network, chosen, symmetries, early_learning_weight=weight).backward()
-                optimiser.step()
-                if schedule is not None:
-                    schedule.step()
-            report(epoch + 1, n_epochs, what)
-            if recipe.patience is not None:
-                accuracy = self._validation_accuracy(network)
-                since_best = 0 if accuracy > best[0] else since_best + 1
-                if since_best == 0:
-                    best = (accuracy, copy.deepcopy(network.state_dict()))
-                elif since_best >= recipe.patience:
-                    break
+        with closing(one_ahead(self._prepared_epochs(n_epochs))) as batches:
+            for epoch in range(n_epochs):
+                network.train()
+                weight = recipe.early_learning * epoch / n_epochs
+                for batch in _of_one_epoch(batches):
+                    optimiser.zero_grad(set_to_none=True)
+                    self._loss(network, batch, early_learning_weight=weight).backward()
+                    optimiser.step()
+                    if schedule is not None:
+                        schedule.step()
+                report(epoch + 1, n_epochs, what)
+                if recipe.patience is not None:
+                    accuracy = self._validation_accuracy(network)
+                    since_best = 0 if accuracy > best[0] else since_best + 1
+                    if since_best == 0:
+                        best = (accuracy, copy.deepcopy(network.state_dict()))
+                    elif since_best >= recipe.patience:
+                        break
         if best[1]:
             network.load_state_dict(best[1])
         if recipe.reestimate_norm:
@@ -178,23 +191,30 @@ class TrainingRun:
         # Batch norm has no statistics of a single cube, so a last batch of one cube is left out.
         return [(chosen, some) for chosen, some in batches if len(chosen) > 1]
 
-    def _loss(self, network: nn.Module, chosen: Tensor, symmetries: Tensor, *, early_learning_weight: float) -> Tensor:
-        smoothing = self.recipe.label_smoothing
-        static = torch.rand(len(chosen), generator=self.generator) < self.recipe.augmentation.static_clips
-        targets = (self.targets[chosen] * ~static).to(self.device.kind) * (1.0 - smoothing) + smoothing / 2.0
+    def _prepared_epochs(self, n_epochs: int) -> Iterator[_Batch]:
+        """Yield the prepared batches of all epochs. Another thread draws them; all draws are in the same order."""
+        for _ in range(n_epochs):
+            batches = self.draw_batches()
+            for k, (chosen, symmetries) in enumerate(batches):
+                static = torch.rand(len(chosen), generator=self.generator) < self.recipe.augmentation.static_clips
+                with self.device.autocast():
+                    inputs = self.architecture.augment(
+                        self._with_static_clips(chosen, static),
+                        symmetries,
+                        self._draw_others(len(chosen)),
+                        settings=self.recipe.augmentation,
+                        generator=self.generator,
+                    )
+                yield _Batch(chosen=chosen, static=static, inputs=inputs, ends_epoch=k == len(batches) - 1)
+
+    def _loss(self, network: nn.Module, batch: _Batch, *, early_learning_weight: float) -> Tensor:
+        smoothing, moving = self.recipe.label_smoothing, ~batch.static
+        targets = (self.targets[batch.chosen] * moving).to(self.device.kind) * (1.0 - smoothing) + smoothing / 2.0
         with self.device.autocast():
-            inputs = self.architecture.augment(
-                self._with_static_clips(chosen, static),
-                symmetries,
-                self._draw_others(len(chosen)),
-                settings=self.recipe.augmentation,
-                generator=self.generator,
-            )
-            logits = network(inputs).float()
+            logits = network(batch.inputs).float()
         loss = functional.binary_cross_entropy_with_logits(logits, targets)
         if self.recipe.early_learning:
-            moving = (~static).to(self.device.kind)
-            penalty = self.early_learning.loss(chosen[~static], torch.sigmoid(logits[moving]))
+            penalty = self.early_learning.loss(batch.chosen[moving], torch.sigmoid(logits[moving.to(self.device.kind)]))
             loss = loss + early_learning_weight * penalty
         return loss
 
@@ -251,6 +271,14 @@ class TrainingRun:
         shift = optimize.brentq(lambda bias: float(special.expit(z + bias).mean()) - fraction, -60.0, 60.0)
         with torch.no_grad():
             self.architecture.logit_bias(network).add_(shift)
+
+
+def _of_one_epoch(batches: Iterator[_Batch]) -> Iterator[_Batch]:
+    """Yield the batches up to the next one that ends an epoch."""
+    for batch in batches:
+        yield batch
+        if batch.ends_epoch:
+            return
 
 
 def preload() -> None:

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from helioloop.records.cubes import Key
 from helioloop.records.labels import Label
+from helioloop.records.member_curves import MemberCurves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,7 @@ class CubeScore:
     sha256 : str
         Content hash of the cube's files, lower-case hex.
     p_emergence : float
-        Mean probability of emergence over `members`.
+        Probability of emergence: mean over `members`, each combined with the local growth where the recipe measures it.
     p_spread : float or None
         Standard deviation over `members`; None for a single member.
     members : tuple of str
@@ -48,6 +49,15 @@ class CubeScore:
     curve_spread : tuple of float or None
         Standard deviation of the masking curves over `members`, shape (n_frames,); None without a curve, for a single
         member, and in scores that were stored before it was kept.
+    member_curves : MemberCurves or None
+        Masking curves of `members`, in their order; None without a curve and in scores that were stored before they
+        were kept.
+    p_networks : float or None
+        Mean probability over `members` without the local growth; None where the recipe does not measure the growth, and
+        in scores that were stored before it did.
+    growth : float or None
+        Local growth of the cube, a factor of at least 1; None like `p_networks`, and where no place of the cube stays
+        on the disk for long enough.
     """
 
     cube: str
@@ -58,6 +68,9 @@ class CubeScore:
     emergence: Emergence | None = None
     curve: tuple[float, ...] | None = field(default=None, repr=False)
     curve_spread: tuple[float, ...] | None = field(default=None, repr=False)
+    member_curves: MemberCurves | None = field(default=None, repr=False)
+    p_networks: float | None = None
+    growth: float | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.p_emergence) and 0.0 <= self.p_emergence <= 1.0):
@@ -86,12 +99,14 @@ class CubeScore:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values; `from_dict` reads them back."""
-        return asdict(self)
+        packed = None if self.member_curves is None else self.member_curves.packed
+        return asdict(self) | {"member_curves": packed}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Make a record from the values of `as_dict`."""
         curve, spread, emergence = values.get("curve"), values.get("curve_spread"), values.get("emergence")
+        packed = values.get("member_curves")
         return cls(
             **{
                 **values,
@@ -99,5 +114,6 @@ class CubeScore:
                 "emergence": None if emergence is None else Emergence(**emergence),
                 "curve": None if curve is None else tuple(curve),
                 "curve_spread": None if spread is None else tuple(spread),
+                "member_curves": None if packed is None else MemberCurves(packed),
             }
         )

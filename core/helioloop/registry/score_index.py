@@ -29,8 +29,8 @@ CREATE TABLE scores (cube TEXT, sha256 TEXT, file TEXT, place INTEGER, length IN
                      PRIMARY KEY (cube, sha256)) WITHOUT ROWID;
 CREATE INDEX by_file ON scores (file);
 """
-_CURVE: Final = re.compile(r'"(curve|curve_spread)": ?\[[^\]"]*\]')
-"""A masking curve or its spread in a line, most of its length. Text cannot look like it: its quotes are escaped."""
+_CURVE: Final = re.compile(r'"(curve|curve_spread|member_curves)": ?(?:\[[^\]"]*\]|"[A-Za-z0-9+/=|]*")')
+"""Masking curves or their spread in a line, most of its length. Text cannot look like it: its quotes are escaped."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,10 +46,14 @@ class Attempts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundOutline:
-    """Why a round was started, and the files that its members will have; for reports, without the packages of plans."""
+    """Why a round was started, the files that its members will have, and how many cubes it scores.
+
+    For reports, without the packages of plans.
+    """
 
     reason: str
     member_files: tuple[str, ...]
+    n_cubes: int
 
 
 class Staging:
@@ -87,7 +91,7 @@ class Staging:
         try:
             plan = json.loads(path.read_text())
             files = tuple(f"{member['name']}.safetensors" for member in plan["members"])
-            return RoundOutline(reason=str(plan["reason"]), member_files=files)
+            return RoundOutline(reason=str(plan["reason"]), member_files=files, n_cubes=len(plan["cubes"]))
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:

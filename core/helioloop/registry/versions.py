@@ -385,10 +385,11 @@ class Registry:
             As `publish`.
         """
         with self.publishing():
+            lines = len(self.history())
             if self.published_if_readable() == card.version:
                 return None
             if (reason := self._overtaken(card)) is None:
-                self._write_publication(card.version, why=why)
+                self._write_publication(card.version, why=why, lines_before=lines)
             return reason
 
     def _overtaken(self, card: Card) -> str | None:
@@ -409,16 +410,36 @@ class Registry:
         return None
 
     def restore_pointer(self) -> str | None:
-        """Publish the version of the last line of the history again where no pointer is; return the version."""
+        """Publish the version of the last line of the history again where the pointer names none or another one.
+
+        The last line is a publication that broke off, or the pointer was written late, by a process that was stopped
+        while another one published. Where it is of the newest version, `unpublished` returns that, and nothing is done
+        here.
+
+        Returns
+        -------
+        str or None
+            The version that is published again; None where nothing was done.
+        """
         with self.publishing():
-            lines = self.history()
-            if self.published_if_readable() is not None or not lines or lines[-1].version not in self.versions():
+            lines, pointer, names = self.history(), self.published_if_readable(), self.versions()
+            if not lines or lines[-1].version not in names or pointer == lines[-1].version:
+                return None
+            lost_lines = pointer not in {line.version for line in lines}  # the history is then older than the pointer
+            if pointer is not None and (lost_lines or lines[-1].version == names[-1]):
                 return None
             self._write_publication(lines[-1].version, why=lines[-1].why)
             return lines[-1].version
 
-    def _write_publication(self, version: str, *, why: str) -> None:
-        """Write history and pointer; only while `publishing`."""
+    def _write_publication(self, version: str, *, why: str, lines_before: int | None = None) -> None:
+        """Write history and pointer; only while `publishing`.
+
+        Raises
+        ------
+        RegistryError
+            If the version lacks a part, or the history has not `lines_before` lines any more: this process was stopped
+            for so long that another one took over the lock and published.
+        """
         lacking = missing_parts(self.folder_with_weights(version), self.card(version).member_files)
         if lacking:
             raise RegistryError(
@@ -427,6 +448,12 @@ class Registry:
             )
         line = Publication(version=version, at=datetime.now(UTC).isoformat(timespec="seconds"), why=why)
         lines = self.history()
+        if lines_before is not None and len(lines) != lines_before:
+            raise RegistryError(
+                f"{version} in {self.root} is not published, because another process has published "
+                f"{lines[-1].version if lines else 'a version'} meanwhile; to publish it all the same, run "
+                f"`{self.rollback_command(version)}`"
+            )
         if not lines or lines[-1].version != version:  # else the last publication was interrupted here
             lines.append(line)
         atomic.write_json_lines(self.root / "history.jsonl", [asdict(entry) for entry in lines])

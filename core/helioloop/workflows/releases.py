@@ -9,6 +9,7 @@ from typing import Any
 
 from helioloop.data.inspection import most_frequent
 from helioloop.data.release import LabelRow, Release
+from helioloop.emergence.authors_estimate import authors_estimate
 from helioloop.emergence.locate import locate_emergences, needs_emergence_frame
 from helioloop.errors import CubeError, RegistryError, RejectedVersion, ReleaseError, TooFewLabels
 from helioloop.files import tables
@@ -38,6 +39,16 @@ SCORE_COLUMNS = (
     "emergence_frame_hi",
     "model_version",
 )
+
+MEMBER_COLUMNS = (
+    "p_networks",
+    "growth",
+    "members",
+    "steepest_frame",
+    "steepest_frame_spread",
+    "steepest_frame_members",
+)
+"""Further columns of ``score --members``; lists are separated by blanks."""
 
 
 def train_release(
@@ -277,9 +288,51 @@ def _read_and_cache(release: str, row: LabelRow, runtime: Runtime) -> CubeInfo:
         raise CubeError(f"{row.cube} cannot be prepared ({type(error).__name__}: {error}); remove the cause") from error
 
 
-def write_score_table(path: Path, scored: Iterable[tuple[CubeInfo, CubeScore]], *, version: str) -> None:
-    """Write scores as CSV with the columns `SCORE_COLUMNS`, in one step; empty means unknown."""
-    tables.write_table(path, SCORE_COLUMNS, (score_row(cube.label, score, version=version) for cube, score in scored))
+def write_score_table(
+    path: Path, scored: Iterable[tuple[CubeInfo, CubeScore]], *, version: str, start: int | None = None
+) -> None:
+    """Write scores as CSV with the columns `SCORE_COLUMNS`, in one step; empty means unknown.
+
+    Parameters
+    ----------
+    path : Path
+        The table.
+    scored : iterable of (CubeInfo, CubeScore)
+        One for each row.
+    version : str
+        The version that scored.
+    start : int or None
+        The frozen start of the grid: also writes the `MEMBER_COLUMNS`, whose frames begin there; None leaves them out.
+    """
+    columns = SCORE_COLUMNS if start is None else SCORE_COLUMNS + MEMBER_COLUMNS
+    rows = (
+        {
+            **score_row(cube.label, score, version=version),
+            **({} if start is None else member_cells(score, start=start)),
+        }
+        for cube, score in scored
+    )
+    tables.write_table(path, columns, rows)
+
+
+def member_cells(score: CubeScore, *, start: int) -> Mapping[str, str]:
+    """Return the `MEMBER_COLUMNS` of one cube; empty means that the score was stored before this was kept.
+
+    The frames are empty where the score has no masking curve. `start` is the frozen start of the grid.
+    """
+    cells = dict.fromkeys(MEMBER_COLUMNS, "") | {
+        "p_networks": decimal(score.p_networks),
+        "growth": decimal(score.growth),
+        "members": " ".join(score.members),
+    }
+    if score.member_curves is None:
+        return cells
+    found = authors_estimate(score.member_curves.unpack(), start=start)
+    return cells | {
+        "steepest_frame": f"{found.frame:g}",
+        "steepest_frame_spread": "" if found.spread_frames is None else f"{found.spread_frames:.2f}",
+        "steepest_frame_members": " ".join(str(frame) for frame in found.members),
+    }
 
 
 def score_row(label: Label | None, score: CubeScore, *, version: str) -> Mapping[str, str | int]:

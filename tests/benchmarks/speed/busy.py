@@ -1,6 +1,5 @@
 """Trains members for ever, as a worker does during a round; for the rows of /webhook."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -13,12 +12,13 @@ from helioloop.model.recipes import QUICK
 from helioloop.model.runtime import Runtime
 from helioloop.records.instrument import MDI
 from helioloop.workflows.releases import readable_cubes
-from helioloop_worker.worker import NICE
+from helioloop_worker.priority import lower_priority, yield_to_others
 
 
 def main(release: str, folder: str, begun: str, number: str) -> None:
     """Train; a file in `begun` shows that the training runs."""
-    os.nice(NICE)
+    lower_priority()
+    yield_to_others()
     loader = Loader(roots=(Path(release).parent,), cache=Path(folder) / "cubes", instrument=MDI)
     runtime = Runtime(instrument=MDI, load=loader, device=CPU, inputs=Path(folder) / "inputs")
     cubes = [cube for cube in readable_cubes(Release.open(Path(release)), runtime) if cube.label is not None]

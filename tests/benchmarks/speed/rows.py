@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.benchmarks.speed import gridding, masking, scoring, serving, status, training
+from tests.benchmarks.speed import gridding, masking, scoring, serving, status, training, writeback
 from tests.benchmarks.speed.timing import Sides, Times, measure
 from tests.benchmarks.speed.work import Work
 
@@ -105,5 +105,11 @@ ROWS = {
         sides=serving.webhook_parallel,
         to_reach=2,
         ours_by_reference=True,
+    ),
+    "writeback": Row(
+        work="write-back of a version, 2,000 predictions, Label Studio 1.23.2",
+        reference=f"a call for each prediction, {writeback.SINGLE} measured and scaled",
+        sides=writeback.writeback,
+        to_reach=100,
     ),
 }

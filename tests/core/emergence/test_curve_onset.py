@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from helioloop.emergence.curve_onset import ONSET_FRACTION, curve_onset, fit_curve, steepest_frame
+from helioloop.emergence.authors_estimate import steepest_frame
+from helioloop.emergence.curve_onset import ONSET_FRACTION, curve_onset, fit_curve
 
 START = 30
 
@@ -26,11 +27,6 @@ def test_a_noisy_step_is_found_where_the_steepest_frame_is_wrong() -> None:
     curve[200] += 0.5
     assert abs(steepest_frame(curve, start=START) - 98) > 90
     assert abs(fit_curve(curve, start=START).reaches(ONSET_FRACTION) - 94) <= 4
-
-
-def test_the_steepest_frame_of_a_step_is_at_its_edge() -> None:
-    """The authors' estimate, ignoring the frozen start."""
-    assert steepest_frame(ramp(120, 121), start=START) in (120, 121)
 
 
 def test_the_interval_contains_the_frame_and_the_members_onsets() -> None:

@@ -19,7 +19,7 @@ from helioloop.records.instrument import MDI
 from helioloop.records.labels import Label
 
 GRID = replace(MDI, n_frames=120, size_px=30, frozen_frames=6)
-RECIPE = replace(QUICK, folds=2, dropouts=(0.2,))
+RECIPE = replace(QUICK, folds=2, dropouts=(0.2,), local_growth=False)
 CUBES = [
     CubeInfo(
         release="r",
@@ -76,3 +76,43 @@ def test_where_the_curve_says_nothing_the_bipolar_rise_gives_the_frame(
     assert located.curve is not None
     assert np.ptp(located.curve) < 1e-6
     assert (None if located.emergence is None else located.emergence.frame) == frame
+
+
+@pytest.fixture(scope="module")
+def undecided_with_growth(undecided: Ensemble) -> Ensemble:
+    """The same networks under a recipe that combines them with the local growth."""
+    return replace(undecided, plan=replace(undecided.plan, recipe=replace(RECIPE, local_growth=True)))
+
+
+def test_curve_and_probability_contain_the_local_growth(undecided_with_growth: Ensemble) -> None:
+    """Networks at one half: before the bipole the odds are 1/50, afterwards 50; the frame is that of the bipole."""
+    runtime = Runtime(instrument=GRID, load=lambda _cube: bipole(frame=60), device=CPU, inputs=None)
+    score = undecided_with_growth.score(CUBES[1], runtime)
+    assert score.p_networks == pytest.approx(0.5)
+    assert score.p_emergence == pytest.approx(50.0 / 51.0)
+    assert score.growth is not None
+    assert score.growth > 7.0
+    located = locate(undecided_with_growth, CUBES[1], score, runtime)
+    assert located.curve is not None
+    assert located.curve[59] == pytest.approx(1.0 / 51.0, abs=1e-4)
+    assert located.curve[-1] == pytest.approx(score.p_emergence, abs=1e-4)
+    assert located.emergence is not None
+    assert abs(located.emergence.frame - 60) <= 3
+
+
+def test_members_curves_are_kept_and_their_mean_is_the_curve(undecided_with_growth: Ensemble) -> None:
+    """A cube of no fold is scored by both members, in the order of their names in the score."""
+    runtime = Runtime(instrument=GRID, load=lambda _cube: bipole(frame=60), device=CPU, inputs=None)
+    new = replace(CUBES[1], name="new", sha256="f" * 64, region="another", label=None)
+    located = locate(undecided_with_growth, new, undecided_with_growth.score(new, runtime), runtime)
+    assert located.member_curves is not None
+    curves = np.array(located.member_curves.unpack())
+    assert curves.shape == (2, GRID.n_frames)
+    assert curves.mean(axis=0) == pytest.approx(np.array(located.curve), abs=2e-5)
+
+
+def test_a_recipe_without_growth_stores_none(undecided: Ensemble) -> None:
+    """Versions trained before the growth was measured give the probability of their networks."""
+    runtime = Runtime(instrument=GRID, load=lambda _cube: bipole(frame=60), device=CPU, inputs=None)
+    score = undecided.score(CUBES[1], runtime)
+    assert (score.p_emergence, score.p_networks, score.growth) == (pytest.approx(0.5), None, None)

@@ -122,6 +122,46 @@ def test_a_disk_that_cannot_flush_folders_is_used_all_the_same(
         atomic.sync_folder(tmp_path)
 
 
+def test_many_files_are_replaced_and_flushed_before_they_appear(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Forty files in two folders, one of them new: each new file and both folders are flushed, the files first."""
+    flush, flushed = os.fsync, list[bool]()
+    monkeypatch.setattr(os, "fsync", lambda one: (flushed.append(stat.S_ISDIR(os.fstat(one).st_mode)), flush(one)))
+    contents = {tmp_path / "ab"[k % 2] / f"{k}.txt": f"{k}".encode() for k in range(40)}
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "0.txt").write_text("old")
+    atomic.replace_many(contents)
+    assert {path: path.read_bytes() for path in tmp_path.glob("*/*")} == contents
+    assert flushed == [False] * 40 + [True] * 2
+    atomic.replace_many({})
+
+
+def test_many_files_of_which_one_cannot_be_written_are_as_before(tmp_path: Path) -> None:
+    """The place of one is a folder: it is refused, the others have their old or new content, no new file is left."""
+    paths = [tmp_path / f"{k}.txt" for k in range(20)]
+    for path in paths[:10]:
+        path.write_text("old")
+    paths[10].mkdir()
+    with pytest.raises(IsADirectoryError):
+        atomic.replace_many(dict.fromkeys(paths, b"new"))
+    assert {path.read_text() for path in paths if path.is_file()} <= {"old", "new"}
+    assert not any(atomic.is_unfinished(entry.name) for entry in tmp_path.iterdir())
+
+
+def test_many_files_on_a_full_disk_are_as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every flush fails: no file is replaced, none is left over."""
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "3.txt").write_text("old")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        atomic.replace_many({tmp_path / f"{k}.txt": b"new" for k in range(20)})
+    assert {entry.name: entry.read_text() for entry in tmp_path.iterdir()} == {"3.txt": "old"}
+
+
 def test_only_new_files_of_a_replacement_count_as_unfinished(tmp_path: Path) -> None:
     with atomic.replacing(tmp_path / "a.b.json") as new:
         assert atomic.is_unfinished(new.name)

@@ -309,6 +309,32 @@ def test_a_range_left_behind_by_the_prediction_does_not_contradict_non_emergence
         assert (found.contradiction is not None) is contradicts
 
 
+@pytest.mark.parametrize(
+    ("written", "origin", "lead_time", "contradicts"),
+    [
+        ("2026-01-01T00:00:50Z", "prediction", 30.0, False),  # written back 10 s before the submission
+        ("2026-01-01T00:00:20Z", "prediction", 30.0, True),  # 10 s before the task was opened: the range was moved
+        ("2026-01-01T00:00:50Z", "manual", 30.0, True),  # drawn by hand
+        ("2026-01-01T00:00:50Z", "prediction", None, True),
+        ("yesterday", "prediction", 30.0, True),
+        (None, "prediction", 30.0, True),
+    ],
+)
+def test_a_range_of_the_version_before_does_not_contradict_non_emergence(
+    controls: Controls, written: object, origin: str, lead_time: float | None, contradicts: bool
+) -> None:
+    """Label Studio keeps a copy of the new version's prediction, whose onset is at frame 40, with the annotation."""
+    proposed = prediction(score(0.9, 39), Label.EMERGENCE, controls, model_version="v2", n_frames=N_FRAMES)
+    given = annotation(
+        1, "non-emergence", "2026-01-01T00:01:00Z", starts=(31,), created_at="2026-01-01T00:01:00Z",
+        lead_time=lead_time, prediction=proposed | {"created_at": written},
+    )  # fmt: skip
+    for item in given["result"]:
+        item["origin"] = origin
+    found = current_label(task(given), controls, n_frames=N_FRAMES)
+    assert (found.contradiction is not None) is contradicts
+
+
 def test_a_readable_class_counts_beside_an_unreadable_one(controls: Controls) -> None:
     found = annotation(7, "emergence", "2026-01-01T00:00:01Z")
     found["result"].insert(0, {"from_name": "kind", "value": "x"})

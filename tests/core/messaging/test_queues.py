@@ -4,6 +4,7 @@ import json
 import time
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import redis
@@ -23,6 +24,7 @@ from helioloop.messaging.messages import (
     Score,
     ScoreBulk,
 )
+from helioloop.messaging.plain_job import PlainJob
 from helioloop.records.cubes import CubeInfo
 
 CUBE = CubeInfo(
@@ -222,6 +224,40 @@ def test_a_job_lost_between_list_and_start_does_not_block(redis_connection: redi
     redis_connection.hset(Job.key_for("retrain-check-1"), "enqueued_at", "2026-01-01T00:00:00.000000Z")
     assert queues.send(redis_connection, RetrainCheck(project=1))
     assert _waiting(redis_connection) == ["retrain-check-1"]
+
+
+def test_a_job_that_another_thread_deletes_meanwhile_does_not_block(
+    redis_connection: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a burst of events, many threads find that a check is over and delete it; rq raises "Failed to retrieve"."""
+    queues.send(redis_connection, RetrainCheck(project=1))
+    _job(redis_connection, "retrain-check-1").set_status(JobStatus.FINISHED)
+    redis_connection.delete(f"rq:queue:{QUEUE_MAINTENANCE}")
+    delete = PlainJob.delete
+
+    def deletes(job: PlainJob, **options: Any) -> None:
+        redis_connection.delete(job.key)
+        delete(job, **options)
+
+    monkeypatch.setattr(PlainJob, "delete", deletes)
+    assert queues.send(redis_connection, RetrainCheck(project=1))
+    assert _waiting(redis_connection) == ["retrain-check-1"]
+
+
+def test_a_remnant_without_a_status_does_not_block(redis_connection: redis.Redis) -> None:
+    redis_connection.hset(Job.key_for("retrain-check-1"), "retries_left", "1")
+    assert queues.send(redis_connection, RetrainCheck(project=1))
+    assert _waiting(redis_connection) == ["retrain-check-1"]
+
+
+@pytest.mark.parametrize("field", ["meta", "last_heartbeat", "worker_name"])
+def test_what_a_process_wrote_of_a_job_that_was_gone_does_not_block(redis_connection: redis.Redis, field: str) -> None:
+    """Its worker was killed, the job was deleted, and the process went on."""
+    redis_connection.hset("rq:job:retrain-check-1", field, "{}")
+    assert queues.job_status(redis_connection, RetrainCheck(project=1)) is None
+    assert queues.send(redis_connection, RetrainCheck(project=1))
+    assert _waiting(redis_connection) == ["retrain-check-1"]
+    assert _job(redis_connection, "retrain-check-1").get_status() is JobStatus.QUEUED
 
 
 def test_a_scheduled_job_that_is_in_no_schedule_does_not_block(redis_connection: redis.Redis) -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from helioloop.model.augmentation import CellAugmenter
+from helioloop.model.augmentation import CellAugmenter, _median
 from helioloop.model.frames_as_channels import FramesAsChannels
 from helioloop.model.recipes import QUICK, Augmentation
 
@@ -89,3 +89,20 @@ def test_augmentation_depends_only_on_the_members_generator() -> None:
     draws = [CellAugmenter(QUICK.augmentation, torch.Generator().manual_seed(seed))(steps, forms) for seed in (1, 1, 2)]
     torch.testing.assert_close(draws[0], draws[1], rtol=0, atol=0)
     assert not torch.equal(draws[0], draws[2])
+
+
+@pytest.mark.parametrize("n_cells", [15, 4])
+def test_quiet_sun_is_the_lower_median_as_torch_has_it(n_cells: int) -> None:
+    """Of an odd and of an even number of cells, with equal values among them."""
+    cells = torch.rand(6, 2, n_cells * n_cells, generator=torch.Generator().manual_seed(0)).mul(50).round()
+    torch.testing.assert_close(_median(cells), cells.median(-1).values, rtol=0.0, atol=0.0)
+
+
+def test_the_input_is_not_changed() -> None:
+    """The same prepared input is augmented again in the next epoch."""
+    steps, others = torch.rand(4, 75, 3, 15, 15), torch.rand(4, 75, 3, 15, 15)
+    before = steps.clone(), others.clone()
+    CellAugmenter(QUICK.augmentation, torch.Generator().manual_seed(0))(steps, torch.arange(4), others)
+    CellAugmenter(Augmentation(gain=2.0), torch.Generator().manual_seed(0))(steps, torch.arange(4), others)
+    assert torch.equal(steps, before[0])
+    assert torch.equal(others, before[1])

@@ -14,6 +14,7 @@ from helioloop import settings, synthetic
 from helioloop.data.cubes import write_cube
 from helioloop.data.release_profile import write_release_profile
 from helioloop.model import recipes
+from helioloop.model.local_growth import combine
 from helioloop.model.plan import Plan
 from helioloop.records.instrument import MDI, Instrument
 from helioloop.records.labels import CurrentLabel, Label
@@ -23,7 +24,7 @@ from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.project_profile import find_project_profile, read_project_profile, write_project_profile
 from helioloop.registry.versions import Registry
 from helioloop.workflows import releases
-from helioloop.workflows.releases import SCORE_COLUMNS, score_row
+from helioloop.workflows.releases import MEMBER_COLUMNS, SCORE_COLUMNS, score_row
 from helioloop_worker.commands import learning
 
 N_CUBES = 40
@@ -119,6 +120,34 @@ def test_score_writes_one_row_per_readable_cube_in_the_tables_order(trained: Tra
         frames = [row[f"emergence_frame{end}"] for end in ("_lo", "", "_hi")]
         assert frames == ["", "", ""] or 0 <= int(frames[0]) <= int(frames[1]) <= int(frames[2]) <= 224
         assert row["model_version"] == "v0001"
+
+
+def test_members_add_what_networks_growth_and_each_member_estimate(trained: Trained, tmp_path: Path) -> None:
+    """The first columns are those without the option; the authors' frame is the median of the members' frames."""
+    plain, out = tmp_path / "plain.csv", tmp_path / "scores.csv"
+    assert run("score", trained.release, "--model-dir", trained.models, "--out", plain).exit_code == 0
+    assert run("score", trained.release, "--model-dir", trained.models, "--out", out, "--members").exit_code == 0
+    assert out.read_text().splitlines()[0] == ",".join(SCORE_COLUMNS + MEMBER_COLUMNS)
+    rows = read_table(out)
+    assert [{name: row[name] for name in SCORE_COLUMNS} for row in rows] == read_table(plain)
+    stored = {score.cube: score for score in Registry(trained.models).scores("v0001").values()}
+    located = 0
+    for row in rows:
+        assert row["members"].split() == list(stored[row["cube"]].members)
+        assert float(row["growth"]) >= 1.0
+        p, growth = float(row["p_networks"]), float(row["growth"])
+        # Each member is combined with the growth, so the mean is only near the combination of the mean.
+        assert abs(float(combine(p, growth)) - float(row["p_emergence"])) < 0.2
+        if row["emergence_frame"]:
+            located += 1
+        if row["steepest_frame"]:
+            frames = [int(frame) for frame in row["steepest_frame_members"].split()]
+            assert len(frames) == len(row["members"].split())
+            assert float(row["steepest_frame"]) == np.median(frames)
+            assert float(row["steepest_frame_spread"]) == pytest.approx(np.std(frames), abs=0.006)
+        else:
+            assert row["emergence_frame"] == row["steepest_frame_members"] == ""
+    assert located
 
 
 def test_labels_replace_label_and_verified(trained: Trained, tmp_path: Path) -> None:

@@ -46,15 +46,28 @@ def test_tabs_are_made_once_and_a_teams_tabs_stay(label_studio: FakeLabelStudio,
 
 
 def test_the_tab_of_earlier_versions_becomes_the_first_one(label_studio: FakeLabelStudio, tmp_path: Path) -> None:
-    """With its columns and widths as the team left them."""
+    """Its widths stay as the team left them; it hides what the team hid, and what a new tab hides."""
+    hidden = {"explore": ["tasks:data.video", "tasks:annotators"], "labeling": []}
     old = label_studio.create_tab(
-        1, {**TABS[0].new(), "title": "Model disagrees first", "filters": {}, "columnsWidth": {"tasks:id": 90}}
+        1,
+        {
+            **TABS[0].new(),
+            "title": "Model disagrees first",
+            "filters": {},
+            "columnsWidth": {"tasks:id": 90},
+            "hiddenColumns": hidden,
+        },
     )
     update_tabs(label_studio, 1, tmp_path)
     assert titles(label_studio) == TITLES
     assert label_studio.tabs(1)[0].id == old
     assert label_studio.tabs(1)[0].settings["columnsWidth"] == {"tasks:id": 90}
     assert TABS[0].matches(label_studio.tabs(1)[0].settings)
+    after = label_studio.tabs(1)[0].settings["hiddenColumns"]
+    assert after["explore"][:2] == hidden["explore"]
+    for place in ("explore", "labeling"):
+        assert {"tasks:predictions_model_versions", "tasks:data.curve", "tasks:data.reason"} <= {*after[place]}
+        assert len(after[place]) == len({*after[place]})
 
 
 def test_an_interrupted_update_makes_no_tab_twice(label_studio: FakeLabelStudio, tmp_path: Path) -> None:

@@ -5,10 +5,13 @@ from html import unescape
 from typing import Any
 
 import pytest
+from markupsafe import escape
 from tests.worker.conftest import LoopProject, work
 
 from helioloop.errors import LabelStudioError
+from helioloop.files import atomic
 from helioloop.messaging import messages, queues
+from helioloop.registry.random_checks import RandomChecks
 from helioloop_worker import jobs
 from helioloop_worker.loop import announcing
 
@@ -129,3 +132,26 @@ def test_one_report_waits_at_a_time(loop_project: LoopProject) -> None:
         announcing.send_report(loop_project.context, loop_project.id)
     assert loop_project.queued() == [messages.MakeReport(project=loop_project.id).job_id]
     assert queues.queue_lengths(loop_project.context.connection)["helioloop-maintenance"] == 1
+
+
+@pytest.mark.parametrize("name", ["cube05", "cube & <05>", "cube '05' \"x\""])
+def test_a_report_is_withdrawn_only_if_its_gallery_shows_a_blind_cube(loop_project: LoopProject, name: str) -> None:
+    """Names are escaped in it; another one is asked for. Without a report nothing happens."""
+    context, project = loop_project.context, loop_project.id
+    announcing.withdraw_report(context, project, {name})
+    path = announcing.report_path(context, project)
+    atomic.write_text(path, f"<h3>{escape(name)}</h3><p>{name[:-1]}</p><h3>other</h3>")
+    announcing.withdraw_report(context, project, {name[:-1], "cube0"})
+    assert path.exists()
+    assert loop_project.queued() == []
+    announcing.withdraw_report(context, project, {"a", name})
+    assert not path.exists()
+    assert loop_project.queued() == [messages.MakeReport(project=project).job_id]
+
+
+def test_a_report_that_was_overtaken_by_the_choice_of_random_checks_is_withdrawn(loop_project: LoopProject) -> None:
+    """It was being drawn when the write-back chose one of its cubes."""
+    RandomChecks(version="v0002", cubes=("cube05",)).write(loop_project.model_dir)
+    for cube, stays in (("cube05", False), ("cube06", True)):
+        path = announcing.write_report(loop_project.context, loop_project.id, f"<h3>{cube}</h3>")
+        assert path.exists() is stays

@@ -18,6 +18,7 @@ from helioloop.progress import silent
 from helioloop.registry import versions
 from helioloop.registry.score_store import write_scores
 from helioloop.registry.staging import Staging
+from helioloop.registry.versions import Registry
 from helioloop.workflows import rounds as rounding
 from helioloop_worker import jobs
 from helioloop_worker.loop import round_steps, rounds
@@ -44,7 +45,7 @@ def test_reconciliation_completes_a_publication_that_broke_off(
     if pointer == '{"version": "v0001"}':
         assert "v0002 passed the promotion check and was not published: publishing and writing back" in said
     else:
-        assert "no version was published, and the history ends with v0002: it is again" in said
+        assert "no version was published, and the history ends with v0002: it is published again" in said
     assert loop_project.registry.published() == version
     assert f"write-back-{loop_project.id}-v0002" in loop_project.queued()
     assert [line.version for line in loop_project.registry.history()] == ["v0001", "v0002"]
@@ -61,6 +62,56 @@ def test_a_rollback_is_not_undone_where_lines_of_the_history_were_lost(
     (loop_project.model_dir / "history.jsonl").unlink()
     reconcile(loop_project.context, loop_project.id)
     assert loop_project.registry.published() == "v0001"
+
+
+def test_a_publication_that_was_stopped_does_not_replace_a_later_one(
+    loop_project: LoopProject, task_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was stopped after its decision for so long that another process took over the lock and published."""
+    loop_project.import_cubes(task_data)
+    loop_project.publish()
+    old, new, registry = loop_project.admit(), loop_project.admit(), loop_project.registry
+    whole = Registry._write_publication
+
+    def stopped(self: Registry, version: str, **arguments: Any) -> None:
+        if version == old:
+            whole(self, new, why="by another process")
+        whole(self, version, **arguments)
+
+    monkeypatch.setattr(Registry, "_write_publication", stopped)
+    with pytest.raises(RegistryError, match=f"another process has published {new} meanwhile"):
+        registry.publish_candidate(registry.card(old), why="late")
+    assert registry.published() == new
+    assert [line.version for line in registry.history()] == ["v0001", new]
+
+
+@pytest.mark.parametrize("late", ["v0002", "v0003"])
+def test_a_pointer_that_was_written_late_does_not_undo_a_rollback(
+    loop_project: LoopProject, task_data: Data, late: str
+) -> None:
+    """A process was stopped between history and pointer, and a human published an earlier version meanwhile."""
+    loop_project.import_cubes(task_data)
+    for _ in range(3):
+        loop_project.publish()
+    loop_project.registry.publish("v0001", why="rollback")
+    (loop_project.model_dir / "published.json").write_text(f'{{"version": "{late}"}}')
+    said = reconcile(loop_project.context, loop_project.id).done
+    assert f"{late} was published, and the history ends with v0001: it is published again" in said
+    assert loop_project.registry.published() == "v0001"
+    assert len(loop_project.registry.history()) == 4
+
+
+def test_a_history_that_lost_its_last_lines_does_not_move_the_pointer(
+    loop_project: LoopProject, task_data: Data
+) -> None:
+    """It was restored from an older backup than the pointer."""
+    loop_project.import_cubes(task_data)
+    loop_project.publish()
+    history = (loop_project.model_dir / "history.jsonl").read_text()
+    newest = [loop_project.publish() for _ in range(2)][-1]
+    (loop_project.model_dir / "history.jsonl").write_text(history)
+    reconcile(loop_project.context, loop_project.id)
+    assert loop_project.registry.published() == newest
 
 
 def test_no_round_is_closed_while_the_pointer_is_lost(loop_project: LoopProject, task_data: Data) -> None:

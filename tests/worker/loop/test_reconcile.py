@@ -168,6 +168,20 @@ def test_a_published_version_that_is_not_shown(loop_project: LoopProject) -> Non
     )
 
 
+def test_a_second_prediction_that_came_late_is_deleted(loop_project: LoopProject, tasks: dict[str, int]) -> None:
+    """A backend that stalled during the write-back answered afterwards, and Label Studio stored its answer, too."""
+    label_studio, version = loop_project.label_studio, loop_project.registry.published()
+    assert version is not None
+    late = next(entry for entry in label_studio.stored(loop_project.id) if entry["task"] == tasks["cube03"])
+    label_studio.import_predictions(loop_project.id, [late])
+    assert reconcile(loop_project.context, loop_project.id).done == (
+        f"1 tasks have a second prediction of {version}: deleting it",
+    )
+    write_back(loop_project.context, loop_project.id, version, report=silent)
+    assert loop_project.rows(version) == sorted(tasks.values())
+    assert reconcile(loop_project.context, loop_project.id).done == ()
+
+
 @pytest.mark.usefixtures("tasks")
 def test_a_version_that_was_made_and_never_published(loop_project: LoopProject) -> None:
     """The closing broke off after the admission, and Redis was emptied; a rejected version stays unpublished."""

@@ -2,24 +2,33 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 from tests.worker.conftest import SMALL, LoopProject
+from tests.worker.shell import run_one_of
 
 from helioloop.data.cube_facts import CubeFacts
 from helioloop.errors import ServiceError
+from helioloop.files import atomic
+from helioloop.messaging import messages
 from helioloop.progress import silent
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore, Emergence
-from helioloop_worker.loop import screen_files
+from helioloop.registry.random_checks import RandomChecks
+from helioloop_worker.commands import report as command
+from helioloop_worker.context import Context
+from helioloop_worker.labelstudio.port import PredictionRow
+from helioloop_worker.loop import announcing, screen_files
 from helioloop_worker.loop.curve_file import WINDOW_SECONDS, curve_json
 from helioloop_worker.loop.ingest import ingest
 from helioloop_worker.loop.reason import Judged, reason_html
 from helioloop_worker.loop.screen_files import write_screens
 from helioloop_worker.loop.writeback import write_back
+from helioloop_worker.loop.writeback_changes import write_back_changes
 
 FACTS = CubeFacts(
     cube="a",
@@ -149,8 +158,18 @@ def test_a_blind_reason_shows_nothing_of_the_model() -> None:
     """Neither probability, nor agreement, onset or version; it is the same whatever the model says."""
     shown = reason(Label.EMERGENCE, JUDGED, blind=True)
     assert shown == reason(Label.EMERGENCE, None, blind=True)
-    for word in ("0.93", "Probability", "Agreement", "Onset", "v0007"):
+    for word in ("0.93", "Probability", "Agreement", "Onset", "v0007", "Crude label", "emergence"):
         assert word not in shown
+    assert shown == reason(Label.NON_EMERGENCE, JUDGED, blind=True), "it does not depend on the crude label"
+
+
+def test_a_long_name_of_a_region_is_cut() -> None:
+    """Forty characters stay, the last one an ellipsis; it is escaped after the cut, so no escape is cut in two."""
+    facts = replace(FACTS, region="x" * 38 + "<>&")
+    shown = reason_html(facts, crude=None, judged=None, class_names=NAMES, frozen_frames=0)
+    assert f"<td>{'x' * 38}&lt;…</td>" in shown
+    shown = reason_html(replace(FACTS, region="x" * 40), crude=None, judged=None, class_names=NAMES, frozen_frames=0)
+    assert f"<td>{'x' * 40}</td>" in shown
 
 
 def ingested(loop_project: LoopProject) -> dict[str, Path]:
@@ -189,9 +208,43 @@ def test_the_files_follow_the_published_version(loop_project: LoopProject, monke
     assert version in text
     assert "0.75" in text
     calls: list[Path] = []
-    monkeypatch.setattr(screen_files, "atomic", Mock(write_text=lambda *what: calls.append(what[0])))
+    monkeypatch.setattr(screen_files, "atomic", Mock(replace_many=calls.extend))
     assert write(loop_project) == 0
     assert calls == []
+
+
+def shown(curve: Path) -> tuple[bytes, bytes]:
+    """Return curve and reason as Label Studio serves them."""
+    return curve.read_bytes(), curve.with_name(curve.name.replace(".curve.json", ".reason.txt")).read_bytes()
+
+
+def test_what_was_shown_for_a_superseded_version_can_be_written_again(
+    loop_project: LoopProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Byte by byte, after the next version has replaced the files, and after a correction by a human."""
+    curves = ingested(loop_project)
+    first = loop_project.publish(p_emergence=0.75)
+    write_back(loop_project.context, loop_project.id, first, report=silent)
+    before = {cube: shown(path) for cube, path in curves.items()}
+    task = loop_project.label_studio.tasks(loop_project.id)[0]["id"]
+    loop_project.label_studio.annotate(task, "emergence")
+    write_back(loop_project.context, loop_project.id, loop_project.publish(p_emergence=0.25), report=silent)
+    assert all(shown(path)[1] != before[cube][1] for cube, path in curves.items())
+
+    monkeypatch.setattr(command, "load_settings", lambda: loop_project.context.settings)
+    monkeypatch.setattr(Context, "label_studio", loop_project.label_studio)
+    media, words = loop_project.context.settings.media_dir(loop_project.id), ("--project", str(loop_project.id))
+    done = run_one_of(command.commands(), "screens", *words, "--version", first, "--out", tmp_path / "all")
+    assert done.exit_code == 0, done.output
+    assert "of 24 cubes showed for v0001" in done.output
+    written = {cube: shown(tmp_path / "all" / path.relative_to(media)) for cube, path in curves.items()}
+    assert written == before
+    one = ("--version", first, "--out", tmp_path / "one", "--cube", "cube03")
+    assert run_one_of(command.commands(), "screens", *words, *one).exit_code == 0
+    assert len([*(tmp_path / "one").rglob("*.json")]) == 1
+    for wrong, said in ((("--version", "v0009"), "its versions are: v0001, v0002"), (("--cube", "x"), "no cube 'x'")):
+        refused = run_one_of(command.commands(), "screens", *words, *one[2:], *(*one[:2], *wrong))
+        assert (refused.exit_code, said in refused.output) == (2, True), refused.output
 
 
 def test_a_blind_task_gets_files_without_the_model(loop_project: LoopProject) -> None:
@@ -209,6 +262,51 @@ def test_a_blind_task_gets_files_without_the_model(loop_project: LoopProject) ->
     assert version in shown
 
 
+@pytest.mark.parametrize("way", ["a new version chooses it", "its answer is deleted"])
+def test_the_files_of_a_blind_task_show_nothing_when_its_prediction_is_deleted(
+    loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """An answer given from then on counts as blind, so it must not be possible to read the model's curve first."""
+    curves = ingested(loop_project)
+    settings, label_studio = loop_project.context.settings, loop_project.label_studio
+    tasks = {task["data"]["cube"]: task["id"] for task in label_studio.tasks(loop_project.id)}
+    if way == "its answer is deleted":
+        settings.random_checks = 4
+    write_back(loop_project.context, loop_project.id, loop_project.publish(p_emergence=0.75), report=silent)
+    if way == "its answer is deleted":
+        checks = RandomChecks.read(loop_project.model_dir)
+        assert checks is not None
+        annotation = label_studio.annotate(tasks[checks.cubes[0]], "emergence")
+        write_back(loop_project.context, loop_project.id, "v0001", report=silent)
+        label_studio.delete_annotation(annotation)
+    settings.random_checks = 4
+    found: dict[int, str] = {}
+    delete = label_studio.delete_predictions
+
+    def seen(rows: Sequence[PredictionRow]) -> None:
+        cubes = {number: cube for cube, number in tasks.items()}
+        for row in rows:
+            path = curves[cubes[row.task]]
+            reason = path.with_name(path.name.replace(".curve.json", ".reason.txt"))
+            found[row.task] = path.read_text() + reason.read_text()
+            assert not report_page.exists(), "its gallery shows all cubes"
+        delete(rows)
+
+    report_page = announcing.report_path(loop_project.context, loop_project.id)
+    atomic.write_text(report_page, "".join(f"<h3>{cube}</h3>" for cube in tasks))
+    monkeypatch.setattr(label_studio, "delete_predictions", seen)
+    if way == "its answer is deleted":
+        assert write_back_changes(loop_project.context, loop_project.id, "v0001", report=silent) is not None
+    else:
+        write_back(loop_project.context, loop_project.id, loop_project.publish(p_emergence=0.75), report=silent)
+    assert len(found) == (1 if way == "its answer is deleted" else 4)
+    assert messages.MakeReport(project=loop_project.id).job_id in loop_project.queued()
+    for text in found.values():
+        assert "Random check" in text
+        assert "v000" not in text
+        assert "0.75" not in text
+
+
 def test_tasks_of_before_have_no_files_and_damaged_facts_are_passed_over(
     loop_project: LoopProject, task_data: dict[str, dict[str, str]]
 ) -> None:
@@ -223,7 +321,7 @@ def test_a_full_disk_is_named(loop_project: LoopProject, monkeypatch: pytest.Mon
     curves = ingested(loop_project)
     loop_project.publish()
 
-    full = Mock(write_text=Mock(side_effect=OSError(28, "No space left on device")))
+    full = Mock(replace_many=Mock(side_effect=OSError(28, "No space left on device")))
     with monkeypatch.context() as broken:
         broken.setattr(screen_files, "atomic", full)
         with pytest.raises(ServiceError, match="No space left on device"):

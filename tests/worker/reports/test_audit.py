@@ -219,6 +219,18 @@ def test_status_counts_answered_and_blind_checks_and_lists_those_that_wait(regis
     assert shown["audit sample, next"] == f"{', '.join(ORDER[2:6])} (label them in this order)"
 
 
+def test_status_names_the_setting_where_the_project_has_no_random_checks(registry: Registry) -> None:
+    """Cubes are left to verify, and none of them can be sampled; once all are verified none is left."""
+    admit(registry, day=1)
+    RandomChecks(version="v0001").write(registry.root)
+    for answers, said in (
+        (by_human(right=ORDER[:3]), "none: the project has no random checks (HELIOLOOP_RANDOM_CHECKS)"),
+        (by_human(right=ORDER), "none left"),
+    ):
+        lines = audit_lines(read_audit(registry, snapshot(answers)), checks=0)
+        assert {line.name: line.value for line in lines}["audit sample, next"] == said
+
+
 def test_a_cube_verified_before_the_first_version_is_not_a_hit(registry: Registry) -> None:
     """There was no ranking yet that could have led to it."""
     top = ORDER[-2:]

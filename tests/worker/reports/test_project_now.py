@@ -117,7 +117,9 @@ def test_locating_is_counted_in_cubes(loop_project: LoopProject, task_data: Data
         train(loop_project, plan, member.name, at=BEGUN + 100.0)
     staging = loop_project.registry.staging(plan.fingerprint)
     scores = [score_of(cube.name, cube.sha256, 0.75) for cube in plan.cubes]
-    write_scores(staging / UNLOCATED, scores)
+    write_scores(staging / UNLOCATED, scores[:10])  # scores are stored in pieces
+    assert progress(loop_project, plan, after=110.0).step == "scoring all cubes"
+    write_scores(staging / UNLOCATED, scores[10:])
     write_scores(staging / LOCATED, scores[:10])
     found = progress(loop_project, plan, after=120.0)
     assert (found.step, found.left_seconds) == ("locating emergences, 10 of 24 cubes done", None)

@@ -23,8 +23,10 @@ from helioloop.evaluation.reliability import reliability_bins
 from helioloop.progress import silent
 from helioloop.records.labels import Label
 from helioloop.registry.acceptances import Acceptance, write_acceptance
+from helioloop.registry.random_checks import RandomChecks
 from helioloop_worker.commands import report as command
 from helioloop_worker.context import Context
+from helioloop_worker.loop.announcing import withdraw_report, write_report
 from helioloop_worker.reports import figures, svg
 from helioloop_worker.reports.contact_strip import FRAME_PX, contact_strip
 from helioloop_worker.reports.page import render_state
@@ -134,7 +136,7 @@ def test_the_numbers_of_a_verified_project(loop_project: LoopProject, task_data:
     assert "16 of 24 67% of the cubes" in text
     assert "16 cubes verified, 4 of their labels changed" in text
     assert "Saved so far against verifying all: 8 of 24 verifications (33%), about 10 s of work" in text
-    assert "16 answers by 1 annotator for 16 cubes, 0.0 hours in all." in text
+    assert "16 answers by 1 annotator for 16 cubes, 20 s in all." in text
     assert "In the audit sample, 4 of 16 crude labels were wrong: 25%" in text
     assert "The audit sample of v0001 has 16 cubes, answered blind in random order." in text
     assert {'id="rounds-title"', 'id="reliability-title"', 'id="times-title"', 'id="frames-title"'} <= set(
@@ -142,6 +144,20 @@ def test_the_numbers_of_a_verified_project(loop_project: LoopProject, task_data:
     )
     assert "Report on project" in text
     assert "made 2026-11-26 14:03 UTC" in text
+
+
+def test_cubes_without_a_label_are_named_where_the_numbers_of_cubes_differ(
+    loop_project: LoopProject, task_data: Data
+) -> None:
+    """24 cubes are in the project and 22 in the round."""
+    tasks = loop_project.import_cubes(
+        task_data | {cube: task_data[cube] | {"crude_label": ""} for cube in ("cube00", "cube01")}
+    )
+    loop_project.publish()
+    loop_project.label_studio.annotate(tasks["cube02"], "non-emergence")
+    text = words(report(loop_project))
+    assert "1 of 22 cubes are verified" in text
+    assert "2 cubes of the project are not in the round: without a label, or later than its version." in text
 
 
 def test_crude_against_verified_labels(loop_project: LoopProject, task_data: Data) -> None:
@@ -186,6 +202,15 @@ def test_the_gallery_leaves_out_cubes_that_wait_for_a_random_check(
     assert "Left out: 3 cubes for random checks" in words(report(loop_project))
     assert shown
     assert not shown & {order[0], order[1], order[9]}
+
+    checks = RandomChecks(version="v0001", cubes=(order[0], min(shown)))
+    page = write_report(loop_project.context, loop_project.id, report(loop_project))
+    assert page.exists()
+    checks.write(loop_project.model_dir)
+    withdraw_report(loop_project.context, loop_project.id, {order[0], order[1]})
+    assert page.exists()
+    withdraw_report(loop_project.context, loop_project.id, {*checks.cubes})
+    assert not page.exists()
 
 
 def test_the_gallery_begins_with_the_cube_that_disagrees_most(loop_project: LoopProject, task_data: Data) -> None:
@@ -292,6 +317,19 @@ def test_figures_follow_the_colours_of_the_page() -> None:
     assert svg.TEXT not in "".join(drawn)
 
 
+def test_the_axis_of_many_rounds_names_some_of_them() -> None:
+    """Two hundred names would cover each other."""
+    names = [f"v{number:04d}" for number in range(1, 201)]
+    audit = RoundAudit(
+        round=1, cubes=10, verified=1, verifications=1, flips=0, ranked=1, hits=0, hit_rate=None, sampled=0,
+        sampled_wrong=0, wrong_left=None, stop=None,
+    )  # fmt: skip
+    drawn = figures.rounds_figure(names, [audit] * len(names))
+    shown = [name for name in names if name in drawn]
+    assert len(shown) == 29
+    assert shown[:2] == ["v0001", "v0008"]
+
+
 # -- frames ---------------------------------------------------------------------------------------
 
 
@@ -309,6 +347,19 @@ def test_a_contact_strip_has_north_up_and_off_disk_coloured() -> None:
     assert image[two_thirds, two_thirds].min() > 240  # south is at the bottom, west right
     assert abs(image[two_thirds, third] - 128).max() < 8  # 0 G is grey
     assert image[third, third, 2] > image[third, third, 0] + 15  # off-disk is bluish
+
+
+def test_a_contact_strip_passes_over_frames_before_and_after_the_disk() -> None:
+    """Half a disk counts; a gap in between stays, and a cube without disk shows all of nothing."""
+    gridded = np.full((100, 4, 4), np.nan)
+    gridded[20:91] = 0.5
+    gridded[20, :, :2] = np.nan
+    gridded[50:60] = np.nan
+    assert contact_strip(gridded).frames == (20, 30, 40, 50, 60, 70, 80, 90)
+    gridded[:] = np.nan
+    assert contact_strip(gridded).frames == (0, 14, 28, 42, 57, 71, 85, 99)
+    gridded[40] = 0.5
+    assert contact_strip(gridded).frames == (40,)
 
 
 def test_a_short_video_has_a_shorter_strip() -> None:

@@ -88,9 +88,17 @@ def train(*, folder: Path, model_dir: Path, labels: Path | None, recipe: str, fo
 @labels_option
 @version_option
 @other_profile_option
+@click.option("--members", is_flag=True, help="Also write networks, local growth and the members' own frames (below).")
 @out_option
 def score(
-    *, folder: Path, model_dir: Path, labels: Path | None, version: str | None, other_profile: bool, out: Path
+    *,
+    folder: Path,
+    model_dir: Path,
+    labels: Path | None,
+    version: str | None,
+    other_profile: bool,
+    members: bool,
+    out: Path,
 ) -> None:
     """Score the cubes of RELEASE and write a table.
 
@@ -104,13 +112,26 @@ def score(
     Columns; an empty cell means unknown:
       cube, label            the label in labels.csv or --labels
       p_emergence, p_spread  probability of emergence: mean and standard deviation
-                             over the members that were not trained on the cube
+                             over the members that were not trained on the cube,
+                             each combined with the local growth
       disagreement           1 - probability of the label
       emergence_frame        0-based grid frame, with the ends _lo and _hi of its
                              interval; only where ensemble or label is emergence
                              and the masking curve rises (the probability as a
                              function of the last frame that is not masked)
       model_version          the version that scored
+
+    \b
+    Further columns with --members; lists are separated by blanks:
+      p_networks             probability by the networks without the local growth
+      growth                 local growth: by which factor the weaker polarity grows
+                             within a day at the place where it grows most; at 3
+                             both classes are equally likely
+      members                the members that were not trained on the cube
+      steepest_frame         estimate of Chatterjee et al. 2022: median over the
+                             members of the frame where the masking curve is
+                             steepest, with their standard deviation in _spread
+                             and the frame of each member in _members
 
     \b
     Example:
@@ -127,7 +148,8 @@ def score(
         drift = release_drift([cube for cube, _ in scored], registry, runtime, version=version)
     for sentence in drift.sentences():
         click.echo(f"helioloop: {sentence}", err=True)
-    releases.write_score_table(out, scored, version=version)
+    start = runtime.instrument.frozen_frames if members else None
+    releases.write_score_table(out, scored, version=version, start=start)
     click.echo(f"{out}: {len(scored)} cubes scored by {version}")
 
 

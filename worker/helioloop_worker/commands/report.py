@@ -1,4 +1,4 @@
-"""The command ``helioloop report``."""
+"""The commands ``helioloop report`` and ``helioloop screens``."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,13 +6,14 @@ from pathlib import Path
 import click
 
 from helioloop.cli import needs_extra
+from helioloop.errors import WrongUsage
 from helioloop.settings import load_settings
-from helioloop_worker.commands.options import TABLE, project_option
+from helioloop_worker.commands.options import FOLDER, TABLE, project_option
 
 
 def commands() -> Sequence[click.Command]:
     """Return the commands of this module."""
-    return [report]
+    return [report, screens]
 
 
 @click.command()
@@ -68,3 +69,53 @@ def report(project: int, out: Path | None) -> None:
     click.echo(f"{path}: the report of project {project}")
     if out is None:
         click.echo(f"in Label Studio: {settings.page_url(project, REPORT_PAGE)}")
+
+
+@click.command()
+@project_option
+@click.option("--version", required=True, help="Model version, for example v0002; a superseded one too.")
+@click.option("--out", required=True, type=FOLDER, help="Folder to write into. Files of an earlier call are replaced.")
+@click.option("--cube", "cubes", multiple=True, help="Only this cube; can be repeated.  [default: all with a score]")
+def screens(project: int, version: str, out: Path, cubes: tuple[str, ...]) -> None:
+    """Write what the labelling screens showed while a version was published.
+
+    \b
+    For each cube that the version scored, in a subfolder of its release:
+      CUBE-….curve.json   masking curve, spread of the members, emergence interval, flux
+      CUBE-….reason.txt   why the task was shown, and the facts beside the video, as HTML
+
+    Label Studio shows these files at addresses that never change, so the next version replaces them. They are
+    written again from the version's stored scores, which are kept for all versions, byte by byte as they were.
+
+    \b
+    Two things are as they are now:
+      crude labels       where the label table was corrected, the corrected one
+      random checks      shown as after the answer; before it they show nothing of the model
+
+    Tasks are read from Label Studio; nothing is changed there.
+
+    \b
+    Example:
+      helioloop screens --project 1 --version v0002 --out shown-by-v0002
+    """
+    with needs_extra("worker"):
+        from helioloop_worker.context import Context
+        from helioloop_worker.labelstudio.project import read_project
+        from helioloop_worker.loop.screen_files import export_screens
+    context = Context(load_settings())
+    registry = context.registry(project)
+    if version not in registry.versions():
+        known = ", ".join(registry.versions()) or "none"
+        raise WrongUsage(f"project {project} has no version {version!r}; its versions are: {known}")
+    state = read_project(context.label_studio, project, settings=context.settings)
+    if unknown := sorted({*cubes} - state.tasks.keys()):
+        raise WrongUsage(f"project {project} has no cube {unknown[0]!r}; give the name in the column `cube`")
+    written = export_screens(
+        state,
+        registry.scores(version),
+        version=version,
+        media=context.settings.media_dir(project),
+        folder=out,
+        cubes=cubes,
+    )
+    click.echo(f"{out}: what the screens of {written} cubes showed for {version}")

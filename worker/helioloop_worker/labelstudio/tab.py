@@ -1,6 +1,7 @@
 """The settings of helioloop's tabs in the Data Manager, as Label Studio stores them.
 
-Finished and skipped tasks leave all of them but the tab of ties, because the filters look at the number of annotations.
+Finished and skipped tasks leave all of them but the tab of ties. Label Studio decides whether a task is finished: in a
+project that wants several annotations of a task, the task stays until it has them all.
 """
 
 from collections.abc import Mapping
@@ -65,14 +66,14 @@ class TabSettings:
         Conditions that all hold for a task in the tab.
     ordering : str
         Column that sorts it, lowest first.
-    hides : str
-        A column that a new tab hides besides `HIDDEN_COLUMNS`.
+    hides : tuple of str
+        Columns that a new tab hides besides `HIDDEN_COLUMNS`.
     """
 
     title: str
     filters: tuple[_Filter, ...] = field(repr=False)
     ordering: str
-    hides: str
+    hides: tuple[str, ...]
 
     def kept(self) -> dict[str, Any]:
         """Return the settings that are restored when somebody changed them: filters and ordering."""
@@ -83,7 +84,7 @@ class TabSettings:
 
     def new(self) -> dict[str, Any]:
         """Return all settings of a new tab."""
-        hidden = [*HIDDEN_COLUMNS, self.hides]
+        hidden = [*HIDDEN_COLUMNS, *self.hides]
         return {
             "title": self.title,
             "type": "list",
@@ -93,6 +94,16 @@ class TabSettings:
             "columnsWidth": dict(WIDTHS),
             "columnsDisplayType": {},
             "gridWidth": 4,
+        }
+
+    def hiding(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the columns that a stored tab hides, and those that a new one would hide besides."""
+        hidden = stored.get("hiddenColumns") or {}
+        return {
+            "hiddenColumns": {
+                place: list(dict.fromkeys([*(hidden.get(place) or ()), *new]))
+                for place, new in self.new()["hiddenColumns"].items()
+            }
         }
 
     def matches(self, stored: Mapping[str, Any]) -> bool:
@@ -119,7 +130,7 @@ def _without_unknown(entry: Mapping[str, Any]) -> _Filter:
 
 
 _WAITING = (
-    _condition("total_annotations", "equal", 0, kind="Number"),
+    _condition("completed_at", "empty", True, kind="Datetime"),
     _condition("cancelled_annotations", "equal", 0, kind="Number"),
 )
 _UNMARKED = _condition("data.triage", "empty", True, kind="String")
@@ -127,10 +138,11 @@ _SCORE = "tasks:predictions_score"
 
 _MARK = "tasks:data.triage"
 _REGION = "tasks:data.region"
+_CRUDE = "tasks:data.crude_label"
 
 FIRST = DISAGREEMENTS_FIRST
 TABS = (
-    TabSettings(title=FIRST, filters=(*_WAITING, _UNMARKED), ordering=_SCORE, hides=_MARK),
+    TabSettings(title=FIRST, filters=(*_WAITING, _UNMARKED), ordering=_SCORE, hides=(_MARK,)),
     TabSettings(
         title="Uncertain",
         filters=(
@@ -139,12 +151,14 @@ TABS = (
             _UNMARKED,
         ),
         ordering=_SCORE,
-        hides=_MARK,
+        hides=(_MARK,),
     ),
-    TabSettings(title="Random checks", filters=(*_WAITING, _marked("random check")), ordering=_MARK, hides=_SCORE),
-    TabSettings(title="Ties between annotators", filters=(_marked("tied"),), ordering=_SCORE, hides=_REGION),
     TabSettings(
-        title="Accepted under guarantee", filters=(*_WAITING, _marked("accepted")), ordering=_SCORE, hides=_REGION
+        title="Random checks", filters=(*_WAITING, _marked("random check")), ordering=_MARK, hides=(_SCORE, _CRUDE)
+    ),
+    TabSettings(title="Ties between annotators", filters=(_marked("tied"),), ordering=_SCORE, hides=(_REGION,)),
+    TabSettings(
+        title="Accepted under guarantee", filters=(*_WAITING, _marked("accepted")), ordering=_SCORE, hides=(_REGION,)
     ),
 )
 EARLIER_TITLE = "Model disagrees first"

@@ -18,7 +18,8 @@ FILE_NAME = "tabs.json"
 def update_tabs(label_studio: LabelStudio, project: int, model_dir: Path, *, restore: bool = False) -> None:
     """Make helioloop's tabs where they were never made, and restore filters and ordering of those that are there.
 
-    Title, columns and widths that the team changed stay. A tab that the team deleted stays deleted.
+    Title, columns and widths that the team changed stay. A tab that the team deleted stays deleted. The only tab of
+    earlier versions of helioloop becomes the first one; it then hides also the columns that a new tab hides.
 
     Parameters
     ----------
@@ -53,8 +54,8 @@ def update_tabs(label_studio: LabelStudio, project: int, model_dir: Path, *, res
             ids[wanted.title] = tab.id
             earlier = tab.settings.get("title") == EARLIER_TITLE
             if earlier or not wanted.matches(tab.settings):
-                renamed = {"title": FIRST} if earlier else {}
-                label_studio.change_tab(project, tab.id, {**tab.settings, **wanted.kept(), **renamed})
+                renewed = {"title": FIRST, **wanted.hiding(tab.settings)} if earlier else {}
+                label_studio.change_tab(project, tab.id, {**tab.settings, **wanted.kept(), **renewed})
         if ids.get(wanted.title) != known:
             atomic.write_json(model_dir / FILE_NAME, ids)  # at once: a tab is never made twice
 

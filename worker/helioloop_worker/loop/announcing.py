@@ -4,14 +4,18 @@ Both tell the same and can be written at any time. A failure is logged and never
 """
 
 import logging
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
+from html import unescape
 from pathlib import Path
 
 from helioloop.errors import HelioloopError
 from helioloop.files import atomic
 from helioloop.labelstudio.description import with_block
 from helioloop.messaging import messages, queues
+from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.random_checks import blind_cubes
 from helioloop_worker.context import Context
 from helioloop_worker.reports.page import REPORT_PAGE, STATE_PAGE, render_state
 from helioloop_worker.reports.project_now import ProjectNow, read_project_now
@@ -67,6 +71,32 @@ def has_recent_report(context: Context, project: int) -> bool:
 def report_path(context: Context, project: int) -> Path:
     """Return the file of a project's report, among its videos, from where Label Studio serves it."""
     return context.settings.media_dir(project) / REPORT_PAGE
+
+
+def write_report(context: Context, project: int, page: str) -> Path:
+    """Write the report of a project where Label Studio serves it, and return its path.
+
+    Random checks that were chosen while it was made have it withdrawn again.
+    """
+    path, model_dir = report_path(context, project), context.settings.model_dir(project)
+    atomic.write_text(path, page)
+    snapshot = Snapshot.read(model_dir)
+    withdraw_report(context, project, blind_cubes(model_dir, {} if snapshot is None else snapshot.cubes))
+    return path
+
+
+def withdraw_report(context: Context, project: int, blind: Set[str]) -> None:
+    """Delete the report of a project if its gallery shows one of these cubes, and have a new one made."""
+    path = report_path(context, project)
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return
+    if blind.isdisjoint(unescape(name) for name in re.findall(r"<h3>(.*?)</h3>", text)):
+        return
+    path.unlink(missing_ok=True)
+    log.info("project %d: the report is made anew: it shows the model's answer to a random check", project)
+    send_report(context, project)
 
 
 def _write_page(context: Context, project: int) -> ProjectNow | None:

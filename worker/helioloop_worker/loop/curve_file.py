@@ -5,14 +5,13 @@ line around a rectangle. JSON, because Label Studio reads an empty cell of a CSV
 """
 
 import json
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from helioloop.data.cube_facts import CubeFacts
 from helioloop.labelstudio.config import FPS
-from helioloop.records.scores import CubeScore
+from helioloop.records.scores import CubeScore, Emergence
 
 COLUMNS = ("p", "spread", "interval", "flux")
 """The columns beside ``t`` and ``clock``; see `curve_json`."""
@@ -27,23 +26,14 @@ than a frame, because a time series moves the video to the middle of its window 
 _STEPS_PER_FRAME = 2  # of the band's line, so that it looks filled
 _BESIDE_FRAMES = 0.02  # between rows at one frame: Label Studio wants times that increase
 
+_DIGITS = 3
+_DIGITS_OF_TIME = 8
+_NEAR_HALF = 1e-6
+
 Value = float | None
-
-
-@dataclass(slots=True)
-class _Rows:
-    """Rows in any order, each with its frame and the columns that have a value in it."""
-
-    rows: list[tuple[float, dict[str, Value]]] = field(default_factory=list)
-
-    def add(self, frame: float, **values: Value) -> None:
-        self.rows.append((frame, values))
-
-    def columns(self, n_frames: int) -> dict[str, list[Value]]:
-        ordered = sorted(self.rows, key=lambda row: row[0])
-        scale = WINDOW_SECONDS / n_frames
-        columns: dict[str, list[Value]] = {"t": [round(frame * scale, 8) for frame, _ in ordered]}
-        return columns | {name: [values.get(name) for _, values in ordered] for name in COLUMNS}
+FloatArray = NDArray[np.float64]
+Rows = tuple[FloatArray, dict[str, list[Value]]]
+"""The frame of each row, in order, and the columns that have values in these rows."""
 
 
 def curve_json(facts: CubeFacts, score: CubeScore | None, *, blind: bool = False) -> str:
@@ -66,41 +56,61 @@ def curve_json(facts: CubeFacts, score: CubeScore | None, *, blind: bool = False
         around the emergence interval, ``flux`` is in 10²¹ Mx; null where a row has no value. ``clock`` is the time axis
         of the play head: 0, then `WINDOW_SECONDS`, and in the last row the length of the video in seconds.
     """
-    rows = _Rows()
     score = None if blind else score
-    for frame, flux in enumerate(facts.flux):
-        p = score.curve[frame] if score is not None and score.curve is not None else None
-        rows.add(frame, flux=flux, p=None if p is None else round(p, 3))
-    if score is not None:
-        _add_spread(rows, score)
-        _add_interval(rows, score)
-    rows.add(facts.n_frames)
-    columns = rows.columns(facts.n_frames)
+    n_frames = facts.n_frames
+    first: dict[str, list[Value]] = {"flux": list(facts.flux)}
+    parts: list[Rows] = [(np.arange(n_frames, dtype=np.float64), first)]
+    if score is not None and score.curve is not None:
+        first["p"] = _rounded(np.asarray(score.curve[:n_frames]), _DIGITS).tolist()
+    if score is not None and score.curve is not None and score.curve_spread is not None:
+        parts.append(_spread(score.curve, score.curve_spread))
+    if score is not None and score.emergence is not None:
+        parts.append(_interval(score.emergence))
+    parts.append((np.array([float(n_frames)]), {}))
+    columns = _columns(parts, n_frames)
     n_rows = len(columns["t"])
-    columns["clock"] = [0.0, *[WINDOW_SECONDS] * (n_rows - 2), facts.n_frames / FPS]
+    columns["clock"] = [0.0, *[WINDOW_SECONDS] * (n_rows - 2), n_frames / FPS]
     return json.dumps(columns, separators=(",", ":"), allow_nan=False) + "\n"
 
 
-def _add_spread(rows: _Rows, score: CubeScore) -> None:
-    if score.curve is None or score.curve_spread is None:
-        return
-    frames = np.arange(_STEPS_PER_FRAME * (len(score.curve) - 1) + 1) / _STEPS_PER_FRAME
-    mean, spread = _between(score.curve, frames), _between(score.curve_spread, frames)
-    low, high = np.clip(mean - spread, 0.0, 1.0), np.clip(mean + spread, 0.0, 1.0)
-    for step, frame in enumerate(frames):
-        edges = (low[step], high[step]) if step % 2 == 0 else (high[step], low[step])
-        for place, edge in enumerate(edges):
-            rows.add(float(frame) + (1 + place) * _BESIDE_FRAMES, spread=round(float(edge), 3))
+def _columns(parts: list[Rows], n_frames: int) -> dict[str, list[Value]]:
+    """Return the columns with the rows of all parts in the order of their frames."""
+    frames = np.concatenate([frames for frames, _ in parts])
+    order = np.argsort(frames, kind="stable")
+    columns = {"t": _rounded(frames[order] * (WINDOW_SECONDS / n_frames), _DIGITS_OF_TIME).tolist()}
+    for name in COLUMNS:
+        values, start = np.full(len(frames), None, dtype=object), 0
+        for of_part, given in parts:
+            if name in given:
+                values[start : start + len(of_part)] = given[name]
+            start += len(of_part)
+        columns[name] = values[order].tolist()
+    return columns
 
 
-def _add_interval(rows: _Rows, score: CubeScore) -> None:
-    if score.emergence is None:
-        return
-    corners = ((score.emergence.frame_lo, 0.0, 1.0), (score.emergence.frame_hi, 1.0, 0.0))
-    for corner, (frame, first, second) in enumerate(corners):
-        for place, value in enumerate((first, second)):
-            rows.add(frame + (3 + 2 * corner + place) * _BESIDE_FRAMES, interval=value)
+def _spread(curve: tuple[float, ...], deviation: tuple[float, ...]) -> Rows:
+    frames = np.arange(_STEPS_PER_FRAME * (len(curve) - 1) + 1) / _STEPS_PER_FRAME
+    mean, spread = _between(curve, frames), _between(deviation, frames)
+    edges = np.clip(np.stack([mean - spread, mean + spread], axis=1), 0.0, 1.0)
+    edges[1::2] = edges[1::2, ::-1]
+    places = np.stack([frames + _BESIDE_FRAMES, frames + 2 * _BESIDE_FRAMES], axis=1)
+    return places.ravel(), {"spread": _rounded(edges.ravel(), _DIGITS).tolist()}
 
 
-def _between(values: tuple[float, ...], frames: NDArray[np.float64]) -> NDArray[np.float64]:
+def _interval(emergence: Emergence) -> Rows:
+    lo, hi = emergence.frame_lo, emergence.frame_hi
+    frames = [frame + k * _BESIDE_FRAMES for frame, k in ((lo, 3), (lo, 4), (hi, 5), (hi, 6))]
+    return np.array(frames), {"interval": [0.0, 1.0, 1.0, 0.0]}
+
+
+def _between(values: tuple[float, ...], frames: FloatArray) -> FloatArray:
     return np.interp(frames, np.arange(len(values)), values)
+
+
+def _rounded(values: FloatArray, digits: int) -> FloatArray:
+    """Return what Python's `round` returns for each value; numpy's differs where a product is rounded to a half."""
+    scaled = values * 10.0**digits
+    found = np.rint(scaled) / 10.0**digits
+    for k in np.flatnonzero(np.abs(scaled - np.floor(scaled) - 0.5) < _NEAR_HALF):
+        found[k] = round(float(values[k]), digits)
+    return found

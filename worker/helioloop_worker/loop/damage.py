@@ -90,15 +90,20 @@ def _put_aside(model_dir: Path, path: Path, check: Check) -> str | None:
 
 
 def restore_pointer(context: Context, project: int) -> str | None:
-    """Publish the version of the last line of the history again, where the pointer was put aside or lost.
+    """Publish the version of the last line of the history again, where the pointer was lost or names another one.
 
     Returns
     -------
     str or None
         What was done, in a sentence; None where nothing was.
     """
-    version = context.registry(project).restore_pointer()
-    return None if version is None else f"no version was published, and the history ends with {version}: it is again"
+    registry = context.registry(project)
+    before = registry.published_if_readable()
+    version = registry.restore_pointer()
+    if version is None:
+        return None
+    found = "no version was published" if before is None else f"{before} was published"
+    return f"{found}, and the history ends with {version}: it is published again"
 
 
 def _replace_weights(context: Context, project: int) -> list[str]:

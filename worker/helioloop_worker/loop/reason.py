@@ -14,6 +14,8 @@ from helioloop.records.scores import CubeScore, Emergence
 
 UNSURE = (0.35, 0.65)
 """Between these probabilities of emergence the text says that the model is unsure."""
+REGION_CHARACTERS = 40
+"""Longer names of regions are cut, so that the other facts stay on the screen; the list of tasks has the whole name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +58,8 @@ def reason_html(
     frozen_frames : int
         An emergence at this frame (0-based) means "at this frame or earlier".
     blind : bool
-        True for a random check that nobody has answered: nothing of the model is shown, whatever `judged` is.
+        True for a random check that nobody has answered: neither the model, whatever `judged` is, nor the crude label
+        is shown. The answer is compared with both.
     """
     names = {label: escape(name) for label, name in class_names.items()}
     judged = None if blind else judged
@@ -66,7 +69,7 @@ def reason_html(
             if judged is not None
             else ()
         ),
-        ("Crude label", "none" if crude is None else names[crude]),
+        *(() if blind else (("Crude label", "none" if crude is None else names[crude]),)),
         *_fact_rows(facts),
     ]
     table = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in rows)
@@ -76,7 +79,7 @@ def reason_html(
 def _why(judged: Judged | None, crude: Label | None, names: Mapping[Label, str], *, blind: bool) -> str:
     """Return why the task is shown, in words that need no knowledge of the model."""
     if blind:
-        return "<strong>Random check.</strong> Answer by the video alone: the model's estimate is hidden."
+        return "<strong>Random check.</strong> Answer by the video alone: model and crude label are hidden."
     if judged is None:
         return "<strong>No model has looked at this video yet.</strong> Answer by the video."
     score, version = judged.score, escape(judged.version)
@@ -122,7 +125,8 @@ def _onset(emergence: Emergence, *, frozen_frames: int) -> str:
 
 def _fact_rows(facts: CubeFacts) -> Iterator[tuple[str, str]]:
     if facts.region:
-        yield "Region", escape(facts.region)
+        cut = len(facts.region) > REGION_CHARACTERS
+        yield "Region", escape(f"{facts.region[: REGION_CHARACTERS - 1]}…" if cut else facts.region)
     place = _place(facts)
     if place:
         yield "At frame 1", place

@@ -9,7 +9,7 @@ unless that takes many seconds: then it is done less often (`KeptProjects.may_sw
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +27,7 @@ from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.random_checks import blind_cubes
 from helioloop.registry.unscorable import read_unscorable
 from helioloop_worker.context import Context
+from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import ProjectState, check_owner
 from helioloop_worker.loop import ingest, rounds, writeback
 from helioloop_worker.loop.acceptance import send_acceptance
@@ -264,13 +265,23 @@ def _write_back(context: Context, project: int, state: ProjectState) -> str | No
         if lost & {row.task for row in rows}:
             _send_whole_write_back(context, project, version)
             return f"{len(lost)} tasks have no score although their predictions are there: scoring them"
-    if outdated := writeback.outdated(rows, cubes, scores, labels):
+    if wrong := _wrong_rows(rows, version, outdated=len(writeback.outdated(rows, cubes, scores, labels))):
         _send_whole_write_back(context, project, version)
-        return f"the scores of {len(outdated)} tasks are not the agreement with their labels: writing back"
+        return wrong
     if not lacking and (not tasks or state.info.model_version == version):
         return None
     _send_whole_write_back(context, project, version)
     return f"{lacking} tasks lack the prediction of {version}: writing back"
+
+
+def _wrong_rows(rows: Sequence[PredictionRow], version: str, *, outdated: int) -> str | None:
+    """Return what is wrong with the predictions of a version that are there, in a sentence; None where nothing is."""
+    # Label Studio stores what a backend answers late, and what a worker imports that was stopped meanwhile.
+    if doubled := len(rows) - len({row.task for row in rows}):
+        return f"{doubled} tasks have a second prediction of {version}: deleting it"
+    if outdated:
+        return f"the scores of {outdated} tasks are not the agreement with their labels: writing back"
+    return None
 
 
 def _acceptance(context: Context, project: int) -> str | None:

@@ -25,7 +25,10 @@ from helioloop_worker.loop.round_requests import requests
 log = logging.getLogger(__name__)
 
 CHUNK_CUBES = 30
-"""Cubes whose emergence frames one job locates; several machines can work on the chunks of a round."""
+"""Cubes whose emergence frames one job locates, or more where that makes more than `MOST_CHUNKS` jobs."""
+MOST_CHUNKS = 32
+"""Jobs that locate the emergence frames of a round; several machines can work on them. Each reads the plan, which is as
+long as the release, so their number must not grow with it."""
 SILENT_SECONDS = 120
 """A round without a heartbeat for this long, and without a job that waits or runs, is resumed."""
 
@@ -88,7 +91,7 @@ class Steps:
 
 def steps_of(project: int, plan: Plan) -> Steps:
     """Return the messages of a round."""
-    count = max(1, -(-len(plan.cubes) // CHUNK_CUBES))
+    count = min(MOST_CHUNKS, max(1, -(-len(plan.cubes) // CHUNK_CUBES)))
     fingerprint = plan.fingerprint
     return Steps(
         members=tuple(

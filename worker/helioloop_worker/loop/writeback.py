@@ -25,9 +25,11 @@ from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.labelstudio.tabs import update_tabs
+from helioloop_worker.loop.announcing import withdraw_report
 from helioloop_worker.loop.checked import (
     WrittenBack,
     answers_of,
+    needs_whole_write_back,
     require_whole_write_back,
     settle_whole_write_back,
     write_written,
@@ -112,15 +114,19 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         if registry.published() != version:
             return Written(written=0, present=0)
         model_dir = context.settings.model_dir(project)
+        repairs = needs_whole_write_back(model_dir)
         request = require_whole_write_back(model_dir)  # if this one breaks off, the next one is whole, too
-        project_state = context.projects.read_fully(project)
+        project_state = context.projects.read_fully(project) if repairs else context.projects.read(project)
         now = written_now(project_state, registry, version)  # before the scores are read: they may become more
         scores = registry.scores(version, curves=False)
         accepted = accepted_labels(model_dir, version)
         labels = with_accepted(project_state.snapshot.cubes, accepted)
-        every = context.label_studio.predictions(project)
-        blind, deleted = _hide_random_checks(context, project, project_state, version=version, rows=every, lock=lock)
-        rows = [row for row in every if row.model_version == version and row.id not in deleted]
+        # A version that is new to Label Studio has no rows, and there are many of others.
+        every = context.label_studio.predictions(project) if _n_rows(context, project, version) or repairs else None
+        blind, deleted = _hide_random_checks(
+            context, project, project_state, version=version, rows=every, lock=lock, report=report
+        )
+        rows = [row for row in every or () if row.model_version == version and row.id not in deleted]
         have = {row.task for row in rows}
         entries = new_entries(project_state, scores, labels, version=version, without=blind, have=have)
         _write_all_screens(context, project, project_state, version=version, blind=blind, report=holding(lock, report))
@@ -129,8 +135,10 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
             lock.reacquire()
             context.label_studio.rescore(row, agreement)
         lock.reacquire()
-        after = context.label_studio.predictions(project) if entries else rows
-        delete_duplicates(context, project, version, after)
+        if not entries:
+            delete_duplicates(context, project, version, rows)
+        elif _n_rows(context, project, version) != len(have) + len(entries):
+            delete_duplicates(context, project, version, context.label_studio.predictions(project))
         if (entries or have) and project_state.info.model_version != version:
             context.label_studio.set_model_version(project, version)
         lock.reacquire()
@@ -215,6 +223,11 @@ def import_entries(
     report(len(entries), len(entries), "writing predictions")
 
 
+def _n_rows(context: Context, project: int, version: str) -> int:
+    """Return how many predictions of a version Label Studio has."""
+    return context.label_studio.model_versions(project).get(version, 0)
+
+
 def _write_all_screens(
     context: Context, project: int, project_state: ProjectState, *, version: str, blind: Set[str], report: Report
 ) -> None:
@@ -239,14 +252,16 @@ def _hide_random_checks(
     project_state: ProjectState,
     *,
     version: str,
-    rows: Sequence[PredictionRow],
+    rows: Sequence[PredictionRow] | None,
     lock: Lock,
+    report: Report,
 ) -> tuple[frozenset[str], set[int]]:
     """Choose and mark the random checks, delete predictions of the blind ones; return these and the deleted rows.
 
-    The file is written first, so that the backend does not answer with new predictions meanwhile.
+    The list of random checks is written first, so that the backend does not answer with new predictions meanwhile.
+    `rows` are all rows of the project; None where `version` has none, and those of the blind cubes are read.
     """
-    predicted_tasks = {row.task for row in rows if row.model_version == version}
+    predicted_tasks = {row.task for row in rows or () if row.model_version == version}
     labels, cubes = project_state.snapshot.cubes, [task.cube for task in project_state.tasks.values()]
     checks = update_random_checks(
         context,
@@ -260,10 +275,36 @@ def _hide_random_checks(
     )
     blind = checks.blind(labels)
     versions = context.registry(project).versions()
+    if rows is None:
+        numbers = [number for name in blind & project_state.tasks.keys() for number in project_state.tasks[name].ids]
+        rows = [row for task in context.label_studio.tasks_now(project, numbers) for row in task.predictions]
     shown = shown_rows(rows, project_state.tasks, blind, versions)
+    write_blind_screens(context, project, project_state, version=version, blind=blind, report=holding(lock, report))
     delete_rows(context, project, shown, lock)
     set_marks(context, project, project_state, all_marks(checks, cubes, labels), lock)
     return blind, {row.id for row in shown}
+
+
+def write_blind_screens(
+    context: Context, project: int, project_state: ProjectState, *, version: str, blind: Set[str], report: Report
+) -> None:
+    """Write the files of blind tasks, before their predictions are deleted.
+
+    An answer that Label Studio stored without a prediction counts as blind. So curve, reason and the gallery of the
+    report must have nothing of the model when the last prediction goes, also where writing the files of all tasks takes
+    minutes, or scoring new cubes hours.
+    """
+    withdraw_report(context, project, blind)
+    chosen = {cube: task for cube, task in project_state.tasks.items() if cube in blind}
+    write_screens(
+        replace(project_state, tasks=chosen),
+        {},
+        version=version,
+        media=context.settings.media_dir(project),
+        blind=blind,
+        served=context.media,
+        report=report,
+    )
 
 
 def with_accepted(labels: Mapping[str, CurrentLabel], accepted: Mapping[str, Label]) -> dict[str, CurrentLabel]:

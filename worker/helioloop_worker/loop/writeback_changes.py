@@ -31,6 +31,7 @@ from helioloop_worker.loop.writeback import (
     outdated,
     unscored_chunks,
     with_accepted,
+    write_blind_screens,
     writing,
     written_now,
 )
@@ -65,7 +66,15 @@ def write_back_changes(context: Context, project: int, version: str, *, report: 
         scores = registry.scores_of(version, [task.cube for task in new.tasks.values()])
         labels = with_accepted({cube: whole.label(cube) for cube in new.tasks}, accepted_labels(model_dir, version))
         blind, deleted = _hide_random_checks(
-            context, project, whole, part, version=version, there=there, have_joined=bool(new.imported), lock=lock
+            context,
+            project,
+            whole,
+            part,
+            version=version,
+            there=there,
+            have_joined=bool(new.imported),
+            lock=lock,
+            report=report,
         )
         rows = [
             row for task in there for row in task.predictions if row.model_version == version and row.id not in deleted
@@ -132,6 +141,7 @@ def _hide_random_checks(
     there: list[TaskNow],
     have_joined: bool,
     lock: Lock,
+    report: Report,
 ) -> tuple[frozenset[str], set[int]]:
     """Choose further random checks among cubes without a prediction; mark those of `part` and hide their predictions.
 
@@ -153,6 +163,7 @@ def _hide_random_checks(
     blind = checks.blind(labels)
     rows = [row for task in there for row in task.predictions]
     shown = shown_rows(rows, part.tasks, blind & part.tasks.keys(), context.registry(project).versions())
+    write_blind_screens(context, project, part, version=version, blind=blind, report=holding(lock, report))
     delete_rows(context, project, shown, lock)
     checked = None if part.tasks.keys().isdisjoint(checks.cubes) else checks
     marks = all_marks(checked, cubes, {cube: labels[cube] for cube in part.tasks})

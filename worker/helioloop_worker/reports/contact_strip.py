@@ -14,6 +14,7 @@ FRAME_PX: Final = 90
 GAP_PX: Final = 2
 _SATURATED, _KNEE = 0.4, 0.1  # the tones of the videos: black or white beyond 400 G, logarithmic beyond 100 G, for MDI
 _OFF_DISK = (33, 45, 61)
+_GAP = (0, 0, 0)  # frames of a quiet Sun are grey
 _QUALITY = 85
 
 
@@ -40,14 +41,18 @@ class ContactStrip:
 def contact_strip(gridded: NDArray[np.floating]) -> ContactStrip:
     """Return evenly spaced frames of a cube, positive field white, negative black, north up, west right.
 
+    Frames before the patch comes onto the disk and after it has left are passed over.
+
     Parameters
     ----------
     gridded : array, shape (n_frames, height, width)
         Scaled to [0, 1], 0.5 being 0 G, NaN off-disk; row 0 south, column 0 east.
     """
-    count = min(FRAMES, len(gridded))
-    frames = tuple(int(k) for k in np.linspace(0, len(gridded) - 1, count).round())
-    strip = Image.new("RGB", (count * (FRAME_PX + GAP_PX) - GAP_PX, FRAME_PX), (128, 128, 128))
+    on_disk = np.flatnonzero(~np.isnan(gridded).all(axis=(1, 2)))
+    first, last = (int(on_disk[0]), int(on_disk[-1])) if on_disk.size else (0, len(gridded) - 1)
+    count = min(FRAMES, last - first + 1)
+    frames = tuple(int(k) for k in np.linspace(first, last, count).round())
+    strip = Image.new("RGB", (count * (FRAME_PX + GAP_PX) - GAP_PX, FRAME_PX), _GAP)
     for place, frame in enumerate(frames):
         image = Image.fromarray(_tones(np.asarray(gridded[frame], dtype=np.float32)))
         strip.paste(image.resize((FRAME_PX, FRAME_PX), Image.Resampling.BILINEAR), (place * (FRAME_PX + GAP_PX), 0))

@@ -14,6 +14,7 @@ from helioloop.evaluation.annotator_agreement import AnnotatorAgreement, Answer,
 from helioloop.labelstudio.annotations import Vote, submitted_votes
 from helioloop.labelstudio.tasks import CubeTask
 from helioloop.records.controls import Controls
+from helioloop_worker.reports.round_progress import in_words
 
 LONG_SECONDS = 1800.0
 """A task that was open for longer was probably left open; such times are counted and named."""
@@ -74,6 +75,11 @@ class HumanWork:
     def hours(self) -> float:
         """Hours of all annotators."""
         return sum(one.hours for one in self.annotators)
+
+    @property
+    def time_in_words(self) -> str:
+        """Time of all annotators: hours, and below one hour minutes or seconds."""
+        return f"{self.hours:.1f} h" if self.hours >= 1.0 or not self.seconds else in_words(sum(self.seconds))
 
     @property
     def median_seconds(self) -> float | None:

@@ -26,6 +26,7 @@ from helioloop_worker.reports.report_sections import (
     agreement_section,
     calibration_section,
     confusion_section,
+    count,
     frames_section,
     read_scored,
     work_section,
@@ -122,7 +123,7 @@ def _tiles(state: ProjectState, audit: ProjectAudit, scored: Scored | None, work
         },
         {
             "name": "Human time",
-            "value": f"{work.hours:.1f} h" if work.hours >= 1.0 or not work.seconds else in_words(sum(work.seconds)),
+            "value": work.time_in_words,
             "note": "no times recorded" if work.median_seconds is None else f"median {work.median_seconds:.0f} s",
         },
         {
@@ -137,7 +138,7 @@ def _rounds(state: ProjectState, audit: ProjectAudit, work: HumanWork) -> dict[s
     if not audit.rounds:
         return {"sentences": ["No round yet: the first version begins the audit."], "figure": None, "rows": []}
     last = audit.rounds[-1]
-    sentences = [*last.sentences(), *_saved(state, last, work)]
+    sentences = [*last.sentences(), *_outside(state, last), *_saved(state, last, work)]
     if not any(one.verifications for one in audit.rounds):
         return {
             "sentences": [*sentences, "Nothing is verified yet, so there is no figure."],
@@ -149,6 +150,17 @@ def _rounds(state: ProjectState, audit: ProjectAudit, work: HumanWork) -> dict[s
         "figure": figure(figures.rounds_figure(audit.versions, audit.rounds)),
         "rows": list(zip(audit.versions, audit.rounds, strict=True)),
     }
+
+
+def _outside(state: ProjectState, last: RoundAudit) -> list[str]:
+    """Return why a round has fewer cubes than the project, where it does."""
+    cubes = len(state.snapshot.cubes) - last.cubes
+    if cubes <= 0:
+        return []
+    are = "is" if cubes == 1 else "are"
+    return [
+        f"{count(cubes, 'cube')} of the project {are} not in the round: without a label, or later than its version."
+    ]
 
 
 def _saved(state: ProjectState, last: RoundAudit, work: HumanWork) -> list[str]:

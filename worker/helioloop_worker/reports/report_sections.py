@@ -62,7 +62,7 @@ def work_section(work: HumanWork) -> dict[str, Any]:
     else:
         sentences = [
             f"{work.answers} answers by {count(len(work.annotators), 'annotator')} for {count(work.cubes, 'cube')}, "
-            f"{work.hours:.1f} hours in all."
+            f"{work.time_in_words} in all."
         ]
     if work.answers > len(work.seconds):
         sentences.append(f"{count(work.answers - len(work.seconds), 'answer')} without a time, made by a script.")

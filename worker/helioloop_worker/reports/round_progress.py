@@ -103,9 +103,11 @@ def read_round_progress(registry: Registry, running: Running, *, now: float) -> 
     last, names = _pace(registry), registry.versions()
     done, total, phase = len(trained), len(plan.member_files), "training"
     if done == total:
-        to_locate, located = _lines(folder / UNLOCATED), _lines(folder / LOCATED)
-        done, total = (located, to_locate) if to_locate else (0, 0)
-        phase = "scoring" if not to_locate else "locating" if located < to_locate else "finishing"
+        scored, located = _lines(folder / UNLOCATED), _lines(folder / LOCATED)
+        if not located and scored < plan.n_cubes:
+            done, total, phase = scored, plan.n_cubes, "scoring"
+        else:
+            done, total, phase = located, scored, "locating" if located < scored else "finishing"
         if phase == "finishing":
             done = total = 0
     training = phase == "training"

@@ -68,7 +68,7 @@ def status_lines(status: ProjectStatus, *, full: bool = False) -> list[Line]:
     if status.project is not None:
         lines += submitted_lines(status.submitted)
         lines += label_lines(status.labels, full=full)
-        lines += audit_lines(status.audit, full=full)
+        lines += audit_lines(status.audit, full=full, checks=_checks(status.labels))
         lines += acceptance_lines(status, full=full)
     if status.services is not None:
         lines += [*queue_lines(status.services), *job_lines(status.services, full=full)]
@@ -250,8 +250,15 @@ def label_lines(labels: LabelFacts | None, *, full: bool = False) -> list[Line]:
     ]
 
 
-def audit_lines(audit: ProjectAudit | None, *, full: bool = False) -> list[Line]:
-    """Return one line per round of verification, and the cubes to verify next for the audit sample."""
+def _checks(labels: LabelFacts | None) -> int | None:
+    return None if labels is None or labels.random_checks is None else labels.random_checks.checks
+
+
+def audit_lines(audit: ProjectAudit | None, *, full: bool = False, checks: int | None = None) -> list[Line]:
+    """Return one line per round of verification, and the cubes to verify next for the audit sample.
+
+    Without random checks (`checks` is 0) there is no sample, however many cubes are left.
+    """
     if audit is None:
         return []
     if not audit.versions:
@@ -262,11 +269,14 @@ def audit_lines(audit: ProjectAudit | None, *, full: bool = False) -> list[Line]
     ]
     earlier = 0 if full else max(len(rounds) - ROUNDS, 0)
     sampled = ", ".join(audit.next_sampled if full else audit.next_sampled[:NEXT_SAMPLED])
+    none = "none left"
+    if checks == 0 and audit.rounds[-1].verified < audit.rounds[-1].cubes:
+        none = "none: the project has no random checks (HELIOLOOP_RANDOM_CHECKS)"
     return [
         *([Line(name="audit, earlier rounds", value=f"{earlier}; {_ALL}")] if earlier else []),
         *rounds[earlier:],
         Line(name="disagreements", value=f"{audit.disagreements_checked} of {audit.disagreements} checked"),
-        Line(name="audit sample, next", value=f"{sampled} (label them in this order)" if sampled else "none left"),
+        Line(name="audit sample, next", value=f"{sampled} (label them in this order)" if sampled else none),
     ]
 
 

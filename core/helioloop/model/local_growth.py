@@ -1,0 +1,102 @@
+"""Local growth: by which factor the weaker polarity grows within a day at the place where it grows most.
+
+It is evidence on the class that needs no training and no labels, and it is combined with the networks' probabilities.
+Each place is compared with itself: an older region elsewhere in the patch cannot hide an emergence, and crude labels,
+which are wrong most often in crowded patches, cannot teach that it does not count. Needs numpy only.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from helioloop.model.cells import GROUP_FRAMES
+from helioloop.model.inputs import FloatArray
+from helioloop.model.weaker_polarity import Bools, before_and_after, steps_of, weaker_polarity
+from helioloop.records.instrument import Instrument
+
+WINDOW_SECONDS = 15 * 5760.0
+"""Length of the means before and after a time: one day."""
+FLOOR_GAUSS = 3.0
+"""Added to both means: growth out of nothing is no larger than growth out of this."""
+EVEN_GROWTH = 3.0
+"""Growth at which emergence and non-emergence are equally likely."""
+POWER = 5.0
+"""The likelihood ratio grows with this power of the growth."""
+LARGEST_RATIO = 50.0
+"""Largest likelihood ratio for either class, so that no single measurement outvotes networks that are certain."""
+
+Floats = npt.NDArray[np.float64]
+
+
+def local_growth(cube: npt.NDArray[np.floating], *, instrument: Instrument) -> float | None:
+    """Return the largest growth of a cube, at least 1; None if no place stays on the disk for two windows.
+
+    Parameters
+    ----------
+    cube : ndarray, shape (n_frames, size_px, size_px)
+        Gridded cube, NaN off-disk.
+    instrument : Instrument
+        The grid.
+
+    Notes
+    -----
+    The growth of a place at step t is (after + `FLOOR_GAUSS`) / (before + `FLOOR_GAUSS`), where after and before are
+    the means of W (see `weaker_polarity`) over the windows from t on and before t.
+    """
+    grown = _largest(*weaker_polarity(cube, instrument), length=steps_of(WINDOW_SECONDS, instrument))
+    return None if np.isnan(grown) else grown
+
+
+def masked_growth(cube: npt.NDArray[np.floating], *, instrument: Instrument) -> Floats:
+    """Return the local growth of all masked videos of a cube, shape (n_frames,); NaN where nothing can be measured.
+
+    Entry i is the growth when the frames after i repeat frame i. Steps are medians of three frames, so a mask inside a
+    group of three counts as one at the end of the group before. The last entry is the growth of the cube.
+    """
+    weaker, on_disk = weaker_polarity(cube, instrument)
+    length, last = steps_of(WINDOW_SECONDS, instrument), len(weaker) - 1
+    masks = [np.minimum(np.arange(last + 1), step) for step in range(last + 1)]
+    of_steps = np.array([_largest(weaker[mask], on_disk[mask], length=length) for mask in masks])
+    frames = np.arange(len(cube))
+    step = np.maximum((frames + 1) // GROUP_FRAMES - 1, 0)
+    step[-1] = last
+    return np.asarray(of_steps[step])
+
+
+def likelihood_ratio(growth: npt.ArrayLike) -> Floats:
+    """Return how many times likelier a growth is for an emergence than for a non-emergence; 1 for NaN.
+
+    Notes
+    -----
+    (growth / `EVEN_GROWTH`) ** `POWER`, between 1 / `LARGEST_RATIO` and `LARGEST_RATIO`. A logistic regression of the
+    true class on ln(growth) gives powers of 5 and 7 and even odds at a growth of 3.6 and 2.7 on synthetic releases of
+    the two generators; see docs/science.md.
+    """
+    ratio = (np.asarray(growth, dtype=np.float64) / EVEN_GROWTH) ** POWER
+    return np.nan_to_num(np.clip(ratio, 1.0 / LARGEST_RATIO, LARGEST_RATIO), nan=1.0)
+
+
+def combine(p_networks: npt.ArrayLike, growth: npt.ArrayLike) -> Floats:
+    """Return P(emergence) by networks and local growth.
+
+    Parameters
+    ----------
+    p_networks : array_like
+        P(emergence) by the networks.
+    growth : array_like
+        Local growth, in a shape that broadcasts with `p_networks`; NaN leaves the probability unchanged.
+
+    Notes
+    -----
+    Bayes' rule, if the two are independent given the class: the odds p / (1 − p) are multiplied by the likelihood
+    ratio. No weight is fitted. One fitted to crude labels would be negative, because they are wrong most often where a
+    region emerges inside an older one.
+    """
+    p = np.asarray(p_networks, dtype=np.float64)
+    ratio = likelihood_ratio(growth)
+    return np.asarray(p * ratio / (p * ratio + (1.0 - p)))
+
+
+def _largest(weaker: FloatArray, on_disk: Bools, *, length: int) -> float:
+    before, after = before_and_after(weaker, on_disk, length=length)
+    growth = (after + FLOOR_GAUSS) / (before + FLOOR_GAUSS)
+    return float(np.fmax.reduce(growth, axis=None, initial=1.0)) if np.isfinite(growth).any() else np.nan
