@@ -166,7 +166,8 @@ class Transport:
         return LabelStudioError(
             f"{what}: {self.address} answered {found}, which Label Studio never does; check that "
             f"HELIOLOOP_LABEL_STUDIO_URL is its own address (http or https?) and that there is no login page or proxy "
-            f"in front of it"
+            f"in front of it",
+            may_pass=True,  # a page about maintenance, for example
         )
 
 
