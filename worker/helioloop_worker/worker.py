@@ -8,11 +8,13 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, ClassVar, Final, Literal
 
 import redis
 import torch
 from rq import Queue, SimpleWorker, Worker, worker_registration
+from rq.executions import Execution
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.worker import BaseWorker
@@ -30,7 +32,7 @@ from helioloop.settings import Settings, plain_url
 from helioloop_worker import jobs
 from helioloop_worker.context import REDIS_SECONDS, Context
 from helioloop_worker.loop.failing import counting, give_second_chance
-from helioloop_worker.priority import lower_priority, yield_to_others
+from helioloop_worker.priority import lower_priority, yielding
 
 log = logging.getLogger(__name__)
 
@@ -130,11 +132,11 @@ class TrainingWorker(DescribedWorker, Worker):
     The worker itself never initialises CUDA, which does not work in a forked process afterwards.
     """
 
-    def main_work_horse(self, job: Job, queue: Queue) -> None:
+    def perform_job(self, job: Job, queue: Queue, execution: Execution) -> bool:
         """Run a job in the forked process; training on a CPU yields to other programs, the worker itself does not."""
-        if not self.device_name.startswith(_CUDA):
-            yield_to_others()
-        super().main_work_horse(job, queue)
+        trains = job.func_name == messages.TrainMember.job and not self.device_name.startswith(_CUDA)
+        with yielding() if trains and self.settings.training_yields else nullcontext():
+            return super().perform_job(job, queue, execution)
 
     def run_maintenance_tasks(self) -> None:
         """Do the maintenance of rq, and register this worker again in case Redis was emptied."""
