@@ -212,7 +212,7 @@ def send_follow_up(context: Context, project: int) -> str | None:
 def _failures(context: Context, steps: tuple[RoundStep, ...]) -> list[str]:
     """Return the reasons of the failed steps, each once."""
     jobs = [find_job(context.connection, step.job_id) for step in steps]
-    reasons = [failure(job) for job in jobs if job is not None and job.get_status() is JobStatus.FAILED]
+    reasons = [failure(job) for job in jobs if job is not None and job.get_status(refresh=False) is JobStatus.FAILED]
     return list(dict.fromkeys(reasons))
 
 
