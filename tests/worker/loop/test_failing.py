@@ -1,5 +1,6 @@
 """Jobs that cannot succeed: each kind is tried again after pauses, then parked with its reason, and put back."""
 
+import errno
 import time
 from collections.abc import Callable
 
@@ -101,6 +102,7 @@ def test_a_job_that_cannot_succeed_is_tried_four_times(
     [
         LabelStudioError("Label Studio did not answer", may_pass=True),
         ServiceError("another process writes", may_pass=True),
+        OSError(errno.ENOSPC, "No space left on device"),
     ],
 )
 def test_an_outage_parks_no_job(project: LoopProject, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:

@@ -3,6 +3,7 @@
 The counts are in Redis; see `helioloop.messaging.job_failures` for the rules.
 """
 
+import errno
 import logging
 import time
 from collections.abc import Collection, Iterator
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 STEP_ATTEMPTS: Final = 4
 """A step of reconciliation that failed so often is parked."""
+_PASSING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.EIO, errno.EMFILE, errno.ENFILE})
+"""Errors of a disk that is full, of a file system that is away, and of too many open files."""
 _ALIVE: Final = frozenset({JobStatus.QUEUED, JobStatus.STARTED, JobStatus.SCHEDULED, JobStatus.DEFERRED})
 
 
@@ -91,8 +94,10 @@ def reason_of(error: Exception) -> str:
 
 
 def may_pass(error: Exception) -> bool:
-    """Return whether the cause of a failure may pass without anybody's doing."""
-    return isinstance(error, redis.RedisError) or (isinstance(error, HelioloopError) and error.may_pass)
+    """Return whether the cause of a failure may pass without anybody's doing: an outage, or a full disk."""
+    if isinstance(error, HelioloopError):
+        return error.may_pass
+    return isinstance(error, redis.RedisError) or (isinstance(error, OSError) and error.errno in _PASSING)
 
 
 def repeat_failed(context: Context, project: int) -> list[str]:
