@@ -177,8 +177,9 @@ def run(role: Role, context: Context) -> None:
     give_second_chance(worker.connection, settings)
     while True:
         try:
-            # rq logs each job and each maintenance; the jobs log their own progress
-            worker.work(logging_level="WARNING", with_scheduler=role == "score")
+            # rq logs each job and each maintenance; the jobs log their own progress. A job that waits for its next
+            # attempt is scheduled, and the scheduler of a worker starts those of its own queues only.
+            worker.work(logging_level="WARNING", with_scheduler=True)
         except redis.RedisError as error:
             log.error("the connection to Redis at %s was lost (%s); trying again", plain_url(settings.redis_url), error)
         else:
