@@ -20,6 +20,7 @@ from rq.worker import BaseWorker
 from helioloop.errors import ServiceError
 from helioloop.logs import log_fields
 from helioloop.messaging import messages, queues, redis_client
+from helioloop.messaging.job_failures import PARKED_SECONDS
 from helioloop.messaging.messages import CODE_FIELD, DEVICE_FIELD, Message, read_message
 from helioloop.messaging.plain_job import PlainJob
 from helioloop.messaging.work_figures import JOB_SECONDS, REFUSED_JOBS, add_to_figure
@@ -69,7 +70,8 @@ class LoopJob(PlainJob):
             log.debug("job %s starts", name)
             outcome = "failed"
             try:
-                with counting(self.connection, message, sweep_seconds=self.context.settings.sweep_seconds):
+                sweep_seconds = self.context.settings.sweep_seconds
+                with counting(self.connection, message, sweep_seconds=sweep_seconds, job_id=self.id):
                     result = function(self.context, **arguments)
                 outcome = "done"
             finally:
@@ -149,6 +151,7 @@ class ScoringWorker(DescribedWorker, SimpleWorker):
         """Do the maintenance of the training worker, and send reconciliations."""
         super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
         worker_registration.register(self)
+        give_second_chance(self.connection, self.settings, parked_seconds=PARKED_SECONDS)
         request_reconciliation(self.connection, self.settings)
 
 
