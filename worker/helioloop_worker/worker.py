@@ -22,6 +22,7 @@ from rq.worker import BaseWorker
 from helioloop.errors import ServiceError
 from helioloop.logs import log_fields
 from helioloop.messaging import messages, queues, redis_client
+from helioloop.messaging.job_failures import PARKED_SECONDS
 from helioloop.messaging.messages import CODE_FIELD, DEVICE_FIELD, Message, read_message
 from helioloop.messaging.plain_job import PlainJob
 from helioloop.messaging.work_figures import JOB_SECONDS, REFUSED_JOBS, add_to_figure
@@ -71,7 +72,8 @@ class LoopJob(PlainJob):
             log.debug("job %s starts", name)
             outcome = "failed"
             try:
-                with counting(self.connection, message, sweep_seconds=self.context.settings.sweep_seconds):
+                sweep_seconds = self.context.settings.sweep_seconds
+                with counting(self.connection, message, sweep_seconds=sweep_seconds, job_id=self.id):
                     result = function(self.context, **arguments)
                 outcome = "done"
             finally:
@@ -151,6 +153,7 @@ class ScoringWorker(DescribedWorker, SimpleWorker):
         """Do the maintenance of the training worker, and send reconciliations."""
         super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
         worker_registration.register(self)
+        give_second_chance(self.connection, self.settings, parked_seconds=PARKED_SECONDS)
         request_reconciliation(self.connection, self.settings)
 
 
@@ -179,8 +182,9 @@ def run(role: Role, context: Context) -> None:
     give_second_chance(worker.connection, settings)
     while True:
         try:
-            # rq logs each job and each maintenance; the jobs log their own progress
-            worker.work(logging_level="WARNING", with_scheduler=role == "score")
+            # rq logs each job and each maintenance; the jobs log their own progress. A job that waits for its next
+            # attempt is scheduled, and the scheduler of a worker starts those of its own queues only.
+            worker.work(logging_level="WARNING", with_scheduler=True)
         except redis.RedisError as error:
             log.error("the connection to Redis at %s was lost (%s); trying again", plain_url(settings.redis_url), error)
         else:
