@@ -132,8 +132,12 @@ class Watched:
     undone: list[str] = field(default_factory=list)
     older: list[str] = field(default_factory=list)
 
-    def look(self, model_dir: Path) -> None:
-        """Look at the folder, and note what is wrong."""
+    def look(self, model_dir: Path, *, has_orphans: bool = False) -> None:
+        """Look at the folder, and note what is wrong.
+
+        An orphan, or a process that was stopped, may finish a member that another worker has trained meanwhile; that is
+        not training it again.
+        """
         there = set()
         for path in [*model_dir.glob("staging/*/*.safetensors"), *model_dir.glob("versions/*/*.safetensors")]:
             try:
@@ -143,7 +147,8 @@ class Watched:
             there.add((of, path.name))
             now = (file.st_ino, file.st_mtime_ns)
             if self.weights.setdefault((of, path.name), now) != now:
-                self.trained_again.append(f"{path.parent.name}/{path.name}")
+                if not has_orphans:
+                    self.trained_again.append(f"{path.parent.name}/{path.name}")
                 self.weights[of, path.name] = now
         self.weights = {key: file for key, file in self.weights.items() if key in there}
         version = published(model_dir)

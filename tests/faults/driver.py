@@ -36,6 +36,8 @@ HURRIED: Final[dict[str, Any]] = {
     "retrain_pause_seconds": 0.0, "retrain_changed": 1, "random_checks": 0, "grace_seconds": 5.0,
     "label_studio_timeout_seconds": 2.0, "predict_wait_seconds": 0.5,
 }  # fmt: skip
+ORPHANING: Final = 0.2
+"""Fraction of the kills that leave the processes of jobs running."""
 RECOVERY_SECONDS: Final = 2.0
 """Time after an outage during which a backend may still answer 503."""
 
@@ -63,6 +65,8 @@ class FaultReport:
         Kills at named steps, and kills of all workers at random times.
     reached : int
         Named steps at which a worker was killed or frozen.
+    orphans : int
+        Processes of jobs that went on although their worker was killed.
     corrections : int
         Answers of annotators: new, changed and deleted.
     lost, doubled : int
@@ -86,6 +90,7 @@ class FaultReport:
     kill_points: int = 0
     reached: int = 0
     frozen: int = 0
+    orphans: int = 0
     outages: dict[str, int] = field(default_factory=dict)
     recoveries: int = 0
     corrections: int = 0
@@ -188,6 +193,8 @@ class Driver:
             rate_hz=rate_hz,
         )
         self.running: list[int] = []
+        self._orphans: set[int] = set()
+        self._harms = 0
         self._held: dict[bytes, bytes] = {}
         self._passes_at = math.inf
         self._disturbed_until = 0.0
@@ -213,6 +220,7 @@ class Driver:
         order = {"role": role}
         if step is not None:
             order |= {"action": action, "module": step.module, "name": step.name, "when": step.when}
+            order["marker"] = str(self._marker())
         self.running.append(self._order(order))
         return self.running[-1]
 
@@ -225,7 +233,7 @@ class Driver:
 
     def kill_all(self, *, time_passes: bool = True) -> None:
         """Kill all workers with their jobs, and perhaps let the time pass after which others notice it."""
-        self._kill_workers()
+        self._kill_workers(orphaning=self.random.random() < ORPHANING)
         self._held |= left_behind(self.redis.connection)
         if time_passes:
             self._let_time_pass()
@@ -251,17 +259,22 @@ class Driver:
                 self._let_time_pass()
             time.sleep(0.02)
 
-    def _kill_workers(self) -> None:
-        for process in self.running:
+    def _kill_workers(self, *, orphaning: bool = False) -> None:
+        """Kill all workers, and the processes of their jobs unless these are to go on as orphans."""
+        jobs = set(self.with_jobs()) - {*self.running}
+        self._orphans |= jobs if orphaning else set()
+        self.report.orphans += len(jobs) if orphaning else 0
+        for process in (*self.running, *(() if orphaning else jobs)):
             with suppress(ProcessLookupError):
-                os.killpg(process, signal.SIGKILL)
-        self._wait(lambda: not any(is_alive(process) for process in self.running), 10)
+                os.killpg(os.getpgid(process), signal.SIGKILL)
+        gone = [*self.running, *(() if orphaning else jobs)]
+        self._wait(lambda: not any(is_alive(process) for process in gone), 10)
         self.running.clear()
 
     def harm_at(self, step: Step, action: str, *, wait_seconds: float = 30.0) -> bool:
         """Have a worker killed or frozen at a named step while corrections come in; return whether it was."""
+        marker = self._marker()
         doomed = self.start(step.role, step, action)
-        marker = self.folder / f"reached-{doomed}"
         self.start("score" if step.role == "train" else "train")
         self.people.work()
         begun = pressed = time.monotonic()
@@ -273,7 +286,6 @@ class Driver:
                 self.people.press_start()
         if reached := marker.exists():
             self.report.reached += 1
-            marker.unlink()
         else:
             self.report.not_reached.append(f"{action} {step}")
         if action == "freeze" and reached:
@@ -282,7 +294,12 @@ class Driver:
             self.report.kill_points += 1
             self.sleep(self.random.uniform(0.0, 1.0))  # the others go on
         self.kill_all(time_passes=self.random.random() < 0.6)
+        self._harms += 1
         return reached
+
+    def _marker(self) -> Path:
+        """Return the file that appears when the present harm is done."""
+        return self.folder / f"reached-{self._harms}"
 
     def _freeze(self, frozen: int) -> None:
         """Let other workers go on while one is frozen, then let that one go on, too."""
@@ -299,6 +316,8 @@ class Driver:
         self.people.press_start()
         self._wait(lambda: checks.published(self.model_dir) not in before, 12)
         time.sleep(self.random.uniform(0.0, 2.0))
+        with self._looking:
+            self._orphans |= {*self.with_jobs(frozen)}  # they finish what others have done meanwhile
         for process in self.with_jobs(frozen):
             with suppress(ProcessLookupError):
                 os.killpg(os.getpgid(process), signal.SIGCONT)
@@ -421,7 +440,8 @@ class Driver:
     def _watch(self) -> None:
         while not self._ends.wait(0.05):
             with self._looking:
-                self._watched.look(self.model_dir)
+                self._orphans = {process for process in self._orphans if is_alive(process)}
+                self._watched.look(self.model_dir, has_orphans=bool(self._orphans))
 
     def _note(self, found: list[str]) -> None:
         at = time.strftime("%H:%M:%S")
@@ -460,6 +480,8 @@ class Driver:
         self._ends.set()
         self._watcher.join()
         self._kill_workers()
+        for process in filter(is_alive, self._orphans):
+            os.kill(process, signal.SIGKILL)
         for backend in self.backends:
             backend.close()
         assert self._starter.stdin is not None

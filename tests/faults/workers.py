@@ -2,15 +2,15 @@
 
     python -m tests.faults.workers FOLDER
 
-FOLDER/settings.json has helioloop's settings. Each line on stdin is a JSON object. ``{"role": …}`` starts a worker;
-with ``{"action": …, "module": …, "name": …, "when": …}`` it comes to harm, once, ``before`` or ``after`` it calls a
-function:
+FOLDER/settings.json has helioloop's settings. Each line on stdin is a JSON object. ``{"role": …}`` starts a worker.
+Where it has ``action``, ``module``, ``name``, ``when`` and ``marker``, too, the worker comes to harm, once, ``before``
+or ``after`` it calls a function:
 
     kill    the worker and the process of its job are killed
     job     only the process of its job is killed, if it has one of its own
     freeze  both are stopped, until the driver lets them go on
 
-Before that the file FOLDER/reached-PID is made. ``{"rollback": VERSION, "project": N}`` runs `helioloop rollback`. Each
+Before that the file ``marker`` is made. ``{"rollback": VERSION, "project": N}`` runs `helioloop rollback`. Each
 line is answered with the process id. At the end of stdin the program ends.
 """
 
@@ -21,6 +21,7 @@ import os
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -76,10 +77,10 @@ def harm(action: str, marker: Path, parent: int) -> None:
     os.killpg(os.getpgrp(), by)
 
 
-def run_worker(settings: Settings, folder: Path, order: dict[str, str]) -> None:
+def run_worker(settings: Settings, order: dict[str, str]) -> None:
     """Run one worker until it is killed."""
     if "action" in order:
-        arm(order, folder / f"reached-{os.getpid()}")
+        arm(order, Path(order["marker"]))
     worker.run("train" if order["role"] == "train" else "score", Context(settings, recipe_for=lambda *_: TINY))
 
 
@@ -90,6 +91,8 @@ def hurry() -> None:
     contexts.REDIS_SECONDS = worker.REDIS_SECONDS = 3.0
     worker.RETRY_SECONDS = 0.3
     worker.POLL_SECONDS = 2
+    # Beside other programs a worker of low priority reaches no step in time.
+    worker.lower_priority, worker.yielding = lambda: None, nullcontext  # type: ignore[attr-defined]
     queues.STRANDED_SECONDS = 3  # type: ignore[misc]
     reporting.make_report = lambda *_, **__: "<html>a report</html>"  # its figures take seconds
     processes.ProcessPoolExecutor = lambda *_, **__: ThreadPoolExecutor(1)  # type: ignore[assignment, misc]
@@ -121,7 +124,7 @@ def main() -> None:
                     os.environ |= {"HELIOLOOP_MODEL_ROOT": str(settings.model_root), "REDIS_URL": settings.redis_url}
                     rollback.main([order["rollback"], "--project", str(order["project"])], standalone_mode=False)
                     os._exit(0)
-                run_worker(settings, folder, order)
+                run_worker(settings, order)
             except Exception:
                 log.exception("a worker ended because of an error")
             finally:

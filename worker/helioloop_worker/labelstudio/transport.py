@@ -4,6 +4,7 @@ Answers that only look like success are failures too: a login page, a redirect t
 an unexpected form. No sentence contains a header, a token or a password.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
@@ -50,6 +51,7 @@ class Transport:
         except ValueError as error:
             raise LabelStudioError(f"HELIOLOOP_LABEL_STUDIO_URL {error}") from None
         self._timeout_seconds = timeout_seconds
+        self._api_key = api_key or "no token"
         self._has_answer = False
         if not (api_key.isascii() and api_key.isprintable()):
             raise LabelStudioError(
@@ -82,7 +84,7 @@ class Transport:
         except (ValueError, RecursionError):
             body = None
         if not answer.is_success:
-            raise refusal(what, self.address, answer.status_code, body)
+            raise self._refusal(what, answer.status_code, body)
         return body
 
     def raw(self, method: str, path: str, *, what: str, **arguments: Any) -> httpx.Response:
@@ -100,7 +102,7 @@ class Transport:
         except ApiError as error:
             if error.status_code is not None and httpx.codes.is_success(error.status_code):
                 raise self.unexpected_answer(what, "something other than JSON") from None
-            raise refusal(what, self.address, error.status_code, error.body) from None
+            raise self._refusal(what, error.status_code, error.body) from None
         except _UnexpectedAnswer as error:
             raise self.unexpected_answer(what, str(error)) from None
         except httpx.TimeoutException:
@@ -141,12 +143,30 @@ class Transport:
         elif answer.is_success and answer.read().lstrip().startswith(b"<"):
             raise _UnexpectedAnswer("a web page")
 
+    def _refusal(self, what: str, status: int | None, body: Any) -> LabelStudioError:
+        """Return the error of a refused call, made of the body alone: headers contain session cookies.
+
+        A proxy with debugging pages repeats the request, so credentials are taken out of the body.
+        """
+        detail = ""
+        if isinstance(body, dict):
+            detail = str(body.get("validation_errors") or body.get("detail") or "")
+        detail = _CREDENTIALS.sub(r"\1 …", detail.replace(self._api_key, "…"))
+        is_from_another = status in _OF_OTHERS and not (isinstance(body, dict) and "detail" in body)
+        remedy = _NOT_LABEL_STUDIO if is_from_another else _REMEDIES.get(status or 0, READ_THE_LOG)
+        text = f"{what}: Label Studio at {self.address} answered {status} {detail[:300]}".rstrip() + f"; {remedy}"
+        if status == httpx.codes.NOT_FOUND and not is_from_another:
+            return MissingInLabelStudio(text)
+        failed_by_itself = status is None or status in _PASSING or httpx.codes.is_server_error(status)
+        return LabelStudioError(text, may_pass=failed_by_itself or is_from_another)
+
     def unexpected_answer(self, what: str, found: str) -> LabelStudioError:
         """Return the error for an answer that cannot come from Label Studio; `found` describes the answer."""
         return LabelStudioError(
             f"{what}: {self.address} answered {found}, which Label Studio never does; check that "
             f"HELIOLOOP_LABEL_STUDIO_URL is its own address (http or https?) and that there is no login page or proxy "
-            f"in front of it"
+            f"in front of it",
+            may_pass=True,  # a page about maintenance, for example
         )
 
 
@@ -162,16 +182,16 @@ _REMEDIES: Mapping[int, str] = {
     404: "it does not exist: check the project id",
     429: "it receives too many requests: try again in a minute",
 }
-
-
-def refusal(what: str, url: str, status: int | None, body: Any) -> LabelStudioError:
-    """Return the error of a refused call, made of the body alone: headers contain session cookies."""
-    detail = ""
-    if isinstance(body, dict):
-        detail = str(body.get("validation_errors") or body.get("detail") or "")
-    remedy = _REMEDIES.get(status or 0, READ_THE_LOG)
-    text = f"{what}: Label Studio at {url} answered {status} {detail[:300]}".rstrip() + f"; {remedy}"
-    if status == httpx.codes.NOT_FOUND:
-        return MissingInLabelStudio(text)
-    failed_by_itself = status is None or status == httpx.codes.TOO_MANY_REQUESTS or httpx.codes.is_server_error(status)
-    return LabelStudioError(text, may_pass=failed_by_itself)
+_NOT_LABEL_STUDIO: Final = (
+    "it is no answer of Label Studio itself: check that it runs, and that HELIOLOOP_LABEL_STUDIO_URL is its own address"
+)
+"""The remedy where a proxy in front of Label Studio answers, as many do while it is down."""
+_OF_OTHERS: Final = frozenset({
+    httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED,
+    httpx.codes.GONE,
+})  # fmt: skip
+"""Refusals in which Label Studio always gives a detail; without it, something in front of it refuses."""
+_PASSING: Final = frozenset({httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_EARLY, httpx.codes.TOO_MANY_REQUESTS})
+"""Refusals that the same call does not meet later."""
+_CREDENTIALS: Final = re.compile(r"\b(Token|Bearer|Basic) +[^\s'\",;]+", re.IGNORECASE)
+"""The value of a header with credentials."""
