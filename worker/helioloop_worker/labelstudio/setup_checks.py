@@ -15,6 +15,7 @@ from helioloop.messaging import redis_client
 from helioloop.messaging.arrived_events import PROJECT_UPDATED, arrived_events
 from helioloop.settings import Settings, plain_url
 from helioloop_worker.labelstudio.media_check import check_media
+from helioloop_worker.labelstudio.outbound import make_http_client, proxy_remedy
 from helioloop_worker.labelstudio.own_addresses import same_address
 from helioloop_worker.labelstudio.project import read_controls
 from helioloop_worker.labelstudio.setup_port import LabelStudioSetup, Webhook
@@ -134,19 +135,21 @@ def _cause(connection: redis.Redis, project: int, hook: Webhook) -> str:
     before = _count(connection, project)
     body = {"action": PROJECT_UPDATED, "project": {"id": project}}
     try:
-        status = httpx.post(hook.url, json=body, headers=_sent(hook.headers), timeout=5).status_code
+        with make_http_client(timeout=5) as client:
+            status = client.post(hook.url, json=body, headers=_sent(hook.headers)).status_code
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return (
-            f"nothing answers there from here either ({type(error).__name__}); start the backend, and register the "
-            "address at which Label Studio's machine or container reaches it"
+        remedy = proxy_remedy(hook.url) or (
+            "start the backend, and register the address at which Label Studio's machine or container reaches it"
         )
+        return f"nothing answers there from here either ({type(error).__name__}); {remedy}"
     if status == httpx.codes.UNAUTHORIZED:
         return (
             "the backend refuses the credentials; set the same HELIOLOOP_WEBHOOK_SECRET and HELIOLOOP_BASIC_AUTH_… for "
             "the backend as for this command, and restart the backend"
         )
     if not httpx.codes.is_success(status):
-        return f"it was answered with status {status}, which is not helioloop's backend; check the address"
+        remedy = proxy_remedy(hook.url) or "check the address"
+        return f"it was answered with status {status}, which is not helioloop's backend; {remedy}"
     if _count(connection, project) == before:
         return (
             "the backend answers from here, but counts in another Redis or is an older helioloop; set the REDIS_URL of "
