@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -19,6 +20,7 @@ from helioloop.progress import silent
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore, Emergence
 from helioloop.registry.random_checks import RandomChecks
+from helioloop.registry.versions import Registry
 from helioloop_worker.commands import report as command
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow
@@ -163,6 +165,12 @@ def test_a_blind_reason_shows_nothing_of_the_model() -> None:
     assert shown == reason(Label.NON_EMERGENCE, JUDGED, blind=True), "it does not depend on the crude label"
 
 
+def test_without_a_prediction_the_reason_does_not_show_the_crude_label() -> None:
+    """An answer given then counts as blind; the estimate of wrong labels must not come from who read the label."""
+    assert reason(Label.EMERGENCE, None) == reason(Label.NON_EMERGENCE, None) == reason(None, None)
+    assert "Crude label" not in reason(Label.EMERGENCE, None)
+
+
 def test_a_long_name_of_a_region_is_cut() -> None:
     """Forty characters stay, the last one an ellipsis; it is escaped after the cut, so no escape is cut in two."""
     facts = replace(FACTS, region="x" * 38 + "<>&")
@@ -202,6 +210,8 @@ def test_the_files_follow_the_published_version(loop_project: LoopProject, monke
     before = json.loads(path.read_text())
     assert len(before["flux"]) == SMALL.n_frames + 1
     assert not any(before["p"])
+    first = {reason_of(curve).read_text() for curve in curves.values()}
+    assert not [text for text in first if "Crude label" in text]
     version = loop_project.publish(p_emergence=0.75)
     write_back(loop_project.context, loop_project.id, version, report=silent)
     text = path.with_name(path.name.replace(".curve.json", ".reason.txt")).read_text()
@@ -211,6 +221,43 @@ def test_the_files_follow_the_published_version(loop_project: LoopProject, monke
     monkeypatch.setattr(screen_files, "atomic", Mock(replace_many=calls.extend))
     assert write(loop_project) == 0
     assert calls == []
+
+
+def reason_of(curve: Path) -> Path:
+    """Return the path of the reason beside a curve."""
+    return curve.with_name(curve.name.replace(".curve.json", ".reason.txt"))
+
+
+@pytest.mark.parametrize("way", ["all tasks", "what is new"])
+def test_no_task_shows_the_model_before_it_has_its_prediction(
+    loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Until then an answer counts as blind: Label Studio stores it without a prediction."""
+    curves, label_studio = ingested(loop_project), loop_project.label_studio
+    version = loop_project.publish(p_emergence=0.75)
+    if way == "what is new":
+        with monkeypatch.context() as unscored:
+            unscored.setattr(Registry, "scores", lambda *_, **__: {})
+            unscored.setattr(Registry, "scores_of", lambda *_: {})
+            assert write_back(loop_project.context, loop_project.id, version, report=silent).written == 0
+        label_studio.annotate(loop_project.read().tasks["cube01"].ids[0], "emergence")
+    seen: list[str] = []
+    import_predictions = label_studio.import_predictions
+
+    def imports(*words: Any) -> None:
+        seen.extend(reason_of(curve).read_text() for curve in curves.values())
+        import_predictions(*words)
+
+    monkeypatch.setattr(label_studio, "import_predictions", imports)
+    if way == "what is new":
+        changed = write_back_changes(loop_project.context, loop_project.id, version, report=silent)
+        assert changed is not None
+        assert changed.written == 1
+    else:
+        write_back(loop_project.context, loop_project.id, version, report=silent)
+    assert len(seen) >= len(curves)
+    assert not [text for text in seen if version in text]
+    assert version in reason_of(curves["cube01"]).read_text()
 
 
 def shown(curve: Path) -> tuple[bytes, bytes]:

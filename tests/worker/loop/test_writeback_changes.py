@@ -182,7 +182,7 @@ def test_a_new_version_is_written_back_without_listing_all_predictions(counted: 
 def test_after_a_write_back_that_broke_off_the_next_one_of_any_version_is_whole(
     counted: LoopProject, task_data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It has shown curves of the new version on all screens; a rollback must not leave them there."""
+    """It may have written predictions and curves of the new version; a rollback must not leave them there."""
     counted.import_cubes(task_data)
     first = counted.publish()
     write_back(counted.context, counted.id, first, report=silent)

@@ -52,15 +52,16 @@ def read_facts(names: MediaNames) -> CubeFacts | None:
         return None
 
 
-def write_first_screen(
-    names: MediaNames, facts: CubeFacts, *, crude: Label | None, class_names: Mapping[Label, str]
-) -> None:
-    """Write curve and reason of a new task, which no model has scored; files that are there are kept."""
+def write_first_screen(names: MediaNames, facts: CubeFacts, *, class_names: Mapping[Label, str]) -> None:
+    """Write curve and reason of a new task, which no model has scored; files that are there are kept.
+
+    The crude label is not among the facts: an answer given now counts as blind.
+    """
     frozen = names.instrument.frozen_frames
     if not names.curve.exists():
         atomic.write_text(names.curve, curve_json(facts, None))
     if not names.reason.exists():
-        text = reason_html(facts, crude=crude, judged=None, class_names=class_names, frozen_frames=frozen)
+        text = reason_html(facts, crude=None, judged=None, class_names=class_names, frozen_frames=frozen)
         atomic.write_text(names.reason, text)
 
 

@@ -128,7 +128,6 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         rows = [row for row in every or () if row.model_version == version and row.id not in deleted]
         have = {row.task for row in rows}
         entries = new_entries(project_state, scores, labels, version=version, without=blind, have=have)
-        _write_all_screens(context, project, project_state, version=version, blind=blind, report=holding(lock, report))
         import_entries(context, project, entries, lock, report)
         for row, agreement in outdated(rows, project_state.tasks, scores, labels):
             lock.reacquire()
@@ -140,6 +139,8 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
             delete_duplicates(context, project, version, context.label_studio.predictions(project))
         if (entries or have) and project_state.info.model_version != version:
             context.label_studio.set_model_version(project, version)
+        # After the predictions: an answer to a task that has none of the shown version counts as blind.
+        _write_all_screens(context, project, project_state, version=version, blind=blind, report=holding(lock, report))
         lock.reacquire()
         update_tabs(context.label_studio, project, model_dir)
         add_shown_version(model_dir, version)
