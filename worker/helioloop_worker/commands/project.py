@@ -72,9 +72,9 @@ def init(
 
     ML backends and webhooks that helioloop registered earlier at other addresses are removed; those of others stay.
 
-    At the end it tries what it set up: it fetches a file and the latest video through Label Studio, and has Label
-    Studio send one event to the backend. It prints "is set up" only if both succeed; else it prints cause and remedy,
-    and exits with 1.
+    At the end it tries what it set up: it fetches a file and the latest video through Label Studio, compares the
+    backend's model folder with that of this machine, and has Label Studio send one event to the backend. It prints "is
+    set up" only if all succeed; else it prints cause and remedy, and exits with 1.
 
     \b
     Examples:

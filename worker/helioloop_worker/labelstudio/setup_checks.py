@@ -1,4 +1,4 @@
-"""Tries a project that was set up: its media, and one event that Label Studio sends to the backend.
+"""Tries a project that was set up: its media, the backend's model folder, and one event that Label Studio sends.
 
 No task and no annotation is touched. The event is that of a changed project, sent without a change.
 """
@@ -15,6 +15,7 @@ from helioloop.messaging import redis_client
 from helioloop.messaging.arrived_events import PROJECT_UPDATED, arrived_events
 from helioloop.settings import Settings, plain_url
 from helioloop_worker.labelstudio.media_check import check_media
+from helioloop_worker.labelstudio.model_root_check import check_model_root
 from helioloop_worker.labelstudio.outbound import make_http_client, proxy_remedy
 from helioloop_worker.labelstudio.own_addresses import same_address
 from helioloop_worker.labelstudio.project import read_controls
@@ -33,7 +34,7 @@ def check_set_up(
     backend_url: str,
     say: Callable[[str], None],
 ) -> None:
-    """Try media and event of a project; both are tried, whatever the first one gives.
+    """Try media, model folder and event of a project; all are tried, whatever the first one gives.
 
     Raises
     ------
@@ -48,6 +49,10 @@ def check_set_up(
         for line in check_media(label_studio, settings, project, controls):
             say(line)
     except (ServiceError, LabelStudioError) as error:
+        failed.append(str(error))
+    try:
+        say(check_model_root(settings, backend_url=backend_url))
+    except ServiceError as error:
         failed.append(str(error))
     try:
         say(check_event(label_studio, settings, project, backend_url=backend_url))
