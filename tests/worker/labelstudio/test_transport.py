@@ -194,6 +194,16 @@ def test_a_refusal_says_what_was_refused_and_the_remedy(
         assert answer.body["detail"] in said
 
 
+@pytest.mark.parametrize("detail", ["URL resolves to a reserved network address", "The provided URL was not allowed."])
+def test_a_private_address_that_is_refused_is_not_blamed_on_the_token(peer: Server, detail: str) -> None:
+    """The rights of the token's user have no effect on it; the remedy names Label Studio's two switches."""
+    peer.answers = [Answer(200, []), Answer(403, {"detail": detail})]
+    said = refusal(lambda: peer.client().ensure_backend(1, url="http://127.0.0.1:9090", user="", password=""))
+    assert detail in said
+    assert said.endswith("LABEL_STUDIO_ML_BLOCK_LOCAL_IP=false and LABEL_STUDIO_SSRF_PROTECTION_ENABLED=false")
+    assert "use a token" not in said
+
+
 def test_the_list_of_invalid_values_is_in_the_message(peer: Server) -> None:
     """It is cut at 300 characters."""
     peer.answers = [Answer(400, {"detail": "Validation error", "validation_errors": {"title": ["too long " * 99]}})]
@@ -369,7 +379,7 @@ def test_an_address_where_nothing_listens_is_named(monkeypatch: pytest.MonkeyPat
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         said = refusal(lambda: CALLS[name](LabelStudioClient(url, api_key=TOKEN, timeout_seconds=5.0)))
-    assert f"Label Studio at {url} did not answer (ConnectError)" in said
+    assert f"Label Studio at {url} did not answer (ConnectError: it refuses the connection)" in said
     assert "HELIOLOOP_LABEL_STUDIO_URL names it as seen from here" in said
 
 
