@@ -135,7 +135,8 @@ class Watched:
     def look(self, model_dir: Path, *, has_orphans: bool = False) -> None:
         """Look at the folder, and note what is wrong.
 
-        An orphan may finish a member that a new worker trains meanwhile, too; that is not training it again.
+        An orphan, or a process that was stopped, may finish a member that another worker has trained meanwhile; that is
+        not training it again.
         """
         there = set()
         for path in [*model_dir.glob("staging/*/*.safetensors"), *model_dir.glob("versions/*/*.safetensors")]:

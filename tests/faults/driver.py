@@ -316,6 +316,8 @@ class Driver:
         self.people.press_start()
         self._wait(lambda: checks.published(self.model_dir) not in before, 12)
         time.sleep(self.random.uniform(0.0, 2.0))
+        with self._looking:
+            self._orphans |= {*self.with_jobs(frozen)}  # they finish what others have done meanwhile
         for process in self.with_jobs(frozen):
             with suppress(ProcessLookupError):
                 os.killpg(os.getpgid(process), signal.SIGCONT)

@@ -60,10 +60,11 @@ def test_harm_everywhere_loses_nothing(
     seed = int(os.environ.get("HELIOLOOP_FAULT_SEED", "1"))
     driver = Driver(tmp_path, settings, task_data, seed=seed)
     chance = random.Random(seed)  # noqa: S311 - not for secrets
-    parts = [(step, action) for step in STEPS for action in ("kill", "freeze")]
-    parts += [(step, "job") for step in STEPS if step.role == "train"]
+    parts = [(step, "kill") for step in STEPS]
+    parts += [(step, "freeze") for step in STEPS if step.when == "before"]
+    parts += [(step, "job") for step in STEPS if step.role == "train" and step.when == "after"]
     harms = [lambda step=step, action=action: driver.harm_at(step, action) for step, action in parts]
-    outages = [lambda name=name: OUTAGES[name](driver) for name in OUTAGES for _ in range(2)]
+    outages = [lambda name=name: OUTAGES[name](driver) for name in (*OUTAGES, *["rollback"] * 3)]
     random_kills = [lambda pairs=pairs: driver.kill_at_random(pairs=pairs) for pairs in (1, 2) * 6]
     everything = [*harms, *outages, *random_kills]
     chance.shuffle(everything)

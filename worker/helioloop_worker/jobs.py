@@ -20,6 +20,7 @@ from helioloop_worker.loop import ingest as ingestion
 from helioloop_worker.loop import reconcile as reconciliation
 from helioloop_worker.loop.acceptance import send_acceptance
 from helioloop_worker.loop.correction_lag import measure_lags, was_shown
+from helioloop_worker.loop.failing import forget_failures
 from helioloop_worker.loop.job_progress import job_report
 from helioloop_worker.loop.writeback_changes import write_back_changes
 from helioloop_worker.reports import report as reporting
@@ -103,14 +104,18 @@ def accept(context: Context, project: int, release: str, rate: float, confidence
 
 
 def ingest(context: Context, project: int, release: str) -> dict[str, Any]:
-    """Ingest a release, then have it written back with the published version, and send a retrain check."""
+    """Ingest a release, then have it written back with the published version, and send a retrain check.
+
+    Other jobs of the project may have failed by its cubes, so that they are tried again.
+    """
     context.registry(project).published()  # raises before tasks are imported for a model folder that cannot be used
     outcome = ingestion.ingest(context, project, release, report=job_report())
     clear_unscorable(context.settings.model_dir(project))
+    forget_failures(context, project)
     version = context.registry(project).published()
     if version is not None:
-        queues.send(context.connection, messages.WriteBack(project=project, version=version))
-    queues.send(context.connection, messages.RetrainCheck(project=project))
+        queues.send(context.connection, messages.WriteBack(project=project, version=version), anew=True)
+    queues.send(context.connection, messages.RetrainCheck(project=project), anew=True)
     return outcome.as_dict()
 
 

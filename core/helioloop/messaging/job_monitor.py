@@ -26,7 +26,7 @@ def outcome_of(connection: redis.Redis, message: Message) -> Any:
         raise ServiceError(
             f"job {message.job_id} is not in Redis, which was emptied or keeps finished jobs for a day; send it again"
         )
-    status = job.get_status()
+    status = job.get_status(refresh=False)  # it may be deleted by now
     if status in {JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED}:
         raise ServiceError(f"job {message.job_id} {status.value}: {failure(job)}; correct the cause and send it again")
     return job.return_value() if status is JobStatus.FINISHED else None

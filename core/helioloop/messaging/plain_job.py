@@ -5,10 +5,11 @@ a job names, post to the addresses that it names, and end a worker that cannot r
 """
 
 import logging
+from contextlib import suppress
 from typing import Any, Final
 
 import redis
-from rq.exceptions import NoSuchJobError
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.executions import Execution, ExecutionRegistry
 from rq.job import Job
 from rq.serializers import JSONSerializer
@@ -55,6 +56,11 @@ class PlainJob(Job):
     def execution_registry(self) -> ExecutionRegistry:
         """The executions of this job, without those that have expired."""
         return _Executions(self.id, connection=self.connection)
+
+    def delete(self, *arguments: Any, **options: Any) -> None:
+        """Delete the job; nothing where another process has deleted it meanwhile, for which rq has an error."""
+        with suppress(InvalidJobOperation):
+            super().delete(*arguments, **options)
 
     def restore(self, raw_data: Any, *, payload: bool = False) -> Any:
         """Read the job from Redis; with `payload` it must have a function's name and keyword arguments.

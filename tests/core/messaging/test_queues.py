@@ -260,6 +260,23 @@ def test_what_a_process_wrote_of_a_job_that_was_gone_does_not_block(redis_connec
     assert _job(redis_connection, "retrain-check-1").get_status() is JobStatus.QUEUED
 
 
+def test_a_job_that_another_process_deletes_at_the_same_time_does_not_block(
+    redis_connection: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes send the next job of a name when the one before it is over."""
+    queues.send(redis_connection, RetrainCheck(project=1))
+    _job(redis_connection, "retrain-check-1").set_status(JobStatus.FINISHED)
+    whole = PlainJob.delete
+
+    def later(self: PlainJob, *arguments: Any, **options: Any) -> None:
+        redis_connection.delete(self.key)
+        whole(self, *arguments, **options)
+
+    monkeypatch.setattr(PlainJob, "delete", later)
+    assert queues.send(redis_connection, RetrainCheck(project=1))
+    assert _job(redis_connection, "retrain-check-1").get_status() is JobStatus.QUEUED
+
+
 def test_a_scheduled_job_that_is_in_no_schedule_does_not_block(redis_connection: redis.Redis) -> None:
     queues.send(redis_connection, RetrainCheck(project=1), delay_seconds=50)
     redis_connection.delete(f"rq:scheduled:{QUEUE_MAINTENANCE}")

@@ -3,6 +3,7 @@
 import errno
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import click
 import pytest
@@ -40,8 +41,8 @@ KINDS: dict[str, Callable[[int], Message]] = {
     "accept": lambda project: messages.Accept(project=project, release="r", rate=0.02, confidence=0.9),
     "make_report": lambda project: messages.MakeReport(project=project),
     "score": lambda project: messages.Score(project=project, version="v0001", cubes=(CUBE,)),
-    "reconcile": lambda project: messages.Reconcile(project=project),
 }
+"""The kinds of jobs that are parked: all but reconciliation."""
 
 
 @pytest.fixture
@@ -71,8 +72,7 @@ def let_pauses_end(project: LoopProject) -> None:
     failures = JobFailures(project.context.connection)
     for known in failures.all(project.id):
         if not known.is_parked and known.next_at > time.time():
-            object.__setattr__(known, "next_at", time.time() - 1)
-            failures._write(project.id, known)
+            failures._change(project.id, known.key, lambda known: replace(known, next_at=time.time() - 1))
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -168,7 +168,7 @@ def test_an_ingestion_that_refuses_its_release_is_not_repeated(
 # -- reconciliation -------------------------------------------------------------------------------
 
 
-def test_a_deleted_project_is_not_reconciled_for_ever(project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deleted_project_is_reconciled_once_an_hour(project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers request a reconciliation every few minutes; the status says what to do with the model folder."""
     asked: list[int] = []
 
@@ -178,22 +178,30 @@ def test_a_deleted_project_is_not_reconciled_for_ever(project: LoopProject, monk
 
     monkeypatch.setattr(project.label_studio, "project", deleted)
     (project.model_dir / "published.json").rename(project.model_dir / "kept.json")
-    for _ in range(10):
-        request_reconciliation(project.context.connection, project.context.settings)
-        work(project)
+    failures, pauses = JobFailures(project.context.connection), []
+    for _ in range(6):
+        asked.clear()
+        for _ in range(3):  # in its pause it is not run
+            request_reconciliation(project.context.connection, project.context.settings)
+            work(project)
+        assert len(asked) <= 2
+        (known,) = failures.failing(project.id)
+        pauses.append(known.next_at - known.failed_at)
         let_pauses_end(project)
         project.clear_queues()
-    assert len(asked) <= 8  # two calls in each of four attempts
-    first = find_all(read_status(project.registry, project=project.id, settings=project.context.settings))
-    parked = next(finding for finding in first if finding.cause == "parked-job")
-    assert "The reconciliation failed 4 times and is parked: there is no project 1" in parked.sentence
-    assert f"if project 1 was deleted, move its model folder, {project.model_dir}, away" in parked.sentence
+    assert pauses == pytest.approx([60, 240, 960, 3600, 3600, 3600])
+    assert not known.is_parked
+    found = find_all(read_status(project.registry, project=project.id, settings=project.context.settings))
+    failed = next(finding for finding in found if finding.cause == "failed-job")
+    assert "The reconciliation failed 6 times: there is no project 1" in failed.sentence
+    assert f"if project 1 was deleted, move its model folder, {project.model_dir}, away" in failed.sentence
+    assert "is tried again from 20" in failed.action
 
 
-def test_a_step_that_cannot_succeed_is_parked_and_the_others_go_on(
+def test_a_step_that_cannot_succeed_is_never_parked_and_the_others_go_on(
     project: LoopProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The failure is not counted for the job, which would park all steps; put back, the step is tried again."""
+    """Its pauses grow to an hour, and the failure is not counted for the job, whose pauses would stop all steps."""
     attempts: list[int] = []
 
     def _broken_step() -> str:
@@ -202,19 +210,22 @@ def test_a_step_that_cannot_succeed_is_parked_and_the_others_go_on(
 
     steps = reconciling._steps
     monkeypatch.setattr(reconciling, "_steps", lambda *which: [_broken_step, *steps(*which)])
-    for _ in range(8):
+    pauses = []
+    for _ in range(6):
         queues.send(project.context.connection, messages.Reconcile(project=project.id))
         work(project)
+        work(project)
+        (known,) = JobFailures(project.context.connection).failing(project.id)
+        assert (known.key, known.reason) == (f"reconcile-{project.id}:broken-step", "Label Studio answered 403")
+        pauses.append(known.next_at - known.failed_at)
         let_pauses_end(project)
-    assert len(attempts) == 4
-    (known,) = JobFailures(project.context.connection).failing(project.id)
-    assert (known.key, known.reason) == (f"reconcile-{project.id}:broken-step", "Label Studio answered 403")
+    assert len(attempts) == 6
+    assert pauses == pytest.approx([60, 240, 960, 3600, 3600, 3600])
+    assert not known.is_parked
     project.label_studio.annotate(project.read().tasks["cube01"].ids[0], "emergence")
-    assert "checking" in reconcile(project.context, project.id).done[0]
-    JobFailures(project.context.connection).put_back(project.id)
     with pytest.raises(LabelStudioError, match="403"):
         reconcile(project.context, project.id)
-    assert len(attempts) == 5
+    assert f"retrain-check-{project.id}" in project.queued()
 
 
 @pytest.mark.parametrize("name", ["check_retraining", "write_back"])

@@ -5,7 +5,6 @@ from typing import Final
 import click
 
 from helioloop.cli import needs_extra
-from helioloop.errors import WrongUsage
 from helioloop.settings import load_settings
 from helioloop_worker.commands.options import project_option
 
@@ -39,11 +38,6 @@ def retry(*, project: int, jobs: tuple[str, ...]) -> None:
     connection = redis_client.connect(settings)
     with redis_client.plain_errors(settings):
         put = put_back(connection, settings, project, jobs)
-    if unknown := [job for job in jobs if job not in put]:
-        raise WrongUsage(
-            f"{', '.join(unknown)}: no such job of project {project} is parked or waits for another attempt; "
-            f"`helioloop status --project {project}` lists them"
-        )
     for name, sentence in put.items():
         click.echo(f"{name}: {sentence}")
     if not put:

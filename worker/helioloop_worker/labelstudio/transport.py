@@ -152,14 +152,13 @@ class Transport:
         if isinstance(body, dict):
             detail = str(body.get("validation_errors") or body.get("detail") or "")
         detail = _CREDENTIALS.sub(r"\1 …", detail.replace(self._api_key, "…"))
-        remedy = _REMEDIES.get(status or 0, READ_THE_LOG)
+        is_from_another = status in _OF_OTHERS and not (isinstance(body, dict) and "detail" in body)
+        remedy = _NOT_LABEL_STUDIO if is_from_another else _REMEDIES.get(status or 0, READ_THE_LOG)
         text = f"{what}: Label Studio at {self.address} answered {status} {detail[:300]}".rstrip() + f"; {remedy}"
-        if status == httpx.codes.NOT_FOUND:
+        if status == httpx.codes.NOT_FOUND and not is_from_another:
             return MissingInLabelStudio(text)
-        failed_by_itself = (
-            status is None or status == httpx.codes.TOO_MANY_REQUESTS or httpx.codes.is_server_error(status)
-        )
-        return LabelStudioError(text, may_pass=failed_by_itself)
+        failed_by_itself = status is None or status in _PASSING or httpx.codes.is_server_error(status)
+        return LabelStudioError(text, may_pass=failed_by_itself or is_from_another)
 
     def unexpected_answer(self, what: str, found: str) -> LabelStudioError:
         """Return the error for an answer that cannot come from Label Studio; `found` describes the answer."""
@@ -183,5 +182,16 @@ _REMEDIES: Mapping[int, str] = {
     404: "it does not exist: check the project id",
     429: "it receives too many requests: try again in a minute",
 }
+_NOT_LABEL_STUDIO: Final = (
+    "it is no answer of Label Studio itself: check that it runs, and that HELIOLOOP_LABEL_STUDIO_URL is its own address"
+)
+"""The remedy where a proxy in front of Label Studio answers, as many do while it is down."""
+_OF_OTHERS: Final = frozenset({
+    httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED,
+    httpx.codes.GONE,
+})  # fmt: skip
+"""Refusals in which Label Studio always gives a detail; without it, something in front of it refuses."""
+_PASSING: Final = frozenset({httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_EARLY, httpx.codes.TOO_MANY_REQUESTS})
+"""Refusals that the same call does not meet later."""
 _CREDENTIALS: Final = re.compile(r"\b(Token|Bearer|Basic) +[^\s'\",;]+", re.IGNORECASE)
 """The value of a header with credentials."""

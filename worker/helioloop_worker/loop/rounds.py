@@ -141,8 +141,8 @@ def resume(context: Context, project: int) -> str | None:
         return None
     staging = Staging(context.registry(project).root)
     if not staging.has_plan(running.fingerprint):
-        queues.send(context.connection, messages.CloseRound(project=project, fingerprint=running.fingerprint))
-        return f"round {running.fingerprint[:16]} has left its staging folder: closing it"
+        sent = queues.send(context.connection, messages.CloseRound(project=project, fingerprint=running.fingerprint))
+        return f"round {running.fingerprint[:16]} has left its staging folder: closing it" if sent else None
     plan = Plan.read(staging.folder(running.fingerprint))
     if any(_is_alive(context, step) for step in steps_of(project, plan).all):
         context.state.heartbeat(project, running.fingerprint, now=time.time())
@@ -166,8 +166,8 @@ def _check_after_loss(context: Context, project: int) -> str | None:
     ]
     if not lost:
         return None
-    queues.send(context.connection, messages.RetrainCheck(project=project))
-    return f"round {lost[0][:16]} was begun and no job of it is left: checking"
+    sent = queues.send(context.connection, messages.RetrainCheck(project=project))
+    return f"round {lost[0][:16]} was begun and no job of it is left: checking" if sent else None
 
 
 def retry(context: Context, project: int, plan: Plan) -> str:
@@ -204,15 +204,16 @@ def send_follow_up(context: Context, project: int) -> str | None:
     follow_up = context.state.follow_up(project)
     if follow_up is None:
         return None
-    queues.send(context.connection, messages.RetrainCheck(project=project, forced=follow_up.forced))
+    check = messages.RetrainCheck(project=project, forced=follow_up.forced)
+    sent = queues.send(context.connection, check, anew=follow_up.forced)  # as "Start training" does
     context.state.settle_follow_up(project, follow_up)
-    return "a check was requested during a round that has ended: checking"
+    return "a check was requested during a round that has ended: checking" if sent else None
 
 
 def _failures(context: Context, steps: tuple[RoundStep, ...]) -> list[str]:
     """Return the reasons of the failed steps, each once."""
     jobs = [find_job(context.connection, step.job_id) for step in steps]
-    reasons = [failure(job) for job in jobs if job is not None and job.get_status() is JobStatus.FAILED]
+    reasons = [failure(job) for job in jobs if job is not None and job.get_status(refresh=False) is JobStatus.FAILED]
     return list(dict.fromkeys(reasons))
 
 

@@ -18,6 +18,8 @@ from helioloop_worker.reports.status_facts import ProjectStatus, QueueFacts
 
 _SAMPLED_NAMED: Final = 3
 """Cubes of the audit sample that the next action names; a line of the status lists more."""
+_MANY_FAILURES: Final = 4
+"""Reconciliation that failed so often does not succeed by itself."""
 _START_TRAINING: Final = "press “Start training” in Label Studio (Settings, Model)"
 
 
@@ -113,11 +115,27 @@ def _parked_job(status: ProjectStatus) -> Found:
 def _failed_job(status: ProjectStatus) -> Found:
     if status.services is None:
         return []
-    parked = {job.kind for job in status.services.failing_jobs if job.parked}
+    # Reconciliation is never parked, so only the number of its failures shows that it does not succeed.
+    failing = [
+        job
+        for job in status.services.failing_jobs
+        if job.kind.startswith("reconciliation") and job.failures >= _MANY_FAILURES
+    ]
+    listed = {job.kind for job in status.services.failing_jobs if job.parked} | {job.kind for job in failing}
     return [
-        (_sentence(f"the last {job.kind}{_of(job)} failed: {job.reason}"), _after_failure(status, job))
-        for job in status.services.failed_jobs
-        if not _is_past(status, job) and job.kind not in parked
+        *(
+            (
+                _sentence(f"the {job.kind} failed {_times(job.failures)}: {job.reason}"),
+                f"Remove the cause; it is tried again from {job.next_at} on, or at once by `helioloop retry --project "
+                f"{status.project}`.",
+            )
+            for job in failing
+        ),
+        *(
+            (_sentence(f"the last {job.kind}{_of(job)} failed: {job.reason}"), _after_failure(status, job))
+            for job in status.services.failed_jobs
+            if not _is_past(status, job) and job.kind not in listed
+        ),
     ]
 
 
