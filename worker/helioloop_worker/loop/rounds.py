@@ -138,13 +138,22 @@ def resume(context: Context, project: int) -> str | None:
         return None
     staging = Staging(context.registry(project).root)
     if not staging.has_plan(running.fingerprint):
-        queues.send(context.connection, messages.CloseRound(project=project, fingerprint=running.fingerprint))
+        _send_closing(context, messages.CloseRound(project=project, fingerprint=running.fingerprint))
         return f"round {running.fingerprint[:16]} has left its staging folder: closing it"
     plan = Plan.read(staging.folder(running.fingerprint))
     if any(_is_alive(context, step) for step in steps_of(project, plan).all):
         context.state.heartbeat(project, running.fingerprint, now=time.time())
         return None
     return retry(context, project, plan)
+
+
+def _send_closing(context: Context, closing: messages.CloseRound) -> None:
+    """Send the closing of a round without a plan; it waits for no step, as none of them can run any more."""
+    if queues.job_status(context.connection, closing) is JobStatus.DEFERRED:
+        waiting = find_job(context.connection, closing.job_id)
+        if waiting is not None:
+            waiting.delete()
+    queues.send(context.connection, closing)
 
 
 def _check_after_loss(context: Context, project: int) -> str | None:
