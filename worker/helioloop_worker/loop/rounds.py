@@ -151,7 +151,7 @@ def resume(context: Context, project: int) -> str | None:
 
 
 def _send_closing(context: Context, closing: messages.CloseRound) -> bool:
-    """Send the closing of a round without a plan, and tell whether it was sent; it waits for no step, as none of them can run any more."""
+    """Send the closing of a round without a plan, which waits for no step; tell whether it was sent."""
     if queues.job_status(context.connection, closing) is JobStatus.DEFERRED:
         waiting = find_job(context.connection, closing.job_id)
         if waiting is not None:
