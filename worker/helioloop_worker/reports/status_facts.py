@@ -471,7 +471,7 @@ def read_services(
     )
 
 
-def _last_check(registry: Registry, settings: Settings) -> LastCheck | None:
+def _last_check(registry: Registry, settings: Settings | None) -> LastCheck | None:
     """Return the last retrain check; its outcome may quote why a planning failed."""
     found = read_last_check(registry.root)
     return None if found is None else replace(found, outcome=_redacted(found.outcome, registry, settings))
