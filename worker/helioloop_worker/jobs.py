@@ -11,7 +11,7 @@ from helioloop.logs import fields
 from helioloop.messaging import messages, queues
 from helioloop.records.cubes import CubeInfo
 from helioloop.registry.acceptances import Acceptance
-from helioloop.registry.last_check import write_last_check
+from helioloop.registry.last_check import ROUND_PLANNING, write_last_check
 from helioloop.registry.unscorable import clear_unscorable
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import read_project
@@ -39,7 +39,7 @@ def check_retraining(context: Context, project: int, forced: bool = False) -> st
 def plan_round(context: Context, project: int) -> str:
     """Prepare the cubes for a requested round and start it."""
     outcome = planning.plan_round(context, project, report=job_report())
-    write_last_check(context.settings.model_dir(project), outcome)
+    write_last_check(context.settings.model_dir(project), outcome, step=ROUND_PLANNING)
     announcing.announce(context, project)
     return _log(project, outcome)
 

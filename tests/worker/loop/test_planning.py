@@ -38,7 +38,7 @@ def corrected(loop_project: LoopProject, task_data: Data) -> str:
     loop_project.label_studio.annotate(tasks["cube00"], "emergence")
     loop_project.context.state.add_events(loop_project.id, 1, now=time.time() - SETTLED)
     assert check_retraining(loop_project.context, loop_project.id, forced=False).startswith("a round is requested")
-    return "1 labels differ from those v0001 was trained on"
+    return "1 label differs from those v0001 was trained on"
 
 
 def plan(loop_project: LoopProject) -> str:

@@ -66,7 +66,7 @@ def test_a_deleted_correction_starts_a_round(loop_project: LoopProject, tasks: d
     loop_project.label_studio.delete_annotation(number)
     assert reconcile(loop_project.context, loop_project.id).done == (CHECKING,)
     said = loop_project.check()
-    assert said == f"round started: 1 labels differ from those {second} was trained on"
+    assert said == f"round started: 1 label differs from those {second} was trained on"
 
 
 def test_the_first_round_needs_no_webhook(loop_project: LoopProject, task_data: Data) -> None:

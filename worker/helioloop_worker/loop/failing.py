@@ -21,6 +21,7 @@ from helioloop.messaging.job_failures import Attempt, JobFailure, JobFailures
 from helioloop.messaging.messages import Ingest, Message, Reconcile, RetrainCheck, read_message
 from helioloop.registry.staging import Staging
 from helioloop.settings import Settings
+from helioloop.words import times
 from helioloop_worker.context import Context
 
 log = logging.getLogger(__name__)
@@ -117,7 +118,7 @@ def repeat_failed(context: Context, project: int) -> list[str]:
     failures, done = JobFailures(context.connection), []
     published = context.registry(project).published()
     for known in failures.all(project):
-        if known.version and known.version != published and not known.running:
+        if known.version and known.version != published:
             failures.drop(project, known.key)
             continue
         if known.is_held(time.time()):
@@ -219,11 +220,6 @@ def give_second_chance(connection: redis.Redis, settings: Settings, *, parked_se
     for project in settings.projects():
         for known in failures.give_second_chance(project, parked_seconds=parked_seconds):
             log.info("project %d: %s was parked and is tried once more", project, known.key)
-
-
-def times(n: int) -> str:
-    """Return how often, in words."""
-    return "once" if n == 1 else f"{n} times"
 
 
 def _log(project: int, failed: JobFailure) -> None:

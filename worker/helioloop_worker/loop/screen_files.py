@@ -2,7 +2,8 @@
 
 Task data cannot follow the model, because Label Studio changes a few tasks a second. So a task has fixed addresses, and
 the files there are replaced. A reader sees the old file or the new one. `export_screens` writes what was shown for an
-earlier version: the files are a function of the version's stored scores, the facts, and the crude label.
+earlier version: the files are a function of the version's stored scores, the facts, the crude label, the class names
+and the form that this release of helioloop gives them.
 """
 
 import json
@@ -136,7 +137,7 @@ def export_screens(
     """Write what the screens show for a version into a folder, and return the number of cubes.
 
     The files have the names that they have below the media folder. A random check is written as it is shown after its
-    answer. A cube whose crude label was corrected since has the corrected one.
+    answer. Facts, crude labels and class names are the present ones.
 
     Parameters
     ----------
@@ -145,7 +146,7 @@ def export_screens(
     scores : mapping
         The scores of the version; a cube without one is left out.
     version : str
-        The version.
+        The version; its masking curves must not have been pruned.
     media : Path
         The project's media folder, for the facts.
     folder : Path
