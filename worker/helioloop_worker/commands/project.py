@@ -155,7 +155,9 @@ def ingest(release: Path, project: int, detach: bool) -> None:
     The first release sets the profile of the project: cadence, number of frames and patch, as in its release.toml. A
     release of another profile is refused; ingest it into a project of its own.
 
-    A worker of the role train does the work. Its progress is shown here; Ctrl-C ends the display, not the job. The
+    A worker of the role train does the work. Its progress is shown here; Ctrl-C ends the display, not the job. At the
+    end the latest video is fetched through Label Studio, as a browser does; where that fails, the command prints cause
+    and remedy and exits with 1. The
     folder RELEASE must be in one of the folders that HELIOLOOP_RELEASE_ROOTS lists.
 
     \b
@@ -199,6 +201,23 @@ def ingest(release: Path, project: int, detach: bool) -> None:
         click.echo(f"  warned: {entry['cube']}: {entry['reason']}", err=True)
     for entry in excluded:
         click.echo(f"  excluded: {entry['cube']}: {entry['reason']}", err=True)
+    click.echo(fetched_video(settings, project, outcome["release"]))
+
+
+def fetched_video(settings: Settings, project: int, release: str) -> str:
+    """Fetch the latest video of a release through Label Studio, as a browser does, and return a line about it."""
+    from helioloop_worker.labelstudio.client import LabelStudioClient
+    from helioloop_worker.labelstudio.media_check import check_latest_video
+    from helioloop_worker.labelstudio.project import read_controls
+
+    if settings.label_studio_api_key is None:
+        return "media: no video was fetched, because HELIOLOOP_LABEL_STUDIO_API_KEY is not set for this command"
+    label_studio = LabelStudioClient.from_settings(settings)
+    controls = read_controls(label_studio.project(project), settings=settings)
+    try:
+        return check_latest_video(label_studio, settings, project, controls, release=release)
+    except ServiceError as error:
+        raise ServiceError(f"the tasks are imported, but no annotator can see their videos: {error}") from None
 
 
 @click.command()
