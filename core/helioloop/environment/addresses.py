@@ -45,7 +45,11 @@ def check_http_url(url: str) -> str:
     """
     parts = _split(url)
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname or any(map(str.isspace, url)):
-        raise ValueError("is not an address; write it as http://HOST:PORT or https://HOST")
+        without = " without http:// or https:// in front" if "://" not in url else ""
+        raise ValueError(
+            f"is not an address{without}; write it as http://HOST:PORT or https://HOST, an IPv6 address in brackets, "
+            "as in http://[::1]:8080"
+        )
     return url
 
 

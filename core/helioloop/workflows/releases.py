@@ -316,12 +316,14 @@ def write_score_table(
 
 
 def member_cells(score: CubeScore, *, start: int) -> Mapping[str, str]:
-    """Return the `MEMBER_COLUMNS` of one cube; empty means that the score was stored before this was kept.
+    """Return the `MEMBER_COLUMNS` of one cube; `start` is the frozen start of the grid.
 
-    The frames are empty where the score has no masking curve. `start` is the frozen start of the grid.
+    The growth is empty where it was not measured, and the frames are empty where the score has no masking curve, or was
+    stored before those of the members were kept. Scores without `p_networks` have the networks' probability in
+    `p_emergence`: their recipe does not measure the growth, or was made before it did.
     """
     cells = dict.fromkeys(MEMBER_COLUMNS, "") | {
-        "p_networks": decimal(score.p_networks),
+        "p_networks": decimal(score.p_emergence if score.p_networks is None else score.p_networks),
         "growth": decimal(score.growth),
         "members": " ".join(score.members),
     }

@@ -442,6 +442,23 @@ def test_a_round_without_files_leads_to_a_check(loop_project: LoopProject, plan:
     assert loop_project.queued() == [f"retrain-check-{loop_project.id}"]
 
 
+def test_a_round_without_a_plan_is_closed_although_its_closing_waits_for_steps(
+    loop_project: LoopProject, plan: Plan
+) -> None:
+    """Its plan was damaged and put aside, and the steps were taken by a worker that was killed."""
+    rounds.send_steps(loop_project.context, loop_project.id, plan)
+    closing = rounds.steps_of(loop_project.id, plan).closing.job_id
+    assert closing in loop_project.deferred()
+    (loop_project.registry.staging(plan.fingerprint) / "plan.json").write_text('{"recipe')
+    for key in loop_project.context.connection.scan_iter("rq:queue:*"):
+        loop_project.context.connection.delete(key)
+    silence(loop_project, plan)
+    said = reconcile(loop_project.context, loop_project.id).done
+    assert any("has left its staging folder: closing it" in sentence for sentence in said)
+    assert closing in loop_project.queued()
+    assert closing not in loop_project.deferred()
+
+
 def test_a_forced_repeat_is_not_confused_with_the_older_version(loop_project: LoopProject, task_data: Data) -> None:
     """Both have the same fingerprint; only a version admitted since the round began is its own."""
     loop_project.import_cubes(task_data)

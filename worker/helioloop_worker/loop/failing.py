@@ -118,7 +118,7 @@ def repeat_failed(context: Context, project: int) -> list[str]:
     failures, done = JobFailures(context.connection), []
     published = context.registry(project).published()
     for known in failures.all(project):
-        if known.version and known.version != published and not known.running:
+        if known.version and known.version != published:
             failures.drop(project, known.key)
             continue
         if known.is_held(time.time()):

@@ -141,13 +141,22 @@ def resume(context: Context, project: int) -> str | None:
         return None
     staging = Staging(context.registry(project).root)
     if not staging.has_plan(running.fingerprint):
-        sent = queues.send(context.connection, messages.CloseRound(project=project, fingerprint=running.fingerprint))
+        sent = _send_closing(context, messages.CloseRound(project=project, fingerprint=running.fingerprint))
         return f"round {running.fingerprint[:16]} has left its staging folder: closing it" if sent else None
     plan = Plan.read(staging.folder(running.fingerprint))
     if any(_is_alive(context, step) for step in steps_of(project, plan).all):
         context.state.heartbeat(project, running.fingerprint, now=time.time())
         return None
     return retry(context, project, plan)
+
+
+def _send_closing(context: Context, closing: messages.CloseRound) -> bool:
+    """Send the closing of a round without a plan, which waits for no step; tell whether it was sent."""
+    if queues.job_status(context.connection, closing) is JobStatus.DEFERRED:
+        waiting = find_job(context.connection, closing.job_id)
+        if waiting is not None:
+            waiting.delete()
+    return queues.send(context.connection, closing)
 
 
 def _check_after_loss(context: Context, project: int) -> str | None:
