@@ -228,7 +228,7 @@ class ProjectStatus:
     no_services : str or None
         Why it does not, in a sentence.
     last_check : LastCheck or None
-        What the last retrain check decided; None before the first.
+        What the last retrain check or round planning decided; None before the first.
     disk : DiskUse or None
         How much disk the model folder and the project's media folder use.
     """
