@@ -149,6 +149,11 @@ class Connection(TConn):
         self.data_ready = True  # gunicorn's `handle` would wait for data otherwise
 
 
+def _address(client: Any) -> str:
+    """Return the address of a client; one of a Unix socket has none."""
+    return str(client[0]) if isinstance(client, tuple) and client else "a Unix socket"
+
+
 def _body_bytes(head: bytes) -> int:
     """Return the length of a body that the main loop collects; 0 where a thread reads it, or there is none."""
     found = _LENGTH.findall(head)
@@ -247,11 +252,23 @@ class Worker(ThreadWorker):
         """Close connections whose request is not complete in time, or whose client does not close its side."""
         # When the worker stops, it does not wait for the rest of a request that has hardly begun.
         now = time.monotonic() + (0.0 if self.alive else ARRIVAL_SECONDS - 1.0)
+        incomplete: list[Connection] = []
         for waiting in (self.pending_conns, self._lingering):
             while waiting and waiting[0].timeout <= now:
                 conn = waiting[0]
+                if waiting is self.pending_conns and conn.received:
+                    incomplete.append(conn)
                 self._forget(conn, waiting)
                 self._close(conn)
+        if incomplete:  # one line for all, so that many clients do not fill the log
+            self.log.warning(
+                "closed without an answer: %d requests that were not complete after %g s; the first is from %s, with "
+                "%d bytes",
+                len(incomplete),
+                ARRIVAL_SECONDS,
+                _address(incomplete[0].client),
+                len(incomplete[0].received),
+            )
 
     def _await_request(self, conn: Connection) -> None:
         """Start a request that has arrived, as most have when the connection is accepted; else wait for the rest."""

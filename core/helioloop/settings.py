@@ -149,6 +149,12 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Device that networks run on; auto takes CUDA if it is available."
     )
+    training_yields: bool = Field(
+        True,
+        description="Whether training on a CPU lets any other program interrupt it (Linux's class for idle time), "
+        "so that webhooks are answered at once; `false` on a machine that others keep busy, where it would "
+        "hardly advance.",
+    )
 
     grace_seconds: float = Field(
         7200.0, ge=0, description="How long superseded predictions are kept, for annotators who have a task open."

@@ -1,5 +1,6 @@
 """The complete loop with real services, in the order of a campaign. Each test leaves the loop idle."""
 
+import base64
 import csv
 import json
 import os
@@ -10,12 +11,14 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
 import redis
 
 from helioloop.data.truth import read_truth
+from helioloop.environment.addresses import redis_passwords
 from helioloop.messaging import redis_client
 from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.model.plan import Plan
@@ -331,12 +334,17 @@ def test_helioloop_never_wrote_an_annotation(loop: Loop) -> None:
 
 
 def test_no_log_holds_a_secret(loop: Loop) -> None:
-    """No log of helioloop contains the token, the password or the webhook secret."""
-    secrets = (
+    """No log of helioloop contains the token, a password or the webhook secret, raw, percent-encoded or in base64."""
+    environment = loop.stack.environment
+    secrets = {
         loop.stack.login.token,
         loop.stack.login.password,
-        loop.stack.environment["HELIOLOOP_WEBHOOK_SECRET"],
-    )
+        environment["HELIOLOOP_WEBHOOK_SECRET"],
+        environment["HELIOLOOP_BASIC_AUTH_PASSWORD"],
+        *redis_passwords(environment["REDIS_URL"]),
+    }
+    pair = f"{environment['HELIOLOOP_BASIC_AUTH_USER']}:{environment['HELIOLOOP_BASIC_AUTH_PASSWORD']}"
+    secrets |= {quote(secret, safe="") for secret in secrets} | {base64.b64encode(pair.encode()).decode()}
     logs = [path for path in (loop.stack.folder / "logs").glob("*.log") if path.name != "label-studio.log"]
     assert len(logs) >= 4
     for path in logs:

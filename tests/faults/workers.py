@@ -21,6 +21,7 @@ import os
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -91,7 +92,7 @@ def hurry() -> None:
     worker.RETRY_SECONDS = 0.3
     worker.POLL_SECONDS = 2
     # Beside other programs a worker of low priority reaches no step in time.
-    worker.lower_priority = worker.yield_to_others = lambda: None  # type: ignore[attr-defined]
+    worker.lower_priority, worker.yielding = lambda: None, nullcontext  # type: ignore[attr-defined]
     queues.STRANDED_SECONDS = 3  # type: ignore[misc]
     reporting.make_report = lambda *_, **__: "<html>a report</html>"  # its figures take seconds
     processes.ProcessPoolExecutor = lambda *_, **__: ThreadPoolExecutor(1)  # type: ignore[assignment, misc]

@@ -2,6 +2,10 @@
 
 import json
 import logging
+import os
+import signal
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +17,11 @@ import torch
 from helioloop.errors import ServiceError
 from helioloop.logs import start_logging
 from helioloop.messaging import job_monitor, messages, queues
+from helioloop.messaging.job_failures import JobFailures
 from helioloop.model import ensemble
 from helioloop.progress import silent
 from helioloop.workflows import rounds as rounding
-from helioloop_worker import worker
+from helioloop_worker import jobs, worker
 from helioloop_worker.worker import Role, ScoringWorker, TrainingWorker, run
 from tests.worker.conftest import CUBES, LoopProject, score_of, work
 
@@ -90,6 +95,51 @@ def test_lines_of_a_job_have_its_project_and_id(
     assert any(line["message"].startswith("job check_retraining is done after ") for line in of_job)
     [after] = [line for line in lines if line["message"] == "after"]
     assert "job" not in after
+
+
+@pytest.mark.parametrize(
+    ("role", "message"),
+    [
+        ("train", messages.PlanRound(project=1)),
+        ("train", messages.Ingest(project=1, release="r")),
+        ("score", messages.WriteBack(project=1, version="v0001")),
+    ],
+    ids=["planning", "ingestion", "write-back"],
+)
+def test_a_job_that_failed_is_run_once_its_pause_is_over(
+    loop_project: LoopProject, role: Role, message: messages.Message, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a worker of its role alone: the job was sent in its pause, thus scheduled, and nobody sends it again."""
+    connection = loop_project.context.connection
+    known = JobFailures(connection).fail(
+        1, message.failure_key, "Label Studio is down", limit=4, may_pass=True, sweep_seconds=1.0
+    )
+    assert known.next_at > time.time()
+    assert queues.send(connection, message)
+    assert loop_project.scheduled() == [message.job_id]
+    this_process = os.getpid()
+
+    def ends(*_: Any, **__: Any) -> None:
+        connection.set("ran", 1)
+        os.kill(this_process, signal.SIGTERM)
+
+    monkeypatch.setitem(jobs.FUNCTIONS, message.job, ends)  # type: ignore[arg-type]
+    run_until_stopped(role, loop_project)
+    assert connection.get("ran") == b"1"
+    assert loop_project.scheduled() == []
+
+
+def run_until_stopped(role: Role, loop_project: LoopProject, *, seconds: float = 15.0) -> None:
+    """Run a worker in this process, with rq's scheduler, until a job stops it, or this long."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)}
+    killer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM))
+    killer.start()
+    try:
+        run(role, loop_project.context)
+    finally:
+        killer.cancel()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 # -- the scoring role -----------------------------------------------------------------------------

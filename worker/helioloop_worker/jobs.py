@@ -11,7 +11,7 @@ from helioloop.logs import fields
 from helioloop.messaging import messages, queues
 from helioloop.records.cubes import CubeInfo
 from helioloop.registry.acceptances import Acceptance
-from helioloop.registry.last_check import write_last_check
+from helioloop.registry.last_check import ROUND_PLANNING, write_last_check
 from helioloop.registry.unscorable import clear_unscorable
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import read_project
@@ -20,6 +20,7 @@ from helioloop_worker.loop import ingest as ingestion
 from helioloop_worker.loop import reconcile as reconciliation
 from helioloop_worker.loop.acceptance import send_acceptance
 from helioloop_worker.loop.correction_lag import measure_lags, was_shown
+from helioloop_worker.loop.failing import forget_failures
 from helioloop_worker.loop.job_progress import job_report
 from helioloop_worker.loop.writeback_changes import write_back_changes
 from helioloop_worker.reports import report as reporting
@@ -38,7 +39,7 @@ def check_retraining(context: Context, project: int, forced: bool = False) -> st
 def plan_round(context: Context, project: int) -> str:
     """Prepare the cubes for a requested round and start it."""
     outcome = planning.plan_round(context, project, report=job_report())
-    write_last_check(context.settings.model_dir(project), outcome)
+    write_last_check(context.settings.model_dir(project), outcome, step=ROUND_PLANNING)
     announcing.announce(context, project)
     return _log(project, outcome)
 
@@ -103,14 +104,18 @@ def accept(context: Context, project: int, release: str, rate: float, confidence
 
 
 def ingest(context: Context, project: int, release: str) -> dict[str, Any]:
-    """Ingest a release, then have it written back with the published version, and send a retrain check."""
+    """Ingest a release, then have it written back with the published version, and send a retrain check.
+
+    Other jobs of the project may have failed by its cubes, so that they are tried again.
+    """
     context.registry(project).published()  # raises before tasks are imported for a model folder that cannot be used
     outcome = ingestion.ingest(context, project, release, report=job_report())
     clear_unscorable(context.settings.model_dir(project))
+    forget_failures(context, project)
     version = context.registry(project).published()
     if version is not None:
-        queues.send(context.connection, messages.WriteBack(project=project, version=version))
-    queues.send(context.connection, messages.RetrainCheck(project=project))
+        queues.send(context.connection, messages.WriteBack(project=project, version=version), anew=True)
+    queues.send(context.connection, messages.RetrainCheck(project=project), anew=True)
     return outcome.as_dict()
 
 

@@ -1,12 +1,19 @@
 """The priority of workers: people wait for the backend, Redis and Label Studio, and nobody waits for a round."""
 
+import logging
 import os
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+log = logging.getLogger(__name__)
+
 NICE: Final = 10
 """Priority of workers, as that of the command nice; 0 is that of other programs."""
+LEAST_SHARE: Final = 0.2
+"""Fraction of a core below which training hardly advances; alone on a machine it has at least one core."""
 _OF_SESSION: Final = Path("/proc/self/autogroup")
 
 
@@ -32,3 +39,18 @@ def yield_to_others() -> None:
     if hasattr(os, "SCHED_IDLE"):
         with suppress(OSError):  # not permitted, in some containers
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+@contextmanager
+def yielding() -> Iterator[None]:
+    """Yield to other programs from now on, and log at the end if they left hardly anything of a core."""
+    yield_to_others()
+    began, used = time.monotonic(), time.process_time()
+    yield
+    share = (time.process_time() - used) / max(time.monotonic() - began, 1e-9)
+    if share < LEAST_SHARE:
+        log.warning(
+            "training had %.0f %% of a core, because other programs keep the cores busy: set "
+            "HELIOLOOP_TRAINING_YIELDS=false for this worker, so that training has a low priority and not the lowest",
+            100.0 * share,
+        )

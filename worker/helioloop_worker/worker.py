@@ -8,11 +8,13 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, ClassVar, Final, Literal
 
 import redis
 import torch
 from rq import Queue, SimpleWorker, Worker, worker_registration
+from rq.executions import Execution
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.worker import BaseWorker
@@ -20,6 +22,7 @@ from rq.worker import BaseWorker
 from helioloop.errors import ServiceError
 from helioloop.logs import log_fields
 from helioloop.messaging import messages, queues, redis_client
+from helioloop.messaging.job_failures import PARKED_SECONDS
 from helioloop.messaging.messages import CODE_FIELD, DEVICE_FIELD, Message, read_message
 from helioloop.messaging.plain_job import PlainJob
 from helioloop.messaging.work_figures import JOB_SECONDS, REFUSED_JOBS, add_to_figure
@@ -30,7 +33,7 @@ from helioloop.settings import Settings, plain_url
 from helioloop_worker import jobs
 from helioloop_worker.context import REDIS_SECONDS, Context
 from helioloop_worker.loop.failing import counting, give_second_chance
-from helioloop_worker.priority import lower_priority, yield_to_others
+from helioloop_worker.priority import lower_priority, yielding
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +72,8 @@ class LoopJob(PlainJob):
             log.debug("job %s starts", name)
             outcome = "failed"
             try:
-                with counting(self.connection, message, sweep_seconds=self.context.settings.sweep_seconds):
+                sweep_seconds = self.context.settings.sweep_seconds
+                with counting(self.connection, message, sweep_seconds=sweep_seconds, job_id=self.id):
                     result = function(self.context, **arguments)
                 outcome = "done"
             finally:
@@ -130,11 +134,11 @@ class TrainingWorker(DescribedWorker, Worker):
     The worker itself never initialises CUDA, which does not work in a forked process afterwards.
     """
 
-    def main_work_horse(self, job: Job, queue: Queue) -> None:
+    def perform_job(self, job: Job, queue: Queue, execution: Execution) -> bool:
         """Run a job in the forked process; training on a CPU yields to other programs, the worker itself does not."""
-        if not self.device_name.startswith(_CUDA):
-            yield_to_others()
-        super().main_work_horse(job, queue)
+        trains = job.func_name == messages.TrainMember.job and not self.device_name.startswith(_CUDA)
+        with yielding() if trains and self.settings.training_yields else nullcontext():
+            return super().perform_job(job, queue, execution)
 
     def run_maintenance_tasks(self) -> None:
         """Do the maintenance of rq, and register this worker again in case Redis was emptied."""
@@ -149,6 +153,7 @@ class ScoringWorker(DescribedWorker, SimpleWorker):
         """Do the maintenance of the training worker, and send reconciliations."""
         super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
         worker_registration.register(self)
+        give_second_chance(self.connection, self.settings, parked_seconds=PARKED_SECONDS)
         request_reconciliation(self.connection, self.settings)
 
 
@@ -177,8 +182,9 @@ def run(role: Role, context: Context) -> None:
     give_second_chance(worker.connection, settings)
     while True:
         try:
-            # rq logs each job and each maintenance; the jobs log their own progress
-            worker.work(logging_level="WARNING", with_scheduler=role == "score")
+            # rq logs each job and each maintenance; the jobs log their own progress. A job that waits for its next
+            # attempt is scheduled, and the scheduler of a worker starts those of its own queues only.
+            worker.work(logging_level="WARNING", with_scheduler=True)
         except redis.RedisError as error:
             log.error("the connection to Redis at %s was lost (%s); trying again", plain_url(settings.redis_url), error)
         else:

@@ -215,11 +215,9 @@ def _sample(field_gauss: Floats) -> tuple[list[Floats], int]:
 
 
 def _codes(values: Floats) -> list[float]:
-    """Return the lowest and the highest value where they may be codes: shared by many pixels, or below −1000 G."""
-    lowest, highest = float(values.min()), float(values.max())
-    codes = []
-    for value in (lowest, highest):
-        shared = abs(value) >= _CODE_GAUSS and np.mean(values == value) >= _CODE_FRACTION
-        if shared or value <= _LOWEST_CODE_GAUSS:
-            codes.append(value)
-    return codes
+    """Return the values that may be codes: shared by many pixels, or the lowest or highest one below −1000 G."""
+    beyond, counts = np.unique(values[np.abs(values) >= _CODE_GAUSS], return_counts=True)
+    codes = set(beyond[counts >= _CODE_FRACTION * len(values)].tolist())
+    # A stray value below the code, such as a cosmic ray, does not hide it.
+    extremes = {float(values.min()), float(values.max())}
+    return sorted(codes | {value for value in extremes if value <= _LOWEST_CODE_GAUSS})

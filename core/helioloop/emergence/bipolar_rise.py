@@ -36,7 +36,7 @@ class BipolarRise:
     frame : int
         The grid frame between the means before and after.
     row, column : int
-        The cell at the centre of its square; rows from the south, columns from the east.
+        The cell of one degree at the centre of its square; rows from the south, columns from the east.
     """
 
     gauss: float
@@ -45,8 +45,10 @@ class BipolarRise:
     column: int
 
 
-def bipolar_rise(cube: npt.NDArray[np.floating], *, instrument: Instrument) -> BipolarRise | None:
+def bipolar_rise(cube: npt.NDArray[np.floating], *, instrument: Instrument, patch_deg: float) -> BipolarRise | None:
     """Return the largest bipolar rise of a cube; None if no place stays on the disk for two windows.
+
+    None also where `weaker_polarity` has no squares: a patch of under three degrees, or too few pixels per degree.
 
     Parameters
     ----------
@@ -54,13 +56,15 @@ def bipolar_rise(cube: npt.NDArray[np.floating], *, instrument: Instrument) -> B
         Gridded cube, NaN off-disk.
     instrument : Instrument
         The grid.
+    patch_deg : float
+        Side of the patch in heliographic degrees.
 
     Notes
     -----
     The rise at step t is the mean of W (see `weaker_polarity`) over the window from t on minus the mean over the window
     before t. Squares count in the windows through which all of their cells are mostly on the disk.
     """
-    weaker, on_disk = weaker_polarity(cube, instrument)
+    weaker, on_disk = weaker_polarity(cube, instrument, patch_deg=patch_deg)
     length = window_steps(instrument)
     rises = rise_of(weaker, on_disk, length=length)
     if not np.isfinite(rises).any():
@@ -75,12 +79,12 @@ def bipolar_rise(cube: npt.NDArray[np.floating], *, instrument: Instrument) -> B
     )
 
 
-def rise_onset(cube: npt.NDArray[np.floating], *, instrument: Instrument) -> Emergence | None:
+def rise_onset(cube: npt.NDArray[np.floating], *, instrument: Instrument, patch_deg: float) -> Emergence | None:
     """Return the emergence at the largest bipolar rise; None if it is below `LEAST_RISE_GAUSS`.
 
     The interval contains both windows. It is not calibrated.
     """
-    found = bipolar_rise(cube, instrument=instrument)
+    found = bipolar_rise(cube, instrument=instrument, patch_deg=patch_deg)
     if found is None or found.gauss < LEAST_RISE_GAUSS:
         return None
     half = GROUP_FRAMES * window_steps(instrument)
@@ -93,8 +97,11 @@ def rise_onset(cube: npt.NDArray[np.floating], *, instrument: Instrument) -> Eme
 
 
 def window_steps(instrument: Instrument) -> int:
-    """Return `WINDOW_SECONDS` in steps of the instrument's grid: at least one, at most a third of the video."""
-    return steps_of(WINDOW_SECONDS, instrument)
+    """Return `WINDOW_SECONDS` in steps of the instrument's grid: at least one, at most a third of the video.
+
+    A shorter window finds the time of a rise as well. The rise in it is smaller, so fewer reach `LEAST_RISE_GAUSS`.
+    """
+    return min(max(steps_of(WINDOW_SECONDS, instrument), 1), max(instrument.n_frames // GROUP_FRAMES // 3, 1))
 
 
 def rise_of(weaker: FloatArray, on_disk: npt.NDArray[np.bool_], *, length: int) -> FloatArray:

@@ -34,17 +34,19 @@ def locate(ensemble: Ensemble, cube: CubeInfo, score: CubeScore, runtime: Runtim
 
     Where the mean masking curve does not rise, the emergence is that of the bipolar rise; None where neither rises.
     """
-    networks, instrument = [ensemble.networks[name] for name in score.members], ensemble.plan.instrument
+    networks = [ensemble.networks[name] for name in score.members]
+    instrument, patch_deg = ensemble.plan.instrument, ensemble.plan.patch_deg
     gridded = runtime.load(cube)
     with ensemble.device.deterministic():
         curves = masking_curves(ensemble.architecture, networks, gridded, instrument=instrument, device=ensemble.device)
     if ensemble.plan.recipe.local_growth:
-        curves = combine(curves, masked_growth(gridded, instrument=instrument)).astype(np.float32)
+        growth = masked_growth(gridded, instrument=instrument, patch_deg=patch_deg)
+        curves = combine(curves, growth).astype(np.float32)
     found = curve_onset(curves, start=instrument.frozen_frames)
     if found is not None:
         found = refine_by_flux_onset(found, gridded, instrument=instrument)
     else:
-        found = rise_onset(gridded, instrument=instrument)
+        found = rise_onset(gridded, instrument=instrument, patch_deg=patch_deg)
     return replace(
         score,
         emergence=found,

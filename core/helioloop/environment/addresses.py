@@ -45,7 +45,11 @@ def check_http_url(url: str) -> str:
     """
     parts = _split(url)
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname or any(map(str.isspace, url)):
-        raise ValueError("is not an address; write it as http://HOST:PORT or https://HOST")
+        without = " without http:// or https:// in front" if "://" not in url else ""
+        raise ValueError(
+            f"is not an address{without}; write it as http://HOST:PORT or https://HOST, an IPv6 address in brackets, "
+            "as in http://[::1]:8080"
+        )
     return url
 
 
@@ -74,8 +78,25 @@ def redis_passwords(url: str) -> tuple[str, ...]:
             "REDIS_URL has a character in its user name or password that ends them in an address (it is not shown); "
             f"{_ENCODE}"
         )
+    _check_redis_options(parts)
     written = [parts.password] if parts.password else []
     return tuple(dict.fromkeys([*written, *map(unquote, written), *parse_qs(parts.query).get("password", [])]))
+
+
+def _check_redis_options(parts: SplitResult) -> None:
+    """Refuse what the client of Redis ignores, or fails on later; no value is shown."""
+    number = parts.path.strip("/")
+    if parts.scheme != "unix" and number and not (number.isascii() and number.isdigit()):
+        raise SettingsError(
+            "REDIS_URL has something other than the number of a database after the port, and the client of Redis would "
+            "use database 0; write redis://HOST:PORT/0"
+        )
+    changed = sorted({"decode_responses", "encoding", "encoding_errors"} & parse_qs(parts.query).keys())
+    if changed:
+        raise SettingsError(
+            f"REDIS_URL has the option {changed[0]}, which changes the form of Redis' answers, and helioloop needs the "
+            "usual one; remove the option"
+        )
 
 
 def _split(url: str) -> SplitResult | None:

@@ -60,7 +60,7 @@ BACKEND: Final = BACKEND_ONLY | frozenset(
 )
 """Settings that the backend uses."""
 
-_NOT_SETTINGS: Final = frozenset({"HELIOLOOP_SCREENSHOTS", "HELIOLOOP_STILLS"})
+_NOT_SETTINGS: Final = frozenset({"HELIOLOOP_FAULT_SEED", "HELIOLOOP_SCREENSHOTS", "HELIOLOOP_STILLS"})
 """Variables of the tests and of ``make`` beside those that start with ``HELIOLOOP_TEST_``."""
 _TESTS: Final = "HELIOLOOP_TEST_"
 _SERVICE_LINK: Final = re.compile(r"HELIOLOOP_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP)\w*)")

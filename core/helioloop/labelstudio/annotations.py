@@ -284,7 +284,7 @@ def _vote(
     if frame is not None and label is Label.NON_EMERGENCE:
         # A range of the prediction that was left behind when the class was changed says nothing.
         left_behind = frame == _proposed_onset(annotation, controls, n_frames=n_frames)
-        if not left_behind and not _began_with_an_earlier_prediction(annotation, items):
+        if not left_behind and not _has_range_of_an_earlier_prediction(annotation, items, controls, n_frames=n_frames):
             remark = (
                 f"annotator {who.voter} chose {controls.class_names[label]} but marked an onset at frame {frame + 1}"
             )
@@ -316,17 +316,21 @@ def _proposed_onset(annotation: Mapping[str, Any], controls: Controls, *, n_fram
     return read_onset(items, controls, n_frames=n_frames)[0]
 
 
-def _began_with_an_earlier_prediction(annotation: Mapping[str, Any], items: Iterable[Mapping[str, Any]]) -> bool:
-    """Return True where a new version was written back between the opening of a task and its submission.
+def _has_range_of_an_earlier_prediction(
+    annotation: Mapping[str, Any], items: Iterable[Mapping[str, Any]], controls: Controls, *, n_frames: int
+) -> bool:
+    """Return True where a new version was written back while a task was open, and all onsets are of the one before.
 
-    The copy of the prediction is then not the one that the annotator had before the eyes, so its onset tells nothing
-    about ranges that come from a prediction.
+    The copy of the prediction is then not the one that the annotator saw, so its onset tells nothing about ranges that
+    come from a prediction. A range whose own origin is not the prediction was drawn or changed by hand. Label Studio
+    1.23.2 does not change the origin of a range whose edge was dragged, so that one is not recognised.
     """
     written, submitted = (_time(of.get("created_at")) for of in (_mapping(annotation.get("prediction")), annotation))
     seconds = _seconds(annotation.get("lead_time"))
     if written is None or submitted is None or seconds is None:
         return False
-    from_prediction = any(str(item.get("origin", "")).startswith("prediction") for item in items)
+    onsets = [item for item in items if read_onset([item], controls, n_frames=n_frames)[0] is not None]
+    from_prediction = all(item.get("origin") == "prediction" for item in onsets)
     return from_prediction and (submitted - written).total_seconds() < seconds
 
 

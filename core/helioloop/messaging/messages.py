@@ -59,6 +59,8 @@ class Message:
     """Longest run of a job, for kinds whose duration does not depend on their size."""
     attempts: ClassVar[int] = 4
     """A job that failed so often is parked, see `job_failures`; 0 where its failures are counted elsewhere."""
+    is_parkable: ClassVar[bool] = True
+    """False for a job that repairs the others: it is tried again for ever, once an hour."""
     refused_by: ClassVar[tuple[type[Exception], ...]] = ()
     """Errors by which the job refuses what it was given: nobody repeats it, so they are not counted."""
 
@@ -78,6 +80,16 @@ class Message:
     def failure_key(self) -> str:
         """The name under which its failures are counted."""
         return self.job_id
+
+    @property
+    def limit(self) -> int | None:
+        """It is parked after so many failures; None where it is never parked."""
+        return self.attempts if self.is_parkable else None
+
+    @property
+    def version_worked_on(self) -> str:
+        """The version that the job works on; "" where it works on none."""
+        return str(getattr(self, "version", ""))
 
     def payload_to_repeat(self) -> dict[str, Any] | None:
         """Return the payload with which reconciliation repeats a failed job; None where others send it again."""
@@ -104,6 +116,11 @@ class RetrainCheck(Message):
     def job_id(self) -> str:
         """A name of its own for a forced check: a scheduled ordinary one must not replace it."""
         return f"retrain-check-{self.project}{'-forced' if self.forced else ''}"
+
+    @property
+    def failure_key(self) -> str:
+        """One name for both: “Start training” puts the ordinary check back, too."""
+        return f"retrain-check-{self.project}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,11 +169,6 @@ class Score(Message):
     def timeout_seconds(self) -> int:
         """Longest run: the time to load the members, and a time for each cube."""
         return self.start_seconds + self.cube_seconds * len(self.cubes)
-
-    @property
-    def failure_key(self) -> str:
-        """One name per version: a cube that cannot be scored fails no job, so a failure is one of the version."""
-        return f"score-{self.project}-{self.version}"
 
     def payload_to_repeat(self) -> None:
         """Return None: /predict and write-backs request again what has no score."""
@@ -294,6 +306,7 @@ class Reconcile(Message):
     job = "helioloop_worker.jobs.reconcile"
     running_counts = False  # it repairs the rest: a job whose worker was killed must not block the next one
     longest_seconds = 300
+    is_parkable = False
 
     def payload_to_repeat(self) -> None:
         """Return None: workers send it every few minutes."""

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 import redis
 from rq import Queue, Worker
-from rq.exceptions import DuplicateJobError
+from rq.exceptions import DuplicateJobError, InvalidJobOperation
 from rq.job import Dependency, Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.utils import utcparse
@@ -119,7 +119,7 @@ def _pause_seconds(connection: redis.Redis, message: Message, *, anew: bool) -> 
         return 0.0
     failures = JobFailures(connection)
     if anew:
-        failures.succeed(message.project, message.failure_key)
+        failures.forget(message.project, message.failure_key)
         return 0.0
     known = failures.find(message.project, message.failure_key)
     if known is None:
@@ -143,10 +143,20 @@ def job_status(connection: redis.Redis, message: Message) -> JobStatus | None:
     return _status(queue(connection, message.queue), message.job_id)
 
 
+def is_running(connection: redis.Redis, name: str, job_id: str) -> bool:
+    """Return whether a job of the queue `name` runs, by rq's id; False where its worker was killed."""
+    return _status(queue(connection, name), job_id) is JobStatus.STARTED
+
+
+def why_parked(connection: redis.Redis, message: Message) -> str | None:
+    """Return why a job is parked, so that `send` does not enqueue it; None where it is not."""
+    known = JobFailures(connection).find(message.project, message.failure_key) if message.attempts else None
+    return known.reason if known is not None and known.is_parked else None
+
+
 def is_parked(connection: redis.Redis, message: Message) -> bool:
     """Return whether a job failed too often, so that `send` does not enqueue it."""
-    known = JobFailures(connection).find(message.project, message.failure_key) if message.attempts else None
-    return known is not None and known.is_parked
+    return why_parked(connection, message) is not None
 
 
 def has_worker(connection: redis.Redis, name: str) -> bool:
@@ -263,5 +273,8 @@ def _clear(target: Queue, job_id: str) -> None:
             pipeline.multi()
             job = PlainJob(job_id, connection=target.connection)
             job.origin = target.name
-            job.delete(pipeline=pipeline)
+            try:
+                job.delete(pipeline=pipeline)
+            except InvalidJobOperation:  # it has no status: another thread has deleted it since, or it is a remnant
+                pipeline.delete(key)
             pipeline.execute()

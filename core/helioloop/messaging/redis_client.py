@@ -5,6 +5,7 @@ Nothing is opened at import; each process makes its client when it starts.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import redis
 from redis.backoff import NoBackoff
@@ -13,6 +14,9 @@ from redis.retry import Retry
 from helioloop.environment.addresses import redis_passwords
 from helioloop.errors import ServiceError, SettingsError
 from helioloop.settings import Settings, plain_url
+
+_FULL: Final = "OOM command not allowed"
+"""In the text of the error that a script gets from a full Redis, which is an ordinary one."""
 
 
 def make_client(settings: Settings, *, timeout_seconds: float = 5.0) -> redis.Redis:
@@ -101,10 +105,11 @@ def plain_errors(settings: Settings) -> Iterator[None]:
         raise ServiceError(
             f"Redis at {url} does not answer in time; look at its load and memory", may_pass=True
         ) from None
-    except redis.OutOfMemoryError:
-        raise ServiceError(
-            f"Redis at {url} is full and stores nothing more; raise its maxmemory, or remove what others keep in it",
-            may_pass=True,
-        ) from None
     except redis.RedisError as error:
+        if isinstance(error, redis.OutOfMemoryError) or _FULL in str(error):
+            raise ServiceError(
+                f"Redis at {url} is full and stores nothing more; raise its maxmemory, or remove what others keep in "
+                "it",
+                may_pass=True,
+            ) from None
         raise ServiceError(f"Redis at {url} refuses a command ({type(error).__name__}); read its log") from None

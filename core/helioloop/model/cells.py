@@ -44,16 +44,15 @@ def cell_steps(cube: npt.NDArray[np.floating], instrument: Instrument) -> FloatA
     CubeError
         If the cube does not have the shape of the grid.
     """
-    return _cells(*median_steps(cube, instrument))
+    return _cells(*_median_steps(_whole_cells(freeze_start(cube, instrument)), instrument))
 
 
 def median_steps(cube: npt.NDArray[np.floating], instrument: Instrument) -> tuple[FloatArray, FloatArray]:
     """Return the field of each step in gauss above its zero level, 0 off-disk, and 1 on the disk, 0 elsewhere.
 
-    Both are medians of three frames, shape (n_steps, side_px, side_px); the side is a whole number of cells.
+    Both are medians of three frames, shape (n_steps, size_px, size_px).
     """
-    field, disk = _field_and_disk(_whole_cells(freeze_start(cube, instrument)), instrument)
-    return _group_medians(field), _group_medians(disk)
+    return _median_steps(freeze_start(cube, instrument), instrument)
 
 
 def cell_frames(cube: npt.NDArray[np.floating], instrument: Instrument) -> FloatArray:
@@ -83,6 +82,11 @@ def _whole_cells(frames: FloatArray) -> FloatArray:
     """Return the frames without the last rows and columns that do not fill a cell."""
     side_px = frames.shape[-1] // CELL_PX * CELL_PX
     return frames[:, :side_px, :side_px]
+
+
+def _median_steps(frames: FloatArray, instrument: Instrument) -> tuple[FloatArray, FloatArray]:
+    field, disk = _field_and_disk(frames, instrument)
+    return _group_medians(field), _group_medians(disk)
 
 
 def _field_and_disk(frames: FloatArray, instrument: Instrument) -> tuple[FloatArray, FloatArray]:

@@ -27,10 +27,10 @@ from helioloop.files import atomic
 from helioloop.model.architecture import AnyArchitecture, ResidentInputs
 from helioloop.model.architectures import find_architecture
 from helioloop.model.device import Device
-from helioloop.model.input_cache import InputCache
+from helioloop.model.input_cache import GrowthCache, InputCache
 from helioloop.model.inputs import FloatArray
 from helioloop.model.joint_training import JointMember, can_train_together, train_together
-from helioloop.model.local_growth import combine, local_growth
+from helioloop.model.local_growth import combine
 from helioloop.model.plan import Plan, PlannedMember
 from helioloop.model.runtime import Runtime
 from helioloop.model.training import Examples, train
@@ -299,7 +299,7 @@ class Ensemble:
         p_networks = torch.sigmoid(logits).cpu().double().numpy()
         growth, p = None, p_networks
         if self.plan.recipe.local_growth:
-            growth = local_growth(runtime.load(cube), instrument=self.plan.instrument)
+            growth = _growth(self.plan, runtime)(cube)
             p = combine(p_networks, np.nan if growth is None else growth)
         return CubeScore(
             cube=cube.name,
@@ -389,6 +389,10 @@ def _inputs(plan: Plan, runtime: Runtime) -> InputCache:
         load=runtime.load,
         folder=runtime.inputs,
     )
+
+
+def _growth(plan: Plan, runtime: Runtime) -> GrowthCache:
+    return GrowthCache(instrument=plan.instrument, patch_deg=plan.patch_deg, load=runtime.load, folder=runtime.inputs)
 
 
 def _metadata(plan: Plan, member: PlannedMember) -> dict[str, str]:

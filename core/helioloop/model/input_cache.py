@@ -1,4 +1,4 @@
-"""Prepared network inputs kept in a folder, for all members of a version and later rounds."""
+"""Prepared network inputs and local growths kept in a folder, for all members of a version and later rounds."""
 
 import hashlib
 import io
@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from helioloop.files import atomic
 from helioloop.model.architecture import AnyArchitecture
 from helioloop.model.inputs import FloatArray, Load
+from helioloop.model.local_growth import GROWTH_FORMAT, local_growth
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.instrument import Instrument
 
@@ -50,14 +52,60 @@ class InputCache:
         input_format = self.architecture.input_format
         if self.folder is None or input_format is None:
             return None
-        key = hashlib.sha256(f"{input_format} {self.instrument.as_dict()}".encode()).hexdigest()[:12]
-        return self.folder / f"{self.architecture.name}-{key}" / f"{cube.sha256}.npy"
+        return _path(self.folder, self.architecture.name, f"{input_format} {self.instrument.as_dict()}", cube)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrowthCache:
+    """Returns the local growth of a cube: read from the folder where possible, otherwise measured in the cube.
+
+    Parameters
+    ----------
+    instrument : Instrument
+        The grid.
+    patch_deg : float
+        Side of the patch in heliographic degrees.
+    load : Load
+        Returns the gridded cube.
+    folder : Path or None
+        Where growths are kept, beside prepared inputs; may be deleted at any time. None keeps nothing.
+    """
+
+    instrument: Instrument
+    patch_deg: float
+    load: Load
+    folder: Path | None = None
+
+    def __call__(self, cube: CubeInfo) -> float | None:
+        """Return the local growth of one cube; None where it cannot be measured, which is kept as NaN."""
+        path = None
+        if self.folder is not None:
+            of = f"{GROWTH_FORMAT} {self.instrument.as_dict()} {self.patch_deg}"
+            path = _path(self.folder, "local-growth", of, cube)
+        kept = None if path is None else _read_array(path)
+        if kept is not None and kept.shape == () and kept.dtype == np.float64:
+            return None if np.isnan(kept) else float(kept)
+        growth = local_growth(self.load(cube), instrument=self.instrument, patch_deg=self.patch_deg)
+        if path is not None:
+            _write_array(path, np.array(np.nan if growth is None else growth))
+        return growth
+
+
+def _path(folder: Path, kind: str, of: str, cube: CubeInfo) -> Path:
+    """Return the file of a cube; `of` is everything else that its content depends on."""
+    key = hashlib.sha256(of.encode()).hexdigest()[:12]
+    return folder / f"{kind}-{key}" / f"{cube.sha256}.npy"
 
 
 def _read(path: Path) -> FloatArray | None:
     """Return a kept input; None where the file is missing or damaged."""
+    kept = _read_array(path)
+    return None if kept is None else np.asarray(kept, dtype=np.float32)
+
+
+def _read_array(path: Path) -> npt.NDArray[np.generic] | None:
     try:
-        return np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
+        return np.asarray(np.load(path, allow_pickle=False))
     except (OSError, ValueError, EOFError):
         return None
 
@@ -66,6 +114,10 @@ def _write(path: Path, inputs: FloatArray) -> None:
     """Write an input, in half precision where that changes no value."""
     with np.errstate(over="ignore"):
         half = inputs.astype(np.float16)
+    _write_array(path, half if np.array_equal(half, inputs, equal_nan=True) else inputs)
+
+
+def _write_array(path: Path, array: npt.NDArray[np.generic]) -> None:
     content = io.BytesIO()
-    np.save(content, half if np.array_equal(half, inputs, equal_nan=True) else inputs)
+    np.save(content, array)
     atomic.write_bytes(path, content.getvalue())

@@ -10,7 +10,14 @@ import numpy.typing as npt
 
 from helioloop.model.cells import GROUP_FRAMES
 from helioloop.model.inputs import FloatArray
-from helioloop.model.weaker_polarity import Bools, before_and_after, steps_of, weaker_polarity
+from helioloop.model.weaker_polarity import (
+    NOISE_GAUSS,
+    SQUARE_CELLS,
+    Bools,
+    before_and_after,
+    steps_of,
+    weaker_polarity,
+)
 from helioloop.records.instrument import Instrument
 
 WINDOW_SECONDS = 15 * 5760.0
@@ -21,14 +28,19 @@ EVEN_GROWTH = 3.0
 """Growth at which emergence and non-emergence are equally likely."""
 POWER = 5.0
 """The likelihood ratio grows with this power of the growth."""
+GROWTH_FORMAT = f"1 {GROUP_FRAMES} {WINDOW_SECONDS} {FLOOR_GAUSS} {NOISE_GAUSS} {SQUARE_CELLS}"
+"""Identifies what `local_growth` computes; raise its first number with every change, also of the weaker polarity."""
 LARGEST_RATIO = 50.0
 """Largest likelihood ratio for either class, so that no single measurement outvotes networks that are certain."""
 
 Floats = npt.NDArray[np.float64]
 
 
-def local_growth(cube: npt.NDArray[np.floating], *, instrument: Instrument) -> float | None:
-    """Return the largest growth of a cube, at least 1; None if no place stays on the disk for two windows.
+def local_growth(cube: npt.NDArray[np.floating], *, instrument: Instrument, patch_deg: float) -> float | None:
+    """Return the largest growth of a cube, at least 1; None where it cannot be measured.
+
+    It is measured at places that stay on the disk for two windows, on grids for which `window_steps` is not None, with
+    at least three pixels per degree.
 
     Parameters
     ----------
@@ -36,30 +48,50 @@ def local_growth(cube: npt.NDArray[np.floating], *, instrument: Instrument) -> f
         Gridded cube, NaN off-disk.
     instrument : Instrument
         The grid.
+    patch_deg : float
+        Side of the patch in heliographic degrees.
 
     Notes
     -----
     The growth of a place at step t is (after + `FLOOR_GAUSS`) / (before + `FLOOR_GAUSS`), where after and before are
     the means of W (see `weaker_polarity`) over the windows from t on and before t.
     """
-    grown = _largest(*weaker_polarity(cube, instrument), length=steps_of(WINDOW_SECONDS, instrument))
+    length = window_steps(instrument)
+    if length is None:
+        return None
+    grown = _largest(*weaker_polarity(cube, instrument, patch_deg=patch_deg), length=length)
     return None if np.isnan(grown) else grown
 
 
-def masked_growth(cube: npt.NDArray[np.floating], *, instrument: Instrument) -> Floats:
+def masked_growth(cube: npt.NDArray[np.floating], *, instrument: Instrument, patch_deg: float) -> Floats:
     """Return the local growth of all masked videos of a cube, shape (n_frames,); NaN where nothing can be measured.
 
     Entry i is the growth when the frames after i repeat frame i. Steps are medians of three frames, so a mask inside a
     group of three counts as one at the end of the group before. The last entry is the growth of the cube.
     """
-    weaker, on_disk = weaker_polarity(cube, instrument)
-    length, last = steps_of(WINDOW_SECONDS, instrument), len(weaker) - 1
+    length = window_steps(instrument)
+    if length is None:
+        return np.full(len(cube), np.nan)
+    weaker, on_disk = weaker_polarity(cube, instrument, patch_deg=patch_deg)
+    last = len(weaker) - 1
     masks = [np.minimum(np.arange(last + 1), step) for step in range(last + 1)]
     of_steps = np.array([_largest(weaker[mask], on_disk[mask], length=length) for mask in masks])
     frames = np.arange(len(cube))
     step = np.maximum((frames + 1) // GROUP_FRAMES - 1, 0)
     step[-1] = last
     return np.asarray(of_steps[step])
+
+
+def window_steps(instrument: Instrument) -> int | None:
+    """Return the steps of a day on the grid; None where the growth within a day cannot be measured.
+
+    That is where a day before and a day after do not fit into the frames that are not frozen, and where a step of three
+    frames is longer than half a day. The rounding to steps makes the window up to a fifth shorter or longer than a day.
+    """
+    length = steps_of(WINDOW_SECONDS, instrument)
+    observed = (instrument.n_frames - instrument.frozen_frames) // GROUP_FRAMES
+    too_coarse = GROUP_FRAMES * instrument.cadence_seconds > 0.5 * WINDOW_SECONDS
+    return None if too_coarse or observed < 2 * length else length
 
 
 def likelihood_ratio(growth: npt.ArrayLike) -> Floats:

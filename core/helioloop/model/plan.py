@@ -97,6 +97,11 @@ class Plan:
         return tuple(cube for cube in self.cubes if cube.label is not None)
 
     @property
+    def patch_deg(self) -> float:
+        """Side of the release's patches in heliographic degrees."""
+        return float(self.profile["patch_deg"])
+
+    @property
     def label_fingerprint(self) -> str:
         """Hash of the labels and verified flags of all labelled cubes."""
         return label_fingerprint(self.cubes)

@@ -1,27 +1,35 @@
 """The weaker of both polarities at each place and step, and its means before and after each step. Needs numpy only.
 
-An emergence brings both polarities up together, at one place. What one polarity does alone does not count.
+An emergence brings both polarities up together, at one place. What one polarity does alone does not count. Places are
+measured in heliographic degrees, so that a region has the same values whatever the size of the grid's pixels.
 """
 
 import numpy as np
 import numpy.typing as npt
 
-from helioloop.model.cells import CELL_PX, GROUP_FRAMES, median_steps
+from helioloop.model.cells import GROUP_FRAMES, median_steps
 from helioloop.model.inputs import FloatArray
 from helioloop.records.instrument import Instrument
 
 NOISE_GAUSS = 25.0
-"""Field of a pixel that does not count: somewhat more than the noise of one MDI pixel."""
+"""Field of a pixel of `FINEST_PX_PER_DEGREE` that does not count: somewhat more than the noise of one MDI pixel."""
+FINEST_PX_PER_DEGREE = 6.0
+"""MDI's grid. The field of finer grids is averaged over pixels of this size first."""
+COARSEST_PX_PER_DEGREE = 3.0
+"""Coarser pixels mix the polarities of small regions: nothing is measured on them."""
 SQUARE_CELLS = 3
 """Side of the square of cells over which each polarity is averaged: three heliographic degrees."""
 
 Bools = npt.NDArray[np.bool_]
 
 
-def weaker_polarity(cube: npt.NDArray[np.floating], instrument: Instrument) -> tuple[FloatArray, Bools]:
+def weaker_polarity(
+    cube: npt.NDArray[np.floating], instrument: Instrument, *, patch_deg: float
+) -> tuple[FloatArray, Bools]:
     """Return W in gauss and where its whole square is on the disk, both (n_steps, n_squares, n_squares).
 
-    A square is centred on each cell that has neighbours on all sides. A patch of fewer than three cells has none.
+    A square is centred on each cell of one degree that has neighbours on all sides. A patch of less than three degrees
+    has none, nor has a grid of less than `COARSEST_PX_PER_DEGREE`.
 
     Parameters
     ----------
@@ -29,24 +37,40 @@ def weaker_polarity(cube: npt.NDArray[np.floating], instrument: Instrument) -> t
         Gridded cube, NaN off-disk.
     instrument : Instrument
         The grid.
+    patch_deg : float
+        Side of the patch in heliographic degrees.
 
     Notes
     -----
     In steps of three frames, by their median: P and N are the means over a square of `SQUARE_CELLS` × `SQUARE_CELLS`
-    cells of max(B − 25 G, 0) and max(−B − 25 G, 0), and W = min(P, N).
+    cells of max(B − b, 0) and max(−B − b, 0), and W = min(P, N). B is the mean field of a pixel, on grids finer than
+    MDI's that of a pixel of MDI's size. b is 25 G for such a pixel, and on coarser grids in proportion to the pixels
+    per degree, like the noise of a mean over pixels that are independent. Pixels that two cells share count in each by
+    their area inside it.
     """
+    px_per_degree = instrument.size_px / patch_deg
     field, disk = median_steps(cube, instrument)
+    n_cells = int(patch_deg + 1e-6)
+    if px_per_degree < COARSEST_PX_PER_DEGREE - 1e-6 or n_cells < SQUARE_CELLS:
+        nowhere = np.zeros((len(field), 0, 0), dtype=np.float32)
+        return nowhere, nowhere > 0.0
+    if px_per_degree > FINEST_PX_PER_DEGREE:
+        n_fine = round(n_cells * FINEST_PX_PER_DEGREE)
+        field, disk = (_area_means(f, n_fine, side_px=px_per_degree / FINEST_PX_PER_DEGREE) for f in (field, disk))
+        px_per_degree = FINEST_PX_PER_DEGREE
+    noise_gauss = np.float32(NOISE_GAUSS * px_per_degree / FINEST_PX_PER_DEGREE)
     positive, negative = (
-        _square_means(_cell_means(np.maximum(sign * field - NOISE_GAUSS, 0.0))) for sign in (1.0, -1.0)
+        _square_means(_area_means(np.maximum(sign * field - noise_gauss, 0.0), n_cells, side_px=px_per_degree))
+        for sign in (np.float32(1.0), np.float32(-1.0))
     )
-    covered = _square_means((_cell_means(disk) > 0.5).astype(np.float32)) > 1.0 - 1e-3
+    on_disk = _area_means(disk, n_cells, side_px=px_per_degree) > 0.5
+    covered = _square_means(on_disk.astype(np.float32)) > 1.0 - 1e-3
     return np.minimum(positive, negative), covered
 
 
 def steps_of(seconds: float, instrument: Instrument) -> int:
-    """Return a window's length in steps of the instrument's grid: at least one, at most a third of the video."""
-    steps = round(seconds / instrument.cadence_seconds / GROUP_FRAMES)
-    return min(max(steps, 1), max(instrument.n_frames // GROUP_FRAMES // 3, 1))
+    """Return a window's length in steps of the instrument's grid, rounded; 0 if a step is over twice as long."""
+    return round(seconds / instrument.cadence_seconds / GROUP_FRAMES)
 
 
 def before_and_after(
@@ -83,10 +107,17 @@ def _running_sum(values: npt.NDArray[np.generic], length: int) -> npt.NDArray[np
     return np.asarray(total[length:] - total[:-length])
 
 
-def _cell_means(field: FloatArray) -> FloatArray:
-    n_cells = field.shape[-1] // CELL_PX
-    means: FloatArray = field.reshape(-1, n_cells, CELL_PX, n_cells, CELL_PX).mean(axis=(2, 4))
-    return means
+def _area_means(frames: FloatArray, n: int, *, side_px: float) -> FloatArray:
+    """Return the means over `n` × `n` squares of `side_px` pixels, from the first row and column on."""
+    whole = round(side_px)
+    if abs(side_px - whole) < 1e-9:
+        used = frames[:, : n * whole, : n * whole]
+        means: FloatArray = used.reshape(-1, n, whole, n, whole).mean(axis=(2, 4))
+        return means
+    edges, px = side_px * np.arange(n + 1)[:, None], np.arange(frames.shape[-1])
+    overlap = np.minimum(edges[1:], px + 1) - np.maximum(edges[:-1], px)
+    weights = (np.maximum(overlap, 0.0) / side_px).astype(np.float32)
+    return np.asarray(weights @ frames @ weights.T, dtype=np.float32)
 
 
 def _square_means(cells: FloatArray) -> FloatArray:

@@ -56,8 +56,9 @@ class CubeScore:
         Mean probability over `members` without the local growth; None where the recipe does not measure the growth, and
         in scores that were stored before it did.
     growth : float or None
-        Local growth of the cube, a factor of at least 1; None like `p_networks`, and where no place of the cube stays
-        on the disk for long enough.
+        Local growth of the cube, a factor of at least 1; None like `p_networks`, where no place of the cube stays on
+        the disk for long enough, and on grids that are too coarse or too short for it. `p_emergence` is then that of
+        the networks.
     """
 
     cube: str

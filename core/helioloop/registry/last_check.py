@@ -12,19 +12,22 @@ from typing import Final
 from helioloop.files import atomic
 
 LAST_CHECK: Final = "last-check.json"
+RETRAIN_CHECK: Final = "retrain check"
+ROUND_PLANNING: Final = "round planning"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastCheck:
-    """When the labels were checked last (UTC, ISO 8601), and the outcome in a sentence."""
+    """When it ended (UTC, ISO 8601), the outcome in a sentence, and which step it was: retrain check or planning."""
 
     at: str
     outcome: str
+    step: str = RETRAIN_CHECK
 
 
-def write_last_check(model_dir: Path, outcome: str) -> None:
-    """Record the outcome of a check that has just ended."""
-    check = LastCheck(at=datetime.now(UTC).isoformat(timespec="seconds"), outcome=outcome)
+def write_last_check(model_dir: Path, outcome: str, *, step: str = RETRAIN_CHECK) -> None:
+    """Record the outcome of a retrain check or round planning that has just ended."""
+    check = LastCheck(at=datetime.now(UTC).isoformat(timespec="seconds"), outcome=outcome, step=step)
     atomic.write_json(model_dir / LAST_CHECK, asdict(check))
 
 
@@ -32,6 +35,7 @@ def read_last_check(model_dir: Path) -> LastCheck | None:
     """Return the last check; None before the first, or where the file cannot be read."""
     try:
         values = json.loads((model_dir / LAST_CHECK).read_text())
-        return LastCheck(at=str(values["at"]), outcome=str(values["outcome"]))
+        step = str(values.get("step", RETRAIN_CHECK))
+        return LastCheck(at=str(values["at"]), outcome=str(values["outcome"]), step=step)
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -20,6 +20,7 @@ from typing import Final
 
 from helioloop.errors import RegistryError
 from helioloop.files import atomic, lease
+from helioloop.records.cubes import Key
 from helioloop.registry.folder_format import ensure_format
 
 PLAN_FILE: Final = "plan.json"
@@ -46,10 +47,14 @@ class Attempts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundOutline:
-    """Why a round was started, and the files that its members will have; for reports, without the packages of plans."""
+    """Why a round was started, the files that its members will have, and the cubes that it scores.
+
+    For reports, without the packages of plans.
+    """
 
     reason: str
     member_files: tuple[str, ...]
+    cubes: frozenset[Key]
 
 
 class Staging:
@@ -87,7 +92,8 @@ class Staging:
         try:
             plan = json.loads(path.read_text())
             files = tuple(f"{member['name']}.safetensors" for member in plan["members"])
-            return RoundOutline(reason=str(plan["reason"]), member_files=files)
+            cubes = frozenset((str(cube["name"]), str(cube["sha256"])) for cube in plan["cubes"])
+            return RoundOutline(reason=str(plan["reason"]), member_files=files, cubes=cubes)
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:

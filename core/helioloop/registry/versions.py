@@ -261,7 +261,10 @@ class Registry:
         try:
             return [Publication(**json.loads(line)) for line in path.read_text().splitlines()]
         except (ValueError, TypeError) as error:
-            raise RegistryError(f"{path} has a line that is not a publication ({error}); delete that line") from None
+            raise RegistryError(
+                f"{path} has a line that is not a publication ({error}); delete that "
+                f"line; if another version should be published then, run `{self.rollback_command('VERSION')}`"
+            ) from None
 
     def last_published(self) -> str | None:
         """Return the version that a lost pointer most likely named; None where there is no version.

@@ -80,7 +80,8 @@ def train_release(
     TooFewLabels
         If a class has too few labelled cubes that can be read.
     RejectedVersion
-        If the promotion check rejects the version; it stays in the registry.
+        If the promotion check rejects the version, or somebody published another one while it was trained; it stays
+        in the registry.
     RegistryError
         If the model folder has another profile than the release.
     """
@@ -106,10 +107,10 @@ def train_release(
     newest = registry.latest()
     if newest is not None and newest.fingerprint == plan.fingerprint and not forced:
         interrupted = registry.unpublished()
-        return None if interrupted is None else _publish(interrupted, registry)
+        return None if interrupted is None else _publish(interrupted, registry, forced=forced)
     set_profile(registry, runtime)
     card = run_round(plan, registry, runtime, processes=process_count(plan, runtime.device), forced=forced)
-    return _publish(card, registry)
+    return _publish(card, registry, forced=forced)
 
 
 def check_profile(registry: Registry, runtime: Runtime) -> None:
@@ -139,13 +140,17 @@ def set_profile(registry: Registry, runtime: Runtime) -> None:
         write_project_profile(registry.root, runtime.profile)
 
 
-def _publish(card: Card, registry: Registry) -> Card:
+def _publish(card: Card, registry: Registry, *, forced: bool) -> Card:
+    """Publish a new version, unless it was rejected, or somebody published another one while it was trained."""
     if card.rejected is not None:
         raise RejectedVersion(
             f"{card.version} is {card.rejected}; to publish it anyway run "
             f"`{registry.rollback_command(card.version)}`, or train with --force"
         )
-    registry.publish(card.version, why=card.reason)
+    if forced:
+        registry.publish(card.version, why=card.reason)
+    elif (overtaken := registry.publish_candidate(card, why=card.reason)) is not None:
+        raise RejectedVersion(f"{card.version} is trained and not published, because {overtaken}")
     return card
 
 
@@ -311,12 +316,14 @@ def write_score_table(
 
 
 def member_cells(score: CubeScore, *, start: int) -> Mapping[str, str]:
-    """Return the `MEMBER_COLUMNS` of one cube; empty means that the score was stored before this was kept.
+    """Return the `MEMBER_COLUMNS` of one cube; `start` is the frozen start of the grid.
 
-    The frames are empty where the score has no masking curve. `start` is the frozen start of the grid.
+    The growth is empty where it was not measured, and the frames are empty where the score has no masking curve, or was
+    stored before those of the members were kept. Scores without `p_networks` have the networks' probability in
+    `p_emergence`: their recipe does not measure the growth, or was made before it did.
     """
     cells = dict.fromkeys(MEMBER_COLUMNS, "") | {
-        "p_networks": decimal(score.p_networks),
+        "p_networks": decimal(score.p_emergence if score.p_networks is None else score.p_networks),
         "growth": decimal(score.growth),
         "members": " ".join(score.members),
     }

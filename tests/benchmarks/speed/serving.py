@@ -12,6 +12,9 @@ from tests.benchmarks.speed.servers import Servers, call, event_request, latenci
 from tests.benchmarks.speed.timing import Sides, Times
 from tests.benchmarks.speed.work import Work
 
+CHECKS = 2
+"""Retrain checks that any number of events may leave."""
+
 
 def predict_1(work: Work) -> Sides:
     """Return both sides for a request with one task, as when an annotator opens a task."""
@@ -54,11 +57,16 @@ def webhook_parallel(work: Work) -> Times:
 def _events(work: Work, at_once: int, *, total: int) -> Times:
     port, sent = work.servers.backend, event_request()
     latencies(port, sent, total=200, at_once=at_once)
+    before = work.servers.held()
     idle = latencies(port, sent, total=total, at_once=at_once)
     with _round(work):
         busy = latencies(port, sent, total=total, at_once=at_once)
     half, most = total // 2, total * 99 // 100
     more = {"p50": busy[half], "p50_idle": idle[half], "longest": busy[-1], "longest_idle": idle[-1]}
+    held = work.servers.held()
+    if held["jobs"] > CHECKS:
+        raise AssertionError(f"{2 * total} events left {held['jobs']:.0f} jobs")
+    more |= {f"{name}_grown": held[name] - before[name] for name in held}
     return Times(ours=busy[most], reference=idle[most], more=more)
 
 

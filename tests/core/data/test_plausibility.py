@@ -31,8 +31,19 @@ def _active(noise: np.ndarray, factor: float) -> np.ndarray:
 
 
 def _coded(value: float) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a function that codes 29 of 30 rows as off-disk."""
+    """Return a function that codes 27 of 30 rows as off-disk."""
     return lambda noise: np.where(np.arange(30)[:, None] < 27, value, 20.0 * noise)
+
+
+def _coded_with_stray(code: float, stray: float) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a function that codes 27 of 30 rows as off-disk, except for one pixel of another value."""
+
+    def field(noise: np.ndarray) -> np.ndarray:
+        values = _coded(code)(noise)
+        values[0, 0, 0] = stray
+        return values
+
+    return field
 
 
 @pytest.mark.parametrize(
@@ -45,6 +56,8 @@ def _coded(value: float) -> Callable[[np.ndarray], np.ndarray]:
         _coded(-32768.0),
         _coded(0.0),
         _coded(np.nan),
+        _coded_with_stray(-2000.0, -3087.9),
+        _coded_with_stray(5000.0, 5500.0),
         lambda noise: np.clip(_umbra(noise), -1000.0, 1000.0),
         lambda noise: np.rint(20.0 * noise),
         lambda noise: np.rint(20.0 * noise / 7.8) * 7.8,
@@ -53,7 +66,21 @@ def _coded(value: float) -> Callable[[np.ndarray], np.ndarray]:
         lambda noise: np.where(np.arange(30) < 3, 6000.0, 20.0 * noise),
     ],
     ids=[
-        *("5 G", "80 G", "plage", "umbra", "-32768", "zero", "NaN", "clipped", "whole gauss", "8 bits", "GONG"),
+        *(
+            "5 G",
+            "80 G",
+            "plage",
+            "umbra",
+            "-32768",
+            "zero",
+            "NaN",
+            "lower",
+            "higher",
+            "clipped",
+            "whole gauss",
+            "8 bits",
+            "GONG",
+        ),
         *("one frame of noise", "saturated"),
     ],
 )

@@ -1,6 +1,7 @@
 """Which of curve, flux and bipolar rise an emergence frame comes from; the networks are real, with chosen weights."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +18,10 @@ from helioloop.model.runtime import Runtime
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.instrument import MDI
 from helioloop.records.labels import Label
+from helioloop.records.profiles import BUILT_IN
 
 GRID = replace(MDI, n_frames=120, size_px=30, frozen_frames=6)
+PROFILE = replace(BUILT_IN["mdi"], name="small", instrument=GRID, patch_deg=5.0)
 RECIPE = replace(QUICK, folds=2, dropouts=(0.2,), local_growth=False)
 CUBES = [
     CubeInfo(
@@ -37,7 +40,7 @@ CUBES = [
 @pytest.fixture(scope="module")
 def undecided() -> Ensemble:
     """Networks whose last layer has zero weights: p is one half for every video, masked or not."""
-    plan = make_plan(CUBES, recipe=RECIPE, instrument=GRID, seed=0, parent=None, reason="test")
+    plan = make_plan(CUBES, recipe=RECIPE, instrument=GRID, seed=0, parent=None, reason="test", profile=PROFILE)
     networks = {}
     for member in plan.members:
         network = PerFrame().build(RECIPE, GRID, dropout=0.2).eval()
@@ -116,3 +119,46 @@ def test_a_recipe_without_growth_stores_none(undecided: Ensemble) -> None:
     runtime = Runtime(instrument=GRID, load=lambda _cube: bipole(frame=60), device=CPU, inputs=None)
     score = undecided.score(CUBES[1], runtime)
     assert (score.p_emergence, score.p_networks, score.growth) == (pytest.approx(0.5), None, None)
+
+
+@pytest.mark.parametrize(
+    ("n_frames", "patch_deg"),
+    [(34, 5.0), (GRID.n_frames, 15.0)],
+    ids=["28 observed frames are less than two days", "two pixels per degree"],
+)
+def test_where_the_growth_is_not_measured_the_networks_alone_count(
+    undecided: Ensemble, n_frames: int, patch_deg: float
+) -> None:
+    """Probability and masking curve are those of the networks, though a bipole comes up."""
+    grid = replace(GRID, n_frames=n_frames)
+    recipe = replace(RECIPE, local_growth=True)
+    profile = replace(PROFILE, instrument=grid, patch_deg=patch_deg)
+    plan = make_plan(CUBES, recipe=recipe, instrument=grid, seed=0, parent=None, reason="test", profile=profile)
+    runtime = Runtime(instrument=grid, load=lambda _cube: bipole(frame=20)[:n_frames], device=CPU)
+    ensemble = replace(undecided, plan=plan)
+    score = ensemble.score(CUBES[1], runtime)
+    assert score.growth is None
+    assert score.p_networks == score.p_emergence == pytest.approx(0.5)
+    located = locate(ensemble, CUBES[1], score, runtime)
+    assert located.curve == pytest.approx((0.5,) * n_frames, abs=1e-5)
+
+
+def test_scoring_again_reads_no_cube(undecided_with_growth: Ensemble, tmp_path: Path) -> None:
+    """Inputs and growth are kept in the folder; a deleted or damaged growth is measured again."""
+    loaded: list[str] = []
+
+    def load(cube: CubeInfo) -> npt.NDArray[np.float16]:
+        loaded.append(cube.name)
+        return bipole(frame=60)
+
+    runtime = Runtime(instrument=GRID, load=load, device=CPU, inputs=tmp_path)  # type: ignore[arg-type] - only called
+    first = undecided_with_growth.score(CUBES[1], runtime)
+    assert first.growth is not None
+    n_loaded = len(loaded)
+    assert n_loaded > 0
+    assert undecided_with_growth.score(CUBES[1], runtime) == first
+    assert len(loaded) == n_loaded
+    (kept,) = tmp_path.glob("local-growth-*/*.npy")
+    kept.write_bytes(kept.read_bytes()[:20])
+    assert undecided_with_growth.score(CUBES[1], runtime) == first
+    assert len(loaded) == n_loaded + 1

@@ -335,6 +335,47 @@ def test_a_range_of_the_version_before_does_not_contradict_non_emergence(
     assert (found.contradiction is not None) is contradicts
 
 
+@pytest.mark.parametrize(
+    ("of_class", "of_ranges", "contradicts"),
+    [
+        ("prediction-changed", ("prediction",), False),  # the class was changed, and the range left behind
+        ("manual", ("prediction",), False),
+        ("prediction", ("manual",), True),
+        ("prediction-changed", ("manual",), True),
+        ("manual", ("prediction-changed",), True),  # moved
+        ("prediction-changed", ("prediction-changed",), True),
+        ("prediction-changed", ("prediction", "manual"), True),  # one left behind, one drawn
+        ("prediction-changed", ("prediction", "prediction-changed"), True),
+        ("prediction-changed", (None,), True),
+    ],
+)
+def test_a_range_by_hand_contradicts_non_emergence_also_after_a_new_version(
+    controls: Controls, of_class: str, of_ranges: tuple[str | None, ...], contradicts: bool
+) -> None:
+    """The origin of each range counts, not that of the class; the new version came 10 s before the submission."""
+    given = annotation(
+        1, "non-emergence", "2026-01-01T00:01:00Z", starts=tuple(31 for _ in of_ranges),
+        created_at="2026-01-01T00:01:00Z", lead_time=30.0,
+        prediction={"created_at": "2026-01-01T00:00:50Z", "result": predicted(frame=39)},
+    )  # fmt: skip
+    for item, origin in zip(given["result"], (of_class, *of_ranges), strict=True):
+        item["origin"] = origin
+    found = current_label(task(given), controls, n_frames=N_FRAMES)
+    assert (found.contradiction is not None) is contradicts
+
+
+def test_a_range_of_another_label_says_nothing_about_the_range_left_behind(controls: Controls) -> None:
+    """A cosmic ray that was marked by hand is no onset."""
+    given = annotation(
+        1, "non-emergence", "2026-01-01T00:01:00Z", starts=(31, 7), created_at="2026-01-01T00:01:00Z", lead_time=30.0,
+        prediction={"created_at": "2026-01-01T00:00:50Z", "result": predicted(frame=39)},
+    )  # fmt: skip
+    for item, origin in zip(given["result"], ("prediction-changed", "prediction", "manual"), strict=True):
+        item["origin"] = origin
+    given["result"][2]["value"]["timelinelabels"] = ["cosmic ray"]
+    assert current_label(task(given), controls, n_frames=N_FRAMES).contradiction is None
+
+
 def test_a_readable_class_counts_beside_an_unreadable_one(controls: Controls) -> None:
     found = annotation(7, "emergence", "2026-01-01T00:00:01Z")
     found["result"].insert(0, {"from_name": "kind", "value": "x"})

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 import redis
@@ -10,7 +11,7 @@ from rq.serializers import JSONSerializer
 
 from helioloop.messaging import job_failures, queues
 from helioloop.messaging.job_failures import MAX_LOST, JobFailure, JobFailures
-from helioloop.messaging.messages import Ingest, Reconcile, RetrainCheck, Score, TrainMember, WriteBack
+from helioloop.messaging.messages import Ingest, Reconcile, RetrainCheck, Score, ScoreBulk, TrainMember, WriteBack
 from helioloop.records.cubes import CubeInfo
 
 KEY = "write-back-1-v0001"
@@ -29,7 +30,7 @@ def parked(connection: redis.Redis) -> JobFailures:
     failures = JobFailures(connection)
     assert failures.begin(WRITE_BACK) is None
     for _ in range(4):
-        fail(failures)
+        failures.fail(1, KEY, "no space", limit=4, may_pass=False, sweep_seconds=SWEEP, message=WRITE_BACK)
     return failures
 
 
@@ -58,7 +59,7 @@ def test_the_fourth_failure_parks_a_job_with_its_last_reason(redis_connection: r
     failures = JobFailures(redis_connection)
     for _ in range(3):
         fail(failures)
-    failures.succeed(1, KEY)
+    failures.succeed(WRITE_BACK)
     assert [fail(failures, reason=f"reason {k}").is_parked for k in range(4)] == [False, False, False, True]
     (known,) = failures.failing(1)
     assert (known.key, known.failures, known.reason) == (KEY, 4, "reason 3")
@@ -73,7 +74,7 @@ def test_a_parked_job_is_not_sent_and_not_run_until_it_is_put_back(redis_connect
     assert failures.begin(WRITE_BACK) is not None
     assert queues.send(redis_connection, WriteBack(project=1, version="v0002"))
     (known,) = failures.put_back(1)
-    assert (known.job, known.payload) == (WRITE_BACK.job, WRITE_BACK.payload())
+    assert known.payload == WRITE_BACK.payload()
     assert queues.send(redis_connection, WRITE_BACK)
     assert failures.put_back(1) == []
 
@@ -125,38 +126,143 @@ def test_a_running_job_is_neither_failing_nor_put_back(redis_connection: redis.R
     assert [known.key for known in failures.all(1)] == [KEY]
 
 
-def test_a_second_chance_is_one_attempt_and_not_at_once(
+def test_a_second_chance_is_one_attempt_in_ten_minutes(
     redis_connection: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A worker that ends at each start, and is started again, does not repeat a parked job each time."""
+    """At once, where a worker starts; one that ends at each start does not repeat a parked job each time."""
     failures = parked(redis_connection)
-    assert failures.give_second_chance(1) == []
-    monkeypatch.setattr(job_failures, "SECOND_CHANCE_SECONDS", 0.0)
     assert [known.key for known in failures.give_second_chance(1)] == [KEY]
     assert failures.begin(WRITE_BACK) is None
     assert fail(failures).is_parked
+    assert failures.give_second_chance(1) == []
+    monkeypatch.setattr(job_failures, "SECOND_CHANCE_SECONDS", 0.0)
+    assert [known.key for known in failures.give_second_chance(1)] == [KEY]
 
 
-def test_a_second_chance_after_lost_workers_is_one_attempt(
-    redis_connection: redis.Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_chance_may_be_limited_to_jobs_parked_long_ago(redis_connection: redis.Redis) -> None:
+    failures = parked(redis_connection)
+    assert failures.give_second_chance(1, parked_seconds=3600.0) == []
+    failures._change(1, KEY, lambda known: replace(known, parked_at=time.time() - 3601))
+    assert [known.key for known in failures.give_second_chance(1, parked_seconds=3600.0)] == [KEY]
+
+
+def test_a_second_chance_after_lost_workers_is_one_attempt(redis_connection: redis.Redis) -> None:
     failures = JobFailures(redis_connection)
     for _ in range(MAX_LOST + 1):
         failures.begin(WRITE_BACK)
-    monkeypatch.setattr(job_failures, "SECOND_CHANCE_SECONDS", 0.0)
     failures.give_second_chance(1)
     assert failures.begin(WRITE_BACK) is None
-    assert failures.begin(WRITE_BACK) is None  # its worker was lost once more
-    assert failures.begin(WRITE_BACK) is not None
+    assert failures.begin(WRITE_BACK) is not None  # its worker was lost once more
 
 
-def test_scores_of_one_version_fail_together_and_are_not_repeated_by_their_payload() -> None:
-    """A cube that cannot be scored fails no job; /predict and write-backs request what is missing."""
-    cubes = [CubeInfo(release="r", name=name, sha256="a" * 64) for name in "ab"]
-    first, second = (Score(project=1, version="v0001", cubes=(cube,)) for cube in cubes)
-    assert first.job_id != second.job_id
-    assert first.failure_key == second.failure_key == "score-1-v0001"
-    assert first.payload_to_repeat() is None
+def test_outages_do_not_count_towards_the_limit(redis_connection: redis.Redis) -> None:
+    """Nor does an outage lengthen the pause after another failure."""
+    failures = JobFailures(redis_connection)
+    for _ in range(9):
+        assert not fail(failures, may_pass=True).is_parked
+    found = [fail(failures) for _ in range(4)]
+    assert [known.is_parked for known in found] == [False, False, False, True]
+    assert [known.next_at - known.failed_at for known in found[:3]] == pytest.approx([60, 240, 960])
+
+
+def test_a_job_that_runs_out_of_time_is_parked_as_late_as_one_that_loses_its_worker(
+    redis_connection: redis.Redis,
+) -> None:
+    """Label Studio may be slow for hours; a job that never ends in time does not run for ever."""
+    failures = JobFailures(redis_connection)
+    found = [
+        failures.fail(1, KEY, "no time", limit=4, may_pass=False, timed_out=True, sweep_seconds=SWEEP)
+        for _ in range(MAX_LOST)
+    ]
+    assert [known.is_parked for known in found] == [False] * (MAX_LOST - 1) + [True]
+
+
+# -- jobs of one name side by side ----------------------------------------------------------------
+
+
+def test_jobs_that_run_side_by_side_are_not_taken_for_lost_ones(redis_connection: redis.Redis) -> None:
+    """A check that was sent while another one ran; rq's id is the name and a number."""
+    failures, check = JobFailures(redis_connection), RetrainCheck(project=1)
+    ids = [f"retrain-check-1-{slot}" for slot in range(2, 2 + MAX_LOST + 5)]
+    for job_id in ids:
+        assert failures.begin(check, job_id=job_id, is_alive=lambda _: True) is None
+    assert failures.failing(1) == []
+    failures.begin(check, job_id="retrain-check-1", is_alive=lambda job_id: job_id != ids[0])
+    (known,) = failures.failing(1)
+    assert known.lost == 1
+
+
+@pytest.mark.parametrize("forced", [False, True])
+def test_a_failure_beside_a_success_is_repeated(redis_connection: redis.Redis, forced: bool) -> None:
+    """“Start training” during an ordinary check that succeeds, and the reverse; the failed one is not lost."""
+    failures = JobFailures(redis_connection)
+    failing, succeeding = RetrainCheck(project=1, forced=forced), RetrainCheck(project=1, forced=not forced)
+    failures.begin(failing)
+    failures.begin(succeeding)
+    failures.succeed(succeeding)
+    failures.fail(
+        1, failing.failure_key, "no space", limit=4, may_pass=False, sweep_seconds=SWEEP, message=failing
+    )  # fmt: skip
+    (known,) = failures.failing(1)
+    assert (known.payload, known.running) == (failing.payload(), {})
+    failures.succeed(succeeding)
+    (known,) = failures.all(1)
+    assert (known.payload, known.attempts) == (failing.payload(), 0)
+    failures.succeed(failing)
+    assert failures.all(1) == []
+
+
+def test_a_job_that_fails_after_redis_was_emptied_can_be_repeated(redis_connection: redis.Redis) -> None:
+    failures, check = JobFailures(redis_connection), RetrainCheck(project=1, forced=True)
+    failures.begin(check)
+    redis_connection.flushall()
+    failures.fail(1, check.failure_key, "no space", limit=4, may_pass=False, sweep_seconds=SWEEP, message=check)
+    (known,) = failures.failing(1)
+    assert known.payload == check.payload()
+
+
+def test_start_training_puts_the_ordinary_check_back(redis_connection: redis.Redis) -> None:
+    failures, check = JobFailures(redis_connection), RetrainCheck(project=1)
+    for _ in range(4):
+        failures.fail(1, check.failure_key, "no", limit=4, may_pass=False, sweep_seconds=SWEEP, message=check)
+    assert not queues.send(redis_connection, check)
+    assert queues.send(redis_connection, RetrainCheck(project=1, forced=True), anew=True)
+    assert queues.send(redis_connection, check)
+
+
+def test_chunks_of_one_version_are_counted_apart_and_shown_together(redis_connection: redis.Redis) -> None:
+    """A chunk that fails stops no other one, and a success of another one does not forget its failures."""
+    failures = JobFailures(redis_connection)
+    cubes = [CubeInfo(release="r", name=name, sha256="a" * 64) for name in "abc"]
+    first, second, third = (ScoreBulk(project=1, version="v0001", cubes=(cube,)) for cube in cubes)
+    for chunk in (first, second):
+        for _ in range(4):
+            failures.fail(1, chunk.failure_key, "no", limit=4, may_pass=False, sweep_seconds=SWEEP, message=chunk)
+            failures.begin(third)
+            failures.succeed(third)
+    assert [queues.send(redis_connection, chunk) for chunk in (first, second, third)] == [False, False, True]
+    assert {known.name for known in failures.failing(1)} == {"bulk-1-v0001"}
+    assert len(failures.put_back(1, ["bulk-1-v0001"])) == 2
+    assert queues.send(redis_connection, first)
+
+
+def test_reconciliation_is_never_parked(redis_connection: redis.Redis) -> None:
+    """It repairs everything else: its pauses grow to an hour."""
+    failures, message = JobFailures(redis_connection), Reconcile(project=1)
+    for _ in range(MAX_LOST + 5):
+        assert failures.begin(message) is None
+    for _ in range(7):
+        known = failures.fail(
+            1, message.failure_key, "no", limit=message.limit, may_pass=False, sweep_seconds=SWEEP, message=message
+        )
+    assert known.next_at - known.failed_at == pytest.approx(3600)
+    assert queues.send(redis_connection, message)
+
+
+def test_scores_and_reconciliations_are_not_repeated_by_their_payload() -> None:
+    """/predict, write-backs and workers request again what is missing."""
+    cube = CubeInfo(release="r", name="a", sha256="a" * 64)
+    assert Score(project=1, version="v0001", cubes=(cube,)).payload_to_repeat() is None
     assert Reconcile(project=1).payload_to_repeat() is None
     assert Ingest(project=1, release="r").payload_to_repeat() == {"project": 1, "release": "r", "format": 1}
 

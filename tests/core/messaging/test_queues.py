@@ -226,6 +226,30 @@ def test_a_job_lost_between_list_and_start_does_not_block(redis_connection: redi
     assert _waiting(redis_connection) == ["retrain-check-1"]
 
 
+def test_a_job_that_another_thread_deletes_meanwhile_does_not_block(
+    redis_connection: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a burst of events, many threads find that a check is over and delete it; rq raises "Failed to retrieve"."""
+    queues.send(redis_connection, RetrainCheck(project=1))
+    _job(redis_connection, "retrain-check-1").set_status(JobStatus.FINISHED)
+    redis_connection.delete(f"rq:queue:{QUEUE_MAINTENANCE}")
+    delete = PlainJob.delete
+
+    def deletes(job: PlainJob, **options: Any) -> None:
+        redis_connection.delete(job.key)
+        delete(job, **options)
+
+    monkeypatch.setattr(PlainJob, "delete", deletes)
+    assert queues.send(redis_connection, RetrainCheck(project=1))
+    assert _waiting(redis_connection) == ["retrain-check-1"]
+
+
+def test_a_remnant_without_a_status_does_not_block(redis_connection: redis.Redis) -> None:
+    redis_connection.hset(Job.key_for("retrain-check-1"), "retries_left", "1")
+    assert queues.send(redis_connection, RetrainCheck(project=1))
+    assert _waiting(redis_connection) == ["retrain-check-1"]
+
+
 @pytest.mark.parametrize("field", ["meta", "last_heartbeat", "worker_name"])
 def test_what_a_process_wrote_of_a_job_that_was_gone_does_not_block(redis_connection: redis.Redis, field: str) -> None:
     """Its worker was killed, the job was deleted, and the process went on."""

@@ -1,11 +1,16 @@
 """The client of Redis and its errors."""
 
+from collections.abc import Callable
+
 import pytest
 import redis
 from pydantic import SecretStr
 
 from helioloop.errors import ServiceError, SettingsError
-from helioloop.messaging import redis_client
+from helioloop.messaging import queues, redis_client
+from helioloop.messaging.event_intake import EventIntake
+from helioloop.messaging.job_failures import JobFailures
+from helioloop.messaging.messages import RetrainCheck
 from helioloop.settings import Settings
 
 
@@ -39,7 +44,8 @@ def test_a_url_of_another_service_is_a_wrong_setting() -> None:
         (redis.ConnectionError("x"), "cannot be reached"),
         (redis.TimeoutError("x"), "does not answer in time"),
         (redis.OutOfMemoryError("x"), "is full and stores nothing more; raise its maxmemory"),
-        (redis.ResponseError("OOM command not allowed"), r"refuses a command \(ResponseError\)"),
+        (redis.ResponseError("error in a script: OOM command not allowed"), "is full and stores nothing more"),
+        (redis.ResponseError("unknown command"), r"refuses a command \(ResponseError\)"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
@@ -89,3 +95,31 @@ def test_a_wrong_value_of_an_option_of_tls_is_a_wrong_setting() -> None:
     with pytest.raises(SettingsError, match="a value that an option excludes") as caught:
         redis_client.make_client(Settings(redis_url="rediss://:hunter2@127.0.0.1:1/0?ssl_cert_reqs=hunter2"))
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda connection: connection.set("a", "b"),
+        lambda connection: queues.send(connection, RetrainCheck(project=1)),
+        lambda connection: EventIntake(connection, Settings()).take_in(1, 1),
+        lambda connection: JobFailures(connection).begin(RetrainCheck(project=1)),
+        lambda connection: connection.lock("a", timeout=1).acquire(blocking=False),
+    ],
+    ids=["a value", "a job", "an event", "a failure", "a lock"],
+)
+def test_a_redis_that_fills_up_after_the_first_answer_is_named(
+    redis_connection: redis.Redis, write: Callable[[redis.Redis], object]
+) -> None:
+    """It answers every ping; the remedy is its memory, whichever command is refused. What it has can still be read."""
+    redis_connection.config_set("maxmemory", 1)
+    try:
+        with (
+            pytest.raises(ServiceError, match="is full and stores nothing more; raise its maxmemory"),
+            redis_client.plain_errors(Settings()),
+        ):
+            write(redis_connection)
+        assert redis_connection.ping()
+        assert JobFailures(redis_connection).all(1) == []
+    finally:
+        redis_connection.config_set("maxmemory", 0)

@@ -165,7 +165,7 @@ def test_inputs_that_half_precision_would_change_are_kept_exactly(flux: Flux, tm
     network = flux.build(RECIPE, SMALL, dropout=0.0).eval()
     ensemble = Ensemble(plan=plan, networks={member.name: network for member in plan.members}, device=CPU)
     first, second = (ensemble.score(CUBES[1], runtime) for _ in range(2))
-    (path,) = tmp_path.rglob("*.npy")
+    (path,) = tmp_path.glob(f"{flux.name}-*/*.npy")
     np.testing.assert_array_equal(np.load(path), flux.prepare(cube, SMALL))
     assert first == second
 

@@ -21,3 +21,10 @@ def test_auto_is_the_recipe_that_suits_the_device() -> None:
     assert find_recipe("auto", gpu=True) is ACCURATE
     with pytest.raises(SettingsError, match="'fast' is unknown; choose one of: auto, quick, accurate"):
         find_recipe("fast", gpu=False)
+
+
+def test_a_recipe_of_a_version_trained_before_the_local_growth_has_none() -> None:
+    """Its card lacks the entry, so its probabilities remain those of the networks; the authors' CNN has none either."""
+    older = {name: value for name, value in QUICK.as_dict().items() if name != "local_growth"}
+    assert not Recipe.from_dict(older).local_growth
+    assert [recipe.name for recipe in RECIPES.values() if recipe.local_growth] == ["quick", "accurate"]

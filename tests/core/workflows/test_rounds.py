@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.whole import complete
 
+from helioloop.errors import RegistryError, RejectedVersion
 from helioloop.evaluation.audit_order import audit_order
 from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import QUICK
@@ -15,6 +16,7 @@ from helioloop.records.instrument import MDI
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
 from helioloop.registry.versions import Card, Registry
+from helioloop.workflows import releases
 from helioloop.workflows.rounds import close_round
 
 N_CUBES = 60
@@ -158,3 +160,22 @@ def test_a_candidate_is_compared_with_the_version_published_now(registry: Regist
     assert close(registry, right=lambda _: 0.45, verified=LAST - {ORDER[-1]}).rejected is not None
     registry.publish("v0002", why="by hand")
     assert close(registry, right=lambda _: 0.45, verified=LAST - {ORDER[-2]}).rejected is None
+
+
+def test_a_version_trained_by_hand_undoes_no_rollback(registry: Registry) -> None:
+    """Somebody published another version while `helioloop train` ran; with --force the new one is published."""
+    registry.publish(close(registry, right=lambda _: 0.9, verified=FIRST).version, why="second")
+    trained = close(registry, right=lambda _: 0.95, verified=LAST)
+    registry.publish("v0001", why="rollback")
+    with pytest.raises(RejectedVersion, match=r"v0003 is trained and not published, because v0001 was published while"):
+        releases._publish(trained, registry, forced=False)
+    assert registry.published() == "v0001"
+    releases._publish(trained, registry, forced=True)
+    assert registry.published() == "v0003"
+
+
+def test_a_damaged_history_names_the_line_and_the_command(registry: Registry) -> None:
+    """Without that line another version may be the last one published."""
+    (registry.root / "history.jsonl").write_text('{"version": "v0001"\n')
+    with pytest.raises(RegistryError, match=r"delete that line; .* run `helioloop rollback VERSION --model-dir "):
+        registry.history()

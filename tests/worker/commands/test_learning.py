@@ -24,12 +24,13 @@ from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.project_profile import find_project_profile, read_project_profile, write_project_profile
 from helioloop.registry.versions import Registry
 from helioloop.workflows import releases
-from helioloop.workflows.releases import MEMBER_COLUMNS, SCORE_COLUMNS, score_row
+from helioloop.workflows.releases import MEMBER_COLUMNS, SCORE_COLUMNS, member_cells, score_row
 from helioloop_worker.commands import learning
 
 N_CUBES = 40
 SMALL = replace(MDI, size_px=30)
-PROFILE = replace(BUILT_IN["mdi"], name="small", instrument=SMALL)
+PROFILE = replace(BUILT_IN["mdi"], name="small", instrument=SMALL, patch_deg=10.0)
+"""Three pixels per degree, the fewest on which the local growth is measured."""
 
 
 def run(*words: str | Path) -> Result:
@@ -332,10 +333,19 @@ def test_a_frame_is_shown_only_if_ensemble_or_label_is_emergence() -> None:
         assert score_row(label, score, version="v0001")["emergence_frame"] == ""
 
 
+def test_without_a_local_growth_the_networks_probability_is_that_of_the_cube() -> None:
+    """As for the recipe paper, and for versions trained before the growth was measured."""
+    score = CubeScore(cube="c", sha256="0" * 64, p_emergence=0.75, p_spread=None, members=("fold0-0",))
+    cells = member_cells(score, start=30)
+    assert (cells["p_networks"], cells["growth"]) == (score_row(None, score, version="v0001")["p_emergence"], "")
+    grown = member_cells(replace(score, p_networks=0.5, growth=3.5), start=30)
+    assert (float(grown["p_networks"]), float(grown["growth"])) == (0.5, 3.5)
+
+
 def test_the_plan_and_the_card_record_the_profile(trained: Trained) -> None:
     """Name, instrument, factor and size of a patch, as in the release's release.toml."""
     registry = Registry(trained.models)
-    expected = {"name": "small", "instrument": "MDI", "to_mdi_factor": 1.0, "patch_deg": 15.0}
+    expected = {"name": "small", "instrument": "MDI", "to_mdi_factor": 1.0, "patch_deg": 10.0}
     assert registry.card("v0001").profile == Plan.read(registry.folder("v0001")).profile == expected
 
 
@@ -343,7 +353,7 @@ def test_a_release_of_another_profile_is_scored_only_on_request(trained: Trained
     """The refusal names both profiles and the option; with it, the difference is printed."""
     other, out = tmp_path / "other", tmp_path / "scores.csv"
     shutil.copytree(trained.release, other)
-    like_hmi = replace(BUILT_IN["hmi"], instrument=replace(SMALL, name="HMI"))
+    like_hmi = replace(BUILT_IN["hmi"], instrument=replace(SMALL, name="HMI"), patch_deg=10.0)
     write_release_profile(other, like_hmi)
     words = ("score", other, "--model-dir", trained.models, "--out", out)
     refused = run(*words)
@@ -394,7 +404,7 @@ def other_release(trained: Trained, folder: Path, profile: Profile) -> Path:
     return folder
 
 
-LIKE_HMI = replace(BUILT_IN["hmi"], instrument=replace(SMALL, name="HMI"))
+LIKE_HMI = replace(BUILT_IN["hmi"], instrument=replace(SMALL, name="HMI"), patch_deg=10.0)
 
 
 @pytest.mark.parametrize("forced", [(), ("--force",)], ids=["plain", "forced"])
@@ -441,9 +451,9 @@ def test_a_training_that_does_not_begin_sets_no_profile(trained: Trained, tmp_pa
 
 
 def test_patches_of_another_size_are_not_scored_on_request_either(trained: Trained, tmp_path: Path) -> None:
-    """Pixels of 0.4 degrees are not those of 0.5 degrees that the version was trained on."""
+    """Pixels of 0.4 degrees are not those of a third of a degree that the version was trained on."""
     wider = replace(PROFILE, patch_deg=12.0)
     words = ("score", other_release(trained, tmp_path / "other", wider), "--model-dir", trained.models)
     refused = run(*words, "--out", tmp_path / "scores.csv", "--other-profile")
     assert refused.exit_code == 1
-    assert "their grids differ (patch_deg 12 instead of 15)" in refused.stderr
+    assert "their grids differ (patch_deg 12 instead of 10)" in refused.stderr

@@ -15,6 +15,7 @@ from helioloop.messaging.arrived_events import PROJECT_UPDATED, arrived_events
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.fake import FakeLabelStudio
 from helioloop_worker.labelstudio.media_check import fetchable
+from helioloop_worker.labelstudio.model_root_check import check_model_root
 from helioloop_worker.labelstudio.setup import set_up
 from helioloop_worker.labelstudio.setup_checks import check_event, check_set_up
 from helioloop_worker.labelstudio.setup_port import FetchedPart
@@ -88,6 +89,7 @@ def test_a_new_project_is_tried_with_a_probe_file_that_is_removed(
     assert tried(label_studio, settings, project, backend) == [
         "media: a probe file in the project's media folder was fetched through Label Studio, and removed again",
         "media: no video was fetched, because the project has none yet",
+        f"model folder: the backend reads {settings.model_root.resolve()}, too",
         f"event: Label Studio sent one to {backend}/webhook, and the backend took it in",
     ]
     assert sorted(path.name for path in settings.media_dir(project).iterdir()) == ["instruction"]
@@ -239,3 +241,26 @@ def test_without_redis_the_trial_fails_in_a_sentence(
     project = set_up(label_studio, settings, title="t", backend_url=backend)
     elsewhere = settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0"})
     assert "Redis at redis://127.0.0.1:9/0 cannot be reached" in failure(label_studio, elsewhere, project, backend)
+
+
+def test_a_backend_with_another_model_folder_is_reported(
+    settings: Settings, label_studio: FakeLabelStudio, tmp_path: Path
+) -> None:
+    """Events arrive and every media file is served, but no version would ever be: it is no success."""
+    with serving(settings.model_copy(update={"model_root": tmp_path / "elsewhere"})) as url:
+        project = set_up(label_studio, settings, title="t", backend_url=url)
+        text = failure(label_studio, settings, project, url)
+    assert f"reads another model folder than {settings.model_root}" in text
+    assert "did not arrive" not in text
+
+
+def test_a_backend_that_only_label_studio_reaches_is_not_compared(settings: Settings) -> None:
+    """Its address may be one inside a network of containers; the line tells that nothing was compared."""
+    settings.model_root.mkdir()
+    said = check_model_root(settings, backend_url="http://127.0.0.1:9")
+    assert said.startswith("model folder: not compared with the backend's, because http://127.0.0.1:9 gives no answer")
+
+
+def test_a_model_root_that_is_missing_is_reported(settings: Settings) -> None:
+    with pytest.raises(ServiceError, match=r"models, cannot be written \(FileNotFoundError\)"):
+        check_model_root(settings, backend_url="http://127.0.0.1:9")

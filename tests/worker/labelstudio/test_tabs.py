@@ -70,6 +70,47 @@ def test_the_tab_of_earlier_versions_becomes_the_first_one(label_studio: FakeLab
         assert len(after[place]) == len({*after[place]})
 
 
+@pytest.mark.parametrize(
+    ("hidden", "in_list", "beside_task"),
+    [
+        ({"explore": ["tasks:annotators"], "labeling": []}, ["tasks:annotators"], []),
+        (
+            {"explore": ["tasks:data.crude_label", "tasks:annotators"]},
+            ["tasks:data.crude_label", "tasks:annotators"],
+            [],
+        ),
+        (None, [], []),
+    ],
+    ids=["as an earlier version made it", "where one place is missing", "where nothing is hidden"],
+)
+def test_the_tab_of_random_checks_never_shows_score_and_crude_label(
+    label_studio: FakeLabelStudio, tmp_path: Path, hidden: object, in_list: list[str], beside_task: list[str]
+) -> None:
+    """Both would tell an answer; a team's other columns stay, and a tab that is right is not written again."""
+    update_tabs(label_studio, 1, tmp_path)
+    checks = next(tab for tab in label_studio.tabs(1) if tab.settings["title"] == "Random checks")
+    label_studio.change_tab(1, checks.id, {**checks.settings, "hiddenColumns": hidden})
+    update_tabs(label_studio, 1, tmp_path)
+    after = {tab.id: tab.settings for tab in label_studio.tabs(1)}[checks.id]["hiddenColumns"]
+    both = {"tasks:data.crude_label", "tasks:predictions_score"}
+    for place, before in (("explore", in_list), ("labeling", beside_task)):
+        assert after[place][: len(before)] == before
+        assert {*after[place]} == {*before} | both
+        assert len(after[place]) == len({*after[place]})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(label_studio, "change_tab", lambda *_: pytest.fail("all tabs are right"))
+        update_tabs(label_studio, 1, tmp_path)
+
+
+def test_a_team_may_show_the_crude_label_in_the_other_tabs(label_studio: FakeLabelStudio, tmp_path: Path) -> None:
+    update_tabs(label_studio, 1, tmp_path)
+    for tab in label_studio.tabs(1):
+        label_studio.change_tab(1, tab.id, {**tab.settings, "hiddenColumns": {"explore": [], "labeling": []}})
+    update_tabs(label_studio, 1, tmp_path)
+    changed = [tab.settings["title"] for tab in label_studio.tabs(1) if tab.settings["hiddenColumns"]["explore"]]
+    assert changed == ["Random checks"]
+
+
 def test_an_interrupted_update_makes_no_tab_twice(label_studio: FakeLabelStudio, tmp_path: Path) -> None:
     """The tab was created and its id not written."""
     update_tabs(label_studio, 1, tmp_path)

@@ -9,18 +9,23 @@ import math
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import redis
 from label_studio_sdk.core import http_client
 
-from helioloop.errors import LabelStudioError
+from helioloop.errors import LabelStudioError, MissingInLabelStudio
+from helioloop.messaging.job_failures import JobFailures
+from helioloop.messaging.messages import MakeReport
 from helioloop_worker.labelstudio import client as client_module
 from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.port import PredictionRow
+from helioloop_worker.loop.failing import counting
 
 TOKEN = "t0ken-of-the-team"
 PAGE = "http://page.example.org/label-studio"
@@ -189,12 +194,74 @@ def test_a_refusal_says_what_was_refused_and_the_remedy(
         assert answer.body["detail"] in said
 
 
+@pytest.mark.parametrize("detail", ["URL resolves to a reserved network address", "The provided URL was not allowed."])
+def test_a_private_address_that_is_refused_is_not_blamed_on_the_token(peer: Server, detail: str) -> None:
+    """The rights of the token's user have no effect on it; the remedy names Label Studio's two switches."""
+    peer.answers = [Answer(200, []), Answer(403, {"detail": detail})]
+    said = refusal(lambda: peer.client().ensure_backend(1, url="http://127.0.0.1:9090", user="", password=""))
+    assert detail in said
+    assert said.endswith("LABEL_STUDIO_ML_BLOCK_LOCAL_IP=false and LABEL_STUDIO_SSRF_PROTECTION_ENABLED=false")
+    assert "use a token" not in said
+
+
 def test_the_list_of_invalid_values_is_in_the_message(peer: Server) -> None:
     """It is cut at 300 characters."""
     peer.answers = [Answer(400, {"detail": "Validation error", "validation_errors": {"title": ["too long " * 99]}})]
     said = refusal(lambda: peer.client().update_project(1, title="x"))
     assert "answered 400 {'title': ['too long too long" in said
     assert len(said) < 450
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_parked"),
+    [
+        (Answer(404, b"404 page not found"), False),
+        (Answer(404, b"<html>default backend - 404</html>"), False),
+        (Answer(404, {"message": "no route matched"}), False),
+        (Answer(403, b"<html>Just a moment...</html>"), False),
+        (Answer(405, b"<html>405 Not Allowed</html>"), False),
+        (Answer(200, b"<html>We are back soon</html>"), False),
+        (Answer(200, b"We are back soon"), False),
+        (Answer(200, {"status": "maintenance"}), False),
+        (Answer(302, location="/login"), False),
+        (Answer(408, b"Request Time-out"), False),
+        (Answer(429, {"detail": "Request was throttled."}), False),
+        (Answer(502, b"Bad Gateway"), False),
+        (Answer(503, {"detail": "upstream is away"}), False),
+        (Answer(200, slow=True), False),
+        (Answer(404, {"detail": "No Project matches the given query."}), True),
+        (Answer(403, {"detail": "You do not have permission."}), True),
+        (Answer(401, {"detail": "Invalid token."}), True),
+        (Answer(400, b"<h1>Bad Request (400)</h1>"), True),
+        (Answer(413, b"<html>413 Request Entity Too Large</html>"), True),
+    ],
+    ids=lambda value: f"{value.status} {str(value.body)[:25]}" if isinstance(value, Answer) else "",
+)
+def test_an_outage_parks_no_job(peer: Server, redis_connection: redis.Redis, answer: Answer, is_parked: bool) -> None:
+    """Whatever a proxy answers while Label Studio is away; what Label Studio itself refuses parks the job."""
+    message = MakeReport(project=1)
+    client = peer.client(timeout_seconds=0.1 if answer.slow else 5.0)
+    for _ in range(message.attempts):
+        peer.answers = [answer, answer] if answer.location is None else [answer, Answer(200, LOGIN_PAGE)]
+        with suppress(LabelStudioError), counting(redis_connection, message, sweep_seconds=300.0):
+            client.create_webhook(1, url="http://b:9090/webhook", headers={}, actions=["TASKS_CREATED"])
+            client.project(1)
+    (known,) = JobFailures(redis_connection).failing(1)
+    assert known.attempts == message.attempts
+    assert known.is_parked == is_parked, known.reason
+
+
+def test_a_project_is_missing_only_where_label_studio_says_so(peer: Server) -> None:
+    """A model folder is not to be moved away because a proxy has no route to Label Studio."""
+    peer.answers = [Answer(404, {"detail": "No Project matches the given query."})]
+    with pytest.raises(MissingInLabelStudio):
+        peer.client().project(1)
+    peer.answers = [Answer(404, b"404 page not found")]
+    said = refusal(lambda: peer.client().project(1))
+    assert said.endswith("and that HELIOLOOP_LABEL_STUDIO_URL is its own address")
+    with pytest.raises(LabelStudioError) as caught:
+        peer.client().project(1)
+    assert not isinstance(caught.value, MissingInLabelStudio)
 
 
 # -- retries --------------------------------------------------------------------------------------
@@ -312,7 +379,7 @@ def test_an_address_where_nothing_listens_is_named(monkeypatch: pytest.MonkeyPat
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         said = refusal(lambda: CALLS[name](LabelStudioClient(url, api_key=TOKEN, timeout_seconds=5.0)))
-    assert f"Label Studio at {url} did not answer (ConnectError)" in said
+    assert f"Label Studio at {url} did not answer (ConnectError: it refuses the connection)" in said
     assert "HELIOLOOP_LABEL_STUDIO_URL names it as seen from here" in said
 
 

@@ -91,7 +91,7 @@ def test_a_corrected_label_starts_a_round_and_changes_the_agreement(
     correct(release, {f"cube{k:02d}": crude(f"cube{k:02d}") for k in range(24)} | {"cube00": E})
     outcome = jobs.ingest(loop_project.context, loop_project.id, "copy")
     assert [change["cube"] for change in outcome["relabelled"]] == ["cube00"]
-    assert loop_project.check() == f"round started: 1 labels differ from those {version} was trained on"
+    assert loop_project.check() == f"round started: 1 label differs from those {version} was trained on"
     loop_project.clear_queues()
     jobs.write_back(loop_project.context, loop_project.id, version)
     (row,) = [row for row in loop_project.label_studio.predictions(loop_project.id) if row.task == task]

@@ -1,5 +1,6 @@
 """Planning: cubes are prepared and the round starts; killed or without Redis at any point, nothing is lost."""
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ from helioloop.messaging.retrain_state import FollowUp
 from helioloop.model.plan import Plan
 from helioloop.progress import silent
 from helioloop.records.cubes import CubeInfo
+from helioloop.registry.last_check import read_last_check
 from helioloop.registry.staging import Staging
 from helioloop_worker import jobs
 from helioloop_worker.loop import planning, rounds
@@ -38,7 +40,7 @@ def corrected(loop_project: LoopProject, task_data: Data) -> str:
     loop_project.label_studio.annotate(tasks["cube00"], "emergence")
     loop_project.context.state.add_events(loop_project.id, 1, now=time.time() - SETTLED)
     assert check_retraining(loop_project.context, loop_project.id, forced=False).startswith("a round is requested")
-    return "1 labels differ from those v0001 was trained on"
+    return "1 label differs from those v0001 was trained on"
 
 
 def plan(loop_project: LoopProject) -> str:
@@ -70,6 +72,24 @@ def test_the_job_starts_the_round_and_settles_the_check(loop_project: LoopProjec
     assert len(read_checked(loop_project.model_dir) or {}) == 1
     assert requests(loop_project.context, loop_project.id) == set()
     assert f"member-{loop_project.id}-{running.fingerprint[:16]}-fold0-0" in loop_project.queued()
+
+
+@pytest.mark.usefixtures("corrected")
+def test_the_status_shows_which_step_the_last_outcome_is_of(loop_project: LoopProject) -> None:
+    """A retrain check requests a round, and the planning starts it."""
+    outcome = jobs.check_retraining(loop_project.context, loop_project.id)
+    found = read_last_check(loop_project.model_dir)
+    assert found is not None
+    assert (found.step, found.outcome) == ("retrain check", outcome)
+    outcome = jobs.plan_round(loop_project.context, loop_project.id)
+    found = read_last_check(loop_project.model_dir)
+    assert found is not None
+    assert (found.step, found.outcome) == ("round planning", outcome)
+    written = loop_project.model_dir / "last-check.json"
+    written.write_text(json.dumps({"at": found.at, "outcome": "of an earlier version of helioloop"}))
+    found = read_last_check(loop_project.model_dir)
+    assert found is not None
+    assert found.step == "retrain check"
 
 
 @pytest.mark.usefixtures("corrected")

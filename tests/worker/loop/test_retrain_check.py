@@ -51,7 +51,7 @@ def test_a_check_decides_and_leaves_the_work_to_planning(
     loop_project.label_studio.annotate(tasks["cube00"], "emergence")
     add_old_event(loop_project)
     monkeypatch.setattr(Loader, "__call__", lambda *_: pytest.fail("the check opened a cube"))
-    assert check(loop_project) == f"a round is requested: 1 labels differ from those {first} was trained on"
+    assert check(loop_project) == f"a round is requested: 1 label differs from those {first} was trained on"
     assert loop_project.queued() == [f"plan-round-{loop_project.id}"]
     assert loop_project.job(f"plan-round-{loop_project.id}").origin == "helioloop-train"
     assert check(loop_project) == "a round is being planned"
@@ -170,7 +170,7 @@ def test_few_changed_labels_are_checked_again_until_the_pause_is_over(
     loop_project.publish()
     loop_project.label_studio.annotate(tasks["cube00"], "emergence")
     add_old_event(loop_project)
-    assert check(loop_project).startswith("no round yet: 1 labels differ")
+    assert check(loop_project).startswith("no round yet: 1 label differs")
     assert requests(loop_project.context, loop_project.id) == set()
     assert loop_project.context.state.pending_events(loop_project.id) is None
     assert (
@@ -178,7 +178,7 @@ def test_few_changed_labels_are_checked_again_until_the_pause_is_over(
         in reconcile(loop_project.context, loop_project.id).done
     )
     loop_project.context.settings.retrain_pause_seconds = 0.0
-    assert check(loop_project).startswith("a round is requested: 1 labels differ")
+    assert check(loop_project).startswith("a round is requested: 1 label differs")
 
 
 def test_answers_are_read_and_written_back_while_a_round_runs(loop_project: LoopProject, task_data: Data) -> None:

@@ -41,7 +41,7 @@ def test_one_changed_label_starts_a_round() -> None:
     """And the reason counts it and names the version it is compared with."""
     decision = decide(trained_on(a=(E, False)), now(a=(N, True)), settings=Settings(retrain_changed=1), forced=False)
     assert decision.start
-    assert decision.reason == "1 labels differ from those v0003 was trained on"
+    assert decision.reason == "1 label differs from those v0003 was trained on"
 
 
 def test_a_correction_taken_back_starts_a_round() -> None:

@@ -2,12 +2,14 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from click.testing import Result
 from tests.worker.conftest import SMALL, LoopProject
 from tests.worker.shell import run_one_of
 
@@ -18,7 +20,9 @@ from helioloop.messaging import messages
 from helioloop.progress import silent
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore, Emergence
+from helioloop.registry.pruning import remove_superseded
 from helioloop.registry.random_checks import RandomChecks
+from helioloop.registry.versions import Registry
 from helioloop_worker.commands import report as command
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow
@@ -163,6 +167,12 @@ def test_a_blind_reason_shows_nothing_of_the_model() -> None:
     assert shown == reason(Label.NON_EMERGENCE, JUDGED, blind=True), "it does not depend on the crude label"
 
 
+def test_without_a_prediction_the_reason_does_not_show_the_crude_label() -> None:
+    """An answer given then counts as blind; the estimate of wrong labels must not come from who read the label."""
+    assert reason(Label.EMERGENCE, None) == reason(Label.NON_EMERGENCE, None) == reason(None, None)
+    assert "Crude label" not in reason(Label.EMERGENCE, None)
+
+
 def test_a_long_name_of_a_region_is_cut() -> None:
     """Forty characters stay, the last one an ellipsis; it is escaped after the cut, so no escape is cut in two."""
     facts = replace(FACTS, region="x" * 38 + "<>&")
@@ -202,6 +212,8 @@ def test_the_files_follow_the_published_version(loop_project: LoopProject, monke
     before = json.loads(path.read_text())
     assert len(before["flux"]) == SMALL.n_frames + 1
     assert not any(before["p"])
+    first = {reason_of(curve).read_text() for curve in curves.values()}
+    assert not [text for text in first if "Crude label" in text]
     version = loop_project.publish(p_emergence=0.75)
     write_back(loop_project.context, loop_project.id, version, report=silent)
     text = path.with_name(path.name.replace(".curve.json", ".reason.txt")).read_text()
@@ -211,6 +223,43 @@ def test_the_files_follow_the_published_version(loop_project: LoopProject, monke
     monkeypatch.setattr(screen_files, "atomic", Mock(replace_many=calls.extend))
     assert write(loop_project) == 0
     assert calls == []
+
+
+def reason_of(curve: Path) -> Path:
+    """Return the path of the reason beside a curve."""
+    return curve.with_name(curve.name.replace(".curve.json", ".reason.txt"))
+
+
+@pytest.mark.parametrize("way", ["all tasks", "what is new"])
+def test_no_task_shows_the_model_before_it_has_its_prediction(
+    loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Until then an answer counts as blind: Label Studio stores it without a prediction."""
+    curves, label_studio = ingested(loop_project), loop_project.label_studio
+    version = loop_project.publish(p_emergence=0.75)
+    if way == "what is new":
+        with monkeypatch.context() as unscored:
+            unscored.setattr(Registry, "scores", lambda *_, **__: {})
+            unscored.setattr(Registry, "scores_of", lambda *_: {})
+            assert write_back(loop_project.context, loop_project.id, version, report=silent).written == 0
+        label_studio.annotate(loop_project.read().tasks["cube01"].ids[0], "emergence")
+    seen: list[str] = []
+    import_predictions = label_studio.import_predictions
+
+    def imports(*words: Any) -> None:
+        seen.extend(reason_of(curve).read_text() for curve in curves.values())
+        import_predictions(*words)
+
+    monkeypatch.setattr(label_studio, "import_predictions", imports)
+    if way == "what is new":
+        changed = write_back_changes(loop_project.context, loop_project.id, version, report=silent)
+        assert changed is not None
+        assert changed.written == 1
+    else:
+        write_back(loop_project.context, loop_project.id, version, report=silent)
+    assert len(seen) >= len(curves)
+    assert not [text for text in seen if version in text]
+    assert version in reason_of(curves["cube01"]).read_text()
 
 
 def shown(curve: Path) -> tuple[bytes, bytes]:
@@ -245,6 +294,89 @@ def test_what_was_shown_for_a_superseded_version_can_be_written_again(
     for wrong, said in ((("--version", "v0009"), "its versions are: v0001, v0002"), (("--cube", "x"), "no cube 'x'")):
         refused = run_one_of(command.commands(), "screens", *words, *one[2:], *(*one[:2], *wrong))
         assert (refused.exit_code, said in refused.output) == (2, True), refused.output
+
+
+@pytest.fixture
+def screens(loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """The command ``helioloop screens`` for the project."""
+    monkeypatch.setattr(command, "load_settings", lambda: loop_project.context.settings)
+    monkeypatch.setattr(Context, "label_studio", loop_project.label_studio)
+
+    def run(version: str, out: Path, *words: str) -> Result:
+        return run_one_of(
+            command.commands(), "screens", "--project", str(loop_project.id), "--version", version, "--out", out, *words
+        )
+
+    return run
+
+
+def test_screens_are_not_written_where_the_curves_were_pruned(
+    loop_project: LoopProject, screens: Callable[..., Result], tmp_path: Path
+) -> None:
+    """Without its curve a cube would read as if no onset had been searched."""
+    ingested(loop_project)
+    for _ in range(3):
+        loop_project.publish()
+    remove_superseded(loop_project.registry, keep=2)
+    refused = screens("v0001", tmp_path / "out")
+    assert refused.exit_code == 2
+    assert "were removed by `helioloop prune`" in refused.output
+    assert not (tmp_path / "out").exists()
+    assert screens("v0002", tmp_path / "out").exit_code == 0
+
+
+def test_screens_are_not_written_for_a_version_that_was_never_published(
+    loop_project: LoopProject, screens: Callable[..., Result], tmp_path: Path
+) -> None:
+    ingested(loop_project)
+    first = loop_project.publish()
+    loop_project.publish()
+    history = loop_project.registry.history()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Registry, "history", lambda _: history[:1])
+        refused = screens("v0002", tmp_path / "out")
+    assert refused.exit_code == 2
+    said = " ".join(refused.output.split())
+    assert f"v0002 was never published, so no screen showed it; choose one of: {first}" in said
+
+
+@pytest.mark.parametrize("way", ["the project's", "the root", "a subfolder", "a link to it", "a link inside", "dots"])
+def test_screens_are_not_written_into_the_media_folder(
+    loop_project: LoopProject, screens: Callable[..., Result], tmp_path: Path, way: str
+) -> None:
+    """The files there have the same names: an old version would be shown everywhere, and random checks be answered."""
+    curves = ingested(loop_project)
+    version = loop_project.publish(p_emergence=0.75)
+    settings = loop_project.context.settings
+    media = settings.media_dir(loop_project.id)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to(media)
+    (tmp_path / "elsewhere" / "made").symlink_to(media / "made")
+    out = {
+        "the project's": media,
+        "the root": settings.media_root,
+        "a subfolder": media / "new" / "folder",
+        "a link to it": tmp_path / "link",
+        "a link inside": tmp_path / "elsewhere",
+        "dots": media / "made" / ".." / "made",
+    }[way]
+    before = {path: path.read_bytes() for path in media.rglob("*") if path.is_file()}
+    refused = screens(version, out)
+    assert refused.exit_code == 2, refused.output
+    assert "from where Label Studio gets the present screens" in " ".join(refused.output.split())
+    assert {path: path.read_bytes() for path in media.rglob("*") if path.is_file()} == before
+    assert curves["cube01"] in before
+
+
+def test_for_one_cube_only_its_scores_are_read(
+    loop_project: LoopProject, screens: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With curves, the scores of ten thousand cubes are large."""
+    ingested(loop_project)
+    version = loop_project.publish()
+    monkeypatch.setattr(Registry, "scores", lambda *_, **__: pytest.fail("all scores are read"))
+    done = screens(version, tmp_path / "out", "--cube", "cube03")
+    assert (done.exit_code, "of 1 cube showed" in done.output) == (0, True), done.output
 
 
 def test_a_blind_task_gets_files_without_the_model(loop_project: LoopProject) -> None:

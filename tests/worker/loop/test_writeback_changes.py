@@ -156,10 +156,33 @@ def test_the_first_write_back_of_a_version_looks_at_all_tasks(counted: LoopProje
     assert is_whole(first)
 
 
+def test_a_new_version_is_written_back_without_listing_all_predictions(counted: LoopProject, task_data: Data) -> None:
+    """Nor all tasks, which the process has; a prediction of an earlier version is deleted where a cube is blind now."""
+    tasks = counted.import_cubes(task_data)
+    write_back(counted.context, counted.id, counted.publish(), report=silent)
+    second = counted.publish()
+    checks = RandomChecks.read(counted.model_dir)
+    assert checks is not None
+    hidden = sorted(tasks[cube] for cube in checks.cubes)
+    counted.label_studio.import_predictions(
+        counted.id, [{"task": hidden[0], "score": 0.5, "model_version": "v0001", "result": []}]
+    )
+    with counted.label_studio.counting() as traffic:  # type: ignore[attr-defined]
+        written = write_back(counted.context, counted.id, second, report=silent)
+    assert written.written == len(tasks) - len(hidden)
+    assert {"predictions", "tasks"}.isdisjoint(traffic.calls)
+    rows = counted.label_studio.predictions(counted.id)
+    assert {row.task for row in rows}.isdisjoint(hidden)
+    before = state(counted)
+    require_whole_write_back(counted.model_dir)
+    write_back(counted.context, counted.id, second, report=silent)
+    assert state(counted) == before
+
+
 def test_after_a_write_back_that_broke_off_the_next_one_of_any_version_is_whole(
     counted: LoopProject, task_data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It has shown curves of the new version on all screens; a rollback must not leave them there."""
+    """It may have written predictions and curves of the new version; a rollback must not leave them there."""
     counted.import_cubes(task_data)
     first = counted.publish()
     write_back(counted.context, counted.id, first, report=silent)

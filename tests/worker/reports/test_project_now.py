@@ -12,8 +12,9 @@ from helioloop.messaging.retrain_state import Running
 from helioloop.model.plan import Plan
 from helioloop.registry.score_store import write_scores
 from helioloop.registry.staging import LOCATED, UNLOCATED, Staging
+from helioloop.words import duration
 from helioloop_worker.reports.project_now import ProjectNow, read_project_now
-from helioloop_worker.reports.round_progress import RoundProgress, in_words, read_round_progress
+from helioloop_worker.reports.round_progress import RoundProgress, read_round_progress
 
 Data = dict[str, dict[str, str]]
 BEGUN = 1_800_000_000.0
@@ -117,12 +118,32 @@ def test_locating_is_counted_in_cubes(loop_project: LoopProject, task_data: Data
         train(loop_project, plan, member.name, at=BEGUN + 100.0)
     staging = loop_project.registry.staging(plan.fingerprint)
     scores = [score_of(cube.name, cube.sha256, 0.75) for cube in plan.cubes]
-    write_scores(staging / UNLOCATED, scores)
+    write_scores(staging / UNLOCATED, scores[:10])  # scores are stored in pieces
+    assert progress(loop_project, plan, after=110.0).step == "scoring all cubes"
+    write_scores(staging / UNLOCATED, scores[10:])
     write_scores(staging / LOCATED, scores[:10])
     found = progress(loop_project, plan, after=120.0)
     assert (found.step, found.left_seconds) == ("locating emergences, 10 of 24 cubes done", None)
     write_scores(staging / LOCATED, scores[10:])
     assert progress(loop_project, plan, after=120.0).step == "making the version"
+
+
+def test_scores_that_the_round_does_not_need_are_not_counted(loop_project: LoopProject, task_data: Data) -> None:
+    """Cubes of an earlier plan of the resumed round, a file with other content, and cubes that were done twice."""
+    loop_project.import_cubes(task_data)
+    plan = begin(loop_project)
+    for member in plan.members:
+        train(loop_project, plan, member.name, at=BEGUN + 100.0)
+    staging = loop_project.registry.staging(plan.fingerprint)
+    scores = [score_of(cube.name, cube.sha256, 0.75) for cube in plan.cubes]
+    others = [score_of(f"gone{k}", "0" * 64, 0.75) for k in range(20)]
+    changed = score_of(plan.cubes[0].name, "1" * 64, 0.75)
+    write_scores(staging / UNLOCATED, [*scores[:10], *others, changed])
+    assert progress(loop_project, plan, after=110.0).step == "scoring all cubes"
+    write_scores(staging / UNLOCATED, scores[5:])
+    for _ in range(3):
+        write_scores(staging / LOCATED, [*scores[:10], *others])
+    assert progress(loop_project, plan, after=120.0).step == "locating emergences, 10 of 24 cubes done"
 
 
 def test_a_round_that_has_just_ended_has_no_progress(loop_project: LoopProject, task_data: Data) -> None:
@@ -146,7 +167,7 @@ def test_a_round_that_has_just_ended_has_no_progress(loop_project: LoopProject, 
 )
 def test_durations_are_rounded_up(seconds: float, words: str) -> None:
     """Nobody is promised less."""
-    assert in_words(seconds) == words
+    assert duration(seconds) == words
 
 
 # -- the state of a project -----------------------------------------------------------------------

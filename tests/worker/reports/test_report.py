@@ -149,15 +149,21 @@ def test_the_numbers_of_a_verified_project(loop_project: LoopProject, task_data:
 def test_cubes_without_a_label_are_named_where_the_numbers_of_cubes_differ(
     loop_project: LoopProject, task_data: Data
 ) -> None:
-    """24 cubes are in the project and 22 in the round."""
+    """24 cubes are in the project and 22 in the audit, which compares with the crude label.
+
+    One of the others has a verified label, so the next version is trained on it.
+    """
     tasks = loop_project.import_cubes(
         task_data | {cube: task_data[cube] | {"crude_label": ""} for cube in ("cube00", "cube01")}
     )
     loop_project.publish()
-    loop_project.label_studio.annotate(tasks["cube02"], "non-emergence")
+    for cube in ("cube00", "cube02"):
+        loop_project.label_studio.annotate(tasks[cube], "non-emergence")
     text = words(report(loop_project))
     assert "1 of 22 cubes are verified" in text
-    assert "2 cubes of the project are not in the round: without a label, or later than its version." in text
+    assert "2 cubes of the project are not in the audit: no crude label, no score, or later than its version." in text
+    assert "A verified one is trained on all the same." in text
+    assert loop_project.read().snapshot.cubes["cube00"].verified
 
 
 def test_crude_against_verified_labels(loop_project: LoopProject, task_data: Data) -> None:

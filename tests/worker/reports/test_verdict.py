@@ -195,6 +195,18 @@ CASES: dict[str, tuple[ProjectStatus, str, str, str]] = {
         "The write-back of v0003 failed 4 times and is parked: it broke.",
         "`helioloop retry --project 1`",
     ),
+    "an ingestion failed while that of another release is parked": (
+        with_services(failing_jobs=(failing("ingestion", "r1"),), failed_jobs=(failed("ingestion", "r2"),)),
+        "parked-job",
+        "The ingestion of r1 failed 4 times and is parked: it broke.",
+        "`helioloop retry --project 1`",
+    ),
+    "no round is planned": (
+        replace(INGESTED, last_check=LastCheck(at=DAY.format(4), outcome="no round: two cubes", step="round planning")),
+        "no-round",
+        f"the last round planning, at {DAY.format(4)}, found: no round: two cubes.",
+        "press “Start training”",
+    ),
     "a write-back is tried again": (
         with_services(failing_jobs=(replace(failing("write-back"), parked=False),)),
         "disagreements",
@@ -324,3 +336,17 @@ def test_of_two_roles_without_a_worker_the_one_with_more_waiting_jobs_comes_firs
     queued = tuple(replace(queue, workers=0, waiting=2 if queue.name == "helioloop-train" else 0) for queue in QUEUES)
     actions = [finding.action for finding in find_all(with_services(queues=queued))]
     assert actions[:2] == ["Run `helioloop worker --role train`.", "Run `helioloop worker --role score`."]
+
+
+def test_a_parked_job_does_not_hide_the_failure_of_another_one() -> None:
+    """Both are ingestions, of two releases; the parked one is listed once."""
+    found = find_all(
+        with_services(
+            failing_jobs=(failing("ingestion", "r1"),),
+            failed_jobs=(failed("ingestion", "r2"), failed("ingestion", "r1")),
+        )
+    )
+    assert [one.sentence for one in found if not one.well] == [
+        "The ingestion of r1 failed 4 times and is parked: it broke.",
+        "The last ingestion of r2 failed: it broke.",
+    ]

@@ -47,9 +47,9 @@ def train(*, folder: Path, model_dir: Path, labels: Path | None, recipe: str, fo
 
     RELEASE is a folder of cubes with a table labels.csv (columns cube,label,verified). Cubes without a label are scored
     but not trained on. The labelled cubes are split into folds. Each member leaves one fold out, and a cube's
-    probability is the mean over the members that left it out. If labels, data, recipe and code are those of the newest
-    version, nothing is trained. All versions in a model folder have one profile (release.toml); a release of another
-    one is refused.
+    probability is the mean over the members that left it out, each combined with the local growth (see `helioloop score
+    --help`) where the recipe measures it. If labels, data, recipe and code are those of the newest version, nothing is
+    trained. All versions in a model folder have one profile (release.toml); a release of another one is refused.
 
     Promotion check: a new version is compared with the published one on the verified cubes that both have scored, if
     there are at least 20. (Once 20 of these belong to the audit sample, only those are compared.) A version that is
@@ -113,7 +113,8 @@ def score(
       cube, label            the label in labels.csv or --labels
       p_emergence, p_spread  probability of emergence: mean and standard deviation
                              over the members that were not trained on the cube,
-                             each combined with the local growth
+                             each combined with the local growth where the recipe
+                             measures it
       disagreement           1 - probability of the label
       emergence_frame        0-based grid frame, with the ends _lo and _hi of its
                              interval; only where ensemble or label is emergence
@@ -123,10 +124,13 @@ def score(
 
     \b
     Further columns with --members; lists are separated by blanks:
-      p_networks             probability by the networks without the local growth
+      p_networks             probability by the networks without the local growth;
+                             p_emergence where the growth is not measured
       growth                 local growth: by which factor the weaker polarity grows
                              within a day at the place where it grows most; at 3
-                             both classes are equally likely
+                             both classes are equally likely; empty where it is not
+                             measured: with the recipe paper, on grids of under 3
+                             px per degree and in videos of under two days
       members                the members that were not trained on the cube
       steepest_frame         estimate of Chatterjee et al. 2022: median over the
                              members of the frame where the masking curve is

@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from helioloop.cli import needs_extra
+from helioloop.environment.addresses import check_http_url
+from helioloop.environment.credentials import check_token
 from helioloop.errors import ServiceError, WrongUsage
 from helioloop.settings import Settings, load_settings
 from helioloop_worker.commands.options import (
@@ -70,9 +72,9 @@ def init(
 
     ML backends and webhooks that helioloop registered earlier at other addresses are removed; those of others stay.
 
-    At the end it tries what it set up: it fetches a file and the latest video through Label Studio, and has Label
-    Studio send one event to the backend. It prints "is set up" only if both succeed; else it prints cause and remedy,
-    and exits with 1.
+    At the end it tries what it set up: it fetches a file and the latest video through Label Studio, compares the
+    backend's model folder with that of this machine, and has Label Studio send one event to the backend. It prints "is
+    set up" only if all succeed; else it prints cause and remedy, and exits with 1.
 
     \b
     Examples:
@@ -87,10 +89,10 @@ def init(
     if title is not None and project is not None:
         raise WrongUsage("--title and --project both name a project; give one of them")
     changed: dict[str, Any] = {}
-    if url:
-        changed["label_studio_url"] = url
+    if url is not None:
+        changed["label_studio_url"] = given_url(url)
     settings = load_settings().model_copy(update=changed)
-    key = api_key or settings.api_key()
+    key = settings.api_key() if api_key is None else given_token(api_key)
     label_studio = LabelStudioClient(
         settings.label_studio_url, api_key=key, timeout_seconds=settings.label_studio_timeout_seconds
     )
@@ -108,6 +110,24 @@ def init(
     check_set_up(label_studio, settings, number, backend_url=backend, say=click.echo)
     click.echo(f"project {number} is set up: {settings.label_studio_url}/projects/{number}/data")
     click.echo(f"next: helioloop ingest RELEASE --project {number}")
+
+
+def given_token(token: str) -> str:
+    """Return the token of --api-key if it follows the rule for the setting; no text contains it."""
+    if not token.strip():
+        raise WrongUsage("--api-key is empty; copy an access token from Account & Settings in Label Studio")
+    try:
+        return check_token(token)
+    except ValueError as error:
+        raise WrongUsage(f"--api-key {error}") from None
+
+
+def given_url(url: str) -> str:
+    """Return the address of --url if it follows the rule for the setting."""
+    try:
+        return check_http_url(url)
+    except ValueError as error:
+        raise WrongUsage(f"--url {error}") from None
 
 
 def default_backend_url(settings: Settings) -> str:
@@ -135,7 +155,9 @@ def ingest(release: Path, project: int, detach: bool) -> None:
     The first release sets the profile of the project: cadence, number of frames and patch, as in its release.toml. A
     release of another profile is refused; ingest it into a project of its own.
 
-    A worker of the role train does the work. Its progress is shown here; Ctrl-C ends the display, not the job. The
+    A worker of the role train does the work. Its progress is shown here; Ctrl-C ends the display, not the job. At the
+    end the latest video is fetched through Label Studio, as a browser does; where that fails, the command prints cause
+    and remedy and exits with 1. The
     folder RELEASE must be in one of the folders that HELIOLOOP_RELEASE_ROOTS lists.
 
     \b
@@ -179,6 +201,23 @@ def ingest(release: Path, project: int, detach: bool) -> None:
         click.echo(f"  warned: {entry['cube']}: {entry['reason']}", err=True)
     for entry in excluded:
         click.echo(f"  excluded: {entry['cube']}: {entry['reason']}", err=True)
+    click.echo(fetched_video(settings, project, outcome["release"]))
+
+
+def fetched_video(settings: Settings, project: int, release: str) -> str:
+    """Fetch the latest video of a release through Label Studio, as a browser does, and return a line about it."""
+    from helioloop_worker.labelstudio.client import LabelStudioClient
+    from helioloop_worker.labelstudio.media_check import check_latest_video
+    from helioloop_worker.labelstudio.project import read_controls
+
+    if settings.label_studio_api_key is None:
+        return "media: no video was fetched, because HELIOLOOP_LABEL_STUDIO_API_KEY is not set for this command"
+    label_studio = LabelStudioClient.from_settings(settings)
+    controls = read_controls(label_studio.project(project), settings=settings)
+    try:
+        return check_latest_video(label_studio, settings, project, controls, release=release)
+    except ServiceError as error:
+        raise ServiceError(f"the tasks are imported, but no annotator can see their videos: {error}") from None
 
 
 @click.command()

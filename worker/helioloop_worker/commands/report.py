@@ -77,7 +77,7 @@ def report(project: int, out: Path | None) -> None:
 @click.option("--out", required=True, type=FOLDER, help="Folder to write into. Files of an earlier call are replaced.")
 @click.option("--cube", "cubes", multiple=True, help="Only this cube; can be repeated.  [default: all with a score]")
 def screens(project: int, version: str, out: Path, cubes: tuple[str, ...]) -> None:
-    """Write what the labelling screens showed while a version was published.
+    """Write what the labelling screens showed of a version while it was published.
 
     \b
     For each cube that the version scored, in a subfolder of its release:
@@ -85,14 +85,19 @@ def screens(project: int, version: str, out: Path, cubes: tuple[str, ...]) -> No
       CUBE-….reason.txt   why the task was shown, and the facts beside the video, as HTML
 
     Label Studio shows these files at addresses that never change, so the next version replaces them. They are
-    written again from the version's stored scores, which are kept for all versions, byte by byte as they were.
+    written again from the version's stored scores, in the form that this release of helioloop gives them. A version
+    whose masking curves were removed by `helioloop prune` is refused, and so is one that was never published.
 
     \b
-    Two things are as they are now:
+    These are as they are now:
       crude labels       where the label table was corrected, the corrected one
+      class names        those of the labelling configuration
+      facts              those of the last ingestion
+      cubes              those that have a task
       random checks      shown as after the answer; before it they show nothing of the model
 
-    Tasks are read from Label Studio; nothing is changed there.
+    The folder must not be in the media folder, from where Label Studio gets the present screens. Tasks are read from
+    Label Studio; nothing is changed there.
 
     \b
     Example:
@@ -107,15 +112,38 @@ def screens(project: int, version: str, out: Path, cubes: tuple[str, ...]) -> No
     if version not in registry.versions():
         known = ", ".join(registry.versions()) or "none"
         raise WrongUsage(f"project {project} has no version {version!r}; its versions are: {known}")
+    published = list(dict.fromkeys(line.version for line in registry.history()))
+    if version not in published:
+        raise WrongUsage(
+            f"{version} was never published, so no screen showed it; choose one of: {', '.join(published) or 'none'}"
+        )
+    if registry.is_pruned(version):
+        raise WrongUsage(
+            f"the masking curves of {version} were removed by `helioloop prune`, so its screens cannot be made again; "
+            "restore its folder from a backup, or choose another version"
+        )
+    if (served := _served_folder(out, context.settings.media_root)) is not None:
+        raise WrongUsage(
+            f"{served} is in the media folder {context.settings.media_root}, from where Label Studio gets the present "
+            "screens; give a folder outside"
+        )
     state = read_project(context.label_studio, project, settings=context.settings)
     if unknown := sorted({*cubes} - state.tasks.keys()):
         raise WrongUsage(f"project {project} has no cube {unknown[0]!r}; give the name in the column `cube`")
     written = export_screens(
         state,
-        registry.scores(version),
+        registry.scores_of(version, [state.tasks[cube].cube for cube in cubes]) if cubes else registry.scores(version),
         version=version,
         media=context.settings.media_dir(project),
         folder=out,
         cubes=cubes,
     )
-    click.echo(f"{out}: what the screens of {written} cubes showed for {version}")
+    number = "1 cube" if written == 1 else f"{written} cubes"
+    click.echo(f"{out}: what the screens of {number} showed for {version}")
+
+
+def _served_folder(out: Path, media_root: Path) -> Path | None:
+    """Return the folder or subfolder whose files would replace those that Label Studio shows; None if there is none."""
+    folders = [out, *(path for path in out.glob("*") if path.is_dir())]
+    root = media_root.resolve()
+    return next((folder for folder in folders if folder.resolve().is_relative_to(root)), None)

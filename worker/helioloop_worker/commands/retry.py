@@ -5,7 +5,6 @@ from typing import Final
 import click
 
 from helioloop.cli import needs_extra
-from helioloop.errors import WrongUsage
 from helioloop.settings import load_settings
 from helioloop_worker.commands.options import project_option
 
@@ -19,13 +18,15 @@ def retry(*, project: int, jobs: tuple[str, ...]) -> None:
     """Put parked jobs and rounds of a project back, after their cause was removed.
 
     A job that fails is tried again after about 1, 4 and 16 minutes. After four failures it is parked with its reason,
-    which `helioloop status` shows, and nothing repeats it. An outage of Label Studio or Redis parks no job. A round is
-    parked after three failures without progress. A worker that starts tries parked jobs once more.
+    which `helioloop status` shows. An outage of Label Studio or Redis, or a full disk, parks no job. A round is parked
+    after three failures without progress. A worker that starts tries parked jobs once more, each at most once in ten
+    minutes; a job that has been parked for three hours is tried once more without that.
 
     Without JOB, all parked jobs, all jobs that wait for another attempt, and the parked rounds of the project are put
-    back. JOB is the name of a job or of a step of reconciliation, as `helioloop status` lists it. Safe to repeat:
-    nothing happens where nothing is parked. Reconciliation does the rest within HELIOLOOP_SWEEP_SECONDS. Members of a
-    parked round that are trained are not trained again if the labels are unchanged.
+    back. JOB is the name of a job or of a step of reconciliation, as `helioloop status` lists it; if one of several is
+    unknown, none is put back. Safe to repeat: nothing happens where nothing is parked or waits for another attempt.
+    Reconciliation does the rest within HELIOLOOP_SWEEP_SECONDS. Members of a parked round that are trained are not
+    trained again if the labels are unchanged.
 
     \b
     Examples:
@@ -39,11 +40,6 @@ def retry(*, project: int, jobs: tuple[str, ...]) -> None:
     connection = redis_client.connect(settings)
     with redis_client.plain_errors(settings):
         put = put_back(connection, settings, project, jobs)
-    if unknown := [job for job in jobs if job not in put]:
-        raise WrongUsage(
-            f"{', '.join(unknown)}: no such job of project {project} is parked or waits for another attempt; "
-            f"`helioloop status --project {project}` lists them"
-        )
     for name, sentence in put.items():
         click.echo(f"{name}: {sentence}")
     if not put:

@@ -73,7 +73,8 @@ def triage(
     Columns; one row per readable cube, in the order of labels.csv;
     an empty cell means unknown:
       cube, label_predicted
-      p_emergence         mean over the members of one fold
+      p_emergence         mean over the members of one fold, each combined with
+                          the local growth where the recipe measures it
       p_calibrated        calibrated on the sample: of cubes at 0.8, about 80 % emerge
       accepted            1: the label is accepted; 0: the cube goes to a human
       emergence_frame     0-based grid frame, with the ends _lo and _hi of its

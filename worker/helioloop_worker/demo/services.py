@@ -81,7 +81,7 @@ class DemoServices:
         (self.folder / "media").mkdir(parents=True, exist_ok=True)
         (self.folder / "logs").mkdir(exist_ok=True)
         secret = stored_secret(self.folder / "secret.json")
-        # with a password, because whoever can write to Redis can have the workers run code
+        # with a password, because whoever can write to Redis can delete and queue jobs
         self._redis_port = free_port()
         self.redis_url = redis_url or f"redis://:{secret}@{HOST}:{self._redis_port}/0"
         self._redis_password = secret

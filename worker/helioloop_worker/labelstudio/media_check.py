@@ -40,13 +40,32 @@ def check_media(label_studio: LabelStudioSetup, settings: Settings, project: int
             raise ServiceError(f"Label Studio serves other content at {_shown(value)} than was written there, {_OTHER}")
     place = "the project's media folder" if settings.media_bucket is None else settings.media_bucket
     said = [f"media: a probe file in {place} was fetched through Label Studio, and removed again"]
-    tasks = list(cube_tasks(label_studio.tasks(project)).values())
+    return [*said, check_latest_video(label_studio, settings, project, controls)]
+
+
+def check_latest_video(
+    label_studio: LabelStudioSetup, settings: Settings, project: int, controls: Controls, *, release: str | None = None
+) -> str:
+    """Fetch the latest video of a project, or of a release in it, through Label Studio; return what was tried.
+
+    Raises
+    ------
+    ServiceError
+        Where Label Studio does not serve it as browsers need it; the text has the cause and the remedy.
+    LabelStudioError
+        Where Label Studio does not answer.
+    """
+    tasks = [
+        task
+        for task in cube_tasks(label_studio.tasks(project)).values()
+        if release is None or task.cube.release == release
+    ]
     if not tasks:
-        return [*said, "media: no video was fetched, because the project has none yet"]
+        return f"media: no video was fetched, because the {'project' if release is None else 'release'} has none yet"
     value = _video_of(tasks[-1], controls)
     address = fetchable(value, settings, owner=f"tasks/{tasks[-1].ids[0]}")
     _check_video(_fetched(label_studio, address, settings), value, tasks[-1], settings)
-    return [*said, f"media: the video of cube {tasks[-1].cube.name} was fetched as a browser does"]
+    return f"media: the video of cube {tasks[-1].cube.name} was fetched as a browser does"
 
 
 def fetchable(value: str, settings: Settings, *, owner: str) -> str:

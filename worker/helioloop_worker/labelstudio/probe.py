@@ -18,6 +18,7 @@ from typing import Any, Final, Self
 import httpx
 
 from helioloop.environment.addresses import origin
+from helioloop_worker.labelstudio.outbound import make_http_client
 
 LONGEST_BODY: Final = 64 * 2**20
 """Bytes of an answer that are read at most."""
@@ -118,7 +119,7 @@ class Prober:
     ) -> None:
         self._url = url.rstrip("/")
         self._deadline = deadline
-        self._client = httpx.Client(headers=dict(headers or {}), auth=auth)
+        self._client = make_http_client(headers=dict(headers or {}), auth=auth)
 
     def __enter__(self) -> Self:
         return self
@@ -160,7 +161,7 @@ class Prober:
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError, ValueError):
             return Answer(fault=Fault.ADDRESS)
         except httpx.HTTPError as error:
-            return Answer(fault=_fault(error))
+            return Answer(fault=fault_of(error))
 
 
 def _read(answer: httpx.Response, content: bytes) -> Answer:
@@ -188,7 +189,7 @@ def _skew_seconds(date: str | None) -> float | None:
         return None
 
 
-def _fault(error: BaseException) -> Fault:
+def fault_of(error: BaseException) -> Fault:
     """Return the fault that is behind an error of the connection."""
     found: BaseException | None = error
     while found is not None:

@@ -26,7 +26,7 @@ from helioloop_worker.labelstudio.project import check_owner
 from helioloop_worker.labelstudio.project_template import copy_stills, instruction, labeling_configuration
 from helioloop_worker.labelstudio.setup_port import LabelStudioSetup
 from helioloop_worker.labelstudio.tabs import update_tabs
-from helioloop_worker.labelstudio.transport import READ_THE_LOG
+from helioloop_worker.labelstudio.transport import ALLOW_PRIVATE, READ_THE_LOG
 from helioloop_worker.labelstudio.webhook import WEBHOOK_ACTIONS, webhook_credentials, webhook_url
 from helioloop_worker.media.choice import make_media
 
@@ -206,6 +206,8 @@ def _connect_backend(
             project, url=backend_url, user=credentials.user, password=credentials.password
         )
     except LabelStudioError as error:
+        if str(error).endswith(ALLOW_PRIVATE):
+            raise
         raise LabelStudioError(
             f"{_without_remedy(error)}; start the backend with the HELIOLOOP_BASIC_AUTH_… of this command, give its "
             "address as Label Studio's machine or container reaches it, and at a private address set "

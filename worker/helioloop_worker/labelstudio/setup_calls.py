@@ -9,6 +9,7 @@ from label_studio_sdk.core.request_options import RequestOptions
 from helioloop.environment.addresses import origin
 from helioloop.errors import LabelStudioError
 from helioloop.settings import plain_url
+from helioloop_worker.labelstudio.outbound import make_http_client, proxy_remedy
 from helioloop_worker.labelstudio.own_addresses import same_address
 from helioloop_worker.labelstudio.setup_port import Backend, FetchedPart, Webhook
 from helioloop_worker.labelstudio.transport import Transport
@@ -92,11 +93,11 @@ class SetupCalls:
             answer = self._transport.raw("GET", address.lstrip("/"), what=what, headers=headers)
         else:
             try:
-                answer = httpx.get(address, headers=headers, follow_redirects=True, timeout=30)
+                with make_http_client(follow_redirects=True, timeout=30) as client:
+                    answer = client.get(address, headers=headers)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise LabelStudioError(
-                    f"{what}: no answer ({type(error).__name__}); check that the address can be reached"
-                ) from None
+                remedy = proxy_remedy(address) or "check that the address can be reached"
+                raise LabelStudioError(f"{what}: no answer ({type(error).__name__}); {remedy}") from None
         server, own = origin(str(answer.url)), {origin(self._transport.address), origin(page)}
         return FetchedPart(
             status=answer.status_code,

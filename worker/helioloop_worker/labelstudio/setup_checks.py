@@ -1,4 +1,4 @@
-"""Tries a project that was set up: its media, and one event that Label Studio sends to the backend.
+"""Tries a project that was set up: its media, the backend's model folder, and one event that Label Studio sends.
 
 No task and no annotation is touched. The event is that of a changed project, sent without a change.
 """
@@ -15,6 +15,8 @@ from helioloop.messaging import redis_client
 from helioloop.messaging.arrived_events import PROJECT_UPDATED, arrived_events
 from helioloop.settings import Settings, plain_url
 from helioloop_worker.labelstudio.media_check import check_media
+from helioloop_worker.labelstudio.model_root_check import check_model_root
+from helioloop_worker.labelstudio.outbound import make_http_client, proxy_remedy
 from helioloop_worker.labelstudio.own_addresses import same_address
 from helioloop_worker.labelstudio.project import read_controls
 from helioloop_worker.labelstudio.setup_port import LabelStudioSetup, Webhook
@@ -32,7 +34,7 @@ def check_set_up(
     backend_url: str,
     say: Callable[[str], None],
 ) -> None:
-    """Try media and event of a project; both are tried, whatever the first one gives.
+    """Try media, model folder and event of a project; all are tried, whatever the first one gives.
 
     Raises
     ------
@@ -47,6 +49,10 @@ def check_set_up(
         for line in check_media(label_studio, settings, project, controls):
             say(line)
     except (ServiceError, LabelStudioError) as error:
+        failed.append(str(error))
+    try:
+        say(check_model_root(settings, backend_url=backend_url))
+    except ServiceError as error:
         failed.append(str(error))
     try:
         say(check_event(label_studio, settings, project, backend_url=backend_url))
@@ -134,19 +140,21 @@ def _cause(connection: redis.Redis, project: int, hook: Webhook) -> str:
     before = _count(connection, project)
     body = {"action": PROJECT_UPDATED, "project": {"id": project}}
     try:
-        status = httpx.post(hook.url, json=body, headers=_sent(hook.headers), timeout=5).status_code
+        with make_http_client(timeout=5) as client:
+            status = client.post(hook.url, json=body, headers=_sent(hook.headers)).status_code
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return (
-            f"nothing answers there from here either ({type(error).__name__}); start the backend, and register the "
-            "address at which Label Studio's machine or container reaches it"
+        remedy = proxy_remedy(hook.url) or (
+            "start the backend, and register the address at which Label Studio's machine or container reaches it"
         )
+        return f"nothing answers there from here either ({type(error).__name__}); {remedy}"
     if status == httpx.codes.UNAUTHORIZED:
         return (
             "the backend refuses the credentials; set the same HELIOLOOP_WEBHOOK_SECRET and HELIOLOOP_BASIC_AUTH_… for "
             "the backend as for this command, and restart the backend"
         )
     if not httpx.codes.is_success(status):
-        return f"it was answered with status {status}, which is not helioloop's backend; check the address"
+        remedy = proxy_remedy(hook.url) or "check the address"
+        return f"it was answered with status {status}, which is not helioloop's backend; {remedy}"
     if _count(connection, project) == before:
         return (
             "the backend answers from here, but counts in another Redis or is an older helioloop; set the REDIS_URL of "

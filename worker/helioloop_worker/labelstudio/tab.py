@@ -51,6 +51,8 @@ WIDTHS = {
 }
 """Widths of columns in pixels, so that the columns of each tab fit a window of 1280 pixels."""
 
+_PLACES = ("explore", "labeling")
+"""The list of tasks, and the narrow list beside an open task: each has hidden columns of its own."""
 _Filter = dict[str, Any]
 
 
@@ -68,12 +70,15 @@ class TabSettings:
         Column that sorts it, lowest first.
     hides : tuple of str
         Columns that a new tab hides besides `HIDDEN_COLUMNS`.
+    always_hides : tuple of str
+        Columns that the tab hides also where somebody shows them: in a blind task they would tell an answer.
     """
 
     title: str
     filters: tuple[_Filter, ...] = field(repr=False)
     ordering: str
-    hides: tuple[str, ...]
+    hides: tuple[str, ...] = ()
+    always_hides: tuple[str, ...] = ()
 
     def kept(self) -> dict[str, Any]:
         """Return the settings that are restored when somebody changed them: filters and ordering."""
@@ -84,27 +89,35 @@ class TabSettings:
 
     def new(self) -> dict[str, Any]:
         """Return all settings of a new tab."""
-        hidden = [*HIDDEN_COLUMNS, *self.hides]
+        hidden = [*HIDDEN_COLUMNS, *self.hides, *self.always_hides]
         return {
             "title": self.title,
             "type": "list",
             "target": "tasks",
             **self.kept(),
-            "hiddenColumns": {"explore": hidden, "labeling": hidden},
+            "hiddenColumns": dict.fromkeys(_PLACES, hidden),
             "columnsWidth": dict(WIDTHS),
             "columnsDisplayType": {},
             "gridWidth": 4,
         }
 
-    def hiding(self, stored: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the columns that a stored tab hides, and those that a new one would hide besides."""
+    def restored(self, stored: Mapping[str, Any], *, as_new: bool = False) -> dict[str, Any]:
+        """Return all settings of a stored tab, with those that helioloop decides put right.
+
+        Those are filters, ordering and the columns that the tab always hides; with `as_new` the title and all columns
+        that a new tab hides, too.
+        """
+        wanted = {**stored, **({} if self.matches(stored) else self.kept())}
+        hides = self.always_hides
+        if as_new:
+            wanted["title"], hides = self.title, (*HIDDEN_COLUMNS, *self.hides, *self.always_hides)
         hidden = stored.get("hiddenColumns") or {}
-        return {
-            "hiddenColumns": {
-                place: list(dict.fromkeys([*(hidden.get(place) or ()), *new]))
-                for place, new in self.new()["hiddenColumns"].items()
+        if any({*hides} - {*(hidden.get(place) or ())} for place in _PLACES):
+            wanted["hiddenColumns"] = {
+                **hidden,
+                **{place: list(dict.fromkeys([*(hidden.get(place) or ()), *hides])) for place in _PLACES},
             }
-        }
+        return wanted
 
     def matches(self, stored: Mapping[str, Any]) -> bool:
         """Return whether a stored tab has the filters and the ordering of this one."""
@@ -154,7 +167,10 @@ TABS = (
         hides=(_MARK,),
     ),
     TabSettings(
-        title="Random checks", filters=(*_WAITING, _marked("random check")), ordering=_MARK, hides=(_SCORE, _CRUDE)
+        title="Random checks",
+        filters=(*_WAITING, _marked("random check")),
+        ordering=_MARK,
+        always_hides=(_SCORE, _CRUDE),
     ),
     TabSettings(title="Ties between annotators", filters=(_marked("tied"),), ordering=_SCORE, hides=(_REGION,)),
     TabSettings(

@@ -18,8 +18,9 @@ FILE_NAME = "tabs.json"
 def update_tabs(label_studio: LabelStudio, project: int, model_dir: Path, *, restore: bool = False) -> None:
     """Make helioloop's tabs where they were never made, and restore filters and ordering of those that are there.
 
-    Title, columns and widths that the team changed stay. A tab that the team deleted stays deleted. The only tab of
-    earlier versions of helioloop becomes the first one; it then hides also the columns that a new tab hides.
+    Title, columns and widths that the team changed stay, except that the tab of random checks never shows score and
+    crude label. A tab that the team deleted stays deleted. The only tab of earlier versions of helioloop becomes the
+    first one; it then hides also the columns that a new tab hides.
 
     Parameters
     ----------
@@ -52,10 +53,9 @@ def update_tabs(label_studio: LabelStudio, project: int, model_dir: Path, *, res
             ids[wanted.title] = label_studio.create_tab(project, {**wanted.new(), "title": title})
         else:
             ids[wanted.title] = tab.id
-            earlier = tab.settings.get("title") == EARLIER_TITLE
-            if earlier or not wanted.matches(tab.settings):
-                renewed = {"title": FIRST, **wanted.hiding(tab.settings)} if earlier else {}
-                label_studio.change_tab(project, tab.id, {**tab.settings, **wanted.kept(), **renewed})
+            restored = wanted.restored(tab.settings, as_new=tab.settings.get("title") == EARLIER_TITLE)
+            if restored != tab.settings:
+                label_studio.change_tab(project, tab.id, restored)
         if ids.get(wanted.title) != known:
             atomic.write_json(model_dir / FILE_NAME, ids)  # at once: a tab is never made twice
 

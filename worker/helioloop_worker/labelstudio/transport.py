@@ -4,6 +4,7 @@ Answers that only look like success are failures too: a login page, a redirect t
 an unexpected form. No sentence contains a header, a token or a password.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
@@ -16,6 +17,8 @@ from label_studio_sdk.core.api_error import ApiError
 from helioloop.environment.addresses import check_http_url
 from helioloop.errors import LabelStudioError, MissingInLabelStudio
 from helioloop.settings import plain_url
+from helioloop_worker.labelstudio.outbound import make_http_client, proxy_remedy
+from helioloop_worker.labelstudio.probe import Fault, fault_of
 
 READING: Final = frozenset({"GET", "HEAD"})
 DROPPING: Final = frozenset({httpx.codes.MOVED_PERMANENTLY, httpx.codes.FOUND, httpx.codes.SEE_OTHER})
@@ -41,6 +44,8 @@ class Transport:
     ------
     LabelStudioError
         Where the address or the token is malformed, or the token has expired.
+    SettingsError
+        Where a variable that names a proxy or certificates cannot be used.
     """
 
     def __init__(self, url: str, *, api_key: str, timeout_seconds: float) -> None:
@@ -50,6 +55,7 @@ class Transport:
         except ValueError as error:
             raise LabelStudioError(f"HELIOLOOP_LABEL_STUDIO_URL {error}") from None
         self._timeout_seconds = timeout_seconds
+        self._api_key = api_key or "no token"
         self._has_answer = False
         if not (api_key.isascii() and api_key.isprintable()):
             raise LabelStudioError(
@@ -60,7 +66,7 @@ class Transport:
             "request": [self._keep_path],
             "response": [self._refuse_seeming_success],
         }
-        plain = httpx.Client(timeout=timeout_seconds, follow_redirects=True, event_hooks=checks)
+        plain = make_http_client(timeout=timeout_seconds, follow_redirects=True, event_hooks=checks)
         with self.calling("signing in"):  # the client checks at once whether the token has expired
             self.client = Client(  # type: ignore[no-untyped-call]
                 base_url=address, api_key=api_key, timeout=timeout_seconds, httpx_client=plain
@@ -82,7 +88,7 @@ class Transport:
         except (ValueError, RecursionError):
             body = None
         if not answer.is_success:
-            raise refusal(what, self.address, answer.status_code, body)
+            raise self._refusal(what, answer.status_code, body)
         return body
 
     def raw(self, method: str, path: str, *, what: str, **arguments: Any) -> httpx.Response:
@@ -100,7 +106,7 @@ class Transport:
         except ApiError as error:
             if error.status_code is not None and httpx.codes.is_success(error.status_code):
                 raise self.unexpected_answer(what, "something other than JSON") from None
-            raise refusal(what, self.address, error.status_code, error.body) from None
+            raise self._refusal(what, error.status_code, error.body) from None
         except _UnexpectedAnswer as error:
             raise self.unexpected_answer(what, str(error)) from None
         except httpx.TimeoutException:
@@ -115,10 +121,13 @@ class Transport:
                     f"{what}: the certificate of {self.address} is not trusted here; set SSL_CERT_FILE to a file with "
                     "the certificates of all authorities that you trust, your own included"
                 ) from None
+            fault = fault_of(error)
+            cause = type(error).__name__ if fault is Fault.OTHER else f"{type(error).__name__}: it {fault}"
+            remedy = proxy_remedy(self.address) or (
+                "check that it runs and that HELIOLOOP_LABEL_STUDIO_URL names it as seen from here"
+            )
             raise LabelStudioError(
-                f"{what}: Label Studio at {self.address} did not answer ({type(error).__name__}); check that it "
-                f"runs and that HELIOLOOP_LABEL_STUDIO_URL names it as seen from here",
-                may_pass=True,
+                f"{what}: Label Studio at {self.address} did not answer ({cause}); {remedy}", may_pass=True
             ) from None
         except (ValueError, TypeError, AttributeError, LookupError) as error:
             if not self._has_answer:  # the client failed on our arguments, not on the answer
@@ -141,12 +150,37 @@ class Transport:
         elif answer.is_success and answer.read().lstrip().startswith(b"<"):
             raise _UnexpectedAnswer("a web page")
 
+    def _refusal(self, what: str, status: int | None, body: Any) -> LabelStudioError:
+        """Return the error of a refused call, made of the body alone: headers contain session cookies.
+
+        A proxy with debugging pages repeats the request, so credentials are taken out of the body.
+        """
+        detail = ""
+        if isinstance(body, dict):
+            detail = str(body.get("validation_errors") or body.get("detail") or "")
+        detail = _CREDENTIALS.sub(r"\1 …", detail.replace(self._api_key, "…"))
+        is_from_another = status in _OF_OTHERS and not (isinstance(body, dict) and "detail" in body)
+        remedy = _NOT_LABEL_STUDIO if is_from_another else _REMEDIES.get(status or 0, READ_THE_LOG)
+        if status == httpx.codes.FORBIDDEN and PRIVATE_ADDRESS.search(detail) is not None:
+            remedy = ALLOW_PRIVATE
+        elif not isinstance(body, dict | list):  # Label Studio refuses with JSON
+            remedy = proxy_remedy(self.address) or remedy
+        text = f"{what}: Label Studio at {self.address} answered {status} {detail[:300]}".rstrip() + f"; {remedy}"
+        if status == httpx.codes.NOT_FOUND and not is_from_another:
+            return MissingInLabelStudio(text)
+        failed_by_itself = status is None or status in _PASSING or httpx.codes.is_server_error(status)
+        return LabelStudioError(text, may_pass=failed_by_itself or is_from_another)
+
     def unexpected_answer(self, what: str, found: str) -> LabelStudioError:
         """Return the error for an answer that cannot come from Label Studio; `found` describes the answer."""
         return LabelStudioError(
-            f"{what}: {self.address} answered {found}, which Label Studio never does; check that "
-            f"HELIOLOOP_LABEL_STUDIO_URL is its own address (http or https?) and that there is no login page or proxy "
-            f"in front of it"
+            f"{what}: {self.address} answered {found}, which Label Studio never does; "
+            + (
+                proxy_remedy(self.address)
+                or "check that HELIOLOOP_LABEL_STUDIO_URL is its own address (http or https?) and that there is no "
+                "login page or proxy in front of it"
+            ),
+            may_pass=True,  # a page about maintenance, for example
         )
 
 
@@ -156,22 +190,28 @@ class _UnexpectedAnswer(Exception):
 
 READ_THE_LOG: Final = "read Label Studio's log"
 """The remedy where no better one is known."""
+PRIVATE_ADDRESS: Final = re.compile(r"reserved network address|URL was not allowed", re.IGNORECASE)
+"""In the text with which Label Studio refuses an address in a private network, whatever the token."""
+ALLOW_PRIVATE: Final = (
+    "the address is in a private network, which Label Studio refuses whatever the token: start Label Studio with "
+    "LABEL_STUDIO_ML_BLOCK_LOCAL_IP=false and LABEL_STUDIO_SSRF_PROTECTION_ENABLED=false"
+)
 _REMEDIES: Mapping[int, str] = {
     401: "the token is wrong or expired: set HELIOLOOP_LABEL_STUDIO_API_KEY to a valid one",
     403: "the token's user may not do this: use a token of a user who may change the project",
     404: "it does not exist: check the project id",
     429: "it receives too many requests: try again in a minute",
 }
-
-
-def refusal(what: str, url: str, status: int | None, body: Any) -> LabelStudioError:
-    """Return the error of a refused call, made of the body alone: headers contain session cookies."""
-    detail = ""
-    if isinstance(body, dict):
-        detail = str(body.get("validation_errors") or body.get("detail") or "")
-    remedy = _REMEDIES.get(status or 0, READ_THE_LOG)
-    text = f"{what}: Label Studio at {url} answered {status} {detail[:300]}".rstrip() + f"; {remedy}"
-    if status == httpx.codes.NOT_FOUND:
-        return MissingInLabelStudio(text)
-    failed_by_itself = status is None or status == httpx.codes.TOO_MANY_REQUESTS or httpx.codes.is_server_error(status)
-    return LabelStudioError(text, may_pass=failed_by_itself)
+_NOT_LABEL_STUDIO: Final = (
+    "it is no answer of Label Studio itself: check that it runs, and that HELIOLOOP_LABEL_STUDIO_URL is its own address"
+)
+"""The remedy where a proxy in front of Label Studio answers, as many do while it is down."""
+_OF_OTHERS: Final = frozenset({
+    httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED,
+    httpx.codes.GONE,
+})  # fmt: skip
+"""Refusals in which Label Studio always gives a detail; without it, something in front of it refuses."""
+_PASSING: Final = frozenset({httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_EARLY, httpx.codes.TOO_MANY_REQUESTS})
+"""Refusals that the same call does not meet later."""
+_CREDENTIALS: Final = re.compile(r"\b(Token|Bearer|Basic) +[^\s'\",;]+", re.IGNORECASE)
+"""The value of a header with credentials."""

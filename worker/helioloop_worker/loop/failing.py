@@ -3,33 +3,42 @@
 The counts are in Redis; see `helioloop.messaging.job_failures` for the rules.
 """
 
+import errno
 import logging
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Final
 
 import redis
 from rq.job import JobStatus
+from rq.timeouts import BaseTimeoutException
 
-from helioloop.errors import HelioloopError, ServiceError
+from helioloop.errors import HelioloopError, ServiceError, WrongUsage
 from helioloop.messaging import queues
-from helioloop.messaging.job_failures import JobFailure, JobFailures
-from helioloop.messaging.messages import Message, Reconcile, RetrainCheck, read_message
+from helioloop.messaging.job_failures import Attempt, JobFailure, JobFailures
+from helioloop.messaging.messages import Ingest, Message, Reconcile, RetrainCheck, read_message
 from helioloop.registry.staging import Staging
 from helioloop.settings import Settings
+from helioloop.words import times
 from helioloop_worker.context import Context
 
 log = logging.getLogger(__name__)
 
-STEP_ATTEMPTS: Final = 4
-"""A step of reconciliation that failed so often is parked."""
+_PASSING: Final = frozenset({
+    errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.EIO, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH,
+    errno.ENETUNREACH, errno.EMFILE, errno.ENFILE, errno.ENOMEM,
+})  # fmt: skip
+"""Errors of a disk that is full, of a file system that is away, and of too many open files."""
 _ALIVE: Final = frozenset({JobStatus.QUEUED, JobStatus.STARTED, JobStatus.SCHEDULED, JobStatus.DEFERRED})
 
 
 @contextmanager
-def counting(connection: redis.Redis, message: Message, *, sweep_seconds: float) -> Iterator[None]:
-    """Count how the job in the block ends.
+def counting(
+    connection: redis.Redis, message: Message, *, sweep_seconds: float, job_id: str | None = None
+) -> Iterator[None]:
+    """Count how the job in the block ends; `job_id` is rq's, by default that of the message.
 
     Raises
     ------
@@ -40,38 +49,39 @@ def counting(connection: redis.Redis, message: Message, *, sweep_seconds: float)
         yield
         return
     failures = JobFailures(connection)
-    if (parked := failures.begin(message)) is not None:
+    is_alive = partial(queues.is_running, connection, message.queue)
+    if (parked := failures.begin(message, job_id=job_id, is_alive=is_alive)) is not None:
         raise ServiceError(f"{parked.key} is parked, because {parked.reason}")
     try:
         yield
     except Exception as error:
         if getattr(error, "is_counted", False) or isinstance(error, message.refused_by):
-            failures.succeed(message.project, message.failure_key)
+            failures.succeed(message, job_id=job_id)
         else:
             with suppress(redis.RedisError):  # Redis may be what failed
-                _log(message.project, _fail(failures, message, error, sweep_seconds=sweep_seconds))
+                failed = failures.fail(
+                    message.project,
+                    message.failure_key,
+                    reason_of(error),
+                    limit=message.limit,
+                    may_pass=may_pass(error),
+                    timed_out=isinstance(error, BaseTimeoutException),
+                    sweep_seconds=sweep_seconds,
+                    message=message,
+                    job_id=job_id,
+                )
+                _log(message.project, failed)
         raise
-    failures.succeed(message.project, message.failure_key)
-
-
-def _fail(failures: JobFailures, message: Message, error: Exception, *, sweep_seconds: float) -> JobFailure:
-    return failures.fail(
-        message.project,
-        message.failure_key,
-        reason_of(error),
-        limit=message.attempts,
-        may_pass=may_pass(error),
-        sweep_seconds=sweep_seconds,
-    )
+    failures.succeed(message, job_id=job_id)
 
 
 def fail_step(context: Context, project: int, step: str, error: Exception) -> None:
-    """Count the failure of a step of reconciliation."""
+    """Count the failure of a step of reconciliation, which is never parked: everything else depends on it."""
     failed = JobFailures(context.connection).fail(
         project,
         step_key(project, step),
         reason_of(error),
-        limit=STEP_ATTEMPTS,
+        limit=None,
         may_pass=may_pass(error),
         sweep_seconds=context.settings.sweep_seconds,
     )
@@ -90,74 +100,136 @@ def reason_of(error: Exception) -> str:
     return first if isinstance(error, HelioloopError) else f"{type(error).__name__}: {first}"
 
 
-def may_pass(error: Exception) -> bool:
-    """Return whether the cause of a failure may pass without anybody's doing."""
-    return isinstance(error, redis.RedisError) or (isinstance(error, HelioloopError) and error.may_pass)
+def may_pass(error: BaseException) -> bool:
+    """Return whether the cause of a failure may pass without anybody's doing: an outage, or a full disk."""
+    if isinstance(error, HelioloopError):
+        # A sentence may have replaced the error of a disk.
+        return error.may_pass or (error.__context__ is not None and may_pass(error.__context__))
+    return isinstance(error, redis.RedisError | ConnectionError | TimeoutError) or (
+        isinstance(error, OSError) and error.errno in _PASSING
+    )
 
 
 def repeat_failed(context: Context, project: int) -> list[str]:
-    """Send jobs again that failed, or whose worker was lost, once their pause is over; return one sentence each."""
+    """Send jobs again that failed, or whose worker was lost, once their pause is over; return one sentence each.
+
+    What failed for a version that is not published any more is forgotten.
+    """
     failures, done = JobFailures(context.connection), []
+    published = context.registry(project).published()
     for known in failures.all(project):
-        if known.is_held(time.time()) or known.payload is None:
+        if known.version and known.version != published:
+            failures.drop(project, known.key)
             continue
-        try:
-            message = read_message(known.job, known.payload)
-        except ServiceError as error:  # of another version of helioloop, or written by somebody else
-            log.error("project %d: %s is not sent again: %s", project, known.key[:80], error)
-            failures.succeed(project, known.key)
+        if known.is_held(time.time()):
             continue
-        if queues.job_status(context.connection, message) in _ALIVE:
-            continue
-        if queues.send(context.connection, message):
-            cause = f"failed {times(known.failures)}" if known.failures else "lost its worker"
-            done.append(f"{known.key} {cause}: trying it again")
+        for attempt in _to_repeat(context, known):
+            try:
+                message = read_message(attempt.job, attempt.payload or {})
+            except ServiceError as error:  # of another version of helioloop, or written by somebody else
+                log.error("project %d: %s is not sent again: %s", project, known.key[:80], error)
+                failures.drop(project, known.key)
+                break
+            if queues.job_status(context.connection, message) in _ALIVE:
+                continue
+            if queues.send(context.connection, message):
+                lost = "lost its worker" if known.lost or known.running else "was put back"
+                cause = f"failed {times(known.attempts)}" if known.failed_at else lost
+                done.append(f"{attempt.name} {cause}: trying it again")
     return done
 
 
-def put_back(connection: redis.Redis, settings: Settings, project: int, keys: Collection[str] = ()) -> dict[str, str]:
-    """Put jobs back that are parked or wait for another attempt, and without `keys` the parked rounds too.
+def _to_repeat(context: Context, known: JobFailure) -> list[Attempt]:
+    """Return what has to be sent again of a job: what failed, and what lost its worker, each once."""
+    found = dict(known.failed)
+    for job_id, attempt in known.running.items():
+        found.setdefault(attempt.name, attempt)
+        if attempt.payload is not None:
+            message_queue = _queue_of(attempt)
+            if message_queue is not None and queues.is_running(context.connection, message_queue, job_id):
+                found.pop(attempt.name)
+    return [attempt for attempt in found.values() if attempt.payload is not None]
+
+
+def _queue_of(attempt: Attempt) -> str | None:
+    """Return the queue of an attempt; None where its payload cannot be read."""
+    with suppress(ServiceError):
+        return read_message(attempt.job, attempt.payload or {}).queue
+    return None
+
+
+def put_back(connection: redis.Redis, settings: Settings, project: int, names: Collection[str] = ()) -> dict[str, str]:
+    """Put jobs back that are parked or wait for another attempt, and without `names` the parked rounds too.
 
     Returns
     -------
     dict
         Name -> what was done, in words.
+
+    Raises
+    ------
+    WrongUsage
+        Where the project has no model folder, or no such job is parked or waits; nothing is put back then.
     """
+    if project not in settings.projects():
+        raise WrongUsage(
+            f"project {project} has no model folder below {settings.model_root}; run `helioloop init` for it, or "
+            "correct the number"
+        )
+    failures = JobFailures(connection)
+    failing = {name for known in failures.failing(project) for name in (known.key, known.name)}
+    if unknown := [name for name in names if name not in failing]:
+        raise WrongUsage(
+            f"{', '.join(unknown)}: no such job of project {project} is parked or waits for another attempt; "
+            f"`helioloop status --project {project}` lists them"
+        )
     done: dict[str, str] = {}
-    for known in JobFailures(connection).put_back(project, keys or None):
-        done[known.key] = f"put back; it failed {times(known.failures)}: {known.reason}"
-        if known.payload is None:
-            continue
-        with suppress(ServiceError):  # of another version of helioloop: whoever needs it sends it again
-            queues.send(connection, read_message(known.job, known.payload))
-    if not keys and (parked := Staging(settings.model_dir(project)).all_parked()):
+    for known in failures.put_back(project, names or None):
+        done[known.name] = f"put back; it failed {times(known.attempts)}: {known.reason}"
+        for attempt in known.failed.values():
+            if attempt.payload is not None:
+                with suppress(ServiceError):  # of another version of helioloop: whoever needs it sends it again
+                    queues.send(connection, read_message(attempt.job, attempt.payload))
+    if not names and (parked := Staging(settings.model_dir(project)).all_parked()):
         queues.send(connection, RetrainCheck(project=project, forced=True), anew=True)
         done["round"] = f"a round on the current labels is requested; {parked[-1].partition('; remove')[0]}"
-    queues.send(connection, Reconcile(project=project), anew=True)
+    if done:
+        queues.send(connection, Reconcile(project=project), anew=True)
     return done
 
 
-def give_second_chance(connection: redis.Redis, settings: Settings) -> None:
-    """Let the parked jobs of all projects be tried once more, because a worker starts, maybe with other settings."""
+def forget_failures(context: Context, project: int) -> None:
+    """Put the jobs of a project back that failed, but for other ingestions: the cubes that they read have changed."""
+    failures = JobFailures(context.connection)
+    names = {known.key for known in failures.failing(project) if not _is_ingestion(known)}
+    for known in failures.put_back(project, names):
+        log.info("project %d: %s is put back, because a release was ingested", project, known.key)
+
+
+def _is_ingestion(known: JobFailure) -> bool:
+    return any(attempt.job == Ingest.job for attempt in (*known.failed.values(), *known.running.values()))
+
+
+def give_second_chance(connection: redis.Redis, settings: Settings, *, parked_seconds: float = 0.0) -> None:
+    """Let jobs of all projects that have been parked for so long be tried once more.
+
+    A worker that starts, maybe with other settings, does that for all of them, and now and then for those that have
+    been parked for hours: nobody may have seen that their cause is gone.
+    """
     failures = JobFailures(connection)
     for project in settings.projects():
-        for known in failures.give_second_chance(project):
+        for known in failures.give_second_chance(project, parked_seconds=parked_seconds):
             log.info("project %d: %s was parked and is tried once more", project, known.key)
-
-
-def times(n: int) -> str:
-    """Return how often, in words."""
-    return "once" if n == 1 else f"{n} times"
 
 
 def _log(project: int, failed: JobFailure) -> None:
     if failed.is_parked:
         log.error(
             "project %d: %s failed %s and is parked: %s; remove the cause, then run `helioloop retry --project %d`",
-            project, failed.key, times(failed.failures), failed.reason, project,
+            project, failed.key, times(failed.attempts), failed.reason, project,
         )  # fmt: skip
         return
     log.warning(
         "project %d: %s failed %s: %s; it is tried again in %.0f s or later",
-        project, failed.key, times(failed.failures), failed.reason, failed.next_at - failed.failed_at,
+        project, failed.key, times(failed.attempts), failed.reason, failed.next_at - failed.failed_at,
     )  # fmt: skip

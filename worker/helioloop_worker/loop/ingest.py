@@ -177,12 +177,11 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
             known=known.sha256(cube),
             loader=loader,
             media=media,
-            crude=row.label,
             class_names=controls.class_names,
             video_field=controls.video_field,
             served=context.media,
         )
-        for cube, row in rows.items()
+        for cube in rows
     ]
     ready: list[dict[str, str]] = []
     present = imported = 0

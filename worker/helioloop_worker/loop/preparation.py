@@ -39,8 +39,6 @@ class Preparation:
         Reads and grids the cube.
     media : Path
         Folder of the project's videos.
-    crude : Label or None
-        Crude label, for the reason on the labelling screen.
     class_names : mapping
         Class -> name in the labelling configuration.
     video_field : str
@@ -54,7 +52,6 @@ class Preparation:
     known: str | None
     loader: Loader
     media: Path
-    crude: Label | None = None
     class_names: Mapping[Label, str] = field(default_factory=lambda: {label: label.value for label in Label})
     video_field: str = "video"
     served: Media = field(default_factory=FolderMedia)
@@ -150,7 +147,7 @@ def _prepare(preparation: Preparation) -> Prepared:
     facts = cube_facts(files, cube, gridded, instrument=loader.instrument, patch_deg=patch_deg)
     _ensure_video(names.video, gridded, facts, patch_deg=patch_deg)
     write_facts(names, facts)
-    write_first_screen(names, facts, crude=preparation.crude, class_names=preparation.class_names)
+    write_first_screen(names, facts, class_names=preparation.class_names)
     addresses = serve_screen(names, preparation.served, video_field=preparation.video_field)
     if known is not None:
         return Prepared(report=report)

@@ -50,9 +50,10 @@ def reason_html(
     facts : CubeFacts
         Of the cube.
     crude : Label or None
-        Its crude label.
+        Its crude label. It is shown only together with what the model estimates.
     judged : Judged or None
-        What the model estimates; None before the first version, and where the cube has no score.
+        What the model estimates; None before the first version, and where the cube has no score. An answer then counts
+        as blind, so the crude label is not shown either.
     class_names : mapping
         Class -> name in the labelling configuration.
     frozen_frames : int
@@ -69,7 +70,7 @@ def reason_html(
             if judged is not None
             else ()
         ),
-        *(() if blind else (("Crude label", "none" if crude is None else names[crude]),)),
+        *(() if judged is None else (("Crude label", "none" if crude is None else names[crude]),)),
         *_fact_rows(facts),
     ]
     table = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in rows)
@@ -81,7 +82,7 @@ def _why(judged: Judged | None, crude: Label | None, names: Mapping[Label, str],
     if blind:
         return "<strong>Random check.</strong> Answer by the video alone: model and crude label are hidden."
     if judged is None:
-        return "<strong>No model has looked at this video yet.</strong> Answer by the video."
+        return "<strong>No model has looked at this video yet.</strong> Answer by the video alone; labels are hidden."
     score, version = judged.score, escape(judged.version)
     model = f"{names[score.predicted]} likely ({_two_digits(score.probability(score.predicted))})"
     if UNSURE[0] < score.p_emergence < UNSURE[1]:

@@ -54,8 +54,8 @@ class Reconciled:
 def reconcile(context: Context, project: int) -> Reconciled:
     """Reconcile one project; nothing is done where another process does so now.
 
-    An error of one step does not stop the others. A step that failed is left out until its pause is over, and one that
-    failed too often until somebody puts it back.
+    An error of one step does not stop the others. A step that failed is left out until its pause is over. Once Label
+    Studio does not answer, the steps that need it are left out: each would wait as long, and the job has little time.
 
     Raises
     ------
@@ -66,13 +66,13 @@ def reconcile(context: Context, project: int) -> Reconciled:
     RegistryError
         Where the model folder belongs to another project; nothing is done then.
     """
-    _check_project(context, project)
+    silent = unreachable = _check_project(context, project)
     lock = context.connection.lock(f"helioloop:reconciling:{project}", timeout=LOCK_SECONDS)
     if not lock.acquire(blocking=False):
         log.info("project %d: another process reconciles it", project)
         return Reconciled(done=())
     done: list[str] = []
-    errors: list[HelioloopError] = []
+    errors: list[HelioloopError] = [] if silent is None else [silent]
     failures = JobFailures(context.connection)
     failing = {known.key: known for known in failures.failing(project)}
     try:
@@ -80,22 +80,19 @@ def reconcile(context: Context, project: int) -> Reconciled:
             known = failing.get(step_key(project, _name(step)))
             if known is not None and known.is_held(time.time()):
                 continue
+            if silent is not None and _name(step) in _NEEDS_LABEL_STUDIO:
+                continue
             with suppress(LockError):  # a step before took longer; the others can be repeated all the same
                 lock.reacquire()
-            try:
-                found = step()
-            except HelioloopError as error:
-                fail_step(context, project, _name(step), error)
+            found, error = _take(context, project, step)
+            if error is not None:
                 errors.append(error)
-                continue
-            except (OSError, ValueError, TypeError, LookupError) as error:  # a file that cannot be read, for example
-                log.exception("project %d: a step of reconciliation failed", project)
-                fail_step(context, project, _name(step), error)
-                errors.append(ServiceError(f"a step of reconciliation failed ({type(error).__name__}); see the log"))
+                if isinstance(error, LabelStudioError) and error.may_pass:
+                    silent = error
                 continue
             if known is not None:
-                failures.succeed(project, known.key)
-            for sentence in [found] if isinstance(found, str) else found or []:
+                failures.forget(project, known.key)
+            for sentence in found:
                 log.info("project %d: reconciliation: %s", project, sentence)
                 add_to_figure(context.connection, REPAIRS, str(project), _name(step))
                 done.append(sentence)
@@ -103,13 +100,27 @@ def reconcile(context: Context, project: int) -> Reconciled:
         with suppress(LockError):
             lock.release()
     if errors:
-        errors[0].is_counted = True  # by its step
+        errors[0].is_counted = errors[0] is not unreachable  # by its step
         raise errors[0]
     return Reconciled(done=tuple(done))
 
 
-def _check_project(context: Context, project: int) -> None:
-    """Raise where the model folder is not that of a project in Label Studio."""
+def _take(context: Context, project: int, step: "_Step") -> tuple[list[str], HelioloopError | None]:
+    """Take a step of reconciliation; return what was done, one sentence each, and the error, which is counted."""
+    try:
+        found = step()
+    except HelioloopError as error:
+        fail_step(context, project, _name(step), error)
+        return [], error
+    except (OSError, ValueError, TypeError, LookupError) as error:  # a file that cannot be read, for example
+        log.exception("project %d: a step of reconciliation failed", project)
+        fail_step(context, project, _name(step), error)
+        return [], ServiceError(f"a step of reconciliation failed ({type(error).__name__}); see the log")
+    return [found] if isinstance(found, str) else found or [], None
+
+
+def _check_project(context: Context, project: int) -> LabelStudioError | None:
+    """Raise where the model folder is not that of a project in Label Studio; return the error of an outage."""
     try:
         check_owner(context.label_studio.project(project), settings=context.settings)
     except MissingInLabelStudio as error:
@@ -117,11 +128,14 @@ def _check_project(context: Context, project: int) -> None:
             f"{error}; if project {project} was deleted, move its model folder, "
             f"{context.settings.model_dir(project)}, away"
         ) from None
-    except LabelStudioError:
-        return  # the steps that need Label Studio fail with it
+    except LabelStudioError as error:
+        return error if error.may_pass else None  # the steps that need Label Studio fail with it
+    return None
 
 
 _Step = Callable[[], str | list[str] | None]
+_NEEDS_LABEL_STUDIO: Final = frozenset({"annotations", "predictions", "superseded"})
+"""The steps that read or change Label Studio, by name."""
 
 
 def _name(step: _Step) -> str:
@@ -140,11 +154,11 @@ def _steps(context: Context, project: int) -> list[_Step]:
         partial(rounds.send_follow_up, context, project),
         partial(_planning, context, project),
         partial(_publication, context, project),
+        partial(repeat_failed, context, project),  # before those that wait for Label Studio
         partial(_annotations, context, project, found),
         partial(_predictions, context, project, found),
         partial(_acceptance, context, project),
         partial(_superseded, context, project),
-        partial(repeat_failed, context, project),
     ]
 
 
@@ -207,8 +221,8 @@ def _annotations(context: Context, project: int, found: _InLabelStudio) -> str |
     has_version = context.registry(project).latest() is not None
     if is_covered(context.settings.model_dir(project), state.snapshot, has_version=has_version):
         return None
-    queues.send(context.connection, messages.RetrainCheck(project=project))
-    return "annotations differ from those of the last check: checking"
+    sent = queues.send(context.connection, messages.RetrainCheck(project=project))
+    return "annotations differ from those of the last check: checking" if sent else None
 
 
 def _predictions(context: Context, project: int, found: _InLabelStudio) -> str | None:
@@ -226,14 +240,13 @@ def _model_version(context: Context, project: int, state: ProjectState) -> str |
     version = context.registry(project).published()
     if version is None or not state.tasks or state.info.model_version == version:
         return None
-    _send_whole_write_back(context, project, version)
-    return f"{version} is published and not shown: writing back"
+    return _send_whole_write_back(context, project, version, f"{version} is published and not shown: writing back")
 
 
-def _send_whole_write_back(context: Context, project: int, version: str) -> None:
-    """Send a write-back that looks at all tasks."""
+def _send_whole_write_back(context: Context, project: int, version: str, why: str) -> str | None:
+    """Send a write-back that looks at all tasks; return why, or None where one waits already."""
     require_whole_write_back(context.settings.model_dir(project))
-    queues.send(context.connection, messages.WriteBack(project=project, version=version))
+    return why if queues.send(context.connection, messages.WriteBack(project=project, version=version)) else None
 
 
 def _write_back(context: Context, project: int, state: ProjectState) -> str | None:
@@ -253,8 +266,12 @@ def _write_back(context: Context, project: int, state: ProjectState) -> str | No
     }
     all_rows = context.label_studio.predictions(project)
     if shown := shown_rows(all_rows, cubes, blind, context.registry(project).versions()):
-        _send_whole_write_back(context, project, version)
-        return f"{len(shown)} predictions of random checks that nobody has answered are there: deleting them"
+        return _send_whole_write_back(
+            context,
+            project,
+            version,
+            f"{len(shown)} predictions of random checks that nobody has answered are there: deleting them",
+        )
     rows = [row for row in all_rows if row.model_version == version]
     lacking = len(tasks - {row.task for row in rows})
     accepted = accepted_labels(context.settings.model_dir(project), version)
@@ -263,15 +280,19 @@ def _write_back(context: Context, project: int, state: ProjectState) -> str | No
     if unscored := writeback.unscored_chunks(state, scores, unscorable):
         lost = {number for chunk in unscored for cube in chunk for number in cubes[cube.name].ids}
         if lost & {row.task for row in rows}:
-            _send_whole_write_back(context, project, version)
-            return f"{len(lost)} tasks have no score although their predictions are there: scoring them"
+            return _send_whole_write_back(
+                context,
+                project,
+                version,
+                f"{len(lost)} tasks have no score although their predictions are there: scoring them",
+            )
     if wrong := _wrong_rows(rows, version, outdated=len(writeback.outdated(rows, cubes, scores, labels))):
-        _send_whole_write_back(context, project, version)
-        return wrong
+        return _send_whole_write_back(context, project, version, wrong)
     if not lacking and (not tasks or state.info.model_version == version):
         return None
-    _send_whole_write_back(context, project, version)
-    return f"{lacking} tasks lack the prediction of {version}: writing back"
+    return _send_whole_write_back(
+        context, project, version, f"{lacking} tasks lack the prediction of {version}: writing back"
+    )
 
 
 def _wrong_rows(rows: Sequence[PredictionRow], version: str, *, outdated: int) -> str | None:

@@ -57,7 +57,11 @@ def check_retraining(context: Context, project: int, *, forced: bool) -> str:
         else:
             send_planning(context, project)
         _show_answers(context, project, context.projects.read(project))
-        return "a round is being planned"
+        why = queues.why_parked(context.connection, messages.PlanRound(project=project))
+        return "a round is being planned" if why is None else (
+            f"a round is requested and its planning is parked, because {why}; remove the cause, then press “Start "
+            f"training” or run `helioloop retry --project {project}`"
+        )  # fmt: skip
     return _compare_labels(context, project, seen, forced=forced)
 
 

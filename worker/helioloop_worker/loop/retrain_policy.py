@@ -1,12 +1,13 @@
 """The rules for starting a round: they compare the current labels with those that the last candidate was trained on."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from helioloop.records.labels import CurrentLabel
 from helioloop.registry.versions import Card
 from helioloop.settings import Settings
+from helioloop.words import count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,25 +54,34 @@ def decide(
     changed = [cube for cube, now in labels.items() if _changed(last, cube, now)]
     paused = quiet_seconds >= settings.retrain_pause_seconds
     if len(changed) >= settings.retrain_changed or (changed and paused):
-        return Decision(start=True, reason=f"{len(changed)} labels differ from those {last.version} was trained on")
+        return Decision(start=True, reason=_differ(changed, last))
     fresh = [
         cube for cube, now in labels.items() if now.verified and not last.labels.get(cube, {}).get("verified", False)
     ]
     if len(fresh) >= settings.retrain_verified:
-        return Decision(start=True, reason=f"{len(fresh)} more cubes are verified than when {last.version} was trained")
+        return Decision(start=True, reason=f"{_more_verified(fresh)} than when {last.version} was trained")
     if changed:
         return Decision(
             start=False,
             waits=True,
-            reason=f"{len(changed)} labels differ from those {last.version} was trained on "
-            f"({settings.retrain_changed} start a round, fewer do after {settings.retrain_pause_seconds / 60.0:g} min "
+            reason=f"{_differ(changed, last)} ({settings.retrain_changed} start a round, fewer do after "
+            f"{settings.retrain_pause_seconds / 60.0:g} min "
             "without an annotation)",
         )
     return Decision(
         start=False,
-        reason=f"no label differs from those {last.version} was trained on, and {len(fresh)} more cubes are verified "
+        reason=f"no label differs from those {last.version} was trained on, and {_more_verified(fresh)} "
         f"({settings.retrain_verified} start a round)",
     )
+
+
+def _differ(changed: Collection[str], last: Card) -> str:
+    differ = "1 label differs" if len(changed) == 1 else f"{len(changed)} labels differ"
+    return f"{differ} from those {last.version} was trained on"
+
+
+def _more_verified(fresh: Collection[str]) -> str:
+    return f"{count(len(fresh), 'more cube')} {'is' if len(fresh) == 1 else 'are'} verified"
 
 
 def _changed(last: Card, cube: str, now: CurrentLabel) -> bool:

@@ -4,6 +4,8 @@ A step that is repeated does only what is missing.
 """
 
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from helioloop.emergence.locate import locate_emergences
@@ -12,10 +14,11 @@ from helioloop.messaging import messages, queues
 from helioloop.messaging.retrain_state import Running
 from helioloop.model import ensemble
 from helioloop.model.plan import Plan
-from helioloop.records.cubes import Key
+from helioloop.model.runtime import Runtime
+from helioloop.records.cubes import CubeInfo, Key
 from helioloop.records.scores import CubeScore
 from helioloop.registry.label_snapshot import Snapshot
-from helioloop.registry.score_store import read_scores, write_scores
+from helioloop.registry.score_store import read_scores, read_some_scores, write_scores
 from helioloop.registry.staging import LOCATED, UNLOCATED, Staging
 from helioloop.registry.versions import Card
 from helioloop.workflows import rounds as rounding
@@ -24,6 +27,7 @@ from helioloop_worker.context import Context
 from helioloop_worker.loop import rounds
 from helioloop_worker.loop.announcing import send_report
 from helioloop_worker.loop.job_progress import round_report
+from helioloop_worker.loop.pieces import in_pieces
 from helioloop_worker.loop.random_checks import update_random_checks
 
 log = logging.getLogger(__name__)
@@ -47,29 +51,48 @@ def score_round(context: Context, project: int, fingerprint: str) -> int:
     The field statistics of the cubes trained on are kept beside the scores.
     """
     folder, plan = _staged(context, project, fingerprint)
-    done = scores_of(plan, folder / UNLOCATED)
+    done = scores_of(plan, folder / UNLOCATED, curves=False)
     runtime = context.runtime(project, round_report(context, project, fingerprint), on_excluded=log_excluded)
-    scores = ensemble.score_cubes(
-        context.ensembles.open(folder), [cube for cube in plan.cubes if cube.key not in done], runtime
-    )
+    members, left = context.ensembles.open(folder), [cube for cube in plan.cubes if cube.key not in done]
+    n_scored = 0
+
+    def score(cubes: Sequence[CubeInfo], before: int) -> None:
+        nonlocal n_scored
+        scores = ensemble.score_cubes(members, cubes, _counting_from(runtime, before, len(left)))
+        _add(folder / UNLOCATED, scores)
+        n_scored += len(scores)
+
+    in_pieces(left, score)
     keep_trained_fields(plan, folder, runtime)
-    _add(folder / UNLOCATED, scores)
-    return len(scores)
+    return n_scored
 
 
 def locate(context: Context, project: int, fingerprint: str, chunk: int, chunks: int) -> int:
-    """Locate the emergence frames of every `chunks`-th cube from number `chunk` on; return the number of new scores."""
+    """Locate the emergence frames of every `chunks`-th cube from number `chunk` on; return the number of new scores.
+
+    Only the scores of these cubes are read. What is located is stored every half minute.
+    """
     folder, plan = _staged(context, project, fingerprint)
-    unlocated, done = scores_of(plan, folder / UNLOCATED), scores_of(plan, folder / LOCATED)
-    located = locate_emergences(
-        context.ensembles.open(folder),
-        plan.cubes,
-        [score for key, score in sorted(unlocated.items())[chunk::chunks] if key not in done],
-        context.runtime(project, round_report(context, project, fingerprint), on_excluded=log_excluded),
-        labels={cube.name: cube.label for cube in plan.cubes},
-    )
-    _add(folder / LOCATED, located)
-    return len(located)
+    cubes = {cube.key: cube for cube in sorted(plan.cubes, key=lambda cube: cube.key)[chunk::chunks]}
+    done = read_some_scores(folder / LOCATED, cubes, curves=False)
+    unlocated = read_some_scores(folder / UNLOCATED, cubes.keys() - done.keys())
+    left = [unlocated[key] for key in cubes if key in unlocated]
+    runtime = context.runtime(project, round_report(context, project, fingerprint), on_excluded=log_excluded)
+    members = context.ensembles.open(folder)
+
+    def locate_some(scores: Sequence[CubeScore], before: int) -> None:
+        chosen = [cubes[score.key] for score in scores]
+        located = locate_emergences(
+            members,
+            chosen,
+            scores,
+            _counting_from(runtime, before, len(left)),
+            labels={cube.name: cube.label for cube in chosen},
+        )
+        _add(folder / LOCATED, located)
+
+    in_pieces(left, locate_some)
+    return len(left)
 
 
 def close_round(context: Context, project: int, fingerprint: str) -> str:
@@ -160,10 +183,10 @@ def _choose_random_checks(context: Context, project: int, version: str) -> None:
     update_random_checks(context, project, version=version, cubes=plan.cubes, labels=labels)
 
 
-def scores_of(plan: Plan, folder: Path) -> dict[Key, CubeScore]:
+def scores_of(plan: Plan, folder: Path, *, curves: bool = True) -> dict[Key, CubeScore]:
     """Return the scores in a staging folder of the cubes in the plan; a resumed round may have scores of others."""
     own = {cube.key for cube in plan.cubes}
-    return {key: score for key, score in read_scores(folder).items() if key in own}
+    return {key: score for key, score in read_scores(folder, curves=curves).items() if key in own}
 
 
 def log_excluded(cube: str, error: CubeError) -> None:
@@ -174,6 +197,11 @@ def log_excluded(cube: str, error: CubeError) -> None:
 def _staged(context: Context, project: int, fingerprint: str) -> tuple[Path, Plan]:
     folder = Staging(context.registry(project).root).folder(fingerprint)
     return folder, Plan.read(folder)
+
+
+def _counting_from(runtime: Runtime, before: int, total: int) -> Runtime:
+    """Return the runtime with a report that counts items from `before` on, of `total`."""
+    return replace(runtime, report=lambda done, _, what: runtime.report(before + done, total, what))
 
 
 def _add(folder: Path, scores: list[CubeScore]) -> None:

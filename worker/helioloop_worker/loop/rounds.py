@@ -25,7 +25,10 @@ from helioloop_worker.loop.round_requests import requests
 log = logging.getLogger(__name__)
 
 CHUNK_CUBES = 30
-"""Cubes whose emergence frames one job locates; several machines can work on the chunks of a round."""
+"""Cubes whose emergence frames one job locates, or more where that makes more than `MOST_CHUNKS` jobs."""
+MOST_CHUNKS = 32
+"""Jobs that locate the emergence frames of a round; several machines can work on them. Each reads the plan, which is as
+long as the release, so their number must not grow with it."""
 SILENT_SECONDS = 120
 """A round without a heartbeat for this long, and without a job that waits or runs, is resumed."""
 
@@ -88,7 +91,7 @@ class Steps:
 
 def steps_of(project: int, plan: Plan) -> Steps:
     """Return the messages of a round."""
-    count = max(1, -(-len(plan.cubes) // CHUNK_CUBES))
+    count = min(MOST_CHUNKS, max(1, -(-len(plan.cubes) // CHUNK_CUBES)))
     fingerprint = plan.fingerprint
     return Steps(
         members=tuple(
@@ -138,8 +141,8 @@ def resume(context: Context, project: int) -> str | None:
         return None
     staging = Staging(context.registry(project).root)
     if not staging.has_plan(running.fingerprint):
-        _send_closing(context, messages.CloseRound(project=project, fingerprint=running.fingerprint))
-        return f"round {running.fingerprint[:16]} has left its staging folder: closing it"
+        sent = _send_closing(context, messages.CloseRound(project=project, fingerprint=running.fingerprint))
+        return f"round {running.fingerprint[:16]} has left its staging folder: closing it" if sent else None
     plan = Plan.read(staging.folder(running.fingerprint))
     if any(_is_alive(context, step) for step in steps_of(project, plan).all):
         context.state.heartbeat(project, running.fingerprint, now=time.time())
@@ -147,13 +150,13 @@ def resume(context: Context, project: int) -> str | None:
     return retry(context, project, plan)
 
 
-def _send_closing(context: Context, closing: messages.CloseRound) -> None:
-    """Send the closing of a round without a plan; it waits for no step, as none of them can run any more."""
+def _send_closing(context: Context, closing: messages.CloseRound) -> bool:
+    """Send the closing of a round without a plan, which waits for no step; tell whether it was sent."""
     if queues.job_status(context.connection, closing) is JobStatus.DEFERRED:
         waiting = find_job(context.connection, closing.job_id)
         if waiting is not None:
             waiting.delete()
-    queues.send(context.connection, closing)
+    return queues.send(context.connection, closing)
 
 
 def _check_after_loss(context: Context, project: int) -> str | None:
@@ -172,8 +175,8 @@ def _check_after_loss(context: Context, project: int) -> str | None:
     ]
     if not lost:
         return None
-    queues.send(context.connection, messages.RetrainCheck(project=project))
-    return f"round {lost[0][:16]} was begun and no job of it is left: checking"
+    sent = queues.send(context.connection, messages.RetrainCheck(project=project))
+    return f"round {lost[0][:16]} was begun and no job of it is left: checking" if sent else None
 
 
 def retry(context: Context, project: int, plan: Plan) -> str:
@@ -210,9 +213,10 @@ def send_follow_up(context: Context, project: int) -> str | None:
     follow_up = context.state.follow_up(project)
     if follow_up is None:
         return None
-    queues.send(context.connection, messages.RetrainCheck(project=project, forced=follow_up.forced))
+    check = messages.RetrainCheck(project=project, forced=follow_up.forced)
+    sent = queues.send(context.connection, check, anew=follow_up.forced)  # as "Start training" does
     context.state.settle_follow_up(project, follow_up)
-    return "a check was requested during a round that has ended: checking"
+    return "a check was requested during a round that has ended: checking" if sent else None
 
 
 def _failures(context: Context, steps: tuple[RoundStep, ...]) -> list[str]:

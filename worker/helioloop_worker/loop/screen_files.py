@@ -2,7 +2,8 @@
 
 Task data cannot follow the model, because Label Studio changes a few tasks a second. So a task has fixed addresses, and
 the files there are replaced. A reader sees the old file or the new one. `export_screens` writes what was shown for an
-earlier version: the files are a function of the version's stored scores, the facts, and the crude label.
+earlier version: the files are a function of the version's stored scores, the facts, the crude label, the class names
+and the form that this release of helioloop gives them.
 """
 
 import json
@@ -52,15 +53,16 @@ def read_facts(names: MediaNames) -> CubeFacts | None:
         return None
 
 
-def write_first_screen(
-    names: MediaNames, facts: CubeFacts, *, crude: Label | None, class_names: Mapping[Label, str]
-) -> None:
-    """Write curve and reason of a new task, which no model has scored; files that are there are kept."""
+def write_first_screen(names: MediaNames, facts: CubeFacts, *, class_names: Mapping[Label, str]) -> None:
+    """Write curve and reason of a new task, which no model has scored; files that are there are kept.
+
+    The crude label is not among the facts: an answer given now counts as blind.
+    """
     frozen = names.instrument.frozen_frames
     if not names.curve.exists():
         atomic.write_text(names.curve, curve_json(facts, None))
     if not names.reason.exists():
-        text = reason_html(facts, crude=crude, judged=None, class_names=class_names, frozen_frames=frozen)
+        text = reason_html(facts, crude=None, judged=None, class_names=class_names, frozen_frames=frozen)
         atomic.write_text(names.reason, text)
 
 
@@ -135,7 +137,7 @@ def export_screens(
     """Write what the screens show for a version into a folder, and return the number of cubes.
 
     The files have the names that they have below the media folder. A random check is written as it is shown after its
-    answer. A cube whose crude label was corrected since has the corrected one.
+    answer. Facts, crude labels and class names are the present ones.
 
     Parameters
     ----------
@@ -144,7 +146,7 @@ def export_screens(
     scores : mapping
         The scores of the version; a cube without one is left out.
     version : str
-        The version.
+        The version; its masking curves must not have been pruned.
     media : Path
         The project's media folder, for the facts.
     folder : Path

@@ -121,15 +121,13 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         scores = registry.scores(version, curves=False)
         accepted = accepted_labels(model_dir, version)
         labels = with_accepted(project_state.snapshot.cubes, accepted)
-        # A version that is new to Label Studio has no rows, and there are many of others.
-        every = context.label_studio.predictions(project) if _n_rows(context, project, version) or repairs else None
+        every = _rows(context, project, version, whole=repairs)
         blind, deleted = _hide_random_checks(
             context, project, project_state, version=version, rows=every, lock=lock, report=report
         )
         rows = [row for row in every or () if row.model_version == version and row.id not in deleted]
         have = {row.task for row in rows}
         entries = new_entries(project_state, scores, labels, version=version, without=blind, have=have)
-        _write_all_screens(context, project, project_state, version=version, blind=blind, report=holding(lock, report))
         import_entries(context, project, entries, lock, report)
         for row, agreement in outdated(rows, project_state.tasks, scores, labels):
             lock.reacquire()
@@ -141,6 +139,8 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
             delete_duplicates(context, project, version, context.label_studio.predictions(project))
         if (entries or have) and project_state.info.model_version != version:
             context.label_studio.set_model_version(project, version)
+        # After the predictions: an answer to a task that has none of the shown version counts as blind.
+        _write_all_screens(context, project, project_state, version=version, blind=blind, report=holding(lock, report))
         lock.reacquire()
         update_tabs(context.label_studio, project, model_dir)
         add_shown_version(model_dir, version)
@@ -221,6 +221,17 @@ def import_entries(
         report(start, len(entries), "writing predictions")
         context.label_studio.import_predictions(project, entries[start : start + CHUNK_PREDICTIONS])
     report(len(entries), len(entries), "writing predictions")
+
+
+def _rows(context: Context, project: int, version: str, *, whole: bool) -> list[PredictionRow] | None:
+    """Return all prediction rows of a project; None where `version` has none, and earlier versions have.
+
+    Those are many, and only the ones of blind cubes matter.
+    """
+    counts = context.label_studio.model_versions(project)
+    if counts.get(version) or whole:
+        return context.label_studio.predictions(project)
+    return None if any(counts.get(earlier) for earlier in context.registry(project).versions()) else []
 
 
 def _n_rows(context: Context, project: int, version: str) -> int:

@@ -81,15 +81,6 @@ def write_back_changes(context: Context, project: int, version: str, *, report: 
         ]
         have = {row.task for row in rows}
         entries = new_entries(part, scores, labels, version=version, without=blind, have=have)
-        write_screens(
-            part,
-            scores,
-            version=version,
-            media=context.settings.media_dir(project),
-            blind=blind,
-            served=context.media,
-            report=holding(lock, report),
-        )
         import_entries(context, project, entries, lock, report)
         for row, agreement in outdated(rows, part.tasks, scores, labels):
             lock.reacquire()
@@ -99,6 +90,16 @@ def write_back_changes(context: Context, project: int, version: str, *, report: 
         delete_duplicates(context, project, version, [row for task in after for row in task.predictions])
         if (entries or have) and whole.info.model_version != version:
             context.label_studio.set_model_version(project, version)
+        # After the predictions: an answer to a task that has none of the shown version counts as blind.
+        write_screens(
+            part,
+            scores,
+            version=version,
+            media=context.settings.media_dir(project),
+            blind=blind,
+            served=context.media,
+            report=holding(lock, report),
+        )
         add_shown_version(model_dir, version)
         write_written(model_dir, now)
     unscorable = read_unscorable(model_dir, version)

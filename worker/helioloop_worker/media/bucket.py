@@ -18,6 +18,8 @@ from helioloop.errors import MissingExtra, ServiceError, SettingsError
 _ADDRESS: Final = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*?))?/*\Z")
 _TYPES: Final = {".mp4": "video/mp4", ".json": "application/json", ".txt": "text/plain; charset=utf-8"}
 _DELETED_AT_ONCE: Final = 1000
+_TOO_MANY_REQUESTS: Final = 429
+_SERVER_ERROR: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +97,7 @@ class BucketMedia:
     def _plain_errors(self) -> Iterator[None]:
         """Turn an error of boto3 in the block into a `ServiceError`: one sentence without secrets."""
         try:
-            from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - an extra that few need
+            from botocore import exceptions  # noqa: PLC0415 - an extra that few need
         except ModuleNotFoundError:
             raise MissingExtra(
                 "HELIOLOOP_MEDIA_BUCKET is set and the package boto3 is not installed; install it with `uv pip install "
@@ -103,16 +105,20 @@ class BucketMedia:
             ) from None
         try:
             yield
-        except ClientError as error:
+        except exceptions.ClientError as error:
             code = error.response.get("Error", {}).get("Code", "an error")
+            status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
             raise ServiceError(
                 f"the bucket {self.bucket} refuses {error.operation_name} ({code}); check its name and what "
-                "the credentials in AWS_ACCESS_KEY_ID may do"
+                "the credentials in AWS_ACCESS_KEY_ID may do",
+                may_pass=status == _TOO_MANY_REQUESTS or status >= _SERVER_ERROR,
             ) from None
-        except BotoCoreError as error:
+        except exceptions.BotoCoreError as error:
             raise ServiceError(
                 f"the bucket {self.bucket} cannot be reached ({type(error).__name__}); check AWS_ENDPOINT_URL_S3, "
-                "AWS_DEFAULT_REGION and AWS_ACCESS_KEY_ID"
+                "AWS_DEFAULT_REGION and AWS_ACCESS_KEY_ID",
+                may_pass=isinstance(error, exceptions.ConnectionError | exceptions.HTTPClientError)
+                and not isinstance(error, exceptions.SSLError),
             ) from None
 
 

@@ -60,7 +60,8 @@ CATALOGUE_COLUMNS: Mapping[str, Column] = {
     ),
     "p_emergence": Column(
         kind=float,
-        description="Probability of emergence, mean over the members that were not trained on the cube",
+        description="Probability of emergence, mean over the members that were not trained on the cube, each combined "
+        "with the local growth where the recipe measures it",
         ucd="stat.probability",
     ),
     "p_spread": Column(

@@ -46,21 +46,23 @@ class FailingJob:
 
 
 def failing_jobs(connection: redis.Redis, settings: Settings, project: int) -> list[FailingJob]:
-    """Return the jobs that fail, the parked ones first."""
-    found = [_shown(known, settings, project) for known in JobFailures(connection).failing(project)]
-    return sorted(found, key=lambda job: not job.parked)
+    """Return the jobs that fail, the parked ones first; of many that score cubes of a version the last to fail."""
+    found: dict[tuple[str, bool], JobFailure] = {}
+    for known in sorted(JobFailures(connection).failing(project), key=lambda known: known.failed_at):
+        found[known.name, known.is_parked] = known
+    shown = [_shown(known, settings, project) for known in found.values()]
+    return sorted(shown, key=lambda job: (not job.parked, job.name))
 
 
 def _shown(known: JobFailure, settings: Settings, project: int) -> FailingJob:
-    payload = known.payload or {}
     _, _, step = known.key.partition(":")
     kind = f"reconciliation step {step}" if step else kind_of(known.key, project) or known.key
     reason = known.reason or "its worker was lost"
     return FailingJob(
-        name=known.key,
+        name=known.name,
         kind=kind,
-        subject=str(payload.get("release") or payload.get("version") or ""),
-        failures=known.failures or known.lost,
+        subject=known.version or str(known.payload.get("release") or ""),
+        failures=known.attempts,
         at=_iso(known.failed_at) if known.failed_at else "",
         reason=redact(hide_secrets(reason, settings), model_dir=settings.model_dir(project)),
         parked=known.is_parked,

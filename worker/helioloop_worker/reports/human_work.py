@@ -14,7 +14,7 @@ from helioloop.evaluation.annotator_agreement import AnnotatorAgreement, Answer,
 from helioloop.labelstudio.annotations import Vote, submitted_votes
 from helioloop.labelstudio.tasks import CubeTask
 from helioloop.records.controls import Controls
-from helioloop_worker.reports.round_progress import in_words
+from helioloop.words import duration
 
 LONG_SECONDS = 1800.0
 """A task that was open for longer was probably left open; such times are counted and named."""
@@ -79,7 +79,7 @@ class HumanWork:
     @property
     def time_in_words(self) -> str:
         """Time of all annotators: hours, and below one hour minutes or seconds."""
-        return f"{self.hours:.1f} h" if self.hours >= 1.0 or not self.seconds else in_words(sum(self.seconds))
+        return f"{self.hours:.1f} h" if self.hours >= 1.0 or not self.seconds else duration(sum(self.seconds))
 
     @property
     def median_seconds(self) -> float | None:

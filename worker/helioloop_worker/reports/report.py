@@ -15,6 +15,7 @@ from helioloop.progress import Report
 from helioloop.registry.acceptances import read_acceptances
 from helioloop.registry.random_checks import blind_cubes
 from helioloop.registry.versions import Card, Registry
+from helioloop.words import count, duration
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.reports import figures
 from helioloop_worker.reports.audit import ProjectAudit, read_audit
@@ -26,12 +27,10 @@ from helioloop_worker.reports.report_sections import (
     agreement_section,
     calibration_section,
     confusion_section,
-    count,
     frames_section,
     read_scored,
     work_section,
 )
-from helioloop_worker.reports.round_progress import in_words
 
 BLIND_CHECKS = 20
 """The next cubes of the audit sample: what the model says about them is not shown before a human has answered."""
@@ -153,13 +152,14 @@ def _rounds(state: ProjectState, audit: ProjectAudit, work: HumanWork) -> dict[s
 
 
 def _outside(state: ProjectState, last: RoundAudit) -> list[str]:
-    """Return why a round has fewer cubes than the project, where it does."""
+    """Return why the audit of a round has fewer cubes than the project, where it does."""
     cubes = len(state.snapshot.cubes) - last.cubes
     if cubes <= 0:
         return []
     are = "is" if cubes == 1 else "are"
     return [
-        f"{count(cubes, 'cube')} of the project {are} not in the round: without a label, or later than its version."
+        f"{count(cubes, 'cube')} of the project {are} not in the audit: no crude label, no score, or later than its "
+        "version. A verified one is trained on all the same."
     ]
 
 
@@ -170,7 +170,7 @@ def _saved(state: ProjectState, last: RoundAudit, work: HumanWork) -> list[str]:
     if unverified == 0:
         return ["All cubes are verified; nothing was saved."]
     per_cube = work.seconds_per_cube
-    hours = "" if per_cube is None else f", about {in_words(per_cube * unverified)} of work at the time taken so far"
+    hours = "" if per_cube is None else f", about {duration(per_cube * unverified)} of work at the time taken so far"
     price = (
         "how many of their labels are wrong is not known yet"
         if last.wrong_left is None

@@ -8,11 +8,12 @@ from helioloop.model.runtime import CubeLoader
 from helioloop.progress import Report
 from helioloop.records.labels import CurrentLabel
 from helioloop.records.scores import CubeScore
+from helioloop.words import count
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.reports import figures
 from helioloop_worker.reports.contact_strip import contact_strip
 from helioloop_worker.reports.page import figure
-from helioloop_worker.reports.report_sections import Scored, count
+from helioloop_worker.reports.report_sections import Scored
 
 GALLERY_CUBES = 12
 

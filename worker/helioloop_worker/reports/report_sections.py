@@ -22,6 +22,7 @@ from helioloop.records.cubes import Key
 from helioloop.records.labels import CurrentLabel, Label
 from helioloop.records.scores import CubeScore
 from helioloop.registry.versions import Card, Registry
+from helioloop.words import count
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.reports import figures
 from helioloop_worker.reports.calibration import Calibration
@@ -214,11 +215,6 @@ def agreement_section(work: HumanWork) -> dict[str, Any]:
         )
     rows = [(_who(name), pairs, agreeing) for name, (pairs, agreeing) in found.by_annotator.items()]
     return {"sentences": sentences, "rows": rows}
-
-
-def count(number: int, what: str) -> str:
-    """Return a number with its noun."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _who(annotator: str) -> str:

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Literal
 
 from helioloop.messaging.retrain_state import Running
-from helioloop.registry.staging import LOCATED, PLAN_FILE, UNLOCATED, Staging
+from helioloop.registry.score_store import read_scores
+from helioloop.registry.staging import LOCATED, PLAN_FILE, UNLOCATED, RoundOutline, Staging
 from helioloop.registry.versions import Registry
+from helioloop.words import duration
 
 Phase = Literal["training", "scoring", "locating", "finishing"]
 
@@ -72,7 +74,7 @@ class RoundProgress:
         """The time left in words."""
         if self.left_seconds is None:
             return "time left not known yet"
-        return f"about {in_words(self.left_seconds)} {'of training ' if self.training_only else ''}left"
+        return f"about {duration(self.left_seconds)} {'of training ' if self.training_only else ''}left"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +105,11 @@ def read_round_progress(registry: Registry, running: Running, *, now: float) -> 
     last, names = _pace(registry), registry.versions()
     done, total, phase = len(trained), len(plan.member_files), "training"
     if done == total:
-        to_locate, located = _lines(folder / UNLOCATED), _lines(folder / LOCATED)
-        done, total = (located, to_locate) if to_locate else (0, 0)
-        phase = "scoring" if not to_locate else "locating" if located < to_locate else "finishing"
+        scored, located = _scored(folder / UNLOCATED, plan), _scored(folder / LOCATED, plan)
+        if not located and scored < len(plan.cubes):
+            done, total, phase = scored, len(plan.cubes), "scoring"
+        else:
+            done, total, phase = located, scored, "locating" if located < scored else "finishing"
         if phase == "finishing":
             done = total = 0
     training = phase == "training"
@@ -167,14 +171,9 @@ def _times(paths: Iterable[Path]) -> list[float]:
     return sorted(found)
 
 
-def _lines(folder: Path) -> int:
-    """Return the number of scores in a folder of staging."""
-    return sum(path.read_bytes().count(b"\n") for path in folder.glob("*.jsonl"))
+def _scored(folder: Path, plan: RoundOutline) -> int:
+    """Return how many cubes of a round have a score in a folder of staging.
 
-
-def in_words(seconds: float) -> str:
-    """Return a duration in words, rounded up: "40 s", "3 min", "2 h 10 min"."""
-    if seconds <= 50.0:
-        return f"{max(-(-seconds // 10), 1) * 10:.0f} s"
-    minutes = int(-(-seconds // 60))
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+    A cube may have several scores there, and a resumed round those of cubes that it no longer has.
+    """
+    return len(read_scores(folder, curves=False).keys() & plan.cubes)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from helioloop.words import times
 from helioloop_worker.labelstudio.submitted import Submitted
 from helioloop_worker.reports.audit import ProjectAudit
 from helioloop_worker.reports.failing_jobs import FailingJob
@@ -62,7 +63,8 @@ def status_lines(status: ProjectStatus, *, full: bool = False) -> list[Line]:
     if status.services is not None:
         lines.append(round_line(status.services.running_round))
     if status.last_check is not None:
-        lines.append(Line(name="last retrain check", value=f"{status.last_check.at}: {status.last_check.outcome}"))
+        last = status.last_check
+        lines.append(Line(name=f"last {last.step}", value=f"{last.at}: {last.outcome}"))
     lines += model_lines(status, full=full)
     lines += [line for part in (reading_lines, excluded_lines, watched_lines) for line in part(status, full=full)]
     if status.project is not None:
@@ -317,9 +319,11 @@ def job_lines(services: ServiceFacts, *, full: bool = False) -> list[Line]:
 
 def _failing(job: FailingJob) -> Line:
     """Return the line of a job that is tried again or parked, under the name that ``helioloop retry`` takes."""
-    often = "failed once" if job.failures == 1 else f"failed {job.failures} times"
     then = "nothing tries it again" if job.parked else f"tried again from {job.next_at} on"
-    return Line(name=f"{'parked' if job.parked else 'failing'} {job.name}", value=f"{often}, {then}: {job.reason}")
+    return Line(
+        name=f"{'parked' if job.parked else 'failing'} {job.name}",
+        value=f"failed {times(job.failures)}, {then}: {job.reason}",
+    )
 
 
 def _subject(subject: str) -> str:

@@ -8,7 +8,7 @@ import shlex
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -228,7 +228,7 @@ class ProjectStatus:
     no_services : str or None
         Why it does not, in a sentence.
     last_check : LastCheck or None
-        What the last retrain check decided; None before the first.
+        What the last retrain check or round planning decided; None before the first.
     disk : DiskUse or None
         How much disk the model folder and the project's media folder use.
     """
@@ -314,7 +314,7 @@ def read_status(
         audit=None if snapshot is None else _audit(registry.root, audit_stamp(registry, snapshot)),
         services=services,
         no_services=reason,
-        last_check=None if project is None else read_last_check(registry.root),
+        last_check=None if project is None else _last_check(registry, settings),
         disk=_disk(
             registry.root,
             None if project is None or settings is None else settings.media_dir(project),
@@ -469,6 +469,12 @@ def read_services(
         failed_jobs=tuple(failed_jobs(connection, settings, project)),
         failing_jobs=tuple(failing_jobs(connection, settings, project)),
     )
+
+
+def _last_check(registry: Registry, settings: Settings | None) -> LastCheck | None:
+    """Return the last retrain check; its outcome may quote why a planning failed."""
+    found = read_last_check(registry.root)
+    return None if found is None else replace(found, outcome=_redacted(found.outcome, registry, settings))
 
 
 def _redacted(message: str, registry: Registry, settings: Settings | None) -> str:

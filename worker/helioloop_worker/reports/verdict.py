@@ -12,12 +12,15 @@ from typing import Final
 
 from helioloop.labelstudio.tab_names import DISAGREEMENTS_FIRST
 from helioloop.messaging.messages import QUEUE_TRAIN
+from helioloop.words import times
 from helioloop_worker.reports.failing_jobs import FailingJob
 from helioloop_worker.reports.job_status import FailedJob
 from helioloop_worker.reports.status_facts import ProjectStatus, QueueFacts
 
 _SAMPLED_NAMED: Final = 3
 """Cubes of the audit sample that the next action names; a line of the status lists more."""
+_MANY_FAILURES: Final = 4
+"""Reconciliation that failed so often does not succeed by itself."""
 _START_TRAINING: Final = "press “Start training” in Label Studio (Settings, Model)"
 
 
@@ -102,7 +105,7 @@ def _parked_job(status: ProjectStatus) -> Found:
         return []
     return [
         (
-            _sentence(f"the {job.kind}{_of(job)} failed {_times(job.failures)} and is parked: {job.reason}"),
+            _sentence(f"the {job.kind}{_of(job)} failed {times(job.failures)} and is parked: {job.reason}"),
             f"Remove the cause, then run `helioloop retry --project {status.project}`.",
         )
         for job in status.services.failing_jobs
@@ -113,11 +116,28 @@ def _parked_job(status: ProjectStatus) -> Found:
 def _failed_job(status: ProjectStatus) -> Found:
     if status.services is None:
         return []
-    parked = {job.kind for job in status.services.failing_jobs if job.parked}
+    # Reconciliation is never parked, so only the number of its failures shows that it does not succeed.
+    failing = [
+        job
+        for job in status.services.failing_jobs
+        if job.kind.startswith("reconciliation") and job.failures >= _MANY_FAILURES
+    ]
+    parked = [job for job in status.services.failing_jobs if job.parked]
+    listed = {(job.kind, job.subject) for job in (*parked, *failing)}
     return [
-        (_sentence(f"the last {job.kind}{_of(job)} failed: {job.reason}"), _after_failure(status, job))
-        for job in status.services.failed_jobs
-        if not _is_past(status, job) and job.kind not in parked
+        *(
+            (
+                _sentence(f"the {job.kind} failed {times(job.failures)}: {job.reason}"),
+                f"Remove the cause; it is tried again from {job.next_at} on, or at once by `helioloop retry --project "
+                f"{status.project}`.",
+            )
+            for job in failing
+        ),
+        *(
+            (_sentence(f"the last {job.kind}{_of(job)} failed: {job.reason}"), _after_failure(status, job))
+            for job in status.services.failed_jobs
+            if not _is_past(status, job) and (job.kind, job.subject) not in listed
+        ),
     ]
 
 
@@ -175,7 +195,7 @@ def _why_no_round(status: ProjectStatus) -> str:
     """Return why no round starts, as far as it is known."""
     if status.last_check is None:
         return "the labels were not checked yet, which a worker of the role score does within minutes"
-    return f"the last retrain check, at {status.last_check.at}, found: {status.last_check.outcome}"
+    return f"the last {status.last_check.step}, at {status.last_check.at}, found: {status.last_check.outcome}"
 
 
 # -- what to do next ------------------------------------------------------------------------------
@@ -328,10 +348,6 @@ def _has_cubes(status: ProjectStatus) -> bool:
 
 def _of(job: FailedJob | FailingJob) -> str:
     return f" of {job.subject}" if job.subject else ""
-
-
-def _times(n: int) -> str:
-    return "once" if n == 1 else f"{n} times"
 
 
 def _jobs(n: int) -> str:

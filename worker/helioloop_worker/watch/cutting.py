@@ -12,8 +12,9 @@ from helioloop.data.cubes import is_cube_file
 from helioloop.errors import ReleaseError
 from helioloop.progress import Report
 from helioloop.registry.watched import WatchedFolder, WatchState
+from helioloop.words import count
 from helioloop_worker.watch.arrivals import Arrival, Faulty, Incomplete, is_fits
-from helioloop_worker.watch.journal import Journal, count
+from helioloop_worker.watch.journal import Journal
 
 
 def is_made(folder: Path) -> bool:

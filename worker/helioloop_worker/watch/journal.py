@@ -45,11 +45,6 @@ class Journal:
         self.record(folder, WatchState.SET_ASIDE, content, reason)
 
 
-def count(n: int, noun: str) -> str:
-    """Return a number with its noun."""
-    return f"{n} {noun}{'' if n == 1 else 's'}"
-
-
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's text, or its class."""
     return str(error).split("\n", 1)[0] or type(error).__name__

@@ -30,6 +30,7 @@ from helioloop.files.names import LONGEST_NAME, is_plain_name, shown_name
 from helioloop.messaging import messages
 from helioloop.progress import Report, silent
 from helioloop.registry.watched import WatchedFolder, WatchState
+from helioloop.words import count
 from helioloop_worker.context import Context
 from helioloop_worker.watch.arrivals import (
     CUBES_SUFFIX,
@@ -43,7 +44,7 @@ from helioloop_worker.watch.arrivals import (
 )
 from helioloop_worker.watch.cutting import cut_series, has_cubes, is_made
 from helioloop_worker.watch.following import run_job
-from helioloop_worker.watch.journal import Journal, count, first_line
+from helioloop_worker.watch.journal import Journal, first_line
 from helioloop_worker.watch.prelabels import PreLabels, has_scoring_worker, read_pre_labels
 
 RETRY_SECONDS = 300.0
