@@ -110,15 +110,15 @@ def test_two_projects_with_different_words_share_one_worker_and_one_backend(
         data = {task["data"]["cube"]: task["data"] for task in project.label_studio.tasks(project.id)}
         assert all(values[words.field].startswith("/data/local-files/?d=helioloop/") for values in data.values())
         assert all("video" not in values for values in data.values())
-        reason = next(project.context.settings.media_dir(project.id).glob("four/cube01*.reason.txt")).read_text()
-        assert (words.given.emergence or "?") in reason, "annotators read the words on their screen"
         import_others(project, words, task_data)
         tasks = {cube: task["id"] for task in project.label_studio.tasks(project.id) for cube in [task["data"]["cube"]]}
         project.label_studio.annotate(tasks["cube00"], words.yes, start=3 if words is REVERSED else None)
         project.label_studio.annotate(tasks["cube01"], words.no)
-    for project, _ in projects.values():
+    for project, words in projects.values():
         version = project.publish(p_emergence=0.75)
         write_back(project.context, project.id, version, report=silent)
+        reason = next(project.context.settings.media_dir(project.id).glob("four/cube01*.reason.txt")).read_text()
+        assert (words.given.emergence or "?") in reason, "annotators read the words on their screen"
     for project, words in projects.values():
         labels = {cube: project.read().label(cube) for cube in ("cube00", "cube01")}
         assert [(label.label, label.verified) for label in labels.values()] == [
