@@ -110,7 +110,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
         ("THREADS", "0", "THREADS is '0': Input should be greater than or equal to 1; correct it, or set HELIOLOOP_"),
         ("LOG_LEVEL", "chatty", "LOG_LEVEL is 'chatty': Input should be 'debug', 'info'"),
         ("HELIOLOOP_RELEASE_ROOTS", "/data", "HELIOLOOP_RELEASE_ROOTS is '/data', which is not JSON"),
-        ("LABEL_STUDIO_URL", "hunter2:8080", "LABEL_STUDIO_URL is not an address; write it as http://HOST:PORT"),
+        ("LABEL_STUDIO_URL", "hunter2:8080", "LABEL_STUDIO_URL is not an address without http:// or https:// in front"),
         ("LABEL_STUDIO_API_KEY", "Token hunter2", "LABEL_STUDIO_API_KEY contains a blank"),
         ("BASIC_AUTH_USER", "hunter2:x", "BASIC_AUTH_USER contains a colon"),
         ("BASIC_AUTH_PASS", " hunter2", "BASIC_AUTH_PASS begins or ends with a space"),

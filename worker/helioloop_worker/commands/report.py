@@ -77,7 +77,7 @@ def report(project: int, out: Path | None) -> None:
 @click.option("--out", required=True, type=FOLDER, help="Folder to write into. Files of an earlier call are replaced.")
 @click.option("--cube", "cubes", multiple=True, help="Only this cube; can be repeated.  [default: all with a score]")
 def screens(project: int, version: str, out: Path, cubes: tuple[str, ...]) -> None:
-    """Write what the labelling screens showed of a version while it was published.
+    """Write what the labelling screens showed of a version.
 
     \b
     For each cube that the version scored, in a subfolder of its release:
