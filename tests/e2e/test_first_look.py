@@ -110,7 +110,6 @@ def test_all_facts_fit_beside_the_list(loop: Loop, page: Page) -> None:
         open_screen(page, loop, task)
         assert "18° S, " in page.locator(".helioloop-reason").inner_text()
         check_fit(page, FITS, size=(1280, 720))
-        keep(page, "labelling-beside-the-list")
     finally:
         atomic.write_text(names.reason, kept)
 
