@@ -270,6 +270,11 @@ class LabelStudioClient(SetupCalls):
         with self._transport.calling(f"changing the score of prediction {row.id}"):
             self._client.predictions.update(id=row.id, score=score)
 
+    def rewrite(self, row: PredictionRow, entry: Mapping[str, Any]) -> None:
+        """Change result and score of a prediction in place."""
+        with self._transport.calling(f"changing the result of prediction {row.id}"):
+            self._client.predictions.update(id=row.id, task=row.task, result=entry["result"], score=entry["score"])
+
     # -- tabs ------------------------------------------------------------------------------------
 
     def tabs(self, project: int) -> list[Tab]:

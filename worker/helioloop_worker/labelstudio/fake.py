@@ -190,6 +190,13 @@ class FakeLabelStudio:
                 return
         raise LabelStudioError(f"there is no prediction {row.id}; read the predictions again")
 
+    def rewrite(self, row: PredictionRow, entry: Mapping[str, Any]) -> None:
+        """Change a row's result and score; see `LabelStudio.rewrite`."""
+        self.rescore(row, entry["score"])
+        own = self._holding(row.task)
+        known, before = own.predictions[row.id]
+        own.predictions[row.id] = (known, {**before, "result": copy.deepcopy(entry["result"])})
+
     def delete_predictions(self, rows: Sequence[PredictionRow]) -> None:
         """Delete rows; see `LabelStudio.delete_predictions`."""
         for row in rows:
@@ -362,6 +369,17 @@ class FakeLabelStudio:
     def stored(self, project: int) -> list[dict[str, Any]]:
         """Return the imported predictions, oldest first."""
         return [copy.deepcopy(entry) for _, entry in self._project(project).predictions.values()]
+
+    def configure(self, project: int, label_config: str) -> None:
+        """Change the labelling configuration of a project; a control that answers were given with must stay."""
+        own, there = self._project(project), _controls(label_config)
+        for task in own.tasks.values():
+            for item in (item for annotation in task["annotations"] for item in annotation["result"]):
+                if item["from_name"] not in there:
+                    raise LabelStudioError(
+                        f"answers of project {project} were given with the control {item['from_name']}; keep it"
+                    )
+        own.info = replace(own.info, label_config=label_config)
 
     def settings(self, project: int) -> dict[str, Any]:
         """Return the settings of a project that were changed."""

@@ -125,6 +125,9 @@ class LabelStudio(Protocol):
     def rescore(self, row: PredictionRow, score: float) -> None:
         """Change the score of a prediction in place, so that a submit that names the row still finds it."""
 
+    def rewrite(self, row: PredictionRow, entry: Mapping[str, Any]) -> None:
+        """Change result and score of a prediction in place; `entry` is as for `import_predictions`."""
+
     def tabs(self, project: int) -> list[Tab]:
         """Return all tabs of a project."""
 

@@ -26,6 +26,7 @@ from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.labelstudio.tabs import update_tabs
 from helioloop_worker.loop.announcing import withdraw_report
+from helioloop_worker.loop.changed_controls import rewrite_predictions
 from helioloop_worker.loop.checked import (
     WrittenBack,
     answers_of,
@@ -127,6 +128,15 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         )
         rows = [row for row in every or () if row.model_version == version and row.id not in deleted]
         have = {row.task for row in rows}
+        rewrite_predictions(
+            context,
+            project,
+            version,
+            controls=project_state.controls,
+            rows=rows,
+            make=lambda: new_entries(project_state, scores, labels, version=version, without=blind, have=frozenset()),
+            report=holding(lock, report),
+        )
         entries = new_entries(project_state, scores, labels, version=version, without=blind, have=have)
         import_entries(context, project, entries, lock, report)
         for row, agreement in outdated(rows, project_state.tasks, scores, labels):

@@ -34,6 +34,7 @@ from helioloop.registry.watched import WatchedFolder, WatchState, read_watched
 from helioloop.settings import Settings, plain_url
 from helioloop_worker.labelstudio.submitted import Submitted, count_submitted
 from helioloop_worker.reports.audit import ProjectAudit, audit_stamp, read_audit
+from helioloop_worker.reports.configuration import read_configuration_change
 from helioloop_worker.reports.disk_use import DiskUse, read_disk_use
 from helioloop_worker.reports.failing_jobs import FailingJob, failing_jobs
 from helioloop_worker.reports.job_status import FailedJob, RunningJob, failed_jobs, running_jobs
@@ -229,6 +230,8 @@ class ProjectStatus:
         Why it does not, in a sentence.
     last_check : LastCheck or None
         What the last retrain check or round planning decided; None before the first.
+    configuration : str or None
+        What differs from the labelling configuration at `helioloop init`; None where nothing does.
     disk : DiskUse or None
         How much disk the model folder and the project's media folder use.
     """
@@ -255,6 +258,7 @@ class ProjectStatus:
     services: ServiceFacts | None = None
     no_services: str | None = None
     last_check: LastCheck | None = None
+    configuration: str | None = None
     disk: DiskUse | None = None
 
 
@@ -315,6 +319,7 @@ def read_status(
         services=services,
         no_services=reason,
         last_check=None if project is None else _last_check(registry, settings),
+        configuration=None if project is None else read_configuration_change(registry, version),
         disk=_disk(
             registry.root,
             None if project is None or settings is None else settings.media_dir(project),
