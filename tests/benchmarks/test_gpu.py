@@ -2,7 +2,7 @@
 
 import torch
 
-from tests.benchmarks.gpu import convolutions
+from tests.benchmarks.gpu.masking import convolutions
 
 
 def test_choosing_the_arithmetic_leaves_cudnn_on() -> None:
