@@ -61,7 +61,7 @@ def rewrite_predictions(
     rows: Sequence[PredictionRow],
     make: Callable[[], Sequence[Mapping[str, object]]],
     report: Report,
-) -> None:
+) -> frozenset[int]:
     """Write predictions again that were written with other controls, and note the controls of now.
 
     Parameters
@@ -81,9 +81,14 @@ def rewrite_predictions(
         written once there is one.
     report : Report
         Called with the number of rows.
+
+    Returns
+    -------
+    frozenset of int
+        The rows that were written again.
     """
     model_dir = context.settings.model_dir(project)
-    before = read_prediction_controls(model_dir).get(version)
+    before, again = read_prediction_controls(model_dir).get(version), frozenset[int]()
     if rows and before is not None and changes_predictions(before, controls):
         log.warning(
             "project %d: the labelling configuration was changed: %s; %d predictions of %s are written again",
@@ -95,5 +100,7 @@ def rewrite_predictions(
             if row.task in entries:
                 context.label_studio.rewrite(row, entries[row.task])
         context.label_studio.delete_predictions([row for row in rows if row.task not in entries])
+        again = frozenset(row.id for row in rows)
     versions = context.registry(project).versions()
     write_prediction_controls(model_dir, version, controls, versions=versions)
+    return again

@@ -128,7 +128,7 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         )
         rows = [row for row in every or () if row.model_version == version and row.id not in deleted]
         have = {row.task for row in rows}
-        rewrite_predictions(
+        again = rewrite_predictions(
             context,
             project,
             version,
@@ -139,7 +139,8 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         )
         entries = new_entries(project_state, scores, labels, version=version, without=blind, have=have)
         import_entries(context, project, entries, lock, report)
-        for row, agreement in outdated(rows, project_state.tasks, scores, labels):
+        same = [row for row in rows if row.id not in again]
+        for row, agreement in outdated(same, project_state.tasks, scores, labels):
             lock.reacquire()
             context.label_studio.rescore(row, agreement)
         lock.reacquire()
