@@ -11,6 +11,7 @@ import pytest
 from helioloop.errors import LabelStudioError
 from helioloop.labelstudio.annotations import current_label
 from helioloop.labelstudio.config import parse_config
+from helioloop.labelstudio.predictions import PredictionContent
 from helioloop_worker.labelstudio.port import Counts
 from helioloop_worker.labelstudio.setup_port import LabelStudioSetup
 from helioloop_worker.labelstudio.tab import TABS
@@ -422,6 +423,24 @@ def a_score_changes_in_place(empty: EmptyProject) -> None:
         empty.label_studio.rescore(before, 0.5)
 
 
+def a_prediction_is_rewritten_in_place(empty: EmptyProject) -> None:
+    """The row keeps its id and its version, and says class, probability and onset of the new entry; others do not."""
+    one, two = empty.tasks(2)
+    empty.predict(prediction(one), prediction(two))
+    first, second = sorted(empty.label_studio.predictions(empty.project), key=lambda row: row.id)
+    assert first.content == PredictionContent(choice="emergence", probability=0.75, first_frame=41)
+    item = {**choosing("non-emergence")[0], "score": 0.1234567890123456}
+    empty.label_studio.rewrite(first, prediction(one, result=[item], score=0.9))
+    content = PredictionContent(choice="non-emergence", probability=0.1234567890123456)
+    rows = sorted(empty.label_studio.predictions(empty.project), key=lambda row: row.id)
+    assert rows == [replace(first, score=0.9, content=content), second]
+    (now,) = empty.label_studio.tasks_now(empty.project, [one])
+    assert now.predictions == (rows[0],)
+    with pytest.raises(LabelStudioError):
+        empty.label_studio.rewrite(first, prediction(one, result=choosing("sunspot")))
+    assert sorted(empty.label_studio.predictions(empty.project), key=lambda row: row.id) == rows
+
+
 def invalid_predictions_are_dropped_and_raise_an_error(empty: EmptyProject) -> None:
     """A score above 1, an unknown class, an unknown control: the valid one of the batch stays."""
     one, two = empty.tasks(2)
@@ -640,6 +659,7 @@ CONTRACT = (
     predictions_are_counted_by_version,
     the_same_prediction_twice_makes_two_rows,
     a_score_changes_in_place,
+    a_prediction_is_rewritten_in_place,
     invalid_predictions_are_dropped_and_raise_an_error,
     predictions_of_an_unknown_task_are_refused_as_a_whole,
     only_a_version_with_predictions_can_be_shown,

@@ -34,6 +34,12 @@ from helioloop_worker.loop.checked import (
     settle_whole_write_back,
     write_written,
 )
+from helioloop_worker.loop.foreign_predictions import (
+    delete_foreign,
+    foreign_predictions,
+    rewrite_foreign,
+    unscorable_predictions,
+)
 from helioloop_worker.loop.locks import exclusive
 from helioloop_worker.loop.random_checks import (
     all_marks,
@@ -129,7 +135,9 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         have = {row.task for row in rows}
         entries = new_entries(project_state, scores, labels, version=version, without=blind, have=have)
         import_entries(context, project, entries, lock, report)
-        for row, agreement in outdated(rows, project_state.tasks, scores, labels):
+        foreign = foreign_predictions(rows, project_state, scores)
+        rewritten = rewrite_foreign(context, project_state, foreign, labels=labels, lock=lock, report=report)
+        for row, agreement in outdated(rows, project_state.tasks, scores, labels, without=rewritten):
             lock.reacquire()
             context.label_studio.rescore(row, agreement)
         lock.reacquire()
@@ -141,12 +149,13 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
             context.label_studio.set_model_version(project, version)
         # After the predictions: an answer to a task that has none of the shown version counts as blind.
         _write_all_screens(context, project, project_state, version=version, blind=blind, report=holding(lock, report))
+        unscorable = read_unscorable(model_dir, version)
+        delete_foreign(context, project, unscorable_predictions(rows, project_state, scores, unscorable), lock)
         lock.reacquire()
         update_tabs(context.label_studio, project, model_dir)
         add_shown_version(model_dir, version)
         write_written(model_dir, now)
         settle_whole_write_back(model_dir, request)
-    unscorable = read_unscorable(model_dir, version)
     written = Written(
         written=len(entries), present=len(have), chunks=unscored_chunks(project_state, scores, unscorable)
     )
@@ -335,6 +344,8 @@ def outdated(
     tasks: Mapping[str, CubeTask],
     scores: Mapping[Key, CubeScore],
     labels: Mapping[str, CurrentLabel],
+    *,
+    without: Set[int] = frozenset(),
 ) -> list[tuple[PredictionRow, float]]:
     """Return the prediction rows whose score is not the agreement with the current label, and the agreement.
 
@@ -351,6 +362,8 @@ def outdated(
         The scores of the version.
     labels : mapping
         Cube name -> current label.
+    without : set of int
+        Rows that are left out.
     """
     agreement: dict[int, float] = {}
     for cube, task in tasks.items():
@@ -360,7 +373,9 @@ def outdated(
     return [
         (row, agreement[row.task])
         for row in rows
-        if row.task in agreement and (row.score is None or abs(row.score - agreement[row.task]) > SAME_SCORE)
+        if row.id not in without
+        and row.task in agreement
+        and (row.score is None or abs(row.score - agreement[row.task]) > SAME_SCORE)
     ]
 
 
