@@ -15,6 +15,7 @@ from helioloop.messaging.messages import QUEUE_TRAIN
 from helioloop.words import times
 from helioloop_worker.reports.failing_jobs import FailingJob
 from helioloop_worker.reports.job_status import FailedJob
+from helioloop_worker.reports.lost_release import lost_release
 from helioloop_worker.reports.status_facts import ProjectStatus, QueueFacts
 
 _SAMPLED_NAMED: Final = 3
@@ -311,6 +312,7 @@ RULES: Final[dict[str, Callable[[ProjectStatus], Found]]] = {
     "failed-round": _failed_round,
     "parked-job": _parked_job,
     "failed-job": _failed_job,
+    "lost-release": lost_release,
     "set-aside": _set_aside,
     "no-round": _no_round,
     "first-round": _first_round,
