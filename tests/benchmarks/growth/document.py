@@ -131,22 +131,27 @@ def main(sizes: tuple[int, ...]) -> None:
 
 
 def _measure(size: int) -> None:
+    """Measure with one number of cubes; each step is written when it is measured, because the last ones take long."""
     found: dict[int, Any] = {}
     if DATA.exists():
         found = {int(known): values for known, values in json.loads(DATA.read_text()).items()}
+    DATA.parent.mkdir(exist_ok=True)
+    steps: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="helioloop-growth-") as name, running_redis(Path(name)) as connection:
         archive = Archive(Path(name) / "archive", size, connection)
         archive.folder.mkdir()
-        steps = measure(archive, lambda step, cost: click.echo(f"{size:,} cubes, {step}: {_cell(cost)}"))
-        folder, files = largest_folder(archive)
-    found[size] = {
-        "steps": {step: asdict(cost) for step, cost in steps.items()},
-        "peak_mb": peak_megabytes(),
-        "folder": folder,
-        "files": files,
-    }
-    DATA.parent.mkdir(exist_ok=True)
-    DATA.write_text(json.dumps(found, indent=1) + "\n")
+
+        def keep(step: str, cost: Cost) -> None:
+            click.echo(f"{size:,} cubes, {step}: {_cell(cost)}")
+            steps[step] = asdict(cost)
+            write("", 0)
+
+        def write(folder: str, files: int) -> None:
+            found[size] = {"steps": steps, "peak_mb": peak_megabytes(), "folder": folder, "files": files}
+            DATA.write_text(json.dumps(found, indent=1) + "\n")
+
+        measure(archive, keep)
+        write(*largest_folder(archive))
     plot(found, DATA.with_name(PLOT))
     plot(found, DOCUMENT.with_name(PLOT))
     DOCUMENT.write_text(with_table(DOCUMENT.read_text(), table(found)))

@@ -61,8 +61,8 @@ def measure(archive: Archive, show: Callable[[str, Cost], None]) -> dict[str, Co
     timed("/predict, first request", lambda: stored.get(project, version, asked))
     timed("/predict, 100 tasks", lambda: stored.get(project, version, asked))
     timed("status", lambda: read_status(archive.registry, project=project))
-    timed("catalogue", lambda: _make_catalogue(archive))
     _score_in_chunks(archive, timed)
+    timed("catalogue", lambda: _make_catalogue(archive))
     return found
 
 
