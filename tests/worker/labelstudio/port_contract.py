@@ -201,6 +201,18 @@ def a_field_of_the_data_is_set_in_place(empty: EmptyProject) -> None:
     assert [annotation["id"] for annotation in exported[one]["annotations"]] == [number]
 
 
+def a_text_in_a_field_of_the_data_is_replaced(empty: EmptyProject) -> None:
+    """In the given tasks, in all places, and again without effect; a field that a task lacks is not made."""
+    one, two, three = empty.tasks(3)
+    empty.label_studio.set_data_field(empty.project, [one, two], "triage", "random check <0><1>")
+    for replaced, value in (("<0>", "4"), ("<1>", "2"), ("<1>", "2")):
+        empty.label_studio.set_data_field(empty.project, [two, three], "triage", value, replaced=replaced)
+    exported = {entry["id"]: entry["data"] for entry in empty.label_studio.tasks(empty.project)}
+    assert exported[one]["triage"] == "random check <0><1>"
+    assert exported[two]["triage"] == "random check 42"
+    assert exported[three] == data_of("c2")
+
+
 def setting_a_field_of_an_unknown_task_fails(empty: EmptyProject) -> None:
     """The others of the call are changed, and those of other projects never."""
     (one,) = empty.tasks(1)
@@ -691,6 +703,7 @@ CONTRACT = (
     newer_tasks_are_read_by_id,
     newer_tasks_are_those_of_the_project,
     a_field_of_the_data_is_set_in_place,
+    a_text_in_a_field_of_the_data_is_replaced,
     setting_a_field_of_an_unknown_task_fails,
     annotations_are_exported_with_the_fields_that_the_loop_reads,
     a_skip_is_an_annotation_in_both_exports,

@@ -125,12 +125,16 @@ class FakeLabelStudio:
             self._touch(own.tasks[task])
         return created
 
-    def set_data_field(self, project: int, tasks: Sequence[int], name: str, value: str) -> None:
+    def set_data_field(
+        self, project: int, tasks: Sequence[int], name: str, value: str, *, replaced: str | None = None
+    ) -> None:
         """Set one field of the data of tasks; see `LabelStudio.set_data_field`."""
         own = self._project(project)
         found = [task for task in tasks if task in own.tasks]
         for task in found:
-            own.tasks[task]["data"][name] = value
+            data = own.tasks[task]["data"]
+            if replaced is None or name in data:
+                data[name] = value if replaced is None else data[name].replace(replaced, value)
         if len(found) != len(tasks):
             raise LabelStudioError(
                 f"setting {name} of {len(tasks)} tasks in project {project}: {len(found)} were changed; look whether "

@@ -290,7 +290,7 @@ def read_status(
     at = time.time() if now is None else now
     services, reason, tasks_url = None, None, None
     place = f"--model-dir {shlex.quote(str(registry.root))}" if project is None else f"--project {project}"
-    snapshot = None if project is None else Snapshot.read(registry.root)
+    snapshot = None if project is None else Snapshot.read_if_changed(registry.root)
     if project is not None and settings is not None:
         base = (settings.label_studio_public_url or settings.label_studio_url).rstrip("/")
         tasks_url = f"{plain_url(base)}/projects/{project}/data"
@@ -439,7 +439,7 @@ def _disk(root: Path, media: Path | None, minute: int) -> DiskUse:  # noqa: ARG0
 @lru_cache(maxsize=4)
 def _audit(root: Path, stamp: tuple[str, ...]) -> ProjectAudit | None:  # noqa: ARG001 - the stamp is the key
     """Return the audit, computed again only after a change: with `--watch` it is wanted every few seconds."""
-    snapshot = Snapshot.read(root)
+    snapshot = Snapshot.read_if_changed(root)
     if snapshot is None:
         return None
     return read_audit(Registry(root), snapshot)
