@@ -24,15 +24,15 @@ WINDOW_SECONDS = 15 * 5760.0
 """Length of the means before and after a time: one day."""
 FLOOR_GAUSS = 3.0
 """Added to the field before: growth out of nothing is no larger than growth out of this."""
-EVEN_GROWTH = 2.8
+EVEN_GROWTH = 2.6
 """Growth at which emergence and non-emergence are equally likely."""
-POWER = 7.0
+POWER = 6.0
 """The likelihood ratio grows with this power of the growth."""
 GROWTH_FORMAT = f"2 {GROUP_FRAMES} {WINDOW_SECONDS} {FLOOR_GAUSS} {NOISE_GAUSS} {SQUARE_CELLS}"
 """Identifies what `local_growth` computes; raise its first number with every change, also of the polarities."""
 LARGEST_RATIO = 50.0
 """Largest likelihood ratio for either class, so that no single measurement decides alone."""
-NETWORK_ERRORS = 0.1
+NETWORK_ERRORS = 0.05
 """How often a network that is certain is wrong, because many of the labels that it was trained on are."""
 
 Floats = npt.NDArray[np.float64]
@@ -102,9 +102,9 @@ def likelihood_ratio(growth: npt.ArrayLike) -> Floats:
 
     Notes
     -----
-    (growth / `EVEN_GROWTH`) ** `POWER`, between 1 / `LARGEST_RATIO` and `LARGEST_RATIO`. A logistic regression of the
-    true class on ln(growth) gives powers of 7.0 and 6.6 and even odds at a growth of 3.1 and 2.5 on synthetic releases
-    of the two generators; see docs/science.md.
+    (growth / `EVEN_GROWTH`) ** `POWER`, between 1 / `LARGEST_RATIO` and `LARGEST_RATIO`. On synthetic releases of the
+    two generators, logistic regressions of the true class on ln(growth) give powers from 4.6 to 7.0 and even odds at
+    growths from 2.5 to 3.1; see docs/science.md.
     """
     ratio = (np.asarray(growth, dtype=np.float64) / EVEN_GROWTH) ** POWER
     return np.nan_to_num(np.clip(ratio, 1.0 / LARGEST_RATIO, LARGEST_RATIO), nan=1.0)

@@ -186,29 +186,29 @@ def test_masked_growth_is_that_of_the_masked_video() -> None:
     ("growth", "ratio"),
     [
         (EVEN_GROWTH, 1.0),
-        (1.5 * EVEN_GROWTH, 1.5**7),
-        (EVEN_GROWTH / 1.5, 1.5**-7),
+        (1.5 * EVEN_GROWTH, 1.5**6),
+        (EVEN_GROWTH / 1.5, 1.5**-6),
         (1.0, 1.0 / LARGEST_RATIO),
         (30.0, LARGEST_RATIO),
         (np.nan, 1.0),
     ],
 )
-def test_the_likelihood_ratio_is_the_seventh_power_of_the_growth_over_the_even_one(growth: float, ratio: float) -> None:
+def test_the_likelihood_ratio_is_the_sixth_power_of_the_growth_over_the_even_one(growth: float, ratio: float) -> None:
     """No growth and very large growth are bounded; a growth that was not measured says nothing."""
     assert likelihood_ratio(growth) == pytest.approx(ratio)
 
 
 def test_odds_are_multiplied_by_the_likelihood_ratio() -> None:
-    """Even odds become 50 for a large growth. An even growth leaves .1 + .8 times the networks' probability."""
+    """Even odds become 50 for a large growth. An even growth leaves .05 + .9 times the networks' p."""
     assert combine(0.5, 30.0) == pytest.approx(50.0 / 51.0)
-    assert combine(np.array([0.25, 0.5]), EVEN_GROWTH).tolist() == pytest.approx([0.3, 0.5])
+    assert combine(np.array([0.25, 0.5]), EVEN_GROWTH).tolist() == pytest.approx([0.275, 0.5])
 
 
 def test_networks_that_are_certain_do_not_decide_alone() -> None:
-    """A tenth of their answers may be wrong: odds of 1 to 9, which a growth with a larger ratio outweighs."""
+    """One answer in twenty may be wrong: odds of 1 to 19, which a growth with a larger ratio outweighs."""
     assert combine(np.array([0.0, 1.0]), EVEN_GROWTH).tolist() == pytest.approx([NETWORK_ERRORS, 1.0 - NETWORK_ERRORS])
-    assert combine(0.0, 30.0) == pytest.approx(50.0 / 59.0)
-    assert combine(1.0, 1.0) == pytest.approx(9.0 / 59.0)
+    assert combine(0.0, 30.0) == pytest.approx(50.0 / 69.0)
+    assert combine(1.0, 1.0) == pytest.approx(19.0 / 69.0)
     assert combine(np.array([0.0, 1.0]), np.nan).tolist() == [0.0, 1.0]
 
 
