@@ -129,7 +129,10 @@ class ServedLabelStudio:
 
     def _set_field(self, project: int, _: _Query, body: Any) -> Any:
         tasks = body["selectedItems"]["included"]
-        self.fake.set_data_field(project, tasks, body["value_name"], body["value"])
+        value, replaced = body["value"], None
+        if body["value_type"] == "Expression":  # replace("old", "new")
+            replaced, value = json.loads(f"[{body['value'].removeprefix('replace(').removesuffix(')')}]")
+        self.fake.set_data_field(project, tasks, body["value_name"], value, replaced=replaced)
         return {"detail": f"Updated {len(tasks)} tasks"}
 
     def _tabs(self, project: int, _: _Query, __: Any) -> Any:

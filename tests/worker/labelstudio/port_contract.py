@@ -12,6 +12,7 @@ from label_studio_sdk.core.api_error import ApiError
 from helioloop.errors import LabelStudioError
 from helioloop.labelstudio.annotations import current_label
 from helioloop.labelstudio.config import parse_config
+from helioloop.labelstudio.predictions import PredictionContent
 from helioloop_worker.labelstudio.port import Counts
 from helioloop_worker.labelstudio.setup_port import LabelStudioSetup
 from helioloop_worker.labelstudio.tab import TABS
@@ -198,6 +199,18 @@ def a_field_of_the_data_is_set_in_place(empty: EmptyProject) -> None:
     assert exported[two]["data"] == data_of("c1")
     assert exported[three]["data"] == {**data_of("c2"), "crude_label": ""}
     assert [annotation["id"] for annotation in exported[one]["annotations"]] == [number]
+
+
+def a_text_in_a_field_of_the_data_is_replaced(empty: EmptyProject) -> None:
+    """In the given tasks, in all places, and again without effect; a field that a task lacks is not made."""
+    one, two, three = empty.tasks(3)
+    empty.label_studio.set_data_field(empty.project, [one, two], "triage", "random check <0><1>")
+    for replaced, value in (("<0>", "4"), ("<1>", "2"), ("<1>", "2")):
+        empty.label_studio.set_data_field(empty.project, [two, three], "triage", value, replaced=replaced)
+    exported = {entry["id"]: entry["data"] for entry in empty.label_studio.tasks(empty.project)}
+    assert exported[one]["triage"] == "random check <0><1>"
+    assert exported[two]["triage"] == "random check 42"
+    assert exported[three] == data_of("c2")
 
 
 def setting_a_field_of_an_unknown_task_fails(empty: EmptyProject) -> None:
@@ -434,7 +447,8 @@ def the_result_of_a_prediction_changes_in_place(empty: EmptyProject) -> None:
     (before,) = empty.label_studio.predictions(empty.project)
     result = choosing("non-emergence")
     empty.label_studio.rewrite(before, prediction(one, result=result, score=0.5))
-    assert empty.label_studio.predictions(empty.project) == [replace(before, score=0.5)]
+    (after,) = empty.label_studio.predictions(empty.project)
+    assert (after.id, after.model_version, after.score) == (before.id, before.model_version, 0.5)
     empty.annotate(one, "emergence")
     (task,) = empty.label_studio.annotated_tasks(empty.project)
     (shown,) = (entry["prediction"]["result"] for entry in task["annotations"])
@@ -464,6 +478,24 @@ def a_configuration_may_change_although_there_are_answers(empty: EmptyProject) -
         empty.predict(prediction(two))
     empty.predict(prediction(two, result=choosing("bipole")))
     assert empty.rows() == [(one, "v0001"), (two, "v0001")]
+
+
+def a_prediction_is_rewritten_in_place(empty: EmptyProject) -> None:
+    """The row keeps its id and its version, and says class, probability and onset of the new entry; others do not."""
+    one, two = empty.tasks(2)
+    empty.predict(prediction(one), prediction(two))
+    first, second = sorted(empty.label_studio.predictions(empty.project), key=lambda row: row.id)
+    assert first.content == PredictionContent(choice="emergence", probability=0.75, first_frame=41)
+    item = {**choosing("non-emergence")[0], "score": 0.1234567890123456}
+    empty.label_studio.rewrite(first, prediction(one, result=[item], score=0.9))
+    content = PredictionContent(choice="non-emergence", probability=0.1234567890123456)
+    rows = sorted(empty.label_studio.predictions(empty.project), key=lambda row: row.id)
+    assert rows == [replace(first, score=0.9, content=content), second]
+    (now,) = empty.label_studio.tasks_now(empty.project, [one])
+    assert now.predictions == (rows[0],)
+    with pytest.raises(LabelStudioError):
+        empty.label_studio.rewrite(first, prediction(one, result=choosing("sunspot")))
+    assert sorted(empty.label_studio.predictions(empty.project), key=lambda row: row.id) == rows
 
 
 def invalid_predictions_are_dropped_and_raise_an_error(empty: EmptyProject) -> None:
@@ -671,6 +703,7 @@ CONTRACT = (
     newer_tasks_are_read_by_id,
     newer_tasks_are_those_of_the_project,
     a_field_of_the_data_is_set_in_place,
+    a_text_in_a_field_of_the_data_is_replaced,
     setting_a_field_of_an_unknown_task_fails,
     annotations_are_exported_with_the_fields_that_the_loop_reads,
     a_skip_is_an_annotation_in_both_exports,
@@ -686,6 +719,7 @@ CONTRACT = (
     a_score_changes_in_place,
     the_result_of_a_prediction_changes_in_place,
     a_configuration_may_change_although_there_are_answers,
+    a_prediction_is_rewritten_in_place,
     invalid_predictions_are_dropped_and_raise_an_error,
     predictions_of_an_unknown_task_are_refused_as_a_whole,
     only_a_version_with_predictions_can_be_shown,

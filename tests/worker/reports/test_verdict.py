@@ -284,6 +284,12 @@ CASES: dict[str, tuple[ProjectStatus, str, str, str]] = {
         "12 of 40",
         "Label",
     ),
+    "a release was renamed": (
+        replace(IDLE, lost_releases=("first", "second")),
+        "lost-release",
+        "Release first (and 1 more), on which the published version was trained, is in none of the release roots.",
+        "Give the folder its name back",
+    ),
     "a folder was set aside": (
         replace(IDLE, set_aside=(SetAsideFacts(folder="bad", since="", reason="no cube is readable"),) * 2),
         "set-aside",

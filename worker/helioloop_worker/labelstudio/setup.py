@@ -98,6 +98,7 @@ def set_up(
     check_owner(label_studio.project(project), settings=settings)
     media = settings.media_dir(project)
     media.mkdir(parents=True, exist_ok=True)
+    check_owner(label_studio.project(project), settings=settings)  # the media folder, if it is new
     if settings.media_bucket is None:
         _connect_media(label_studio, settings, project)
         tell(f"connected: media folder {media}")

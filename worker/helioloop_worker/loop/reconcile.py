@@ -35,6 +35,7 @@ from helioloop_worker.loop.changed_controls import CONFIGURATION, NEED_CONTROLS,
 from helioloop_worker.loop.checked import is_covered, require_whole_write_back
 from helioloop_worker.loop.damage import put_damaged_aside, restore_pointer
 from helioloop_worker.loop.failing import fail_step, repeat_failed, step_key
+from helioloop_worker.loop.foreign_predictions import foreign_predictions, foreign_sentence, unscorable_predictions
 from helioloop_worker.loop.random_checks import shown_rows
 from helioloop_worker.loop.round_requests import requests, resend_planning
 from helioloop_worker.loop.shown_versions import superseded_since
@@ -298,7 +299,11 @@ def _write_back(context: Context, project: int, state: ProjectState) -> str | No
                 version,
                 f"{len(lost)} tasks have no score although their predictions are there: scoring them",
             )
-    if wrong := _wrong_rows(rows, version, outdated=len(writeback.outdated(rows, cubes, scores, labels))):
+    foreign = len(foreign_predictions(rows, state, scores))
+    foreign += len(unscorable_predictions(rows, state, scores, unscorable))
+    if wrong := _wrong_rows(
+        rows, version, foreign=foreign, outdated=len(writeback.outdated(rows, cubes, scores, labels))
+    ):
         return _send_whole_write_back(context, project, version, wrong)
     if not lacking and (not tasks or state.info.model_version == version):
         return None
@@ -307,11 +312,13 @@ def _write_back(context: Context, project: int, state: ProjectState) -> str | No
     )
 
 
-def _wrong_rows(rows: Sequence[PredictionRow], version: str, *, outdated: int) -> str | None:
+def _wrong_rows(rows: Sequence[PredictionRow], version: str, *, foreign: int, outdated: int) -> str | None:
     """Return what is wrong with the predictions of a version that are there, in a sentence; None where nothing is."""
     # Label Studio stores what a backend answers late, and what a worker imports that was stopped meanwhile.
     if doubled := len(rows) - len({row.task for row in rows}):
         return f"{doubled} tasks have a second prediction of {version}: deleting it"
+    if foreign:
+        return foreign_sentence(foreign, version)
     if outdated:
         return f"the scores of {outdated} tasks are not the agreement with their labels: writing back"
     return None

@@ -26,6 +26,7 @@ from helioloop.records.labels import LabelSource
 from helioloop.registry.acceptances import read_acceptances
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.last_check import LastCheck, read_last_check
+from helioloop.registry.lost_releases import lost_releases
 from helioloop.registry.project_profile import find_project_profile, read_project_profile
 from helioloop.registry.staging import Staging
 from helioloop.registry.unscorable import read_unscorable
@@ -234,6 +235,8 @@ class ProjectStatus:
         What differs from the labelling configuration at `helioloop init`; None where nothing does.
     disk : DiskUse or None
         How much disk the model folder and the project's media folder use.
+    lost_releases : tuple of str
+        Releases that the published version was trained on and that are in no release root.
     """
 
     at: str
@@ -260,6 +263,7 @@ class ProjectStatus:
     last_check: LastCheck | None = None
     configuration: str | None = None
     disk: DiskUse | None = None
+    lost_releases: tuple[str, ...] = ()
 
 
 def read_status(
@@ -286,7 +290,7 @@ def read_status(
     at = time.time() if now is None else now
     services, reason, tasks_url = None, None, None
     place = f"--model-dir {shlex.quote(str(registry.root))}" if project is None else f"--project {project}"
-    snapshot = None if project is None else Snapshot.read(registry.root)
+    snapshot = None if project is None else Snapshot.read_if_changed(registry.root)
     if project is not None and settings is not None:
         base = (settings.label_studio_public_url or settings.label_studio_url).rstrip("/")
         tasks_url = f"{plain_url(base)}/projects/{project}/data"
@@ -295,6 +299,7 @@ def read_status(
         except ServiceError as error:
             reason = hide_secrets(str(error), settings)
     version = registry.published()
+    card = None if version is None else registry.card(version)
     watched = [row for row in read_watched(registry.root).values() if Path(row.folder).is_dir()]
     return ProjectStatus(
         at=_iso(at),
@@ -304,7 +309,7 @@ def read_status(
         model_dir=str(registry.root),
         profile=_profile(registry),
         versions=tuple(registry.versions()),
-        published=None if version is None else _version(registry.card(version)),
+        published=None if card is None else _version(card),
         rejected=_rejected(registry, version, place=place),
         failed_rounds=tuple(_redacted(reason, registry, settings) for reason in Staging(registry.root).all_parked()),
         releases=tuple(read_releases(registry)),
@@ -325,6 +330,7 @@ def read_status(
             None if project is None or settings is None else settings.media_dir(project),
             int(at // DISK_SECONDS),
         ),
+        lost_releases=() if card is None or settings is None else lost_releases(card, settings.release_roots),
     )
 
 
@@ -433,7 +439,7 @@ def _disk(root: Path, media: Path | None, minute: int) -> DiskUse:  # noqa: ARG0
 @lru_cache(maxsize=4)
 def _audit(root: Path, stamp: tuple[str, ...]) -> ProjectAudit | None:  # noqa: ARG001 - the stamp is the key
     """Return the audit, computed again only after a change: with `--watch` it is wanted every few seconds."""
-    snapshot = Snapshot.read(root)
+    snapshot = Snapshot.read_if_changed(root)
     if snapshot is None:
         return None
     return read_audit(Registry(root), snapshot)
