@@ -38,6 +38,8 @@ HURRIED: Final[dict[str, Any]] = {
 }  # fmt: skip
 ORPHANING: Final = 0.2
 """Fraction of the kills that leave the processes of jobs running."""
+MOST_PATIENCE: Final = 10.0
+"""A machine on which more programs than its cores want to work is given as many times the time, up to this."""
 RECOVERY_SECONDS: Final = 2.0
 """Time after an outage during which a backend may still answer 503."""
 
@@ -119,6 +121,11 @@ class FaultReport:
             self.lost + self.doubled + self.half_published + self.trained_again + self.rollbacks_undone
             + self.server_errors
         )  # fmt: skip
+
+
+def patience() -> float:
+    """Return how many programs want to work on each core now, 1 to `MOST_PATIENCE`."""
+    return min(max(os.getloadavg()[0] / (os.cpu_count() or 1), 1.0), MOST_PATIENCE)
 
 
 class Driver:
@@ -279,7 +286,7 @@ class Driver:
         self.people.work()
         begun = pressed = time.monotonic()
         self.people.press_start()
-        while not marker.exists() and time.monotonic() - begun < wait_seconds:
+        while not marker.exists() and time.monotonic() - begun < wait_seconds * patience():
             self.sleep(0.02)
             if time.monotonic() - pressed > 4.0:
                 pressed = time.monotonic()
@@ -394,14 +401,17 @@ class Driver:
     # -- recovery --------------------------------------------------------------------------------
 
     def settle(self, *, wait_seconds: float = 60.0) -> None:
-        """Let everything run without faults and corrections until all is as it should be, and report what is not."""
+        """Let everything run without faults and corrections until all is as it should be, and report what is not.
+
+        It may take `wait_seconds` on a machine with a core for each program.
+        """
         self.people.pause()
         self._let_time_pass()
         self.start("train")
         self.start("score")
         begun = time.monotonic()
         calm = 0
-        while time.monotonic() - begun < wait_seconds and calm < 2:
+        while time.monotonic() - begun < wait_seconds * patience() and calm < 2:
             calm = 0 if self._wrong() else calm + 1
             time.sleep(0.4)
         self._damaged.clear()
