@@ -1,7 +1,6 @@
 """Workers and their jobs let other programs go first."""
 
 import os
-import platform
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -12,9 +11,8 @@ import pytest
 from rq import Worker
 
 from helioloop.settings import Settings
-from helioloop_worker import priority, time_slice
+from helioloop_worker import priority
 from helioloop_worker.priority import NICE
-from helioloop_worker.time_slice import SHORTEST_NS
 from helioloop_worker.worker import TrainingWorker
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="other systems have neither")
@@ -72,29 +70,3 @@ def test_training_that_got_less_than_a_fifth_of_a_core_says_so(
     with priority.yielding():
         pass
     assert ("had 19 % of a core" in caplog.text and "HELIOLOOP_TRAINING_YIELDS=false" in caplog.text) is warns
-
-
-@LINUX
-def test_a_job_that_yields_has_the_shortest_slices_and_so_have_its_threads_and_children() -> None:
-    """The kernel gives slices of some milliseconds otherwise, for which a waking program may have to wait."""
-    show = "print(slice_ns(), end=' ', flush=True)"
-    code = (
-        f"from helioloop_worker.time_slice import slice_ns; import os, threading; lower_priority(); {show}; "
-        f"yield_to_others(); {show}; t = threading.Thread(target=lambda: print(slice_ns(), end=' ', flush=True)); "
-        f"t.start(); t.join(); os.fork() or ({show}, os._exit(0)); os.wait(); {SHOW}"
-    )
-    before, *after, nice, idle = shown(code, own_session=False)
-    if before == "0":
-        pytest.skip("the kernel is older than 6.12 and has no slices of chosen length")
-    assert int(before) > SHORTEST_NS
-    assert after == [str(SHORTEST_NS)] * 3
-    assert (nice, idle) == (str(max(NICE, os.nice(0))), "True")
-
-
-def test_a_system_without_time_slices_refuses_and_a_job_that_yields_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing else changes there."""
-    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
-    with pytest.raises(OSError, match="riscv64"):
-        time_slice.ask_for_shortest_slice()
-    monkeypatch.delattr(os, "SCHED_IDLE", raising=False)
-    priority.yield_to_others()

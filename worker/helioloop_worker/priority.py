@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from helioloop_worker.time_slice import ask_for_shortest_slice
+from helioloop_worker.wake_ups import waking_up
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +35,9 @@ def yield_to_others() -> None:
     """Let other programs of the session interrupt this process whenever they have something to do.
 
     A program with a higher priority by nice alone waits up to some milliseconds for the running one, each time that it
-    wakes up, and a webhook needs four times: two threads of the backend, Redis, and a thread again. In the class for
-    idle time a program may still get the core for as long as its slice, so this process has short ones too. On systems
-    other than Linux nothing changes.
+    wakes up, and a webhook needs four times: two threads of the backend, Redis, and a thread again. On systems other
+    than Linux nothing changes.
     """
-    with suppress(OSError):  # another system, or not permitted; Linux ignores it in the class for idle time
-        ask_for_shortest_slice()
     if hasattr(os, "SCHED_IDLE"):
         with suppress(OSError):  # not permitted, in some containers
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
@@ -49,9 +46,10 @@ def yield_to_others() -> None:
 @contextmanager
 def yielding() -> Iterator[None]:
     """Yield to other programs from now on, and log at the end if they left hardly anything of a core."""
-    yield_to_others()
     began, used = time.monotonic(), time.process_time()
-    yield
+    with waking_up():  # its process keeps the priority from before
+        yield_to_others()
+        yield
     share = (time.process_time() - used) / max(time.monotonic() - began, 1e-9)
     if share < LEAST_SHARE:
         log.warning(
