@@ -63,6 +63,14 @@ class Loader:
                     return cache.load(path, cube.sha256)
             raise
 
+    def is_kept(self, cube: CubeInfo) -> bool:
+        """Return whether a cube's file is in a release root and the cache has the cube; nothing is gridded."""
+        try:
+            self._path(cube.release, cube.name)
+            return self._cache().find(cube.sha256) is not None
+        except CubeError:
+            return False
+
     def read_files(self, release: str, name: str) -> CubeFiles:
         """Return the content of a cube's files, each of which is read once.
 

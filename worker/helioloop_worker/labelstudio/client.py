@@ -207,8 +207,13 @@ class LabelStudioClient(SetupCalls):
             )
         return ids
 
-    def set_data_field(self, project: int, tasks: Sequence[int], name: str, value: str) -> None:
-        """Set one field of the data of tasks, with an action of the data manager: the call for one task takes 0.1 s."""
+    def set_data_field(
+        self, project: int, tasks: Sequence[int], name: str, value: str, *, replaced: str | None = None
+    ) -> None:
+        """Set or edit one field of the data of tasks, with an action of the data manager: one task takes 0.1 s."""
+        values = {"value_type": "String", "value": value}
+        if replaced is not None:
+            values = {"value_type": "Expression", "value": f"replace({json.dumps(replaced)}, {json.dumps(value)})"}
         for start in range(0, len(tasks), CHANGED_TASKS):
             chosen = list(tasks[start : start + CHANGED_TASKS])  # never empty, which could mean all tasks
             what = f"setting {name} of {len(chosen)} tasks in project {project}"
@@ -216,12 +221,7 @@ class LabelStudioClient(SetupCalls):
                 "POST",
                 "api/dm/actions",
                 params={"project": project, "id": "add_data_field"},
-                json={
-                    "selectedItems": {"all": False, "included": chosen},
-                    "value_name": name,
-                    "value_type": "String",
-                    "value": value,
-                },
+                json={"selectedItems": {"all": False, "included": chosen}, "value_name": name, **values},
                 what=what,
             )
             if not isinstance(body, dict) or body.get("detail") != f"Updated {len(chosen)} tasks":

@@ -125,12 +125,16 @@ class FakeLabelStudio:
             self._touch(own.tasks[task])
         return created
 
-    def set_data_field(self, project: int, tasks: Sequence[int], name: str, value: str) -> None:
+    def set_data_field(
+        self, project: int, tasks: Sequence[int], name: str, value: str, *, replaced: str | None = None
+    ) -> None:
         """Set one field of the data of tasks; see `LabelStudio.set_data_field`."""
         own = self._project(project)
         found = [task for task in tasks if task in own.tasks]
         for task in found:
-            own.tasks[task]["data"][name] = value
+            data = own.tasks[task]["data"]
+            if replaced is None or name in data:
+                data[name] = value if replaced is None else data[name].replace(replaced, value)
         if len(found) != len(tasks):
             raise LabelStudioError(
                 f"setting {name} of {len(tasks)} tasks in project {project}: {len(found)} were changed; look whether "
@@ -378,6 +382,17 @@ class FakeLabelStudio:
     def stored(self, project: int) -> list[dict[str, Any]]:
         """Return the imported predictions, oldest first."""
         return [copy.deepcopy(entry) for _, entry in self._project(project).predictions.values()]
+
+    def configure(self, project: int, label_config: str) -> None:
+        """Change the labelling configuration of a project; a control that answers were given with must stay."""
+        own, there = self._project(project), _controls(label_config)
+        for task in own.tasks.values():
+            for item in (item for annotation in task["annotations"] for item in annotation["result"]):
+                if item["from_name"] not in there:
+                    raise LabelStudioError(
+                        f"answers of project {project} were given with the control {item['from_name']}; keep it"
+                    )
+        own.info = replace(own.info, label_config=label_config)
 
     def settings(self, project: int) -> dict[str, Any]:
         """Return the settings of a project that were changed."""

@@ -107,8 +107,13 @@ class LabelStudio(Protocol):
         Where the data of one lack a value that the labelling configuration shows, none is imported and the call fails.
         """
 
-    def set_data_field(self, project: int, tasks: Sequence[int], name: str, value: str) -> None:
-        """Set one field of the data of tasks; the call fails where one of them is not in the project."""
+    def set_data_field(
+        self, project: int, tasks: Sequence[int], name: str, value: str, *, replaced: str | None = None
+    ) -> None:
+        """Set one field of the data of tasks, or replace the text `replaced` in it by `value`.
+
+        The call fails where one of the tasks is not in the project.
+        """
 
     def import_predictions(self, project: int, entries: Sequence[Mapping[str, Any]]) -> None:
         """Import predictions; where one is invalid, the others are imported and the call fails."""

@@ -149,7 +149,7 @@ def _adopt(
     info = label_studio.project(project)
     check_owner(info, settings=settings, claim=False)
     kept = read_project_controls(settings.model_dir(project))
-    controls = _controls(info.label_config, settings, given, kept)
+    controls = _controls(info.label_config, settings, given, kept).after(kept)
     for sentence in found_sentences(label_studio, info, controls):
         tell(sentence)
     for sentence in doubts(info.label_config, controls):

@@ -26,6 +26,7 @@ from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.labelstudio.tabs import update_tabs
 from helioloop_worker.loop.announcing import withdraw_report
+from helioloop_worker.loop.changed_controls import rewrite_predictions
 from helioloop_worker.loop.checked import (
     WrittenBack,
     answers_of,
@@ -133,10 +134,20 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         )
         rows = [row for row in every or () if row.model_version == version and row.id not in deleted]
         have = {row.task for row in rows}
+        again = rewrite_predictions(
+            context,
+            project,
+            version,
+            controls=project_state.controls,
+            rows=rows,
+            make=lambda: new_entries(project_state, scores, labels, version=version, without=blind, have=frozenset()),
+            report=holding(lock, report),
+        )
         entries = new_entries(project_state, scores, labels, version=version, without=blind, have=have)
         import_entries(context, project, entries, lock, report)
-        foreign = foreign_predictions(rows, project_state, scores)
-        rewritten = rewrite_foreign(context, project_state, foreign, labels=labels, lock=lock, report=report)
+        as_written = [row for row in rows if row.id not in again]
+        foreign = foreign_predictions(as_written, project_state, scores)
+        rewritten = again | rewrite_foreign(context, project_state, foreign, labels=labels, lock=lock, report=report)
         for row, agreement in outdated(rows, project_state.tasks, scores, labels, without=rewritten):
             lock.reacquire()
             context.label_studio.rescore(row, agreement)
@@ -150,7 +161,7 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         # After the predictions: an answer to a task that has none of the shown version counts as blind.
         _write_all_screens(context, project, project_state, version=version, blind=blind, report=holding(lock, report))
         unscorable = read_unscorable(model_dir, version)
-        delete_foreign(context, project, unscorable_predictions(rows, project_state, scores, unscorable), lock)
+        delete_foreign(context, project, unscorable_predictions(as_written, project_state, scores, unscorable), lock)
         lock.reacquire()
         update_tabs(context.label_studio, project, model_dir)
         add_shown_version(model_dir, version)
