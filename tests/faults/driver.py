@@ -38,6 +38,8 @@ HURRIED: Final[dict[str, Any]] = {
 }  # fmt: skip
 ORPHANING: Final = 0.2
 """Fraction of the kills that leave the processes of jobs running."""
+MOST_PATIENCE: Final = 10.0
+"""A machine on which more programs than its cores want to work is given as many times the time, up to this."""
 RECOVERY_SECONDS: Final = 2.0
 """Time after an outage during which a backend may still answer 503."""
 
@@ -73,7 +75,7 @@ class FaultReport:
         Corrections that the label snapshot lacked after recovery, and those that it had and Label Studio had not.
     half_published : int
         Looks at the published version that found a part missing, and recoveries after which Label Studio did not show
-        one prediction of it for each task.
+        one prediction of it for each task that fits the labelling configuration.
     trained_again : int
         Finished members that were trained again although their folder stayed.
     rollbacks_undone : int
@@ -119,6 +121,11 @@ class FaultReport:
             self.lost + self.doubled + self.half_published + self.trained_again + self.rollbacks_undone
             + self.server_errors
         )  # fmt: skip
+
+
+def patience() -> float:
+    """Return how many programs want to work on each core now, 1 to `MOST_PATIENCE`."""
+    return min(max(os.getloadavg()[0] / (os.cpu_count() or 1), 1.0), MOST_PATIENCE)
 
 
 class Driver:
@@ -279,7 +286,7 @@ class Driver:
         self.people.work()
         begun = pressed = time.monotonic()
         self.people.press_start()
-        while not marker.exists() and time.monotonic() - begun < wait_seconds:
+        while not marker.exists() and time.monotonic() - begun < wait_seconds * patience():
             self.sleep(0.02)
             if time.monotonic() - pressed > 4.0:
                 pressed = time.monotonic()
@@ -372,6 +379,16 @@ class Driver:
                 self.report.rollbacks += 1
         return True
 
+    def configuration(self) -> str:
+        """Return the labelling configuration."""
+        with self.served.lock:
+            return self.served.fake.project(self.project).label_config
+
+    def configure(self, label_config: str) -> None:
+        """Change the labelling configuration, as a human does in Label Studio."""
+        with self.served.lock:
+            self.served.fake.configure(self.project, label_config)
+
     def damage(self, path: Path) -> None:
         """Cut a file off, as a disk that fails does."""
         with self._looking, suppress(FileNotFoundError):
@@ -384,14 +401,17 @@ class Driver:
     # -- recovery --------------------------------------------------------------------------------
 
     def settle(self, *, wait_seconds: float = 60.0) -> None:
-        """Let everything run without faults and corrections until all is as it should be, and report what is not."""
+        """Let everything run without faults and corrections until all is as it should be, and report what is not.
+
+        It may take `wait_seconds` on a machine with a core for each program.
+        """
         self.people.pause()
         self._let_time_pass()
         self.start("train")
         self.start("score")
         begun = time.monotonic()
         calm = 0
-        while time.monotonic() - begun < wait_seconds and calm < 2:
+        while time.monotonic() - begun < wait_seconds * patience() and calm < 2:
             calm = 0 if self._wrong() else calm + 1
             time.sleep(0.4)
         self._damaged.clear()
@@ -412,7 +432,7 @@ class Driver:
         with self.served.lock:
             tasks = self.served.fake.tasks(self.project)
             rows = [(row.task, row.model_version) for row in self.served.fake.predictions(self.project)]
-            shown = self.served.fake.project(self.project).model_version
+            info, stored = self.served.fake.project(self.project), self.served.fake.stored(self.project)
         stamps = {str(one["id"]): one["updated_at"] for task in tasks for one in task["annotations"]}
         answers = {
             task["data"]["cube"]: one["result"][0]["value"]["choices"][0]
@@ -422,8 +442,9 @@ class Driver:
         lost, doubled = checks.differences(self.model_dir, stamps, answers)
         version = checks.published(self.model_dir)
         others = checks.shown(rows, [*self.cube_of], version=version) + checks.halves(self.model_dir, CUBES)
-        if shown != version:
-            others.append(f"Label Studio shows {shown} and {version} is published")
+        others += checks.unfitting([entry for entry in stored if entry["model_version"] == version], info.label_config)
+        if info.model_version != version:
+            others.append(f"Label Studio shows {info.model_version} and {version} is published")
         if checks.history(self.model_dir)[-1:] != [version]:
             others.append(f"{version} is published and is not the last in the history")
         return lost, doubled, others

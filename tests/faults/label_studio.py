@@ -153,7 +153,8 @@ class ServedLabelStudio:
         self.fake.delete_predictions([self._row_of(number)])
 
     def _rescore(self, number: int, _: _Query, body: Any) -> Any:
-        self.fake.rescore(self._row_of(number), body["score"])
+        change = self.fake.rewrite if "result" in body else self.fake.rescore
+        change(self._row_of(number), body if "result" in body else body["score"])
         return {"id": number, "score": body["score"]}
 
     def _listed(self, project: int, query: Mapping[str, Any], count: int) -> list[dict[str, Any]]:

@@ -10,15 +10,15 @@ from tests.faults.driver import Driver, Step
 
 THREE = (
     Step("train", "helioloop.registry.versions", "Registry.admit", "after"),
-    Step("score", "helioloop_worker.labelstudio.client", "LabelStudioClient.import_predictions", "after"),
     Step("train", "helioloop.registry.versions", "Registry._write_publication", "before"),
+    Step("score", "helioloop_worker.labelstudio.client", "LabelStudioClient.import_predictions", "after"),
 )
-"""Between admission and publication, amid the write-back, and before the pointer moves."""
+"""Between admission and publication, before the pointer moves, and amid the write-back: all in one round's life."""
 
 
 def test_three_kills_lose_nothing(tmp_path: Path, settings: Settings, task_data: dict[str, dict[str, str]]) -> None:
     """After recovery the label snapshot equals Label Studio's annotations, and each task has one prediction."""
-    driver = Driver(tmp_path, settings, task_data, seed=1, backends=1)
+    driver = Driver(tmp_path, settings, task_data, seed=1, backends=1, rate_hz=3.0)
     try:
         reached = [driver.harm_at(step, "kill", wait_seconds=90.0) for step in THREE]
         driver.settle(wait_seconds=90.0)

@@ -45,17 +45,18 @@ def curve_onset(curves: Curve, *, start: int) -> Emergence | None:
 
     Notes
     -----
-    The frame is at `ONSET_FRACTION` of the ramp fitted to the mean curve. The interval contains that ramp and the
-    onsets of the members' own ramps, where they rise. It is not calibrated: its coverage is unknown.
+    The frame is at `ONSET_FRACTION` of the ramp fitted to the mean curve. The interval contains it and the middle half
+    of the onsets of the members' own ramps, where they rise; `refine_by_flux_onset` widens it.
     """
     mean = fit_curve(curves.mean(axis=0), start=start)
     if mean.rise < MIN_RISE:
         return None
     rising = [ramp for ramp in (fit_curve(curve, start=start) for curve in curves) if ramp.rise >= MIN_RISE]
-    onsets = [round(ramp.reaches(ONSET_FRACTION)) for ramp in rising]
+    onsets = [ramp.reaches(ONSET_FRACTION) for ramp in rising]
+    middle_half = [round(q) for q in np.quantile(onsets, (0.25, 0.75))] if onsets else []
     return make_emergence(
         round(mean.reaches(ONSET_FRACTION)),
-        interval_contains=(mean.foot, mean.top, *onsets),
+        interval_contains=tuple(middle_half),
         start=start,
         n_frames=curves.shape[1],
     )

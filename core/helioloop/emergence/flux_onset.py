@@ -26,6 +26,10 @@ SQUARE_CELLS = 3
 region. In the mean over a whole patch the neighbouring regions would hide its rise."""
 ONSET_FRACTION = 0.1
 """Fraction of the flux rise at the emergence frame, by definition of that frame."""
+LATEST_FRACTION = 0.5
+"""Fraction of the flux rise up to which an interval extends: by then the region has emerged."""
+MARGIN_SECONDS = 6 * 5760.0
+"""How far an interval extends at least before and after the emergence frame: two steps, or ten hours."""
 
 
 def refine_by_flux_onset(found: Emergence, cube: npt.NDArray[np.floating], *, instrument: Instrument) -> Emergence:
@@ -43,20 +47,31 @@ def refine_by_flux_onset(found: Emergence, cube: npt.NDArray[np.floating], *, in
     Returns
     -------
     Emergence
-        Its interval contains the interval of `found` and the rise. `found` itself where no flux rises, or where no
-        place is on the disk during the whole window.
+        Its interval contains the interval of `found`, the rise up to `LATEST_FRACTION`, and `MARGIN_SECONDS` before and
+        after the frame. The frame of `found` where no flux rises, or where no place is on the disk during the whole
+        window.
+
+    Notes
+    -----
+    The interval is not calibrated. On 200 synthetic cubes of each generator it contains 93 and 95 % of the true frames;
+    see docs/science.md.
     """
     flux, start = cell_flux(cube, instrument), instrument.frozen_frames
     radius = window_steps(instrument)
     rise = strongest_rise(flux, found.frame // GROUP_FRAMES, start=start // GROUP_FRAMES, radius=radius)
-    if rise is None:
-        return found
-    # Step k contains the frames 3k to 3k + 2; its middle frame represents it.
-    onset = round(GROUP_FRAMES * rise.reaches(ONSET_FRACTION)) + GROUP_FRAMES // 2
-    first, last = GROUP_FRAMES * rise.foot, GROUP_FRAMES * (rise.top + 1) - 1
+    margin = round(MARGIN_SECONDS / instrument.cadence_seconds)
+    onset = found.frame
+    contains: tuple[int, ...] = (found.frame_lo, found.frame_hi)
+    if rise is not None:
+        # Step k contains the frames 3k to 3k + 2; its middle frame represents it.
+        onset, half = (
+            round(GROUP_FRAMES * rise.reaches(fraction)) + GROUP_FRAMES // 2
+            for fraction in (ONSET_FRACTION, LATEST_FRACTION)
+        )
+        contains = (*contains, found.frame, GROUP_FRAMES * rise.foot, half)
     return make_emergence(
         onset,
-        interval_contains=(first, last, found.frame, found.frame_lo, found.frame_hi),
+        interval_contains=(*contains, onset - margin, onset + margin),
         start=start,
         n_frames=instrument.n_frames,
     )

@@ -23,10 +23,17 @@ from helioloop.records.labels import Label
 from helioloop.records.member_curves import MemberCurves
 from helioloop.records.scores import CubeScore
 
+LEAST_PROBABILITY = 0.1
+"""A crude label that is emergence does not count where P(emergence) is below this: it is wrong nearly always."""
 
-def needs_emergence_frame(score: CubeScore, label: Label | None) -> bool:
-    """Return whether the ensemble or the current label is emergence."""
-    return score.predicted is Label.EMERGENCE or label is Label.EMERGENCE
+
+def needs_emergence_frame(score: CubeScore, label: Label | None, *, verified: bool) -> bool:
+    """Return whether the ensemble or the current label is emergence.
+
+    A label that is not verified counts only where P(emergence) is at least `LEAST_PROBABILITY`.
+    """
+    believed = label is Label.EMERGENCE and (verified or score.p_emergence >= LEAST_PROBABILITY)
+    return score.predicted is Label.EMERGENCE or believed
 
 
 def locate(ensemble: Ensemble, cube: CubeInfo, score: CubeScore, runtime: Runtime) -> CubeScore:
@@ -64,14 +71,15 @@ def locate_emergences(
     *,
     labels: Mapping[str, Label | None],
 ) -> list[CubeScore]:
-    """Return the scores, with curve and emergence frame where the ensemble or the current label is emergence.
+    """Return the scores, with curve and emergence frame where `needs_emergence_frame`.
 
     Parameters
     ----------
     ensemble : Ensemble
         The ensemble that made the scores.
     cubes : sequence of CubeInfo
-        The cubes of `scores`, in any order; other cubes are ignored.
+        The cubes of `scores`, in any order; other cubes are ignored. Of each, only its files and whether a human set
+        its label matter.
     scores : sequence of CubeScore
         From `score_cubes`. A score that has a curve already is returned unchanged.
     runtime : Runtime
@@ -88,7 +96,8 @@ def locate_emergences(
     wanted = {
         score.cube: score
         for score in scores
-        if score.curve is None and needs_emergence_frame(score, labels.get(score.cube))
+        if score.curve is None
+        and needs_emergence_frame(score, labels.get(score.cube), verified=by_name[score.cube].verified)
     }
     located = each_cube(
         [by_name[name] for name in wanted],

@@ -1,4 +1,4 @@
-"""Local growth: by which factor the weaker polarity grows within a day at the place where it grows most.
+"""Local growth: by which factor both polarities grow within a day at the place where they grow most.
 
 It is evidence on the class that needs no training and no labels, and it is combined with the networks' probabilities.
 Each place is compared with itself: an older region elsewhere in the patch cannot hide an emergence, and crude labels,
@@ -15,23 +15,25 @@ from helioloop.model.weaker_polarity import (
     SQUARE_CELLS,
     Bools,
     before_and_after,
+    both_polarities,
     steps_of,
-    weaker_polarity,
 )
 from helioloop.records.instrument import Instrument
 
 WINDOW_SECONDS = 15 * 5760.0
 """Length of the means before and after a time: one day."""
 FLOOR_GAUSS = 3.0
-"""Added to both means: growth out of nothing is no larger than growth out of this."""
-EVEN_GROWTH = 3.0
+"""Added to the field before: growth out of nothing is no larger than growth out of this."""
+EVEN_GROWTH = 2.6
 """Growth at which emergence and non-emergence are equally likely."""
-POWER = 5.0
+POWER = 6.0
 """The likelihood ratio grows with this power of the growth."""
-GROWTH_FORMAT = f"1 {GROUP_FRAMES} {WINDOW_SECONDS} {FLOOR_GAUSS} {NOISE_GAUSS} {SQUARE_CELLS}"
-"""Identifies what `local_growth` computes; raise its first number with every change, also of the weaker polarity."""
+GROWTH_FORMAT = f"2 {GROUP_FRAMES} {WINDOW_SECONDS} {FLOOR_GAUSS} {NOISE_GAUSS} {SQUARE_CELLS}"
+"""Identifies what `local_growth` computes; raise its first number with every change, also of the polarities."""
 LARGEST_RATIO = 50.0
-"""Largest likelihood ratio for either class, so that no single measurement outvotes networks that are certain."""
+"""Largest likelihood ratio for either class, so that no single measurement decides alone."""
+NETWORK_ERRORS = 0.05
+"""How often a network that is certain is wrong, because many of the labels that it was trained on are."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -53,13 +55,14 @@ def local_growth(cube: npt.NDArray[np.floating], *, instrument: Instrument, patc
 
     Notes
     -----
-    The growth of a place at step t is (after + `FLOOR_GAUSS`) / (before + `FLOOR_GAUSS`), where after and before are
-    the means of W (see `weaker_polarity`) over the windows from t on and before t.
+    The growth of a place at step t is 1 + min(ΔP, ΔN) / (min(P, N) + `FLOOR_GAUSS`). P and N are the means of both
+    polarities (see `both_polarities`) over the window before t. ΔP and ΔN are their increases to the window from t on.
+    Where one polarity does not increase, nothing grows.
     """
     length = window_steps(instrument)
     if length is None:
         return None
-    grown = _largest(*weaker_polarity(cube, instrument, patch_deg=patch_deg), length=length)
+    grown = _largest(*both_polarities(cube, instrument, patch_deg=patch_deg), length=length)
     return None if np.isnan(grown) else grown
 
 
@@ -72,10 +75,10 @@ def masked_growth(cube: npt.NDArray[np.floating], *, instrument: Instrument, pat
     length = window_steps(instrument)
     if length is None:
         return np.full(len(cube), np.nan)
-    weaker, on_disk = weaker_polarity(cube, instrument, patch_deg=patch_deg)
-    last = len(weaker) - 1
+    fields, on_disk = both_polarities(cube, instrument, patch_deg=patch_deg)
+    last = len(fields) - 1
     masks = [np.minimum(np.arange(last + 1), step) for step in range(last + 1)]
-    of_steps = np.array([_largest(weaker[mask], on_disk[mask], length=length) for mask in masks])
+    of_steps = np.array([_largest(fields[mask], on_disk[mask], length=length) for mask in masks])
     frames = np.arange(len(cube))
     step = np.maximum((frames + 1) // GROUP_FRAMES - 1, 0)
     step[-1] = last
@@ -99,9 +102,9 @@ def likelihood_ratio(growth: npt.ArrayLike) -> Floats:
 
     Notes
     -----
-    (growth / `EVEN_GROWTH`) ** `POWER`, between 1 / `LARGEST_RATIO` and `LARGEST_RATIO`. A logistic regression of the
-    true class on ln(growth) gives powers of 5 and 7 and even odds at a growth of 3.6 and 2.7 on synthetic releases of
-    the two generators; see docs/science.md.
+    (growth / `EVEN_GROWTH`) ** `POWER`, between 1 / `LARGEST_RATIO` and `LARGEST_RATIO`. On synthetic releases of the
+    two generators, logistic regressions of the true class on ln(growth) give powers from 4.6 to 7.0 and even odds at
+    growths from 2.5 to 3.1; see docs/science.md.
     """
     ratio = (np.asarray(growth, dtype=np.float64) / EVEN_GROWTH) ** POWER
     return np.nan_to_num(np.clip(ratio, 1.0 / LARGEST_RATIO, LARGEST_RATIO), nan=1.0)
@@ -120,15 +123,17 @@ def combine(p_networks: npt.ArrayLike, growth: npt.ArrayLike) -> Floats:
     Notes
     -----
     Bayes' rule, if the two are independent given the class: the odds p / (1 − p) are multiplied by the likelihood
-    ratio. No weight is fitted. One fitted to crude labels would be negative, because they are wrong most often where a
-    region emerges inside an older one.
+    ratio. p is the probability by the networks if a fraction e = `NETWORK_ERRORS` of their answers is wrong:
+    p = e + (1 − 2 e) `p_networks`. No weight is fitted. One fitted to crude labels would be negative, because they are
+    wrong most often where a region emerges inside an older one.
     """
-    p = np.asarray(p_networks, dtype=np.float64)
+    p_networks, growth = np.asarray(p_networks, dtype=np.float64), np.asarray(growth, dtype=np.float64)
+    p = NETWORK_ERRORS + (1.0 - 2.0 * NETWORK_ERRORS) * p_networks
     ratio = likelihood_ratio(growth)
-    return np.asarray(p * ratio / (p * ratio + (1.0 - p)))
+    return np.where(np.isnan(growth), p_networks, p * ratio / (p * ratio + (1.0 - p)))
 
 
-def _largest(weaker: FloatArray, on_disk: Bools, *, length: int) -> float:
-    before, after = before_and_after(weaker, on_disk, length=length)
-    growth = (after + FLOOR_GAUSS) / (before + FLOOR_GAUSS)
+def _largest(fields: FloatArray, on_disk: Bools, *, length: int) -> float:
+    before, after = before_and_after(fields, on_disk[:, None], length=length)
+    growth = 1.0 + (after - before).min(axis=1) / (before.min(axis=1) + FLOOR_GAUSS)
     return float(np.fmax.reduce(growth, axis=None, initial=1.0)) if np.isfinite(growth).any() else np.nan

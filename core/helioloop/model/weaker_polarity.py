@@ -1,4 +1,4 @@
-"""The weaker of both polarities at each place and step, and its means before and after each step. Needs numpy only.
+"""Both polarities, or the weaker one, at each place and step, and means before and after each step. Needs numpy only.
 
 An emergence brings both polarities up together, at one place. What one polarity does alone does not count. Places are
 measured in heliographic degrees, so that a region has the same values whatever the size of the grid's pixels.
@@ -26,7 +26,18 @@ Bools = npt.NDArray[np.bool_]
 def weaker_polarity(
     cube: npt.NDArray[np.floating], instrument: Instrument, *, patch_deg: float
 ) -> tuple[FloatArray, Bools]:
-    """Return W in gauss and where its whole square is on the disk, both (n_steps, n_squares, n_squares).
+    """Return W = min(P, N) in gauss and where its whole square is on the disk, both (n_steps, n_squares, n_squares).
+
+    The parameters are those of `both_polarities`, which computes P and N.
+    """
+    fields, on_disk = both_polarities(cube, instrument, patch_deg=patch_deg)
+    return fields.min(axis=1), on_disk
+
+
+def both_polarities(
+    cube: npt.NDArray[np.floating], instrument: Instrument, *, patch_deg: float
+) -> tuple[FloatArray, Bools]:
+    """Return P and N in gauss, (n_steps, 2, n_squares, n_squares), and where the whole square is on the disk.
 
     A square is centred on each cell of one degree that has neighbours on all sides. A patch of less than three degrees
     has none, nor has a grid of less than `COARSEST_PX_PER_DEGREE`.
@@ -43,7 +54,7 @@ def weaker_polarity(
     Notes
     -----
     In steps of three frames, by their median: P and N are the means over a square of `SQUARE_CELLS` × `SQUARE_CELLS`
-    cells of max(B − b, 0) and max(−B − b, 0), and W = min(P, N). B is the mean field of a pixel, on grids finer than
+    cells of max(B − b, 0) and max(−B − b, 0). B is the mean field of a pixel, on grids finer than
     MDI's that of a pixel of MDI's size. b is 25 G for such a pixel, and on coarser grids in proportion to the pixels
     per degree, like the noise of a mean over pixels that are independent. Pixels that two cells share count in each by
     their area inside it.
@@ -52,20 +63,19 @@ def weaker_polarity(
     field, disk = median_steps(cube, instrument)
     n_cells = int(patch_deg + 1e-6)
     if px_per_degree < COARSEST_PX_PER_DEGREE - 1e-6 or n_cells < SQUARE_CELLS:
-        nowhere = np.zeros((len(field), 0, 0), dtype=np.float32)
-        return nowhere, nowhere > 0.0
+        return np.zeros((len(field), 2, 0, 0), dtype=np.float32), np.zeros((len(field), 0, 0), dtype=np.bool_)
     if px_per_degree > FINEST_PX_PER_DEGREE:
         n_fine = round(n_cells * FINEST_PX_PER_DEGREE)
         field, disk = (_area_means(f, n_fine, side_px=px_per_degree / FINEST_PX_PER_DEGREE) for f in (field, disk))
         px_per_degree = FINEST_PX_PER_DEGREE
     noise_gauss = np.float32(NOISE_GAUSS * px_per_degree / FINEST_PX_PER_DEGREE)
-    positive, negative = (
+    fields = [
         _square_means(_area_means(np.maximum(sign * field - noise_gauss, 0.0), n_cells, side_px=px_per_degree))
         for sign in (np.float32(1.0), np.float32(-1.0))
-    )
+    ]
     on_disk = _area_means(disk, n_cells, side_px=px_per_degree) > 0.5
     covered = _square_means(on_disk.astype(np.float32)) > 1.0 - 1e-3
-    return np.minimum(positive, negative), covered
+    return np.stack(fields, axis=1), covered
 
 
 def steps_of(seconds: float, instrument: Instrument) -> int:
@@ -74,14 +84,16 @@ def steps_of(seconds: float, instrument: Instrument) -> int:
 
 
 def before_and_after(
-    weaker: FloatArray, on_disk: Bools, *, length: int
+    fields: FloatArray, on_disk: Bools, *, length: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return the means over the windows of `length` steps before and after each step, NaN off-disk.
 
     Parameters
     ----------
-    weaker, on_disk : ndarray, shape (n_steps, …)
-        From `weaker_polarity`.
+    fields : ndarray, shape (n_steps, …)
+        From `weaker_polarity` or `both_polarities`.
+    on_disk : ndarray of bool
+        Of a shape that broadcasts with `fields`.
     length : int
         Steps of each window.
 
@@ -91,10 +103,10 @@ def before_and_after(
         Entry k belongs to step k + length. NaN unless the place is on the disk in both windows. Empty for a video
         shorter than two windows.
     """
-    if len(weaker) < 2 * length:
-        empty = np.empty((0, *weaker.shape[1:]))
+    if len(fields) < 2 * length:
+        empty = np.empty((0, *fields.shape[1:]))
         return empty, empty
-    means = _running_sum(np.where(on_disk, weaker, 0.0), length) / length
+    means = _running_sum(np.where(on_disk, fields, 0.0), length) / length
     whole = _running_sum(on_disk, 2 * length) == 2 * length
     before, after = means[: len(means) - length], means[length:]
     return np.where(whole, before, np.nan), np.where(whole, after, np.nan)

@@ -307,7 +307,7 @@ def write_score_table(
     columns = SCORE_COLUMNS if start is None else SCORE_COLUMNS + MEMBER_COLUMNS
     rows = (
         {
-            **score_row(cube.label, score, version=version),
+            **score_row(cube.label, score, version=version, verified=cube.verified),
             **({} if start is None else member_cells(score, start=start)),
         }
         for cube, score in scored
@@ -337,14 +337,17 @@ def member_cells(score: CubeScore, *, start: int) -> Mapping[str, str]:
     }
 
 
-def score_row(label: Label | None, score: CubeScore, *, version: str) -> Mapping[str, str | int]:
-    """Return one cube's row of the score table."""
+def score_row(
+    label: Label | None, score: CubeScore, *, version: str, verified: bool = False
+) -> Mapping[str, str | int]:
+    """Return one cube's row of the score table; `verified` says whether a human set the label."""
+    located = needs_emergence_frame(score, label, verified=verified)
     return {
         "cube": score.cube,
         "label": "" if label is None else str(label),
         "p_emergence": decimal(score.p_emergence),
         "p_spread": decimal(score.p_spread),
         "disagreement": decimal(None if label is None else 1.0 - score.agreement(label)),
-        **frame_cells(score.emergence if needs_emergence_frame(score, label) else None),
+        **frame_cells(score.emergence if located else None),
         "model_version": version,
     }

@@ -29,13 +29,19 @@ def test_a_noisy_step_is_found_where_the_steepest_frame_is_wrong() -> None:
     assert abs(fit_curve(curve, start=START).reaches(ONSET_FRACTION) - 94) <= 4
 
 
-def test_the_interval_contains_the_frame_and_the_members_onsets() -> None:
-    """Two members that differ by 20 frames widen the interval to both."""
-    found = curve_onset(np.array([ramp(80, 84), ramp(100, 104)]), start=START)
+def test_the_interval_contains_the_frame_and_the_middle_half_of_the_members_onsets() -> None:
+    """Onsets at 81, 86, 96 and 101: their quartiles are 85 and 97."""
+    found = curve_onset(np.array([ramp(foot, foot + 4) for foot in (80, 85, 95, 100)]), start=START)
     assert found is not None
-    assert 80 <= found.frame <= 104
-    assert found.frame_lo <= 82
-    assert found.frame_hi >= 102
+    assert 81 < found.frame < 101
+    assert (found.frame_lo, found.frame_hi) == (min(found.frame, 85), max(found.frame, 97))
+
+
+def test_a_single_member_that_is_far_off_does_not_widen_the_interval() -> None:
+    """Seven members rise at 81, one at 201."""
+    found = curve_onset(np.array([ramp(80, 84)] * 7 + [ramp(200, 204)]), start=START)
+    assert found is not None
+    assert (found.frame, found.frame_lo, found.frame_hi) == (81, 81, 81)
 
 
 @pytest.mark.parametrize("curve", [np.full(225, 0.8), ramp(90, 98, low=0.9, high=0.1), ramp(90, 98, high=0.15)])
@@ -59,11 +65,11 @@ def test_a_fall_after_the_rise_does_not_hide_it() -> None:
     assert found.frame == pytest.approx(62, abs=6)
 
 
-def test_a_single_member_has_an_interval_too() -> None:
-    """It contains the ramp."""
+def test_the_interval_of_a_single_member_is_its_onset() -> None:
+    """A quarter of the way from 90 to 98."""
     found = curve_onset(ramp(90, 98)[None], start=START)
     assert found is not None
-    assert (found.frame, found.frame_lo, found.frame_hi) == (92, 90, 98)
+    assert (found.frame, found.frame_lo, found.frame_hi) == (92, 92, 92)
 
 
 def test_an_emergence_in_the_last_frames_stays_on_the_grid() -> None:

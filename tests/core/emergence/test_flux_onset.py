@@ -13,6 +13,8 @@ SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=90, size_px=30
 """Thirty steps of 5 × 5 cells."""
 ROUGHLY = Emergence(frame=50, frame_lo=47, frame_hi=55)
 """The masking curves' emergence of a region that emerged at frame 40."""
+WITH_MARGIN = Emergence(frame=50, frame_lo=44, frame_hi=56)
+"""The same with six frames before and after it."""
 
 
 def field(gauss: np.ndarray) -> np.ndarray:
@@ -30,11 +32,22 @@ def emerging(*, at: int, within: int, gauss: float = 300.0) -> np.ndarray:
 
 
 def test_the_frame_moves_to_a_tenth_of_the_flux_rise() -> None:
-    """The curves' frame is ten frames late; the interval contains it."""
+    """The flux rises from 40 to 70. The interval contains ten hours, six frames, before 43, and half of the rise."""
     found = refine_by_flux_onset(ROUGHLY, field(emerging(at=40, within=30)), instrument=SMALL)
     assert found.frame == pytest.approx(43, abs=1)
-    assert found.frame_lo == pytest.approx(40, abs=1)
-    assert found.frame_hi == pytest.approx(71, abs=2)
+    assert found.frame_lo == found.frame - 6
+    assert found.frame_hi == pytest.approx(55, abs=1)
+
+
+def test_the_interval_of_a_sudden_rise_contains_ten_hours_before_and_after() -> None:
+    """At a cadence of 48 minutes, half of MDI's, these are twelve frames."""
+    sudden = field(emerging(at=60, within=1))
+    at_onset = Emergence(frame=60, frame_lo=60, frame_hi=60)
+    for cadence_seconds, margin in ((5760.0, 6), (2880.0, 12)):
+        grid = replace(SMALL, cadence_seconds=cadence_seconds)
+        found = refine_by_flux_onset(at_onset, sudden, instrument=grid)
+        assert found.frame == pytest.approx(60, abs=2)
+        assert (found.frame_lo, found.frame_hi) == (found.frame - margin, found.frame + margin)
 
 
 def test_a_rise_beside_a_stronger_old_region_is_found_at_its_own_place() -> None:
@@ -48,14 +61,14 @@ def test_a_rise_beside_a_stronger_old_region_is_found_at_its_own_place() -> None
 @pytest.mark.parametrize("gauss", [np.zeros((90, 30, 30)), emerging(at=40, within=30)[::-1]])
 def test_where_no_flux_rises_the_curves_frame_stays(gauss: np.ndarray) -> None:
     """A quiet patch, and a region that decays."""
-    assert refine_by_flux_onset(ROUGHLY, field(gauss), instrument=SMALL) == ROUGHLY
+    assert refine_by_flux_onset(ROUGHLY, field(gauss), instrument=SMALL) == WITH_MARGIN
 
 
 def test_a_place_that_is_off_disk_in_the_window_does_not_count() -> None:
     """The limb passing over a region would look like a rise."""
     cube = field(np.full((90, 30, 30), 500.0))
     cube[:45] = np.nan
-    assert refine_by_flux_onset(ROUGHLY, cube, instrument=SMALL) == ROUGHLY
+    assert refine_by_flux_onset(ROUGHLY, cube, instrument=SMALL) == WITH_MARGIN
 
 
 def test_a_rise_far_from_the_curves_frame_is_ignored() -> None:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from helioloop.emergence.locate import locate
+from helioloop.emergence.locate import LEAST_PROBABILITY, locate, needs_emergence_frame
 from helioloop.model.device import CPU
 from helioloop.model.ensemble import Ensemble
 from helioloop.model.per_frame import PerFrame
@@ -19,6 +19,7 @@ from helioloop.records.cubes import CubeInfo
 from helioloop.records.instrument import MDI
 from helioloop.records.labels import Label
 from helioloop.records.profiles import BUILT_IN
+from helioloop.records.scores import CubeScore
 
 GRID = replace(MDI, n_frames=120, size_px=30, frozen_frames=6)
 PROFILE = replace(BUILT_IN["mdi"], name="small", instrument=GRID, patch_deg=5.0)
@@ -162,3 +163,23 @@ def test_scoring_again_reads_no_cube(undecided_with_growth: Ensemble, tmp_path: 
     kept.write_bytes(kept.read_bytes()[:20])
     assert undecided_with_growth.score(CUBES[1], runtime) == first
     assert len(loaded) == n_loaded + 1
+
+
+@pytest.mark.parametrize(
+    ("p", "label", "verified", "needed"),
+    [
+        (0.5, Label.NON_EMERGENCE, True, True),
+        (0.49, Label.NON_EMERGENCE, False, False),
+        (0.49, None, False, False),
+        (0.49, Label.EMERGENCE, False, True),
+        (LEAST_PROBABILITY, Label.EMERGENCE, False, True),
+        (LEAST_PROBABILITY - 0.01, Label.EMERGENCE, False, False),
+        (LEAST_PROBABILITY - 0.01, Label.EMERGENCE, True, True),
+    ],
+)
+def test_an_emergence_has_a_frame_unless_only_a_crude_label_that_is_all_but_refuted_says_so(
+    *, p: float, label: Label | None, verified: bool, needed: bool
+) -> None:
+    """By the ensemble, by a human, or by a crude label that the ensemble does not exclude."""
+    score = CubeScore(cube="c", sha256="0" * 64, p_emergence=p, p_spread=None, members=("m",))
+    assert needs_emergence_frame(score, label, verified=verified) is needed

@@ -10,6 +10,7 @@ from helioloop.model.local_growth import (
     EVEN_GROWTH,
     FLOOR_GAUSS,
     LARGEST_RATIO,
+    NETWORK_ERRORS,
     WINDOW_SECONDS,
     combine,
     likelihood_ratio,
@@ -55,6 +56,21 @@ def test_an_older_region_elsewhere_does_not_change_the_growth() -> None:
     crowded[:, :, 24:] = 0.9
     alone = local_growth(cube_with((60, 205.0), column=0), instrument=GRID, patch_deg=PATCH_DEG)
     assert local_growth(crowded, instrument=GRID, patch_deg=PATCH_DEG) == alone
+
+
+def test_a_place_grows_by_the_smaller_increase_of_both_polarities() -> None:
+    """From 115 G of both, 10 G in the square, to 205 G and 295 G, 20 G and 30 G: 10 G are added to both."""
+    uneven = cube_with((0, 115.0), (60, 205.0))
+    uneven[60:, 12:18, 6:12] = 0.5 * (1.0 + 295.0 / MDI.clip_gauss)
+    grown = local_growth(uneven, instrument=GRID, patch_deg=PATCH_DEG)
+    assert grown == pytest.approx(1.0 + 10.0 / (10.0 + FLOOR_GAUSS), rel=1e-3)
+
+
+def test_one_polarity_that_grows_beside_a_strong_one_is_no_growth() -> None:
+    """The weaker polarity doubles, but the stronger one stays: no bipole has emerged there."""
+    one_sided = cube_with((0, 115.0), (60, 205.0))
+    one_sided[:, 12:18, 6:12] = 0.5 * (1.0 + 295.0 / MDI.clip_gauss)
+    assert local_growth(one_sided, instrument=GRID, patch_deg=PATCH_DEG) == pytest.approx(1.0, abs=1e-4)
 
 
 def test_nothing_grows_by_less_than_one() -> None:
@@ -170,23 +186,30 @@ def test_masked_growth_is_that_of_the_masked_video() -> None:
     ("growth", "ratio"),
     [
         (EVEN_GROWTH, 1.0),
-        (6.0, 32.0),
-        (1.5, 1.0 / 32.0),
+        (1.5 * EVEN_GROWTH, 1.5**6),
+        (EVEN_GROWTH / 1.5, 1.5**-6),
         (1.0, 1.0 / LARGEST_RATIO),
         (30.0, LARGEST_RATIO),
         (np.nan, 1.0),
     ],
 )
-def test_the_likelihood_ratio_is_the_fifth_power_of_a_third_of_the_growth(growth: float, ratio: float) -> None:
-    """Twice the even growth gives 2 to the fifth; no growth and very large growth are bounded."""
+def test_the_likelihood_ratio_is_the_sixth_power_of_the_growth_over_the_even_one(growth: float, ratio: float) -> None:
+    """No growth and very large growth are bounded; a growth that was not measured says nothing."""
     assert likelihood_ratio(growth) == pytest.approx(ratio)
 
 
 def test_odds_are_multiplied_by_the_likelihood_ratio() -> None:
-    """Odds of 1 become 32, odds of 1/3 become 32/3; an even growth leaves them; certain networks stay certain."""
-    assert combine(np.array([0.5, 0.25]), 6.0).tolist() == pytest.approx([32.0 / 33.0, 32.0 / 35.0])
-    assert combine(0.25, EVEN_GROWTH) == pytest.approx(0.25)
-    assert combine(np.array([0.0, 1.0]), 1.5).tolist() == [0.0, 1.0]
+    """Even odds become 50 for a large growth. An even growth leaves .05 + .9 times the networks' p."""
+    assert combine(0.5, 30.0) == pytest.approx(50.0 / 51.0)
+    assert combine(np.array([0.25, 0.5]), EVEN_GROWTH).tolist() == pytest.approx([0.275, 0.5])
+
+
+def test_networks_that_are_certain_do_not_decide_alone() -> None:
+    """One answer in twenty may be wrong: odds of 1 to 19, which a growth with a larger ratio outweighs."""
+    assert combine(np.array([0.0, 1.0]), EVEN_GROWTH).tolist() == pytest.approx([NETWORK_ERRORS, 1.0 - NETWORK_ERRORS])
+    assert combine(0.0, 30.0) == pytest.approx(50.0 / 69.0)
+    assert combine(1.0, 1.0) == pytest.approx(19.0 / 69.0)
+    assert combine(np.array([0.0, 1.0]), np.nan).tolist() == [0.0, 1.0]
 
 
 def test_a_larger_growth_never_gives_a_smaller_probability() -> None:

@@ -118,17 +118,19 @@ def score(
       disagreement           1 - probability of the label
       emergence_frame        0-based grid frame, with the ends _lo and _hi of its
                              interval; only where ensemble or label is emergence
-                             and the masking curve rises (the probability as a
-                             function of the last frame that is not masked)
+                             (a crude label counts from a probability of 0.1 on)
+                             and the masking curve (the probability as a function
+                             of the last frame that is not masked) or both
+                             polarities at one place rise
       model_version          the version that scored
 
     \b
     Further columns with --members; lists are separated by blanks:
       p_networks             probability by the networks without the local growth;
                              p_emergence where the growth is not measured
-      growth                 local growth: by which factor the weaker polarity grows
-                             within a day at the place where it grows most; at 3
-                             both classes are equally likely; empty where it is not
+      growth                 local growth: by which factor both polarities grow
+                             within a day at the place where they grow most; at
+                             2.6 both classes are equally likely; empty where it is not
                              measured: with the recipe paper, on grids of under 3
                              px per degree and in videos of under two days
       members                the members that were not trained on the cube
