@@ -141,6 +141,7 @@ CASES: dict[str, Change] = {
     "label-studio-address/no-answer": {"health": lost(Fault.TIMEOUT)},
     "label-studio-address/certificate": {"health": lost(Fault.CERTIFICATE)},
     "label-studio-address/no-tls": {"health": lost(Fault.NO_TLS)},
+    "label-studio-address/environment": {"health": lost(Fault.ENVIRONMENT)},
     "label-studio-address/redirected": {
         "health": Answer(status=301, headers={"location": "https://label-studio/health/"})
     },
@@ -172,6 +173,7 @@ CASES: dict[str, Change] = {
     "rights/forbidden": {"change": NO},
     "backend-address/no-address": {"backend_url": "backend:9090", "backend": lost(Fault.ADDRESS)},
     "backend-address/unknown-host": {"backend": lost(Fault.NAME)},
+    "backend-address/environment": {"backend": lost(Fault.ENVIRONMENT)},
     "backend-address/refused": {"backend": lost(Fault.REFUSED)},
     "backend-address/localhost-in-container": {"backend_url": "http://127.0.0.1:9090", "backend": lost(Fault.REFUSED)}
     | machine(in_container=True),

@@ -32,7 +32,7 @@ from helioloop.registry.unscorable import read_unscorable
 from helioloop.registry.versions import Card, Registry
 from helioloop.registry.watched import WatchedFolder, WatchState, read_watched
 from helioloop.settings import Settings, plain_url
-from helioloop_worker.labelstudio.submitted import Submitted, count_submitted
+from helioloop_worker.labelstudio.submitted import Submitted, try_count
 from helioloop_worker.reports.audit import ProjectAudit, audit_stamp, read_audit
 from helioloop_worker.reports.disk_use import DiskUse, read_disk_use
 from helioloop_worker.reports.failing_jobs import FailingJob, failing_jobs
@@ -221,6 +221,8 @@ class ProjectStatus:
         None before Label Studio was read.
     submitted : Submitted or None
         What Label Studio counts now; None where it does not answer.
+    no_submitted : str or None
+        Why it does not, in a sentence.
     audit : ProjectAudit or None
         None before Label Studio was read; without rounds before the first version.
     services : ServiceFacts or None
@@ -251,6 +253,7 @@ class ProjectStatus:
     acceptances: tuple[AcceptanceFacts, ...] = ()
     labels: LabelFacts | None = None
     submitted: Submitted | None = None
+    no_submitted: str | None = None
     audit: ProjectAudit | None = None
     services: ServiceFacts | None = None
     no_services: str | None = None
@@ -290,6 +293,7 @@ def read_status(
             services = _services(registry, settings, project, now=at)
         except ServiceError as error:
             reason = hide_secrets(str(error), settings)
+    submitted, no_submitted = (None, None) if project is None or settings is None else try_count(settings, project)
     version = registry.published()
     watched = [row for row in read_watched(registry.root).values() if Path(row.folder).is_dir()]
     return ProjectStatus(
@@ -310,7 +314,8 @@ def read_status(
         without_predictions=tuple(Path(row.folder).name for row in watched if row.state is WatchState.INGESTED),
         acceptances=() if project is None else _acceptances(registry, snapshot),
         labels=None if snapshot is None else _labels(registry, snapshot),
-        submitted=None if project is None or settings is None else count_submitted(settings, project),
+        submitted=submitted,
+        no_submitted=no_submitted,
         audit=None if snapshot is None else _audit(registry.root, audit_stamp(registry, snapshot)),
         services=services,
         no_services=reason,
