@@ -189,6 +189,7 @@ CASES: dict[str, Change] = {
     "backend-code/unknown": {"backend_versions": good({"versions": ["v0002"]})},
     "model-folder/not-writable": folder(stamp=None, fault="Read-only file system"),
     "model-folder/damaged": folder(fault='published.json is not {"version": …}'),
+    "model-folder/lost-version": folder(unusable={"v0001": "v0001 cannot be published again"}),
     "model-folder-seen/another-folder": folder(stamp="an0ther"),
     "backend-entry/missing": {"cards": good([CARD | {"title": "another model", "url": "http://other:9090"}])},
     "backend-entry/unspecified-address": card(url="http://0.0.0.0:9090"),

@@ -4,7 +4,7 @@ None stands for what was not asked, because an earlier request failed or the tim
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +153,8 @@ class FolderFacts:
         The project's published version.
     n_frames : int or None
         Frames on the grid of the project's profile.
+    unusable : mapping
+        Version that could not be published again -> why, in a sentence.
     """
 
     root: Path
@@ -160,6 +162,7 @@ class FolderFacts:
     fault: str | None = None
     published: str | None = None
     n_frames: int | None = None
+    unusable: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from helioloop.errors import HelioloopError
 from helioloop.model.provenance import code_version
 from helioloop.registry.project_profile import read_project_profile
 from helioloop.registry.stamp import write_stamp
+from helioloop.registry.unusable import unusable_versions
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop_worker.doctor.facts import DiskFacts, FolderFacts, MachineFacts
@@ -85,6 +86,7 @@ def read_folder(settings: Settings, project: int | None) -> FolderFacts:
     try:
         published = Registry(folder).published()
         n_frames = read_project_profile(folder).instrument.n_frames
+        unusable = unusable_versions(Registry(folder))
     except HelioloopError as error:
         return FolderFacts(root=root, stamp=stamp, fault=str(error))
-    return FolderFacts(root=root, stamp=stamp, published=published, n_frames=n_frames)
+    return FolderFacts(root=root, stamp=stamp, published=published, n_frames=n_frames, unusable=unusable)

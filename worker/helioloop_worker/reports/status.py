@@ -132,7 +132,11 @@ def model_lines(status: ProjectStatus, *, full: bool = False) -> list[Line]:
                 for name, value in published.metrics.items()
             ),
         ]
-    return lines + [Line(name="failed round", value=reason) for reason in status.failed_rounds]
+    lines += [Line(name="failed round", value=reason) for reason in status.failed_rounds]
+    return lines + [
+        Line(name="damaged version", value=f"{sentence}; restore its folder from a backup")
+        for sentence in status.unusable
+    ]
 
 
 def _profile(profile: ProfileFacts) -> str:

@@ -29,6 +29,7 @@ from helioloop.registry.last_check import LastCheck, read_last_check
 from helioloop.registry.project_profile import find_project_profile, read_project_profile
 from helioloop.registry.staging import Staging
 from helioloop.registry.unscorable import read_unscorable
+from helioloop.registry.unusable import unusable_versions
 from helioloop.registry.versions import Card, Registry
 from helioloop.registry.watched import WatchedFolder, WatchState, read_watched
 from helioloop.settings import Settings, plain_url
@@ -205,6 +206,8 @@ class ProjectStatus:
         The newest version, if it is rejected and not published.
     failed_rounds : tuple of str
         A sentence for each parked round.
+    unusable : tuple of str
+        A sentence for each version that could not be published again.
     releases : tuple of ReadRelease
         What was read from each release.
     excluded : tuple of ExcludedFacts
@@ -245,6 +248,7 @@ class ProjectStatus:
     published: VersionFacts | None = None
     rejected: RejectedFacts | None = None
     failed_rounds: tuple[str, ...] = ()
+    unusable: tuple[str, ...] = ()
     releases: tuple[ReadRelease, ...] = ()
     excluded: tuple[ExcludedFacts, ...] = ()
     unscorable: int = 0
@@ -307,6 +311,7 @@ def read_status(
         published=None if version is None else _version(registry.card(version)),
         rejected=_rejected(registry, version, place=place),
         failed_rounds=tuple(_redacted(reason, registry, settings) for reason in Staging(registry.root).all_parked()),
+        unusable=tuple(_redacted(reason, registry, settings) for reason in unusable_versions(registry).values()),
         releases=tuple(read_releases(registry)),
         excluded=tuple(_excluded(registry)),
         unscorable=0 if version is None else len(read_unscorable(registry.root, version)),
