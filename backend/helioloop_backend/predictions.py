@@ -25,7 +25,7 @@ from helioloop.records.scores import CubeScore
 from helioloop.registry.random_checks import RandomChecks
 from helioloop.registry.score_store import StoredScores
 from helioloop.registry.unscorable import read_unscorable, unscorable_path
-from helioloop.registry.versions import Card, Registry
+from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop_backend.after_answer import after_answer
 from helioloop_backend.answers import Answer, Wordings
@@ -58,7 +58,7 @@ class Predictor:
         self._connection = connection
         self._scores = scores
         self._claims = claims
-        self._cards: dict[tuple[int, str], Card] = {}
+        self._frames: dict[tuple[int, str], int] = {}
         self._folders = ModelFolders(settings)
         self._labels = CurrentLabels(self._folders)
         self._unscorable_files: FileCache[frozenset[str]] = FileCache()
@@ -216,9 +216,9 @@ class Predictor:
     def _n_frames(self, project: int, version: str) -> int:
         """Return the frames on the version's grid; a version's card never changes."""
         key = (project, version)
-        if key not in self._cards:
-            self._cards[key] = self._registry(project).card(version)
-        return int(self._cards[key].instrument["n_frames"])
+        if key not in self._frames:
+            self._frames[key] = int(self._registry(project).card(version).instrument["n_frames"])
+        return self._frames[key]
 
 
 def _stored_score(stored: Mapping[Key, CubeScore], data: Any, plain: set[str]) -> CubeScore | None:

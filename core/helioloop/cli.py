@@ -4,18 +4,23 @@ Each package names its commands in the entry-point group ``helioloop.commands``:
 returns click commands. A command whose extra is not installed is listed too; it ends with the name of the extra.
 """
 
+import errno
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Final
 
 import click
 
 from helioloop import __version__
+from helioloop.environment.names import own_name
 from helioloop.errors import HelioloopError, MissingExtra
 from helioloop.logs import is_logging
-from helioloop.settings import environment
+from helioloop.settings import environment, load_settings
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +28,10 @@ ENTRY_POINTS = "helioloop.commands"
 
 
 class CommandLine(click.Group):
-    """Prints the text of a `HelioloopError` and exits with its code; other exceptions end with a traceback."""
+    """Prints the text of a `HelioloopError` and exits with its code; a file or folder that fails is a sentence, too.
+
+    Other exceptions end with a traceback.
+    """
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; print the text of a `HelioloopError`."""
@@ -32,6 +40,12 @@ class CommandLine(click.Group):
         except HelioloopError as error:
             click.echo(f"helioloop: {error}", err=True)
             ctx.exit(error.exit_code)
+        except OSError as error:
+            text = path_error(error)
+            if text is None:
+                raise
+            click.echo(f"helioloop: {text}", err=True)
+            ctx.exit(1)
 
 
 class Service(click.Command):
@@ -46,6 +60,12 @@ class Service(click.Command):
                 raise
             logger.critical("%s", error)
             ctx.exit(error.exit_code)
+        except OSError as error:
+            text = path_error(error)
+            if text is None or not is_logging():
+                raise
+            logger.critical("%s", text)
+            ctx.exit(1)
 
 
 @click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -68,6 +88,46 @@ def helioloop(ctx: click.Context) -> None:
     if isinstance(command, click.Group) and not isinstance(command.commands.get(ctx.invoked_subcommand or ""), Service):
         for sentence in environment().doubts(process="command"):
             click.echo(f"helioloop: {sentence}", err=True)
+
+
+_PATH_ERRORS: Final = {
+    errno.EACCES: "let this user read and write there",
+    errno.EPERM: "let this user read and write there",
+    errno.EROFS: "name a folder on a disk that can be written",
+    errno.ENOSPC: "free space on that disk",
+    errno.EDQUOT: "free space on that disk",
+    errno.ENOENT: "make its folder, or correct the path",
+    errno.ENOTDIR: "correct the path, in which a file is used as a folder",
+    errno.EEXIST: "correct the path, which is that of a file",
+    errno.EISDIR: "correct the path, which is that of a folder",
+    errno.ENAMETOOLONG: "shorten the path",
+    errno.ELOOP: "remove the link that leads back to itself",
+}
+"""Errors of paths, with the remedy."""
+
+
+def path_error(error: OSError) -> str | None:
+    """Return path, cause and remedy of an error of a file or folder; None of another error.
+
+    A path below the folder of a setting has the name of the setting with it.
+    """
+    remedy = _PATH_ERRORS.get(error.errno or 0)
+    if remedy is None or not isinstance(error.filename, str | bytes):
+        return None
+    path = os.fsdecode(error.filename)
+    setting = _setting_of(Path(path))
+    return f"{path} cannot be used ({error.strerror}){f', in the folder of {setting}' if setting else ''}; {remedy}"
+
+
+def _setting_of(path: Path) -> str | None:
+    """Return the variable whose folder contains a path."""
+    with suppress(HelioloopError):
+        settings = load_settings()
+        for name in ("model_root", "media_root", "cache_root"):
+            if path.absolute().is_relative_to(getattr(settings, name).absolute()):
+                origin = environment().origin(name)
+                return own_name(name) if origin is None else origin.variable
+    return None
 
 
 def load_commands(group: click.Group) -> None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -18,19 +18,20 @@ from helioloop.environment import credentials, names
 from helioloop.environment.addresses import check_http_url, plain_url, redis_passwords
 from helioloop.environment.reading import Environment
 from helioloop.environment.source import EnvironmentSource, first_refusal
+from helioloop.environment.values import DeviceName, Folder, Level, LogFormat, RecipeName, Seconds
 from helioloop.errors import SettingsError
 
 __all__ = ["Settings", "environment", "load_settings", "plain_url", "secret_values"]
 
 _PROJECT_FOLDER: Final = re.compile(r"project-(0|[1-9][0-9]*)")
-_LEVELS: Final = {"warn": "warning", "fatal": "critical"}
-"""Names of levels that other programs use."""
 
 
 class Settings(BaseSettings):
     """Every setting of helioloop, with its default, unit and meaning."""
 
-    model_config = SettingsConfigDict(env_prefix=names.PREFIX, extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix=names.PREFIX, extra="ignore", hide_input_in_errors=True, allow_inf_nan=False
+    )
 
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
@@ -52,19 +53,19 @@ class Settings(BaseSettings):
     label_studio_api_key: SecretStr | None = Field(
         None, description="Access token of Label Studio: a legacy token or a personal access token."
     )
-    label_studio_timeout_seconds: float = Field(
+    label_studio_timeout_seconds: Seconds = Field(
         120.0, gt=0, description="Longest wait for one response of Label Studio."
     )
 
-    model_root: Path = Field(
+    model_root: Folder = Field(
         Path("helioloop-data/models"), description="Folder that contains one model folder per Label Studio project."
     )
-    release_roots: list[Path] = Field(
+    release_roots: list[Folder] = Field(
         default_factory=list,
         description="JSON list of folders; a cube is `<one of them>/<release>/<cube>.fits`, and no file outside "
         "them is opened.",
     )
-    media_root: Path = Field(
+    media_root: Folder = Field(
         Path("helioloop-data/media"),
         description="Label Studio's document root for local files; videos are written to `helioloop/project-<id>/` "
         "in it.",
@@ -74,12 +75,12 @@ class Settings(BaseSettings):
         description="S3-compatible bucket, such as `s3://BUCKET/PREFIX`, from which Label Studio gets videos, curves "
         "and reasons in place of local files; needs the extra `[s3]`.",
     )
-    label_studio_media_root: Path | None = Field(
+    label_studio_media_root: Folder | None = Field(
         None,
         description="The same folder as Label Studio sees it, where its path is another one there; without it, the "
         "path of the worker is used.",
     )
-    cache_root: Path = Field(
+    cache_root: Folder = Field(
         default_factory=lambda: platformdirs.user_cache_path("helioloop", appauthor=False),
         description="Folder for gridded cubes and network inputs; it may be deleted at any time. On macOS the "
         "default is `~/Library/Caches/helioloop`.",
@@ -87,7 +88,9 @@ class Settings(BaseSettings):
 
     backend_host: str = Field("127.0.0.1", description="Address that the backend binds to.")
     backend_port: int = Field(9090, ge=1, le=65535, description="Port that the backend binds to.")
-    backend_threads: int = Field(8, ge=1, description="Request threads of the backend, which runs in one process.")
+    backend_threads: int = Field(
+        8, ge=1, le=1000, description="Request threads of the backend, which runs in one process."
+    )
     basic_auth_user: str | None = Field(
         None, description="User name that Label Studio must send to the backend; without a colon."
     )
@@ -95,8 +98,8 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr | None = Field(
         None, description="Value of the header `X-Helioloop-Secret` that helioloop's webhook sends."
     )
-    max_request_mib: int = Field(64, ge=1, description="Largest request body that the backend reads.")
-    predict_wait_seconds: float = Field(
+    max_request_mib: int = Field(64, ge=1, le=100_000, description="Largest request body that the backend reads.")
+    predict_wait_seconds: Seconds = Field(
         2.0, ge=0, description="Longest time that a prediction request waits for missing scores."
     )
     predict_wait_tasks: int = Field(
@@ -114,15 +117,15 @@ class Settings(BaseSettings):
     )
 
     retrain_events: int = Field(20, ge=1, description="Annotation events after which a retrain check runs at once.")
-    retrain_quiet_seconds: float = Field(
+    retrain_quiet_seconds: Seconds = Field(
         60.0, ge=0, description="Time without annotation events after which a retrain check runs."
     )
-    retrain_max_wait_seconds: float = Field(
+    retrain_max_wait_seconds: Seconds = Field(
         600.0, ge=0, description="Longest time from the first annotation event to the retrain check."
     )
     retrain_verified: int = Field(20, ge=1, description="Newly verified cubes that are enough to start a round.")
     retrain_changed: int = Field(10, ge=1, description="Changed labels that are enough to start a round.")
-    retrain_pause_seconds: float = Field(
+    retrain_pause_seconds: Seconds = Field(
         1800.0,
         ge=0,
         description="Time without an annotation after which fewer changed labels start a round; reconciliation looks "
@@ -134,7 +137,7 @@ class Settings(BaseSettings):
         description="Random checks that wait for an answer, without any prediction; at most a quarter of all cubes. 0 "
         "for none: then only answers from before the first version support estimates and guarantees.",
     )
-    recipe: Literal["auto", "quick", "accurate", "paper", "paper-adamw"] = Field(
+    recipe: RecipeName = Field(
         "auto",
         description="Network and training schedule of rounds; auto takes accurate if the worker with role train "
         "that plans the round has a GPU, else quick: name one if workers with role train have different devices.",
@@ -142,13 +145,12 @@ class Settings(BaseSettings):
     epochs: int | None = Field(
         None,
         ge=1,
+        le=100_000,
         description="Passes over the training cubes instead of the recipe's number; fewer take less time and give a "
         "worse model.",
     )
-    seed: int = Field(0, ge=0, description="Seed of the first member; the seed of member k is this plus k.")
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="Device that networks run on; auto takes CUDA if it is available."
-    )
+    seed: int = Field(0, ge=0, le=2**32, description="Seed of the first member; the seed of member k is this plus k.")
+    device: DeviceName = Field("auto", description="Device that networks run on; auto takes CUDA if it is available.")
     training_yields: bool = Field(
         True,
         description="Whether training on a CPU lets any other program interrupt it (Linux's class for idle time), "
@@ -156,34 +158,21 @@ class Settings(BaseSettings):
         "hardly advance.",
     )
 
-    grace_seconds: float = Field(
+    grace_seconds: Seconds = Field(
         7200.0, ge=0, description="How long superseded predictions are kept, for annotators who have a task open."
     )
-    sweep_seconds: float = Field(300.0, gt=0, description="Time between two reconciliations with Label Studio.")
-    log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
+    sweep_seconds: Seconds = Field(300.0, gt=0, description="Time between two reconciliations with Label Studio.")
+    log_level: Level = Field(
         "info", description="Least severe lines that backend and workers log; `debug` also logs each request and job."
     )
-    log_format: Literal["text", "json"] = Field(
+    log_format: LogFormat = Field(
         "text", description="Form of the log of backend and workers: lines of text, or one JSON object per line."
     )
-    real_data: Path | None = Field(None, description="Folder of the real video BARD0310_19981206, for the tests.")
+    real_data: Folder | None = Field(None, description="Folder of the real video BARD0310_19981206, for the tests.")
     require_services: bool = Field(
         False,
         description="`1` in tests: a missing service or browser fails the tests instead of skipping them (set in CI).",
     )
-
-    @field_validator("log_level", mode="before")
-    @classmethod
-    def _read_level(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        name = value.strip().lower()
-        return _LEVELS.get(name, name)
-
-    @field_validator("log_format", mode="before")
-    @classmethod
-    def _read_format(cls, value: Any) -> Any:
-        return value.strip().lower() if isinstance(value, str) else value
 
     @field_validator("label_studio_url", "label_studio_public_url")
     @classmethod

@@ -2,6 +2,7 @@
 
 import base64
 import logging
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -121,6 +122,23 @@ def test_health_needs_no_credentials(closed: FlaskClient, path: str) -> None:
     assert closed.get(path, headers={"Authorization": _basic("label-studio", "x")}).status_code == 401
 
 
+def test_credentials_are_compared_in_constant_time(closed: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The comparison of `hmac` alone decides, for basic auth and for the secret."""
+    compared: list[bytes] = []
+
+    def differs(given: bytes, right: bytes) -> bool:
+        compared.append(given)
+        assert given != b""
+        assert right != b""
+        return False
+
+    right = {"Authorization": _basic("label-studio", "pässwörd"), "X-Helioloop-Secret": "geheimni\xdf"}
+    assert closed.post("/webhook", json=EVENT, headers=right).status_code == 201
+    monkeypatch.setattr("hmac.compare_digest", differs)
+    assert closed.post("/webhook", json=EVENT, headers=right).status_code == 401
+    assert set(compared) == {"label-studio:pässwörd".encode(), "geheimniß".encode("latin-1")}
+
+
 def test_a_secret_without_basic_auth_is_refused(settings: Settings) -> None:
     """Label Studio's "Start training" sends basic auth only, and would always be refused."""
     with pytest.raises(SettingsError, match="Start training"):
@@ -217,6 +235,51 @@ def test_tokens_are_neither_answered_nor_logged(
     shown = "".join(answer.text for answer in answers) + caplog.text + printed.out + printed.err
     for secret in ("t0ken", "media-password", "hunter2", "169.254"):
         assert secret not in shown
+
+
+ADDRESSES = [
+    "http://169.254.169.254/latest/meta-data", "http://[fd00:ec2::254]/", "http://metadata.google.internal/",
+    "http://10.0.0.1/a.mp4", "http://192.0.2.1:8080", "https://example.org/a.mp4", "s3://bucket/a.mp4",
+    "file:///etc/passwd", "/data/../../etc/passwd", "//example.org/a.mp4", "ftp://example.org/x", "http://0/", "gopher://x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_the_backend_calls_no_address_of_a_request(
+    app_of: Callable[[Settings], Flask],
+    settings: Settings,
+    made: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    address: str,
+) -> None:
+    """Neither that of Label Studio in /setup, nor that of a video or release in a task: it connects to Redis alone."""
+    called: list[Any] = []
+    connect, look_up = socket.socket.connect, socket.getaddrinfo
+
+    def connects(own: socket.socket, to: Any) -> None:
+        called.append(to[0] if isinstance(to, tuple) else "unix")
+        connect(own, to)
+
+    def looks_up(host: Any, *more: Any, **other: Any) -> Any:
+        called.append(host)
+        return look_up(host, *more, **other)
+
+    monkeypatch.setattr(socket.socket, "connect", connects)
+    monkeypatch.setattr(socket, "getaddrinfo", looks_up)
+    made.publish(settings, 1, [made.score("A", 0.75)])
+    client = app_of(settings).test_client()
+    setup = {"project": "1.1", "schema": made.config, "hostname": address, "access_token": "t0ken"}
+    task = made.task("A")
+    tasks = [{**task, "data": {**task["data"], field: address}} for field in ("video", "curve", "cube", "release")]
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("/setup", setup),
+        ("/predict", made.predict(tasks)),
+        ("/webhook", EVENT | {"annotation": {"id": 1}, "task": tasks[0], "hostname": address}),
+    ]
+    for path, body in calls:
+        assert client.post(path, json=body).status_code < 300
+    assert {"127.0.0.1", "unix", "localhost"} >= set(called)
+    assert called, "Redis was called"
 
 
 @pytest.mark.parametrize("path", ["/setup", "/predict", "/webhook"])

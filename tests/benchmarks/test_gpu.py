@@ -1,8 +1,26 @@
 """The harness of `make bench-gpu`; it measures nothing here."""
 
-import torch
+import json
+from pathlib import Path
 
-from tests.benchmarks.gpu import convolutions
+import torch
+from click.testing import CliRunner
+
+from tests.benchmarks.gpu.__main__ import main
+from tests.benchmarks.gpu.masking import convolutions
+
+
+def test_tiny_sizes_train_mask_and_write_their_figures(tmp_path: Path) -> None:
+    """Here on a CPU; the steps left out only compare ways to launch kernels."""
+    out = tmp_path / "gpu.json"
+    parts = "ceilings,paper-adamw,masking,one-by-one"
+    result = CliRunner().invoke(main, ["--tiny", "--only", parts, "--out", str(out)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    figures = json.loads(out.read_text())
+    assert not [name for name, values in figures.items() if "error" in values]
+    assert figures["retrain: paper-adamw"]["members"] == 10
+    assert figures["masking: float32"]["masks"] == 18
+    assert figures["masking: float32"]["largest_difference_from_float32_loop"] < 1e-4
 
 
 def test_choosing_the_arithmetic_leaves_cudnn_on() -> None:

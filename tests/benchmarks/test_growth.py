@@ -9,9 +9,10 @@ from helioloop_worker.labelstudio import kept_projects
 from helioloop_worker.labelstudio.fake import FakeLabelStudio
 from helioloop_worker.labelstudio.project_template import labeling_configuration
 from tests.benchmarks.growth.archive import Archive
+from tests.benchmarks.growth.cost import Cost, power
 from tests.benchmarks.growth.counted import CALL_SECONDS, ROW_SECONDS, CountedLabelStudio
 from tests.benchmarks.growth.document import BEGIN, DOCUMENT, END, table, with_table
-from tests.benchmarks.growth.steps import Cost, measure
+from tests.benchmarks.growth.steps import measure
 
 
 def test_rows_are_those_of_the_answer_or_of_the_argument() -> None:
@@ -45,12 +46,21 @@ def test_a_correction_costs_few_rows_in_a_small_archive(
 
 
 def test_the_document_keeps_what_is_around_the_table() -> None:
-    """A cell has our time, Label Studio's, calls and rows."""
-    steps = {"checking": {"own_seconds": 0.5, "server_seconds": 12.0, "calls": 4, "rows": 1003}}
-    found = {1000: {"steps": steps, "peak_mb": 99.6, "folder": "media", "files": 3000}}
+    """A cell has our time, CPU time, Label Studio's, calls and rows; ten times the cubes take ten times as long."""
+    checking = {"own_seconds": 0.5, "cpu_seconds": 0.25, "server_seconds": 12.0, "calls": 4, "rows": 1003}
+    steps = {1000: {"checking": checking}, 10000: {"checking": {**checking, "cpu_seconds": 2.5}, "later": checking}}
+    found = {size: {"steps": own, "peak_mb": 99.6, "folder": "media", "files": 3000} for size, own in steps.items()}
     text = with_table(f"before {BEGIN} old {END} after", table(found))
-    assert "| checking | 0.50 s + 12 s (4 / 1,003) |" in text
-    assert "| 100 MB |" in text
+    cells = "0.50 s [0.25 s] + 12 s (4 / 1,003) | 0.50 s [2.50 s] + 12 s (4 / 1,003)"
+    assert f"| checking | {cells} | 1.00 |" in text
+    assert "| 100 MB | 100 MB |" in text
     assert " old " not in text
-    assert Cost(**steps["checking"]).rows == 1003
+    assert Cost(**checking).rows == 1003
     assert BEGIN in DOCUMENT.read_text()
+
+
+def test_the_power_is_that_of_the_number_of_cubes() -> None:
+    """Quadratic, constant, and too short to be measured."""
+    assert power((100, 0.1), (1000, 10.0)) == pytest.approx(2.0)
+    assert power((100, 0.1), (1000, 0.1)) == pytest.approx(0.0)
+    assert power((100, 0.001), (1000, 0.1)) is None

@@ -1,12 +1,14 @@
 """The command line: every command of the installed parts explains itself."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from helioloop.cli import helioloop, load_commands
+from helioloop.cli import CommandLine, helioloop, load_commands, path_error
+from helioloop.settings import load_settings
 
 load_commands(helioloop)
 
@@ -42,3 +44,45 @@ def test_the_list_of_commands_shows_whole_sentences() -> None:
     _, _, listed = result.output.partition("Commands:")
     assert "check" in listed
     assert "..." not in listed
+
+
+@pytest.mark.parametrize(
+    ("inside", "cause", "remedy"),
+    [
+        ("file/inner", "Not a directory", "correct the path, in which a file is used as a folder"),
+        ("x" * 300, "File name too long", "shorten the path"),
+        ("round", "Too many levels of symbolic links", "remove the link that leads back to itself"),
+        ("", "Is a directory", "correct the path, which is that of a folder"),
+        ("absent/inner", "No such file or directory", "make its folder, or correct the path"),
+    ],
+)
+def test_a_path_that_cannot_be_used_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: str, cause: str, remedy: str
+) -> None:
+    """It has the path, the cause, the setting whose folder it is in, and the remedy; other errors are bugs."""
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "round").symlink_to(tmp_path / "round")
+    monkeypatch.setenv("MODEL_DIR", str(tmp_path))
+    load_settings.cache_clear()
+
+    @click.command()
+    def write() -> None:
+        (tmp_path / inside).write_text("x")
+
+    found = CliRunner().invoke(CommandLine(commands={"write": write}), ["write"])
+    load_settings.cache_clear()
+    assert found.exit_code == 1
+    path = tmp_path / inside
+    assert found.output == f"helioloop: {path} cannot be used ({cause}), in the folder of MODEL_DIR; {remedy}\n"
+
+
+def test_an_error_that_names_no_path_is_shown_whole() -> None:
+    """So is one of a socket: the command has to say what it means."""
+
+    @click.command()
+    def fail() -> None:
+        raise ConnectionResetError(104, "Connection reset by peer")
+
+    found = CliRunner().invoke(CommandLine(commands={"fail": fail}), ["fail"])
+    assert isinstance(found.exception, ConnectionResetError)
+    assert path_error(OSError("x")) is None

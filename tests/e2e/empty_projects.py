@@ -51,6 +51,7 @@ def empty_project(
         revise=revise,
         delete_annotation=lambda annotation: client.annotations.delete(id=annotation),
         copy_predictions=copy_predictions,
+        configure=lambda config: client.projects.update(id=project, label_config=config) and None,
         configured=configured,
         backend=backend,
     )

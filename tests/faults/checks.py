@@ -5,8 +5,10 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from defusedxml.ElementTree import fromstring
 from safetensors import safe_open
 
 _PARTICULAR = re.compile(r"http://\S+|/\S+|[0-9a-f]{12,}|[0-9]+(\.[0-9]+)*")
@@ -105,6 +107,22 @@ def shown(rows: Collection[tuple[int, str]], tasks: Collection[int], *, version:
     return [f"{len(lacking)} tasks lack a prediction of {version}"] * bool(lacking) + [
         f"{doubled} tasks have two predictions of {version}"
     ] * bool(doubled)
+
+
+def unfitting(entries: Collection[Mapping[str, Any]], label_config: str) -> list[str]:
+    """Return how many predictions name a control or a value that the labelling configuration lacks, in a phrase."""
+    root = fromstring(label_config, forbid_dtd=True)
+    values = {
+        tag.get("name"): {str(child.get("value")) for child in tag}
+        for kind in ("Choices", "TimelineLabels")
+        for tag in root.iter(kind)
+    }
+    found = 0
+    for entry in entries:
+        items = [(item["from_name"], item["value"].get("choices") or item["value"].get("timelinelabels"))
+                 for item in entry["result"]]  # fmt: skip
+        found += any(not {*named} <= values.get(control, set()) for control, named in items)
+    return [f"{found} predictions do not fit the labelling configuration"] * bool(found)
 
 
 @dataclass

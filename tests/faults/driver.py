@@ -73,7 +73,7 @@ class FaultReport:
         Corrections that the label snapshot lacked after recovery, and those that it had and Label Studio had not.
     half_published : int
         Looks at the published version that found a part missing, and recoveries after which Label Studio did not show
-        one prediction of it for each task.
+        one prediction of it for each task that fits the labelling configuration.
     trained_again : int
         Finished members that were trained again although their folder stayed.
     rollbacks_undone : int
@@ -372,6 +372,16 @@ class Driver:
                 self.report.rollbacks += 1
         return True
 
+    def configuration(self) -> str:
+        """Return the labelling configuration."""
+        with self.served.lock:
+            return self.served.fake.project(self.project).label_config
+
+    def configure(self, label_config: str) -> None:
+        """Change the labelling configuration, as a human does in Label Studio."""
+        with self.served.lock:
+            self.served.fake.configure(self.project, label_config)
+
     def damage(self, path: Path) -> None:
         """Cut a file off, as a disk that fails does."""
         with self._looking, suppress(FileNotFoundError):
@@ -412,7 +422,7 @@ class Driver:
         with self.served.lock:
             tasks = self.served.fake.tasks(self.project)
             rows = [(row.task, row.model_version) for row in self.served.fake.predictions(self.project)]
-            shown = self.served.fake.project(self.project).model_version
+            info, stored = self.served.fake.project(self.project), self.served.fake.stored(self.project)
         stamps = {str(one["id"]): one["updated_at"] for task in tasks for one in task["annotations"]}
         answers = {
             task["data"]["cube"]: one["result"][0]["value"]["choices"][0]
@@ -422,8 +432,9 @@ class Driver:
         lost, doubled = checks.differences(self.model_dir, stamps, answers)
         version = checks.published(self.model_dir)
         others = checks.shown(rows, [*self.cube_of], version=version) + checks.halves(self.model_dir, CUBES)
-        if shown != version:
-            others.append(f"Label Studio shows {shown} and {version} is published")
+        others += checks.unfitting([entry for entry in stored if entry["model_version"] == version], info.label_config)
+        if info.model_version != version:
+            others.append(f"Label Studio shows {info.model_version} and {version} is published")
         if checks.history(self.model_dir)[-1:] != [version]:
             others.append(f"{version} is published and is not the last in the history")
         return lost, doubled, others

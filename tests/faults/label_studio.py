@@ -129,7 +129,10 @@ class ServedLabelStudio:
 
     def _set_field(self, project: int, _: _Query, body: Any) -> Any:
         tasks = body["selectedItems"]["included"]
-        self.fake.set_data_field(project, tasks, body["value_name"], body["value"])
+        value, replaced = body["value"], None
+        if body["value_type"] == "Expression":  # replace("old", "new")
+            replaced, value = json.loads(f"[{body['value'].removeprefix('replace(').removesuffix(')')}]")
+        self.fake.set_data_field(project, tasks, body["value_name"], value, replaced=replaced)
         return {"detail": f"Updated {len(tasks)} tasks"}
 
     def _tabs(self, project: int, _: _Query, __: Any) -> Any:
@@ -150,7 +153,8 @@ class ServedLabelStudio:
         self.fake.delete_predictions([self._row_of(number)])
 
     def _rescore(self, number: int, _: _Query, body: Any) -> Any:
-        self.fake.rescore(self._row_of(number), body["score"])
+        change = self.fake.rewrite if "result" in body else self.fake.rescore
+        change(self._row_of(number), body if "result" in body else body["score"])
         return {"id": number, "score": body["score"]}
 
     def _listed(self, project: int, query: Mapping[str, Any], count: int) -> list[dict[str, Any]]:

@@ -111,6 +111,22 @@ def rollback(driver: Driver) -> None:
             driver.sleep(driver.random.uniform(0.2, 3.0))
 
 
+def configured(driver: Driver, *, old: str, new: str, stays: bool) -> None:
+    """Somebody changes the labelling configuration amid a round, and changes it back amid work or after it."""
+    before = driver.configuration()
+    with driver.working():
+        driver.sleep(driver.random.uniform(0.2, 4.0))
+        with driver.disturbed(f"configuration without {old}"):
+            driver.configure(before.replace(old, new))
+            driver.sleep(driver.random.uniform(1.0, 5.0))
+            if not stays:
+                driver.configure(before)
+            driver.sleep(driver.random.uniform(0.2, 2.0))
+    if stays:
+        driver.settle()
+        driver.configure(before)
+
+
 def damaged(driver: Driver, *, pattern: str) -> None:
     """Files of the model folder are cut off while nobody works, or amid work."""
     with driver.disturbed(f"damaged {pattern}"):
@@ -150,6 +166,10 @@ OUTAGES: Final[dict[str, Outage]] = {
     "backend killed": backend_killed,
     "backend stalls": backend_stalls,
     "rollback": rollback,
+    "timeline renamed": partial(configured, old='name="onset"', new='name="when"', stays=True),
+    "timeline renamed for a while": partial(configured, old='name="onset"', new='name="when"', stays=False),
+    "timeline removed": partial(configured, old="TimelineLabels", new="BrushLabels", stays=True),
+    "class renamed for a while": partial(configured, old='"emergence"', new='"bipole"', stays=False),
     **{
         f"damaged {pattern}": partial(damaged, pattern=pattern)
         for pattern in (

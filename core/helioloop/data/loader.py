@@ -1,5 +1,6 @@
 """Finds cubes by name under the release roots and returns them on the grid, through the cache."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy.typing as npt
 
 from helioloop.data.cache import CubeCache
 from helioloop.data.cubes import Cube, CubeFiles, CubeHeader
+from helioloop.data.moved_cubes import other_places
 from helioloop.data.release import ReleaseRoots
 from helioloop.errors import CubeError, ReleaseError
 from helioloop.records.cubes import CubeInfo
@@ -40,6 +42,8 @@ class Loader:
     def __call__(self, cube: CubeInfo) -> npt.NDArray[np.float16]:
         """Return a cube on the grid; its files are read only if the cache does not have it.
 
+        A cube whose release was renamed, or that was moved to another one, is found there by its file name and content.
+
         Returns
         -------
         ndarray of float16, shape (n_frames, size_px, size_px)
@@ -50,7 +54,22 @@ class Loader:
         CubeError
             If its files are in no release root, cannot be read, or have another content than `cube.sha256`.
         """
-        return self._cache().load(self._path(cube.release, cube.name), cube.sha256)
+        cache = self._cache()
+        try:
+            return cache.load(self._path(cube.release, cube.name), cube.sha256)
+        except CubeError:
+            for path in other_places(self.roots, cube.release, cube.name):
+                with suppress(CubeError):  # of other content
+                    return cache.load(path, cube.sha256)
+            raise
+
+    def is_kept(self, cube: CubeInfo) -> bool:
+        """Return whether a cube's file is in a release root and the cache has the cube; nothing is gridded."""
+        try:
+            self._path(cube.release, cube.name)
+            return self._cache().find(cube.sha256) is not None
+        except CubeError:
+            return False
 
     def read_files(self, release: str, name: str) -> CubeFiles:
         """Return the content of a cube's files, each of which is read once.

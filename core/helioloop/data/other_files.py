@@ -1,5 +1,6 @@
 """FITS files in a release's folder that are not read as cubes: other endings, subfolders, companions without a cube."""
 
+import os
 import re
 from pathlib import Path
 
@@ -20,13 +21,13 @@ def other_fits_files(folder: Path) -> dict[Path, str]:
     companions beside their cube are left out.
     """
     reasons = {}
-    for path in sorted(folder.rglob("*")):
-        if any(part.startswith(".") for part in path.relative_to(folder).parts):
-            continue
-        reason = why_not_a_cube(folder, path)
-        if reason is not None and path.is_file() and (_FITS_NAME.search(path.name) or _begins_as_fits(path)):
-            reasons[path] = reason
-    return reasons
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for path in (Path(place, name) for name in names if not name.startswith(".")):
+            reason = why_not_a_cube(folder, path)
+            if reason is not None and path.is_file() and (_FITS_NAME.search(path.name) or _begins_as_fits(path)):
+                reasons[path] = reason
+    return dict(sorted(reasons.items()))
 
 
 def why_not_a_cube(folder: Path, path: Path) -> str | None:

@@ -13,6 +13,9 @@ from helioloop.environment.reading import Environment
 from helioloop.errors import SettingsError
 
 _LONGEST_VALUE = 100
+_FOLDERS = "is not a JSON list of folders, for example '[\"/data\"]'; correct it"
+_RULES = {"list_type": _FOLDERS, "path_type": _FOLDERS}
+"""Rules in the words of users, where those of pydantic name types of Python; each is what follows the value."""
 
 
 class EnvironmentSource(PydanticBaseSettingsSource):
@@ -59,8 +62,10 @@ def first_refusal(error: ValidationError, environment: Environment) -> str:
     shown = f" is {value[:_LONGEST_VALUE]!r}" if isinstance(value, str) and may_be_shown else ""
     own = names.own_name(setting)
     remedy = "" if variable == own else f"; correct it, or set {own}, which takes precedence"
-    separator = " " if first["type"] == "value_error" else ": "
-    return f"{variable}{shown}{separator}{first['msg'].removeprefix('Value error, ')}{remedy}; see docs/settings.md"
+    rule = _RULES.get(first["type"], first["msg"].removeprefix("Value error, "))
+    is_clause = first["type"] in {"value_error", *_RULES}
+    separator = (", which " if shown else " ") if is_clause else ": "
+    return f"{variable}{shown}{separator}{rule}{remedy}; see docs/settings.md"
 
 
 def _from_json(setting: str, text: str, environment: Environment) -> Any:

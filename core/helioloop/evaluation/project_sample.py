@@ -95,7 +95,7 @@ def find_unmoved(labels: Mapping[str, CurrentLabel], registry: Registry) -> set[
         created = datetime.fromisoformat(registry.card(version).created_at)
         unmoved |= {
             cube
-            for (cube, _), score in registry.scores(version).items()
+            for (cube, _), score in registry.scores(version, curves=False).items()
             if cube in verified
             and score.emergence is not None
             and score.emergence.frame == verified[cube].frame

@@ -6,6 +6,7 @@ Takes the configuration as text, as Label Studio sends it.
 import re
 import reprlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 from xml.etree.ElementTree import Element
 
@@ -87,6 +88,8 @@ def parse_config(
 def project_controls(xml: str, kept: Controls | None, *, emergence: str, non_emergence: str) -> Controls:
     """Return the controls of a project: by the words and names that are kept for it, where there are any.
 
+    Answers with values that its classes had earlier count, too.
+
     Parameters
     ----------
     xml : str
@@ -99,7 +102,7 @@ def project_controls(xml: str, kept: Controls | None, *, emergence: str, non_eme
     Raises
     ------
     ConfigurationError
-        As `parse_config`.
+        As `parse_config`; the sentence names the change where the configuration had the controls before.
     """
     if kept is None:
         return parse_config(xml, emergence=emergence, non_emergence=non_emergence)
@@ -108,7 +111,11 @@ def project_controls(xml: str, kept: Controls | None, *, emergence: str, non_eme
         "non_emergence": kept.values[Label.NON_EMERGENCE],
         "choices": kept.choices,
     }
-    return parse_config(xml, **own, onset=kept.timeline_label)
+    try:
+        found = parse_config(xml, **own, onset=kept.timeline_label)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"the labelling configuration was changed since `helioloop init`: {error}") from None
+    return replace(found, earlier=kept.earlier)
 
 
 def _pair(options: Sequence[Option], emergence: str, non_emergence: str) -> tuple[Option, Option] | None:

@@ -1,13 +1,73 @@
-"""Predictions in Label Studio's JSON, made from scores.
+"""Predictions in Label Studio's JSON, made from scores, and what stored ones say.
 
 Frames are counted from 1 there; classes have the values in the labelling configuration.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
 
 from helioloop.records.controls import Controls
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
+
+SAME_PROBABILITY: Final = 1e-6
+"""Two probabilities that differ by at most this are the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionContent:
+    """What a prediction says: a class, its probability, and where the emergence begins.
+
+    Label Studio stores a version by its name only, and another network may have had that name. The probabilities of two
+    networks differ, so the content tells whose prediction it is.
+
+    Parameters
+    ----------
+    choice : str or None
+        Value of the class in the labelling configuration.
+    probability : float or None
+        Probability of that class.
+    first_frame : int or None
+        First frame of the timeline range, counted from 1.
+    """
+
+    choice: str | None = None
+    probability: float | None = None
+    first_frame: int | None = None
+
+    @classmethod
+    def of(cls, result: Any) -> Self | None:
+        """Return the content of a prediction's ``result``, whatever it holds; None where it is not a list of items."""
+        if not isinstance(result, list | tuple) or not all(isinstance(item, Mapping) for item in result):
+            return None
+        choice: Mapping[str, Any] = next((item for item in result if item.get("type") == "choices"), {})
+        onset: Mapping[str, Any] = next((item for item in result if item.get("type") == "timelinelabels"), {})
+        return cls(
+            choice=_first(_value(choice, "choices"), str),
+            probability=_first([choice.get("score")], float),
+            first_frame=_first([_first(_value(onset, "ranges"), Mapping, {}).get("start")], int),
+        )
+
+    def is_same(self, other: "PredictionContent") -> bool:
+        """Return whether both say the same, with probabilities compared to `SAME_PROBABILITY`."""
+        mine, theirs = self.probability, other.probability
+        if (self.choice, self.first_frame, mine is None) != (other.choice, other.first_frame, theirs is None):
+            return False
+        return mine is None or theirs is None or abs(mine - theirs) <= SAME_PROBABILITY
+
+
+def _value(item: Mapping[str, Any], name: str) -> Any:
+    value = item.get("value")
+    return value.get(name) if isinstance(value, Mapping) else None
+
+
+def _first(values: Any, kind: Any, default: Any = None) -> Any:
+    """Return the first of some values where it is of a kind; a whole number is a float, too."""
+    value = values[0] if isinstance(values, list | tuple) and values else None
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return value if isinstance(value, kind) else default
 
 
 def prediction(

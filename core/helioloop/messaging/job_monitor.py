@@ -1,6 +1,6 @@
 """The state of jobs: which ones are running, what they returned, why they failed."""
 
-from typing import Any
+from typing import Any, Final
 
 import redis
 from rq.exceptions import NoSuchJobError
@@ -11,6 +11,8 @@ from helioloop.errors import ServiceError
 from helioloop.messaging import queues
 from helioloop.messaging.messages import Message
 from helioloop.messaging.plain_job import PlainJob
+
+_TRACEBACK: Final = "Traceback (most recent call last):"
 
 
 def outcome_of(connection: redis.Redis, message: Message) -> Any:
@@ -42,10 +44,18 @@ def running(connection: redis.Redis) -> list[str]:
 
 
 def failure(job: Job) -> str:
-    """Return the last line of a failed job's traceback, which has the message of the error."""
+    """Return the line of a failed job's traceback that has the error and the beginning of its message.
+
+    Messages of several lines, such as those of CUDA, have the cause in the first one and advice in the others.
+    """
     result = job.latest_result()
     lines = ((result.exc_string if result is not None else None) or "").strip().splitlines()
-    return lines[-1] if lines else "no reason was stored; read the worker's log"
+    if not lines:
+        return "no reason was stored; read the worker's log"
+    if _TRACEBACK not in lines:
+        return lines[-1]
+    after = lines[len(lines) - lines[::-1].index(_TRACEBACK) :]
+    return next((line for line in after if not line.startswith(" ")), lines[-1])
 
 
 def find_job(connection: redis.Redis, job_id: str) -> Job | None:

@@ -1,7 +1,7 @@
 """The controls of a project's labelling configuration: their names, and the values that mean the two classes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
 from helioloop.records.labels import Label
@@ -34,6 +34,8 @@ class Controls:
         Field of a task's data that has the address of the video.
     timeline_shown : str or None
         The onset's label as annotators see it; None where it is not known.
+    earlier : mapping
+        Class -> values that it had in the configuration before; answers that have them still count.
     """
 
     video: str
@@ -44,6 +46,7 @@ class Controls:
     shown: Mapping[Label, str] = field(default_factory=dict)
     video_field: str = "video"
     timeline_shown: str | None = None
+    earlier: Mapping[Label, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def class_names(self) -> Mapping[Label, str]:
@@ -68,13 +71,27 @@ class Controls:
     def label_of(self, value: str) -> Label | None:
         """Return the class with this choice value, or without one, this choice on the screen; None for any other.
 
-        A choice that got its alias later has its own text in earlier results.
+        A choice that got its alias later has its own text in earlier results. Of values that a class had earlier, those
+        count that mean neither class now.
         """
         for names in (self.values, self.shown):
             for label, own in names.items():
                 if own == value:
                     return label
-        return None
+        return next((label for label, values in self.earlier.items() if value in values), None)
+
+    def after(self, before: "Controls | None") -> "Controls":
+        """Return these controls with the values that the classes had before, except those that were of both."""
+        if before is None:
+            return self
+        found = {
+            label: dict.fromkeys((*before.earlier.get(label, ()), before.values[label], before.class_names[label]))
+            for label in Label
+        }
+        own = {*self.values.values(), *self.class_names.values()}
+        both = set.intersection(*(set(values) for values in found.values()))
+        kept = {label: tuple(value for value in values if value not in own | both) for label, values in found.items()}
+        return replace(self, earlier={label: values for label, values in kept.items() if values})
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -86,6 +103,7 @@ class Controls:
             "timeline_label": self.timeline_label,
             "values": {label.value: self.values[label] for label in Label},
             "shown": {label.value: self.class_names[label] for label in Label},
+            "earlier": {label.value: list(values) for label, values in self.earlier.items()},
         }
 
     @classmethod
@@ -100,4 +118,5 @@ class Controls:
             raise TypeError("a name is not a text")
         if len({*classes["values"].values()}) != len(Label):
             raise ValueError("both classes have the same value")
-        return cls(**named, values=classes["values"], shown=classes["shown"])
+        earlier = {Label(name): tuple(map(str, words)) for name, words in values.get("earlier", {}).items()}
+        return cls(**named, values=classes["values"], shown=classes["shown"], earlier=earlier)

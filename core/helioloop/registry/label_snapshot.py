@@ -6,10 +6,12 @@ compare annotations with this file, but with ``checked.json``, which is written 
 """
 
 import json
+from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from helioloop.errors import RegistryError
 from helioloop.files import atomic
@@ -17,6 +19,8 @@ from helioloop.records.labels import CurrentLabel
 from helioloop.registry.folder_format import check_format, ensure_format
 
 FILE_NAME = "labels.json"
+SNAPSHOTS_IN_MEMORY: Final = 4
+"""Snapshots that `Snapshot.read_if_changed` keeps, of as many model folders."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,7 @@ class Snapshot:
     def write(self, model_dir: Path) -> None:
         """Write the snapshot into a model folder; a reader sees the old one or the new one."""
         ensure_format(model_dir)
+        _KEPT.pop(model_dir, None)
         atomic.write_compact_json(
             model_dir / FILE_NAME,
             {
@@ -48,6 +53,8 @@ class Snapshot:
                 "cubes": {cube: label.as_dict() for cube, label in self.cubes.items()},
             },
         )
+        if (stamp := _stamp(model_dir)) is not None:
+            _keep(model_dir, stamp, self)
 
     @classmethod
     def read(cls, model_dir: Path) -> Self | None:
@@ -65,3 +72,36 @@ class Snapshot:
             return None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RegistryError(f"{path} is not a label snapshot ({error}); delete it: it is written again") from None
+
+    @classmethod
+    def read_if_changed(cls, model_dir: Path) -> "Snapshot | None":
+        """Return what `read` does, from memory where this process has read or written the file as it is now."""
+        stamp, kept = _stamp(model_dir), _KEPT.get(model_dir)
+        if stamp is None or kept is None or kept[0] != stamp:
+            snapshot = cls.read(model_dir)
+            if stamp is None or snapshot is None:
+                return snapshot
+            kept = _keep(model_dir, stamp, snapshot)
+        return kept[1]
+
+
+_Stamp = tuple[int, int, int]
+_KEPT: Final[OrderedDict[Path, tuple[_Stamp, Snapshot]]] = OrderedDict()
+
+
+def _stamp(model_dir: Path) -> _Stamp | None:
+    """Return what changes when the file is replaced; None where it is absent."""
+    try:
+        found = (model_dir / FILE_NAME).stat()
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+def _keep(model_dir: Path, stamp: _Stamp, snapshot: Snapshot) -> tuple[_Stamp, Snapshot]:
+    """Keep a snapshot in memory, and drop the one that was kept first where there are too many."""
+    while len(_KEPT) >= SNAPSHOTS_IN_MEMORY:
+        with suppress(KeyError):  # another thread has dropped it
+            _KEPT.popitem(last=False)
+    _KEPT[model_dir] = stamp, snapshot
+    return stamp, snapshot

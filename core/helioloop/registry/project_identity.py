@@ -7,20 +7,17 @@ otherwise take over the versions, labels and profile of another Label Studio's f
 import json
 import logging
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from helioloop.errors import RegistryError
-from helioloop.files import atomic
 from helioloop.registry import label_snapshot
 from helioloop.registry.folder_format import check_format, ensure_format
+from helioloop.registry.project_stamp import FILE_NAME, ProjectStamp, parse_time, shown_time
 
-FILE_NAME: Final = "project.json"
 _CLOCKS_DIFFER: Final = timedelta(hours=1)
 """Clocks of two machines differ by less."""
-_SAME_WITHIN: Final = timedelta(milliseconds=1)
-"""Moving Label Studio's database by way of JSON cuts its times to milliseconds."""
 
 log = logging.getLogger(__name__)
 
@@ -48,80 +45,43 @@ def check_project_identity(
     RegistryError
         Where the folder belongs to another project, or its file is damaged.
     """
-    now = _time(created_at)
+    now = parse_time(created_at)
     if now is None:
         return
     check_format(model_dir)
-    path = model_dir / FILE_NAME
-    known = _read(path)
+    known = ProjectStamp.read(model_dir, kind="model")
     if known is None:
         read_at = _labels_read_at(model_dir)
         if read_at is not None and read_at + _CLOCKS_DIFFER < now:
-            raise _stranger(model_dir, project, title, now, f"its labels were read on {_shown(read_at)}")
+            raise _stranger(model_dir, project, title, now, f"its labels were read on {shown_time(read_at)}")
         if claim:
-            _write(path, project, title, now)
-    elif abs(known[1] - now) > _SAME_WITHIN:
-        raise _stranger(
-            model_dir, project, title, now, f"it belongs to project {known[0]!r}, created {_shown(known[1])}"
-        )
+            _write(model_dir, project, title, now)
+    elif not known.is_of(now):
+        raise _stranger(model_dir, project, title, now, f"it belongs to {known.shown}")
 
 
-def _write(path: Path, project: int, title: str, created_at: datetime) -> None:
+def _write(model_dir: Path, project: int, title: str, created_at: datetime) -> None:
     """Write the file, unless the folder cannot be written: readers of a project need no right to write."""
-    is_old = path.parent.is_dir() and any(path.parent.iterdir())
-    if path.parent.exists() and not os.access(path.parent, os.W_OK):
+    is_old = model_dir.is_dir() and any(model_dir.iterdir())
+    if model_dir.exists() and not os.access(model_dir, os.W_OK):
         return
-    ensure_format(path.parent)
-    atomic.write_json(path, {"project": project, "title": title, "created_at": created_at.isoformat()})
+    ensure_format(model_dir)
+    ProjectStamp(title=title, created_at=created_at).write(model_dir, project)
     if is_old:
-        log.info("%s belongs to project %d, %r, from now on", path.parent, project, title)
+        log.info("%s belongs to project %d, %r, from now on", model_dir, project, title)
 
 
 def _stranger(model_dir: Path, project: int, title: str, created_at: datetime, why: str) -> RegistryError:
     return RegistryError(
-        f"{model_dir} is not the model folder of project {project}, {title!r}, which was created {_shown(created_at)}: "
-        f"{why}; move the folder away, so that the project begins with its own, or if the project was moved "
-        f"here together with its annotations, delete {FILE_NAME} and {label_snapshot.FILE_NAME} in it"
-    )
-
-
-def _read(path: Path) -> tuple[str, datetime] | None:
-    """Return title and time of creation of a folder's project; None where no project is written."""
-    try:
-        values: Any = json.loads(path.read_text(encoding="utf-8"))
-        created = _time(values["created_at"])
-        title = str(values["title"])
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(path, str(error)) from None
-    if created is None:
-        raise _damaged(path, "created_at is not a time")
-    return title, created
-
-
-def _damaged(path: Path, why: str) -> RegistryError:
-    return RegistryError(
-        f"{path} does not name the project of a model folder ({why}); delete it if the folder is this project's: it is "
-        "written again"
+        f"{model_dir} is not the model folder of project {project}, {title!r}, which was created "
+        f"{shown_time(created_at)}: {why}; move the folder away, so that the project begins with its own, or if the "
+        f"project was moved here together with its annotations, delete {FILE_NAME} and {label_snapshot.FILE_NAME} in it"
     )
 
 
 def _labels_read_at(model_dir: Path) -> datetime | None:
     """Return when the labels in a folder were last read; None where they never were, or the file is damaged."""
     try:
-        return _time(json.loads((model_dir / label_snapshot.FILE_NAME).read_text(encoding="utf-8"))["read_at"])
+        return parse_time(json.loads((model_dir / label_snapshot.FILE_NAME).read_text(encoding="utf-8"))["read_at"])
     except (OSError, ValueError, KeyError, TypeError):
         return None  # a damaged snapshot is reported by its reader
-
-
-def _time(text: Any) -> datetime | None:
-    try:
-        time = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        return None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-
-
-def _shown(time: datetime) -> str:
-    return f"{time:%Y-%m-%d %H:%M} UTC"

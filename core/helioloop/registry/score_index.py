@@ -60,6 +60,14 @@ def find_places(folder: Path, keys: Iterable[Key]) -> tuple[dict[Key, Place], fr
     return {}, frozenset()
 
 
+def places_in(path: Path) -> dict[Key, Place]:
+    """Return the places of all scores in a score file; a line that is not a score is an error of its kind."""
+    return {
+        (cube, sha256): Place(file=file, start=start, length=length, plain=plain)
+        for cube, sha256, file, start, length, plain in _rows(path)
+    }
+
+
 def plain_lines(path: Path, listed: Collection[str]) -> list[str] | None:
     """Return the scores of a score file that no later file replaces, without masking curves.
 

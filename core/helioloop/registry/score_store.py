@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -20,10 +21,12 @@ from helioloop.errors import RegistryError
 from helioloop.files import atomic
 from helioloop.records.cubes import CubeInfo, Key
 from helioloop.records.scores import CubeScore
-from helioloop.registry.score_index import Place, find_places, plain_lines, update_index, without_curves
+from helioloop.registry.score_index import Place, find_places, places_in, plain_lines, update_index, without_curves
 
 VERSIONS_IN_MEMORY: Final = 8
 """Scores of this many versions are kept in memory by one process."""
+FILES_IN_MEMORY: Final = 256
+"""Score files that no index has, and of which one process keeps the places of their scores."""
 STEP_SECONDS: Final = 3
 """Two changes of a folder within this time may have the same time; some file systems count in two seconds."""
 _READINGS: Final = 5
@@ -56,25 +59,34 @@ def read_scores(folder: Path, *, curves: bool = True) -> dict[Key, CubeScore]:
 def read_some_scores(folder: Path, keys: Iterable[Key], *, curves: bool = True) -> dict[Key, CubeScore]:
     """Return the scores of some cubes; how many others the folder has makes little difference.
 
-    The index leads to them. Files that it lacks are read as a whole, and all files where there is no index.
+    The index leads to them. Where it lacks a file, this process reads that once and keeps where its scores are.
     """
     wanted = set(keys)
+    if not wanted:
+        return {}
     for _ in range(_READINGS):
         with suppress(FileNotFoundError):  # as in `read_scores`
             places, covered = find_places(folder, wanted)
             names = {path.name for path in folder.glob("*.jsonl")}
             if not covered <= names:  # it is of files that were replaced
                 places, covered = {}, frozenset()
-            found = {key: _score_at(folder, place, curves=curves) for key, place in places.items()}
             for name in sorted(names - covered):
-                later = read_score_file(folder / name, curves=curves)
-                found |= {
-                    score.key: score
-                    for score in later
-                    if score.key in wanted and (score.key not in places or places[score.key].file < name)
+                later = _places_in(folder / name)
+                places |= {
+                    key: later[key] for key in wanted & later.keys() if key not in places or places[key].file < name
                 }
-            return found
+            return {key: _score_at(folder, place, curves=curves) for key, place in places.items()}
     raise RegistryError(f"the files in {folder} change again and again; repeat this when nothing prunes them")
+
+
+@lru_cache(maxsize=FILES_IN_MEMORY)
+def _places_in(path: Path) -> Mapping[Key, Place]:
+    """Return the places of the scores in a file, which is written once; a damaged one is a `RegistryError`."""
+    try:
+        return places_in(path)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        read_score_file(path)  # raises the error that names the remedy
+        raise
 
 
 def _score_at(folder: Path, place: Place, *, curves: bool) -> CubeScore:

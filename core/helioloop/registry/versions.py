@@ -16,7 +16,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -198,6 +198,12 @@ class Registry:
         path = self.root / "versions" / version
         if not _VERSION.match(version) or not path.is_dir():
             known = ", ".join(self.versions()) or "none yet"
+            if version == self.published_if_readable():
+                raise UnknownVersion(
+                    f"{self.root} has published {version} and no folder of it, as after the restore or the copy of a "
+                    f"part; restore versions/{version} from a backup, or run `{self.rollback_command('VERSION')}` with "
+                    f"one of: {known}"
+                )
             raise UnknownVersion(f"version {version!r} is not in {self.root}; choose one of: {known}")
         return path
 
@@ -283,6 +289,13 @@ class Registry:
         """Return the shell command that publishes `version`."""
         return f"helioloop rollback {version} --model-dir {shlex.quote(str(self.root))}"
 
+    def _former_names(self) -> set[str]:
+        """Return the names in history and pointer, whose versions the folder may have lost; no name is given again."""
+        names = {self.published_if_readable() or ""}
+        with suppress(RegistryError):  # a damaged line
+            names |= {line.version for line in self.history()}
+        return names
+
     def _remedy(self) -> str:
         version = self.last_published()
         if version is None:
@@ -316,7 +329,8 @@ class Registry:
         card : Card
             Its card, without a version.
         used_names : iterable of str
-            Names that predictions in Label Studio have. The new name is a later one: where the model folder was
+            Names that predictions in Label Studio have, beside those in the history. The new name is a later one: where
+            the model folder was
             restored from a backup, it may have lost versions whose predictions are still there.
         confirm : callable
             Called last before the folder is renamed; raises where this process may not admit it any more.
@@ -329,7 +343,7 @@ class Registry:
         ensure_format(self.root)
         versions = self.root / "versions"
         versions.mkdir(parents=True, exist_ok=True)
-        known = (_VERSION.match(name) for name in {*self.versions(), *used_names})
+        known = (_VERSION.match(name) for name in {*self.versions(), *self._former_names(), *used_names})
         number = max((int(match[1]) for match in known if match is not None), default=0)
         while True:
             number += 1

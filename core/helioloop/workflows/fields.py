@@ -1,21 +1,43 @@
 """Measures the field statistics of cubes, and keeps those of the cubes that a version is trained on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from helioloop.data.field_statistics import field_statistics
-from helioloop.errors import CubeError
+from helioloop.errors import CubeError, RegistryError
 from helioloop.model.plan import Plan
 from helioloop.model.runtime import Runtime
 from helioloop.records.cubes import CubeInfo, Key
 from helioloop.records.field_statistics import FieldStatistics
-from helioloop.registry.trained_fields import TRAINED_FIELDS_FILE, write_trained_fields
+from helioloop.registry.known_cards import known_card
+from helioloop.registry.trained_fields import TRAINED_FIELDS_FILE, read_trained_fields, write_trained_fields
+from helioloop.registry.versions import Registry
 
 
 def keep_trained_fields(plan: Plan, staging: Path, runtime: Runtime) -> None:
-    """Write the field statistics of a plan's labelled cubes into its staging folder, unless they are there."""
+    """Write the field statistics of a plan's labelled cubes into its staging folder, unless they are there.
+
+    Those that the published version has of the same content are not measured again.
+    """
     if not (staging / TRAINED_FIELDS_FILE).exists():
-        write_trained_fields(staging, measure_fields(plan.labelled, runtime))
+        known = _parent_fields(plan, staging)
+        fields = {cube.key: known[cube.key] for cube in plan.labelled if cube.key in known}
+        new = measure_fields([cube for cube in plan.labelled if cube.key not in known], runtime)
+        write_trained_fields(staging, fields | new)
+
+
+def _parent_fields(plan: Plan, staging: Path) -> Mapping[Key, FieldStatistics]:
+    """Return the field statistics of the plan's parent, where the same code measured them on the same grid."""
+    if plan.parent is None:
+        return {}
+    registry = Registry(staging.parent.parent)
+    try:
+        card = known_card(registry, plan.parent)
+        fields = read_trained_fields(registry.folder(plan.parent))
+    except RegistryError:  # lost or damaged: all are measured
+        return {}
+    is_same = (card.code_version, card.instrument) == (plan.code_version, plan.instrument.as_dict())
+    return fields if fields is not None and is_same else {}
 
 
 def measure_fields(cubes: Sequence[CubeInfo], runtime: Runtime) -> dict[Key, FieldStatistics]:

@@ -165,7 +165,7 @@ def compare_with_published(
         )
     if published is None:
         return check_promotion(None, np.empty(0), forced=forced)
-    before = registry.scores(published)
+    before = registry.scores(published, curves=False)
     after = {score.key: score for score in scores}
     known = registry.card(published).labels
     scored = [cube for cube in plan.labelled if cube.key in after and cube.name in known]

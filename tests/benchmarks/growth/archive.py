@@ -28,6 +28,7 @@ from helioloop.progress import silent
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.instrument import Instrument
 from helioloop.records.labels import Label
+from helioloop.records.member_curves import MemberCurves
 from helioloop.records.profiles import BUILT_IN
 from helioloop.records.scores import CubeScore, Emergence
 from helioloop.registry.project_profile import write_project_profile
@@ -50,6 +51,11 @@ DIFFERENT = 50
 ANNOTATED = 0.05
 """Fraction of the tasks that somebody has labelled."""
 RELEASE = "archive"
+CURVES = tuple(
+    tuple(round(k / DIFFERENT * frame / SMALL.n_frames, 5) for frame in range(SMALL.n_frames)) for k in range(DIFFERENT)
+)
+"""Masking curves of scores."""
+PACKED = tuple(MemberCurves.pack([curve, curve]) for curve in CURVES)
 
 
 @dataclass
@@ -211,16 +217,16 @@ class Archive:
         return card.version
 
     @staticmethod
-    def score(cube: CubeInfo) -> CubeScore:
-        """Return a made-up score with a masking curve, which agrees with the crude label of most cubes."""
-        draw = np.random.default_rng(int(cube.sha256[:8], 16))
-        p = float(draw.beta(8, 2) if cube.label is Label.EMERGENCE else draw.beta(2, 8))
-        curve = tuple(round(p * k / 225.0, 6) for k in range(SMALL.n_frames)) if p >= 0.5 else None
-        frame = int(draw.integers(40, 200))
+    def score(cube: CubeInfo, *, located: bool = True) -> CubeScore:
+        """Return a made-up score, with a masking curve if located, which agrees with the crude label of most cubes."""
+        draw = int(cube.sha256[:8], 16) / 16**8
+        p = draw**0.25 if cube.label is Label.EMERGENCE else 1.0 - draw**0.25
+        frame, shown, which = 40 + int(cube.sha256[8:12], 16) % 160, located and p >= 0.5, cube.sha256[12:16]
+        curve = CURVES[int(which, 16) % DIFFERENT] if shown else None
         return CubeScore(
             cube=cube.name, sha256=cube.sha256, p_emergence=p, p_spread=0.05, members=("fold0-0", "fold1-0"),
-            emergence=Emergence(frame=frame, frame_lo=frame - 9, frame_hi=frame + 9) if p >= 0.5 else None,
-            curve=curve, curve_spread=None if curve is None else curve,
+            emergence=Emergence(frame=frame, frame_lo=frame - 9, frame_hi=frame + 9) if shown else None,
+            curve=curve, curve_spread=curve, member_curves=PACKED[int(which, 16) % DIFFERENT] if shown else None,
         )  # fmt: skip
 
     def _write_first_facts(self, path: Path) -> Path:

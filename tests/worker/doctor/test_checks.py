@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,14 @@ from tests.worker.doctor.conftest import (
     token,
 )
 
+from helioloop.registry.project_stamp import ProjectStamp
 from helioloop_worker.doctor.examination import CAUSES, CHECKS, examine
 from helioloop_worker.doctor.facts import DiskFacts, Facts
 from helioloop_worker.doctor.finding import Verdict
 from helioloop_worker.labelstudio.probe import Answer, Fault
 
 Change = dict[str, Any]
+OTHER = ProjectStamp(title="another", created_at=datetime(2024, 1, 1, tzinfo=UTC))
 NO = Answer(status=403, body={"detail": "You do not have permission"})
 BLOCKED = Answer(status=403, body={"detail": "The provided URL was not allowed."})
 
@@ -187,6 +190,9 @@ CASES: dict[str, Change] = {
     "backend-code/unknown": {"backend_versions": good({"versions": ["v0002"]})},
     "model-folder/not-writable": folder(stamp=None, fault="Read-only file system"),
     "model-folder/damaged": folder(fault='published.json is not {"version": …}'),
+    "model-folder-project/another-project": folder(owner=OTHER),
+    "media-folder-project/another-project": folder(media_owner=OTHER),
+    "project-releases/gone": folder(lost_releases=("first", "second")),
     "model-folder-seen/another-folder": folder(stamp="an0ther"),
     "backend-entry/missing": {"cards": good([CARD | {"title": "another model", "url": "http://other:9090"}])},
     "backend-entry/unspecified-address": card(url="http://0.0.0.0:9090"),
@@ -315,7 +321,7 @@ def test_without_a_version_or_tasks_the_rest_is_checked() -> None:
     }
     found = {finding.check: finding for finding in examine(replace(SOUND, **change))}
     untried = {check for check, finding in found.items() if finding.verdict is Verdict.NOT_TRIED}
-    assert untried == {"video", "video-frames", "shown-model-version", "predictions"}
+    assert untried == {"video", "video-frames", "shown-model-version", "predictions", "project-releases"}
     assert found["video"].seen == "because the project has no task yet"
     assert {finding.verdict for finding in found.values()} == {Verdict.OK, Verdict.NOT_TRIED}
 

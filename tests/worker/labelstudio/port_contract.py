@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from label_studio_sdk.core.api_error import ApiError
 
 from helioloop.errors import LabelStudioError
 from helioloop.labelstudio.annotations import current_label
 from helioloop.labelstudio.config import parse_config
+from helioloop.labelstudio.predictions import PredictionContent
 from helioloop_worker.labelstudio.port import Counts
 from helioloop_worker.labelstudio.setup_port import LabelStudioSetup
 from helioloop_worker.labelstudio.tab import TABS
@@ -58,6 +60,8 @@ class EmptyProject:
         Delete an annotation.
     copy_predictions : callable
         Apply the bulk action "Create Annotations From Predictions" to some tasks.
+    configure : callable
+        Change the labelling configuration, as a human does in the settings of the project.
     configured : callable
         Create another project with a labelling configuration, and return its id.
     backend : BackendPlace
@@ -71,6 +75,7 @@ class EmptyProject:
     revise: Callable[[int, str], None]
     delete_annotation: Callable[[int], None]
     copy_predictions: Callable[[list[int]], None]
+    configure: Callable[[str], None]
     configured: Callable[[str], int]
     backend: BackendPlace
 
@@ -194,6 +199,18 @@ def a_field_of_the_data_is_set_in_place(empty: EmptyProject) -> None:
     assert exported[two]["data"] == data_of("c1")
     assert exported[three]["data"] == {**data_of("c2"), "crude_label": ""}
     assert [annotation["id"] for annotation in exported[one]["annotations"]] == [number]
+
+
+def a_text_in_a_field_of_the_data_is_replaced(empty: EmptyProject) -> None:
+    """In the given tasks, in all places, and again without effect; a field that a task lacks is not made."""
+    one, two, three = empty.tasks(3)
+    empty.label_studio.set_data_field(empty.project, [one, two], "triage", "random check <0><1>")
+    for replaced, value in (("<0>", "4"), ("<1>", "2"), ("<1>", "2")):
+        empty.label_studio.set_data_field(empty.project, [two, three], "triage", value, replaced=replaced)
+    exported = {entry["id"]: entry["data"] for entry in empty.label_studio.tasks(empty.project)}
+    assert exported[one]["triage"] == "random check <0><1>"
+    assert exported[two]["triage"] == "random check 42"
+    assert exported[three] == data_of("c2")
 
 
 def setting_a_field_of_an_unknown_task_fails(empty: EmptyProject) -> None:
@@ -422,6 +439,65 @@ def a_score_changes_in_place(empty: EmptyProject) -> None:
         empty.label_studio.rescore(before, 0.5)
 
 
+def the_result_of_a_prediction_changes_in_place(empty: EmptyProject) -> None:
+    """The row keeps its id and its version, and an answer has the new result as what was shown to the annotator."""
+    (one,) = empty.tasks(1)
+    empty.predict(prediction(one))
+    empty.label_studio.set_model_version(empty.project, "v0001")
+    (before,) = empty.label_studio.predictions(empty.project)
+    result = choosing("non-emergence")
+    empty.label_studio.rewrite(before, prediction(one, result=result, score=0.5))
+    (after,) = empty.label_studio.predictions(empty.project)
+    assert (after.id, after.model_version, after.score) == (before.id, before.model_version, 0.5)
+    empty.annotate(one, "emergence")
+    (task,) = empty.label_studio.annotated_tasks(empty.project)
+    (shown,) = (entry["prediction"]["result"] for entry in task["annotations"])
+    assert [item["value"] for item in shown] == [item["value"] for item in result]
+    empty.label_studio.delete_predictions([before])
+    with pytest.raises(LabelStudioError):
+        empty.label_studio.rewrite(before, prediction(one))
+
+
+def a_configuration_may_change_although_there_are_answers(empty: EmptyProject) -> None:
+    """The words of the classes may change and what nobody has used may go; a control of answers may not.
+
+    Predictions stay as they are. Those imported later are checked against the configuration of then.
+    """
+    one, two = empty.tasks(2)
+    empty.predict(prediction(one))
+    empty.annotate(one, "emergence")
+    config = empty.label_studio.project(empty.project).label_config
+    with pytest.raises((LabelStudioError, ApiError)):
+        empty.configure(config.replace('name="class"', 'name="kind"'))
+    assert empty.label_studio.project(empty.project).label_config == config
+    renamed = config.replace('"emergence"', '"bipole"').replace('name="onset"', 'name="when"')
+    empty.configure(renamed)
+    assert empty.label_studio.project(empty.project).label_config == renamed
+    assert empty.rows() == [(one, "v0001")]
+    with pytest.raises(LabelStudioError, match="kept 0 of 1"):
+        empty.predict(prediction(two))
+    empty.predict(prediction(two, result=choosing("bipole")))
+    assert empty.rows() == [(one, "v0001"), (two, "v0001")]
+
+
+def a_prediction_is_rewritten_in_place(empty: EmptyProject) -> None:
+    """The row keeps its id and its version, and says class, probability and onset of the new entry; others do not."""
+    one, two = empty.tasks(2)
+    empty.predict(prediction(one), prediction(two))
+    first, second = sorted(empty.label_studio.predictions(empty.project), key=lambda row: row.id)
+    assert first.content == PredictionContent(choice="emergence", probability=0.75, first_frame=41)
+    item = {**choosing("non-emergence")[0], "score": 0.1234567890123456}
+    empty.label_studio.rewrite(first, prediction(one, result=[item], score=0.9))
+    content = PredictionContent(choice="non-emergence", probability=0.1234567890123456)
+    rows = sorted(empty.label_studio.predictions(empty.project), key=lambda row: row.id)
+    assert rows == [replace(first, score=0.9, content=content), second]
+    (now,) = empty.label_studio.tasks_now(empty.project, [one])
+    assert now.predictions == (rows[0],)
+    with pytest.raises(LabelStudioError):
+        empty.label_studio.rewrite(first, prediction(one, result=choosing("sunspot")))
+    assert sorted(empty.label_studio.predictions(empty.project), key=lambda row: row.id) == rows
+
+
 def invalid_predictions_are_dropped_and_raise_an_error(empty: EmptyProject) -> None:
     """A score above 1, an unknown class, an unknown control: the valid one of the batch stays."""
     one, two = empty.tasks(2)
@@ -627,6 +703,7 @@ CONTRACT = (
     newer_tasks_are_read_by_id,
     newer_tasks_are_those_of_the_project,
     a_field_of_the_data_is_set_in_place,
+    a_text_in_a_field_of_the_data_is_replaced,
     setting_a_field_of_an_unknown_task_fails,
     annotations_are_exported_with_the_fields_that_the_loop_reads,
     a_skip_is_an_annotation_in_both_exports,
@@ -640,6 +717,9 @@ CONTRACT = (
     predictions_are_counted_by_version,
     the_same_prediction_twice_makes_two_rows,
     a_score_changes_in_place,
+    the_result_of_a_prediction_changes_in_place,
+    a_configuration_may_change_although_there_are_answers,
+    a_prediction_is_rewritten_in_place,
     invalid_predictions_are_dropped_and_raise_an_error,
     predictions_of_an_unknown_task_are_refused_as_a_whole,
     only_a_version_with_predictions_can_be_shown,

@@ -49,6 +49,7 @@ def empty(backend: BackendPlace) -> EmptyProject:
         revise=label_studio.revise,
         delete_annotation=label_studio.delete_annotation,
         copy_predictions=lambda tasks: label_studio.copy_predictions(project, tasks),
+        configure=lambda config: label_studio.configure(project, config),
         configured=lambda config: label_studio.create_project(title="other", label_config=config),
         backend=backend,
     )

@@ -38,7 +38,8 @@ def test_tabs_are_made_once_and_a_teams_tabs_stay(label_studio: FakeLabelStudio,
     helioloops_tabs_are_made_once_and_the_teams_stay(
         EmptyProject(
             label_studio=label_studio, project=1, annotate=unused, skip=unused, revise=unused,
-            delete_annotation=unused, copy_predictions=unused, configured=unused,
+            delete_annotation=unused, copy_predictions=unused, configure=unused,
+            configured=unused,
             backend=BackendPlace(url="", user="", password="", secret="", media_root=tmp_path, arrived=unused),
         ),
         tmp_path,

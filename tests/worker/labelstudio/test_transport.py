@@ -8,6 +8,7 @@ import json
 import math
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,11 +19,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import redis
 from label_studio_sdk.core import http_client
+from tests.worker.operating.endpoints import serving
 
 from helioloop.errors import LabelStudioError, MissingInLabelStudio
 from helioloop.messaging.job_failures import JobFailures
 from helioloop.messaging.messages import MakeReport
 from helioloop_worker.labelstudio import client as client_module
+from helioloop_worker.labelstudio import setup_calls
 from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.loop.failing import counting
@@ -425,6 +428,41 @@ def test_the_token_is_not_sent_to_another_server(peer: Server) -> None:
     assert "no answer (ConnectError)" in refusal(
         lambda: client.fetch_media("http://127.0.0.1:9/a.mp4", n_bytes=8, page=PAGE)
     )
+
+
+@pytest.mark.parametrize("chunk", [2**20, 1], ids=["huge", "slow"])
+def test_a_file_elsewhere_that_never_ends_is_not_read_whole(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    """A server that sends the whole file without end, or a byte now and then: the first bytes are enough, or time is.
+
+    A task may name any address, and whoever may edit tasks chooses it.
+    """
+    sent = 0
+
+    class Endless(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            nonlocal sent
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):
+                while sent < 100 * 2**20:
+                    self.wfile.write(b"x" * chunk)
+                    sent += chunk
+                    time.sleep(0.05 if chunk == 1 else 0.0)
+
+        def log_message(self, *_: Any) -> None:
+            """Log nothing."""
+
+    monkeypatch.setattr(setup_calls, "MEDIA_SECONDS", 0.3)
+    client = LabelStudioClient("http://127.0.0.1:9", api_key=TOKEN, timeout_seconds=5.0)
+    with serving(Endless) as port:
+        address = f"http://127.0.0.1:{port}/a.mp4"
+        if chunk == 1:
+            said = refusal(lambda: client.fetch_media(address, n_bytes=1024, page=PAGE))
+            assert "bytes came within 0.3 s; check the server of that address" in said
+        else:
+            part = client.fetch_media(address, n_bytes=1024, page=PAGE)
+            assert (part.status, part.content) == (200, b"x" * 1024)
+    assert sent < 50 * 2**20
 
 
 @pytest.mark.parametrize("name", ["set_model_version", "delete_version", "delete_predictions", "import_tasks"])

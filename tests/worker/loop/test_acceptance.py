@@ -223,10 +223,10 @@ def test_an_acceptance_that_breaks_off_is_found_by_reconciliation(
     """After some of the tasks were changed; in the end all marks are there."""
     whole, calls = project.label_studio.set_data_field, itertools.count()
 
-    def breaks(*words: Any) -> None:
+    def breaks(*words: Any, **how: Any) -> None:
         if next(calls) == at:
             raise LabelStudioError("gone")
-        whole(*words)
+        whole(*words, **how)
 
     monkeypatch.setattr(project.label_studio, "set_data_field", breaks)
     with pytest.raises(LabelStudioError):

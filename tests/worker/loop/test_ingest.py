@@ -239,6 +239,7 @@ def test_a_broken_video_is_rendered_again(loop_project: LoopProject) -> None:
         title="fresh", label_config=loop_project.label_studio.project(loop_project.id).label_config
     )
     media.rename(loop_project.context.settings.media_dir(fresh))
+    (loop_project.context.settings.media_dir(fresh) / "project.json").unlink()
     ingest(loop_project.context, fresh, "six", report=silent)
     (video,) = loop_project.context.settings.media_dir(fresh).glob("six/cube01-*.mp4")
     assert check_video(video).n_frames == 24

@@ -175,7 +175,7 @@ def stop_at(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(*{
         "read": (planning, "read_project", killed),
-        "prepare": (Loader, "__call__", killed),
+        "prepare": (Loader, "is_kept", killed),
         "plan": (planning, "make_plan", killed),
         "start": (rounds, "start", killed),
     }[place])  # fmt: skip
@@ -280,14 +280,14 @@ def test_start_training_joins_a_round_that_is_not_planned_yet(loop_project: Loop
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, action: Callable[[], None]) -> None:
     """Do something once, while planning prepares the cubes."""
-    whole, pending = Loader.__call__, [action]
+    whole, pending = Loader.is_kept, [action]
 
     def loads(loader: Loader, cube: CubeInfo) -> Any:
         while pending:
             pending.pop()()
         return whole(loader, cube)
 
-    monkeypatch.setattr(Loader, "__call__", loads)
+    monkeypatch.setattr(Loader, "is_kept", loads)
 
 
 def add_events(loop_project: LoopProject) -> None:

@@ -3,6 +3,7 @@
 import os
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from helioloop.data.cube_report import Verdict
 from helioloop.data.loader import Loader
 from helioloop.progress import silent
 from helioloop.records.cubes import CubeInfo
-from helioloop_worker.loop import processes
+from helioloop_worker.loop import processes, readable
 from helioloop_worker.loop.preparation import Preparation, prepare
 from helioloop_worker.loop.processes import in_processes
 from helioloop_worker.loop.readable import readable_cubes
@@ -64,6 +65,21 @@ def test_readable_cubes_are_gridded_by_other_processes(loader: Loader, task_data
     assert readable_cubes([gone, known], loader, silent) == [known]
     (entry,) = loader.cache.rglob("*.npy")
     assert entry.name.startswith(known.sha256)
+
+
+def test_no_process_is_started_for_cubes_that_are_prepared(
+    loader: Loader, task_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Starting them takes seconds, for each round; a prepared cube whose file is gone is left to them."""
+    cubes = [CubeInfo(release="made", name=cube, sha256=task_data[cube]["sha256"]) for cube in ("cube00", "cube01")]
+    for cube in cubes:
+        loader(cube)
+    begun: list[object] = []
+    monkeypatch.setattr(readable, "in_processes", lambda _, loadings, **__: begun.extend(loadings) or [])
+    assert readable_cubes(cubes, loader, silent) == cubes
+    assert begun == []
+    readable_cubes([replace(cubes[0], name="gone"), cubes[1]], loader, silent)
+    assert [loading.cube.name for loading in begun] == ["gone"]  # type: ignore[attr-defined]
 
 
 def test_any_error_at_one_cube_leaves_the_others_to_a_round(

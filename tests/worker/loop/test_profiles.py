@@ -302,6 +302,7 @@ def test_a_project_with_a_version_keeps_its_profile_without_cubes(loop_project: 
     loop_project.publish()
     for name in ("project.json", "labels.json"):  # the project was moved to another Label Studio
         (loop_project.model_dir / name).unlink(missing_ok=True)
+    (loop_project.context.settings.media_dir(loop_project.id) / "project.json").unlink()
     emptied = FakeLabelStudio()
     number = emptied.create_project(title="emptied", label_config=labeling_configuration())
     context = replace(loop_project.context, open_label_studio=lambda _: emptied)

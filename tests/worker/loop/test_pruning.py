@@ -74,7 +74,7 @@ def test_media_files_of_cubes_without_a_task_go(ingested: LoopProject) -> None:
         assert {path.name[: len(CUBES[3])] for path in before - left} == {CUBES[3]}
         assert len(before - left) == 4
         assert fresh.exists()
-    assert {path.name for path in media.iterdir() if path.is_file()} == {"state.html", "report.html"}
+    assert {path.name for path in media.iterdir() if path.is_file()} == {"project.json", "state.html", "report.html"}
     assert (media / "six" / "notes.txt").exists()
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.worker.conftest import LoopProject, score_of
+from tests.whole import complete
+from tests.worker.conftest import CUBES, LoopProject, score_of
 
 from helioloop.model import ensemble
 from helioloop.model.plan import Plan
@@ -107,6 +108,67 @@ def test_what_was_done_before_a_job_was_killed_is_not_done_again(
         round_steps.locate(loop_project.context, loop_project.id, plan.fingerprint, 0, 1)
     assert round_steps.locate(loop_project.context, loop_project.id, plan.fingerprint, 0, 1) == 9
     assert located == [cube.name for cube in plan.cubes[:5]] + [cube.name for cube in plan.cubes[1:]]
+
+
+def test_a_round_whose_scoring_was_killed_amid_its_cubes_is_not_closed(
+    loop_project: LoopProject, task_data: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Locating and closing follow a step that failed, and find the scores of five cubes; they are sent again.
+
+    A cube that cannot be read then has no score, and the round is closed without it.
+    """
+    loop_project.import_cubes(task_data)
+    context, project = loop_project.context, loop_project.id
+    plan = loop_project.plan()
+    rounds.start(context, project, plan, forced=False)
+    staging = loop_project.registry.staging(plan.fingerprint)
+    complete(staging, [member.file for member in plan.members])
+    tried: list[int] = []
+
+    def scores(_: Any, cubes: Sequence[CubeInfo], __: Any) -> list[CubeScore]:
+        tried.append(len(cubes))
+        if len(tried) == 3:
+            raise KeyboardInterrupt
+        return [score_of(cube.name, cube.sha256, 0.75) for cube in cubes if cube.name != CUBES[-1]]
+
+    monkeypatch.setattr(ensemble, "score_cubes", scores)
+    monkeypatch.setattr(round_steps, "keep_trained_fields", lambda *_: None)
+    with pytest.raises(KeyboardInterrupt):
+        round_steps.score_round(context, project, plan.fingerprint)
+    assert tried[:2] == [1, 4]
+    round_steps.locate(context, project, plan.fingerprint, 0, 1)
+    assert "it is resumed" in round_steps.close_round(context, project, plan.fingerprint)
+    assert loop_project.registry.versions() == []
+    round_steps.score_round(context, project, plan.fingerprint)
+    round_steps.locate(context, project, plan.fingerprint, 0, 1)
+    assert round_steps.close_round(context, project, plan.fingerprint) == "v0001 is published"
+    assert {name for name, _ in loop_project.registry.scores("v0001")} == {*CUBES[:-1]}
+
+
+def test_scores_that_were_lost_after_scoring_are_made_before_the_round_is_closed(
+    loop_project: LoopProject, task_data: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A damaged file of scores was put aside, although scoring had ended and found a cube that cannot be read."""
+    loop_project.import_cubes(task_data)
+    context, project = loop_project.context, loop_project.id
+    plan = loop_project.plan()
+    rounds.start(context, project, plan, forced=False)
+    staging = loop_project.registry.staging(plan.fingerprint)
+    complete(staging, [member.file for member in plan.members])
+    monkeypatch.setattr(
+        ensemble,
+        "score_cubes",
+        lambda _, cubes, __: [score_of(cube.name, cube.sha256, 0.75) for cube in cubes if cube.name != CUBES[0]],
+    )
+    monkeypatch.setattr(round_steps, "keep_trained_fields", lambda *_: None)
+    round_steps.score_round(context, project, plan.fingerprint)
+    max((staging / UNLOCATED).glob("*.jsonl"), key=lambda path: path.stat().st_size).unlink()
+    round_steps.locate(context, project, plan.fingerprint, 0, 1)
+    assert "it is resumed" in round_steps.close_round(context, project, plan.fingerprint)
+    round_steps.score_round(context, project, plan.fingerprint)
+    round_steps.locate(context, project, plan.fingerprint, 0, 1)
+    assert round_steps.close_round(context, project, plan.fingerprint) == "v0001 is published"
+    assert {name for name, _ in loop_project.registry.scores("v0001")} == {*CUBES[1:]}
 
 
 def test_pieces_take_about_the_time_they_should() -> None:

@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 import redis
+import torch
 from rq.executions import Execution
 from rq.job import Job, JobStatus
 from tests.whole import complete
 from tests.worker.conftest import CUBES, SETTLED, LoopProject, crude, score_of, work
 
-from helioloop.errors import RegistryError
+from helioloop.errors import MissingInLabelStudio, RegistryError
 from helioloop.messaging import messages
+from helioloop.messaging.job_failures import JobFailures
 from helioloop.messaging.retrain_state import Running
 from helioloop.model import ensemble
 from helioloop.model.plan import Plan
@@ -484,15 +486,28 @@ def test_scores_of_cubes_that_left_the_plan_do_not_count(loop_project: LoopProje
 # -- complete rounds, by a real worker --------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError("the network does not fit"), "MemoryError: the network does not fit"),
+        (
+            torch.OutOfMemoryError(
+                "CUDA out of memory. Tried to allocate 2 GiB.\nSee documentation of memory management"
+            ),
+            "OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB.",
+        ),
+    ],
+    ids=["host", "GPU"],
+)
 def test_a_round_that_always_fails_is_parked_with_its_reason(
-    loop_project: LoopProject, plan: Plan, monkeypatch: pytest.MonkeyPatch
+    loop_project: LoopProject, plan: Plan, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
 ) -> None:
     """Steps run even after failed ones, so that closing notices, sends them again, and stops after three attempts."""
     trained = []
 
     def fails(_: Plan, member: str, *__: Any, **___: Any) -> Any:
         trained.append(member)
-        raise MemoryError("the network does not fit")
+        raise error
 
     monkeypatch.setattr(ensemble, "train_member", fails)
     work(loop_project, messages.QUEUE_TRAIN)
@@ -500,9 +515,34 @@ def test_a_round_that_always_fails_is_parked_with_its_reason(
     said = Staging(loop_project.model_dir).parked(plan.fingerprint)
     assert said is not None
     assert "failed 3 times" in said
-    assert "MemoryError: the network does not fit" in said
+    assert reason in said
+    assert "\n" not in said
     assert loop_project.context.state.running(loop_project.id) is None
     assert loop_project.registry.versions() == []
+
+
+def test_a_project_that_is_deleted_during_its_round_ends_with_a_reason(
+    loop_project: LoopProject, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The round is closed, since its version needs no Label Studio; what writes there is parked with the reason."""
+    whole = ensemble.train_member
+
+    def trains(*arguments: Any) -> Any:
+        monkeypatch.setattr(loop_project.label_studio, "project", deleted)
+        return whole(*arguments)
+
+    def deleted(number: int) -> Any:
+        raise MissingInLabelStudio(f"there is no project {number}; check the project id")
+
+    monkeypatch.setattr(ensemble, "train_member", trains)
+    work(loop_project)
+    assert loop_project.registry.published() == "v0001"
+    assert loop_project.context.state.running(loop_project.id) is None
+    failing = {
+        known.key: known.reason for known in JobFailures(loop_project.context.connection).failing(loop_project.id)
+    }
+    assert "there is no project 1" in failing["write-back-1-v0001"]
+    assert sum(plan.fingerprint in path.name for path in (loop_project.model_dir / "staging").glob("*")) == 0
 
 
 def test_on_a_gpu_the_first_job_trains_all_members_together(

@@ -5,9 +5,11 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from tests.worker.conftest import CUBES, LoopProject, score_of
+from tests.worker.conftest import CUBES, LoopProject, score_of, work
 
 from helioloop.errors import LabelStudioError, ServiceError
+from helioloop.messaging import messages, queues
+from helioloop.messaging.job_failures import JobFailures
 from helioloop.progress import silent
 from helioloop.registry.unscorable import add_unscorable
 from helioloop_worker import jobs
@@ -89,6 +91,29 @@ def test_a_half_write_is_finished_by_the_next(
     assert read_shown_versions(loop_project.model_dir) == []
     assert write(loop_project, version) == (14, 10, 0)
     assert loop_project.rows(version) == sorted(tasks.values())
+
+
+def test_a_task_that_is_deleted_amid_a_write_back_stops_no_other(
+    loop_project: LoopProject, task_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Label Studio refuses the whole request that names it; the repeated job reads the tasks anew."""
+    tasks = loop_project.import_cubes(task_data)
+    version = loop_project.publish()
+    whole, label_studio = loop_project.label_studio.import_predictions, loop_project.label_studio
+
+    def after_a_deletion(project: int, entries: Sequence[dict[str, Any]]) -> None:
+        monkeypatch.setattr(label_studio, "import_predictions", whole)
+        label_studio.delete_task(tasks["cube07"])
+        whole(project, entries)
+
+    monkeypatch.setattr(label_studio, "import_predictions", after_a_deletion)
+    queues.send(loop_project.context.connection, messages.WriteBack(project=loop_project.id, version=version))
+    work(loop_project)
+    assert loop_project.rows(version) == []
+    (failed,) = JobFailures(loop_project.context.connection).failing(loop_project.id)
+    assert (failed.failures, failed.is_parked) == (1, False)
+    assert write(loop_project, version) == (23, 0, 0)
+    assert loop_project.rows(version) == sorted(set(tasks.values()) - {tasks["cube07"]})
 
 
 def test_cubes_without_a_score_are_asked_for_until_they_cannot_be_scored(

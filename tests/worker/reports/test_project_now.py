@@ -1,6 +1,7 @@
 """What annotators are told: version, verified labels, the running round with its progress and the time left."""
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -10,10 +11,13 @@ from helioloop.evaluation.audit_order import audit_order
 from helioloop.evaluation.estimates import Estimate
 from helioloop.messaging.retrain_state import Running
 from helioloop.model.plan import Plan
+from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.score_store import write_scores
-from helioloop.registry.staging import LOCATED, UNLOCATED, Staging
+from helioloop.registry.staging import LOCATED, UNLOCATED, RoundOutline, Staging
+from helioloop.registry.versions import Registry
 from helioloop.words import duration
-from helioloop_worker.reports.project_now import ProjectNow, read_project_now
+from helioloop_worker.reports import project_now, round_progress
+from helioloop_worker.reports.project_now import PacedEstimates, ProjectNow, read_project_now
 from helioloop_worker.reports.round_progress import RoundProgress, read_round_progress
 
 Data = dict[str, dict[str, str]]
@@ -128,6 +132,35 @@ def test_locating_is_counted_in_cubes(loop_project: LoopProject, task_data: Data
     assert progress(loop_project, plan, after=120.0).step == "making the version"
 
 
+def test_each_score_file_of_a_round_is_read_once(
+    loop_project: LoopProject, task_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often the progress is looked at; the plan is read once, too."""
+    loop_project.import_cubes(task_data)
+    plan = begin(loop_project)
+    for member in plan.members:
+        train(loop_project, plan, member.name, at=BEGUN + 100.0)
+    staging = loop_project.registry.staging(plan.fingerprint)
+    read: list[str] = []
+    whole, outline = round_progress.read_score_file, Staging.outline
+
+    def outlined(self: Staging, fingerprint: str) -> RoundOutline | None:
+        read.append("plan.json")
+        return outline(self, fingerprint)
+
+    monkeypatch.setattr(
+        round_progress, "read_score_file", lambda path, **how: read.append(path.name) or whole(path, **how)
+    )
+    monkeypatch.setattr(Staging, "outline", outlined)
+    for done in range(1, 4):
+        write_scores(
+            staging / UNLOCATED, [score_of(cube.name, cube.sha256, 0.75) for cube in plan.cubes[done - 1 : done]]
+        )
+        for _ in range(3):
+            assert progress(loop_project, plan, after=110.0).done == done
+    assert len(read) == len({*read}) == 4
+
+
 def test_scores_that_the_round_does_not_need_are_not_counted(loop_project: LoopProject, task_data: Data) -> None:
     """Cubes of an earlier plan of the resumed round, a file with other content, and cubes that were done twice."""
     loop_project.import_cubes(task_data)
@@ -237,3 +270,33 @@ def test_a_cube_without_a_label_has_none_that_could_be_wrong(loop_project: LoopP
     now = read_project_now(loop_project.registry, None)
     assert (now.cubes, now.verified, now.unverified_labels) == (24, 12, 11)
     assert "of the 11 labels that nobody verified" in dict(now.sentences())["Labels estimated wrong"]
+
+
+# -- the estimate, paced --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("seconds", "computed"), [(0.1, 3), (2.0, 2)])
+def test_an_estimate_that_takes_long_stays_for_a_while(
+    loop_project: LoopProject, task_data: Data, monkeypatch: pytest.MonkeyPatch, seconds: float, computed: int
+) -> None:
+    """Two corrections within 40 s, and one later: with 2 s for an estimate, the first two get the one from before."""
+    tasks = loop_project.import_cubes(task_data)
+    loop_project.publish()
+    now, work, calls = [0.0], [0.0], []
+    whole = project_now.read_audit
+
+    def counted(registry: Registry, snapshot: Snapshot) -> object:
+        calls.append(now[0])
+        work[0] += seconds
+        return whole(registry, snapshot)
+
+    monkeypatch.setattr(project_now, "read_audit", counted)
+    estimates = PacedEstimates(clock=lambda: now[0], work_clock=lambda: work[0])
+    for at, cube in ((0.0, CUBES[0]), (39.0, CUBES[1]), (41.0, CUBES[2])):
+        now[0] = at
+        loop_project.label_studio.annotate(tasks[cube], "emergence")
+        snapshot = replace(loop_project.read().snapshot, read_at=str(at))
+        for _ in range(2):  # without a change in between nothing is computed
+            _, unverified = estimates.get(loop_project.registry, snapshot)
+    assert len(calls) == computed
+    assert unverified == 21

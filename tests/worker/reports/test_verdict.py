@@ -189,6 +189,15 @@ CASES: dict[str, tuple[ProjectStatus, str, str, str]] = {
         f"the last retrain check, at {DAY.format(4)}, found: no round: 2 cubes are labelled emergence.",
         "press “Start training”",
     ),
+    "the labelling configuration lacks a control": (
+        with_services(
+            failing_jobs=(replace(failing("reconciliation step configuration", ""), parked=False, failures=1),),
+            failed_jobs=(failed("write-back", "v0003"),),  # for the same reason
+        ),
+        "configuration",
+        "It broke. Until it has them, no label is read and no prediction written.",
+        "Change it back in Label Studio (Settings, Labeling Interface)",
+    ),
     "a write-back is parked": (
         with_services(failing_jobs=(failing("write-back"),), failed_jobs=(failed("write-back", "v0003"),)),
         "parked-job",
@@ -274,6 +283,12 @@ CASES: dict[str, tuple[ProjectStatus, str, str, str]] = {
         "disagreements",
         "12 of 40",
         "Label",
+    ),
+    "a release was renamed": (
+        replace(IDLE, lost_releases=("first", "second")),
+        "lost-release",
+        "Release first (and 1 more), on which the published version was trained, is in none of the release roots.",
+        "Give the folder its name back",
     ),
     "a folder was set aside": (
         replace(IDLE, set_aside=(SetAsideFacts(folder="bad", since="", reason="no cube is readable"),) * 2),

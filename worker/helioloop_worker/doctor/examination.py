@@ -7,6 +7,7 @@ from typing import Final
 from helioloop_worker.doctor import (
     backend,
     connection,
+    identity,
     label_studio,
     labelling,
     machine,
@@ -18,7 +19,9 @@ from helioloop_worker.doctor import (
 from helioloop_worker.doctor.facts import Facts
 from helioloop_worker.doctor.finding import Cause, Check, Finding, Verdict, not_tried
 
-_GROUPS: Final = (redis_server, workers, machine, label_studio, backend, connection, labelling, media, versions)
+_GROUPS: Final = (
+    redis_server, workers, machine, label_studio, backend, connection, identity, labelling, media, versions,
+)  # fmt: skip
 CHECKS: Final[tuple[Check, ...]] = tuple(check for group in _GROUPS for check in group.CHECKS)
 """All checks, each after those that it needs."""
 CAUSES: Final[tuple[Cause, ...]] = tuple(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from helioloop.records.controls import Controls
+from helioloop.registry.project_stamp import ProjectStamp
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.probe import Answer
 
@@ -153,6 +154,10 @@ class FolderFacts:
         The project's published version.
     n_frames : int or None
         Frames on the grid of the project's profile.
+    owner, media_owner : ProjectStamp or None
+        The projects to which the model folder and the media folder belong; None where none is written.
+    lost_releases : tuple of str
+        Releases that the published version was trained on and that are in no release root.
     """
 
     root: Path
@@ -160,6 +165,9 @@ class FolderFacts:
     fault: str | None = None
     published: str | None = None
     n_frames: int | None = None
+    owner: ProjectStamp | None = None
+    media_owner: ProjectStamp | None = None
+    lost_releases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

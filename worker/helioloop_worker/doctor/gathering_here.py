@@ -10,7 +10,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from helioloop.errors import HelioloopError
 from helioloop.model.provenance import code_version
+from helioloop.registry.lost_releases import lost_releases
 from helioloop.registry.project_profile import read_project_profile
+from helioloop.registry.project_stamp import ProjectStamp
 from helioloop.registry.stamp import write_stamp
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
@@ -83,8 +85,20 @@ def read_folder(settings: Settings, project: int | None) -> FolderFacts:
         return FolderFacts(root=root, stamp=stamp)
     folder = settings.model_dir(project)
     try:
-        published = Registry(folder).published()
+        registry = Registry(folder)
+        published = registry.published()
+        card = None if published is None else registry.card(published)
         n_frames = read_project_profile(folder).instrument.n_frames
+        owner = ProjectStamp.read(folder, kind="model")
+        media_owner = ProjectStamp.read(settings.media_dir(project), kind="media")
     except HelioloopError as error:
         return FolderFacts(root=root, stamp=stamp, fault=str(error))
-    return FolderFacts(root=root, stamp=stamp, published=published, n_frames=n_frames)
+    return FolderFacts(
+        root=root,
+        stamp=stamp,
+        published=published,
+        n_frames=n_frames,
+        owner=owner,
+        media_owner=media_owner,
+        lost_releases=() if card is None else lost_releases(card, settings.release_roots),
+    )

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from helioloop.errors import LabelStudioError
+from helioloop.labelstudio.predictions import PredictionContent
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.port import Counts, PredictionRow, ProjectInfo, Tab, TaskNow
 from helioloop_worker.labelstudio.setup_calls import ONCE, SetupCalls
@@ -168,7 +169,13 @@ class LabelStudioClient(SetupCalls):
             f"reading the predictions of project {project}", self._client.predictions.list, project=project
         )
         return [
-            PredictionRow(id=row.id or 0, task=row.task, model_version=row.model_version or "", score=row.score)
+            PredictionRow(
+                id=row.id or 0,
+                task=row.task,
+                model_version=row.model_version or "",
+                score=row.score,
+                content=PredictionContent.of(row.result),
+            )
             for row in rows
             if row.task is not None
         ]
@@ -200,8 +207,13 @@ class LabelStudioClient(SetupCalls):
             )
         return ids
 
-    def set_data_field(self, project: int, tasks: Sequence[int], name: str, value: str) -> None:
-        """Set one field of the data of tasks, with an action of the data manager: the call for one task takes 0.1 s."""
+    def set_data_field(
+        self, project: int, tasks: Sequence[int], name: str, value: str, *, replaced: str | None = None
+    ) -> None:
+        """Set or edit one field of the data of tasks, with an action of the data manager: one task takes 0.1 s."""
+        values = {"value_type": "String", "value": value}
+        if replaced is not None:
+            values = {"value_type": "Expression", "value": f"replace({json.dumps(replaced)}, {json.dumps(value)})"}
         for start in range(0, len(tasks), CHANGED_TASKS):
             chosen = list(tasks[start : start + CHANGED_TASKS])  # never empty, which could mean all tasks
             what = f"setting {name} of {len(chosen)} tasks in project {project}"
@@ -209,12 +221,7 @@ class LabelStudioClient(SetupCalls):
                 "POST",
                 "api/dm/actions",
                 params={"project": project, "id": "add_data_field"},
-                json={
-                    "selectedItems": {"all": False, "included": chosen},
-                    "value_name": name,
-                    "value_type": "String",
-                    "value": value,
-                },
+                json={"selectedItems": {"all": False, "included": chosen}, "value_name": name, **values},
                 what=what,
             )
             if not isinstance(body, dict) or body.get("detail") != f"Updated {len(chosen)} tasks":
@@ -270,6 +277,11 @@ class LabelStudioClient(SetupCalls):
         with self._transport.calling(f"changing the score of prediction {row.id}"):
             self._client.predictions.update(id=row.id, score=score)
 
+    def rewrite(self, row: PredictionRow, entry: Mapping[str, Any]) -> None:
+        """Change result and score of a prediction in place; the task is named, by which Label Studio checks them."""
+        with self._transport.calling(f"changing prediction {row.id}"):
+            self._client.predictions.update(id=row.id, task=row.task, result=entry["result"], score=entry["score"])
+
     # -- tabs ------------------------------------------------------------------------------------
 
     def tabs(self, project: int) -> list[Tab]:
@@ -322,7 +334,11 @@ def _rows(task: Mapping[str, Any]) -> tuple[PredictionRow, ...]:
     """Return the rows of a listed task's predictions."""
     return tuple(
         PredictionRow(
-            id=row["id"], task=task["id"], model_version=row.get("model_version") or "", score=row.get("score")
+            id=row["id"],
+            task=task["id"],
+            model_version=row.get("model_version") or "",
+            score=row.get("score"),
+            content=PredictionContent.of(row.get("result")),
         )
         for row in task.get("predictions") or ()
     )

@@ -16,6 +16,7 @@ from typing import Any
 from defusedxml.ElementTree import fromstring
 
 from helioloop.errors import LabelStudioError, MissingInLabelStudio
+from helioloop.labelstudio.predictions import PredictionContent
 from helioloop_worker.labelstudio.fake_setup import Call, Connections, FakeConnections
 from helioloop_worker.labelstudio.port import Counts, PredictionRow, ProjectInfo, Tab, TaskNow
 from helioloop_worker.labelstudio.setup_port import Backend, FetchedPart, Webhook
@@ -124,12 +125,16 @@ class FakeLabelStudio:
             self._touch(own.tasks[task])
         return created
 
-    def set_data_field(self, project: int, tasks: Sequence[int], name: str, value: str) -> None:
+    def set_data_field(
+        self, project: int, tasks: Sequence[int], name: str, value: str, *, replaced: str | None = None
+    ) -> None:
         """Set one field of the data of tasks; see `LabelStudio.set_data_field`."""
         own = self._project(project)
         found = [task for task in tasks if task in own.tasks]
         for task in found:
-            own.tasks[task]["data"][name] = value
+            data = own.tasks[task]["data"]
+            if replaced is None or name in data:
+                data[name] = value if replaced is None else data[name].replace(replaced, value)
         if len(found) != len(tasks):
             raise LabelStudioError(
                 f"setting {name} of {len(tasks)} tasks in project {project}: {len(found)} were changed; look whether "
@@ -150,6 +155,7 @@ class FakeLabelStudio:
                 task=entry["task"],
                 model_version=str(entry.get("model_version") or "undefined"),
                 score=entry.get("score"),
+                content=PredictionContent.of(entry.get("result")),
             )
             own.predictions[row.id] = (row, copy.deepcopy(dict(entry)))
             own.rows_of.setdefault(row.task, set()).add(row.id)
@@ -186,6 +192,20 @@ class FakeLabelStudio:
             if row.id in own.predictions:
                 known, entry = own.predictions[row.id]
                 own.predictions[row.id] = (replace(known, score=score), {**entry, "score": score})
+                self._touch(own.tasks[known.task])
+                return
+        raise LabelStudioError(f"there is no prediction {row.id}; read the predictions again")
+
+    def rewrite(self, row: PredictionRow, entry: Mapping[str, Any]) -> None:
+        """Change a row's result and score; see `LabelStudio.rewrite`."""
+        for own in self._projects.values():
+            if row.id in own.predictions:
+                known, stored = own.predictions[row.id]
+                changed = {**stored, "result": copy.deepcopy(entry["result"]), "score": entry["score"]}
+                if not _is_valid(changed, _controls(own.info.label_config)):
+                    raise LabelStudioError(f"prediction {row.id} does not fit the labelling configuration")
+                content = PredictionContent.of(changed["result"])
+                own.predictions[row.id] = (replace(known, score=entry["score"], content=content), changed)
                 self._touch(own.tasks[known.task])
                 return
         raise LabelStudioError(f"there is no prediction {row.id}; read the predictions again")
@@ -362,6 +382,17 @@ class FakeLabelStudio:
     def stored(self, project: int) -> list[dict[str, Any]]:
         """Return the imported predictions, oldest first."""
         return [copy.deepcopy(entry) for _, entry in self._project(project).predictions.values()]
+
+    def configure(self, project: int, label_config: str) -> None:
+        """Change the labelling configuration of a project; a control that answers were given with must stay."""
+        own, there = self._project(project), _controls(label_config)
+        for task in own.tasks.values():
+            for item in (item for annotation in task["annotations"] for item in annotation["result"]):
+                if item["from_name"] not in there:
+                    raise LabelStudioError(
+                        f"answers of project {project} were given with the control {item['from_name']}; keep it"
+                    )
+        own.info = replace(own.info, label_config=label_config)
 
     def settings(self, project: int) -> dict[str, Any]:
         """Return the settings of a project that were changed."""

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from helioloop.labelstudio.predictions import PredictionContent
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
@@ -32,12 +34,13 @@ class ProjectInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictionRow:
-    """A prediction in Label Studio: its row, its task, the version that made it, and its score."""
+    """A prediction in Label Studio: its row, its task, the name of its version, its score, and what it says."""
 
     id: int
     task: int
     model_version: str
     score: float | None = None
+    content: PredictionContent | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +107,13 @@ class LabelStudio(Protocol):
         Where the data of one lack a value that the labelling configuration shows, none is imported and the call fails.
         """
 
-    def set_data_field(self, project: int, tasks: Sequence[int], name: str, value: str) -> None:
-        """Set one field of the data of tasks; the call fails where one of them is not in the project."""
+    def set_data_field(
+        self, project: int, tasks: Sequence[int], name: str, value: str, *, replaced: str | None = None
+    ) -> None:
+        """Set one field of the data of tasks, or replace the text `replaced` in it by `value`.
+
+        The call fails where one of the tasks is not in the project.
+        """
 
     def import_predictions(self, project: int, entries: Sequence[Mapping[str, Any]]) -> None:
         """Import predictions; where one is invalid, the others are imported and the call fails."""
@@ -124,6 +132,9 @@ class LabelStudio(Protocol):
 
     def rescore(self, row: PredictionRow, score: float) -> None:
         """Change the score of a prediction in place, so that a submit that names the row still finds it."""
+
+    def rewrite(self, row: PredictionRow, entry: Mapping[str, Any]) -> None:
+        """Change what a prediction says, and its score, in place; `entry` is in the form of `import_predictions`."""
 
     def tabs(self, project: int) -> list[Tab]:
         """Return all tabs of a project."""

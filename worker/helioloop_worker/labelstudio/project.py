@@ -17,6 +17,7 @@ from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import CurrentLabel
 from helioloop.records.profiles import Profile
 from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.media_identity import check_media_identity
 from helioloop.registry.project_controls import read_project_controls
 from helioloop.registry.project_identity import check_project_identity
 from helioloop.registry.project_profile import read_project_profile
@@ -83,17 +84,21 @@ def read_controls(info: ProjectInfo, *, settings: Settings) -> Controls:
 
 
 def check_owner(info: ProjectInfo, *, settings: Settings, claim: bool = True) -> None:
-    """Do nothing where the model folder with a project's number belongs to this project.
+    """Do nothing where the model folder and the media folder with a project's number belong to this project.
 
-    A folder without a project becomes this project's if `claim`; see `helioloop.registry.project_identity`.
+    A folder without a project becomes this project's if `claim`; see `helioloop.registry.project_identity` and
+    `helioloop.registry.media_identity`.
 
     Raises
     ------
     RegistryError
-        Where it belongs to another project.
+        Where one of them belongs to another project.
     """
     check_project_identity(
         settings.model_dir(info.id), project=info.id, title=info.title, created_at=info.created_at, claim=claim
+    )
+    check_media_identity(
+        settings.media_dir(info.id), project=info.id, title=info.title, created_at=info.created_at, claim=claim
     )
 
 

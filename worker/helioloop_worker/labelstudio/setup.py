@@ -98,6 +98,7 @@ def set_up(
     check_owner(label_studio.project(project), settings=settings)
     media = settings.media_dir(project)
     media.mkdir(parents=True, exist_ok=True)
+    check_owner(label_studio.project(project), settings=settings)  # the media folder, if it is new
     if settings.media_bucket is None:
         _connect_media(label_studio, settings, project)
         tell(f"connected: media folder {media}")
@@ -146,7 +147,7 @@ def _adopt(
     info = label_studio.project(project)
     check_owner(info, settings=settings, claim=False)
     kept = read_project_controls(settings.model_dir(project))
-    controls = _controls(info.label_config, settings, given, kept)
+    controls = _controls(info.label_config, settings, given, kept).after(kept)
     for sentence in found_sentences(label_studio, info, controls):
         tell(sentence)
     for sentence in doubts(info.label_config, controls):

@@ -1,7 +1,8 @@
 """The calls to Label Studio that set a project up, through the published client (label-studio-sdk)."""
 
+import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import httpx
 from label_studio_sdk.core.request_options import RequestOptions
@@ -17,6 +18,9 @@ from helioloop_worker.labelstudio.webhook import BACKEND_TITLE
 
 ONCE: RequestOptions = {"max_retries": 0}
 """For calls that must not be repeated; the client retries all others on 429, 5xx and a lost connection."""
+
+MEDIA_SECONDS: Final = 30.0
+"""Longest time for the first bytes of a file on another server than Label Studio."""
 
 
 class SetupCalls:
@@ -91,10 +95,14 @@ class SetupCalls:
         headers = {"Range": f"bytes=0-{n_bytes - 1}", "Origin": origin(page)}
         if address.startswith("/"):
             answer = self._transport.raw("GET", address.lstrip("/"), what=what, headers=headers)
+            content = answer.content
         else:
             try:
-                with make_http_client(follow_redirects=True, timeout=30) as client:
-                    answer = client.get(address, headers=headers)
+                with (
+                    make_http_client(follow_redirects=True, timeout=MEDIA_SECONDS) as client,
+                    client.stream("GET", address, headers=headers) as answer,
+                ):
+                    content = _first_bytes(answer, n_bytes, what=what)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 remedy = proxy_remedy(address) or "check that the address can be reached"
                 raise LabelStudioError(f"{what}: no answer ({type(error).__name__}); {remedy}") from None
@@ -102,7 +110,7 @@ class SetupCalls:
         return FetchedPart(
             status=answer.status_code,
             headers={name.lower(): value for name, value in answer.headers.items()},
-            content=answer.content,
+            content=content,
             elsewhere=None if server in own else server,
         )
 
@@ -186,3 +194,17 @@ class SetupCalls:
         if not isinstance(number, int):
             raise self._transport.unexpected_answer(what, f"something other than {kind}")
         return number
+
+
+def _first_bytes(answer: httpx.Response, n_bytes: int, *, what: str) -> bytes:
+    """Return the first bytes of an answer that is being received; a server may send the whole file, or never end."""
+    end, content = time.monotonic() + MEDIA_SECONDS, b""
+    for chunk in answer.iter_bytes():
+        content += chunk
+        if len(content) >= n_bytes:
+            break
+        if time.monotonic() > end:
+            raise LabelStudioError(
+                f"{what}: {len(content)} bytes came within {MEDIA_SECONDS:g} s; check the server of that address"
+            )
+    return content[:n_bytes]

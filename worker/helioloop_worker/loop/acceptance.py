@@ -34,7 +34,7 @@ from helioloop.workflows.prelabel_report import guarantee_in_words, no_guarantee
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import ProjectState, read_project
 from helioloop_worker.loop.checked import require_whole_write_back
-from helioloop_worker.loop.random_checks import MARK, all_marks, update_random_checks
+from helioloop_worker.loop.random_checks import MARK, all_marks, update_random_checks, write_marks
 from helioloop_worker.loop.round_steps import log_excluded
 from helioloop_worker.loop.writeback import writing
 
@@ -207,6 +207,4 @@ def _mark(context: Context, project: int, acceptance: Acceptance, lock: Lock) ->
         mark = marks.get(cube.name, "")
         if entry["data"].get(MARK) != mark:
             tasks.setdefault(mark, []).append(entry["id"])
-    for mark, chosen in sorted(tasks.items()):
-        lock.reacquire()
-        context.label_studio.set_data_field(project, chosen, MARK, mark)
+    write_marks(context, project, tasks, lock)

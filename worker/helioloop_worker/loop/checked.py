@@ -149,7 +149,7 @@ def complete_check(context: Context, project: int, snapshot: Snapshot, seen: Pen
         The events that waited before the annotations were read.
     """
     model_dir = context.settings.model_dir(project)
-    if context.registry(project).latest() is not None or context.state.running(project) is not None:
+    if context.registry(project).versions() or context.state.running(project) is not None:
         write_checked(model_dir, snapshot.annotations)
     else:
         atomic.write_text(model_dir / FIRST_CHECKED, _fingerprint(snapshot))

@@ -1,7 +1,7 @@
 """Crude labels in Label Studio follow the label table of their release until a human has labelled the cube."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from helioloop.data.release import LABELS_FILE, LabelRow
@@ -31,7 +31,13 @@ def crude_text(label: Label | None) -> str:
 
 
 def follow_table(
-    context: Context, project: int, release: str, rows: Mapping[str, LabelRow], known: KnownCubes
+    context: Context,
+    project: int,
+    release: str,
+    rows: Mapping[str, LabelRow],
+    known: KnownCubes,
+    *,
+    renamed: Collection[str] = (),
 ) -> tuple[tuple[ChangedLabel, ...], list[str]]:
     """Give the tasks of a release the crude labels of its table.
 
@@ -49,6 +55,8 @@ def follow_table(
         The rows of the table by cube, of cubes with a task.
     known : KnownCubes
         What the tasks had when they were read last.
+    renamed : collection of str
+        Releases that are gone, whose cubes are read from this one: its table counts for their tasks, too.
 
     Returns
     -------
@@ -74,7 +82,7 @@ def follow_table(
     state = read_project(context.label_studio, project, settings=context.settings)
     changed: list[ChangedLabel] = []
     tasks: dict[str, list[int]] = defaultdict(list)
-    doubts = _Doubts(release)
+    doubts = _Doubts(release, {release, *renamed})
     for cube, (row, task) in differing.items():
         if cube not in state.tasks:
             continue  # it was deleted meanwhile
@@ -105,7 +113,7 @@ def _is_kept(cube: str, row: LabelRow, task: KnownCube, state: ProjectState, dou
         if current.label is not row.label:
             doubts.labelled.append(cube)
         return True
-    if task.release != doubts.release:
+    if task.release not in doubts.own_releases:
         doubts.elsewhere.append(cube)
         return True
     return False
@@ -114,8 +122,9 @@ def _is_kept(cube: str, row: LabelRow, task: KnownCube, state: ProjectState, dou
 class _Doubts:
     """Cubes whose crude label differs from the table's and stays, by reason."""
 
-    def __init__(self, release: str) -> None:
+    def __init__(self, release: str, own_releases: Collection[str]) -> None:
         self.release = release
+        self.own_releases = own_releases
         self.labelled: list[str] = []
         self.elsewhere: list[str] = []
 

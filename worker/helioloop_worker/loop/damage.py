@@ -19,6 +19,7 @@ from helioloop.files import atomic
 from helioloop.model.plan import Plan
 from helioloop.registry.completeness import NO_SCORES, missing_parts
 from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.prediction_controls import PREDICTION_CONTROLS, read_prediction_controls
 from helioloop.registry.score_store import read_score_file
 from helioloop.registry.staging import ATTEMPTS_FILE, LOCATED, PLAN_FILE, UNLOCATED, Staging
 from helioloop_worker.context import Context
@@ -47,6 +48,7 @@ def _checks(model_dir: Path, published: str | None) -> Iterator[tuple[Path, Chec
     yield model_dir / "labels.json", lambda _: Snapshot.read(model_dir)
     yield model_dir / CHECKED, _mapping
     yield model_dir / WRITTEN, lambda _: read_written(model_dir)
+    yield model_dir / PREDICTION_CONTROLS, lambda _: read_prediction_controls(model_dir)
     yield model_dir / SHOWN_VERSIONS, lambda _: read_shown_versions(model_dir)
     for path in sorted((model_dir / "unscorable").glob("*.json")):
         yield path, _json

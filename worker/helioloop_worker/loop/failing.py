@@ -15,7 +15,7 @@ import redis
 from rq.job import JobStatus
 from rq.timeouts import BaseTimeoutException
 
-from helioloop.errors import HelioloopError, ServiceError, WrongUsage
+from helioloop.errors import ConfigurationError, HelioloopError, ServiceError, WrongUsage
 from helioloop.messaging import queues
 from helioloop.messaging.job_failures import Attempt, JobFailure, JobFailures
 from helioloop.messaging.messages import Ingest, Message, Reconcile, RetrainCheck, read_message
@@ -101,7 +101,12 @@ def reason_of(error: Exception) -> str:
 
 
 def may_pass(error: BaseException) -> bool:
-    """Return whether the cause of a failure may pass without anybody's doing: an outage, or a full disk."""
+    """Return whether the cause of a failure may pass without a command: an outage, or a full disk.
+
+    So may a labelling configuration that was changed: somebody changes it back in Label Studio.
+    """
+    if isinstance(error, ConfigurationError):
+        return True
     if isinstance(error, HelioloopError):
         # A sentence may have replaced the error of a disk.
         return error.may_pass or (error.__context__ is not None and may_pass(error.__context__))
@@ -198,12 +203,12 @@ def put_back(connection: redis.Redis, settings: Settings, project: int, names: C
     return done
 
 
-def forget_failures(context: Context, project: int) -> None:
-    """Put the jobs of a project back that failed, but for other ingestions: the cubes that they read have changed."""
+def forget_failures(context: Context, project: int, why: str = "a release was ingested") -> None:
+    """Put the jobs of a project back that failed, but for ingestions: what they read has changed."""
     failures = JobFailures(context.connection)
     names = {known.key for known in failures.failing(project) if not _is_ingestion(known)}
     for known in failures.put_back(project, names):
-        log.info("project %d: %s is put back, because a release was ingested", project, known.key)
+        log.info("project %d: %s is put back, because %s", project, known.key, why)
 
 
 def _is_ingestion(known: JobFailure) -> bool:

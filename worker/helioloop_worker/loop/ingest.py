@@ -24,7 +24,7 @@ from helioloop.files.names import file_name, shown_name
 from helioloop.progress import Report
 from helioloop.records.profiles import Profile
 from helioloop_worker.context import Context
-from helioloop_worker.labelstudio.project import read_controls
+from helioloop_worker.labelstudio.project import check_owner, read_controls
 from helioloop_worker.loop.checked import require_whole_write_back
 from helioloop_worker.loop.crude_labels import FIELD, ChangedLabel, crude_text, follow_table, with_others
 from helioloop_worker.loop.known_cubes import KnownCubes
@@ -32,6 +32,7 @@ from helioloop_worker.loop.locks import exclusive
 from helioloop_worker.loop.preparation import (
     OtherFile,
     Preparation,
+    copied_content,
     died,
     inspect_other,
     other_content,
@@ -40,6 +41,7 @@ from helioloop_worker.loop.preparation import (
 )
 from helioloop_worker.loop.processes import in_processes
 from helioloop_worker.loop.project_profiles import check_profile, set_profile
+from helioloop_worker.loop.renamed_releases import gone, other_releases, release_doubts
 
 log = logging.getLogger(__name__)
 
@@ -158,13 +160,15 @@ def ingest(context: Context, project: int, release_name: str, *, report: Report)
 def _ingest(context: Context, project: int, release_name: str, *, report: Report) -> Ingested:
     release = Release.open(context.roots.folder(release_name))
     profile = read_release_profile(release.folder)
-    controls = read_controls(context.label_studio.project(project), settings=context.settings)
+    info = context.label_studio.project(project)
+    controls = read_controls(info, settings=context.settings)
     known = KnownCubes(context.label_studio, project)
     check_profile(context, project, release_name, profile, has_cubes=not known.empty)
     loader = context.loader(profile)
     settings = context.settings
     media = settings.media_dir(project)
     (media / release_name).mkdir(parents=True, exist_ok=True)
+    check_owner(info, settings=settings)  # a new media folder becomes this project's before its first video
     if settings.media_bucket is None:
         context.label_studio.ensure_local_storage(project, settings.storage_path(project))
 
@@ -175,6 +179,7 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
             release=release_name,
             cube=cube,
             known=known.sha256(cube),
+            task_release=None if (task := known.find(cube)) is None else task.release,
             loader=loader,
             media=media,
             class_names=controls.class_names,
@@ -205,7 +210,9 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
     listed = {cube: row for cube, row in rows.items() if cube in readable and cube not in release.unlisted}
     if present:  # files of their screens that were lost are there again, without a score
         require_whole_write_back(context.settings.model_dir(project))
-    relabelled, kept = follow_table(context, project, release_name, listed, known)
+    others_of = other_releases(release_name, readable, known)
+    renamed = gone(context.roots, others_of)
+    relabelled, kept = follow_table(context, project, release_name, listed, known, renamed=renamed)
     ingested = Ingested(
         release=release_name,
         imported=imported,
@@ -213,7 +220,12 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
         excluded=_with_verdict(found, Verdict.REFUSED),
         warned=_with_verdict(found, Verdict.WARNED),
         relabelled=relabelled,
-        doubts=(*release.doubts, *_label_doubts(release, known), *kept),
+        doubts=(
+            *release.doubts,
+            *release_doubts(release_name, others_of, renamed),
+            *_label_doubts(release, known),
+            *kept,
+        ),
     )
     _log(project, ingested)
     return ingested
@@ -275,7 +287,9 @@ def _log(project: int, ingested: Ingested) -> None:
 def _import(
     context: Context, project: int, ready: Sequence[dict[str, str]], known: KnownCubes, profile: Profile
 ) -> tuple[int, int, list[CubeReport]]:
-    """Import the cubes that have no task yet, and return how many; then those present, and those with other content.
+    """Import the cubes that have no task yet; return their number, that of those present, and the refused cubes.
+
+    Refused are cubes whose name has a task of other content, or whose content has a task of another name.
 
     The ingestions of a project take turns, so that no two of them import the same cube.
     """
@@ -290,14 +304,22 @@ def _import(
         f"{IMPORT_SECONDS} s to answer; ingest again, nothing is imported twice",
     ) as lock:
         known.update()
-        fresh = [data for data in ready if known.sha256(data["cube"]) is None]
-        others = [
-            other_content(data["cube"]) for data in ready if known.sha256(data["cube"]) not in {None, data["sha256"]}
-        ]
+        fresh: dict[str, dict[str, str]] = {}
+        others = []
+        for data in ready:
+            cube, sha256 = data["cube"], data["sha256"]
+            copied = fresh[sha256]["cube"] if sha256 in fresh else known.name_of(sha256)
+            if known.sha256(cube) not in {None, sha256}:
+                others.append(other_content(cube))
+            elif copied is None:
+                fresh[sha256] = data
+            elif copied != cube:
+                others.append(copied_content(cube, copied))
         if fresh:
-            set_profile(context, project, fresh[0]["release"], profile, has_cubes=not known.empty)
+            release = next(iter(fresh.values()))["release"]
+            set_profile(context, project, release, profile, has_cubes=not known.empty)
             lock.reacquire()
-            context.label_studio.import_tasks(project, fresh)
+            context.label_studio.import_tasks(project, list(fresh.values()))
     return len(fresh), len(ready) - len(fresh) - len(others), others
 
 

@@ -37,6 +37,7 @@ class KnownCubes:
         self._project = project
         self._newest_task = 0
         self._cubes: dict[str, KnownCube] = {}
+        self._names: dict[str, str] = {}
         self._add(label_studio.tasks(project))
 
     def find(self, cube: str) -> KnownCube | None:
@@ -47,6 +48,10 @@ class KnownCubes:
         """Return the content hash of a cube's task; None where it has no task."""
         known = self.find(cube)
         return None if known is None else known.sha256
+
+    def name_of(self, sha256: str) -> str | None:
+        """Return the name under which a content has its task; None where it has no task."""
+        return self._names.get(sha256)
 
     @property
     def empty(self) -> bool:
@@ -65,4 +70,5 @@ class KnownCubes:
             for name, task in cube_tasks(exported).items()
         }
         self._cubes = {**newer, **self._cubes}  # the older task of a cube counts, as everywhere
+        self._names = {known.sha256: name for name, known in reversed(self._cubes.items())}
         self._newest_task = max([self._newest_task, *(entry["id"] for entry in exported)])

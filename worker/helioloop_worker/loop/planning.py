@@ -5,10 +5,12 @@ only when the round has begun, or when it is certain that none is due. Killed at
 reconciliation and starts with the cubes that are in the cache.
 """
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from helioloop.data.moved_cubes import missing_releases, missing_sentence
 from helioloop.errors import TooFewLabels
 from helioloop.messaging import messages, queues, retrain_state
 from helioloop.model.plan import make_plan
@@ -26,6 +28,8 @@ from helioloop_worker.loop.readable import readable_cubes
 from helioloop_worker.loop.retrain_check import FOLLOW_UP
 from helioloop_worker.loop.retrain_policy import decide
 from helioloop_worker.loop.round_requests import requests, settle_requests
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +94,8 @@ def _plan(context: Context, project: int, *, forced: bool, report: Report) -> _O
     if decision.start:
         loader = context.loader(project_state.profile)
         every = project_state.cubes()
+        if lacking := missing_releases(context.roots.roots, {cube.release for cube in every}):
+            log.warning("project %d: %s", project, missing_sentence(lacking))
         cubes = readable_cubes(every, loader, report)
         outcome = _start(
             context,

@@ -35,6 +35,8 @@ class Preparation:
         Name of the release's folder and of the cube.
     known : str or None
         Content hash of the cube's task; None where it has no task.
+    task_release : str or None
+        Release of the cube's task, which the addresses in it contain; None where it has no task.
     loader : Loader
         Reads and grids the cube.
     media : Path
@@ -55,12 +57,13 @@ class Preparation:
     class_names: Mapping[Label, str] = field(default_factory=lambda: {label: label.value for label in Label})
     video_field: str = "video"
     served: Media = field(default_factory=FolderMedia)
+    task_release: str | None = None
 
     def names(self, sha256: str) -> MediaNames:
-        """Return the names of the cube's files below `media`."""
+        """Return the names of the cube's files below `media`: of a known cube, those that its task shows."""
         return MediaNames(
             media=self.media,
-            release=self.release,
+            release=self.release if self.task_release is None else self.task_release,
             cube=self.cube,
             sha256=sha256,
             instrument=self.loader.instrument,
@@ -127,6 +130,15 @@ def other_content(cube: str) -> CubeReport:
         cube,
         "the project has a cube of this name with other content, and the content of a task cannot be changed; rename "
         "the new file",
+    )
+
+
+def copied_content(cube: str, other: str) -> CubeReport:
+    """Return the refusal of a file whose content has a task under another name."""
+    return refused(
+        cube,
+        f"it has the content of cube {other}, which has a task already, and one video counts once; remove the copy, or "
+        f"if the file was renamed, name it {other}.fits again",
     )
 
 

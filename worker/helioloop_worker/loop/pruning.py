@@ -18,6 +18,7 @@ from helioloop.registry.pruning import LEFT_SECONDS, Prunable, sizes
 from helioloop.registry.staging import Staging
 from helioloop.registry.versions import Registry
 from helioloop_worker.context import Context
+from helioloop_worker.labelstudio.project import check_owner
 from helioloop_worker.loop.ingest import ingesting, pruning_lock
 from helioloop_worker.loop.locks import exclusive
 
@@ -99,6 +100,8 @@ def kinds_of_media(context: Context, project: int) -> list[Kind]:
     ------
     LabelStudioError
         By their functions, where Label Studio does not answer.
+    RegistryError
+        By their functions, where the folder belongs to another project.
     ServiceError
         By their functions: where a release is being ingested, its files have no task yet; where Label Studio has no
         tasks at all, it may be another Label Studio.
@@ -113,6 +116,7 @@ def kinds_of_media(context: Context, project: int) -> list[Kind]:
             raise ServiceError(
                 f"a release is being ingested into project {project}: media files are left alone; repeat this later"
             )
+        check_owner(context.label_studio.project(project), settings=context.settings, claim=False)
         tasks = context.label_studio.tasks(project)
         if not tasks:
             raise ServiceError(

@@ -5,7 +5,7 @@ the number is the place of the cube in the audit order of its release.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from redis.lock import Lock
 
@@ -19,6 +19,7 @@ from helioloop.registry.random_checks import RandomChecks
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import ProjectState
+from helioloop_worker.loop.mark_edits import mark_edits
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ def all_marks(checks: RandomChecks | None, cubes: Iterable[CubeInfo], labels: Ma
 
 
 def set_marks(context: Context, project: int, state: ProjectState, marks: Marks, lock: Lock) -> None:
-    """Give the tasks of cubes the marks of `marks` where they have another one, with one call per mark.
+    """Give the tasks of cubes the marks of `marks` where they have another one.
 
     Marks of random checks and ties that are over are removed; those of accepted labels stay. Tasks without a mark get
     an empty one: Label Studio's filters do not find a key that only some tasks have.
@@ -109,9 +110,14 @@ def set_marks(context: Context, project: int, state: ProjectState, marks: Marks,
         wanted = marks.get(cube, now if accepted else "")
         if now != wanted:
             tasks.setdefault(wanted, []).extend(task.ids)
-    for mark, chosen in sorted(tasks.items()):
+    write_marks(context, project, tasks, lock)
+
+
+def write_marks(context: Context, project: int, tasks: Mapping[str, Sequence[int]], lock: Lock) -> None:
+    """Give tasks marks, in few calls; `tasks` has the tasks of each mark."""
+    for edit in mark_edits(tasks):
         lock.reacquire()
-        context.label_studio.set_data_field(project, chosen, MARK, mark)
+        context.label_studio.set_data_field(project, edit.tasks, MARK, edit.value, replaced=edit.replaced)
 
 
 def shown_rows(

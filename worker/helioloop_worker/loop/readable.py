@@ -1,4 +1,7 @@
-"""Finds the cubes that a round can use: each is gridded into the cache, and those that cannot be read are excluded."""
+"""Finds the cubes that a round can use: each is gridded into the cache, and those that cannot be read are excluded.
+
+Only cubes that the cache lacks are loaded by other processes: starting these takes seconds.
+"""
 
 import logging
 from collections.abc import Sequence
@@ -29,14 +32,19 @@ def readable_cubes(cubes: Sequence[CubeInfo], loader: Loader, report: Report) ->
     cubes : sequence of CubeInfo
         Which cubes.
     loader : Loader
-        Grids them, in several processes.
+        Grids those that are not in the cache, in several processes.
     report : Report
         Called with the number of cubes done.
     """
     excluded = set()
-    report(0, len(cubes), "preparing cubes")
-    loadings = [_Loading(cube=cube, loader=loader) for cube in cubes]
-    for done, (loading, reason) in enumerate(in_processes(_load, loadings, died=_died), start=1):
+    loadings = []
+    for done, cube in enumerate(cubes):
+        report(done, len(cubes), "finding prepared cubes")
+        if not loader.is_kept(cube):
+            loadings.append(_Loading(cube=cube, loader=loader))
+    n_kept = len(cubes) - len(loadings)
+    report(n_kept, len(cubes), "preparing cubes")
+    for done, (loading, reason) in enumerate(in_processes(_load, loadings, died=_died), start=n_kept + 1):
         if reason is not None:
             log.warning("cube %s is excluded from the round: %s", loading.cube.name, reason)
             excluded.add(loading.cube.key)

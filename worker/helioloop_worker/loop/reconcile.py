@@ -18,22 +18,24 @@ from typing import Final
 
 from redis.exceptions import LockError
 
-from helioloop.errors import HelioloopError, LabelStudioError, MissingInLabelStudio, ServiceError
+from helioloop.errors import ConfigurationError, HelioloopError, LabelStudioError, MissingInLabelStudio, ServiceError
 from helioloop.messaging import messages, queues, retrain_state
-from helioloop.messaging.job_failures import JobFailures
+from helioloop.messaging.job_failures import JobFailure, JobFailures
 from helioloop.messaging.work_figures import REPAIRS, add_to_figure
 from helioloop.registry.acceptances import accepted_labels, read_acceptances
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.random_checks import blind_cubes
 from helioloop.registry.unscorable import read_unscorable
 from helioloop_worker.context import Context
-from helioloop_worker.labelstudio.port import PredictionRow
+from helioloop_worker.labelstudio.port import PredictionRow, ProjectInfo
 from helioloop_worker.labelstudio.project import ProjectState, check_owner
 from helioloop_worker.loop import ingest, rounds, writeback
 from helioloop_worker.loop.acceptance import send_acceptance
+from helioloop_worker.loop.changed_controls import CONFIGURATION, NEED_CONTROLS, changed_controls, configuration
 from helioloop_worker.loop.checked import is_covered, require_whole_write_back
 from helioloop_worker.loop.damage import put_damaged_aside, restore_pointer
 from helioloop_worker.loop.failing import fail_step, repeat_failed, step_key
+from helioloop_worker.loop.foreign_predictions import foreign_predictions, foreign_sentence, unscorable_predictions
 from helioloop_worker.loop.random_checks import shown_rows
 from helioloop_worker.loop.round_requests import requests, resend_planning
 from helioloop_worker.loop.shown_versions import superseded_since
@@ -66,35 +68,32 @@ def reconcile(context: Context, project: int) -> Reconciled:
     RegistryError
         Where the model folder belongs to another project; nothing is done then.
     """
-    silent = unreachable = _check_project(context, project)
+    info, unreachable = _check_project(context, project)
     lock = context.connection.lock(f"helioloop:reconciling:{project}", timeout=LOCK_SECONDS)
     if not lock.acquire(blocking=False):
         log.info("project %d: another process reconciles it", project)
         return Reconciled(done=())
     done: list[str] = []
-    errors: list[HelioloopError] = [] if silent is None else [silent]
+    errors: list[HelioloopError] = [] if unreachable is None else [unreachable]
     failures = JobFailures(context.connection)
     failing = {known.key: known for known in failures.failing(project)}
     try:
-        for step in _steps(context, project):
-            known = failing.get(step_key(project, _name(step)))
-            if known is not None and known.is_held(time.time()):
-                continue
-            if silent is not None and _name(step) in _NEEDS_LABEL_STUDIO:
+        for step in _steps(context, project, info):
+            name = _name(step)
+            known = failing.get(step_key(project, name))
+            if _is_left_out(name, known, errors):
                 continue
             with suppress(LockError):  # a step before took longer; the others can be repeated all the same
                 lock.reacquire()
             found, error = _take(context, project, step)
             if error is not None:
                 errors.append(error)
-                if isinstance(error, LabelStudioError) and error.may_pass:
-                    silent = error
                 continue
             if known is not None:
                 failures.forget(project, known.key)
             for sentence in found:
                 log.info("project %d: reconciliation: %s", project, sentence)
-                add_to_figure(context.connection, REPAIRS, str(project), _name(step))
+                add_to_figure(context.connection, REPAIRS, str(project), name)
                 done.append(sentence)
     finally:
         with suppress(LockError):
@@ -103,6 +102,15 @@ def reconcile(context: Context, project: int) -> Reconciled:
         errors[0].is_counted = errors[0] is not unreachable  # by its step
         raise errors[0]
     return Reconciled(done=tuple(done))
+
+
+def _is_left_out(name: str, known: JobFailure | None, errors: Sequence[HelioloopError]) -> bool:
+    """Return whether a step is not taken: in a pause, or because another one failed for a reason that it shares."""
+    if any(isinstance(error, LabelStudioError) and error.may_pass for error in errors) and name in _NEEDS_LABEL_STUDIO:
+        return True
+    if any(isinstance(error, ConfigurationError) for error in errors) and name in NEED_CONTROLS:
+        return True
+    return known is not None and known.is_held(time.time()) and name != CONFIGURATION
 
 
 def _take(context: Context, project: int, step: "_Step") -> tuple[list[str], HelioloopError | None]:
@@ -119,18 +127,19 @@ def _take(context: Context, project: int, step: "_Step") -> tuple[list[str], Hel
     return [found] if isinstance(found, str) else found or [], None
 
 
-def _check_project(context: Context, project: int) -> LabelStudioError | None:
-    """Raise where the model folder is not that of a project in Label Studio; return the error of an outage."""
+def _check_project(context: Context, project: int) -> tuple[ProjectInfo | None, LabelStudioError | None]:
+    """Return the project in Label Studio, or the error of an outage; raise where the model folder is not its own."""
     try:
-        check_owner(context.label_studio.project(project), settings=context.settings)
+        info = context.label_studio.project(project)
+        check_owner(info, settings=context.settings)
     except MissingInLabelStudio as error:
         raise MissingInLabelStudio(
             f"{error}; if project {project} was deleted, move its model folder, "
             f"{context.settings.model_dir(project)}, away"
         ) from None
     except LabelStudioError as error:
-        return error if error.may_pass else None  # the steps that need Label Studio fail with it
-    return None
+        return None, error if error.may_pass else None  # the steps that need Label Studio fail with it
+    return info, None
 
 
 _Step = Callable[[], str | list[str] | None]
@@ -144,10 +153,11 @@ def _name(step: _Step) -> str:
     return str(function.__name__).strip("_").replace("_", "-")
 
 
-def _steps(context: Context, project: int) -> list[_Step]:
-    """Return the steps in their order."""
+def _steps(context: Context, project: int, info: ProjectInfo | None) -> list[_Step]:
+    """Return the steps in their order; `info` is the project in Label Studio, None where that is not known."""
     found = _InLabelStudio(context, project)
     return [
+        partial(configuration, context, project, info),
         partial(put_damaged_aside, context, project),
         partial(restore_pointer, context, project),
         partial(rounds.resume, context, project),
@@ -232,6 +242,9 @@ def _predictions(context: Context, project: int, found: _InLabelStudio) -> str |
         context.connection, messages.WriteBack(project=project, version=version)
     ):
         return None
+    if version is not None and (change := changed_controls(context, project, version, state.controls)) is not None:
+        why = f"the labelling configuration was changed: {change}; writing the predictions of {version} again"
+        return _send_whole_write_back(context, project, version, why)
     return (_write_back if found.is_complete else _model_version)(context, project, state)
 
 
@@ -286,7 +299,11 @@ def _write_back(context: Context, project: int, state: ProjectState) -> str | No
                 version,
                 f"{len(lost)} tasks have no score although their predictions are there: scoring them",
             )
-    if wrong := _wrong_rows(rows, version, outdated=len(writeback.outdated(rows, cubes, scores, labels))):
+    foreign = len(foreign_predictions(rows, state, scores))
+    foreign += len(unscorable_predictions(rows, state, scores, unscorable))
+    if wrong := _wrong_rows(
+        rows, version, foreign=foreign, outdated=len(writeback.outdated(rows, cubes, scores, labels))
+    ):
         return _send_whole_write_back(context, project, version, wrong)
     if not lacking and (not tasks or state.info.model_version == version):
         return None
@@ -295,11 +312,13 @@ def _write_back(context: Context, project: int, state: ProjectState) -> str | No
     )
 
 
-def _wrong_rows(rows: Sequence[PredictionRow], version: str, *, outdated: int) -> str | None:
+def _wrong_rows(rows: Sequence[PredictionRow], version: str, *, foreign: int, outdated: int) -> str | None:
     """Return what is wrong with the predictions of a version that are there, in a sentence; None where nothing is."""
     # Label Studio stores what a backend answers late, and what a worker imports that was stopped meanwhile.
     if doubled := len(rows) - len({row.task for row in rows}):
         return f"{doubled} tasks have a second prediction of {version}: deleting it"
+    if foreign:
+        return foreign_sentence(foreign, version)
     if outdated:
         return f"the scores of {outdated} tasks are not the agreement with their labels: writing back"
     return None

@@ -12,6 +12,7 @@ from helioloop.errors import TooFewLabels
 from helioloop.messaging import messages, queues, retrain_state
 from helioloop.messaging.retrain_state import PendingEvents
 from helioloop.model.folds import assign_folds
+from helioloop.registry.known_cards import latest_card
 from helioloop.registry.staging import Staging
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import ProjectState
@@ -69,7 +70,7 @@ def _compare_labels(context: Context, project: int, seen: PendingEvents | None, 
     """Compare the labels with those last trained on, request a round if one is due, and return the outcome."""
     project_state = context.projects.read(project)
     decision = decide(
-        context.registry(project).latest(),
+        latest_card(context.registry(project)),
         project_state.snapshot.cubes,
         settings=context.settings,
         forced=forced,

@@ -3,13 +3,16 @@
 A step that is repeated does only what is missing.
 """
 
+import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from helioloop.emergence.locate import locate_emergences
 from helioloop.errors import CubeError, HelioloopError, ServiceError
+from helioloop.files import atomic
 from helioloop.messaging import messages, queues
 from helioloop.messaging.retrain_state import Running
 from helioloop.model import ensemble
@@ -32,6 +35,9 @@ from helioloop_worker.loop.random_checks import update_random_checks
 
 log = logging.getLogger(__name__)
 
+_UNREADABLE: Final = f"{UNLOCATED}/unreadable.json"
+"""File in staging with the cubes that could not be read, written when the scoring of a round has ended."""
+
 
 def train_member(context: Context, project: int, fingerprint: str, member: str) -> str:
     """Train one member of a round and return the name of its file.
@@ -48,7 +54,7 @@ def train_member(context: Context, project: int, fingerprint: str, member: str) 
 def score_round(context: Context, project: int, fingerprint: str) -> int:
     """Score all cubes of a round with their out-of-fold members, and return the number of new scores.
 
-    The field statistics of the cubes trained on are kept beside the scores.
+    The field statistics of the cubes trained on are kept beside the scores. Cubes that cannot be read are noted last.
     """
     folder, plan = _staged(context, project, fingerprint)
     done = scores_of(plan, folder / UNLOCATED, curves=False)
@@ -64,6 +70,7 @@ def score_round(context: Context, project: int, fingerprint: str) -> int:
 
     in_pieces(left, score)
     keep_trained_fields(plan, folder, runtime)
+    _write_unreadable(plan, folder)
     return n_scored
 
 
@@ -112,7 +119,7 @@ def close_round(context: Context, project: int, fingerprint: str) -> str:
     if Staging(registry.root).has_plan(fingerprint):
         folder, plan = _staged(context, project, fingerprint)
         unlocated, located = scores_of(plan, folder / UNLOCATED), scores_of(plan, folder / LOCATED)
-        if not unlocated or unlocated.keys() - located.keys():
+        if _unscored(plan, folder, unlocated) or not unlocated or unlocated.keys() - located.keys():
             return rounds.retry(context, project, plan)
         snapshot = Snapshot.read(registry.root)
         labels = {} if snapshot is None else snapshot.cubes
@@ -187,6 +194,27 @@ def scores_of(plan: Plan, folder: Path, *, curves: bool = True) -> dict[Key, Cub
     """Return the scores in a staging folder of the cubes in the plan; a resumed round may have scores of others."""
     own = {cube.key for cube in plan.cubes}
     return {key: score for key, score in read_scores(folder, curves=curves).items() if key in own}
+
+
+def _write_unreadable(plan: Plan, folder: Path) -> None:
+    """Note the cubes that still have no score after all were tried; scores in staging lack these alone."""
+    unscored = sorted(_unscored(plan, folder, scores_of(plan, folder / UNLOCATED, curves=False)))
+    if unscored or (folder / _UNREADABLE).exists():
+        (folder / UNLOCATED).mkdir(exist_ok=True)
+        atomic.write_json(folder / _UNREADABLE, [*_unreadable(folder), *unscored])
+
+
+def _unscored(plan: Plan, folder: Path, scores: Collection[Key]) -> set[Key]:
+    """Return the cubes that scoring has not tried yet: it was killed, or what it had stored was damaged."""
+    return {cube.key for cube in plan.cubes} - {*scores} - _unreadable(folder)
+
+
+def _unreadable(folder: Path) -> set[Key]:
+    """Return the cubes of a round that scoring could not read; none where it has not ended."""
+    try:
+        return {(str(name), str(sha256)) for name, sha256 in json.loads((folder / _UNREADABLE).read_text())}
+    except (FileNotFoundError, ValueError, TypeError):  # what is damaged is written again
+        return set()
 
 
 def log_excluded(cube: str, error: CubeError) -> None:

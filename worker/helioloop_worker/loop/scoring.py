@@ -43,10 +43,10 @@ def score(context: Context, project: int, version: str, cubes: Sequence[CubeInfo
             return f"{version} is no longer published: {len(cubes)} cubes are not scored with it"
         located = _score_and_locate(context, project, version, cubes, report)
         registry.add_scores(version, located)
-        scored = {score.sha256 for score in located} | {
-            sha256 for _, sha256 in registry.scores_of(version, cubes, curves=False)
-        }
-        unscorable = [cube for cube in cubes if cube.sha256 not in scored]
+        new = {score.sha256 for score in located}
+        left = [cube for cube in cubes if cube.sha256 not in new]
+        known = {sha256 for _, sha256 in registry.scores_of(version, left, curves=False)}
+        unscorable = [cube for cube in left if cube.sha256 not in known]
         add_unscorable(context.settings.model_dir(project), version, unscorable)
     finally:
         # Last: from here on the cubes can be requested again, unless they are known to have a score or to get none.
@@ -73,5 +73,5 @@ def _score_and_locate(
 
 def _labels(context: Context, project: int) -> dict[str, Label | None]:
     """Return the labels last read from Label Studio."""
-    snapshot = Snapshot.read(context.settings.model_dir(project))
+    snapshot = Snapshot.read_if_changed(context.settings.model_dir(project))
     return {} if snapshot is None else {cube: label.label for cube, label in snapshot.cubes.items()}

@@ -26,6 +26,7 @@ from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.labelstudio.tabs import update_tabs
 from helioloop_worker.loop.announcing import withdraw_report
+from helioloop_worker.loop.changed_controls import rewrite_predictions
 from helioloop_worker.loop.checked import (
     WrittenBack,
     answers_of,
@@ -33,6 +34,12 @@ from helioloop_worker.loop.checked import (
     require_whole_write_back,
     settle_whole_write_back,
     write_written,
+)
+from helioloop_worker.loop.foreign_predictions import (
+    delete_foreign,
+    foreign_predictions,
+    rewrite_foreign,
+    unscorable_predictions,
 )
 from helioloop_worker.loop.locks import exclusive
 from helioloop_worker.loop.random_checks import (
@@ -127,9 +134,21 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         )
         rows = [row for row in every or () if row.model_version == version and row.id not in deleted]
         have = {row.task for row in rows}
+        again = rewrite_predictions(
+            context,
+            project,
+            version,
+            controls=project_state.controls,
+            rows=rows,
+            make=lambda: new_entries(project_state, scores, labels, version=version, without=blind, have=frozenset()),
+            report=holding(lock, report),
+        )
         entries = new_entries(project_state, scores, labels, version=version, without=blind, have=have)
         import_entries(context, project, entries, lock, report)
-        for row, agreement in outdated(rows, project_state.tasks, scores, labels):
+        as_written = [row for row in rows if row.id not in again]
+        foreign = foreign_predictions(as_written, project_state, scores)
+        rewritten = again | rewrite_foreign(context, project_state, foreign, labels=labels, lock=lock, report=report)
+        for row, agreement in outdated(rows, project_state.tasks, scores, labels, without=rewritten):
             lock.reacquire()
             context.label_studio.rescore(row, agreement)
         lock.reacquire()
@@ -141,12 +160,13 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
             context.label_studio.set_model_version(project, version)
         # After the predictions: an answer to a task that has none of the shown version counts as blind.
         _write_all_screens(context, project, project_state, version=version, blind=blind, report=holding(lock, report))
+        unscorable = read_unscorable(model_dir, version)
+        delete_foreign(context, project, unscorable_predictions(as_written, project_state, scores, unscorable), lock)
         lock.reacquire()
         update_tabs(context.label_studio, project, model_dir)
         add_shown_version(model_dir, version)
         write_written(model_dir, now)
         settle_whole_write_back(model_dir, request)
-    unscorable = read_unscorable(model_dir, version)
     written = Written(
         written=len(entries), present=len(have), chunks=unscored_chunks(project_state, scores, unscorable)
     )
@@ -335,6 +355,8 @@ def outdated(
     tasks: Mapping[str, CubeTask],
     scores: Mapping[Key, CubeScore],
     labels: Mapping[str, CurrentLabel],
+    *,
+    without: Set[int] = frozenset(),
 ) -> list[tuple[PredictionRow, float]]:
     """Return the prediction rows whose score is not the agreement with the current label, and the agreement.
 
@@ -351,6 +373,8 @@ def outdated(
         The scores of the version.
     labels : mapping
         Cube name -> current label.
+    without : set of int
+        Rows that are left out.
     """
     agreement: dict[int, float] = {}
     for cube, task in tasks.items():
@@ -360,7 +384,9 @@ def outdated(
     return [
         (row, agreement[row.task])
         for row in rows
-        if row.task in agreement and (row.score is None or abs(row.score - agreement[row.task]) > SAME_SCORE)
+        if row.id not in without
+        and row.task in agreement
+        and (row.score is None or abs(row.score - agreement[row.task]) > SAME_SCORE)
     ]
 
 

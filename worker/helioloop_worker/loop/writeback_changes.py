@@ -17,7 +17,9 @@ from helioloop.registry.unscorable import read_unscorable
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import TaskNow
 from helioloop_worker.labelstudio.project import ProjectState
+from helioloop_worker.loop.changed_controls import changed_controls
 from helioloop_worker.loop.checked import WrittenBack, needs_whole_write_back, read_written, write_written
+from helioloop_worker.loop.foreign_predictions import foreign_predictions, rewrite_foreign
 from helioloop_worker.loop.random_checks import all_marks, delete_rows, set_marks, shown_rows, update_random_checks
 from helioloop_worker.loop.screen_files import write_screens
 from helioloop_worker.loop.shown_versions import add_shown_version
@@ -59,6 +61,8 @@ def write_back_changes(context: Context, project: int, version: str, *, report: 
         if before is None:
             return None
         model_dir, whole = context.settings.model_dir(project), context.projects.read(project)
+        if changed_controls(context, project, version, whole.controls) is not None:
+            return None
         now = written_now(whole, registry, version)
         new = new_in(before, now, whole, registry)
         there = context.label_studio.tasks_now(project, [number for task in new.tasks.values() for number in task.ids])
@@ -82,7 +86,9 @@ def write_back_changes(context: Context, project: int, version: str, *, report: 
         have = {row.task for row in rows}
         entries = new_entries(part, scores, labels, version=version, without=blind, have=have)
         import_entries(context, project, entries, lock, report)
-        for row, agreement in outdated(rows, part.tasks, scores, labels):
+        foreign = foreign_predictions(rows, part, scores)
+        rewritten = rewrite_foreign(context, part, foreign, labels=labels, lock=lock, report=report)
+        for row, agreement in outdated(rows, part.tasks, scores, labels, without=rewritten):
             lock.reacquire()
             context.label_studio.rescore(row, agreement)
         lock.reacquire()

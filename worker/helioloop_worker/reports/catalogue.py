@@ -113,7 +113,7 @@ def make_catalogue(
     version = registry.published()
     if version is None:
         raise RegistryError(f"{registry.root} holds no published version yet; ingest a release first")
-    scores = registry.scores(version)
+    scores = registry.scores(version, curves=False)
     labels = {cube: label for cube, label in state.snapshot.cubes.items() if cube in state.tasks}
     unmoved = find_unmoved(labels, registry)
     sample = read_sample(Plan.read(registry.folder(version)), scores, labels, unmoved=unmoved)

@@ -4,18 +4,28 @@
 the page. Both are made from files and the retrain state; Label Studio is not read.
 """
 
+import math
 import time
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
+from typing import Final
 
 from helioloop.evaluation.estimates import Estimate
 from helioloop.messaging.retrain_state import Running
+from helioloop.registry.known_cards import known_card, latest_card
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.versions import Registry
 from helioloop_worker.reports.audit import audit_stamp, read_audit
 from helioloop_worker.reports.round_progress import RoundProgress, read_round_progress
+
+ESTIMATE_FRACTION: Final = 0.05
+"""Estimates that are not short take at most about this fraction of the time."""
+SHORT_SECONDS: Final = 0.5
+"""An estimate that takes less is computed after each change."""
+ESTIMATES_IN_MEMORY: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,11 +143,9 @@ def read_project_now(registry: Registry, running: Running | None, *, now: float 
         Where a file of the model folder is damaged.
     """
     at = time.time() if now is None else now
-    snapshot, version, newest = Snapshot.read(registry.root), registry.published(), registry.latest()
-    card = None if version is None else registry.card(version)
-    wrong_left, unverified = (
-        (None, 0) if snapshot is None else _wrong_left(registry.root, audit_stamp(registry, snapshot))
-    )
+    snapshot, version, newest = Snapshot.read_if_changed(registry.root), registry.published(), latest_card(registry)
+    card = None if version is None else known_card(registry, version)
+    wrong_left, unverified = (None, 0) if snapshot is None else _ESTIMATES.get(registry, snapshot)
     rejected = newest is not None and newest.version != version and newest.rejected is not None
     return ProjectNow(
         at=datetime.fromtimestamp(at, UTC),
@@ -155,13 +163,46 @@ def read_project_now(registry: Registry, running: Running | None, *, now: float 
     )
 
 
-@lru_cache(maxsize=16)
-def _wrong_left(root: Path, stamp: tuple[str, ...]) -> tuple[Estimate | None, int]:  # noqa: ARG001 - the stamp is the key
-    """Return the latest round's estimate, and of how many labels: reading all scores at each step would take long."""
-    registry = Registry(root)
-    snapshot = Snapshot.read(root)
-    rounds = () if snapshot is None else read_audit(registry, snapshot).rounds
-    return (rounds[-1].wrong_left, rounds[-1].cubes - rounds[-1].verified) if rounds else (None, 0)
+class PacedEstimates:
+    """The latest round's estimate of wrong labels for each project, computed again where something has changed.
+
+    It reads all scores, so for a project of very many cubes it takes seconds. Such an estimate stays for a while after
+    it was computed: at most about `ESTIMATE_FRACTION` of the time is spent on it, however many corrections come.
+
+    Parameters
+    ----------
+    clock : callable
+        Returns the time in seconds.
+    work_clock : callable
+        Returns the CPU time of this thread in seconds, by which an estimate is short or not.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, work_clock: Callable[[], float] = time.thread_time
+    ) -> None:
+        self._clock = clock
+        self._work_clock = work_clock
+        self._held: OrderedDict[Path, tuple[tuple[str, ...], Estimate | None, int]] = OrderedDict()
+        self._until: dict[Path, float] = {}
+
+    def get(self, registry: Registry, snapshot: Snapshot) -> tuple[Estimate | None, int]:
+        """Return the estimate, None while the audit sample is too small, and of how many labels it is."""
+        root, stamp = registry.root, audit_stamp(registry, snapshot)
+        held = self._held.get(root)
+        if held is None or (held[0] != stamp and self._clock() >= self._until.get(root, -math.inf)):
+            begun = self._work_clock()
+            rounds = read_audit(registry, snapshot).rounds
+            last = rounds[-1] if rounds else None
+            found = (None, 0) if last is None else (last.wrong_left, last.cubes - last.verified)
+            held = self._held[root] = (stamp, *found)
+            taken = self._work_clock() - begun
+            self._until[root] = self._clock() + (taken / ESTIMATE_FRACTION if taken > SHORT_SECONDS else 0.0)
+            while len(self._held) > ESTIMATES_IN_MEMORY:
+                self._until.pop(self._held.popitem(last=False)[0], None)
+        return held[1], held[2]
+
+
+_ESTIMATES: Final = PacedEstimates()
 
 
 def _minute(at: datetime | None) -> str:

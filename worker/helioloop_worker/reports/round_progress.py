@@ -5,16 +5,23 @@ times of modification, in this round and in the latest version.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from helioloop.messaging.retrain_state import Running
-from helioloop.registry.score_store import read_scores
+from helioloop.records.cubes import Key
+from helioloop.registry.known_cards import latest_card
+from helioloop.registry.score_store import read_score_file
 from helioloop.registry.staging import LOCATED, PLAN_FILE, UNLOCATED, RoundOutline, Staging
 from helioloop.registry.versions import Registry
 from helioloop.words import duration
+
+FILES_IN_MEMORY: Final = 4096
+"""Score files of rounds whose cubes are kept in memory."""
 
 Phase = Literal["training", "scoring", "locating", "finishing"]
 
@@ -98,7 +105,7 @@ def read_round_progress(registry: Registry, running: Running, *, now: float) -> 
         The time, in Unix seconds.
     """
     staging = Staging(registry.root)
-    folder, plan = staging.folder(running.fingerprint), staging.outline(running.fingerprint)
+    folder, plan = staging.folder(running.fingerprint), _outline(staging, running.fingerprint)
     if plan is None:
         return None
     trained = _times(folder / file for file in plan.member_files)
@@ -148,7 +155,7 @@ def _rest_left(last: _Pace, trained: list[float], *, now: float) -> float:
 
 def _pace(registry: Registry) -> _Pace | None:
     """Return the pace of the latest version; None without one, or where its files do not show it."""
-    card = registry.latest()
+    card = latest_card(registry)
     if card is None:
         return None
     folder = registry.folder(card.version)
@@ -176,4 +183,28 @@ def _scored(folder: Path, plan: RoundOutline) -> int:
 
     A cube may have several scores there, and a resumed round those of cubes that it no longer has.
     """
-    return len(read_scores(folder, curves=False).keys() & plan.cubes)
+    found: set[Key] = set()
+    for path in folder.glob("*.jsonl"):
+        with suppress(FileNotFoundError):  # the round was admitted or discarded just now
+            found |= _keys_in(path)
+    return len(found & plan.cubes)
+
+
+@lru_cache(maxsize=FILES_IN_MEMORY)
+def _keys_in(path: Path) -> frozenset[Key]:
+    """Return the cubes of a score file, which is written once: a round has hundreds, and is looked at every seconds."""
+    return frozenset(score.key for score in read_score_file(path, curves=False))
+
+
+def _outline(staging: Staging, fingerprint: str) -> RoundOutline | None:
+    """Return the outline of a round, read again only where its plan was written again; None without a plan."""
+    try:
+        found = (staging.folder(fingerprint) / PLAN_FILE).stat()
+    except FileNotFoundError:
+        return None
+    return _read_outline(staging.root, fingerprint, (found.st_mtime_ns, found.st_ino))
+
+
+@lru_cache(maxsize=2)
+def _read_outline(root: Path, fingerprint: str, stamp: tuple[int, int]) -> RoundOutline | None:  # noqa: ARG001 - the key
+    return Staging(root.parent).outline(fingerprint)

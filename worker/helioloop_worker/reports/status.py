@@ -65,6 +65,8 @@ def status_lines(status: ProjectStatus, *, full: bool = False) -> list[Line]:
     if status.last_check is not None:
         last = status.last_check
         lines.append(Line(name=f"last {last.step}", value=f"{last.at}: {last.outcome}"))
+    if status.configuration is not None:
+        lines.append(Line(name="labelling configuration", value=status.configuration))
     lines += model_lines(status, full=full)
     lines += [line for part in (reading_lines, excluded_lines, watched_lines) for line in part(status, full=full)]
     if status.project is not None:

@@ -26,6 +26,7 @@ from helioloop.records.labels import LabelSource
 from helioloop.registry.acceptances import read_acceptances
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.last_check import LastCheck, read_last_check
+from helioloop.registry.lost_releases import lost_releases
 from helioloop.registry.project_profile import find_project_profile, read_project_profile
 from helioloop.registry.staging import Staging
 from helioloop.registry.unscorable import read_unscorable
@@ -34,6 +35,7 @@ from helioloop.registry.watched import WatchedFolder, WatchState, read_watched
 from helioloop.settings import Settings, plain_url
 from helioloop_worker.labelstudio.submitted import Submitted, count_submitted
 from helioloop_worker.reports.audit import ProjectAudit, audit_stamp, read_audit
+from helioloop_worker.reports.configuration import read_configuration_change
 from helioloop_worker.reports.disk_use import DiskUse, read_disk_use
 from helioloop_worker.reports.failing_jobs import FailingJob, failing_jobs
 from helioloop_worker.reports.job_status import FailedJob, RunningJob, failed_jobs, running_jobs
@@ -229,8 +231,12 @@ class ProjectStatus:
         Why it does not, in a sentence.
     last_check : LastCheck or None
         What the last retrain check or round planning decided; None before the first.
+    configuration : str or None
+        What differs from the labelling configuration at `helioloop init`; None where nothing does.
     disk : DiskUse or None
         How much disk the model folder and the project's media folder use.
+    lost_releases : tuple of str
+        Releases that the published version was trained on and that are in no release root.
     """
 
     at: str
@@ -255,7 +261,9 @@ class ProjectStatus:
     services: ServiceFacts | None = None
     no_services: str | None = None
     last_check: LastCheck | None = None
+    configuration: str | None = None
     disk: DiskUse | None = None
+    lost_releases: tuple[str, ...] = ()
 
 
 def read_status(
@@ -282,7 +290,7 @@ def read_status(
     at = time.time() if now is None else now
     services, reason, tasks_url = None, None, None
     place = f"--model-dir {shlex.quote(str(registry.root))}" if project is None else f"--project {project}"
-    snapshot = None if project is None else Snapshot.read(registry.root)
+    snapshot = None if project is None else Snapshot.read_if_changed(registry.root)
     if project is not None and settings is not None:
         base = (settings.label_studio_public_url or settings.label_studio_url).rstrip("/")
         tasks_url = f"{plain_url(base)}/projects/{project}/data"
@@ -291,6 +299,7 @@ def read_status(
         except ServiceError as error:
             reason = hide_secrets(str(error), settings)
     version = registry.published()
+    card = None if version is None else registry.card(version)
     watched = [row for row in read_watched(registry.root).values() if Path(row.folder).is_dir()]
     return ProjectStatus(
         at=_iso(at),
@@ -300,7 +309,7 @@ def read_status(
         model_dir=str(registry.root),
         profile=_profile(registry),
         versions=tuple(registry.versions()),
-        published=None if version is None else _version(registry.card(version)),
+        published=None if card is None else _version(card),
         rejected=_rejected(registry, version, place=place),
         failed_rounds=tuple(_redacted(reason, registry, settings) for reason in Staging(registry.root).all_parked()),
         releases=tuple(read_releases(registry)),
@@ -315,11 +324,13 @@ def read_status(
         services=services,
         no_services=reason,
         last_check=None if project is None else _last_check(registry, settings),
+        configuration=None if project is None else read_configuration_change(registry, version),
         disk=_disk(
             registry.root,
             None if project is None or settings is None else settings.media_dir(project),
             int(at // DISK_SECONDS),
         ),
+        lost_releases=() if card is None or settings is None else lost_releases(card, settings.release_roots),
     )
 
 
@@ -428,7 +439,7 @@ def _disk(root: Path, media: Path | None, minute: int) -> DiskUse:  # noqa: ARG0
 @lru_cache(maxsize=4)
 def _audit(root: Path, stamp: tuple[str, ...]) -> ProjectAudit | None:  # noqa: ARG001 - the stamp is the key
     """Return the audit, computed again only after a change: with `--watch` it is wanted every few seconds."""
-    snapshot = Snapshot.read(root)
+    snapshot = Snapshot.read_if_changed(root)
     if snapshot is None:
         return None
     return read_audit(Registry(root), snapshot)

@@ -13,8 +13,10 @@ from typing import Final
 from helioloop.labelstudio.tab_names import DISAGREEMENTS_FIRST
 from helioloop.messaging.messages import QUEUE_TRAIN
 from helioloop.words import times
+from helioloop_worker.reports.configuration import STEP, lacking_controls
 from helioloop_worker.reports.failing_jobs import FailingJob
 from helioloop_worker.reports.job_status import FailedJob
+from helioloop_worker.reports.lost_release import lost_release
 from helioloop_worker.reports.status_facts import ProjectStatus, QueueFacts
 
 _SAMPLED_NAMED: Final = 3
@@ -99,6 +101,10 @@ def _failed_round(status: ProjectStatus) -> Found:
     return [(f"{_sentence(reason.partition('; remove the cause')[0])}", retry) for reason in status.failed_rounds]
 
 
+def _configuration(status: ProjectStatus) -> Found:
+    return [] if status.services is None else lacking_controls(status.services.failing_jobs, status.project)
+
+
 def _parked_job(status: ProjectStatus) -> Found:
     """Find jobs that failed too often, which nothing tries again."""
     if status.services is None:
@@ -120,10 +126,11 @@ def _failed_job(status: ProjectStatus) -> Found:
     failing = [
         job
         for job in status.services.failing_jobs
-        if job.kind.startswith("reconciliation") and job.failures >= _MANY_FAILURES
+        if job.kind.startswith("reconciliation") and job.failures >= _MANY_FAILURES and job.kind != STEP
     ]
     parked = [job for job in status.services.failing_jobs if job.parked]
     listed = {(job.kind, job.subject) for job in (*parked, *failing)}
+    lacking = {job.reason for job in status.services.failing_jobs if job.kind == STEP}
     return [
         *(
             (
@@ -136,7 +143,7 @@ def _failed_job(status: ProjectStatus) -> Found:
         *(
             (_sentence(f"the last {job.kind}{_of(job)} failed: {job.reason}"), _after_failure(status, job))
             for job in status.services.failed_jobs
-            if not _is_past(status, job) and (job.kind, job.subject) not in listed
+            if not _is_past(status, job) and (job.kind, job.subject) not in listed and job.reason not in lacking
         ),
     ]
 
@@ -309,8 +316,10 @@ RULES: Final[dict[str, Callable[[ProjectStatus], Found]]] = {
     "redis": _redis,
     "worker": _worker,
     "failed-round": _failed_round,
+    "configuration": _configuration,
     "parked-job": _parked_job,
     "failed-job": _failed_job,
+    "lost-release": lost_release,
     "set-aside": _set_aside,
     "no-round": _no_round,
     "first-round": _first_round,

@@ -1,0 +1,58 @@
+"""The rules for values of settings: folders, durations, and words out of a few."""
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, Field
+
+_YEAR_SECONDS: Final = 31_557_600.0
+_LEVELS: Final = {"warn": "warning", "fatal": "critical"}
+"""Names of levels that other programs use."""
+
+
+def read_folder(value: Any) -> Any:
+    """Return the path that a text names, with the home folder in place of ``~``; other values as they are.
+
+    Raises
+    ------
+    ValueError
+        Where the text is empty, begins or ends with a blank, has a character that no path has, or begins with ``~``
+        while the home folder is not known. A blank in front would make an absolute path one below the current folder.
+    """
+    if not isinstance(value, str):
+        return value
+    if not value:
+        raise ValueError("is empty, and an empty path would be the current folder; write the path of a folder")
+    if value != value.strip():
+        raise ValueError("begins or ends with a blank, which would be part of the path; remove it")
+    if "\0" in value:
+        raise ValueError("has the character U+0000, which no path has; remove it")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        raise ValueError(
+            "begins with ~, and the home folder is not known here; write the whole path, or set HOME"
+        ) from None
+
+
+Folder = Annotated[Path, BeforeValidator(read_folder)]
+
+Seconds = Annotated[float, Field(le=_YEAR_SECONDS)]
+"""A duration of at most a year: longer ones are beyond what clocks and locks take, and nobody means them."""
+
+
+def read_word(value: Any) -> Any:
+    """Return a word in lower case, without blanks around it; other values as they are."""
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def read_level(value: Any) -> Any:
+    """Return the name of a level, also where it is written as other programs do; other values as they are."""
+    word = read_word(value)
+    return _LEVELS.get(word, word) if isinstance(word, str) else word
+
+
+Level = Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(read_level)]
+LogFormat = Annotated[Literal["text", "json"], BeforeValidator(read_word)]
+RecipeName = Annotated[Literal["auto", "quick", "accurate", "paper", "paper-adamw"], BeforeValidator(read_word)]
+DeviceName = Annotated[Literal["auto", "cpu", "cuda"], BeforeValidator(read_word)]

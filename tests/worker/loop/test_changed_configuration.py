@@ -1,0 +1,254 @@
+"""A labelling configuration that is changed while a round is trained: noticed, nothing invalid written, and resumed."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.worker.conftest import CUBES, LoopProject, work
+
+from helioloop.errors import ConfigurationError, LabelStudioError
+from helioloop.labelstudio.new_controls import GivenWords
+from helioloop.messaging import messages
+from helioloop.messaging.job_failures import JobFailures
+from helioloop.messaging.messages import Message
+from helioloop.progress import silent
+from helioloop.records.labels import Label
+from helioloop.registry.prediction_controls import read_prediction_controls
+from helioloop_worker import jobs
+from helioloop_worker.labelstudio import kept_projects
+from helioloop_worker.labelstudio.fake import _controls, _is_valid
+from helioloop_worker.labelstudio.project_template import labeling_configuration
+from helioloop_worker.labelstudio.setup import set_up
+from helioloop_worker.loop.failing import counting
+from helioloop_worker.loop.reconcile import reconcile
+from helioloop_worker.loop.writeback import write_back
+from helioloop_worker.reports.status import status_lines
+from helioloop_worker.reports.status_facts import read_status
+from helioloop_worker.reports.verdict import find_all
+
+Data = dict[str, dict[str, str]]
+
+OWN = labeling_configuration()
+WORDS_RENAMED = OWN.replace('"non-emergence"', '"nothing"').replace(
+    '<Choice value="emergence"', '<Choice value="bipole"'
+)
+CLASS_REMOVED = OWN.replace("<Choices", "<Taxonomy").replace("</Choices>", "</Taxonomy>")
+FRAMERATE = OWN.replace('framerate="25"', 'framerate="10"')
+CLASS_CONTROL = OWN.replace('name="class"', 'name="kind"')
+TIMELINE = OWN.replace('name="onset"', 'name="when"')
+ONSET_LABEL = OWN.replace('value="emergence onset"', 'value="begin"')
+NO_TIMELINE = OWN.replace("<TimelineLabels", "<BrushLabels").replace("</TimelineLabels>", "</BrushLabels>")
+VIDEO = OWN.replace('name="video"', 'name="film"').replace('toName="video"', 'toName="film"')
+INSUFFICIENT = {
+    "words renamed": (WORDS_RENAMED, "bipole"),
+    "class removed": (CLASS_REMOVED, "0 <Choices>"),
+    "framerate": (FRAMERATE, "framerate='10'"),
+}
+SUFFICIENT = {
+    "class control": (CLASS_CONTROL, "the class control 'class' is 'kind' now"),
+    "timeline": (TIMELINE, "the timeline 'onset' is 'when' now"),
+    "onset's label": (ONSET_LABEL, "the label of an onset 'emergence onset' is 'begin' now"),
+    "no timeline": (NO_TIMELINE, "the timeline 'onset' was removed, so no onset is written or read"),
+    "video": (VIDEO, "the video 'video' is 'film' now"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fake stores a change in the moment of its stamp."""
+    monkeypatch.setattr(kept_projects, "OVERLAP", timedelta(0))
+
+
+@pytest.fixture
+def project(loop_project: LoopProject, task_data: Data) -> LoopProject:
+    """A project that `helioloop init` has set up, with v0001 written back and nothing to do."""
+    label_studio = loop_project.label_studio
+    set_up(label_studio, loop_project.context.settings, project=loop_project.id, backend_url="http://127.0.0.1:9")
+    loop_project.import_cubes(task_data)
+    write_back(loop_project.context, loop_project.id, loop_project.publish(), report=silent)
+    loop_project.check()
+    assert reconcile(loop_project.context, loop_project.id).done == ()
+    return loop_project
+
+
+def invalid(project: LoopProject, version: str) -> list[Any]:
+    """Return the predictions of a version that do not fit the labelling configuration of now."""
+    controls = _controls(project.label_studio.project(project.id).label_config)
+    stored = [entry for entry in project.label_studio.stored(project.id) if entry["model_version"] == version]
+    assert stored
+    return [entry for entry in stored if not _is_valid(entry, controls)]
+
+
+def findings(project: LoopProject) -> list[Any]:
+    """Return what the status finds, but for the lack of workers."""
+    found = find_all(read_status(project.registry, project=project.id, settings=project.context.settings))
+    return [finding for finding in found if finding.cause != "worker"]
+
+
+def fail(project: LoopProject, message: Message, **payload: Any) -> None:
+    """Run a job that fails because of the labelling configuration, and have its failure counted."""
+    function, context = jobs.FUNCTIONS[message.job], project.context
+    with (
+        pytest.raises(ConfigurationError),
+        counting(context.connection, message, sweep_seconds=context.settings.sweep_seconds),
+    ):
+        function(context, project.id, **payload)
+
+
+@pytest.mark.parametrize("name", INSUFFICIENT)
+def test_without_its_controls_nothing_is_written_until_they_are_there_again(
+    project: LoopProject, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A round closes meanwhile; its write-back waits, is never parked, and is made once the configuration is right."""
+    config, found = INSUFFICIENT[name]
+    before = project.label_studio.stored(project.id)
+    version = project.admit()
+    project.label_studio.configure(project.id, config)
+    project.registry.publish(version, why="made by hand")
+    for _ in range(5):  # more often than a job is tried before it is parked
+        fail(project, messages.WriteBack(project=project.id, version=version), version=version)
+        fail(project, messages.RetrainCheck(project=project.id))
+        with pytest.raises(ConfigurationError, match="was changed since `helioloop init`"):
+            reconcile(project.context, project.id)
+    assert project.label_studio.stored(project.id) == before
+    assert project.label_studio.project(project.id).model_version == "v0001"
+    assert found in caplog.text
+    first, *others = findings(project)
+    assert (first.cause, first.well) == ("configuration", False)
+    assert found in first.sentence
+    assert "Change it back in Label Studio" in first.action
+    assert not [other for other in others if other.cause in {"failed-job", "parked-job"}]
+    project.label_studio.configure(project.id, OWN)
+    done = reconcile(project.context, project.id).done
+    assert "the labelling configuration has the controls again: going on" in done
+    work(project)
+    assert project.label_studio.project(project.id).model_version == version
+    assert invalid(project, version) == []
+    assert len(project.rows(version)) == len(CUBES)
+    assert JobFailures(project.context.connection).failing(project.id) == []
+    assert findings(project)[0].cause != "configuration"
+
+
+@pytest.mark.parametrize("name", SUFFICIENT)
+def test_predictions_are_written_again_with_other_controls(
+    project: LoopProject, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each in its row, so that open tasks stay valid; then there is nothing to do, and the status has a sentence."""
+    config, change = SUFFICIENT[name]
+    rows = project.label_studio.predictions(project.id)
+    project.label_studio.configure(project.id, config)
+    assert len(invalid(project, "v0001")) > 0
+    (sentence,) = reconcile(project.context, project.id).done
+    assert sentence == f"the labelling configuration was changed: {change}; writing the predictions of v0001 again"
+    work(project)
+    assert invalid(project, "v0001") == []
+    assert project.label_studio.predictions(project.id) == rows
+    assert f"was changed: {change}; 24 predictions of v0001 are written again" in caplog.text
+    assert reconcile(project.context, project.id).done == ()
+    status = read_status(project.registry, project=project.id, settings=project.context.settings)
+    line = next(line for line in status_lines(status) if line.name == "labelling configuration")
+    assert change in line.value
+    project.label_studio.configure(project.id, OWN)
+    reconcile(project.context, project.id)
+    work(project)
+    assert invalid(project, "v0001") == []
+    assert read_status(project.registry, project=project.id, settings=project.context.settings).configuration is None
+
+
+@pytest.mark.parametrize("config", [CLASS_CONTROL, NO_TIMELINE, WORDS_RENAMED], ids=["renamed", "removed", "words"])
+def test_a_change_amid_a_write_back_leaves_nothing_invalid(
+    project: LoopProject, config: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Label Studio drops what does not fit, and the next write-back puts right what was written before."""
+    monkeypatch.setattr("helioloop_worker.loop.writeback.CHUNK_PREDICTIONS", 6)
+    fake, calls = project.label_studio, []
+    actual = fake.import_predictions
+
+    def importing(number: int, entries: Any) -> None:
+        calls.append(len(entries))
+        if len(calls) == 3:
+            fake.configure(project.id, config)
+        actual(number, entries)
+
+    monkeypatch.setattr(fake, "import_predictions", importing)
+    version = project.publish()
+    with pytest.raises(LabelStudioError, match="drops"):
+        write_back(project.context, project.id, version, report=silent)
+    if config == WORDS_RENAMED:
+        with pytest.raises(ConfigurationError):
+            reconcile(project.context, project.id)
+        fake.configure(project.id, OWN)
+    for _ in range(2):
+        reconcile(project.context, project.id)
+        work(project)
+    assert invalid(project, version) == []
+    assert sorted(project.rows(version)) == sorted(task["id"] for task in fake.tasks(project.id))
+    assert reconcile(project.context, project.id).done == ()
+
+
+def test_a_rewriting_that_breaks_off_is_made_again(project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The controls are noted last."""
+    fake = project.label_studio
+    fake.configure(project.id, CLASS_CONTROL)
+    actual, calls = fake.rewrite, []
+
+    def rewriting(row: Any, entry: Any) -> None:
+        calls.append(row)
+        if len(calls) == 10:
+            raise LabelStudioError("it does not answer", may_pass=True)
+        actual(row, entry)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(fake, "rewrite", rewriting)
+        with pytest.raises(LabelStudioError):
+            write_back(project.context, project.id, "v0001", report=silent)
+    assert len(invalid(project, "v0001")) == len(CUBES) - 9
+    assert "writing the predictions of v0001 again" in reconcile(project.context, project.id).done[0]
+    work(project)
+    assert invalid(project, "v0001") == []
+
+
+def test_a_rollback_after_a_change_puts_the_earlier_predictions_right(project: LoopProject) -> None:
+    """Those of v0001 are there still, and name a control that was renamed while v0002 was shown."""
+    version = project.publish()
+    write_back(project.context, project.id, version, report=silent)
+    project.label_studio.configure(project.id, TIMELINE)
+    reconcile(project.context, project.id)
+    work(project)
+    assert invalid(project, version) == []
+    assert invalid(project, "v0001") != []
+    project.registry.publish("v0001", why="by hand")
+    reconcile(project.context, project.id)
+    work(project)
+    assert invalid(project, "v0001") == []
+    assert {*read_prediction_controls(project.model_dir)} == {"v0001", version}
+
+
+def test_answers_with_a_class_s_former_word_count_after_init(project: LoopProject) -> None:
+    """Somebody renames the classes and runs `helioloop init` with the new words: no answer is lost."""
+    tasks = {task["data"]["cube"]: task["id"] for task in project.label_studio.tasks(project.id)}
+    project.label_studio.annotate(tasks["cube00"], "emergence")
+    project.label_studio.annotate(tasks["cube01"], "non-emergence")
+    project.label_studio.configure(project.id, WORDS_RENAMED)
+    words = GivenWords(emergence="bipole", non_emergence="nothing")
+    settings = project.context.settings
+    for _ in range(2):  # repeated, it forgets nothing
+        set_up(project.label_studio, settings, project=project.id, backend_url="http://127.0.0.1:9", given=words)
+    project.label_studio.annotate(tasks["cube02"], "bipole")
+    labels = project.read().snapshot.cubes
+    assert {cube: labels[cube].label for cube in CUBES[:3]} == {
+        "cube00": Label.EMERGENCE, "cube01": Label.NON_EMERGENCE, "cube02": Label.EMERGENCE,
+    }  # fmt: skip
+    assert all(labels[cube].verified and labels[cube].contradiction is None for cube in CUBES[:3])
+
+
+def test_a_word_that_changed_sides_has_its_meaning_of_now(project: LoopProject) -> None:
+    """Where the two words are swapped, which no rule could tell from the answers."""
+    swapped = (
+        OWN.replace('"emergence"', '"?"').replace('"non-emergence"', '"emergence"').replace('"?"', '"non-emergence"')
+    )
+    project.label_studio.configure(project.id, swapped)
+    words = GivenWords(emergence="non-emergence", non_emergence="emergence")
+    settings = project.context.settings
+    set_up(project.label_studio, settings, project=project.id, backend_url="http://127.0.0.1:9", given=words)
+    assert project.read().controls.label_of("emergence") is Label.NON_EMERGENCE

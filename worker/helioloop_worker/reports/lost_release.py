@@ -1,0 +1,18 @@
+"""The cause of the verdict that a release of the published version is in none of the release roots."""
+
+from helioloop_worker.reports.status_facts import ProjectStatus
+
+
+def lost_release(status: ProjectStatus) -> list[tuple[str, str]]:
+    """Return the cause and its next action; empty where all releases are there."""
+    if not status.lost_releases:
+        return []
+    first, n = status.lost_releases[0], len(status.lost_releases)
+    releases = f"Release {first}" if n == 1 else f"Release {first} (and {n - 1} more)"
+    return [
+        (
+            f"{releases}, on which the published version was trained, is in none of the release roots.",
+            "Give the folder its name back, or name its parent folder in HELIOLOOP_RELEASE_ROOTS; cubes that no other "
+            "release has are excluded from rounds.",
+        )
+    ]
