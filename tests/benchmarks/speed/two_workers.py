@@ -71,7 +71,6 @@ def _round_seconds(work: Work, plan: Plan, workers: dict[int, Path]) -> float:
             "HELIOLOOP_RELEASE_ROOTS": f'["{work.folder}"]',
             "HELIOLOOP_DEVICE": "cpu",
             "HELIOLOOP_RANDOM_CHECKS": "0",
-            "HELIOLOOP_TRAINING_YIELDS": "false",  # else another program on the one core would stop the one worker
             "OMP_NUM_THREADS": "1",
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
