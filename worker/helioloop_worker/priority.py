@@ -47,7 +47,7 @@ def yield_to_others() -> None:
 def yielding() -> Iterator[None]:
     """Yield to other programs from now on, and log at the end if they left hardly anything of a core."""
     began, used = time.monotonic(), time.process_time()
-    with waking_up():  # its threads keep the priority from before
+    with waking_up():  # its process keeps the priority from before
         yield_to_others()
         yield
     share = (time.process_time() - used) / max(time.monotonic() - began, 1e-9)

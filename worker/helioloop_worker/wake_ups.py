@@ -1,7 +1,7 @@
 """Wakes up on each core once a millisecond while a process trains, so that others who wait for the core get it then.
 
 Linux does not always interrupt a computing process for a program that wakes up on another core; that program then
-waits for the next tick of the kernel's clock, up to 4 ms at 250 Hz. A timer on the same core interrupts it.
+waits for the next tick of the kernel's clock, up to 4 ms at 250 Hz. A wake-up on the same core always interrupts.
 
 This file is also the program that wakes up, a process of its own: in a thread of the training process, each wake-up
 would wait for Python's interpreter lock.

@@ -1,5 +1,6 @@
 """A labelling configuration that is changed while a round is trained: noticed, nothing invalid written, and resumed."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -142,7 +143,8 @@ def test_predictions_are_written_again_with_other_controls(
     assert sentence == f"the labelling configuration was changed: {change}; writing the predictions of v0001 again"
     work(project)
     assert invalid(project, "v0001") == []
-    assert project.label_studio.predictions(project.id) == rows
+    now = [replace(row, content=None) for row in project.label_studio.predictions(project.id)]
+    assert now == [replace(row, content=None) for row in rows]  # what they say may change with the controls
     assert f"was changed: {change}; 24 predictions of v0001 are written again" in caplog.text
     assert reconcile(project.context, project.id).done == ()
     status = read_status(project.registry, project=project.id, settings=project.context.settings)

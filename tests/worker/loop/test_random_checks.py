@@ -73,7 +73,7 @@ def test_an_answered_one_gets_its_prediction_with_the_next_write_back(project: L
     first = order(project)[:4]
     answer(project, first[:3])
     project.read()
-    assert "3 tasks lack the prediction of v0001: writing back" in reconcile(project.context, project.id).done
+    assert "3 tasks without the prediction of v0001: writing back" in reconcile(project.context, project.id).done
     write(project, version)
     assert without_prediction(project) == {first[3]}
     labels = project.read().snapshot.cubes
@@ -123,6 +123,18 @@ def test_a_prediction_that_comes_in_between_is_deleted(project: LoopProject) -> 
     assert any("1 predictions of random checks" in sentence for sentence in reconcile(project.context, project.id).done)
     write(project, version)
     assert blind in without_prediction(project)
+
+
+def test_predictions_of_a_version_that_the_model_folder_lost_are_deleted_too(project: LoopProject) -> None:
+    """The folder was restored from an older backup, or began anew: a blind task shows no version at all."""
+    blind = order(project)[:4]
+    numbers = tasks(project)
+    entry = {"result": [], "score": 0.5, "model_version": "v0007"}
+    entries = [{**entry, "task": number} for number in numbers.values()]
+    project.label_studio.import_predictions(project.id, entries)
+    write(project, project.publish())
+    assert without_prediction(project) == {*blind}
+    assert project.label_studio.model_versions(project.id)["v0007"] == len(CUBES) - 4
 
 
 def test_predictions_of_another_model_are_left_alone(project: LoopProject) -> None:
