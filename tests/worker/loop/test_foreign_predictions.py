@@ -41,8 +41,9 @@ def said(project: LoopProject) -> dict[int, object]:
 
 def replacing(count: int, version: str = "v0001") -> str:
     """Return what reconciliation says."""
+    predictions = "1 prediction" if count == 1 else f"{count} predictions"
     return (
-        f"{count} predictions named {version}, not by the {version} in the model folder, as after its loss, a "
+        f"{predictions} named {version}, not by the {version} in the model folder, as after its loss, a "
         "restore or a copy: replacing them"
     )
 
