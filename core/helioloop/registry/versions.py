@@ -39,6 +39,11 @@ PUBLISHING_SECONDS: Final = 60.0
 _VERSION = re.compile(r"v(\d{4,})\Z")
 
 
+def is_version_name(text: str) -> bool:
+    """Return whether a text is the name of a version, of this model folder or another one."""
+    return _VERSION.match(text) is not None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
     """How a model version was trained, and with which result; ``card.json`` in its folder.

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -21,7 +21,17 @@ from matplotlib.figure import Figure
 
 from tests.benchmarks.growth.archive import Archive
 from tests.benchmarks.growth.cost import Cost, power
-from tests.benchmarks.growth.steps import largest_folder, measure, peak_megabytes
+from tests.benchmarks.growth.memory import measure_memory
+from tests.benchmarks.growth.network_time import network_seconds
+from tests.benchmarks.growth.steps import (
+    CLOSING,
+    LOCATING,
+    SCORING,
+    WRITE_BACK,
+    largest_folder,
+    measure,
+    peak_megabytes,
+)
 
 ROOT = Path(__file__).parents[3]
 DATA = ROOT / "bench-data" / "growth.json"
@@ -29,6 +39,8 @@ DOCUMENT = ROOT / "docs" / "growth.md"
 PLOT = "growth.png"
 BEGIN, END = "<!-- begin of the table of `make bench-growth` -->", "<!-- end of the table of `make bench-growth` -->"
 Found = Mapping[int, Mapping[str, Any]]
+PRELABELLING = (SCORING, LOCATING, CLOSING, WRITE_BACK)
+"""Steps of a round after its members are trained, until Label Studio shows its version."""
 
 
 @contextmanager
@@ -50,6 +62,7 @@ def running_redis(folder: Path) -> Iterator[redis.Redis]:
 def table(found: Found) -> str:
     """Return the table in Markdown: for each step and number of cubes our time, Label Studio's, calls and rows."""
     sizes = sorted(found)
+    measured = [found[size] for size in sizes]
     lines = [
         f"Measured on {datetime.now(UTC):%Y-%m-%d}: {joblib.cpu_count()} cores, Python {platform.python_version()}. "
         "Each cell: helioloop's own time [of it CPU time], + Label Studio's, (calls / rows). Power: the CPU time grows "
@@ -59,17 +72,39 @@ def table(found: Found) -> str:
         f"|---|{'---|' * len(sizes)}---|",
     ]
     lines += [
-        f"| {name} | {' | '.join(map(_cell, costs.values()))} | {_power(costs)} |"
+        f"| {name} | {' | '.join('' if cost is None else _cell(cost) for cost in costs)} | {_power(sizes, costs)} |"
         for name, costs in _by_step(found).items()
     ]
-    peaks = " | ".join(f"{found[size]['peak_mb']:.0f} MB" for size in sizes)
-    lines.append(f"| peak memory of the process | {peaks} | |")
-    lines.append(
-        "| most files in one folder | "
-        + " | ".join(f"{found[size]['files']:,} in `{found[size]['folder']}`" for size in sizes)
-        + " | |"
-    )
+    lines.append(_row("fraction of pre-labelling in networks", [_fraction(found, size) for size in sizes]))
+    lines.append(_row("peak memory: this process, with Label Studio in it", [_mb(one["peak_mb"]) for one in measured]))
+    for name, what in (("backend", "a backend that answers"), ("worker", "a worker that has read the project")):
+        peaks = [_mb(one.get("memory", {}).get(name)) for one in measured]
+        lines.append(_row(f"peak memory: {what}", peaks))
+    files = [f"{one['files']:,} in `{one['folder']}`" if one["files"] else "" for one in measured]
+    lines.append(_row("most files in one folder", files))
     return "\n".join(lines)
+
+
+def _row(name: str, cells: Sequence[str]) -> str:
+    return f"| {name} | {' | '.join(cells)} | |"
+
+
+def _mb(peak: float | None) -> str:
+    return "" if peak is None else f"{peak:,.0f} MB"
+
+
+def _fraction(found: Found, size: int) -> str:
+    """Return the fraction of the time of pre-labelling by a new version in which networks compute, as text.
+
+    That is CPU time: of networks, of helioloop's own steps, and what Label Studio would take for its calls.
+    """
+    per_cube = [one["network_seconds"] for one in found.values() if one.get("network_seconds")]
+    steps = found[size]["steps"]
+    if not per_cube or not all(name in steps for name in PRELABELLING):
+        return ""
+    others = sum(steps[name]["cpu_seconds"] + steps[name]["server_seconds"] for name in PRELABELLING)
+    inside = size * min(per_cube)
+    return f"{inside / (inside + others):.0%}"
 
 
 def with_table(text: str, new: str) -> str:
@@ -78,13 +113,15 @@ def with_table(text: str, new: str) -> str:
 
 
 def plot(found: Found, path: Path) -> None:
-    """Draw own and Label Studio's time together for each step over the number of cubes."""
+    """Draw own CPU time and Label Studio's time together for each step over the number of cubes."""
     figure = Figure(figsize=(8.0, 5.5), layout="constrained")
-    axes = figure.add_subplot(xscale="log", yscale="log", xlabel="cubes", ylabel="seconds, Label Studio included")
+    axes = figure.add_subplot(xscale="log", yscale="log", xlabel="cubes", ylabel="CPU seconds, Label Studio included")
     sizes = sorted(found)
     for k, (name, costs) in enumerate(_by_step(found).items()):
-        seconds = [max(cost.own_seconds + cost.server_seconds, 1e-4) for cost in costs.values()]
-        axes.plot(sizes, seconds, marker="o^sv"[k % 4], label=name)
+        shown = {size: cost for size, cost in zip(sizes, costs, strict=True) if cost is not None}
+        seconds = [max(cost.cpu_seconds + cost.server_seconds, 1e-3) for cost in shown.values()]
+        style = {"marker": "o^sv"[k % 4], "color": f"C{k % 10}", "linestyle": ("-", "--")[k // 10 % 2]}
+        axes.plot(list(shown), seconds, label=name, **style)
     axes.grid(visible=True, alpha=0.3)
     figure.legend(loc="outside right upper", fontsize="x-small")
     path.parent.mkdir(exist_ok=True)
@@ -96,17 +133,17 @@ def _cell(cost: Cost) -> str:
     return f"{_time(cost.own_seconds)} [{_time(cost.cpu_seconds)}]{server}"
 
 
-def _by_step(found: Found) -> dict[str, dict[int, Cost]]:
-    """Return the costs of each step by the number of cubes, of the steps that were measured with all numbers."""
-    sizes = sorted(found)
-    common = [name for name in found[sizes[0]]["steps"] if all(name in found[size]["steps"] for size in sizes)]
-    return {name: {size: Cost(**found[size]["steps"][name]) for size in sizes} for name in common}
+def _by_step(found: Found) -> dict[str, list[Cost | None]]:
+    """Return the costs of each step in the order of the numbers of cubes; None where it was not measured."""
+    names = dict.fromkeys(name for size in sorted(found) for name in found[size]["steps"])
+    values = {name: [found[size]["steps"].get(name) for size in sorted(found)] for name in names}
+    return {name: [None if one is None else Cost(**one) for one in costs] for name, costs in values.items()}
 
 
-def _power(costs: Mapping[int, Cost]) -> str:
+def _power(sizes: Sequence[int], costs: Sequence[Cost | None]) -> str:
     """Return the power of the number of cubes with which a step's CPU time grows; empty where it is unknown."""
-    last = sorted(costs)[-2:]
-    grows = power(*((size, costs[size].cpu_seconds) for size in last)) if len(last) == 2 else None
+    last = [(size, cost.cpu_seconds) for size, cost in zip(sizes, costs, strict=True) if cost is not None][-2:]
+    grows = power(*last) if len(last) == 2 else None
     return "" if grows is None else f"{grows:.2f}"
 
 
@@ -144,14 +181,15 @@ def _measure(size: int) -> None:
         def keep(step: str, cost: Cost) -> None:
             click.echo(f"{size:,} cubes, {step}: {_cell(cost)}")
             steps[step] = asdict(cost)
-            write("", 0)
+            write(folder="", files=0)
 
-        def write(folder: str, files: int) -> None:
-            found[size] = {"steps": steps, "peak_mb": peak_megabytes(), "folder": folder, "files": files}
+        def write(**more: Any) -> None:
+            found[size] = {"steps": steps, "peak_mb": peak_megabytes(), **more}
             DATA.write_text(json.dumps(found, indent=1) + "\n")
 
         measure(archive, keep)
-        write(*largest_folder(archive))
+        folder, files = largest_folder(archive)
+        write(folder=folder, files=files, memory=measure_memory(archive), network_seconds=network_seconds())
     plot(found, DATA.with_name(PLOT))
     plot(found, DOCUMENT.with_name(PLOT))
     DOCUMENT.write_text(with_table(DOCUMENT.read_text(), table(found)))

@@ -27,6 +27,8 @@ from tests.whole import complete
 Timed = Callable[[str, Callable[[], object]], None]
 """Does a step, under its name."""
 
+SCORING, LOCATING = "scoring a round, without networks", "locating a round, without networks"
+CLOSING, WRITE_BACK = "closing a round", "write-back of a version"
 ASKED = 100
 """Tasks in one request for predictions."""
 
@@ -47,7 +49,7 @@ def measure(archive: Archive, show: Callable[[str, Cost], None]) -> dict[str, Co
     timed("opening a release", lambda: Release.open(archive.folder / "releases" / RELEASE))
     _make_version(archive, timed)
     version = str(archive.registry.published())
-    timed("write-back of a version", lambda: jobs.write_back(context, project, version))
+    timed(WRITE_BACK, lambda: jobs.write_back(context, project, version))
     timed("retrain check, nothing changed", lambda: jobs.check_retraining(context, project))
     timed("reconciliation", lambda: reconcile.reconcile(context, project))
     timed("reconciliation again", lambda: reconcile.reconcile(context, project))
@@ -80,12 +82,12 @@ def _make_version(archive: Archive, timed: Timed) -> None:
     complete(folder, [member.file for member in plan.members])
     timed("members of all cubes", lambda: [plan.out_of_fold_members(cube) for cube in plan.cubes])
     with no_networks(archive):
-        timed("scoring a round, without networks", lambda: jobs.score_round(context, project, fingerprint))
+        timed(SCORING, lambda: jobs.score_round(context, project, fingerprint))
         timed(
-            "locating a round, without networks",
+            LOCATING,
             lambda: [jobs.locate(context, project, fingerprint, one.chunk, one.chunks) for one in steps.locating],
         )
-    timed("closing a round", lambda: jobs.close_round(context, project, fingerprint))
+    timed(CLOSING, lambda: jobs.close_round(context, project, fingerprint))
 
 
 def _score_in_chunks(archive: Archive, timed: Timed) -> None:

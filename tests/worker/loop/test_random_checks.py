@@ -125,6 +125,18 @@ def test_a_prediction_that_comes_in_between_is_deleted(project: LoopProject) -> 
     assert blind in without_prediction(project)
 
 
+def test_predictions_of_a_version_that_the_model_folder_lost_are_deleted_too(project: LoopProject) -> None:
+    """The folder was restored from an older backup, or began anew: a blind task shows no version at all."""
+    blind = order(project)[:4]
+    numbers = tasks(project)
+    entry = {"result": [], "score": 0.5, "model_version": "v0007"}
+    entries = [{**entry, "task": number} for number in numbers.values()]
+    project.label_studio.import_predictions(project.id, entries)
+    write(project, project.publish())
+    assert without_prediction(project) == {*blind}
+    assert project.label_studio.model_versions(project.id)["v0007"] == len(CUBES) - 4
+
+
 def test_predictions_of_another_model_are_left_alone(project: LoopProject) -> None:
     version = project.publish()
     entry = {"task": tasks(project)[order(project)[0]], "result": [], "score": 0.5, "model_version": "theirs"}

@@ -13,7 +13,7 @@ import pytest
 from tests.worker.conftest import CUBES, LoopProject, make_release, score_of
 from tests.worker.media.moto_bucket import Bucket
 
-from helioloop.errors import ServiceError, SettingsError
+from helioloop.errors import RegistryError, ServiceError, SettingsError
 from helioloop.progress import silent
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.fake import FakeLabelStudio
@@ -47,6 +47,22 @@ def test_every_place_keeps_the_contract(media: Media) -> None:
     for _ in range(2):
         media.withdraw([NAME, "project-1/unknown.mp4"])
     media.withdraw([])
+
+
+def test_a_place_is_claimed_once(media: Media) -> None:
+    """A repetition is no other claim."""
+    for _ in range(2):
+        assert media.claim("project-1/project-created.txt", b"2026-03-01")
+
+
+def test_a_bucket_that_another_project_has_claimed_stays_its_own(own_bucket: Bucket) -> None:
+    """Another prefix is another place."""
+    name = "project-1/project-created.txt"
+    assert BucketMedia(bucket="media", prefix="a/").claim(name, b"2026-03-01")
+    assert not BucketMedia(bucket="media", prefix="a/").claim(name, b"2026-05-01")
+    assert BucketMedia(bucket="media", prefix="b/").claim(name, b"2026-05-01")
+    found = own_bucket.client.get_object(Bucket="media", Key=f"a/helioloop/{name}")
+    assert found["Body"].read() == b"2026-03-01"
 
 
 def test_the_folder_reads_nothing() -> None:
@@ -130,6 +146,23 @@ def project(loop_project: LoopProject, own_bucket: Bucket) -> LoopProject:
     return project
 
 
+def test_another_deployment_with_the_same_prefix_is_refused(project: LoopProject, own_bucket: Bucket) -> None:
+    """Its project has the same number, and its own model folder and media folder."""
+    keys, label_studio = own_bucket.keys(), FakeLabelStudio()
+    number = label_studio.create_project(
+        title="second", label_config=project.label_studio.project(project.id).label_config
+    )
+    assert number == project.id
+    settings = project.context.settings
+    roots = {name: settings.cache_root.with_name(f"second-{name}") for name in ("model_root", "media_root")}
+    context = replace(
+        project.context, settings=settings.model_copy(update=roots), open_label_studio=lambda _: label_studio
+    )
+    with pytest.raises(RegistryError, match=r"another project with the number \d+.*'second'; give each deployment"):
+        ingest(context, number, "three", report=silent)
+    assert own_bucket.keys() == keys
+
+
 def served(project: LoopProject, own_bucket: Bucket) -> dict[str, bytes]:
     """Return the content of all files that the tasks name, by address."""
     found = {}
@@ -172,7 +205,8 @@ def test_a_new_project_writes_into_its_bucket_at_once(own_bucket: Bucket, tmp_pa
     settings = Settings(model_root=tmp_path / "models", media_root=tmp_path / "media", media_bucket="s3://media/team")
     label_studio = FakeLabelStudio()
     project = set_up(label_studio, settings, backend_url="http://127.0.0.1:9")
-    assert own_bucket.keys() == [f"team/helioloop/project-{project}/about.txt"]
+    names = ("about.txt", "project-created.txt")
+    assert own_bucket.keys() == [f"team/helioloop/project-{project}/{name}" for name in names]
     assert label_studio.storages(project) == []
 
 
@@ -185,16 +219,22 @@ def test_pruning_removes_from_the_bucket_too(
     (files, _) = pruning.kinds_of_media(project.context, project.id)
     assert files.find().files == 4
     files.remove()
-    assert len(own_bucket.keys()) == 6
+    assert len(own_bucket.keys()) == 7  # three files of two cubes, and the project's time
     assert set(served(project, own_bucket).values()) == on_disk(project)
 
 
-def test_a_bucket_that_does_not_answer_excludes_no_cube_for_good(project: LoopProject, own_bucket: Bucket) -> None:
-    """No task is imported whose video is not there; the next ingestion imports them."""
+def test_a_bucket_that_does_not_answer_excludes_no_cube_for_good(
+    project: LoopProject, own_bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No task is imported whose video is not there, also if the bucket fails later; the next ingestion imports them."""
     assert own_bucket.keys()
     make_release(project.context.settings.release_roots[1] / "more", CUBES[3:5])
     wrong = project.context.settings.model_copy(update={"media_bucket": "s3://missing"})
-    done = ingest(replace(project.context, settings=wrong), project.id, "more", report=silent)
+    with pytest.raises(ServiceError, match="NoSuchBucket"):
+        ingest(replace(project.context, settings=wrong), project.id, "more", report=silent)
+    with monkeypatch.context() as patch:
+        patch.setattr(BucketMedia, "claim", lambda *_: True)
+        done = ingest(replace(project.context, settings=wrong), project.id, "more", report=silent)
     assert (done.imported, len(done.excluded)) == (0, 2)
     assert "NoSuchBucket" in done.excluded[0].reason
     assert ingest(project.context, project.id, "more", report=silent).imported == 2

@@ -7,8 +7,9 @@ Each reading also writes the label snapshot into the model folder, where the web
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
+from helioloop.errors import RegistryError
 from helioloop.labelstudio.annotations import current_label
 from helioloop.labelstudio.config import project_controls
 from helioloop.labelstudio.tasks import CubeTask, annotation_stamps, cube_tasks
@@ -21,8 +22,13 @@ from helioloop.registry.media_identity import check_media_identity
 from helioloop.registry.project_controls import read_project_controls
 from helioloop.registry.project_identity import check_project_identity
 from helioloop.registry.project_profile import read_project_profile
+from helioloop.registry.project_stamp import parse_time
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.port import LabelStudio, ProjectInfo
+from helioloop_worker.media.port import Media
+
+OWNER_NAME: Final = "project-created.txt"
+"""File in a bucket with the time at which the project of its media was created."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +105,28 @@ def check_owner(info: ProjectInfo, *, settings: Settings, claim: bool = True) ->
     )
     check_media_identity(
         settings.media_dir(info.id), project=info.id, title=info.title, created_at=info.created_at, claim=claim
+    )
+
+
+def claim_media(media: Media, info: ProjectInfo, *, settings: Settings) -> None:
+    """Do nothing where the place of the media belongs to this project; one without a project becomes this project's.
+
+    Raises
+    ------
+    RegistryError
+        Where a bucket belongs to another project with this number; of folders `check_owner` finds that.
+    ServiceError
+        Where the bucket cannot be read or written.
+    """
+    created_at = parse_time(info.created_at)
+    name = f"{settings.media_dir(info.id).name}/{OWNER_NAME}"
+    # Moving Label Studio's database by way of JSON cuts its times to milliseconds.
+    if created_at is None or media.claim(name, created_at.isoformat(timespec="milliseconds").encode()):
+        return
+    raise RegistryError(
+        f"{media.address(name)} says that its media belong to another project with the number {info.id}, created at "
+        f"another time than {info.title!r}; give each deployment its own prefix in HELIOLOOP_MEDIA_BUCKET, or if that "
+        "project is gone or was moved here, delete that object"
     )
 
 

@@ -22,7 +22,7 @@ from helioloop_worker.labelstudio.own_addresses import (
     earlier_backends,
     earlier_webhooks,
 )
-from helioloop_worker.labelstudio.project import check_owner
+from helioloop_worker.labelstudio.project import check_owner, claim_media
 from helioloop_worker.labelstudio.project_template import copy_stills, instruction, labeling_configuration
 from helioloop_worker.labelstudio.setup_port import LabelStudioSetup
 from helioloop_worker.labelstudio.tabs import update_tabs
@@ -104,7 +104,9 @@ def set_up(
         tell(f"connected: media folder {media}")
     else:
         # Label Studio accepts a bucket with a prefix only where something is below it.
-        make_media(settings).serve(f"{media.name}/{ABOUT_NAME}", lambda: ABOUT)
+        place = make_media(settings)
+        claim_media(place, label_studio.project(project), settings=settings)
+        place.serve(f"{media.name}/{ABOUT_NAME}", lambda: ABOUT)
     if created and settings.media_bucket is None:
         copy_stills(media / STILLS)
         base = urlsplit(settings.label_studio_public_url or settings.label_studio_url).path.rstrip("/")

@@ -24,7 +24,7 @@ from helioloop.files.names import file_name, shown_name
 from helioloop.progress import Report
 from helioloop.records.profiles import Profile
 from helioloop_worker.context import Context
-from helioloop_worker.labelstudio.project import check_owner, read_controls
+from helioloop_worker.labelstudio.project import check_owner, claim_media, read_controls
 from helioloop_worker.loop.checked import require_whole_write_back
 from helioloop_worker.loop.crude_labels import FIELD, ChangedLabel, crude_text, follow_table, with_others
 from helioloop_worker.loop.known_cubes import KnownCubes
@@ -169,6 +169,7 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
     media = settings.media_dir(project)
     (media / release_name).mkdir(parents=True, exist_ok=True)
     check_owner(info, settings=settings)  # a new media folder becomes this project's before its first video
+    claim_media(context.media, info, settings=settings)
     if settings.media_bucket is None:
         context.label_studio.ensure_local_storage(project, settings.storage_path(project))
 

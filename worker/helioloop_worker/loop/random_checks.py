@@ -16,6 +16,7 @@ from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import CurrentLabel, LabelSource
 from helioloop.registry.acceptances import read_acceptances
 from helioloop.registry.random_checks import RandomChecks
+from helioloop.registry.versions import is_version_name
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import ProjectState
@@ -121,12 +122,14 @@ def write_marks(context: Context, project: int, tasks: Mapping[str, Sequence[int
 
 
 def shown_rows(
-    rows: Iterable[PredictionRow], tasks: Mapping[str, CubeTask], blind: Iterable[str], versions: Iterable[str]
+    rows: Iterable[PredictionRow], tasks: Mapping[str, CubeTask], blind: Iterable[str]
 ) -> list[PredictionRow]:
-    """Return the predictions of blind cubes by any of `versions`: Label Studio would show each of them."""
+    """Return the predictions of blind cubes by any version: Label Studio would show each of them.
+
+    A version that the model folder has lost, after a restore for instance, counts too.
+    """
     hidden = {number for cube in blind if cube in tasks for number in tasks[cube].ids}
-    ours = set(versions)
-    return [row for row in rows if row.task in hidden and row.model_version in ours]
+    return [row for row in rows if row.task in hidden and is_version_name(row.model_version)]
 
 
 def delete_rows(context: Context, project: int, rows: list[PredictionRow], lock: Lock) -> None:

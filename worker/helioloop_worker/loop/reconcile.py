@@ -278,7 +278,7 @@ def _write_back(context: Context, project: int, state: ProjectState) -> str | No
         for number in task.ids
     }
     all_rows = context.label_studio.predictions(project)
-    if shown := shown_rows(all_rows, cubes, blind, context.registry(project).versions()):
+    if shown := shown_rows(all_rows, cubes, blind):
         return _send_whole_write_back(
             context,
             project,

@@ -20,7 +20,7 @@ from helioloop.records.labels import CurrentLabel, Label
 from helioloop.records.scores import CubeScore
 from helioloop.registry.acceptances import accepted_labels
 from helioloop.registry.unscorable import read_unscorable
-from helioloop.registry.versions import Registry
+from helioloop.registry.versions import Registry, is_version_name
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import ProjectState
@@ -251,7 +251,7 @@ def _rows(context: Context, project: int, version: str, *, whole: bool) -> list[
     counts = context.label_studio.model_versions(project)
     if counts.get(version) or whole:
         return context.label_studio.predictions(project)
-    return None if any(counts.get(earlier) for earlier in context.registry(project).versions()) else []
+    return None if any(count for name, count in counts.items() if is_version_name(name)) else []
 
 
 def _n_rows(context: Context, project: int, version: str) -> int:
@@ -305,11 +305,10 @@ def _hide_random_checks(
         ),
     )
     blind = checks.blind(labels)
-    versions = context.registry(project).versions()
     if rows is None:
         numbers = [number for name in blind & project_state.tasks.keys() for number in project_state.tasks[name].ids]
         rows = [row for task in context.label_studio.tasks_now(project, numbers) for row in task.predictions]
-    shown = shown_rows(rows, project_state.tasks, blind, versions)
+    shown = shown_rows(rows, project_state.tasks, blind)
     write_blind_screens(context, project, project_state, version=version, blind=blind, report=holding(lock, report))
     delete_rows(context, project, shown, lock)
     set_marks(context, project, project_state, all_marks(checks, cubes, labels), lock)

@@ -169,7 +169,7 @@ def _hide_random_checks(
         )
     blind = checks.blind(labels)
     rows = [row for task in there for row in task.predictions]
-    shown = shown_rows(rows, part.tasks, blind & part.tasks.keys(), context.registry(project).versions())
+    shown = shown_rows(rows, part.tasks, blind & part.tasks.keys())
     write_blind_screens(context, project, part, version=version, blind=blind, report=holding(lock, report))
     delete_rows(context, project, shown, lock)
     checked = None if part.tasks.keys().isdisjoint(checks.cubes) else checks

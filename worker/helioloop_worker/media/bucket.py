@@ -57,19 +57,18 @@ class BucketMedia:
 
     def serve(self, name: str, read: Callable[[], bytes]) -> None:
         """Upload a file unless the bucket has this content; see `Media.serve`."""
-        content, key = read(), self._key(name)
-        sha256 = hashlib.sha256(content).hexdigest()
+        content = read()
         with self._plain_errors():
-            if self._stored_hash(key) == sha256:
-                return
-            _client().put_object(
-                Bucket=self.bucket,
-                Key=key,
-                Body=content,
-                ContentType=_TYPES.get(PurePosixPath(name).suffix, "application/octet-stream"),
-                CacheControl="no-cache",  # the address of a curve stays, and its content changes
-                Metadata={"sha256": sha256},
-            )
+            if self._stored_hash(self._key(name)) != hashlib.sha256(content).hexdigest():
+                self._put(name, content)
+
+    def claim(self, name: str, content: bytes) -> bool:
+        """Upload a file unless the bucket has one, and return whether it has this content; see `Media.claim`."""
+        with self._plain_errors():
+            stored = self._stored_hash(self._key(name))
+            if stored is None:
+                self._put(name, content)
+            return stored in {None, hashlib.sha256(content).hexdigest()}
 
     def withdraw(self, names: Iterable[str]) -> None:
         """Delete files; see `Media.withdraw`."""
@@ -78,6 +77,16 @@ class BucketMedia:
             with self._plain_errors():
                 some = keys[start : start + _DELETED_AT_ONCE]
                 _client().delete_objects(Bucket=self.bucket, Delete={"Objects": some, "Quiet": True})
+
+    def _put(self, name: str, content: bytes) -> None:
+        _client().put_object(
+            Bucket=self.bucket,
+            Key=self._key(name),
+            Body=content,
+            ContentType=_TYPES.get(PurePosixPath(name).suffix, "application/octet-stream"),
+            CacheControl="no-cache",  # the address of a curve stays, and its content changes
+            Metadata={"sha256": hashlib.sha256(content).hexdigest()},
+        )
 
     def _key(self, name: str) -> str:
         return f"{self.prefix}helioloop/{name}"

@@ -24,5 +24,9 @@ class FolderMedia:
     def serve(self, name: str, read: Callable[[], bytes]) -> None:
         """Do nothing, and read nothing; see `Media.serve`."""
 
+    def claim(self, name: str, content: bytes) -> bool:  # noqa: ARG002 - its file is `helioloop.registry.media_identity`
+        """Return True: a folder has its own file for this; see `Media.claim`."""
+        return True
+
     def withdraw(self, names: Iterable[str]) -> None:
         """Do nothing; see `Media.withdraw`."""

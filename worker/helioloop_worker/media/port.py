@@ -23,6 +23,15 @@ class Media(Protocol):
             Where the place cannot be written.
         """
 
+    def claim(self, name: str, content: bytes) -> bool:
+        """Store a file unless there is one, and return whether it has this content.
+
+        Raises
+        ------
+        ServiceError
+            Where the place cannot be read or written.
+        """
+
     def withdraw(self, names: Iterable[str]) -> None:
         """Make files unavailable; unknown ones are passed over.
 
