@@ -95,6 +95,22 @@ def test_the_list_of_pages_names_each_page_once() -> None:
     assert sorted(named) == sorted(path.name for path in (ROOT / "docs").glob("*.md") if path.name != "README.md")
 
 
+def test_each_promise_and_each_fault_names_a_test_that_exists() -> None:
+    """Of the page on reliability: every row of its tables of promises and of faults and inputs."""
+    text = (ROOT / "docs" / "reliability.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("|") and not line.startswith("|--")]
+    heads = ("| promise | held by |", "| kind | case | what happens | test |")
+    assert set(heads) <= set(rows)
+    figures = next(row for row in rows if row.startswith("| figure of `fault-report.json` |"))
+    held = rows[: rows.index(figures)]
+    assert len(held) > 100
+    for row in held:
+        named = re.findall(r"`(tests/\S+\.py)`", row)
+        assert named or row in heads, row
+        for path in named:
+            assert (ROOT / path).is_file(), path
+
+
 def test_cards_and_columns_that_the_page_on_files_names_are_in_the_code() -> None:
     """Except standard ones that astropy reads; the code has one spelling of each name of a time."""
     by_astropy = {"TUNIT", "BSCALE", "BZERO", "CTYPE1", "CTYPE2", "CDELT1", "PC1_1", "CD1_1"}

@@ -18,7 +18,7 @@ from helioloop.environment import credentials, names
 from helioloop.environment.addresses import check_http_url, plain_url, redis_passwords
 from helioloop.environment.reading import Environment
 from helioloop.environment.source import EnvironmentSource, first_refusal
-from helioloop.environment.values import DeviceName, Folder, Level, LogFormat, RecipeName, Seconds
+from helioloop.environment.values import DeviceName, Folder, FolderElsewhere, Level, LogFormat, RecipeName, Seconds
 from helioloop.errors import SettingsError
 
 __all__ = ["Settings", "environment", "load_settings", "plain_url", "secret_values"]
@@ -75,7 +75,7 @@ class Settings(BaseSettings):
         description="S3-compatible bucket, such as `s3://BUCKET/PREFIX`, from which Label Studio gets videos, curves "
         "and reasons in place of local files; needs the extra `[s3]`.",
     )
-    label_studio_media_root: Folder | None = Field(
+    label_studio_media_root: FolderElsewhere | None = Field(
         None,
         description="The same folder as Label Studio sees it, where its path is another one there; without it, the "
         "path of the worker is used.",

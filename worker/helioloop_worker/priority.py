@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from helioloop_worker.wake_ups import waking_up
+
 log = logging.getLogger(__name__)
 
 NICE: Final = 10
@@ -44,9 +46,10 @@ def yield_to_others() -> None:
 @contextmanager
 def yielding() -> Iterator[None]:
     """Yield to other programs from now on, and log at the end if they left hardly anything of a core."""
-    yield_to_others()
     began, used = time.monotonic(), time.process_time()
-    yield
+    with waking_up():  # its process keeps the priority from before
+        yield_to_others()
+        yield
     share = (time.process_time() - used) / max(time.monotonic() - began, 1e-9)
     if share < LEAST_SHARE:
         log.warning(

@@ -53,7 +53,7 @@ def refine_by_flux_onset(found: Emergence, cube: npt.NDArray[np.floating], *, in
 
     Notes
     -----
-    The interval is not calibrated. On 200 synthetic cubes of each generator it contains 93 and 95 % of the true frames;
+    The interval is not calibrated. On 200 synthetic cubes of each generator it contains 93 and 94 % of the true frames;
     see docs/science.md.
     """
     flux, start = cell_flux(cube, instrument), instrument.frozen_frames

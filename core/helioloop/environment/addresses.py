@@ -44,7 +44,8 @@ def check_http_url(url: str) -> str:
         With the rule; the text does not contain the address.
     """
     parts = _split(url)
-    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname or any(map(str.isspace, url)):
+    is_text = url.isprintable() and not any(map(str.isspace, url))
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname or not is_text:
         without = " without http:// or https:// in front" if "://" not in url else ""
         raise ValueError(
             f"is not an address{without}; write it as http://HOST:PORT or https://HOST, an IPv6 address in brackets, "

@@ -35,7 +35,31 @@ def read_folder(value: Any) -> Any:
         ) from None
 
 
-Folder = Annotated[Path, BeforeValidator(read_folder)]
+def read_own_folder(value: Any) -> Any:
+    """Return the path of a folder of this machine as `read_folder` does; it need not be there yet.
+
+    Raises
+    ------
+    ValueError
+        As `read_folder`, and where the path is that of a file, leads through one, or cannot be looked at.
+    """
+    path = read_folder(value)
+    if isinstance(value, str):
+        try:
+            there = next((place for place in (path, *path.parents) if place.exists()), None)
+        except OSError as error:
+            raise ValueError(f"cannot be looked at ({error.strerror}); correct the path") from None
+        if there is not None and not there.is_dir():
+            raise ValueError(
+                "is a file; name a folder" if there == path else f"leads through the file {there}; name a folder"
+            )
+    return path
+
+
+Folder = Annotated[Path, BeforeValidator(read_own_folder)]
+"""A folder of this machine."""
+FolderElsewhere = Annotated[Path, BeforeValidator(read_folder)]
+"""A folder as another program sees it, which may run on another machine."""
 
 Seconds = Annotated[float, Field(le=_YEAR_SECONDS)]
 """A duration of at most a year: longer ones are beyond what clocks and locks take, and nobody means them."""

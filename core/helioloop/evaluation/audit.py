@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 
 from helioloop.evaluation.audit_order import sampled_prefix
 from helioloop.evaluation.estimates import MIN_SAMPLED, Estimate, binomial_estimate, estimate_wrong_left
+from helioloop.words import count
 
 MIN_RANKED = 10
 """With fewer verifications by rank in a round, its hit rate is not a reason to stop."""
@@ -100,18 +101,19 @@ class RoundAudit:
         unverified = self.cubes - self.verified
         hit, left = self.hit_rate, self.wrong_left
         return (
-            f"Round {self.round}: {self.verifications} cubes verified, {self.flips} of their labels changed; "
-            f"{self.verified} of {self.cubes} cubes are verified.",
+            f"Round {self.round}: {count(self.verifications, 'cube')} verified, {self.flips} of their labels changed; "
+            f"in all {self.verified} of {count(self.cubes, 'cube')} verified.",
             "Hit rate: none yet, no cube was verified because of its rank."
             if hit is None
-            else f"Hit rate: {self.hits} of {self.ranked} cubes verified by rank had a wrong label, {hit.value:.0%} "
-            f"({hit.lo:.0%} to {hit.hi:.0%}).",
+            else f"Hit rate: {self.hits} of {count(self.ranked, 'cube')} verified by rank had a wrong label, "
+            f"{hit.value:.0%} ({hit.lo:.0%} to {hit.hi:.0%}).",
             f"Wrong labels left: no estimate yet, the audit sample has {self.sampled} of the {MIN_SAMPLED} cubes it "
             "needs."
             if left is None
-            else f"Wrong labels left among {unverified} unverified cubes: about {left.value:.0f} ({left.lo:.0f} to "
-            f"{left.hi:.0f}); {self.sampled_wrong} of {self.sampled} cubes in the audit sample had a wrong label.",
-            f"Continue: {unverified} cubes to verify." if self.stop is None else f"Stop: {self.stop}.",
+            else f"Wrong labels left among {count(unverified, 'unverified cube')}: about {left.value:.0f} "
+            f"({left.lo:.0f} to {left.hi:.0f}); {self.sampled_wrong} of "
+            f"{count(self.sampled, 'cube')} in the audit sample had a wrong label.",
+            f"Continue: {count(unverified, 'cube')} to verify." if self.stop is None else f"Stop: {self.stop}.",
         )
 
 

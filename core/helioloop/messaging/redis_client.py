@@ -98,12 +98,15 @@ def plain_errors(settings: Settings) -> Iterator[None]:
                 f"the certificate of Redis at {url} is not trusted here; set SSL_CERT_FILE to a file with the "
                 "certificates of all authorities that you trust, your own included"
             ) from None
+        cause = _cause_in(error)
         raise ServiceError(
-            f"Redis at {url} cannot be reached; start it or set REDIS_URL to the one in use", may_pass=True
+            f"Redis at {url} cannot be reached{cause and f' ({cause})'}; start it or set REDIS_URL to the one in use",
+            may_pass=True,
         ) from None
     except redis.TimeoutError:
+        plain = ", or write redis:// if it does not use TLS" if url.startswith("rediss:") else ""
         raise ServiceError(
-            f"Redis at {url} does not answer in time; look at its load and memory", may_pass=True
+            f"Redis at {url} does not answer in time; look at its load and memory{plain}", may_pass=True
         ) from None
     except redis.RedisError as error:
         if isinstance(error, redis.OutOfMemoryError) or _FULL in str(error):
@@ -112,4 +115,18 @@ def plain_errors(settings: Settings) -> Iterator[None]:
                 "it",
                 may_pass=True,
             ) from None
+        if "DB index" in str(error):
+            raise ServiceError(
+                f"Redis at {url} has no database of that number; write a smaller one at the end of REDIS_URL"
+            ) from None
         raise ServiceError(f"Redis at {url} refuses a command ({type(error).__name__}); read its log") from None
+
+
+def _cause_in(error: BaseException) -> str:
+    """Return why a connection failed, as the system says it; empty where it does not."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, OSError) and found.strerror and not isinstance(found, redis.RedisError):
+            return found.strerror
+        found = found.__cause__ or found.__context__
+    return ""

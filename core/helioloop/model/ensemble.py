@@ -205,6 +205,10 @@ def _fill(inputs: ResidentInputs[Any], cubes: Sequence[CubeInfo], runtime: Runti
 
 
 def _write_member(plan: Plan, member: PlannedMember, network: nn.Module, path: Path) -> None:
+    if not path.parent.is_dir():
+        raise RegistryError(
+            f"{path.parent} is gone, so the weights of {member.name} are not kept: another process has closed the round"
+        )
     weights = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
     atomic.write_bytes(path, save(weights, metadata=_metadata(plan, member)))
 

@@ -103,8 +103,8 @@ def likelihood_ratio(growth: npt.ArrayLike) -> Floats:
     Notes
     -----
     (growth / `EVEN_GROWTH`) ** `POWER`, between 1 / `LARGEST_RATIO` and `LARGEST_RATIO`. On synthetic releases of the
-    two generators, logistic regressions of the true class on ln(growth) give powers from 4.6 to 7.0 and even odds at
-    growths from 2.5 to 3.1; see docs/science.md.
+    two generators, logistic regressions of the true class on ln(growth) give powers from 4.6 to 7.9 and even odds at
+    growths from 2.3 to 3.1; see docs/science.md.
     """
     ratio = (np.asarray(growth, dtype=np.float64) / EVEN_GROWTH) ** POWER
     return np.nan_to_num(np.clip(ratio, 1.0 / LARGEST_RATIO, LARGEST_RATIO), nan=1.0)

@@ -12,13 +12,18 @@ from helioloop.model.recipes import QUICK
 from helioloop.model.runtime import Runtime
 from helioloop.records.instrument import MDI
 from helioloop.workflows.releases import readable_cubes
-from helioloop_worker.priority import lower_priority, yield_to_others
+from helioloop_worker.priority import lower_priority, yielding
 
 
 def main(release: str, folder: str, begun: str, number: str) -> None:
     """Train; a file in `begun` shows that the training runs."""
     lower_priority()
-    yield_to_others()
+    with yielding():
+        train(release, folder, begun, number)
+
+
+def train(release: str, folder: str, begun: str, number: str) -> None:
+    """Train member after member."""
     loader = Loader(roots=(Path(release).parent,), cache=Path(folder) / "cubes", instrument=MDI)
     runtime = Runtime(instrument=MDI, load=loader, device=CPU, inputs=Path(folder) / "inputs")
     cubes = [cube for cube in readable_cubes(Release.open(Path(release)), runtime) if cube.label is not None]

@@ -47,6 +47,20 @@ def test_blanks_around_a_folder_are_refused(given: pytest.MonkeyPatch, name: str
     assert "remove it" in said
 
 
+@pytest.mark.parametrize("name", ["MODEL_ROOT", "MEDIA_ROOT", "CACHE_ROOT"])
+def test_a_file_in_place_of_a_folder_is_refused(given: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    """A folder that is not there yet is made by whoever writes first; what Label Studio sees may be elsewhere."""
+    name, file = f"HELIOLOOP_{name}", tmp_path / "file"
+    file.write_text("x")
+    assert refusal(given, name, str(file)).startswith(f"{name} is '{file}', which is a file; name a folder")
+    assert f"which leads through the file {file}; name a folder" in refusal(given, name, str(file / "a" / "b"))
+    assert "cannot be looked at (File name too long)" in refusal(given, name, f"/{'x' * 300}")
+    given.setenv(name, str(tmp_path / "new" / "one"))
+    given.setenv("HELIOLOOP_LABEL_STUDIO_MEDIA_ROOT", str(file))
+    assert load_settings().label_studio_media_root == file
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize(
     ("value", "rule"),
     [

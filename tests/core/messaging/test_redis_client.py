@@ -28,6 +28,25 @@ def test_an_absent_redis_is_named_without_its_password() -> None:
     assert caught.value.__cause__ is None
 
 
+@pytest.mark.parametrize(
+    ("url", "cause"),
+    [
+        ("redis://127.0.0.1:1/0", "cannot be reached (Connection refused); start it"),
+        ("redis://nowhere.invalid/0", "cannot be reached ("),
+        ("unix:///nowhere.sock", "cannot be reached (No such file or directory)"),
+    ],
+)
+def test_the_cause_of_no_connection_is_said(url: str, cause: str) -> None:
+    with pytest.raises(ServiceError) as caught:
+        redis_client.connect(Settings(redis_url=url), timeout_seconds=2.0)
+    assert cause in str(caught.value)
+
+
+def test_a_database_that_redis_does_not_have_is_named(redis_url: str) -> None:
+    with pytest.raises(ServiceError, match="has no database of that number; write a smaller one"):
+        redis_client.connect(Settings(redis_url=f"{redis_url}?db=99999"))
+
+
 def test_a_url_of_another_service_is_a_wrong_setting() -> None:
     """It is refused before anything is connected, without its password."""
     settings = Settings(redis_url="http://me:hunter2@example.org/x?key=hunter3")

@@ -144,6 +144,7 @@ CASES: dict[str, Change] = {
     "label-studio-address/no-answer": {"health": lost(Fault.TIMEOUT)},
     "label-studio-address/certificate": {"health": lost(Fault.CERTIFICATE)},
     "label-studio-address/no-tls": {"health": lost(Fault.NO_TLS)},
+    "label-studio-address/environment": {"health": lost(Fault.ENVIRONMENT)},
     "label-studio-address/redirected": {
         "health": Answer(status=301, headers={"location": "https://label-studio/health/"})
     },
@@ -175,6 +176,7 @@ CASES: dict[str, Change] = {
     "rights/forbidden": {"change": NO},
     "backend-address/no-address": {"backend_url": "backend:9090", "backend": lost(Fault.ADDRESS)},
     "backend-address/unknown-host": {"backend": lost(Fault.NAME)},
+    "backend-address/environment": {"backend": lost(Fault.ENVIRONMENT)},
     "backend-address/refused": {"backend": lost(Fault.REFUSED)},
     "backend-address/localhost-in-container": {"backend_url": "http://127.0.0.1:9090", "backend": lost(Fault.REFUSED)}
     | machine(in_container=True),
@@ -193,6 +195,7 @@ CASES: dict[str, Change] = {
     "model-folder-project/another-project": folder(owner=OTHER),
     "media-folder-project/another-project": folder(media_owner=OTHER),
     "project-releases/gone": folder(lost_releases=("first", "second")),
+    "model-folder/lost-version": folder(unusable={"v0001": "v0001 cannot be published again"}),
     "model-folder-seen/another-folder": folder(stamp="an0ther"),
     "backend-entry/missing": {"cards": good([CARD | {"title": "another model", "url": "http://other:9090"}])},
     "backend-entry/unspecified-address": card(url="http://0.0.0.0:9090"),

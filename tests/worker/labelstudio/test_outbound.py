@@ -13,7 +13,8 @@ from label_studio_sdk.core import http_client
 
 from helioloop.errors import LabelStudioError, SettingsError
 from helioloop_worker.labelstudio.client import LabelStudioClient
-from helioloop_worker.labelstudio.outbound import make_http_client, proxy_remedy
+from helioloop_worker.labelstudio.outbound import make_http_client
+from helioloop_worker.labelstudio.proxies import proxy_remedy
 
 URL = "http://labels.example.org:8080"
 

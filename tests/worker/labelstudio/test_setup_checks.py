@@ -92,7 +92,7 @@ def test_a_new_project_is_tried_with_a_probe_file_that_is_removed(
         f"model folder: the backend reads {settings.model_root.resolve()}, too",
         f"event: Label Studio sent one to {backend}/webhook, and the backend took it in",
     ]
-    assert sorted(path.name for path in settings.media_dir(project).iterdir()) == ["instruction"]
+    assert sorted(path.name for path in settings.media_dir(project).iterdir()) == ["instruction", "project.json"]
     assert arrived_events(redis_connection, project) == {PROJECT_UPDATED: 1}
     (hook,) = label_studio.webhooks(project)
     assert hook.actions == {*WEBHOOK_ACTIONS}
@@ -139,7 +139,7 @@ def test_media_that_browsers_could_not_show_are_reported(
     text = failure(label_studio, settings, project, backend)
     assert cause in text
     assert "did not arrive" not in text
-    assert [path.name for path in settings.media_dir(project).iterdir()] == ["instruction"]
+    assert sorted(path.name for path in settings.media_dir(project).iterdir()) == ["instruction", "project.json"]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
-"""Counting what was submitted: both kinds of token, and no answer is no error."""
+"""Counting what was submitted: both kinds of token, and the cause where there is no answer."""
 
 import json
+import socket
 import threading
+import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -10,7 +12,8 @@ import pytest
 from pydantic import SecretStr
 
 from helioloop.settings import Settings
-from helioloop_worker.labelstudio.submitted import Submitted, count_submitted
+from helioloop_worker.labelstudio import submitted
+from helioloop_worker.labelstudio.submitted import Submitted, try_count
 
 PROJECT = {
     "task_number": 24, "num_tasks_with_annotations": 3, "total_annotations_number": 4, "skipped_annotations_number": 2,
@@ -49,12 +52,15 @@ def url() -> Iterator[str]:
     server.server_close()
 
 
-def count(url: str, key: str | None, *, project: int = 7) -> Submitted | None:
+def count(url: str, key: str | None, *, project: int = 7) -> Submitted | str | None:
+    """Return the counts, or why there are none."""
     secret = None if key is None else SecretStr(key)
-    return count_submitted(
+    counts, why = try_count(
         Settings(label_studio_api_key=secret, model_root=Path("unused")).model_copy(update={"label_studio_url": url}),
         project,
     )
+    assert (counts is None) != (why is None)
+    return counts or why
 
 
 @pytest.mark.parametrize("key", ["legacy", "a.b.c"])
@@ -63,13 +69,71 @@ def test_the_counts_are_those_of_label_studio(url: str, key: str) -> None:
     assert count(f"{url}/", key) == Submitted(tasks=24, annotated=3, annotations=4, skips=2)
 
 
-@pytest.mark.parametrize("key", [None, "wrong", "x.y.z"])
-def test_without_a_valid_token_there_are_none(url: str, key: str | None) -> None:
-    assert count(url, key) is None
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        (None, "HELIOLOOP_LABEL_STUDIO_API_KEY is not set"),
+        ("hunter2", "answered 401; set HELIOLOOP_LABEL_STUDIO_API_KEY to a valid token"),
+        ("hunter2.y.z", "answered 401; set HELIOLOOP_LABEL_STUDIO_API_KEY to a valid token"),
+    ],
+)
+def test_without_a_valid_token_the_reason_is_said(url: str, key: str | None, why: str) -> None:
+    said = count(url, key)
+    assert isinstance(said, str)
+    assert why in said
+    assert "hunter2" not in said
 
 
-def test_without_a_usable_answer_there_are_none(url: str) -> None:
-    """Another project, a closed port, and an address that is none."""
-    assert count(url, "legacy", project=8) is None
-    assert count("http://127.0.0.1:1", "legacy") is None
-    assert count("file:///etc/passwd", "legacy") is None
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("http://me:hunter2@127.0.0.1:1", "Label Studio at http://127.0.0.1:1 did not answer ([Errno 111]"),
+        ("http://nowhere.invalid", "did not answer ([Errno -"),
+        ("file:///etc/passwd", "did not answer as Label Studio does; check that HELIOLOOP_LABEL_STUDIO_URL"),
+        ("http://a\x01b", "did not answer as Label Studio does"),
+        ("", "did not answer as Label Studio does"),
+    ],
+)
+def test_without_an_answer_the_cause_is_said(address: str, why: str) -> None:
+    """A closed port, an unknown host, and addresses that are none."""
+    said = count(address, "legacy")
+    assert isinstance(said, str)
+    assert why in said
+    assert "hunter2" not in said
+
+
+def test_an_answer_of_another_project_or_service_is_said(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is counted where the numbers are missing."""
+    assert "did not answer as Label Studio does" in str(count(url, "legacy", project=8))
+    monkeypatch.setattr(submitted, "TIMEOUT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        said = str(count(f"http://127.0.0.1:{silent.getsockname()[1]}", "legacy"))
+    assert "did not answer in time; check that it runs" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("HTTP_PROXY", "  ", "HTTP_PROXY contains nothing but blanks"),
+        ("http_proxy", "\t", "http_proxy contains nothing but blanks"),
+        ("HTTP_PROXY", "http://me:hunter2@[::1", "HTTP_PROXY has a value that is not an address"),
+        ("ALL_PROXY", "http://me:hunter2@127.0.0.1:99999", "ALL_PROXY has a value that is not an address"),
+        ("HTTPS_PROXY", "http://me:hunter2@127.0.0.1:9\n", "HTTPS_PROXY has a blank or a line end around its value"),
+        ("HTTP_PROXY", "http://me:hunter2@127.0.0.1:9", "through the proxy http://127.0.0.1:9 of HTTP_PROXY"),
+    ],
+)
+def test_a_proxy_is_named_as_the_cause(
+    url: str, monkeypatch: pytest.MonkeyPatch, name: str, value: str, rule: str
+) -> None:
+    """One that cannot be used, and one that does not run; its password is not shown, and an empty one is none."""
+    for one in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(one, raising=False)
+        monkeypatch.delenv(one.lower(), raising=False)
+    monkeypatch.setattr(urllib.request, "_opener", None)
+    monkeypatch.setenv(name, "")
+    assert isinstance(count(url, "legacy"), Submitted)
+    monkeypatch.setenv(name, value)
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it keeps the proxies of the first call of a process
+    said = str(count(url, "legacy"))
+    assert rule in said
+    assert "hunter2" not in said

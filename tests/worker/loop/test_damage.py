@@ -73,7 +73,7 @@ def test_cubes_of_a_damaged_score_file_are_scored_again(project: LoopProject) ->
     """Their predictions are still in Label Studio; reconciliation has a write-back of all tasks request them."""
     cut(FILES["scores"](project))
     done = reconcile(project.context, project.id).done
-    assert f"{len(CUBES)} tasks have no score although their predictions are there: scoring them" in done
+    assert f"{len(CUBES)} tasks with predictions and without a score: scoring" in done
     assert jobs.write_back(project.context, project.id, "v0001")["missing"] == len(CUBES)
 
 

@@ -42,7 +42,7 @@ def said(project: LoopProject) -> dict[int, object]:
 def replacing(count: int, version: str = "v0001") -> str:
     """Return what reconciliation says."""
     return (
-        f"{count} predictions named {version} are not of the {version} in the model folder, as after its loss, a "
+        f"{count} predictions named {version}, not by the {version} in the model folder, as after its loss, a "
         "restore or a copy: replacing them"
     )
 

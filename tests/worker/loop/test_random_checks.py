@@ -73,7 +73,7 @@ def test_an_answered_one_gets_its_prediction_with_the_next_write_back(project: L
     first = order(project)[:4]
     answer(project, first[:3])
     project.read()
-    assert "3 tasks lack the prediction of v0001: writing back" in reconcile(project.context, project.id).done
+    assert "3 tasks without the prediction of v0001: writing back" in reconcile(project.context, project.id).done
     write(project, version)
     assert without_prediction(project) == {first[3]}
     labels = project.read().snapshot.cubes

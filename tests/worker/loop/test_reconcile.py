@@ -89,12 +89,16 @@ def test_the_first_round_needs_no_webhook_where_an_empty_project_was_checked(
 def test_events_without_a_check(loop_project: LoopProject) -> None:
     """Their check was lost: it is sent for the time at which they are due, and not twice."""
     loop_project.context.state.add_events(loop_project.id, 2, now=time.time())
-    assert reconcile(loop_project.context, loop_project.id).done == ("2 events wait and no check was queued: checking",)
+    assert reconcile(loop_project.context, loop_project.id).done == (
+        "2 events waiting, and no check was queued: checking",
+    )
     assert loop_project.scheduled() == [f"retrain-check-{loop_project.id}"]
     assert reconcile(loop_project.context, loop_project.id).done == ()
     loop_project.clear_queues()
     loop_project.context.state.add_events(loop_project.id, 1, now=time.time() - SETTLED)
-    assert reconcile(loop_project.context, loop_project.id).done == ("3 events wait and no check was queued: checking",)
+    assert reconcile(loop_project.context, loop_project.id).done == (
+        "3 events waiting, and no check was queued: checking",
+    )
 
 
 @pytest.mark.usefixtures("tasks")
@@ -103,7 +107,7 @@ def test_tasks_that_came_after_the_write_back(loop_project: LoopProject, task_da
     late = {**task_data["cube00"], "cube": "late", "sha256": "1" * 64}
     loop_project.label_studio.import_tasks(loop_project.id, [late, {**SCREEN, "text": "a task without a cube"}])
     assert reconcile(loop_project.context, loop_project.id).done == (
-        "1 tasks lack the prediction of v0001: writing back",
+        "1 task without the prediction of v0001: writing back",
     )
     assert loop_project.queued() == [f"write-back-{loop_project.id}-v0001"]
     add_unscorable(loop_project.model_dir, "v0001", [loop_project.read().tasks["late"].cube])
@@ -117,7 +121,7 @@ def test_a_score_that_is_no_agreement_any_more_is_written_anew(
     loop_project.label_studio.annotate(tasks["cube00"], "emergence")
     loop_project.check()
     loop_project.clear_queues()  # the write-back that the check sent is lost
-    assert "the scores of 1 tasks are not the agreement with their labels: writing back" in (
+    assert "1 score other than the agreement with the label: writing back" in (
         reconcile(loop_project.context, loop_project.id).done
     )
     assert f"write-back-{loop_project.id}-v0001" in loop_project.queued()
@@ -130,7 +134,7 @@ def test_a_second_task_of_a_cube_is_written_and_not_missed_again(loop_project: L
     """Somebody imported an exported task again: after a write-back there is nothing to do."""
     loop_project.import_cubes(task_data, ["cube00"])
     assert reconcile(loop_project.context, loop_project.id).done == (
-        "1 tasks lack the prediction of v0001: writing back",
+        "1 task without the prediction of v0001: writing back",
     )
     write_back(loop_project.context, loop_project.id, "v0001", report=silent)
     assert reconcile(loop_project.context, loop_project.id).done == ()
@@ -159,14 +163,14 @@ def test_a_published_version_that_is_not_shown(loop_project: LoopProject) -> Non
     """Its write-back was lost or broke off before the last call, or somebody made another version the shown one."""
     version = loop_project.publish()
     assert reconcile(loop_project.context, loop_project.id).done == (
-        f"24 tasks lack the prediction of {version}: writing back",
+        f"24 tasks without the prediction of {version}: writing back",
     )
     write_back(loop_project.context, loop_project.id, version, report=silent)
     assert reconcile(loop_project.context, loop_project.id).done == ()
     loop_project.label_studio.set_model_version(loop_project.id, "v0001")
     loop_project.clear_queues()
     assert reconcile(loop_project.context, loop_project.id).done == (
-        f"0 tasks lack the prediction of {version}: writing back",
+        f"Label Studio shows another version than {version}: writing back",
     )
 
 
@@ -177,7 +181,7 @@ def test_a_second_prediction_that_came_late_is_deleted(loop_project: LoopProject
     late = next(entry for entry in label_studio.stored(loop_project.id) if entry["task"] == tasks["cube03"])
     label_studio.import_predictions(loop_project.id, [late])
     assert reconcile(loop_project.context, loop_project.id).done == (
-        f"1 tasks have a second prediction of {version}: deleting it",
+        f"1 task with a second prediction of {version}: deleting it",
     )
     write_back(loop_project.context, loop_project.id, version, report=silent)
     assert loop_project.rows(version) == sorted(tasks.values())
@@ -254,7 +258,7 @@ def test_a_version_that_label_studio_shows_is_never_deleted(loop_project: LoopPr
     write_back(loop_project.context, loop_project.id, second, report=silent)
     loop_project.registry.publish("v0001", why="rollback")
     here = without_grace(loop_project).context
-    assert reconcile(here, loop_project.id).done == ("0 tasks lack the prediction of v0001: writing back",)
+    assert reconcile(here, loop_project.id).done == ("Label Studio shows another version than v0001: writing back",)
     assert loop_project.label_studio.model_versions(loop_project.id) == {"v0001": len(CUBES), second: len(CUBES)}
 
 

@@ -100,7 +100,7 @@ def test_a_superseded_version_scores_nothing(
     message = messages.Score(project=loop_project.id, version=first, cubes=(cube,))
     with caplog.at_level("INFO"):
         said = jobs.score(loop_project.context, message.project, message.version, message.payload()["cubes"])
-    assert said == "v0001 is no longer published: 1 cubes are not scored with it"
+    assert said == "v0001 is no longer published: 1 cube not scored with it"
     assert said in caplog.text
     assert claims.claim(loop_project.id, first, [cube]) == [cube]
     assert read_unscorable(loop_project.model_dir, first) == set()

@@ -97,18 +97,22 @@ def test_addresses_in_tasks_keep_the_path_of_the_browsers() -> None:
 def test_an_authority_of_ones_own_is_trusted_by_ssl_cert_file(
     inner: Endpoint, server_context: ssl.SSLContext, bundle: Path, monkeypatch: pytest.MonkeyPatch, token: str
 ) -> None:
-    """Without the variable the client refuses in one sentence, and the status shows no counts."""
+    """Without the variable the client refuses in one sentence, and the status has the cause in place of the counts."""
     with tls_front(lambda: socket.create_connection(("127.0.0.1", inner.port)), server_context) as port:
         url = f"https://127.0.0.1:{port}"
         settings = Settings(label_studio_url=url, label_studio_api_key=SecretStr(token))
         monkeypatch.delenv("SSL_CERT_FILE", raising=False)
         with pytest.raises(LabelStudioError, match="is not trusted here; set SSL_CERT_FILE to a file"):
             client(url, token).project(1)
-        assert count_submitted(settings, 1) is None
+        with pytest.raises(LabelStudioError, match="has a certificate that is not trusted here; set SSL_CERT_FILE"):
+            count_submitted(settings, 1)
+        monkeypatch.setenv("SSL_CERT_FILE", str(bundle) + ".absent")
+        with pytest.raises(LabelStudioError, match=r"set SSL_CERT_FILE \(which names no file now\)"):
+            count_submitted(settings, 1)
         assert inner.requests == []
         monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
         assert client(url, token).project(1).title == "t"
-        assert count_submitted(settings, 1) is not None
+        assert count_submitted(settings, 1).tasks == 3
 
 
 def test_redis_behind_tls_is_reached_by_rediss(

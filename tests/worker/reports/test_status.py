@@ -376,7 +376,9 @@ def test_without_redis_the_files_are_shown_and_the_exit_code_tells(
         result = run_one_of(commands, "status", "--project", str(loop_project.id), *words)
         assert result.exit_code == ServiceError.exit_code
         assert "Redis at redis://127.0.0.1:1/0 cannot be reached" in result.stdout
-        assert result.stderr.startswith("helioloop: Redis at redis://127.0.0.1:1/0 cannot be reached; start it")
+        assert result.stderr.startswith(
+            "helioloop: Redis at redis://127.0.0.1:1/0 cannot be reached (Connection refused); start"
+        )
         assert "mdi" in result.stdout or "small" in result.stdout
         assert "sesame" not in result.output
 

@@ -157,7 +157,7 @@ def ingest(release: Path, project: int, detach: bool) -> None:
 
     A worker of the role train does the work. Its progress is shown here; Ctrl-C ends the display, not the job. At the
     end the latest video is fetched through Label Studio, as a browser does; where that fails, the command prints cause
-    and remedy and exits with 1. The
+    and remedy and exits with 1. With --detach nothing is fetched: run `helioloop doctor` once the job is done. The
     folder RELEASE must be in one of the folders that HELIOLOOP_RELEASE_ROOTS lists.
 
     \b
@@ -184,7 +184,9 @@ def ingest(release: Path, project: int, detach: bool) -> None:
     if detach:
         click.echo(
             f"job {message.job_id} is queued; `helioloop status --project {project}` shows its progress, warned and "
-            "excluded cubes, and the error if it fails; changed crude labels are in the worker's log"
+            "excluded cubes, and the error if it fails; changed crude labels are in the worker's log; not tried: "
+            f"whether annotators can see the videos; once the job is done, `helioloop doctor --project {project}` "
+            "shows it"
         )
         return
     outcome = follow_job(connection, message)

@@ -51,7 +51,7 @@ def status(*, project: int | None, model_dir: Path | None, full: bool, as_json: 
 
     Three rounds are shown, and lists are cut short with the number of what is left out; --all shows everything. --json
     always has everything; docs/status.md lists its names. Neither has passwords, tokens or folders other than the model
-    folder. Without Redis, what the files say is shown, and the exit code is that of a missing service.
+    folder. Without Redis, or with a proxy that cannot be used, what the files say is shown, and the exit code is 1.
 
     \b
     Examples:
@@ -61,6 +61,7 @@ def status(*, project: int | None, model_dir: Path | None, full: bool, as_json: 
       helioloop status --model-dir models
     """
     with needs_extra("worker"):
+        from helioloop_worker.labelstudio.proxies import check_proxies
         from helioloop_worker.reports.status import status_lines
         from helioloop_worker.reports.status_facts import read_status
         from helioloop_worker.reports.status_json import status_json
@@ -87,6 +88,7 @@ def status(*, project: int | None, model_dir: Path | None, full: bool, as_json: 
     if now.no_services is not None:
         click.echo(f"helioloop: {now.no_services}", err=True)
         click.get_current_context().exit(ServiceError.exit_code)
+    check_proxies()  # a wrong one is a line of the status too, which has all that needs no Label Studio
 
 
 def _watch(

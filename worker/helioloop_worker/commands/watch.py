@@ -97,11 +97,13 @@ def watch(
       */15 * * * * helioloop watch /data/releases --project 1 --once     (crontab)
     """
     with needs_extra("worker"):
+        from helioloop.messaging import redis_client
         from helioloop_worker.context import Context
         from helioloop_worker.terminal import bars
         from helioloop_worker.watch.watching import Watch
 
     context = Context(load_settings())
+    redis_client.make_client(context.settings).close()  # a wrong address would be noticed with the first release only
     shown = bars(transient=True)
     shown.disable = not sys.stderr.isatty()  # in a log only the lines of events
     with shown as progress, ending_cleanly():

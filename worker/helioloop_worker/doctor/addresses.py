@@ -53,9 +53,14 @@ class Address:
         self.no_tls = Cause(
             check=check, name="no-tls", remedy=f"Write http:// instead of https:// in {setting}, or correct the port."
         )
+        self.environment = Cause(
+            check=check,
+            name="environment",
+            remedy="Correct or unset the variable that names the proxy or the certificates, for the worker too.",
+        )
         self.causes = (
             self.no_address, self.unknown_host, self.refused, self.container, self.no_answer, self.certificate,
-            self.no_tls,
+            self.no_tls, self.environment,
         )  # fmt: skip
 
     def unreachable(self, facts: Facts, url: str, answer: Answer) -> Finding | None:
@@ -73,6 +78,7 @@ class Address:
             Fault.OTHER: self.no_answer,
             Fault.CERTIFICATE: self.certificate,
             Fault.NO_TLS: self.no_tls,
+            Fault.ENVIRONMENT: self.environment,
             None: None,
         }[answer.fault]
         return None if cause is None else cause.found(facts, seen)

@@ -65,6 +65,12 @@ _DAMAGED = Cause(
     name="damaged",
     remedy="Restore the model folder of project {project} from a backup, as the sentence says.",
 )
+_LOST_VERSION = Cause(
+    check=FOLDER,
+    name="lost-version",
+    remedy="Restore the version's folder from a backup; until then no rollback can publish it.",
+    doubtful=True,
+)
 _OTHER_FOLDER = Cause(
     check=SEEN,
     name="another-folder",
@@ -74,7 +80,7 @@ _OTHER_FOLDER = Cause(
 
 CAUSES: Final = (
     *_ADDRESS.causes, _OTHER_SERVICE, _HALF_SET, _REFUSED, _OPEN, _FAILS, _OTHER_CODE, _UNKNOWN_CODE, _NOT_WRITABLE,
-    _DAMAGED, _OTHER_FOLDER,
+    _DAMAGED, _LOST_VERSION, _OTHER_FOLDER,
 )  # fmt: skip
 
 
@@ -134,6 +140,8 @@ def _check_folder(facts: Facts) -> Finding:
         return _NOT_WRITABLE.found(facts, f"nothing can be written into {folder.root}: {folder.fault}")
     if folder.fault is not None:
         return _DAMAGED.found(facts, folder.fault)
+    if folder.unusable:
+        return _LOST_VERSION.found(facts, "; ".join(folder.unusable.values()))
     return ok(FOLDER, f"{folder.root} can be read and written")
 
 

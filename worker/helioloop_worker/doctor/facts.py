@@ -4,7 +4,7 @@ None stands for what was not asked, because an earlier request failed or the tim
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +158,8 @@ class FolderFacts:
         The projects to which the model folder and the media folder belong; None where none is written.
     lost_releases : tuple of str
         Releases that the published version was trained on and that are in no release root.
+    unusable : mapping
+        Version that could not be published again -> why, in a sentence.
     """
 
     root: Path
@@ -168,6 +170,7 @@ class FolderFacts:
     owner: ProjectStamp | None = None
     media_owner: ProjectStamp | None = None
     lost_releases: tuple[str, ...] = ()
+    unusable: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

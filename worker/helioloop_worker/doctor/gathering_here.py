@@ -14,6 +14,7 @@ from helioloop.registry.lost_releases import lost_releases
 from helioloop.registry.project_profile import read_project_profile
 from helioloop.registry.project_stamp import ProjectStamp
 from helioloop.registry.stamp import write_stamp
+from helioloop.registry.unusable import unusable_versions
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop_worker.doctor.facts import DiskFacts, FolderFacts, MachineFacts
@@ -91,6 +92,7 @@ def read_folder(settings: Settings, project: int | None) -> FolderFacts:
         n_frames = read_project_profile(folder).instrument.n_frames
         owner = ProjectStamp.read(folder, kind="model")
         media_owner = ProjectStamp.read(settings.media_dir(project), kind="media")
+        unusable = unusable_versions(registry)
     except HelioloopError as error:
         return FolderFacts(root=root, stamp=stamp, fault=str(error))
     return FolderFacts(
@@ -98,6 +100,7 @@ def read_folder(settings: Settings, project: int | None) -> FolderFacts:
         stamp=stamp,
         published=published,
         n_frames=n_frames,
+        unusable=unusable,
         owner=owner,
         media_owner=media_owner,
         lost_releases=() if card is None else lost_releases(card, settings.release_roots),

@@ -18,6 +18,7 @@ from typing import Any, Final, Self
 import httpx
 
 from helioloop.environment.addresses import origin
+from helioloop.errors import SettingsError
 from helioloop_worker.labelstudio.outbound import make_http_client
 
 LONGEST_BODY: Final = 64 * 2**20
@@ -34,6 +35,7 @@ class Fault(StrEnum):
     CERTIFICATE = "has a certificate that is not trusted"
     NO_TLS = "does not use TLS (https)"
     OTHER = "breaks the connection off"
+    ENVIRONMENT = "is not called"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,8 @@ class Answer:
         Response headers, names in lower case; without cookies.
     fault : Fault or None
         Why there is no answer.
+    detail : str
+        The variable of the environment because of which nothing was called, in a sentence.
     skew_seconds : float or None
         By how much the clock of the server is ahead of that of this machine, from the header Date.
     server : str
@@ -63,6 +67,7 @@ class Answer:
     content: bytes = field(default=b"", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
     fault: Fault | None = None
+    detail: str = ""
     skew_seconds: float | None = None
     server: str = ""
 
@@ -80,7 +85,7 @@ class Answer:
     def short(self) -> str:
         """The outcome in a few words."""
         if self.fault is not None:
-            return str(self.fault)
+            return f"{self.fault}: {self.detail}" if self.detail else str(self.fault)
         if self.is_success and self.body is None:
             return f"answers {self.status} without JSON"
         return f"answers {self.status}"
@@ -119,17 +124,24 @@ class Prober:
     ) -> None:
         self._url = url.rstrip("/")
         self._deadline = deadline
-        self._client = make_http_client(headers=dict(headers or {}), auth=auth)
+        self._client: httpx.Client | None = None
+        self._refusal = ""
+        try:
+            self._client = make_http_client(headers=dict(headers or {}), auth=auth)
+        except SettingsError as error:  # a proxy, or certificates
+            self._refusal = str(error)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._client.close()
+        if self._client is not None:
+            self._client.close()
 
     def set_header(self, name: str, value: str) -> None:
         """Send a header with all later requests."""
-        self._client.headers[name] = value
+        if self._client is not None:
+            self._client.headers[name] = value
 
     def ask(self, method: str, path: str, *, timeout_seconds: float = 3.0, **arguments: Any) -> Answer | None:
         """Return the answer to one request; None where the time is over.
@@ -144,8 +156,8 @@ class Prober:
             ``params``, ``json`` and ``headers`` of httpx.
         """
         left = self._deadline - time.monotonic()
-        if left < 0.2:
-            return None
+        if self._client is None or left < 0.2:
+            return Answer(fault=Fault.ENVIRONMENT, detail=self._refusal) if self._client is None else None
         address = path if "://" in path else f"{self._url}{path}"
         end = time.monotonic() + min(timeout_seconds, left)
         try:

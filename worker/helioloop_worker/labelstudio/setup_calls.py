@@ -10,8 +10,9 @@ from label_studio_sdk.core.request_options import RequestOptions
 from helioloop.environment.addresses import origin
 from helioloop.errors import LabelStudioError
 from helioloop.settings import plain_url
-from helioloop_worker.labelstudio.outbound import make_http_client, proxy_remedy
+from helioloop_worker.labelstudio.outbound import make_http_client
 from helioloop_worker.labelstudio.own_addresses import same_address
+from helioloop_worker.labelstudio.proxies import proxy_remedy
 from helioloop_worker.labelstudio.setup_port import Backend, FetchedPart, Webhook
 from helioloop_worker.labelstudio.transport import Transport
 from helioloop_worker.labelstudio.webhook import BACKEND_TITLE

@@ -16,9 +16,10 @@ from helioloop.messaging.arrived_events import PROJECT_UPDATED, arrived_events
 from helioloop.settings import Settings, plain_url
 from helioloop_worker.labelstudio.media_check import check_media
 from helioloop_worker.labelstudio.model_root_check import check_model_root
-from helioloop_worker.labelstudio.outbound import make_http_client, proxy_remedy
+from helioloop_worker.labelstudio.outbound import make_http_client
 from helioloop_worker.labelstudio.own_addresses import same_address
 from helioloop_worker.labelstudio.project import read_controls
+from helioloop_worker.labelstudio.proxies import proxy_remedy
 from helioloop_worker.labelstudio.setup_port import LabelStudioSetup, Webhook
 from helioloop_worker.labelstudio.webhook import WEBHOOK_ACTIONS, webhook_url
 

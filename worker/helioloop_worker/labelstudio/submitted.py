@@ -4,12 +4,19 @@ It needs no client: `helioloop status` runs every few seconds with ``--watch``, 
 """
 
 import json
+import os
+import ssl
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
 from typing import Any, Final
 
-from helioloop.settings import Settings
+from helioloop.environment.addresses import check_http_url
+from helioloop.errors import LabelStudioError, SettingsError
+from helioloop.settings import Settings, plain_url
+from helioloop_worker.labelstudio.proxies import check_proxies, proxy_remedy
 
 TIMEOUT_SECONDS: Final = 3.0
 """Longest wait for one answer; the status is shown without the counts then."""
@@ -35,14 +42,28 @@ class Submitted:
     skips: int
 
 
-def count_submitted(settings: Settings, project: int) -> Submitted | None:
-    """Return the counts of a project; None without an access token and where Label Studio gives no usable answer."""
-    if settings.label_studio_api_key is None:
-        return None
-    url, key = settings.label_studio_url.rstrip("/"), settings.api_key()
-    if not url.startswith(("http://", "https://")):
-        return None
+def try_count(settings: Settings, project: int) -> tuple[Submitted | None, str | None]:
+    """Return the counts of a project, or None and why there are none; no text contains a secret."""
     try:
+        return count_submitted(settings, project), None
+    except (SettingsError, LabelStudioError) as error:
+        return None, str(error)
+
+
+def count_submitted(settings: Settings, project: int) -> Submitted:
+    """Return the counts of a project.
+
+    Raises
+    ------
+    SettingsError
+        Without an access token, and where a variable that names a proxy or certificates cannot be used.
+    LabelStudioError
+        Where Label Studio gives no usable answer; the sentence has the cause and the remedy.
+    """
+    key, shown = settings.api_key(), plain_url(settings.label_studio_url.rstrip("/"))
+    check_proxies()
+    try:
+        url = check_http_url(shown)  # urllib takes a user and password for a part of the host
         token = f"Token {key}"
         if key.count(".") == 2:  # a personal access token, which gives short-lived ones
             access = _json(f"{url}/api/token/refresh", {}, body={"refresh": key})
@@ -56,9 +77,36 @@ def count_submitted(settings: Settings, project: int) -> Submitted | None:
         )
     except urllib.error.HTTPError as error:
         error.close()  # it is the open answer, too
-        return None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        remedy = _REMEDIES.get(error.code, "read its log, or that of a proxy in front of it")
+        raise LabelStudioError(f"Label Studio at {shown} answered {error.code}; {remedy}") from None
+    except OSError as error:
+        raise LabelStudioError(f"Label Studio at {shown} {_cause(error, shown)}") from None
+    except (ValueError, KeyError, TypeError, HTTPException):
+        raise LabelStudioError(
+            f"{shown} did not answer as Label Studio does; check that HELIOLOOP_LABEL_STUDIO_URL is its own address, "
+            "and that there is no login page or proxy in front of it"
+        ) from None
+
+
+_REMEDIES: Final = {
+    401: "set HELIOLOOP_LABEL_STUDIO_API_KEY to a valid token",
+    403: "use a token of a user who may see the project",
+    404: "check the number of the project",
+}
+
+
+def _cause(error: OSError, url: str) -> str:
+    """Return why there is no answer, and the remedy."""
+    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        file = os.environ.get("SSL_CERT_FILE")
+        unreadable = " (which names no file now)" if file and not Path(file).is_file() else ""
+        return (
+            "has a certificate that is not trusted here; set SSL_CERT_FILE"
+            f"{unreadable} to a file with the certificates of all authorities that you trust"
+        )
+    why = "did not answer in time" if isinstance(reason, TimeoutError) else f"did not answer ({reason})"
+    return f"{why}; {proxy_remedy(url) or 'check that it runs, and HELIOLOOP_LABEL_STUDIO_URL'}"
 
 
 def _json(url: str, headers: dict[str, str], *, body: dict[str, str] | None = None) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from label_studio_sdk.core.api_error import ApiError
 from helioloop.environment.addresses import check_http_url
 from helioloop.errors import LabelStudioError, MissingInLabelStudio
 from helioloop.settings import plain_url
-from helioloop_worker.labelstudio.outbound import make_http_client, proxy_remedy
+from helioloop_worker.labelstudio.outbound import make_http_client
 from helioloop_worker.labelstudio.probe import Fault, fault_of
+from helioloop_worker.labelstudio.proxies import proxy_remedy
 
 READING: Final = frozenset({"GET", "HEAD"})
 DROPPING: Final = frozenset({httpx.codes.MOVED_PERMANENTLY, httpx.codes.FOUND, httpx.codes.SEE_OTHER})

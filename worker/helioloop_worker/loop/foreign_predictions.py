@@ -18,6 +18,7 @@ from helioloop.progress import Report
 from helioloop.records.cubes import Key
 from helioloop.records.labels import CurrentLabel
 from helioloop.records.scores import CubeScore
+from helioloop.words import count
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import ProjectState
@@ -112,10 +113,10 @@ def delete_foreign(context: Context, project: int, rows: Iterable[PredictionRow]
         log.warning("project %d: %s", project, foreign_sentence(len(chosen), chosen[0].model_version, done="deleted"))
 
 
-def foreign_sentence(count: int, version: str, *, done: str = "replacing them") -> str:
+def foreign_sentence(n: int, version: str, *, done: str = "replacing them") -> str:
     """Return that predictions are not of the version whose name they have, and what is done."""
     return (
-        f"{count} predictions named {version} are not of the {version} in the model folder, as after its loss, a "
+        f"{count(n, 'prediction')} named {version}, not by the {version} in the model folder, as after its loss, a "
         f"restore or a copy: {done}"
     )
 

@@ -26,6 +26,7 @@ from helioloop.registry.acceptances import accepted_labels, read_acceptances
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.random_checks import blind_cubes
 from helioloop.registry.unscorable import read_unscorable
+from helioloop.words import count
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow, ProjectInfo
 from helioloop_worker.labelstudio.project import ProjectState, check_owner
@@ -227,7 +228,7 @@ def _annotations(context: Context, project: int, found: _InLabelStudio) -> str |
     if waiting is not None:
         wait = retrain_state.due_at(waiting, context.settings) - time.time()
         sent = queues.send(context.connection, messages.RetrainCheck(project=project), delay_seconds=max(0.0, wait))
-        return f"{waiting.count} events wait and no check was queued: checking" if sent else None
+        return f"{count(waiting.count, 'event')} waiting, and no check was queued: checking" if sent else None
     has_version = context.registry(project).latest() is not None
     if is_covered(context.settings.model_dir(project), state.snapshot, has_version=has_version):
         return None
@@ -283,7 +284,7 @@ def _write_back(context: Context, project: int, state: ProjectState) -> str | No
             context,
             project,
             version,
-            f"{len(shown)} predictions of random checks that nobody has answered are there: deleting them",
+            f"{count(len(shown), 'prediction')} of random checks that nobody has answered: deleting",
         )
     rows = [row for row in all_rows if row.model_version == version]
     lacking = len(tasks - {row.task for row in rows})
@@ -297,7 +298,7 @@ def _write_back(context: Context, project: int, state: ProjectState) -> str | No
                 context,
                 project,
                 version,
-                f"{len(lost)} tasks have no score although their predictions are there: scoring them",
+                f"{count(len(lost), 'task')} with predictions and without a score: scoring",
             )
     foreign = len(foreign_predictions(rows, state, scores))
     foreign += len(unscorable_predictions(rows, state, scores, unscorable))
@@ -307,20 +308,25 @@ def _write_back(context: Context, project: int, state: ProjectState) -> str | No
         return _send_whole_write_back(context, project, version, wrong)
     if not lacking and (not tasks or state.info.model_version == version):
         return None
-    return _send_whole_write_back(
-        context, project, version, f"{lacking} tasks lack the prediction of {version}: writing back"
-    )
+    return _send_whole_write_back(context, project, version, _lacking(lacking, version))
+
+
+def _lacking(n: int, version: str) -> str:
+    """Return what a write-back is for, in a sentence, where `n` tasks lack the prediction of a version."""
+    if n:
+        return f"{count(n, 'task')} without the prediction of {version}: writing back"
+    return f"Label Studio shows another version than {version}: writing back"
 
 
 def _wrong_rows(rows: Sequence[PredictionRow], version: str, *, foreign: int, outdated: int) -> str | None:
     """Return what is wrong with the predictions of a version that are there, in a sentence; None where nothing is."""
     # Label Studio stores what a backend answers late, and what a worker imports that was stopped meanwhile.
     if doubled := len(rows) - len({row.task for row in rows}):
-        return f"{doubled} tasks have a second prediction of {version}: deleting it"
+        return f"{count(doubled, 'task')} with a second prediction of {version}: deleting it"
     if foreign:
         return foreign_sentence(foreign, version)
     if outdated:
-        return f"the scores of {outdated} tasks are not the agreement with their labels: writing back"
+        return f"{count(outdated, 'score')} other than the agreement with the label: writing back"
     return None
 
 

@@ -14,6 +14,7 @@ from helioloop.messaging.retrain_state import PendingEvents
 from helioloop.model.folds import assign_folds
 from helioloop.registry.known_cards import latest_card
 from helioloop.registry.staging import Staging
+from helioloop.words import count
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.loop.checked import answers_of, complete_check, read_written
@@ -44,7 +45,7 @@ def check_retraining(context: Context, project: int, *, forced: bool) -> str:
     seen = context.state.pending_events(project)
     if not forced and seen is not None and (wait := retrain_state.due_at(seen, context.settings) - time.time()) > 0:
         queues.send(context.connection, messages.RetrainCheck(project=project), delay_seconds=wait)
-        return f"{seen.count} events wait; the check follows in {wait:.0f} s"
+        return f"{count(seen.count, 'event')} waiting; the check follows in {wait:.0f} s"
     if ingesting(context, project):
         if forced:  # the check that follows an ingestion is not forced
             request_round(context, project, forced=True)

@@ -12,6 +12,7 @@ from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.unscorable import add_unscorable
+from helioloop.words import count
 from helioloop_worker.context import Context
 from helioloop_worker.loop.round_steps import log_excluded
 
@@ -40,7 +41,7 @@ def score(context: Context, project: int, version: str, cubes: Sequence[CubeInfo
     registry = context.registry(project)
     try:
         if registry.published() != version:
-            return f"{version} is no longer published: {len(cubes)} cubes are not scored with it"
+            return f"{version} is no longer published: {count(len(cubes), 'cube')} not scored with it"
         located = _score_and_locate(context, project, version, cubes, report)
         registry.add_scores(version, located)
         new = {score.sha256 for score in located}

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from helioloop.words import times
-from helioloop_worker.labelstudio.submitted import Submitted
+from helioloop.words import count, times
 from helioloop_worker.reports.audit import ProjectAudit
 from helioloop_worker.reports.failing_jobs import FailingJob
 from helioloop_worker.reports.reading import ReadRelease
@@ -70,7 +69,7 @@ def status_lines(status: ProjectStatus, *, full: bool = False) -> list[Line]:
     lines += model_lines(status, full=full)
     lines += [line for part in (reading_lines, excluded_lines, watched_lines) for line in part(status, full=full)]
     if status.project is not None:
-        lines += submitted_lines(status.submitted)
+        lines += submitted_lines(status)
         lines += label_lines(status.labels, full=full)
         lines += audit_lines(status.audit, full=full, checks=_checks(status.labels))
         lines += acceptance_lines(status, full=full)
@@ -135,7 +134,11 @@ def model_lines(status: ProjectStatus, *, full: bool = False) -> list[Line]:
                 for name, value in published.metrics.items()
             ),
         ]
-    return lines + [Line(name="failed round", value=reason) for reason in status.failed_rounds]
+    lines += [Line(name="failed round", value=reason) for reason in status.failed_rounds]
+    return lines + [
+        Line(name="damaged version", value=f"{sentence}; restore its folder from a backup")
+        for sentence in status.unusable
+    ]
 
 
 def _profile(profile: ProfileFacts) -> str:
@@ -225,13 +228,13 @@ def acceptance_lines(status: ProjectStatus, *, full: bool = False) -> list[Line]
     return _capped(lines, full=full, name="accepted in others")
 
 
-def submitted_lines(submitted: Submitted | None) -> list[Line]:
+def submitted_lines(status: ProjectStatus) -> list[Line]:
     """Return the line about what annotators have submitted until now, read or not."""
-    value = "unknown, Label Studio does not answer"
+    submitted, value = status.submitted, f"unknown: {status.no_submitted}"
     if submitted is not None:
         value = (
-            f"{submitted.annotations} annotations of {submitted.annotated} of {submitted.tasks} tasks, "
-            f"{submitted.skips} skips"
+            f"{count(submitted.annotations, 'annotation')} of {submitted.annotated} of "
+            f"{count(submitted.tasks, 'task')}, {count(submitted.skips, 'skip')}"
         )
     return [Line(name="submitted until now", value=value)]
 

@@ -30,10 +30,11 @@ from helioloop.registry.lost_releases import lost_releases
 from helioloop.registry.project_profile import find_project_profile, read_project_profile
 from helioloop.registry.staging import Staging
 from helioloop.registry.unscorable import read_unscorable
+from helioloop.registry.unusable import unusable_versions
 from helioloop.registry.versions import Card, Registry
 from helioloop.registry.watched import WatchedFolder, WatchState, read_watched
 from helioloop.settings import Settings, plain_url
-from helioloop_worker.labelstudio.submitted import Submitted, count_submitted
+from helioloop_worker.labelstudio.submitted import Submitted, try_count
 from helioloop_worker.reports.audit import ProjectAudit, audit_stamp, read_audit
 from helioloop_worker.reports.configuration import read_configuration_change
 from helioloop_worker.reports.disk_use import DiskUse, read_disk_use
@@ -207,6 +208,8 @@ class ProjectStatus:
         The newest version, if it is rejected and not published.
     failed_rounds : tuple of str
         A sentence for each parked round.
+    unusable : tuple of str
+        A sentence for each version that could not be published again.
     releases : tuple of ReadRelease
         What was read from each release.
     excluded : tuple of ExcludedFacts
@@ -223,6 +226,8 @@ class ProjectStatus:
         None before Label Studio was read.
     submitted : Submitted or None
         What Label Studio counts now; None where it does not answer.
+    no_submitted : str or None
+        Why it does not, in a sentence.
     audit : ProjectAudit or None
         None before Label Studio was read; without rounds before the first version.
     services : ServiceFacts or None
@@ -249,6 +254,7 @@ class ProjectStatus:
     published: VersionFacts | None = None
     rejected: RejectedFacts | None = None
     failed_rounds: tuple[str, ...] = ()
+    unusable: tuple[str, ...] = ()
     releases: tuple[ReadRelease, ...] = ()
     excluded: tuple[ExcludedFacts, ...] = ()
     unscorable: int = 0
@@ -257,6 +263,7 @@ class ProjectStatus:
     acceptances: tuple[AcceptanceFacts, ...] = ()
     labels: LabelFacts | None = None
     submitted: Submitted | None = None
+    no_submitted: str | None = None
     audit: ProjectAudit | None = None
     services: ServiceFacts | None = None
     no_services: str | None = None
@@ -298,6 +305,7 @@ def read_status(
             services = _services(registry, settings, project, now=at)
         except ServiceError as error:
             reason = hide_secrets(str(error), settings)
+    submitted, no_submitted = (None, None) if project is None or settings is None else try_count(settings, project)
     version = registry.published()
     card = None if version is None else registry.card(version)
     watched = [row for row in read_watched(registry.root).values() if Path(row.folder).is_dir()]
@@ -312,6 +320,7 @@ def read_status(
         published=None if card is None else _version(card),
         rejected=_rejected(registry, version, place=place),
         failed_rounds=tuple(_redacted(reason, registry, settings) for reason in Staging(registry.root).all_parked()),
+        unusable=tuple(_redacted(reason, registry, settings) for reason in unusable_versions(registry).values()),
         releases=tuple(read_releases(registry)),
         excluded=tuple(_excluded(registry)),
         unscorable=0 if version is None else len(read_unscorable(registry.root, version)),
@@ -319,7 +328,8 @@ def read_status(
         without_predictions=tuple(Path(row.folder).name for row in watched if row.state is WatchState.INGESTED),
         acceptances=() if project is None else _acceptances(registry, snapshot),
         labels=None if snapshot is None else _labels(registry, snapshot),
-        submitted=None if project is None or settings is None else count_submitted(settings, project),
+        submitted=submitted,
+        no_submitted=no_submitted,
         audit=None if snapshot is None else _audit(registry.root, audit_stamp(registry, snapshot)),
         services=services,
         no_services=reason,

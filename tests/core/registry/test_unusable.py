@@ -1,0 +1,59 @@
+"""Versions of which a file was lost are named before a rollback needs them."""
+
+from pathlib import Path
+
+import pytest
+from tests.core.registry.test_versions import _card
+from tests.whole import complete
+
+from helioloop.registry.unusable import unusable_versions
+from helioloop.registry.versions import PRUNED_FILE, Registry
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    """Three whole versions, of which the newest is published."""
+    registry = Registry(tmp_path)
+    for number in (1, 2, 3):
+        fingerprint = f"{number:08x}"
+        registry.admit(complete(registry.staging(fingerprint)), _card(fingerprint=fingerprint))
+    registry.publish("v0003", why="test")
+    return registry
+
+
+def weights(registry: Registry, version: str) -> Path:
+    (found,) = registry.folder(version).glob("*.safetensors")
+    return found
+
+
+def test_whole_versions_are_not_named(registry: Registry) -> None:
+    assert unusable_versions(registry) == {}
+
+
+@pytest.mark.parametrize("damage", ["cut off", "gone", "no weights"])
+def test_a_version_whose_weights_were_damaged_is_named(registry: Registry, damage: str) -> None:
+    """The sentence is that of the rollback that would refuse it; the others are not named."""
+    path = weights(registry, "v0001")
+    if damage == "cut off":
+        path.write_bytes(path.read_bytes()[:-1])
+    elif damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(b"<html>")
+    found = unusable_versions(registry)
+    assert list(found) == ["v0001"]
+    assert found["v0001"].startswith("v0001 cannot be published again, because f0s0.safetensors ")
+
+
+def test_a_damaged_card_and_missing_scores_are_named(registry: Registry) -> None:
+    (registry.folder("v0002") / "card.json").write_text("{")
+    for path in (registry.folder("v0001") / "scores").iterdir():
+        path.unlink()
+    assert list(unusable_versions(registry)) == ["v0001", "v0002"]
+
+
+def test_a_pruned_version_is_not_called_damaged(registry: Registry) -> None:
+    """Somebody removed its weights on purpose."""
+    (registry.folder("v0001") / PRUNED_FILE).touch()
+    weights(registry, "v0001").unlink()
+    assert unusable_versions(registry) == {}
