@@ -1,5 +1,6 @@
 """Cubes are found by content where their release was renamed or they were moved."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,20 @@ def test_a_renamed_or_moved_release_is_read(tmp_path: Path, loader: Loader, cube
     (tmp_path / "two").mkdir()
     (tmp_path / "one" / "first").rename(tmp_path / place)
     assert loader(cube).shape == (6, 8, 8)
+
+
+@pytest.mark.parametrize("place", ["one/second", "two/second", "two/first"])
+def test_a_moved_cube_in_the_cache_is_kept(tmp_path: Path, loader: Loader, cube: CubeInfo, place: str) -> None:
+    """It needs no other process; without any file of its name, or out of the cache, it is not."""
+    (tmp_path / "two").mkdir()
+    release = (tmp_path / "one" / "first").rename(tmp_path / place)
+    assert not loader.is_kept(cube)
+    loader(cube)
+    assert loader.is_kept(cube)
+    assert not loader.is_kept(replace(cube, sha256="0" * 64))
+    assert not loader.is_kept(replace(cube, sha256="no hash"))
+    (release / "a.fits").unlink()
+    assert not loader.is_kept(cube)
 
 
 def test_of_files_of_one_name_the_one_with_the_content_is_read(tmp_path: Path, loader: Loader, cube: CubeInfo) -> None:
