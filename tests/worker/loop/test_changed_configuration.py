@@ -15,6 +15,7 @@ from helioloop.messaging.messages import Message
 from helioloop.progress import silent
 from helioloop.records.labels import Label
 from helioloop.registry.prediction_controls import read_prediction_controls
+from helioloop.registry.project_controls import read_project_controls, write_project_controls
 from helioloop_worker import jobs
 from helioloop_worker.labelstudio import kept_projects
 from helioloop_worker.labelstudio.fake import _controls, _is_valid
@@ -244,13 +245,107 @@ def test_answers_with_a_class_s_former_word_count_after_init(project: LoopProjec
     assert all(labels[cube].verified and labels[cube].contradiction is None for cube in CUBES[:3])
 
 
-def test_a_word_that_changed_sides_has_its_meaning_of_now(project: LoopProject) -> None:
-    """Where the two words are swapped, which no rule could tell from the answers."""
-    swapped = (
-        OWN.replace('"emergence"', '"?"').replace('"non-emergence"', '"emergence"').replace('"?"', '"non-emergence"')
-    )
-    project.label_studio.configure(project.id, swapped)
-    words = GivenWords(emergence="non-emergence", non_emergence="emergence")
+NOWHERE = "http://127.0.0.1:9"
+SWAPPED = GivenWords(emergence="non-emergence", non_emergence="emergence")
+
+
+def answer(project: LoopProject, cubes: int, word: str) -> None:
+    """Answer the tasks of the first cubes."""
+    for task in project.label_studio.tasks(project.id)[:cubes]:
+        project.label_studio.annotate(task["id"], word)
+
+
+def set_up_again(project: LoopProject, given: GivenWords) -> list[str]:
+    """Repeat the set-up with words, and return what is said."""
+    said: list[str] = []
     settings = project.context.settings
-    set_up(project.label_studio, settings, project=project.id, backend_url="http://127.0.0.1:9", given=words)
+    set_up(project.label_studio, settings, project=project.id, backend_url=NOWHERE, given=given, say=said.append)
+    return [sentence for sentence in said if sentence.startswith("warning: ")]
+
+
+def test_words_that_are_swapped_have_their_meaning_of_now_and_it_is_said(project: LoopProject) -> None:
+    """A wrong first set-up is put right; both numbers are said, once, and the former words undo it."""
+    answer(project, 3, "emergence")
+    assert set_up_again(project, SWAPPED) == [
+        "warning: 3 answers have 'emergence', given as emergence, and count as non-emergence from now on; if that is "
+        "wrong, repeat this with the former words"
+    ]
+    assert project.read().snapshot.cubes["cube00"].label is Label.NON_EMERGENCE
+    answer(project, 1, "non-emergence")
+    assert set_up_again(project, SWAPPED) == []
+    said = set_up_again(project, GivenWords(emergence="emergence", non_emergence="non-emergence"))
+    assert [sentence.partition(",")[0] for sentence in said] == [
+        "warning: 3 answers have 'emergence'", "warning: 1 answer has 'non-emergence'",
+    ]  # fmt: skip
+    assert project.read().controls.label_of("emergence") is Label.EMERGENCE
+
+
+def test_without_answers_words_are_swapped_without_a_word(project: LoopProject) -> None:
+    """There is no answer that could change its class."""
+    assert set_up_again(project, SWAPPED) == []
     assert project.read().controls.label_of("emergence") is Label.NON_EMERGENCE
+
+
+@pytest.mark.parametrize(
+    ("config", "given"),
+    [
+        (
+            OWN.replace('<Choice value="non-emergence"', '<Choice value="?"')
+            .replace('<Choice value="emergence"', '<Choice value="bipole"')
+            .replace('"?"', '"emergence"'),
+            GivenWords(emergence="bipole", non_emergence="emergence"),
+        ),
+        (
+            OWN.replace('<Choice value="non-emergence"', '<Choice value="none" alias="emergence"').replace(
+                '<Choice value="emergence"', '<Choice value="bipole"'
+            ),
+            GivenWords(emergence="bipole", non_emergence="none"),
+        ),
+    ],
+    ids=["word", "alias"],
+)
+def test_a_former_word_that_the_configuration_gives_to_the_other_class_is_refused(
+    project: LoopProject, config: str, given: GivenWords
+) -> None:
+    """The answers before that change have it too; without any it may be reused, and with another value all is well."""
+    project.label_studio.configure(project.id, config)
+    before = read_project_controls(project.model_dir)
+    answer(project, 2, "emergence")
+    with pytest.raises(
+        ConfigurationError,
+        match=r"2 answers have 'emergence', which was the word of emergence and is that of non-emergence now, while "
+        r"the configuration lacks the former word 'non-emergence'.*give the choice of non-emergence another value",
+    ):
+        set_up_again(project, given)
+    assert read_project_controls(project.model_dir) == before
+    project.label_studio.configure(project.id, WORDS_RENAMED)
+    assert set_up_again(project, GivenWords(emergence="bipole", non_emergence="nothing")) == []
+    assert project.read().snapshot.cubes["cube00"].label is Label.EMERGENCE
+
+
+def test_a_word_of_earlier_still_is_found_too(project: LoopProject) -> None:
+    """Two changes later: "emergence" meant emergence at first, then nothing of its own, and now the other class."""
+    answer(project, 1, "emergence")
+    project.label_studio.configure(project.id, WORDS_RENAMED)
+    set_up_again(project, GivenWords(emergence="bipole", non_emergence="nothing"))
+    config = WORDS_RENAMED.replace('"nothing"', '"emergence"')
+    project.label_studio.configure(project.id, config)
+    with pytest.raises(ConfigurationError, match="1 answer has 'emergence', which was the word of emergence"):
+        set_up_again(project, GivenWords(emergence="bipole", non_emergence="emergence"))
+
+
+def test_words_that_nobody_gave_change_no_answer(project: LoopProject) -> None:
+    """The kept words are no longer those of one control, and the usual ones mean the classes the other way round."""
+    answer(project, 1, "emergence")
+    write_project_controls(project.model_dir, replace(
+        project.read().controls,
+        values={Label.EMERGENCE: "ja", Label.NON_EMERGENCE: "nein"}, shown={},
+        earlier={Label.NON_EMERGENCE: ("emergence",)},
+    ))  # fmt: skip
+    more = '<Choices name="more" toName="video"><Choice value="ja"/></Choices>'
+    more += '<Choices name="most" toName="video"><Choice value="nein"/></Choices></View>'
+    project.label_studio.configure(project.id, OWN.rstrip().removesuffix("</View>") + more)
+    with pytest.raises(ConfigurationError, match=r"would be that of emergence now.*name the words with --emergence"):
+        set_up_again(project, GivenWords())
+    (said,) = set_up_again(project, GivenWords(emergence="emergence", non_emergence="non-emergence"))
+    assert "1 answer has 'emergence', given as non-emergence" in said

@@ -24,6 +24,7 @@ from helioloop_worker.labelstudio.own_addresses import (
 )
 from helioloop_worker.labelstudio.project import check_owner, claim_media
 from helioloop_worker.labelstudio.project_template import copy_stills, instruction, labeling_configuration
+from helioloop_worker.labelstudio.reused_words import reused_sentences
 from helioloop_worker.labelstudio.setup_port import LabelStudioSetup
 from helioloop_worker.labelstudio.tabs import update_tabs
 from helioloop_worker.labelstudio.transport import ALLOW_PRIVATE, READ_THE_LOG
@@ -77,7 +78,8 @@ def set_up(
     LabelStudioError
         Where Label Studio refuses a call, for example because it cannot reach the backend.
     ConfigurationError
-        Where the project's labelling configuration lacks the controls or the videos' rate.
+        Where the project's labelling configuration lacks the controls or the videos' rate, or answers would change
+        their class because it reuses a word.
     RegistryError
         Where the model folder belongs to another project, or the controls in it are damaged.
     """
@@ -152,7 +154,10 @@ def _adopt(
     controls = _controls(info.label_config, settings, given, kept).after(kept)
     for sentence in found_sentences(label_studio, info, controls):
         tell(sentence)
-    for sentence in doubts(info.label_config, controls):
+    for sentence in (
+        *doubts(info.label_config, controls),
+        *reused_sentences(label_studio, info, controls, kept, given),
+    ):
         tell(f"warning: {sentence}")
     if not _is_current(info.label_config, controls):
         tell(

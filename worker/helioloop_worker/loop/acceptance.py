@@ -129,8 +129,8 @@ def _outcome(
     cubes = [task.cube for task in state.tasks.values() if task.cube.release == wanted.release]
     other = other_code(registry, version)
     if other is not None:
-        words = (f'{other}: press "Start training" in Label Studio, and the release is accepted anew.', WITHDRAWN)
-        return replace(wanted, version=version, accepted={}, random_checks=(), n_cubes=len(cubes), sentences=words)
+        refusal = (f'{other}: press "Start training" in Label Studio, and the release is accepted anew.', WITHDRAWN)
+        return replace(wanted, version=version, accepted={}, random_checks=(), n_cubes=len(cubes), sentences=refusal)
     plan, stored = Plan.read(registry.folder(version)), registry.scores(version)
     unverified = [cube for cube in cubes if cube.key in stored and not state.label(cube.name).verified]
     sample = read_earlier_sample(plan, stored, labels, release=wanted.release)
