@@ -107,7 +107,7 @@ def set_up(
     else:
         # Label Studio accepts a bucket with a prefix only where something is below it.
         place = make_media(settings)
-        claim_media(place, label_studio.project(project), settings=settings)
+        claim_media(place, label_studio.project(project), media=media)
         place.serve(f"{media.name}/{ABOUT_NAME}", lambda: ABOUT)
     if created and settings.media_bucket is None:
         copy_stills(media / STILLS)

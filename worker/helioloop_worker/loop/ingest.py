@@ -165,7 +165,7 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
     media = settings.media_dir(project)
     (media / release_name).mkdir(parents=True, exist_ok=True)
     check_owner(info, settings=settings)  # a new media folder becomes this project's before its first video
-    claim_media(context.media, info, settings=settings)
+    claim_media(context.media, info, media=media)
     if settings.media_bucket is None:
         context.label_studio.ensure_local_storage(project, settings.storage_path(project))
 
