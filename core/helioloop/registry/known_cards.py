@@ -30,6 +30,6 @@ def latest_card(registry: Registry) -> Card | None:
     return known_card(registry, names[-1]) if names else None
 
 
-@lru_cache(maxsize=2)  # the published version and a newer one that the promotion check rejected
+@lru_cache(maxsize=8)  # of up to four projects: the published version, and a newer one that was rejected
 def _read(path: Path, stamp: tuple[int, int, int]) -> Card:  # noqa: ARG001 - the stamp is part of the key
     return Card.read(path)

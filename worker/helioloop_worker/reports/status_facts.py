@@ -36,7 +36,7 @@ from helioloop.registry.watched import WatchedFolder, WatchState, read_watched
 from helioloop.settings import Settings, plain_url
 from helioloop_worker.labelstudio.submitted import Submitted, try_count
 from helioloop_worker.reports.audit import ProjectAudit, audit_stamp, read_audit
-from helioloop_worker.reports.configuration import read_configuration_change
+from helioloop_worker.reports.configuration import damaged_controls, read_configuration_change
 from helioloop_worker.reports.disk_use import DiskUse, read_disk_use
 from helioloop_worker.reports.failing_jobs import FailingJob, failing_jobs
 from helioloop_worker.reports.job_status import FailedJob, RunningJob, failed_jobs, running_jobs
@@ -238,6 +238,8 @@ class ProjectStatus:
         What the last retrain check or round planning decided; None before the first.
     configuration : str or None
         What differs from the labelling configuration at `helioloop init`; None where nothing does.
+    damaged_controls : str or None
+        What is wrong with ``controls.json``, in a sentence; None where nothing is.
     disk : DiskUse or None
         How much disk the model folder and the project's media folder use.
     lost_releases : tuple of str
@@ -269,6 +271,7 @@ class ProjectStatus:
     no_services: str | None = None
     last_check: LastCheck | None = None
     configuration: str | None = None
+    damaged_controls: str | None = None
     disk: DiskUse | None = None
     lost_releases: tuple[str, ...] = ()
 
@@ -335,6 +338,7 @@ def read_status(
         no_services=reason,
         last_check=None if project is None else _last_check(registry, settings),
         configuration=None if project is None else read_configuration_change(registry, version),
+        damaged_controls=None if project is None else _damaged_controls(registry, settings),
         disk=_disk(
             registry.root,
             None if project is None or settings is None else settings.media_dir(project),
@@ -496,6 +500,11 @@ def _last_check(registry: Registry, settings: Settings | None) -> LastCheck | No
     """Return the last retrain check; its outcome may quote why a planning failed."""
     found = read_last_check(registry.root)
     return None if found is None else replace(found, outcome=_redacted(found.outcome, registry, settings))
+
+
+def _damaged_controls(registry: Registry, settings: Settings | None) -> str | None:
+    found = damaged_controls(registry)
+    return None if found is None else _redacted(found, registry, settings)
 
 
 def _redacted(message: str, registry: Registry, settings: Settings | None) -> str:
