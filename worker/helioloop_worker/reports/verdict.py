@@ -16,7 +16,7 @@ from helioloop.words import times
 from helioloop_worker.reports.configuration import STEP, damaged_finding, lacking_controls
 from helioloop_worker.reports.failing_jobs import FailingJob
 from helioloop_worker.reports.job_status import FailedJob
-from helioloop_worker.reports.lost_release import lost_release
+from helioloop_worker.reports.missing_release import missing_release
 from helioloop_worker.reports.status_facts import ProjectStatus, QueueFacts
 
 _SAMPLED_NAMED: Final = 3
@@ -321,7 +321,7 @@ RULES: Final[dict[str, Callable[[ProjectStatus], Found]]] = {
     "configuration": _configuration,
     "parked-job": _parked_job,
     "failed-job": _failed_job,
-    "lost-release": lost_release,
+    "missing-release": missing_release,
     "set-aside": _set_aside,
     "no-round": _no_round,
     "first-round": _first_round,
