@@ -162,6 +162,7 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
     release = Release.open(context.roots.folder(release_name))
     profile = read_release_profile(release.folder)
     info = context.label_studio.project(project)
+    check_owner(info, settings=context.settings)
     controls = read_controls(info, settings=context.settings)
     known = KnownCubes(context.label_studio, project)
     check_profile(context, project, release_name, profile, has_cubes=not known.empty)
