@@ -167,6 +167,7 @@ def test_damaged_controls_are_named_by_the_status_with_their_remedy(project: Loo
     assert (first.cause, first.well) == ("configuration", False)
     assert "controls.json does not describe the controls of a project" in first.sentence
     assert f"helioloop init --project {project.id}" in first.action
+    assert f"helioloop retry --project {project.id}" in first.action
     assert "in Label Studio" not in first.action
     assert all(other.well for other in others)
     path.write_text(whole)

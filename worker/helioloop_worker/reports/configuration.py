@@ -46,8 +46,8 @@ def damaged_finding(reason: str | None, project: int | None) -> list[tuple[str, 
     return [
         (
             f"{reason.partition('; ')[0]}. Until it does, no label is read and no prediction written.",
-            f"Delete that file and run `helioloop init --project {project}`, which writes it again; the loop then goes "
-            "on by itself.",
+            f"Delete that file and run `helioloop init --project {project}`, which writes it again, then `helioloop "
+            f"retry --project {project}`, which puts back the jobs that failed meanwhile.",
         )
     ]
 
