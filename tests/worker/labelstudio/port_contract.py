@@ -485,10 +485,15 @@ def a_prediction_is_rewritten_in_place(empty: EmptyProject) -> None:
     one, two = empty.tasks(2)
     empty.predict(prediction(one), prediction(two))
     first, second = sorted(empty.label_studio.predictions(empty.project), key=lambda row: row.id)
-    assert first.content == PredictionContent(choice="emergence", probability=0.75, first_frame=41)
+    assert first.content == PredictionContent(
+        choice="emergence", probability=0.75, first_frame=41, class_control="class", video="video",
+        timeline="onset", timeline_label="emergence onset",
+    )  # fmt: skip
     item = {**choosing("non-emergence")[0], "score": 0.1234567890123456}
     empty.label_studio.rewrite(first, prediction(one, result=[item], score=0.9))
-    content = PredictionContent(choice="non-emergence", probability=0.1234567890123456)
+    content = PredictionContent(
+        choice="non-emergence", probability=0.1234567890123456, class_control="class", video="video"
+    )
     rows = sorted(empty.label_studio.predictions(empty.project), key=lambda row: row.id)
     assert rows == [replace(first, score=0.9, content=content), second]
     (now,) = empty.label_studio.tasks_now(empty.project, [one])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from redis.lock import Lock
 
-from helioloop.labelstudio.predictions import prediction
+from helioloop.labelstudio.predictions import SAME_PROBABILITY
 from helioloop.labelstudio.tasks import CubeTask
 from helioloop.messaging.messages import SCORE_CHUNK
 from helioloop.progress import Report
@@ -26,7 +26,7 @@ from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.labelstudio.tabs import update_tabs
 from helioloop_worker.loop.announcing import withdraw_report
-from helioloop_worker.loop.changed_controls import rewrite_predictions
+from helioloop_worker.loop.changed_controls import note_controls, noted_controls
 from helioloop_worker.loop.checked import (
     WrittenBack,
     answers_of,
@@ -34,12 +34,6 @@ from helioloop_worker.loop.checked import (
     require_whole_write_back,
     settle_whole_write_back,
     write_written,
-)
-from helioloop_worker.loop.foreign_predictions import (
-    delete_foreign,
-    foreign_predictions,
-    rewrite_foreign,
-    unscorable_predictions,
 )
 from helioloop_worker.loop.locks import exclusive
 from helioloop_worker.loop.random_checks import (
@@ -51,6 +45,14 @@ from helioloop_worker.loop.random_checks import (
 )
 from helioloop_worker.loop.screen_files import write_screens
 from helioloop_worker.loop.shown_versions import add_shown_version
+from helioloop_worker.loop.stored_predictions import (
+    DifferingPrediction,
+    delete_differing,
+    difference_sentence,
+    differing_predictions,
+    prediction_of,
+    rewrite_differing,
+)
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +64,6 @@ CHUNK_PREDICTIONS = 500
 """Predictions in one request. Label Studio on SQLite writes about 1,100 a second and locks its database meanwhile."""
 CHUNK_SCREENS = 500
 """Tasks whose scores with masking curves are in memory at one time; a curve takes about 10 kB."""
-SAME_SCORE = 1e-6
-"""Two scores that differ by at most this are the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,20 +134,11 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         )
         rows = [row for row in every or () if row.model_version == version and row.id not in deleted]
         have = {row.task for row in rows}
-        again = rewrite_predictions(
-            context,
-            project,
-            version,
-            controls=project_state.controls,
-            rows=rows,
-            make=lambda: new_entries(project_state, scores, labels, version=version, without=blind, have=frozenset()),
-            report=holding(lock, report),
-        )
         entries = new_entries(project_state, scores, labels, version=version, without=blind, have=have)
         import_entries(context, project, entries, lock, report)
-        as_written = [row for row in rows if row.id not in again]
-        foreign = foreign_predictions(as_written, project_state, scores)
-        rewritten = again | rewrite_foreign(context, project_state, foreign, labels=labels, lock=lock, report=report)
+        unscorable = read_unscorable(model_dir, version)
+        differing = find_differing(context, project_state, version, rows=rows, scores=scores, unscorable=unscorable)
+        rewritten = rewrite_differing(context, project_state, differing, labels=labels, lock=lock, report=report)
         for row, agreement in outdated(rows, project_state.tasks, scores, labels, without=rewritten):
             lock.reacquire()
             context.label_studio.rescore(row, agreement)
@@ -160,12 +151,12 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
             context.label_studio.set_model_version(project, version)
         # After the predictions: an answer to a task that has none of the shown version counts as blind.
         _write_all_screens(context, project, project_state, version=version, blind=blind, report=holding(lock, report))
-        unscorable = read_unscorable(model_dir, version)
-        delete_foreign(context, project, unscorable_predictions(as_written, project_state, scores, unscorable), lock)
+        delete_differing(context, differing, lock)
         lock.reacquire()
         update_tabs(context.label_studio, project, model_dir)
         add_shown_version(model_dir, version)
         write_written(model_dir, now)
+        note_controls(context, project, version, project_state.controls)
         settle_whole_write_back(model_dir, request)
     written = Written(
         written=len(entries), present=len(have), chunks=unscored_chunks(project_state, scores, unscorable)
@@ -224,12 +215,30 @@ def new_entries(
 ) -> list[dict[str, object]]:
     """Return the predictions to import: of tasks that have none, except those of the cubes in `without`."""
     return [
-        _entry(project_state, labels, number, score, version=version)
+        {"task": number, **prediction_of(project_state, score, labels[score.cube], version=version)}
         for task in project_state.tasks.values()
         if task.cube.name not in without and (score := scores.get(task.cube.key)) is not None
         for number in task.ids
         if number not in have
     ]
+
+
+def find_differing(
+    context: Context,
+    project_state: ProjectState,
+    version: str,
+    *,
+    rows: Iterable[PredictionRow],
+    scores: Mapping[Key, CubeScore],
+    unscorable: frozenset[str],
+) -> list[DifferingPrediction]:
+    """Return the predictions that differ from what the version and the controls of now give, and log why."""
+    project = project_state.info.id
+    differing = differing_predictions(rows, project_state, scores, unscorable=unscorable)
+    noted = noted_controls(context, project, version)
+    if sentence := difference_sentence(differing, project_state.controls, noted=noted):
+        log.warning("project %d: %s", project, sentence)
+    return differing
 
 
 def import_entries(
@@ -385,7 +394,7 @@ def outdated(
         for row in rows
         if row.id not in without
         and row.task in agreement
-        and (row.score is None or abs(row.score - agreement[row.task]) > SAME_SCORE)
+        and (row.score is None or abs(row.score - agreement[row.task]) > SAME_PROBABILITY)
     ]
 
 
@@ -435,14 +444,6 @@ def delete_duplicates(context: Context, project: int, version: str, rows: Iterab
     if younger:
         log.info("project %d: %d tasks had two predictions of %s; one is deleted", project, len(younger), version)
         context.label_studio.delete_predictions(younger)
-
-
-def _entry(
-    project_state: ProjectState, labels: Mapping[str, CurrentLabel], task: int, score: CubeScore, *, version: str
-) -> dict[str, object]:
-    label, n_frames = labels[score.cube].label, project_state.profile.instrument.n_frames
-    body = prediction(score, label, project_state.controls, model_version=version, n_frames=n_frames)
-    return {"task": task, **body}
 
 
 def holding(lock: Lock, report: Report) -> Report:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from redis.lock import Lock
 
+from helioloop.labelstudio.control_changes import control_changes
 from helioloop.progress import Report
 from helioloop.registry.acceptances import accepted_labels
 from helioloop.registry.random_checks import RandomChecks
@@ -17,15 +18,16 @@ from helioloop.registry.unscorable import read_unscorable
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import TaskNow
 from helioloop_worker.labelstudio.project import ProjectState
-from helioloop_worker.loop.changed_controls import changed_controls
+from helioloop_worker.loop.changed_controls import noted_controls
 from helioloop_worker.loop.checked import WrittenBack, needs_whole_write_back, read_written, write_written
-from helioloop_worker.loop.foreign_predictions import foreign_predictions, rewrite_foreign
 from helioloop_worker.loop.random_checks import all_marks, delete_rows, set_marks, shown_rows, update_random_checks
 from helioloop_worker.loop.screen_files import write_screens
 from helioloop_worker.loop.shown_versions import add_shown_version
+from helioloop_worker.loop.stored_predictions import delete_differing, rewrite_differing
 from helioloop_worker.loop.writeback import (
     Written,
     delete_duplicates,
+    find_differing,
     holding,
     import_entries,
     new_entries,
@@ -61,7 +63,8 @@ def write_back_changes(context: Context, project: int, version: str, *, report: 
         if before is None:
             return None
         model_dir, whole = context.settings.model_dir(project), context.projects.read(project)
-        if changed_controls(context, project, version, whole.controls) is not None:
+        noted = noted_controls(context, project, version)
+        if noted is None or control_changes(noted, whole.controls) is not None:
             return None
         now = written_now(whole, registry, version)
         new = new_in(before, now, whole, registry)
@@ -86,8 +89,9 @@ def write_back_changes(context: Context, project: int, version: str, *, report: 
         have = {row.task for row in rows}
         entries = new_entries(part, scores, labels, version=version, without=blind, have=have)
         import_entries(context, project, entries, lock, report)
-        foreign = foreign_predictions(rows, part, scores)
-        rewritten = rewrite_foreign(context, part, foreign, labels=labels, lock=lock, report=report)
+        unscorable = read_unscorable(model_dir, version)
+        differing = find_differing(context, part, version, rows=rows, scores=scores, unscorable=unscorable)
+        rewritten = rewrite_differing(context, part, differing, labels=labels, lock=lock, report=report)
         for row, agreement in outdated(rows, part.tasks, scores, labels, without=rewritten):
             lock.reacquire()
             context.label_studio.rescore(row, agreement)
@@ -106,9 +110,9 @@ def write_back_changes(context: Context, project: int, version: str, *, report: 
             served=context.media,
             report=holding(lock, report),
         )
+        delete_differing(context, differing, lock)
         add_shown_version(model_dir, version)
         write_written(model_dir, now)
-    unscorable = read_unscorable(model_dir, version)
     chunks = unscored_chunks(whole, scores, unscorable, among=new.imported) if new.imported else ()
     log.info(
         "project %d: %s: %d cubes with something new: %d predictions written",
