@@ -165,7 +165,7 @@ def test_a_change_amid_a_write_back_leaves_nothing_invalid(
     project: LoopProject, config: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Label Studio drops what does not fit, and the next write-back puts right what was written before."""
-    monkeypatch.setattr("helioloop_worker.loop.writeback.CHUNK_PREDICTIONS", 6)
+    monkeypatch.setattr("helioloop_worker.loop.updating.CHUNK_PREDICTIONS", 6)
     fake, calls = project.label_studio, []
     actual = fake.import_predictions
 

@@ -30,15 +30,9 @@ from helioloop.words import count
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow, ProjectInfo
 from helioloop_worker.labelstudio.project import ProjectState, check_owner
-from helioloop_worker.loop import ingest, rounds, writeback
+from helioloop_worker.loop import ingest, rounds, updating, writeback
 from helioloop_worker.loop.acceptance import send_acceptance
-from helioloop_worker.loop.changed_controls import (
-    CONFIGURATION,
-    NEED_CONTROLS,
-    changed_controls,
-    configuration,
-    noted_controls,
-)
+from helioloop_worker.loop.changed_controls import CONFIGURATION, NEED_CONTROLS, changed_controls, configuration
 from helioloop_worker.loop.checked import is_covered, require_whole_write_back
 from helioloop_worker.loop.damage import put_damaged_aside, restore_pointer
 from helioloop_worker.loop.failing import fail_step, repeat_failed, step_key
@@ -307,8 +301,8 @@ def _write_back(context: Context, project: int, state: ProjectState) -> str | No
                 f"{count(len(lost), 'task')} with predictions and without a score: scoring",
             )
     differing = differing_predictions(rows, state, scores, unscorable=unscorable)
-    difference = difference_sentence(differing, state.controls, noted=noted_controls(context, project, version))
-    outdated = len(writeback.outdated(rows, cubes, scores, labels))
+    difference = difference_sentence(context, state, differing)
+    outdated = len(updating.outdated(rows, cubes, scores, labels))
     if wrong := _wrong_rows(rows, version, difference=difference, outdated=outdated):
         return _send_whole_write_back(context, project, version, wrong)
     if not lacking and (not tasks or state.info.model_version == version):

@@ -17,7 +17,6 @@ from redis.lock import Lock
 from helioloop.labelstudio.control_changes import changes_since_written
 from helioloop.labelstudio.predictions import PredictionContent, prediction
 from helioloop.progress import Report
-from helioloop.records.controls import Controls
 from helioloop.records.cubes import Key
 from helioloop.records.labels import CurrentLabel
 from helioloop.records.scores import CubeScore
@@ -25,6 +24,7 @@ from helioloop.words import count
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import ProjectState
+from helioloop_worker.loop.changed_controls import noted_controls
 
 log = logging.getLogger(__name__)
 
@@ -140,24 +140,15 @@ def delete_differing(context: Context, differing: Iterable[DifferingPrediction],
 
 
 def difference_sentence(
-    differing: Sequence[DifferingPrediction], now: Controls, *, noted: Controls | None
+    context: Context, project_state: ProjectState, differing: Sequence[DifferingPrediction]
 ) -> str | None:
-    """Return why predictions differ, and what is done; None where there are none.
-
-    Parameters
-    ----------
-    differing : sequence of DifferingPrediction
-        Predictions of one version.
-    now : Controls
-        The controls of now.
-    noted : Controls or None
-        Those that all predictions of the version fitted when they were last looked at; None where that is not known.
-    """
+    """Return why predictions of one version differ, and what is done; None where there are none."""
     if not differing:
         return None
     version, n = differing[0].row.model_version, len(differing)
+    noted = noted_controls(context, project_state.info.id, version)
     contents = [(one.row.content, one.wanted) for one in differing if one.row.content is not None]
-    change = changes_since_written(contents, now, noted=noted)
+    change = changes_since_written(contents, project_state.controls, noted=noted)
     if change is not None:
         return f"the labelling configuration was changed: {change}; writing {count(n, 'prediction')} of {version} again"
     return (

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 from redis.lock import Lock
 
-from helioloop.labelstudio.predictions import SAME_PROBABILITY
 from helioloop.labelstudio.tasks import CubeTask
 from helioloop.messaging.messages import SCORE_CHUNK
 from helioloop.progress import Report
@@ -26,7 +25,7 @@ from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.labelstudio.tabs import update_tabs
 from helioloop_worker.loop.announcing import withdraw_report
-from helioloop_worker.loop.changed_controls import note_controls, noted_controls
+from helioloop_worker.loop.changed_controls import note_controls
 from helioloop_worker.loop.checked import (
     WrittenBack,
     answers_of,
@@ -45,14 +44,8 @@ from helioloop_worker.loop.random_checks import (
 )
 from helioloop_worker.loop.screen_files import write_screens
 from helioloop_worker.loop.shown_versions import add_shown_version
-from helioloop_worker.loop.stored_predictions import (
-    DifferingPrediction,
-    delete_differing,
-    difference_sentence,
-    differing_predictions,
-    prediction_of,
-    rewrite_differing,
-)
+from helioloop_worker.loop.stored_predictions import delete_differing
+from helioloop_worker.loop.updating import Update, update_predictions
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +53,6 @@ WRITER_SECONDS = 180
 """The lock of a writer that died is free after this long; a living writer renews it between calls."""
 WAIT_SECONDS = 240
 """How long a second writer waits for the first."""
-CHUNK_PREDICTIONS = 500
-"""Predictions in one request. Label Studio on SQLite writes about 1,100 a second and locks its database meanwhile."""
 CHUNK_SCREENS = 500
 """Tasks whose scores with masking curves are in memory at one time; a curve takes about 10 kB."""
 
@@ -133,16 +124,18 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
             context, project, project_state, version=version, rows=every, lock=lock, report=report
         )
         rows = [row for row in every or () if row.model_version == version and row.id not in deleted]
+        update = Update(
+            context=context,
+            project_state=project_state,
+            version=version,
+            scores=scores,
+            labels=labels,
+            unscorable=read_unscorable(model_dir, version),
+            lock=lock,
+            report=report,
+        )
+        entries, differing = update_predictions(update, rows, without=blind)
         have = {row.task for row in rows}
-        entries = new_entries(project_state, scores, labels, version=version, without=blind, have=have)
-        import_entries(context, project, entries, lock, report)
-        unscorable = read_unscorable(model_dir, version)
-        differing = find_differing(context, project_state, version, rows=rows, scores=scores, unscorable=unscorable)
-        rewritten = rewrite_differing(context, project_state, differing, labels=labels, lock=lock, report=report)
-        for row, agreement in outdated(rows, project_state.tasks, scores, labels, without=rewritten):
-            lock.reacquire()
-            context.label_studio.rescore(row, agreement)
-        lock.reacquire()
         if not entries:
             delete_duplicates(context, project, version, rows)
         elif _n_rows(context, project, version) != len(have) + len(entries):
@@ -159,7 +152,7 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         note_controls(context, project, version, project_state.controls)
         settle_whole_write_back(model_dir, request)
     written = Written(
-        written=len(entries), present=len(have), chunks=unscored_chunks(project_state, scores, unscorable)
+        written=len(entries), present=len(have), chunks=unscored_chunks(project_state, scores, update.unscorable)
     )
     log.info(
         "project %d: %s: %d predictions written, %d already present, %d cubes without a score",
@@ -202,54 +195,6 @@ def new_in(before: WrittenBack, now: WrittenBack, project_state: ProjectState, r
     imported = {cube: task for cube, task in project_state.tasks.items() if task.ids[-1] > before.newest_task}
     known = {cube: project_state.tasks[cube] for cube in sorted(names) if cube in project_state.tasks}
     return New(tasks=known | imported, imported=imported)
-
-
-def new_entries(
-    project_state: ProjectState,
-    scores: Mapping[Key, CubeScore],
-    labels: Mapping[str, CurrentLabel],
-    *,
-    version: str,
-    without: Set[str],
-    have: Set[int],
-) -> list[dict[str, object]]:
-    """Return the predictions to import: of tasks that have none, except those of the cubes in `without`."""
-    return [
-        {"task": number, **prediction_of(project_state, score, labels[score.cube], version=version)}
-        for task in project_state.tasks.values()
-        if task.cube.name not in without and (score := scores.get(task.cube.key)) is not None
-        for number in task.ids
-        if number not in have
-    ]
-
-
-def find_differing(
-    context: Context,
-    project_state: ProjectState,
-    version: str,
-    *,
-    rows: Iterable[PredictionRow],
-    scores: Mapping[Key, CubeScore],
-    unscorable: frozenset[str],
-) -> list[DifferingPrediction]:
-    """Return the predictions that differ from what the version and the controls of now give, and log why."""
-    project = project_state.info.id
-    differing = differing_predictions(rows, project_state, scores, unscorable=unscorable)
-    noted = noted_controls(context, project, version)
-    if sentence := difference_sentence(differing, project_state.controls, noted=noted):
-        log.warning("project %d: %s", project, sentence)
-    return differing
-
-
-def import_entries(
-    context: Context, project: int, entries: Sequence[dict[str, object]], lock: Lock, report: Report
-) -> None:
-    """Import predictions in chunks, renewing the lock."""
-    for start in range(0, len(entries), CHUNK_PREDICTIONS):
-        lock.reacquire()
-        report(start, len(entries), "writing predictions")
-        context.label_studio.import_predictions(project, entries[start : start + CHUNK_PREDICTIONS])
-    report(len(entries), len(entries), "writing predictions")
 
 
 def _rows(context: Context, project: int, version: str, *, whole: bool) -> list[PredictionRow] | None:
@@ -356,46 +301,6 @@ def with_accepted(labels: Mapping[str, CurrentLabel], accepted: Mapping[str, Lab
         cube: replace(label, label=accepted[cube]) if cube in accepted and not label.verified else label
         for cube, label in labels.items()
     }
-
-
-def outdated(
-    rows: Iterable[PredictionRow],
-    tasks: Mapping[str, CubeTask],
-    scores: Mapping[Key, CubeScore],
-    labels: Mapping[str, CurrentLabel],
-    *,
-    without: Set[int] = frozenset(),
-) -> list[tuple[PredictionRow, float]]:
-    """Return the prediction rows whose score is not the agreement with the current label, and the agreement.
-
-    Labels change while a version is shown: until the next version is published, and longer where the promotion check
-    rejects that one.
-
-    Parameters
-    ----------
-    rows : iterable of PredictionRow
-        Rows of one version.
-    tasks : mapping
-        Cube name -> tasks.
-    scores : mapping
-        The scores of the version.
-    labels : mapping
-        Cube name -> current label.
-    without : set of int
-        Rows that are left out.
-    """
-    agreement: dict[int, float] = {}
-    for cube, task in tasks.items():
-        score, label = scores.get(task.cube.key), labels.get(cube)
-        if score is not None and label is not None:
-            agreement.update(dict.fromkeys(task.ids, score.agreement(label.label or score.predicted)))
-    return [
-        (row, agreement[row.task])
-        for row in rows
-        if row.id not in without
-        and row.task in agreement
-        and (row.score is None or abs(row.score - agreement[row.task]) > SAME_PROBABILITY)
-    ]
 
 
 def unscored_chunks(

@@ -23,16 +23,13 @@ from helioloop_worker.loop.checked import WrittenBack, needs_whole_write_back, r
 from helioloop_worker.loop.random_checks import all_marks, delete_rows, set_marks, shown_rows, update_random_checks
 from helioloop_worker.loop.screen_files import write_screens
 from helioloop_worker.loop.shown_versions import add_shown_version
-from helioloop_worker.loop.stored_predictions import delete_differing, rewrite_differing
+from helioloop_worker.loop.stored_predictions import delete_differing
+from helioloop_worker.loop.updating import Update, update_predictions
 from helioloop_worker.loop.writeback import (
     Written,
     delete_duplicates,
-    find_differing,
     holding,
-    import_entries,
-    new_entries,
     new_in,
-    outdated,
     unscored_chunks,
     with_accepted,
     write_blind_screens,
@@ -86,16 +83,18 @@ def write_back_changes(context: Context, project: int, version: str, *, report: 
         rows = [
             row for task in there for row in task.predictions if row.model_version == version and row.id not in deleted
         ]
+        update = Update(
+            context=context,
+            project_state=part,
+            version=version,
+            scores=scores,
+            labels=labels,
+            unscorable=read_unscorable(model_dir, version),
+            lock=lock,
+            report=report,
+        )
+        entries, differing = update_predictions(update, rows, without=blind)
         have = {row.task for row in rows}
-        entries = new_entries(part, scores, labels, version=version, without=blind, have=have)
-        import_entries(context, project, entries, lock, report)
-        unscorable = read_unscorable(model_dir, version)
-        differing = find_differing(context, part, version, rows=rows, scores=scores, unscorable=unscorable)
-        rewritten = rewrite_differing(context, part, differing, labels=labels, lock=lock, report=report)
-        for row, agreement in outdated(rows, part.tasks, scores, labels, without=rewritten):
-            lock.reacquire()
-            context.label_studio.rescore(row, agreement)
-        lock.reacquire()
         after = context.label_studio.tasks_now(project, [task.id for task in there]) if entries else there
         delete_duplicates(context, project, version, [row for task in after for row in task.predictions])
         if (entries or have) and whole.info.model_version != version:
@@ -113,7 +112,7 @@ def write_back_changes(context: Context, project: int, version: str, *, report: 
         delete_differing(context, differing, lock)
         add_shown_version(model_dir, version)
         write_written(model_dir, now)
-    chunks = unscored_chunks(whole, scores, unscorable, among=new.imported) if new.imported else ()
+    chunks = unscored_chunks(whole, scores, update.unscorable, among=new.imported) if new.imported else ()
     log.info(
         "project %d: %s: %d cubes with something new: %d predictions written",
         project, version, len(new.tasks), len(entries),
