@@ -8,7 +8,7 @@ wrote need no mark for that, and a replacement that breaks off goes on with thos
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,13 +128,16 @@ def rewrite_differing(
     return frozenset(row.id for row, _ in chosen)
 
 
-def delete_differing(context: Context, differing: Iterable[DifferingPrediction], lock: Lock) -> None:
+def delete_differing(
+    context: Context, differing: Iterable[DifferingPrediction], lock: Lock, *, without: Set[int]
+) -> None:
     """Delete the predictions that cannot be made; they are written once the version has a score.
 
-    The files of the labelling screen must have been written before: an answer that follows counts as blind.
+    The files of the labelling screen must have been written before: an answer that follows counts as blind. Rows in
+    `without` are deleted already.
     """
     for one in differing:
-        if one.score is None:
+        if one.score is None and one.row.id not in without:
             lock.reacquire()
             context.label_studio.delete_predictions([one.row])
 

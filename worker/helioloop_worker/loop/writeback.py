@@ -120,10 +120,10 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         accepted = accepted_labels(model_dir, version)
         labels = with_accepted(project_state.snapshot.cubes, accepted)
         every = _rows(context, project, version, whole=repairs)
-        blind, deleted = _hide_random_checks(
+        blind, hidden = _hide_random_checks(
             context, project, project_state, version=version, rows=every, lock=lock, report=report
         )
-        rows = [row for row in every or () if row.model_version == version and row.id not in deleted]
+        rows = [row for row in every or () if row.model_version == version and row.id not in hidden]
         update = Update(
             context=context,
             project_state=project_state,
@@ -136,15 +136,16 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         )
         entries, differing = update_predictions(update, rows, without=blind)
         have = {row.task for row in rows}
+        deleted = frozenset[int]()
         if not entries:
-            delete_duplicates(context, project, version, rows)
+            deleted = delete_duplicates(context, project, version, rows)
         elif _n_rows(context, project, version) != len(have) + len(entries):
-            delete_duplicates(context, project, version, context.label_studio.predictions(project))
+            deleted = delete_duplicates(context, project, version, context.label_studio.predictions(project))
         if (entries or have) and project_state.info.model_version != version:
             context.label_studio.set_model_version(project, version)
         # After the predictions: an answer to a task that has none of the shown version counts as blind.
         _write_all_screens(context, project, project_state, version=version, blind=blind, report=holding(lock, report))
-        delete_differing(context, differing, lock)
+        delete_differing(context, differing, lock, without=deleted)
         lock.reacquire()
         update_tabs(context.label_studio, project, model_dir)
         add_shown_version(model_dir, version)
@@ -337,8 +338,11 @@ def unscored_chunks(
     return tuple(chunk for chunk in chunks if chunk)
 
 
-def delete_duplicates(context: Context, project: int, version: str, rows: Iterable[PredictionRow]) -> None:
-    """Delete the younger of two rows of a task: Label Studio asked the backend during the write-back and kept both."""
+def delete_duplicates(context: Context, project: int, version: str, rows: Iterable[PredictionRow]) -> frozenset[int]:
+    """Delete the younger of two rows of a task and return them.
+
+    Label Studio asked the backend during the write-back and kept both.
+    """
     seen: set[int] = set()
     younger = []
     for row in sorted(rows, key=lambda row: row.id):
@@ -349,6 +353,7 @@ def delete_duplicates(context: Context, project: int, version: str, rows: Iterab
     if younger:
         log.info("project %d: %d tasks had two predictions of %s; one is deleted", project, len(younger), version)
         context.label_studio.delete_predictions(younger)
+    return frozenset(row.id for row in younger)
 
 
 def holding(lock: Lock, report: Report) -> Report:

@@ -69,7 +69,7 @@ def write_back_changes(context: Context, project: int, version: str, *, report: 
         part = _with_data_of(replace(whole, tasks=new.tasks), there)
         scores = registry.scores_of(version, [task.cube for task in new.tasks.values()])
         labels = with_accepted({cube: whole.label(cube) for cube in new.tasks}, accepted_labels(model_dir, version))
-        blind, deleted = _hide_random_checks(
+        blind, hidden = _hide_random_checks(
             context,
             project,
             whole,
@@ -81,7 +81,7 @@ def write_back_changes(context: Context, project: int, version: str, *, report: 
             report=report,
         )
         rows = [
-            row for task in there for row in task.predictions if row.model_version == version and row.id not in deleted
+            row for task in there for row in task.predictions if row.model_version == version and row.id not in hidden
         ]
         update = Update(
             context=context,
@@ -96,7 +96,7 @@ def write_back_changes(context: Context, project: int, version: str, *, report: 
         entries, differing = update_predictions(update, rows, without=blind)
         have = {row.task for row in rows}
         after = context.label_studio.tasks_now(project, [task.id for task in there]) if entries else there
-        delete_duplicates(context, project, version, [row for task in after for row in task.predictions])
+        deleted = delete_duplicates(context, project, version, [row for task in after for row in task.predictions])
         if (entries or have) and whole.info.model_version != version:
             context.label_studio.set_model_version(project, version)
         # After the predictions: an answer to a task that has none of the shown version counts as blind.
@@ -109,7 +109,7 @@ def write_back_changes(context: Context, project: int, version: str, *, report: 
             served=context.media,
             report=holding(lock, report),
         )
-        delete_differing(context, differing, lock)
+        delete_differing(context, differing, lock, without=deleted)
         add_shown_version(model_dir, version)
         write_written(model_dir, now)
     chunks = unscored_chunks(whole, scores, update.unscorable, among=new.imported) if new.imported else ()
