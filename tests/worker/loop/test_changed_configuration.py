@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.worker.conftest import CUBES, LoopProject, work
 
-from helioloop.errors import ConfigurationError, LabelStudioError
+from helioloop.errors import ConfigurationError, HelioloopError, LabelStudioError, RegistryError
 from helioloop.labelstudio.new_controls import GivenWords
 from helioloop.messaging import messages
 from helioloop.messaging.job_failures import JobFailures
@@ -22,7 +22,7 @@ from helioloop_worker.labelstudio.fake import _controls, _is_valid
 from helioloop_worker.labelstudio.project_template import labeling_configuration
 from helioloop_worker.labelstudio.setup import set_up
 from helioloop_worker.loop import writeback
-from helioloop_worker.loop.failing import counting
+from helioloop_worker.loop.failing import counting, put_back
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.writeback import write_back
 from helioloop_worker.loop.writeback_changes import write_back_changes
@@ -131,6 +131,66 @@ def test_without_its_controls_nothing_is_written_until_they_are_there_again(
     assert len(project.rows(version)) == len(CUBES)
     assert JobFailures(project.context.connection).failing(project.id) == []
     assert findings(project)[0].cause != "configuration"
+
+
+def test_an_outage_does_not_make_the_failed_configuration_forgotten(
+    project: LoopProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is known of the configuration then: the status keeps its cause, and the jobs are put back later."""
+    project.label_studio.configure(project.id, WORDS_RENAMED)
+    fail(project, messages.RetrainCheck(project=project.id))
+    with pytest.raises(ConfigurationError):
+        reconcile(project.context, project.id)
+    for may_pass in (True, False):  # it does not answer; it refuses the token
+
+        def failing(_: int, *, may_pass: bool = may_pass) -> Any:
+            raise LabelStudioError("refused", may_pass=may_pass)
+
+        with monkeypatch.context() as broken:
+            broken.setattr(project.label_studio, "project", failing)
+            with pytest.raises(HelioloopError):
+                reconcile(project.context, project.id)
+        assert findings(project)[0].cause == "configuration"
+    project.label_studio.configure(project.id, OWN)
+    done = reconcile(project.context, project.id).done
+    assert "the labelling configuration has the controls again: going on" in done
+
+
+def test_damaged_controls_are_named_by_the_status_with_their_remedy(project: LoopProject) -> None:
+    """They are no cause to change the configuration in Label Studio, and hide nothing else."""
+    path = project.model_dir / "controls.json"
+    whole = path.read_text()
+    path.write_text("{broken")
+    with pytest.raises(RegistryError, match="does not describe the controls"):
+        reconcile(project.context, project.id)
+    status = read_status(project.registry, project=project.id, settings=project.context.settings)
+    assert status.configuration is None
+    assert status.published is not None
+    first, *others = findings(project)
+    assert (first.cause, first.well) == ("configuration", False)
+    assert "controls.json does not describe the controls of a project" in first.sentence
+    assert f"helioloop init --project {project.id}" in first.action
+    assert f"helioloop retry --project {project.id}" in first.action
+    assert "in Label Studio" not in first.action
+    assert all(other.well for other in others)
+    path.write_text(whole)
+    put_back(project.context.connection, project.context.settings, project.id)
+    assert reconcile(project.context, project.id).done == ()
+    assert findings(project)[0].well
+
+
+def test_damaged_controls_do_not_make_the_failed_configuration_forgotten(project: LoopProject) -> None:
+    """Both are wrong; once the file is restored, the configuration still is the cause."""
+    project.label_studio.configure(project.id, WORDS_RENAMED)
+    with pytest.raises(ConfigurationError):
+        reconcile(project.context, project.id)
+    path = project.model_dir / "controls.json"
+    whole = path.read_text()
+    path.write_text("{broken")
+    with pytest.raises(RegistryError):
+        reconcile(project.context, project.id)
+    path.write_text(whole)
+    assert findings(project)[0].cause == "configuration"
 
 
 @pytest.mark.parametrize("name", SUFFICIENT)

@@ -71,16 +71,16 @@ class ProjectState:
 def read_controls(info: ProjectInfo, *, settings: Settings) -> Controls:
     """Return the controls of a project, by the words that its model folder keeps.
 
-    The folder must be this project's, not that of another Label Studio's project with the same number.
+    The folder must be this project's, not that of another Label Studio's project with the same number: see
+    `check_owner`, which each job calls once where it reads the project.
 
     Raises
     ------
     ConfigurationError
         Where the project's labelling configuration lacks the controls.
     RegistryError
-        Where the model folder belongs to another project, or the controls in it are damaged.
+        Where the controls in the model folder are damaged.
     """
-    check_owner(info, settings=settings)
     return project_controls(
         info.label_config,
         read_project_controls(settings.model_dir(info.id)),
@@ -149,7 +149,7 @@ def read_project(label_studio: LabelStudio, project: int, *, settings: Settings)
     ConfigurationError
         Where the project's labelling configuration lacks the controls.
     RegistryError
-        Where the profile or the controls in the model folder are damaged.
+        Where the model folder belongs to another project, or the profile or the controls in it are damaged.
     """
     state = make_state(label_studio.project(project), label_studio.tasks(project), settings=settings)
     state.snapshot.write(settings.model_dir(project))
@@ -164,8 +164,9 @@ def make_state(info: ProjectInfo, exported: Iterable[Mapping[str, Any]], *, sett
     ConfigurationError
         Where the project's labelling configuration lacks the controls.
     RegistryError
-        Where the profile or the controls in the model folder are damaged.
+        Where the model folder belongs to another project, or the profile or the controls in it are damaged.
     """
+    check_owner(info, settings=settings)
     profile = read_project_profile(settings.model_dir(info.id))
     n_frames = profile.instrument.n_frames
     controls, exported = read_controls(info, settings=settings), list(exported)

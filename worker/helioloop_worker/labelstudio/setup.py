@@ -90,22 +90,22 @@ def set_up(
     created = project is None
     if project is None:
         project, controls = _create(label_studio, settings, title, given)
-        check_owner(label_studio.project(project), settings=settings, claim=False)
         tell(f"project {project}, {title!r}, is created")
     else:
         controls = _adopt(label_studio, settings, project, given, tell)
+    info = label_studio.project(project)
+    check_owner(info, settings=settings, claim=False)
     write_project_controls(settings.model_dir(project), controls)
-    check_owner(label_studio.project(project), settings=settings)
     media = settings.media_dir(project)
     media.mkdir(parents=True, exist_ok=True)
-    check_owner(label_studio.project(project), settings=settings)  # the media folder, if it is new
+    check_owner(info, settings=settings)  # both folders are there now, and become this project's
     if settings.media_bucket is None:
         _connect_media(label_studio, settings, project)
         tell(f"connected: media folder {media}")
     else:
         # Label Studio accepts a bucket with a prefix only where something is below it.
         place = make_media(settings)
-        claim_media(place, label_studio.project(project), settings=settings)
+        claim_media(place, info, settings=settings)
         place.serve(f"{media.name}/{ABOUT_NAME}", lambda: ABOUT)
     if created and settings.media_bucket is None:
         copy_stills(media / STILLS)

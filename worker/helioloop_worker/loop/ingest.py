@@ -21,6 +21,7 @@ from helioloop.data.release import LABELS_FILE, Release
 from helioloop.data.release_profile import read_release_profile
 from helioloop.files import tables
 from helioloop.files.names import file_name, shown_name
+from helioloop.files.release_folders import missing_releases
 from helioloop.progress import Report
 from helioloop.records.profiles import Profile
 from helioloop_worker.context import Context
@@ -41,7 +42,7 @@ from helioloop_worker.loop.preparation import (
 )
 from helioloop_worker.loop.processes import in_processes
 from helioloop_worker.loop.project_profiles import check_profile, set_profile
-from helioloop_worker.loop.renamed_releases import gone, other_releases, release_doubts
+from helioloop_worker.loop.renamed_releases import other_releases, release_doubts
 
 log = logging.getLogger(__name__)
 
@@ -161,6 +162,7 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
     release = Release.open(context.roots.folder(release_name))
     profile = read_release_profile(release.folder)
     info = context.label_studio.project(project)
+    check_owner(info, settings=context.settings)
     controls = read_controls(info, settings=context.settings)
     known = KnownCubes(context.label_studio, project)
     check_profile(context, project, release_name, profile, has_cubes=not known.empty)
@@ -212,7 +214,7 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
     if present:  # files of their screens that were lost are there again, without a score
         require_whole_write_back(context.settings.model_dir(project))
     others_of = other_releases(release_name, readable, known)
-    renamed = gone(context.roots, others_of)
+    renamed = missing_releases(context.roots.roots, others_of)
     relabelled, kept = follow_table(context, project, release_name, listed, known, renamed=renamed)
     ingested = Ingested(
         release=release_name,

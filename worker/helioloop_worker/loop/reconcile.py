@@ -18,12 +18,20 @@ from typing import Final
 
 from redis.exceptions import LockError
 
-from helioloop.errors import ConfigurationError, HelioloopError, LabelStudioError, MissingInLabelStudio, ServiceError
+from helioloop.errors import (
+    ConfigurationError,
+    HelioloopError,
+    LabelStudioError,
+    MissingInLabelStudio,
+    RegistryError,
+    ServiceError,
+)
 from helioloop.messaging import messages, queues, retrain_state
 from helioloop.messaging.job_failures import JobFailure, JobFailures
 from helioloop.messaging.work_figures import REPAIRS, add_to_figure
 from helioloop.registry.acceptances import accepted_labels, read_acceptances
 from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.project_controls import read_project_controls
 from helioloop.registry.random_checks import blind_cubes
 from helioloop.registry.unscorable import read_unscorable
 from helioloop.words import count
@@ -155,10 +163,14 @@ def _name(step: _Step) -> str:
 
 
 def _steps(context: Context, project: int, info: ProjectInfo | None) -> list[_Step]:
-    """Return the steps in their order; `info` is the project in Label Studio, None where that is not known."""
+    """Return the steps in their order; `info` is the project in Label Studio, None where that is not known.
+
+    The step `configuration` is left out where it cannot find anything out, so that its earlier failure stays counted.
+    """
     found = _InLabelStudio(context, project)
+    looked_at = info is not None and _has_sound_controls(context, project)
     return [
-        partial(configuration, context, project, info),
+        *([partial(configuration, context, project, info)] if looked_at else []),
         partial(put_damaged_aside, context, project),
         partial(restore_pointer, context, project),
         partial(rounds.resume, context, project),
@@ -171,6 +183,15 @@ def _steps(context: Context, project: int, info: ProjectInfo | None) -> list[_St
         partial(_acceptance, context, project),
         partial(_superseded, context, project),
     ]
+
+
+def _has_sound_controls(context: Context, project: int) -> bool:
+    """Return whether the kept controls can be read; where they are damaged, the step `annotations` gives the remedy."""
+    try:
+        read_project_controls(context.settings.model_dir(project))
+    except RegistryError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
