@@ -14,16 +14,19 @@ from helioloop.messaging.job_failures import JobFailures
 from helioloop.messaging.messages import Message
 from helioloop.progress import silent
 from helioloop.records.labels import Label
-from helioloop.registry.prediction_controls import read_prediction_controls
+from helioloop.registry.prediction_controls import PREDICTION_CONTROLS, read_prediction_controls
 from helioloop.registry.project_controls import read_project_controls, write_project_controls
+from helioloop.registry.score_store import read_scores, write_scores
 from helioloop_worker import jobs
 from helioloop_worker.labelstudio import kept_projects
 from helioloop_worker.labelstudio.fake import _controls, _is_valid
 from helioloop_worker.labelstudio.project_template import labeling_configuration
 from helioloop_worker.labelstudio.setup import set_up
+from helioloop_worker.loop import writeback
 from helioloop_worker.loop.failing import counting, put_back
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.writeback import write_back
+from helioloop_worker.loop.writeback_changes import write_back_changes
 from helioloop_worker.reports.status import status_lines
 from helioloop_worker.reports.status_facts import read_status
 from helioloop_worker.reports.verdict import find_all
@@ -206,7 +209,7 @@ def test_predictions_are_written_again_with_other_controls(
     assert invalid(project, "v0001") == []
     now = [replace(row, content=None) for row in project.label_studio.predictions(project.id)]
     assert now == [replace(row, content=None) for row in rows]  # what they say may change with the controls
-    assert f"was changed: {change}; 24 predictions of v0001 are written again" in caplog.text
+    assert f"was changed: {change}; writing 24 predictions of v0001 again" in caplog.text
     assert reconcile(project.context, project.id).done == ()
     status = read_status(project.registry, project=project.id, settings=project.context.settings)
     line = next(line for line in status_lines(status) if line.name == "labelling configuration")
@@ -223,7 +226,7 @@ def test_a_change_amid_a_write_back_leaves_nothing_invalid(
     project: LoopProject, config: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Label Studio drops what does not fit, and the next write-back puts right what was written before."""
-    monkeypatch.setattr("helioloop_worker.loop.writeback.CHUNK_PREDICTIONS", 6)
+    monkeypatch.setattr("helioloop_worker.loop.updating.CHUNK_PREDICTIONS", 6)
     fake, calls = project.label_studio, []
     actual = fake.import_predictions
 
@@ -409,3 +412,120 @@ def test_words_that_nobody_gave_change_no_answer(project: LoopProject) -> None:
         set_up_again(project, GivenWords())
     (said,) = set_up_again(project, GivenWords(emergence="emergence", non_emergence="non-emergence"))
     assert "1 answer has 'emergence', given as non-emergence" in said
+
+
+def count_rewrites(project: LoopProject, monkeypatch: pytest.MonkeyPatch, *, kill_at: int | None = None) -> list[int]:
+    """Return a list that gets the row of each prediction written again; at `kill_at` of them the worker is killed."""
+    whole, calls = type(project.label_studio).rewrite, list[int]()
+
+    def rewriting(self: Any, row: Any, entry: Any) -> None:
+        if len(calls) == kill_at:
+            raise KeyboardInterrupt
+        calls.append(row.id)
+        whole(self, row, entry)
+
+    monkeypatch.setattr(type(project.label_studio), "rewrite", rewriting)
+    return calls
+
+
+@pytest.mark.parametrize("name", SUFFICIENT)
+def test_a_rewriting_that_was_killed_goes_on_with_the_rows_that_are_left(
+    project: LoopProject, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row is written once, however often the worker is killed: in a large project each attempt gets further."""
+    project.label_studio.configure(project.id, SUFFICIENT[name][0])
+    rows = {row.id for row in project.label_studio.predictions(project.id)}
+    done: list[int] = []
+    for _ in range(2):
+        with monkeypatch.context() as killed:
+            calls = count_rewrites(project, killed, kill_at=10)
+            with pytest.raises(KeyboardInterrupt):
+                write_back(project.context, project.id, "v0001", report=silent)
+        done += calls
+    calls = count_rewrites(project, monkeypatch)
+    write_back(project.context, project.id, "v0001", report=silent)
+    assert len(calls) == len(CUBES) - 20
+    assert sorted([*done, *calls]) == sorted(rows)
+    assert invalid(project, "v0001") == []
+    assert reconcile(project.context, project.id).done == ()
+
+
+@pytest.mark.parametrize("name", SUFFICIENT)
+def test_a_change_is_noticed_in_a_project_of_an_older_helioloop(
+    project: LoopProject, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It has no note of the controls; its predictions name them, so cause and number are named, too."""
+    (project.model_dir / PREDICTION_CONTROLS).unlink()
+    config, change = SUFFICIENT[name]
+    project.label_studio.configure(project.id, config)
+    sentence = f"the labelling configuration was changed: {change}; writing 24 predictions of v0001 again"
+    assert reconcile(project.context, project.id).done == (sentence,)
+    work(project)
+    assert invalid(project, "v0001") == []
+    assert sentence in caplog.text
+    assert "not by the v0001 in the model folder" not in caplog.text
+    assert reconcile(project.context, project.id).done == ()
+
+
+def test_new_words_are_named_as_the_cause_without_a_note(project: LoopProject) -> None:
+    """`helioloop init` was run with the new words of the classes."""
+    (project.model_dir / PREDICTION_CONTROLS).unlink()
+    project.label_studio.configure(project.id, WORDS_RENAMED)
+    words, settings = GivenWords(emergence="bipole", non_emergence="nothing"), project.context.settings
+    set_up(project.label_studio, settings, project=project.id, backend_url="http://127.0.0.1:9", given=words)
+    done = reconcile(project.context, project.id).done
+    assert any("changed: the value of emergence 'emergence' is 'bipole' now; writing 24" in text for text in done)
+    work(project)
+    assert invalid(project, "v0001") == []
+
+
+def test_the_first_write_back_after_the_upgrade_looks_at_all_tasks(project: LoopProject) -> None:
+    """One of changes would find nothing wrong with tasks that nobody has touched."""
+    (project.model_dir / PREDICTION_CONTROLS).unlink()
+    project.label_studio.configure(project.id, VIDEO)
+    assert write_back_changes(project.context, project.id, "v0001", report=silent) is None
+    write_back(project.context, project.id, "v0001", report=silent)
+    assert invalid(project, "v0001") == []
+    assert write_back_changes(project.context, project.id, "v0001", report=silent) is not None
+
+
+def test_a_prediction_that_cannot_be_made_again_is_deleted_after_the_screens_are_written(
+    project: LoopProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scores of three cubes are lost: an answer without a prediction counts as blind, so no curve may be shown."""
+    folder = project.registry.folder("v0001") / "scores"
+    kept = [score for score in read_scores(folder).values() if score.cube not in CUBES[:3]]
+    for path in list(folder.iterdir()):
+        path.unlink()
+    write_scores(folder, kept)
+    second = project.label_studio.stored(project.id)[:1]  # of a cube without a score: Label Studio asked the backend
+    project.label_studio.import_predictions(project.id, second)
+    project.label_studio.configure(project.id, CLASS_CONTROL)
+    events: list[str] = []
+    delete, screens = type(project.label_studio).delete_predictions, writeback._write_all_screens
+
+    def deleting(self: Any, rows: Any) -> None:
+        events.extend(["delete"] * len(rows))
+        delete(self, rows)
+
+    def writing_screens(*arguments: Any, **named: Any) -> None:
+        events.append("screens")
+        screens(*arguments, **named)
+
+    monkeypatch.setattr(type(project.label_studio), "delete_predictions", deleting)
+    monkeypatch.setattr(writeback, "_write_all_screens", writing_screens)
+    written = write_back(project.context, project.id, "v0001", report=silent)
+    assert events == ["delete", "screens", "delete", "delete", "delete"]  # the younger of two first
+    assert sorted(cube.name for cube in written.missing) == sorted(CUBES[:3])
+    assert invalid(project, "v0001") == []
+    assert len(project.rows("v0001")) == len(CUBES) - 3
+
+
+def test_without_a_score_only_a_prediction_that_does_not_fit_is_deleted(project: LoopProject) -> None:
+    """Its row stays for open tasks, and is compared once there is a score."""
+    folder = project.registry.folder("v0001") / "scores"
+    for path in list(folder.iterdir()):
+        path.unlink()
+    write_scores(folder, [])
+    write_back(project.context, project.id, "v0001", report=silent)
+    assert len(project.rows("v0001")) == len(CUBES)

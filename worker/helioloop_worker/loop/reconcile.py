@@ -38,16 +38,16 @@ from helioloop.words import count
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow, ProjectInfo
 from helioloop_worker.labelstudio.project import ProjectState, check_owner
-from helioloop_worker.loop import ingest, rounds, writeback
+from helioloop_worker.loop import ingest, rounds, updating, writeback
 from helioloop_worker.loop.acceptance import send_acceptance
 from helioloop_worker.loop.changed_controls import CONFIGURATION, NEED_CONTROLS, changed_controls, configuration
 from helioloop_worker.loop.checked import is_covered, require_whole_write_back
 from helioloop_worker.loop.damage import put_damaged_aside, restore_pointer
 from helioloop_worker.loop.failing import fail_step, repeat_failed, step_key
-from helioloop_worker.loop.foreign_predictions import foreign_predictions, foreign_sentence, unscorable_predictions
 from helioloop_worker.loop.random_checks import shown_rows
 from helioloop_worker.loop.round_requests import requests, resend_planning
 from helioloop_worker.loop.shown_versions import superseded_since
+from helioloop_worker.loop.stored_predictions import difference_sentence, differing_predictions
 
 log = logging.getLogger(__name__)
 
@@ -321,11 +321,10 @@ def _write_back(context: Context, project: int, state: ProjectState) -> str | No
                 version,
                 f"{count(len(lost), 'task')} with predictions and without a score: scoring",
             )
-    foreign = len(foreign_predictions(rows, state, scores))
-    foreign += len(unscorable_predictions(rows, state, scores, unscorable))
-    if wrong := _wrong_rows(
-        rows, version, foreign=foreign, outdated=len(writeback.outdated(rows, cubes, scores, labels))
-    ):
+    differing = differing_predictions(rows, state, scores, unscorable=unscorable)
+    difference = difference_sentence(context, state, differing)
+    outdated = len(updating.outdated(rows, cubes, scores, labels))
+    if wrong := _wrong_rows(rows, version, difference=difference, outdated=outdated):
         return _send_whole_write_back(context, project, version, wrong)
     if not lacking and (not tasks or state.info.model_version == version):
         return None
@@ -339,13 +338,13 @@ def _lacking(n: int, version: str) -> str:
     return f"Label Studio shows another version than {version}: writing back"
 
 
-def _wrong_rows(rows: Sequence[PredictionRow], version: str, *, foreign: int, outdated: int) -> str | None:
+def _wrong_rows(rows: Sequence[PredictionRow], version: str, *, difference: str | None, outdated: int) -> str | None:
     """Return what is wrong with the predictions of a version that are there, in a sentence; None where nothing is."""
     # Label Studio stores what a backend answers late, and what a worker imports that was stopped meanwhile.
     if doubled := len(rows) - len({row.task for row in rows}):
         return f"{count(doubled, 'task')} with a second prediction of {version}: deleting it"
-    if foreign:
-        return foreign_sentence(foreign, version)
+    if difference is not None:
+        return difference
     if outdated:
         return f"{count(outdated, 'score')} other than the agreement with the label: writing back"
     return None
