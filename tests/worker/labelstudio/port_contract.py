@@ -461,9 +461,9 @@ def the_result_of_a_prediction_changes_in_place(empty: EmptyProject) -> None:
 def a_configuration_may_change_although_there_are_answers(empty: EmptyProject) -> None:
     """The words of the classes may change and what nobody has used may go; a control of answers may not.
 
-    Predictions stay as they are. Those imported later are checked against the configuration of then.
+    Predictions stay as they are.
     """
-    one, two = empty.tasks(2)
+    (one,) = empty.tasks(1)
     empty.predict(prediction(one))
     empty.annotate(one, "emergence")
     config = empty.label_studio.project(empty.project).label_config
@@ -474,6 +474,13 @@ def a_configuration_may_change_although_there_are_answers(empty: EmptyProject) -
     empty.configure(renamed)
     assert empty.label_studio.project(empty.project).label_config == renamed
     assert empty.rows() == [(one, "v0001")]
+
+
+def predictions_are_checked_against_the_configuration_of_now(empty: EmptyProject) -> None:
+    """And not against that at the time of the task's import."""
+    one, two = empty.tasks(2)
+    empty.predict(prediction(one))
+    empty.configure(empty.label_studio.project(empty.project).label_config.replace('"emergence"', '"bipole"'))
     with pytest.raises(LabelStudioError, match="kept 0 of 1"):
         empty.predict(prediction(two))
     empty.predict(prediction(two, result=choosing("bipole")))
@@ -724,6 +731,7 @@ CONTRACT = (
     a_score_changes_in_place,
     the_result_of_a_prediction_changes_in_place,
     a_configuration_may_change_although_there_are_answers,
+    predictions_are_checked_against_the_configuration_of_now,
     a_prediction_is_rewritten_in_place,
     invalid_predictions_are_dropped_and_raise_an_error,
     predictions_of_an_unknown_task_are_refused_as_a_whole,
