@@ -21,18 +21,16 @@ NEED_CONTROLS: Final = frozenset({"planning", "repeat-failed", "annotations", "p
 """Steps of reconciliation that need the controls, or send jobs that need them."""
 
 
-def configuration(context: Context, project: int, info: ProjectInfo | None) -> str | None:
+def configuration(context: Context, project: int, info: ProjectInfo) -> str | None:
     """Look whether the labelling configuration has the controls; return what was done where it has them again.
 
-    Jobs that failed meanwhile are put back. `info` is the project in Label Studio; None where that is not known.
+    Jobs that failed meanwhile are put back. `info` is the project in Label Studio.
 
     Raises
     ------
     ConfigurationError
         Where the configuration lacks the controls.
     """
-    if info is None:
-        return None
     read_controls(info, settings=context.settings)
     if JobFailures(context.connection).find(project, step_key(project, CONFIGURATION)) is None:
         return None

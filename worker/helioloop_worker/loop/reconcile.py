@@ -168,9 +168,11 @@ def _steps(context: Context, project: int, info: ProjectInfo | None) -> list[_St
     The step `configuration` is left out where it cannot find anything out, so that its earlier failure stays counted.
     """
     found = _InLabelStudio(context, project)
-    looked_at = info is not None and _has_sound_controls(context, project)
+    first: list[_Step] = []
+    if info is not None and _has_sound_controls(context, project):
+        first = [partial(configuration, context, project, info)]
     return [
-        *([partial(configuration, context, project, info)] if looked_at else []),
+        *first,
         partial(put_damaged_aside, context, project),
         partial(restore_pointer, context, project),
         partial(rounds.resume, context, project),
