@@ -6,7 +6,7 @@ two texts. A text is used only for the very score that it was made from.
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -112,12 +112,12 @@ class Wordings:
     def __init__(self) -> None:
         self._held: OrderedDict[Hashable, Wording] = OrderedDict()
 
-    def get(self, project: int, version: str, controls: Controls, n_frames: Callable[[], int]) -> Wording:
-        """Return the wording of a version under these controls."""
+    def get(self, project: int, version: str, controls: Controls, *, n_frames: int) -> Wording:
+        """Return the wording of a version under these controls and on a grid of so many frames."""
         key = (project, version)
         held = self._held.get(key)
-        if held is None or held.controls != controls:
-            held = self._held[key] = Wording(version, controls, n_frames())
+        if held is None or held.controls != controls or held.n_frames != n_frames:
+            held = self._held[key] = Wording(version, controls, n_frames)
             while len(self._held) > SETS_IN_MEMORY:
                 self._held.popitem(last=False)
         return held

@@ -25,13 +25,12 @@ from helioloop.records.scores import CubeScore
 from helioloop.registry.random_checks import RandomChecks
 from helioloop.registry.score_store import StoredScores
 from helioloop.registry.unscorable import read_unscorable, unscorable_path
-from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop_backend.after_answer import after_answer
 from helioloop_backend.answers import Answer, Wordings
 from helioloop_backend.current_labels import CurrentLabels, ProjectLabels
 from helioloop_backend.file_cache import FileCache, ModelFolders
-from helioloop_backend.project_files import ProjectControls, PublishedVersions
+from helioloop_backend.project_files import ProjectControls, PublishedVersions, VersionFrames
 
 logger = logging.getLogger(__name__)
 
@@ -58,8 +57,8 @@ class Predictor:
         self._connection = connection
         self._scores = scores
         self._claims = claims
-        self._frames: dict[tuple[int, str], int] = {}
         self._folders = ModelFolders(settings)
+        self._frames = VersionFrames(self._folders)
         self._labels = CurrentLabels(self._folders)
         self._unscorable_files: FileCache[frozenset[str]] = FileCache()
         self._random_checks: FileCache[RandomChecks | None] = FileCache()
@@ -100,7 +99,7 @@ class Predictor:
             nothing = [None] * len(tasks)
             return Answer(found=nothing, wording=None, hits=0, misses=0, unscorable=0, foreign=len(tasks))
         controls = self._project_controls.get(project, label_config)
-        wording = self._wordings.get(project, version, controls, lambda: self._n_frames(project, version))
+        wording = self._wordings.get(project, version, controls, n_frames=self._frames.get(project, version))
         labels = self._labels.of_project(project, controls, n_frames=wording.n_frames)
         blind = self._blind(project, labels)
         stored = self._scores.recent(project, version)
@@ -209,16 +208,6 @@ class Predictor:
             )
             return False
         return True
-
-    def _registry(self, project: int) -> Registry:
-        return Registry(self._settings.model_dir(project))
-
-    def _n_frames(self, project: int, version: str) -> int:
-        """Return the frames on the version's grid; a version's card never changes."""
-        key = (project, version)
-        if key not in self._frames:
-            self._frames[key] = int(self._registry(project).card(version).instrument["n_frames"])
-        return self._frames[key]
 
 
 def _stored_score(stored: Mapping[Key, CubeScore], data: Any, plain: set[str]) -> CubeScore | None:

@@ -1,4 +1,4 @@
-"""The published version of each project, and its controls: read again only after their files were replaced."""
+"""The published version of each project, its grid and the controls: read again only after their files were replaced."""
 
 from typing import Final
 
@@ -43,6 +43,38 @@ class PublishedVersions:
                 return None
             held = self._held[project] = (stamps, version)
         return held[1]
+
+
+class VersionFrames:
+    """The number of frames on the grid of each version.
+
+    Parameters
+    ----------
+    folders : ModelFolders
+        The model folders.
+    """
+
+    def __init__(self, folders: ModelFolders) -> None:
+        self._folders = folders
+        self._held: FileCache[int] = FileCache()
+
+    def get(self, project: int, version: str) -> int:
+        """Return the frames on the grid of a version; another model folder may have another grid under its name.
+
+        Raises
+        ------
+        UnknownVersion
+            Where the project does not have this version.
+        RegistryError
+            Where its card is missing or damaged.
+        """
+        path = self._folders.get(project).path
+
+        def read() -> int:
+            return int(Registry(path).card(version).instrument["n_frames"])
+
+        found = self._held.get_sound(f"{path}/versions/{version}/card.json", read)
+        return read() if found is None else found
 
 
 class ProjectControls:

@@ -203,6 +203,32 @@ def test_a_replaced_model_folder_is_read_anew(
     assert client.post("/predict", json=body).json == before
 
 
+def test_a_replaced_model_folder_with_another_grid_is_read_anew(
+    settings: Settings, app_of: Callable[[Settings], Flask], made: Any, tmp_path: Path
+) -> None:
+    """The onset ends with the last frame of the grid, and both folders call their version v0001."""
+    client = app_of(settings).test_client()
+    body = made.predict([made.task("A")])
+
+    def last_frame() -> int:
+        (prediction,) = client.post("/predict", json=body).json["results"]
+        (onset,) = [item for item in prediction["result"] if item["type"] == "timelinelabels"]
+        return int(onset["value"]["ranges"][0]["end"])
+
+    score = made.score("A", 0.75, emergence=Emergence(frame=3, frame_lo=2, frame_hi=4))
+    made.publish(settings, 1, [score])
+    assert last_frame() == 225
+    folder = settings.model_dir(1)
+    folder.rename(tmp_path / "away")
+    made.publish(settings, 1, [score])
+    card = folder / "versions" / "v0001" / "card.json"
+    card.write_text(card.read_text().replace("225", "48"))
+    assert last_frame() == 48
+    folder.rename(tmp_path / "second")
+    (tmp_path / "away").rename(folder)
+    assert last_frame() == 225
+
+
 @pytest.mark.parametrize("name", ["kontroll„e", "\u2028", "\ud800", 'a"b\\c'])
 def test_texts_are_plain_json(name: str) -> None:
     """Names with any letters are escaped, so that the text is ASCII and reads back the same."""

@@ -86,7 +86,9 @@ def test_a_bucket_is_missed_until_the_project_has_it_and_then_its_files_are_fetc
         ]
         assert project.causes() == {"storage": None, "video": None}
         project.loop.client.import_storage.s3.delete(id=storage)
-    assert own_bucket.keys() == [f"team/helioloop/{media.name}/about.txt", f"team/helioloop/{name}"]
+    assert own_bucket.keys() == [
+        f"team/helioloop/{one}" for one in (f"{media.name}/about.txt", name, f"{media.name}/project-created.txt")
+    ]
 
 
 def test_a_file_that_the_bucket_does_not_have_is_reported(project: Project) -> None:

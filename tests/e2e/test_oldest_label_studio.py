@@ -21,6 +21,7 @@ from tests.worker.labelstudio.port_contract import (
     choosing,
     invalid_predictions_are_dropped_and_raise_an_error,
     prediction,
+    predictions_are_checked_against_the_configuration_of_now,
 )
 from tests.worker.labelstudio.serving import serving
 
@@ -28,6 +29,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 EXCEPTIONS = (
     invalid_predictions_are_dropped_and_raise_an_error,
+    predictions_are_checked_against_the_configuration_of_now,
     a_task_needs_the_field_of_its_video,
     an_event_whose_header_cannot_be_sent_is_dropped,
 )

@@ -58,6 +58,27 @@ def test_nothing_wakes_up_where_there_are_many_cores(monkeypatch: pytest.MonkeyP
         assert helpers() == []
 
 
+@pytest.mark.parametrize(
+    "error",
+    [BlockingIOError(11, "Resource temporarily unavailable"), PermissionError(13, "Permission denied")],
+    ids=repr,
+)
+def test_training_goes_on_where_no_process_can_be_started(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: OSError
+) -> None:
+    """A container at its limit of processes, and an interpreter that cannot be run; what fails inside still does."""
+
+    def refusing(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(subprocess, "Popen", refusing)
+    with waking_up():
+        pass
+    assert str(error) in caplog.text
+    with pytest.raises(OSError, match="disk"), waking_up():
+        raise OSError("disk")
+
+
 def test_the_wake_ups_end_when_the_training_process_is_killed() -> None:
     """A job that runs too long is killed, and nothing cleans up after it."""
     code = "import time; from helioloop_worker.wake_ups import waking_up\n"

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import multiprocessing
 import os
 import signal
 import threading
@@ -9,7 +10,8 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -244,6 +246,25 @@ def test_a_worker_that_rq_ends_because_of_an_error_fails(
     monkeypatch.setattr(worker.DescribedWorker, "dequeue_job_and_maintain_ttl", fails, raising=False)
     with pytest.raises(ServiceError, match=f"the worker with role {role} ended because of an error"):
         run(role, loop_project.context)
+
+
+def test_a_scheduler_that_misses_the_first_signal_ends_with_a_later_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that was forked just before, and has the worker's handler instead of its own."""
+
+    def listen_late() -> None:
+        time.sleep(0.3)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        time.sleep(60.0)
+
+    monkeypatch.setattr(worker, "SCHEDULER_SECONDS", 0.1)
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    process = multiprocessing.get_context("fork").Process(target=listen_late)
+    process.start()
+    signal.signal(signal.SIGTERM, before)
+    stopped = TrainingWorker.__new__(TrainingWorker)
+    stopped.scheduler = cast("Any", SimpleNamespace(_process=process))
+    stopped.stop_scheduler()
+    assert process.exitcode == -signal.SIGTERM
 
 
 def test_a_worker_that_loses_redis_connects_again(loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ This file is also the program that wakes up, a process of its own: in a thread o
 would wait for Python's interpreter lock.
 """
 
+import logging
 import os
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+log = logging.getLogger(__name__)
+
 PERIOD_SECONDS: Final = 0.001
 MOST_CORES: Final = 8
 """Cores on which a process wakes up; with more of them, one is usually free, and the wake-ups would cost too much."""
@@ -26,16 +29,22 @@ MOST_CORES: Final = 8
 def waking_up() -> Iterator[None]:
     """Wake up on each core of this process once a millisecond, in the priority that the caller has now.
 
-    On systems other than Linux, and with more than `MOST_CORES` cores, nothing happens.
+    On systems other than Linux, with more than `MOST_CORES` cores, and where no other process can be started, nothing
+    happens.
     """
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     if not 0 < len(cores) <= MOST_CORES:
         yield
         return
     command = [sys.executable, "-I", "-S", str(Path(__file__)), str(os.getpid()), *map(str, cores)]
-    process = subprocess.Popen(  # noqa: S603 - this file, with numbers
-        command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    try:
+        process = subprocess.Popen(  # noqa: S603 - this file, with numbers
+            command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+    except OSError as error:  # a container has a limit of processes; training needs none of this
+        log.warning("training goes on without wake-ups for other programs, because no process starts: %s", error)
+        yield
+        return
     try:
         yield
     finally:

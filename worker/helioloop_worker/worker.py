@@ -48,6 +48,8 @@ POLL_SECONDS = 5
 """Time after which an idle worker stops waiting for a job, does its maintenance, and waits again."""
 RQ_MARGIN_SECONDS = 15
 """rq waits for a job for ``worker_ttl`` minus this long."""
+SCHEDULER_SECONDS = 2.0
+"""How long a scheduler that got a signal to end may take before it gets another one."""
 RETRY_SECONDS = 5.0
 """Pause between two attempts to reach Redis after its connection was lost."""
 _CUDA: Final = "CUDA"
@@ -126,6 +128,17 @@ class DescribedWorker(BaseWorker):
         super().heartbeat(timeout, pipeline)
         about = {**self.serialize(), CODE_FIELD: code_version(), DEVICE_FIELD: self.device_name}
         (self.connection if pipeline is None else pipeline).hset(self.key, mapping=about)
+
+    def stop_scheduler(self) -> None:
+        """End the process that sends jobs which are due, by signals until it has ended.
+
+        rq sends one, which is lost where the process was forked just before and has not installed its handler: a worker
+        that ends at once after its start would wait for it for ever.
+        """
+        process = self.scheduler and self.scheduler._process  # noqa: SLF001 - as in the method that this replaces
+        while process and process.is_alive():
+            process.terminate()
+            process.join(timeout=SCHEDULER_SECONDS)
 
 
 class TrainingWorker(DescribedWorker, Worker):

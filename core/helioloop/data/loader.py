@@ -64,12 +64,20 @@ class Loader:
             raise
 
     def is_kept(self, cube: CubeInfo) -> bool:
-        """Return whether a cube's file is in a release root and the cache has the cube; nothing is gridded."""
+        """Return whether a cube is returned without reading its files; nothing is gridded.
+
+        The cache has it then, and a release root has a file of its name, in its own release or in another one.
+        """
+        try:
+            if self._cache().find(cube.sha256) is None:
+                return False
+        except CubeError:  # no content hash
+            return False
         try:
             self._path(cube.release, cube.name)
-            return self._cache().find(cube.sha256) is not None
         except CubeError:
-            return False
+            return bool(other_places(self.roots, cube.release, cube.name))
+        return True
 
     def read_files(self, release: str, name: str) -> CubeFiles:
         """Return the content of a cube's files, each of which is read once.

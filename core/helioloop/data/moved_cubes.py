@@ -4,7 +4,7 @@ Tasks, scores and cards keep the name of the release with which a cube was inges
 """
 
 import glob
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from helioloop.data.release import ReleaseRoots
@@ -30,18 +30,6 @@ def other_places(roots: Sequence[Path], release: str, cube: str) -> list[Path]:
             except (CubeError, ReleaseError):  # a hidden folder, or a link out of the root
                 continue
     return found
-
-
-def missing_releases(roots: Sequence[Path], releases: Iterable[str]) -> list[str]:
-    """Return the releases that are in none of the roots, sorted by name."""
-    known = ReleaseRoots(roots)
-    missing = []
-    for release in sorted({*releases}):
-        try:
-            known.folder(release)
-        except ReleaseError:
-            missing.append(release)
-    return missing
 
 
 def missing_sentence(releases: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from helioloop.data.other_files import other_fits_files
 from helioloop.data.table_cells import is_missing, read_cell, read_label, read_mark
 from helioloop.errors import CubeError, ReleaseError, WrongUsage
 from helioloop.files.names import LONGEST_NAME, is_plain_name
+from helioloop.files.release_folders import find_release_folder, is_inside
 from helioloop.files.tables import OnDoubt, Row, and_more_rows, log_doubt, read_table, write_table
 from helioloop.records.labels import Label
 
@@ -151,10 +152,8 @@ class ReleaseRoots:
             If the name is not a plain file name, or no root has the release.
         """
         _plain_name(release, what="release")
-        for root in self.roots:
-            folder = root / release
-            if folder.is_dir() and _inside(folder, root):
-                return folder
+        if (folder := find_release_folder(self.roots, release)) is not None:
+            return folder
         raise ReleaseError(
             f"release {release!r} is in none of the release roots; put it there, or name its parent folder in "
             "HELIOLOOP_RELEASE_ROOTS"
@@ -176,7 +175,7 @@ class ReleaseRoots:
             path = root / release / f"{cube}.fits"
             if path.is_file():
                 for file in (path, companion_path(path)):
-                    if file.exists() and not _inside(file, root):
+                    if file.exists() and not is_inside(file, root):
                         raise CubeError(
                             f"{file.name} of release {release} is a link out of its release root; only files inside "
                             "are opened: put a copy of the file there"
@@ -252,8 +251,3 @@ def _plain_name(name: str, *, what: str) -> str:
             "characters, without separators, control characters or a leading dot: rename it"
         )
     return name
-
-
-def _inside(path: Path, root: Path) -> bool:
-    """Return True if `path` is in `root` after all links are resolved."""
-    return path.resolve().is_relative_to(root.resolve())

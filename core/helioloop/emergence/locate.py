@@ -24,7 +24,7 @@ from helioloop.records.member_curves import MemberCurves
 from helioloop.records.scores import CubeScore
 
 LEAST_PROBABILITY = 0.1
-"""A crude label that is emergence does not count where P(emergence) is below this: it is wrong nearly always."""
+"""A crude label that is emergence does not count where P(emergence) is below this: the ensemble takes it for wrong."""
 
 
 def needs_emergence_frame(score: CubeScore, label: Label | None, *, verified: bool) -> bool:

@@ -1,5 +1,6 @@
 """The rules for values of settings: folders, durations, and words out of a few."""
 
+import errno
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -41,15 +42,23 @@ def read_own_folder(value: Any) -> Any:
     Raises
     ------
     ValueError
-        As `read_folder`, and where the path is that of a file, leads through one, or cannot be looked at.
+        As `read_folder`, and where the path is that of a file or leads through one, or its name is too long.
+
+    Notes
+    -----
+    A folder that cannot be looked at now, on a network file system that is away or without the right, is accepted:
+    most programs need only some of the folders, and whoever needs this one gives the reason.
     """
     path = read_folder(value)
     if isinstance(value, str):
         try:
             there = next((place for place in (path, *path.parents) if place.exists()), None)
+            is_file = there is not None and not there.is_dir()
         except OSError as error:
-            raise ValueError(f"cannot be looked at ({error.strerror}); correct the path") from None
-        if there is not None and not there.is_dir():
+            if error.errno == errno.ENAMETOOLONG:
+                raise ValueError(f"cannot be looked at ({error.strerror}); correct the path") from None
+            return path
+        if is_file:
             raise ValueError(
                 "is a file; name a folder" if there == path else f"leads through the file {there}; name a folder"
             )

@@ -107,7 +107,12 @@ def write_json(path: Path, value: Any, *, make_folders: bool = True) -> None:
 
 def write_compact_json(path: Path, value: Any) -> None:
     """Replace `path` by `value` as JSON without line breaks, in one step: for large tables, ten times as fast."""
-    write_text(path, json.dumps(value, sort_keys=True, allow_nan=False, separators=(",", ":")) + "\n")
+    write_text(path, compact_json(value))
+
+
+def compact_json(value: Any) -> str:
+    """Return the text that `write_compact_json` writes; NaN raises ValueError."""
+    return json.dumps(value, sort_keys=True, allow_nan=False, separators=(",", ":")) + "\n"
 
 
 def write_json_lines(path: Path, values: Iterable[Any], *, make_folders: bool = True) -> None:

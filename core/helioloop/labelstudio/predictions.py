@@ -3,8 +3,9 @@
 Frames are counted from 1 there; classes have the values in the labelling configuration.
 """
 
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 from helioloop.records.controls import Controls
@@ -12,15 +13,16 @@ from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
 
 SAME_PROBABILITY: Final = 1e-6
-"""Two probabilities that differ by at most this are the same."""
+"""Two probabilities, or two scores of predictions, that differ by at most this are the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictionContent:
-    """What a prediction says: a class, its probability, and where the emergence begins.
+    """What a prediction says: a class, its probability, where the emergence begins, and the controls that it names.
 
     Label Studio stores a version by its name only, and another network may have had that name. The probabilities of two
-    networks differ, so the content tells whose prediction it is.
+    networks differ, so the content tells whose prediction it is. The names tell whether it fits the labelling
+    configuration.
 
     Parameters
     ----------
@@ -30,11 +32,19 @@ class PredictionContent:
         Probability of that class.
     first_frame : int or None
         First frame of the timeline range, counted from 1.
+    class_control, video : str or None
+        Names of the control that has the class, and of the video to which all controls point.
+    timeline, timeline_label : str or None
+        Name of the control that has the timeline range, and the label of the range; None without a range.
     """
 
     choice: str | None = None
     probability: float | None = None
     first_frame: int | None = None
+    class_control: str | None = None
+    video: str | None = None
+    timeline: str | None = None
+    timeline_label: str | None = None
 
     @classmethod
     def of(cls, result: Any) -> Self | None:
@@ -43,18 +53,37 @@ class PredictionContent:
             return None
         choice: Mapping[str, Any] = next((item for item in result if item.get("type") == "choices"), {})
         onset: Mapping[str, Any] = next((item for item in result if item.get("type") == "timelinelabels"), {})
+        videos = {_name(item, "to_name") for item in (choice, onset) if item}
         return cls(
             choice=_first(_value(choice, "choices"), str),
             probability=_first([choice.get("score")], float),
             first_frame=_first([_first(_value(onset, "ranges"), Mapping, {}).get("start")], int),
+            class_control=_name(choice, "from_name"),
+            video=videos.pop() if len(videos) == 1 else None,
+            timeline=_name(onset, "from_name"),
+            timeline_label=_first(_value(onset, "timelinelabels"), str),
         )
 
     def is_same(self, other: "PredictionContent") -> bool:
         """Return whether both say the same, with probabilities compared to `SAME_PROBABILITY`."""
         mine, theirs = self.probability, other.probability
-        if (self.choice, self.first_frame, mine is None) != (other.choice, other.first_frame, theirs is None):
-            return False
-        return mine is None or theirs is None or abs(mine - theirs) <= SAME_PROBABILITY
+        if mine is not None and theirs is not None and abs(mine - theirs) <= SAME_PROBABILITY:
+            theirs = mine
+        return self == replace(other, probability=theirs)
+
+    def fits(self, controls: Controls) -> bool:
+        """Return whether the labelling configuration has the controls, the class and the label that this names."""
+        return (
+            (self.class_control, self.video) == (controls.choices, controls.video)
+            and self.choice in controls.values.values()
+            and (self.timeline, self.timeline_label) in {(None, None), (controls.timeline, controls.timeline_label)}
+        )
+
+
+def _name(item: Mapping[str, Any], field: str) -> str | None:
+    """Return the name of a control in an item; interned, because all predictions have the same few."""
+    name = item.get(field)
+    return sys.intern(name) if isinstance(name, str) else None
 
 
 def _value(item: Mapping[str, Any], name: str) -> Any:

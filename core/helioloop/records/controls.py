@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, Final, Self
 
 from helioloop.records.labels import Label
@@ -92,6 +93,12 @@ class Controls:
         both = set.intersection(*(set(values) for values in found.values()))
         kept = {label: tuple(value for value in values if value not in own | both) for label, values in found.items()}
         return replace(self, earlier={label: values for label, values in kept.items() if values})
+
+    def reused(self, before: "Controls") -> dict[str, Label]:
+        """Return the values that meant one class before and mean the other one now, each with its class of now."""
+        words = {*before.values.values(), *before.class_names.values(), *chain(*before.earlier.values())}
+        now = {word: self.label_of(word) for word in sorted(words)}
+        return {word: label for word, label in now.items() if label not in {None, before.label_of(word)}}
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""

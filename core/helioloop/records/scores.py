@@ -100,7 +100,7 @@ class CubeScore:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values; `from_dict` reads them back."""
-        values = {name: getattr(self, name) for name in self.__slots__}  # `asdict` takes a hundred times as long
+        values = {name: getattr(self, name) for name in self.__slots__}  # `asdict` copies each value
         values["emergence"] = None if self.emergence is None else asdict(self.emergence)
         values["member_curves"] = None if self.member_curves is None else self.member_curves.packed
         return values

@@ -2,8 +2,16 @@
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Final
 
 from helioloop.registry.versions import Card, Registry
+
+CARDS_IN_MEMORY: Final = 8
+"""Those of up to four projects: the published version, and a newer one that the promotion check rejected."""
+VERSIONS_IN_MEMORY: Final = 4096
+"""Versions of which only the names of the weights' files are kept."""
+
+_Stamp = tuple[int, int, int]
 
 
 def known_card(registry: Registry, version: str) -> Card:
@@ -16,12 +24,17 @@ def known_card(registry: Registry, version: str) -> Card:
     RegistryError
         If the card is missing or damaged.
     """
-    path = registry.folder(version) / "card.json"
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return registry.card(version)  # raises the error that names the remedy
-    return _read(path, (found.st_mtime_ns, found.st_ino, found.st_size))
+    path, stamp = _found(registry, version)
+    return registry.card(version) if stamp is None else _read(path, stamp)
+
+
+def known_member_files(registry: Registry, version: str) -> tuple[str, ...]:
+    """Return the names of the files with a version's weights; read and raised as by `known_card`.
+
+    The card itself is not kept, so that all versions of a project can be looked at again and again.
+    """
+    path, stamp = _found(registry, version)
+    return tuple(registry.card(version).member_files) if stamp is None else _member_files(path, stamp)
 
 
 def latest_card(registry: Registry) -> Card | None:
@@ -30,6 +43,21 @@ def latest_card(registry: Registry) -> Card | None:
     return known_card(registry, names[-1]) if names else None
 
 
-@lru_cache(maxsize=2)  # the published version and a newer one that the promotion check rejected
-def _read(path: Path, stamp: tuple[int, int, int]) -> Card:  # noqa: ARG001 - the stamp is part of the key
+def _found(registry: Registry, version: str) -> tuple[Path, _Stamp | None]:
+    """Return the path of a card, and what changes when it is replaced; None where it is missing."""
+    path = registry.folder(version) / "card.json"
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return path, None  # reading it raises the error that names the remedy
+    return path, (found.st_mtime_ns, found.st_ino, found.st_size)
+
+
+@lru_cache(maxsize=CARDS_IN_MEMORY)
+def _read(path: Path, stamp: _Stamp) -> Card:  # noqa: ARG001 - the stamp is part of the key
     return Card.read(path)
+
+
+@lru_cache(maxsize=VERSIONS_IN_MEMORY)
+def _member_files(path: Path, stamp: _Stamp) -> tuple[str, ...]:  # noqa: ARG001 - the stamp is part of the key
+    return tuple(Card.read(path).member_files)

@@ -45,15 +45,17 @@ class Snapshot:
         """Write the snapshot into a model folder; a reader sees the old one or the new one."""
         ensure_format(model_dir)
         _KEPT.pop(model_dir, None)
-        atomic.write_compact_json(
-            model_dir / FILE_NAME,
+        text = atomic.compact_json(
             {
                 "read_at": self.read_at,
                 "annotations": dict(self.annotations),
                 "cubes": {cube: label.as_dict() for cube, label in self.cubes.items()},
-            },
+            }
         )
-        if (stamp := _stamp(model_dir)) is not None:
+        with atomic.replacing(model_dir / FILE_NAME) as new:
+            new.write_text(text)
+            stamp = _stamp(new)  # afterwards the file may be that of another process
+        if stamp is not None:
             _keep(model_dir, stamp, self)
 
     @classmethod
@@ -76,7 +78,7 @@ class Snapshot:
     @classmethod
     def read_if_changed(cls, model_dir: Path) -> "Snapshot | None":
         """Return what `read` does, from memory where this process has read or written the file as it is now."""
-        stamp, kept = _stamp(model_dir), _KEPT.get(model_dir)
+        stamp, kept = _stamp(model_dir / FILE_NAME), _KEPT.get(model_dir)
         if stamp is None or kept is None or kept[0] != stamp:
             snapshot = cls.read(model_dir)
             if stamp is None or snapshot is None:
@@ -89,10 +91,10 @@ _Stamp = tuple[int, int, int]
 _KEPT: Final[OrderedDict[Path, tuple[_Stamp, Snapshot]]] = OrderedDict()
 
 
-def _stamp(model_dir: Path) -> _Stamp | None:
-    """Return what changes when the file is replaced; None where it is absent."""
+def _stamp(path: Path) -> _Stamp | None:
+    """Return what changes when a file is replaced; None where it is absent."""
     try:
-        found = (model_dir / FILE_NAME).stat()
+        found = path.stat()
     except FileNotFoundError:
         return None
     return found.st_mtime_ns, found.st_ino, found.st_size

@@ -1,7 +1,8 @@
-"""With which controls the predictions of each version were written: ``prediction-controls.json`` in the model folder.
+"""Which controls each version's predictions fitted when all were looked at: ``prediction-controls.json``.
 
-A team may change the labelling configuration while a version is trained or shown. Predictions that were written before
-name controls or values that are gone then, and are written again.
+A team may change the labelling configuration while a version is trained or shown. With this note in the model folder
+a change is noticed, and named in the status, without reading all predictions. Which of them are written again depends
+on what each names, and not on the note: a project of an older helioloop has none.
 """
 
 import json

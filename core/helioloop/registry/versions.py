@@ -104,6 +104,11 @@ class Card:
         return sum(bool(entry["verified"]) for entry in self.labels.values())
 
     @property
+    def releases(self) -> set[str]:
+        """Names of the releases that it was trained on, as far as the card names them."""
+        return {str(entry["release"]) for entry in self.labels.values() if entry.get("release")}
+
+    @property
     def member_files(self) -> list[str]:
         """Names of the files with the members' weights."""
         return [str(member["file"]) for member in self.members.values()]
@@ -334,9 +339,8 @@ class Registry:
         card : Card
             Its card, without a version.
         used_names : iterable of str
-            Names that predictions in Label Studio have, beside those in the history. The new name is a later one: where
-            the model folder was
-            restored from a backup, it may have lost versions whose predictions are still there.
+            Names that predictions in Label Studio have, beside those in the history. The new name is a later one: a
+            model folder that was restored from a backup may have lost versions whose predictions are still there.
         confirm : callable
             Called last before the folder is renamed; raises where this process may not admit it any more.
 

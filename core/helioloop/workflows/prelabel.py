@@ -12,6 +12,7 @@ import numpy as np
 from helioloop.data.frame_times import cube_frame_time
 from helioloop.data.release import Release
 from helioloop.emergence.locate import locate
+from helioloop.errors import RegistryError
 from helioloop.evaluation.audit_sample import AuditSample, predicted_emergence
 from helioloop.evaluation.calibration import IntervalCalibration, ProbabilityCalibration
 from helioloop.evaluation.risk_control import make_guarantee, smallest_guarantee, split
@@ -24,6 +25,7 @@ from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
 from helioloop.registry.versions import Registry
 from helioloop.workflows.drift import release_drift
+from helioloop.workflows.learning_code import other_code
 from helioloop.workflows.prelabel_report import Prelabel, Prelabelling, Targets
 from helioloop.workflows.releases import find_version, readable_cubes
 
@@ -70,11 +72,14 @@ def prelabel_release(
     Raises
     ------
     RegistryError
-        If nothing is published yet, or the version was trained on another profile.
+        If nothing is published yet, or the version was trained on another profile or made by other code.
     ReleaseError, WrongUsage
         If the sample's table cannot be used, or the version has no out-of-fold score of a sampled cube.
     """
     version = find_version(registry, version, runtime=runtime, other_profile=other_profile)
+    other = other_code(registry, version)
+    if other is not None:
+        raise RegistryError(f"{other} with `helioloop train`, and triage the release with it")
     folder = registry.folder(version)
     plan, stored = Plan.read(folder), registry.scores(version)
     audit_sample = AuditSample.read(sample, plan=plan, stored=stored, version=version, on_doubt=on_doubt)

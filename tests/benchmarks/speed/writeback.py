@@ -17,7 +17,7 @@ from helioloop.settings import Settings
 from helioloop_worker import jobs
 from helioloop_worker.demo.services import DemoServices, Programs
 from helioloop_worker.labelstudio.client import LabelStudioClient
-from helioloop_worker.loop.writeback import CHUNK_PREDICTIONS, new_entries
+from helioloop_worker.loop.updating import CHUNK_PREDICTIONS, new_entries
 from tests.benchmarks.growth.archive import Archive
 from tests.benchmarks.growth.counted import CountedLabelStudio
 from tests.benchmarks.speed.timing import Times

@@ -1,5 +1,6 @@
 """Cubes are found by content where their release was renamed or they were moved."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from helioloop.data.cubes import CubeFiles, write_cube
 from helioloop.data.loader import Loader
-from helioloop.data.moved_cubes import missing_releases, missing_sentence, other_places
+from helioloop.data.moved_cubes import missing_sentence, other_places
 from helioloop.errors import CubeError
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.instrument import Instrument
@@ -45,6 +46,20 @@ def test_a_renamed_or_moved_release_is_read(tmp_path: Path, loader: Loader, cube
     assert loader(cube).shape == (6, 8, 8)
 
 
+@pytest.mark.parametrize("place", ["one/second", "two/second", "two/first"])
+def test_a_moved_cube_in_the_cache_is_kept(tmp_path: Path, loader: Loader, cube: CubeInfo, place: str) -> None:
+    """It needs no other process; without any file of its name, or out of the cache, it is not."""
+    (tmp_path / "two").mkdir()
+    release = (tmp_path / "one" / "first").rename(tmp_path / place)
+    assert not loader.is_kept(cube)
+    loader(cube)
+    assert loader.is_kept(cube)
+    assert not loader.is_kept(replace(cube, sha256="0" * 64))
+    assert not loader.is_kept(replace(cube, sha256="no hash"))
+    (release / "a.fits").unlink()
+    assert not loader.is_kept(cube)
+
+
 def test_of_files_of_one_name_the_one_with_the_content_is_read(tmp_path: Path, loader: Loader, cube: CubeInfo) -> None:
     """The file in the release was replaced, and another release has another cube of this name."""
     (tmp_path / "one" / "first").rename(tmp_path / "one" / "third")
@@ -78,8 +93,5 @@ def test_nothing_outside_the_roots_and_nothing_hidden_is_read(tmp_path: Path) ->
     assert other_places([tmp_path / "one"], "first", "b") == [tmp_path / "one" / "second" / "b.fits"]
 
 
-def test_releases_without_a_folder_are_named(tmp_path: Path) -> None:
-    """A name that is no plain one is in no root."""
-    (tmp_path / "here").mkdir()
-    assert missing_releases([tmp_path], ["there", "here", "../here", "there"]) == ["../here", "there"]
+def test_what_follows_from_a_release_without_a_folder() -> None:
     assert "release old, older is in none of the release roots" in missing_sentence(["old", "older"])

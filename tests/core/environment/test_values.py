@@ -1,7 +1,10 @@
 """Values of settings that are read, and those that are refused, with the rule and the remedy."""
 
+import errno
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,6 +62,26 @@ def test_a_file_in_place_of_a_folder_is_refused(given: pytest.MonkeyPatch, tmp_p
     given.setenv("HELIOLOOP_LABEL_STUDIO_MEDIA_ROOT", str(file))
     assert load_settings().label_studio_media_root == file
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ESTALE, errno.EIO, errno.ENOTCONN])
+def test_a_folder_that_cannot_be_looked_at_now_is_accepted(
+    given: pytest.MonkeyPatch, tmp_path: Path, number: int
+) -> None:
+    """Whoever needs it gives the reason; most programs need only some of the folders."""
+    away, whole = tmp_path / "away", Path.stat
+
+    def looking(path: Path, **how: Any) -> Any:
+        if path.is_relative_to(away):
+            raise OSError(number, "away")
+        return whole(path, **how)
+
+    given.setattr(Path, "stat", looking)
+    given.setenv("HELIOLOOP_CACHE_ROOT", str(away))
+    given.setenv("HELIOLOOP_RELEASE_ROOTS", json.dumps([str(away / "releases"), str(tmp_path)]))
+    settings = load_settings()
+    assert settings.cache_root == away
+    assert settings.release_roots == [away / "releases", tmp_path]
 
 
 @pytest.mark.parametrize(

@@ -50,3 +50,18 @@ def test_a_card_that_was_restored_is_read_again(tmp_path: Path) -> None:
         known_card(registry, version)
     with pytest.raises(UnknownVersion):
         known_card(registry, "v0002")
+
+
+def test_one_worker_of_several_projects_reads_each_card_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pages are written project after project, each with its published version and a newer, rejected one."""
+    registries = [Registry(tmp_path / f"project-{number}") for number in range(4)]
+    for registry in registries:
+        registry.publish(admitted(registry, "a" * 16), why="a test")
+        admitted(registry, "b" * 16)
+    read, whole = [], Card.read
+    monkeypatch.setattr(Card, "read", lambda path: read.append(path) or whole(path))
+    for _ in range(3):
+        for registry in registries:
+            known_card(registry, registry.published() or "")
+            latest_card(registry)
+    assert len(read) == len({*read}) == 8

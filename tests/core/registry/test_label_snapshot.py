@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from helioloop.errors import RegistryError
+from helioloop.files import atomic
 from helioloop.records.labels import CurrentLabel, Label
 from helioloop.registry import label_snapshot
+from helioloop.registry.folder_format import ensure_format
 from helioloop.registry.label_snapshot import Snapshot
 
 
@@ -50,6 +52,29 @@ def test_the_process_that_wrote_it_does_not_read_it(tmp_path: Path, readings: li
     assert Snapshot.read_if_changed(tmp_path) == snapshot("A", "B")
     assert readings == []
     assert Snapshot.read(tmp_path) == snapshot("A", "B")
+
+
+def test_a_file_that_another_process_replaces_at_once_is_read(
+    tmp_path: Path, readings: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The labels that this process wrote are never taken for those in the other's file."""
+    other = tmp_path / "other"
+    snapshot("A", "B").write(other)
+    flush, model_dir = atomic.sync_folder, tmp_path / "models"
+
+    def replaced(folder: Path) -> None:
+        """Replace the file right after the rename."""
+        flush(folder)
+        if folder == model_dir:
+            (other / label_snapshot.FILE_NAME).replace(model_dir / label_snapshot.FILE_NAME)
+
+    ensure_format(model_dir)
+    with monkeypatch.context() as patch:
+        patch.setattr(atomic, "sync_folder", replaced)
+        snapshot("A").write(model_dir)
+    for _ in range(2):
+        assert Snapshot.read_if_changed(model_dir) == snapshot("A", "B")
+    assert readings == [model_dir]
 
 
 def test_a_file_that_another_program_replaced_or_deleted_is_noticed(tmp_path: Path) -> None:

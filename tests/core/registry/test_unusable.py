@@ -7,7 +7,7 @@ from tests.core.registry.test_versions import _card
 from tests.whole import complete
 
 from helioloop.registry.unusable import unusable_versions
-from helioloop.registry.versions import PRUNED_FILE, Registry
+from helioloop.registry.versions import PRUNED_FILE, Card, Registry
 
 
 @pytest.fixture
@@ -57,3 +57,20 @@ def test_a_pruned_version_is_not_called_damaged(registry: Registry) -> None:
     (registry.folder("v0001") / PRUNED_FILE).touch()
     weights(registry, "v0001").unlink()
     assert unusable_versions(registry) == {}
+
+
+def test_the_cards_of_all_versions_are_read_once(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A card of many cubes takes long to read, and the status looks every few seconds; one that changes is read again.
+
+    Weights that are lost in between are noticed all the same.
+    """
+    read, whole = [], Card.read
+    monkeypatch.setattr(Card, "read", lambda path: read.append(path.parent.name) or whole(path))
+    for _ in range(3):
+        assert unusable_versions(registry) == {}
+    assert read == ["v0001", "v0002", "v0003"]
+    weights(registry, "v0001").unlink()
+    assert list(unusable_versions(registry)) == ["v0001"]
+    (registry.folder("v0002") / "card.json").write_text("{")
+    assert list(unusable_versions(registry)) == ["v0001", "v0002"]
+    assert read == ["v0001", "v0002", "v0003", "v0002"]

@@ -16,6 +16,7 @@ from helioloop.data.cubes import CubeFiles, write_cube
 from helioloop.data.frame_times import frame_time
 from helioloop.data.loader import Loader
 from helioloop.data.release_profile import write_release_profile
+from helioloop.errors import RegistryError
 from helioloop.evaluation.risk_control import make_guarantee
 from helioloop.model import recipes
 from helioloop.model.device import choose_device
@@ -105,6 +106,19 @@ def write_sample(path: Path, scores: dict[str, CubeScore], *, right: bool = True
     ]
     path.write_text("\n".join(("cube,label", *lines)))
     return path
+
+
+def test_a_version_made_by_other_code_is_refused(made: Releases, tmp_path: Path) -> None:
+    """Its audit sample has probabilities of another formula."""
+    models = shutil.copytree(made.models, tmp_path / "models")
+    path = Registry(models).folder("v0001") / "card.json"
+    path.write_text(re.sub(r'("code_version": ").*(")', r"\g<1>0.1.0+000000000000\g<2>", path.read_text()))
+    sample = write_sample(tmp_path / "sample.csv", made.scores())
+    done = run("triage", made.new, "--model-dir", models, "--random", sample, "--out", tmp_path / "out.csv")
+    assert done.exit_code == RegistryError.exit_code
+    assert "v0001 was made by other code (0.1.0+000000000000, now " in done.output
+    assert "train a new version with `helioloop train`" in done.output
+    assert not (tmp_path / "out.csv").exists()
 
 
 def test_sure_cubes_are_accepted_under_the_guarantee_and_the_others_go_to_a_human(

@@ -3,12 +3,14 @@
 Redis is real, and a small server answers the few calls to Label Studio that come first.
 """
 
+import errno
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -29,6 +31,7 @@ COMMANDS = {
     "watch": ["watch", "{folder}/releases", "--project", "1", "--once"],
     "status": ["status", "--project", "1"],
     "doctor": ["doctor", "--project", "1"],
+    "settings": ["settings"],
 }
 WRONG = {
     "MODEL_ROOT": [(" /data", "begins or ends with a blank"), ("{folder}/file", "is a file; name a folder")],
@@ -114,6 +117,31 @@ def test_a_wrong_value_is_one_sentence_of_every_command(
             assert result.output.count("\n") == 1
             assert "hunter2" not in result.output
             assert "hun/ter2" not in result.output
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ESTALE], ids=["no right", "mount is away"])
+@pytest.mark.parametrize("name", ["RELEASE_ROOTS", "CACHE_ROOT"])
+def test_a_folder_that_cannot_be_looked_at_stops_no_command_that_finds_the_cause(
+    run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, number: int
+) -> None:
+    """A network file system is away: `doctor` names the folder, and makes all other checks."""
+    away, whole = tmp_path / "away", Path.stat
+
+    def looking(path: Path, **how: Any) -> Any:
+        if path.is_relative_to(away):
+            raise OSError(number, os.strerror(number))
+        return whole(path, **how)
+
+    place = away / "data"
+    monkeypatch.setenv(f"HELIOLOOP_{name}", json.dumps([str(place)]) if name == "RELEASE_ROOTS" else str(place))
+    monkeypatch.setattr(Path, "stat", looking)
+    status, doctor, settings = run("status"), run("doctor"), run("settings")
+    assert "published version" in status.output
+    assert settings.exit_code == 0
+    assert str(place) in settings.output
+    assert "ok         redis" in doctor.output
+    (line,) = [line for line in doctor.output.splitlines() if f"{place} " in f"{line} " and "environment" not in line]
+    assert "release-folders" in line if name == "RELEASE_ROOTS" else "disk" in line
 
 
 REDIS = {

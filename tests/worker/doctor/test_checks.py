@@ -194,7 +194,7 @@ CASES: dict[str, Change] = {
     "model-folder/damaged": folder(fault='published.json is not {"version": …}'),
     "model-folder-project/another-project": folder(owner=OTHER),
     "media-folder-project/another-project": folder(media_owner=OTHER),
-    "project-releases/gone": folder(lost_releases=("first", "second")),
+    "project-releases/missing": folder(missing_releases=("first", "second")),
     "model-folder/lost-version": folder(unusable={"v0001": "v0001 cannot be published again"}),
     "model-folder-seen/another-folder": folder(stamp="an0ther"),
     "backend-entry/missing": {"cards": good([CARD | {"title": "another model", "url": "http://other:9090"}])},

@@ -461,9 +461,9 @@ def the_result_of_a_prediction_changes_in_place(empty: EmptyProject) -> None:
 def a_configuration_may_change_although_there_are_answers(empty: EmptyProject) -> None:
     """The words of the classes may change and what nobody has used may go; a control of answers may not.
 
-    Predictions stay as they are. Those imported later are checked against the configuration of then.
+    Predictions stay as they are.
     """
-    one, two = empty.tasks(2)
+    (one,) = empty.tasks(1)
     empty.predict(prediction(one))
     empty.annotate(one, "emergence")
     config = empty.label_studio.project(empty.project).label_config
@@ -474,6 +474,13 @@ def a_configuration_may_change_although_there_are_answers(empty: EmptyProject) -
     empty.configure(renamed)
     assert empty.label_studio.project(empty.project).label_config == renamed
     assert empty.rows() == [(one, "v0001")]
+
+
+def predictions_are_checked_against_the_configuration_of_now(empty: EmptyProject) -> None:
+    """And not against that at the time of the task's import."""
+    one, two = empty.tasks(2)
+    empty.predict(prediction(one))
+    empty.configure(empty.label_studio.project(empty.project).label_config.replace('"emergence"', '"bipole"'))
     with pytest.raises(LabelStudioError, match="kept 0 of 1"):
         empty.predict(prediction(two))
     empty.predict(prediction(two, result=choosing("bipole")))
@@ -481,21 +488,26 @@ def a_configuration_may_change_although_there_are_answers(empty: EmptyProject) -
 
 
 def a_prediction_is_rewritten_in_place(empty: EmptyProject) -> None:
-    """The row keeps its id and its version, and says class, probability and onset of the new entry; others do not."""
+    """The row keeps its id and its version, and says class, probability and onset of the new entry; others do not.
+
+    Label Studio does not check a changed result against the labelling configuration, so helioloop must.
+    """
     one, two = empty.tasks(2)
     empty.predict(prediction(one), prediction(two))
     first, second = sorted(empty.label_studio.predictions(empty.project), key=lambda row: row.id)
-    assert first.content == PredictionContent(choice="emergence", probability=0.75, first_frame=41)
+    assert first.content == PredictionContent(
+        choice="emergence", probability=0.75, first_frame=41, class_control="class", video="video",
+        timeline="onset", timeline_label="emergence onset",
+    )  # fmt: skip
     item = {**choosing("non-emergence")[0], "score": 0.1234567890123456}
     empty.label_studio.rewrite(first, prediction(one, result=[item], score=0.9))
-    content = PredictionContent(choice="non-emergence", probability=0.1234567890123456)
+    content = PredictionContent(
+        choice="non-emergence", probability=0.1234567890123456, class_control="class", video="video"
+    )
     rows = sorted(empty.label_studio.predictions(empty.project), key=lambda row: row.id)
     assert rows == [replace(first, score=0.9, content=content), second]
     (now,) = empty.label_studio.tasks_now(empty.project, [one])
     assert now.predictions == (rows[0],)
-    with pytest.raises(LabelStudioError):
-        empty.label_studio.rewrite(first, prediction(one, result=choosing("sunspot")))
-    assert sorted(empty.label_studio.predictions(empty.project), key=lambda row: row.id) == rows
 
 
 def invalid_predictions_are_dropped_and_raise_an_error(empty: EmptyProject) -> None:
@@ -719,6 +731,7 @@ CONTRACT = (
     a_score_changes_in_place,
     the_result_of_a_prediction_changes_in_place,
     a_configuration_may_change_although_there_are_answers,
+    predictions_are_checked_against_the_configuration_of_now,
     a_prediction_is_rewritten_in_place,
     invalid_predictions_are_dropped_and_raise_an_error,
     predictions_of_an_unknown_task_are_refused_as_a_whole,

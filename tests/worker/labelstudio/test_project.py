@@ -1,13 +1,16 @@
 """Reading a project: which tasks belong to a cube, and which annotations decide its label."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 import pytest
 from tests.worker.conftest import LoopProject
 
 from helioloop.errors import RegistryError
 from helioloop.records.labels import Label
+from helioloop.registry.project_stamp import ProjectStamp
 from helioloop_worker.loop.reconcile import reconcile
 
 Data = dict[str, dict[str, str]]
@@ -68,3 +71,29 @@ def test_a_new_project_does_not_take_over_the_model_folder_of_another_one(
     own.info = earlier
     assert loop_project.read().snapshot.cubes
     assert loop_project.registry.published() == version
+
+
+def test_to_whom_the_model_folder_belongs_is_looked_up_once_for_each_reading(
+    loop_project: LoopProject, task_data: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where only changes are read: the folder may have become another project's meanwhile."""
+    loop_project.import_cubes(task_data)
+    projects = loop_project.context.projects
+    projects.read(loop_project.id)
+    read, whole = [], ProjectStamp.read
+
+    def counted(folder: Path, *, kind: str) -> ProjectStamp | None:
+        read.append(kind)
+        return whole(folder, kind=kind)
+
+    monkeypatch.setattr(ProjectStamp, "read", counted)
+    projects.read(loop_project.id)
+    assert read.count("model") == 1
+    projects.read_fully(loop_project.id)
+    assert read.count("model") == 2
+    ProjectStamp(title="another", created_at=datetime(2020, 1, 1, tzinfo=UTC)).write(
+        loop_project.model_dir, loop_project.id
+    )
+    for reading in (projects.read, projects.read_fully):
+        with pytest.raises(RegistryError, match="it belongs to project"):
+            reading(loop_project.id)

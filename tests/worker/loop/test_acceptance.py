@@ -1,6 +1,7 @@
 """Acceptance: what the audit sample supports is marked in Label Studio, and withdrawn with the version."""
 
 import itertools
+import json
 import re
 import shutil
 from collections import Counter
@@ -19,6 +20,7 @@ from helioloop.errors import LabelStudioError
 from helioloop.evaluation.audit_order import audit_order
 from helioloop.evaluation.project_sample import read_earlier_sample
 from helioloop.model.plan import Plan
+from helioloop.model.provenance import code_version
 from helioloop.progress import silent
 from helioloop.records.labels import Label
 from helioloop.registry.acceptances import Acceptance, read_acceptances
@@ -275,6 +277,40 @@ def test_nothing_is_accepted_of_a_release_with_another_field_and_the_status_name
     (line,) = acceptance_lines(read_status(project.registry, project=project.id, settings=settings))
     assert line.value.startswith("0 of 20 cubes, by v0001. This release is not like those trained on: noise 2")
     assert "nothing is accepted" in line.value
+
+
+def test_a_version_made_by_other_code_accepts_nothing(project: LoopProject) -> None:
+    """Its audit sample was scored by another formula than new cubes would be; the remedy is in the status."""
+    made_by(project, "0.1.0+000000000000")
+    outcome = accept_new(project)
+    assert outcome.accepted == {}
+    assert outcome.random_checks == ()
+    assert marks(project) == {}
+    settings = project.context.settings
+    (line,) = acceptance_lines(read_status(project.registry, project=project.id, settings=settings))
+    assert "v0001 was made by other code (0.1.0+000000000000, now " in line.value
+    assert 'press "Start training" in Label Studio, and the release is accepted anew' in line.value
+
+
+def test_accepted_labels_are_withdrawn_with_a_version_made_by_other_code(project: LoopProject) -> None:
+    """Also those that were accepted before the upgrade, where the release is accepted again; the rest stays."""
+    assert len(accept_new(project).accepted) > 4
+    made_by(project, "0.1.0+000000000000")
+    assert accept_new(project).accepted == {}
+    assert kinds(project)["accepted"] == 0
+
+
+def test_a_version_of_another_package_with_the_same_learning_code_accepts(project: LoopProject) -> None:
+    made_by(project, code_version().replace("0.1.0+", "0.0.9+"))
+    assert len(accept_new(project).accepted) > 4
+
+
+def made_by(project: LoopProject, code: str) -> None:
+    """Write another code version into the card of v0001."""
+    path = project.registry.folder("v0001") / "card.json"
+    card = json.loads(path.read_text())
+    assert card["code_version"] == code_version()
+    path.write_text(json.dumps({**card, "code_version": code}))
 
 
 def test_the_same_release_with_its_own_field_is_accepted(project: LoopProject) -> None:

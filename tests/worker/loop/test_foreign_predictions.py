@@ -41,8 +41,9 @@ def said(project: LoopProject) -> dict[int, object]:
 
 def replacing(count: int, version: str = "v0001") -> str:
     """Return what reconciliation says."""
+    predictions = "1 prediction" if count == 1 else f"{count} predictions"
     return (
-        f"{count} predictions named {version}, not by the {version} in the model folder, as after its loss, a "
+        f"{predictions} named {version}, not by the {version} in the model folder, as after its loss, a "
         "restore or a copy: replacing them"
     )
 
@@ -116,6 +117,22 @@ def test_the_prediction_of_a_cube_that_the_version_cannot_score_is_deleted(shown
     assert task.ids[0] not in said(shown)
     assert len(said(shown)) == len(CUBES) - 1
     assert not any("replacing" in sentence for sentence in reconcile(shown.context, shown.id).done)
+
+
+def test_a_write_back_of_changes_deletes_what_the_version_cannot_score(shown: LoopProject) -> None:
+    """The old network's prediction is there when somebody answers; the screen's files are without a curve by then."""
+    lose_models(shown)
+    shown.publish(p_emergence=0.75, without=CUBES[:1])
+    write_back(shown.context, shown.id, "v0001", report=silent)
+    task = shown.read().tasks[CUBES[0]]
+    assert task.ids[0] in said(shown)
+    add_unscorable(shown.model_dir, "v0001", [task.cube])
+    shown.label_studio.annotate(task.ids[0], "emergence")
+    shown.check()
+    written = write_back_changes(shown.context, shown.id, "v0001", report=silent)
+    assert written is not None
+    assert task.ids[0] not in said(shown)
+    assert len(said(shown)) == len(CUBES) - 1
 
 
 def test_a_replacement_that_breaks_off_goes_on(shown: LoopProject, monkeypatch: pytest.MonkeyPatch) -> None:

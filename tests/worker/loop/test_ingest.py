@@ -21,8 +21,8 @@ from helioloop.data.release import LabelRow, write_labels
 from helioloop.errors import LabelStudioError, RegistryError, ServiceError
 from helioloop.progress import silent
 from helioloop_worker import jobs
+from helioloop_worker.loop import importing, preparation
 from helioloop_worker.loop import ingest as ingestion
-from helioloop_worker.loop import preparation
 from helioloop_worker.loop.ingest import Ingested, ingest, ingesting
 from helioloop_worker.loop.video import check_video
 
@@ -476,7 +476,7 @@ def test_an_import_that_waits_too_long_is_refused_in_a_sentence(
     loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another ingestion holds the lock; a repeated ingestion does the work."""
-    monkeypatch.setattr(ingestion, "IMPORT_SECONDS", 1)
+    monkeypatch.setattr(importing, "IMPORT_SECONDS", 1)
     held = loop_project.context.connection.lock(f"helioloop:importing:{loop_project.id}", timeout=60)
     assert held.acquire()
     with pytest.raises(ServiceError, match="one imports at a time: ingest again later"):

@@ -16,7 +16,7 @@ from helioloop.progress import silent
 from helioloop.records.cubes import CubeInfo
 from helioloop_worker.loop import processes, readable
 from helioloop_worker.loop.preparation import Preparation, prepare
-from helioloop_worker.loop.processes import in_processes
+from helioloop_worker.loop.processes import in_order, in_processes
 from helioloop_worker.loop.readable import readable_cubes
 
 Data = dict[str, dict[str, str]]
@@ -111,3 +111,11 @@ def test_cubes_are_prepared_by_other_processes(loader: Loader, tmp_path: Path) -
     assert (data["cube"], data["region"]) == ("cube00", "region0")
     assert len(list((tmp_path / "project-1" / "made").glob("cube00-*.mp4"))) == 1
     assert (gone.data, gone.report.cube, gone.report.verdict) == (None, "gone", Verdict.REFUSED)
+
+
+def test_results_follow_in_the_order_of_the_items() -> None:
+    """Each finished item gives what can follow by then; equal items are told apart."""
+    items = [[0], [0], [2], [3]]
+    finished = [(items[k], k) for k in (1, 0, 3, 2)]
+    due = list(in_order(finished, items))
+    assert [[result for _, result in some] for some in due] == [[], [0, 1], [], [2, 3]]

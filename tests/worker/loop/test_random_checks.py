@@ -120,7 +120,7 @@ def test_a_prediction_that_comes_in_between_is_deleted(project: LoopProject) -> 
     blind = order(project)[0]
     (entry,) = [e for e in project.label_studio.stored(project.id) if e["task"] == tasks(project)[order(project)[9]]]
     project.label_studio.import_predictions(project.id, [{**entry, "task": tasks(project)[blind]}])
-    assert any("1 predictions of random checks" in sentence for sentence in reconcile(project.context, project.id).done)
+    assert any("1 prediction of random checks" in sentence for sentence in reconcile(project.context, project.id).done)
     write(project, version)
     assert blind in without_prediction(project)
 

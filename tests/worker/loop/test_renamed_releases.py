@@ -2,8 +2,10 @@
 
 import logging
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.worker.conftest import CUBES, LoopProject, make_release, write_small
@@ -11,6 +13,7 @@ from tests.worker.conftest import CUBES, LoopProject, make_release, write_small
 from helioloop.data.release import LabelRow, write_labels
 from helioloop.progress import silent
 from helioloop.records.labels import Label
+from helioloop_worker.loop import ingest as ingestion
 from helioloop_worker.loop.ingest import Ingested, ingest
 from helioloop_worker.loop.planning import plan_round
 from helioloop_worker.loop.readable import readable_cubes
@@ -114,6 +117,36 @@ def test_a_copy_of_a_cube_under_another_name_counts_once(loop_project: LoopProje
     assert len(outcome.excluded) == 3
     assert sorted(cube for _, cube in names_in_label_studio(loop_project))[:4] == [*FOUR]
     assert len(names_in_label_studio(loop_project)) == 5
+
+
+@pytest.mark.parametrize("slowest_first", [False, True])
+@pytest.mark.parametrize("at_once", [1, 60])
+def test_of_two_copies_the_first_row_gets_the_task_whichever_is_ready_first(
+    loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch, slowest_first: bool, at_once: int
+) -> None:
+    """Rows that disagree on the label are named with both labels; copies that agree, without."""
+    folder = make_release(loop_project.context.settings.release_roots[1] / "twice", FOUR[:1])
+    for name in ("b", "a", "c"):
+        shutil.copy(folder / "cube00.fits", folder / f"{name}.fits")
+    (folder / "cube00.fits").unlink()
+    labels = {"b": Label.EMERGENCE, "a": Label.NON_EMERGENCE, "c": Label.EMERGENCE}
+    write_labels(
+        folder / "labels.csv", [LabelRow(cube=cube, label=label, verified=False) for cube, label in labels.items()]
+    )
+
+    def finished(function: Any, items: Any, **_: Any) -> Iterator[tuple[Any, Any]]:
+        for item in items[::-1] if slowest_first else items:
+            yield item, function(item)
+
+    monkeypatch.setattr(ingestion, "in_processes", finished)
+    monkeypatch.setattr(ingestion, "IMPORT_EVERY", at_once)
+    outcome = ingest_release(loop_project, "twice")
+    assert names_in_label_studio(loop_project) == [("twice", "b")]
+    differ = "; their labels differ: non-emergence of a is not used, emergence of b is"
+    reasons = {entry.cube: entry.reason for entry in outcome.excluded}
+    assert {cube: reason.endswith(differ) for cube, reason in reasons.items()} == {"a": True, "c": False}
+    assert "labels differ" not in reasons["c"]
+    assert {entry.cube: entry.reason for entry in ingest_release(loop_project, "twice").excluded} == reasons
 
 
 def test_a_renamed_file_is_excluded_with_its_old_name(loop_project: LoopProject, release: Path) -> None:

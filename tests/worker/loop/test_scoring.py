@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from tests.worker.conftest import PROFILE, SMALL, LoopProject, make_release, score_of, work
+from tests.worker.conftest import CUBES, PROFILE, SMALL, LoopProject, make_release, score_of, work
 
 from helioloop.data.cubes import write_cube
 from helioloop.data.release import Release
@@ -14,6 +14,8 @@ from helioloop.model import ensemble
 from helioloop.model.plan import Plan
 from helioloop.progress import silent
 from helioloop.records.cubes import CubeInfo
+from helioloop.records.labels import Label
+from helioloop.records.scores import CubeScore
 from helioloop.registry.unscorable import add_unscorable, read_unscorable
 from helioloop.workflows import rounds as rounding
 from helioloop.workflows.releases import score_release
@@ -175,6 +177,35 @@ def test_a_job_without_regions_still_runs(loop_project: LoopProject, task_data: 
     version = loop_project.publish()
     entry = CubeInfo(release="made", name="cube00", sha256=task_data["cube00"]["sha256"]).as_dict()
     assert jobs.score(loop_project.context, loop_project.id, version, [entry]) == 0  # it is scored already
+
+
+def test_a_humans_emergence_is_located_however_improbable_it_is(
+    loop_project: LoopProject, task_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The task's cube in the message has no label; of two cubes at p .05, the crude emergence gets no frame."""
+    loop_project.import_cubes(task_data)
+    version = loop_project.publish(without=CUBES[:2])
+    state = loop_project.read()
+    assert [state.label(cube).label for cube in CUBES[:2]] == [Label.NON_EMERGENCE, Label.EMERGENCE]
+    loop_project.label_studio.annotate(state.tasks[CUBES[0]].ids[0], "emergence")
+    loop_project.read()
+    located: list[str] = []
+
+    def locate(_: object, cube: CubeInfo, score: CubeScore, __: object) -> CubeScore:
+        located.append(cube.name)
+        return score
+
+    def improbable(_: object, cubes: Sequence[CubeInfo], __: object) -> list[CubeScore]:
+        return [score_of(cube.name, cube.sha256, 0.05) for cube in cubes]
+
+    monkeypatch.setattr(ensemble.EnsembleCache, "open", lambda *_: None)
+    monkeypatch.setattr(ensemble, "score_cubes", improbable)
+    monkeypatch.setattr("helioloop.emergence.locate.locate", locate)
+    message = messages.Score(
+        project=loop_project.id, version=version, cubes=tuple(state.tasks[cube].cube for cube in CUBES[:2])
+    )
+    assert jobs.score(loop_project.context, loop_project.id, version, message.payload()["cubes"]) == 2
+    assert located == [CUBES[0]]
 
 
 # -- cubes that could not be scored ----------------------------------------------------------------

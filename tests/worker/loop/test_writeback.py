@@ -13,7 +13,7 @@ from helioloop.messaging.job_failures import JobFailures
 from helioloop.progress import silent
 from helioloop.registry.unscorable import add_unscorable
 from helioloop_worker import jobs
-from helioloop_worker.loop import writeback
+from helioloop_worker.loop import updating, writeback
 from helioloop_worker.loop.checked import require_whole_write_back
 from helioloop_worker.loop.shown_versions import read_shown_versions, superseded_since
 from helioloop_worker.loop.writeback import write_back
@@ -71,7 +71,7 @@ def test_a_half_write_is_finished_by_the_next(
     loop_project: LoopProject, task_data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Label Studio refuses the third request: the version is not shown before every task has its prediction."""
-    monkeypatch.setattr(writeback, "CHUNK_PREDICTIONS", 5)
+    monkeypatch.setattr(updating, "CHUNK_PREDICTIONS", 5)
     tasks = loop_project.import_cubes(task_data)
     version = loop_project.publish()
     whole = loop_project.label_studio.import_predictions
@@ -219,7 +219,7 @@ def test_a_writer_that_lost_the_lock_stops(
     loop_project: LoopProject, task_data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Redis was emptied in the middle: nothing further is written, and the next write-back does the rest."""
-    monkeypatch.setattr(writeback, "CHUNK_PREDICTIONS", 5)
+    monkeypatch.setattr(updating, "CHUNK_PREDICTIONS", 5)
     tasks = loop_project.import_cubes(task_data)
     version = loop_project.publish()
     whole = loop_project.label_studio.import_predictions

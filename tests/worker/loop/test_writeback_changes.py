@@ -128,7 +128,7 @@ def test_what_only_a_whole_write_back_repairs(counted: LoopProject, task_data: D
     counted.label_studio.delete_predictions(counted.label_studio.predictions(counted.id)[:1])
     jobs.write_back(counted.context, counted.id, version)
     assert len(counted.rows(version)) == len(before) - 1
-    assert any("lack the prediction" in sentence for sentence in reconcile(counted.context, counted.id).done)
+    assert any("without the prediction" in sentence for sentence in reconcile(counted.context, counted.id).done)
     assert write_back_changes(counted.context, counted.id, version, report=silent) is None
     jobs.write_back(counted.context, counted.id, version)
     assert counted.rows(version) == before

@@ -65,6 +65,14 @@ def test_a_bucket_that_another_project_has_claimed_stays_its_own(own_bucket: Buc
     assert found["Body"].read() == b"2026-03-01"
 
 
+def test_a_claim_that_was_copied_without_metadata_counts(own_bucket: Bucket) -> None:
+    """Its content is compared, because some programs copy an object alone."""
+    name = "project-1/project-created.txt"
+    own_bucket.client.put_object(Bucket="media", Key=f"a/helioloop/{name}", Body=b"2026-03-01")
+    assert BucketMedia(bucket="media", prefix="a/").claim(name, b"2026-03-01")
+    assert not BucketMedia(bucket="media", prefix="a/").claim(name, b"2026-05-01")
+
+
 def test_the_folder_reads_nothing() -> None:
     """Its files are there already, and videos are long."""
 
@@ -161,6 +169,35 @@ def test_another_deployment_with_the_same_prefix_is_refused(project: LoopProject
     with pytest.raises(RegistryError, match=r"another project with the number \d+.*'second'; give each deployment"):
         ingest(context, number, "three", report=silent)
     assert own_bucket.keys() == keys
+
+
+def test_a_bucket_that_became_another_project_s_is_left_alone(
+    project: LoopProject, own_bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two deployments wrote under one prefix before it was checked: write-back and pruning of the later one refuse."""
+    owner = f"team/helioloop/project-{project.id}/project-created.txt"
+    own_bucket.client.put_object(Bucket="media", Key=owner, Body=b"2001-01-01T00:00:00.000+00:00")
+    monkeypatch.setattr(pruning, "LEFT_SECONDS", -1.0)
+    gone = project.label_studio.tasks(project.id)[0]
+    del project.label_studio._project(project.id).tasks[gone["id"]]
+    state = project.read()
+    scores = {task.cube.key: score_of(task.cube.name, task.cube.sha256, 0.75) for task in state.tasks.values()}
+    media = project.context.settings.media_dir(project.id)
+    before = objects(own_bucket)
+    with pytest.raises(RegistryError, match="belong to another project with the number"):
+        write_screens(state, scores, version="v0001", media=media, served=project.context.media, report=silent)
+    with pytest.raises(RegistryError, match="belong to another project with the number"):
+        pruning.kinds_of_media(project.context, project.id)[0].remove()
+    assert objects(own_bucket) == before
+    own_bucket.client.delete_object(Bucket="media", Key=owner)  # the remedy in the message
+    write_screens(state, scores, version="v0001", media=media, served=project.context.media, report=silent)
+    assert objects(own_bucket) != before
+
+
+def objects(own_bucket: Bucket) -> dict[str, bytes]:
+    """Return the content of all objects by key."""
+    keys = own_bucket.keys()
+    return {key: own_bucket.client.get_object(Bucket="media", Key=key)["Body"].read() for key in keys}
 
 
 def served(project: LoopProject, own_bucket: Bucket) -> dict[str, bytes]:

@@ -300,3 +300,31 @@ def test_an_estimate_that_takes_long_stays_for_a_while(
             _, unverified = estimates.get(loop_project.registry, snapshot)
     assert len(calls) == computed
     assert unverified == 21
+
+
+def test_the_estimate_beside_a_new_version_is_that_of_this_version(
+    loop_project: LoopProject, task_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it takes: an estimate of the former version would be shown beside the name of the new one."""
+    loop_project.import_cubes(task_data)
+    loop_project.publish()
+    now, work, calls = [0.0], [0.0], []
+    whole = project_now.read_audit
+
+    def counted(registry: Registry, snapshot: Snapshot) -> object:
+        calls.append(registry.published())
+        work[0] += 100.0
+        return whole(registry, snapshot)
+
+    monkeypatch.setattr(project_now, "read_audit", counted)
+    estimates = PacedEstimates(clock=lambda: now[0], work_clock=lambda: work[0])
+    snapshot = loop_project.read().snapshot
+    estimates.get(loop_project.registry, snapshot)
+    now[0] = 1.0
+    loop_project.publish()
+    for _ in range(2):
+        estimates.get(loop_project.registry, snapshot)
+    assert calls == ["v0001", "v0002"]
+    loop_project.registry.publish("v0001", why="by hand")
+    estimates.get(loop_project.registry, snapshot)
+    assert calls == ["v0001", "v0002", "v0001"]

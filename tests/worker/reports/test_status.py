@@ -33,7 +33,7 @@ from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import CurrentLabel, LabelSource
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.unscorable import add_unscorable
-from helioloop.registry.versions import Registry
+from helioloop.registry.versions import Card, Registry
 from helioloop.registry.watched import WatchedFolder, WatchState, write_watched
 from helioloop.settings import Settings
 from helioloop_worker import terminal
@@ -516,3 +516,20 @@ def test_the_command_imports_no_heavy_package(loop_project: LoopProject, task_da
         assert done.returncode == 0, done.stderr
         assert "published version" in done.stdout
         assert done.stdout.splitlines()[-1] == "imported:"
+
+
+def test_each_card_is_read_once_however_often_the_status_is_looked_at(
+    loop_project: LoopProject, task_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With --watch that is every few seconds, and the card of a large project is slow to read."""
+    loop_project.import_cubes(task_data)
+    for _ in range(3):
+        loop_project.publish()
+    loop_project.read()
+    read, whole = [], Card.read
+    monkeypatch.setattr(Card, "read", lambda path: read.append(path.parent.name) or whole(path))
+    shown = []
+    for _ in range(3):
+        shown.append(len(read))
+        read_status(loop_project.registry, project=loop_project.id, settings=loop_project.context.settings)
+    assert shown[2] == shown[1] <= 9  # of the versions for weights, audit and profile

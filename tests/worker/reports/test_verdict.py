@@ -285,8 +285,8 @@ CASES: dict[str, tuple[ProjectStatus, str, str, str]] = {
         "Label",
     ),
     "a release was renamed": (
-        replace(IDLE, lost_releases=("first", "second")),
-        "lost-release",
+        replace(IDLE, missing_releases=("first", "second")),
+        "missing-release",
         "Release first (and 1 more), on which the published version was trained, is in none of the release roots.",
         "Give the folder its name back",
     ),

@@ -156,7 +156,7 @@ class FolderFacts:
         Frames on the grid of the project's profile.
     owner, media_owner : ProjectStamp or None
         The projects to which the model folder and the media folder belong; None where none is written.
-    lost_releases : tuple of str
+    missing_releases : tuple of str
         Releases that the published version was trained on and that are in no release root.
     unusable : mapping
         Version that could not be published again -> why, in a sentence.
@@ -169,7 +169,7 @@ class FolderFacts:
     n_frames: int | None = None
     owner: ProjectStamp | None = None
     media_owner: ProjectStamp | None = None
-    lost_releases: tuple[str, ...] = ()
+    missing_releases: tuple[str, ...] = ()
     unusable: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -49,16 +49,17 @@ def gather(
     projects = tuple(settings.projects())
     if project is None and len(projects) == 1:
         project = projects[0]
-    deadline = time.monotonic() + total_seconds
+    answering_seconds = 0.9 * total_seconds  # so that the lack of an answer is stored before the time is over
+    begun = time.monotonic()
     parts: dict[str, Gatherer] = {
         "Label Studio and the backend": lambda put: ask_label_studio(
-            put, settings, project, backend_url=backend_url, deadline=deadline
+            put, settings, project, backend_url=backend_url, deadline=begun + answering_seconds
         ),
-        "Redis": lambda put: read_redis(put, settings, timeout_seconds=min(3.0, total_seconds)),
+        "Redis": lambda put: read_redis(put, settings, timeout_seconds=min(3.0, answering_seconds)),
         "this machine": lambda put: put(machine=read_machine(settings)),
         "the model folder": lambda put: put(folder=read_folder(settings, project)),
     }
-    found = _run(parts, deadline, report)
+    found = _run(parts, begun + total_seconds, report)
     return Facts(settings=settings, project=project, projects=projects, wanted_url=backend_url, **found)
 
 

@@ -9,8 +9,8 @@ from typing import Final
 from packaging.requirements import InvalidRequirement, Requirement
 
 from helioloop.errors import HelioloopError
+from helioloop.files.release_folders import missing_releases
 from helioloop.model.provenance import code_version
-from helioloop.registry.lost_releases import lost_releases
 from helioloop.registry.project_profile import read_project_profile
 from helioloop.registry.project_stamp import ProjectStamp
 from helioloop.registry.stamp import write_stamp
@@ -29,7 +29,7 @@ def read_machine(settings: Settings) -> MachineFacts:
     return MachineFacts(
         in_container=any(mark.exists() for mark in _CONTAINER_MARKS) or "KUBERNETES_SERVICE_HOST" in os.environ,
         disks=tuple(_disk(folder) for folder in (settings.model_root, settings.media_root, settings.cache_root)),
-        missing_roots=tuple(root for root in settings.release_roots if not root.is_dir()),
+        missing_roots=tuple(root for root in settings.release_roots if not _is_folder(root)),
         missing_packages=tuple(missing_packages()),
         torch=_installed("torch"),
         has_gpu=any(mark.exists() for mark in _GPU_MARKS),
@@ -37,15 +37,23 @@ def read_machine(settings: Settings) -> MachineFacts:
     )
 
 
+def _is_folder(path: Path) -> bool:
+    """Return whether a folder is there and can be looked at."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def _disk(folder: Path) -> DiskFacts:
     """Return the free space for a folder; of the nearest folder above it, where it is not there yet."""
     place = folder.absolute()
-    if not place.exists():
-        parents = [parent for parent in place.parents if parent.exists()]
-        if len(parents[0].parts) < 2:  # nothing but the root directory is there
-            return DiskFacts(folder=folder, fault="is missing, and so is the folder above it")
-        place = parents[0]
     try:
+        if not place.exists():
+            parents = [parent for parent in place.parents if parent.exists()]
+            if len(parents[0].parts) < 2:  # nothing but the root directory is there
+                return DiskFacts(folder=folder, fault="is missing, and so is the folder above it")
+            place = parents[0]
         free, space = shutil.disk_usage(place).free, os.statvfs(place)
     except OSError as error:
         return DiskFacts(folder=folder, fault=f"cannot be read ({error.strerror})")
@@ -103,5 +111,5 @@ def read_folder(settings: Settings, project: int | None) -> FolderFacts:
         unusable=unusable,
         owner=owner,
         media_owner=media_owner,
-        lost_releases=() if card is None else lost_releases(card, settings.release_roots),
+        missing_releases=() if card is None else missing_releases(settings.release_roots, card.releases),
     )

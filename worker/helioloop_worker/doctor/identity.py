@@ -25,15 +25,15 @@ _OTHER_MEDIA = Cause(
     "folder away and ingest again; or if it was moved here together with its annotations, delete "
     f"{FILE_NAME} in the folder.",
 )
-_LOST = Cause(
+_MISSING = Cause(
     check=RELEASES,
-    name="gone",
+    name="missing",
     doubtful=True,
     remedy="Give the folder its name back, or name its parent folder in HELIOLOOP_RELEASE_ROOTS; a cube "
     "without a file in any root is excluded from rounds.",
 )
 
-CAUSES: Final = (_OTHER_MODELS, _OTHER_MEDIA, _LOST)
+CAUSES: Final = (_OTHER_MODELS, _OTHER_MEDIA, _MISSING)
 
 
 def _check_models(facts: Facts) -> Finding:
@@ -66,9 +66,9 @@ def _check_releases(facts: Facts) -> Finding:
         return not_tried(RELEASES, "no version is published yet")
     if not facts.settings.release_roots:
         return not_tried(RELEASES, "HELIOLOOP_RELEASE_ROOTS is not set")
-    if folder.lost_releases:
-        names = ", ".join(folder.lost_releases)
-        return _LOST.found(facts, f"{folder.published} was trained on release {names}, which is in no release root")
+    if folder.missing_releases:
+        names = ", ".join(folder.missing_releases)
+        return _MISSING.found(facts, f"{folder.published} was trained on release {names}, which is in no release root")
     return ok(RELEASES, f"the releases that {folder.published} was trained on are in the release roots")
 
 

@@ -91,7 +91,9 @@ def _check_releases(facts: Facts) -> Finding:
     if not facts.settings.release_roots:
         return _NO_ROOTS.found(facts, "HELIOLOOP_RELEASE_ROOTS is not set")
     if facts.machine.missing_roots:
-        return _ROOT_MISSING.found(facts, f"not a folder here: {', '.join(map(str, facts.machine.missing_roots))}")
+        return _ROOT_MISSING.found(
+            facts, f"not a folder that can be read here: {', '.join(map(str, facts.machine.missing_roots))}"
+        )
     return ok(RELEASES, ", ".join(map(str, facts.settings.release_roots)))
 
 

@@ -20,7 +20,7 @@ from helioloop.registry.project_profile import read_project_profile
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.data_edits import last_data_edit
 from helioloop_worker.labelstudio.port import Counts, LabelStudio, ProjectInfo
-from helioloop_worker.labelstudio.project import ProjectState, make_state, read_controls
+from helioloop_worker.labelstudio.project import ProjectState, check_owner, make_state, read_controls
 
 OVERLAP: Final = timedelta(seconds=120)
 """Changes up to this long before the newest one are read again: Label Studio stamps a change before it stores it."""
@@ -147,7 +147,8 @@ class KeptProjects:
         return time.monotonic() >= self._next_sweep.get(project, 0.0)
 
     def _has_same_rules(self, kept: _Kept, info: ProjectInfo) -> bool:
-        """Return whether labels are still derived by the same controls on the same grid."""
+        """Return whether labels are still derived by the same controls on the same grid, in this project's folder."""
+        check_owner(info, settings=self._settings)
         profile = read_project_profile(self._settings.model_dir(info.id))
         return profile == kept.state.profile and read_controls(info, settings=self._settings) == kept.state.controls
 

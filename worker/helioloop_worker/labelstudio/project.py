@@ -7,6 +7,7 @@ Each reading also writes the label snapshot into the model folder, where the web
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 from helioloop.errors import RegistryError
@@ -71,16 +72,16 @@ class ProjectState:
 def read_controls(info: ProjectInfo, *, settings: Settings) -> Controls:
     """Return the controls of a project, by the words that its model folder keeps.
 
-    The folder must be this project's, not that of another Label Studio's project with the same number.
+    The folder must be this project's, not that of another Label Studio's project with the same number: see
+    `check_owner`, which each job calls once where it reads the project.
 
     Raises
     ------
     ConfigurationError
         Where the project's labelling configuration lacks the controls.
     RegistryError
-        Where the model folder belongs to another project, or the controls in it are damaged.
+        Where the controls in the model folder are damaged.
     """
-    check_owner(info, settings=settings)
     return project_controls(
         info.label_config,
         read_project_controls(settings.model_dir(info.id)),
@@ -108,8 +109,17 @@ def check_owner(info: ProjectInfo, *, settings: Settings, claim: bool = True) ->
     )
 
 
-def claim_media(media: Media, info: ProjectInfo, *, settings: Settings) -> None:
+def claim_media(served: Media, info: ProjectInfo, *, media: Path) -> None:
     """Do nothing where the place of the media belongs to this project; one without a project becomes this project's.
+
+    Parameters
+    ----------
+    served : Media
+        From where Label Studio gets the files.
+    info : ProjectInfo
+        The project.
+    media : Path
+        The project's media folder.
 
     Raises
     ------
@@ -119,12 +129,12 @@ def claim_media(media: Media, info: ProjectInfo, *, settings: Settings) -> None:
         Where the bucket cannot be read or written.
     """
     created_at = parse_time(info.created_at)
-    name = f"{settings.media_dir(info.id).name}/{OWNER_NAME}"
+    name = f"{media.name}/{OWNER_NAME}"
     # Moving Label Studio's database by way of JSON cuts its times to milliseconds.
-    if created_at is None or media.claim(name, created_at.isoformat(timespec="milliseconds").encode()):
+    if created_at is None or served.claim(name, created_at.isoformat(timespec="milliseconds").encode()):
         return
     raise RegistryError(
-        f"{media.address(name)} says that its media belong to another project with the number {info.id}, created at "
+        f"{served.address(name)} says that its media belong to another project with the number {info.id}, created at "
         f"another time than {info.title!r}; give each deployment its own prefix in HELIOLOOP_MEDIA_BUCKET, or if that "
         "project is gone or was moved here, delete that object"
     )
@@ -149,7 +159,7 @@ def read_project(label_studio: LabelStudio, project: int, *, settings: Settings)
     ConfigurationError
         Where the project's labelling configuration lacks the controls.
     RegistryError
-        Where the profile or the controls in the model folder are damaged.
+        Where the model folder belongs to another project, or the profile or the controls in it are damaged.
     """
     state = make_state(label_studio.project(project), label_studio.tasks(project), settings=settings)
     state.snapshot.write(settings.model_dir(project))
@@ -164,8 +174,9 @@ def make_state(info: ProjectInfo, exported: Iterable[Mapping[str, Any]], *, sett
     ConfigurationError
         Where the project's labelling configuration lacks the controls.
     RegistryError
-        Where the profile or the controls in the model folder are damaged.
+        Where the model folder belongs to another project, or the profile or the controls in it are damaged.
     """
+    check_owner(info, settings=settings)
     profile = read_project_profile(settings.model_dir(info.id))
     n_frames = profile.instrument.n_frames
     controls, exported = read_controls(info, settings=settings), list(exported)

@@ -24,6 +24,7 @@ from helioloop_worker.labelstudio.own_addresses import (
 )
 from helioloop_worker.labelstudio.project import check_owner, claim_media
 from helioloop_worker.labelstudio.project_template import copy_stills, instruction, labeling_configuration
+from helioloop_worker.labelstudio.reused_words import reused_sentences
 from helioloop_worker.labelstudio.setup_port import LabelStudioSetup
 from helioloop_worker.labelstudio.tabs import update_tabs
 from helioloop_worker.labelstudio.transport import ALLOW_PRIVATE, READ_THE_LOG
@@ -77,7 +78,8 @@ def set_up(
     LabelStudioError
         Where Label Studio refuses a call, for example because it cannot reach the backend.
     ConfigurationError
-        Where the project's labelling configuration lacks the controls or the videos' rate.
+        Where the project's labelling configuration lacks the controls or the videos' rate, or answers would change
+        their class because it reuses a word.
     RegistryError
         Where the model folder belongs to another project, or the controls in it are damaged.
     """
@@ -90,22 +92,22 @@ def set_up(
     created = project is None
     if project is None:
         project, controls = _create(label_studio, settings, title, given)
-        check_owner(label_studio.project(project), settings=settings, claim=False)
         tell(f"project {project}, {title!r}, is created")
     else:
         controls = _adopt(label_studio, settings, project, given, tell)
+    info = label_studio.project(project)
+    check_owner(info, settings=settings, claim=False)
     write_project_controls(settings.model_dir(project), controls)
-    check_owner(label_studio.project(project), settings=settings)
     media = settings.media_dir(project)
     media.mkdir(parents=True, exist_ok=True)
-    check_owner(label_studio.project(project), settings=settings)  # the media folder, if it is new
+    check_owner(info, settings=settings)  # both folders are there now, and become this project's
     if settings.media_bucket is None:
         _connect_media(label_studio, settings, project)
         tell(f"connected: media folder {media}")
     else:
         # Label Studio accepts a bucket with a prefix only where something is below it.
         place = make_media(settings)
-        claim_media(place, label_studio.project(project), settings=settings)
+        claim_media(place, info, media=media)
         place.serve(f"{media.name}/{ABOUT_NAME}", lambda: ABOUT)
     if created and settings.media_bucket is None:
         copy_stills(media / STILLS)
@@ -152,7 +154,10 @@ def _adopt(
     controls = _controls(info.label_config, settings, given, kept).after(kept)
     for sentence in found_sentences(label_studio, info, controls):
         tell(sentence)
-    for sentence in doubts(info.label_config, controls):
+    for sentence in (
+        *doubts(info.label_config, controls),
+        *reused_sentences(label_studio, info, controls, kept, given),
+    ):
         tell(f"warning: {sentence}")
     if not _is_current(info.label_config, controls):
         tell(

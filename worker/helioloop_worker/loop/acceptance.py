@@ -29,6 +29,7 @@ from helioloop.registry.acceptances import Acceptance, read_acceptances, write_a
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.random_checks import RandomChecks, blind_cubes
 from helioloop.workflows.drift import release_drift
+from helioloop.workflows.learning_code import other_code
 from helioloop.workflows.prelabel import score_by_fold
 from helioloop.workflows.prelabel_report import guarantee_in_words, no_guarantee_in_words, percent
 from helioloop_worker.context import Context
@@ -122,11 +123,15 @@ def send_acceptance(connection: redis.Redis, project: int, wanted: Acceptance) -
 def _outcome(
     context: Context, project: int, wanted: Acceptance, state: ProjectState, *, version: str, report: Report
 ) -> Acceptance:
-    """Return what a version accepts of a release."""
+    """Return what a version accepts of a release; nothing where other code made the version."""
     registry = context.registry(project)
-    plan, stored = Plan.read(registry.folder(version)), registry.scores(version)
     labels = state.snapshot.cubes
     cubes = [task.cube for task in state.tasks.values() if task.cube.release == wanted.release]
+    other = other_code(registry, version)
+    if other is not None:
+        refusal = (f'{other}: press "Start training" in Label Studio, and the release is accepted anew.', WITHDRAWN)
+        return replace(wanted, version=version, accepted={}, random_checks=(), n_cubes=len(cubes), sentences=refusal)
+    plan, stored = Plan.read(registry.folder(version)), registry.scores(version)
     unverified = [cube for cube in cubes if cube.key in stored and not state.label(cube.name).verified]
     sample = read_earlier_sample(plan, stored, labels, release=wanted.release)
     guarantee = make_guarantee(sample.p_emergence, sample.emergence, rate=wanted.rate, confidence=wanted.confidence)

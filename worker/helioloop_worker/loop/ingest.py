@@ -21,34 +21,31 @@ from helioloop.data.release import LABELS_FILE, Release
 from helioloop.data.release_profile import read_release_profile
 from helioloop.files import tables
 from helioloop.files.names import file_name, shown_name
+from helioloop.files.release_folders import missing_releases
 from helioloop.progress import Report
 from helioloop.records.profiles import Profile
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import check_owner, claim_media, read_controls
 from helioloop_worker.loop.checked import require_whole_write_back
 from helioloop_worker.loop.crude_labels import FIELD, ChangedLabel, crude_text, follow_table, with_others
+from helioloop_worker.loop.importing import import_cubes
 from helioloop_worker.loop.known_cubes import KnownCubes
-from helioloop_worker.loop.locks import exclusive
 from helioloop_worker.loop.preparation import (
     OtherFile,
     Preparation,
-    copied_content,
     died,
     inspect_other,
-    other_content,
     other_died,
     prepare,
 )
-from helioloop_worker.loop.processes import in_processes
-from helioloop_worker.loop.project_profiles import check_profile, set_profile
-from helioloop_worker.loop.renamed_releases import gone, other_releases, release_doubts
+from helioloop_worker.loop.processes import in_order, in_processes
+from helioloop_worker.loop.project_profiles import check_profile
+from helioloop_worker.loop.renamed_releases import other_releases, release_doubts
 
 log = logging.getLogger(__name__)
 
 IMPORT_EVERY = 60
 """Tasks are imported as soon as this many are ready, so that annotators can begin."""
-IMPORT_SECONDS = 600
-"""An ingestion waits this long for another one that imports; the lock of one that died is free after this long."""
 PRUNING_POLL_SECONDS = 0.2
 """Time between two looks whether files are still being removed."""
 MARK_SECONDS = 300
@@ -161,6 +158,7 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
     release = Release.open(context.roots.folder(release_name))
     profile = read_release_profile(release.folder)
     info = context.label_studio.project(project)
+    check_owner(info, settings=context.settings)
     controls = read_controls(info, settings=context.settings)
     known = KnownCubes(context.label_studio, project)
     check_profile(context, project, release_name, profile, has_cubes=not known.empty)
@@ -169,7 +167,7 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
     media = settings.media_dir(project)
     (media / release_name).mkdir(parents=True, exist_ok=True)
     check_owner(info, settings=settings)  # a new media folder becomes this project's before its first video
-    claim_media(context.media, info, settings=settings)
+    claim_media(context.media, info, media=media)
     if settings.media_bucket is None:
         context.label_studio.ensure_local_storage(project, settings.storage_path(project))
 
@@ -192,14 +190,16 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
     ready: list[dict[str, str]] = []
     present = imported = 0
     report(0, len(rows), "preparing cubes")
-    for done, (preparation, prepared) in enumerate(in_processes(prepare, preparations, died=died), start=1):
-        reports[preparation.cube] = prepared.report
-        if prepared.data is not None:
-            ready.append({**prepared.data, FIELD: crude_text(rows[preparation.cube].label)})
-        elif prepared.report.verdict is not Verdict.REFUSED:
-            present += 1
-        if ready and (len(ready) == IMPORT_EVERY or done == len(rows)):
-            chunk = _import(context, project, ready, known, profile)
+    finished = in_processes(prepare, preparations, died=died)
+    for done, due in enumerate(in_order(finished, preparations), start=1):  # of two copies the first one gets the task
+        for preparation, prepared in due:
+            reports[preparation.cube] = prepared.report
+            if prepared.data is not None:
+                ready.append({**prepared.data, FIELD: crude_text(rows[preparation.cube].label)})
+            elif prepared.report.verdict is not Verdict.REFUSED:
+                present += 1
+        if ready and (len(ready) >= IMPORT_EVERY or done == len(rows)):
+            chunk = import_cubes(context, project, ready, known, profile)
             imported, present = imported + chunk[0], present + chunk[1]
             reports.update((other.cube, other) for other in chunk[2])
             ready = []
@@ -212,7 +212,7 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
     if present:  # files of their screens that were lost are there again, without a score
         require_whole_write_back(context.settings.model_dir(project))
     others_of = other_releases(release_name, readable, known)
-    renamed = gone(context.roots, others_of)
+    renamed = missing_releases(context.roots.roots, others_of)
     relabelled, kept = follow_table(context, project, release_name, listed, known, renamed=renamed)
     ingested = Ingested(
         release=release_name,
@@ -283,45 +283,6 @@ def _log(project: int, ingested: Ingested) -> None:
         project, ingested.release, ingested.imported, ingested.present, len(ingested.excluded), len(ingested.warned),
         len(ingested.relabelled),
     )  # fmt: skip
-
-
-def _import(
-    context: Context, project: int, ready: Sequence[dict[str, str]], known: KnownCubes, profile: Profile
-) -> tuple[int, int, list[CubeReport]]:
-    """Import the cubes that have no task yet; return their number, that of those present, and the refused cubes.
-
-    Refused are cubes whose name has a task of other content, or whose content has a task of another name.
-
-    The ingestions of a project take turns, so that no two of them import the same cube.
-    """
-    with exclusive(
-        context.connection,
-        f"helioloop:importing:{project}",
-        held_seconds=IMPORT_SECONDS,
-        wait_seconds=IMPORT_SECONDS,
-        busy=f"another ingestion has been importing into project {project} for over {IMPORT_SECONDS} s; one imports at "
-        "a time: ingest again later, nothing is imported twice",
-        lost=f"project {project}: the lock on importing was lost, because Redis was emptied or Label Studio took over "
-        f"{IMPORT_SECONDS} s to answer; ingest again, nothing is imported twice",
-    ) as lock:
-        known.update()
-        fresh: dict[str, dict[str, str]] = {}
-        others = []
-        for data in ready:
-            cube, sha256 = data["cube"], data["sha256"]
-            copied = fresh[sha256]["cube"] if sha256 in fresh else known.name_of(sha256)
-            if known.sha256(cube) not in {None, sha256}:
-                others.append(other_content(cube))
-            elif copied is None:
-                fresh[sha256] = data
-            elif copied != cube:
-                others.append(copied_content(cube, copied))
-        if fresh:
-            release = next(iter(fresh.values()))["release"]
-            set_profile(context, project, release, profile, has_cubes=not known.empty)
-            lock.reacquire()
-            context.label_studio.import_tasks(project, list(fresh.values()))
-    return len(fresh), len(ready) - len(fresh) - len(others), others
 
 
 def write_reports(

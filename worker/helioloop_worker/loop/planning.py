@@ -10,8 +10,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from helioloop.data.moved_cubes import missing_releases, missing_sentence
+from helioloop.data.moved_cubes import missing_sentence
 from helioloop.errors import TooFewLabels
+from helioloop.files.release_folders import missing_releases
 from helioloop.messaging import messages, queues, retrain_state
 from helioloop.model.plan import make_plan
 from helioloop.progress import Report

@@ -133,12 +133,25 @@ def other_content(cube: str) -> CubeReport:
     )
 
 
-def copied_content(cube: str, other: str) -> CubeReport:
-    """Return the refusal of a file whose content has a task under another name."""
+def copied_content(cube: str, other: str, *, label: str, other_label: str) -> CubeReport:
+    """Return the refusal of a file whose content has a task under another name; labels that differ are named.
+
+    Parameters
+    ----------
+    cube, other : str
+        Names of the refused cube and of that with the task.
+    label, other_label : str
+        Their crude labels, empty where there is none.
+    """
+    labels = (
+        ""
+        if label == other_label
+        else f"; their labels differ: {label or 'none'} of {cube} is not used, {other_label or 'none'} of {other} is"
+    )
     return refused(
         cube,
         f"it has the content of cube {other}, which has a task already, and one video counts once; remove the copy, or "
-        f"if the file was renamed, name it {other}.fits again",
+        f"if the file was renamed, name it {other}.fits again{labels}",
     )
 
 

@@ -2,7 +2,7 @@
 
 import multiprocessing
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
@@ -45,6 +45,28 @@ def in_processes(
         while in_question and died is not None:  # which of them killed it shows when each is worked on alone
             for item in (yield from _work(function, in_question, 1, at_once=1)):
                 yield item, died(item)
+
+
+def in_order(finished: Iterable[tuple[Item, Result]], items: Sequence[Item]) -> Iterator[Sequence[tuple[Item, Result]]]:
+    """Yield for each finished item the results that can follow in the order of the items; few wait for an earlier one.
+
+    Parameters
+    ----------
+    finished : iterable of (item, result)
+        From `in_processes`.
+    items : sequence
+        The same items, in the order that is wanted.
+    """
+    places = {id(item): place for place, item in enumerate(items)}
+    waiting: dict[int, tuple[Item, Result]] = {}
+    following = 0
+    for item, result in finished:
+        waiting[places[id(item)]] = item, result
+        due = []
+        while following in waiting:
+            due.append(waiting.pop(following))
+            following += 1
+        yield due
 
 
 def _work(

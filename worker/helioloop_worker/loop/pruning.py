@@ -18,7 +18,7 @@ from helioloop.registry.pruning import LEFT_SECONDS, Prunable, sizes
 from helioloop.registry.staging import Staging
 from helioloop.registry.versions import Registry
 from helioloop_worker.context import Context
-from helioloop_worker.labelstudio.project import check_owner
+from helioloop_worker.labelstudio.project import check_owner, claim_media
 from helioloop_worker.loop.ingest import ingesting, pruning_lock
 from helioloop_worker.loop.locks import exclusive
 
@@ -101,7 +101,7 @@ def kinds_of_media(context: Context, project: int) -> list[Kind]:
     LabelStudioError
         By their functions, where Label Studio does not answer.
     RegistryError
-        By their functions, where the folder belongs to another project.
+        By their functions, where the folder or the bucket belongs to another project.
     ServiceError
         By their functions: where a release is being ingested, its files have no task yet; where Label Studio has no
         tasks at all, it may be another Label Studio.
@@ -136,6 +136,8 @@ def kinds_of_media(context: Context, project: int) -> list[Kind]:
             lost="the lock on removing media files was lost, because Redis was emptied; repeat this",
         ) as lock:
             paths = without_task()
+            if paths:
+                claim_media(context.media, context.label_studio.project(project), media=media)
             for start in range(0, len(paths), REMOVED_AT_ONCE):
                 lock.reacquire()
                 some = paths[start : start + REMOVED_AT_ONCE]

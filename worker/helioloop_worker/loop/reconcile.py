@@ -18,28 +18,36 @@ from typing import Final
 
 from redis.exceptions import LockError
 
-from helioloop.errors import ConfigurationError, HelioloopError, LabelStudioError, MissingInLabelStudio, ServiceError
+from helioloop.errors import (
+    ConfigurationError,
+    HelioloopError,
+    LabelStudioError,
+    MissingInLabelStudio,
+    RegistryError,
+    ServiceError,
+)
 from helioloop.messaging import messages, queues, retrain_state
 from helioloop.messaging.job_failures import JobFailure, JobFailures
 from helioloop.messaging.work_figures import REPAIRS, add_to_figure
 from helioloop.registry.acceptances import accepted_labels, read_acceptances
 from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.project_controls import read_project_controls
 from helioloop.registry.random_checks import blind_cubes
 from helioloop.registry.unscorable import read_unscorable
 from helioloop.words import count
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow, ProjectInfo
 from helioloop_worker.labelstudio.project import ProjectState, check_owner
-from helioloop_worker.loop import ingest, rounds, writeback
+from helioloop_worker.loop import ingest, rounds, updating, writeback
 from helioloop_worker.loop.acceptance import send_acceptance
 from helioloop_worker.loop.changed_controls import CONFIGURATION, NEED_CONTROLS, changed_controls, configuration
 from helioloop_worker.loop.checked import is_covered, require_whole_write_back
 from helioloop_worker.loop.damage import put_damaged_aside, restore_pointer
 from helioloop_worker.loop.failing import fail_step, repeat_failed, step_key
-from helioloop_worker.loop.foreign_predictions import foreign_predictions, foreign_sentence, unscorable_predictions
 from helioloop_worker.loop.random_checks import shown_rows
 from helioloop_worker.loop.round_requests import requests, resend_planning
 from helioloop_worker.loop.shown_versions import superseded_since
+from helioloop_worker.loop.stored_predictions import difference_sentence, differing_predictions
 
 log = logging.getLogger(__name__)
 
@@ -155,10 +163,16 @@ def _name(step: _Step) -> str:
 
 
 def _steps(context: Context, project: int, info: ProjectInfo | None) -> list[_Step]:
-    """Return the steps in their order; `info` is the project in Label Studio, None where that is not known."""
+    """Return the steps in their order; `info` is the project in Label Studio, None where that is not known.
+
+    The step `configuration` is left out where it cannot find anything out, so that its earlier failure stays counted.
+    """
     found = _InLabelStudio(context, project)
+    first: list[_Step] = []
+    if info is not None and _has_sound_controls(context, project):
+        first = [partial(configuration, context, project, info)]
     return [
-        partial(configuration, context, project, info),
+        *first,
         partial(put_damaged_aside, context, project),
         partial(restore_pointer, context, project),
         partial(rounds.resume, context, project),
@@ -171,6 +185,15 @@ def _steps(context: Context, project: int, info: ProjectInfo | None) -> list[_St
         partial(_acceptance, context, project),
         partial(_superseded, context, project),
     ]
+
+
+def _has_sound_controls(context: Context, project: int) -> bool:
+    """Return whether the kept controls can be read; where they are damaged, the step `annotations` gives the remedy."""
+    try:
+        read_project_controls(context.settings.model_dir(project))
+    except RegistryError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -300,11 +323,10 @@ def _write_back(context: Context, project: int, state: ProjectState) -> str | No
                 version,
                 f"{count(len(lost), 'task')} with predictions and without a score: scoring",
             )
-    foreign = len(foreign_predictions(rows, state, scores))
-    foreign += len(unscorable_predictions(rows, state, scores, unscorable))
-    if wrong := _wrong_rows(
-        rows, version, foreign=foreign, outdated=len(writeback.outdated(rows, cubes, scores, labels))
-    ):
+    differing = differing_predictions(rows, state, scores, unscorable=unscorable)
+    difference = difference_sentence(context, state, differing)
+    outdated = len(updating.outdated(rows, cubes, scores, labels))
+    if wrong := _wrong_rows(rows, version, difference=difference, outdated=outdated):
         return _send_whole_write_back(context, project, version, wrong)
     if not lacking and (not tasks or state.info.model_version == version):
         return None
@@ -318,13 +340,13 @@ def _lacking(n: int, version: str) -> str:
     return f"Label Studio shows another version than {version}: writing back"
 
 
-def _wrong_rows(rows: Sequence[PredictionRow], version: str, *, foreign: int, outdated: int) -> str | None:
+def _wrong_rows(rows: Sequence[PredictionRow], version: str, *, difference: str | None, outdated: int) -> str | None:
     """Return what is wrong with the predictions of a version that are there, in a sentence; None where nothing is."""
     # Label Studio stores what a backend answers late, and what a worker imports that was stopped meanwhile.
     if doubled := len(rows) - len({row.task for row in rows}):
         return f"{count(doubled, 'task')} with a second prediction of {version}: deleting it"
-    if foreign:
-        return foreign_sentence(foreign, version)
+    if difference is not None:
+        return difference
     if outdated:
         return f"{count(outdated, 'score')} other than the agreement with the label: writing back"
     return None

@@ -2,8 +2,6 @@
 
 from collections.abc import Collection, Mapping
 
-from helioloop.data.moved_cubes import missing_releases
-from helioloop.data.release import ReleaseRoots
 from helioloop_worker.loop.crude_labels import with_others
 from helioloop_worker.loop.known_cubes import KnownCubes
 
@@ -18,12 +16,7 @@ def other_releases(release: str, cubes: Collection[str], known: KnownCubes) -> d
     return found
 
 
-def gone(roots: ReleaseRoots, releases: Collection[str]) -> frozenset[str]:
-    """Return the releases whose folders are in none of the roots any more."""
-    return frozenset(missing_releases(roots.roots, releases))
-
-
-def release_doubts(release: str, others: Mapping[str, list[str]], renamed: Collection[str]) -> list[str]:
+def release_doubts(release: str, others: Mapping[str, list[str]], missing: Collection[str]) -> list[str]:
     """Return what is read of cubes whose tasks have the name of another release, one sentence for each of these.
 
     Parameters
@@ -32,13 +25,13 @@ def release_doubts(release: str, others: Mapping[str, list[str]], renamed: Colle
         The release that is ingested.
     others : mapping
         Release of the tasks -> cubes, from `other_releases`.
-    renamed : collection of str
+    missing : collection of str
         Those of them that are in none of the release roots any more.
     """
     return [
         f"cube {with_others(cubes)} of release {release} has its task under release {other}, which is in none of the "
         f"release roots any more: it is read from {release}, and keeps the name {other} in Label Studio and in reports"
-        if other in renamed
+        if other in missing
         else f"cube {with_others(cubes)} of release {release} has the content of that in release {other} and its task "
         "there: it counts once"
         for other, cubes in others.items()

@@ -1,6 +1,7 @@
 """Scores cubes with the published version, when the web side or a write-back finds that they have no score."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from helioloop.emergence.locate import locate_emergences
 from helioloop.messaging import messages, queues
@@ -8,7 +9,6 @@ from helioloop.messaging.claims import RedisClaims
 from helioloop.model import ensemble
 from helioloop.progress import Report
 from helioloop.records.cubes import CubeInfo
-from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.unscorable import add_unscorable
@@ -69,10 +69,16 @@ def _score_and_locate(
     members = context.ensembles.open(registry.folder(version))
     runtime = context.runtime(project, report, on_excluded=log_excluded)
     scores = ensemble.score_cubes(members, cubes, runtime)
-    return locate_emergences(members, cubes, scores, runtime, labels=_labels(context, project))
+    labelled = _with_labels(context, project, cubes)
+    labels = {cube.name: cube.label for cube in labelled}
+    return locate_emergences(members, labelled, scores, runtime, labels=labels)
 
 
-def _labels(context: Context, project: int) -> dict[str, Label | None]:
-    """Return the labels last read from Label Studio."""
+def _with_labels(context: Context, project: int, cubes: Sequence[CubeInfo]) -> list[CubeInfo]:
+    """Return the cubes with the labels last read from Label Studio, which a message does not have."""
     snapshot = Snapshot.read_if_changed(context.settings.model_dir(project))
-    return {} if snapshot is None else {cube: label.label for cube, label in snapshot.cubes.items()}
+    found = {} if snapshot is None else {cube.name: snapshot.cubes.get(cube.name) for cube in cubes}
+    return [
+        cube if (label := found.get(cube.name)) is None else replace(cube, label=label.label, verified=label.verified)
+        for cube in cubes
+    ]

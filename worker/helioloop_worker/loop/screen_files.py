@@ -20,7 +20,7 @@ from helioloop.progress import Report
 from helioloop.records.cubes import Key
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
-from helioloop_worker.labelstudio.project import ProjectState
+from helioloop_worker.labelstudio.project import ProjectState, claim_media
 from helioloop_worker.loop.curve_file import curve_json
 from helioloop_worker.loop.media_names import MediaNames
 from helioloop_worker.loop.reason import Judged, reason_html
@@ -99,9 +99,12 @@ def write_screens(
     ------
     ServiceError
         Where the files cannot be written.
+    RegistryError
+        Where a bucket belongs to another project; nothing is written then.
     """
     tasks = [task for task in project_state.tasks.values() if "curve" in task.exported["data"]]
     changed = 0
+    claimed = False
     for start in range(0, len(tasks), TOGETHER):
         report(start, len(tasks), "writing curves and reasons")
         new: dict[Path, bytes] = {}
@@ -114,6 +117,9 @@ def write_screens(
             files = {names.curve: screen.curve.encode(), names.reason: screen.reason.encode()}
             with _plain_errors(media):
                 different = {path: content for path, content in files.items() if not _has(path, content)}
+            if different and not claimed:
+                claim_media(served, project_state.info, media=media)
+                claimed = True
             for path, content in different.items():
                 # Before the file is there: if this breaks off in between, the file is served again.
                 served.serve(names.name(path), lambda content=content: content)  # type: ignore[misc]

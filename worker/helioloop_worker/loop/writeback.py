@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 from redis.lock import Lock
 
-from helioloop.labelstudio.predictions import prediction
 from helioloop.labelstudio.tasks import CubeTask
 from helioloop.messaging.messages import SCORE_CHUNK
 from helioloop.progress import Report
@@ -26,7 +25,7 @@ from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.labelstudio.tabs import update_tabs
 from helioloop_worker.loop.announcing import withdraw_report
-from helioloop_worker.loop.changed_controls import rewrite_predictions
+from helioloop_worker.loop.changed_controls import note_controls
 from helioloop_worker.loop.checked import (
     WrittenBack,
     answers_of,
@@ -34,12 +33,6 @@ from helioloop_worker.loop.checked import (
     require_whole_write_back,
     settle_whole_write_back,
     write_written,
-)
-from helioloop_worker.loop.foreign_predictions import (
-    delete_foreign,
-    foreign_predictions,
-    rewrite_foreign,
-    unscorable_predictions,
 )
 from helioloop_worker.loop.locks import exclusive
 from helioloop_worker.loop.random_checks import (
@@ -51,6 +44,8 @@ from helioloop_worker.loop.random_checks import (
 )
 from helioloop_worker.loop.screen_files import write_screens
 from helioloop_worker.loop.shown_versions import add_shown_version
+from helioloop_worker.loop.stored_predictions import delete_differing
+from helioloop_worker.loop.updating import Update, update_predictions
 
 log = logging.getLogger(__name__)
 
@@ -58,12 +53,8 @@ WRITER_SECONDS = 180
 """The lock of a writer that died is free after this long; a living writer renews it between calls."""
 WAIT_SECONDS = 240
 """How long a second writer waits for the first."""
-CHUNK_PREDICTIONS = 500
-"""Predictions in one request. Label Studio on SQLite writes about 1,100 a second and locks its database meanwhile."""
 CHUNK_SCREENS = 500
 """Tasks whose scores with masking curves are in memory at one time; a curve takes about 10 kB."""
-SAME_SCORE = 1e-6
-"""Two scores that differ by at most this are the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,46 +120,40 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         accepted = accepted_labels(model_dir, version)
         labels = with_accepted(project_state.snapshot.cubes, accepted)
         every = _rows(context, project, version, whole=repairs)
-        blind, deleted = _hide_random_checks(
+        blind, hidden = _hide_random_checks(
             context, project, project_state, version=version, rows=every, lock=lock, report=report
         )
-        rows = [row for row in every or () if row.model_version == version and row.id not in deleted]
-        have = {row.task for row in rows}
-        again = rewrite_predictions(
-            context,
-            project,
-            version,
-            controls=project_state.controls,
-            rows=rows,
-            make=lambda: new_entries(project_state, scores, labels, version=version, without=blind, have=frozenset()),
-            report=holding(lock, report),
+        rows = [row for row in every or () if row.model_version == version and row.id not in hidden]
+        update = Update(
+            context=context,
+            project_state=project_state,
+            version=version,
+            scores=scores,
+            labels=labels,
+            unscorable=read_unscorable(model_dir, version),
+            lock=lock,
+            report=report,
         )
-        entries = new_entries(project_state, scores, labels, version=version, without=blind, have=have)
-        import_entries(context, project, entries, lock, report)
-        as_written = [row for row in rows if row.id not in again]
-        foreign = foreign_predictions(as_written, project_state, scores)
-        rewritten = again | rewrite_foreign(context, project_state, foreign, labels=labels, lock=lock, report=report)
-        for row, agreement in outdated(rows, project_state.tasks, scores, labels, without=rewritten):
-            lock.reacquire()
-            context.label_studio.rescore(row, agreement)
-        lock.reacquire()
+        entries, differing = update_predictions(update, rows, without=blind)
+        have = {row.task for row in rows}
+        deleted = frozenset[int]()
         if not entries:
-            delete_duplicates(context, project, version, rows)
+            deleted = delete_duplicates(context, project, version, rows)
         elif _n_rows(context, project, version) != len(have) + len(entries):
-            delete_duplicates(context, project, version, context.label_studio.predictions(project))
+            deleted = delete_duplicates(context, project, version, context.label_studio.predictions(project))
         if (entries or have) and project_state.info.model_version != version:
             context.label_studio.set_model_version(project, version)
         # After the predictions: an answer to a task that has none of the shown version counts as blind.
         _write_all_screens(context, project, project_state, version=version, blind=blind, report=holding(lock, report))
-        unscorable = read_unscorable(model_dir, version)
-        delete_foreign(context, project, unscorable_predictions(as_written, project_state, scores, unscorable), lock)
+        delete_differing(context, differing, lock, without=deleted)
         lock.reacquire()
         update_tabs(context.label_studio, project, model_dir)
         add_shown_version(model_dir, version)
         write_written(model_dir, now)
+        note_controls(context, project, version, project_state.controls)
         settle_whole_write_back(model_dir, request)
     written = Written(
-        written=len(entries), present=len(have), chunks=unscored_chunks(project_state, scores, unscorable)
+        written=len(entries), present=len(have), chunks=unscored_chunks(project_state, scores, update.unscorable)
     )
     log.info(
         "project %d: %s: %d predictions written, %d already present, %d cubes without a score",
@@ -211,36 +196,6 @@ def new_in(before: WrittenBack, now: WrittenBack, project_state: ProjectState, r
     imported = {cube: task for cube, task in project_state.tasks.items() if task.ids[-1] > before.newest_task}
     known = {cube: project_state.tasks[cube] for cube in sorted(names) if cube in project_state.tasks}
     return New(tasks=known | imported, imported=imported)
-
-
-def new_entries(
-    project_state: ProjectState,
-    scores: Mapping[Key, CubeScore],
-    labels: Mapping[str, CurrentLabel],
-    *,
-    version: str,
-    without: Set[str],
-    have: Set[int],
-) -> list[dict[str, object]]:
-    """Return the predictions to import: of tasks that have none, except those of the cubes in `without`."""
-    return [
-        _entry(project_state, labels, number, score, version=version)
-        for task in project_state.tasks.values()
-        if task.cube.name not in without and (score := scores.get(task.cube.key)) is not None
-        for number in task.ids
-        if number not in have
-    ]
-
-
-def import_entries(
-    context: Context, project: int, entries: Sequence[dict[str, object]], lock: Lock, report: Report
-) -> None:
-    """Import predictions in chunks, renewing the lock."""
-    for start in range(0, len(entries), CHUNK_PREDICTIONS):
-        lock.reacquire()
-        report(start, len(entries), "writing predictions")
-        context.label_studio.import_predictions(project, entries[start : start + CHUNK_PREDICTIONS])
-    report(len(entries), len(entries), "writing predictions")
 
 
 def _rows(context: Context, project: int, version: str, *, whole: bool) -> list[PredictionRow] | None:
@@ -349,46 +304,6 @@ def with_accepted(labels: Mapping[str, CurrentLabel], accepted: Mapping[str, Lab
     }
 
 
-def outdated(
-    rows: Iterable[PredictionRow],
-    tasks: Mapping[str, CubeTask],
-    scores: Mapping[Key, CubeScore],
-    labels: Mapping[str, CurrentLabel],
-    *,
-    without: Set[int] = frozenset(),
-) -> list[tuple[PredictionRow, float]]:
-    """Return the prediction rows whose score is not the agreement with the current label, and the agreement.
-
-    Labels change while a version is shown: until the next version is published, and longer where the promotion check
-    rejects that one.
-
-    Parameters
-    ----------
-    rows : iterable of PredictionRow
-        Rows of one version.
-    tasks : mapping
-        Cube name -> tasks.
-    scores : mapping
-        The scores of the version.
-    labels : mapping
-        Cube name -> current label.
-    without : set of int
-        Rows that are left out.
-    """
-    agreement: dict[int, float] = {}
-    for cube, task in tasks.items():
-        score, label = scores.get(task.cube.key), labels.get(cube)
-        if score is not None and label is not None:
-            agreement.update(dict.fromkeys(task.ids, score.agreement(label.label or score.predicted)))
-    return [
-        (row, agreement[row.task])
-        for row in rows
-        if row.id not in without
-        and row.task in agreement
-        and (row.score is None or abs(row.score - agreement[row.task]) > SAME_SCORE)
-    ]
-
-
 def unscored_chunks(
     project_state: ProjectState,
     scores: Mapping[Key, CubeScore],
@@ -423,8 +338,11 @@ def unscored_chunks(
     return tuple(chunk for chunk in chunks if chunk)
 
 
-def delete_duplicates(context: Context, project: int, version: str, rows: Iterable[PredictionRow]) -> None:
-    """Delete the younger of two rows of a task: Label Studio asked the backend during the write-back and kept both."""
+def delete_duplicates(context: Context, project: int, version: str, rows: Iterable[PredictionRow]) -> frozenset[int]:
+    """Delete the younger of two rows of a task and return them.
+
+    Label Studio asked the backend during the write-back and kept both.
+    """
     seen: set[int] = set()
     younger = []
     for row in sorted(rows, key=lambda row: row.id):
@@ -435,14 +353,7 @@ def delete_duplicates(context: Context, project: int, version: str, rows: Iterab
     if younger:
         log.info("project %d: %d tasks had two predictions of %s; one is deleted", project, len(younger), version)
         context.label_studio.delete_predictions(younger)
-
-
-def _entry(
-    project_state: ProjectState, labels: Mapping[str, CurrentLabel], task: int, score: CubeScore, *, version: str
-) -> dict[str, object]:
-    label, n_frames = labels[score.cube].label, project_state.profile.instrument.n_frames
-    body = prediction(score, label, project_state.controls, model_version=version, n_frames=n_frames)
-    return {"task": task, **body}
+    return frozenset(row.id for row in younger)
 
 
 def holding(lock: Lock, report: Report) -> Report:

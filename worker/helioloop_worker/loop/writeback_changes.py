@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from redis.lock import Lock
 
+from helioloop.labelstudio.control_changes import control_changes
 from helioloop.progress import Report
 from helioloop.registry.acceptances import accepted_labels
 from helioloop.registry.random_checks import RandomChecks
@@ -17,20 +18,18 @@ from helioloop.registry.unscorable import read_unscorable
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import TaskNow
 from helioloop_worker.labelstudio.project import ProjectState
-from helioloop_worker.loop.changed_controls import changed_controls
+from helioloop_worker.loop.changed_controls import noted_controls
 from helioloop_worker.loop.checked import WrittenBack, needs_whole_write_back, read_written, write_written
-from helioloop_worker.loop.foreign_predictions import foreign_predictions, rewrite_foreign
 from helioloop_worker.loop.random_checks import all_marks, delete_rows, set_marks, shown_rows, update_random_checks
 from helioloop_worker.loop.screen_files import write_screens
 from helioloop_worker.loop.shown_versions import add_shown_version
+from helioloop_worker.loop.stored_predictions import delete_differing
+from helioloop_worker.loop.updating import Update, update_predictions
 from helioloop_worker.loop.writeback import (
     Written,
     delete_duplicates,
     holding,
-    import_entries,
-    new_entries,
     new_in,
-    outdated,
     unscored_chunks,
     with_accepted,
     write_blind_screens,
@@ -61,7 +60,8 @@ def write_back_changes(context: Context, project: int, version: str, *, report: 
         if before is None:
             return None
         model_dir, whole = context.settings.model_dir(project), context.projects.read(project)
-        if changed_controls(context, project, version, whole.controls) is not None:
+        noted = noted_controls(context, project, version)
+        if noted is None or control_changes(noted, whole.controls) is not None:
             return None
         now = written_now(whole, registry, version)
         new = new_in(before, now, whole, registry)
@@ -69,7 +69,7 @@ def write_back_changes(context: Context, project: int, version: str, *, report: 
         part = _with_data_of(replace(whole, tasks=new.tasks), there)
         scores = registry.scores_of(version, [task.cube for task in new.tasks.values()])
         labels = with_accepted({cube: whole.label(cube) for cube in new.tasks}, accepted_labels(model_dir, version))
-        blind, deleted = _hide_random_checks(
+        blind, hidden = _hide_random_checks(
             context,
             project,
             whole,
@@ -81,19 +81,22 @@ def write_back_changes(context: Context, project: int, version: str, *, report: 
             report=report,
         )
         rows = [
-            row for task in there for row in task.predictions if row.model_version == version and row.id not in deleted
+            row for task in there for row in task.predictions if row.model_version == version and row.id not in hidden
         ]
+        update = Update(
+            context=context,
+            project_state=part,
+            version=version,
+            scores=scores,
+            labels=labels,
+            unscorable=read_unscorable(model_dir, version),
+            lock=lock,
+            report=report,
+        )
+        entries, differing = update_predictions(update, rows, without=blind)
         have = {row.task for row in rows}
-        entries = new_entries(part, scores, labels, version=version, without=blind, have=have)
-        import_entries(context, project, entries, lock, report)
-        foreign = foreign_predictions(rows, part, scores)
-        rewritten = rewrite_foreign(context, part, foreign, labels=labels, lock=lock, report=report)
-        for row, agreement in outdated(rows, part.tasks, scores, labels, without=rewritten):
-            lock.reacquire()
-            context.label_studio.rescore(row, agreement)
-        lock.reacquire()
         after = context.label_studio.tasks_now(project, [task.id for task in there]) if entries else there
-        delete_duplicates(context, project, version, [row for task in after for row in task.predictions])
+        deleted = delete_duplicates(context, project, version, [row for task in after for row in task.predictions])
         if (entries or have) and whole.info.model_version != version:
             context.label_studio.set_model_version(project, version)
         # After the predictions: an answer to a task that has none of the shown version counts as blind.
@@ -106,10 +109,10 @@ def write_back_changes(context: Context, project: int, version: str, *, report: 
             served=context.media,
             report=holding(lock, report),
         )
+        delete_differing(context, differing, lock, without=deleted)
         add_shown_version(model_dir, version)
         write_written(model_dir, now)
-    unscorable = read_unscorable(model_dir, version)
-    chunks = unscored_chunks(whole, scores, unscorable, among=new.imported) if new.imported else ()
+    chunks = unscored_chunks(whole, scores, update.unscorable, among=new.imported) if new.imported else ()
     log.info(
         "project %d: %s: %d cubes with something new: %d predictions written",
         project, version, len(new.tasks), len(entries),

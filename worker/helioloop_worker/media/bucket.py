@@ -68,6 +68,9 @@ class BucketMedia:
             stored = self._stored_hash(self._key(name))
             if stored is None:
                 self._put(name, content)
+            elif not stored:  # copied there by a program that left out the metadata
+                body = _client().get_object(Bucket=self.bucket, Key=self._key(name))["Body"].read()
+                stored = hashlib.sha256(body).hexdigest()
             return stored in {None, hashlib.sha256(content).hexdigest()}
 
     def withdraw(self, names: Iterable[str]) -> None:
@@ -92,6 +95,7 @@ class BucketMedia:
         return f"{self.prefix}helioloop/{name}"
 
     def _stored_hash(self, key: str) -> str | None:
+        """Return the content hash of an object: empty where it is not known, None where there is no object."""
         from botocore.exceptions import ClientError  # noqa: PLC0415 - an extra that few need
 
         try:

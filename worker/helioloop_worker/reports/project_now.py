@@ -4,7 +4,6 @@
 the page. Both are made from files and the retrain state; Label Studio is not read.
 """
 
-import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -167,7 +166,8 @@ class PacedEstimates:
     """The latest round's estimate of wrong labels for each project, computed again where something has changed.
 
     It reads all scores, so for a project of very many cubes it takes seconds. Such an estimate stays for a while after
-    it was computed: at most about `ESTIMATE_FRACTION` of the time is spent on it, however many corrections come.
+    it was computed: at most about `ESTIMATE_FRACTION` of the time is spent on it, however many corrections come. Where
+    another version is published it is computed at once, because it is shown beside that version. For one thread.
 
     Parameters
     ----------
@@ -182,24 +182,37 @@ class PacedEstimates:
     ) -> None:
         self._clock = clock
         self._work_clock = work_clock
-        self._held: OrderedDict[Path, tuple[tuple[str, ...], Estimate | None, int]] = OrderedDict()
-        self._until: dict[Path, float] = {}
+        self._held: OrderedDict[Path, _HeldEstimate] = OrderedDict()
 
     def get(self, registry: Registry, snapshot: Snapshot) -> tuple[Estimate | None, int]:
         """Return the estimate, None while the audit sample is too small, and of how many labels it is."""
-        root, stamp = registry.root, audit_stamp(registry, snapshot)
+        root, version, stamp = registry.root, registry.published(), audit_stamp(registry, snapshot)
         held = self._held.get(root)
-        if held is None or (held[0] != stamp and self._clock() >= self._until.get(root, -math.inf)):
+        if held is None or held.version != version or (held.stamp != stamp and self._clock() >= held.until):
             begun = self._work_clock()
             rounds = read_audit(registry, snapshot).rounds
-            last = rounds[-1] if rounds else None
-            found = (None, 0) if last is None else (last.wrong_left, last.cubes - last.verified)
-            held = self._held[root] = (stamp, *found)
             taken = self._work_clock() - begun
-            self._until[root] = self._clock() + (taken / ESTIMATE_FRACTION if taken > SHORT_SECONDS else 0.0)
+            held = self._held[root] = _HeldEstimate(
+                version=version,
+                stamp=stamp,
+                wrong_left=rounds[-1].wrong_left if rounds else None,
+                unverified=rounds[-1].cubes - rounds[-1].verified if rounds else 0,
+                until=self._clock() + (taken / ESTIMATE_FRACTION if taken > SHORT_SECONDS else 0.0),
+            )
             while len(self._held) > ESTIMATES_IN_MEMORY:
-                self._until.pop(self._held.popitem(last=False)[0], None)
-        return held[1], held[2]
+                self._held.popitem(last=False)
+        return held.wrong_left, held.unverified
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _HeldEstimate:
+    """An estimate, the published version beside which it is shown, and the time until which it stays."""
+
+    version: str | None
+    stamp: tuple[str, ...]
+    wrong_left: Estimate | None
+    unverified: int
+    until: float
 
 
 _ESTIMATES: Final = PacedEstimates()

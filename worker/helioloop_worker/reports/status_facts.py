@@ -18,15 +18,16 @@ import redis
 from rq import Worker
 
 from helioloop.errors import RegistryError, ServiceError
+from helioloop.files.release_folders import missing_releases
 from helioloop.files.tables import read_table
 from helioloop.messaging import queues, redis_client
 from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.messaging.retrain_state import due_at
 from helioloop.records.labels import LabelSource
 from helioloop.registry.acceptances import read_acceptances
+from helioloop.registry.known_cards import known_card, latest_card
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.last_check import LastCheck, read_last_check
-from helioloop.registry.lost_releases import lost_releases
 from helioloop.registry.project_profile import find_project_profile, read_project_profile
 from helioloop.registry.staging import Staging
 from helioloop.registry.unscorable import read_unscorable
@@ -36,7 +37,7 @@ from helioloop.registry.watched import WatchedFolder, WatchState, read_watched
 from helioloop.settings import Settings, plain_url
 from helioloop_worker.labelstudio.submitted import Submitted, try_count
 from helioloop_worker.reports.audit import ProjectAudit, audit_stamp, read_audit
-from helioloop_worker.reports.configuration import read_configuration_change
+from helioloop_worker.reports.configuration import damaged_controls, read_configuration_change
 from helioloop_worker.reports.disk_use import DiskUse, read_disk_use
 from helioloop_worker.reports.failing_jobs import FailingJob, failing_jobs
 from helioloop_worker.reports.job_status import FailedJob, RunningJob, failed_jobs, running_jobs
@@ -238,9 +239,11 @@ class ProjectStatus:
         What the last retrain check or round planning decided; None before the first.
     configuration : str or None
         What differs from the labelling configuration at `helioloop init`; None where nothing does.
+    damaged_controls : str or None
+        What is wrong with ``controls.json``, in a sentence; None where nothing is.
     disk : DiskUse or None
         How much disk the model folder and the project's media folder use.
-    lost_releases : tuple of str
+    missing_releases : tuple of str
         Releases that the published version was trained on and that are in no release root.
     """
 
@@ -269,8 +272,9 @@ class ProjectStatus:
     no_services: str | None = None
     last_check: LastCheck | None = None
     configuration: str | None = None
+    damaged_controls: str | None = None
     disk: DiskUse | None = None
-    lost_releases: tuple[str, ...] = ()
+    missing_releases: tuple[str, ...] = ()
 
 
 def read_status(
@@ -307,7 +311,7 @@ def read_status(
             reason = hide_secrets(str(error), settings)
     submitted, no_submitted = (None, None) if project is None or settings is None else try_count(settings, project)
     version = registry.published()
-    card = None if version is None else registry.card(version)
+    card = None if version is None else known_card(registry, version)
     watched = [row for row in read_watched(registry.root).values() if Path(row.folder).is_dir()]
     return ProjectStatus(
         at=_iso(at),
@@ -335,12 +339,13 @@ def read_status(
         no_services=reason,
         last_check=None if project is None else _last_check(registry, settings),
         configuration=None if project is None else read_configuration_change(registry, version),
+        damaged_controls=None if project is None else _damaged_controls(registry, settings),
         disk=_disk(
             registry.root,
             None if project is None or settings is None else settings.media_dir(project),
             int(at // DISK_SECONDS),
         ),
-        lost_releases=() if card is None or settings is None else lost_releases(card, settings.release_roots),
+        missing_releases=_missing_releases(card, settings),
     )
 
 
@@ -372,7 +377,7 @@ def _version(card: Card) -> VersionFacts:
 
 
 def _rejected(registry: Registry, version: str | None, *, place: str) -> RejectedFacts | None:
-    newest = registry.latest()
+    newest = latest_card(registry)
     if newest is None or newest.version == version or newest.rejected is None:
         return None
     return RejectedFacts(
@@ -496,6 +501,17 @@ def _last_check(registry: Registry, settings: Settings | None) -> LastCheck | No
     """Return the last retrain check; its outcome may quote why a planning failed."""
     found = read_last_check(registry.root)
     return None if found is None else replace(found, outcome=_redacted(found.outcome, registry, settings))
+
+
+def _missing_releases(card: Card | None, settings: Settings | None) -> tuple[str, ...]:
+    if card is None or settings is None or not settings.release_roots:
+        return ()
+    return missing_releases(settings.release_roots, card.releases)
+
+
+def _damaged_controls(registry: Registry, settings: Settings | None) -> str | None:
+    found = damaged_controls(registry)
+    return None if found is None else _redacted(found, registry, settings)
 
 
 def _redacted(message: str, registry: Registry, settings: Settings | None) -> str:

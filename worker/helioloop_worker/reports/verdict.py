@@ -13,10 +13,10 @@ from typing import Final
 from helioloop.labelstudio.tab_names import DISAGREEMENTS_FIRST
 from helioloop.messaging.messages import QUEUE_TRAIN
 from helioloop.words import times
-from helioloop_worker.reports.configuration import STEP, lacking_controls
+from helioloop_worker.reports.configuration import STEP, damaged_finding, lacking_controls
 from helioloop_worker.reports.failing_jobs import FailingJob
 from helioloop_worker.reports.job_status import FailedJob
-from helioloop_worker.reports.lost_release import lost_release
+from helioloop_worker.reports.missing_release import missing_release
 from helioloop_worker.reports.status_facts import ProjectStatus, QueueFacts
 
 _SAMPLED_NAMED: Final = 3
@@ -102,7 +102,8 @@ def _failed_round(status: ProjectStatus) -> Found:
 
 
 def _configuration(status: ProjectStatus) -> Found:
-    return [] if status.services is None else lacking_controls(status.services.failing_jobs, status.project)
+    lacking = () if status.services is None else lacking_controls(status.services.failing_jobs, status.project)
+    return [*damaged_finding(status.damaged_controls, status.project), *lacking]
 
 
 def _parked_job(status: ProjectStatus) -> Found:
@@ -126,11 +127,12 @@ def _failed_job(status: ProjectStatus) -> Found:
     failing = [
         job
         for job in status.services.failing_jobs
-        if job.kind.startswith("reconciliation") and job.failures >= _MANY_FAILURES and job.kind != STEP
+        if job.kind.startswith("reconciliation") and job.failures >= _MANY_FAILURES
+        if job.kind != STEP and job.reason != status.damaged_controls
     ]
     parked = [job for job in status.services.failing_jobs if job.parked]
     listed = {(job.kind, job.subject) for job in (*parked, *failing)}
-    lacking = {job.reason for job in status.services.failing_jobs if job.kind == STEP}
+    named = {job.reason for job in status.services.failing_jobs if job.kind == STEP} | {status.damaged_controls}
     return [
         *(
             (
@@ -143,7 +145,7 @@ def _failed_job(status: ProjectStatus) -> Found:
         *(
             (_sentence(f"the last {job.kind}{_of(job)} failed: {job.reason}"), _after_failure(status, job))
             for job in status.services.failed_jobs
-            if not _is_past(status, job) and (job.kind, job.subject) not in listed and job.reason not in lacking
+            if not _is_past(status, job) and (job.kind, job.subject) not in listed and job.reason not in named
         ),
     ]
 
@@ -319,7 +321,7 @@ RULES: Final[dict[str, Callable[[ProjectStatus], Found]]] = {
     "configuration": _configuration,
     "parked-job": _parked_job,
     "failed-job": _failed_job,
-    "lost-release": lost_release,
+    "missing-release": missing_release,
     "set-aside": _set_aside,
     "no-round": _no_round,
     "first-round": _first_round,

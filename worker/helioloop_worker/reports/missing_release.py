@@ -3,11 +3,11 @@
 from helioloop_worker.reports.status_facts import ProjectStatus
 
 
-def lost_release(status: ProjectStatus) -> list[tuple[str, str]]:
+def missing_release(status: ProjectStatus) -> list[tuple[str, str]]:
     """Return the cause and its next action; empty where all releases are there."""
-    if not status.lost_releases:
+    if not status.missing_releases:
         return []
-    first, n = status.lost_releases[0], len(status.lost_releases)
+    first, n = status.missing_releases[0], len(status.missing_releases)
     releases = f"Release {first}" if n == 1 else f"Release {first} (and {n - 1} more)"
     return [
         (
