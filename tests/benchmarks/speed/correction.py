@@ -13,8 +13,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import FrameType
@@ -27,7 +27,7 @@ from label_studio_sdk import LabelStudio as SdkClient
 
 from helioloop.errors import ServiceError
 from helioloop.messaging import messages, queues
-from helioloop.messaging.job_monitor import running
+from helioloop.messaging.job_monitor import find_job, running
 from helioloop.messaging.work_figures import LAG_SECONDS, work_figures
 from helioloop.records.labels import Label
 from helioloop.registry.label_snapshot import Snapshot
@@ -58,6 +58,8 @@ CORRECTIONS = 10
 """So many changed labels start a round without waiting for more."""
 LOOK_SECONDS, ASK_SECONDS = 0.2, 0.5
 """Between two looks at the logs, and between two requests that ask for the new version."""
+SHOW_SECONDS = 20.0
+"""Between two lines about the progress of running jobs."""
 LONGEST_SECONDS = 3600.0
 """After so long the benchmark gives up; on two busy cores it takes a quarter of an hour."""
 ENVIRONMENT = {
@@ -70,14 +72,16 @@ ENVIRONMENT = {
 
 @dataclass
 class Campaign:
-    """A project whose first version is written back, with its services running."""
+    """A project whose first version is written back, with its services running since `since` (Unix seconds)."""
 
     folder: Path
     services: DemoServices
     settings: Settings
     project: int
     connection: redis.Redis
-    reported: int = field(default=0)
+    since: float
+    reported: int = 0
+    shown_at: float = 0.0
 
     @cached_property
     def label_studio(self) -> LabelStudioClient:
@@ -90,7 +94,7 @@ class Campaign:
         return Registry(self.settings.model_dir(self.project))
 
     def jobs(self) -> list[LoggedJob]:
-        """Return all jobs that have ended.
+        """Return all jobs that have ended since the services were started.
 
         Raises
         ------
@@ -102,17 +106,24 @@ class Campaign:
             if not service.alive():
                 raise ServiceError(f"{name} has ended; the end of its log:\n{service.tail()}")
             if name.startswith("worker"):
-                of_worker = logged_jobs(service.log.read_text(errors="replace").splitlines())
+                logged = logged_jobs(service.log.read_text(errors="replace").splitlines())
+                of_worker = [job for job in logged if job.ended > self.since]
                 if failed := [job.name for job in of_worker if job.failed]:
                     raise ServiceError(f"the job {failed[0]} of {name} failed; the end of its log:\n{service.tail()}")
                 found += of_worker
         return sorted(found, key=lambda job: job.ended)
 
     def report(self, jobs: list[LoggedJob]) -> None:
-        """Print a line for each job that has ended since the last report."""
+        """Print a line for each job that has ended since the last report, and now and then how far the others are."""
         for job in jobs[self.reported :]:
             click.echo(f"  {job.name} has ended after {job.ended - job.begun:.1f} s", err=True)
         self.reported = len(jobs)
+        if time.monotonic() > self.shown_at + SHOW_SECONDS:
+            self.shown_at = time.monotonic()
+            found = [find_job(self.connection, name) for name in running(self.connection)]
+            for progress in [job.meta.get("progress") for job in found if job is not None]:
+                if progress:
+                    click.echo("  … {what}: {done} of {total}".format(**progress), err=True)
 
     def correct(self, n: int) -> float:
         """Submit the true class of tasks with a wrong crude label, as annotators would.
@@ -128,7 +139,8 @@ class Campaign:
         shown = {row.task for row in self.label_studio.predictions(self.project) if row.model_version == version}
         with (self.folder / "truth.csv").open() as file:
             truth = {row["cube"]: row["label"] for row in csv.DictReader(file)}
-        data = {task["id"]: task["data"] for task in self.label_studio.tasks(self.project) if task["id"] in shown}
+        tasks = [task for task in self.label_studio.tasks(self.project) if not task["annotations"]]
+        data = {task["id"]: task["data"] for task in tasks if task["id"] in shown}
         wrong_first = sorted(data, key=lambda task: (truth[data[task]["cube"]] == data[task]["crude_label"], task))
         client = SdkClient(base_url=self.services.label_studio_url, api_key=self.services.login.token)
         sent = 0.0
@@ -140,7 +152,7 @@ class Campaign:
             client.annotations.create(task, result=[item])
         return sent
 
-    def follow(self, submitted: float) -> Way:
+    def follow(self, submitted: float, request: dict[str, Any]) -> Way:
         """Return the parts of the way to the new version, when it is written back.
 
         Raises
@@ -148,7 +160,7 @@ class Campaign:
         ServiceError
             Where a program ends, a job fails, the promotion check rejects the version, or it takes too long.
         """
-        before, task = str(self.registry.published()), self._task()
+        before = str(self.registry.published())
         predicted = switched = asked = 0.0
         while time.time() < submitted + LONGEST_SECONDS:
             jobs = self.jobs()
@@ -159,7 +171,7 @@ class Campaign:
                 if latest is not None and latest.version != before and latest.rejected is not None:
                     raise ServiceError(f"{latest.version} was rejected ({latest.rejected}), so nothing becomes fresh")
             elif not predicted:
-                predicted = time.time() if self._predicts(task) == version else 0.0
+                predicted = time.time() if self._predicts(request) == version else 0.0
             elif not switched and time.time() > asked + ASK_SECONDS:
                 asked = time.time()
                 switched = time.time() if self.label_studio.project(self.project).model_version == version else 0.0
@@ -188,28 +200,41 @@ class Campaign:
     def _events(self) -> list[float]:
         return logged_events(self.services.services["backend"].log.read_text(errors="replace").splitlines())
 
-    def _task(self) -> dict[str, Any]:
-        """Return a task that has a prediction."""
-        shown = {row.task for row in self.label_studio.predictions(self.project)}
-        return next(task for task in self.label_studio.tasks(self.project) if task["id"] in shown)
+    def prediction_request(self) -> dict[str, Any]:
+        """Return a request of Label Studio for the prediction of a task.
 
-    def _predicts(self, task: dict[str, Any]) -> str | None:
-        """Return the version of the backend's answer for a task."""
+        Raises
+        ------
+        ServiceError
+            Where the backend does not answer it with the published version.
+        """
+        shown = {row.task for row in self.label_studio.predictions(self.project)}
+        task = next(task for task in self.label_studio.tasks(self.project) if task["id"] in shown)
+        configuration = self.label_studio.project(self.project).label_config
+        request = {"tasks": [task], "project": f"{self.project}.0", "label_config": configuration, "params": {}}
+        answered, published = self._predicts(request), self.registry.published()
+        if answered != published:
+            raise ServiceError(f"the backend answers /predict with {answered}, and {published} is published")
+        return request
+
+    def _predicts(self, request: dict[str, Any]) -> str | None:
+        """Return the version of the backend's answer."""
         environment = self.services.environment
         answer = requests.post(
             f"{self.services.backend_url}/predict",
-            json={"tasks": [task], "project": f"{self.project}.0", "params": {}},
+            json=request,
             auth=(environment["HELIOLOOP_BASIC_AUTH_USER"], environment["HELIOLOOP_BASIC_AUTH_PASSWORD"]),
             timeout=30,
         )
-        answer.raise_for_status()
+        if not answer.ok:
+            raise ServiceError(f"/predict was answered with {answer.status_code}: {answer.text}")
         result = answer.json()["results"][0]
         return result.get("model_version") if isinstance(result, dict) else None
 
 
 @contextmanager
 def campaign(folder: Path, *, cubes: int, train_workers: int, epochs: int | None) -> Iterator[Campaign]:
-    """Take a new release through its first round, with real services in a folder.
+    """Take a release through its first round, with real services in a folder; what an earlier run left there is used.
 
     Then the workers start anew with the recipe's number of epochs, or `epochs`, and have read the project once.
     """
@@ -218,6 +243,7 @@ def campaign(folder: Path, *, cubes: int, train_workers: int, epochs: int | None
     services = DemoServices(
         folder / "demo", programs=programs, release_roots=[folder / "releases"], environment=environment
     )
+    since = time.time()
     with services:
         services.start_redis()
         services.launch_label_studio()
@@ -231,7 +257,7 @@ def campaign(folder: Path, *, cubes: int, train_workers: int, epochs: int | None
         workers = ["worker-score", *(f"worker-train-{k + 1}" for k in range(train_workers))]
         _start_workers(services, workers)
         with closing(redis.Redis.from_url(services.redis_url)) as connection:
-            prepared = Campaign(folder, services, settings, project, connection)
+            prepared = Campaign(folder, services, settings, project, connection, since)
             click.echo("ingesting, training a first version in one epoch, writing it back …", err=True)
             ingestion = messages.Ingest(project=project, release=RELEASE)
             queues.send(connection, ingestion)
@@ -256,7 +282,7 @@ def campaign(folder: Path, *, cubes: int, train_workers: int, epochs: int | None
 
 
 def measure(folder: Path, *, cubes: int = CUBES, train_workers: int = TRAIN_WORKERS, epochs: int | None = None) -> Way:
-    """Return a correction's way to fresh predictions, measured in a new folder; all that was started is stopped."""
+    """Return a correction's way to fresh predictions, measured in a folder; all that was started is stopped."""
     with (
         interruptible(),
         campaign(folder, cubes=cubes, train_workers=train_workers, epochs=epochs) as prepared,
@@ -264,7 +290,8 @@ def measure(folder: Path, *, cubes: int = CUBES, train_workers: int = TRAIN_WORK
         click.echo(f"correcting {CORRECTIONS} labels …", err=True)
         lags, lag_seconds = prepared.lag()
         load = os.getloadavg()[0]
-        found = prepared.follow(prepared.correct(CORRECTIONS))
+        request = prepared.prediction_request()
+        found = prepared.follow(prepared.correct(CORRECTIONS), request)
         load_after = os.getloadavg()[0]
         more_lags, more_seconds = prepared.lag()
         if more_lags > lags:
@@ -321,10 +348,24 @@ def _wait(prepared: Campaign, condition: Any, otherwise: str) -> None:
     "--train-workers", default=TRAIN_WORKERS, show_default=True, help="Train workers; each trains a member at a time."
 )
 @click.option("--epochs", type=click.IntRange(1), help="Epochs of the timed round; those of `quick` if not given.")
-def main(cubes: int, train_workers: int, epochs: int | None) -> None:
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    help="Work here and keep it: a later run with the same folder begins with the correction.",
+)
+@click.option("--prepare", is_flag=True, help="End when the first version is written back; needs --folder.")
+def main(cubes: int, train_workers: int, epochs: int | None, folder: Path | None, prepare: bool) -> None:
     """Time each part from a correction to fresh predictions of all tasks, with a real Label Studio."""
-    with tempfile.TemporaryDirectory(prefix="helioloop-correction-") as folder, plain_errors():
-        click.echo(table(measure(Path(folder), cubes=cubes, train_workers=train_workers, epochs=epochs)))
+    if prepare and folder is None:
+        raise click.UsageError("--prepare needs --folder, where a later run finds what was prepared")
+    with ExitStack() as stack:
+        stack.enter_context(plain_errors())
+        place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="helioloop-correction-")))
+        place.mkdir(parents=True, exist_ok=True)
+        if prepare:
+            with interruptible(), campaign(place, cubes=cubes, train_workers=train_workers, epochs=epochs):
+                return
+        click.echo(table(measure(place, cubes=cubes, train_workers=train_workers, epochs=epochs)))
 
 
 @contextmanager
