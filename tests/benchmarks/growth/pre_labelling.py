@@ -25,6 +25,7 @@ from helioloop.model.input_cache import GrowthCache, InputCache
 from helioloop.model.per_frame_network import PerFrameNetwork
 from helioloop.model.plan import Plan
 from helioloop.model.recipes import QUICK
+from helioloop.model.training import preload
 from helioloop.records.instrument import MDI
 from helioloop.records.profiles import BUILT_IN
 from helioloop.registry.project_profile import write_project_profile
@@ -189,6 +190,7 @@ def _link(file: Path, at: Path) -> None:
 def main(cubes: int) -> None:
     """Measure the fraction of pre-labelling CUBES by a new version in which its networks compute."""
     torch.set_num_threads(1)
+    preload()  # as a worker does at its start
     cost, clock, located = measure(cubes)
     for what, inside, own in (
         ("wall time", clock.seconds, cost.own_seconds),
