@@ -14,8 +14,8 @@ from helioloop_worker.labelstudio.project_template import labeling_configuration
 from tests.benchmarks.growth.archive import Archive
 from tests.benchmarks.growth.cost import Cost, power
 from tests.benchmarks.growth.counted import CALL_SECONDS, ROW_SECONDS, CountedLabelStudio
-from tests.benchmarks.growth.document import BEGIN, DOCUMENT, END, table, with_table
-from tests.benchmarks.growth.pre_labelling import Clock, network_clock
+from tests.benchmarks.growth.document import BEGIN, DOCUMENT, END, PRELABELLING, table, with_table
+from tests.benchmarks.growth.network_clock import Clock, network_clock
 from tests.benchmarks.growth.steps import measure
 
 
@@ -59,6 +59,13 @@ def test_time_in_networks_counts_once_where_a_masking_curve_calls_a_network(monk
     assert clock.seconds == 1
     assert network() == "logit"
     assert clock.seconds == 2
+
+
+def test_the_fraction_in_networks_leaves_out_what_scoring_does_beside_them() -> None:
+    """1,000 cubes: 60 s in networks, 20 s beside them, and four other steps of 5 s."""
+    step = {"own_seconds": 9.0, "cpu_seconds": 4.0, "server_seconds": 1.0, "calls": 1, "rows": 1}
+    found = {1000: {"steps": dict.fromkeys(PRELABELLING, step), "peak_mb": 1, "files": 0, "cube_seconds": (0.06, 0.02)}}
+    assert "| fraction of pre-labelling in networks | 60% |" in table(found)
 
 
 def test_networks_are_timed_within_the_block_only() -> None:

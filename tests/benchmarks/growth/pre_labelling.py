@@ -7,14 +7,11 @@ is closed, and the version is written back. Prepared inputs and local growths of
 
 import os
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import click
 import torch
@@ -22,7 +19,6 @@ import torch
 from helioloop.model import ensemble
 from helioloop.model.architectures import find_architecture
 from helioloop.model.input_cache import GrowthCache, InputCache
-from helioloop.model.per_frame_network import PerFrameNetwork
 from helioloop.model.plan import Plan
 from helioloop.model.recipes import QUICK
 from helioloop.model.training import preload
@@ -37,43 +33,9 @@ from helioloop_worker.loop.round_requests import request_round
 from tests.benchmarks.growth.archive import DIFFERENT, RELEASE, Archive
 from tests.benchmarks.growth.cost import Cost, cost_of
 from tests.benchmarks.growth.document import running_redis
+from tests.benchmarks.growth.network_clock import Clock, network_clock
 from tests.benchmarks.growth.networks import no_networks
 from tests.benchmarks.speed.work import Work, random_networks
-
-
-@dataclass
-class Clock:
-    """Wall and CPU time inside networks so far."""
-
-    seconds: float = 0.0
-    cpu_seconds: float = 0.0
-    inside: bool = False
-
-    def timed(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a method whose calls are timed; calls within others count once."""
-
-        def call(*arguments: Any, **options: Any) -> Any:
-            if self.inside:  # a masking curve calls its networks
-                return method(*arguments, **options)
-            self.inside, begun, cpu = True, time.perf_counter(), time.process_time()
-            try:
-                return method(*arguments, **options)
-            finally:
-                self.inside = False
-                self.seconds += time.perf_counter() - begun
-                self.cpu_seconds += time.process_time() - cpu
-
-        return call
-
-
-@contextmanager
-def network_clock() -> Iterator[Clock]:
-    """Time every call of a network of `quick` within the block, and every masking curve."""
-    clock, architecture = Clock(), type(find_architecture(QUICK.network))
-    with ExitStack() as patched:
-        for kind, name in ((PerFrameNetwork, "forward"), (architecture, "masked_logits")):
-            patched.enter_context(patch.object(kind, name, clock.timed(getattr(kind, name))))
-        yield clock
 
 
 @dataclass
