@@ -88,10 +88,14 @@ def test_a_step_without_a_record_is_not_counted_as_no_time() -> None:
         _way(events=[SUBMITTED - 5])
 
 
-def test_steps_that_overlap_are_refused() -> None:
-    """The planning of a round that begins before its check has ended is of another round."""
-    with pytest.raises(ServiceError, match="before the end of the part before it"):
-        _way(log=WORKER_LOG.replace("plan_round 3.0", "plan_round 4.6"))
+def test_a_job_counts_until_the_one_that_it_sends_begins() -> None:
+    """Planning begins 0.6 s before its check has ended; before the check begins, it would be of another round."""
+    parts = _way(log=WORKER_LOG.replace("plan_round 3.0", "plan_round 4.6")).parts
+    assert [round(part.seconds, 1) for part in parts[3:5]] == [1.4, 4.6]
+    with pytest.raises(ServiceError, match="no job check_retraining"):
+        _way(log=WORKER_LOG.replace("plan_round 3.0", "plan_round 6.5"))
+    with pytest.raises(ServiceError, match=r"members are trained.* before it"):
+        _way(log=WORKER_LOG.replace("score_round 10.0", "score_round 50.5"))
 
 
 def test_the_log_of_a_running_worker_is_read() -> None:
@@ -113,13 +117,18 @@ def test_a_correction_has_a_row_without_a_ratio_that_replaces_the_one_before() -
 
 def _way(*, log: str = WORKER_LOG, without: str = "", events: list[float] | None = None) -> Way:
     rows = [row.split() for row in log.splitlines()]
-    lines = [_line(at, f"job {name} is done after {seconds} s") for at, name, seconds in rows if name != without]
+    lines = [
+        _line(at, f"job {name} is done after {seconds} s", **({"version": "v0002"} if name == "write_back" else {}))
+        for at, name, seconds in rows
+        if name != without
+    ]
     event = _line("12:00:01", "ANNOTATION_CREATED: it waits", action="ANNOTATION_CREATED", outcome="joined")
     at = {"submitted": 0.0, "predicted": 128.5, "switched": 135.0, "ended": 140.5}
     return way(
         Moments(**{name: SUBMITTED + seconds for name, seconds in at.items()}),
         jobs=logged_jobs(lines),
         events=logged_events([event]) if events is None else events,
+        version="v0002",
         quiet_seconds=60.0,
     )
 

@@ -178,7 +178,8 @@ class Campaign:
             if switched and any(job.name == "write_back" and job.version == version for job in jobs):
                 self._check_all(version)
                 moments = Moments(submitted=submitted, predicted=predicted, switched=switched, ended=time.time())
-                return way(moments, jobs=jobs, events=self._events(), quiet_seconds=self.settings.retrain_quiet_seconds)
+                quiet_seconds = self.settings.retrain_quiet_seconds
+                return way(moments, version=version, jobs=jobs, events=self._events(), quiet_seconds=quiet_seconds)
             time.sleep(LOOK_SECONDS)
         left = ", ".join(running(self.connection)) or "no job"
         raise ServiceError(f"no version was written back within {LONGEST_SECONDS:.0f} s; {left} is running")

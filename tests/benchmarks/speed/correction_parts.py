@@ -5,6 +5,7 @@ part is measured by waiting.
 """
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ from datetime import datetime
 from helioloop.errors import ServiceError
 
 _JOB = re.compile(r"job (\w+) (?:is done|failed) after ([\d.]+) s")
-_OVERLAP_SECONDS = 0.5
-"""Parts may overlap by so much: the log has tenths of a second, and the next job may start before an end is logged."""
+_ROUNDING_SECONDS = 0.1
+"""The log has the duration of a job in tenths of a second."""
 STEPS = {
     "plan_round": "the round is planned",
     "train_member": "members are trained",
@@ -149,13 +150,17 @@ def logged_events(lines: Iterable[str]) -> list[float]:
     ]
 
 
-def way(moments: Moments, *, jobs: Sequence[LoggedJob], events: Sequence[float], quiet_seconds: float) -> Way:
+def way(
+    moments: Moments, *, version: str, jobs: Sequence[LoggedJob], events: Sequence[float], quiet_seconds: float
+) -> Way:
     """Return the parts of the way.
 
     Parameters
     ----------
     moments : Moments
         What was measured besides.
+    version : str
+        The new version.
     jobs : sequence of LoggedJob
         All jobs of the workers.
     events : sequence of float
@@ -166,34 +171,36 @@ def way(moments: Moments, *, jobs: Sequence[LoggedJob], events: Sequence[float],
     Raises
     ------
     ServiceError
-        Where an event, a check or a step is not recorded, or parts overlap.
+        Where an event, a check or a step is not recorded, or a step begins before the one that it follows.
     """
     since = moments.submitted
     event = max((at for at in events if at >= since), default=None)
     if event is None:
         raise ServiceError("the backend's log has no event of the correction: Label Studio sent none, or it was lost")
-    checks = [job for job in jobs if job.name == "check_retraining" and job.begun >= event]
-    plans = _of("plan_round", jobs, after=event)
-    check = max((job for job in checks if job.ended <= plans[0].begun + 1.0), key=lambda job: job.ended, default=None)
-    if check is None:
-        raise ServiceError("the log has no retrain check between the correction and the planning of the round")
+    later = [job for job in jobs if job.begun >= event - _ROUNDING_SECONDS]
+    steps = {name: [job for job in later if job.name == name] for name in STEPS}
+    written = [job for job in later if job.name == "write_back" and job.version == version][-1:]
+    planned = min((job.begun for job in steps["plan_round"]), default=math.inf)
+    checks = [job for job in later if job.name == "check_retraining" and job.begun < planned][-1:]
+    for name, found in {"check_retraining": checks, **steps, "write_back": written}.items():
+        if not found:
+            raise ServiceError(f"the logs have no job {name} after the correction")
+    check, writing = checks[0], written[0]
     due = min(event + quiet_seconds, check.begun)
-    spans = [
+    switched = min(moments.switched, writing.ended)
+    spans: list[tuple[str, float, float, Sequence[LoggedJob]]] = [
         ("Label Studio stores the correction, its webhook is counted", since, event, ()),
         (f"quiet time of {quiet_seconds:g} s after the last correction", event, due, ()),
         ("the check waits for its worker", due, check.begun, ()),
-        ("the retrain check reads what changed", check.begun, check.ended, (check,)),
+        ("the retrain check reads what changed", check.begun, check.ended, checks),
     ]
     for name, what in STEPS.items():
-        found = _of(name, jobs, after=event)
-        spans.append((what, min(job.begun for job in found), max(job.ended for job in found), tuple(found)))
-    closed = spans[-1][2]
-    (written,) = _of("write_back", [job for job in jobs if job.ended > closed], after=closed - 1.0)[-1:]
-    switched = min(moments.switched, written.ended)
+        found = steps[name]
+        spans.append((what, min(job.begun for job in found), max(job.ended for job in found), found))
     spans += [
-        ("write-back: predictions are in Label Studio, which shows the version", written.begun, switched, (written,)),
-        ("write-back: curves, reasons and tabs", switched, written.ended, ()),
-        ("every task is found to have a fresh prediction", written.ended, moments.ended, ()),
+        ("write-back: predictions are in Label Studio, which shows the version", writing.begun, switched, written),
+        ("write-back: curves, reasons and tabs", switched, writing.ended, ()),
+        ("every task is found to have a fresh prediction", writing.ended, moments.ended, ()),
     ]
     return Way(
         parts=tuple(_consecutive(spans, since)),
@@ -202,16 +209,14 @@ def way(moments: Moments, *, jobs: Sequence[LoggedJob], events: Sequence[float],
     )
 
 
-def _consecutive(spans: Iterable[tuple[str, float, float, Sequence[LoggedJob]]], since: float) -> Iterator[Part]:
-    """Yield the parts; one that begins before the end of the part before it begins there."""
-    before = since
-    for what, begun, ended, jobs in spans:
-        if begun < before - _OVERLAP_SECONDS:
-            raise ServiceError(f"“{what}” begins {before - begun:.1f} s before the end of the part before it")
-        begins = max(begun, before)
-        before = max(begins, ended)
+def _consecutive(spans: Sequence[tuple[str, float, float, Sequence[LoggedJob]]], since: float) -> Iterator[Part]:
+    """Yield the parts; a job that sends the next one counts until that begins, and what it does afterwards does not."""
+    begins = [begun for _, begun, _, _ in spans] + [math.inf]
+    for (what, begun, ended, jobs), after in zip(spans, begins[1:], strict=True):
+        if after < begun - _ROUNDING_SECONDS:
+            raise ServiceError(f"what follows “{what}” begins {begun - after:.1f} s before it")
         seconds = tuple(job.ended - job.begun for job in jobs)
-        yield Part(what=what, begun=begins - since, ended=before - since, jobs=seconds)
+        yield Part(what=what, begun=begun - since, ended=max(begun, min(ended, after)) - since, jobs=seconds)
 
 
 def table(found: Way) -> str:
@@ -229,13 +234,6 @@ def _jobs(seconds: Sequence[float]) -> str:
     if len(seconds) < 2:
         return ""
     return f"{len(seconds)}, {min(seconds):.1f} to {max(seconds):.1f} s each"
-
-
-def _of(name: str, jobs: Sequence[LoggedJob], *, after: float) -> list[LoggedJob]:
-    found = [job for job in jobs if job.name == name and job.begun >= after - 0.1]
-    if not found:
-        raise ServiceError(f"the logs have no job {name} after the correction")
-    return found
 
 
 def _entry(line: str) -> dict[str, str]:
