@@ -28,7 +28,7 @@ from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.writeback import write_back
 from helioloop_worker.loop.writeback_changes import write_back_changes
 from helioloop_worker.reports.status import status_lines
-from helioloop_worker.reports.status_facts import read_status
+from helioloop_worker.reports.status_reading import read_status
 from helioloop_worker.reports.verdict import find_all
 
 Data = dict[str, dict[str, str]]

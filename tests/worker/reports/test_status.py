@@ -41,8 +41,9 @@ from helioloop_worker.commands import learning, options, project
 from helioloop_worker.commands import status as status_command
 from helioloop_worker.loop import ingest, retrain_check
 from helioloop_worker.reports import status, status_facts
-from helioloop_worker.reports.status_facts import read_services, read_status
+from helioloop_worker.reports.service_facts import read_services
 from helioloop_worker.reports.status_json import status_json
+from helioloop_worker.reports.status_reading import read_status
 from helioloop_worker.reports.verdict import RULES
 
 Data = dict[str, dict[str, str]]

@@ -12,13 +12,12 @@ from helioloop.words import count, times
 from helioloop_worker.reports.audit import ProjectAudit
 from helioloop_worker.reports.failing_jobs import FailingJob
 from helioloop_worker.reports.reading import ReadRelease
+from helioloop_worker.reports.service_facts import RunningRound, ServiceFacts
 from helioloop_worker.reports.status_facts import (
     ExcludedFacts,
     LabelFacts,
     ProfileFacts,
     ProjectStatus,
-    RunningRound,
-    ServiceFacts,
 )
 from helioloop_worker.reports.verdict import Finding, find_all
 
