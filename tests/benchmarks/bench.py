@@ -47,6 +47,8 @@ MEASURING_MODULES = (
     "workflows/simulate",
 )
 """The core's modules that decide what is measured on a version; the code version covers the learning ones."""
+MEASURING_HERE = ("parts", "reference", "version_figures", "frame_figures", "probability_figures", "emerging_flux")
+"""The modules of this package that do so."""
 
 Figures = dict[str, Any]
 Part = Callable[["Bench", int], Figures]
@@ -142,7 +144,7 @@ class Bench:
         """Return a part's figures: the stored ones, or else measure and store them."""
         stored = self.stored(name, seed)
         if stored is None:
-            click.echo(f"{name}, data seed {seed}: begun")
+            click.echo(f"{name}, {self.generator}, data seed {seed}: begun")
             stored = {
                 "stamp": self.stamp(name, seed),
                 "figures": part(self, seed),
@@ -151,7 +153,7 @@ class Bench:
                 "date": datetime.now(UTC).date().isoformat(),
             }
             atomic.write_json(self._path(name, seed), plain(stored))
-        click.echo(f"{name}, data seed {seed}: done")
+        click.echo(f"{name}, {self.generator}, data seed {seed}: done")
         return dict(stored["figures"])
 
     def stored(self, name: str, seed: int) -> Figures | None:
@@ -184,7 +186,7 @@ class Bench:
         core, here = resources.files("helioloop"), Path(__file__).parent
         return digest(
             [(core / f"{module}.py").read_text() for module in MEASURING_MODULES]
-            + [(here / f"{module}.py").read_text() for module in ("parts", "reference", "version_figures")]
+            + [(here / f"{module}.py").read_text() for module in MEASURING_HERE]
         )
 
     def _path(self, name: str, seed: int) -> Path:
