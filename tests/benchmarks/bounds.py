@@ -118,7 +118,7 @@ def _cells(measured: Measured, bound: Bound, generator: Generator) -> tuple[str,
     there = [one for one in ones if one is not None]
     if not there:
         return "not measured", "-"
-    mean = spread([number(one, bound.path, bound.form) for one in ones], bound.form)
+    mean = spread([number(one, bound.path, bound.form) for one in there], bound.form)
     return f"{mean}{_on(verdict(there, bound, generator), ones)}", each(ones, bound.path, bound.form)
 
 
@@ -127,7 +127,7 @@ def _real_cells(measured: Measured, generator: Generator) -> tuple[str, str]:
     there = [one for one in ones if one is not None]
     if not there:
         return "not measured", "-"
-    p = spread([None if one is None else one["p_emergence"] for one in ones], "3")
+    p = spread([one["p_emergence"] for one in there], "3")
     cells = ["-" if one is None else frame_and_interval(one) for one in ones]
     return f"p {p}{_on(real_verdict(there), ones)}", BESIDE.join(cells)
 
@@ -172,6 +172,7 @@ def _least(bound: Bound) -> str:
 
 def _range(bounds: Range, form: str) -> str:
     lo, hi = bounds
+    form = "%" if form == "of" else form
     if math.isinf(hi):
         return f"≥ {written(lo, form)}"
     return f"≤ {written(hi, form)}" if math.isinf(lo) else f"{written(lo, form)} – {written(hi, form)}"

@@ -41,18 +41,14 @@ def section(stored: Stored) -> str:
         ("Non-emergences: frame given", kind_table(columns("frame_given", NON_EMERGENCES))),
     ]
     lines = [f"- {head}: {wrong_non_emergences(first[generator])}" for generator, head in HEADS.items()]
-    missing = [
-        f"{words.capitalize()}: {sentence}"
-        for words, part in (("first round", "first"), ("at the end", "campaign"))
-        if (sentence := stored[part].missing())
-    ]
+    missing = [stored["first"].missing("in the first round"), stored["campaign"].missing("at the end")]
     return "\n\n".join(
         (
-            "## What fails, and why\n\nBy kind of cube, all releases of a generator together, worst first; “at the "
-            "end” is after the campaign.",
+            "## What fails, and why\n\nBy kind of cube, all releases of a generator together, the largest "
+            "counts first; “at the end” is after the campaign.",
             *(f"{title}:\n\n{found}" for title, found in tables if found),
             "Non-emergences with a frame or a wrong class after the first round:\n\n" + "\n".join(lines),
-            *missing,
+            *(sentence for sentence in missing if sentence),
         )
     )
 

@@ -37,14 +37,17 @@ class Measured:
         """Return the figures of the data seeds that the part is measured on."""
         return [one for one in self.of(generator) if one is not None]
 
-    def missing(self) -> str:
-        """Return a sentence on the data seeds that the part is not measured on; empty if there are none."""
+    def missing(self, when: str = "") -> str:
+        """Return a sentence on the data seeds that the part is not measured on; empty if there are none.
+
+        `when` is written after its first words.
+        """
         parts = []
         for generator, head in HEADS.items():
             seeds = [seed for seed in self.seeds if seed not in self.figures.get(generator, {})]
             if seeds:
                 parts.append(f"{head}, data seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}")
-        return f"Not measured: {'; '.join(parts)}." if parts else ""
+        return f"Not measured{when and f' {when}'}: {'; '.join(parts)}." if parts else ""
 
 
 Stored = Mapping[str, Measured]

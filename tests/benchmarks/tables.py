@@ -14,7 +14,7 @@ from tests.benchmarks.measured import HEADS, Measured
 
 BESIDE = " · "
 """Between the values of the data seeds."""
-_NUMBERS = {"of": ("share", "%"), "interval": ("value", "0")}
+_NUMBERS = {"of": ("share", "%1"), "interval": ("value", "0")}
 """Of forms whose figure consists of several numbers: the one that means are taken of, and its form."""
 
 

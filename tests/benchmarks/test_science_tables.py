@@ -54,7 +54,7 @@ def test_counts_and_intervals_are_written_out() -> None:
         {},
     )
     text = side_by_side(figures, {"found": ("found", "of"), "left": ("left", "interval")})
-    assert rows(text)["found"] == ["70 % ± 28 % (2 of 3)", "1 of 2 · 9 of 10 · -", "-", "-"]
+    assert rows(text)["found"] == ["70.0 % ± 28.3 % (2 of 3)", "1 of 2 · 9 of 10 · -", "-", "-"]
     assert rows(text)["left"] == ["4 (1 of 3)", "4 (2–9) · - · -", "-", "-"]
 
 
@@ -99,8 +99,8 @@ def test_bounds_are_compared_on_both_generators() -> None:
     found = rows(text)
     assert found["wrong labels found in the first round, AUROC"] == [
         "≥ 0.965 · ≥ 0.950", "≥ 0.980",
-        "0.980 ± 0.014 (2 of 3), aim on 2 of 3 data seeds", "0.990 · 0.970 · -",
-        "0.900 (1 of 3), **no** on 1 of 3 data seeds", "- · - · 0.900",
+        "0.980 ± 0.014, aim on 2 of 3 data seeds", "0.990 · 0.970 · -",
+        "0.900, **no** on 1 of 3 data seeds", "- · - · 0.900",
     ]  # fmt: skip
     assert found["verified until 3 % of the labels are wrong"] == [
         "≤ 22 % · ≤ 25 %", "≤ 20 %", "not measured", "-", "not measured", "-",
@@ -162,7 +162,7 @@ def test_kinds_show_both_generators_and_which_non_emergences_get_a_frame() -> No
     assert of("Non-emergences: frame given")["growing"] == ["6 of 10", "-", "-", "-"]
     assert "emerging" not in of("Non-emergences: frame given")
     assert "- elements: growing (a frame 6, class wrong 4, of 10)\n- flux transport: none" in text
-    assert "First round: Not measured: elements, data seed 13; flux transport, data seeds 12, 13." in text
+    assert "Not measured in the first round: elements, data seed 13; flux transport, data seeds 12, 13." in text
 
 
 def test_the_reference_has_its_range_on_the_first_generator_only() -> None:
