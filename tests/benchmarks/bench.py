@@ -113,6 +113,10 @@ class Bench:
             )  # fmt: skip
         return Release.open(folder)
 
+    def is_drawn(self, seed: int) -> bool:
+        """Return whether the release of a data seed was made by the generator, not written by hand."""
+        return (self.folder / "releases" / self.key(seed) / "made-with.json").exists()
+
     def truth(self, seed: int) -> Path:
         """Return the path of a release's truth table."""
         return self.folder / "releases" / f"{self.key(seed)}-truth.csv"

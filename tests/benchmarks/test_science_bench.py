@@ -170,6 +170,8 @@ def test_a_missing_release_is_made(bench: Bench) -> None:
     few = replace(bench, n=1, runtime=replace(bench.runtime, instrument=grid, load=load))
     assert few.release(5).name == few.key(5) != bench.key(5)
     assert len(few.experiment(5).cubes) == 1
+    assert few.is_drawn(5)
+    assert not bench.is_drawn(5)
 
 
 def test_hand_made_features_separate_an_emergence_from_a_region_that_existed() -> None:

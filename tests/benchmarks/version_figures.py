@@ -23,7 +23,8 @@ def version_figures(bench: Bench, seed: int, scores: Mapping[str, CubeScore], la
     known = [scores[cube] for cube in sorted(scores)]
     evaluation = bench.experiment(seed).evaluate(known, labels)
     steepest = authors_scores(known, start=instrument.frozen_frames)
-    flux_mx = emerging_flux_mx(bench.generator, seed=seed, n=bench.n, instrument=instrument)
+    drawn = bench.is_drawn(seed)
+    flux_mx = emerging_flux_mx(bench.generator, seed=seed, n=bench.n, instrument=instrument) if drawn else {}
     return {
         **evaluation.figures(),
         **shares(known, truth, labels, flux_mx=flux_mx),
