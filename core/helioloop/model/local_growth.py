@@ -14,6 +14,7 @@ from helioloop.model.weaker_polarity import (
     NOISE_GAUSS,
     SQUARE_CELLS,
     Bools,
+    arrival_steps,
     before_and_after,
     both_polarities,
     steps_of,
@@ -22,13 +23,19 @@ from helioloop.records.instrument import Instrument
 
 WINDOW_SECONDS = 15 * 5760.0
 """Length of the means before and after a time: one day."""
-FLOOR_GAUSS = 3.0
+FLOOR_GAUSS = 4.0
 """Added to the field before: growth out of nothing is no larger than growth out of this."""
-EVEN_GROWTH = 2.6
+SURROUNDING_CELLS = 2
+"""Near the east limb, flux of both polarities in squares up to this many cells away counts as there before."""
+LIMB_SECONDS = WINDOW_SECONDS
+"""In this time after a place came onto the disk, the weight of its surroundings falls by the factor e: one day."""
+EVEN_GROWTH = 2.25
 """Growth at which emergence and non-emergence are equally likely."""
-POWER = 6.0
+POWER = 7.0
 """The likelihood ratio grows with this power of the growth."""
-GROWTH_FORMAT = f"2 {GROUP_FRAMES} {WINDOW_SECONDS} {FLOOR_GAUSS} {NOISE_GAUSS} {SQUARE_CELLS}"
+GROWTH_FORMAT = (
+    f"3 {GROUP_FRAMES} {WINDOW_SECONDS} {FLOOR_GAUSS} {NOISE_GAUSS} {SQUARE_CELLS} {SURROUNDING_CELLS} {LIMB_SECONDS}"
+)
 """Identifies what `local_growth` computes; raise its first number with every change, also of the polarities."""
 LARGEST_RATIO = 50.0
 """Largest likelihood ratio for either class, so that no single measurement decides alone."""
@@ -55,14 +62,30 @@ def local_growth(cube: npt.NDArray[np.floating], *, instrument: Instrument, patc
 
     Notes
     -----
-    The growth of a place at step t is 1 + min(ΔP, ΔN) / (min(P, N) + `FLOOR_GAUSS`). P and N are the means of both
-    polarities (see `both_polarities`) over the window before t. ΔP and ΔN are their increases to the window from t on.
-    Where one polarity does not increase, nothing grows.
+    The growth of a place at step t is 1 + min(ΔP, ΔN) / (R + `FLOOR_GAUSS`). P and N are the means of both polarities
+    (see `both_polarities`) over the window before t. ΔP and ΔN are their increases to the window from t on. Where one
+    polarity does not increase, nothing grows. R is the flux that was there before::
+
+        R = W + exp(−a / `LIMB_SECONDS`) · (S − W),
+
+    W = min(P, N). S is the smaller one of the largest P and the largest N among the squares up to `SURROUNDING_CELLS`
+    cells away. a is the time from when the place came onto the disk to t, infinite if it was there at once.
+
+    Near the limb, a region that rotates in would otherwise grow: of a spot's inclined field, the line of sight sees a
+    false polarity, and it hides weak flux of the true one beside it. When the place turns towards the observer, the
+    hidden polarity appears out of nothing, but not in a place that had no region around it.
+
+    References
+    ----------
+    Leka, Barnes & Wagner 2017, "Evaluating (and improving) estimates of the solar radial magnetic field component from
+    line-of-sight magnetograms", Solar Physics 292, 36
     """
     length = window_steps(instrument)
     if length is None:
         return None
-    grown = _largest(*both_polarities(cube, instrument, patch_deg=patch_deg), length=length)
+    fields, on_disk = both_polarities(cube, instrument, patch_deg=patch_deg)
+    arrival = arrival_steps(cube, instrument, patch_deg=patch_deg)
+    grown = _largest(fields, on_disk, length=length, limb_weight=_limb_weight(arrival, len(fields), instrument))
     return None if np.isnan(grown) else grown
 
 
@@ -76,9 +99,11 @@ def masked_growth(cube: npt.NDArray[np.floating], *, instrument: Instrument, pat
     if length is None:
         return np.full(len(cube), np.nan)
     fields, on_disk = both_polarities(cube, instrument, patch_deg=patch_deg)
+    arrival = arrival_steps(cube, instrument, patch_deg=patch_deg)
+    weight = _limb_weight(arrival, len(fields), instrument)
     last = len(fields) - 1
     masks = [np.minimum(np.arange(last + 1), step) for step in range(last + 1)]
-    of_steps = np.array([_largest(fields[mask], on_disk[mask], length=length) for mask in masks])
+    of_steps = np.array([_largest(fields[m], on_disk[m], length=length, limb_weight=weight) for m in masks])
     frames = np.arange(len(cube))
     step = np.maximum((frames + 1) // GROUP_FRAMES - 1, 0)
     step[-1] = last
@@ -133,7 +158,28 @@ def combine(p_networks: npt.ArrayLike, growth: npt.ArrayLike) -> Floats:
     return np.where(np.isnan(growth), p_networks, p * ratio / (p * ratio + (1.0 - p)))
 
 
-def _largest(fields: FloatArray, on_disk: Bools, *, length: int) -> float:
+def _limb_weight(arrival: Floats, n_steps: int, instrument: Instrument) -> Floats:
+    """Return the weight of the surroundings at each step and place, (n_steps, n_squares, n_squares).
+
+    It is 1 until the place comes onto the disk.
+    """
+    steps = np.maximum(np.arange(n_steps)[:, None, None] - arrival, 0.0)
+    return np.exp(-steps * GROUP_FRAMES * instrument.cadence_seconds / LIMB_SECONDS)
+
+
+def _largest(fields: FloatArray, on_disk: Bools, *, length: int, limb_weight: Floats) -> float:
     before, after = before_and_after(fields, on_disk[:, None], length=length)
-    growth = 1.0 + (after - before).min(axis=1) / (before.min(axis=1) + FLOOR_GAUSS)
+    weaker = before.min(axis=1)
+    there = weaker + limb_weight[length : length + len(before)] * (_around(before) - weaker)
+    growth = 1.0 + (after - before).min(axis=1) / (there + FLOOR_GAUSS)
     return float(np.fmax.reduce(growth, axis=None, initial=1.0)) if np.isfinite(growth).any() else np.nan
+
+
+def _around(fields: Floats) -> Floats:
+    """Return the smaller one of the largest P and the largest N in the surroundings of each square; NaN counts as 0."""
+    n, side = fields.shape[-1], 2 * SURROUNDING_CELLS + 1
+    margin = (SURROUNDING_CELLS, SURROUNDING_CELLS)
+    largest = np.pad(np.nan_to_num(fields), ((0, 0), (0, 0), margin, margin))
+    largest = np.maximum.reduce([largest[..., k : k + n, :] for k in range(side)])
+    largest = np.maximum.reduce([largest[..., k : k + n] for k in range(side)])
+    return np.asarray(largest.min(axis=1))
