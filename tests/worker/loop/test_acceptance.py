@@ -32,7 +32,7 @@ from helioloop_worker.loop.checked import require_whole_write_back
 from helioloop_worker.loop.ingest import ingest
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.reports.status import acceptance_lines
-from helioloop_worker.reports.status_facts import read_status
+from helioloop_worker.reports.status_reading import read_status
 
 Data = dict[str, dict[str, str]]
 

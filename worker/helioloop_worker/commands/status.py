@@ -63,8 +63,8 @@ def status(*, project: int | None, model_dir: Path | None, full: bool, as_json: 
     with needs_extra("worker"):
         from helioloop_worker.labelstudio.proxies import check_proxies
         from helioloop_worker.reports.status import status_lines
-        from helioloop_worker.reports.status_facts import read_status
         from helioloop_worker.reports.status_json import status_json
+        from helioloop_worker.reports.status_reading import read_status
     registry = find_registry(model_dir=model_dir, project=project)
     if not registry.root.is_dir():
         raise WrongUsage(
