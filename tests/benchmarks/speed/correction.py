@@ -24,6 +24,7 @@ import click
 import redis
 import requests
 from label_studio_sdk import LabelStudio as SdkClient
+from rq import Worker
 
 from helioloop.errors import ServiceError
 from helioloop.messaging import messages, queues
@@ -256,30 +257,38 @@ def campaign(folder: Path, *, cubes: int, train_workers: int, epochs: int | None
         label_studio = LabelStudioClient.from_settings(settings)
         project = set_up(label_studio, settings, title="Corrections", backend_url=services.backend_url)
         workers = ["worker-score", *(f"worker-train-{k + 1}" for k in range(train_workers))]
-        _start_workers(services, workers)
         with closing(redis.Redis.from_url(services.redis_url)) as connection:
             prepared = Campaign(folder, services, settings, project, connection, since)
-            click.echo("ingesting, training a first version in one epoch, writing it back …", err=True)
-            ingestion = messages.Ingest(project=project, release=RELEASE)
-            queues.send(connection, ingestion)
-            first = FirstPass(connection, settings, project, [ingestion])
-            _wait(prepared, first.completed, "the first version was not written back")
-            _wait(prepared, lambda: not running(connection), "jobs of the first version did not end")
-            for name in workers:
-                services.services.pop(name).stop()
+            if prepared.registry.published() is None:
+                _make_first_version(prepared, workers)
             del services.environment["HELIOLOOP_EPOCHS"]
             if epochs is not None:
                 services.environment["HELIOLOOP_EPOCHS"] = str(epochs)
+            click.echo("starting the workers that make the timed round …", err=True)
             again = time.time()
-            _start_workers(services, workers)
+            _start_workers(prepared, workers)
             queues.send(connection, messages.Reconcile(project=project))
             _wait(
                 prepared,
                 lambda: any(job.name == "reconcile" and job.begun > again for job in prepared.jobs()),
-                "no reconciliation has run since the workers were started again",
+                "no reconciliation has run since the workers were started",
             )
             _wait(prepared, lambda: not running(connection), "jobs of the reconciliation did not end")
             yield prepared
+
+
+def _make_first_version(prepared: Campaign, workers: list[str]) -> None:
+    """Ingest the release, train a version in one epoch and write it back; then stop the workers."""
+    _start_workers(prepared, workers)
+    click.echo("ingesting, training a first version in one epoch, writing it back …", err=True)
+    connection, services = prepared.connection, prepared.services
+    ingestion = messages.Ingest(project=prepared.project, release=RELEASE)
+    queues.send(connection, ingestion)
+    first = FirstPass(connection, prepared.settings, prepared.project, [ingestion])
+    _wait(prepared, first.completed, "the first version was not written back")
+    _wait(prepared, lambda: not running(connection), "jobs of the first version did not end")
+    for name in workers:
+        services.services.pop(name).stop()
 
 
 def measure(folder: Path, *, cubes: int = CUBES, train_workers: int = TRAIN_WORKERS, epochs: int | None = None) -> Way:
@@ -320,9 +329,12 @@ def interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _start_workers(services: DemoServices, names: list[str]) -> None:
+def _start_workers(prepared: Campaign, names: list[str]) -> None:
+    """Start workers and wait until they serve their queues: on a busy machine their imports take minutes."""
     for name in names:
-        services.start_worker(name.split("-")[1], name=name)
+        prepared.services.start_worker(name.split("-")[1], name=name)
+    n = len(names)
+    _wait(prepared, lambda: Worker.count(connection=prepared.connection) >= n, f"{n} workers have not started")
 
 
 def _wait(prepared: Campaign, condition: Any, otherwise: str) -> None:
