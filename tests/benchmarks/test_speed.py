@@ -78,6 +78,7 @@ def test_the_parts_of_a_correction_and_the_rest_are_the_whole() -> None:
     assert found.not_explained == pytest.approx(5.0)
     assert sum(part.seconds for part in found.parts) + found.not_explained == pytest.approx(found.seconds)
     assert "| members are trained | 70.0 s | 40.0 s | 2, 19.5 to 20.0 s each |" in correction_parts.table(found)
+    assert correction_parts.table(found).endswith("with the new version after 128.5 s.")
 
 
 def test_a_step_without_a_record_is_not_counted_as_no_time() -> None:

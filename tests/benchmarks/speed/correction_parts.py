@@ -227,6 +227,7 @@ def table(found: Way) -> str:
     ]
     lines.append(f"| not explained: between jobs | | {found.not_explained:.1f} s | |")
     lines.append(f"| **all** | | **{found.seconds:.1f} s** | |")
+    lines += ["", f"The backend answered `/predict` with the new version after {found.predict_seconds:.1f} s."]
     return "\n".join(lines)
 
 
