@@ -91,6 +91,11 @@ def refused(cube: str, reason: str) -> CubeReport:
     return CubeReport(cube=cube, verdict=Verdict.REFUSED, reasons=(reason,))
 
 
+def copied_content(other: str) -> str:
+    """Return that a cube has the content of another one, and the remedy."""
+    return f"it has the content of cube {other}, and one video counts once; remove the copy"
+
+
 def _limb_doubts(files: CubeFiles, cube: Cube, instrument: Instrument) -> tuple[str, ...]:
     """Return a sentence if the limb crosses the patch where the ephemeris, at the frames' times, does not put it."""
     limb = limb_frames(cube.observed_gauss, code_gauss=instrument.clip_gauss)
