@@ -8,6 +8,7 @@ import click
 
 from helioloop.cli import needs_extra
 from helioloop.progress import Report
+from helioloop_worker.commands.options import EXISTING_FOLDER, FOLDER, TABLE
 from helioloop_worker.commands.runtime import show_doubt
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ PROFILE_OPTION = click.option(
 OUT_OPTION = click.option(
     "--out",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     help="Folder of the release; made if absent, and refused if it holds anything else.",
 )
 PROCESSES_OPTION = click.option("--processes", type=click.IntRange(min=1), help="Processes.  [default: one per core]")
@@ -38,7 +39,7 @@ PROCESSES_OPTION = click.option("--processes", type=click.IntRange(min=1), help=
     "--regions",
     "table",
     required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=TABLE,
     help="CSV, ECSV or VOTable with the columns region, carrington_lon, carrington_lat (degrees) and, optionally, "
     "first_seen (time).",
 )
@@ -92,7 +93,7 @@ def cutouts(files: tuple[str, ...], table: Path, out: Path, profile_name: str | 
 
 
 @click.command("stack")
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", type=EXISTING_FOLDER)
 @OUT_OPTION
 @PROFILE_OPTION
 @PROCESSES_OPTION
