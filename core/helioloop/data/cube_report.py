@@ -51,6 +51,7 @@ class CubeReport:
     region_source: str | None = None
 
     def with_warning(self, reason: str) -> Self:
-        """Return the report with one more reason for doubt, which comes first; a refused file stays refused."""
-        verdict = self.verdict if self.verdict is Verdict.REFUSED else Verdict.WARNED
-        return replace(self, verdict=verdict, reasons=(reason, *self.reasons))
+        """Return the report with one more reason for doubt, which comes first; that of a refused file unchanged."""
+        if self.verdict is Verdict.REFUSED:
+            return self
+        return replace(self, verdict=Verdict.WARNED, reasons=(reason, *self.reasons))

@@ -134,6 +134,27 @@ def test_names_of_cubes_that_training_does_not_open_are_refused_with_the_reason(
     assert "must be a plain file name" in rows["G\nH"]["reasons"]
 
 
+def test_data_that_are_not_those_of_their_sum_are_warned(tmp_path: Path) -> None:
+    """A bit changed on the way: the field is plausible, and only DATASUM shows it."""
+    path = _cube(tmp_path / "release" / "A.fits")
+    with fits.open(path, do_not_scale_image_data=True) as hdus:
+        hdus.writeto(path, checksum=True, overwrite=True)
+    assert _check(path.parent)[0]["A"]["verdict"] == "ok"
+    content = bytearray(path.read_bytes())
+    content[10 * 2880] ^= 1
+    path.write_bytes(content)
+    row = _check(path.parent)[0]["A"]
+    assert row["verdict"] == "warned"
+    assert "its data in HDU 0 are not those of which DATASUM is the sum" in row["reasons"]
+
+
+def test_an_image_with_four_axes_is_told_what_a_cube_has(tmp_path: Path) -> None:
+    (tmp_path / "release").mkdir()
+    fits.PrimaryHDU(FIELD[None]).writeto(tmp_path / "release" / "A.fits")
+    row = _check(tmp_path / "release", exit_code=1)[0]["A"]
+    assert "its image has the shape (1, 3, 90, 90), a cube has three axes, time, y and x" in row["reasons"]
+
+
 def test_a_copy_under_another_name_is_warned(tmp_path: Path) -> None:
     """The companion belongs to the content: C has other times, and is none."""
     folder = tmp_path / "release"
