@@ -5,6 +5,7 @@ cubes) are refused with the reason.
 """
 
 import io
+import os
 import re
 import warnings
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from helioloop.data.data_sums import data_sum_doubts
 from helioloop.data.fits import MAX_BYTES, in_gauss, open_checked
 from helioloop.data.images import other_content, other_segment
 from helioloop.errors import CubeError, MagnetogramError
+from helioloop.files.kinds import why_not_a_file
 from helioloop.records.profiles import BUILT_IN, Profile
 
 _COMMENTARY = {"", "COMMENT", "HISTORY", "END"}
@@ -163,6 +165,9 @@ def _parsed(header: fits.Header) -> fits.Header:
 
 
 def _content(place: str) -> bytes:
+    reason = None if "://" in place or not os.path.lexists(place) else why_not_a_file(Path(place))
+    if reason is not None:
+        raise MagnetogramError(f"it {reason}")
     try:
         if "://" in place:
             import fsspec  # noqa: PLC0415 - only URLs need it

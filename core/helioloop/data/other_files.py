@@ -48,12 +48,17 @@ def why_not_a_cube(folder: Path, path: Path) -> str | None:
         return "it is in a subfolder and cubes must be directly in the folder of a release: move it there"
     if is_cube_file(path):
         return None
-    return _what_its_ending_says(path.name) or (
+    return why_not_to_rename(path.name) or (
         f"its name must end in .fits, as the names of all cubes do: rename it {_ENDING.sub('', path.name)}.fits"
     )
 
 
-def _what_its_ending_says(name: str) -> str | None:
+def is_named_as_fits(name: str) -> bool:
+    """Return True for the usual endings of FITS files, also compressed, unfinished or kept from before a change."""
+    return _FITS_NAME.search(_SAVED.sub("", _UNFINISHED.sub("", name))) is not None
+
+
+def why_not_to_rename(name: str) -> str | None:
     """Return why a file is not to be renamed ``.fits``: it is unfinished, an earlier state, or compressed otherwise."""
     ending = _UNFINISHED.search(name)
     if ending:

@@ -89,8 +89,10 @@ def _replacing(path: Path) -> Iterator[Path]:
         with new.open("rb") as file:
             os.fsync(file.fileno())
         new.replace(path)
-    except BaseException:
+    except BaseException as error:
         new.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # of a write, such as that the disk is full
+            error.filename = str(path)
         raise
 
 

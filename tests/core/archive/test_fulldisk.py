@@ -199,9 +199,9 @@ def test_damaged_and_absent_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_damaged_data_whose_sum_is_in_the_header_are_said(tmp_path: Path) -> None:
-    path = Path(made(tmp_path))
-    with fits.open(path) as hdus:
-        hdus.writeto(path, checksum=True, overwrite=True)
+    path = tmp_path / "summed.fits"
+    with fits.open(made(tmp_path)) as hdus:
+        hdus.writeto(path, checksum=True)
     assert read_observation(str(path)).assumed == ()
     content = bytearray(path.read_bytes())
     content[-40_000] ^= 1

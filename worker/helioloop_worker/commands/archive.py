@@ -81,6 +81,7 @@ def cutouts(files: tuple[str, ...], table: Path, out: Path, profile_name: str | 
     with needs_extra("worker"):
         from helioloop.archive.cutouts import make_cutouts
         from helioloop.archive.regions import read_regions
+        from helioloop.archive.unread import unread_sentences
         from helioloop.records.profiles import find_profile
         from helioloop_worker.terminal import bars
 
@@ -90,6 +91,8 @@ def cutouts(files: tuple[str, ...], table: Path, out: Path, profile_name: str | 
         report = _bar(progress)
         made = make_cutouts(files, regions, out, profile=profile, report=report, processes=processes)
     print_made(made, out / "cutouts-excluded.csv")
+    for sentence in unread_sentences(files):
+        show_doubt(sentence)
 
 
 @click.command("stack")
@@ -123,6 +126,7 @@ def stack(folder: Path, out: Path, profile_name: str | None, processes: int | No
     """
     with needs_extra("worker"):
         from helioloop.archive.stack import make_stack
+        from helioloop.archive.unread import unread_sentences
         from helioloop.records.profiles import find_profile
         from helioloop_worker.terminal import bars
 
@@ -130,6 +134,8 @@ def stack(folder: Path, out: Path, profile_name: str | None, processes: int | No
     with bars(transient=True) as progress:
         made = make_stack(folder, out, profile=profile, report=_bar(progress), processes=processes)
     print_made(made, out / "stack-excluded.csv")
+    for sentence in unread_sentences([str(folder)]):
+        show_doubt(sentence)
 
 
 def _bar(progress: "Progress") -> Report:
