@@ -15,6 +15,7 @@ from helioloop.data.truth import TrueCube
 from helioloop.evaluation.risk_control import make_guarantee, split
 from helioloop.files import atomic
 from helioloop.model.ensemble import Ensemble, score_cubes, train_member
+from helioloop.model.local_growth import combine
 from helioloop.model.plan import make_plan
 from helioloop.model.recipes import ACCURATE, PAPER
 from helioloop.progress import Report
@@ -26,8 +27,9 @@ from helioloop.workflows.prelabel_report import Targets
 from helioloop.workflows.releases import score_release
 from helioloop.workflows.simulate import simulate_campaign, verifications_until
 from tests.benchmarks.bench import Bench, Figures, NotAvailable
+from tests.benchmarks.frame_figures import COVERAGE, REPEATS, authors_scores
 from tests.benchmarks.reference import cleanlab_ranked, hand_made_features, out_of_fold, ranked
-from tests.benchmarks.version_figures import COVERAGE, REPEATS, version_figures
+from tests.benchmarks.version_figures import version_figures
 
 ROUNDS = 8
 """Rounds of verification in a campaign, at most."""
@@ -82,7 +84,7 @@ class PhaseClock:
 
 
 def reference(bench: Bench, seed: int) -> Figures:
-    """Rank the same crude labels by a forest on hand-made features, and by cleanlab on the networks' probabilities."""
+    """Rank the same crude labels by a forest on hand-made features, by networks or growth alone, and by cleanlab."""
     experiment = bench.experiment(seed)
     trained = bench.first(seed)
     folds = {name: entry["fold"] for name, entry in bench.registry(seed).card(trained.version).labels.items()}
@@ -94,11 +96,16 @@ def reference(bench: Bench, seed: int) -> Figures:
     crude = np.array([experiment.crude[name] is Label.EMERGENCE for name in names])
     true = np.array([experiment.truth[name].label is Label.EMERGENCE for name in names])
     p_forest = out_of_fold(features, crude, np.array([folds[name] for name in names]), seed=bench.member_seed)
-    p_network = np.array([trained.scores[name].p_emergence for name in names])
+    scores = [trained.scores[name] for name in names]
+    p_emergence = np.array([score.p_emergence for score in scores])
+    p_networks = np.array([score.p_emergence if score.p_networks is None else score.p_networks for score in scores])
+    growth = np.array([np.nan if score.growth is None else score.growth for score in scores])
     return {
         "forest": ranked(p_forest, crude, crude != true),
-        "network": ranked(p_network, crude, crude != true),
-        "cleanlab": cleanlab_ranked(p_network, crude, crude != true),
+        "networks": ranked(p_networks, crude, crude != true),
+        "growth": ranked(combine(np.full(len(growth), 0.5), growth), crude, crude != true),
+        "loop": ranked(p_emergence, crude, crude != true),
+        "cleanlab": cleanlab_ranked(p_emergence, crude, crude != true),
         "wrong": int((crude != true).sum()),
     }
 
@@ -194,11 +201,13 @@ def real(bench: Bench, seed: int) -> Figures:
     version = bench.first(seed).version
     _, scored = score_release(Release.open(bench.real_data), bench.registry(seed), bench.runtime, version=version)
     score = scored[0][1]
+    authors = authors_scores([score], start=bench.runtime.instrument.frozen_frames)[0].emergence
     return {
         "cube": score.cube,
         "members": len(score.members),
         "p_emergence": score.p_emergence,
         "p_spread": score.p_spread,
+        "authors_frame": None if authors is None else authors.frame,
         **dict.fromkeys(("frame", "frame_lo", "frame_hi")),
         **({} if score.emergence is None else asdict(score.emergence)),
     }
@@ -275,5 +284,7 @@ PARTS = {
     "paper": paper,
 }
 """All parts by name, in the order in which they run."""
+FIRST_SEED_ONLY = ("accurate", "paper")
+"""The parts that are measured on the release of the first data seed alone."""
 EVERY_RUN = tuple(name for name in PARTS if name != "paper")
 """The parts that run if none is chosen; the authors' network takes half an hour and shows little."""
