@@ -8,7 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from helioloop.cli import load_commands
-from helioloop_worker.commands.options import TABLE, NamedPath
+from helioloop.errors import WrongUsage
+from helioloop_worker.commands.options import TABLE, NamedPath, find_registry
 
 
 def test_every_path_of_a_command_refuses_the_empty_one() -> None:
@@ -35,6 +36,12 @@ def test_an_empty_path_is_refused_with_the_remedy(given: str) -> None:
     result = CliRunner().invoke(command, ["--out", given])
     assert result.exit_code == 2
     assert "the path is empty, as of a shell variable that is not set; give a name" in result.output
+
+
+def test_a_model_folder_that_is_not_there_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    with pytest.raises(WrongUsage, match=r"modles is not a folder; name an existing model folder"):
+        find_registry(model_dir=tmp_path / "modles", project=None)
+    assert find_registry(model_dir=tmp_path, project=None).root == tmp_path
 
 
 def test_a_link_to_a_table_leads_to_its_file(tmp_path: Path) -> None:

@@ -113,9 +113,11 @@ def find_registry(*, model_dir: Path | None, project: int | None) -> Registry:
     Raises
     ------
     WrongUsage
-        If neither or both are given.
+        If neither or both are given, or the folder that --model-dir names does not exist.
     """
     if model_dir is not None and project is None:
+        if not model_dir.is_dir():
+            raise WrongUsage(f"{model_dir} is not a folder; name an existing model folder with --model-dir")
         return Registry(model_dir)
     if project is not None and model_dir is None:
         return Registry(load_settings().model_dir(project))
