@@ -197,6 +197,7 @@ CASES: dict[str, Change] = {
     "project-releases/missing": folder(missing_releases=("first", "second")),
     "model-folder/lost-version": folder(unusable={"v0001": "v0001 cannot be published again"}),
     "model-folder-seen/another-folder": folder(stamp="an0ther"),
+    "version-code/other-code": folder(code="0.1.0+3f9a1c20b7e4"),
     "backend-entry/missing": {"cards": good([CARD | {"title": "another model", "url": "http://other:9090"}])},
     "backend-entry/unspecified-address": card(url="http://0.0.0.0:9090"),
     "backend-entry/other-address": {"wanted_url": "http://helioloop.example.org"},
@@ -324,7 +325,14 @@ def test_without_a_version_or_tasks_the_rest_is_checked() -> None:
     }
     found = {finding.check: finding for finding in examine(replace(SOUND, **change))}
     untried = {check for check, finding in found.items() if finding.verdict is Verdict.NOT_TRIED}
-    assert untried == {"video", "video-frames", "shown-model-version", "predictions", "project-releases"}
+    assert untried == {
+        "video",
+        "video-frames",
+        "shown-model-version",
+        "predictions",
+        "project-releases",
+        "version-code",
+    }
     assert found["video"].seen == "because the project has no task yet"
     assert {finding.verdict for finding in found.values()} == {Verdict.OK, Verdict.NOT_TRIED}
 

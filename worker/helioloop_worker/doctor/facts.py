@@ -155,6 +155,8 @@ class FolderFacts:
     n_frames : int or None
         Frames on the grid of the project's profile.
     owner, media_owner : ProjectStamp or None
+    code : str or None
+        The learning code that made it, where that is not the code of now.
         The projects to which the model folder and the media folder belong; None where none is written.
     missing_releases : tuple of str
         Releases that the published version was trained on and that are in no release root.
@@ -170,6 +172,7 @@ class FolderFacts:
     owner: ProjectStamp | None = None
     media_owner: ProjectStamp | None = None
     missing_releases: tuple[str, ...] = ()
+    code: str | None = None
     unusable: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -19,6 +19,7 @@ from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop_worker.doctor.facts import DiskFacts, FolderFacts, MachineFacts
 
+from helioloop.workflows.learning_code import is_of_this_code
 EXTRA: Final = "worker"
 _CONTAINER_MARKS: Final = (Path("/.dockerenv"), Path("/run/.containerenv"))
 _GPU_MARKS: Final = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidiactl"))
@@ -113,3 +114,4 @@ def read_folder(settings: Settings, project: int | None) -> FolderFacts:
         media_owner=media_owner,
         missing_releases=() if card is None else missing_releases(settings.release_roots, card.releases),
     )
+        code=None if card is None or is_of_this_code(card) else card.code_version,

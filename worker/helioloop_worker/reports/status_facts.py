@@ -41,6 +41,7 @@ from helioloop_worker.reports.configuration import damaged_controls, read_config
 from helioloop_worker.reports.disk_use import DiskUse, read_disk_use
 from helioloop_worker.reports.failing_jobs import FailingJob, failing_jobs
 from helioloop_worker.reports.job_status import FailedJob, RunningJob, failed_jobs, running_jobs
+from helioloop_worker.reports.other_code import OtherCode, read_other_code
 from helioloop_worker.reports.random_checks import RandomCheckCounts, count_random_checks
 from helioloop_worker.reports.reading import ReadRelease, read_releases
 from helioloop_worker.reports.redaction import hide_secrets, redact
@@ -245,6 +246,8 @@ class ProjectStatus:
         How much disk the model folder and the project's media folder use.
     missing_releases : tuple of str
         Releases that the published version was trained on and that are in no release root.
+    other_code : OtherCode or None
+        Which learning code made the published version, where that is not the code of now.
     """
 
     at: str
@@ -275,6 +278,7 @@ class ProjectStatus:
     damaged_controls: str | None = None
     disk: DiskUse | None = None
     missing_releases: tuple[str, ...] = ()
+    other_code: OtherCode | None = None
 
 
 def read_status(
@@ -346,6 +350,7 @@ def read_status(
             int(at // DISK_SECONDS),
         ),
         missing_releases=_missing_releases(card, settings),
+        other_code=read_other_code(registry, card),
     )
 
 
