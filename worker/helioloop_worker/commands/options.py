@@ -2,15 +2,29 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
-from helioloop.errors import WrongUsage
+from helioloop.environment.answering import silent_sentence
+from helioloop.errors import ServiceError, WrongUsage
 from helioloop.registry.versions import Registry
 from helioloop.settings import load_settings
 
-FOLDER = click.Path(file_okay=False, path_type=Path)
-EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+class AnsweringFolder(click.Path):
+    """The path of a folder; where one does not answer, this is refused after seconds, and click would wait for ever."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path; see `click.Path`."""
+        name = "folder" if param is None else param.metavar or param.opts[0]
+        if (sentence := silent_sentence([(name, Path(value))])) is not None:
+            raise ServiceError(sentence)
+        return super().convert(value, param, ctx)
+
+
+FOLDER = AnsweringFolder(file_okay=False, path_type=Path)
+EXISTING_FOLDER = AnsweringFolder(exists=True, file_okay=False, path_type=Path)
 TABLE = click.Path(dir_okay=False, path_type=Path)
 PROGRAM = click.Path(exists=True, dir_okay=False, path_type=Path)
 FRACTION = click.FloatRange(min=0, max=1, min_open=True, max_open=True)
