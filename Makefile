@@ -9,7 +9,8 @@
 #   make test-images                  build the images of docker/ and run the services of its compose file (root, Debian)
 #   make bench                        time helioloop against plain references and write docs/performance.md; minutes
 #   make bench-growth                 measure what grows with the number of cubes and write docs/growth.md; an hour
-#   make bench-science                measure the method and write docs/science.md; hours on a CPU; can be interrupted
+#   make bench-science                measure the method on both generators and write docs/science.md; hours on a CPU;
+#                                     can be interrupted
 #   make bench-gpu                    measure training and masking on a GPU into bench-data/gpu.json; five minutes
 #   make docs                         the pages and a reference of the code as HTML, in dist/docs
 #   make audit                        known vulnerabilities of all pinned packages; asks PyPI's advisory service

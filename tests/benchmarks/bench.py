@@ -47,6 +47,8 @@ MEASURING_MODULES = (
     "workflows/simulate",
 )
 """The core's modules that decide what is measured on a version; the code version covers the learning ones."""
+MEASURING_HERE = ("parts", "reference", "version_figures", "frame_figures", "probability_figures", "emerging_flux")
+"""The modules of this package that do so."""
 
 Figures = dict[str, Any]
 Part = Callable[["Bench", int], Figures]
@@ -111,6 +113,10 @@ class Bench:
             )  # fmt: skip
         return Release.open(folder)
 
+    def is_drawn(self, seed: int) -> bool:
+        """Return whether the release of a data seed was made by the generator, not written by hand."""
+        return (self.folder / "releases" / self.key(seed) / "made-with.json").exists()
+
     def truth(self, seed: int) -> Path:
         """Return the path of a release's truth table."""
         return self.folder / "releases" / f"{self.key(seed)}-truth.csv"
@@ -142,7 +148,7 @@ class Bench:
         """Return a part's figures: the stored ones, or else measure and store them."""
         stored = self.stored(name, seed)
         if stored is None:
-            click.echo(f"{name}, data seed {seed}: begun")
+            click.echo(f"{name}, {self.generator}, data seed {seed}: begun")
             stored = {
                 "stamp": self.stamp(name, seed),
                 "figures": part(self, seed),
@@ -151,7 +157,7 @@ class Bench:
                 "date": datetime.now(UTC).date().isoformat(),
             }
             atomic.write_json(self._path(name, seed), plain(stored))
-        click.echo(f"{name}, data seed {seed}: done")
+        click.echo(f"{name}, {self.generator}, data seed {seed}: done")
         return dict(stored["figures"])
 
     def stored(self, name: str, seed: int) -> Figures | None:
@@ -184,7 +190,7 @@ class Bench:
         core, here = resources.files("helioloop"), Path(__file__).parent
         return digest(
             [(core / f"{module}.py").read_text() for module in MEASURING_MODULES]
-            + [(here / f"{module}.py").read_text() for module in ("parts", "reference", "version_figures")]
+            + [(here / f"{module}.py").read_text() for module in MEASURING_HERE]
         )
 
     def _path(self, name: str, seed: int) -> Path:

@@ -26,8 +26,9 @@ from helioloop.workflows.prelabel_report import Targets
 from helioloop.workflows.releases import score_release
 from helioloop.workflows.simulate import simulate_campaign, verifications_until
 from tests.benchmarks.bench import Bench, Figures, NotAvailable
+from tests.benchmarks.frame_figures import COVERAGE, REPEATS, authors_scores
 from tests.benchmarks.reference import cleanlab_ranked, hand_made_features, out_of_fold, ranked
-from tests.benchmarks.version_figures import COVERAGE, REPEATS, version_figures
+from tests.benchmarks.version_figures import version_figures
 
 ROUNDS = 8
 """Rounds of verification in a campaign, at most."""
@@ -194,11 +195,13 @@ def real(bench: Bench, seed: int) -> Figures:
     version = bench.first(seed).version
     _, scored = score_release(Release.open(bench.real_data), bench.registry(seed), bench.runtime, version=version)
     score = scored[0][1]
+    authors = authors_scores([score], start=bench.runtime.instrument.frozen_frames)[0].emergence
     return {
         "cube": score.cube,
         "members": len(score.members),
         "p_emergence": score.p_emergence,
         "p_spread": score.p_spread,
+        "authors_frame": None if authors is None else authors.frame,
         **dict.fromkeys(("frame", "frame_lo", "frame_hi")),
         **({} if score.emergence is None else asdict(score.emergence)),
     }
@@ -275,5 +278,7 @@ PARTS = {
     "paper": paper,
 }
 """All parts by name, in the order in which they run."""
+FIRST_SEED_ONLY = ("accurate", "paper")
+"""The parts that are measured on the release of the first data seed alone."""
 EVERY_RUN = tuple(name for name in PARTS if name != "paper")
 """The parts that run if none is chosen; the authors' network takes half an hour and shows little."""

@@ -2,12 +2,14 @@
 
     make bench-science                                                          hours on a CPU
     make bench-science ARGS="--n 60 --seeds 1,2 --document bench-data/try.md"   a quick look
-    make bench-science ARGS="--generator flux-transport"                        the second generator
+    make bench-science ARGS="--generator flux-transport"                        measures only the second generator
 
-It can be interrupted at any time; the same command continues. `parts` measures, `document` renders.
+It can be interrupted at any time; the same command continues. `parts` measures, `document` renders what is measured on
+both generators, side by side.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -35,15 +37,22 @@ TABLE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--document",
     type=TABLE,
-    show_default="docs/science.md, and science-flux-transport.md in the work folder for the second generator",
-    help="Where to write.",
+    default=ROOT / "docs" / "science.md",
+    show_default="docs/science.md",
+    help="Where to write; it shows what is measured on both generators.",
 )
 @click.option(
-    "--generator", type=click.Choice([one.value for one in Generator]), default=Generator.ELEMENTS.value,
-    show_default=True,
-    help="What makes the releases.",
-)  # fmt: skip
-def main(*, folder: Path, n: int, seeds: str, figures: str | None, document: Path | None, generator: str) -> None:
+    "--generator",
+    "generators",
+    type=click.Choice([one.value for one in Generator]),
+    multiple=True,
+    default=[one.value for one in Generator],
+    show_default="both",
+    help="What makes the releases that are measured; can be repeated.",
+)
+def main(
+    *, folder: Path, n: int, seeds: str, figures: str | None, document: Path, generators: tuple[str, ...]
+) -> None:  # fmt: skip
     """Measure the method and write the figures down; stored figures are not measured again."""
     try:
         data_seeds = tuple(dict.fromkeys(int(seed) for seed in seeds.split(",")))
@@ -52,9 +61,6 @@ def main(*, folder: Path, n: int, seeds: str, figures: str | None, document: Pat
     chosen = EVERY_RUN if figures is None else tuple(figures.split(","))
     if unknown := [name for name in chosen if name not in PARTS]:
         raise click.BadParameter(f"{unknown[0]!r} is not one of {', '.join(PARTS)}", param_hint="--figures")
-    if document is None:
-        elements = Generator(generator) is Generator.ELEMENTS
-        document = ROOT / "docs" / "science.md" if elements else folder / f"science-{generator}.md"
     settings = load_settings()
     roots = [folder / "releases", *([settings.real_data.resolve().parent] if settings.real_data else [])]
     cache = None if "cache_root" in settings.model_fields_set else folder / "cache"
@@ -67,20 +73,20 @@ def main(*, folder: Path, n: int, seeds: str, figures: str | None, document: Pat
             member_seed=settings.seed,
             real_data=settings.real_data,
             runtime=runtime,
-            generator=Generator(generator),
         )
-        run(bench, chosen, document)
+        run([replace(bench, generator=one) for one in Generator if one in generators], chosen, document)
 
 
-def run(bench: Bench, chosen: Sequence[str], document: Path) -> None:
-    """Measure the chosen parts on every release, and write the document again after each part."""
+def run(benches: Sequence[Bench], chosen: Sequence[str], document: Path) -> None:
+    """Measure the chosen parts on every release, and write the document again after each part on each generator."""
     for name in sorted(chosen, key=list(PARTS).index):
-        for seed in bench.seeds:
-            try:
-                bench.figures(name, PARTS[name], seed)
-            except NotAvailable as reason:
-                click.echo(f"{name}, data seed {seed}: left out; {reason}")
-        atomic.write_text(document, render(bench))
+        for bench in benches:
+            for seed in bench.seeds:
+                try:
+                    bench.figures(name, PARTS[name], seed)
+                except NotAvailable as reason:
+                    click.echo(f"{name}, {bench.generator}, data seed {seed}: left out; {reason}")
+            atomic.write_text(document, render(bench))
     click.echo(f"{document} written")
 
 

@@ -12,13 +12,11 @@ import pytest
 from helioloop.data.cubes import write_cube
 from helioloop.data.loader import Loader
 from helioloop.data.release import LabelRow, write_labels
-from helioloop.data.truth import TrueCube
 from helioloop.model.device import CPU
 from helioloop.model.recipes import QUICK
 from helioloop.model.runtime import Runtime
 from helioloop.records.instrument import MDI, Instrument
 from helioloop.records.labels import Label
-from helioloop.records.scores import CubeScore, Emergence
 from helioloop.synthetic import Generator, making
 from helioloop.workflows import experiment
 from tests.benchmarks import parts
@@ -26,7 +24,6 @@ from tests.benchmarks.bench import Bench, NotAvailable, plain
 from tests.benchmarks.document import render
 from tests.benchmarks.reference import hand_made_features, out_of_fold, ranked
 from tests.benchmarks.science import run
-from tests.benchmarks.version_figures import calibrated_coverage
 
 SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=24, size_px=24, clip_gauss=1000.0, frozen_frames=3)
 TINY = replace(QUICK, epochs=2, min_steps=0, batch=8, folds=2, dropouts=(0.2,))
@@ -90,10 +87,10 @@ def test_every_part_is_measured_once_and_written_down(
     """Stored figures are not measured again; a part that cannot be measured here is left out with a message."""
     monkeypatch.setattr(parts, "REPEATS", 3)
     chosen = [name for name in parts.EVERY_RUN if name != "reference"]
-    run(bench, chosen, tmp_path / "science.md")
+    run([bench], chosen, tmp_path / "science.md")
     output = capsys.readouterr().out
     assert output.count("begun") == 10  # five parts, two releases
-    assert "real, data seed 5: left out; the real video is not here" in output
+    assert "real, elements, data seed 5: left out; the real video is not here" in output
     text = (tmp_path / "science.md").read_text()
     assert '$ make bench-science ARGS="--n 40 --seeds 5,6"' in text
     for heading in (
@@ -105,12 +102,13 @@ def test_every_part_is_measured_once_and_written_down(
         "The recipe for a GPU",
     ):
         assert f"\n## {heading}" in text
-    assert re.search(r"\| one round from cached cubes \| 0\.\d min ± 0\.\d min \|", text)
+    assert re.search(r"\| one round from cached cubes \| [^|]+ \| [^|]+ \| 0\.\d min ± 0\.\d min, aim \|", text)
+    assert "Not measured: flux transport, data seeds 5, 6." in text
     assert not re.search(r"\b(nan|inf|None)\b", text)
     for table in re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE):
         assert len({line.count("|") for line in table.splitlines()}) == 1, table
 
-    run(bench, chosen, tmp_path / "again.md")
+    run([bench], chosen, tmp_path / "again.md")
     assert capsys.readouterr().out.count("begun") == 3  # the real video and accurate, second release
     assert (tmp_path / "again.md").read_text() == text
 
@@ -123,52 +121,33 @@ def test_figures_of_another_recipe_are_not_valid(bench: Bench) -> None:
 
 
 def test_releases_of_the_second_generator_have_names_of_their_own(bench: Bench) -> None:
-    """Neither release nor figures of one generator are taken for the other's; the document names the option."""
+    """Neither release nor figures of one generator are taken for the other's."""
     other = replace(bench, generator=Generator.FLUX_TRANSPORT)
     bench.figures("made up", lambda _bench, _seed: {"figure": 1.0}, 6)
     assert other.stored("made up", 6) is None
     assert other.key(5) != bench.key(5)
-    assert '$ make bench-science ARGS="--n 40 --seeds 5,6 --generator flux-transport"' in render(other)
 
 
-def test_the_verdict_is_on_the_mean(bench: Bench, tmp_path: Path) -> None:
-    """A figure that is undefined on a release fails its bound; a round without a duration does not."""
-    other = replace(bench, folder=tmp_path)
-    figures = {"error_auroc": 0.9, "precision_at_k": 0.5, "frame_near": 0.9, "kinds": []}
-    other.figures("first", lambda *_: {**figures, "frame_error_frames": 2.0, "times": {"seconds": 90.0}}, 5)
-    other.figures("first", lambda *_: {**figures, "frame_error_frames": np.inf, "times": {}}, 6)
-    real = {"cube": "BARD", "p_emergence": 0.95, "p_spread": 0.01, "frame": 93, "frame_lo": 85, "frame_hi": 99}
-    other.figures("real", lambda *_: real, 5)
-    lines = render(other).splitlines()
-
-    def verdict(words: str) -> str:
-        return next(line for line in lines if words in line).split("|")[-2].strip()
-
-    assert verdict("wrong labels found in the first round") == "yes"
-    assert verdict("k most suspicious of k") == "**no**"
-    assert verdict("after the first round, median error") == "**no**"
-    assert verdict("one round from cached cubes") == "aim"
-    assert verdict("the real video, by networks") == "aim"
-    assert verdict("verified until 3 %") == "not measured"
-
-
-def test_calibrated_intervals_have_the_required_coverage() -> None:
-    """Half widths of one frame and errors of up to ten frames: stretched until nine in ten are inside."""
-    rng = np.random.default_rng(0)
-    scores, truth = [], {}
-    for k in range(200):
-        name, frame = f"cube{k:03d}", 100 + int(rng.integers(-10, 11))
-        scores.append(
-            CubeScore(cube=name, sha256="", p_emergence=0.9, p_spread=None, members=("m",),
-                      emergence=Emergence(frame=100, frame_lo=99, frame_hi=101))
-        )  # fmt: skip
-        truth[name] = TrueCube(cube=name, label=Label.EMERGENCE, frame=frame, kind="")
-    found = calibrated_coverage(scores, truth, instrument=MDI)
-    assert found is not None
-    assert found["coverage"] == pytest.approx(0.9, abs=0.06)
-    assert found["raw_width_frames"] == 2
-    assert 18 <= found["width_frames"] <= 20
-    assert calibrated_coverage(scores[:10], truth, instrument=MDI) is None
+def test_both_generators_are_measured_in_one_run(
+    bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Part by part, each generator's data seeds in turn; the document has a pair of columns for each."""
+    both = [
+        replace(bench, folder=tmp_path, generator=one, real_data=tmp_path)
+        for one in (Generator.ELEMENTS, Generator.FLUX_TRANSPORT)
+    ]
+    found = {"cube": "BARD", "p_emergence": 0.95, "p_spread": 0.01, "frame": 93, "frame_lo": 85, "frame_hi": 99}
+    monkeypatch.setitem(parts.PARTS, "real", lambda one, seed: {**found, "authors_frame": len(one.key(seed))})
+    run(both, ["real"], tmp_path / "science.md")
+    begun = [line for line in capsys.readouterr().out.splitlines() if line.endswith("begun")]
+    assert begun == [
+        f"real, {generator}, data seed {seed}: begun"
+        for generator in ("elements", "flux-transport")
+        for seed in (5, 6)
+    ]  # fmt: skip
+    lengths = [len(one.key(5)) for one in both]
+    row = f"| 5 | 0.950 ± 0.010 | 93 (85–99) | {lengths[0]} | 0.950 ± 0.010 | 93 (85–99) | {lengths[1]} |"
+    assert row in (tmp_path / "science.md").read_text()
 
 
 def test_the_reference_ranks_on_the_folds_of_the_networks(bench: Bench) -> None:
@@ -191,6 +170,8 @@ def test_a_missing_release_is_made(bench: Bench) -> None:
     few = replace(bench, n=1, runtime=replace(bench.runtime, instrument=grid, load=load))
     assert few.release(5).name == few.key(5) != bench.key(5)
     assert len(few.experiment(5).cubes) == 1
+    assert few.is_drawn(5)
+    assert not bench.is_drawn(5)
 
 
 def test_hand_made_features_separate_an_emergence_from_a_region_that_existed() -> None:

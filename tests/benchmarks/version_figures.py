@@ -1,140 +1,124 @@
 """The figures of one version against the truth; the first round and the campaign both report them."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, replace
-from statistics import fmean, stdev
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from statistics import fmean
 
 import numpy as np
 
 from helioloop.data.truth import TrueCube
-from helioloop.emergence.authors_estimate import authors_estimate
-from helioloop.emergence.curve_onset import Curve, curve_onset
-from helioloop.evaluation.calibration import IntervalCalibration
 from helioloop.evaluation.metrics import NEAR_FRAMES, frame_errors
-from helioloop.records.instrument import Instrument
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
+from helioloop.synthetic.scenario import Kind
 from tests.benchmarks.bench import Bench, Figures
-
-COVERAGE = 0.9
-"""Fraction of the true emergence frames that calibrated intervals are to contain."""
-REPEATS = 100
-"""How often a random sample or split is repeated where that is cheap."""
+from tests.benchmarks.emerging_flux import WEAK_FLUX_MX, emerging_flux_mx
+from tests.benchmarks.frame_figures import REPEATS, authors_scores, calibrated_coverage, frames_by, interval_frames
+from tests.benchmarks.probability_figures import calibration_error, error_when_calibrated
 
 
 def version_figures(bench: Bench, seed: int, scores: Mapping[str, CubeScore], labels: Mapping[str, Label]) -> Figures:
     """Return all figures of a version, by kind too; `labels` are those it was trained on."""
-    truth = bench.experiment(seed).truth
-    error, _ = frame_errors(scores.values(), truth)
-    evaluation = bench.experiment(seed).evaluate(scores.values(), labels)
+    truth, instrument = bench.experiment(seed).truth, bench.runtime.instrument
+    known = [scores[cube] for cube in sorted(scores)]
+    evaluation = bench.experiment(seed).evaluate(known, labels)
+    steepest = authors_scores(known, start=instrument.frozen_frames)
+    drawn = bench.is_drawn(seed)
+    flux_mx = emerging_flux_mx(bench.generator, seed=seed, n=bench.n, instrument=instrument) if drawn else {}
     return {
         **evaluation.figures(),
-        "without_frame": float(np.isinf(error).mean()) if len(error) else None,
-        "frames_by": frames_by(scores.values(), truth, start=bench.runtime.instrument.frozen_frames),
-        "calibrated": calibrated_coverage(scores.values(), truth, instrument=bench.runtime.instrument),
+        **shares(known, truth, labels, flux_mx=flux_mx),
+        **probability_figures(known, truth),
+        "frames_by": frames_by(known, truth, start=instrument.frozen_frames),
+        "interval_frames": interval_frames(known, truth),
+        "calibrated": calibrated_coverage(known, truth, instrument=instrument),
         "kinds": [
-            {
-                **asdict(kind),
-                **_of_kind([score for score in scores.values() if truth[score.cube].kind == kind.kind], truth, labels),
-            }
-            for kind in evaluation.kinds
+            {**asdict(kind), **of_kind(kind.kind, known, truth, labels, steepest=steepest)} for kind in evaluation.kinds
         ],
     }
 
 
-def _of_kind(
-    scores: list[CubeScore], truth: Mapping[str, TrueCube], labels: Mapping[str, Label]
-) -> dict[str, float | None]:
-    """Return how many wrong labels the ensemble contradicts, and how many emergence frames are near."""
-    error, _ = frame_errors(scores, truth)
-    return {
-        "wrong_seen": sum(
-            labels[score.cube] is not truth[score.cube].label and score.predicted is truth[score.cube].label
-            for score in scores
-        ),
-        "frames": len(error),
-        "frames_near": int((error <= NEAR_FRAMES).sum()),
-    }
+def share(hits: Iterable[bool]) -> dict[str, float | None]:
+    """Return how many are true, of how many, and the fraction (None of none)."""
+    found = list(hits)
+    return {"count": sum(found), "of": len(found), "share": fmean(found) if found else None}
 
 
-def frames_by(
-    scores: Iterable[CubeScore], truth: Mapping[str, TrueCube], *, start: int
+def shares(
+    scores: Sequence[CubeScore],
+    truth: Mapping[str, TrueCube],
+    labels: Mapping[str, Label],
+    *,
+    flux_mx: Mapping[str, float],
 ) -> dict[str, dict[str, float | None]]:
-    """Return the errors of other estimates of the emergence frame on the same curves, if a frame was located.
+    """Return where the method fails, as counts and fractions.
+
+    Parameters
+    ----------
+    scores, truth, labels
+        As in `version_figures`.
+    flux_mx : mapping of str to float
+        Peak flux of the region that emerges, by cube.
 
     Returns
     -------
     dict
-        ``steepest`` is the authors' estimate, the median of the members' steepest frames; ``ramp`` is the onset of the
-        ramp fitted to the mean curve, without the flux. A score without curves of its members counts as located by
-        neither.
+        ``weak_class_wrong`` of the emergences under `WEAK_FLUX_MX`; ``inside_contradicted`` of the wrong labels where a
+        region emerges inside an older one; ``no_frame`` of the emergences with a known frame; ``frame_given`` of the
+        non-emergences.
     """
-
-    def ramp(curves: Curve) -> int | None:
-        found = curve_onset(curves, start=start)
-        return None if found is None else found.frame
-
-    estimates: dict[str, Callable[[Curve], int | None]] = {
-        "steepest": lambda curves: round(authors_estimate(curves, start=start).frame),
-        "ramp": ramp,
-    }
-    known = list(scores)
-    figures: dict[str, dict[str, float | None]] = {}
-    for name, estimate in estimates.items():
-        estimated = []
-        for score in known:
-            if score.emergence is None or score.member_curves is None:
-                estimated.append(replace(score, emergence=None))
-            else:
-                frame = estimate(np.array(score.member_curves.unpack()))
-                found = None if frame is None else replace(score.emergence, frame=frame)
-                estimated.append(replace(score, emergence=found))
-        error, _ = frame_errors(estimated, truth)
-        figures[name] = {
-            "frame_error_frames": float(np.median(error)) if len(error) else None,
-            "frame_near": float((error <= NEAR_FRAMES).mean()) if len(error) else None,
-        }
-    return figures
-
-
-def calibrated_coverage(
-    scores: Iterable[CubeScore], truth: Mapping[str, TrueCube], *, instrument: Instrument
-) -> dict[str, float] | None:
-    """Return the coverage of intervals calibrated on a random half of the true emergences and tested on the other.
-
-    Returns
-    -------
-    dict or None
-        Over `REPEATS` random halves: mean and deviation of the coverage, mean factor, and median width in frames
-        before and after. None if a half is too small.
-    """
-    start = instrument.frozen_frames
-    found, frames = [], []
-    for score in sorted(scores, key=lambda score: score.cube):
-        frame = truth[score.cube].frame
-        if truth[score.cube].label is not Label.EMERGENCE or frame is None:
-            continue
-        if score.emergence is None:
-            continue
-        found.append(score.emergence)
-        frames.append(frame)
-    covered, factors, widths = [], [], []
-    for k in range(REPEATS):
-        order = np.random.default_rng(k).permutation(len(found)).tolist()
-        half, others = order[: len(order) // 2], order[len(order) // 2 :]
-        fitted = IntervalCalibration.calibrate(
-            [found[i] for i in half], [frames[i] for i in half], start=start, coverage=COVERAGE
-        )
-        if fitted is None:
-            return None
-        intervals = [(fitted.apply(found[i], start=start, n_frames=instrument.n_frames), frames[i]) for i in others]
-        covered.append(fmean(one.frame_lo <= frame <= one.frame_hi for one, frame in intervals))
-        factors.append(fitted.factor)
-        widths.extend(one.frame_hi - one.frame_lo for one, _ in intervals)
+    emergences = [score for score in scores if truth[score.cube].label is Label.EMERGENCE]
+    weak = [score for score in emergences if flux_mx.get(score.cube, np.inf) < WEAK_FLUX_MX]
+    inside = [score for score in scores if truth[score.cube].kind == Kind.INSIDE]
     return {
-        "coverage": fmean(covered),
-        "deviation": stdev(covered),
-        "factor": fmean(factors),
-        "width_frames": float(np.median(widths)),
-        "raw_width_frames": float(np.median([one.frame_hi - one.frame_lo for one in found])),
+        "weak_class_wrong": share(score.predicted is not Label.EMERGENCE for score in weak),
+        "inside_contradicted": share(
+            score.predicted is truth[score.cube].label
+            for score in inside
+            if labels[score.cube] is not truth[score.cube].label
+        ),
+        "no_frame": share(score.emergence is None for score in emergences if truth[score.cube].frame is not None),
+        "frame_given": share(
+            score.emergence is not None for score in scores if truth[score.cube].label is Label.NON_EMERGENCE
+        ),
+    }
+
+
+def probability_figures(scores: Sequence[CubeScore], truth: Mapping[str, TrueCube]) -> dict[str, float | None]:
+    """Return the expected calibration error without random labels and with 100."""
+    p = np.array([score.p_emergence for score in scores])
+    emergence = np.array([truth[score.cube].label is Label.EMERGENCE for score in scores], dtype=np.bool_)
+    return {
+        "calibration_error": calibration_error(p, emergence) if len(p) else None,
+        "calibration_error_100": error_when_calibrated(p, emergence, repeats=REPEATS),
+    }
+
+
+def of_kind(
+    kind: str,
+    scores: Sequence[CubeScore],
+    truth: Mapping[str, TrueCube],
+    labels: Mapping[str, Label],
+    *,
+    steepest: Sequence[CubeScore],
+) -> dict[str, int]:
+    """Return counts for one kind: contradicted wrong labels, frames of emergences, frames given to non-emergences.
+
+    `steepest` are the scores with the authors' estimate of the frame.
+    """
+    ours = [score for score in scores if truth[score.cube].kind == kind]
+    error, _ = frame_errors(ours, truth)
+    authors, _ = frame_errors([score for score in steepest if truth[score.cube].kind == kind], truth)
+    others = [score for score in ours if truth[score.cube].label is Label.NON_EMERGENCE]
+    return {
+        "wrong_seen": sum(
+            labels[score.cube] is not truth[score.cube].label and score.predicted is truth[score.cube].label
+            for score in ours
+        ),
+        "frames": len(error),
+        "frames_near": int((error <= NEAR_FRAMES).sum()),
+        "authors_near": int((authors <= NEAR_FRAMES).sum()),
+        "no_frame": int(np.isinf(error).sum()),
+        "non_emergences": len(others),
+        "frame_given": sum(score.emergence is not None for score in others),
     }

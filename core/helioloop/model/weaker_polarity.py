@@ -62,7 +62,7 @@ def both_polarities(
     px_per_degree = instrument.size_px / patch_deg
     field, disk = median_steps(cube, instrument)
     n_cells = int(patch_deg + 1e-6)
-    if px_per_degree < COARSEST_PX_PER_DEGREE - 1e-6 or n_cells < SQUARE_CELLS:
+    if not _measured(px_per_degree, n_cells):
         return np.zeros((len(field), 2, 0, 0), dtype=np.float32), np.zeros((len(field), 0, 0), dtype=np.bool_)
     if px_per_degree > FINEST_PX_PER_DEGREE:
         n_fine = round(n_cells * FINEST_PX_PER_DEGREE)
@@ -76,6 +76,23 @@ def both_polarities(
     on_disk = _area_means(disk, n_cells, side_px=px_per_degree) > 0.5
     covered = _square_means(on_disk.astype(np.float32)) > 1.0 - 1e-3
     return np.stack(fields, axis=1), covered
+
+
+def arrival_steps(
+    cube: npt.NDArray[np.floating], instrument: Instrument, *, patch_deg: float
+) -> npt.NDArray[np.float64]:
+    """Return the step at which each square came onto the disk, (n_squares, n_squares); −inf if it was there at once.
+
+    The first frames count as they are, not frozen, so that the east limb is seen. A step is judged by the middle one of
+    its frames. The parameters are those of `both_polarities`, whose squares these are.
+    """
+    px_per_degree, n_cells = instrument.size_px / patch_deg, int(patch_deg + 1e-6)
+    if not _measured(px_per_degree, n_cells):
+        return np.zeros((0, 0))
+    disk = np.isfinite(cube[GROUP_FRAMES // 2 :: GROUP_FRAMES]).astype(np.float32)
+    on_disk = _area_means(disk, n_cells, side_px=px_per_degree) > 0.5
+    covered = _square_means(on_disk.astype(np.float32)) > 1.0 - 1e-3
+    return np.where(covered[0], -np.inf, np.argmax(covered, axis=0).astype(np.float64))
 
 
 def steps_of(seconds: float, instrument: Instrument) -> int:
@@ -110,6 +127,10 @@ def before_and_after(
     whole = _running_sum(on_disk, 2 * length) == 2 * length
     before, after = means[: len(means) - length], means[length:]
     return np.where(whole, before, np.nan), np.where(whole, after, np.nan)
+
+
+def _measured(px_per_degree: float, n_cells: int) -> bool:
+    return px_per_degree > COARSEST_PX_PER_DEGREE - 1e-6 and n_cells >= SQUARE_CELLS
 
 
 def _running_sum(values: npt.NDArray[np.generic], length: int) -> npt.NDArray[np.float64]:

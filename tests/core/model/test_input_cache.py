@@ -72,7 +72,7 @@ def test_a_growth_is_kept_for_each_grid_and_a_damaged_file_is_replaced(tmp_path:
     load = CountingBipole()
     cache = GrowthCache(instrument=GRID, patch_deg=3.0, load=load, folder=tmp_path)
     first = cache(CUBE)
-    assert first == pytest.approx((175.0 / 9.0 + 3.0) / 3.0, rel=1e-3)
+    assert first == pytest.approx((175.0 / 9.0 + 4.0) / 4.0, rel=1e-3)
     assert (cache(CUBE), load.calls) == (first, 1)
     (path,) = tmp_path.rglob("*.npy")
     path.write_bytes(path.read_bytes()[:40])
