@@ -197,6 +197,16 @@ def test_a_full_disk_and_a_damaged_file_lose_no_parked_job(
         assert queues.is_parked(project.context.connection, message)
 
 
+def test_a_file_that_cannot_be_read_fails_no_job(project: LoopProject) -> None:
+    """It stays as it is; the error of the job is the one that is counted."""
+    (project.model_dir / PARKED_JOBS).mkdir()
+    message = park(project, "ingest")
+    assert queues.why_parked(project.context.connection, message) == "OSError: no such disk"
+    JobFailures(project.context.connection).forget(project.id, message.job_id)
+    attempt(project, message)
+    assert JobFailures(project.context.connection).failing(project.id) == []
+
+
 def test_a_parked_round_is_not_begun_again_after_redis_was_emptied(project: LoopProject) -> None:
     """Its failures are in its folder; reconciliation starts nothing, and the status says why."""
     plan = project.plan()

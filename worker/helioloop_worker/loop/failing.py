@@ -20,12 +20,11 @@ from helioloop.messaging import queues
 from helioloop.messaging.job_failure import Attempt, JobFailure
 from helioloop.messaging.job_failures import JobFailures
 from helioloop.messaging.messages import Ingest, Message, Reconcile, RetrainCheck, read_message
-from helioloop.registry.parked_jobs import read_parked_jobs
 from helioloop.registry.staging import Staging
 from helioloop.settings import Settings
 from helioloop.words import times
 from helioloop_worker.context import Context
-from helioloop_worker.loop.parked_jobs import keep_parked
+from helioloop_worker.loop.parked_jobs import is_kept, keep_parked
 from helioloop_worker.loop.round_requests import was_fulfilled
 
 log = logging.getLogger(__name__)
@@ -81,7 +80,7 @@ def counting(
                     keep_parked(connection, model_dir, message.project)
         raise
     failures.succeed(message, job_id=job_id)
-    if message.failure_key in read_parked_jobs(model_dir).parked:
+    if is_kept(model_dir, message.failure_key):
         keep_parked(connection, model_dir, message.project)
 
 

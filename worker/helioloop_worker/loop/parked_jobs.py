@@ -15,9 +15,25 @@ from helioloop.registry.parked_jobs import ParkedJobs, read_parked_jobs, write_p
 log = logging.getLogger(__name__)
 
 
+def is_kept(model_dir: Path, key: str) -> bool:
+    """Return whether the model folder has a job as parked; False where that cannot be read now."""
+    try:
+        return key in read_parked_jobs(model_dir).parked
+    except OSError:
+        return False
+
+
 def keep_parked(connection: redis.Redis, model_dir: Path, project: int) -> list[str]:
-    """Make Redis and the model folder have the same parked jobs; return what was wrong in Redis, a sentence each."""
-    failures, kept = JobFailures(connection), read_parked_jobs(model_dir)
+    """Make Redis and the model folder have the same parked jobs; return what was wrong in Redis, a sentence each.
+
+    Nothing is changed where the file cannot be read now: the next reconciliation does it.
+    """
+    failures = JobFailures(connection)
+    try:
+        kept = read_parked_jobs(model_dir)
+    except OSError as error:
+        log.warning("project %d: which jobs are parked cannot be read in %s: %s", project, model_dir, error)
+        return []
     parked = find_parked(failures, project, kept.parked, kept.put_back_at)
     repair(failures, project, parked)
     wanted = ParkedJobs(parked.as_json(), parked.put_back_at)
