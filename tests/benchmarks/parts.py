@@ -15,6 +15,7 @@ from helioloop.data.truth import TrueCube
 from helioloop.evaluation.risk_control import make_guarantee, split
 from helioloop.files import atomic
 from helioloop.model.ensemble import Ensemble, score_cubes, train_member
+from helioloop.model.local_growth import combine
 from helioloop.model.plan import make_plan
 from helioloop.model.recipes import ACCURATE, PAPER
 from helioloop.progress import Report
@@ -83,7 +84,7 @@ class PhaseClock:
 
 
 def reference(bench: Bench, seed: int) -> Figures:
-    """Rank the same crude labels by a forest on hand-made features, and by cleanlab on the networks' probabilities."""
+    """Rank the same crude labels by a forest on hand-made features, by networks or growth alone, and by cleanlab."""
     experiment = bench.experiment(seed)
     trained = bench.first(seed)
     folds = {name: entry["fold"] for name, entry in bench.registry(seed).card(trained.version).labels.items()}
@@ -95,11 +96,16 @@ def reference(bench: Bench, seed: int) -> Figures:
     crude = np.array([experiment.crude[name] is Label.EMERGENCE for name in names])
     true = np.array([experiment.truth[name].label is Label.EMERGENCE for name in names])
     p_forest = out_of_fold(features, crude, np.array([folds[name] for name in names]), seed=bench.member_seed)
-    p_network = np.array([trained.scores[name].p_emergence for name in names])
+    scores = [trained.scores[name] for name in names]
+    p_emergence = np.array([score.p_emergence for score in scores])
+    p_networks = np.array([score.p_emergence if score.p_networks is None else score.p_networks for score in scores])
+    growth = np.array([np.nan if score.growth is None else score.growth for score in scores])
     return {
         "forest": ranked(p_forest, crude, crude != true),
-        "network": ranked(p_network, crude, crude != true),
-        "cleanlab": cleanlab_ranked(p_network, crude, crude != true),
+        "networks": ranked(p_networks, crude, crude != true),
+        "growth": ranked(combine(np.full(len(growth), 0.5), growth), crude, crude != true),
+        "loop": ranked(p_emergence, crude, crude != true),
+        "cleanlab": cleanlab_ranked(p_emergence, crude, crude != true),
         "wrong": int((crude != true).sum()),
     }
 

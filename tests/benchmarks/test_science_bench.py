@@ -157,7 +157,7 @@ def test_the_reference_ranks_on_the_folds_of_the_networks(bench: Bench) -> None:
     measured = bench.figures("reference", parts.reference, 5)
     assert 0.0 <= measured["forest"]["error_auroc"] <= 1.0
     # with two classes cleanlab's self-confidence ranks as the disagreement does
-    assert measured["cleanlab"]["self_confidence_error_auroc"] == pytest.approx(measured["network"]["error_auroc"])
+    assert measured["cleanlab"]["self_confidence_error_auroc"] == pytest.approx(measured["loop"]["error_auroc"])
     text = render(bench)
     inside = 0.80 <= measured["forest"]["error_auroc"] <= 0.87
     assert ("**Warning" in text) is not inside

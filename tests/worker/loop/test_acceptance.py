@@ -34,7 +34,7 @@ from helioloop_worker.loop.ingest import ingest
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.reports.other_code import OtherCode
 from helioloop_worker.reports.status import acceptance_lines
-from helioloop_worker.reports.status_facts import read_status
+from helioloop_worker.reports.status_reading import read_status
 from helioloop_worker.reports.verdict import find_all
 
 Data = dict[str, dict[str, str]]

@@ -24,7 +24,7 @@ from helioloop_worker.loop import failing, rounds
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.round_requests import requests
 from helioloop_worker.loop.writeback import write_back
-from helioloop_worker.reports.status_facts import read_status
+from helioloop_worker.reports.status_reading import read_status
 
 Data = dict[str, dict[str, str]]
 

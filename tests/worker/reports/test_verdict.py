@@ -15,15 +15,13 @@ from helioloop_worker.reports.job_status import FailedJob, RunningJob
 from helioloop_worker.reports.other_code import OtherCode
 from helioloop_worker.reports.reading import ReadRelease
 from helioloop_worker.reports.round_progress import RoundProgress
+from helioloop_worker.reports.service_facts import QueueFacts, RunningRound, ServiceFacts
 from helioloop_worker.reports.status_facts import (
     CubeReason,
     LabelFacts,
     ProfileFacts,
     ProjectStatus,
-    QueueFacts,
     RejectedFacts,
-    RunningRound,
-    ServiceFacts,
     SetAsideFacts,
     VersionFacts,
 )

@@ -64,8 +64,8 @@ def status(*, project: int | None, model_dir: Path | None, full: bool, as_json: 
     with needs_extra("worker"):
         from helioloop_worker.labelstudio.proxies import check_proxies
         from helioloop_worker.reports.status import status_lines
-        from helioloop_worker.reports.status_facts import read_status
         from helioloop_worker.reports.status_json import status_json
+        from helioloop_worker.reports.status_reading import read_status
     settings = None if project is None else load_settings()
     registry = find_registry(model_dir=model_dir, project=project)
     named = [("--model-dir", registry.root)] if settings is None else settings.folders_of_data()

@@ -315,7 +315,7 @@ def _write_back(context: Context, project: int, state: ProjectState) -> str | No
     rows = [row for row in all_rows if row.model_version == version]
     lacking = len(tasks - {row.task for row in rows})
     accepted = accepted_labels(context.settings.model_dir(project), version)
-    labels = {} if snapshot is None else writeback.with_accepted(snapshot.cubes, accepted)
+    labels = {} if snapshot is None else updating.with_accepted(snapshot.cubes, accepted)
     scores = context.registry(project).scores(version, curves=False)
     if unscored := writeback.unscored_chunks(state, scores, unscorable):
         lost = {number for chunk in unscored for cube in chunk for number in cubes[cube.name].ids}

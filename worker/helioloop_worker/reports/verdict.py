@@ -18,7 +18,8 @@ from helioloop_worker.reports.failing_jobs import FailingJob
 from helioloop_worker.reports.job_status import FailedJob
 from helioloop_worker.reports.missing_release import missing_release
 from helioloop_worker.reports.other_code import other_code_finding
-from helioloop_worker.reports.status_facts import ProjectStatus, QueueFacts
+from helioloop_worker.reports.service_facts import QueueFacts
+from helioloop_worker.reports.status_facts import ProjectStatus
 
 _SAMPLED_NAMED: Final = 3
 """Cubes of the audit sample that the next action names; a line of the status lists more."""
