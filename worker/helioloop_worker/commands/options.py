@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from helioloop.errors import WrongUsage
+from helioloop.environment.answering import silent_sentence
+from helioloop.errors import ServiceError, WrongUsage
 from helioloop.files.atomic import is_stream
 from helioloop.registry.versions import Registry
 from helioloop.settings import load_settings
@@ -47,8 +48,27 @@ class TablePath(NamedPath):
         return Path(os.path.realpath(path)) if path.is_symlink() and not is_stream(path) else path
 
 
-FOLDER = NamedPath(file_okay=False)
-EXISTING_FOLDER = NamedPath(exists=True, file_okay=False)
+class AnsweringFolder(NamedPath):
+    """The path of a folder; where one does not answer, this is refused after seconds, and click would wait for ever."""
+
+    def __init__(self, *, exists: bool = False) -> None:
+        super().__init__(exists=exists, file_okay=False)
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str | bytes | os.PathLike[str]:
+        """Return the path of the folder."""
+        name = "folder" if param is None else param.metavar or param.opts[0]
+        if (sentence := silent_sentence([(name, Path(value))])) is not None:
+            raise ServiceError(sentence)
+        return super().convert(value, param, ctx)
+
+
+FOLDER = AnsweringFolder()
+EXISTING_FOLDER = AnsweringFolder(exists=True)
 TABLE = TablePath()
 PROGRAM = NamedPath(exists=True, dir_okay=False)
 FRACTION = click.FloatRange(min=0, max=1, min_open=True, max_open=True)
