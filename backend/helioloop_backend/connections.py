@@ -3,19 +3,15 @@
 gunicorn hands a connection to a thread before its request has arrived, so a few clients that send half a request block
 all threads, and its main loop waits for each client to close. Here the main loop itself collects a request, without
 waiting, and hands it to a thread when it is whole. A body of more than `SMALL_BYTES` is read by the thread, after
-authentication; two threads never wait for one.
+authentication; two threads never wait for one. `connection` has the limits of one connection.
 
     request  whole after `ARRIVAL_SECONDS`, its head in `HEAD_BYTES`
-    body     a large one after `BODY_SECONDS`, with pauses of at most `PAUSE_SECONDS`
-    answer   with pauses of at most `PAUSE_SECONDS` in which the client reads nothing
     close    `LINGER_SECONDS` after the answer for a client to close its side
     number   `CONNECTIONS` with `WAITING_BYTES`; beyond them one that is idle or incomplete is closed
 """
 
 import errno
-import re
 import socket as socket_options
-import struct
 import threading
 import time
 from collections import deque
@@ -25,142 +21,21 @@ from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from selectors import EVENT_READ
-from socket import AF_UNIX, IPPROTO_TCP, SHUT_WR, SO_SNDTIMEO, SOL_SOCKET, TCP_NODELAY, socket
+from socket import AF_UNIX, IPPROTO_TCP, SHUT_WR, TCP_NODELAY
 from typing import Any, Final
 
-from gunicorn.http.unreader import SocketUnreader
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.workers.gthread import ThreadWorker
+
+from helioloop_backend.connection import HEAD_BYTES, PIECE_BYTES, Connection
 
 ARRIVAL_SECONDS: Final = 5.0
-HEAD_BYTES: Final = 64 * 1024
-SMALL_BYTES: Final = 2**20
 WAITING_BYTES: Final = 64 * 2**20
-BODY_SECONDS: Final = 60.0
-PAUSE_SECONDS: Final = 5.0
 LINGER_SECONDS: Final = 2.0
 CONNECTIONS: Final = 500
 NOTIFY_SECONDS: Final = 0.5
 _AT_ONCE: Final = 32
 """Connections that are accepted before other events are looked at."""
-_PIECE_BYTES: Final = 256 * 1024
 _DRAIN_SECONDS: Final = 0.01
-_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,12})[ \t]*(?=\r\n)", re.IGNORECASE)
-_LATER: Final = re.compile(rb"\r\n(?:expect|transfer-encoding):", re.IGNORECASE)
-"""Headers of a body that does not follow at once, or whose end cannot be seen before it is read."""
-_LINE_ENDS: Final = b"\r\n"
-_HEAD_END: Final = b"\r\n\r\n"
-
-
-class Reader(SocketUnreader):
-    """Reads a request from what has arrived, and the rest of a large body from the socket with a deadline.
-
-    Parameters
-    ----------
-    sock : socket
-        The connection.
-    may_wait : Semaphore
-        As many threads as may wait for clients.
-    """
-
-    def __init__(self, sock: socket, may_wait: threading.Semaphore) -> None:
-        super().__init__(sock)
-        self.deadline = 0.0
-        self._may_wait = may_wait
-
-    def chunk(self, size_hint: int | None = None) -> bytes:
-        """Return the next piece.
-
-        Raises
-        ------
-        TimeoutError
-            Where none arrives for `PAUSE_SECONDS`, the body is not complete after `BODY_SECONDS`, or too many threads
-            wait already.
-        """
-        if time.monotonic() > self.deadline:  # also of a client that never pauses
-            raise TimeoutError("the body is not complete in time")
-        arrived = self._arrived(size_hint)
-        if arrived is not None:
-            return arrived
-        if not self._may_wait.acquire(blocking=False):
-            raise TimeoutError("too many clients send large bodies")
-        self.sock.settimeout(max(0.001, min(PAUSE_SECONDS, self.deadline - time.monotonic())))
-        try:
-            piece: bytes = super().chunk(size_hint)  # type: ignore[call-arg] # its stubs are of an earlier version
-        finally:
-            self._may_wait.release()
-            self.sock.settimeout(None)  # a timeout of Python's would hold for the whole answer, not for a pause in it
-        return piece
-
-    def _arrived(self, size_hint: int | None) -> bytes | None:
-        """Return what has arrived already; None where nothing has."""
-        self.sock.setblocking(False)  # with a timeout of Python's, no flag of `recv` keeps it from waiting
-        try:
-            return self.sock.recv(max(size_hint or 0, _PIECE_BYTES))
-        except BlockingIOError:
-            return None
-        finally:
-            self.sock.setblocking(True)
-
-
-class Connection(TConn):
-    """A connection, and what arrived of its next request."""
-
-    timeout: float
-    reader: Reader
-
-    def __init__(self, cfg: Any, sock: socket, client: Any, server: Any) -> None:
-        super().__init__(cfg, sock, client, server)
-        self.received = bytearray()
-        self.held_bytes = 0
-        self._needed: int | None = None
-        with suppress(OSError):  # a client may stop reading its answer
-            sock.setsockopt(SOL_SOCKET, SO_SNDTIMEO, struct.pack("ll", int(PAUSE_SECONDS), 0))
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the connection was closed since the main loop saw that something had arrived on it."""
-        return self.sock.fileno() < 0
-
-    def is_whole(self) -> bool:
-        """Return whether a request has arrived, or as much as the main loop collects; blank lines do not count."""
-        if self._needed is None:
-            if self.received.startswith((b"\r", b"\n")):
-                self.received = bytearray(self.received.lstrip(_LINE_ENDS))
-            end = self.received.find(_HEAD_END)
-            if end < 0:
-                return False
-            self._needed = end + len(_HEAD_END) + _body_bytes(bytes(self.received[: end + len(_LINE_ENDS)]))
-        return len(self.received) >= self._needed
-
-    def is_too_large(self) -> bool:
-        """Return whether the head is too large."""
-        return self._needed is None and len(self.received) > HEAD_BYTES
-
-    def start_request(self, may_wait: threading.Semaphore) -> None:
-        """Hand what arrived to gunicorn's parser."""
-        if not self.initialized:
-            self.init()
-            self.reader = self.parser.unreader = Reader(self.sock, may_wait)  # type: ignore[union-attr] # it is one of HTTP/1
-        self.reader.deadline = time.monotonic() + BODY_SECONDS
-        self.held_bytes = len(self.received)
-        self.reader.unread(bytes(self.received))
-        self.received.clear()
-        self._needed = None
-        self.data_ready = True  # gunicorn's `handle` would wait for data otherwise
-
-
-def _address(client: Any) -> str:
-    """Return the address of a client; one of a Unix socket has none."""
-    return str(client[0]) if isinstance(client, tuple) and client else "a Unix socket"
-
-
-def _body_bytes(head: bytes) -> int:
-    """Return the length of a body that the main loop collects; 0 where a thread reads it, or there is none."""
-    found = _LENGTH.findall(head)
-    if len(found) != 1 or _LATER.search(head) is not None:
-        return 0
-    length = int(found[0])
-    return length if length <= SMALL_BYTES else 0
 
 
 class Worker(ThreadWorker):
@@ -299,7 +174,7 @@ class Worker(ThreadWorker):
         """Read what has arrived of a head, and return what to do next; None where more of it has to come."""
         if not conn.is_whole():
             try:
-                piece = conn.sock.recv(_PIECE_BYTES)
+                piece = conn.sock.recv(PIECE_BYTES)
             except BlockingIOError:
                 return None
             except OSError:
@@ -349,7 +224,7 @@ class Worker(ThreadWorker):
         if conn.is_closed:
             return
         try:
-            if conn.sock.recv(_PIECE_BYTES):
+            if conn.sock.recv(PIECE_BYTES):
                 return
         except BlockingIOError:
             return
@@ -379,3 +254,8 @@ class Worker(ThreadWorker):
                 self._close(conn)
                 return True
         return False
+
+
+def _address(client: Any) -> str:
+    """Return the address of a client; one of a Unix socket has none."""
+    return str(client[0]) if isinstance(client, tuple) and client else "a Unix socket"

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from helioloop.settings import Settings
 from helioloop_backend import connections
+from helioloop_backend.connection import PAUSE_SECONDS
 
 Serve = Callable[[Settings], tuple[str, subprocess.Popen[bytes]]]
 EVENT = json.dumps({"action": "ANNOTATION_CREATED", "project": {"id": 1}}).encode()
@@ -195,6 +196,6 @@ def test_clients_that_do_not_read_their_answers_delay_nobody_for_long(serve: Ser
             deaf.settimeout(0.5)
             with suppress(TimeoutError, OSError):
                 deaf.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 100_000)
-        time.sleep(connections.PAUSE_SECONDS)
+        time.sleep(PAUSE_SECONDS)
         status, seconds = _answer(url, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert (status, seconds < 2 * connections.PAUSE_SECONDS) == (200, True), (status, seconds)
+        assert (status, seconds < 2 * PAUSE_SECONDS) == (200, True), (status, seconds)

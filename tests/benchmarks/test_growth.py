@@ -1,17 +1,21 @@
 """The benchmark of what grows: its counts, its table and its steps on a small archive; nothing is timed to a bound."""
 
+import itertools
+import time
 from pathlib import Path
 
 import pytest
 import redis
 
+from helioloop.model.per_frame_network import PerFrameNetwork
 from helioloop_worker.labelstudio import kept_projects
 from helioloop_worker.labelstudio.fake import FakeLabelStudio
 from helioloop_worker.labelstudio.project_template import labeling_configuration
 from tests.benchmarks.growth.archive import Archive
 from tests.benchmarks.growth.cost import Cost, power
 from tests.benchmarks.growth.counted import CALL_SECONDS, ROW_SECONDS, CountedLabelStudio
-from tests.benchmarks.growth.document import BEGIN, DOCUMENT, END, table, with_table
+from tests.benchmarks.growth.document import BEGIN, DOCUMENT, END, PRELABELLING, table, with_table
+from tests.benchmarks.growth.network_clock import Clock, network_clock
 from tests.benchmarks.growth.steps import measure
 
 
@@ -43,6 +47,34 @@ def test_a_correction_costs_few_rows_in_a_small_archive(
     assert list(costs) == shown
     assert max(costs[f"one correction: {step}"].rows for step in ("check", "write-back")) <= 10
     assert costs["reading annotations"].rows == 61
+
+
+def test_time_in_networks_counts_once_where_a_masking_curve_calls_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look at the clock is a second later; a call within a call does not look."""
+    monkeypatch.setattr(time, "perf_counter", itertools.count().__next__)
+    clock = Clock()
+    network = clock.timed(lambda: "logit")
+    curve = clock.timed(lambda: [network(), network()])
+    assert curve() == ["logit", "logit"]
+    assert clock.seconds == 1
+    assert network() == "logit"
+    assert clock.seconds == 2
+
+
+def test_the_fraction_in_networks_leaves_out_what_scoring_does_beside_them() -> None:
+    """1,000 cubes: 60 s in networks, 20 s beside them, and four other steps of 5 s."""
+    step = {"own_seconds": 9.0, "cpu_seconds": 4.0, "server_seconds": 1.0, "calls": 1, "rows": 1}
+    found = {1000: {"steps": dict.fromkeys(PRELABELLING, step), "peak_mb": 1, "files": 0, "cube_seconds": (0.06, 0.02)}}
+    assert "| fraction of pre-labelling in networks | 60% |" in table(found)
+
+
+def test_networks_are_timed_within_the_block_only() -> None:
+    """A network of `quick` is as before afterwards."""
+    before = PerFrameNetwork.forward
+    with network_clock() as clock:
+        assert PerFrameNetwork.forward is not before
+    assert PerFrameNetwork.forward is before
+    assert clock.seconds == 0.0
 
 
 def test_the_document_keeps_what_is_around_the_table() -> None:

@@ -15,7 +15,7 @@ from helioloop.registry.staging import Staging
 from helioloop_worker.loop import rounds
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.writeback import write_back
-from helioloop_worker.reports.status_facts import read_status
+from helioloop_worker.reports.status_reading import read_status
 from tests.worker.conftest import CUBES, SETTLED, LoopProject, work
 
 Data = dict[str, dict[str, str]]

@@ -16,23 +16,7 @@ def check_media_identity(
 ) -> None:
     """Do nothing where a media folder belongs to this project, or is not there.
 
-    Parameters
-    ----------
-    media_dir : Path
-        The media folder of the project's number.
-    project : int
-        The project's number.
-    title : str
-        Its title, for messages; it may change.
-    created_at : str or None
-        When Label Studio created the project (ISO 8601); None where it does not say, and then nothing is checked.
-    claim : bool
-        Write the project into a folder that has none yet.
-
-    Raises
-    ------
-    RegistryError
-        Where the folder belongs to another project, or its file is damaged.
+    Parameters are those of `check_project_identity`, with the media folder of the project's number; so are the errors.
     """
     now = parse_time(created_at)
     if now is None or not media_dir.is_dir():  # train workers need no media

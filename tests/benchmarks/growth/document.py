@@ -96,14 +96,15 @@ def _mb(peak: float | None) -> str:
 def _fraction(found: Found, size: int) -> str:
     """Return the fraction of the time of pre-labelling by a new version in which networks compute, as text.
 
-    That is CPU time: of networks, of helioloop's own steps, and what Label Studio would take for its calls.
+    That is CPU time: of networks, of what scoring and locating do beside them, of helioloop's other steps, and what
+    Label Studio would take for its calls.
     """
-    per_cube = [one["network_seconds"] for one in found.values() if one.get("network_seconds")]
+    per_cube = [one["cube_seconds"] for one in found.values() if one.get("cube_seconds")]
     steps = found[size]["steps"]
     if not per_cube or not all(name in steps for name in PRELABELLING):
         return ""
-    others = sum(steps[name]["cpu_seconds"] + steps[name]["server_seconds"] for name in PRELABELLING)
-    inside = size * min(per_cube)
+    inside, beside = (size * seconds for seconds in min(per_cube))
+    others = beside + sum(steps[name]["cpu_seconds"] + steps[name]["server_seconds"] for name in PRELABELLING)
     return f"{inside / (inside + others):.0%}"
 
 
@@ -189,7 +190,7 @@ def _measure(size: int) -> None:
 
         measure(archive, keep)
         folder, files = largest_folder(archive)
-        write(folder=folder, files=files, memory=measure_memory(archive), network_seconds=network_seconds())
+        write(folder=folder, files=files, memory=measure_memory(archive), cube_seconds=network_seconds())
     plot(found, DATA.with_name(PLOT))
     plot(found, DOCUMENT.with_name(PLOT))
     DOCUMENT.write_text(with_table(DOCUMENT.read_text(), table(found)))

@@ -18,7 +18,7 @@ from helioloop_worker.loop import reconcile, rounds
 from helioloop_worker.loop.round_requests import request_round
 from helioloop_worker.reports.catalogue import make_catalogue
 from helioloop_worker.reports.catalogue_files import write_catalogue_file
-from helioloop_worker.reports.status_facts import read_status
+from helioloop_worker.reports.status_reading import read_status
 from tests.benchmarks.growth.archive import RELEASE, Archive
 from tests.benchmarks.growth.cost import Cost, cost_of
 from tests.benchmarks.growth.networks import no_networks

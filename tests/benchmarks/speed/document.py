@@ -1,4 +1,7 @@
-"""`make bench`: takes the times and writes the ratios to bench-data/performance.json and docs/performance.md."""
+"""`make bench`: takes the times and writes the ratios to bench-data/performance.json and docs/performance.md.
+
+A correction's way to fresh predictions has no reference: it has a table of its own, part by part.
+"""
 
 import json
 import platform
@@ -8,11 +11,14 @@ from contextlib import closing
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import click
 import joblib
 import torch
 
+from tests.benchmarks.speed import correction, correction_parts
+from tests.benchmarks.speed.correction_parts import Way
 from tests.benchmarks.speed.rows import ROWS
 from tests.benchmarks.speed.timing import Times
 from tests.benchmarks.speed.work import Work
@@ -21,30 +27,52 @@ ROOT = Path(__file__).parents[3]
 DATA = ROOT / "bench-data" / "performance.json"
 DOCUMENT = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- begin of the table of `make bench` -->", "<!-- end of the table of `make bench` -->"
+CORRECTION = "correction"
+CORRECTION_MARKS = ("<!-- begin of the table of `correction` -->", "<!-- end of the table of `correction` -->")
 
 
-def figures(times: Mapping[str, Times]) -> dict[str, list[dict[str, object]]]:
-    """Return the figures as JSON values: per row its name, ratio, both times and their unit."""
-    return {
-        "rows": [
+def figures(times: Mapping[str, Times], way: Way | None = None) -> dict[str, list[dict[str, Any]]]:
+    """Return the figures as JSON values: per row its name, ratio, both times and their unit.
+
+    A correction's way has neither ratio nor reference, and its parts.
+    """
+    rows: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "ratio": round(ROWS[name].ratio(found), 3),
+            "ours": found.ours,
+            "reference": found.reference,
+            "unit": "s",
+            **found.more,
+        }
+        for name, found in times.items()
+    ]
+    if way is not None:
+        rows.append(
             {
-                "name": name,
-                "ratio": round(ROWS[name].ratio(found), 3),
-                "ours": found.ours,
-                "reference": found.reference,
+                "name": CORRECTION,
+                "ratio": None,
+                "ours": round(way.seconds, 2),
+                "reference": None,
                 "unit": "s",
-                **found.more,
+                "parts": {part.what: round(part.seconds, 2) for part in way.parts},
+                "not_explained": round(way.not_explained, 2),
+                "first_predict": round(way.predict_seconds, 2),
             }
-            for name, found in times.items()
-        ]
-    }
+        )
+    return {"rows": rows}
 
 
-def table(times: Mapping[str, Times], *, command: str, on: str) -> str:
+def merged(before: Mapping[str, list[dict[str, Any]]], new: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Return the figures of before with the rows of the same names replaced, and further ones added."""
+    rows = {row["name"]: row for row in (*before["rows"], *new["rows"])}
+    return {"rows": list(rows.values())}
+
+
+def table(times: Mapping[str, Times], *, machine: str) -> str:
     """Return the table in Markdown, with command, machine and versions above it."""
     lines = [
-        f"`{command}` on {on}: {_processor()}, {joblib.cpu_count()} cores, Python {platform.python_version()}, "
-        f"numpy {version('numpy')}, torch {version('torch')}. Shortest of several rounds, one thread.",
+        f"{machine} Shortest of several rounds, one thread.",
         "",
         "| work | ours | reference | | ratio | to reach |",
         "|---|---|---|---|---|---|",
@@ -59,9 +87,18 @@ def table(times: Mapping[str, Times], *, command: str, on: str) -> str:
     return "\n".join(lines)
 
 
-def with_table(text: str, new: str) -> str:
+def with_table(text: str, new: str, marks: tuple[str, str] = (BEGIN, END)) -> str:
     """Return a document with a new table between its two marks."""
-    return f"{text.partition(BEGIN)[0]}{BEGIN}\n\n{new}\n\n{END}{text.partition(END)[2]}"
+    begin, end = marks
+    return f"{text.partition(begin)[0]}{begin}\n\n{new}\n\n{end}{text.partition(end)[2]}"
+
+
+def _machine() -> str:
+    """Return the processor, the number of cores and versions."""
+    return (
+        f"{_processor()}, {joblib.cpu_count()} cores, Python {platform.python_version()}, "
+        f"numpy {version('numpy')}, torch {version('torch')}."
+    )
 
 
 def _processor() -> str:
@@ -79,26 +116,43 @@ def _time(seconds: float) -> str:
 
 @click.command()
 @click.argument("only", nargs=-1, metavar="[ROW]...")
-@click.option("--cubes", default=60, show_default=True, help="Cubes of the release that is made for it.")
+@click.option("--cubes", default=60, show_default=True, help="Cubes of the release that is made for the ratios.")
 def main(only: tuple[str, ...], cubes: int) -> None:
-    """Time helioloop against plain references and write the ratios. With names of rows, only print these."""
-    if unknown := sorted(set(only) - ROWS.keys()):
-        raise click.BadParameter(f"{', '.join(unknown)}: the rows are {', '.join(ROWS)}")
+    """Time helioloop against plain references and write the ratios.
+
+    With names of rows, only print these. The row `correction` has a table of its own, which is written in any case.
+    """
+    names = (*ROWS, CORRECTION)
+    if unknown := sorted(set(only) - set(names)):
+        raise click.BadParameter(f"{', '.join(unknown)}: the rows are {', '.join(names)}")
     torch.set_num_threads(1)
-    times: dict[str, Times] = {}
+    words = f' ARGS="{" ".join(only)}"' if only else ""
+    on = datetime.now(UTC).strftime("%Y-%m-%d")
+    machine = f"`make bench{words}` on {on}: {_machine()}"
     with tempfile.TemporaryDirectory(prefix="helioloop-bench-") as folder:
         work = Work(Path(folder), cubes)
         with closing(work):
-            for name in only or ROWS:
+            times: dict[str, Times] = {}
+            for name in [name for name in only or names if name != CORRECTION]:
                 click.echo(f"timing {name} …", err=True)
                 times[name] = ROWS[name].measure(work)
-    words = f' ARGS="{" ".join(only)}"' if only else ""
-    new = table(times, command=f"make bench{words}", on=datetime.now(UTC).strftime("%Y-%m-%d"))
-    click.echo(new)
-    if not only:
-        DATA.parent.mkdir(exist_ok=True)
-        DATA.write_text(json.dumps(figures(times), indent=1) + "\n")
-        DOCUMENT.write_text(with_table(DOCUMENT.read_text(), new))
+            if times:
+                click.echo(table(times, machine=machine))
+            if not only:
+                _write(figures(times), table(times, machine=machine), (BEGIN, END))
+            if not only or CORRECTION in only:  # last, so that the ratios are written if it fails
+                click.echo(f"timing {CORRECTION} …", err=True)
+                way = correction.measure(work.new_folder(CORRECTION))
+                new = f"{machine}\n\n{correction_parts.table(way)}"
+                click.echo(new)
+                before = json.loads(DATA.read_text()) if DATA.exists() else {"rows": []}
+                _write(merged(before, figures({}, way)), new, CORRECTION_MARKS)
+
+
+def _write(found: Mapping[str, Any], new: str, marks: tuple[str, str]) -> None:
+    DATA.parent.mkdir(exist_ok=True)
+    DATA.write_text(json.dumps(found, indent=1) + "\n")
+    DOCUMENT.write_text(with_table(DOCUMENT.read_text(), new, marks))
 
 
 if __name__ == "__main__":

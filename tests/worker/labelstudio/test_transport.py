@@ -24,8 +24,7 @@ from tests.worker.operating.endpoints import serving
 from helioloop.errors import LabelStudioError, MissingInLabelStudio
 from helioloop.messaging.job_failures import JobFailures
 from helioloop.messaging.messages import MakeReport
-from helioloop_worker.labelstudio import client as client_module
-from helioloop_worker.labelstudio import setup_calls
+from helioloop_worker.labelstudio import setup_calls, task_calls
 from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.loop.failing import counting
@@ -341,7 +340,7 @@ def test_tasks_that_were_not_asked_for_are_refused(peer: Server) -> None:
 
 def test_new_tasks_are_read_in_pages(peer: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each page begins after the last task of the page before; a page that is not full is the last one."""
-    monkeypatch.setattr(client_module, "PAGE_TASKS", 2)
+    monkeypatch.setattr(task_calls, "PAGE_TASKS", 2)
     pages = [[8, 9], [11]]
     peer.answers = [
         Answer(200, {"tasks": [{"id": task, "data": {}, "other": 1} for task in page], "total": 3}) for page in pages

@@ -19,7 +19,7 @@ from helioloop.registry.project_controls import read_project_controls, write_pro
 from helioloop.registry.score_store import read_scores, write_scores
 from helioloop_worker import jobs
 from helioloop_worker.labelstudio import kept_projects
-from helioloop_worker.labelstudio.fake import _controls, _is_valid
+from helioloop_worker.labelstudio.fake_configuration import controls_of, is_valid
 from helioloop_worker.labelstudio.project_template import labeling_configuration
 from helioloop_worker.labelstudio.setup import set_up
 from helioloop_worker.loop import writeback
@@ -28,7 +28,7 @@ from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.writeback import write_back
 from helioloop_worker.loop.writeback_changes import write_back_changes
 from helioloop_worker.reports.status import status_lines
-from helioloop_worker.reports.status_facts import read_status
+from helioloop_worker.reports.status_reading import read_status
 from helioloop_worker.reports.verdict import find_all
 
 Data = dict[str, dict[str, str]]
@@ -78,10 +78,10 @@ def project(loop_project: LoopProject, task_data: Data) -> LoopProject:
 
 def invalid(project: LoopProject, version: str) -> list[Any]:
     """Return the predictions of a version that do not fit the labelling configuration of now."""
-    controls = _controls(project.label_studio.project(project.id).label_config)
+    controls = controls_of(project.label_studio.project(project.id).label_config)
     stored = [entry for entry in project.label_studio.stored(project.id) if entry["model_version"] == version]
     assert stored
-    return [entry for entry in stored if not _is_valid(entry, controls)]
+    return [entry for entry in stored if not is_valid(entry, controls)]
 
 
 def findings(project: LoopProject) -> list[Any]:

@@ -38,7 +38,7 @@ from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.round_requests import request_round
 from helioloop_worker.loop.writeback import write_back
 from helioloop_worker.reports.status import status_lines
-from helioloop_worker.reports.status_facts import read_status
+from helioloop_worker.reports.status_reading import read_status
 from helioloop_worker.reports.verdict import find_all
 from helioloop_worker.worker import ScoringWorker, request_reconciliation
 

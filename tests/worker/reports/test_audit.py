@@ -18,8 +18,9 @@ from helioloop.registry.versions import Card, Registry
 from helioloop_worker.commands import learning
 from helioloop_worker.reports.audit import read_audit, read_rounds
 from helioloop_worker.reports.random_checks import count_random_checks
-from helioloop_worker.reports.status import Line, audit_lines, model_lines
-from helioloop_worker.reports.status_facts import read_status
+from helioloop_worker.reports.status import audit_lines, model_lines
+from helioloop_worker.reports.status_line import Line
+from helioloop_worker.reports.status_reading import read_status
 
 NAMES = tuple(f"cube{k:02d}" for k in range(40))
 """The crude label of each is non-emergence."""

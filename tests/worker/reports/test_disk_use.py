@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from tests.worker.conftest import LoopProject
 
-from helioloop_worker.reports import status_facts
+from helioloop_worker.reports import status_reading
 from helioloop_worker.reports.disk_use import read_disk_use, size_text
 from helioloop_worker.reports.status import status_lines
-from helioloop_worker.reports.status_facts import read_status
 from helioloop_worker.reports.status_json import status_json
+from helioloop_worker.reports.status_reading import read_status
 
 
 def fill(path: Path, n_bytes: int) -> None:
@@ -72,7 +72,7 @@ def test_watching_measures_once_a_minute(loop_project: LoopProject, monkeypatch:
         assert media is None
         looks.append(model_dir)
 
-    monkeypatch.setattr(status_facts, "read_disk_use", look)
+    monkeypatch.setattr(status_reading, "read_disk_use", look)
     for second in (2e9, 2e9 + 5, 2e9 + 15, 2e9 + 70):
         read_status(loop_project.registry, now=second)
     assert len(looks) == 2

@@ -40,9 +40,13 @@ from helioloop_worker import terminal
 from helioloop_worker.commands import learning, options, project
 from helioloop_worker.commands import status as status_command
 from helioloop_worker.loop import ingest, retrain_check
-from helioloop_worker.reports import status, status_facts
-from helioloop_worker.reports.status_facts import read_services, read_status
+from helioloop_worker.reports import status_facts
+from helioloop_worker.reports.release_lines import excluded_lines, reading_lines, watched_lines
+from helioloop_worker.reports.service_facts import read_services
+from helioloop_worker.reports.service_lines import job_lines
 from helioloop_worker.reports.status_json import status_json
+from helioloop_worker.reports.status_line import Line
+from helioloop_worker.reports.status_reading import read_status
 from helioloop_worker.reports.verdict import RULES
 
 Data = dict[str, dict[str, str]]
@@ -66,7 +70,7 @@ def show(loop_project: LoopProject, commands: list[click.Command]) -> dict[str, 
     return dict(line.split("  ", 1) for line in result.stdout.splitlines())
 
 
-def as_dict(lines: list[status.Line]) -> dict[str, str]:
+def as_dict(lines: list[Line]) -> dict[str, str]:
     """Lines that are not printed yet: name -> value."""
     return {line.name: line.value for line in lines}
 
@@ -86,7 +90,7 @@ def test_folders_that_the_watch_set_aside_are_listed_with_their_reason(
         )
     ]
     write_watched(loop_project.model_dir, rows)
-    lines = as_dict(status.watched_lines(read_status(loop_project.registry)))
+    lines = as_dict(watched_lines(read_status(loop_project.registry)))
     assert lines == {
         "set aside by watch, bad": "no cube is readable (since 2026-01-01T00:00:00+00:00; taken again once changed)",
         "ingested, predictions follow": "new",
@@ -100,7 +104,7 @@ def jobs_of(loop_project: LoopProject, **changes: Any) -> dict[str, str]:
     services = read_services(
         loop_project.context.connection, loop_project.registry, settings, loop_project.id, now=time.time()
     )
-    return as_dict(status.job_lines(services))
+    return as_dict(job_lines(services))
 
 
 def fail(
@@ -124,7 +128,7 @@ def test_excluded_cubes_are_counted_and_listed_with_their_reason(loop_project: L
     excluded = [refused(f"cube{k}", "it is not in /data/releases/r3; restore it") for k in range(5)]
     ingest.write_reports(loop_project.model_dir, "r3", excluded)
     ingest.write_reports(loop_project.model_dir, "r4", [])
-    assert as_dict(status.excluded_lines(read_status(loop_project.registry))) == {
+    assert as_dict(excluded_lines(read_status(loop_project.registry))) == {
         "excluded from r3": "5: cube0 (it is not in r3; restore it); cube1 (it is not in r3; restore it); "
         f"cube2 (it is not in r3; restore it); 2 more; the full list is {loop_project.model_dir}/excluded/r3.csv"
     }
@@ -143,7 +147,7 @@ def test_what_was_read_from_each_release_is_counted_with_the_most_frequent_reaso
     ingest.write_reports(loop_project.model_dir, "r3", [*few, fine, *gone])
     ingest.write_reports(loop_project.model_dir, "r4", [fine])
     folder = loop_project.model_dir / "reading"
-    assert [(line.name, line.value) for line in status.reading_lines(read_status(loop_project.registry))] == [
+    assert [(line.name, line.value) for line in reading_lines(read_status(loop_project.registry))] == [
         ("read from r3", f"1 ok, 3 warned, 2 refused; the full list is {folder}/r3.csv"),
         ("reasons in r3", "cube0 and 2 more: only 0 of 9 frames are used"),
         ("reasons in r3", "cube0 and 2 more: no start"),
@@ -165,13 +169,13 @@ def test_a_damaged_reading_is_refused_with_a_remedy(loop_project: LoopProject) -
 def test_cubes_that_the_published_version_cannot_score_are_counted(loop_project: LoopProject, task_data: Data) -> None:
     """Cubes that another version could not score do not count; without any, the status shows none."""
     loop_project.import_cubes(task_data)
-    assert as_dict(status.excluded_lines(read_status(loop_project.registry))) == {"excluded cubes": "none"}
+    assert as_dict(excluded_lines(read_status(loop_project.registry))) == {"excluded cubes": "none"}
     version = loop_project.publish()
     gone = [CubeInfo(release="made", name=f"gone{k}", sha256=f"{k:064x}") for k in range(2)]
     add_unscorable(loop_project.model_dir, "v0009", gone)
-    assert as_dict(status.excluded_lines(read_status(loop_project.registry))) == {"excluded cubes": "none"}
+    assert as_dict(excluded_lines(read_status(loop_project.registry))) == {"excluded cubes": "none"}
     add_unscorable(loop_project.model_dir, version, gone)
-    (value,) = as_dict(status.excluded_lines(read_status(loop_project.registry))).values()
+    (value,) = as_dict(excluded_lines(read_status(loop_project.registry))).values()
     assert value.startswith("2 by v0001; ")
 
 

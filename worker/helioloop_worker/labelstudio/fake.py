@@ -5,57 +5,26 @@ It accepts, drops and refuses the same calls as Label Studio 1.23.2; one contrac
 """
 
 import copy
-import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
-from defusedxml.ElementTree import fromstring
-
-from helioloop.errors import LabelStudioError, MissingInLabelStudio
+from helioloop.errors import LabelStudioError
 from helioloop.labelstudio.predictions import PredictionContent
-from helioloop_worker.labelstudio.fake_setup import Call, Connections, FakeConnections
+from helioloop_worker.labelstudio.fake_annotators import FakeAnnotators
+from helioloop_worker.labelstudio.fake_configuration import controls_of, is_valid, refusal_of, shown_fields
+from helioloop_worker.labelstudio.fake_projects import FakeProject
 from helioloop_worker.labelstudio.port import Counts, PredictionRow, ProjectInfo, Tab, TaskNow
 from helioloop_worker.labelstudio.setup_port import Backend, FetchedPart, Webhook
 
-CHOICES, TIMELINE = "Choices", "TimelineLabels"
-_VALUE_TAGS = {CHOICES: "Choice", TIMELINE: "Label"}
-"""Controls whose predictions are checked, and the tags of their values."""
-_DATA_KINDS: Mapping[str, tuple[type, ...]] = {"TimeSeries": (dict, list, str)}
-"""Types of a value that a tag shows, where they are not text alone."""
 
+class FakeLabelStudio(FakeAnnotators):
+    """The calls of `LabelStudio` and `LabelStudioSetup`, on the projects of one process.
 
-@dataclass(slots=True)
-class _Project:
-    """One project's rows."""
-
-    info: ProjectInfo
-    tasks: dict[int, dict[str, Any]] = field(default_factory=dict)
-    predictions: dict[int, tuple[PredictionRow, dict[str, Any]]] = field(default_factory=dict)
-    rows_of: dict[int, set[int]] = field(default_factory=dict)
-    tabs: dict[int, dict[str, Any]] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
-
-
-class FakeLabelStudio:
-    """The projects, tasks, annotations and predictions of one process.
-
-    Parameters
-    ----------
-    document_root : Path, optional
-        Folder whose files are served as media; without it, none are.
-    call : callable, optional
-        Takes the requests to backends and webhooks; without it, each is answered with 200.
+    Parameters are those of `FakeProjects`.
     """
-
-    def __init__(self, *, document_root: Path | None = None, call: Call | None = None) -> None:
-        self._projects: dict[int, _Project] = {}
-        self._ids: Iterator[int] = itertools.count(1)  # one counter for all, so that an id belongs to one thing only
-        self._latest = datetime.now(UTC)
-        self.connections = FakeConnections(self._ids, document_root=document_root, call=call)
 
     # -- the port --------------------------------------------------------------------------------
 
@@ -113,9 +82,9 @@ class FakeLabelStudio:
     def import_tasks(self, project: int, data: Sequence[Mapping[str, Any]]) -> list[int]:
         """Import tasks; see `LabelStudio.import_tasks`. One that lacks a value that the screen shows refuses all."""
         own = self._project(project)
-        shown = _shown_fields(own.info.label_config)
+        shown = shown_fields(own.info.label_config)
         for place, values in enumerate(data):
-            if fault := _fault(values, shown):
+            if fault := refusal_of(values, shown):
                 raise LabelStudioError(
                     f"importing {len(data)} tasks into project {project}: item {place}: {fault}; nothing was imported"
                 )
@@ -147,8 +116,8 @@ class FakeLabelStudio:
         unknown = [entry.get("task") for entry in entries if entry.get("task") not in own.tasks]
         if unknown:
             raise LabelStudioError(f"project {project} has no task {unknown[0]}; nothing was written: read its tasks")
-        controls = _controls(own.info.label_config)
-        kept = [entry for entry in entries if _is_valid(entry, controls)]
+        controls = controls_of(own.info.label_config)
+        kept = [entry for entry in entries if is_valid(entry, controls)]
         for entry in kept:
             row = PredictionRow(
                 id=next(self._ids),
@@ -290,241 +259,9 @@ class FakeLabelStudio:
         """Return the first bytes of a file; see `LabelStudioSetup.fetch_media`."""
         return self.connections.fetch_media(address, n_bytes=n_bytes)
 
-    # -- projects and annotations ----------------------------------------------------------------
 
-    def create_project(self, *, title: str, label_config: str, instruction: str = "") -> int:
-        """Create an empty project and return its id."""
-        info = ProjectInfo(
-            id=next(self._ids),
-            title=title,
-            label_config=label_config,
-            model_version=None,
-            created_at=datetime.now(UTC).isoformat(),
-        )
-        self._projects[info.id] = _Project(info=info, settings={"expert_instruction": instruction})
-        return info.id
-
-    def annotate(
-        self,
-        task: int,
-        choice: str,
-        *,
-        start: int | None = None,
-        annotator: int = 1,
-        skipped: bool = False,
-    ) -> int:
-        """Submit a class, and a timeline start (1-based) if given, as the labelling screen does; return the id.
-
-        Label Studio keeps a copy of the shown version's prediction with the annotation.
-        """
-        number, now = next(self._ids), self._now()
-        row, prediction = self._shown(task)
-        self._task(task)["annotations"].append(
-            {
-                "id": number,
-                "completed_by": annotator,
-                "was_cancelled": skipped,
-                "ground_truth": False,
-                "created_at": now,
-                "updated_at": now,
-                "lead_time": 1.0,
-                "prediction": prediction,
-                "parent_prediction": row,
-                "result": self._result(task, choice, start),
-            }
-        )
-        self._touch(self._task(task))
-        self.connections.emit(self._holding(task).info.id, "ANNOTATION_CREATED", {"annotation": {"id": number}})
-        return number
-
-    def copy_predictions(self, project: int, tasks: Sequence[int]) -> None:
-        """Make annotations of the predictions of some tasks, as the bulk action of the Data Manager does."""
-        for row, entry in list(self._project(project).predictions.values()):
-            if row.task in tasks:
-                now = self._now()
-                self._task(row.task)["annotations"].append(
-                    {
-                        "id": next(self._ids),
-                        "completed_by": 1,
-                        "was_cancelled": False,
-                        "ground_truth": False,
-                        "created_at": now,
-                        "updated_at": now,
-                        "lead_time": None,
-                        "prediction": {},
-                        "parent_prediction": row.id,
-                        "result": copy.deepcopy(entry["result"]),
-                    }
-                )
-                self._touch(self._task(row.task))
-
-    def revise(self, annotation: int, choice: str, *, start: int | None = None) -> None:
-        """Change a submitted annotation."""
-        task, found = self._annotation(annotation)
-        found.update(updated_at=self._now(), result=self._result(task["id"], choice, start))
-        self._touch(task)
-
-    def delete_annotation(self, annotation: int) -> None:
-        """Delete an annotation."""
-        task, found = self._annotation(annotation)
-        task["annotations"].remove(found)
-        self._touch(task)
-
-    def delete_task(self, task: int) -> None:
-        """Delete a task with its annotations and predictions."""
-        own = self._holding(task)
-        for row in own.rows_of.pop(task, set()):
-            del own.predictions[row]
-        del own.tasks[task]
-
-    def stored(self, project: int) -> list[dict[str, Any]]:
-        """Return the imported predictions, oldest first."""
-        return [copy.deepcopy(entry) for _, entry in self._project(project).predictions.values()]
-
-    def configure(self, project: int, label_config: str) -> None:
-        """Change the labelling configuration of a project; a control that answers were given with must stay."""
-        own, there = self._project(project), _controls(label_config)
-        for task in own.tasks.values():
-            for item in (item for annotation in task["annotations"] for item in annotation["result"]):
-                if item["from_name"] not in there:
-                    raise LabelStudioError(
-                        f"answers of project {project} were given with the control {item['from_name']}; keep it"
-                    )
-        own.info = replace(own.info, label_config=label_config)
-
-    def settings(self, project: int) -> dict[str, Any]:
-        """Return the settings of a project that were changed."""
-        return dict(self._project(project).settings)
-
-    # -- inside ----------------------------------------------------------------------------------
-
-    def _project(self, project: int) -> _Project:
-        if project not in self._projects:
-            raise MissingInLabelStudio(f"there is no project {project}; check the project id")
-        return self._projects[project]
-
-    def _connections(self, project: int) -> Connections:
-        self._project(project)
-        return self.connections.of(project)
-
-    def _holding(self, task: int) -> _Project:
-        for own in self._projects.values():
-            if task in own.tasks:
-                return own
-        raise LabelStudioError(f"there is no task {task}; read the tasks again")
-
-    def _shown(self, task: int) -> tuple[int | None, dict[str, Any]]:
-        """Return id and copy of the prediction of a task by the version that its project shows; None and {} if none."""
-        own = self._holding(task)
-        for number in sorted(own.rows_of.get(task, ())):
-            row, entry = own.predictions[number]
-            if row.model_version == own.info.model_version:
-                return row.id, copy.deepcopy(entry)
-        return None, {}
-
-    def _forget(self, own: _Project, row: int) -> None:
-        """Delete a prediction; annotations that started from it lose the link, and keep their copy."""
-        task = own.predictions.pop(row)[0].task
-        own.rows_of[task].discard(row)
-        for annotation in own.tasks[task]["annotations"]:
-            if annotation.get("parent_prediction") == row:
-                annotation["parent_prediction"] = None
-
-    def _touch(self, task: dict[str, Any]) -> None:
-        """Set the time of a task's last change, which imported predictions and changed data leave alone."""
-        task["updated_at"] = self._now()
-
-    def _task(self, task: int) -> dict[str, Any]:
-        return self._holding(task).tasks[task]
-
-    def _annotation(self, annotation: int) -> tuple[dict[str, Any], dict[str, Any]]:
-        for own in self._projects.values():
-            for task in own.tasks.values():
-                for found in task["annotations"]:
-                    if found["id"] == annotation:
-                        return task, found
-        raise LabelStudioError(f"there is no annotation {annotation}; read the tasks again")
-
-    def _result(self, task: int, choice: str, start: int | None) -> list[dict[str, Any]]:
-        """Return the result that the screen sends, with the control names of the task's project."""
-        names = {control.kind: control for control in _controls(self._holding(task).info.label_config).values()}
-        result = [names[CHOICES].item({"choices": [choice]})]
-        if start is not None:
-            timeline = names[TIMELINE]
-            ranges = [{"start": start, "end": start}]
-            result.append(timeline.item({"ranges": ranges, "timelinelabels": [min(timeline.values)]}))
-        return result
-
-    def _now(self) -> str:
-        """Return the time in Label Studio's format, later at each call."""
-        self._latest = max(datetime.now(UTC), self._latest + timedelta(microseconds=1))
-        return self._latest.isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def _counts(own: _Project) -> Counts:
+def _counts(own: FakeProject) -> Counts:
     """Return what Label Studio counts in a project."""
     annotations = [annotation for task in own.tasks.values() for annotation in task["annotations"]]
     skips = sum(bool(annotation["was_cancelled"]) for annotation in annotations)
     return Counts(tasks=len(own.tasks), annotations=len(annotations) - skips, skips=skips)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Control:
-    """The properties of a control that predictions are checked against."""
-
-    kind: str
-    name: str
-    to_name: str
-    values: frozenset[str]
-
-    def item(self, value: dict[str, Any]) -> dict[str, Any]:
-        return {"from_name": self.name, "to_name": self.to_name, "type": self.kind.lower(), "value": value}
-
-    def accepts(self, item: Mapping[str, Any]) -> bool:
-        """Tell whether an item of a result names this control and only values of it."""
-        values = (item.get("value") or {}).get(self.kind.lower()) or ()
-        kind = self.kind.lower()
-        return item.get("to_name") == self.to_name and item.get("type") == kind and self.values >= {*values}
-
-
-def _controls(label_config: str) -> dict[str, _Control]:
-    root = fromstring(label_config, forbid_dtd=True)
-    found = [
-        _Control(
-            kind=kind,
-            name=tag.get("name", ""),
-            to_name=tag.get("toName", ""),
-            values=frozenset(str(child.get("alias") or child.get("value", "")) for child in tag.iter(value_tag)),
-        )
-        for kind, value_tag in _VALUE_TAGS.items()
-        for tag in root.iter(kind)
-    ]
-    return {control.name: control for control in found}
-
-
-def _shown_fields(label_config: str) -> dict[str, str]:
-    """Return the fields of the task data that a labelling configuration shows, and the tag that shows each."""
-    tags = fromstring(label_config, forbid_dtd=True).iter()
-    shown = [(tag.get("value", ""), tag.tag) for tag in tags if tag.get("name")]
-    return {value.removeprefix("$"): tag for value, tag in shown if value.startswith("$")}
-
-
-def _fault(data: Mapping[str, Any], shown: Mapping[str, str]) -> str | None:
-    """Return why Label Studio refuses the data of a task; None where it takes them."""
-    for name, tag in shown.items():
-        if name not in data:
-            return f'"{name}" key is expected in task data'
-        kinds = _DATA_KINDS.get(tag, (str,))
-        if not isinstance(data[name], kinds):
-            return f"data['{name}']={data[name]} is of type '{type(data[name]).__name__}', but {tag} expects another"
-    return None
-
-
-def _is_valid(entry: Mapping[str, Any], controls: Mapping[str, _Control]) -> bool:
-    """Tell whether Label Studio keeps a prediction; it drops the others without an error."""
-    score = entry.get("score")
-    if score is not None and not 0.0 <= score <= 1.0:  # scores of single items are not checked
-        return False
-    return all(
-        item.get("from_name") in controls and controls[item["from_name"]].accepts(item) for item in entry["result"]
-    )

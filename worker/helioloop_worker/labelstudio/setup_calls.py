@@ -14,7 +14,7 @@ from helioloop_worker.labelstudio.outbound import make_http_client
 from helioloop_worker.labelstudio.own_addresses import same_address
 from helioloop_worker.labelstudio.proxies import proxy_remedy
 from helioloop_worker.labelstudio.setup_port import Backend, FetchedPart, Webhook
-from helioloop_worker.labelstudio.transport import Transport
+from helioloop_worker.labelstudio.transport import Calls
 from helioloop_worker.labelstudio.webhook import BACKEND_TITLE
 
 ONCE: RequestOptions = {"max_retries": 0}
@@ -24,18 +24,8 @@ MEDIA_SECONDS: Final = 30.0
 """Longest time for the first bytes of a file on another server than Label Studio."""
 
 
-class SetupCalls:
-    """The calls of `LabelStudioSetup`; `LabelStudioClient` has them too.
-
-    Parameters
-    ----------
-    transport : Transport
-        The connection to Label Studio.
-    """
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-        self._client = transport.client
+class SetupCalls(Calls):
+    """The calls of `LabelStudioSetup`; `LabelStudioClient` has them too."""
 
     # -- projects --------------------------------------------------------------------------------
 

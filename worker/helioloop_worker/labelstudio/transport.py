@@ -216,3 +216,17 @@ _PASSING: Final = frozenset({httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_EARLY,
 """Refusals that the same call does not meet later."""
 _CREDENTIALS: Final = re.compile(r"\b(Token|Bearer|Basic) +[^\s'\",;]+", re.IGNORECASE)
 """The value of a header with credentials."""
+
+
+class Calls:
+    """The base of classes whose methods are calls to one Label Studio.
+
+    Parameters
+    ----------
+    transport : Transport
+        The connection to Label Studio.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._client = transport.client

@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from redis.lock import Lock
 
@@ -10,8 +11,10 @@ from helioloop.labelstudio.predictions import SAME_PROBABILITY
 from helioloop.labelstudio.tasks import CubeTask
 from helioloop.progress import Report
 from helioloop.records.cubes import Key
-from helioloop.records.labels import CurrentLabel
+from helioloop.records.labels import CurrentLabel, Label
 from helioloop.records.scores import CubeScore
+from helioloop.registry.acceptances import accepted_labels
+from helioloop.registry.unscorable import read_unscorable
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import ProjectState
@@ -61,6 +64,43 @@ class Update:
     unscorable: frozenset[str]
     lock: Lock
     report: Report
+
+    @classmethod
+    def of(
+        cls,
+        context: Context,
+        project_state: ProjectState,
+        version: str,
+        *,
+        scores: Mapping[Key, CubeScore],
+        lock: Lock,
+        report: Report,
+    ) -> Self:
+        """Return the update with the labels and unscorable cubes that the model folder has now; see the class."""
+        model_dir = context.settings.model_dir(project_state.info.id)
+        labels = {cube: project_state.label(cube) for cube in project_state.tasks}
+        return cls(
+            context=context,
+            project_state=project_state,
+            version=version,
+            scores=scores,
+            labels=with_accepted(labels, accepted_labels(model_dir, version)),
+            unscorable=read_unscorable(model_dir, version),
+            lock=lock,
+            report=report,
+        )
+
+
+def with_accepted(labels: Mapping[str, CurrentLabel], accepted: Mapping[str, Label]) -> dict[str, CurrentLabel]:
+    """Return the labels that scores in Label Studio agree with: the accepted one where a cube is not verified.
+
+    The ensemble is sure of accepted labels, so their tasks come last in the queue, even where the crude label is
+    another one.
+    """
+    return {
+        cube: replace(label, label=accepted[cube]) if cube in accepted and not label.verified else label
+        for cube, label in labels.items()
+    }
 
 
 def update_predictions(

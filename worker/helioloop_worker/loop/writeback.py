@@ -15,10 +15,7 @@ from helioloop.labelstudio.tasks import CubeTask
 from helioloop.messaging.messages import SCORE_CHUNK
 from helioloop.progress import Report
 from helioloop.records.cubes import CubeInfo, Key
-from helioloop.records.labels import CurrentLabel, Label
 from helioloop.records.scores import CubeScore
-from helioloop.registry.acceptances import accepted_labels
-from helioloop.registry.unscorable import read_unscorable
 from helioloop.registry.versions import Registry, is_version_name
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow
@@ -117,23 +114,12 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         project_state = context.projects.read_fully(project) if repairs else context.projects.read(project)
         now = written_now(project_state, registry, version)  # before the scores are read: they may become more
         scores = registry.scores(version, curves=False)
-        accepted = accepted_labels(model_dir, version)
-        labels = with_accepted(project_state.snapshot.cubes, accepted)
         every = _rows(context, project, version, whole=repairs)
         blind, hidden = _hide_random_checks(
             context, project, project_state, version=version, rows=every, lock=lock, report=report
         )
         rows = [row for row in every or () if row.model_version == version and row.id not in hidden]
-        update = Update(
-            context=context,
-            project_state=project_state,
-            version=version,
-            scores=scores,
-            labels=labels,
-            unscorable=read_unscorable(model_dir, version),
-            lock=lock,
-            report=report,
-        )
+        update = Update.of(context, project_state, version, scores=scores, lock=lock, report=report)
         entries, differing = update_predictions(update, rows, without=blind)
         have = {row.task for row in rows}
         deleted = frozenset[int]()
@@ -290,18 +276,6 @@ def write_blind_screens(
         served=context.media,
         report=report,
     )
-
-
-def with_accepted(labels: Mapping[str, CurrentLabel], accepted: Mapping[str, Label]) -> dict[str, CurrentLabel]:
-    """Return the labels that scores in Label Studio agree with: the accepted one where a cube is not verified.
-
-    The ensemble is sure of accepted labels, so their tasks come last in the queue, even where the crude label is
-    another one.
-    """
-    return {
-        cube: replace(label, label=accepted[cube]) if cube in accepted and not label.verified else label
-        for cube, label in labels.items()
-    }
 
 
 def unscored_chunks(

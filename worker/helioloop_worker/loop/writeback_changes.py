@@ -12,9 +12,7 @@ from redis.lock import Lock
 
 from helioloop.labelstudio.control_changes import control_changes
 from helioloop.progress import Report
-from helioloop.registry.acceptances import accepted_labels
 from helioloop.registry.random_checks import RandomChecks
-from helioloop.registry.unscorable import read_unscorable
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import TaskNow
 from helioloop_worker.labelstudio.project import ProjectState
@@ -31,7 +29,6 @@ from helioloop_worker.loop.writeback import (
     holding,
     new_in,
     unscored_chunks,
-    with_accepted,
     write_blind_screens,
     writing,
     written_now,
@@ -68,7 +65,6 @@ def write_back_changes(context: Context, project: int, version: str, *, report: 
         there = context.label_studio.tasks_now(project, [number for task in new.tasks.values() for number in task.ids])
         part = _with_data_of(replace(whole, tasks=new.tasks), there)
         scores = registry.scores_of(version, [task.cube for task in new.tasks.values()])
-        labels = with_accepted({cube: whole.label(cube) for cube in new.tasks}, accepted_labels(model_dir, version))
         blind, hidden = _hide_random_checks(
             context,
             project,
@@ -83,16 +79,7 @@ def write_back_changes(context: Context, project: int, version: str, *, report: 
         rows = [
             row for task in there for row in task.predictions if row.model_version == version and row.id not in hidden
         ]
-        update = Update(
-            context=context,
-            project_state=part,
-            version=version,
-            scores=scores,
-            labels=labels,
-            unscorable=read_unscorable(model_dir, version),
-            lock=lock,
-            report=report,
-        )
+        update = Update.of(context, part, version, scores=scores, lock=lock, report=report)
         entries, differing = update_predictions(update, rows, without=blind)
         have = {row.task for row in rows}
         after = context.label_studio.tasks_now(project, [task.id for task in there]) if entries else there

@@ -4,38 +4,21 @@ Lists are capped, with a number of what is left out; `full` lists everything. Th
 scripts that search them; those that need more than a few read the JSON (`status_json`).
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final
 
-from helioloop.words import count, times
+from helioloop.words import count
 from helioloop_worker.reports.audit import ProjectAudit
-from helioloop_worker.reports.failing_jobs import FailingJob
-from helioloop_worker.reports.reading import ReadRelease
-from helioloop_worker.reports.status_facts import (
-    ExcludedFacts,
-    LabelFacts,
-    ProfileFacts,
-    ProjectStatus,
-    RunningRound,
-    ServiceFacts,
-)
+from helioloop_worker.reports.release_lines import excluded_lines, reading_lines, watched_lines
+from helioloop_worker.reports.service_lines import job_lines, queue_lines, round_line
+from helioloop_worker.reports.status_facts import LabelFacts, ProfileFacts, ProjectStatus
+from helioloop_worker.reports.status_line import HOW_TO_LIST_ALL, LISTED_NAMES, Line, capped, names_in_one_line
 from helioloop_worker.reports.verdict import Finding, find_all
 
 ROUNDS: Final = 3
 """Rounds of the audit that are listed, the latest ones."""
 NEXT_SAMPLED: Final = 10
 """Cubes of the audit sample that are listed: an estimate needs at least ten."""
-LISTED_EXCLUDED: Final = 3
-"""Excluded cubes that are listed with their reason; the file has all."""
-LISTED_REASONS: Final = 3
-"""Reasons that are listed for a release, the most frequent ones; the table has all."""
-LISTED: Final = 5
-"""Contradictions, releases, folders, acceptances, jobs and further findings that are listed."""
-LISTED_NAMES: Final = 10
-"""Names that are listed on one line."""
-SILENT_SECONDS: Final = 120.0
-"""A round without a sign of life for this long is marked; reconciliation resumes it."""
 METRIC_NAMES: Final = {
     "cubes": "cubes scored",
     "labelled": "cubes with a label",
@@ -45,15 +28,6 @@ METRIC_NAMES: Final = {
     "auroc": "AUROC for the labels",
 }
 """Name of a metric in a version's card -> name of its line. Probabilities and AUROC are out of fold."""
-_ALL: Final = "--all lists them"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One line of the status: a name and its value in words."""
-
-    name: str
-    value: str
 
 
 def status_lines(status: ProjectStatus, *, full: bool = False) -> list[Line]:
@@ -86,23 +60,10 @@ def verdict_lines(findings: Sequence[Finding], *, full: bool = False) -> list[Li
     return [
         Line(name="verdict", value=f"{'All is well' if first.well else 'Not well'}. {first.sentence}"),
         Line(name="next", value=first.action),
-        *_capped(
+        *capped(
             [Line(name="also", value=f"{other.sentence} {other.action}") for other in others], full=full, name="also"
         ),
     ]
-
-
-def round_line(running: RunningRound | None) -> Line:
-    """Return the line about the running round: version, step, time left and reason."""
-    if running is None:
-        value = "none"
-    elif running.progress is None:
-        value = f"being closed (since {running.since})"
-    else:
-        value = f"{running.progress.summary} (since {running.since})"
-    if running is not None and running.silent_seconds > SILENT_SECONDS:
-        value += f"; no sign of life for {running.silent_seconds / 60.0:.0f} min, so it will be resumed"
-    return Line(name="running round", value=value)
 
 
 def model_lines(status: ProjectStatus, *, full: bool = False) -> list[Line]:
@@ -149,65 +110,6 @@ def _profile(profile: ProfileFacts) -> str:
     return in_words if profile.is_set else f"{in_words}, unless the first release has another one"
 
 
-def reading_lines(status: ProjectStatus, *, full: bool = False) -> list[Line]:
-    """Return a line for each release that was ingested, and one for each of its most frequent reasons."""
-    shown = status.releases if full else status.releases[-LISTED:]
-    left_out = status.releases[: len(status.releases) - len(shown)]
-    doubtful = sum(bool(release.warned or release.refused) for release in left_out)
-    return [
-        *(
-            [Line(name="read from others", value=f"{len(left_out)} releases, {doubtful} with warned or refused cubes; "
-                  f"{_ALL}")]
-            if left_out else []
-        ),
-        *(line for release in shown for line in _reading(release, full=full)),
-    ]  # fmt: skip
-
-
-def _reading(release: ReadRelease, *, full: bool) -> Iterable[Line]:
-    counts = f"{release.ok} ok, {release.warned} warned, {release.refused} refused"
-    yield Line(name=f"read from {release.release}", value=f"{counts}; the full list is {release.table}")
-    for entry in release.reasons if full else release.reasons[:LISTED_REASONS]:
-        others = "" if entry.cubes == 1 else f" and {entry.cubes - 1} more"
-        yield Line(name=f"reasons in {release.release}", value=f"{entry.cube}{others}: {entry.reason}")
-
-
-def excluded_lines(status: ProjectStatus, *, full: bool = False) -> list[Line]:
-    """Return the lines about cubes that ingestion excluded or that the published version cannot score."""
-    lines = _capped([_excluded(entry, full=full) for entry in status.excluded], full=full, name="excluded from others")
-    if status.unscorable and status.published is not None:
-        value = (
-            f"{status.unscorable} by {status.published.version}; they have no prediction, and the log of the scoring "
-            "worker gives the reasons"
-        )
-        lines.append(Line(name="cubes that cannot be scored", value=value))
-    return lines or [Line(name="excluded cubes", value="none")]
-
-
-def _excluded(entry: ExcludedFacts, *, full: bool) -> Line:
-    shown = entry.cubes if full else entry.cubes[:LISTED_EXCLUDED]
-    listed = "; ".join(f"{cube.cube} ({cube.reason})" for cube in shown)
-    more = f"; {len(entry.cubes) - len(shown)} more" if len(entry.cubes) > len(shown) else ""
-    value = f"{len(entry.cubes)}: {listed}{more}; the full list is {entry.table}"
-    return Line(name=f"excluded from {entry.release}", value=value)
-
-
-def watched_lines(status: ProjectStatus, *, full: bool = False) -> list[Line]:
-    """Return the lines about folders that ``helioloop watch`` set aside or whose predictions it waits for."""
-    aside = [
-        Line(
-            name=f"set aside by watch, {entry.folder}",
-            value=f"{entry.reason} (since {entry.since}; taken again once changed)",
-        )
-        for entry in status.set_aside
-    ]
-    waiting = _names(status.without_predictions, full=full)
-    return [
-        *_capped(aside, full=full, name="set aside by watch"),
-        *([Line(name="ingested, predictions follow", value=waiting)] if waiting else []),
-    ]
-
-
 def acceptance_lines(status: ProjectStatus, *, full: bool = False) -> list[Line]:
     """Return one line per release whose labels are accepted under a risk guarantee, or are to be."""
     lines = []
@@ -225,7 +127,7 @@ def acceptance_lines(status: ProjectStatus, *, full: bool = False) -> list[Line]
                 )
             )
         lines.append(Line(name=f"accepted in {found.release}", value=value))
-    return _capped(lines, full=full, name="accepted in others")
+    return capped(lines, full=full, name="accepted in others")
 
 
 def submitted_lines(status: ProjectStatus) -> list[Line]:
@@ -252,8 +154,8 @@ def label_lines(labels: LabelFacts | None, *, full: bool = False) -> list[Line]:
         Line(name="verified", value=f"{labels.verified} of {labels.cubes}"),
         *([] if labels.random_checks is None else [Line(name="random checks", value=labels.random_checks.sentence())]),
         Line(name="skipped", value=f"{labels.skipped} cubes, {labels.skipped_unanswered} of them without an answer"),
-        Line(name="tied votes (crude label used)", value=_names(labels.tied, full=full) or "none"),
-        *_capped(contradictions, full=full, name="contradictions"),
+        Line(name="tied votes (crude label used)", value=names_in_one_line(labels.tied, full=full) or "none"),
+        *capped(contradictions, full=full, name="contradictions"),
     ]
 
 
@@ -280,70 +182,8 @@ def audit_lines(audit: ProjectAudit | None, *, full: bool = False, checks: int |
     if checks == 0 and audit.rounds[-1].verified < audit.rounds[-1].cubes:
         none = "none: the project has no random checks (HELIOLOOP_RANDOM_CHECKS)"
     return [
-        *([Line(name="audit, earlier rounds", value=f"{earlier}; {_ALL}")] if earlier else []),
+        *([Line(name="audit, earlier rounds", value=f"{earlier}; {HOW_TO_LIST_ALL}")] if earlier else []),
         *rounds[earlier:],
         Line(name="disagreements", value=f"{audit.disagreements_checked} of {audit.disagreements} checked"),
         Line(name="audit sample, next", value=f"{sampled} (label them in this order)" if sampled else none),
     ]
-
-
-def queue_lines(services: ServiceFacts) -> list[Line]:
-    """Return the lines about waiting events, and about the queues with their workers."""
-    due = "" if services.check_due_at is None else f"; the retrain check is due at {services.check_due_at}"
-    return [
-        Line(name="annotation events waiting", value=f"{services.events_waiting}{due}"),
-        *(
-            Line(name=f"queue {queue.name}", value=f"{queue.waiting} waiting, {queue.workers} workers")
-            for queue in services.queues
-        ),
-    ]
-
-
-def job_lines(services: ServiceFacts, *, full: bool = False) -> list[Line]:
-    """Return the progress of running jobs, and when and why the last job of each kind failed."""
-    running = [
-        Line(
-            name=f"running {job.kind}",
-            value=_subject(job.subject) + ("started" if job.done is None else f"{job.what}, {job.done} of {job.total}"),
-        )
-        for job in services.running_jobs
-    ]
-    failed = [
-        Line(
-            name=f"last failed {job.kind}",
-            value=(f"{job.at}, " if job.at else "") + _subject(job.subject) + job.reason,
-        )
-        for job in services.failed_jobs
-    ]
-    return [
-        *_capped(running, full=full, name="running jobs"),
-        *(failed or [Line(name="failed jobs", value="none")]),
-        *_capped([_failing(job) for job in services.failing_jobs], full=full, name="failing jobs"),
-    ]
-
-
-def _failing(job: FailingJob) -> Line:
-    """Return the line of a job that is tried again or parked, under the name that ``helioloop retry`` takes."""
-    then = "nothing tries it again" if job.parked else f"tried again from {job.next_at} on"
-    return Line(
-        name=f"{'parked' if job.parked else 'failing'} {job.name}",
-        value=f"failed {times(job.failures)}, {then}: {job.reason}",
-    )
-
-
-def _subject(subject: str) -> str:
-    return f"{subject}: " if subject else ""
-
-
-def _capped(lines: list[Line], *, full: bool, name: str) -> list[Line]:
-    """Return the first lines, and a line `name` with the number of others."""
-    if full or len(lines) <= LISTED:
-        return lines
-    return [*lines[:LISTED], Line(name=name, value=f"{len(lines) - LISTED} more; {_ALL}")]
-
-
-def _names(names: Sequence[str], *, full: bool) -> str:
-    """Return names in one line; of many the first ones, and how many more there are."""
-    if full or len(names) <= LISTED_NAMES:
-        return ", ".join(names)
-    return f"{', '.join(names[:LISTED_NAMES])} and {len(names) - LISTED_NAMES} more ({_ALL})"
