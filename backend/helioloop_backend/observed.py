@@ -8,7 +8,8 @@ import redis
 
 from helioloop.errors import RegistryError, ServiceError
 from helioloop.messaging import redis_client
-from helioloop.messaging.job_failures import JobFailure, JobFailures
+from helioloop.messaging.job_failure import JobFailure
+from helioloop.messaging.job_failures import JobFailures
 from helioloop.messaging.queue_states import QueueState, queue_states
 from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.messaging.retrain_state import PendingEvents

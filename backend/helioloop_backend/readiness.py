@@ -7,13 +7,21 @@ from typing import Final
 
 import redis
 
+from helioloop.environment.answering import silent_folders
 from helioloop.errors import ServiceError
 from helioloop.messaging import redis_client
 from helioloop.settings import Settings
 
 KEPT_SECONDS: Final = 1.0
+FOLDER_SECONDS: Final = 0.5
+"""Longest wait for the model root: Label Studio waits one second for the answer to a webhook."""
 NO_REDIS: Final = "Redis does not answer; start it or correct REDIS_URL"
 NO_FOLDER: Final = "the folder HELIOLOOP_MODEL_ROOT cannot be read; mount it or correct its rights"
+
+
+SILENT_FOLDER: Final = (
+    "the folder HELIOLOOP_MODEL_ROOT does not answer, as on a network file system whose server is away; bring that back"
+)
 
 
 class Readiness:
@@ -30,8 +38,9 @@ class Readiness:
     def __init__(self, settings: Settings, connection: redis.Redis) -> None:
         self._settings = settings
         self._connection = connection
-        self._lock = threading.Lock()
+        self._lock, self._folder_lock = threading.Lock(), threading.Lock()
         self._kept: tuple[float, str | None] = (0.0, NO_REDIS)  # until the first look is over
+        self._folder_kept: tuple[float, bool] = (0.0, False)
 
     def reason(self) -> str | None:
         """Return why the backend cannot serve, in one sentence without path or address; None where it can."""
@@ -50,9 +59,25 @@ class Readiness:
                 self._connection.ping()
         except ServiceError:
             return NO_REDIS
+        if self.has_silent_folder():
+            return SILENT_FOLDER
         try:
             with os.scandir(self._settings.model_root) as entries:
                 next(entries, None)
         except OSError:
             return NO_FOLDER
         return None
+
+    def has_silent_folder(self) -> bool:
+        """Return whether the model root does not answer, so that whoever reads it may wait for ever.
+
+        It is asked once per `KEPT_SECONDS`, for any number of requests.
+        """
+        if time.monotonic() < self._folder_kept[0] or not self._folder_lock.acquire(blocking=False):
+            return self._folder_kept[1]
+        try:
+            is_silent = bool(silent_folders([self._settings.model_root], seconds=FOLDER_SECONDS))
+            self._folder_kept = (time.monotonic() + KEPT_SECONDS, is_silent)
+        finally:
+            self._folder_lock.release()
+        return is_silent

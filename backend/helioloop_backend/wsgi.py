@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import (
@@ -20,10 +20,14 @@ from helioloop.settings import Settings, load_settings
 from helioloop_backend import health, pages, services
 from helioloop_backend.auth import Authenticator
 from helioloop_backend.project_model import ProjectModel
+from helioloop_backend.readiness import SILENT_FOLDER
 from helioloop_backend.received import Received, current_request
 from helioloop_backend.routes import label_studio_routes
 
 logger = logging.getLogger(__name__)
+
+_WITHOUT_FOLDER: Final = frozenset({"/", "/health", "/ready"})
+"""Routes that use no model folder, or find out by themselves that it does not answer."""
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -66,6 +70,8 @@ def assemble(*, model_class: Callable[[], type[ProjectModel]], authenticator: Ca
         limit_mib = services.current().settings.max_request_mib
         received.max_content_length = limit_mib * 2**20
         authenticator().check(received)
+        if received.path not in _WITHOUT_FOLDER and services.current().readiness.has_silent_folder():
+            raise ServiceError(SILENT_FOLDER)  # a thread that reads it might never be free again
         # Only routes that take a body read one: /health answers everybody, and must not wait for what they send.
         if received.method == "POST" and received.routing_exception is None:
             _check_json_object(received, limit_mib)

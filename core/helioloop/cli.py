@@ -96,6 +96,10 @@ _PATH_ERRORS: Final = {
     errno.EROFS: "name a folder on a disk that can be written",
     errno.ENOSPC: "free space on that disk",
     errno.EDQUOT: "free space on that disk",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+    errno.EIO: "check that disk",
+    errno.ESTALE: "look whether its network file system is there, and try again",
     errno.ENOENT: "make its folder, or correct the path",
     errno.ENOTDIR: "correct the path, in which a file is used as a folder",
     errno.EEXIST: "correct the path, which is that of a file",
@@ -106,12 +110,18 @@ _PATH_ERRORS: Final = {
 """Errors of paths, with the remedy."""
 
 
+_WRITE_ERRORS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+"""Errors of writing, which name no path where what is printed cannot be written."""
+
+
 def path_error(error: OSError) -> str | None:
     """Return path, cause and remedy of an error of a file or folder; None of another error.
 
     A path below the folder of a setting has the name of the setting with it.
     """
     remedy = _PATH_ERRORS.get(error.errno or 0)
+    if remedy is not None and error.filename is None and error.errno in _WRITE_ERRORS:
+        return f"a file, or what is printed, cannot be written ({error.strerror}); {remedy}"
     if remedy is None or not isinstance(error.filename, str | bytes):
         return None
     path = os.fsdecode(error.filename)

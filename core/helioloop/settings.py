@@ -242,6 +242,11 @@ class Settings(BaseSettings):
         base = (self.label_studio_public_url or self.label_studio_url).rstrip("/")
         return f"{plain_url(base)}/data/local-files/?d=helioloop/project-{project:d}/{name}"
 
+    def folders_of_data(self) -> list[tuple[str, Path]]:
+        """Return the folders of models, media and releases, each with the name of its setting."""
+        named = [("HELIOLOOP_MODEL_ROOT", self.model_root), ("HELIOLOOP_MEDIA_ROOT", self.media_root)]
+        return [*named, *(("HELIOLOOP_RELEASE_ROOTS", root) for root in self.release_roots)]
+
     def media_dir(self, project: int) -> Path:
         """Return the folder of a project's videos; Label Studio serves only strict subfolders of its document root."""
         return _media_dir(self.media_root.resolve(), project)

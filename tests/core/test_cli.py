@@ -1,5 +1,7 @@
 """The command line: every command of the installed parts explains itself."""
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from helioloop.cli import CommandLine, helioloop, load_commands, path_error
+from helioloop.files import atomic
 from helioloop.settings import load_settings
 
 load_commands(helioloop)
@@ -86,3 +89,32 @@ def test_an_error_that_names_no_path_is_shown_whole() -> None:
     found = CliRunner().invoke(CommandLine(commands={"fail": fail}), ["fail"])
     assert isinstance(found.exception, ConnectionResetError)
     assert path_error(OSError("x")) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"), [(errno.ENOSPC, "free space on that disk"), (errno.EFBIG, "raise the limit on the size")]
+)
+def test_what_cannot_be_printed_is_one_sentence(number: int, remedy: str) -> None:
+    """Standard output may be a file on a full disk; its error names no path."""
+
+    @click.command()
+    def command() -> None:
+        raise OSError(number, os.strerror(number))
+
+    result = CliRunner().invoke(CommandLine(commands={"command": command}), ["command"])
+    assert result.exit_code == 1
+    assert result.output.startswith("helioloop: a file, or what is printed, cannot be written (")
+    assert remedy in result.output
+
+
+def test_a_file_on_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error of a write has no path; that of a file that is replaced gets it."""
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space") as raised:
+        atomic.write_text(tmp_path / "table.csv", "new")
+    text = path_error(raised.value)
+    assert text == f"{tmp_path}/table.csv cannot be used (No space left on device); free space on that disk"

@@ -21,7 +21,7 @@ from helioloop_worker.loop import reconcile as reconciliation
 from helioloop_worker.loop.acceptance import send_acceptance
 from helioloop_worker.loop.correction_lag import measure_lags, was_shown
 from helioloop_worker.loop.failing import forget_failures
-from helioloop_worker.loop.job_progress import job_report
+from helioloop_worker.loop.job_progress import job_report, sent_at
 from helioloop_worker.loop.writeback_changes import write_back_changes
 from helioloop_worker.reports import report as reporting
 
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 def check_retraining(context: Context, project: int, forced: bool = False) -> str:
     """Read the annotations and request a round where the rules want one."""
-    outcome = retrain_check.check_retraining(context, project, forced=forced)
+    outcome = retrain_check.check_retraining(context, project, forced=forced, requested_at=sent_at())
     write_last_check(context.settings.model_dir(project), outcome)
     announcing.announce(context, project)
     return _log(project, outcome)

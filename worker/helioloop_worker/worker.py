@@ -74,8 +74,7 @@ class LoopJob(PlainJob):
             log.debug("job %s starts", name)
             outcome = "failed"
             try:
-                sweep_seconds = self.context.settings.sweep_seconds
-                with counting(self.connection, message, sweep_seconds=sweep_seconds, job_id=self.id):
+                with counting(self.connection, message, self.context.settings, job_id=self.id):
                     result = function(self.context, **arguments)
                 outcome = "done"
             finally:

@@ -212,6 +212,11 @@ def _cut_one(item: Work, *, cut: Cut, spool: Spool) -> SpooledFile:
 
 
 def _files_at(place: str) -> Iterable[str]:
+    if not place.strip():
+        raise ReleaseError(
+            "the name of a file or folder is empty, as of a shell variable that is not set; give a name, or . for this "
+            "folder"
+        )
     if "://" in place:
         import fsspec  # noqa: PLC0415 - only URLs need it
 
@@ -228,4 +233,9 @@ def _files_at(place: str) -> Iterable[str]:
     if path.exists():
         return [place]
     pattern = path.relative_to(path.anchor) if path.anchor else path
-    return sorted(str(file) for file in Path(path.anchor or ".").glob(str(pattern)) if file.is_file())
+    try:
+        return sorted(str(file) for file in Path(path.anchor or ".").glob(str(pattern)) if file.is_file())
+    except ValueError as error:
+        raise ReleaseError(
+            f"{place!r} is neither a file nor a pattern ({error}); ** stands for whole folders"
+        ) from None

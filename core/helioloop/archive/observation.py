@@ -5,9 +5,10 @@ cubes) are refused with the reason.
 """
 
 import io
+import os
 import re
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,11 @@ from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 
 from helioloop.archive.observation_time import observation_time
+from helioloop.data.data_sums import data_sum_doubts
 from helioloop.data.fits import MAX_BYTES, in_gauss, open_checked
 from helioloop.data.images import other_content, other_segment
 from helioloop.errors import CubeError, MagnetogramError
+from helioloop.files.kinds import why_not_a_file
 from helioloop.records.profiles import BUILT_IN, Profile
 
 _COMMENTARY = {"", "COMMENT", "HISTORY", "END"}
@@ -89,7 +92,8 @@ def read_observation(place: str) -> Observation:
     try:
         with warnings.catch_warnings(), open_checked(io.BytesIO(content)) as hdus:
             warnings.simplefilter("ignore", AstropyWarning)  # of odd cards; those that count are checked here
-            return _read(_only_image(hdus), name)
+            observation = _read(_only_image(hdus), name)
+        return replace(observation, assumed=(*observation.assumed, *data_sum_doubts(content)))
     except CubeError as error:
         raise MagnetogramError(str(error)) from None
     except MagnetogramError:
@@ -161,6 +165,9 @@ def _parsed(header: fits.Header) -> fits.Header:
 
 
 def _content(place: str) -> bytes:
+    reason = None if "://" in place or not os.path.lexists(place) else why_not_a_file(Path(place))
+    if reason is not None:
+        raise MagnetogramError(f"it {reason}")
     try:
         if "://" in place:
             import fsspec  # noqa: PLC0415 - only URLs need it

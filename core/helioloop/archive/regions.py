@@ -1,7 +1,10 @@
 """The table of regions to follow: names, Carrington coordinates, and optionally when each was first seen."""
 
 import math
+import re
+import unicodedata
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +15,7 @@ from astropy.time import Time
 from astropy.units import UnitConversionError
 from astropy.utils.exceptions import AstropyWarning
 
-from helioloop.data.time_text import parse_time
+from helioloop.data.time_text import is_missing_time, parse_time
 from helioloop.errors import CubeError, ReleaseError
 from helioloop.files import tables
 from helioloop.files.names import LONGEST_NAME, is_plain_name
@@ -25,6 +28,10 @@ _CSV: Final = "CSV"
 _FORMATS = {".csv": _CSV, ".ecsv": "ascii.ecsv", ".vot": "votable", ".xml": "votable", ".votable": "votable"}
 _DATE = "_yyyymmdd"  # what a cube's name has after its region's
 _LARGEST_LATITUDE = 75.0
+_FEWEST_FOR_UNIT = 3
+_NOAA: Final = re.compile(r"(?:noaa|ar|noaa[ _-]*ar)[ _#-]*0*(\d{1,5})(?:\.0*)?\Z")
+_SIGNS: Final = str.maketrans({"\u2212": "-", "\u2013": "-", "\u00a0": None, "°": None})
+_SIDES: Final = {"N": "", "S": "-"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,13 +80,43 @@ def read_regions(path: Path, *, on_doubt: OnDoubt = log_doubt) -> tuple[Region, 
     if not len(table):
         raise ReleaseError(f"{path} has no row; it must name at least one region: add one")
     regions: dict[str, Region] = {}
+    unknown: list[str] = []
     for number, row in enumerate(table, start=1):
         where = f"{path}, row {number}"
         region = _region(where, row, has_first_seen=FIRST_SEEN in table.colnames)
-        if region.name in regions:
-            raise ReleaseError(f"{where}: region {region.name!r} is there twice; each has one row: rename or remove it")
-        regions[region.name] = region
-    return tuple(regions.values())
+        other = regions.setdefault(_same_region(region.name), region)
+        if other is not region:
+            here = "" if other.name == region.name else f", in another row as {other.name!r}"
+            raise ReleaseError(
+                f"{where}: region {region.name!r} is there twice{here}; each has one row: rename or remove it"
+            )
+        if region.first_seen_tai is None and FIRST_SEEN in table.colnames and not _is_empty(row[FIRST_SEEN]):
+            unknown.append(f"{where}: first_seen is {str(row[FIRST_SEEN]).strip()!r}")
+    if unknown:
+        on_doubt(
+            f"{unknown[0]}{tables.and_more_rows(len(unknown) - 1)}, which stands for a missing time and is read as "
+            "none; leave it empty"
+        )
+    found = tuple(regions.values())
+    if table["carrington_lon"].unit is None and _look_like_radians(found):
+        on_doubt(
+            f"{path}: all longitudes are below 2π and all latitudes within ± π/2, as in radians, and are read as "
+            "degrees; convert them, or name the unit in an ECSV table"
+        )
+    return found
+
+
+def _same_region(name: str) -> str:
+    """Return a text that is the same for all spellings of a region, such as NOAA9393, AR 9393 and noaa_09393."""
+    name = unicodedata.normalize("NFC", name).casefold()
+    number = _NOAA.match(name)
+    return f"noaa {int(number[1])}" if number else name
+
+
+def _look_like_radians(regions: Sequence[Region]) -> bool:
+    """Return True for three regions or more whose coordinates would all be radians; by chance one table in 100 000."""
+    near = all(region.lon_deg <= 2.0 * math.pi and abs(region.lat_deg) <= math.pi / 2.0 for region in regions)
+    return near and len(regions) >= _FEWEST_FOR_UNIT
 
 
 def _read_table(path: Path, on_doubt: OnDoubt) -> Table:
@@ -128,26 +165,39 @@ def _degrees(where: str, row: Any, column: str, *, low: float, high: float) -> f
     text = row[column]
     unit = getattr(row.table[column], "unit", None)
     try:
-        value = float(_with_point(text)) if unit is None else float(unit.to("deg", float(text)))
+        value = float(_plain_number(text, column)) if unit is None else float(unit.to("deg", float(text)))
     except (TypeError, ValueError, UnitConversionError):  # masked, text, or a unit that is not an angle
         value = math.nan
     if not low <= value <= high:
         raise ReleaseError(
-            f"{where}: {column} is {text!s}; it must be a number of degrees from {low:g} to {high:g}: correct it"
+            f"{where}: {column} is {str(text) or 'empty'}; it must be a number of degrees from {low:g} to {high:g}: "
+            "correct it"
         )
     return value
 
 
-def _with_point(text: Any) -> Any:
-    """Return a number with a decimal comma, as spreadsheets of some countries write it, with a point."""
-    return text.replace(",", ".") if isinstance(text, str) and text.count(",") == 1 and "." not in text else text
+def _plain_number(text: Any, column: str) -> Any:
+    """Return a number as `float` reads it: with a decimal comma, a typographic minus, a degree sign, or N or S."""
+    if not isinstance(text, str):
+        return text
+    plain = text.translate(_SIGNS).strip()
+    if plain.count(",") == 1 and "." not in plain:
+        plain = plain.replace(",", ".")
+    for side in {plain[:1].upper(), plain[-1:].upper()} & set(_SIDES if column == "carrington_lat" else ()):
+        number = plain.upper().replace(side, "", 1).strip()
+        return _SIDES[side] + number if number[:1].isdigit() else text
+    return plain
+
+
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, Time) or str(value).strip() in {"", "--", "nan", "None"}
 
 
 def _time(where: str, value: Any) -> str | None:
     text = str(value).strip()
     if isinstance(value, Time):
         return None if value.masked and bool(np.all(value.mask)) else str(value.tai.isot)
-    if text in {"", "--", "nan", "None"}:
+    if _is_empty(value) or is_missing_time(text):
         return None
     try:
         time, _ = parse_time(text, scale="utc", what="first_seen")

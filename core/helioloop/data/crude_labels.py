@@ -15,7 +15,8 @@ from astropy.time import Time, TimeDelta
 from erfa import ErfaWarning
 from numpy.typing import NDArray
 
-from helioloop.data.cubes import Cube, CubeFiles, CubeHeader
+from helioloop.data.cube_opening import read_cube_files
+from helioloop.data.cubes import Cube, CubeHeader
 from helioloop.data.first_detection import FARTHEST_DEG, FRAMES_IN_A_ROW, first_detection, usable_observations
 from helioloop.data.meridian_distance import (
     DAY_SECONDS,
@@ -141,7 +142,7 @@ def label_cube(
     """
     found = CrudeLabel(cube=path.name.removesuffix(".fits"))
     try:
-        files = CubeFiles.read(path)
+        files = read_cube_files(path)
         header = files.header()
         found = replace(found, region=header.region)
         regions = regions or {}

@@ -1,7 +1,8 @@
 """What was read from one file of a release: a verdict with its reasons, and the source of each value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Self
 
 
 class Verdict(StrEnum):
@@ -48,3 +49,9 @@ class CubeReport:
     unit_source: str | None = None
     region: str | None = None
     region_source: str | None = None
+
+    def with_warning(self, reason: str) -> Self:
+        """Return the report with one more reason for doubt, which comes first; that of a refused file unchanged."""
+        if self.verdict is Verdict.REFUSED:
+            return self
+        return replace(self, verdict=Verdict.WARNED, reasons=(reason, *self.reasons))

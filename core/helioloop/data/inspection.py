@@ -9,6 +9,7 @@ import numpy as np
 
 from helioloop.data.cube_report import CubeReport, Verdict
 from helioloop.data.cubes import Cube, CubeFiles, CubeOrigin
+from helioloop.data.data_sums import data_sum_doubts
 from helioloop.data.fits import errors_named_after, open_checked, open_file
 from helioloop.data.gridding import FrameUse, frame_use, observed_frames
 from helioloop.data.limb import limb_frames
@@ -52,7 +53,7 @@ def inspect_files(
         use = frame_use(cube, instrument)
     except CubeError as error:
         return refused(files.path.name.removesuffix(".fits"), str(error)), None
-    doubts = _limb_doubts(files, cube, instrument)
+    doubts = (*data_sum_doubts(files.content), *_limb_doubts(files, cube, instrument))
     return _report(cube, replace(origin, doubts=(*origin.doubts, *doubts)), use, instrument), cube
 
 
@@ -75,7 +76,7 @@ def _report(cube: Cube, origin: CubeOrigin, use: FrameUse, instrument: Instrumen
 
 
 def is_video(path: Path) -> bool:
-    """Return True if a FITS file has an image with three axes; only headers are read.
+    """Return True if a FITS file has an image with three axes or more; only headers are read.
 
     Raises
     ------
@@ -83,12 +84,17 @@ def is_video(path: Path) -> bool:
         If the file cannot be read.
     """
     with open_file(path) as file, errors_named_after(path), open_checked(file) as hdus:
-        return any(hdu.is_image and len(hdu.shape) == 3 for hdu in hdus)
+        return any(hdu.is_image and len(hdu.shape) >= 3 for hdu in hdus)
 
 
 def refused(cube: str, reason: str) -> CubeReport:
     """Return the report of a file that is unusable."""
     return CubeReport(cube=cube, verdict=Verdict.REFUSED, reasons=(reason,))
+
+
+def copied_content(other: str) -> str:
+    """Return that a cube has the content of another one, and the remedy."""
+    return f"it has the content of cube {other}, and one video counts once; remove the copy"
 
 
 def _limb_doubts(files: CubeFiles, cube: Cube, instrument: Instrument) -> tuple[str, ...]:

@@ -4,18 +4,20 @@ Commands open a release by its folder. The worker gets names from Label Studio, 
 through `ReleaseRoots` only.
 """
 
+import os
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 from helioloop.data.cube_names import find_cubes
-from helioloop.data.cubes import companion_path, is_cube_file
+from helioloop.data.cube_opening import why_not_opened
+from helioloop.data.cubes import is_cube_file
 from helioloop.data.other_files import other_fits_files
 from helioloop.data.table_cells import is_missing, read_cell, read_label, read_mark
 from helioloop.errors import CubeError, ReleaseError, WrongUsage
 from helioloop.files.names import LONGEST_NAME, is_plain_name
-from helioloop.files.release_folders import find_release_folder, is_inside
+from helioloop.files.release_folders import find_release_folder
 from helioloop.files.tables import OnDoubt, Row, and_more_rows, log_doubt, read_table, write_table
 from helioloop.records.labels import Label
 
@@ -167,20 +169,22 @@ class ReleaseRoots:
         ReleaseError
             If the name of the release is not a plain file name.
         CubeError
-            If the name of the cube is not a plain file name, no root has it, or a link leads out of its root.
+            If the name of the cube is not a plain file name, no root has it, it or its companion is not a file, or a
+            link leads out of its root.
         """
         _plain_name(release, what="release")
         _plain_name(cube, what="cube")
+        reason = None
         for root in self.roots:
             path = root / release / f"{cube}.fits"
-            if path.is_file():
-                for file in (path, companion_path(path)):
-                    if file.exists() and not is_inside(file, root):
-                        raise CubeError(
-                            f"{file.name} of release {release} is a link out of its release root; only files inside "
-                            "are opened: put a copy of the file there"
-                        )
+            found = why_not_opened(path, root) if os.path.lexists(path) else None
+            if path.is_file() and found is None:
                 return path
+            reason = reason or found
+            if path.is_file():
+                break
+        if reason is not None:
+            raise CubeError(f"{reason.name} of release {release} {reason.reason}")
         raise CubeError(
             f"cube {cube!r} of release {release!r} is in none of the release roots; restore its file, remove it from "
             f"{LABELS_FILE}, or name the release's parent folder in HELIOLOOP_RELEASE_ROOTS"
@@ -242,12 +246,19 @@ def _row(row: Row, cube: str) -> LabelRow:
     return LabelRow(cube=cube, label=label, verified=verified)
 
 
+def why_not_a_name(name: str, *, what: str) -> str | None:
+    """Return why `name` is not allowed for a cube or a release; None for a plain file name."""
+    if is_plain_name(name):
+        return None
+    return (
+        f"the {what} name {name[:60]!r} is not allowed; it must be a plain file name of at most {LONGEST_NAME} "
+        "characters, without separators, control characters or a leading dot: rename it"
+    )
+
+
 def _plain_name(name: str, *, what: str) -> str:
     """Return `name` if it is a plain file name; raise CubeError or ReleaseError otherwise."""
-    if not is_plain_name(name):
-        error = CubeError if what == "cube" else ReleaseError
-        raise error(
-            f"the {what} name {name[:60]!r} is not allowed; it must be a plain file name of at most {LONGEST_NAME} "
-            "characters, without separators, control characters or a leading dot: rename it"
-        )
+    reason = why_not_a_name(name, what=what)
+    if reason is not None:
+        raise (CubeError if what == "cube" else ReleaseError)(reason)
     return name

@@ -6,7 +6,11 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
+from helioloop.environment.answering import within
+
 _YEAR_SECONDS: Final = 31_557_600.0
+_LOOK_SECONDS: Final = 1.0
+_UNSEEN: Final[tuple[Path | None, bool]] = (None, False)
 _LEVELS: Final = {"warn": "warning", "fatal": "critical"}
 """Names of levels that other programs use."""
 
@@ -46,14 +50,14 @@ def read_own_folder(value: Any) -> Any:
 
     Notes
     -----
-    A folder that cannot be looked at now, on a network file system that is away or without the right, is accepted:
-    most programs need only some of the folders, and whoever needs this one gives the reason.
+    A folder that cannot be looked at now, on a network file system that is away or without the right, or that does not
+    answer within a second, is accepted: most programs need only some of the folders, and whoever needs this one gives
+    the reason.
     """
     path = read_folder(value)
     if isinstance(value, str):
         try:
-            there = next((place for place in (path, *path.parents) if place.exists()), None)
-            is_file = there is not None and not there.is_dir()
+            there, is_file = within(_LOOK_SECONDS, lambda: _nearest(path), otherwise=_UNSEEN)
         except OSError as error:
             if error.errno == errno.ENAMETOOLONG:
                 raise ValueError(f"cannot be looked at ({error.strerror}); correct the path") from None
@@ -63,6 +67,12 @@ def read_own_folder(value: Any) -> Any:
                 "is a file; name a folder" if there == path else f"leads through the file {there}; name a folder"
             )
     return path
+
+
+def _nearest(path: Path) -> tuple[Path | None, bool]:
+    """Return the path, or the nearest one above it that is there, and whether that is no folder."""
+    there = next((place for place in (path, *path.parents) if place.exists()), None)
+    return there, there is not None and not there.is_dir()
 
 
 Folder = Annotated[Path, BeforeValidator(read_own_folder)]

@@ -1,10 +1,16 @@
-"""Writes files that appear whole or not at all: a new file beside the place, flushed to disk, renamed over it."""
+"""Writes files that appear whole or not at all: a new file beside the place, flushed to disk, renamed over it.
+
+Devices and pipes are written to instead: root would replace ``/dev/null`` by a file, for every program of the machine.
+"""
 
 import errno
 import json
 import os
 import re
 import secrets
+import shutil
+import stat
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,7 +27,8 @@ def replacing(path: Path, *, make_folders: bool = True) -> Iterator[Path]:
     """Yield an empty new file beside `path`, which replaces `path` in one step when the block ends.
 
     Its permissions are those that `open` would give: 0666 without the bits of the umask. If the block raises, or the
-    disk is full, the new file is removed and `path` stays as it was.
+    disk is full, the new file is removed and `path` stays as it was. A device or a pipe, such as ``/dev/stdout``,
+    receives the content of the new file when the block ends.
 
     Parameters
     ----------
@@ -30,6 +37,10 @@ def replacing(path: Path, *, make_folders: bool = True) -> Iterator[Path]:
     make_folders : bool
         False where a missing folder is a `FileNotFoundError`: another process has moved or deleted it.
     """
+    if is_stream(path):
+        with _sending(path) as new:
+            yield new
+        return
     if make_folders:
         path.parent.mkdir(parents=True, exist_ok=True)
     with _replacing(path) as new:
@@ -78,9 +89,34 @@ def _replacing(path: Path) -> Iterator[Path]:
         with new.open("rb") as file:
             os.fsync(file.fileno())
         new.replace(path)
-    except BaseException:
+    except BaseException as error:
         new.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # of a write, such as that the disk is full
+            error.filename = str(path)
         raise
+
+
+def is_stream(path: Path) -> bool:
+    """Return True for devices and pipes, and for what ``/dev/stdout`` and ``/dev/fd`` lead to, files included."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    parts = Path(os.path.abspath(path)).parts[1:3]  # noqa: PTH100 - links are not to be followed
+    if parts[:1] in {("dev",), ("proc",)} and parts != ("dev", "shm"):
+        return not stat.S_ISDIR(mode)
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
+
+
+@contextmanager
+def _sending(path: Path) -> Iterator[Path]:
+    """Yield a new file whose content goes to the device or pipe at `path` when the block ends."""
+    with tempfile.TemporaryDirectory() as folder:
+        new = Path(folder) / path.name
+        new.touch()
+        yield new
+        with new.open("rb") as content, path.open("ab") as stream:
+            shutil.copyfileobj(content, stream)
 
 
 def is_unfinished(name: str) -> bool:

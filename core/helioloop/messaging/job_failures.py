@@ -10,21 +10,22 @@ than their job, but not for ever; a job whose time ran out counts as one of thes
 
 Running attempts are kept by rq's id of the job, because jobs of one name may run side by side.
 
-Steps of rounds are not counted here: a round counts its own failures (`helioloop.registry.staging`). An emptied Redis
-forgets what was parked; each job is then tried as often as before.
+Steps of rounds are not counted here: a round counts its own failures (`helioloop.registry.staging`). Which jobs are
+parked is in the model folder, too (`helioloop.registry.parked_jobs`), because Redis may be emptied.
 """
 
 import json
 import logging
-import re
 import time
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import asdict, replace
 from typing import Any, Final, cast
 
 import redis
 from pydantic import TypeAdapter, ValidationError
 
+from helioloop.messaging.job_failure import MAX_LOST, Attempt, JobFailure
 from helioloop.messaging.messages import Message
 
 log = logging.getLogger(__name__)
@@ -35,118 +36,11 @@ FIRST_PAUSE_SECONDS: Final = 60.0
 """Pause after the first failure, or the time between two reconciliations where that is shorter."""
 LONGEST_PAUSE_SECONDS: Final = 3600.0
 """No pause is longer."""
-MAX_LOST: Final = 10
-"""A job that lost its worker, or ran out of time, this often is parked: it takes more memory than there is, perhaps."""
 SECOND_CHANCE_SECONDS: Final = 600.0
 """A worker that starts gives each parked job one more attempt, at most once in this time."""
 PARKED_SECONDS: Final = 3 * 3600.0
 """A job that was parked this long ago gets one more attempt without a start of a worker."""
 _LONGEST_REASON: Final = 2000
-_SCORES: Final = re.compile(r"((?:score|bulk)-.+)-[0-9a-f]{16}\Z")
-"""The name of a job that scores some cubes of a version."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """What a job was run with.
-
-    Parameters
-    ----------
-    name : str
-        The message's `job_id`.
-    job : str
-        The job as messages name it.
-    payload : mapping or None
-        What it is sent again with; None where something else sends it.
-    """
-
-    name: str
-    job: str
-    payload: Mapping[str, Any] | None = None
-
-    @classmethod
-    def of(cls, message: Message) -> "Attempt":
-        """Return the attempt of a message."""
-        return cls(name=message.job_id, job=message.job, payload=message.payload_to_repeat())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobFailure:
-    """A job that failed, or runs now.
-
-    Parameters
-    ----------
-    key : str
-        The name under which it is counted.
-    version : str
-        The version that it works on; "" for other jobs.
-    limit : int or None
-        It is parked after so many failures; None where it is never parked.
-    failures, outages, lost : int
-        How often it failed, failed by an outage, and lost its worker or ran out of time, since its last success.
-    reason : str
-        Why it failed last, in a sentence.
-    failed_at : float
-        When that was (Unix seconds); 0 before the first failure.
-    next_at : float
-        Earliest time of the next attempt.
-    parked_at : float or None
-        When it was parked; None where it is not.
-    second_chance_at : float
-        When it was last given one more attempt after it was parked; 0 where it was not.
-    failed : mapping
-        What failed and has not succeeded since, by name: of one key there may be a forced and an ordinary retrain
-        check. Empty for a step of reconciliation, which is no job of its own.
-    running : mapping
-        The attempts that have begun and not ended, by rq's id of the job.
-    """
-
-    key: str
-    version: str = ""
-    limit: int | None = 1
-    failures: int = 0
-    outages: int = 0
-    lost: int = 0
-    reason: str = ""
-    failed_at: float = 0.0
-    next_at: float = 0.0
-    parked_at: float | None = None
-    second_chance_at: float = 0.0
-    failed: Mapping[str, Attempt] = field(default_factory=dict)
-    running: Mapping[str, Attempt] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """The name in ``helioloop status``: one for all jobs that score cubes of a version."""
-        match = _SCORES.match(self.key)
-        return match[1] if match else self.key
-
-    @property
-    def is_parked(self) -> bool:
-        """Whether nothing sends the job again."""
-        return self.parked_at is not None
-
-    @property
-    def attempts(self) -> int:
-        """How many attempts since the last success had none."""
-        return self.failures + self.outages + self.lost
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether an attempt failed or was lost since the last success."""
-        return self.attempts > 0
-
-    @property
-    def payload(self) -> Mapping[str, Any]:
-        """The payload of what failed or runs; empty where something else sends it."""
-        for attempt in (*self.failed.values(), *self.running.values()):
-            if attempt.payload is not None:
-                return attempt.payload
-        return {}
-
-    def is_held(self, now: float) -> bool:
-        """Return whether no attempt is made at this time."""
-        return self.is_parked or now < self.next_at
 
 
 class JobFailures:
@@ -197,7 +91,7 @@ class JobFailures:
                     known, limit=message.limit, version=message.version_worked_on, running=dict(known.running)
                 )
                 for other in [other for other in known.running if other == own or not is_alive(other)]:
-                    known = _lose(known, other)
+                    known = known.lose(other)
             if known.is_parked:  # put back, it is sent again
                 return replace(known, failed={**known.failed, attempt.name: attempt})
             return replace(known, running={**known.running, own: attempt})
@@ -210,17 +104,35 @@ class JobFailures:
 
         def change(known: JobFailure) -> JobFailure:
             failed = {name: attempt for name, attempt in known.failed.items() if name != message.job_id}
-            return _without_failures(replace(_end(known, job_id or message.job_id), failed=failed))
+            return replace(known.end(job_id or message.job_id), failed=failed).without_failures()
 
         self._change(message.project, message.failure_key, change)
 
     def forget(self, project: int, key: str) -> None:
         """Forget the failures of a job, or of a step of reconciliation; a job that has to be sent again still is."""
-        self._change(project, key, _without_failures)
+        self._change(project, key, JobFailure.without_failures)
 
     def drop(self, project: int, key: str) -> None:
         """Forget everything about a job, which is then not sent again."""
-        self._redis.hdel(_key(project), key)
+        self._change(project, key, lambda known: JobFailure(key=known.key))
+
+    def park_again(self, project: int, parked: JobFailure) -> None:
+        """Let a job be parked as it was before Redis was emptied."""
+        self._change(project, parked.key, lambda known: replace(parked, running=known.running))
+
+    def put_back_at(self, project: int) -> dict[str, float]:
+        """Return when jobs that had been parked were put back, or succeeded, by key (Unix seconds)."""
+        found = cast("dict[bytes, bytes]", self._redis.hgetall(_put_back_key(project)))
+        times = {}
+        for key, value in found.items():
+            with suppress(ValueError):  # somebody else wrote it
+                times[key.decode(errors="replace")] = float(value)
+        return times
+
+    def forget_put_back(self, project: int, keys: Collection[str]) -> None:
+        """Forget when these jobs were put back."""
+        if keys:
+            self._redis.hdel(_put_back_key(project), *keys)
 
     def fail(
         self,
@@ -264,7 +176,7 @@ class JobFailures:
             if message is not None:
                 attempt = Attempt.of(message)
                 known = replace(
-                    _end(known, job_id or message.job_id),
+                    known.end(job_id or message.job_id),
                     version=message.version_worked_on,
                     failed={**known.failed, attempt.name: attempt},
                 )
@@ -332,8 +244,11 @@ class JobFailures:
             while True:
                 pipeline.watch(_key(project))
                 raw = pipeline.hget(_key(project), key)
-                changed = change(_read(key, raw) or JobFailure(key=key))
+                before = _read(key, raw) or JobFailure(key=key)
+                changed = change(before)
                 pipeline.multi()
+                if before.was_parked and not changed.was_parked:
+                    pipeline.hset(_put_back_key(project), key, repr(time.time()))
                 if changed.has_failed or changed.failed or changed.running:
                     pipeline.hset(_key(project), key, json.dumps(asdict(changed)))
                 elif raw is not None:
@@ -343,28 +258,6 @@ class JobFailures:
                 except redis.WatchError:
                     continue
                 return changed
-
-
-def _end(known: JobFailure, job_id: str) -> JobFailure:
-    """Return a job of which one attempt has ended."""
-    return replace(known, running={other: attempt for other, attempt in known.running.items() if other != job_id})
-
-
-def _lose(known: JobFailure, job_id: str) -> JobFailure:
-    """Return a job of which one attempt ended without a result."""
-    now, lost, attempt = time.time(), known.lost + 1, known.running[job_id]
-    known = replace(_end(known, job_id), lost=lost, failed={**known.failed, attempt.name: attempt})
-    if lost < MAX_LOST or known.limit is None:
-        return known
-    return replace(
-        known, reason=f"its worker was lost {lost} times: killed, or out of memory", failed_at=now, parked_at=now
-    )
-
-
-def _without_failures(known: JobFailure) -> JobFailure:
-    """Return a job that may run at once; what nothing else sends is still to be sent again."""
-    failed = {name: attempt for name, attempt in known.failed.items() if attempt.payload is not None}
-    return JobFailure(key=known.key, version=known.version, limit=known.limit, failed=failed, running=known.running)
 
 
 def _read(key: str, raw: bytes | None) -> JobFailure | None:
@@ -377,6 +270,10 @@ def _read(key: str, raw: bytes | None) -> JobFailure | None:
         log.warning("what Redis has of the failures of job %r cannot be read; it is ignored", key[:80])
         return None
     return replace(found, key=key)
+
+
+def _put_back_key(project: int) -> str:
+    return f"helioloop:jobs-put-back:{project:d}"
 
 
 def _key(project: int) -> str:

@@ -23,7 +23,8 @@ from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
 from helioloop.registry.versions import Registry
 from helioloop.workflows.parallel import process_count
-from helioloop.workflows.releases import check_profile, readable_cubes, set_profile
+from helioloop.workflows.readable_cubes import readable_cubes
+from helioloop.workflows.releases import check_profile, set_profile
 from helioloop.workflows.rounds import run_round
 
 

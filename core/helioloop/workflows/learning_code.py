@@ -2,7 +2,7 @@
 
 from helioloop.model.provenance import code_version
 from helioloop.registry.known_cards import known_card
-from helioloop.registry.versions import Registry
+from helioloop.registry.versions import Card, Registry
 
 
 def other_code(registry: Registry, version: str) -> str | None:
@@ -16,13 +16,18 @@ def other_code(registry: Registry, version: str) -> str | None:
     RegistryError
         If the version's card is missing or damaged.
     """
-    made, now = known_card(registry, version).code_version, code_version()
-    if _digest(made) == _digest(now):
+    card, now = known_card(registry, version), code_version()
+    if is_of_this_code(card):
         return None
     return (
-        f"{version} was made by other code ({made}, now {now}), so probabilities of new cubes cannot be compared with "
-        "those of its audit sample; train a new version"
+        f"{version} was made by other code ({card.code_version}, now {now}), so probabilities of new cubes cannot be "
+        "compared with those of its audit sample; train a new version"
     )
+
+
+def is_of_this_code(card: Card) -> bool:
+    """Return whether a version was made by the learning code of now."""
+    return _digest(card.code_version) == _digest(code_version())
 
 
 def _digest(code: str) -> str:

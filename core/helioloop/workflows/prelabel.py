@@ -27,7 +27,8 @@ from helioloop.registry.versions import Registry
 from helioloop.workflows.drift import release_drift
 from helioloop.workflows.learning_code import other_code
 from helioloop.workflows.prelabel_report import Prelabel, Prelabelling, Targets
-from helioloop.workflows.releases import find_version, readable_cubes
+from helioloop.workflows.readable_cubes import readable_cubes
+from helioloop.workflows.releases import find_version
 
 
 def prelabel_release(

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from helioloop.data.inspection import most_frequent
-from helioloop.data.release import LabelRow, Release
+from helioloop.data.release import Release
 from helioloop.emergence.authors_estimate import authors_estimate
 from helioloop.emergence.locate import locate_emergences, needs_emergence_frame
-from helioloop.errors import CubeError, RegistryError, RejectedVersion, ReleaseError, TooFewLabels
+from helioloop.errors import RegistryError, RejectedVersion, TooFewLabels
 from helioloop.files import tables
 from helioloop.model.ensemble import Ensemble, score_cubes
 from helioloop.model.plan import Plan, make_plan
@@ -26,6 +25,7 @@ from helioloop.registry.project_profile import profile_conflict, write_project_p
 from helioloop.registry.versions import Card, Registry
 from helioloop.workflows.cells import decimal, frame_cells
 from helioloop.workflows.parallel import process_count
+from helioloop.workflows.readable_cubes import readable_cubes
 from helioloop.workflows.rounds import run_round
 
 SCORE_COLUMNS = (
@@ -244,48 +244,6 @@ def _remedy(registry: Registry) -> str:
     if version is None:
         return "run `helioloop train` with this --model-dir"
     return f"give one with --version {version}, or publish it: `{registry.rollback_command(version)}`"
-
-
-def readable_cubes(release: Release, runtime: Runtime) -> list[CubeInfo]:
-    """Return the readable cubes of a release, in the order of its table; others are passed to ``runtime.on_excluded``.
-
-    Each cube is read completely and stored in the cache, where the members find it when they are trained.
-
-    Raises
-    ------
-    ReleaseError
-        If no cube is readable; the text has the most frequent reason.
-    """
-    readable = []
-    reasons: dict[str, str] = {}
-    for done, row in enumerate(release.rows, start=1):
-        try:
-            cube = _read_and_cache(release.name, row, runtime)
-        except CubeError as error:
-            if runtime.on_excluded is None:
-                raise
-            runtime.on_excluded(row.cube, error)
-            reasons[row.cube] = str(error)
-        else:
-            readable.append(cube)
-        runtime.report(done, len(release.rows), "reading cubes")
-    if reasons and not readable:
-        raise ReleaseError(
-            f"all {len(reasons)} cubes of release {release.name} were refused; {most_frequent(reasons)}; "
-            "`helioloop check` lists all reasons"
-        )
-    return readable
-
-
-def _read_and_cache(release: str, row: LabelRow, runtime: Runtime) -> CubeInfo:
-    """Return the record of a cube; raise CubeError whatever its files do."""
-    try:
-        files = runtime.load.read_files(release, row.cube)
-        return runtime.load.parse(files, label=row.label, verified=row.verified)[0]
-    except CubeError:
-        raise
-    except Exception as error:  # whatever one file does, the others are read
-        raise CubeError(f"{row.cube} cannot be prepared ({type(error).__name__}: {error}); remove the cause") from error
 
 
 def write_score_table(

@@ -11,7 +11,7 @@ from helioloop.model.plan import make_plan
 from helioloop.model.recipes import QUICK
 from helioloop.model.runtime import Runtime
 from helioloop.records.instrument import MDI
-from helioloop.workflows.releases import readable_cubes
+from helioloop.workflows.readable_cubes import readable_cubes
 from helioloop_worker.priority import lower_priority, yielding
 
 

@@ -20,7 +20,7 @@ from helioloop.model.recipes import Recipe
 from helioloop.model.runtime import Runtime
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.instrument import MDI
-from helioloop.workflows.releases import readable_cubes
+from helioloop.workflows.readable_cubes import readable_cubes
 from tests.benchmarks.speed.servers import Servers, servers
 
 SEED = 31

@@ -198,6 +198,18 @@ def test_damaged_and_absent_files_are_refused(tmp_path: Path) -> None:
             read_fulldisk(str(tmp_path / name), MDI)
 
 
+def test_damaged_data_whose_sum_is_in_the_header_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "summed.fits"
+    with fits.open(made(tmp_path)) as hdus:  # gzipped tiles have a sum of their own
+        fits.ImageHDU(hdus[1].data, hdus[1].header).writeto(path, checksum=True)
+    assert read_observation(str(path)).assumed == ()
+    content = bytearray(path.read_bytes())
+    content[-40_000] ^= 1
+    path.write_bytes(content)
+    (doubt,) = read_observation(str(path)).assumed
+    assert "not those of which DATASUM is the sum" in doubt
+
+
 def test_two_images_in_a_file_are_refused(tmp_path: Path) -> None:
     of = header(**SMALL)
     image = image_of(of)

@@ -75,6 +75,7 @@ def test_a_table_that_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
         (f"{HEAD}\nA,1,2\nB,1,95\n", "row 2: carrington_lat is 95; it must be a number of degrees from -75 to 75"),
         (f"{HEAD}\nA,east,2\n", "row 1: carrington_lon is east"),
         (f"{HEAD}\nA,nan,2\n", "row 1: carrington_lon is nan"),
+        (f"{HEAD}\nA,,2\n", "row 1: carrington_lon is empty"),
         (f"{HEAD}\nA,1,2\nA,3,4\n", "row 2: region 'A' is there twice"),
         (f"{HEAD}\na/b,1,2\n", "row 1: region is 'a/b'; cubes are named after it.*without slashes"),
         (f"{HEAD}\n,1,2\n", "row 1: region is ''"),
@@ -86,6 +87,52 @@ def test_a_table_that_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
 def test_a_wrong_row_is_named_with_value_and_rule(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(ReleaseError, match=f"regions.csv.*{said}"):
         read_regions(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "names", [("NOAA9393", "AR 9393"), ("NOAA9393", "noaa 09393"), ("Gr\u00f6sse", "Gro\u0308sse")]
+)
+def test_a_region_in_two_spellings_is_there_twice(tmp_path: Path, names: tuple[str, str]) -> None:
+    """HARP 9393 is another region than NOAA 9393."""
+    path = written(tmp_path, f"{HEAD}\n{names[0]},1,2\n{names[1]},200,3\n")
+    with pytest.raises(
+        ReleaseError, match=f"row 2: region '{names[1]}' is there twice, in another row as '{names[0]}'"
+    ):
+        read_regions(path)
+    assert len(read_regions(written(tmp_path, f"{HEAD}\nNOAA9393,1,2\nHARP9393,200,3\n9393,250,3\n"))) == 3
+
+
+@pytest.mark.parametrize("text", ["NA", "1970-01-01", "1858-11-17T00:00:00", "-4712.01.01_11:59:28_TAI", "NaT"])
+def test_the_code_of_a_missing_time_is_read_as_none_and_said(tmp_path: Path, text: str) -> None:
+    doubts: list[str] = []
+    path = written(tmp_path, f"{HEAD},first_seen\nA,1,2,\nB,3,4,{text}\nC,5,6,{text}\nD,1,2,2001-03-24\n")
+    found = read_regions(path, on_doubt=doubts.append)
+    assert [region.first_seen_tai is None for region in found] == [True, True, True, False]
+    (doubt,) = doubts
+    assert f"row 2: first_seen is '{text}' (and 1 more row), which stands for a missing time" in doubt
+
+
+@pytest.mark.parametrize("text", ["\u221217", "-17\u00b0", "17S", "S17", "s 17", "-17.0", '"-17,0"'])
+def test_a_southern_latitude_is_read_in_several_spellings(tmp_path: Path, text: str) -> None:
+    (region,) = read_regions(written(tmp_path, f"{HEAD}\nA,152\u00b0,{text}\n"))
+    assert (region.lon_deg, region.lat_deg) == (152.0, -17.0)
+
+
+@pytest.mark.parametrize("cells", ["152,S-17", "152,17E", "152S,17", "N,17", "152,17SS", "152,SN17"])
+def test_other_letters_are_refused(tmp_path: Path, cells: str) -> None:
+    with pytest.raises(ReleaseError, match="row 1: carrington_l"):
+        read_regions(written(tmp_path, f"{HEAD}\nA,{cells}\n"))
+
+
+def test_coordinates_that_look_like_radians_are_said(tmp_path: Path) -> None:
+    """Two regions may lie there by chance; an ECSV table that names the unit is not doubtful."""
+    doubts: list[str] = []
+    rows = "A,2.65,0.29\nB,6.1,-0.3\n"
+    read_regions(written(tmp_path, f"{HEAD}\n{rows}"), on_doubt=doubts.append)
+    read_regions(written(tmp_path, f"{HEAD}\n{rows}C,152,17\n"), on_doubt=doubts.append)
+    assert doubts == []
+    read_regions(written(tmp_path, f"{HEAD}\n{rows}C,1.5,0.1\n"), on_doubt=doubts.append)
+    assert "as in radians, and are read as degrees" in doubts[0]
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

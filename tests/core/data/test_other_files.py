@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from astropy.io import fits
 
-from helioloop.data.other_files import other_fits_files
+from helioloop.data.other_files import other_fits_files, why_not_a_cube
 
 
 def test_fits_files_that_are_not_cubes(tmp_path: Path) -> None:
@@ -33,3 +34,17 @@ def test_fits_files_that_are_not_cubes(tmp_path: Path) -> None:
     assert all(found[name].endswith(f"rename it {name[0]}.fits") for name in ("C.fts", "D.FITS", "E.fits.gz", "G"))
     assert found["F.fits.bz2"].endswith("decompress it")
     assert all("subfolder" in found[name] for name in ("sub/H.fits", "sub/deep/I.fit"))
+
+
+@pytest.mark.parametrize("ending", [".part", ".PART2", ".partial", ".filepart", ".crdownload", ".tmp", ".aria2"])
+def test_an_unfinished_download_is_not_to_be_renamed(tmp_path: Path, ending: str) -> None:
+    assert why_not_a_cube(tmp_path, tmp_path / f"A.fits{ending}") == (
+        f"its name ends in {ending}, as that of an unfinished download or copy: finish or remove it"
+    )
+
+
+@pytest.mark.parametrize("ending", ["~", ".bak", ".old", ".orig", ".sav1"])
+def test_an_earlier_state_of_a_file_is_not_to_be_renamed(tmp_path: Path, ending: str) -> None:
+    reason = why_not_a_cube(tmp_path, tmp_path / f"A.fits{ending}")
+    assert reason is not None
+    assert reason.startswith(f"its name ends in {ending}, as that of an earlier state of a file")

@@ -1,5 +1,6 @@
 """Releases: rows in the order of the table, and no name that leads to a file outside the release roots."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -249,6 +250,31 @@ def test_links_inside_the_root(tmp_path: Path) -> None:
     (folder / "B.fits").symlink_to(folder / "A.fits")
     (tmp_path / "alias").symlink_to(tmp_path / "root")
     assert ReleaseRoots([tmp_path / "alias"]).path("r", "B").is_file()
+
+
+@pytest.mark.parametrize("name", ["A.fits", "A.dt.fits"])
+def test_a_pipe_a_folder_or_a_broken_link_is_not_opened(tmp_path: Path, name: str) -> None:
+    """Neither as a cube nor as its companion; a companion is looked for even where the cube has times of its own."""
+    folder = _release(tmp_path / "root" / "r", "A")
+    path = folder / name
+    path.unlink(missing_ok=True)
+    roots = ReleaseRoots([tmp_path / "root"])
+    for make, reason in (
+        (lambda: os.mkfifo(path), "is a pipe, a socket or a device"),
+        (lambda: path.symlink_to("nowhere"), "is a link to a file that does not exist"),
+        (path.mkdir, "is a folder"),
+    ):
+        make()
+        with pytest.raises(CubeError, match=f"{name} of release r {reason}"):
+            roots.path("r", "A")
+        if not path.is_dir():
+            path.unlink()
+
+
+def test_a_later_root_has_the_file_that_is_a_broken_link_in_the_first(tmp_path: Path) -> None:
+    (_release(tmp_path / "one" / "r") / "A.fits").symlink_to("nowhere")
+    _release(tmp_path / "two" / "r", "A")
+    assert ReleaseRoots([tmp_path / "one", tmp_path / "two"]).path("r", "A") == tmp_path / "two" / "r" / "A.fits"
 
 
 def test_a_cube_or_release_that_no_root_has(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import pty
 import stat
 import threading
 from collections.abc import Iterator
@@ -168,3 +169,41 @@ def test_only_new_files_of_a_replacement_count_as_unfinished(tmp_path: Path) -> 
         new.write_text("x")
     for name in ("a.b.json", ".watch.lock", ".cutouts", "a.json.0123abcd", ".a.0123ABCD"):
         assert not atomic.is_unfinished(name)
+
+
+def test_a_pipe_receives_the_content_and_stays_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    received: list[str] = []
+    reader = threading.Thread(target=lambda: received.append(pipe.read_text()))
+    reader.start()
+    atomic.write_text(pipe, "a,b\n")
+    reader.join(timeout=10.0)
+    assert received == ["a,b\n"]
+    assert pipe.is_fifo()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_a_device_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    """A terminal of the test's own, because a failure that replaces a device would harm the whole machine."""
+    ours, theirs = pty.openpty()
+    try:
+        terminal = tmp_path / "terminal"
+        terminal.symlink_to(os.ttyname(theirs))
+        assert atomic.is_stream(terminal)
+        atomic.write_text(terminal, "a,b\n")
+        assert os.read(ours, 100) == b"a,b\r\n"
+        assert terminal.is_symlink()
+        assert terminal.is_char_device()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_the_file_behind_an_open_descriptor_is_appended_to(tmp_path: Path) -> None:
+    """As a shell's >> log with --out /dev/stdout: what the log had stays."""
+    log = tmp_path / "log"
+    log.write_text("before\n")
+    with log.open("a") as file:
+        atomic.write_text(Path(f"/dev/fd/{file.fileno()}"), "a,b\n")
+    assert log.read_text() == "before\na,b\n"

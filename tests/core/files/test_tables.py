@@ -208,3 +208,11 @@ def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes, text: str) 
     """The reason comes with a remedy."""
     with pytest.raises(ReleaseError, match=text):
         read(tmp_path / "t.csv", content)
+
+
+def test_a_table_that_cannot_be_opened_has_the_remedy_of_its_error(tmp_path: Path) -> None:
+    """A folder in its place, and a link that leads back to itself; neither is to be written again."""
+    (tmp_path / "loop.csv").symlink_to("loop.csv")
+    for path, text in ((tmp_path, "name a file, not a folder"), (tmp_path / "loop.csv", "remove the link that leads")):
+        with pytest.raises(ReleaseError, match=text):
+            read_table(path, needed=("cube",), error=ReleaseError, on_doubt=[].append)

@@ -10,7 +10,8 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from helioloop.messaging import job_failures, queues
-from helioloop.messaging.job_failures import MAX_LOST, JobFailure, JobFailures
+from helioloop.messaging.job_failure import MAX_LOST, JobFailure
+from helioloop.messaging.job_failures import JobFailures
 from helioloop.messaging.messages import Ingest, Reconcile, RetrainCheck, Score, ScoreBulk, TrainMember, WriteBack
 from helioloop.records.cubes import CubeInfo
 

@@ -186,14 +186,14 @@ def test_masked_growth_is_that_of_the_masked_video() -> None:
     ("growth", "ratio"),
     [
         (EVEN_GROWTH, 1.0),
-        (1.5 * EVEN_GROWTH, 1.5**7),
-        (EVEN_GROWTH / 1.5, 1.5**-7),
+        (1.5 * EVEN_GROWTH, 1.5**8),
+        (EVEN_GROWTH / 1.5, 1.5**-8),
         (1.0, 1.0 / LARGEST_RATIO),
         (30.0, LARGEST_RATIO),
         (np.nan, 1.0),
     ],
 )
-def test_the_likelihood_ratio_is_the_seventh_power_of_the_growth_over_the_even_one(growth: float, ratio: float) -> None:
+def test_the_likelihood_ratio_is_the_eighth_power_of_the_growth_over_the_even_one(growth: float, ratio: float) -> None:
     """No growth and very large growth are bounded; a growth that was not measured says nothing."""
     assert likelihood_ratio(growth) == pytest.approx(ratio)
 

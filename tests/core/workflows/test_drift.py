@@ -26,6 +26,7 @@ from helioloop.synthetic import making
 from helioloop.workflows import releases
 from helioloop.workflows.drift import one_per_region, release_drift
 from helioloop.workflows.fields import keep_trained_fields
+from helioloop.workflows.readable_cubes import readable_cubes
 
 SMALL = replace(MDI, size_px=30, n_frames=75, cadence_seconds=17280.0, frozen_frames=10)
 TINY = replace(QUICK, epochs=2, min_steps=0, batch=8, folds=2, dropouts=(0.2,))
@@ -41,7 +42,7 @@ class Trained:
     runtime: Runtime
 
     def cubes(self, name: str) -> list[CubeInfo]:
-        return releases.readable_cubes(Release.open(self.folder / name), self.runtime)
+        return readable_cubes(Release.open(self.folder / name), self.runtime)
 
     def drift(self, name: str) -> Drift:
         return release_drift(self.cubes(name), self.registry, self.runtime, version="v0001")

@@ -1,6 +1,8 @@
 """Workflows over a release: its cubes are read once, whatever comes after."""
 
+import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,8 @@ from helioloop.model.runtime import Runtime
 from helioloop.records.instrument import Instrument
 from helioloop.records.labels import Label
 from helioloop.registry.versions import Registry
-from helioloop.workflows.releases import readable_cubes, train_release
+from helioloop.workflows.readable_cubes import readable_cubes
+from helioloop.workflows.releases import train_release
 
 TOY = Instrument(name="TOY", cadence_seconds=100.0, n_frames=5, size_px=8, clip_gauss=1000.0, frozen_frames=1)
 
@@ -123,3 +126,25 @@ def test_each_cube_is_read_once_and_gridded_if_it_is_not_cached(
     assert counted == {"read A.fits": 1, "read B.fits": 1, "grid": 2}
     assert readable_cubes(release, runtime) == cubes
     assert counted == {"read A.fits": 2, "read B.fits": 2, "grid": 2}
+
+
+@pytest.mark.parametrize(
+    ("rows", "counts", "words"),
+    [
+        ({"A": (None, False), "copy": (None, False)}, "A", "the content of cube A"),
+        ({"A": (None, False), "copy": (Label.EMERGENCE, False)}, "copy", "none of A is not used, emergence of copy is"),
+        ({"A": (Label.NON_EMERGENCE, False), "copy": (Label.EMERGENCE, True)}, "copy", "non-emergence of A is not"),
+    ],
+)
+def test_of_copies_under_two_names_one_counts(
+    tmp_path: Path, release: Release, rows: dict[str, tuple[Label | None, bool]], counts: str, words: str
+) -> None:
+    """The verified one, else the labelled one, else the first; the other is excluded and differing labels are named."""
+    shutil.copy(release.folder / "A.fits", release.folder / "copy.fits")
+    given = tuple(LabelRow(cube=cube, label=label, verified=verified) for cube, (label, verified) in rows.items())
+    excluded: dict[str, CubeError] = {}
+    cubes = readable_cubes(replace(release, rows=(*given, release.rows[0])), _runtime(tmp_path, excluded))
+    assert [cube.name for cube in cubes] == [counts, "B"]
+    ((other, error),) = excluded.items()
+    assert {other, counts} == {"A", "copy"}
+    assert words in str(error)

@@ -1,6 +1,7 @@
 """`helioloop check`: every FITS file of a release has one row that says what was read, or why nothing was."""
 
 import gzip
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -107,6 +108,65 @@ def test_files_that_are_not_cubes_of_the_release_are_refused_with_what_to_do(tmp
     }
     assert "it begins with b'<html>'" in rows["F"]["reasons"]
     assert "as in a mask" in rows["G"]["reasons"]
+
+
+def test_names_of_cubes_that_training_does_not_open_are_refused_with_the_reason(tmp_path: Path) -> None:
+    """Folders, broken links, pipes, also in place of a companion, links out of the root, and names with a line end."""
+    folder = tmp_path / "root" / "release"
+    content = _cube(folder / "A.fits").read_bytes()
+    (folder / "B.fits").mkdir()
+    (folder / "C.fits").symlink_to("nowhere")
+    os.mkfifo(folder / "D.fits")
+    (folder / "E.fits").write_bytes(content)
+    os.mkfifo(folder / "E.dt.fits")
+    (folder / "F.fits").symlink_to(_cube(tmp_path / "archive" / "F.fits"))
+    (folder / "G\nH.fits").write_bytes(content)
+    rows, _ = _check(folder)
+    assert {cube for cube, row in rows.items() if row["verdict"] != "refused"} == {"A"}
+    words = {
+        "B": "is a folder",
+        "C": "does not exist",
+        "D": "is a pipe",
+        "E": "E.dt.fits is a pipe",
+        "F": "link out of",
+    }
+    assert {cube: text in rows[cube]["reasons"] for cube, text in words.items()} == dict.fromkeys(words, True)
+    assert "must be a plain file name" in rows["G\nH"]["reasons"]
+
+
+def test_data_that_are_not_those_of_their_sum_are_warned(tmp_path: Path) -> None:
+    """A bit changed on the way: the field is plausible, and only DATASUM shows it."""
+    path = _cube(tmp_path / "release" / "A.fits")
+    with fits.open(path, do_not_scale_image_data=True) as hdus:
+        hdus.writeto(path, checksum=True, overwrite=True)
+    assert _check(path.parent)[0]["A"]["verdict"] == "ok"
+    content = bytearray(path.read_bytes())
+    content[10 * 2880] ^= 1
+    path.write_bytes(content)
+    row = _check(path.parent)[0]["A"]
+    assert row["verdict"] == "warned"
+    assert "its data in HDU 0 are not those of which DATASUM is the sum" in row["reasons"]
+
+
+def test_an_image_with_four_axes_is_told_what_a_cube_has(tmp_path: Path) -> None:
+    (tmp_path / "release").mkdir()
+    fits.PrimaryHDU(FIELD[None]).writeto(tmp_path / "release" / "A.fits")
+    row = _check(tmp_path / "release", exit_code=1)[0]["A"]
+    assert "its image has the shape (1, 3, 90, 90), a cube has three axes, time, y and x" in row["reasons"]
+
+
+def test_a_copy_under_another_name_is_warned(tmp_path: Path) -> None:
+    """The companion belongs to the content: C has other times, and is none."""
+    folder = tmp_path / "release"
+    folder.mkdir()
+    for name, seconds in (("A", SECONDS), ("B", SECONDS), ("C", 2.0 * SECONDS)):
+        fits.PrimaryHDU(FIELD).writeto(folder / f"{name}_20010307.fits")
+        fits.PrimaryHDU(seconds).writeto(folder / f"{name}_20010307.dt.fits")
+    rows, _ = _check(folder)
+    assert [row["verdict"] for row in rows.values()] == ["ok", "warned", "ok"]
+    assert rows["B_20010307"]["reasons"] == (
+        "it has the content of cube A_20010307, and one video counts once, remove the copy"
+    )
 
 
 def test_the_companion_of_a_cube_is_not_listed(tmp_path: Path) -> None:

@@ -129,6 +129,7 @@ CASES: dict[str, Change] = {
     "worker-code/other-version": {"workers": (SCORE, replace(TRAIN, code="0.1.0+def"))},
     "worker-code/unknown": {"workers": (SCORE, replace(TRAIN, code=None))},
     "worker-device/mixed": {"workers": (SCORE, TRAIN, replace(TRAIN, name="gpu2:1", device="CUDA"))},
+    "disk/silent": disk(fault="gives no answer within 3 s", is_silent=True),
     "disk/no-folder": disk(fault="is missing"),
     "disk/full": disk(free_bytes=2**29),
     "disk/low": disk(free_files=7),
@@ -190,11 +191,13 @@ CASES: dict[str, Change] = {
     "backend-credentials/fails": {"backend_versions": Answer(status=500, body={"detail": "an error in the backend"})},
     "backend-code/other-version": {"backend_versions": good({"helioloop": {"version": "0.0.9", "stamp": "5ta3p"}})},
     "backend-code/unknown": {"backend_versions": good({"versions": ["v0002"]})},
+    "model-folder/silent": folder(stamp=None, fault="gives no answer within 3 s", is_silent=True),
     "model-folder/not-writable": folder(stamp=None, fault="Read-only file system"),
     "model-folder/damaged": folder(fault='published.json is not {"version": …}'),
     "model-folder-project/another-project": folder(owner=OTHER),
     "media-folder-project/another-project": folder(media_owner=OTHER),
     "project-releases/missing": folder(missing_releases=("first", "second")),
+    "version-code/other-code": folder(code="0.1.0+3f9a1c20b7e4"),
     "model-folder/lost-version": folder(unusable={"v0001": "v0001 cannot be published again"}),
     "model-folder-seen/another-folder": folder(stamp="an0ther"),
     "backend-entry/missing": {"cards": good([CARD | {"title": "another model", "url": "http://other:9090"}])},
@@ -324,7 +327,14 @@ def test_without_a_version_or_tasks_the_rest_is_checked() -> None:
     }
     found = {finding.check: finding for finding in examine(replace(SOUND, **change))}
     untried = {check for check, finding in found.items() if finding.verdict is Verdict.NOT_TRIED}
-    assert untried == {"video", "video-frames", "shown-model-version", "predictions", "project-releases"}
+    assert untried == {
+        "video",
+        "video-frames",
+        "shown-model-version",
+        "predictions",
+        "project-releases",
+        "version-code",
+    }
     assert found["video"].seen == "because the project has no task yet"
     assert {finding.verdict for finding in found.values()} == {Verdict.OK, Verdict.NOT_TRIED}
 

@@ -27,12 +27,15 @@ from helioloop.registry.acceptances import Acceptance, read_acceptances
 from helioloop.registry.trained_fields import TRAINED_FIELDS_FILE
 from helioloop.workflows import rounds as rounding
 from helioloop_worker import jobs
+from helioloop_worker.doctor.gathering_here import read_folder
 from helioloop_worker.loop.acceptance import WITHDRAWN, accept
 from helioloop_worker.loop.checked import require_whole_write_back
 from helioloop_worker.loop.ingest import ingest
 from helioloop_worker.loop.reconcile import reconcile
+from helioloop_worker.reports.other_code import OtherCode
 from helioloop_worker.reports.status import acceptance_lines
 from helioloop_worker.reports.status_reading import read_status
+from helioloop_worker.reports.verdict import find_all
 
 Data = dict[str, dict[str, str]]
 
@@ -290,6 +293,17 @@ def test_a_version_made_by_other_code_accepts_nothing(project: LoopProject) -> N
     (line,) = acceptance_lines(read_status(project.registry, project=project.id, settings=settings))
     assert "v0001 was made by other code (0.1.0+000000000000, now " in line.value
     assert 'press "Start training" in Label Studio, and the release is accepted anew' in line.value
+    found = read_status(project.registry, project=project.id, settings=settings)
+    assert found.other_code == OtherCode(version="v0001", made="0.1.0+000000000000", now=code_version())
+    assert "other-code" in {finding.cause for finding in find_all(found)}
+    assert read_folder(settings, project.id).code == "0.1.0+000000000000"
+    newest = project.admit()
+    assert read_status(project.registry, project=project.id, settings=settings).other_code == OtherCode(
+        version="v0001", made="0.1.0+000000000000", now=code_version(), newer=newest
+    )
+    project.registry.publish(newest, why="of this code")
+    assert read_status(project.registry, project=project.id, settings=settings).other_code is None
+    assert read_folder(settings, project.id).code is None
 
 
 def test_accepted_labels_are_withdrawn_with_a_version_made_by_other_code(project: LoopProject) -> None:

@@ -304,12 +304,12 @@ def begin_other_round(loop_project: LoopProject) -> None:
 def test_start_training_during_planning_is_a_follow_up_run(
     loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The labels of the round were read before it was pressed."""
+    """The labels of the round were read before it was pressed, and the request stays until that round has ended."""
     meanwhile(monkeypatch, lambda: press_start_training(loop_project))
     assert plan(loop_project) == "a round runs; the next check follows it"
     running = loop_project.context.state.running(loop_project.id)
     assert running is not None
-    assert requests(loop_project.context, loop_project.id) == set()
+    assert requests(loop_project.context, loop_project.id) == {"forced"}
     assert loop_project.context.state.end(loop_project.id, running.fingerprint) == FollowUp(forced=True)
 
 

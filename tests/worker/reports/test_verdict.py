@@ -12,6 +12,7 @@ from helioloop.registry.last_check import LastCheck
 from helioloop_worker.reports.audit import ProjectAudit
 from helioloop_worker.reports.failing_jobs import FailingJob
 from helioloop_worker.reports.job_status import FailedJob, RunningJob
+from helioloop_worker.reports.other_code import OtherCode
 from helioloop_worker.reports.reading import ReadRelease
 from helioloop_worker.reports.round_progress import RoundProgress
 from helioloop_worker.reports.service_facts import QueueFacts, RunningRound, ServiceFacts
@@ -287,6 +288,37 @@ CASES: dict[str, tuple[ProjectStatus, str, str, str]] = {
         "missing-release",
         "Release first (and 1 more), on which the published version was trained, is in none of the release roots.",
         "Give the folder its name back",
+    ),
+    "another learning code made the version": (
+        replace(IDLE, other_code=OtherCode(version="v0003", made="0.1.0+aaa", now="0.1.0+bbb")),
+        "other-code",
+        "v0003 was made by another learning code (0.1.0+aaa, now 0.1.0+bbb): it is still shown, but new cubes get "
+        "their probabilities by another formula than its other cubes, `helioloop triage` refuses it, no label is "
+        "accepted with it, and no round starts because of that.",
+        "Press “Start training” in Label Studio (Settings, Model): all members are trained anew.",
+    ),
+    "the code of now made a version that is not published": (
+        replace(IDLE, other_code=OtherCode(version="v0003", made="0.1.0+aaa", now="0.1.0+bbb", newer="v0004")),
+        "other-code",
+        "v0003 was made by another learning code",
+        "Or publish v0004, which the code of now made: `helioloop rollback v0004 --project 1`.",
+    ),
+    "another learning code made the version of a model folder": (
+        replace(FOLDER, other_code=OtherCode(version="v0003", made="0.1.0+aaa", now="0.1.0+bbb")),
+        "other-code",
+        "it is still used",
+        "Repeat `helioloop train`",
+    ),
+    "a round runs that replaces a version of another code": (
+        replace(
+            with_services(
+                running_round=RunningRound(fingerprint="ab", since=DAY.format(3), silent_seconds=1.0, progress=None)
+            ),
+            other_code=OtherCode(version="v0003", made="0.1.0+aaa", now="0.1.0+bbb"),
+        ),
+        "disagreements",
+        "12 of 40",
+        "Label",
     ),
     "a folder was set aside": (
         replace(IDLE, set_aside=(SetAsideFacts(folder="bad", since="", reason="no cube is readable"),) * 2),

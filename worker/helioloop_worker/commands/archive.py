@@ -8,6 +8,7 @@ import click
 
 from helioloop.cli import needs_extra
 from helioloop.progress import Report
+from helioloop_worker.commands.options import EXISTING_FOLDER, FOLDER, TABLE
 from helioloop_worker.commands.runtime import show_doubt
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ PROFILE_OPTION = click.option(
 OUT_OPTION = click.option(
     "--out",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     help="Folder of the release; made if absent, and refused if it holds anything else.",
 )
 PROCESSES_OPTION = click.option("--processes", type=click.IntRange(min=1), help="Processes.  [default: one per core]")
@@ -38,7 +39,7 @@ PROCESSES_OPTION = click.option("--processes", type=click.IntRange(min=1), help=
     "--regions",
     "table",
     required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=TABLE,
     help="CSV, ECSV or VOTable with the columns region, carrington_lon, carrington_lat (degrees) and, optionally, "
     "first_seen (time).",
 )
@@ -80,6 +81,7 @@ def cutouts(files: tuple[str, ...], table: Path, out: Path, profile_name: str | 
     with needs_extra("worker"):
         from helioloop.archive.cutouts import make_cutouts
         from helioloop.archive.regions import read_regions
+        from helioloop.archive.unread import unread_sentences
         from helioloop.records.profiles import find_profile
         from helioloop_worker.terminal import bars
 
@@ -89,10 +91,12 @@ def cutouts(files: tuple[str, ...], table: Path, out: Path, profile_name: str | 
         report = _bar(progress)
         made = make_cutouts(files, regions, out, profile=profile, report=report, processes=processes)
     print_made(made, out / "cutouts-excluded.csv")
+    for sentence in unread_sentences(files):
+        show_doubt(sentence)
 
 
 @click.command("stack")
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", type=EXISTING_FOLDER)
 @OUT_OPTION
 @PROFILE_OPTION
 @PROCESSES_OPTION
@@ -122,6 +126,7 @@ def stack(folder: Path, out: Path, profile_name: str | None, processes: int | No
     """
     with needs_extra("worker"):
         from helioloop.archive.stack import make_stack
+        from helioloop.archive.unread import unread_sentences
         from helioloop.records.profiles import find_profile
         from helioloop_worker.terminal import bars
 
@@ -129,6 +134,8 @@ def stack(folder: Path, out: Path, profile_name: str | None, processes: int | No
     with bars(transient=True) as progress:
         made = make_stack(folder, out, profile=profile, report=_bar(progress), processes=processes)
     print_made(made, out / "stack-excluded.csv")
+    for sentence in unread_sentences([str(folder)]):
+        show_doubt(sentence)
 
 
 def _bar(progress: "Progress") -> Report:

@@ -1,5 +1,6 @@
 """The command ``helioloop check``: what is read from each file of a release, and how, before anything is trained."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,9 +53,9 @@ def check(context: click.Context, folder: Path, out: Path | None, profile_name: 
       helioloop check releases/december-1999 --out december-1999-check.csv
     """
     with needs_extra("worker"):
-        from helioloop.archive.release_files import find_release_files, inspect_file
+        from helioloop.archive.release_files import find_copies, find_release_files, inspect_file
         from helioloop.data.cube_report import Verdict
-        from helioloop.data.inspection import most_frequent, refused
+        from helioloop.data.inspection import copied_content, most_frequent, refused
         from helioloop.data.reading_table import write_reading
         from helioloop.data.release import LABELS_FILE
         from helioloop.data.release_profile import read_release_profile
@@ -68,11 +69,14 @@ def check(context: click.Context, folder: Path, out: Path | None, profile_name: 
         raise ReleaseError(f"{folder} contains no FITS file; a release has files <cube>.fits: add them")
     missing = _missing_cubes(folder)
     profile = read_release_profile(folder) if profile_name is None else find_profile(profile_name)
+    copies = find_copies(folder, paths)
     reports = []
     with bars(transient=True) as progress:
         bar = progress.add_task("reading files", total=len(paths))
         for path in paths:
-            reports.append(inspect_file(folder, path, profile.instrument, profile))
+            report = inspect_file(folder, path, profile.instrument, profile)
+            other = copies.get(path)
+            reports.append(report if other is None else report.with_warning(copied_content(other.stem)))
             progress.update(bar, advance=1)
     reports += [
         refused(cube, f"it is in {LABELS_FILE} and its file is missing: restore it or remove the row")
@@ -100,7 +104,7 @@ def _missing_cubes(folder: Path) -> list[str]:
     from helioloop.data.cubes import is_cube_file
     from helioloop.data.release import LABELS_FILE, read_labels
 
-    if not (folder / LABELS_FILE).exists():
+    if not os.path.lexists(folder / LABELS_FILE):
         return []
     cubes = {path.name.removesuffix(".fits") for path in folder.iterdir() if is_cube_file(path)}
     try:

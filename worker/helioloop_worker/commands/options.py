@@ -1,18 +1,76 @@
 """Options and arguments that several commands share, each declared once."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from helioloop.errors import WrongUsage
+from helioloop.environment.answering import silent_sentence
+from helioloop.errors import ServiceError, WrongUsage
+from helioloop.files.atomic import is_stream
 from helioloop.registry.versions import Registry
 from helioloop.settings import load_settings
 
-FOLDER = click.Path(file_okay=False, path_type=Path)
-EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-TABLE = click.Path(dir_okay=False, path_type=Path)
-PROGRAM = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+class NamedPath(click.Path):
+    """A path with a name: an empty one, as of a shell variable that is not set, would mean the current folder."""
+
+    def __init__(self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True) -> None:
+        super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str | bytes | os.PathLike[str]:
+        """Return the path; refuse an empty one."""
+        if not os.fspath(value).strip():
+            self.fail("the path is empty, as of a shell variable that is not set; give a name, or . for this folder")
+        return super().convert(value, param, ctx)
+
+
+class TablePath(NamedPath):
+    """A file to read or to write. A link is followed, so that its file is replaced and the link stays."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False)
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str | bytes | os.PathLike[str]:
+        """Return the path of the file."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        return Path(os.path.realpath(path)) if path.is_symlink() and not is_stream(path) else path
+
+
+class AnsweringFolder(NamedPath):
+    """The path of a folder; where one does not answer, this is refused after seconds, and click would wait for ever."""
+
+    def __init__(self, *, exists: bool = False) -> None:
+        super().__init__(exists=exists, file_okay=False)
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str | bytes | os.PathLike[str]:
+        """Return the path of the folder."""
+        name = "folder" if param is None else param.metavar or param.opts[0]
+        if (sentence := silent_sentence([(name, Path(value))])) is not None:
+            raise ServiceError(sentence)
+        return super().convert(value, param, ctx)
+
+
+FOLDER = AnsweringFolder()
+EXISTING_FOLDER = AnsweringFolder(exists=True)
+TABLE = TablePath()
+PROGRAM = NamedPath(exists=True, dir_okay=False)
 FRACTION = click.FloatRange(min=0, max=1, min_open=True, max_open=True)
 """A fraction above 0 and below 1."""
 FRACTION_OR_ALL = click.FloatRange(min=0, max=1, min_open=True)
@@ -75,9 +133,11 @@ def find_registry(*, model_dir: Path | None, project: int | None) -> Registry:
     Raises
     ------
     WrongUsage
-        If neither or both are given.
+        If neither or both are given, or the folder that --model-dir names does not exist.
     """
     if model_dir is not None and project is None:
+        if not model_dir.is_dir():
+            raise WrongUsage(f"{model_dir} is not a folder; name an existing model folder with --model-dir")
         return Registry(model_dir)
     if project is not None and model_dir is None:
         return Registry(load_settings().model_dir(project))

@@ -111,7 +111,7 @@ def make_release(out: Path, *, n: int, seed: int, truth: Path | None, crude_rule
 @click.option(
     "--regions",
     "table",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=TABLE,
     help="CSV, ECSV or VOTable with the columns region, carrington_lon, carrington_lat (degrees) and first_seen "
     "(time), as for `helioloop cutouts`. Rows may leave first_seen empty.",
 )

@@ -3,13 +3,14 @@
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from helioloop.cli import needs_extra, table_lines
+from helioloop.environment.answering import silent_sentence
 from helioloop.errors import ServiceError, WrongUsage
 from helioloop.settings import load_settings
 from helioloop_worker.commands.options import find_registry, models_options
@@ -65,14 +66,17 @@ def status(*, project: int | None, model_dir: Path | None, full: bool, as_json: 
         from helioloop_worker.reports.status import status_lines
         from helioloop_worker.reports.status_json import status_json
         from helioloop_worker.reports.status_reading import read_status
+    settings = None if project is None else load_settings()
     registry = find_registry(model_dir=model_dir, project=project)
+    named = [("--model-dir", registry.root)] if settings is None else settings.folders_of_data()
+    _refuse_silent(named)
     if not registry.root.is_dir():
         raise WrongUsage(
             f"{registry.root} is not a folder; name an existing model folder, or run `helioloop init` first"
         )
-    settings = None if project is None else load_settings()
 
     def look() -> "ProjectStatus":
+        _refuse_silent(named)
         return read_status(registry, project=project, settings=settings)
 
     def render(now: "ProjectStatus") -> list[str]:
@@ -89,6 +93,12 @@ def status(*, project: int | None, model_dir: Path | None, full: bool, as_json: 
         click.echo(f"helioloop: {now.no_services}", err=True)
         click.get_current_context().exit(ServiceError.exit_code)
     check_proxies()  # a wrong one is a line of the status too, which has all that needs no Label Studio
+
+
+def _refuse_silent(named: Sequence[tuple[str, Path]]) -> None:
+    """Raise a `ServiceError` where a folder does not answer: reading it might never end."""
+    if (sentence := silent_sentence(named)) is not None:
+        raise ServiceError(sentence)
 
 
 def _watch(

@@ -54,6 +54,11 @@ _UNKNOWN_CODE = Cause(
     doubtful=True,
     remedy="Update helioloop where the backend runs and restart it: it does not state its version.",
 )
+_SILENT = Cause(
+    check=FOLDER,
+    name="silent",
+    remedy="Bring the server of that file system back, or mount the folder again: programs that read it wait for it.",
+)
 _NOT_WRITABLE = Cause(
     check=FOLDER,
     name="not-writable",
@@ -79,8 +84,8 @@ _OTHER_FOLDER = Cause(
 )
 
 CAUSES: Final = (
-    *_ADDRESS.causes, _OTHER_SERVICE, _HALF_SET, _REFUSED, _OPEN, _FAILS, _OTHER_CODE, _UNKNOWN_CODE, _NOT_WRITABLE,
-    _DAMAGED, _LOST_VERSION, _OTHER_FOLDER,
+    *_ADDRESS.causes, _OTHER_SERVICE, _HALF_SET, _REFUSED, _OPEN, _FAILS, _OTHER_CODE, _UNKNOWN_CODE, _SILENT,
+    _NOT_WRITABLE, _DAMAGED, _LOST_VERSION, _OTHER_FOLDER,
 )  # fmt: skip
 
 
@@ -136,6 +141,8 @@ def _check_folder(facts: Facts) -> Finding:
     folder = facts.folder
     if folder is None:
         return out_of_time(FOLDER)
+    if folder.is_silent:
+        return _SILENT.found(facts, f"{folder.root} {folder.fault}")
     if folder.stamp is None:
         return _NOT_WRITABLE.found(facts, f"nothing can be written into {folder.root}: {folder.fault}")
     if folder.fault is not None:

@@ -99,12 +99,13 @@ class VideoFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskFacts:
-    """Free space of the file system of one folder; `fault` where it cannot be read."""
+    """Free space of the file system of one folder; `fault` where it cannot be read, `is_silent` if it is silent."""
 
     folder: Path
     free_bytes: int = 0
     free_files: int | None = None
     fault: str | None = None
+    is_silent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,8 +151,12 @@ class FolderFacts:
         What was just written into it; None where nothing could be written.
     fault : str or None
         Why nothing could be written, or why the project's model folder cannot be read.
+    is_silent : bool
+        Whether it does not answer.
     published : str or None
         The project's published version.
+    code : str or None
+        The learning code that made it, where that is not the code of now.
     n_frames : int or None
         Frames on the grid of the project's profile.
     owner, media_owner : ProjectStamp or None
@@ -165,7 +170,9 @@ class FolderFacts:
     root: Path
     stamp: str | None = None
     fault: str | None = None
+    is_silent: bool = False
     published: str | None = None
+    code: str | None = None
     n_frames: int | None = None
     owner: ProjectStamp | None = None
     media_owner: ProjectStamp | None = None

@@ -7,8 +7,10 @@ the model folders, and that a backend that Label Studio shows as disconnected is
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Final
 
+from helioloop.environment.answering import ANSWER_SECONDS, silent_folders
 from helioloop.settings import Settings
 from helioloop_worker.doctor.facts import Facts
 from helioloop_worker.doctor.gathering_here import read_folder, read_machine
@@ -46,21 +48,26 @@ def gather(
     report : callable
         Called with the number of parts that are done, the number of all parts, and what is waited for.
     """
-    projects = tuple(settings.projects())
+    begun = time.monotonic()
+    silent = silent_folders(_folders(settings), seconds=min(ANSWER_SECONDS, 0.3 * total_seconds))
+    projects = () if settings.model_root in silent else tuple(settings.projects())
     if project is None and len(projects) == 1:
         project = projects[0]
     answering_seconds = 0.9 * total_seconds  # so that the lack of an answer is stored before the time is over
-    begun = time.monotonic()
     parts: dict[str, Gatherer] = {
         "Label Studio and the backend": lambda put: ask_label_studio(
-            put, settings, project, backend_url=backend_url, deadline=begun + answering_seconds
+            put, settings, project, backend_url=backend_url, deadline=begun + answering_seconds, silent=silent
         ),
         "Redis": lambda put: read_redis(put, settings, timeout_seconds=min(3.0, answering_seconds)),
-        "this machine": lambda put: put(machine=read_machine(settings)),
-        "the model folder": lambda put: put(folder=read_folder(settings, project)),
+        "this machine": lambda put: put(machine=read_machine(settings, silent)),
+        "the model folder": lambda put: put(folder=read_folder(settings, project, silent)),
     }
     found = _run(parts, begun + total_seconds, report)
     return Facts(settings=settings, project=project, projects=projects, wanted_url=backend_url, **found)
+
+
+def _folders(settings: Settings) -> tuple[Path, ...]:
+    return (settings.model_root, settings.media_root, settings.cache_root, *settings.release_roots)
 
 
 def _run(parts: dict[str, Gatherer], deadline: float, report: Callable[[int, int, str], None]) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 import os
 import shutil
+from collections.abc import Collection
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Final
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from helioloop.environment.answering import what_is_wrong
 from helioloop.errors import HelioloopError
 from helioloop.files.release_folders import missing_releases
 from helioloop.model.provenance import code_version
@@ -17,6 +19,7 @@ from helioloop.registry.stamp import write_stamp
 from helioloop.registry.unusable import unusable_versions
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
+from helioloop.workflows.learning_code import is_of_this_code
 from helioloop_worker.doctor.facts import DiskFacts, FolderFacts, MachineFacts
 
 EXTRA: Final = "worker"
@@ -24,12 +27,14 @@ _CONTAINER_MARKS: Final = (Path("/.dockerenv"), Path("/run/.containerenv"))
 _GPU_MARKS: Final = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidiactl"))
 
 
-def read_machine(settings: Settings) -> MachineFacts:
-    """Return the facts of this machine."""
+def read_machine(settings: Settings, silent: Collection[Path] = ()) -> MachineFacts:
+    """Return the facts of this machine; `silent` are folders that do not answer, which are not looked at."""
+    folders = (settings.model_root, settings.media_root, settings.cache_root)
+    silent_roots = [root for root in settings.release_roots if root in silent]
     return MachineFacts(
         in_container=any(mark.exists() for mark in _CONTAINER_MARKS) or "KUBERNETES_SERVICE_HOST" in os.environ,
-        disks=tuple(_disk(folder) for folder in (settings.model_root, settings.media_root, settings.cache_root)),
-        missing_roots=tuple(root for root in settings.release_roots if not _is_folder(root)),
+        disks=tuple(_disk(folder, silent) for folder in dict.fromkeys((*folders, *silent_roots))),
+        missing_roots=tuple(root for root in settings.release_roots if root not in silent and not _is_folder(root)),
         missing_packages=tuple(missing_packages()),
         torch=_installed("torch"),
         has_gpu=any(mark.exists() for mark in _GPU_MARKS),
@@ -45,8 +50,10 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _disk(folder: Path) -> DiskFacts:
+def _disk(folder: Path, silent: Collection[Path]) -> DiskFacts:
     """Return the free space for a folder; of the nearest folder above it, where it is not there yet."""
+    if folder in silent:
+        return DiskFacts(folder=folder, fault=f"gives {what_is_wrong()}", is_silent=True)
     place = folder.absolute()
     try:
         if not place.exists():
@@ -83,9 +90,11 @@ def _installed(name: str) -> str | None:
         return None
 
 
-def read_folder(settings: Settings, project: int | None) -> FolderFacts:
-    """Return the facts of the model root, after writing a new stamp into it."""
+def read_folder(settings: Settings, project: int | None, silent: Collection[Path] = ()) -> FolderFacts:
+    """Return the facts of the model root, after writing a new stamp into it; folders in `silent` do not answer."""
     root = settings.model_root
+    if root in silent:
+        return FolderFacts(root=root, fault=f"gives {what_is_wrong()}", is_silent=True)
     try:
         stamp = write_stamp(root)
     except OSError as error:
@@ -99,7 +108,8 @@ def read_folder(settings: Settings, project: int | None) -> FolderFacts:
         card = None if published is None else registry.card(published)
         n_frames = read_project_profile(folder).instrument.n_frames
         owner = ProjectStamp.read(folder, kind="model")
-        media_owner = ProjectStamp.read(settings.media_dir(project), kind="media")
+        is_silent = settings.media_root in silent
+        media_owner = None if is_silent else ProjectStamp.read(settings.media_dir(project), kind="media")
         unusable = unusable_versions(registry)
     except HelioloopError as error:
         return FolderFacts(root=root, stamp=stamp, fault=str(error))
@@ -107,9 +117,10 @@ def read_folder(settings: Settings, project: int | None) -> FolderFacts:
         root=root,
         stamp=stamp,
         published=published,
+        code=None if card is None or is_of_this_code(card) else card.code_version,
         n_frames=n_frames,
         unusable=unusable,
         owner=owner,
         media_owner=media_owner,
-        missing_releases=() if card is None else missing_releases(settings.release_roots, card.releases),
+        missing_releases=() if card is None or silent else missing_releases(settings.release_roots, card.releases),
     )

@@ -2,7 +2,7 @@
 
 import contextlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -45,7 +45,13 @@ class _Found:
 
 
 def ask_label_studio(
-    put: Put, settings: Settings, project: int | None, *, backend_url: str | None, deadline: float
+    put: Put,
+    settings: Settings,
+    project: int | None,
+    *,
+    backend_url: str | None,
+    deadline: float,
+    silent: Collection[Path] = (),
 ) -> None:
     """Store what Label Studio and the backend answer.
 
@@ -61,9 +67,11 @@ def ask_label_studio(
         The backend's address as Label Studio should have it.
     deadline : float
         Time of `time.monotonic` after which nothing is asked.
+    silent : collection of Path
+        Folders that do not answer, in which nothing is read.
     """
     found = _Found(put, settings, project=project, wanted_url=backend_url)
-    if project is not None:
+    if project is not None and settings.model_root not in silent:
         with contextlib.suppress(RegistryError):  # the check of the model folder reports it
             found(controls=read_project_controls(settings.model_dir(project)))
     url = settings.label_studio_url

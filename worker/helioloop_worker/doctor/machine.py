@@ -23,6 +23,11 @@ _NO_FOLDER = Cause(
     remedy="Correct HELIOLOOP_MEDIA_ROOT, HELIOLOOP_MODEL_ROOT or HELIOLOOP_CACHE_ROOT, or create the folder with "
     "`helioloop init`.",
 )
+_SILENT = Cause(
+    check=DISK,
+    name="silent",
+    remedy="Bring the server of that file system back, or mount the folder again: programs that read it wait for it.",
+)
 _FULL = Cause(
     check=DISK,
     name="full",
@@ -56,12 +61,15 @@ _CPU_TORCH = Cause(
     "HELIOLOOP_DEVICE=cpu.",
 )
 
-CAUSES: Final = (_NO_FOLDER, _FULL, _LOW, _NO_ROOTS, _ROOT_MISSING, _PACKAGE_MISSING, _CPU_TORCH)
+CAUSES: Final = (_SILENT, _NO_FOLDER, _FULL, _LOW, _NO_ROOTS, _ROOT_MISSING, _PACKAGE_MISSING, _CPU_TORCH)
 
 
 def _check_disk(facts: Facts) -> Finding:
     if facts.machine is None:
         return out_of_time(DISK)
+    silent = [f"{disk.folder} {disk.fault}" for disk in facts.machine.disks if disk.is_silent]
+    if silent:
+        return _SILENT.found(facts, ", ".join(silent))
     readable = [disk for disk in facts.machine.disks if disk.fault is None]
     full = [f"{disk.folder} has {_gib(disk.free_bytes)} left" for disk in readable if disk.free_bytes < FULL_BYTES]
     if full:

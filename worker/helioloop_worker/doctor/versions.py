@@ -8,10 +8,19 @@ from helioloop_worker.doctor.finding import Cause, Check, Finding, not_tried, ok
 from helioloop_worker.doctor.label_studio import RIGHTS
 from helioloop_worker.labelstudio.webhook import BACKEND_TITLE
 
+MADE_BY: Final = "version-code"
 SERVED: Final = "backend-model-version"
 SHOWN: Final = "shown-model-version"
 PREDICTIONS: Final = "predictions"
 
+_OTHER_CODE = Cause(
+    check=MADE_BY,
+    name="other-code",
+    doubtful=True,
+    remedy="Press “Start training” in Label Studio (Settings, Model): all members are trained anew. Until then the "
+    "version is shown as before, but no label is accepted with it, and new cubes get their probabilities by another "
+    "formula.",
+)
 _SERVED_OTHER = Cause(
     check=SERVED,
     name="differs",
@@ -48,7 +57,20 @@ _TWICE = Cause(
     "“Retrieve predictions” in Label Studio.",
 )
 
-CAUSES: Final = (_SERVED_OTHER, _SERVED_FAILS, _TITLE, _SHOWN_OTHER, _NONE, _TWICE)
+CAUSES: Final = (_OTHER_CODE, _SERVED_OTHER, _SERVED_FAILS, _TITLE, _SHOWN_OTHER, _NONE, _TWICE)
+
+
+def _check_code(facts: Facts) -> Finding:
+    folder, machine = facts.folder, facts.machine
+    if folder is None or machine is None:
+        return out_of_time(MADE_BY)
+    if folder.published is None:
+        return not_tried(MADE_BY, "no version is published yet")
+    if folder.code is not None:
+        return _OTHER_CODE.found(
+            facts, f"{folder.published} was made by the learning code {folder.code}, and this is {machine.code}"
+        )
+    return ok(MADE_BY, f"{folder.published} was made by the learning code of this helioloop")
 
 
 def _check_served(facts: Facts) -> Finding:
@@ -100,6 +122,7 @@ def _check_predictions(facts: Facts) -> Finding:
 
 
 CHECKS: Final = (
+    Check(name=MADE_BY, run=_check_code, needs=(backend.FOLDER,), project=True),
     Check(name=SERVED, run=_check_served, needs=(backend.SEEN,), project=True),
     Check(name=SHOWN, run=_check_shown, needs=(RIGHTS, backend.FOLDER), project=True),
     Check(name=PREDICTIONS, run=_check_predictions, needs=(SHOWN,), project=True),

@@ -1,6 +1,6 @@
 """Counts how jobs and steps of reconciliation end, sends failed jobs again after a pause, and puts parked ones back.
 
-The counts are in Redis; see `helioloop.messaging.job_failures` for the rules.
+The counts are in Redis; see `helioloop.messaging.job_failures` for the rules. Parked jobs are in the model folder, too.
 """
 
 import errno
@@ -17,12 +17,15 @@ from rq.timeouts import BaseTimeoutException
 
 from helioloop.errors import ConfigurationError, HelioloopError, ServiceError, WrongUsage
 from helioloop.messaging import queues
-from helioloop.messaging.job_failures import Attempt, JobFailure, JobFailures
+from helioloop.messaging.job_failure import Attempt, JobFailure
+from helioloop.messaging.job_failures import JobFailures
 from helioloop.messaging.messages import Ingest, Message, Reconcile, RetrainCheck, read_message
 from helioloop.registry.staging import Staging
 from helioloop.settings import Settings
 from helioloop.words import times
 from helioloop_worker.context import Context
+from helioloop_worker.loop.parked_jobs import is_kept, keep_parked
+from helioloop_worker.loop.round_requests import was_fulfilled
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +39,11 @@ _ALIVE: Final = frozenset({JobStatus.QUEUED, JobStatus.STARTED, JobStatus.SCHEDU
 
 @contextmanager
 def counting(
-    connection: redis.Redis, message: Message, *, sweep_seconds: float, job_id: str | None = None
+    connection: redis.Redis, message: Message, settings: Settings, *, job_id: str | None = None
 ) -> Iterator[None]:
     """Count how the job in the block ends; `job_id` is rq's, by default that of the message.
+
+    Where the job is parked by that, or was and succeeded, the model folder has this at once.
 
     Raises
     ------
@@ -48,7 +53,7 @@ def counting(
     if not message.attempts:
         yield
         return
-    failures = JobFailures(connection)
+    failures, model_dir = JobFailures(connection), settings.model_dir(message.project)
     is_alive = partial(queues.is_running, connection, message.queue)
     if (parked := failures.begin(message, job_id=job_id, is_alive=is_alive)) is not None:
         raise ServiceError(f"{parked.key} is parked, because {parked.reason}")
@@ -66,13 +71,17 @@ def counting(
                     limit=message.limit,
                     may_pass=may_pass(error),
                     timed_out=isinstance(error, BaseTimeoutException),
-                    sweep_seconds=sweep_seconds,
+                    sweep_seconds=settings.sweep_seconds,
                     message=message,
                     job_id=job_id,
                 )
                 _log(message.project, failed)
+                if failed.is_parked:
+                    keep_parked(connection, model_dir, message.project)
         raise
     failures.succeed(message, job_id=job_id)
+    if is_kept(model_dir, message.failure_key):
+        keep_parked(connection, model_dir, message.project)
 
 
 def fail_step(context: Context, project: int, step: str, error: Exception) -> None:
@@ -137,11 +146,23 @@ def repeat_failed(context: Context, project: int) -> list[str]:
                 break
             if queues.job_status(context.connection, message) in _ALIVE:
                 continue
+            if _was_fulfilled(context, message, known):
+                failures.drop(project, known.key)
+                break
             if queues.send(context.connection, message):
                 lost = "lost its worker" if known.lost or known.running else "was put back"
                 cause = f"failed {times(known.attempts)}" if known.failed_at else lost
                 done.append(f"{attempt.name} {cause}: trying it again")
     return done
+
+
+def _was_fulfilled(context: Context, message: Message, known: JobFailure) -> bool:
+    """Return whether a failed check was for a forced request that a round has fulfilled since.
+
+    That is so where Redis has the state that it had before.
+    """
+    is_forced = isinstance(message, RetrainCheck) and message.forced
+    return is_forced and known.failed_at > 0 and was_fulfilled(context, message.project, known.failed_at)
 
 
 def _to_repeat(context: Context, known: JobFailure) -> list[Attempt]:
@@ -181,7 +202,8 @@ def put_back(connection: redis.Redis, settings: Settings, project: int, names: C
             f"project {project} has no model folder below {settings.model_root}; run `helioloop init` for it, or "
             "correct the number"
         )
-    failures = JobFailures(connection)
+    failures, model_dir = JobFailures(connection), settings.model_dir(project)
+    keep_parked(connection, model_dir, project)  # Redis may have been emptied since
     failing = {name for known in failures.failing(project) for name in (known.key, known.name)}
     if unknown := [name for name in names if name not in failing]:
         raise WrongUsage(
@@ -195,7 +217,8 @@ def put_back(connection: redis.Redis, settings: Settings, project: int, names: C
             if attempt.payload is not None:
                 with suppress(ServiceError):  # of another version of helioloop: whoever needs it sends it again
                     queues.send(connection, read_message(attempt.job, attempt.payload))
-    if not names and (parked := Staging(settings.model_dir(project)).all_parked()):
+    keep_parked(connection, model_dir, project)
+    if not names and (parked := Staging(model_dir).all_parked()):
         queues.send(connection, RetrainCheck(project=project, forced=True), anew=True)
         done["round"] = f"a round on the current labels is requested; {parked[-1].partition('; remove')[0]}"
     if done:
@@ -223,6 +246,7 @@ def give_second_chance(connection: redis.Redis, settings: Settings, *, parked_se
     """
     failures = JobFailures(connection)
     for project in settings.projects():
+        keep_parked(connection, settings.model_dir(project), project)  # Redis may have been emptied since
         for known in failures.give_second_chance(project, parked_seconds=parked_seconds):
             log.info("project %d: %s was parked and is tried once more", project, known.key)
 

@@ -47,6 +47,12 @@ def job_report(also: Callable[[], None] | None = None) -> Report:
     return report
 
 
+def sent_at() -> float | None:
+    """Return when the running job was sent, in Unix seconds; None outside a job."""
+    job = get_current_job()
+    return None if job is None else job.created_at.timestamp()
+
+
 def round_report(context: Context, project: int, fingerprint: str) -> Report:
     """Return a report that also gives the heartbeat of a round, for the first time now, and renews the state's page."""
     renew_page = page_progress(context, project)

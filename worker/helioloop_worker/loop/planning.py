@@ -71,9 +71,10 @@ def plan_round(context: Context, project: int, *, report: Report) -> str:
     """
     outcome = _Outcome(sentence="no round is requested")
     while outcome.settled and (pending := requests(context, project)):
+        read_at = time.time()
         outcome = _plan(context, project, forced="forced" in pending, report=report)
         if outcome.settled:
-            settle_requests(context, project, pending)
+            settle_requests(context, project, pending, read_at=read_at)
     later = context.state.pending_events(project)
     if outcome.settled and later is not None:  # they came after the annotations were read
         wait = max(0.0, retrain_state.due_at(later, context.settings) - time.time())
@@ -86,7 +87,7 @@ def _plan(context: Context, project: int, *, forced: bool, report: Report) -> _O
     if ingesting(context, project):
         return _Outcome(sentence="a release is being ingested; planning follows it", settled=False, complete=False)
     if context.state.request_follow_up(project, forced=forced):
-        return _Outcome(sentence=FOLLOW_UP, complete=False)
+        return _follow_up(context, project, forced=forced)
     seen = context.state.pending_events(project)
     project_state = read_project(context.label_studio, project, settings=context.settings)
     last = context.registry(project).latest()
@@ -111,6 +112,16 @@ def _plan(context: Context, project: int, *, forced: bool, report: Report) -> _O
     if outcome.complete:
         complete_check(context, project, project_state.snapshot, seen)
     return outcome
+
+
+def _follow_up(context: Context, project: int, *, forced: bool) -> _Outcome:
+    """Return the outcome where another round runs, after which the annotations are read again.
+
+    A forced request stays until then, so that Redis, which may be emptied, is not all that has it.
+    """
+    if forced:
+        settle_requests(context, project, frozenset({"check"}))
+    return _Outcome(sentence=FOLLOW_UP, settled=not forced, complete=False)
 
 
 def _start(
@@ -162,5 +173,5 @@ def _start(
             complete=False,
         )
     if not rounds.start(context, project, plan, forced=forced):
-        return _Outcome(sentence=FOLLOW_UP, complete=False)  # the annotations are read again after that round
+        return _follow_up(context, project, forced=forced)
     return _Outcome(sentence=f"round started: {reason}")

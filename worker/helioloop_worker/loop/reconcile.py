@@ -27,7 +27,8 @@ from helioloop.errors import (
     ServiceError,
 )
 from helioloop.messaging import messages, queues, retrain_state
-from helioloop.messaging.job_failures import JobFailure, JobFailures
+from helioloop.messaging.job_failure import JobFailure
+from helioloop.messaging.job_failures import JobFailures
 from helioloop.messaging.work_figures import REPAIRS, add_to_figure
 from helioloop.registry.acceptances import accepted_labels, read_acceptances
 from helioloop.registry.label_snapshot import Snapshot
@@ -44,6 +45,7 @@ from helioloop_worker.loop.changed_controls import CONFIGURATION, NEED_CONTROLS,
 from helioloop_worker.loop.checked import is_covered, require_whole_write_back
 from helioloop_worker.loop.damage import put_damaged_aside, restore_pointer
 from helioloop_worker.loop.failing import fail_step, repeat_failed, step_key
+from helioloop_worker.loop.parked_jobs import keep_parked
 from helioloop_worker.loop.random_checks import shown_rows
 from helioloop_worker.loop.round_requests import requests, resend_planning
 from helioloop_worker.loop.shown_versions import superseded_since
@@ -173,6 +175,7 @@ def _steps(context: Context, project: int, info: ProjectInfo | None) -> list[_St
         first = [partial(configuration, context, project, info)]
     return [
         *first,
+        partial(keep_parked, context.connection, context.settings.model_dir(project), project),
         partial(put_damaged_aside, context, project),
         partial(restore_pointer, context, project),
         partial(rounds.resume, context, project),

@@ -3,6 +3,7 @@
 A check takes seconds. The job that it sends, see `planning`, prepares the cubes and starts the round.
 """
 
+import logging
 import math
 import time
 from collections.abc import Iterable
@@ -20,12 +21,21 @@ from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.loop.checked import answers_of, complete_check, read_written
 from helioloop_worker.loop.ingest import ingesting
 from helioloop_worker.loop.retrain_policy import decide
-from helioloop_worker.loop.round_requests import request_round, requests, send_planning
+from helioloop_worker.loop.round_requests import (
+    add_request,
+    request_round,
+    requests,
+    send_planning,
+    settle_requests,
+    was_fulfilled,
+)
+
+log = logging.getLogger(__name__)
 
 FOLLOW_UP = "a round runs; the next check follows it"
 
 
-def check_retraining(context: Context, project: int, *, forced: bool) -> str:
+def check_retraining(context: Context, project: int, *, forced: bool, requested_at: float | None = None) -> str:
     """Check whether a project needs a round, request one if so, and return the outcome in a sentence.
 
     Parameters
@@ -35,13 +45,22 @@ def check_retraining(context: Context, project: int, *, forced: bool) -> str:
     project : int
         Label Studio project.
     forced : bool
-        True where somebody pressed "Start training".
+        True where somebody pressed "Start training". The request is written into the model folder first.
+    requested_at : float, optional
+        When that was, in Unix seconds. A forced request that a round has fulfilled since is an ordinary check: it came
+        back with an older state of Redis. By default now.
 
     Raises
     ------
     LabelStudioError
         Where Label Studio refuses a call or does not answer; the events stay, and reconciliation repeats the check.
     """
+    if forced and requested_at is not None and was_fulfilled(context, project, requested_at):
+        log.info("project %d: this request for training was fulfilled before; only the labels are checked", project)
+        forced = False
+    pending = requests(context, project)
+    if forced and context.settings.model_dir(project).is_dir():
+        add_request(context, project, forced=True)  # before Label Studio is asked: from now on it cannot get lost
     seen = context.state.pending_events(project)
     if not forced and seen is not None and (wait := retrain_state.due_at(seen, context.settings) - time.time()) > 0:
         queues.send(context.connection, messages.RetrainCheck(project=project), delay_seconds=wait)
@@ -53,7 +72,7 @@ def check_retraining(context: Context, project: int, *, forced: bool) -> str:
     if context.state.request_follow_up(project, forced=forced):
         _show_answers(context, project, context.projects.read(project))
         return FOLLOW_UP
-    if requests(context, project):  # planning reads the annotations itself
+    if pending:  # planning reads the annotations itself
         if forced:
             request_round(context, project, forced=True)
         else:
@@ -69,6 +88,7 @@ def check_retraining(context: Context, project: int, *, forced: bool) -> str:
 
 def _compare_labels(context: Context, project: int, seen: PendingEvents | None, *, forced: bool) -> str:
     """Compare the labels with those last trained on, request a round if one is due, and return the outcome."""
+    read_at = time.time()
     project_state = context.projects.read(project)
     decision = decide(
         latest_card(context.registry(project)),
@@ -86,6 +106,8 @@ def _compare_labels(context: Context, project: int, seen: PendingEvents | None, 
         if seen is not None:
             context.state.remove_events(project, seen)
         return f"no round yet: {decision.reason}"
+    if forced:
+        settle_requests(context, project, frozenset({"forced"}), read_at=read_at)
     if context.state.running(project) is None:
         Staging(context.registry(project).root).discard()
     complete_check(context, project, project_state.snapshot, seen)

@@ -20,7 +20,7 @@ from helioloop.model.plan import Plan
 from helioloop.registry.staging import MAX_ATTEMPTS, Staging
 from helioloop.registry.versions import Registry
 from helioloop_worker.context import Context
-from helioloop_worker.loop.round_requests import requests
+from helioloop_worker.loop.round_requests import is_forced, requests, was_any_fulfilled
 
 log = logging.getLogger(__name__)
 
@@ -208,13 +208,16 @@ def end(context: Context, project: int, fingerprint: str) -> None:
 def send_follow_up(context: Context, project: int) -> str | None:
     """Send the check that was requested during a round that has ended; return what was done, None where none was.
 
-    It is settled after it is sent: a worker that is killed in between leaves it to reconciliation.
+    It is settled after it is sent: a worker that is killed in between leaves it to reconciliation. It is forced where
+    the model folder has a forced request: what Redis has of it may be older than the round that fulfilled it.
     """
     follow_up = context.state.follow_up(project)
     if follow_up is None:
         return None
-    check = messages.RetrainCheck(project=project, forced=follow_up.forced)
-    sent = queues.send(context.connection, check, anew=follow_up.forced)  # as "Start training" does
+    kept_by_redis = follow_up.forced and not was_any_fulfilled(context, project)  # by an older helioloop
+    forced = is_forced(context, project) or kept_by_redis
+    check = messages.RetrainCheck(project=project, forced=forced)
+    sent = queues.send(context.connection, check, anew=forced)  # as "Start training" does
     context.state.settle_follow_up(project, follow_up)
     return "a check was requested during a round that has ended: checking" if sent else None
 

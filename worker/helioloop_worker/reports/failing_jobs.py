@@ -5,7 +5,10 @@ from datetime import UTC, datetime
 
 import redis
 
-from helioloop.messaging.job_failures import JobFailure, JobFailures
+from helioloop.messaging.job_failure import JobFailure
+from helioloop.messaging.job_failures import JobFailures
+from helioloop.messaging.parked import find_parked
+from helioloop.registry.parked_jobs import read_parked_jobs
 from helioloop.settings import Settings
 from helioloop_worker.reports.job_status import kind_of
 from helioloop_worker.reports.redaction import hide_secrets, redact
@@ -46,9 +49,16 @@ class FailingJob:
 
 
 def failing_jobs(connection: redis.Redis, settings: Settings, project: int) -> list[FailingJob]:
-    """Return the jobs that fail, the parked ones first; of many that score cubes of a version the last to fail."""
+    """Return the jobs that fail, the parked ones first; of many that score cubes of a version the last to fail.
+
+    Among them are parked jobs that Redis has lost, because it was emptied, until a reconciliation parks them again.
+    """
+    failures, kept = JobFailures(connection), read_parked_jobs(settings.model_dir(project))
+    parked = find_parked(failures, project, kept.parked, kept.put_back_at)
+    failing = {known.key: known for known in failures.failing(project) if known.key not in parked.outdated}
+    failing |= {key: parked.jobs[key] for key in parked.lost}
     found: dict[tuple[str, bool], JobFailure] = {}
-    for known in sorted(JobFailures(connection).failing(project), key=lambda known: known.failed_at):
+    for known in sorted(failing.values(), key=lambda known: known.failed_at):
         found[known.name, known.is_parked] = known
     shown = [_shown(known, settings, project) for known in found.values()]
     return sorted(shown, key=lambda job: (not job.parked, job.name))

@@ -11,6 +11,7 @@ from helioloop.registry.last_check import LastCheck
 from helioloop_worker.labelstudio.submitted import Submitted
 from helioloop_worker.reports.audit import ProjectAudit
 from helioloop_worker.reports.disk_use import DiskUse
+from helioloop_worker.reports.other_code import OtherCode
 from helioloop_worker.reports.random_checks import RandomCheckCounts
 from helioloop_worker.reports.reading import ReadRelease
 from helioloop_worker.reports.service_facts import ServiceFacts
@@ -176,6 +177,8 @@ class ProjectStatus:
         How much disk the model folder and the project's media folder use.
     missing_releases : tuple of str
         Releases that the published version was trained on and that are in no release root.
+    other_code : OtherCode or None
+        Which learning code made the published version, where that is not the code of now.
     """
 
     at: str
@@ -206,3 +209,4 @@ class ProjectStatus:
     damaged_controls: str | None = None
     disk: DiskUse | None = None
     missing_releases: tuple[str, ...] = ()
+    other_code: OtherCode | None = None

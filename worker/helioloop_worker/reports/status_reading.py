@@ -29,6 +29,7 @@ from helioloop_worker.labelstudio.submitted import try_count
 from helioloop_worker.reports.audit import ProjectAudit, audit_stamp, read_audit
 from helioloop_worker.reports.configuration import damaged_controls, read_configuration_change
 from helioloop_worker.reports.disk_use import DiskUse, read_disk_use
+from helioloop_worker.reports.other_code import read_other_code
 from helioloop_worker.reports.random_checks import count_random_checks
 from helioloop_worker.reports.reading import read_releases
 from helioloop_worker.reports.redaction import hide_secrets, redact
@@ -118,6 +119,7 @@ def read_status(
             int(at // DISK_SECONDS),
         ),
         missing_releases=_missing_releases(card, settings),
+        other_code=read_other_code(registry, card),
     )
 
 

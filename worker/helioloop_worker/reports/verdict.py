@@ -17,6 +17,7 @@ from helioloop_worker.reports.configuration import STEP, damaged_finding, lackin
 from helioloop_worker.reports.failing_jobs import FailingJob
 from helioloop_worker.reports.job_status import FailedJob
 from helioloop_worker.reports.missing_release import missing_release
+from helioloop_worker.reports.other_code import other_code_finding
 from helioloop_worker.reports.service_facts import QueueFacts
 from helioloop_worker.reports.status_facts import ProjectStatus
 
@@ -171,6 +172,12 @@ def _after_failure(status: ProjectStatus, job: FailedJob) -> str:
     return "Correct that; the worker tries it again by itself."
 
 
+def _other_code(status: ProjectStatus) -> Found:
+    if status.services is not None and status.services.running_round is not None:
+        return []  # its version may replace this one
+    return other_code_finding(status.other_code, project=status.project, place=status.place)
+
+
 def _set_aside(status: ProjectStatus) -> Found:
     if not status.set_aside:
         return []
@@ -323,6 +330,7 @@ RULES: Final[dict[str, Callable[[ProjectStatus], Found]]] = {
     "parked-job": _parked_job,
     "failed-job": _failed_job,
     "missing-release": missing_release,
+    "other-code": _other_code,
     "set-aside": _set_aside,
     "no-round": _no_round,
     "first-round": _first_round,

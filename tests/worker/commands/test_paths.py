@@ -1,0 +1,54 @@
+"""Paths given to commands: an empty one is refused, and a link to a table stays a link."""
+
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from helioloop.cli import load_commands
+from helioloop.errors import WrongUsage
+from helioloop_worker.commands.options import TABLE, NamedPath, find_registry
+
+
+def test_every_path_of_a_command_refuses_the_empty_one() -> None:
+    """Path("") is the current folder, and "$UNSET" of a shell is an empty path."""
+    group = click.Group()
+    load_commands(group)
+    types = {
+        f"{command} {parameter.name}": parameter.type
+        for command, given in group.commands.items()
+        for parameter in given.params
+        if isinstance(parameter.type, click.Path)
+    }
+    assert len(types) > 20
+    assert [place for place, kind in types.items() if not isinstance(kind, NamedPath)] == []
+
+
+@pytest.mark.parametrize("given", ["", " "])
+def test_an_empty_path_is_refused_with_the_remedy(given: str) -> None:
+    @click.command()
+    @click.option("--out", type=TABLE)
+    def command(out: Path) -> None:
+        sys.stdout.write(repr(out))
+
+    result = CliRunner().invoke(command, ["--out", given])
+    assert result.exit_code == 2
+    assert "the path is empty, as of a shell variable that is not set; give a name" in result.output
+
+
+def test_a_model_folder_that_is_not_there_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    with pytest.raises(WrongUsage, match=r"modles is not a folder; name an existing model folder"):
+        find_registry(model_dir=tmp_path / "modles", project=None)
+    assert find_registry(model_dir=tmp_path, project=None).root == tmp_path
+
+
+def test_a_link_to_a_table_leads_to_its_file(tmp_path: Path) -> None:
+    """A file that is there, and one that is to be written; a device and what is no link keep their names."""
+    (tmp_path / "there.csv").touch()
+    for name in ("there.csv", "new.csv"):
+        (tmp_path / f"link-{name}").symlink_to(name)
+        assert TABLE.convert(str(tmp_path / f"link-{name}"), None, None) == (tmp_path / name).resolve()
+    assert TABLE.convert("/dev/stdout", None, None) == Path("/dev/stdout")
+    assert TABLE.convert("other.csv", None, None) == Path("other.csv")
