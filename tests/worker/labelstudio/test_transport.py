@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,6 +25,7 @@ from tests.worker.operating.endpoints import serving
 from helioloop.errors import LabelStudioError, MissingInLabelStudio
 from helioloop.messaging.job_failures import JobFailures
 from helioloop.messaging.messages import MakeReport
+from helioloop.settings import Settings
 from helioloop_worker.labelstudio import setup_calls, task_calls
 from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.port import PredictionRow
@@ -239,13 +241,15 @@ def test_the_list_of_invalid_values_is_in_the_message(peer: Server) -> None:
     ],
     ids=lambda value: f"{value.status} {str(value.body)[:25]}" if isinstance(value, Answer) else "",
 )
-def test_an_outage_parks_no_job(peer: Server, redis_connection: redis.Redis, answer: Answer, is_parked: bool) -> None:
+def test_an_outage_parks_no_job(
+    peer: Server, redis_connection: redis.Redis, tmp_path: Path, answer: Answer, is_parked: bool
+) -> None:
     """Whatever a proxy answers while Label Studio is away; what Label Studio itself refuses parks the job."""
-    message = MakeReport(project=1)
+    message, settings = MakeReport(project=1), Settings(model_root=tmp_path)
     client = peer.client(timeout_seconds=0.1 if answer.slow else 5.0)
     for _ in range(message.attempts):
         peer.answers = [answer, answer] if answer.location is None else [answer, Answer(200, LOGIN_PAGE)]
-        with suppress(LabelStudioError), counting(redis_connection, message, sweep_seconds=300.0):
+        with suppress(LabelStudioError), counting(redis_connection, message, settings):
             client.create_webhook(1, url="http://b:9090/webhook", headers={}, actions=["TASKS_CREATED"])
             client.project(1)
     (known,) = JobFailures(redis_connection).failing(1)

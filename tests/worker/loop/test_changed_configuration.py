@@ -95,7 +95,7 @@ def fail(project: LoopProject, message: Message, **payload: Any) -> None:
     function, context = jobs.FUNCTIONS[message.job], project.context
     with (
         pytest.raises(ConfigurationError),
-        counting(context.connection, message, sweep_seconds=context.settings.sweep_seconds),
+        counting(context.connection, message, context.settings),
     ):
         function(context, project.id, **payload)
 
