@@ -69,7 +69,7 @@ def test_failures_are_counted_among_the_cubes_that_they_can_happen_to() -> None:
 
 
 def test_kinds_count_frames_of_emergences_and_of_non_emergences() -> None:
-    """A frame of a non-emergence is no near frame, and has a count of its own."""
+    """A frame of a non-emergence does not count as near, and has a count of its own."""
     steepest = [replace(one, emergence=None) for one in SCORES]
     inside = of_kind(INSIDE, SCORES, TRUTH, LABELS, steepest=steepest)
     assert inside == {

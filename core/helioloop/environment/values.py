@@ -70,7 +70,7 @@ def read_own_folder(value: Any) -> Any:
 
 
 def _nearest(path: Path) -> tuple[Path | None, bool]:
-    """Return the path, or the nearest one above it that is there, and whether that is no folder."""
+    """Return the path, or the nearest one above it that exists, and whether that is something other than a folder."""
     there = next((place for place in (path, *path.parents) if place.exists()), None)
     return there, there is not None and not there.is_dir()
 

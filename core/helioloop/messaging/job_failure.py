@@ -64,7 +64,7 @@ class JobFailure:
         When it was last given one more attempt after it was parked; 0 where it was not.
     failed : mapping
         What failed and has not succeeded since, by name: of one key there may be a forced and an ordinary retrain
-        check. Empty for a step of reconciliation, which is no job of its own.
+        check. Empty for a step of reconciliation, which is not a job of its own.
     running : mapping
         The attempts that have begun and not ended, by rq's id of the job.
     """
