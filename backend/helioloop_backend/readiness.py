@@ -17,8 +17,6 @@ FOLDER_SECONDS: Final = 0.5
 """Longest wait for the model root: Label Studio waits one second for the answer to a webhook."""
 NO_REDIS: Final = "Redis does not answer; start it or correct REDIS_URL"
 NO_FOLDER: Final = "the folder HELIOLOOP_MODEL_ROOT cannot be read; mount it or correct its rights"
-
-
 SILENT_FOLDER: Final = (
     "the folder HELIOLOOP_MODEL_ROOT does not answer, as on a network file system whose server is away; bring that back"
 )

@@ -108,8 +108,6 @@ _PATH_ERRORS: Final = {
     errno.ELOOP: "remove the link that leads back to itself",
 }
 """Errors of paths, with the remedy."""
-
-
 _WRITE_ERRORS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 """Errors of writing, which name no path where what is printed cannot be written."""
 

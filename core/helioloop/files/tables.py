@@ -21,8 +21,6 @@ OnDoubt = Callable[[str], None]
 
 DELIMITERS = (",", ";", "\t", "|")
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[,;\t]*\r?\n?\Z', re.IGNORECASE)  # the first line that Excel writes
-
-
 _REMEDIES: Final = {
     errno.EACCES: "let this user read it",
     errno.EPERM: "let this user read it",
