@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from helioloop.emergence.curve_onset import make_emergence
-from helioloop.model.cells import GROUP_FRAMES
+from helioloop.model.field_video import GROUP_FRAMES, FieldVideo
 from helioloop.model.inputs import FloatArray
 from helioloop.model.weaker_polarity import SQUARE_CELLS, before_and_after, steps_of, weaker_polarity
 from helioloop.records.instrument import Instrument
@@ -45,17 +45,15 @@ class BipolarRise:
     column: int
 
 
-def bipolar_rise(cube: npt.NDArray[np.floating], *, instrument: Instrument, patch_deg: float) -> BipolarRise | None:
+def bipolar_rise(video: FieldVideo, *, patch_deg: float) -> BipolarRise | None:
     """Return the largest bipolar rise of a cube; None if no place stays on the disk for two windows.
 
     None also where `weaker_polarity` has no squares: a patch of under three degrees, or too few pixels per degree.
 
     Parameters
     ----------
-    cube : ndarray, shape (n_frames, size_px, size_px)
-        Gridded cube, NaN off-disk.
-    instrument : Instrument
-        The grid.
+    video : FieldVideo
+        The cube.
     patch_deg : float
         Side of the patch in heliographic degrees.
 
@@ -64,8 +62,8 @@ def bipolar_rise(cube: npt.NDArray[np.floating], *, instrument: Instrument, patc
     The rise at step t is the mean of W (see `weaker_polarity`) over the window from t on minus the mean over the window
     before t. Squares count in the windows through which all of their cells are mostly on the disk.
     """
-    weaker, on_disk = weaker_polarity(cube, instrument, patch_deg=patch_deg)
-    length = window_steps(instrument)
+    weaker, on_disk = weaker_polarity(video, patch_deg=patch_deg)
+    length = window_steps(video.instrument)
     rises = rise_of(weaker, on_disk, length=length)
     if not np.isfinite(rises).any():
         return None
@@ -79,12 +77,12 @@ def bipolar_rise(cube: npt.NDArray[np.floating], *, instrument: Instrument, patc
     )
 
 
-def rise_onset(cube: npt.NDArray[np.floating], *, instrument: Instrument, patch_deg: float) -> Emergence | None:
+def rise_onset(video: FieldVideo, *, patch_deg: float) -> Emergence | None:
     """Return the emergence at the largest bipolar rise; None if it is below `LEAST_RISE_GAUSS`.
 
     The interval contains both windows. It is not calibrated.
     """
-    found = bipolar_rise(cube, instrument=instrument, patch_deg=patch_deg)
+    found, instrument = bipolar_rise(video, patch_deg=patch_deg), video.instrument
     if found is None or found.gauss < LEAST_RISE_GAUSS:
         return None
     half = GROUP_FRAMES * window_steps(instrument)

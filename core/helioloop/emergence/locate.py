@@ -16,6 +16,7 @@ from helioloop.emergence.curve_onset import curve_onset
 from helioloop.emergence.flux_onset import refine_by_flux_onset
 from helioloop.emergence.masking import masking_curves
 from helioloop.model.ensemble import Ensemble, each_cube
+from helioloop.model.field_video import FieldVideo
 from helioloop.model.local_growth import combine, masked_growth
 from helioloop.model.runtime import Runtime
 from helioloop.records.cubes import CubeInfo
@@ -43,17 +44,13 @@ def locate(ensemble: Ensemble, cube: CubeInfo, score: CubeScore, runtime: Runtim
     """
     networks = [ensemble.networks[name] for name in score.members]
     instrument, patch_deg = ensemble.plan.instrument, ensemble.plan.patch_deg
-    gridded = runtime.load(cube)
+    video = FieldVideo(runtime.load(cube), instrument)
     with ensemble.device.deterministic():
-        curves = masking_curves(ensemble.architecture, networks, gridded, instrument=instrument, device=ensemble.device)
+        curves = masking_curves(ensemble.architecture, networks, video, device=ensemble.device)
     if ensemble.plan.recipe.local_growth:
-        growth = masked_growth(gridded, instrument=instrument, patch_deg=patch_deg)
-        curves = combine(curves, growth).astype(np.float32)
+        curves = combine(curves, masked_growth(video, patch_deg=patch_deg)).astype(np.float32)
     found = curve_onset(curves, start=instrument.frozen_frames)
-    if found is not None:
-        found = refine_by_flux_onset(found, gridded, instrument=instrument)
-    else:
-        found = rise_onset(gridded, instrument=instrument, patch_deg=patch_deg)
+    found = refine_by_flux_onset(found, video) if found is not None else rise_onset(video, patch_deg=patch_deg)
     return replace(
         score,
         emergence=found,

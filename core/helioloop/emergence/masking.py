@@ -15,16 +15,15 @@ from torch import nn
 
 from helioloop.model.architecture import AnyArchitecture
 from helioloop.model.device import Device
+from helioloop.model.field_video import FieldVideo
 from helioloop.model.inputs import FloatArray
-from helioloop.records.instrument import Instrument
 
 
 def masking_curves(
     architecture: AnyArchitecture,
     networks: Sequence[nn.Module],
-    cube: FloatArray,
+    video: FieldVideo,
     *,
-    instrument: Instrument,
     device: Device,
 ) -> FloatArray:
     """Return the masking curve of each network on one cube.
@@ -35,10 +34,8 @@ def masking_curves(
         Of all `networks`.
     networks : sequence of networks
         In evaluation mode, on `device`.
-    cube : ndarray, shape (n_frames, size_px, size_px)
-        Gridded cube, NaN off-disk.
-    instrument : Instrument
-        The grid; its first frames are frozen before any mask.
+    video : FieldVideo
+        The cube; its first frames are frozen before any mask.
     device : Device
         Where to compute.
 
@@ -49,6 +46,6 @@ def masking_curves(
         because the whole masked video then is one frame. The last entry is the probability of the unmasked video.
     """
     with torch.inference_mode(), device.autocast():
-        logits = architecture.masked_logits(networks, cube, instrument=instrument, device=device)
+        logits = architecture.masked_logits(networks, video, device=device)
     curves = torch.sigmoid(logits.float()).cpu().numpy()
-    return np.concatenate((np.repeat(curves[:, :1], instrument.frozen_frames, axis=1), curves), axis=1)
+    return np.concatenate((np.repeat(curves[:, :1], video.instrument.frozen_frames, axis=1), curves), axis=1)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from helioloop.model.device import Device
+from helioloop.model.field_video import FieldVideo
 from helioloop.model.inputs import FloatArray
 from helioloop.model.recipes import Augmentation, Recipe
 from helioloop.records.instrument import Instrument
@@ -95,9 +96,7 @@ class Architecture(ABC, Generic[NetworkT]):
             The source of all random numbers.
         """
 
-    def masked_logits(
-        self, networks: Sequence[NetworkT], cube: FloatArray, *, instrument: Instrument, device: Device
-    ) -> Tensor:
+    def masked_logits(self, networks: Sequence[NetworkT], video: FieldVideo, *, device: Device) -> Tensor:
         """Return the logits of each network for the masked videos of one cube.
 
         Masked video i repeats frame i from frame i on. This implementation runs the networks on every masked video; an
@@ -107,10 +106,8 @@ class Architecture(ABC, Generic[NetworkT]):
         ----------
         networks : sequence of networks
             In evaluation mode, on `device`.
-        cube : ndarray, shape (n_frames, size_px, size_px)
-            Gridded cube, NaN off-disk.
-        instrument : Instrument
-            The grid.
+        video : FieldVideo
+            The cube.
         device : Device
             Where to compute. The caller has entered ``torch.inference_mode()`` and ``device.autocast()``.
 
@@ -119,11 +116,11 @@ class Architecture(ABC, Generic[NetworkT]):
         Tensor, shape (len(networks), n_frames - frozen_frames)
             Column k belongs to the mask at frame ``frozen_frames + k``.
         """
-        columns = []
+        cube, instrument, columns = video.cube, video.instrument, []
         for frame in range(instrument.frozen_frames, instrument.n_frames):
-            video = cube.copy()
-            video[frame + 1 :] = cube[frame]
-            inputs = torch.from_numpy(self.prepare(video, instrument))[None].to(device.kind)
+            masked = cube.copy()
+            masked[frame + 1 :] = cube[frame]
+            inputs = torch.from_numpy(self.prepare(masked, instrument))[None].to(device.kind)
             columns.append(torch.cat([network(inputs).float() for network in networks]))
         return torch.stack(columns, dim=1)
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from helioloop.model.architecture import Architecture
 from helioloop.model.device import Device
+from helioloop.model.field_video import FieldVideo
 from helioloop.model.frames_masking import matrix_product_logits, patches_of, prefix_sum_logits
 from helioloop.model.frames_network import FramesAsChannelsNetwork, channel_frames
 from helioloop.model.inputs import FloatArray
@@ -64,11 +65,11 @@ class FramesAsChannels(Architecture[FramesAsChannelsNetwork]):
         return torch.where(inverted, 1.0 - inputs, inputs)
 
     def masked_logits(
-        self, networks: Sequence[FramesAsChannelsNetwork], cube: FloatArray, *, instrument: Instrument, device: Device
+        self, networks: Sequence[FramesAsChannelsNetwork], video: FieldVideo, *, device: Device
     ) -> Tensor:
         """Return the masked logits, the first layer of each mask computed from prefix sums over the frames."""
-        frames = torch.from_numpy(channel_frames(cube, instrument)).to(device.kind)
-        start = instrument.frozen_frames
+        frames = torch.from_numpy(channel_frames(video.cube, video.instrument)).to(device.kind)
+        start = video.instrument.frozen_frames
         if device.kind == "cpu":
             return prefix_sum_logits(networks, frames, start=start)
         patches = patches_of(frames)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from helioloop.files import atomic
 from helioloop.model.architecture import AnyArchitecture
+from helioloop.model.field_video import FieldVideo
 from helioloop.model.inputs import FloatArray, Load
 from helioloop.model.local_growth import GROWTH_FORMAT, local_growth
 from helioloop.records.cubes import CubeInfo
@@ -85,7 +86,7 @@ class GrowthCache:
         kept = None if path is None else _read_array(path)
         if kept is not None and kept.shape == () and kept.dtype == np.float64:
             return None if np.isnan(kept) else float(kept)
-        growth = local_growth(self.load(cube), instrument=self.instrument, patch_deg=self.patch_deg)
+        growth = local_growth(FieldVideo(self.load(cube), self.instrument), patch_deg=self.patch_deg)
         if path is not None:
             _write_array(path, np.array(np.nan if growth is None else growth))
         return growth

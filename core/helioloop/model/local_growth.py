@@ -5,20 +5,14 @@ Each place is compared with itself: an older region elsewhere in the patch canno
 which are wrong most often in crowded patches, cannot teach that it does not count. Needs numpy only.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
-from helioloop.model.cells import GROUP_FRAMES
+from helioloop.model.field_video import GROUP_FRAMES, Bools, FieldVideo
 from helioloop.model.inputs import FloatArray
-from helioloop.model.weaker_polarity import (
-    NOISE_GAUSS,
-    SQUARE_CELLS,
-    Bools,
-    arrival_steps,
-    before_and_after,
-    both_polarities,
-    steps_of,
-)
+from helioloop.model.weaker_polarity import NOISE_GAUSS, SQUARE_CELLS, arrival_steps, both_polarities, steps_of
 from helioloop.records.instrument import Instrument
 
 WINDOW_SECONDS = 15 * 5760.0
@@ -46,9 +40,10 @@ NETWORK_ERRORS = 0.05
 """How often a network that is certain is wrong, because many of the labels that it was trained on are."""
 
 Floats = npt.NDArray[np.float64]
+Steps = npt.NDArray[np.int64]
 
 
-def local_growth(cube: npt.NDArray[np.floating], *, instrument: Instrument, patch_deg: float) -> float | None:
+def local_growth(video: FieldVideo, *, patch_deg: float) -> float | None:
     """Return the largest growth of a cube, at least 1; None where it cannot be measured.
 
     It is measured at places that stay on the disk for two windows, on grids for which `window_steps` is not None, with
@@ -56,10 +51,8 @@ def local_growth(cube: npt.NDArray[np.floating], *, instrument: Instrument, patc
 
     Parameters
     ----------
-    cube : ndarray, shape (n_frames, size_px, size_px)
-        Gridded cube, NaN off-disk.
-    instrument : Instrument
-        The grid.
+    video : FieldVideo
+        The cube.
     patch_deg : float
         Side of the patch in heliographic degrees.
 
@@ -92,34 +85,26 @@ def local_growth(cube: npt.NDArray[np.floating], *, instrument: Instrument, patc
     Leka, Barnes & Wagner 2017, "Evaluating (and improving) estimates of the solar radial magnetic field component from
     line-of-sight magnetograms", Solar Physics 292, 36
     """
-    length = window_steps(instrument)
-    if length is None:
+    places = _Places.of(video, patch_deg=patch_deg)
+    if places is None:
         return None
-    fields, on_disk = both_polarities(cube, instrument, patch_deg=patch_deg)
-    arrival = arrival_steps(cube, instrument, patch_deg=patch_deg)
-    weight = _limb_weight(arrival, len(fields), instrument)
-    grown = _largest(_growths(fields, on_disk, length=length, limb_weight=weight))
+    grown = _largest(_growths(places, *_unmasked(places)))
     return None if np.isnan(grown) else grown
 
 
-def masked_growth(cube: npt.NDArray[np.floating], *, instrument: Instrument, patch_deg: float) -> Floats:
+def masked_growth(video: FieldVideo, *, patch_deg: float) -> Floats:
     """Return the local growth of all masked videos of a cube, shape (n_frames,); NaN where nothing can be measured.
 
     Entry i is the growth when the frames after i repeat frame i. Steps are medians of three frames, so a mask inside a
     group of three counts as one at the end of the group before. The last entry is the growth of the cube.
     """
-    length = window_steps(instrument)
-    if length is None:
-        return np.full(len(cube), np.nan)
-    fields, on_disk = both_polarities(cube, instrument, patch_deg=patch_deg)
-    arrival = arrival_steps(cube, instrument, patch_deg=patch_deg)
-    weight = _limb_weight(arrival, len(fields), instrument)
-    of_steps = _of_masks(_growths(fields, on_disk, length=length, limb_weight=weight), fields, on_disk, weight, length)
-    last = len(fields) - 1
-    frames = np.arange(len(cube))
-    step = np.maximum((frames + 1) // GROUP_FRAMES - 1, 0)
-    step[-1] = last
-    return np.asarray(of_steps[step])
+    n_frames = video.instrument.n_frames
+    places = _Places.of(video, patch_deg=patch_deg)
+    if places is None:
+        return np.full(n_frames, np.nan)
+    step = np.maximum((np.arange(n_frames) + 1) // GROUP_FRAMES - 1, 0)
+    step[-1] = len(places.fields) - 1
+    return np.asarray(_of_masks(places)[step])
 
 
 def window_steps(instrument: Instrument) -> int | None:
@@ -170,50 +155,111 @@ def combine(p_networks: npt.ArrayLike, growth: npt.ArrayLike) -> Floats:
     return np.where(np.isnan(growth), p_networks, p * ratio / (p * ratio + (1.0 - p)))
 
 
-def _limb_weight(arrival: Floats, n_steps: int, instrument: Instrument) -> Floats:
-    """Return the weight of the surroundings at each step and place, (n_steps, n_squares, n_squares).
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Places:
+    """What the growth at all places of a cube is computed from.
 
-    It is 1 until the place comes onto the disk.
+    Parameters
+    ----------
+    length : int
+        Steps of a window.
+    fields, on_disk : ndarray
+        From `both_polarities`.
+    limb_weight : ndarray, shape (n_steps, n_squares, n_squares)
+        Weight of the surroundings; 1 until the place comes onto the disk.
     """
-    steps = np.maximum(np.arange(n_steps)[:, None, None] - arrival, 0.0)
-    return np.exp(-steps * GROUP_FRAMES * instrument.cadence_seconds / LIMB_SECONDS)
+
+    length: int
+    fields: FloatArray
+    on_disk: Bools
+    limb_weight: Floats
+
+    @classmethod
+    def of(cls, video: FieldVideo, *, patch_deg: float) -> "_Places | None":
+        length = window_steps(video.instrument)
+        if length is None:
+            return None
+        fields, on_disk = both_polarities(video, patch_deg=patch_deg)
+        arrived = arrival_steps(video, patch_deg=patch_deg)
+        steps = np.maximum(np.arange(len(fields))[:, None, None] - arrived, 0.0)
+        weight = np.exp(-steps * GROUP_FRAMES * video.instrument.cadence_seconds / LIMB_SECONDS)
+        return cls(length=length, fields=fields, on_disk=on_disk, limb_weight=weight)
 
 
-def _growths(fields: FloatArray, on_disk: Bools, *, length: int, limb_weight: Floats) -> Floats:
-    """Return the growth at each place and step that has a window before and after it; NaN where off-disk."""
-    before, after = before_and_after(fields, on_disk[:, None], length=length)
+def _unmasked(places: _Places) -> tuple[Steps, Steps]:
+    """Return the first steps of all windows before, and for each the last step of the video."""
+    first = np.arange(len(places.fields) - 2 * places.length + 1)
+    return first, np.full_like(first, len(places.fields) - 1)
+
+
+def _growths(places: _Places, first: Steps, last: Steps) -> Floats:
+    """Return the growth at each place between pairs of windows, (n_pairs, n_squares, n_squares); NaN where off-disk.
+
+    The window before begins at step `first`, the window after follows it. The steps after step `last` repeat it.
+    """
+    length, fields, on_disk = places.length, places.fields, places.on_disk
+    total = np.cumsum(np.where(on_disk[:, None], fields, 0.0), axis=0, dtype=np.float64)
+    total = np.concatenate((np.zeros_like(total[:1]), total))
+    middle, end = np.minimum(first + length, last + 1), np.minimum(first + 2 * length, last + 1)
+    means = []
+    for begun, ended in ((first, middle), (middle, end)):
+        repeats = (length - (ended - begun))[:, None, None, None]
+        means.append((total[ended] - total[begun] + repeats * fields[last]) / length)
+    observed = np.concatenate((np.zeros_like(on_disk[:1], dtype=np.int64), np.cumsum(on_disk, axis=0)))
+    whole = observed[end] - observed[first] == (end - first)[:, None, None]
+    before, after = (np.where(whole[:, None], mean, 0.0) for mean in means)
     weaker, increase = before.min(axis=1), after - before
-    surroundings = _within(before, SURROUNDING_CELLS, np.maximum).min(axis=1)
-    there = weaker + limb_weight[length : length + len(before)] * (surroundings - weaker)
-    sharing = _within(np.ones((1, *increase.shape[1:])), SQUARE_CELLS // 2, np.add)
-    around = _within(increase, NEIGHBOUR_CELLS, np.add) / sharing
-    return np.asarray(1.0 + np.minimum(increase, around).min(axis=1) / (there + FLOOR_GAUSS))
+    surroundings = _largest_within(before, SURROUNDING_CELLS).min(axis=1)
+    there = weaker + places.limb_weight[first + length] * (surroundings - weaker)
+    around = _sum_within(increase, NEIGHBOUR_CELLS) / _sum_within(np.ones_like(increase[:1]), SQUARE_CELLS // 2)
+    grown = 1.0 + np.minimum(increase, around).min(axis=1) / (there + FLOOR_GAUSS)
+    return np.where(whole, grown, np.nan)
+
+
+def _of_masks(places: _Places) -> Floats:
+    """Return the growth when the steps after step i repeat it, for each i.
+
+    Windows that end at step i or before are those of the whole video. Windows that begin after step i contain nothing
+    new. Only windows that step i divides are computed for each i.
+    """
+    n, length = len(places.fields), places.length
+    unmasked = _largest_each(_growths(places, *_unmasked(places)))
+    mask, first = np.meshgrid(np.arange(n), np.arange(len(unmasked)), indexing="ij")
+    divided = (first <= mask) & (mask < first + 2 * length - 1)
+    table = np.full(mask.shape, np.nan)
+    table[divided] = _largest_each(_growths(places, first[divided], mask[divided]))
+    ended = mask >= first + 2 * length - 1
+    table[ended] = np.broadcast_to(unmasked, mask.shape)[ended]
+    largest: Floats = np.fmax.reduce(table, axis=1)
+    return largest
 
 
 def _largest(growths: Floats) -> float:
-    return float(np.fmax.reduce(growths, axis=None, initial=1.0)) if np.isfinite(growths).any() else np.nan
+    return float(np.fmax.reduce(_largest_each(growths)))
 
 
-def _of_masks(growths: Floats, fields: FloatArray, on_disk: Bools, limb_weight: Floats, length: int) -> Floats:
-    """Return the growth when the steps after step i repeat it, for each i.
-
-    Windows that end at step i or before are those of the whole video, whose `growths` are given. Windows that begin
-    after step i contain nothing new.
-    """
-    of_steps = []
-    for step in range(len(fields)):
-        first = max(step - 2 * length + 2, 0)
-        repeated = np.minimum(np.arange(first, min(step + 2 * length, len(fields))), step)
-        weight = limb_weight[first:]
-        masked = _growths(fields[repeated], on_disk[repeated], length=length, limb_weight=weight)
-        of_steps.append(np.fmax(_largest(growths[:first]), _largest(masked)))
-    return np.array(of_steps)
+def _largest_each(growths: Floats) -> Floats:
+    """Return the largest growth of each pair of windows, at least 1; NaN where no place is on the disk."""
+    by_pair = growths.reshape(len(growths), -1)
+    largest = np.fmax.reduce(by_pair, axis=1, initial=np.nan)
+    return np.asarray(np.maximum(largest, 1.0))
 
 
-def _within(fields: Floats, cells: int, combined: np.ufunc) -> Floats:
-    """Return the sum or maximum over the squares up to `cells` away from each; NaN and outside the patch count as 0."""
-    n, side = fields.shape[-1], 2 * cells + 1
-    margin = (cells, cells)
-    padded = np.pad(np.nan_to_num(fields), ((0, 0), (0, 0), margin, margin))
-    rows = combined.reduce([padded[..., k : k + n, :] for k in range(side)])
-    return np.asarray(combined.reduce([rows[..., k : k + n] for k in range(side)]))
+def _largest_within(fields: Floats, cells: int) -> Floats:
+    """Return the maximum over the squares up to `cells` away from each; outside the patch is 0."""
+    side, margin = 2 * cells + 1, (cells, cells)
+    largest = np.pad(fields, ((0, 0), (0, 0), margin, margin))
+    width = 1
+    while width < side:  # of the squares that each entry is the maximum of
+        step = min(width, side - width)
+        largest = np.maximum(largest[..., :-step, :], largest[..., step:, :])
+        largest = np.maximum(largest[..., :-step], largest[..., step:])
+        width += step
+    return largest
+
+
+def _sum_within(fields: Floats, cells: int) -> Floats:
+    """Return the sum over the squares up to `cells` away from each; outside the patch is 0."""
+    place = np.arange(fields.shape[-1])
+    near = (np.abs(place[:, None] - place) <= cells).astype(np.float64)
+    return np.asarray(near @ fields @ near)

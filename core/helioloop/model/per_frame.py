@@ -15,6 +15,7 @@ from helioloop.model.architecture import Architecture
 from helioloop.model.augmentation import CellAugmenter
 from helioloop.model.cells import CELL_FORMAT, cell_frames, cell_steps
 from helioloop.model.device import Device
+from helioloop.model.field_video import FieldVideo
 from helioloop.model.inputs import FloatArray
 from helioloop.model.per_frame_masking import masked_logits
 from helioloop.model.per_frame_network import PerFrameNetwork
@@ -30,7 +31,7 @@ class PerFrame(Architecture[PerFrameNetwork]):
 
     def prepare(self, cube: npt.NDArray[np.floating], instrument: Instrument) -> FloatArray:
         """Return the cube as steps of cells, (n_steps, 3, n_cells, n_cells)."""
-        return cell_steps(cube, instrument)
+        return cell_steps(FieldVideo(cube, instrument))
 
     def build(
         self,
@@ -58,11 +59,9 @@ class PerFrame(Architecture[PerFrameNetwork]):
         """Return the batch under all augmentations of `settings`."""
         return CellAugmenter(settings, generator)(inputs, symmetries, others)
 
-    def masked_logits(
-        self, networks: Sequence[PerFrameNetwork], cube: FloatArray, *, instrument: Instrument, device: Device
-    ) -> Tensor:
+    def masked_logits(self, networks: Sequence[PerFrameNetwork], video: FieldVideo, *, device: Device) -> Tensor:
         """Return the masked logits, computed from steps and frames that are encoded once."""
-        steps = torch.from_numpy(cell_steps(cube, instrument)).to(device.kind)
-        frames = torch.from_numpy(cell_frames(cube, instrument)).to(device.kind)
-        start = instrument.frozen_frames
+        steps = torch.from_numpy(cell_steps(video)).to(device.kind)
+        frames = torch.from_numpy(cell_frames(video)).to(device.kind)
+        start = video.instrument.frozen_frames
         return torch.stack([masked_logits(network, steps, frames, start=start) for network in networks])

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from helioloop.model.cells import GROUP_FRAMES
+from helioloop.model.field_video import GROUP_FRAMES
 from helioloop.model.per_frame_network import CONV1_RADIUS, CONV1_STRIDE, CONV2_RADIUS, PerFrameNetwork, pad_time
 
 MASKS_PER_BATCH = 25

@@ -7,7 +7,8 @@ measured in heliographic degrees, so that a region has the same values whatever 
 import numpy as np
 import numpy.typing as npt
 
-from helioloop.model.cells import GROUP_FRAMES, median_steps
+from helioloop.model.area_means import area_means
+from helioloop.model.field_video import GROUP_FRAMES, Bools, FieldVideo
 from helioloop.model.inputs import FloatArray
 from helioloop.records.instrument import Instrument
 
@@ -20,23 +21,17 @@ COARSEST_PX_PER_DEGREE = 3.0
 SQUARE_CELLS = 3
 """Side of the square of cells over which each polarity is averaged: three heliographic degrees."""
 
-Bools = npt.NDArray[np.bool_]
 
-
-def weaker_polarity(
-    cube: npt.NDArray[np.floating], instrument: Instrument, *, patch_deg: float
-) -> tuple[FloatArray, Bools]:
+def weaker_polarity(video: FieldVideo, *, patch_deg: float) -> tuple[FloatArray, Bools]:
     """Return W = min(P, N) in gauss and where its whole square is on the disk, both (n_steps, n_squares, n_squares).
 
     The parameters are those of `both_polarities`, which computes P and N.
     """
-    fields, on_disk = both_polarities(cube, instrument, patch_deg=patch_deg)
+    fields, on_disk = both_polarities(video, patch_deg=patch_deg)
     return fields.min(axis=1), on_disk
 
 
-def both_polarities(
-    cube: npt.NDArray[np.floating], instrument: Instrument, *, patch_deg: float
-) -> tuple[FloatArray, Bools]:
+def both_polarities(video: FieldVideo, *, patch_deg: float) -> tuple[FloatArray, Bools]:
     """Return P and N in gauss, (n_steps, 2, n_squares, n_squares), and where the whole square is on the disk.
 
     A square is centred on each cell of one degree that has neighbours on all sides. A patch of less than three degrees
@@ -44,10 +39,8 @@ def both_polarities(
 
     Parameters
     ----------
-    cube : ndarray, shape (n_frames, size_px, size_px)
-        Gridded cube, NaN off-disk.
-    instrument : Instrument
-        The grid.
+    video : FieldVideo
+        The cube.
     patch_deg : float
         Side of the patch in heliographic degrees.
 
@@ -59,39 +52,33 @@ def both_polarities(
     per degree, like the noise of a mean over pixels that are independent. Pixels that two cells share count in each by
     their area inside it.
     """
-    px_per_degree = instrument.size_px / patch_deg
-    field, disk = median_steps(cube, instrument)
-    n_cells = int(patch_deg + 1e-6)
+    px_per_degree, n_cells = video.instrument.size_px / patch_deg, int(patch_deg + 1e-6)
+    field, disk = video.steps.gauss, video.steps.on_disk.astype(np.float32)
     if not _measured(px_per_degree, n_cells):
         return np.zeros((len(field), 2, 0, 0), dtype=np.float32), np.zeros((len(field), 0, 0), dtype=np.bool_)
     if px_per_degree > FINEST_PX_PER_DEGREE:
         n_fine = round(n_cells * FINEST_PX_PER_DEGREE)
-        field, disk = (_area_means(f, n_fine, side_px=px_per_degree / FINEST_PX_PER_DEGREE) for f in (field, disk))
+        field, disk = (area_means(f, n_fine, side_px=px_per_degree / FINEST_PX_PER_DEGREE) for f in (field, disk))
         px_per_degree = FINEST_PX_PER_DEGREE
     noise_gauss = np.float32(NOISE_GAUSS * px_per_degree / FINEST_PX_PER_DEGREE)
     fields = [
-        _square_means(_area_means(np.maximum(sign * field - noise_gauss, 0.0), n_cells, side_px=px_per_degree))
+        _square_means(area_means(np.maximum(sign * field - noise_gauss, 0.0), n_cells, side_px=px_per_degree))
         for sign in (np.float32(1.0), np.float32(-1.0))
     ]
-    on_disk = _area_means(disk, n_cells, side_px=px_per_degree) > 0.5
-    covered = _square_means(on_disk.astype(np.float32)) > 1.0 - 1e-3
-    return np.stack(fields, axis=1), covered
+    return np.stack(fields, axis=1), _covered(disk, n_cells, px_per_degree)
 
 
-def arrival_steps(
-    cube: npt.NDArray[np.floating], instrument: Instrument, *, patch_deg: float
-) -> npt.NDArray[np.float64]:
+def arrival_steps(video: FieldVideo, *, patch_deg: float) -> npt.NDArray[np.float64]:
     """Return the step at which each square came onto the disk, (n_squares, n_squares); −inf if it was there at once.
 
     The first frames count as they are, not frozen, so that the east limb is seen. A step is judged by the middle one of
     its frames. The parameters are those of `both_polarities`, whose squares these are.
     """
-    px_per_degree, n_cells = instrument.size_px / patch_deg, int(patch_deg + 1e-6)
+    px_per_degree, n_cells = video.instrument.size_px / patch_deg, int(patch_deg + 1e-6)
     if not _measured(px_per_degree, n_cells):
         return np.zeros((0, 0))
-    disk = np.isfinite(cube[GROUP_FRAMES // 2 :: GROUP_FRAMES]).astype(np.float32)
-    on_disk = _area_means(disk, n_cells, side_px=px_per_degree) > 0.5
-    covered = _square_means(on_disk.astype(np.float32)) > 1.0 - 1e-3
+    disk = np.isfinite(video.cube[GROUP_FRAMES // 2 :: GROUP_FRAMES]).astype(np.float32)
+    covered = _covered(disk, n_cells, px_per_degree)
     return np.where(covered[0], -np.inf, np.argmax(covered, axis=0).astype(np.float64))
 
 
@@ -140,17 +127,10 @@ def _running_sum(values: npt.NDArray[np.generic], length: int) -> npt.NDArray[np
     return np.asarray(total[length:] - total[:-length])
 
 
-def _area_means(frames: FloatArray, n: int, *, side_px: float) -> FloatArray:
-    """Return the means over `n` × `n` squares of `side_px` pixels, from the first row and column on."""
-    whole = round(side_px)
-    if abs(side_px - whole) < 1e-9:
-        used = frames[:, : n * whole, : n * whole]
-        means: FloatArray = used.reshape(-1, n, whole, n, whole).mean(axis=(2, 4))
-        return means
-    edges, px = side_px * np.arange(n + 1)[:, None], np.arange(frames.shape[-1])
-    overlap = np.minimum(edges[1:], px + 1) - np.maximum(edges[:-1], px)
-    weights = (np.maximum(overlap, 0.0) / side_px).astype(np.float32)
-    return np.asarray(weights @ frames @ weights.T, dtype=np.float32)
+def _covered(disk: FloatArray, n_cells: int, px_per_degree: float) -> Bools:
+    """Return where most of each cell of a square is on the disk, (n_steps, n_cells - 2, n_cells - 2)."""
+    on_disk = area_means(disk, n_cells, side_px=px_per_degree) > 0.5
+    return np.asarray(_square_means(on_disk.astype(np.float32)) > 1.0 - 1e-3)
 
 
 def _square_means(cells: FloatArray) -> FloatArray:

@@ -12,6 +12,7 @@ import torch
 from helioloop.emergence.masking import masking_curves
 from helioloop.model.device import Device
 from helioloop.model.ensemble import load_member
+from helioloop.model.field_video import FieldVideo
 from helioloop.model.plan import Plan
 from tests.benchmarks.gpu.figures import Figures, seconds_of
 from tests.benchmarks.gpu.scale import ARCHITECTURE, Scale
@@ -49,7 +50,7 @@ def masking(figures: Figures, videos: Videos, scale: Scale, device: Device, fold
             return torch.stack(rows).cpu().numpy()
 
     def curves(where: Device) -> np.ndarray:
-        return masking_curves(ARCHITECTURE, networks, cube, instrument=instrument, device=where)[
+        return masking_curves(ARCHITECTURE, networks, FieldVideo(cube, instrument), device=where)[
             :, instrument.frozen_frames :
         ]
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from helioloop.emergence.masking import masking_curves
 from helioloop.model.device import CPU
+from helioloop.model.field_video import FieldVideo
 from helioloop.model.recipes import PAPER, QUICK, Recipe
 from helioloop.records.instrument import MDI
 from tests.benchmarks.speed.timing import Sides
@@ -23,11 +24,11 @@ def per_frame(work: Work) -> Sides:
 def _masking(work: Work, recipe: Recipe) -> Sides:
     architecture, networks = random_networks(recipe)
     cube = work.gridded(work.cubes[0])
-    ours = masking_curves(architecture, networks, cube, instrument=MDI, device=CPU)
+    ours = masking_curves(architecture, networks, FieldVideo(cube, MDI), device=CPU)
     plain = curves_one_by_one(architecture, networks[:1], cube)
     np.testing.assert_allclose(ours[:1, MDI.frozen_frames :], plain, atol=1e-4)
     return Sides(
-        ours=lambda: masking_curves(architecture, networks, cube, instrument=MDI, device=CPU),
+        ours=lambda: masking_curves(architecture, networks, FieldVideo(cube, MDI), device=CPU),
         reference=lambda: curves_one_by_one(architecture, networks, cube),
         reference_rounds=2,
     )

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from helioloop.emergence.bipolar_rise import LEAST_RISE_GAUSS, bipolar_rise, rise_of, rise_onset, window_steps
+from helioloop.model.field_video import FieldVideo
 from helioloop.records.instrument import MDI
 
 GRID = replace(MDI, n_frames=120, size_px=30, frozen_frames=6)
@@ -34,7 +35,7 @@ def test_rise_of_a_bipole_is_its_mean_field_above_the_noise() -> None:
     """A cell of 125 G counts 100 G; a square of nine cells that contains one of each polarity has 100/9 G of each."""
     cube = quiet_cube()
     add_bipole(cube, frame=60)
-    found = bipolar_rise(cube, instrument=GRID, patch_deg=5.0)
+    found = bipolar_rise(FieldVideo(cube, GRID), patch_deg=5.0)
     assert found is not None
     assert found.gauss == pytest.approx(100.0 / 9.0, rel=1e-3)
     assert found.frame == 60
@@ -46,7 +47,7 @@ def test_the_weaker_polarity_decides() -> None:
     """With 425 G of one and 65 G of the other polarity, 40/9 G rise."""
     cube = quiet_cube()
     add_bipole(cube, frame=60, positive_gauss=425.0, negative_gauss=65.0)
-    found = bipolar_rise(cube, instrument=GRID, patch_deg=5.0)
+    found = bipolar_rise(FieldVideo(cube, GRID), patch_deg=5.0)
     assert found is not None
     assert found.gauss == pytest.approx(40.0 / 9.0, rel=1e-2)
 
@@ -58,7 +59,7 @@ def test_one_polarity_alone_does_not_rise() -> None:
     add_bipole(faint, frame=60, positive_gauss=24.0, negative_gauss=24.0)
     add_bipole(old, frame=0)
     for cube in (unipolar, faint, old):
-        found = bipolar_rise(cube, instrument=GRID, patch_deg=5.0)
+        found = bipolar_rise(FieldVideo(cube, GRID), patch_deg=5.0)
         assert found is not None
         assert found.gauss == 0.0
 
@@ -70,8 +71,8 @@ def test_an_older_region_elsewhere_does_not_change_the_rise() -> None:
     for cube in (alone, crowded):
         add_bipole(cube, frame=60)
     one, other = (
-        bipolar_rise(alone, instrument=GRID, patch_deg=5.0),
-        bipolar_rise(crowded, instrument=GRID, patch_deg=5.0),
+        bipolar_rise(FieldVideo(alone, GRID), patch_deg=5.0),
+        bipolar_rise(FieldVideo(crowded, GRID), patch_deg=5.0),
     )
     assert one is not None
     assert one == other
@@ -82,9 +83,9 @@ def test_places_count_only_while_they_stay_on_the_disk() -> None:
     cube = quiet_cube()
     add_bipole(cube, frame=60)
     cube[:60, :, :18] = np.nan
-    found = bipolar_rise(cube, instrument=GRID, patch_deg=5.0)
+    found = bipolar_rise(FieldVideo(cube, GRID), patch_deg=5.0)
     assert found is None or found.gauss == 0.0
-    assert bipolar_rise(np.full_like(cube, np.nan), instrument=GRID, patch_deg=5.0) is None
+    assert bipolar_rise(FieldVideo(np.full_like(cube, np.nan), GRID), patch_deg=5.0) is None
 
 
 def test_single_faulty_frames_do_not_rise() -> None:
@@ -93,7 +94,7 @@ def test_single_faulty_frames_do_not_rise() -> None:
     shown = quiet_cube()
     add_bipole(shown, frame=0, positive_gauss=900.0, negative_gauss=900.0)
     cube[61] = shown[61]
-    found = bipolar_rise(cube, instrument=GRID, patch_deg=5.0)
+    found = bipolar_rise(FieldVideo(cube, GRID), patch_deg=5.0)
     assert found is not None
     assert found.gauss == 0.0
 
@@ -121,22 +122,22 @@ def test_the_rise_is_measured_in_degrees() -> None:
     """Pixels twice as wide and half as wide give the same rise at the same place; two per degree give none."""
     cube = quiet_cube()
     add_bipole(cube, frame=60)
-    found = bipolar_rise(cube, instrument=GRID, patch_deg=5.0)
+    found = bipolar_rise(FieldVideo(cube, GRID), patch_deg=5.0)
     assert found is not None
     finer = np.repeat(np.repeat(cube, 2, axis=1), 2, axis=2)
-    assert bipolar_rise(finer, instrument=replace(GRID, size_px=60), patch_deg=5.0) == found
-    coarser = bipolar_rise(cube[:, ::2, ::2], instrument=replace(GRID, size_px=15), patch_deg=5.0)
+    assert bipolar_rise(FieldVideo(finer, replace(GRID, size_px=60)), patch_deg=5.0) == found
+    coarser = bipolar_rise(FieldVideo(cube[:, ::2, ::2], replace(GRID, size_px=15)), patch_deg=5.0)
     assert coarser is not None
     assert replace(coarser, gauss=found.gauss) == found
     assert coarser.gauss == pytest.approx((125.0 - 12.5) / 9.0, rel=1e-3)
-    assert bipolar_rise(cube[:, ::3, ::3], instrument=replace(GRID, size_px=10), patch_deg=5.0) is None
+    assert bipolar_rise(FieldVideo(cube[:, ::3, ::3], replace(GRID, size_px=10)), patch_deg=5.0) is None
 
 
 def test_onset_of_the_rise_is_just_before_its_middle() -> None:
     """A bipole that appears at frame 60 has the frame 57, and an interval of a window on both sides of 60."""
     cube = quiet_cube()
     add_bipole(cube, frame=60)
-    found = rise_onset(cube, instrument=GRID, patch_deg=5.0)
+    found = rise_onset(FieldVideo(cube, GRID), patch_deg=5.0)
     assert found is not None
     assert (found.frame, found.frame_lo, found.frame_hi) == (57, 36, 84)
 
@@ -147,6 +148,6 @@ def test_a_rise_below_the_smallest_active_region_has_no_onset() -> None:
     add_bipole(faint, frame=60, positive_gauss=110.0, negative_gauss=110.0)
     add_bipole(strong, frame=60)
     assert 85.0 / 9.0 < LEAST_RISE_GAUSS < 100.0 / 9.0
-    assert rise_onset(faint, instrument=GRID, patch_deg=5.0) is None
-    assert rise_onset(strong, instrument=GRID, patch_deg=5.0) is not None
-    assert rise_onset(np.full_like(faint, np.nan), instrument=GRID, patch_deg=5.0) is None
+    assert rise_onset(FieldVideo(faint, GRID), patch_deg=5.0) is None
+    assert rise_onset(FieldVideo(strong, GRID), patch_deg=5.0) is not None
+    assert rise_onset(FieldVideo(np.full_like(faint, np.nan), GRID), patch_deg=5.0) is None

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from helioloop.emergence.flux_onset import cell_flux, refine_by_flux_onset, strongest_rise, window_steps
+from helioloop.model.field_video import FieldVideo
 from helioloop.records.instrument import Instrument
 from helioloop.records.scores import Emergence
 
@@ -33,7 +34,7 @@ def emerging(*, at: int, within: int, gauss: float = 300.0) -> np.ndarray:
 
 def test_the_frame_moves_to_a_tenth_of_the_flux_rise() -> None:
     """The flux rises from 40 to 70. The interval contains ten hours, six frames, before 43, and half of the rise."""
-    found = refine_by_flux_onset(ROUGHLY, field(emerging(at=40, within=30)), instrument=SMALL)
+    found = refine_by_flux_onset(ROUGHLY, FieldVideo(field(emerging(at=40, within=30)), SMALL))
     assert found.frame == pytest.approx(43, abs=1)
     assert found.frame_lo == found.frame - 6
     assert found.frame_hi == pytest.approx(55, abs=1)
@@ -45,7 +46,7 @@ def test_the_interval_of_a_sudden_rise_contains_ten_hours_before_and_after() -> 
     at_onset = Emergence(frame=60, frame_lo=60, frame_hi=60)
     for cadence_seconds, margin in ((5760.0, 6), (2880.0, 12)):
         grid = replace(SMALL, cadence_seconds=cadence_seconds)
-        found = refine_by_flux_onset(at_onset, sudden, instrument=grid)
+        found = refine_by_flux_onset(at_onset, FieldVideo(sudden, grid))
         assert found.frame == pytest.approx(60, abs=2)
         assert (found.frame_lo, found.frame_hi) == (found.frame - margin, found.frame + margin)
 
@@ -55,20 +56,20 @@ def test_a_rise_beside_a_stronger_old_region_is_found_at_its_own_place() -> None
     patch = emerging(at=40, within=12)
     patch[:, 0:6, 0:12] = 900.0 * np.linspace(1.0, 0.2, SMALL.n_frames)[:, None, None]
     assert patch[40].sum() > patch[60].sum()
-    assert refine_by_flux_onset(ROUGHLY, field(patch), instrument=SMALL).frame == pytest.approx(41, abs=2)
+    assert refine_by_flux_onset(ROUGHLY, FieldVideo(field(patch), SMALL)).frame == pytest.approx(41, abs=2)
 
 
 @pytest.mark.parametrize("gauss", [np.zeros((90, 30, 30)), emerging(at=40, within=30)[::-1]])
 def test_where_no_flux_rises_the_curves_frame_stays(gauss: np.ndarray) -> None:
     """A quiet patch, and a region that decays."""
-    assert refine_by_flux_onset(ROUGHLY, field(gauss), instrument=SMALL) == WITH_MARGIN
+    assert refine_by_flux_onset(ROUGHLY, FieldVideo(field(gauss), SMALL)) == WITH_MARGIN
 
 
 def test_a_place_that_is_off_disk_in_the_window_does_not_count() -> None:
     """The limb passing over a region would look like a rise."""
     cube = field(np.full((90, 30, 30), 500.0))
     cube[:45] = np.nan
-    assert refine_by_flux_onset(ROUGHLY, cube, instrument=SMALL) == WITH_MARGIN
+    assert refine_by_flux_onset(ROUGHLY, FieldVideo(cube, SMALL)) == WITH_MARGIN
 
 
 def test_a_rise_far_from_the_curves_frame_is_ignored() -> None:
@@ -93,16 +94,15 @@ def test_an_onset_is_found_at_twice_the_cadence() -> None:
     """The flux rises 40 h after the curves' frame: 50 frames of 48 minutes, beyond 36 frames."""
     fast = replace(SMALL, cadence_seconds=2880.0)
     early = Emergence(frame=20, frame_lo=18, frame_hi=22)
-    found = refine_by_flux_onset(early, field(emerging(at=70, within=6)), instrument=fast)
+    found = refine_by_flux_onset(early, FieldVideo(field(emerging(at=70, within=6)), fast))
     assert found.frame == pytest.approx(70, abs=2)
-    assert refine_by_flux_onset(early, field(emerging(at=70, within=6)), instrument=SMALL).frame < 60
+    assert refine_by_flux_onset(early, FieldVideo(field(emerging(at=70, within=6)), SMALL)).frame < 60
 
 
 def test_a_rise_that_began_in_the_frozen_start_means_at_or_before() -> None:
     """The frame is the frozen one at the earliest, and the interval starts at 0."""
-    found = refine_by_flux_onset(
-        Emergence(frame=12, frame_lo=10, frame_hi=14), field(emerging(at=0, within=30)), instrument=SMALL
-    )  # fmt: skip
+    video = FieldVideo(field(emerging(at=0, within=30)), SMALL)
+    found = refine_by_flux_onset(Emergence(frame=12, frame_lo=10, frame_hi=14), video)
     assert found.frame >= SMALL.frozen_frames
     assert found.frame_lo == 0
 
@@ -115,7 +115,7 @@ def test_flux_is_the_mean_unsigned_field_of_whole_cells_on_the_disk() -> None:
     gauss[:, 30:] = 900.0
     cube = field(gauss)
     cube[:, 6:12, 0:4] = np.nan
-    flux = cell_flux(cube, odd)
+    flux = cell_flux(FieldVideo(cube, odd))
     assert flux.shape == (30, 5, 5)
     assert flux[4, 0, 0] == pytest.approx(75.0, rel=0.01)
     assert np.isnan(flux[4, 1, 0])

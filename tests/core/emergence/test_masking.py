@@ -10,6 +10,7 @@ from torch import nn
 from helioloop.emergence.masking import masking_curves
 from helioloop.model.architecture import AnyArchitecture, Architecture
 from helioloop.model.device import CPU
+from helioloop.model.field_video import FieldVideo
 from helioloop.model.frames_as_channels import FramesAsChannels
 from helioloop.model.frames_masking import matrix_product_logits, patches_of, prefix_sum_logits
 from helioloop.model.frames_network import FramesAsChannelsNetwork, channel_frames
@@ -73,7 +74,7 @@ def test_per_frame_curve_equals_the_naive_loop(n_frames: int) -> None:
     """Also inside a group of three frames, and where the last group is incomplete."""
     instrument = Instrument(**{**SMALL.as_dict(), "n_frames": n_frames})
     cube, network = random_cube(instrument, seed=1), random_network(PerFrame(), instrument, seed=2)
-    (curve,) = masking_curves(PerFrame(), [network], cube, instrument=instrument, device=CPU)
+    (curve,) = masking_curves(PerFrame(), [network], FieldVideo(cube, instrument), device=CPU)
     expected = naive_curve(PerFrame(), network, cube, instrument, range(n_frames))
     np.testing.assert_allclose(curve, expected, atol=1e-5)
     assert np.ptp(expected) > 1e-3, "the curve varies by a hundred times the tolerance"
@@ -83,7 +84,7 @@ def test_per_frame_curve_equals_the_naive_loop(n_frames: int) -> None:
 def test_curves_on_another_grid_equal_the_naive_loop(architecture: AnyArchitecture) -> None:
     """Every mask, from the frozen start to the last frame of that grid."""
     cube, network = random_cube(OTHER, seed=15), random_network(architecture, OTHER, seed=16)
-    (curve,) = masking_curves(architecture, [network], cube, instrument=OTHER, device=CPU)
+    (curve,) = masking_curves(architecture, [network], FieldVideo(cube, OTHER), device=CPU)
     expected = naive_curve(architecture, network, cube, OTHER, range(OTHER.n_frames))
     assert curve.shape == (35,)
     np.testing.assert_allclose(curve, expected, atol=1e-5)
@@ -98,7 +99,7 @@ def test_curves_of_short_videos_and_frozen_starts_equal_the_naive_loop(
     """Where windows along time begin before the video, or cover all of it, and where there is one mask only."""
     instrument = Instrument(**{**SMALL.as_dict(), "n_frames": n_frames, "frozen_frames": frozen_frames})
     cube, network = random_cube(instrument, seed=17), random_network(architecture, instrument, seed=18)
-    (curve,) = masking_curves(architecture, [network], cube, instrument=instrument, device=CPU)
+    (curve,) = masking_curves(architecture, [network], FieldVideo(cube, instrument), device=CPU)
     expected = naive_curve(architecture, network, cube, instrument, range(n_frames))
     np.testing.assert_allclose(curve, expected, atol=1e-5)
 
@@ -107,7 +108,7 @@ def test_frames_as_channels_curve_equals_the_naive_loop() -> None:
     """The prefix sum over the first layer's kernels gives every masked video's first layer."""
     instrument = SMALL
     cube, network = random_cube(instrument, seed=3), random_network(FramesAsChannels(), instrument, seed=4)
-    (curve,) = masking_curves(FramesAsChannels(), [network], cube, instrument=instrument, device=CPU)
+    (curve,) = masking_curves(FramesAsChannels(), [network], FieldVideo(cube, instrument), device=CPU)
     expected = naive_curve(FramesAsChannels(), network, cube, instrument, range(instrument.n_frames))
     np.testing.assert_allclose(curve, expected, atol=1e-5)
     assert np.ptp(expected) > 1e-2
@@ -117,7 +118,7 @@ def test_frames_as_channels_curve_equals_the_naive_loop() -> None:
 def test_full_size_curves_equal_the_naive_loop(architecture: AnyArchitecture) -> None:
     """On MDI's grid, checked at the frozen start, around the edges of a group, and at the end."""
     cube, network = random_cube(MDI, seed=5), random_network(architecture, MDI, seed=6)
-    (curve,) = masking_curves(architecture, [network], cube, instrument=MDI, device=CPU)
+    (curve,) = masking_curves(architecture, [network], FieldVideo(cube, MDI), device=CPU)
     for frames in (range(29, 33), range(110, 114), range(222, 225)):
         expected = naive_curve(architecture, network, cube, MDI, frames)
         np.testing.assert_allclose(curve[frames.start : frames.stop], expected, atol=1e-5)
@@ -126,7 +127,7 @@ def test_full_size_curves_equal_the_naive_loop(architecture: AnyArchitecture) ->
 def test_curve_is_level_over_the_frozen_start_and_ends_at_the_whole_video() -> None:
     """Masks up to the frozen start leave one frame; the last mask leaves the video as it is."""
     cube, network = random_cube(SMALL, seed=7), random_network(PerFrame(), SMALL, seed=8)
-    (curve,) = masking_curves(PerFrame(), [network], cube, instrument=SMALL, device=CPU)
+    (curve,) = masking_curves(PerFrame(), [network], FieldVideo(cube, SMALL), device=CPU)
     assert curve.shape == (12,)
     assert set(curve[: SMALL.frozen_frames + 1]) == {curve[0]}
     with torch.no_grad():
@@ -137,10 +138,10 @@ def test_curve_is_level_over_the_frozen_start_and_ends_at_the_whole_video() -> N
 def test_each_network_has_a_curve_of_its_own() -> None:
     """Curves come in the order of the networks."""
     cube, networks = random_cube(SMALL, seed=9), [random_network(PerFrame(), SMALL, seed=seed) for seed in (10, 11)]
-    curves = masking_curves(PerFrame(), networks, cube, instrument=SMALL, device=CPU)
+    curves = masking_curves(PerFrame(), networks, FieldVideo(cube, SMALL), device=CPU)
     for network, curve in zip(networks, curves, strict=True):
         np.testing.assert_array_equal(
-            masking_curves(PerFrame(), [network], cube, instrument=SMALL, device=CPU)[0], curve
+            masking_curves(PerFrame(), [network], FieldVideo(cube, SMALL), device=CPU)[0], curve
         )
 
 
@@ -150,7 +151,7 @@ def test_masked_logits_equal_those_of_the_default_loop(architecture: AnyArchitec
     cube, network = random_cube(SMALL, seed=14), random_network(architecture, SMALL, seed=12)
     with torch.inference_mode():
         fast, slow = (
-            method(architecture, [network, network], cube, instrument=SMALL, device=CPU)
+            method(architecture, [network, network], FieldVideo(cube, SMALL), device=CPU)
             for method in (type(architecture).masked_logits, Architecture.masked_logits)
         )
     assert fast.shape == (2, SMALL.n_frames - SMALL.frozen_frames)

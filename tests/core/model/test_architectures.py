@@ -16,6 +16,7 @@ from helioloop.model.architecture import Architecture
 from helioloop.model.architectures import find_architecture, register
 from helioloop.model.device import CPU
 from helioloop.model.ensemble import Ensemble, score_cubes, train_member
+from helioloop.model.field_video import FieldVideo
 from helioloop.model.inputs import FloatArray, freeze_start
 from helioloop.model.plan import make_plan
 from helioloop.model.recipes import QUICK, Augmentation, Recipe
@@ -145,7 +146,7 @@ def test_an_architecture_from_outside_is_trained_scored_and_masked(flux: Flux, t
     assert p[1::2].min() > p[::2].max()
 
     networks = list(ensemble.networks.values())
-    curves = masking_curves(ensemble.architecture, networks, cubes["cube01"], instrument=SMALL, device=CPU)
+    curves = masking_curves(ensemble.architecture, networks, FieldVideo(cubes["cube01"], SMALL), device=CPU)
     for curve, network in zip(curves, networks, strict=True):
         expected = naive_curve(flux, network, cubes["cube01"])
         np.testing.assert_allclose(curve, expected, atol=1e-6)

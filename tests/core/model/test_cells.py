@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helioloop.errors import CubeError
-from helioloop.model.cells import FIELD_SCALE_GAUSS, cell_steps, zero_level
+from helioloop.model.cells import FIELD_SCALE_GAUSS, cell_steps
+from helioloop.model.field_video import FieldVideo
 from helioloop.model.inputs import freeze_start
 from helioloop.records.instrument import Instrument
 
@@ -39,13 +39,13 @@ def test_pixels_that_do_not_fill_a_cell_are_left_out() -> None:
     cube = np.full((6, 17, 17), 0.95)
     cube[:, :12, :12] = spotted_cube(0, 0, 300, 300, 300, 300)
     np.testing.assert_array_equal(
-        cell_steps(cube, odd), cell_steps(cube[:, :12, :12], TINY)
+        cell_steps(FieldVideo(cube, odd)), cell_steps(FieldVideo(cube[:, :12, :12], TINY))
     )  # fmt: skip
 
 
 def test_a_step_is_the_median_of_three_frames() -> None:
     """A single bad frame has no effect; positive and negative fields have separate channels."""
-    steps = cell_steps(spotted_cube(0, 0, 0, 300, -1000, 300), TINY)
+    steps = cell_steps(FieldVideo(spotted_cube(0, 0, 0, 300, -1000, 300), TINY))
     assert steps.shape == (2, 3, 2, 2)
     np.testing.assert_allclose(steps[1, 0, 0, 0], np.arcsinh(300 / FIELD_SCALE_GAUSS), rtol=1e-3)
     np.testing.assert_allclose(steps[1, 1], 0)
@@ -56,22 +56,15 @@ def test_off_disk_pixels_have_no_field_and_lower_the_on_disk_fraction() -> None:
     """A quarter of one cell is off-disk: its mean field and its fraction are three quarters."""
     cube = spotted_cube(*[400] * 6)
     cube[:, :3, :3] = np.nan
-    steps = cell_steps(cube, TINY)
+    steps = cell_steps(FieldVideo(cube, TINY))
     assert steps[0, 2, 0, 0] == pytest.approx(0.75)
     assert steps[0, 0, 0, 0] == pytest.approx(np.arcsinh(300 / FIELD_SCALE_GAUSS), rel=1e-3)
     assert steps[0, 2, 1, 1] == 1
 
 
 def test_the_zero_level_of_a_frame_is_subtracted() -> None:
-    """A spot on offsets of 0, −8 and 24 G gives the same input in each step; a frame without disk has the offset 0."""
+    """A spot on offsets of 0, −8 and 24 G gives the same input in each step."""
     offsets = np.repeat([0.0, -8.0, 24.0], 3)[:, None, None] / 2000.0
     instrument = Instrument(**{**TINY.as_dict(), "n_frames": 9})
-    steps = cell_steps((spotted_cube(*[400] * 9) + offsets).astype(np.float16), instrument)
+    steps = cell_steps(FieldVideo((spotted_cube(*[400] * 9) + offsets).astype(np.float16), instrument))
     np.testing.assert_allclose(steps, np.broadcast_to(steps[:1], steps.shape), atol=2e-3)
-    assert zero_level(np.full((1, 12, 12), np.nan, dtype=np.float32)).tolist() == [0.0]
-
-
-def test_a_cube_off_the_grid_is_refused() -> None:
-    """One frame less is another grid."""
-    with pytest.raises(CubeError, match=r"\(5, 12, 12\)"):
-        freeze_start(level_cube(0, 0, 0, 0, 0), TINY)

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from helioloop.model.field_video import FieldVideo
 from helioloop.model.local_growth import FLOOR_GAUSS, local_growth, masked_growth
 from helioloop.records.instrument import MDI
 
@@ -33,7 +34,7 @@ def add(cube: Cube, column: int, *, frames: slice, polarities: tuple[int, ...] =
 
 def growth(cube: Cube) -> float | None:
     """Return the growth on the grid of these tests."""
-    return local_growth(cube, instrument=GRID, patch_deg=PATCH_DEG)
+    return local_growth(FieldVideo(cube, GRID), patch_deg=PATCH_DEG)
 
 
 def moved(columns: int) -> Cube:
@@ -84,7 +85,7 @@ def test_what_is_not_on_the_disk_adds_nothing() -> None:
 def test_masked_growth_of_a_bipole_that_moves_is_that_of_the_masked_video() -> None:
     """At the end of groups of three frames before, in and after the windows around the move."""
     cube = moved(2)
-    masked = masked_growth(cube, instrument=GRID, patch_deg=PATCH_DEG)
+    masked = masked_growth(FieldVideo(cube, GRID), patch_deg=PATCH_DEG)
     for frame in (44, 59, 62, 68, 74, 89, 119):
         frozen = np.concatenate((cube[: frame + 1], np.repeat(cube[frame : frame + 1], 119 - frame, axis=0)))
         assert masked[frame] == pytest.approx(growth(frozen)), frame

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from helioloop.model.field_video import FieldVideo
 from helioloop.model.local_growth import (
     FLOOR_GAUSS,
     LIMB_SECONDS,
@@ -44,7 +45,7 @@ def add(cube: Cube, *, column: int, frame: int = 0, polarities: tuple[int, ...] 
 
 def growth(cube: Cube) -> float | None:
     """Return the growth on the grid of these tests."""
-    return local_growth(cube, instrument=GRID, patch_deg=PATCH_DEG)
+    return local_growth(FieldVideo(cube, GRID), patch_deg=PATCH_DEG)
 
 
 OUT_OF_NOTHING = (20.0 + FLOOR_GAUSS) / FLOOR_GAUSS
@@ -96,7 +97,7 @@ def test_a_polarity_that_was_hidden_behind_the_limb_does_not_emerge() -> None:
 def test_masked_growth_near_the_limb_is_that_of_the_masked_video() -> None:
     """Each masked video is compared with the same surroundings, at the end of each group of three frames."""
     cube = add(add(add(quiet(), column=4), column=1, frame=33), column=1, frame=60)
-    masked = masked_growth(cube, instrument=GRID, patch_deg=PATCH_DEG)
+    masked = masked_growth(FieldVideo(cube, GRID), patch_deg=PATCH_DEG)
     for frame in (29, 35, 38, 47, 62, 119):
         frozen = np.concatenate((cube[: frame + 1], np.repeat(cube[frame : frame + 1], 119 - frame, axis=0)))
         assert masked[frame] == pytest.approx(growth(frozen)), frame
@@ -109,26 +110,26 @@ def test_a_square_arrives_when_its_last_cell_does() -> None:
     cube = quiet(arrives=0)
     for cell in range(9):
         cube[: 6 * (8 - cell), :, 6 * cell : 6 * cell + 6] = np.nan
-    arrival = arrival_steps(cube, GRID, patch_deg=PATCH_DEG)
+    arrival = arrival_steps(FieldVideo(cube, GRID), patch_deg=PATCH_DEG)
     assert arrival.shape == (7, 7)
     assert (arrival == np.array([16.0, 14.0, 12.0, 10.0, 8.0, 6.0, 4.0])).all()
 
 
 def test_frozen_frames_do_not_hide_the_arrival() -> None:
     """On the disk from frame 3 on, though six frames are frozen; frame 0 on the disk says nothing about the limb."""
-    assert (arrival_steps(quiet(arrives=3), GRID, patch_deg=PATCH_DEG) == 1.0).all()
-    assert (arrival_steps(quiet(arrives=0), GRID, patch_deg=PATCH_DEG) == -np.inf).all()
+    assert (arrival_steps(FieldVideo(quiet(arrives=3), GRID), patch_deg=PATCH_DEG) == 1.0).all()
+    assert (arrival_steps(FieldVideo(quiet(arrives=0), GRID), patch_deg=PATCH_DEG) == -np.inf).all()
 
 
 def test_a_place_that_leaves_the_disk_and_comes_back_was_there_at_once() -> None:
     """Lost data in the middle of a video are not the limb."""
     cube = quiet(arrives=0)
     cube[40:50] = np.nan
-    assert (arrival_steps(cube, GRID, patch_deg=PATCH_DEG) == -np.inf).all()
+    assert (arrival_steps(FieldVideo(cube, GRID), patch_deg=PATCH_DEG) == -np.inf).all()
 
 
 @pytest.mark.parametrize(("size_px", "patch_deg"), [(18, 9.0), (12, 2.0)])
 def test_without_squares_there_are_no_arrivals(size_px: int, patch_deg: float) -> None:
     """Two pixels per degree; a patch of two degrees."""
     cube = np.full((GRID.n_frames, size_px, size_px), 0.5, dtype=np.float32)
-    assert arrival_steps(cube, replace(GRID, size_px=size_px), patch_deg=patch_deg).shape == (0, 0)
+    assert arrival_steps(FieldVideo(cube, replace(GRID, size_px=size_px)), patch_deg=patch_deg).shape == (0, 0)

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from helioloop.model.field_video import FieldVideo
 from helioloop.model.local_growth import (
     EVEN_GROWTH,
     FLOOR_GAUSS,
@@ -40,13 +41,13 @@ def cube_with(*bipoles: tuple[int, float], column: int = 1) -> Cube:
 
 def test_growth_compares_a_place_with_itself_a_day_before() -> None:
     """Two cells of 205 G count 180 G; the square of nine cells has 20 G of each polarity, out of nothing."""
-    grown = local_growth(cube_with((60, 205.0)), instrument=GRID, patch_deg=PATCH_DEG)
+    grown = local_growth(FieldVideo(cube_with((60, 205.0)), GRID), patch_deg=PATCH_DEG)
     assert grown == pytest.approx((20.0 + FLOOR_GAUSS) / FLOOR_GAUSS, rel=1e-3)
 
 
 def test_a_region_that_was_there_grows_by_a_smaller_factor() -> None:
     """From 115 G, which is 10 G in the square, to 205 G, which is 20 G: a factor of 23/13, though 10 G were added."""
-    grown = local_growth(cube_with((0, 115.0), (60, 205.0)), instrument=GRID, patch_deg=PATCH_DEG)
+    grown = local_growth(FieldVideo(cube_with((0, 115.0), (60, 205.0)), GRID), patch_deg=PATCH_DEG)
     assert grown == pytest.approx((20.0 + FLOOR_GAUSS) / (10.0 + FLOOR_GAUSS), rel=1e-3)
 
 
@@ -54,15 +55,15 @@ def test_an_older_region_elsewhere_does_not_change_the_growth() -> None:
     """An old field of one polarity fills the two columns at the edge; the bipole grows two columns beside it."""
     crowded = cube_with((60, 205.0), column=0)
     crowded[:, :, 24:] = 0.9
-    alone = local_growth(cube_with((60, 205.0), column=0), instrument=GRID, patch_deg=PATCH_DEG)
-    assert local_growth(crowded, instrument=GRID, patch_deg=PATCH_DEG) == alone
+    alone = local_growth(FieldVideo(cube_with((60, 205.0), column=0), GRID), patch_deg=PATCH_DEG)
+    assert local_growth(FieldVideo(crowded, GRID), patch_deg=PATCH_DEG) == alone
 
 
 def test_a_place_grows_by_the_smaller_increase_of_both_polarities() -> None:
     """From 115 G of both, 10 G in the square, to 205 G and 295 G, 20 G and 30 G: 10 G are added to both."""
     uneven = cube_with((0, 115.0), (60, 205.0))
     uneven[60:, 12:18, 6:12] = 0.5 * (1.0 + 295.0 / MDI.clip_gauss)
-    grown = local_growth(uneven, instrument=GRID, patch_deg=PATCH_DEG)
+    grown = local_growth(FieldVideo(uneven, GRID), patch_deg=PATCH_DEG)
     assert grown == pytest.approx(1.0 + 10.0 / (10.0 + FLOOR_GAUSS), rel=1e-3)
 
 
@@ -70,7 +71,7 @@ def test_one_polarity_that_grows_beside_a_strong_one_is_no_growth() -> None:
     """The weaker polarity doubles, but the stronger one stays: no bipole has emerged there."""
     one_sided = cube_with((0, 115.0), (60, 205.0))
     one_sided[:, 12:18, 6:12] = 0.5 * (1.0 + 295.0 / MDI.clip_gauss)
-    assert local_growth(one_sided, instrument=GRID, patch_deg=PATCH_DEG) == pytest.approx(1.0, abs=1e-4)
+    assert local_growth(FieldVideo(one_sided, GRID), patch_deg=PATCH_DEG) == pytest.approx(1.0, abs=1e-4)
 
 
 def test_nothing_grows_by_less_than_one() -> None:
@@ -78,7 +79,7 @@ def test_nothing_grows_by_less_than_one() -> None:
     one_polarity = cube_with()
     one_polarity[60:, 12:18, 6:12] = 0.9
     for cube in (cube_with((0, 205.0)), one_polarity, cube_with((60, 24.0))):
-        assert local_growth(cube, instrument=GRID, patch_deg=PATCH_DEG) == pytest.approx(1.0, abs=1e-6)
+        assert local_growth(FieldVideo(cube, GRID), patch_deg=PATCH_DEG) == pytest.approx(1.0, abs=1e-6)
 
 
 def test_without_a_place_that_stays_on_the_disk_there_is_no_growth() -> None:
@@ -88,8 +89,8 @@ def test_without_a_place_that_stays_on_the_disk_there_is_no_growth() -> None:
     late[:93] = np.nan
     narrow = np.full((GRID.n_frames, 12, 12), 0.5, dtype=np.float32)
     for cube, grid in ((nowhere, GRID), (late, GRID), (narrow, replace(GRID, size_px=12))):
-        assert local_growth(cube, instrument=grid, patch_deg=grid.size_px / 6.0) is None
-        masked = masked_growth(cube, instrument=grid, patch_deg=grid.size_px / 6.0)
+        assert local_growth(FieldVideo(cube, grid), patch_deg=grid.size_px / 6.0) is None
+        masked = masked_growth(FieldVideo(cube, grid), patch_deg=grid.size_px / 6.0)
         assert np.isnan(masked).all()
         assert np.array_equal(combine(np.full(masked.shape, 0.3), masked), np.full(masked.shape, 0.3))
 
@@ -138,7 +139,7 @@ def growth_of_spots(px_per_degree: float, *, from_gauss: float, to_gauss: float)
     peak = np.interp(np.arange(grid.n_frames), [22, 52], [from_gauss, to_gauss])
     noise = np.random.default_rng(1).normal(0.0, 12.0 * px_per_degree / 6.0, (grid.n_frames, *spots.shape))
     cube = 0.5 + 0.5 * (peak[:, None, None] * spots + noise) / grid.clip_gauss
-    return local_growth(cube.astype(np.float32), instrument=grid, patch_deg=6.0)
+    return local_growth(FieldVideo(cube.astype(np.float32), grid), patch_deg=6.0)
 
 
 @pytest.mark.parametrize(("from_gauss", "to_gauss"), [(0.0, 250.0), (0.0, 600.0), (150.0, 600.0)])
@@ -162,21 +163,21 @@ def test_cells_are_a_degree_where_that_is_no_whole_number_of_pixels(px_per_degre
     rows = slice(two_degrees, 2 * two_degrees)
     cube[60:, rows, :two_degrees] += 0.5 * 205.0 / MDI.clip_gauss
     cube[60:, rows, two_degrees : 2 * two_degrees] -= 0.5 * 205.0 / MDI.clip_gauss
-    grown = local_growth(cube, instrument=grid, patch_deg=6.0)
+    grown = local_growth(FieldVideo(cube, grid), patch_deg=6.0)
     assert grown == pytest.approx((2.0 / 9.0 * counted_gauss + FLOOR_GAUSS) / FLOOR_GAUSS, rel=1e-3)
 
 
 def test_masked_growth_is_that_of_the_masked_video() -> None:
     """At the end of each group of three frames it equals the growth of the cube whose later frames repeat the group."""
     cube = cube_with((48, 65.0), (60, 205.0))
-    masked = masked_growth(cube, instrument=GRID, patch_deg=PATCH_DEG)
+    masked = masked_growth(FieldVideo(cube, GRID), patch_deg=PATCH_DEG)
     assert masked.shape == (GRID.n_frames,)
     for frame in (2, 41, 50, 53, 62, 89, 119):
         frozen = np.concatenate(
             (cube[: frame + 1], np.repeat(cube[frame : frame + 1], GRID.n_frames - frame - 1, axis=0))
         )
-        assert masked[frame] == pytest.approx(local_growth(frozen, instrument=GRID, patch_deg=PATCH_DEG))
-    assert masked[119] == local_growth(cube, instrument=GRID, patch_deg=PATCH_DEG)
+        assert masked[frame] == pytest.approx(local_growth(FieldVideo(frozen, GRID), patch_deg=PATCH_DEG))
+    assert masked[119] == local_growth(FieldVideo(cube, GRID), patch_deg=PATCH_DEG)
     assert masked[47] == pytest.approx(1.0, abs=1e-6)
     assert masked[51] == masked[50]
     assert masked[62] > masked[50] > 1.0
