@@ -41,6 +41,8 @@ _BLOCK = (
     Kind.GAP,
 )
 _GOLDEN_RATIO = 0.5 * (math.sqrt(5.0) - 1.0)
+_DRAWS_PER_RANK = 1000  # far more than the detector needs for a region that it can find
+_RANK_STEP = 0.01
 _ROTATION_DAYS = 27
 
 
@@ -69,7 +71,8 @@ def _first_view(seed: int, index: int, instrument: Instrument) -> Scenario:
     Notes
     -----
     The k-th cube of a kind has the rank (offset + k · φ) mod 1 with the golden ratio φ = (√5 − 1) / 2: an additive
-    recurrence, which covers [0, 1] evenly for any number of cubes.
+    recurrence, which covers [0, 1] evenly for any number of cubes. The faintest remnants are never found by the
+    detector, so where no draw of a rank is found, the rank is raised.
     """
     ordinal = index - index // SECOND_VIEW_EVERY
     n_blocks_before, place = divmod(ordinal, len(_BLOCK))
@@ -81,7 +84,8 @@ def _first_view(seed: int, index: int, instrument: Instrument) -> Scenario:
     attempt = 0
     while True:
         rng = stream(seed, index, Purpose.SCENARIO, attempt)
-        scenario = _draw(rng, seed=seed, index=index, kind=kind, rank=rank, ordinal=ordinal, instrument=instrument)
+        raised = min(rank + _RANK_STEP * (attempt // _DRAWS_PER_RANK), 1.0)
+        scenario = _draw(rng, seed=seed, index=index, kind=kind, rank=raised, ordinal=ordinal, instrument=instrument)
         # A release has only regions that a detector found.
         if first_detection(scenario, instrument) is not None:
             return scenario

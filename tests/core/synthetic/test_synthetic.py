@@ -185,6 +185,13 @@ def test_every_region_is_detected(scenarios: list[Scenario]) -> None:
     assert all(first_detection(s, MDI) is not None for s in firsts)
 
 
+def test_a_region_is_made_larger_where_the_detector_never_finds_one_so_small() -> None:
+    """The rank of this remnant is .003: none of three thousand draws was found, and making the release never ended."""
+    scenario = draw_scenario(41, 209, MDI)
+    assert scenario.truth.kind is Kind.FAINT
+    assert first_detection(scenario, MDI) is not None
+
+
 def test_starts_cover_all_months_and_some_regions_are_shown_twice(scenarios: list[Scenario]) -> None:
     """All months occur, names are unique, and every twelfth cube shows the region of the cube before."""
     assert {s.start[5:7] for s in scenarios} == {f"{month:02d}" for month in range(1, 13)}
