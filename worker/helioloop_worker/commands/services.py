@@ -94,7 +94,12 @@ def demo(backend_python: Path, label_studio: Path, **asked: Any) -> None:
     trains on the crude labels, publishes a model version and writes the predictions into Label Studio. Then it keeps
     running until Ctrl-C, which stops everything it started. A second run continues with the contents of --folder.
 
-    Use `make demo`: it makes the three environments and calls this command.
+    Use `make demo` in a checkout: it makes the three environments and calls this command.
+
+    \b
+    Examples:
+      make demo
+      make demo ARGS="--release releases/march-2001"
     """
     with needs_extra("worker"):
         from helioloop_worker.demo.demo import Demo, run
