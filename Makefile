@@ -114,36 +114,44 @@ audit: .venvs/uv/.done
 # -- environments: one each for backend, worker and Label Studio; .venv has all of helioloop and the tools --
 
 .venvs/uv/.done:
-	$(PYTHON) -m venv .venvs/uv
-	$(PIP) install -q --disable-pip-version-check "uv>=0.9"
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("helioloop needs Python 3.11 or later, and $(PYTHON) is " + \
+		sys.version.split()[0] + "; name another one, for example make demo PYTHON=python3.12")'
+	@echo "Installing uv, which installs all else, into .venvs/uv"
+	@$(PYTHON) -m venv .venvs/uv
+	@$(PIP) install -q --disable-pip-version-check "uv>=0.9"
+	@touch $@
 
 .venvs/backend/.done: .venvs/uv/.done pyproject.toml constraints.txt
-	env $(UV_ENV) $(UV) venv -q --clear --python $(PYTHON) .venvs/backend
-	$(INSTALL) --python .venvs/backend/bin/python -e '.[backend]'
-	touch $@
+	@echo "Installing the backend (25 packages) into .venvs/backend; minutes at the first time"
+	@env $(UV_ENV) $(UV) venv -q --clear --python $(PYTHON) .venvs/backend
+	@$(INSTALL) --python .venvs/backend/bin/python -e '.[backend]'
+	@touch $@
 
 .venvs/worker/.done: .venvs/uv/.done pyproject.toml constraints.txt
-	env $(UV_ENV) $(UV) venv -q --clear --python $(PYTHON) .venvs/worker
-	$(INSTALL) $(TORCH_FLAG) --python .venvs/worker/bin/python -e '.[worker,demo]'
-	touch $@
+	@echo "Installing the workers with PyTorch ($(TORCH); 110 packages, over 1 GB) into .venvs/worker; minutes at the first time"
+	@env $(UV_ENV) $(UV) venv -q --clear --python $(PYTHON) .venvs/worker
+	@$(INSTALL) $(TORCH_FLAG) --python .venvs/worker/bin/python -e '.[worker,demo]'
+	@touch $@
 
 .venvs/label-studio/.done: .venvs/uv/.done constraints-label-studio.txt
-	env $(UV_ENV) $(UV) venv -q --clear --python $(PYTHON) .venvs/label-studio
-	env $(UV_ENV) $(UV) pip install -q --constraint constraints-label-studio.txt \
+	@echo "Installing Label Studio $(LABEL_STUDIO) (160 packages, 700 MB) into .venvs/label-studio; minutes at the first time"
+	@env $(UV_ENV) $(UV) venv -q --clear --python $(PYTHON) .venvs/label-studio
+	@env $(UV_ENV) $(UV) pip install -q --constraint constraints-label-studio.txt \
 		--python .venvs/label-studio/bin/python label-studio==$(LABEL_STUDIO)
-	touch $@
+	@touch $@
 
 .venvs/label-studio-oldest/.done: .venvs/uv/.done constraints-label-studio-oldest.txt
-	env $(UV_ENV) $(UV) venv -q --clear --python $(PYTHON) .venvs/label-studio-oldest
-	env $(UV_ENV) $(UV) pip install -q --constraint constraints-label-studio-oldest.txt \
+	@echo "Installing Label Studio $(OLDEST_LABEL_STUDIO) (160 packages, 700 MB) into .venvs/label-studio-oldest; minutes at the first time"
+	@env $(UV_ENV) $(UV) venv -q --clear --python $(PYTHON) .venvs/label-studio-oldest
+	@env $(UV_ENV) $(UV) pip install -q --constraint constraints-label-studio-oldest.txt \
 		--python .venvs/label-studio-oldest/bin/python label-studio==$(OLDEST_LABEL_STUDIO)
-	touch $@
+	@touch $@
 
 .venv/.done: .venvs/uv/.done pyproject.toml constraints.txt
-	env $(UV_ENV) $(UV) venv -q --clear --python $(PYTHON) .venv
-	$(INSTALL) $(TORCH_FLAG) --python .venv/bin/python -e '.[backend,worker,demo,label-studio-ml,s3]' --group dev
-	touch $@
+	@echo "Installing all parts and the tools with PyTorch ($(TORCH); over 1 GB) into .venv; minutes at the first time"
+	@env $(UV_ENV) $(UV) venv -q --clear --python $(PYTHON) .venv
+	@$(INSTALL) $(TORCH_FLAG) --python .venv/bin/python -e '.[backend,worker,demo,label-studio-ml,s3]' --group dev
+	@touch $@
 
 # A fresh environment in VENV with the extra EXTRA of the wheel WHEEL, for tests/test_wheel.py.
 install-wheel: .venvs/uv/.done

@@ -29,8 +29,14 @@ def commands() -> list[click.Command]:
 
 @click.command(cls=Service)
 @click.option("--host", help="Address to bind to.  [default: HELIOLOOP_BACKEND_HOST, 127.0.0.1]")
-@click.option("--port", type=click.IntRange(1, 65535), help="Port.  [default: HELIOLOOP_BACKEND_PORT, 9090]")
-@click.option("--threads", type=click.IntRange(1), help="Request threads.  [default: HELIOLOOP_BACKEND_THREADS, 8]")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), help="Port to listen on.  [default: HELIOLOOP_BACKEND_PORT, 9090]"
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    help="Number of threads that answer requests.  [default: HELIOLOOP_BACKEND_THREADS, 8]",
+)
 def backend(host: str | None, port: int | None, threads: int | None) -> None:
     """Serve predictions to Label Studio.
 

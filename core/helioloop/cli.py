@@ -25,13 +25,38 @@ from helioloop.settings import environment, load_settings
 logger = logging.getLogger(__name__)
 
 ENTRY_POINTS = "helioloop.commands"
+SECTIONS: Final = {
+    "Try it": ("demo", "make-release"),
+    "Make a release from files of an archive": ("cutouts", "stack", "check", "crude-labels"),
+    "Learn from labels, without Label Studio": ("train", "score", "triage"),
+    "Run it with Label Studio": ("backend", "worker", "init", "ingest", "watch"),
+    "See what is to do and what was found": ("status", "report", "catalogue", "screens"),
+    "Find and mend what is wrong": ("doctor", "settings", "retry"),
+    "Look after model versions": ("versions", "rollback", "prune"),
+    "Measure the method on known truth": ("campaign", "compare"),
+}
+"""Heading in the help of ``helioloop`` -> its commands, in the order in which they are needed."""
 
 
 class CommandLine(click.Group):
     """Prints the text of a `HelioloopError` and exits with its code; a file or folder that fails is a sentence, too.
 
-    Other exceptions end with a traceback.
+    Other exceptions end with a traceback. The help lists the commands by what they are for.
     """
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands under the headings of `SECTIONS`; those of other packages come last."""
+        listed = {name for names in SECTIONS.values() for name in names}
+        others = [name for name in self.list_commands(ctx) if name not in listed]
+        width = max(map(len, self.commands), default=0)
+        for heading, names in [*SECTIONS.items(), ("Other commands", others)]:
+            found = [self.commands[name] for name in names if name in self.commands]
+            if found:
+                limit = formatter.width - 6 - width
+                with formatter.section(heading):
+                    formatter.write_dl(
+                        [((command.name or "").ljust(width), command.get_short_help_str(limit)) for command in found]
+                    )
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; print the text of a `HelioloopError`."""
@@ -83,6 +108,7 @@ def helioloop(ctx: click.Context) -> None:
 
     Then connect it to Label Studio with `helioloop init`, and run `helioloop backend` and `helioloop worker`.
     Settings are environment variables named HELIOLOOP_…, listed in docs/settings.md; `helioloop settings` shows them.
+    `helioloop COMMAND --help` explains a command, with an example.
     """
     command = ctx.command
     if isinstance(command, click.Group) and not isinstance(command.commands.get(ctx.invoked_subcommand or ""), Service):

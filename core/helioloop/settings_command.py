@@ -33,7 +33,7 @@ def settings(everything: bool, as_json: bool) -> None:
     \b
     Examples:
       helioloop settings
-      env $(cat helioloop.env) helioloop settings --json
+      (set -a; . ./helioloop.env; helioloop settings --json)     those in a file of variables
     """
     found, loaded = environment(), load_settings()
     redis_client.make_client(loaded).close()  # connects to nothing, and refuses an address that cannot be used

@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from helioloop.cli import CommandLine, helioloop, load_commands, path_error
+from helioloop.cli import SECTIONS, CommandLine, helioloop, load_commands, path_error
 from helioloop.files import atomic
 from helioloop.settings import load_settings
 
@@ -44,9 +44,18 @@ def test_help_does_not_show_the_mark_of_a_kept_paragraph(names: tuple[str, ...])
 def test_the_list_of_commands_shows_whole_sentences() -> None:
     """On a terminal of 80 columns; click ends a sentence that is too long with three dots."""
     result = CliRunner().invoke(helioloop, ["--help"], terminal_width=80)
-    _, _, listed = result.output.partition("Commands:")
+    _, _, listed = result.output.partition("Options:")
     assert "check" in listed
     assert "..." not in listed
+
+
+def test_each_command_is_listed_once_under_what_it_is_for() -> None:
+    """A new one needs a place; a command of another package comes last."""
+    listed = [name for names in SECTIONS.values() for name in names]
+    assert sorted(listed) == sorted(name for (name,) in filter(None, COMMANDS))
+    assert "Other commands" not in CliRunner().invoke(helioloop, ["--help"]).output
+    group = CommandLine(name="helioloop", commands={"elsewhere": click.Command("elsewhere", help="Do more.")})
+    assert "Other commands:\n  elsewhere  Do more.\n" in CliRunner().invoke(group, ["--help"]).output
 
 
 @pytest.mark.parametrize(

@@ -39,3 +39,17 @@ def test_short_work_prints_nothing(clock: list[float], capsys: pytest.CaptureFix
             progress.update(bar, completed=done)
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "")
+
+
+def test_a_log_names_what_is_waited_for_and_a_stage_whose_total_is_not_known_yet(
+    clock: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A job that no worker has taken, and one that has said nothing but what it does."""
+    reports = [None, None, {"done": 0, "total": 0, "what": "reading"}, {"done": 3, "total": 9, "what": "cutting"}]
+    with terminal.bars() as progress:
+        bar = progress.add_task("waiting for a worker", total=None)
+        for number, reported in enumerate(reports):
+            clock[0] = 10.0 * number
+            terminal._show(progress, bar, reported)
+    lines = [line.split(" UTC  ")[1] for line in capsys.readouterr().err.splitlines()]
+    assert lines == ["waiting for a worker", "reading", "cutting, 3 of 9"]

@@ -84,7 +84,7 @@ def follow_all(connection: redis.Redis, progress: Progress, *, until: Callable[[
         for job_id in started:
             reported = _progress(find_job(connection, job_id))
             if reported and job_id not in shown:
-                shown[job_id] = progress.add_task(reported["what"], total=reported["total"])
+                shown[job_id] = progress.add_task(reported["what"], total=reported["total"] or None)
             if reported:
                 _show(progress, shown[job_id], reported)
         for job_id in set(shown) - set(started):
@@ -99,5 +99,8 @@ def _progress(job: Job | None) -> dict[str, Any] | None:
 
 
 def _show(progress: Progress, bar: TaskID, reported: dict[str, Any] | None) -> None:
-    if reported:
-        progress.update(bar, description=reported["what"], completed=reported["done"], total=reported["total"])
+    if reported is None:
+        progress.update(bar)  # so that a log has a line about a long wait
+    else:
+        total = reported["total"] or None  # rich takes 0 of 0 for finished
+        progress.update(bar, description=reported["what"], completed=reported["done"], total=total)

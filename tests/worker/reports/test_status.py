@@ -243,7 +243,7 @@ def test_failures_are_shown_without_secrets_and_folders(
 
 
 def test_a_running_ingestion_is_shown_with_its_progress(loop_project: LoopProject) -> None:
-    """The numbers of its progress bar; before the first report, that it has started."""
+    """The numbers of its progress bar if they are known; before the first report, that it has started."""
     connection, message = loop_project.context.connection, messages.Ingest(project=loop_project.id, release="r3")
     queues.send(connection, message)
     job = loop_project.job(message.job_id)
@@ -253,6 +253,9 @@ def test_a_running_ingestion_is_shown_with_its_progress(loop_project: LoopProjec
         Execution.create(job, 60, pipeline)
         pipeline.execute()
     assert jobs_of(loop_project)["running ingestion"] == "r3: started"
+    job.meta["progress"] = {"done": 0, "total": 0, "what": "reading the release"}
+    job.save_meta()
+    assert jobs_of(loop_project)["running ingestion"] == "r3: reading the release"
     job.meta["progress"] = {"done": 12, "total": 120, "what": "preparing cubes"}
     job.save_meta()
     assert jobs_of(loop_project) == {"running ingestion": "r3: preparing cubes, 12 of 120", "failed jobs": "none"}

@@ -169,6 +169,14 @@ CASES: dict[str, tuple[ProjectStatus, str, str, str]] = {
         "r3 is being ingested: preparing cubes, 12 of 120.",
         "Wait",
     ),
+    "a release is being ingested whose cubes are not counted yet": (
+        with_services(
+            NEW, running_jobs=(RunningJob(kind="ingestion", subject="r3", what="reading the release", done=0, total=0),)
+        ),
+        "first-round",
+        "r3 is being ingested: reading the release.",
+        "Wait",
+    ),
     "the first round runs": (
         with_services(INGESTED, running_round=running()),
         "first-round",

@@ -8,7 +8,7 @@ import click
 
 from helioloop.cli import needs_extra
 from helioloop.progress import Report
-from helioloop_worker.commands.options import EXISTING_FOLDER, FOLDER, TABLE
+from helioloop_worker.commands.options import EXISTING_FOLDER, FOLDER, TABLE, processes_option
 from helioloop_worker.commands.runtime import show_doubt
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ OUT_OPTION = click.option(
     type=FOLDER,
     help="Folder of the release; made if absent, and refused if it holds anything else.",
 )
-PROCESSES_OPTION = click.option("--processes", type=click.IntRange(min=1), help="Processes.  [default: one per core]")
 
 
 @click.command("cutouts")
@@ -45,7 +44,7 @@ PROCESSES_OPTION = click.option("--processes", type=click.IntRange(min=1), help=
 )
 @OUT_OPTION
 @PROFILE_OPTION
-@PROCESSES_OPTION
+@processes_option
 def cutouts(files: tuple[str, ...], table: Path, out: Path, profile_name: str | None, processes: int | None) -> None:
     """Cut regions out of full-disk magnetograms.
 
@@ -99,7 +98,7 @@ def cutouts(files: tuple[str, ...], table: Path, out: Path, profile_name: str | 
 @click.argument("folder", type=EXISTING_FOLDER)
 @OUT_OPTION
 @PROFILE_OPTION
-@PROCESSES_OPTION
+@processes_option
 def stack(folder: Path, out: Path, profile_name: str | None, processes: int | None) -> None:
     """Stack patches of active regions into cubes.
 

@@ -93,7 +93,7 @@ version_option = click.option("--version", help="Model version that scores.  [de
 other_profile_option = click.option(
     "--other-profile",
     is_flag=True,
-    help="Score even if the version was trained on another profile than RELEASE has; the grids must be the same.",
+    help="Score even if the version was trained on another profile than the release has; the grids must be the same.",
 )
 out_option = click.option(
     "--out", required=True, type=TABLE, help="CSV to write. An existing file is replaced in one step."
@@ -114,6 +114,9 @@ coverage_option = click.option(
     default=0.9,
     show_default=True,
     help="Fraction of true emergence frames that calibrated intervals contain.",
+)
+processes_option = click.option(
+    "--processes", type=click.IntRange(min=1), help="Number of processes.  [default: one per core]"
 )
 project_option = click.option(
     "--project", type=PROJECT, required=True, help="Label Studio project id, as `helioloop init` prints it."

@@ -9,7 +9,7 @@ import click
 
 from helioloop.cli import needs_extra
 from helioloop.records.labels import Label
-from helioloop_worker.commands.options import FOLDER, TABLE, release_argument
+from helioloop_worker.commands.options import FOLDER, TABLE, processes_option, release_argument
 from helioloop_worker.commands.runtime import show_doubt
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def make_release(out: Path, *, n: int, seed: int, truth: Path | None, crude_rule
     type=click.FloatRange(-90.0, 0.0),
     help="Central-meridian distance in degrees; regions first detected east of it are non-emergences.  [default: -56]",
 )
-@click.option("--processes", type=click.IntRange(min=1), help="Processes.  [default: one per core]")
+@processes_option
 @click.pass_context
 def crude_labels(
     context: click.Context, folder: Path, table: Path | None, threshold: float | None, processes: int | None

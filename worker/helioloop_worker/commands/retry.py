@@ -15,7 +15,7 @@ NOTHING: Final = "no job or round of project {project} is parked or waits for an
 @project_option
 @click.argument("jobs", nargs=-1, metavar="[JOB]...")
 def retry(*, project: int, jobs: tuple[str, ...]) -> None:
-    """Put parked jobs and rounds of a project back.
+    """Try parked jobs and rounds of a project again.
 
     A job that fails is tried again after about 1, 4 and 16 minutes. After four failures it is parked with its reason,
     which `helioloop status` shows. An outage of Label Studio or Redis, or a full disk, parks no job. A round is parked

@@ -69,7 +69,9 @@ def worker(role: str, check: bool) -> None:
     help="Folder for everything the demo makes; delete it to start afresh.",
 )
 @click.option("--n", default=120, show_default=True, type=click.IntRange(min=40), help="Number of synthetic cubes.")
-@click.option("--seed", default=1, show_default=True, help="Random seed of the synthetic release.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Random seed of the synthetic release."
+)
 @click.option("--release", "own", type=EXISTING_FOLDER, help="A release of yours, imported beside the synthetic one.")
 @click.option("--exit-when-ready", is_flag=True, help="Print a summary and stop after the first write-back.")
 @click.option(
@@ -84,7 +86,7 @@ def worker(role: str, check: bool) -> None:
     required=True,
     help="The program label-studio in its own environment.",
 )
-@click.option("--redis-url", envvar="REDIS_URL", help="Use this Redis instead of starting one.")
+@click.option("--redis-url", help="Use this Redis instead of starting one; REDIS_URL is not read.")
 def demo(backend_python: Path, label_studio: Path, **asked: Any) -> None:
     """Run the whole loop on this machine.
 
@@ -92,7 +94,12 @@ def demo(backend_python: Path, label_studio: Path, **asked: Any) -> None:
     trains on the crude labels, publishes a model version and writes the predictions into Label Studio. Then it keeps
     running until Ctrl-C, which stops everything it started. A second run continues with the contents of --folder.
 
-    Use `make demo`: it makes the three environments and calls this command.
+    Use `make demo` in a checkout: it makes the three environments and calls this command.
+
+    \b
+    Examples:
+      make demo
+      make demo ARGS="--release releases/march-2001"
     """
     with needs_extra("worker"):
         from helioloop_worker.demo.demo import Demo, run

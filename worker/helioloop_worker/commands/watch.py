@@ -44,7 +44,7 @@ from helioloop_worker.commands.options import EXISTING_FOLDER, confidence_option
 @click.option(
     "--processes",
     type=click.IntRange(min=1),
-    help="Processes that cut full-disk files.  [default: one per core]",
+    help="Number of processes that cut full-disk files.  [default: one per core]",
 )
 def watch(
     *,

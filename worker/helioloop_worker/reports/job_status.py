@@ -9,6 +9,7 @@ from rq.job import Job
 from rq.registry import FailedJobRegistry
 
 from helioloop.messaging import job_monitor, queues
+from helioloop.progress import in_words
 from helioloop.settings import Settings
 from helioloop_worker.reports.redaction import hide_secrets, redact
 
@@ -37,6 +38,13 @@ class RunningJob:
     what: str | None = None
     done: int | None = None
     total: int | None = None
+
+    @property
+    def progress(self) -> str | None:
+        """Its progress in words, such as "preparing cubes, 12 of 120"; None before the first report."""
+        if self.what is None or self.done is None or self.total is None:
+            return None
+        return in_words(self.done, self.total, self.what)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

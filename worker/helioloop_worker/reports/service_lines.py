@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from helioloop.words import times
+from helioloop.words import count, times
 from helioloop_worker.reports.failing_jobs import FailingJob
 from helioloop_worker.reports.service_facts import RunningRound, ServiceFacts
 from helioloop_worker.reports.status_line import Line, capped
@@ -30,7 +30,7 @@ def queue_lines(services: ServiceFacts) -> list[Line]:
     return [
         Line(name="annotation events waiting", value=f"{services.events_waiting}{due}"),
         *(
-            Line(name=f"queue {queue.name}", value=f"{queue.waiting} waiting, {queue.workers} workers")
+            Line(name=f"queue {queue.name}", value=f"{queue.waiting} waiting, {count(queue.workers, 'worker')}")
             for queue in services.queues
         ),
     ]
@@ -41,7 +41,7 @@ def job_lines(services: ServiceFacts, *, full: bool = False) -> list[Line]:
     running = [
         Line(
             name=f"running {job.kind}",
-            value=_subject(job.subject) + ("started" if job.done is None else f"{job.what}, {job.done} of {job.total}"),
+            value=_subject(job.subject) + (job.progress or "started"),
         )
         for job in services.running_jobs
     ]

@@ -231,7 +231,7 @@ def _first_round(status: ProjectStatus) -> Found:
     ingestions = [job for job in services.running_jobs if job.kind == "ingestion"]
     if ingestions:
         job = ingestions[0]
-        done = "" if job.done is None else f": {job.what}, {job.done} of {job.total}"
+        done = f": {job.progress}" if job.progress else ""
         return [(f"The release {job.subject} is being ingested{done}.", "Wait: the first round then starts by itself.")]
     if waiting or services.running_jobs or services.events_waiting:
         running = len(services.running_jobs)
