@@ -102,9 +102,10 @@ def reconcile(context: Context, project: int) -> Reconciled:
                 continue
             if known is not None:
                 failures.forget(project, known.key)
+            # 0 is written, too: Prometheus sees no increase where a counter appears with its first value.
+            add_to_figure(context.connection, REPAIRS, str(project), name, value=len(found), times=len(found))
             for sentence in found:
                 log.info("project %d: reconciliation: %s", project, sentence)
-                add_to_figure(context.connection, REPAIRS, str(project), name)
                 done.append(sentence)
     finally:
         with suppress(LockError):
