@@ -101,6 +101,23 @@ def test_a_damaged_project_leaves_the_others(client: FlaskClient, settings: Sett
     assert ("helioloop_parked_rounds", "1") not in found
 
 
+@pytest.mark.parametrize("key", ["pending-events", "round"])
+def test_what_others_write_into_redis_hides_no_other_metric(
+    client: FlaskClient, settings: Settings, redis_connection: redis.Redis, made: Any, key: str
+) -> None:
+    """A field that is no number, a missing one, and a job id that is no text."""
+    for project in (1, 2):
+        made.publish(settings, project, [])
+    redis_connection.rpush(f"rq:queue:{QUEUE_SCORE}", b"\xff")
+    for values in ({"added": "x", "since": "x", "fingerprint": "f", "heartbeat_at": "x"}, {"other": b"\xff"}):
+        redis_connection.delete(f"helioloop:{key}:1")
+        redis_connection.hset(f"helioloop:{key}:1", mapping=values)
+        found = _samples(client)
+        assert found["helioloop_queue_depth", QUEUE_SCORE] == 1
+        assert found["helioloop_published_version_info", "1", "v0001"] == 1
+        assert found["helioloop_pending_events", "2"] == 0
+
+
 def test_without_redis_its_metrics_are_absent(
     app_of: Callable[[Settings], Flask], settings: Settings, made: Any
 ) -> None:
