@@ -14,6 +14,8 @@ from helioloop_backend.work_metrics import WorkCollector
 
 LATENCY_BUCKETS_SECONDS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 OUTCOMES: Final = ("hit", "miss", "unscorable", "foreign", "blind")
+REFUSALS: Final = (400, 401, 403, 404, 405, 413, 500, 503)
+"""Statuses that are shown with 0 from the start: Prometheus sees no increase where a counter appears with 30."""
 _OTHER: Final = "other"
 
 
@@ -46,6 +48,8 @@ class Metrics:
         self._refused = Counter(
             "helioloop_refused", "Requests that were refused, by status.", ["status"], registry=self._registry
         )
+        for status in REFUSALS:
+            self._refused.labels(status=str(status))
         self._redis = Gauge(
             "helioloop_redis_up", "1 where Redis answered during this scrape, else 0.", registry=self._registry
         )
@@ -116,7 +120,8 @@ class Metrics:
             self._labels, self._published, self._version, self._parked_jobs, self._failing_jobs,
         ):  # fmt: skip
             gauge.clear()
-        self._work.figures = observed.work
+        self._work.figures = None if observed.queues is None else observed.work
+        self._work.projects = observed.projects.keys()
         for queue, state in (observed.queues or {}).items():
             self._depth.labels(queue=queue).set(state.waiting)
             self._age.labels(queue=queue).set(0.0 if state.oldest_at is None else max(0.0, now - state.oldest_at))

@@ -84,7 +84,7 @@ def _project(settings: Settings, connection: redis.Redis, number: int, *, has_re
                 state = RedisRetrainState(connection)
                 pending, is_running = state.pending_events(number), state.running(number) is not None
                 failing = JobFailures(connection).failing(number)
-        except ServiceError:
+        except (ServiceError, ValueError, LookupError):  # what others wrote into Redis must not hide the other metrics
             pass
     return ObservedProject(
         published=Registry(folder).published(),

@@ -16,7 +16,7 @@ from werkzeug.exceptions import (
 
 from helioloop.errors import ConfigurationError, HelioloopError, ServiceError
 from helioloop.logs import fields
-from helioloop.settings import Settings, load_settings
+from helioloop.settings import Settings, load_settings, plain_url
 from helioloop_backend import health, pages, services
 from helioloop_backend.auth import Authenticator
 from helioloop_backend.project_model import ProjectModel
@@ -138,10 +138,15 @@ def _answer_error(error: Exception) -> tuple[Response, int]:
         logger.error("%s on %s: %s", status, route, what, extra=more)
     else:
         logger.warning("%s on %s: %s", status, route, sentence, extra=more)
-    response = jsonify({"detail": sentence})
+    response = jsonify({"detail": _without_address(sentence)})
     if status == 401:
         response.headers["WWW-Authenticate"] = 'Basic realm="helioloop"'
     return response, status
+
+
+def _without_address(sentence: str) -> str:
+    """Return a sentence about Redis without its address, which may be a path; the log has it."""
+    return sentence.replace(f" at {plain_url(services.current().settings.redis_url)}", "")
 
 
 def _place(error: Exception) -> str:

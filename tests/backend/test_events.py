@@ -14,7 +14,7 @@ from rq.serializers import JSONSerializer
 
 from helioloop.messaging import event_intake
 from helioloop.messaging.arrived_events import arrived_events
-from helioloop.messaging.messages import QUEUE_MAINTENANCE
+from helioloop.messaging.messages import QUEUE_MAINTENANCE, RetrainCheck
 from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.settings import Settings
 
@@ -217,6 +217,31 @@ def test_the_answer_names_a_redis_that_is_down(
     assert "cannot be reached" in answer.json["detail"]
     assert remedy in answer.json["detail"]
     assert "hunter2" not in answer.text
+    assert "127.0.0.1" not in answer.text
+
+
+def test_the_answer_has_no_path_of_a_redis_that_is_down(
+    app_of: Callable[[Settings], Flask], settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The address of a Redis with a Unix socket is a path; the log has it."""
+    client = app_of(settings.model_copy(update={"redis_url": "unix:///run/private/redis.sock"})).test_client()
+    answer = client.post("/webhook", json=_event("ANNOTATION_CREATED"))
+    assert answer.json["detail"].startswith("Redis cannot be reached")
+    assert "/run/private/redis.sock" in caplog.text
+
+
+@pytest.mark.parametrize("status", [b"\xff", b"bogus", b""])
+@pytest.mark.parametrize("action", ["ANNOTATION_CREATED", "START_TRAINING"])
+def test_a_job_with_a_status_that_rq_does_not_have_is_sent_again(
+    client: FlaskClient, redis_connection: redis.Redis, action: str, status: bytes
+) -> None:
+    """Somebody else wrote it, or another version of rq; each event was answered with 500."""
+    key = Job.key_for(RetrainCheck(project=1).job_id)
+    redis_connection.hset(key, "status", status)
+    redis_connection.hset(Job.key_for(RetrainCheck(project=1, forced=True).job_id), "status", status)
+    assert client.post("/webhook", json=_event(action)).status_code == 201
+    if action == "ANNOTATION_CREATED":
+        assert redis_connection.hget(key, "status") == b"scheduled"
 
 
 def test_a_redis_that_does_not_answer_does_not_delay_label_studio(

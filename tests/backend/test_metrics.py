@@ -101,6 +101,23 @@ def test_a_damaged_project_leaves_the_others(client: FlaskClient, settings: Sett
     assert ("helioloop_parked_rounds", "1") not in found
 
 
+@pytest.mark.parametrize("key", ["pending-events", "round"])
+def test_what_others_write_into_redis_hides_no_other_metric(
+    client: FlaskClient, settings: Settings, redis_connection: redis.Redis, made: Any, key: str
+) -> None:
+    """A field that is no number, a missing one, and a job id that is no text."""
+    for project in (1, 2):
+        made.publish(settings, project, [])
+    redis_connection.rpush(f"rq:queue:{QUEUE_SCORE}", b"\xff")
+    for values in ({"added": "x", "since": "x", "fingerprint": "f", "heartbeat_at": "x"}, {"other": b"\xff"}):
+        redis_connection.delete(f"helioloop:{key}:1")
+        redis_connection.hset(f"helioloop:{key}:1", mapping=values)
+        found = _samples(client)
+        assert found["helioloop_queue_depth", QUEUE_SCORE] == 1
+        assert found["helioloop_published_version_info", "1", "v0001"] == 1
+        assert found["helioloop_pending_events", "2"] == 0
+
+
 def test_without_redis_its_metrics_are_absent(
     app_of: Callable[[Settings], Flask], settings: Settings, made: Any
 ) -> None:
@@ -110,12 +127,18 @@ def test_without_redis_its_metrics_are_absent(
     assert not [
         key for key in found if key[0] in {"helioloop_workers", "helioloop_pending_events", "helioloop_parked_jobs"}
     ]
+    assert not [key for key in found if key[0].startswith(("helioloop_job_seconds", "helioloop_refused_jobs"))]
     assert found["helioloop_parked_rounds", "1"] == 0
 
 
-def test_documents_and_examples_name_existing_metrics(client: FlaskClient, settings: Settings, made: Any) -> None:
-    """Every metric is in the document, and those in the board and in the alert rules exist."""
+def test_documents_and_examples_name_existing_metrics(
+    client: FlaskClient, settings: Settings, redis_connection: redis.Redis, made: Any
+) -> None:
+    """Every metric is in the document, and those in the board and in the alert rules exist, with their labels."""
     made.publish(settings, 1, [])
+    Snapshot(read_at="2026-01-01T00:00:00+00:00").write(settings.model_dir(1))
+    add_to_figure(redis_connection, REPAIRS, "1", "annotations")
+    assert client.post("/webhook", json={"action": "ANNOTATION_CREATED", "project": {"id": 1}}).status_code == 201
     text = client.get("/metrics").text
     families = [family for family in text_string_to_metric_families(text) if not family.name.endswith("_created")]
     bases = {family.name for family in families}
@@ -128,9 +151,54 @@ def test_documents_and_examples_name_existing_metrics(client: FlaskClient, setti
     assert all({"alert", "expr", "annotations"} <= set(rule) for rule in group["rules"])
     for expression in (*expressions, *rules):
         assert set(NAME.findall(expression)) <= names, expression
+    of_names = _labels_of_names(client)
+    shown = {target["expr"]: target["legendFormat"] for panel in board["panels"] for target in panel["targets"]}
+    shown |= {rule["expr"]: rule["annotations"]["summary"] for rule in group["rules"]}
+    for expression, words in shown.items():
+        labels = {"le", *(label for name in NAME.findall(expression) for label in of_names[name])}
+        if "helioloop_" in expression:  # Prometheus's own `up` has its labels
+            assert _labels_in(expression, words) <= labels, expression
     document = set(NAME.findall((DOCS / "metrics.md").read_text()))
     assert document <= names
     assert {name.removesuffix("_total") for name in document} == bases
+
+
+def _labels_in(expression: str, words: str) -> set[str]:
+    """Return the labels that an expression and its legend or summary name."""
+    grouped = [label.strip() for group in re.findall(r"by \(([a-z_, ]+)\)", expression) for label in group.split(",")]
+    return {*grouped, *re.findall(r"([a-z_]+)=", expression), *re.findall(r"{{ ?(?:\$labels\.)?([a-z_]+) ?}}", words)}
+
+
+def _labels_of_names(client: FlaskClient) -> dict[str, set[str]]:
+    """Return the labels of each name in /metrics."""
+    found: dict[str, set[str]] = {}
+    for family in text_string_to_metric_families(client.get("/metrics").text):
+        for sample in family.samples:
+            found.setdefault(sample.name, set()).update(sample.labels)
+    return found
+
+
+def test_no_metric_has_a_label_that_prometheus_sets_itself(
+    client: FlaskClient, redis_connection: redis.Redis, settings: Settings, made: Any
+) -> None:
+    """Prometheus renames such a label of ours, so that a sum by it adds up what is to be told apart."""
+    made.publish(settings, 1, [])
+    add_to_figure(redis_connection, REPAIRS, "1", "annotations")
+    labels = {label for of_name in _labels_of_names(client).values() for label in of_name}
+    assert {"kind", "project", "step"} <= labels
+    assert not labels & {"job", "instance"}
+
+
+def test_what_has_not_happened_yet_is_shown_as_0(client: FlaskClient, settings: Settings, made: Any) -> None:
+    """Prometheus computes no increase from the first value of a counter, so an alert would miss it."""
+    made.publish(settings, 1, [])
+    found = _samples(client)
+    assert found["helioloop_refused_jobs_total",] == 0
+    assert found["helioloop_job_seconds_count", "failed", "write_back"] == 0
+    assert found["helioloop_job_seconds_sum", "done", "train_member"] == 0
+    assert found["helioloop_correction_lag_seconds_count", "1"] == 0
+    for status in ("401", "500", "503"):
+        assert found["helioloop_refused_total", status] == 0
 
 
 def test_the_figures_of_workers_and_their_failing_jobs_are_shown(
@@ -161,7 +229,8 @@ def test_the_figures_of_workers_and_their_failing_jobs_are_shown(
     assert found["helioloop_refused_jobs_total",] == 1
     assert (found["helioloop_parked_jobs", "1"], found["helioloop_failing_jobs", "1"]) == (1, 1)
     redis_connection.flushall()
-    assert not [key for key in _samples(client) if key[0].startswith("helioloop_job_seconds")]
+    assert found["helioloop_job_seconds_count", "done", "locate"] == 0
+    assert _samples(client)["helioloop_job_seconds_count", "done", "train_member"] == 0
 
 
 @pytest.mark.parametrize("path", ["/ready", "/health"])

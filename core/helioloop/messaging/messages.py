@@ -369,6 +369,11 @@ def read_message(job: str, payload: Mapping[str, Any]) -> Message:
     return message
 
 
+def job_kinds() -> list[str]:
+    """Return the names of all kinds of jobs, sorted: that of their function."""
+    return sorted(job.rpartition(".")[2] for job in _kinds())
+
+
 @cache
 def _kinds() -> dict[str, type[Message]]:
     """Return the messages by their job. Two kinds of one job have the same fields."""

@@ -46,7 +46,7 @@ def queue_states(connection: redis.Redis) -> dict[str, QueueState]:
     found = pipeline.execute()
     rows = [found[start : start + 5] for start in range(0, len(found), 5)]
     for *_, keys, oldest in rows:
-        pipeline.hget(Job.key_for(oldest.decode() if oldest else ""), "enqueued_at")
+        pipeline.hget(Job.key_for(oldest.decode(errors="replace") if oldest else ""), "enqueued_at")
         # The set keeps the key of a worker that was killed; the worker's own hash expires.
         pipeline.exists(*(keys or [b""]))
     found = pipeline.execute()

@@ -217,9 +217,11 @@ def _status(target: Queue, job_id: str) -> JobStatus | None:
 
 
 def _stored_status(target: Queue, job_id: str) -> JobStatus | None:
-    """Return the status stored in Redis; None where there is none."""
+    """Return the status stored in Redis; None where there is none, or another one than rq has."""
     raw = cast("bytes | None", target.connection.hget(Job.key_for(job_id), "status"))
-    return None if raw is None else JobStatus(raw.decode())
+    with suppress(ValueError):  # somebody else, or another version of rq, wrote it
+        return None if raw is None else JobStatus(raw.decode())
+    return None
 
 
 def _stranded(target: Queue, job_id: str) -> bool:

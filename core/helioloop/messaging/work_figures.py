@@ -16,7 +16,7 @@ import redis
 log = logging.getLogger(__name__)
 
 JOB_SECONDS: Final = "job_seconds"
-"""Time of jobs; labels job and outcome."""
+"""Time of jobs; labels kind and outcome. Prometheus itself adds the labels job and instance, and renames ours."""
 LAG_SECONDS: Final = "correction_lag_seconds"
 """Time from an annotation to the predictions of the first version trained on it; label project."""
 REPAIRS: Final = "repairs"
@@ -24,7 +24,7 @@ REPAIRS: Final = "repairs"
 REFUSED_JOBS: Final = "refused_jobs"
 """Jobs in Redis that are not helioloop's; without label."""
 LABELS: Final[Mapping[str, tuple[str, ...]]] = {
-    JOB_SECONDS: ("job", "outcome"),
+    JOB_SECONDS: ("kind", "outcome"),
     LAG_SECONDS: ("project",),
     REPAIRS: ("project", "step"),
     REFUSED_JOBS: (),

@@ -29,7 +29,7 @@ def missing_parts(folder: Path, member_files: Iterable[str]) -> list[str]:
     Of weights, header and length are read, so that a file that was cut off is found in microseconds.
     """
     files = list(member_files)
-    found = [phrase for name in files if (phrase := _damage(folder / name)) is not None]
+    found = [phrase for name in files if (phrase := weights_damage(folder / name)) is not None]
     if files and not (folder / PLAN_FILE).is_file():
         found.append(f"{PLAN_FILE} is missing")
     if files and not any((folder / "scores").glob("*.jsonl")):
@@ -37,7 +37,7 @@ def missing_parts(folder: Path, member_files: Iterable[str]) -> list[str]:
     return found
 
 
-def _damage(path: Path) -> str | None:
+def weights_damage(path: Path) -> str | None:
     """Return what is wrong with a file of weights, in a phrase; None where nothing is."""
     try:
         size = path.stat().st_size

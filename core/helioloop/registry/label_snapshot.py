@@ -1,8 +1,9 @@
 """Current labels as last read from Label Studio: ``labels.json`` in a project's model folder.
 
 The worker writes it each time it has read the annotations. The web side, scoring jobs, the audit and
-``helioloop status`` read current labels from it; Label Studio's annotations remain the truth. Reconciliation does not
-compare annotations with this file, but with ``checked.json``, which is written only after a complete retrain check.
+``helioloop status`` read current labels from it; Label Studio's annotations remain the truth. Whether annotations have
+been checked, reconciliation sees in ``checked.json``, which is written only after a complete retrain check; this
+file it corrects.
 """
 
 import json

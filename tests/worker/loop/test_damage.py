@@ -122,18 +122,6 @@ def test_a_damaged_part_of_a_round_is_made_again(loop_project: LoopProject, task
     assert not any("damaged" in sentence for sentence in reconcile(loop_project.context, loop_project.id).done)
 
 
-def test_damaged_weights_of_the_published_version_request_one_round(project: LoopProject) -> None:
-    """Its stored scores are served meanwhile; the next reconciliation requests no second one."""
-    cut(project.registry.folder("v0001") / "fold0-0.safetensors")
-    done = reconcile(project.context, project.id).done
-    assert done[0].startswith("the published v0001 is damaged (fold0-0.safetensors is")
-    assert f"plan-round-{project.id}" in project.queued()
-    assert not any("damaged" in sentence for sentence in reconcile(project.context, project.id).done)
-    assert project.registry.published() == "v0001"
-    project.clear_queues()  # as after a round that could not be made
-    assert not any("damaged" in sentence for sentence in reconcile(project.context, project.id).done)
-
-
 def test_an_error_of_one_step_does_not_stop_the_others(project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first error is raised when all steps have been tried."""
 

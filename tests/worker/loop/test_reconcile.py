@@ -11,9 +11,11 @@ import pytest
 from tests.worker.conftest import CUBES, SETTLED, LoopProject
 
 from helioloop.progress import silent
+from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.unscorable import add_unscorable
 from helioloop_worker import jobs
 from helioloop_worker.loop import writeback
+from helioloop_worker.loop.late_snapshots import replace_late_snapshot
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.writeback import write_back
 
@@ -55,6 +57,43 @@ def test_a_lost_webhook_is_noticed_once(loop_project: LoopProject, tasks: dict[s
         loop_project.check()
         assert reconcile(loop_project.context, loop_project.id).done == ()
         loop_project.clear_queues()
+
+
+@pytest.mark.parametrize("change", ["new", "revised", "deleted"])
+def test_labels_that_a_stopped_worker_wrote_late_are_written_again(
+    loop_project: LoopProject, tasks: dict[str, int], change: str
+) -> None:
+    """It had read the annotations before a correction, and wrote them when another worker had checked the new ones."""
+    label_studio = loop_project.label_studio
+    number = label_studio.annotate(tasks["cube03"], "emergence", start=9)
+    loop_project.check()
+    late = loop_project.read().snapshot
+    {
+        "new": lambda: label_studio.annotate(tasks["cube01"], "emergence", start=9),
+        "revised": lambda: label_studio.revise(number, "emergence", start=5),
+        "deleted": lambda: label_studio.delete_annotation(number),
+    }[change]()
+    loop_project.check()
+    late.write(loop_project.model_dir)
+    loop_project.clear_queues()
+    done = reconcile(loop_project.context, loop_project.id).done
+    assert "the label snapshot was not that of Label Studio: written again" in done
+    written = Snapshot.read(loop_project.model_dir)
+    now = loop_project.read().snapshot
+    assert written is not None
+    assert (written.annotations, written.cubes) == (now.annotations, now.cubes)
+
+
+@pytest.mark.usefixtures("tasks")
+def test_newer_labels_that_another_worker_writes_meanwhile_stay(loop_project: LoopProject) -> None:
+    """Reconciliation read Label Studio before the other worker did, and compares afterwards."""
+    before, newer = loop_project.read().snapshot, Snapshot(read_at="2001-01-01T00:00:00+00:00")
+    older = Snapshot(read_at="2000-01-01T00:00:00+00:00", annotations={"1": "2000-01-01T00:00:00+00:00"})
+    newer.write(loop_project.model_dir)
+    assert not replace_late_snapshot(loop_project.model_dir, older, before=before)
+    assert Snapshot.read(loop_project.model_dir) == newer
+    assert replace_late_snapshot(loop_project.model_dir, older, before=newer)
+    assert Snapshot.read(loop_project.model_dir) == older
 
 
 def test_a_deleted_correction_starts_a_round(loop_project: LoopProject, tasks: dict[str, int]) -> None:

@@ -17,7 +17,7 @@ from helioloop_worker.loop.failing import forget_failures, step_key
 
 CONFIGURATION: Final = "configuration"
 """Name of the step of reconciliation below; it costs nothing, so no pause follows its failure."""
-NEED_CONTROLS: Final = frozenset({"planning", "repeat-failed", "annotations", "predictions", "acceptance"})
+NEED_CONTROLS: Final = frozenset({"planning", "repeat-failed", "labels", "annotations", "predictions", "acceptance"})
 """Steps of reconciliation that need the controls, or send jobs that need them."""
 
 

@@ -17,14 +17,14 @@ from typing import Any, Final
 from helioloop.errors import RegistryError
 from helioloop.files import atomic
 from helioloop.model.plan import Plan
-from helioloop.registry.completeness import NO_SCORES, missing_parts
+from helioloop.registry.completeness import weights_damage
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.prediction_controls import PREDICTION_CONTROLS, read_prediction_controls
 from helioloop.registry.score_store import read_score_file
 from helioloop.registry.staging import ATTEMPTS_FILE, LOCATED, PLAN_FILE, UNLOCATED, Staging
 from helioloop_worker.context import Context
 from helioloop_worker.loop.checked import CHECKED, WRITTEN, read_written
-from helioloop_worker.loop.round_requests import request_round, requests
+from helioloop_worker.loop.damaged_weights import replace_weights
 from helioloop_worker.loop.shown_versions import SHOWN_VERSIONS, read_shown_versions
 
 DAMAGED: Final = "damaged"
@@ -39,7 +39,8 @@ def put_damaged_aside(context: Context, project: int) -> list[str]:
     model_dir = context.settings.model_dir(project)
     found = [*_checks(model_dir, context.registry(project).published_if_readable())]
     done = [sentence for path, check in found if (sentence := _put_aside(model_dir, path, check)) is not None]
-    return [*done, *_replace_weights(context, project)]
+    replaced = replace_weights(context, project, notes=model_dir / DAMAGED)
+    return [*done, *([replaced] if replaced is not None else [])]
 
 
 def _checks(model_dir: Path, published: str | None) -> Iterator[tuple[Path, Check]]:
@@ -108,22 +109,6 @@ def restore_pointer(context: Context, project: int) -> str | None:
     return f"{found}, and the history ends with {version}: it is published again"
 
 
-def _replace_weights(context: Context, project: int) -> list[str]:
-    """Request a round, once, where the weights of the published version are damaged: it cannot score new cubes."""
-    registry = context.registry(project)
-    version, newest = registry.published_if_readable(), registry.latest()
-    if version is None or newest is None or newest.version != version:
-        return []
-    lacking = [part for part in missing_parts(registry.folder(version), newest.member_files) if part != NO_SCORES]
-    busy = context.state.running(project) is not None or bool(requests(context, project))
-    requested = context.settings.model_dir(project) / DAMAGED / f"{version}-round-requested.txt"
-    if not lacking or busy or registry.is_pruned(version) or requested.exists():
-        return []
-    request_round(context, project, forced=True)
-    atomic.write_text(requested, "\n".join(lacking) + "\n")  # a round that cannot succeed is not requested for ever
-    return [f"the published {version} is damaged ({'; '.join(lacking)}): a round is requested"]
-
-
 def _json(path: Path) -> Any:
     return json.loads(path.read_text())
 
@@ -146,6 +131,5 @@ def _scores(path: Path) -> None:
 
 
 def _weights(path: Path) -> None:
-    lacking = [phrase for phrase in missing_parts(path.parent, [path.name]) if phrase.startswith(path.name)]
-    if lacking:
-        raise ValueError(lacking[0])
+    if (phrase := weights_damage(path)) is not None:
+        raise ValueError(phrase)

@@ -45,6 +45,7 @@ from helioloop_worker.loop.changed_controls import CONFIGURATION, NEED_CONTROLS,
 from helioloop_worker.loop.checked import is_covered, require_whole_write_back
 from helioloop_worker.loop.damage import put_damaged_aside, restore_pointer
 from helioloop_worker.loop.failing import fail_step, repeat_failed, step_key
+from helioloop_worker.loop.late_snapshots import replace_late_snapshot
 from helioloop_worker.loop.parked_jobs import keep_parked
 from helioloop_worker.loop.random_checks import shown_rows
 from helioloop_worker.loop.round_requests import requests, resend_planning
@@ -102,9 +103,10 @@ def reconcile(context: Context, project: int) -> Reconciled:
                 continue
             if known is not None:
                 failures.forget(project, known.key)
+            # 0 is written, too: Prometheus sees no increase where a counter appears with its first value.
+            add_to_figure(context.connection, REPAIRS, str(project), name, value=len(found), times=len(found))
             for sentence in found:
                 log.info("project %d: reconciliation: %s", project, sentence)
-                add_to_figure(context.connection, REPAIRS, str(project), name)
                 done.append(sentence)
     finally:
         with suppress(LockError):
@@ -154,7 +156,7 @@ def _check_project(context: Context, project: int) -> tuple[ProjectInfo | None, 
 
 
 _Step = Callable[[], str | list[str] | None]
-_NEEDS_LABEL_STUDIO: Final = frozenset({"annotations", "predictions", "superseded"})
+_NEEDS_LABEL_STUDIO: Final = frozenset({"labels", "annotations", "predictions", "superseded"})
 """The steps that read or change Label Studio, by name."""
 
 
@@ -183,6 +185,7 @@ def _steps(context: Context, project: int, info: ProjectInfo | None) -> list[_St
         partial(_planning, context, project),
         partial(_publication, context, project),
         partial(repeat_failed, context, project),  # before those that wait for Label Studio
+        partial(_labels, context, project, found),
         partial(_annotations, context, project, found),
         partial(_predictions, context, project, found),
         partial(_acceptance, context, project),
@@ -211,14 +214,24 @@ class _InLabelStudio:
         """True where all tasks are read, not only what has changed."""
         return self.context.projects.may_sweep(self.project)
 
-    @cached_property
+    @property
     def state(self) -> ProjectState:
         """Tasks and annotations."""
+        return self._reading[0]
+
+    @property
+    def snapshot_before(self) -> Snapshot | None:
+        """The label snapshot that the model folder had before Label Studio was read."""
+        return self._reading[1]
+
+    @cached_property
+    def _reading(self) -> tuple[ProjectState, Snapshot | None]:
         projects, model_dir = self.context.projects, self.context.settings.model_dir(self.project)
+        before = Snapshot.read_if_changed(model_dir)
         state = projects.sweep(self.project) if self.is_complete else projects.refresh(self.project)
-        if Snapshot.read(model_dir) is None:  # it was lost, or put aside
+        if before is None:  # it was lost, or put aside
             state.snapshot.write(model_dir)
-        return state
+        return state, before
 
 
 def _planning(context: Context, project: int) -> str | None:
@@ -238,6 +251,17 @@ def _publication(context: Context, project: int) -> str | None:
         return None  # somebody published another version just now
     queues.send(context.connection, messages.WriteBack(project=project, version=newest.version))
     return f"{newest.version} passed the promotion check and was not published: publishing and writing back"
+
+
+def _labels(context: Context, project: int, found: _InLabelStudio) -> str | None:
+    """Write the label snapshot where it is not that of Label Studio, unless a check follows, which writes it."""
+    model_dir, now, before = context.settings.model_dir(project), found.state.snapshot, found.snapshot_before
+    has_version = context.registry(project).latest() is not None
+    if before is None or not is_covered(model_dir, now, has_version=has_version):
+        return None
+    if not replace_late_snapshot(model_dir, now, before=before) or now.annotations == before.annotations:
+        return None  # tasks were imported, for instance
+    return "the label snapshot was not that of Label Studio: written again"
 
 
 def _annotations(context: Context, project: int, found: _InLabelStudio) -> str | None:
