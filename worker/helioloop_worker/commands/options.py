@@ -12,6 +12,9 @@ from helioloop.files.atomic import is_stream
 from helioloop.registry.versions import Registry
 from helioloop.settings import load_settings
 
+_Given = str | os.PathLike[str]
+_Converted = str | bytes | os.PathLike[str]
+
 
 class NamedPath(click.Path):
     """A path with a name: an empty one, as of a shell variable that is not set, would mean the current folder."""
@@ -19,12 +22,7 @@ class NamedPath(click.Path):
     def __init__(self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True) -> None:
         super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
 
-    def convert(
-        self,
-        value: str | os.PathLike[str],
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> str | bytes | os.PathLike[str]:
+    def convert(self, value: _Given, param: click.Parameter | None, ctx: click.Context | None) -> _Converted:
         """Return the path; refuse an empty one."""
         if not os.fspath(value).strip():
             self.fail("the path is empty, as of a shell variable that is not set; give a name, or . for this folder")
@@ -37,12 +35,7 @@ class TablePath(NamedPath):
     def __init__(self) -> None:
         super().__init__(dir_okay=False)
 
-    def convert(
-        self,
-        value: str | os.PathLike[str],
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> str | bytes | os.PathLike[str]:
+    def convert(self, value: _Given, param: click.Parameter | None, ctx: click.Context | None) -> _Converted:
         """Return the path of the file."""
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         return Path(os.path.realpath(path)) if path.is_symlink() and not is_stream(path) else path
@@ -54,12 +47,7 @@ class AnsweringFolder(NamedPath):
     def __init__(self, *, exists: bool = False) -> None:
         super().__init__(exists=exists, file_okay=False)
 
-    def convert(
-        self,
-        value: str | os.PathLike[str],
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> str | bytes | os.PathLike[str]:
+    def convert(self, value: _Given, param: click.Parameter | None, ctx: click.Context | None) -> _Converted:
         """Return the path of the folder."""
         name = "folder" if param is None else param.metavar or param.opts[0]
         if (sentence := silent_sentence([(name, Path(value))])) is not None:
