@@ -115,6 +115,22 @@ def models_options(command: Callable[..., None]) -> Callable[..., None]:
     return model_dir(project(command))
 
 
+def existing_registry(model_dir: Path) -> Registry:
+    """Return the model folder that --model-dir names, for commands that make none.
+
+    Raises
+    ------
+    WrongUsage
+        If the folder does not exist.
+    """
+    if not model_dir.is_dir():
+        raise WrongUsage(
+            f"{model_dir} is not a folder; name an existing model folder with --model-dir, or make one with "
+            "`helioloop train`"
+        )
+    return Registry(model_dir)
+
+
 def find_registry(*, model_dir: Path | None, project: int | None) -> Registry:
     """Return the model folder that --model-dir or --project names.
 
@@ -124,9 +140,7 @@ def find_registry(*, model_dir: Path | None, project: int | None) -> Registry:
         If neither or both are given, or the folder that --model-dir names does not exist.
     """
     if model_dir is not None and project is None:
-        if not model_dir.is_dir():
-            raise WrongUsage(f"{model_dir} is not a folder; name an existing model folder with --model-dir")
-        return Registry(model_dir)
+        return existing_registry(model_dir)
     if project is not None and model_dir is None:
         return Registry(load_settings().model_dir(project))
     raise WrongUsage("give either --model-dir DIR or --project ID, and not both")
