@@ -14,9 +14,9 @@ from helioloop.progress import silent
 from helioloop.registry.unscorable import add_unscorable
 from helioloop_worker import jobs
 from helioloop_worker.loop import updating, writeback
-from helioloop_worker.loop.checked import require_whole_write_back
 from helioloop_worker.loop.shown_versions import read_shown_versions, superseded_since
 from helioloop_worker.loop.writeback import write_back
+from helioloop_worker.loop.written_back import require_whole_write_back
 
 Data = dict[str, dict[str, str]]
 

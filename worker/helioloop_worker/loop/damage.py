@@ -23,9 +23,10 @@ from helioloop.registry.prediction_controls import PREDICTION_CONTROLS, read_pre
 from helioloop.registry.score_store import read_score_file
 from helioloop.registry.staging import ATTEMPTS_FILE, LOCATED, PLAN_FILE, UNLOCATED, Staging
 from helioloop_worker.context import Context
-from helioloop_worker.loop.checked import CHECKED, WRITTEN, read_written
+from helioloop_worker.loop.checked import CHECKED
 from helioloop_worker.loop.round_requests import request_round, requests
 from helioloop_worker.loop.shown_versions import SHOWN_VERSIONS, read_shown_versions
+from helioloop_worker.loop.written_back import WRITTEN, read_written
 
 DAMAGED: Final = "damaged"
 """Folder of a model folder with the files that were put aside."""

@@ -42,7 +42,7 @@ from helioloop_worker.labelstudio.project import ProjectState, check_owner
 from helioloop_worker.loop import ingest, rounds, updating, writeback
 from helioloop_worker.loop.acceptance import send_acceptance
 from helioloop_worker.loop.changed_controls import CONFIGURATION, NEED_CONTROLS, changed_controls, configuration
-from helioloop_worker.loop.checked import is_covered, require_whole_write_back
+from helioloop_worker.loop.checked import is_covered
 from helioloop_worker.loop.damage import put_damaged_aside, restore_pointer
 from helioloop_worker.loop.failing import fail_step, repeat_failed, step_key
 from helioloop_worker.loop.parked_jobs import keep_parked
@@ -50,6 +50,7 @@ from helioloop_worker.loop.random_checks import shown_rows
 from helioloop_worker.loop.round_requests import requests, resend_planning
 from helioloop_worker.loop.shown_versions import superseded_since
 from helioloop_worker.loop.stored_predictions import difference_sentence, differing_predictions
+from helioloop_worker.loop.written_back import require_whole_write_back
 
 log = logging.getLogger(__name__)
 

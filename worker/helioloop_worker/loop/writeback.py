@@ -16,21 +16,13 @@ from helioloop.messaging.messages import SCORE_CHUNK
 from helioloop.progress import Report
 from helioloop.records.cubes import CubeInfo, Key
 from helioloop.records.scores import CubeScore
-from helioloop.registry.versions import Registry, is_version_name
+from helioloop.registry.versions import is_version_name
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.labelstudio.tabs import update_tabs
 from helioloop_worker.loop.announcing import withdraw_report
 from helioloop_worker.loop.changed_controls import note_controls
-from helioloop_worker.loop.checked import (
-    WrittenBack,
-    answers_of,
-    needs_whole_write_back,
-    require_whole_write_back,
-    settle_whole_write_back,
-    write_written,
-)
 from helioloop_worker.loop.locks import exclusive
 from helioloop_worker.loop.random_checks import (
     all_marks,
@@ -43,6 +35,13 @@ from helioloop_worker.loop.screen_files import write_screens
 from helioloop_worker.loop.shown_versions import add_shown_version
 from helioloop_worker.loop.stored_predictions import delete_differing
 from helioloop_worker.loop.updating import Update, update_predictions
+from helioloop_worker.loop.written_back import (
+    needs_whole_write_back,
+    require_whole_write_back,
+    settle_whole_write_back,
+    write_written,
+    written_now,
+)
 
 log = logging.getLogger(__name__)
 
@@ -146,42 +145,6 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         project, version, written.written, written.present, len(written.missing),
     )  # fmt: skip
     return written
-
-
-def written_now(project_state: ProjectState, registry: Registry, version: str) -> WrittenBack:
-    """Return what a write-back that begins now covers."""
-    newest = max((number for task in project_state.tasks.values() for number in task.ids), default=0)
-    return WrittenBack(
-        version=version,
-        answers=answers_of(project_state),
-        score_files=registry.score_files(version),
-        newest_task=newest,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class New:
-    """What is new since a write-back: cubes with a new score, annotation or task, and of these the cubes with a task.
-
-    Parameters
-    ----------
-    tasks, imported : mapping
-        Cube name -> tasks.
-    """
-
-    tasks: Mapping[str, CubeTask]
-    imported: Mapping[str, CubeTask]
-
-
-def new_in(before: WrittenBack, now: WrittenBack, project_state: ProjectState, registry: Registry) -> New:
-    """Return what is new since a write-back of the same version."""
-    names = {cube for cube, answers in now.answers.items() if before.answers.get(cube) != answers}
-    names |= before.answers.keys() - now.answers.keys()
-    for file in sorted(now.score_files - before.score_files):
-        names |= {score.cube for score in registry.scores_in(str(now.version), file)}
-    imported = {cube: task for cube, task in project_state.tasks.items() if task.ids[-1] > before.newest_task}
-    known = {cube: project_state.tasks[cube] for cube in sorted(names) if cube in project_state.tasks}
-    return New(tasks=known | imported, imported=imported)
 
 
 def _rows(context: Context, project: int, version: str, *, whole: bool) -> list[PredictionRow] | None:

@@ -17,7 +17,6 @@ from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import TaskNow
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.loop.changed_controls import noted_controls
-from helioloop_worker.loop.checked import WrittenBack, needs_whole_write_back, read_written, write_written
 from helioloop_worker.loop.random_checks import all_marks, delete_rows, set_marks, shown_rows, update_random_checks
 from helioloop_worker.loop.screen_files import write_screens
 from helioloop_worker.loop.shown_versions import add_shown_version
@@ -27,10 +26,16 @@ from helioloop_worker.loop.writeback import (
     Written,
     delete_duplicates,
     holding,
-    new_in,
     unscored_chunks,
     write_blind_screens,
     writing,
+)
+from helioloop_worker.loop.written_back import (
+    WrittenBack,
+    needs_whole_write_back,
+    new_in,
+    read_written,
+    write_written,
     written_now,
 )
 
