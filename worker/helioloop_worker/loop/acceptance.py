@@ -36,7 +36,7 @@ from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import ProjectState, read_project
 from helioloop_worker.loop.random_checks import MARK, all_marks, update_random_checks, write_marks
 from helioloop_worker.loop.round_steps import log_excluded
-from helioloop_worker.loop.writeback import writing
+from helioloop_worker.loop.writing import writing
 from helioloop_worker.loop.written_back import require_whole_write_back
 
 log = logging.getLogger(__name__)

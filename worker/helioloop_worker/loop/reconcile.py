@@ -50,6 +50,7 @@ from helioloop_worker.loop.random_checks import shown_rows
 from helioloop_worker.loop.round_requests import requests, resend_planning
 from helioloop_worker.loop.shown_versions import superseded_since
 from helioloop_worker.loop.stored_predictions import difference_sentence, differing_predictions
+from helioloop_worker.loop.writing import writing
 from helioloop_worker.loop.written_back import require_whole_write_back
 
 log = logging.getLogger(__name__)
@@ -378,7 +379,7 @@ def _superseded(context: Context, project: int) -> list[str]:
     ]
     done = []
     for version in found:
-        with writeback.writing(context, project):
+        with writing(context, project):
             # Checked again: while this process waited for the lock, a rollback may have published the version.
             shown = context.label_studio.project(project).model_version
             if _may_be_deleted(context, project, version) and shown != version:

@@ -5,8 +5,7 @@ off continues. One process at a time writes into a project.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from redis.lock import Lock
@@ -23,7 +22,6 @@ from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.labelstudio.tabs import update_tabs
 from helioloop_worker.loop.announcing import withdraw_report
 from helioloop_worker.loop.changed_controls import note_controls
-from helioloop_worker.loop.locks import exclusive
 from helioloop_worker.loop.random_checks import (
     all_marks,
     delete_rows,
@@ -35,6 +33,7 @@ from helioloop_worker.loop.screen_files import write_screens
 from helioloop_worker.loop.shown_versions import add_shown_version
 from helioloop_worker.loop.stored_predictions import delete_differing
 from helioloop_worker.loop.updating import Update, update_predictions
+from helioloop_worker.loop.writing import holding, writing
 from helioloop_worker.loop.written_back import (
     needs_whole_write_back,
     require_whole_write_back,
@@ -45,10 +44,6 @@ from helioloop_worker.loop.written_back import (
 
 log = logging.getLogger(__name__)
 
-WRITER_SECONDS = 180
-"""The lock of a writer that died is free after this long; a living writer renews it between calls."""
-WAIT_SECONDS = 240
-"""How long a second writer waits for the first."""
 CHUNK_SCREENS = 500
 """Tasks whose scores with masking curves are in memory at one time; a curve takes about 10 kB."""
 
@@ -291,35 +286,3 @@ def delete_duplicates(context: Context, project: int, version: str, rows: Iterab
         log.info("project %d: %d tasks had two predictions of %s; one is deleted", project, len(younger), version)
         context.label_studio.delete_predictions(younger)
     return frozenset(row.id for row in younger)
-
-
-def holding(lock: Lock, report: Report) -> Report:
-    """Return a report that also renews the lock."""
-
-    def renewing(done: int, total: int, what: str) -> None:
-        lock.reacquire()
-        report(done, total, what)
-
-    return renewing
-
-
-@contextmanager
-def writing(context: Context, project: int) -> Iterator[Lock]:
-    """Hold the lock on writing into a project: the SQLite below Label Studio takes one bulk writer at a time.
-
-    Raises
-    ------
-    ServiceError
-        Where another process holds the lock for too long, or the lock is lost; see `exclusive`.
-    """
-    with exclusive(
-        context.connection,
-        f"helioloop:writer:{project}",
-        held_seconds=WRITER_SECONDS,
-        wait_seconds=WAIT_SECONDS,
-        busy=f"another process has been writing into project {project} for over {WAIT_SECONDS} s; one writes at a "
-        "time: repeat this later",
-        lost=f"project {project}: the lock on writing was lost, because Redis was emptied or Label Studio took over "
-        f"{WRITER_SECONDS} s to answer; the next write-back writes what is missing",
-    ) as lock:
-        yield lock

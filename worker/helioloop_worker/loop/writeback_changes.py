@@ -25,11 +25,10 @@ from helioloop_worker.loop.updating import Update, update_predictions
 from helioloop_worker.loop.writeback import (
     Written,
     delete_duplicates,
-    holding,
     unscored_chunks,
     write_blind_screens,
-    writing,
 )
+from helioloop_worker.loop.writing import holding, writing
 from helioloop_worker.loop.written_back import (
     WrittenBack,
     needs_whole_write_back,
