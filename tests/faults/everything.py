@@ -38,6 +38,7 @@ STEPS = tuple(
         ("train", "helioloop.registry.versions", "Registry._write_publication"),
         ("train", "helioloop_worker.loop.rounds", "end"),
         ("train", "helioloop_worker.loop.rounds", "send_follow_up"),
+        ("score", "helioloop_worker.loop.hiding", "write_screens"),
         ("score", "helioloop_worker.loop.writeback", "write_screens"),
         ("score", "helioloop_worker.labelstudio.client", "LabelStudioClient.import_predictions"),
         ("score", "helioloop_worker.loop.writeback", "delete_duplicates"),

@@ -13,7 +13,7 @@ from helioloop.messaging.job_failures import JobFailures
 from helioloop.progress import silent
 from helioloop.registry.unscorable import add_unscorable
 from helioloop_worker import jobs
-from helioloop_worker.loop import updating, writing
+from helioloop_worker.loop import unscored, updating, writing
 from helioloop_worker.loop.shown_versions import read_shown_versions, superseded_since
 from helioloop_worker.loop.writeback import write_back
 from helioloop_worker.loop.written_back import require_whole_write_back
@@ -145,7 +145,7 @@ def test_what_was_scored_meanwhile_does_not_shift_what_is_asked_for(
     loop_project: LoopProject, task_data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three jobs of eight cubes wait, and one of the first eight is scored: the other two jobs stay the same."""
-    monkeypatch.setattr(writeback, "SCORE_CHUNK", 8)
+    monkeypatch.setattr(unscored, "SCORE_CHUNK", 8)
     loop_project.import_cubes(task_data)
     version = loop_project.publish(without=CUBES)
     jobs.write_back(loop_project.context, loop_project.id, version)

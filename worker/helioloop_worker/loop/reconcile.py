@@ -39,7 +39,7 @@ from helioloop.words import count
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow, ProjectInfo
 from helioloop_worker.labelstudio.project import ProjectState, check_owner
-from helioloop_worker.loop import ingest, rounds, updating, writeback
+from helioloop_worker.loop import ingest, rounds, updating
 from helioloop_worker.loop.acceptance import send_acceptance
 from helioloop_worker.loop.changed_controls import CONFIGURATION, NEED_CONTROLS, changed_controls, configuration
 from helioloop_worker.loop.checked import is_covered
@@ -50,6 +50,7 @@ from helioloop_worker.loop.random_checks import shown_rows
 from helioloop_worker.loop.round_requests import requests, resend_planning
 from helioloop_worker.loop.shown_versions import superseded_since
 from helioloop_worker.loop.stored_predictions import difference_sentence, differing_predictions
+from helioloop_worker.loop.unscored import unscored_chunks
 from helioloop_worker.loop.writing import writing
 from helioloop_worker.loop.written_back import require_whole_write_back
 
@@ -319,7 +320,7 @@ def _write_back(context: Context, project: int, state: ProjectState) -> str | No
     accepted = accepted_labels(context.settings.model_dir(project), version)
     labels = {} if snapshot is None else updating.with_accepted(snapshot.cubes, accepted)
     scores = context.registry(project).scores(version, curves=False)
-    if unscored := writeback.unscored_chunks(state, scores, unscorable):
+    if unscored := unscored_chunks(state, scores, unscorable):
         lost = {number for chunk in unscored for cube in chunk for number in cubes[cube.name].ids}
         if lost & {row.task for row in rows}:
             return _send_whole_write_back(
