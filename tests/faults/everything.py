@@ -31,7 +31,7 @@ STEPS = tuple(
         ("train", "helioloop_worker.loop.round_steps", "locate_emergences"),
         ("train", "helioloop.workflows.rounds", "_replace_scores"),
         ("train", "helioloop.workflows.rounds", "compare_with_published"),
-        ("train", "helioloop.registry.versions", "_write_card"),
+        ("train", "helioloop.registry.versions", "write_card"),
         ("train", "helioloop.registry.versions", "Registry.admit"),
         ("train", "helioloop_worker.loop.round_steps", "_choose_random_checks"),
         ("train", "helioloop.registry.versions", "Registry.publish_candidate"),

@@ -7,7 +7,8 @@ import click
 
 from helioloop.cli import needs_extra, print_table
 from helioloop.model.recipes import AUTO, RECIPES
-from helioloop.registry.versions import Card, Registry
+from helioloop.registry.card import Card
+from helioloop.registry.versions import Registry
 from helioloop.settings import load_settings
 from helioloop_worker.commands.options import (
     existing_registry,

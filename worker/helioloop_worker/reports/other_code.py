@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from helioloop.model.provenance import code_version
+from helioloop.registry.card import Card
 from helioloop.registry.known_cards import latest_card
-from helioloop.registry.versions import Card, Registry
+from helioloop.registry.versions import Registry
 from helioloop.workflows.learning_code import is_of_this_code
 
 
