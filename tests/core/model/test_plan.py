@@ -195,6 +195,7 @@ def test_the_code_version_covers_every_module_that_learns() -> None:
         "data.cache", "data.cube_writing", "data.first_bytes", "errors", "files.atomic", "files.lease",
         "model.provenance", "model.runtime", "progress", "records.cubes", "records.instrument", "records.labels",
         "records.member_curves", "records.profiles", "records.scores", "registry.folder_format", "registry.staging",
+        "registry.version_names",
     }  # fmt: skip
     assert names - without_effect == set(LEARNING_MODULES)
     assert code_version().partition("+")[0] == __import__("helioloop").__version__

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from helioloop.progress import Report
 from helioloop.records.cubes import CubeInfo
-from helioloop.registry.versions import is_version_name
+from helioloop.registry.version_names import is_version_name
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import ProjectState
