@@ -23,7 +23,8 @@ from helioloop.errors import ServiceError
 from helioloop.logs import log_fields
 from helioloop.messaging import messages, queues, redis_client
 from helioloop.messaging.job_failures import PARKED_SECONDS
-from helioloop.messaging.messages import CODE_FIELD, DEVICE_FIELD, Message, read_message
+from helioloop.messaging.messages import CODE_FIELD, DEVICE_FIELD, Message
+from helioloop.messaging.payloads import read_message
 from helioloop.messaging.plain_job import PlainJob
 from helioloop.messaging.work_figures import JOB_SECONDS, REFUSED_JOBS, add_to_figure
 from helioloop.model.device import choose_device
