@@ -28,11 +28,6 @@ QUEUE_BULK = "helioloop-bulk"
 SCORE_CHUNK = 100
 """Cubes in one scoring job: as many are lost with a job that dies, and other jobs wait as long as they take."""
 
-CODE_FIELD = "helioloop_code"
-"""Field of a worker in Redis with its code version."""
-DEVICE_FIELD = "helioloop_device"
-"""Field of a worker in Redis with the device of its networks."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:

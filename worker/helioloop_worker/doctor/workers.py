@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Final
 
-from helioloop.messaging.messages import QUEUE_BULK, QUEUE_MAINTENANCE, QUEUE_SCORE, QUEUE_TRAIN
+from helioloop.messaging.messages import QUEUE_TRAIN
+from helioloop.messaging.roles import ROLE_QUEUES
 from helioloop_worker.doctor.facts import Facts, WorkerFacts
 from helioloop_worker.doctor.finding import Cause, Check, Finding, not_tried, ok, out_of_time
 from helioloop_worker.doctor.redis_server import REDIS
@@ -17,7 +18,7 @@ DEVICE: Final = "worker-device"
 SILENT_SECONDS: Final = 60.0
 """A living worker gives a sign every 20 s at the latest, and every 30 s while it runs a job."""
 
-_QUEUES: Final = {SCORE: (QUEUE_SCORE, QUEUE_MAINTENANCE, QUEUE_BULK), TRAIN: (QUEUE_TRAIN,)}
+_QUEUES: Final = {SCORE: ROLE_QUEUES["score"], TRAIN: ROLE_QUEUES["train"]}
 _NO_SCORE = Cause(check=SCORE, name="none", remedy="Run `helioloop worker --role score`.")
 _SILENT_SCORE = Cause(
     check=SCORE,

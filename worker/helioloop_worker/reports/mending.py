@@ -6,7 +6,7 @@ Each rule returns sentences and actions; the order of the rules is in `verdict`.
 from datetime import datetime
 from typing import Final
 
-from helioloop.messaging.messages import QUEUE_TRAIN
+from helioloop.messaging.roles import role_of
 from helioloop.words import times
 from helioloop_worker.reports.configuration import STEP, damaged_finding, lacking_controls
 from helioloop_worker.reports.failing_jobs import FailingJob
@@ -39,7 +39,7 @@ def worker(status: ProjectStatus) -> Found:
     by_role: dict[str, list[QueueFacts]] = {}
     for queue in status.services.queues:
         if queue.workers == 0:
-            by_role.setdefault("train" if queue.name == QUEUE_TRAIN else "score", []).append(queue)
+            by_role.setdefault(role_of(queue.name), []).append(queue)
     found = []
     for role, served in sorted(by_role.items(), key=lambda item: -sum(queue.waiting for queue in item[1])):
         waiting = sum(queue.waiting for queue in served)
