@@ -28,8 +28,7 @@ from helioloop_worker.watch.arrivals import (
 )
 from helioloop_worker.watch.cutting import cut_series, has_cubes, is_made
 from helioloop_worker.watch.journal import OF_THE_FOLDER, Journal, first_line
-from helioloop_worker.watch.pre_labelling import PreLabelling
-from helioloop_worker.watch.prelabels import has_scoring_worker
+from helioloop_worker.watch.prelabels import PreLabelling, has_scoring_worker
 from helioloop_worker.watch.taking import Taking
 
 RETRY_SECONDS = 300.0
