@@ -15,8 +15,7 @@ from flask import Request
 from werkzeug.exceptions import Forbidden, Unauthorized
 
 from helioloop.errors import SettingsError
-from helioloop.messaging.backend_credentials import backend_credentials, encodings
-from helioloop.messaging.messages import SECRET_HEADER
+from helioloop.messaging.backend_credentials import SECRET_HEADER, backend_credentials, encodings
 from helioloop.settings import Settings
 from helioloop_backend import pages
 

@@ -5,7 +5,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-from helioloop.labelstudio.annotations import crude_label, current_label
+from helioloop.labelstudio.annotations import current_label
+from helioloop.labelstudio.tasks import crude_label
 from helioloop.records.controls import Controls
 from helioloop.records.labels import CurrentLabel, Label, LabelSource
 from helioloop.registry.label_snapshot import Snapshot

@@ -9,6 +9,7 @@ from typing import Final, Generic, TypeVar
 from helioloop.errors import RegistryError
 from helioloop.registry import label_snapshot
 from helioloop.registry.project_controls import controls_path
+from helioloop.registry.publications import POINTER
 from helioloop.registry.random_checks import random_checks_path
 from helioloop.settings import Settings
 
@@ -87,7 +88,7 @@ class ModelFolders:
             path = self._settings.model_dir(project)
             held = self._held[project] = ModelFolder(
                 path=path,
-                published=str(path / "published.json"),
+                published=str(path / POINTER),
                 format=str(path / "format.json"),
                 controls=str(controls_path(path)),
                 labels=str(path / label_snapshot.FILE_NAME),

@@ -15,6 +15,7 @@ from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.messaging.retrain_state import PendingEvents
 from helioloop.messaging.work_figures import WorkFigure, work_figures
 from helioloop.registry.label_snapshot import FILE_NAME
+from helioloop.registry.publications import POINTER
 from helioloop.registry.staging import Staging
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
@@ -88,7 +89,7 @@ def _project(settings: Settings, connection: redis.Redis, number: int, *, has_re
             pass
     return ObservedProject(
         published=Registry(folder).published(),
-        published_at=_changed_at(folder / "published.json"),
+        published_at=_changed_at(folder / POINTER),
         labels_read_at=_changed_at(folder / FILE_NAME),
         parked=len(Staging(folder).all_parked()),
         pending=pending,

@@ -11,7 +11,7 @@ from typing import Final
 from prometheus_client.core import CounterMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
-from helioloop.messaging.messages import job_kinds
+from helioloop.messaging.payloads import job_kinds
 from helioloop.messaging.work_figures import (
     JOB_SECONDS,
     LABELS,

@@ -19,6 +19,7 @@ import click
 from helioloop import __version__
 from helioloop.environment.names import own_name
 from helioloop.errors import HelioloopError, MissingExtra
+from helioloop.files.path_errors import remedy_of
 from helioloop.logs import is_logging
 from helioloop.settings import environment, load_settings
 
@@ -116,24 +117,6 @@ def helioloop(ctx: click.Context) -> None:
             click.echo(f"helioloop: {sentence}", err=True)
 
 
-_PATH_ERRORS: Final = {
-    errno.EACCES: "let this user read and write there",
-    errno.EPERM: "let this user read and write there",
-    errno.EROFS: "name a folder on a disk that can be written",
-    errno.ENOSPC: "free space on that disk",
-    errno.EDQUOT: "free space on that disk",
-    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
-    errno.EMFILE: "raise the limit on open files (ulimit -n)",
-    errno.EIO: "check that disk",
-    errno.ESTALE: "look whether its network file system is there, and try again",
-    errno.ENOENT: "make its folder, or correct the path",
-    errno.ENOTDIR: "correct the path, in which a file is used as a folder",
-    errno.EEXIST: "correct the path, which is that of a file",
-    errno.EISDIR: "correct the path, which is that of a folder",
-    errno.ENAMETOOLONG: "shorten the path",
-    errno.ELOOP: "remove the link that leads back to itself",
-}
-"""Errors of paths, with the remedy."""
 _WRITE_ERRORS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 """Errors of writing, which name no path where what is printed cannot be written."""
 
@@ -143,7 +126,7 @@ def path_error(error: OSError) -> str | None:
 
     A path below the folder of a setting has the name of the setting with it.
     """
-    remedy = _PATH_ERRORS.get(error.errno or 0)
+    remedy = remedy_of(error)
     if remedy is not None and error.filename is None and error.errno in _WRITE_ERRORS:
         return f"a file, or what is printed, cannot be written ({error.strerror}); {remedy}"
     if remedy is None or not isinstance(error.filename, str | bytes):

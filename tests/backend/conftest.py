@@ -17,7 +17,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from helioloop.records.scores import CubeScore
-from helioloop.registry.versions import Card, Registry
+from helioloop.registry.card import Card
+from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop_backend.wsgi import create_app
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from helioloop.records.scores import CubeScore
-from helioloop.registry.versions import Card, Registry
+from helioloop.registry.card import Card
+from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 
 DOUBLE = Path(__file__).parent / "label_studio_ml_2"

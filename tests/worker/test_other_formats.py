@@ -9,7 +9,8 @@ from rq.job import JobStatus
 from helioloop.errors import ServiceError
 from helioloop.messaging import job_monitor, messages, queues
 from helioloop.messaging.job_failures import JobFailures
-from helioloop.messaging.messages import FORMAT, Message, read_message
+from helioloop.messaging.messages import FORMAT, Message
+from helioloop.messaging.payloads import read_message
 from helioloop.progress import silent
 from helioloop.registry.staging import Staging
 from helioloop_worker.loop import rounds

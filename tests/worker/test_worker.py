@@ -20,11 +20,12 @@ from helioloop.errors import ServiceError
 from helioloop.logs import start_logging
 from helioloop.messaging import job_monitor, messages, queues
 from helioloop.messaging.job_failures import JobFailures
+from helioloop.messaging.roles import ROLE_QUEUES, Role
 from helioloop.model import ensemble
 from helioloop.progress import silent
 from helioloop.workflows import rounds as rounding
 from helioloop_worker import jobs, worker
-from helioloop_worker.worker import Role, ScoringWorker, TrainingWorker, run
+from helioloop_worker.worker import ScoringWorker, TrainingWorker, run
 from tests.worker.conftest import CUBES, LoopProject, score_of, work
 
 Data = dict[str, dict[str, str]]
@@ -66,7 +67,7 @@ def test_the_training_role_initialises_no_cuda_before_a_fork(
 def test_the_roles_differ_in_who_runs_the_job() -> None:
     """The training worker forks, the scoring worker does not."""
     assert TrainingWorker.execute_job is not ScoringWorker.execute_job
-    assert worker.ROLE_QUEUES["train"] == ("helioloop-train",)
+    assert ROLE_QUEUES["train"] == ("helioloop-train",)
 
 
 def test_a_function_that_is_not_a_job_of_helioloop_is_not_run(loop_project: LoopProject, tmp_path: Path) -> None:

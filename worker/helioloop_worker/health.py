@@ -2,19 +2,16 @@
 
 import os
 import socket
-from typing import Final, Literal
 
 from rq import Worker
 
 from helioloop.errors import ServiceError
-from helioloop.messaging import messages, redis_client
+from helioloop.messaging import redis_client
+from helioloop.messaging.roles import ROLE_QUEUES, Role
 from helioloop.settings import Settings, plain_url
 
-ROLE_QUEUE: Final = {"train": messages.QUEUE_TRAIN, "score": messages.QUEUE_SCORE}
-"""The queue by which a worker's role is recognised."""
 
-
-def running_worker(role: Literal["train", "score"], settings: Settings) -> str:
+def running_worker(role: Role, settings: Settings) -> str:
     """Return one sentence about the worker of a role that runs on this host.
 
     Parameters
@@ -39,7 +36,7 @@ def running_worker(role: Literal["train", "score"], settings: Settings) -> str:
     with redis_client.plain_errors(settings):
         workers = Worker.all(connection=connection)
         for worker in workers:
-            if worker.hostname == host and ROLE_QUEUE[role] in worker.queue_names() and _runs(worker.pid):
+            if worker.hostname == host and ROLE_QUEUES[role][0] in worker.queue_names() and _runs(worker.pid):
                 return f"the worker with role {role} runs on {host} as process {worker.pid}"
     raise ServiceError(
         f"no worker with role {role} of this host, {host}, is registered in Redis at {plain_url(settings.redis_url)}; "

@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final
 
 import redis
 import torch
@@ -23,8 +23,10 @@ from helioloop.errors import ServiceError
 from helioloop.logs import log_fields
 from helioloop.messaging import messages, queues, redis_client
 from helioloop.messaging.job_failures import PARKED_SECONDS
-from helioloop.messaging.messages import CODE_FIELD, DEVICE_FIELD, Message, read_message
+from helioloop.messaging.messages import Message
+from helioloop.messaging.payloads import read_message
 from helioloop.messaging.plain_job import PlainJob
+from helioloop.messaging.roles import CODE_FIELD, DEVICE_FIELD, ROLE_QUEUES, Role
 from helioloop.messaging.work_figures import JOB_SECONDS, REFUSED_JOBS, add_to_figure
 from helioloop.model.device import choose_device
 from helioloop.model.provenance import code_version
@@ -37,13 +39,6 @@ from helioloop_worker.priority import lower_priority, yielding
 
 log = logging.getLogger(__name__)
 
-Role = Literal["train", "score"]
-
-ROLE_QUEUES: dict[Role, tuple[str, ...]] = {
-    "train": (messages.QUEUE_TRAIN,),
-    "score": (messages.QUEUE_SCORE, messages.QUEUE_MAINTENANCE, messages.QUEUE_BULK),
-}
-"""The queues of each role; a queue is served while the queues before it are empty."""
 POLL_SECONDS = 5
 """Time after which an idle worker stops waiting for a job, does its maintenance, and waits again."""
 RQ_MARGIN_SECONDS = 15

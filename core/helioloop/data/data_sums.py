@@ -6,9 +6,8 @@ import warnings
 
 from astropy.io import fits
 
+from helioloop.data.first_bytes import GZIP
 from helioloop.data.fits import card_text
-
-_GZIP_MAGIC = b"\x1f\x8b"
 
 
 def data_sum_doubts(content: bytes) -> tuple[str, ...]:
@@ -25,7 +24,7 @@ def data_sum_doubts(content: bytes) -> tuple[str, ...]:
     ----------
     FITS standard 4.0, section 4.4.2.7 and appendix J.
     """
-    if content.startswith(_GZIP_MAGIC):
+    if content.startswith(GZIP):
         content = gzip.decompress(content)
     if b"DATASUM " not in content:
         return ()

@@ -20,13 +20,11 @@ from astropy.io.fits.card import Undefined
 from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 
+from helioloop.data.first_bytes import GZIP, N_BYTES, why_not_fits
 from helioloop.errors import CubeError
 
 MAX_BYTES = 512 * 1024**2
 """Largest file that is read, compressed or not; a cube of 225 frames of 90 × 90 px has 4 to 15 MB."""
-
-FITS_MAGIC = b"SIMPLE  ="
-"""The first bytes of a FITS file."""
 
 _STRONGEST_GAUSS = 1e5  # sunspots reach 6e3 G
 _HIGHEST_GAUSS = 7e3
@@ -35,14 +33,6 @@ _MOST_CODES = 3
 _MAX_TOO_STRONG_FRACTION = 0.01
 _WEAKEST_GAUSS = 1e-3
 _SIGNED_BITS = (16, 32, 64)
-_GZIP_MAGIC = b"\x1f\x8b"
-_ARCHIVES = {
-    b"BZh": "bzip2",
-    b"\x1f\x9d": "Unix compress",
-    b"\xfd7zXZ": "xz",
-    b"PK\x03\x04": "zip",
-    b"\x28\xb5\x2f\xfd": "zstd",
-}
 _MISSING_TEXTS = frozenset({"", "N/A", "NAN", "NONE", "NULL", "UNKNOWN", "MISSING", "INVALID KEYLINK", "-1"})
 _MISSING_TEXTS |= {"NA", "<NA>", "UNDEFINED", "INVALID", "NO DATA", "NOT AVAILABLE"}
 _MISSING_TEXTS |= {str(-(2**bits)) for bits in (7, 15, 31, 63)}  # how JSOC codes a missing integer
@@ -106,19 +96,12 @@ def open_checked(file: IO[bytes]) -> Iterator[fits.HDUList]:
     CubeError
         If the file is empty, not FITS, truncated, or decompresses to more than `MAX_BYTES`.
     """
-    magic = _first_bytes(file)
-    if magic.startswith(_GZIP_MAGIC):
+    start = _first_bytes(file)
+    if start.startswith(GZIP):
         file = _decompressed(file)
-        magic = _first_bytes(file)
-    if not magic:
-        raise CubeError("the file is empty; download or make it again")
-    archive = next((name for start, name in _ARCHIVES.items() if magic.startswith(start)), None)
-    if archive is not None:
-        raise CubeError(f"it is compressed as {archive}; plain, gzip and tile-compressed FITS are read: decompress it")
-    if magic != FITS_MAGIC:
-        raise CubeError(
-            f"it begins with {magic!r}, and a FITS file begins with 'SIMPLE  ='; download or make the file again"
-        )
+        start = _first_bytes(file)
+    if (reason := why_not_fits(start)) is not None:
+        raise CubeError(reason)
     n_bytes = file.seek(0, io.SEEK_END)
     file.seek(0)
     with fits.open(file, lazy_load_hdus=False, memmap=False) as hdus:
@@ -266,11 +249,11 @@ def _remove_codes(frames: NDArray[np.float32], strength: NDArray[np.float32]) ->
 
 
 def _first_bytes(file: IO[bytes]) -> bytes:
-    """Return as many bytes as a FITS file's first keyword has, and go back to the start of the file."""
+    """Return the bytes that tell what a file is, and go back to the start of the file."""
     file.seek(0)
-    magic = file.read(len(FITS_MAGIC))
+    start = file.read(N_BYTES)
     file.seek(0)
-    return magic
+    return start
 
 
 def _decompressed(file: IO[bytes]) -> IO[bytes]:

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from helioloop.data.cubes import is_cube_file
-from helioloop.data.fits import FITS_MAGIC
+from helioloop.data.first_bytes import FITS
 from helioloop.data.times import COMPANION_SUFFIX
 
 _BLOCK_BYTES = 2880
@@ -78,6 +78,6 @@ def _begins_as_fits(path: Path) -> bool:
         if path.stat().st_size % _BLOCK_BYTES:
             return False
         with path.open("rb") as file:
-            return file.read(len(FITS_MAGIC)) == FITS_MAGIC
+            return file.read(len(FITS)) == FITS
     except OSError:
         return False

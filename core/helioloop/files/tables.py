@@ -1,18 +1,17 @@
 """Reads and writes CSV tables, also as spreadsheets and editors save them; errors name file and line."""
 
 import csv
-import errno
 import io
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from helioloop.errors import HelioloopError
 from helioloop.files import atomic
 from helioloop.files.decoding import NotText, decode_text
+from helioloop.files.path_errors import remedy_of_reading
 
 log = logging.getLogger(__name__)
 
@@ -21,15 +20,6 @@ OnDoubt = Callable[[str], None]
 
 DELIMITERS = (",", ";", "\t", "|")
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[,;\t]*\r?\n?\Z', re.IGNORECASE)  # the first line that Excel writes
-_REMEDIES: Final = {
-    errno.EACCES: "let this user read it",
-    errno.EPERM: "let this user read it",
-    errno.EISDIR: "name a file, not a folder",
-    errno.ENOTDIR: "correct the path, in which a file is used as a folder",
-    errno.ELOOP: "remove the link that leads back to itself",
-    errno.ENAMETOOLONG: "shorten the path",
-}
-"""Errors of paths, with the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +87,7 @@ def read_table(
     except NotText as reason:
         raise error(f"{path}: {reason}") from None
     except OSError as reason:
-        remedy = _REMEDIES.get(reason.errno or 0, "check the disk, or write the file again")
+        remedy = remedy_of_reading(reason) or "check the disk, or write the file again"
         raise error(f"{path} cannot be read ({reason.strerror}); {remedy}") from None
     if inferred is not None:
         on_doubt(f"{path} is not UTF-8 and was read as {inferred}; save it as UTF-8 if a name in it looks wrong")

@@ -1,9 +1,9 @@
 """Reads the onset that an annotation marks on the timeline; Label Studio counts frames from 1, a grid from 0."""
 
-import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from helioloop.labelstudio.untrusted import as_list, as_mapping, shown
 from helioloop.records.controls import Controls
 
 
@@ -28,20 +28,20 @@ def read_onset(
     for item in items:
         if controls.timeline is None or not _is_on_timeline(item, controls.timeline):
             continue
-        value = _mapping(item.get("value"))
+        value = as_mapping(item.get("value"))
         names, ranges = value.get("timelinelabels"), value.get("ranges")
         own = item.get("from_name") == controls.timeline
         if not isinstance(names, list) or not isinstance(ranges, list):
             if own and (not isinstance(names, list) or _has_onset(names, controls)):
-                remarks.append(f"a timeline range cannot be read ({_shown(item.get('value'))})")
+                remarks.append(f"a timeline range cannot be read ({shown(item.get('value'))})")
         elif _has_onset(names, controls) and not own:
             remarks.append(
-                f"an onset is marked with the control {_shown(item.get('from_name'))} and not used: the project's is "
+                f"an onset is marked with the control {shown(item.get('from_name'))} and not used: the project's is "
                 f"{controls.timeline!r}"
             )
         elif _has_onset(names, controls):
             for stretch in ranges:
-                frame, remark = _start(_mapping(stretch), n_frames)
+                frame, remark = _start(as_mapping(stretch), n_frames)
                 frames |= {frame} if frame is not None else set()
                 remarks += [remark] if remark else []
     if len(frames) > 1:
@@ -56,12 +56,12 @@ def other_ranges(items: Iterable[Mapping[str, Any]], controls: Controls) -> str 
         name
         for item in items
         if controls.timeline is not None and item.get("from_name") == controls.timeline
-        for name in _list(_mapping(item.get("value")).get("timelinelabels"))
+        for name in as_list(as_mapping(item.get("value")).get("timelinelabels"))
     ]
     if not labels or _has_onset(labels, controls):
         return None
     return (
-        f"no onset is read: its timeline ranges have the label {_shown(labels[0])}, and an onset has "
+        f"no onset is read: its timeline ranges have the label {shown(labels[0])}, and an onset has "
         f"{controls.timeline_label!r}"
     )
 
@@ -71,11 +71,11 @@ def _start(stretch: Mapping[str, Any], n_frames: int) -> tuple[int | None, str |
     start, end = stretch.get("start"), stretch.get("end")
     frame = _frame(start, n_frames)
     if frame is None:
-        return None, f"a timeline range starts at {_shown(start)}, which is not a frame in 1..{n_frames}"
+        return None, f"a timeline range starts at {shown(start)}, which is not a frame in 1..{n_frames}"
     if isinstance(end, int | float) and end < frame + 1:
         return (
             frame,
-            f"a timeline range starts at frame {frame + 1} and ends before it, at {_shown(end)}; its start counts",
+            f"a timeline range starts at frame {frame + 1} and ends before it, at {shown(end)}; its start counts",
         )
     return frame, None
 
@@ -96,15 +96,3 @@ def _frame(start: Any, n_frames: int) -> int | None:
     if isinstance(start, bool) or not isinstance(start, int | float) or not 1 <= start <= n_frames:
         return None
     return int(start) - 1 if start == int(start) else None
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _shown(value: Any) -> str:
-    return reprlib.repr(value)

@@ -12,7 +12,9 @@ from typing import Any, Final
 
 from helioloop.files.names import LONGEST_NAME, is_plain_name
 from helioloop.records.cubes import CubeInfo
+from helioloop.records.labels import Label
 
+_LABELS: Final = {label.value: label for label in Label}
 _SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -37,6 +39,12 @@ def cube_of(data: Any) -> CubeInfo | None:
         start=_start(data.get("start")),
         region=_text(data.get("region")),
     )
+
+
+def crude_label(data: Mapping[str, Any]) -> Label | None:
+    """Return the crude label in a task's data; None where there is none."""
+    value = data.get("crude_label")
+    return _LABELS.get(value) if isinstance(value, str) else None
 
 
 def _text(value: Any) -> str | None:

@@ -6,10 +6,14 @@ white space at their ends. Other values would be stored but never arrive, withou
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from helioloop.environment import credentials
 from helioloop.errors import SettingsError
 from helioloop.settings import Settings
+
+SECRET_HEADER: Final = "X-Helioloop-Secret"  # noqa: S105 - the header's name, not its value
+"""Header that Label Studio sends with every event, as configured by ``helioloop init``, and the backend checks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,22 +1,16 @@
 """Messages to workers: queue names and JSON payloads, one dataclass per kind of job.
 
 The web side sends `RetrainCheck` and `Score` and never imports the worker; jobs are named by their dotted path.
-Payloads are plain JSON values: nothing is pickled. They carry a format number, and `read_message` refuses a payload of
-another format or shape.
+Payloads are plain JSON values: nothing is pickled. They carry a format number; `payloads` reads them.
 """
 
 import hashlib
-import json
-import re
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from functools import cache
 from typing import Any, ClassVar, Final
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict
 
-from helioloop.errors import CubeError, ReleaseError, ServiceError, SettingsError, WrongUsage
-from helioloop.files.names import is_plain_name
+from helioloop.errors import CubeError, ReleaseError, SettingsError, WrongUsage
 from helioloop.records.cubes import CubeInfo
 
 FORMAT: Final = 1
@@ -33,13 +27,6 @@ QUEUE_BULK = "helioloop-bulk"
 
 SCORE_CHUNK = 100
 """Cubes in one scoring job: as many are lost with a job that dies, and other jobs wait as long as they take."""
-
-SECRET_HEADER = "X-Helioloop-Secret"  # noqa: S105 - the header's name, not its value
-"""Header that Label Studio sends with every event, as configured by ``helioloop init``, and the backend checks."""
-CODE_FIELD = "helioloop_code"
-"""Field of a worker in Redis with its code version."""
-DEVICE_FIELD = "helioloop_device"
-"""Field of a worker in Redis with the device of its networks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +150,7 @@ class Score(Message):
     def job_id(self) -> str:
         """One job per project, version and set of cubes; bulk jobs have other names."""
         names = "\n".join(sorted(f"{cube.release}/{cube.name}/{cube.sha256}" for cube in self.cubes))
-        return f"{self.name}-{self.project}-{self.version}-{hashlib.sha256(names.encode()).hexdigest()[:16]}"
+        return f"{self.name}-{self.project}-{self.version}-{_digest(names)}"
 
     @property
     def timeout_seconds(self) -> int:
@@ -277,7 +264,7 @@ class Ingest(Message):
     @property
     def job_id(self) -> str:
         """One job per project and release."""
-        return f"ingest-{self.project}-{hashlib.sha256(self.release.encode()).hexdigest()[:16]}"
+        return f"ingest-{self.project}-{_digest(self.release)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,7 +282,7 @@ class Accept(Message):
     @property
     def job_id(self) -> str:
         """One job per project and release."""
-        return f"accept-{self.project}-{hashlib.sha256(self.release.encode()).hexdigest()[:16]}"
+        return f"accept-{self.project}-{_digest(self.release)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -327,79 +314,6 @@ class MakeReport(Message):
         return f"report-{self.project}"
 
 
-_HEX: Final = re.compile(r"[0-9a-f]{8,64}\Z")
-_RULES: Final[Mapping[str, Callable[[str], object]]] = {
-    "fingerprint": _HEX.match, "sha256": _HEX.match, "release": is_plain_name, "name": is_plain_name,
-    "version": is_plain_name, "member": is_plain_name,
-}  # fmt: skip
-"""The fields that become part of a path, and what they must be."""
-
-
-def read_message(job: str, payload: Mapping[str, Any]) -> Message:
-    """Return the message that a payload of a job was made from.
-
-    Parameters
-    ----------
-    job : str
-        The dotted path of the job.
-    payload : mapping
-        Its keyword arguments, from Redis.
-
-    Raises
-    ------
-    ServiceError
-        If helioloop has no such job, or the payload has another format, lacks a field, has one more, or a value of
-        another type or one that could lead out of a folder.
-    """
-    kind = _kinds().get(job)
-    if kind is None:
-        raise ServiceError(f"{job[:80]!r} is not a job of helioloop; it was not run: find who else writes to Redis")
-    values = {name: value for name, value in payload.items() if name != "format"}
-    number = payload.get("format", FORMAT)
-    if number != FORMAT or isinstance(number, bool):
-        raise ServiceError(
-            f"the payload of {job} has format {str(number)[:20]!r}, and this worker reads format {FORMAT}; run one "
-            "version of helioloop everywhere"
-        )
-    try:
-        message: Message = TypeAdapter(kind).validate_json(json.dumps(values, allow_nan=False))
-    except (ValidationError, ValueError, TypeError) as error:
-        raise ServiceError(f"the payload of {job} was refused: {_first_fault(error)}") from None
-    _check_texts(job, values)
-    return message
-
-
-def job_kinds() -> list[str]:
-    """Return the names of all kinds of jobs, sorted: that of their function."""
-    return sorted(job.rpartition(".")[2] for job in _kinds())
-
-
-@cache
-def _kinds() -> dict[str, type[Message]]:
-    """Return the messages by their job. Two kinds of one job have the same fields."""
-    found: dict[str, type[Message]] = {}
-    waiting: list[type[Message]] = [Message]
-    while waiting:
-        kind = waiting.pop()
-        waiting += kind.__subclasses__()
-        if kind.__module__ == __name__ and hasattr(kind, "job"):
-            found.setdefault(kind.job, kind)
-    return found
-
-
-def _first_fault(error: Exception) -> str:
-    """Return what is wrong with a payload, without its values."""
-    if not isinstance(error, ValidationError):
-        return "it is not JSON"
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    return f"{'.'.join(str(part) for part in first['loc'])[:80]}: {first['msg']}"
-
-
-def _check_texts(job: str, values: Mapping[str, Any]) -> None:
-    """Refuse texts that could lead out of a folder; those of cubes too."""
-    for name, value in values.items():
-        if isinstance(value, list):
-            for entry in value:
-                _check_texts(job, entry)
-        elif isinstance(value, str) and name in _RULES and not _RULES[name](value):
-            raise ServiceError(f"the payload of {job} was refused: {name} is not a plain name or hash")
+def _digest(text: str) -> str:
+    """Return a text of any length and content as part of a job's name."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

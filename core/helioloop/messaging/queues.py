@@ -16,11 +16,13 @@ from rq.job import Dependency, Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.utils import utcparse
 
+from helioloop.errors import ServiceError
 from helioloop.messaging.job_failures import JobFailures
-from helioloop.messaging.messages import QUEUE_BULK, QUEUE_MAINTENANCE, QUEUE_SCORE, QUEUE_TRAIN, Message
+from helioloop.messaging.messages import Message
 from helioloop.messaging.plain_job import PlainJob
+from helioloop.messaging.roles import ROLE_QUEUES, role_of
 
-QUEUES: Final = (QUEUE_SCORE, QUEUE_MAINTENANCE, QUEUE_BULK, QUEUE_TRAIN)
+QUEUES: Final = (*ROLE_QUEUES["score"], *ROLE_QUEUES["train"])
 RESULT_SECONDS: Final = 24 * 3600
 """How long a finished job is kept; it never blocks a new one."""
 FAILURE_SECONDS: Final = 7 * 24 * 3600
@@ -162,6 +164,20 @@ def is_parked(connection: redis.Redis, message: Message) -> bool:
 def has_worker(connection: redis.Redis, name: str) -> bool:
     """Return whether a worker serves the queue `name` now."""
     return Worker.count(queue=queue(connection, name)) > 0
+
+
+def require_worker(connection: redis.Redis, name: str) -> None:
+    """Do nothing where a worker serves a queue.
+
+    Raises
+    ------
+    ServiceError
+        If none does.
+    """
+    if not has_worker(connection, name):
+        raise ServiceError(
+            f"no worker serves the queue {name}; start one with `helioloop worker --role {role_of(name)}`"
+        )
 
 
 def _enqueue(

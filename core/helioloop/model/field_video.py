@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ GROUP_FRAMES = 3
 _ZERO_LEVEL_STRIDE_PX = 3  # the median of thousands of pixels needs only every third row and column
 
 Bools = npt.NDArray[np.bool_]
+ScalarT = TypeVar("ScalarT", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -101,7 +103,7 @@ def zero_level(field_gauss: FloatArray) -> FloatArray:
     return np.where(n_disk > 0, middle, 0.0).astype(np.float32)
 
 
-def _groups(frames: npt.NDArray[np.generic]) -> tuple[npt.NDArray[np.generic], ...]:
+def _groups(frames: npt.NDArray[ScalarT]) -> tuple[npt.NDArray[ScalarT], ...]:
     """Return the first, second and third frames of all groups."""
     missing = -len(frames) % GROUP_FRAMES
     whole = np.concatenate((frames, np.repeat(frames[-1:], missing, axis=0))) if missing else frames

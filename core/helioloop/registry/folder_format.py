@@ -10,6 +10,7 @@ from typing import Final
 from helioloop import __version__
 from helioloop.errors import RegistryError
 from helioloop.files import atomic
+from helioloop.registry.version_names import FOLDER
 
 FORMAT: Final = 1
 """The format that this version of helioloop reads and writes."""
@@ -26,7 +27,7 @@ def check_format(model_dir: Path) -> None:
     """
     number = _read(model_dir / FILE_NAME)
     if number is None:
-        versions = model_dir / "versions"
+        versions = model_dir / FOLDER
         if versions.is_dir() and any(versions.iterdir()):
             raise RegistryError(
                 f"{model_dir} has model versions but no {FILE_NAME}: an earlier development version of helioloop made "

@@ -4,7 +4,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from helioloop.registry.versions import Card, Registry
+from helioloop.registry.card import CARD_FILE, Card
+from helioloop.registry.versions import Registry
 
 CARDS_IN_MEMORY: Final = 8
 """Those of up to four projects: the published version, and a newer one that the promotion check rejected."""
@@ -45,7 +46,7 @@ def latest_card(registry: Registry) -> Card | None:
 
 def _found(registry: Registry, version: str) -> tuple[Path, _Stamp | None]:
     """Return the path of a card, and what changes when it is replaced; None where it is missing."""
-    path = registry.folder(version) / "card.json"
+    path = registry.folder(version) / CARD_FILE
     try:
         found = path.stat()
     except FileNotFoundError:

@@ -19,8 +19,9 @@ from helioloop.records.profiles import (
     profile_from_table,
     profile_record,
 )
+from helioloop.registry.card import Card
 from helioloop.registry.folder_format import check_format, ensure_format
-from helioloop.registry.versions import Card, Registry
+from helioloop.registry.versions import Registry
 
 FILE_NAME: Final = "profile.json"
 

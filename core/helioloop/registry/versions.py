@@ -1,4 +1,4 @@
-"""Model versions on disk: a folder with card, weights and scores each, and which one is published.
+"""Model versions on disk: a folder with card, weights and scores each; how they are admitted and published.
 
 These files are the truth of models and scores; the web side reads the same folders, without torch::
 
@@ -12,129 +12,26 @@ These files are the truth of models and scores; the web side reads the same fold
     <model-dir>/.publishing.lock        exists while a process publishes a version or removes weights
 """
 
-import json
-import re
-import shlex
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final
 
 from helioloop.errors import RegistryError, UnknownVersion
-from helioloop.files import atomic, lease
+from helioloop.files import atomic
 from helioloop.records.cubes import CubeInfo, Key
 from helioloop.records.scores import CubeScore
+from helioloop.registry.card import CARD_FILE, Card, write_card
 from helioloop.registry.completeness import missing_parts
 from helioloop.registry.folder_format import check_format, ensure_format
+from helioloop.registry.publications import Publication, Publications
 from helioloop.registry.score_store import read_score_file, read_scores, read_some_scores, write_scores
 from helioloop.registry.staging import Staging
+from helioloop.registry.version_names import FOLDER, is_version_name, number_of, version_names
 
 PRUNED_FILE: Final = "pruned.json"
 """File in the folder of a version whose weights were removed; written before they are."""
-PUBLISHING_SECONDS: Final = 60.0
-"""Longest wait for another process that publishes a version or removes weights."""
-
-_VERSION = re.compile(r"v(\d{4,})\Z")
-
-
-def is_version_name(text: str) -> bool:
-    """Return whether a text is the name of a version, of this model folder or another one."""
-    return _VERSION.match(text) is not None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
-    """How a model version was trained, and with which result; ``card.json`` in its folder.
-
-    Parameters
-    ----------
-    version : str
-        ``v0001``, ``v0002``, …; empty until the round is admitted.
-    parent : str or None
-        The version that was published when this round started.
-    created_at : str
-        UTC, ISO 8601.
-    reason : str
-        Why the round was started, in a sentence.
-    fingerprint : str
-        Hash of labels, data, recipe and code: rounds with equal fingerprints train equal models.
-    label_fingerprint : str
-        Hash of the labels alone.
-    code_version : str
-        Version and source digest of the learning code.
-    recipe, instrument : dict
-        Settings of the training, and the grid.
-    labels : dict
-        cube -> {"label", "verified", "fold", "sha256", "release"} of every cube trained on.
-    members : dict
-        Member name -> {"fold", "seed", "file"}.
-    metrics : dict
-        Metrics of the round by name, such as the out-of-fold agreement.
-    profile : dict
-        Profile of the release: {"name", "instrument", "to_mdi_factor", "patch_deg"}; empty or shorter in older cards.
-    verdict : dict
-        Result of the promotion check: {"publish", "reason", "metrics"}; empty where there was no check.
-    """
-
-    version: str
-    parent: str | None
-    created_at: str
-    reason: str
-    fingerprint: str
-    label_fingerprint: str
-    code_version: str
-    recipe: dict[str, Any]
-    instrument: dict[str, Any]
-    labels: dict[str, dict[str, Any]]
-    members: dict[str, dict[str, Any]]
-    metrics: dict[str, float] = field(default_factory=dict)
-    verdict: dict[str, Any] = field(default_factory=dict)
-    profile: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def rejected(self) -> str | None:
-        """Why the promotion check rejected this version, in a sentence; None where it did not."""
-        return None if self.verdict.get("publish", True) else str(self.verdict["reason"])
-
-    @property
-    def verified(self) -> int:
-        """Number of verified labels that it was trained on."""
-        return sum(bool(entry["verified"]) for entry in self.labels.values())
-
-    @property
-    def releases(self) -> set[str]:
-        """Names of the releases that it was trained on, as far as the card names them."""
-        return {str(entry["release"]) for entry in self.labels.values() if entry.get("release")}
-
-    @property
-    def member_files(self) -> list[str]:
-        """Names of the files with the members' weights."""
-        return [str(member["file"]) for member in self.members.values()]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read a card; a missing or damaged file is a `RegistryError`."""
-        try:
-            return cls(**json.loads(path.read_text()))
-        except FileNotFoundError:
-            raise RegistryError(f"{path} is missing, but every version has a card; restore it") from None
-        except (ValueError, TypeError) as error:
-            raise RegistryError(f"{path} is not a model card ({error}); restore it or delete that folder") from None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Publication:
-    """One line of the history: `version` was published at `at` (UTC, ISO 8601), and why."""
-
-    version: str
-    at: str
-    why: str
 
 
 class Registry:
@@ -145,30 +42,29 @@ class Registry:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._publications = Publications(root)
 
     # -- reading ---------------------------------------------------------------------------------
 
     def published(self) -> str | None:
         """Return the name of the published version, or None; a damaged pointer is a `RegistryError`."""
-        check_format(self.root)
-        path = self.root / "published.json"
-        try:
-            version = json.loads(path.read_text())["version"]
-        except FileNotFoundError:
-            return None
-        except (ValueError, KeyError, TypeError):
-            raise RegistryError(f'{path} is not {{"version": …}}; {self._remedy()}') from None
-        if not isinstance(version, str) or not _VERSION.match(version):
-            raise RegistryError(f"{path} names {version!r}, but versions are named v0001, v0002, …; {self._remedy()}")
-        return version
+        return self._publications.published()
 
     def published_if_readable(self) -> str | None:
         """Return the name of the published version, None where there is none or the pointer is damaged."""
-        check_format(self.root)
-        try:
-            return self.published()
-        except RegistryError:
-            return None
+        return self._publications.published_if_readable()
+
+    def history(self) -> list[Publication]:
+        """Return all publications and rollbacks, oldest first."""
+        return self._publications.history()
+
+    def last_published(self) -> str | None:
+        """Return the version that a lost pointer most likely named; None where there is no version."""
+        return self._publications.last()
+
+    def rollback_command(self, version: str) -> str:
+        """Return the shell command that publishes `version`."""
+        return self._publications.rollback_command(version)
 
     def unpublished(self) -> Card | None:
         """Return the card of the newest version if its publication is missing or incomplete; None otherwise.
@@ -181,32 +77,32 @@ class Registry:
         newest = self.latest()
         # The pointer is read before the history: in the other order, a rollback in between would look like an
         # incomplete publication, and would be undone.
-        if newest is None or newest.version == self.published_if_readable() or self._overtaken(newest) is not None:
+        if (
+            newest is None
+            or newest.version == self.published_if_readable()
+            or self._publications.overtaken(newest) is not None
+        ):
             return None
         return newest
 
     def versions(self) -> list[str]:
         """Return the names of all versions, oldest first."""
         check_format(self.root)
-        folder = self.root / "versions"
-        if not folder.is_dir():
-            return []
-        names = [entry.name for entry in folder.iterdir() if _VERSION.match(entry.name) and entry.is_dir()]
-        return sorted(names, key=lambda name: int(name[1:]))
+        return version_names(self.root)
 
     def was_lost(self, version: str) -> bool:
         """Return whether a version once had this name and is not in the folder, which was restored from a backup.
 
         A later version exists, and names are not given again (see `admit`).
         """
-        match, names = _VERSION.match(version), self.versions()
-        return match is not None and version not in names and bool(names) and int(match[1]) < int(names[-1][1:])
+        names = self.versions()
+        return version not in names and bool(names) and 0 < number_of(version) < number_of(names[-1])
 
     def folder(self, version: str) -> Path:
         """Return the folder of a version; an unknown name is an `UnknownVersion`."""
         check_format(self.root)
-        path = self.root / "versions" / version
-        if not _VERSION.match(version) or not path.is_dir():
+        path = self.root / FOLDER / version
+        if not is_version_name(version) or not path.is_dir():
             known = ", ".join(self.versions()) or "none yet"
             if version == self.published_if_readable():
                 raise UnknownVersion(
@@ -242,7 +138,7 @@ class Registry:
 
     def card(self, version: str) -> Card:
         """Return the card of a version."""
-        return Card.read(self.folder(version) / "card.json")
+        return Card.read(self.folder(version) / CARD_FILE)
 
     def latest(self) -> Card | None:
         """Return the card of the newest version, published or not; None where there is none."""
@@ -268,49 +164,12 @@ class Registry:
         """Return the scores in one score file of a version, without masking curves."""
         return read_score_file(self.folder(version) / "scores" / file, curves=False)
 
-    def history(self) -> list[Publication]:
-        """Return all publications and rollbacks, oldest first."""
-        check_format(self.root)
-        path = self.root / "history.jsonl"
-        if not path.exists():
-            return []
-        try:
-            return [Publication(**json.loads(line)) for line in path.read_text().splitlines()]
-        except (ValueError, TypeError) as error:
-            raise RegistryError(
-                f"{path} has a line that is not a publication ({error}); delete that "
-                f"line; if another version should be published then, run `{self.rollback_command('VERSION')}`"
-            ) from None
-
-    def last_published(self) -> str | None:
-        """Return the version that a lost pointer most likely named; None where there is no version.
-
-        This is the last version in the history, or the newest one where the history is empty or damaged.
-        """
-        names = self.versions()
-        try:
-            published = [line.version for line in self.history() if line.version in names]
-        except RegistryError:
-            published = []
-        known = published or names
-        return known[-1] if known else None
-
-    def rollback_command(self, version: str) -> str:
-        """Return the shell command that publishes `version`."""
-        return f"helioloop rollback {version} --model-dir {shlex.quote(str(self.root))}"
-
     def _former_names(self) -> set[str]:
         """Return the names in history and pointer, whose versions the folder may have lost; no name is given again."""
         names = {self.published_if_readable() or ""}
         with suppress(RegistryError):  # a damaged line
             names |= {line.version for line in self.history()}
         return names
-
-    def _remedy(self) -> str:
-        version = self.last_published()
-        if version is None:
-            return "delete it, because there is no version"
-        return f"run `{self.rollback_command(version)}`"
 
     # -- writing ---------------------------------------------------------------------------------
 
@@ -350,14 +209,13 @@ class Registry:
             If the folder is gone, or lacks weights, plan or scores.
         """
         ensure_format(self.root)
-        versions = self.root / "versions"
+        versions = self.root / FOLDER
         versions.mkdir(parents=True, exist_ok=True)
-        known = (_VERSION.match(name) for name in {*self.versions(), *self._former_names(), *used_names})
-        number = max((int(match[1]) for match in known if match is not None), default=0)
+        number = max((number_of(name) for name in {*self.versions(), *self._former_names(), *used_names}), default=0)
         while True:
             number += 1
             named = replace(card, version=f"v{number:04d}")
-            _write_card(staging, named)
+            write_card(staging, named)
             if lacking := missing_parts(staging, card.member_files):
                 raise RegistryError(
                     f"{staging} does not become {named.version}, because {'; '.join(lacking)}; run the round again"
@@ -411,26 +269,9 @@ class Registry:
             lines = len(self.history())
             if self.published_if_readable() == card.version:
                 return None
-            if (reason := self._overtaken(card)) is None:
+            if (reason := self._publications.overtaken(card)) is None:
                 self._write_publication(card.version, why=why, lines_before=lines)
             return reason
-
-    def _overtaken(self, card: Card) -> str | None:
-        """Return why a version is not published without a human's request, in a sentence; None where it may be."""
-        published, lines = self.published_if_readable(), self.history()
-        by_hand = f"to publish it, run `{self.rollback_command(card.version)}`"
-        if lines and lines[-1].version == card.version:
-            return None  # a publication that broke off
-        if any(line.version == card.version for line in lines):
-            return f"{card.version} was published before, and {lines[-1].version} since; {by_hand}"
-        if published is not None and int(published[1:]) > int(card.version[1:]):
-            return f"{card.version} is older than {published}, which is published; {by_hand}"
-        compared = card.verdict.get("publications")
-        if compared is not None and len(lines) > compared:
-            return f"{lines[-1].version} was published while the round of {card.version} was closed; {by_hand}"
-        if compared is not None and len(lines) < compared:
-            return f"lines of the history were lost since the round of {card.version} was closed; {by_hand}"
-        return None
 
     def restore_pointer(self) -> str | None:
         """Publish the version of the last line of the history again where the pointer names none or another one.
@@ -460,8 +301,7 @@ class Registry:
         Raises
         ------
         RegistryError
-            If the version lacks a part, or the history has not `lines_before` lines any more: this process was stopped
-            for so long that another one took over the lock and published.
+            If the version lacks a part, or another process has published meanwhile; see `Publications.record`.
         """
         lacking = missing_parts(self.folder_with_weights(version), self.card(version).member_files)
         if lacking:
@@ -469,47 +309,12 @@ class Registry:
                 f"{version} in {self.root} is not published, because {'; '.join(lacking)}; restore its folder from a "
                 "backup, or publish another version"
             )
-        line = Publication(version=version, at=datetime.now(UTC).isoformat(timespec="seconds"), why=why)
-        lines = self.history()
-        if lines_before is not None and len(lines) != lines_before:
-            raise RegistryError(
-                f"{version} in {self.root} is not published, because another process has published "
-                f"{lines[-1].version if lines else 'a version'} meanwhile; to publish it all the same, run "
-                f"`{self.rollback_command(version)}`"
-            )
-        if not lines or lines[-1].version != version:  # else the last publication was interrupted here
-            lines.append(line)
-        atomic.write_json_lines(self.root / "history.jsonl", [asdict(entry) for entry in lines])
-        atomic.write_json(self.root / "published.json", {"version": version})
+        self._publications.record(version, why=why, lines_before=lines_before)
 
-    @contextmanager
-    def publishing(self) -> Iterator[None]:
-        """Keep other processes from publishing a version, and from removing weights.
-
-        Raises
-        ------
-        RegistryError
-            If another process does so for too long.
-        """
-        path = self.root / ".publishing.lock"
-        with lease.holding(path, wait_seconds=PUBLISHING_SECONDS) as is_held:
-            if not is_held:
-                raise RegistryError(
-                    f"another process has been publishing a version or pruning in {self.root} for over "
-                    f"{PUBLISHING_SECONDS:.0f} s; wait until it has ended, and repeat this"
-                )
-            yield
+    def publishing(self) -> AbstractContextManager[None]:
+        """Keep other processes from publishing a version, and from removing weights."""
+        return self._publications.publishing()
 
     def add_scores(self, version: str, scores: Iterable[CubeScore]) -> None:
         """Add scores to a version; each call writes a new file, so that writers do not conflict."""
         write_scores(self.folder(version) / "scores", scores)
-
-
-def _write_card(staging: Path, card: Card) -> None:
-    """Write a card into a staging folder that exists; a folder that is gone is a `RegistryError`."""
-    try:
-        atomic.write_json(staging / "card.json", card.as_dict(), make_folders=False)
-    except FileNotFoundError:
-        raise RegistryError(
-            f"{staging} is gone, because another process has admitted or discarded it; nothing is left to do here"
-        ) from None

@@ -1,8 +1,9 @@
 """Compares the learning code of a version with that of now: their formulas of probabilities may differ."""
 
 from helioloop.model.provenance import code_version
+from helioloop.registry.card import Card
 from helioloop.registry.known_cards import known_card
-from helioloop.registry.versions import Card, Registry
+from helioloop.registry.versions import Registry
 
 
 def other_code(registry: Registry, version: str) -> str | None:

@@ -20,9 +20,10 @@ from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import Label
 from helioloop.records.profiles import cube_values, differences, profile_record
 from helioloop.records.scores import CubeScore
+from helioloop.registry.card import Card
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.project_profile import profile_conflict, write_project_profile
-from helioloop.registry.versions import Card, Registry
+from helioloop.registry.versions import Registry
 from helioloop.workflows.cells import decimal, frame_cells
 from helioloop.workflows.parallel import process_count
 from helioloop.workflows.readable_cubes import readable_cubes

@@ -20,9 +20,10 @@ from helioloop.model.plan import Plan
 from helioloop.model.runtime import Runtime
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
+from helioloop.registry.card import Card
 from helioloop.registry.score_store import write_scores
 from helioloop.registry.staging import Staging
-from helioloop.registry.versions import Card, Registry
+from helioloop.registry.versions import Registry
 from helioloop.workflows.fields import keep_trained_fields
 from helioloop.workflows.parallel import RoundWork, score_and_locate, train_members
 

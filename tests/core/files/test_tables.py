@@ -2,7 +2,9 @@
 
 import codecs
 import csv
+import errno
 import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -208,6 +210,27 @@ def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes, text: str) 
     """The reason comes with a remedy."""
     with pytest.raises(ReleaseError, match=text):
         read(tmp_path / "t.csv", content)
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ESTALE, "look whether its network file system is there"),
+        (errno.EMFILE, "raise the limit on open files"),
+        (errno.ENXIO, "check the disk, or write the file again"),
+    ],
+)
+def test_a_table_has_the_remedies_of_all_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, remedy: str
+) -> None:
+    """Those of the disk and of this process, too; what is not known is as for a damaged file."""
+
+    def fail(_: Path) -> bytes:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    with pytest.raises(ReleaseError, match=remedy):
+        read_table(tmp_path / "t.csv", needed=("cube",), error=ReleaseError, on_doubt=[].append)
 
 
 def test_a_table_that_cannot_be_opened_has_the_remedy_of_its_error(tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from tests.core.labelstudio.test_annotations import CONTROLS, N_FRAMES, annotation, task
 
-from helioloop.labelstudio.annotations import current_label, submitted_votes
+from helioloop.labelstudio.annotations import current_label
 from helioloop.labelstudio.annotators import annotators
 from helioloop.labelstudio.config import parse_config
 from helioloop.labelstudio.tasks import cube_tasks
+from helioloop.labelstudio.votes import submitted_votes
 from helioloop.records.labels import CurrentLabel, Label, LabelSource
 
 GONE: tuple[Any, ...] = (None, {}, {"id": None}, {"id": None, "email": None}, "", 0, -1, True, [])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.core.labelstudio.test_annotations import CONTROLS, N_FRAMES, annotation, task
 
-from helioloop.labelstudio.annotations import submitted_votes
+from helioloop.labelstudio.votes import submitted_votes
 
 
 def test_skips_and_copies_do_not_count() -> None:

@@ -27,7 +27,8 @@ from helioloop.records.cubes import CubeInfo
 from helioloop.records.instrument import Instrument
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
-from helioloop.registry.versions import Card, Registry
+from helioloop.registry.card import Card
+from helioloop.registry.versions import Registry
 from helioloop.workflows.rounds import auroc, round_metrics, run_round
 
 SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=24, size_px=24, clip_gauss=1000.0, frozen_frames=3)

@@ -10,11 +10,12 @@ from helioloop import __version__
 from helioloop.errors import RegistryError
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.profiles import BUILT_IN
+from helioloop.registry.card import Card
 from helioloop.registry.folder_format import check_format, ensure_format
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.project_profile import profile_conflict, read_project_profile, write_project_profile
 from helioloop.registry.unscorable import add_unscorable, read_unscorable
-from helioloop.registry.versions import Card, Registry
+from helioloop.registry.versions import Registry
 
 FINGERPRINT = "0123456789abcdef"
 CARD = Card(

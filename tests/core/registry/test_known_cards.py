@@ -6,8 +6,9 @@ import pytest
 from tests.whole import complete
 
 from helioloop.errors import RegistryError, UnknownVersion
+from helioloop.registry.card import Card
 from helioloop.registry.known_cards import known_card, latest_card
-from helioloop.registry.versions import Card, Registry
+from helioloop.registry.versions import Registry
 
 
 def admitted(registry: Registry, fingerprint: str) -> str:

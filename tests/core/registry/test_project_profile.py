@@ -10,13 +10,14 @@ import pytest
 from helioloop.errors import RegistryError
 from helioloop.records.instrument import MDI
 from helioloop.records.profiles import BUILT_IN, Profile, profile_record
+from helioloop.registry.card import Card
 from helioloop.registry.project_profile import (
     find_project_profile,
     profile_conflict,
     read_project_profile,
     write_project_profile,
 )
-from helioloop.registry.versions import Card, Registry
+from helioloop.registry.versions import Registry
 
 HMI = BUILT_IN["hmi"]
 OWN = replace(

@@ -10,7 +10,7 @@ from tests.whole import complete, weights
 
 from helioloop.errors import RegistryError
 from helioloop.files import atomic, lease
-from helioloop.registry import pruning, versions
+from helioloop.registry import pruning, publications
 from helioloop.registry.staging import Staging
 from helioloop.registry.versions import Registry
 
@@ -119,7 +119,7 @@ def test_an_interrupted_pruning_leaves_no_version_that_seems_complete(
 
 def test_no_version_is_published_while_weights_are_removed(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise the version could lose its weights right after it was published; the other process waits, too."""
-    monkeypatch.setattr(versions, "PUBLISHING_SECONDS", 0.1)
+    monkeypatch.setattr(publications, "PUBLISHING_SECONDS", 0.1)
     with registry.publishing():
         with pytest.raises(RegistryError, match="another process has been publishing a version or pruning"):
             registry.publish("v0001", why="rollback")

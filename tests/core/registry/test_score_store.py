@@ -12,6 +12,7 @@ from helioloop.errors import RegistryError, UnknownVersion
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.scores import CubeScore
 from helioloop.registry import score_index, score_store
+from helioloop.registry.card import Card
 from helioloop.registry.score_store import (
     StoredScores,
     curve_bytes,
@@ -20,7 +21,7 @@ from helioloop.registry.score_store import (
     remove_curves,
     write_scores,
 )
-from helioloop.registry.versions import Card, Registry
+from helioloop.registry.versions import Registry
 
 
 def _cube(cube: str, sha256: str = "a" * 64) -> CubeInfo:

@@ -6,8 +6,9 @@ import pytest
 from tests.core.registry.test_versions import _card
 from tests.whole import complete
 
+from helioloop.registry.card import Card
 from helioloop.registry.unusable import unusable_versions
-from helioloop.registry.versions import PRUNED_FILE, Card, Registry
+from helioloop.registry.versions import PRUNED_FILE, Registry
 
 
 @pytest.fixture

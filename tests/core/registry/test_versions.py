@@ -10,8 +10,9 @@ from tests.whole import complete, weights
 
 from helioloop.errors import RegistryError, UnknownVersion
 from helioloop.records.scores import CubeScore
+from helioloop.registry.card import Card
 from helioloop.registry.folder_format import ensure_format
-from helioloop.registry.versions import Card, Registry
+from helioloop.registry.versions import Registry
 
 FINGERPRINT = "0123456789abcdef"
 

@@ -15,7 +15,8 @@ from helioloop.records.cubes import CubeInfo
 from helioloop.records.instrument import MDI
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
-from helioloop.registry.versions import Card, Registry
+from helioloop.registry.card import Card
+from helioloop.registry.versions import Registry
 from helioloop.workflows import releases
 from helioloop.workflows.rounds import close_round
 

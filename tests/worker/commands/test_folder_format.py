@@ -8,7 +8,8 @@ from tests.worker.conftest import LoopProject
 from tests.worker.shell import run_one_of
 
 from helioloop.errors import RegistryError
-from helioloop.registry.versions import Card, Registry
+from helioloop.registry.card import Card
+from helioloop.registry.versions import Registry
 from helioloop_worker import jobs
 from helioloop_worker.commands import learning, project
 

@@ -291,6 +291,15 @@ def test_too_few_labels_are_refused(trained: Trained, tmp_path: Path) -> None:
     assert Registry(tmp_path / "models").versions() == []
 
 
+def test_a_model_folder_that_is_not_there_is_refused(trained: Trained, tmp_path: Path) -> None:
+    """It is a path with a mistake in it, or nothing was trained yet; nothing is read before."""
+    absent = tmp_path / "modles"
+    result = run("score", trained.release, "--model-dir", absent, "--out", tmp_path / "scores.csv")
+    assert result.exit_code == 2
+    assert f"{absent} is not a folder; name an existing model folder" in result.stderr
+    assert "or make one with `helioloop train`" in result.stderr
+
+
 def test_scoring_before_training_and_unknown_versions_are_refused(trained: Trained, tmp_path: Path) -> None:
     """Exit 1; the error lists the existing versions."""
     nothing = run("score", trained.release, "--model-dir", tmp_path, "--out", tmp_path / "scores.csv")

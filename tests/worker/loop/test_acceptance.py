@@ -29,9 +29,9 @@ from helioloop.workflows import rounds as rounding
 from helioloop_worker import jobs
 from helioloop_worker.doctor.gathering_here import read_folder
 from helioloop_worker.loop.acceptance import WITHDRAWN, accept
-from helioloop_worker.loop.checked import require_whole_write_back
 from helioloop_worker.loop.ingest import ingest
 from helioloop_worker.loop.reconcile import reconcile
+from helioloop_worker.loop.written_back import require_whole_write_back
 from helioloop_worker.reports.other_code import OtherCode
 from helioloop_worker.reports.status import acceptance_lines
 from helioloop_worker.reports.status_reading import read_status

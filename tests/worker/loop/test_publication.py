@@ -175,7 +175,7 @@ def close(loop_project: LoopProject, plan: Plan) -> str:
 PLACES = {
     "before the scores are written": (rounding, "_replace_scores"),
     "before the promotion check": (rounding, "compare_with_published"),
-    "before the card is written": (versions, "_write_card"),
+    "before the card is written": (versions, "write_card"),
     "before the folder is looked at": (versions, "missing_parts"),
 }
 """Where a closing is stopped: module and function that it is about to call."""

@@ -14,7 +14,7 @@ from helioloop.progress import silent
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.unscorable import add_unscorable
 from helioloop_worker import jobs
-from helioloop_worker.loop import writeback
+from helioloop_worker.loop import superseded
 from helioloop_worker.loop.late_snapshots import replace_late_snapshot
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.writeback import write_back
@@ -277,7 +277,7 @@ def test_the_rows_of_a_version_never_shown_go_too(loop_project: LoopProject) -> 
 def test_a_rollback_keeps_the_rows_it_goes_back_to(loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> None:
     """v0001 is published again while reconciliation waits for the lock: it is no longer superseded."""
     write_back(loop_project.context, loop_project.id, loop_project.publish(), report=silent)
-    whole = writeback.writing
+    whole = superseded.writing
 
     @contextmanager
     def waits(*args: Any) -> Iterator[Any]:
@@ -285,7 +285,7 @@ def test_a_rollback_keeps_the_rows_it_goes_back_to(loop_project: LoopProject, mo
             loop_project.registry.publish("v0001", why="rollback")
             yield lock
 
-    monkeypatch.setattr(writeback, "writing", waits)
+    monkeypatch.setattr(superseded, "writing", waits)
     reconcile(without_grace(loop_project).context, loop_project.id)
     assert len(loop_project.rows("v0001")) == len(CUBES)
 

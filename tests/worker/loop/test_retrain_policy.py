@@ -1,7 +1,7 @@
 """When a round starts: the rules on small sets of labels."""
 
 from helioloop.records.labels import CurrentLabel, Label
-from helioloop.registry.versions import Card
+from helioloop.registry.card import Card
 from helioloop.settings import Settings
 from helioloop_worker.loop.retrain_policy import decide
 

@@ -10,6 +10,7 @@ from helioloop.data.cubes import write_cube
 from helioloop.data.release import Release
 from helioloop.messaging import messages, queues
 from helioloop.messaging.claims import RedisClaims
+from helioloop.messaging.roles import ROLE_QUEUES
 from helioloop.model import ensemble
 from helioloop.model.plan import Plan
 from helioloop.progress import silent
@@ -21,7 +22,6 @@ from helioloop.workflows import rounds as rounding
 from helioloop.workflows.releases import score_release
 from helioloop_worker import jobs
 from helioloop_worker.loop import scoring, writeback
-from helioloop_worker.worker import ROLE_QUEUES
 
 Data = dict[str, dict[str, str]]
 

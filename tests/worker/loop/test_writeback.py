@@ -13,10 +13,10 @@ from helioloop.messaging.job_failures import JobFailures
 from helioloop.progress import silent
 from helioloop.registry.unscorable import add_unscorable
 from helioloop_worker import jobs
-from helioloop_worker.loop import updating, writeback
-from helioloop_worker.loop.checked import require_whole_write_back
+from helioloop_worker.loop import unscored, updating, writing
 from helioloop_worker.loop.shown_versions import read_shown_versions, superseded_since
 from helioloop_worker.loop.writeback import write_back
+from helioloop_worker.loop.written_back import require_whole_write_back
 
 Data = dict[str, dict[str, str]]
 
@@ -145,7 +145,7 @@ def test_what_was_scored_meanwhile_does_not_shift_what_is_asked_for(
     loop_project: LoopProject, task_data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three jobs of eight cubes wait, and one of the first eight is scored: the other two jobs stay the same."""
-    monkeypatch.setattr(writeback, "SCORE_CHUNK", 8)
+    monkeypatch.setattr(unscored, "SCORE_CHUNK", 8)
     loop_project.import_cubes(task_data)
     version = loop_project.publish(without=CUBES)
     jobs.write_back(loop_project.context, loop_project.id, version)
@@ -204,13 +204,13 @@ def test_one_writer_at_a_time(loop_project: LoopProject, task_data: Data, monkey
     """A second one waits, and raises an error after too long; the lock is free afterwards, also after an error."""
     loop_project.import_cubes(task_data)
     version = loop_project.publish()
-    monkeypatch.setattr(writeback, "WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(writing, "WAIT_SECONDS", 0.1)
     with (
-        writeback.writing(loop_project.context, loop_project.id),
+        writing.writing(loop_project.context, loop_project.id),
         pytest.raises(ServiceError, match="one writes at a time"),
     ):
         write(loop_project, version)
-    with pytest.raises(ZeroDivisionError), writeback.writing(loop_project.context, loop_project.id):
+    with pytest.raises(ZeroDivisionError), writing.writing(loop_project.context, loop_project.id):
         raise ZeroDivisionError
     assert write(loop_project, version) == (24, 0, 0)
 

@@ -14,10 +14,10 @@ from helioloop.progress import silent
 from helioloop.registry.random_checks import RandomChecks
 from helioloop_worker import jobs
 from helioloop_worker.labelstudio import kept_projects
-from helioloop_worker.loop.checked import read_written, require_whole_write_back
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.writeback import write_back
 from helioloop_worker.loop.writeback_changes import write_back_changes
+from helioloop_worker.loop.written_back import read_written, require_whole_write_back
 
 Data = dict[str, dict[str, str]]
 

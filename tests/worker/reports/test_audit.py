@@ -12,9 +12,10 @@ from helioloop.files import atomic
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import BlindAnswer, CurrentLabel, Label
 from helioloop.records.scores import CubeScore
+from helioloop.registry.card import Card
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.random_checks import RandomChecks
-from helioloop.registry.versions import Card, Registry
+from helioloop.registry.versions import Registry
 from helioloop_worker.commands import learning
 from helioloop_worker.reports.audit import read_audit, read_rounds
 from helioloop_worker.reports.random_checks import count_random_checks

@@ -31,9 +31,10 @@ from helioloop.messaging.job_failures import JobFailures
 from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import CurrentLabel, LabelSource
+from helioloop.registry.card import Card
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.unscorable import add_unscorable
-from helioloop.registry.versions import Card, Registry
+from helioloop.registry.versions import Registry
 from helioloop.registry.watched import WatchedFolder, WatchState, write_watched
 from helioloop.settings import Settings
 from helioloop_worker import terminal

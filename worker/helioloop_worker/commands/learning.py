@@ -7,9 +7,11 @@ import click
 
 from helioloop.cli import needs_extra, print_table
 from helioloop.model.recipes import AUTO, RECIPES
-from helioloop.registry.versions import Card, Registry
+from helioloop.registry.card import Card
+from helioloop.registry.versions import Registry
 from helioloop.settings import load_settings
 from helioloop_worker.commands.options import (
+    existing_registry,
     find_registry,
     labels_option,
     model_dir_option,
@@ -146,8 +148,8 @@ def score(
     with needs_extra("worker"):
         from helioloop.workflows import releases
         from helioloop.workflows.drift import release_drift
+    registry = existing_registry(model_dir)
     with open_runtime(folder.resolve().parent, release=folder) as runtime:
-        registry = Registry(model_dir)
         version, scored = releases.score_release(
             open_release(folder, labels=labels), registry, runtime, version=version, other_profile=other_profile
         )

@@ -12,6 +12,9 @@ from helioloop.files.atomic import is_stream
 from helioloop.registry.versions import Registry
 from helioloop.settings import load_settings
 
+_Given = str | os.PathLike[str]
+_Converted = str | bytes | os.PathLike[str]
+
 
 class NamedPath(click.Path):
     """A path with a name: an empty one, as of a shell variable that is not set, would mean the current folder."""
@@ -19,12 +22,7 @@ class NamedPath(click.Path):
     def __init__(self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True) -> None:
         super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
 
-    def convert(
-        self,
-        value: str | os.PathLike[str],
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> str | bytes | os.PathLike[str]:
+    def convert(self, value: _Given, param: click.Parameter | None, ctx: click.Context | None) -> _Converted:
         """Return the path; refuse an empty one."""
         if not os.fspath(value).strip():
             self.fail("the path is empty, as of a shell variable that is not set; give a name, or . for this folder")
@@ -37,12 +35,7 @@ class TablePath(NamedPath):
     def __init__(self) -> None:
         super().__init__(dir_okay=False)
 
-    def convert(
-        self,
-        value: str | os.PathLike[str],
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> str | bytes | os.PathLike[str]:
+    def convert(self, value: _Given, param: click.Parameter | None, ctx: click.Context | None) -> _Converted:
         """Return the path of the file."""
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         return Path(os.path.realpath(path)) if path.is_symlink() and not is_stream(path) else path
@@ -54,12 +47,7 @@ class AnsweringFolder(NamedPath):
     def __init__(self, *, exists: bool = False) -> None:
         super().__init__(exists=exists, file_okay=False)
 
-    def convert(
-        self,
-        value: str | os.PathLike[str],
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> str | bytes | os.PathLike[str]:
+    def convert(self, value: _Given, param: click.Parameter | None, ctx: click.Context | None) -> _Converted:
         """Return the path of the folder."""
         name = "folder" if param is None else param.metavar or param.opts[0]
         if (sentence := silent_sentence([(name, Path(value))])) is not None:
@@ -130,6 +118,22 @@ def models_options(command: Callable[..., None]) -> Callable[..., None]:
     return model_dir(project(command))
 
 
+def existing_registry(model_dir: Path) -> Registry:
+    """Return the model folder that --model-dir names, for commands that make none.
+
+    Raises
+    ------
+    WrongUsage
+        If the folder does not exist.
+    """
+    if not model_dir.is_dir():
+        raise WrongUsage(
+            f"{model_dir} is not a folder; name an existing model folder with --model-dir, or make one with "
+            "`helioloop train`"
+        )
+    return Registry(model_dir)
+
+
 def find_registry(*, model_dir: Path | None, project: int | None) -> Registry:
     """Return the model folder that --model-dir or --project names.
 
@@ -139,9 +143,7 @@ def find_registry(*, model_dir: Path | None, project: int | None) -> Registry:
         If neither or both are given, or the folder that --model-dir names does not exist.
     """
     if model_dir is not None and project is None:
-        if not model_dir.is_dir():
-            raise WrongUsage(f"{model_dir} is not a folder; name an existing model folder with --model-dir")
-        return Registry(model_dir)
+        return existing_registry(model_dir)
     if project is not None and model_dir is None:
         return Registry(load_settings().model_dir(project))
     raise WrongUsage("give either --model-dir DIR or --project ID, and not both")

@@ -176,10 +176,7 @@ def ingest(release: Path, project: int, detach: bool) -> None:
         )
     connection = redis_client.connect(settings)
     message = messages.Ingest(project=project, release=release.resolve().name)
-    if not queues.has_worker(connection, message.queue):
-        raise ServiceError(
-            f"no worker serves the queue {message.queue}; start one with `helioloop worker --role train`"
-        )
+    queues.require_worker(connection, message.queue)
     queues.send(connection, message, anew=True)
     if detach:
         click.echo(

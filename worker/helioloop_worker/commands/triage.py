@@ -6,12 +6,12 @@ from pathlib import Path
 import click
 
 from helioloop.cli import needs_extra
-from helioloop.registry.versions import Registry
 from helioloop_worker.commands.options import (
     FOLDER,
     TABLE,
     confidence_option,
     coverage_option,
+    existing_registry,
     model_dir_option,
     other_profile_option,
     out_option,
@@ -96,8 +96,8 @@ def triage(
         from helioloop.workflows.prelabel import prelabel_release
         from helioloop.workflows.prelabel_report import Targets, write_prelabel_table
     targets = Targets(rate=rate, confidence=confidence, coverage=coverage)
+    registry = existing_registry(model_dir)
     with open_runtime(folder.resolve().parent, release=folder) as runtime:
-        registry = Registry(model_dir)
         done = prelabel_release(
             open_release(folder),
             registry,

@@ -6,6 +6,7 @@ from helioloop import __version__
 from helioloop_worker.doctor.addresses import Address, plain
 from helioloop_worker.doctor.facts import Facts
 from helioloop_worker.doctor.finding import Cause, Check, Finding, not_tried, ok, out_of_time
+from helioloop_worker.doctor.folders import silent_folder
 
 ADDRESS: Final = "backend-address"
 CREDENTIALS: Final = "backend-credentials"
@@ -54,11 +55,7 @@ _UNKNOWN_CODE = Cause(
     doubtful=True,
     remedy="Update helioloop where the backend runs and restart it: it does not state its version.",
 )
-_SILENT = Cause(
-    check=FOLDER,
-    name="silent",
-    remedy="Bring the server of that file system back, or mount the folder again: programs that read it wait for it.",
-)
+_SILENT = silent_folder(FOLDER)
 _NOT_WRITABLE = Cause(
     check=FOLDER,
     name="not-writable",

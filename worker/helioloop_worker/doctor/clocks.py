@@ -11,28 +11,39 @@ LARGE_SKEW_SECONDS: Final = 60.0
 """Clocks that differ by more break access tokens, which are valid for five minutes, and the order of events."""
 
 
-def compare_clocks(
-    facts: Facts, skew_seconds: float, *, whose: str, check: str, skewed: Cause, far_off: Cause
-) -> Finding:
-    """Return the finding about another clock.
+class Clock:
+    """The causes that another clock can have, for one check.
 
     Parameters
     ----------
-    facts : Facts
-        All facts.
-    skew_seconds : float
-        Seconds by which the other clock is ahead of this machine's.
-    whose : str
-        Whose clock it is, in the genitive.
     check : str
         Name of the check.
-    skewed, far_off : Cause
-        The causes for more than `SKEW_SECONDS` and `LARGE_SKEW_SECONDS`.
+    whose : str
+        Whose clock it is, in the genitive.
     """
-    direction = "ahead of" if skew_seconds > 0 else "behind"
-    seen = f"{whose} clock is {abs(skew_seconds):.0f} s {direction} this machine's"
-    if abs(skew_seconds) > LARGE_SKEW_SECONDS:
-        return far_off.found(facts, seen)
-    if abs(skew_seconds) > SKEW_SECONDS:
-        return skewed.found(facts, seen)
-    return ok(check, f"{whose} clock agrees with this machine's")
+
+    def __init__(self, check: str, *, whose: str) -> None:
+        remedy = "Set both clocks by NTP, for example with `timedatectl set-ntp true`."
+        self.skewed = Cause(check=check, name="skewed", doubtful=True, remedy=remedy)
+        self.far_off = Cause(check=check, name="far-off", remedy=remedy)
+        self.causes = (self.skewed, self.far_off)
+        self._check = check
+        self._whose = whose
+
+    def compare(self, facts: Facts, skew_seconds: float) -> Finding:
+        """Return the finding about the clock.
+
+        Parameters
+        ----------
+        facts : Facts
+            All facts.
+        skew_seconds : float
+            Seconds by which the clock is ahead of this machine's.
+        """
+        direction = "ahead of" if skew_seconds > 0 else "behind"
+        seen = f"{self._whose} clock is {abs(skew_seconds):.0f} s {direction} this machine's"
+        if abs(skew_seconds) > LARGE_SKEW_SECONDS:
+            return self.far_off.found(facts, seen)
+        if abs(skew_seconds) > SKEW_SECONDS:
+            return self.skewed.found(facts, seen)
+        return ok(self._check, f"{self._whose} clock agrees with this machine's")

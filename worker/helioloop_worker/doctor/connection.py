@@ -4,8 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from helioloop.messaging.backend_credentials import backend_credentials
-from helioloop.messaging.messages import SECRET_HEADER
+from helioloop.messaging.backend_credentials import SECRET_HEADER, backend_credentials
 from helioloop_worker.doctor import backend
 from helioloop_worker.doctor.addresses import has_scheme, is_loopback, is_unspecified, plain, same_place
 from helioloop_worker.doctor.facts import Facts, rows_of

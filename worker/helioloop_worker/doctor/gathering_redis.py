@@ -12,7 +12,7 @@ from rq.worker import WorkerStatus
 
 from helioloop.errors import ServiceError, SettingsError
 from helioloop.messaging import redis_client
-from helioloop.messaging.messages import CODE_FIELD, DEVICE_FIELD
+from helioloop.messaging.roles import CODE_FIELD, DEVICE_FIELD
 from helioloop.settings import Settings
 from helioloop_worker.doctor.addresses import is_loopback
 from helioloop_worker.doctor.facts import RedisFacts, WorkerFacts

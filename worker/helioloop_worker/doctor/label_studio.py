@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from helioloop_worker.doctor.addresses import Address, has_scheme, is_unspecified, plain
-from helioloop_worker.doctor.clocks import compare_clocks
+from helioloop_worker.doctor.clocks import Clock
 from helioloop_worker.doctor.facts import Facts
 from helioloop_worker.doctor.finding import Cause, Check, Finding, not_tried, ok, out_of_time
 from helioloop_worker.labelstudio.probe import Answer
@@ -57,15 +57,7 @@ _UNKNOWN = Cause(
     doubtful=True,
     remedy=f"Compare the version on Label Studio's page /version with the supported range: {SUPPORTED_RANGE}.",
 )
-_SKEWED = Cause(
-    check=CLOCK,
-    name="skewed",
-    doubtful=True,
-    remedy="Set both clocks by NTP, for example with `timedatectl set-ntp true`.",
-)
-_FAR_OFF = Cause(
-    check=CLOCK, name="far-off", remedy="Set both clocks by NTP, for example with `timedatectl set-ntp true`."
-)
+_CLOCK = Clock(CLOCK, whose="Label Studio's")
 _MISSING = Cause(
     check=TOKEN,
     name="missing",
@@ -126,7 +118,7 @@ _UNUSABLE = Cause(
 
 CAUSES: Final = (
     *_ADDRESS.causes, _REDIRECTED, _WRONG_PATH, _OTHER_SERVICE, _SERVER_ERROR, _UNSPECIFIED, _UNTESTED, _UNKNOWN,
-    _SKEWED, _FAR_OFF, _MISSING, _MALFORMED, _SHORT_LIVED, _EXPIRED, _ENDS_SOON, _REFUSED, _LEGACY_OFF, _NO_PROJECT,
+    *_CLOCK.causes, _MISSING, _MALFORMED, _SHORT_LIVED, _EXPIRED, _ENDS_SOON, _REFUSED, _LEGACY_OFF, _NO_PROJECT,
     _FORBIDDEN, _UNUSABLE,
 )  # fmt: skip
 
@@ -183,7 +175,7 @@ def _check_clock(facts: Facts) -> Finding:
     skew = None if facts.health is None else facts.health.skew_seconds
     if skew is None:
         return not_tried(CLOCK, "Label Studio sends no Date")
-    return compare_clocks(facts, skew, whose="Label Studio's", check=CLOCK, skewed=_SKEWED, far_off=_FAR_OFF)
+    return _CLOCK.compare(facts, skew)
 
 
 def token_claims(token: str) -> dict[str, Any] | None:

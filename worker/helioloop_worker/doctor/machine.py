@@ -4,6 +4,7 @@ from typing import Final
 
 from helioloop_worker.doctor.facts import Facts
 from helioloop_worker.doctor.finding import Cause, Check, Finding, ok, out_of_time
+from helioloop_worker.doctor.folders import silent_folder
 
 DISK: Final = "disk"
 RELEASES: Final = "release-folders"
@@ -23,22 +24,10 @@ _NO_FOLDER = Cause(
     remedy="Correct HELIOLOOP_MEDIA_ROOT, HELIOLOOP_MODEL_ROOT or HELIOLOOP_CACHE_ROOT, or create the folder with "
     "`helioloop init`.",
 )
-_SILENT = Cause(
-    check=DISK,
-    name="silent",
-    remedy="Bring the server of that file system back, or mount the folder again: programs that read it wait for it.",
-)
-_FULL = Cause(
-    check=DISK,
-    name="full",
-    remedy="Free space there; the cache (HELIOLOOP_CACHE_ROOT) may be deleted at any time.",
-)
-_LOW = Cause(
-    check=DISK,
-    name="low",
-    doubtful=True,
-    remedy="Free space there; the cache (HELIOLOOP_CACHE_ROOT) may be deleted at any time.",
-)
+_SILENT = silent_folder(DISK)
+_FREE: Final = "Free space there; the cache (HELIOLOOP_CACHE_ROOT) may be deleted at any time."
+_FULL = Cause(check=DISK, name="full", remedy=_FREE)
+_LOW = Cause(check=DISK, name="low", doubtful=True, remedy=_FREE)
 _NO_ROOTS = Cause(
     check=RELEASES,
     name="none",

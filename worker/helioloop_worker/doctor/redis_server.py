@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from helioloop_worker.doctor.clocks import compare_clocks
+from helioloop_worker.doctor.clocks import Clock
 from helioloop_worker.doctor.facts import Facts, RedisFacts
 from helioloop_worker.doctor.finding import Cause, Check, Finding, ok, out_of_time
 
@@ -87,19 +87,11 @@ _FULL = Cause(
     remedy="Raise maxmemory in redis.conf: once it is reached, Redis refuses jobs and events.",
 )
 _OLD = Cause(check=VERSION, name="old", remedy="Install Redis 6.0.6 or later (or Valkey).")
-_SKEWED = Cause(
-    check=CLOCK,
-    name="skewed",
-    doubtful=True,
-    remedy="Set both clocks by NTP, for example with `timedatectl set-ntp true`.",
-)
-_FAR_OFF = Cause(
-    check=CLOCK, name="far-off", remedy="Set both clocks by NTP, for example with `timedatectl set-ntp true`."
-)
+_CLOCK = Clock(CLOCK, whose="Redis'")
 
 CAUSES: Final = (
     _UNREACHABLE, _NO_ADDRESS, _CREDENTIALS, _REFUSES, _OPEN, _OPEN_HERE, _NOT_REQUIRED, _FAILING, _OFF, _EVICTS,
-    _WOULD_EVICT, _FULL, _OLD, _SKEWED, _FAR_OFF,
+    _WOULD_EVICT, _FULL, _OLD, *_CLOCK.causes,
 )  # fmt: skip
 
 
@@ -180,7 +172,7 @@ def _check_version(facts: Facts) -> Finding:
 
 def _check_clock(facts: Facts) -> Finding:
     skew = _read(facts).skew_seconds
-    return compare_clocks(facts, skew, whose="Redis'", check=CLOCK, skewed=_SKEWED, far_off=_FAR_OFF)
+    return _CLOCK.compare(facts, skew)
 
 
 CHECKS: Final = (

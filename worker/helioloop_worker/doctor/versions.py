@@ -13,6 +13,7 @@ SERVED: Final = "backend-model-version"
 SHOWN: Final = "shown-model-version"
 PREDICTIONS: Final = "predictions"
 
+_IF_IT_RUNS: Final = "if it runs, `helioloop status --project {project}` names what failed"
 _OTHER_CODE = Cause(
     check=MADE_BY,
     name="other-code",
@@ -40,14 +41,12 @@ _TITLE = Cause(
 _SHOWN_OTHER = Cause(
     check=SHOWN,
     name="differs",
-    remedy="Run `helioloop worker --role score`: it writes the published version back; if it runs, "
-    "`helioloop status --project {project}` names what failed.",
+    remedy=f"Run `helioloop worker --role score`: it writes the published version back; {_IF_IT_RUNS}.",
 )
 _NONE = Cause(
     check=PREDICTIONS,
     name="none",
-    remedy="Run `helioloop worker --role score`: it writes the predictions back; if it runs, "
-    "`helioloop status --project {project}` names what failed.",
+    remedy=f"Run `helioloop worker --role score`: it writes the predictions back; {_IF_IT_RUNS}.",
 )
 _TWICE = Cause(
     check=PREDICTIONS,

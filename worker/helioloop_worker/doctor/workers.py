@@ -1,9 +1,10 @@
 """Checks of the workers: one of each role runs, with this code, on a suitable device."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from helioloop.messaging.messages import QUEUE_BULK, QUEUE_MAINTENANCE, QUEUE_SCORE, QUEUE_TRAIN
+from helioloop.messaging.messages import QUEUE_TRAIN
+from helioloop.messaging.roles import ROLE_QUEUES, Role
 from helioloop_worker.doctor.facts import Facts, WorkerFacts
 from helioloop_worker.doctor.finding import Cause, Check, Finding, not_tried, ok, out_of_time
 from helioloop_worker.doctor.redis_server import REDIS
@@ -17,21 +18,20 @@ DEVICE: Final = "worker-device"
 SILENT_SECONDS: Final = 60.0
 """A living worker gives a sign every 20 s at the latest, and every 30 s while it runs a job."""
 
-_QUEUES: Final = {SCORE: (QUEUE_SCORE, QUEUE_MAINTENANCE, QUEUE_BULK), TRAIN: (QUEUE_TRAIN,)}
-_NO_SCORE = Cause(check=SCORE, name="none", remedy="Run `helioloop worker --role score`.")
-_SILENT_SCORE = Cause(
-    check=SCORE,
-    name="silent",
-    doubtful=True,
-    remedy="Read its log; if it has died, run `helioloop worker --role score`.",
-)
-_NO_TRAIN = Cause(check=TRAIN, name="none", remedy="Run `helioloop worker --role train`.")
-_SILENT_TRAIN = Cause(
-    check=TRAIN,
-    name="silent",
-    doubtful=True,
-    remedy="Read its log; if it has died, run `helioloop worker --role train`.",
-)
+_ROLES: Final[Mapping[str, Role]] = {SCORE: "score", TRAIN: "train"}
+_NONE: Final = {
+    check: Cause(check=check, name="none", remedy=f"Run `helioloop worker --role {role}`.")
+    for check, role in _ROLES.items()
+}
+_SILENT: Final = {
+    check: Cause(
+        check=check,
+        name="silent",
+        doubtful=True,
+        remedy=f"Read its log; if it has died, run `helioloop worker --role {role}`.",
+    )
+    for check, role in _ROLES.items()
+}
 _SUSPENDED = Cause(
     check=SUSPENDED, name="suspended", remedy="Run `rq resume --url REDIS_URL`: no worker takes a job until then."
 )
@@ -52,20 +52,24 @@ _MIXED = Cause(
 )
 
 CAUSES: Final = (
-    _NO_SCORE, _SILENT_SCORE, _NO_TRAIN, _SILENT_TRAIN, _SUSPENDED, _OTHER_CODE, _UNKNOWN_CODE, _MIXED,
+    _NONE[SCORE], _SILENT[SCORE], _NONE[TRAIN], _SILENT[TRAIN], _SUSPENDED, _OTHER_CODE, _UNKNOWN_CODE, _MIXED,
 )  # fmt: skip
 
 
-def _role(check: str, none: Cause, silent: Cause) -> Callable[[Facts], Finding]:
+def _role(check: str) -> Callable[[Facts], Finding]:
+    queues = ROLE_QUEUES[_ROLES[check]]
+
     def run(facts: Facts) -> Finding:
         if facts.workers is None:
             return out_of_time(check)
-        serving = [worker for worker in facts.workers if {*_QUEUES[check]} <= {*worker.queues}]
+        serving = [worker for worker in facts.workers if {*queues} <= {*worker.queues}]
         if not serving:
-            return none.found(facts, f"no worker serves {', '.join(_QUEUES[check])}")
+            return _NONE[check].found(facts, f"no worker serves {', '.join(queues)}")
         alive = [worker for worker in serving if worker.silent_seconds <= SILENT_SECONDS]
         if not alive:
-            return silent.found(facts, f"{serving[0].name} has given no sign for {serving[0].silent_seconds:.0f} s")
+            return _SILENT[check].found(
+                facts, f"{serving[0].name} has given no sign for {serving[0].silent_seconds:.0f} s"
+            )
         return ok(check, ", ".join(f"{worker.name} ({worker.device or 'device unknown'})" for worker in alive))
 
     return run
@@ -110,8 +114,8 @@ def _kind(worker: WorkerFacts) -> str:
 
 
 CHECKS: Final = (
-    Check(name=SCORE, run=_role(SCORE, _NO_SCORE, _SILENT_SCORE), needs=(REDIS,)),
-    Check(name=TRAIN, run=_role(TRAIN, _NO_TRAIN, _SILENT_TRAIN), needs=(REDIS,)),
+    Check(name=SCORE, run=_role(SCORE), needs=(REDIS,)),
+    Check(name=TRAIN, run=_role(TRAIN), needs=(REDIS,)),
     Check(name=SUSPENDED, run=_check_suspended, needs=(REDIS,)),
     Check(name=CODE, run=_check_code, needs=(REDIS,)),
     Check(name=DEVICE, run=_check_device, needs=(REDIS,)),

@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from helioloop.errors import WrongUsage
-from helioloop.messaging.messages import SECRET_HEADER
+from helioloop.messaging.backend_credentials import SECRET_HEADER
 from helioloop.settings import plain_url
 from helioloop_worker.labelstudio.setup_port import Backend, Webhook
 from helioloop_worker.labelstudio.webhook import BACKEND_TITLE, WEBHOOK_ACTIONS, WEBHOOK_PATH, webhook_url

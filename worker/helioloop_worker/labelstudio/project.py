@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from helioloop.errors import RegistryError
 from helioloop.labelstudio.annotations import current_label
@@ -25,7 +25,7 @@ from helioloop.registry.project_identity import check_project_identity
 from helioloop.registry.project_profile import read_project_profile
 from helioloop.registry.project_stamp import parse_time
 from helioloop.settings import Settings
-from helioloop_worker.labelstudio.port import LabelStudio, ProjectInfo
+from helioloop_worker.labelstudio.port import LabelStudio, ProjectInfo, TaskNow
 from helioloop_worker.media.port import Media
 
 OWNER_NAME: Final = "project-created.txt"
@@ -67,6 +67,17 @@ class ProjectState:
             replace(task.cube, label=labels[name].label, verified=labels[name].verified)
             for name, task in self.tasks.items()
         ]
+
+    def with_data_of(self, there: Iterable[TaskNow]) -> Self:
+        """Return a state whose tasks have the data that Label Studio has now."""
+        data = {task.id: task.data for task in there}
+        return replace(
+            self,
+            tasks={
+                cube: replace(task, exported={**task.exported, "data": data.get(task.ids[0], task.exported["data"])})
+                for cube, task in self.tasks.items()
+            },
+        )
 
 
 def read_controls(info: ProjectInfo, *, settings: Settings) -> Controls:

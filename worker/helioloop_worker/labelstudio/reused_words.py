@@ -11,6 +11,7 @@ from typing import Any
 from helioloop.errors import ConfigurationError
 from helioloop.labelstudio.markup import choices_on_videos, find_option, options_of, read_markup
 from helioloop.labelstudio.new_controls import GivenWords
+from helioloop.labelstudio.untrusted import as_list, as_mapping
 from helioloop.records.controls import Controls
 from helioloop_worker.labelstudio.port import ProjectInfo
 from helioloop_worker.labelstudio.setup_port import LabelStudioSetup
@@ -71,24 +72,16 @@ def _answers(exported: list[dict[str, Any]], controls: Controls) -> Mapping[str,
     return Counter(
         word
         for entry in exported
-        for annotation in _list(entry.get("annotations"))
-        for word in {*_words(_dict(annotation).get("result"), controls.choices)}
+        for annotation in as_list(entry.get("annotations"))
+        for word in {*_words(as_mapping(annotation).get("result"), controls.choices)}
     )
 
 
 def _words(result: Any, control: str) -> Iterator[str]:
     """Yield the values that a control has in the result of an annotation, whatever somebody else wrote there."""
-    for item in map(_dict, _list(result)):
+    for item in map(as_mapping, as_list(result)):
         if item.get("from_name") == control:
-            yield from (word for word in _list(_dict(item.get("value")).get("choices")) if isinstance(word, str))
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+            yield from (word for word in as_list(as_mapping(item.get("value")).get("choices")) if isinstance(word, str))
 
 
 def _lost_words(config: str, kept: Controls) -> list[str]:

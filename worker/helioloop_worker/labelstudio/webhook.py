@@ -3,8 +3,7 @@
 from base64 import b64encode
 from typing import Final
 
-from helioloop.messaging.backend_credentials import BackendCredentials
-from helioloop.messaging.messages import SECRET_HEADER
+from helioloop.messaging.backend_credentials import SECRET_HEADER, BackendCredentials
 
 BACKEND_TITLE: Final = "helioloop"
 """Title of our backend in a project."""

@@ -34,10 +34,10 @@ from helioloop.workflows.prelabel import score_by_fold
 from helioloop.workflows.prelabel_report import guarantee_in_words, no_guarantee_in_words, percent
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import ProjectState, read_project
-from helioloop_worker.loop.checked import require_whole_write_back
 from helioloop_worker.loop.random_checks import MARK, all_marks, update_random_checks, write_marks
 from helioloop_worker.loop.round_steps import log_excluded
-from helioloop_worker.loop.writeback import writing
+from helioloop_worker.loop.writing import writing
+from helioloop_worker.loop.written_back import require_whole_write_back
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from helioloop.records.labels import Label, LabelSource
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.data_edits import note_data_edit
 from helioloop_worker.labelstudio.project import ProjectState, read_project
-from helioloop_worker.loop.checked import require_whole_write_back
 from helioloop_worker.loop.known_cubes import KnownCube, KnownCubes
+from helioloop_worker.loop.written_back import require_whole_write_back
 
 FIELD = "crude_label"
 """The field of a task's data; all other fields never change."""

@@ -20,12 +20,15 @@ from helioloop.model.plan import Plan
 from helioloop.registry.completeness import weights_damage
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.prediction_controls import PREDICTION_CONTROLS, read_prediction_controls
+from helioloop.registry.publications import POINTER
 from helioloop.registry.score_store import read_score_file
 from helioloop.registry.staging import ATTEMPTS_FILE, LOCATED, PLAN_FILE, UNLOCATED, Staging
+from helioloop.registry.version_names import FOLDER
 from helioloop_worker.context import Context
-from helioloop_worker.loop.checked import CHECKED, WRITTEN, read_written
+from helioloop_worker.loop.checked import CHECKED
 from helioloop_worker.loop.damaged_weights import replace_weights
 from helioloop_worker.loop.shown_versions import SHOWN_VERSIONS, read_shown_versions
+from helioloop_worker.loop.written_back import WRITTEN, read_written
 
 DAMAGED: Final = "damaged"
 """Folder of a model folder with the files that were put aside."""
@@ -45,7 +48,7 @@ def put_damaged_aside(context: Context, project: int) -> list[str]:
 
 def _checks(model_dir: Path, published: str | None) -> Iterator[tuple[Path, Check]]:
     """Yield the files that can be made again, and how each is checked."""
-    yield model_dir / "published.json", _pointer
+    yield model_dir / POINTER, _pointer
     yield model_dir / "labels.json", lambda _: Snapshot.read(model_dir)
     yield model_dir / CHECKED, _mapping
     yield model_dir / WRITTEN, lambda _: read_written(model_dir)
@@ -66,7 +69,7 @@ def _checks(model_dir: Path, published: str | None) -> Iterator[tuple[Path, Chec
         for path in sorted(folder.glob("*.safetensors")):
             yield path, _weights
     if published is not None:
-        for path in sorted((model_dir / "versions" / published / "scores").glob("*.jsonl")):
+        for path in sorted((model_dir / FOLDER / published / "scores").glob("*.jsonl")):
             yield path, _scores
 
 

@@ -19,7 +19,8 @@ from helioloop.errors import ConfigurationError, HelioloopError, ServiceError, W
 from helioloop.messaging import queues
 from helioloop.messaging.job_failure import Attempt, JobFailure
 from helioloop.messaging.job_failures import JobFailures
-from helioloop.messaging.messages import Ingest, Message, Reconcile, RetrainCheck, read_message
+from helioloop.messaging.messages import Ingest, Message, Reconcile, RetrainCheck
+from helioloop.messaging.payloads import read_message
 from helioloop.registry.staging import Staging
 from helioloop.settings import Settings
 from helioloop.words import times

@@ -26,7 +26,6 @@ from helioloop.progress import Report
 from helioloop.records.profiles import Profile
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import check_owner, claim_media, read_controls
-from helioloop_worker.loop.checked import require_whole_write_back
 from helioloop_worker.loop.crude_labels import FIELD, ChangedLabel, crude_text, follow_table, with_others
 from helioloop_worker.loop.importing import import_cubes
 from helioloop_worker.loop.known_cubes import KnownCubes
@@ -41,6 +40,7 @@ from helioloop_worker.loop.preparation import (
 from helioloop_worker.loop.processes import in_order, in_processes
 from helioloop_worker.loop.project_profiles import check_profile
 from helioloop_worker.loop.renamed_releases import other_releases, release_doubts
+from helioloop_worker.loop.written_back import require_whole_write_back
 
 log = logging.getLogger(__name__)
 

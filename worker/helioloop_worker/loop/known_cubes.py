@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from helioloop.labelstudio.annotations import crude_label
-from helioloop.labelstudio.tasks import cube_tasks
+from helioloop.labelstudio.tasks import crude_label, cube_tasks
 from helioloop.records.labels import Label
 from helioloop_worker.labelstudio.port import LabelStudio
 

@@ -18,8 +18,8 @@ from helioloop.model.plan import make_plan
 from helioloop.progress import Report
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.profiles import Profile
+from helioloop.registry.card import Card
 from helioloop.registry.staging import Staging
-from helioloop.registry.versions import Card
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import read_project
 from helioloop_worker.loop import rounds

@@ -16,7 +16,7 @@ from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import CurrentLabel, LabelSource
 from helioloop.registry.acceptances import read_acceptances
 from helioloop.registry.random_checks import RandomChecks
-from helioloop.registry.versions import is_version_name
+from helioloop.registry.version_names import is_version_name
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import ProjectState

@@ -12,8 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import partial
 from typing import Final
 
 from redis.exceptions import LockError
@@ -30,27 +29,24 @@ from helioloop.messaging import messages, queues, retrain_state
 from helioloop.messaging.job_failure import JobFailure
 from helioloop.messaging.job_failures import JobFailures
 from helioloop.messaging.work_figures import REPAIRS, add_to_figure
-from helioloop.registry.acceptances import accepted_labels, read_acceptances
-from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.acceptances import read_acceptances
 from helioloop.registry.project_controls import read_project_controls
-from helioloop.registry.random_checks import blind_cubes
-from helioloop.registry.unscorable import read_unscorable
 from helioloop.words import count
 from helioloop_worker.context import Context
-from helioloop_worker.labelstudio.port import PredictionRow, ProjectInfo
-from helioloop_worker.labelstudio.project import ProjectState, check_owner
-from helioloop_worker.loop import ingest, rounds, updating, writeback
+from helioloop_worker.labelstudio.port import ProjectInfo
+from helioloop_worker.labelstudio.project import check_owner
+from helioloop_worker.loop import ingest, rounds
 from helioloop_worker.loop.acceptance import send_acceptance
-from helioloop_worker.loop.changed_controls import CONFIGURATION, NEED_CONTROLS, changed_controls, configuration
-from helioloop_worker.loop.checked import is_covered, require_whole_write_back
+from helioloop_worker.loop.changed_controls import CONFIGURATION, NEED_CONTROLS, configuration
+from helioloop_worker.loop.checked import is_covered
 from helioloop_worker.loop.damage import put_damaged_aside, restore_pointer
 from helioloop_worker.loop.failing import fail_step, repeat_failed, step_key
 from helioloop_worker.loop.late_snapshots import replace_late_snapshot
 from helioloop_worker.loop.parked_jobs import keep_parked
-from helioloop_worker.loop.random_checks import shown_rows
 from helioloop_worker.loop.round_requests import requests, resend_planning
-from helioloop_worker.loop.shown_versions import superseded_since
-from helioloop_worker.loop.stored_predictions import difference_sentence, differing_predictions
+from helioloop_worker.loop.seen_project import SeenProject
+from helioloop_worker.loop.shown_predictions import predictions
+from helioloop_worker.loop.superseded import superseded
 
 log = logging.getLogger(__name__)
 
@@ -171,7 +167,7 @@ def _steps(context: Context, project: int, info: ProjectInfo | None) -> list[_St
 
     The step `configuration` is left out where it cannot find anything out, so that its earlier failure stays counted.
     """
-    found = _InLabelStudio(context, project)
+    found = SeenProject(context, project)
     first: list[_Step] = []
     if info is not None and _has_sound_controls(context, project):
         first = [partial(configuration, context, project, info)]
@@ -187,9 +183,9 @@ def _steps(context: Context, project: int, info: ProjectInfo | None) -> list[_St
         partial(repeat_failed, context, project),  # before those that wait for Label Studio
         partial(_labels, context, project, found),
         partial(_annotations, context, project, found),
-        partial(_predictions, context, project, found),
+        partial(predictions, context, project, found),
         partial(_acceptance, context, project),
-        partial(_superseded, context, project),
+        partial(superseded, context, project),
     ]
 
 
@@ -200,38 +196,6 @@ def _has_sound_controls(context: Context, project: int) -> bool:
     except RegistryError:
         return False
     return True
-
-
-@dataclass(frozen=True)
-class _InLabelStudio:
-    """A project in Label Studio, which the first step that needs it reads for the others too."""
-
-    context: Context
-    project: int
-
-    @cached_property
-    def is_complete(self) -> bool:
-        """True where all tasks are read, not only what has changed."""
-        return self.context.projects.may_sweep(self.project)
-
-    @property
-    def state(self) -> ProjectState:
-        """Tasks and annotations."""
-        return self._reading[0]
-
-    @property
-    def snapshot_before(self) -> Snapshot | None:
-        """The label snapshot that the model folder had before Label Studio was read."""
-        return self._reading[1]
-
-    @cached_property
-    def _reading(self) -> tuple[ProjectState, Snapshot | None]:
-        projects, model_dir = self.context.projects, self.context.settings.model_dir(self.project)
-        before = Snapshot.read_if_changed(model_dir)
-        state = projects.sweep(self.project) if self.is_complete else projects.refresh(self.project)
-        if before is None:  # it was lost, or put aside
-            state.snapshot.write(model_dir)
-        return state, before
 
 
 def _planning(context: Context, project: int) -> str | None:
@@ -253,7 +217,7 @@ def _publication(context: Context, project: int) -> str | None:
     return f"{newest.version} passed the promotion check and was not published: publishing and writing back"
 
 
-def _labels(context: Context, project: int, found: _InLabelStudio) -> str | None:
+def _labels(context: Context, project: int, found: SeenProject) -> str | None:
     """Write the label snapshot where it is not that of Label Studio, unless a check follows, which writes it."""
     model_dir, now, before = context.settings.model_dir(project), found.state.snapshot, found.snapshot_before
     has_version = context.registry(project).latest() is not None
@@ -264,7 +228,7 @@ def _labels(context: Context, project: int, found: _InLabelStudio) -> str | None
     return "the label snapshot was not that of Label Studio: written again"
 
 
-def _annotations(context: Context, project: int, found: _InLabelStudio) -> str | None:
+def _annotations(context: Context, project: int, found: SeenProject) -> str | None:
     """Send a retrain check where events wait, or annotations differ from those of the last complete check.
 
     That happens after a lost webhook, a check that broke off, and a first ingestion.
@@ -286,99 +250,6 @@ def _annotations(context: Context, project: int, found: _InLabelStudio) -> str |
     return "annotations differ from those of the last check: checking" if sent else None
 
 
-def _predictions(context: Context, project: int, found: _InLabelStudio) -> str | None:
-    """Send a write-back where Label Studio does not show the published version, as far as it is read."""
-    version, state = context.registry(project).published(), found.state
-    if version is not None and queues.is_parked(
-        context.connection, messages.WriteBack(project=project, version=version)
-    ):
-        return None
-    if version is not None and (change := changed_controls(context, project, version, state.controls)) is not None:
-        why = f"the labelling configuration was changed: {change}; writing the predictions of {version} again"
-        return _send_whole_write_back(context, project, version, why)
-    return (_write_back if found.is_complete else _model_version)(context, project, state)
-
-
-def _model_version(context: Context, project: int, state: ProjectState) -> str | None:
-    """Send a write-back where Label Studio shows another version than the published one."""
-    version = context.registry(project).published()
-    if version is None or not state.tasks or state.info.model_version == version:
-        return None
-    return _send_whole_write_back(context, project, version, f"{version} is published and not shown: writing back")
-
-
-def _send_whole_write_back(context: Context, project: int, version: str, why: str) -> str | None:
-    """Send a write-back that looks at all tasks; return why, or None where one waits already."""
-    require_whole_write_back(context.settings.model_dir(project))
-    return why if queues.send(context.connection, messages.WriteBack(project=project, version=version)) else None
-
-
-def _write_back(context: Context, project: int, state: ProjectState) -> str | None:
-    """Send a write-back where Label Studio does not show the published version completely."""
-    version = context.registry(project).published()
-    if version is None:
-        return None
-    unscorable = read_unscorable(context.settings.model_dir(project), version)
-    cubes = state.tasks
-    snapshot = Snapshot.read(context.settings.model_dir(project))  # as last checked: a waiting change is checked first
-    blind = blind_cubes(context.settings.model_dir(project), {} if snapshot is None else snapshot.cubes)
-    tasks = {
-        number
-        for task in cubes.values()
-        if task.cube.sha256 not in unscorable and task.cube.name not in blind
-        for number in task.ids
-    }
-    all_rows = context.label_studio.predictions(project)
-    if shown := shown_rows(all_rows, cubes, blind):
-        return _send_whole_write_back(
-            context,
-            project,
-            version,
-            f"{count(len(shown), 'prediction')} of random checks that nobody has answered: deleting",
-        )
-    rows = [row for row in all_rows if row.model_version == version]
-    lacking = len(tasks - {row.task for row in rows})
-    accepted = accepted_labels(context.settings.model_dir(project), version)
-    labels = {} if snapshot is None else updating.with_accepted(snapshot.cubes, accepted)
-    scores = context.registry(project).scores(version, curves=False)
-    if unscored := writeback.unscored_chunks(state, scores, unscorable):
-        lost = {number for chunk in unscored for cube in chunk for number in cubes[cube.name].ids}
-        if lost & {row.task for row in rows}:
-            return _send_whole_write_back(
-                context,
-                project,
-                version,
-                f"{count(len(lost), 'task')} with predictions and without a score: scoring",
-            )
-    differing = differing_predictions(rows, state, scores, unscorable=unscorable)
-    difference = difference_sentence(context, state, differing)
-    outdated = len(updating.outdated(rows, cubes, scores, labels))
-    if wrong := _wrong_rows(rows, version, difference=difference, outdated=outdated):
-        return _send_whole_write_back(context, project, version, wrong)
-    if not lacking and (not tasks or state.info.model_version == version):
-        return None
-    return _send_whole_write_back(context, project, version, _lacking(lacking, version))
-
-
-def _lacking(n: int, version: str) -> str:
-    """Return what a write-back is for, in a sentence, where `n` tasks lack the prediction of a version."""
-    if n:
-        return f"{count(n, 'task')} without the prediction of {version}: writing back"
-    return f"Label Studio shows another version than {version}: writing back"
-
-
-def _wrong_rows(rows: Sequence[PredictionRow], version: str, *, difference: str | None, outdated: int) -> str | None:
-    """Return what is wrong with the predictions of a version that are there, in a sentence; None where nothing is."""
-    # Label Studio stores what a backend answers late, and what a worker imports that was stopped meanwhile.
-    if doubled := len(rows) - len({row.task for row in rows}):
-        return f"{count(doubled, 'task')} with a second prediction of {version}: deleting it"
-    if difference is not None:
-        return difference
-    if outdated:
-        return f"{count(outdated, 'score')} other than the agreement with the label: writing back"
-    return None
-
-
 def _acceptance(context: Context, project: int) -> str | None:
     """Send the acceptance of releases again whose job was lost, or that another version had accepted."""
     version = context.registry(project).published()
@@ -390,34 +261,3 @@ def _acceptance(context: Context, project: int) -> str | None:
         if found.version != version and send_acceptance(context.connection, project, found)
     ]
     return f"labels of {lacking[0].release} are to be accepted by {version}: accepting" if lacking else None
-
-
-def _superseded(context: Context, project: int) -> list[str]:
-    """Delete the predictions of superseded versions after the grace time: submits that were open refer to them."""
-    found = [
-        version
-        for version in context.label_studio.model_versions(project)
-        if _may_be_deleted(context, project, version)
-    ]
-    done = []
-    for version in found:
-        with writeback.writing(context, project):
-            # Checked again: while this process waited for the lock, a rollback may have published the version.
-            shown = context.label_studio.project(project).model_version
-            if _may_be_deleted(context, project, version) and shown != version:
-                context.label_studio.delete_version(project, version)
-                done.append(f"the grace time of the predictions of {version} is over: deleted")
-    return done
-
-
-def _may_be_deleted(context: Context, project: int, version: str) -> bool:
-    """Tell whether a version is helioloop's, is not published, and has been superseded for the grace time.
-
-    So is a version that the model folder has lost, because it was restored from an older backup than Label Studio.
-    """
-    registry = context.registry(project)
-    is_ours = version in registry.versions() or registry.was_lost(version)
-    if not is_ours or version == registry.published():
-        return False
-    since = superseded_since(context.settings.model_dir(project), version)
-    return since is not None and (datetime.now(UTC) - since).total_seconds() >= context.settings.grace_seconds

@@ -18,7 +18,7 @@ from helioloop.registry.staging import Staging
 from helioloop.words import count
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import ProjectState
-from helioloop_worker.loop.checked import answers_of, complete_check, read_written
+from helioloop_worker.loop.checked import complete_check
 from helioloop_worker.loop.ingest import ingesting
 from helioloop_worker.loop.retrain_policy import decide
 from helioloop_worker.loop.round_requests import (
@@ -29,6 +29,7 @@ from helioloop_worker.loop.round_requests import (
     settle_requests,
     was_fulfilled,
 )
+from helioloop_worker.loop.written_back import answers_of, read_written
 
 log = logging.getLogger(__name__)
 

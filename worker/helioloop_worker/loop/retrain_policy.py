@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from helioloop.records.labels import CurrentLabel
-from helioloop.registry.versions import Card
+from helioloop.registry.card import Card
 from helioloop.settings import Settings
 from helioloop.words import count
 

@@ -20,10 +20,10 @@ from helioloop.model.plan import Plan
 from helioloop.model.runtime import Runtime
 from helioloop.records.cubes import CubeInfo, Key
 from helioloop.records.scores import CubeScore
+from helioloop.registry.card import Card
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.score_store import read_scores, read_some_scores, write_scores
 from helioloop.registry.staging import LOCATED, UNLOCATED, Staging
-from helioloop.registry.versions import Card
 from helioloop.workflows import rounds as rounding
 from helioloop.workflows.fields import keep_trained_fields
 from helioloop_worker.context import Context

@@ -5,51 +5,34 @@ off continues. One process at a time writes into a project.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
 
-from redis.lock import Lock
-
-from helioloop.labelstudio.tasks import CubeTask
-from helioloop.messaging.messages import SCORE_CHUNK
 from helioloop.progress import Report
-from helioloop.records.cubes import CubeInfo, Key
-from helioloop.records.scores import CubeScore
-from helioloop.registry.versions import Registry, is_version_name
+from helioloop.records.cubes import CubeInfo
+from helioloop.registry.version_names import is_version_name
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.labelstudio.tabs import update_tabs
-from helioloop_worker.loop.announcing import withdraw_report
 from helioloop_worker.loop.changed_controls import note_controls
-from helioloop_worker.loop.checked import (
-    WrittenBack,
-    answers_of,
+from helioloop_worker.loop.hiding import hide_random_checks
+from helioloop_worker.loop.screen_files import write_screens
+from helioloop_worker.loop.shown_versions import add_shown_version
+from helioloop_worker.loop.stored_predictions import delete_differing
+from helioloop_worker.loop.unscored import unscored_chunks
+from helioloop_worker.loop.updating import Update, update_predictions
+from helioloop_worker.loop.writing import holding, writing
+from helioloop_worker.loop.written_back import (
     needs_whole_write_back,
     require_whole_write_back,
     settle_whole_write_back,
     write_written,
+    written_now,
 )
-from helioloop_worker.loop.locks import exclusive
-from helioloop_worker.loop.random_checks import (
-    all_marks,
-    delete_rows,
-    set_marks,
-    shown_rows,
-    update_random_checks,
-)
-from helioloop_worker.loop.screen_files import write_screens
-from helioloop_worker.loop.shown_versions import add_shown_version
-from helioloop_worker.loop.stored_predictions import delete_differing
-from helioloop_worker.loop.updating import Update, update_predictions
 
 log = logging.getLogger(__name__)
 
-WRITER_SECONDS = 180
-"""The lock of a writer that died is free after this long; a living writer renews it between calls."""
-WAIT_SECONDS = 240
-"""How long a second writer waits for the first."""
 CHUNK_SCREENS = 500
 """Tasks whose scores with masking curves are in memory at one time; a curve takes about 10 kB."""
 
@@ -63,8 +46,7 @@ class Written:
     written, present : int
         Predictions written, and tasks that had one.
     chunks : tuple of tuple of CubeInfo
-        Cubes that have no score yet, in one chunk for each scoring job. The chunk of a cube depends only on its place
-        among all cubes, so cubes that are scored meanwhile do not move others, and a repeated chunk is the same job.
+        Cubes that have no score yet, in one chunk for each scoring job.
     whole : bool
         True where all tasks were looked at, and not only those with something new.
     """
@@ -115,7 +97,7 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         now = written_now(project_state, registry, version)  # before the scores are read: they may become more
         scores = registry.scores(version, curves=False)
         every = _rows(context, project, version, whole=repairs)
-        blind, hidden = _hide_random_checks(
+        blind, hidden = hide_random_checks(
             context, project, project_state, version=version, rows=every, lock=lock, report=report
         )
         rows = [row for row in every or () if row.model_version == version and row.id not in hidden]
@@ -146,42 +128,6 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         project, version, written.written, written.present, len(written.missing),
     )  # fmt: skip
     return written
-
-
-def written_now(project_state: ProjectState, registry: Registry, version: str) -> WrittenBack:
-    """Return what a write-back that begins now covers."""
-    newest = max((number for task in project_state.tasks.values() for number in task.ids), default=0)
-    return WrittenBack(
-        version=version,
-        answers=answers_of(project_state),
-        score_files=registry.score_files(version),
-        newest_task=newest,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class New:
-    """What is new since a write-back: cubes with a new score, annotation or task, and of these the cubes with a task.
-
-    Parameters
-    ----------
-    tasks, imported : mapping
-        Cube name -> tasks.
-    """
-
-    tasks: Mapping[str, CubeTask]
-    imported: Mapping[str, CubeTask]
-
-
-def new_in(before: WrittenBack, now: WrittenBack, project_state: ProjectState, registry: Registry) -> New:
-    """Return what is new since a write-back of the same version."""
-    names = {cube for cube, answers in now.answers.items() if before.answers.get(cube) != answers}
-    names |= before.answers.keys() - now.answers.keys()
-    for file in sorted(now.score_files - before.score_files):
-        names |= {score.cube for score in registry.scores_in(str(now.version), file)}
-    imported = {cube: task for cube, task in project_state.tasks.items() if task.ids[-1] > before.newest_task}
-    known = {cube: project_state.tasks[cube] for cube in sorted(names) if cube in project_state.tasks}
-    return New(tasks=known | imported, imported=imported)
 
 
 def _rows(context: Context, project: int, version: str, *, whole: bool) -> list[PredictionRow] | None:
@@ -218,100 +164,6 @@ def _write_all_screens(
         )
 
 
-def _hide_random_checks(
-    context: Context,
-    project: int,
-    project_state: ProjectState,
-    *,
-    version: str,
-    rows: Sequence[PredictionRow] | None,
-    lock: Lock,
-    report: Report,
-) -> tuple[frozenset[str], set[int]]:
-    """Choose and mark the random checks, delete predictions of the blind ones; return these and the deleted rows.
-
-    The list of random checks is written first, so that the backend does not answer with new predictions meanwhile.
-    `rows` are all rows of the project; None where `version` has none, and those of the blind cubes are read.
-    """
-    predicted_tasks = {row.task for row in rows or () if row.model_version == version}
-    labels, cubes = project_state.snapshot.cubes, [task.cube for task in project_state.tasks.values()]
-    checks = update_random_checks(
-        context,
-        project,
-        version=version,
-        cubes=cubes,
-        labels=labels,
-        predicted=frozenset(
-            name for name, task in project_state.tasks.items() if not predicted_tasks.isdisjoint(task.ids)
-        ),
-    )
-    blind = checks.blind(labels)
-    if rows is None:
-        numbers = [number for name in blind & project_state.tasks.keys() for number in project_state.tasks[name].ids]
-        rows = [row for task in context.label_studio.tasks_now(project, numbers) for row in task.predictions]
-    shown = shown_rows(rows, project_state.tasks, blind)
-    write_blind_screens(context, project, project_state, version=version, blind=blind, report=holding(lock, report))
-    delete_rows(context, project, shown, lock)
-    set_marks(context, project, project_state, all_marks(checks, cubes, labels), lock)
-    return blind, {row.id for row in shown}
-
-
-def write_blind_screens(
-    context: Context, project: int, project_state: ProjectState, *, version: str, blind: Set[str], report: Report
-) -> None:
-    """Write the files of blind tasks, before their predictions are deleted.
-
-    An answer that Label Studio stored without a prediction counts as blind. So curve, reason and the gallery of the
-    report must have nothing of the model when the last prediction goes, also where writing the files of all tasks takes
-    minutes, or scoring new cubes hours.
-    """
-    withdraw_report(context, project, blind)
-    chosen = {cube: task for cube, task in project_state.tasks.items() if cube in blind}
-    write_screens(
-        replace(project_state, tasks=chosen),
-        {},
-        version=version,
-        media=context.settings.media_dir(project),
-        blind=blind,
-        served=context.media,
-        report=report,
-    )
-
-
-def unscored_chunks(
-    project_state: ProjectState,
-    scores: Mapping[Key, CubeScore],
-    unscorable: frozenset[str],
-    *,
-    among: Mapping[str, CubeTask] | None = None,
-) -> tuple[tuple[CubeInfo, ...], ...]:
-    """Return the cubes to be scored, in chunks; see `Written`.
-
-    Parameters
-    ----------
-    project_state : ProjectState
-        All tasks.
-    scores : mapping
-        The scores that are there.
-    unscorable : frozenset of str
-        Content hashes of cubes that cannot be scored.
-    among : mapping, optional
-        Only these cubes are wanted.
-    """
-    tasks = list(project_state.tasks.values())
-    chunks = (
-        tuple(
-            task.cube
-            for task in tasks[start : start + SCORE_CHUNK]
-            if (among is None or task.cube.name in among)
-            and task.cube.key not in scores
-            and task.cube.sha256 not in unscorable
-        )
-        for start in range(0, len(tasks), SCORE_CHUNK)
-    )
-    return tuple(chunk for chunk in chunks if chunk)
-
-
 def delete_duplicates(context: Context, project: int, version: str, rows: Iterable[PredictionRow]) -> frozenset[int]:
     """Delete the younger of two rows of a task and return them.
 
@@ -328,35 +180,3 @@ def delete_duplicates(context: Context, project: int, version: str, rows: Iterab
         log.info("project %d: %d tasks had two predictions of %s; one is deleted", project, len(younger), version)
         context.label_studio.delete_predictions(younger)
     return frozenset(row.id for row in younger)
-
-
-def holding(lock: Lock, report: Report) -> Report:
-    """Return a report that also renews the lock."""
-
-    def renewing(done: int, total: int, what: str) -> None:
-        lock.reacquire()
-        report(done, total, what)
-
-    return renewing
-
-
-@contextmanager
-def writing(context: Context, project: int) -> Iterator[Lock]:
-    """Hold the lock on writing into a project: the SQLite below Label Studio takes one bulk writer at a time.
-
-    Raises
-    ------
-    ServiceError
-        Where another process holds the lock for too long, or the lock is lost; see `exclusive`.
-    """
-    with exclusive(
-        context.connection,
-        f"helioloop:writer:{project}",
-        held_seconds=WRITER_SECONDS,
-        wait_seconds=WAIT_SECONDS,
-        busy=f"another process has been writing into project {project} for over {WAIT_SECONDS} s; one writes at a "
-        "time: repeat this later",
-        lost=f"project {project}: the lock on writing was lost, because Redis was emptied or Label Studio took over "
-        f"{WRITER_SECONDS} s to answer; the next write-back writes what is missing",
-    ) as lock:
-        yield lock

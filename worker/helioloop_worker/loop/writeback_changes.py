@@ -8,29 +8,24 @@ write-back look at all tasks.
 import logging
 from dataclasses import replace
 
-from redis.lock import Lock
-
 from helioloop.labelstudio.control_changes import control_changes
 from helioloop.progress import Report
-from helioloop.registry.random_checks import RandomChecks
 from helioloop_worker.context import Context
-from helioloop_worker.labelstudio.port import TaskNow
-from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.loop.changed_controls import noted_controls
-from helioloop_worker.loop.checked import WrittenBack, needs_whole_write_back, read_written, write_written
-from helioloop_worker.loop.random_checks import all_marks, delete_rows, set_marks, shown_rows, update_random_checks
+from helioloop_worker.loop.hiding import hide_new_random_checks
 from helioloop_worker.loop.screen_files import write_screens
 from helioloop_worker.loop.shown_versions import add_shown_version
 from helioloop_worker.loop.stored_predictions import delete_differing
+from helioloop_worker.loop.unscored import unscored_chunks
 from helioloop_worker.loop.updating import Update, update_predictions
-from helioloop_worker.loop.writeback import (
-    Written,
-    delete_duplicates,
-    holding,
+from helioloop_worker.loop.writeback import Written, delete_duplicates
+from helioloop_worker.loop.writing import holding, writing
+from helioloop_worker.loop.written_back import (
+    WrittenBack,
+    needs_whole_write_back,
     new_in,
-    unscored_chunks,
-    write_blind_screens,
-    writing,
+    read_written,
+    write_written,
     written_now,
 )
 
@@ -63,9 +58,9 @@ def write_back_changes(context: Context, project: int, version: str, *, report: 
         now = written_now(whole, registry, version)
         new = new_in(before, now, whole, registry)
         there = context.label_studio.tasks_now(project, [number for task in new.tasks.values() for number in task.ids])
-        part = _with_data_of(replace(whole, tasks=new.tasks), there)
+        part = replace(whole, tasks=new.tasks).with_data_of(there)
         scores = registry.scores_of(version, [task.cube for task in new.tasks.values()])
-        blind, hidden = _hide_random_checks(
+        blind, hidden = hide_new_random_checks(
             context,
             project,
             whole,
@@ -114,60 +109,3 @@ def _begun(context: Context, project: int, version: str) -> WrittenBack | None:
         return None
     before = read_written(model_dir)
     return before if before is not None and before.version == version else None
-
-
-def _with_data_of(part: ProjectState, there: list[TaskNow]) -> ProjectState:
-    """Return a state whose tasks have the data that Label Studio has now."""
-    data = {task.id: task.data for task in there}
-    return replace(
-        part,
-        tasks={
-            cube: replace(task, exported={**task.exported, "data": data.get(task.ids[0], task.exported["data"])})
-            for cube, task in part.tasks.items()
-        },
-    )
-
-
-def _hide_random_checks(
-    context: Context,
-    project: int,
-    whole: ProjectState,
-    part: ProjectState,
-    *,
-    version: str,
-    there: list[TaskNow],
-    have_joined: bool,
-    lock: Lock,
-    report: Report,
-) -> tuple[frozenset[str], set[int]]:
-    """Choose further random checks among cubes without a prediction; mark those of `part` and hide their predictions.
-
-    Return the blind cubes and the deleted rows.
-    """
-    cubes, labels = [task.cube for task in whole.tasks.values()], whole.snapshot.cubes
-    predicted = {task.id for task in there if any(row.model_version == version for row in task.predictions)}
-    lacking = {cube for cube, task in part.tasks.items() if predicted.isdisjoint(task.ids)}
-    checks = RandomChecks.read(context.settings.model_dir(project))
-    if lacking or checks is None:
-        checks = update_random_checks(
-            context,
-            project,
-            version=version,
-            cubes=cubes,
-            labels=labels,
-            predicted=frozenset(whole.tasks.keys() - lacking),  # tasks without a score get theirs later
-        )
-    blind = checks.blind(labels)
-    rows = [row for task in there for row in task.predictions]
-    shown = shown_rows(rows, part.tasks, blind & part.tasks.keys())
-    write_blind_screens(context, project, part, version=version, blind=blind, report=holding(lock, report))
-    delete_rows(context, project, shown, lock)
-    checked = None if part.tasks.keys().isdisjoint(checks.cubes) else checks
-    marks = all_marks(checked, cubes, {cube: labels[cube] for cube in part.tasks})
-    if have_joined:  # and have moved the places of others
-        others = replace(whole, tasks={cube: whole.tasks[cube] for cube in checks.cubes if cube in whole.tasks})
-        numbers = [number for task in others.tasks.values() for number in task.ids]
-        others = _with_data_of(others, context.label_studio.tasks_now(project, numbers))
-        set_marks(context, project, others, all_marks(checks, cubes, labels), lock)
-    set_marks(context, project, part, marks, lock)
-    return blind, {row.id for row in shown}

@@ -17,9 +17,11 @@ from helioloop.evaluation.audit_order import audit_order
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
+from helioloop.registry.card import Card
 from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.publications import Publication
 from helioloop.registry.random_checks import RandomChecks
-from helioloop.registry.versions import Card, Publication, Registry
+from helioloop.registry.versions import Registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

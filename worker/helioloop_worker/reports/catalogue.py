@@ -19,7 +19,8 @@ from helioloop.model.plan import Plan
 from helioloop.model.runtime import Runtime
 from helioloop.records.labels import CurrentLabel, Label
 from helioloop.records.scores import CubeScore, Emergence
-from helioloop.registry.versions import Card, Registry
+from helioloop.registry.card import Card
+from helioloop.registry.versions import Registry
 from helioloop_worker.labelstudio.port import ProjectInfo
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.reports.calibration import Calibration

@@ -8,6 +8,7 @@ from helioloop.registry.prediction_controls import read_prediction_controls
 from helioloop.registry.project_controls import read_project_controls
 from helioloop.registry.versions import Registry
 from helioloop_worker.reports.failing_jobs import FailingJob
+from helioloop_worker.reports.finding import Found, sentence
 
 STEP: Final = "reconciliation step configuration"
 """Kind of the failing job where the configuration lacks a control."""
@@ -39,7 +40,7 @@ def damaged_controls(registry: Registry) -> str | None:
     return None
 
 
-def damaged_finding(reason: str | None, project: int | None) -> list[tuple[str, str]]:
+def damaged_finding(reason: str | None, project: int | None) -> Found:
     """Return sentence and action where the kept controls are damaged; else nothing."""
     if reason is None:
         return []
@@ -52,12 +53,11 @@ def damaged_finding(reason: str | None, project: int | None) -> list[tuple[str, 
     ]
 
 
-def lacking_controls(jobs: tuple[FailingJob, ...], project: int | None) -> list[tuple[str, str]]:
+def lacking_controls(jobs: tuple[FailingJob, ...], project: int | None) -> Found:
     """Return sentence and action where the labelling configuration lacks a control; else nothing."""
     return [
         (
-            f"{job.reason[:1].upper()}{job.reason[1:].rstrip('.')}. Until it has them, no label is read and no "
-            "prediction written.",
+            f"{sentence(job.reason)} Until it has them, no label is read and no prediction written.",
             "Change it back in Label Studio (Settings, Labeling Interface), or give each class's former value to its "
             f"choice as an alias; for other words run `helioloop init --project {project}` with them. The loop then "
             "goes on by itself.",

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from helioloop.evaluation.annotator_agreement import AnnotatorAgreement, Answer, annotator_agreement
-from helioloop.labelstudio.annotations import Vote, submitted_votes
 from helioloop.labelstudio.tasks import CubeTask
+from helioloop.labelstudio.votes import Vote, submitted_votes
 from helioloop.records.controls import Controls
 from helioloop.words import duration
 

@@ -1,9 +1,10 @@
 """The cause of the verdict that a release of the published version is in none of the release roots."""
 
+from helioloop_worker.reports.finding import Found
 from helioloop_worker.reports.status_facts import ProjectStatus
 
 
-def missing_release(status: ProjectStatus) -> list[tuple[str, str]]:
+def missing_release(status: ProjectStatus) -> Found:
     """Return the cause and its next action; empty where all releases are there."""
     if not status.missing_releases:
         return []

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from helioloop.model.provenance import code_version
+from helioloop.registry.card import Card
 from helioloop.registry.known_cards import latest_card
-from helioloop.registry.versions import Card, Registry
+from helioloop.registry.versions import Registry
 from helioloop.workflows.learning_code import is_of_this_code
+from helioloop_worker.reports.finding import Found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,7 @@ def read_other_code(registry: Registry, card: Card | None) -> OtherCode | None:
     return OtherCode(version=card.version, made=card.code_version, now=code_version(), newer=newer)
 
 
-def other_code_finding(found: OtherCode | None, *, project: int | None, place: str) -> list[tuple[str, str]]:
+def other_code_finding(found: OtherCode | None, *, project: int | None, place: str) -> Found:
     """Return what was found and the next action; empty where the code is the same."""
     if found is None:
         return []

@@ -13,8 +13,9 @@ from helioloop.evaluation.audit import RoundAudit
 from helioloop.model.runtime import CubeLoader
 from helioloop.progress import Report
 from helioloop.registry.acceptances import read_acceptances
+from helioloop.registry.card import Card
 from helioloop.registry.random_checks import blind_cubes
-from helioloop.registry.versions import Card, Registry
+from helioloop.registry.versions import Registry
 from helioloop.words import count, duration
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.reports import figures

@@ -21,7 +21,8 @@ from helioloop.model.plan import Plan
 from helioloop.records.cubes import Key
 from helioloop.records.labels import CurrentLabel, Label
 from helioloop.records.scores import CubeScore
-from helioloop.registry.versions import Card, Registry
+from helioloop.registry.card import Card
+from helioloop.registry.versions import Registry
 from helioloop.words import count
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.reports import figures

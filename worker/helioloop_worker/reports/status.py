@@ -9,11 +9,12 @@ from typing import Final
 
 from helioloop.words import count
 from helioloop_worker.reports.audit import ProjectAudit
+from helioloop_worker.reports.finding import Finding
 from helioloop_worker.reports.release_lines import excluded_lines, reading_lines, watched_lines
 from helioloop_worker.reports.service_lines import job_lines, queue_lines, round_line
 from helioloop_worker.reports.status_facts import LabelFacts, ProfileFacts, ProjectStatus
 from helioloop_worker.reports.status_line import HOW_TO_LIST_ALL, LISTED_NAMES, Line, capped, names_in_one_line
-from helioloop_worker.reports.verdict import Finding, find_all
+from helioloop_worker.reports.verdict import find_all
 
 ROUNDS: Final = 3
 """Rounds of the audit that are listed, the latest ones."""

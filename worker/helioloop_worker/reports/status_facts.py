@@ -210,3 +210,8 @@ class ProjectStatus:
     disk: DiskUse | None = None
     missing_releases: tuple[str, ...] = ()
     other_code: OtherCode | None = None
+
+    @property
+    def has_cubes(self) -> bool:
+        """True where cubes were read, excluded or labelled."""
+        return bool(self.releases or self.excluded or (self.labels is not None and self.labels.cubes))

@@ -15,6 +15,7 @@ from helioloop.files.tables import read_table
 from helioloop.messaging import redis_client
 from helioloop.records.labels import LabelSource
 from helioloop.registry.acceptances import read_acceptances
+from helioloop.registry.card import Card
 from helioloop.registry.known_cards import known_card, latest_card
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.last_check import LastCheck, read_last_check
@@ -22,7 +23,7 @@ from helioloop.registry.project_profile import find_project_profile, read_projec
 from helioloop.registry.staging import Staging
 from helioloop.registry.unscorable import read_unscorable
 from helioloop.registry.unusable import unusable_versions
-from helioloop.registry.versions import Card, Registry
+from helioloop.registry.versions import Registry
 from helioloop.registry.watched import WatchedFolder, WatchState, read_watched
 from helioloop.settings import Settings, plain_url
 from helioloop_worker.labelstudio.submitted import try_count

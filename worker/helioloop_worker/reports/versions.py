@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from helioloop.registry.versions import Card
+from helioloop.registry.card import Card
 
 HEADS = (
     "",

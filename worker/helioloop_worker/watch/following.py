@@ -10,7 +10,7 @@ from helioloop.errors import HelioloopError, ReleaseError, ServiceError
 from helioloop.messaging import queues
 from helioloop.messaging.job_failures import JobFailures
 from helioloop.messaging.job_monitor import failure, find_job
-from helioloop.messaging.messages import QUEUE_TRAIN, Message
+from helioloop.messaging.messages import Message
 from helioloop.progress import Report
 
 POLL_SECONDS = 0.5
@@ -30,11 +30,7 @@ def run_job(connection: redis.Redis, message: Message, report: Report) -> Any:
         If no worker serves the queue, or the job failed for another reason: send it again later. Also where it waits
         for its next attempt, or is parked.
     """
-    if not queues.has_worker(connection, message.queue):
-        raise ServiceError(
-            f"no worker serves the queue {message.queue}; start one with `helioloop worker --role "
-            f"{'train' if message.queue == QUEUE_TRAIN else 'score'}`"
-        )
+    queues.require_worker(connection, message.queue)
     held = JobFailures(connection).find(message.project, message.failure_key)
     if held is not None and held.is_parked:
         raise ServiceError(

@@ -3,8 +3,13 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
+from helioloop.errors import CubeError, MagnetogramError, ReleaseError, SettingsError, WrongUsage
 from helioloop.registry.watched import WatchedFolder, WatchState, read_watched, write_watched
+
+OF_THE_FOLDER: Final = (ReleaseError, CubeError, MagnetogramError, SettingsError, WrongUsage)
+"""Errors because of which a folder is set aside; it stays so until it is changed."""
 
 
 class Journal:

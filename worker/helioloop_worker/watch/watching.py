@@ -12,29 +12,13 @@ from pathlib import Path
 
 import redis
 
-from helioloop.archive.recognition import describe_image, find_fits_files
-from helioloop.data.inspection import is_video
-from helioloop.data.release import LABELS_FILE
-from helioloop.errors import (
-    CubeError,
-    HelioloopError,
-    LabelStudioError,
-    MagnetogramError,
-    RegistryError,
-    ReleaseError,
-    ServiceError,
-    SettingsError,
-    WrongUsage,
-)
+from helioloop.errors import HelioloopError, LabelStudioError, RegistryError, ServiceError, WrongUsage
 from helioloop.files.names import LONGEST_NAME, is_plain_name, shown_name
-from helioloop.messaging import messages
 from helioloop.progress import Report, silent
 from helioloop.registry.watched import WatchedFolder, WatchState
-from helioloop.words import count
 from helioloop_worker.context import Context
 from helioloop_worker.watch.arrivals import (
     CUBES_SUFFIX,
-    REGIONS_TABLES,
     Arrival,
     Faulty,
     Incomplete,
@@ -43,16 +27,14 @@ from helioloop_worker.watch.arrivals import (
     loose_fits_files,
 )
 from helioloop_worker.watch.cutting import cut_series, has_cubes, is_made
-from helioloop_worker.watch.following import run_job
-from helioloop_worker.watch.journal import Journal, first_line
-from helioloop_worker.watch.prelabels import PreLabels, has_scoring_worker, read_pre_labels
+from helioloop_worker.watch.journal import OF_THE_FOLDER, Journal, first_line
+from helioloop_worker.watch.prelabels import PreLabelling, has_scoring_worker
+from helioloop_worker.watch.taking import Taking
 
 RETRY_SECONDS = 300.0
 """Pause before a step that failed because of a service is repeated."""
 SCORED_EVERY_SECONDS = 2.0
 """Pause between two looks at the predictions of one release, with ``--once``."""
-_SHOWN = 5
-_OF_THE_FOLDER = (ReleaseError, CubeError, MagnetogramError, SettingsError, WrongUsage)
 _OF_A_SERVICE = (ServiceError, LabelStudioError, RegistryError, redis.RedisError)
 
 
@@ -138,7 +120,7 @@ class Watch:
             if not has_scoring_worker(self.context):
                 break
             time.sleep(SCORED_EVERY_SECONDS)
-            self._follow_scoring()
+            self._pre_labelling.follow(self._ingested())
         if failed:
             raise failed[0]
 
@@ -176,7 +158,7 @@ class Watch:
                 self._journal.set_aside(
                     arrival.folder, arrival.content(), f"{type(error).__name__}: {first_line(error)}"
                 )
-        self._follow_scoring()
+        self._pre_labelling.follow(self._ingested())
         return failed
 
     # -- one folder ------------------------------------------------------------------------------
@@ -202,7 +184,7 @@ class Watch:
             self._journal.set_aside(arrival.folder, content, state.why)
             return
         self.say(f"{arrival.name}: {'new' if row is None else 'changed'}, {state.how}")
-        self._take(arrival, content)
+        self._taking.take(arrival, content)
 
     def _visit_series(self, arrival: Arrival, row: WatchedFolder | None) -> None:
         """Cut a series, and take the release that got new cubes."""
@@ -218,74 +200,28 @@ class Watch:
                 report=self.report,
                 processes=self.processes,
             )
-        except _OF_THE_FOLDER as error:
+        except OF_THE_FOLDER as error:
             self._journal.set_aside(arrival.folder, arrival.content(), first_line(error))
             return
         if has_new:
-            self._take(out, out.content())
+            self._taking.take(out, out.content())
 
-    def _take(self, arrival: Arrival, content: str) -> None:
-        """Check a complete release and have it ingested."""
-        try:
-            self._check(arrival)
-            found = run_job(
-                self.context.connection, messages.Ingest(project=self.project, release=arrival.name), self.report
-            )
-        except _OF_THE_FOLDER as error:
-            self._journal.set_aside(arrival.folder, content, first_line(error))
-            return
-        excluded = found["excluded"]
-        if excluded and not found["imported"] and not found["present"]:
-            self._journal.set_aside(
-                arrival.folder, content, f"no cube can be used; {excluded[0]['cube']}: {excluded[0]['reason']}"
-            )
-            return
-        self.say(
-            f"{arrival.name}: {count(found['imported'], 'cube')} imported, {found['present']} already present, "
-            f"{len(excluded)} excluded, {len(found['warned'])} warned, "
-            f"{count(len(found['relabelled']), 'crude label')} changed"
+    # -- what it is made of ----------------------------------------------------------------------
+
+    @property
+    def _taking(self) -> Taking:
+        return Taking(context=self.context, project=self.project, journal=self._journal, report=self.report)
+
+    @property
+    def _pre_labelling(self) -> PreLabelling:
+        return PreLabelling(
+            context=self.context,
+            project=self.project,
+            journal=self._journal,
+            rate=self.rate,
+            confidence=self.confidence,
+            report=self.report,
         )
-        details = [f"excluded: {entry['cube']}: {entry['reason']}" for entry in excluded]
-        details += [f"warned: {entry['cube']}: {entry['reason']}" for entry in found["warned"]]
-        details += found["doubts"]
-        details += [
-            f"crude label of {change['cube']}: {change['old'] or 'none'} -> {change['new'] or 'none'}"
-            for change in found["relabelled"]
-        ]
-        for detail in details[:_SHOWN]:
-            self.say(f"{arrival.name}: {detail}")
-        if len(details) > _SHOWN:
-            self.say(
-                f"{arrival.name}: {len(details) - _SHOWN} more; `helioloop status --project {self.project}` has all"
-            )
-        self._journal.record(arrival.folder, WatchState.INGESTED, content)
-
-    def _check(self, arrival: Arrival) -> None:
-        """Refuse what no ingestion can use; the worker checks each cube.
-
-        Raises
-        ------
-        ReleaseError
-            If the workers would read another release, or the folder has no cubes.
-        """
-        found = self.context.roots.folder(arrival.name)
-        if found.resolve() != arrival.folder.resolve():
-            raise ReleaseError(
-                f"the workers read {found}, a release of the same name in an earlier folder of "
-                "HELIOLOOP_RELEASE_ROOTS: rename one of the two"
-            )
-        if not (arrival.folder / LABELS_FILE).exists():
-            _refuse_images(arrival.folder)
-
-    # -- places ----------------------------------------------------------------------------------
-
-    def _release_of(self, series: Arrival) -> Path:
-        """Return the release that is made from a series."""
-        roots = self._roots()
-        root = series.folder.parent if series.folder.parent in roots else roots[0]
-        return root / f"{series.name}{CUBES_SUFFIX}"
-
-    # -- after ingestion -------------------------------------------------------------------------
 
     def _ingested(self) -> list[WatchedFolder]:
         """Return the releases in this folder whose predictions are waited for."""
@@ -296,32 +232,13 @@ class Watch:
             if row.state is WatchState.INGESTED and str(Path(row.folder).parent) in places
         ]
 
-    def _follow_scoring(self) -> None:
-        """Record the releases whose predictions are in Label Studio."""
-        for row in self._ingested():
-            name = Path(row.folder).name
-            found = read_pre_labels(self.context, self.project, name)
-            if found.version is None:
-                self._journal.say_once(name, "no version is published yet; the first round trains on the crude labels")
-            elif found.lacking and not has_scoring_worker(self.context):
-                self._journal.say_once(name, "no worker scores; start one with `helioloop worker --role score`")
-            elif not found.lacking:
-                self._accept(name)
-                after = read_pre_labels(self.context, self.project, name)  # the acceptance may add random checks
-                self.say(f"{name}: {_in_words(after if after.version == found.version else found)}")
-                self._journal.record(Path(row.folder), WatchState.PRE_LABELLED, row.content)
+    # -- places ----------------------------------------------------------------------------------
 
-    def _accept(self, name: str) -> None:
-        """Have the labels accepted for which the audit sample supports a guarantee, and say the outcome."""
-        message = messages.Accept(project=self.project, release=name, rate=self.rate, confidence=self.confidence)
-        try:
-            found = run_job(self.context.connection, message, self.report)
-        except _OF_THE_FOLDER as error:
-            self.say(f"{name}: no label is accepted: {first_line(error)}")
-            return
-        if found["version"] is None:
-            raise ServiceError(f"{name}: another version was published meanwhile; its labels are accepted next")
-        self.say(f"{name}: {count(found['accepted'], 'label')} accepted by {found['version']}. {found['sentences'][0]}")
+    def _release_of(self, series: Arrival) -> Path:
+        """Return the release that is made from a series."""
+        roots = self._roots()
+        root = series.folder.parent if series.folder.parent in roots else roots[0]
+        return root / f"{series.name}{CUBES_SUFFIX}"
 
     def _roots(self) -> list[Path]:
         """Return the release roots that the watched folder is or contains."""
@@ -333,33 +250,6 @@ class Watch:
         settings = self.context.settings
         own = (settings.model_root, settings.media_root, settings.cache_root)
         return any(place.resolve().is_relative_to(folder) for place in own)
-
-
-def _in_words(found: PreLabels) -> str:
-    """Return how many cubes of a release are pre-labelled, cannot be scored, and wait for a blind answer."""
-    failed = f", {found.unscorable} cannot be scored" if found.unscorable else ""
-    have = "has" if found.blind == 1 else "have"
-    blind = (
-        f"; {count(found.blind, 'random check')} {have} no prediction until somebody answers blind"
-        if found.blind
-        else ""
-    )
-    return f"{count(found.predicted, 'cube')} pre-labelled by {found.version}{failed}{blind}"
-
-
-def _refuse_images(folder: Path) -> None:
-    """Refuse a folder without cubes, with the command that makes cubes of what it has."""
-    files = find_fits_files(folder)
-    if not files:
-        raise ReleaseError(
-            f"it has neither {LABELS_FILE} nor a FITS file; a release has cubes and {LABELS_FILE}, a series of "
-            f"full-disk files has {REGIONS_TABLES[0]}: add what is missing"
-        )
-    if not is_video(files[0]):
-        raise ReleaseError(
-            f"{files[0].name}: {describe_image(files[0])}; the watch itself cuts full-disk files in a folder that has "
-            f"{REGIONS_TABLES[0]}"
-        )
 
 
 def _others(n: int) -> str:

@@ -1,0 +1,38 @@
+"""What mends an error of a path, by its number."""
+
+import errno
+from typing import Final
+
+_REMEDIES: Final = {
+    errno.EACCES: "let this user read and write there",
+    errno.EPERM: "let this user read and write there",
+    errno.EROFS: "name a folder on a disk that can be written",
+    errno.ENOSPC: "free space on that disk",
+    errno.EDQUOT: "free space on that disk",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+    errno.EIO: "check that disk",
+    errno.ESTALE: "look whether its network file system is there, and try again",
+    errno.ENOENT: "make its folder, or correct the path",
+    errno.ENOTDIR: "correct the path, in which a file is used as a folder",
+    errno.EEXIST: "correct the path, which is that of a file",
+    errno.EISDIR: "correct the path, which is that of a folder",
+    errno.ENAMETOOLONG: "shorten the path",
+    errno.ELOOP: "remove the link that leads back to itself",
+}
+_REMEDIES_OF_READING: Final = {
+    **_REMEDIES,
+    errno.EACCES: "let this user read it",
+    errno.EPERM: "let this user read it",
+    errno.EISDIR: "name a file, not a folder",
+}
+
+
+def remedy_of(error: OSError) -> str | None:
+    """Return what mends an error of a path; None of another error."""
+    return _REMEDIES.get(error.errno or 0)
+
+
+def remedy_of_reading(error: OSError) -> str | None:
+    """Return what mends an error of a file that was to be read; None of another error."""
+    return _REMEDIES_OF_READING.get(error.errno or 0)

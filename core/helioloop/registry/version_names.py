@@ -1,0 +1,30 @@
+"""Names of versions: v0001, v0002, …, in their order."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+FOLDER: Final = "versions"
+"""The folder of a model folder in which each version has its own."""
+
+_NAME: Final = re.compile(r"v(\d{4,})\Z")
+
+
+def is_version_name(text: str) -> bool:
+    """Return whether a text is the name of a version, of this model folder or another one."""
+    return _NAME.match(text) is not None
+
+
+def number_of(version: str) -> int:
+    """Return the number of a version; 0 for a text that is no name of a version."""
+    match = _NAME.match(version)
+    return 0 if match is None else int(match[1])
+
+
+def version_names(model_dir: Path) -> list[str]:
+    """Return the names of all versions in a model folder, oldest first."""
+    folder = model_dir / FOLDER
+    if not folder.is_dir():
+        return []
+    names = [entry.name for entry in folder.iterdir() if is_version_name(entry.name) and entry.is_dir()]
+    return sorted(names, key=number_of)

@@ -1,0 +1,178 @@
+"""What of a project needs mending: the rules of the verdict's causes that somebody has to remove.
+
+Each rule returns sentences and actions; the order of the rules is in `verdict`.
+"""
+
+from datetime import datetime
+from typing import Final
+
+from helioloop.messaging.roles import role_of
+from helioloop.words import times
+from helioloop_worker.reports.configuration import STEP, damaged_finding, lacking_controls
+from helioloop_worker.reports.failing_jobs import FailingJob
+from helioloop_worker.reports.finding import Found, jobs_wait, sentence
+from helioloop_worker.reports.job_status import FailedJob
+from helioloop_worker.reports.other_code import other_code_finding
+from helioloop_worker.reports.service_facts import QueueFacts
+from helioloop_worker.reports.status_facts import ProjectStatus
+
+_MANY_FAILURES: Final = 4
+"""Reconciliation that failed so often does not succeed by itself."""
+_START_TRAINING: Final = "press “Start training” in Label Studio (Settings, Model)"
+
+
+def redis(status: ProjectStatus) -> Found:
+    """Find that Redis does not answer."""
+    if status.no_services is None:
+        return []
+    doctor = "helioloop doctor" if status.project is None else f"helioloop doctor --project {status.project}"
+    action = (
+        f"Start Redis or correct REDIS_URL; events, jobs and rounds are not shown here. `{doctor}` finds the cause."
+    )
+    return [(f"{status.no_services}.", action)]
+
+
+def worker(status: ProjectStatus) -> Found:
+    """Find queues that no worker serves: first those where most jobs wait."""
+    if status.services is None:
+        return []
+    by_role: dict[str, list[QueueFacts]] = {}
+    for queue in status.services.queues:
+        if queue.workers == 0:
+            by_role.setdefault(role_of(queue.name), []).append(queue)
+    found = []
+    for role, served in sorted(by_role.items(), key=lambda item: -sum(queue.waiting for queue in item[1])):
+        waiting = sum(queue.waiting for queue in served)
+        names = ", ".join(queue.name for queue in served)
+        where = f", where {jobs_wait(waiting)}" if waiting else ""
+        plural = "queues" if len(served) > 1 else "queue"
+        found.append((f"No worker serves the {plural} {names}{where}.", f"Run `helioloop worker --role {role}`."))
+    return found
+
+
+def failed_round(status: ProjectStatus) -> Found:
+    """Find rounds that are parked."""
+    retry = f"Remove the cause, then {_START_TRAINING}." if status.project is not None else (
+        "Remove the cause, then repeat `helioloop train`."
+    )  # fmt: skip
+    return [(f"{sentence(reason.partition('; remove the cause')[0])}", retry) for reason in status.failed_rounds]
+
+
+def configuration(status: ProjectStatus) -> Found:
+    """Find a labelling configuration that lacks controls, and damaged notes of its controls."""
+    lacking = () if status.services is None else lacking_controls(status.services.failing_jobs, status.project)
+    return [*damaged_finding(status.damaged_controls, status.project), *lacking]
+
+
+def parked_job(status: ProjectStatus) -> Found:
+    """Find jobs that failed too often, which nothing tries again."""
+    if status.services is None:
+        return []
+    return [
+        (
+            sentence(f"the {job.kind}{_of(job)} failed {times(job.failures)} and is parked: {job.reason}"),
+            f"Remove the cause, then run `helioloop retry --project {status.project}`.",
+        )
+        for job in status.services.failing_jobs
+        if job.parked
+    ]
+
+
+def failed_job(status: ProjectStatus) -> Found:
+    """Find jobs that failed and are not parked."""
+    if status.services is None:
+        return []
+    # Reconciliation is never parked, so only the number of its failures shows that it does not succeed.
+    failing = [
+        job
+        for job in status.services.failing_jobs
+        if job.kind.startswith("reconciliation") and job.failures >= _MANY_FAILURES
+        if job.kind != STEP and job.reason != status.damaged_controls
+    ]
+    parked = [job for job in status.services.failing_jobs if job.parked]
+    listed = {(job.kind, job.subject) for job in (*parked, *failing)}
+    named = {job.reason for job in status.services.failing_jobs if job.kind == STEP} | {status.damaged_controls}
+    return [
+        *(
+            (
+                sentence(f"the {job.kind} failed {times(job.failures)}: {job.reason}"),
+                f"Remove the cause; it is tried again from {job.next_at} on, or at once by `helioloop retry --project "
+                f"{status.project}`.",
+            )
+            for job in failing
+        ),
+        *(
+            (sentence(f"the last {job.kind}{_of(job)} failed: {job.reason}"), _after_failure(status, job))
+            for job in status.services.failed_jobs
+            if not _is_past(status, job) and (job.kind, job.subject) not in listed and job.reason not in named
+        ),
+    ]
+
+
+def _is_past(status: ProjectStatus, job: FailedJob) -> bool:
+    """Return whether a later success, or another version, has made a failed job irrelevant."""
+    published = None if status.published is None else status.published.version
+    if job.subject in status.versions:
+        return job.subject != published
+    later = {
+        "retrain check": status.labels.read_at if status.labels else None,
+        "round planning": status.published.created_at if status.published else None,
+    }.get(job.kind)
+    return bool(later and job.at) and datetime.fromisoformat(str(later)) > datetime.fromisoformat(job.at)
+
+
+def _after_failure(status: ProjectStatus, job: FailedJob) -> str:
+    if job.kind == "ingestion":
+        return f"Correct that, then run `helioloop ingest {job.subject} --project {status.project}` in its folder."
+    if job.kind in {"retrain check", "round planning"}:
+        return f"Correct that, then {_START_TRAINING}."
+    return "Correct that; the worker tries it again by itself."
+
+
+def other_code(status: ProjectStatus) -> Found:
+    """Find that another learning code made the published version."""
+    if status.services is not None and status.services.running_round is not None:
+        return []  # its version may replace this one
+    return other_code_finding(status.other_code, project=status.project, place=status.place)
+
+
+def set_aside(status: ProjectStatus) -> Found:
+    """Find folders that ``helioloop watch`` could not take."""
+    if not status.set_aside:
+        return []
+    first, more = status.set_aside[0], len(status.set_aside) - 1
+    others = f" ({more} more are listed below)" if more else ""
+    return [
+        (
+            sentence(f"`helioloop watch` set the folder {first.folder} aside: {first.reason}") + others,
+            "Correct that folder; a watch takes it again once it is changed.",
+        )
+    ]
+
+
+def no_round(status: ProjectStatus) -> Found:
+    """Find cubes without a version, where nothing is going on that could lead to one."""
+    services = status.services
+    if status.project is None or services is None or status.published or not status.has_cubes:
+        return []
+    busy = services.running_round or services.running_jobs or services.events_waiting
+    if busy or status.failed_rounds or any(queue.waiting for queue in services.queues):
+        return []
+    return [
+        (
+            f"There is no version yet, and no round is running; {_why_no_round(status)}.",
+            f"Do what that needs; to have the labels checked at once, {_START_TRAINING}. `helioloop doctor --project "
+            f"{status.project}` checks the connections.",
+        )
+    ]
+
+
+def _why_no_round(status: ProjectStatus) -> str:
+    """Return why no round starts, as far as it is known."""
+    if status.last_check is None:
+        return "the labels were not checked yet, which a worker of the role score does within minutes"
+    return f"the last {status.last_check.step}, at {status.last_check.at}, found: {status.last_check.outcome}"
+
+
+def _of(job: FailedJob | FailingJob) -> str:
+    return f" of {job.subject}" if job.subject else ""
