@@ -27,7 +27,7 @@ from helioloop.synthetic import make_release
 from helioloop_worker.demo.leftovers import stop_leftovers
 from helioloop_worker.demo.progress import FirstPass
 from helioloop_worker.demo.services import ENDING_SIGNALS, DemoServices, Programs
-from helioloop_worker.demo.summary import Stopwatch, print_summary
+from helioloop_worker.demo.summary import Stopwatch, print_summary, print_what_to_try
 from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.setup import set_up
 from helioloop_worker.reports.round_progress import read_round_progress
@@ -135,9 +135,14 @@ def _run(demo: Demo) -> None:
                 services.await_workers()
             with stopwatch.stage("Importing, training on the crude labels, publishing, writing back", console):
                 _take_through(demo, settings, project)
-            print_summary(Console(), services, settings.model_dir(project), project, truth=truth, stopwatch=stopwatch)
+            print_summary(Console(), settings.model_dir(project), truth=truth, stopwatch=stopwatch)
             ready = True
-            if not demo.exit_when_ready:
+            if demo.exit_when_ready:
+                console.print(
+                    "\nIt stops now. `make demo` starts it again from here, and prints the address and the login."
+                )
+            else:
+                print_what_to_try(Console(), services, project)
                 console.print("\nThe demo keeps running. Ctrl-C stops it and everything it started.")
                 _watch_over(services, console)
         except KeyboardInterrupt:
