@@ -121,7 +121,7 @@ def _run(demo: Demo) -> None:
                 services.start_backend()
             with stopwatch.stage(f"Making a release of {demo.n} synthetic cubes", console), bars() as progress:
                 _make_release(demo, releases / RELEASE, truth, progress)
-            with stopwatch.stage("Waiting for Label Studio", console):
+            with stopwatch.stage("Waiting for Label Studio", console), _moving("its first start makes a database"):
                 services.await_label_studio()
             settings = services.settings()
             project = set_up(
@@ -131,7 +131,7 @@ def _run(demo: Demo) -> None:
             services.start_worker("score")
             for k in range(TRAIN_WORKERS):
                 services.start_worker("train", name=f"worker-train-{k + 1}")
-            with stopwatch.stage(f"Starting {TRAIN_WORKERS + 1} workers", console):
+            with stopwatch.stage(f"Starting {TRAIN_WORKERS + 1} workers", console), _moving("loading PyTorch"):
                 services.await_workers()
             with stopwatch.stage("Importing, training on the crude labels, publishing, writing back", console):
                 _take_through(demo, settings, project)
@@ -149,6 +149,14 @@ def _run(demo: Demo) -> None:
             console.print("\nStopping everything that was started …")
             if not ready:
                 raise ServiceError("the demo was stopped before it was ready; run it again to continue") from None
+
+
+@contextmanager
+def _moving(what: str) -> Iterator[None]:
+    """Show on a terminal that something is waited for, and since when."""
+    with bars(transient=True) as progress:
+        progress.add_task(what, total=None)
+        yield
 
 
 def _make_release(demo: Demo, folder: Path, truth: Path, progress: Progress) -> None:
