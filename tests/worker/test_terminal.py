@@ -53,3 +53,17 @@ def test_a_log_names_what_is_waited_for_and_a_stage_whose_total_is_not_known_yet
             terminal._show(progress, bar, reported)
     lines = [line.split(" UTC  ")[1] for line in capsys.readouterr().err.splitlines()]
     assert lines == ["waiting for a worker", "reading", "cutting, 3 of 9"]
+
+
+def test_a_bar_without_a_total_has_no_count(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a terminal, where "0/?" would be a riddle."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with terminal.bars() as progress:
+        progress.add_task("loading", total=None)
+        progress.add_task("cutting", total=7)
+    shown = capsys.readouterr().err
+    assert "loading" in shown
+    assert "0/7" in shown
+    assert "/?" not in shown

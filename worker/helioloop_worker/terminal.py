@@ -8,7 +8,8 @@ from typing import Any
 import click
 import redis
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 from rq.job import Job
 
 from helioloop.messaging.job_monitor import find_job, outcome_of, running
@@ -17,6 +18,14 @@ from helioloop.messaging.messages import Message
 POLL_SECONDS = 0.5
 LINE_SECONDS = 10.0
 """Time between two lines about one bar where there is no terminal; shorter work prints none."""
+
+
+class Count(MofNCompleteColumn):
+    """How many are done, of how many; nothing where the total is not known."""
+
+    def render(self, task: Task) -> Text:
+        """Return the text of the column."""
+        return Text() if task.total is None else super().render(task)
 
 
 class Bars(Progress):
@@ -35,7 +44,7 @@ class Bars(Progress):
         super().__init__(
             TextColumn("{task.description}"),
             BarColumn(),
-            MofNCompleteColumn(),
+            Count(),
             TimeElapsedColumn(),
             console=console,
             transient=transient,

@@ -137,6 +137,14 @@ def test_the_reason_is_a_sentence(crude: Label | None, p: float, said: str) -> N
     assert said in reason(crude, Judged(version="v0007", score=replace(SCORE, p_emergence=p)))
 
 
+def test_the_screen_says_why_no_onset_was_searched() -> None:
+    """The crude label may be the one thing that says emergence: then the model takes it for wrong."""
+    judged = Judged(version="v0007", score=replace(SCORE, p_emergence=0.01, curve=None, emergence=None))
+    assert "Onset||not searched: the model takes the label for wrong|" in reason(Label.EMERGENCE, judged)
+    for crude in (Label.NON_EMERGENCE, None):
+        assert "Onset||not searched: model and label say otherwise|" in reason(crude, judged)
+
+
 def test_probability_and_agreement_are_two_rows() -> None:
     """P(emergence) is 0.93, so a crude non-emergence agrees by 0.07; frames are counted from 1."""
     text = reason(Label.NON_EMERGENCE, JUDGED)

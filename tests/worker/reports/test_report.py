@@ -232,6 +232,18 @@ def test_the_gallery_begins_with_the_cube_that_disagrees_most(loop_project: Loop
     assert html.count("data:image/jpeg;base64,") == len(shown) <= 12
 
 
+def test_the_gallery_says_why_a_cube_has_no_masking_curve(loop_project: LoopProject, task_data: Data) -> None:
+    """A cube is there because its crude label is emergence and the model disagrees: then the label did say so."""
+    loop_project.import_cubes(task_data)
+    loop_project.publish(p_emergence=0.01)
+    articles = re.findall(r"<article.*?</article>", report(loop_project), flags=re.DOTALL)
+    crude = [words(article) for article in articles if "label emergence (crude)" in words(article)]
+    assert crude
+    for text in crude:
+        assert "No masking curve: the model takes the crude label for wrong" in text
+        assert "neither the label" not in text
+
+
 def test_progress_is_reported(loop_project: LoopProject, task_data: Data) -> None:
     """For each cube of the gallery."""
     loop_project.import_cubes(task_data)

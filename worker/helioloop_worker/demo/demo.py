@@ -27,7 +27,7 @@ from helioloop.synthetic import make_release
 from helioloop_worker.demo.leftovers import stop_leftovers
 from helioloop_worker.demo.progress import FirstPass
 from helioloop_worker.demo.services import ENDING_SIGNALS, DemoServices, Programs
-from helioloop_worker.demo.summary import Stopwatch, print_summary
+from helioloop_worker.demo.summary import Stopwatch, print_summary, print_what_to_try
 from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.setup import set_up
 from helioloop_worker.reports.round_progress import read_round_progress
@@ -121,7 +121,7 @@ def _run(demo: Demo) -> None:
                 services.start_backend()
             with stopwatch.stage(f"Making a release of {demo.n} synthetic cubes", console), bars() as progress:
                 _make_release(demo, releases / RELEASE, truth, progress)
-            with stopwatch.stage("Waiting for Label Studio", console):
+            with stopwatch.stage("Waiting for Label Studio", console), _moving("its first start makes a database"):
                 services.await_label_studio()
             settings = services.settings()
             project = set_up(
@@ -131,19 +131,32 @@ def _run(demo: Demo) -> None:
             services.start_worker("score")
             for k in range(TRAIN_WORKERS):
                 services.start_worker("train", name=f"worker-train-{k + 1}")
-            with stopwatch.stage(f"Starting {TRAIN_WORKERS + 1} workers", console):
+            with stopwatch.stage(f"Starting {TRAIN_WORKERS + 1} workers", console), _moving("loading PyTorch"):
                 services.await_workers()
             with stopwatch.stage("Importing, training on the crude labels, publishing, writing back", console):
                 _take_through(demo, settings, project)
-            print_summary(Console(), services, settings.model_dir(project), project, truth=truth, stopwatch=stopwatch)
+            print_summary(Console(), settings.model_dir(project), truth=truth, stopwatch=stopwatch)
             ready = True
-            if not demo.exit_when_ready:
+            if demo.exit_when_ready:
+                console.print(
+                    "\nIt stops now. `make demo` starts it again from here, and prints the address and the login."
+                )
+            else:
+                print_what_to_try(Console(), services, project)
                 console.print("\nThe demo keeps running. Ctrl-C stops it and everything it started.")
                 _watch_over(services, console)
         except KeyboardInterrupt:
             console.print("\nStopping everything that was started …")
             if not ready:
                 raise ServiceError("the demo was stopped before it was ready; run it again to continue") from None
+
+
+@contextmanager
+def _moving(what: str) -> Iterator[None]:
+    """Show on a terminal that something is waited for, and since when."""
+    with bars(transient=True) as progress:
+        progress.add_task(what, total=None)
+        yield
 
 
 def _make_release(demo: Demo, folder: Path, truth: Path, progress: Progress) -> None:

@@ -39,21 +39,15 @@ class Stopwatch:
         return time.monotonic() - self.began
 
 
-def print_summary(
-    console: Console, services: DemoServices, model_dir: Path, project: int, *, truth: Path, stopwatch: Stopwatch
-) -> None:
-    """Print what was done, where to look and what to try.
+def print_summary(console: Console, model_dir: Path, *, truth: Path, stopwatch: Stopwatch) -> None:
+    """Print what was done, and how long it took.
 
     Parameters
     ----------
     console : Console
         Where it is printed.
-    services : DemoServices
-        The running services, for addresses and the login.
     model_dir : Path
         The project's model folder.
-    project : int
-        Label Studio project.
     truth : Path
         Truth table of the synthetic release.
     stopwatch : Stopwatch
@@ -84,10 +78,14 @@ def print_summary(
         f"label and CNN disagree  on {sum(agreement < 0.5 for agreement, _ in ranked)} cubes, which come first"
     )
     if found := wrong_labels_found(truth, labels, [cube for _, cube in ranked]):
-        console.print(found)
+        console.print(found, soft_wrap=True)
     for name, seconds in stopwatch.stages:
         console.print(f"{seconds:6.0f} s  {name}", highlight=False)
     console.print(f"{stopwatch.total:6.0f} s  in total", highlight=False)
+
+
+def print_what_to_try(console: Console, services: DemoServices, project: int) -> None:
+    """Print where to look and what to try while the services run."""
     console.print(
         f"\n[bold]{services.label_studio_url}/projects/{project}/data[/bold]\n"
         f"login     {services.login.email}\n"

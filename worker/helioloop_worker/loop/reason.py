@@ -112,7 +112,11 @@ def _model_rows(
     if score.emergence is not None:
         yield "Onset", f"model: {_onset(score.emergence, frozen_frames=frozen_frames)}"
     elif score.curve is None:
-        yield "Onset", "not searched: model and label say otherwise"
+        refuted = crude is Label.EMERGENCE
+        yield (
+            "Onset",
+            f"not searched: {'the model takes the label for wrong' if refuted else 'model and label say otherwise'}",
+        )
     else:
         yield "Onset", "none: neither the model's curve nor both polarities rise"
 

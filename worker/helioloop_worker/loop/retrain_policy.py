@@ -48,7 +48,7 @@ def decide(
         Time since the last annotation.
     """
     if last is None:
-        return Decision(start=True, reason=f"first round, on {_trainable(labels)} labelled cubes")
+        return Decision(start=True, reason=f"it is the first round, on {_trainable(labels)} labelled cubes")
     if forced:
         return Decision(start=True, reason='somebody pressed "Start training"')
     changed = [cube for cube, now in labels.items() if _changed(last, cube, now)]

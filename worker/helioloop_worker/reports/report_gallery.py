@@ -6,7 +6,7 @@ from typing import Any
 from helioloop.errors import CubeError
 from helioloop.model.runtime import CubeLoader
 from helioloop.progress import Report
-from helioloop.records.labels import CurrentLabel
+from helioloop.records.labels import CurrentLabel, Label
 from helioloop.records.scores import CubeScore
 from helioloop.words import count
 from helioloop_worker.labelstudio.project import ProjectState
@@ -94,4 +94,14 @@ def _gallery_cube(
         "curve": None
         if score.curve is None
         else figure(figures.curve_figure(score, name=f"curve-{place}", verified_frame=frame)),
+        "no_curve": _why_no_curve(label),
     }
+
+
+def _why_no_curve(label: CurrentLabel) -> str:
+    """Return why a cube with this label has no masking curve, if it has none."""
+    if label.label is not Label.EMERGENCE:
+        return "neither the label nor the model said emergence when it was scored."
+    if label.verified:
+        return "the label was not verified yet when it was scored."
+    return "the model takes the crude label for wrong, and the frame of such an emergence is not searched."
