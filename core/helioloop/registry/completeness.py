@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from os import SEEK_END
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,8 @@ from helioloop.registry.staging import PLAN_FILE
 NO_SCORES: Final = "scores are missing"
 """The phrase for a folder without scores; the worker can make them again."""
 
+_END_BYTES: Final = 16
+"""The end of a plan that is read: its last bracket and line end."""
 _LENGTH_BYTES: Final = 8
 """A safetensors file begins with the length of its header."""
 
@@ -26,15 +29,29 @@ def missing_parts(folder: Path, member_files: Iterable[str]) -> list[str]:
 
     Notes
     -----
-    Of weights, header and length are read, so that a file that was cut off is found in microseconds.
+    Of weights, header and length are read, and of the plan its ends, so that a file that was cut off is found in
+    microseconds.
     """
     files = list(member_files)
     found = [phrase for name in files if (phrase := weights_damage(folder / name)) is not None]
-    if files and not (folder / PLAN_FILE).is_file():
-        found.append(f"{PLAN_FILE} is missing")
+    if files and (phrase := _plan_damage(folder / PLAN_FILE)) is not None:
+        found.append(phrase)
     if files and not any((folder / "scores").glob("*.jsonl")):
         found.append(NO_SCORES)
     return found
+
+
+def _plan_damage(path: Path) -> str | None:
+    """Return what is wrong with the ends of a plan, in a phrase; None where nothing is. Its middle may be long."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(1)
+            file.seek(-min(_END_BYTES, path.stat().st_size), SEEK_END)
+            end = file.read().rstrip()
+    except (FileNotFoundError, IsADirectoryError):
+        return f"{PLAN_FILE} is missing"
+    is_closed = end.endswith(b"}") and not end.endswith(b" }")  # brackets within it are indented
+    return None if start == b"{" and is_closed else f"{PLAN_FILE} is cut off"
 
 
 def weights_damage(path: Path) -> str | None:

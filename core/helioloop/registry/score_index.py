@@ -81,6 +81,13 @@ def plain_lines(path: Path, listed: Collection[str]) -> list[str] | None:
     return None
 
 
+def indexed_bytes(path: Path) -> int | None:
+    """Return how long a score file was when the index read it; None where the index does not have it."""
+    with suppress(sqlite3.Error), closing(_open(path.parent)) as index:
+        return _covered(index).get(path.name)
+    return None
+
+
 def update_index(folder: Path) -> None:
     """Make the index anew where it lacks much; what cannot be written or read leaves the index as it was."""
     try:

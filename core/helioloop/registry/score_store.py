@@ -21,7 +21,15 @@ from helioloop.errors import RegistryError
 from helioloop.files import atomic
 from helioloop.records.cubes import CubeInfo, Key
 from helioloop.records.scores import CubeScore
-from helioloop.registry.score_index import Place, find_places, places_in, plain_lines, update_index, without_curves
+from helioloop.registry.score_index import (
+    Place,
+    find_places,
+    indexed_bytes,
+    places_in,
+    plain_lines,
+    update_index,
+    without_curves,
+)
 
 VERSIONS_IN_MEMORY: Final = 8
 """Scores of this many versions are kept in memory by one process."""
@@ -117,6 +125,19 @@ def read_score_file(path: Path, *, curves: bool = True) -> list[CubeScore]:
     """Return the scores in one file, with or without curves; a line that is not a score is a `RegistryError`."""
     text = path.read_text()
     return _parsed((text if curves else without_curves(text)).splitlines(), path)
+
+
+def check_score_file(path: Path) -> None:
+    """Raise a `RegistryError` where a file has a line that is not a score, or another length than when it was written.
+
+    A file that was cut off at the end of a line, or is empty as after a power failure, has only scores.
+    """
+    read_score_file(path, curves=False)
+    expected, found = indexed_bytes(path), path.stat().st_size
+    if expected is not None and expected != found:
+        raise RegistryError(
+            f"{path} has {found} bytes and had {expected}; delete that file: its cubes are scored again"
+        )
 
 
 def _parsed(lines: Iterable[str], path: Path) -> list[CubeScore]:

@@ -6,6 +6,7 @@ import pytest
 from tests.core.registry.test_versions import _card
 from tests.whole import complete
 
+from helioloop.errors import RegistryError
 from helioloop.registry.card import Card
 from helioloop.registry.unusable import unusable_versions
 from helioloop.registry.versions import PRUNED_FILE, Registry
@@ -44,6 +45,22 @@ def test_a_version_whose_weights_were_damaged_is_named(registry: Registry, damag
     found = unusable_versions(registry)
     assert list(found) == ["v0001"]
     assert found["v0001"].startswith("v0001 cannot be published again, because f0s0.safetensors ")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{\n "cubes": [\n  {\n   "name": "A"\n  }', b"<html>}"])
+def test_a_version_whose_plan_was_cut_off_is_named(registry: Registry, content: bytes) -> None:
+    """Without its plan a version can neither score cubes nor be published again."""
+    (registry.folder("v0001") / "plan.json").write_bytes(content)
+    assert unusable_versions(registry) == {"v0001": "v0001 cannot be published again, because plan.json is cut off"}
+    with pytest.raises(RegistryError, match=r"is not published, because plan\.json is cut off"):
+        registry.publish("v0001", why="test")
+
+
+def test_a_round_whose_plan_was_cut_off_becomes_no_version(registry: Registry) -> None:
+    staging = complete(registry.staging("0000000f"))
+    (staging / "plan.json").write_bytes(b'{"cubes": ')
+    with pytest.raises(RegistryError, match=r"does not become v0004, because plan\.json is cut off"):
+        registry.admit(staging, _card(fingerprint="0000000f"))
 
 
 def test_a_damaged_card_and_missing_scores_are_named(registry: Registry) -> None:

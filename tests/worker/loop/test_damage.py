@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,14 @@ from tests.worker.conftest import CUBES, SETTLED, LoopProject, score_of
 
 from helioloop.errors import HelioloopError, LabelStudioError, RegistryError
 from helioloop.progress import silent
+from helioloop.registry.random_checks import RandomChecks
 from helioloop.registry.score_store import write_scores
 from helioloop.registry.staging import Staging
 from helioloop_worker import jobs
+from helioloop_worker.labelstudio.data_edits import note_data_edit
 from helioloop_worker.loop import reconcile as reconciling
 from helioloop_worker.loop import rounds
+from helioloop_worker.loop.damage import put_damaged_aside
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.writeback import write_back
 
@@ -47,6 +51,7 @@ FILES: dict[str, Callable[[LoopProject], Path]] = {
     "checked.json": lambda project: project.model_dir / "checked.json",
     "written.json": lambda project: project.model_dir / "written.json",
     "published.json": lambda project: project.model_dir / "published.json",
+    "tabs.json": lambda project: project.model_dir / "tabs.json",
     "scores": lambda project: next((project.registry.folder("v0001") / "scores").glob("*.jsonl")),
 }
 
@@ -75,6 +80,52 @@ def test_cubes_of_a_damaged_score_file_are_scored_again(project: LoopProject) ->
     done = reconcile(project.context, project.id).done
     assert f"{len(CUBES)} tasks with predictions and without a score: scoring" in done
     assert jobs.write_back(project.context, project.id, "v0001")["missing"] == len(CUBES)
+
+
+@pytest.mark.parametrize("lines", [0, 1, 5])
+def test_a_score_file_that_ends_with_a_whole_line_is_damaged_all_the_same(project: LoopProject, lines: int) -> None:
+    """Cut off at the end of a line, or empty as after a power failure: each write-back failed for ever."""
+    path = FILES["scores"](project)
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:lines]))
+    done = reconcile(project.context, project.id).done
+    assert any(f"{path.name} is damaged and was put aside" in sentence for sentence in done)
+    assert f"{len(CUBES)} tasks with predictions and without a score: scoring" in done
+    assert jobs.write_back(project.context, project.id, "v0001")["missing"] == len(CUBES)
+
+
+def test_a_damaged_note_of_changed_data_stops_nothing(project: LoopProject) -> None:
+    """It is read as text at the start of each reading of the project."""
+    note_data_edit(project.model_dir)
+    (project.model_dir / "data-edit.txt").write_bytes(b"\xff\xfe\x00")
+    assert "data-edit.txt is damaged and was put aside" in reconcile(project.context, project.id).done[0]
+    assert project.check().startswith("no round")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"x": 1}', b"\xff"])
+def test_damaged_random_checks_are_chosen_again_and_hidden_all_the_while(project: LoopProject, content: bytes) -> None:
+    """The file stays until a write-back replaces it: without it, the backend would answer for blind tasks."""
+    settings = project.context.settings.model_copy(update={"random_checks": 2})
+    project = replace(project, context=replace(project.context, settings=settings))
+    project.registry.publish(project.admit(), why="made by hand")
+    write_back(project.context, project.id, "v0002", report=silent)
+    before = RandomChecks.read(project.model_dir)
+    assert before is not None
+    assert len(before.cubes) >= 2
+    project.clear_queues()
+    (project.model_dir / "random_checks.json").write_bytes(content)
+    with pytest.raises(RegistryError):
+        reconcile(project.context, project.id)
+    assert (project.model_dir / "random_checks.json").read_bytes() == content
+    assert f"write-back-{project.id}-v0002" in project.queued()
+    jobs.write_back(project.context, project.id, "v0002")
+    assert RandomChecks.read(project.model_dir) == before
+    project.clear_queues()
+    assert put_damaged_aside(project.context, project.id) == []
+
+
+def test_damaged_random_checks_before_the_first_version_are_put_aside(loop_project: LoopProject) -> None:
+    (loop_project.model_dir / "random_checks.json").write_text("{")
+    assert "was put aside" in put_damaged_aside(loop_project.context, loop_project.id)[0]
 
 
 def test_a_damaged_list_of_shown_versions_stops_no_write_back(project: LoopProject) -> None:

@@ -123,6 +123,16 @@ def test_with_other_learning_code_a_round_on_the_current_labels_is_requested(
     assert TrainMember(project=project.id, fingerprint="f" * 64, member="fold0-0").job_id not in project.queued()
 
 
+def test_a_damaged_plan_of_the_published_version_requests_a_round(project: LoopProject) -> None:
+    """Without it no other cube can be scored; a round on the current labels gives a version with another one."""
+    cut(project.registry.folder("v0001") / "plan.json")
+    assert said(project) == ["the published v0001 is damaged (plan.json is cut off): a round is requested"]
+    assert f"plan-round-{project.id}" in project.queued()
+    work(project)
+    assert project.registry.published() == "v0002"
+    assert said(project) == []
+
+
 def test_a_version_that_was_pruned_is_not_damaged(project: LoopProject) -> None:
     (project.registry.folder("v0001") / "fold0-0.safetensors").unlink()
     (project.registry.folder("v0001") / "pruned.json").write_text("{}")

@@ -17,7 +17,7 @@ from tests.whole import complete
 from tests.worker.conftest import CUBES, SETTLED, LoopProject, crude, score_of, work
 
 from helioloop.errors import MissingInLabelStudio, RegistryError
-from helioloop.messaging import messages
+from helioloop.messaging import messages, queues
 from helioloop.messaging.job_failures import JobFailures
 from helioloop.messaging.retrain_state import Running
 from helioloop.model import ensemble
@@ -273,12 +273,22 @@ def test_a_round_whose_worker_was_killed_is_resumed_within_the_first_minute(
     assert loop_project.context.state.end(loop_project.id, plan.fingerprint) is not None
 
 
+@pytest.mark.parametrize("killed_at", ["before", "sending"])
 @pytest.mark.parametrize("place", ["closed", "parked"])
 def test_a_forced_request_outlives_a_kill_after_the_end_of_the_round(
-    loop_project: LoopProject, plan: Plan, place: str, monkeypatch: pytest.MonkeyPatch
+    loop_project: LoopProject, plan: Plan, place: str, killed_at: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed before the check is sent: reconciliation sends it, once."""
     loop_project.context.state.request_follow_up(loop_project.id, forced=True)
+    send = queues.send
+
+    def dies(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    def dies_at_a_check(connection: Any, message: messages.Message, **options: Any) -> bool:
+        if isinstance(message, messages.RetrainCheck):
+            dies()
+        return send(connection, message, **options)
 
     def ends() -> None:
         if place == "closed":
@@ -289,7 +299,10 @@ def test_a_forced_request_outlives_a_kill_after_the_end_of_the_round(
             rounds.resume(loop_project.context, loop_project.id)
 
     with monkeypatch.context() as killed:
-        killed.setattr(rounds, "send_follow_up", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        if killed_at == "before":
+            killed.setattr(rounds, "send_follow_up", dies)
+        else:
+            killed.setattr(queues, "send", dies_at_a_check)
         with pytest.raises(KeyboardInterrupt):
             ends()
     assert loop_project.context.state.running(loop_project.id) is None

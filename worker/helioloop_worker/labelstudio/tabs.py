@@ -40,7 +40,7 @@ def update_tabs(label_studio: LabelStudio, project: int, model_dir: Path, *, res
     RegistryError
         Where the file of the tabs is damaged.
     """
-    ids = _read(model_dir)
+    ids = read_tabs(model_dir)
     there = label_studio.tabs(project)
     for wanted in TABS:
         known = ids.get(wanted.title)
@@ -74,7 +74,8 @@ def _find(there: Sequence[Tab], wanted: TabSettings, known: int | None, *, other
     return None
 
 
-def _read(model_dir: Path) -> dict[str, int]:
+def read_tabs(model_dir: Path) -> dict[str, int]:
+    """Return title -> id of the tabs that helioloop made; a damaged file is a `RegistryError`."""
     path = model_dir / FILE_NAME
     try:
         values = json.loads(path.read_text())

@@ -16,19 +16,25 @@ from typing import Any, Final
 
 from helioloop.errors import RegistryError
 from helioloop.files import atomic
+from helioloop.messaging import messages, queues
 from helioloop.model.plan import Plan
 from helioloop.registry.completeness import weights_damage
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.prediction_controls import PREDICTION_CONTROLS, read_prediction_controls
 from helioloop.registry.publications import POINTER
-from helioloop.registry.score_store import read_score_file
+from helioloop.registry.random_checks import RandomChecks, random_checks_path
+from helioloop.registry.score_store import check_score_file
 from helioloop.registry.staging import ATTEMPTS_FILE, LOCATED, PLAN_FILE, UNLOCATED, Staging
 from helioloop.registry.version_names import FOLDER
 from helioloop_worker.context import Context
+from helioloop_worker.labelstudio.data_edits import FILE_NAME as DATA_EDIT
+from helioloop_worker.labelstudio.data_edits import last_data_edit
+from helioloop_worker.labelstudio.tabs import FILE_NAME as TABS
+from helioloop_worker.labelstudio.tabs import read_tabs
 from helioloop_worker.loop.checked import CHECKED
 from helioloop_worker.loop.damaged_weights import replace_weights
 from helioloop_worker.loop.shown_versions import SHOWN_VERSIONS, read_shown_versions
-from helioloop_worker.loop.written_back import WRITTEN, read_written
+from helioloop_worker.loop.written_back import WRITTEN, read_written, require_whole_write_back
 
 DAMAGED: Final = "damaged"
 """Folder of a model folder with the files that were put aside."""
@@ -42,8 +48,8 @@ def put_damaged_aside(context: Context, project: int) -> list[str]:
     model_dir = context.settings.model_dir(project)
     found = [*_checks(model_dir, context.registry(project).published_if_readable())]
     done = [sentence for path, check in found if (sentence := _put_aside(model_dir, path, check)) is not None]
-    replaced = replace_weights(context, project, notes=model_dir / DAMAGED)
-    return [*done, *([replaced] if replaced is not None else [])]
+    more = (_renew_random_checks(context, project), replace_weights(context, project, notes=model_dir / DAMAGED))
+    return [*done, *(sentence for sentence in more if sentence is not None)]
 
 
 def _checks(model_dir: Path, published: str | None) -> Iterator[tuple[Path, Check]]:
@@ -53,6 +59,8 @@ def _checks(model_dir: Path, published: str | None) -> Iterator[tuple[Path, Chec
     yield model_dir / CHECKED, _mapping
     yield model_dir / WRITTEN, lambda _: read_written(model_dir)
     yield model_dir / PREDICTION_CONTROLS, lambda _: read_prediction_controls(model_dir)
+    yield model_dir / DATA_EDIT, lambda _: last_data_edit(model_dir)
+    yield model_dir / TABS, lambda _: read_tabs(model_dir)
     yield model_dir / SHOWN_VERSIONS, lambda _: read_shown_versions(model_dir)
     for path in sorted((model_dir / "unscorable").glob("*.json")):
         yield path, _json
@@ -95,6 +103,25 @@ def _put_aside(model_dir: Path, path: Path, check: Check) -> str | None:
     return f"{shown} is damaged and was put aside as {target.relative_to(model_dir)}; what it held is made again"
 
 
+def _renew_random_checks(context: Context, project: int) -> str | None:
+    """Have damaged random checks chosen again by a write-back, and return what was done.
+
+    Until then the damaged file stays, because the backend answers nothing beside it. Without the file it would answer
+    with predictions of random checks that nobody has answered.
+    """
+    model_dir, version = context.settings.model_dir(project), context.registry(project).published_if_readable()
+    path = random_checks_path(model_dir)
+    if version is None:  # nothing is answered, and the next version's publication chooses them
+        return _put_aside(model_dir, path, lambda _: RandomChecks.read(model_dir))
+    try:
+        RandomChecks.read(model_dir)
+    except RegistryError:
+        require_whole_write_back(model_dir)
+        if queues.send(context.connection, messages.WriteBack(project=project, version=version)):
+            return f"{path.name} is damaged, and the backend answers nothing meanwhile: choosing random checks again"
+    return None
+
+
 def restore_pointer(context: Context, project: int) -> str | None:
     """Publish the version of the last line of the history again, where the pointer was lost or names another one.
 
@@ -130,7 +157,7 @@ def _attempts(path: Path) -> None:
 
 
 def _scores(path: Path) -> None:
-    read_score_file(path, curves=False)
+    check_score_file(path)
 
 
 def _weights(path: Path) -> None:

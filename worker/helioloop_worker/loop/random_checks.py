@@ -6,9 +6,11 @@ the number is the place of the cube in the audit order of its release.
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from redis.lock import Lock
 
+from helioloop.errors import RegistryError
 from helioloop.evaluation.audit_order import audit_order
 from helioloop.evaluation.random_checks import choose_random_checks
 from helioloop.labelstudio.tasks import CubeTask
@@ -65,7 +67,7 @@ def update_random_checks(
         Further cubes to be checked at random, whether they have a prediction or not.
     """
     model_dir, cubes = context.settings.model_dir(project), list(cubes)
-    known = RandomChecks.read(model_dir)
+    known = _known(model_dir)
     wanted = set(choose_random_checks(cubes, labels, ready=context.settings.random_checks))
     if known is not None and known.version == version:
         wanted = {*known.cubes, *(wanted - predicted)}
@@ -76,6 +78,15 @@ def update_random_checks(
     if checks != known:
         checks.write(model_dir)
     return checks
+
+
+def _known(model_dir: Path) -> RandomChecks | None:
+    """Return the random checks in a model folder; None without any, and where they are damaged."""
+    try:
+        return RandomChecks.read(model_dir)
+    except RegistryError as error:
+        log.warning("the random checks are chosen anew, because %s", error)
+        return None
 
 
 def random_marks(checks: RandomChecks, cubes: Iterable[CubeInfo]) -> dict[str, str]:
