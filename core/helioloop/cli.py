@@ -19,6 +19,7 @@ import click
 from helioloop import __version__
 from helioloop.environment.names import own_name
 from helioloop.errors import HelioloopError, MissingExtra
+from helioloop.files.access import remedy_for_denial
 from helioloop.logs import is_logging
 from helioloop.settings import environment, load_settings
 
@@ -91,8 +92,6 @@ def helioloop(ctx: click.Context) -> None:
 
 
 _PATH_ERRORS: Final = {
-    errno.EACCES: "let this user read and write there",
-    errno.EPERM: "let this user read and write there",
     errno.EROFS: "name a folder on a disk that can be written",
     errno.ENOSPC: "free space on that disk",
     errno.EDQUOT: "free space on that disk",
@@ -108,6 +107,8 @@ _PATH_ERRORS: Final = {
     errno.ELOOP: "remove the link that leads back to itself",
 }
 """Errors of paths, with the remedy."""
+_DENIALS: Final = {errno.EACCES, errno.EPERM}
+"""Errors of paths whose remedy depends on the owner."""
 _WRITE_ERRORS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 """Errors of writing, which name no path where what is printed cannot be written."""
 
@@ -120,9 +121,13 @@ def path_error(error: OSError) -> str | None:
     remedy = _PATH_ERRORS.get(error.errno or 0)
     if remedy is not None and error.filename is None and error.errno in _WRITE_ERRORS:
         return f"a file, or what is printed, cannot be written ({error.strerror}); {remedy}"
-    if remedy is None or not isinstance(error.filename, str | bytes):
+    if not isinstance(error.filename, str | bytes):
         return None
     path = os.fsdecode(error.filename)
+    if error.errno in _DENIALS:
+        remedy = remedy_for_denial(Path(path))
+    if remedy is None:
+        return None
     setting = _setting_of(Path(path))
     return f"{path} cannot be used ({error.strerror}){f', in the folder of {setting}' if setting else ''}; {remedy}"
 
