@@ -17,6 +17,7 @@ from typing import Final
 import click
 
 from helioloop import __version__
+from helioloop.environment.home import check_home, make_configuration_usable
 from helioloop.environment.names import own_name
 from helioloop.errors import HelioloopError, MissingExtra
 from helioloop.files.path_errors import remedy_of
@@ -111,6 +112,8 @@ def helioloop(ctx: click.Context) -> None:
     Settings are environment variables named HELIOLOOP_…, listed in docs/settings.md; `helioloop settings` shows them.
     `helioloop COMMAND --help` explains a command, with an example.
     """
+    check_home()
+    make_configuration_usable()
     command = ctx.command
     if isinstance(command, click.Group) and not isinstance(command.commands.get(ctx.invoked_subcommand or ""), Service):
         for sentence in environment().doubts(process="command"):

@@ -10,12 +10,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from helioloop.environment import credentials, names
 from helioloop.environment.addresses import check_http_url, plain_url, redis_passwords
+from helioloop.environment.home import default_cache
 from helioloop.environment.reading import Environment
 from helioloop.environment.source import EnvironmentSource, first_refusal
 from helioloop.environment.values import DeviceName, Folder, FolderElsewhere, Level, LogFormat, RecipeName, Seconds
@@ -81,7 +81,7 @@ class Settings(BaseSettings):
         "path of the worker is used.",
     )
     cache_root: Folder = Field(
-        default_factory=lambda: platformdirs.user_cache_path("helioloop", appauthor=False),
+        default_factory=default_cache,
         description="Folder for gridded cubes and network inputs; it may be deleted at any time. On macOS the "
         "default is `~/Library/Caches/helioloop`.",
     )

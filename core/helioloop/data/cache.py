@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from helioloop.data.cubes import Cube, CubeFiles
 from helioloop.data.gridding import to_grid
 from helioloop.errors import CubeError
-from helioloop.files import atomic
+from helioloop.files import cache_files
 from helioloop.records.instrument import Instrument
 from helioloop.records.profiles import Profile, built_in_profile
 
@@ -100,7 +100,10 @@ class CubeCache:
             gridded = np.load(entry, mmap_mode="r", allow_pickle=False)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, EOFError) as error:
+        except OSError as error:
+            cache_files.say_unusable(self.root, entry, error)
+            return None
+        except (ValueError, EOFError) as error:
             log.warning("cache entry %s is broken and made anew: %s", entry.name, error)
             return None
         expected = (self.instrument.n_frames, self.instrument.size_px, self.instrument.size_px)
@@ -110,7 +113,7 @@ class CubeCache:
         return np.asarray(gridded)
 
     def add(self, cube: Cube, sha256: str) -> NDArray[np.float16]:
-        """Grid a cube, write its entry if the disk has room, and return it.
+        """Grid a cube, write its entry if the folder can be written, and return it.
 
         Parameters
         ----------
@@ -133,10 +136,7 @@ class CubeCache:
         gridded = to_grid(cube, self.instrument).astype(np.float16)
         file = io.BytesIO()
         np.save(file, gridded, allow_pickle=False)
-        try:
-            atomic.write_bytes(entry, file.getvalue())
-        except OSError as error:
-            log.warning("cube %s is not cached, it will be gridded again: %s", cube.name, error.strerror)
+        cache_files.write(self.root, entry, file.getvalue())
         gridded.setflags(write=False)
         return gridded
 

@@ -82,18 +82,29 @@ def replace_many(contents: Mapping[Path, bytes]) -> None:
 def _replacing(path: Path) -> Iterator[Path]:
     """Do what `replacing` does, without flushing the folder."""
     new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    # The kernel applies the umask. Python could only read it by setting it, which is a race between threads.
-    os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    try:
+        # The kernel applies the umask. Python could only read it by setting it, which is a race between threads.
+        os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    except OSError as error:
+        raise _naming(error, new, path) from None
     try:
         yield new
         with new.open("rb") as file:
             os.fsync(file.fileno())
         new.replace(path)
-    except BaseException as error:
+    except OSError as error:
         new.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:  # of a write, such as that the disk is full
-            error.filename = str(path)
+        raise _naming(error, new, path) from None
+    except BaseException:
+        new.unlink(missing_ok=True)
         raise
+
+
+def _naming(error: OSError, new: Path, path: Path) -> OSError:
+    """Return the error with the name of the file that was to be replaced, where it has none or that of the new one."""
+    if error.filename is None or os.fsdecode(error.filename) == str(new):  # none: of a write, as to a full disk
+        error.filename, error.filename2 = str(path), None
+    return error
 
 
 def is_stream(path: Path) -> bool:

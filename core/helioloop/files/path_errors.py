@@ -1,7 +1,11 @@
 """What mends an error of a path, by its number."""
 
 import errno
+import os
+from pathlib import Path
 from typing import Final
+
+from helioloop.files.access import remedy_for_denial
 
 _REMEDIES: Final = {
     errno.EACCES: "let this user read and write there",
@@ -20,6 +24,8 @@ _REMEDIES: Final = {
     errno.ENAMETOOLONG: "shorten the path",
     errno.ELOOP: "remove the link that leads back to itself",
 }
+_DENIALS: Final = {errno.EACCES, errno.EPERM}
+"""Errors whose remedy depends on the owner."""
 _REMEDIES_OF_READING: Final = {
     **_REMEDIES,
     errno.EACCES: "let this user read it",
@@ -30,6 +36,8 @@ _REMEDIES_OF_READING: Final = {
 
 def remedy_of(error: OSError) -> str | None:
     """Return what mends an error of a path; None of another error."""
+    if error.errno in _DENIALS and isinstance(error.filename, str | bytes):
+        return remedy_for_denial(Path(os.fsdecode(error.filename)))
     return _REMEDIES.get(error.errno or 0)
 
 

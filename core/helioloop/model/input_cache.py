@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from helioloop.files import atomic
+from helioloop.files import cache_files
 from helioloop.model.architecture import AnyArchitecture
 from helioloop.model.field_video import FieldVideo
 from helioloop.model.inputs import FloatArray, Load
@@ -121,4 +121,4 @@ def _write(path: Path, inputs: FloatArray) -> None:
 def _write_array(path: Path, array: npt.NDArray[np.generic]) -> None:
     content = io.BytesIO()
     np.save(content, array)
-    atomic.write_bytes(path, content.getvalue())
+    cache_files.write(path.parent.parent, path, content.getvalue())

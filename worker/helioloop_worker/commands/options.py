@@ -8,6 +8,7 @@ import click
 
 from helioloop.environment.answering import silent_sentence
 from helioloop.errors import ServiceError, WrongUsage
+from helioloop.files.access import remedy_for_denial
 from helioloop.files.atomic import is_stream
 from helioloop.registry.versions import Registry
 from helioloop.settings import load_settings
@@ -20,13 +21,16 @@ class NamedPath(click.Path):
     """A path with a name: an empty one, as of a shell variable that is not set, would mean the current folder."""
 
     def __init__(self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True) -> None:
-        super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
+        super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, readable=False, path_type=Path)
 
     def convert(self, value: _Given, param: click.Parameter | None, ctx: click.Context | None) -> _Converted:
-        """Return the path; refuse an empty one."""
+        """Return the path; refuse an empty one, and one that this user may not read."""
         if not os.fspath(value).strip():
             self.fail("the path is empty, as of a shell variable that is not set; give a name, or . for this folder")
-        return super().convert(value, param, ctx)
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if os.access(path, os.F_OK) and not os.access(path, os.R_OK):
+            self.fail(f"{path} cannot be read (Permission denied); {remedy_for_denial(path)}")
+        return path
 
 
 class TablePath(NamedPath):

@@ -1,0 +1,64 @@
+"""Says what this user may not do with a path, and who could change that."""
+
+import os
+import pwd
+import stat
+from pathlib import Path
+
+
+def this_user() -> str:
+    """Return the name of the user that this process runs as, or its number where the system knows no name."""
+    return _user_name(os.geteuid())
+
+
+def remedy_for_denial(path: Path) -> str:
+    """Return what would let this user read and replace a path: the first folder or file on the way that does not.
+
+    Parameters
+    ----------
+    path : Path
+        A path whose use was denied; it need not exist.
+    """
+    user, path = this_user(), path.absolute()
+    for folder in reversed(path.parents):
+        if not os.access(folder, os.X_OK) and _is_there(folder):
+            return f"let the user {user} enter {folder}, {_owner(folder)}"
+    if _is_there(path) and not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
+        return f"let the user {user} read {path}, {_owner(path)}"
+    folder = next((place for place in (path, *path.parents) if place.is_dir()), path.parent)
+    if not os.access(folder, os.W_OK):
+        return f"let the user {user} write in {folder}, {_owner(folder)}"
+    if _is_kept_by_sticky_bit(path):
+        return (
+            f"in {path.parent}, which has the sticky bit, only its owner may replace {path.name}, {_owner(path)}: "
+            f"remove the bit (chmod -t {path.parent})"
+        )
+    return f"let the user {user} read and write there"
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.lstat()
+    except OSError:
+        return False
+    return True
+
+
+def _is_kept_by_sticky_bit(path: Path) -> bool:
+    """Return whether the folder of a path lets only the owner replace it, and this user is not the owner."""
+    if not _is_there(path):
+        return False
+    folder = path.parent.stat()
+    return bool(folder.st_mode & stat.S_ISVTX) and os.geteuid() not in (folder.st_uid, path.lstat().st_uid)
+
+
+def _owner(path: Path) -> str:
+    """Return whose a folder or file is."""
+    return f"which belongs to {_user_name(path.lstat().st_uid)}"
+
+
+def _user_name(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"number {number}"
