@@ -13,8 +13,8 @@ from typing import Final
 
 import platformdirs
 
+from helioloop.environment.users import this_user
 from helioloop.errors import SettingsError
-from helioloop.files.access import this_user
 
 _CONFIGURATION: Final = "XDG_CONFIG_HOME"
 

@@ -1,14 +1,10 @@
 """Says what this user may not do with a path, and who could change that."""
 
 import os
-import pwd
 import stat
 from pathlib import Path
 
-
-def this_user() -> str:
-    """Return the name of the user that this process runs as, or its number where the system knows no name."""
-    return _user_name(os.geteuid())
+from helioloop.environment.users import this_user, user_name
 
 
 def remedy_for_denial(path: Path) -> str:
@@ -54,11 +50,4 @@ def _is_kept_by_sticky_bit(path: Path) -> bool:
 
 def _owner(path: Path) -> str:
     """Return whose a folder or file is."""
-    return f"which belongs to {_user_name(path.lstat().st_uid)}"
-
-
-def _user_name(number: int) -> str:
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return f"number {number}"
+    return f"which belongs to {user_name(path.lstat().st_uid)}"

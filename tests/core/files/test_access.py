@@ -8,8 +8,9 @@ import pytest
 from tests.other_user import FIRST, SECOND, needs_root, run_as, team_folder
 
 from helioloop.cli import path_error
+from helioloop.environment.users import this_user
 from helioloop.files import atomic
-from helioloop.files.access import remedy_for_denial, this_user
+from helioloop.files.access import remedy_for_denial
 
 
 def _write(path: Path, text: str = "x") -> str | None:
