@@ -1,6 +1,7 @@
 """What the demo refuses before it starts anything, and that nothing of an earlier demo is left running."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 import click
 import psutil
 import pytest
+import redis
+from rq import Worker
 
 from helioloop.errors import ReleaseError, WrongUsage
 from helioloop.files.lease import holding
@@ -17,7 +20,7 @@ from helioloop_worker.commands import services
 from helioloop_worker.demo import leftovers
 from helioloop_worker.demo.demo import LOCK, Demo, _terminable, run
 from helioloop_worker.demo.process import Service
-from helioloop_worker.demo.services import Programs
+from helioloop_worker.demo.services import DemoServices, Programs, _takes_jobs
 
 SLEEP = "import time; time.sleep(60)"
 PARENT = f"""
@@ -112,3 +115,28 @@ def test_a_shell_that_has_read_the_settings_of_a_demo_can_start_the_next_one(mon
     assert services.demo.make_context("demo", list(arguments)).params["redis_url"] is None
     with pytest.raises(click.BadParameter, match="not in the range x>=0"):
         services.demo.make_context("demo", [*arguments, "--seed", "-1"])
+
+
+def test_a_service_that_ends_by_itself_is_noticed(tmp_path: Path) -> None:
+    """The demo looks every two seconds, and names it with the end of its log."""
+    programs = Programs(backend=Path("/no"), worker=Path("/no"), label_studio=Path("/no"))
+    stack = DemoServices(tmp_path, programs=programs, release_roots=[], environment={})
+    for name, code in (("worker-score", SLEEP), ("worker-train-1", "raise SystemExit('out of memory')")):
+        stack.services[name] = Service.start(
+            name, [sys.executable, "-c", code], environment={}, folder=tmp_path, log=tmp_path / f"{name}.log"
+        )
+    with stack:
+        stack.services["worker-train-1"].process.wait(timeout=20)
+        assert [(service.name, service.tail()) for service in stack.ended()] == [("worker-train-1", "out of memory")]
+
+
+def test_a_worker_is_ready_when_it_is_registered(redis_url: str) -> None:
+    """Its process runs for a while before: loading PyTorch takes up to minutes at the first time."""
+    connection = redis.Redis.from_url(redis_url)
+    assert not _takes_jobs(connection, os.getpid())
+    worker = Worker(["helioloop-train"], connection=connection, prepare_for_work=True)
+    worker.register_birth()
+    assert _takes_jobs(connection, os.getpid())
+    worker.register_death()
+    assert not _takes_jobs(connection, os.getpid())
+    connection.close()

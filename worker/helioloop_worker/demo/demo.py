@@ -121,7 +121,7 @@ def _run(demo: Demo) -> None:
                 services.start_backend()
             with stopwatch.stage(f"Making a release of {demo.n} synthetic cubes", console), bars() as progress:
                 _make_release(demo, releases / RELEASE, truth, progress)
-            with stopwatch.stage("Waiting for Label Studio", console), _moving("its first start makes a database"):
+            with stopwatch.stage("Waiting for Label Studio", console), _moving("the first time it makes a database"):
                 services.await_label_studio()
             settings = services.settings()
             project = set_up(

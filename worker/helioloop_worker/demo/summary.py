@@ -117,13 +117,13 @@ def commands_to_try(environment_file: Path, project: int) -> tuple[str, ...]:
 
 
 def wrong_labels_found(truth: Path, labels: Mapping[str, Label | None], ranked: Sequence[str]) -> str | None:
-    """Return how many wrong crude labels are among as many first cubes of the ranking; None without a truth table."""
+    """Return how many wrong labels are among as many first cubes of the ranking; None without a truth table."""
     if not truth.exists():
         return None
     true = {cube: entry.label for cube, entry in read_truth(truth).items()}
     wrong = {cube for cube, label in labels.items() if cube in true and label is not None and true[cube] is not label}
     first = [cube for cube in ranked if cube in true][: len(wrong)]
     return (
-        f"wrong crude labels      {len(wrong)} of {len(true)}, from the truth; "
+        f"labels that are wrong   {len(wrong)} of {len(true)}, from the truth; "
         f"{len(wrong & set(first))} are among the first {len(first)} cubes"
     )

@@ -165,11 +165,13 @@ def _outside(state: ProjectState, last: RoundAudit) -> list[str]:
 
 
 def _saved(state: ProjectState, last: RoundAudit, work: HumanWork) -> list[str]:
-    """Return what is saved against verifying all cubes, in words."""
+    """Return what is saved against verifying all cubes, in words; nothing before the first one is verified."""
     cubes, verified = len(state.snapshot.cubes), sum(label.verified for label in state.snapshot.cubes.values())
     unverified = cubes - verified
     if unverified == 0:
         return ["All cubes are verified; nothing was saved."]
+    if verified == 0:
+        return []
     per_cube = work.seconds_per_cube
     hours = "" if per_cube is None else f", about {duration(per_cube * unverified)} of work at the time taken so far"
     price = (
