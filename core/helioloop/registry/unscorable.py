@@ -5,7 +5,9 @@ again.
 """
 
 import json
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from helioloop.errors import RegistryError
@@ -49,7 +51,25 @@ def add_unscorable(model_dir: Path, version: str, cubes: Iterable[CubeInfo]) -> 
         atomic.write_json(unscorable_path(model_dir, version), sorted(known | added))
 
 
-def clear_unscorable(model_dir: Path) -> None:
-    """Have all versions try all cubes again: a file that could not be read may be readable now."""
+def clear_unscorable(model_dir: Path, *, older_than_seconds: float = 0.0) -> bool:
+    """Have all versions try all cubes again, because what could not be read may be readable now.
+
+    Parameters
+    ----------
+    model_dir : Path
+        The model folder.
+    older_than_seconds : float
+        Only where the last such cube was found so long ago.
+
+    Returns
+    -------
+    bool
+        Whether there were any.
+    """
+    found = False
     for path in (model_dir / "unscorable").glob("*.json"):
-        path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another worker does the same
+            if time.time() - path.stat().st_mtime >= older_than_seconds:
+                path.unlink()
+                found = True
+    return found

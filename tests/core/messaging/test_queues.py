@@ -216,6 +216,21 @@ def test_a_killed_worker_s_job_does_not_block_while_rq_cannot_delete_it(
     assert not list(redis_connection.scan_iter("rq:execution*"))
 
 
+def test_a_job_that_counts_as_running_can_be_deleted_when_its_execution_has_expired(
+    redis_connection: redis.Redis,
+) -> None:
+    """A round that is resumed deletes all its jobs, also before rq's maintenance has seen that one lost its worker."""
+    queues.send(redis_connection, RetrainCheck(project=1))
+    _mark_running(redis_connection, "retrain-check-1")
+    for key in redis_connection.scan_iter("rq:execution:*"):
+        redis_connection.delete(key)
+    found = job_monitor.find_job(redis_connection, "retrain-check-1")
+    assert found is not None
+    found.delete()
+    assert job_monitor.find_job(redis_connection, "retrain-check-1") is None
+    assert queues.send(redis_connection, RetrainCheck(project=1))
+
+
 def test_a_job_lost_between_list_and_start_does_not_block(redis_connection: redis.Redis) -> None:
     """Its worker was killed after taking it from the list and before starting it: it blocks for a minute at most."""
     queues.send(redis_connection, RetrainCheck(project=1))

@@ -1,6 +1,10 @@
 """Scoring jobs: their order, the members that score a cube, and jobs of a superseded version."""
 
+import os
+import shutil
+import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +14,7 @@ from helioloop.data.cubes import write_cube
 from helioloop.data.release import Release
 from helioloop.messaging import messages, queues
 from helioloop.messaging.claims import RedisClaims
+from helioloop.messaging.job_failures import PARKED_SECONDS
 from helioloop.messaging.roles import ROLE_QUEUES
 from helioloop.model import ensemble
 from helioloop.model.plan import Plan
@@ -17,11 +22,14 @@ from helioloop.progress import silent
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
-from helioloop.registry.unscorable import add_unscorable, read_unscorable
+from helioloop.registry.unscorable import add_unscorable, read_unscorable, unscorable_path
 from helioloop.workflows import rounds as rounding
 from helioloop.workflows.releases import score_release
 from helioloop_worker import jobs
 from helioloop_worker.loop import scoring, writeback
+from helioloop_worker.loop.failing import give_second_chance
+from helioloop_worker.loop.ingest import ingest
+from helioloop_worker.loop.reconcile import reconcile
 
 Data = dict[str, dict[str, str]]
 
@@ -223,3 +231,32 @@ def test_after_an_ingestion_all_cubes_are_tried_again(loop_project: LoopProject,
     assert f"write-back-{loop_project.id}-{version}" in loop_project.queued()
     missing = writeback.write_back(loop_project.context, loop_project.id, version, report=silent).missing
     assert [cube.name for cube in missing] == ["cube00", "cube30"]
+
+
+@pytest.mark.parametrize(
+    ("when", "first"), [("a worker starts", 80), ("hours later", 82), ("minutes later", 84)]
+)  # other cubes each time: the tests share a cache
+def test_cubes_of_a_release_that_was_away_are_scored_without_another_ingestion(
+    loop_project: LoopProject, task_data: Data, trained: Path, when: str, first: int
+) -> None:
+    """Its disk was not mounted when its cubes were to be scored; before, they waited for the next version."""
+    shutil.copytree(trained, loop_project.model_dir, dirs_exist_ok=True)
+    loop_project.import_cubes(task_data)
+    context, root = loop_project.context, loop_project.context.settings.release_roots[1]
+    make_release(root / "next", [f"cube{first}", f"cube{first + 1}"])
+    ingest(context, loop_project.id, "next", report=silent)
+    (root / "next").rename(root.parent / "away")
+    queues.send(context.connection, messages.WriteBack(project=loop_project.id, version="v0001"))
+    work(loop_project, messages.QUEUE_MAINTENANCE, messages.QUEUE_BULK)
+    assert len(read_unscorable(loop_project.model_dir, "v0001")) == 2
+    (root.parent / "away").rename(root / "next")
+    if when != "a worker starts":
+        at = time.time() - (60.0 if when == "minutes later" else PARKED_SECONDS + 60.0)
+        os.utime(unscorable_path(loop_project.model_dir, "v0001"), (at, at))
+    give_second_chance(
+        context.connection, context.settings, parked_seconds=0.0 if when == "a worker starts" else PARKED_SECONDS
+    )
+    reconcile(context, loop_project.id)
+    work(loop_project, messages.QUEUE_MAINTENANCE, messages.QUEUE_BULK)
+    shown = len(task_data) + (0 if when == "minutes later" else 2)
+    assert len(loop_project.rows("v0001")) == shown

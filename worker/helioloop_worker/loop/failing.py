@@ -22,6 +22,7 @@ from helioloop.messaging.job_failures import JobFailures
 from helioloop.messaging.messages import Ingest, Message, Reconcile, RetrainCheck
 from helioloop.messaging.payloads import read_message
 from helioloop.registry.staging import Staging
+from helioloop.registry.unscorable import clear_unscorable
 from helioloop.settings import Settings
 from helioloop.words import times
 from helioloop_worker.context import Context
@@ -240,16 +241,19 @@ def _is_ingestion(known: JobFailure) -> bool:
 
 
 def give_second_chance(connection: redis.Redis, settings: Settings, *, parked_seconds: float = 0.0) -> None:
-    """Let jobs of all projects that have been parked for so long be tried once more.
+    """Let jobs of all projects that have been parked for so long be tried once more, and cubes that had no score.
 
     A worker that starts, maybe with other settings, does that for all of them, and now and then for those that have
-    been parked for hours: nobody may have seen that their cause is gone.
+    been parked for hours: nobody may have seen that their cause is gone. A release root that was not mounted, for
+    example, leaves many cubes without a score.
     """
     failures = JobFailures(connection)
     for project in settings.projects():
         keep_parked(connection, settings.model_dir(project), project)  # Redis may have been emptied since
         for known in failures.give_second_chance(project, parked_seconds=parked_seconds):
             log.info("project %d: %s was parked and is tried once more", project, known.key)
+        if clear_unscorable(settings.model_dir(project), older_than_seconds=parked_seconds):
+            log.info("project %d: cubes that could not be read for a score are tried once more", project)
 
 
 def _log(project: int, failed: JobFailure) -> None:
