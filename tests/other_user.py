@@ -1,5 +1,6 @@
 """Runs a function as another user of this machine. The users are real, though they have no names, so only root can."""
 
+import ctypes  # noqa: F401 - filelock needs it, and another user cannot import it
 import json
 import os
 import shutil

@@ -5,9 +5,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+import filelock._soft
 import pytest
+from tests.other_user import FIRST, SECOND, needs_root, run_as, team_folder
 
 from helioloop.files import lease
 from helioloop.files.lease import holding, is_held
@@ -35,9 +38,9 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "folder" / "lock"
 
 
-def hold(path: Path, *, machine: str = "") -> "subprocess.Popen[str]":
+def hold(path: Path, *, machine: str = "", seconds: float = SHORT) -> "subprocess.Popen[str]":
     """Start a process that holds the lock file, on another machine if one is named; return it once it does."""
-    command = [sys.executable, "-c", HOLDING, str(path), machine, str(SHORT)]
+    command = [sys.executable, "-c", HOLDING, str(path), machine, str(seconds)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "True\n"
@@ -117,3 +120,69 @@ def test_the_lock_of_a_process_that_is_stopped_is_taken_over(path: Path) -> None
             assert is_mine
     finally:
         kill(process)
+
+
+def test_a_lock_is_taken_over_where_the_disk_cannot_exchange_names(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NFS, SMB, exFAT and FUSE refuse the call by which the library takes over; it answers False for them."""
+    monkeypatch.setattr(filelock._soft, "exchange_names", lambda *_: False)
+    kill(hold(path))
+    time.sleep(1.2 * SHORT)
+    assert not is_held(path)
+    with holding(path) as is_mine:
+        assert is_mine
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_lock_that_is_renewed_is_kept_where_the_disk_cannot_exchange_names(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file looked old for a moment."""
+    monkeypatch.setattr(filelock._soft, "exchange_names", lambda *_: False)
+    monkeypatch.setattr(lease, "LEASE_SECONDS", 1.5)
+    monkeypatch.setattr(lease, "MARGIN_SECONDS", SHORT)
+    process = hold(path, machine="elsewhere", seconds=1.5)
+    try:
+        os.utime(path, (0, 0))
+        with holding(path) as is_mine:
+            assert not is_mine
+        assert is_held(path)
+    finally:
+        kill(process)
+
+
+def _die_holding(path: Path) -> bool:
+    """Return whether the lock was free; the process ends with it."""
+    taken = holding(path)
+    _HELD.append(taken)  # else it would be released with this function
+    return taken.__enter__()
+
+
+def _take(path: Path) -> bool:
+    with holding(path) as is_mine:
+        return is_mine
+
+
+_HELD: list[AbstractContextManager[bool]] = []
+
+
+@needs_root
+def test_the_lock_of_another_user_who_died_is_free_whatever_the_umask() -> None:
+    with team_folder() as folder:
+        path = folder / "lock"
+        assert run_as(FIRST, lambda: _die_holding(path), umask=0o077)
+        assert run_as(SECOND, lambda: _take(path))
+        assert list(folder.iterdir()) == []
+
+
+@needs_root
+def test_a_lock_that_this_user_may_not_remove_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder with the sticky bit, and in one that cannot be written; not: another process is at work."""
+    monkeypatch.setattr(lease, "LEASE_SECONDS", SHORT)
+    for mode, denied in ((0o3775, "Operation not permitted"), (0o2755, "Permission denied")):
+        with team_folder(mode) as folder:
+            path = folder / "lock"
+            assert run_as(FIRST, lambda path=path: _die_holding(path))
+            time.sleep(1.2 * SHORT)
+            said = run_as(SECOND, lambda path=path: _take(path))
+            assert said.startswith("PermissionError")
+            assert f"{denied}: '{path}'" in said
