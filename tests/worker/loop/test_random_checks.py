@@ -1,6 +1,6 @@
 """Random checks are blind until they are answered: in Label Studio, from write-back to write-back, and on disk."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from tests.worker.conftest import CUBES, LoopProject, crude
@@ -10,6 +10,7 @@ from helioloop.model.plan import Plan
 from helioloop.progress import silent
 from helioloop.registry.acceptances import Acceptance, write_acceptance
 from helioloop.registry.random_checks import RandomChecks, blind_cubes
+from helioloop_worker.loop import writeback
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.round_steps import close_round
 from helioloop_worker.loop.writeback import write_back
@@ -111,6 +112,29 @@ def test_only_answers_made_blind_are_in_the_audit_sample(project: LoopProject) -
     assert all(label.verified for label in labels.values())
     sample = read_sample(plan, scores, labels)
     assert {true.cube for _, true in sample.cubes} == set(order(project)[:4])
+
+
+def test_what_the_screen_shows_of_the_model_goes_before_the_prediction(
+    project: LoopProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer without a prediction counts as blind: in the other order, one could be given beside the curve."""
+    write(project, project.publish())
+    answer(project, order(project)[:3])
+    steps: list[str] = []
+
+    def noting(name: str) -> Callable[..., object]:
+        whole: Callable[..., object] = getattr(writeback, name)
+
+        def noted(*args: object, **named: object) -> object:
+            steps.append(name)
+            return whole(*args, **named)
+
+        return noted
+
+    for name in ("write_blind_screens", "delete_rows"):
+        monkeypatch.setattr(writeback, name, noting(name))
+    write(project, project.publish())
+    assert steps == ["write_blind_screens", "delete_rows"]
 
 
 def test_a_prediction_that_comes_in_between_is_deleted(project: LoopProject) -> None:
