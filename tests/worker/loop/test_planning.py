@@ -156,7 +156,7 @@ def test_too_few_cubes_that_can_be_read_fail_the_planning(loop_project: LoopProj
     changed = {cube: {**task_data[cube], "sha256": f"{k:064x}"} for k, cube in enumerate(CUBES[:6])}
     loop_project.import_cubes(task_data | changed)
     assert check_retraining(loop_project.context, loop_project.id, forced=False).startswith(
-        "a round is requested: first round"
+        "a round is requested: it is the first round"
     )
     with pytest.raises(TooFewLabels, match=r"6 of 24 cubes cannot be read, .* of the others, 9 cubes are labelled"):
         plan(loop_project)
