@@ -51,6 +51,15 @@ def test_a_good_cube_is_ok_with_the_source_of_every_value(tmp_path: Path) -> Non
     assert "1 ok, 0 warned, 0 refused" in output
 
 
+@pytest.mark.parametrize("name", ["new\nline", ".hidden", "x" * 201])
+def test_a_release_is_refused_by_its_name_as_training_refuses_it(tmp_path: Path, name: str) -> None:
+    """Its cubes would all be refused, and `check` would call them ok."""
+    _cube(tmp_path / name / "BARD0001_20010307.fits")
+    result = run_one_of(commands(), "check", tmp_path / name)
+    assert result.exit_code != 0
+    assert "the release name" in result.output
+
+
 def test_a_cube_that_is_doubtful_is_warned_with_the_reason(tmp_path: Path) -> None:
     """All three frames lie among those that are replaced by one; a start is absent."""
     _cube(tmp_path / "release" / "A.fits", seconds=SECONDS / 10.0, start=None)

@@ -57,13 +57,15 @@ def check(context: click.Context, folder: Path, out: Path | None, profile_name: 
         from helioloop.data.cube_report import Verdict
         from helioloop.data.inspection import copied_content, most_frequent, refused
         from helioloop.data.reading_table import write_reading
-        from helioloop.data.release import LABELS_FILE
+        from helioloop.data.release import LABELS_FILE, why_not_a_name
         from helioloop.data.release_profile import read_release_profile
         from helioloop.records.profiles import find_profile
         from helioloop_worker.terminal import bars
 
     if not folder.is_dir():
         raise ReleaseError(f"{folder} is not a folder; a release is a folder of cubes: name another one")
+    if (reason := why_not_a_name(folder.resolve().name, what="release")) is not None:
+        raise ReleaseError(reason)
     paths = find_release_files(folder)
     if not paths:
         raise ReleaseError(f"{folder} contains no FITS file; a release has files <cube>.fits: add them")
