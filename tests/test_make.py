@@ -1,5 +1,6 @@
 """What make says to someone who has just cloned the repository."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -24,8 +25,9 @@ def clone(tmp_path: Path) -> Path:
 
 
 def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run make in a folder."""
-    return subprocess.run(["make", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    """Run make in a folder, also where the tests were started by another make."""
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"}
+    return subprocess.run(["make", *arguments], cwd=folder, env=outside, capture_output=True, text=True, check=False)
 
 
 def test_a_python_that_is_too_old_is_refused_before_anything_is_installed(clone: Path) -> None:

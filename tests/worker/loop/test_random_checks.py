@@ -10,7 +10,7 @@ from helioloop.model.plan import Plan
 from helioloop.progress import silent
 from helioloop.registry.acceptances import Acceptance, write_acceptance
 from helioloop.registry.random_checks import RandomChecks, blind_cubes
-from helioloop_worker.loop import writeback
+from helioloop_worker.loop import hiding
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.round_steps import close_round
 from helioloop_worker.loop.writeback import write_back
@@ -123,7 +123,7 @@ def test_what_the_screen_shows_of_the_model_goes_before_the_prediction(
     steps: list[str] = []
 
     def noting(name: str) -> Callable[..., object]:
-        whole: Callable[..., object] = getattr(writeback, name)
+        whole: Callable[..., object] = getattr(hiding, name)
 
         def noted(*args: object, **named: object) -> object:
             steps.append(name)
@@ -131,10 +131,10 @@ def test_what_the_screen_shows_of_the_model_goes_before_the_prediction(
 
         return noted
 
-    for name in ("write_blind_screens", "delete_rows"):
-        monkeypatch.setattr(writeback, name, noting(name))
+    for name in ("_write_blind_screens", "delete_rows"):
+        monkeypatch.setattr(hiding, name, noting(name))
     write(project, project.publish())
-    assert steps == ["write_blind_screens", "delete_rows"]
+    assert steps == ["_write_blind_screens", "delete_rows"]
 
 
 def test_a_prediction_that_comes_in_between_is_deleted(project: LoopProject) -> None:
