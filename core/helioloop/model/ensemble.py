@@ -100,7 +100,7 @@ def train_member(plan: Plan, name: str, staging: Path, runtime: Runtime) -> Path
         dropout=member.dropout,
         device=runtime.device,
         report=runtime.report,
-        what=f"training {name}",
+        what=f"epochs of member {name}",
     )
     _write_member(plan, member, network, path)
     return path

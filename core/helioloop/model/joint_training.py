@@ -132,9 +132,9 @@ def train_together(
                     on_trained(training.name, training.network.eval())
                 left.remove((training, turns))
                 training.release()
-            report(min(total, sum(training.epochs_done for training in trainings)), total, "training members together")
+            report(min(total, sum(training.epochs_done for training in trainings)), total, "epochs of all members")
         # A member that stops early leaves epochs out.
-        report(total, total, "training members together")
+        report(total, total, "epochs of all members")
 
 
 class _Training:

@@ -59,7 +59,7 @@ def train(
     dropout: float,
     device: Device,
     report: Report,
-    what: str = "training",
+    what: str = "epochs",
 ) -> nn.Module:
     """Return a network trained on `examples`, in evaluation mode, on `device`.
 

@@ -25,6 +25,8 @@ from helioloop.records.scores import CubeScore
 
 T = TypeVar("T")
 
+EPOCHS = "epochs of all members"
+"""What the progress of training counts."""
 CHUNK_CUBES = 25
 """Cubes in one chunk of scoring: enough that the time to open the ensemble does not matter."""
 
@@ -84,13 +86,13 @@ def train_members(work: RoundWork, *, processes: int) -> None:
     epochs_of = [work.plan.recipe.passes(len(work.plan.training_cubes(member))) for member in work.plan.members]
     total = sum(epochs_of)
     if processes > 1:
-        _run_chunks(_train, work, members, processes, lambda done: report(min(done, total), total, "training members"))
+        _run_chunks(_train, work, members, processes, lambda done: report(min(done, total), total, EPOCHS))
         return
     for k, name in enumerate(members):
         before = sum(epochs_of[:k])
 
-        def report_epoch(done: int, _: int, what: str, before: int = before) -> None:
-            report(before + done, total, what)
+        def report_epoch(done: int, _: int, __: str, before: int = before) -> None:
+            report(before + done, total, EPOCHS)
 
         work.train(name, report_epoch)
 

@@ -324,7 +324,7 @@ def test_a_joint_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
     done: list[tuple[int, int, str]] = []
     runtime = replace(RUNTIME, report=lambda *progress: done.append(progress))
     train_all_members(plan, tmp_path, runtime)
-    assert done[-1] == (4, 4, "training members together")
+    assert done[-1] == (4, 4, "epochs of all members")
     assert (N_CUBES, N_CUBES, "loading cubes into the GPU's memory") in done
     first = [load_file(tmp_path / member.file) for member in plan.members]
     for member in plan.members[1:3]:
