@@ -32,7 +32,7 @@ from helioloop.model.device import Device
 from helioloop.model.inputs import FloatArray
 from helioloop.model.one_cycle_adamw import OneCycleAdamW
 from helioloop.model.recipes import Recipe
-from helioloop.model.training import Examples, TrainingRun
+from helioloop.model.training import EPOCHS, Examples, TrainingRun
 from helioloop.progress import Report
 from helioloop.records.instrument import Instrument
 
@@ -132,9 +132,9 @@ def train_together(
                     on_trained(training.name, training.network.eval())
                 left.remove((training, turns))
                 training.release()
-            report(min(total, sum(training.epochs_done for training in trainings)), total, "epochs of all members")
+            report(min(total, sum(training.epochs_done for training in trainings)), total, EPOCHS)
         # A member that stops early leaves epochs out.
-        report(total, total, "epochs of all members")
+        report(total, total, EPOCHS)
 
 
 class _Training:

@@ -26,6 +26,8 @@ from helioloop.model.recipes import N_SYMMETRIES, Recipe
 from helioloop.progress import Report
 from helioloop.records.instrument import Instrument
 
+EPOCHS = "epochs of all members"
+"""What the progress of training several members counts."""
 VALIDATION_FRACTION = 0.1
 """Fraction of the training regions that the stopping rule takes for validation."""
 

@@ -19,14 +19,13 @@ from helioloop.model.device import CPU_THREADS, Device
 from helioloop.model.ensemble import Ensemble, score_cubes, train_all_members, train_member, trains_together
 from helioloop.model.plan import Plan
 from helioloop.model.runtime import Runtime
+from helioloop.model.training import EPOCHS
 from helioloop.progress import Report, silent
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.scores import CubeScore
 
 T = TypeVar("T")
 
-EPOCHS = "epochs of all members"
-"""What the progress of training counts."""
 CHUNK_CUBES = 25
 """Cubes in one chunk of scoring: enough that the time to open the ensemble does not matter."""
 

@@ -16,7 +16,7 @@ from helioloop.model.joint_training import train_together
 from helioloop.model.plan import make_plan
 from helioloop.model.recipes import Recipe
 from helioloop.model.runtime import Runtime
-from helioloop.model.training import Examples, train
+from helioloop.model.training import EPOCHS, Examples, train
 from helioloop.progress import silent
 from tests.benchmarks.gpu.figures import Figures, wait
 from tests.benchmarks.gpu.operations import step_bytes, step_flops
@@ -56,7 +56,7 @@ def retrain(figures: Figures, videos: Videos, scale: Scale, device: Device, reci
 
     def report(done: int, _: int, what: str) -> None:
         marks[what] = time.perf_counter()
-        if what.startswith("training"):
+        if what == EPOCHS:
             epochs.append(done)
 
     runtime = Runtime(instrument=scale.instrument, load=videos_loader(videos), device=device, report=report)
