@@ -122,33 +122,33 @@ audit: .venvs/uv/.done
 	@touch $@
 
 .venvs/backend/.done: .venvs/uv/.done pyproject.toml constraints.txt
-	@echo "Installing the backend (25 packages) into .venvs/backend; minutes at the first time"
+	@echo "Installing the backend into .venvs/backend; minutes at the first time"
 	@env $(UV_ENV) $(UV) venv -q --clear --python $(PYTHON) .venvs/backend
 	@$(INSTALL) --python .venvs/backend/bin/python -e '.[backend]'
 	@touch $@
 
 .venvs/worker/.done: .venvs/uv/.done pyproject.toml constraints.txt
-	@echo "Installing the workers with PyTorch ($(TORCH); 110 packages, over 1 GB) into .venvs/worker; minutes at the first time"
+	@echo "Installing the workers with PyTorch ($(TORCH), over 1 GB) into .venvs/worker; minutes at the first time"
 	@env $(UV_ENV) $(UV) venv -q --clear --python $(PYTHON) .venvs/worker
 	@$(INSTALL) $(TORCH_FLAG) --python .venvs/worker/bin/python -e '.[worker,demo]'
 	@touch $@
 
 .venvs/label-studio/.done: .venvs/uv/.done constraints-label-studio.txt
-	@echo "Installing Label Studio $(LABEL_STUDIO) (160 packages, 700 MB) into .venvs/label-studio; minutes at the first time"
+	@echo "Installing Label Studio $(LABEL_STUDIO) (700 MB) into .venvs/label-studio; minutes at the first time"
 	@env $(UV_ENV) $(UV) venv -q --clear --python $(PYTHON) .venvs/label-studio
 	@env $(UV_ENV) $(UV) pip install -q --constraint constraints-label-studio.txt \
 		--python .venvs/label-studio/bin/python label-studio==$(LABEL_STUDIO)
 	@touch $@
 
 .venvs/label-studio-oldest/.done: .venvs/uv/.done constraints-label-studio-oldest.txt
-	@echo "Installing Label Studio $(OLDEST_LABEL_STUDIO) (160 packages, 700 MB) into .venvs/label-studio-oldest; minutes at the first time"
+	@echo "Installing Label Studio $(OLDEST_LABEL_STUDIO) (700 MB) into .venvs/label-studio-oldest; minutes at the first time"
 	@env $(UV_ENV) $(UV) venv -q --clear --python $(PYTHON) .venvs/label-studio-oldest
 	@env $(UV_ENV) $(UV) pip install -q --constraint constraints-label-studio-oldest.txt \
 		--python .venvs/label-studio-oldest/bin/python label-studio==$(OLDEST_LABEL_STUDIO)
 	@touch $@
 
 .venv/.done: .venvs/uv/.done pyproject.toml constraints.txt
-	@echo "Installing all parts and the tools with PyTorch ($(TORCH); over 1 GB) into .venv; minutes at the first time"
+	@echo "Installing all parts and the tools with PyTorch ($(TORCH), over 1 GB) into .venv; minutes at the first time"
 	@env $(UV_ENV) $(UV) venv -q --clear --python $(PYTHON) .venv
 	@$(INSTALL) $(TORCH_FLAG) --python .venv/bin/python -e '.[backend,worker,demo,label-studio-ml,s3]' --group dev
 	@touch $@

@@ -101,7 +101,7 @@ class CubeCache:
         except FileNotFoundError:
             return None
         except OSError as error:
-            cache_files.say_unusable(self.root, entry, error)
+            cache_files.say_unusable(self.root, error)
             return None
         except (ValueError, EOFError) as error:
             log.warning("cache entry %s is broken and made anew: %s", entry.name, error)

@@ -8,6 +8,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -27,10 +28,7 @@ def default_cache() -> Path:
     SettingsError
         Where no home folder is known.
     """
-    try:
-        return platformdirs.user_cache_path("helioloop", appauthor=False)
-    except RuntimeError:
-        raise SettingsError(_unknown()) from None
+    return _known(lambda: platformdirs.user_cache_path("helioloop", appauthor=False))
 
 
 def check_home() -> None:
@@ -41,10 +39,7 @@ def check_home() -> None:
     SettingsError
         Where no home folder is known.
     """
-    try:
-        Path.home()
-    except RuntimeError:
-        raise SettingsError(_unknown()) from None
+    _known(Path.home)
 
 
 def make_configuration_usable() -> None:
@@ -67,8 +62,12 @@ def _can_be_written(folder: Path) -> bool:
     return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
 
 
-def _unknown() -> str:
-    return (
-        f"no home folder is known, because HOME is not set and the system has no account for the user {this_user()}; "
-        "set HOME to a folder of this user"
-    )
+def _known(find: Callable[[], Path]) -> Path:
+    """Return a folder that depends on the home folder."""
+    try:
+        return find()
+    except RuntimeError:
+        raise SettingsError(
+            "no home folder is known, because HOME is not set and the system has no account for the user "
+            f"{this_user()}; set HOME to a folder of this user"
+        ) from None

@@ -3,17 +3,14 @@
 What a cache lacks is made again. One sentence says so, not one for each file.
 """
 
-import errno
 import logging
 from pathlib import Path
-from typing import Final
 
 from helioloop.files import atomic
-from helioloop.files.access import remedy_for_denial
+from helioloop.files.path_errors import remedy_of
 
 log = logging.getLogger(__name__)
 
-DENIALS: Final = {errno.EACCES, errno.EPERM}
 _said: set[tuple[Path, int | None]] = set()
 """Folder and error of each sentence that this process has said."""
 
@@ -33,29 +30,26 @@ def write(folder: Path, path: Path, content: bytes) -> None:
     try:
         atomic.write_bytes(path, content)
     except OSError as error:
-        say_unusable(folder, path, error)
+        say_unusable(folder, error)
 
 
-def say_unusable(folder: Path, path: Path, error: OSError) -> None:
+def say_unusable(folder: Path, error: OSError) -> None:
     """Log that a cache cannot be used, once for each cause.
 
     Parameters
     ----------
     folder : Path
         Folder of the cache.
-    path : Path
-        The file that could not be read or written.
     error : OSError
-        Why.
+        Why a file could not be read or written; it names the file.
     """
     if (folder, error.errno) in _said:
         return
     _said.add((folder, error.errno))
-    remedy = f"{remedy_for_denial(path)}, or" if error.errno in DENIALS else "correct that, or"
     log.warning(
-        "the cache %s cannot be used (%s), and what it lacks is made again each time; %s "
-        "name another folder with HELIOLOOP_CACHE_ROOT",
+        "the cache %s cannot be used (%s), and what it lacks is made again each time; %s, or name another folder with "
+        "HELIOLOOP_CACHE_ROOT",
         folder,
         error.strerror,
-        remedy,
+        remedy_of(error) or "correct that",
     )

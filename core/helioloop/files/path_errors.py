@@ -26,12 +26,6 @@ _REMEDIES: Final = {
 }
 _DENIALS: Final = {errno.EACCES, errno.EPERM}
 """Errors whose remedy depends on the owner."""
-_REMEDIES_OF_READING: Final = {
-    **_REMEDIES,
-    errno.EACCES: "let this user read it",
-    errno.EPERM: "let this user read it",
-    errno.EISDIR: "name a file, not a folder",
-}
 
 
 def remedy_of(error: OSError) -> str | None:
@@ -43,4 +37,4 @@ def remedy_of(error: OSError) -> str | None:
 
 def remedy_of_reading(error: OSError) -> str | None:
     """Return what mends an error of a file that was to be read; None of another error."""
-    return _REMEDIES_OF_READING.get(error.errno or 0)
+    return "name a file, not a folder" if error.errno == errno.EISDIR else remedy_of(error)

@@ -16,8 +16,8 @@ def test_a_cache_that_cannot_be_written_is_named_once(tmp_path: Path, caplog: py
         cache_files.write(cache, cache / name, b"x")
     (said,) = caplog.messages
     assert said == (
-        f"the cache {cache} cannot be used (Not a directory), and what it lacks is made again each time; correct that, "
-        "or name another folder with HELIOLOOP_CACHE_ROOT"
+        f"the cache {cache} cannot be used (Not a directory), and what it lacks is made again each time; correct the "
+        "path, in which a file is used as a folder, or name another folder with HELIOLOOP_CACHE_ROOT"
     )
 
 

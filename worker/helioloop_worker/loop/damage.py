@@ -73,12 +73,12 @@ def _checks(model_dir: Path, published: str | None) -> Iterator[tuple[Path, Chec
         yield folder / ATTEMPTS_FILE, _attempts
         for part in (UNLOCATED, LOCATED):
             for path in sorted((folder / part).glob("*.jsonl")):
-                yield path, _scores
+                yield path, check_score_file
         for path in sorted(folder.glob("*.safetensors")):
             yield path, _weights
     if published is not None:
         for path in sorted((model_dir / FOLDER / published / "scores").glob("*.jsonl")):
-            yield path, _scores
+            yield path, check_score_file
 
 
 def _put_aside(model_dir: Path, path: Path, check: Check) -> str | None:
@@ -154,10 +154,6 @@ def _pointer(path: Path) -> None:
 def _attempts(path: Path) -> None:
     values = _json(path)
     _ = values["attempts"] + values["files"], tuple(values["reasons"])
-
-
-def _scores(path: Path) -> None:
-    check_score_file(path)
 
 
 def _weights(path: Path) -> None:
