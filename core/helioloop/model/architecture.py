@@ -41,25 +41,18 @@ class Architecture(ABC, Generic[NetworkT]):
     input_format: ClassVar[str | None] = None
 
     @abstractmethod
-    def prepare(self, cube: npt.NDArray[np.floating], instrument: Instrument) -> FloatArray:
-        """Return the network input of one cube, without the batch axis.
+    def prepare(self, video: FieldVideo) -> FloatArray:
+        """Return the network input of one cube or masked video, without the batch axis.
 
         Parameters
         ----------
-        cube : ndarray, shape (n_frames, size_px, size_px)
-            Gridded cube, NaN off-disk.
-        instrument : Instrument
-            The grid.
+        video : FieldVideo
+            The cube; its first frames are frozen.
 
         Returns
         -------
         ndarray, shape (n_times, ...)
             Finite values. The first axis is time: a static clip repeats one of its entries.
-
-        Raises
-        ------
-        CubeError
-            If the cube does not have the shape of the grid.
         """
 
     @abstractmethod
@@ -116,11 +109,9 @@ class Architecture(ABC, Generic[NetworkT]):
         Tensor, shape (len(networks), n_frames - frozen_frames)
             Column k belongs to the mask at frame ``frozen_frames + k``.
         """
-        cube, instrument, columns = video.cube, video.instrument, []
-        for frame in range(instrument.frozen_frames, instrument.n_frames):
-            masked = cube.copy()
-            masked[frame + 1 :] = cube[frame]
-            inputs = torch.from_numpy(self.prepare(masked, instrument))[None].to(device.kind)
+        columns = []
+        for frame in range(video.instrument.frozen_frames, video.instrument.n_frames):
+            inputs = torch.from_numpy(self.prepare(video.masked(frame)))[None].to(device.kind)
             columns.append(torch.cat([network(inputs).float() for network in networks]))
         return torch.stack(columns, dim=1)
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from helioloop.model.inputs import FloatArray, check_shape, freeze_start
+from helioloop.model.inputs import FloatArray, check_shape
 from helioloop.records.instrument import Instrument
 
 GROUP_FRAMES = 3
@@ -44,6 +44,8 @@ class FieldVideo:
         Gridded cube, NaN off-disk.
     instrument : Instrument
         The grid.
+    last : int or None
+        The last frame that is shown; the later ones repeat it. None shows all.
 
     Raises
     ------
@@ -53,15 +55,34 @@ class FieldVideo:
 
     cube: npt.NDArray[np.floating]
     instrument: Instrument
+    last: int | None = None
 
     def __post_init__(self) -> None:
         """Check the shape."""
         check_shape(self.cube, self.instrument)
 
     @cached_property
+    def shown(self) -> npt.NDArray[np.int64]:
+        """The number of the cube's frame that each frame shows, shape (n_frames,).
+
+        The first ``frozen_frames`` show the frame that follows them, those after `last` show `last`.
+        """
+        n_frames, frozen = self.instrument.n_frames, self.instrument.frozen_frames
+        last = n_frames - 1 if self.last is None else max(self.last, frozen)
+        return np.clip(np.arange(n_frames), frozen, last)
+
+    def masked(self, frame: int) -> "FieldVideo":
+        """Return the masked video: all frames after `frame` repeat it."""
+        return replace(self, last=frame)
+
+    def scaled(self) -> FloatArray:
+        """Return the frames as they are shown, scaled to [0, 1], NaN off-disk, shape (n_frames, size_px, size_px)."""
+        return self.cube[self.shown].astype(np.float32)
+
+    @cached_property
     def frames(self) -> Field:
-        """The field of each frame, the start frozen."""
-        gauss = freeze_start(self.cube, self.instrument)
+        """The field of each frame that is shown."""
+        gauss = self.scaled()
         on_disk = np.isfinite(gauss)
         gauss *= 2.0
         gauss -= 1.0
@@ -82,7 +103,8 @@ class FieldVideo:
         """Return the video of the first `side_px` rows and columns: this one where there are no others."""
         if side_px == self.instrument.size_px:
             return self
-        return FieldVideo(self.cube[:, :side_px, :side_px], replace(self.instrument, size_px=side_px))
+        instrument = replace(self.instrument, size_px=side_px)
+        return replace(self, cube=self.cube[:, :side_px, :side_px], instrument=instrument)
 
 
 def zero_level(field_gauss: FloatArray) -> FloatArray:

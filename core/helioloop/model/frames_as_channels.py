@@ -10,8 +10,6 @@ Chatterjee, Muñoz-Jaramillo & Lamb 2022, Nature Astronomy 6, 796, doi:10.1038/s
 from collections.abc import Sequence
 from typing import cast
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -31,9 +29,9 @@ class FramesAsChannels(Architecture[FramesAsChannelsNetwork]):
 
     name = "frames-as-channels"
 
-    def prepare(self, cube: npt.NDArray[np.floating], instrument: Instrument) -> FloatArray:
-        """Return the cube with a frozen start and off-disk pixels at 0 G."""
-        return channel_frames(cube, instrument)
+    def prepare(self, video: FieldVideo) -> FloatArray:
+        """Return the frames, off-disk pixels at 0 G."""
+        return channel_frames(video)
 
     def build(self, recipe: Recipe, instrument: Instrument, *, dropout: float) -> FramesAsChannelsNetwork:
         """Return a new network for cubes of the instrument's shape."""
@@ -68,7 +66,7 @@ class FramesAsChannels(Architecture[FramesAsChannelsNetwork]):
         self, networks: Sequence[FramesAsChannelsNetwork], video: FieldVideo, *, device: Device
     ) -> Tensor:
         """Return the masked logits, the first layer of each mask computed from prefix sums over the frames."""
-        frames = torch.from_numpy(channel_frames(video.cube, video.instrument)).to(device.kind)
+        frames = torch.from_numpy(channel_frames(video)).to(device.kind)
         start = video.instrument.frozen_frames
         if device.kind == "cpu":
             return prefix_sum_logits(networks, frames, start=start)

@@ -11,14 +11,13 @@ from itertools import pairwise
 from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from helioloop.errors import SettingsError
-from helioloop.model.inputs import FloatArray, freeze_start
-from helioloop.records.instrument import Instrument
+from helioloop.model.field_video import FieldVideo
+from helioloop.model.inputs import FloatArray
 
 OFF_DISK_VALUE = 0.5
 """Input value of off-disk pixels: a field of 0 G."""
@@ -123,9 +122,9 @@ def edge_taps(size_px: int, device: str) -> Tensor:
     return functional.unfold(torch.ones((1, 1, size_px, size_px), device=device), 3, padding=1)[0]
 
 
-def channel_frames(cube: npt.NDArray[np.floating], instrument: Instrument) -> FloatArray:
-    """Return a cube with a frozen start, off-disk 0.5; shape as `cube`."""
-    return np.nan_to_num(freeze_start(cube, instrument), nan=OFF_DISK_VALUE)
+def channel_frames(video: FieldVideo) -> FloatArray:
+    """Return the frames that are shown, off-disk 0.5, shape (n_frames, size_px, size_px)."""
+    return np.nan_to_num(video.scaled(), nan=OFF_DISK_VALUE)
 
 
 def _convolution(narrow: int, wide: int, *, kernel_px: int, padding_px: int = 0) -> list[nn.Module]:

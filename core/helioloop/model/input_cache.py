@@ -44,7 +44,7 @@ class InputCache:
         kept = None if path is None else _read(path)
         if kept is not None:
             return kept
-        inputs = self.architecture.prepare(self.load(cube), self.instrument)
+        inputs = self.architecture.prepare(FieldVideo(self.load(cube), self.instrument))
         if path is not None:
             _write(path, inputs)
         return inputs

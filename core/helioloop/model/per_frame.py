@@ -6,8 +6,6 @@ Needs torch (extra ``worker``).
 from collections.abc import Sequence
 from typing import cast
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -29,9 +27,9 @@ class PerFrame(Architecture[PerFrameNetwork]):
     name = "per-frame"
     input_format = CELL_FORMAT
 
-    def prepare(self, cube: npt.NDArray[np.floating], instrument: Instrument) -> FloatArray:
+    def prepare(self, video: FieldVideo) -> FloatArray:
         """Return the cube as steps of cells, (n_steps, 3, n_cells, n_cells)."""
-        return cell_steps(FieldVideo(cube, instrument))
+        return cell_steps(video)
 
     def build(
         self,

@@ -38,7 +38,7 @@ def masking(figures: Figures, videos: Videos, scale: Scale, device: Device, fold
 
     def loop(where: Device) -> np.ndarray:
         with torch.inference_mode(), where.autocast():
-            prepared = torch.from_numpy(ARCHITECTURE.prepare(cube, instrument)).to(device.kind)
+            prepared = torch.from_numpy(ARCHITECTURE.prepare(FieldVideo(cube, instrument))).to(device.kind)
             rows = []
             for network in networks:
                 logits = []

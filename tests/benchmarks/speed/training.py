@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from helioloop.model.architectures import find_architecture
 from helioloop.model.ensemble import train_member
+from helioloop.model.field_video import FieldVideo
 from helioloop.model.plan import make_plan
 from helioloop.model.recipes import QUICK
 from helioloop.records.instrument import MDI
@@ -25,7 +26,7 @@ def training(work: Work) -> Sides:
     )
     architecture = find_architecture(QUICK.network)
     chosen = plan.training_cubes(plan.member(MEMBER))
-    x = torch.from_numpy(np.stack([architecture.prepare(work.runtime.load(cube), MDI) for cube in chosen]))
+    x = torch.from_numpy(np.stack([architecture.prepare(FieldVideo(work.runtime.load(cube), MDI)) for cube in chosen]))
     y = torch.tensor([float(cube.label is Label.EMERGENCE) for cube in chosen])
     train_member(short, MEMBER, work.new_folder("member"), work.runtime)  # leaves the inputs in their folder
     return Sides(

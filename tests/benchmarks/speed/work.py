@@ -15,6 +15,7 @@ from helioloop.data.release import Release
 from helioloop.model.architecture import AnyArchitecture
 from helioloop.model.architectures import find_architecture
 from helioloop.model.device import CPU
+from helioloop.model.field_video import FieldVideo
 from helioloop.model.inputs import FloatArray
 from helioloop.model.recipes import Recipe
 from helioloop.model.runtime import Runtime
@@ -108,14 +109,7 @@ def curves_one_by_one(architecture: AnyArchitecture, networks: list[nn.Module], 
     curves = np.empty((len(networks), MDI.n_frames - MDI.frozen_frames), dtype=np.float32)
     with torch.inference_mode():
         for k, frame in enumerate(range(MDI.frozen_frames, MDI.n_frames)):
-            x = torch.from_numpy(architecture.prepare(_masked_video(cube, frame), MDI))[None]
+            x = torch.from_numpy(architecture.prepare(FieldVideo(cube, MDI).masked(frame)))[None]
             for member, network in enumerate(networks):
                 curves[member, k] = float(torch.sigmoid(network(x)))
     return curves
-
-
-def _masked_video(cube: FloatArray, frame: int) -> FloatArray:
-    video = cube.copy()
-    video[: MDI.frozen_frames] = cube[MDI.frozen_frames]
-    video[frame + 1 :] = video[frame]
-    return video

@@ -64,7 +64,7 @@ def naive_curve(
     architecture: AnyArchitecture, network: nn.Module, cube: FloatArray, instrument: Instrument, frames: range
 ) -> FloatArray:
     with torch.no_grad():
-        inputs = [architecture.prepare(masked(cube, frame, instrument), instrument) for frame in frames]
+        inputs = [architecture.prepare(FieldVideo(masked(cube, frame, instrument), instrument)) for frame in frames]
         logits = [network(torch.from_numpy(x)[None]) for x in inputs]
         return np.asarray(torch.sigmoid(torch.cat(logits)).numpy())
 
@@ -131,7 +131,7 @@ def test_curve_is_level_over_the_frozen_start_and_ends_at_the_whole_video() -> N
     assert curve.shape == (12,)
     assert set(curve[: SMALL.frozen_frames + 1]) == {curve[0]}
     with torch.no_grad():
-        whole = torch.sigmoid(network(torch.from_numpy(PerFrame().prepare(cube, SMALL))[None]))
+        whole = torch.sigmoid(network(torch.from_numpy(PerFrame().prepare(FieldVideo(cube, SMALL)))[None]))
     assert curve[-1] == pytest.approx(float(whole), abs=1e-6)
 
 
@@ -163,7 +163,7 @@ def test_the_masking_of_a_gpu_equals_that_of_a_cpu() -> None:
     """Computed here on the CPU: matrix products of patches give the same masked logits as prefix sums."""
     network = random_network(FramesAsChannels(), MDI, seed=6)
     assert isinstance(network, FramesAsChannelsNetwork)
-    frames = torch.from_numpy(channel_frames(random_cube(MDI, seed=5), MDI))
+    frames = torch.from_numpy(channel_frames(FieldVideo(random_cube(MDI, seed=5), MDI)))
     with torch.inference_mode():
         (expected,) = prefix_sum_logits([network], frames, start=195)
         logits = matrix_product_logits(network, frames, patches_of(frames), start=195, device=CPU)

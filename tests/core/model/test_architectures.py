@@ -17,7 +17,7 @@ from helioloop.model.architectures import find_architecture, register
 from helioloop.model.device import CPU
 from helioloop.model.ensemble import Ensemble, score_cubes, train_member
 from helioloop.model.field_video import FieldVideo
-from helioloop.model.inputs import FloatArray, freeze_start
+from helioloop.model.inputs import FloatArray
 from helioloop.model.plan import make_plan
 from helioloop.model.recipes import QUICK, Augmentation, Recipe
 from helioloop.model.runtime import Runtime
@@ -51,8 +51,8 @@ class Flux(Architecture[FluxNetwork]):
     name = "flux"
     input_format = "1"
 
-    def prepare(self, cube: np.ndarray, instrument: Instrument) -> FloatArray:
-        frames = np.nan_to_num(freeze_start(cube, instrument), nan=0.5)
+    def prepare(self, video: FieldVideo) -> FloatArray:
+        frames = np.nan_to_num(video.scaled(), nan=0.5)
         return np.abs(2.0 * frames - 1.0).mean(axis=(1, 2), dtype=np.float32)[:, None]
 
     def build(self, recipe: Recipe, instrument: Instrument, *, dropout: float) -> FluxNetwork:  # noqa: ARG002
@@ -127,7 +127,7 @@ def naive_curve(flux: Flux, network: nn.Module, cube: np.ndarray) -> np.ndarray:
         for later in range(frame + 1, SMALL.n_frames):
             video[later] = video[frame]
         with torch.no_grad():
-            p.append(float(torch.sigmoid(network(torch.from_numpy(flux.prepare(video, SMALL))[None]))))
+            p.append(float(torch.sigmoid(network(torch.from_numpy(flux.prepare(FieldVideo(video, SMALL)))[None]))))
     return np.array(p)
 
 
@@ -167,7 +167,7 @@ def test_inputs_that_half_precision_would_change_are_kept_exactly(flux: Flux, tm
     ensemble = Ensemble(plan=plan, networks={member.name: network for member in plan.members}, device=CPU)
     first, second = (ensemble.score(CUBES[1], runtime) for _ in range(2))
     (path,) = tmp_path.glob(f"{flux.name}-*/*.npy")
-    np.testing.assert_array_equal(np.load(path), flux.prepare(cube, SMALL))
+    np.testing.assert_array_equal(np.load(path), flux.prepare(FieldVideo(cube, SMALL)))
     assert first == second
 
 

@@ -1,4 +1,4 @@
-"""The frozen start and the per-frame network's input, on arrays one can check by hand."""
+"""The per-frame network's input, on arrays one can check by hand."""
 
 from dataclasses import replace
 
@@ -7,7 +7,6 @@ import pytest
 
 from helioloop.model.cells import FIELD_SCALE_GAUSS, cell_steps
 from helioloop.model.field_video import FieldVideo
-from helioloop.model.inputs import freeze_start
 from helioloop.records.instrument import Instrument
 
 TINY = Instrument(name="tiny", cadence_seconds=5760.0, n_frames=6, size_px=12, clip_gauss=1000.0, frozen_frames=2)
@@ -24,13 +23,6 @@ def spotted_cube(*fields_gauss: float) -> np.ndarray:
     cube = level_cube(*[0.0] * len(fields_gauss))
     cube[:, :6, :6] = level_cube(*fields_gauss)[:, :6, :6]
     return cube
-
-
-def test_the_first_frames_are_all_the_frozen_one() -> None:
-    """Frames 0 and 1 become frame 2; the others stay."""
-    frozen = freeze_start(level_cube(0, 100, 200, 300, 400, 500), TINY)
-    field = (2 * frozen[:, 0, 0] - 1) * 1000
-    np.testing.assert_allclose(field, [200, 200, 200, 300, 400, 500], atol=1)
 
 
 def test_pixels_that_do_not_fill_a_cell_are_left_out() -> None:

@@ -28,6 +28,17 @@ def test_the_first_frames_repeat_the_frame_that_follows_them() -> None:
     assert frames.on_disk.sum() == 7 * 80
 
 
+def test_a_masked_video_repeats_the_frame_of_the_mask() -> None:
+    """A mask at frame 3 leaves frames 1 to 3; one in the frozen start leaves the frame that follows it alone."""
+    video = FieldVideo(cube_of(100, 200, 300, 400, 500, 600, 700), GRID)
+    for frame, expected in ((3, [200, 200, 300, 400, 400, 400, 400]), (0, [200] * 7), (6, None)):
+        field = video.masked(frame).frames.gauss[:, 0, 0]
+        np.testing.assert_allclose(field, video.frames.gauss[:, 0, 0] if expected is None else expected, atol=1e-3)
+    masked = video.masked(4).cropped(6)
+    assert masked.shown.tolist() == [1, 1, 2, 3, 4, 4, 4]
+    np.testing.assert_allclose(masked.scaled()[:, 0, 0], [0.6, 0.6, 0.65, 0.7, 0.75, 0.75, 0.75], atol=1e-6)
+
+
 def test_steps_are_medians_of_three_frames_and_the_last_one_is_filled_up() -> None:
     """Seven frames are three steps. A pixel is on the disk in a step if it is in two of its frames."""
     cube = cube_of(0, 300, -1000, 500, 400, 600, 700)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from helioloop.errors import CubeError
 from helioloop.model.architectures import find_architecture
 from helioloop.model.device import CPU
+from helioloop.model.field_video import FieldVideo
 from helioloop.model.frames_network import FramesAsChannelsNetwork, channel_frames, edge_taps
 from helioloop.model.joint_training import JointMember, can_train_together, train_together
 from helioloop.model.one_cycle_adamw import OneCycleAdamW
@@ -68,7 +69,7 @@ def trained(members: Sequence[JointMember], recipe: Recipe, resident: ResidentFr
 
 
 def trained_alone(one: JointMember, recipe: Recipe) -> nn.Module:
-    inputs = [ARCHITECTURE.prepare(CUBES[k], SMALL) for k in one.chosen]
+    inputs = [ARCHITECTURE.prepare(FieldVideo(CUBES[k], SMALL)) for k in one.chosen]
     return train(
         Examples(inputs=lambda k: inputs[k], targets=one.targets, groups=one.groups),
         architecture=ARCHITECTURE, recipe=recipe, instrument=SMALL, seed=one.seed, dropout=one.dropout, device=CPU,
@@ -90,7 +91,7 @@ def test_resident_inputs_give_the_logits_of_prepared_inputs_under_all_symmetries
     torch.manual_seed(0)
     network = ARCHITECTURE.build(SMALL_PAPER, SMALL, dropout=0.0).eval()
     chosen, symmetries = torch.tensor([3, 0, 17, 3, 9]), torch.tensor([0, 1, 2, 3, 3])
-    inputs = torch.from_numpy(np.stack([channel_frames(CUBES[k], SMALL) for k in chosen.tolist()]))
+    inputs = torch.from_numpy(np.stack([channel_frames(FieldVideo(CUBES[k], SMALL)) for k in chosen.tolist()]))
     augmented = ARCHITECTURE.augment(inputs, symmetries, None, settings=PAPER.augmentation, generator=torch.Generator())
     with torch.no_grad():
         torch.testing.assert_close(

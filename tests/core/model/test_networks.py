@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from helioloop.errors import SettingsError
+from helioloop.model.field_video import FieldVideo
 from helioloop.model.frames_as_channels import FramesAsChannels
 from helioloop.model.frames_network import channel_frames
 from helioloop.model.per_frame import PerFrame
@@ -43,6 +44,6 @@ def test_the_authors_network_has_no_field_off_disk() -> None:
     """Off-disk becomes 0.5, which is 0 G."""
     cube = np.full((6, 12, 12), 0.7)
     cube[:, 0, 0] = np.nan
-    frames = channel_frames(cube, TINY)
+    frames = channel_frames(FieldVideo(cube, TINY))
     assert frames[3, 0, 0] == 0.5
     assert frames[3, 1, 1] == pytest.approx(0.7, abs=1e-3)
