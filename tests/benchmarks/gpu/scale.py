@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from helioloop.model.architectures import find_architecture
-from helioloop.model.recipes import PAPER, PAPER_ADAMW, Recipe
+from helioloop.model.recipes import ACCURATE, PAPER, PAPER_ADAMW, QUICK, Recipe
 from helioloop.records.instrument import MDI, Instrument
 
 ARCHITECTURE = find_architecture("frames-as-channels")
@@ -20,6 +20,8 @@ class Scale:
     cubes: int
     small_cubes: int
     recipes: tuple[Recipe, ...]
+    round_recipes: tuple[Recipe, ...]
+    round_cubes: int
     steps: int
     matrix: int
     copy_bytes: int
@@ -33,9 +35,16 @@ FULL = Scale(
     steps=60,
     matrix=8192,
     copy_bytes=4 << 30,
+    round_recipes=(ACCURATE, PAPER_ADAMW, QUICK, PAPER),
+    round_cubes=2000,
 )
 _TINY_NETWORK: dict[str, Any] = {"filters": (4, 6, 8), "dense": 8, "epochs": 2}
 TINY = Scale(
     instrument=SMALL, cubes=60, small_cubes=40, steps=8, matrix=256, copy_bytes=1 << 20,
     recipes=(replace(PAPER, **_TINY_NETWORK), replace(PAPER_ADAMW, **_TINY_NETWORK)),
+    round_cubes=24,
+    round_recipes=(
+        replace(QUICK, filters=(4, 6, 6), dense=8, epochs=2, min_steps=0),
+        replace(PAPER_ADAMW, filters=(4, 6, 8, 8, 8), dense=8, epochs=1),
+    ),
 )  # fmt: skip
