@@ -156,10 +156,11 @@ def _arcsinh(field: Tensor) -> Tensor:
 
 
 def _median(cells: Tensor) -> Tensor:
-    """Return the lower median along the last axis, as torch does; on a CPU by numpy's sort, ten times as fast."""
-    if cells.is_cuda:
-        return cells.median(-1).values
-    return torch.from_numpy(np.sort(cells.numpy(), axis=-1)[..., (cells.shape[-1] - 1) // 2])
+    """Return the lower median along the last axis; on a CPU by numpy's sort, ten times as fast as torch's median."""
+    middle = (cells.shape[-1] - 1) // 2
+    if cells.is_cuda:  # torch's median of a GPU is not deterministic, and says so for each member
+        return cells.sort(-1).values[..., middle]
+    return torch.from_numpy(np.sort(cells.numpy(), axis=-1)[..., middle])
 
 
 def _per_cube(condition: Tensor, like: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import joblib
+import torch
 
 from helioloop.emergence.locate import locate_emergences
 from helioloop.model.device import CPU_THREADS, Device
@@ -21,13 +22,20 @@ from helioloop.model.plan import Plan
 from helioloop.model.runtime import Runtime
 from helioloop.model.training import EPOCHS
 from helioloop.progress import Report, silent
-from helioloop.records.cubes import CubeInfo
+from helioloop.records.cubes import CubeInfo, Key
+from helioloop.records.field_statistics import FieldStatistics
 from helioloop.records.scores import CubeScore
+from helioloop.workflows.fields import measure_fields
 
 T = TypeVar("T")
 
+GPU_BYTES_PER_PROCESS = 2 << 30
+"""Free memory of a GPU for each process: torch's libraries, a member and its batches. An estimate, on the safe side."""
 CHUNK_CUBES = 25
 """Cubes in one chunk of scoring: enough that the time to open the ensemble does not matter."""
+
+FEW_CUBES = 300
+"""Fewer cubes are measured faster than processes start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,14 +70,17 @@ class RoundWork:
 
 
 def process_count(plan: Plan, device: Device) -> int:
-    """Return how many processes train, score and locate at once: one per processor core, one on a GPU.
+    """Return how many processes train, score and locate at once: one per processor core, and at most one per member.
 
-    Cores are those that this process may use: affinity and a container's CPU limit are respected.
+    Cores are those that this process may use: affinity and a container's CPU limit are respected. On a GPU there are
+    several, too, as many as its free memory allows: most of the work of the per-frame recipes is done by the CPU.
     """
-    if device.kind != "cpu":
-        return 1
     cores: int = joblib.cpu_count()
-    return max(1, min(len(plan.members), cores // CPU_THREADS))
+    most = min(len(plan.members), cores // CPU_THREADS)
+    if device.kind == "cuda":
+        free, _ = torch.cuda.mem_get_info()
+        most = min(most, free // GPU_BYTES_PER_PROCESS)
+    return max(1, most)
 
 
 def train_members(work: RoundWork, *, processes: int) -> None:
@@ -112,6 +123,23 @@ def score_and_locate(work: RoundWork, *, processes: int) -> list[CubeScore]:
     return [score for chunk in scored for score in chunk]
 
 
+def measure_all_fields(
+    work: RoundWork, cubes: Sequence[CubeInfo], *, processes: int
+) -> dict[Key, FieldStatistics]:  # fmt: skip
+    """Return the field statistics of cubes, as `measure_fields` does."""
+    report, n = work.runtime.report, len(cubes)
+    if processes == 1 or n < FEW_CUBES:
+        return measure_fields(cubes, work.runtime)
+    measured = _run_chunks(
+        _measure,
+        work,
+        [cubes[k : k + CHUNK_CUBES] for k in range(0, n, CHUNK_CUBES)],
+        processes,
+        lambda done: report(min(done, n), n, "measuring fields"),
+    )
+    return {key: fields for chunk in measured for key, fields in chunk.items()}
+
+
 # -- in the child processes -----------------------------------------------------------------------
 
 _counter: "Synchronized[int] | None" = None
@@ -136,6 +164,12 @@ def _score(work: RoundWork, cubes: Sequence[CubeInfo]) -> list[CubeScore]:
     scores = work.score(cubes, silent)
     _count(len(cubes))
     return scores
+
+
+def _measure(work: RoundWork, cubes: Sequence[CubeInfo]) -> dict[Key, FieldStatistics]:
+    fields = measure_fields(cubes, work.runtime)
+    _count(len(cubes))
+    return fields
 
 
 def _run_chunks(

@@ -25,7 +25,7 @@ from helioloop.registry.score_store import write_scores
 from helioloop.registry.staging import Staging
 from helioloop.registry.versions import Registry
 from helioloop.workflows.fields import keep_trained_fields
-from helioloop.workflows.parallel import RoundWork, score_and_locate, train_members
+from helioloop.workflows.parallel import RoundWork, measure_all_fields, score_and_locate, train_members
 
 
 def run_round(plan: Plan, registry: Registry, runtime: Runtime, *, processes: int = 1, forced: bool = False) -> Card:
@@ -54,7 +54,9 @@ def run_round(plan: Plan, registry: Registry, runtime: Runtime, *, processes: in
         work = RoundWork(plan=plan, staging=staging, runtime=runtime)
         train_members(work, processes=processes)
         scores = score_and_locate(work, processes=processes)
-        keep_trained_fields(plan, staging, runtime)
+        keep_trained_fields(
+            plan, staging, runtime, measure=lambda cubes, _: measure_all_fields(work, cubes, processes=processes)
+        )
         return close_round(plan, staging, registry, scores, forced=forced)
 
 

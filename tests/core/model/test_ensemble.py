@@ -28,7 +28,9 @@ from helioloop.records.instrument import Instrument
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
 from helioloop.registry.card import Card
+from helioloop.registry.trained_fields import read_trained_fields
 from helioloop.registry.versions import Registry
+from helioloop.workflows import parallel
 from helioloop.workflows.rounds import auroc, round_metrics, run_round
 
 SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=24, size_px=24, clip_gauss=1000.0, frozen_frames=3)
@@ -158,12 +160,19 @@ def test_the_card_records_labels_members_and_counts(made: tuple[Registry, Card])
     assert registry.published() is None
 
 
-def test_the_same_round_in_two_processes_gives_the_same_scores(made: tuple[Registry, Card], tmp_path: Path) -> None:
-    """To the last bit."""
+def test_the_same_round_in_two_processes_gives_the_same_scores(
+    made: tuple[Registry, Card], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the last bit, and the same statistics of the cubes' fields."""
+    monkeypatch.setattr(parallel, "FEW_CUBES", 1)
     registry, card = made
     again = Registry(tmp_path)
     other = run_round(plan_of(), again, RUNTIME, processes=2)
     assert again.scores(other.version) == registry.scores(card.version)
+    fields = read_trained_fields(again.folder(other.version))
+    assert fields is not None
+    assert len(fields) == N_CUBES
+    assert fields == read_trained_fields(registry.folder(card.version))
 
 
 def test_another_seed_gives_other_scores(made: tuple[Registry, Card], tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import os
 
 import joblib
 import pytest
+import torch
 
 from helioloop.model.device import CPU, Device
 from helioloop.model.plan import make_plan
@@ -39,7 +40,11 @@ def test_the_affinity_of_the_process_counts(monkeypatch: pytest.MonkeyPatch) -> 
     assert process_count(PLAN, CPU) == 1
 
 
-def test_a_gpu_gets_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many cores there are."""
-    monkeypatch.setattr(joblib, "cpu_count", lambda: 64)
-    assert process_count(PLAN, Device(kind="cuda", name="a GPU", bf16=False)) == 1
+@pytest.mark.parametrize(("cores", "free_gib", "processes"), [(64, 79, 10), (64, 7, 3), (64, 1, 1), (4, 79, 4)])
+def test_processes_share_a_gpu_while_its_memory_and_the_cores_suffice(
+    monkeypatch: pytest.MonkeyPatch, cores: int, free_gib: int, processes: int
+) -> None:
+    """Ten members on a server's GPU, three on a laptop's, one where others have taken its memory."""
+    monkeypatch.setattr(joblib, "cpu_count", lambda: cores)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (free_gib << 30, 80 << 30))
+    assert process_count(PLAN, Device(kind="cuda", name="a GPU", bf16=False)) == processes
