@@ -6,23 +6,18 @@ not rise, both polarities may: then the frame is that of the bipolar rise.
 Needs torch (extra ``worker``).
 """
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from concurrent.futures import Future
-from contextlib import closing
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from helioloop.emergence.bipolar_rise import rise_onset
 from helioloop.emergence.curve_onset import curve_onset
 from helioloop.emergence.flux_onset import refine_by_flux_onset
 from helioloop.emergence.masking import masking_curves
-from helioloop.model.ahead import each_ahead
 from helioloop.model.ensemble import Ensemble, each_cube
 from helioloop.model.field_video import FieldVideo
 from helioloop.model.local_growth import combine, masked_growth
-from helioloop.model.plan import Plan
 from helioloop.model.runtime import Runtime
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import Label
@@ -42,53 +37,18 @@ def needs_emergence_frame(score: CubeScore, label: Label | None, *, verified: bo
     return score.predicted is Label.EMERGENCE or believed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class MeasuredVideo:
-    """A cube with what is measured in it before its networks run.
-
-    Parameters
-    ----------
-    video : FieldVideo
-        The cube.
-    growth : ndarray, shape (n_frames,), or None
-        Local growth of its masked videos; None where the recipe does not use it.
-    """
-
-    video: FieldVideo
-    growth: npt.NDArray[np.float64] | None
-
-
-def measure(cube: CubeInfo, plan: Plan, runtime: Runtime) -> MeasuredVideo:
-    """Load a cube and measure what `locate` needs besides the networks.
-
-    Raises
-    ------
-    CubeError
-        If the cube cannot be read.
-    """
-    video = FieldVideo(runtime.load(cube), plan.instrument)
-    growth = masked_growth(video, patch_deg=plan.patch_deg) if plan.recipe.local_growth else None
-    return MeasuredVideo(video=video, growth=growth)
-
-
-def measured_ahead(
-    cubes: Iterable[CubeInfo], plan: Plan, runtime: Runtime
-) -> "closing[Generator[Future[MeasuredVideo], None, None]]":
-    """Return a context of the measured cubes in order; each is measured while the networks of the one before run."""
-    return closing(each_ahead(cubes, lambda cube: measure(cube, plan, runtime)))
-
-
-def locate(ensemble: Ensemble, score: CubeScore, measured: MeasuredVideo) -> CubeScore:
+def locate(ensemble: Ensemble, cube: CubeInfo, score: CubeScore, runtime: Runtime) -> CubeScore:
     """Return `score` with mean and spread of the masking curves, and the emergence frame, of its members.
 
     Where the mean masking curve does not rise, the emergence is that of the bipolar rise; None where neither rises.
     """
     networks = [ensemble.networks[name] for name in score.members]
-    instrument, patch_deg, video = ensemble.plan.instrument, ensemble.plan.patch_deg, measured.video
+    instrument, patch_deg = ensemble.plan.instrument, ensemble.plan.patch_deg
+    video = FieldVideo(runtime.load(cube), instrument)
     with ensemble.device.deterministic():
         curves = masking_curves(ensemble.architecture, networks, video, device=ensemble.device)
-    if measured.growth is not None:
-        curves = combine(curves, measured.growth).astype(np.float32)
+    if ensemble.plan.recipe.local_growth:
+        curves = combine(curves, masked_growth(video, patch_deg=patch_deg)).astype(np.float32)
     found = curve_onset(curves, start=instrument.frozen_frames)
     found = refine_by_flux_onset(found, video) if found is not None else rise_onset(video, patch_deg=patch_deg)
     return replace(
@@ -136,13 +96,11 @@ def locate_emergences(
         if score.curve is None
         and needs_emergence_frame(score, labels.get(score.cube), verified=by_name[score.cube].verified)
     }
-    todo = [by_name[name] for name in wanted]
-    with measured_ahead(todo, ensemble.plan, runtime) as measured:
-        located = each_cube(
-            todo,
-            lambda cube: locate(ensemble, wanted[cube.name], next(measured).result()),
-            runtime,
-            what="locating emergences",
-        )
+    located = each_cube(
+        [by_name[name] for name in wanted],
+        lambda cube: locate(ensemble, cube, wanted[cube.name], runtime),
+        runtime,
+        what="locating emergences",
+    )
     found = {score.cube: score for score in located}
     return [found.get(score.cube, score) for score in scores]

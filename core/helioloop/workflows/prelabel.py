@@ -11,7 +11,7 @@ import numpy as np
 
 from helioloop.data.frame_times import cube_frame_time
 from helioloop.data.release import Release
-from helioloop.emergence.locate import locate, measured_ahead
+from helioloop.emergence.locate import locate
 from helioloop.errors import RegistryError
 from helioloop.evaluation.audit_sample import AuditSample, predicted_emergence
 from helioloop.evaluation.calibration import IntervalCalibration, ProbabilityCalibration
@@ -169,19 +169,13 @@ def score_by_fold(
     plan = ensemble.plan
     of_fold = {fold: ensemble.of_fold(fold) for fold in {member.fold for member in plan.members}}
     trained = {cube.key for cube in plan.labelled}
-    members = {cube.key: of_fold[sample.scoring_fold(cube, plan)] for cube in cubes}
-    scores = {}
+    scores = []
     for done, cube in enumerate(cubes, start=1):
+        members = of_fold[sample.scoring_fold(cube, plan)]
         known = stored.get(cube.key) if cube.key in trained else None
-        scores[cube.key] = members[cube.key].score(cube, runtime) if known is None else known
+        score = members.score(cube, runtime) if known is None else known
+        if located and score.predicted is Label.EMERGENCE and score.curve is None:
+            score = locate(members, cube, score, runtime)
+        scores.append(score)
         runtime.report(done, len(cubes), "scoring cubes")
-    emerging = [
-        cube
-        for cube in cubes
-        if located and scores[cube.key].predicted is Label.EMERGENCE and scores[cube.key].curve is None
-    ]
-    with measured_ahead(emerging, plan, runtime) as measured:
-        for done, (cube, video) in enumerate(zip(emerging, measured, strict=True), start=1):
-            scores[cube.key] = locate(members[cube.key], scores[cube.key], video.result())
-            runtime.report(done, len(emerging), "locating emergences")
-    return [scores[cube.key] for cube in cubes]
+    return scores

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from helioloop.emergence.locate import LEAST_PROBABILITY, locate, measure, needs_emergence_frame
+from helioloop.emergence.locate import LEAST_PROBABILITY, locate, needs_emergence_frame
 from helioloop.model.device import CPU
 from helioloop.model.ensemble import Ensemble
 from helioloop.model.per_frame import PerFrame
@@ -52,11 +52,6 @@ def undecided() -> Ensemble:
     return Ensemble(plan=plan, networks=networks, device=CPU)
 
 
-def found(ensemble: Ensemble, cube: CubeInfo, runtime: Runtime) -> CubeScore:
-    """Return the score of a cube with its curve and frame."""
-    return locate(ensemble, ensemble.score(cube, runtime), measure(cube, ensemble.plan, runtime))
-
-
 def bipole(*, frame: int, positive_gauss: float = 200.0, negative_gauss: float = 200.0) -> npt.NDArray[np.float16]:
     """Return a cube with a cell of each polarity, side by side, from `frame` on."""
     cube = np.full((GRID.n_frames, GRID.size_px, GRID.size_px), 0.5)
@@ -81,7 +76,7 @@ def test_where_the_curve_says_nothing_the_bipolar_rise_gives_the_frame(
 ) -> None:
     """The curve is level. The frame follows a new bipole; without one there is none."""
     runtime = Runtime(instrument=GRID, load=lambda _cube: cube, device=CPU, inputs=None)
-    located = found(undecided, CUBES[1], runtime)
+    located = locate(undecided, CUBES[1], undecided.score(CUBES[1], runtime), runtime)
     assert located.curve is not None
     assert np.ptp(located.curve) < 1e-6
     assert (None if located.emergence is None else located.emergence.frame) == frame
@@ -101,7 +96,7 @@ def test_curve_and_probability_contain_the_local_growth(undecided_with_growth: E
     assert score.p_emergence == pytest.approx(50.0 / 51.0)
     assert score.growth is not None
     assert score.growth > 5.0
-    located = found(undecided_with_growth, CUBES[1], runtime)
+    located = locate(undecided_with_growth, CUBES[1], score, runtime)
     assert located.curve is not None
     assert located.curve[59] == pytest.approx(1.0 / 51.0, abs=1e-4)
     assert located.curve[-1] == pytest.approx(score.p_emergence, abs=1e-4)
@@ -113,7 +108,7 @@ def test_members_curves_are_kept_and_their_mean_is_the_curve(undecided_with_grow
     """A cube of no fold is scored by both members, in the order of their names in the score."""
     runtime = Runtime(instrument=GRID, load=lambda _cube: bipole(frame=60), device=CPU, inputs=None)
     new = replace(CUBES[1], name="new", sha256="f" * 64, region="another", label=None)
-    located = found(undecided_with_growth, new, runtime)
+    located = locate(undecided_with_growth, new, undecided_with_growth.score(new, runtime), runtime)
     assert located.member_curves is not None
     curves = np.array(located.member_curves.unpack())
     assert curves.shape == (2, GRID.n_frames)
@@ -145,7 +140,7 @@ def test_where_the_growth_is_not_measured_the_networks_alone_count(
     score = ensemble.score(CUBES[1], runtime)
     assert score.growth is None
     assert score.p_networks == score.p_emergence == pytest.approx(0.5)
-    located = found(ensemble, CUBES[1], runtime)
+    located = locate(ensemble, CUBES[1], score, runtime)
     assert located.curve == pytest.approx((0.5,) * n_frames, abs=1e-5)
 
 

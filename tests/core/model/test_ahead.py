@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 import torch
 
-from helioloop.model.ahead import each_ahead, one_ahead
+from helioloop.model.ahead import one_ahead
 
 
 def test_items_are_those_of_the_iterator_in_its_order() -> None:
@@ -47,32 +47,3 @@ def test_an_error_comes_where_its_item_was_expected() -> None:
     assert next(ahead) == 1
     with pytest.raises(ValueError, match="the second"):
         next(ahead)
-
-
-def test_each_result_is_made_while_the_caller_has_the_one_before() -> None:
-    """In order, by another thread; an error is that of its item alone."""
-    second = threading.Event()
-
-    def half(k: int) -> float:
-        if k == 2:
-            second.set()
-        if k % 2:
-            raise ValueError(f"{k} is odd")
-        return k / 2
-
-    with closing(each_ahead([4, 2, 3, 8], half)) as ahead:
-        assert next(ahead).result() == 2.0
-        assert second.wait(10.0)
-        assert next(ahead).result() == 1.0
-        with pytest.raises(ValueError, match="3 is odd"):
-            next(ahead).result()
-        assert [future.result() for future in ahead] == [4.0]
-    assert list(each_ahead([], half)) == []
-
-
-def test_where_the_caller_leaves_early_nothing_more_is_made() -> None:
-    """At most the item that was being made."""
-    made: list[int] = []
-    with closing(each_ahead(range(10), made.append)) as ahead:
-        next(ahead).result()
-    assert made in ([0], [0, 1])
