@@ -23,6 +23,21 @@ def test_tiny_sizes_train_mask_and_write_their_figures(tmp_path: Path) -> None:
     assert figures["masking: float32"]["largest_difference_from_float32_loop"] < 1e-4
 
 
+def test_tiny_rounds_write_what_they_took_and_found(tmp_path: Path) -> None:
+    """A real round of a small network on cubes made here, evaluated against their truth."""
+    out = tmp_path / "gpu.json"
+    options = ["--only", "per-frame,rounds", "--recipes", "quick", "--processes", "1", "--folder", str(tmp_path)]
+    result = CliRunner().invoke(main, ["--tiny", "--out", str(out), *options], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    figures = json.loads(out.read_text())
+    assert not [name for name, values in figures.items() if "error" in values]
+    made, measured = figures["rounds: release"], figures["round: quick, 1 processes"]
+    assert (made["cubes"], measured["cubes"], measured["members"]) == (24, 24, 10)
+    assert measured["evaluation"]["wrong_labels"] == made["wrong"] > 0
+    assert {"epochs", "scoring", "locating", "measuring"} == measured["phases"].keys()
+    assert figures["step: one member of accurate on cpu"]["milliseconds"] > 0
+
+
 def test_choosing_the_arithmetic_leaves_cudnn_on() -> None:
     """Without cuDNN, convolutions take torch's own slow way, and masking was measured seven times too slow."""
     before = torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32
