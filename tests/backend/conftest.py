@@ -15,9 +15,9 @@ import pytest
 import redis
 from flask import Flask
 from flask.testing import FlaskClient
+from tests.cards import bare_card
 
 from helioloop.records.scores import CubeScore
-from helioloop.registry.card import Card
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop_backend.wsgi import create_app
@@ -50,20 +50,7 @@ def _task(name: str, /, *, number: int = 1, **data: Any) -> dict[str, Any]:
 
 def _publish(settings: Settings, project: int, scores: list[CubeScore], fingerprint: str = "00000001") -> str:
     registry = Registry(settings.model_dir(project))
-    card = Card(
-        version="",
-        parent=None,
-        created_at="2026-01-01T00:00:00+00:00",
-        reason="test",
-        fingerprint=fingerprint,
-        label_fingerprint="4567cdef",
-        code_version="0",
-        recipe={},
-        instrument={"n_frames": 225},
-        labels={},
-        members={},
-    )
-    version = registry.admit(registry.staging(fingerprint), card).version
+    version = registry.admit(registry.staging(fingerprint), bare_card(fingerprint=fingerprint)).version
     registry.add_scores(version, scores)
     registry.publish(version, why="test")
     return version

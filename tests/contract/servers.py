@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from helioloop.records.scores import CubeScore
-from helioloop.registry.card import Card
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
+from tests.cards import FINGERPRINT, bare_card
 
 DOUBLE = Path(__file__).parent / "label_studio_ml_2"
 USER, PASSWORD, SECRET = "label-studio", "pässwörd", "geheim"
@@ -53,20 +53,7 @@ class Server:
 def publish(model_root: Path) -> None:
     """Let project 1 have published v0001 with a score for cube A."""
     registry = Registry(Settings(model_root=model_root).model_dir(1))
-    card = Card(
-        version="",
-        parent=None,
-        created_at="2026-01-01T00:00:00+00:00",
-        reason="test",
-        fingerprint="0123abcd",
-        label_fingerprint="4567cdef",
-        code_version="0",
-        recipe={},
-        instrument={"n_frames": 225},
-        labels={},
-        members={},
-    )
-    registry.admit(registry.staging("0123abcd"), card)
+    registry.admit(registry.staging(FINGERPRINT), bare_card())
     score = CubeScore(cube="A", sha256="a" * 64, p_emergence=0.75, p_spread=None, members=("f0s0",))
     registry.add_scores("v0001", [score])
     registry.publish("v0001", why="test")

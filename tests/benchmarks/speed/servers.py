@@ -27,8 +27,9 @@ from helioloop.records.labels import CurrentLabel, Label
 from helioloop.records.scores import CubeScore, Emergence
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.score_store import STEP_SECONDS
-from helioloop.registry.versions import Card, Registry
+from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
+from tests.cards import FINGERPRINT, bare_card
 
 USER, PASSWORD, SECRET = "label-studio", "a-password", "a-secret"
 BASIC = f"Authorization: Basic {b64encode(f'{USER}:{PASSWORD}'.encode()).decode()}"
@@ -175,20 +176,7 @@ def _publish(model_root: Path) -> None:
     """Publish a version with scores, half of them with an onset, and write the labels of all cubes."""
     folder = Settings(model_root=model_root).model_dir(1)
     registry = Registry(folder)
-    card = Card(
-        version="",
-        parent=None,
-        created_at="2026-01-01T00:00:00+00:00",
-        reason="benchmark",
-        fingerprint="0123abcd",
-        label_fingerprint="4567cdef",
-        code_version="0",
-        recipe={},
-        instrument={"n_frames": 225},
-        labels={},
-        members={},
-    )
-    version = registry.admit(registry.staging(card.fingerprint), card).version
+    version = registry.admit(registry.staging(FINGERPRINT), bare_card(reason="benchmark")).version
     scores = [
         CubeScore(
             cube=_name(k),

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.cards import bare_card
 
 from helioloop import __version__
 from helioloop.errors import RegistryError
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.profiles import BUILT_IN
-from helioloop.registry.card import Card
 from helioloop.registry.folder_format import check_format, ensure_format
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.project_profile import profile_conflict, read_project_profile, write_project_profile
@@ -18,10 +18,7 @@ from helioloop.registry.unscorable import add_unscorable, read_unscorable
 from helioloop.registry.versions import Registry
 
 FINGERPRINT = "0123456789abcdef"
-CARD = Card(
-    version="", parent=None, created_at="2026-01-01T00:00:00+00:00", reason="test", fingerprint=FINGERPRINT,
-    label_fingerprint="4567cdef", code_version="0", recipe={}, instrument={}, labels={}, members={},
-)  # fmt: skip
+CARD = bare_card(fingerprint=FINGERPRINT)
 SNAPSHOT = Snapshot(read_at="2026-01-01T00:00:00+00:00")
 CUBE = CubeInfo(release="r", name="A", sha256="a" * 64)
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tests.cards import bare_card
 from tests.whole import complete
 
 from helioloop.errors import RegistryError, UnknownVersion
@@ -13,10 +14,7 @@ from helioloop.registry.versions import Registry
 
 def admitted(registry: Registry, fingerprint: str) -> str:
     """Admit a version and return its name."""
-    card = Card(
-        version="", parent=None, created_at="2026-01-01T00:00:00+00:00", reason="a test", fingerprint=fingerprint,
-        label_fingerprint="", code_version="", recipe={}, instrument={}, labels={}, members={},
-    )  # fmt: skip
+    card = bare_card(fingerprint=fingerprint, reason="a test")
     return registry.admit(complete(registry.staging(fingerprint), []), card).version
 
 

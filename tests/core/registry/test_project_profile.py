@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cards import FINGERPRINT, bare_card
 
 from helioloop.errors import RegistryError
 from helioloop.records.instrument import MDI
 from helioloop.records.profiles import BUILT_IN, Profile, profile_record
-from helioloop.registry.card import Card
 from helioloop.registry.project_profile import (
     find_project_profile,
     profile_conflict,
@@ -32,12 +32,7 @@ OWN = replace(
 
 def admit(registry: Registry, instrument: dict[str, Any], profile: dict[str, Any]) -> None:
     """Add a version that was trained on a grid and a profile."""
-    card = Card(
-        version="", parent=None, created_at="2026-01-01T00:00:00+00:00", reason="test", fingerprint="ab" * 8,
-        label_fingerprint="", code_version="0", recipe={}, instrument=instrument, labels={}, members={},
-        profile=profile,
-    )  # fmt: skip
-    registry.admit(registry.staging("ab" * 8), card)
+    registry.admit(registry.staging(FINGERPRINT), bare_card(instrument=instrument, profile=profile))
 
 
 @pytest.mark.parametrize("profile", [*BUILT_IN.values(), OWN], ids=lambda profile: profile.name)

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cards import FINGERPRINT, bare_card
 
 from helioloop.errors import RegistryError, UnknownVersion
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.scores import CubeScore
 from helioloop.registry import score_index, score_store
-from helioloop.registry.card import Card
 from helioloop.registry.score_store import (
     StoredScores,
     curve_bytes,
@@ -35,21 +35,7 @@ def _score(cube: str, p: float, *, sha256: str = "a" * 64, **more: Any) -> CubeS
 def _registry(root: Path) -> Registry:
     """Make a registry with one version, v0001, that has scored cube A."""
     registry = Registry(root)
-    staging = registry.staging("0123abcd")
-    card = Card(
-        version="",
-        parent=None,
-        created_at="2026-01-01T00:00:00+00:00",
-        reason="test",
-        fingerprint="0123abcd",
-        label_fingerprint="4567cdef",
-        code_version="0",
-        recipe={},
-        instrument={"n_frames": 225},
-        labels={},
-        members={},
-    )
-    registry.admit(staging, card)
+    registry.admit(registry.staging(FINGERPRINT), bare_card())
     registry.add_scores("v0001", [_score("A", 0.75, curve=(0.25, 0.5))])
     return registry
 

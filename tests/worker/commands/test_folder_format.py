@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.cards import FINGERPRINT, bare_card
 from tests.worker.conftest import LoopProject
 from tests.worker.shell import run_one_of
 
 from helioloop.errors import RegistryError
-from helioloop.registry.card import Card
 from helioloop.registry.versions import Registry
 from helioloop_worker import jobs
 from helioloop_worker.commands import learning, project
@@ -16,11 +16,7 @@ from helioloop_worker.commands import learning, project
 
 def _make_version(folder: Path) -> None:
     registry = Registry(folder)
-    card = Card(
-        version="", parent=None, created_at="2026-01-01T00:00:00+00:00", reason="test", fingerprint="01234567",
-        label_fingerprint="4567cdef", code_version="0", recipe={}, instrument={}, labels={}, members={},
-    )  # fmt: skip
-    registry.publish(registry.admit(registry.staging("01234567"), card).version, why="test")
+    registry.publish(registry.admit(registry.staging(FINGERPRINT), bare_card()).version, why="test")
 
 
 @pytest.mark.parametrize("words", [["versions"], ["rollback", "v0001"], ["status"]], ids=lambda words: words[0])
