@@ -11,7 +11,8 @@ from scipy.ndimage import uniform_filter
 
 from helioloop.emergence.curve_onset import make_emergence
 from helioloop.emergence.ramps import Ramp, fit_ramp
-from helioloop.model.cells import FIELD_SCALE_GAUSS, cell_steps
+from helioloop.model.area_means import area_means
+from helioloop.model.cells import CELL_PX, whole_cells
 from helioloop.model.field_video import GROUP_FRAMES, FieldVideo
 from helioloop.model.inputs import FloatArray
 from helioloop.records.instrument import Instrument
@@ -81,9 +82,11 @@ def cell_flux(video: FieldVideo) -> FloatArray:
 
     Steps and cells are those of the per-frame network.
     """
-    steps = cell_steps(video)
-    flux = FIELD_SCALE_GAUSS * np.sinh(steps[:, :2]).sum(axis=1)
-    return np.where(steps[:, 2] > 0.5, flux, np.nan).astype(np.float32)
+    steps = whole_cells(video).steps
+    n_cells = steps.gauss.shape[-1] // CELL_PX
+    flux = area_means(np.abs(steps.gauss), n_cells, side_px=CELL_PX)
+    on_disk = area_means(steps.on_disk.astype(np.float32), n_cells, side_px=CELL_PX)
+    return np.where(on_disk > 0.5, flux, np.float32(np.nan))
 
 
 def window_steps(instrument: Instrument) -> int:

@@ -29,15 +29,15 @@ def cell_steps(video: FieldVideo) -> FloatArray:
         mean negative field above the frame's zero level, s is `FIELD_SCALE_GAUSS`. An incomplete last group of frames
         is filled up with its last frame. The last rows and columns are left out if they do not fill a cell.
     """
-    return _cells(_whole_cells(video).steps)
+    return _cells(whole_cells(video).steps)
 
 
 def cell_frames(video: FieldVideo) -> FloatArray:
     """Return for each frame the step that `cell_steps` makes of this frame repeated three times."""
-    return _cells(_whole_cells(video).frames)
+    return _cells(whole_cells(video).frames)
 
 
-def _whole_cells(video: FieldVideo) -> FieldVideo:
+def whole_cells(video: FieldVideo) -> FieldVideo:
     """Return the video without the last rows and columns that do not fill a cell."""
     return video.cropped(video.instrument.size_px // CELL_PX * CELL_PX)
 

@@ -62,8 +62,8 @@ def both_polarities(video: FieldVideo, *, patch_deg: float) -> tuple[FloatArray,
         px_per_degree = FINEST_PX_PER_DEGREE
     noise_gauss = np.float32(NOISE_GAUSS * px_per_degree / FINEST_PX_PER_DEGREE)
     fields = [
-        _square_means(area_means(np.maximum(sign * field - noise_gauss, 0.0), n_cells, side_px=px_per_degree))
-        for sign in (np.float32(1.0), np.float32(-1.0))
+        _square_means(area_means(polarity, n_cells, side_px=px_per_degree))
+        for polarity in (_above(field, noise_gauss), _above(np.negative(field), noise_gauss))
     ]
     return np.stack(fields, axis=1), _covered(disk, n_cells, px_per_degree)
 
@@ -77,8 +77,10 @@ def arrival_steps(video: FieldVideo, *, patch_deg: float) -> npt.NDArray[np.floa
     px_per_degree, n_cells = video.instrument.size_px / patch_deg, int(patch_deg + 1e-6)
     if not _measured(px_per_degree, n_cells):
         return np.zeros((0, 0))
-    disk = np.isfinite(video.cube[GROUP_FRAMES // 2 :: GROUP_FRAMES]).astype(np.float32)
-    covered = _covered(disk, n_cells, px_per_degree)
+    middle, frozen = GROUP_FRAMES // 2, video.instrument.frozen_frames
+    as_observed = np.isfinite(video.cube[middle:frozen:GROUP_FRAMES])
+    on_disk = np.concatenate((as_observed, video.frames.on_disk[middle::GROUP_FRAMES][len(as_observed) :]))
+    covered = _covered(on_disk.astype(np.float32), n_cells, px_per_degree)
     return np.where(covered[0], -np.inf, np.argmax(covered, axis=0).astype(np.float64))
 
 
@@ -118,6 +120,13 @@ def before_and_after(
 
 def _measured(px_per_degree: float, n_cells: int) -> bool:
     return px_per_degree > COARSEST_PX_PER_DEGREE - 1e-6 and n_cells >= SQUARE_CELLS
+
+
+def _above(field: FloatArray, gauss: np.float32) -> FloatArray:
+    """Return by how much a field exceeds a value, 0 where it does not; two passes over one array."""
+    excess: FloatArray = field - gauss
+    np.maximum(excess, np.float32(0.0), out=excess)
+    return excess
 
 
 def _running_sum(values: npt.NDArray[np.generic], length: int) -> npt.NDArray[np.float64]:
