@@ -47,10 +47,10 @@ def locate(ensemble: Ensemble, cube: CubeInfo, score: CubeScore, runtime: Runtim
     video = FieldVideo(runtime.load(cube), instrument)
     with ensemble.device.deterministic():
         curves = masking_curves(ensemble.architecture, networks, video, device=ensemble.device)
-    if ensemble.plan.recipe.local_growth:
-        curves = combine(curves, masked_growth(video, patch_deg=patch_deg)).astype(np.float32)
-    found = curve_onset(curves, start=instrument.frozen_frames)
-    found = refine_by_flux_onset(found, video) if found is not None else rise_onset(video, patch_deg=patch_deg)
+        if ensemble.plan.recipe.local_growth:
+            curves = combine(curves, masked_growth(video, patch_deg=patch_deg)).astype(np.float32)
+        found = curve_onset(curves, start=instrument.frozen_frames)
+        found = refine_by_flux_onset(found, video) if found is not None else rise_onset(video, patch_deg=patch_deg)
     return replace(
         score,
         emergence=found,

@@ -300,11 +300,11 @@ class Ensemble:
             # One cube at a time, because in a batch its score would depend on the other cubes.
             x = torch.from_numpy(_inputs(self.plan, runtime)(cube))[None].to(self.device.kind)
             logits = torch.cat([self.networks[member.name](x).float() for member in members])
-        p_networks = torch.sigmoid(logits).cpu().double().numpy()
-        growth, p = None, p_networks
-        if self.plan.recipe.local_growth:
-            growth = _growth(self.plan, runtime)(cube)
-            p = combine(p_networks, np.nan if growth is None else growth)
+            p_networks = torch.sigmoid(logits).cpu().double().numpy()
+            growth, p = None, p_networks
+            if self.plan.recipe.local_growth:
+                growth = _growth(self.plan, runtime)(cube)
+                p = combine(p_networks, np.nan if growth is None else growth)
         return CubeScore(
             cube=cube.name,
             sha256=cube.sha256,
