@@ -6,11 +6,12 @@ which are wrong most often in crowded patches, cannot teach that it does not cou
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from helioloop.model.field_video import GROUP_FRAMES, Bools, FieldVideo
+from helioloop.model.field_video import GROUP_FRAMES, FieldVideo
 from helioloop.model.inputs import FloatArray
 from helioloop.model.weaker_polarity import NOISE_GAUSS, SQUARE_CELLS, arrival_steps, both_polarities, steps_of
 from helioloop.records.instrument import Instrument
@@ -39,6 +40,10 @@ LARGEST_RATIO = 50.0
 NETWORK_ERRORS = 0.05
 """How often a network that is certain is wrong, because many of the labels that it was trained on are."""
 
+PAIRS_PER_BATCH = 200
+"""Pairs of windows computed together: few enough for a processor's cache."""
+
+ScalarT = TypeVar("ScalarT", bound=np.generic)
 Floats = npt.NDArray[np.float64]
 Steps = npt.NDArray[np.int64]
 
@@ -163,15 +168,20 @@ class _Places:
     ----------
     length : int
         Steps of a window.
-    fields, on_disk : ndarray
+    fields : ndarray, shape (n_steps, 2, n_squares, n_squares)
         From `both_polarities`.
+    total : ndarray, shape (n_steps + 1, 2, n_squares, n_squares)
+        Sum of the fields on the disk before each step.
+    observed : ndarray of int, shape (n_steps + 1, n_squares, n_squares)
+        Number of steps before each one in which the square is on the disk.
     limb_weight : ndarray, shape (n_steps, n_squares, n_squares)
         Weight of the surroundings; 1 until the place comes onto the disk.
     """
 
     length: int
     fields: FloatArray
-    on_disk: Bools
+    total: Floats
+    observed: Steps
     limb_weight: Floats
 
     @classmethod
@@ -183,7 +193,18 @@ class _Places:
         arrived = arrival_steps(video, patch_deg=patch_deg)
         steps = np.maximum(np.arange(len(fields))[:, None, None] - arrived, 0.0)
         weight = np.exp(-steps * GROUP_FRAMES * video.instrument.cadence_seconds / LIMB_SECONDS)
-        return cls(length=length, fields=fields, on_disk=on_disk, limb_weight=weight)
+        return cls(
+            length=length,
+            fields=fields,
+            total=_sums_before(np.where(on_disk[:, None], fields, 0.0).astype(np.float64)),
+            observed=_sums_before(on_disk.astype(np.int64)),
+            limb_weight=weight,
+        )
+
+
+def _sums_before(values: npt.NDArray[ScalarT]) -> npt.NDArray[ScalarT]:
+    """Return the sums of all values before each one, and of all: one entry more along the first axis."""
+    return np.concatenate((np.zeros_like(values[:1]), np.cumsum(values, axis=0)))
 
 
 def _unmasked(places: _Places) -> tuple[Steps, Steps]:
@@ -197,15 +218,17 @@ def _growths(places: _Places, first: Steps, last: Steps) -> Floats:
 
     The window before begins at step `first`, the window after follows it. The steps after step `last` repeat it.
     """
-    length, fields, on_disk = places.length, places.fields, places.on_disk
-    total = np.cumsum(np.where(on_disk[:, None], fields, 0.0), axis=0, dtype=np.float64)
-    total = np.concatenate((np.zeros_like(total[:1]), total))
+    batches = [slice(k, k + PAIRS_PER_BATCH) for k in range(0, len(first), PAIRS_PER_BATCH)]
+    return np.concatenate([_batch_growths(places, first[some], last[some]) for some in batches])
+
+
+def _batch_growths(places: _Places, first: Steps, last: Steps) -> Floats:
+    length, fields, total, observed = places.length, places.fields, places.total, places.observed
     middle, end = np.minimum(first + length, last + 1), np.minimum(first + 2 * length, last + 1)
     means = []
     for begun, ended in ((first, middle), (middle, end)):
         repeats = (length - (ended - begun))[:, None, None, None]
         means.append((total[ended] - total[begun] + repeats * fields[last]) / length)
-    observed = np.concatenate((np.zeros_like(on_disk[:1], dtype=np.int64), np.cumsum(on_disk, axis=0)))
     whole = observed[end] - observed[first] == (end - first)[:, None, None]
     before, after = (np.where(whole[:, None], mean, 0.0) for mean in means)
     weaker, increase = before.min(axis=1), after - before
