@@ -11,8 +11,7 @@ from scipy.ndimage import uniform_filter
 
 from helioloop.emergence.curve_onset import make_emergence
 from helioloop.emergence.ramps import Ramp, fit_ramp
-from helioloop.model.area_means import area_means
-from helioloop.model.cells import CELL_PX, whole_cells
+from helioloop.model.cells import cell_flux
 from helioloop.model.field_video import GROUP_FRAMES, FieldVideo
 from helioloop.model.inputs import FloatArray
 from helioloop.records.instrument import Instrument
@@ -75,18 +74,6 @@ def refine_by_flux_onset(found: Emergence, video: FieldVideo) -> Emergence:
         start=start,
         n_frames=instrument.n_frames,
     )
-
-
-def cell_flux(video: FieldVideo) -> FloatArray:
-    """Return the mean unsigned field, shape (n_steps, n_cells, n_cells): gauss, NaN where most of a cell is off-disk.
-
-    Steps and cells are those of the per-frame network.
-    """
-    steps = whole_cells(video).steps
-    n_cells = steps.gauss.shape[-1] // CELL_PX
-    flux = area_means(np.abs(steps.gauss), n_cells, side_px=CELL_PX)
-    on_disk = area_means(steps.on_disk.astype(np.float32), n_cells, side_px=CELL_PX)
-    return np.where(on_disk > 0.5, flux, np.float32(np.nan))
 
 
 def window_steps(instrument: Instrument) -> int:

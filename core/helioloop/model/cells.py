@@ -1,4 +1,4 @@
-"""The per-frame network's input: medians of three frames on coarse cells. Needs numpy only.
+"""The per-frame network's input, medians of three frames on coarse cells, and the flux of cells. Needs numpy only.
 
 A gridded cube (n_frames, size_px, size_px) becomes an array (n_steps, 3, n_cells, n_cells).
 """
@@ -29,15 +29,29 @@ def cell_steps(video: FieldVideo) -> FloatArray:
         mean negative field above the frame's zero level, s is `FIELD_SCALE_GAUSS`. An incomplete last group of frames
         is filled up with its last frame. The last rows and columns are left out if they do not fill a cell.
     """
-    return _cells(whole_cells(video).steps)
+    return _cells(_whole_cells(video).steps)
 
 
 def cell_frames(video: FieldVideo) -> FloatArray:
     """Return for each frame the step that `cell_steps` makes of this frame repeated three times."""
-    return _cells(whole_cells(video).frames)
+    return _cells(_whole_cells(video).frames)
 
 
-def whole_cells(video: FieldVideo) -> FieldVideo:
+def cell_flux(video: FieldVideo) -> FloatArray:
+    """Return the mean unsigned field of each step and cell, (n_steps, n_cells, n_cells): gauss, NaN mostly off-disk.
+
+    The steps are medians of three frames, as in the input, and the cells are those of the input.
+    """
+    steps = _whole_cells(video).steps
+    n_cells = steps.gauss.shape[-1] // CELL_PX
+    flux, on_disk = (
+        area_means(values, n_cells, side_px=CELL_PX)
+        for values in (np.abs(steps.gauss), steps.on_disk.astype(np.float32))
+    )
+    return np.where(on_disk > 0.5, flux, np.float32(np.nan))
+
+
+def _whole_cells(video: FieldVideo) -> FieldVideo:
     """Return the video without the last rows and columns that do not fill a cell."""
     return video.cropped(video.instrument.size_px // CELL_PX * CELL_PX)
 

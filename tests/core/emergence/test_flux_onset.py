@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helioloop.emergence.flux_onset import cell_flux, refine_by_flux_onset, strongest_rise, window_steps
+from helioloop.emergence.flux_onset import refine_by_flux_onset, strongest_rise, window_steps
 from helioloop.model.field_video import FieldVideo
 from helioloop.records.instrument import Instrument
 from helioloop.records.scores import Emergence
@@ -105,18 +105,3 @@ def test_a_rise_that_began_in_the_frozen_start_means_at_or_before() -> None:
     found = refine_by_flux_onset(Emergence(frame=12, frame_lo=10, frame_hi=14), video)
     assert found.frame >= SMALL.frozen_frames
     assert found.frame_lo == 0
-
-
-def test_flux_is_the_mean_unsigned_field_of_whole_cells_on_the_disk() -> None:
-    """Both polarities count; pixels beyond the last whole cell do not; a cell mostly off-disk is NaN."""
-    odd = replace(SMALL, size_px=32)
-    gauss = np.zeros((90, 32, 32))
-    gauss[:, 0:6, 0:3], gauss[:, 0:6, 3:6] = 100.0, -50.0
-    gauss[:, 30:] = 900.0
-    cube = field(gauss)
-    cube[:, 6:12, 0:4] = np.nan
-    flux = cell_flux(FieldVideo(cube, odd))
-    assert flux.shape == (30, 5, 5)
-    assert flux[4, 0, 0] == pytest.approx(75.0, rel=0.01)
-    assert np.isnan(flux[4, 1, 0])
-    assert np.nanmax(np.delete(flux[4].ravel(), 0)) == 0.0

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helioloop.model.cells import FIELD_SCALE_GAUSS, cell_steps
+from helioloop.model.cells import FIELD_SCALE_GAUSS, cell_flux, cell_steps
 from helioloop.model.field_video import FieldVideo
 from helioloop.records.instrument import Instrument
 
@@ -60,3 +60,15 @@ def test_the_zero_level_of_a_frame_is_subtracted() -> None:
     instrument = Instrument(**{**TINY.as_dict(), "n_frames": 9})
     steps = cell_steps(FieldVideo((spotted_cube(*[400] * 9) + offsets).astype(np.float16), instrument))
     np.testing.assert_allclose(steps, np.broadcast_to(steps[:1], steps.shape), atol=2e-3)
+
+
+def test_flux_is_the_mean_unsigned_field_of_whole_cells_on_the_disk() -> None:
+    """Both polarities count; pixels beyond the last whole cell do not; a cell mostly off-disk is NaN."""
+    odd = replace(TINY, size_px=17)
+    cube = np.full((6, 17, 17), 0.5)
+    cube[:, 0:6, 0:3], cube[:, 0:6, 3:6] = 0.55, 0.475
+    cube[:, 12:] = 0.95
+    cube[:, 6:12, 0:4] = np.nan
+    flux = cell_flux(FieldVideo(cube, odd))
+    assert flux.shape == (2, 2, 2)
+    np.testing.assert_allclose(flux[1], [[75.0, 0.0], [np.nan, 0.0]], atol=1e-3)
