@@ -91,6 +91,7 @@ def train_members(work: RoundWork, *, processes: int) -> None:
     report = work.runtime.report
     if trains_together(work.plan, work.runtime.device):
         train_all_members(work.plan, work.staging, work.runtime)
+        torch.cuda.empty_cache()  # torch would keep the memory, which the processes that score need
         return
     members = [member.name for member in work.plan.members]
     epochs_of = [work.plan.recipe.passes(len(work.plan.training_cubes(member))) for member in work.plan.members]
@@ -123,9 +124,7 @@ def score_and_locate(work: RoundWork, *, processes: int) -> list[CubeScore]:
     return [score for chunk in scored for score in chunk]
 
 
-def measure_all_fields(
-    work: RoundWork, cubes: Sequence[CubeInfo], *, processes: int
-) -> dict[Key, FieldStatistics]:  # fmt: skip
+def measure_all_fields(work: RoundWork, cubes: Sequence[CubeInfo], *, processes: int) -> dict[Key, FieldStatistics]:
     """Return the field statistics of cubes, as `measure_fields` does."""
     report, n = work.runtime.report, len(cubes)
     if processes == 1 or n < FEW_CUBES:
