@@ -11,7 +11,7 @@
 #   make bench-growth                 measure what grows with the number of cubes and write docs/growth.md; an hour
 #   make bench-science                measure the method on both generators and write docs/science.md; hours on a CPU;
 #                                     can be interrupted
-#   make bench-gpu                    measure training and masking on a GPU into bench-data/gpu.json; five minutes
+#   make bench-gpu                    measure training and masking on a GPU into bench-data/gpu.json; some eight minutes
 #   make docs                         the pages and a reference of the code as HTML, in dist/docs
 #   make audit                        known vulnerabilities of all pinned packages; asks PyPI's advisory service
 #   make build                        wheel and source distribution, in dist/

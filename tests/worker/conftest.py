@@ -33,7 +33,7 @@ from helioloop.registry.project_profile import write_project_profile
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop.workflows import rounds as rounding
-from helioloop.workflows.fields import keep_trained_fields
+from helioloop.workflows.fields import keep_trained_fields, measure_fields
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.fake import FakeLabelStudio
 from helioloop_worker.labelstudio.project import ProjectState, read_project
@@ -146,7 +146,7 @@ def trained(made: Path, task_data: dict[str, dict[str, str]], tmp_path_factory: 
     for member in plan.members:
         ensemble.train_member(plan, member.name, staging, runtime)
     scores = ensemble.score_cubes(ensemble.Ensemble.open(staging, device=runtime.device), plan.cubes, runtime)
-    keep_trained_fields(plan, staging, runtime)
+    keep_trained_fields(plan, staging, lambda cubes: measure_fields(cubes, runtime))
     version = rounding.close_round(plan, staging, registry, scores).version
     registry.publish(version, why="made by hand")
     write_project_profile(registry.root, PROFILE)

@@ -38,9 +38,9 @@ def cell_frames(video: FieldVideo) -> FloatArray:
 
 
 def cell_flux(video: FieldVideo) -> FloatArray:
-    """Return the mean unsigned field of each step and cell, (n_steps, n_cells, n_cells): gauss, NaN mostly off-disk.
+    """Return the mean unsigned field of each step and cell, (n_steps, n_cells, n_cells): gauss, NaN off-disk.
 
-    The steps are medians of three frames, as in the input, and the cells are those of the input.
+    Steps and cells are those of the input; a cell is off-disk where most of it is.
     """
     steps = _whole_cells(video).steps
     n_cells = steps.gauss.shape[-1] // CELL_PX

@@ -13,20 +13,19 @@ from helioloop.registry.known_cards import known_card
 from helioloop.registry.trained_fields import TRAINED_FIELDS_FILE, read_trained_fields, write_trained_fields
 from helioloop.registry.versions import Registry
 
-Measure = Callable[[Sequence[CubeInfo], Runtime], dict[Key, FieldStatistics]]
-"""Returns the field statistics of cubes, as `measure_fields` does."""
+Measure = Callable[[Sequence[CubeInfo]], dict[Key, FieldStatistics]]
+"""Returns the field statistics of cubes by name and content hash."""
 
 
-def keep_trained_fields(plan: Plan, staging: Path, runtime: Runtime, *, measure: Measure | None = None) -> None:
+def keep_trained_fields(plan: Plan, staging: Path, measure: Measure) -> None:
     """Write the field statistics of a plan's labelled cubes into its staging folder, unless they are there.
 
-    Those that the published version has of the same content are not measured again. The others are measured by
-    `measure`, or in this process.
+    Those that the published version has of the same content are not measured again.
     """
     if not (staging / TRAINED_FIELDS_FILE).exists():
         known = _parent_fields(plan, staging)
         fields = {cube.key: known[cube.key] for cube in plan.labelled if cube.key in known}
-        new = (measure or measure_fields)([cube for cube in plan.labelled if cube.key not in known], runtime)
+        new = measure([cube for cube in plan.labelled if cube.key not in known])
         write_trained_fields(staging, fields | new)
 
 

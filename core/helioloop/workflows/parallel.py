@@ -33,7 +33,6 @@ GPU_BYTES_PER_PROCESS = 2 << 30
 """Free memory of a GPU for each process: torch's libraries, a member and its batches. An estimate, on the safe side."""
 CHUNK_CUBES = 25
 """Cubes in one chunk of scoring: enough that the time to open the ensemble does not matter."""
-
 FEW_CUBES = 300
 """Fewer cubes are measured faster than processes start."""
 
@@ -110,33 +109,28 @@ def train_members(work: RoundWork, *, processes: int) -> None:
 
 def score_and_locate(work: RoundWork, *, processes: int) -> list[CubeScore]:
     """Score all cubes of a round whose members are trained, and locate emergences; in the order of the plan."""
-    cubes, report = work.plan.cubes, work.runtime.report
+    cubes = work.plan.cubes
     if processes == 1:
-        return work.score(cubes, report)
-    n = len(cubes)
-    scored = _run_chunks(
-        _score,
-        work,
-        [cubes[k : k + CHUNK_CUBES] for k in range(0, n, CHUNK_CUBES)],
-        processes,
-        lambda done: report(min(done, n), n, "scoring cubes, locating emergences"),
-    )
+        return work.score(cubes, work.runtime.report)
+    scored = _run_on_cubes(_score, work, cubes, processes, "scoring cubes, locating emergences")
     return [score for chunk in scored for score in chunk]
 
 
 def measure_all_fields(work: RoundWork, cubes: Sequence[CubeInfo], *, processes: int) -> dict[Key, FieldStatistics]:
     """Return the field statistics of cubes, as `measure_fields` does."""
-    report, n = work.runtime.report, len(cubes)
-    if processes == 1 or n < FEW_CUBES:
+    if processes == 1 or len(cubes) < FEW_CUBES:
         return measure_fields(cubes, work.runtime)
-    measured = _run_chunks(
-        _measure,
-        work,
-        [cubes[k : k + CHUNK_CUBES] for k in range(0, n, CHUNK_CUBES)],
-        processes,
-        lambda done: report(min(done, n), n, "measuring fields"),
-    )
+    measured = _run_on_cubes(_measure, work, cubes, processes, "measuring fields")
     return {key: fields for chunk in measured for key, fields in chunk.items()}
+
+
+def _run_on_cubes(
+    task: Callable[[RoundWork, Any], T], work: RoundWork, cubes: Sequence[CubeInfo], processes: int, what: str
+) -> list[T]:
+    """Run `task` on chunks of cubes and return the results in order; `what` is reported with the cubes done."""
+    n, report = len(cubes), work.runtime.report
+    chunks = [cubes[k : k + CHUNK_CUBES] for k in range(0, n, CHUNK_CUBES)]
+    return _run_chunks(task, work, chunks, processes, lambda done: report(min(done, n), n, what))
 
 
 # -- in the child processes -----------------------------------------------------------------------

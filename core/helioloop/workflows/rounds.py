@@ -54,9 +54,7 @@ def run_round(plan: Plan, registry: Registry, runtime: Runtime, *, processes: in
         work = RoundWork(plan=plan, staging=staging, runtime=runtime)
         train_members(work, processes=processes)
         scores = score_and_locate(work, processes=processes)
-        keep_trained_fields(
-            plan, staging, runtime, measure=lambda cubes, _: measure_all_fields(work, cubes, processes=processes)
-        )
+        keep_trained_fields(plan, staging, lambda cubes: measure_all_fields(work, cubes, processes=processes))
         return close_round(plan, staging, registry, scores, forced=forced)
 
 

@@ -9,6 +9,7 @@ import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from helioloop.errors import SettingsError
+from helioloop.model import device
 from helioloop.model.device import CPU, CPU_THREADS, choose_device
 
 
@@ -31,6 +32,7 @@ def numpy_threads() -> set[int]:
 
 def test_matrix_products_of_numpy_have_as_many_threads_as_networks() -> None:
     """Sums are rounded alike on all machines then, and no thread waits in a loop; restored afterwards."""
+    device._numpy_threads.cache_clear()  # other tests may have loaded more libraries since it was filled
     with threadpool_limits(2, user_api="blas"), torch_threads(2):
         assert (numpy_threads(), torch.get_num_threads()) == ({2}, 2)
         with CPU.deterministic():

@@ -25,7 +25,7 @@ from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.score_store import read_scores, read_some_scores, write_scores
 from helioloop.registry.staging import LOCATED, UNLOCATED, Staging
 from helioloop.workflows import rounds as rounding
-from helioloop.workflows.fields import keep_trained_fields
+from helioloop.workflows.fields import keep_trained_fields, measure_fields
 from helioloop_worker.context import Context
 from helioloop_worker.loop import rounds
 from helioloop_worker.loop.announcing import send_report
@@ -69,7 +69,7 @@ def score_round(context: Context, project: int, fingerprint: str) -> int:
         n_scored += len(scores)
 
     in_pieces(left, score)
-    keep_trained_fields(plan, folder, runtime)
+    keep_trained_fields(plan, folder, lambda cubes: measure_fields(cubes, runtime))
     _write_unreadable(plan, folder)
     return n_scored
 
