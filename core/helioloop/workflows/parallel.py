@@ -33,8 +33,9 @@ GPU_BYTES_PER_PROCESS = 2 << 30
 """Free memory of a GPU for each process: torch's libraries, a member and its batches. An estimate, on the safe side."""
 CHUNK_CUBES = 25
 """Cubes in one chunk of scoring: enough that the time to open the ensemble does not matter."""
-FEW_CUBES = 300
-"""Fewer cubes are measured faster than processes start."""
+FEW_CUBES = 1000
+"""Fewer cubes have their fields measured in this process: from about so many on, two processes make up for their start,
+measured on a busy machine with two cores."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
