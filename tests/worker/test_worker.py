@@ -2,29 +2,28 @@
 
 import json
 import logging
-import multiprocessing
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import torch
 
 from helioloop.errors import ServiceError
 from helioloop.logs import start_logging
-from helioloop.messaging import job_monitor, messages, queues
+from helioloop.messaging import job_monitor, messages, queues, redis_client
 from helioloop.messaging.job_failures import JobFailures
 from helioloop.messaging.roles import ROLE_QUEUES, Role
 from helioloop.model import ensemble
 from helioloop.progress import silent
 from helioloop.workflows import rounds as rounding
 from helioloop_worker import jobs, worker
+from helioloop_worker.forks import signals_wait
 from helioloop_worker.worker import ScoringWorker, TrainingWorker, run
 from tests.worker.conftest import CUBES, LoopProject, score_of, work
 
@@ -32,6 +31,15 @@ Data = dict[str, dict[str, str]]
 
 LATER = CUBES[-2:]
 """Two cubes that the published version has no score of."""
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    """A worker that runs in this process leaves its signal handlers behind."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 # -- the training role ----------------------------------------------------------------------------
@@ -134,15 +142,12 @@ def test_a_job_that_failed_is_run_once_its_pause_is_over(
 
 def run_until_stopped(role: Role, loop_project: LoopProject, *, seconds: float = 15.0) -> None:
     """Run a worker in this process, with rq's scheduler, until a job stops it, or this long."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)}
     killer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM))
     killer.start()
     try:
         run(role, loop_project.context)
     finally:
         killer.cancel()
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 # -- the scoring role -----------------------------------------------------------------------------
@@ -235,6 +240,24 @@ def test_members_that_replace_others_in_one_folder_are_loaded(
 # -- ends -----------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def stopped_as_it_is_forked(loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A process that this one forks gets SIGTERM before its first line; one that leaves its own code writes it down."""
+    this_process, fork, address = os.getpid(), os.fork, loop_project.context.settings
+
+    def forks() -> int:
+        child = fork()
+        if child == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return child
+
+    monkeypatch.setattr(os, "fork", forks)
+    yield
+    if os.getpid() != this_process:
+        redis_client.connect(address).set("returned from the fork", 1)
+        os._exit(1)
+
+
 @pytest.mark.parametrize("role", ["train", "score"])
 def test_a_worker_that_rq_ends_because_of_an_error_fails(
     loop_project: LoopProject, role: Role, monkeypatch: pytest.MonkeyPatch
@@ -249,23 +272,46 @@ def test_a_worker_that_rq_ends_because_of_an_error_fails(
         run(role, loop_project.context)
 
 
-def test_a_scheduler_that_misses_the_first_signal_ends_with_a_later_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As one that was forked just before, and has the worker's handler instead of its own."""
+@pytest.mark.usefixtures("stopped_as_it_is_forked")
+def test_a_job_whose_process_is_stopped_as_it_is_forked_fails_and_the_worker_goes_on(loop_project: LoopProject) -> None:
+    """The process ends by the signal; with the worker's handlers it would have left the worker's loop."""
+    connection = loop_project.context.connection
+    message = messages.PlanRound(project=loop_project.id)
+    queues.send(connection, message)
+    forking = worker._worker("train", loop_project.context, "cpu")
+    forking.work(burst=True, logging_level="CRITICAL")
+    assert connection.get("returned from the fork") is None
+    assert f"signal {int(signal.SIGTERM)}" in job_monitor.failure(loop_project.job(message.job_id))
 
-    def listen_late() -> None:
-        time.sleep(0.3)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        time.sleep(60.0)
 
-    monkeypatch.setattr(worker, "SCHEDULER_SECONDS", 0.1)
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    process = multiprocessing.get_context("fork").Process(target=listen_late)
-    process.start()
-    signal.signal(signal.SIGTERM, before)
-    stopped = TrainingWorker.__new__(TrainingWorker)
-    stopped.scheduler = cast("Any", SimpleNamespace(_process=process))
-    stopped.stop_scheduler()
+@pytest.mark.usefixtures("stopped_as_it_is_forked")
+def test_a_scheduler_that_is_stopped_as_it_is_forked_ends(loop_project: LoopProject) -> None:
+    """By the first signal, and with the system's action instead of the handlers of the worker."""
+    stopped = worker._worker("score", loop_project.context, "cpu")
+    stopped._install_signal_handlers()
+    stopped._start_scheduler(logging_level="CRITICAL")
+    process = stopped.scheduler._process
+    process.join(timeout=30)
+    assert loop_project.context.connection.get("returned from the fork") is None
     assert process.exitcode == -signal.SIGTERM
+
+
+def test_a_worker_that_stops_right_after_its_start_stops_its_scheduler(loop_project: LoopProject) -> None:
+    """One signal is enough, which comes before the scheduler has its own handlers."""
+    stopped = worker._worker("score", loop_project.context, "cpu")
+    stopped._start_scheduler(logging_level="CRITICAL")
+    stopped.stop_scheduler()
+    assert not stopped.scheduler._process.is_alive()
+
+
+def test_signals_that_come_while_a_worker_forks_reach_it_afterwards() -> None:
+    """With the handlers from before."""
+    came: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+    with signals_wait():
+        os.kill(os.getpid(), signal.SIGTERM)
+        during = list(came)
+    assert (during, came) == ([], [signal.SIGTERM])
 
 
 def test_a_worker_that_loses_redis_connects_again(loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> None:

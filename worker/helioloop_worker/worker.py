@@ -9,13 +9,16 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from multiprocessing.util import register_after_fork
 from typing import Any, ClassVar, Final
 
 import redis
 import torch
 from rq import Queue, SimpleWorker, Worker, worker_registration
+from rq.exceptions import StopRequested
 from rq.executions import Execution
 from rq.job import Job
+from rq.scheduler import RQScheduler
 from rq.serializers import JSONSerializer
 from rq.worker import BaseWorker
 
@@ -34,6 +37,7 @@ from helioloop.model.training import preload
 from helioloop.settings import Settings, plain_url
 from helioloop_worker import jobs
 from helioloop_worker.context import REDIS_SECONDS, Context
+from helioloop_worker.forks import accept_signals, signals_wait
 from helioloop_worker.loop.failing import counting, give_second_chance
 from helioloop_worker.priority import lower_priority, yielding
 
@@ -43,8 +47,6 @@ POLL_SECONDS = 5
 """Time after which an idle worker stops waiting for a job, does its maintenance, and waits again."""
 RQ_MARGIN_SECONDS = 15
 """rq waits for a job for ``worker_ttl`` minus this long."""
-SCHEDULER_SECONDS = 2.0
-"""How long a scheduler that got a signal to end may take before it gets another one."""
 RETRY_SECONDS = 5.0
 """Pause between two attempts to reach Redis after its connection was lost."""
 _CUDA: Final = "CUDA"
@@ -103,14 +105,26 @@ def job_class(context: Context) -> type[LoopJob]:
     return type("LoopJob", (LoopJob,), {"context": context})
 
 
+class LoopScheduler(RQScheduler):
+    """A process that sends jobs which are due; it is forked from a worker and runs none of the worker's handlers."""
+
+    def start(self) -> Any:
+        """Fork the process; see `rq.scheduler.RQScheduler.start`."""
+        register_after_fork(self, lambda _: accept_signals())
+        with signals_wait():
+            return super().start()  # type: ignore[no-untyped-call]
+
+
 class DescribedWorker(BaseWorker):
     """Writes what it is, its code version and its device into Redis with each heartbeat, for `helioloop doctor`.
 
-    All of it is written each time, because Redis may have been emptied since the worker started.
+    All of it is written each time, and the worker registered, because Redis may have been emptied since its start.
     """
 
     settings: Settings
     device_name: str
+    max_connection_wait_time = RETRY_SECONDS
+    """rq waits twice as long at each attempt to reach Redis, up to this; its own minute would be a delay for people."""
 
     @property
     def was_stopped(self) -> bool:
@@ -122,17 +136,36 @@ class DescribedWorker(BaseWorker):
         super().heartbeat(timeout, pipeline)
         about = {**self.serialize(), CODE_FIELD: code_version(), DEVICE_FIELD: self.device_name}
         (self.connection if pipeline is None else pipeline).hset(self.key, mapping=about)
+        worker_registration.register(self, pipeline)
 
-    def stop_scheduler(self) -> None:
-        """End the process that sends jobs which are due, by signals until it has ended.
+    def _start_scheduler(
+        self,
+        burst: bool = False,  # noqa: ARG002 - an argument of the method that this replaces
+        logging_level: str | None = None,
+        date_format: str = "",
+        log_format: str = "",
+    ) -> None:
+        """Start the process that sends jobs which are due, where no other worker of these queues has one.
 
-        rq sends one, which is lost where the process was forked just before and has not installed its handler: a worker
-        that ends at once after its start would wait for it for ever.
+        ``burst``, for workers that end when no job is left, has no effect: those of helioloop do not end by themselves.
         """
-        process = self.scheduler and self.scheduler._process  # noqa: SLF001 - as in the method that this replaces
-        while process and process.is_alive():
-            process.terminate()
-            process.join(timeout=SCHEDULER_SECONDS)
+        self.scheduler = LoopScheduler(
+            self.queues,
+            connection=self.connection,
+            logging_level=logging_level or self.log.level,
+            date_format=date_format,
+            log_format=log_format,
+            serializer=self.serializer,
+        )
+        self.scheduler.acquire_locks(auto_start=True)  # type: ignore[no-untyped-call]
+
+    def teardown(self) -> None:
+        """End what belongs to this worker, also where Redis is away; see `rq.Worker.teardown`."""
+        try:
+            super().teardown()  # type: ignore[no-untyped-call]
+        finally:
+            if self.pubsub_thread:  # it would try to reach Redis for ever, beside that of the next worker
+                self.pubsub_thread.stop()
 
 
 class TrainingWorker(DescribedWorker, Worker):
@@ -141,25 +174,29 @@ class TrainingWorker(DescribedWorker, Worker):
     The worker itself never initialises CUDA, which does not work in a forked process afterwards.
     """
 
+    def fork_work_horse(self, job: Job, queue: Queue) -> None:
+        """Fork the process of a job; see `rq.Worker.fork_work_horse`."""
+        with signals_wait():
+            super().fork_work_horse(job, queue)
+
+    def setup_work_horse_signals(self) -> None:
+        """Install the handlers of the process of a job, in this process; see `rq.Worker`."""
+        super().setup_work_horse_signals()  # type: ignore[no-untyped-call]
+        accept_signals()
+
     def perform_job(self, job: Job, queue: Queue, execution: Execution) -> bool:
         """Run a job in the forked process; training on a CPU yields to other programs, the worker itself does not."""
         trains = job.func_name == messages.TrainMember.job and not self.device_name.startswith(_CUDA)
         with yielding() if trains and self.settings.training_yields else nullcontext():
             return super().perform_job(job, queue, execution)
 
-    def run_maintenance_tasks(self) -> None:
-        """Do the maintenance of rq, and register this worker again in case Redis was emptied."""
-        super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
-        worker_registration.register(self)
-
 
 class ScoringWorker(DescribedWorker, SimpleWorker):
     """Runs jobs in its own process, where members stay loaded and connections open, and sends reconciliations."""
 
     def run_maintenance_tasks(self) -> None:
-        """Do the maintenance of the training worker, and send reconciliations."""
+        """Do the maintenance of rq, and send reconciliations."""
         super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
-        worker_registration.register(self)
         give_second_chance(self.connection, self.settings, parked_seconds=PARKED_SECONDS)
         request_reconciliation(self.connection, self.settings)
 
@@ -188,28 +225,31 @@ def run(role: Role, context: Context) -> None:
     worker = _worker(role, context, device_name)
     give_second_chance(worker.connection, settings)
     while True:
+        cause = ""
         try:
             # rq logs each job and each maintenance; the jobs log their own progress. A job that waits for its next
             # attempt is scheduled, and the scheduler of a worker starts those of its own queues only.
             worker.work(logging_level="WARNING", with_scheduler=True)
         except redis.RedisError as error:
-            log.error("the connection to Redis at %s was lost (%s); trying again", plain_url(settings.redis_url), error)
-        else:
-            if worker.was_stopped:
-                return
-            if _answers(settings):
-                raise ServiceError(
-                    f"the worker with role {role} ended because of an error, which is above in its log; start it again"
-                )
-            log.error("the connection to Redis at %s was lost; trying again", plain_url(settings.redis_url))
-        while True:
-            time.sleep(RETRY_SECONDS)
-            try:
-                worker = _worker(role, context, device_name)
-            except ServiceError as error:
-                log.error("%s", error)
-            else:
-                break
+            cause = f" ({error})"
+        if worker.was_stopped:
+            return
+        if not cause and _answers(settings):
+            raise ServiceError(
+                f"the worker with role {role} ended because of an error, which is above in its log; start it again"
+            )
+        log.error("the connection to Redis at %s was lost%s; trying again", plain_url(settings.redis_url), cause)
+        try:
+            while not worker.was_stopped:
+                time.sleep(RETRY_SECONDS)
+                try:
+                    worker = _worker(role, context, device_name)
+                except ServiceError as error:
+                    log.error("%s", error)
+                else:
+                    break
+        except StopRequested:  # the handler of the worker that lost Redis, which is still installed
+            return
 
 
 def _answers(settings: Settings) -> bool:

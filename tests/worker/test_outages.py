@@ -1,0 +1,129 @@
+"""Workers while Redis is away: real worker processes, and a real Redis that is stopped and started again."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from helioloop.messaging.roles import Role
+from helioloop_worker import worker
+from helioloop_worker.forks import STOPPING
+from helioloop_worker.worker import TrainingWorker
+from tests.redis_server import start_redis, stop_redis
+from tests.worker.conftest import LoopProject
+
+STOP_SECONDS = 30.0
+"""Longer than one attempt to reach Redis, and shorter than the 90 s after which systemd kills a service."""
+
+
+@pytest.fixture
+def socket() -> Iterator[Path]:
+    """Where a server may listen that only this test has."""
+    with tempfile.TemporaryDirectory(prefix="helioloop-redis-") as folder:
+        yield Path(folder) / "redis.sock"
+
+
+def worker_process(role: Role, socket: Path, folder: Path, log: Path) -> subprocess.Popen[bytes]:
+    """Start a worker of a role, which writes its log to a file."""
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("HELIOLOOP_")},
+        "HELIOLOOP_REDIS_URL": f"unix://{socket}",
+        "HELIOLOOP_MODEL_ROOT": str(folder / "models"),
+        "HELIOLOOP_LABEL_STUDIO_URL": "http://127.0.0.1:9",
+        "HELIOLOOP_LABEL_STUDIO_API_KEY": "x" * 40,
+        "HELIOLOOP_DEVICE": "cpu",
+    }
+    with log.open("w") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "helioloop", "worker", "--role", role],
+            stdout=output,
+            stderr=output,
+            env=environment,
+            start_new_session=True,
+        )
+
+
+def until(holds: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until something holds while a worker runs."""
+    deadline = time.monotonic() + 90
+    while not holds():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("role", ["train", "score"])
+def test_a_worker_outlives_an_outage_of_redis_and_stops_during_the_next_one(
+    role: Role, socket: Path, tmp_path: Path
+) -> None:
+    """It works again after the first; at SIGTERM in the second it ends soon, and in order."""
+    log = tmp_path / "worker.log"
+    server = start_redis(socket)
+    process = worker_process(role, socket, tmp_path, log)
+
+    def serves() -> bool:
+        with redis.Redis.from_url(f"unix://{socket}") as client:
+            return client.scard("rq:workers") == 1
+
+    def attempts() -> int:
+        return log.read_text().count("could not connect to Redis")
+
+    try:
+        until(serves, process, log)
+        stop_redis(server)
+        until(lambda: attempts() > 0, process, log)
+        server = start_redis(socket)
+        until(serves, process, log)
+        before = attempts()
+        stop_redis(server)
+        until(lambda: attempts() > before, process, log)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=STOP_SECONDS) == 0
+    finally:
+        stop_redis(server)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(timeout=10)
+
+
+def test_a_worker_that_ends_while_redis_is_away_leaves_no_thread_behind(
+    loop_project: LoopProject, socket: Path
+) -> None:
+    """The next worker of the process has one of its own; each outage would add one."""
+    server = start_redis(socket)
+    settings = loop_project.context.settings.model_copy(update={"redis_url": f"unix://{socket}"})
+    ends = worker._worker("score", replace(loop_project.context, settings=settings), "cpu")
+    ends.subscribe()
+    stop_redis(server)
+    with pytest.raises(redis.ConnectionError):
+        ends.teardown()
+    ends.pubsub_thread.join(timeout=30)
+    assert not ends.pubsub_thread.is_alive()
+
+
+def test_a_worker_that_is_stopped_before_it_reached_redis_again_ends(
+    loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its handler is still the one that ends the loop of rq, which is no longer running."""
+
+    def loses_redis(self: TrainingWorker, **_: Any) -> None:
+        self._install_signal_handlers()
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        raise redis.ConnectionError("away")
+
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    monkeypatch.setattr(TrainingWorker, "work", loses_redis)
+    monkeypatch.setattr(worker, "RETRY_SECONDS", 60.0)
+    worker.run("train", loop_project.context)
+    for number, handler in before.items():
+        signal.signal(number, handler)
