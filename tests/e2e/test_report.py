@@ -12,7 +12,6 @@ from playwright.sync_api import Browser, BrowserContext
 from helioloop.evaluation.audit_order import audit_order
 from helioloop.labelstudio.tasks import cube_tasks
 from helioloop.messaging import messages, queues, redis_client
-from helioloop.messaging.job_monitor import outcome_of
 from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.progress import silent
 from helioloop.registry.random_checks import RandomChecks
@@ -50,11 +49,13 @@ def report(loop: Loop) -> Path:
         start = 60 if loop.truth[cube] == "emergence" else None
         loop.annotate(tasks[cube].ids[0], loop.truth[cube], start=start)
     connection = redis_client.connect(loop.settings)
-    message = messages.MakeReport(project=loop.project)
-    queues.send(connection, message)
-    until(lambda: outcome_of(connection, message) is not None, seconds=180)
+    queues.send(connection, messages.MakeReport(project=loop.project))
     connection.close()
-    return loop.settings.media_dir(loop.project) / "report.html"
+    made = loop.settings.media_dir(loop.project) / "report.html"
+    until(
+        lambda: made.is_file() and "reliability-title" in made.read_text(), seconds=180
+    )  # an earlier one has no sample
+    return made
 
 
 def visitor(loop: Loop, browser: Browser, *, scheme: str = "light", logged_in: bool = True) -> BrowserContext:
