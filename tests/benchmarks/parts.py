@@ -15,7 +15,7 @@ from helioloop.data.truth import TrueCube
 from helioloop.evaluation.risk_control import make_guarantee, split
 from helioloop.files import atomic
 from helioloop.model.ensemble import Ensemble, score_cubes, train_member
-from helioloop.model.local_growth import combine
+from helioloop.model.growth_odds import GrowthOdds
 from helioloop.model.plan import make_plan
 from helioloop.model.recipes import ACCURATE, PAPER
 from helioloop.progress import Report
@@ -100,10 +100,11 @@ def reference(bench: Bench, seed: int) -> Figures:
     p_emergence = np.array([score.p_emergence for score in scores])
     p_networks = np.array([score.p_emergence if score.p_networks is None else score.p_networks for score in scores])
     growth = np.array([np.nan if score.growth is None else score.growth for score in scores])
+    odds = GrowthOdds.estimate(growth[~np.isnan(growth)].tolist())
     return {
         "forest": ranked(p_forest, crude, crude != true),
         "networks": ranked(p_networks, crude, crude != true),
-        "growth": ranked(combine(np.full(len(growth), 0.5), growth), crude, crude != true),
+        "growth": ranked(odds.combine(np.full(len(growth), 0.5), growth), crude, crude != true),
         "loop": ranked(p_emergence, crude, crude != true),
         "cleanlab": cleanlab_ranked(p_emergence, crude, crude != true),
         "wrong": int((crude != true).sum()),

@@ -17,7 +17,7 @@ from helioloop.emergence.flux_onset import refine_by_flux_onset
 from helioloop.emergence.masking import masking_curves
 from helioloop.model.ensemble import Ensemble, each_cube
 from helioloop.model.field_video import FieldVideo
-from helioloop.model.local_growth import combine, masked_growth
+from helioloop.model.local_growth import masked_growth
 from helioloop.model.runtime import Runtime
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import Label
@@ -48,7 +48,8 @@ def locate(ensemble: Ensemble, cube: CubeInfo, score: CubeScore, runtime: Runtim
     with ensemble.device.deterministic():
         curves = masking_curves(ensemble.architecture, networks, video, device=ensemble.device)
         if ensemble.plan.recipe.local_growth:
-            curves = combine(curves, masked_growth(video, patch_deg=patch_deg)).astype(np.float32)
+            growth = masked_growth(video, patch_deg=patch_deg)
+            curves = ensemble.growth_odds.combine(curves, growth).astype(np.float32)
         found = curve_onset(curves, start=instrument.frozen_frames)
         found = refine_by_flux_onset(found, video) if found is not None else rise_onset(video, patch_deg=patch_deg)
     return replace(

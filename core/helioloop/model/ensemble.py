@@ -1,13 +1,14 @@
 """Ensembles: members trained into a staging folder, each of which scores only cubes it was not trained on.
 
-Call `train_member` for each member of a plan, or `train_all_members` where `trains_together` is true. Then call
-`Ensemble.open` and `score_cubes`. Weights are safetensors and are checked against the plan, because a folder may be
-damaged or foreign. Needs torch (extra ``worker``).
+Call `train_member` for each member of a plan, or `train_all_members` where `trains_together` is true, and
+`keep_growth_odds`. Then call `Ensemble.open` and `score_cubes`. Weights are safetensors and are checked against the
+plan, because a folder may be damaged or foreign. Needs torch (extra ``worker``).
 """
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -27,10 +28,10 @@ from helioloop.files import atomic
 from helioloop.model.architecture import AnyArchitecture, ResidentInputs
 from helioloop.model.architectures import find_architecture
 from helioloop.model.device import Device
+from helioloop.model.growth_odds import ENOUGH_CUBES, EXPECTED, GROWTH_ODDS_FILE, GrowthOdds
 from helioloop.model.input_cache import GrowthCache, InputCache
 from helioloop.model.inputs import FloatArray
 from helioloop.model.joint_training import JointMember, can_train_together, train_together
-from helioloop.model.local_growth import combine
 from helioloop.model.plan import Plan, PlannedMember
 from helioloop.model.runtime import Runtime
 from helioloop.model.training import Examples, train
@@ -104,6 +105,23 @@ def train_member(plan: Plan, name: str, staging: Path, runtime: Runtime) -> Path
     )
     _write_member(plan, member, network, path)
     return path
+
+
+def keep_growth_odds(plan: Plan, staging: Path, runtime: Runtime) -> None:
+    """Estimate the growth odds of a plan's cubes and write them into its staging folder, unless they are there.
+
+    Needed once before the cubes are scored, where the recipe uses the local growth. Of a large archive `ENOUGH_CUBES`
+    cubes are measured, chosen by their content, which is as good as at random. Cubes that cannot be read are left out.
+    """
+    if not plan.recipe.local_growth or (staging / GROWTH_ODDS_FILE).exists():
+        return
+    measure, growths = _growth(plan, runtime), []
+    chosen = sorted(plan.cubes, key=lambda cube: cube.sha256)[:ENOUGH_CUBES]
+    for done, cube in enumerate(chosen, start=1):
+        with suppress(CubeError):  # it is excluded, with the reason, where it is scored
+            growths.append(measure(cube))
+        runtime.report(done, len(chosen), "measuring local growth")
+    GrowthOdds.estimate([growth for growth in growths if growth is not None]).write(staging)
 
 
 def trains_together(plan: Plan, device: Device) -> bool:
@@ -270,18 +288,21 @@ class Ensemble:
         Network of each member by name, in evaluation mode.
     device : Device
         The device of the networks.
+    growth_odds : GrowthOdds
+        What the local growth of a cube says, where the recipe uses it.
     """
 
     plan: Plan
     networks: Mapping[str, nn.Module]
     device: Device
+    growth_odds: GrowthOdds = EXPECTED
 
     @classmethod
     def open(cls, folder: Path, *, device: Device) -> "Ensemble":
         """Return the ensemble of all members of a staging or version folder, loaded."""
         plan = Plan.read(folder)
         networks = {member.name: load_member(plan, member, folder).to(device.kind) for member in plan.members}
-        return cls(plan=plan, networks=networks, device=device)
+        return cls(plan=plan, networks=networks, device=device, growth_odds=GrowthOdds.read(folder) or EXPECTED)
 
     @property
     def architecture(self) -> AnyArchitecture:
@@ -304,7 +325,7 @@ class Ensemble:
             growth, p = None, p_networks
             if self.plan.recipe.local_growth:
                 growth = _growth(self.plan, runtime)(cube)
-                p = combine(p_networks, np.nan if growth is None else growth)
+                p = self.growth_odds.combine(p_networks, np.nan if growth is None else growth)
         return CubeScore(
             cube=cube.name,
             sha256=cube.sha256,

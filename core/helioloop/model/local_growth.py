@@ -1,8 +1,8 @@
 """Local growth: by which factor both polarities grow within a day at the place where they grow most.
 
-It is evidence on the class that needs no training and no labels, and it is combined with the networks' probabilities.
-Each place is compared with itself: an older region elsewhere in the patch cannot hide an emergence, and crude labels,
-which are wrong most often in crowded patches, cannot teach that it does not count. Needs numpy only.
+It is evidence on the class that needs no training and no labels; `growth_odds` combines it with the networks'
+probabilities. Each place is compared with itself: an older region elsewhere in the patch cannot hide an emergence, and
+crude labels, which are wrong most often in crowded patches, cannot teach that it does not count. Needs numpy only.
 """
 
 from dataclasses import dataclass
@@ -26,20 +26,11 @@ SURROUNDING_CELLS = 3
 """Near the east limb, flux of both polarities in squares up to this many cells away counts as there before."""
 LIMB_SECONDS = 20 * 3600.0
 """Time, from when a place came onto the disk, in which the weight of its surroundings falls to 1/e; 11° of rotation."""
-EVEN_GROWTH = 2.1
-"""Growth at which emergence and non-emergence are equally likely."""
-POWER = 8.0
-"""The likelihood ratio grows with this power of the growth."""
 GROWTH_FORMAT = (
     f"4 {GROUP_FRAMES} {WINDOW_SECONDS} {FLOOR_GAUSS} {NOISE_GAUSS} {SQUARE_CELLS} {NEIGHBOUR_CELLS} "
     f"{SURROUNDING_CELLS} {LIMB_SECONDS}"
 )
 """Identifies what `local_growth` computes; raise its first number with every change, also of the polarities."""
-LARGEST_RATIO = 50.0
-"""Largest likelihood ratio for either class, so that no single measurement decides alone."""
-NETWORK_ERRORS = 0.05
-"""How often a network that is certain is wrong, because many of the labels that it was trained on are."""
-
 PAIRS_PER_BATCH = 200
 """Pairs of windows computed together: few enough for a processor's cache."""
 
@@ -122,42 +113,6 @@ def window_steps(instrument: Instrument) -> int | None:
     observed = (instrument.n_frames - instrument.frozen_frames) // GROUP_FRAMES
     too_coarse = GROUP_FRAMES * instrument.cadence_seconds > 0.5 * WINDOW_SECONDS
     return None if too_coarse or observed < 2 * length else length
-
-
-def likelihood_ratio(growth: npt.ArrayLike) -> Floats:
-    """Return how many times likelier a growth is for an emergence than for a non-emergence; 1 for NaN.
-
-    Notes
-    -----
-    (growth / `EVEN_GROWTH`) ** `POWER`, between 1 / `LARGEST_RATIO` and `LARGEST_RATIO`. On four synthetic releases of
-    two generators, logistic regressions of the true class on ln(growth) give powers from 7.5 to 14 and even odds at
-    growths from 1.9 to 2.3, 2.16 in the mean. The log loss with networks is smallest at 2.05; see docs/science.md.
-    """
-    ratio = (np.asarray(growth, dtype=np.float64) / EVEN_GROWTH) ** POWER
-    return np.nan_to_num(np.clip(ratio, 1.0 / LARGEST_RATIO, LARGEST_RATIO), nan=1.0)
-
-
-def combine(p_networks: npt.ArrayLike, growth: npt.ArrayLike) -> Floats:
-    """Return P(emergence) by networks and local growth.
-
-    Parameters
-    ----------
-    p_networks : array_like
-        P(emergence) by the networks.
-    growth : array_like
-        Local growth, in a shape that broadcasts with `p_networks`; NaN leaves the probability unchanged.
-
-    Notes
-    -----
-    Bayes' rule, if the two are independent given the class: the odds p / (1 − p) are multiplied by the likelihood
-    ratio. p is the probability by the networks if a fraction e = `NETWORK_ERRORS` of their answers is wrong:
-    p = e + (1 − 2 e) `p_networks`. No weight is fitted. One fitted to crude labels would be negative, because they are
-    wrong most often where a region emerges inside an older one.
-    """
-    p_networks, growth = np.asarray(p_networks, dtype=np.float64), np.asarray(growth, dtype=np.float64)
-    p = NETWORK_ERRORS + (1.0 - 2.0 * NETWORK_ERRORS) * p_networks
-    ratio = likelihood_ratio(growth)
-    return np.where(np.isnan(growth), p_networks, p * ratio / (p * ratio + (1.0 - p)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

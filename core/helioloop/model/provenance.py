@@ -55,6 +55,7 @@ LEARNING_MODULES = (
     "model.frames_folded",
     "model.frames_masking",
     "model.frames_network",
+    "model.growth_odds",
     "model.input_cache",
     "model.inputs",
     "model.joint_training",

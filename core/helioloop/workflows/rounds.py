@@ -16,6 +16,7 @@ from helioloop.errors import RegistryError
 from helioloop.evaluation.audit_order import audit_order, sampled_prefix
 from helioloop.evaluation.metrics import auroc
 from helioloop.evaluation.promotion import Verdict, check_promotion
+from helioloop.model.ensemble import keep_growth_odds
 from helioloop.model.plan import Plan
 from helioloop.model.runtime import Runtime
 from helioloop.records.labels import Label
@@ -53,6 +54,7 @@ def run_round(plan: Plan, registry: Registry, runtime: Runtime, *, processes: in
         plan.save(staging)
         work = RoundWork(plan=plan, staging=staging, runtime=runtime)
         train_members(work, processes=processes)
+        keep_growth_odds(plan, staging, runtime)
         scores = score_and_locate(work, processes=processes)
         keep_trained_fields(plan, staging, lambda cubes: measure_all_fields(work, cubes, processes=processes))
         return close_round(plan, staging, registry, scores, forced=forced)

@@ -1,4 +1,4 @@
-"""The local growth of cubes whose growth one can compute by hand, and probabilities combined with it."""
+"""The local growth of cubes whose growth one can compute by hand."""
 
 from dataclasses import replace
 
@@ -8,13 +8,8 @@ import pytest
 
 from helioloop.model.field_video import FieldVideo
 from helioloop.model.local_growth import (
-    EVEN_GROWTH,
     FLOOR_GAUSS,
-    LARGEST_RATIO,
-    NETWORK_ERRORS,
     WINDOW_SECONDS,
-    combine,
-    likelihood_ratio,
     local_growth,
     masked_growth,
     window_steps,
@@ -92,7 +87,7 @@ def test_without_a_place_that_stays_on_the_disk_there_is_no_growth() -> None:
         assert local_growth(FieldVideo(cube, grid), patch_deg=grid.size_px / 6.0) is None
         masked = masked_growth(FieldVideo(cube, grid), patch_deg=grid.size_px / 6.0)
         assert np.isnan(masked).all()
-        assert np.array_equal(combine(np.full(masked.shape, 0.3), masked), np.full(masked.shape, 0.3))
+        assert np.isnan(masked).all()
 
 
 @pytest.mark.parametrize("cadence_seconds", [60.0, 720.0, 1920.0, 3600.0, 4000.0, 5760.0, 11520.0, 14400.0])
@@ -181,40 +176,3 @@ def test_masked_growth_is_that_of_the_masked_video() -> None:
     assert masked[47] == pytest.approx(1.0, abs=1e-6)
     assert masked[51] == masked[50]
     assert masked[62] > masked[50] > 1.0
-
-
-@pytest.mark.parametrize(
-    ("growth", "ratio"),
-    [
-        (EVEN_GROWTH, 1.0),
-        (1.5 * EVEN_GROWTH, 1.5**8),
-        (EVEN_GROWTH / 1.5, 1.5**-8),
-        (1.0, 1.0 / LARGEST_RATIO),
-        (30.0, LARGEST_RATIO),
-        (np.nan, 1.0),
-    ],
-)
-def test_the_likelihood_ratio_is_the_eighth_power_of_the_growth_over_the_even_one(growth: float, ratio: float) -> None:
-    """No growth and very large growth are bounded; a growth that was not measured says nothing."""
-    assert likelihood_ratio(growth) == pytest.approx(ratio)
-
-
-def test_odds_are_multiplied_by_the_likelihood_ratio() -> None:
-    """Even odds become 50 for a large growth. An even growth leaves .05 + .9 times the networks' p."""
-    assert combine(0.5, 30.0) == pytest.approx(50.0 / 51.0)
-    assert combine(np.array([0.25, 0.5]), EVEN_GROWTH).tolist() == pytest.approx([0.275, 0.5])
-
-
-def test_networks_that_are_certain_do_not_decide_alone() -> None:
-    """One answer in twenty may be wrong: odds of 1 to 19, which a growth with a larger ratio outweighs."""
-    assert combine(np.array([0.0, 1.0]), EVEN_GROWTH).tolist() == pytest.approx([NETWORK_ERRORS, 1.0 - NETWORK_ERRORS])
-    assert combine(0.0, 30.0) == pytest.approx(50.0 / 69.0)
-    assert combine(1.0, 1.0) == pytest.approx(19.0 / 69.0)
-    assert combine(np.array([0.0, 1.0]), np.nan).tolist() == [0.0, 1.0]
-
-
-def test_a_larger_growth_never_gives_a_smaller_probability() -> None:
-    """For every probability of the networks."""
-    growth = np.linspace(1.0, 20.0, 100)
-    for p in (0.01, 0.3, 0.7, 0.99):
-        assert (np.diff(combine(np.full(100, p), growth)) >= 0.0).all()

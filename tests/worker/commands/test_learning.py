@@ -14,7 +14,7 @@ from helioloop import settings, synthetic
 from helioloop.data.cubes import write_cube
 from helioloop.data.release_profile import write_release_profile
 from helioloop.model import recipes
-from helioloop.model.local_growth import combine
+from helioloop.model.growth_odds import GrowthOdds
 from helioloop.model.plan import Plan
 from helioloop.records.instrument import MDI, Instrument
 from helioloop.records.labels import CurrentLabel, Label
@@ -132,13 +132,16 @@ def test_members_add_what_networks_growth_and_each_member_estimate(trained: Trai
     rows = read_table(out)
     assert [{name: row[name] for name in SCORE_COLUMNS} for row in rows] == read_table(plain)
     stored = {score.cube: score for score in Registry(trained.models).scores("v0001").values()}
+    odds = GrowthOdds.read(Registry(trained.models).folder("v0001"))
+    assert odds is not None
+    assert odds.n_cubes == len(rows)
     located = 0
     for row in rows:
         assert row["members"].split() == list(stored[row["cube"]].members)
         assert float(row["growth"]) >= 1.0
         p, growth = float(row["p_networks"]), float(row["growth"])
         # Each member is combined with the growth, so the mean is only near the combination of the mean.
-        assert abs(float(combine(p, growth)) - float(row["p_emergence"])) < 0.2
+        assert abs(float(odds.combine(p, growth)) - float(row["p_emergence"])) < 0.2
         if row["emergence_frame"]:
             located += 1
         if row["steepest_frame"]:

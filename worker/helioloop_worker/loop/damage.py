@@ -17,6 +17,7 @@ from typing import Any, Final
 from helioloop.errors import RegistryError
 from helioloop.files import atomic
 from helioloop.messaging import messages, queues
+from helioloop.model.growth_odds import GROWTH_ODDS_FILE, GrowthOdds
 from helioloop.model.plan import Plan
 from helioloop.registry.completeness import weights_damage
 from helioloop.registry.label_snapshot import Snapshot
@@ -71,6 +72,7 @@ def _checks(model_dir: Path, published: str | None) -> Iterator[tuple[Path, Chec
         folder = staging.folder(fingerprint)
         yield folder / PLAN_FILE, lambda path: Plan.read(path.parent)
         yield folder / ATTEMPTS_FILE, _attempts
+        yield folder / GROWTH_ODDS_FILE, lambda path: GrowthOdds.read(path.parent)
         for part in (UNLOCATED, LOCATED):
             for path in sorted((folder / part).glob("*.jsonl")):
                 yield path, check_score_file

@@ -59,6 +59,7 @@ def score_round(context: Context, project: int, fingerprint: str) -> int:
     folder, plan = _staged(context, project, fingerprint)
     done = scores_of(plan, folder / UNLOCATED, curves=False)
     runtime = context.runtime(project, round_report(context, project, fingerprint), on_excluded=log_excluded)
+    ensemble.keep_growth_odds(plan, folder, runtime)
     members, left = context.ensembles.open(folder), [cube for cube in plan.cubes if cube.key not in done]
     n_scored = 0
 

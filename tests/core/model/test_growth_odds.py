@@ -1,0 +1,126 @@
+"""Growth odds: estimated from growths without labels, and combined with the networks' probabilities."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helioloop.errors import RegistryError
+from helioloop.model.growth_odds import EXPECTED, GROWTH_ODDS_FILE, LARGEST_RATIO, NETWORK_ERRORS, GrowthOdds
+
+ODDS = GrowthOdds(even=2.0, n_cubes=100)
+
+# -- estimates ------------------------------------------------------------------------------------
+
+
+def growths(mean: float, deviation: float, *, quiet: int, emerging: int, seed: int = 0) -> list[float]:
+    """Growths of an archive: without an emergence 1 + exp(mean ± deviation), with one about 5, from 2.5 on."""
+    rng = np.random.default_rng(seed)
+    x = np.concatenate((rng.normal(mean, deviation, quiet), rng.uniform(0.4, 2.4, emerging)))
+    return (1.0 + np.exp(x)).tolist()
+
+
+@pytest.mark.parametrize(("mean", "deviation"), [(-0.8, 0.28), (-0.5, 0.42), (0.0, 0.3)])
+@pytest.mark.parametrize(("quiet", "emerging"), [(300, 300), (500, 100), (150, 450), (600, 0)])
+def test_even_odds_lie_where_few_cubes_without_an_emergence_grow(
+    mean: float, deviation: float, quiet: int, emerging: int
+) -> None:
+    """At 1.6 deviations above their mean, however many cubes are emergences, in quiet and in lively archives."""
+    even = GrowthOdds.estimate(growths(mean, deviation, quiet=quiet, emerging=emerging)).even
+    assert np.log(even - 1.0) == pytest.approx(mean + 1.6 * deviation, abs=0.12)
+
+
+def test_an_archive_of_emergences_alone_has_about_the_odds_expected() -> None:
+    """There is no cube to learn from how much grows without one; nothing says that a growth of 5 is usual then."""
+    assert 1.7 < GrowthOdds.estimate(growths(-0.8, 0.3, quiet=0, emerging=300)).even < 2.3
+
+
+def test_a_few_cubes_hardly_change_the_odds_expected() -> None:
+    """Also where they all grow in the same way, and where there is none."""
+    expected = GrowthOdds.estimate([])
+    assert expected.even == pytest.approx(1.0 + np.exp(-0.65 + 1.6 * 0.38))
+    assert expected.n_cubes == 0
+    for growth in (1.2, 1.4, 3.0, 40.0):
+        assert GrowthOdds.estimate([growth] * 3).even == pytest.approx(expected.even, abs=0.3)
+
+
+def test_the_order_of_the_cubes_does_not_matter() -> None:
+    """Members of one archive on another machine are listed in another order."""
+    found = growths(-0.6, 0.4, quiet=40, emerging=40)
+    assert GrowthOdds.estimate(found[::-1]).even == pytest.approx(GrowthOdds.estimate(found).even, rel=1e-12)
+
+
+# -- the file in a version ------------------------------------------------------------------------
+
+
+def test_odds_are_read_as_they_were_written(tmp_path: Path) -> None:
+    """A folder without the file has none: the version is of an earlier helioloop."""
+    assert GrowthOdds.read(tmp_path) is None
+    ODDS.write(tmp_path)
+    assert GrowthOdds.read(tmp_path) == ODDS
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"even": 2}',
+        '{"even": "2", "n_cubes": 1}',
+        '{"even": 1.0, "n_cubes": 1}',
+        '{"even": NaN, "n_cubes": 1}',
+    ],
+)
+def test_a_damaged_file_is_named(content: str, tmp_path: Path) -> None:
+    """With other odds the same weights would give other probabilities."""
+    (tmp_path / GROWTH_ODDS_FILE).write_text(content)
+    with pytest.raises(RegistryError, match=f"{GROWTH_ODDS_FILE}.* restore it"):
+        GrowthOdds.read(tmp_path)
+
+
+def test_the_file_has_plain_numbers(tmp_path: Path) -> None:
+    """For whoever looks into a version's folder."""
+    ODDS.write(tmp_path)
+    assert json.loads((tmp_path / GROWTH_ODDS_FILE).read_text()) == {"even": 2.0, "n_cubes": 100}
+
+
+# -- probabilities --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("growth", "ratio"),
+    [
+        (2.0, 1.0),
+        (3.0, 1.5**8),
+        (2.0 / 1.5, 1.5**-8),
+        (1.0, 1.0 / LARGEST_RATIO),
+        (30.0, LARGEST_RATIO),
+        (np.nan, 1.0),
+    ],
+)
+def test_the_likelihood_ratio_is_the_eighth_power_of_the_growth_over_the_even_one(growth: float, ratio: float) -> None:
+    """No growth and very large growth are bounded; a growth that was not measured says nothing."""
+    assert ODDS.likelihood_ratio(growth) == pytest.approx(ratio)
+
+
+def test_odds_are_multiplied_by_the_likelihood_ratio() -> None:
+    """Even odds become 50 for a large growth. An even growth leaves .05 + .9 times the networks' p."""
+    assert ODDS.combine(0.5, 30.0) == pytest.approx(50.0 / 51.0)
+    assert ODDS.combine(np.array([0.25, 0.5]), 2.0).tolist() == pytest.approx([0.275, 0.5])
+
+
+def test_networks_that_are_certain_do_not_decide_alone() -> None:
+    """One answer in twenty may be wrong: odds of 1 to 19, which a growth with a larger ratio outweighs."""
+    assert ODDS.combine(np.array([0.0, 1.0]), 2.0).tolist() == pytest.approx([NETWORK_ERRORS, 1.0 - NETWORK_ERRORS])
+    assert ODDS.combine(0.0, 30.0) == pytest.approx(50.0 / 69.0)
+    assert ODDS.combine(1.0, 1.0) == pytest.approx(19.0 / 69.0)
+    assert ODDS.combine(np.array([0.0, 1.0]), np.nan).tolist() == [0.0, 1.0]
+
+
+def test_a_larger_growth_never_gives_a_smaller_probability() -> None:
+    """For every probability of the networks."""
+    growth = np.linspace(1.0, 20.0, 100)
+    for p in (0.01, 0.3, 0.7, 0.99):
+        assert (np.diff(EXPECTED.combine(np.full(100, p), growth)) >= 0.0).all()
