@@ -55,7 +55,7 @@ def worker_process(role: Role, socket: Path, folder: Path, log: Path) -> subproc
 
 def until(holds: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
     """Wait until something holds while a worker runs."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 180
     while not holds():
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()

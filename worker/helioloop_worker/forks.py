@@ -16,21 +16,25 @@ STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def signals_wait() -> Iterator[None]:
-    """Let signals to stop wait, and fork within: this process gets them at the end, a child once it accepts them.
+    """Let signals to stop wait for the process that is forked within, until it calls `accept_signals`.
 
-    A child begins with the system's default action for these signals, which ends it, and calls `accept_signals` when
-    it has the handlers that it wants. Only the main thread of a process may use this.
+    The handlers of this process stay, because a signal may reach another thread of it meanwhile, where it does not
+    wait; with the system's action instead it would end this process.
     """
-    waiting = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
-    handlers = {number: signal.signal(number, signal.SIG_DFL) for number in STOPPING}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:
         yield
     finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        signal.pthread_sigmask(signal.SIG_SETMASK, waiting)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def accept_signals() -> None:
-    """Accept signals to stop from now on, and those that wait."""
+    """Accept signals to stop from now on, and those that wait, with the handlers that are installed now."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+
+
+def end_at_signals() -> None:
+    """Accept signals to stop, and end at the first, as a process without handlers does."""
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_DFL)
+    accept_signals()

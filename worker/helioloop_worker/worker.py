@@ -37,7 +37,7 @@ from helioloop.model.training import preload
 from helioloop.settings import Settings, plain_url
 from helioloop_worker import jobs
 from helioloop_worker.context import REDIS_SECONDS, Context
-from helioloop_worker.forks import accept_signals, signals_wait
+from helioloop_worker.forks import accept_signals, end_at_signals, signals_wait
 from helioloop_worker.loop.failing import counting, give_second_chance
 from helioloop_worker.priority import lower_priority, yielding
 
@@ -110,7 +110,7 @@ class LoopScheduler(RQScheduler):
 
     def start(self) -> Any:
         """Fork the process; see `rq.scheduler.RQScheduler.start`."""
-        register_after_fork(self, lambda _: accept_signals())
+        register_after_fork(self, lambda _: end_at_signals())  # until it has its own handlers, in a moment
         with signals_wait():
             return super().start()  # type: ignore[no-untyped-call]
 
