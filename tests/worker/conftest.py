@@ -145,6 +145,7 @@ def trained(made: Path, task_data: dict[str, dict[str, str]], tmp_path_factory: 
     plan.save(staging)
     for member in plan.members:
         ensemble.train_member(plan, member.name, staging, runtime)
+    ensemble.keep_growth_odds(plan, staging, runtime)
     scores = ensemble.score_cubes(ensemble.Ensemble.open(staging, device=runtime.device), plan.cubes, runtime)
     keep_trained_fields(plan, staging, lambda cubes: measure_fields(cubes, runtime))
     version = rounding.close_round(plan, staging, registry, scores).version

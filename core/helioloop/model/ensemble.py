@@ -28,17 +28,18 @@ from helioloop.files import atomic
 from helioloop.model.architecture import AnyArchitecture, ResidentInputs
 from helioloop.model.architectures import find_architecture
 from helioloop.model.device import Device
-from helioloop.model.growth_odds import ENOUGH_CUBES, EXPECTED, GROWTH_ODDS_FILE, GrowthOdds
+from helioloop.model.growth_odds import ENOUGH_CUBES, EXPECTED, GrowthOdds
 from helioloop.model.input_cache import GrowthCache, InputCache
 from helioloop.model.inputs import FloatArray
 from helioloop.model.joint_training import JointMember, can_train_together, train_together
 from helioloop.model.plan import Plan, PlannedMember
+from helioloop.model.provenance import code_version
 from helioloop.model.runtime import Runtime
 from helioloop.model.training import Examples, train
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
-from helioloop.registry.staging import PLAN_FILE
+from helioloop.registry.staging import GROWTH_ODDS_FILE, PLAN_FILE
 
 _CUBES_PER_COPY = 32
 """Cubes copied to the device together."""
@@ -299,10 +300,20 @@ class Ensemble:
 
     @classmethod
     def open(cls, folder: Path, *, device: Device) -> "Ensemble":
-        """Return the ensemble of all members of a staging or version folder, loaded."""
+        """Return the ensemble of all members of a staging or version folder, loaded.
+
+        Raises
+        ------
+        RegistryError
+            If the plan, a member, or the growth odds are missing or damaged. A version of an earlier helioloop has no
+            growth odds; it was made with `EXPECTED`.
+        """
         plan = Plan.read(folder)
         networks = {member.name: load_member(plan, member, folder).to(device.kind) for member in plan.members}
-        return cls(plan=plan, networks=networks, device=device, growth_odds=GrowthOdds.read(folder) or EXPECTED)
+        odds = GrowthOdds.read(folder)
+        if odds is None and plan.recipe.local_growth and plan.code_version == code_version():
+            raise RegistryError(f"{folder / GROWTH_ODDS_FILE} is missing; restore it or train again")
+        return cls(plan=plan, networks=networks, device=device, growth_odds=odds or EXPECTED)
 
     @property
     def architecture(self) -> AnyArchitecture:

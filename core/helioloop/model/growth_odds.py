@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from helioloop.errors import RegistryError
 from helioloop.files import atomic
+from helioloop.registry.staging import GROWTH_ODDS_FILE
 
 POWER: Final = 8.0
 """The likelihood ratio grows with this power of the growth."""
@@ -29,7 +30,6 @@ PRIOR_CUBES: Final = 20
 """How many cubes of either kind what is expected counts for."""
 ENOUGH_CUBES: Final = 1000
 """Of an archive, the growths of no more cubes are measured in advance."""
-GROWTH_ODDS_FILE: Final = "growth-odds.json"
 
 _EXPECTED: Final = ((-0.65, 0.38), (1.3, 0.65))
 """Mean and standard deviation of ln(growth − 1) without and with an emergence: between those of two generators."""

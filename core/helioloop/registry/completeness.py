@@ -6,7 +6,7 @@ from os import SEEK_END
 from pathlib import Path
 from typing import Final
 
-from helioloop.registry.staging import PLAN_FILE
+from helioloop.registry.staging import GROWTH_ODDS_FILE, PLAN_FILE
 
 NO_SCORES: Final = "scores are missing"
 """The phrase for a folder without scores; the worker can make them again."""
@@ -36,6 +36,8 @@ def missing_parts(folder: Path, member_files: Iterable[str]) -> list[str]:
     found = [phrase for name in files if (phrase := weights_damage(folder / name)) is not None]
     if files and (phrase := _plan_damage(folder / PLAN_FILE)) is not None:
         found.append(phrase)
+    if (phrase := _growth_odds_damage(folder / GROWTH_ODDS_FILE)) is not None:
+        found.append(phrase)
     if files and not any((folder / "scores").glob("*.jsonl")):
         found.append(NO_SCORES)
     return found
@@ -52,6 +54,17 @@ def _plan_damage(path: Path) -> str | None:
         return f"{PLAN_FILE} is missing"
     is_closed = end.endswith(b"}") and not end.endswith(b" }")  # brackets within it are indented
     return None if start == b"{" and is_closed else f"{PLAN_FILE} is cut off"
+
+
+def _growth_odds_damage(path: Path) -> str | None:
+    """Return that growth odds cannot be read, in a phrase; None where they can, or a version has none."""
+    try:
+        is_sound = json.loads(path.read_text())["even"] > 1.0
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, KeyError):
+        is_sound = False
+    return None if is_sound else f"{path.name} is damaged"
 
 
 def weights_damage(path: Path) -> str | None:

@@ -25,6 +25,8 @@ from helioloop.registry.folder_format import ensure_format
 
 PLAN_FILE: Final = "plan.json"
 """File with the plan of a round, in staging folders and in versions."""
+GROWTH_ODDS_FILE: Final = "growth-odds.json"
+"""File with what the local growth of a cube says, in staging folders and in versions; see `helioloop.model`."""
 ATTEMPTS_FILE: Final = "attempts.json"
 UNLOCATED: Final = "unlocated"
 """Folder in staging with scores that have no emergence frame yet."""

@@ -7,8 +7,9 @@ These files are the truth of models and scores; the web side reads the same fold
     <model-dir>/published.json          pointer to the published version: {"version": …}
     <model-dir>/history.jsonl           all publications and rollbacks, oldest first
     <model-dir>/staging/<fingerprint>/  a round that is not finished; can be resumed
-    <model-dir>/versions/v0001/         card.json, plan.json, *.safetensors, scores/*.jsonl, field-statistics.json;
-                                        pruned.json in place of the weights where these were removed (`pruning`)
+    <model-dir>/versions/v0001/         card.json, plan.json, *.safetensors, growth-odds.json, scores/*.jsonl,
+                                        field-statistics.json; pruned.json in place of the weights where
+                                        these were removed (`pruning`)
     <model-dir>/.publishing.lock        exists while a process publishes a version or removes weights
 """
 

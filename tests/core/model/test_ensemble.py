@@ -15,6 +15,7 @@ from helioloop.model.device import CPU, Device
 from helioloop.model.ensemble import (
     Ensemble,
     EnsembleCache,
+    keep_growth_odds,
     score_cubes,
     train_all_members,
     train_member,
@@ -181,6 +182,7 @@ def test_another_seed_gives_other_scores(made: tuple[Registry, Card], tmp_path: 
     plan.save(tmp_path)
     for member in plan.members:
         train_member(plan, member.name, tmp_path, RUNTIME)
+    keep_growth_odds(plan, tmp_path, RUNTIME)
     registry, card = made
     stored = registry.scores(card.version)[CUBES[0].name, CUBES[0].sha256]
     (score,) = score_cubes(Ensemble.open(tmp_path, device=CPU), CUBES[:1], RUNTIME)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from helioloop.errors import RegistryError
-from helioloop.model.growth_odds import EXPECTED, GROWTH_ODDS_FILE, LARGEST_RATIO, NETWORK_ERRORS, GrowthOdds
+from helioloop.model.growth_odds import EXPECTED, LARGEST_RATIO, NETWORK_ERRORS, GrowthOdds
+from helioloop.registry.staging import GROWTH_ODDS_FILE
 
 ODDS = GrowthOdds(even=2.0, n_cubes=100)
 

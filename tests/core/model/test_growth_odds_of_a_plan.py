@@ -13,7 +13,7 @@ from helioloop.model import ensemble
 from helioloop.model.architectures import find_architecture
 from helioloop.model.device import CPU
 from helioloop.model.ensemble import Ensemble, keep_growth_odds
-from helioloop.model.growth_odds import EXPECTED, GROWTH_ODDS_FILE, GrowthOdds
+from helioloop.model.growth_odds import EXPECTED, GrowthOdds
 from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import QUICK
 from helioloop.model.runtime import Runtime
@@ -21,6 +21,7 @@ from helioloop.records.cubes import CubeInfo
 from helioloop.records.instrument import MDI
 from helioloop.records.labels import Label
 from helioloop.records.profiles import BUILT_IN
+from helioloop.registry.staging import GROWTH_ODDS_FILE
 
 GRID = replace(MDI, n_frames=120, size_px=30, frozen_frames=6)
 PROFILE = replace(BUILT_IN["mdi"], name="small", instrument=GRID, patch_deg=5.0)
@@ -110,8 +111,7 @@ def staged(tmp_path: Path) -> Path:
 
 
 def test_members_are_combined_by_the_odds_in_their_folder(staged: Path) -> None:
-    """A version of an earlier helioloop has none, and is read as it was made."""
-    assert Ensemble.open(staged, device=CPU).growth_odds == EXPECTED
+    """Quiet cubes grow little in this archive: a growth of 1.5 says less against an emergence than elsewhere."""
     keep_growth_odds(planned(), staged, RUNTIME)
     opened = Ensemble.open(staged, device=CPU)
     assert opened.growth_odds == GrowthOdds.read(staged)
@@ -120,8 +120,16 @@ def test_members_are_combined_by_the_odds_in_their_folder(staged: Path) -> None:
     assert score.p_emergence > other.p_emergence
 
 
-def test_members_without_readable_odds_do_not_score(staged: Path) -> None:
+def test_a_version_of_other_learning_code_is_read_as_it_was_made(staged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no odds of its own."""
+    monkeypatch.setattr(ensemble, "code_version", lambda: "0.2.0+later")
+    assert Ensemble.open(staged, device=CPU).growth_odds == EXPECTED
+
+
+@pytest.mark.parametrize("content", [None, "{"], ids=["lost", "damaged"])
+def test_members_without_readable_odds_do_not_score(staged: Path, content: str | None) -> None:
     """They would give other probabilities than those in the version."""
-    (staged / GROWTH_ODDS_FILE).write_text("{")
-    with pytest.raises(RegistryError, match="restore it"):
+    if content is not None:
+        (staged / GROWTH_ODDS_FILE).write_text(content)
+    with pytest.raises(RegistryError, match=f"{GROWTH_ODDS_FILE} .*restore it"):
         Ensemble.open(staged, device=CPU)

@@ -56,6 +56,18 @@ def test_a_version_whose_plan_was_cut_off_is_named(registry: Registry, content: 
         registry.publish("v0001", why="test")
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", '{"even": null}', '{"even": 1.0}'])
+def test_a_version_whose_growth_odds_were_damaged_is_named(registry: Registry, content: str) -> None:
+    """One of an earlier helioloop has none."""
+    odds = registry.folder("v0001") / "growth-odds.json"
+    odds.write_text('{"even": 1.7, "n_cubes": 600}')
+    assert unusable_versions(registry) == {}
+    odds.write_text(content)
+    assert unusable_versions(registry) == {
+        "v0001": "v0001 cannot be published again, because growth-odds.json is damaged"
+    }
+
+
 def test_a_round_whose_plan_was_cut_off_becomes_no_version(registry: Registry) -> None:
     staging = complete(registry.staging("0000000f"))
     (staging / "plan.json").write_bytes(b'{"cubes": ')

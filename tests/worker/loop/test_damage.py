@@ -11,6 +11,7 @@ from tests.whole import complete
 from tests.worker.conftest import CUBES, SETTLED, LoopProject, score_of
 
 from helioloop.errors import HelioloopError, LabelStudioError, RegistryError
+from helioloop.model.growth_odds import GrowthOdds
 from helioloop.progress import silent
 from helioloop.registry.random_checks import RandomChecks
 from helioloop.registry.score_store import write_scores
@@ -148,7 +149,7 @@ def test_a_file_that_cannot_be_looked_at_does_not_stop_the_other_steps(project: 
     assert (project.model_dir / "labels.json").exists()
 
 
-@pytest.mark.parametrize("part", ["plan.json", "attempts.json", "fold0-0.safetensors", "located"])
+@pytest.mark.parametrize("part", ["plan.json", "attempts.json", "growth-odds.json", "fold0-0.safetensors", "located"])
 def test_a_damaged_part_of_a_round_is_made_again(loop_project: LoopProject, task_data: Data, part: str) -> None:
     """The round goes on in its folder with the other parts; without the mend each sweep failed for ever."""
     loop_project.import_cubes(task_data)
@@ -160,6 +161,7 @@ def test_a_damaged_part_of_a_round_is_made_again(loop_project: LoopProject, task
     for name in ("unlocated", "located"):
         write_scores(folder / name, scores)
     staging.count_attempt(plan.fingerprint, ["test"])
+    GrowthOdds.estimate([]).write(folder)
     cut(next((folder / part).glob("*.jsonl")) if part == "located" else folder / part)
     loop_project.clear_queues()
     loop_project.context.state.heartbeat(loop_project.id, plan.fingerprint, now=time.time() - SETTLED)

@@ -123,6 +123,15 @@ def test_with_other_learning_code_a_round_on_the_current_labels_is_requested(
     assert TrainMember(project=project.id, fingerprint="f" * 64, member="fold0-0").job_id not in project.queued()
 
 
+def test_damaged_growth_odds_of_the_published_version_are_measured_again(project: LoopProject) -> None:
+    """Its round is repeated without training: the weights are sound."""
+    odds = project.registry.folder("v0001") / "growth-odds.json"
+    odds.write_text("{")
+    assert said(project) == ["the published v0001 is damaged (growth-odds.json is damaged): its round is repeated"]
+    (fingerprint,) = Staging(project.model_dir).fingerprints()
+    assert len([*Staging(project.model_dir).folder(fingerprint).glob("*.safetensors")]) == 2
+
+
 def test_a_damaged_plan_of_the_published_version_requests_a_round(project: LoopProject) -> None:
     """Without it no other cube can be scored; a round on the current labels gives a version with another one."""
     cut(project.registry.folder("v0001") / "plan.json")

@@ -148,8 +148,10 @@ def publish_trained(loop_project: LoopProject) -> str:
     plan = loop_project.plan()
     staging = loop_project.registry.staging(plan.fingerprint)
     plan.save(staging)
+    runtime = loop_project.context.runtime(loop_project.id, silent)
     for member in plan.members:
-        ensemble.train_member(plan, member.name, staging, loop_project.context.runtime(loop_project.id, silent))
+        ensemble.train_member(plan, member.name, staging, runtime)
+    ensemble.keep_growth_odds(plan, staging, runtime)
     scores = [score_of(cube.name, cube.sha256, 0.75) for cube in plan.cubes]
     version = rounding.close_round(plan, staging, loop_project.registry, scores).version
     loop_project.registry.publish(version, why="made by hand")

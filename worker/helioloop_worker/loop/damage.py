@@ -17,7 +17,7 @@ from typing import Any, Final
 from helioloop.errors import RegistryError
 from helioloop.files import atomic
 from helioloop.messaging import messages, queues
-from helioloop.model.growth_odds import GROWTH_ODDS_FILE, GrowthOdds
+from helioloop.model.growth_odds import GrowthOdds
 from helioloop.model.plan import Plan
 from helioloop.registry.completeness import weights_damage
 from helioloop.registry.label_snapshot import Snapshot
@@ -25,7 +25,7 @@ from helioloop.registry.prediction_controls import PREDICTION_CONTROLS, read_pre
 from helioloop.registry.publications import POINTER
 from helioloop.registry.random_checks import RandomChecks, random_checks_path
 from helioloop.registry.score_store import check_score_file
-from helioloop.registry.staging import ATTEMPTS_FILE, LOCATED, PLAN_FILE, UNLOCATED, Staging
+from helioloop.registry.staging import ATTEMPTS_FILE, GROWTH_ODDS_FILE, LOCATED, PLAN_FILE, UNLOCATED, Staging
 from helioloop.registry.version_names import FOLDER
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.data_edits import FILE_NAME as DATA_EDIT
