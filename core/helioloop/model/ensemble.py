@@ -28,7 +28,7 @@ from helioloop.files import atomic
 from helioloop.model.architecture import AnyArchitecture, ResidentInputs
 from helioloop.model.architectures import find_architecture
 from helioloop.model.device import Device
-from helioloop.model.growth_odds import ENOUGH_CUBES, EXPECTED, GrowthOdds
+from helioloop.model.growth_odds import EARLIER, ENOUGH_CUBES, GrowthOdds
 from helioloop.model.input_cache import GrowthCache, InputCache
 from helioloop.model.inputs import FloatArray
 from helioloop.model.joint_training import JointMember, can_train_together, train_together
@@ -296,7 +296,7 @@ class Ensemble:
     plan: Plan
     networks: Mapping[str, nn.Module]
     device: Device
-    growth_odds: GrowthOdds = EXPECTED
+    growth_odds: GrowthOdds = EARLIER
 
     @classmethod
     def open(cls, folder: Path, *, device: Device) -> "Ensemble":
@@ -306,14 +306,14 @@ class Ensemble:
         ------
         RegistryError
             If the plan, a member, or the growth odds are missing or damaged. A version of an earlier helioloop has no
-            growth odds; it was made with `EXPECTED`.
+            growth odds; it was made with `EARLIER`.
         """
         plan = Plan.read(folder)
         networks = {member.name: load_member(plan, member, folder).to(device.kind) for member in plan.members}
         odds = GrowthOdds.read(folder)
         if odds is None and plan.recipe.local_growth and plan.code_version == code_version():
             raise RegistryError(f"{folder / GROWTH_ODDS_FILE} is missing; restore it or train again")
-        return cls(plan=plan, networks=networks, device=device, growth_odds=odds or EXPECTED)
+        return cls(plan=plan, networks=networks, device=device, growth_odds=odds or EARLIER)
 
     @property
     def architecture(self) -> AnyArchitecture:

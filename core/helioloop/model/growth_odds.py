@@ -50,10 +50,20 @@ class GrowthOdds:
         Growth at which emergence and non-emergence are equally likely.
     n_cubes : int
         Cubes whose growths it was estimated from.
+
+    Raises
+    ------
+    ValueError
+        If `even` is not a number above 1.
     """
 
     even: float
     n_cubes: int
+
+    def __post_init__(self) -> None:
+        """Check the growth."""
+        if not 1.0 < self.even < np.inf:
+            raise ValueError(f"even odds at a growth of {self.even!r}, not above 1")
 
     @classmethod
     def estimate(cls, growths: Sequence[float]) -> Self:
@@ -137,18 +147,15 @@ class GrowthOdds:
         """
         path = folder / GROWTH_ODDS_FILE
         try:
-            found = cls(**json.loads(path.read_text()))
+            return cls(**json.loads(path.read_text()))
         except FileNotFoundError:
             return None
         except (ValueError, TypeError) as error:
             raise RegistryError(f"{path} does not contain growth odds ({error!r}); restore it") from None
-        if not (isinstance(found.even, float) and 1.0 < found.even < np.inf):
-            raise RegistryError(f"{path} has even odds at a growth of {found.even!r}, not above 1; restore it")
-        return found
 
 
-EXPECTED: Final = GrowthOdds(even=2.1, n_cubes=0)
-"""The odds of versions that have no file of their own; those of an earlier helioloop have none."""
+EARLIER: Final = GrowthOdds(even=2.1, n_cubes=0)
+"""The odds of all versions of an earlier helioloop, which have no file."""
 
 
 def _density(x: Floats, mean: float, deviation: float) -> Floats:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from helioloop.errors import RegistryError
-from helioloop.model.growth_odds import EXPECTED, LARGEST_RATIO, NETWORK_ERRORS, GrowthOdds
+from helioloop.model.growth_odds import EARLIER, LARGEST_RATIO, NETWORK_ERRORS, GrowthOdds
 from helioloop.registry.staging import GROWTH_ODDS_FILE
 
 ODDS = GrowthOdds(even=2.0, n_cubes=100)
@@ -124,4 +124,4 @@ def test_a_larger_growth_never_gives_a_smaller_probability() -> None:
     """For every probability of the networks."""
     growth = np.linspace(1.0, 20.0, 100)
     for p in (0.01, 0.3, 0.7, 0.99):
-        assert (np.diff(EXPECTED.combine(np.full(100, p), growth)) >= 0.0).all()
+        assert (np.diff(EARLIER.combine(np.full(100, p), growth)) >= 0.0).all()

@@ -13,7 +13,7 @@ from helioloop.model import ensemble
 from helioloop.model.architectures import find_architecture
 from helioloop.model.device import CPU
 from helioloop.model.ensemble import Ensemble, keep_growth_odds
-from helioloop.model.growth_odds import EXPECTED, GrowthOdds
+from helioloop.model.growth_odds import EARLIER, GrowthOdds
 from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import QUICK
 from helioloop.model.runtime import Runtime
@@ -115,15 +115,15 @@ def test_members_are_combined_by_the_odds_in_their_folder(staged: Path) -> None:
     keep_growth_odds(planned(), staged, RUNTIME)
     opened = Ensemble.open(staged, device=CPU)
     assert opened.growth_odds == GrowthOdds.read(staged)
-    score, other = opened.score(CUBES[0], RUNTIME), replace(opened, growth_odds=EXPECTED).score(CUBES[0], RUNTIME)
-    assert opened.growth_odds.even < EXPECTED.even
+    score, other = opened.score(CUBES[0], RUNTIME), replace(opened, growth_odds=EARLIER).score(CUBES[0], RUNTIME)
+    assert opened.growth_odds.even < EARLIER.even
     assert score.p_emergence > other.p_emergence
 
 
 def test_a_version_of_other_learning_code_is_read_as_it_was_made(staged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has no odds of its own."""
     monkeypatch.setattr(ensemble, "code_version", lambda: "0.2.0+later")
-    assert Ensemble.open(staged, device=CPU).growth_odds == EXPECTED
+    assert Ensemble.open(staged, device=CPU).growth_odds == EARLIER
 
 
 @pytest.mark.parametrize("content", [None, "{"], ids=["lost", "damaged"])
