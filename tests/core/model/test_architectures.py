@@ -15,7 +15,7 @@ from helioloop.model import architectures
 from helioloop.model.architecture import Architecture
 from helioloop.model.architectures import find_architecture, register
 from helioloop.model.device import CPU
-from helioloop.model.ensemble import Ensemble, score_cubes, train_member
+from helioloop.model.ensemble import Ensemble, keep_growth_odds, score_cubes, train_member
 from helioloop.model.field_video import FieldVideo
 from helioloop.model.inputs import FloatArray
 from helioloop.model.plan import make_plan
@@ -139,6 +139,7 @@ def test_an_architecture_from_outside_is_trained_scored_and_masked(flux: Flux, t
     plan.save(tmp_path)
     for member in plan.members:
         train_member(plan, member.name, tmp_path, runtime)
+    keep_growth_odds(plan, tmp_path, runtime)
 
     ensemble = Ensemble.open(tmp_path, device=CPU)
     scores = score_cubes(ensemble, CUBES, runtime)
