@@ -21,6 +21,8 @@ BODY_SECONDS: Final = 60.0
 PAUSE_SECONDS: Final = 5.0
 PIECE_BYTES: Final = 256 * 1024
 """Bytes that are read from a connection at one time."""
+HANDED_BYTES: Final = 64 * 1024
+"""Bytes that are handed to gunicorn's parser at one time."""
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,12})[ \t]*(?=\r\n)", re.IGNORECASE)
 _LATER: Final = re.compile(rb"\r\n(?:expect|transfer-encoding):", re.IGNORECASE)
 """Headers of a body that does not follow at once, or whose end cannot be seen before it is read."""
@@ -43,6 +45,21 @@ class Reader(SocketUnreader):
         super().__init__(sock)
         self.deadline = 0.0
         self._may_wait = may_wait
+        self._collected = memoryview(b"")
+
+    def hold(self, collected: bytearray) -> None:
+        """Take what the main loop collected: `chunk` returns it before the socket is read.
+
+        It does so piece by piece, as a socket would, because gunicorn copies all that it was handed and has not used
+        for each part of the head, and again whenever the app reads from the body.
+        """
+        self._collected = memoryview(collected)
+
+    def take_buffered(self) -> bytes:
+        """Return what arrived and was not read, without touching the socket."""
+        taken: bytes = super().take_buffered() + bytes(self._collected)
+        self._collected = memoryview(b"")
+        return taken
 
     def chunk(self, size_hint: int | None = None) -> bytes:
         """Return the next piece.
@@ -53,6 +70,10 @@ class Reader(SocketUnreader):
             Where none arrives for `PAUSE_SECONDS`, the body is not complete after `BODY_SECONDS`, or too many threads
             wait already.
         """
+        if self._collected:
+            size = min(size_hint or self.mxchunk, HANDED_BYTES)
+            collected, self._collected = self._collected[:size], self._collected[size:]
+            return bytes(collected)
         if time.monotonic() > self.deadline:  # also of a client that never pauses
             raise TimeoutError("the body is not complete in time")
         arrived = self._arrived(size_hint)
@@ -120,8 +141,8 @@ class Connection(TConn):
             self.reader = self.parser.unreader = Reader(self.sock, may_wait)  # type: ignore[union-attr] # it is one of HTTP/1
         self.reader.deadline = time.monotonic() + BODY_SECONDS
         self.held_bytes = len(self.received)
-        self.reader.unread(bytes(self.received))
-        self.received.clear()
+        self.reader.hold(self.received)
+        self.received = bytearray()
         self._needed = None
         self.data_ready = True  # gunicorn's `handle` would wait for data otherwise
 

@@ -4,6 +4,7 @@ import json
 import re
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -12,11 +13,13 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
+from gunicorn.config import Config
+from gunicorn.http.message import Request
 from pydantic import SecretStr
 
 from helioloop.settings import Settings
 from helioloop_backend import connections
-from helioloop_backend.connection import PAUSE_SECONDS
+from helioloop_backend.connection import HANDED_BYTES, PAUSE_SECONDS, Reader
 
 Serve = Callable[[Settings], tuple[str, subprocess.Popen[bytes]]]
 EVENT = json.dumps({"action": "ANNOTATION_CREATED", "project": {"id": 1}}).encode()
@@ -120,6 +123,37 @@ def test_a_request_that_arrives_in_pieces_is_answered(serve: Serve, guarded: Set
         while received.count(b"HTTP/1.1 ") < 2 or not received.endswith(b"}\n"):
             received += connection.recv(4096)
         assert re.findall(rb"HTTP/1.1 (\d+)", received) == [b"201", b"200"]
+
+
+def test_a_request_with_a_large_body_and_the_next_one_arrive_at_once(serve: Serve, guarded: Settings) -> None:
+    """The body is several times what gunicorn is handed at one time, and the second request is behind it."""
+    url, _ = serve(guarded)
+    event = json.dumps({"action": "ANNOTATION_CREATED", "project": {"id": 1}, "more": "x" * 5 * HANDED_BYTES}).encode()
+    head = b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n" % len(event)
+    with _connect(url, head + SECRET + b"\r\n" + event + b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n") as connection:
+        received = b""
+        while received.count(b"HTTP/1.1 ") < 2 or not received.endswith(b"}\n"):
+            received += connection.recv(4096)
+    assert re.findall(rb"HTTP/1.1 (\d+)", received) == [b"201", b"200"]
+
+
+def test_gunicorn_holds_little_of_a_body_that_has_arrived() -> None:
+    """It copies what it holds for each piece that the app reads, so a whole body would be copied many times."""
+    ours, other = socket.socketpair()
+    body = bytes(range(256)) * 3000
+    reader = Reader(ours, threading.Semaphore())
+    reader.hold(bytearray(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body + b"GET /"))
+    request = Request(Config(), reader, ("127.0.0.1", 1))
+    read, held = b"", []
+    while piece := request.body.read(HANDED_BYTES):
+        read += piece
+        held.append(len(reader.buf.getvalue()))
+    ours.close()
+    other.close()
+    assert read == body
+    assert max(held) <= HANDED_BYTES
+    assert reader.take_buffered() == b"GET /"
+    assert reader.take_buffered() == b""
 
 
 BROKEN = {
