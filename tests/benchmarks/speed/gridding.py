@@ -1,5 +1,7 @@
 """Cubes that were read already, put on the grid, against `numpy.interp` for each pixel of the same cubes."""
 
+from collections import deque
+
 import numpy as np
 
 from helioloop.data.cubes import read_cube
@@ -12,7 +14,11 @@ CUBES = 10
 
 
 def gridding(work: Work) -> Sides:
-    """Return both sides; the reference interpolates only, values without gaps at pixels in the order of memory."""
+    """Return both sides; the reference interpolates only, values without gaps at pixels in the order of memory.
+
+    As in the loop, a cube is done with before the next one is begun. Ten results that are kept are new memory each
+    time: its first use took 12 of 58 ms, which is no part of gridding.
+    """
     read = [read_cube(work.release.path(row.cube)) for row in work.release.rows[:CUBES]]
     frames = [np.asarray(frame_use(cube, MDI).grid_frames) for cube in read]
     values = [
@@ -20,8 +26,8 @@ def gridding(work: Work) -> Sides:
         for cube, at in zip(read, frames, strict=True)
     ]
     return Sides(
-        ours=lambda: [to_grid(cube, MDI) for cube in read],
-        reference=lambda: [_interpolated(*each) for each in zip(frames, values, strict=True)],
+        ours=lambda: deque((to_grid(cube, MDI) for cube in read), maxlen=0),
+        reference=lambda: deque((_interpolated(*each) for each in zip(frames, values, strict=True)), maxlen=0),
         rounds=15,
     )
 
