@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from helioloop.model.field_video import GROUP_FRAMES, FieldVideo
-from helioloop.model.inputs import FloatArray
 from helioloop.model.weaker_polarity import NOISE_GAUSS, SQUARE_CELLS, arrival_steps, both_polarities, steps_of
 from helioloop.records.instrument import Instrument
 
@@ -31,8 +30,6 @@ GROWTH_FORMAT = (
     f"{SURROUNDING_CELLS} {LIMB_SECONDS}"
 )
 """Identifies what `local_growth` computes; raise its first number with every change, also of the polarities."""
-PAIRS_PER_BATCH = 200
-"""Pairs of windows computed together: few enough for a processor's cache."""
 
 ScalarT = TypeVar("ScalarT", bound=np.generic)
 Floats = npt.NDArray[np.float64]
@@ -84,7 +81,7 @@ def local_growth(video: FieldVideo, *, patch_deg: float) -> float | None:
     places = _Places.of(video, patch_deg=patch_deg)
     if places is None:
         return None
-    grown = _largest(_growths(places, *_unmasked(places)))
+    grown = float(np.fmax.reduce(_largest_growths(places, shown=2 * places.length)))
     return None if np.isnan(grown) else grown
 
 
@@ -124,7 +121,7 @@ class _Places:
     length : int
         Steps of a window.
     fields : ndarray, shape (n_steps, 2, n_squares, n_squares)
-        From `both_polarities`.
+        From `both_polarities`, in double precision.
     total : ndarray, shape (n_steps + 1, 2, n_squares, n_squares)
         Sum of the fields on the disk before each step.
     observed : ndarray of int, shape (n_steps + 1, n_squares, n_squares)
@@ -134,7 +131,7 @@ class _Places:
     """
 
     length: int
-    fields: FloatArray
+    fields: Floats
     total: Floats
     observed: Steps
     limb_weight: Floats
@@ -150,7 +147,7 @@ class _Places:
         weight = np.exp(-steps * GROUP_FRAMES * video.instrument.cadence_seconds / LIMB_SECONDS)
         return cls(
             length=length,
-            fields=fields,
+            fields=fields.astype(np.float64),
             total=_sums_before(np.where(on_disk[:, None], fields, 0.0).astype(np.float64)),
             observed=_sums_before(on_disk.astype(np.int64)),
             limb_weight=weight,
@@ -162,78 +159,83 @@ def _sums_before(values: npt.NDArray[ScalarT]) -> npt.NDArray[ScalarT]:
     return np.concatenate((np.zeros_like(values[:1]), np.cumsum(values, axis=0)))
 
 
-def _unmasked(places: _Places) -> tuple[Steps, Steps]:
-    """Return the first steps of all windows before, and for each the last step of the video."""
-    first = np.arange(len(places.fields) - 2 * places.length + 1)
-    return first, np.full_like(first, len(places.fields) - 1)
-
-
-def _growths(places: _Places, first: Steps, last: Steps) -> Floats:
-    """Return the growth at each place between pairs of windows, (n_pairs, n_squares, n_squares); NaN where off-disk.
-
-    The window before begins at step `first`, the window after follows it. The steps after step `last` repeat it.
-    """
-    batches = [slice(k, k + PAIRS_PER_BATCH) for k in range(0, len(first), PAIRS_PER_BATCH)]
-    return np.concatenate([_batch_growths(places, first[some], last[some]) for some in batches])
-
-
-def _batch_growths(places: _Places, first: Steps, last: Steps) -> Floats:
-    length, fields, total, observed = places.length, places.fields, places.total, places.observed
-    middle, end = np.minimum(first + length, last + 1), np.minimum(first + 2 * length, last + 1)
-    means = []
-    for begun, ended in ((first, middle), (middle, end)):
-        repeats = (length - (ended - begun))[:, None, None, None]
-        means.append((total[ended] - total[begun] + repeats * fields[last]) / length)
-    whole = observed[end] - observed[first] == (end - first)[:, None, None]
-    before, after = (np.where(whole[:, None], mean, 0.0) for mean in means)
-    weaker, increase = before.min(axis=1), after - before
-    surroundings = _largest_within(before, SURROUNDING_CELLS).min(axis=1)
-    there = weaker + places.limb_weight[first + length] * (surroundings - weaker)
-    around = _sum_within(increase, NEIGHBOUR_CELLS) / _sum_within(np.ones_like(increase[:1]), SQUARE_CELLS // 2)
-    grown = 1.0 + np.minimum(increase, around).min(axis=1) / (there + FLOOR_GAUSS)
-    return np.where(whole, grown, np.nan)
-
-
 def _of_masks(places: _Places) -> Floats:
     """Return the growth when the steps after step i repeat it, for each i.
 
-    Windows that end at step i or before are those of the whole video. Windows that begin after step i contain nothing
-    new. Only windows that step i divides are computed for each i.
+    Of two windows from step k on, mask i shows i − k + 1 steps, or all where they end before it. Windows that begin
+    after step i contain nothing new.
     """
-    n, length = len(places.fields), places.length
-    unmasked = _largest_each(_growths(places, *_unmasked(places)))
-    mask, first = np.meshgrid(np.arange(n), np.arange(len(unmasked)), indexing="ij")
-    divided = (first <= mask) & (mask < first + 2 * length - 1)
-    table = np.full(mask.shape, np.nan)
-    table[divided] = _largest_each(_growths(places, first[divided], mask[divided]))
-    ended = mask >= first + 2 * length - 1
-    table[ended] = np.broadcast_to(unmasked, mask.shape)[ended]
-    largest: Floats = np.fmax.reduce(table, axis=1)
+    table = np.stack([_largest_growths(places, shown=shown + 1) for shown in range(2 * places.length)])
+    mask, first = np.meshgrid(np.arange(len(places.fields)), np.arange(table.shape[1]), indexing="ij")
+    growth = table[np.clip(mask - first, 0, len(table) - 1), first]
+    largest: Floats = np.fmax.reduce(np.where(first <= mask, growth, np.nan), axis=1)
     return largest
 
 
-def _largest(growths: Floats) -> float:
-    return float(np.fmax.reduce(_largest_each(growths)))
+def _largest_growths(places: _Places, *, shown: int) -> Floats:
+    """Return the largest growth of all places, at least 1, shape (n_windows,); NaN where no place is on the disk.
 
-
-def _largest_each(growths: Floats) -> Floats:
-    """Return the largest growth of each pair of windows, at least 1; NaN where no place is on the disk."""
-    by_pair = growths.reshape(len(growths), -1)
-    largest = np.fmax.reduce(by_pair, axis=1, initial=np.nan)
+    See `_growths` for the parameters.
+    """
+    growths = _growths(places, shown=shown)
+    largest = np.fmax.reduce(growths.reshape(len(growths), -1), axis=1, initial=np.nan)
     return np.asarray(np.maximum(largest, 1.0))
 
 
+def _growths(places: _Places, *, shown: int) -> Floats:
+    """Return the growth at each place between each two windows, (n_windows, n_squares, n_squares); NaN where off-disk.
+
+    Parameters
+    ----------
+    places : _Places
+        The cube.
+    shown : int
+        Of the steps of two windows only so many are seen, from 1 to all; the others repeat the last one of these.
+
+    Notes
+    -----
+    Entry k is of the window before that begins at step k, and the window after that follows it.
+    """
+    length, n = places.length, len(places.fields) - 2 * places.length + 1
+    total, observed = places.total, places.observed
+    repeated = places.fields[shown - 1 : shown - 1 + n]
+    means = []
+    for begun, ended in ((0, min(length, shown)), (min(length, shown), shown)):
+        mean = total[ended : ended + n] - total[begun : begun + n]
+        if missing := length - (ended - begun):
+            mean += missing * repeated
+        mean /= length
+        means.append(mean)
+    whole = observed[shown : shown + n] - observed[:n] == shown
+    before, after = (np.where(whole[:, None], mean, 0.0) for mean in means)
+    weaker, increase = _smaller(before), after - before
+    surroundings = _smaller(_largest_within(before, SURROUNDING_CELLS))
+    there = weaker + places.limb_weight[length : length + n] * (surroundings - weaker)
+    around = _sum_within(increase, NEIGHBOUR_CELLS) / _sum_within(np.ones_like(increase[:1]), SQUARE_CELLS // 2)
+    grown = 1.0 + _smaller(np.minimum(increase, around)) / (there + FLOOR_GAUSS)
+    return np.where(whole, grown, np.nan)
+
+
+def _smaller(polarities: Floats) -> Floats:
+    """Return the smaller one of both polarities, which are the second axis."""
+    return np.asarray(np.minimum(polarities[:, 0], polarities[:, 1]))
+
+
 def _largest_within(fields: Floats, cells: int) -> Floats:
-    """Return the maximum over the squares up to `cells` away from each; outside the patch is 0."""
-    side, margin = 2 * cells + 1, (cells, cells)
-    largest = np.pad(fields, ((0, 0), (0, 0), margin, margin))
-    width = 1
-    while width < side:  # of the squares that each entry is the maximum of
-        step = min(width, side - width)
-        largest = np.maximum(largest[..., :-step, :], largest[..., step:, :])
-        largest = np.maximum(largest[..., :-step], largest[..., step:])
-        width += step
-    return largest
+    """Return the maximum over the squares up to `cells` away from each; outside the patch is 0.
+
+    The last two axes are those of the squares; while maxima are taken they are the first ones, which is faster.
+    """
+    side, (height, width) = 2 * cells + 1, fields.shape[-2:]
+    largest = np.zeros((height + side - 1, width + side - 1, *fields.shape[:-2]))
+    largest[cells : cells + height, cells : cells + width] = np.moveaxis(fields, (-2, -1), (0, 1))
+    covered = 1
+    while covered < side:  # of the squares that each entry is the maximum of
+        step = min(covered, side - covered)
+        largest = np.maximum(largest[:-step], largest[step:])
+        largest = np.maximum(largest[:, :-step], largest[:, step:])
+        covered += step
+    return np.moveaxis(largest, (0, 1), (-2, -1))
 
 
 def _sum_within(fields: Floats, cells: int) -> Floats:
