@@ -1,6 +1,7 @@
 """What the loop tells annotators: the block in the description, and the page with the state."""
 
 import re
+from dataclasses import replace
 from html import unescape
 from typing import Any
 
@@ -82,6 +83,42 @@ def test_a_label_studio_that_does_not_answer_stops_no_round(
     assert "v0001" in page(loop_project)
 
 
+def test_the_page_has_the_title_of_the_project(
+    loop_project: LoopProject, task_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that computes keeps it, and does not ask Label Studio."""
+    loop_project.import_cubes(task_data)
+    loop_project.publish()
+    info = replace(loop_project.label_studio.project(loop_project.id), title="Bipoles <1996–2010> & more")
+    monkeypatch.setattr(loop_project.label_studio, "project", lambda _: info)
+    announcing.announce(loop_project.context, loop_project.id)
+    shown = page(loop_project)
+    assert "<h1>Bipoles &lt;1996–2010&gt; &amp; more</h1>" in shown
+    monkeypatch.setattr(announcing, "PAGE_SECONDS", 0.0)
+    monkeypatch.setattr(loop_project.label_studio, "project", lambda _: pytest.fail("it is asked"))
+    announcing.page_progress(loop_project.context, loop_project.id)()
+    assert "<h1>Bipoles &lt;1996–2010&gt; &amp; more</h1>" in page(loop_project)
+
+
+def test_the_page_has_the_number_of_a_project_whose_title_is_not_known(
+    loop_project: LoopProject, task_data: Data, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Label Studio does not answer; or a job renews a page that is not there."""
+    loop_project.import_cubes(task_data)
+    loop_project.publish()
+
+    def fail(*_: Any) -> None:
+        raise LabelStudioError("no answer")
+
+    monkeypatch.setattr(announcing, "PAGE_SECONDS", 0.0)
+    monkeypatch.setattr(loop_project.label_studio, "project", fail)
+    announcing.page_progress(loop_project.context, loop_project.id)()
+    assert f"<h1>Project {loop_project.id}</h1>" in page(loop_project)
+    announcing.announce(loop_project.context, loop_project.id)
+    assert f"<h1>Project {loop_project.id}</h1>" in page(loop_project)
+    assert "the description is not renewed: no answer" in caplog.text
+
+
 def test_a_folder_that_cannot_be_written_stops_no_round(
     loop_project: LoopProject, task_data: Data, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -119,7 +156,7 @@ def test_the_page_is_renewed_while_a_job_works(
     clock = 0.0
     written = []
     monkeypatch.setattr(announcing.time, "monotonic", lambda: clock)
-    monkeypatch.setattr(announcing, "_write_page", lambda *_: written.append(clock))
+    monkeypatch.setattr(announcing, "_write_page", lambda *_, **__: written.append(clock))
     renew = announcing.page_progress(loop_project.context, loop_project.id)
     for clock in (0.0, 14.9, 15.0, 16.0, 29.9, 30.1):  # noqa: B007 - the clock that `renew` reads
         renew()

@@ -17,6 +17,7 @@ from helioloop.messaging import messages, queues
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.random_checks import blind_cubes
 from helioloop_worker.context import Context
+from helioloop_worker.labelstudio.port import ProjectInfo
 from helioloop_worker.reports.page import REPORT_PAGE, STATE_PAGE, render_state
 from helioloop_worker.reports.project_now import ProjectNow, read_project_now
 
@@ -30,14 +31,19 @@ PAGE_SECONDS = 15.0
 
 def announce(context: Context, project: int) -> None:
     """Write the state of a project into its description and its page; failures are logged."""
-    now = _write_page(context, project)
-    if now is None:
+    try:
+        info = context.label_studio.project(project)
+    except HelioloopError as error:
+        log.warning("project %d: the description is not renewed: %s", project, error)
+        info = None
+    now = _write_page(context, project, title=_title(project, info))
+    if now is None or info is None:
+        return
+    text = f"{now.short()} More: {context.settings.page_url(project, STATE_PAGE)}"
+    if (wanted := with_block(info.description, text)) == info.description:
         return
     try:
-        description = context.label_studio.project(project).description
-        text = f"{now.short()} More: {context.settings.page_url(project, STATE_PAGE)}"
-        if (wanted := with_block(description, text)) != description:
-            context.label_studio.set_description(project, wanted)
+        context.label_studio.set_description(project, wanted)
     except HelioloopError as error:
         log.warning("project %d: the description is not renewed: %s", project, error)
 
@@ -50,7 +56,7 @@ def page_progress(context: Context, project: int) -> Callable[[], None]:
         nonlocal written_at
         if time.monotonic() - written_at >= PAGE_SECONDS:
             written_at = time.monotonic()
-            _write_page(context, project)
+            _write_page(context, project, title=_shown_title(context, project))
 
     return renew
 
@@ -99,14 +105,28 @@ def withdraw_report(context: Context, project: int, blind: Set[str]) -> None:
     send_report(context, project)
 
 
-def _write_page(context: Context, project: int) -> ProjectNow | None:
+def _title(project: int, info: ProjectInfo | None) -> str:
+    """Return the title of a project, or its number where it has none, or Label Studio does not answer."""
+    return (info.title if info is not None else "") or f"Project {project}"
+
+
+def _shown_title(context: Context, project: int) -> str:
+    """Return the title on the page, so that no job that computes waits for Label Studio to renew it."""
+    try:
+        found = re.search(r"<h1>(.*?)</h1>", (context.settings.media_dir(project) / STATE_PAGE).read_text())
+    except (OSError, ValueError):
+        found = None
+    return _title(project, None) if found is None else unescape(found[1])
+
+
+def _write_page(context: Context, project: int, *, title: str) -> ProjectNow | None:
     """Write the page with the state and return the state; None where that failed."""
     try:
         now = read_project_now(context.registry(project), context.state.running(project))
         has_report = report_path(context, project).exists()
         html = render_state(
             now,
-            title=f"Project {project}",
+            title=title,
             report_url=context.settings.page_url(project, REPORT_PAGE) if has_report else None,
         )
         atomic.write_text(context.settings.media_dir(project) / STATE_PAGE, html)
