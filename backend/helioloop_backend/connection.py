@@ -72,7 +72,8 @@ class Reader(SocketUnreader):
         """
         if self._collected:
             size = min(size_hint or self.mxchunk, HANDED_BYTES)
-            collected, self._collected = self._collected[:size], self._collected[size:]
+            collected, rest = self._collected[:size], self._collected[size:]
+            self._collected = rest or memoryview(b"")  # an empty rest would keep the whole request in memory
             return bytes(collected)
         if time.monotonic() > self.deadline:  # also of a client that never pauses
             raise TimeoutError("the body is not complete in time")

@@ -156,6 +156,18 @@ def test_gunicorn_holds_little_of_a_body_that_has_arrived() -> None:
     assert reader.take_buffered() == b""
 
 
+def test_a_request_that_was_read_is_not_kept_in_memory() -> None:
+    """A connection may stay open for its next request."""
+    ours, other = socket.socketpair()
+    reader = Reader(ours, threading.Semaphore())
+    request = bytearray(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    reader.hold(request)
+    Request(Config(), reader, ("127.0.0.1", 1))
+    request.clear()  # refused while somebody looks at it
+    ours.close()
+    other.close()
+
+
 BROKEN = {
     "large head": (b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000, 431),
     "long line": (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
