@@ -59,7 +59,7 @@ class Authenticator:
         self._secret = encodings(secret) if secret else None
 
     def check(self, request: Request) -> None:
-        """Raise a 401 where a request lacks the right credentials.
+        """Raise a 401 where a request lacks the right credentials; a 403 for other machines where none are set.
 
         /health and /ready need none, because probes send none; the routes for browsers need none, because they only
         lead to Label Studio, which has its own login. Credentials that are sent there must be right, so that Label

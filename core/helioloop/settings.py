@@ -47,8 +47,9 @@ class Settings(BaseSettings):
     )
     label_studio_public_url: str | None = Field(
         None,
-        description="Address at which browsers reach Label Studio, for links to the pages about a project; without it, "
-        "the address of the worker is used.",
+        description="Address at which browsers reach Label Studio, for links to the pages about a project; its path "
+        "is also in the addresses of videos in tasks, so set it before the first ingestion. Without it, the address of "
+        "the worker is used.",
     )
     label_studio_api_key: SecretStr | None = Field(
         None, description="Access token of Label Studio: a legacy token or a personal access token."
@@ -134,8 +135,9 @@ class Settings(BaseSettings):
     random_checks: int = Field(
         10,
         ge=0,
-        description="Random checks that wait for an answer, without any prediction; at most a quarter of all cubes. 0 "
-        "for none: then only answers from before the first version support estimates and guarantees.",
+        description="Least number of random checks that wait for an answer, without any prediction, at most a quarter "
+        "of all cubes; a tenth of all cubes are random checks in any case. 0 for none: then only answers from before "
+        "the first version support estimates and guarantees.",
     )
     recipe: RecipeName = Field(
         "auto",

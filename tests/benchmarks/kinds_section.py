@@ -85,12 +85,17 @@ def kind_table(columns: Sequence[Column]) -> str:
 
 
 def wrong_non_emergences(totals: dict[str, Counts]) -> str:
-    """Return which kinds of non-emergences get a frame or a wrong class, and how many do."""
+    """Return which kinds of non-emergences get a frame or a wrong class, and how many do.
+
+    Wrong classes are counted of a whole kind, so they are shown where none of it is an emergence.
+    """
     if not totals:
         return "not measured"
     parts = []
     for kind, one in sorted(totals.items(), key=lambda entry: (-entry[1].get("frame_given", 0), entry[0])):
-        counts = {"a frame": one.get("frame_given", 0), "class wrong": one["wrong_classes"]}
+        counts = {"a frame": one.get("frame_given", 0)}
+        if one.get(NON_EMERGENCES) == one["cubes"]:
+            counts["class wrong"] = one["wrong_classes"]
         words = [f"{what} {count}" for what, count in counts.items() if count]
         if one.get(NON_EMERGENCES) and words:
             parts.append(f"{kind} ({', '.join(words)}, of {one[NON_EMERGENCES]})")

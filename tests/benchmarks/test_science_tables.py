@@ -146,22 +146,24 @@ def test_kinds_show_both_generators_and_which_non_emergences_get_a_frame() -> No
     emerging = kind(
         "emerging", cubes=9, wrong_labels=4, wrong_seen=3, frames=9, frames_near=8, authors_near=6, no_frame=1
     )
+    both = kind("both", cubes=9, wrong_classes=4, non_emergences=1, frame_given=1)
     stored = dict.fromkeys(PARTS, NONE)
     stored["first"] = measured(
-        {11: {"kinds": [growing, emerging]}, 12: {"kinds": [growing]}}, {11: {"kinds": [emerging]}}
+        {11: {"kinds": [growing, emerging, both]}, 12: {"kinds": [growing]}}, {11: {"kinds": [emerging]}}
     )
     text = kinds_section.section(stored)
 
     def of(title: str) -> dict[str, list[str]]:
         return rows(text.split(f"\n\n{title}:\n\n")[1].split("\n\n")[0])
 
-    assert list(of("Class wrong"))[2:] == ["growing", "emerging"]  # below heads and line
+    assert list(of("Class wrong"))[2:] == ["both", "growing", "emerging"]  # below heads and line
     assert of("Class wrong")["growing"] == ["4 of 10", "-", "-", "-"]
     assert of("Wrong labels contradicted")["emerging"] == ["3 of 4", "-", "3 of 4", "-"]
     assert of("Emergence frame within 15, after the first round")["emerging"] == ["8 of 9", "6 of 9"] * 2
     assert of("Non-emergences: frame given")["growing"] == ["6 of 10", "-", "-", "-"]
     assert "emerging" not in of("Non-emergences: frame given")
-    assert "- elements: growing (a frame 6, class wrong 4, of 10)\n- flux transport: none" in text
+    assert "- elements: growing (a frame 6, class wrong 4, of 10); both (a frame 1, of 1)\n" in text
+    assert "- flux transport: none\n" in text + "\n"
     assert "Not measured in the first round: elements, data seed 13; flux transport, data seeds 12, 13." in text
 
 

@@ -74,7 +74,7 @@ def train_member(plan: Plan, name: str, staging: Path, runtime: Runtime) -> Path
     CubeError
         If a training cube cannot be read.
     TrainingError
-        If the training diverges.
+        If the training diverges; see `train`.
     """
     member = plan.member(name)
     path = staging / member.file

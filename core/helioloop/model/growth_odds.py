@@ -104,7 +104,7 @@ class GrowthOdds:
 
         Notes
         -----
-        (growth / even) ** `POWER`, between 1 / `LARGEST_RATIO` and `LARGEST_RATIO`. On six synthetic releases of two
+        (growth / even) ** `POWER`, between 1 / `LARGEST_RATIO` and `LARGEST_RATIO`. On four synthetic releases of two
         generators, logistic regressions of the true class on ln(growth) give powers from 7.5 to 14.
         """
         ratio = (np.asarray(growth, dtype=np.float64) / self.even) ** POWER

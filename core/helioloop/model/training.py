@@ -89,7 +89,8 @@ def train(
     Raises
     ------
     TrainingError
-        If the training diverges.
+        If the training of a recipe with static clips diverges. Weights of others that are not finite are refused by
+        `load_member`.
     """
     with device.deterministic(), torch.random.fork_rng(devices=[0] if device.kind == "cuda" else []):
         torch.manual_seed(seed)

@@ -131,10 +131,14 @@ def score(
       p_networks             probability by the networks without the local growth;
                              p_emergence where the growth is not measured
       growth                 local growth: by which factor both polarities grow
-                             within a day at the place where they grow most; at
-                             2.6 both classes are equally likely; empty where it is not
-                             measured: with the recipe paper, on grids of under 3
-                             px per degree and in videos of under two days
+                             within a day at the place where they grow most. Where
+                             both classes are equally likely is estimated for each
+                             version, "even" in its growth-odds.json: about 2.
+                             Empty where it is not measured: with the recipes paper
+                             and paper-adamw, on grids of under 3 px per degree, in
+                             patches of under 3 degrees, with a frame less often
+                             than every 4 h, and where two days do not fit into
+                             the frames after the frozen start
       members                the members that were not trained on the cube
       steepest_frame         estimate of Chatterjee et al. 2022: median over the
                              members of the frame where the masking curve is

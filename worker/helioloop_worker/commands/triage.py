@@ -64,7 +64,7 @@ def triage(
     It also needs NEW_RELEASE to be like the audit sample. Profile, noise, typical field, peaks of the field and
     probabilities are compared. If they differ (drift), the command prints how, withdraws the guarantee and accepts
     nothing; the table is still written, with uncalibrated probabilities and intervals. Of releases that are alike,
-    at most 1 in 20 is taken for different.
+    at most 1 in 100 is taken for different.
 
     Each new cube is scored by the members of one fold, as each cube of the sample was. Its probability therefore
     differs from the one that `helioloop score` writes.
