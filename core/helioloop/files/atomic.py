@@ -19,7 +19,9 @@ from typing import Any, Final
 
 _CANNOT_FLUSH: Final = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 _REPLACED_AT_ONCE: Final = 16
-_UNFINISHED: Final = re.compile(r"\..+\.[0-9a-f]{8}\Z")
+_OURS: Final = ".helioloop"
+"""Ending of new files, which tells them from hidden files of others, such as a backup ``.labels.csv.20240315``."""
+_UNFINISHED: Final = re.compile(rf"\..+\.[0-9a-f]{{8}}{re.escape(_OURS)}\Z")
 
 
 @contextmanager
@@ -81,7 +83,7 @@ def replace_many(contents: Mapping[Path, bytes]) -> None:
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
     """Do what `replacing` does, without flushing the folder."""
-    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    new = unfinished(path)
     try:
         # The kernel applies the umask. Python could only read it by setting it, which is a race between threads.
         os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
@@ -128,6 +130,11 @@ def _sending(path: Path) -> Iterator[Path]:
         yield new
         with new.open("rb") as content, path.open("ab") as stream:
             shutil.copyfileobj(content, stream)
+
+
+def unfinished(path: Path) -> Path:
+    """Return the path of a new file beside `path`, which `is_unfinished` recognises."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}{_OURS}")
 
 
 def is_unfinished(name: str) -> bool:

@@ -11,7 +11,6 @@ file of a process that died is renamed, and looked at again before it is removed
 
 import errno
 import os
-import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from filelock import SoftFileLease, Timeout
+
+from helioloop.files.atomic import unfinished
 
 LEASE_SECONDS: Final = 30.0
 """A lock that was not renewed for this long belongs to a process that died; its holder renews it every third of it."""
@@ -125,7 +126,7 @@ def _remove(path: Path, judged: tuple[int, int] | None) -> None:
     OSError
         Where this user may not, as in a folder with the sticky bit.
     """
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")  # as unfinished files are named, which are removed
+    aside = unfinished(path)  # these are removed where they stay
     try:
         path.rename(aside)
     except FileNotFoundError:
@@ -148,7 +149,7 @@ def _seems_dead(path: Path) -> bool:
 
 def _now(folder: Path) -> float:
     """Return the time of the clock that dates the files of a folder, which may be a server's."""
-    probe = folder / f".clock.{secrets.token_hex(4)}"
+    probe = unfinished(folder / "clock")
     descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         return os.fstat(descriptor).st_mtime

@@ -164,10 +164,13 @@ def test_many_files_on_a_full_disk_are_as_before(tmp_path: Path, monkeypatch: py
 
 
 def test_only_new_files_of_a_replacement_count_as_unfinished(tmp_path: Path) -> None:
+    """Not the dated backups of others, whose date has eight digits."""
     with atomic.replacing(tmp_path / "a.b.json") as new:
         assert atomic.is_unfinished(new.name)
         new.write_text("x")
-    for name in ("a.b.json", ".watch.lock", ".cutouts", "a.json.0123abcd", ".a.0123ABCD"):
+    for name in ("a.b.json", ".watch.lock", ".cutouts", "a.json.0123abcd.helioloop", ".a.0123ABCD.helioloop"):
+        assert not atomic.is_unfinished(name)
+    for name in (".labels.csv.20240315", ".bashrc.20231105", ".a.0123abcd", ".labels.csv.20240315.helioloop.bak"):
         assert not atomic.is_unfinished(name)
 
 

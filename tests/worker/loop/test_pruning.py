@@ -135,19 +135,21 @@ def test_a_running_round_stays_and_one_that_was_left_goes(loop_project: LoopProj
 def test_only_entries_of_the_cache_that_were_not_used_go(tmp_path: Path) -> None:
     """Other files stay, whatever is in the folder that is named as the cache."""
     names = (f"ab/{'a' * 64}-0123456789ab-5.npy", f"inputs/per-frame-0123456789ab/{'b' * 64}.npy")
-    others = ("measurement.npy", "ab/notes.txt")
-    for name in (*names, *others, f"ab/{'c' * 64}-0123456789ab-5.npy"):
+    others = ("measurement.npy", "ab/notes.txt", ".labels.csv.20240315", "ab/.notes.20231105")
+    begun = f"ab/.{'a' * 64}.npy.0123abcd.helioloop"
+    for name in (*names, *others, begun, f"ab/{'c' * 64}-0123456789ab-5.npy"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x" * 10)
     age(tmp_path, days=31)
     read = tmp_path / "ab" / f"{'c' * 64}-0123456789ab-5.npy"
     os.utime(read, (time.time() - 29 * DAY, time.time() - 90 * DAY))
-    kind = pruning.kind_of_cache(tmp_path, days=30)
+    kind, unfinished = pruning.kinds_of_cache(tmp_path, days=30)
     assert (kind.find().files, kind.find().n_bytes) == (2, 20)
-    kind.remove()
+    assert (unfinished.find().files, unfinished.find().n_bytes) == (1, 10)
+    remove_all([kind, unfinished])
     left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
     assert left == sorted([*others, str(read.relative_to(tmp_path))])
-    assert pruning.kind_of_cache(tmp_path / "none", days=30).find().files == 0
+    assert all(kind.find().files == 0 for kind in pruning.kinds_of_cache(tmp_path / "none", days=30))
 
 
 def test_what_redis_or_label_studio_cannot_tell_is_a_sentence(ingested: LoopProject) -> None:

@@ -10,7 +10,7 @@ import click
 from helioloop.cli import needs_extra, print_table
 from helioloop.errors import ServiceError, WrongUsage
 from helioloop.settings import Settings, load_settings
-from helioloop_worker.commands.options import find_registry, models_options
+from helioloop_worker.commands.options import FiniteRange, find_registry, models_options
 
 if TYPE_CHECKING:
     from helioloop_worker.loop.pruning import Kind
@@ -34,7 +34,7 @@ def commands() -> Sequence[click.Command]:
 @click.option(
     "--cache-days",
     metavar="DAYS",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     default=30.0,
     show_default=True,
     help="Cached cubes that were not used for this long go.",
@@ -112,14 +112,14 @@ def _kinds(
     from helioloop_worker.loop import pruning
 
     registry = find_registry(model_dir=model_dir, project=project)
-    cache = pruning.kind_of_cache(settings.cache_root, days=cache_days)
+    cache = pruning.kinds_of_cache(settings.cache_root, days=cache_days)
     if project is None:
-        return [*pruning.kinds_in_model_folder(registry, keep=keep, running=lambda: ()), cache]
+        return [*pruning.kinds_in_model_folder(registry, keep=keep, running=lambda: ()), *cache]
     context, number = Context(settings), project
     return [
         *pruning.kinds_in_model_folder(registry, keep=keep, running=lambda: pruning.running_rounds(context, number)),
         *pruning.kinds_of_media(context, number),
-        cache,
+        *cache,
     ]
 
 

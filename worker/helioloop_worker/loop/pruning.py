@@ -78,8 +78,8 @@ def kinds_in_model_folder(registry: Registry, *, keep: int, running: Callable[[]
     ]
 
 
-def kind_of_cache(cache: Path, *, days: float) -> Kind:
-    """Return the entries of the cache that were neither written nor read for some days.
+def kinds_of_cache(cache: Path, *, days: float) -> list[Kind]:
+    """Return the entries of the cache that were neither written nor read for some days, and unfinished ones.
 
     On disks that record no times of reading (noatime), the time of writing alone counts.
     """
@@ -87,10 +87,12 @@ def kind_of_cache(cache: Path, *, days: float) -> Kind:
     def unused() -> list[Path]:
         now = time.time()
         entries = [path for path in cache.rglob("*.npy") if _CACHE_FILE.match(path.name)]
-        old = [path for path in entries if now - _used_at(path) > days * 24 * 3600.0]
-        return [*old, *pruning.unfinished_files(cache, now=now)]
+        return [path for path in entries if now - _used_at(path) > days * 24 * 3600.0]
 
-    return _files(f"cached cubes and inputs that were not used for {days:g} days", unused)
+    return [
+        _files(f"cached cubes and inputs that were not used for {days:g} days", unused),
+        _files("unfinished files in the cache", lambda: pruning.unfinished_files(cache, now=time.time())),
+    ]
 
 
 def kinds_of_media(context: Context, project: int) -> list[Kind]:
