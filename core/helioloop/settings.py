@@ -23,6 +23,8 @@ from helioloop.errors import SettingsError
 
 __all__ = ["Settings", "environment", "load_settings", "plain_url", "secret_values"]
 
+LARGEST_SEED: Final = 2**32
+"""Largest seed of a first member; torch's generators take more, so that there is room for the other members'."""
 _PROJECT_FOLDER: Final = re.compile(r"project-(0|[1-9][0-9]*)")
 
 
@@ -151,7 +153,9 @@ class Settings(BaseSettings):
         description="Passes over the training cubes instead of the recipe's number; fewer take less time and give a "
         "worse model.",
     )
-    seed: int = Field(0, ge=0, le=2**32, description="Seed of the first member; the seed of member k is this plus k.")
+    seed: int = Field(
+        0, ge=0, le=LARGEST_SEED, description="Seed of the first member; the seed of member k is this plus k."
+    )
     device: DeviceName = Field("auto", description="Device that networks run on; auto takes CUDA if it is available.")
     training_yields: bool = Field(
         True,

@@ -9,13 +9,16 @@ import click
 
 from helioloop.cli import needs_extra
 from helioloop.errors import ReleaseError
-from helioloop_worker.commands.options import TABLE, release_argument
+from helioloop_worker.commands.options import release_argument
 from helioloop_worker.commands.runtime import show_doubt
+from helioloop_worker.commands.written_table import WRITTEN_TABLE, WritingCommand
 
 
-@click.command("check")
+@click.command("check", cls=WritingCommand)
 @release_argument
-@click.option("--out", type=TABLE, help="CSV to write, one row per file. An existing file is replaced in one step.")
+@click.option(
+    "--out", type=WRITTEN_TABLE, help="CSV to write, one row per file. An existing file is replaced in one step."
+)
 @click.option(
     "--profile",
     "profile_name",

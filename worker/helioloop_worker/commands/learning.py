@@ -17,12 +17,12 @@ from helioloop_worker.commands.options import (
     model_dir_option,
     models_options,
     other_profile_option,
-    out_option,
     release_argument,
     seed_option,
     version_option,
 )
 from helioloop_worker.commands.runtime import open_release, open_runtime
+from helioloop_worker.commands.written_table import WritingCommand, out_option
 
 
 @click.command("train")
@@ -84,7 +84,7 @@ def train(*, folder: Path, model_dir: Path, labels: Path | None, recipe: str, fo
         click.echo(f"promotion check: {card.verdict['reason']}")
 
 
-@click.command("score")
+@click.command("score", cls=WritingCommand)
 @release_argument
 @model_dir_option
 @labels_option

@@ -1,8 +1,10 @@
 """Options and arguments that several commands share, each declared once."""
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,7 +13,7 @@ from helioloop.errors import ServiceError, WrongUsage
 from helioloop.files.access import remedy_for_denial
 from helioloop.files.atomic import is_stream
 from helioloop.registry.versions import Registry
-from helioloop.settings import load_settings
+from helioloop.settings import LARGEST_SEED, load_settings
 
 _Given = str | os.PathLike[str]
 _Converted = str | bytes | os.PathLike[str]
@@ -59,15 +61,27 @@ class AnsweringFolder(NamedPath):
         return super().convert(value, param, ctx)
 
 
+class FiniteRange(click.FloatRange):
+    """A number in a range; click takes `nan` for a number in any range, and `inf` where the range has no end."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number; give one such as 0.5", param, ctx)
+        return float(number)
+
+
 FOLDER = AnsweringFolder()
 EXISTING_FOLDER = AnsweringFolder(exists=True)
 TABLE = TablePath()
 PROGRAM = NamedPath(exists=True, dir_okay=False)
-FRACTION = click.FloatRange(min=0, max=1, min_open=True, max_open=True)
+FRACTION = FiniteRange(min=0, max=1, min_open=True, max_open=True)
 """A fraction above 0 and below 1."""
-FRACTION_OR_ALL = click.FloatRange(min=0, max=1, min_open=True)
+FRACTION_OR_ALL = FiniteRange(min=0, max=1, min_open=True)
 """A fraction above 0, up to and including 1."""
 PROJECT = click.IntRange(min=1)
+SEED = click.IntRange(min=0, max=LARGEST_SEED)
 
 release_argument = click.argument("folder", metavar="RELEASE", type=FOLDER)
 model_dir_option = click.option("--model-dir", required=True, type=FOLDER, help="Folder of model versions.")
@@ -78,7 +92,7 @@ labels_option = click.option(
 )
 seed_option = click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=SEED,
     help="Seed of the first ensemble member; member k uses seed + k.  [default: HELIOLOOP_SEED, 0]",
 )
 version_option = click.option("--version", help="Model version that scores.  [default: the published one]")
@@ -86,9 +100,6 @@ other_profile_option = click.option(
     "--other-profile",
     is_flag=True,
     help="Score even if the version was trained on another profile than the release has; the grids must be the same.",
-)
-out_option = click.option(
-    "--out", required=True, type=TABLE, help="CSV to write. An existing file is replaced in one step."
 )
 rate_option = click.option(
     "--rate",

@@ -13,13 +13,13 @@ from helioloop.errors import ServiceError, WrongUsage
 from helioloop.settings import Settings, load_settings
 from helioloop_worker.commands.options import (
     EXISTING_FOLDER,
-    TABLE,
     coverage_option,
     project_option,
 )
 from helioloop_worker.commands.retry import retry
 from helioloop_worker.commands.runtime import show_doubt
 from helioloop_worker.commands.status import status
+from helioloop_worker.commands.written_table import WRITTEN_TABLE, WritingCommand
 
 
 def commands() -> Sequence[click.Command]:
@@ -219,18 +219,18 @@ def fetched_video(settings: Settings, project: int, release: str) -> str:
         raise ServiceError(f"the tasks are imported, but no annotator can see their videos: {error}") from None
 
 
-@click.command()
+@click.command(cls=WritingCommand)
 @project_option
 @click.option(
     "--out",
     required=True,
-    type=TABLE,
+    type=WRITTEN_TABLE,
     help="File to write: .csv, .ecsv, .vot (or .xml) or .fits. An existing file is replaced in one step.",
 )
 @click.option(
     "--draw",
     "sample",
-    type=TABLE,
+    type=WRITTEN_TABLE,
     help="Also write the project's audit sample to this CSV, for `helioloop triage --random`.",
 )
 @coverage_option

@@ -9,7 +9,7 @@ import click
 
 from helioloop.cli import needs_extra
 from helioloop.records.labels import Label
-from helioloop_worker.commands.options import FOLDER, TABLE, processes_option, release_argument
+from helioloop_worker.commands.options import FOLDER, TABLE, FiniteRange, processes_option, release_argument
 from helioloop_worker.commands.runtime import show_doubt
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def make_release(out: Path, *, n: int, seed: int, truth: Path | None, crude_rule
 )
 @click.option(
     "--threshold",
-    type=click.FloatRange(-90.0, 0.0),
+    type=FiniteRange(-90.0, 0.0),
     help="Central-meridian distance in degrees; regions first detected east of it are non-emergences.  [default: -56]",
 )
 @processes_option

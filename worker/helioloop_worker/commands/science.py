@@ -13,6 +13,7 @@ from helioloop.model.recipes import RECIPES
 from helioloop.settings import load_settings
 from helioloop_worker.commands.options import FOLDER, FRACTION_OR_ALL, TABLE, release_argument, seed_option
 from helioloop_worker.commands.runtime import open_release, open_runtime, show_doubt
+from helioloop_worker.commands.written_table import WRITTEN_TABLE, WritingCommand
 
 if TYPE_CHECKING:
     from helioloop.workflows.benchmark import Run
@@ -23,7 +24,9 @@ def _experiment_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add RELEASE, --truth, --out and --seed to a command."""
     for option in (
         seed_option,
-        click.option("--out", type=TABLE, help="Also write the results to this CSV; an empty cell means undefined."),
+        click.option(
+            "--out", type=WRITTEN_TABLE, help="Also write the results to this CSV; an empty cell means undefined."
+        ),
         click.option(
             "--truth",
             required=True,
@@ -37,7 +40,7 @@ def _experiment_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.command("campaign")
+@click.command("campaign", cls=WritingCommand)
 @_experiment_options
 @click.option(
     "--model-dir", required=True, type=FOLDER, help="Folder for the campaign's model versions; none is published."
@@ -134,7 +137,7 @@ def campaign(
         print_table(kinds)
 
 
-@click.command("compare")
+@click.command("compare", cls=WritingCommand)
 @_experiment_options
 @click.option(
     "--recipe",

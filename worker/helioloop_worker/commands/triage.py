@@ -14,14 +14,14 @@ from helioloop_worker.commands.options import (
     existing_registry,
     model_dir_option,
     other_profile_option,
-    out_option,
     rate_option,
     version_option,
 )
 from helioloop_worker.commands.runtime import open_release, open_runtime, show_doubt
+from helioloop_worker.commands.written_table import WritingCommand, out_option
 
 
-@click.command("triage")
+@click.command("triage", cls=WritingCommand)
 @click.argument("folder", metavar="NEW_RELEASE", type=FOLDER)
 @model_dir_option
 @click.option(

@@ -14,7 +14,13 @@ from helioloop.cli import needs_extra
 from helioloop.errors import WrongUsage
 from helioloop.files.lease import holding
 from helioloop.settings import load_settings
-from helioloop_worker.commands.options import EXISTING_FOLDER, confidence_option, project_option, rate_option
+from helioloop_worker.commands.options import (
+    EXISTING_FOLDER,
+    FiniteRange,
+    confidence_option,
+    project_option,
+    rate_option,
+)
 
 
 @click.command("watch")
@@ -25,7 +31,7 @@ from helioloop_worker.commands.options import EXISTING_FOLDER, confidence_option
     "--quiet",
     "quiet_seconds",
     metavar="SECONDS",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     default=600.0,
     show_default=True,
     help="Time without a change after which files without a list of hashes count as complete.",
@@ -34,7 +40,7 @@ from helioloop_worker.commands.options import EXISTING_FOLDER, confidence_option
     "--every",
     "every_seconds",
     metavar="SECONDS",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     default=60.0,
     show_default=True,
     help="Time between two looks at DIR.",

@@ -1,0 +1,115 @@
+"""A table that a command writes replaces none of the files that it reads."""
+
+from collections.abc import Iterator, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from helioloop.cli import ENTRY_POINTS, CommandLine
+from helioloop.data.release import LABELS_FILE
+from helioloop.data.release_profile import PROFILE_FILE
+from helioloop_worker.commands.options import FiniteRange
+from helioloop_worker.commands.written_table import OF_RELEASES, WritingCommand, WrittenTable
+
+ROWS = "cube,label,verified\nA,emergence,1\n"
+
+
+def commands() -> Iterator[click.Command]:
+    for entry in entry_points(group=ENTRY_POINTS):
+        yield from entry.load()()
+
+
+def run(*words: str | Path) -> Result:
+    group = CommandLine(commands={str(command.name): command for command in commands()})
+    return CliRunner().invoke(group, [str(word) for word in words])
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Path:
+    """A release whose files hold something that one recognises."""
+    folder = tmp_path / "release-1"
+    folder.mkdir()
+    for name in ("A.fits", "labels.csv", "release.toml"):
+        (folder / name).write_text(ROWS)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "published.json").write_text(ROWS)
+    (tmp_path / "sample.csv").write_text(ROWS)
+    (tmp_path / "link.csv").symlink_to("sample.csv")
+    return folder
+
+
+def check_refused(found: Result, path: Path, words: str) -> None:
+    assert found.exit_code == 2, found.output
+    assert words in found.output
+    assert path.read_text() == ROWS
+
+
+@pytest.mark.parametrize("name", ["A.fits", "labels.csv", "release.toml"])
+@pytest.mark.parametrize("command", ["check", "score", "triage"])
+def test_a_file_of_the_release_is_not_replaced(release: Path, command: str, name: str) -> None:
+    models = release.parent / "models"
+    more: Sequence[str | Path] = {
+        "check": [],
+        "score": ["--model-dir", models],
+        "triage": ["--model-dir", models, "--random", release.parent / "sample.csv"],
+    }[command]
+    check_refused(run(command, release, *more, "--out", release / name), release / name, "would replace a file of")
+
+
+@pytest.mark.parametrize("name", ["sample.csv", "link.csv", "release-1/../sample.csv"])
+def test_a_table_that_is_read_is_not_replaced(release: Path, name: str) -> None:
+    """By its name, through a link, and by another path."""
+    folder, sample = release.parent, release.parent / "sample.csv"
+    words = ("--out", folder / name, "--model-dir", folder / "models")
+    check_refused(run("triage", release, *words, "--random", sample), sample, "is also what --random names")
+    check_refused(run("score", release, *words, "--labels", sample), sample, "is also what --labels names")
+    check_refused(run("campaign", release, *words, "--truth", sample), sample, "is also what --truth names")
+    check_refused(run("catalogue", "--project", "1", "--out", sample, "--draw", folder / name), sample, "--draw names")
+
+
+def test_a_file_of_the_models_is_not_replaced(release: Path) -> None:
+    published = release.parent / "models" / "published.json"
+    check_refused(
+        run("score", release, "--model-dir", published.parent, "--out", published), published, "would replace"
+    )
+
+
+def test_another_table_in_the_folder_of_the_release_may_be_written(release: Path) -> None:
+    """The command goes on, and finds that the cube is none."""
+    found = run("check", release, "--out", release / "check.csv")
+    assert "would replace" not in found.output
+
+
+def test_each_command_with_such_a_table_is_checked() -> None:
+    assert {LABELS_FILE, PROFILE_FILE} == set(OF_RELEASES)
+    found = {
+        str(command.name): isinstance(command, WritingCommand)
+        for command in commands()
+        if any(isinstance(param.type, WrittenTable) for param in command.params)
+    }
+    assert found == dict.fromkeys(("campaign", "catalogue", "check", "compare", "score", "triage"), True)
+
+
+@pytest.mark.parametrize("number", ["nan", "NaN", "inf", "-inf", "1e999"])
+def test_no_option_takes_a_number_that_is_not_finite(number: str) -> None:
+    """Each option with a range of numbers, of each command."""
+    options = [
+        (command, param)
+        for command in commands()
+        for param in command.params
+        if isinstance(param.type, click.FloatRange)
+    ]
+    assert len(options) > 8
+    for command, param in options:
+        assert isinstance(param.type, FiniteRange), (command.name, param.name)
+        with pytest.raises(click.BadParameter, match=r"finite|range"):
+            param.type.convert(number, param, None)
+
+
+def test_a_seed_that_is_too_large_is_a_sentence(release: Path) -> None:
+    found = run("train", release, "--model-dir", release.parent / "models", "--seed", "99999999999999999999999999")
+    assert found.exit_code == 2
+    assert "is not in the range 0<=x<=4294967296" in found.output

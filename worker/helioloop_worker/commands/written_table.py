@@ -1,0 +1,77 @@
+"""Commands that write a table: it replaces none of the files that the command reads."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from helioloop.errors import WrongUsage
+from helioloop_worker.commands.options import TablePath
+
+OF_RELEASES: Final = ("labels.csv", "release.toml")
+"""Tables of a release; named here, because `helioloop.data` needs astropy."""
+_OF_CUBES: Final = (".fits", ".fit", ".fts", ".fz", ".gz")
+_OF_MODELS: Final = (".json", ".jsonl", ".safetensors", ".npy")
+"""Endings of the files in a model folder."""
+
+
+class WrittenTable(TablePath):
+    """A file that a `WritingCommand` writes."""
+
+
+WRITTEN_TABLE: Final = WrittenTable()
+out_option = click.option(
+    "--out", required=True, type=WRITTEN_TABLE, help="CSV to write. An existing file is replaced in one step."
+)
+
+
+class WritingCommand(click.Command):
+    """A command with an option of the type `WRITTEN_TABLE`.
+
+    The file is checked when all parameters are known, because options may be given in any order.
+    """
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command.
+
+        Raises
+        ------
+        WrongUsage
+            If a file to write is another one that is named, a file of a release that is named, or of a model folder.
+        """
+        written = [param for param in self.params if isinstance(param.type, WrittenTable)]
+        for param in written:
+            path = ctx.params.get(str(param.name))
+            if isinstance(path, Path):
+                self._check(param, path, ctx.params)
+        return super().invoke(ctx)
+
+    def _check(self, written: click.Parameter, path: Path, values: Mapping[str, Any]) -> None:
+        option = written.opts[0]
+        for param in self.params:
+            other = values.get(str(param.name))
+            if param is written or not isinstance(other, Path):
+                continue
+            if _is_same(path, other):
+                raise WrongUsage(
+                    f"{option} {path} is also what {param.opts[0] if isinstance(param, click.Option) else 'is read'} "
+                    f"names, and would be replaced; give {option} a name of its own"
+                )
+            if _is_file_of(other, path):
+                raise WrongUsage(
+                    f"{option} {path} would replace a file of {other}, which is read; give {option} another name"
+                )
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    return os.path.realpath(path) == os.path.realpath(other) and not (path.exists() and not path.is_file())
+
+
+def _is_file_of(folder: Path, path: Path) -> bool:
+    """Return whether a path is that of a cube or a table of the release in a folder, or of a file of its models."""
+    real, name = Path(os.path.realpath(path)), path.name.lower()
+    if not folder.is_dir() or not real.is_relative_to(os.path.realpath(folder)):
+        return False
+    return name in OF_RELEASES or name.endswith((*_OF_CUBES, *_OF_MODELS))
