@@ -113,14 +113,17 @@ def make_release(
     """
     spool = Spool(out / f".{command}")
     excluded_table = f"{command}-excluded.csv"
-    if out.exists() and not spool.folder.exists():
-        others = [path.name for path in out.iterdir() if path.name != excluded_table]
-        if excluded_table in {path.name for path in out.iterdir()} and LABELS_FILE in others:
+    if out.exists():
+        present = {path.name for path in out.iterdir()}
+        if {excluded_table, LABELS_FILE} <= present:
+            # The label table is written last. A run that ended just after it has left its hidden folder.
+            shutil.rmtree(spool.folder, ignore_errors=True)
             raise ReleaseError(
                 f"{out} is a finished release, and its cubes may be labelled already: make a new one elsewhere, "
                 "or have files that keep coming followed by `helioloop watch`"
             )
-        if others:
+        others = sorted(present - {excluded_table})
+        if others and not spool.folder.exists():
             raise ReleaseError(
                 f"{out} is not empty (it has {others[0]!r}); a release is made in a folder of its own: name another one"
             )

@@ -7,6 +7,7 @@ with. There are two generators of cubes, see `Generator`.
 
 import json
 import multiprocessing
+import os
 import signal
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from helioloop.data.crude_label_tables import CRUDE_LABELS_FILE, write_crude_labels
 from helioloop.data.crude_labels import FIRST_FOUND_EAST_OF_DEG, CrudeLabel, label_cube
 from helioloop.data.cubes import write_cube
-from helioloop.data.release import LabelRow, write_labels
+from helioloop.data.release import LABELS_FILE, LabelRow, write_labels
 from helioloop.errors import ReleaseError
 from helioloop.files import atomic, tables
 from helioloop.progress import Report, silent
@@ -98,10 +99,13 @@ class SyntheticRelease:
         Crude label of each cube, as in ``labels.csv``; None where the rule gives none.
     n_wrong : int
         Crude labels that differ from the truth.
+    had_labels : bool
+        True where ``labels.csv`` was there already; it was left as it is.
     """
 
     crude: Mapping[str, Label | None]
     n_wrong: int
+    had_labels: bool = False
 
     @property
     def n_labelled(self) -> int:
@@ -183,6 +187,8 @@ def make_release(
 ) -> SyntheticRelease:
     """Make a release of `n` cubes in the folder `out`, or complete one begun with the same values.
 
+    A label table that is there is left as it is: its labels may have been corrected.
+
     Parameters
     ----------
     out : Path
@@ -247,14 +253,16 @@ def make_release(
         )
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-    # Written last, so that a folder with labels.csv is complete.
-    write_labels(
-        out / "labels.csv", [LabelRow(cube=cube, label=label, verified=False) for cube, label in crude.items()]
-    )
+    # Written last, so that a folder with labels.csv is complete, and its labels may have been corrected since.
+    has_labels = os.path.lexists(out / LABELS_FILE)
+    if not has_labels:
+        write_labels(
+            out / LABELS_FILE, [LabelRow(cube=cube, label=label, verified=False) for cube, label in crude.items()]
+        )
     if truth is not None:
         _write_truth(truth, scenarios)
     wrong = [s.name for s in scenarios if crude[s.name] not in {None, s.truth.label}]
-    return SyntheticRelease(crude=crude, n_wrong=len(wrong))
+    return SyntheticRelease(crude=crude, n_wrong=len(wrong), had_labels=has_labels)
 
 
 def _label_by_pixels(

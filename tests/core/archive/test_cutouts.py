@@ -252,3 +252,17 @@ def test_a_finished_release_is_not_changed(made: MadeRelease, series: Path) -> N
     """Its cubes may be labelled; the message names what follows files that keep coming."""
     with pytest.raises(ReleaseError, match=r"is a finished release.*helioloop watch"):
         make_cutouts([str(series)], [EAST, WEST], made.folder, profile=COARSE, processes=1)
+
+
+def test_a_release_whose_run_ended_while_it_cleaned_up_keeps_its_labels(made: MadeRelease, series: Path) -> None:
+    """The hidden folder of the run is still there, and a human has labelled a cube since."""
+    labels, hidden = made.folder / "labels.csv", made.folder / ".cutouts"
+    before = labels.read_text()
+    labelled = "\n".join(f"{line.split(',')[0]},emergence,1" if k else line for k, line in enumerate(before.split()))
+    labels.write_text(labelled)
+    (hidden / "rest").mkdir(parents=True)
+    with pytest.raises(ReleaseError, match="is a finished release"):
+        make_cutouts([str(series)], [EAST, WEST], made.folder, profile=COARSE, processes=1)
+    assert labels.read_text() == labelled
+    assert not hidden.exists()
+    labels.write_text(before)

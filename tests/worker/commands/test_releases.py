@@ -36,6 +36,23 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob("*.fits")}
 
 
+def test_a_release_that_is_made_again_keeps_corrected_labels(release: Path, tmp_path: Path) -> None:
+    """A cube that is missing is made again; without the table, that is made again, too."""
+    out = tmp_path / "release"
+    shutil.copytree(release, out)
+    labels, crude = out / "labels.csv", (release / "labels.csv").read_text()
+    corrected = crude.replace("non-emergence,0", "emergence,1")
+    assert corrected != crude
+    labels.write_text(corrected)
+    next(out.glob("*.fits")).unlink()
+    assert make_release(out, n=N, seed=1, instrument=SMALL).had_labels
+    assert labels.read_text() == corrected
+    assert content(out) == content(release)
+    labels.unlink()
+    assert not make_release(out, n=N, seed=1, instrument=SMALL).had_labels
+    assert labels.read_text() == crude
+
+
 def test_a_release_is_cubes_and_a_label_table(release: Path) -> None:
     """Each row of labels.csv names a readable, unverified cube of its region."""
     rows = read_labels(release / "labels.csv")
@@ -131,6 +148,7 @@ def test_labels_by_the_pixels_are_those_that_crude_labels_gives(release: Path, t
         make_release(out, n=N, seed=1, instrument=SMALL, crude_rule=CrudeRule.PIXELS)
     begun = json.loads((out / "made-with.json").read_text())
     (out / "made-with.json").write_text(json.dumps({**begun, "crude_rule": "pixels"}))
+    (out / "labels.csv").unlink()
     made = make_release(
         out, n=N, seed=1, truth=tmp_path / "t.csv", workers=1, instrument=SMALL, crude_rule=CrudeRule.PIXELS
     )

@@ -104,6 +104,8 @@ def make_release(out: Path, *, n: int, seed: int, truth: Path | None, crude_rule
     if made.n_labelled:
         fraction = made.n_wrong / made.n_labelled
         click.echo(f"{made.n_wrong} of {made.n_labelled} crude labels ({fraction:.1%}) are wrong")
+    if made.had_labels:
+        click.echo(f"{out / 'labels.csv'} was there and is left as it is; delete it for the crude labels of now")
 
 
 @click.command("crude-labels")
