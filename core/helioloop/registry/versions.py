@@ -26,7 +26,7 @@ from helioloop.records.scores import CubeScore
 from helioloop.registry.card import CARD_FILE, Card, write_card
 from helioloop.registry.completeness import missing_parts
 from helioloop.registry.folder_format import check_format, ensure_format
-from helioloop.registry.publications import Publication, Publications
+from helioloop.registry.publications import POINTER, Publication, Publications
 from helioloop.registry.score_store import read_score_file, read_scores, read_some_scores, write_scores
 from helioloop.registry.staging import Staging
 from helioloop.registry.version_names import FOLDER, is_version_name, number_of, version_names
@@ -104,12 +104,14 @@ class Registry:
         check_format(self.root)
         path = self.root / FOLDER / version
         if not is_version_name(version) or not path.is_dir():
-            known = ", ".join(self.versions()) or "none yet"
+            names = self.versions()
+            known = ", ".join(names) or "none yet"
             if version == self.published_if_readable():
+                instead = f"run `{self.rollback_command('VERSION')}` with one of: {known}"
                 raise UnknownVersion(
                     f"{self.root} has published {version} and no folder of it, as after the restore or the copy of a "
-                    f"part; restore versions/{version} from a backup, or run `{self.rollback_command('VERSION')}` with "
-                    f"one of: {known}"
+                    f"part; restore versions/{version} from a backup, or "
+                    f"{instead if names else f'delete {POINTER}, because there is no other version'}"
                 )
             raise UnknownVersion(f"version {version!r} is not in {self.root}; choose one of: {known}")
         return path

@@ -84,9 +84,12 @@ def train_release(
         If the promotion check rejects the version, or somebody published another one while it was trained; it stays
         in the registry.
     RegistryError
-        If the model folder has another profile than the release.
+        If the model folder has another profile than the release, or its published version is missing or damaged.
     """
     check_profile(registry, runtime)
+    parent = registry.published()
+    if parent is not None:
+        registry.card(parent)  # before hours of work: without it no other version can be compared and published
     cubes = readable_cubes(release, runtime)
     try:
         plan = make_plan(
@@ -95,7 +98,7 @@ def train_release(
             instrument=runtime.instrument,
             profile=runtime.profile,
             seed=seed,
-            parent=registry.published(),
+            parent=parent,
             reason="trained by hand with --force" if forced else "trained by hand",
         )
     except TooFewLabels as error:

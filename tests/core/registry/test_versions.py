@@ -316,6 +316,17 @@ def test_a_published_version_without_a_folder_is_named_with_both_remedies(tmp_pa
     assert registry.published() == "v0002"
 
 
+def test_without_any_other_version_the_pointer_is_to_be_deleted(tmp_path: Path) -> None:
+    """There is nothing to roll back to; afterwards a version can be published again."""
+    registry = Registry(tmp_path)
+    registry.publish(_version(registry), why="trained")
+    shutil.rmtree(registry.folder("v0001"))
+    with pytest.raises(UnknownVersion, match=r"restore versions/v0001 from a backup, or delete published\.json"):
+        registry.folder("v0001")
+    (tmp_path / "published.json").unlink()
+    registry.publish(_version(registry), why="trained")
+
+
 @pytest.mark.parametrize("kept", ["history.jsonl", "published.json"])
 def test_the_name_of_a_lost_version_is_not_given_again(tmp_path: Path, kept: str) -> None:
     """Neither where Label Studio cannot be asked: the new version would count as published before."""

@@ -14,7 +14,7 @@ from helioloop.data.cubes import CubeFiles, write_cube
 from helioloop.data.gridding import to_grid
 from helioloop.data.loader import Loader
 from helioloop.data.release import LabelRow, Release, write_labels
-from helioloop.errors import CubeError, ReleaseError, TooFewLabels
+from helioloop.errors import CubeError, ReleaseError, TooFewLabels, UnknownVersion
 from helioloop.model.device import choose_device
 from helioloop.model.recipes import find_recipe
 from helioloop.model.runtime import Runtime
@@ -109,6 +109,21 @@ def test_too_few_labels_name_the_cubes_that_were_excluded(tmp_path: Path, releas
             seed=0,
             forced=False,
         )
+
+
+def test_a_published_version_that_is_missing_is_named_before_anything_is_read(
+    tmp_path: Path, release: Release, counted: Counter[str]
+) -> None:
+    """Training takes hours, and nothing could be published after it."""
+    registry = Registry(tmp_path / "models")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "published.json").write_text('{"version": "v0001"}')
+    loader = Loader(roots=(tmp_path,), cache=tmp_path / "cache", instrument=TOY)
+    runtime = Runtime(instrument=TOY, load=loader, device=choose_device("cpu"))
+    recipe = find_recipe("quick", gpu=False)
+    with pytest.raises(UnknownVersion, match="has published v0001 and no folder of it"):
+        train_release(release, registry, runtime, recipe=recipe, seed=0, forced=False)
+    assert not counted
 
 
 def test_each_cube_is_read_once_and_gridded_if_it_is_not_cached(
