@@ -50,7 +50,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         write_release(made, seed)
     with pytest.MonkeyPatch.context() as patch:
         # starting processes takes longer than what they do here
-        patch.setattr(making, "ProcessPoolExecutor", lambda **_: ThreadPoolExecutor(1))
+        patch.setattr(making, "make_pool", lambda *_, **__: ThreadPoolExecutor(1))
         patch.setattr(experiment, "process_count", lambda *_: 1)
         patch.setattr(parts, "ROUNDS", 1)
         patch.setattr(parts, "WIDE", replace(TINY, name="accurate"))

@@ -95,7 +95,7 @@ def hurry() -> None:
     worker.lower_priority, worker.yielding = lambda: None, nullcontext  # type: ignore[attr-defined]
     queues.STRANDED_SECONDS = 3  # type: ignore[misc]
     reporting.make_report = lambda *_, **__: "<html>a report</html>"  # its figures take seconds
-    processes.ProcessPoolExecutor = lambda *_, **__: ThreadPoolExecutor(1)  # type: ignore[assignment, misc]
+    processes.make_pool = lambda *_, **__: ThreadPoolExecutor(1)  # type: ignore[assignment, return-value]
 
 
 def main() -> None:

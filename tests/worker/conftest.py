@@ -93,7 +93,7 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
     One thread only: Python 3.11's parser, which reads the header of a cached cube, fails now and then in several.
     """
-    monkeypatch.setattr(processes, "ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
+    monkeypatch.setattr(processes, "make_pool", lambda *_, **__: ThreadPoolExecutor(1))
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,8 @@
 """A run over many files: each is read once, in several processes, kept in the spool, and the release is written."""
 
-import multiprocessing
 import shutil
-import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -17,6 +15,7 @@ from helioloop.archive.regions import Region
 from helioloop.archive.release import MadeRelease, write_release
 from helioloop.archive.spool import Patch, Spool, SpooledFile, key_of
 from helioloop.data.release import LABELS_FILE
+from helioloop.environment.pools import make_pool
 from helioloop.errors import MagnetogramError, ReleaseError
 from helioloop.progress import Report, silent
 from helioloop.records.profiles import Profile
@@ -180,13 +179,7 @@ def spread(task: Callable[[Item], Result], items: Sequence[Item], *, processes: 
     if processes <= 1:
         yield from map(task, items)
         return
-    pool = ProcessPoolExecutor(
-        max_workers=processes,
-        mp_context=multiprocessing.get_context("spawn"),
-        # Ctrl-C reaches the whole process group: the parent stops the pool, a process finishes its file.
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),
-    )
+    pool = make_pool(processes, ignores_interrupt=True)
     try:
         # A few per process at a time: the queue, and what it holds, does not grow with the number of files.
         waiting = iter(items)

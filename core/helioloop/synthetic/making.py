@@ -6,11 +6,9 @@ with. There are two generators of cubes, see `Generator`.
 """
 
 import json
-import multiprocessing
 import os
-import signal
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -24,6 +22,7 @@ from helioloop.data.crude_label_tables import CRUDE_LABELS_FILE, write_crude_lab
 from helioloop.data.crude_labels import FIRST_FOUND_EAST_OF_DEG, CrudeLabel, label_cube
 from helioloop.data.cubes import write_cube
 from helioloop.data.release import LABELS_FILE, LabelRow, write_labels
+from helioloop.environment.pools import make_pool
 from helioloop.errors import ReleaseError
 from helioloop.files import atomic, tables
 from helioloop.progress import Report, silent
@@ -233,13 +232,7 @@ def make_release(
     missing = [s.index for s in scenarios if not (out / f"{s.name}.fits").exists()]
     done = n - len(missing)
     report(done, n, "making cubes")
-    pool = ProcessPoolExecutor(
-        max_workers=workers or joblib.cpu_count(),
-        mp_context=multiprocessing.get_context("spawn"),
-        # Ctrl-C is sent to all processes: the parent stops the pool, the others finish the file they are writing.
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),
-    )
+    pool = make_pool(workers or joblib.cpu_count(), ignores_interrupt=True)
     try:
         tasks = [pool.submit(_make_file, out, seed, index, instrument, generator) for index in missing]
         for task in as_completed(tasks):

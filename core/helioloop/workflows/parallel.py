@@ -6,7 +6,7 @@ The result does not depend on the number of processes. The worker runs the same 
 
 import multiprocessing
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
@@ -16,6 +16,7 @@ import joblib
 import torch
 
 from helioloop.emergence.locate import locate_emergences
+from helioloop.environment.pools import make_pool
 from helioloop.model.device import CPU_THREADS, Device
 from helioloop.model.ensemble import Ensemble, score_cubes, train_all_members, train_member, trains_together
 from helioloop.model.plan import Plan
@@ -174,10 +175,8 @@ def _run_chunks(
     on_progress: Callable[[int], None],
 ) -> list[T]:
     """Run `task` on each chunk and return the results in order; `on_progress` receives the children's count."""
-    # Spawned, not forked: a forked child inherits torch's locked thread pools.
-    context = multiprocessing.get_context("spawn")
-    counter = context.Value("q", 0)
-    with ProcessPoolExecutor(processes, context, _receive_counter, (counter,)) as pool:
+    counter = multiprocessing.get_context("spawn").Value("q", 0)
+    with make_pool(processes, initializer=_receive_counter, initargs=(counter,)) as pool:
         # `report` and `on_excluded` may be bound to this process's terminal; the children only count.
         bare = replace(work, runtime=replace(work.runtime, report=silent, on_excluded=None))
         futures = [pool.submit(task, bare, chunk) for chunk in chunks]

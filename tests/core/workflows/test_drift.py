@@ -75,7 +75,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     registry = Registry(folder / "models")
     with pytest.MonkeyPatch.context() as patch:
         # starting processes takes longer than what they do here
-        patch.setattr(making, "ProcessPoolExecutor", lambda **_: ThreadPoolExecutor(1))
+        patch.setattr(making, "make_pool", lambda *_, **__: ThreadPoolExecutor(1))
         patch.setattr(releases, "process_count", lambda *_: 1)
         making.make_release(folder / "old", n=N_TRAINED, seed=3, instrument=SMALL)
         making.make_release(folder / "new", n=N_NEW, seed=4, instrument=SMALL)

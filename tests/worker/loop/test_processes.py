@@ -1,7 +1,7 @@
 """Work in several processes: what the loop sends to another process arrives there, and comes back with its item."""
 
 import os
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from tests.worker.dying import exits_at_seven
 
 from helioloop.data.cube_report import Verdict
 from helioloop.data.loader import Loader
+from helioloop.environment.pools import make_pool
 from helioloop.progress import silent
 from helioloop.records.cubes import CubeInfo
 from helioloop_worker.loop import processes, readable
@@ -25,7 +26,7 @@ Data = dict[str, dict[str, str]]
 @pytest.fixture(autouse=True)
 def _real_processes(_one_thread: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Use processes, unlike the other tests of the worker."""
-    monkeypatch.setattr(processes, "ProcessPoolExecutor", ProcessPoolExecutor)
+    monkeypatch.setattr(processes, "make_pool", make_pool)
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def test_any_error_at_one_cube_leaves_the_others_to_a_round(
     loader: Loader, task_data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In this process, so that the test can break the reading of one cube."""
-    monkeypatch.setattr(processes, "ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
+    monkeypatch.setattr(processes, "make_pool", lambda *_, **__: ThreadPoolExecutor(1))
     found = [CubeInfo(release="made", name=cube, sha256=task_data[cube]["sha256"]) for cube in ("cube00", "cube01")]
     load = Loader.__call__
 

@@ -1,13 +1,14 @@
 """Calls a function on many items in several processes: for work on cubes, each of which takes seconds."""
 
-import multiprocessing
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 import joblib
+
+from helioloop.environment.pools import make_pool
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -73,8 +74,7 @@ def _work(
     function: Callable[[Item], Result], waiting: deque[Item], processes: int, *, at_once: int
 ) -> Generator[tuple[Item, Result], None, list[Item]]:
     """Yield results until nothing waits or a process dies; return the items without a result that were in work then."""
-    # Spawned, not forked: a job's process holds connections and perhaps a thread pool.
-    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with make_pool(processes) as pool:
         working: dict[Future[Result], Item] = {}
         lost: list[Item] = []
         try:
