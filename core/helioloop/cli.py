@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -60,19 +60,33 @@ class CommandLine(click.Group):
                         [((command.name or "").ljust(width), command.get_short_help_str(limit)) for command in found]
                     )
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Read the command line; the help and the version are printed here."""
+        with _sentences(sys.exit):
+            return super().make_context(info_name, args, parent, **extra)
+
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; print the text of a `HelioloopError`."""
-        try:
+        with _sentences(ctx.exit):
             return super().invoke(ctx)
-        except HelioloopError as error:
-            click.echo(f"helioloop: {error}", err=True)
-            ctx.exit(error.exit_code)
-        except OSError as error:
-            text = path_error(error)
-            if text is None:
-                raise
-            click.echo(f"helioloop: {text}", err=True)
-            ctx.exit(1)
+
+
+@contextmanager
+def _sentences(leave: Callable[[int], NoReturn]) -> Iterator[None]:
+    """Print the text of a `HelioloopError`, or of an error of a file, and leave with its code."""
+    try:
+        yield
+    except HelioloopError as error:
+        click.echo(f"helioloop: {error}", err=True)
+        leave(error.exit_code)
+    except OSError as error:
+        text = path_error(error)
+        if text is None:
+            raise
+        click.echo(f"helioloop: {text}", err=True)
+        leave(1)
 
 
 class Service(click.Command):

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,6 +116,17 @@ def test_what_cannot_be_printed_is_one_sentence(number: int, remedy: str) -> Non
     assert result.exit_code == 1
     assert result.output.startswith("helioloop: a file, or what is printed, cannot be written (")
     assert remedy in result.output
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["check", "--help"]])
+def test_a_help_that_cannot_be_printed_is_one_sentence(words: list[str]) -> None:
+    """Python flushes what is printed once more when it ends; that fails in silence."""
+    program = [sys.executable, "-c", "from helioloop.cli import main; main()", *words]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert "helioloop: a file, or what is printed, cannot be written (No space left on device)" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_file_on_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
