@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from helioloop.data.absent_values import LOWEST_GAUSS, AbsentValues, absent_values, refuse_without_values
 from helioloop.data.bad_frames import bad_frames
 from helioloop.data.cubes import Cube
 from helioloop.data.interpolation import interpolate_frames, interpolate_pixels
@@ -26,7 +27,6 @@ OFF_DISK_FILL = np.float32(0.5)
 """Value that networks receive for off-disk pixels: 0 G, scaled."""
 
 _LIMB_FRACTION = 0.05
-_LOWEST_GAUSS = np.float32(-7000.0)  # sunspots reach -6e3 G
 _BLOCK = 8  # frames that are worked on at once: they fit into the processor's cache
 _NEAR = 8  # observations; stretches with missing values that are nearer to each other are interpolated together
 
@@ -47,6 +47,8 @@ class FrameUse:
         Observations followed by another usable one in the same grid frame.
     early : int
         Observations counted to the grid frame that begins after them; see `grid_frames`.
+    absent : AbsentValues
+        What the observations that are used lack.
     """
 
     grid_frames: tuple[int, ...]
@@ -55,6 +57,7 @@ class FrameUse:
     bad: int
     same_slot: int
     early: int
+    absent: AbsentValues
 
 
 def frame_use(cube: Cube, instrument: Instrument) -> FrameUse:
@@ -67,7 +70,8 @@ def frame_use(cube: Cube, instrument: Instrument) -> FrameUse:
     """
     all_frames = observed_frames(cube, instrument)
     frames, observed = _frames_on_grid(cube, instrument)
-    shown, usable, _ = _usable(cube.name, frames, observed, instrument)
+    shown, usable, at_corner = _usable(cube.name, frames, observed, instrument)
+    n_frozen = int((frames[usable] < instrument.frozen_frames).sum())
     return FrameUse(
         grid_frames=tuple(frames[usable].tolist()),
         before_grid=int((all_frames < 0).sum()),
@@ -75,6 +79,7 @@ def frame_use(cube: Cube, instrument: Instrument) -> FrameUse:
         bad=len(frames) - len(shown),
         same_slot=len(shown) - len(usable),
         early=int((all_frames * instrument.cadence_seconds > cube.seconds).sum()),
+        absent=absent_values(observed[usable], at_corner[usable], n_frozen=n_frozen),
     )
 
 
@@ -103,7 +108,8 @@ def to_grid(cube: Cube, instrument: Instrument) -> Floats:
     Raises
     ------
     CubeError
-        If the frames are not size_px × size_px, or none on the grid is usable.
+        If the frames are not size_px × size_px, none on the grid is usable, or too many pixels have no value in any
+        of them; see `refuse_without_values`.
 
     Notes
     -----
@@ -134,14 +140,14 @@ def to_grid(cube: Cube, instrument: Instrument) -> Floats:
     gridded = np.empty((instrument.n_frames, observed[0].size), dtype=np.float32)
     fields = observed.reshape(len(observed), -1)
     lowest = _place(gridded, fields, frames, kept, clip_gauss=instrument.clip_gauss)
-    incomplete = ~(lowest >= _LOWEST_GAUSS) | touches_corner(at_corner)[kept]  # a NaN makes the lowest value NaN
+    incomplete = ~(lowest >= LOWEST_GAUSS) | touches_corner(at_corner)[kept]  # a NaN makes the lowest value NaN
     off: dict[int, Mask] = {}
     for first, end in _stretches(incomplete):
         chosen = kept[first:end]
         in_corner = at_corner[chosen].reshape(len(chosen), -1)
         in_a_row = chosen[-1] - chosen[0] == len(chosen) - 1  # an index would copy them
         values = fields[chosen[0] : chosen[-1] + 1] if in_a_row else fields[chosen]
-        usable = values >= _LOWEST_GAUSS  # False for NaN
+        usable = values >= LOWEST_GAUSS  # False for NaN
         usable &= ~in_corner
         hidden = off_disk(in_corner)
         interpolate_pixels(gridded, frames[first:end], usable=usable, off=hidden, fill=OFF_DISK_FILL)
@@ -167,6 +173,7 @@ def _usable(name: str, frames: Ints, observed: Floats, instrument: Instrument) -
             f"{name}: none of its {len(frames)} frames on the grid is usable, each is empty, constant or noise; "
             "correct the file (a wrong byte order looks like noise)"
         )
+    refuse_without_values(name, observed, at_corner, np.flatnonzero(good))
     shown = np.flatnonzero(good | _beyond_limb(at_corner, good))
     return shown, shown[np.append(np.diff(frames[shown]) > 0, True)], at_corner
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from helioloop.data.absent_values import UNCHANGED_FRAMES, AbsentValues
 from helioloop.data.cube_report import CubeReport, Verdict
 from helioloop.data.cubes import Cube, CubeFiles, CubeOrigin
 from helioloop.data.data_sums import data_sum_doubts
@@ -20,6 +21,10 @@ from helioloop.records.profiles import Profile, built_in_profile
 
 _MOST_DROPPED_FRACTION = 0.5
 _MOST_IN_ONE_SLOT_FRACTION = 0.5
+_MOST_OFF_DISK = 0.25  # always: a patch of 15° rotates onto the disk within a day or so
+_MOST_WITHOUT_VALUE = 0.01  # observed and synthetic cubes have none
+_MOST_MISSING = 0.05  # synthetic cubes have up to 0.3 %
+_MOST_UNCHANGED = 0.05  # 0.1 % in MDI's data, 0.7 % in steps of 16 G
 _FEWEST_LIMB_FRAMES = 2
 _MAX_LIMB_ERROR_DEG = 20.0  # 1.5 days of rotation; half of it is the range of the limb itself
 _NUMBER = re.compile(r"[+-]?\d[\d.,e+-]*")
@@ -155,11 +160,39 @@ def _warnings(cube: Cube, origin: CubeOrigin, use: FrameUse, instrument: Instrum
             f"{counts[fullest]} of {n_stored} frames are in grid frame {slots[fullest]}, of which one is used: check "
             "the times and their unit"
         )
+    warnings += _absent(use.absent)
     if use.before_grid:
         warnings.append(f"{_frames(use.before_grid)} before the start and dropped: check the start")
     if cube.start is None:
         warnings.append("no start is known, so emergence times have no date: add the card DATE-BEG")
     return warnings
+
+
+def _absent(absent: AbsentValues) -> list[str]:
+    """Return a sentence for each kind of values of which an observed cube does not lack so many."""
+    sentences = (
+        (
+            absent.off_disk >= _MOST_OFF_DISK,
+            f"{absent.off_disk:.0%} of its pixels are coded as off-disk in all frames: if the patch lies on the disk, "
+            "a part of it is missing; fetch or make the file again",
+        ),
+        (
+            absent.without_value >= _MOST_WITHOUT_VALUE,
+            f"{absent.without_value:.0%} of its on-disk pixels have no value in any frame, each is missing or 0, and "
+            "they are read as 0 G: fetch or make the file again",
+        ),
+        (
+            absent.missing >= _MOST_MISSING,
+            f"{absent.missing:.0%} of its on-disk values are missing and interpolated from other frames: fetch or make "
+            "the file again",
+        ),
+        (
+            absent.unchanged >= _MOST_UNCHANGED,
+            f"{absent.unchanged:.0%} of its on-disk values stay exactly the same for {UNCHANGED_FRAMES} frames or "
+            "more, and noise changes them in an observed video: fetch or make the file again",
+        ),
+    )
+    return [sentence for doubtful, sentence in sentences if doubtful]
 
 
 def _dropped(cube: Cube, origin: CubeOrigin, use: FrameUse) -> list[str]:
