@@ -11,7 +11,13 @@ from astropy.table import Table
 
 from helioloop.archive.making import spread
 from helioloop.archive.regions import read_regions
-from helioloop.data.crude_label_tables import CRUDE_LABELS_FILE, LabelChange, update_labels, write_crude_labels
+from helioloop.data.crude_label_tables import (
+    CRUDE_LABELS_FILE,
+    LabelChange,
+    update_labels,
+    whole_label_table,
+    write_crude_labels,
+)
 from helioloop.data.crude_labels import FIRST_FOUND_EAST_OF_DEG, CrudeLabel, KnownRegion, label_cube
 from helioloop.data.cubes import is_cube_file
 from helioloop.data.release import LABELS_FILE, Release
@@ -53,7 +59,7 @@ def label_release(
     """Give the cubes of a release crude labels, in ``labels.csv`` and ``crude-labels.ecsv``.
 
     Both tables are written at the end. ``labels.csv`` is read just before it is written, so that a row verified
-    meanwhile stays, and it is not written if no cube has a label.
+    meanwhile stays, and it is not written if no cube has a label. What it would lose is refused at the beginning.
 
     Parameters
     ----------
@@ -106,7 +112,7 @@ def _cubes(folder: Path, on_doubt: OnDoubt) -> Sequence[str]:
     """Return the names of a release's cubes: those in its label table, then other cube files by name."""
     if not folder.is_dir():
         raise ReleaseError(f"{folder} is not a folder; a release is a folder of cubes: name another one")
-    if (folder / LABELS_FILE).exists():
+    if whole_label_table(folder) is not None:
         release = Release.open(folder)
         for sentence in release.doubts:
             on_doubt(sentence)

@@ -6,6 +6,7 @@ removed from the series once they were read.
 """
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,6 +27,7 @@ from helioloop.archive.release import (
     write_passage,
 )
 from helioloop.archive.spool import Patch, Spool, SpooledFile, key_of
+from helioloop.data.crude_label_tables import update_labels
 from helioloop.data.release import LABELS_FILE, LabelRow, read_labels, write_labels
 from helioloop.data.release_profile import PROFILE_FILE, read_release_profile, write_release_profile
 from helioloop.errors import MagnetogramError
@@ -280,7 +282,7 @@ def _write_tables(out: Path, spool: Spool, profile: Profile, excluded: Mapping[s
     if not (out / PROFILE_FILE).exists():
         write_release_profile(out, profile)
     path = out / LABELS_FILE
-    known = read_labels(path) if path.exists() else {}
-    added = [LabelRow(cube=cube, label=None, verified=False) for cube in there if cube not in known]
-    if added:
-        write_labels(path, (*known.values(), *added))
+    if not os.path.lexists(path):
+        write_labels(path, (LabelRow(cube=cube, label=None, verified=False) for cube in there))
+    elif not set(there) <= read_labels(path, cubes=there).keys():
+        update_labels(out, ())  # adds rows, and keeps what others wrote into the table

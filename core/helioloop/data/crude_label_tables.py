@@ -2,6 +2,7 @@
 
 import io
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ from helioloop.data.crude_labels import CrudeLabel
 from helioloop.data.release import COLUMNS, LABELS_FILE, LabelRow, Release, write_labels
 from helioloop.errors import ReleaseError
 from helioloop.files import atomic
-from helioloop.files.tables import read_table, write_table
+from helioloop.files.kinds import why_not_a_file
+from helioloop.files.tables import WholeTable, read_whole_table, write_table
 from helioloop.records.instrument import Instrument
 from helioloop.records.labels import Label
 from helioloop.records.profiles import Profile
@@ -55,8 +57,9 @@ class LabelChange:
 def update_labels(folder: Path, labels: Sequence[CrudeLabel]) -> tuple[LabelChange, ...]:
     """Write crude labels into the label table of a release, in one step; return the labels that differed from them.
 
-    Verified rows, the order of the rows and further columns stay. So does the label of a cube that the rule gives none.
-    Cubes without a row get one at the end. A missing table is made.
+    Verified rows, the order of the rows, further columns, comment lines and the file's permissions stay, and of a link
+    the file is replaced to which it leads. So does the label of a cube that the rule gives none. Cubes without a row
+    get one at the end. A missing table is made.
 
     Raises
     ------
@@ -65,20 +68,42 @@ def update_labels(folder: Path, labels: Sequence[CrudeLabel]) -> tuple[LabelChan
     """
     path = folder / LABELS_FILE
     found = {crude.cube: crude.label for crude in labels}
-    if not path.exists():
+    table = whole_label_table(folder)
+    if table is None:
         write_labels(path, (LabelRow(cube=cube, label=label, verified=False) for cube, label in found.items()))
         return ()
     rows = Release.open(folder).rows  # those of the table in its order, then the other cubes
-    table = read_table(path, needed=COLUMNS, error=ReleaseError, on_doubt=lambda _: None)  # the release has the doubts
-    cells: list[Mapping[str, str]] = [row.cells for row in table]
-    columns = list(dict.fromkeys((*COLUMNS, *(column for row in cells[:1] for column in row))))
+    cells: list[Mapping[str, str]] = [row.cells for row in table.rows]
     cells += [{}] * (len(rows) - len(cells))
-    write_table(path, columns, ({**own, **_cells(_updated(row, found))} for own, row in zip(cells, rows, strict=True)))
+    write_table(
+        path.resolve(),
+        list(dict.fromkeys((*COLUMNS, *table.columns))),
+        ({**own, **_cells(_updated(row, found))} for own, row in zip(cells, rows, strict=True)),
+        comments=table.comments,
+        keep_mode=True,
+    )
     return tuple(
         LabelChange(cube=row.cube, had=row.label, crude=found[row.cube], verified=row.verified)
         for row in rows
         if row.cube in found and row.label is not None and row.label != found[row.cube]
     )
+
+
+def whole_label_table(folder: Path) -> WholeTable | None:
+    """Return the label table of a release as it can be written again; None if there is none.
+
+    Raises
+    ------
+    ReleaseError
+        If it is no file or cannot be read, or would lose something when it is written again.
+    """
+    path = folder / LABELS_FILE
+    if not os.path.lexists(path):
+        return None
+    reason = why_not_a_file(path)
+    if reason is not None:
+        raise ReleaseError(f"{path} {reason}")
+    return read_whole_table(path, needed=COLUMNS, error=ReleaseError, on_doubt=_silent)
 
 
 def write_crude_labels(
@@ -183,6 +208,10 @@ def write_crude_labels(
     text = io.StringIO()
     table.write(text, format="ascii.ecsv", delimiter=",")
     atomic.write_text(path, text.getvalue())
+
+
+def _silent(_: str) -> None:
+    """Leave out doubts, which the release has when it is opened."""
 
 
 def _updated(row: LabelRow, found: Mapping[str, Label | None]) -> LabelRow:

@@ -13,7 +13,7 @@ import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +25,7 @@ _UNFINISHED: Final = re.compile(rf"\..+\.[0-9a-f]{{8}}{re.escape(_OURS)}\Z")
 
 
 @contextmanager
-def replacing(path: Path, *, make_folders: bool = True) -> Iterator[Path]:
+def replacing(path: Path, *, make_folders: bool = True, keep_mode: bool = False) -> Iterator[Path]:
     """Yield an empty new file beside `path`, which replaces `path` in one step when the block ends.
 
     Its permissions are those that `open` would give: 0666 without the bits of the umask. If the block raises, or the
@@ -38,6 +38,9 @@ def replacing(path: Path, *, make_folders: bool = True) -> Iterator[Path]:
         The file to replace.
     make_folders : bool
         False where a missing folder is a `FileNotFoundError`: another process has moved or deleted it.
+    keep_mode : bool
+        Give the new file the permissions of the one that it replaces, and its owner and group as far as this account
+        may: for a file that others made.
     """
     if is_stream(path):
         with _sending(path) as new:
@@ -47,6 +50,8 @@ def replacing(path: Path, *, make_folders: bool = True) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
     with _replacing(path) as new:
         yield new
+        if keep_mode:
+            _make_like(path, new)
     sync_folder(path.parent)
 
 
@@ -102,6 +107,19 @@ def _replacing(path: Path) -> Iterator[Path]:
         raise
 
 
+def _make_like(old: Path, new: Path) -> None:
+    """Give `new` the owner, group and permissions of `old` as far as account and disk allow."""
+    try:
+        like = old.stat()
+    except FileNotFoundError:
+        return
+    for group, owner in ((like.st_gid, -1), (-1, like.st_uid)):  # an account may give a file to its groups only
+        with suppress(OSError):
+            os.chown(new, owner, group)
+    with suppress(OSError):  # exFAT and some network disks have no permissions; last, since chown may clear some
+        new.chmod(stat.S_IMODE(like.st_mode))
+
+
 def _naming(error: OSError, new: Path, path: Path) -> OSError:
     """Return the error with the name of the file that was to be replaced, where it has none or that of the new one."""
     if error.filename is None or os.fsdecode(error.filename) == str(new):  # none: of a write, as to a full disk
@@ -142,15 +160,15 @@ def is_unfinished(name: str) -> bool:
     return _UNFINISHED.match(name) is not None
 
 
-def write_bytes(path: Path, content: bytes, *, make_folders: bool = True) -> None:
+def write_bytes(path: Path, content: bytes, *, make_folders: bool = True, keep_mode: bool = False) -> None:
     """Replace `path` by `content` in one step: a reader sees the old file or the new one, never a mixture."""
-    with replacing(path, make_folders=make_folders) as new:
+    with replacing(path, make_folders=make_folders, keep_mode=keep_mode) as new:
         new.write_bytes(content)
 
 
-def write_text(path: Path, text: str, *, make_folders: bool = True) -> None:
+def write_text(path: Path, text: str, *, make_folders: bool = True, keep_mode: bool = False) -> None:
     """Replace `path` by `text` (UTF-8) in one step."""
-    write_bytes(path, text.encode(), make_folders=make_folders)
+    write_bytes(path, text.encode(), make_folders=make_folders, keep_mode=keep_mode)
 
 
 def write_json(path: Path, value: Any, *, make_folders: bool = True) -> None:

@@ -38,6 +38,25 @@ class Row:
     cells: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeTable:
+    """A table of which all is read, so that it can be written again.
+
+    Parameters
+    ----------
+    comments : tuple of str
+        The comment lines before the header, without line ends.
+    columns : tuple of str
+        The names in the header, in its order.
+    rows : list of Row
+        The rows.
+    """
+
+    comments: tuple[str, ...]
+    columns: tuple[str, ...]
+    rows: list[Row]
+
+
 def log_doubt(sentence: str) -> None:
     """Log a doubt as a warning, for callers that do not show doubts themselves."""
     log.warning("%s", sentence)
@@ -79,40 +98,71 @@ def read_table(
         Of the class `error`, if the file is missing, unreadable, not text or not CSV, if it lacks a needed column or
         has one twice with different cells, or if two rows have the same key.
     """
-    header_line = ",".join(needed)
-    try:
-        text, inferred = decode_text(path.read_bytes())
-    except FileNotFoundError:
-        raise error(f"{path} is missing; write a CSV table that has at least the header line {header_line}") from None
-    except NotText as reason:
-        raise error(f"{path}: {reason}") from None
-    except OSError as reason:
-        remedy = remedy_of_reading(reason) or "check the disk, or write the file again"
-        raise error(f"{path} cannot be read ({reason.strerror}); {remedy}") from None
-    if inferred is not None:
-        on_doubt(f"{path} is not UTF-8 and was read as {inferred}; save it as UTF-8 if a name in it looks wrong")
-    text, delimiters = _without_separator_line(text)
-    headers = [_find_header(text, delimiter, needed=needed, optional=optional) for delimiter in delimiters]
-    header = max(headers, key=lambda header: len(header.columns.keys() & set(needed)))  # the first of equally good ones
-    missing = [column for column in needed if column not in header.columns]
-    if missing:
-        if header.problem is not None:
-            raise error(f"{path}, line {header.line}: it is not CSV ({header.problem}); write it again")
-        found = f", and it names {','.join(header.names)}" if header.names else ""
-        raise error(f"{path} has no column {missing[0]!r}; its first line must name {header_line}{found}: add it")
+    text, header = _opened(path, needed=needed, optional=optional, error=error, on_doubt=on_doubt)
     rows = _rows(path, text, header, asked={*needed, *optional}, error=error, on_doubt=on_doubt)
     if key is not None:
         _check_key(rows, key, error=error)
     return rows
 
 
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
-    """Replace `path` by a CSV table in one step: a header line with `columns`, then one line per mapping in `rows`."""
+def read_whole_table(
+    path: Path, *, needed: Sequence[str], error: type[HelioloopError], on_doubt: OnDoubt = log_doubt
+) -> WholeTable:
+    """Read a table that is to be written again, as `read_table` does; what would be lost then is refused.
+
+    Raises
+    ------
+    HelioloopError
+        Of the class `error`, as from `read_table`; also if a column is there twice, cells are under no column name, or
+        a comment in quotes has several lines.
+    """
+    text, header = _opened(path, needed=needed, error=error, on_doubt=on_doubt)
+    twice = next((name for name, places in header.columns.items() if len(places) > 1), None)
+    if twice is not None:
+        raise error(
+            f"{path}: column {twice!r} is there twice; a table that is written again must have each column once: "
+            "remove or rename one"
+        )
+    rows = _rows(path, text, header, asked=set(needed), whole=True, error=error, on_doubt=on_doubt)
+    lines = list(io.StringIO(text, newline=""))[: header.comments]
+    comments = tuple(line.rstrip("\r\n") for line in lines if line.strip())
+    if not all(comment.lstrip('" ').startswith("#") for comment in comments):
+        raise error(
+            f"{path}: a comment before the header has several lines; in a table that is written again each line of it "
+            "must begin with #: put it there"
+        )
+    return WholeTable(comments=comments, columns=tuple(header.columns), rows=rows)
+
+
+def write_table(
+    path: Path,
+    columns: Sequence[str],
+    rows: Iterable[Mapping[str, object]],
+    *,
+    comments: Iterable[str] = (),
+    keep_mode: bool = False,
+) -> None:
+    """Replace `path` by a CSV table in one step: a header line with `columns`, then one line per mapping in `rows`.
+
+    Parameters
+    ----------
+    path : Path
+        The table.
+    columns : sequence of str
+        The header.
+    rows : iterable of mapping
+        Column -> cell.
+    comments : iterable of str
+        Lines before the header, each of which begins with ``#``.
+    keep_mode : bool
+        As in `atomic.replacing`.
+    """
     text = io.StringIO(newline="")
+    text.writelines(f"{_as_row(comment)}\n" for comment in comments)
     table = csv.DictWriter(text, columns, lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
-    atomic.write_text(path, text.getvalue())
+    atomic.write_text(path, text.getvalue(), keep_mode=keep_mode)
 
 
 def and_more_rows(n: int) -> str:
@@ -136,6 +186,8 @@ class _Header:
         Why the header is not CSV.
     columns : mapping of str to list of int
         Column name -> where it is; several places if it is there twice.
+    comments : int
+        Lines up to the last comment before the header.
     """
 
     delimiter: str
@@ -143,6 +195,49 @@ class _Header:
     names: list[str] = field(default_factory=list)
     problem: str | None = None
     columns: Mapping[str, list[int]] = field(default_factory=dict)
+    comments: int = 0
+
+
+def _as_row(comment: str) -> str:
+    """Return a comment as it is if it is a row of a table with commas, else in quotes."""
+    try:
+        list(csv.reader([comment], strict=True, skipinitialspace=True))
+    except csv.Error:
+        return '"' + comment.replace('"', '""') + '"'
+    return comment
+
+
+def _opened(
+    path: Path,
+    *,
+    needed: Sequence[str],
+    optional: Sequence[str] = (),
+    error: type[HelioloopError],
+    on_doubt: OnDoubt,
+) -> tuple[str, _Header]:
+    """Return the text of a table and its header, which has the needed columns; raise `error` otherwise."""
+    header_line = ",".join(needed)
+    try:
+        text, inferred = decode_text(path.read_bytes())
+    except FileNotFoundError:
+        raise error(f"{path} is missing; write a CSV table that has at least the header line {header_line}") from None
+    except NotText as reason:
+        raise error(f"{path}: {reason}") from None
+    except OSError as reason:
+        remedy = remedy_of_reading(reason) or "check the disk, or write the file again"
+        raise error(f"{path} cannot be read ({reason.strerror}); {remedy}") from None
+    if inferred is not None:
+        on_doubt(f"{path} is not UTF-8 and was read as {inferred}; save it as UTF-8 if a name in it looks wrong")
+    text, delimiters = _without_separator_line(text)
+    headers = [_find_header(text, delimiter, needed=needed, optional=optional) for delimiter in delimiters]
+    header = max(headers, key=lambda header: len(header.columns.keys() & set(needed)))  # the first of equally good ones
+    missing = [column for column in needed if column not in header.columns]
+    if missing:
+        if header.problem is not None:
+            raise error(f"{path}, line {header.line}: it is not CSV ({header.problem}); write it again")
+        found = f", and it names {','.join(header.names)}" if header.names else ""
+        raise error(f"{path} has no column {missing[0]!r}; its first line must name {header_line}{found}: add it")
+    return text, header
 
 
 def _without_separator_line(text: str) -> tuple[str, tuple[str, ...]]:
@@ -178,6 +273,7 @@ class _NotCsv(Exception):
 def _find_header(text: str, delimiter: str, *, needed: Sequence[str], optional: Sequence[str]) -> _Header:
     """Return the first row that is not a comment; a comment that names the needed columns is the header, too."""
     asked = {_plain(column): column for column in (*needed, *optional)}
+    comments = 0
     try:
         for line, cells in _lines(text, delimiter):
             names = [cells[0].lstrip("# "), *cells[1:]]
@@ -186,7 +282,8 @@ def _find_header(text: str, delimiter: str, *, needed: Sequence[str], optional: 
                 if name:
                     columns.setdefault(asked.get(_plain(name), name), []).append(place)
             if not cells[0].startswith("#") or columns.keys() >= set(needed):
-                return _Header(delimiter=delimiter, line=line, names=names, columns=columns)
+                return _Header(delimiter=delimiter, line=line, names=names, columns=columns, comments=comments)
+            comments = line
     except _NotCsv as reason:
         return _Header(delimiter=delimiter, line=reason.line, problem=str(reason))
     return _Header(delimiter=delimiter)
@@ -198,9 +295,19 @@ def _plain(name: str) -> str:
 
 
 def _rows(
-    path: Path, text: str, header: _Header, *, asked: set[str], error: type[HelioloopError], on_doubt: OnDoubt
+    path: Path,
+    text: str,
+    header: _Header,
+    *,
+    asked: set[str],
+    whole: bool = False,
+    error: type[HelioloopError],
+    on_doubt: OnDoubt,
 ) -> list[Row]:
-    """Return the rows below the header; of a column that is there twice the first is read."""
+    """Return the rows below the header; of a column that is there twice the first is read.
+
+    Cells under no column name are a doubt, and an error where the `whole` table is asked for.
+    """
     rows: list[Row] = []
     beyond: list[int] = []
     differing: dict[str, int] = {}
@@ -226,12 +333,20 @@ def _rows(
         raise error(f"{path}, line {reason.line}: it is not CSV ({reason}); write it again") from None
     for name, line in differing.items():
         on_doubt(f"{path}, line {line}: column {name!r} is there twice with different cells and the first is read")
-    if beyond:
-        on_doubt(
-            f"{path}, line {beyond[0]}{and_more_rows(len(beyond) - 1)}: there are cells under no column name, and they "
-            "are ignored"
-        )
+    _report_unnamed(path, beyond, whole=whole, error=error, on_doubt=on_doubt)
     return rows
+
+
+def _report_unnamed(
+    path: Path, lines: Sequence[int], *, whole: bool, error: type[HelioloopError], on_doubt: OnDoubt
+) -> None:
+    """Report the lines with cells under no column name: a doubt, or an error where the `whole` table is asked for."""
+    if not lines:
+        return
+    found = f"{path}, line {lines[0]}{and_more_rows(len(lines) - 1)}: there are cells under no column name"
+    if whole:
+        raise error(f"{found}; a table that is written again must have a name for each: add it to the header")
+    on_doubt(f"{found}, and they are ignored")
 
 
 def _check_key(rows: Iterable[Row], key: str, *, error: type[HelioloopError]) -> None:

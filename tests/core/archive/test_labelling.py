@@ -1,6 +1,8 @@
 """Crude labels of a release: its two tables."""
 
+import os
 import shutil
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +96,65 @@ def test_a_table_that_a_spreadsheet_saved_is_updated_and_its_doubts_are_said_onc
         "cube,label,verified,note\nB_20010307,emergence,1,by Anna\nA_20010307,emergence,0,\nC_20010307,,0,\n"
     )
     assert ["another folder" in doubt for doubt in doubts] == [True]
+
+
+def test_comments_and_permissions_stay_and_a_link_is_followed(release: Path, tmp_path: Path) -> None:
+    """The link stays a link, and the file to which it leads is replaced."""
+    kept = tmp_path / "kept" / "table.csv"
+    kept.parent.mkdir()
+    kept.write_text('# from Anna, 2001\n# second\ncube,label,verified,note\nA_20010307,,0,"a, b"\n')
+    kept.chmod(0o664)
+    (release / "labels.csv").symlink_to(kept)
+    label(release)
+    assert (release / "labels.csv").readlink() == kept
+    assert kept.read_text() == (
+        "# from Anna, 2001\n# second\ncube,label,verified,note\n"
+        'A_20010307,emergence,0,"a, b"\nB_20010307,non-emergence,0,\nC_20010307,,0,\n'
+    )
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o664
+    assert [path.name for path in kept.parent.iterdir()] == ["table.csv"]
+
+
+def test_a_table_with_a_header_only_keeps_its_columns(release: Path) -> None:
+    (release / "labels.csv").write_text("cube,label,verified,note\n")
+    label(release)
+    assert (release / "labels.csv").read_text().splitlines()[:2] == [
+        "cube,label,verified,note",
+        "A_20010307,emergence,0,",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("cube,label,verified,note,note\nA_20010307,,0,x,y\n", "column 'note' is there twice"),
+        ("cube,label,verified\nA_20010307,,0,by Anna\n", "line 2: there are cells under no column name"),
+    ],
+)
+def test_a_table_that_would_lose_something_is_refused_before_any_work(release: Path, text: str, reason: str) -> None:
+    (release / "labels.csv").write_text(text)
+    reports: list[tuple[int, int, str]] = []
+    with pytest.raises(ReleaseError, match=reason):
+        label(release, report=lambda *values: reports.append(values))
+    assert reports == []
+    assert (release / "labels.csv").read_text() == text
+    assert not (release / "crude-labels.ecsv").exists()
+
+
+def test_a_label_table_that_is_no_file_is_refused_and_stays(release: Path) -> None:
+    """A link that leads nowhere, one that leads back to itself, and a pipe."""
+    path = release / "labels.csv"
+    for make, reason in (
+        (lambda: path.symlink_to("gone.csv"), "labels.csv is a link to a file that does not exist: restore"),
+        (lambda: path.symlink_to("labels.csv"), "labels.csv is a link that leads back to itself"),
+        (lambda: os.mkfifo(path), "labels.csv is a pipe"),
+    ):
+        make()
+        with pytest.raises(ReleaseError, match=reason):
+            label(release)
+        assert os.path.lexists(path)
+        assert not path.is_file()
+        path.unlink()
 
 
 def test_a_row_that_is_verified_meanwhile_stays(release: Path) -> None:

@@ -199,3 +199,14 @@ def test_crude_labels_of_new_cubes_leave_labels_that_are_there(images: list[Path
     label_release(out, regions_table=table, keep_labels=True, processes=1)
     labels = {cube: row.label for cube, row in read_labels(out / "labels.csv").items()}
     assert labels == {WEST_CUBE: Label.NON_EMERGENCE, EAST_CUBE: Label.EMERGENCE}
+
+
+def test_a_new_cube_leaves_what_others_wrote_into_the_table(images: list[Path], series: Path) -> None:
+    add(series, images)
+    extend(series)
+    table = series.parent / "release" / "labels.csv"
+    table.write_text(f"# by Anna\ncube,label,verified,note\n{WEST_CUBE},emergence,1,sure\n")
+    table.chmod(0o664)
+    extend(series, ended=True)
+    assert table.read_text() == f"# by Anna\ncube,label,verified,note\n{WEST_CUBE},emergence,1,sure\n{EAST_CUBE},,0,\n"
+    assert table.stat().st_mode & 0o777 == 0o664

@@ -87,6 +87,27 @@ def test_a_file_has_the_permissions_that_open_would_give(tmp_path: Path, umask: 
     assert [entry.name for entry in tmp_path.iterdir()] == ["value.txt"]
 
 
+def test_the_permissions_of_a_file_are_kept_where_that_is_asked_for(tmp_path: Path, umask: int) -> None:
+    """Those of a new file are what `open` would give; a file stays in its group."""
+    path = tmp_path / "value.txt"
+    atomic.write_text(path, "new", keep_mode=True)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
+    path.chmod(0o664)
+    atomic.write_text(path, "newer", keep_mode=True)
+    assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("newer", 0o664)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to another account")
+def test_root_does_not_take_a_file_that_it_replaces(tmp_path: Path) -> None:
+    path = tmp_path / "value.txt"
+    path.write_text("old")
+    os.chown(path, 1234, 5678)
+    path.chmod(0o640)
+    atomic.write_text(path, "new", keep_mode=True)
+    found = path.stat()
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (1234, 5678, 0o640)
+
+
 def test_a_block_that_raises_leaves_only_the_old_file(tmp_path: Path) -> None:
     """A half-written new file is removed when the block raises."""
     path = tmp_path / "value.txt"

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helioloop.errors import RegistryError, ReleaseError
-from helioloop.files.tables import DELIMITERS, Row, read_table, write_table
+from helioloop.files.tables import DELIMITERS, Row, WholeTable, read_table, read_whole_table, write_table
 
 
 def test_a_written_table_is_read_back(tmp_path: Path) -> None:
@@ -239,3 +239,44 @@ def test_a_table_that_cannot_be_opened_has_the_remedy_of_its_error(tmp_path: Pat
     for path, text in ((tmp_path, "name a file, not a folder"), (tmp_path / "loop.csv", "remove the link that leads")):
         with pytest.raises(ReleaseError, match=text):
             read_table(path, needed=("cube",), error=ReleaseError, on_doubt=[].append)
+
+
+@pytest.mark.parametrize("delimiter", DELIMITERS)
+@pytest.mark.parametrize("comment", ["# by Anna", "#", "# a, b; c", '# say "x"', '"# a, b"', "# it's 5\" wide"])
+def test_a_table_that_is_written_again_has_its_comments(tmp_path: Path, delimiter: str, comment: str) -> None:
+    """They are the same lines or, where a table with commas cannot have them, the same texts in quotes."""
+    path, again = tmp_path / "t.csv", tmp_path / "again.csv"
+    path.write_text(f"# first\r\n\r\n{comment}\r\n{delimiter.join(('a', 'b'))}\r\n{delimiter.join('12')}\r\n")
+    table = read_whole_table(path, needed=("a", "b"), error=ReleaseError)
+    assert table.comments == ("# first", comment)
+    write_table(again, table.columns, (row.cells for row in table.rows), comments=table.comments)
+    read = read_whole_table(again, needed=("a", "b"), error=ReleaseError)
+    assert ([row.cells for row in read.rows], len(read.comments)) == ([{"a": "1", "b": "2"}], 2)
+    assert again.read_text().startswith("# first\n")
+
+
+def test_a_whole_table_has_its_columns_also_without_rows(tmp_path: Path) -> None:
+    """The line of Excel that names the delimiter is no comment; a comment that is the header is none either."""
+    path = tmp_path / "t.csv"
+    path.write_text("sep=;\n# made by hand\n# note;a;b\n")
+    assert read_whole_table(path, needed=("a", "b"), error=ReleaseError) == WholeTable(
+        comments=("# made by hand",), columns=("note", "a", "b"), rows=[]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a,b,n,n\n1,2,x,y\n", "t.csv: column 'n' is there twice; .* remove or rename one"),
+        ("a,b,n,n\n1,2,x,x\n", "t.csv: column 'n' is there twice"),
+        ("a,b,a\n1,2,1\n", "t.csv: column 'a' is there twice"),
+        ("a,b\n1,2\n1,2,x\n1,2,y\n", r"line 3 \(and 1 more row\): there are cells under no column name; .* add it"),
+        ('"# of two\nlines"\na,b\n1,2\n', "a comment before the header has several lines"),
+        (",a,b\n0,1,2\n", "line 2: there are cells under no column name"),
+    ],
+)
+def test_a_table_that_would_lose_something_is_not_written_again(tmp_path: Path, text: str, reason: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    with pytest.raises(ReleaseError, match=reason):
+        read_whole_table(path, needed=("a", "b"), error=ReleaseError)

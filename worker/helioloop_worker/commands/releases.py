@@ -147,7 +147,8 @@ def crude_labels(
 
     \b
     Two tables are written into RELEASE:
-      labels.csv          the column label; verified rows and other columns stay
+      labels.csv          the column label; verified rows, other columns and
+                          comment lines stay
       crude-labels.ecsv   one row per cube; units and settings in its header:
         cube, region, label
         rule                   first_seen or pixels
