@@ -59,8 +59,8 @@ def read_truth(
     Raises
     ------
     ReleaseError
-        If the table is missing or not CSV, lacks a required column, names a cube twice or has an invalid value; the
-        message gives the line.
+        If the table is missing or not CSV, lacks a required column, names a cube twice, has an invalid value or a
+        frame for a non-emergence; the message gives the line.
     """
     table = read_table(path, needed=NEEDED, optional=OPTIONAL, error=ReleaseError, on_doubt=on_doubt)
     names = find_cubes(table, cubes, on_doubt=on_doubt)
@@ -71,9 +71,15 @@ def _row(row: Row, cube: str) -> TrueCube:
     label = read_cell(row, "label", read_label)
     if label is None:
         raise ReleaseError(f"{row.where}: label is {row.cells['label']!r}; it must be {' or '.join(Label)}: correct it")
+    frame = read_cell(row, "emergence_frame", read_frame)
+    if frame is not None and label is not Label.EMERGENCE:
+        raise ReleaseError(
+            f"{row.where}: label is {row.cells['label']!r} and emergence_frame is {frame}; only an emergence has a "
+            "frame: correct the label, or leave the frame empty"
+        )
     return TrueCube(
         cube=cube,
         label=label,
-        frame=read_cell(row, "emergence_frame", read_frame),
+        frame=frame,
         kind=row.cells.get("kind", ""),
     )

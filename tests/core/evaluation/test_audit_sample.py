@@ -69,7 +69,7 @@ def test_a_sample_is_read_with_its_scores(tmp_path: Path) -> None:
     """Label, probability and fold of each cube, by name; frames only if human and version both give an emergence."""
     sample = read_sample(
         tmp_path,
-        "cube,label,emergence_frame\nold003,emergence,90\nold001,non-emergence,50\nold002,emergence,70\n"
+        "cube,label,emergence_frame\nold003,emergence,90\nold001,non-emergence,\nold002,emergence,70\n"
         "old004,non-emergence,\nold005,emergence,\n",
     )
     assert sample.p_emergence.tolist() == [0.9, 0.2, 0.9, 0.2, 0.9]

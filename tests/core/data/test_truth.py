@@ -1,0 +1,33 @@
+"""Truth tables: rows that contradict themselves."""
+
+from pathlib import Path
+
+import pytest
+
+from helioloop.data.truth import TrueCube, read_truth
+from helioloop.errors import ReleaseError
+from helioloop.records.labels import Label
+
+
+def test_a_frame_is_optional_and_only_an_emergence_has_one(tmp_path: Path) -> None:
+    path = tmp_path / "truth.csv"
+    path.write_text("cube,label,emergence_frame\nA,emergence,55\nB,emergence,\nC,non-emergence,\nD,non-emergence,NA\n")
+    assert read_truth(path) == {
+        "A": TrueCube(cube="A", label=Label.EMERGENCE, frame=55, kind=""),
+        "B": TrueCube(cube="B", label=Label.EMERGENCE, frame=None, kind=""),
+        "C": TrueCube(cube="C", label=Label.NON_EMERGENCE, frame=None, kind=""),
+        "D": TrueCube(cube="D", label=Label.NON_EMERGENCE, frame=None, kind=""),
+    }
+
+
+@pytest.mark.parametrize("frame", ["55", "0", "55.0"])
+def test_a_non_emergence_with_an_emergence_frame_is_refused(tmp_path: Path, frame: str) -> None:
+    """One of both is wrong, and probably the label, since a person who gives a frame saw an emergence."""
+    path = tmp_path / "sample.csv"
+    path.write_text(f"cube,label,emergence_frame\nA,emergence,55\nB,Non-Emergence,{frame}\n")
+    with pytest.raises(ReleaseError) as refused:
+        read_truth(path)
+    assert str(refused.value) == (
+        f"{path}, line 3: label is 'Non-Emergence' and emergence_frame is {int(float(frame))}; only an emergence has a "
+        "frame: correct the label, or leave the frame empty"
+    )
