@@ -34,6 +34,7 @@ _MJD_CARDS = ("MJD-BEG", "MJD-OBS", "MJD-AVG")
 """Cards that give the start as modified Julian date, if none of the others has a value."""
 _CLOCK_CARDS = ("TIME-OBS", "TIME", "UTC", "UT")
 _EQUAL_SECONDS = 1.0
+_DAY_SECONDS = 86400.0
 
 _NAME = re.compile(r"(?P<region>.+)_(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)\Z")
 
@@ -101,13 +102,37 @@ def start_from_name(cube: str) -> Start | None:
     The authors' files often have no other date. Folds use only the month and the order in time, which are right.
     """
     found = _NAME.match(cube)
-    if not found:
+    if not found or not EARLIEST_YEAR <= int(found["year"]) < LATEST_YEAR:  # a number of a region, not a day
         return None
     try:
         day = Time(f"{found['year']}-{found['month']}-{found['day']}", scale="utc")
     except ValueError:
         return None
     return Start(utc=isot(day), scale=None, source="file name", only_day=True)
+
+
+def name_doubts(cube: str, start: Start, last_seconds: float) -> tuple[str, ...]:
+    """Return a sentence if a cube's name has a day more than one day before its start or after its last frame.
+
+    Parameters
+    ----------
+    cube : str
+        The name.
+    start : Start
+        From the file.
+    last_seconds : float
+        Time of the last frame since the start.
+    """
+    named = start_from_name(cube)
+    if named is None:
+        return ()
+    after_seconds = float((named.time - start.time).sec)
+    if -2.0 * _DAY_SECONDS < after_seconds <= max(0.0, last_seconds) + _DAY_SECONDS:  # its own day began a day earlier
+        return ()
+    return (
+        f"its name has the day {named.utc[:10]}, {start.source} gives the start {start.utc}, and the latter was used: "
+        "rename the cube or correct the start",
+    )
 
 
 def region_from_name(cube: str) -> str | None:

@@ -10,7 +10,7 @@ from astropy.time import Time
 from helioloop.data.column_times import ColumnTimes
 from helioloop.data.fits import card_text, open_checked
 from helioloop.data.number_times import from_numbers
-from helioloop.data.start import Start, start_from_headers, start_from_name
+from helioloop.data.start import Start, name_doubts, start_from_headers, start_from_name
 from helioloop.data.time_axis import axis_of_time
 from helioloop.data.time_columns import times_from_tables
 from helioloop.data.time_text import isot, time_scale
@@ -56,7 +56,7 @@ def read_times(
 
     The companion is used if there is one, else the first table with times, else an axis of time. Without a start in
     companion or header, the earliest absolute time is grid frame 0; without absolute times the start is the day in the
-    cube's name.
+    cube's name. A name with a day that the video does not cover is a doubt.
 
     Parameters
     ----------
@@ -97,6 +97,10 @@ def read_times(
     _refuse_equal_times(times.seconds)
     start = times.start or start_from_name(cube)
     doubts = times.doubts + (start.doubts if start else ())
+    if times.start is not None:
+        doubts += name_doubts(
+            cube, times.start, float(np.max(times.seconds, where=np.isfinite(times.seconds), initial=0))
+        )
     return replace(times, start=start, doubts=doubts, notes=times.notes + _order_notes(times.seconds))
 
 

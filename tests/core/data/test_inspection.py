@@ -52,6 +52,24 @@ def test_the_source_of_the_start(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("day", "doubtful"),
+    [
+        ("19981204", True), ("19981205", False), ("19981206", False), ("19981209", False), ("19981210", True),
+        ("19991206", True), ("00121206", False), ("19981306", False),
+    ],
+)  # fmt: skip
+def test_a_name_with_a_day_that_the_video_does_not_cover_is_doubtful(tmp_path: Path, day: str, doubtful: bool) -> None:
+    """The video is of 1998-12-06 06:00 to 12-08 13:33; a day more is allowed. What is no day is a number."""
+    report = _report(tmp_path, name=f"R_{day}", DATE_BEG="1998-12-06T06:00:00")
+    sentence = (
+        f"its name has the day {day[:4]}-{day[4:6]}-{day[6:]}, DATE-BEG gives the start 1998-12-06T06:00:00, and the "
+        "latter was used: rename the cube or correct the start"
+    )
+    assert (report.verdict == Verdict.WARNED) == doubtful == (sentence in report.reasons)
+    assert report.start == "1998-12-06T06:00:00"
+
+
 def test_the_source_of_unit_and_region(tmp_path: Path) -> None:
     one = _report(tmp_path, name="R_19981206")
     assert (one.unit, one.unit_source, one.region, one.region_source) == ("G", "assumed", "R", "file name")
