@@ -80,7 +80,7 @@ class Extended:
 def series_profile(series: Path, release: Path, files: Sequence[str]) -> Profile:
     """Return the profile of a series: that of ``release.toml`` in its folder or in its release, else by instrument."""
     for folder in (series, release):
-        if (folder / PROFILE_FILE).exists():
+        if os.path.lexists(folder / PROFILE_FILE):
             return read_release_profile(folder)
     return profile_for(files)
 
@@ -279,7 +279,7 @@ def _write_tables(out: Path, spool: Spool, profile: Profile, excluded: Mapping[s
     there = [cube for cube in cubes if (out / f"{cube}.fits").exists()]
     if not there:
         return
-    if not (out / PROFILE_FILE).exists():
+    if not os.path.lexists(out / PROFILE_FILE):
         write_release_profile(out, profile)
     path = out / LABELS_FILE
     if not os.path.lexists(path):

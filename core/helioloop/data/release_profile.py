@@ -1,5 +1,6 @@
 """A release's profile: read from its ``release.toml``, or written there."""
 
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 from helioloop.errors import SettingsError
 from helioloop.files import atomic
+from helioloop.files.kinds import why_not_a_file
 from helioloop.records.profiles import BUILT_IN, Profile, find_profile, profile_from_table
 
 PROFILE_FILE = "release.toml"
@@ -18,11 +20,15 @@ def read_release_profile(folder: Path) -> Profile:
     Raises
     ------
     SettingsError
-        If the file cannot be read as TOML, has other keys than ``profile``, or the profile breaks a rule.
+        If it is no file (as a link that leads nowhere), cannot be read as TOML, has other keys than ``profile``, or the
+        profile breaks a rule.
     """
     path = folder / PROFILE_FILE
-    if not path.exists():
+    if not os.path.lexists(path):
         return BUILT_IN["mdi"]
+    reason = why_not_a_file(path)
+    if reason is not None:
+        raise SettingsError(f"{path} {reason}")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

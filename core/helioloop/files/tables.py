@@ -11,6 +11,7 @@ from pathlib import Path
 from helioloop.errors import HelioloopError
 from helioloop.files import atomic
 from helioloop.files.decoding import NotText, decode_text
+from helioloop.files.kinds import why_not_a_file
 from helioloop.files.path_errors import remedy_of_reading
 
 log = logging.getLogger(__name__)
@@ -220,6 +221,8 @@ def _opened(
     try:
         text, inferred = decode_text(path.read_bytes())
     except FileNotFoundError:
+        if path.is_symlink():
+            raise error(f"{path} {why_not_a_file(path)}") from None
         raise error(f"{path} is missing; write a CSV table that has at least the header line {header_line}") from None
     except NotText as reason:
         raise error(f"{path}: {reason}") from None

@@ -280,3 +280,10 @@ def test_a_table_that_would_lose_something_is_not_written_again(tmp_path: Path, 
     path.write_text(text)
     with pytest.raises(ReleaseError, match=reason):
         read_whole_table(path, needed=("a", "b"), error=ReleaseError)
+
+
+def test_a_table_that_is_a_link_to_nothing_is_not_called_missing(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.symlink_to("gone.csv")
+    with pytest.raises(ReleaseError, match=r"t\.csv is a link to a file that does not exist: restore that file"):
+        read_table(path, needed=("a",), error=ReleaseError)
