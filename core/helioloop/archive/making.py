@@ -40,12 +40,15 @@ class Work:
         The one passage wanted of a region, by name; regions that are not there are wanted whenever they show.
     profile : Profile
         Grid.
+    reason : str or None
+        Why it is excluded although it can be read; None where it is to be cut.
     """
 
     place: str
     regions: tuple[Region, ...]
     passages: Mapping[str, int]
     profile: Profile
+    reason: str | None = None
 
 
 Cut = Callable[[Work], tuple[SpooledFile, Mapping[str, Patch]]]

@@ -18,7 +18,7 @@ from astropy.utils.exceptions import AstropyWarning
 from helioloop.data.time_text import is_missing_time, parse_time
 from helioloop.errors import CubeError, ReleaseError
 from helioloop.files import tables
-from helioloop.files.names import LONGEST_NAME, is_plain_name
+from helioloop.files.names import LONGEST_NAME, file_name, is_plain_name
 from helioloop.files.tables import OnDoubt, log_doubt
 
 COLUMNS = ("region", "carrington_lon", "carrington_lat")
@@ -27,6 +27,8 @@ FIRST_SEEN = "first_seen"
 _CSV: Final = "CSV"
 _FORMATS = {".csv": _CSV, ".ecsv": "ascii.ecsv", ".vot": "votable", ".xml": "votable", ".votable": "votable"}
 _DATE = "_yyyymmdd"  # what a cube's name has after its region's
+_ENDING = ".fits"
+_LONGEST_BYTES = len(file_name("x" * 1000, _DATE + _ENDING)) - len(_DATE + _ENDING)
 _LARGEST_LATITUDE = 75.0
 _FEWEST_FOR_UNIT = 3
 _NOAA: Final = re.compile(r"(?:noaa|ar|noaa[ _-]*ar)[ _#-]*0*(\d{1,5})(?:\.0*)?\Z")
@@ -84,7 +86,7 @@ def read_regions(path: Path, *, on_doubt: OnDoubt = log_doubt) -> tuple[Region, 
     for number, row in enumerate(table, start=1):
         where = f"{path}, row {number}"
         region = _region(where, row, has_first_seen=FIRST_SEEN in table.colnames)
-        other = regions.setdefault(_same_region(region.name), region)
+        other = regions.setdefault(same_region(region.name), region)
         if other is not region:
             here = "" if other.name == region.name else f", in another row as {other.name!r}"
             raise ReleaseError(
@@ -106,7 +108,18 @@ def read_regions(path: Path, *, on_doubt: OnDoubt = log_doubt) -> tuple[Region, 
     return found
 
 
-def _same_region(name: str) -> str:
+def why_not_a_region(name: str) -> str | None:
+    """Return a name with the reason why no region can have it, and the remedy; None for a name that it can have."""
+    cube = name + _DATE
+    if name and is_plain_name(cube) and file_name(cube, _ENDING) == cube + _ENDING:
+        return None
+    return (
+        f"{name[:60]!r}; cubes are named after it, so it must have 1 to {LONGEST_NAME - len(_DATE)} characters and at "
+        f"most {_LONGEST_BYTES} bytes of UTF-8, without slashes, control characters or a leading dot: rename it"
+    )
+
+
+def same_region(name: str) -> str:
     """Return a text that is the same for all spellings of a region, such as NOAA9393, AR 9393 and noaa_09393."""
     name = unicodedata.normalize("NFC", name).casefold()
     number = _NOAA.match(name)
@@ -148,11 +161,8 @@ def _read_table(path: Path, on_doubt: OnDoubt) -> Table:
 
 def _region(where: str, row: Any, *, has_first_seen: bool) -> Region:
     name = "" if row["region"] is np.ma.masked else str(row["region"]).strip()
-    if not name or not is_plain_name(name + _DATE):
-        raise ReleaseError(
-            f"{where}: region is {name[:60]!r}; cubes are named after it, so it must have 1 to "
-            f"{LONGEST_NAME - len(_DATE)} characters, without slashes or a leading dot: rename it"
-        )
+    if (rule := why_not_a_region(name)) is not None:
+        raise ReleaseError(f"{where}: region is {rule}")
     return Region(
         name=name,
         lon_deg=_degrees(where, row, "carrington_lon", low=-360.0, high=720.0) % 360.0,

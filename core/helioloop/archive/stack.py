@@ -1,7 +1,7 @@
 """Patches of active regions, one FITS file per time, onto the grid of a release: SHARP, SMARP and cutouts of the CCD.
 
 A region's patch is centred on the mean of its frames' centres. HARPNUM or TARPNUM gives the region of a
-file, else its folder does.
+file, else its folder does (see `helioloop.archive.region_folders`).
 """
 
 import math
@@ -21,6 +21,7 @@ from helioloop.archive.observation import (
 )
 from helioloop.archive.passages import rotations_at, tai_seconds
 from helioloop.archive.patches import cut_patches
+from helioloop.archive.region_folders import region_folder, why_not_regions
 from helioloop.archive.regions import Region
 from helioloop.archive.release import MadeRelease
 from helioloop.archive.solar_wcs import CARRINGTON, SolarWcs, solar_wcs
@@ -37,10 +38,14 @@ _LARGEST_DRIFT_DEG = 20.0  # a box grows and the Sun turns by latitude: HARPs dr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """What the first look at a file gives: region, centre and instrument; None where it is unusable."""
+    """What the first look at a file gives: region, centre and instrument; None where it is unusable.
+
+    `folder` is None where a card gives the region.
+    """
 
     place: str
     region: str | None = None
+    folder: Path | None = None
     centre_deg: tuple[float, float] | None = None
     instrument: str | None = None
 
@@ -83,13 +88,16 @@ def make_stack(
         found[look.place] = look
         report(len(found), len(files), "finding regions")
     profile = profile or _profile_of_first([found[place] for place in files])
-    regions = _regions([found[place] for place in files])
+    unnamed = why_not_regions(look.folder for look in found.values() if look.folder is not None)
+    reasons = {look.place: unnamed[look.folder] for look in found.values() if look.folder in unnamed}
+    regions = _regions([found[place] for place in files if place not in reasons])
     work = [
         Work(
             place=place,
             regions=tuple(region for region in regions if region.name == found[place].region),
             passages={},
             profile=profile,
+            reason=reasons.get(place),
         )
         for place in files
     ]
@@ -104,6 +112,8 @@ def cut_patch(work: Work) -> tuple[SpooledFile, Mapping[str, Patch]]:
     MagnetogramError
         If the file cannot be used.
     """
+    if work.reason is not None:
+        raise MagnetogramError(work.reason)
     observation = read_observation(work.place)
     place = _checked_place(observation)
     if not work.regions:
@@ -149,9 +159,12 @@ def _look(place: str) -> _Found:
         return _Found(place=place)
     height, width = observation.field_gauss.shape
     centre = where.centre_deg((height, width))
+    number = _region_number(observation)
+    folder = None if number is not None else region_folder(place)
     return _Found(
         place=place,
-        region=_region_name(observation, Path(place)),
+        region=number if folder is None else folder.name,
+        folder=folder,
         centre_deg=centre,
         instrument=observation.instrument,
     )
@@ -169,8 +182,8 @@ def _checked_place(observation: Observation) -> SolarWcs:
     return place
 
 
-def _region_name(observation: Observation, place: Path) -> str:
-    """Return the name of a patch's region: its HARP or TARP number, else the folder it is in."""
+def _region_number(observation: Observation) -> str | None:
+    """Return the HARP or TARP number of a patch's region after its catalogue; None where no card gives one."""
     for card, prefix in _NUMBERS:
         value = observation.header.get(card)
         try:
@@ -179,7 +192,7 @@ def _region_name(observation: Observation, place: Path) -> str:
             continue
         if number > 0:
             return f"{prefix}{number}"
-    return place.resolve().parent.name
+    return None
 
 
 def _profile_of_first(found: Sequence[_Found]) -> Profile:

@@ -119,6 +119,55 @@ def test_regions_are_told_apart_by_number_and_by_folder(tmp_path: Path) -> None:
     assert "give each region a folder of its own" in excluded(made.folder)["2.fits"]
 
 
+def write_unnumbered(path: Path, tai: str = FIRST, *, lon: float = LON, noise: float = 1.0) -> Path:
+    """Write a map without HARPNUM; its folder is made."""
+    of = cea_header(tai, lon=lon, lat=LAT, shape=(150, 220))
+    of.remove("HARPNUM")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return write(path, of, paint_map(of, SPOTS, noise=noise))
+
+
+def test_links_into_other_folders_are_one_region(tmp_path: Path) -> None:
+    """As git-annex and DataLad keep files: each link of a folder leads to a folder of its own."""
+    (tmp_path / "farm" / "AR11158").mkdir(parents=True)
+    for number, tai in enumerate(times(FIRST, hours=1.6, n=3)):
+        target = write_unnumbered(tmp_path / "pool" / str(number) / "m.fits", tai)
+        (tmp_path / "farm" / "AR11158" / f"m{number}.fits").symlink_to(target)
+    made = make_stack(tmp_path / "farm", tmp_path / "release", processes=1)
+    assert [(name.partition("_")[0], frames) for name, frames in made.cubes.items()] == [("AR11158", 3)]
+
+
+def test_folders_of_one_name_do_not_become_one_region(tmp_path: Path) -> None:
+    """Their files are excluded with the reason, and the region beside them is stacked."""
+    for number, folder in enumerate(("AR11158/fits", "AR11160/fits", "AR11166")):
+        write_unnumbered(tmp_path / "two" / folder / f"{number}.fits", lon=LON + 5.0 * number)
+    made = make_stack(tmp_path / "two", tmp_path / "release", processes=1)
+    assert [name.partition("_")[0] for name in made.cubes] == ["AR11166"]
+    reasons = excluded(made.folder)
+    assert list(reasons) == ["0.fits", "1.fits"]
+    assert f"folder '{tmp_path / 'two/AR11160/fits'}' has the same name" in reasons["0.fits"]
+
+
+def test_folders_of_one_name_whose_files_have_numbers_are_stacked(tmp_path: Path) -> None:
+    for number in (377, 380):
+        of = cea_header(FIRST, lon=LON, lat=LAT, shape=(150, 220))
+        of["HARPNUM"] = number
+        (tmp_path / str(number) / "fits").mkdir(parents=True)
+        write(tmp_path / str(number) / "fits" / "0.fits", of, paint_map(of, SPOTS))
+    made = make_stack(tmp_path, tmp_path / "release", processes=1)
+    assert [name.partition("_")[0] for name in made.cubes] == ["HARP377", "HARP380"]
+
+
+def test_a_hidden_folder_names_no_region(tmp_path: Path) -> None:
+    """Its cube would be a hidden file; what has a number is stacked there, too."""
+    write_unnumbered(tmp_path / ".hid" / "0.fits")
+    of = cea_header(FIRST, lon=LON, lat=LAT, shape=(150, 220))
+    write(tmp_path / ".hid" / "1.fits", of, paint_map(of, SPOTS))
+    made = make_stack(tmp_path / ".hid", tmp_path / "release", processes=1)
+    assert [name.partition("_")[0] for name in made.cubes] == ["HARP377"]
+    assert "the folder's name is '.hid'; cubes are named after it" in excluded(made.folder)["0.fits"]
+
+
 def test_the_far_side_of_a_map_is_nan(tmp_path: Path) -> None:
     """A map that reaches over the limb has values there that nobody observed."""
     of = cea_header(FIRST, lon=0.0, lat=0.0, shape=(260, 260))

@@ -105,7 +105,8 @@ def stack(folder: Path, out: Path, profile_name: str | None, processes: int | No
     One cube is made per region and disk passage, from one FITS file per time. FOLDER has line-of-sight magnetograms of
     SHARP or SMARP (segment magnetogram; CEA maps, or cutouts of the CCD, of any size), or other images whose WCS gives
     Carrington or helioprojective coordinates. Subfolders are searched. Files are assigned to regions by HARPNUM or
-    TARPNUM; without those, each folder is one region. Bitmaps, confidence maps and other segments are refused by name.
+    TARPNUM; without those, each folder is one region and names it, so that no two folders may have one name. Bitmaps,
+    confidence maps and other segments are refused by name.
 
     \b
     The release then has
