@@ -20,9 +20,10 @@ from helioloop.data.crude_label_tables import (
 )
 from helioloop.data.crude_labels import FIRST_FOUND_EAST_OF_DEG, CrudeLabel, KnownRegion, label_cube
 from helioloop.data.cubes import is_cube_file
-from helioloop.data.release import LABELS_FILE, Release
+from helioloop.data.release import LABELS_FILE, Release, why_not_a_name
 from helioloop.data.release_profile import read_release_profile
 from helioloop.errors import ReleaseError
+from helioloop.files.names import is_plain_name, shown_name
 from helioloop.files.tables import OnDoubt, log_doubt
 from helioloop.progress import Report, silent
 
@@ -93,10 +94,10 @@ def label_release(
         found[crude.cube] = crude
         report(len(found), len(cubes), "labelling cubes")
     labels = tuple(found[cube] for cube in cubes)
-    provenance: dict[str, Any] = {"command": "crude-labels", "release": folder.resolve().name}
+    provenance: dict[str, Any] = {"command": "crude-labels", "release": shown_name(folder.resolve().name)}
     if regions_table is not None:
         digest = hashlib.sha256(regions_table.read_bytes()).hexdigest()
-        provenance |= {"regions_table": regions_table.name, "regions_table_sha256": digest}
+        provenance |= {"regions_table": shown_name(regions_table.name), "regions_table_sha256": digest}
     write_crude_labels(folder / CRUDE_LABELS_FILE, labels, profile, threshold_deg=threshold_deg, provenance=provenance)
     written = labels if not keep_labels else tuple(crude for crude in labels if crude.cube in _unlabelled(folder))
     labelled = any(crude.label is not None for crude in written)
@@ -116,11 +117,25 @@ def _cubes(folder: Path, on_doubt: OnDoubt) -> Sequence[str]:
         release = Release.open(folder)
         for sentence in release.doubts:
             on_doubt(sentence)
-        return [row.cube for row in release.rows]
-    files = sorted(path.name.removesuffix(".fits") for path in folder.iterdir() if is_cube_file(path))
-    if not files:
+        cubes = [row.cube for row in release.rows]
+    else:
+        cubes = sorted(path.name.removesuffix(".fits") for path in folder.iterdir() if is_cube_file(path))
+    if not cubes:
         raise ReleaseError(f"{folder} contains no cube; a release has files <cube>.fits: add them")
-    return files
+    return _plainly_named(folder, cubes, on_doubt)
+
+
+def _plainly_named(folder: Path, cubes: Sequence[str], on_doubt: OnDoubt) -> Sequence[str]:
+    """Return the cubes whose name a table may have: one with another name would be refused wherever it is read."""
+    plain = [cube for cube in cubes if is_plain_name(cube)]
+    others = [cube for cube in cubes if not is_plain_name(cube)]
+    if others:
+        reason = why_not_a_name(others[0], what="cube")
+        if not plain:
+            raise ReleaseError(f"{folder} contains no cube that can be labelled: {reason}")
+        left_out = "1 cube is" if len(others) == 1 else f"{len(others)} cubes are"
+        on_doubt(f"{left_out} left out of the tables of {folder}: {reason}")
+    return plain
 
 
 def lacks_crude_labels(folder: Path) -> bool:

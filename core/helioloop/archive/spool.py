@@ -64,9 +64,9 @@ class SpooledFile:
 
     @property
     def name(self) -> str:
-        """File name, in ASCII as FITS headers need it."""
+        r"""File name, in printable ASCII as FITS headers need it; other characters are escapes, such as ``\xe9``."""
         name = self.place.rstrip("/").rsplit("/", 1)[-1]
-        return name.encode("ascii", "backslashreplace").decode("ascii")
+        return "".join(c if c.isascii() and c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,4 +146,5 @@ def key_of(place: str) -> str:
             state = f"{stat.st_size} {stat.st_mtime_ns}"
         except OSError:
             state = "absent"
-    return hashlib.sha256(f"{place}\0{state}".encode()).hexdigest()[:24]
+    # a byte of a name that is not UTF-8 is half of a surrogate pair in Python, which UTF-8 refuses
+    return hashlib.sha256(f"{place}\0{state}".encode(errors="surrogatepass")).hexdigest()[:24]

@@ -18,6 +18,7 @@ from helioloop.data.release import COLUMNS, LABELS_FILE, LabelRow, Release, writ
 from helioloop.errors import ReleaseError
 from helioloop.files import atomic
 from helioloop.files.kinds import why_not_a_file
+from helioloop.files.names import is_plain_name, shown_name
 from helioloop.files.tables import WholeTable, read_whole_table, write_table
 from helioloop.records.instrument import Instrument
 from helioloop.records.labels import Label
@@ -59,7 +60,7 @@ def update_labels(folder: Path, labels: Sequence[CrudeLabel]) -> tuple[LabelChan
 
     Verified rows, the order of the rows, further columns, comment lines and the file's permissions stay, and of a link
     the file is replaced to which it leads. So does the label of a cube that the rule gives none. Cubes without a row
-    get one at the end. A missing table is made.
+    get one at the end, except those whose name no table may have. A missing table is made.
 
     Raises
     ------
@@ -72,7 +73,8 @@ def update_labels(folder: Path, labels: Sequence[CrudeLabel]) -> tuple[LabelChan
     if table is None:
         write_labels(path, (LabelRow(cube=cube, label=label, verified=False) for cube, label in found.items()))
         return ()
-    rows = Release.open(folder).rows  # those of the table in its order, then the other cubes
+    # those of the table in its order, then the other cubes
+    rows = [row for row in Release.open(folder).rows if is_plain_name(row.cube)]
     cells: list[Mapping[str, str]] = [row.cells for row in table.rows]
     cells += [{}] * (len(rows) - len(cells))
     write_table(
@@ -207,7 +209,7 @@ def write_crude_labels(
     )
     text = io.StringIO()
     table.write(text, format="ascii.ecsv", delimiter=",")
-    atomic.write_text(path, text.getvalue())
+    atomic.write_text(path, shown_name(text.getvalue()))
 
 
 def _silent(_: str) -> None:

@@ -48,7 +48,8 @@ def write_cube(
     start : str or None
         Absolute time of grid frame 0, ISO 8601 without zone, UTC.
     region : str or None
-        Region that the cube follows.
+        Region that the cube follows. Headers are ASCII: another name is not written, and is read from the file's name,
+        ``<region>_yyyymmdd.fits``.
     instrument : Instrument
         Its name, cadence and number of grid frames are written to the header.
     header : mapping, optional
@@ -70,7 +71,7 @@ def write_cube(
         ("CADENCE", instrument.cadence_seconds, "[s] grid step"),
         ("NGRID", instrument.n_frames, "grid length (frames)"),
         *([("DATE-BEG", start, "grid frame 0")] if start else []),
-        *([("REGION", region, "region it follows")] if region else []),
+        *([("REGION", region, "region it follows")] if region and region.isascii() else []),
     ]
     image.header.update([*cards, *((key, value) for key, value in (header or {}).items())])
     n_beyond = int(np.count_nonzero(strength > _LARGEST_GAUSS))

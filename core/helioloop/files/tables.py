@@ -12,6 +12,7 @@ from helioloop.errors import HelioloopError
 from helioloop.files import atomic
 from helioloop.files.decoding import NotText, decode_text
 from helioloop.files.kinds import why_not_a_file
+from helioloop.files.names import shown_name
 from helioloop.files.path_errors import remedy_of_reading
 
 log = logging.getLogger(__name__)
@@ -145,6 +146,8 @@ def write_table(
 ) -> None:
     """Replace `path` by a CSV table in one step: a header line with `columns`, then one line per mapping in `rows`.
 
+    Bytes of a file's name that are not text become escapes, see `helioloop.files.names.shown_name`.
+
     Parameters
     ----------
     path : Path
@@ -163,7 +166,7 @@ def write_table(
     table = csv.DictWriter(text, columns, lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
-    atomic.write_text(path, text.getvalue(), keep_mode=keep_mode)
+    atomic.write_text(path, shown_name(text.getvalue()), keep_mode=keep_mode)
 
 
 def and_more_rows(n: int) -> str:

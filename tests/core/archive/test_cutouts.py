@@ -1,6 +1,8 @@
 import csv
 import os
+import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -266,3 +268,17 @@ def test_a_release_whose_run_ended_while_it_cleaned_up_keeps_its_labels(made: Ma
     assert labels.read_text() == labelled
     assert not hidden.exists()
     labels.write_text(before)
+
+
+def test_regions_and_files_may_have_names_of_any_script(series: Path, tmp_path: Path) -> None:
+    """Also files whose name is not UTF-8: they are read, and excluded ones are listed with an escape."""
+    first = next(iter(sorted(series.iterdir())))
+    shutil.copy(first, tmp_path / "m_\udce9.fits")
+    (tmp_path / "n_\udce9.fits").write_bytes(b"<html>")
+    greek = replace(EAST, name="AR β800")
+    files = [str(tmp_path / "m_\udce9.fits"), str(tmp_path / "n_\udce9.fits")]
+    made = make_cutouts(files, [greek], tmp_path / "release", profile=COARSE, processes=1)
+    assert made.cubes == {"AR β800_20010302": 1}
+    assert read_cube(made.folder / "AR β800_20010302.fits").region == "AR β800"
+    assert list(read_labels(made.folder / "labels.csv")) == ["AR β800_20010302"]
+    assert list(excluded(made.folder)) == [r"n_\udce9.fits"]

@@ -11,7 +11,7 @@ from astropy import units
 from astropy.table import Table
 from tests.core.data.passing import CARRINGTON, PROFILE, write_passing
 
-from helioloop.archive.labelling import LabelledRelease, label_release
+from helioloop.archive.labelling import LabelledRelease, label_release, lacks_crude_labels
 from helioloop.data.release import read_labels
 from helioloop.data.release_profile import write_release_profile
 from helioloop.errors import ReleaseError
@@ -225,3 +225,39 @@ def test_a_folder_without_cubes_is_refused(tmp_path: Path) -> None:
         label(tmp_path)
     with pytest.raises(ReleaseError, match="is not a folder"):
         label(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("with_table", [False, True])
+def test_a_cube_whose_name_no_table_may_have_is_left_out_and_said(release: Path, with_table: bool) -> None:
+    """A line end in a name would make the table one that every command refuses; the others are labelled."""
+    for name in ("B\n_20010307.fits", "C_\udce9_20010307.fits"):
+        shutil.copy(release / "A_20010307.fits", release / name)
+    if with_table:
+        (release / "labels.csv").write_text("cube,label,verified\nA_20010307,,0\n")
+    doubts: list[str] = []
+    label(release, on_doubt=doubts.append)
+    assert labels(release) == {"A": "emergence", "B": "non-emergence", "C": ""}
+    assert list(Table.read(release / "crude-labels.ecsv")["cube"]) == ["A_20010307", "B_20010307", "C_20010307"]
+    (doubt,) = doubts
+    assert doubt.startswith(f"2 cubes are left out of the tables of {release}: the cube name 'B\\n_20010307' is not ")
+    assert doubt.endswith("rename it")
+    assert not lacks_crude_labels(release)
+
+
+def test_a_release_and_a_table_of_regions_with_names_that_are_not_text_are_labelled(
+    release: Path, tmp_path: Path
+) -> None:
+    """In the header of the crude labels their bytes are escapes."""
+    moved = release.rename(tmp_path / "r_\udce9")
+    table = tmp_path / "t_\udce9.csv"
+    table.write_text("region,carrington_lon,carrington_lat\nA,345.2,12\n")
+    label(moved, regions_table=table)
+    meta = Table.read(moved / "crude-labels.ecsv").meta
+    assert (meta["release"], meta["regions_table"]) == (r"r_\udce9", r"t_\udce9.csv")
+
+
+def test_a_release_of_which_no_cube_has_a_name_for_tables_is_refused(made: Path, tmp_path: Path) -> None:
+    shutil.copy(made / "A_20010307.fits", tmp_path / "A\n.fits")
+    with pytest.raises(ReleaseError, match=r"contains no cube that can be labelled: the cube name 'A\\n' is not"):
+        label(tmp_path)
+    assert not (tmp_path / "labels.csv").exists()

@@ -12,6 +12,7 @@ from helioloop.archive.release import MadeRelease
 from helioloop.archive.stack import make_stack
 from helioloop.data.cubes import read_cube
 from helioloop.data.gridding import to_grid
+from helioloop.data.release import read_labels
 from helioloop.errors import ReleaseError
 from helioloop.records.instrument import MDI
 from helioloop.records.profiles import BUILT_IN
@@ -166,6 +167,21 @@ def test_a_hidden_folder_names_no_region(tmp_path: Path) -> None:
     made = make_stack(tmp_path / ".hid", tmp_path / "release", processes=1)
     assert [name.partition("_")[0] for name in made.cubes] == ["HARP377"]
     assert "the folder's name is '.hid'; cubes are named after it" in excluded(made.folder)["0.fits"]
+
+
+def test_folders_and_files_may_have_names_of_any_script(tmp_path: Path) -> None:
+    """Also names that are not UTF-8: in headers and tables such a byte is an escape."""
+    for name in ("Ä.fits", "m_\udce9.fits"):
+        write_unnumbered(tmp_path / "Fleck Ä β" / name, FIRST if name == "Ä.fits" else "2011-02-12T01:36:00")
+    write_unnumbered(tmp_path / "Fleck Ä β" / "n_\udce9.fits").write_bytes(b"<html>")
+    made = make_stack(tmp_path, tmp_path / "release", processes=1)
+    ((name, frames),) = made.cubes.items()
+    assert (name.rpartition("_")[0], frames) == ("Fleck Ä β", 2)
+    assert read_cube(made.folder / f"{name}.fits").region == "Fleck Ä β"
+    sources = fits.getheader(made.folder / f"{name}.fits")
+    assert (sources["SRCFIRST"], sources["SRCLAST"]) == (r"\xc4.fits", r"m_\udce9.fits")
+    assert list(read_labels(made.folder / "labels.csv")) == [name]
+    assert list(excluded(made.folder)) == [r"n_\udce9.fits"]
 
 
 def test_the_far_side_of_a_map_is_nan(tmp_path: Path) -> None:

@@ -82,3 +82,12 @@ def test_how_many_pixels_are_beyond_any_field_is_said_in_header_and_log(
 def test_a_cube_without_a_value_can_be_written(tmp_path: Path) -> None:
     path = written(tmp_path, *[np.nan] * 14)
     assert integers(path) == [-32768] * 14
+
+
+@pytest.mark.parametrize("region", ["AR 8800", "AR β800", "Fleck Ä β"])
+def test_a_region_whose_name_no_header_can_hold_is_read_from_the_name_of_the_file(tmp_path: Path, region: str) -> None:
+    """Headers are ASCII; a name that is ASCII stands there."""
+    path = tmp_path / f"{region}_20010307.fits"
+    write_cube(path, np.ones((2, 3, 3)), np.array([0.0, 5760.0]), start=None, region=region, instrument=MDI)
+    assert ("REGION" in fits.getheader(path)) == region.isascii()
+    assert read_cube(path).region == region

@@ -287,3 +287,9 @@ def test_a_table_that_is_a_link_to_nothing_is_not_called_missing(tmp_path: Path)
     path.symlink_to("gone.csv")
     with pytest.raises(ReleaseError, match=r"t\.csv is a link to a file that does not exist: restore that file"):
         read_table(path, needed=("a",), error=ReleaseError)
+
+
+def test_a_byte_of_a_file_name_that_is_not_text_is_written_as_an_escape(tmp_path: Path) -> None:
+    """UTF-8 has no such character; letters of any script stay."""
+    write_table(tmp_path / "t.csv", ("file",), [{"file": "m_\udce9.fits"}, {"file": "Fleck Ä β"}])
+    assert (tmp_path / "t.csv").read_text(encoding="utf-8") == "file\nm_\\udce9.fits\nFleck Ä β\n"
