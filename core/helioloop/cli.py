@@ -5,6 +5,7 @@ returns click commands. A command whose extra is not installed is listed too; it
 """
 
 import errno
+import io
 import logging
 import os
 import sys
@@ -199,7 +200,17 @@ def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
+def print_any_name() -> None:
+    """Let standard output show a character that it cannot hold as an escape, such as a byte of a name that is no text.
+
+    Standard error does so in every Python; standard output ends the program, in most locales.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def main() -> None:
     """Load the commands and run the command line."""
+    print_any_name()
     load_commands(helioloop)
     sys.exit(helioloop(prog_name="helioloop"))

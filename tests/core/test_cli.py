@@ -1,6 +1,7 @@
 """The command line: every command of the installed parts explains itself."""
 
 import errno
+import io
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from helioloop.cli import SECTIONS, CommandLine, helioloop, load_commands, path_error
+from helioloop.cli import SECTIONS, CommandLine, helioloop, load_commands, path_error, print_any_name
 from helioloop.files import atomic
 from helioloop.settings import load_settings
 
@@ -140,3 +141,27 @@ def test_a_file_on_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.Monk
         atomic.write_text(tmp_path / "table.csv", "new")
     text = path_error(raised.value)
     assert text == f"{tmp_path}/table.csv cannot be used (No space left on device); free space on that disk"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "errors", "printed"),
+    [
+        ("utf-8", "strict", "m_\\udce9 Ä β\n".encode()),
+        ("latin-1", "strict", b"m_\\udce9 \xc4 \\u03b2\n"),
+        ("utf-8", "surrogateescape", b"m_\xe9 " + "Ä β\n".encode()),
+    ],
+)
+def test_standard_output_takes_names_that_it_cannot_hold(
+    monkeypatch: pytest.MonkeyPatch, encoding: str, errors: str, printed: bytes
+) -> None:
+    """An escape stands for a byte that is not text and for a letter that the terminal lacks; C.UTF-8 keeps the byte."""
+    received = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(received, encoding=encoding, errors=errors))
+    print_any_name()
+    click.echo("m_\udce9 Ä β")
+    assert received.getvalue() == printed
+
+
+def test_a_program_without_standard_output_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    print_any_name()
