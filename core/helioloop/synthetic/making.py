@@ -46,6 +46,7 @@ GENERATOR = 4
 TRANSPORT_GENERATOR = 1
 """The same for cubes by flux transport."""
 
+_SATURATED_GAUSS = 3276.7  # of spikes, in files: what a seed makes stays in steps of 0.1 G, the same to the bit
 _RECIPE_FILE = "made-with.json"
 _TRUTH_COLUMNS = ("cube", "label", "emergence_frame", "kind", "region", "start")
 
@@ -326,7 +327,7 @@ def _make_file(out: Path, seed: int, index: int, instrument: Instrument, generat
     cube = make_cube(seed, index, instrument, generator=generator)
     write_cube(
         out / f"{cube.name}.fits",
-        cube.observed_gauss,
+        np.clip(cube.observed_gauss, -_SATURATED_GAUSS, _SATURATED_GAUSS),  # NaN stays NaN
         cube.seconds,
         start=cube.start,
         region=cube.region,
