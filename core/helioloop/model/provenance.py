@@ -11,6 +11,7 @@ from helioloop import __version__
 
 LEARNING_MODULES = (
     "data.astropy_columns",
+    "data.absent_values",
     "data.bad_frames",
     "data.clock_columns",
     "data.column_times",
