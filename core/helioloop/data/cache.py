@@ -19,7 +19,7 @@ from helioloop.records.profiles import Profile, built_in_profile
 
 log = logging.getLogger(__name__)
 
-FORMAT = 5
+FORMAT = 6
 """Raised with every change of how files are read or gridded; entries of another format are ignored."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
