@@ -208,6 +208,18 @@ def test_half_copied_full_disk_files_are_not_read(site: Site) -> None:
     assert site.lines() == ["fulldisk: arriving: files are read when unchanged for 1000 s"]
 
 
+@pytest.mark.parametrize("name", ["release.toml", "labels.csv", f"{NEW[0]}.fits"])
+def test_a_link_to_nothing_in_a_folder_is_named(site: Site, release: Path, name: str) -> None:
+    """Such as one to a disk that is not mounted; a file that is being moved would be there at the next look."""
+    there = site.root / "new"
+    shutil.copytree(release, there)
+    (there / name).unlink(missing_ok=True)
+    (there / name).symlink_to(site.root / "unmounted" / name)
+    site.watch_once(quiet_seconds=0.0)
+    assert site.says(f"{name} is a link to a file that does not exist: restore that file")
+    assert site.cubes() == []
+
+
 def test_a_watch_waits_for_workers_and_says_so(site: Site, release: Path) -> None:
     """With --once it ends with the reason; nothing is set aside."""
     shutil.copytree(release, site.root / "new")

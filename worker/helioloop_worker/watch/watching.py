@@ -5,6 +5,7 @@ and ingested by a worker, and the watch waits until the published version's pred
 Label Studio. What was done with each folder is a row of ``watched.csv`` in the project's model folder.
 """
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from pathlib import Path
 import redis
 
 from helioloop.errors import HelioloopError, LabelStudioError, RegistryError, ServiceError, WrongUsage
+from helioloop.files.kinds import why_not_a_file
 from helioloop.files.names import LONGEST_NAME, is_plain_name, shown_name
 from helioloop.progress import Report, silent
 from helioloop.registry.watched import WatchedFolder, WatchState
@@ -146,8 +148,10 @@ class Watch:
                 continue
             try:
                 self._visit(arrival)
-            except FileNotFoundError:
-                continue  # files are being renamed or removed: look again later
+            except FileNotFoundError as error:  # files are being renamed or removed: look again later
+                missing = Path(os.fsdecode(error.filename or ""))
+                if missing.is_symlink():
+                    self._journal.say_once(arrival.name, f"passed over: {missing} {why_not_a_file(missing)}")
             except PermissionError as error:
                 self._journal.say_once(arrival.name, f"passed over, it cannot be read: {first_line(error)}")
             except (*_OF_A_SERVICE, OSError) as error:
