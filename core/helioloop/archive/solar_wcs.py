@@ -36,6 +36,7 @@ _OBSERVER_CARDS = (
     ("stonyhurst", "HGLN_OBS", "HGLT_OBS", "DSUN_OBS", 1.0),
     ("carrington", "OBS_L0", "OBS_B0", "OBS_DIST", _AU_METRES),
 )
+_DISTANCES_AU = (0.2, 2.0)  # Solar Orbiter comes to 0.28 au
 _NEAR_EARTH_DEG = 2.0  # SOHO and SDO stay within 0.3°; the Sun turns this much in under four hours
 
 
@@ -253,7 +254,7 @@ def _observer(header: fits.Header, time: Time) -> tuple[Any, tuple[str, ...]]:
     for kind, lon_card, lat_card, distance_card, metres in _OBSERVER_CARDS:
         if all(card in header for card in (lon_card, lat_card, distance_card)):
             lon, lat = _number(header, lon_card) * units.deg, _number(header, lat_card) * units.deg
-            distance = _number(header, distance_card) * metres * units.m
+            distance = _distance(header, distance_card, metres)
             frame = (
                 HeliographicCarrington(obstime=time, observer="self")
                 if kind == "carrington"
@@ -261,6 +262,20 @@ def _observer(header: fits.Header, time: Time) -> tuple[Any, tuple[str, ...]]:
             )
             return SkyCoord(lon, lat, distance, frame=frame), ()
     return get_earth(time), ("no card gives the observer, so the Earth was assumed",)
+
+
+def _distance(header: fits.Header, card: str, metres: float) -> Any:
+    """Return the distance of the observer from the Sun's centre; refuse one in another unit."""
+    value = _number(header, card)
+    distance = value * metres * units.m
+    nearest, farthest = _DISTANCES_AU
+    if not nearest <= distance.to_value(units.au) <= farthest:
+        unit = "metres" if metres == 1.0 else "au"
+        raise MagnetogramError(
+            f"{card} is {value:g}; it must be the distance from the Sun's centre in {unit}, from {nearest:g} to "
+            f"{farthest:g} au: correct it"
+        )
+    return distance
 
 
 def _check_ephemeris(observer_longitude_deg: float, time: Time) -> None:

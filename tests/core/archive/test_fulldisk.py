@@ -127,6 +127,12 @@ def test_quality_excludes_by_the_bits_of_the_profile(tmp_path: Path, quality: An
         ({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN"}, "CTYPE1 and CTYPE2 are 'RA---TAN'"),
         ({"CDELT1": 0.0}, "CDELT1 is 0"),
         ({"CRPIX2": None}, "CRPIX2 is None; it must be a number"),
+        (
+            {"DSUN_OBS": 1.0},
+            r"DSUN_OBS is 1; it must be the distance from the Sun's centre in metres, from 0.2 to 2 au",
+        ),
+        ({"DSUN_OBS": -1.5e11}, r"DSUN_OBS is -1.5e\+11; it must be the distance"),
+        ({"DSUN_OBS": 1.5e8}, r"DSUN_OBS is 1.5e\+08; it must be the distance"),
         ({"CRPIX1": "nan"}, "CRPIX1 is 'nan'"),
         ({"CRPIX1": 400.0}, "a part of the disk.*run `helioloop stack`"),
         ({"CDELT1": 2.0, "CDELT2": 2.0}, "a part of the disk"),
