@@ -19,9 +19,9 @@ from typing import Any, Final
 
 _CANNOT_FLUSH: Final = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 _REPLACED_AT_ONCE: Final = 16
-_OURS: Final = ".helioloop"
-"""Ending of new files, which tells them from hidden files of others, such as a backup ``.labels.csv.20240315``."""
-_UNFINISHED: Final = re.compile(rf"\..+\.[0-9a-f]{{8}}{re.escape(_OURS)}\Z")
+_OURS: Final = "hl"
+"""Begins the ending of new files, which tells them from others' hidden files, as a backup ``.labels.csv.20240315``."""
+_UNFINISHED: Final = re.compile(rf"\..+\.{_OURS}[0-9a-f]{{6}}\Z")
 
 
 @contextmanager
@@ -152,7 +152,7 @@ def _sending(path: Path) -> Iterator[Path]:
 
 def unfinished(path: Path) -> Path:
     """Return the path of a new file beside `path`, which `is_unfinished` recognises."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}{_OURS}")
+    return path.with_name(f".{path.name}.{_OURS}{secrets.token_hex(3)}")
 
 
 def is_unfinished(name: str) -> bool:

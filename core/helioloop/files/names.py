@@ -5,7 +5,7 @@ from typing import Any, Final, TypeGuard
 
 LONGEST_NAME: Final = 200
 """Characters of the name of a cube or release, at most."""
-_LONGEST_FILE_BYTES: Final = 255 - 20
+_LONGEST_FILE_BYTES: Final = 255 - 10
 """Bytes of a file's name on all usual disks, less those that `atomic` adds while it writes the file."""
 
 

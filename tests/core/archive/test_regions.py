@@ -80,7 +80,7 @@ def test_a_table_that_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
         (f"{HEAD}\na/b,1,2\n", "row 1: region is 'a/b'; cubes are named after it.*without slashes"),
         (f"{HEAD}\n,1,2\n", "row 1: region is ''"),
         (f"{HEAD}\n{'x' * 192},1,2\n", "row 1: region is 'xxxx.*1 to 191 characters"),
-        (f"{HEAD}\n{'ж' * 116},1,2\n", "row 1: region is 'жжжж.*at most 221 bytes of UTF-8"),
+        (f"{HEAD}\n{'ж' * 116},1,2\n", "row 1: region is 'жжжж.*at most 231 bytes of UTF-8"),
         (f"{HEAD},first_seen\nA,1,2,yesterday\n", "row 1: first_seen is 'yesterday'.*correct it"),
         (f"{HEAD},first_seen\nA,1,2,2011-02-31\n", "row 1: first_seen is '2011-02-31', a date that does not exist"),
     ],

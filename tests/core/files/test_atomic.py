@@ -189,9 +189,9 @@ def test_only_new_files_of_a_replacement_count_as_unfinished(tmp_path: Path) -> 
     with atomic.replacing(tmp_path / "a.b.json") as new:
         assert atomic.is_unfinished(new.name)
         new.write_text("x")
-    for name in ("a.b.json", ".watch.lock", ".cutouts", "a.json.0123abcd.helioloop", ".a.0123ABCD.helioloop"):
+    for name in ("a.b.json", ".watch.lock", ".cutouts", "a.json.hl0123ab", ".a.hl0123AB"):
         assert not atomic.is_unfinished(name)
-    for name in (".labels.csv.20240315", ".bashrc.20231105", ".a.0123abcd", ".labels.csv.20240315.helioloop.bak"):
+    for name in (".labels.csv.20240315", ".bashrc.20231105", ".a.0123abcd", ".labels.csv.hl0123ab.bak"):
         assert not atomic.is_unfinished(name)
 
 

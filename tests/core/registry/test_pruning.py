@@ -163,8 +163,8 @@ def test_lists_of_other_versions_and_unfinished_files_are_found(registry: Regist
     for version in ("v0001", "v0005"):
         atomic.write_json(registry.root / "unscorable" / f"{version}.json", [])
     assert pruning.old_unscorable(registry) == [registry.root / "unscorable" / "v0001.json"]
-    left = registry.root / "versions" / "v0005" / ".card.json.0123abcd.helioloop"
-    for path in (left, registry.root / ".labels.json.4567cdef.helioloop", registry.root / ".watch.lock"):
+    left = registry.root / "versions" / "v0005" / ".card.json.hl0123ab"
+    for path in (left, registry.root / ".labels.json.hl4567cd", registry.root / ".watch.lock"):
         path.write_text("half")
     for path in (left, registry.root / ".watch.lock"):
         os.utime(path, (time.time() - 2 * DAY,) * 2)

@@ -136,7 +136,7 @@ def test_only_entries_of_the_cache_that_were_not_used_go(tmp_path: Path) -> None
     """Other files stay, whatever is in the folder that is named as the cache."""
     names = (f"ab/{'a' * 64}-0123456789ab-5.npy", f"inputs/per-frame-0123456789ab/{'b' * 64}.npy")
     others = ("measurement.npy", "ab/notes.txt", ".labels.csv.20240315", "ab/.notes.20231105")
-    begun = f"ab/.{'a' * 64}.npy.0123abcd.helioloop"
+    begun = f"ab/.{'a' * 64}.npy.hl0123ab"
     for name in (*names, *others, begun, f"ab/{'c' * 64}-0123456789ab-5.npy"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x" * 10)

@@ -179,7 +179,7 @@ def test_the_copy_has_no_locks_no_unfinished_files_and_no_rounds(shown_project: 
     project, variables = shown_project, environment(shown_project, tmp_path)
     before = {path.relative_to(project.model_dir) for path in project.model_dir.rglob("*")} - {Path("staging")}
     (project.registry.staging("0123abcd") / "half").write_text("half")
-    for name in (".watch.lock", ".labels.json.0123abcd.helioloop", "versions/v0001/.card.json.0123abcd.helioloop"):
+    for name in (".watch.lock", ".labels.json.hl0123ab", "versions/v0001/.card.json.hl0123ab"):
         (project.model_dir / name).write_text("x")
     run_block("back up", variables)
     lose_everything(project)
