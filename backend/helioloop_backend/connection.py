@@ -22,7 +22,7 @@ PAUSE_SECONDS: Final = 5.0
 PIECE_BYTES: Final = 256 * 1024
 """Bytes that are read from a connection at one time."""
 HANDED_BYTES: Final = 64 * 1024
-"""Bytes that are handed to gunicorn's parser at one time."""
+"""Bytes that are handed to gunicorn's parser at one time, at most."""
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,12})[ \t]*(?=\r\n)", re.IGNORECASE)
 _LATER: Final = re.compile(rb"\r\n(?:expect|transfer-encoding):", re.IGNORECASE)
 """Headers of a body that does not follow at once, or whose end cannot be seen before it is read."""

@@ -126,7 +126,7 @@ def _remove(path: Path, judged: tuple[int, int] | None) -> None:
     OSError
         Where this user may not, as in a folder with the sticky bit.
     """
-    aside = unfinished(path)  # these are removed where they stay
+    aside = unfinished(path)  # `helioloop prune` removes such a file if it stays
     try:
         path.rename(aside)
     except FileNotFoundError:

@@ -68,7 +68,7 @@ class FiniteRange(click.FloatRange):
         """Return the number."""
         number = super().convert(value, param, ctx)
         if not math.isfinite(number):
-            self.fail(f"{value} is no finite number; give one such as 0.5", param, ctx)
+            self.fail(f"{value} is not a finite number; give a finite one", param, ctx)
         return float(number)
 
 

@@ -56,8 +56,8 @@ class WritingCommand(click.Command):
                 continue
             if _is_same(path, other):
                 raise WrongUsage(
-                    f"{option} {path} is also what {param.opts[0] if isinstance(param, click.Option) else 'is read'} "
-                    f"names, and would be replaced; give {option} a name of its own"
+                    f"{option} {path} is also what {param.opts[0]} names, and would be replaced; give {option} a name "
+                    "of its own"
                 )
             if _is_file_of(other, path):
                 raise WrongUsage(
