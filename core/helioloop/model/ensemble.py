@@ -111,18 +111,24 @@ def train_member(plan: Plan, name: str, staging: Path, runtime: Runtime) -> Path
 def keep_growth_odds(plan: Plan, staging: Path, runtime: Runtime) -> None:
     """Estimate the growth odds of a plan's cubes and write them into its staging folder, unless they are there.
 
-    Needed once before the cubes are scored, where the recipe uses the local growth. Of a large archive `ENOUGH_CUBES`
-    cubes are measured, chosen by their content, which is as good as at random. Cubes that cannot be read are left out.
+    Needed once, after the members are trained and before the cubes are scored, where the recipe uses the local growth.
+    Of a large archive `ENOUGH_CUBES` cubes are measured, chosen by their content, which is as good as at random. Cubes
+    that cannot be read are left out.
     """
     if not plan.recipe.local_growth or (staging / GROWTH_ODDS_FILE).exists():
         return
-    measure, growths = _growth(plan, runtime), []
+    measure, device = _growth(plan, runtime), runtime.device
+    members = Ensemble(plan=plan, networks=_load_members(plan, staging, device), device=device)
+    growths, p_networks = [], []
     chosen = sorted(plan.cubes, key=lambda cube: cube.sha256)[:ENOUGH_CUBES]
     for done, cube in enumerate(chosen, start=1):
         with suppress(CubeError):  # it is excluded, with the reason, where it is scored
-            growths.append(measure(cube))
+            growth = measure(cube)
+            p_networks.append(float(members.p_networks(cube, runtime).mean()))
+            growths.append(np.nan if growth is None else growth)
         runtime.report(done, len(chosen), "measuring local growth")
-    GrowthOdds.estimate([growth for growth in growths if growth is not None]).write(staging)
+    odds = GrowthOdds.estimate([growth for growth in growths if not np.isnan(growth)])
+    odds.shifted(p_networks, growths).write(staging)
 
 
 def trains_together(plan: Plan, device: Device) -> bool:
@@ -309,7 +315,7 @@ class Ensemble:
             growth odds; it was made with `EARLIER`.
         """
         plan = Plan.read(folder)
-        networks = {member.name: load_member(plan, member, folder).to(device.kind) for member in plan.members}
+        networks = _load_members(plan, folder, device)
         odds = GrowthOdds.read(folder)
         if odds is None and plan.recipe.local_growth and plan.code_version == code_version():
             raise RegistryError(f"{folder / GROWTH_ODDS_FILE} is missing; restore it or train again")
@@ -328,15 +334,12 @@ class Ensemble:
     def score(self, cube: CubeInfo, runtime: Runtime) -> CubeScore:
         """Return P(emergence) of one cube by its out-of-fold members; the emergence frame is still None."""
         members = self.plan.out_of_fold_members(cube)
-        with self.device.deterministic(), torch.inference_mode(), self.device.autocast():
-            # One cube at a time, because in a batch its score would depend on the other cubes.
-            x = torch.from_numpy(_inputs(self.plan, runtime)(cube))[None].to(self.device.kind)
-            logits = torch.cat([self.networks[member.name](x).float() for member in members])
-            p_networks = torch.sigmoid(logits).cpu().double().numpy()
-            growth, p = None, p_networks
-            if self.plan.recipe.local_growth:
+        p_networks = self.p_networks(cube, runtime)
+        growth, p = None, p_networks
+        if self.plan.recipe.local_growth:
+            with self.device.deterministic():
                 growth = _growth(self.plan, runtime)(cube)
-                p = self.growth_odds.combine(p_networks, np.nan if growth is None else growth)
+            p = self.growth_odds.combine(p_networks, np.nan if growth is None else growth)
         return CubeScore(
             cube=cube.name,
             sha256=cube.sha256,
@@ -346,6 +349,14 @@ class Ensemble:
             p_networks=float(p_networks.mean()) if self.plan.recipe.local_growth else None,
             growth=growth,
         )
+
+    def p_networks(self, cube: CubeInfo, runtime: Runtime) -> npt.NDArray[np.float64]:
+        """Return P(emergence) of one cube by each of its out-of-fold members, without the local growth."""
+        with self.device.deterministic(), torch.inference_mode(), self.device.autocast():
+            # One cube at a time, because in a batch its score would depend on the other cubes.
+            x = torch.from_numpy(_inputs(self.plan, runtime)(cube))[None].to(self.device.kind)
+            logits = [self.networks[member.name](x).float() for member in self.plan.out_of_fold_members(cube)]
+            return torch.sigmoid(torch.cat(logits)).cpu().double().numpy()
 
 
 class EnsembleCache:
@@ -416,6 +427,10 @@ def each_cube(
             runtime.on_excluded(cube.name, error)
         runtime.report(k + 1, len(cubes), what)
     return done
+
+
+def _load_members(plan: Plan, folder: Path, device: Device) -> dict[str, nn.Module]:
+    return {member.name: load_member(plan, member, folder).to(device.kind) for member in plan.members}
 
 
 def _inputs(plan: Plan, runtime: Runtime) -> InputCache:

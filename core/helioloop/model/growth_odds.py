@@ -2,17 +2,19 @@
 
 How much grows where nothing emerges differs between archives: it depends on the noise, on the network, and on how often
 regions grow while they are seen. So the growth that speaks for neither class is estimated from the growths of the cubes
-that a version is trained on, without their labels. Needs numpy only.
+that a version is trained on, without their labels. So is how often the networks should say emergence: their mean
+probability follows the crude labels, which miss many. Needs numpy and scipy.
 """
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy import optimize
 
 from helioloop.errors import RegistryError
 from helioloop.files import atomic
@@ -36,6 +38,9 @@ _EXPECTED: Final = ((-0.65, 0.38), (1.3, 0.65))
 _LEAST: Final = 0.05
 """Smallest growth − 1 that is told from 0."""
 _ITERATIONS: Final = 200
+_CERTAIN: Final = 1e-6
+"""Probabilities closer than this to 0 and 1 are moved by a shift as if they were so close."""
+_FARTHEST: Final = 30.0
 
 Floats = npt.NDArray[np.float64]
 
@@ -50,20 +55,25 @@ class GrowthOdds:
         Growth at which emergence and non-emergence are equally likely.
     n_cubes : int
         Cubes whose growths it was estimated from.
+    shift : float
+        Added to the log odds of the networks.
 
     Raises
     ------
     ValueError
-        If `even` is not a number above 1.
+        If `even` is not a number above 1, or `shift` is not finite.
     """
 
     even: float
     n_cubes: int
+    shift: float = 0.0
 
     def __post_init__(self) -> None:
-        """Check the growth."""
+        """Check growth and shift."""
         if not 1.0 < self.even < np.inf:
             raise ValueError(f"even odds at a growth of {self.even!r}, not above 1")
+        if not np.isfinite(self.shift):
+            raise ValueError(f"a shift by {self.shift!r}, which is no finite number")
 
     @classmethod
     def estimate(cls, growths: Sequence[float]) -> Self:
@@ -99,6 +109,37 @@ class GrowthOdds:
             share = float((weight.sum() + PRIOR_CUBES) / (len(x) + 2 * PRIOR_CUBES))
         return cls(even=float(1.0 + np.exp(mean + EVEN_DEVIATIONS * deviation)), n_cubes=len(x))
 
+    def shifted(self, p_networks: npt.ArrayLike, growths: npt.ArrayLike) -> Self:
+        """Return these odds with the shift that the probabilities of an archive's cubes need; there may be none.
+
+        Parameters
+        ----------
+        p_networks : array_like, shape (n,)
+            P(emergence) of each cube by networks that were not trained on it.
+        growths : array_like, shape (n,)
+            Local growth of each cube; NaN where it was not measured.
+
+        Notes
+        -----
+        The last step of a training sets the mean probability to the fraction of emergences among the labels. Crude
+        labels miss weak and crowded emergences, so that fraction is too small, by a sixth on one generator. Networks
+        and growth together find more of them. With the shift the mean probability of the networks is the one that both
+        give without it. `PRIOR_CUBES` cubes count as if the growth changed nothing. It is one step of an expectation
+        maximisation; all steps would go too far, where the growth errs as well.
+
+        References
+        ----------
+        Saerens, Latinne & Decaestecker 2002, "Adjusting the outputs of a classifier to new a priori probabilities: a
+        simple procedure", Neural Computation 14, 21, doi:10.1162/089976602753284446
+        """
+        p = np.clip(np.asarray(p_networks, dtype=np.float64), _CERTAIN, 1.0 - _CERTAIN)
+        if not len(p):
+            return self
+        plain = replace(self, shift=0.0)
+        wanted = float((plain.combine(p, growths).sum() + PRIOR_CUBES * p.mean()) / (len(p) + PRIOR_CUBES))
+        shift = optimize.brentq(lambda one: float(_shift(p, one).mean()) - wanted, -_FARTHEST, _FARTHEST)
+        return replace(self, shift=float(shift))
+
     def likelihood_ratio(self, growth: npt.ArrayLike) -> Floats:
         """Return how many times likelier a growth is for an emergence than for a non-emergence; 1 for NaN.
 
@@ -118,19 +159,20 @@ class GrowthOdds:
         p_networks : array_like
             P(emergence) by the networks.
         growth : array_like
-            Local growth, in a shape that broadcasts with `p_networks`; NaN leaves the probability unchanged.
+            Local growth, in a shape that broadcasts with `p_networks`; NaN leaves the shifted probability unchanged.
 
         Notes
         -----
         Bayes' rule, if the two are independent given the class: the odds p / (1 − p) are multiplied by the likelihood
-        ratio. p is the probability by the networks if a fraction e = `NETWORK_ERRORS` of their answers is wrong:
-        p = e + (1 − 2 e) `p_networks`. No weight is fitted. One fitted to crude labels would be negative, because they
-        are wrong most often where a region emerges inside an older one.
+        ratio. p = e + (1 − 2 e) q, where q is the probability by the networks with its log odds shifted by `shift`, and
+        a fraction e = `NETWORK_ERRORS` of their answers is wrong. No weight is fitted. One fitted to crude labels would
+        be negative, because they are wrong most often where a region emerges inside an older one.
         """
-        p_networks, growth = np.asarray(p_networks, dtype=np.float64), np.asarray(growth, dtype=np.float64)
-        p = NETWORK_ERRORS + (1.0 - 2.0 * NETWORK_ERRORS) * p_networks
+        shifted = _shift(np.asarray(p_networks, dtype=np.float64), self.shift)
+        growth = np.asarray(growth, dtype=np.float64)
+        p = NETWORK_ERRORS + (1.0 - 2.0 * NETWORK_ERRORS) * shifted
         ratio = self.likelihood_ratio(growth)
-        return np.where(np.isnan(growth), p_networks, p * ratio / (p * ratio + (1.0 - p)))
+        return np.where(np.isnan(growth), shifted, p * ratio / (p * ratio + (1.0 - p)))
 
     def write(self, folder: Path) -> None:
         """Write the odds into a staging folder, in one step."""
@@ -156,6 +198,12 @@ class GrowthOdds:
 
 EARLIER: Final = GrowthOdds(even=2.1, n_cubes=0)
 """The odds of all versions of an earlier helioloop, which have no file."""
+
+
+def _shift(p: Floats, shift: float) -> Floats:
+    """Return probabilities whose odds are `shift` larger in their logarithm."""
+    odds = np.exp(shift)
+    return np.asarray(p * odds / (p * odds + (1.0 - p)))
 
 
 def _density(x: Floats, mean: float, deviation: float) -> Floats:

@@ -1,6 +1,7 @@
 """Growth odds: estimated from growths without labels, and combined with the networks' probabilities."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,8 @@ def test_odds_are_read_as_they_were_written(tmp_path: Path) -> None:
         '{"even": "2", "n_cubes": 1}',
         '{"even": 1.0, "n_cubes": 1}',
         '{"even": NaN, "n_cubes": 1}',
+        '{"even": 2.0, "n_cubes": 1, "shift": NaN}',
+        '{"even": 2.0, "n_cubes": 1, "shift": "1"}',
     ],
 )
 def test_a_damaged_file_is_named(content: str, tmp_path: Path) -> None:
@@ -83,8 +86,48 @@ def test_a_damaged_file_is_named(content: str, tmp_path: Path) -> None:
 
 def test_the_file_has_plain_numbers(tmp_path: Path) -> None:
     """For whoever looks into a version's folder."""
-    ODDS.write(tmp_path)
-    assert json.loads((tmp_path / GROWTH_ODDS_FILE).read_text()) == {"even": 2.0, "n_cubes": 100}
+    replace(ODDS, shift=0.5).write(tmp_path)
+    assert json.loads((tmp_path / GROWTH_ODDS_FILE).read_text()) == {"even": 2.0, "n_cubes": 100, "shift": 0.5}
+
+
+# -- how often networks should say emergence ------------------------------------------------------
+
+
+def test_networks_say_emergence_as_often_as_they_and_the_growth_together() -> None:
+    """80 cubes of even p, all of which grow by far: p becomes 50/51, and 20 cubes of p = .5 count besides."""
+    wanted = (80 * 50 / 51 + 20 * 0.5) / 100
+    shifted = ODDS.shifted(np.full(80, 0.5), np.full(80, 30.0))
+    assert shifted.shift == pytest.approx(np.log(wanted / (1.0 - wanted)))
+    assert (shifted.even, shifted.n_cubes) == (ODDS.even, ODDS.n_cubes)
+
+
+def test_growths_that_speak_for_neither_class_shift_nothing() -> None:
+    """Not measured, or as many for one class as for the other; nor does an archive without cubes."""
+    p = np.full(40, 0.5)
+    assert ODDS.shifted(p, np.full(40, np.nan)).shift == pytest.approx(0.0, abs=1e-9)
+    assert ODDS.shifted(p, np.array([30.0, 1.0] * 20)).shift == pytest.approx(0.0, abs=1e-9)
+    assert ODDS.shifted([], []) == ODDS
+
+
+def test_a_shift_that_was_estimated_before_does_not_count() -> None:
+    """The shift is of the networks' own probabilities."""
+    p, growths = np.linspace(0.1, 0.9, 50), np.full(50, 3.0)
+    once = ODDS.shifted(p, growths)
+    assert once.shifted(p, growths).shift == pytest.approx(once.shift)
+
+
+def test_networks_that_are_certain_can_be_shifted() -> None:
+    """By no more than if they were certain to one in a million."""
+    assert 0.0 < ODDS.shifted(np.zeros(100), np.full(100, 30.0)).shift < 30.0
+    assert -30.0 < ODDS.shifted(np.ones(100), np.full(100, 1.0)).shift < 0.0
+
+
+def test_the_log_odds_of_the_networks_are_shifted_before_the_growth_counts() -> None:
+    """Odds of 1 to 3 become even by ln 3; where the growth was not measured, too."""
+    odds = replace(ODDS, shift=float(np.log(3.0)))
+    assert odds.combine(0.25, 2.0) == pytest.approx(0.5)
+    assert odds.combine(0.25, np.nan) == pytest.approx(0.5)
+    assert odds.combine(np.array([0.0, 1.0]), np.nan).tolist() == [0.0, 1.0]
 
 
 # -- probabilities --------------------------------------------------------------------------------

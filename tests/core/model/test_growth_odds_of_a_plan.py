@@ -60,45 +60,6 @@ def planned(*, local_growth: bool = True) -> Plan:
     return make_plan(CUBES, recipe=recipe, instrument=GRID, seed=0, parent=None, reason="test", profile=PROFILE)
 
 
-def test_an_archive_in_which_quiet_cubes_grow_has_its_own_odds(tmp_path: Path) -> None:
-    """The cube that cannot be read is left out; a second call measures nothing."""
-    plan, reported = planned(), []
-    runtime = replace(RUNTIME, report=lambda done, total, what: reported.append((done, total, what)))
-    keep_growth_odds(plan, tmp_path, runtime)
-    kept = GrowthOdds.read(tmp_path)
-    assert kept is not None
-    assert kept.n_cubes == 23
-    measured = ensemble._growth(plan, RUNTIME)(CUBES[0])
-    assert measured is not None
-    assert 1.3 < measured < 1.8
-    assert kept == GrowthOdds.estimate([measured] * 23)
-    assert reported[-1] == (24, 24, "measuring local growth")
-    keep_growth_odds(plan, tmp_path, runtime)
-    assert len(reported) == 24
-
-
-def test_of_a_large_archive_the_same_sample_is_measured_in_any_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Chosen by content, so that the odds do not depend on how the cubes are listed."""
-    monkeypatch.setattr(ensemble, "ENOUGH_CUBES", 4)
-    loaded: list[str] = []
-
-    def load(cube: CubeInfo) -> npt.NDArray[np.float16]:
-        loaded.append(cube.name)
-        return growing_by_half(cube)
-
-    plan = planned()
-    keep_growth_odds(replace(plan, cubes=plan.cubes[::-1]), tmp_path, replace(RUNTIME, load=load))  # type: ignore[arg-type]
-    assert loaded == ["cube00", "cube01", "cube02", "cube03"]
-
-
-def test_a_recipe_without_local_growth_measures_none(tmp_path: Path) -> None:
-    """The authors' network stays as they describe it."""
-    keep_growth_odds(planned(local_growth=False), tmp_path, RUNTIME)
-    assert not (tmp_path / GROWTH_ODDS_FILE).exists()
-
-
 @pytest.fixture
 def staged(tmp_path: Path) -> Path:
     """A staging folder with a plan and untrained members."""
@@ -108,6 +69,49 @@ def staged(tmp_path: Path) -> Path:
         network = find_architecture(RECIPE.network).build(RECIPE, GRID, dropout=0.2)
         save_file(network.state_dict(), tmp_path / member.file, metadata=ensemble._metadata(plan, member))
     return tmp_path
+
+
+def test_an_archive_in_which_quiet_cubes_grow_has_its_own_odds(staged: Path) -> None:
+    """The cube that cannot be read is left out; a second call measures nothing."""
+    plan, reported = planned(), []
+    runtime = replace(RUNTIME, report=lambda done, total, what: reported.append((done, total, what)))
+    keep_growth_odds(plan, staged, runtime)
+    kept = GrowthOdds.read(staged)
+    assert kept is not None
+    assert kept.n_cubes == 23
+    measured = ensemble._growth(plan, RUNTIME)(CUBES[0])
+    assert measured is not None
+    assert 1.3 < measured < 1.8
+    members = Ensemble.open(staged, device=CPU)
+    p_networks = [members.p_networks(cube, RUNTIME).mean() for cube in CUBES if cube.name != "cube05"]
+    expected = GrowthOdds.estimate([measured] * 23).shifted(p_networks, [measured] * 23)
+    assert (kept.even, kept.shift) == pytest.approx((expected.even, expected.shift))
+    assert kept.shift != 0.0
+    assert reported[-1] == (24, 24, "measuring local growth")
+    keep_growth_odds(plan, staged, runtime)
+    assert len(reported) == 24
+
+
+def test_of_a_large_archive_the_same_sample_is_measured_in_any_order(
+    staged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chosen by content, so that the odds do not depend on how the cubes are listed."""
+    monkeypatch.setattr(ensemble, "ENOUGH_CUBES", 4)
+    loaded: dict[str, None] = {}
+
+    def load(cube: CubeInfo) -> npt.NDArray[np.float16]:
+        loaded[cube.name] = None
+        return growing_by_half(cube)
+
+    plan = planned()
+    keep_growth_odds(replace(plan, cubes=plan.cubes[::-1]), staged, replace(RUNTIME, load=load))  # type: ignore[arg-type]
+    assert list(loaded) == ["cube00", "cube01", "cube02", "cube03"]
+
+
+def test_a_recipe_without_local_growth_measures_none(tmp_path: Path) -> None:
+    """The authors' network stays as they describe it."""
+    keep_growth_odds(planned(local_growth=False), tmp_path, RUNTIME)
+    assert not (tmp_path / GROWTH_ODDS_FILE).exists()
 
 
 def test_members_are_combined_by_the_odds_in_their_folder(staged: Path) -> None:
