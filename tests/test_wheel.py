@@ -77,6 +77,10 @@ WORKER = """
 import sys
 from pathlib import Path
 import helioloop_worker
+from helioloop.model.architectures import find_architecture
+from helioloop.model.recipes import ACCURATE, QUICK
+from helioloop.model.training import new_network
+from helioloop.records.instrument import MDI
 from helioloop_worker.labelstudio.project_template import copy_stills, instruction, labeling_configuration
 from helioloop_worker.reports.page import _environment
 assert helioloop_worker.__file__.startswith(sys.prefix), helioloop_worker.__file__
@@ -84,13 +88,17 @@ assert "<TimelineLabels" in labeling_configuration()
 assert "<img" in instruction("stills")
 copy_stills(Path("stills"))
 assert len(list(Path("stills").rglob("*.png"))) == 6
+for recipe in (QUICK, ACCURATE):
+    new_network(find_architecture(recipe.network), recipe, MDI, dropout=recipe.dropouts[0])
 for name in ("base.html", "report.html", "state.html", "style.css"):
     _environment().get_template(name)
 """
 
 
 def test_the_worker_installs_from_the_wheel_with_its_files(wheel: Path, tmp_path: Path) -> None:
-    """In the versions of constraints.txt, so that no other torch is fetched; init and report find their templates."""
+    """In the versions of constraints.txt, so that no other torch is fetched; init and report find their
+    templates, and training its pretrained weights.
+    """
     environment = tmp_path / "environment"
     _make("install-wheel", f"VENV={environment}", "EXTRA=worker", f"WHEEL={wheel}")
     programs = environment / "bin"

@@ -8,7 +8,7 @@ import json
 import platform
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from importlib import resources
@@ -92,6 +92,14 @@ class Bench:
     runtime: Runtime
     generator: Generator = Generator.ELEMENTS
     _opened: dict[int, Experiment] = field(default_factory=dict, init=False, repr=False)
+
+    def on(self, generator: Generator) -> "Bench":
+        """Return the bench on another generator's releases, with networks pretrained on cubes of the other one alone.
+
+        What is shipped is pretrained on both, so on either it would be measured on an archive of a kind that it knows.
+        """
+        (other,) = (one for one in Generator if one is not generator)
+        return replace(self, generator=generator, recipe=replace(self.recipe, pretrained=f"{self.recipe.name}-{other}"))
 
     def key(self, seed: int) -> str:
         """Return the name of a data seed's release."""

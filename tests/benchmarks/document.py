@@ -4,7 +4,6 @@ What the figures mean is written by hand in docs/science-notes.md and included.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from helioloop.synthetic import Generator
@@ -24,7 +23,7 @@ def render(bench: Bench) -> str:
     `bench` may be that of either generator.
     """
     files: dict[str, dict[Generator, dict[int, Figures]]] = {part: {} for part in PARTS}
-    benches = {generator: replace(bench, generator=generator) for generator in HEADS}
+    benches = {generator: bench.on(generator) for generator in HEADS}
     for part, of_part in files.items():
         for generator, one in benches.items():
             found = {seed: one.stored(part, seed) for seed in bench.seeds}
@@ -75,9 +74,10 @@ def _intro(bench: Bench) -> str:
 How well the loop works, on synthetic releases whose truth is known, by two generators: “elements” and “flux transport”,
 which is [of another kind](#a-second-generator). {bench.n} cubes each, data seeds
 {", ".join(map(str, bench.seeds))}, recipe `{bench.recipe.name}` ({members}), crude labels as `helioloop make-release`
-writes them. Figures are means over the releases ± their standard deviation; “each” gives the releases of data seeds
-{BESIDE.join(map(str, bench.seeds))} in this order, “-” where a figure is undefined or not measured. All scores are
-out of fold: no member scores a cube that it was trained on.
+writes them. The networks were [pretrained](#pretrained-networks) on cubes of the *other* generator alone: each column
+shows an archive of a kind that they had not seen. Figures are means over the releases ± their standard deviation;
+“each” gives the releases of data seeds {BESIDE.join(map(str, bench.seeds))} in this order, “-” where a figure is
+undefined or not measured. All scores are out of fold: no member scores a cube that it was trained on.
 
 ```console
 # not run by a test: it takes hours on a CPU

@@ -38,8 +38,8 @@ RATE, CONFIDENCE = 0.02, 0.9
 SAMPLED = 400
 """Cubes of the audit sample that a guarantee is computed from; two thirds of smaller releases."""
 PAPER_SECONDS = 15 * 60.0
-WIDE = replace(ACCURATE, dropouts=ACCURATE.dropouts[:1])
-"""The recipe for a GPU with one member per fold, which a CPU can train in minutes."""
+WIDE = replace(ACCURATE, dropouts=ACCURATE.dropouts[:1], pretrained="accurate-flux-transport")
+"""The recipe for a GPU with one member per fold, which a CPU can train in minutes; pretrained on other cubes alone."""
 
 
 # -- the first round -----------------------------------------------------------------------------

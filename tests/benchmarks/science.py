@@ -9,7 +9,6 @@ both generators, side by side.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -74,7 +73,7 @@ def main(
             real_data=settings.real_data,
             runtime=runtime,
         )
-        run([replace(bench, generator=one) for one in Generator if one in generators], chosen, document)
+        run([bench.on(one) for one in Generator if one in generators], chosen, document)
 
 
 def run(benches: Sequence[Bench], chosen: Sequence[str], document: Path) -> None:

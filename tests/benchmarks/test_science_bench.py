@@ -45,7 +45,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     made = Bench(
         folder=folder, n=N_CUBES, seeds=(5, 6), recipe=TINY, member_seed=0, real_data=None,
         runtime=runtime,
-    )  # fmt: skip
+    ).on(Generator.ELEMENTS)  # fmt: skip
     for seed in made.seeds:
         write_release(made, seed)
     with pytest.MonkeyPatch.context() as patch:
@@ -120,9 +120,16 @@ def test_figures_of_another_recipe_are_not_valid(bench: Bench) -> None:
     assert replace(bench, recipe=replace(TINY, epochs=3)).stored("made up", 5) is None
 
 
+def test_networks_are_pretrained_on_the_generator_that_they_are_not_measured_on(bench: Bench) -> None:
+    """What rounds use has seen both."""
+    assert TINY.pretrained == "quick"
+    assert bench.on(Generator.ELEMENTS).recipe.pretrained == "quick-flux-transport"
+    assert bench.on(Generator.ELEMENTS).on(Generator.FLUX_TRANSPORT).recipe.pretrained == "quick-elements"
+
+
 def test_releases_of_the_second_generator_have_names_of_their_own(bench: Bench) -> None:
     """Neither release nor figures of one generator are taken for the other's."""
-    other = replace(bench, generator=Generator.FLUX_TRANSPORT)
+    other = bench.on(Generator.FLUX_TRANSPORT)
     bench.figures("made up", lambda _bench, _seed: {"figure": 1.0}, 6)
     assert other.stored("made up", 6) is None
     assert other.key(5) != bench.key(5)
@@ -133,7 +140,7 @@ def test_both_generators_are_measured_in_one_run(
 ) -> None:
     """Part by part, each generator's data seeds in turn; the document has a pair of columns for each."""
     both = [
-        replace(bench, folder=tmp_path, generator=one, real_data=tmp_path)
+        replace(bench.on(one), folder=tmp_path, real_data=tmp_path)
         for one in (Generator.ELEMENTS, Generator.FLUX_TRANSPORT)
     ]
     found = {"cube": "BARD", "p_emergence": 0.95, "p_spread": 0.01, "frame": 93, "frame_lo": 85, "frame_hi": 99}

@@ -32,7 +32,7 @@ from helioloop.model.device import Device
 from helioloop.model.inputs import FloatArray
 from helioloop.model.one_cycle_adamw import OneCycleAdamW
 from helioloop.model.recipes import Recipe
-from helioloop.model.training import EPOCHS, Examples, TrainingRun
+from helioloop.model.training import EPOCHS, Examples, TrainingRun, new_network
 from helioloop.progress import Report
 from helioloop.records.instrument import Instrument
 
@@ -163,7 +163,7 @@ class _Training:
         self.epochs_done = 0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(member.seed)  # the weights are those of `train`
-            network: nn.Module = architecture.build(recipe, instrument, dropout=member.dropout)
+            network = new_network(architecture, recipe, instrument, dropout=member.dropout)
         self._dropouts = _replace_dropouts(network)
         self.network = network.to(device.kind)
         if device.kind == "cuda":

@@ -66,12 +66,15 @@ LEARNING_MODULES = (
     "model.per_frame_masking",
     "model.per_frame_network",
     "model.plan",
+    "model.pretrained",
     "model.recipes",
     "model.resident_frames",
     "model.training",
     "model.weaker_polarity",
 )
 """The modules whose source decides a model's scores; a change in any of them gives another code version."""
+WEIGHTS = "model/weights"
+"""Folder of the pretrained weights, which count as source."""
 
 
 def digest(value: Any) -> str:
@@ -81,11 +84,13 @@ def digest(value: Any) -> str:
 
 @lru_cache(maxsize=1)
 def code_version() -> str:
-    """Return the package version with a digest of the learning modules' source, such as ``0.1.0+3f9a1c20b7e4``."""
+    """Return the package version and a digest of learning modules and pretrained weights, as ``0.1.0+3f9a1c20b7e4``."""
     folder = Path(str(resources.files("helioloop")))
     text = hashlib.sha256()
     for module in LEARNING_MODULES:
         text.update(
             module.encode() + b"\0" + folder.joinpath(*module.split(".")).with_suffix(".py").read_bytes() + b"\0"
         )
+    for path in sorted((folder / WEIGHTS).glob("*.safetensors")):
+        text.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return f"{__version__}+{text.hexdigest()[:12]}"

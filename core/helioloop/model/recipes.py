@@ -102,6 +102,8 @@ class Recipe:
         running averages lag behind the weights and shift every probability to one side.
     augmentation : Augmentation
         What is varied at random.
+    pretrained : str or None
+        The weights that members begin from, see `helioloop.model.pretrained`; None begins from random ones.
     local_growth : bool
         Whether the probabilities of the networks are combined with the local growth; see
         `helioloop.model.local_growth`.
@@ -124,6 +126,7 @@ class Recipe:
     patience: int | None = None
     reestimate_norm: bool = False
     augmentation: Augmentation = field(default_factory=Augmentation)
+    pretrained: str | None = None
     local_growth: bool = False
 
     @property
@@ -170,7 +173,7 @@ QUICK = Recipe(
     batch=16,
     min_steps=240,
     optimiser="adamw-one-cycle",
-    learning_rate=4e-3,
+    learning_rate=1e-3,
     weight_decay=0.02,
     label_smoothing=0.08,
     early_learning=2.0,
@@ -188,6 +191,7 @@ QUICK = Recipe(
         additive_mixing=0.5,
         additive_mixing_cells=3,
     ),
+    pretrained="quick",
     local_growth=True,
 )
 """The per-frame network, two members per fold: trains in minutes on a CPU."""
@@ -220,7 +224,9 @@ PAPER_ADAMW = replace(
 )
 """The authors' CNN, trained in a third of the epochs and with re-estimated batch-norm statistics."""
 
-ACCURATE = replace(QUICK, name="accurate", dropouts=(0.2, 0.2, 0.3), filters=(32, 64, 64), dense=64, epochs=24)
+ACCURATE = replace(
+    QUICK, name="accurate", dropouts=(0.2, 0.2, 0.3), filters=(32, 64, 64), dense=64, epochs=24, pretrained="accurate"
+)
 """The per-frame network, wider, trained for longer, with three members per fold: for a GPU."""
 
 RECIPES = {recipe.name: recipe for recipe in (QUICK, ACCURATE, PAPER, PAPER_ADAMW)}

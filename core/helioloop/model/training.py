@@ -22,6 +22,7 @@ from helioloop.model.architecture import AnyArchitecture
 from helioloop.model.device import Device
 from helioloop.model.early_learning import EarlyLearning
 from helioloop.model.inputs import FloatArray
+from helioloop.model.pretrained import load_pretrained
 from helioloop.model.recipes import N_SYMMETRIES, Recipe
 from helioloop.progress import Report
 from helioloop.records.instrument import Instrument
@@ -95,9 +96,17 @@ def train(
     with device.deterministic(), torch.random.fork_rng(devices=[0] if device.kind == "cuda" else []):
         torch.manual_seed(seed)
         run = TrainingRun(examples, architecture=architecture, recipe=recipe, device=device, seed=seed)
-        network: nn.Module = architecture.build(recipe, instrument, dropout=dropout).to(device.kind)
+        network = new_network(architecture, recipe, instrument, dropout=dropout).to(device.kind)
         run.fit(network, report=report, what=what)
         return network.eval()
+
+
+def new_network(architecture: AnyArchitecture, recipe: Recipe, instrument: Instrument, *, dropout: float) -> nn.Module:
+    """Return a network to be trained: pretrained, or with weights drawn from torch's global generator."""
+    network: nn.Module = architecture.build(recipe, instrument, dropout=dropout)
+    if recipe.pretrained is not None:
+        load_pretrained(network, recipe.pretrained)
+    return network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

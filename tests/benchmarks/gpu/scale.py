@@ -44,7 +44,7 @@ TINY = Scale(
     recipes=(replace(PAPER, **_TINY_NETWORK), replace(PAPER_ADAMW, **_TINY_NETWORK)),
     round_cubes=24,
     round_recipes=(
-        replace(QUICK, filters=(4, 6, 6), dense=8, epochs=2, min_steps=0),
+        replace(QUICK, filters=(4, 6, 6), dense=8, epochs=2, min_steps=0, pretrained=None),
         replace(PAPER_ADAMW, filters=(4, 6, 8, 8, 8), dense=8, epochs=1),
     ),
 )  # fmt: skip

@@ -23,7 +23,7 @@ SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=12, size_px=24
 OTHER = Instrument(name="other", cadence_seconds=720.0, n_frames=35, size_px=31, clip_gauss=2500.0, frozen_frames=7)
 """Another cadence, length and clip; its frames do not divide into groups of three, nor its pixels into cells."""
 RECIPES = {
-    "per-frame": replace(QUICK, filters=(4, 6, 6), dense=8),
+    "per-frame": replace(QUICK, filters=(4, 6, 6), dense=8, pretrained=None),
     "frames-as-channels": replace(PAPER, filters=(4, 6, 8), dense=8),
 }
 both = pytest.mark.parametrize("architecture", [PerFrame(), FramesAsChannels()], ids=lambda each: each.name)

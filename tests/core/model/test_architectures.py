@@ -95,6 +95,7 @@ CUBES = [
 ]
 RECIPE = replace(
     QUICK,
+    pretrained=None,
     name="toy",
     network="flux",
     folds=2,

@@ -16,7 +16,7 @@ from helioloop.progress import silent
 from helioloop.records.instrument import Instrument
 
 SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=24, size_px=24, clip_gauss=1000.0, frozen_frames=3)
-FEW_STEPS = replace(QUICK, epochs=6, batch=8, min_steps=0)
+FEW_STEPS = replace(QUICK, pretrained=None, learning_rate=4e-3, epochs=6, batch=8, min_steps=0)
 SMALL_PAPER = replace(PAPER, filters=(4, 6, 8), dense=8, epochs=6, learning_rate=1e-2, dropouts=(0.0, 0.0))
 
 
