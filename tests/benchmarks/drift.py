@@ -8,10 +8,8 @@ command continues.
 import argparse
 import json
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import astuple, dataclass, replace
 from functools import lru_cache
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +20,7 @@ from helioloop.data.field_statistics import field_statistics
 from helioloop.data.gridding import to_grid
 from helioloop.data.loader import Loader
 from helioloop.data.release import Release
+from helioloop.environment.pools import make_pool
 from helioloop.evaluation.audit_sample import scoring_fold
 from helioloop.evaluation.drift import DriftSample, find_drift
 from helioloop.files import atomic
@@ -118,7 +117,7 @@ def measured(folder: Path, version: Path, seed: int, *, n: int, variants: Sequen
     """Return the rows of a seed's first n cubes by variant, one cube per region; measured if the file is missing."""
     path = folder / f"seed{seed}-{n}-{len(variants)}.json"
     if not path.exists():
-        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        with make_pool(2) as pool:
             tasks = [pool.submit(measure, version, seed, index, variants) for index in range(n)]
             by_region = dict(task.result() for task in tasks)
         rows = [rows for rows in by_region.values() if len(rows) == len(variants)]

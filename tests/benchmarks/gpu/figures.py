@@ -6,6 +6,7 @@ import platform
 import statistics
 import subprocess
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ class Figures:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - device time is short; the other steps go on
-            self.add(name, error=repr(error)[:500])
+            self.add(name, error=repr(error)[:500], trace=traceback.format_exc()[-3000:])
         click.echo(f"  ({name} took {time.perf_counter() - begun:.1f} s)")
 
 

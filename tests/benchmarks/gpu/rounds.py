@@ -4,10 +4,7 @@ The release is made as by `helioloop make-release`, so astropy is needed here. O
 ``python -m tests.benchmarks.gpu.rounds``, is used.
 """
 
-import multiprocessing
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -19,6 +16,7 @@ from helioloop import synthetic
 from helioloop.data.loader import Loader
 from helioloop.data.release import Release
 from helioloop.data.truth import read_truth
+from helioloop.environment.pools import make_pool
 from helioloop.model.device import CPU, Device
 from helioloop.model.plan import make_plan
 from helioloop.model.recipes import Recipe
@@ -88,18 +86,12 @@ class MadeRelease:
         """Read and grid all cubes in several processes, and return them with their truth."""
         release = Release.open(self.path)
         parts = [replace(release, rows=release.rows[k::workers]) for k in range(workers)]
-        with _pool(workers) as pool:
+        with make_pool(workers) as pool:
             found = pool.map(readable_cubes, parts, [self.runtime(CPU)] * workers)
             cubes: list[CubeInfo] = [cube for part in found for cube in part]
         truth = read_truth(self.truth, cubes=[row.cube for row in release.rows])
         crude = tuple(replace(cube, verified=False) for cube in sorted(cubes, key=lambda cube: cube.name))
         return Experiment(cubes=crude, truth=truth, runtime=self.runtime(device))
-
-
-@contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        yield pool
 
 
 def rounds(
