@@ -39,7 +39,7 @@ _LEAST: Final = 0.05
 """Smallest growth − 1 that is told from 0."""
 _ITERATIONS: Final = 200
 _CERTAIN: Final = 1e-6
-"""Probabilities closer than this to 0 and 1 are moved by a shift as if they were so close."""
+"""Where a shift is estimated, no network counts as more certain than to one in a million."""
 _FARTHEST: Final = 30.0
 
 Floats = npt.NDArray[np.float64]
@@ -122,10 +122,16 @@ class GrowthOdds:
         Notes
         -----
         The last step of a training sets the mean probability to the fraction of emergences among the labels. Crude
-        labels miss weak and crowded emergences, so that fraction is too small, by a sixth on one generator. Networks
-        and growth together find more of them. With the shift the mean probability of the networks is the one that both
-        give without it. `PRIOR_CUBES` cubes count as if the growth changed nothing. It is one step of an expectation
-        maximisation; all steps would go too far, where the growth errs as well.
+        labels miss weak and crowded emergences, so that fraction is too small, by a sixth on one generator. What the
+        growth adds to the probabilities, compared with a growth that speaks for neither class, corrects it::
+
+            wanted = mean of p + mean of (combine(p, growth) − combine(p, even))
+
+        and the shift is the one at which the mean of the networks alone is the wanted one. `PRIOR_CUBES` cubes count as
+        if the growth added nothing. To repeat this with the shifted probabilities would go too far, where the growth
+        errs as well. Saerens, Latinne & Decaestecker (2002) correct a classifier for other fractions of the classes,
+        too, by Bayes' rule; it would be enough only if the networks were calibrated, and crude labels make them
+        certain.
 
         References
         ----------
@@ -135,8 +141,10 @@ class GrowthOdds:
         p = np.clip(np.asarray(p_networks, dtype=np.float64), _CERTAIN, 1.0 - _CERTAIN)
         if not len(p):
             return self
-        plain = replace(self, shift=0.0)
-        wanted = float((plain.combine(p, growths).sum() + PRIOR_CUBES * p.mean()) / (len(p) + PRIOR_CUBES))
+        plain, growths = replace(self, shift=0.0), np.asarray(growths, dtype=np.float64)
+        neither = np.where(np.isnan(growths), np.nan, self.even)
+        added = plain.combine(p, growths) - plain.combine(p, neither)
+        wanted = float(p.mean() + added.sum() / (len(p) + PRIOR_CUBES))
         shift = optimize.brentq(lambda one: float(_shift(p, one).mean()) - wanted, -_FARTHEST, _FARTHEST)
         return replace(self, shift=float(shift))
 

@@ -72,7 +72,7 @@ class Plan:
     reason : str
         Why the round was started, one sentence.
     code_version : str
-        Package version and digest of the learning modules.
+        Package version and digest of the learning modules and the pretrained weights.
     profile : dict
         The profile of the release: {"name", "instrument", "to_mdi_factor", "patch_deg"}.
     saved_fingerprint : str or None

@@ -77,7 +77,7 @@ def train(
     instrument : Instrument
         The grid.
     seed : int
-        Seed of weights, order, dropout and augmentation.
+        Seed of weights, unless these are pretrained, and of order, dropout and augmentation.
     dropout : float
         The member's dropout rate.
     device : Device

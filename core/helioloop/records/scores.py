@@ -58,7 +58,7 @@ class CubeScore:
     growth : float or None
         Local growth of the cube, a factor of at least 1; None like `p_networks`, where no place of the cube stays on
         the disk for long enough, and on grids that are too coarse or too short for it. `p_emergence` is then that of
-        the networks.
+        the networks, whose log odds a version may shift, see `helioloop.model.growth_odds`.
     """
 
     cube: str

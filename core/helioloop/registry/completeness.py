@@ -1,6 +1,7 @@
 """What the folder of a version must contain before it is admitted or published, checked without torch."""
 
 import json
+import math
 from collections.abc import Iterable
 from os import SEEK_END
 from pathlib import Path
@@ -59,7 +60,8 @@ def _plan_damage(path: Path) -> str | None:
 def _growth_odds_damage(path: Path) -> str | None:
     """Return that growth odds cannot be read, in a phrase; None where they can, or a version has none."""
     try:
-        is_sound = json.loads(path.read_text())["even"] > 1.0
+        odds = json.loads(path.read_text())
+        is_sound = odds["even"] > 1.0 and math.isfinite(odds.get("shift", 0.0))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError):

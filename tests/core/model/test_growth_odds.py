@@ -93,20 +93,25 @@ def test_the_file_has_plain_numbers(tmp_path: Path) -> None:
 # -- how often networks should say emergence ------------------------------------------------------
 
 
-def test_networks_say_emergence_as_often_as_they_and_the_growth_together() -> None:
-    """80 cubes of even p, all of which grow by far: p becomes 50/51, and 20 cubes of p = .5 count besides."""
-    wanted = (80 * 50 / 51 + 20 * 0.5) / 100
+def test_networks_say_emergence_as_often_as_the_growth_adds_to_it() -> None:
+    """80 cubes of even p, all of which grow by far: p becomes 50/51, and 20 cubes count to which nothing is added."""
+    wanted = 0.5 + 80 * (50 / 51 - 0.5) / 100
     shifted = ODDS.shifted(np.full(80, 0.5), np.full(80, 30.0))
     assert shifted.shift == pytest.approx(np.log(wanted / (1.0 - wanted)))
     assert (shifted.even, shifted.n_cubes) == (ODDS.even, ODDS.n_cubes)
 
 
-def test_growths_that_speak_for_neither_class_shift_nothing() -> None:
-    """Not measured, or as many for one class as for the other; nor does an archive without cubes."""
-    p = np.full(40, 0.5)
-    assert ODDS.shifted(p, np.full(40, np.nan)).shift == pytest.approx(0.0, abs=1e-9)
-    assert ODDS.shifted(p, np.array([30.0, 1.0] * 20)).shift == pytest.approx(0.0, abs=1e-9)
+@pytest.mark.parametrize("p", [0.02, 0.5, 0.9])
+def test_growths_that_speak_for_neither_class_shift_nothing(p: float) -> None:
+    """Not measured, or even, however rare emergences are; nor does an archive without cubes."""
+    assert ODDS.shifted(np.full(40, p), np.full(40, np.nan)).shift == pytest.approx(0.0, abs=1e-9)
+    assert ODDS.shifted(np.full(40, p), np.full(40, ODDS.even)).shift == pytest.approx(0.0, abs=1e-9)
     assert ODDS.shifted([], []) == ODDS
+
+
+def test_growths_for_both_classes_cancel_where_the_networks_do_not_know() -> None:
+    """As many for one class as for the other."""
+    assert ODDS.shifted(np.full(40, 0.5), np.array([30.0, 1.0] * 20)).shift == pytest.approx(0.0, abs=1e-9)
 
 
 def test_a_shift_that_was_estimated_before_does_not_count() -> None:

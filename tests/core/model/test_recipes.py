@@ -24,7 +24,11 @@ def test_auto_is_the_recipe_that_suits_the_device() -> None:
 
 
 def test_a_recipe_of_a_version_trained_before_the_local_growth_has_none() -> None:
-    """Its card lacks the entry, so its probabilities remain those of the networks; the authors' CNN has none either."""
-    older = {name: value for name, value in QUICK.as_dict().items() if name != "local_growth"}
+    """Its card lacks the entry, so its probabilities remain those of the networks; the authors' CNN has none either.
+
+    Nor were its members pretrained.
+    """
+    older = {name: value for name, value in QUICK.as_dict().items() if name not in {"local_growth", "pretrained"}}
     assert not Recipe.from_dict(older).local_growth
+    assert Recipe.from_dict(older).pretrained is None
     assert [recipe.name for recipe in RECIPES.values() if recipe.local_growth] == ["quick", "accurate"]

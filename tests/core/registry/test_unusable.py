@@ -56,7 +56,20 @@ def test_a_version_whose_plan_was_cut_off_is_named(registry: Registry, content: 
         registry.publish("v0001", why="test")
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", '{"even": null}', '{"even": 1.0}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "{}",
+        '{"even": null}',
+        '{"even": 1.0}',
+        '{"even": 2.0, "n_cubes": 1, "shift": null}',
+        '{"even": 2.0, "n_cubes": 1, "shift": NaN}',
+    ],
+)
 def test_a_version_whose_growth_odds_were_damaged_is_named(registry: Registry, content: str) -> None:
     """One of an earlier helioloop has none."""
     odds = registry.folder("v0001") / "growth-odds.json"

@@ -128,8 +128,10 @@ def score(
 
     \b
     Further columns with --members; lists are separated by blanks:
-      p_networks             probability by the networks without the local growth;
-                             p_emergence where the growth is not measured
+      p_networks             probability by the networks without the local growth.
+                             To p_emergence it contributes with its log odds
+                             shifted by "shift" in growth-odds.json of the
+                             version, also where no growth is measured
       growth                 local growth: by which factor both polarities grow
                              within a day at the place where they grow most. Where
                              both classes are equally likely is estimated for each
