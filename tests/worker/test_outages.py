@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 import redis
 
+from helioloop.messaging import queues
 from helioloop.messaging.roles import Role
 from helioloop_worker import worker
 from helioloop_worker.forks import STOPPING
-from helioloop_worker.worker import TrainingWorker
+from helioloop_worker.worker import ScoringWorker, TrainingWorker
 from tests.redis_server import start_redis_on_socket, stop_redis
 from tests.worker.conftest import LoopProject
 
@@ -60,6 +61,19 @@ def until(holds: Callable[[], bool], process: subprocess.Popen[bytes], log: Path
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.1)
+
+
+@pytest.mark.parametrize("kind", [TrainingWorker, ScoringWorker])
+def test_maintenance_in_an_outage_waits_for_redis(
+    kind: type[TrainingWorker | ScoringWorker], socket: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It happens when a worker has just started, and every few minutes; rq would end the worker."""
+    server = start_redis_on_socket(socket)
+    connection = redis.Redis.from_url(f"unix://{socket}")
+    idle = kind([queues.queue(connection, "score")], connection=connection)
+    stop_redis(server)
+    idle.run_maintenance_tasks()
+    assert "the maintenance of the queues waits until Redis can be reached" in caplog.text
 
 
 @pytest.mark.parametrize("role", ["train", "score"])

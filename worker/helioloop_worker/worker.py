@@ -138,6 +138,17 @@ class DescribedWorker(BaseWorker):
         (self.connection if pipeline is None else pipeline).hset(self.key, mapping=about)
         worker_registration.register(self, pipeline)
 
+    def run_maintenance_tasks(self) -> None:
+        """Do the maintenance. While Redis is away it waits, and the loop reconnects; rq would end the worker."""
+        try:
+            self.maintain()
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            log.warning("the maintenance of the queues waits until Redis can be reached: %s", error)
+
+    def maintain(self) -> None:
+        """Do the maintenance of rq."""
+        super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
+
     def _start_scheduler(
         self,
         burst: bool = False,  # noqa: ARG002 - an argument of the method that this replaces
@@ -194,9 +205,9 @@ class TrainingWorker(DescribedWorker, Worker):
 class ScoringWorker(DescribedWorker, SimpleWorker):
     """Runs jobs in its own process, where members stay loaded and connections open, and sends reconciliations."""
 
-    def run_maintenance_tasks(self) -> None:
+    def maintain(self) -> None:
         """Do the maintenance of rq, and send reconciliations."""
-        super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
+        super().maintain()
         give_second_chance(self.connection, self.settings, parked_seconds=PARKED_SECONDS)
         request_reconciliation(self.connection, self.settings)
 
