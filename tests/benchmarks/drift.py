@@ -50,6 +50,8 @@ N_VARIED = 72
 N_BLOCK = 60
 SIZES = (30, 60, 120, 200)
 DRAWS = 2000
+RECIPE = replace(QUICK.in_epochs(2), pretrained="quick-flux-transport")
+"""The releases are of the other generator."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,8 +143,8 @@ def train(folder: Path) -> Path:
             on_excluded=lambda cube, error: print(f"{cube} is excluded: {error}"),  # noqa: T201
         )
         train_release(
-            Release.open(folder / "trained"), registry, runtime, recipe=QUICK.in_epochs(2), seed=0, forced=False
-        )
+            Release.open(folder / "trained"), registry, runtime, recipe=RECIPE, seed=0, forced=False
+        )  # fmt: skip
     return registry.folder("v0001")
 
 

@@ -38,8 +38,8 @@ RATE, CONFIDENCE = 0.02, 0.9
 SAMPLED = 400
 """Cubes of the audit sample that a guarantee is computed from; two thirds of smaller releases."""
 PAPER_SECONDS = 15 * 60.0
-WIDE = replace(ACCURATE, dropouts=ACCURATE.dropouts[:1], pretrained="accurate-flux-transport")
-"""The recipe for a GPU with one member per fold, which a CPU can train in minutes; pretrained on other cubes alone."""
+WIDE = replace(ACCURATE, dropouts=ACCURATE.dropouts[:1])
+"""The recipe for a GPU with one member per fold, which a CPU can train in minutes."""
 
 
 # -- the first round -----------------------------------------------------------------------------
@@ -73,7 +73,7 @@ class PhaseClock:
         self.seconds: dict[str, float] = {}
 
     def __call__(self, done: int, total: int, what: str) -> None:
-        """Count the time since the last call for the phase of this one: "training", "scoring" or "locating"."""
+        """Count the time since the last call for the phase of this one: "epochs", "scoring", "measuring", …"""
         now, phase = time.perf_counter(), what.rpartition(": ")[2].partition(" ")[0]
         self.seconds[phase] = self.seconds.get(phase, 0.0) + now - self._last
         self._last = now
@@ -225,7 +225,7 @@ def accurate(bench: Bench, seed: int) -> Figures:
     trained = experiment.train(
         experiment.cubes,
         Registry(bench.folder / "models" / f"{bench.key(seed)}-{WIDE.name}"),
-        recipe=WIDE,
+        recipe=replace(bench, recipe=WIDE).on(bench.generator).recipe,
         seed=bench.member_seed,
         parent=None,
         reason="first round on crude labels",

@@ -5,7 +5,8 @@
 
 Cubes and inputs stay in the work folder, 15 GB, and an interrupted run continues there. Weights are written for each
 recipe that names some: of a network trained on the cubes of both generators, which is what rounds use, and of one for
-each generator, with which `make bench-science` measures on the other.
+each generator, with which `make bench-science` measures on the other. Other weights are another code version, so that
+versions published before count as made by other code.
 """
 
 import json
@@ -41,7 +42,7 @@ from helioloop.synthetic import Generator, make_release
 ROOT = Path(__file__).parents[2]
 WEIGHTS = ROOT / "core" / "helioloop" / "model" / "weights"
 DATA_SEED = 101
-"""Of the cubes; other benchmarks measure on those of data seeds 11 to 13, and recipes were chosen on 31 and 41."""
+"""Of the cubes. No other benchmark has it, and no recipe was chosen on it; see docs/science.md for theirs."""
 NETWORK_SEED = 1000
 N_CUBES = (2000, 1500)
 """Cubes of each generator."""

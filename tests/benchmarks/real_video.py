@@ -57,9 +57,9 @@ def section(real: Measured) -> str:
     columns = ("p ± spread", "frame (raw interval)", "authors' estimate")
     heads = [f"{generator}: {column}" for generator in HEADS.values() for column in columns]
     return (
-        f"## The real video\n\n{cube}, scored by the first round's members, which were trained on synthetic cubes of "
-        f"the generator named and crude labels only. The authors' ten models give {lo} to {hi}; the authors' estimate "
-        "is the steepest frame of our members' curves.\n\n"
+        f"## The real video\n\n{cube}, scored by the first round's members: pretrained on cubes of the other generator "
+        "with true labels, and trained on crude labels of the generator named. The authors' ten models give "
+        f"{lo} to {hi}; the authors' estimate is the steepest frame of our members' curves.\n\n"
         + with_missing(table(("trained on data seed", *heads), rows), real)
     )
 

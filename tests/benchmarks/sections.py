@@ -26,8 +26,9 @@ def first(measured: Measured) -> str:
         "non-emergences given a frame": ("frame_given", "of"),
         "expected calibration error, ten bins, no random labels": ("calibration_error", "3"),
         "… with 100 random labels, on the other cubes": ("calibration_error_100", "3"),
-        "seconds: members trained": ("times.training", "0"),
+        "seconds: members trained": ("times.epochs", "0"),
         "seconds: cubes scored, emergences located": ("times.scoring", "0"),
+        "seconds: fields and growth measured": ("times.measuring", "0"),
     }
     return "## The first round, on crude labels\n\n" + with_missing(side_by_side(measured, names), measured)
 

@@ -3,31 +3,39 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
+from click.testing import CliRunner
+from safetensors.torch import load_file
 
-from helioloop.model.device import CPU
+from helioloop.data.truth import read_truth
 from helioloop.model.recipes import QUICK
 from helioloop.progress import silent
 from helioloop.records.instrument import MDI
+from helioloop.records.labels import Label
 from helioloop.synthetic import Generator
 from tests.benchmarks import pretraining
 
-SMALL = replace(QUICK, filters=(4, 6, 6), dense=8)
+FEW = 4
 
 
-def test_a_network_is_trained_on_true_labels_of_cubes_made_here(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Real cubes of either generator; the second call reads what the first one made."""
-    few = replace(pretraining.pretraining(SMALL), epochs=1, min_steps=0, batch=4)
-    assert (few.pretrained, few.early_learning) == (None, 0.0)
-    monkeypatch.setattr(pretraining, "pretraining", lambda _: few)
-    made = [
-        pretraining.make_cubes(tmp_path, one, n=4, recipe=SMALL, instrument=MDI, report=silent) for one in Generator
-    ]
-    again = pretraining.make_cubes(tmp_path, Generator.ELEMENTS, n=4, recipe=SMALL, instrument=MDI, report=silent)
-    assert all(np.array_equal(one, other) for one, other in zip(made[0].inputs, again.inputs, strict=True))
-    assert [len(cubes.inputs) for cubes in made] == [4, 4]
-    network = pretraining.pretrain(SMALL, made, CPU, silent)
-    assert 0.0 <= pretraining.wrong_fraction(network, made[1]) <= 1.0
+def test_the_networks_of_a_recipe_are_trained_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On real cubes of both generators, and of each alone; in one epoch."""
+    quickly = replace(pretraining.pretraining(QUICK), epochs=1, min_steps=0, batch=4)
+    assert (quickly.pretrained, quickly.early_learning) == (None, 0.0)
+    monkeypatch.setattr(pretraining, "pretraining", lambda _: quickly)
+    folder, out = tmp_path / "work", tmp_path / "weights"
+    options = ["--folder", str(folder), "--out", str(out), "--n", f"{FEW},{FEW}", "--recipes", "quick"]
+    result = CliRunner().invoke(pretraining.main, options, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    names = ["quick", "quick-elements", "quick-flux-transport"]
+    assert sorted(path.stem for path in out.iterdir()) == names
+    shapes = [{key: value.shape for key, value in load_file(out / f"{name}.safetensors").items()} for name in names]
+    shipped = load_file(pretraining.WEIGHTS / "quick.safetensors")
+    assert shapes == 3 * [{key: value.shape for key, value in shipped.items()}]
+
+    made = {path: path.stat().st_mtime_ns for path in folder.rglob("*.npy")}
+    cubes = pretraining.make_cubes(folder, Generator.ELEMENTS, n=FEW, recipe=QUICK, instrument=MDI, report=silent)
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.npy")} == made  # a second call makes nothing
+    truth = read_truth(folder / "releases" / f"elements-{FEW}-{pretraining.DATA_SEED}-truth.csv")
+    assert cubes.emergence.tolist() == [true.label is Label.EMERGENCE for true in truth.values()]
+    assert len(cubes.inputs) == FEW

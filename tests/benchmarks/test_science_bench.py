@@ -53,7 +53,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         patch.setattr(making, "make_pool", lambda *_, **__: ThreadPoolExecutor(1))
         patch.setattr(experiment, "process_count", lambda *_: 1)
         patch.setattr(parts, "ROUNDS", 1)
-        patch.setattr(parts, "WIDE", replace(TINY, name="accurate"))
+        patch.setattr(parts, "WIDE", replace(TINY, epochs=1))
         yield made
 
 
@@ -103,6 +103,10 @@ def test_every_part_is_measured_once_and_written_down(
     ):
         assert f"\n## {heading}" in text
     assert re.search(r"\| one round from cached cubes \| [^|]+ \| [^|]+ \| 0\.\d min ± 0\.\d min, aim \|", text)
+    timed = re.findall(r"^\| seconds: ([^|]+) \| (\d+) ± \d+ ", text, flags=re.MULTILINE)
+    assert [what for what, _ in timed] == [
+        "members trained", "cubes scored, emergences located", "fields and growth measured"
+    ]  # fmt: skip
     assert "Not measured: flux transport, data seeds 5, 6." in text
     assert not re.search(r"\b(nan|inf|None)\b", text)
     for table in re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE):

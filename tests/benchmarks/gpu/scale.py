@@ -35,7 +35,13 @@ FULL = Scale(
     steps=60,
     matrix=8192,
     copy_bytes=4 << 30,
-    round_recipes=(ACCURATE, PAPER_ADAMW, QUICK, PAPER),
+    # on elements, so pretrained on the other generator alone
+    round_recipes=(
+        replace(ACCURATE, pretrained="accurate-flux-transport"),
+        PAPER_ADAMW,
+        replace(QUICK, pretrained="quick-flux-transport"),
+        PAPER,
+    ),
     round_cubes=2000,
 )
 _TINY_NETWORK: dict[str, Any] = {"filters": (4, 6, 8), "dense": 8, "epochs": 2}

@@ -5,6 +5,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
+
 from helioloop.model import ensemble
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.scores import CubeScore
@@ -27,6 +29,8 @@ def no_networks(archive: Archive) -> Iterator[None]:
 
     with ExitStack() as patched:
         patched.enter_context(patch.object(ensemble, "score_cubes", score))
+        patched.enter_context(patch.object(ensemble, "_load_members", lambda *_: {}))
+        patched.enter_context(patch.object(ensemble.Ensemble, "p_networks", lambda *_: np.array([0.5])))
         for module in (round_steps, scoring):
             patched.enter_context(patch.object(module, "locate_emergences", locate))
         patched.enter_context(patch.object(ensemble.EnsembleCache, "open", lambda *_: None))

@@ -34,6 +34,7 @@ def large_round(loop_project: LoopProject, n: int) -> tuple[Plan, Path]:
 def _no_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Scoring and locating cost nothing."""
     monkeypatch.setattr(ensemble.EnsembleCache, "open", lambda *_: None)
+    monkeypatch.setattr(ensemble, "keep_growth_odds", lambda *_: None)
     monkeypatch.setattr(round_steps, "locate_emergences", lambda _, __, scores, runtime, labels: list(scores))  # noqa: ARG005
 
 
