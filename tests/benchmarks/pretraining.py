@@ -1,12 +1,12 @@
 """Make the pretrained weights in core/helioloop/model/weights: networks trained on synthetic cubes with true labels.
 
-    make pretrained                                              a GPU: ten minutes; two cores: two hours
-    make pretrained ARGS="--n 40,40 --out bench-data/weights"    a quick look
+    make pretrained                                              some ten minutes with a GPU and 16 cores
+    make pretrained ARGS="--n 40 40 --out bench-data/weights"    a quick look
 
-Cubes and inputs stay in the work folder, 15 GB, and an interrupted run continues there. Weights are written for each
-recipe that names some: of a network trained on the cubes of both generators, which is what rounds use, and of one for
-each generator, with which `make bench-science` measures on the other. Other weights are another code version, so that
-versions published before count as made by other code.
+Cubes and inputs stay in the work folder, 7 MB each, so that a run after an interruption makes none twice; networks are
+trained anew. Weights are written for each recipe that names some: of a network trained on the cubes of both generators,
+which is what rounds use, and of one for each generator, with which `make bench-science` measures on the other. Other
+weights are another code version, so that versions published before count as made by other code.
 """
 
 import json
@@ -35,7 +35,7 @@ from helioloop.model.recipes import RECIPES, Recipe
 from helioloop.model.training import Examples, train
 from helioloop.progress import Report
 from helioloop.records.cubes import CubeInfo
-from helioloop.records.instrument import MDI, Instrument
+from helioloop.records.instrument import MDI
 from helioloop.records.labels import Label
 from helioloop.synthetic import Generator, make_release
 
@@ -46,6 +46,9 @@ DATA_SEED = 101
 NETWORK_SEED = 1000
 N_CUBES = (2000, 1500)
 """Cubes of each generator."""
+PRETRAINED = tuple(name for name, recipe in RECIPES.items() if recipe.pretrained is not None)
+(NETWORK,) = {RECIPES[name].network for name in PRETRAINED}
+"""The network that these recipes have in common, of different widths: one set of inputs serves all."""
 CUBES_AT_A_TIME = 20
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -80,19 +83,15 @@ def pretraining(recipe: Recipe) -> Recipe:
     )
 
 
-def make_cubes(
-    folder: Path, generator: Generator, *, n: int, recipe: Recipe, instrument: Instrument, report: Report
-) -> TrueCubes:
-    """Make `n` cubes and return the inputs of the recipe's network; what is in `folder` is not made again."""
+def make_cubes(folder: Path, generator: Generator, *, n: int, report: Report) -> TrueCubes:
+    """Make `n` cubes and return the inputs of `NETWORK`; what is in `folder` is not made again."""
     release = folder / "releases" / f"{generator}-{n}-{DATA_SEED}"
     truth = release.with_name(f"{release.name}-truth.csv")
-    make_release(
-        release, n=n, seed=DATA_SEED, truth=truth, instrument=instrument, report=report, generator=generator
-    )  # fmt: skip
+    make_release(release, n=n, seed=DATA_SEED, truth=truth, report=report, generator=generator)
     inputs = InputCache(
-        architecture=find_architecture(recipe.network),
-        instrument=instrument,
-        load=Loader(roots=(release.parent,), cache=folder / "cache", instrument=instrument),
+        architecture=find_architecture(NETWORK),
+        instrument=MDI,
+        load=Loader(roots=(release.parent,), cache=folder / "cache", instrument=MDI),
         folder=folder / "inputs",
     )
     known, rows = read_truth(truth), Release.open(release).rows
@@ -144,17 +143,20 @@ def wrong_fraction(network: nn.Module, cubes: TrueCubes) -> float:
 @click.command()
 @click.option("--folder", type=FOLDER, default=ROOT / "bench-data" / "pretraining", show_default="bench-data/…")
 @click.option("--out", type=FOLDER, default=WEIGHTS, show_default="core/helioloop/model/weights")
-@click.option("--n", default=",".join(map(str, N_CUBES)), show_default=True, help="Cubes of each generator.")
-@click.option("--recipes", default="quick,accurate", show_default=True, help="Recipes whose networks are made.")
-def main(*, folder: Path, out: Path, n: str, recipes: str) -> None:
+@click.option(
+    "--n", nargs=2, type=click.IntRange(min=1), default=N_CUBES, show_default=True, help="Cubes of each kind."
+)
+@click.option(
+    "--recipe", "recipes", type=click.Choice(PRETRAINED), multiple=True, default=PRETRAINED, show_default=True
+)
+def main(*, folder: Path, out: Path, n: tuple[int, int], recipes: tuple[str, ...]) -> None:
     """Train the networks that members begin from, and write their weights."""
     device = replace(choose_device("auto"), bf16=False)  # networks this small gain nothing from it
-    of = dict(zip(Generator, map(int, n.split(",")), strict=True))
-    for recipe in (RECIPES[name] for name in recipes.split(",")):
-        made = {
-            generator: make_cubes(folder, generator, n=count, recipe=recipe, instrument=MDI, report=_say)
-            for generator, count in of.items()
-        }
+    made = {
+        generator: make_cubes(folder, generator, n=count, report=_say)
+        for generator, count in zip(Generator, n, strict=True)
+    }
+    for recipe in (RECIPES[name] for name in recipes):
         for name, chosen in ((recipe.name, list(Generator)), *((f"{recipe.name}-{one}", [one]) for one in Generator)):
             network = pretrain(recipe, [made[one] for one in chosen], device, _say)
             wrong = {str(one): round(wrong_fraction(network, cubes), 4) for one, cubes in made.items()}

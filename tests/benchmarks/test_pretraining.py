@@ -10,7 +10,6 @@ from safetensors.torch import load_file
 from helioloop.data.truth import read_truth
 from helioloop.model.recipes import QUICK
 from helioloop.progress import silent
-from helioloop.records.instrument import MDI
 from helioloop.records.labels import Label
 from helioloop.synthetic import Generator
 from tests.benchmarks import pretraining
@@ -24,7 +23,7 @@ def test_the_networks_of_a_recipe_are_trained_and_written(tmp_path: Path, monkey
     assert (quickly.pretrained, quickly.early_learning) == (None, 0.0)
     monkeypatch.setattr(pretraining, "pretraining", lambda _: quickly)
     folder, out = tmp_path / "work", tmp_path / "weights"
-    options = ["--folder", str(folder), "--out", str(out), "--n", f"{FEW},{FEW}", "--recipes", "quick"]
+    options = ["--folder", str(folder), "--out", str(out), "--n", str(FEW), str(FEW), "--recipe", "quick"]
     result = CliRunner().invoke(pretraining.main, options, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     names = ["quick", "quick-elements", "quick-flux-transport"]
@@ -34,7 +33,7 @@ def test_the_networks_of_a_recipe_are_trained_and_written(tmp_path: Path, monkey
     assert shapes == 3 * [{key: value.shape for key, value in shipped.items()}]
 
     made = {path: path.stat().st_mtime_ns for path in folder.rglob("*.npy")}
-    cubes = pretraining.make_cubes(folder, Generator.ELEMENTS, n=FEW, recipe=QUICK, instrument=MDI, report=silent)
+    cubes = pretraining.make_cubes(folder, Generator.ELEMENTS, n=FEW, report=silent)
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.npy")} == made  # a second call makes nothing
     truth = read_truth(folder / "releases" / f"elements-{FEW}-{pretraining.DATA_SEED}-truth.csv")
     assert cubes.emergence.tolist() == [true.label is Label.EMERGENCE for true in truth.values()]

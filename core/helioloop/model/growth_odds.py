@@ -41,6 +41,7 @@ _ITERATIONS: Final = 200
 _CERTAIN: Final = 1e-6
 """Where a shift is estimated, no network counts as more certain than to one in a million."""
 _FARTHEST: Final = 30.0
+"""The shift is between minus and plus this: enough to make the most certain network say the opposite."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -144,7 +145,8 @@ class GrowthOdds:
         plain, growths = replace(self, shift=0.0), np.asarray(growths, dtype=np.float64)
         neither = np.where(np.isnan(growths), np.nan, self.even)
         added = plain.combine(p, growths) - plain.combine(p, neither)
-        wanted = float(p.mean() + added.sum() / (len(p) + PRIOR_CUBES))
+        # Where all networks are certain, the growth would add to what is all or nothing already.
+        wanted = float(np.clip(p.mean() + added.sum() / (len(p) + PRIOR_CUBES), _CERTAIN, 1.0 - _CERTAIN))
         shift = optimize.brentq(lambda one: float(_shift(p, one).mean()) - wanted, -_FARTHEST, _FARTHEST)
         return replace(self, shift=float(shift))
 

@@ -8,6 +8,7 @@ alone learn that these are no emergences. The files are made by ``tests/benchmar
 from importlib import resources
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
@@ -28,9 +29,13 @@ def load_pretrained(network: nn.Module, name: str) -> None:
     Raises
     ------
     SettingsError
-        If there are no such weights, or they are those of another network.
+        If there are no such weights, they are damaged, or they are those of another network.
     """
-    weights = load_file(pretrained_file(name))
+    path = pretrained_file(name)
+    try:
+        weights = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise SettingsError(f"{path} cannot be read ({error}); install helioloop again") from None
     expected = network.state_dict()
     if {key: value.shape for key, value in weights.items()} != {key: value.shape for key, value in expected.items()}:
         raise SettingsError(

@@ -121,6 +121,13 @@ def test_a_shift_that_was_estimated_before_does_not_count() -> None:
     assert once.shifted(p, growths).shift == pytest.approx(once.shift)
 
 
+@pytest.mark.parametrize(("p", "growth"), [(1.0, 30.0), (0.999, 30.0), (0.0, 1.0), (0.001, 1.0)])
+def test_certain_networks_of_which_the_growth_is_certain_too_have_a_shift(p: float, growth: float) -> None:
+    """As of a few cubes that all show the same; the mean cannot become more than 1 or less than 0."""
+    shift = ODDS.shifted(np.full(5, p), np.full(5, growth)).shift
+    assert -1e-6 < (shift if p > 0.5 else -shift) < 30.0
+
+
 def test_networks_that_are_certain_can_be_shifted() -> None:
     """By no more than if they were certain to one in a million."""
     assert 0.0 < ODDS.shifted(np.zeros(100), np.full(100, 30.0)).shift < 30.0

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from helioloop.errors import SettingsError
-from helioloop.model import provenance
+from helioloop.model import pretrained, provenance
 from helioloop.model.architectures import find_architecture
 from helioloop.model.device import CPU
 from helioloop.model.pretrained import pretrained_file
@@ -63,6 +63,14 @@ def test_weights_that_do_not_exist_are_refused_with_those_that_do() -> None:
     """A recipe of a later helioloop, say."""
     with pytest.raises(SettingsError, match=r"no pretrained weights 'better'; choose one of: accurate, .*quick"):
         pretrained_file("better")
+
+
+def test_weights_that_are_damaged_are_named_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installation that was cut off."""
+    (tmp_path / "quick.safetensors").write_bytes(pretrained_file("quick").read_bytes()[:1000])
+    monkeypatch.setattr(pretrained, "WEIGHTS", str(tmp_path))
+    with pytest.raises(SettingsError, match=r"quick\.safetensors cannot be read .*; install helioloop again"):
+        new_network(find_architecture(QUICK.network), QUICK, MDI, dropout=0.2)
 
 
 def test_weights_of_another_width_are_refused() -> None:
