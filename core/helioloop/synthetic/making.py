@@ -33,7 +33,7 @@ from helioloop.synthetic import detection
 from helioloop.synthetic.flow import Floats, Scale
 from helioloop.synthetic.observation import line_of_sight, observe
 from helioloop.synthetic.sampling import draw_scenario
-from helioloop.synthetic.scenario import PATCH_DEG, Scenario, Truth
+from helioloop.synthetic.scenario import PATCH_DEG, SECONDS_PER_DAY, Scenario, Truth
 from helioloop.synthetic.surface import radial_deposit
 from helioloop.synthetic.transport import detection as transport_detection
 from helioloop.synthetic.transport import observation as transport_observation
@@ -45,6 +45,10 @@ GENERATOR = 4
 """Increased with each change of the cubes of a seed, so that an older release is not completed with other cubes."""
 TRANSPORT_GENERATOR = 1
 """The same for cubes by flux transport."""
+
+SHORTEST_DAYS = 6.0
+"""Shortest grid. On a shorter one, a region that is first observed after a gap is never far enough on the disk to be
+found, and cubes of regions that nothing finds are not made."""
 
 _SATURATED_GAUSS = 3276.7  # of spikes, in files: what a seed makes stays in steps of 0.1 G, the same to the bit
 _RECIPE_FILE = "made-with.json"
@@ -141,8 +145,24 @@ class SyntheticCube:
 
 
 def draw(generator: Generator, seed: int, index: int, instrument: Instrument) -> Scenario | Passage:
-    """Return the numbers that define cube `index` of `seed`."""
+    """Return the numbers that define cube `index` of `seed`.
+
+    Raises
+    ------
+    ReleaseError
+        If the grid is shorter than `SHORTEST_DAYS`.
+    """
+    _check_duration(instrument)
     return (draw_scenario if generator is Generator.ELEMENTS else draw_passage)(seed, index, instrument)
+
+
+def _check_duration(instrument: Instrument) -> None:
+    days = instrument.n_frames * instrument.cadence_seconds / SECONDS_PER_DAY
+    if days < SHORTEST_DAYS:
+        raise ReleaseError(
+            f"a grid of {instrument.n_frames} frames, {days:.1f} days, is too short for synthetic cubes, in which a "
+            f"region must come onto the disk and be found; take at least {SHORTEST_DAYS:g} days"
+        )
 
 
 def crude_label(drawn: Scenario | Passage, instrument: Instrument) -> Label:
@@ -216,8 +236,9 @@ def make_release(
     Raises
     ------
     ReleaseError
-        If `out` contains something else, or `truth` is inside the release.
+        If `out` contains something else, `truth` is inside the release, or the grid is shorter than `SHORTEST_DAYS`.
     """
+    _check_duration(instrument)
     if truth is not None and out.resolve() in truth.resolve().parents:
         raise ReleaseError(
             f"{truth} lies inside the release {out}; a release must not contain its truth: write it elsewhere"
