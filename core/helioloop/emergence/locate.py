@@ -24,7 +24,7 @@ from helioloop.records.labels import Label
 from helioloop.records.member_curves import MemberCurves
 from helioloop.records.scores import CubeScore
 
-LEAST_PROBABILITY = 0.2
+LEAST_PROBABILITY = 0.3
 """A crude label that is emergence does not count where P(emergence) is below this: the ensemble takes it for wrong."""
 
 

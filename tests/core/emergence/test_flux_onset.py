@@ -83,10 +83,10 @@ def test_a_rise_far_from_the_curves_frame_is_ignored() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cadence_seconds", "steps"), [(5760.0, 12), (720.0, 96), (3600.0, 19), (86400.0, 1), (45.0, 100)]
+    ("cadence_seconds", "steps"), [(5760.0, 9), (720.0, 72), (3600.0, 14), (86400.0, 1), (45.0, 100)]
 )
 def test_the_window_is_as_long_at_every_cadence(cadence_seconds: float, steps: int) -> None:
-    """2.4 days, in steps of three frames; at least one step, and at most a hundred."""
+    """1.8 days, in steps of three frames; at least one step, and at most a hundred."""
     assert window_steps(replace(SMALL, cadence_seconds=cadence_seconds)) == steps
 
 

@@ -120,7 +120,7 @@ def score(
       disagreement           1 - probability of the label
       emergence_frame        0-based grid frame, with the ends _lo and _hi of its
                              interval; only where ensemble or label is emergence
-                             (a crude label counts from a probability of 0.2 on)
+                             (a crude label counts from a probability of 0.3 on)
                              and the masking curve (the probability as a function
                              of the last frame that is not masked) or both
                              polarities at one place rise
