@@ -18,8 +18,8 @@ from helioloop.records.instrument import Instrument
 from helioloop.records.scores import Emergence
 
 WINDOW_SECONDS = 27 * 5760.0
-"""How far before and after the curves' frame a rise is searched: 1.8 days, farther than most curves err. What rises more
-strongly beyond that is often another region."""
+"""How far before and after the curves' frame a rise is searched: 1.8 days, farther than most curves err. What rises
+more strongly beyond that is often another region."""
 MOST_STEPS = 100
 """Largest reach of the window in steps: the time for all ramps grows with its fourth power."""
 SQUARE_CELLS = 3
