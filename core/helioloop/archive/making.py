@@ -17,6 +17,7 @@ from helioloop.archive.spool import Patch, Spool, SpooledFile, key_of
 from helioloop.data.release import LABELS_FILE
 from helioloop.environment.pools import make_pool
 from helioloop.errors import MagnetogramError, ReleaseError
+from helioloop.files.walking import walk
 from helioloop.progress import Report, silent
 from helioloop.records.profiles import Profile
 
@@ -222,13 +223,8 @@ def _files_at(place: str) -> Iterable[str]:
         return [file.full_name for file in fsspec.open_files(place)] if "*" in place else [place]
     path = Path(place)
     if path.is_dir():
-        return sorted(
-            str(file)
-            for file in path.rglob("*")
-            if file.is_file()
-            and file.name.lower().endswith(FITS_ENDINGS)
-            and not any(part.startswith(".") for part in file.relative_to(path).parts)
-        )
+        files = (found / name for found, names in walk(path) for name in names if name.lower().endswith(FITS_ENDINGS))
+        return sorted(str(file) for file in files if file.is_file())
     if path.exists():
         return [place]
     pattern = path.relative_to(path.anchor) if path.anchor else path

@@ -1,14 +1,12 @@
 """FITS files in folders that are not read: compressed otherwise, unfinished, broken links, folders without access."""
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from helioloop.archive.making import FITS_ENDINGS
 from helioloop.data.other_files import is_named_as_fits, why_not_to_rename
 from helioloop.files.kinds import why_not_a_file
-
-_LOST_AND_FOUND = "lost+found"
+from helioloop.files.walking import walk
 
 
 def unread_files(places: Iterable[str]) -> dict[str, str]:
@@ -38,9 +36,8 @@ def unread_sentences(places: Iterable[str]) -> list[str]:
 
 def _unread_in(folder: Path) -> Iterator[tuple[str, str]]:
     closed: list[OSError] = []
-    for place, folders, files in os.walk(folder, onerror=closed.append):
-        folders[:] = [name for name in folders if not name.startswith(".") and name != _LOST_AND_FOUND]
-        for path in (Path(place, name) for name in files if not name.startswith(".") and is_named_as_fits(name)):
+    for place, names in walk(folder, on_error=closed.append):
+        for path in (place / name for name in names if is_named_as_fits(name)):
             kind = why_not_a_file(path)
             reason = f"it {kind}" if kind else why_not_to_rename(path.name)
             if kind or not path.name.lower().endswith(FITS_ENDINGS):

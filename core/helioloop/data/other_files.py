@@ -1,12 +1,12 @@
 """FITS files in a release's folder that are not read as cubes: other endings, subfolders, companions without a cube."""
 
-import os
 import re
 from pathlib import Path
 
 from helioloop.data.cubes import is_cube_file
 from helioloop.data.first_bytes import FITS
 from helioloop.data.times import COMPANION_SUFFIX
+from helioloop.files.walking import walk
 
 _BLOCK_BYTES = 2880
 _FITS_NAME = re.compile(r"\.(fits|fts|fit)(\.(gz|fz|z|bz2|xz|zip|zst))?\Z|\.fz\Z", re.IGNORECASE)
@@ -28,9 +28,8 @@ def other_fits_files(folder: Path) -> dict[Path, str]:
     companions beside their cube are left out.
     """
     reasons = {}
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for path in (Path(place, name) for name in names if not name.startswith(".")):
+    for place, names in walk(folder):
+        for path in (place / name for name in names):
             reason = why_not_a_cube(folder, path)
             if reason is not None and path.is_file() and (_FITS_NAME.search(path.name) or _begins_as_fits(path)):
                 reasons[path] = reason
