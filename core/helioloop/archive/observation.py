@@ -22,6 +22,7 @@ from helioloop.archive.observation_time import observation_time
 from helioloop.data.data_sums import data_sum_doubts
 from helioloop.data.fits import MAX_BYTES, in_gauss, open_checked
 from helioloop.data.images import other_content, other_segment
+from helioloop.data.quality_bits import quality_bits
 from helioloop.errors import CubeError, MagnetogramError
 from helioloop.files.kinds import why_not_a_file
 from helioloop.records.profiles import BUILT_IN, Profile
@@ -123,7 +124,7 @@ def _read(image: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU, name: str)
         header=header,
         time=time,
         time_card=time_card,
-        quality=_quality(header),
+        quality=quality_bits(header.get("QUALITY")),
         instrument=instrument,
         assumed=assumed,
     )
@@ -284,12 +285,3 @@ def _check_field(field: NDArray[np.float32]) -> None:
             f"its strongest field is {strongest:.3g} G and half of it is below {typical:.2g} G; the noise of a "
             f"magnetogram alone exceeds {_WEAK_GAUSS:g} G: correct BUNIT or BSCALE"
         )
-
-
-def _quality(header: fits.Header) -> int | None:
-    """Return QUALITY as an unsigned 32-bit number; JSOC writes it signed, drms as hexadecimal text."""
-    value = header.get("QUALITY")
-    try:
-        return (value if isinstance(value, int) else int(str(value).strip(), 0)) & 0xFFFFFFFF
-    except ValueError:
-        return None

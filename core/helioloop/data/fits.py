@@ -133,6 +133,15 @@ def card_text(header: fits.Header, key: str | tuple[str, int]) -> str:
     return "" if is_missing(text) else text
 
 
+def number_text(header: fits.Header, key: str) -> str:
+    """Return what `card_text` returns for a card of numbers, in which −1 is a number and no code of a missing value.
+
+    A real number may be written as a whole one (FITS 4.0, section 4.2.4), so −1 is a step, an angle or a place.
+    """
+    value = header.get(key) if key in header and not isinstance(header.get(key), bool) else None
+    return "-1" if str(value).strip() == "-1" else card_text(header, key)
+
+
 def is_missing(text: str) -> bool:
     """Return True for an empty text and for those that archives write in place of an unknown value."""
     return text.strip().upper() in _MISSING_TEXTS or text.startswith(_JSOC_MISSING_TIMES)

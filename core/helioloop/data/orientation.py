@@ -8,7 +8,7 @@ from astropy import units
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from helioloop.data.fits import card_text
+from helioloop.data.fits import card_text, number_text
 from helioloop.data.limb import Limb
 from helioloop.errors import CubeError
 from helioloop.records.profiles import Profile
@@ -251,7 +251,7 @@ def _unit_deg(header: fits.Header, axis: int, kind: str) -> float:
 
 def _number(header: fits.Header, card: str) -> float | None:
     try:
-        value = float(card_text(header, card))
+        value = float(number_text(header, card))
     except ValueError:
         return None
     return value if math.isfinite(value) else None

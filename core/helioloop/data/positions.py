@@ -6,7 +6,7 @@ from pathlib import Path
 
 from astropy.io import fits
 
-from helioloop.data.fits import card_text, errors_named_after, open_checked, open_file
+from helioloop.data.fits import errors_named_after, number_text, open_checked, open_file
 
 LON_CARD, LAT_CARD = "REG_LON", "REG_LAT"
 
@@ -43,7 +43,7 @@ def read_position(path: Path) -> CarringtonPosition | None:
 
 
 def _position(header: fits.Header) -> CarringtonPosition | None:
-    lon, lat = _degrees(card_text(header, LON_CARD)), _degrees(card_text(header, LAT_CARD))
+    lon, lat = _degrees(number_text(header, LON_CARD)), _degrees(number_text(header, LAT_CARD))
     if math.isnan(lon) or not abs(lat) <= 90.0:
         return None
     return CarringtonPosition(lon_deg=lon % 360.0, lat_deg=lat)

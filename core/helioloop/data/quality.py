@@ -9,14 +9,13 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from helioloop.data.fits import card_text, open_checked
+from helioloop.data.quality_bits import quality_bits
 from helioloop.errors import CubeError
 from helioloop.records.profiles import Profile
 
 QUALITY = "QUALITY"
 
 Mask = NDArray[np.bool_]
-
-_UNSIGNED = 0xFFFFFFFF
 
 
 def bad_quality(
@@ -61,7 +60,7 @@ def bad_quality(
             )
         return bad
     for header in headers:
-        quality = _number(card_text(header, QUALITY) or header.get(QUALITY))
+        quality = quality_bits(card_text(header, QUALITY) or header.get(QUALITY)) or 0
         if quality & profile.bad_quality_bits:
             raise CubeError(
                 f"QUALITY is 0x{quality:08X} and profile {profile.name!r} excludes its bits "
@@ -80,25 +79,7 @@ def _per_frame(hdus: fits.HDUList, n_frames: int) -> NDArray[np.int64] | None:
             values = None if column is None else hdu.data[column]
         elif hdu.is_image and len(hdu.shape) == 1 and hdu.name.upper() == QUALITY:
             values = hdu.data
-        if values is not None and np.shape(values) == (n_frames,):
-            return np.array([_number(value) for value in values], dtype=np.int64)
+        # A table may have one row whose cells are vectors, as IDL writes it.
+        if values is not None and np.shape(values) in {(n_frames,), (1, n_frames), (n_frames, 1)}:
+            return np.array([quality_bits(value) or 0 for value in np.ravel(values).tolist()], dtype=np.int64)
     return None
-
-
-def _number(value: Any) -> int:
-    """Return QUALITY as an unsigned 32-bit number; 0 where it is missing or no number.
-
-    JSOC writes it signed, drms as hexadecimal text.
-    """
-    if isinstance(value, bytes):
-        value = value.decode("ascii", "replace")
-    if isinstance(value, str):
-        text = value.strip()
-        try:
-            return int(text, 0 if text.lower().startswith("0x") else 10) & _UNSIGNED
-        except ValueError:
-            return 0
-    try:
-        return int(value) & _UNSIGNED
-    except (TypeError, ValueError, OverflowError):
-        return 0

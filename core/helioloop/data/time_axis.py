@@ -5,7 +5,7 @@ from astropy.io import fits
 from astropy.time import Time
 from numpy.typing import NDArray
 
-from helioloop.data.fits import card_text
+from helioloop.data.fits import card_text, number_text
 from helioloop.data.time_text import astropy_scale, at_scale, is_missing_time, parse_time, scale_name, time_scale
 from helioloop.errors import CubeError
 
@@ -43,7 +43,7 @@ def axis_of_time(header: fits.Header, n_frames: int) -> tuple[NDArray[np.float64
     kind = card_text(header, "CTYPE3").upper()
     if kind.partition("(")[0] not in _TIME_TYPES:
         return None
-    if not card_text(header, "CDELT3") and not card_text(header, "CD3_3"):
+    if not number_text(header, "CDELT3") and not number_text(header, "CD3_3"):
         raise CubeError(f"CTYPE3 is {kind!r} and CDELT3 is missing; an axis of time needs its step: add CDELT3")
     step = _number(header, "CDELT3", _number(header, "CD3_3", 0.0)) * _number(header, "PC3_3", 1.0)
     first = _number(header, "CRVAL3", 0.0) + (1.0 - _number(header, "CRPIX3", 0.0)) * step
@@ -68,7 +68,7 @@ def reference_time(header: fits.Header, *, scale: str) -> Time | None:
 
 
 def _number(header: fits.Header, card: str, default: float) -> float:
-    text = card_text(header, card)
+    text = number_text(header, card)
     try:
         return float(text) if text else default
     except ValueError:

@@ -26,6 +26,7 @@ LEARNING_MODULES = (
     "data.orientation",
     "data.plausibility",
     "data.quality",
+    "data.quality_bits",
     "data.region",
     "data.slots",
     "data.start",

@@ -30,6 +30,7 @@ AS_CARDS: dict[str, dict[str, Any]] = {
     "CROTA2": {"CROTA2": 180.0},
     "CROTA2 of HMI": {"CROTA2": 179.98},
     "PC": {"PC1_1": -1.0, "PC1_2": 0.0, "PC2_1": 0.0, "PC2_2": -1.0},
+    "PC in whole numbers": {"PC1_1": -1, "PC1_2": 0, "PC2_1": 0, "PC2_2": -1},
     "CD": {"CD1_1": -0.5, "CD1_2": 0.0, "CD2_1": 0.0, "CD2_2": -0.5},
     "CDELT": {"CDELT1": -0.5, "CDELT2": -0.5},
 }

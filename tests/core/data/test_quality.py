@@ -65,12 +65,19 @@ def test_bad_frames_are_dropped_and_counted(tmp_path: Path, place: str) -> None:
         (_column(NO_IMAGE).astype(float), "D"),
         (np.where(_column(1, 0) == 1, "0x80000000", "0x00000200"), "10A"),
         (np.where(_column(1, 0) == 1, "-2147483648", "512"), "11A"),
+        (np.where(_column(1, 0) == 1, "2147483648.0", "512.0"), "12A"),
         (np.where(_column(1, 0) == 1, "0x00000002", ""), "10A"),
     ],
-    ids=["signed", "unsigned", "float", "hexadecimal", "decimal text", "missing text"],
+    ids=["signed", "unsigned", "float", "hexadecimal", "decimal text", "float text", "missing text"],
 )
 def test_spellings_of_quality(tmp_path: Path, column: np.ndarray, kind: str) -> None:
     files = _write(tmp_path / "A.fits", column=column, kind=kind, name="quality")
+    assert files.cube_and_origin(MDI)[1].bad_quality.nonzero()[0].tolist() == BAD
+
+
+def test_a_vector_in_a_table_of_one_row_is_read(tmp_path: Path) -> None:
+    """As IDL writes a structure of arrays."""
+    files = _write(tmp_path / "A.fits", column=_column(2, 0)[None], kind=f"{N}J", place="own table")
     assert files.cube_and_origin(MDI)[1].bad_quality.nonzero()[0].tolist() == BAD
 
 
@@ -91,13 +98,13 @@ def test_the_bits_are_those_of_the_profile(tmp_path: Path) -> None:
     assert files.cube_and_origin()[1].bad_quality.sum() == 0
 
 
-@pytest.mark.parametrize("card", [NO_IMAGE, 2**31 + 512, "0x80000000", 2])
+@pytest.mark.parametrize("card", [NO_IMAGE, 2**31 + 512, 2.0**31, "2147483648.0", "0x80000000", 2])
 def test_a_card_counts_for_the_whole_cube(tmp_path: Path, card: Any) -> None:
     with pytest.raises(CubeError, match=r"QUALITY is 0x[08]000[02][02]0[02] and profile 'mdi' excludes"):
         _write(tmp_path / "A.fits", card=card).cube(MDI)
 
 
-@pytest.mark.parametrize("card", [0, 512, "0x00000200", "good", ""])
+@pytest.mark.parametrize("card", [0, 512, 512.0, "0x00000200", "good", 2.5, ""])
 def test_a_card_with_other_bits_excludes_nothing(tmp_path: Path, card: Any) -> None:
     assert len(_write(tmp_path / "A.fits", card=card).cube(MDI).seconds) == N
 

@@ -154,6 +154,7 @@ def test_a_table_counts_from_its_reference_time(tmp_path: Path, cards: dict[str,
         {"CTYPE3": "TIME", "CUNIT3": "s", "CRPIX3": 1.0, "CRVAL3": 0.0, "CDELT3": 5760.0, "DATEREF": "1998-12-06"},
         {"CTYPE3": "UTC", "CUNIT3": "h", "CRPIX3": 1.0, "CRVAL3": 0.0, "CDELT3": 1.6, "MJDREF": 51153.0},
         {"CTYPE3": "TAI", "CUNIT3": "s", "CRPIX3": 2.0, "CRVAL3": 5791.0, "CD3_3": 5760.0, "MJDREF": 51153.0},
+        {"CTYPE3": "UTC", "CUNIT3": "d", "CRPIX3": 1, "CRVAL3": -1, "CDELT3": 1.6 / 24.0, "MJDREF": 51154},
         {"CTYPE3": "TIME", "CUNIT3": "min", "CRPIX3": 1.0, "CDELT3": 96.0, "DATE__BEG": "1998-12-06T00:00:00"},
     ],
 )
