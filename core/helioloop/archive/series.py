@@ -13,10 +13,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from astropy.time import Time
+
 from helioloop.archive.cutouts import cut_regions
 from helioloop.archive.fulldisk import profile_for
 from helioloop.archive.making import Work, spread
-from helioloop.archive.passages import Ephemeris, first_seen_passages, passage_of, slot_of, slot_start, time_of
+from helioloop.archive.passages import (
+    Ephemeris,
+    first_seen_passages,
+    passage_of,
+    slot_of,
+    slot_start,
+    tai_seconds,
+    time_of,
+)
 from helioloop.archive.regions import Region
 from helioloop.archive.release import (
     EXCLUDED_COLUMNS,
@@ -37,6 +47,7 @@ from helioloop.records.profiles import Profile
 
 EXCLUDED_TABLE = "cutouts-excluded.csv"
 _HIDDEN = ".cutouts"
+_FILES_AFTER = 2
 _MADE = "made"
 
 
@@ -215,11 +226,19 @@ def _of_regions(records: Iterable[SpooledFile], regions: Sequence[Region]) -> li
 def _over(
     usable: Sequence[SpooledFile], passages: Sequence[Passage], profile: Profile, *, ended: bool
 ) -> list[Passage]:
-    """Return the passages that are over."""
+    """Return the passages that are over: `_FILES_AFTER` files were taken after them.
+
+    One file whose time is wrong would end all passages, and a cube that is made is not changed. A time in the future is
+    wrong.
+    """
     if ended or not usable:
         return list(passages)
-    newest = max(file.seconds for file in usable)
-    return [passage for passage in passages if slot_of(newest, profile) > _last_slot(passage, profile)]
+    now = tai_seconds(Time.now())
+    taken = sorted((file.seconds for file in usable if file.seconds <= now), reverse=True)
+    if len(taken) < _FILES_AFTER:
+        return []
+    after = slot_of(taken[_FILES_AFTER - 1], profile)
+    return [passage for passage in passages if after > _last_slot(passage, profile)]
 
 
 def _last_slot(passage: Passage, profile: Profile) -> int:

@@ -37,6 +37,7 @@ _OBSERVER_CARDS = (
     ("carrington", "OBS_L0", "OBS_B0", "OBS_DIST", _AU_METRES),
 )
 _DISTANCES_AU = (0.2, 2.0)  # Solar Orbiter comes to 0.28 au
+_LONGITUDE_CARDS = ("L0", "SOLAR_L0", "OBS_L0")  # degrees; GONG, MDI
 _NEAR_EARTH_DEG = 2.0  # SOHO and SDO stay within 0.3°; the Sun turns this much in under four hours
 
 
@@ -153,6 +154,7 @@ def solar_wcs(observation: Observation) -> SolarWcs:
     longitude, latitude = place.lon.to_value(units.deg), place.lat.to_value(units.deg)
     if kind == HELIOPROJECTIVE:
         _check_ephemeris(longitude, time)
+        _check_longitude_card(header, time)
         frame: Any = Helioprojective(obstime=time, observer=stonyhurst, rsun=rsun * units.m)
     else:
         frame = carrington
@@ -288,6 +290,24 @@ def _check_ephemeris(observer_longitude_deg: float, time: Time) -> None:
             f"{expected:.2f}° at {time.utc.isot}; they must agree within {_NEAR_EARTH_DEG:g}°: correct the time or "
             "the observer's cards"
         )
+
+
+def _check_longitude_card(header: fits.Header, time: Time) -> None:
+    """Refuse a card of the central meridian's Carrington longitude that contradicts the time, which is then wrong.
+
+    Where no card gives the observer, the Earth is assumed at that time, so its own place contradicts nothing.
+    """
+    for card in _LONGITUDE_CARDS:
+        try:
+            said = float(header[card])
+        except (KeyError, TypeError, ValueError):
+            continue
+        expected = float(L0(time).to_value(units.deg))
+        if math.isfinite(said) and abs((said - expected + 180.0) % 360.0 - 180.0) > _NEAR_EARTH_DEG:
+            raise MagnetogramError(
+                f"{card} is {said:.2f}° and the central meridian seen from the Earth was at {expected:.2f}° at "
+                f"{time.utc.isot}; they must agree within {_NEAR_EARTH_DEG:g}°: correct the time or {card}"
+            )
 
 
 def _number(header: fits.Header, card: str) -> float:

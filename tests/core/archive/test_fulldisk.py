@@ -104,9 +104,34 @@ def test_a_time_at_which_the_observer_was_elsewhere_is_refused(tmp_path: Path) -
         read(tmp_path, T_OBS="2001.03.08_00:00:00_TAI")
 
 
+NO_OBSERVER: dict[str, Any] = {"CRLN_OBS": None, "CRLT_OBS": None, "DSUN_OBS": None}
+
+
+@pytest.mark.parametrize("card", ["L0", "SOLAR_L0", "OBS_L0"])
+def test_without_an_observer_a_card_of_the_longitude_contradicts_a_wrong_time(tmp_path: Path, card: str) -> None:
+    """The Earth is assumed then, at that time, so nothing else would contradict it. GONG writes L0."""
+    assert read(tmp_path, **NO_OBSERVER, **{card: 81.3}).solar_wcs.assumed
+    (tmp_path / "wrong").mkdir()
+    with pytest.raises(MagnetogramError, match=rf"{card} is 81\.30° and the central meridian .* was at 68\.1.°"):
+        read(tmp_path / "wrong", **NO_OBSERVER, **{card: 81.3}, T_OBS="2001.03.08_00:00:00_TAI")
+
+
+@pytest.mark.parametrize("value", ["unknown", "", 441.3])
+def test_a_longitude_that_is_no_number_or_a_turn_farther_contradicts_nothing(tmp_path: Path, value: Any) -> None:
+    assert read(tmp_path, **NO_OBSERVER, L0=value)
+
+
 @pytest.mark.parametrize(
     ("quality", "reason"),
-    [(512, None), (0, None), (-2147483648, "0x80000000 of it"), ("0x80000200", "QUALITY is 0x80000200"), ("nan", None)],
+    [
+        (512, None),
+        (0, None),
+        (-2147483648, "0x80000000 of it"),
+        ("0x80000200", "QUALITY is 0x80000200"),
+        ("nan", None),
+        (2147483648.0, "0x80000000 of it"),
+        (512.0, None),
+    ],
 )
 def test_quality_excludes_by_the_bits_of_the_profile(tmp_path: Path, quality: Any, reason: str | None) -> None:
     if reason is None:

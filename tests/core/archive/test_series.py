@@ -4,9 +4,11 @@ import csv
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from astropy.time import Time, TimeDelta
 from tests.core.archive.sun import Spot, times, write_series
 from tests.core.archive.test_cutouts import COARSE, EAST, FIRST, WEST
 
@@ -83,6 +85,26 @@ def test_regions_on_the_disk_are_waited_for_and_the_others_become_cubes(images: 
     assert one.start == other.start
     assert np.array_equal(one.seconds, other.seconds)
     assert np.array_equal(one.observed_gauss, other.observed_gauss, equal_nan=True)
+
+
+def test_one_file_with_a_later_date_ends_no_passage(images: list[Path], series: Path) -> None:
+    """A wrong date would make a stump of every region, which is not changed any more; the next file after it does."""
+    add(series, [*images[:4], images[-1]])
+    first = extend(series)
+    assert (first.n_read, first.made) == (5, {})
+    assert [one.region for one in first.running] == ["002", "AR 1"]
+    add(series, images[4:-1])
+    assert list(extend(series).made) == [WEST_CUBE]
+
+
+def test_files_from_the_future_end_no_passage(
+    images: list[Path], series: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Now is the second day of these images: what is dated later has a wrong date."""
+    second_day = Time(FIRST, scale="tai") + TimeDelta(2.0, format="jd")
+    monkeypatch.setattr("helioloop.archive.series.Time", SimpleNamespace(now=lambda: second_day))
+    add(series, images)
+    assert extend(series).made == {}
 
 
 def test_a_second_run_reads_and_makes_nothing(images: list[Path], series: Path) -> None:
