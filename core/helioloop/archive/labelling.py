@@ -26,6 +26,7 @@ from helioloop.errors import ReleaseError
 from helioloop.files.names import is_plain_name, shown_name
 from helioloop.files.tables import OnDoubt, log_doubt
 from helioloop.progress import Report, silent
+from helioloop.records.region_spelling import one_spelling, spellings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,11 +102,11 @@ def label_release(
     write_crude_labels(folder / CRUDE_LABELS_FILE, labels, profile, threshold_deg=threshold_deg, provenance=provenance)
     written = labels if not keep_labels else tuple(crude for crude in labels if crude.cube in _unlabelled(folder))
     labelled = any(crude.label is not None for crude in written)
-    followed = {name for crude in labels for name in (crude.region, crude.cube)}
+    followed = {name for crude in labels for name in (*spellings(crude.region or ""), one_spelling(crude.cube))}
     return LabelledRelease(
         labels=labels,
         changes=update_labels(folder, written) if labelled else (),
-        unused_regions=tuple(name for name in regions if name not in followed),
+        unused_regions=tuple(name for name in regions if one_spelling(name) not in followed),
     )
 
 

@@ -1,8 +1,6 @@
 """The table of regions to follow: names, Carrington coordinates, and optionally when each was first seen."""
 
 import math
-import re
-import unicodedata
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from helioloop.errors import CubeError, ReleaseError
 from helioloop.files import tables
 from helioloop.files.names import LONGEST_NAME, file_name, is_plain_name
 from helioloop.files.tables import OnDoubt, log_doubt
+from helioloop.records.region_spelling import one_spelling
 
 COLUMNS = ("region", "carrington_lon", "carrington_lat")
 FIRST_SEEN = "first_seen"
@@ -31,7 +30,6 @@ _ENDING = ".fits"
 _LONGEST_BYTES = len(file_name("x" * 1000, _DATE + _ENDING)) - len(_DATE + _ENDING)
 _LARGEST_LATITUDE = 75.0
 _FEWEST_FOR_UNIT = 3
-_NOAA: Final = re.compile(r"(?:noaa|ar|noaa[ _-]*ar)[ _#-]*0*(\d{1,5})(?:\.0*)?\Z")
 _SIGNS: Final = str.maketrans({"\u2212": "-", "\u2013": "-", "\u00a0": None, "°": None})
 _SIDES: Final = {"N": "", "S": "-"}
 
@@ -86,7 +84,7 @@ def read_regions(path: Path, *, on_doubt: OnDoubt = log_doubt) -> tuple[Region, 
     for number, row in enumerate(table, start=1):
         where = f"{path}, row {number}"
         region = _region(where, row, has_first_seen=FIRST_SEEN in table.colnames)
-        other = regions.setdefault(same_region(region.name), region)
+        other = regions.setdefault(one_spelling(region.name), region)
         if other is not region:
             here = "" if other.name == region.name else f", in another row as {other.name!r}"
             raise ReleaseError(
@@ -117,13 +115,6 @@ def why_not_a_region(name: str) -> str | None:
         f"{name[:60]!r}; cubes are named after it, so it must have 1 to {LONGEST_NAME - len(_DATE)} characters and at "
         f"most {_LONGEST_BYTES} bytes of UTF-8, without slashes, control characters or a leading dot: rename it"
     )
-
-
-def same_region(name: str) -> str:
-    """Return a text that is the same for all spellings of a region, such as NOAA9393, AR 9393 and noaa_09393."""
-    name = unicodedata.normalize("NFC", name).casefold()
-    number = _NOAA.match(name)
-    return f"noaa {int(number[1])}" if number else name
 
 
 def _look_like_radians(regions: Sequence[Region]) -> bool:

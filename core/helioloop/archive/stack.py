@@ -26,9 +26,11 @@ from helioloop.archive.regions import Region
 from helioloop.archive.release import MadeRelease
 from helioloop.archive.solar_wcs import CARRINGTON, SolarWcs, solar_wcs
 from helioloop.archive.spool import Patch, SpooledFile
+from helioloop.data.fits import card_text
 from helioloop.errors import MagnetogramError, ReleaseError
 from helioloop.progress import Report, silent
 from helioloop.records.profiles import BUILT_IN, Profile
+from helioloop.records.region_spelling import region_number
 
 _NUMBERS = (("HARPNUM", "HARP"), ("TARPNUM", "TARP"))
 _KNOWN = {profile.instrument.name for profile in BUILT_IN.values()}
@@ -40,7 +42,7 @@ _LARGEST_DRIFT_DEG = 20.0  # a box grows and the Sun turns by latitude: HARPs dr
 class _Found:
     """What the first look at a file gives: region, centre and instrument; None where it is unusable.
 
-    `folder` is None where a card gives the region.
+    `folder` is None where a card gives the region. `reason` is why the file is left out, if that is known by now.
     """
 
     place: str
@@ -48,6 +50,7 @@ class _Found:
     folder: Path | None = None
     centre_deg: tuple[float, float] | None = None
     instrument: str | None = None
+    reason: str | None = None
 
 
 def make_stack(
@@ -89,7 +92,8 @@ def make_stack(
         report(len(found), len(files), "finding regions")
     profile = profile or _profile_of_first([found[place] for place in files])
     unnamed = why_not_regions(look.folder for look in found.values() if look.folder is not None)
-    reasons = {look.place: unnamed[look.folder] for look in found.values() if look.folder in unnamed}
+    reasons = {look.place: look.reason for look in found.values() if look.reason is not None}
+    reasons |= {look.place: unnamed[look.folder] for look in found.values() if look.folder in unnamed}
     regions = _regions([found[place] for place in files if place not in reasons])
     work = [
         Work(
@@ -159,7 +163,10 @@ def _look(place: str) -> _Found:
         return _Found(place=place)
     height, width = observation.field_gauss.shape
     centre = where.centre_deg((height, width))
-    number = _region_number(observation)
+    try:
+        number = _region_number(observation)
+    except MagnetogramError as error:
+        return _Found(place=place, reason=str(error))
     folder = None if number is not None else region_folder(place)
     return _Found(
         place=place,
@@ -183,13 +190,17 @@ def _checked_place(observation: Observation) -> SolarWcs:
 
 
 def _region_number(observation: Observation) -> str | None:
-    """Return the HARP or TARP number of a patch's region after its catalogue; None where no card gives one."""
+    """Return the HARP or TARP number of a patch's region after its catalogue; None where no card gives one.
+
+    A number that cannot be read is refused: without it, the frames of several regions would make one cube.
+    """
     for card, prefix in _NUMBERS:
-        value = observation.header.get(card)
-        try:
-            number = int(str(value))
-        except ValueError:
+        text = card_text(observation.header, card)
+        if not text:
             continue
+        number = region_number(text)
+        if number is None:
+            raise MagnetogramError(f"{card} is {text!r}, and it must be the number of a region: correct it")
         if number > 0:
             return f"{prefix}{number}"
     return None

@@ -182,7 +182,7 @@ def write_crude_labels(
                 unit=units.s,
                 description="time of the first detection since grid frame 0",
             ),
-            _frames((crude.seconds for crude in found), profile.instrument),
+            _frames(found, profile.instrument),
             MaskedColumn(
                 [crude.reason for crude in found],
                 "reason",
@@ -232,9 +232,9 @@ def _numbers(values: Iterable[float | None], name: str, *, unit: units.UnitBase,
     return MaskedColumn(found, name, mask=mask, dtype=float, unit=unit, description=description)
 
 
-def _frames(seconds: Iterable[float | None], instrument: Instrument) -> MaskedColumn:
+def _frames(found: Iterable[CrudeLabel], instrument: Instrument) -> MaskedColumn:
     """Return grid frames, 0-based; masked where the time is unknown or outside of the grid."""
-    frames = [-1 if value is None else math.floor(value / instrument.cadence_seconds) for value in seconds]
+    frames = [-1 if crude.frame is None else crude.frame for crude in found]
     mask = [not 0 <= frame < instrument.n_frames for frame in frames]
     return MaskedColumn(
         frames, "frame", mask=mask, dtype=int, description="grid frame of the first detection, counted from 0"

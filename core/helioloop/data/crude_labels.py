@@ -4,6 +4,7 @@ A region first detected away from the east limb emerged there; one first detecte
 The first detection comes from a table of regions, else from the cube itself.
 """
 
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -31,6 +32,7 @@ from helioloop.data.time_text import isot
 from helioloop.errors import CubeError
 from helioloop.records.labels import Label
 from helioloop.records.profiles import Profile
+from helioloop.records.region_spelling import one_spelling, spellings
 
 DETECTION_TIME_DEG = 19.0
 """Rotation in a day and a half: how far a region may turn from where it could be seen until it is detected, because of
@@ -95,6 +97,8 @@ class CrudeLabel:
         See `MeridianDistances`; empty without a longitude.
     seconds : float or None
         Time of the first detection since grid frame 0.
+    frame : int or None
+        Its grid frame; outside of the grid for a first detection before or after the cube.
     utc, tai : str
         Time of the first detection, ISO 8601 without zone; empty if the cube has no start.
     reason : str
@@ -109,6 +113,7 @@ class CrudeLabel:
     uncertainty_deg: float | None = None
     longitude_source: str = ""
     seconds: float | None = None
+    frame: int | None = None
     utc: str = ""
     tai: str = ""
     reason: str = ""
@@ -135,8 +140,8 @@ def label_cube(
     profile : Profile
         Grid and side of the patch.
     regions : mapping of str to KnownRegion, optional
-        Regions of a table, by name of the region or of the cube. The first_seen of the cube's region counts, where it
-        has one; else the region is detected in the cube.
+        Regions of a table, by name of the region, in any spelling, or of the cube. The first_seen of the cube's region
+        counts, where it has one; else the region is detected in the cube.
     threshold_deg : float
         See `label_by_longitude`.
     """
@@ -145,13 +150,15 @@ def label_cube(
         files = read_cube_files(path)
         header = files.header()
         found = replace(found, region=header.region)
-        regions = regions or {}
-        known = regions.get(header.region or "") or regions.get(header.name)
+        known = _known(regions or {}, header)
         place = place_from_header(files.image_header())
         if known is not None:
             _check_place(place, known)
             if known.first_seen_tai is not None:
-                return _by_first_seen(found, header, known.place, known.first_seen_tai, threshold_deg=threshold_deg)
+                return _by_first_seen(
+                    found, header, known.place, known.first_seen_tai,
+                    cadence_seconds=profile.instrument.cadence_seconds, threshold_deg=threshold_deg,
+                )  # fmt: skip
             place = place or known.place
         return _by_pixels(found, files.cube(profile), place, profile, threshold_deg=threshold_deg)
     except CubeError as error:
@@ -159,6 +166,13 @@ def label_cube(
     except Exception as error:  # noqa: BLE001 - whatever one cube does, the others are labelled
         said = str(error).split("\n", 1)[0]
         return replace(found, reason=f"it could not be read ({type(error).__name__}: {said}): make the file again")
+
+
+def _known(regions: Mapping[str, KnownRegion], header: CubeHeader) -> KnownRegion | None:
+    """Return the region of a table that a cube follows, or that has the name of the cube."""
+    spelt = {one_spelling(name): region for name, region in regions.items()}
+    names = [*spellings(header.region or ""), one_spelling(header.name)]
+    return next((spelt[name] for name in names if name in spelt), None)
 
 
 def _check_place(place: Place | None, region: KnownRegion) -> None:
@@ -175,7 +189,13 @@ def _check_place(place: Place | None, region: KnownRegion) -> None:
 
 
 def _by_first_seen(
-    found: CrudeLabel, header: CubeHeader, place: Place, first_seen_tai: str, *, threshold_deg: float
+    found: CrudeLabel,
+    header: CubeHeader,
+    place: Place,
+    first_seen_tai: str,
+    *,
+    cadence_seconds: float,
+    threshold_deg: float,
 ) -> CrudeLabel:
     """Return the label by the time at which a table says the region was first seen."""
     with warnings.catch_warnings():
@@ -209,7 +229,8 @@ def _by_first_seen(
             reason="the cube has no start, so it is assumed to show the passage of its first_seen",
         )
     if header.start_scale is not None:
-        found = replace(found, seconds=float((time - start).sec))
+        seconds = float((time - start).sec)
+        found = replace(found, seconds=seconds, frame=math.floor(seconds / cadence_seconds))
     # A passage begins at the east limb, so the middle of a cube is near the central meridian.
     own = round(float(rotations(start + TimeDelta(_HALF_PASSAGE_SECONDS, format="sec"))) - crossing)
     if passage < own:
@@ -235,7 +256,8 @@ def _by_pixels(
     found: CrudeLabel, cube: Cube, place: Place | None, profile: Profile, *, threshold_deg: float
 ) -> CrudeLabel:
     """Return the label by the first detection in the cube."""
-    field, seconds = usable_observations(cube, profile)
+    usable = usable_observations(cube, profile)
+    field, seconds = usable.field_gauss, usable.seconds
     if len(field) < FRAMES_IN_A_ROW:
         raise CubeError(f"only {len(field)} of its frames is usable and a detection needs {FRAMES_IN_A_ROW} in a row")
     distances = _distances(cube, place, field, seconds, profile)
@@ -258,6 +280,7 @@ def _by_pixels(
         uncertainty_deg=distances.uncertainty_deg,
         longitude_source=distances.source,
         seconds=float(seconds[detection.index]),
+        frame=int(usable.frames[detection.index]),
     )
     if cube.start is not None and cube.start_scale is not None:
         with warnings.catch_warnings():

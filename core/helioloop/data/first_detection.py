@@ -43,6 +43,25 @@ _FEWEST_DEG2 = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Usable:
+    """The usable observations of a cube, in order of time.
+
+    Parameters
+    ----------
+    field_gauss : array, shape (n_obs, ny, nx)
+        Gauss, NaN off-disk.
+    seconds : array, shape (n_obs,)
+        Their times since grid frame 0.
+    frames : array of int, shape (n_obs,)
+        Their grid frames. The frame is not always that of ⌊time / cadence⌋, see `helioloop.data.slots.grid_frames`.
+    """
+
+    field_gauss: Floats
+    seconds: Doubles
+    frames: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Detection:
     """Where and when a region is first detected.
 
@@ -58,18 +77,20 @@ class Detection:
     offset_deg: float
 
 
-def usable_observations(cube: Cube, profile: Profile) -> tuple[Floats, Doubles]:
-    """Return the field in gauss of the usable observations, NaN off-disk, and their times in seconds.
+def usable_observations(cube: Cube, profile: Profile) -> Usable:
+    """Return the usable observations of a cube.
 
     An observation that equals the next one is left out: the authors' first frames are copies of frame 30.
     """
     instrument = profile.instrument
-    frames = np.asarray(frame_use(cube, instrument).grid_frames)
+    use = frame_use(cube, instrument)
+    frames = np.asarray(use.grid_frames)
     field = (2.0 * to_grid(cube, instrument)[frames] - 1.0) * np.float32(instrument.clip_gauss)
-    slots = np.floor(cube.seconds / instrument.cadence_seconds)
-    seconds = cube.seconds[np.searchsorted(slots, frames, side="right") - 1]
     own = [not np.array_equal(a, b, equal_nan=True) for a, b in pairwise(field)]
-    return field[[*own, True]], seconds[[*own, True]]
+    kept = np.array([*own, True])
+    return Usable(
+        field_gauss=field[kept], seconds=cube.seconds[np.asarray(use.observations)][kept], frames=frames[kept]
+    )
 
 
 def first_detection(

@@ -39,6 +39,8 @@ class FrameUse:
     ----------
     grid_frames : tuple of int
         Grid frame of each observation that is used, increasing.
+    observations : tuple of int
+        Which observations of the cube these are, counted from 0.
     before_grid, after_grid : int
         Observations before the start and after the end of the grid.
     bad : int
@@ -52,6 +54,7 @@ class FrameUse:
     """
 
     grid_frames: tuple[int, ...]
+    observations: tuple[int, ...]
     before_grid: int
     after_grid: int
     bad: int
@@ -74,6 +77,7 @@ def frame_use(cube: Cube, instrument: Instrument) -> FrameUse:
     n_frozen = int((frames[usable] < instrument.frozen_frames).sum())
     return FrameUse(
         grid_frames=tuple(frames[usable].tolist()),
+        observations=tuple(np.flatnonzero((all_frames >= 0) & (all_frames < instrument.n_frames))[usable].tolist()),
         before_grid=int((all_frames < 0).sum()),
         after_grid=int((all_frames >= instrument.n_frames).sum()),
         bad=len(frames) - len(shown),

@@ -243,7 +243,7 @@ def _targets(cubes: Sequence[CubeInfo]) -> FloatArray:
 
 
 def _groups(cubes: Sequence[CubeInfo]) -> list[str]:
-    return [cube.region or cube.name for cube in cubes]
+    return [cube.region_key or cube.name for cube in cubes]
 
 
 def load_member(plan: Plan, member: PlannedMember, folder: Path) -> nn.Module:

@@ -105,7 +105,7 @@ def _groups(labelled: Sequence[CubeInfo]) -> list[_Group]:
     links = [
         (index, first.setdefault(key, index))
         for index, cube in enumerate(labelled)
-        for key in (("content", cube.sha256), *([("region", cube.region)] if cube.region else []))
+        for key in (("content", cube.sha256), *([("region", cube.region_key)] if cube.region_key else []))
     ]
     graph = coo_array((np.ones(len(links)), np.array(links).T), shape=(len(labelled), len(labelled)))
     n_groups, group_of = connected_components(graph, directed=False)

@@ -147,7 +147,7 @@ class Plan:
             If every member was trained on this cube, under its own or another name.
         """
         index = self._folds_of
-        region = cube.region or index.region_of.get(cube.name)
+        region = cube.region_key or index.region_of.get(cube.name)
         same = index.by_name.get(cube.name, _NONE) | index.by_content.get(cube.sha256, _NONE)
         near = index.by_region.get(region, _NONE) if region is not None else _NONE
         # A member of fold f is trained on every labelled cube outside f, so all such cubes must be inside f.
@@ -162,13 +162,13 @@ class Plan:
 
     @cached_property
     def _folds_of(self) -> "_FoldIndex":
-        index = _FoldIndex(region_of={cube.name: cube.region for cube in self.cubes if cube.region is not None})
+        index = _FoldIndex(region_of={cube.name: cube.region_key for cube in self.cubes if cube.region_key is not None})
         for cube in self.labelled:
             fold = self.folds[cube.name]
             index.by_name.setdefault(cube.name, set()).add(fold)
             index.by_content.setdefault(cube.sha256, set()).add(fold)
-            if cube.region is not None:
-                index.by_region.setdefault(cube.region, set()).add(fold)
+            if cube.region_key is not None:
+                index.by_region.setdefault(cube.region_key, set()).add(fold)
         return index
 
     def as_dict(self) -> dict[str, Any]:

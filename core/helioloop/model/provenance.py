@@ -72,6 +72,7 @@ LEARNING_MODULES = (
     "model.resident_frames",
     "model.training",
     "model.weaker_polarity",
+    "records.region_spelling",
 )
 """The modules whose source decides a model's scores; a change in any of them gives another code version."""
 WEIGHTS = "model/weights"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from helioloop.records.labels import Label
+from helioloop.records.region_spelling import region_key
 
 Key = tuple[str, str]
 """A cube's name and content hash; scores are stored under it. A changed file is another cube."""
@@ -25,7 +26,7 @@ class CubeInfo:
     start : str or None
         Absolute time of grid frame 0, ISO 8601 without zone, UTC; None if the files do not have it.
     region : str or None
-        Name of the region it follows; all cubes of a region are in the same fold.
+        Name of the region it follows; all cubes of a region, by `region_key`, are in the same fold.
     label : Label or None
         Current label; a cube without one is scored but never trained on.
     verified : bool
@@ -46,6 +47,11 @@ class CubeInfo:
     def key(self) -> Key:
         """Name and content hash."""
         return self.name, self.sha256
+
+    @property
+    def region_key(self) -> str | None:
+        """The region in a spelling that is the same for NOAA9393, AR 9393 and 9393; None without a region."""
+        return region_key(self.region) if self.region else None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values; `from_dict` reads them back."""

@@ -90,7 +90,7 @@ def one_per_region(cubes: Iterable[CubeInfo]) -> list[CubeInfo]:
     """Return one cube of each region, chosen by its content hash; each cube without region counts as a region."""
     chosen: dict[str, CubeInfo] = {}
     for cube in sorted(cubes, key=lambda cube: (cube.sha256, cube.name)):
-        chosen.setdefault(cube.region or cube.name, cube)
+        chosen.setdefault(cube.region_key or cube.name, cube)
     return list(chosen.values())
 
 

@@ -120,6 +120,35 @@ def test_regions_are_told_apart_by_number_and_by_folder(tmp_path: Path) -> None:
     assert "give each region a folder of its own" in excluded(made.folder)["2.fits"]
 
 
+@pytest.mark.parametrize("numbers", [(377.0, 378.0), ("377", "378"), ("HARP 377", "HARP 378")])
+def test_neighbouring_regions_are_told_apart_however_their_number_is_written(
+    tmp_path: Path, numbers: tuple[float | str, float | str]
+) -> None:
+    """They are six degrees apart, near enough for one region, and were stacked into one cube."""
+    for number, harp in enumerate(numbers):
+        of = cea_header(FIRST, lon=LON + 6.0 * number, lat=LAT, shape=(150, 220))
+        of["HARPNUM"] = harp
+        (tmp_path / "in").mkdir(exist_ok=True)
+        write(tmp_path / "in" / f"{number}.fits", of, paint_map(of, SPOTS))
+    made = make_stack(tmp_path / "in", tmp_path / "release", processes=1)
+    assert [name.partition("_")[0] for name in made.cubes] == ["HARP377", "HARP378"]
+
+
+def test_a_number_that_cannot_be_read_leaves_out_the_file_and_is_named(tmp_path: Path) -> None:
+    """0 stands for no region; the folder names it then."""
+    for number, harp in enumerate((377, "north", 377.5, 0)):
+        of = cea_header(FIRST, lon=LON, lat=LAT, shape=(150, 220))
+        of["HARPNUM"] = harp
+        (tmp_path / "in").mkdir(exist_ok=True)
+        write(tmp_path / "in" / f"{number}.fits", of, paint_map(of, SPOTS))
+    made = make_stack(tmp_path / "in", tmp_path / "release", processes=1)
+    assert [name.partition("_")[0] for name in made.cubes] == ["HARP377", "in"]
+    reasons = excluded(made.folder)
+    assert list(reasons) == ["1.fits", "2.fits"]
+    assert "HARPNUM is 'north', and it must be the number of a region" in reasons["1.fits"]
+    assert "HARPNUM is '377.5'" in reasons["2.fits"]
+
+
 def write_unnumbered(path: Path, tai: str = FIRST, *, lon: float = LON, noise: float = 1.0) -> Path:
     """Write a map without HARPNUM; its folder is made."""
     of = cea_header(tai, lon=lon, lat=LAT, shape=(150, 220))

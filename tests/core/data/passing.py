@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from helioloop.data.cubes import write_cube
 from helioloop.records.instrument import Instrument
@@ -36,11 +37,12 @@ def write_passing(
     cards: dict[str, Any] | None = None,
     gauss: float = 200.0,
     frozen: int = 0,
+    late: NDArray[np.float64] | float = 0.0,
 ) -> Path:
     """Write a cube of a bipole that is there from the distance `emerges_at` on, or from the beginning.
 
     Frames from the distance `first` to `last` are observed. `cards` are further header cards. The first `frozen` frames
-    repeat the frame after them.
+    repeat the frame after them. The times written are `late` by so many seconds.
     """
     seconds = np.arange(GRID.n_frames) * GRID.cadence_seconds
     centre = LONGITUDE_AT_START + DEG_PER_DAY * seconds / 86400.0
@@ -52,5 +54,5 @@ def write_passing(
     field = np.where(np.abs(columns)[:, None, :] > 90.0, np.nan, field)
     field[:frozen] = field[frozen]
     kept = (centre >= first) & (centre <= last)
-    write_cube(path, field[kept], seconds[kept], start=start, region=region, instrument=GRID, header=cards)
+    write_cube(path, field[kept], (seconds + late)[kept], start=start, region=region, instrument=GRID, header=cards)
     return path

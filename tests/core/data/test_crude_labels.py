@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.core.data.passing import CARRINGTON, CARRINGTON_LON, LATITUDE, PROFILE, write_passing
 
@@ -124,12 +125,32 @@ def test_first_seen_decides_where_the_table_has_it(
     assert (found.longitude_source, found.tai) == ("regions table", first_seen_tai)
 
 
+@pytest.mark.parametrize("spelling", ["NOAA 8800", "NOAA8800", "ar_8800", "8800"])
+def test_first_seen_counts_however_the_table_spells_the_region(tmp_path: Path, spelling: str) -> None:
+    path = write_passing(
+        tmp_path / "A_20010307.fits", emerges_at=None, region=None, cards={**CARRINGTON, "NOAA_AR": 8800}
+    )
+    (region,) = seen_at("2001-03-12T00:00:00").values()
+    found = label_cube(path, PROFILE, regions={spelling: region})
+    assert (found.region, found.rule, found.label) == ("NOAA 8800", Rule.FIRST_SEEN, Label.EMERGENCE)
+
+
 def test_without_first_seen_the_pixels_decide_at_the_tables_coordinates(tmp_path: Path) -> None:
     path = write_passing(tmp_path / "A_20010307.fits", emerges_at=-20.0, last=40.0)
     (region,) = seen_at(None).values()
     for name in ("A", "A_20010307"):
         found = label_cube(path, PROFILE, regions={name: region})
         assert (found.label, found.rule, found.longitude_source) == (Label.EMERGENCE, Rule.PIXELS, "regions table")
+
+
+@pytest.mark.parametrize("minutes", [(0, 0), (-1, -1), (-1, 1), (1, -1)])
+def test_a_frame_a_minute_early_or_late_is_detected_at_its_own_time(tmp_path: Path, minutes: tuple[int, int]) -> None:
+    """The region is there from frame 12 on. In slots of six hours, an early frame had the time of the next one."""
+    late = 60.0 * np.array([0, *np.tile(minutes, 30)[1:]])
+    path = write_passing(tmp_path / "A_20010307.fits", emerges_at=-56.5, cards=CARRINGTON, late=late)
+    found = label(path)
+    assert (found.frame, found.seconds) == (12, 12 * 21600.0 + late[12])
+    assert found.longitude_deg == pytest.approx(-56.4, abs=0.3)
 
 
 def test_a_region_seen_a_rotation_before_rotated_in_again(tmp_path: Path) -> None:

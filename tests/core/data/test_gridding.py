@@ -10,7 +10,7 @@ from tests.core.data.slow_gridding import bad_frames_slowly, corner_regions_slow
 
 from helioloop.data.bad_frames import bad_frames
 from helioloop.data.cubes import Cube, read_cube
-from helioloop.data.gridding import fill_off_disk, to_grid
+from helioloop.data.gridding import fill_off_disk, frame_use, to_grid
 from helioloop.data.off_disk import corner_regions, off_disk
 from helioloop.errors import CubeError
 from helioloop.records.instrument import MDI, Instrument
@@ -32,6 +32,15 @@ def _cube(observed: object, seconds: object) -> Cube:
 
 def _gauss(gridded: np.ndarray) -> np.ndarray:
     return np.round((gridded.astype(np.float64) - 0.5) * 2000.0, 2)
+
+
+def test_which_observations_are_used_is_told() -> None:
+    """Before the grid; used; its slot's last one is empty; used, as the later of two; after the grid."""
+    seconds = [-50.0, 0.0, 120.0, 180.0, 310.0, 390.0, 700.0]
+    empty = np.zeros_like(QUIET)
+    use = frame_use(_cube([QUIET, QUIET, QUIET, empty, QUIET, QUIET, QUIET], seconds), TOY)
+    assert (use.observations, use.grid_frames) == ((1, 2, 5), (0, 1, 3))
+    assert (use.before_grid, use.after_grid, use.bad, use.same_slot) == (1, 1, 1, 1)
 
 
 # -- checked by hand ---------------------------------------------------------------------------------

@@ -47,6 +47,16 @@ def test_a_region_is_in_the_fold_of_its_earliest_cube() -> None:
     assert folds["first"] == folds["again"] == 1
 
 
+def test_a_region_in_two_spellings_is_one_region() -> None:
+    """One archive's table wrote NOAA9393, another's header has the number 9393."""
+    seen = [
+        _cube("first", E, start="2001-04-28T00:00:00", region="NOAA9393"),
+        _cube("again", E, start="2001-05-25T00:00:00", region="NOAA 9393"),
+    ]
+    folds = assign_folds([*_year(), *seen])
+    assert folds["first"] == folds["again"] == 1
+
+
 def test_regions_and_copies_chain() -> None:
     """Cubes stay together through any chain of shared regions and equal content."""
     chain = [
