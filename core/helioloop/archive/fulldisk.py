@@ -124,7 +124,7 @@ def _check_whole_disk(observation: Observation, place: SolarWcs) -> None:
     header = observation.header
     height, width = observation.field_gauss.shape
     if place.kind == CARRINGTON:
-        if abs(float(place.wcs.wcs.cdelt[0])) * width > 180.0:
+        if place.pixel_deg[0] * width > 180.0:
             raise MagnetogramError(
                 "it is a synoptic map, made from many days; cutouts need images of the disk: leave it out"
             )

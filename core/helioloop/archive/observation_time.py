@@ -34,10 +34,13 @@ def observation_time(header: fits.Header, *, instrument: str | None) -> tuple[Ti
     wanted = [card for card in header if canonical(card) in {*TIME_CARDS, "TIME-OBS"}]
     cards = {canonical(card): card for card in reversed(wanted) if not is_missing_time(card_text(header, card))}
     clock = card_text(header, cards.get("TIME-OBS", ""))
+    days: list[str] = []
     for kind in TIME_CARDS:
         card = cards.get(kind, "")
         text = card_text(header, card)
         whole = with_time_of_day(text, clock)
+        if whole and is_day(whole):
+            days.append(f"{card} is {whole!r}, a day without a time of day")
         if not whole or is_day(whole):
             continue
         try:
@@ -47,5 +50,6 @@ def observation_time(header: fits.Header, *, instrument: str | None) -> tuple[Ti
             raise MagnetogramError(str(error)) from None
         return time.tai, f"{card} {whole}"
     raise MagnetogramError(
-        f"no card gives its observation time; one of {', '.join(TIME_CARDS)}, or another spelling, must: add it"
+        f"{days[0] if days else 'no card gives its observation time'}; one of {', '.join(TIME_CARDS)}, or another "
+        "spelling, must: add it"
     )

@@ -59,7 +59,7 @@ def grid_for(place: SolarWcs, profile: Profile) -> PatchGrid:
     """Return the grid of a profile, with enough samples per pixel for an image that none of its pixels is missed."""
     degrees = profile.degrees_per_px
     if place.kind == CARRINGTON:
-        source_px = degrees / float(np.abs(place.wcs.wcs.cdelt).min())
+        source_px = degrees / min(place.pixel_deg)
     else:  # at the centre of the disk, where a pixel of the grid covers most pixels of the image
         source_px = math.radians(degrees) * place.rsun_m / (place.distance_m - place.rsun_m)
         source_px = math.degrees(source_px) * 3600.0 / place.arcsec_per_px

@@ -31,7 +31,7 @@ def describe_image(path: Path) -> str:
     except MagnetogramError as error:
         return str(error)
     width = observation.field_gauss.shape[1]
-    if place.kind == CARRINGTON and abs(float(place.wcs.wcs.cdelt[0])) * width > _LARGEST_MAP_DEG:
+    if place.kind == CARRINGTON and place.pixel_deg[0] * width > _LARGEST_MAP_DEG:
         return "it is a synoptic map, made from many days, and not a video: leave it out"
     if place.kind != CARRINGTON and holds_disk(observation, place):
         return "it is one magnetogram of the full disk: make cubes of it and others with `helioloop cutouts`"

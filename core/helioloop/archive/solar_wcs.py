@@ -14,6 +14,7 @@ from astropy.coordinates import BaseCoordinateFrame, SkyCoord
 from astropy.io import fits
 from astropy.time import Time
 from astropy.wcs import WCS
+from astropy.wcs.utils import proj_plane_pixel_scales
 from numpy.typing import NDArray
 from sunpy.coordinates import HeliographicCarrington, HeliographicStonyhurst, Helioprojective, get_earth
 from sunpy.coordinates.sun import L0
@@ -37,6 +38,10 @@ _OBSERVER_CARDS = (
     ("carrington", "OBS_L0", "OBS_B0", "OBS_DIST", _AU_METRES),
 )
 _DISTANCES_AU = (0.2, 2.0)  # Solar Orbiter comes to 0.28 au
+_UNITS = {
+    **dict.fromkeys(("degree", "degrees", "degs"), "deg"),
+    **dict.fromkeys(("arcsecs", "arcsecond", "arcseconds"), "arcsec"),
+}
 _LONGITUDE_CARDS = ("L0", "SOLAR_L0", "OBS_L0")  # degrees; GONG, MDI
 _NEAR_EARTH_DEG = 2.0  # SOHO and SDO stay within 0.3°; the Sun turns this much in under four hours
 
@@ -76,6 +81,12 @@ class SolarWcs:
     def rsun_arcsec(self) -> float:
         """Angular radius of the Sun."""
         return math.degrees(math.asin(self.rsun_m / self.distance_m)) * 3600.0
+
+    @property
+    def pixel_deg(self) -> tuple[float, float]:
+        """Width and height of a pixel in degrees; of an image in Carrington coordinates only."""
+        width, height = proj_plane_pixel_scales(self.wcs)
+        return float(width), float(height)
 
     @property
     def arcsec_per_px(self) -> float:
@@ -190,10 +201,13 @@ def _axes(observation: Observation) -> tuple[fits.Header, tuple[str, str], tuple
         )
     cards = fits.Header({"CTYPE1": names[0], "CTYPE2": names[1]})
     for axis in (1, 2):
-        unit = str(header.get(f"CUNIT{axis}", "")).strip() or ("arcsec" if starts == HELIOPROJECTIVE else "deg")
-        cards[f"CUNIT{axis}"] = {"degree": "deg", "degrees": "deg", "arcseconds": "arcsec"}.get(unit.lower(), unit)
-        for card in (f"CRPIX{axis}", f"CRVAL{axis}", f"CDELT{axis}"):
+        unit = str(header.get(f"CUNIT{axis}", "")).strip().lower() or ("arcsec" if starts == HELIOPROJECTIVE else "deg")
+        cards[f"CUNIT{axis}"] = _UNITS.get(unit, unit)
+        for card in (f"CRPIX{axis}", f"CRVAL{axis}"):
             cards[card] = _number(header, card)
+        if _has_cd(header):  # CDi_j contains the width of a pixel, and CDELT does not count beside it
+            continue
+        cards[f"CDELT{axis}"] = _number(header, f"CDELT{axis}")
         if cards[f"CDELT{axis}"] == 0.0:
             raise MagnetogramError(f"CDELT{axis} is 0; it must be the width of a pixel: correct it")
     rotated = _add_rotation(header, cards) or starts == CARRINGTON
@@ -203,9 +217,15 @@ def _axes(observation: Observation) -> tuple[fits.Header, tuple[str, str], tuple
     return cards, starts, () if rotated else ("no card gives a rotation, so solar north was taken as up",)
 
 
+def _has_cd(header: fits.Header) -> bool:
+    """Return whether a header has the matrix CDi_j; PCi_j does not count beside it then."""
+    return any(f"CD{i}_{j}" in header for i in (1, 2) for j in (1, 2))
+
+
 def _add_rotation(header: fits.Header, cards: fits.Header) -> bool:
     """Add a header's PCi_j or CDi_j to `cards`, else its CROTA2; return False where it has neither."""
-    matrix = [f"{kind}{i}_{j}" for kind in ("PC", "CD") for i in (1, 2) for j in (1, 2)]
+    kind = "CD" if _has_cd(header) else "PC"
+    matrix = [f"{kind}{i}_{j}" for i in (1, 2) for j in (1, 2)]
     present = [card for card in matrix if card in header]
     for card in present:
         cards[card] = _number(header, card)

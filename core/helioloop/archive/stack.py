@@ -4,7 +4,6 @@ A region's patch is centred on the mean of its frames' centres. HARPNUM or TARPN
 file, else its folder does (see `helioloop.archive.region_folders`).
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +34,7 @@ from helioloop.records.region_spelling import region_number
 _NUMBERS = (("HARPNUM", "HARP"), ("TARPNUM", "TARP"))
 _KNOWN = {profile.instrument.name for profile in BUILT_IN.values()}
 _LARGEST_MAP_DEG = 180.0
+_FEWEST_NEAR = 0.9  # fraction of a region's frames
 _LARGEST_DRIFT_DEG = 20.0  # a box grows and the Sun turns by latitude: HARPs drift some degrees while they are seen
 
 
@@ -181,7 +181,7 @@ def _checked_place(observation: Observation) -> SolarWcs:
     """Return where a patch is; refuse full disks and maps of the whole Sun."""
     place = solar_wcs(observation)
     if place.kind == CARRINGTON:
-        width_deg = abs(float(place.wcs.wcs.cdelt[0])) * observation.field_gauss.shape[1]
+        width_deg = place.pixel_deg[0] * observation.field_gauss.shape[1]
         if width_deg > _LARGEST_MAP_DEG:
             raise MagnetogramError("it is a synoptic map, made from many days, and not a patch: leave it out")
     elif holds_disk(observation, place):
@@ -212,20 +212,23 @@ def _profile_of_first(found: Sequence[_Found]) -> Profile:
 
 
 def _regions(found: Sequence[_Found]) -> list[Region]:
-    """Return the regions, each at the mean of its frames' centres; frames too far apart are not of one region."""
+    """Return the regions, each at the mean of its frames' centres; frames too far apart are not of one region.
+
+    Up to a tenth of a region's frames may be elsewhere: their coordinates are wrong, and they do not reach its patch.
+    """
     centres: dict[str, list[tuple[float, float]]] = {}
     for look in found:
         if look.region is not None and look.centre_deg is not None:
             centres.setdefault(look.region, []).append(look.centre_deg)
     regions = []
     for name, places in sorted(centres.items()):
-        lon = np.radians([lon for lon, _ in places])
-        mean_lon = math.degrees(math.atan2(float(np.sin(lon).mean()), float(np.cos(lon).mean()))) % 360.0
-        mean_lat = float(np.mean([lat for _, lat in places]))
-        apart = max(
-            math.hypot(((lon_deg - mean_lon + 180.0) % 360.0 - 180.0), lat_deg - mean_lat)
-            for lon_deg, lat_deg in places
-        )
-        if apart <= _LARGEST_DRIFT_DEG:
-            regions.append(Region(name=name, lon_deg=mean_lon, lat_deg=mean_lat))
+        lon, lat = np.array(places, dtype=np.float64).T
+        # Longitudes as distances from the first one, nearer than half a turn, so that they can be averaged.
+        away = (lon - lon[0] + 180.0) % 360.0 - 180.0
+        near = np.hypot(away - np.median(away), lat - np.median(lat)) <= _LARGEST_DRIFT_DEG
+        if near.mean() < _FEWEST_NEAR:
+            continue
+        mean_lon, mean_lat = float(away[near].mean()), float(lat[near].mean())
+        if np.hypot(away[near] - mean_lon, lat[near] - mean_lat).max() <= _LARGEST_DRIFT_DEG:
+            regions.append(Region(name=name, lon_deg=(lon[0] + mean_lon) % 360.0, lat_deg=mean_lat))
     return regions

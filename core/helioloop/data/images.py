@@ -22,7 +22,8 @@ Image: TypeAlias = fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU
 
 _IMAGE_AXES = 3
 _BESIDE_A_FIELD = re.compile(  # whatever else the text contains: "magnetogram error" is not a magnetogram
-    r"bitmap|(\b|_)mask(\b|_)|disambig|(\b|_)(err|error|errors|sigma|stddev|rms)(\b|_)(?![- ]*(corrected|free))"
+    r"bitmap|(\b|_)mask(\b|_)|disambig"
+    r"|(\b|_)(err|error|errors|sigma|stddev|rms)(\b|_)(?![- ]*(corrected|free|noise[ :=~]*\d))"
     r"|uncertaint|confidence|inclination|azimuth|quality ?(map|flag)|(\b|_)weights?(\b|_)"
     r"|\b(transverse|horizontal|vector|total) (magnetic )?field|field.?strength|magnitude",
     re.IGNORECASE,
@@ -35,6 +36,10 @@ _ANOTHER_QUANTITY = re.compile(
 _MAGNETOGRAM = re.compile(
     r"magnetogram|magnetic|magfield|flux ?density|line.of.sight (magnetic )?field|\bb_?los\b", re.IGNORECASE
 )
+_LINE_OF_SIGHT_STRENGTH = re.compile(
+    r"(line.of.sight|longitudinal|\bb_?los) (magnetic )?field.?strength", re.IGNORECASE
+)
+"""The strength of a vector field is no magnetogram, that of its component along the line of sight is one."""
 _SEGMENTS = {
     "bitmap": "a mask",
     "conf_disambig": "a confidence map of the disambiguation",
@@ -105,6 +110,7 @@ def _rank(header: fits.Header) -> int:
 
 
 def _names_other(text: str) -> bool:
+    text = _LINE_OF_SIGHT_STRENGTH.sub("line-of-sight field", text)
     if _BESIDE_A_FIELD.search(text):
         return True
     return bool(_ANOTHER_QUANTITY.search(text)) and not _MAGNETOGRAM.search(text)

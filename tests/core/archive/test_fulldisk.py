@@ -104,6 +104,16 @@ def test_a_time_at_which_the_observer_was_elsewhere_is_refused(tmp_path: Path) -
         read(tmp_path, T_OBS="2001.03.08_00:00:00_TAI")
 
 
+def test_a_day_without_a_time_of_day_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MagnetogramError, match="DATE-OBS is '2001-03-07', a day without a time of day; one of"):
+        read(tmp_path, T_OBS=None, DATE__OBS="2001-03-07")
+
+
+@pytest.mark.parametrize("unit", ["ARCSEC", "arcsecs", "Arcseconds", " arcsec "])
+def test_the_unit_of_the_axes_may_be_written_otherwise(tmp_path: Path, unit: str) -> None:
+    assert read(tmp_path, CUNIT1=unit, CUNIT2=unit).solar_wcs.arcsec_per_px == pytest.approx(SMALL["scale"])
+
+
 NO_OBSERVER: dict[str, Any] = {"CRLN_OBS": None, "CRLT_OBS": None, "DSUN_OBS": None}
 
 

@@ -134,6 +134,40 @@ def test_neighbouring_regions_are_told_apart_however_their_number_is_written(
     assert [name.partition("_")[0] for name in made.cubes] == ["HARP377", "HARP378"]
 
 
+def test_one_frame_whose_coordinates_are_wrong_does_not_cost_a_region_its_cube(tmp_path: Path) -> None:
+    """One of twelve is 60° away: it is left out, and the others are centred as if it were not there."""
+    (tmp_path / "in").mkdir()
+    for number, tai in enumerate(times(FIRST, hours=1.6, n=12)):
+        of = cea_header(tai, lon=LON + (60.0 if number == 5 else 0.0), lat=LAT, shape=(150, 220))
+        write(tmp_path / "in" / f"{number:02d}.fits", of, paint_map(of, SPOTS))
+    made = make_stack(tmp_path / "in", tmp_path / "release", processes=1)
+    assert list(made.cubes.values()) == [11]
+    assert list(excluded(made.folder)) == ["05.fits"]
+    (name,) = made.cubes
+    assert centroid(read_cube(made.folder / f"{name}.fits").observed_gauss[0], +1.0) == pytest.approx(
+        (44.5 - 12.0, 44.5 + 9.0), abs=0.3
+    )
+
+
+@pytest.mark.parametrize("keeps_cdelt", [True, False])
+def test_the_matrix_cd_is_read_as_the_step_is(tmp_path: Path, keeps_cdelt: bool) -> None:
+    """Beside it, the standard lets CDELT be absent, and says that it does not count."""
+    of = cea_header(FIRST, lon=LON, lat=LAT, shape=(150, 220))
+    image = paint_map(of, SPOTS)
+    for axis in (1, 2):
+        of[f"CD{axis}_{axis}"] = of[f"CDELT{axis}"]
+        if keeps_cdelt:
+            of[f"CDELT{axis}"] = 1.0
+        else:
+            of.remove(f"CDELT{axis}")
+    (tmp_path / "in").mkdir()
+    write(tmp_path / "in" / "0.fits", of, image)
+    made = make_stack(tmp_path / "in", tmp_path / "release", processes=1)
+    (name,) = made.cubes
+    (frame,) = read_cube(made.folder / f"{name}.fits").observed_gauss
+    assert centroid(frame, +1.0) == pytest.approx((44.5 - 12.0, 44.5 + 9.0), abs=0.3)
+
+
 def test_a_number_that_cannot_be_read_leaves_out_the_file_and_is_named(tmp_path: Path) -> None:
     """0 stands for no region; the folder names it then."""
     for number, harp in enumerate((377, "north", 377.5, 0)):

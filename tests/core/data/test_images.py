@@ -39,6 +39,8 @@ def test_a_small_picture_beside_the_cube_is_not_read() -> None:
         *("DOPPLERGRAM", "Line-of-sight velocity", "LOS Velocity", "phys.veloc", "CONTINUUM INTENSITY", "FD_Continuum"),
         *(
             "MAGNETOGRAM ERROR",
+            "magnetic field strength",
+            "magnetogram, rms noise map",
             "field_err",
             "Magnetogram uncertainty",
             "conf_disambig",
@@ -58,6 +60,7 @@ def test_cards_that_name_another_quantity(text: str) -> None:
     [
         *("MAGNETOGRAM", "HMI observable", "MDI Full Disk 96m Magnetogram", "Line-of-sight magnetic field", "B_LOS"),
         *("phys.magField", "magnetic field intensity", "magnetogram, masked off-limb", "error-corrected magnetogram"),
+        *("Line-of-sight magnetic field strength", "longitudinal field strength", "MDI magnetogram, rms noise 20 G"),
         *("LOS field", "Terra", "COMPRESSED_IMAGE", "Tracked Active Region (HARP)", "TIMES", ""),
     ],
 )
