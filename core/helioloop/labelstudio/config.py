@@ -72,7 +72,7 @@ def parse_config(
     tag, (yes, no) = matching[0]
     video = tag.get("toName", "")
     _check_framerate(root, video)
-    timeline, onset_option = _timeline(root, video, yes, onset)
+    timeline, onset_option, others = _timeline(root, video, yes, onset)
     return Controls(
         video=video,
         video_field=_video_field(root, video),
@@ -80,6 +80,7 @@ def parse_config(
         timeline=timeline,
         timeline_label=None if onset_option is None else onset_option.value,
         timeline_shown=None if onset_option is None else onset_option.shown,
+        timeline_others=frozenset(text for option in others for text in (option.value, option.shown)),
         values={Label.EMERGENCE: yes.value, Label.NON_EMERGENCE: no.value},
         shown={Label.EMERGENCE: yes.shown, Label.NON_EMERGENCE: no.shown},
     )
@@ -160,16 +161,22 @@ def _video_field(root: Element, video: str) -> str:
     return name
 
 
-def _timeline(root: Element, video: str, emergence: Option, onset: str | None) -> tuple[str | None, Option | None]:
-    """Return name and onset label of the first ``<TimelineLabels>`` with an onset's label, or with only one label."""
+def _timeline(
+    root: Element, video: str, emergence: Option, onset: str | None
+) -> tuple[str | None, Option | None, list[Option]]:
+    """Return name, onset label and other labels of the timeline.
+
+    It is the first ``<TimelineLabels>`` with an onset's label, or with only one label.
+    """
     tags = [tag for tag in root.iter("TimelineLabels") if tag.get("toName") == video]
     for word in (onset, ONSET_LABEL, emergence.value, emergence.shown):
         for tag in tags if word else ():
-            found = find_option(word or "", options_of(tag, "Label"))
+            labels = options_of(tag, "Label")
+            found = find_option(word or "", labels)
             if found is not None:
-                return tag.get("name"), found
+                return tag.get("name"), found, [label for label in labels if label.value != found.value]
     for tag in tags:
         labels = options_of(tag, "Label")
         if len(labels) == 1:
-            return tag.get("name"), labels[0]
-    return None, None
+            return tag.get("name"), labels[0], []
+    return None, None, []

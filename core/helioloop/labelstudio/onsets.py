@@ -24,6 +24,7 @@ def read_onset(
         Frames on the grid; a start outside 1..n_frames is reported, not used.
     """
     frames: set[int] = set()
+    labels: set[str] = set()
     remarks: list[str] = []
     for item in items:
         if controls.timeline is None or not _is_on_timeline(item, controls.timeline):
@@ -40,13 +41,17 @@ def read_onset(
                 f"{controls.timeline!r}"
             )
         elif _has_onset(names, controls):
+            labels |= controls.onset_labels.intersection(name for name in names if isinstance(name, str))
             for stretch in ranges:
                 frame, remark = _start(as_mapping(stretch), n_frames)
                 frames |= {frame} if frame is not None else set()
                 remarks += [remark] if remark else []
     if len(frames) > 1:
         marked = " and ".join(str(frame + 1) for frame in sorted(frames)[:3])
-        remarks.append(f"onsets are marked at frames {marked}, and the earliest counts; delete the other ranges")
+        remarks.append(
+            f"onsets are marked at frames {marked}, and the earliest counts; delete the other ranges with the label "
+            f"{' or '.join(map(repr, sorted(labels)))}"
+        )
     return (min(frames) if frames else None), "; ".join(dict.fromkeys(remarks)) or None
 
 

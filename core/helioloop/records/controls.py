@@ -35,6 +35,8 @@ class Controls:
         Field of a task's data that has the address of the video.
     timeline_shown : str or None
         The onset's label as annotators see it; None where it is not known.
+    timeline_others : frozenset of str
+        The other labels that the timeline offers, as they are in results and as annotators see them.
     earlier : mapping
         Class -> values that it had in the configuration before; answers that have them still count.
     """
@@ -47,6 +49,7 @@ class Controls:
     shown: Mapping[Label, str] = field(default_factory=dict)
     video_field: str = "video"
     timeline_shown: str | None = None
+    timeline_others: frozenset[str] = frozenset()
     earlier: Mapping[Label, tuple[str, ...]] = field(default_factory=dict)
 
     @property
@@ -58,15 +61,11 @@ class Controls:
     def onset_labels(self) -> frozenset[str]:
         """The labels of ranges that are read as an onset: also those of annotations made under an earlier label.
 
-        A label that got its alias later has its own text in earlier results.
+        A label that got its alias later has its own text in earlier results. What the timeline offers as a label of its
+        own beside that of the onset marks something else, whatever it was called in earlier configurations.
         """
-        names = {
-            self.timeline_label,
-            self.timeline_shown,
-            ONSET_LABEL,
-            _EARLIER_ONSET_LABEL,
-            self.values[Label.EMERGENCE],
-        }
+        earlier = {self.timeline_shown, ONSET_LABEL, _EARLIER_ONSET_LABEL, self.values[Label.EMERGENCE]}
+        names = {self.timeline_label, *(earlier - self.timeline_others)}
         return frozenset(name for name in names if name is not None)
 
     def label_of(self, value: str) -> Label | None:

@@ -11,6 +11,7 @@ from helioloop.labelstudio.annotators import annotators
 from helioloop.labelstudio.config import parse_config
 from helioloop.labelstudio.tasks import cube_tasks
 from helioloop.labelstudio.votes import submitted_votes
+from helioloop.records.controls import Controls
 from helioloop.records.labels import CurrentLabel, Label, LabelSource
 
 GONE: tuple[Any, ...] = (None, {}, {"id": None}, {"id": None, "email": None}, "", 0, -1, True, [])
@@ -145,7 +146,12 @@ def test_an_annotation_that_does_not_count_is_listed_with_its_reason(items: list
         ([timeline(0, 225)], None, "starts at 0, which is not a frame"),
         ([timeline(226, 230)], None, "starts at 226, which is not a frame"),
         ([timeline(30.5, 40)], None, "starts at 30.5, which is not a frame"),
-        ([timeline(71, 80), timeline(30, 40)], 29, "onsets are marked at frames 30 and 71"),
+        (
+            [timeline(71, 80), timeline(30, 40)],
+            29,
+            "onsets are marked at frames 30 and 71, and the earliest counts; delete the other ranges with the label "
+            "'emergence'",
+        ),
         ([timeline(30, 40), timeline(30, 225)], 29, None),
         ([timeline(30, 40), timeline(0, 40)], 29, "starts at 0"),
         ([timeline(30, 40, "cosmic ray"), timeline(50, 60)], 49, None),
@@ -204,6 +210,55 @@ def test_a_label_that_got_an_alias_later_is_read_in_earlier_annotations() -> Non
         assert (found.label, found.contradiction) == (Label.EMERGENCE, None)
         assert found.verified_frame is not None
         assert found.verified_frame.frame == 29
+
+
+def controls_with(labels: str, *, onset: str | None = None) -> Controls:
+    """The controls of a project with these labels on its timeline, of which one is named as the onset."""
+    config = f"""
+    <View><Video name="film" value="$video" framerate="25"/>
+      <Choices name="kind" toName="film"><Choice value="emergence"/><Choice value="non-emergence"/></Choices>
+      <TimelineLabels name="when" toName="film">{labels}</TimelineLabels></View>"""
+    return parse_config(config, emergence="emergence", non_emergence="non-emergence", onset=onset)
+
+
+@pytest.mark.parametrize(
+    ("labels", "onset", "other"),
+    [
+        ('<Label value="first flux"/><Label value="emergence"/>', "first flux", "emergence"),
+        ('<Label value="first flux"/><Label value="emergence onset"/>', "first flux", "emergence onset"),
+        ('<Label value="emergence onset"/><Label value="emergence"/>', None, "emergence"),
+        ('<Label value="first flux"/><Label value="e" alias="emergence"/>', "first flux", "emergence"),
+        ('<Label value="first flux"/><Label value="emergence" alias="e"/>', "first flux", "emergence"),
+        ('<Label value="emergence" alias="start"/><Label value="end" alias="emergence"/>', "start", "emergence"),
+    ],
+)
+def test_a_label_beside_that_of_the_onset_marks_something_else(labels: str, onset: str | None, other: str) -> None:
+    """Also where it is called as the onset was in earlier configurations; nobody is told to delete its ranges."""
+    controls = controls_with(labels, onset=onset)
+    own = str(controls.timeline_label)
+
+    def read_with(*ranges: dict[str, Any]) -> CurrentLabel:
+        return current_label(task(submitted(kind("emergence"), *ranges)), controls, n_frames=N_FRAMES)
+
+    found = read_with(timeline(60, 70, own), timeline(30, 40, other))
+    assert found.verified_frame is not None
+    assert (found.verified_frame.frame, found.contradiction) == (59, None)
+    alone = read_with(timeline(30, 40, other))
+    assert alone.verified_frame is None
+    assert f"the label {other!r}, and an onset has {own!r}" in str(alone.contradiction)
+    two = read_with(timeline(60, 70, own), timeline(80, 90, own), timeline(30, 40, other))
+    assert "at frames 60 and 80" in str(two.contradiction)
+    assert str(two.contradiction).endswith(f"delete the other ranges with the label {own!r}")
+
+
+@pytest.mark.parametrize("earlier", ["emergence", "emergence onset"])
+def test_an_onset_under_a_label_that_the_timeline_no_longer_offers_is_read(earlier: str) -> None:
+    """The answers of earlier configurations stay readable beside other labels."""
+    controls = controls_with('<Label value="first flux"/><Label value="cosmic ray"/>', onset="first flux")
+    answer = submitted(kind("emergence"), timeline(30, 40, earlier))
+    found = current_label(task(answer), controls, n_frames=N_FRAMES)
+    assert found.verified_frame is not None
+    assert (found.verified_frame.frame, found.contradiction) == (29, None)
 
 
 def test_annotations_of_a_task_with_another_file_of_the_same_name_are_listed() -> None:
