@@ -27,7 +27,7 @@ class FileCache(Generic[T]):
         self._held: dict[str, tuple[Stamp, T]] = {}
 
     def get(self, path: str, read: Callable[[], T]) -> T | None:
-        """Return what `path` contains; None where the file is absent or damaged.
+        """Return what `path` contains; None where the file is absent or damaged, `OSError` where it cannot be read.
 
         Parameters
         ----------
@@ -42,7 +42,15 @@ class FileCache(Generic[T]):
             return None
 
     def get_sound(self, path: str, read: Callable[[], T]) -> T | None:
-        """Return what `path` contains; None where the file is absent, `RegistryError` where it cannot be read."""
+        """Return what `path` contains; None where the file is absent.
+
+        Raises
+        ------
+        RegistryError
+            Where it is damaged.
+        OSError
+            Where it cannot be read or looked at.
+        """
         stamp = stamp_of(path)
         if stamp is None:
             self._held.pop(path, None)
@@ -102,13 +110,12 @@ def stamp_of(path: str) -> Stamp | None:
 
     Raises
     ------
-    RegistryError
-        Where the file cannot be looked at, on a network file system that does not answer for example: it may be there.
+    OSError
+        Where the file cannot be looked at, by its rights or on a network file system that does not answer: it may be
+        there.
     """
     try:
         found = os.stat(path)  # noqa: PTH116 - several times for each request
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except OSError as error:
-        raise RegistryError(f"{path} cannot be read ({type(error).__name__}); check the file system") from None
     return found.st_mtime_ns, found.st_ino, found.st_size

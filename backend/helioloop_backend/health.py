@@ -51,7 +51,7 @@ def _versions(services: Services, project: int) -> list[str]:
     """Return the versions of a project; none where its model folder cannot be read."""
     try:
         return services.registry(project).versions()
-    except RegistryError:
+    except (RegistryError, OSError):
         return []
 
 

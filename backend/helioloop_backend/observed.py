@@ -67,12 +67,20 @@ def observe(settings: Settings, connection: redis.Redis) -> Observed:
     except ServiceError:
         queues, work = None, []
     projects = {}
-    for number in settings.projects():
+    for number in _numbers(settings):
         try:
             projects[number] = _project(settings, connection, number, has_redis=queues is not None)
         except (RegistryError, OSError):
             continue
     return Observed(queues=queues, projects=projects, work=work)
+
+
+def _numbers(settings: Settings) -> Sequence[int]:
+    """Return the projects that have a model folder; none where the model root cannot be read, which /ready says."""
+    try:
+        return settings.projects()
+    except OSError:
+        return ()
 
 
 def _project(settings: Settings, connection: redis.Redis, number: int, *, has_redis: bool) -> ObservedProject:

@@ -1,5 +1,6 @@
 """Whether the backend can serve: Redis answers, and the model folders can be read."""
 
+import logging
 import os
 import threading
 import time
@@ -10,13 +11,17 @@ import redis
 from helioloop.environment.answering import silent_folders
 from helioloop.errors import ServiceError
 from helioloop.messaging import redis_client
+from helioloop.registry import label_snapshot
+from helioloop.registry.publications import POINTER
 from helioloop.settings import Settings
+from helioloop_backend.unreadable import MODEL_ROOT, NO_FOLDER, unreadable
+
+logger = logging.getLogger(__name__)
 
 KEPT_SECONDS: Final = 1.0
 FOLDER_SECONDS: Final = 0.5
 """Longest wait for the model root: Label Studio waits one second for the answer to a webhook."""
 NO_REDIS: Final = "Redis does not answer; start it or correct REDIS_URL"
-NO_FOLDER: Final = "the folder HELIOLOOP_MODEL_ROOT cannot be read; mount it or correct its rights"
 SILENT_FOLDER: Final = (
     "the folder HELIOLOOP_MODEL_ROOT does not answer, as on a network file system whose server is away; bring that back"
 )
@@ -39,6 +44,7 @@ class Readiness:
         self._lock, self._folder_lock = threading.Lock(), threading.Lock()
         self._kept: tuple[float, str | None] = (0.0, NO_REDIS)  # until the first look is over
         self._folder_kept: tuple[float, bool] = (0.0, False)
+        self._logged: str | None = None
 
     def reason(self) -> str | None:
         """Return why the backend cannot serve, in one sentence without path or address; None where it can."""
@@ -62,9 +68,32 @@ class Readiness:
         try:
             with os.scandir(self._settings.model_root) as entries:
                 next(entries, None)
-        except OSError:
+            return self._closed_file()
+        except OSError as error:
+            self._log(error)
             return NO_FOLDER
+
+    def _closed_file(self) -> str | None:
+        """Return which file of a project cannot be read, in a sentence; None where all can be, or are not there."""
+        for project in self._settings.projects():
+            folder = self._settings.model_dir(project)
+            for name in (POINTER, label_snapshot.FILE_NAME):
+                try:
+                    os.close(os.open(folder / name, os.O_RDONLY | os.O_NONBLOCK))
+                except (FileNotFoundError, NotADirectoryError):
+                    continue
+                except OSError as error:
+                    self._log(error)
+                    return f"{folder.name}/{name} in {MODEL_ROOT} cannot be read; the backend's log names the remedy"
+        self._logged = None
         return None
+
+    def _log(self, error: OSError) -> None:
+        """Log what cannot be read, once for any number of looks; everybody may ask, so the answer names no user."""
+        sentence = unreadable(error)
+        if sentence != self._logged:
+            logger.error("not ready: %s", sentence)
+            self._logged = sentence
 
     def has_silent_folder(self) -> bool:
         """Return whether the model root does not answer, so that whoever reads it may wait for ever.

@@ -23,6 +23,7 @@ from helioloop_backend.project_model import ProjectModel
 from helioloop_backend.readiness import SILENT_FOLDER
 from helioloop_backend.received import Received, current_request
 from helioloop_backend.routes import label_studio_routes
+from helioloop_backend.unreadable import unreadable, without_paths
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +116,11 @@ def _check_json_object(received: Received, limit_mib: int) -> None:
 
 
 def _answer_error(error: Exception) -> tuple[Response, int]:
-    """Answer an error with one sentence; no traceback, path or token is in the answer or the log."""
+    """Answer an error with one sentence; no traceback or token is in the answer or the log, and no path in the answer.
+
+    The log has the path of a file that cannot be read.
+    """
+    closed = unreadable(error)
     if isinstance(error, HTTPException):
         status = error.code or 500
         sentence = error.description or error.name
@@ -123,6 +128,8 @@ def _answer_error(error: Exception) -> tuple[Response, int]:
         status, sentence = 503, str(error)
     elif isinstance(error, ConfigurationError):
         status, sentence = 400, str(error)
+    elif closed is not None:
+        status, sentence = 503, without_paths(closed, services.current().settings.model_root)
     elif isinstance(error, HelioloopError):
         status, sentence = (
             503,
@@ -134,7 +141,7 @@ def _answer_error(error: Exception) -> tuple[Response, int]:
     services.current().metrics.refused(status)
     more = fields(status=status, route=route, client=request.remote_addr)
     if status >= 500:
-        what = sentence if isinstance(error, ServiceError) else _place(error)
+        what = sentence if isinstance(error, ServiceError) else closed or _place(error)
         logger.error("%s on %s: %s", status, route, what, extra=more)
     else:
         logger.warning("%s on %s: %s", status, route, sentence, extra=more)

@@ -26,7 +26,7 @@ from helioloop.registry import staging
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.staging import Staging
 from helioloop.settings import Settings
-from helioloop_backend import readiness
+from helioloop_backend import readiness, unreadable
 
 DOCS = Path(__file__).parents[2] / "docs"
 NAME = re.compile(r"\bhelioloop_[a-z0-9_]+")
@@ -245,7 +245,7 @@ def test_ready_tells_what_is_missing(
     """The model root, then Redis; /health does not change with them. No path and no address is in the answer."""
     monkeypatch.setattr(readiness, "KEPT_SECONDS", 0.0)
     client = app_of(settings).test_client()
-    assert client.get("/ready").json == {"status": "NOT READY", "detail": readiness.NO_FOLDER}
+    assert client.get("/ready").json == {"status": "NOT READY", "detail": unreadable.NO_FOLDER}
     settings.model_root.mkdir()
     assert client.get("/ready").json == {"status": "READY"}
     down = app_of(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})).test_client()

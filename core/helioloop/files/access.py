@@ -17,12 +17,12 @@ def remedy_for_denial(path: Path) -> str:
     """
     user, path = this_user(), path.absolute()
     for folder in reversed(path.parents):
-        if not os.access(folder, os.X_OK) and _is_there(folder):
+        if not _may(folder, os.X_OK) and _is_there(folder):
             return f"let the user {user} enter {folder}, {_owner(folder)}"
-    if _is_there(path) and not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
+    if _is_there(path) and not _may(path, os.R_OK | (os.X_OK if _is_folder(path) else 0)):
         return f"let the user {user} read {path}, {_owner(path)}"
-    folder = next((place for place in (path, *path.parents) if place.is_dir()), path.parent)
-    if not os.access(folder, os.W_OK):
+    folder = next((place for place in (path, *path.parents) if _is_folder(place)), path.parent)
+    if not _may(folder, os.W_OK):
         return f"let the user {user} write in {folder}, {_owner(folder)}"
     if _is_kept_by_sticky_bit(path):
         return (
@@ -30,6 +30,24 @@ def remedy_for_denial(path: Path) -> str:
             f"remove the bit (chmod -t {path.parent})"
         )
     return f"let the user {user} read and write there"
+
+
+def denied_reading(path: Path, error: PermissionError) -> str:
+    """Return in a sentence that a file may not be read, and what would let this user read it."""
+    return f"{path} cannot be read ({error.strerror}); {remedy_for_denial(path)}"
+
+
+def _may(path: Path, mode: int) -> bool:
+    """Return whether the user as whom this process works may use a path so; servers of files may forbid it even so."""
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _is_folder(path: Path) -> bool:
+    """Return whether a path is a folder, as far as can be seen: `Path.is_dir` raises where a folder above is closed."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _is_there(path: Path) -> bool:
@@ -42,7 +60,7 @@ def _is_there(path: Path) -> bool:
 
 def _is_kept_by_sticky_bit(path: Path) -> bool:
     """Return whether the folder of a path lets only the owner replace it, and this user is not the owner."""
-    if not _is_there(path):
+    if not (_is_there(path) and _is_folder(path.parent)):
         return False
     folder = path.parent.stat()
     return bool(folder.st_mode & stat.S_ISVTX) and os.geteuid() not in (folder.st_uid, path.lstat().st_uid)

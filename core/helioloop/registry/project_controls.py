@@ -10,6 +10,7 @@ from typing import Final
 
 from helioloop.errors import RegistryError
 from helioloop.files import atomic
+from helioloop.files.access import denied_reading
 from helioloop.records.controls import Controls
 from helioloop.registry.folder_format import check_format, ensure_format
 
@@ -27,7 +28,7 @@ def read_project_controls(model_dir: Path) -> Controls | None:
     Raises
     ------
     RegistryError
-        If the file is damaged, or the folder has another format.
+        If the file is damaged or may not be read, or the folder has another format.
     """
     check_format(model_dir)
     path = controls_path(model_dir)
@@ -35,6 +36,8 @@ def read_project_controls(model_dir: Path) -> Controls | None:
         return Controls.from_dict(json.loads(path.read_text(encoding="utf-8"))["controls"])
     except FileNotFoundError:
         return None
+    except PermissionError as error:
+        raise RegistryError(denied_reading(path, error)) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RegistryError(
             f"{path} does not describe the controls of a project ({error}); delete it and run "

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from helioloop.errors import RegistryError, SettingsError
 from helioloop.files import atomic
+from helioloop.files.access import denied_reading
 from helioloop.records.instrument import Instrument
 from helioloop.records.profiles import (
     BUILT_IN,
@@ -43,7 +44,7 @@ def find_project_profile(model_dir: Path) -> Profile | None:
     Raises
     ------
     RegistryError
-        If the file is damaged, or the folder has another format.
+        If the file is damaged or may not be read, or the folder has another format.
     """
     check_format(model_dir)
     path = model_dir / FILE_NAME
@@ -51,6 +52,8 @@ def find_project_profile(model_dir: Path) -> Profile | None:
         return profile_from_table(json.loads(path.read_text(encoding="utf-8"))["profile"], where=FILE_NAME)
     except FileNotFoundError:
         return None
+    except PermissionError as error:
+        raise RegistryError(denied_reading(path, error)) from error
     except (OSError, ValueError, KeyError, TypeError, SettingsError) as error:
         raise RegistryError(
             f"{path} is not a profile ({error}); restore it from a backup, or write the profile of the project's "

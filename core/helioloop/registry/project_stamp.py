@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 
 from helioloop.errors import RegistryError
 from helioloop.files import atomic
+from helioloop.files.access import denied_reading
 
 FILE_NAME: Final = "project.json"
 _SAME_WITHIN: Final = timedelta(milliseconds=1)
@@ -53,7 +54,7 @@ class ProjectStamp:
         Raises
         ------
         RegistryError
-            Where the file is damaged.
+            Where the file is damaged or may not be read.
         """
         path = folder / FILE_NAME
         try:
@@ -61,6 +62,8 @@ class ProjectStamp:
             title, created_at = str(values["title"]), parse_time(values["created_at"])
         except FileNotFoundError:
             return None
+        except PermissionError as error:
+            raise RegistryError(denied_reading(path, error)) from error
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise _damaged(path, kind, str(error)) from None
         if created_at is None:

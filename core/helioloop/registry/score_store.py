@@ -56,7 +56,7 @@ def read_scores(folder: Path, *, curves: bool = True) -> dict[Key, CubeScore]:
     """Return the scores in all files of `folder`, by cube name and content hash; without curves it takes less time."""
     for _ in range(_READINGS):
         with suppress(FileNotFoundError):  # `remove_curves` replaced the files that were just listed
-            paths = sorted(folder.glob("*.jsonl"))
+            paths = _score_files(folder)
             if not curves:
                 names = {path.name for path in paths}
                 return {key: score for path in paths for key, score in _without_curves(path, names).items()}
@@ -75,7 +75,7 @@ def read_some_scores(folder: Path, keys: Iterable[Key], *, curves: bool = True) 
     for _ in range(_READINGS):
         with suppress(FileNotFoundError):  # as in `read_scores`
             places, covered = find_places(folder, wanted)
-            names = {path.name for path in folder.glob("*.jsonl")}
+            names = {path.name for path in _score_files(folder)}
             if not covered <= names:  # it is of files that were replaced
                 places, covered = {}, frozenset()
             for name in sorted(names - covered):
@@ -106,14 +106,26 @@ def _score_at(folder: Path, place: Place, *, curves: bool) -> CubeScore:
     return _parsed([text], folder / place.file)[0]
 
 
+def _score_files(folder: Path) -> list[Path]:
+    """Return the score files of a folder, oldest first; none where it is absent.
+
+    `Path.glob` finds none in a folder that may not be read, as if nothing were scored; this is a `PermissionError`.
+    """
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - names are enough, and a request waits
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(folder / name for name in names if name.endswith(".jsonl"))
+
+
 def curve_bytes(folder: Path) -> int:
     """Return how much shorter the files of `folder` are without masking curves, in bytes."""
-    return sum(len(text) - len(without_curves(text)) for text in (path.read_text() for path in folder.glob("*.jsonl")))
+    return sum(len(text) - len(without_curves(text)) for text in (path.read_text() for path in _score_files(folder)))
 
 
 def remove_curves(folder: Path) -> None:
     """Replace the files of `folder` by one with the same scores without masking curves; it can be interrupted."""
-    paths = sorted(folder.glob("*.jsonl"))
+    paths = _score_files(folder)
     if paths:
         write_scores(folder, read_scores(folder, curves=False).values())
     for path in paths:
@@ -221,7 +233,7 @@ class StoredScores:
         """Read the files that were not read before, and return the scores of all."""
         with self._lock:
             listed = _settled(folder)
-            paths = sorted(folder.glob("*.jsonl"))
+            paths = _score_files(folder)
             names = {path.name for path in paths}
             read = self._folders.setdefault((project, version), _Folder())
             if not read.files <= names:  # the model folder was replaced by another one

@@ -1,6 +1,7 @@
 """Two users share a folder: what one of them may not do is said with its owner, and nothing is left half-written."""
 
 import errno
+import os
 import stat
 from pathlib import Path
 
@@ -73,6 +74,35 @@ def test_a_file_that_cannot_be_read_is_named_with_its_owner() -> None:
         run_as(FIRST, lambda: _write(path), umask=0o077)
         said = run_as(SECOND, lambda: remedy_for_denial(path))
         assert said == f"let the user number {SECOND} read {path}, which belongs to number {FIRST}"
+
+
+@needs_root
+def test_the_user_as_whom_a_process_works_counts() -> None:
+    """Not the one that started it."""
+    with team_folder() as folder:
+        path = folder / "closed" / "card.json"
+        run_as(FIRST, lambda: _write(path), umask=0o077)
+
+        def as_another() -> str:
+            os.seteuid(SECOND)
+            return remedy_for_denial(path)
+
+        said = f"let the user number {SECOND} enter {path.parent}, which belongs to number {FIRST}"
+        assert run_as(0, as_another) == said
+
+
+@needs_root
+@pytest.mark.parametrize("name", ["card.json", "deep/card.json", "link"])
+def test_what_forbids_a_path_may_be_out_of_sight(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with a server of files that takes this user for another one: the rights that are seen would allow it."""
+    with team_folder() as folder:
+        closed = folder / "closed"
+        run_as(FIRST, lambda: _write(closed / "card.json"), umask=0o077)
+        (folder / "link").symlink_to(closed / "card.json")
+        monkeypatch.setattr("helioloop.files.access._may", lambda *_: True)
+        path = folder / name if name == "link" else closed / name
+        said = run_as(SECOND, lambda: remedy_for_denial(path))
+        assert said == f"let the user number {SECOND} read and write there"
 
 
 @needs_root
