@@ -16,6 +16,7 @@ from tests.worker.media.moto_bucket import Bucket
 from helioloop.errors import RegistryError, ServiceError, SettingsError
 from helioloop.progress import silent
 from helioloop.settings import Settings
+from helioloop_worker.labelstudio import media_check
 from helioloop_worker.labelstudio.fake import FakeLabelStudio
 from helioloop_worker.labelstudio.setup import set_up
 from helioloop_worker.loop import pruning
@@ -129,6 +130,43 @@ def test_a_bucket_that_refuses_or_does_not_answer_is_one_sentence(
     ) as away:
         BucketMedia(bucket="media", prefix="").serve(NAME, lambda: b"x")
     assert may_pass(away.value)
+
+
+def refuses(code: str, *, some: str = "") -> Any:
+    """Return a `delete_objects` that answers 200 and names each object with this text in its key as not deleted."""
+
+    def answer(**arguments: Any) -> dict[str, Any]:
+        keys = [entry["Key"] for entry in arguments["Delete"]["Objects"] if some in entry["Key"]]
+        return {"Errors": [{"Key": key, "Code": code, "Message": "no"} for key in keys]}
+
+    return answer
+
+
+@pytest.mark.parametrize(("code", "passes"), [("AccessDenied", False), ("InternalError", True), ("SlowDown", True)])
+def test_a_bucket_that_deletes_nothing_is_not_believed(
+    own_bucket: Bucket, monkeypatch: pytest.MonkeyPatch, code: str, passes: bool
+) -> None:
+    """S3 answers 200 with an error for each object; code and key are named, and the bucket's own faults may pass."""
+    assert own_bucket.keys() == []
+    monkeypatch.setattr(bucket._client(), "delete_objects", refuses(code))
+    said = rf"the bucket media refuses DeleteObjects \({code}\) of a/helioloop/"
+    with pytest.raises(ServiceError, match=said) as one:
+        BucketMedia(bucket="media", prefix="a/").withdraw([NAME])
+    assert NAME in str(one.value)
+    assert may_pass(one.value) == passes
+    with pytest.raises(ServiceError, match=r"helioloop/x and 2 more; check that the credentials .* may delete there"):
+        BucketMedia(bucket="media", prefix="").withdraw(["x", "y", "z"])
+
+
+@pytest.mark.parametrize("answer", [{}, {"Errors": None}, {"Errors": []}])
+def test_a_bucket_that_names_no_error_has_deleted(
+    own_bucket: Bucket, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any]
+) -> None:
+    assert own_bucket.keys() == []
+    monkeypatch.setattr(bucket._client(), "delete_objects", lambda **_: answer)
+    BucketMedia(bucket="media", prefix="").withdraw([NAME])
+    monkeypatch.setattr(bucket._client(), "delete_objects", refuses("NoSuchKey"))
+    BucketMedia(bucket="media", prefix="").withdraw([NAME])
 
 
 @pytest.mark.parametrize("address", ["media", "https://media", "s3://", "s3://A_B/x", "s3://x"])
@@ -258,6 +296,51 @@ def test_pruning_removes_from_the_bucket_too(
     files.remove()
     assert len(own_bucket.keys()) == 7  # three files of two cubes, and the project's time
     assert set(served(project, own_bucket).values()) == on_disk(project)
+
+
+def test_what_a_bucket_refuses_to_delete_is_found_by_the_next_pruning(
+    project: LoopProject, own_bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files in the folder are the only list of what is to be deleted."""
+    monkeypatch.setattr(pruning, "LEFT_SECONDS", -1.0)
+    gone = project.label_studio.tasks(project.id)[0]
+    del project.label_studio._project(project.id).tasks[gone["id"]]
+    (files, _) = pruning.kinds_of_media(project.context, project.id)
+    keys = own_bucket.keys()
+    with monkeypatch.context() as patch:
+        patch.setattr(bucket._client(), "delete_objects", refuses("AccessDenied", some=".mp4"))
+        with pytest.raises(ServiceError, match=r"refuses DeleteObjects \(AccessDenied\)"):
+            files.remove()
+    assert files.find().files == 4
+    assert own_bucket.keys() == keys
+    files.remove()
+    assert files.find().files == 0
+    assert len(own_bucket.keys()) == 7
+
+
+def probe(settings: Settings, *, fault: str | None = None) -> None:
+    """Make a probe file available, perhaps fail to fetch it, and remove it."""
+    with media_check._probe(settings, 1):
+        if fault is not None:
+            raise ServiceError(fault)
+
+
+@pytest.mark.parametrize("fault", [None, "fetching"])
+def test_a_probe_file_that_the_bucket_keeps_is_removed_by_the_next_trial(
+    own_bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str | None
+) -> None:
+    """An error before that is the one that is told."""
+    settings = Settings(media_root=tmp_path, media_bucket="s3://media/team")
+    folder = settings.media_dir(1)
+    folder.mkdir(parents=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(bucket._client(), "delete_objects", refuses("AccessDenied"))
+        expected = r"refuses DeleteObjects \(AccessDenied\)" if fault is None else fault
+        with pytest.raises(ServiceError, match=expected):
+            probe(settings, fault=fault)
+    assert len(list(folder.iterdir())) == len(own_bucket.keys()) == 1
+    probe(settings)
+    assert (list(folder.iterdir()), own_bucket.keys()) == ([], [])
 
 
 def test_a_bucket_that_does_not_answer_excludes_no_cube_for_good(

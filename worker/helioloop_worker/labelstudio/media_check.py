@@ -2,8 +2,8 @@
 
 import base64
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ from helioloop.records.controls import Controls
 from helioloop.settings import Settings, plain_url
 from helioloop_worker.labelstudio.setup_port import FetchedPart, LabelStudioSetup
 from helioloop_worker.media.choice import label_studio_path, make_media
+from helioloop_worker.media.port import Media
 
 PROBE_BYTES: Final = 4096
 FIRST_BYTES: Final = 1024
@@ -110,10 +111,18 @@ def _probe(settings: Settings, project: int) -> Iterator[tuple[str, bytes]]:
     try:
         served.serve(_name(path), lambda: content)
         yield served.address(_name(path)), content
-    finally:
-        for one in (*left, path):  # the file last, so that a later call finds what is still to be withdrawn
-            served.withdraw([_name(one)])
-            one.unlink(missing_ok=True)
+    except BaseException:
+        with suppress(ServiceError):  # the error before it is the cause
+            _remove(served, [*left, path])
+        raise
+    _remove(served, [*left, path])
+
+
+def _remove(served: Media, paths: Iterable[Path]) -> None:
+    """Remove files from the place of media, and then those of the folder: a later call finds what is still there."""
+    for path in paths:
+        served.withdraw([_name(path)])
+        path.unlink(missing_ok=True)
 
 
 def _name(path: Path) -> str:

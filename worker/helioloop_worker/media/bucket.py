@@ -6,7 +6,7 @@ Credentials, region and endpoint come from the usual variables of boto3: ``AWS_A
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +20,9 @@ _TYPES: Final = {".mp4": "video/mp4", ".json": "application/json", ".txt": "text
 _DELETED_AT_ONCE: Final = 1000
 _TOO_MANY_REQUESTS: Final = 429
 _SERVER_ERROR: Final = 500
+_NOT_THERE: Final = frozenset({"NoSuchKey", "NotFound", "404"})
+_MAY_PASS: Final = frozenset({"InternalError", "ServiceUnavailable", "SlowDown", "RequestTimeout"})
+"""Codes of S3 for one object of a call that was answered with 200."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +82,21 @@ class BucketMedia:
         for start in range(0, len(keys), _DELETED_AT_ONCE):
             with self._plain_errors():
                 some = keys[start : start + _DELETED_AT_ONCE]
-                _client().delete_objects(Bucket=self.bucket, Delete={"Objects": some, "Quiet": True})
+                answer = _client().delete_objects(Bucket=self.bucket, Delete={"Objects": some, "Quiet": True})
+            self._check_deleted(answer)
+
+    def _check_deleted(self, answer: Mapping[str, Any]) -> None:
+        """Raise the first error of one object: S3 answers 200 also where it refused to delete some or all of them."""
+        errors = [error for error in answer.get("Errors") or () if error.get("Code") not in _NOT_THERE]
+        if not errors:
+            return
+        code = errors[0].get("Code", "an error")
+        more = f" and {len(errors) - 1} more" if len(errors) > 1 else ""
+        raise ServiceError(
+            f"the bucket {self.bucket} refuses DeleteObjects ({code}) of {errors[0].get('Key')}{more}; "
+            "check that the credentials in AWS_ACCESS_KEY_ID may delete there (s3:DeleteObject)",
+            may_pass=all(error.get("Code") in _MAY_PASS for error in errors),
+        )
 
     def _put(self, name: str, content: bytes) -> None:
         _client().put_object(
@@ -101,7 +118,7 @@ class BucketMedia:
         try:
             found = _client().head_object(Bucket=self.bucket, Key=key)
         except ClientError as error:
-            if str(error.response.get("Error", {}).get("Code")) in {"404", "NoSuchKey", "NotFound"}:
+            if str(error.response.get("Error", {}).get("Code")) in _NOT_THERE:
                 return None
             raise
         return str(found.get("Metadata", {}).get("sha256", ""))

@@ -38,5 +38,5 @@ class Media(Protocol):
         Raises
         ------
         ServiceError
-            Where the place cannot be written.
+            Where the place cannot be written, or refuses to delete one of them; others may be deleted then.
         """
