@@ -14,7 +14,13 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from helioloop.environment import credentials, names
-from helioloop.environment.addresses import check_http_url, plain_url, redis_passwords
+from helioloop.environment.addresses import (
+    bucket_and_prefix,
+    check_http_url,
+    plain_url,
+    redis_passwords,
+    written_passwords,
+)
 from helioloop.environment.home import default_cache
 from helioloop.environment.reading import Environment
 from helioloop.environment.source import EnvironmentSource, first_refusal
@@ -45,10 +51,11 @@ class Settings(BaseSettings):
         None, description="Password of Redis, where the address contains none; here no character needs encoding."
     )
     label_studio_url: str = Field(
-        "http://127.0.0.1:8080", description="Address at which the worker reaches Label Studio."
+        "http://127.0.0.1:8080", repr=False, description="Address at which the worker reaches Label Studio."
     )
     label_studio_public_url: str | None = Field(
         None,
+        repr=False,
         description="Address at which browsers reach Label Studio, for links to the pages about a project; its path "
         "is also in the addresses of videos in tasks, so set it before the first ingestion. Without it, the address of "
         "the worker is used.",
@@ -76,7 +83,8 @@ class Settings(BaseSettings):
     media_bucket: str | None = Field(
         None,
         description="S3-compatible bucket, such as `s3://BUCKET/PREFIX`, from which Label Studio gets videos, curves "
-        "and reasons in place of local files; needs the extra `[s3]`.",
+        "and reasons in place of local files; needs the extra `[s3]`. Credentials are not part of it: boto3 takes them "
+        "from `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`.",
     )
     label_studio_media_root: FolderElsewhere | None = Field(
         None,
@@ -184,6 +192,13 @@ class Settings(BaseSettings):
     @classmethod
     def _check_address(cls, url: str | None) -> str | None:
         return None if url is None else check_http_url(url)
+
+    @field_validator("media_bucket")
+    @classmethod
+    def _check_bucket(cls, address: str | None) -> str | None:
+        if address is not None:
+            bucket_and_prefix(address)
+        return address
 
     @field_validator("basic_auth_user")
     @classmethod
@@ -294,6 +309,8 @@ def secret_values(settings: Settings) -> tuple[str, ...]:
         found += redis_passwords(settings.redis_url)
     except SettingsError:  # such an address is refused where it is used, and never shown
         found.append(settings.redis_url)
+    for url in (settings.label_studio_url, settings.label_studio_public_url or ""):
+        found += written_passwords(url)
     return tuple(sorted({value for value in found if value}, key=len, reverse=True))
 
 

@@ -72,7 +72,13 @@ def test_secrets_are_not_shown_when_settings_are_printed(monkeypatch: pytest.Mon
 
 def test_secrets_are_never_shown() -> None:
     """Not in the representation, nor in the error for a value that breaks a rule."""
-    settings = Settings(redis_url="redis://:hunter2@host", redis_password="hunter2", basic_auth_password="hunter2")
+    settings = Settings(
+        redis_url="redis://:hunter2@host",
+        redis_password="hunter2",
+        basic_auth_password="hunter2",
+        label_studio_url="http://me:hunter2@host",
+        label_studio_public_url="http://me:hunter2@host/x",
+    )
     assert "hunter2" not in repr(settings)
     assert set(secret_values(settings)) == {"hunter2"}
     with pytest.raises(ValueError, match="ends with a space") as caught:

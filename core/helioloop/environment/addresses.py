@@ -1,11 +1,13 @@
 """Addresses of services: how they are shown without secrets, and the rules for those of Redis and Label Studio."""
 
+import re
 from typing import Final
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
 
 from helioloop.errors import SettingsError
 
 _REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
+_BUCKET: Final = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([^?]*?))?/*\Z")
 _ENCODE: Final = (
     "in user name and password write / as %2F, # as %23, ? as %3F, [ as %5B, ] as %5D, @ as %40, : as %3A and % as %25 "
     "(percent-encoding), or set HELIOLOOP_REDIS_PASSWORD instead"
@@ -52,6 +54,40 @@ def check_http_url(url: str) -> str:
             "as in http://[::1]:8080"
         )
     return url
+
+
+def bucket_and_prefix(address: str) -> tuple[str, str]:
+    """Return the name of a bucket and the beginning of the keys in it, without slashes at its end.
+
+    Parameters
+    ----------
+    address : str
+        ``s3://BUCKET`` or ``s3://BUCKET/PREFIX``.
+
+    Raises
+    ------
+    ValueError
+        With the rule; the text does not contain the address, in which others write credentials.
+    """
+    match = _BUCKET.match(address)
+    if match is not None:
+        return match[1], match[2] or ""
+    if set(address.partition("://")[2] or address) & set("@:?"):
+        raise ValueError(
+            "contains what may be credentials (it is not shown), and no part of helioloop reads them there; write "
+            "s3://BUCKET or s3://BUCKET/PREFIX, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
+    raise ValueError(
+        "is not the address of a bucket, whose name has lower-case letters, digits, dots and hyphens; write "
+        "s3://BUCKET or s3://BUCKET/PREFIX"
+    )
+
+
+def written_passwords(url: str) -> tuple[str, ...]:
+    """Return the password in an http address as it is written and percent-decoded; none where there is none."""
+    parts = _split(url)
+    written = [parts.password] if parts is not None and parts.password else []
+    return tuple(dict.fromkeys([*written, *map(unquote, written)]))
 
 
 def redis_passwords(url: str) -> tuple[str, ...]:

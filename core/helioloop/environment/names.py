@@ -70,6 +70,11 @@ _LIKE_PREFIX: Final = 0.8
 _LIKE_NAME: Final = 0.6
 
 
+def is_address(setting: str) -> bool:
+    """Return whether a setting is the address of a service, in which somebody may have written credentials."""
+    return setting.endswith("_url") or setting == "media_bucket"
+
+
 def own_name(setting: str) -> str:
     """Return helioloop's own variable of a setting."""
     return PREFIX + setting.upper()

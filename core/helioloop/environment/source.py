@@ -58,7 +58,7 @@ def first_refusal(error: ValidationError, environment: Environment) -> str:
             f"{variable} is {value!r}, which Kubernetes sets in each container for a Service of that name; set "
             "enableServiceLinks: false in the pod, or give the Service another name"
         )
-    may_be_shown = setting not in names.FROM_FILES and not setting.endswith("_url")
+    may_be_shown = setting not in names.FROM_FILES and not names.is_address(setting)
     shown = f" is {value[:_LONGEST_VALUE]!r}" if isinstance(value, str) and may_be_shown else ""
     own = names.own_name(setting)
     remedy = "" if variable == own else f"; correct it, or set {own}, which takes precedence"

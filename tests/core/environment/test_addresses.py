@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helioloop.environment.addresses import check_http_url, plain_url, redis_passwords
+from helioloop.environment.addresses import (
+    bucket_and_prefix,
+    check_http_url,
+    plain_url,
+    redis_passwords,
+    written_passwords,
+)
 from helioloop.errors import SettingsError
 
 SPECIAL = "/#?[]@:%"
@@ -100,3 +106,38 @@ def test_addresses_of_label_studio(url: str) -> None:
 def test_what_is_no_address_of_label_studio_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="write it as http://HOST:PORT"):
         check_http_url(url)
+
+
+@pytest.mark.parametrize(
+    ("address", "parts"),
+    [
+        ("s3://media", ("media", "")),
+        ("s3://media//", ("media", "")),
+        ("s3://media/team/a/", ("media", "team/a")),
+        ("s3://media/team@site", ("media", "team@site")),
+    ],
+)
+def test_an_address_of_a_bucket_has_a_name_and_a_prefix(address: str, parts: tuple[str, str]) -> None:
+    """A prefix may have the sign that ends credentials elsewhere."""
+    assert bucket_and_prefix(address) == parts
+
+
+@given(st.text(st.sampled_from([*"hunter2AKIA", *SPECIAL]), min_size=1, max_size=12))
+def test_no_credentials_in_the_address_of_a_bucket_are_taken_or_shown(secret: str) -> None:
+    """Neither user nor password, whatever their characters."""
+    with pytest.raises(ValueError, match="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY") as caught:
+        bucket_and_prefix(f"s3://QXuser:QX{secret}QX@bucket/prefix")
+    assert "QX" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "passwords"),
+    [
+        ("http://host:8080", ()),
+        ("http://me@host", ()),
+        ("http://me:pa%2Fss@host/x", ("pa%2Fss", "pa/ss")),
+        ("http://[host", ()),
+    ],
+)
+def test_the_passwords_in_an_address_of_label_studio(url: str, passwords: tuple[str, ...]) -> None:
+    assert written_passwords(url) == passwords

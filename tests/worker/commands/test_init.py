@@ -62,6 +62,20 @@ def test_a_new_and_an_existing_project_are_set_up(label_studio: FakeLabelStudio,
     assert len(label_studio.backends(1)) == len(label_studio.webhooks(1)) == 1
 
 
+def test_the_address_of_the_project_has_no_password(
+    label_studio: FakeLabelStudio, backend: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy in front of Label Studio may need one."""
+    assert label_studio.find_project("helioloop") is None
+    guarded = settings.model_copy(update={"label_studio_url": "http://me:hunter2@ls.example"})
+    monkeypatch.setattr(module, "load_settings", lambda: guarded)
+    for more in ((), ("--url", "http://me:hunter2@ls.example")):
+        result = run_one_of(commands(), "init", "--api-key", "t", "--backend-url", backend, *more)
+        assert result.exit_code == 0, result.output
+        assert "project 1 is set up: http://ls.example/projects/1/data" in result.output
+        assert "hunter2" not in result.output
+
+
 def test_words_are_asked_for_and_given(label_studio: FakeLabelStudio, backend: str) -> None:
     """The options that the message names are those of the command."""
     config = labeling_configuration(emergence="ja", non_emergence="nein")

@@ -171,8 +171,11 @@ def test_a_bucket_that_names_no_error_has_deleted(
 
 @pytest.mark.parametrize("address", ["media", "https://media", "s3://", "s3://A_B/x", "s3://x"])
 def test_what_is_no_address_of_a_bucket_is_refused(address: str) -> None:
-    with pytest.raises(SettingsError, match="write s3://BUCKET or s3://BUCKET/PREFIX"):
-        make_media(Settings(media_bucket=address))
+    """When the settings are read, and where they were changed since."""
+    with pytest.raises(ValueError, match="write s3://BUCKET or s3://BUCKET/PREFIX"):
+        Settings(media_bucket=address)
+    with pytest.raises(SettingsError, match=r"HELIOLOOP_MEDIA_BUCKET .*write s3://BUCKET or s3://BUCKET/PREFIX"):
+        make_media(Settings().model_copy(update={"media_bucket": address}))
 
 
 @pytest.mark.parametrize("address", ["s3://media", "s3://media/", "s3://media//"])

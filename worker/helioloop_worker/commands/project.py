@@ -10,7 +10,7 @@ from helioloop.cli import needs_extra
 from helioloop.environment.addresses import check_http_url
 from helioloop.environment.credentials import check_token
 from helioloop.errors import ServiceError, WrongUsage
-from helioloop.settings import Settings, load_settings
+from helioloop.settings import Settings, load_settings, plain_url
 from helioloop_worker.commands.options import (
     EXISTING_FOLDER,
     coverage_option,
@@ -108,7 +108,7 @@ def init(
         say=click.echo,
     )
     check_set_up(label_studio, settings, number, backend_url=backend, say=click.echo)
-    click.echo(f"project {number} is set up: {settings.label_studio_url}/projects/{number}/data")
+    click.echo(f"project {number} is set up: {plain_url(settings.label_studio_url)}/projects/{number}/data")
     click.echo(f"next: helioloop ingest RELEASE --project {number}")
 
 

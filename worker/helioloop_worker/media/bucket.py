@@ -5,7 +5,6 @@ Credentials, region and endpoint come from the usual variables of boto3: ``AWS_A
 """
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,9 +12,9 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+from helioloop.environment.addresses import bucket_and_prefix
 from helioloop.errors import MissingExtra, ServiceError, SettingsError
 
-_ADDRESS: Final = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*?))?/*\Z")
 _TYPES: Final = {".mp4": "video/mp4", ".json": "application/json", ".txt": "text/plain; charset=utf-8"}
 _DELETED_AT_ONCE: Final = 1000
 _TOO_MANY_REQUESTS: Final = 429
@@ -47,12 +46,13 @@ class BucketMedia:
         Raises
         ------
         SettingsError
-            If it is not such an address.
+            If it is not such an address; the text does not contain it.
         """
-        match = _ADDRESS.match(address)
-        if match is None:
-            raise SettingsError(f"HELIOLOOP_MEDIA_BUCKET is {address!r}; write s3://BUCKET or s3://BUCKET/PREFIX")
-        return cls(bucket=match[1], prefix=f"{match[2]}/" if match[2] else "")
+        try:
+            bucket, prefix = bucket_and_prefix(address)
+        except ValueError as error:
+            raise SettingsError(f"HELIOLOOP_MEDIA_BUCKET {error}") from None
+        return cls(bucket=bucket, prefix=f"{prefix}/" if prefix else "")
 
     def address(self, name: str) -> str:
         """Return the address that Label Studio's S3 storage resolves; see `Media.address`."""
