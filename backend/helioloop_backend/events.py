@@ -87,10 +87,17 @@ def receive(services: Services, action: str, payload: dict[str, Any]) -> dict[st
         taken = services.intake.take_in(project, _count(action, payload))
         if unknown:
             services.intake.forget_unknown(project)
-    what = "a retrain check is queued" if taken.is_new else "it joined the retrain check that waits"
     waiting = taken.pending.count
-    sentence = f"{what}, due in {taken.delay_seconds:.0f} s; events waiting: {waiting}"
-    outcome = "queued" if taken.is_new else "joined"
+    if taken.parked is None:
+        what = "a retrain check is queued" if taken.is_new else "it joined the retrain check that waits"
+        sentence = f"{what}, due in {taken.delay_seconds:.0f} s; events waiting: {waiting}"
+        outcome = "queued" if taken.is_new else "joined"
+    else:
+        sentence = (
+            f"no retrain check is queued, because it failed too often and is parked: {taken.parked}; events waiting: "
+            f"{waiting}; remove the cause, then run `helioloop retry --project {project}`"
+        )
+        outcome = "parked"
     _log(action, project, sentence, outcome=outcome, job=RetrainCheck(project=project).job_id, waiting=waiting)
     return {"status": "noted", "waiting": waiting}
 

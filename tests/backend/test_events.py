@@ -14,6 +14,7 @@ from rq.serializers import JSONSerializer
 
 from helioloop.messaging import event_intake
 from helioloop.messaging.arrived_events import arrived_events
+from helioloop.messaging.job_failures import JobFailures
 from helioloop.messaging.messages import QUEUE_MAINTENANCE, RetrainCheck
 from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.settings import Settings
@@ -140,6 +141,33 @@ def test_events_of_two_projects_are_counted_and_checked_separately(
     client.post("/webhook", json=_event("ANNOTATION_CREATED", project=12))
     assert (_count(redis_connection, 1), _count(redis_connection, 12)) == (1, 1)
     assert redis_connection.zcard(SCHEDULE) == 2
+
+
+def test_an_event_says_that_the_check_is_parked(
+    client: FlaskClient, redis_connection: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With reason and remedy; the event is counted, and somebody who presses "Start training" puts the check back."""
+    caplog.set_level("INFO", logger="helioloop_backend")
+    check = RetrainCheck(project=1)
+    for _ in range(4):
+        JobFailures(redis_connection).fail(
+            1, check.failure_key, "the token may not", limit=4, may_pass=False, sweep_seconds=300.0, message=check
+        )
+    for count in (1, 2):
+        answer = client.post("/webhook", json=_event("ANNOTATION_CREATED"))
+        answer.close()
+        assert (answer.status_code, answer.json) == (201, {"status": "noted", "waiting": count})
+    assert (_waiting(redis_connection), redis_connection.zcard(SCHEDULE)) == ([], 0)
+    parked = [record for record in caplog.records if "is parked: the token may not" in record.message]
+    assert len(parked) == 2
+    assert "run `helioloop retry --project 1`" in parked[0].message
+    assert "joined" not in caplog.text
+    client.post("/webhook", json=_event("ANNOTATION_CREATED", project=2)).close()
+    client.post("/webhook", json=_event("START_TRAINING")).close()
+    assert _waiting(redis_connection) == ["retrain-check-1-forced"]
+    client.post("/webhook", json=_event("ANNOTATION_CREATED")).close()
+    assert caplog.text.count("is parked") == 2
+    assert caplog.text.count("a retrain check is queued, due") == 2
 
 
 @pytest.mark.parametrize("action", ["ANNOTATION_CREATED", "ANNOTATIONS_DELETED", "TASKS_CREATED", "START_TRAINING"])

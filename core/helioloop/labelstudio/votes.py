@@ -96,7 +96,7 @@ def submitted_votes(task: Mapping[str, Any], controls: Controls, *, n_frames: in
     return sorted(votes, key=lambda vote: vote.when), remarks
 
 
-def _chosen(items: Iterable[Mapping[str, Any]], controls: Controls) -> tuple[set[Label], str | None]:
+def _chosen(items: Collection[Mapping[str, Any]], controls: Controls) -> tuple[set[Label], str | None]:
     """Return the classes that an annotation names and, unless it is exactly one, what is wrong with them."""
     chosen: set[Label] = set()
     unknown: list[str] = []
@@ -119,7 +119,19 @@ def _chosen(items: Iterable[Mapping[str, Any]], controls: Controls) -> tuple[set
         return chosen, f"its class cannot be read ({unreadable})"
     if unknown:
         return chosen, f"its class {shown(unknown[0])} is neither of {' and '.join(controls.class_names.values())}"
-    return chosen, "it has no class"
+    return chosen, _class_elsewhere(items, controls) or "it has no class"
+
+
+def _class_elsewhere(items: Iterable[Mapping[str, Any]], controls: Controls) -> str | None:
+    """Return that a class is under another control than the project's; None where none is."""
+    for item in items:
+        for choice in as_list(as_mapping(item.get("value")).get("choices")):
+            if isinstance(choice, str) and controls.label_of(choice) is not None:
+                return (
+                    f"its class {shown(choice)} is under the control {shown(item.get('from_name'))} and not used: the "
+                    f"project's is {controls.choices!r}"
+                )
+    return None
 
 
 def _vote(

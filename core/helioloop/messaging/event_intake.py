@@ -62,12 +62,15 @@ class Taken:
     delay_seconds : float
         Time until the check.
     is_new : bool
-        True where a check was queued; False where one waited already.
+        True where a check was queued; False where one waited already, or is parked.
+    parked : str or None
+        Why the check is parked, so that none is queued; None where it is not.
     """
 
     pending: PendingEvents
     delay_seconds: float
     is_new: bool
+    parked: str | None = None
 
 
 class EventIntake:
@@ -117,7 +120,8 @@ class EventIntake:
         )
         delay_seconds = max(0.0, due_at(pending, rules) - now)
         is_new = not moved and queues.send(self._redis, check, delay_seconds=delay_seconds)
-        return Taken(pending=pending, delay_seconds=delay_seconds, is_new=is_new)
+        parked = None if moved or is_new else queues.why_parked(self._redis, check)
+        return Taken(pending=pending, delay_seconds=delay_seconds, is_new=is_new, parked=parked)
 
     def admit_unknown(self, project: int) -> bool:
         """Return whether events of a project without a model folder are stored; not those of any number of projects.
