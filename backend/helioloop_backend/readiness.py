@@ -74,8 +74,14 @@ class Readiness:
             return NO_FOLDER
 
     def _closed_file(self) -> str | None:
-        """Return which file of a project cannot be read, in a sentence; None where all can be, or are not there."""
-        for project in self._settings.projects():
+        """Return which file cannot be read, in a sentence, where that is so of every project; None elsewhere.
+
+        A project that cannot be read alone is named in the log and answered with 503. Without it the others are served,
+        which a load balancer would end if one of them made the whole backend count as not ready.
+        """
+        closed: list[tuple[OSError, str]] = []
+        projects = self._settings.projects()
+        for project in projects:
             folder = self._settings.model_dir(project)
             for name in (POINTER, label_snapshot.FILE_NAME):
                 try:
@@ -83,16 +89,22 @@ class Readiness:
                 except (FileNotFoundError, NotADirectoryError):
                     continue
                 except OSError as error:
-                    self._log(error)
-                    return f"{folder.name}/{name} in {MODEL_ROOT} cannot be read; the backend's log names the remedy"
-        self._logged = None
-        return None
+                    closed.append((error, f"{folder.name}/{name}"))
+                    break
+        if not closed:
+            self._logged = None
+            return None
+        error, name = closed[0]
+        self._log(error)
+        if len(closed) < len(projects):
+            return None
+        return f"{name} in {MODEL_ROOT} cannot be read; the backend's log names the remedy"
 
     def _log(self, error: OSError) -> None:
         """Log what cannot be read, once for any number of looks; everybody may ask, so the answer names no user."""
         sentence = unreadable(error)
         if sentence != self._logged:
-            logger.error("not ready: %s", sentence)
+            logger.error("a project is not served: %s", sentence)
             self._logged = sentence
 
     def has_silent_folder(self) -> bool:
