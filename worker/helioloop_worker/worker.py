@@ -22,6 +22,7 @@ from rq.scheduler import RQScheduler
 from rq.serializers import JSONSerializer
 from rq.worker import BaseWorker
 
+from helioloop.environment.stored_times import is_ahead
 from helioloop.errors import ServiceError
 from helioloop.logs import log_fields
 from helioloop.messaging import messages, queues, redis_client
@@ -130,6 +131,14 @@ class DescribedWorker(BaseWorker):
     def was_stopped(self) -> bool:
         """Whether a signal or a command asked this worker to stop; rq ends its loop in the same way after an error."""
         return self._stop_requested or self._shutdown_requested_date is not None
+
+    @property
+    def should_run_maintenance_tasks(self) -> bool:
+        """Whether the last maintenance was long ago, or its time is ahead, because this machine's clock was then."""
+        last = self.last_cleaned_at
+        if last is not None and is_ahead(last.timestamp(), now=time.time()):
+            return True
+        return bool(super().should_run_maintenance_tasks)
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         """Give a sign of life; see `rq.Worker.heartbeat`."""

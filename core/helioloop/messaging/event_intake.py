@@ -11,6 +11,7 @@ from typing import Final
 import redis
 from rq.job import Job, JobStatus
 
+from helioloop.environment.stored_times import AHEAD_SECONDS
 from helioloop.messaging import queues
 from helioloop.messaging.messages import RetrainCheck
 from helioloop.messaging.redis_retrain_state import ADD_EVENTS, events_key
@@ -43,6 +44,7 @@ return counted
 _ADMIT: Final = """
 local known = redis.call('ZSCORE', KEYS[1], ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', tonumber(ARGV[2]) - tonumber(ARGV[4]))
+redis.call('ZREMRANGEBYSCORE', KEYS[1], tonumber(ARGV[2]) + tonumber(ARGV[5]), '+inf')
 if not known and redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then return 0 end
 redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
 redis.call('EXPIRE', KEYS[1], ARGV[4])
@@ -118,7 +120,7 @@ class EventIntake:
         pending = PendingEvents(
             count=count, first_at=float(first_at), last_at=float(last_at), position=position(token.decode(), added)
         )
-        delay_seconds = max(0.0, due_at(pending, rules) - now)
+        delay_seconds = max(0.0, due_at(pending, rules, now=now) - now)
         is_new = not moved and queues.send(self._redis, check, delay_seconds=delay_seconds)
         parked = None if moved or is_new else queues.why_parked(self._redis, check)
         return Taken(pending=pending, delay_seconds=delay_seconds, is_new=is_new, parked=parked)
@@ -129,7 +131,7 @@ class EventIntake:
         What is stored for such a project is deleted a day after its latest event.
         """
         admitted = self._admit(
-            keys=[_UNKNOWN_KEY], args=[project, repr(time.time()), UNKNOWN_PROJECTS, UNKNOWN_SECONDS]
+            keys=[_UNKNOWN_KEY], args=[project, repr(time.time()), UNKNOWN_PROJECTS, UNKNOWN_SECONDS, AHEAD_SECONDS]
         )
         return bool(admitted)
 

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from helioloop.environment.stored_times import is_ahead
 from helioloop.messaging.messages import Message
 
 MAX_LOST: Final = 10
 """A job that lost its worker, or ran out of time, this often is parked: it takes more memory than there is, perhaps."""
+LONGEST_PAUSE_SECONDS: Final = 3600.0
+"""No pause is longer."""
 _SCORES: Final = re.compile(r"((?:score|bulk)-.+)-[0-9a-f]{16}\Z")
 """The name of a job that scores some cubes of a version."""
 
@@ -119,7 +122,13 @@ class JobFailure:
 
     def is_held(self, now: float) -> bool:
         """Return whether no attempt is made at this time."""
-        return self.is_parked or now < self.next_at
+        return self.is_parked or self.pause_left(now) > 0
+
+    def pause_left(self, now: float) -> float:
+        """Return the seconds until the next attempt, 0 where its pause is over or the failure is ahead of `now`."""
+        if is_ahead(self.failed_at, now=now):
+            return 0.0
+        return max(min(self.next_at, self.failed_at + LONGEST_PAUSE_SECONDS) - now, 0.0)
 
     def end(self, job_id: str) -> "JobFailure":
         """Return a job of which one attempt has ended."""

@@ -25,7 +25,8 @@ from typing import Any, Final, cast
 import redis
 from pydantic import TypeAdapter, ValidationError
 
-from helioloop.messaging.job_failure import MAX_LOST, Attempt, JobFailure
+from helioloop.environment.stored_times import is_recent
+from helioloop.messaging.job_failure import LONGEST_PAUSE_SECONDS, MAX_LOST, Attempt, JobFailure
 from helioloop.messaging.messages import Message
 
 log = logging.getLogger(__name__)
@@ -34,8 +35,6 @@ PAUSE_FACTOR: Final = 4
 """Each pause is this many times as long as the one before."""
 FIRST_PAUSE_SECONDS: Final = 60.0
 """Pause after the first failure, or the time between two reconciliations where that is shorter."""
-LONGEST_PAUSE_SECONDS: Final = 3600.0
-"""No pause is longer."""
 SECOND_CHANCE_SECONDS: Final = 600.0
 """A worker that starts gives each parked job one more attempt, at most once in this time."""
 PARKED_SECONDS: Final = 3 * 3600.0
@@ -182,7 +181,7 @@ class JobFailures:
                 )
             counted = "lost" if timed_out else "outages" if may_pass else "failures"
             count = getattr(known, counted) + 1
-            longest = sweep_seconds if may_pass else LONGEST_PAUSE_SECONDS
+            longest = min(sweep_seconds, LONGEST_PAUSE_SECONDS) if may_pass else LONGEST_PAUSE_SECONDS
             pause = min(min(FIRST_PAUSE_SECONDS, sweep_seconds) * PAUSE_FACTOR ** min(count - 1, 10), longest)
             parked = limit is not None and not may_pass and count >= (MAX_LOST if timed_out else limit)
             return replace(
@@ -219,8 +218,8 @@ class JobFailures:
             failure
             for failure in self.failing(project)
             if failure.parked_at is not None
-            and failure.parked_at <= now - parked_seconds
-            and failure.second_chance_at <= now - SECOND_CHANCE_SECONDS
+            and not is_recent(failure.parked_at, now=now, seconds=parked_seconds)
+            and not is_recent(failure.second_chance_at, now=now, seconds=SECOND_CHANCE_SECONDS)
         ]
 
         def change(known: JobFailure) -> JobFailure:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from helioloop.environment.stored_times import in_order
 from helioloop.messaging.job_failure import JobFailure
 from helioloop.messaging.job_failures import JobFailures
 
@@ -60,20 +61,23 @@ def find_parked(
     kept, kept_put_back_at : mapping
         What the model folder has; see `helioloop.registry.parked_jobs.ParkedJobs`.
     """
-    found = {known.key: known for known in failures.all(project)}
+    now, found = time.time(), {known.key: known for known in failures.all(project)}
     put_back_at = _newest(failures.put_back_at(project), kept_put_back_at)
     jobs, lost, outdated = {}, [], []
     on_disk = {key: known for key, values in kept.items() if (known := _read(key, values)) is not None}
     for key in sorted({*on_disk, *(key for key, known in found.items() if known.is_parked)}):
         here, there = found.get(key), on_disk.get(key)
         candidates = [known for known in (there, here) if known is not None and known.parked_at is not None]
-        newest = max(candidates, key=lambda known: known.parked_at or 0.0)
-        if (newest.parked_at or 0.0) <= put_back_at.get(key, 0.0):
+        newest = max(candidates, key=lambda known: in_order(known.parked_at or 0.0, now=now))
+        parked_at = in_order(newest.parked_at or 0.0, now=now)
+        if key in put_back_at and parked_at <= in_order(put_back_at[key], now=now):
             if here is not None and here.is_parked:
                 outdated.append(key)
             continue
         jobs[key] = newest
-        tried_since = here is not None and here.second_chance_at >= (newest.parked_at or 0.0)
+        tried_since = (
+            here is not None and here.second_chance_at > 0 and (in_order(here.second_chance_at, now=now) >= parked_at)
+        )
         if newest is there and not tried_since and (here is None or not here.is_parked):
             lost.append(key)
     return Parked(jobs=jobs, lost=tuple(lost), outdated=tuple(outdated), put_back_at=put_back_at)
@@ -90,10 +94,10 @@ def repair(failures: JobFailures, project: int, parked: Parked) -> None:
 
 def _newest(*times: Mapping[str, float]) -> dict[str, float]:
     """Return the newest time of each key, without those from long ago."""
-    newest: dict[str, float] = {}
+    now, newest = time.time(), dict[str, float]()
     for key, at in (pair for some in times for pair in some.items()):
-        newest[key] = max(at, newest.get(key, 0.0))
-    return {key: at for key, at in sorted(newest.items()) if at > time.time() - REMEMBERED_SECONDS}
+        newest[key] = max(at, newest.get(key, at), key=lambda one: in_order(one, now=now))
+    return {key: at for key, at in sorted(newest.items()) if at > now - REMEMBERED_SECONDS}
 
 
 def _read(key: str, values: Mapping[str, Any]) -> JobFailure | None:

@@ -3,6 +3,7 @@
 Web and workers both send through this module, so that job names, JSON payloads and lifetimes are the same.
 """
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,11 +17,15 @@ from rq.job import Dependency, Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.utils import utcparse
 
+from helioloop.environment.stored_times import ahead_sentence, is_ahead, is_recent
 from helioloop.errors import ServiceError
+from helioloop.messaging.job_failure import LONGEST_PAUSE_SECONDS
 from helioloop.messaging.job_failures import JobFailures
 from helioloop.messaging.messages import Message
 from helioloop.messaging.plain_job import PlainJob
 from helioloop.messaging.roles import ROLE_QUEUES, role_of
+
+log = logging.getLogger(__name__)
 
 QUEUES: Final = (*ROLE_QUEUES["score"], *ROLE_QUEUES["train"])
 RESULT_SECONDS: Final = 24 * 3600
@@ -126,7 +131,12 @@ def _pause_seconds(connection: redis.Redis, message: Message, *, anew: bool) -> 
     known = failures.find(message.project, message.failure_key)
     if known is None:
         return 0.0
-    return None if known.is_parked else known.next_at - time.time()
+    now = time.time()
+    if is_ahead(known.failed_at, now=now):
+        log.warning(
+            "%s", ahead_sentence(f"project {message.project}: the last failure of {known.key[:80]}", known.failed_at)
+        )
+    return None if known.is_parked else known.pause_left(now)
 
 
 def queue_lengths(connection: redis.Redis) -> dict[str, int]:
@@ -141,8 +151,17 @@ def queue_lengths(connection: redis.Redis) -> dict[str, int]:
 
 
 def job_status(connection: redis.Redis, message: Message) -> JobStatus | None:
-    """Return the status of a message's job, failed where its worker was killed; None without a job."""
-    return _status(queue(connection, message.queue), message.job_id)
+    """Return the status of a message's job, failed where its worker was killed.
+
+    None without a job, or where it is scheduled later than a pause can be: a clock was ahead then. `send` moves it.
+    """
+    target = queue(connection, message.queue)
+    status = _status(target, message.job_id)
+    if status is JobStatus.SCHEDULED:
+        due = target.connection.zscore(target.scheduled_job_registry.key, message.job_id)
+        if due is not None and is_ahead(due, now=time.time() + LONGEST_PAUSE_SECONDS):
+            return None
+    return status
 
 
 def is_running(connection: redis.Redis, name: str, job_id: str) -> bool:
@@ -227,9 +246,22 @@ def _status(target: Queue, job_id: str) -> JobStatus | None:
     if status is JobStatus.STARTED:
         # Its worker may have been killed: then rq has an execution without recent heartbeat. Mark the job as failed
         # now; rq's own maintenance does the same, but only every ten minutes.
+        _bring_back(target, job_id)
         target.started_job_registry.cleanup()
         return _stored_status(target, job_id)
     return None if _stranded(target, job_id) else status
+
+
+def _bring_back(target: Queue, job_id: str) -> None:
+    """Let the heartbeat of a running job that is ahead count from now; rq would wait until then for a killed worker."""
+    now, registry = time.time(), target.started_job_registry
+    for execution in PlainJob(job_id, connection=target.connection).execution_registry.get_executions():
+        beat = execution.last_heartbeat.timestamp()
+        expires_at = target.connection.zscore(registry.key, execution.composite_key)
+        if expires_at is None or expires_at < beat or not is_ahead(beat, now=now):  # the second was brought back before
+            continue
+        log.warning("%s", ahead_sentence(f"the last heartbeat of job {job_id[:80]}", beat))
+        target.connection.zadd(registry.key, {execution.composite_key: expires_at - beat + now}, xx=True, lt=True)
 
 
 def _stored_status(target: Queue, job_id: str) -> JobStatus | None:
@@ -258,7 +290,8 @@ def _stranded(target: Queue, job_id: str) -> bool:
     raw = cast("bytes | None", target.connection.hget(Job.key_for(job_id), "enqueued_at"))
     if raw is None or _stored_status(target, job_id) is not JobStatus.QUEUED:
         return False
-    return (datetime.now(UTC) - utcparse(raw.decode())).total_seconds() > STRANDED_SECONDS
+    enqueued_at = utcparse(raw.decode()).timestamp()
+    return not is_recent(enqueued_at, now=time.time(), seconds=STRANDED_SECONDS)
 
 
 def _move(target: Queue, job_id: str, *, delay_seconds: float) -> bool:

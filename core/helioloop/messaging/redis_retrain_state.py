@@ -5,6 +5,7 @@ from typing import Any, Final, cast
 
 import redis
 
+from helioloop.environment.stored_times import AHEAD_SECONDS
 from helioloop.messaging.retrain_state import (
     FollowUp,
     PendingEvents,
@@ -15,7 +16,7 @@ from helioloop.messaging.retrain_state import (
 )
 
 # Each script runs as one atomic call. Times stay text: Lua would round them.
-ADD_EVENTS: Final = """
+ADD_EVENTS: Final = f"""
 local old = redis.call('HMGET', KEYS[1], 'token', 'added', 'removed', 'first_at', 'last_at')
 local token = old[1] or ARGV[3]
 local added = tonumber(old[2] or '0')
@@ -23,11 +24,12 @@ local removed = tonumber(old[3] or '0')
 local first_at, last_at = ARGV[2], ARGV[2]
 if added > removed then
     if tonumber(old[4]) < tonumber(first_at) then first_at = old[4] end
-    if tonumber(old[5]) > tonumber(last_at) then last_at = old[5] end
+    local last = tonumber(old[5])
+    if last > tonumber(last_at) and last <= tonumber(last_at) + {AHEAD_SECONDS} then last_at = old[5] end
 end
 added = added + tonumber(ARGV[1])
 redis.call('HSET', KEYS[1], 'token', token, 'added', added, 'first_at', first_at, 'last_at', last_at)
-return {token, added, added - removed, first_at, last_at}
+return {{token, added, added - removed, first_at, last_at}}
 """
 _REMOVE_EVENTS: Final = """
 local old = redis.call('HMGET', KEYS[1], 'token', 'removed', 'first_at')

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
+from helioloop.environment.stored_times import is_ahead
 from helioloop.settings import Settings
 
 
@@ -62,6 +63,8 @@ class RetrainState(Protocol):
     def add_events(self, project: int, events: int, *, now: float) -> PendingEvents:
         """Count `events` more at time `now` and return all that are pending.
 
+        Stored times that are ahead of `now` (`helioloop.environment.stored_times`) are replaced by it.
+
         Raises
         ------
         ValueError
@@ -102,12 +105,15 @@ class RetrainState(Protocol):
         """Forget a follow-up run that was sent; a forced one that was added meanwhile stays."""
 
 
-def due_at(pending: PendingEvents, settings: Settings) -> float:
+def due_at(pending: PendingEvents, settings: Settings, *, now: float) -> float:
     """Return the time at which pending events have to be checked.
 
     At once (the time of the newest event) where ``retrain_events`` or more are pending. Otherwise
-    ``retrain_quiet_seconds`` after the newest event, and at most ``retrain_max_wait_seconds`` after the oldest.
+    ``retrain_quiet_seconds`` after the newest event, and at most ``retrain_max_wait_seconds`` after the oldest. Now
+    where the newest event is ahead of `now`: a clock was wrong, and since when it waits is not known.
     """
+    if is_ahead(pending.last_at, now=now):
+        return now
     if pending.count >= settings.retrain_events:
         return pending.last_at
     return min(
@@ -170,7 +176,8 @@ class InMemoryRetrainState:
             counters = self._counters.setdefault(project, _Counters(token=uuid.uuid4().hex))
             pending = counters.pending()
             counters.first_at = now if pending is None else min(counters.first_at, now)
-            counters.last_at = now if pending is None else max(counters.last_at, now)
+            is_known = pending is not None and not is_ahead(counters.last_at, now=now)
+            counters.last_at = max(counters.last_at, now) if is_known else now
             counters.added += events
             return cast("PendingEvents", counters.pending())
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from helioloop.environment.stored_times import is_recent
 from helioloop.errors import RegistryError
 from helioloop.files import atomic
 from helioloop.records.cubes import CubeInfo
@@ -69,7 +70,7 @@ def clear_unscorable(model_dir: Path, *, older_than_seconds: float = 0.0) -> boo
     found = False
     for path in (model_dir / "unscorable").glob("*.json"):
         with suppress(FileNotFoundError):  # another worker does the same
-            if time.time() - path.stat().st_mtime >= older_than_seconds:
+            if not is_recent(path.stat().st_mtime, now=time.time(), seconds=older_than_seconds):
                 path.unlink()
                 found = True
     return found

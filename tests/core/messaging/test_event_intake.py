@@ -22,7 +22,7 @@ RULES = Settings(retrain_events=4, retrain_quiet_seconds=60.0, retrain_max_wait_
 def _two_steps(connection: redis.Redis) -> tuple[int, float, bool]:
     """Take in an event in the two steps that `EventIntake` makes one; return count, delay and whether a job is new."""
     pending = RedisRetrainState(connection).add_events(1, 1, now=time.time())
-    delay_seconds = max(0.0, due_at(pending, RULES) - time.time())
+    delay_seconds = max(0.0, due_at(pending, RULES, now=time.time()) - time.time())
     return (
         pending.count,
         delay_seconds,
@@ -116,3 +116,29 @@ def test_no_events_are_an_error(redis_connection: redis.Redis, events: int) -> N
     with pytest.raises(ValueError, match="cannot be added"):
         EventIntake(redis_connection, RULES).take_in(1, events)
     assert redis_connection.dbsize() == 0
+
+
+def test_an_event_counted_while_the_clock_was_ahead_does_not_postpone_the_check(
+    redis_connection: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next event brings the check that was scheduled for a year later to a minute from now."""
+    now = time.time()
+    intake = EventIntake(redis_connection, RULES)
+    with monkeypatch.context() as ahead:
+        ahead.setattr(time, "time", lambda: now + 365 * 86400.0)
+        intake.take_in(1, 1)
+    redis_connection.zadd(SCHEDULE, {RetrainCheck(project=1).job_id: now + 365 * 86400.0}, xx=True)
+    taken = intake.take_in(1, 1)
+    assert (taken.pending.count, taken.delay_seconds) == (2, pytest.approx(60.0, abs=2.0))
+    assert [at for _, at in _jobs(redis_connection)[1]] == [pytest.approx(now + 60.0, abs=3.0)]
+
+
+def test_projects_that_sent_events_while_the_clock_was_ahead_leave_room_for_others(
+    redis_connection: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_intake, "UNKNOWN_PROJECTS", 2)
+    intake, now = EventIntake(redis_connection, RULES), time.time()
+    with monkeypatch.context() as ahead:
+        ahead.setattr(time, "time", lambda: now + 365 * 86400.0)
+        assert [intake.admit_unknown(project) for project in (1, 2, 3)] == [True, True, False]
+    assert [intake.admit_unknown(project) for project in (3, 4, 5)] == [True, True, False]

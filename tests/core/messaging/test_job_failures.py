@@ -13,6 +13,7 @@ from helioloop.messaging import job_failures, queues
 from helioloop.messaging.job_failure import MAX_LOST, JobFailure
 from helioloop.messaging.job_failures import JobFailures
 from helioloop.messaging.messages import Ingest, Reconcile, RetrainCheck, Score, ScoreBulk, TrainMember, WriteBack
+from helioloop.messaging.parked import find_parked
 from helioloop.records.cubes import CubeInfo
 
 KEY = "write-back-1-v0001"
@@ -285,3 +286,72 @@ def test_what_somebody_else_wrote_is_ignored(redis_connection: redis.Redis, valu
     assert queues.send(redis_connection, WRITE_BACK)
     assert failures.begin(WRITE_BACK) is None
     assert json.loads(redis_connection.hget("helioloop:failing-jobs:1", KEY) or b"")["running"]
+
+
+# -- clocks that were ahead -----------------------------------------------------------------------
+
+DAY = 86400.0
+
+
+def ahead(failures: JobFailures, known: JobFailure, seconds: float = 365 * DAY) -> JobFailure:
+    """Return a failure as it would be if the clock had been ahead, and let Redis have it."""
+    times = {name: at + seconds for name in ("failed_at", "next_at", "parked_at") if (at := getattr(known, name))}
+    return failures._change(1, known.key, lambda known: replace(known, **times))
+
+
+def test_a_pause_that_began_while_the_clock_was_ahead_is_over(
+    redis_connection: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The job is sent now, with a sentence in the log; not a year later."""
+    failures = JobFailures(redis_connection)
+    known = ahead(failures, fail(failures))
+    assert not known.is_held(time.time())
+    assert queues.send(redis_connection, WRITE_BACK)
+    assert Job.fetch("write-back-1-v0001", redis_connection, JSONSerializer).get_status() is JobStatus.QUEUED
+    assert "the last failure of write-back-1-v0001 has the time 20" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("failed_at", "next_at", "left"),
+    [
+        (-10.0, 50.0, 50.0),
+        (5.0, 65.0, 65.0),  # on a machine whose clock is a few seconds ahead
+        (-10.0, -1.0, 0.0),
+        (-10.0, 365 * DAY, 3590.0),  # no pause is longer than an hour
+        (DAY, DAY + 60.0, 0.0),
+    ],
+)
+def test_no_pause_is_longer_than_the_longest_one(failed_at: float, next_at: float, left: float) -> None:
+    known = JobFailure(key=KEY, failures=1, failed_at=1e9 + failed_at, next_at=1e9 + next_at)
+    assert known.pause_left(1e9) == left
+    assert known.is_held(1e9) is (left > 0)
+
+
+def test_a_job_parked_while_the_clock_was_ahead_gets_its_second_chance(redis_connection: redis.Redis) -> None:
+    failures = parked(redis_connection)
+    (known,) = failures.failing(1)
+    ahead(failures, known)
+    failures._change(1, KEY, lambda known: replace(known, second_chance_at=time.time() + 365 * DAY))
+    assert [known.key for known in failures.give_second_chance(1, parked_seconds=3600.0)] == [KEY]
+
+
+@pytest.mark.parametrize(
+    ("parked_days", "put_back_days", "is_parked"),
+    [
+        (-2, -1, False),
+        (-1, -2, True),
+        (365, -1, False),  # parked while the clock was ahead, and put back since
+        (-1, 365, True),  # put back while the clock was ahead, and parked since
+        (364, 365, False),
+        (365, 364, True),
+    ],
+)
+def test_what_was_written_while_the_clock_was_ahead_is_older_than_the_rest(
+    redis_connection: redis.Redis, parked_days: float, put_back_days: float, is_parked: bool
+) -> None:
+    """`helioloop retry` has an effect, and so has the limit of failures."""
+    now = time.time()
+    failures = parked(redis_connection)
+    failures._change(1, KEY, lambda known: replace(known, parked_at=now + parked_days * DAY))
+    found = find_parked(failures, 1, {}, {KEY: now + put_back_days * DAY})
+    assert (tuple(found.jobs), found.outdated) == (((KEY,), ()) if is_parked else ((), (KEY,)))

@@ -394,3 +394,58 @@ def test_a_queue_has_a_worker_while_one_is_registered(redis_connection: redis.Re
     assert not queues.has_worker(redis_connection, QUEUE_SCORE)
     worker.register_death()
     assert not queues.has_worker(redis_connection, QUEUE_MAINTENANCE)
+
+
+# -- clocks that were ahead -----------------------------------------------------------------------
+
+
+def test_a_job_lost_while_the_clock_was_ahead_does_not_block(redis_connection: redis.Redis) -> None:
+    """It counts as waiting, is in no list, and says that it was enqueued a year from now."""
+    queues.send(redis_connection, RetrainCheck(project=1))
+    redis_connection.delete(f"rq:queue:{QUEUE_MAINTENANCE}")
+    redis_connection.hset(Job.key_for("retrain-check-1"), "enqueued_at", "2126-01-01T00:00:00.000000Z")
+    assert queues.send(redis_connection, RetrainCheck(project=1))
+    assert _waiting(redis_connection) == ["retrain-check-1"]
+
+
+def test_a_job_scheduled_while_the_clock_was_ahead_counts_as_lost_and_moves(redis_connection: redis.Redis) -> None:
+    """Whoever asks whether it waits sends it again; one in its pause is left alone."""
+    check = RetrainCheck(project=1)
+    queues.send(redis_connection, check, delay_seconds=3600)
+    assert queues.job_status(redis_connection, check) is JobStatus.SCHEDULED
+    redis_connection.zadd(f"rq:scheduled:{QUEUE_MAINTENANCE}", {check.job_id: time.time() + 365 * 86400.0})
+    assert queues.job_status(redis_connection, check) is None
+    queues.send(redis_connection, check)
+    assert _scheduled(redis_connection) == {check.job_id: pytest.approx(0, abs=2)}
+
+
+def _put_clock_back(connection: redis.Redis, job_id: str, seconds: float) -> None:
+    """Change a running job as if its worker's clock had been ahead at its last heartbeat."""
+    (entry,) = connection.zrange(f"rq:wip:{QUEUE_MAINTENANCE}", 0, -1)
+    connection.zincrby(f"rq:wip:{QUEUE_MAINTENANCE}", seconds, entry)
+    connection.hset(f"rq:execution:{entry.decode()}", "last_heartbeat", time.time() + seconds)
+    connection.zincrby(f"rq:executions:{job_id}", seconds, entry.decode().rpartition(":")[2])
+
+
+def test_a_worker_killed_while_the_clock_was_ahead_is_noticed_in_time(
+    redis_connection: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its job counts as running for as long as ever, from when it is seen first; a living one renews its heartbeat."""
+    check, now = RetrainCheck(project=1), time.time()
+    queues.send(redis_connection, check)
+    _mark_running(redis_connection, check.job_id)  # for 60 s without a heartbeat
+    _put_clock_back(redis_connection, check.job_id, 365 * 86400.0)
+    for seconds, status in [(0.0, JobStatus.STARTED), (50.0, JobStatus.STARTED), (63.0, JobStatus.FAILED)]:
+        monkeypatch.setattr(time, "time", lambda: now + seconds)  # noqa: B023 - read while it holds
+        monkeypatch.setattr("rq.registry.current_timestamp", lambda: int(now + seconds))  # noqa: B023
+        assert queues.job_status(redis_connection, check) is status
+    assert queues.send(redis_connection, check)
+
+
+def test_a_heartbeat_of_a_machine_that_is_seconds_ahead_is_left_alone(redis_connection: redis.Redis) -> None:
+    queues.send(redis_connection, RetrainCheck(project=1))
+    _mark_running(redis_connection, "retrain-check-1")
+    _put_clock_back(redis_connection, "retrain-check-1", 20.0)
+    before = redis_connection.zrange(f"rq:wip:{QUEUE_MAINTENANCE}", 0, -1, withscores=True)
+    assert queues.job_status(redis_connection, RetrainCheck(project=1)) is JobStatus.STARTED
+    assert redis_connection.zrange(f"rq:wip:{QUEUE_MAINTENANCE}", 0, -1, withscores=True) == before

@@ -212,7 +212,7 @@ def test_when_pending_events_are_checked(count: int, first_at: float, last_at: f
     """Twenty events are checked at once; fewer after a minute of quiet, at most ten minutes after the oldest."""
     settings = Settings(retrain_events=20, retrain_quiet_seconds=60.0, retrain_max_wait_seconds=600.0)
     events = PendingEvents(count=count, first_at=first_at, last_at=last_at, position="x:1")
-    assert due_at(events, settings) == due
+    assert due_at(events, settings, now=last_at) == due
 
 
 def test_the_follow_up_of_an_ended_round_stays_until_it_is_settled(state: RetrainState) -> None:
@@ -250,3 +250,36 @@ def test_a_repeat_of_a_round_is_another_running_round(state: RetrainState) -> No
     assert not first.is_still(state.running(1))
     state.begin(1, "ab", now=9.0)
     assert not first.is_still(state.running(1))
+
+
+# -- clocks that were ahead -----------------------------------------------------------------------
+
+NOW = 1_795_000_000.0
+DAY = 86400.0
+
+
+def test_an_event_counted_while_the_clock_was_ahead_does_not_postpone_later_ones(state: RetrainState) -> None:
+    """They count from the next event on; a few seconds between two machines stay."""
+    state.add_events(1, 1, now=NOW + DAY)
+    added = state.add_events(1, 1, now=NOW)
+    assert (added.count, added.first_at, added.last_at) == (2, NOW, NOW)
+    assert state.pending_events(1) == added
+    state.add_events(1, 1, now=NOW + 7.0)
+    added = state.add_events(1, 1, now=NOW + 2.0)
+    assert (added.count, added.first_at, added.last_at) == (4, NOW, NOW + 7.0)
+
+
+def test_a_check_made_while_the_clock_was_ahead_does_not_postpone_later_events(state: RetrainState) -> None:
+    state.add_events(1, 2, now=NOW + DAY)
+    state.remove_events(1, pending(state, 1))
+    added = state.add_events(1, 1, now=NOW)
+    assert (added.count, added.first_at, added.last_at) == (1, NOW, NOW)
+
+
+@pytest.mark.parametrize(
+    ("last_at", "due"),
+    [(NOW + DAY, NOW), (NOW + 61.0, NOW), (NOW + 30.0, NOW + 90.0), (NOW, NOW + 60.0), (NOW - DAY, NOW - DAY + 60.0)],
+)
+def test_events_that_are_ahead_are_checked_now(last_at: float, due: float) -> None:
+    events = PendingEvents(count=1, first_at=last_at, last_at=last_at, position="x:1")
+    assert due_at(events, Settings(retrain_quiet_seconds=60.0), now=NOW) == due

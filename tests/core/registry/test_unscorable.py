@@ -1,5 +1,7 @@
 """Cubes that a version could not score."""
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -43,3 +45,11 @@ def test_a_damaged_file_is_an_error_with_its_remedy(tmp_path: Path, content: str
     (tmp_path / "unscorable" / "v0001.json").write_text(content)
     with pytest.raises(RegistryError, match=r"v0001\.json is not .*; delete it: its cubes are tried again"):
         read_unscorable(tmp_path, "v0001")
+
+
+@pytest.mark.parametrize(("age", "cleared"), [(7200.0, True), (60.0, False), (-10.0, False), (-86400.0, True)])
+def test_cubes_found_while_the_clock_was_ahead_are_tried_again(tmp_path: Path, age: float, cleared: bool) -> None:
+    """As those that were found an hour ago."""
+    add_unscorable(tmp_path, "v0001", [_cube("a" * 64)])
+    os.utime(tmp_path / "unscorable" / "v0001.json", (time.time() - age,) * 2)
+    assert clear_unscorable(tmp_path, older_than_seconds=3600.0) is cleared

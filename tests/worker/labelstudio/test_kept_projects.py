@@ -241,3 +241,19 @@ def test_a_label_snapshot_that_another_process_replaced_or_lost_is_written_again
     (model_dir / "labels.json").unlink()
     room.kept.read(room.project)
     assert (model_dir / "labels.json").exists()
+
+
+def test_changes_after_one_stamped_in_the_future_are_read(tmp_path: Path) -> None:
+    """Label Studio's clock was ahead once; the changes that it stamps with the right time are older than that one."""
+    room = Room(tmp_path, cubes=4)
+    room.act("emergence", 1)
+    room.kept.read(room.project)
+    latest = room.fake._latest
+    room.fake._latest = latest + timedelta(days=48)
+    room.act("emergence", 2)
+    assert room.kept.read(room.project).snapshot.cubes == room.whole().snapshot.cubes
+    room.fake._latest = latest
+    for action, number in (("revise", 0), ("revise", 1), ("emergence", 3)):
+        room.act(action, number)
+        read = room.kept.read(room.project).snapshot
+        assert (read.cubes, read.annotations) == (room.whole().snapshot.cubes, room.whole().snapshot.annotations)

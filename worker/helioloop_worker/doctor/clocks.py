@@ -2,13 +2,15 @@
 
 from typing import Final
 
+from helioloop.environment.stored_times import AHEAD_SECONDS
 from helioloop_worker.doctor.facts import Facts
 from helioloop_worker.doctor.finding import Cause, Finding, ok
 
 SKEW_SECONDS: Final = 5.0
 """Clocks that differ by more are doubtful."""
-LARGE_SKEW_SECONDS: Final = 60.0
-"""Clocks that differ by more break access tokens, which are valid for five minutes, and the order of events."""
+LARGE_SKEW_SECONDS: Final = AHEAD_SECONDS
+"""Clocks that differ by more break access tokens, which are valid for five minutes, and the order of events; what one
+machine writes does not count on the other."""
 
 
 class Clock:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from helioloop.environment.stored_times import is_ahead
 from helioloop.labelstudio.annotations import current_label
 from helioloop.labelstudio.tasks import CubeTask, annotation_stamps, cube_of, cube_tasks
 from helioloop.records.labels import CurrentLabel
@@ -47,6 +48,8 @@ class _Kept:
         The newest change by Label Studio's clock, taken before the reading.
     newest_seen_at : float
         When this process saw it first, by its monotonic clock.
+    read_at : datetime
+        When the last reading began.
     written : tuple of int, optional
         Time and number of the label snapshot that this process wrote; None while it is older than the state.
     ids : dict
@@ -58,6 +61,7 @@ class _Kept:
     data_edit: str
     newest: str | None
     newest_seen_at: float
+    read_at: datetime
     written: tuple[int, int] | None = None
     ids: dict[str, list[int]] = field(default_factory=dict)
 
@@ -133,13 +137,15 @@ class KeptProjects:
         return state
 
     def _read_all(self, project: int) -> ProjectState:
-        begun = time.monotonic()
+        begun, read_at = time.monotonic(), datetime.now(UTC)
         data_edit = last_data_edit(self._settings.model_dir(project))
         newest = self._label_studio.last_change(project)
         info = self._label_studio.project(project)
         tasks = {entry["id"]: _slim(entry) for entry in self._label_studio.tasks(project)}
         state = make_state(info, tasks.values(), settings=self._settings)
-        self._kept[project] = _Kept(state=state, tasks=tasks, data_edit=data_edit, newest=newest, newest_seen_at=begun)
+        self._kept[project] = _Kept(
+            state=state, tasks=tasks, data_edit=data_edit, newest=newest, newest_seen_at=begun, read_at=read_at
+        )
         return state
 
     def may_sweep(self, project: int) -> bool:
@@ -154,11 +160,12 @@ class KeptProjects:
 
     def _add_changes(self, kept: _Kept, info: ProjectInfo) -> bool:
         """Add what has changed since the last reading; False where only a complete reading can."""
-        begun, project = time.monotonic(), info.id
+        begun, begun_at, project = time.monotonic(), datetime.now(UTC), info.id
         newest = self._label_studio.last_change(project)
         if newest is not None and kept.newest is not None and _time(newest) < _time(kept.newest):
             return False  # Label Studio's database was restored from a backup
         changed = self._label_studio.changed_tasks(project, _since(kept, begun))
+        kept.read_at = begun_at
         if newest != kept.newest:
             kept.newest, kept.newest_seen_at = newest, begun
         added = _with_changes(kept, changed)
@@ -229,10 +236,15 @@ def _with_changes(kept: _Kept, changed: Iterable[Mapping[str, Any]]) -> _Changed
 
 
 def _since(kept: _Kept, now: float) -> str:
-    """Return from when on changes have to be read: with an overlap, until all changes of that time are stored."""
+    """Return from when on changes have to be read: with an overlap, until all changes of that time are stored.
+
+    Where the newest change is ahead of this machine's clock, from the last reading on: later changes may be older.
+    """
     if kept.newest is None:
         return _FIRST
     newest = _time(kept.newest)
+    if is_ahead(newest.timestamp(), now=time.time()):
+        return (kept.read_at - OVERLAP).isoformat()
     is_settled = now - kept.newest_seen_at > OVERLAP.total_seconds()
     return (newest if is_settled else newest - OVERLAP).isoformat()
 

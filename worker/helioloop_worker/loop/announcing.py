@@ -10,6 +10,7 @@ from collections.abc import Callable, Set
 from html import unescape
 from pathlib import Path
 
+from helioloop.environment.stored_times import is_recent
 from helioloop.errors import HelioloopError
 from helioloop.files import atomic
 from helioloop.labelstudio.description import with_block
@@ -69,9 +70,10 @@ def send_report(context: Context, project: int) -> None:
 def has_recent_report(context: Context, project: int) -> bool:
     """Return whether the report of a project was made less than `REPORT_SECONDS` ago."""
     try:
-        return time.time() - report_path(context, project).stat().st_mtime < REPORT_SECONDS
+        made_at = report_path(context, project).stat().st_mtime
     except FileNotFoundError:
         return False
+    return is_recent(made_at, now=time.time(), seconds=REPORT_SECONDS)
 
 
 def report_path(context: Context, project: int) -> Path:

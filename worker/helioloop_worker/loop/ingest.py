@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, cast
 
 from helioloop.data.cube_report import CubeReport, Verdict
 from helioloop.data.inspection import refused
@@ -19,6 +19,7 @@ from helioloop.data.other_files import other_fits_files
 from helioloop.data.reading_table import write_reading
 from helioloop.data.release import LABELS_FILE, Release
 from helioloop.data.release_profile import read_release_profile
+from helioloop.environment.stored_times import ahead_sentence, is_ahead, is_recent
 from helioloop.files import tables
 from helioloop.files.names import file_name, shown_name
 from helioloop.files.release_folders import missing_releases
@@ -50,6 +51,10 @@ PRUNING_POLL_SECONDS = 0.2
 """Time between two looks whether files are still being removed."""
 MARK_SECONDS = 300
 """An ingestion that was killed counts as running for this long."""
+
+_RENEW: Final = """
+if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HSET', KEYS[1], ARGV[1], ARGV[3]) end
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +98,17 @@ class Ingested:
 
 def ingesting(context: Context, project: int) -> bool:
     """Tell whether a release is being ingested: no round is planned on half of a release."""
-    now = time.time()
-    marks = context.connection.hgetall(_marks(project))
-    return any(now - float(at) < MARK_SECONDS for at in marks.values())
+    now, key = time.time(), _marks(project)
+    stored = cast("dict[bytes, bytes]", context.connection.hgetall(key))
+    marks = {release: (text, float(text)) for release, text in stored.items()}
+    for release, (text, at) in marks.items():
+        if is_ahead(at, now=now):
+            name = shown_name(release.decode(errors="replace"))
+            log.warning("%s", ahead_sentence(f"project {project}: the last sign of the ingestion of {name}", at))
+            # It counts from now on: the ingestion may run, on a machine whose clock is still ahead.
+            context.connection.eval(_RENEW, 1, key, release, text, str(now))
+            marks[release] = (text, now)
+    return any(is_recent(at, now=now, seconds=MARK_SECONDS) for _, at in marks.values())
 
 
 def pruning_lock(project: int) -> str:

@@ -77,7 +77,8 @@ def plan_round(context: Context, project: int, *, report: Report) -> str:
             settle_requests(context, project, pending, read_at=read_at)
     later = context.state.pending_events(project)
     if outcome.settled and later is not None:  # they came after the annotations were read
-        wait = max(0.0, retrain_state.due_at(later, context.settings) - time.time())
+        now = time.time()
+        wait = max(0.0, retrain_state.due_at(later, context.settings, now=now) - now)
         queues.send(context.connection, messages.RetrainCheck(project=project), delay_seconds=wait)
     return outcome.sentence
 

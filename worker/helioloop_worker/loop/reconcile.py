@@ -240,7 +240,8 @@ def _annotations(context: Context, project: int, found: SeenProject) -> str | No
         return None  # a check follows; if it is lost, the next reconciliation finds the same
     waiting = context.state.pending_events(project)
     if waiting is not None:
-        wait = retrain_state.due_at(waiting, context.settings) - time.time()
+        now = time.time()
+        wait = retrain_state.due_at(waiting, context.settings, now=now) - now
         sent = queues.send(context.connection, messages.RetrainCheck(project=project), delay_seconds=max(0.0, wait))
         return f"{count(waiting.count, 'event')} waiting, and no check was queued: checking" if sent else None
     has_version = context.registry(project).latest() is not None

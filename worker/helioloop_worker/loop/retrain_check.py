@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from helioloop.environment.stored_times import ahead_sentence, is_ahead
 from helioloop.errors import TooFewLabels
 from helioloop.messaging import messages, queues, retrain_state
 from helioloop.messaging.retrain_state import PendingEvents
@@ -63,7 +64,7 @@ def check_retraining(context: Context, project: int, *, forced: bool, requested_
     if forced and context.settings.model_dir(project).is_dir():
         add_request(context, project, forced=True)  # before Label Studio is asked: from now on it cannot get lost
     seen = context.state.pending_events(project)
-    if not forced and seen is not None and (wait := retrain_state.due_at(seen, context.settings) - time.time()) > 0:
+    if not forced and seen is not None and (wait := _wait_seconds(context, project, seen)) > 0:
         queues.send(context.connection, messages.RetrainCheck(project=project), delay_seconds=wait)
         return f"{count(seen.count, 'event')} waiting; the check follows in {wait:.0f} s"
     if ingesting(context, project):
@@ -115,10 +116,25 @@ def _compare_labels(context: Context, project: int, seen: PendingEvents | None, 
     return f"no round: {too_few or decision.reason}"
 
 
+def _wait_seconds(context: Context, project: int, seen: PendingEvents) -> float:
+    """Return the time until pending events have to be checked."""
+    now = time.time()
+    if is_ahead(seen.last_at, now=now):
+        log.warning("%s", ahead_sentence(f"project {project}: the newest event that waits for a check", seen.last_at))
+    return retrain_state.due_at(seen, context.settings, now=now) - now
+
+
 def _quiet_seconds(updated_at: Iterable[str]) -> float:
-    """Return the time since the newest annotation; infinity without one, or where its time cannot be read."""
-    newest = [at for text in updated_at if (at := _time(text)) is not None]
-    return (datetime.now(UTC) - max(newest)).total_seconds() if newest else math.inf
+    """Return the time since the newest annotation that is not ahead of this clock; infinity without one.
+
+    Times that cannot be read do not count.
+    """
+    now = time.time()
+    found = [at.timestamp() for text in updated_at if (at := _time(text)) is not None]
+    past = [at for at in found if not is_ahead(at, now=now)]
+    if len(past) < len(found):
+        log.warning("%s", ahead_sentence("the newest annotation in Label Studio", max(found)))
+    return now - max(past) if past else math.inf
 
 
 def _time(text: str) -> datetime | None:

@@ -10,16 +10,21 @@ ended. What Redis has of forced requests is only a hint: a state of Redis from b
 """
 
 import json
+import logging
 import math
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
 from rq.job import JobStatus
 
+from helioloop.environment.stored_times import ahead_sentence, is_ahead
 from helioloop.files import atomic
 from helioloop.messaging import messages, queues
 from helioloop_worker.context import Context
+
+log = logging.getLogger(__name__)
 
 Request = Literal["check", "forced"]
 
@@ -104,11 +109,19 @@ def resend_planning(context: Context, project: int) -> str | None:
 
 
 def _fulfilled_until(context: Context, project: int) -> float:
-    """Return until when forced requests have been dealt with; minus infinity where none was."""
+    """Return until when forced requests have been dealt with; minus infinity where none was.
+
+    So too where that time is ahead: it would hide all requests until then. The next fulfilled one replaces it.
+    """
+    path = _path(context, project, _FULFILLED)
     try:
-        return float(json.loads(_path(context, project, _FULFILLED).read_text())["until"])
+        until = float(json.loads(path.read_text())["until"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return -math.inf
+    if is_ahead(until, now=time.time()):
+        log.warning("%s", ahead_sentence(f"project {project}: the last fulfilled request for training ({path})", until))
+        return -math.inf
+    return until
 
 
 def _path(context: Context, project: int, name: str) -> Path:

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from rq.job import Dependency, JobStatus
 
+from helioloop.environment.stored_times import ahead_sentence, is_ahead, is_recent
 from helioloop.messaging import messages, queues
 from helioloop.messaging.job_monitor import failure, find_job
 from helioloop.messaging.messages import RoundStep
@@ -137,8 +138,12 @@ def resume(context: Context, project: int) -> str | None:
     running = context.state.running(project)
     if running is None:
         return _check_after_loss(context, project)
-    if time.time() - running.heartbeat_at < SILENT_SECONDS:
+    now = time.time()
+    if is_recent(running.heartbeat_at, now=now, seconds=SILENT_SECONDS):
         return None
+    if is_ahead(running.heartbeat_at, now=now):
+        what = f"project {project}: the last heartbeat of round {running.fingerprint[:16]}"
+        log.warning("%s", ahead_sentence(what, running.heartbeat_at))
     staging = Staging(context.registry(project).root)
     if not staging.has_plan(running.fingerprint):
         sent = _send_closing(context, messages.CloseRound(project=project, fingerprint=running.fingerprint))

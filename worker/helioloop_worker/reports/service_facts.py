@@ -61,7 +61,7 @@ def read_services(
     workers = Counter(name for worker in Worker.all(connection=connection) for name in worker.queue_names())
     return ServiceFacts(
         events_waiting=0 if pending is None else pending.count,
-        check_due_at=None if pending is None else iso_time(due_at(pending, settings)),
+        check_due_at=None if pending is None else iso_time(due_at(pending, settings, now=now)),
         running_round=None
         if running is None
         else RunningRound(

@@ -1,0 +1,193 @@
+"""Clocks that were ahead and were put right: what was written meanwhile blocks nothing until that moment."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from tests.worker.conftest import LoopProject
+
+from helioloop.messaging.event_intake import EventIntake
+from helioloop.progress import silent
+from helioloop_worker.loop import announcing, ingest
+from helioloop_worker.loop.ingest import ingesting
+from helioloop_worker.loop.planning import plan_round
+from helioloop_worker.loop.reconcile import reconcile
+from helioloop_worker.loop.retrain_check import check_retraining
+from helioloop_worker.loop.round_requests import requests, was_fulfilled
+from helioloop_worker.loop.writeback import write_back
+from helioloop_worker.worker import ScoringWorker, TrainingWorker
+
+Data = dict[str, dict[str, str]]
+
+DAY = 86400.0
+SAID = "in the future by this machine's clock, so it does not count"
+
+
+@pytest.fixture
+def tasks(loop_project: LoopProject, task_data: Data) -> dict[str, int]:
+    """A project with nothing to do: v0001 is published, written back and checked; its tasks by cube."""
+    tasks = loop_project.import_cubes(task_data)
+    write_back(loop_project.context, loop_project.id, loop_project.publish(), report=silent)
+    assert loop_project.check().startswith("no round")
+    assert reconcile(loop_project.context, loop_project.id).done == ()
+    return tasks
+
+
+@contextmanager
+def clock(monkeypatch: pytest.MonkeyPatch, ahead: float) -> Iterator[None]:
+    """Let the clock of this machine be ahead, by seconds."""
+    whole = time.time
+    with monkeypatch.context() as other:
+        other.setattr(time, "time", lambda: whole() + ahead)
+        yield
+
+
+def start_training(loop_project: LoopProject, requested_at: float) -> str:
+    """Press "Start training" at a time, and return what the check says."""
+    return check_retraining(loop_project.context, loop_project.id, forced=True, requested_at=requested_at)
+
+
+@pytest.mark.usefixtures("tasks")
+def test_start_training_is_heard_after_one_that_was_fulfilled_while_the_clock_was_ahead(
+    loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once it is fulfilled, too, an older request does not come back."""
+    context, project = loop_project.context, loop_project.id
+    with clock(monkeypatch, DAY):
+        start_training(loop_project, time.time())
+        assert plan_round(context, project, report=silent).startswith("round started")
+        running = context.state.running(project)
+        assert running is not None
+        context.state.end(project, running.fingerprint)
+    loop_project.clear_queues()
+    pressed_at = time.time()
+    assert start_training(loop_project, pressed_at) == 'a round is requested: somebody pressed "Start training"'
+    assert requests(context, project) == {"forced"}
+    assert "the last fulfilled request for training" in caplog.text
+    assert SAID in caplog.text
+    plan_round(context, project, report=silent)
+    assert was_fulfilled(context, project, pressed_at)
+    assert not was_fulfilled(context, project, time.time() + 5.0)
+
+
+@pytest.mark.usefixtures("tasks")
+def test_a_round_whose_worker_died_while_the_clock_was_ahead_is_resumed(
+    loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    context, project = loop_project.context, loop_project.id
+    with clock(monkeypatch, DAY):
+        start_training(loop_project, time.time())
+        plan_round(context, project, report=silent)
+    loop_project.clear_queues()
+    (done,) = reconcile(context, project).done
+    assert done.endswith("failed: a worker was lost; it is resumed")
+    assert "the last heartbeat of round" in caplog.text
+    running = context.state.running(project)
+    assert running is not None
+    assert running.heartbeat_at == pytest.approx(time.time(), abs=30.0)
+
+
+@pytest.mark.parametrize("ahead", [-100.0, 5.0, 50.0])
+@pytest.mark.usefixtures("tasks")
+def test_a_round_on_a_machine_whose_clock_is_seconds_ahead_runs(loop_project: LoopProject, ahead: float) -> None:
+    """Its jobs may be running there before Redis lists them."""
+    context, project = loop_project.context, loop_project.id
+    start_training(loop_project, time.time())
+    plan_round(context, project, report=silent)
+    running = context.state.running(project)
+    assert running is not None
+    loop_project.clear_queues()
+    context.state.heartbeat(project, running.fingerprint, now=time.time() + ahead)
+    assert reconcile(context, project).done == ()
+
+
+def test_an_ingestion_killed_while_the_clock_was_ahead_counts_as_running_for_minutes(
+    loop_project: LoopProject,
+    tasks: dict[str, int],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """From when it is seen first: it may run on a machine whose clock is still ahead."""
+    context, project = loop_project.context, loop_project.id
+    context.connection.hset(f"helioloop:ingesting:{project}", "made", str(time.time() + DAY))
+    loop_project.label_studio.annotate(tasks["cube01"], "non-emergence")
+    assert loop_project.check() == "a release is being ingested; the check follows it"
+    assert loop_project.check() == "a release is being ingested; the check follows it"
+    assert caplog.text.count("the last sign of the ingestion of made has the time") == 1
+    with clock(monkeypatch, ingest.MARK_SECONDS + 10.0):
+        assert not ingesting(context, project)
+        assert check_retraining(context, project, forced=False).startswith("a round is requested")
+
+
+def test_an_ingestion_that_ended_meanwhile_is_not_marked_again(
+    loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, project = loop_project.context, loop_project.id
+    key = f"helioloop:ingesting:{project}"
+    context.connection.hset(key, "made", str(time.time() + DAY))
+
+    def ends(*_: Any) -> str:
+        context.connection.hdel(key, "made")
+        return ""
+
+    monkeypatch.setattr(ingest, "ahead_sentence", ends)
+    assert ingesting(context, project)
+    assert not ingesting(context, project)
+
+
+@pytest.mark.parametrize("by", ["the check", "reconciliation"])
+def test_events_counted_while_the_clock_was_ahead_are_checked_now(
+    loop_project: LoopProject, tasks: dict[str, int], monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """And not on the day that they are of; reconciliation sends the check."""
+    context, project = loop_project.context, loop_project.id
+    loop_project.label_studio.annotate(tasks["cube01"], "non-emergence")
+    with clock(monkeypatch, DAY):
+        EventIntake(context.connection, context.settings).take_in(project, 1)
+    if by == "reconciliation":
+        context.connection.zadd("rq:scheduled:helioloop-maintenance", {f"retrain-check-{project}": time.time() + DAY})
+        reconcile(context, project)
+        due = context.connection.zscore("rq:scheduled:helioloop-maintenance", f"retrain-check-{project}")
+        assert due == pytest.approx(time.time(), abs=30.0)
+    assert check_retraining(context, project, forced=False).startswith("a round is requested")
+
+
+@pytest.mark.parametrize("pause_seconds", [0.0, 1800.0])
+def test_an_annotation_stamped_in_the_future_does_not_delay_a_round(
+    loop_project: LoopProject, tasks: dict[str, int], caplog: pytest.LogCaptureFixture, pause_seconds: float
+) -> None:
+    """The pause counts from the newest annotation with a possible time."""
+    settings = loop_project.context.settings
+    settings.__dict__.update(retrain_changed=10, retrain_pause_seconds=pause_seconds)
+    fake = loop_project.label_studio
+    for cube, days in (("cube01", 48.0), ("cube03", -0.001)):
+        _, annotation = fake._annotation(fake.annotate(tasks[cube], "non-emergence"))
+        annotation["updated_at"] = (datetime.now(UTC) + timedelta(days=days)).isoformat()
+    said = check_retraining(loop_project.context, loop_project.id, forced=False)
+    assert said.startswith("a round is requested: 2 labels" if pause_seconds == 0.0 else "no round yet: 2 labels")
+    assert "the newest annotation in Label Studio has the time" in caplog.text
+
+
+@pytest.mark.parametrize(("age", "recent"), [(10.0, True), (-10.0, True), (700.0, False), (-DAY, False)])
+def test_a_report_made_while_the_clock_was_ahead_is_made_again(
+    loop_project: LoopProject, age: float, recent: bool
+) -> None:
+    path = announcing.report_path(loop_project.context, loop_project.id)
+    path.parent.mkdir(parents=True)
+    path.write_text("")
+    os.utime(path, (time.time() - age,) * 2)
+    assert announcing.has_recent_report(loop_project.context, loop_project.id) is recent
+
+
+@pytest.mark.parametrize("kind", [ScoringWorker, TrainingWorker])
+@pytest.mark.parametrize(("age", "due"), [(None, True), (1.0, False), (-20.0, False), (400.0, True), (-DAY, True)])
+def test_a_worker_that_started_while_the_clock_was_ahead_reconciles(
+    loop_project: LoopProject, kind: type[ScoringWorker | TrainingWorker], age: float | None, due: bool
+) -> None:
+    worker = kind(["helioloop-maintenance"], connection=loop_project.context.connection, maintenance_interval=300)
+    worker.last_cleaned_at = None if age is None else datetime.now(UTC) - timedelta(seconds=age)
+    assert worker.should_run_maintenance_tasks is due
