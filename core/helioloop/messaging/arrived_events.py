@@ -4,9 +4,11 @@ The backend counts, `helioloop init` compares the counts before and after an eve
 machine is not compared with the time on another one.
 """
 
-from typing import Any, Final, cast
+from typing import Final
 
 import redis
+
+from helioloop.messaging.unreadable import read_hash, read_or_discard
 
 KEPT_SECONDS: Final = 30 * 24 * 3600
 """The counts of a project without events are deleted after this time."""
@@ -16,6 +18,7 @@ PROJECT_UPDATED: Final = "PROJECT_UPDATED"
 
 def count_arrived_event(connection: redis.Redis, project: int, action: str) -> None:
     """Count an event that arrived with the right credentials."""
+    arrived_events(connection, project)  # what cannot be counted up is discarded
     with connection.pipeline(transaction=False) as pipeline:
         pipeline.hincrby(_key(project), action, 1)
         pipeline.expire(_key(project), KEPT_SECONDS)
@@ -24,8 +27,11 @@ def count_arrived_event(connection: redis.Redis, project: int, action: str) -> N
 
 def arrived_events(connection: redis.Redis, project: int) -> dict[str, int]:
     """Return action -> number of events of a project that arrived."""
-    found = cast("dict[Any, Any]", connection.hgetall(_key(project)))
-    return {(name.decode() if isinstance(name, bytes) else name): int(count) for name, count in found.items()}
+    key = _key(project)
+    found = read_or_discard(
+        connection, key, lambda: {name: int(count) for name, count in read_hash(connection, key).items()}
+    )
+    return found or {}
 
 
 def _key(project: int) -> str:

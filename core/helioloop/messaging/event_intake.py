@@ -6,7 +6,7 @@ Label Studio waits for the answer while an annotator waits for Label Studio, and
 import time
 import uuid
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import redis
 from rq.job import Job, JobStatus
@@ -14,7 +14,7 @@ from rq.job import Job, JobStatus
 from helioloop.environment.stored_times import AHEAD_SECONDS
 from helioloop.messaging import queues
 from helioloop.messaging.messages import RetrainCheck
-from helioloop.messaging.redis_retrain_state import ADD_EVENTS, events_key
+from helioloop.messaging.redis_retrain_state import ADD_EVENTS, RedisRetrainState, events_key
 from helioloop.messaging.retrain_state import PendingEvents, check_positive, due_at, position
 from helioloop.settings import Settings
 
@@ -89,6 +89,7 @@ class EventIntake:
     def __init__(self, connection: redis.Redis, settings: Settings) -> None:
         self._redis = connection
         self._settings = settings
+        self._state = RedisRetrainState(connection)
         self._count_and_move = connection.register_script(_COUNT_AND_MOVE)
         self._admit = connection.register_script(_ADMIT)
         self._schedule = queues.queue(connection, RetrainCheck.queue).scheduled_job_registry.key
@@ -105,17 +106,18 @@ class EventIntake:
         """
         now, rules = time.time(), self._settings
         check = RetrainCheck(project=project)
-        token, added, count, first_at, last_at, moved = self._count_and_move(
-            keys=[events_key(project), self._schedule, Job.key_for(check.job_id)],
-            args=[
-                check_positive(events),
-                repr(now),
-                uuid.uuid4().hex,
-                check.job_id,
-                rules.retrain_events,
-                repr(float(rules.retrain_quiet_seconds)),
-                repr(float(rules.retrain_max_wait_seconds)),
-            ],
+        keys = [events_key(project), self._schedule, Job.key_for(check.job_id)]
+        arguments: list[Any] = [
+            check_positive(events),
+            repr(now),
+            uuid.uuid4().hex,
+            check.job_id,
+            rules.retrain_events,
+            repr(float(rules.retrain_quiet_seconds)),
+            repr(float(rules.retrain_max_wait_seconds)),
+        ]
+        token, added, count, first_at, last_at, moved = self._state.with_readable_events(
+            project, lambda: self._count_and_move(keys=keys, args=arguments)
         )
         pending = PendingEvents(
             count=count, first_at=float(first_at), last_at=float(last_at), position=position(token.decode(), added)

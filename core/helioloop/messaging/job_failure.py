@@ -4,15 +4,20 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from pydantic import Field
 
 from helioloop.environment.stored_times import is_ahead
 from helioloop.messaging.messages import Message
+from helioloop.messaging.unreadable import END_OF_TIMES
 
 MAX_LOST: Final = 10
 """A job that lost its worker, or ran out of time, this often is parked: it takes more memory than there is, perhaps."""
 LONGEST_PAUSE_SECONDS: Final = 3600.0
 """No pause is longer."""
+Moment = Annotated[float, Field(ge=0.0, lt=END_OF_TIMES, allow_inf_nan=False)]
+"""A time in Unix seconds that can be shown as a date; others are refused where a record is read."""
 _SCORES: Final = re.compile(r"((?:score|bulk)-.+)-[0-9a-f]{16}\Z")
 """The name of a job that scores some cubes of a version."""
 
@@ -79,10 +84,10 @@ class JobFailure:
     outages: int = 0
     lost: int = 0
     reason: str = ""
-    failed_at: float = 0.0
-    next_at: float = 0.0
-    parked_at: float | None = None
-    second_chance_at: float = 0.0
+    failed_at: Moment = 0.0
+    next_at: Moment = 0.0
+    parked_at: Moment | None = None
+    second_chance_at: Moment = 0.0
     failed: Mapping[str, Attempt] = field(default_factory=dict)
     running: Mapping[str, Attempt] = field(default_factory=dict)
 

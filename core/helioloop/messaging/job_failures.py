@@ -15,7 +15,6 @@ parked is in the model folder, too (`helioloop.registry.parked_jobs`), because R
 """
 
 import json
-import logging
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -28,8 +27,7 @@ from pydantic import TypeAdapter, ValidationError
 from helioloop.environment.stored_times import is_recent
 from helioloop.messaging.job_failure import LONGEST_PAUSE_SECONDS, MAX_LOST, Attempt, JobFailure
 from helioloop.messaging.messages import Message
-
-log = logging.getLogger(__name__)
+from helioloop.messaging.unreadable import as_time, discard_field, is_wrong_type, read_or_discard
 
 PAUSE_FACTOR: Final = 4
 """Each pause is this many times as long as the one before."""
@@ -56,12 +54,14 @@ class JobFailures:
 
     def find(self, project: int, key: str) -> JobFailure | None:
         """Return what is known of a job; None where it neither failed nor runs."""
-        return _read(key, cast("bytes | None", self._redis.hget(_key(project), key)))
+        name = _key(project)
+        raw = read_or_discard(self._redis, name, lambda: cast("bytes | None", self._redis.hget(name, key)))
+        return self._read_or_discard(project, key.encode(), raw)
 
     def all(self, project: int) -> list[JobFailure]:
         """Return all jobs of a project that failed and have not succeeded since, or that run now, sorted by key."""
-        found = cast("dict[bytes, bytes]", self._redis.hgetall(_key(project)))
-        read = [_read(key.decode(errors="replace"), value) for key, value in sorted(found.items())]
+        found = self._entries(_key(project))
+        read = [self._read_or_discard(project, key, value) for key, value in sorted(found.items())]
         return [failure for failure in read if failure is not None]
 
     def failing(self, project: int) -> list[JobFailure]:
@@ -121,11 +121,10 @@ class JobFailures:
 
     def put_back_at(self, project: int) -> dict[str, float]:
         """Return when jobs that had been parked were put back, or succeeded, by key (Unix seconds)."""
-        found = cast("dict[bytes, bytes]", self._redis.hgetall(_put_back_key(project)))
         times = {}
-        for key, value in found.items():
+        for key, value in self._entries(_put_back_key(project)).items():
             with suppress(ValueError):  # somebody else wrote it
-                times[key.decode(errors="replace")] = float(value)
+                times[key.decode(errors="replace")] = as_time(value)
         return times
 
     def forget_put_back(self, project: int, keys: Collection[str]) -> None:
@@ -236,8 +235,28 @@ class JobFailures:
             self._change(project, failure.key, change)
         return chosen
 
+    def _read_or_discard(self, project: int, key: bytes, raw: bytes | None) -> JobFailure | None:
+        """Return an entry; None where there is none, or where it cannot be read, after deleting it."""
+        known = _read(key.decode(errors="replace"), raw)
+        if known is None and raw is not None:
+            discard_field(self._redis, _key(project), key, "it is no record of failures")
+        return known
+
+    def _entries(self, key: str) -> dict[bytes, bytes]:
+        """Return a hash; empty where something else has its name, which is deleted."""
+        return read_or_discard(self._redis, key, lambda: cast("dict[bytes, bytes]", self._redis.hgetall(key))) or {}
+
     def _change(self, project: int, key: str, change: Callable[[JobFailure], JobFailure]) -> JobFailure:
         """Change what is known of a job, although others change the same now; return what it is then."""
+        try:
+            return self._try_to_change(project, key, change)
+        except redis.ResponseError as error:
+            if not is_wrong_type(error):
+                raise
+        self._entries(_key(project))  # deletes what is no hash
+        return self._try_to_change(project, key, change)
+
+    def _try_to_change(self, project: int, key: str, change: Callable[[JobFailure], JobFailure]) -> JobFailure:
         pipeline: Any = self._redis.pipeline()  # redis-py's `watch` is untyped
         with pipeline:
             while True:
@@ -245,8 +264,11 @@ class JobFailures:
                 raw = pipeline.hget(_key(project), key)
                 before = _read(key, raw) or JobFailure(key=key)
                 changed = change(before)
+                is_put_back = before.was_parked and not changed.was_parked
+                if is_put_back:
+                    self._entries(_put_back_key(project))  # Redis would make the other changes, and refuse this one
                 pipeline.multi()
-                if before.was_parked and not changed.was_parked:
+                if is_put_back:
                     pipeline.hset(_put_back_key(project), key, repr(time.time()))
                 if changed.has_failed or changed.failed or changed.running:
                     pipeline.hset(_key(project), key, json.dumps(asdict(changed)))
@@ -266,7 +288,6 @@ def _read(key: str, raw: bytes | None) -> JobFailure | None:
     try:
         found = TypeAdapter(JobFailure).validate_json(raw)
     except ValidationError:
-        log.warning("what Redis has of the failures of job %r cannot be read; it is ignored", key[:80])
         return None
     return replace(found, key=key)
 

@@ -88,15 +88,18 @@ def _check_payload(job: Job) -> None:
 
 
 class _Executions(ExecutionRegistry):
-    """The executions of a job. Those of a killed worker expire a minute before their entry here; rq would raise."""
+    """The executions of a job. Those of a killed worker expire a minute before their entry here; rq would raise.
+
+    So it would where somebody else wrote one.
+    """
 
     def get_executions(self, start: int = 0, end: int = -1) -> list[Execution]:
-        """Return the executions that have not expired."""
+        """Return the executions that have not expired and can be read."""
         found = []
         for execution_id in self.get_execution_ids(start, end):
             try:
                 found.append(Execution.fetch(id=execution_id, job_id=self.job_id, connection=self.connection))
-            except ValueError:
+            except (ValueError, KeyError, OverflowError):
                 continue
         return found
 

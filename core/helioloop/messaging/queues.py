@@ -290,7 +290,11 @@ def _stranded(target: Queue, job_id: str) -> bool:
     raw = cast("bytes | None", target.connection.hget(Job.key_for(job_id), "enqueued_at"))
     if raw is None or _stored_status(target, job_id) is not JobStatus.QUEUED:
         return False
-    enqueued_at = utcparse(raw.decode()).timestamp()
+    try:
+        enqueued_at = utcparse(raw.decode()).timestamp()
+    except ValueError:  # somebody else, or another version of rq, wrote it
+        log.warning("job %s in Redis has no readable time (%r): it is taken for a lost one", job_id[:80], raw[:40])
+        return True
     return not is_recent(enqueued_at, now=time.time(), seconds=STRANDED_SECONDS)
 
 

@@ -1,7 +1,12 @@
-"""The retrain state in Redis, for all processes: a few keys per project, changed by Lua scripts."""
+"""The retrain state in Redis, for all processes: a few keys per project, changed by Lua scripts.
 
+What is in a key and cannot be read is deleted, and counts as absent: see `helioloop.messaging.unreadable`.
+"""
+
+import re
 import uuid
-from typing import Any, Final, cast
+from collections.abc import Callable
+from typing import Any, Final
 
 import redis
 
@@ -14,6 +19,9 @@ from helioloop.messaging.retrain_state import (
     position,
     read_position,
 )
+from helioloop.messaging.unreadable import as_text, as_time, read_hash, read_or_discard
+
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]{8,64}\Z")
 
 # Each script runs as one atomic call. Times stay text: Lua would round them.
 ADD_EVENTS: Final = f"""
@@ -84,69 +92,82 @@ class RedisRetrainState:
 
     def add_events(self, project: int, events: int, *, now: float) -> PendingEvents:
         """Count more events."""
-        new_token = uuid.uuid4().hex
-        token, added, count, first_at, last_at = self._add_events(
-            keys=[events_key(project)], args=[check_positive(events), repr(float(now)), new_token]
+        arguments: list[Any] = [check_positive(events), repr(float(now)), uuid.uuid4().hex]
+        token, added, count, first_at, last_at = self.with_readable_events(
+            project, lambda: self._add_events(keys=[events_key(project)], args=arguments)
         )
         return PendingEvents(
-            count=count, first_at=float(first_at), last_at=float(last_at), position=position(_text(token), added)
+            count=count, first_at=float(first_at), last_at=float(last_at), position=position(as_text(token), added)
         )
+
+    def with_readable_events(self, project: int, call: Callable[[], Any]) -> Any:
+        """Run a script on the pending events and return its result; what cannot be read is discarded first."""
+        return self._retry(call, lambda: self.pending_events(project))
 
     def pending_events(self, project: int) -> PendingEvents | None:
         """Return the pending events."""
-        values = _hash(self._redis, events_key(project))
-        if not values:
-            return None
-        added = int(values["added"])
-        count = added - int(values.get("removed", 0))
-        if count <= 0:
-            return None
-        return PendingEvents(
-            count=count,
-            first_at=float(values["first_at"]),
-            last_at=float(values["last_at"]),
-            position=position(values["token"], added),
-        )
+        key = events_key(project)
+        return read_or_discard(self._redis, key, lambda: _pending(read_hash(self._redis, key)))
 
     def remove_events(self, project: int, seen: PendingEvents) -> None:
         """Remove the events that were seen."""
         token, added = read_position(seen)
-        self._remove_events(keys=[events_key(project)], args=[token, added, repr(seen.last_at)])
+        arguments: list[Any] = [token, added, repr(seen.last_at)]
+        self.with_readable_events(project, lambda: self._remove_events(keys=[events_key(project)], args=arguments))
 
     def begin(self, project: int, fingerprint: str, *, now: float) -> bool:
         """Begin a round."""
+        if self.running(project) is not None:
+            return False
         return bool(self._begin(keys=[_round_key(project)], args=[fingerprint, repr(float(now))]))
 
     def running(self, project: int) -> Running | None:
         """Return the running round."""
-        values = _hash(self._redis, _round_key(project))
-        if not values:
-            return None
-        return Running(
-            fingerprint=values["fingerprint"], since=float(values["since"]), heartbeat_at=float(values["heartbeat_at"])
-        )
+        key = _round_key(project)
+        return read_or_discard(self._redis, key, lambda: _running(read_hash(self._redis, key)))
 
     def heartbeat(self, project: int, fingerprint: str, *, now: float) -> bool:
         """Store a heartbeat."""
-        return bool(self._heartbeat(keys=[_round_key(project)], args=[fingerprint, repr(float(now))]))
+        arguments = [fingerprint, repr(float(now))]
+        return bool(
+            self._retry(
+                lambda: self._heartbeat(keys=[_round_key(project)], args=arguments), lambda: self.running(project)
+            )
+        )
 
     def request_follow_up(self, project: int, *, forced: bool) -> bool:
         """Request one more run."""
+        if self.running(project) is None:
+            return False
         return bool(self._request_follow_up(keys=[_round_key(project)], args=[int(forced)]))
 
     def end(self, project: int, fingerprint: str) -> FollowUp | None:
         """End a round."""
+        if self.running(project) is None:
+            return None
+        self.follow_up(project)  # one that cannot be read would stay in the place of that of this round
         follow_up = self._end(keys=[_round_key(project), _follow_up_key(project)], args=[fingerprint])
-        return None if follow_up is None else FollowUp(forced=_text(follow_up) == "1")
+        return None if follow_up is None else FollowUp(forced=as_text(follow_up) == "1")
 
     def follow_up(self, project: int) -> FollowUp | None:
         """Return the follow-up run of an ended round."""
-        value = self._redis.get(_follow_up_key(project))
-        return None if value is None else FollowUp(forced=_text(value) == "1")
+        key = _follow_up_key(project)
+        return read_or_discard(self._redis, key, lambda: _follow_up(self._redis.get(key)))
 
     def settle_follow_up(self, project: int, sent: FollowUp) -> None:
         """Forget a follow-up run."""
-        self._settle_follow_up(keys=[_follow_up_key(project)], args=[int(sent.forced)])
+        self._retry(
+            lambda: self._settle_follow_up(keys=[_follow_up_key(project)], args=[int(sent.forced)]),
+            lambda: self.follow_up(project),
+        )
+
+    def _retry(self, call: Callable[[], Any], read: Callable[[], object]) -> Any:
+        """Call a script; where it fails, read its key, which discards what cannot be read, and call it again."""
+        try:
+            return call()
+        except redis.ResponseError:
+            read()
+            return call()
 
 
 def events_key(project: int) -> str:
@@ -162,10 +183,31 @@ def _follow_up_key(project: int) -> str:
     return f"helioloop:follow-up:{project:d}"
 
 
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value
+def _pending(values: dict[str, str]) -> PendingEvents | None:
+    if not values:
+        return None
+    added = int(values["added"])
+    first_at, last_at = as_time(values["first_at"]), as_time(values["last_at"])
+    counted = position(values["token"], added)
+    count = added - int(values.get("removed", 0))
+    return PendingEvents(count=count, first_at=first_at, last_at=last_at, position=counted) if count > 0 else None
 
 
-def _hash(connection: redis.Redis, key: str) -> dict[str, str]:
-    values = cast("dict[Any, Any]", connection.hgetall(key))
-    return {_text(name): _text(value) for name, value in values.items()}
+def _running(values: dict[str, str]) -> Running | None:
+    if not values:
+        return None
+    fingerprint = values["fingerprint"]
+    if not _FINGERPRINT.match(fingerprint):
+        raise ValueError(f"{fingerprint[:40]!r} is no fingerprint of 8 to 64 hex digits")
+    return Running(
+        fingerprint=fingerprint, since=as_time(values["since"]), heartbeat_at=as_time(values["heartbeat_at"])
+    )
+
+
+def _follow_up(value: Any) -> FollowUp | None:
+    if value is None:
+        return None
+    text = as_text(value)
+    if text not in {"0", "1"}:
+        raise ValueError(f"{text[:40]!r} is neither 0 nor 1")
+    return FollowUp(forced=text == "1")

@@ -217,15 +217,15 @@ def test_when_pending_events_are_checked(count: int, first_at: float, last_at: f
 
 def test_the_follow_up_of_an_ended_round_stays_until_it_is_settled(state: RetrainState) -> None:
     """A worker may be killed between ending the round and sending the check; an ordinary one does not hide a forced."""
-    state.begin(1, "ab", now=1.0)
+    state.begin(1, "abababab", now=1.0)
     state.request_follow_up(1, forced=True)
     assert state.follow_up(1) is None
-    state.end(1, "ab")
+    state.end(1, "abababab")
     assert state.follow_up(1) == FollowUp(forced=True)
     assert state.follow_up(2) is None
-    state.begin(1, "cd", now=2.0)
+    state.begin(1, "cdcdcdcd", now=2.0)
     state.request_follow_up(1, forced=False)
-    state.end(1, "cd")
+    state.end(1, "cdcdcdcd")
     assert state.follow_up(1) == FollowUp(forced=True)
     state.settle_follow_up(1, FollowUp(forced=False))
     assert state.follow_up(1) == FollowUp(forced=True)
@@ -234,21 +234,21 @@ def test_the_follow_up_of_an_ended_round_stays_until_it_is_settled(state: Retrai
 
 
 def test_a_round_without_a_follow_up_leaves_none(state: RetrainState) -> None:
-    state.begin(1, "ab", now=1.0)
-    assert state.end(1, "ab") is None
+    state.begin(1, "abababab", now=1.0)
+    assert state.end(1, "abababab") is None
     assert state.follow_up(1) is None
 
 
 def test_a_repeat_of_a_round_is_another_running_round(state: RetrainState) -> None:
     """A process that was stopped in the first one is not the owner of the second; a heartbeat changes nothing."""
-    state.begin(1, "ab", now=1.0)
+    state.begin(1, "abababab", now=1.0)
     first = state.running(1)
     assert first is not None
     state.heartbeat(1, "ab", now=5.0)
     assert first.is_still(state.running(1))
-    state.end(1, "ab")
+    state.end(1, "abababab")
     assert not first.is_still(state.running(1))
-    state.begin(1, "ab", now=9.0)
+    state.begin(1, "abababab", now=9.0)
     assert not first.is_still(state.running(1))
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Set
 from html import unescape
 from pathlib import Path
 
+import redis
+
 from helioloop.environment.stored_times import is_recent
 from helioloop.errors import HelioloopError
 from helioloop.files import atomic
@@ -132,7 +134,7 @@ def _write_page(context: Context, project: int, *, title: str) -> ProjectNow | N
             report_url=context.settings.page_url(project, REPORT_PAGE) if has_report else None,
         )
         atomic.write_text(context.settings.media_dir(project) / STATE_PAGE, html)
-    except (HelioloopError, OSError) as error:
+    except (HelioloopError, OSError, ValueError, TypeError, LookupError, redis.RedisError) as error:
         log.warning("project %d: the page with its state is not renewed: %s", project, error)
         return None
     return now

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
+import redis
+
 from helioloop.data.cube_report import CubeReport, Verdict
 from helioloop.data.inspection import refused
 from helioloop.data.other_files import other_fits_files
@@ -23,6 +25,7 @@ from helioloop.environment.stored_times import ahead_sentence, is_ahead, is_rece
 from helioloop.files import tables
 from helioloop.files.names import file_name, shown_name
 from helioloop.files.release_folders import missing_releases
+from helioloop.messaging.unreadable import as_time, discard_field, read_or_discard
 from helioloop.progress import Report
 from helioloop.records.profiles import Profile
 from helioloop_worker.context import Context
@@ -99,8 +102,7 @@ class Ingested:
 def ingesting(context: Context, project: int) -> bool:
     """Tell whether a release is being ingested: no round is planned on half of a release."""
     now, key = time.time(), _marks(project)
-    stored = cast("dict[bytes, bytes]", context.connection.hgetall(key))
-    marks = {release: (text, float(text)) for release, text in stored.items()}
+    marks = _read_marks(context.connection, key)
     for release, (text, at) in marks.items():
         if is_ahead(at, now=now):
             name = shown_name(release.decode(errors="replace"))
@@ -109,6 +111,18 @@ def ingesting(context: Context, project: int) -> bool:
             context.connection.eval(_RENEW, 1, key, release, text, str(now))
             marks[release] = (text, now)
     return any(is_recent(at, now=now, seconds=MARK_SECONDS) for _, at in marks.values())
+
+
+def _read_marks(connection: redis.Redis, key: str) -> dict[bytes, tuple[bytes, float]]:
+    """Return release -> mark and its time; marks that cannot be read are deleted."""
+    stored = read_or_discard(connection, key, lambda: cast("dict[bytes, bytes]", connection.hgetall(key))) or {}
+    marks = {}
+    for release, text in stored.items():
+        try:
+            marks[release] = (text, as_time(text))
+        except ValueError as error:
+            discard_field(connection, key, release, str(error))
+    return marks
 
 
 def pruning_lock(project: int) -> str:
@@ -128,6 +142,7 @@ def _marked(context: Context, project: int, release: str, report: Report) -> Ite
         context.connection.hset(_marks(project), release, str(time.time()))
         report(done, total, what)
 
+    _read_marks(context.connection, _marks(project))  # a key of another type would refuse the mark
     marking(0, 0, "reading the release")
     try:
         while context.connection.exists(pruning_lock(project)):  # who prunes looks for marks after taking this lock

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+import redis
 from redis.exceptions import LockError
 
 from helioloop.errors import (
@@ -123,15 +124,21 @@ def _is_left_out(name: str, known: JobFailure | None, errors: Sequence[Helioloop
 
 
 def _take(context: Context, project: int, step: "_Step") -> tuple[list[str], HelioloopError | None]:
-    """Take a step of reconciliation; return what was done, one sentence each, and the error, which is counted."""
+    """Take a step of reconciliation; return what was done, one sentence each, and the error, which is counted.
+
+    An error of the connection to Redis is raised: no other step could do anything.
+    """
     try:
         found = step()
     except HelioloopError as error:
         fail_step(context, project, _name(step), error)
         return [], error
-    except (OSError, ValueError, TypeError, LookupError) as error:  # a file that cannot be read, for example
-        log.exception("project %d: a step of reconciliation failed", project)
-        fail_step(context, project, _name(step), error)
+    except (redis.ConnectionError, redis.TimeoutError):
+        raise
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, redis.RedisError) as error:
+        log.exception("project %d: a step of reconciliation failed", project)  # a file that cannot be read, for example
+        with suppress(redis.ResponseError):  # Redis may be what refuses
+            fail_step(context, project, _name(step), error)
         return [], ServiceError(f"a step of reconciliation failed ({type(error).__name__}); see the log")
     return [found] if isinstance(found, str) else found or [], None
 
