@@ -52,7 +52,7 @@ def refine_by_flux_onset(found: Emergence, video: FieldVideo) -> Emergence:
 
     Notes
     -----
-    The interval is not calibrated. On three releases of 600 cubes of each generator it contains 94 % of the true
+    The interval is not calibrated. On three releases of 600 cubes of each generator it contains 93 % of the true
     frames; see docs/science.md.
     """
     flux, instrument = cell_flux(video), video.instrument
