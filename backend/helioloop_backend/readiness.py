@@ -94,11 +94,11 @@ class Readiness:
         if not closed:
             self._logged = None
             return None
-        error, name = closed[0]
-        self._log(error)
+        first, file = closed[0]
+        self._log(first)
         if len(closed) < len(projects):
             return None
-        return f"{name} in {MODEL_ROOT} cannot be read; the backend's log names the remedy"
+        return f"{file} in {MODEL_ROOT} cannot be read; the backend's log names the remedy"
 
     def _log(self, error: OSError) -> None:
         """Log what cannot be read, once for any number of looks; everybody may ask, so the answer names no user."""
