@@ -25,7 +25,8 @@ from helioloop.words import count
 MIN_RANKED = 10
 """With fewer verifications by rank in a round, its hit rate is not a reason to stop."""
 STOP_HIT_RATE = 0.1
-"""A campaign stops when a smaller fraction of a round's ranked verifications changes a label."""
+"""A campaign stops when a smaller fraction of a round's ranked verifications changes a label, unless the audit sample
+estimates that more than `STOP_WRONG_FRACTION` of all labels is wrong."""
 STOP_WRONG_FRACTION = 0.015
 """A campaign stops when at most this fraction of all labels is wrong, at the upper end of the interval."""
 
@@ -46,17 +47,26 @@ class RoundRecord:
         before. None if all of them were.
     hidden : collection of str
         Random checks: until they are answered they have no rank, because people do not see their disagreement.
+    accepted : collection of str
+        Cubes whose label was accepted under the risk guarantee. While nobody has verified them they are shown last,
+        whatever their disagreement.
     """
 
     disagreement: Mapping[str, float] = field(repr=False)
     verified: Mapping[str, bool] = field(repr=False)
     blind: Mapping[str, bool] | None = field(repr=False, default=None)
     hidden: Collection[str] = field(repr=False, default=())
+    accepted: Collection[str] = field(repr=False, default=())
 
     @property
     def blind_answers(self) -> Mapping[str, bool]:
         """The cubes answered without a prediction, and whether the answer differs from the label before."""
         return self.verified if self.blind is None else self.blind
+
+    @property
+    def without_rank(self) -> set[str]:
+        """The random checks but those that were answered with the prediction visible: these had a rank."""
+        return {cube for cube in self.hidden if cube not in self.verified or cube in self.blind_answers}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +82,7 @@ class RoundAudit:
     verifications, flips : int
         Cubes verified in this round, and how many of their labels changed.
     ranked, hits : int
-        Cubes verified in this round because of their rank, and how many of their labels changed.
+        Cubes verified in this round that the ranking would have shown by then, and how many of their labels changed.
     hit_rate : Estimate or None
         ``hits / ranked`` with its exact binomial interval; None if `ranked` is 0.
     sampled, sampled_wrong : int
@@ -139,6 +149,14 @@ def audit_rounds(
     audit sample in R are a simple random sample of R; `estimate_wrong_left` computes from them the number of wrong
     labels among the unverified.
 
+    A cube counts for the hit rate if the ranking would have shown it by now. Nothing records why somebody opened a
+    task, and people also label in the order of the tasks, or answer random checks; such cubes say nothing about the
+    ranking. What it would have shown follows from the disagreement: where m cubes were verified that have a rank and
+    are not sampled, the first m of the queue. Or the first m in the ranking of the round before, which people follow
+    while the version is trained. Where the ranking is followed these are the m cubes themselves. A cube that was
+    skipped costs one of the cubes counted, the one with the least disagreement, so that the hit rate is too high rather
+    than too low. A cube of the sample counts if the ranking has reached it in this round.
+
     The estimate is unbiased where
 
     - the hash that orders the cubes is independent of their labels;
@@ -155,6 +173,7 @@ def audit_rounds(
     audits: list[RoundAudit] = []
     before = verified_before
     reached: set[str] = set()
+    earlier: RoundRecord | None = None
     for number, record in enumerate(records, start=1):
         verified = record.verified
         new = {cube: flipped for cube, flipped in verified.items() if cube not in before}
@@ -165,8 +184,8 @@ def audit_rounds(
         depth = _depth(record, new, sample)
         now = {cube for cube, disagreement in record.disagreement.items() if disagreement >= depth}
         reached |= now
-        # A sampled cube below the depth was verified for the audit; every other cube because of its rank.
-        ranked = [flipped for cube, flipped in new.items() if cube in now or cube not in sample]
+        shown = now | _shown_by_rank(record, earlier, new, before=before, sample=sample)
+        ranked = [flipped for cube, flipped in new.items() if cube in shown]
         sampled = [blind[cube] for cube in sample if cube not in reached]
         unsampled = [differs for cube, differs in blind.items() if cube not in reached and cube not in sample]
         waiting = sum(cube in reached and cube not in verified for cube in record.hidden)
@@ -197,7 +216,7 @@ def audit_rounds(
             stop=None,
         )
         audits.append(replace(audit, stop=_reason_to_stop(audit)))
-        before = verified
+        before, earlier = verified, record
     return audits
 
 
@@ -215,24 +234,42 @@ def _with_waiting(left: Estimate | None, waiting: int, *, answered: Sequence[boo
 
 def _depth(record: RoundRecord, new: Mapping[str, bool], sample: set[str]) -> float:
     """Return the disagreement down to which the ranking was followed in this round; infinity if it was not."""
+    no_rank = record.without_rank
     above = max(
-        (
-            value
-            for cube, value in record.disagreement.items()
-            if cube not in record.verified and cube not in record.hidden
-        ),
+        (value for cube, value in record.disagreement.items() if cube not in record.verified and cube not in no_rank),
         default=-math.inf,
     )
-    outside_sample = (record.disagreement[cube] for cube in new if cube not in sample)
+    outside_sample = (record.disagreement[cube] for cube in new if cube not in sample and cube not in no_rank)
     return min((value for value in outside_sample if value > above), default=math.inf)
+
+
+def _shown_by_rank(
+    record: RoundRecord,
+    earlier: RoundRecord | None,
+    new: Mapping[str, bool],
+    *,
+    before: Collection[str],
+    sample: Collection[str],
+) -> set[str]:
+    """Return the cubes outside the audit sample that the ranking would have shown in a round; see `audit_rounds`."""
+    last = {cube for cube in record.accepted if cube not in record.verified}
+    queue = set(record.disagreement).difference(before, sample, record.without_rank, last)
+    n_new = len(queue & new.keys())
+    shown: set[str] = set()
+    for one in (record, earlier):
+        ranking = {} if one is None else {cube: d for cube, d in one.disagreement.items() if cube in queue}
+        depth = min(sorted(ranking.values(), reverse=True)[:n_new], default=math.inf)
+        shown |= {cube for cube, value in ranking.items() if value >= depth}
+    return shown
 
 
 def _reason_to_stop(audit: RoundAudit) -> str | None:
     """Return why the campaign should stop, or None.
 
     The hit rate counts with its estimate: the upper end of its interval is under 10 % only if a round of thirty has no
-    hit, or one of fifty a single one, so nearly all cubes would have to be verified. The wrong labels left count with
-    the upper end: a few sampled cubes without a wrong label are not a reason to stop.
+    hit, or one of fifty a single one, so nearly all cubes would have to be verified. It is no reason to stop while the
+    audit sample says that too many labels are still wrong: then the ranking does not find them. The wrong labels left
+    count with the upper end: a few sampled cubes without a wrong label are not a reason to stop.
     """
     left, hit = audit.wrong_left, audit.hit_rate
     if audit.cubes == 0:
@@ -241,7 +278,8 @@ def _reason_to_stop(audit: RoundAudit) -> str | None:
         return "every label is verified"
     if left is not None and left.hi <= STOP_WRONG_FRACTION * audit.cubes:
         return f"at most {left.hi:.0f} of all labels can still be wrong, {left.hi / audit.cubes:.1%}"
-    if hit is not None and audit.ranked >= MIN_RANKED and hit.value < STOP_HIT_RATE:
+    contradicted = left is not None and left.value > STOP_WRONG_FRACTION * audit.cubes
+    if hit is not None and audit.ranked >= MIN_RANKED and hit.value < STOP_HIT_RATE and not contradicted:
         return (
             f"only {audit.hits} of {audit.ranked} cubes verified by rank had a wrong label, under {STOP_HIT_RATE:.0%}: "
             "verifying more finds little"

@@ -100,6 +100,92 @@ def test_a_poor_batch_stops_the_campaign(hits: int, *, stops: bool) -> None:
     assert audit.sentences()[-1].startswith("Stop: only 1 of 20" if stops else "Continue: 80 cubes to verify")
 
 
+QUEUE = [f"c{k:03d}" for k in range(400)]
+"""Cubes in the order of their disagreement: the first hundred have a wrong label and a disagreement above 0.5."""
+RANKING = {name: 1 - k / 1000 if k < 100 else 0.4 - k / 1000 for k, name in enumerate(QUEUE)}
+WRONG = frozenset(QUEUE[:100])
+BY_HASH = audit_order(CubeInfo(release="r", name=name, sha256=f"{k:064x}") for k, name in enumerate(QUEUE))
+
+
+def verified_of(*cubes: str) -> dict[str, bool]:
+    return {cube: cube in WRONG for cube in cubes}
+
+
+def test_cubes_labelled_in_another_order_than_the_ranking_are_no_reason_to_stop() -> None:
+    """The last ten of the queue, as in the order of the tasks, are right; the first hundred would all be wrong."""
+    (audit,) = audit_rounds([RoundRecord(disagreement=RANKING, verified=verified_of(*QUEUE[-10:]), blind={})], BY_HASH)
+    assert (audit.verifications, audit.ranked, audit.hit_rate, audit.stop) == (10, 0, None, None)
+    assert "no cube was verified because of its rank" in audit.sentences()[1]
+
+
+def test_among_cubes_labelled_in_any_order_those_of_the_ranking_give_the_hit_rate() -> None:
+    """Twelve by rank, all wrong, and ten others, all right."""
+    verified = verified_of(*QUEUE[:12], *QUEUE[-10:])
+    (audit,) = audit_rounds([RoundRecord(disagreement=RANKING, verified=verified, blind={})], BY_HASH)
+    assert (audit.ranked, audit.hits, audit.stop) == (12, 12, None)
+
+
+def test_random_checks_answered_after_a_skipped_one_are_not_verified_by_rank() -> None:
+    """The third was skipped, so that only two are sampled; the others were not shown by the ranking either."""
+    answered = verified_of(*BY_HASH[:2], *BY_HASH[3:41])
+    record = RoundRecord(disagreement=RANKING, verified=answered, blind=answered, hidden=BY_HASH[:45])
+    (audit,) = audit_rounds([record], BY_HASH)
+    assert (audit.verifications, audit.sampled, audit.ranked, audit.stop) == (40, 2, 0, None)
+
+
+def test_a_random_check_that_was_answered_with_its_prediction_counts_by_rank() -> None:
+    """It became one later, as those of a release whose labels are accepted."""
+    verified = verified_of(*QUEUE[:12])
+    record = RoundRecord(disagreement=RANKING, verified=verified, blind={}, hidden=QUEUE[5:10])
+    (audit,) = audit_rounds([record], BY_HASH)
+    assert (audit.ranked, audit.hits) == (12, 12)
+
+
+def test_a_skipped_cube_of_the_queue_costs_one_of_those_counted() -> None:
+    """Cubes 0 and 4 were left open; of the ten verified, the last two are beyond the first ten of the queue."""
+    verified = verified_of(*QUEUE[1:4], *QUEUE[5:12])
+    (audit,) = audit_rounds([RoundRecord(disagreement=RANKING, verified=verified, blind={})], BY_HASH)
+    assert (audit.verifications, audit.ranked, audit.hits) == (10, 8, 8)
+
+
+def test_cubes_verified_by_the_ranking_of_the_round_before_count() -> None:
+    """While the second version was trained, people followed the first one's ranking."""
+    first = RoundRecord(disagreement=RANKING, verified=verified_of(*QUEUE[:20]), blind={})
+    turned = dict(zip(QUEUE, reversed(RANKING.values()), strict=True))
+    second = RoundRecord(disagreement=turned, verified=verified_of(*QUEUE[:32], *QUEUE[390:]), blind={})
+    audits = audit_rounds([first, second], BY_HASH)
+    assert [(audit.ranked, audit.hits) for audit in audits] == [(20, 20), (22, 12)]
+    unlike = replace(second, disagreement={**turned, **dict.fromkeys(QUEUE[20:32], 0.0)})
+    (alone,) = audit_rounds([unlike], BY_HASH, verified_before=QUEUE[:20])
+    assert (alone.ranked, alone.hits) == (10, 0)
+
+
+def test_accepted_labels_do_not_keep_the_queue_from_being_followed() -> None:
+    """Twenty cubes at the head of the ranking have accepted labels, so their tasks come last in the queue."""
+    accepted, verified = QUEUE[:20], verified_of(*QUEUE[20:35])
+    record = RoundRecord(disagreement=RANKING, verified=verified, blind={}, accepted=accepted)
+    (audit,) = audit_rounds([record], BY_HASH)
+    assert (audit.ranked, audit.hits) == (15, 15)
+    (without,) = audit_rounds([replace(record, accepted=())], BY_HASH)
+    assert without.ranked == 0
+
+
+@pytest.mark.parametrize(("sampled_wrong", "stops"), [(0, True), (1, False), (5, False)])
+def test_a_poor_hit_rate_stops_only_where_the_audit_sample_does_not_contradict_it(
+    sampled_wrong: int, *, stops: bool
+) -> None:
+    """None of the first twenty by rank is wrong; of twenty sampled ones some are, so that others are left."""
+    sample = QUEUE[-20:]
+    blind = {cube: k < sampled_wrong for k, cube in enumerate(sample)}
+    record = RoundRecord(
+        disagreement=RANKING, verified={**dict.fromkeys(QUEUE[:20], False), **blind}, blind=blind, hidden=sample
+    )
+    (audit,) = audit_rounds([record], [*sample, *QUEUE[:-20]])
+    assert (audit.ranked, audit.hits, audit.sampled_wrong) == (20, 0, sampled_wrong)
+    assert (audit.stop is not None) is stops
+    assert audit.sentences()[-1].startswith("Stop: only 0 of 20" if stops else "Continue: 360 cubes to verify")
+
+
 def test_few_wrong_labels_or_no_unverified_cube_stop_the_campaign() -> None:
     """Ninety right of a hundred leave one wrong at most; with all verified nothing is left to do."""
     names = [f"c{k:02d}" for k in range(100)]

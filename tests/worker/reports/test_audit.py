@@ -12,12 +12,13 @@ from helioloop.files import atomic
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import BlindAnswer, CurrentLabel, Label
 from helioloop.records.scores import CubeScore
+from helioloop.registry.acceptances import Acceptance, write_acceptance
 from helioloop.registry.card import Card
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.random_checks import RandomChecks
 from helioloop.registry.versions import Registry
 from helioloop_worker.commands import learning
-from helioloop_worker.reports.audit import read_audit, read_rounds
+from helioloop_worker.reports.audit import audit_stamp, read_audit, read_rounds
 from helioloop_worker.reports.random_checks import count_random_checks
 from helioloop_worker.reports.status import audit_lines, model_lines
 from helioloop_worker.reports.status_line import Line
@@ -207,6 +208,37 @@ def test_only_blind_answers_give_an_estimate(registry: Registry) -> None:
     assert (visible.verified, visible.flips, visible.sampled, visible.wrong_left) == (12, 1, 0, None)
     (three_less,) = read_audit(registry, snapshot(now, visible=ORDER[3:6])).rounds
     assert (three_less.sampled, three_less.sampled_wrong, three_less.wrong_left) == (9, 0, None)
+
+
+def test_tasks_labelled_in_their_own_order_do_not_end_the_campaign(registry: Registry) -> None:
+    """Ten tasks in Label Studio's default order; the twelve labels that are probably wrong are still open."""
+    top = ORDER[-12:]
+    in_order = [name for name in NAMES if name not in top][:10]
+    admit(registry, day=1, p_emergence=dict.fromkeys(top, 0.9))
+    (line,) = read_audit(registry, snapshot(by_human(right=in_order), visible=in_order)).rounds
+    assert (line.verifications, line.ranked, line.stop) == (10, 0, None)
+
+
+def test_accepted_labels_of_the_version_shown_are_no_part_of_the_queue(registry: Registry) -> None:
+    """Two cubes at its head are accepted, so that the next three are those the ranking led to."""
+    top = ORDER[-5:]
+    admit(registry, day=1, p_emergence=dict(zip(top, (0.95, 0.94, 0.9, 0.8, 0.7), strict=True)))
+    labels = snapshot(by_human(*top[2:]), visible=top[2:])
+    stamp = audit_stamp(registry, labels)
+    for version, ranked in (("v0002", 1), ("v0001", 3)):
+        write_acceptance(
+            registry.root,
+            Acceptance(
+                release="r",
+                rate=0.02,
+                confidence=0.9,
+                version=version,
+                accepted=dict.fromkeys(top[:2], Label.EMERGENCE),
+            ),
+        )
+        (line,) = read_audit(registry, labels).rounds
+        assert line.ranked == ranked
+    assert audit_stamp(registry, labels) != stamp
 
 
 def test_status_counts_answered_and_blind_checks_and_lists_those_that_wait(registry: Registry) -> None:

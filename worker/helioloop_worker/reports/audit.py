@@ -17,6 +17,7 @@ from helioloop.evaluation.audit_order import audit_order
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
+from helioloop.registry.acceptances import accepted_labels, read_acceptances
 from helioloop.registry.card import Card
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.publications import Publication
@@ -75,7 +76,8 @@ def read_audit(registry: Registry, snapshot: Snapshot) -> ProjectAudit:
 def audit_stamp(registry: Registry, snapshot: Snapshot) -> tuple[str, ...]:
     """Return what the audit is computed from: if it is the same as before, so is the audit."""
     files = sorted(path.relative_to(registry.root) for path in registry.root.glob("versions/*/scores/*.jsonl"))
-    return snapshot.read_at, str(len(registry.history())), str(RandomChecks.read(registry.root)), *map(str, files)
+    chosen = RandomChecks.read(registry.root), read_acceptances(registry.root)
+    return snapshot.read_at, str(len(registry.history())), *map(str, chosen), *map(str, files)
 
 
 def read_rounds(registry: Registry, cards: Sequence[Card], snapshot: Snapshot) -> list[RoundRecord]:
@@ -113,7 +115,11 @@ def read_rounds(registry: Registry, cards: Sequence[Card], snapshot: Snapshot) -
         verified = now if following is None else _verified(following)
         flips = {cube: label is not crude[cube] for cube, label in verified.items() if cube in disagreement}
         blind = {cube: answers[cube] is not crude[cube] for cube in flips if cube in answers}
-        records.append(RoundRecord(disagreement=disagreement, verified=flips, blind=blind, hidden=hidden))
+        # Of a version that is no longer shown, nothing is known about which labels it had accepted.
+        accepted = accepted_labels(registry.root, shown).keys()
+        records.append(
+            RoundRecord(disagreement=disagreement, verified=flips, blind=blind, hidden=hidden, accepted=accepted)
+        )
     return records
 
 
