@@ -1,9 +1,11 @@
 """Drift: whether a new release is unlike the releases that a version was trained on.
 
 In go the field statistics and probabilities of both; out come the differences in plain sentences. The risk guarantee
-and the calibrations hold only for a release that is like the sampled one, so that they are withdrawn under drift.
+and the calibrations hold only for a release that is like the sampled one, so that they are withdrawn under drift, and
+where it is unknown.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +54,7 @@ class Drift:
     reasons : tuple of str
         The differences, one clause each with both values; empty if none was found.
     unknown : str or None
-        Why the field or the probabilities could not be compared, one clause; None if all were.
+        Why the field or the probabilities could not be compared, and what remedies that, one clause; None if all were.
     """
 
     reasons: tuple[str, ...] = ()
@@ -62,6 +64,11 @@ class Drift:
     def found(self) -> bool:
         """True if the release differs from those trained on."""
         return bool(self.reasons)
+
+    @property
+    def alike(self) -> bool:
+        """True if everything was compared and is alike; the guarantee and the calibrations hold only then."""
+        return not self.found and self.unknown is None
 
     def sentences(self) -> tuple[str, ...]:
         """Return what was found in plain sentences; none if everything was compared and is alike."""
@@ -130,7 +137,19 @@ def _too_few(compared: list[tuple[int, int, str]]) -> str | None:
         return None
     n, m, _ = compared[0]
     names = " and ".join(dict.fromkeys(name for _, _, name in compared))
-    return f"{n} new regions and {m} trained on are too few to compare {names}"
+    needed = _fewest_new(m)
+    remedy = (
+        "verify more cubes drawn at random, of other regions"
+        if needed is None
+        else f"at least {needed} new ones are needed: put cubes of more regions into the release, or let people label "
+        "it"
+    )
+    return f"{n} new regions and {m} trained on are too few to compare {names}; {remedy}"
+
+
+def _fewest_new(m: int) -> int | None:
+    """Return the smallest n with n·m / (n + m) ≥ `LEAST_EFFECTIVE`; None where no n is large enough."""
+    return math.ceil(LEAST_EFFECTIVE * m / (m - LEAST_EFFECTIVE)) if m > LEAST_EFFECTIVE else None
 
 
 def _field_difference(name: str, new: Floats, trained: Floats) -> str | None:

@@ -44,7 +44,7 @@ def prelabel_release(
 ) -> Prelabelling:
     """Score a new release and accept the classes for which the audit sample supports a guarantee.
 
-    If the release is not like the audit sample, nothing is accepted or calibrated.
+    If the release is not like the audit sample, or cannot be compared with it, nothing is accepted or calibrated.
 
     Nothing is written. The scores differ from those in the version's folder: a new cube is scored by the members of one
     fold, as the cubes of the sample were (see `audit_sample`).
@@ -99,7 +99,7 @@ def prelabel_release(
         p_emergence={score.key: score.p_emergence for score in scores},
     )
     guarantee, smallest, probabilities, intervals = None, None, None, None
-    if not drift.found:
+    if drift.alike:
         guarantee = make_guarantee(p, emergence, rate=targets.rate, confidence=targets.confidence)
         smallest = None if guarantee else smallest_guarantee(p, emergence, confidence=targets.confidence)
         probabilities = ProbabilityCalibration.calibrate(p, emergence)

@@ -34,9 +34,11 @@ COLUMNS = (
 
 
 _WITHDRAWN = (
-    "The risk guarantee is therefore withdrawn: nothing is accepted, and probabilities and intervals are uncalibrated.",
+    "The risk guarantee is therefore withdrawn: nothing is accepted, and probabilities and intervals are uncalibrated."
+)
+_REMEDY = (
     "If units, profile or processing of the release are wrong, correct them and repeat this. Otherwise verify a random "
-    "sample of it, train on it together with the earlier releases, and give that sample to triage.",
+    "sample of it, train on it together with the earlier releases, and give that sample to triage."
 )
 
 
@@ -153,11 +155,10 @@ class Prelabelling:
         """Return the outcome in plain sentences."""
         n, accepted = len(self.cubes), sum(cube.accepted for cube in self.cubes)
         counts = f"{n} cubes scored by {self.version}: {accepted} accepted, {n - accepted} go to the human."
-        if self.drift.found:
-            return counts, *self.drift.sentences(), *_WITHDRAWN
+        if not self.drift.alike:
+            return counts, *self.drift.sentences(), _WITHDRAWN, *([_REMEDY] if self.drift.found else [])
         return (
             counts,
-            *self.drift.sentences(),
             *self._guarantee_in_words(),
             probabilities_in_words(self.probabilities),
             intervals_in_words(self.intervals, n_frames=self.n_frames, coverage=self.targets.coverage),
@@ -207,10 +208,11 @@ def no_guarantee_in_words(
     why = (
         f"at least {needed} labels are needed" if n_sampled < needed else "too many of the most certain ones are wrong"
     )
+    none = f"They do not support a rate up to {percent(RATES[0])} either: verify" if rate < RATES[0] else "Verify"
     return (
         f"Nothing is accepted: {n_sampled} labels of the audit sample do not support a guarantee of at most "
         f"{percent(rate)} wrong with {percent(confidence)} confidence; {why}.",
-        f"They do not support a rate up to {percent(RATES[0])} either: verify more cubes drawn at random."
+        f"{none} more cubes drawn at random."
         if smallest is None
         else f"The smallest rate they support is {percent(smallest.rate)}, for about "
         f"{percent(smallest.accepted_fraction)} of the cubes. Verify more cubes drawn at random for a smaller one; "

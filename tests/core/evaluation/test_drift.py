@@ -70,10 +70,30 @@ def test_a_few_regions_are_too_few_to_compare() -> None:
     rng = np.random.default_rng(8)
     few = find_drift(release(rng, 4, noise=2.0), release(rng, 500))
     assert few == Drift(
-        unknown="4 new regions and 500 trained on are too few to compare field strengths and probabilities"
+        unknown="4 new regions and 500 trained on are too few to compare field strengths and probabilities; at least 5 "
+        "new ones are needed: put cubes of more regions into the release, or let people label it"
     )
+    assert (few.found, few.alike) == (False, False)
     assert few.sentences()[0].startswith("Whether this release is like those trained on is unknown: 4 new regions")
     assert find_drift(release(rng, 5, noise=2.0), release(rng, 20)).found
+
+
+@pytest.mark.parametrize("n_trained", [5, 6, 8, 12, 20, 24, 500])
+def test_with_as_many_regions_as_are_said_to_be_needed_a_release_is_compared(n_trained: int) -> None:
+    rng = np.random.default_rng(n_trained)
+    trained = release(rng, n_trained)
+    unknown = find_drift(release(rng, 1), trained).unknown or ""
+    needed = int(unknown.split("at least ")[1].split()[0])
+    assert find_drift(release(rng, needed - 1), trained).unknown is not None
+    compared = find_drift(release(rng, needed), trained)
+    assert (compared.unknown, compared.alike) == (None, not compared.found)
+
+
+def test_where_few_were_trained_on_no_new_region_helps() -> None:
+    rng = np.random.default_rng(11)
+    drift = find_drift(release(rng, 300), release(rng, 4))
+    assert drift.unknown is not None
+    assert drift.unknown.endswith("; verify more cubes drawn at random, of other regions")
 
 
 def test_cubes_without_noise_are_compared() -> None:

@@ -7,9 +7,10 @@ import pytest
 from helioloop.data.frame_times import FrameTime
 from helioloop.errors import WrongUsage
 from helioloop.evaluation.calibration import IntervalCalibration, ProbabilityCalibration
+from helioloop.evaluation.drift import Drift
 from helioloop.evaluation.risk_control import RiskGuarantee
 from helioloop.records.scores import CubeScore, Emergence
-from helioloop.workflows.prelabel_report import COLUMNS, Prelabel, Prelabelling, Targets
+from helioloop.workflows.prelabel_report import COLUMNS, Prelabel, Prelabelling, Targets, no_guarantee_in_words
 
 FOUND = Prelabel(
     score=CubeScore(cube="a", sha256="0" * 64, p_emergence=0.96, p_spread=0.01, members=("fold0-0", "fold0-1")),
@@ -81,6 +82,25 @@ def test_without_a_guarantee_the_sentences_contain_the_reason_and_the_smallest_r
     assert sentences[4] == "Intervals: uncalibrated, 4 verified frames are too few for 90 %."
     assert replace(few, n_sampled=300).sentences()[1].endswith("too many of the most certain ones are wrong.")
     assert replace(few, smallest=None).sentences()[2].startswith("They do not support a rate up to 30 % either")
+
+
+@pytest.mark.parametrize(("rate", "either"), [(0.02, True), (0.295, True), (0.3, False), (0.45, False)])
+def test_a_rate_beyond_those_that_were_tried_is_not_said_to_be_within_them(rate: float, *, either: bool) -> None:
+    """Three labels support no rate at all; the largest that was tried is 30 %."""
+    words = no_guarantee_in_words(rate=rate, confidence=0.9, n_sampled=3, smallest=None)
+    assert ("They do not support a rate up to 30 % either" in words[1]) is either
+    assert words[1].lower().endswith("verify more cubes drawn at random.")
+
+
+def test_nothing_is_said_to_be_guaranteed_or_calibrated_where_drift_is_found_or_unknown() -> None:
+    """Found drift also has what to do about it; what makes it unknown has its remedy itself."""
+    withdrawn = replace(DONE, guarantee=None, probabilities=None, intervals=None)
+    found = replace(withdrawn, drift=Drift(reasons=("noise 40.0 G, and 20.0 G",))).sentences()
+    unknown = replace(withdrawn, drift=Drift(unknown="4 new regions are too few")).sentences()
+    for said, first in ((found, "This release is not like those"), (unknown, "Whether this release is like those")):
+        assert said[1].startswith(first)
+        assert said[2].startswith("The risk guarantee is therefore withdrawn: nothing is accepted")
+    assert (len(found), len(unknown)) == (4, 3)
 
 
 def test_targets_are_between_0_and_1() -> None:

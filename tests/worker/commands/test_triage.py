@@ -271,7 +271,7 @@ def test_nothing_is_accepted_of_a_release_with_other_noise(made: Releases, tmp_p
     assert len(read_table(out)) == N_NEW
 
 
-def test_a_version_made_before_statistics_were_kept_accepts_and_says_what_is_unknown(
+def test_a_version_made_before_statistics_were_kept_accepts_nothing_and_says_what_is_unknown(
     made: Releases, tmp_path: Path
 ) -> None:
     models, out = tmp_path / "models", tmp_path / "out.csv"
@@ -281,11 +281,35 @@ def test_a_version_made_before_statistics_were_kept_accepts_and_says_what_is_unk
     words = ("--model-dir", models, "--out", out)
     result = run("triage", made.new, *words, "--random", sample, "--rate", "0.1")
     assert result.exit_code == 0, result.output
-    assert {row["accepted"] for row in read_table(out)} & {"1"}
+    assert {(row["accepted"], row["p_calibrated"]) for row in read_table(out)} == {("0", "")}
+    assert "The risk guarantee is therefore withdrawn: nothing is accepted" in result.stdout
+    assert "wrong, with 90 % confidence" not in result.stdout
     unknown = "Whether this release is like those trained on is unknown: version v0001 was made before"
     assert unknown in result.stdout
     assert unknown in run("score", made.new, *words).stderr
     assert unknown not in run("score", made.old, *words).stderr
+
+
+@pytest.mark.parametrize("n", [1, 4, 5])
+def test_a_release_with_too_few_regions_to_compare_is_left_to_people(made: Releases, tmp_path: Path, n: int) -> None:
+    """Five are enough with a sample of 32. The table is written in any case."""
+    small, out = tmp_path / "small", tmp_path / "out.csv"
+    shutil.copytree(made.new, small)
+    header, _, *rows = (small / "labels.csv").read_text().splitlines()
+    (small / "labels.csv").write_text("\n".join((header, *rows[:n])))
+    for row in rows[n:]:
+        (small / f"{row.split(',')[0]}.fits").unlink()
+    sample = write_sample(tmp_path / "drawn.csv", made.scores())
+    result = run(
+        "triage", small, "--model-dir", made.models, "--random", sample, "--rate", "0.1", "--out", out
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    written = read_table(out)
+    assert len(written) == n
+    assert ({row["accepted"] for row in written} == {"0"}) is (n < 5)
+    assert (f"unknown: {n} new regions and 32 trained on are too few" in result.stdout) is (n < 5)
+    assert ("at least 5 new ones are needed" in result.stdout) is (n < 5)
+    assert ("wrong, with 90 % confidence" in result.stdout) is (n >= 5)
 
 
 def test_a_sampled_cube_that_was_not_trained_on_is_wrong_usage(made: Releases, tmp_path: Path) -> None:

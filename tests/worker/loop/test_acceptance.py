@@ -57,9 +57,9 @@ def project(loop_project: LoopProject, trained: Path, task_data: Data) -> LoopPr
     return loop_project
 
 
-def ingest_scaled(project: LoopProject, factor: float) -> Acceptance:
+def ingest_scaled(project: LoopProject, factor: float, *, n: int = 20) -> Acceptance:
     """Ingest and pre-label the release ``scaled``, whose field is multiplied; return what is wanted of it."""
-    folder = make_release(project.context.settings.release_roots[1] / "scaled", [f"cube{k}" for k in range(50, 70)])
+    folder = make_release(project.context.settings.release_roots[1] / "scaled", [f"cube{k}" for k in range(50, 50 + n)])
     for path in folder.glob("*.fits"):
         cube = CubeFiles.read(path).cube()
         write_cube(
@@ -338,9 +338,32 @@ def test_drift_is_named_even_if_there_is_no_guarantee_to_withdraw(project: LoopP
     assert outcome.sentences[0].startswith("This release is not like those trained on: noise ")
 
 
-def test_a_version_without_field_statistics_accepts_and_names_that_drift_is_unknown(project: LoopProject) -> None:
-    """Such as one of an earlier helioloop."""
+def test_a_version_without_field_statistics_accepts_nothing(project: LoopProject) -> None:
+    """Such as one of an earlier helioloop. What was accepted before is withdrawn."""
+    assert accept_new(project).accepted
     (project.registry.folder("v0001") / TRAINED_FIELDS_FILE).unlink()
     outcome = accept_new(project)
-    assert len(outcome.accepted) > 4
-    assert "v0001 was made before helioloop kept statistics" in outcome.sentences[-1]
+    assert (outcome.accepted, outcome.random_checks) == ({}, ())
+    assert kinds(project)["accepted"] == 0
+    assert "v0001 was made before helioloop kept statistics" in outcome.sentences[0]
+    assert outcome.sentences[-1] == WITHDRAWN
+
+
+@pytest.mark.parametrize("factor", [1.0, 3.0])
+def test_nothing_is_accepted_of_a_release_with_too_few_regions_to_compare(project: LoopProject, factor: float) -> None:
+    """Four regions, with a field like the others or not."""
+    few = accept_new(project, ingest_scaled(project, factor, n=4))
+    assert (few.accepted, marks(project)) == ({}, {})
+    assert few.sentences == (
+        "Whether this release is like those trained on is unknown: 4 new regions and 24 trained on are too few to "
+        "compare field strengths and probabilities; at least 5 new ones are needed: put cubes of more regions into the "
+        "release, or let people label it.",
+        WITHDRAWN,
+    )
+
+
+def test_a_release_that_has_grown_beyond_the_regions_needed_is_accepted(project: LoopProject) -> None:
+    """As one that is watched: four regions, and then twenty in the same folder."""
+    assert accept_new(project, ingest_scaled(project, 1.0, n=4)).accepted == {}
+    shutil.rmtree(project.context.settings.release_roots[1] / "scaled")
+    assert len(accept_new(project, ingest_scaled(project, 1.0)).accepted) > 4

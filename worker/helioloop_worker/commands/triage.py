@@ -64,7 +64,8 @@ def triage(
     It also needs NEW_RELEASE to be like the audit sample. Profile, noise, typical field, peaks of the field and
     probabilities are compared. If they differ (drift), the command prints how, withdraws the guarantee and accepts
     nothing; the table is still written, with uncalibrated probabilities and intervals. Of releases that are alike,
-    at most 1 in 100 is taken for different.
+    at most 1 in 100 is taken for different. The same happens where this cannot be compared: NEW_RELEASE has fewer than
+    five regions (more, where the sample has fewer than twenty), or the version has no statistics of the field.
 
     Each new cube is scored by the members of one fold, as each cube of the sample was. Its probability therefore
     differs from the one that `helioloop score` writes.

@@ -89,6 +89,8 @@ def watch(
     the order that `helioloop status` lists. Label Studio then has the column `triage`: "accepted …", "random check …"
     or empty. Filter by it; accepted tasks come last in the queue. The random checks are a tenth of the release, at
     least ten: verify all of them, in their order. A new version withdraws the accepted labels, and accepts anew.
+    Nothing is accepted of a release that is not like the sample, nor of one with fewer than five regions, which cannot
+    be compared with it; the release of a series grows beyond that, and is then accepted.
 
     What cannot be used is set aside: the reason is printed, shown by `helioloop status` and kept in watched.csv of the
     project's model folder. Nothing in DIR is moved or deleted. A folder that was changed is taken again.

@@ -145,7 +145,7 @@ def _outcome(
         version=version,
         sampled=None if guarantee is None else {cube.cube for _, cube in sample.cubes},
     )
-    if drift.found:
+    if drift.found or (guarantee is not None and not drift.alike):
         words = (*drift.sentences(), WITHDRAWN)
     elif guarantee is None:
         smallest = smallest_guarantee(sample.p_emergence, sample.emergence, confidence=wanted.confidence)
@@ -156,7 +156,7 @@ def _outcome(
     else:
         scores = _scores(context, project, version, unverified, sample=sample, report=report)
         accepted = _accepted(scores, guarantee, without={*checks, *known})
-        words = (*guarantee_in_words(guarantee), *drift.sentences())
+        words = guarantee_in_words(guarantee)
     return replace(
         wanted,
         version=version,
