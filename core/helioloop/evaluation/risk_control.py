@@ -6,7 +6,8 @@ the other cubes go to the humans. Labels verified because of their disagreement 
 ensemble is wrong more often than among all cubes.
 
 The guarantee holds for a new release that is like the earlier one and is scored in the same way: by as many members,
-none of them trained on the cube.
+none of them trained on the cube. It bounds the error rate, the fraction wrong among very many labels accepted in this
+way. Among a few, more of them can be wrong by chance; `RiskGuarantee.most_wrong` says how many.
 """
 
 import math
@@ -38,14 +39,17 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskGuarantee:
-    """With probability `confidence`, at most the fraction `rate` of the labels accepted at `threshold` is wrong.
+    """With probability `confidence`, the error rate of labels accepted at `threshold` is at most `rate`.
+
+    The error rate is the fraction wrong in the long run: the probability that a cube of a comparable release, if it is
+    accepted, gets a wrong label. The fraction among N labels that were accepted scatters about it.
 
     Parameters
     ----------
     threshold : float
         A class is accepted if its probability, max(p, 1 − p), is at least this.
     rate : float
-        Largest fraction of wrong labels among the accepted ones, α.
+        Largest error rate of the accepted labels, α.
     confidence : float
         Probability, over random calibration sets, that the rate is kept: 1 − δ.
     n_calibration : int
@@ -66,6 +70,15 @@ class RiskGuarantee:
         """Fraction of the calibration set that is accepted; about the same is expected of a new release."""
         return self.n_accepted / self.n_calibration
 
+    def most_wrong(self, n: int) -> int:
+        """Return how many of n accepted labels may be wrong.
+
+        This is the quantile of the binomial distribution at the same confidence: the smallest m with
+        ``P(X ≤ m) ≥ 1 − δ, X ~ Binomial(n, α)``. Where the error rate is at most α, no more than m are wrong with
+        probability 1 − δ, if the cubes are independent.
+        """
+        return int(binom.ppf(self.confidence, n, self.rate)) if n else 0
+
 
 def make_guarantee(
     p_emergence: Floats, emergence: Bools, *, rate: float = 0.02, confidence: float = 0.9
@@ -79,8 +92,8 @@ def make_guarantee(
     emergence : ndarray of bool, shape (n,)
         Their verified labels. The cubes must be drawn at random.
     rate : float
-        Largest fraction of wrong labels among the accepted ones, α. Choose it before looking at the labels; if the
-        labels are to choose it, use `smallest_guarantee`.
+        Largest error rate of the accepted labels, α. Choose it before looking at the labels; if the labels are to
+        choose it, use `smallest_guarantee`.
     confidence : float
         Probability with which the guarantee holds, 1 − δ.
 

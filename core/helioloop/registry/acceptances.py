@@ -25,7 +25,7 @@ class Acceptance:
     release : str
         The release.
     rate : float
-        Largest fraction of wrong labels among the accepted ones that is wanted.
+        Largest error rate of the accepted labels that is wanted; see `RiskGuarantee`.
     confidence : float
         Probability with which that shall hold.
     version : str or None

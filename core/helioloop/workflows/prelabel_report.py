@@ -49,7 +49,7 @@ class Targets:
     Parameters
     ----------
     rate : float
-        Largest fraction of wrong labels among the accepted ones.
+        Largest error rate of the accepted labels; see `RiskGuarantee`.
     confidence : float
         Probability with which that holds.
     coverage : float
@@ -166,7 +166,7 @@ class Prelabelling:
 
     def _guarantee_in_words(self) -> tuple[str, ...]:
         if self.guarantee is not None:
-            return guarantee_in_words(self.guarantee)
+            return guarantee_in_words(self.guarantee, accepted=sum(cube.accepted for cube in self.cubes))
         return no_guarantee_in_words(
             rate=self.targets.rate,
             confidence=self.targets.confidence,
@@ -180,11 +180,15 @@ def write_prelabel_table(path: Path, prelabelling: Prelabelling) -> None:
     tables.write_table(path, COLUMNS, (cube.row(prelabelling.version) for cube in prelabelling.cubes))
 
 
-def guarantee_in_words(guarantee: RiskGuarantee) -> tuple[str, ...]:
-    """Return what a guarantee says and what it was computed from."""
+def guarantee_in_words(guarantee: RiskGuarantee, *, accepted: int) -> tuple[str, ...]:
+    """Return what a guarantee says, what that means for so many accepted labels, and what it was computed from."""
+    most = guarantee.most_wrong(accepted)
+    may_be = f"up to {most} may be" if most else "none is expected to be"
+    here = f"; among the {accepted} accepted here {may_be}" if accepted else ""
     return (
-        f"At most {percent(guarantee.rate)} of the accepted labels are wrong, with {percent(guarantee.confidence)} "
-        "confidence, provided that this release is like the one that the audit sample was drawn from.",
+        f"Of labels accepted in this way at most {percent(guarantee.rate)} are wrong in the long run, with "
+        f"{percent(guarantee.confidence)} confidence{here}. This holds if the release is like the one that the audit "
+        "sample was drawn from.",
         f"A class is accepted if its probability is at least {guarantee.threshold:.4f}; of {guarantee.n_calibration} "
         f"labels in the audit sample {guarantee.n_accepted} pass, {guarantee.n_wrong} of these are wrong.",
     )

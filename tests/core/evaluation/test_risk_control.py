@@ -66,6 +66,16 @@ def test_the_guarantee_fails_no_more_often_than_stated() -> None:
     assert 2.0 * (1.0 - np.median(thresholds)) > 0.3  # of the 0.55 that could be accepted if the errors were known
 
 
+def test_of_a_few_accepted_labels_more_than_the_rate_can_be_wrong_and_the_bound_says_how_many() -> None:
+    """Wrong at exactly the rate, over 2 % of fifty labels are in a fourth of all releases, over the bound in few."""
+    guarantee = RiskGuarantee(threshold=0.9, rate=0.02, confidence=0.9, n_calibration=200, n_accepted=150, n_wrong=0)
+    assert [guarantee.most_wrong(n) for n in (0, 1, 5, 6, 50, 114, 1000)] == [0, 0, 0, 1, 2, 4, 26]
+    wrong = np.random.default_rng(2).binomial(50, 0.02, 4000)
+    assert np.mean(wrong > 0.02 * 50) > 0.2
+    assert np.mean(wrong > guarantee.most_wrong(50)) <= 0.1
+    assert np.mean(wrong > guarantee.most_wrong(50) - 1) > 0.1
+
+
 def test_an_ensemble_that_is_just_too_bad_everywhere_rarely_gets_a_guarantee() -> None:
     """The hardest case: wrong in 5.01 % everywhere, it gets 5 % from at most a tenth of 400 calibration sets."""
     rng = np.random.default_rng(3)

@@ -10,7 +10,14 @@ from helioloop.evaluation.calibration import IntervalCalibration, ProbabilityCal
 from helioloop.evaluation.drift import Drift
 from helioloop.evaluation.risk_control import RiskGuarantee
 from helioloop.records.scores import CubeScore, Emergence
-from helioloop.workflows.prelabel_report import COLUMNS, Prelabel, Prelabelling, Targets, no_guarantee_in_words
+from helioloop.workflows.prelabel_report import (
+    COLUMNS,
+    Prelabel,
+    Prelabelling,
+    Targets,
+    guarantee_in_words,
+    no_guarantee_in_words,
+)
 
 FOUND = Prelabel(
     score=CubeScore(cube="a", sha256="0" * 64, p_emergence=0.96, p_spread=0.01, members=("fold0-0", "fold0-1")),
@@ -57,8 +64,10 @@ def test_the_sentences_contain_what_is_accepted_and_the_guarantee() -> None:
     """Counts, rate, confidence, threshold and the labels of the audit sample."""
     sentences = DONE.sentences()
     assert sentences[0] == "2 cubes scored by v0003: 1 accepted, 1 go to the human."
-    assert sentences[1].startswith(
-        "At most 2 % of the accepted labels are wrong, with 90 % confidence, provided that this"
+    assert sentences[1] == (
+        "Of labels accepted in this way at most 2 % are wrong in the long run, with 90 % confidence; among the 1 "
+        "accepted here none is expected to be. This holds if the release is like the one that the audit sample was "
+        "drawn from."
     )
     assert sentences[2].endswith("at least 0.9500; of 200 labels in the audit sample 150 pass, 0 of these are wrong.")
     assert sentences[3:] == (
@@ -101,6 +110,15 @@ def test_nothing_is_said_to_be_guaranteed_or_calibrated_where_drift_is_found_or_
         assert said[1].startswith(first)
         assert said[2].startswith("The risk guarantee is therefore withdrawn: nothing is accepted")
     assert (len(found), len(unknown)) == (4, 3)
+
+
+def test_the_guarantee_says_up_to_how_many_of_the_accepted_labels_may_be_wrong() -> None:
+    """Of fifty at 2 % two, which are 4 %. Nothing is said of none."""
+    assert DONE.guarantee is not None
+    assert "confidence; among the 50 accepted here up to 2 may be. This" in guarantee_in_words(
+        DONE.guarantee, accepted=50
+    )[0]  # fmt: skip
+    assert "confidence. This" in guarantee_in_words(DONE.guarantee, accepted=0)[0]
 
 
 def test_targets_are_between_0_and_1() -> None:

@@ -149,7 +149,10 @@ def test_sure_cubes_are_accepted_under_the_guarantee_and_the_others_go_to_a_huma
     assert any(frames)
     assert all(85 <= int(frame) <= 125 for frame in frames if frame)  # the bipole appears between 100 and 110
     assert f"{N_NEW} cubes scored by v0001: {accepted} accepted, {N_NEW - accepted} go to the human." in result.stdout
-    assert "At most 10 % of the accepted labels are wrong, with 90 % confidence" in result.stdout
+    assert (
+        "Of labels accepted in this way at most 10 % are wrong in the long run, with 90 % confidence; among the "
+        f"{accepted} accepted here "
+    ) in result.stdout
     assert f"of {len(scores)} labels in the audit sample {len(scores)} pass, 0 of these are wrong" in result.stdout
 
 
@@ -264,7 +267,7 @@ def test_nothing_is_accepted_of_a_release_with_other_noise(made: Releases, tmp_p
     assert float(found[1]) == pytest.approx(30.0, rel=0.1)
     assert "The risk guarantee is therefore withdrawn: nothing is accepted" in result.stdout
     assert "verify a random sample of it, train on it together with the earlier releases" in result.stdout
-    assert "wrong, with 90 % confidence" not in result.stdout
+    assert "wrong in the long run, with 90 % confidence" not in result.stdout
     result = run("score", noisy, *words)
     assert result.exit_code == 0, result.output
     assert "helioloop: This release is not like those trained on: noise " in result.stderr
@@ -283,7 +286,7 @@ def test_a_version_made_before_statistics_were_kept_accepts_nothing_and_says_wha
     assert result.exit_code == 0, result.output
     assert {(row["accepted"], row["p_calibrated"]) for row in read_table(out)} == {("0", "")}
     assert "The risk guarantee is therefore withdrawn: nothing is accepted" in result.stdout
-    assert "wrong, with 90 % confidence" not in result.stdout
+    assert "wrong in the long run, with 90 % confidence" not in result.stdout
     unknown = "Whether this release is like those trained on is unknown: version v0001 was made before"
     assert unknown in result.stdout
     assert unknown in run("score", made.new, *words).stderr
@@ -309,7 +312,7 @@ def test_a_release_with_too_few_regions_to_compare_is_left_to_people(made: Relea
     assert ({row["accepted"] for row in written} == {"0"}) is (n < 5)
     assert (f"unknown: {n} new regions and 32 trained on are too few" in result.stdout) is (n < 5)
     assert ("at least 5 new ones are needed" in result.stdout) is (n < 5)
-    assert ("wrong, with 90 % confidence" in result.stdout) is (n >= 5)
+    assert ("wrong in the long run, with 90 % confidence" in result.stdout) is (n >= 5)
 
 
 def test_a_sampled_cube_that_was_not_trained_on_is_wrong_usage(made: Releases, tmp_path: Path) -> None:

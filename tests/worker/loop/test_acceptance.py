@@ -111,7 +111,8 @@ def test_accepted_tasks_and_random_checks_are_marked_and_the_data_stay(project: 
     for entry in project.label_studio.tasks(project.id):
         assert {**entry["data"], "triage": ""} == before[entry["id"]]["data"]
         assert entry["annotations"] == before[entry["id"]]["annotations"]
-    assert "At most 10 % of the accepted labels are wrong, with 90 % confidence" in outcome.sentences[0]
+    assert "at most 10 % are wrong in the long run, with 90 % confidence; " in outcome.sentences[0]
+    assert re.search(rf"among the {len(accepted)} accepted here up to [12] may be\.", outcome.sentences[0])
 
 
 def test_the_status_says_the_guarantee_and_counts_blind_answers(project: LoopProject) -> None:
@@ -124,7 +125,7 @@ def test_the_status_says_the_guarantee_and_counts_blind_answers(project: LoopPro
     settings = project.context.settings
     (line,) = acceptance_lines(read_status(project.registry, project=project.id, settings=settings))
     assert line.name == "accepted in new"
-    assert line.value.startswith(f"{len(outcome.accepted)} of 20 cubes, by v0001. At most 10 % of the accepted labels")
+    assert line.value.startswith(f"{len(outcome.accepted)} of 20 cubes, by v0001. Of labels accepted in this way at")
     assert line.value.endswith(
         "Random checks: 2 of 10 answered blind; verified with the prediction visible, which supports no guarantee: 1"
     )

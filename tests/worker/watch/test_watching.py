@@ -97,7 +97,9 @@ def test_labels_that_the_audit_sample_supports_are_accepted_and_marked(running_s
     assert len(accepted) > 4
     assert {data["release"] for data in accepted} == {"new"}
     assert len([data for data in found if data.get("triage", "").startswith("random check")]) == 10
-    assert site.says(f"new: {len(accepted)} labels accepted by v0001. At most 10 % of the accepted labels are wrong")
+    assert site.says(
+        f"new: {len(accepted)} labels accepted by v0001. Of labels accepted in this way at most 10 % are wrong"
+    )
     assert site.says(
         "new: 10 cubes pre-labelled by v0001; 10 random checks have no prediction until somebody answers blind"
     )

@@ -106,7 +106,7 @@ rate_option = click.option(
     type=FRACTION,
     default=0.02,
     show_default=True,
-    help="Largest fraction of the accepted labels that may be wrong.",
+    help="Largest fraction of labels accepted in this way that may be wrong in the long run.",
 )
 confidence_option = click.option(
     "--confidence", type=FRACTION, default=0.9, show_default=True, help="Probability with which the guarantee holds."

@@ -54,8 +54,10 @@ def triage(
 
     The ensemble's class is accepted where its probability reaches a threshold; all other cubes go to a human. The
     threshold is chosen on the audit sample, so that the risk guarantee holds: with probability --confidence, at most
-    the fraction --rate of the accepted labels is wrong. If the sample is too small or the ensemble too often wrong for
-    that rate, nothing is accepted and the command prints the smallest rate that is possible.
+    the fraction --rate of labels accepted in this way is wrong in the long run. Among the few of one release more can
+    be wrong by chance; the command prints up to how many, with the same confidence. If the sample is too small or the
+    ensemble too often wrong for that rate, nothing is accepted and the command prints the smallest rate that is
+    possible.
 
     The audit sample consists of cubes that were DRAWN AT RANDOM from a release that the version was trained on, and
     then verified by a human. The table must hold ALL cubes of the sample, not only those found wrong, and none that was

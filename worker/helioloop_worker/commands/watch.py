@@ -85,8 +85,9 @@ def watch(
     then all passages are over.
 
     Labels that the project's audit sample supports are accepted, as by `helioloop triage`: at most the fraction --rate
-    of them is wrong, with probability --confidence. The sample is the cubes of earlier releases that were verified in
-    the order that `helioloop status` lists. Label Studio then has the column `triage`: "accepted …", "random check …"
+    of labels accepted in this way is wrong in the long run, with probability --confidence; how many of a release may be
+    is printed. The sample is the cubes of earlier releases that were verified in the order that `helioloop status`
+    lists. Label Studio then has the column `triage`: "accepted …", "random check …"
     or empty. Filter by it; accepted tasks come last in the queue. The random checks are a tenth of the release, at
     least ten: verify all of them, in their order. A new version withdraws the accepted labels, and accepts anew.
     Nothing is accepted of a release that is not like the sample, nor of one with fewer than five regions, which cannot

@@ -156,7 +156,7 @@ def _outcome(
     else:
         scores = _scores(context, project, version, unverified, sample=sample, report=report)
         accepted = _accepted(scores, guarantee, without={*checks, *known})
-        words = guarantee_in_words(guarantee)
+        words = guarantee_in_words(guarantee, accepted=len(accepted))
     return replace(
         wanted,
         version=version,

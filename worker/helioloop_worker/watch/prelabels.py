@@ -110,7 +110,7 @@ class PreLabelling:
     journal : Journal
         Receives events and rows.
     rate, confidence : float
-        Largest fraction of wrong labels among the accepted ones, and the probability with which that shall hold.
+        Largest error rate of the accepted labels, and the probability with which that shall hold.
     report : Report
         Called with the progress of acceptances.
     """

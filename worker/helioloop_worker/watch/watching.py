@@ -57,7 +57,7 @@ class Watch:
     say : callable
         Receives one line per event.
     rate, confidence : float
-        Largest fraction of wrong labels among the accepted ones, and the probability with which that shall hold.
+        Largest error rate of the accepted labels, and the probability with which that shall hold.
     report : Report
         Called with the progress of long steps.
     processes : int or None
