@@ -44,6 +44,9 @@ def prelabel_release(
 ) -> Prelabelling:
     """Score a new release and accept the classes for which the audit sample supports a guarantee.
 
+    A label that a human verified is never overruled: such a cube is not accepted, whether the release's table marks it
+    as verified or the audit sample contains it.
+
     If the release is not like the audit sample, or cannot be compared with it, nothing is accepted or calibrated.
 
     Nothing is written. The scores differ from those in the version's folder: a new cube is scored by the members of one
@@ -52,7 +55,7 @@ def prelabel_release(
     Parameters
     ----------
     release : Release
-        The new release; its labels are not used.
+        The new release; of its labels only whether a human verified them is used.
     registry : Registry
         Model folder.
     runtime : Runtime
@@ -105,7 +108,8 @@ def prelabel_release(
         probabilities = ProbabilityCalibration.calibrate(p, emergence)
         intervals = IntervalCalibration.calibrate(located, frames, start=start, coverage=targets.coverage)
     new = np.array([score.p_emergence for score in scores], dtype=np.float64)
-    accepted = set(split(new, guarantee)[0].tolist())
+    verified = _verified(cubes, audit_sample)
+    accepted = {k for k in split(new, guarantee)[0].tolist() if not verified[k]}
     calibrated = [None] * len(new) if probabilities is None else [float(q) for q in probabilities.apply(new)]
     prelabels = []
     for k, (cube, score) in enumerate(zip(cubes, scores, strict=True)):
@@ -117,6 +121,7 @@ def prelabel_release(
                 score=score,
                 p_calibrated=calibrated[k],
                 accepted=k in accepted,
+                verified=verified[k],
                 emergence=found,
                 coverage=None if intervals is None else intervals.coverage,
                 time=None
@@ -138,6 +143,15 @@ def prelabel_release(
         n_frames=len(frames),
         drift=drift,
     )
+
+
+def _verified(cubes: Sequence[CubeInfo], sample: AuditSample) -> list[bool]:
+    """Return for each cube of a release whether a human verified its label, in the release's table or the sample's.
+
+    A cube of the sample is recognised by its content, under whatever name the release has it.
+    """
+    sampled = {score.sha256 for score, _ in sample.cubes}
+    return [cube.verified or cube.sha256 in sampled for cube in cubes]
 
 
 def score_by_fold(

@@ -82,6 +82,8 @@ class Prelabel:
         Calibrated probability of emergence; None if too few labels allow none.
     accepted : bool
         True if the predicted class is accepted under the guarantee.
+    verified : bool
+        True if a human verified the label, which then stays; such a cube is not accepted.
     emergence : Emergence or None
         Emergence frame with the interval to show; None if another class is predicted, or if neither
         the curve nor both polarities rise.
@@ -94,6 +96,7 @@ class Prelabel:
     score: CubeScore
     p_calibrated: float | None
     accepted: bool
+    verified: bool
     emergence: Emergence | None
     coverage: float | None
     time: FrameTime | None
@@ -154,7 +157,10 @@ class Prelabelling:
     def sentences(self) -> tuple[str, ...]:
         """Return the outcome in plain sentences."""
         n, accepted = len(self.cubes), sum(cube.accepted for cube in self.cubes)
-        counts = f"{n} cubes scored by {self.version}: {accepted} accepted, {n - accepted} go to the human."
+        verified = sum(cube.verified for cube in self.cubes)
+        counts = f"{n} cubes scored by {self.version}: {accepted} accepted, {n - accepted - verified} go to the human."
+        if verified:
+            counts = f"{counts[:-1]}, {verified} {'has' if verified == 1 else 'have'} a label that a human verified."
         if not self.drift.alike:
             return counts, *self.drift.sentences(), _WITHDRAWN, *([_REMEDY] if self.drift.found else [])
         return (

@@ -23,6 +23,7 @@ FOUND = Prelabel(
     score=CubeScore(cube="a", sha256="0" * 64, p_emergence=0.96, p_spread=0.01, members=("fold0-0", "fold0-1")),
     p_calibrated=0.9,
     accepted=True,
+    verified=False,
     emergence=Emergence(frame=100, frame_lo=90, frame_hi=112),
     coverage=0.9,
     time=FrameTime(utc="2001-01-01T00:00:00", tai="2001-01-01T00:00:32"),
@@ -31,6 +32,7 @@ UNCERTAIN = Prelabel(
     score=CubeScore(cube="b", sha256="1" * 64, p_emergence=0.4, p_spread=0.1, members=("fold1-0", "fold1-1")),
     p_calibrated=None,
     accepted=False,
+    verified=False,
     emergence=None,
     coverage=None,
     time=None,
@@ -119,6 +121,13 @@ def test_the_guarantee_says_up_to_how_many_of_the_accepted_labels_may_be_wrong()
         DONE.guarantee, accepted=50
     )[0]  # fmt: skip
     assert "confidence. This" in guarantee_in_words(DONE.guarantee, accepted=0)[0]
+
+
+@pytest.mark.parametrize(("n", "said"), [(1, "1 has a label that a human verified."), (2, "2 have a label")])
+def test_cubes_with_a_verified_label_are_counted_apart(n: int, said: str) -> None:
+    """They neither are accepted nor go to a human."""
+    done = replace(DONE, cubes=(*DONE.cubes, *[replace(UNCERTAIN, verified=True)] * n))
+    assert done.sentences()[0].startswith(f"{2 + n} cubes scored by v0003: 1 accepted, 1 go to the human, {said}")
 
 
 def test_targets_are_between_0_and_1() -> None:

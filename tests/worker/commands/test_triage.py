@@ -190,6 +190,33 @@ def test_a_rate_that_cannot_be_guaranteed_accepts_nothing(made: Releases, tmp_pa
     assert (result.exit_code, "They do not support a rate up to 30 %" in result.stdout) == (0, True)
 
 
+def test_verified_labels_are_never_overruled(made: Releases, tmp_path: Path) -> None:
+    """Whether the ensemble agrees with them or not; and a cube of the sample is one under another name, too."""
+    new, out = tmp_path / "new", tmp_path / "out.csv"
+    shutil.copytree(made.new, new)
+    sample = write_sample(tmp_path / "drawn.csv", made.scores())
+    words = ("triage", new, "--model-dir", made.models, "--random", sample, "--rate", "0.1", "--out", out)
+    before = run(*words)
+    assert before.exit_code == 0, before.output
+    assert "a human verified" not in before.stdout
+    agreeing, contradicted, *others = [row for row in read_table(out) if row["accepted"] == "1"]
+    assert others
+    other = {str(Label.EMERGENCE): Label.NON_EMERGENCE, str(Label.NON_EMERGENCE): Label.EMERGENCE}
+    verified = {
+        agreeing["cube"]: agreeing["label_predicted"], contradicted["cube"]: other[contradicted["label_predicted"]]
+    }  # fmt: skip
+    lines = [f"{row['cube']},{verified.get(row['cube'], '')},{int(row['cube'] in verified)}" for row in read_table(out)]
+    (new / "labels.csv").write_text("\n".join(("cube,label,verified", *lines, "AR999_20010101,,0")))
+    shutil.copy(made.old / f"{read_table(sample)[0]['cube']}.fits", new / "AR999_20010101.fits")
+    after = run(*words)
+    assert after.exit_code == 0, after.output
+    accepted = {row["cube"] for row in read_table(out) if row["accepted"] == "1"}
+    assert accepted == {row["cube"] for row in others}
+    n_human = N_NEW + 1 - len(others) - 3
+    assert f": {len(others)} accepted, {n_human} go to the human, 3 have a label that a human verified." in after.stdout
+    assert f"among the {len(others)} accepted here" in after.stdout
+
+
 def test_emergences_get_a_calibrated_interval_and_a_time(made: Releases, tmp_path: Path) -> None:
     """On the old release, with stored scores 7 frames late. A date only in the name gives no time."""
     models, out = tmp_path / "models", tmp_path / "out.csv"
@@ -216,7 +243,7 @@ def test_emergences_get_a_calibrated_interval_and_a_time(made: Releases, tmp_pat
     assert "Probabilities: calibrated on 32 labels of the audit sample." in result.stdout
     assert "Intervals: calibrated on 16 verified frames to contain the true frame in 90 % of cases." in result.stdout
     for score, row in zip(stored, read_table(out), strict=True):
-        assert (row["p_emergence"], row["accepted"]) == (f"{score.p_emergence:.6f}", "1")
+        assert (row["p_emergence"], row["accepted"]) == (f"{score.p_emergence:.6f}", "0")  # all are of the sample
         assert (float(row["p_calibrated"]) > 0.5) == (score.p_emergence > 0.5)
         if score.predicted is Label.NON_EMERGENCE or score.emergence is None:
             assert {row[name] for name in COLUMNS if "emergence_" in name or name == "interval"} == {""}

@@ -59,6 +59,9 @@ def triage(
     ensemble too often wrong for that rate, nothing is accepted and the command prints the smallest rate that is
     possible.
 
+    A label that a human verified is never overruled: cubes with verified 1 in labels.csv of NEW_RELEASE, and cubes of
+    the audit sample, are not accepted, and the command prints how many they are.
+
     The audit sample consists of cubes that were DRAWN AT RANDOM from a release that the version was trained on, and
     then verified by a human. The table must hold ALL cubes of the sample, not only those found wrong, and none that was
     chosen for its disagreement. Otherwise the guarantee does not hold.
@@ -79,7 +82,8 @@ def triage(
       p_emergence         mean over the members of one fold, each combined with
                           the local growth where the recipe measures it
       p_calibrated        calibrated on the sample: of cubes at 0.8, about 80 % emerge
-      accepted            1: the label is accepted; 0: the cube goes to a human
+      accepted            1: the label is accepted; 0: the cube goes to a human, or
+                          its label was verified by one
       emergence_frame     0-based grid frame, with the ends _lo and _hi of its
                           interval; only where emergence is predicted and the
                           masking curve rises; _lo 0 means at frame 0 or earlier
