@@ -3,7 +3,9 @@
 The worker runs the same rounds with a project's labels instead of a release's table. Needs the extra ``worker``.
 """
 
+import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +27,12 @@ from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.project_profile import profile_conflict, write_project_profile
 from helioloop.registry.versions import Registry
 from helioloop.workflows.cells import decimal, frame_cells
+from helioloop.workflows.damaged_version import copy_sound_members, version_damage
 from helioloop.workflows.parallel import process_count
 from helioloop.workflows.readable_cubes import readable_cubes
 from helioloop.workflows.rounds import run_round
+
+log = logging.getLogger(__name__)
 
 SCORE_COLUMNS = (
     "cube",
@@ -56,6 +61,8 @@ def train_release(
     release: Release, registry: Registry, runtime: Runtime, *, recipe: Recipe, seed: int, forced: bool
 ) -> Card | None:
     """Train a version on a release's labels and publish it; None if nothing changed since the newest version.
+
+    Where the newest version is damaged or lacks a part, an equal one is made, with what of its weights is sound.
 
     If the newest version was made from the same data and never published, because the command was interrupted, it is
     published now.
@@ -89,7 +96,9 @@ def train_release(
     check_profile(registry, runtime)
     parent = registry.published()
     if parent is not None:
-        registry.card(parent)  # before hours of work: without it no other version can be compared and published
+        # Before hours of work: without these no other version can be compared with it and published.
+        registry.card(parent)
+        registry.scores(parent, curves=False)
     cubes = readable_cubes(release, runtime)
     try:
         plan = make_plan(
@@ -109,10 +118,17 @@ def train_release(
             f"{n_excluded} of {len(release.rows)} cubes of release {release.name} were excluded; of the others, {error}"
         ) from None
     newest = registry.latest()
+    damage = None
     if newest is not None and newest.fingerprint == plan.fingerprint and not forced:
-        interrupted = registry.unpublished()
-        return None if interrupted is None else _publish(interrupted, registry, forced=forced)
+        damage = version_damage(registry, newest.version)
+        if damage is None:
+            interrupted = registry.unpublished()
+            return None if interrupted is None else _publish(interrupted, registry, forced=forced)
     set_profile(registry, runtime)
+    if newest is not None and damage is not None:
+        log.warning("%s is damaged and is made again: %s", newest.version, damage)
+        plan = replace(plan, reason=f"{newest.version} is damaged")
+        copy_sound_members(registry, newest.version, plan)
     card = run_round(plan, registry, runtime, processes=process_count(plan, runtime.device), forced=forced)
     return _publish(card, registry, forced=forced)
 

@@ -8,7 +8,7 @@ from tests.whole import complete
 
 from helioloop.errors import RegistryError
 from helioloop.registry.card import Card
-from helioloop.registry.unusable import unusable_versions
+from helioloop.registry.unusable import find_damage, unusable_versions
 from helioloop.registry.versions import PRUNED_FILE, Registry
 
 
@@ -30,6 +30,7 @@ def weights(registry: Registry, version: str) -> Path:
 
 def test_whole_versions_are_not_named(registry: Registry) -> None:
     assert unusable_versions(registry) == {}
+    assert find_damage(registry, "v0003") is None
 
 
 @pytest.mark.parametrize("damage", ["cut off", "gone", "no weights"])
@@ -45,6 +46,7 @@ def test_a_version_whose_weights_were_damaged_is_named(registry: Registry, damag
     found = unusable_versions(registry)
     assert list(found) == ["v0001"]
     assert found["v0001"].startswith("v0001 cannot be published again, because f0s0.safetensors ")
+    assert (find_damage(registry, "v0001") or "").startswith("f0s0.safetensors ")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{\n "cubes": [\n  {\n   "name": "A"\n  }', b"<html>}"])

@@ -1,13 +1,16 @@
 """``helioloop train``, ``score``, ``versions`` and ``rollback`` on a real release of synthetic cubes."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import Result
+from safetensors import safe_open
+from safetensors.torch import save_file
 from tests.worker.shell import read_table, run_one_of, run_printed
 
 from helioloop import settings, synthetic
@@ -22,10 +25,15 @@ from helioloop.records.profiles import BUILT_IN, Profile
 from helioloop.records.scores import CubeScore, Emergence
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.project_profile import find_project_profile, read_project_profile, write_project_profile
+from helioloop.registry.score_store import write_scores
+from helioloop.registry.trained_fields import TRAINED_FIELDS_FILE
 from helioloop.registry.versions import Registry
 from helioloop.workflows import releases
+from helioloop.workflows.damaged_version import version_damage
 from helioloop.workflows.releases import MEMBER_COLUMNS, SCORE_COLUMNS, member_cells, score_row
 from helioloop_worker.commands import learning
+from helioloop_worker.reports.status_reading import read_status
+from helioloop_worker.reports.verdict import find_all
 
 N_CUBES = 40
 SMALL = replace(MDI, size_px=30)
@@ -202,6 +210,104 @@ def test_training_again_does_nothing_and_force_repeats_it(trained: Trained, tmp_
     assert [line.split()[:2] for line in listed[2:]] == [["*", "v0002"]]
     assert run("rollback", "v0001", "--model-dir", models).exit_code == 0
     assert registry.published() == "v0001"
+
+
+def lose_a_score(registry: Registry) -> None:
+    """Remove the score of one cube, as a file that was cut off at the end of a line and then indexed anew."""
+    folder = registry.folder("v0001") / "scores"
+    scores = list(registry.scores("v0001").values())
+    shutil.rmtree(folder)
+    write_scores(folder, scores[1:])
+
+
+def spoil_weights(path: Path) -> None:
+    """Write weights that are not finite into a file, whose length and header stay right."""
+    with safe_open(path, framework="pt") as file:
+        weights, metadata = {key: file.get_tensor(key) for key in file.keys()}, file.metadata()  # noqa: SIM118
+    for value in weights.values():
+        if value.is_floating_point():
+            value.fill_(torch.nan)
+    save_file(weights, path, metadata=metadata)
+
+
+DAMAGES: dict[str, Callable[[Registry], object]] = {
+    # what is damaged: how
+    "weights deleted": lambda registry: first_weights(registry).unlink(),
+    "weights cut off": lambda registry: cut(first_weights(registry)),
+    "weights not finite": lambda registry: spoil_weights(first_weights(registry)),
+    "plan cut off": lambda registry: cut(registry.folder("v0001") / "plan.json"),
+    "growth odds deleted": lambda registry: (registry.folder("v0001") / "growth-odds.json").unlink(),
+    "field statistics deleted": lambda registry: (registry.folder("v0001") / TRAINED_FIELDS_FILE).unlink(),
+    "scores deleted": lambda registry: shutil.rmtree(registry.folder("v0001") / "scores"),
+    "a score lost": lose_a_score,
+}
+
+
+def first_weights(registry: Registry) -> Path:
+    return min(registry.folder("v0001").glob("*.safetensors"))
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_training_again_makes_a_damaged_version_again(trained: Trained, tmp_path: Path, damage: str) -> None:
+    """With the same scores, published, and whole; the weights that are sound are not trained again."""
+    models = tmp_path / "models"
+    shutil.copytree(trained.models, models)
+    registry = Registry(models)
+    scores, sound = registry.scores("v0001"), first_weights(registry).read_bytes()
+    others = {path.name: path.read_bytes() for path in sorted(registry.folder("v0001").glob("*.safetensors"))[1:]}
+    DAMAGES[damage](registry)
+    again = run("train", trained.release, "--model-dir", models)
+    assert again.exit_code == 0, again.output
+    assert "v0002 published" in again.stdout
+    assert registry.published() == "v0002"
+    assert registry.card("v0002").reason == "v0001 is damaged"
+    assert version_damage(registry, "v0002") is None
+    made = registry.folder("v0002")
+    assert {path.name: path.read_bytes() for path in sorted(made.glob("*.safetensors"))[1:]} == others
+    if "weights" not in damage:
+        assert min(made.glob("*.safetensors")).read_bytes() == sound
+    found = registry.scores("v0002")
+    assert {key: round(score.p_emergence, 4) for key, score in found.items()} == {
+        key: round(score.p_emergence, 4) for key, score in scores.items()
+    }
+    assert "nothing to do" in run("train", trained.release, "--model-dir", models).stdout
+
+
+def test_damaged_scores_are_named_before_the_training_and_their_remedy_leads_to_a_whole_version(
+    trained: Trained, tmp_path: Path
+) -> None:
+    models = tmp_path / "models"
+    shutil.copytree(trained.models, models)
+    registry = Registry(models)
+    (path,) = (registry.folder("v0001") / "scores").glob("*.jsonl")
+    path.write_text("{\n")
+    for index in path.parent.glob("index.sqlite"):
+        index.unlink()
+    refused = run("train", trained.release, "--model-dir", models)
+    assert refused.exit_code == 1
+    assert "delete that file: its cubes are scored again" in refused.stderr
+    assert not (models / "staging").exists() or not [*(models / "staging").iterdir()]
+    path.unlink()
+    assert "v0002 published" in run("train", trained.release, "--model-dir", models).stdout
+
+
+def test_versions_and_status_say_what_is_missing_of_a_damaged_version(trained: Trained, tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    shutil.copytree(trained.models, models)
+    path = first_weights(Registry(models))
+    assert "damaged" not in run("versions", "--model-dir", models).stdout
+    path.unlink()
+    assert f"v0001 is damaged and cannot be published: {path.name} is missing" in (
+        run("versions", "--model-dir", models).stdout
+    )
+    verdict, *_ = find_all(read_status(Registry(models)))
+    assert (verdict.cause, verdict.well) == ("damaged-version", False)
+    assert verdict.sentence == f"v0001, which is published, is damaged: {path.name} is missing."
+    assert f"Run `helioloop train RELEASE --model-dir {models}`" in verdict.action
 
 
 @pytest.mark.parametrize("lost", [["published.json", "history.jsonl"], ["published.json"]], ids=["both", "pointer"])

@@ -297,6 +297,30 @@ CASES: dict[str, tuple[ProjectStatus, str, str, str]] = {
         "Release first (and 1 more), on which the published version was trained, is in none of the release roots.",
         "Give the folder its name back",
     ),
+    "weights of the published version are missing": (
+        replace(IDLE, damaged="fold0-0.safetensors is missing"),
+        "damaged-version",
+        "v0003, which is published, is damaged: fold0-0.safetensors is missing.",
+        "A worker repeats its round by itself",
+    ),
+    "weights of the version of a model folder are missing": (
+        replace(FOLDER, damaged="fold0-0.safetensors is missing"),
+        "damaged-version",
+        "v0003, which is published, is damaged: fold0-0.safetensors is missing.",
+        "Run `helioloop train RELEASE --model-dir models` on the same release",
+    ),
+    "an earlier version is published and damaged": (
+        replace(FOLDER, damaged="plan.json is cut off", versions=("v0003", "v0004")),
+        "damaged-version",
+        "v0003, which is published, is damaged: plan.json is cut off.",
+        "Publish another version, `helioloop rollback VERSION --model-dir models`",
+    ),
+    "a round runs that replaces a damaged version": (
+        replace(with_services(running_round=running()), damaged="fold0-0.safetensors is missing"),
+        "disagreements",
+        "12 of 40",
+        "Label",
+    ),
     "another learning code made the version": (
         replace(IDLE, other_code=OtherCode(version="v0003", made="0.1.0+aaa", now="0.1.0+bbb")),
         "other-code",

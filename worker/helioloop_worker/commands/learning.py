@@ -51,7 +51,8 @@ def train(*, folder: Path, model_dir: Path, labels: Path | None, recipe: str, fo
     but not trained on. The labelled cubes are split into folds. Each member leaves one fold out, and a cube's
     probability is the mean over the members that left it out, each combined with the local growth (see `helioloop score
     --help`) where the recipe measures it. If labels, data, recipe and code are those of the newest version, nothing is
-    trained. All versions in a model folder have one profile (release.toml); a release of another one is refused.
+    trained, unless that version is damaged: then it is made again, and only what it lacks is trained. All versions in a
+    model folder have one profile (release.toml); a release of another one is refused.
 
     Promotion check: a new version is compared with the published one on the verified cubes that both have scored, if
     there are at least 20. (Once 20 of these belong to the audit sample, only those are compared.) A version that is
@@ -172,8 +173,8 @@ def score(
 def versions(*, model_dir: Path | None, project: int | None) -> None:
     """List model versions, oldest first.
 
-    A star marks the published version. The reasons for rejections, and versions without weights, are printed below the
-    table. To publish a rejected version anyway, use `helioloop rollback`.
+    A star marks the published version. The reasons for rejections, versions without weights, and what is missing of
+    damaged ones, are printed below the table. To publish a rejected version anyway, use `helioloop rollback`.
 
     \b
     Columns:
@@ -189,7 +190,8 @@ def versions(*, model_dir: Path | None, project: int | None) -> None:
     Example:
       helioloop versions --model-dir models
     """
-    from helioloop_worker.reports.versions import rejections, version_rows, without_weights
+    from helioloop.registry.unusable import find_damage
+    from helioloop_worker.reports.versions import damages, rejections, version_rows, without_weights
 
     registry = find_registry(model_dir=model_dir, project=project)
     cards = [registry.card(version) for version in registry.versions()]
@@ -198,7 +200,8 @@ def versions(*, model_dir: Path | None, project: int | None) -> None:
         return
     print_table(version_rows(cards, published=registry.published()))
     pruned = [card.version for card in cards if registry.is_pruned(card.version)]
-    for sentence in (*rejections(cards), *without_weights(pruned)):
+    damaged = {card.version: found for card in cards if (found := find_damage(registry, card.version)) is not None}
+    for sentence in (*rejections(cards), *without_weights(pruned), *damages(damaged)):
         click.echo(sentence)
 
 

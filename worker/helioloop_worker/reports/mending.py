@@ -129,6 +129,32 @@ def _after_failure(status: ProjectStatus, job: FailedJob) -> str:
     return "Correct that; the worker tries it again by itself."
 
 
+def damaged_version(status: ProjectStatus) -> Found:
+    """Find that a file of the published version is missing or was cut off."""
+    if status.damaged is None or status.published is None:
+        return []
+    if status.services is not None and status.services.running_round is not None:
+        return []  # its version may replace this one
+    version = status.published.version
+    found = f"{version}, which is published, is damaged: {status.damaged}."
+    if status.project is not None:
+        action = (
+            f"A worker repeats its round by itself, within minutes and once; if {version} stays, {_START_TRAINING}, or "
+            "restore its folder from a backup."
+        )
+    elif status.versions[-1:] == (version,):
+        action = (
+            f"Run `helioloop train RELEASE {status.place}` on the same release: only what is damaged is trained. Or "
+            f"restore the folder of {version} from a backup."
+        )
+    else:
+        action = (
+            f"Publish another version, `helioloop rollback VERSION {status.place}`, or restore the folder of {version} "
+            "from a backup."
+        )
+    return [(found, action)]
+
+
 def other_code(status: ProjectStatus) -> Found:
     """Find that another learning code made the published version."""
     if status.services is not None and status.services.running_round is not None:

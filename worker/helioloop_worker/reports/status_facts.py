@@ -143,6 +143,8 @@ class ProjectStatus:
         A sentence for each parked round.
     unusable : tuple of str
         A sentence for each version that could not be published again.
+    damaged : str or None
+        What is missing or was cut off of the published version, in a clause; None where nothing is.
     releases : tuple of ReadRelease
         What was read from each release.
     excluded : tuple of ExcludedFacts
@@ -192,6 +194,7 @@ class ProjectStatus:
     rejected: RejectedFacts | None = None
     failed_rounds: tuple[str, ...] = ()
     unusable: tuple[str, ...] = ()
+    damaged: str | None = None
     releases: tuple[ReadRelease, ...] = ()
     excluded: tuple[ExcludedFacts, ...] = ()
     unscorable: int = 0

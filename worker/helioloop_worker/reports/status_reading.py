@@ -22,7 +22,7 @@ from helioloop.registry.last_check import LastCheck, read_last_check
 from helioloop.registry.project_profile import find_project_profile, read_project_profile
 from helioloop.registry.staging import Staging
 from helioloop.registry.unscorable import read_unscorable
-from helioloop.registry.unusable import unusable_versions
+from helioloop.registry.unusable import find_damage, unusable_versions
 from helioloop.registry.versions import Registry
 from helioloop.registry.watched import WatchedFolder, WatchState, read_watched
 from helioloop.settings import Settings, plain_url
@@ -86,6 +86,7 @@ def read_status(
     submitted, no_submitted = (None, None) if project is None or settings is None else try_count(settings, project)
     version = registry.published()
     card = None if version is None else known_card(registry, version)
+    lacking = None if version is None else find_damage(registry, version)
     watched = [row for row in read_watched(registry.root).values() if Path(row.folder).is_dir()]
     return ProjectStatus(
         at=iso_time(at),
@@ -99,6 +100,7 @@ def read_status(
         rejected=_rejected(registry, version, place=place),
         failed_rounds=tuple(_redacted(reason, registry, settings) for reason in Staging(registry.root).all_parked()),
         unusable=tuple(_redacted(reason, registry, settings) for reason in unusable_versions(registry).values()),
+        damaged=None if lacking is None else _redacted(lacking, registry, settings),
         releases=tuple(read_releases(registry)),
         excluded=tuple(_excluded(registry)),
         unscorable=0 if version is None else len(read_unscorable(registry.root, version)),

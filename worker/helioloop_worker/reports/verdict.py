@@ -34,6 +34,7 @@ RULES: Final[dict[str, Callable[[ProjectStatus], Found]]] = {
     "configuration": mending.configuration,
     "parked-job": mending.parked_job,
     "failed-job": mending.failed_job,
+    "damaged-version": mending.damaged_version,
     "missing-release": missing_release,
     "other-code": mending.other_code,
     "set-aside": mending.set_aside,

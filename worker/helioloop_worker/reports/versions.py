@@ -1,6 +1,6 @@
 """The table that ``helioloop versions`` prints."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from helioloop.registry.card import Card
 
@@ -50,6 +50,15 @@ def without_weights(versions: Sequence[str]) -> list[str]:
     if not versions:
         return []
     return [f"without weights, removed by `helioloop prune`: {', '.join(versions)}; they cannot be published"]
+
+
+def damages(damaged: Mapping[str, str]) -> list[str]:
+    """Return one line for each version of which a file is missing or was cut off, with what is wrong."""
+    return [
+        f"{version} is damaged and cannot be published: {lacking}; restore its folder from a backup, or, if it is the "
+        "newest, repeat its training"
+        for version, lacking in damaged.items()
+    ]
 
 
 def _metric(card: Card, name: str) -> str:
