@@ -438,14 +438,14 @@ def test_a_frame_is_shown_only_if_ensemble_or_label_is_emergence() -> None:
     score = CubeScore(
         cube="c",
         sha256="",
-        p_emergence=0.25,
+        p_emergence=0.35,
         p_spread=None,
         members=("m",),
         emergence=Emergence(frame=90, frame_lo=80, frame_hi=99),
     )
     shown = score_row(Label.EMERGENCE, score, version="v0001")
     assert [shown[name] for name in SCORE_COLUMNS] == [
-        "c", "emergence", "0.250000", "", "0.750000", 90, 80, 99, "v0001",
+        "c", "emergence", "0.350000", "", "0.650000", 90, 80, 99, "v0001",
     ]  # fmt: skip
     for label in (Label.NON_EMERGENCE, None):
         assert score_row(label, score, version="v0001")["emergence_frame"] == ""
