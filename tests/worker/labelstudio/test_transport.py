@@ -46,6 +46,7 @@ class Answer:
     body: Any = None
     location: str | None = None
     slow: bool = False
+    is_json: bool = False  # although the body is bytes
 
     def raw(self) -> bytes:
         """Return the body as bytes."""
@@ -87,7 +88,10 @@ def server() -> Iterator[Server]:
                 return
             self.send_response(given.status)
             self.send_header("Set-Cookie", COOKIE)
-            self.send_header("Content-Type", "text/html" if isinstance(given.body, bytes) else "application/json")
+            self.send_header(
+                "Content-Type",
+                "text/html" if isinstance(given.body, bytes) and not given.is_json else "application/json",
+            )
             if given.location is not None:
                 self.send_header("Location", given.location)
             self.end_headers()
@@ -157,6 +161,24 @@ CALLS: dict[str, Callable[[LabelStudioClient], Any]] = {
 """Every call of the client."""
 NOT_REPEATED = ("import_tasks", "import_predictions", "create_project", "create_tab")
 """Calls that must not be repeated."""
+
+
+@pytest.mark.parametrize("name", ["tasks", "annotated_tasks"])
+def test_an_export_that_was_cut_off_is_read_again(peer: Server, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Two equal exports at a time share a file in Label Studio, and one of them finds it half written."""
+    monkeypatch.setattr(task_calls, "EXPORT_PAUSES_SECONDS", (0.0, 0.0))
+    half = Answer(200, b'[{"id": 1, "da', is_json=True)
+    peer.answers[:] = [half, Answer(200, b"", is_json=True), Answer(200, [{"id": 1, "data": {}}])]
+    assert CALLS[name](peer.client()) == [{"id": 1, "data": {}}]
+    assert len(peer.requests) == 3
+    peer.answers[:] = [half]
+    assert "something other than a list of tasks" in refusal(lambda: CALLS[name](peer.client()))
+
+
+def test_a_login_page_in_place_of_an_export_is_not_asked_for_again(peer: Server) -> None:
+    peer.answers[:] = [Answer(200, LOGIN_PAGE)]
+    refusal(lambda: peer.client().tasks(1))
+    assert len(peer.requests) == 1
 
 
 def refusal(call: Callable[[], Any]) -> str:

@@ -1,6 +1,7 @@
 """The calls to Label Studio that read tasks: all of them, the newer, the changed and the annotated ones."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +12,10 @@ from helioloop_worker.labelstudio.transport import Calls
 
 PAGE_TASKS = 100
 """Tasks in one page of a listing."""
+EXPORT_PAUSES_SECONDS = (0.5, 2.0)
+"""Pauses before an export that was cut off is read again. Label Studio 1.23 writes each export into a file named after
+project, minute and content, and answers with that file, so that one of two equal exports at a time finds it half
+written."""
 
 
 class TaskCalls(Calls):
@@ -113,9 +118,15 @@ class TaskCalls(Calls):
     def _export(self, project: int, **which: Any) -> list[dict[str, Any]]:
         """Read an export in one call; the client's own method for it does not retry."""
         what = f"reading the tasks of project {project}"
-        found = self._transport.call(
-            "GET", f"api/projects/{project}/export", params={"export_type": "JSON", **which}, what=what
-        )
+        found = None
+        for pause in (0.0, *EXPORT_PAUSES_SECONDS):
+            time.sleep(pause)
+            answer = self._transport.raw(
+                "GET", f"api/projects/{project}/export", params={"export_type": "JSON", **which}, what=what
+            )
+            found = self._transport.body_of(answer, what=what)
+            if found is not None or "json" not in answer.headers.get("content-type", ""):
+                break
         return self._list_of_tasks(what, found)
 
     def _list_of_tasks(self, what: str, found: Any) -> list[dict[str, Any]]:

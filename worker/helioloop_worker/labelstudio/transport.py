@@ -83,7 +83,10 @@ class Transport:
 
     def call(self, method: str, path: str, *, what: str, **arguments: Any) -> Any:
         """Call a route that the client has no method for, with the client's connection, token and retries."""
-        answer = self.raw(method, path, what=what, **arguments)
+        return self.body_of(self.raw(method, path, what=what, **arguments), what=what)
+
+    def body_of(self, answer: httpx.Response, *, what: str) -> Any:
+        """Return the body of a successful answer, None where it is not JSON; raise a refusal."""
         try:
             body = answer.json()
         except (ValueError, RecursionError):
