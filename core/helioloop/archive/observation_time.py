@@ -39,9 +39,10 @@ def observation_time(header: fits.Header, *, instrument: str | None) -> tuple[Ti
         card = cards.get(kind, "")
         text = card_text(header, card)
         whole = with_time_of_day(text, clock)
-        if whole and is_day(whole):
+        if not whole:
+            continue
+        if is_day(whole):
             days.append(f"{card} is {whole!r}, a day without a time of day")
-        if not whole or is_day(whole):
             continue
         try:
             scale = time_scale(header) or ("gps" if instrument == "GONG" else default_scale(kind))

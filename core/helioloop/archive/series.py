@@ -47,7 +47,7 @@ from helioloop.records.profiles import Profile
 
 EXCLUDED_TABLE = "cutouts-excluded.csv"
 _HIDDEN = ".cutouts"
-_FILES_AFTER = 2
+_FILES_AFTER = 2  # so many times are hardly wrong by chance
 _MADE = "made"
 
 

@@ -122,14 +122,7 @@ def card_text(header: fits.Header, key: str | tuple[str, int]) -> str:
 
     The n-th card of a keyword that is there several times is ``(keyword, n)``, with n from 0.
     """
-    if key not in header:
-        return ""
-    card = header.cards[key]
-    try:
-        value = card.value
-    except fits.VerifyError:  # such as text without quotes
-        value = card.image[10:].split(" /", 1)[0]
-    text = "" if value is None or isinstance(value, Undefined) else str(value).strip(" '")
+    text = _written(header, key)
     return "" if is_missing(text) else text
 
 
@@ -138,8 +131,20 @@ def number_text(header: fits.Header, key: str) -> str:
 
     A real number may be written as a whole one (FITS 4.0, section 4.2.4), so −1 is a step, an angle or a place.
     """
-    value = header.get(key) if key in header and not isinstance(header.get(key), bool) else None
-    return "-1" if str(value).strip() == "-1" else card_text(header, key)
+    text = _written(header, key)
+    return "" if is_missing(text) and text != "-1" else text
+
+
+def _written(header: fits.Header, key: str | tuple[str, int]) -> str:
+    """Return the value of a header card as text; empty where it is absent or undefined."""
+    if key not in header:
+        return ""
+    card = header.cards[key]
+    try:
+        value = card.value
+    except fits.VerifyError:  # such as text without quotes
+        value = card.image[10:].split(" /", 1)[0]
+    return "" if value is None or isinstance(value, Undefined) else str(value).strip(" '")
 
 
 def is_missing(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 _CATALOGUED: Final = re.compile(r"(noaa|ar|noaa[ _-]*ar|harp|tarp)[ _#-]*0*(\d{1,5})(?:\.0*)?\Z")
@@ -11,6 +12,7 @@ _NUMBER: Final = re.compile(r"(?:(?:noaa|ar|harp|tarp)[ _#-]*)*([+-]?\d+)(?:\.0*
 _NOAA_PASSED: Final = 10_000
 
 
+@lru_cache(maxsize=1 << 16)  # the names of a table are looked up for each cube
 def one_spelling(name: str) -> str:
     """Return a text that is the same for all spellings of a region, such as NOAA9393, AR 9393 and noaa_09393."""
     name = unicodedata.normalize("NFC", name).casefold()

@@ -185,6 +185,16 @@ def test_upright_frames_stay_as_they_are_without_a_word(tmp_path: Path, cards: d
     assert (_report(files).verdict, _report(files).reasons) == (Verdict.OK, ())
 
 
+def test_a_card_that_cannot_be_parsed_is_passed_over(tmp_path: Path) -> None:
+    """Text without quotes, as other programs write it."""
+    files = _file(tmp_path, FIELD, **CARRINGTON, CROTA2=0.25)
+    path = files.path
+    content = path.read_bytes()
+    card = next(content[k : k + 80] for k in range(0, 28800, 80) if content[k : k + 8] == b"CROTA2  ")
+    path.write_bytes(content.replace(card, b"CROTA2  = north".ljust(80)))
+    np.testing.assert_allclose(CubeFiles.read(path).cube(PROFILE).observed_gauss, FIELD, atol=0.01)
+
+
 def test_a_small_rotation_is_said(tmp_path: Path) -> None:
     report = _report(_file(tmp_path, FIELD, **{**CARRINGTON, "CROTA2": -8.0}))
     assert report.verdict == Verdict.WARNED

@@ -26,16 +26,6 @@ SCREEN = {"video": "/v.mp4", "curve": "/c.json", "reason": "/r.txt"}
 CHECKING = "annotations differ from those of the last check: checking"
 
 
-@pytest.fixture
-def tasks(loop_project: LoopProject, task_data: Data) -> dict[str, int]:
-    """A project with nothing to do: v0001 is published, written back and checked; its tasks by cube."""
-    tasks = loop_project.import_cubes(task_data)
-    write_back(loop_project.context, loop_project.id, loop_project.publish(), report=silent)
-    assert loop_project.check().startswith("no round")
-    assert reconcile(loop_project.context, loop_project.id).done == ()
-    return tasks
-
-
 def without_grace(loop_project: LoopProject) -> LoopProject:
     """The same project, where superseded predictions are deleted at once."""
     settings = loop_project.context.settings.model_copy(update={"grace_seconds": 0.0})

@@ -13,10 +13,7 @@ from helioloop_worker.loop.announcing import announce
 from helioloop_worker.loop.ingest import ingest, ingesting
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.retrain_check import check_retraining
-from helioloop_worker.loop.writeback import write_back
 from helioloop_worker.reports.status_reading import read_status
-
-Data = dict[str, dict[str, str]]
 
 WRITES: dict[str, Callable[[redis.Redis, str], object]] = {
     "a text": lambda connection, key: connection.set(key, "x"),
@@ -24,16 +21,6 @@ WRITES: dict[str, Callable[[redis.Redis, str], object]] = {
     "a hash": lambda connection, key: connection.hset(key, mapping={"made": "x", "added": "3", "follow_up": "1"}),
 }
 KEYS = ("round", "pending-events", "follow-up", "ingesting", "failing-jobs", "jobs-put-back", "arrived-events")
-
-
-@pytest.fixture
-def tasks(loop_project: LoopProject, task_data: Data) -> dict[str, int]:
-    """A project with nothing to do: v0001 is published, written back and checked; its tasks by cube."""
-    tasks = loop_project.import_cubes(task_data)
-    write_back(loop_project.context, loop_project.id, loop_project.publish(), report=silent)
-    assert loop_project.check().startswith("no round")
-    assert reconcile(loop_project.context, loop_project.id).done == ()
-    return tasks
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)

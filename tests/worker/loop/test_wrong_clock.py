@@ -18,23 +18,10 @@ from helioloop_worker.loop.planning import plan_round
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.retrain_check import check_retraining
 from helioloop_worker.loop.round_requests import requests, was_fulfilled
-from helioloop_worker.loop.writeback import write_back
 from helioloop_worker.worker import ScoringWorker, TrainingWorker
-
-Data = dict[str, dict[str, str]]
 
 DAY = 86400.0
 SAID = "in the future by this machine's clock, so it does not count"
-
-
-@pytest.fixture
-def tasks(loop_project: LoopProject, task_data: Data) -> dict[str, int]:
-    """A project with nothing to do: v0001 is published, written back and checked; its tasks by cube."""
-    tasks = loop_project.import_cubes(task_data)
-    write_back(loop_project.context, loop_project.id, loop_project.publish(), report=silent)
-    assert loop_project.check().startswith("no round")
-    assert reconcile(loop_project.context, loop_project.id).done == ()
-    return tasks
 
 
 @contextmanager
