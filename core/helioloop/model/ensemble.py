@@ -35,9 +35,9 @@ from helioloop.model.joint_training import JointMember, can_train_together, trai
 from helioloop.model.plan import Plan, PlannedMember
 from helioloop.model.provenance import code_version
 from helioloop.model.runtime import Runtime
-from helioloop.model.training import Examples, train
+from helioloop.model.teacher import ask_teacher, labels_as_targets, mixed_targets
+from helioloop.model.training import Examples, new_network, train
 from helioloop.records.cubes import CubeInfo
-from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
 from helioloop.registry.staging import GROWTH_ODDS_FILE, PLAN_FILE
 
@@ -46,6 +46,8 @@ _CUBES_PER_COPY = 32
 _CHUNKS_AHEAD = 3
 """Such chunks that are loaded or loading at a time: 350 MB of MDI cubes."""
 _LOADING_THREADS = 8
+_CUBES_PER_QUESTION = 32
+"""Cubes that the teacher is asked about at a time."""
 
 
 def train_member(plan: Plan, name: str, staging: Path, runtime: Runtime) -> Path:
@@ -92,7 +94,7 @@ def train_member(plan: Plan, name: str, staging: Path, runtime: Runtime) -> Path
     network = train(
         Examples(
             inputs=read,
-            targets=_targets(cubes),
+            targets=_targets(plan, cubes, read, runtime),
             groups=_groups(cubes),
         ),
         architecture=architecture,
@@ -179,7 +181,7 @@ def _train_together(plan: Plan, members: Sequence[PlannedMember], staging: Path,
     if inputs is None:
         raise SettingsError(f"members of the network {plan.recipe.network} cannot train together; use another recipe")
     _fill(inputs, cubes, runtime)
-    number = {cube.name: k for k, cube in enumerate(cubes)}
+    number, prepared = {cube.name: k for k, cube in enumerate(cubes)}, _inputs(plan, runtime)
 
     def joint(member: PlannedMember) -> JointMember:
         trained_on = plan.training_cubes(member)
@@ -188,7 +190,7 @@ def _train_together(plan: Plan, members: Sequence[PlannedMember], staging: Path,
             seed=member.seed,
             dropout=member.dropout,
             chosen=np.array([number[cube.name] for cube in trained_on], dtype=np.int64),
-            targets=_targets(trained_on),
+            targets=_targets(plan, trained_on, lambda k: prepared(trained_on[k]), runtime),
             groups=_groups(trained_on),
         )
 
@@ -238,8 +240,28 @@ def _write_member(plan: Plan, member: PlannedMember, network: nn.Module, path: P
     atomic.write_bytes(path, save(weights, metadata=_metadata(plan, member)))
 
 
-def _targets(cubes: Sequence[CubeInfo]) -> FloatArray:
-    return np.array([cube.label is Label.EMERGENCE for cube in cubes], dtype=np.float32)
+def _targets(
+    plan: Plan, cubes: Sequence[CubeInfo], inputs: Callable[[int], FloatArray], runtime: Runtime
+) -> FloatArray:
+    """Return the targets of the cubes that a member is trained on; `inputs` returns the network input of cube k.
+
+    The teacher is asked about these cubes only, so that nothing of a fold enters the members that score it.
+    """
+    recipe = plan.recipe
+    if not recipe.has_teacher:
+        return labels_as_targets(cubes)
+    pretrained = new_network(find_architecture(recipe.network), recipe, plan.instrument, dropout=0.0).eval()
+    parts = (range(k, min(k + _CUBES_PER_QUESTION, len(cubes))) for k in range(0, len(cubes), _CUBES_PER_QUESTION))
+    with torch.inference_mode():
+        logits = torch.cat([pretrained(torch.from_numpy(np.stack([inputs(k) for k in part]))) for part in parts])
+    growth = _growth(plan, runtime)
+    growths = [growth(cube) if recipe.local_growth else None for cube in cubes]
+    taught = ask_teacher(
+        logits.numpy(),
+        [np.nan if one is None else one for one in growths],
+        fraction_emergence=float(labels_as_targets(cubes).mean()),
+    )
+    return mixed_targets(cubes, taught, crude_label_weight=recipe.crude_label_weight)
 
 
 def _groups(cubes: Sequence[CubeInfo]) -> list[str]:

@@ -104,6 +104,9 @@ class Recipe:
         What is varied at random.
     pretrained : str or None
         The weights that members begin from, see `helioloop.model.pretrained`; None begins from random ones.
+    crude_label_weight : float
+        Weight of a label that nobody has verified in the target of its cube, from 0 to 1; the rest is what the
+        pretrained network says, see `helioloop.model.teacher`. Without pretrained weights labels are taken as they are.
     local_growth : bool
         Whether the probabilities of the networks are combined with the local growth; see
         `helioloop.model.local_growth`.
@@ -127,7 +130,13 @@ class Recipe:
     reestimate_norm: bool = False
     augmentation: Augmentation = field(default_factory=Augmentation)
     pretrained: str | None = None
+    crude_label_weight: float = 1.0
     local_growth: bool = False
+
+    @property
+    def has_teacher(self) -> bool:
+        """Whether the targets of cubes whose label nobody has verified are taught; see `helioloop.model.teacher`."""
+        return self.pretrained is not None and self.crude_label_weight < 1.0
 
     @property
     def symmetries_per_epoch(self) -> int:
@@ -192,6 +201,7 @@ QUICK = Recipe(
         additive_mixing_cells=3,
     ),
     pretrained="quick",
+    crude_label_weight=0.25,
     local_growth=True,
 )
 """The per-frame network, two members per fold: trains in minutes on a CPU."""

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import optimize, special
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import update_bn
@@ -22,6 +21,7 @@ from helioloop.model.architecture import AnyArchitecture
 from helioloop.model.device import Device
 from helioloop.model.early_learning import EarlyLearning
 from helioloop.model.inputs import FloatArray
+from helioloop.model.logit_shift import shift_to_mean
 from helioloop.model.pretrained import load_pretrained
 from helioloop.model.recipes import N_SYMMETRIES, Recipe
 from helioloop.progress import Report
@@ -42,7 +42,7 @@ class Examples:
     inputs : callable
         Returns the network input of example k, without the batch axis; called again in each epoch.
     targets : ndarray, shape (n,)
-        1 for emergence, 0 for non-emergence.
+        P(emergence) that the network is to learn: 1 and 0 for labels, see `helioloop.model.teacher`.
     groups : sequence of str
         Region of each example: a region is either trained on or used for validation.
     """
@@ -240,7 +240,7 @@ class TrainingRun:
         return torch.where(static.to(inputs.device).reshape(-1, *[1] * (inputs.ndim - 1)), clips, inputs)
 
     def _draw_others(self, n: int) -> Tensor | None:
-        """Draw `n` cubes labelled non-emergence for additive mixing; None where the recipe mixes none."""
+        """Draw `n` cubes for additive mixing whose target is rather non-emergence; None where the recipe mixes none."""
         quiet = self.trained[self.targets[self.trained] < 0.5]
         if not self.recipe.augmentation.additive_mixing or not len(quiet):
             return None
@@ -265,10 +265,9 @@ class TrainingRun:
             update_bn(batches, network)
 
     def _balance(self, network: nn.Module) -> None:
-        """Set the logits' bias so that the mean probability of the training cubes is the fraction labelled emergence.
+        """Set the logits' bias so that the mean probability of the training cubes is the mean of their targets.
 
-        Static clips have the target non-emergence, so they lower all probabilities. With all other weights fixed, this
-        bias maximises the likelihood of the labels.
+        Static clips have the target non-emergence, so they lower all probabilities.
         """
         network.eval()
         with torch.inference_mode(), self.device.autocast():
@@ -279,8 +278,7 @@ class TrainingRun:
                 f"the training diverged: {int((~np.isfinite(z)).sum())} of {len(z)} logits are not finite; "
                 "train with another seed or recipe"
             )
-        fraction = float(self.targets[self.trained].mean())
-        shift = optimize.brentq(lambda bias: float(special.expit(z + bias).mean()) - fraction, -60.0, 60.0)
+        shift = shift_to_mean(z, float(self.targets[self.trained].mean()))
         with torch.no_grad():
             self.architecture.logit_bias(network).add_(shift)
 
