@@ -30,7 +30,7 @@ from helioloop.registry.trained_fields import TRAINED_FIELDS_FILE
 from helioloop.registry.versions import Registry
 from helioloop.workflows import releases
 from helioloop.workflows.damaged_version import version_damage
-from helioloop.workflows.releases import MEMBER_COLUMNS, SCORE_COLUMNS, member_cells, score_row
+from helioloop.workflows.score_table import MEMBER_COLUMNS, SCORE_COLUMNS, member_cells, score_row
 from helioloop_worker.commands import learning
 from helioloop_worker.reports.status_reading import read_status
 from helioloop_worker.reports.verdict import find_all

@@ -155,6 +155,7 @@ def score(
     with needs_extra("worker"):
         from helioloop.workflows import releases
         from helioloop.workflows.drift import release_drift
+        from helioloop.workflows.score_table import write_score_table
     registry = existing_registry(model_dir)
     with open_runtime(folder.resolve().parent, release=folder) as runtime:
         version, scored = releases.score_release(
@@ -164,7 +165,7 @@ def score(
     for sentence in drift.sentences():
         click.echo(f"helioloop: {sentence}", err=True)
     start = runtime.instrument.frozen_frames if members else None
-    releases.write_score_table(out, scored, version=version, start=start)
+    write_score_table(out, scored, version=version, start=start)
     click.echo(f"{out}: {len(scored)} cubes scored by {version}")
 
 
