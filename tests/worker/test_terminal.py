@@ -41,6 +41,23 @@ def test_short_work_prints_nothing(clock: list[float], capsys: pytest.CaptureFix
     assert (captured.out, captured.err) == ("", "")
 
 
+def test_a_bar_says_what_is_waited_for_until_its_first_report(
+    clock: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A total that is known before the first cube is there from the start."""
+    with terminal.bars() as progress:
+        files = terminal.bar_report(progress, "reading files")
+        terminal.bar_report(progress, "making cubes", total=4)
+        assert [(task.description, task.total) for task in progress.tasks] == [
+            ("reading files", None),
+            ("making cubes", 4),
+        ]
+        for second, done in ((0.0, 1), (10.0, 2)):
+            clock[0] = second
+            files(done, 3, "writing cubes")
+    assert capsys.readouterr().err.endswith("UTC  writing cubes, 2 of 3\n")
+
+
 def test_a_log_names_what_is_waited_for_and_a_stage_whose_total_is_not_known_yet(
     clock: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:

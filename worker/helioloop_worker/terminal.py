@@ -14,6 +14,7 @@ from rq.job import Job
 
 from helioloop.messaging.job_monitor import find_job, outcome_of, running
 from helioloop.messaging.messages import Message
+from helioloop.progress import Report
 
 POLL_SECONDS = 0.5
 LINE_SECONDS = 10.0
@@ -67,6 +68,26 @@ class Bars(Progress):
 def bars(*, transient: bool = False) -> Progress:
     """Return progress bars on stderr; transient ones disappear at the end."""
     return Bars(transient=transient)
+
+
+def bar_report(progress: Progress, what: str, *, total: int | None = None) -> Report:
+    """Add a bar and return the report that moves it.
+
+    Parameters
+    ----------
+    progress : Progress
+        Where the bar is shown.
+    what : str
+        What it says before the first report.
+    total : int or None
+        Its total before the first report; None where that is not known.
+    """
+    bar = progress.add_task(what, total=total)
+
+    def report(done: int, total: int, what: str) -> None:
+        progress.update(bar, completed=done, total=total, description=what)
+
+    return report
 
 
 def follow_job(connection: redis.Redis, message: Message) -> Any:

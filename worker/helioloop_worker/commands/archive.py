@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from helioloop.cli import needs_extra
-from helioloop.progress import Report
 from helioloop_worker.commands.options import EXISTING_FOLDER, FOLDER, TABLE, processes_option
 from helioloop_worker.commands.runtime import show_doubt
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from helioloop.archive.release import MadeRelease
 
 _SHOWN_REASONS = 3
@@ -82,12 +79,12 @@ def cutouts(files: tuple[str, ...], table: Path, out: Path, profile_name: str | 
         from helioloop.archive.regions import read_regions
         from helioloop.archive.unread import unread_sentences
         from helioloop.records.profiles import find_profile
-        from helioloop_worker.terminal import bars
+        from helioloop_worker.terminal import bar_report, bars
 
     profile = None if profile_name is None else find_profile(profile_name)
     regions = read_regions(table, on_doubt=show_doubt)
     with bars(transient=True) as progress:
-        report = _bar(progress)
+        report = bar_report(progress, "reading files")
         made = make_cutouts(files, regions, out, profile=profile, report=report, processes=processes)
     print_made(made, out / "cutouts-excluded.csv")
     for sentence in unread_sentences(files):
@@ -128,24 +125,15 @@ def stack(folder: Path, out: Path, profile_name: str | None, processes: int | No
         from helioloop.archive.stack import make_stack
         from helioloop.archive.unread import unread_sentences
         from helioloop.records.profiles import find_profile
-        from helioloop_worker.terminal import bars
+        from helioloop_worker.terminal import bar_report, bars
 
     profile = None if profile_name is None else find_profile(profile_name)
     with bars(transient=True) as progress:
-        made = make_stack(folder, out, profile=profile, report=_bar(progress), processes=processes)
+        report = bar_report(progress, "reading files")
+        made = make_stack(folder, out, profile=profile, report=report, processes=processes)
     print_made(made, out / "stack-excluded.csv")
     for sentence in unread_sentences([str(folder)]):
         show_doubt(sentence)
-
-
-def _bar(progress: "Progress") -> Report:
-    """Return a report that moves one bar."""
-    bar = progress.add_task("reading files", total=None)
-
-    def show(done: int, total: int, what: str) -> None:
-        progress.update(bar, completed=done, total=total, description=what)
-
-    return show
 
 
 def print_made(made: "MadeRelease", excluded_table: Path) -> None:

@@ -51,14 +51,10 @@ def doctor(*, project: int | None, backend_url: str | None, as_json: bool) -> No
         from helioloop_worker.doctor.gathering import gather
         from helioloop_worker.doctor.printing import as_json as to_json
         from helioloop_worker.doctor.printing import lines, summary
-        from helioloop_worker.terminal import bars
+        from helioloop_worker.terminal import bar_report, bars
     settings = load_settings()
     with bars(transient=True) as progress:
-        bar = progress.add_task("gathering facts", total=None)
-
-        def report(done: int, total: int, what: str) -> None:
-            progress.update(bar, description=what, completed=done, total=total)
-
+        report = bar_report(progress, "gathering facts")
         facts = gather(settings, project, backend_url=backend_url, report=report)
     findings = examine(facts)
     if as_json:

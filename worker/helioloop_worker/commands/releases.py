@@ -85,17 +85,17 @@ def make_release(out: Path, *, n: int, seed: int, truth: Path | None, crude_rule
     """
     with needs_extra("worker"):
         from helioloop import synthetic
-        from helioloop_worker.terminal import bars
+        from helioloop_worker.terminal import bar_report, bars
 
     with bars(transient=True) as progress:
-        bar = progress.add_task("making cubes", total=n)
-
-        def show(done: int, total: int, what: str) -> None:
-            progress.update(bar, completed=done, total=total, description=what)
-
-        rule = synthetic.CrudeRule(crude_rule)
         made = synthetic.make_release(
-            out, n=n, seed=seed, truth=truth, report=show, crude_rule=rule, generator=synthetic.Generator(generator)
+            out,
+            n=n,
+            seed=seed,
+            truth=truth,
+            report=bar_report(progress, "making cubes", total=n),
+            crude_rule=synthetic.CrudeRule(crude_rule),
+            generator=synthetic.Generator(generator),
         )
     emergences = sum(label is Label.EMERGENCE for label in made.crude.values())
     click.echo(f"{out}: {n} cube{'' if n == 1 else 's'}, {emergences} with the crude label {Label.EMERGENCE}")
@@ -177,19 +177,14 @@ def crude_labels(
     with needs_extra("worker"):
         from helioloop.archive.labelling import label_release
         from helioloop.data.crude_labels import FIRST_FOUND_EAST_OF_DEG
-        from helioloop_worker.terminal import bars
+        from helioloop_worker.terminal import bar_report, bars
 
     with bars(transient=True) as progress:
-        bar = progress.add_task("labelling cubes", total=None)
-
-        def show(done: int, total: int, what: str) -> None:
-            progress.update(bar, completed=done, total=total, description=what)
-
         labelled = label_release(
             folder,
             regions_table=table,
             threshold_deg=FIRST_FOUND_EAST_OF_DEG if threshold is None else threshold,
-            report=show,
+            report=bar_report(progress, "labelling cubes"),
             processes=processes,
             on_doubt=show_doubt,
         )

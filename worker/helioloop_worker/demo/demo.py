@@ -31,7 +31,7 @@ from helioloop_worker.demo.summary import Stopwatch, print_summary, print_what_t
 from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.setup import set_up
 from helioloop_worker.reports.round_progress import read_round_progress
-from helioloop_worker.terminal import bars, follow_all
+from helioloop_worker.terminal import bar_report, bars, follow_all
 
 TITLE = "helioloop demo"
 RELEASE = "synthetic"
@@ -160,11 +160,7 @@ def _moving(what: str) -> Iterator[None]:
 
 
 def _make_release(demo: Demo, folder: Path, truth: Path, progress: Progress) -> None:
-    bar = progress.add_task("making cubes", total=demo.n)
-
-    def report(done: int, total: int, what: str) -> None:
-        progress.update(bar, description=what, completed=done, total=total)
-
+    report = bar_report(progress, "making cubes", total=demo.n)
     folder.parent.mkdir(parents=True, exist_ok=True)
     make_release(folder, n=demo.n, seed=demo.seed, truth=truth, report=report)
 
