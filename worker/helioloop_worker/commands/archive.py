@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from helioloop.cli import needs_extra
+from helioloop.words import count
 from helioloop_worker.commands.options import EXISTING_FOLDER, FOLDER, TABLE, processes_option
 from helioloop_worker.commands.runtime import show_doubt
 
@@ -140,24 +141,20 @@ def print_made(made: "MadeRelease", excluded_table: Path) -> None:
     """Print what a release holds, what was assumed, and the most frequent reasons of excluded files."""
     frames = sum(made.cubes.values())
     click.echo(
-        f"{made.folder}: {_count(len(made.cubes), 'cube')} with {_count(frames, 'frame')} from "
-        f"{_count(made.n_files, 'file')}, profile {made.profile.name}"
+        f"{made.folder}: {count(len(made.cubes), 'cube')} with {count(frames, 'frame')} from "
+        f"{count(made.n_files, 'file')}, profile {made.profile.name}"
     )
     for sentence in made.assumed:
         click.echo(f"note: {sentence}")
     if not made.excluded:
         return
-    click.echo(f"{_count(len(made.excluded), 'file')} excluded, listed in {excluded_table}:")
+    click.echo(f"{count(len(made.excluded), 'file')} excluded, listed in {excluded_table}:")
     reasons = list(made.excluded.values())
     frequent = sorted(set(reasons), key=lambda reason: (-reasons.count(reason), reason))
     for reason in frequent[:_SHOWN_REASONS]:
         click.echo(f"  {reasons.count(reason)} × {reason}")
     if len(frequent) > _SHOWN_REASONS:
-        click.echo(f"  and {_count(len(frequent) - _SHOWN_REASONS, 'other reason')}")
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}{'' if n == 1 else 's'}"
+        click.echo(f"  and {count(len(frequent) - _SHOWN_REASONS, 'other reason')}")
 
 
 def commands() -> Sequence[click.Command]:

@@ -9,6 +9,7 @@ import click
 
 from helioloop.cli import needs_extra
 from helioloop.records.labels import Label
+from helioloop.words import count
 from helioloop_worker.commands.options import FOLDER, TABLE, FiniteRange, processes_option, release_argument
 from helioloop_worker.commands.runtime import show_doubt
 
@@ -98,7 +99,7 @@ def make_release(out: Path, *, n: int, seed: int, truth: Path | None, crude_rule
             generator=synthetic.Generator(generator),
         )
     emergences = sum(label is Label.EMERGENCE for label in made.crude.values())
-    click.echo(f"{out}: {n} cube{'' if n == 1 else 's'}, {emergences} with the crude label {Label.EMERGENCE}")
+    click.echo(f"{out}: {count(n, 'cube')}, {emergences} with the crude label {Label.EMERGENCE}")
     if made.n_labelled < n:
         click.echo(f"{n - made.n_labelled} without a crude label; crude-labels.ecsv has the reasons")
     if made.n_labelled:

@@ -8,6 +8,7 @@ import click
 from helioloop.cli import needs_extra
 from helioloop.errors import WrongUsage
 from helioloop.settings import load_settings
+from helioloop.words import count
 from helioloop_worker.commands.options import FOLDER, TABLE, project_option
 
 
@@ -138,8 +139,7 @@ def screens(project: int, version: str, out: Path, cubes: tuple[str, ...]) -> No
         folder=out,
         cubes=cubes,
     )
-    number = "1 cube" if written == 1 else f"{written} cubes"
-    click.echo(f"{out}: what the screens of {number} showed for {version}")
+    click.echo(f"{out}: what the screens of {count(written, 'cube')} showed for {version}")
 
 
 def _served_folder(out: Path, media_root: Path) -> Path | None:
