@@ -13,9 +13,7 @@ from helioloop.data.release import ReleaseRoots
 from helioloop.errors import CubeError, RegistryError, ReleaseError
 from helioloop.evaluation.audit_sample import AuditSample, predicted_emergence
 from helioloop.evaluation.calibration import intervals_in_words, probabilities_in_words
-from helioloop.evaluation.project_sample import find_unmoved, read_sample
 from helioloop.labelstudio.tasks import CubeTask
-from helioloop.model.plan import Plan
 from helioloop.model.runtime import Runtime
 from helioloop.records.labels import CurrentLabel, Label
 from helioloop.records.scores import CubeScore, Emergence
@@ -25,6 +23,7 @@ from helioloop_worker.labelstudio.port import ProjectInfo
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.reports.calibration import Calibration
 from helioloop_worker.reports.catalogue_table import Entry
+from helioloop_worker.reports.scored import read_scored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,18 +110,14 @@ def make_catalogue(
     RegistryError
         If no version is published yet.
     """
-    version = registry.published()
-    if version is None:
+    scored = read_scored(state, registry, curves=False)
+    if scored is None:
         raise RegistryError(f"{registry.root} holds no published version yet; ingest a release first")
-    scores = registry.scores(version, curves=False)
-    labels = {cube: label for cube, label in state.snapshot.cubes.items() if cube in state.tasks}
-    unmoved = find_unmoved(labels, registry)
-    sample = read_sample(Plan.read(registry.folder(version)), scores, labels, unmoved=unmoved)
-    calibration = Calibration.on_sample(sample, start=runtime.instrument.frozen_frames, coverage=coverage)
+    calibration = Calibration.on_sample(scored.sample, start=runtime.instrument.frozen_frames, coverage=coverage)
     entries = []
     for done, task in enumerate(state.tasks.values(), start=1):
-        label, score = state.label(task.cube.name), scores.get(task.cube.key)
-        found, source = _emergence(label, score, calibration, runtime, unmoved=unmoved)
+        label, score = state.label(task.cube.name), scored.scores.get(task.cube.key)
+        found, source = _emergence(label, score, calibration, runtime, unmoved=scored.unmoved)
         frame = None if found is None else found.frame
         time, position = _from_file(task, frame, runtime, roots, with_position=with_positions)
         entries.append(
@@ -141,9 +136,9 @@ def make_catalogue(
     return Catalogue(
         project=state.info,
         labels_read_at=state.snapshot.read_at,
-        card=registry.card(version),
+        card=scored.card,
         entries=tuple(entries),
-        sample=sample,
+        sample=scored.sample,
         calibration=calibration,
     )
 

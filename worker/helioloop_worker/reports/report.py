@@ -24,14 +24,13 @@ from helioloop_worker.reports.human_work import HumanWork, read_human_work
 from helioloop_worker.reports.page import figure, render_report
 from helioloop_worker.reports.report_gallery import gallery_section
 from helioloop_worker.reports.report_sections import (
-    Scored,
     agreement_section,
     calibration_section,
     confusion_section,
     frames_section,
-    read_scored,
     work_section,
 )
+from helioloop_worker.reports.scored import Scored, read_scored
 
 BLIND_CHECKS = 20
 """The next cubes of the audit sample: what the model says about them is not shown before a human has answered."""

@@ -13,7 +13,7 @@ from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.reports import figures
 from helioloop_worker.reports.contact_strip import contact_strip
 from helioloop_worker.reports.page import figure
-from helioloop_worker.reports.report_sections import Scored
+from helioloop_worker.reports.scored import Scored
 
 GALLERY_CUBES = 12
 

@@ -5,56 +5,28 @@ Where there are too few data for a figure, a sentence says so.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from helioloop.evaluation.audit_sample import AuditSample
 from helioloop.evaluation.calibration import intervals_in_words, probabilities_in_words
 from helioloop.evaluation.estimates import CONFIDENCE, binomial_estimate
-from helioloop.evaluation.project_sample import find_unmoved, read_sample
 from helioloop.evaluation.reliability import reliability_bins
 from helioloop.labelstudio.annotators import DELETED_ACCOUNTS
-from helioloop.model.plan import Plan
-from helioloop.records.cubes import Key
 from helioloop.records.labels import CurrentLabel, Label
-from helioloop.records.scores import CubeScore
-from helioloop.registry.card import Card
-from helioloop.registry.versions import Registry
 from helioloop.words import count
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.reports import figures
 from helioloop_worker.reports.calibration import Calibration
 from helioloop_worker.reports.human_work import HumanWork
 from helioloop_worker.reports.page import figure
+from helioloop_worker.reports.scored import Scored
 
 MIN_FOR_FIGURE = 10
 """A figure of fewer labels or answers shows nothing but chance."""
 COVERAGE = 0.9
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
-    """The published version: its card, scores, audit sample, and the cubes whose frame nobody moved."""
-
-    card: Card
-    scores: Mapping[Key, CubeScore]
-    sample: AuditSample
-    unmoved: Collection[str]
-
-
-def read_scored(state: ProjectState, registry: Registry) -> Scored | None:
-    """Return what the published version says about the project; None before the first version."""
-    version = registry.published()
-    if version is None:
-        return None
-    scores = registry.scores(version)
-    labels = {cube: label for cube, label in state.snapshot.cubes.items() if cube in state.tasks}
-    unmoved = find_unmoved(labels, registry)
-    sample = read_sample(Plan.read(registry.folder(version)), scores, labels, unmoved=unmoved)
-    return Scored(card=registry.card(version), scores=scores, sample=sample, unmoved=unmoved)
 
 
 def work_section(work: HumanWork) -> dict[str, Any]:
@@ -94,9 +66,8 @@ def calibration_section(scored: Scored | None) -> dict[str, Any]:
     """Return the reliability of the probabilities on the audit sample."""
     if scored is None:
         return {"sentences": ["No version yet, so there are no probabilities."], "figure": None, "bins": []}
-    sample = scored.sample
-    n, start = len(sample.cubes), int(scored.card.instrument.get("frozen_frames", 0))
-    fitted = Calibration.on_sample(sample, start=start, coverage=COVERAGE)
+    sample, fitted = scored.sample, _calibration(scored)
+    n = len(sample.cubes)
     sentences = [
         f"The audit sample of {scored.card.version} has {count(n, 'cube')}, answered blind in random order.",
         probabilities_in_words(fitted.probabilities),
@@ -106,6 +77,12 @@ def calibration_section(scored: Scored | None) -> dict[str, Any]:
         return {"sentences": sentences, "figure": None, "bins": []}
     bins = reliability_bins(sample.p_emergence, sample.emergence)
     return {"sentences": sentences, "figure": figure(figures.reliability_figure(bins)), "bins": bins}
+
+
+def _calibration(scored: Scored) -> Calibration:
+    """Return the calibrations on the audit sample; the sections say how far they go and apply none."""
+    start = int(scored.card.instrument.get("frozen_frames", 0))
+    return Calibration.on_sample(scored.sample, start=start, coverage=COVERAGE)
 
 
 def confusion_section(state: ProjectState, scored: Scored | None) -> dict[str, Any]:
@@ -165,9 +142,7 @@ def frames_section(state: ProjectState, scored: Scored | None) -> dict[str, Any]
         return {"sentences": ["No verified emergence has a frame of a human and one of the model yet."], "figure": None}
     own = [one for one in timed if not one.unmoved]
     located, frames = scored.sample.timed
-    fitted = Calibration.on_sample(
-        scored.sample, start=int(scored.card.instrument.get("frozen_frames", 0)), coverage=COVERAGE
-    )
+    fitted = _calibration(scored)
     sentences = [
         *_coverage("Of frames that a human set", own),
         *_coverage("In the audit sample", [one for one in own if one.sampled]),
