@@ -90,6 +90,17 @@ class Answer:
     foreign: int
     blind: int = 0
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many tasks there were of each kind, for the log and the metrics; every task is of one kind."""
+        return {
+            "hits": self.hits,
+            "misses": self.misses,
+            "unscorable": self.unscorable,
+            "foreign": self.foreign,
+            "blind": self.blind,
+        }
+
     def entries(self) -> list[Entry]:
         """Return one entry per task."""
         wording = self.wording

@@ -246,13 +246,7 @@ def _log_unpublished(project: int, n_tasks: int) -> None:
 
 def _log(project: int, version: str, answer: Answer) -> None:
     """Log how many tasks got a prediction, and why the others got none."""
-    counts = {
-        "hits": answer.hits,
-        "misses": answer.misses,
-        "unscorable": answer.unscorable,
-        "foreign": answer.foreign,
-        "blind": answer.blind,
-    }
+    counts = answer.counts
     logger.info(
         "project %d: %d tasks: %s",
         project,

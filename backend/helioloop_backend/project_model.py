@@ -37,13 +37,7 @@ class ProjectModel:
         """Return what each task gets; counted in the metrics."""
         current = services.current()
         answer = current.predictor.answer(projects.from_uid(self.project_id), tasks, self._label_config)
-        current.metrics.predicted(
-            hits=answer.hits,
-            misses=answer.misses,
-            unscorable=answer.unscorable,
-            foreign=answer.foreign,
-            blind=answer.blind,
-        )
+        current.metrics.predicted(**answer.counts)
         return answer
 
     def fit(self, event: str, data: dict[str, Any], **_more: Any) -> dict[str, Any]:
