@@ -12,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from helioloop import __version__
 from helioloop.errors import RegistryError
 from helioloop.registry.stamp import read_stamp
+from helioloop.registry.version_names import number_of
 from helioloop_backend import projects
 from helioloop_backend.observed import observe
 from helioloop_backend.services import Services, current
@@ -41,7 +42,7 @@ def versions() -> Response:
         names = {name for project in services.projects() for name in _versions(services, project)}
     else:
         names = set(services.registry(projects.from_uid(uid)).versions())
-    answer: dict[str, Any] = {"versions": sorted(names, key=lambda name: int(name[1:]))}
+    answer: dict[str, Any] = {"versions": sorted(names, key=number_of)}
     if "about" in request.args:
         answer["helioloop"] = {"version": __version__, "stamp": read_stamp(services.settings.model_root)}
     return jsonify(answer)

@@ -4,7 +4,9 @@ from typing import Final
 
 from helioloop.labelstudio.config import project_controls
 from helioloop.records.controls import Controls
+from helioloop.registry.card import CARD_FILE
 from helioloop.registry.project_controls import read_project_controls
+from helioloop.registry.version_names import FOLDER
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop_backend.file_cache import FileCache, ModelFolders, Stamp, stamp_of
@@ -73,7 +75,7 @@ class VersionFrames:
         def read() -> int:
             return int(Registry(path).card(version).instrument["n_frames"])
 
-        found = self._held.get_sound(f"{path}/versions/{version}/card.json", read)
+        found = self._held.get_sound(f"{path}/{FOLDER}/{version}/{CARD_FILE}", read)
         return read() if found is None else found
 
 

@@ -15,6 +15,11 @@ def is_version_name(text: str) -> bool:
     return _NAME.match(text) is not None
 
 
+def version_name(number: int) -> str:
+    """Return the name of the version with a number, at least 1: ``v0001``, and from 10,000 on with more digits."""
+    return f"v{number:04d}"
+
+
 def number_of(version: str) -> int:
     """Return the number of a version; 0 for a text that is no name of a version."""
     match = _NAME.match(version)

@@ -29,7 +29,7 @@ from helioloop.registry.folder_format import check_format, ensure_format
 from helioloop.registry.publications import POINTER, Publication, Publications
 from helioloop.registry.score_store import read_score_file, read_scores, read_some_scores, write_scores
 from helioloop.registry.staging import Staging
-from helioloop.registry.version_names import FOLDER, is_version_name, number_of, version_names
+from helioloop.registry.version_names import FOLDER, is_version_name, number_of, version_name, version_names
 
 PRUNED_FILE: Final = "pruned.json"
 """File in the folder of a version whose weights were removed; written before they are."""
@@ -217,7 +217,7 @@ class Registry:
         number = max((number_of(name) for name in {*self.versions(), *self._former_names(), *used_names}), default=0)
         while True:
             number += 1
-            named = replace(card, version=f"v{number:04d}")
+            named = replace(card, version=version_name(number))
             write_card(staging, named)
             if lacking := missing_parts(staging, card.member_files):
                 raise RegistryError(

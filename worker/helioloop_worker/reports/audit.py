@@ -75,9 +75,9 @@ def read_audit(registry: Registry, snapshot: Snapshot) -> ProjectAudit:
 
 def audit_stamp(registry: Registry, snapshot: Snapshot) -> tuple[str, ...]:
     """Return what the audit is computed from: if it is the same as before, so is the audit."""
-    files = sorted(path.relative_to(registry.root) for path in registry.root.glob("versions/*/scores/*.jsonl"))
+    files = [f"{version}/{file}" for version in registry.versions() for file in sorted(registry.score_files(version))]
     chosen = RandomChecks.read(registry.root), read_acceptances(registry.root)
-    return snapshot.read_at, str(len(registry.history())), *map(str, chosen), *map(str, files)
+    return snapshot.read_at, str(len(registry.history())), *map(str, chosen), *files
 
 
 def read_rounds(registry: Registry, cards: Sequence[Card], snapshot: Snapshot) -> list[RoundRecord]:

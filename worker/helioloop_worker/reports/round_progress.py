@@ -17,6 +17,7 @@ from helioloop.records.cubes import Key
 from helioloop.registry.known_cards import latest_card
 from helioloop.registry.score_store import read_score_file
 from helioloop.registry.staging import LOCATED, PLAN_FILE, UNLOCATED, RoundOutline, Staging
+from helioloop.registry.version_names import number_of, version_name
 from helioloop.registry.versions import Registry
 from helioloop.words import duration
 
@@ -125,7 +126,7 @@ def read_round_progress(registry: Registry, running: Running, *, now: float) -> 
     if not training and rest is None:
         left = None
     return RoundProgress(
-        version=f"v{int(names[-1][1:]) + 1 if names else 1:04d}",
+        version=version_name(number_of(names[-1]) + 1 if names else 1),
         since=datetime.fromtimestamp(running.since, UTC),
         reason=plan.reason,
         phase=phase,  # type: ignore[arg-type]
