@@ -40,9 +40,12 @@ SCORED_EVERY_SECONDS = 2.0
 _OF_A_SERVICE = (ServiceError, LabelStudioError, RegistryError, redis.RedisError)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(eq=False, slots=True, kw_only=True)
 class Watch:
     """A watched folder and the project that its releases go to.
+
+    From one look to the next it keeps what the hashes of each folder showed, until when a folder waits after a service
+    failed, and what was said last.
 
     Parameters
     ----------
@@ -76,6 +79,8 @@ class Watch:
     _problems: dict[str, str | None] = field(default_factory=dict, init=False, repr=False)
     _again_at: dict[Path, float] = field(default_factory=dict, init=False, repr=False)
     _journal: Journal = field(init=False, repr=False)
+    _taking: Taking = field(init=False, repr=False)
+    _pre_labelling: PreLabelling = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse a folder whose releases a worker would not find, and a project without a model folder.
@@ -86,7 +91,6 @@ class Watch:
             If one of the two is given.
         """
         settings = self.context.settings
-        object.__setattr__(self, "_journal", Journal(settings.model_dir(self.project), self.say))
         if not self._roots():
             listed = ", ".join(map(str, settings.release_roots)) or "empty"
             raise WrongUsage(
@@ -98,6 +102,16 @@ class Watch:
                 f"project {self.project} has no model folder {settings.model_dir(self.project)}: set it up with "
                 "`helioloop init`, or correct the number"
             )
+        self._journal = Journal(settings.model_dir(self.project), self.say)
+        self._taking = Taking(context=self.context, project=self.project, journal=self._journal, report=self.report)
+        self._pre_labelling = PreLabelling(
+            context=self.context,
+            project=self.project,
+            journal=self._journal,
+            rate=self.rate,
+            confidence=self.confidence,
+            report=self.report,
+        )
 
     def run(self, *, every_seconds: float) -> None:
         """Look again and again; an unreachable service or file system is said once and tried again."""
@@ -209,23 +223,6 @@ class Watch:
             return
         if has_new:
             self._taking.take(out, out.content())
-
-    # -- what it is made of ----------------------------------------------------------------------
-
-    @property
-    def _taking(self) -> Taking:
-        return Taking(context=self.context, project=self.project, journal=self._journal, report=self.report)
-
-    @property
-    def _pre_labelling(self) -> PreLabelling:
-        return PreLabelling(
-            context=self.context,
-            project=self.project,
-            journal=self._journal,
-            rate=self.rate,
-            confidence=self.confidence,
-            report=self.report,
-        )
 
     def _ingested(self) -> list[WatchedFolder]:
         """Return the releases in this folder whose predictions are waited for."""
