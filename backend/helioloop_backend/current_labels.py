@@ -10,7 +10,8 @@ from helioloop.labelstudio.tasks import crude_label
 from helioloop.records.controls import Controls
 from helioloop.records.labels import CurrentLabel, Label, LabelSource
 from helioloop.registry.label_snapshot import Snapshot
-from helioloop_backend.file_cache import FileCache, ModelFolders
+from helioloop_backend.file_cache import FileCache
+from helioloop_backend.model_folders import ModelFolders
 
 NO_LABELS: Final[Mapping[str, CurrentLabel]] = MappingProxyType({})
 

@@ -29,7 +29,8 @@ from helioloop.settings import Settings
 from helioloop_backend.after_answer import after_answer
 from helioloop_backend.answers import Answer, Wordings
 from helioloop_backend.current_labels import CurrentLabels, ProjectLabels
-from helioloop_backend.file_cache import FileCache, ModelFolders
+from helioloop_backend.file_cache import FileCache
+from helioloop_backend.model_folders import ModelFolders
 from helioloop_backend.project_files import ProjectControls, PublishedVersions, VersionFrames
 
 logger = logging.getLogger(__name__)

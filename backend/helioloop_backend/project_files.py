@@ -9,7 +9,8 @@ from helioloop.registry.project_controls import read_project_controls
 from helioloop.registry.version_names import FOLDER
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
-from helioloop_backend.file_cache import FileCache, ModelFolders, Stamp, stamp_of
+from helioloop_backend.file_cache import FileCache, Stamp, stamp_of
+from helioloop_backend.model_folders import ModelFolders
 
 CONFIGURATIONS_IN_MEMORY: Final = 64
 
