@@ -1,7 +1,6 @@
 """Jobs of a project that failed and have not succeeded since, for ``helioloop status``: retried or parked."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import redis
 
@@ -12,6 +11,7 @@ from helioloop.registry.parked_jobs import read_parked_jobs
 from helioloop.settings import Settings
 from helioloop_worker.reports.job_status import kind_of
 from helioloop_worker.reports.redaction import hide_secrets, redact
+from helioloop_worker.reports.times import iso_time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +73,8 @@ def _shown(known: JobFailure, settings: Settings, project: int) -> FailingJob:
         kind=kind,
         subject=known.version or str(known.payload.get("release") or ""),
         failures=known.attempts,
-        at=_iso(known.failed_at) if known.failed_at else "",
+        at=iso_time(known.failed_at) if known.failed_at else "",
         reason=redact(hide_secrets(reason, settings), model_dir=settings.model_dir(project)),
         parked=known.is_parked,
-        next_at=None if known.is_parked else _iso(known.next_at),
+        next_at=None if known.is_parked else iso_time(known.next_at),
     )
-
-
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")

@@ -19,6 +19,7 @@ from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.versions import Registry
 from helioloop_worker.reports.audit import audit_stamp, read_audit
 from helioloop_worker.reports.round_progress import RoundProgress, read_round_progress
+from helioloop_worker.reports.times import minute
 
 ESTIMATE_FRACTION: Final = 0.05
 """Estimates that are not short take at most about this fraction of the time."""
@@ -87,10 +88,8 @@ class ProjectNow:
         if self.version is None:
             shown = "No version yet: the first round trains on the crude labels."
         else:
-            shown = (
-                f"{self.version}, made {_minute(self.made_at)} from {self.labels} labels, {self.labels_verified} of "
-                "them verified."
-            )
+            made = "" if self.made_at is None else f"{minute(self.made_at)} UTC"
+            shown = f"{self.version}, made {made} from {self.labels} labels, {self.labels_verified} of them verified."
         return (
             ("Model version shown", shown),
             *((("Not published", self.rejected),) if self.rejected else ()),
@@ -103,7 +102,7 @@ class ProjectNow:
         if self.read_at is None:
             return "The labels were not read from Label Studio yet."
         fraction = f" ({self.verified / self.cubes:.0%})" if self.cubes else ""
-        return f"{self.verified} of {self.cubes} cubes{fraction}, as read {_minute(self.read_at)}."
+        return f"{self.verified} of {self.cubes} cubes{fraction}, as read {minute(self.read_at)} UTC."
 
     def _wrong(self) -> str:
         if self.wrong_left is None:
@@ -119,8 +118,8 @@ class ProjectNow:
             return "No round is running."
         now = self.round
         return (
-            f"{now.version} has been in the making since {_minute(now.since)}, because {now.reason}: {now.step}, "
-            f"{now.left}."
+            f"{now.version} has been in the making since {minute(now.since)} UTC, because {now.reason}: "
+            f"{now.step}, {now.left}."
         )
 
 
@@ -216,7 +215,3 @@ class _HeldEstimate:
 
 
 _ESTIMATES: Final = PacedEstimates()
-
-
-def _minute(at: datetime | None) -> str:
-    return "" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

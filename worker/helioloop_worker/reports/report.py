@@ -31,6 +31,7 @@ from helioloop_worker.reports.report_sections import (
     work_section,
 )
 from helioloop_worker.reports.scored import Scored, read_scored
+from helioloop_worker.reports.times import minute
 
 BLIND_CHECKS = 20
 """The next cubes of the audit sample: what the model says about them is not shown before a human has answered."""
@@ -70,7 +71,7 @@ def make_report(
     values = {
         "title": state.info.title or f"Project {state.info.id}",
         "project": state.info.id,
-        "at": f"{(now or datetime.now(UTC)).astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+        "at": f"{minute(now or datetime.now(UTC))} UTC",
         "version": helioloop.__version__,
         "tiles": _tiles(state, audit, scored, work),
         "rounds": _rounds(state, audit, work),
@@ -128,7 +129,7 @@ def _tiles(state: ProjectState, audit: ProjectAudit, scored: Scored | None, work
         {
             "name": "Published version",
             "value": "none yet" if scored is None else scored.card.version,
-            "note": "" if scored is None else f"of {_minute(scored.card.created_at)} UTC",
+            "note": "" if scored is None else f"of {minute(datetime.fromisoformat(scored.card.created_at))} UTC",
         },
     ]
 
@@ -190,7 +191,7 @@ def _versions(cards: Sequence[Card], published: str | None) -> list[dict[str, An
         {
             "version": card.version,
             "published": card.version == published,
-            "made": _minute(card.created_at),
+            "made": minute(datetime.fromisoformat(card.created_at)),
             "labels": len(card.labels),
             "verified": card.verified,
             "agreement": _metric(card, "agreement"),
@@ -200,10 +201,6 @@ def _versions(cards: Sequence[Card], published: str | None) -> list[dict[str, An
         }
         for card in reversed(cards)
     ]
-
-
-def _minute(at: str) -> str:
-    return f"{datetime.fromisoformat(at).astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
 def _metric(card: Card, name: str) -> str:

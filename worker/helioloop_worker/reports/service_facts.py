@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import redis
 from rq import Worker
@@ -15,6 +14,7 @@ from helioloop.settings import Settings
 from helioloop_worker.reports.failing_jobs import FailingJob, failing_jobs
 from helioloop_worker.reports.job_status import FailedJob, RunningJob, failed_jobs, running_jobs
 from helioloop_worker.reports.round_progress import RoundProgress, read_round_progress
+from helioloop_worker.reports.times import iso_time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +78,3 @@ def read_services(
         failed_jobs=tuple(failed_jobs(connection, settings, project)),
         failing_jobs=tuple(failing_jobs(connection, settings, project)),
     )
-
-
-def iso_time(at: float) -> str:
-    """Return a time in Unix seconds as UTC, in ISO 8601."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")

@@ -34,7 +34,7 @@ from helioloop_worker.reports.other_code import read_other_code
 from helioloop_worker.reports.random_checks import count_random_checks
 from helioloop_worker.reports.reading import read_releases
 from helioloop_worker.reports.redaction import hide_secrets, redact
-from helioloop_worker.reports.service_facts import ServiceFacts, iso_time, read_services
+from helioloop_worker.reports.service_facts import ServiceFacts, read_services
 from helioloop_worker.reports.status_facts import (
     AcceptanceFacts,
     CubeReason,
@@ -46,6 +46,7 @@ from helioloop_worker.reports.status_facts import (
     SetAsideFacts,
     VersionFacts,
 )
+from helioloop_worker.reports.times import iso_time
 
 DISK_SECONDS: Final = 60.0
 """With --watch, the disk use is measured again after this time."""
