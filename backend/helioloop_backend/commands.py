@@ -63,7 +63,7 @@ def backend(host: str | None, port: int | None, threads: int | None) -> None:
     with needs_extra("backend"):
         from helioloop_backend.wsgi import create_app
     app = create_app(settings)  # here, so that wrong settings are one sentence and not the failure of a child process
-    logger.info("the backend listens on http://%s", _address(settings))
+    logger.info("the backend listens on http://%s", settings.backend_address)
     serve(app, settings)
 
 
@@ -80,7 +80,7 @@ def serve(app: "Flask", settings: Settings) -> None:
 
         def load_config(self) -> None:
             options = {
-                "bind": _address(settings),
+                "bind": settings.backend_address,
                 "workers": 1,
                 "worker_class": Worker,
                 "threads": settings.backend_threads,
@@ -99,9 +99,3 @@ def serve(app: "Flask", settings: Settings) -> None:
             return app
 
     Server().run()
-
-
-def _address(settings: Settings) -> str:
-    """Return host and port; an IPv6 address in brackets."""
-    host = f"[{settings.backend_host}]" if ":" in settings.backend_host else settings.backend_host
-    return f"{host}:{settings.backend_port}"

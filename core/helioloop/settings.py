@@ -258,6 +258,12 @@ class Settings(BaseSettings):
         found = (_PROJECT_FOLDER.fullmatch(folder.name) for folder in self.model_root.iterdir() if folder.is_dir())
         return sorted(int(match[1]) for match in found if match is not None)
 
+    @property
+    def backend_address(self) -> str:
+        """Host and port at which the backend listens, an IPv6 address in brackets."""
+        host = f"[{self.backend_host}]" if ":" in self.backend_host else self.backend_host
+        return f"{host}:{self.backend_port}"
+
     def page_url(self, project: int, name: str) -> str:
         """Return the address of a page in a project's media folder; Label Studio serves it to those who may see it."""
         base = (self.label_studio_public_url or self.label_studio_url).rstrip("/")

@@ -132,8 +132,7 @@ def given_url(url: str) -> str:
 
 def default_backend_url(settings: Settings) -> str:
     """Return the address at which `helioloop backend` listens with these settings."""
-    host = settings.backend_host
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.backend_port}"
+    return f"http://{settings.backend_address}"
 
 
 @click.command()
