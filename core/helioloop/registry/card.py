@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 
 from helioloop.errors import RegistryError
 from helioloop.files import atomic
+from helioloop.registry.staging import gone
 
 CARD_FILE: Final = "card.json"
 
@@ -100,6 +101,4 @@ def write_card(staging: Path, card: Card) -> None:
     try:
         atomic.write_json(staging / CARD_FILE, card.as_dict(), make_folders=False)
     except FileNotFoundError:
-        raise RegistryError(
-            f"{staging} is gone, because another process has admitted or discarded it; nothing is left to do here"
-        ) from None
+        raise gone(staging) from None

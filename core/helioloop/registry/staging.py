@@ -59,6 +59,13 @@ class RoundOutline:
     cubes: frozenset[Key]
 
 
+def gone(folder: Path) -> RegistryError:
+    """Return the error of a staging folder that is not there any more."""
+    return RegistryError(
+        f"{folder} is gone, because another process has admitted or discarded it; nothing is left to do here"
+    )
+
+
 class Staging:
     """The staging folders of one model folder.
 

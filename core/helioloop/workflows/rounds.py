@@ -23,7 +23,7 @@ from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
 from helioloop.registry.card import Card
 from helioloop.registry.score_store import write_scores
-from helioloop.registry.staging import Staging
+from helioloop.registry.staging import Staging, gone
 from helioloop.registry.versions import Registry
 from helioloop.workflows.fields import keep_trained_fields
 from helioloop.workflows.parallel import RoundWork, measure_all_fields, score_and_locate, train_members
@@ -140,9 +140,7 @@ def _replace_scores(staging: Path, scores: Sequence[CubeScore]) -> None:
     try:
         (staging / "scores").mkdir()
     except FileNotFoundError:
-        raise RegistryError(
-            f"{staging} is gone, because another process has admitted or discarded it; nothing is left to do here"
-        ) from None
+        raise gone(staging) from None
     write_scores(staging / "scores", scores, make_folder=False)
 
 
