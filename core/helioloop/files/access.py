@@ -19,9 +19,9 @@ def remedy_for_denial(path: Path) -> str:
     for folder in reversed(path.parents):
         if not _may(folder, os.X_OK) and _is_there(folder):
             return f"let the user {user} enter {folder}, {_owner(folder)}"
-    if _is_there(path) and not _may(path, os.R_OK | (os.X_OK if _is_folder(path) else 0)):
+    if _is_there(path) and not _may(path, os.R_OK | (os.X_OK if is_folder(path) else 0)):
         return f"let the user {user} read {path}, {_owner(path)}"
-    folder = next((place for place in (path, *path.parents) if _is_folder(place)), path.parent)
+    folder = next((place for place in (path, *path.parents) if is_folder(place)), path.parent)
     if not _may(folder, os.W_OK):
         return f"let the user {user} write in {folder}, {_owner(folder)}"
     if _is_kept_by_sticky_bit(path):
@@ -42,7 +42,7 @@ def _may(path: Path, mode: int) -> bool:
     return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
-def _is_folder(path: Path) -> bool:
+def is_folder(path: Path) -> bool:
     """Return whether a path is a folder, as far as can be seen: `Path.is_dir` raises where a folder above is closed."""
     try:
         return path.is_dir()
@@ -60,7 +60,7 @@ def _is_there(path: Path) -> bool:
 
 def _is_kept_by_sticky_bit(path: Path) -> bool:
     """Return whether the folder of a path lets only the owner replace it, and this user is not the owner."""
-    if not (_is_there(path) and _is_folder(path.parent)):
+    if not (_is_there(path) and is_folder(path.parent)):
         return False
     folder = path.parent.stat()
     return bool(folder.st_mode & stat.S_ISVTX) and os.geteuid() not in (folder.st_uid, path.lstat().st_uid)

@@ -11,6 +11,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from helioloop.environment.answering import what_is_wrong
 from helioloop.errors import HelioloopError
+from helioloop.files.access import is_folder
 from helioloop.files.release_folders import missing_releases
 from helioloop.model.provenance import code_version
 from helioloop.registry.project_profile import read_project_profile
@@ -34,20 +35,12 @@ def read_machine(settings: Settings, silent: Collection[Path] = ()) -> MachineFa
     return MachineFacts(
         in_container=any(mark.exists() for mark in _CONTAINER_MARKS) or "KUBERNETES_SERVICE_HOST" in os.environ,
         disks=tuple(_disk(folder, silent) for folder in dict.fromkeys((*folders, *silent_roots))),
-        missing_roots=tuple(root for root in settings.release_roots if root not in silent and not _is_folder(root)),
+        missing_roots=tuple(root for root in settings.release_roots if root not in silent and not is_folder(root)),
         missing_packages=tuple(missing_packages()),
         torch=_installed("torch"),
         has_gpu=any(mark.exists() for mark in _GPU_MARKS),
         code=code_version(),
     )
-
-
-def _is_folder(path: Path) -> bool:
-    """Return whether a folder is there and can be looked at."""
-    try:
-        return path.is_dir()
-    except OSError:
-        return False
 
 
 def _disk(folder: Path, silent: Collection[Path]) -> DiskFacts:

@@ -13,6 +13,7 @@ from rq.worker import WorkerStatus
 from helioloop.errors import ServiceError, SettingsError
 from helioloop.messaging import redis_client
 from helioloop.messaging.roles import CODE_FIELD, DEVICE_FIELD
+from helioloop.messaging.unreadable import as_text
 from helioloop.settings import Settings
 from helioloop_worker.doctor.addresses import is_loopback
 from helioloop_worker.doctor.facts import RedisFacts, WorkerFacts
@@ -103,12 +104,8 @@ def _workers(connection: redis.Redis) -> tuple[WorkerFacts, ...]:
                 name=f"{worker.hostname or '?'}:{worker.pid or '?'}",
                 queues=tuple(worker.queue_names()),
                 silent_seconds=0.0 if busy or beat is None else max(0.0, (now - beat).total_seconds()),
-                code=_text(code),
-                device=_text(device),
+                code=None if code is None else as_text(code),
+                device=None if device is None else as_text(device),
             )
         )
     return tuple(sorted(found, key=lambda worker: worker.name))
-
-
-def _text(value: bytes | str | None) -> str | None:
-    return value.decode() if isinstance(value, bytes) else value
