@@ -25,7 +25,7 @@ from helioloop.data.meridian_distance import (
     Place,
     from_carrington,
     from_limb,
-    place_from_header,
+    place_of,
     rotations,
 )
 from helioloop.data.time_text import isot
@@ -151,7 +151,7 @@ def label_cube(
         header = files.header()
         found = replace(found, region=header.region)
         known = _known(regions or {}, header)
-        place = place_from_header(files.image_header())
+        place = place_of(files)
         if known is not None:
             _check_place(place, known)
             if known.first_seen_tai is not None:

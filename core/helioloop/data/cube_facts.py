@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from helioloop.data.cubes import Cube, CubeFiles
 from helioloop.data.frame_times import frame_times_utc
-from helioloop.data.meridian_distance import MeridianDistances, Place, from_carrington, from_limb, place_from_header
+from helioloop.data.meridian_distance import MeridianDistances, Place, from_carrington, from_limb, place_of
 from helioloop.errors import CubeError
 from helioloop.records.instrument import Instrument
 
@@ -92,7 +92,7 @@ def cube_facts(
     start = cube.start if cube.start_scale is not None else None
     seconds = np.arange(instrument.n_frames, dtype=np.float64) * instrument.cadence_seconds
     off_disk = np.isnan(gridded)
-    place = place_from_header(files.image_header())
+    place = place_of(files)
     distances = _distances(place, start, seconds, off_disk, patch_deg=patch_deg)
     latitude = None if place is None else round(place.lat_deg, 1)
     flux = unsigned_flux(gridded, clip_gauss=instrument.clip_gauss, patch_deg=patch_deg, latitude_deg=latitude or 0.0)

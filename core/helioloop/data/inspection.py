@@ -14,7 +14,7 @@ from helioloop.data.data_sums import data_sum_doubts
 from helioloop.data.fits import errors_named_after, open_checked, open_file
 from helioloop.data.gridding import FrameUse, frame_use, observed_frames
 from helioloop.data.limb import limb_frames
-from helioloop.data.meridian_distance import LIMB_DEG, from_carrington, place_from_header
+from helioloop.data.meridian_distance import LIMB_DEG, from_carrington, place_of
 from helioloop.errors import CubeError
 from helioloop.records.instrument import Instrument
 from helioloop.records.profiles import Profile, built_in_profile
@@ -107,7 +107,7 @@ def _limb_doubts(files: CubeFiles, cube: Cube, instrument: Instrument) -> tuple[
     limb = limb_frames(cube.observed_gauss, code_gauss=instrument.clip_gauss)
     if cube.start is None or len(limb) < _FEWEST_LIMB_FRAMES:
         return ()
-    place = place_from_header(files.image_header())
+    place = place_of(files)
     if place is None:
         return ()
     try:

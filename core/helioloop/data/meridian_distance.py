@@ -4,6 +4,7 @@ The limb is where a cube's off-disk pixels end. It crosses the patch twice: at t
 view, at the west limb as it leaves. Half way between, the patch is on the central meridian.
 """
 
+import io
 import warnings
 from dataclasses import dataclass
 
@@ -11,11 +12,12 @@ import numpy as np
 from astropy import units
 from astropy.io import fits
 from astropy.time import Time, TimeDelta
-from astropy.utils.exceptions import AstropyWarning
 from astropy.wcs import WCS
 from erfa import ErfaWarning
 from numpy.typing import NDArray
 
+from helioloop.data.cubes import CubeFiles
+from helioloop.data.fits import card_text, errors_named_after, number_text, open_checked
 from helioloop.errors import CubeError
 
 Degrees = NDArray[np.float64]
@@ -28,6 +30,11 @@ LIMB_DEG = (75.0, 93.0)
 """Where a patch may leave the disk: at 87° to 93° by latitude and season if the true limb is the end, from 75° on in
 archives that leave out pixels with μ below 0.17."""
 DAY_SECONDS = 86_400.0
+
+_LONGITUDE, _LATITUDE = "CRLN", "CRLT"
+_CD = ("CD1_1", "CD1_2", "CD2_1", "CD2_2")
+_PC = ("PC1_1", "PC1_2", "PC2_1", "PC2_2")
+_UNITS = {"degrees": "deg", "degs": "deg"}  # `degree`, which JSOC writes, is a unit of astropy's
 
 _WIDEST_LIMB_DEG = (70.0, 95.0)
 _BOTH_LIMBS_UNCERTAINTY_DEG = 2.0
@@ -68,22 +75,70 @@ class MeridianDistances:
         return self.source in {"east limb", "west limb"}
 
 
+def place_of(files: CubeFiles) -> Place | None:
+    """Return the Carrington coordinates of a cube's patch by the header of its image, else by that of its file.
+
+    Raises
+    ------
+    CubeError
+        If the file cannot be read.
+    """
+    image = files.image_header()
+    found = place_from_header(image)
+    if found is not None:
+        return found
+    with errors_named_after(files.path), open_checked(io.BytesIO(files.content)) as hdus:
+        return place_from_header(image, hdus[0].header)
+
+
 def place_from_header(*headers: fits.Header) -> Place | None:
-    """Return the Carrington coordinates of a patch's centre by the first header that has a WCS with them, else None."""
+    """Return the Carrington coordinates of a patch's centre by the first header that has a WCS with them, else None.
+
+    The size of the image is that in the first header that has one. Cards that do not define coordinates are passed
+    over, as are headers with damaged ones.
+    """
+    shape = next(((h["NAXIS1"], h["NAXIS2"]) for h in headers if "NAXIS1" in h and "NAXIS2" in h), None)
+    if shape is None:
+        return None
     for header in headers:
-        if not str(header.get("CTYPE1", "")).upper().startswith("CRLN"):
+        cards = _carrington_cards(header)
+        if cards is None:
             continue
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", AstropyWarning)
-                wcs = WCS(header, fix=False).celestial
-                middle = ((header["NAXIS1"] - 1) / 2.0, (header["NAXIS2"] - 1) / 2.0)
-                lon, lat = (float(value) for value in wcs.wcs_pix2world(*middle, 0))
-        except Exception:  # noqa: BLE001, S112 - damaged cards give no coordinates, and wcslib raises errors of many types
+            world = WCS(cards, fix=False).wcs_pix2world(*((n_px - 1) / 2.0 for n_px in shape), 0)
+        except Exception:  # noqa: BLE001, S112 - wcslib raises errors of many types on cards that contradict each other
             continue
+        longitude = 0 if str(cards["CTYPE1"]).startswith(_LONGITUDE) else 1
+        lon, lat = float(world[longitude]), float(world[1 - longitude])
         if np.isfinite(lon) and abs(lat) <= 90.0:
             return Place(lon_deg=lon % 360.0, lat_deg=lat, source="WCS")
     return None
+
+
+def _carrington_cards(header: fits.Header) -> fits.Header | None:
+    """Return the cards that define Carrington coordinates, as the FITS standard spells them; None without all of them.
+
+    Archives and tools write units, types and numbers in ways that wcslib refuses or takes for 0.
+    """
+    types = [card_text(header, f"CTYPE{axis}").upper() for axis in (1, 2)]
+    if sorted(name[:4] for name in types) != [_LONGITUDE, _LATITUDE]:
+        return None
+    has_matrix = any(number_text(header, card) for card in _CD)
+    needed = [f"{kind}{axis}" for kind in ("CRPIX", "CRVAL", *(() if has_matrix else ("CDELT",))) for axis in (1, 2)]
+    optional = (*(_CD if has_matrix else (*_PC, "CROTA2")), "LONPOLE", "LATPOLE", "PV2_1")
+    cards = fits.Header()
+    try:
+        for axis, name in enumerate(types, start=1):
+            cards[f"CTYPE{axis}"] = name
+            unit = card_text(header, f"CUNIT{axis}").lower()
+            cards[f"CUNIT{axis}"] = units.Unit(_UNITS.get(unit, unit) or "deg").to_string("fits")
+        for card in (*needed, *(card for card in optional if number_text(header, card))):
+            cards[card] = float(number_text(header, card))
+    except ValueError:  # not a unit, or not a number
+        return None
+    if any(card in cards for card in _PC):
+        cards.remove("CROTA2", ignore_missing=True)  # it does not count beside the matrix
+    return cards
 
 
 def rotations(times: Time) -> Degrees:

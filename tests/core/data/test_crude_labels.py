@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from tests.core.data.passing import CARRINGTON, CARRINGTON_LON, LATITUDE, PROFILE, write_passing
 
 from helioloop.data.crude_labels import CrudeLabel, KnownRegion, Rule, label_by_longitude, label_cube
@@ -52,6 +53,23 @@ def test_the_place_of_the_first_detection_decides(
     assert found.longitude_deg == pytest.approx(-73.0 if emerges_at is None else emerges_at, abs=4.0)
     assert found.longitude_deg == pytest.approx(-96.0 + 13.2 * found.seconds / 86400.0, abs=1.5)
     assert found.tai > found.utc > "2001-03-08"
+
+
+def test_a_header_as_jsoc_spells_it_gives_the_place(tmp_path: Path) -> None:
+    """A region near the threshold, of which one limb is seen, has a label by its coordinates alone."""
+    cards = {**CARRINGTON, "CUNIT1": "degree", "CUNIT2": "degree"}
+    found = label(write_passing(tmp_path / "A_20010307.fits", emerges_at=-62.0, last=40.0, cards=cards))
+    assert (found.label, found.longitude_source, found.reason) == (Label.NON_EMERGENCE, "WCS", "")
+
+
+def test_coordinates_in_the_first_header_of_a_file_give_the_place(tmp_path: Path) -> None:
+    path = write_passing(tmp_path / "A_20010307.fits", emerges_at=-62.0, last=40.0, cards=CARRINGTON)
+    with fits.open(path) as hdus:
+        first = fits.PrimaryHDU(header=hdus[0].header)
+        image = fits.ImageHDU(hdus[0].data.astype(np.float32))
+        fits.HDUList([first, image, hdus[1].copy()]).writeto(path, overwrite=True)
+    found = label(path)
+    assert (found.label, found.longitude_source) == (Label.NON_EMERGENCE, "WCS")
 
 
 def test_another_threshold_gives_another_label(tmp_path: Path) -> None:

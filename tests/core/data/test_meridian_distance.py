@@ -60,6 +60,58 @@ def test_the_place_is_read_from_the_wcs_at_the_centre_of_the_patch() -> None:
     assert place_from_header(fits.Header({**cards, "CTYPE1": "HPLN-TAN", "CTYPE2": "HPLT-TAN"})) is None
 
 
+PATCH_CARDS = {
+    "NAXIS": 3, "NAXIS1": 90, "NAXIS2": 90, "NAXIS3": 5, "CTYPE1": "CRLN-CEA", "CTYPE2": "CRLT-CEA", "CUNIT1": "deg",
+    "CUNIT2": "deg", "CRPIX1": 45.5, "CRPIX2": 45.5, "CRVAL1": 152.0, "CRVAL2": 17.0, "CDELT1": 0.5, "CDELT2": 0.5,
+}  # fmt: skip
+"""Of a patch whose centre is at Carrington longitude 152° and latitude 17°."""
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [
+        *({"CUNIT1": unit, "CUNIT2": unit} for unit in ("degree", "Degree", "degrees", "DEG", "")),
+        {"CTYPE1": "crln-cea", "CTYPE2": "crlt-cea"},
+        {"CRVAL1": "152.0", "CRVAL2": "17.0", "CRPIX1": "45.5"},
+        {"CD1_1": 0.5, "CD1_2": 0.0, "CD2_1": 0.0, "CD2_2": 0.5},
+        {"PC1_1": 1.0, "PC2_2": 1.0, "CROTA2": 0.0},
+        {"CTYPE1": "CRLT-CAR", "CTYPE2": "CRLN-CAR", "CRVAL1": 17.0, "CRVAL2": 152.0},
+        {"CTYPE3": "TIME", "CUNIT3": "frames", "CDELT3": 0.0},
+        {"DATE-OBS": "2001.03.07_TAI", "MJD-OBS": "unknown"},
+    ],
+)
+def test_the_place_is_read_however_archives_and_tools_spell_the_cards(cards: dict[str, object]) -> None:
+    """JSOC's SHARPs have the unit `degree`; IDL writes CD beside CDELT; numbers may stand there as text."""
+    found = place_from_header(fits.Header({**PATCH_CARDS, **cards}))
+    assert found is not None
+    assert (found.lon_deg, found.lat_deg) == (pytest.approx(152.0), pytest.approx(17.0))
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [
+        {"CRVAL1": "unknown"},
+        {"CRVAL1": None},
+        {"CDELT2": None},
+        {"CDELT1": 0.0},
+        {"CUNIT1": "pixels of mine"},
+        {"CUNIT1": "m"},
+        {"CTYPE2": "CRLN-CEA"},
+    ],
+)
+def test_cards_that_give_no_place_are_not_taken_for_zero(cards: dict[str, object]) -> None:
+    header = {key: value for key, value in {**PATCH_CARDS, **cards}.items() if value is not None}
+    assert place_from_header(fits.Header(header)) is None
+
+
+def test_the_first_header_of_a_file_gives_the_place_of_an_image_in_another_one() -> None:
+    """As it gives the start, the region and the unit; the size is that of the image."""
+    image = fits.Header({"NAXIS": 3, "NAXIS1": 90, "NAXIS2": 90, "NAXIS3": 5})
+    first = fits.Header({key: value for key, value in PATCH_CARDS.items() if not key.startswith("NAXIS")})
+    assert place_from_header(image, first) == place_from_header(fits.Header(PATCH_CARDS))
+    assert place_from_header(first) is None
+
+
 @pytest.mark.parametrize("limb_deg", [80.0, 90.0])
 def test_both_limbs_give_the_distance_wherever_the_disk_ends(limb_deg: float) -> None:
     days = np.arange(0.0, 15.0, 0.1)
