@@ -10,6 +10,7 @@ import re
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy import units
@@ -42,6 +43,8 @@ _NOISE_GAUSS = 100.0  # HMI has 7 G, MDI 14 to 30 G; granulation alone moves at 
 _WEAK_GAUSS = 5.0
 _LEAST_NOISE_GAUSS = 0.3
 _NOISE_RATIO = 1e-4  # typical over strongest; less is a computed field without noise
+_WEAKEST_CODE_GAUSS = 900.0  # such as -999
+_LEAST_CODED = 0.05  # of the pixels; around a full disk a quarter is sky
 _EDGE_PX = 2  # around pixels coded as sky, interpolation has mixed the code into the field
 
 
@@ -112,9 +115,9 @@ def _read(image: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU, name: str)
     if content:
         raise MagnetogramError(f"{content}, so it is not a line-of-sight magnetogram: leave it out")
     assumed = _check_unit(header)
-    field = in_gauss(image)
+    field = in_gauss(image, remove_codes=True)
     field = field.reshape(field.shape[-2:])
-    _remove_sky_code(field, header)
+    sky_notes = _remove_sky_codes(field, header)
     _check_field(field)
     instrument = instrument_of(header)
     time, time_card = observation_time(header, instrument=instrument)
@@ -126,7 +129,7 @@ def _read(image: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU, name: str)
         time_card=time_card,
         quality=quality_bits(header.get("QUALITY")),
         instrument=instrument,
-        assumed=assumed,
+        assumed=(*assumed, *sky_notes),
     )
 
 
@@ -232,15 +235,36 @@ def _check_unit(header: fits.Header) -> tuple[str, ...]:
     return ()
 
 
-def _remove_sky_code(field: NDArray[np.float32], header: fits.Header) -> None:
-    """Set pixels that SKYVALUE codes as sky to NaN, in place, and those beside them."""
+def _remove_sky_codes(field: NDArray[np.float32], header: fits.Header) -> tuple[str, ...]:
+    """Set pixels that are coded as sky to NaN, in place, and those beside them; return what was assumed.
+
+    SKYVALUE gives the code. Another value in a corner, at least 900 G strong, that 5 % of the pixels share is one too:
+    on the Sun so many pixels of one value are none, and near the limb it would be averaged into the field.
+    """
+    _remove_code(field, _float_or_nan(header.get("SKYVALUE")))
+    corners = np.unique(field[[0, 0, -1, -1], [0, -1, 0, -1]])
+    strong = (float(value) for value in corners[np.isfinite(corners)] if abs(value) >= _WEAKEST_CODE_GAUSS)
+    codes = [value for value in strong if np.mean(field == np.float32(value)) >= _LEAST_CODED]
+    for code in codes:
+        _remove_code(field, code)
+    return tuple(
+        f"{code:g} G in the corners, which many pixels share, was taken for the code of pixels off the disk"
+        for code in codes
+    )
+
+
+def _float_or_nan(value: Any) -> float:
     try:
-        sky = float(header.get("SKYVALUE", np.nan))
+        return float(value)
     except (TypeError, ValueError):
+        return np.nan
+
+
+def _remove_code(field: NDArray[np.float32], code: float) -> None:
+    """Set pixels with a code, and those beside them, to NaN, in place; NaN and 0 are left."""
+    if not np.isfinite(code) or code == 0.0:
         return
-    if not np.isfinite(sky) or sky == 0.0:
-        return
-    coded = np.abs(field - np.float32(sky)) <= np.float32(1e-3 * abs(sky))
+    coded = np.abs(field - np.float32(code)) <= np.float32(1e-3 * abs(code))
     for _ in range(_EDGE_PX):
         grown = coded.copy()
         grown[1:] |= coded[:-1]

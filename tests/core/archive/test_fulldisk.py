@@ -208,6 +208,41 @@ def test_values_that_are_not_a_line_of_sight_field_are_refused(
         read_fulldisk(str(tmp_path / "i.fits"), MDI)
 
 
+@pytest.mark.parametrize("code", [-999.0, -2000.0, 3000.0, -9999.0, -32768.0, 9999.0, 1e20, -1.7e38])
+@pytest.mark.parametrize("said", [True, False])
+def test_pixels_off_the_disk_may_have_any_code(tmp_path: Path, code: float, said: bool) -> None:
+    """Without SKYVALUE a code of some thousand gauss was averaged into the limb, and a larger one refused the file."""
+    of = header(**SMALL, **({"SKYVALUE": code} if said else {}))
+    image = image_of(of)
+    off_disk = np.isnan(image)
+    disk = read_fulldisk(str(write(tmp_path / "coded.fits", of, np.where(off_disk, np.float32(code), image))), MDI)
+    known = np.isfinite(disk.field_gauss)
+    assert not known[off_disk].any()
+    assert known.mean() > 0.95 * (~off_disk).mean()
+    np.testing.assert_array_equal(disk.field_gauss[known], image[known])
+    assumed = f"{code:g} G in the corners, which many pixels share, was taken for the code of pixels off the disk"
+    assert disk.assumed == ((assumed,) if not said and -1e5 < code < 7e3 else ())
+
+
+def test_a_patch_at_the_limb_may_have_a_code_in_some_corners(tmp_path: Path) -> None:
+    of = header(**SMALL)
+    field = np.random.default_rng(0).normal(0.0, 10.0, (256, 256)).astype(np.float32)
+    field[:, :40] = -2000.0
+    found = read_observation(str(write(tmp_path / "limb.fits", of, field))).field_gauss
+    assert np.isnan(found[:, :40]).all()
+    np.testing.assert_array_equal(found[:, 42:], field[:, 42:])
+
+
+def test_a_sunspot_in_a_corner_is_field(tmp_path: Path) -> None:
+    """Its pixels are saturated at one value, and fewer than those off a disk."""
+    of = header(**SMALL)
+    field = np.random.default_rng(0).normal(0.0, 10.0, (256, 256)).astype(np.float32)
+    field[:40, :40] = -2000.0
+    found = read_observation(str(write(tmp_path / "spot.fits", of, field)))
+    np.testing.assert_array_equal(found.field_gauss, field)
+    assert found.assumed == ()
+
+
 @pytest.mark.parametrize("segment", ["bitmap", "conf_disambig", "Br", "Bp_err", "inclination", "Dopplergram"])
 def test_another_segment_of_a_series_is_refused_by_its_name(tmp_path: Path, segment: str) -> None:
     place = tmp_path / f"hmi.sharp_cea_720s.377.20110215_020000_TAI.{segment}.fits"
