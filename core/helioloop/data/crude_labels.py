@@ -28,6 +28,7 @@ from helioloop.data.meridian_distance import (
     place_of,
     rotations,
 )
+from helioloop.data.start_day import day_only_doubts
 from helioloop.data.time_text import isot
 from helioloop.errors import CubeError
 from helioloop.records.labels import Label
@@ -149,6 +150,9 @@ def label_cube(
     try:
         files = read_cube_files(path)
         header = files.header()
+        only_day = day_only_doubts(files)
+        if only_day:  # as the day in a name it is not precise enough: the Sun turns by 13° in it
+            header = replace(header, start_scale=None)
         found = replace(found, region=header.region)
         known = _known(regions or {}, header)
         place = place_of(files)
@@ -160,7 +164,11 @@ def label_cube(
                     cadence_seconds=profile.instrument.cadence_seconds, threshold_deg=threshold_deg,
                 )  # fmt: skip
             place = place or known.place
-        return _by_pixels(found, files.cube(profile), place, profile, threshold_deg=threshold_deg)
+        cube = replace(files.cube(profile), start_scale=header.start_scale)
+        try:
+            return _by_pixels(found, cube, place, profile, threshold_deg=threshold_deg)
+        except CubeError as error:
+            raise CubeError("; ".join((str(error), *only_day))) from None
     except CubeError as error:
         return replace(found, reason=str(error).removeprefix(f"{path.name}: ").removeprefix(f"{found.cube}: "))
     except Exception as error:  # noqa: BLE001 - whatever one cube does, the others are labelled

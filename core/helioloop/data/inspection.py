@@ -15,6 +15,7 @@ from helioloop.data.fits import errors_named_after, open_checked, open_file
 from helioloop.data.gridding import FrameUse, frame_use, observed_frames
 from helioloop.data.limb import limb_frames
 from helioloop.data.meridian_distance import LIMB_DEG, from_carrington, place_of
+from helioloop.data.start_day import day_only_doubts
 from helioloop.errors import CubeError
 from helioloop.records.instrument import Instrument
 from helioloop.records.profiles import Profile, built_in_profile
@@ -58,7 +59,7 @@ def inspect_files(
         use = frame_use(cube, instrument)
     except CubeError as error:
         return refused(files.path.name.removesuffix(".fits"), str(error)), None
-    doubts = (*data_sum_doubts(files.content), *_limb_doubts(files, cube, instrument))
+    doubts = (*day_only_doubts(files), *data_sum_doubts(files.content), *_limb_doubts(files, cube, instrument))
     return _report(cube, replace(origin, doubts=(*origin.doubts, *doubts)), use, instrument), cube
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
-from tests.core.data.passing import CARRINGTON, CARRINGTON_LON, LATITUDE, PROFILE, write_passing
+from tests.core.data.passing import CARRINGTON, CARRINGTON_LON, LATITUDE, PROFILE, START, write_passing
 
 from helioloop.data.crude_labels import CrudeLabel, KnownRegion, Rule, label_by_longitude, label_cube
 from helioloop.records.labels import Label
@@ -122,6 +122,22 @@ def test_without_a_time_the_limb_counts_and_the_label_has_no_date(tmp_path: Path
     """The day in a name is not precise enough: the Sun turns by 13° in it."""
     found = label(write_passing(tmp_path / "A_20010307.fits", emerges_at=-20.0, start=None, cards=CARRINGTON))
     assert (found.label, found.longitude_source, found.utc) == (Label.EMERGENCE, "both limbs", "")
+
+
+def test_a_card_with_a_day_only_counts_as_the_day_in_a_name(tmp_path: Path) -> None:
+    """Midnight in place of noon put a region 7° farther east, here beyond the threshold."""
+    cards = {**CARRINGTON, "DATE-OBS": START[:10]}
+    late = {"emerges_at": -50.0, "start": None, "late": -43200.0}
+    found = label(write_passing(tmp_path / "A.fits", cards=cards, **late))
+    assert (found.label, found.longitude_source, found.utc) == (Label.EMERGENCE, "both limbs", "")
+    assert found.longitude_deg == pytest.approx(-50.0, abs=4.0)
+    nowhere = label(write_passing(tmp_path / "B.fits", cards=cards, first=-50.0, last=50.0, **late))
+    assert nowhere.label is None
+    assert nowhere.reason.startswith(
+        "no limb crosses its patch, so its place on the disk is unknown; DATE-OBS gives only"
+    )
+    seen = label_cube(tmp_path / "A.fits", PROFILE, regions=seen_at("2001-03-11T00:00:00"))
+    assert (seen.label, seen.frame) == (Label.EMERGENCE, None)
 
 
 @pytest.mark.parametrize(

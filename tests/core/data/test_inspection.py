@@ -70,6 +70,48 @@ def test_a_name_with_a_day_that_the_video_does_not_cover_is_doubtful(tmp_path: P
     assert report.start == "1998-12-06T06:00:00"
 
 
+@pytest.mark.parametrize(
+    ("cards", "also"),
+    [
+        ({"DATE_OBS": "1998-12-06"}, ""),
+        ({"DATE_OBS": "1998-12-06", "TIME_OBS": "013600"}, ", TIME-OBS '013600' is not read as the time of day,"),
+        ({"DATE_OBS": "06/12/98", "TIME_OBS": 5760.0}, ", TIME-OBS '5760.0' is not read as the time of day,"),
+        ({"DATE_OBS": "1998.12.06", "UT_OBS": "01:36:00"}, ", UT-OBS '01:36:00' is not read as the time of day,"),
+        ({"DATE_OBS": "1998-12-06", "TIME_OBS": "N/A"}, ""),
+    ],
+)
+def test_a_start_without_a_time_of_day_is_said_with_the_card_that_may_have_it(
+    tmp_path: Path, cards: dict[str, object], also: str
+) -> None:
+    """Midnight was taken without a word, so that emergences were dated up to a day too early."""
+    report = _report(tmp_path, **cards)
+    assert (report.verdict, report.start) == (Verdict.WARNED, "1998-12-06T00:00:00")
+    assert report.reasons[0] == (
+        f"DATE-OBS gives only the day{also} and midnight was taken for the start, so its times may be up to a day too "
+        "early: write day and time into one card, as in 1998-12-06T01:36:00"
+    )
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [
+        {"DATE_OBS": "1998-12-06T00:00:00"},
+        {"DATE_OBS": "1998-12-06", "TIME_OBS": "00:00:00"},
+        {"DATE_BEG": "1998-12-06"},
+        {"MJD_OBS": 51153.0},
+    ],
+)
+def test_a_start_at_midnight_is_no_doubt(tmp_path: Path, cards: dict[str, object]) -> None:
+    """DATE-BEG is written for the video, which may begin at midnight."""
+    report = _report(tmp_path, **cards)
+    assert (report.verdict, report.start) == (Verdict.OK, "1998-12-06T00:00:00")
+
+
+def test_a_day_in_the_header_beside_dates_of_the_frames_is_no_doubt(tmp_path: Path) -> None:
+    report = _report(tmp_path, fits.Column("T_REC", "23A", array=DATES), DATE_OBS="1998-12-06")
+    assert (report.verdict, report.start) == (Verdict.OK, "1998-12-06T00:00:00")
+
+
 def test_the_source_of_unit_and_region(tmp_path: Path) -> None:
     one = _report(tmp_path, name="R_19981206")
     assert (one.unit, one.unit_source, one.region, one.region_source) == ("G", "assumed", "R", "file name")
@@ -84,7 +126,7 @@ def test_the_source_of_unit_and_region(tmp_path: Path) -> None:
 )
 def test_frames_that_show_no_change_are_warned(tmp_path: Path, frame: int, verdict: Verdict) -> None:
     """Frames 0 to 30 of MDI's grid are shown as one; one frame alone, or a second one off the grid, is warned too."""
-    report = _report(tmp_path, last=(frame + 0.5) * 5760.0, DATE_OBS="1998-12-06")
+    report = _report(tmp_path, last=(frame + 0.5) * 5760.0, DATE_OBS="1998-12-06T00:00:00")
     assert report.verdict == verdict
     assert report.frames_used == (1 if frame in {0, 225} else 2)
 
