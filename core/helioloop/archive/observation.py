@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from helioloop.archive.observation_time import observation_time
 from helioloop.data.data_sums import data_sum_doubts
-from helioloop.data.fits import MAX_BYTES, in_gauss, open_checked
+from helioloop.data.fits import MAX_BYTES, image_unit, in_gauss, open_checked
 from helioloop.data.images import other_content, other_segment
+from helioloop.data.lossy_compression import is_rounded, rounding
 from helioloop.data.quality_bits import quality_bits
 from helioloop.errors import CubeError, MagnetogramError
 from helioloop.files.kinds import why_not_a_file
@@ -96,7 +97,8 @@ def read_observation(place: str) -> Observation:
     try:
         with warnings.catch_warnings(), open_checked(io.BytesIO(content)) as hdus:
             warnings.simplefilter("ignore", AstropyWarning)  # of odd cards; those that count are checked here
-            observation = _read(_only_image(hdus), name)
+            image = _only_image(hdus)
+            observation = _read(image, name, rounding(content, hdus.index(image)))
         return replace(observation, assumed=(*observation.assumed, *data_sum_doubts(content)))
     except CubeError as error:
         raise MagnetogramError(str(error)) from None
@@ -107,7 +109,9 @@ def read_observation(place: str) -> Observation:
         raise MagnetogramError(f"its FITS structure is damaged ({reason}); fetch the file again") from error
 
 
-def _read(image: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU, name: str) -> Observation:
+def _read(
+    image: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU, name: str, half_step: NDArray[np.float32] | None
+) -> Observation:
     header = _parsed(image.header)
     if "BUNIT" in header:
         image.header["BUNIT"] = header["BUNIT"]  # as `in_gauss` reads it; it may have stood there unquoted
@@ -116,6 +120,9 @@ def _read(image: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU, name: str)
         raise MagnetogramError(f"{content}, so it is not a line-of-sight magnetogram: leave it out")
     assumed = _check_unit(header)
     field = in_gauss(image, remove_codes=True)
+    if half_step is not None:
+        # Off the disk many files have 0, which lossy compression makes a weak field.
+        field[is_rounded(field, 0.0, half_step * np.float32(image_unit(image)[0].to(units.G)))] = 0.0
     field = field.reshape(field.shape[-2:])
     sky_notes = _remove_sky_codes(field, header)
     _check_field(field)

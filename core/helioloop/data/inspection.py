@@ -14,6 +14,7 @@ from helioloop.data.data_sums import data_sum_doubts
 from helioloop.data.fits import errors_named_after, open_checked, open_file
 from helioloop.data.gridding import FrameUse, frame_use, observed_frames
 from helioloop.data.limb import limb_frames
+from helioloop.data.lossy_compression import lost_codes_doubts
 from helioloop.data.meridian_distance import LIMB_DEG, from_carrington, place_of
 from helioloop.data.start_day import day_only_doubts
 from helioloop.errors import CubeError
@@ -59,7 +60,12 @@ def inspect_files(
         use = frame_use(cube, instrument)
     except CubeError as error:
         return refused(files.path.name.removesuffix(".fits"), str(error)), None
-    doubts = (*day_only_doubts(files), *data_sum_doubts(files.content), *_limb_doubts(files, cube, instrument))
+    doubts = (
+        *day_only_doubts(files),
+        *lost_codes_doubts(files, instrument),
+        *data_sum_doubts(files.content),
+        *_limb_doubts(files, cube, instrument),
+    )
     return _report(cube, replace(origin, doubts=(*origin.doubts, *doubts)), use, instrument), cube
 
 

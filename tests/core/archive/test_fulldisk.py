@@ -224,6 +224,18 @@ def test_pixels_off_the_disk_may_have_any_code(tmp_path: Path, code: float, said
     assert disk.assumed == ((assumed,) if not said and -1e5 < code < 7e3 else ())
 
 
+@pytest.mark.parametrize("kind", [-1, 1, 2])
+def test_zeros_off_the_disk_may_be_compressed_with_loss(tmp_path: Path, kind: int) -> None:
+    """As fpack does by itself: its dithering made them weak field, and the limb was said to be elsewhere."""
+    of = header(**SMALL)
+    image = image_of(of)
+    zeros = fits.CompImageHDU(np.nan_to_num(image), of, quantize_level=4.0, quantize_method=kind, dither_seed=1)
+    fits.HDUList([fits.PrimaryHDU(), zeros]).writeto(tmp_path / "packed.fits")
+    field = read_fulldisk(str(tmp_path / "packed.fits"), MDI).field_gauss
+    assert (field[np.isnan(image)] == 0.0).all()
+    assert np.nanmax(np.abs(field - image)) < 3.0
+
+
 def test_a_patch_at_the_limb_may_have_a_code_in_some_corners(tmp_path: Path) -> None:
     of = header(**SMALL)
     field = np.random.default_rng(0).normal(0.0, 10.0, (256, 256)).astype(np.float32)
