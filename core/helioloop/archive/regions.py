@@ -1,6 +1,7 @@
 """The table of regions to follow: names, Carrington coordinates, and optionally when each was first seen."""
 
 import math
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from astropy.table import Table
 from astropy.time import Time
-from astropy.units import UnitConversionError
+from astropy.units import UnitBase
 from astropy.utils.exceptions import AstropyWarning
 
 from helioloop.data.time_text import is_missing_time, parse_time
@@ -24,13 +25,15 @@ COLUMNS = ("region", "carrington_lon", "carrington_lat")
 FIRST_SEEN = "first_seen"
 
 _CSV: Final = "CSV"
-_FORMATS = {".csv": _CSV, ".ecsv": "ascii.ecsv", ".vot": "votable", ".xml": "votable", ".votable": "votable"}
+_VOTABLE: Final = "votable"
+_FORMATS = {".csv": _CSV, ".ecsv": "ascii.ecsv", **dict.fromkeys((".vot", ".xml", ".votable"), _VOTABLE)}
 _DATE = "_yyyymmdd"  # what a cube's name has after its region's
 _ENDING = ".fits"
 _LONGEST_BYTES = len(file_name("x" * 1000, _DATE + _ENDING)) - len(_DATE + _ENDING)
 _LARGEST_LATITUDE = 75.0
 _FEWEST_FOR_UNIT = 3
 _SIGNS: Final = str.maketrans({"\u2212": "-", "\u2013": "-", "\u00a0": None, "°": None})
+_DEGREES: Final = frozenset({"", "deg", "degs", "degree", "degrees"})
 _SIDES: Final = {"N": "", "S": "-"}
 
 
@@ -126,7 +129,7 @@ def _look_like_radians(regions: Sequence[Region]) -> bool:
 def _read_table(path: Path, on_doubt: OnDoubt) -> Table:
     kind = _FORMATS.get(path.suffix.lower())
     if kind is None:
-        raise ReleaseError(f"{path} ends in {path.suffix!r}; a table of regions is .csv, .ecsv or .vot: rename it")
+        raise ReleaseError(f"{path} ends in {path.suffix!r}; a table of regions is .csv, .ecsv or .vot: save it as one")
     if kind == _CSV:
         asked = (*COLUMNS, FIRST_SEEN)
         rows = tables.read_table(path, needed=COLUMNS, optional=asked[-1:], error=ReleaseError, on_doubt=on_doubt)
@@ -137,14 +140,16 @@ def _read_table(path: Path, on_doubt: OnDoubt) -> Table:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AstropyWarning)  # of VOTable's odd cards; the columns are checked below
-            table = Table.read(path, format=kind)
+            # STIL and others give columns an ID, which is not what people see as the name.
+            options = {"use_names_over_ids": True} if kind == _VOTABLE else {}
+            table = Table.read(path, format=kind, **options)
     except FileNotFoundError:
         raise ReleaseError(f"{path} is missing; name a table with the columns {', '.join(COLUMNS)}") from None
     except Exception as error:  # astropy's readers end in errors of any kind
         reason = str(error).split("\n", 1)[0]
         raise ReleaseError(f"{path} cannot be read as {kind} ({reason}); write it again") from error
     for name in list(table.colnames):
-        plain = name.strip().removeprefix("\ufeff").lower()
+        plain = re.sub(r"[\s_-]+", "_", name.strip().removeprefix("\ufeff")).lower()
         if plain != name and plain not in table.colnames:
             table.rename_column(name, plain)
     return table
@@ -164,10 +169,10 @@ def _region(where: str, row: Any, *, has_first_seen: bool) -> Region:
 
 def _degrees(where: str, row: Any, column: str, *, low: float, high: float) -> float:
     text = row[column]
-    unit = getattr(row.table[column], "unit", None)
+    unit = _angle(where, column, getattr(row.table[column], "unit", None))
     try:
         value = float(_plain_number(text, column)) if unit is None else float(unit.to("deg", float(text)))
-    except (TypeError, ValueError, UnitConversionError):  # masked, text, or a unit that is not an angle
+    except (TypeError, ValueError):  # masked, or text
         value = math.nan
     if not low <= value <= high:
         raise ReleaseError(
@@ -175,6 +180,19 @@ def _degrees(where: str, row: Any, column: str, *, low: float, high: float) -> f
             "correct it"
         )
     return value
+
+
+def _angle(where: str, column: str, unit: UnitBase | None) -> UnitBase | None:
+    """Return the unit of a column of angles; None for degrees, also where it is empty or spelt `degrees`."""
+    if unit is None or str(unit).strip(" .").lower() in _DEGREES:
+        return None
+    try:
+        unit.to("deg")
+    except ValueError:  # also of a unit that astropy does not know
+        raise ReleaseError(
+            f"{where}: the unit of {column} is {str(unit)!r}; it must be one of angle, such as deg: correct it"
+        ) from None
+    return unit
 
 
 def _plain_number(text: Any, column: str) -> Any:

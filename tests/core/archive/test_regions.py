@@ -49,6 +49,35 @@ def test_astropy_tables_are_read_with_their_units(tmp_path: Path, ending: str) -
     assert (region.lon_deg, region.lat_deg) == pytest.approx((28.648, 14.324), abs=1e-3)
 
 
+VOTABLE = """<VOTABLE version="1.3" xmlns="http://www.ivoa.net/xml/VOTable/v1.3"><RESOURCE><TABLE>
+<FIELD name="region" ID="col1" datatype="char" arraysize="*"/>
+<FIELD name="Carrington Lon" ID="col2" datatype="double" unit="UNIT"/>
+<FIELD name="carrington-lat" ID="col3" datatype="double" unit="UNIT"/>
+<DATA><TABLEDATA><TR><TD>9393</TD><TD>152.5</TD><TD>-17</TD></TR></TABLEDATA></DATA></TABLE></RESOURCE></VOTABLE>"""
+"""As other tools than astropy write it: columns have an ID beside their name."""
+
+
+@pytest.mark.parametrize("unit", ["deg", "degree", "degrees", "Degrees", "DEG", "Deg.", "°", ""])
+def test_a_votable_is_read_by_the_names_of_its_columns_however_degrees_are_spelt(tmp_path: Path, unit: str) -> None:
+    (region,) = read_regions(written(tmp_path, VOTABLE.replace("UNIT", unit), "regions.vot"))
+    assert (region.name, region.lon_deg, region.lat_deg) == ("9393", 152.5, -17.0)
+
+
+@pytest.mark.parametrize("unit", ["m", "solar radii"])
+def test_a_unit_that_is_no_angle_is_named(tmp_path: Path, unit: str) -> None:
+    """The value was said to be outside of its range, which it is not."""
+    with pytest.raises(ReleaseError, match=f"row 1: the unit of carrington_lon is '{unit}'; it must be one of angle"):
+        read_regions(written(tmp_path, VOTABLE.replace("UNIT", unit), "regions.vot"))
+
+
+def test_columns_of_an_ecsv_may_be_named_as_those_of_a_csv(tmp_path: Path) -> None:
+    table = Table({"Region": ["A"], "Carrington Lon": [1.0], "carrington-lat": [2.0], "First Seen": ["2011-02-12"]})
+    table.write(tmp_path / "r.ecsv")
+    (region,) = read_regions(tmp_path / "r.ecsv")
+    assert (region.name, region.lon_deg, region.lat_deg) == ("A", 1.0, 2.0)
+    assert region.first_seen_tai == "2011-02-12T00:00:34.000"
+
+
 def test_an_astropy_time_column_keeps_its_scale(tmp_path: Path) -> None:
     table = Table({"region": ["A"], "carrington_lon": [1.0], "carrington_lat": [2.0]})
     table["first_seen"] = Time(["2011-02-12T07:36:00"], scale="tai")
@@ -137,7 +166,7 @@ def test_coordinates_that_look_like_radians_are_said(tmp_path: Path) -> None:
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ReleaseError, match=r"ends in '.txt'; a table of regions is .csv, .ecsv or .vot"):
+    with pytest.raises(ReleaseError, match=r"ends in '.txt'; a table of regions is .csv, .ecsv or .vot: save it"):
         read_regions(written(tmp_path, HEAD, "regions.txt"))
     with pytest.raises(ReleaseError, match="is missing"):
         read_regions(tmp_path / "absent.csv")
