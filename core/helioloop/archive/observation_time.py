@@ -9,6 +9,7 @@ from helioloop.data.time_text import (
     default_scale,
     is_day,
     is_missing_time,
+    is_time_of_day,
     parse_time,
     time_scale,
     with_time_of_day,
@@ -19,30 +20,26 @@ TIME_CARDS = ("T-OBS", "DATE-AVG", "DATE-OBS", "DATE-BEG", "T-REC")
 """Cards that give the observation time, best first: the middle of the exposure, its start, the archive's slot. See
 `canonical` for their other spellings."""
 
+_CLOCK_CARDS = ("TIME-OBS", "TIME", "UTC", "UT")
+
 
 def observation_time(header: fits.Header, *, instrument: str | None) -> tuple[Time, str]:
     """Return the time of the first card of `TIME_CARDS` that has one, scale TAI, and that card with its text.
 
     The scale is the text's suffix, else TIMESYS; else TAI for JSOC's T_OBS and T_REC, GPS for GONG, UTC for the rest.
-    A day alone is completed by TIME-OBS.
+    A day alone is completed by TIME-OBS, TIME, UTC or UT; of several cards of a kind, one with a time of day counts.
 
     Raises
     ------
     MagnetogramError
         If there is none, or it cannot be a date.
     """
-    wanted = [card for card in header if canonical(card) in {*TIME_CARDS, "TIME-OBS"}]
-    cards = {canonical(card): card for card in reversed(wanted) if not is_missing_time(card_text(header, card))}
-    clock = card_text(header, cards.get("TIME-OBS", ""))
     days: list[str] = []
     for kind in TIME_CARDS:
-        card = cards.get(kind, "")
-        text = card_text(header, card)
-        whole = with_time_of_day(text, clock)
+        texts = [(card, with_time_of_day(text, _clock(header))) for card, text in _known(header, kind)]
+        days += [f"{card} is {text!r}, a day without a time of day" for card, text in texts if is_day(text)]
+        card, whole = next(((card, text) for card, text in texts if not is_day(text)), ("", ""))
         if not whole:
-            continue
-        if is_day(whole):
-            days.append(f"{card} is {whole!r}, a day without a time of day")
             continue
         try:
             scale = time_scale(header) or ("gps" if instrument == "GONG" else default_scale(kind))
@@ -54,3 +51,15 @@ def observation_time(header: fits.Header, *, instrument: str | None) -> tuple[Ti
         f"{days[0] if days else 'no card gives its observation time'}; one of {', '.join(TIME_CARDS)}, or another "
         "spelling, must: add it"
     )
+
+
+def _known(header: fits.Header, kind: str) -> list[tuple[str, str]]:
+    """Return the cards of a kind that have a value, in any spelling, with their texts."""
+    cards = [(card, card_text(header, card)) for card in header if canonical(card) == kind]
+    return [(card, text) for card, text in cards if not is_missing_time(text)]
+
+
+def _clock(header: fits.Header) -> str:
+    """Return the time of day in a card of its own; empty without one."""
+    texts = (text for kind in _CLOCK_CARDS for _, text in _known(header, kind))
+    return next(filter(is_time_of_day, texts), "")

@@ -37,6 +37,7 @@ _OBSERVER_CARDS = (
     ("stonyhurst", "HGLN_OBS", "HGLT_OBS", "DSUN_OBS", 1.0),
     ("carrington", "OBS_L0", "OBS_B0", "OBS_DIST", _AU_METRES),
 )
+_LARGEST_RADIUS_ERROR = 0.02  # radii in use are from 6.955e8 to 6.963e8 m
 _DISTANCES_AU = (0.2, 2.0)  # Solar Orbiter comes to 0.28 au
 _UNITS = {
     **dict.fromkeys(("degree", "degrees", "degs"), "deg"),
@@ -157,7 +158,7 @@ def solar_wcs(observation: Observation) -> SolarWcs:
     """
     header, time = observation.header, observation.time
     cards, kind, assumed = _axes(observation)
-    rsun = _positive(header, "RSUN_REF") or RSUN_METRES
+    rsun = _radius(header)
     observer, who = _observer(header, time)
     stonyhurst = observer.transform_to(HeliographicStonyhurst(obstime=time))
     carrington = HeliographicCarrington(obstime=time, observer=stonyhurst, rsun=rsun * units.m)
@@ -284,6 +285,17 @@ def _observer(header: fits.Header, time: Time) -> tuple[Any, tuple[str, ...]]:
             )
             return SkyCoord(lon, lat, distance, frame=frame), ()
     return get_earth(time), ("no card gives the observer, so the Earth was assumed",)
+
+
+def _radius(header: fits.Header) -> float:
+    """Return the radius of the Sun in metres; refuse one in another unit."""
+    value = _positive(header, "RSUN_REF") or RSUN_METRES
+    if abs(value / RSUN_METRES - 1.0) > _LARGEST_RADIUS_ERROR:
+        raise MagnetogramError(
+            f"RSUN_REF is {value:g}; it must be the radius of the Sun in metres, about {RSUN_METRES:g}: correct or "
+            "remove it"
+        )
+    return value
 
 
 def _distance(header: fits.Header, card: str, metres: float) -> Any:

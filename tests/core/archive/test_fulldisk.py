@@ -87,6 +87,13 @@ def test_a_missing_unit_is_assumed_and_said(tmp_path: Path) -> None:
         ({"T_OBS": "2001.03.07_00:00:30_UTC"}, "2001-03-07T00:01:02.000"),
         ({"T_OBS": "2001.03.07_00:00:30"}, "2001-03-07T00:00:30.000"),  # JSOC counts in TAI
         ({"T_OBS": None, "DATE__AVG": "2001-03-07T00:03:00"}, "2001-03-07T00:03:32.000"),  # before DATE-OBS
+        # of two cards of a kind the one with a time of day, and the time of day in other cards
+        ({"T_OBS": None, "DATE__OBS": "2001-03-07", "DATE_OBS": "2001-03-07T00:01:00Z"}, "2001-03-07T00:01:32.000"),
+        *(
+            ({"T_OBS": None, "DATE__OBS": "2001/03/07", card: "00:01:00"}, "2001-03-07T00:01:32.000")
+            for card in ("TIME_OBS", "TIME", "UTC", "UT")
+        ),
+        ({"T_OBS": None, "DATE__OBS": "2001-03-07", "TIME": "N/A", "UT": "00:01:00"}, "2001-03-07T00:01:32.000"),
     ],
 )
 def test_the_observation_time_is_found(tmp_path: Path, cards: dict[str, Any], tai: str) -> None:
@@ -107,6 +114,19 @@ def test_a_time_at_which_the_observer_was_elsewhere_is_refused(tmp_path: Path) -
 def test_a_day_without_a_time_of_day_is_named(tmp_path: Path) -> None:
     with pytest.raises(MagnetogramError, match="DATE-OBS is '2001-03-07', a day without a time of day; one of"):
         read(tmp_path, T_OBS=None, DATE__OBS="2001-03-07")
+
+
+@pytest.mark.parametrize("radius", [695700.0, 6.957e10, 959.63, 1.0])
+def test_a_radius_of_the_sun_in_another_unit_is_refused(tmp_path: Path, radius: float) -> None:
+    """In kilometres it put all regions at the middle of the disk, where the file does not mark pixels off the disk."""
+    with pytest.raises(MagnetogramError, match=r"RSUN_REF is .*; it must be the radius of the Sun in metres"):
+        read(tmp_path, RSUN_REF=radius)
+
+
+@pytest.mark.parametrize("radius", [6.955e8, 6.957e8, "6.9599E8", 0.0, None])
+def test_radii_of_the_sun_in_use_are_read_and_a_missing_one_is_assumed(tmp_path: Path, radius: Any) -> None:
+    expected = float(radius) if radius else 6.96e8
+    assert read(tmp_path, RSUN_REF=radius).solar_wcs.rsun_m == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("unit", ["ARCSEC", "arcsecs", "Arcseconds", " arcsec "])
