@@ -17,6 +17,7 @@ import torch
 from rq import Queue, SimpleWorker, Worker, worker_registration
 from rq.exceptions import StopRequested
 from rq.executions import Execution
+from rq.group import Group
 from rq.job import Job
 from rq.scheduler import RQScheduler
 from rq.serializers import JSONSerializer
@@ -26,6 +27,7 @@ from helioloop.environment.stored_times import is_ahead
 from helioloop.errors import ServiceError
 from helioloop.logs import log_fields
 from helioloop.messaging import messages, queues, redis_client
+from helioloop.messaging.expiries import bring_back
 from helioloop.messaging.job_failures import PARKED_SECONDS
 from helioloop.messaging.messages import Message
 from helioloop.messaging.payloads import read_message
@@ -48,6 +50,10 @@ POLL_SECONDS = 5
 """Time after which an idle worker stops waiting for a job, does its maintenance, and waits again."""
 RQ_MARGIN_SECONDS = 15
 """rq waits for a job for ``worker_ttl`` minus this long."""
+RQ_LOCK_SECONDS: Final = 60
+"""A scheduler of rq that died has its queues for its interval and this long."""
+RQ_CLEANING_SECONDS: Final = 899
+"""A worker that died while it cleaned a queue's lists keeps others from it for this long."""
 RETRY_SECONDS = 5.0
 """Pause between two attempts to reach Redis after its connection was lost."""
 _CUDA: Final = "CUDA"
@@ -109,6 +115,15 @@ def job_class(context: Context) -> type[LoopJob]:
 class LoopScheduler(RQScheduler):
     """A process that sends jobs which are due; it is forked from a worker and runs none of the worker's handlers."""
 
+    def acquire_locks(self, auto_start: bool = False) -> Any:
+        """Take the queues that no other scheduler has; see `rq.scheduler.RQScheduler.acquire_locks`.
+
+        A scheduler that died while the clock of Redis was ahead keeps none: no job of its queues would ever be due.
+        """
+        keys = [self.get_locking_key(name) for name in self._queue_names]
+        bring_back(self.connection, dict.fromkeys(keys, self.interval + RQ_LOCK_SECONDS))
+        return super().acquire_locks(auto_start)  # type: ignore[no-untyped-call]
+
     def start(self) -> Any:
         """Fork the process; see `rq.scheduler.RQScheduler.start`."""
         register_after_fork(self, lambda _: end_at_signals())  # until it has its own handlers, in a moment
@@ -155,7 +170,9 @@ class DescribedWorker(BaseWorker):
             log.warning("the maintenance of the queues waits until Redis can be reached: %s", error)
 
     def maintain(self) -> None:
-        """Do the maintenance of rq."""
+        """Do the maintenance of rq, also where the clock of Redis was ahead at the last one."""
+        cleaning = {queue.registry_cleaning_key: RQ_CLEANING_SECONDS for queue in self.queues}
+        bring_back(self.connection, {**cleaning, Group.REDIS_GROUP_CLEANING_KEY: self.maintenance_interval})
         super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
 
     def _start_scheduler(

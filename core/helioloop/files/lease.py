@@ -19,6 +19,7 @@ from typing import Final
 
 from filelock import SoftFileLease, Timeout
 
+from helioloop.environment.stored_times import is_ahead
 from helioloop.files.atomic import unfinished
 
 LEASE_SECONDS: Final = 30.0
@@ -140,9 +141,14 @@ def _remove(path: Path, judged: tuple[int, int] | None) -> None:
 
 
 def _seems_dead(path: Path) -> bool:
-    """Return whether the holder, wherever it is, has not renewed its lock file for `LEASE_SECONDS`."""
+    """Return whether the holder, wherever it is, has not renewed its lock file for `LEASE_SECONDS`.
+
+    So it seems, too, where the file is of the future: the clock was ahead when it was renewed, and was put right since.
+    One who takes it over watches it first.
+    """
     try:
-        return _now(path.parent) - path.stat().st_mtime > LEASE_SECONDS
+        now, renewed_at = _now(path.parent), path.stat().st_mtime
+        return now - renewed_at > LEASE_SECONDS or is_ahead(renewed_at, now=now)
     except OSError:
         return False
 

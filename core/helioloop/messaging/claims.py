@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 import redis
 
+from helioloop.messaging.expiries import bring_back
 from helioloop.records.cubes import CubeInfo, Key
 
 CLAIM_SECONDS: Final = 600
@@ -53,12 +54,14 @@ class RedisClaims:
         self._redis = connection
 
     def claim(self, project: int, version: str, cubes: Iterable[CubeInfo]) -> list[CubeInfo]:
-        """Claim cubes; see `Claims.claim`."""
-        unique = list({cube.key: cube for cube in cubes}.values())
+        """Claim cubes; see `Claims.claim`. Claims of a time when the clock of Redis was ahead end in ten minutes."""
+        unique = {_claim_key(project, version, cube): cube for cube in cubes}
         pipeline = self._redis.pipeline(transaction=False)
-        for cube in unique:
-            pipeline.set(_claim_key(project, version, cube), 1, nx=True, ex=CLAIM_SECONDS)
-        return [cube for cube, claimed in zip(unique, pipeline.execute(), strict=True) if claimed]
+        for key in unique:
+            pipeline.set(key, 1, nx=True, ex=CLAIM_SECONDS)
+        claimed = dict(zip(unique, pipeline.execute(), strict=True))
+        bring_back(self._redis, {key: CLAIM_SECONDS for key, is_new in claimed.items() if not is_new})
+        return [cube for key, cube in unique.items() if claimed[key]]
 
     def release(self, project: int, version: str, cubes: Iterable[CubeInfo]) -> None:
         """End claims; see `Claims.release`."""

@@ -108,6 +108,41 @@ def test_the_lock_of_a_process_that_died_on_another_machine_is_taken_over(path: 
     assert list(path.parent.iterdir()) == []
 
 
+@pytest.mark.parametrize("exchanges", [True, False], ids=["exchange of names", "no exchange of names"])
+def test_the_lock_of_a_process_that_died_while_the_clock_was_ahead_is_taken_over(
+    path: Path, exchanges: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not when that moment has come."""
+    kill(hold(path, machine="elsewhere"))
+    os.utime(path, (time.time() + 86400.0,) * 2)
+    if not exchanges:
+        refuse_exchanges(monkeypatch)
+    assert not is_held(path)
+    with holding(path) as is_mine:
+        assert is_mine
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_living_process_keeps_its_lock_when_the_clock_was_put_right(path: Path) -> None:
+    """Its file is of the future until it renews it; whoever wants the lock watches the file first."""
+    process = hold(path, machine="elsewhere")
+    try:
+        os.utime(path, (time.time() + 86400.0,) * 2)
+        with holding(path) as is_mine:
+            assert not is_mine
+        assert is_held(path)
+    finally:
+        kill(process)
+
+
+@pytest.mark.parametrize("ahead", [-2.0, 5.0, 50.0])
+def test_a_lock_file_seconds_ahead_is_held(path: Path, ahead: float) -> None:
+    """The clocks of a machine and of its file server differ by so much."""
+    kill(hold(path, machine="elsewhere"))
+    os.utime(path, (time.time() + ahead,) * 2)
+    assert is_held(path) is (ahead > 0.0)
+
+
 def test_the_lock_of_a_process_that_is_stopped_is_taken_over(path: Path) -> None:
     """Also on its machine, where the process still exists; so does one whose parent has not noticed its death."""
     process = hold(path)

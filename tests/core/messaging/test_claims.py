@@ -38,3 +38,15 @@ def test_a_claim_ends_after_ten_minutes(redis_connection: redis.Redis) -> None:
     RedisClaims(redis_connection).claim(1, "v0001", [_cube("A")])
     (key,) = redis_connection.keys("helioloop:in-flight:*")
     assert 590 <= redis_connection.ttl(key) <= 600
+
+
+def test_a_claim_of_a_time_when_the_clock_of_redis_was_ahead_ends_in_ten_minutes(redis_connection: redis.Redis) -> None:
+    """Its cube would have no score until that moment; one that was claimed just now is left as it is."""
+    claims = RedisClaims(redis_connection)
+    claims.claim(1, "v0001", [_cube("A"), _cube("B")])
+    late, other = sorted(redis_connection.keys("helioloop:in-flight:*"))
+    redis_connection.expire(late, 3 * 86400)
+    redis_connection.expire(other, 300)
+    assert claims.claim(1, "v0001", [_cube("A"), _cube("B"), _cube("C")]) == [_cube("C")]
+    assert 590 <= redis_connection.ttl(late) <= 600
+    assert 290 <= redis_connection.ttl(other) <= 300

@@ -310,6 +310,16 @@ def test_what_is_sound_in_another_way_is_ok(change: Change) -> None:
     assert [finding for finding in findings if finding.verdict is not Verdict.OK] == []
 
 
+def test_a_worker_whose_last_sign_is_of_the_future_does_not_count_as_living() -> None:
+    """It may have died while its clock was ahead; one beside it that gives signs is enough."""
+    dead = replace(TRAIN, silent_seconds=None)
+    found = {finding.check: finding for finding in examine(replace(SOUND, workers=(SCORE, dead)))}
+    assert found["worker-train"].cause == "silent"
+    assert "has a time in the future by this machine's clock" in found["worker-train"].seen
+    found = {finding.check: finding for finding in examine(replace(SOUND, workers=(SCORE, dead, TRAIN)))}
+    assert found["worker-train"].verdict is Verdict.OK
+
+
 def test_a_webhook_of_the_organization_counts_too() -> None:
     """It is called for every project, so events are counted twice."""
     found = {finding.check: finding.cause for finding in examine(replace(SOUND, **hooks(HOOK | {"project": None})))}

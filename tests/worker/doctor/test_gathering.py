@@ -188,7 +188,11 @@ def test_workers_state_their_code_and_device(settings: Settings, redis_connectio
     assert facts.workers is not None
     (seen,) = facts.workers
     assert (seen.device, seen.queues) == ("CPU", ("helioloop-score", "helioloop-maintenance", "helioloop-bulk"))
+    assert seen.silent_seconds is not None
     assert seen.silent_seconds < 5
+    redis_connection.hset(worker.key, "last_heartbeat", "2999-01-01T00:00:00.000000Z")
+    assert findings(gather(settings, None, backend_url="http://127.0.0.1:1"))["worker-score"].cause == "silent"
+    worker.heartbeat()
     found = findings(gather(settings, None, backend_url="http://127.0.0.1:1"))
     assert found["worker-score"].verdict is found["worker-code"].verdict is Verdict.OK
     assert found["worker-train"].cause == "none"

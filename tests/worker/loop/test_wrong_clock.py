@@ -8,17 +8,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from rq.serializers import JSONSerializer
 from tests.worker.conftest import LoopProject
 
+from helioloop.messaging import queues
 from helioloop.messaging.event_intake import EventIntake
 from helioloop.progress import silent
 from helioloop_worker.loop import announcing, ingest
 from helioloop_worker.loop.ingest import ingesting
+from helioloop_worker.loop.locks import exclusive
 from helioloop_worker.loop.planning import plan_round
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.retrain_check import check_retraining
 from helioloop_worker.loop.round_requests import requests, was_fulfilled
-from helioloop_worker.worker import ScoringWorker, TrainingWorker
+from helioloop_worker.worker import LoopScheduler, ScoringWorker, TrainingWorker
 
 DAY = 86400.0
 SAID = "in the future by this machine's clock, so it does not count"
@@ -178,3 +181,50 @@ def test_a_worker_that_started_while_the_clock_was_ahead_reconciles(
     worker = kind(["helioloop-maintenance"], connection=loop_project.context.connection, maintenance_interval=300)
     worker.last_cleaned_at = None if age is None else datetime.now(UTC) - timedelta(seconds=age)
     assert worker.should_run_maintenance_tasks is due
+
+
+@pytest.mark.usefixtures("tasks")
+def test_a_reconciliation_whose_worker_died_while_the_clock_of_redis_was_ahead_is_repeated_in_a_minute(
+    loop_project: LoopProject, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection, key = loop_project.context.connection, f"helioloop:reconciling:{loop_project.id}"
+    connection.set(key, "dead", ex=3 * int(DAY))
+    reconcile(loop_project.context, loop_project.id)
+    assert 0 < connection.ttl(key) <= 60
+    assert f"({key}) and is written for 1 min at most" in caplog.text
+
+
+def test_a_lock_taken_while_the_clock_of_redis_was_ahead_is_free_after_its_time(loop_project: LoopProject) -> None:
+    """So the next write-back, which waits longer than that, is made; it failed until the moment came."""
+    connection = loop_project.context.connection
+    connection.set("writer", "dead", ex=3 * int(DAY))
+    with exclusive(connection, "writer", held_seconds=1.0, wait_seconds=10.0, busy="busy", lost="lost") as lock:
+        assert lock.owned()
+
+
+def test_jobs_that_are_due_start_after_a_scheduler_died_while_the_clock_of_redis_was_ahead(
+    loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A retrain check waits for its quiet minute and a failed job for its pause: both wait for a scheduler."""
+    monkeypatch.setattr("helioloop_worker.worker.RQ_LOCK_SECONDS", 0)
+    connection = loop_project.context.connection
+    queue = queues.queue(connection, "helioloop-maintenance")
+    connection.set("rq:scheduler-lock:helioloop-maintenance", "dead", ex=3 * int(DAY))
+    scheduler = LoopScheduler([queue], connection=connection, serializer=JSONSerializer)
+    assert scheduler.acquire_locks() == set()
+    time.sleep(scheduler.interval + 0.1)
+    assert scheduler.acquire_locks() == {"helioloop-maintenance"}
+
+
+def test_the_lists_of_a_queue_are_cleaned_after_a_worker_died_while_the_clock_of_redis_was_ahead(
+    loop_project: LoopProject,
+) -> None:
+    connection = loop_project.context.connection
+    worker = TrainingWorker(["helioloop-train"], connection=connection, maintenance_interval=300)
+    worker.settings = loop_project.context.settings
+    keys = {"rq:clean_registries:helioloop-train": 899, "rq:clean_groups": 300}
+    for key in keys:
+        connection.set(key, 1, ex=3 * int(DAY))
+    worker.maintain()
+    for key, longest in keys.items():
+        assert 0 < connection.ttl(key) <= longest

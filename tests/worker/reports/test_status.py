@@ -373,6 +373,21 @@ def test_verdict_next_action_and_round_come_first(loop_project: LoopProject, com
     assert lines["running round"].endswith("; no sign of life for 5 min, so it will be resumed")
 
 
+@pytest.mark.parametrize(
+    ("ahead", "said", "resumed"),
+    [(86400.0, "; its last sign of life has a time in the future", True), (20.0, "being closed (since", False)],
+    ids=["a day", "seconds, as between machines"],
+)
+def test_a_round_whose_heartbeat_is_of_the_future_is_not_shown_as_alive(
+    loop_project: LoopProject, commands: list[click.Command], ahead: float, said: str, resumed: bool
+) -> None:
+    """A clock was wrong; reconciliation resumes the round unless a step of it runs."""
+    RedisRetrainState(loop_project.context.connection).begin(loop_project.id, "ab" * 8, now=time.time() + ahead)
+    value = show(loop_project, commands)["running round"]
+    assert said in value
+    assert ("will be resumed" in value) is resumed
+
+
 def test_without_redis_the_files_are_shown_and_the_exit_code_tells(
     loop_project: LoopProject, commands: list[click.Command], monkeypatch: pytest.MonkeyPatch
 ) -> None:

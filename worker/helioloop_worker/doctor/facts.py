@@ -58,15 +58,16 @@ class WorkerFacts:
         Host name and process id.
     queues : tuple of str
         The queues that it serves.
-    silent_seconds : float
-        Time since its last heartbeat; 0 while it runs a job, during which it may give no sign.
+    silent_seconds : float or None
+        Time since its last heartbeat; 0 while it runs a job, during which it may give no sign. None where the
+        heartbeat has a time in the future by this machine's clock, which does not say that it lives.
     code, device : str or None
         Code version and device; None for a worker of an earlier helioloop.
     """
 
     name: str
     queues: tuple[str, ...]
-    silent_seconds: float
+    silent_seconds: float | None
     code: str | None
     device: str | None
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any, Final
 
 import redis
@@ -10,6 +10,7 @@ from rq import Worker
 from rq.suspension import is_suspended
 from rq.worker import WorkerStatus
 
+from helioloop.environment.stored_times import is_ahead
 from helioloop.errors import ServiceError, SettingsError
 from helioloop.messaging import redis_client
 from helioloop.messaging.roles import CODE_FIELD, DEVICE_FIELD
@@ -92,7 +93,6 @@ def _is_open(connection: redis.Redis, timeout_seconds: float) -> bool | None:
 
 def _workers(connection: redis.Redis) -> tuple[WorkerFacts, ...]:
     found = []
-    now = datetime.now(UTC)
     for worker in Worker.all(connection=connection):
         code, device = connection.hmget(worker.key, CODE_FIELD, DEVICE_FIELD)
         beat = worker.last_heartbeat
@@ -103,9 +103,15 @@ def _workers(connection: redis.Redis) -> tuple[WorkerFacts, ...]:
             WorkerFacts(
                 name=f"{worker.hostname or '?'}:{worker.pid or '?'}",
                 queues=tuple(worker.queue_names()),
-                silent_seconds=0.0 if busy or beat is None else max(0.0, (now - beat).total_seconds()),
+                silent_seconds=0.0 if busy or beat is None else _seconds_since(beat.timestamp()),
                 code=None if code is None else as_text(code),
                 device=None if device is None else as_text(device),
             )
         )
     return tuple(sorted(found, key=lambda worker: worker.name))
+
+
+def _seconds_since(at: float) -> float | None:
+    """Return how long ago a time was; None for one that is ahead."""
+    now = time.time()
+    return None if is_ahead(at, now=now) else max(0.0, now - at)

@@ -65,14 +65,26 @@ def _role(check: str) -> Callable[[Facts], Finding]:
         serving = [worker for worker in facts.workers if {*queues} <= {*worker.queues}]
         if not serving:
             return _NONE[check].found(facts, f"no worker serves {', '.join(queues)}")
-        alive = [worker for worker in serving if worker.silent_seconds <= SILENT_SECONDS]
+        alive = [worker for worker in serving if _gives_signs(worker)]
         if not alive:
-            return _SILENT[check].found(
-                facts, f"{serving[0].name} has given no sign for {serving[0].silent_seconds:.0f} s"
-            )
+            return _SILENT[check].found(facts, _silence(serving[0]))
         return ok(check, ", ".join(f"{worker.name} ({worker.device or 'device unknown'})" for worker in alive))
 
     return run
+
+
+def _gives_signs(worker: WorkerFacts) -> bool:
+    return worker.silent_seconds is not None and worker.silent_seconds <= SILENT_SECONDS
+
+
+def _silence(worker: WorkerFacts) -> str:
+    """Return in a sentence why a worker does not count as living."""
+    if worker.silent_seconds is None:
+        return (
+            f"the last sign of {worker.name} has a time in the future by this machine's clock, so it may have died "
+            "since; compare the clocks"
+        )
+    return f"{worker.name} has given no sign for {worker.silent_seconds:.0f} s"
 
 
 def _check_suspended(facts: Facts) -> Finding:

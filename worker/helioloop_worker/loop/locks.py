@@ -8,6 +8,7 @@ from redis.exceptions import LockError
 from redis.lock import Lock
 
 from helioloop.errors import ServiceError
+from helioloop.messaging.expiries import bring_back
 
 
 @contextmanager
@@ -23,7 +24,8 @@ def exclusive(
     name : str
         The key.
     held_seconds : float
-        The lock of a process that died is free after this long; `reacquire` starts the time anew.
+        The lock of a process that died is free after this long, also where the clock of Redis was ahead when it was
+        taken; `reacquire` starts the time anew.
     wait_seconds : float
         Longest wait for another holder.
     busy, lost : str
@@ -35,6 +37,7 @@ def exclusive(
     ServiceError
         With one of the two messages.
     """
+    bring_back(connection, {name: held_seconds})
     lock = connection.lock(name, timeout=held_seconds, blocking_timeout=wait_seconds)
     if not lock.acquire():
         raise ServiceError(busy, may_pass=True)

@@ -27,6 +27,7 @@ from helioloop.errors import (
     ServiceError,
 )
 from helioloop.messaging import messages, queues, retrain_state
+from helioloop.messaging.expiries import bring_back
 from helioloop.messaging.job_failure import JobFailure
 from helioloop.messaging.job_failures import JobFailures
 from helioloop.messaging.work_figures import REPAIRS, add_to_figure
@@ -78,7 +79,9 @@ def reconcile(context: Context, project: int) -> Reconciled:
         Where the model folder belongs to another project; nothing is done then.
     """
     info, unreachable = _check_project(context, project)
-    lock = context.connection.lock(f"helioloop:reconciling:{project}", timeout=LOCK_SECONDS)
+    lock_key = f"helioloop:reconciling:{project}"
+    bring_back(context.connection, {lock_key: LOCK_SECONDS})
+    lock = context.connection.lock(lock_key, timeout=LOCK_SECONDS)
     if not lock.acquire(blocking=False):
         log.info("project %d: another process reconciles it", project)
         return Reconciled(done=())

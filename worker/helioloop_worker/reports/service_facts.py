@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import redis
 from rq import Worker
 
+from helioloop.environment.stored_times import is_ahead
 from helioloop.messaging import queues
 from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.messaging.retrain_state import due_at
@@ -19,11 +20,14 @@ from helioloop_worker.reports.times import iso_time
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningRound:
-    """The running round, with its progress; `progress` is None in the moment in which it becomes a version."""
+    """The running round, with its progress; `progress` is None in the moment in which it becomes a version.
+
+    `silent_seconds` is None where its last heartbeat has a time in the future, which does not say that it lives.
+    """
 
     fingerprint: str
     since: str
-    silent_seconds: float
+    silent_seconds: float | None
     progress: RoundProgress | None
 
 
@@ -67,7 +71,7 @@ def read_services(
         else RunningRound(
             fingerprint=running.fingerprint[:16],
             since=iso_time(running.since),
-            silent_seconds=max(now - running.heartbeat_at, 0.0),
+            silent_seconds=None if is_ahead(running.heartbeat_at, now=now) else max(now - running.heartbeat_at, 0.0),
             progress=read_round_progress(registry, running, now=now),
         ),
         queues=tuple(

@@ -14,12 +14,17 @@ SILENT_SECONDS: Final = 120.0
 def round_line(running: RunningRound | None) -> Line:
     """Return the line about the running round: version, step, time left and reason."""
     if running is None:
-        value = "none"
-    elif running.progress is None:
+        return Line(name="running round", value="none")
+    if running.progress is None:
         value = f"being closed (since {running.since})"
     else:
         value = f"{running.progress.summary} (since {running.since})"
-    if running is not None and running.silent_seconds > SILENT_SECONDS:
+    if running.silent_seconds is None:
+        value += (
+            "; its last sign of life has a time in the future, so a clock was wrong, and unless a step of it runs it "
+            "will be resumed"
+        )
+    elif running.silent_seconds > SILENT_SECONDS:
         value += f"; no sign of life for {running.silent_seconds / 60.0:.0f} min, so it will be resumed"
     return Line(name="running round", value=value)
 
