@@ -349,3 +349,59 @@ def test_a_worker_that_loses_redis_connects_again(loop_project: LoopProject, mon
     monkeypatch.setattr(worker, "RETRY_SECONDS", 0.0)
     run("train", loop_project.context)
     assert len(rounds) == 2
+
+
+def test_a_worker_whose_redis_takes_no_writes_says_so_and_goes_on_when_it_does(
+    loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a replica does until it is made the master; the connection was not lost, as its log said."""
+    connection = loop_project.context.connection
+    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(worker.DescribedWorker, "max_connection_wait_time", 0.1)
+    queues.send(connection, messages.RetrainCheck(project=1))
+    this_process = os.getpid()
+
+    def ends(*_: Any, **__: Any) -> None:
+        os.kill(this_process, signal.SIGTERM)
+
+    def becomes_master() -> None:
+        while "takes no writes" not in caplog.text:
+            time.sleep(0.05)
+        connection.execute_command("REPLICAOF", "NO", "ONE")
+
+    monkeypatch.setitem(jobs.FUNCTIONS, messages.RetrainCheck.job, ends)
+    connection.execute_command("REPLICAOF", "127.0.0.1", "1")
+    other = threading.Thread(target=becomes_master, daemon=True)
+    other.start()
+    try:
+        run_until_stopped("score", loop_project)
+    finally:
+        connection.execute_command("REPLICAOF", "NO", "ONE")
+        other.join(timeout=10)
+    assert "is a replica, which takes no writes; set REDIS_URL to the Redis that it copies" in caplog.text
+    assert "was lost" not in caplog.text
+
+
+def test_a_worker_whose_user_of_redis_may_not_use_channels_works(
+    loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A new user of Redis 7 may not. One line says what is missing; it was the traceback of a thread."""
+    connection, settings = loop_project.context.connection, loop_project.context.settings
+    connection.execute_command("ACL", "SETUSER", "limited", "on", ">hunter2", "~*", "resetchannels", "+@all")
+    limited = settings.redis_url.replace("unix://", "unix://limited:hunter2@")
+    monkeypatch.setitem(settings.__dict__, "redis_url", limited)
+    queues.send(connection, messages.RetrainCheck(project=1))
+    this_process = os.getpid()
+
+    def ends(*_: Any, **__: Any) -> None:
+        while "hears no commands of rq" not in caplog.text:
+            time.sleep(0.05)
+        os.kill(this_process, signal.SIGTERM)
+
+    monkeypatch.setitem(jobs.FUNCTIONS, messages.RetrainCheck.job, ends)
+    try:
+        run_until_stopped("score", loop_project)
+    finally:
+        connection.execute_command("ACL", "DELUSER", "limited")
+    assert "what helioloop needs on its channels; give that user all commands" in caplog.text
+    assert "Traceback" not in caplog.text

@@ -147,6 +147,21 @@ class DescribedWorker(BaseWorker):
         """Whether a signal or a command asked this worker to stop; rq ends its loop in the same way after an error."""
         return self._stop_requested or self._shutdown_requested_date is not None
 
+    def _pubsub_exception_handler(self, exc: Exception, pubsub: Any, pubsub_thread: Any) -> None:
+        """Go on after an error of the thread that hears commands to this worker; see `rq.Worker`.
+
+        Where the user of Redis may not use channels, as a new one of Redis 7 may not, the worker does without: the loop
+        sends no such command.
+        """
+        if isinstance(exc, redis.exceptions.NoPermissionError):
+            log.warning(
+                "%s; until then this worker hears no commands of rq, such as to stop a job",
+                redis_client.sentence(exc, self.settings),
+            )
+            pubsub_thread.stop()
+        else:
+            super()._pubsub_exception_handler(exc, pubsub, pubsub_thread)
+
     @property
     def should_run_maintenance_tasks(self) -> bool:
         """Whether the last maintenance was long ago, or its time is ahead, because this machine's clock was then."""
@@ -194,7 +209,7 @@ class DescribedWorker(BaseWorker):
             log_format=log_format,
             serializer=self.serializer,
         )
-        self.scheduler.acquire_locks(auto_start=True)  # type: ignore[no-untyped-call]
+        self.scheduler.acquire_locks(auto_start=True)
 
     def teardown(self) -> None:
         """End what belongs to this worker, also where Redis is away; see `rq.Worker.teardown`."""
@@ -262,20 +277,23 @@ def run(role: Role, context: Context) -> None:
     worker = _worker(role, context, device_name)
     give_second_chance(worker.connection, settings)
     while True:
-        cause = ""
+        cause = refusal = ""
         try:
             # rq logs each job and each maintenance; the jobs log their own progress. A job that waits for its next
             # attempt is scheduled, and the scheduler of a worker starts those of its own queues only.
             worker.work(logging_level="WARNING", with_scheduler=True)
-        except redis.RedisError as error:
+        except (redis.ConnectionError, redis.TimeoutError) as error:
             cause = f" ({error})"
+        except redis.RedisError as error:
+            refusal = redis_client.sentence(error, settings)
         if worker.was_stopped:
             return
-        if not cause and _answers(settings):
+        if not cause and not refusal and _answers(settings):
             raise ServiceError(
                 f"the worker with role {role} ended because of an error, which is above in its log; start it again"
             )
-        log.error("the connection to Redis at %s was lost%s; trying again", plain_url(settings.redis_url), cause)
+        lost = f"the connection to Redis at {plain_url(settings.redis_url)} was lost{cause}"
+        log.error("%s; trying again", refusal or lost)
         again = _reconnected(worker, role, context)
         if again is None:
             return

@@ -3,6 +3,7 @@
 Nothing is opened at import; each process makes its client when it starts.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -15,8 +16,25 @@ from helioloop.environment.addresses import redis_passwords
 from helioloop.errors import ServiceError, SettingsError
 from helioloop.settings import Settings, plain_url
 
-_FULL: Final = "OOM command not allowed"
-"""In the text of the error that a script gets from a full Redis, which is an ordinary one."""
+FULL: Final = "is full and stores nothing more; raise its maxmemory, or remove what others keep in it"
+REPLICA: Final = (
+    "is a replica, which takes no writes; set REDIS_URL to the Redis that it copies, or let this one take writes "
+    "(REPLICAOF NO ONE)"
+)
+FEW_REPLICAS: Final = (
+    "takes no writes, because it has fewer replicas than its min-replicas-to-write; start them, or lower that number"
+)
+UNSAVED: Final = (
+    "takes no writes, because it cannot save to its disk; free space there, or give it the right to write into its "
+    "folder (CONFIG GET dir)"
+)
+_IN_TEXTS: Final = {
+    "OOM command not allowed": FULL,
+    "read only replica": REPLICA,
+    "NOREPLICAS": FEW_REPLICAS,
+    "MISCONF": UNSAVED,
+}
+"""In the text of an error, also of one of a script, which is an ordinary one -> why Redis does not write."""
 
 
 def make_client(settings: Settings, *, timeout_seconds: float = 5.0) -> redis.Redis:
@@ -109,17 +127,51 @@ def plain_errors(settings: Settings) -> Iterator[None]:
             f"Redis at {url} does not answer in time; look at its load and memory{plain}", may_pass=True
         ) from None
     except redis.RedisError as error:
-        if isinstance(error, redis.OutOfMemoryError) or _FULL in str(error):
+        why = why_no_writes(error)
+        if why is not None:
+            raise ServiceError(f"Redis at {url} {why}", may_pass=True) from None
+        if isinstance(error, redis.exceptions.NoPermissionError):
             raise ServiceError(
-                f"Redis at {url} is full and stores nothing more; raise its maxmemory, or remove what others keep in "
-                "it",
-                may_pass=True,
+                f"Redis at {url} does not let the user in REDIS_URL run {_denied(error)}; give that user all commands, "
+                "keys and channels: `ACL SETUSER NAME ~* &* +@all`"
+            ) from None
+        if isinstance(error, redis.exceptions.ClusterError | redis.exceptions.AskError):
+            raise ServiceError(
+                f"Redis at {url} is part of a Redis Cluster, which has some of the keys only; set REDIS_URL to a Redis "
+                "that is not (cluster-enabled no)"
             ) from None
         if "DB index" in str(error):
             raise ServiceError(
                 f"Redis at {url} has no database of that number; write a smaller one at the end of REDIS_URL"
             ) from None
         raise ServiceError(f"Redis at {url} refuses a command ({type(error).__name__}); read its log") from None
+
+
+def why_no_writes(error: redis.RedisError) -> str | None:
+    """Return why Redis, which answers, does not write, and the remedy; None for any other error.
+
+    It may pass without anybody's doing, as where a replica becomes the master in place of one that failed.
+    """
+    if isinstance(error, redis.OutOfMemoryError):
+        return FULL
+    return next((why for text, why in _IN_TEXTS.items() if text in str(error)), None)
+
+
+def sentence(error: redis.RedisError, settings: Settings) -> str:
+    """Return what an error of Redis means and the remedy, without secrets; see `plain_errors`."""
+    try:
+        with plain_errors(settings):
+            raise error
+    except ServiceError as plain:
+        return str(plain)
+
+
+def _denied(error: redis.exceptions.NoPermissionError) -> str:
+    """Return what a user of Redis may not do, in words that do not repeat keys or names."""
+    found = re.search(r"run the '([\w|-]+)' command", str(error))
+    if found:
+        return f"the command {found[1]}"
+    return "what helioloop needs on " + ("its channels" if "channel" in str(error) else "its keys")
 
 
 def _cause_in(error: BaseException) -> str:

@@ -1,6 +1,6 @@
 """The client of Redis and its errors."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import redis
@@ -11,6 +11,7 @@ from helioloop.messaging import queues, redis_client
 from helioloop.messaging.event_intake import EventIntake
 from helioloop.messaging.job_failures import JobFailures
 from helioloop.messaging.messages import RetrainCheck
+from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.settings import Settings
 
 
@@ -64,6 +65,20 @@ def test_a_url_of_another_service_is_a_wrong_setting() -> None:
         (redis.TimeoutError("x"), "does not answer in time"),
         (redis.OutOfMemoryError("x"), "is full and stores nothing more; raise its maxmemory"),
         (redis.ResponseError("error in a script: OOM command not allowed"), "is full and stores nothing more"),
+        (
+            redis.ReadOnlyError("You can't write against a read only replica."),
+            "is a replica, which takes no writes; set",
+        ),
+        (
+            redis.ResponseError("Command # 1 (DEL a) caused error: NOREPLICAS Not enough"),
+            "start them, or lower that number",
+        ),
+        (
+            redis.ResponseError("MISCONF Redis is configured to save RDB snapshots"),
+            "cannot save to its disk; free space",
+        ),
+        (redis.exceptions.ClusterDownError("Hash slot not served"), "is part of a Redis Cluster.*; set REDIS_URL to"),
+        (redis.exceptions.MovedError("3999 127.0.0.1:6381"), "is part of a Redis Cluster"),
         (redis.ResponseError("unknown command"), r"refuses a command \(ResponseError\)"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
@@ -142,3 +157,66 @@ def test_a_redis_that_fills_up_after_the_first_answer_is_named(
         assert JobFailures(redis_connection).all(1) == []
     finally:
         redis_connection.config_set("maxmemory", 0)
+
+
+@pytest.fixture
+def refusing(redis_connection: redis.Redis) -> Iterator[redis.Redis]:
+    """A server that answers and takes no writes, in one of several ways; it takes them afterwards."""
+    yield redis_connection
+    redis_connection.execute_command("REPLICAOF", "NO", "ONE")
+    redis_connection.config_set("min-replicas-to-write", 0)
+    redis_connection.execute_command("ACL", "DELUSER", "limited")
+
+
+WRITES: list[Callable[[redis.Redis], object]] = [
+    lambda connection: connection.set("a", "b"),
+    lambda connection: connection.pipeline().delete("a").execute(),
+    lambda connection: RedisRetrainState(connection).add_events(1, 1, now=1.0),
+]
+
+
+@pytest.mark.parametrize("write", WRITES, ids=["a value", "a transaction", "a script"])
+@pytest.mark.parametrize(
+    ("refuse", "message"),
+    [
+        (
+            ("REPLICAOF", "127.0.0.1", "1"),
+            "is a replica, which takes no writes; set REDIS_URL to the Redis that it copies",
+        ),
+        (("CONFIG", "SET", "min-replicas-to-write", "5"), "has fewer replicas than its min-replicas-to-write"),
+    ],
+    ids=["a replica", "no replicas"],
+)
+def test_a_redis_that_answers_and_takes_no_writes_is_named(
+    redis_url: str, refusing: redis.Redis, refuse: tuple[str, ...], message: str, write: Callable[[redis.Redis], object]
+) -> None:
+    """It may pass, as where a replica is made the master; so nothing is parked because of it."""
+    settings = Settings(redis_url=redis_url)
+    refusing.execute_command(*refuse)
+    with redis_client.connect(settings) as connection:
+        with pytest.raises(ServiceError, match=message) as caught, redis_client.plain_errors(settings):
+            write(connection)
+        assert caught.value.may_pass
+
+
+@pytest.mark.parametrize(
+    ("rights", "use", "denied"),
+    [
+        (("~*", "&*", "+@all", "-info"), lambda connection: connection.info(), "run the command info"),
+        (("~helioloop:*", "&*", "+@all"), lambda connection: connection.set("rq:a", 1), "needs on its keys"),
+        (("~*", "resetchannels", "+@all"), lambda connection: connection.publish("a", "b"), "needs on its channels"),
+    ],
+    ids=["a command", "keys", "channels"],
+)
+def test_what_a_user_of_redis_may_not_do_is_said_with_the_remedy(
+    redis_url: str, refusing: redis.Redis, rights: tuple[str, ...], use: Callable[[redis.Redis], object], denied: str
+) -> None:
+    """The log of Redis, to which the sentence pointed, has nothing of it."""
+    refusing.execute_command("ACL", "SETUSER", "limited", "on", ">hunter2", *rights)
+    settings = Settings(redis_url=redis_url.replace("unix://", "unix://limited:hunter2@"))
+    connection = redis_client.connect(settings)
+    with connection, pytest.raises(ServiceError, match=denied) as caught, redis_client.plain_errors(settings):
+        use(connection)
+    assert "ACL SETUSER NAME ~* &* +@all" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert "rq:a" not in str(caught.value)

@@ -109,6 +109,8 @@ CASES: dict[str, Change] = {
     "redis/unreachable": redis(fault="Redis at redis://redis:6379/0 cannot be reached", fault_kind="unreachable"),
     "redis/no-address": redis(fault="REDIS_URL is not a Redis URL", fault_kind="address"),
     "redis/credentials": redis(fault="Redis refuses the credentials", fault_kind="credentials"),
+    "redis/no-writes": redis(fault="Redis is a replica, which takes no writes", fault_kind="no-writes"),
+    "redis/no-channels": redis(has_channels=False),
     "redis/refuses": redis(fault="Redis refuses a command (NoPermissionError)", fault_kind="refused"),
     "redis-password/none": redis(has_password=False, open_without=None),
     "redis-password/none-on-this-machine": redis(has_password=False, open_without=None, is_local=True),
@@ -308,6 +310,15 @@ def test_a_cause_is_found_and_nothing_else(case: str) -> None:
 def test_what_is_sound_in_another_way_is_ok(change: Change) -> None:
     findings = examine(replace(SOUND, **change))
     assert [finding for finding in findings if finding.verdict is not Verdict.OK] == []
+
+
+def test_without_info_of_redis_what_depends_on_it_is_not_tried() -> None:
+    """A user without the right to INFO is sound for the loop, as in rented Redis."""
+    found = {finding.check: finding for finding in examine(replace(SOUND, **redis(info={})))}
+    assert found["redis"].verdict is found["redis-password"].verdict is found["redis-clock"].verdict is Verdict.OK
+    for check in ("redis-persistence", "redis-memory", "redis-version"):
+        assert found[check].verdict is Verdict.NOT_TRIED
+        assert found[check].seen == "because the user in REDIS_URL may not run INFO"
 
 
 def test_a_worker_whose_last_sign_is_of_the_future_does_not_count_as_living() -> None:

@@ -29,6 +29,7 @@ from helioloop.settings import Settings
 from helioloop_backend.wsgi import create_app
 from helioloop_worker.context import Context
 from helioloop_worker.demo.services import redis_program
+from helioloop_worker.doctor import gathering_redis
 from helioloop_worker.doctor.examination import examine
 from helioloop_worker.doctor.facts import Facts
 from helioloop_worker.doctor.finding import Finding, Verdict
@@ -171,6 +172,38 @@ def test_redis_with_a_password(settings: Settings, guarded: Path) -> None:
         assert findings(read(limited))["redis"].cause == "refuses"
         connection.execute_command("ACL", "SETUSER", "default", "nopass")
         assert findings(read(right))["redis-password"].cause == "not-required"
+
+
+def test_redis_that_takes_no_writes(settings: Settings, guarded: Path) -> None:
+    """A replica, one without its replicas, and users without rights; the key of the trial does not stay."""
+    right = settings.model_copy(update={"redis_url": f"unix://:g00d@{guarded}"})
+    with redis.Redis.from_url(right.redis_url) as connection:
+        assert findings(read(right))["redis"].verdict is Verdict.OK
+        assert connection.keys("helioloop:doctor:*") == []
+        connection.execute_command("REPLICAOF", "127.0.0.1", "1")
+        assert findings(read(right))["redis"].cause == "no-writes"
+        connection.execute_command("REPLICAOF", "NO", "ONE")
+        connection.config_set("min-replicas-to-write", 3)
+        assert findings(read(right))["redis"].cause == "no-writes"
+        connection.config_set("min-replicas-to-write", 0)
+        for rights, cause in {
+            ("~*", "&*", "+@all", "-@dangerous"): None,
+            ("~*", "resetchannels", "+@all"): "no-channels",
+            ("~helioloop:*", "&*", "+@all"): "refuses",
+            ("~*", "&*", "+@read", "+@connection"): "refuses",
+        }.items():
+            connection.execute_command("ACL", "SETUSER", "limited", "reset", "on", ">g00d", *rights)
+            found = findings(read(settings.model_copy(update={"redis_url": f"unix://limited:g00d@{guarded}"})))
+            assert found["redis"].cause == cause, rights
+
+
+@pytest.mark.parametrize(
+    ("host", "is_here"), [("127.0.0.1", True), ("[::1]", True), ("localhost", True), ("[2001:db8::1]", False)]
+)
+def test_whether_redis_is_reached_on_this_machine(host: str, is_here: bool) -> None:
+    """Without a password on the network it is wrong; on this machine it is doubtful."""
+    client = redis.Redis.from_url(f"redis://{host}:6379/0")
+    assert gathering_redis.is_local(client) is is_here
 
 
 def test_redis_that_is_not_there(settings: Settings) -> None:

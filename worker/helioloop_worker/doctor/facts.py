@@ -23,9 +23,11 @@ class RedisFacts:
     fault : str or None
         Why nothing was read, as one sentence; the other fields are empty then.
     fault_kind : str
-        ``address``, ``credentials``, ``unreachable`` or ``refused``.
+        ``address``, ``credentials``, ``unreachable``, ``no-writes`` or ``refused``.
+    has_channels : bool
+        Whether the user in REDIS_URL may use channels.
     info : mapping
-        The fields of INFO.
+        The fields of INFO; empty where INFO is not allowed, as in rented Redis.
     config : mapping or None
         ``save`` and ``appendonly``; None where CONFIG is not allowed.
     skew_seconds : float
@@ -40,6 +42,7 @@ class RedisFacts:
 
     fault: str | None = None
     fault_kind: str = "unreachable"
+    has_channels: bool = True
     info: Mapping[str, Any]
     config: Mapping[str, str] | None = None
     skew_seconds: float = 0.0

@@ -1,5 +1,6 @@
 """Reads the facts of Redis and of the workers that are registered in it."""
 
+import secrets
 import time
 from collections.abc import Callable
 from datetime import UTC
@@ -20,6 +21,10 @@ from helioloop_worker.doctor.addresses import is_loopback
 from helioloop_worker.doctor.facts import RedisFacts, WorkerFacts
 
 _CONFIG: Final = ("save", "appendonly")
+_TRIAL_SECONDS: Final = 60
+"""A key that is written to see whether that is possible goes by itself after this, whatever happens."""
+_OTHER_CHECKS: Final = (redis_client.FULL, redis_client.UNSAVED)
+"""Why Redis does not write, where checks of memory and persistence name it."""
 
 
 def read_redis(put: Callable[..., None], settings: Settings, *, timeout_seconds: float) -> None:
@@ -34,6 +39,7 @@ def read_redis(put: Callable[..., None], settings: Settings, *, timeout_seconds:
         with redis_client.plain_errors(settings):
             try:
                 connection.ping()
+                _try_to_write(connection)
                 put(redis=_redis(connection, timeout_seconds=timeout_seconds))
                 put(workers=_workers(connection), suspended=bool(is_suspended(connection)))
             except redis.AuthenticationError:
@@ -41,6 +47,9 @@ def read_redis(put: Callable[..., None], settings: Settings, *, timeout_seconds:
                 raise
             except (redis.ConnectionError, redis.TimeoutError):
                 kind = "unreachable"
+                raise
+            except redis.ResponseError as error:
+                kind = "refused" if redis_client.why_no_writes(error) is None else "no-writes"
                 raise
     except ServiceError as error:
         put(redis=RedisFacts(fault=str(error), fault_kind=kind, info={}))
@@ -54,13 +63,51 @@ def _redis(connection: redis.Redis, *, timeout_seconds: float) -> RedisFacts:
     seconds, microseconds = connection.time()
     skew = seconds + microseconds / 1e6 - (before + time.time()) / 2
     return RedisFacts(
-        info=connection.info(),
+        has_channels=_has_channels(connection),
+        info=_info(connection),
         config=_config(connection),
         skew_seconds=skew,
         has_password=bool(options.get("password")),
         open_without=_is_open(connection, timeout_seconds) if options.get("password") else None,
-        is_local="path" in options or is_loopback(f"redis://{options.get('host', '')}"),
+        is_local=is_local(connection),
     )
+
+
+def is_local(connection: redis.Redis) -> bool:
+    """Return whether Redis is reached by a loopback address or a Unix socket."""
+    options = connection.connection_pool.connection_kwargs
+    host = str(options.get("host", ""))
+    return "path" in options or is_loopback(f"redis://[{host}]" if ":" in host else f"redis://{host}")
+
+
+def _try_to_write(connection: redis.Redis) -> None:
+    """Write a key and delete it. A Redis that only answers reads looks sound to everything else that is asked here."""
+    key = f"helioloop:doctor:{secrets.token_hex(8)}"
+    try:
+        connection.set(key, 1, ex=_TRIAL_SECONDS)
+        connection.delete(key)
+    except redis.ResponseError as error:
+        if redis_client.why_no_writes(error) not in _OTHER_CHECKS:
+            raise
+
+
+def _has_channels(connection: redis.Redis) -> bool:
+    """Return whether this user may listen to the channels on which rq sends commands to workers."""
+    with connection.pubsub() as listener:  # type: ignore[no-untyped-call]
+        try:
+            listener.subscribe("rq:pubsub:helioloop-doctor")
+            listener.get_message(timeout=1.0)
+        except redis.exceptions.NoPermissionError:
+            return False
+    return True
+
+
+def _info(connection: redis.Redis) -> dict[str, Any]:
+    """Return the fields of INFO; none where it is not allowed."""
+    try:
+        return dict(connection.info())
+    except redis.exceptions.NoPermissionError:
+        return {}
 
 
 def _config(connection: redis.Redis) -> dict[str, str] | None:

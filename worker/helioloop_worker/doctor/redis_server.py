@@ -1,10 +1,11 @@
 """Checks of Redis: reachable, password, persistence, memory, version and clock."""
 
+from collections.abc import Callable
 from typing import Final
 
 from helioloop_worker.doctor.clocks import Clock
 from helioloop_worker.doctor.facts import Facts, RedisFacts
-from helioloop_worker.doctor.finding import Cause, Check, Finding, ok, out_of_time
+from helioloop_worker.doctor.finding import Cause, Check, Finding, not_tried, ok, out_of_time
 
 REDIS: Final = "redis"
 PASSWORD: Final = "redis-password"  # noqa: S105 - the name of a check
@@ -32,8 +33,21 @@ _CREDENTIALS = Cause(
 _REFUSES = Cause(
     check=REDIS,
     name="refuses",
-    remedy="Read the log of Redis, let the user in REDIS_URL run all commands (ACL), and check that Redis listens on "
-    "that port, with TLS only for rediss://.",
+    remedy="Read the log of Redis, let the user in REDIS_URL run all commands on all keys and channels (`ACL SETUSER "
+    "NAME ~* &* +@all`), and check that Redis listens on that port, with TLS only for rediss://.",
+)
+_NO_WRITES = Cause(
+    check=REDIS,
+    name="no-writes",
+    remedy="Set REDIS_URL to a Redis that takes writes: not to a replica, nor to one that waits for its replicas "
+    "(min-replicas-to-write).",
+)
+_NO_CHANNELS = Cause(
+    check=REDIS,
+    name="no-channels",
+    doubtful=True,
+    remedy="Let the user in REDIS_URL use all channels (`ACL SETUSER NAME &*`): else workers hear no commands of rq, "
+    "such as to stop a job.",
 )
 _OPEN = Cause(
     check=PASSWORD,
@@ -90,8 +104,8 @@ _OLD = Cause(check=VERSION, name="old", remedy="Install Redis 6.0.6 or later (or
 _CLOCK = Clock(CLOCK, whose="Redis'")
 
 CAUSES: Final = (
-    _UNREACHABLE, _NO_ADDRESS, _CREDENTIALS, _REFUSES, _OPEN, _OPEN_HERE, _NOT_REQUIRED, _FAILING, _OFF, _EVICTS,
-    _WOULD_EVICT, _FULL, _OLD, *_CLOCK.causes,
+    _UNREACHABLE, _NO_ADDRESS, _CREDENTIALS, _REFUSES, _NO_WRITES, _NO_CHANNELS, _OPEN, _OPEN_HERE, _NOT_REQUIRED,
+    _FAILING, _OFF, _EVICTS, _WOULD_EVICT, _FULL, _OLD, *_CLOCK.causes,
 )  # fmt: skip
 
 
@@ -99,9 +113,11 @@ def _check_redis(facts: Facts) -> Finding:
     if facts.redis is None:
         return out_of_time(REDIS)
     if facts.redis.fault is not None:
-        by_kind = {"address": _NO_ADDRESS, "credentials": _CREDENTIALS, "refused": _REFUSES}
+        by_kind = {"address": _NO_ADDRESS, "credentials": _CREDENTIALS, "refused": _REFUSES, "no-writes": _NO_WRITES}
         return by_kind.get(facts.redis.fault_kind, _UNREACHABLE).found(facts, facts.redis.fault)
-    return ok(REDIS, "Redis answers")
+    if not facts.redis.has_channels:
+        return _NO_CHANNELS.found(facts, "the user in REDIS_URL may not use the channels of Redis")
+    return ok(REDIS, "Redis answers, and takes writes")
 
 
 def _read(facts: Facts) -> RedisFacts:
@@ -175,11 +191,20 @@ def _check_clock(facts: Facts) -> Finding:
     return _CLOCK.compare(facts, skew)
 
 
+def _with_info(name: str, run: Callable[[Facts], Finding]) -> Callable[[Facts], Finding]:
+    """Return a check that needs the fields of INFO."""
+
+    def check(facts: Facts) -> Finding:
+        return run(facts) if _read(facts).info else not_tried(name, "the user in REDIS_URL may not run INFO")
+
+    return check
+
+
 CHECKS: Final = (
     Check(name=REDIS, run=_check_redis),
     Check(name=PASSWORD, run=_check_password, needs=(REDIS,)),
-    Check(name=PERSISTENCE, run=_check_persistence, needs=(REDIS,)),
-    Check(name=MEMORY, run=_check_memory, needs=(REDIS,)),
-    Check(name=VERSION, run=_check_version, needs=(REDIS,)),
+    Check(name=PERSISTENCE, run=_with_info(PERSISTENCE, _check_persistence), needs=(REDIS,)),
+    Check(name=MEMORY, run=_with_info(MEMORY, _check_memory), needs=(REDIS,)),
+    Check(name=VERSION, run=_with_info(VERSION, _check_version), needs=(REDIS,)),
     Check(name=CLOCK, run=_check_clock, needs=(REDIS,)),
 )
