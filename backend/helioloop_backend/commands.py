@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -62,6 +63,7 @@ def backend(host: str | None, port: int | None, threads: int | None) -> None:
     start_logging(settings, process="backend")
     with needs_extra("backend"):
         from helioloop_backend.wsgi import create_app
+    tempfile.gettempdir()  # gunicorn needs a file there; an error of it would be a traceback
     app = create_app(settings)  # here, so that wrong settings are one sentence and not the failure of a child process
     logger.info("the backend listens on http://%s", settings.backend_address)
     serve(app, settings)

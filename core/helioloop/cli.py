@@ -139,11 +139,21 @@ _WRITE_ERRORS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 """Errors of writing, which name no path where what is printed cannot be written."""
 
 
+_NO_TEMPORARY_FOLDER: Final = "No usable temporary directory found in "
+"""Beginning of the text of Python's error, before the list of the folders that it tried."""
+
+
 def path_error(error: OSError) -> str | None:
     """Return path, cause and remedy of an error of a file or folder; None of another error.
 
     A path below the folder of a setting has the name of the setting with it.
     """
+    if error.filename is None and str(error.strerror).startswith(_NO_TEMPORARY_FOLDER):
+        tried = str(error.strerror).removeprefix(_NO_TEMPORARY_FOLDER)
+        return (
+            f"no folder for temporary files can be written, of {tried}; free space on their disk, mount one that "
+            "can be written (`docker run --tmpfs /tmp`, an emptyDir on /tmp), or set TMPDIR to one"
+        )
     remedy = remedy_of(error)
     if remedy is not None and error.filename is None and error.errno in _WRITE_ERRORS:
         return f"a file, or what is printed, cannot be written ({error.strerror}); {remedy}"

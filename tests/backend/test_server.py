@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -163,6 +164,18 @@ def test_wrong_settings_are_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatc
     result = CliRunner().invoke(group, ["backend", "--host", "192.0.2.1"])
     assert result.exit_code == 1
     assert "open to everybody on 192.0.2.1" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_without_a_temporary_folder_the_backend_ends_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in a container with a read-only root; it was the traceback of gunicorn."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/proc"])
+    result = CliRunner().invoke(backend)
+    assert result.exit_code == 1
+    assert "CRITICAL helioloop.cli: no folder for temporary files can be written, of ['/proc']" in result.output
     assert "Traceback" not in result.output
 
 

@@ -5,6 +5,7 @@ import io
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -128,6 +129,20 @@ def test_a_help_that_cannot_be_printed_is_one_sentence(words: list[str]) -> None
     assert done.returncode == 1
     assert "helioloop: a file, or what is printed, cannot be written (No space left on device)" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_where_no_temporary_file_can_be_made_the_folders_and_the_remedy_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in a container with a read-only root. Python's error has the folders in its text and no path."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/proc", "/proc/tmp"])
+    with pytest.raises(FileNotFoundError) as raised:
+        tempfile.mkdtemp()
+    text = path_error(raised.value)
+    assert text is not None
+    assert text.startswith("no folder for temporary files can be written, of ['/proc', '/proc/tmp']; free space")
+    assert "docker run --tmpfs /tmp" in text
 
 
 def test_a_file_on_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,11 +45,16 @@ def check_home() -> None:
 def make_configuration_usable() -> None:
     """Let libraries have their configuration in a temporary folder, where the usual one cannot be written.
 
-    Processes that this one starts use the same folder; it is removed when this one ends.
+    Processes that this one starts use the same folder; it is removed when this one ends. Where no temporary folder can
+    be written either, as in a container whose root is read-only or where the disk is full, the usual place stays: most
+    commands do without those libraries, and the others name it.
     """
     if _can_be_written(Path(os.environ.get(_CONFIGURATION) or Path.home() / ".config") / "sunpy"):
         return
-    folder = tempfile.mkdtemp(prefix="helioloop-configuration-")
+    try:
+        folder = tempfile.mkdtemp(prefix="helioloop-configuration-")
+    except OSError:
+        return
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     (Path(folder) / "astropy").mkdir()  # without it, older versions of astropy would look below the home folder
     os.environ[_CONFIGURATION] = folder

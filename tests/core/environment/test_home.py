@@ -1,6 +1,7 @@
 """A home folder that is unknown is refused with the remedy; one that is closed or not there is done without."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,12 @@ def test_a_home_that_cannot_be_used_is_replaced_for_libraries(monkeypatch: pytes
             assert "helioloop-configuration-" in found
             Path(found, "astropy").rmdir()
             Path(found).rmdir()  # the test's process ends without its last steps
+
+
+def test_without_a_home_and_a_temporary_folder_commands_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container with a read-only root: most commands do without what libraries keep there."""
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setenv("HOME", "/proc/home")
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/proc"])
+    assert _configuration() is None
