@@ -4,14 +4,21 @@ One rule decides: helioloop's own name takes precedence over an alias, an empty 
 variable together with the same name with ``_FILE`` is refused.
 """
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Final
 
 from helioloop.environment import foreign_names, names
 from helioloop.environment.secret_files import read_secret
 from helioloop.errors import SettingsError
+
+_REFERENCE: Final = re.compile(r"\$(?:[A-Za-z_]|\{[A-Za-z_])")
+_WHOLE_REFERENCE: Final = re.compile(r"(?:^|:)\$(?:[A-Z_][A-Z0-9_]*|\{\w+\})(?:@|$)")
+"""In a secret only as the whole of it, or of the password in an address: a password may have a dollar sign."""
+_COMMENT: Final = re.compile(r"\s#")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,8 @@ class Environment:
             *foreign_names.ignored_foreign_names(self._set, given, backend=process == "backend"),
             *self._line_ends(),
             *self._quotes(),
+            *self._not_replaced(),
+            *self._comments(),
         ]
 
     def unused(self, *, process: str) -> list[str]:
@@ -154,6 +163,29 @@ class Environment:
                 f"the line end after the value of {', '.join(sorted(found))} is left out; remove it where the variable "
                 "is set (Windows line ends in an environment file?)"
             )
+
+    def _values(self) -> Iterator[tuple[str, str, str]]:
+        """Yield setting, variable and value of each setting that is given."""
+        for setting in self._settings:
+            origin = next(self._origins(setting), None)
+            if origin is not None:
+                yield setting, origin.variable, _without_line_end(self._set[origin.variable])
+
+    def _not_replaced(self) -> Iterator[str]:
+        for setting, variable, value in self._values():
+            if (_WHOLE_REFERENCE if setting in names.SECRETS else _REFERENCE).search(value):
+                yield (
+                    f"the value of {variable} contains a dollar sign and a name, as of another variable, and nothing "
+                    "replaces it; write the value itself (no shell reads the environment files of systemd and docker)"
+                )
+
+    def _comments(self) -> Iterator[str]:
+        for setting, variable, value in self._values():
+            if setting not in names.SECRETS and _COMMENT.search(value):
+                yield (
+                    f"the value of {variable} contains a blank and a #, and what follows is part of the value; write a "
+                    "comment on a line of its own"
+                )
 
     def _quotes(self) -> Iterator[str]:
         for setting in self._settings:

@@ -248,3 +248,41 @@ def test_names_in_the_code_the_tests_and_make_are_known() -> None:
     found -= {"HELIOLOOP_DOCTOR"}  # an event of an unknown kind
     assert len(found) > 30
     assert list(names.unknown_names(dict.fromkeys(found, "x"), SETTINGS)) == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("HELIOLOOP_MODEL_ROOT", "$HOME/models"),
+        ("MODEL_DIR", "${DATA}/models"),
+        ("HELIOLOOP_RELEASE_ROOTS", '["${DATA}/releases"]'),
+        ("REDIS_URL", "redis://:$REDIS_PASSWORD@redis:6379/0"),
+        ("REDIS_URL", "redis://:${password}@redis:6379/0"),
+        ("HELIOLOOP_BASIC_AUTH_PASSWORD", "${BACKEND_PASSWORD}"),
+    ],
+)
+def test_the_name_of_a_variable_that_nothing_replaces_is_reported(variable: str, value: str) -> None:
+    """No shell reads the environment files of systemd and docker. The value is kept, and no secret is shown."""
+    [said] = doubts(**{variable: value})
+    assert said.startswith(f"the value of {variable} contains a dollar sign and a name")
+    assert value not in said
+
+
+@pytest.mark.parametrize("value", ["/data/models  # shared", "/data/models\t#shared"])
+def test_a_comment_behind_a_value_is_reported(value: str) -> None:
+    [said] = doubts(HELIOLOOP_MODEL_ROOT=value)
+    assert said.startswith("the value of HELIOLOOP_MODEL_ROOT contains a blank and a #")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("HELIOLOOP_BASIC_AUTH_PASSWORD", "pa$Word #1"),
+        ("HELIOLOOP_BASIC_AUTH_PASSWORD", "$ecret"),
+        ("REDIS_URL", "redis://:pa$Word@redis:6379/0"),
+        ("HELIOLOOP_MODEL_ROOT", "/data/release#3"),
+        ("HELIOLOOP_MODEL_ROOT", "/data/5$"),
+    ],
+)
+def test_dollar_signs_and_hashes_that_belong_to_a_value_are_not_reported(variable: str, value: str) -> None:
+    assert doubts(**{variable: value}) == []
