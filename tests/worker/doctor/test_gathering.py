@@ -113,6 +113,14 @@ def test_an_open_backend_is_noticed(own: Settings) -> None:
     app.extensions["helioloop"].connection.close()
 
 
+def test_a_backend_on_an_ipv6_address_is_asked_there(own: Settings) -> None:
+    """As it prints it: in brackets. Where it binds to all addresses, it is asked on this machine."""
+    for host, url in (("::1", "http://[::1]:1"), ("::", "http://127.0.0.1:1"), ("127.0.0.2", "http://127.0.0.2:1")):
+        facts = gather(own.model_copy(update={"backend_host": host, "backend_port": 1}), None)
+        assert facts.backend_url == url
+        assert findings(facts)["backend-address"].cause in {"refused", "localhost-in-container"}
+
+
 def test_nothing_can_be_written(own: Settings) -> None:
     gone = own.model_copy(update={"model_root": own.model_root / "gone"})
     finding = findings(gather(gone, 7))["model-folder"]

@@ -6,6 +6,9 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from tests.worker.conftest import CUBES, SETTLED, LoopProject, work
 
 from helioloop.messaging.messages import TrainMember
@@ -63,6 +66,24 @@ def test_only_the_damaged_member_is_trained_and_an_equal_version_is_published(pr
         key: round(score.p_emergence, 3) for key, score in scores.items()
     }
     assert said(project) == []
+
+
+def test_weights_that_are_no_numbers_are_trained_again_with_those_that_are_cut_off(project: LoopProject) -> None:
+    """Their file is whole, so that only reading them shows it."""
+    before = project.registry.folder("v0001")
+    cut(before / "fold0-0.safetensors")
+    path = before / "fold1-0.safetensors"
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    weights = {
+        key: torch.full_like(value, torch.nan) if value.is_floating_point() else value
+        for key, value in load_file(path).items()
+    }
+    save_file(weights, path, metadata=metadata)
+    reconcile(project.context, project.id)
+    work(project)
+    after = load_file(project.registry.folder("v0002") / "fold1-0.safetensors")
+    assert all(bool(torch.isfinite(value).all()) for value in after.values())
 
 
 @pytest.mark.parametrize("since", ["rejected", "rolled back", "too few labels"])

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.worker.conftest import LoopProject, crude, emerges, score_of
+from tests.worker.conftest import CUBES, LoopProject, crude, emerges, score_of
 from tests.worker.shell import run_one_of
 
 from helioloop.errors import CubeError
@@ -405,3 +405,26 @@ def test_the_command_writes_where_label_studio_serves_it(
     other = tmp_path / "out" / "r.html"
     assert run_one_of(command.commands(), "report", "--project", str(loop_project.id), "--out", other).exit_code == 0
     assert words(other.read_text()).split("made")[0] == words(page.read_text()).split("made")[0]
+
+
+def test_the_command_shows_no_cube_that_became_a_random_check_while_the_page_was_made(
+    loop_project: LoopProject, task_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its gallery would show an annotator the model's answer; a worker makes another page."""
+    loop_project.import_cubes(task_data)
+    version = loop_project.publish()
+    monkeypatch.setattr(command, "load_settings", lambda: loop_project.context.settings)
+    monkeypatch.setattr("helioloop_worker.commands.runtime.load_settings", lambda: loop_project.context.settings)
+    monkeypatch.setattr(Context, "label_studio", loop_project.label_studio)
+    whole = make_report
+
+    def overtaken(*given: Any, **options: Any) -> str:
+        page = whole(*given, **options)
+        RandomChecks(version=version, cubes=tuple(CUBES)).write(loop_project.model_dir)
+        return page
+
+    monkeypatch.setattr("helioloop_worker.reports.report.make_report", overtaken)
+    result = run_one_of(command.commands(), "report", "--project", str(loop_project.id))
+    assert result.exit_code == 0, result.output
+    assert "is not shown: a cube in its gallery became a random check while it was made" in result.output
+    assert not (loop_project.context.settings.media_dir(loop_project.id) / "report.html").exists()

@@ -58,6 +58,7 @@ def report(project: int, out: Path | None) -> None:
         from helioloop_worker.commands.runtime import open_runtime
         from helioloop_worker.context import Context
         from helioloop_worker.labelstudio.project import read_project
+        from helioloop_worker.loop.announcing import write_report
         from helioloop_worker.reports.page import REPORT_PAGE
         from helioloop_worker.reports.report import make_report
     context = Context(load_settings())
@@ -65,11 +66,19 @@ def report(project: int, out: Path | None) -> None:
     state = read_project(context.label_studio, project, settings=settings)
     with open_runtime(*settings.release_roots, profile=state.profile) as runtime:
         page = make_report(state, context.registry(project), runtime.load, report=runtime.report)
-    path = out or settings.media_dir(project) / REPORT_PAGE
-    atomic.write_text(path, page)
+    if out is not None:
+        atomic.write_text(out, page)
+        click.echo(f"{out}: the report of project {project}")
+        return
+    path = write_report(context, project, page)
+    if not path.exists():
+        click.echo(
+            f"the report of project {project} is not shown: a cube in its gallery became a random check while it was "
+            "made; a worker makes another one"
+        )
+        return
     click.echo(f"{path}: the report of project {project}")
-    if out is None:
-        click.echo(f"in Label Studio: {settings.page_url(project, REPORT_PAGE)}")
+    click.echo(f"in Label Studio: {settings.page_url(project, REPORT_PAGE)}")
 
 
 @click.command()

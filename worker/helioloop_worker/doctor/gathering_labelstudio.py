@@ -157,8 +157,9 @@ def _ask_about_way(found: _Found, prober: Prober, project: int) -> None:
 def _ask_backend(found: _Found, *, deadline: float) -> None:
     """Ask the backend at the first address at which one answers."""
     settings = found.facts.settings
-    host = settings.backend_host
-    default = f"http://{'127.0.0.1' if is_unspecified(f'http://{host}') else host}:{settings.backend_port}"
+    default = f"http://{settings.backend_address}"
+    if is_unspecified(default):
+        default = f"http://127.0.0.1:{settings.backend_port}"
     registered = [url_of(card) for card in own_cards(found.facts)]
     candidates = [found.facts.wanted_url] if found.facts.wanted_url else [*registered, default]
     user = settings.basic_auth_user or ""

@@ -86,7 +86,7 @@ def report_path(context: Context, project: int) -> Path:
 def write_report(context: Context, project: int, page: str) -> Path:
     """Write the report of a project where Label Studio serves it, and return its path.
 
-    Random checks that were chosen while it was made have it withdrawn again.
+    Random checks that were chosen while it was made have it withdrawn again: there is no file then.
     """
     path, model_dir = report_path(context, project), context.settings.model_dir(project)
     atomic.write_text(path, page)

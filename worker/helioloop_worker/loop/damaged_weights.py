@@ -13,8 +13,8 @@ from helioloop.files import atomic
 from helioloop.messaging import messages, queues
 from helioloop.model.plan import Plan
 from helioloop.model.provenance import code_version
-from helioloop.registry.completeness import NO_SCORES, missing_parts, weights_damage
-from helioloop.registry.staging import Staging
+from helioloop.registry.completeness import NO_SCORES, missing_parts
+from helioloop.workflows.damaged_version import copy_sound_members
 from helioloop_worker.context import Context
 from helioloop_worker.loop import rounds
 from helioloop_worker.loop.round_requests import request_round, requests
@@ -47,7 +47,7 @@ def replace_weights(context: Context, project: int, *, notes: Path) -> str | Non
     plan = _own_plan(registry.folder(version))
     if plan is not None:
         plan = replace(plan, parent=version, reason=f"weights of {version} are damaged")
-        _copy_sound_members(registry.folder(version), Staging(registry.root), plan)
+        copy_sound_members(registry, version, plan)
         if not rounds.start(context, project, plan, forced=False):
             return None  # another round has begun just now
         what = "its round is repeated"
@@ -74,12 +74,3 @@ def _own_plan(folder: Path) -> Plan | None:
     except RegistryError:
         return None
     return plan if plan.code_version == code_version() else None
-
-
-def _copy_sound_members(folder: Path, staging: Staging, plan: Plan) -> None:
-    """Copy the weights that are sound into the staging folder of a round, which then does not train them."""
-    target = staging.create(plan.fingerprint)
-    for member in plan.members:
-        path = folder / member.file
-        if weights_damage(path) is None and not (target / member.file).exists():
-            atomic.write_bytes(target / member.file, path.read_bytes())
