@@ -132,6 +132,71 @@ def test_a_deleted_tab_stays_deleted_until_the_project_is_set_up_again(
     assert sorted(titles(label_studio)) == sorted(TITLES)
 
 
+TEAMS = {
+    "title": "Emergences of Anna",
+    "type": "list",
+    "target": "tasks",
+    "filters": {
+        "conjunction": "and",
+        "items": [{"filter": "filter:tasks:data.region", "operator": "equal", "type": "String", "value": "11158"}],
+    },
+    "ordering": ["tasks:id"],
+    "hiddenColumns": {"explore": [], "labeling": []},
+}
+"""A tab that a team made for itself."""
+
+
+@pytest.mark.parametrize("place", range(len(TABS)), ids=TITLES)
+def test_a_teams_tab_that_has_the_id_of_a_lost_one_is_left_alone(
+    label_studio: FakeLabelStudio, tmp_path: Path, place: int
+) -> None:
+    """The database was restored from before the tab was made, and the team made one of its own; helioloop makes its."""
+    update_tabs(label_studio, 1, tmp_path)
+    reused = label_studio.tabs(1)[place].id
+    label_studio.change_tab(1, reused, TEAMS)
+    for _ in range(2):
+        update_tabs(label_studio, 1, tmp_path)
+    after = {tab.id: tab.settings for tab in label_studio.tabs(1)}
+    assert after[reused] == TEAMS
+    assert sorted(titles(label_studio)) == sorted([*TITLES, TEAMS["title"]])
+
+
+def test_the_tabs_of_another_database_are_left_alone(label_studio: FakeLabelStudio, tmp_path: Path) -> None:
+    """The project was moved with its model folder: all ids are those of the team's tabs there."""
+    update_tabs(label_studio, 1, tmp_path)
+    for tab in label_studio.tabs(1):
+        label_studio.change_tab(1, tab.id, TEAMS)
+    update_tabs(label_studio, 1, tmp_path)
+    assert titles(label_studio) == [TEAMS["title"]] * len(TABS) + TITLES
+
+
+def test_a_tab_without_filters_has_none_of_helioloops(label_studio: FakeLabelStudio, tmp_path: Path) -> None:
+    """Label Studio's own first tab has no settings at all."""
+    update_tabs(label_studio, 1, tmp_path)
+    reused = label_studio.tabs(1)[0].id
+    label_studio.change_tab(1, reused, {})
+    update_tabs(label_studio, 1, tmp_path)
+    assert {tab.id: tab.settings for tab in label_studio.tabs(1)}[reused] == {}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"filters": {}, "ordering": []}, {"title": "ours"}, {"title": "ours", "ordering": ["tasks:id"]}],
+    ids=["filters and ordering", "title", "title and ordering"],
+)
+def test_a_tab_that_the_team_changed_is_still_helioloops(
+    label_studio: FakeLabelStudio, tmp_path: Path, changed: dict[str, object]
+) -> None:
+    """Title or filters tell it; filters and ordering are restored, and no second one is made."""
+    update_tabs(label_studio, 1, tmp_path)
+    tab = label_studio.tabs(1)[1]
+    label_studio.change_tab(1, tab.id, {**tab.settings, **changed})
+    update_tabs(label_studio, 1, tmp_path)
+    assert len(label_studio.tabs(1)) == len(TABS)
+    assert TABS[1].matches(label_studio.tabs(1)[1].settings)
+    assert label_studio.tabs(1)[1].settings["title"] == changed.get("title", TABS[1].title)
+
+
 def test_a_damaged_list_of_tabs_is_refused_with_the_remedy(label_studio: FakeLabelStudio, tmp_path: Path) -> None:
     (tmp_path / "tabs.json").write_text("[1]")
     with pytest.raises(RegistryError, match="delete it: it is written again"):

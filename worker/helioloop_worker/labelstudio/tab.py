@@ -121,13 +121,14 @@ class TabSettings:
 
     def matches(self, stored: Mapping[str, Any]) -> bool:
         """Return whether a stored tab has the filters and the ordering of this one."""
+        return self.has_filters(stored) and stored.get("ordering") == self.kept()["ordering"]
+
+    def has_filters(self, stored: Mapping[str, Any]) -> bool:
+        """Return whether a stored tab has the filters of this one."""
         filters = stored.get("filters") or {}
-        kept = self.kept()
-        return (
-            filters.get("conjunction") == "and"
-            and [_without_unknown(entry) for entry in filters.get("items") or ()] == kept["filters"]["items"]
-            and stored.get("ordering") == kept["ordering"]
-        )
+        return filters.get("conjunction") == "and" and [
+            _without_unknown(entry) for entry in filters.get("items") or ()
+        ] == [dict(entry) for entry in self.filters]
 
 
 def _condition(column: str, operator: str, value: Any, *, kind: str) -> _Filter:

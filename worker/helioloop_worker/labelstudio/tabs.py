@@ -1,11 +1,13 @@
 """Keeps helioloop's tabs in a project up to date; a team's own tabs are never changed.
 
-The ids of the tabs are kept in ``tabs.json`` of the model folder.
+The ids of the tabs are kept in ``tabs.json`` of the model folder. An id alone does not tell that a tab is helioloop's:
+where Label Studio's database was restored from an older backup, or the project was moved, a team's tab may have it now.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from helioloop.errors import RegistryError
 from helioloop.files import atomic
@@ -19,8 +21,9 @@ def update_tabs(label_studio: LabelStudio, project: int, model_dir: Path, *, res
     """Make helioloop's tabs where they were never made, and restore filters and ordering of those that are there.
 
     Title, columns and widths that the team changed stay, except that the tab of random checks never shows score and
-    crude label. A tab that the team deleted stays deleted. The only tab of earlier versions of helioloop becomes the
-    first one; it then hides also the columns that a new tab hides.
+    crude label. A tab that the team deleted stays deleted; where another tab has its id now, it was lost and is made
+    anew. The only tab of earlier versions of helioloop becomes the first one; it then hides also the columns that a new
+    tab hides.
 
     Parameters
     ----------
@@ -40,8 +43,8 @@ def update_tabs(label_studio: LabelStudio, project: int, model_dir: Path, *, res
     RegistryError
         Where the file of the tabs is damaged.
     """
-    ids = read_tabs(model_dir)
     there = label_studio.tabs(project)
+    ids = _without_reused(read_tabs(model_dir), there)
     for wanted in TABS:
         known = ids.get(wanted.title)
         tab = _find(there, wanted, known, others={*ids.values()})
@@ -49,7 +52,7 @@ def update_tabs(label_studio: LabelStudio, project: int, model_dir: Path, *, res
             continue
         if tab is None:
             taken = any(one.settings.get("title") == wanted.title for one in there)
-            title = f"{wanted.title} (helioloop)" if taken else wanted.title
+            title = _second_title(wanted) if taken else wanted.title
             ids[wanted.title] = label_studio.create_tab(project, {**wanted.new(), "title": title})
         else:
             ids[wanted.title] = tab.id
@@ -58,6 +61,29 @@ def update_tabs(label_studio: LabelStudio, project: int, model_dir: Path, *, res
                 label_studio.change_tab(project, tab.id, restored)
         if ids.get(wanted.title) != known:
             atomic.write_json(model_dir / FILE_NAME, ids)  # at once: a tab is never made twice
+
+
+def _without_reused(ids: Mapping[str, int], there: Sequence[Tab]) -> dict[str, int]:
+    """Return the kept ids without those that another tab has now."""
+    settings = {tab.id: tab.settings for tab in there}
+    wanted = {tab.title: tab for tab in TABS}
+    reused = {
+        title
+        for title, number in ids.items()
+        if title in wanted and number in settings and not _is_own(wanted[title], settings[number])
+    }
+    return {title: number for title, number in ids.items() if title not in reused}
+
+
+def _is_own(wanted: TabSettings, stored: Mapping[str, Any]) -> bool:
+    """Return whether a tab with the kept id is helioloop's: the team may have changed its title or its filters."""
+    titles = {wanted.title, _second_title(wanted), *([EARLIER_TITLE] if wanted.title == FIRST else [])}
+    return stored.get("title") in titles or wanted.has_filters(stored)
+
+
+def _second_title(wanted: TabSettings) -> str:
+    """Return the title of a new tab where a team's tab has the usual one."""
+    return f"{wanted.title} (helioloop)"
 
 
 def _find(there: Sequence[Tab], wanted: TabSettings, known: int | None, *, others: set[int]) -> Tab | None:
