@@ -113,6 +113,48 @@ def test_ground_truth_comes_before_any_majority(controls: Controls) -> None:
     assert (found.label, found.source) == (Label.EMERGENCE, LabelSource.GROUND_TRUTH)
 
 
+def test_whoever_corrects_a_ground_truth_without_effect_is_named_with_the_remedy(controls: Controls) -> None:
+    """Label Studio marks imported annotations as ground truth, so that corrections of them would be lost in silence."""
+    found = current_label(
+        task(
+            annotation(1, "emergence", "2026-01-01T00:00:01Z", ground_truth=True),
+            annotation(1, "non-emergence", "2026-01-01T00:00:02Z"),
+            annotation(2, "emergence", "2026-01-01T00:00:03Z"),
+            annotation(3, "non-emergence", "2026-01-01T00:00:04Z"),
+            {**annotation(4, "non-emergence", "2026-01-01T00:00:05Z"), "id": 8, "completed_by": None},
+        ),
+        controls,
+        n_frames=N_FRAMES,
+    )
+    assert (found.label, found.source) == (Label.EMERGENCE, LabelSource.GROUND_TRUTH)
+    remarks = (found.contradiction or "").split("; ")
+    assert [remark.split(" chose")[0] for remark in remarks if "chose" in remark] == [
+        "annotator 1", "annotator 3", "deleted account (annotation 8)",
+    ]  # fmt: skip
+    assert remarks[0].startswith("annotator 1 chose non-emergence after emergence was marked as ground truth")
+    assert "if emergence is wrong, take the mark (the star) off that annotation" in remarks
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [annotation(2, "non-emergence", "2026-01-01T00:00:01Z")],
+        [annotation(2, "emergence", "2026-01-01T00:00:09Z")],
+        [annotation(2, "non-emergence", "2026-01-01T00:00:08Z"), annotation(2, "emergence", "2026-01-01T00:00:09Z")],
+        [annotation(2, "non-emergence", "2026-01-01T00:00:09Z", was_cancelled=True)],
+        [annotation(2, "non-emergence", "2026-01-01T00:00:01Z", ground_truth=True)],
+    ],
+    ids=["it came before", "the same class", "it was taken back", "a skip", "an earlier ground truth"],
+)
+def test_a_ground_truth_that_nobody_contradicts_later_is_not_remarked(
+    controls: Controls, others: list[dict[str, Any]]
+) -> None:
+    """An expert who settles a dispute sees no remark."""
+    entry = task(annotation(1, "emergence", "2026-01-01T00:00:05Z", ground_truth=True), *others)
+    found = current_label(entry, controls, n_frames=N_FRAMES)
+    assert (found.label, found.source, found.contradiction) == (Label.EMERGENCE, LabelSource.GROUND_TRUTH, None)
+
+
 def test_skips_drafts_and_annotations_without_one_clear_class_do_not_count(controls: Controls) -> None:
     """A skipped one, an empty result, two classes at once, and a value that is not in the configuration."""
     both = annotation(3, "emergence", "2026-01-01T00:00:03Z")

@@ -213,6 +213,22 @@ def test_adopting_a_project_changes_no_task_and_no_annotation(
     assert read_project_controls(settings.model_dir(project)) == kept
 
 
+@pytest.mark.parametrize(("marked", "skipped", "n"), [(0, 0, 0), (2, 0, 2), (2, 1, 1)])
+def test_annotations_that_nobody_can_correct_are_said(settings: Settings, marked: int, skipped: int, n: int) -> None:
+    """Label Studio marks imported annotations as ground truth; skips among them count for nothing."""
+    label_studio = FakeLabelStudio()
+    project = label_studio.create_project(title="t", label_config=labeling_configuration())
+    tasks = label_studio.import_tasks(project, [dict.fromkeys(("video", "curve", "reason"), "/a")] * 3)
+    for place, task in enumerate(tasks):
+        label_studio.annotate(task, "emergence", skipped=place < skipped)
+        label_studio._task(task)["annotations"][0]["ground_truth"] = place < marked
+    said: list[str] = []
+    set_up(label_studio, settings, project=project, backend_url=NOWHERE, say=said.append)
+    found = [line for line in said if "ground truth" in line]
+    assert [line.split(" of the")[0] for line in found] == ([f"warning: {n}"] if n else [])
+    assert all('"ground_truth": false' in line for line in found)
+
+
 def test_a_project_that_cannot_be_used_is_refused_before_it_is_changed(
     settings: Settings, label_studio: FakeLabelStudio
 ) -> None:

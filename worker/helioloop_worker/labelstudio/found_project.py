@@ -24,6 +24,12 @@ def found_sentences(label_studio: LabelStudioSetup, info: ProjectInfo, controls:
             f"warning: {len(exported) - shown} tasks have no cube of helioloop, so they are left alone and get no "
             "predictions; `helioloop ingest` adds tasks for the cubes of a release"
         )
+    if truths := sum(_is_ground_truth(one) for entry in exported for one in _annotations(entry)):
+        yield (
+            f"warning: {truths} of the annotations are marked as ground truth, and each counts before all others of "
+            "its task, later corrections too; Label Studio marks imported annotations so unless they have "
+            '"ground_truth": false; take the mark off where annotators may correct them'
+        )
     yield f"storage: {', '.join(label_studio.storages(info.id)) or 'none yet'}"
     backends = [f"{one.title!r} at {plain_url(one.url)}" for one in label_studio.backends(info.id)]
     yield f"backends: {', '.join(backends) or 'none yet'}"
@@ -50,3 +56,7 @@ def _controls(controls: Controls) -> str:
 def _annotations(entry: dict[str, Any]) -> list[Any]:
     found = entry.get("annotations")
     return found if isinstance(found, list) else []
+
+
+def _is_ground_truth(annotation: Any) -> bool:
+    return isinstance(annotation, dict) and bool(annotation.get("ground_truth")) and not annotation.get("was_cancelled")

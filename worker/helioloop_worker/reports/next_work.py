@@ -81,7 +81,7 @@ def contradictions(status: ProjectStatus) -> Found:
     return [
         (
             sentence(f"{cubes} to look at again, for example {first.cube}: {first.reason}"),
-            f"Filter a tab by `cube`, open the cube and submit it again: {status.tasks_url}",
+            f"Filter a tab by `cube`, open the cube, correct that and submit it again: {status.tasks_url}",
         )
     ]
 
