@@ -229,6 +229,20 @@ def test_annotations_that_nobody_can_correct_are_said(settings: Settings, marked
     assert all('"ground_truth": false' in line for line in found)
 
 
+def test_tasks_that_show_another_project_are_said(settings: Settings) -> None:
+    """They were copied by export and import; a task of the project's own is none of them."""
+    label_studio = FakeLabelStudio()
+    project = label_studio.create_project(title="t", label_config=labeling_configuration())
+    for number in (project, project + 1, project + 2):
+        address = f"/data/local-files/?d=helioloop/project-{number}/made/cube01.reason.txt"
+        label_studio.import_tasks(project, [dict.fromkeys(("video", "curve", "reason"), address)])
+    said: list[str] = []
+    set_up(label_studio, settings, project=project, backend_url=NOWHERE, say=said.append)
+    found = [line for line in said if "copied" in line]
+    assert [line.split(" show")[0] for line in found] == ["warning: 2 tasks"]
+    assert "`helioloop ingest` of their releases" in found[0]
+
+
 def test_a_project_that_cannot_be_used_is_refused_before_it_is_changed(
     settings: Settings, label_studio: FakeLabelStudio
 ) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from helioloop.labelstudio.copied_tasks import is_copied
 from helioloop.labelstudio.tasks import cube_tasks
 from helioloop.records.controls import Controls
 from helioloop.records.labels import Label
@@ -23,6 +24,11 @@ def found_sentences(label_studio: LabelStudioSetup, info: ProjectInfo, controls:
         yield (
             f"warning: {len(exported) - shown} tasks have no cube of helioloop, so they are left alone and get no "
             "predictions; `helioloop ingest` adds tasks for the cubes of a release"
+        )
+    if copied := sum(is_copied(entry.get("data"), info.id) for entry in exported):
+        yield (
+            f"warning: {copied} tasks show curves and reasons of another project, from which they were copied, and no "
+            "answer to them counts as blind; `helioloop ingest` of their releases lets them show those of this project"
         )
     if truths := sum(_is_ground_truth(one) for entry in exported for one in _annotations(entry)):
         yield (

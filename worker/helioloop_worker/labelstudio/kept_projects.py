@@ -6,7 +6,7 @@ Label Studio's own counts show that changes are missing: after tasks were delete
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,8 +14,10 @@ from typing import Any, Final
 
 from helioloop.environment.stored_times import is_ahead
 from helioloop.labelstudio.annotations import current_label
+from helioloop.labelstudio.copied_tasks import without_blind_answers
 from helioloop.labelstudio.tasks import CubeTask, annotation_stamps, cube_of, cube_tasks
 from helioloop.records.labels import CurrentLabel
+from helioloop.registry.copied_answers import read_copied_answers
 from helioloop.registry.label_snapshot import FILE_NAME, Snapshot
 from helioloop.registry.project_profile import read_project_profile
 from helioloop.settings import Settings
@@ -168,7 +170,7 @@ class KeptProjects:
         kept.read_at = begun_at
         if newest != kept.newest:
             kept.newest, kept.newest_seen_at = newest, begun
-        added = _with_changes(kept, changed)
+        added = _with_changes(kept, changed, before=read_copied_answers(self._settings.model_dir(project)))
         if added is None:
             return False
         read_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -202,11 +204,13 @@ def _file_stamp(path: Path) -> tuple[int, int] | None:
 _Changed = tuple[dict[str, CubeTask], dict[str, str], dict[str, CurrentLabel]]
 
 
-def _with_changes(kept: _Kept, changed: Iterable[Mapping[str, Any]]) -> _Changed | tuple[()] | None:
+def _with_changes(
+    kept: _Kept, changed: Iterable[Mapping[str, Any]], *, before: Set[str]
+) -> _Changed | tuple[()] | None:
     """Return tasks, annotations and labels with the changed tasks; empty without a change, None where that cannot be.
 
     A task that is older than others and was not known, or that shows another cube than before, needs a complete
-    reading: the order of tasks decides which of two tasks counts.
+    reading: the order of tasks decides which of two tasks counts. The annotations in `before` are never blind.
     """
     newest, names = max(kept.tasks, default=0), dict[str, None]()
     annotations = dict(kept.state.snapshot.annotations)
@@ -229,7 +233,9 @@ def _with_changes(kept: _Kept, changed: Iterable[Mapping[str, Any]]) -> _Changed
     state = kept.state
     tasks, cubes = dict(state.tasks), dict(state.snapshot.cubes)
     for name in names:
-        for cube, found in cube_tasks(kept.tasks[number] for number in kept.ids.get(name, ())).items():
+        own = (kept.tasks[number] for number in kept.ids.get(name, ()))
+        shown = (without_blind_answers(entry, state.info.id, before=before) for entry in own)
+        for cube, found in cube_tasks(shown).items():
             tasks[cube] = found
             cubes[cube] = current_label(found.exported, state.controls, n_frames=state.profile.instrument.n_frames)
     return tasks, annotations, cubes

@@ -13,11 +13,13 @@ from typing import Any, Final, Self
 from helioloop.errors import RegistryError
 from helioloop.labelstudio.annotations import current_label
 from helioloop.labelstudio.config import project_controls
+from helioloop.labelstudio.copied_tasks import without_blind_answers
 from helioloop.labelstudio.tasks import CubeTask, annotation_stamps, cube_tasks
 from helioloop.records.controls import Controls
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import CurrentLabel
 from helioloop.records.profiles import Profile
+from helioloop.registry.copied_answers import read_copied_answers
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.media_identity import check_media_identity
 from helioloop.registry.project_controls import read_project_controls
@@ -191,7 +193,8 @@ def make_state(info: ProjectInfo, exported: Iterable[Mapping[str, Any]], *, sett
     profile = read_project_profile(settings.model_dir(info.id))
     n_frames = profile.instrument.n_frames
     controls, exported = read_controls(info, settings=settings), list(exported)
-    tasks = cube_tasks(exported)
+    before = read_copied_answers(settings.model_dir(info.id))
+    tasks = cube_tasks(without_blind_answers(entry, info.id, before=before) for entry in exported)
     snapshot = Snapshot(
         read_at=datetime.now(UTC).isoformat(timespec="seconds"),
         annotations=annotation_stamps(exported),

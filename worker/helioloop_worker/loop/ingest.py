@@ -30,6 +30,7 @@ from helioloop.progress import Report
 from helioloop.records.profiles import Profile
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import check_owner, claim_media, read_controls
+from helioloop_worker.loop.copied_tasks import show_own_files
 from helioloop_worker.loop.crude_labels import FIELD, ChangedLabel, crude_text, follow_table, with_others
 from helioloop_worker.loop.importing import import_cubes
 from helioloop_worker.loop.known_cubes import KnownCubes
@@ -83,7 +84,7 @@ class Ingested:
     relabelled : tuple of ChangedLabel
         Crude labels that were changed in Label Studio, because the label table has another one.
     doubts : tuple of str
-        What is doubtful about the label table, one sentence each.
+        What is doubtful about the label table, and about the tasks that were there, one sentence each.
     """
 
     release: str
@@ -241,6 +242,14 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
         require_whole_write_back(context.settings.model_dir(project))
     others_of = other_releases(release_name, readable, known)
     renamed = missing_releases(context.roots.roots, others_of)
+    copied = show_own_files(
+        context,
+        project,
+        known.copied,
+        cubes=readable,
+        video_field=controls.video_field,
+        instrument=loader.instrument,
+    )
     relabelled, kept = follow_table(context, project, release_name, listed, known, renamed=renamed)
     ingested = Ingested(
         release=release_name,
@@ -254,6 +263,7 @@ def _ingest(context: Context, project: int, release_name: str, *, report: Report
             *release_doubts(release_name, others_of, renamed),
             *_label_doubts(release, known),
             *kept,
+            *copied,
         ),
     )
     _log(project, ingested)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from helioloop.labelstudio.copied_tasks import is_copied
 from helioloop.labelstudio.tasks import crude_label, cube_tasks
 from helioloop.records.labels import Label
 from helioloop_worker.labelstudio.port import LabelStudio
@@ -37,6 +38,8 @@ class KnownCubes:
         self._newest_task = 0
         self._cubes: dict[str, KnownCube] = {}
         self._names: dict[str, str] = {}
+        self.copied: dict[int, dict[str, Any]] = {}
+        """Tasks that show the files of another project, by id, as Label Studio exports them."""
         self._add(label_studio.tasks(project))
 
     def find(self, cube: str) -> KnownCube | None:
@@ -62,6 +65,7 @@ class KnownCubes:
         self._add(self._label_studio.tasks_after(self._project, self._newest_task))
 
     def _add(self, exported: list[dict[str, Any]]) -> None:
+        self.copied |= {entry["id"]: entry for entry in exported if is_copied(entry.get("data"), self._project)}
         newer = {
             name: KnownCube(
                 sha256=task.cube.sha256, release=task.cube.release, crude=crude_label(task.exported["data"])

@@ -214,10 +214,15 @@ def serve_screen(names: MediaNames, served: Media, *, video_field: str) -> dict[
 
     The field of the video has the name in the labelling configuration.
     """
-    files = {video_field: names.video, "curve": names.curve, "reason": names.reason}
+    files = files_of_task(names, video_field=video_field)
     for path in files.values():
         served.serve(names.name(path), path.read_bytes)
     return {field: served.address(names.name(path)) for field, path in files.items()}
+
+
+def files_of_task(names: MediaNames, *, video_field: str) -> dict[str, Path]:
+    """Return the files whose addresses the data of a task have, by field."""
+    return {video_field: names.video, "curve": names.curve, "reason": names.reason}
 
 
 def _has(path: Path, content: bytes) -> bool:
