@@ -201,7 +201,7 @@ def refusal(call: Callable[[], Any]) -> str:
     [
         (Answer(401, {"detail": "Invalid token."}), "set HELIOLOOP_LABEL_STUDIO_API_KEY to a valid one"),
         (Answer(403, {"detail": "You do not have permission."}), "use a token of a user who may change the project"),
-        (Answer(404, {"detail": "Not found."}), "check the project id"),
+        (Answer(404, {"detail": "Not found."}), "check the project id, and use a token of a user of its organization"),
         (Answer(429, {"detail": "Request was throttled."}), "try again in a minute"),
         (Answer(500, {"detail": "database is locked"}), "read Label Studio's log"),
         (Answer(502, LOGIN_PAGE), "read Label Studio's log"),

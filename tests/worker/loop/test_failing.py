@@ -270,7 +270,10 @@ def test_a_job_parked_for_hours_is_tried_again_without_a_start_of_a_worker(
 
 
 def test_a_deleted_project_is_reconciled_once_an_hour(project: LoopProject, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers request a reconciliation every few minutes; the status says what to do with the model folder."""
+    """Workers request a reconciliation every few minutes; the status says what to do with the model folder.
+
+    Label Studio answers the same where the token's account was removed from the organization: the folder stays then.
+    """
     asked: list[int] = []
 
     def deleted(number: int) -> None:
@@ -295,7 +298,8 @@ def test_a_deleted_project_is_reconciled_once_an_hour(project: LoopProject, monk
     found = find_all(read_status(project.registry, project=project.id, settings=project.context.settings))
     failed = next(finding for finding in found if finding.cause == "failed-job")
     assert "The reconciliation failed 6 times: there is no project 1" in failed.sentence
-    assert f"if project 1 was deleted, move its model folder, {project.model_dir}, away" in failed.sentence
+    assert f"only if project 1 was deleted, move its model folder, {project.model_dir}, away" in failed.sentence
+    assert "an account that was removed from the organization" in failed.sentence
     assert "is tried again from 20" in failed.action
 
 

@@ -91,7 +91,7 @@ def count_submitted(settings: Settings, project: int) -> Submitted:
 _REMEDIES: Final = {
     401: "set HELIOLOOP_LABEL_STUDIO_API_KEY to a valid token",
     403: "use a token of a user who may see the project",
-    404: "check the number of the project",
+    404: "check the number of the project, and use a token of a user of its organization",
 }
 
 

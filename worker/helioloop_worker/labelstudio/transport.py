@@ -203,7 +203,8 @@ ALLOW_PRIVATE: Final = (
 _REMEDIES: Mapping[int, str] = {
     401: "the token is wrong or expired: set HELIOLOOP_LABEL_STUDIO_API_KEY to a valid one",
     403: "the token's user may not do this: use a token of a user who may change the project",
-    404: "it does not exist: check the project id",
+    404: "it does not exist, or the token's user does not see it: check the project id, and use a token of a user of "
+    "its organization",
     429: "it receives too many requests: try again in a minute",
 }
 _NOT_LABEL_STUDIO: Final = (

@@ -153,7 +153,8 @@ def _check_project(context: Context, project: int) -> tuple[ProjectInfo | None, 
         check_owner(info, settings=context.settings)
     except MissingInLabelStudio as error:
         raise MissingInLabelStudio(
-            f"{error}; if project {project} was deleted, move its model folder, "
+            f"{error}; Label Studio answers the same to an account that was removed from the organization, so look "
+            f"first whether others see the project; only if project {project} was deleted, move its model folder, "
             f"{context.settings.model_dir(project)}, away"
         ) from None
     except LabelStudioError as error:
