@@ -221,7 +221,7 @@ def test_the_backend_uses_the_settings_that_are_listed_for_it() -> None:
     )
     code = "".join(path.read_text() for folder in folders for path in folder.glob("*.py"))
     named = set(re.findall(r"settings\.(\w+)", code)) & set(SETTINGS)
-    through_methods = {"model_root", "label_studio_url", "label_studio_public_url"}
+    through_methods = {"backend_port", "model_root", "label_studio_url", "label_studio_public_url"}
     assert named | through_methods == names.BACKEND - {"log_level", "log_format"} | (
         named & {"log_level", "log_format"}
     )

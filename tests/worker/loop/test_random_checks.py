@@ -6,6 +6,7 @@ import pytest
 from tests.worker.conftest import CUBES, LoopProject, crude
 
 from helioloop.evaluation.audit_order import audit_order
+from helioloop.evaluation.project_sample import read_sample
 from helioloop.model.plan import Plan
 from helioloop.progress import silent
 from helioloop.registry.acceptances import Acceptance, write_acceptance
@@ -14,7 +15,6 @@ from helioloop_worker.loop import hiding
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.round_steps import close_round
 from helioloop_worker.loop.writeback import write_back
-from helioloop_worker.reports.catalogue import read_sample
 
 Data = dict[str, dict[str, str]]
 
