@@ -50,7 +50,9 @@ def train(*, folder: Path, model_dir: Path, labels: Path | None, recipe: str, fo
     RELEASE is a folder of cubes with a table labels.csv (columns cube,label,verified). Cubes without a label are scored
     but not trained on. The labelled cubes are split into folds. Each member leaves one fold out, and a cube's
     probability is the mean over the members that left it out, each combined with the local growth (see `helioloop score
-    --help`) where the recipe measures it. If labels, data, recipe and code are those of the newest version, nothing is
+    --help`) where the recipe measures it. With quick and accurate, a label that is not marked as verified counts a
+    quarter, because crude labels are often wrong; the rest is what a pretrained network and the local growth say. Mark
+    labels of humans as verified. If labels, data, recipe and code are those of the newest version, nothing is
     trained, unless that version is damaged: then it is made again, and only what it lacks is trained. All versions in a
     model folder have one profile (release.toml); a release of another one is refused.
 
