@@ -2,6 +2,7 @@
 
 Modules in reading order; each imports only from those above it:
 
+    constants     of the Sun and the magnetograph
     scenario      the numbers that define a cube: bipoles, tracking of the patch, and the truth that follows from them
     tracking      start, latitude and longitude of a patch, and the frames that were observed
     regions       bipolar regions with the statistics of the Sun

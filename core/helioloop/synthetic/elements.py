@@ -15,19 +15,13 @@ from numpy.typing import NDArray
 from helioloop.synthetic.flow import Floats, Scale
 from helioloop.synthetic.scenario import Bipole, Purpose, Scenario, stream
 
-_NETWORK_ELEMENT_MX = 1.3e19
-_NETWORK_LIFE_FRAMES = 150.0
-_EPHEMERAL_ELEMENT_MX = 6e18
-_EPHEMERAL_LIFE_FRAMES = 14.0
 _BIPOLE_ELEMENT_GAUSS_PX = 110.0
 _BIPOLE_ELEMENTS = (14, 420)  # smallest and largest number of pairs
-_APPROACH_FRAMES = 7.0  # e-folding time with which an element approaches its pole
 _INITIAL_SEPARATION = 0.12  # as a fraction of the separation that the poles approach in the end
 _SEPARATION_RATE = 1.8  # per rise time
 
 # Of the leading and the following pole:
 _SPOT_GAUSS = (1300.0, 950.0)  # mean radial field of the spots
-_SPOT_FRACTION = (0.66, 0.45)  # of the elements are in spots
 _SPOT_COUNTS = ((2, 5), (3, 8))  # range of the number of spots, end excluded
 _POLE_SIDES = ((1.0, 0.58), (-1.0, 0.42))  # direction along the axis, and fraction of the separation, from the centre
 
@@ -65,8 +59,8 @@ class Elements:
 
 def network_elements(rng: np.random.Generator, scenario: Scenario, scale: Scale, n_frames: int) -> Elements:
     """Draw the elements of the network: long-lived, with the flux imbalance of the scenario."""
-    mean = scale.gauss_px(_NETWORK_ELEMENT_MX)
-    life = _NETWORK_LIFE_FRAMES
+    mean = scale.gauss_px(scenario.constants.network_element_mx)
+    life = scenario.constants.network_life_frames
     turnover = (n_frames + 2.0 * life) / life
     n = round(scenario.network_gauss * scale.box_px**2 / mean * turnover)
     sign = np.where(rng.random(n) < 0.5 * (1.0 + scenario.network_imbalance), 1.0, -1.0)
@@ -76,11 +70,11 @@ def network_elements(rng: np.random.Generator, scenario: Scenario, scale: Scale,
     )
 
 
-def ephemeral_elements(rng: np.random.Generator, scale: Scale, n_frames: int) -> Elements:
+def ephemeral_elements(rng: np.random.Generator, scenario: Scenario, scale: Scale, n_frames: int) -> Elements:
     """Draw short-lived pairs of opposite polarity that appear anywhere in the box."""
-    mean = scale.gauss_px(_EPHEMERAL_ELEMENT_MX)
-    life = _EPHEMERAL_LIFE_FRAMES
-    n = round(4.0 * (scale.box_px / 120.0) ** 2 * (n_frames + life))
+    mean = scale.gauss_px(scenario.constants.ephemeral_element_mx)
+    life = scenario.constants.ephemeral_life_frames
+    n = round(scenario.constants.ephemeral_per_frame * (scale.box_px / 120.0) ** 2 * (n_frames + life))
     flux = rng.exponential(mean, size=n)
     place = rng.uniform(0.0, scale.box_px, (n, 2))
     apart = rng.normal(0.0, 1.5, (n, 2))
@@ -151,6 +145,7 @@ def bipole_elements(
       plus the drift by the tracking error.
     """
     rng = stream(scenario.seed, scenario.sun_index, Purpose.BIPOLE_ELEMENTS, number)
+    constants = scenario.constants
     total = scale.gauss_px(bipole.flux_mx)
     n = int(np.clip(total / _BIPOLE_ELEMENT_GAUSS_PX, *_BIPOLE_ELEMENTS))
     onset = bipole.onset_frame + scenario.sun_frame
@@ -180,11 +175,11 @@ def bipole_elements(
 
     along_birth = rng.normal(0.0, 0.16, size=n)
     across_birth = rng.normal(0.0, 0.35, size=n)
-    extent = math.sqrt(total / (math.pi * 350.0))
+    extent = math.sqrt(total / (math.pi * constants.plage_gauss))
     held = []
     release = []
     for pole, (side, fraction) in enumerate(_POLE_SIDES):
-        offset, in_spot = _pole_offsets(rng, n, total, extent, pole)
+        offset, in_spot = _pole_offsets(rng, n, total, extent, pole=pole, spot_fraction=constants.spot_fraction[pole])
         place = (
             centre
             + (side * fraction * separation)[:, None, None] * axis
@@ -194,7 +189,7 @@ def bipole_elements(
         reach = np.interp(birth, frames, separation)
         spread = np.interp(birth, frames, size) * extent
         source = centre + (along_birth * reach)[:, None] * axis + (across_birth * (spread + 1.0))[:, None] * across
-        lag = np.exp(-np.clip(frames[:, None] - birth[None], 0.0, None) / _APPROACH_FRAMES)
+        lag = np.exp(-np.clip(frames[:, None] - birth[None], 0.0, None) / constants.approach_frames)
         place_at_birth = place[at_birth, np.arange(n)]
         position = place + lag[..., None] * (source - place_at_birth)[None]
         position[..., 0] += drift[:, None]
@@ -214,7 +209,7 @@ def bipole_elements(
 
 
 def _pole_offsets(
-    rng: np.random.Generator, n: int, total_gauss_px: float, extent_px: float, pole: int
+    rng: np.random.Generator, n: int, total_gauss_px: float, extent_px: float, *, pole: int, spot_fraction: float
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Draw where the elements of one pole gather: in a few round spots, and in plage around them.
 
@@ -230,6 +225,8 @@ def _pole_offsets(
         Size of the pole at the end of the rise.
     pole : int
         0 for the leading pole, 1 for the following one.
+    spot_fraction : float
+        Fraction of the elements in spots.
 
     Returns
     -------
@@ -243,7 +240,7 @@ def _pole_offsets(
     spot = rng.choice(n_spots, size=n, p=weight)
     centres = rng.normal(0.0, (0.55, 0.85)[pole] * extent_px, size=(n_spots, 2)) * np.array([1.0, 0.8])
     centres -= weight @ centres
-    in_spot = rng.random(n) < _SPOT_FRACTION[pole]
+    in_spot = rng.random(n) < spot_fraction
     fraction = np.bincount(spot[in_spot], minlength=n_spots) / n
     radius = np.sqrt(total_gauss_px * fraction / (math.pi * _SPOT_GAUSS[pole]))
     angle = rng.uniform(0.0, 2.0 * math.pi, size=n)

@@ -8,16 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from helioloop.records.instrument import Instrument
+from helioloop.synthetic.constants import Constants
 from helioloop.synthetic.scenario import PATCH_DEG
 
 MARGIN_PX = 15
 """The periodic box in which fields are made is wider than the patch by this much on each side."""
 MEGAMETRE_PER_DEGREE = 12.147
 """Length of one heliographic degree on the Sun's surface."""
-
-_CELL_MM = 30.0
-_CELL_LIFE_SECONDS = 150e3
-_FLOW_METRE_PER_SECOND = 260.0
 
 Floats = NDArray[np.float32]
 
@@ -77,6 +74,8 @@ class Supergranules:
         Box and units.
     n_frames : int
         Frames for which the flow is needed.
+    constants : Constants
+        Size, lifetime and speed of the cells.
 
     Notes
     -----
@@ -91,14 +90,14 @@ class Supergranules:
     _STEP_FRAMES = 3  # frames between two states: a few hours, much shorter than a cell's lifetime
     _COARSE_PX = 3  # the nearest cell is stored on a grid this coarse
 
-    def __init__(self, rng: np.random.Generator, scale: Scale, n_frames: int) -> None:
+    def __init__(self, rng: np.random.Generator, scale: Scale, n_frames: int, constants: Constants) -> None:
         box = scale.box_px
         self._box = box
-        cell_px = _CELL_MM / scale.mm_per_px
+        cell_px = constants.cell_mm / scale.mm_per_px
         self._radius_px = 0.5 * cell_px
-        self._speed_px = scale.px_per_frame(_FLOW_METRE_PER_SECOND)
+        self._speed_px = scale.px_per_frame(constants.flow_metre_per_second)
         n_cells = max(4, round(box**2 / cell_px**2))
-        life_frames = _CELL_LIFE_SECONDS / scale.cadence_seconds
+        life_frames = constants.cell_life_seconds / scale.cadence_seconds
         centres = rng.uniform(0.0, box, size=(n_cells, 2))
         for cell in range(1, n_cells):
             centres[cell] = _distant_point(rng, centres[:cell], box)

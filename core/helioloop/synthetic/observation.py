@@ -14,9 +14,6 @@ from helioloop.synthetic.flow import MARGIN_PX, Floats
 from helioloop.synthetic.scenario import PATCH_DEG, Purpose, Scenario, stream
 
 _DISK_PX_DEG = 0.118  # a pixel of MDI's full disk, in degrees at disk centre
-_BLUR_PX = 0.95  # standard deviation in patch pixels: optics, remapping and the size of a flux tube
-_DISK_BLUR_PX = 0.8  # standard deviation in instrument pixels
-_HORIZONTAL_FRACTION = 0.4  # of the potential field's horizontal part; plage is nearly vertical, penumbrae are not
 _STEEPEST = 4.0  # largest ratio of horizontal to vertical component of the line of sight
 _MAX_GAUSS = 2800.0
 _LIMB_COSINE = 0.17
@@ -45,27 +42,28 @@ def line_of_sight(deposit_gauss: Floats, scenario: Scenario, instrument: Instrum
     Let B_r be the blurred radial field, and μ, μ·w and μ·n the upward, westward and northward component of the line of
     sight. The line-of-sight field is ::
 
-        μ · clip(B_r + _HORIZONTAL_FRACTION · (w · B_x + n · B_y), ± _MAX_GAUSS),
+        gain · μ · clip(B_r + horizontal_fraction · (w · B_x + n · B_y), ± _MAX_GAUSS),
 
     where the horizontal field is that of the potential field above B_r, in Fourier space B_x = −i (k_x / |k|) B_r and
     B_y = −i (k_y / |k|) B_r (Alissandrakis 1981). Near the limb it appears as a false polarity beside each spot.
     Finally the columns are averaged with Gaussian weights in the distance on the disk, in instrument pixels.
     """
     size = instrument.size_px
+    constants = scenario.constants
     cosine, west, north = _directions(scenario, instrument)
     box = deposit_gauss.shape[-1]
     k_x = 2.0 * np.pi * np.fft.rfftfreq(box).astype(np.float32)
     k_y = 2.0 * np.pi * np.fft.fftfreq(box).astype(np.float32)[:, None]
     k = np.sqrt(k_x**2 + k_y**2)
     k[0, 0] = np.inf
-    blur = np.exp(-0.5 * _BLUR_PX**2 * (k_x**2 + k_y**2)).astype(np.float32)
+    blur = np.exp(-0.5 * constants.blur_px**2 * (k_x**2 + k_y**2)).astype(np.float32)
     spectrum = np.fft.rfft2(deposit_gauss)
     tangent = (k_x / k) * west[:, None, None] + (k_y / k) * north[:, None, None]
-    spectrum *= blur * (1.0 - 1j * np.float32(_HORIZONTAL_FRACTION) * tangent).astype(np.complex64)
+    spectrum *= blur * (1.0 - 1j * np.float32(constants.horizontal_fraction) * tangent).astype(np.complex64)
     inclined = np.fft.irfft2(spectrum, s=(box, box))[:, MARGIN_PX : MARGIN_PX + size, MARGIN_PX : MARGIN_PX + size]
-    field = np.clip(inclined, -_MAX_GAUSS, _MAX_GAUSS) * np.maximum(cosine, 0.0)
+    field = np.clip(inclined, -_MAX_GAUSS, _MAX_GAUSS) * np.maximum(cosine, 0.0) * np.float32(constants.gain)
     columns = _disk_columns(scenario, instrument)
-    weight = np.exp(-0.5 * ((columns[:, :, None] - columns[:, None, :]) / _DISK_BLUR_PX) ** 2)
+    weight = np.exp(-0.5 * ((columns[:, :, None] - columns[:, None, :]) / constants.disk_blur_px) ** 2)
     # A column is weighted by the width it has on the disk, which is 0 beyond the limb.
     weight *= np.maximum(np.gradient(columns, axis=1), 1e-6)[:, :, None]
     weight /= weight.sum(1, keepdims=True)
@@ -167,8 +165,9 @@ def _noise(rng: np.random.Generator, scenario: Scenario, instrument: Instrument)
     weight = columns - low
     drawn = rng.standard_normal((n_frames, size, int(low.max()) + 2), dtype=np.float32)
     # Optics and remapping correlate the noise of neighbouring pixels.
-    drawn[:, 1:] += 0.4 * drawn[:, :-1]
-    drawn[:, :, 1:] += 0.3 * drawn[:, :, :-1]
+    north, west = scenario.constants.noise_correlation
+    drawn[:, 1:] += north * drawn[:, :-1]
+    drawn[:, :, 1:] += west * drawn[:, :, :-1]
     smooth = np.take_along_axis(drawn, low[:, None, :], axis=2) * (1.0 - weight)[:, None, :]
     smooth += np.take_along_axis(drawn, low[:, None, :] + 1, axis=2) * weight[:, None, :]
     longitude = np.radians(_longitudes_deg(scenario, instrument))

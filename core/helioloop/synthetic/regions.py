@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from helioloop.records.instrument import Instrument
+from helioloop.synthetic.constants import USUAL, Constants
 from helioloop.synthetic.scenario import EMERGED_TIME_FRACTION, PATCH_DEG, SECONDS_PER_DAY, Bipole, Kind, Tracking
 
 EMERGENCES = frozenset({Kind.EMERGING, Kind.WEAK, Kind.BESIDE, Kind.INSIDE, Kind.NEAR_LIMB})
@@ -37,6 +38,8 @@ class RegionSampler:
         older or faint region or the longitude.
     instrument : Instrument
         Grid.
+    constants : Constants
+        Rise, decay and separation.
     """
 
     rng: np.random.Generator
@@ -45,6 +48,7 @@ class RegionSampler:
     cycle: int
     rank: float
     instrument: Instrument
+    constants: Constants = USUAL
 
     def regions(self, kind: Kind) -> list[Bipole]:
         """Draw the active regions of a cube of this kind."""
@@ -57,44 +61,44 @@ class RegionSampler:
         longitude = uniform(-45.0, 40.0)
         match kind:
             case Kind.WEAK:
-                return [self._emerging(uniform(20.3, 20.85), longitude)]
+                return [self.emerging(uniform(20.3, 20.85), longitude)]
             case Kind.NEAR_LIMB:
-                return [self._emerging(uniform(21.2, 22.3), self._ranked(-71.0, -52.0))]
+                return [self.emerging(uniform(21.2, 22.3), self._ranked(-71.0, -52.0))]
             case Kind.BESIDE:
                 return [
-                    self._existing(self._ranked(20.4, 21.7), uniform(10.0, 150.0), x_px=14.0 * side),
-                    self._emerging(uniform(21.0, 22.3), longitude, x_px=-18.0 * side),
+                    self.existing(self._ranked(20.4, 21.7), uniform(10.0, 150.0), x_px=14.0 * side),
+                    self.emerging(uniform(21.0, 22.3), longitude, x_px=-18.0 * side),
                 ]
             case Kind.INSIDE:
                 return [
-                    self._existing(self._ranked(20.4, 21.9), uniform(10.0, 150.0)),
-                    self._emerging(uniform(21.1, 22.4), longitude, x_px=3.0 * side),
+                    self.existing(self._ranked(20.4, 21.9), uniform(10.0, 150.0)),
+                    self.emerging(uniform(21.1, 22.4), longitude, x_px=3.0 * side),
                 ]
-        return [self._emerging(self._log_flux(), longitude)]
+        return [self.emerging(self._log_flux(), longitude)]
 
     def _rotating_kind(self, kind: Kind) -> list[Bipole]:
         """Draw the regions of a kind that rotates onto the disk."""
         uniform = self.rng.uniform
         match kind:
             case Kind.GAP:
-                return [self._existing(uniform(21.2, 22.2), uniform(5.0, 80.0))]
+                return [self.existing(uniform(21.2, 22.2), uniform(5.0, 80.0))]
             case Kind.GROWING:
-                return [self._emerging(self._log_flux(), uniform(-98.0, -80.0))]
+                return [self.emerging(self._log_flux(), uniform(-98.0, -80.0))]
             case Kind.DECAYING:
-                return [self._existing(self._ranked(20.95, 21.65), uniform(80.0, 220.0))]
+                return [self.existing(self._ranked(20.95, 21.65), uniform(80.0, 220.0))]
             case Kind.FAINT:
-                return [self._existing(self._ranked(20.75, 21.4), uniform(100.0, 240.0))]
-        drawn = [self._existing(max(21.1, self._log_flux()), uniform(5.0, 120.0))]
+                return [self.existing(self._ranked(20.75, 21.4), uniform(100.0, 240.0))]
+        drawn = [self.existing(max(21.1, self._log_flux()), uniform(5.0, 120.0))]
         if self.rng.random() < _COMPANION_FRACTION:
             side = float(self.rng.choice([-1.0, 1.0]))
-            drawn.append(self._existing(uniform(20.9, 21.6), uniform(5.0, 120.0), x_px=22.0 * side))
+            drawn.append(self.existing(uniform(20.9, 21.6), uniform(5.0, 120.0), x_px=22.0 * side))
         return drawn
 
-    def _emerging(self, log_flux: float, longitude_deg: float, *, x_px: float = 0.0) -> Bipole:
+    def emerging(self, log_flux: float, longitude_deg: float, *, x_px: float = 0.0) -> Bipole:
         """Draw a region of 10**log_flux maxwell that reaches 10 % of its flux rise at `longitude_deg`."""
         return self._bipole(log_flux, self._frame_at(longitude_deg), x_px=x_px)
 
-    def _existing(self, log_flux: float, age_frames: float, *, x_px: float = 0.0) -> Bipole:
+    def existing(self, log_flux: float, age_frames: float, *, x_px: float = 0.0) -> Bipole:
         """Draw a region past its rise that has 10**log_flux maxwell left when it reaches the east limb."""
         limb = self._frame_at(-90.0)
         drawn = self._bipole(log_flux, limb, x_px=x_px)
@@ -128,8 +132,10 @@ class RegionSampler:
         flux = 10.0**log_flux
         px_per_degree = self.instrument.size_px / PATCH_DEG
         frames_per_day = SECONDS_PER_DAY / self.instrument.cadence_seconds
+        decay_days = self.constants.decay_days * (flux / 1e21) ** 0.5
+        separation_px = self.constants.separation_deg * px_per_degree * (flux / 1e21) ** 0.33
         # The rise time grows with flux, more slowly than in proportion (Otsuji et al. 2011; Norton et al. 2017).
-        rise = 1.7 * frames_per_day * (flux / 1e21) ** 0.28 * self.rng.lognormal(0.0, 0.2)
+        rise = self.constants.rise_days * frames_per_day * (flux / 1e21) ** 0.28 * self.rng.lognormal(0.0, 0.2)
         tilt = 32.1 * math.sin(math.radians(abs(self.latitude_deg)))  # Stenflo & Kosovichev 2012
         # Hale's law: in odd cycles such as 23 the leading polarity is positive in the north.
         hale = (1 if self.cycle % 2 else -1) * (1 if self.latitude_deg > 0 else -1)
@@ -137,10 +143,10 @@ class RegionSampler:
             flux_mx=flux,
             onset_frame=emerged_frame - rise * EMERGED_TIME_FRACTION,
             rise_frames=rise,
-            decay_frames=max(2.0, 4.0 * (flux / 1e21) ** 0.5) * frames_per_day * self.rng.lognormal(0.0, 0.2),
+            decay_frames=max(2.0, decay_days) * frames_per_day * self.rng.lognormal(0.0, 0.2),
             x_px=x_px + self.rng.normal(0.0, 4.0),
             y_px=self.rng.normal(0.0, 4.0),
-            separation_px=2.5 * px_per_degree * (flux / 1e21) ** 0.33 * self.rng.lognormal(0.0, 0.2),
+            separation_px=separation_px * self.rng.lognormal(0.0, 0.2),
             tilt_deg=tilt + self.rng.normal(0.0, 12.0 * (flux / 1e22) ** -0.12),
             leading_polarity=hale if self.rng.random() < _HALE_FRACTION else -hale,
         )

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from helioloop.records.instrument import Instrument
 from helioloop.records.labels import Label
+from helioloop.synthetic.constants import USUAL, Constants
 
 VISIBLE_LONGITUDE_DEG = 75.0
 """An emergence farther than this from the central meridian does not count as visible."""
@@ -201,6 +202,8 @@ class Scenario:
         How the patch is tracked and observed.
     truth : Truth
         From `derive_truth`.
+    constants : Constants
+        Of the Sun and of the magnetograph.
     """
 
     seed: int
@@ -217,6 +220,7 @@ class Scenario:
     network_imbalance: float
     tracking: Tracking
     truth: Truth
+    constants: Constants = USUAL
 
 
 def stream(seed: int, number: int, purpose: Purpose, *key: int) -> np.random.Generator:

@@ -8,15 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from helioloop.records.instrument import Instrument
+from helioloop.synthetic.constants import Constants
 from helioloop.synthetic.elements import Elements, bipole_elements, ephemeral_elements, network_elements
 from helioloop.synthetic.flow import MEGAMETRE_PER_DEGREE, Floats, Scale, Supergranules
 from helioloop.synthetic.scenario import SECONDS_PER_DAY, Purpose, Scenario, stream
 from helioloop.synthetic.tracking import ROTATION_DEG_PER_DAY
 
-# Diffusivities of the random walk: of granulation alone, while the flow is computed, and of both together.
-_GRANULATION_METRE2_PER_SECOND = 5.0e7
-_DISPERSAL_METRE2_PER_SECOND = 2.5e8
-_JOIN_FRAMES = 80.0
 _SLOWEST_FRACTION = 0.2
 
 
@@ -49,14 +46,14 @@ def radial_deposit(scenario: Scenario, instrument: Instrument, *, quiet_sun: boo
     ]
     rng = stream(scenario.seed, scenario.sun_index, Purpose.QUIET_SUN)
     if quiet_sun:
-        groups += [network_elements(rng, scenario, scale, span), ephemeral_elements(rng, scale, span)]
+        groups += [network_elements(rng, scenario, scale, span), ephemeral_elements(rng, scenario, scale, span)]
     if not groups:
         return np.zeros((scale.n_frames, scale.box_px, scale.box_px), dtype=np.float32)
-    flow = Supergranules(stream(scenario.seed, scenario.sun_index, Purpose.FLOW), scale, span)
+    flow = Supergranules(stream(scenario.seed, scenario.sun_index, Purpose.FLOW), scale, span, scenario.constants)
     shear = _shear_px_per_frame(scenario, scale)
     walks = [stream(scenario.seed, scenario.sun_index, Purpose.WALK, number) for number in range(len(groups))]
     moved = [
-        _move(group, walk, flow, shear_px=shear, scale=scale, first=first)
+        _move(group, walk, flow, shear_px=shear, scale=scale, first=first, constants=scenario.constants)
         for group, walk in zip(groups, walks, strict=True)
     ]
     return _deposit(moved, shift, scale)
@@ -70,6 +67,7 @@ def _move(
     shear_px: Floats,
     scale: Scale,
     first: int,
+    constants: Constants,
 ) -> tuple[Floats, Floats]:
     """Move elements with flow, shear and a random walk.
 
@@ -87,6 +85,8 @@ def _move(
         Box and units.
     first : int
         Frame of the Sun at grid frame 0.
+    constants : Constants
+        Diffusivities, and how soon released elements move with the flow.
 
     Returns
     -------
@@ -97,13 +97,13 @@ def _move(
     """
     n = elements.flux_gauss_px.size
     n_frames = scale.n_frames + first
-    walk = np.float32(scale.walk_px(_GRANULATION_METRE2_PER_SECOND))
+    walk = np.float32(scale.walk_px(constants.granulation_metre2_per_second))
     position = elements.start.copy()
     if elements.held is not None:
         # Elements released before frame 0 have dispersed since then.
         since = np.maximum(-elements.release, 0.0)[:, None]
         position = elements.held[0] + rng.standard_normal((n, 2), dtype=np.float32) * np.sqrt(
-            since * np.float32(scale.walk_px(_DISPERSAL_METRE2_PER_SECOND) ** 2)
+            since * np.float32(scale.walk_px(constants.dispersal_metre2_per_second) ** 2)
         )
     track = np.empty((n_frames, n, 2), dtype=np.float32)
     last_row = scale.box_px - 1
@@ -115,7 +115,7 @@ def _move(
         step = flow.velocity(position, frame) + walk * rng.standard_normal((n, 2), dtype=np.float32)
         if elements.held is not None:
             # Strong field suppresses convection, so an element reaches the speed of the flow over some days.
-            step *= np.clip((frame - elements.release) / _JOIN_FRAMES, _SLOWEST_FRACTION, 1.0)[:, None]
+            step *= np.clip((frame - elements.release) / constants.join_frames, _SLOWEST_FRACTION, 1.0)[:, None]
         step[:, 0] += shear_px[np.clip(position[:, 1], 0, last_row).astype(np.int32)]
         position = np.where(free[:, None], position + step, position)
     frames = np.arange(first, n_frames, dtype=np.float32)[:, None]
