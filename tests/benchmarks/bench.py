@@ -28,7 +28,7 @@ from helioloop.model.recipes import Recipe
 from helioloop.model.runtime import Runtime
 from helioloop.registry.versions import Registry
 from helioloop.synthetic import Generator
-from helioloop.synthetic.making import GENERATOR, TRANSPORT_GENERATOR
+from helioloop.synthetic.making import EDITIONS
 from helioloop.workflows.experiment import Experiment, Trained
 
 MEASURING_MODULES = (
@@ -49,6 +49,9 @@ MEASURING_MODULES = (
 """The core's modules that decide what is measured on a version; the code version covers the learning ones."""
 MEASURING_HERE = ("parts", "reference", "version_figures", "frame_figures", "probability_figures", "emerging_flux")
 """The modules of this package that do so."""
+
+MEASURED_ON = (Generator.ELEMENTS, Generator.FLUX_TRANSPORT)
+"""The generators of the releases that are measured; networks are pretrained on all."""
 
 Figures = dict[str, Any]
 Part = Callable[["Bench", int], Figures]
@@ -96,9 +99,9 @@ class Bench:
     def on(self, generator: Generator) -> "Bench":
         """Return the bench on another generator's releases, with networks pretrained on cubes of the other one alone.
 
-        What is shipped is pretrained on both, so on either it would be measured on an archive of a kind that it knows.
+        What is shipped is pretrained on all, so on either it would be measured on an archive of a kind that it knows.
         """
-        (other,) = (one for one in Generator if one is not generator)
+        (other,) = (one for one in MEASURED_ON if one is not generator)
         return replace(self, generator=generator, recipe=replace(self.recipe, pretrained=f"{self.recipe.name}-{other}"))
 
     def key(self, seed: int) -> str:
@@ -108,8 +111,8 @@ class Bench:
     @property
     def made_by(self) -> str:
         """Name and version of the generator."""
-        elements = self.generator is Generator.ELEMENTS
-        return f"generator{GENERATOR}" if elements else f"{self.generator}{TRANSPORT_GENERATOR}"
+        named = "generator" if self.generator is Generator.ELEMENTS else self.generator
+        return f"{named}{EDITIONS[self.generator]}"
 
     def release(self, seed: int) -> Release:
         """Make the release of a data seed, or find it."""

@@ -1,6 +1,5 @@
 """The section of docs/science.md on simulated campaigns."""
 
-from helioloop.synthetic import Generator
 from tests.benchmarks.bench import Figures
 from tests.benchmarks.measured import Measured
 from tests.benchmarks.tables import find, side_by_side, with_missing
@@ -66,12 +65,12 @@ def rounds(campaign: Figures) -> Figures:
 
 def _all_rounds(by_round: Measured) -> list[str]:
     """Return the names of all rounds in their order, the closing one last."""
-    names = {name for generator in Generator for one in by_round.there(generator) for name in one}
+    names = {name for generator in by_round.figures for one in by_round.there(generator) for name in one}
     return sorted(names, key=lambda name: (name == CLOSING, 0 if name == CLOSING else int(name)))
 
 
 def _any(by_round: Measured, path: str) -> bool:
-    return any(find(one, path) is not None for generator in Generator for one in by_round.there(generator))
+    return any(find(one, path) is not None for generator in by_round.figures for one in by_round.there(generator))
 
 
 def _in_words(name: str) -> str:

@@ -2,12 +2,12 @@
 
 A release is made in a pool of processes, one cube per task. Cube k depends on the seed and k only, not on the number of
 processes or the size of the release. An interrupted release can be completed: its folder contains the values it is made
-with. There are two generators of cubes, see `Generator`.
+with. There are three generators of cubes, see `Generator`.
 """
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -40,11 +40,7 @@ from helioloop.synthetic.transport import observation as transport_observation
 from helioloop.synthetic.transport.passage import Passage
 from helioloop.synthetic.transport.sampling import draw_passage
 from helioloop.synthetic.transport.surface import radial_field
-
-GENERATOR = 4
-"""Increased with each change of the cubes of a seed, so that an older release is not completed with other cubes."""
-TRANSPORT_GENERATOR = 1
-"""The same for cubes by flux transport."""
+from helioloop.synthetic.varied import draw_varied_scenario
 
 SHORTEST_DAYS = 6.0
 """Shortest grid. On a shorter one, a region that is first observed after a gap is never far enough on the disk to be
@@ -56,10 +52,19 @@ _TRUTH_COLUMNS = ("cube", "label", "emergence_frame", "kind", "region", "start")
 
 
 class Generator(StrEnum):
-    """What makes the cubes: magnetic elements, or flux transport on a grid, see `helioloop.synthetic.transport`."""
+    """What makes the cubes.
+
+    Magnetic elements; flux transport on a grid, see `helioloop.synthetic.transport`; or elements whose constants are
+    other ones in each cube, see `helioloop.synthetic.varied`.
+    """
 
     ELEMENTS = "elements"
     FLUX_TRANSPORT = "flux-transport"
+    VARIED_ELEMENTS = "varied-elements"
+
+
+EDITIONS = {Generator.ELEMENTS: 4, Generator.FLUX_TRANSPORT: 1, Generator.VARIED_ELEMENTS: 1}
+"""Increased with each change of the cubes of a seed, so that an older release is not completed with other cubes."""
 
 
 class Drawn(Protocol):
@@ -153,7 +158,14 @@ def draw(generator: Generator, seed: int, index: int, instrument: Instrument) ->
         If the grid is shorter than `SHORTEST_DAYS`.
     """
     _check_duration(instrument)
-    return (draw_scenario if generator is Generator.ELEMENTS else draw_passage)(seed, index, instrument)
+    return _DRAW[generator](seed, index, instrument)
+
+
+_DRAW: Mapping[Generator, Callable[[int, int, Instrument], Scenario | Passage]] = {
+    Generator.ELEMENTS: draw_scenario,
+    Generator.FLUX_TRANSPORT: draw_passage,
+    Generator.VARIED_ELEMENTS: draw_varied_scenario,
+}
 
 
 def _check_duration(instrument: Instrument) -> None:
@@ -243,8 +255,12 @@ def make_release(
         raise ReleaseError(
             f"{truth} lies inside the release {out}; a release must not contain its truth: write it elsewhere"
         )
-    number = GENERATOR if generator is Generator.ELEMENTS else TRANSPORT_GENERATOR
-    made_with: dict[str, object] = {"generator": number, "n": n, "seed": seed, "instrument": instrument.as_dict()}
+    made_with: dict[str, object] = {
+        "generator": EDITIONS[generator],
+        "n": n,
+        "seed": seed,
+        "instrument": instrument.as_dict(),
+    }
     if generator is not Generator.ELEMENTS:
         made_with["kind"] = generator
     if crude_rule is not CrudeRule.SCENARIO:  # releases made before there was a choice can be completed
