@@ -1,6 +1,7 @@
 """``helioloop backend``: the web app under gunicorn, one process, a few threads."""
 
 import logging
+import socket
 import sys
 import tempfile
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from helioloop.cli import Service, needs_extra
+from helioloop.errors import SettingsError
 from helioloop.logs import start_logging
 from helioloop.settings import Settings, load_settings
 
@@ -65,8 +67,31 @@ def backend(host: str | None, port: int | None, threads: int | None) -> None:
         from helioloop_backend.wsgi import create_app
     tempfile.gettempdir()  # gunicorn needs a file there; an error of it would be a traceback
     app = create_app(settings)  # here, so that wrong settings are one sentence and not the failure of a child process
-    logger.info("the backend listens on http://%s", settings.backend_address)
+    check_address(settings)
     serve(app, settings)
+
+
+def check_address(settings: Settings) -> None:
+    """Refuse an address that the backend cannot listen on; gunicorn would try for five seconds and name no setting.
+
+    Raises
+    ------
+    SettingsError
+        If the host is unknown or not of this machine, or the port is taken or reserved.
+    """
+    try:
+        family, kind, number, _, address = socket.getaddrinfo(
+            settings.backend_host, settings.backend_port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, number) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gunicorn does: a restart need not wait
+            probe.bind(address)
+    except OSError as error:
+        raise SettingsError(
+            f"the backend cannot listen on {settings.backend_address}: {(error.strerror or str(error)).lower()}; "
+            "choose an address of this machine and a free port with HELIOLOOP_BACKEND_HOST and HELIOLOOP_BACKEND_PORT, "
+            "or --host and --port, or stop what listens there"
+        ) from None
 
 
 def serve(app: "Flask", settings: Settings) -> None:
@@ -90,6 +115,7 @@ def serve(app: "Flask", settings: Settings) -> None:
                 "logger_class": ServerLog,
                 "control_socket_disable": True,  # it would be in the home folder, and nothing here uses it
                 "proc_name": "helioloop-backend",
+                "when_ready": lambda _: logger.info("the backend listens on http://%s", settings.backend_address),
             }
             for name, value in options.items():
                 self.cfg.set(name, value)

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -20,9 +21,10 @@ from click.testing import CliRunner
 from pydantic import SecretStr
 
 from helioloop.cli import CommandLine
+from helioloop.errors import SettingsError
 from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.settings import Settings, load_settings
-from helioloop_backend.commands import backend, commands
+from helioloop_backend.commands import backend, check_address, commands
 
 Serve = Callable[[Settings], tuple[str, subprocess.Popen[bytes]]]
 EVENT = {"action": "ANNOTATION_CREATED", "project": {"id": 1}, "annotation": {"id": 1}}
@@ -102,6 +104,36 @@ def test_it_starts_and_is_healthy_while_redis_is_down(serve: Serve, settings: Se
     assert _call(url, "GET", "/health")[0] == 200
     assert _call(url, "POST", "/predict", made.predict([made.task("A")]))[1]["results"][0]["score"] == 0.75
     assert _call(url, "POST", "/webhook", EVENT)[0] == 503
+
+
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [("127.0.0.1", "address already in use"), ("no-such-host.invalid", "name|known"), ("203.0.113.5", "cannot assign")],
+)
+def test_an_address_that_it_cannot_listen_on_is_refused_at_once(settings: Settings, host: str, why: str) -> None:
+    """A port that is taken, a host that nothing knows, an address of another machine; named with the settings."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = settings.model_copy(update={"backend_host": host, "backend_port": taken.getsockname()[1]})
+        with pytest.raises(SettingsError, match=rf"cannot listen on {host}:\d+: .*({why}).*HELIOLOOP_BACKEND_PORT"):
+            check_address(address)
+
+
+def test_the_program_names_a_port_that_is_taken(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one sentence, without a claim that it listens."""
+    monkeypatch.setenv("HELIOLOOP_MODEL_ROOT", str(settings.model_root))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            [sys.executable, "-m", "helioloop", "backend", "--port", port],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode != 0
+    assert f"cannot listen on 127.0.0.1:{port}: address already in use" in done.stderr
+    assert "the backend listens" not in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_running_request_ends_after_sigterm(serve: Serve, settings: Settings, made: Any) -> None:
