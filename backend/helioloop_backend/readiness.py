@@ -1,4 +1,4 @@
-"""Whether the backend can serve: Redis answers, and the model folders can be read."""
+"""Whether the backend can serve: Redis answers and takes writes, and the model folders can be read."""
 
 import logging
 import os
@@ -22,6 +22,7 @@ KEPT_SECONDS: Final = 1.0
 FOLDER_SECONDS: Final = 0.5
 """Longest wait for the model root: Label Studio waits one second for the answer to a webhook."""
 NO_REDIS: Final = "Redis does not answer; start it or correct REDIS_URL"
+NO_WRITES: Final = "Redis takes no writes of the backend, so events are lost; `helioloop doctor` names cause and remedy"
 SILENT_FOLDER: Final = (
     "the folder HELIOLOOP_MODEL_ROOT does not answer, as on a network file system whose server is away; bring that back"
 )
@@ -61,8 +62,9 @@ class Readiness:
         try:
             with redis_client.plain_errors(self._settings):
                 self._connection.ping()
-        except ServiceError:
-            return NO_REDIS
+                redis_client.try_to_write(self._connection)
+        except ServiceError as error:
+            return NO_REDIS if isinstance(error.__context__, redis.ConnectionError | redis.TimeoutError) else NO_WRITES
         if self.has_silent_folder():
             return SILENT_FOLDER
         try:

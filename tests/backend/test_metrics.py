@@ -254,6 +254,26 @@ def test_ready_tells_what_is_missing(
     assert down.get("/health").status_code == 200
 
 
+def test_ready_tells_that_redis_takes_no_writes(
+    app_of: Callable[[Settings], Flask],
+    settings: Settings,
+    redis_connection: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It answers pings; an event would be lost. Ready again as soon as it is mended, and nothing stays in Redis."""
+    monkeypatch.setattr(readiness, "KEPT_SECONDS", 0.0)
+    settings.model_root.mkdir()
+    client = app_of(settings).test_client()
+    redis_connection.config_set("maxmemory", "1")
+    try:
+        answer = client.get("/ready")
+        assert (answer.status_code, answer.json["detail"]) == (503, readiness.NO_WRITES)
+    finally:
+        redis_connection.config_set("maxmemory", "0")
+    assert client.get("/ready").status_code == 200
+    assert not redis_connection.keys("helioloop:trial:*")
+
+
 def test_many_probes_are_one_look(
     app_of: Callable[[Settings], Flask], settings: Settings, redis_connection: redis.Redis
 ) -> None:

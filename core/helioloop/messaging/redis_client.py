@@ -4,6 +4,7 @@ Nothing is opened at import; each process makes its client when it starts.
 """
 
 import re
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -28,6 +29,8 @@ UNSAVED: Final = (
     "takes no writes, because it cannot save to its disk; free space there, or give it the right to write into its "
     "folder (CONFIG GET dir)"
 )
+_TRIAL_SECONDS: Final = 60
+"""A key that is written to see whether that is possible goes by itself after this, whatever happens."""
 _IN_TEXTS: Final = {
     "OOM command not allowed": FULL,
     "read only replica": REPLICA,
@@ -87,6 +90,13 @@ def connect(settings: Settings, *, timeout_seconds: float = 5.0) -> redis.Redis:
     with plain_errors(settings):
         connection.ping()
     return connection
+
+
+def try_to_write(connection: redis.Redis) -> None:
+    """Write a key and delete it. A Redis that only answers reads looks sound to everything else that is asked."""
+    key = f"helioloop:trial:{secrets.token_hex(8)}"
+    connection.set(key, 1, ex=_TRIAL_SECONDS)
+    connection.delete(key)
 
 
 def _password(settings: Settings) -> str | None:

@@ -1,6 +1,5 @@
 """Reads the facts of Redis and of the workers that are registered in it."""
 
-import secrets
 import time
 from collections.abc import Callable
 from datetime import UTC
@@ -21,8 +20,6 @@ from helioloop_worker.doctor.addresses import is_loopback
 from helioloop_worker.doctor.facts import RedisFacts, WorkerFacts
 
 _CONFIG: Final = ("save", "appendonly")
-_TRIAL_SECONDS: Final = 60
-"""A key that is written to see whether that is possible goes by itself after this, whatever happens."""
 _OTHER_CHECKS: Final = (redis_client.FULL, redis_client.UNSAVED)
 """Why Redis does not write, where checks of memory and persistence name it."""
 
@@ -81,11 +78,9 @@ def is_local(connection: redis.Redis) -> bool:
 
 
 def _try_to_write(connection: redis.Redis) -> None:
-    """Write a key and delete it. A Redis that only answers reads looks sound to everything else that is asked here."""
-    key = f"helioloop:doctor:{secrets.token_hex(8)}"
+    """Raise why Redis takes no writes, unless another check says so."""
     try:
-        connection.set(key, 1, ex=_TRIAL_SECONDS)
-        connection.delete(key)
+        redis_client.try_to_write(connection)
     except redis.ResponseError as error:
         if redis_client.why_no_writes(error) not in _OTHER_CHECKS:
             raise
