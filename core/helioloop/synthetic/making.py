@@ -2,7 +2,7 @@
 
 A release is made in a pool of processes, one cube per task. Cube k depends on the seed and k only, not on the number of
 processes or the size of the release. An interrupted release can be completed: its folder contains the values it is made
-with. There are three generators of cubes, see `Generator`.
+with. There are several generators of cubes, see `Generator`.
 """
 
 import json
@@ -40,6 +40,7 @@ from helioloop.synthetic.transport import observation as transport_observation
 from helioloop.synthetic.transport.passage import Passage
 from helioloop.synthetic.transport.sampling import draw_passage
 from helioloop.synthetic.transport.surface import radial_field
+from helioloop.synthetic.transport.varied import draw_varied_passage
 from helioloop.synthetic.varied import draw_varied_scenario
 
 SHORTEST_DAYS = 6.0
@@ -54,16 +55,22 @@ _TRUTH_COLUMNS = ("cube", "label", "emergence_frame", "kind", "region", "start")
 class Generator(StrEnum):
     """What makes the cubes.
 
-    Magnetic elements; flux transport on a grid, see `helioloop.synthetic.transport`; or elements whose constants are
-    other ones in each cube, see `helioloop.synthetic.varied`.
+    Magnetic elements, or flux transport on a grid, see `helioloop.synthetic.transport`. The varied kinds have other
+    constants in each cube, see `helioloop.synthetic.varied`.
     """
 
     ELEMENTS = "elements"
     FLUX_TRANSPORT = "flux-transport"
     VARIED_ELEMENTS = "varied-elements"
+    VARIED_FLUX_TRANSPORT = "varied-flux-transport"
 
 
-EDITIONS = {Generator.ELEMENTS: 4, Generator.FLUX_TRANSPORT: 1, Generator.VARIED_ELEMENTS: 1}
+EDITIONS = {
+    Generator.ELEMENTS: 4,
+    Generator.FLUX_TRANSPORT: 1,
+    Generator.VARIED_ELEMENTS: 1,
+    Generator.VARIED_FLUX_TRANSPORT: 1,
+}
 """Increased with each change of the cubes of a seed, so that an older release is not completed with other cubes."""
 
 
@@ -165,6 +172,7 @@ _DRAW: Mapping[Generator, Callable[[int, int, Instrument], Scenario | Passage]] 
     Generator.ELEMENTS: draw_scenario,
     Generator.FLUX_TRANSPORT: draw_passage,
     Generator.VARIED_ELEMENTS: draw_varied_scenario,
+    Generator.VARIED_FLUX_TRANSPORT: draw_varied_passage,
 }
 
 

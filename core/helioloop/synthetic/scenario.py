@@ -240,6 +240,11 @@ def stream(seed: int, number: int, purpose: Purpose, *key: int) -> np.random.Gen
     return np.random.default_rng(np.random.SeedSequence(entropy=seed, spawn_key=(number, int(purpose), *key)))
 
 
+def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    """Draw a number between two positive ones, evenly on a logarithmic scale."""
+    return math.exp(float(rng.uniform(math.log(low), math.log(high))))
+
+
 class Emerging(Protocol):
     """What decides whether a bipole, of either generator, is an emergence."""
 

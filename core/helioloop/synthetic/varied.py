@@ -6,10 +6,9 @@ instrument and regions of other constants in each cube, what remains to be learn
 ones are anywhere in the patch, so neither their number nor their place tells the class.
 
 The ranges are wide: about half to twice the constants of `helioloop.synthetic.constants`, and wider where the Sun's
-values are known less well.
+values are known less well. `helioloop.synthetic.transport.varied` does the same with flux transport.
 """
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -26,6 +25,7 @@ from helioloop.synthetic.scenario import (
     Scenario,
     Tracking,
     derive_truth,
+    log_uniform,
     stream,
 )
 from helioloop.synthetic.tracking import draw_start_and_latitude, draw_tracking
@@ -68,7 +68,7 @@ def _draw(rng: np.random.Generator, seed: int, index: int, instrument: Instrumen
     start, cycle, latitude = draw_start_and_latitude(rng, index)
     gap = float(rng.uniform(-65.0, -30.0)) if rng.random() < _GAP_FRACTION else None
     tracking = replace(
-        draw_tracking(rng, start, latitude, instrument, gap_until_deg=gap), noise_gauss=_between(rng, *_NOISE_GAUSS)
+        draw_tracking(rng, start, latitude, instrument, gap_until_deg=gap), noise_gauss=log_uniform(rng, *_NOISE_GAUSS)
     )
     sampler = RegionSampler(
         rng=rng,
@@ -93,7 +93,7 @@ def _draw(rng: np.random.Generator, seed: int, index: int, instrument: Instrumen
         latitude_deg=latitude,
         cycle=cycle,
         bipoles=bipoles,
-        network_gauss=_between(rng, *_NETWORK_GAUSS),
+        network_gauss=log_uniform(rng, *_NETWORK_GAUSS),
         network_imbalance=float(rng.uniform(-0.95, 0.95)),
         tracking=tracking,
         truth=derive_truth(bipoles, tracking, instrument, _kind(regions, tracking)),
@@ -105,7 +105,7 @@ def draw_constants(rng: np.random.Generator) -> Constants:
     """Draw constants: each by itself, evenly on a logarithmic scale."""
 
     def around(usual: float, factor: float) -> float:
-        return _between(rng, usual / factor, usual * factor)
+        return log_uniform(rng, usual / factor, usual * factor)
 
     return Constants(
         cell_mm=around(USUAL.cell_mm, 1.7),
@@ -162,8 +162,3 @@ def _kind(regions: list[Bipole], tracking: Tracking) -> Kind:
     if len(new) == len(regions):
         return Kind.EMERGING
     return Kind.INSIDE if new else Kind.ROTATING_IN
-
-
-def _between(rng: np.random.Generator, low: float, high: float) -> float:
-    """Draw a number evenly on a logarithmic scale."""
-    return math.exp(float(rng.uniform(math.log(low), math.log(high))))

@@ -18,7 +18,8 @@ from helioloop.synthetic.flow import Scale
 from helioloop.synthetic.making import crude_label
 from helioloop.synthetic.scenario import Kind
 from helioloop.synthetic.transport import surface
-from helioloop.synthetic.transport.convection import SPEED_METRE_PER_SECOND, Convection
+from helioloop.synthetic.transport.constants import USUAL
+from helioloop.synthetic.transport.convection import Convection
 from helioloop.synthetic.transport.detection import finds
 from helioloop.synthetic.transport.observation import observe
 from helioloop.synthetic.transport.passage import LIKE_HMI, LIKE_MDI, Passage
@@ -76,10 +77,10 @@ def test_diffusion_widens_a_spot_and_keeps_its_flux() -> None:
 
 def test_convection_has_the_speed_and_the_size_of_supergranules() -> None:
     """Its root mean square is 300 m/s within a tenth, and it has changed after four lifetimes."""
-    convection = Convection(np.random.default_rng(1), SCALE)
+    convection = Convection(np.random.default_rng(1), SCALE, USUAL)
     flows = [np.stack(convection.velocity()) for _ in range(100)]
     speed = math.sqrt(float(np.mean([(flow**2).sum(0).mean() for flow in flows])))
-    assert speed == pytest.approx(SCALE.px_per_frame(SPEED_METRE_PER_SECOND), rel=0.1)
+    assert speed == pytest.approx(SCALE.px_per_frame(USUAL.speed_metre_per_second), rel=0.1)
 
     def correlation(lag: int) -> float:
         return float(np.corrcoef(flows[0].ravel(), flows[lag].ravel())[0, 1])

@@ -1,7 +1,8 @@
-"""Scenarios whose constants and scenes differ from cube to cube."""
+"""Scenarios and passages whose constants and scenes differ from cube to cube."""
 
 from collections import Counter
 from dataclasses import astuple, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,63 +12,91 @@ from helioloop.records.labels import Label
 from helioloop.synthetic import Generator, draw_scenario, make_cube
 from helioloop.synthetic.constants import USUAL
 from helioloop.synthetic.detection import first_detection
+from helioloop.synthetic.flow import Scale
+from helioloop.synthetic.making import draw
 from helioloop.synthetic.observation import line_of_sight, observe
-from helioloop.synthetic.scenario import Kind, Scenario
+from helioloop.synthetic.scenario import Kind
 from helioloop.synthetic.surface import radial_deposit
+from helioloop.synthetic.transport import constants as transport_constants
+from helioloop.synthetic.transport import varied as transport_varied
+from helioloop.synthetic.transport.detection import finds
+from helioloop.synthetic.transport.passage import Passage
+from helioloop.synthetic.transport.sampling import draw_passage
+from helioloop.synthetic.transport.surface import radial_field
+from helioloop.synthetic.transport.varied import draw_magnetograph, draw_varied_passage
 from helioloop.synthetic.varied import draw_constants, draw_varied_scenario
 
 SMALL = replace(MDI, size_px=30, n_frames=120)
 
 
+KINDS = {
+    Generator.VARIED_ELEMENTS: (draw_varied_scenario, draw_scenario, USUAL),
+    Generator.VARIED_FLUX_TRANSPORT: (draw_varied_passage, draw_passage, transport_constants.USUAL),
+}
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=str)
+def generator(request: pytest.FixtureRequest) -> Generator:
+    return Generator(request.param)
+
+
 @pytest.fixture(scope="module")
-def scenarios() -> list[Scenario]:
-    return [draw_varied_scenario(1, index, MDI) for index in range(200)]
+def drawn(generator: Generator) -> list[Any]:
+    return [draw(generator, 1, index, MDI) for index in range(200)]
 
 
-def test_each_cube_has_constants_of_its_own(scenarios: list[Scenario]) -> None:
+def regions_of(one: Any) -> list[Any]:
+    """Return the active regions of a scenario or passage."""
+    return [region for region in getattr(one, "bipoles", None) or one.regions if region.is_region]
+
+
+def test_each_cube_has_constants_of_its_own(generator: Generator, drawn: list[Any]) -> None:
     """No two are equal, and each lies on both sides of the usual one in a fifth of the cubes or more."""
-    assert len({one.constants for one in scenarios}) == len(scenarios)
-    drawn = np.array([np.hstack(astuple(one.constants)) for one in scenarios])
-    above = (drawn > np.hstack(astuple(USUAL))).mean(axis=0)
+    usual = KINDS[generator][2]
+    assert len({one.constants for one in drawn}) == len(drawn)
+    values = np.array([np.hstack(astuple(one.constants)) for one in drawn])
+    above = (values > np.hstack(astuple(usual))).mean(axis=0)
     assert np.all((above > 0.2) & (above < 0.8)), above
 
 
-def test_the_constants_of_usual_cubes_are_the_same_in_all() -> None:
-    assert {draw_scenario(1, index, MDI).constants for index in range(24)} == {USUAL}
+def test_the_constants_of_usual_cubes_are_the_same_in_all(generator: Generator) -> None:
+    _, draw_usual, usual = KINDS[generator]
+    assert {draw_usual(1, index, MDI).constants for index in range(24)} == {usual}
 
 
-def test_drawn_constants_depend_on_the_random_numbers_alone() -> None:
-    assert draw_constants(np.random.default_rng(3)) == draw_constants(np.random.default_rng(3))
-    assert draw_constants(np.random.default_rng(3)) != draw_constants(np.random.default_rng(4))
+@pytest.mark.parametrize("draw_any", [draw_constants, transport_varied.draw_constants, draw_magnetograph])
+def test_drawn_constants_depend_on_the_random_numbers_alone(draw_any: Any) -> None:
+    assert draw_any(np.random.default_rng(3)) == draw_any(np.random.default_rng(3))
+    assert draw_any(np.random.default_rng(3)) != draw_any(np.random.default_rng(4))
 
 
-def test_neither_the_number_of_regions_nor_their_place_tells_the_class(scenarios: list[Scenario]) -> None:
+def test_neither_the_number_of_regions_nor_their_place_tells_the_class(drawn: list[Any]) -> None:
     """Both classes have cubes with one to four regions, everywhere in the patch; two fifths are of either."""
     for label in Label:
-        of_class = [one for one in scenarios if one.truth.label is label]
-        assert len(of_class) >= 0.4 * len(scenarios)
-        counts = Counter(sum(bipole.is_region for bipole in one.bipoles) for one in of_class)
+        of_class = [one for one in drawn if one.truth.label is label]
+        assert len(of_class) >= 0.4 * len(drawn)
+        counts = Counter(len(regions_of(one)) for one in of_class)
         assert {1, 2, 3} <= counts.keys() <= {1, 2, 3, 4, 5}
-        regions = [bipole for one in of_class for bipole in one.bipoles if bipole.is_region]
-        places = np.array([(one.x_px, one.y_px) for one in regions])
+        places = np.array([(region.x_px, region.y_px) for one in of_class for region in regions_of(one)])
         assert np.all(places.min(axis=0) < -25.0)
         assert np.all(places.max(axis=0) > 25.0)
 
 
-def test_the_kind_says_whether_regions_are_new_or_older(scenarios: list[Scenario]) -> None:
-    for one in scenarios:
-        if one.truth.kind is Kind.ROTATING_IN:
-            assert one.truth.label is Label.NON_EMERGENCE
-    kinds = {one.truth.kind for one in scenarios if one.truth.label is Label.EMERGENCE}
-    assert kinds == {Kind.EMERGING, Kind.INSIDE}
+def test_the_kind_says_whether_regions_are_new_or_older(drawn: list[Any]) -> None:
+    """Where all are older, nothing emerges; an emergence is beside older regions or not."""
+    rotating = [one for one in drawn if one.truth.kind is Kind.ROTATING_IN]
+    assert rotating
+    assert all(one.truth.label is Label.NON_EMERGENCE for one in rotating)
+    assert {one.truth.kind for one in drawn if one.truth.label is Label.EMERGENCE} == {Kind.EMERGING, Kind.INSIDE}
 
 
-def test_every_region_is_found_by_the_detector(scenarios: list[Scenario]) -> None:
-    assert all(first_detection(one, MDI) is not None for one in scenarios)
+def test_every_cube_has_a_region_that_its_detector_found(drawn: list[Any]) -> None:
+    for one in drawn:
+        assert finds(one, MDI) if isinstance(one, Passage) else first_detection(one, MDI) is not None
 
 
-def test_a_cube_depends_on_seed_and_index_alone() -> None:
-    one, same, other = (make_cube(seed, 2, SMALL, generator=Generator.VARIED_ELEMENTS) for seed in (1, 1, 2))
+def test_a_cube_depends_on_seed_and_index_alone(generator: Generator) -> None:
+    one, same, other = (make_cube(seed, 2, SMALL, generator=generator) for seed in (1, 1, 2))
     assert one.observed_gauss.tobytes() == same.observed_gauss.tobytes()
     assert one.observed_gauss.tobytes() != other.observed_gauss.tobytes()
 
@@ -107,3 +136,32 @@ def test_every_constant_of_fields_and_observation_changes_the_cube(changed: dict
         for one in (scenario, replace(scenario, constants=replace(USUAL, **changed)))
     )
     assert not np.array_equal(usual, other, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"cell_mm": 60.0},
+        {"life_days": 0.8},
+        {"speed_metre_per_second": 150.0},
+        {"diffusion_metre2_per_second": 2e8},
+        {"quenching_gauss": 40.0},
+        {"ephemeral_mx_per_day": 1e24},
+        {"ephemeral_mx": 3e19},
+        {"burst_frames": 10.0},
+        {"parting_frames": 4.0},
+        {"fragment_mm": 4.0},
+        {"cluster_mm": 10.0},
+        {"following_wider": 1.0},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_every_constant_of_flux_transport_changes_the_field(changed: dict[str, float]) -> None:
+    passage = next(
+        one for one in (draw_passage(1, index, SMALL) for index in range(60)) if one.truth.kind is Kind.INSIDE
+    )
+    constants = replace(transport_constants.USUAL, **changed)
+    regions = tuple(replace(region, constants=constants) for region in passage.regions)
+    other = replace(passage, regions=regions, constants=constants)
+    scale = Scale.of(SMALL)
+    assert not np.array_equal(radial_field(passage, scale), radial_field(other, scale))

@@ -49,12 +49,12 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--generator",
-    type=click.Choice(["elements", "flux-transport", "varied-elements"]),
+    type=click.Choice(["elements", "flux-transport", "varied-elements", "varied-flux-transport"]),
     default="elements",
     show_default=True,
     help="What makes the cubes: magnetic elements moved one by one, or flux transport on a grid. The second has weaker "
-    "and more crowded regions, two instruments and another detector; a method should work on both. Varied elements "
-    "have another Sun and another instrument in each cube; networks are pretrained on them, too.",
+    "and more crowded regions, two instruments and another detector; a method should work on both. The varied "
+    "kinds have another Sun and another instrument in each cube; networks are pretrained on them, too.",
 )
 def make_release(out: Path, *, n: int, seed: int, truth: Path | None, crude_rule: str, generator: str) -> None:
     """Make a release of synthetic cubes with known truth.
@@ -63,9 +63,9 @@ def make_release(out: Path, *, n: int, seed: int, truth: Path | None, crude_rule
 
     \b
     The folder contains:
-      SYNnnnnn_yyyymmdd.fits  (SFTnnnnn… by flux transport, VARnnnnn… by
-                              varied elements) one cube each, as SOHO/MDI
-                              would have observed it:
+      SYNnnnnn_yyyymmdd.fits  (SFTnnnnn… by flux transport, VARnnnnn… and
+                              VFTnnnnn… by the varied kinds) one cube
+                              each, as SOHO/MDI would have observed it:
                               magnetic field in gauss, frame times in a table
       labels.csv              cube,label,verified: crude labels, of which
                               20 to 27 % are wrong (40 % of varied ones)

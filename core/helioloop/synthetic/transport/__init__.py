@@ -8,13 +8,15 @@ too, so that a result found on both does not depend on the particulars of one.
 
 Modules in reading order; each imports only from those above it:
 
+    constants     of the Sun
     regions       active regions: bursts of flux whose footpoints move apart, and what is left of old ones
     passage       the numbers that define a cube: regions, tracking, the magnetograph, and the truth
     detection     a detector on one image a day, and the crude label that follows from its finds
     sampling      random passages by seed and index
+    varied        random passages whose constants differ from cube to cube
     convection    the supergranular flow, a random velocity potential
     surface       flux transport of a passage's regions
     observation   what the magnetograph records: one like MDI, or one like HMI brought to MDI's scale
 
-All constants are from the literature and were fixed before any network was trained on these cubes.
+All constants of the usual cubes are from the literature and were fixed before any network was trained on these cubes.
 """

@@ -12,13 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from helioloop.synthetic.flow import Floats, Scale
+from helioloop.synthetic.transport.constants import Constants
 
-CELL_MM = 36.0
-"""Wavelength at which the flow is strongest."""
-LIFE_DAYS = 1.6
-"""Time after which the flow's correlation with itself has fallen to 1/e."""
-SPEED_METRE_PER_SECOND = 300.0
-"""Root mean square of the horizontal speed."""
 _BAND = 0.35  # relative width of the spectrum
 _FASTEST = 2.2  # components are clipped at this many times the root mean square of one
 
@@ -32,6 +27,8 @@ class Convection:
         Draws the flow.
     scale : Scale
         Box and units.
+    constants : Constants
+        Size, lifetime and speed.
 
     Notes
     -----
@@ -39,16 +36,16 @@ class Convection:
     a = exp(−cadence / lifetime) and P(k) = exp(−½ ((k / k₀ − 1) / 0.35)²) / k².
     """
 
-    def __init__(self, rng: np.random.Generator, scale: Scale) -> None:
+    def __init__(self, rng: np.random.Generator, scale: Scale, constants: Constants) -> None:
         self._rng, self._box = rng, scale.box_px
         self._k_x = (2.0 * np.pi * np.fft.rfftfreq(self._box)).astype(np.float32)
         self._k_y = (2.0 * np.pi * np.fft.fftfreq(self._box)).astype(np.float32)[:, None]
         k = np.sqrt(self._k_x**2 + self._k_y**2)
-        wave = 2.0 * np.pi * scale.mm_per_px / CELL_MM
+        wave = 2.0 * np.pi * scale.mm_per_px / constants.cell_mm
         amplitude = np.exp(-0.25 * ((k / wave - 1.0) / _BAND) ** 2) / np.maximum(k, 1e-6)
         amplitude[0, 0] = 0.0
-        self._speed = scale.px_per_frame(SPEED_METRE_PER_SECOND)
-        self._persistence = math.exp(-scale.cadence_seconds / (LIFE_DAYS * 86400.0))
+        self._speed = scale.px_per_frame(constants.speed_metre_per_second)
+        self._persistence = math.exp(-scale.cadence_seconds / (constants.life_days * 86400.0))
         self._amplitude = amplitude.astype(np.float32)
         # The mean square of a real field is the sum over its spectrum; columns of rfft2 stand for two each.
         twice = np.where((self._k_x > 0) & (self._k_x < np.pi), 2.0, 1.0)

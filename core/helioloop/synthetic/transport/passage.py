@@ -7,6 +7,7 @@ reaches 10 % of its flux on the visible disk.
 from dataclasses import dataclass
 
 from helioloop.synthetic.scenario import Tracking, Truth
+from helioloop.synthetic.transport.constants import USUAL, Constants
 from helioloop.synthetic.transport.regions import ActiveRegion
 
 ROTATION_DEG_PER_DAY = (14.437, -1.48, -2.99)
@@ -96,6 +97,8 @@ class Passage:
         What observed it.
     truth : Truth
         From `derive_truth`.
+    constants : Constants
+        Of the Sun.
     """
 
     seed: int
@@ -109,3 +112,4 @@ class Passage:
     tracking: Tracking
     magnetograph: Magnetograph
     truth: Truth
+    constants: Constants = USUAL

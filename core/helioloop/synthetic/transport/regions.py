@@ -20,17 +20,13 @@ from numpy.typing import NDArray
 
 from helioloop.synthetic.flow import Floats, Scale
 from helioloop.synthetic.scenario import EMERGED_FRACTION, REGION_FLUX_MX, Purpose, stream
+from helioloop.synthetic.transport.constants import USUAL, Constants
 
 SUPERGRANULAR_METRE2_PER_SECOND = 3.0e8
 """Diffusivity by which regions have spread before a passage begins; 250 to 600 km²/s are in use (Wang et al. 1989)."""
 
-_BURST_FRAMES = 5.0  # a small bipole rises within eight hours
-_PARTING_FRAMES = 8.0  # e-folding time with which footpoints approach their cluster
 _ORIGIN_FRACTION = 0.12  # spread of the bursts' origins along the axis, as a fraction of the separation
 _NARROWEST_PX = 0.4
-_FRAGMENT_MM = 2.0  # standard deviation of a fragment of 1e20 Mx
-_CLUSTER_MM = 6.0  # standard deviation of the leading cluster of a region of 1e21 Mx
-_FOLLOWING_WIDER = 1.7  # following polarities are less compact
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +49,8 @@ class ActiveRegion:
         +1 or −1.
     key : tuple of int
         Seed, index and number of the region, from which its bursts are drawn.
+    constants : Constants
+        Bursts and clusters.
     """
 
     flux_mx: float
@@ -65,6 +63,7 @@ class ActiveRegion:
     tilt_deg: float
     leading_polarity: int
     key: tuple[int, int, int]
+    constants: Constants = USUAL
 
     @cached_property
     def bursts(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -72,7 +71,7 @@ class ActiveRegion:
         seed, index, number = self.key
         rng = stream(seed, index, Purpose.BIPOLE_ELEMENTS, number)
         n = int(np.clip(round(6.0 * (self.flux_mx / 1e21) ** 0.6), 3, 40))
-        last = max(self.rise_frames - _BURST_FRAMES, 1.0)
+        last = max(self.rise_frames - self.constants.burst_frames, 1.0)
         begin = np.sort(rng.beta(1.3, 1.5, size=n)) * last
         begin += (last - begin[-1]) * np.linspace(0.0, 1.0, n) - begin[0] * np.linspace(1.0, 0.0, n)
         flux = rng.gamma(2.0, size=n)
@@ -81,7 +80,7 @@ class ActiveRegion:
     def emerged_mx(self, frames: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the flux that has emerged until `frames`, shape (n_frames,)."""
         begin, flux = self.bursts
-        return np.asarray(np.clip((frames[:, None] - begin) / _BURST_FRAMES, 0.0, 1.0) @ flux)
+        return np.asarray(np.clip((frames[:, None] - begin) / self.constants.burst_frames, 0.0, 1.0) @ flux)
 
     def kept_fraction(self, frames: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return which fraction of the emerged flux is still in the clusters at `frames`, same shape."""
@@ -90,7 +89,7 @@ class ActiveRegion:
     @cached_property
     def emerged_frame(self) -> float:
         """Moment, in frames, at which 10 % of the flux has emerged."""
-        last = self.onset_frame + self.rise_frames + _BURST_FRAMES
+        last = self.onset_frame + self.rise_frames + self.constants.burst_frames
         frames = np.linspace(self.onset_frame, last, 2001, dtype=np.float64)
         return float(np.interp(EMERGED_FRACTION * self.flux_mx, self.emerged_mx(frames), frames))
 
@@ -101,8 +100,8 @@ class ActiveRegion:
 
     def spread_px(self, scale: Scale) -> tuple[float, float]:
         """Return the standard deviation of the leading and of the following cluster, in pixels."""
-        leading = _CLUSTER_MM * (self.flux_mx / 1e21) ** 0.4 / scale.mm_per_px
-        return leading, _FOLLOWING_WIDER * leading
+        leading = self.constants.cluster_mm * (self.flux_mx / 1e21) ** 0.4 / scale.mm_per_px
+        return leading, self.constants.following_wider * leading
 
     def axis(self, latitude_deg: float) -> NDArray[np.float64]:
         """Return the unit vector (west, north) from the following to the leading cluster."""
@@ -138,26 +137,26 @@ def fragments(region: ActiveRegion, scale: Scale, *, latitude_deg: float, frames
 
     Notes
     -----
-    A burst begins at t₀. Its footpoints are at c + e · (p − c) with e = 1 − exp(−(t − t₀) / 8), where c is its origin
-    on the axis and p its place in the cluster. What was released before the first frame has spread since: variance
-    2 · D · age with D = `SUPERGRANULAR_METRE2_PER_SECOND`.
+    A burst begins at t₀. Its footpoints are at c + e · (p − c) with e = 1 − exp(−(t − t₀) / parting_frames), where c is
+    its origin on the axis and p its place in the cluster. What was released before the first frame has spread since:
+    variance 2 · D · age with D = `SUPERGRANULAR_METRE2_PER_SECOND`.
     """
     seed, index, number = region.key
     rng = stream(seed, index, Purpose.WALK, number)
     begin, flux_mx = region.bursts
-    n = begin.size
+    constants, n = region.constants, begin.size
     axis = region.axis(latitude_deg)
     centre = 0.5 * (scale.box_px - 1) + np.array([region.x_px, region.y_px])
     origin = centre + rng.normal(0.0, _ORIGIN_FRACTION * region.separation_px, (n, 1)) * axis
-    parted = 1.0 - np.exp(-np.clip(frames[:, None] - begin, 0.0, None) / _PARTING_FRAMES)
-    risen = np.clip((frames[:, None] - begin) / _BURST_FRAMES, 0.0, 1.0)
+    parted = 1.0 - np.exp(-np.clip(frames[:, None] - begin, 0.0, None) / constants.parting_frames)
+    risen = np.clip((frames[:, None] - begin) / constants.burst_frames, 0.0, 1.0)
     kept = region.kept_fraction(frames)
     held = risen * kept[:, None]
     released = np.zeros_like(held)
     released[1:] = risen[1:] * -np.diff(kept)[:, None]
     released[0] = risen[0] * (1.0 - kept[0])
     width = np.tile(
-        np.maximum(_FRAGMENT_MM / scale.mm_per_px * (flux_mx / 1e20) ** 0.35, _NARROWEST_PX), (frames.size, 1)
+        np.maximum(constants.fragment_mm / scale.mm_per_px * (flux_mx / 1e20) ** 0.35, _NARROWEST_PX), (frames.size, 1)
     )
     places, fluxes, releases, widths = [], [], [], []
     age_frames = max(frames[0] - region.onset_frame - region.rise_frames, 0.0)
@@ -189,12 +188,14 @@ def draw_region(
     scale: Scale,
     place_px: tuple[float, float],
     key: tuple[int, int, int],
+    constants: Constants = USUAL,
 ) -> ActiveRegion:
     """Draw a region of this flux that begins to emerge at frame 0; see the module's references.
 
     Notes
     -----
-    With Φ in 1e21 Mx: rise 1.5 d · Φ^0.43, at least half a day; decay 6 d · Φ^0.5; separation 30 Mm · Φ^0.38; tilt by
+    With Φ in 1e21 Mx: rise `rise_days` · Φ^0.43, at least half a day; decay `decay_days` · Φ^0.5; separation
+    `separation_mm` · Φ^0.38; tilt by
     Joy's law, 0.5° per degree of latitude, scattered by 25° · Φ^−0.3; Hale's law is broken by one region in twenty.
     """
     unit = flux_mx / 1e21
@@ -203,12 +204,13 @@ def draw_region(
     return ActiveRegion(
         flux_mx=flux_mx,
         onset_frame=0.0,
-        rise_frames=max(0.5, 1.5 * unit**0.43 * rng.lognormal(0.0, 0.3)) * frames_per_day,
-        decay_frames=max(2.0, 6.0 * unit**0.5 * rng.lognormal(0.0, 0.3)) * frames_per_day,
+        rise_frames=max(0.5, constants.rise_days * unit**0.43 * rng.lognormal(0.0, 0.3)) * frames_per_day,
+        decay_frames=max(2.0, constants.decay_days * unit**0.5 * rng.lognormal(0.0, 0.3)) * frames_per_day,
         x_px=place_px[0],
         y_px=place_px[1],
-        separation_px=30.0 * unit**0.38 * rng.lognormal(0.0, 0.25) / scale.mm_per_px,
+        separation_px=constants.separation_mm * unit**0.38 * rng.lognormal(0.0, 0.25) / scale.mm_per_px,
         tilt_deg=0.5 * abs(latitude_deg) + rng.normal(0.0, min(25.0 * unit**-0.3, 45.0)),
         leading_polarity=hale if rng.random() < 0.95 else -hale,
         key=key,
+        constants=constants,
     )

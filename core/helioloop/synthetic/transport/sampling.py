@@ -27,6 +27,7 @@ from helioloop.synthetic.scenario import (
     derive_truth,
     stream,
 )
+from helioloop.synthetic.transport.constants import USUAL, Constants
 from helioloop.synthetic.transport.detection import finds
 from helioloop.synthetic.transport.passage import (
     EARTH_DEG_PER_DAY,
@@ -83,9 +84,9 @@ def draw_passage(seed: int, index: int, instrument: Instrument) -> Passage:
 
 def _draw(rng: np.random.Generator, seed: int, index: int, meant: Kind, instrument: Instrument) -> Passage:
     magnetograph = LIKE_HMI if rng.random() < HMI_FRACTION else LIKE_MDI
-    start, cycle, latitude = _draw_start(rng, magnetograph)
-    tracking = _draw_tracking(rng, start, latitude, magnetograph, instrument, gap=meant is Kind.GAP)
-    sampler = _Sampler(
+    start, cycle, latitude = draw_start(rng, magnetograph)
+    tracking = draw_tracking(rng, start, latitude, magnetograph, instrument, gap=meant is Kind.GAP)
+    sampler = PassageSampler(
         rng=rng, tracking=tracking, latitude_deg=latitude, cycle=cycle, instrument=instrument, key=(seed, index)
     )
     regions = tuple(sampler.regions(meant))
@@ -112,8 +113,28 @@ def _draw(rng: np.random.Generator, seed: int, index: int, meant: Kind, instrume
 
 
 @dataclass(kw_only=True)
-class _Sampler:
-    """Draws the active regions of one passage."""
+class PassageSampler:
+    """Draws the active regions of one passage.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Advanced by each draw.
+    tracking : Tracking
+        Gives the longitude of the patch at each frame.
+    latitude_deg : float
+        Latitude of the patch.
+    cycle : int
+        Sunspot cycle.
+    instrument : Instrument
+        Grid.
+    key : tuple of int
+        Seed and index of the cube.
+    constants : Constants
+        Of the regions.
+    drawn : int
+        Number of regions so far.
+    """
 
     rng: np.random.Generator
     tracking: Tracking
@@ -121,6 +142,7 @@ class _Sampler:
     cycle: int
     instrument: Instrument
     key: tuple[int, int]
+    constants: Constants = USUAL
     drawn: int = 0
 
     @property
@@ -135,15 +157,15 @@ class _Sampler:
             case Kind.INSIDE | Kind.BESIDE:
                 return self._crowded(inside=meant is Kind.INSIDE)
             case Kind.ROTATING_IN | Kind.GAP:
-                region = self._older(self._flux(at_least=1e21), uniform(0.5, 15.0))
+                region = self.older(self._flux(at_least=1e21), uniform(0.5, 15.0))
             case Kind.DECAYING:
-                region = self._older(self._flux(at_least=2e21), uniform(10.0, 27.0))
+                region = self.older(self._flux(at_least=2e21), uniform(10.0, 27.0))
             case Kind.FAINT:
-                region = self._older(self._flux(at_least=5e20), uniform(4.0, 18.0))
+                region = self.older(self._flux(at_least=5e20), uniform(4.0, 18.0))
             case Kind.GROWING:
-                region = self._emerging(self._flux(), uniform(-105.0, -77.0))
+                region = self.emerging(self._flux(), uniform(-105.0, -77.0))
             case _:
-                region = self._emerging(self._flux(), uniform(*_EMERGES_DEG))
+                region = self.emerging(self._flux(), uniform(*_EMERGES_DEG))
         return [region]
 
     def _crowded(self, *, inside: bool) -> list[ActiveRegion]:
@@ -156,7 +178,7 @@ class _Sampler:
         else:
             side = float(self.rng.choice([-3.5, 3.5]))
             new, old = (side, 0.0), (-side, 0.0)
-        return [self._emerging(self._flux(), uniform(*_EMERGES_DEG), place_deg=new), self._older(*older, place_deg=old)]
+        return [self.emerging(self._flux(), uniform(*_EMERGES_DEG), place_deg=new), self.older(*older, place_deg=old)]
 
     def _flux(self, *, at_least: float = 0.0) -> float:
         """Draw the flux of a catalogued region."""
@@ -177,9 +199,10 @@ class _Sampler:
             scale=Scale.of(self.instrument),
             place_px=(x_deg * self.px_per_degree, y_deg * self.px_per_degree),
             key=(*self.key, self.drawn),
+            constants=self.constants,
         )
 
-    def _emerging(
+    def emerging(
         self, flux_mx: float, longitude_deg: float, *, place_deg: tuple[float, float] = (0.0, 0.0)
     ) -> ActiveRegion:
         """Draw a region that has emerged to a tenth when its place is at this longitude."""
@@ -187,7 +210,7 @@ class _Sampler:
         offset = region.x_px / self.px_per_degree
         return replace(region, onset_frame=self._frame_at(longitude_deg - offset) - region.emerged_frame)
 
-    def _older(self, flux_mx: float, age_days: float, *, place_deg: tuple[float, float] = (0.0, 0.0)) -> ActiveRegion:
+    def older(self, flux_mx: float, age_days: float, *, place_deg: tuple[float, float] = (0.0, 0.0)) -> ActiveRegion:
         """Draw a region that ended its rise `age_days` before its place reaches the east limb."""
         region = self._region(flux_mx, place_deg)
         return replace(
@@ -201,7 +224,7 @@ class _Sampler:
         return (longitude_deg - self.tracking.longitude_deg) / self.tracking.degrees_per_frame
 
 
-def _draw_start(rng: np.random.Generator, magnetograph: Magnetograph) -> tuple[date, int, float]:
+def draw_start(rng: np.random.Generator, magnetograph: Magnetograph) -> tuple[date, int, float]:
     """Draw start, cycle and latitude: |latitude| is normal about 27° · exp(−years since the cycle's start / 7.5)."""
     first, last = ((2010, 5), (2024, 12)) if magnetograph is LIKE_HMI else ((1996, 8), (2010, 12))
     month = int(rng.integers(12 * first[0] + first[1] - 1, 12 * last[0] + last[1]))
@@ -212,7 +235,7 @@ def _draw_start(rng: np.random.Generator, magnetograph: Magnetograph) -> tuple[d
     return start, cycle, latitude if rng.random() < 0.5 else -latitude
 
 
-def _draw_tracking(
+def draw_tracking(
     rng: np.random.Generator,
     start: date,
     latitude_deg: float,

@@ -26,14 +26,6 @@ SPIN_UP_FRAMES = 45
 """Frames before the first one, three days: two lifetimes of the convection, in which the network forms."""
 MERIDIONAL_METRE_PER_SECOND = 11.0
 """Largest poleward flow, at 45° of latitude."""
-DIFFUSION_METRE2_PER_SECOND = 6.0e7
-"""Diffusivity of what the convection does not resolve, mainly granulation."""
-EPHEMERAL_MX_PER_DAY = 5.0e23
-"""Unsigned flux of the ephemeral regions that emerge on the whole Sun in a day."""
-EPHEMERAL_MX = 1.3e19
-"""Their mean unsigned flux."""
-QUENCHING_GAUSS = 100.0
-"""Field at which the convection is half as fast."""
 
 _EPHEMERAL_SEPARATION_MM = 6.0
 _SUN_MM2 = 6.08e6
@@ -44,26 +36,27 @@ _WIDEST = 6.0  # standard deviations from which on a footpoint's profile is leve
 
 def radial_field(passage: Passage, scale: Scale) -> Floats:
     """Return the radial field of a passage in gauss, shape (n_frames, box_px, box_px), row 0 south, column 0 east."""
-    seed, index = passage.seed, passage.index
+    seed, index, constants = passage.seed, passage.index, passage.constants
     frames = np.arange(-SPIN_UP_FRAMES, scale.n_frames, dtype=np.float64)
     parts = [fragments(region, scale, latitude_deg=passage.latitude_deg, frames=frames) for region in passage.regions]
-    convection = Convection(stream(seed, index, Purpose.FLOW), scale)
+    convection = Convection(stream(seed, index, Purpose.FLOW), scale, constants)
     rng = stream(seed, index, Purpose.QUIET_SUN)
     steady_x, steady_y = _steady_flow(passage, scale)
     box = scale.box_px
     field: Floats = np.full((box, box), passage.background_gauss, dtype=np.float32)
     result = np.empty((scale.n_frames, box, box), dtype=np.float32)
-    diffused = DIFFUSION_METRE2_PER_SECOND * scale.cadence_seconds / (scale.mm_per_px * 1e6) ** 2
+    diffused = constants.diffusion_metre2_per_second * scale.cadence_seconds / (scale.mm_per_px * 1e6) ** 2
     area_mm2 = (box * scale.mm_per_px) ** 2
-    per_frame = EPHEMERAL_MX_PER_DAY / EPHEMERAL_MX * area_mm2 / _SUN_MM2 * scale.cadence_seconds / SECONDS_PER_DAY
+    per_day = constants.ephemeral_mx_per_day / constants.ephemeral_mx * area_mm2 / _SUN_MM2
+    per_frame = per_day * scale.cadence_seconds / SECONDS_PER_DAY
     for step in range(frames.size):
         held = sum((_render(part, part.flux_gauss_px, step, box) for part in parts), np.zeros_like(field))
         flow_x, flow_y = convection.velocity()
         strong = uniform_filter(np.abs(field + held), 3, mode="wrap")
-        slow = 1.0 / (1.0 + (strong / QUENCHING_GAUSS) ** 2)
+        slow = 1.0 / (1.0 + (strong / constants.quenching_gauss) ** 2)
         field = _advect(field, flow_x * slow + steady_x, flow_y * slow + steady_y)
         field = _diffuse(field, diffused)
-        _add_ephemeral(field, rng, int(rng.poisson(per_frame)), scale)
+        _add_ephemeral(field, rng, int(rng.poisson(per_frame)), scale, mean_mx=constants.ephemeral_mx)
         for part in parts:
             field += _render(part, part.released_gauss_px, step, box)
         if step >= SPIN_UP_FRAMES:
@@ -119,9 +112,9 @@ def _diffuse(field: Floats, amount: float) -> Floats:
     return field
 
 
-def _add_ephemeral(field: Floats, rng: np.random.Generator, n: int, scale: Scale) -> None:
+def _add_ephemeral(field: Floats, rng: np.random.Generator, n: int, scale: Scale, *, mean_mx: float) -> None:
     """Add n ephemeral bipoles with random places, axes and exponential fluxes to `field`, in place."""
-    flux = scale.gauss_px(0.5 * EPHEMERAL_MX) * rng.exponential(size=n)
+    flux = scale.gauss_px(0.5 * mean_mx) * rng.exponential(size=n)
     place = rng.uniform(0.0, scale.box_px, (n, 2))
     angle = rng.uniform(0.0, 2.0 * math.pi, n)
     half = 0.5 * _EPHEMERAL_SEPARATION_MM / scale.mm_per_px * rng.lognormal(0.0, 0.3, n)
