@@ -83,6 +83,13 @@ def train_member(plan: Plan, name: str, staging: Path, runtime: Runtime) -> Path
     if path.exists():
         load_member(plan, member, staging)
         return path
+    with runtime.device.deterministic():  # inputs and targets, too: the rounding of sums depends on the threads
+        network = _train_member(plan, member, runtime)
+    _write_member(plan, member, network, path)
+    return path
+
+
+def _train_member(plan: Plan, member: PlannedMember, runtime: Runtime) -> nn.Module:
     cubes = plan.training_cubes(member)
     architecture = find_architecture(plan.recipe.network)
     prepared = _inputs(plan, runtime)
@@ -91,7 +98,7 @@ def train_member(plan: Plan, name: str, staging: Path, runtime: Runtime) -> Path
     def read(k: int) -> FloatArray:
         return arrays[k] if arrays else prepared(cubes[k])
 
-    network = train(
+    return train(
         Examples(
             inputs=read,
             targets=_targets(plan, cubes, read, runtime),
@@ -104,10 +111,8 @@ def train_member(plan: Plan, name: str, staging: Path, runtime: Runtime) -> Path
         dropout=member.dropout,
         device=runtime.device,
         report=runtime.report,
-        what=f"epochs of member {name}",
+        what=f"epochs of member {member.name}",
     )
-    _write_member(plan, member, network, path)
-    return path
 
 
 def keep_growth_odds(plan: Plan, staging: Path, runtime: Runtime) -> None:
@@ -124,7 +129,7 @@ def keep_growth_odds(plan: Plan, staging: Path, runtime: Runtime) -> None:
     growths, p_networks = [], []
     chosen = sorted(plan.cubes, key=lambda cube: cube.sha256)[:ENOUGH_CUBES]
     for done, cube in enumerate(chosen, start=1):
-        with suppress(CubeError):  # it is excluded, with the reason, where it is scored
+        with suppress(CubeError), device.deterministic():  # it is excluded, with the reason, where it is scored
             growth = measure(cube)
             p_networks.append(float(members.p_networks(cube, runtime).mean()))
             growths.append(np.nan if growth is None else growth)
@@ -169,7 +174,8 @@ def train_all_members(plan: Plan, staging: Path, runtime: Runtime) -> None:
                 if member not in left:
                     load_member(plan, member, staging)
             if left:
-                _train_together(plan, left, staging, runtime)
+                with runtime.device.deterministic():
+                    _train_together(plan, left, staging, runtime)
         finally:
             path.unlink(missing_ok=True)  # while locked: a process that waits for it finds that, and opens a new one
 

@@ -59,7 +59,7 @@ class JointMember:
     chosen : ndarray of int, shape (n,)
         Numbers of its training examples among the resident inputs.
     targets : ndarray, shape (n,)
-        1 for emergence, 0 for non-emergence.
+        P(emergence) that the network is to learn, as in `helioloop.model.training.Examples`.
     groups : sequence of str
         Region of each example.
     """

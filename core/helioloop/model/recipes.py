@@ -106,7 +106,8 @@ class Recipe:
         The weights that members begin from, see `helioloop.model.pretrained`; None begins from random ones.
     crude_label_weight : float
         Weight of a label that nobody has verified in the target of its cube, from 0 to 1; the rest is what the
-        pretrained network says, see `helioloop.model.teacher`. Without pretrained weights labels are taken as they are.
+        pretrained network and the local growth say, see `helioloop.model.teacher`. Without pretrained weights labels
+        are taken as they are.
     local_growth : bool
         Whether the probabilities of the networks are combined with the local growth; see
         `helioloop.model.local_growth`.

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file, save_file
+from torch import nn
 
 from helioloop.emergence.locate import locate_emergences
 from helioloop.errors import CubeError, RegistryError
-from helioloop.model.device import CPU, Device
+from helioloop.model import ensemble
+from helioloop.model.device import CPU, CPU_THREADS, Device
 from helioloop.model.ensemble import (
     Ensemble,
     EnsembleCache,
@@ -24,6 +27,7 @@ from helioloop.model.ensemble import (
 from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import PAPER_ADAMW, QUICK
 from helioloop.model.runtime import Runtime
+from helioloop.model.training import new_network
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.instrument import Instrument
 from helioloop.records.labels import Label
@@ -174,6 +178,28 @@ def test_the_same_round_in_two_processes_gives_the_same_scores(
     assert fields is not None
     assert len(fields) == N_CUBES
     assert fields == read_trained_fields(registry.folder(card.version))
+
+
+def test_the_teacher_is_asked_on_as_many_threads_as_members_train_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rounding of sums depends on their number, and a machine or a pool of processes has its own."""
+    threads: list[int] = []
+
+    def network(*arguments: object, **named: object) -> nn.Module:
+        made = new_network(*arguments, **named)
+        made.register_forward_hook(lambda *_: threads.append(torch.get_num_threads()))
+        return made
+
+    monkeypatch.setattr(ensemble, "new_network", network)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        train_member(plan_of(), "fold0-0", tmp_path, RUNTIME)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert set(threads) == {CPU_THREADS}
 
 
 def test_another_seed_gives_other_scores(made: tuple[Registry, Card], tmp_path: Path) -> None:
