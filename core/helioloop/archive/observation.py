@@ -19,6 +19,7 @@ from astropy.time import Time
 from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 
+from helioloop.archive import primary_cards
 from helioloop.archive.observation_time import observation_time
 from helioloop.data.data_sums import data_sum_doubts
 from helioloop.data.fits import MAX_BYTES, image_unit, in_gauss, open_checked
@@ -98,7 +99,9 @@ def read_observation(place: str) -> Observation:
         with warnings.catch_warnings(), open_checked(io.BytesIO(content)) as hdus:
             warnings.simplefilter("ignore", AstropyWarning)  # of odd cards; those that count are checked here
             image = _only_image(hdus)
-            observation = _read(image, name, rounding(content, hdus.index(image)))
+            header, doubt = _header(image, hdus)
+            observation = _read(image, header, name, rounding(content, hdus.index(image)))
+        observation = replace(observation, assumed=(*observation.assumed, *([doubt] if doubt else [])))
         return replace(observation, assumed=(*observation.assumed, *data_sum_doubts(content)))
     except CubeError as error:
         raise MagnetogramError(str(error)) from None
@@ -109,10 +112,20 @@ def read_observation(place: str) -> Observation:
         raise MagnetogramError(f"its FITS structure is damaged ({reason}); fetch the file again") from error
 
 
+def _header(image: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU, hdus: fits.HDUList) -> tuple[fits.Header, str]:
+    """Return the parsed header of an image with what the primary one adds, and what was assumed."""
+    header, primary = _parsed(image.header), hdus[0]
+    if image is primary:
+        return header, ""
+    return primary_cards.complete(header, _parsed(primary.header), primary_has_image=bool(primary.shape))
+
+
 def _read(
-    image: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU, name: str, half_step: NDArray[np.float32] | None
+    image: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU,
+    header: fits.Header,
+    name: str,
+    half_step: NDArray[np.float32] | None,
 ) -> Observation:
-    header = _parsed(image.header)
     if "BUNIT" in header:
         image.header["BUNIT"] = header["BUNIT"]  # as `in_gauss` reads it; it may have stood there unquoted
     content = other_content(header)

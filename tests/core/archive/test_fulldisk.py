@@ -318,6 +318,43 @@ def test_damaged_data_whose_sum_is_in_the_header_are_said(tmp_path: Path) -> Non
     assert "not those of which DATASUM is the sum" in doubt
 
 
+@pytest.mark.parametrize("inherit", [None, True])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_cards_in_the_primary_header_are_those_of_the_only_image(
+    tmp_path: Path, inherit: bool | None, compressed: bool
+) -> None:
+    """As several writers leave them; it is said where the image does not say so itself by INHERIT."""
+    of = header(**SMALL)
+    image = image_of(of)
+    own = fits.Header({"BUNIT": "kG", **({} if inherit is None else {"INHERIT": inherit})})
+    bare = (fits.CompImageHDU if compressed else fits.ImageHDU)(image / np.float32(1000.0), own)
+    fits.HDUList([fits.PrimaryHDU(header=of), bare]).writeto(tmp_path / "split.fits")
+    whole = read_fulldisk(str(write(tmp_path / "whole.fits", of, image)), MDI)
+    split = read_fulldisk(str(tmp_path / "split.fits"), MDI)
+    np.testing.assert_allclose(split.field_gauss, whole.field_gauss, atol=5.0 if compressed else 1e-3)
+    assert split.time_card == whole.time_card
+    assert split.solar_wcs.observer_carrington_deg == whole.solar_wcs.observer_carrington_deg
+    said = [doubt for doubt in split.assumed if "read from the file's primary header" in doubt]
+    assert len(said) == (inherit is None)
+    assert not said or " lacks T_OBS, DATE-OBS, TELESCOP, INSTRUME, CONTENT and " in said[0]
+
+
+def test_an_image_that_does_not_inherit_has_its_own_cards_only(tmp_path: Path) -> None:
+    of = header(**SMALL)
+    own = fits.Header({"BUNIT": "Gauss", "INHERIT": False})
+    fits.HDUList([fits.PrimaryHDU(header=of), fits.ImageHDU(image_of(of), own)]).writeto(tmp_path / "own.fits")
+    with pytest.raises(MagnetogramError, match="no card gives its observation time"):
+        read_fulldisk(str(tmp_path / "own.fits"), MDI)
+
+
+def test_what_the_primary_header_says_can_refuse_an_image(tmp_path: Path) -> None:
+    """Its content, as much as a card of the image itself."""
+    of = header(**SMALL, CONTENT="DOPPLERGRAM")
+    fits.HDUList([fits.PrimaryHDU(header=of), fits.ImageHDU(image_of(header(**SMALL)))]).writeto(tmp_path / "v.fits")
+    with pytest.raises(MagnetogramError, match="not a line-of-sight magnetogram"):
+        read_fulldisk(str(tmp_path / "v.fits"), MDI)
+
+
 def test_two_images_in_a_file_are_refused(tmp_path: Path) -> None:
     of = header(**SMALL)
     image = image_of(of)
