@@ -14,6 +14,7 @@ import joblib
 from helioloop.archive.regions import Region
 from helioloop.archive.release import MadeRelease, write_release
 from helioloop.archive.spool import Patch, Spool, SpooledFile, key_of
+from helioloop.data.making_lock import LOCK, only_maker
 from helioloop.data.release import LABELS_FILE
 from helioloop.environment.pools import make_pool
 from helioloop.errors import MagnetogramError, ReleaseError
@@ -112,7 +113,8 @@ def make_release(
     Raises
     ------
     ReleaseError
-        If `out` holds something else, or no cube could be made: then the first reason is named.
+        If `out` holds something else, another run makes it now, or no cube could be made: then the first reason is
+        named.
     """
     spool = Spool(out / f".{command}")
     excluded_table = f"{command}-excluded.csv"
@@ -125,7 +127,7 @@ def make_release(
                 f"{out} is a finished release, and its cubes may be labelled already: make a new one elsewhere, "
                 "or have files that keep coming followed by `helioloop watch`"
             )
-        others = sorted(present - {excluded_table})
+        others = sorted(present - {excluded_table, LOCK})
         if others and not spool.folder.exists():
             raise ReleaseError(
                 f"{out} is not empty (it has {others[0]!r}); a release is made in a folder of its own: name another one"
@@ -135,10 +137,11 @@ def make_release(
         "profile": profile.as_dict(),
         "regions": [[region.name, region.lon_deg, region.lat_deg, region.first_seen_tai] for region in regions],
     }
-    spool.claim(recipe)
-    files = _cut_all(work, cut, spool, report=report, processes=processes)
-    made = write_release(out, spool, files, regions, profile, command=command, report=report)
-    shutil.rmtree(spool.folder)
+    with only_maker(out):
+        spool.claim(recipe)
+        files = _cut_all(work, cut, spool, report=report, processes=processes)
+        made = write_release(out, spool, files, regions, profile, command=command, report=report)
+        shutil.rmtree(spool.folder)
     if not made.cubes:
         place, reason = next(iter(made.excluded.items()))
         raise ReleaseError(

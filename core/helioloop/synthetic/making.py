@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from helioloop.data.crude_label_tables import CRUDE_LABELS_FILE, write_crude_labels
 from helioloop.data.crude_labels import FIRST_FOUND_EAST_OF_DEG, CrudeLabel, label_cube
 from helioloop.data.cubes import write_cube
+from helioloop.data.making_lock import LOCK, only_maker
 from helioloop.data.release import LABELS_FILE, LabelRow, write_labels
 from helioloop.environment.pools import make_pool
 from helioloop.errors import ReleaseError
@@ -256,7 +257,8 @@ def make_release(
     Raises
     ------
     ReleaseError
-        If `out` contains something else, `truth` is inside the release, or the grid is shorter than `SHORTEST_DAYS`.
+        If `out` contains something else, another run makes it now, `truth` is inside the release, or the grid is
+        shorter than `SHORTEST_DAYS`.
     """
     _check_duration(instrument)
     if truth is not None and out.resolve() in truth.resolve().parents:
@@ -274,32 +276,33 @@ def make_release(
     if crude_rule is not CrudeRule.SCENARIO:  # releases made before there was a choice can be completed
         made_with["crude_rule"] = crude_rule
     _claim(out, made_with)
-    scenarios = [draw(generator, seed, index, instrument) for index in range(n)]
-    missing = [s.index for s in scenarios if not (out / f"{s.name}.fits").exists()]
-    done = n - len(missing)
-    report(done, n, "making cubes")
-    pool = make_pool(workers or joblib.cpu_count(), ignores_interrupt=True)
-    try:
-        tasks = [pool.submit(_make_file, out, seed, index, instrument, generator) for index in missing]
-        for task in as_completed(tasks):
-            task.result()
-            done += 1
-            report(done, n, "making cubes")
-        crude = (
-            {s.name: crude_label(s, instrument) for s in scenarios}
-            if crude_rule is CrudeRule.SCENARIO
-            else _label_by_pixels(out, [s.name for s in scenarios], pool, instrument=instrument, report=report)
-        )
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-    # Written last, so that a folder with labels.csv is complete, and its labels may have been corrected since.
-    has_labels = os.path.lexists(out / LABELS_FILE)
-    if not has_labels:
-        write_labels(
-            out / LABELS_FILE, [LabelRow(cube=cube, label=label, verified=False) for cube, label in crude.items()]
-        )
-    if truth is not None:
-        _write_truth(truth, scenarios)
+    with only_maker(out):
+        scenarios = [draw(generator, seed, index, instrument) for index in range(n)]
+        missing = [s.index for s in scenarios if not (out / f"{s.name}.fits").exists()]
+        done = n - len(missing)
+        report(done, n, "making cubes")
+        pool = make_pool(workers or joblib.cpu_count(), ignores_interrupt=True)
+        try:
+            tasks = [pool.submit(_make_file, out, seed, index, instrument, generator) for index in missing]
+            for task in as_completed(tasks):
+                task.result()
+                done += 1
+                report(done, n, "making cubes")
+            crude = (
+                {s.name: crude_label(s, instrument) for s in scenarios}
+                if crude_rule is CrudeRule.SCENARIO
+                else _label_by_pixels(out, [s.name for s in scenarios], pool, instrument=instrument, report=report)
+            )
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+        # Written last, so that a folder with labels.csv is complete, and its labels may have been corrected since.
+        has_labels = os.path.lexists(out / LABELS_FILE)
+        if not has_labels:
+            write_labels(
+                out / LABELS_FILE, [LabelRow(cube=cube, label=label, verified=False) for cube, label in crude.items()]
+            )
+        if truth is not None:
+            _write_truth(truth, scenarios)
     wrong = [s.name for s in scenarios if crude[s.name] not in {None, s.truth.label}]
     return SyntheticRelease(crude=crude, n_wrong=len(wrong), had_labels=has_labels)
 
@@ -359,7 +362,7 @@ def _claim(out: Path, made_with: dict[str, object]) -> None:
                 "same values: give another --out, or delete that folder first"
             )
         return
-    if out.exists() and any(out.iterdir()):
+    if out.exists() and any(path.name != LOCK for path in out.iterdir()):
         raise ReleaseError(
             f"{out} is not empty and was not made by make-release; a release needs an empty folder: give another --out"
         )
