@@ -175,7 +175,7 @@ class Settings(BaseSettings):
     grace_seconds: Seconds = Field(
         7200.0, ge=0, description="How long superseded predictions are kept, for annotators who have a task open."
     )
-    sweep_seconds: Seconds = Field(300.0, gt=0, description="Time between two reconciliations with Label Studio.")
+    reconcile_seconds: Seconds = Field(300.0, gt=0, description="Time between two reconciliations with Label Studio.")
     log_level: Level = Field(
         "info", description="Least severe lines that backend and workers log; `debug` also logs each request and job."
     )

@@ -151,7 +151,7 @@ def test_an_event_says_that_the_check_is_parked(
     check = RetrainCheck(project=1)
     for _ in range(4):
         JobFailures(redis_connection).fail(
-            1, check.failure_key, "the token may not", limit=4, may_pass=False, sweep_seconds=300.0, message=check
+            1, check.failure_key, "the token may not", limit=4, may_pass=False, reconcile_seconds=300.0, message=check
         )
     for count in (1, 2):
         answer = client.post("/webhook", json=_event("ANNOTATION_CREATED"))

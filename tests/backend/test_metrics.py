@@ -214,7 +214,7 @@ def test_the_figures_of_workers_and_their_failing_jobs_are_shown(
     failures = JobFailures(redis_connection)
     for key, times in (("write-back-1-v0001", 4), ("report-1", 1)):
         for _ in range(times):
-            failures.fail(1, key, "no space", limit=4, may_pass=False, sweep_seconds=300.0)
+            failures.fail(1, key, "no space", limit=4, may_pass=False, reconcile_seconds=300.0)
     redis_connection.hset(
         "helioloop:work-figures", mapping={"sum x": "y", "count [": 1, b"\xff": 2, 'sum ["job_seconds"]': 3}
     )

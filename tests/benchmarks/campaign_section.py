@@ -16,9 +16,9 @@ _SUMMARY = {
     "… whose 90 % interval contains the true number": ("rounds_covered", "0"),
 }
 _BY_ROUND = {
-    "verified": ("verified_share", "%"),
+    "verified": ("verified_fraction", "%"),
     "hit rate": ("hit_rate", "%"),
-    "labels wrong": ("true_wrong_share", "%1"),
+    "labels wrong": ("true_wrong_fraction", "%1"),
     "wrong labels left, estimated (90 % interval)": ("estimate", "interval"),
     "… truly": ("true_wrong_left", "0"),
     "AUROC of the classes": ("auroc", "3"),

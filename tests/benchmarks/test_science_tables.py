@@ -116,9 +116,9 @@ def test_rounds_of_campaigns_of_different_length_share_rows() -> None:
 
     def one(number: int, left: float | None) -> Figures:
         return {
-            "round": number, "verifications": 0 if number == 9 else 60, "verified_share": 0.1, "hit_rate": 0.5,
+            "round": number, "verifications": 0 if number == 9 else 60, "verified_fraction": 0.1, "hit_rate": 0.5,
             "wrong_left": left, "wrong_left_lo": 1.0, "wrong_left_hi": 7.0, "true_wrong_left": 3,
-            "true_wrong_share": 0.05, "auroc": 0.9, "error_auroc": 0.8, "frame_error_frames": 2.0,
+            "true_wrong_fraction": 0.05, "auroc": 0.9, "error_auroc": 0.8, "frame_error_frames": 2.0,
         }  # fmt: skip
 
     campaigns = measured({11: {"rounds": [one(1, None), one(2, 4.0), one(9, None)]}}, {12: {"rounds": [one(1, None)]}})

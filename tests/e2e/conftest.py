@@ -35,7 +35,7 @@ PACE = {
     "HELIOLOOP_RETRAIN_VERIFIED": "1000",
     "HELIOLOOP_RETRAIN_CHANGED": "1",
     "HELIOLOOP_RANDOM_CHECKS": "0",  # every task has a prediction; test_queue has random checks
-    "HELIOLOOP_SWEEP_SECONDS": "5",
+    "HELIOLOOP_RECONCILE_SECONDS": "5",
     "HELIOLOOP_GRACE_SECONDS": str(GRACE_SECONDS),
 }
 ROUND_SECONDS = 420

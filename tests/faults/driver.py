@@ -32,7 +32,7 @@ from tests.faults.web import Backend
 from tests.worker.conftest import CUBES, PROFILE
 
 HURRIED: Final[dict[str, Any]] = {
-    "retrain_events": 1, "retrain_quiet_seconds": 0.2, "retrain_max_wait_seconds": 1.0, "sweep_seconds": 1.0,
+    "retrain_events": 1, "retrain_quiet_seconds": 0.2, "retrain_max_wait_seconds": 1.0, "reconcile_seconds": 1.0,
     "retrain_pause_seconds": 0.0, "retrain_changed": 1, "random_checks": 0, "grace_seconds": 5.0,
     "label_studio_timeout_seconds": 2.0, "predict_wait_seconds": 0.5,
 }  # fmt: skip

@@ -114,7 +114,7 @@ def test_a_failure_that_a_newer_helioloop_noted_is_not_repeated(
         newer.setattr(messages, "FORMAT", FORMAT + 1)
         report = messages.MakeReport(project=project.id)
         failures.fail(
-            project.id, report.failure_key, "it broke", limit=4, may_pass=True, sweep_seconds=0.0, message=report
+            project.id, report.failure_key, "it broke", limit=4, may_pass=True, reconcile_seconds=0.0, message=report
         )
     assert reconcile(project.context, project.id).done == ()
     assert project.queued() == []

@@ -123,7 +123,7 @@ def test_a_job_that_failed_is_run_once_its_pause_is_over(
     """By a worker of its role alone: the job was sent in its pause, thus scheduled, and nobody sends it again."""
     connection = loop_project.context.connection
     known = JobFailures(connection).fail(
-        1, message.failure_key, "Label Studio is down", limit=4, may_pass=True, sweep_seconds=1.0
+        1, message.failure_key, "Label Studio is down", limit=4, may_pass=True, reconcile_seconds=1.0
     )
     assert known.next_at > time.time()
     assert queues.send(connection, message)

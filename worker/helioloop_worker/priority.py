@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 NICE: Final = 10
 """Priority of workers, as that of the command nice; 0 is that of other programs."""
-LEAST_SHARE: Final = 0.2
+LEAST_FRACTION: Final = 0.2
 """Fraction of a core below which training hardly advances; alone on a machine it has at least one core."""
 _OF_SESSION: Final = Path("/proc/self/autogroup")
 
@@ -50,10 +50,10 @@ def yielding() -> Iterator[None]:
     with waking_up():  # its process keeps the priority from before
         yield_to_others()
         yield
-    share = (time.process_time() - used) / max(time.monotonic() - began, 1e-9)
-    if share < LEAST_SHARE:
+    fraction = (time.process_time() - used) / max(time.monotonic() - began, 1e-9)
+    if fraction < LEAST_FRACTION:
         log.warning(
             "training had %.0f %% of a core, because other programs keep the cores busy: set "
             "HELIOLOOP_TRAINING_YIELDS=false for this worker, so that training has a low priority and not the lowest",
-            100.0 * share,
+            100.0 * fraction,
         )

@@ -334,7 +334,7 @@ def _worker(role: Role, context: Context, device_name: str) -> TrainingWorker | 
         serializer=JSONSerializer,
         job_class=job_class(context),
         worker_ttl=POLL_SECONDS + RQ_MARGIN_SECONDS,
-        maintenance_interval=max(1, int(settings.sweep_seconds)),
+        maintenance_interval=max(1, int(settings.reconcile_seconds)),
     )
     worker.settings, worker.device_name = settings, device_name
     return worker

@@ -140,7 +140,7 @@ class JobFailures:
         *,
         limit: int | None,
         may_pass: bool,
-        sweep_seconds: float,
+        reconcile_seconds: float,
         timed_out: bool = False,
         message: Message | None = None,
         job_id: str | None = None,
@@ -159,7 +159,7 @@ class JobFailures:
             It is parked after so many failures; None where it is never parked.
         may_pass : bool
             True where the cause may pass without anybody's doing, such as an outage; that parks nothing.
-        sweep_seconds : float
+        reconcile_seconds : float
             Time between two reconciliations; while the cause may pass, no pause is longer.
         timed_out : bool
             True where the job ran out of time, which is counted like a lost worker.
@@ -180,8 +180,8 @@ class JobFailures:
                 )
             counted = "lost" if timed_out else "outages" if may_pass else "failures"
             count = getattr(known, counted) + 1
-            longest = min(sweep_seconds, LONGEST_PAUSE_SECONDS) if may_pass else LONGEST_PAUSE_SECONDS
-            pause = min(min(FIRST_PAUSE_SECONDS, sweep_seconds) * PAUSE_FACTOR ** min(count - 1, 10), longest)
+            longest = min(reconcile_seconds, LONGEST_PAUSE_SECONDS) if may_pass else LONGEST_PAUSE_SECONDS
+            pause = min(min(FIRST_PAUSE_SECONDS, reconcile_seconds) * PAUSE_FACTOR ** min(count - 1, 10), longest)
             parked = limit is not None and not may_pass and count >= (MAX_LOST if timed_out else limit)
             return replace(
                 known,

@@ -100,14 +100,14 @@ class GrowthOdds:
         """
         x = np.log(np.maximum(np.asarray(growths, dtype=np.float64) - 1.0, _LEAST))
         (mean, deviation), emerging = _EXPECTED
-        share = 0.5
+        fraction = 0.5
         for _ in range(_ITERATIONS):
-            quiet = (1.0 - share) * _density(x, mean, deviation)
-            grown = share * _density(x, *emerging)
+            quiet = (1.0 - fraction) * _density(x, mean, deviation)
+            grown = fraction * _density(x, *emerging)
             weight = np.where(x < mean, 0.0, grown / (quiet + grown))
             mean, deviation = _fit(x, 1.0 - weight, _EXPECTED[0])
             emerging = _fit(x, weight, _EXPECTED[1])
-            share = float((weight.sum() + PRIOR_CUBES) / (len(x) + 2 * PRIOR_CUBES))
+            fraction = float((weight.sum() + PRIOR_CUBES) / (len(x) + 2 * PRIOR_CUBES))
         return cls(even=float(1.0 + np.exp(mean + EVEN_DEVIATIONS * deviation)), n_cubes=len(x))
 
     def shifted(self, p_networks: npt.ArrayLike, growths: npt.ArrayLike) -> Self:

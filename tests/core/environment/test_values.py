@@ -110,7 +110,7 @@ def test_a_list_of_folders_that_is_none_is_refused(given: pytest.MonkeyPatch, va
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e9", "9" * 30, "-1"])
 @pytest.mark.parametrize(
-    "name", ["LABEL_STUDIO_TIMEOUT_SECONDS", "SWEEP_SECONDS", "GRACE_SECONDS", "RETRAIN_QUIET_SECONDS"]
+    "name", ["LABEL_STUDIO_TIMEOUT_SECONDS", "RECONCILE_SECONDS", "GRACE_SECONDS", "RETRAIN_QUIET_SECONDS"]
 )
 def test_a_duration_is_finite_and_at_most_a_year(given: pytest.MonkeyPatch, name: str, value: str) -> None:
     """Clocks and locks fail on longer ones, in the middle of the work."""

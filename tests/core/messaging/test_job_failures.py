@@ -24,7 +24,7 @@ SWEEP = 300.0
 def fail(
     failures: JobFailures, *, key: str = KEY, reason: str = "no space", may_pass: bool = False, sweep: float = SWEEP
 ) -> JobFailure:
-    return failures.fail(1, key, reason, limit=4, may_pass=may_pass, sweep_seconds=sweep)
+    return failures.fail(1, key, reason, limit=4, may_pass=may_pass, reconcile_seconds=sweep)
 
 
 def parked(connection: redis.Redis) -> JobFailures:
@@ -32,7 +32,7 @@ def parked(connection: redis.Redis) -> JobFailures:
     failures = JobFailures(connection)
     assert failures.begin(WRITE_BACK) is None
     for _ in range(4):
-        failures.fail(1, KEY, "no space", limit=4, may_pass=False, sweep_seconds=SWEEP, message=WRITE_BACK)
+        failures.fail(1, KEY, "no space", limit=4, may_pass=False, reconcile_seconds=SWEEP, message=WRITE_BACK)
     return failures
 
 
@@ -46,7 +46,7 @@ def parked(connection: redis.Redis) -> JobFailures:
     ],
     ids=["a failure", "a failure where sweeps are frequent", "an outage", "an outage where sweeps are frequent"],
 )
-def test_pauses_grow_fourfold_and_those_of_an_outage_end_with_the_next_sweep(
+def test_pauses_grow_fourfold_and_those_of_an_outage_end_with_the_next_complete(
     redis_connection: redis.Redis, sweep: float, may_pass: bool, pauses: list[float]
 ) -> None:
     """In seconds after each failure; an outage never parks a job."""
@@ -173,7 +173,7 @@ def test_a_job_that_runs_out_of_time_is_parked_as_late_as_one_that_loses_its_wor
     """Label Studio may be slow for hours; a job that never ends in time does not run for ever."""
     failures = JobFailures(redis_connection)
     found = [
-        failures.fail(1, KEY, "no time", limit=4, may_pass=False, timed_out=True, sweep_seconds=SWEEP)
+        failures.fail(1, KEY, "no time", limit=4, may_pass=False, timed_out=True, reconcile_seconds=SWEEP)
         for _ in range(MAX_LOST)
     ]
     assert [known.is_parked for known in found] == [False] * (MAX_LOST - 1) + [True]
@@ -203,7 +203,7 @@ def test_a_failure_beside_a_success_is_repeated(redis_connection: redis.Redis, f
     failures.begin(succeeding)
     failures.succeed(succeeding)
     failures.fail(
-        1, failing.failure_key, "no space", limit=4, may_pass=False, sweep_seconds=SWEEP, message=failing
+        1, failing.failure_key, "no space", limit=4, may_pass=False, reconcile_seconds=SWEEP, message=failing
     )  # fmt: skip
     (known,) = failures.failing(1)
     assert (known.payload, known.running) == (failing.payload(), {})
@@ -218,7 +218,7 @@ def test_a_job_that_fails_after_redis_was_emptied_can_be_repeated(redis_connecti
     failures, check = JobFailures(redis_connection), RetrainCheck(project=1, forced=True)
     failures.begin(check)
     redis_connection.flushall()
-    failures.fail(1, check.failure_key, "no space", limit=4, may_pass=False, sweep_seconds=SWEEP, message=check)
+    failures.fail(1, check.failure_key, "no space", limit=4, may_pass=False, reconcile_seconds=SWEEP, message=check)
     (known,) = failures.failing(1)
     assert known.payload == check.payload()
 
@@ -226,7 +226,7 @@ def test_a_job_that_fails_after_redis_was_emptied_can_be_repeated(redis_connecti
 def test_start_training_puts_the_ordinary_check_back(redis_connection: redis.Redis) -> None:
     failures, check = JobFailures(redis_connection), RetrainCheck(project=1)
     for _ in range(4):
-        failures.fail(1, check.failure_key, "no", limit=4, may_pass=False, sweep_seconds=SWEEP, message=check)
+        failures.fail(1, check.failure_key, "no", limit=4, may_pass=False, reconcile_seconds=SWEEP, message=check)
     assert not queues.send(redis_connection, check)
     assert queues.send(redis_connection, RetrainCheck(project=1, forced=True), anew=True)
     assert queues.send(redis_connection, check)
@@ -239,7 +239,7 @@ def test_chunks_of_one_version_are_counted_apart_and_shown_together(redis_connec
     first, second, third = (ScoreBulk(project=1, version="v0001", cubes=(cube,)) for cube in cubes)
     for chunk in (first, second):
         for _ in range(4):
-            failures.fail(1, chunk.failure_key, "no", limit=4, may_pass=False, sweep_seconds=SWEEP, message=chunk)
+            failures.fail(1, chunk.failure_key, "no", limit=4, may_pass=False, reconcile_seconds=SWEEP, message=chunk)
             failures.begin(third)
             failures.succeed(third)
     assert [queues.send(redis_connection, chunk) for chunk in (first, second, third)] == [False, False, True]
@@ -255,7 +255,7 @@ def test_reconciliation_is_never_parked(redis_connection: redis.Redis) -> None:
         assert failures.begin(message) is None
     for _ in range(7):
         known = failures.fail(
-            1, message.failure_key, "no", limit=message.limit, may_pass=False, sweep_seconds=SWEEP, message=message
+            1, message.failure_key, "no", limit=message.limit, may_pass=False, reconcile_seconds=SWEEP, message=message
         )
     assert known.next_at - known.failed_at == pytest.approx(3600)
     assert queues.send(redis_connection, message)

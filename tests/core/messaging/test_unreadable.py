@@ -133,7 +133,9 @@ def test_failures_that_cannot_be_read_stop_no_job(redis_connection: redis.Redis,
     write(redis_connection, key)
     assert queues.send(redis_connection, message)
     for _ in range(4):
-        failures.fail(1, message.failure_key, "no space", limit=4, may_pass=False, sweep_seconds=300.0, message=message)
+        failures.fail(
+            1, message.failure_key, "no space", limit=4, may_pass=False, reconcile_seconds=300.0, message=message
+        )
     assert [known.is_parked for known in failures.failing(1)] == [True]
     assert queues.send(redis_connection, message, anew=True) is False  # it waits
     assert failures.failing(1) == []

@@ -132,7 +132,7 @@ def test_a_round_is_a_row() -> None:
     """It contains the estimates of the audit and the true numbers."""
     one, closing = simulate(rounds=1)
     row = one.row()
-    assert (row["round"], row["verified"], row["verified_share"], row["true_wrong_left"]) == (1, 20, 0.1, one.wrong)
+    assert (row["round"], row["verified"], row["verified_fraction"], row["true_wrong_left"]) == (1, 20, 0.1, one.wrong)
     assert list(closing.row()) == list(row)
     assert closing.row()["hit_rate"] is None
 

@@ -199,7 +199,7 @@ def test_no_service_logs_a_secret(variables: dict[str, str], tmp_path: Path) -> 
     """At level debug: events with right and wrong credentials, and a retrain check that Label Studio refuses."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
-    rules = {"HELIOLOOP_RETRAIN_QUIET_SECONDS": "0", "HELIOLOOP_SWEEP_SECONDS": "1"}
+    rules = {"HELIOLOOP_RETRAIN_QUIET_SECONDS": "0", "HELIOLOOP_RECONCILE_SECONDS": "1"}
     backend_log, worker_log = tmp_path / "backend.log", tmp_path / "worker.log"
     with (
         running({**variables, **rules}, backend_log, "backend", "--port", str(port)),

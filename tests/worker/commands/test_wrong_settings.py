@@ -55,7 +55,7 @@ WRONG = {
     ],
     "LABEL_STUDIO_API_KEY": [("Token hunter2", "contains a blank"), ("hünter2", "a character outside ASCII")],
     "LABEL_STUDIO_TIMEOUT_SECONDS": [("soon", "valid number"), ("0", "greater than 0"), ("inf", "finite")],
-    "SWEEP_SECONDS": [("-1", "greater than 0"), ("9" * 30, "less than or equal to")],
+    "RECONCILE_SECONDS": [("-1", "greater than 0"), ("9" * 30, "less than or equal to")],
     "BASIC_AUTH_USER": [("hunter2:x", "contains a colon")],
     "WEBHOOK_SECRET": [("hunter2\nx", "line")],
     "DEVICE": [("gpu", "'auto', 'cpu' or 'cuda'")],

@@ -187,7 +187,7 @@ def test_complete_readings_take_a_small_fraction_of_the_time(tmp_path: Path, mon
     now = [1000.0]
     monkeypatch.setattr(kept_projects.time, "monotonic", lambda: now[0])
     room = Room(tmp_path, 3)
-    assert room.kept.may_sweep(room.project)
+    assert room.kept.may_read_completely(room.project)
     every = room.fake.tasks
 
     def slow(project: int) -> list[dict[str, Any]]:
@@ -195,11 +195,11 @@ def test_complete_readings_take_a_small_fraction_of_the_time(tmp_path: Path, mon
         return every(project)
 
     monkeypatch.setattr(room.fake, "tasks", slow)
-    room.kept.sweep(room.project)
+    room.kept.read_completely(room.project)
     now[0] += 199.0
-    assert not room.kept.may_sweep(room.project)
+    assert not room.kept.may_read_completely(room.project)
     now[0] += 2.0
-    assert room.kept.may_sweep(room.project)
+    assert room.kept.may_read_completely(room.project)
 
 
 @pytest.mark.parametrize("is_undone", [False, True])

@@ -384,7 +384,7 @@ def test_a_label_studio_that_falls_silent_amid_a_reconciliation_is_not_asked_aga
         asked.append(1)
         raise LabelStudioError("Label Studio did not answer within 120 s", may_pass=True)
 
-    monkeypatch.setattr(project.context.projects, "sweep", silent)
+    monkeypatch.setattr(project.context.projects, "read_completely", silent)
     monkeypatch.setattr(project.context.projects, "refresh", silent)
     monkeypatch.setattr(project.label_studio, "model_versions", silent)
     with pytest.raises(LabelStudioError):

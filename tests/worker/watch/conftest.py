@@ -160,7 +160,7 @@ def site(settings: Settings, redis_connection: redis.Redis, trained: Path, tmp_p
     project = label_studio.create_project(title="site", label_config=labeling_configuration())
     root = tmp_path / "releases"
     root.mkdir()
-    own = settings.model_copy(update={"release_roots": [root], "sweep_seconds": 2.0, "retrain_verified": 1000})
+    own = settings.model_copy(update={"release_roots": [root], "reconcile_seconds": 2.0, "retrain_verified": 1000})
     shutil.copytree(trained, own.model_dir(project))
     context = Context(own, open_label_studio=lambda _: manager.label_studio(), recipe_for=lambda *_: TINY)
     made = Site(

@@ -25,7 +25,7 @@ def retry(*, project: int, jobs: tuple[str, ...]) -> None:
     Without JOB, all parked jobs, all jobs that wait for another attempt, and the parked rounds of the project are put
     back. JOB is the name of a job or of a step of reconciliation, as `helioloop status` lists it; if one of several is
     unknown, none is put back. Safe to repeat: nothing happens where nothing is parked or waits for another attempt.
-    Reconciliation does the rest within HELIOLOOP_SWEEP_SECONDS. Members of a parked round that are trained are not
+    Reconciliation does the rest within HELIOLOOP_RECONCILE_SECONDS. Members of a parked round that are trained are not
     trained again if the labels are unchanged.
 
     \b

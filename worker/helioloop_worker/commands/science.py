@@ -56,14 +56,14 @@ def _experiment_options(command: Callable[..., None]) -> Callable[..., None]:
     "--rounds", type=click.IntRange(min=1), help="Largest number of rounds.  [default: until the stopping rule]"
 )
 @click.option(
-    "--batch-share",
+    "--batch-fraction",
     type=FRACTION_OR_ALL,
     default=0.1,
     show_default=True,
     help="Fraction of all cubes that is verified in a round.",
 )
 @click.option(
-    "--check-share",
+    "--audit-fraction",
     type=FRACTION_OR_ALL,
     default=0.1,
     show_default=True,
@@ -76,8 +76,8 @@ def campaign(
     model_dir: Path,
     recipe: str,
     rounds: int | None,
-    batch_share: float,
-    check_share: float,
+    batch_fraction: float,
+    audit_fraction: float,
     seed: int | None,
     out: Path | None,
 ) -> None:
@@ -123,8 +123,8 @@ def campaign(
             recipe=RECIPES[recipe].in_epochs(settings.epochs),
             seed=settings.seed if seed is None else seed,
             rounds=rounds,
-            batch_fraction=batch_share,
-            audit_fraction=check_share,
+            batch_fraction=batch_fraction,
+            audit_fraction=audit_fraction,
         ):
             played.append(one)
             if out is not None:

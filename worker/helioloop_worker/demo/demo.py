@@ -41,7 +41,7 @@ PACE = {
     "HELIOLOOP_RETRAIN_MAX_WAIT_SECONDS": "60",
     "HELIOLOOP_RETRAIN_VERIFIED": "10",
     "HELIOLOOP_RETRAIN_CHANGED": "1",
-    "HELIOLOOP_SWEEP_SECONDS": "30",
+    "HELIOLOOP_RECONCILE_SECONDS": "30",
     "HELIOLOOP_GRACE_SECONDS": "600",
 }
 """Small numbers, so that one visitor sees a retraining; the defaults are for a team."""

@@ -35,7 +35,7 @@ _TITLE = Cause(
     check=SHOWN,
     name="title",
     remedy="Run `helioloop worker --role score`: its reconciliation sets the model version within "
-    "HELIOLOOP_SWEEP_SECONDS; "
+    "HELIOLOOP_RECONCILE_SECONDS; "
     "until then scores are empty.",
 )
 _SHOWN_OTHER = Cause(

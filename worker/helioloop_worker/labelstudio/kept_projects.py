@@ -27,7 +27,7 @@ from helioloop_worker.labelstudio.project import ProjectState, check_owner, make
 
 OVERLAP: Final = timedelta(seconds=120)
 """Changes up to this long before the newest one are read again: Label Studio stamps a change before it stores it."""
-SWEEP_FRACTION: Final = 0.05
+RECONCILE_FRACTION: Final = 0.05
 """Complete readings by reconciliation take at most about this fraction of the time, unless they are short."""
 SHORT_SECONDS: Final = 5.0
 """Complete readings of this length are made each time."""
@@ -102,7 +102,7 @@ class KeptProjects:
         self._label_studio = label_studio
         self._settings = settings
         self._kept: dict[int, _Kept] = {}
-        self._next_sweep: dict[int, float] = {}
+        self._next_complete: dict[int, float] = {}
 
     def read(self, project: int) -> ProjectState:
         """Return a project as it is now, and write its label snapshot where it is another one; see `read_project`."""
@@ -129,13 +129,13 @@ class KeptProjects:
                 return kept.state
         return self._read_all(project)
 
-    def sweep(self, project: int) -> ProjectState:
+    def read_completely(self, project: int) -> ProjectState:
         """Return a project from a complete reading by reconciliation; no label snapshot is written."""
         begun = time.monotonic()
         state = self._read_all(project)
         ended = time.monotonic()
-        pause = (ended - begun) / SWEEP_FRACTION if ended - begun > SHORT_SECONDS else 0.0
-        self._next_sweep[project] = ended + pause
+        pause = (ended - begun) / RECONCILE_FRACTION if ended - begun > SHORT_SECONDS else 0.0
+        self._next_complete[project] = ended + pause
         return state
 
     def _read_all(self, project: int) -> ProjectState:
@@ -150,9 +150,9 @@ class KeptProjects:
         )
         return state
 
-    def may_sweep(self, project: int) -> bool:
+    def may_read_completely(self, project: int) -> bool:
         """Return whether the last complete reading was long ago, compared with the time that it took."""
-        return time.monotonic() >= self._next_sweep.get(project, 0.0)
+        return time.monotonic() >= self._next_complete.get(project, 0.0)
 
     def _has_same_rules(self, kept: _Kept, info: ProjectInfo) -> bool:
         """Return whether labels are still derived by the same controls on the same grid, in this project's folder."""

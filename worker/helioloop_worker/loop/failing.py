@@ -73,7 +73,7 @@ def counting(
                     limit=message.limit,
                     may_pass=may_pass(error),
                     timed_out=isinstance(error, BaseTimeoutException),
-                    sweep_seconds=settings.sweep_seconds,
+                    reconcile_seconds=settings.reconcile_seconds,
                     message=message,
                     job_id=job_id,
                 )
@@ -94,7 +94,7 @@ def fail_step(context: Context, project: int, step: str, error: Exception) -> No
         reason_of(error),
         limit=None,
         may_pass=may_pass(error),
-        sweep_seconds=context.settings.sweep_seconds,
+        reconcile_seconds=context.settings.reconcile_seconds,
     )
     _log(project, failed)
 

@@ -4,7 +4,7 @@ It repairs the effects of a lost webhook, an emptied Redis or a killed worker, a
 is over. It does no long work itself.
 
 Annotations are compared at each reconciliation, by reading what has changed. All tasks and predictions are read, too,
-unless that takes many seconds: then it is done less often (`KeptProjects.may_sweep`).
+unless that takes many seconds: then it is done less often (`KeptProjects.may_read_completely`).
 """
 
 import logging

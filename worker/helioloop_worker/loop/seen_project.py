@@ -18,7 +18,7 @@ class SeenProject:
     @cached_property
     def is_complete(self) -> bool:
         """True where all tasks are read, not only what has changed."""
-        return self.context.projects.may_sweep(self.project)
+        return self.context.projects.may_read_completely(self.project)
 
     @property
     def state(self) -> ProjectState:
@@ -34,7 +34,7 @@ class SeenProject:
     def _reading(self) -> tuple[ProjectState, Snapshot | None]:
         projects, model_dir = self.context.projects, self.context.settings.model_dir(self.project)
         before = Snapshot.read_if_changed(model_dir)
-        state = projects.sweep(self.project) if self.is_complete else projects.refresh(self.project)
+        state = projects.read_completely(self.project) if self.is_complete else projects.refresh(self.project)
         if before is None:  # it was lost, or put aside
             state.snapshot.write(model_dir)
         return state, before
