@@ -79,16 +79,18 @@ def check_address(settings: Settings) -> None:
     SettingsError
         If the host is unknown or not of this machine, or the port is taken or reserved.
     """
+    host = settings.backend_host
     try:
-        family, kind, number, _, address = socket.getaddrinfo(
-            settings.backend_host, settings.backend_port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind, number) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gunicorn does: a restart need not wait
-            probe.bind(address)
-    except OSError as error:
+        # As gunicorn does it: names are looked up as IPv4 addresses, and a restart need not wait.
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        found = socket.getaddrinfo(host, settings.backend_port, family, socket.SOCK_STREAM)
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(found[0][4])
+    except (OSError, UnicodeError) as error:  # the latter for names that no host can have
+        why = getattr(error, "strerror", None) or str(error)
         raise SettingsError(
-            f"the backend cannot listen on {settings.backend_address}: {(error.strerror or str(error)).lower()}; "
+            f"the backend cannot listen on {settings.backend_address}: {why.lower()}; "
             "choose an address of this machine and a free port with HELIOLOOP_BACKEND_HOST and HELIOLOOP_BACKEND_PORT, "
             "or --host and --port, or stop what listens there"
         ) from None

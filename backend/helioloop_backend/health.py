@@ -66,7 +66,7 @@ def metrics() -> Response:
 
 @blueprint.get("/ready")
 def ready() -> tuple[Response, int]:
-    """Answer whether events and predictions can be served now: Redis answers and the model folders can be read.
+    """Answer whether events and predictions can be served now: Redis takes writes, and the model folders can be read.
 
     Everybody may ask, so it is looked up once per second at most.
     """

@@ -9,7 +9,6 @@ from typing import Final
 import redis
 
 from helioloop.environment.answering import silent_folders
-from helioloop.errors import ServiceError
 from helioloop.messaging import redis_client
 from helioloop.registry import label_snapshot
 from helioloop.registry.publications import POINTER
@@ -22,7 +21,7 @@ KEPT_SECONDS: Final = 1.0
 FOLDER_SECONDS: Final = 0.5
 """Longest wait for the model root: Label Studio waits one second for the answer to a webhook."""
 NO_REDIS: Final = "Redis does not answer; start it or correct REDIS_URL"
-NO_WRITES: Final = "Redis takes no writes of the backend, so events are lost; `helioloop doctor` names cause and remedy"
+NO_WRITES: Final = "Redis takes no writes of the backend, so events are refused; `helioloop doctor` names the cause"
 SILENT_FOLDER: Final = (
     "the folder HELIOLOOP_MODEL_ROOT does not answer, as on a network file system whose server is away; bring that back"
 )
@@ -60,11 +59,15 @@ class Readiness:
 
     def _look(self) -> str | None:
         try:
-            with redis_client.plain_errors(self._settings):
-                self._connection.ping()
-                redis_client.try_to_write(self._connection)
-        except ServiceError as error:
-            return NO_REDIS if isinstance(error.__context__, redis.ConnectionError | redis.TimeoutError) else NO_WRITES
+            self._connection.ping()
+        except redis.RedisError:
+            return NO_REDIS
+        try:
+            redis_client.try_to_write(self._connection)
+        except (redis.ConnectionError, redis.TimeoutError):
+            return NO_REDIS
+        except redis.RedisError:
+            return NO_WRITES
         if self.has_silent_folder():
             return SILENT_FOLDER
         try:

@@ -260,7 +260,7 @@ def test_ready_tells_that_redis_takes_no_writes(
     redis_connection: redis.Redis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It answers pings; an event would be lost. Ready again as soon as it is mended, and nothing stays in Redis."""
+    """It answers pings; an event would be refused. Ready again as soon as it is mended, and nothing stays in Redis."""
     monkeypatch.setattr(readiness, "KEPT_SECONDS", 0.0)
     settings.model_root.mkdir()
     client = app_of(settings).test_client()

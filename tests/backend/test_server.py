@@ -108,10 +108,15 @@ def test_it_starts_and_is_healthy_while_redis_is_down(serve: Serve, settings: Se
 
 @pytest.mark.parametrize(
     ("host", "why"),
-    [("127.0.0.1", "address already in use"), ("no-such-host.invalid", "name|known"), ("203.0.113.5", "cannot assign")],
+    [
+        ("127.0.0.1", "address already in use"),
+        ("no-such-host.invalid", "name|known"),
+        ("203.0.113.5", "cannot assign"),
+        ("a..b", "label"),
+    ],
 )
 def test_an_address_that_it_cannot_listen_on_is_refused_at_once(settings: Settings, host: str, why: str) -> None:
-    """A port that is taken, a host that nothing knows, an address of another machine; named with the settings."""
+    """A port that is taken, a host that nothing knows, an address of another machine, no name; with the settings."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = settings.model_copy(update={"backend_host": host, "backend_port": taken.getsockname()[1]})
         with pytest.raises(SettingsError, match=rf"cannot listen on {host}:\d+: .*({why}).*HELIOLOOP_BACKEND_PORT"):

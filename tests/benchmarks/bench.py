@@ -97,7 +97,7 @@ class Bench:
     _opened: dict[int, Experiment] = field(default_factory=dict, init=False, repr=False)
 
     def on(self, generator: Generator) -> "Bench":
-        """Return the bench on another generator's releases, with networks pretrained on cubes of the other one alone.
+        """Return the bench on another generator's releases, with networks pretrained on cubes of the other one's kinds.
 
         What is shipped is pretrained on all, so on either it would be measured on an archive of a kind that it knows.
         """

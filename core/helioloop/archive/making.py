@@ -14,7 +14,7 @@ import joblib
 from helioloop.archive.regions import Region
 from helioloop.archive.release import MadeRelease, write_release
 from helioloop.archive.spool import Patch, Spool, SpooledFile, key_of
-from helioloop.data.making_lock import LOCK, only_maker
+from helioloop.data.making_lock import is_of_lock, only_maker
 from helioloop.data.release import LABELS_FILE
 from helioloop.environment.pools import make_pool
 from helioloop.errors import MagnetogramError, ReleaseError
@@ -118,26 +118,13 @@ def make_release(
     """
     spool = Spool(out / f".{command}")
     excluded_table = f"{command}-excluded.csv"
-    if out.exists():
-        present = {path.name for path in out.iterdir()}
-        if {excluded_table, LABELS_FILE} <= present:
-            # The label table is written last. A run that ended just after it has left its hidden folder.
-            shutil.rmtree(spool.folder, ignore_errors=True)
-            raise ReleaseError(
-                f"{out} is a finished release, and its cubes may be labelled already: make a new one elsewhere, "
-                "or have files that keep coming followed by `helioloop watch`"
-            )
-        others = sorted(present - {excluded_table, LOCK})
-        if others and not spool.folder.exists():
-            raise ReleaseError(
-                f"{out} is not empty (it has {others[0]!r}); a release is made in a folder of its own: name another one"
-            )
     recipe = {
         "command": command,
         "profile": profile.as_dict(),
         "regions": [[region.name, region.lon_deg, region.lat_deg, region.first_seen_tai] for region in regions],
     }
     with only_maker(out):
+        _refuse_other_content(out, spool, excluded_table)
         spool.claim(recipe)
         files = _cut_all(work, cut, spool, report=report, processes=processes)
         made = write_release(out, spool, files, regions, profile, command=command, report=report)
@@ -149,6 +136,23 @@ def make_release(
             f"{reason}; {out / excluded_table} lists all reasons"
         )
     return made
+
+
+def _refuse_other_content(out: Path, spool: Spool, excluded_table: str) -> None:
+    """Raise a `ReleaseError` where the folder has a finished release, or what no interrupted run has left."""
+    present = {path.name for path in out.iterdir() if not is_of_lock(path.name)}
+    if {excluded_table, LABELS_FILE} <= present:
+        # The label table is written last. A run that ended just after it has left its hidden folder.
+        shutil.rmtree(spool.folder, ignore_errors=True)
+        raise ReleaseError(
+            f"{out} is a finished release, and its cubes may be labelled already: make a new one elsewhere, or have "
+            "files that keep coming followed by `helioloop watch`"
+        )
+    others = sorted(present - {excluded_table})
+    if others and not spool.folder.exists():
+        raise ReleaseError(
+            f"{out} is not empty (it has {others[0]!r}); a release is made in a folder of its own: name another one"
+        )
 
 
 def _cut_all(

@@ -20,7 +20,7 @@ TIME_CARDS = ("T-OBS", "DATE-AVG", "DATE-OBS", "DATE-BEG", "T-REC")
 """Cards that give the observation time, best first: the middle of the exposure, its start, the archive's slot. See
 `canonical` for their other spellings."""
 
-_CLOCK_CARDS = ("TIME-OBS", "TIME", "UTC", "UT")
+CLOCK_CARDS = ("TIME-OBS", "TIME", "UTC", "UT")
 
 
 def observation_time(header: fits.Header, *, instrument: str | None) -> tuple[Time, str]:
@@ -61,5 +61,5 @@ def _known(header: fits.Header, kind: str) -> list[tuple[str, str]]:
 
 def _clock(header: fits.Header) -> str:
     """Return the time of day in a card of its own; empty without one."""
-    texts = (text for kind in _CLOCK_CARDS for _, text in _known(header, kind))
+    texts = (text for kind in CLOCK_CARDS for _, text in _known(header, kind))
     return next(filter(is_time_of_day, texts), "")

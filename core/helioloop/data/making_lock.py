@@ -6,15 +6,22 @@ from pathlib import Path
 from typing import Final
 
 from helioloop.errors import ReleaseError
-from helioloop.files import lease
+from helioloop.files import atomic, lease
 
 LOCK: Final = ".making.lock"
 """Name of the lock file in the release's folder; it stays only where a run was killed, and stops no later run."""
 
 
+def is_of_lock(name: str) -> bool:
+    """Return whether a file's name is that of the lock, or of what is beside it while it is taken."""
+    return name == LOCK or atomic.is_unfinished(name)
+
+
 @contextmanager
 def only_maker(out: Path) -> Iterator[None]:
     """Keep other runs from making the release in the folder `out`, which is created if missing.
+
+    Whoever looks at what is in the folder does so inside: another run may have ended just before.
 
     Raises
     ------

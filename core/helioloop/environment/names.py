@@ -60,6 +60,8 @@ BACKEND: Final = BACKEND_ONLY | frozenset(
 )
 """Settings that the backend uses."""
 
+_FORMER: Final = {"HELIOLOOP_SWEEP_SECONDS": "HELIOLOOP_RECONCILE_SECONDS"}
+"""Variables that had another name before."""
 _NOT_SETTINGS: Final = frozenset({"HELIOLOOP_FAULT_SEED", "HELIOLOOP_SCREENSHOTS", "HELIOLOOP_STILLS"})
 """Variables of the tests and of ``make`` beside those that start with ``HELIOLOOP_TEST_``."""
 _TESTS: Final = "HELIOLOOP_TEST_"
@@ -135,6 +137,8 @@ def _alias_names() -> frozenset[str]:
 
 def _nearest(name: str, known: Collection[str]) -> str | None:
     """Return the known name that was probably meant; None if no name is like it."""
+    if name in _FORMER:
+        return _FORMER[name]
     for setting, alias in ALIASES.items():
         for suffix in ("", FILE_SUFFIX) if setting in FROM_FILES else ("",):
             if name == PREFIX + alias + suffix:

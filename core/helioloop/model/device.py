@@ -19,7 +19,7 @@ _FILLS: Any = torch.utils.deterministic  # type checkers do not see its one attr
 
 CPU_THREADS = 1
 """Threads per member on a CPU. The rounding of a sum depends on the number of threads, so a fixed number gives the same
-result on every machine. Networks this small gain more from several processes than from several threads."""
+result whatever the number of cores. Networks this small gain more from several processes than from several threads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,8 @@ def load_pretrained(network: nn.Module, name: str) -> None:
     network : nn.Module
         On a CPU.
     name : str
-        Name of the file without its ending: a recipe's name, or that and the one generator that made the cubes.
+        Name of the file without its ending: a recipe's name, or that and the one generator that made the cubes, the
+        usual and the varied ones.
 
     Raises
     ------

@@ -8,6 +8,7 @@ Modules in reading order; each imports only from those above it:
     regions       bipolar regions with the statistics of the Sun
     detection     where a detector first finds the region, and the crude label that follows from it
     sampling      random scenarios by seed and index
+    scenes        how many regions varied cubes show, where, and of which kind
     varied        random scenarios whose constants differ from cube to cube
     flow          supergranular flow
     elements      magnetic elements, the small concentrations that make up all flux

@@ -1,8 +1,8 @@
 """Constants of the Sun and of the magnetograph by which elements make cubes.
 
-A cube of `draw_scenario` has the constants of this Sun as far as they are known, and those of MDI. Networks that are to
-know the cubes of other instruments, and of a Sun that is known better than these numbers, learn from cubes whose
-constants differ, see `helioloop.synthetic.varied`.
+A cube of `draw_scenario` has the constants of the Sun as far as they are known, and those of MDI. Networks that are to
+know the cubes of other instruments, and of the real Sun, which these numbers describe only roughly, learn from cubes
+whose constants differ, see `helioloop.synthetic.varied`.
 """
 
 from dataclasses import dataclass

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from helioloop.data.crude_label_tables import CRUDE_LABELS_FILE, write_crude_labels
 from helioloop.data.crude_labels import FIRST_FOUND_EAST_OF_DEG, CrudeLabel, label_cube
 from helioloop.data.cubes import write_cube
-from helioloop.data.making_lock import LOCK, only_maker
+from helioloop.data.making_lock import is_of_lock, only_maker
 from helioloop.data.release import LABELS_FILE, LabelRow, write_labels
 from helioloop.environment.pools import make_pool
 from helioloop.errors import ReleaseError
@@ -76,7 +76,7 @@ EDITIONS = {
 
 
 class Drawn(Protocol):
-    """What is common to the cubes drawn by both generators."""
+    """What is common to the cubes drawn by all generators."""
 
     @property
     def index(self) -> int:
@@ -275,8 +275,8 @@ def make_release(
         made_with["kind"] = generator
     if crude_rule is not CrudeRule.SCENARIO:  # releases made before there was a choice can be completed
         made_with["crude_rule"] = crude_rule
-    _claim(out, made_with)
     with only_maker(out):
+        _claim(out, made_with)
         scenarios = [draw(generator, seed, index, instrument) for index in range(n)]
         missing = [s.index for s in scenarios if not (out / f"{s.name}.fits").exists()]
         done = n - len(missing)
@@ -362,11 +362,10 @@ def _claim(out: Path, made_with: dict[str, object]) -> None:
                 "same values: give another --out, or delete that folder first"
             )
         return
-    if out.exists() and any(path.name != LOCK for path in out.iterdir()):
+    if any(not is_of_lock(path.name) for path in out.iterdir()):
         raise ReleaseError(
             f"{out} is not empty and was not made by make-release; a release needs an empty folder: give another --out"
         )
-    out.mkdir(parents=True, exist_ok=True)
     atomic.write_json(recipe, made_with)
 
 

@@ -165,9 +165,9 @@ def _noise(rng: np.random.Generator, scenario: Scenario, instrument: Instrument)
     weight = columns - low
     drawn = rng.standard_normal((n_frames, size, int(low.max()) + 2), dtype=np.float32)
     # Optics and remapping correlate the noise of neighbouring pixels.
-    north, west = scenario.constants.noise_correlation
-    drawn[:, 1:] += north * drawn[:, :-1]
-    drawn[:, :, 1:] += west * drawn[:, :, :-1]
+    south, east = scenario.constants.noise_correlation
+    drawn[:, 1:] += south * drawn[:, :-1]
+    drawn[:, :, 1:] += east * drawn[:, :, :-1]
     smooth = np.take_along_axis(drawn, low[:, None, :], axis=2) * (1.0 - weight)[:, None, :]
     smooth += np.take_along_axis(drawn, low[:, None, :] + 1, axis=2) * weight[:, None, :]
     longitude = np.radians(_longitudes_deg(scenario, instrument))

@@ -23,23 +23,17 @@ from helioloop.synthetic.scenario import (
     Kind,
     Purpose,
     Scenario,
-    Tracking,
     derive_truth,
     log_uniform,
     stream,
 )
+from helioloop.synthetic.scenes import FURTHEST, GAP_FRACTION, around, draw_counts, draw_longitude, kind_of
 from helioloop.synthetic.tracking import draw_start_and_latitude, draw_tracking
 
 _NEW = (0.46, 0.41, 0.13)  # how often there are none, one and two new regions
-_OLDER = (0.3, 0.4, 0.2, 0.1)  # how often there are none to three older ones
 _LOG_FLUX_NEW = (20.3, 22.5)
 _LOG_FLUX_OLDER = (20.4, 22.3)
 _OLDEST_DAYS = 16.0
-_FURTHEST = 0.36  # of the patch: how far regions are from its centre, in longitude and latitude
-_GAP_FRACTION = 0.06
-_LIMB_FRACTION = 0.25  # of the new regions emerge before they rotate into view
-_VISIBLE_DEG = (-73.0, 55.0)
-_HIDDEN_DEG = (-105.0, -77.0)
 _NOISE_GAUSS = (4.0, 32.0)  # HMI's to worse than MDI's
 _NETWORK_GAUSS = (2.0, 22.0)
 
@@ -66,7 +60,7 @@ def draw_varied_scenario(seed: int, index: int, instrument: Instrument) -> Scena
 def _draw(rng: np.random.Generator, seed: int, index: int, instrument: Instrument) -> Scenario:
     constants = draw_constants(rng)
     start, cycle, latitude = draw_start_and_latitude(rng, index)
-    gap = float(rng.uniform(-65.0, -30.0)) if rng.random() < _GAP_FRACTION else None
+    gap = float(rng.uniform(-65.0, -30.0)) if rng.random() < GAP_FRACTION else None
     tracking = replace(
         draw_tracking(rng, start, latitude, instrument, gap_until_deg=gap), noise_gauss=log_uniform(rng, *_NOISE_GAUSS)
     )
@@ -79,9 +73,11 @@ def _draw(rng: np.random.Generator, seed: int, index: int, instrument: Instrumen
         instrument=instrument,
         constants=constants,
     )
-    regions = _draw_regions(sampler)
+    n_new, n_older = draw_counts(rng, _NEW)
+    regions = _draw_regions(sampler, n_new=n_new, n_older=n_older)
     region = f"VAR{index + 1:05d}"
     bipoles = (*regions, *(draw_ephemeral(rng, instrument) for _ in range(rng.poisson(0.8))))
+    truth = derive_truth(bipoles, tracking, instrument, Kind.EMERGING)
     return Scenario(
         seed=seed,
         index=index,
@@ -96,69 +92,55 @@ def _draw(rng: np.random.Generator, seed: int, index: int, instrument: Instrumen
         network_gauss=log_uniform(rng, *_NETWORK_GAUSS),
         network_imbalance=float(rng.uniform(-0.95, 0.95)),
         tracking=tracking,
-        truth=derive_truth(bipoles, tracking, instrument, _kind(regions, tracking)),
+        truth=replace(truth, kind=kind_of(truth, n_new=n_new, n_older=n_older)),
         constants=constants,
     )
 
 
 def draw_constants(rng: np.random.Generator) -> Constants:
-    """Draw constants: each by itself, evenly on a logarithmic scale."""
-
-    def around(usual: float, factor: float) -> float:
-        return log_uniform(rng, usual / factor, usual * factor)
-
+    """Draw constants: each by itself, evenly on a logarithmic scale; fractions and correlations evenly."""
     return Constants(
-        cell_mm=around(USUAL.cell_mm, 1.7),
-        cell_life_seconds=around(USUAL.cell_life_seconds, 2.0),
-        flow_metre_per_second=around(USUAL.flow_metre_per_second, 2.0),
-        granulation_metre2_per_second=around(USUAL.granulation_metre2_per_second, 3.0),
-        dispersal_metre2_per_second=around(USUAL.dispersal_metre2_per_second, 2.0),
-        join_frames=around(USUAL.join_frames, 3.0),
-        network_element_mx=around(USUAL.network_element_mx, 3.0),
-        network_life_frames=around(USUAL.network_life_frames, 2.0),
-        ephemeral_element_mx=around(USUAL.ephemeral_element_mx, 2.0),
-        ephemeral_life_frames=around(USUAL.ephemeral_life_frames, 1.7),
-        ephemeral_per_frame=around(USUAL.ephemeral_per_frame, 3.0),
-        approach_frames=around(USUAL.approach_frames, 2.5),
+        cell_mm=around(rng, USUAL.cell_mm, 1.7),
+        cell_life_seconds=around(rng, USUAL.cell_life_seconds, 2.0),
+        flow_metre_per_second=around(rng, USUAL.flow_metre_per_second, 2.0),
+        granulation_metre2_per_second=around(rng, USUAL.granulation_metre2_per_second, 3.0),
+        dispersal_metre2_per_second=around(rng, USUAL.dispersal_metre2_per_second, 2.0),
+        join_frames=around(rng, USUAL.join_frames, 3.0),
+        network_element_mx=around(rng, USUAL.network_element_mx, 3.0),
+        network_life_frames=around(rng, USUAL.network_life_frames, 2.0),
+        ephemeral_element_mx=around(rng, USUAL.ephemeral_element_mx, 2.0),
+        ephemeral_life_frames=around(rng, USUAL.ephemeral_life_frames, 1.7),
+        ephemeral_per_frame=around(rng, USUAL.ephemeral_per_frame, 3.0),
+        approach_frames=around(rng, USUAL.approach_frames, 2.5),
         spot_fraction=(float(rng.uniform(0.05, 0.9)), float(rng.uniform(0.05, 0.8))),
-        plage_gauss=around(USUAL.plage_gauss, 2.5),
-        rise_days=around(USUAL.rise_days, 2.2),
-        decay_days=around(USUAL.decay_days, 2.5),
-        separation_deg=around(USUAL.separation_deg, 1.7),
-        blur_px=around(USUAL.blur_px, 1.8),
-        disk_blur_px=around(USUAL.disk_blur_px, 1.8),
+        plage_gauss=around(rng, USUAL.plage_gauss, 2.5),
+        rise_days=around(rng, USUAL.rise_days, 2.2),
+        decay_days=around(rng, USUAL.decay_days, 2.5),
+        separation_deg=around(rng, USUAL.separation_deg, 1.7),
+        blur_px=around(rng, USUAL.blur_px, 1.8),
+        disk_blur_px=around(rng, USUAL.disk_blur_px, 1.8),
         horizontal_fraction=float(rng.uniform(0.0, 0.7)),
-        gain=around(USUAL.gain, 1.4),
+        gain=around(rng, USUAL.gain, 1.4),
         noise_correlation=(float(rng.uniform(0.0, 0.7)), float(rng.uniform(0.0, 0.7))),
     )
 
 
-def _draw_regions(sampler: RegionSampler) -> list[Bipole]:
-    """Draw older and new regions, at least one; the one that the patch follows is at its centre, and comes first."""
+def _draw_regions(sampler: RegionSampler, *, n_new: int, n_older: int) -> list[Bipole]:
+    """Draw new and older regions; the one that the patch follows is near its centre, and comes first.
+
+    Longitudes are drawn for the centre of the patch; a region is up to `FURTHEST` from it.
+    """
     rng, size = sampler.rng, sampler.instrument.size_px
-    n_new = n_older = 0
-    while n_new + n_older == 0:
-        n_new, n_older = int(rng.choice(3, p=_NEW)), int(rng.choice(4, p=_OLDER))
     days = sampler.instrument.cadence_seconds / SECONDS_PER_DAY
     drawn = []
     for _ in range(n_new):
-        hidden = rng.random() < _LIMB_FRACTION
-        longitude = float(rng.uniform(*(_HIDDEN_DEG if hidden else _VISIBLE_DEG)))
+        longitude = draw_longitude(rng)
         drawn.append(sampler.emerging(float(rng.uniform(*_LOG_FLUX_NEW)), longitude))
     for _ in range(n_older):
         age_frames = float(rng.uniform(0.5, _OLDEST_DAYS)) / days
         drawn.append(sampler.existing(float(rng.uniform(*_LOG_FLUX_OLDER)), age_frames))
     followed = int(rng.integers(len(drawn)))
     drawn.insert(0, drawn.pop(followed))
-    places = rng.uniform(-_FURTHEST * size, _FURTHEST * size, (len(drawn), 2))
+    places = rng.uniform(-FURTHEST * size, FURTHEST * size, (len(drawn), 2))
     places[0] = rng.normal(0.0, 0.03 * size, 2)
     return [replace(one, x_px=float(x), y_px=float(y)) for one, (x, y) in zip(drawn, places, strict=True)]
-
-
-def _kind(regions: list[Bipole], tracking: Tracking) -> Kind:
-    """Return what a cube shows: regions older than its first frames, new ones, or both."""
-    limb = (-90.0 - tracking.longitude_deg) / tracking.degrees_per_frame
-    new = [one for one in regions if one.onset_frame + one.rise_frames > limb]
-    if len(new) == len(regions):
-        return Kind.EMERGING
-    return Kind.INSIDE if new else Kind.ROTATING_IN

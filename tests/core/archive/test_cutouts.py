@@ -20,6 +20,7 @@ from helioloop.archive.regions import Region
 from helioloop.archive.release import MadeRelease
 from helioloop.data.cubes import read_cube
 from helioloop.data.gridding import to_grid
+from helioloop.data.making_lock import only_maker
 from helioloop.data.release import read_labels
 from helioloop.data.release_profile import read_release_profile
 from helioloop.errors import ReleaseError
@@ -248,6 +249,13 @@ def test_real_images_become_cubes_of_one_frame(real: Path, tmp_path: Path) -> No
         cube = read_cube(made.folder / f"{name}.fits")
         assert np.isfinite(cube.observed_gauss).mean() > 0.9
         assert np.nanmax(np.abs(cube.observed_gauss)) > 200.0
+
+
+def test_two_runs_do_not_make_one_release(series: Path, tmp_path: Path) -> None:
+    """The second one is refused before it looks at what is there, and leaves nothing."""
+    with only_maker(tmp_path), pytest.raises(ReleaseError, match="another run makes"):
+        make_cutouts([str(series)], [EAST], tmp_path, profile=COARSE, processes=1)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_finished_release_is_not_changed(made: MadeRelease, series: Path) -> None:

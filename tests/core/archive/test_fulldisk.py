@@ -19,6 +19,7 @@ from helioloop.records.profiles import BUILT_IN
 
 MDI, HMI, GONG = (BUILT_IN[name] for name in ("mdi", "hmi", "gong"))
 SMALL = {"size": 256, "scale": 8.0}
+AXES = tuple(f"{card}{axis}" for card in ("CTYPE", "CUNIT", "CRPIX", "CRVAL", "CDELT") for axis in (1, 2))
 
 
 def image_of(of: fits.Header) -> NDArray[np.float32]:
@@ -345,6 +346,48 @@ def test_an_image_that_does_not_inherit_has_its_own_cards_only(tmp_path: Path) -
     fits.HDUList([fits.PrimaryHDU(header=of), fits.ImageHDU(image_of(of), own)]).writeto(tmp_path / "own.fits")
     with pytest.raises(MagnetogramError, match="no card gives its observation time"):
         read_fulldisk(str(tmp_path / "own.fits"), MDI)
+
+
+@pytest.mark.parametrize(
+    ("own", "other"),
+    [
+        (AXES, {"CROTA2": 180.0}),
+        (AXES, {"CD1_1": -9.0}),
+        (("DATE-OBS",), {"T_OBS": "1999.01.01_00:00:00_TAI"}),
+        (("CRLN_OBS", "CRLT_OBS", "DSUN_OBS"), {"OBS_L0": 17.0, "L0": 17.0}),
+    ],
+    ids=["rotation", "matrix", "time", "observer"],
+)
+def test_axes_time_and_observer_are_not_mixed_from_two_headers(
+    tmp_path: Path, own: tuple[str, ...], other: dict[str, Any]
+) -> None:
+    """An image that has some of these cards is read as if the primary header had none of them."""
+    of = header(**SMALL, CROTA2=None)
+    image = image_of(of)
+    primary = of.copy()
+    for card in own:
+        del primary[card]
+    primary.update(other)
+    alone = primary.copy()
+    for card in other:
+        alone.remove(card)
+    for name, cards in (("mixed", primary), ("alone", alone)):
+        bare = fits.ImageHDU(image, fits.Header({card: of[card] for card in own}))
+        fits.HDUList([fits.PrimaryHDU(header=cards), bare]).writeto(tmp_path / f"{name}.fits")
+    if own == ("DATE-OBS",):
+        assert read_fulldisk(str(tmp_path / "mixed.fits"), MDI).time_card.startswith("DATE-OBS")
+        return
+    mixed, expected = (read_fulldisk(str(tmp_path / f"{name}.fits"), MDI).solar_wcs for name in ("mixed", "alone"))
+    assert mixed.observer_carrington_deg == expected.observer_carrington_deg
+    np.testing.assert_array_equal(mixed.wcs.pixel_scale_matrix, expected.wcs.pixel_scale_matrix)
+
+
+def test_who_wrote_a_file_is_no_doubt(tmp_path: Path) -> None:
+    """The primary header beside a complete one often has only the date and the program."""
+    of = header(**SMALL)
+    written = fits.Header({"DATE": "2020-01-01", "ORIGIN": "SOI", "CREATOR": "pipeline 3"})
+    fits.HDUList([fits.PrimaryHDU(header=written), fits.ImageHDU(image_of(of), of)]).writeto(tmp_path / "by.fits")
+    assert read_fulldisk(str(tmp_path / "by.fits"), MDI).assumed == ()
 
 
 def test_what_the_primary_header_says_can_refuse_an_image(tmp_path: Path) -> None:

@@ -18,13 +18,18 @@ from helioloop.records.cubes import CubeInfo
 
 KEY = "write-back-1-v0001"
 WRITE_BACK = WriteBack(project=1, version="v0001")
-SWEEP = 300.0
+RECONCILE_SECONDS = 300.0
 
 
 def fail(
-    failures: JobFailures, *, key: str = KEY, reason: str = "no space", may_pass: bool = False, sweep: float = SWEEP
+    failures: JobFailures,
+    *,
+    key: str = KEY,
+    reason: str = "no space",
+    may_pass: bool = False,
+    reconcile_seconds: float = RECONCILE_SECONDS,
 ) -> JobFailure:
-    return failures.fail(1, key, reason, limit=4, may_pass=may_pass, reconcile_seconds=sweep)
+    return failures.fail(1, key, reason, limit=4, may_pass=may_pass, reconcile_seconds=reconcile_seconds)
 
 
 def parked(connection: redis.Redis) -> JobFailures:
@@ -32,26 +37,33 @@ def parked(connection: redis.Redis) -> JobFailures:
     failures = JobFailures(connection)
     assert failures.begin(WRITE_BACK) is None
     for _ in range(4):
-        failures.fail(1, KEY, "no space", limit=4, may_pass=False, reconcile_seconds=SWEEP, message=WRITE_BACK)
+        failures.fail(
+            1, KEY, "no space", limit=4, may_pass=False, reconcile_seconds=RECONCILE_SECONDS, message=WRITE_BACK
+        )
     return failures
 
 
 @pytest.mark.parametrize(
-    ("sweep", "may_pass", "pauses"),
+    ("reconcile_seconds", "may_pass", "pauses"),
     [
         (300.0, False, [60, 240, 960]),
         (5.0, False, [5, 20, 80]),
         (300.0, True, [60, 240, 300, 300, 300]),
         (5.0, True, [5, 5, 5, 5, 5]),
     ],
-    ids=["a failure", "a failure where sweeps are frequent", "an outage", "an outage where sweeps are frequent"],
+    ids=[
+        "a failure",
+        "a failure where reconciliations are frequent",
+        "an outage",
+        "an outage where reconciliations are frequent",
+    ],
 )
-def test_pauses_grow_fourfold_and_those_of_an_outage_end_with_the_next_complete(
-    redis_connection: redis.Redis, sweep: float, may_pass: bool, pauses: list[float]
+def test_pauses_grow_fourfold_and_those_of_an_outage_end_with_the_next_reconciliation(
+    redis_connection: redis.Redis, reconcile_seconds: float, may_pass: bool, pauses: list[float]
 ) -> None:
     """In seconds after each failure; an outage never parks a job."""
     failures = JobFailures(redis_connection)
-    found = [fail(failures, may_pass=may_pass, sweep=sweep) for _ in pauses]
+    found = [fail(failures, may_pass=may_pass, reconcile_seconds=reconcile_seconds) for _ in pauses]
     assert [known.next_at - known.failed_at for known in found] == pytest.approx(pauses)
     assert not any(known.is_parked for known in found)
 
@@ -173,7 +185,7 @@ def test_a_job_that_runs_out_of_time_is_parked_as_late_as_one_that_loses_its_wor
     """Label Studio may be slow for hours; a job that never ends in time does not run for ever."""
     failures = JobFailures(redis_connection)
     found = [
-        failures.fail(1, KEY, "no time", limit=4, may_pass=False, timed_out=True, reconcile_seconds=SWEEP)
+        failures.fail(1, KEY, "no time", limit=4, may_pass=False, timed_out=True, reconcile_seconds=RECONCILE_SECONDS)
         for _ in range(MAX_LOST)
     ]
     assert [known.is_parked for known in found] == [False] * (MAX_LOST - 1) + [True]
@@ -203,8 +215,14 @@ def test_a_failure_beside_a_success_is_repeated(redis_connection: redis.Redis, f
     failures.begin(succeeding)
     failures.succeed(succeeding)
     failures.fail(
-        1, failing.failure_key, "no space", limit=4, may_pass=False, reconcile_seconds=SWEEP, message=failing
-    )  # fmt: skip
+        1,
+        failing.failure_key,
+        "no space",
+        limit=4,
+        may_pass=False,
+        reconcile_seconds=RECONCILE_SECONDS,
+        message=failing,
+    )
     (known,) = failures.failing(1)
     assert (known.payload, known.running) == (failing.payload(), {})
     failures.succeed(succeeding)
@@ -218,7 +236,9 @@ def test_a_job_that_fails_after_redis_was_emptied_can_be_repeated(redis_connecti
     failures, check = JobFailures(redis_connection), RetrainCheck(project=1, forced=True)
     failures.begin(check)
     redis_connection.flushall()
-    failures.fail(1, check.failure_key, "no space", limit=4, may_pass=False, reconcile_seconds=SWEEP, message=check)
+    failures.fail(
+        1, check.failure_key, "no space", limit=4, may_pass=False, reconcile_seconds=RECONCILE_SECONDS, message=check
+    )
     (known,) = failures.failing(1)
     assert known.payload == check.payload()
 
@@ -226,7 +246,9 @@ def test_a_job_that_fails_after_redis_was_emptied_can_be_repeated(redis_connecti
 def test_start_training_puts_the_ordinary_check_back(redis_connection: redis.Redis) -> None:
     failures, check = JobFailures(redis_connection), RetrainCheck(project=1)
     for _ in range(4):
-        failures.fail(1, check.failure_key, "no", limit=4, may_pass=False, reconcile_seconds=SWEEP, message=check)
+        failures.fail(
+            1, check.failure_key, "no", limit=4, may_pass=False, reconcile_seconds=RECONCILE_SECONDS, message=check
+        )
     assert not queues.send(redis_connection, check)
     assert queues.send(redis_connection, RetrainCheck(project=1, forced=True), anew=True)
     assert queues.send(redis_connection, check)
@@ -239,7 +261,9 @@ def test_chunks_of_one_version_are_counted_apart_and_shown_together(redis_connec
     first, second, third = (ScoreBulk(project=1, version="v0001", cubes=(cube,)) for cube in cubes)
     for chunk in (first, second):
         for _ in range(4):
-            failures.fail(1, chunk.failure_key, "no", limit=4, may_pass=False, reconcile_seconds=SWEEP, message=chunk)
+            failures.fail(
+                1, chunk.failure_key, "no", limit=4, may_pass=False, reconcile_seconds=RECONCILE_SECONDS, message=chunk
+            )
             failures.begin(third)
             failures.succeed(third)
     assert [queues.send(redis_connection, chunk) for chunk in (first, second, third)] == [False, False, True]
@@ -255,7 +279,13 @@ def test_reconciliation_is_never_parked(redis_connection: redis.Redis) -> None:
         assert failures.begin(message) is None
     for _ in range(7):
         known = failures.fail(
-            1, message.failure_key, "no", limit=message.limit, may_pass=False, reconcile_seconds=SWEEP, message=message
+            1,
+            message.failure_key,
+            "no",
+            limit=message.limit,
+            may_pass=False,
+            reconcile_seconds=RECONCILE_SECONDS,
+            message=message,
         )
     assert known.next_at - known.failed_at == pytest.approx(3600)
     assert queues.send(redis_connection, message)

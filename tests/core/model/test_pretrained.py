@@ -38,7 +38,7 @@ def test_the_recipes_of_the_per_frame_network_are_pretrained_and_the_authors_are
 @pytest.mark.parametrize("recipe", PRETRAINED, ids=lambda recipe: recipe.name)
 @pytest.mark.parametrize("other", ["", "-elements", "-flux-transport"])
 def test_a_new_network_has_the_weights_of_the_file_that_its_recipe_names(recipe: Recipe, other: str) -> None:
-    """Of both generators, and of one alone, which the benchmark measures on the other."""
+    """Of all generators, and of one alone, which the benchmark measures on the other."""
     name = f"{recipe.pretrained}{other}"
     network = new_network(
         find_architecture(recipe.network), replace(recipe, pretrained=name), MDI, dropout=recipe.dropouts[0]

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 from astropy.table import Table
 from tests.core.data.passing import CARRINGTON, PROFILE, write_passing
@@ -34,6 +35,14 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob("*.fits")}
+
+
+def test_every_generator_can_be_chosen() -> None:
+    """The command's help must not import them, so it has a list of its own."""
+    (command,) = [one for one in commands() if one.name == "make-release"]
+    (option,) = [one for one in command.params if one.name == "generator"]
+    assert isinstance(option.type, click.Choice)
+    assert list(option.type.choices) == list(Generator)
 
 
 def test_a_release_that_is_made_again_keeps_corrected_labels(release: Path, tmp_path: Path) -> None:

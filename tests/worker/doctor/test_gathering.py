@@ -187,7 +187,7 @@ def test_redis_that_takes_no_writes(settings: Settings, guarded: Path) -> None:
     right = settings.model_copy(update={"redis_url": f"unix://:g00d@{guarded}"})
     with redis.Redis.from_url(right.redis_url) as connection:
         assert findings(read(right))["redis"].verdict is Verdict.OK
-        assert connection.keys("helioloop:doctor:*") == []
+        assert connection.keys("helioloop:trial:*") == []
         connection.execute_command("REPLICAOF", "127.0.0.1", "1")
         assert findings(read(right))["redis"].cause == "no-writes"
         connection.execute_command("REPLICAOF", "NO", "ONE")

@@ -151,7 +151,7 @@ def test_a_file_that_cannot_be_looked_at_does_not_stop_the_other_steps(project: 
 
 @pytest.mark.parametrize("part", ["plan.json", "attempts.json", "growth-odds.json", "fold0-0.safetensors", "located"])
 def test_a_damaged_part_of_a_round_is_made_again(loop_project: LoopProject, task_data: Data, part: str) -> None:
-    """The round goes on in its folder with the other parts; without the mend each sweep failed for ever."""
+    """The round goes on in its folder with the other parts; without the mend each reconciliation failed for ever."""
     loop_project.import_cubes(task_data)
     plan = loop_project.plan()
     assert rounds.start(loop_project.context, loop_project.id, plan, forced=False)

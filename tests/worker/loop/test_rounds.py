@@ -226,7 +226,7 @@ def test_a_round_that_was_begun_and_never_sent_is_resumed(
 def test_an_attempt_that_is_not_made_is_not_counted(
     loop_project: LoopProject, plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The jobs of the round cannot be deleted: five sweeps fail, the round is not parked, the sixth resumes it."""
+    """Jobs of the round cannot be deleted: five reconciliations fail, the round is not parked, the sixth resumes it."""
 
     def fails(*_: Any, **__: Any) -> None:
         raise redis.ConnectionError("gone")

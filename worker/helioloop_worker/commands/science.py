@@ -90,7 +90,7 @@ def campaign(
 
     After each round its audit is printed, as a real campaign would have it. At the end a table has one row per round.
 
-    The networks of quick and accurate begin from weights trained on cubes of both generators of `make-release` with
+    The networks of quick and accurate begin from weights trained on cubes of the generators of `make-release` with
     their true labels (seed 101), so on releases made by it they do better than on an archive of another kind.
 
     \b
