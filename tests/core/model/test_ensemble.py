@@ -180,26 +180,33 @@ def test_the_same_round_in_two_processes_gives_the_same_scores(
     assert fields == read_trained_fields(registry.folder(card.version))
 
 
-def test_the_teacher_is_asked_on_as_many_threads_as_members_train_on(
+def test_members_teacher_and_growth_odds_are_computed_on_one_number_of_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rounding of sums depends on their number, and a machine or a pool of processes has its own."""
-    threads: list[int] = []
+    threads: dict[str, set[int]] = {"networks": set(), "cubes": set()}
 
     def network(*arguments: object, **named: object) -> nn.Module:
         made = new_network(*arguments, **named)
-        made.register_forward_hook(lambda *_: threads.append(torch.get_num_threads()))
+        made.register_forward_hook(lambda *_: threads["networks"].add(torch.get_num_threads()))
         return made
 
+    def load(cube: CubeInfo) -> np.ndarray:
+        threads["cubes"].add(torch.get_num_threads())
+        return RUNTIME.load(cube)
+
     monkeypatch.setattr(ensemble, "new_network", network)
+    plan, runtime = plan_of(), replace(RUNTIME, load=load)
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        train_member(plan_of(), "fold0-0", tmp_path, RUNTIME)
+        for member in plan.members:
+            train_member(plan, member.name, tmp_path, runtime)
+        keep_growth_odds(plan, tmp_path, runtime)
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
-    assert set(threads) == {CPU_THREADS}
+    assert threads == {"networks": {CPU_THREADS}, "cubes": {CPU_THREADS}}
 
 
 def test_another_seed_gives_other_scores(made: tuple[Registry, Card], tmp_path: Path) -> None:
