@@ -134,7 +134,7 @@ def trained(made: Path, task_data: dict[str, dict[str, str]], tmp_path_factory: 
     cubes = [replace(cube, label=crude(cube.name)) for data in task_data.values() if (cube := cube_of(data))]
     plan = make_plan(
         cubes,
-        recipe=replace(TINY, epochs=8),
+        recipe=replace(TINY, epochs=16),
         instrument=SMALL,
         profile=PROFILE,
         seed=0,

@@ -34,7 +34,9 @@ def socket() -> Iterator[Path]:
         yield Path(folder) / "redis.sock"
 
 
-def worker_process(role: Role, socket: Path, folder: Path, log: Path) -> subprocess.Popen[bytes]:
+def worker_process(
+    role: Role, socket: Path, folder: Path, log: Path, *, program: tuple[str, ...] = ("-m", "helioloop")
+) -> subprocess.Popen[bytes]:
     """Start a worker of a role, which writes its log to a file."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("HELIOLOOP_")},
@@ -46,7 +48,7 @@ def worker_process(role: Role, socket: Path, folder: Path, log: Path) -> subproc
     }
     with log.open("w") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "helioloop", "worker", "--role", role],
+            [sys.executable, *program, "worker", "--role", role],
             stdout=output,
             stderr=output,
             env=environment,
@@ -103,6 +105,79 @@ def test_a_worker_outlives_an_outage_of_redis_and_stops_during_the_next_one(
         until(lambda: attempts() > before, process, log)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=STOP_SECONDS) == 0
+    finally:
+        stop_redis(server)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(timeout=10)
+
+
+AWAY_ONCE = """
+import redis
+from rq.worker import base
+
+suspended, away = base.is_suspended, [1]
+
+def is_suspended(*arguments):
+    if away:
+        away.clear()
+        raise redis.ConnectionError("away for a moment")
+    return suspended(*arguments)
+
+base.is_suspended = is_suspended
+"""
+STOPPED_WHILE_IT_STARTS_AGAIN = """
+import os, signal
+
+bootstrap, begun = base.BaseWorker.bootstrap, []
+
+def starts(self, *arguments, **named):
+    begun.append(1)
+    bootstrap(self, *arguments, **named)
+    if len(begun) == 2:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+base.BaseWorker.bootstrap = starts
+"""
+RUN = """
+from helioloop.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("role", ["train", "score"])
+def test_an_outage_that_is_over_when_it_is_noticed_does_not_end_a_worker(
+    role: Role, socket: Path, tmp_path: Path
+) -> None:
+    """rq ends its loop at an error beside the reading of jobs; Redis, restarted, answers again by then."""
+    log = tmp_path / "worker.log"
+    server = start_redis_on_socket(socket)
+    process = worker_process(role, socket, tmp_path, log, program=("-c", AWAY_ONCE + RUN))
+    try:
+        until(lambda: "was lost; trying again" in log.read_text(), process, log)
+        with redis.Redis.from_url(f"unix://{socket}") as client:
+            until(lambda: client.scard("rq:workers") == 1, process, log)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=STOP_SECONDS) == 0, log.read_text()
+    finally:
+        stop_redis(server)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(timeout=10)
+
+
+@pytest.mark.parametrize("role", ["train", "score"])
+def test_a_worker_that_is_stopped_while_it_starts_again_ends_in_order(role: Role, socket: Path, tmp_path: Path) -> None:
+    """The handler of the worker before it hears the signal; nothing of it stays registered."""
+    log = tmp_path / "worker.log"
+    server = start_redis_on_socket(socket)
+    program = ("-c", AWAY_ONCE + STOPPED_WHILE_IT_STARTS_AGAIN + RUN)
+    process = worker_process(role, socket, tmp_path, log, program=program)
+    try:
+        assert process.wait(timeout=180) == 0, log.read_text()
+        assert "Traceback" not in log.read_text().split("was lost; trying again")[1]
+        with redis.Redis.from_url(f"unix://{socket}") as client:
+            assert client.scard("rq:workers") == 0
     finally:
         stop_redis(server)
         if process.poll() is None:

@@ -7,8 +7,8 @@ loaded. Reconciliations are sent from the loop of the worker, so an emptied Redi
 import logging
 import os
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from multiprocessing.util import register_after_fork
 from typing import Any, ClassVar, Final
 
@@ -139,6 +139,8 @@ class DescribedWorker(BaseWorker):
 
     settings: Settings
     device_name: str
+    lost_redis = False
+    """Whether Redis was away when rq's loop was last in a step that it does not repeat; an outage may be short."""
     max_connection_wait_time = RETRY_SECONDS
     """rq waits twice as long at each attempt to reach Redis, up to this; its own minute would be a delay for people."""
 
@@ -146,6 +148,26 @@ class DescribedWorker(BaseWorker):
     def was_stopped(self) -> bool:
         """Whether a signal or a command asked this worker to stop; rq ends its loop in the same way after an error."""
         return self._stop_requested or self._shutdown_requested_date is not None
+
+    @contextmanager
+    def _noticing_outages(self) -> Iterator[None]:
+        """Remember that Redis was away. rq ends its loop without saying why, and Redis may be back by then."""
+        try:
+            yield
+        except (redis.ConnectionError, redis.TimeoutError):
+            self.lost_redis = True
+            raise
+
+    def check_for_suspension(self, burst: bool) -> None:
+        """Wait while workers are suspended; see `rq.Worker`. It is the first that the loop does each time."""
+        self.lost_redis = False
+        with self._noticing_outages():
+            super().check_for_suspension(burst)
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Run a job; see `rq.Worker.execute_job`."""
+        with self._noticing_outages():
+            super().execute_job(job, queue)
 
     def _pubsub_exception_handler(self, exc: Exception, pubsub: Any, pubsub_thread: Any) -> None:
         """Go on after an error of the thread that hears commands to this worker; see `rq.Worker`.
@@ -172,10 +194,11 @@ class DescribedWorker(BaseWorker):
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         """Give a sign of life; see `rq.Worker.heartbeat`."""
-        super().heartbeat(timeout, pipeline)
-        about = {**self.serialize(), CODE_FIELD: code_version(), DEVICE_FIELD: self.device_name}
-        (self.connection if pipeline is None else pipeline).hset(self.key, mapping=about)
-        worker_registration.register(self, pipeline)
+        with self._noticing_outages():
+            super().heartbeat(timeout, pipeline)
+            about = {**self.serialize(), CODE_FIELD: code_version(), DEVICE_FIELD: self.device_name}
+            (self.connection if pipeline is None else pipeline).hset(self.key, mapping=about)
+            worker_registration.register(self, pipeline)
 
     def run_maintenance_tasks(self) -> None:
         """Do the maintenance. While Redis is away it waits, and the loop reconnects; rq would end the worker."""
@@ -282,13 +305,17 @@ def run(role: Role, context: Context) -> None:
             # rq logs each job and each maintenance; the jobs log their own progress. A job that waits for its next
             # attempt is scheduled, and the scheduler of a worker starts those of its own queues only.
             worker.work(logging_level="WARNING", with_scheduler=True)
+        except StopRequested:  # while it starts, by the handler of the worker before it
+            with suppress(redis.RedisError):
+                worker.teardown()
+            return
         except (redis.ConnectionError, redis.TimeoutError) as error:
             cause = f" ({error})"
         except redis.RedisError as error:
             refusal = redis_client.sentence(error, settings)
         if worker.was_stopped:
             return
-        if not cause and not refusal and _answers(settings):
+        if not cause and not refusal and not worker.lost_redis and _answers(settings):
             raise ServiceError(
                 f"the worker with role {role} ended because of an error, which is above in its log; start it again"
             )
