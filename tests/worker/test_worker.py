@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from rq import SimpleWorker, Worker
 
 from helioloop.errors import ServiceError
 from helioloop.logs import start_logging
@@ -24,7 +25,7 @@ from helioloop.progress import silent
 from helioloop.workflows import rounds as rounding
 from helioloop_worker import jobs, worker
 from helioloop_worker.forks import signals_wait
-from helioloop_worker.worker import ScoringWorker, TrainingWorker, run
+from helioloop_worker.worker import DescribedWorker, ScoringWorker, TrainingWorker, run
 from tests.worker.conftest import CUBES, LoopProject, score_of, work
 
 Data = dict[str, dict[str, str]]
@@ -74,7 +75,9 @@ def test_the_training_role_initialises_no_cuda_before_a_fork(
 
 def test_the_roles_differ_in_who_runs_the_job() -> None:
     """The training worker forks, the scoring worker does not."""
-    assert TrainingWorker.execute_job is not ScoringWorker.execute_job
+    forks, does_not = (super(DescribedWorker, kind).execute_job for kind in (TrainingWorker, ScoringWorker))
+    assert forks is Worker.execute_job
+    assert does_not is SimpleWorker.execute_job
     assert ROLE_QUEUES["train"] == ("helioloop-train",)
 
 
