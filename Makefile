@@ -12,8 +12,7 @@
 #   make bench-science                measure the method on both generators and write docs/science.md; hours on a CPU;
 #                                     can be interrupted
 #   make bench-gpu                    measure training and masking on a GPU into bench-data/gpu.json; some eight minutes
-#   make pretrained                   train the networks that members begin from, on synthetic cubes; under half an hour
-#                                     with a GPU and 16 cores, hours on two cores
+#   make pretrained                   train the networks that members begin from, on synthetic cubes; hours on two cores
 #   make docs                         the pages and a reference of the code as HTML, in dist/docs
 #   make audit                        known vulnerabilities of all pinned packages; asks PyPI's advisory service
 #   make build                        wheel and source distribution, in dist/

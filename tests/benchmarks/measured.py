@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from helioloop.synthetic import Generator
-from tests.benchmarks.bench import Figures
+from tests.benchmarks.bench import MEASURED_ON, Figures
 
-HEADS = {Generator.ELEMENTS: "elements", Generator.FLUX_TRANSPORT: "flux transport"}
+HEADS = {one: one.replace("-", " ") for one in MEASURED_ON}
 """Names of the generators in tables, in their order there."""
 
 

@@ -1,6 +1,6 @@
 """Make the pretrained weights in core/helioloop/model/weights: networks trained on synthetic cubes with true labels.
 
-    make pretrained                           under half an hour with a GPU and 16 cores; hours on two cores
+    make pretrained                           hours on two cores; on a GPU not measured since there are varied cubes
     make pretrained ARGS="--recipe quick"     the weights of one recipe
     make pretrained ARGS="--n 40 40 40 40 --out bench-data/weights"    a quick look
 

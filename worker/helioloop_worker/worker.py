@@ -140,7 +140,7 @@ class DescribedWorker(BaseWorker):
     settings: Settings
     device_name: str
     lost_redis = False
-    """Whether Redis was away when rq's loop was last in a step that it does not repeat; an outage may be short."""
+    """Whether Redis was away in the last step that rq's loop does not repeat; an outage may be short."""
     max_connection_wait_time = RETRY_SECONDS
     """rq waits twice as long at each attempt to reach Redis, up to this; its own minute would be a delay for people."""
 
@@ -151,7 +151,8 @@ class DescribedWorker(BaseWorker):
 
     @contextmanager
     def _noticing_outages(self) -> Iterator[None]:
-        """Remember that Redis was away. rq ends its loop without saying why, and Redis may be back by then."""
+        """Remember whether Redis was away. rq ends its loop without saying why, and Redis may be back by then."""
+        self.lost_redis = False
         try:
             yield
         except (redis.ConnectionError, redis.TimeoutError):
@@ -159,8 +160,7 @@ class DescribedWorker(BaseWorker):
             raise
 
     def check_for_suspension(self, burst: bool) -> None:
-        """Wait while workers are suspended; see `rq.Worker`. It is the first that the loop does each time."""
-        self.lost_redis = False
+        """Wait while workers are suspended; see `rq.Worker`."""
         with self._noticing_outages():
             super().check_for_suspension(burst)
 

@@ -99,10 +99,9 @@ def read_observation(place: str) -> Observation:
         with warnings.catch_warnings(), open_checked(io.BytesIO(content)) as hdus:
             warnings.simplefilter("ignore", AstropyWarning)  # of odd cards; those that count are checked here
             image = _only_image(hdus)
-            header, doubt = _header(image, hdus)
+            header, inherited = _header(image, hdus)
             observation = _read(image, header, name, rounding(content, hdus.index(image)))
-        observation = replace(observation, assumed=(*observation.assumed, *([doubt] if doubt else [])))
-        return replace(observation, assumed=(*observation.assumed, *data_sum_doubts(content)))
+        return replace(observation, assumed=(*observation.assumed, *inherited, *data_sum_doubts(content)))
     except CubeError as error:
         raise MagnetogramError(str(error)) from None
     except MagnetogramError:
@@ -112,11 +111,13 @@ def read_observation(place: str) -> Observation:
         raise MagnetogramError(f"its FITS structure is damaged ({reason}); fetch the file again") from error
 
 
-def _header(image: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU, hdus: fits.HDUList) -> tuple[fits.Header, str]:
+def _header(
+    image: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU, hdus: fits.HDUList
+) -> tuple[fits.Header, tuple[str, ...]]:
     """Return the parsed header of an image with what the primary one adds, and what was assumed."""
     header, primary = _parsed(image.header), hdus[0]
     if image is primary:
-        return header, ""
+        return header, ()
     return primary_cards.complete(header, _parsed(primary.header), primary_has_image=bool(primary.shape))
 
 

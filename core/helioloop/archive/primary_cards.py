@@ -31,8 +31,10 @@ _OBSERVER = re.compile(r"CRL[NT]_OBS|HGL[NT]_OBS|DSUN_OBS|OBS_[LB]0|OBS_DIST|SOL
 _NAMED = 5
 
 
-def complete(header: fits.Header, primary: fits.Header, *, primary_has_image: bool) -> tuple[fits.Header, str]:
-    """Return the header of an extension with what the primary header adds to it, and a sentence on that.
+def complete(
+    header: fits.Header, primary: fits.Header, *, primary_has_image: bool
+) -> tuple[fits.Header, tuple[str, ...]]:
+    """Return the header of an extension with what the primary header adds to it, and what was assumed.
 
     Where INHERIT is T, every card is added that the extension lacks. Where that card is missing, the cards of the axes,
     of the time and of the observer are each taken whole or not at all: mixed ones would give an image a place or a
@@ -51,12 +53,12 @@ def complete(header: fits.Header, primary: fits.Header, *, primary_has_image: bo
     -------
     header : fits.Header
         A copy with the cards added, or the header itself.
-    doubt : str
-        What was assumed; empty where nothing was, because nothing was added or INHERIT is T.
+    assumed : tuple of str
+        One sentence where cards were added without INHERIT.
     """
     inherits = header.get("INHERIT")
     if inherits is False or (primary_has_image and inherits is not True):
-        return header, ""
+        return header, ()
     own = set() if inherits is True else {_group(keyword) for keyword in header} - {""}
     added = [
         card
@@ -68,16 +70,16 @@ def complete(header: fits.Header, primary: fits.Header, *, primary_has_image: bo
         and str(card.value).strip()
     ]
     if not added:
-        return header, ""
+        return header, ()
     whole = header.copy()
     for card in added:
         whole[card.keyword] = card.value
     if inherits is True:
-        return whole, ""
+        return whole, ()
     names = ", ".join(card.keyword for card in added[:_NAMED])
     more = f" and {len(added) - _NAMED} more" if len(added) > _NAMED else ""
     return whole, (
-        f"the image's header has no INHERIT and lacks {names}{more}, read from the file's primary header instead"
+        f"the image's header has no INHERIT and lacks {names}{more}, read from the file's primary header instead",
     )
 
 

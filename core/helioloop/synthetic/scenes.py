@@ -9,11 +9,9 @@ FURTHEST = 0.36
 """How far regions are from the centre of the patch, as a fraction of its width and height."""
 GAP_FRACTION = 0.06
 """Cubes of which the first days are not observed."""
-HIDDEN_FRACTION = 0.25
-"""New regions that emerge before they rotate into view."""
-VISIBLE_DEG = (-73.0, 55.0)
-HIDDEN_DEG = (-105.0, -77.0)
-"""Longitudes at which the others, and these, reach a tenth of their flux."""
+_HIDDEN_FRACTION = 0.25  # of the new regions emerge before they rotate into view
+_HIDDEN_DEG = (-105.0, -77.0)  # longitudes at which these reach a tenth of their flux
+_VISIBLE_DEG = (-73.0, 55.0)  # the same of the others
 _OLDER = (0.3, 0.4, 0.2, 0.1)  # how often there are none to three older regions
 
 
@@ -35,8 +33,8 @@ def draw_counts(rng: np.random.Generator, new: tuple[float, float, float]) -> tu
 
 def draw_longitude(rng: np.random.Generator) -> float:
     """Return the longitude in degrees at which a new region emerges."""
-    is_hidden = rng.random() < HIDDEN_FRACTION
-    return float(rng.uniform(*(HIDDEN_DEG if is_hidden else VISIBLE_DEG)))
+    is_hidden = rng.random() < _HIDDEN_FRACTION
+    return float(rng.uniform(*(_HIDDEN_DEG if is_hidden else _VISIBLE_DEG)))
 
 
 def around(rng: np.random.Generator, usual: float, factor: float) -> float:

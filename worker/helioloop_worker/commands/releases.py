@@ -68,7 +68,7 @@ def make_release(out: Path, *, n: int, seed: int, truth: Path | None, crude_rule
                               each, as SOHO/MDI would have observed it:
                               magnetic field in gauss, frame times in a table
       labels.csv              cube,label,verified: crude labels, of which
-                              20 to 27 % are wrong (40 % of varied ones)
+                              20 to 27 % are wrong (35 to 38 % of varied)
       crude-labels.ecsv       with --crude-rule pixels only: place and time
                               of each first detection
 
