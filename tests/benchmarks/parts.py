@@ -14,8 +14,9 @@ from helioloop.data.release import Release
 from helioloop.data.truth import TrueCube
 from helioloop.evaluation.risk_control import make_guarantee, split
 from helioloop.files import atomic
-from helioloop.model.ensemble import Ensemble, score_cubes, train_member
+from helioloop.model.ensemble import Ensemble, score_cubes
 from helioloop.model.growth_odds import GrowthOdds
+from helioloop.model.members import train_member
 from helioloop.model.plan import make_plan
 from helioloop.model.recipes import ACCURATE, PAPER
 from helioloop.progress import Report

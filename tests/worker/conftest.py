@@ -21,6 +21,7 @@ from helioloop.labelstudio.tasks import cube_of
 from helioloop.messaging import job_monitor, messages, queues
 from helioloop.model import ensemble
 from helioloop.model.device import choose_device
+from helioloop.model.members import train_member
 from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import QUICK
 from helioloop.model.runtime import Runtime
@@ -144,7 +145,7 @@ def trained(made: Path, task_data: dict[str, dict[str, str]], tmp_path_factory: 
     staging = registry.staging(plan.fingerprint)
     plan.save(staging)
     for member in plan.members:
-        ensemble.train_member(plan, member.name, staging, runtime)
+        train_member(plan, member.name, staging, runtime)
     ensemble.keep_growth_odds(plan, staging, runtime)
     scores = ensemble.score_cubes(ensemble.Ensemble.open(staging, device=runtime.device), plan.cubes, runtime)
     keep_trained_fields(plan, staging, lambda cubes: measure_fields(cubes, runtime))

@@ -20,7 +20,8 @@ from helioloop.logs import start_logging
 from helioloop.messaging import job_monitor, messages, queues, redis_client
 from helioloop.messaging.job_failures import JobFailures
 from helioloop.messaging.roles import ROLE_QUEUES, Role
-from helioloop.model import ensemble
+from helioloop.model import ensemble, member_weights
+from helioloop.model.members import train_member
 from helioloop.progress import silent
 from helioloop.workflows import rounds as rounding
 from helioloop_worker import jobs, worker
@@ -170,13 +171,13 @@ def run_until_stopped(role: Role, loop_project: LoopProject, *, seconds: float =
 def loaded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The folders whose members were loaded, in order; each folder of two members is there twice."""
     folders: list[Path] = []
-    whole = ensemble.load_member
+    whole = member_weights.load_member
 
     def counts(plan: Any, member: Any, folder: Path) -> Any:
         folders.append(folder)
         return whole(plan, member, folder)
 
-    monkeypatch.setattr(ensemble, "load_member", counts)
+    monkeypatch.setattr(member_weights, "load_member", counts)
     return folders
 
 
@@ -191,7 +192,7 @@ def publish(loop_project: LoopProject, task_data: Data, loaded: list[Path]) -> C
         plan.save(staging)
         runtime = loop_project.context.runtime(loop_project.id, silent)
         for member in plan.members:
-            ensemble.train_member(plan, member.name, staging, runtime)
+            train_member(plan, member.name, staging, runtime)
         ensemble.keep_growth_odds(plan, staging, runtime)
         scores = [score_of(cube.name, cube.sha256, 0.75) for cube in plan.cubes if cube.name not in LATER]
         version = rounding.close_round(plan, staging, loop_project.registry, scores).version

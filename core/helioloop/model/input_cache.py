@@ -4,15 +4,19 @@ import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from helioloop.files import cache_files
 from helioloop.model.architecture import AnyArchitecture
+from helioloop.model.architectures import find_architecture
 from helioloop.model.field_video import FieldVideo
 from helioloop.model.inputs import FloatArray, Load
 from helioloop.model.local_growth import GROWTH_FORMAT, local_growth
+from helioloop.model.plan import Plan
+from helioloop.model.runtime import Runtime
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.instrument import Instrument
 
@@ -37,6 +41,12 @@ class InputCache:
     instrument: Instrument
     load: Load
     folder: Path | None = None
+
+    @classmethod
+    def of(cls, plan: Plan, runtime: Runtime) -> Self:
+        """Return the inputs of the network that a plan's recipe names."""
+        architecture = find_architecture(plan.recipe.network)
+        return cls(architecture=architecture, instrument=plan.instrument, load=runtime.load, folder=runtime.inputs)
 
     def __call__(self, cube: CubeInfo) -> FloatArray:
         """Return the input of one cube, without the batch axis."""
@@ -76,6 +86,11 @@ class GrowthCache:
     patch_deg: float
     load: Load
     folder: Path | None = None
+
+    @classmethod
+    def of(cls, plan: Plan, runtime: Runtime) -> Self:
+        """Return the growths on the grid of a plan."""
+        return cls(instrument=plan.instrument, patch_deg=plan.patch_deg, load=runtime.load, folder=runtime.inputs)
 
     def __call__(self, cube: CubeInfo) -> float | None:
         """Return the local growth of one cube; None where it cannot be measured, which is kept as NaN."""

@@ -63,6 +63,8 @@ LEARNING_MODULES = (
     "model.joint_training",
     "model.local_growth",
     "model.logit_shift",
+    "model.member_weights",
+    "model.members",
     "model.one_cycle_adamw",
     "model.per_frame",
     "model.per_frame_masking",

@@ -3,7 +3,8 @@
 from helioloop.errors import RegistryError
 from helioloop.files import atomic
 from helioloop.model.device import CPU
-from helioloop.model.ensemble import Ensemble, load_member
+from helioloop.model.ensemble import Ensemble
+from helioloop.model.member_weights import load_member
 from helioloop.model.plan import Plan
 from helioloop.registry.completeness import missing_parts
 from helioloop.registry.score_store import check_score_file

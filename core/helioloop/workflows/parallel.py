@@ -18,7 +18,8 @@ import torch
 from helioloop.emergence.locate import locate_emergences
 from helioloop.environment.pools import make_pool
 from helioloop.model.device import CPU_THREADS, Device
-from helioloop.model.ensemble import Ensemble, score_cubes, train_all_members, train_member, trains_together
+from helioloop.model.ensemble import Ensemble, score_cubes
+from helioloop.model.members import train_all_members, train_member, trains_together
 from helioloop.model.plan import Plan
 from helioloop.model.runtime import Runtime
 from helioloop.model.training import EPOCHS

@@ -11,8 +11,8 @@ import torch
 
 from helioloop.emergence.masking import masking_curves
 from helioloop.model.device import Device
-from helioloop.model.ensemble import load_member
 from helioloop.model.field_video import FieldVideo
+from helioloop.model.member_weights import load_member
 from helioloop.model.plan import Plan
 from tests.benchmarks.gpu.figures import Figures, seconds_of
 from tests.benchmarks.gpu.scale import ARCHITECTURE, Scale

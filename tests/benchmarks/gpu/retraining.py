@@ -11,9 +11,10 @@ import torch
 from torch import nn
 
 from helioloop.model.device import Device
-from helioloop.model.ensemble import load_member, train_all_members
 from helioloop.model.field_video import FieldVideo
 from helioloop.model.joint_training import train_together
+from helioloop.model.member_weights import load_member
+from helioloop.model.members import train_all_members
 from helioloop.model.plan import make_plan
 from helioloop.model.recipes import Recipe
 from helioloop.model.runtime import Runtime

@@ -20,7 +20,7 @@ from helioloop.data.loader import Loader
 from helioloop.data.release import LabelRow, write_labels
 from helioloop.data.release_profile import write_release_profile
 from helioloop.model.device import choose_device
-from helioloop.model.ensemble import train_member
+from helioloop.model.members import train_member
 from helioloop.model.plan import make_plan
 from helioloop.model.recipes import QUICK
 from helioloop.model.runtime import Runtime

@@ -29,7 +29,7 @@ def no_networks(archive: Archive) -> Iterator[None]:
 
     with ExitStack() as patched:
         patched.enter_context(patch.object(ensemble, "score_cubes", score))
-        patched.enter_context(patch.object(ensemble, "_load_members", lambda *_: {}))
+        patched.enter_context(patch.object(ensemble, "load_members", lambda *_: {}))
         patched.enter_context(patch.object(ensemble.Ensemble, "p_networks", lambda *_: np.array([0.5])))
         for module in (round_steps, scoring):
             patched.enter_context(patch.object(module, "locate_emergences", locate))

@@ -16,9 +16,9 @@ from typing import Any
 import click
 import torch
 
-from helioloop.model import ensemble
 from helioloop.model.architectures import find_architecture
 from helioloop.model.input_cache import GrowthCache, InputCache
+from helioloop.model.member_weights import write_member
 from helioloop.model.plan import Plan
 from helioloop.model.recipes import QUICK
 from helioloop.model.training import preload
@@ -100,7 +100,7 @@ class RealArchive(Archive):
         plan = Plan.read(folder)
         _, networks = random_networks(QUICK)
         for member, network in zip(plan.members, networks, strict=True):
-            ensemble._write_member(plan, member, network, folder / member.file)
+            write_member(plan, member, network, folder / member.file)
         return plan
 
     def label_all(self, plan: Plan) -> str:

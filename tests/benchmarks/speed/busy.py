@@ -6,7 +6,7 @@ from pathlib import Path
 from helioloop.data.loader import Loader
 from helioloop.data.release import Release
 from helioloop.model.device import CPU
-from helioloop.model.ensemble import train_member
+from helioloop.model.members import train_member
 from helioloop.model.plan import make_plan
 from helioloop.model.recipes import QUICK
 from helioloop.model.runtime import Runtime

@@ -6,8 +6,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from helioloop.model.architectures import find_architecture
-from helioloop.model.ensemble import train_member
 from helioloop.model.field_video import FieldVideo
+from helioloop.model.members import train_member
 from helioloop.model.plan import make_plan
 from helioloop.model.recipes import QUICK
 from helioloop.records.instrument import MDI

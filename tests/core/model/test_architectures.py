@@ -15,9 +15,10 @@ from helioloop.model import architectures
 from helioloop.model.architecture import Architecture
 from helioloop.model.architectures import find_architecture, register
 from helioloop.model.device import CPU
-from helioloop.model.ensemble import Ensemble, keep_growth_odds, score_cubes, train_member
+from helioloop.model.ensemble import Ensemble, keep_growth_odds, score_cubes
 from helioloop.model.field_video import FieldVideo
 from helioloop.model.inputs import FloatArray
+from helioloop.model.members import train_member
 from helioloop.model.plan import make_plan
 from helioloop.model.recipes import QUICK, Augmentation, Recipe
 from helioloop.model.runtime import Runtime

@@ -13,17 +13,10 @@ from torch import nn
 
 from helioloop.emergence.locate import locate_emergences
 from helioloop.errors import CubeError, RegistryError
-from helioloop.model import ensemble
+from helioloop.model import members
 from helioloop.model.device import CPU, CPU_THREADS, Device
-from helioloop.model.ensemble import (
-    Ensemble,
-    EnsembleCache,
-    keep_growth_odds,
-    score_cubes,
-    train_all_members,
-    train_member,
-    trains_together,
-)
+from helioloop.model.ensemble import Ensemble, EnsembleCache, keep_growth_odds, score_cubes
+from helioloop.model.members import train_all_members, train_member, trains_together
 from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import PAPER_ADAMW, QUICK
 from helioloop.model.runtime import Runtime
@@ -195,7 +188,7 @@ def test_members_teacher_and_growth_odds_are_computed_on_one_number_of_threads(
         threads["cubes"].add(torch.get_num_threads())
         return RUNTIME.load(cube)
 
-    monkeypatch.setattr(ensemble, "new_network", network)
+    monkeypatch.setattr(members, "new_network", network)
     plan, runtime = plan_of(), replace(RUNTIME, load=load)
     before = torch.get_num_threads()
     torch.set_num_threads(3)

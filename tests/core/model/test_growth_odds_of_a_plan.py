@@ -9,11 +9,12 @@ import pytest
 from safetensors.torch import save_file
 
 from helioloop.errors import CubeError, RegistryError
-from helioloop.model import ensemble
+from helioloop.model import ensemble, member_weights
 from helioloop.model.architectures import find_architecture
 from helioloop.model.device import CPU
 from helioloop.model.ensemble import Ensemble, keep_growth_odds
 from helioloop.model.growth_odds import EARLIER, GrowthOdds
+from helioloop.model.input_cache import GrowthCache
 from helioloop.model.plan import Plan, make_plan
 from helioloop.model.recipes import QUICK
 from helioloop.model.runtime import Runtime
@@ -67,7 +68,7 @@ def staged(tmp_path: Path) -> Path:
     plan.save(tmp_path)
     for member in plan.members:
         network = find_architecture(RECIPE.network).build(RECIPE, GRID, dropout=0.2)
-        save_file(network.state_dict(), tmp_path / member.file, metadata=ensemble._metadata(plan, member))
+        save_file(network.state_dict(), tmp_path / member.file, metadata=member_weights._metadata(plan, member))
     return tmp_path
 
 
@@ -79,7 +80,7 @@ def test_an_archive_in_which_quiet_cubes_grow_has_its_own_odds(staged: Path) -> 
     kept = GrowthOdds.read(staged)
     assert kept is not None
     assert kept.n_cubes == 23
-    measured = ensemble._growth(plan, RUNTIME)(CUBES[0])
+    measured = GrowthCache.of(plan, RUNTIME)(CUBES[0])
     assert measured is not None
     assert 1.3 < measured < 1.8
     members = Ensemble.open(staged, device=CPU)

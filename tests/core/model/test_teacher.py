@@ -10,9 +10,11 @@ import torch
 from tests.core.model.test_growth_odds_of_a_plan import GRID, PROFILE, growing_by_half
 from torch import nn
 
-from helioloop.model import ensemble
+from helioloop.model import members
 from helioloop.model.device import CPU
+from helioloop.model.input_cache import InputCache
 from helioloop.model.logit_shift import shift_to_mean
+from helioloop.model.members import train_member
 from helioloop.model.plan import make_plan
 from helioloop.model.recipes import QUICK, RECIPES, Recipe
 from helioloop.model.runtime import Runtime
@@ -103,11 +105,11 @@ def test_a_member_asks_its_teacher_about_its_own_cubes_only(tmp_path: Path, monk
         seen.update(zip([one.name for one in plan.training_cubes(member)], examples.targets.tolist(), strict=True))
         return nn.Linear(1, 1)
 
-    monkeypatch.setattr(ensemble, "train", training)
+    monkeypatch.setattr(members, "train", training)
     runtime = Runtime(instrument=GRID, load=load, device=CPU, inputs=None)  # type: ignore[arg-type]
     for member in plan.members:
         asked.clear()
-        ensemble.train_member(plan, member.name, tmp_path, runtime)
+        train_member(plan, member.name, tmp_path, runtime)
         assert set(asked) == {one.name for one in plan.training_cubes(member)}
     assert (seen["cube02"], seen["cube03"]) == (0.0, 1.0)
     crude = {name: target for name, target in seen.items() if name not in {"cube02", "cube03"}}
@@ -124,6 +126,6 @@ def test_targets_are_the_same_whoever_asks() -> None:
     cubes = [cube(k, Label.EMERGENCE if k % 2 else Label.NON_EMERGENCE) for k in range(24) if k != 5]
     plan = make_plan(cubes, recipe=QUICK, instrument=GRID, seed=0, parent=None, reason="test", profile=PROFILE)
     runtime = Runtime(instrument=GRID, load=growing_by_half, device=CPU, inputs=None)  # type: ignore[arg-type]
-    prepared = ensemble._inputs(plan, runtime)
-    first, again = (ensemble._targets(plan, cubes[:6], lambda k: prepared(cubes[k]), runtime) for _ in range(2))
+    prepared = InputCache.of(plan, runtime)
+    first, again = (members._targets(plan, cubes[:6], lambda k: prepared(cubes[k]), runtime) for _ in range(2))
     assert torch.equal(torch.from_numpy(first), torch.from_numpy(again))

@@ -20,7 +20,7 @@ from helioloop.errors import MissingInLabelStudio, RegistryError
 from helioloop.messaging import messages, queues
 from helioloop.messaging.job_failures import JobFailures
 from helioloop.messaging.retrain_state import Running
-from helioloop.model import ensemble
+from helioloop.model import members
 from helioloop.model.plan import Plan
 from helioloop.progress import silent
 from helioloop.records.cubes import CubeInfo
@@ -522,7 +522,7 @@ def test_a_round_that_always_fails_is_parked_with_its_reason(
         trained.append(member)
         raise error
 
-    monkeypatch.setattr(ensemble, "train_member", fails)
+    monkeypatch.setattr(members, "train_member", fails)
     work(loop_project, messages.QUEUE_TRAIN)
     assert sorted(trained) == ["fold0-0"] * 3 + ["fold1-0"] * 3
     said = Staging(loop_project.model_dir).parked(plan.fingerprint)
@@ -538,7 +538,7 @@ def test_a_project_that_is_deleted_during_its_round_ends_with_a_reason(
     loop_project: LoopProject, plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The round is closed, since its version needs no Label Studio; what writes there is parked with the reason."""
-    whole = ensemble.train_member
+    whole = members.train_member
 
     def trains(*arguments: Any) -> Any:
         monkeypatch.setattr(loop_project.label_studio, "project", deleted)
@@ -547,7 +547,7 @@ def test_a_project_that_is_deleted_during_its_round_ends_with_a_reason(
     def deleted(number: int) -> Any:
         raise MissingInLabelStudio(f"there is no project {number}; check the project id")
 
-    monkeypatch.setattr(ensemble, "train_member", trains)
+    monkeypatch.setattr(members, "train_member", trains)
     work(loop_project)
     assert loop_project.registry.published() == "v0001"
     assert loop_project.context.state.running(loop_project.id) is None
@@ -570,9 +570,9 @@ def test_on_a_gpu_the_first_job_trains_all_members_together(
                 trained.append(member.name)
                 whole(plan, member.name, staging, runtime)
 
-    whole = ensemble.train_member
-    monkeypatch.setattr(ensemble, "trains_together", lambda *_: True)
-    monkeypatch.setattr(ensemble, "train_all_members", trains)
+    whole = members.train_member
+    monkeypatch.setattr(members, "trains_together", lambda *_: True)
+    monkeypatch.setattr(members, "train_all_members", trains)
     work(loop_project, messages.QUEUE_TRAIN)
     assert trained == [member.name for member in plan.members]
     assert loop_project.registry.published() == "v0001"

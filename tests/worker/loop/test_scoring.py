@@ -17,6 +17,7 @@ from helioloop.messaging.claims import RedisClaims
 from helioloop.messaging.job_failures import PARKED_SECONDS
 from helioloop.messaging.roles import ROLE_QUEUES
 from helioloop.model import ensemble
+from helioloop.model.members import train_member
 from helioloop.model.plan import Plan
 from helioloop.progress import silent
 from helioloop.records.cubes import CubeInfo
@@ -150,7 +151,7 @@ def publish_trained(loop_project: LoopProject) -> str:
     plan.save(staging)
     runtime = loop_project.context.runtime(loop_project.id, silent)
     for member in plan.members:
-        ensemble.train_member(plan, member.name, staging, runtime)
+        train_member(plan, member.name, staging, runtime)
     ensemble.keep_growth_odds(plan, staging, runtime)
     scores = [score_of(cube.name, cube.sha256, 0.75) for cube in plan.cubes]
     version = rounding.close_round(plan, staging, loop_project.registry, scores).version

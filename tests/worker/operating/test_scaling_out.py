@@ -21,7 +21,7 @@ from tests.worker.conftest import CUBES, TINY, LoopProject, make_release, work
 
 from helioloop.files.lease import holding, is_held
 from helioloop.messaging import messages
-from helioloop.model import ensemble
+from helioloop.model.members import train_member
 from helioloop.progress import silent
 from helioloop.registry.staging import Staging
 from helioloop.registry.versions import Registry
@@ -148,7 +148,7 @@ def test_two_workers_with_different_paths_train_one_round(
     member = plan.members[-1]
     alone = tmp_path / "alone"
     alone.mkdir()
-    ensemble.train_member(plan, member.name, alone, shared.context.runtime(shared.id, silent))
+    train_member(plan, member.name, alone, shared.context.runtime(shared.id, silent))
     mine, theirs = load_file(alone / member.file), load_file(version.folder("v0001") / member.file)
     assert mine.keys() == theirs.keys()
     assert all(np.array_equal(mine[name], theirs[name]) for name in mine)

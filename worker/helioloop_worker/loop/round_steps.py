@@ -15,7 +15,7 @@ from helioloop.errors import CubeError, HelioloopError, ServiceError
 from helioloop.files import atomic
 from helioloop.messaging import messages, queues
 from helioloop.messaging.retrain_state import Running
-from helioloop.model import ensemble
+from helioloop.model import ensemble, members
 from helioloop.model.plan import Plan
 from helioloop.model.runtime import Runtime
 from helioloop.records.cubes import CubeInfo, Key
@@ -46,9 +46,9 @@ def train_member(context: Context, project: int, fingerprint: str, member: str) 
     """
     folder, plan = _staged(context, project, fingerprint)
     runtime = context.runtime(project, round_report(context, project, fingerprint))
-    if ensemble.trains_together(plan, runtime.device):
-        ensemble.train_all_members(plan, folder, runtime)
-    return ensemble.train_member(plan, member, folder, runtime).name
+    if members.trains_together(plan, runtime.device):
+        members.train_all_members(plan, folder, runtime)
+    return members.train_member(plan, member, folder, runtime).name
 
 
 def score_round(context: Context, project: int, fingerprint: str) -> int:
@@ -60,12 +60,12 @@ def score_round(context: Context, project: int, fingerprint: str) -> int:
     done = scores_of(plan, folder / UNLOCATED, curves=False)
     runtime = context.runtime(project, round_report(context, project, fingerprint), on_excluded=log_excluded)
     ensemble.keep_growth_odds(plan, folder, runtime)
-    members, left = context.ensembles.open(folder), [cube for cube in plan.cubes if cube.key not in done]
+    trained, left = context.ensembles.open(folder), [cube for cube in plan.cubes if cube.key not in done]
     n_scored = 0
 
     def score(cubes: Sequence[CubeInfo], before: int) -> None:
         nonlocal n_scored
-        scores = ensemble.score_cubes(members, cubes, _counting_from(runtime, before, len(left)))
+        scores = ensemble.score_cubes(trained, cubes, _counting_from(runtime, before, len(left)))
         _add(folder / UNLOCATED, scores)
         n_scored += len(scores)
 
@@ -86,12 +86,12 @@ def locate(context: Context, project: int, fingerprint: str, chunk: int, chunks:
     unlocated = read_some_scores(folder / UNLOCATED, cubes.keys() - done.keys())
     left = [unlocated[key] for key in cubes if key in unlocated]
     runtime = context.runtime(project, round_report(context, project, fingerprint), on_excluded=log_excluded)
-    members = context.ensembles.open(folder)
+    trained = context.ensembles.open(folder)
 
     def locate_some(scores: Sequence[CubeScore], before: int) -> None:
         chosen = [cubes[score.key] for score in scores]
         located = locate_emergences(
-            members,
+            trained,
             chosen,
             scores,
             _counting_from(runtime, before, len(left)),
