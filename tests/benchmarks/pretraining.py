@@ -62,7 +62,7 @@ KINDS = {
     f"-{Generator.FLUX_TRANSPORT}": (Generator.FLUX_TRANSPORT,),
 }
 """What the names of weights end in, and the generators of the cubes that their networks have seen. Those of flux
-transport alone have not seen its varied kind: what that adds to elements was not measured."""
+transport alone have not seen its varied kind, which adds nothing on elements (docs/science.md)."""
 PRETRAINED = tuple(name for name, recipe in RECIPES.items() if recipe.pretrained is not None)
 (NETWORK,) = {RECIPES[name].network for name in PRETRAINED}
 """The network that these recipes have in common, of different widths: one set of inputs serves all."""
