@@ -75,8 +75,8 @@ def watch(
                 as for `helioloop cutouts`; release.toml may name a profile
 
     A release is taken when it is complete. If it has a file SHA256SUMS, all hashes in it must fit; `sha256sum *.fits
-    labels.csv release.toml > SHA256SUMS` writes it. Otherwise nothing in the folder may have changed for --quiet
-    seconds.
+    labels.csv release.toml > SHA256SUMS` writes it, and with subfolders `find -L . -type f ! -name SHA256SUMS -exec
+    sha256sum {} + > SHA256SUMS`. Otherwise nothing in the folder may have changed for --quiet seconds.
 
     A series grows: files are read one by one, each when it has not changed for --quiet seconds. When the disk passage
     of a region is over, because a later observation is there, its cube is added to the release NAME-cubes with a crude
