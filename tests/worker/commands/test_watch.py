@@ -83,12 +83,89 @@ def test_loose_files_and_foreign_folders_are_passed_over(root: Path) -> None:
     assert "passed over A.fits, directly in" in result.stdout
 
 
-def test_a_name_that_no_release_can_have_is_said(root: Path) -> None:
-    r"""The byte \xff is no text; such a folder is not written into a table."""
-    (root / os.fsdecode(b"new\xff")).mkdir()
-    result = run_one_of(watch.commands(), "watch", root, "--project", "1", "--once", "--quiet", "0")
+@pytest.mark.parametrize(("name", "shown"), [(b"new\xff", r"new\udcff"), (b"2011-04 ", "2011-04 "), (b" new", " new")])
+def test_a_name_that_no_release_can_have_is_said(root: Path, name: bytes, shown: str) -> None:
+    r"""The byte \xff is no text, and a table keeps no blank at the ends of a cell: a sibling would be there twice."""
+    for sibling in (name, b"2011-04"):
+        (root / os.fsdecode(sibling)).mkdir()
+    words = ("watch", root, "--project", "1", "--once", "--quiet", "0")
+    result = run_one_of(watch.commands(), *words)
     assert result.exit_code == 0
-    assert r"new\udcff: passed over; a name has at most 200 printable characters" in result.stdout
+    assert f"{shown}: passed over: the release name " in result.stdout
+    assert "2011-04: set aside: it has neither labels.csv nor a FITS file" in result.stdout
+    again = run_one_of(watch.commands(), *words)
+    assert again.exit_code == 0
+    assert "set aside" not in again.stdout
+
+
+@pytest.fixture
+def series(root: Path) -> Path:
+    """A series of one full-disk file with a table of regions."""
+    series = root / "series"
+    write_series(series, ["2001-03-07T00:00:00"], lambda _: [])
+    (series / "regions.csv").write_text("region,carrington_lon,carrington_lat\nA,80,10\n")
+    return series
+
+
+def look_once(root: Path) -> str:
+    """Watch once, with one process and without a quiet period; return what was printed."""
+    words = ("watch", root, "--project", "1", "--once", "--quiet", "0", "--processes", "1")
+    result = run_one_of(watch.commands(), *words)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_a_file_whose_name_is_no_text_ends_no_watch(root: Path, series: Path) -> None:
+    r"""The byte \xe4 is Latin-1; the folder after it is looked at, too."""
+    (series / "regions.csv").rename(series.parent / "table")
+    next(series.glob("*.fits")).rename(series / os.fsdecode(b"M\xe4rz.fits"))
+    (series.parent / "table").rename(series / "regions.csv")
+    write_series(root / "images", ["2001-03-07T00:00:00"], lambda _: [])
+    next((root / "images").glob("*.fits")).rename(root / "images" / os.fsdecode(b"M\xe4rz.fits"))
+    (root / "zero").mkdir()
+    said = look_once(root)
+    assert "series: 1 file read, 0 cubes made in series-cubes" in said
+    assert r"images: set aside: M\udce4rz.fits: it is one magnetogram of the full disk" in said
+    assert "zero: set aside" in said
+    assert look_once(root) == ""
+
+
+@pytest.mark.parametrize("name", ["regions.csv", "release.toml", "SHA256SUMS"])
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_a_table_of_a_series_that_is_no_file_is_named_until_it_is_mended(series: Path, name: str, kind: str) -> None:
+    """A link that leads nowhere, a pipe (which would be waited for) and a folder; neighbours are taken."""
+    root, path = series.parent, series / name
+    good = path.read_text() if path.exists() else ""
+    path.unlink(missing_ok=True)
+    if kind == "link":
+        path.symlink_to(root / "unmounted" / name)
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    (root / "zero").mkdir()
+    said = look_once(root)
+    assert f"series: set aside: {name} is a {kind}" in said
+    assert "zero: set aside" in said
+    assert look_once(root) == ""
+    if kind == "folder":
+        path.rmdir()
+    else:
+        path.unlink()
+    if good:
+        path.write_text(good)
+    assert "series: 1 file read" in look_once(root)
+
+
+def test_a_folder_on_a_disk_that_is_not_mounted_is_named(series: Path) -> None:
+    """Its link leads nowhere; hidden ones are nobody's."""
+    root = series.parent
+    for name in ("archive", ".hidden"):
+        (root / name).symlink_to(root.parent / "unmounted")
+    said = look_once(root)
+    assert "archive: passed over: it is a link to a file that does not exist: restore that file" in said
+    assert "hidden" not in said
+    assert "series: 1 file read" in said
 
 
 def test_series_beside_the_release_root_are_found_in_its_parent(root: Path) -> None:

@@ -67,6 +67,8 @@ def cut_series(
     """
     now = time.time()
     ended = False
+    if (reason := arrival.why_not_read()) is not None:
+        raise ReleaseError(reason)
     files = arrival.settled_files(quiet_seconds=quiet_seconds, now=now)
     if arrival.has_checksums:
         state = arrival.completeness(quiet_seconds=quiet_seconds, now=now, problems=problems, report=report)

@@ -5,7 +5,6 @@ and ingested by a worker, and the watch waits until the published version's pred
 Label Studio. What was done with each folder is a row of ``watched.csv`` in the project's model folder.
 """
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,9 +12,10 @@ from pathlib import Path
 
 import redis
 
+from helioloop.data.release import why_not_a_name
 from helioloop.errors import HelioloopError, LabelStudioError, RegistryError, ServiceError, WrongUsage
 from helioloop.files.kinds import why_not_a_file
-from helioloop.files.names import LONGEST_NAME, is_plain_name, shown_name
+from helioloop.files.names import shown_name
 from helioloop.progress import Report, silent
 from helioloop.registry.watched import WatchedFolder, WatchState
 from helioloop_worker.context import Context
@@ -25,6 +25,7 @@ from helioloop_worker.watch.arrivals import (
     Faulty,
     Incomplete,
     Kind,
+    broken_links,
     find_arrivals,
     loose_fits_files,
 )
@@ -115,7 +116,9 @@ class Watch:
 
     def run(self, *, every_seconds: float) -> None:
         """Look again and again; an unreachable service or file system is said once and tried again."""
-        self.say(f"watching {self.folder} for project {self.project}, every {every_seconds:g} s; Ctrl-C ends it")
+        self._journal.say(
+            f"watching {self.folder} for project {self.project}, every {every_seconds:g} s; Ctrl-C ends it"
+        )
         while True:
             try:
                 self.look()
@@ -150,22 +153,19 @@ class Watch:
                 f"passed over {loose[0].name}{_others(len(loose))}, directly in {loose[0].parent}: put each release in "
                 "a folder of its own",
             )
+        for link in broken_links(roots):
+            self._journal.say_once(link.name, f"passed over: it {why_not_a_file(link)}")
         failed: list[HelioloopError] = []
         for arrival in find_arrivals(self.folder, roots, is_foreign=self._is_foreign):
             if time.monotonic() < self._again_at.get(arrival.folder, 0.0):
                 continue
-            if not is_plain_name(arrival.name):
-                self._journal.say_once(
-                    shown_name(arrival.name),
-                    f"passed over; a name has at most {LONGEST_NAME} printable characters and no backslash: rename it",
-                )
+            if (reason := why_not_a_name(arrival.name, what="release")) is not None:
+                self._journal.say_once(arrival.name, f"passed over: {reason}")
                 continue
             try:
                 self._visit(arrival)
-            except FileNotFoundError as error:  # files are being renamed or removed: look again later
-                missing = Path(os.fsdecode(error.filename or ""))
-                if missing.is_symlink():
-                    self._journal.say_once(arrival.name, f"passed over: {missing} {why_not_a_file(missing)}")
+            except FileNotFoundError:
+                continue  # files are being renamed or removed: look again later
             except PermissionError as error:
                 self._journal.say_once(arrival.name, f"passed over, it cannot be read: {first_line(error)}")
             except (*_OF_A_SERVICE, OSError) as error:
@@ -174,7 +174,7 @@ class Watch:
                 failed.append(error if isinstance(error, HelioloopError) else ServiceError(first_line(error)))
             except Exception as error:  # noqa: BLE001 - whatever one folder does, the others are taken
                 self._journal.set_aside(
-                    arrival.folder, arrival.content(), f"{type(error).__name__}: {first_line(error)}"
+                    arrival.folder, _content_if_known(arrival), f"{type(error).__name__}: {first_line(error)}"
                 )
         self._pre_labelling.follow(self._ingested())
         return failed
@@ -183,7 +183,7 @@ class Watch:
 
     def _visit(self, arrival: Arrival) -> None:
         """Take a folder if it is new or was changed, and complete; set it aside if it cannot be used."""
-        row = self._journal.rows().get(str(arrival.folder))
+        row = self._journal.row(arrival.folder)
         content = arrival.content()
         if row is not None and row.content == content:
             return
@@ -201,7 +201,7 @@ class Watch:
         if isinstance(state, Faulty):
             self._journal.set_aside(arrival.folder, content, state.why)
             return
-        self.say(f"{arrival.name}: {'new' if row is None else 'changed'}, {state.how}")
+        self._journal.say(f"{arrival.name}: {'new' if row is None else 'changed'}, {state.how}")
         self._taking.take(arrival, content)
 
     def _visit_series(self, arrival: Arrival, row: WatchedFolder | None) -> None:
@@ -226,7 +226,7 @@ class Watch:
 
     def _ingested(self) -> list[WatchedFolder]:
         """Return the releases in this folder whose predictions are waited for."""
-        places = {str(root) for root in self._roots()}
+        places = {shown_name(str(root)) for root in self._roots()}
         return [
             row
             for row in self._journal.rows().values()
@@ -251,6 +251,14 @@ class Watch:
         settings = self.context.settings
         own = (settings.model_root, settings.media_root, settings.cache_root)
         return any(place.resolve().is_relative_to(folder) for place in own)
+
+
+def _content_if_known(arrival: Arrival) -> str:
+    """Return the content of a folder; empty where it cannot be read, so that the folder is tried at each look."""
+    try:
+        return arrival.content()
+    except Exception:  # noqa: BLE001 - whatever one folder does, the others are taken
+        return ""
 
 
 def _others(n: int) -> str:
