@@ -1,14 +1,18 @@
 """`helioloop watch`: what it refuses, its help, and one watch at a time."""
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import Result
 from tests.core.archive.sun import write_series
 from tests.worker.shell import run_one_of
 
 from helioloop.data.cubes import write_cube
+from helioloop.files.checksums import WRITE_AGAIN
 from helioloop.files.lease import holding
 from helioloop.records.instrument import MDI
 from helioloop.settings import Settings
@@ -107,10 +111,15 @@ def series(root: Path) -> Path:
     return series
 
 
-def look_once(root: Path) -> str:
-    """Watch once, with one process and without a quiet period; return what was printed."""
+def run_once(root: Path) -> Result:
+    """Watch once, with one process and without a quiet period."""
     words = ("watch", root, "--project", "1", "--once", "--quiet", "0", "--processes", "1")
-    result = run_one_of(watch.commands(), *words)
+    return run_one_of(watch.commands(), *words)
+
+
+def look_once(root: Path) -> str:
+    """Return what a watch printed that needed no Redis."""
+    result = run_once(root)
     assert result.exit_code == 0, result.output
     return result.stdout
 
@@ -155,6 +164,55 @@ def test_a_table_of_a_series_that_is_no_file_is_named_until_it_is_mended(series:
     if good:
         path.write_text(good)
     assert "series: 1 file read" in look_once(root)
+
+
+def test_a_series_whose_release_is_in_the_way_is_cut_once_that_is_renamed(series: Path) -> None:
+    """The remedy is outside of the series. It is looked for at each look, and said once."""
+    root, foreign = series.parent, series.parent / "series-cubes"
+    foreign.mkdir()
+    assert "series: set aside: " in look_once(root)
+    assert look_once(root) == ""
+    foreign.rename(root / "other")
+    assert "series: 1 file read, 0 cubes made in series-cubes" in look_once(root)
+
+
+def test_a_release_of_a_series_that_was_removed_is_made_again(series: Path) -> None:
+    root, out = series.parent, series.parent / "series-cubes"
+    (series / "SHA256SUMS").write_text("")
+    subprocess.run(["bash", "-c", WRITE_AGAIN.split("`")[1]], cwd=series, check=True)
+    for _ in range(2):
+        assert "series: 1 file read, 1 cube made in series-cubes" in run_once(root).stdout
+        assert "series:" not in run_once(root).stdout
+        shutil.rmtree(out)
+
+
+def test_a_series_is_cut_again_once_the_table_of_its_release_is_mended(series: Path) -> None:
+    """Its release has the tables of an earlier look; one of them was damaged meanwhile."""
+    root, out = series.parent, series.parent / "series-cubes"
+    look_once(root)
+    (out / "release.toml").symlink_to(root / "gone.toml")
+    write_series(series, ["2001-03-07T04:48:00"], lambda _: [])
+    assert "series: set aside: " in look_once(root)
+    assert look_once(root) == ""
+    (out / "release.toml").unlink()
+    assert "series: 1 file read" in look_once(root)
+
+
+def test_a_release_of_a_name_that_is_taken_is_taken_once_the_other_is_renamed(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers read the first of two release roots; of both the watch looks at, only the other folder is changed."""
+    roots = [root.parent / "r1", root.parent / "r2"]
+    for place in roots:
+        (place / "x").mkdir(parents=True)
+        (place / "x" / "labels.csv").write_text("cube,label,verified\nA,,\n")
+    settings = watch.load_settings().model_copy(update={"release_roots": roots})
+    monkeypatch.setattr(watch, "load_settings", lambda: settings)
+    first = run_once(root.parent).stdout
+    assert f"x: set aside: the workers read {roots[0] / 'x'}, a release of the same name" in first
+    assert "set aside" not in run_once(root.parent).stdout
+    (roots[0] / "x").rename(roots[0] / "y")
+    assert "x: changed, unchanged for" in run_once(root.parent).stdout
 
 
 def test_a_folder_on_a_disk_that_is_not_mounted_is_named(series: Path) -> None:

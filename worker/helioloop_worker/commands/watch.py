@@ -94,7 +94,9 @@ def watch(
     be compared with it; the release of a series grows beyond that, and is then accepted.
 
     What cannot be used is set aside: the reason is printed, shown by `helioloop status` and kept in watched.csv of the
-    project's model folder. Nothing in DIR is moved or deleted. A folder that was changed is taken again.
+    project's model folder. Nothing in DIR is moved or deleted. A folder is taken again once it, or what was in its way
+    elsewhere, is changed: a folder NAME-cubes of yours, another release of the same name. To have a series cut anew,
+    remove its release NAME-cubes.
 
     One line is printed per event. Ctrl-C or SIGTERM ends the watch; a job that a worker runs goes on. The watch can be
     killed and started again at any time: nothing is imported twice. DIR is polled, because notifications do not reach

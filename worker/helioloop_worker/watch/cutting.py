@@ -9,17 +9,28 @@ from helioloop.archive.labelling import label_release, lacks_crude_labels
 from helioloop.archive.regions import read_regions
 from helioloop.archive.series import EXCLUDED_TABLE, Extended, extend_release, series_profile
 from helioloop.data.cubes import is_cube_file
+from helioloop.data.release import LABELS_FILE
+from helioloop.data.release_profile import PROFILE_FILE
 from helioloop.errors import ReleaseError
 from helioloop.progress import Report
 from helioloop.registry.watched import WatchedFolder, WatchState
 from helioloop.words import count
 from helioloop_worker.watch.arrivals import Arrival, Faulty, Incomplete, is_fits
+from helioloop_worker.watch.content import describe_state, hash_with
 from helioloop_worker.watch.journal import Journal
+
+_SPOOL = ".cutouts"
 
 
 def is_made(folder: Path) -> bool:
     """Return True for a release that a watch makes from a series."""
-    return (folder / ".cutouts").is_dir()
+    return (folder / _SPOOL).is_dir()
+
+
+def release_state(out: Path) -> str:
+    """Return a text that differs once the release of a series comes, goes, or has other tables."""
+    places = (out, out / _SPOOL, out / PROFILE_FILE, out / LABELS_FILE)
+    return "\n".join(describe_state(place) for place in places)
 
 
 def has_cubes(folder: Path) -> bool:
@@ -79,7 +90,7 @@ def cut_series(
         else:
             ended, files = True, arrival.files()
     content = arrival.content(files)
-    if row is not None and row.content == content:
+    if row is not None and row.content == hash_with(content, release_state(out)):
         return False
     images = [str(path) for path in files if is_fits(path)]
     if not images or arrival.regions_table not in files:
@@ -104,16 +115,17 @@ def cut_series(
         counts = Counter(crude.label or "no label" for crude in labelled.labels)
         said = ", ".join(f"{n} {label}" for label, n in sorted(counts.items()))
         journal.say(f"{arrival.name}: crude labels of {out.name}: {said}")
-    journal.record(arrival.folder, WatchState.CUT, content)
+    journal.record(arrival.folder, WatchState.CUT, hash_with(content, release_state(out)))
     return bool(extended.made)
 
 
 def _say(arrival: Arrival, extended: Extended, out: Path, journal: Journal) -> None:
     excluded = f"; {count(len(extended.excluded), 'file')} excluded, listed in {out / EXCLUDED_TABLE}"
-    journal.say(
-        f"{arrival.name}: {count(extended.n_read, 'file')} read, {count(len(extended.made), 'cube')} made in "
-        f"{out.name}{excluded if extended.excluded else ''}"
-    )
+    if extended.n_read or extended.made:
+        journal.say(
+            f"{arrival.name}: {count(extended.n_read, 'file')} read, {count(len(extended.made), 'cube')} made in "
+            f"{out.name}{excluded if extended.excluded else ''}"
+        )
     for passage in extended.running:
         about = f"{arrival.name}: region {passage.region}"
         journal.say_once(about, f"still on the disk, until {passage.until}; its cube follows")

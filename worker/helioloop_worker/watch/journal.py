@@ -58,7 +58,7 @@ class Journal:
         row = self.row(folder)
         if row is not None and (row.state, row.content, row.reason) == (WatchState.SET_ASIDE, content, reason):
             return
-        self.say(f"{folder.name}: set aside: {reason} (it stays where it is and is taken again once changed)")
+        self.say(f"{folder.name}: set aside: {reason} (it stays where it is and is taken again once that is changed)")
         self.record(folder, WatchState.SET_ASIDE, content, reason)
 
 

@@ -29,7 +29,8 @@ from helioloop_worker.watch.arrivals import (
     find_arrivals,
     loose_fits_files,
 )
-from helioloop_worker.watch.cutting import cut_series, has_cubes, is_made
+from helioloop_worker.watch.content import hash_with
+from helioloop_worker.watch.cutting import cut_series, has_cubes, is_made, release_state
 from helioloop_worker.watch.journal import OF_THE_FOLDER, Journal, first_line
 from helioloop_worker.watch.prelabels import PreLabelling, has_scoring_worker
 from helioloop_worker.watch.taking import Taking
@@ -174,7 +175,7 @@ class Watch:
                 failed.append(error if isinstance(error, HelioloopError) else ServiceError(first_line(error)))
             except Exception as error:  # noqa: BLE001 - whatever one folder does, the others are taken
                 self._journal.set_aside(
-                    arrival.folder, _content_if_known(arrival), f"{type(error).__name__}: {first_line(error)}"
+                    arrival.folder, self._content_if_known(arrival), f"{type(error).__name__}: {first_line(error)}"
                 )
         self._pre_labelling.follow(self._ingested())
         return failed
@@ -184,11 +185,12 @@ class Watch:
     def _visit(self, arrival: Arrival) -> None:
         """Take a folder if it is new or was changed, and complete; set it aside if it cannot be used."""
         row = self._journal.row(arrival.folder)
-        content = arrival.content()
+        own = arrival.content()
+        content = hash_with(own, self._elsewhere(arrival))
         if row is not None and row.content == content:
             return
         if arrival.kind is Kind.SERIES:
-            self._visit_series(arrival, row)
+            self._visit_series(arrival, row, own)
             return
         if is_made(arrival.folder) and not has_cubes(arrival.folder):
             return  # the release of a series whose first passage is not over
@@ -204,8 +206,8 @@ class Watch:
         self._journal.say(f"{arrival.name}: {'new' if row is None else 'changed'}, {state.how}")
         self._taking.take(arrival, content)
 
-    def _visit_series(self, arrival: Arrival, row: WatchedFolder | None) -> None:
-        """Cut a series, and take the release that got new cubes."""
+    def _visit_series(self, arrival: Arrival, row: WatchedFolder | None, own: str) -> None:
+        """Cut a series with a content of its `own`, and take the release that got new cubes."""
         out = Arrival(folder=self._release_of(arrival), kind=Kind.RELEASE)
         try:
             has_new = cut_series(
@@ -219,10 +221,24 @@ class Watch:
                 processes=self.processes,
             )
         except OF_THE_FOLDER as error:
-            self._journal.set_aside(arrival.folder, arrival.content(), first_line(error))
+            content = hash_with(own, self._elsewhere(arrival))  # its release may have been begun
+            self._journal.set_aside(arrival.folder, content, first_line(error))
             return
         if has_new:
-            self._taking.take(out, out.content())
+            self._taking.take(out, hash_with(out.content(), self._elsewhere(out)))
+
+    def _elsewhere(self, arrival: Arrival) -> str:
+        """Return what decides about a folder and is not in it; empty where nothing does."""
+        if arrival.kind is Kind.SERIES:
+            return release_state(self._release_of(arrival))
+        return self._taking.read_instead(arrival)
+
+    def _content_if_known(self, arrival: Arrival) -> str:
+        """Return the content of a folder; empty where it cannot be read, so that the folder is tried at each look."""
+        try:
+            return hash_with(arrival.content(), self._elsewhere(arrival))
+        except Exception:  # noqa: BLE001 - whatever one folder does, the others are taken
+            return ""
 
     def _ingested(self) -> list[WatchedFolder]:
         """Return the releases in this folder whose predictions are waited for."""
@@ -251,14 +267,6 @@ class Watch:
         settings = self.context.settings
         own = (settings.model_root, settings.media_root, settings.cache_root)
         return any(place.resolve().is_relative_to(folder) for place in own)
-
-
-def _content_if_known(arrival: Arrival) -> str:
-    """Return the content of a folder; empty where it cannot be read, so that the folder is tried at each look."""
-    try:
-        return arrival.content()
-    except Exception:  # noqa: BLE001 - whatever one folder does, the others are taken
-        return ""
 
 
 def _others(n: int) -> str:
