@@ -1,7 +1,7 @@
 """FITS files in folders that are not read: other names, archives, unfinished, broken links, folders without access."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -28,10 +28,10 @@ def unread_files(places: Iterable[str]) -> dict[str, str]:
     return dict(sorted(found for folder in folders for found in _unread_in(folder)))
 
 
-def unread_sentences(places: Iterable[str]) -> list[str]:
-    """Return one sentence for each reason, with the first file and the number of others."""
+def unread_sentences(unread: Mapping[str, str]) -> list[str]:
+    """Return one sentence for each reason of `unread_files`, with the first file and the number of others."""
     names: dict[str, list[str]] = {}
-    for name, reason in unread_files(places).items():
+    for name, reason in unread.items():
         names.setdefault(reason, []).append(name)
     return [
         f"{found[0]}{f' (and {len(found) - 1} more)' if len(found) > 1 else ''} is not read: {reason}"

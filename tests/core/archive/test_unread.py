@@ -70,7 +70,7 @@ def test_an_archive_is_to_be_unpacked(tmp_path: Path, name: str) -> None:
 def test_files_of_one_reason_share_a_sentence(tmp_path: Path) -> None:
     for name in "abc":
         (tmp_path / f"{name}.fits.Z").touch()
-    (sentence,) = unread_sentences([str(tmp_path)])
+    (sentence,) = unread_sentences(unread_files([str(tmp_path)]))
     assert sentence.startswith(f"{tmp_path}/a.fits.Z (and 2 more) is not read: it is compressed as Z")
 
 

@@ -3,12 +3,13 @@
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import Result
-from tests.core.archive.sun import write_series
+from tests.core.archive.sun import header, paint, write, write_series
 from tests.worker.shell import run_one_of
 
 from helioloop.data.cubes import write_cube
@@ -17,6 +18,7 @@ from helioloop.files.lease import holding
 from helioloop.records.instrument import MDI
 from helioloop.settings import Settings
 from helioloop_worker.commands import watch
+from helioloop_worker.watch.notes import notes_on_unread
 
 
 @pytest.fixture
@@ -213,6 +215,52 @@ def test_a_release_of_a_name_that_is_taken_is_taken_once_the_other_is_renamed(
     assert "set aside" not in run_once(root.parent).stdout
     (roots[0] / "x").rename(roots[0] / "y")
     assert "x: changed, unchanged for" in run_once(root.parent).stdout
+
+
+def test_what_cutouts_says_about_files_is_said_once_about_a_series(series: Path) -> None:
+    """A missing unit, and files that are not read; also by the next watch, after a further file without a unit."""
+    root, day = series.parent, 0
+    (series / "sub").mkdir()
+    for name in ("b.fits.bz2", "c.fits.part", "sub/e.fits.xz"):
+        (series / name).touch()
+    (series / "d.fits").symlink_to("nowhere")
+
+    def add() -> None:
+        nonlocal day
+        day += 1
+        of = header(f"2001-03-0{day}T00:00:00", size=256, scale=8.0, BUNIT=None)
+        write(series / f"{day}.fits", of, paint(of, [], noise=10.0))
+
+    add()
+    said = look_once(root)
+    assert said.count("series: note: BUNIT is missing") == 1
+    assert "gauss" in said
+    assert "(1 file)" in said
+    for name in ("b.fits.bz2", "c.fits.part", "sub/e.fits.xz", "d.fits"):
+        assert f"series: note: {series / name} is not read: " in said
+    add()
+    again = look_once(root)
+    assert "series: 1 file read" in again
+    assert "note" not in again
+    (series / "f.fits.Z").touch()
+    add()
+    assert f"series: note: {series / 'f.fits.Z'} is not read: " in look_once(root)
+
+
+def test_a_series_without_a_file_that_is_read_says_why(series: Path) -> None:
+    """It has a table of regions, and FITS files of another ending."""
+    next(series.glob("*.fits")).rename(series / "a.fits.1")
+    said = look_once(series.parent)
+    assert "series: arriving: it has regions.csv and no FITS file that is read; " in said
+    assert "a.fits.1 is not read: it is FITS and its name has another ending" in said
+
+
+def test_a_file_that_may_still_be_arriving_is_no_note(tmp_path: Path) -> None:
+    """Downloads have other names until they are done."""
+    (tmp_path / "a.fits.part").touch()
+    now = time.time() + 5.0
+    assert notes_on_unread(tmp_path, quiet_seconds=600.0, now=now) == []
+    assert len(notes_on_unread(tmp_path, quiet_seconds=1.0, now=now)) == 1
 
 
 def test_a_folder_on_a_disk_that_is_not_mounted_is_named(series: Path) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 
 from helioloop.archive.labelling import label_release, lacks_crude_labels
@@ -18,6 +18,7 @@ from helioloop.words import count
 from helioloop_worker.watch.arrivals import Arrival, Faulty, Incomplete, is_fits
 from helioloop_worker.watch.content import describe_state, hash_with
 from helioloop_worker.watch.journal import Journal
+from helioloop_worker.watch.notes import new_notes, notes_on_unread, notes_with_counts
 
 _SPOOL = ".cutouts"
 
@@ -93,14 +94,16 @@ def cut_series(
     if row is not None and row.content == hash_with(content, release_state(out)):
         return False
     images = [str(path) for path in files if is_fits(path)]
-    if not images or arrival.regions_table not in files:
-        journal.say_once(arrival.name, f"arriving: files are read when unchanged for {quiet_seconds:g} s")
+    doubts = notes_on_unread(arrival.folder, quiet_seconds=0.0 if ended else quiet_seconds, now=now)
+    waiting = _why_waiting(arrival, files, quiet_seconds=quiet_seconds, doubts=doubts)
+    if waiting is not None:
+        journal.say_once(arrival.name, f"arriving: {waiting}")
         return False
     if out.exists() and not is_made(out):
         raise ReleaseError(f"{out} exists and was not made from this series; cubes go there: rename it")
     extended = extend_release(
         images,
-        read_regions(arrival.regions_table),
+        read_regions(arrival.regions_table, on_doubt=doubts.append),
         out,
         profile=series_profile(arrival.folder, out, images),
         ended=ended,
@@ -108,15 +111,32 @@ def cut_series(
         processes=processes,
     )
     _say(arrival, extended, out, journal)
+    notes = notes_with_counts(doubts, extended.assumed)
+    for text in new_notes(notes, row):
+        journal.say(f"{arrival.name}: note: {text}")
     if has_cubes(out) and lacks_crude_labels(out):
-        labelled = label_release(
-            out, regions_table=arrival.regions_table, keep_labels=True, report=report, processes=processes
-        )
-        counts = Counter(crude.label or "no label" for crude in labelled.labels)
-        said = ", ".join(f"{n} {label}" for label, n in sorted(counts.items()))
-        journal.say(f"{arrival.name}: crude labels of {out.name}: {said}")
-    journal.record(arrival.folder, WatchState.CUT, hash_with(content, release_state(out)))
+        _label(arrival, out, journal=journal, report=report, processes=processes)
+    journal.record(arrival.folder, WatchState.CUT, hash_with(content, release_state(out)), "; ".join(notes))
     return bool(extended.made)
+
+
+def _why_waiting(arrival: Arrival, files: Sequence[Path], *, quiet_seconds: float, doubts: Sequence[str]) -> str | None:
+    """Return why nothing of a series is read yet, of which `files` have settled; None where something is."""
+    if arrival.regions_table in files and any(map(is_fits, files)):
+        return None
+    if any(map(is_fits, arrival.files())):
+        return f"files are read when unchanged for {quiet_seconds:g} s"
+    return "; ".join((f"it has {arrival.regions_table.name} and no FITS file that is read", *doubts))
+
+
+def _label(arrival: Arrival, out: Path, *, journal: Journal, report: Report, processes: int | None) -> None:
+    """Give new cubes crude labels; labels that are there stay."""
+    labelled = label_release(
+        out, regions_table=arrival.regions_table, keep_labels=True, report=report, processes=processes
+    )
+    counts = Counter(crude.label or "no label" for crude in labelled.labels)
+    said = ", ".join(f"{n} {label}" for label, n in sorted(counts.items()))
+    journal.say(f"{arrival.name}: crude labels of {out.name}: {said}")
 
 
 def _say(arrival: Arrival, extended: Extended, out: Path, journal: Journal) -> None:
