@@ -1,6 +1,7 @@
 """The table of regions to follow: names, Carrington coordinates, and optionally when each was first seen."""
 
 import math
+import os
 import re
 import warnings
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from astropy.utils.exceptions import AstropyWarning
 from helioloop.data.time_text import is_missing_time, parse_time
 from helioloop.errors import CubeError, ReleaseError
 from helioloop.files import tables
+from helioloop.files.kinds import why_not_a_file
 from helioloop.files.names import LONGEST_NAME, file_name, is_plain_name
 from helioloop.files.tables import OnDoubt, log_doubt
 from helioloop.records.region_spelling import one_spelling
@@ -130,6 +132,8 @@ def _read_table(path: Path, on_doubt: OnDoubt) -> Table:
     kind = _FORMATS.get(path.suffix.lower())
     if kind is None:
         raise ReleaseError(f"{path} ends in {path.suffix!r}; a table of regions is .csv, .ecsv or .vot: save it as one")
+    if os.path.lexists(path) and (reason := why_not_a_file(path)) is not None:
+        raise ReleaseError(f"{path} {reason}")
     if kind == _CSV:
         asked = (*COLUMNS, FIRST_SEEN)
         rows = tables.read_table(path, needed=COLUMNS, optional=asked[-1:], error=ReleaseError, on_doubt=on_doubt)

@@ -3,7 +3,8 @@
 Of several observations in one slot the nearest to the slot's middle counts; the others are listed as excluded.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from helioloop.data.release_profile import write_release_profile
 from helioloop.files import tables
 from helioloop.progress import Report
 from helioloop.records.profiles import Profile
+from helioloop.words import count
 
 EXCLUDED_COLUMNS = ("file", "reason")
 
@@ -262,13 +264,14 @@ def _history(passage: Passage, profile: Profile, factors: list[float]) -> str:
     return "; ".join(sentences).encode("ascii", "replace").decode("ascii")
 
 
-def _counted(files: Sequence[SpooledFile]) -> tuple[str, ...]:
+def count_assumed(files: Iterable[SpooledFile]) -> dict[str, int]:
+    """Return what was assumed, a sentence each, with the number of files."""
+    return dict(Counter(sentence for file in files for sentence in file.assumed))
+
+
+def _counted(files: Iterable[SpooledFile]) -> tuple[str, ...]:
     """Return what was assumed, each with the number of files."""
-    counts: dict[str, int] = {}
-    for file in files:
-        for sentence in file.assumed:
-            counts[sentence] = counts.get(sentence, 0) + 1
-    return tuple(f"{sentence} ({count} file{'' if count == 1 else 's'})" for sentence, count in counts.items())
+    return tuple(f"{sentence} ({count(n, 'file')})" for sentence, n in count_assumed(files).items())
 
 
 def _nominal(slot: int, profile: Profile) -> float:

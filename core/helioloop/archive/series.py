@@ -31,6 +31,7 @@ from helioloop.archive.regions import Region
 from helioloop.archive.release import (
     EXCLUDED_COLUMNS,
     Passage,
+    count_assumed,
     cube_name,
     sort_into_passages,
     unused_reasons,
@@ -78,6 +79,9 @@ class Extended:
         Cubes that were written for an earlier row of their region.
     excluded : mapping of str to str
         Reason for each file of which nothing is used, of all runs.
+    assumed : mapping of str to int
+        What usable files do not say and was assumed, a sentence each, with the number of files of all runs. The header
+        of a cube has what was assumed of its files.
     """
 
     n_read: int
@@ -86,6 +90,7 @@ class Extended:
     late: Mapping[str, int]
     outdated: tuple[str, ...]
     excluded: Mapping[str, str]
+    assumed: Mapping[str, int]
 
 
 def series_profile(series: Path, release: Path, files: Sequence[str]) -> Profile:
@@ -171,6 +176,7 @@ def extend_release(
         late={cube: len(places) for cube, places in late.items()},
         outdated=tuple(outdated),
         excluded=excluded,
+        assumed=count_assumed(usable),
     )
 
 

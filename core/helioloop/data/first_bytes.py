@@ -1,5 +1,8 @@
 """What a file is by its first bytes, whatever its name: FITS, or something else, and then what to do with it."""
 
+import gzip
+import zlib
+from pathlib import Path
 from typing import Final
 
 FITS: Final = b"SIMPLE  ="
@@ -8,6 +11,8 @@ GZIP: Final = b"\x1f\x8b"
 """The first bytes of a gzip file."""
 N_BYTES: Final = 24
 """As many first bytes tell all files apart that are told apart here."""
+_BLOCK_BYTES: Final = 2880
+"""Size of the blocks that a FITS file consists of (FITS 4.0, section 3.1)."""
 
 _COMPRESSED: Final = {
     b"BZh": "bzip2",
@@ -53,3 +58,25 @@ def why_not_fits(start: bytes) -> str | None:
             return f"it is a pointer of {owner} to a file that was not downloaded; run `{command}` in its repository"
     shown = start[: len(FITS)]
     return f"it begins with {shown!r}, and a FITS file begins with 'SIMPLE  ='; download or make the file again"
+
+
+def begins_as_fits(path: Path) -> bool:
+    """Return True for a file, gzipped or not, whose first block is that of a FITS header, whatever the file's name.
+
+    A header that was saved as text is none: it has lines, and a FITS header has no line ends.
+
+    Parameters
+    ----------
+    path : Path
+        A file; one that cannot be read is none. A pipe would be waited for.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(FITS))
+            if not start.startswith((FITS, GZIP)):
+                return False
+            file.seek(0)
+            block = (gzip.GzipFile(fileobj=file) if start.startswith(GZIP) else file).read(_BLOCK_BYTES)
+    except (OSError, EOFError, zlib.error):
+        return False
+    return block.startswith(FITS) and len(block) == _BLOCK_BYTES and b"\n" not in block

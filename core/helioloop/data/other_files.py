@@ -4,11 +4,10 @@ import re
 from pathlib import Path
 
 from helioloop.data.cubes import is_cube_file
-from helioloop.data.first_bytes import FITS
+from helioloop.data.first_bytes import begins_as_fits
 from helioloop.data.times import COMPANION_SUFFIX
 from helioloop.files.walking import walk
 
-_BLOCK_BYTES = 2880
 _FITS_NAME = re.compile(r"\.(fits|fts|fit)(\.(gz|fz|z|bz2|xz|zip|zst))?\Z|\.fz\Z", re.IGNORECASE)
 _COMPRESSED = re.compile(r"\.(gz|fz|z|bz2|xz|zip|zst)\Z", re.IGNORECASE)
 _UNFINISHED = re.compile(
@@ -31,7 +30,7 @@ def other_fits_files(folder: Path) -> dict[Path, str]:
     for place, names in walk(folder):
         for path in (place / name for name in names):
             reason = why_not_a_cube(folder, path)
-            if reason is not None and path.is_file() and (_FITS_NAME.search(path.name) or _begins_as_fits(path)):
+            if reason is not None and path.is_file() and (_FITS_NAME.search(path.name) or begins_as_fits(path)):
                 reasons[path] = reason
     return dict(sorted(reasons.items()))
 
@@ -69,14 +68,3 @@ def why_not_to_rename(name: str) -> str | None:
     if ending and ending[1].lower() not in {"gz", "fz"}:
         return f"it is compressed as {ending[1]} and cubes are plain, gzip or tile-compressed FITS: decompress it"
     return None
-
-
-def _begins_as_fits(path: Path) -> bool:
-    """Return True for whole FITS files; a header alone, saved as text, is none."""
-    try:
-        if path.stat().st_size % _BLOCK_BYTES:
-            return False
-        with path.open("rb") as file:
-            return file.read(len(FITS)) == FITS
-    except OSError:
-        return False

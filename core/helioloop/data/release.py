@@ -252,7 +252,7 @@ def why_not_a_name(name: str, *, what: str) -> str | None:
         return None
     return (
         f"the {what} name {name[:60]!r} is not allowed; it must be a plain file name of at most {LONGEST_NAME} "
-        "characters, without separators, control characters or a leading dot: rename it"
+        "characters, without separators, control characters, a leading dot or blanks at its ends: rename it"
     )
 
 

@@ -12,12 +12,14 @@ _LONGEST_FILE_BYTES: Final = 255 - 10
 def is_plain_name(value: Any) -> TypeGuard[str]:
     """Return True for a string that names a file or folder and cannot lead out of its folder.
 
-    A plain name has 1 to `LONGEST_NAME` printable characters, no slash, no backslash and no leading dot.
+    A plain name has 1 to `LONGEST_NAME` printable characters, no slash, no backslash, no leading dot and no blank at
+    its ends, which tables do not keep.
     """
     return (
         isinstance(value, str)
         and 0 < len(value) <= LONGEST_NAME
         and not value.startswith(".")
+        and value == value.strip()
         and value.isprintable()
         and not {"/", "\\"} & set(value)
     )

@@ -40,9 +40,10 @@ class WatchedFolder:
     at : str
         When, UTC, ISO 8601.
     content : str
-        Hash of names, sizes and times of change of its files then.
+        Hash of names, sizes and times of change of its files then, and of what decides about it elsewhere: the release
+        that a series is cut into, another folder of the same name.
     reason : str
-        Why it was set aside; else empty, or what is waited for.
+        Why it was set aside; of a series that was cut, what was said about its files; else empty.
     """
 
     folder: str

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -172,3 +173,11 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         read_regions(tmp_path / "absent.csv")
     with pytest.raises(ReleaseError, match="cannot be read as votable"):
         read_regions(written(tmp_path, HEAD, "regions.vot"))
+
+
+@pytest.mark.parametrize("ending", ["csv", "ecsv", "vot"])
+def test_a_pipe_is_not_waited_for(tmp_path: Path, ending: str) -> None:
+    """Of the process that writes into it nothing may be left."""
+    os.mkfifo(tmp_path / f"regions.{ending}")
+    with pytest.raises(ReleaseError, match="is a pipe, a socket or a device, and only files are read"):
+        read_regions(tmp_path / f"regions.{ending}")

@@ -1,5 +1,6 @@
 """FITS files of a release's folder that are not read as cubes are found, each with the reason."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +29,10 @@ def test_fits_files_that_are_not_cubes(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"cube,label" if name == "labels.csv" else content)
     (tmp_path / "K.header").write_bytes(content[:100])
+    (tmp_path / "L.cut").write_bytes(content[:3000])
+    (tmp_path / "M.cube").write_bytes(gzip.compress(content))
     found = {str(path.relative_to(tmp_path)): reason for path, reason in other_fits_files(tmp_path).items()}
-    assert list(found) == sorted(names[1:])
+    assert list(found) == sorted([*names[1:], "L.cut", "M.cube"])
     assert found["B.dt.fits"] == "it has the times of a cube that is not beside it: add B.fits"
     assert all(found[name].endswith(f"rename it {name[0]}.fits") for name in ("C.fts", "D.FITS", "E.fits.gz", "G"))
     assert found["F.fits.bz2"].endswith("decompress it")

@@ -27,6 +27,9 @@ def test_file_names_are_plain(name: str) -> None:
         "a\0b",
         "a\nb",
         "a\x7f",
+        "a ",
+        " a",
+        " ",
         "\u202ea",
         "x" * (LONGEST_NAME + 1),
         None,
@@ -35,7 +38,7 @@ def test_file_names_are_plain(name: str) -> None:
     ],
 )
 def test_paths_and_other_values_are_not_plain(value: object) -> None:
-    """Separators, a leading dot, control characters, undue length and what is not a string are not allowed."""
+    """Separators, a leading dot, blanks at the ends, control characters, undue length and other types are refused."""
     assert not is_plain_name(value)
 
 

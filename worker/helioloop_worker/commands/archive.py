@@ -78,7 +78,7 @@ def cutouts(files: tuple[str, ...], table: Path, out: Path, profile_name: str | 
     with needs_extra("worker"):
         from helioloop.archive.cutouts import make_cutouts
         from helioloop.archive.regions import read_regions
-        from helioloop.archive.unread import unread_sentences
+        from helioloop.archive.unread import unread_files, unread_sentences
         from helioloop.records.profiles import find_profile
         from helioloop_worker.terminal import bar_report, bars
 
@@ -88,7 +88,7 @@ def cutouts(files: tuple[str, ...], table: Path, out: Path, profile_name: str | 
         report = bar_report(progress, "reading files")
         made = make_cutouts(files, regions, out, profile=profile, report=report, processes=processes)
     print_made(made, out / "cutouts-excluded.csv")
-    for sentence in unread_sentences(files):
+    for sentence in unread_sentences(unread_files(files)):
         show_doubt(sentence)
 
 
@@ -124,7 +124,7 @@ def stack(folder: Path, out: Path, profile_name: str | None, processes: int | No
     """
     with needs_extra("worker"):
         from helioloop.archive.stack import make_stack
-        from helioloop.archive.unread import unread_sentences
+        from helioloop.archive.unread import unread_files, unread_sentences
         from helioloop.records.profiles import find_profile
         from helioloop_worker.terminal import bar_report, bars
 
@@ -133,7 +133,7 @@ def stack(folder: Path, out: Path, profile_name: str | None, processes: int | No
         report = bar_report(progress, "reading files")
         made = make_stack(folder, out, profile=profile, report=report, processes=processes)
     print_made(made, out / "stack-excluded.csv")
-    for sentence in unread_sentences([str(folder)]):
+    for sentence in unread_sentences(unread_files([str(folder)])):
         show_doubt(sentence)
 
 

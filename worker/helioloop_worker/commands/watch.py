@@ -75,8 +75,8 @@ def watch(
                 as for `helioloop cutouts`; release.toml may name a profile
 
     A release is taken when it is complete. If it has a file SHA256SUMS, all hashes in it must fit; `sha256sum *.fits
-    labels.csv release.toml > SHA256SUMS` writes it. Otherwise nothing in the folder may have changed for --quiet
-    seconds.
+    labels.csv release.toml > SHA256SUMS` writes it, and with subfolders `find -L . -type f ! -name SHA256SUMS -exec
+    sha256sum {} + > SHA256SUMS`. Otherwise nothing in the folder may have changed for --quiet seconds.
 
     A series grows: files are read one by one, each when it has not changed for --quiet seconds. When the disk passage
     of a region is over, because a later observation is there, its cube is added to the release NAME-cubes with a crude
@@ -94,7 +94,9 @@ def watch(
     be compared with it; the release of a series grows beyond that, and is then accepted.
 
     What cannot be used is set aside: the reason is printed, shown by `helioloop status` and kept in watched.csv of the
-    project's model folder. Nothing in DIR is moved or deleted. A folder that was changed is taken again.
+    project's model folder. Nothing in DIR is moved or deleted. A folder is taken again once it, or what was in its way
+    elsewhere, is changed: a folder NAME-cubes of yours, another release of the same name. To have a series cut anew,
+    remove its release NAME-cubes.
 
     One line is printed per event. Ctrl-C or SIGTERM ends the watch; a job that a worker runs goes on. The watch can be
     killed and started again at any time: nothing is imported twice. DIR is polled, because notifications do not reach

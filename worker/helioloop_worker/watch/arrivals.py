@@ -4,7 +4,6 @@ Folders are listed again and again (polling). Notifications of the kernel (inoti
 write to a network file system.
 """
 
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
@@ -16,8 +15,11 @@ from helioloop.archive.recognition import find_fits_files
 from helioloop.data.release import LABELS_FILE, Release
 from helioloop.data.release_profile import PROFILE_FILE
 from helioloop.errors import ReleaseError
+from helioloop.files.access import is_folder
 from helioloop.files.checksums import CHECKSUMS_FILE, checksum_problem
+from helioloop.files.kinds import why_not_a_file
 from helioloop.progress import Report
+from helioloop_worker.watch.content import hash_files
 
 REGIONS_TABLES = tuple(f"regions.{ending}" for ending in ("csv", "ecsv", "vot", "xml", "votable"))
 CUBES_SUFFIX = "-cubes"
@@ -75,29 +77,36 @@ class Arrival:
 
     @property
     def regions_table(self) -> Path:
-        """The table of regions of a series."""
-        return next(path for name in REGIONS_TABLES if (path := self.folder / name).exists())
+        """The table of regions of a series; a link that leads nowhere counts."""
+        tables = [self.folder / name for name in REGIONS_TABLES]
+        return next((path for path in tables if os.path.lexists(path)), tables[0])
 
     @property
     def has_checksums(self) -> bool:
-        """True if the folder has a list of hashes."""
-        return (self.folder / CHECKSUMS_FILE).exists()
+        """True if the folder has a list of hashes; a link that leads nowhere counts."""
+        return os.path.lexists(self.folder / CHECKSUMS_FILE)
 
     def files(self) -> list[Path]:
         """Return the files on which the outcome depends."""
         if self.kind is Kind.SERIES:
             own = [self.regions_table, self.folder / PROFILE_FILE, self.folder / CHECKSUMS_FILE]
-            return [*(path for path in own if path.exists()), *find_fits_files(self.folder)]
+            return [*(path for path in own if os.path.lexists(path)), *find_fits_files(self.folder)]
         names = {LABELS_FILE, PROFILE_FILE, CHECKSUMS_FILE}
         return sorted(path for path in self.folder.iterdir() if path.name in names or is_fits(path))
 
     def content(self, files: Sequence[Path] | None = None) -> str:
         """Return a hash of names, sizes and times of change of `files`, by default of all."""
-        digest = hashlib.sha256()
-        for path in self.files() if files is None else files:
-            stat = path.stat()
-            digest.update(f"{path.relative_to(self.folder)}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
-        return digest.hexdigest()[:32]
+        return hash_files(self.folder, self.files() if files is None else files)
+
+    def why_not_read(self) -> str | None:
+        """Return which of its files cannot be opened, such as a link that leads nowhere or a table that is a pipe.
+
+        Of a release, a pipe or folder with the name of a cube is not meant: the ingestion excludes it alone.
+        """
+        for path in self.files():
+            if not path.is_file() and not (path.exists() and is_fits(path)):
+                return f"{path.name} {why_not_a_file(path)}"
+        return None
 
     def settled_files(self, *, quiet_seconds: float, now: float) -> list[Path]:
         """Return the files that were not changed for `quiet_seconds`."""
@@ -107,6 +116,8 @@ class Arrival:
         self, *, quiet_seconds: float, now: float, problems: MutableMapping[str, str | None], report: Report
     ) -> Complete | Incomplete | Faulty:
         """Return whether a folder can be taken: its list of hashes fits, or it did not change for `quiet_seconds`.
+
+        A folder with a file that cannot be opened is not complete.
 
         Parameters
         ----------
@@ -121,15 +132,17 @@ class Arrival:
         """
         unchanged = now - max(_changes(self.folder))
         quiet = unchanged >= quiet_seconds
-        if self.has_checksums:
+        problem = self.why_not_read()
+        if problem is None and self.has_checksums:
             content = self.content()
             if content not in problems:
                 listed = checksum_problem(self.folder, needed=self._needed(), report=report)
                 problems[content] = listed or self._labels_problem()
             problem = problems[content]
-            if problem is None:
-                return Complete(f"complete by {CHECKSUMS_FILE}")
+        if problem is not None:
             return Faulty(problem) if quiet else Incomplete(problem)
+        if self.has_checksums:
+            return Complete(f"complete by {CHECKSUMS_FILE}")
         if quiet:
             return Complete(f"unchanged for {unchanged:.0f} s")
         return Incomplete(f"it is taken when it has not changed for {quiet_seconds:g} s")
@@ -168,7 +181,7 @@ def find_arrivals(top: Path, roots: Sequence[Path], *, is_foreign: Callable[[Pat
     releases: list[Path] = []
     for place in dict.fromkeys((top, *roots)):
         for folder in sorted(place.iterdir()):
-            if folder.name.startswith(".") or not folder.is_dir() or folder in roots or is_foreign(folder):
+            if folder.name.startswith(".") or not is_folder(folder) or folder in roots or is_foreign(folder):
                 continue
             names = _names(folder)
             if LABELS_FILE not in names and not names.isdisjoint(REGIONS_TABLES):
@@ -181,7 +194,15 @@ def find_arrivals(top: Path, roots: Sequence[Path], *, is_foreign: Callable[[Pat
 
 def loose_fits_files(folders: Sequence[Path]) -> list[Path]:
     """Return the FITS files that are directly in one of the folders."""
-    return [path for folder in folders for path in sorted(folder.iterdir()) if path.is_file() and is_fits(path)]
+    paths = (path for folder in folders for path in sorted(folder.iterdir()))
+    return [path for path in paths if is_fits(path) and why_not_a_file(path) is None]
+
+
+def broken_links(folders: Sequence[Path]) -> list[Path]:
+    """Return the links directly in one of the folders that lead nowhere, or where this user may not look, by name."""
+    links = (path for folder in folders for path in sorted(folder.iterdir()) if path.is_symlink())
+    shown = (path for path in links if not path.name.startswith("."))
+    return [path for path in shown if not is_folder(path) and why_not_a_file(path) is not None]
 
 
 def is_fits(path: Path) -> bool:

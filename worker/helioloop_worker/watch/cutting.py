@@ -2,24 +2,36 @@
 
 import time
 from collections import Counter
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 
 from helioloop.archive.labelling import label_release, lacks_crude_labels
 from helioloop.archive.regions import read_regions
 from helioloop.archive.series import EXCLUDED_TABLE, Extended, extend_release, series_profile
 from helioloop.data.cubes import is_cube_file
+from helioloop.data.release import LABELS_FILE
+from helioloop.data.release_profile import PROFILE_FILE
 from helioloop.errors import ReleaseError
 from helioloop.progress import Report
 from helioloop.registry.watched import WatchedFolder, WatchState
 from helioloop.words import count
 from helioloop_worker.watch.arrivals import Arrival, Faulty, Incomplete, is_fits
+from helioloop_worker.watch.content import describe_state, hash_with
 from helioloop_worker.watch.journal import Journal
+from helioloop_worker.watch.notes import new_notes, notes_on_unread, notes_with_counts
+
+_SPOOL = ".cutouts"
 
 
 def is_made(folder: Path) -> bool:
     """Return True for a release that a watch makes from a series."""
-    return (folder / ".cutouts").is_dir()
+    return (folder / _SPOOL).is_dir()
+
+
+def release_state(out: Path) -> str:
+    """Return a text that differs once the release of a series comes, goes, or has other tables."""
+    places = (out, out / _SPOOL, out / PROFILE_FILE, out / LABELS_FILE)
+    return "\n".join(describe_state(place) for place in places)
 
 
 def has_cubes(folder: Path) -> bool:
@@ -67,6 +79,8 @@ def cut_series(
     """
     now = time.time()
     ended = False
+    if (reason := arrival.why_not_read()) is not None:
+        raise ReleaseError(reason)
     files = arrival.settled_files(quiet_seconds=quiet_seconds, now=now)
     if arrival.has_checksums:
         state = arrival.completeness(quiet_seconds=quiet_seconds, now=now, problems=problems, report=report)
@@ -77,17 +91,19 @@ def cut_series(
         else:
             ended, files = True, arrival.files()
     content = arrival.content(files)
-    if row is not None and row.content == content:
+    if row is not None and row.content == hash_with(content, release_state(out)):
         return False
     images = [str(path) for path in files if is_fits(path)]
-    if not images or arrival.regions_table not in files:
-        journal.say_once(arrival.name, f"arriving: files are read when unchanged for {quiet_seconds:g} s")
+    doubts = notes_on_unread(arrival.folder, quiet_seconds=0.0 if ended else quiet_seconds, now=now)
+    waiting = _why_waiting(arrival, files, quiet_seconds=quiet_seconds, doubts=doubts)
+    if waiting is not None:
+        journal.say_once(arrival.name, f"arriving: {waiting}")
         return False
     if out.exists() and not is_made(out):
         raise ReleaseError(f"{out} exists and was not made from this series; cubes go there: rename it")
     extended = extend_release(
         images,
-        read_regions(arrival.regions_table),
+        read_regions(arrival.regions_table, on_doubt=doubts.append),
         out,
         profile=series_profile(arrival.folder, out, images),
         ended=ended,
@@ -95,23 +111,41 @@ def cut_series(
         processes=processes,
     )
     _say(arrival, extended, out, journal)
+    notes = notes_with_counts(doubts, extended.assumed)
+    for text in new_notes(notes, row):
+        journal.say(f"{arrival.name}: note: {text}")
     if has_cubes(out) and lacks_crude_labels(out):
-        labelled = label_release(
-            out, regions_table=arrival.regions_table, keep_labels=True, report=report, processes=processes
-        )
-        counts = Counter(crude.label or "no label" for crude in labelled.labels)
-        said = ", ".join(f"{n} {label}" for label, n in sorted(counts.items()))
-        journal.say(f"{arrival.name}: crude labels of {out.name}: {said}")
-    journal.record(arrival.folder, WatchState.CUT, content)
+        _label(arrival, out, journal=journal, report=report, processes=processes)
+    journal.record(arrival.folder, WatchState.CUT, hash_with(content, release_state(out)), "; ".join(notes))
     return bool(extended.made)
+
+
+def _why_waiting(arrival: Arrival, files: Sequence[Path], *, quiet_seconds: float, doubts: Sequence[str]) -> str | None:
+    """Return why nothing of a series is read yet, of which `files` have settled; None where something is."""
+    if arrival.regions_table in files and any(map(is_fits, files)):
+        return None
+    if any(map(is_fits, arrival.files())):
+        return f"files are read when unchanged for {quiet_seconds:g} s"
+    return "; ".join((f"it has {arrival.regions_table.name} and no FITS file that is read", *doubts))
+
+
+def _label(arrival: Arrival, out: Path, *, journal: Journal, report: Report, processes: int | None) -> None:
+    """Give new cubes crude labels; labels that are there stay."""
+    labelled = label_release(
+        out, regions_table=arrival.regions_table, keep_labels=True, report=report, processes=processes
+    )
+    counts = Counter(crude.label or "no label" for crude in labelled.labels)
+    said = ", ".join(f"{n} {label}" for label, n in sorted(counts.items()))
+    journal.say(f"{arrival.name}: crude labels of {out.name}: {said}")
 
 
 def _say(arrival: Arrival, extended: Extended, out: Path, journal: Journal) -> None:
     excluded = f"; {count(len(extended.excluded), 'file')} excluded, listed in {out / EXCLUDED_TABLE}"
-    journal.say(
-        f"{arrival.name}: {count(extended.n_read, 'file')} read, {count(len(extended.made), 'cube')} made in "
-        f"{out.name}{excluded if extended.excluded else ''}"
-    )
+    if extended.n_read or extended.made:
+        journal.say(
+            f"{arrival.name}: {count(extended.n_read, 'file')} read, {count(len(extended.made), 'cube')} made in "
+            f"{out.name}{excluded if extended.excluded else ''}"
+        )
     for passage in extended.running:
         about = f"{arrival.name}: region {passage.region}"
         journal.say_once(about, f"still on the disk, until {passage.until}; its cube follows")

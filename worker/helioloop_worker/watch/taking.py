@@ -8,6 +8,7 @@ from helioloop.archive.recognition import describe_image, find_fits_files
 from helioloop.data.inspection import is_video
 from helioloop.data.release import LABELS_FILE
 from helioloop.errors import ReleaseError
+from helioloop.files.release_folders import find_release_folder
 from helioloop.messaging import messages
 from helioloop.progress import Report
 from helioloop.registry.watched import WatchState
@@ -77,6 +78,14 @@ class Taking:
                 f"{arrival.name}: {len(details) - _SHOWN} more; `helioloop status --project {self.project}` has all"
             )
         self.journal.record(arrival.folder, WatchState.INGESTED, content)
+
+    def read_instead(self, arrival: Arrival) -> str:
+        """Return what the workers read under the name of a release if it is not the release, else an empty text."""
+        try:
+            found = find_release_folder(self.context.roots.roots, arrival.name)
+        except OSError:
+            return ""  # a root is away for a while; `take` says so
+        return "" if found is not None and found.resolve() == arrival.folder.resolve() else str(found)
 
     def _check(self, arrival: Arrival) -> None:
         """Refuse what no ingestion can use; the worker checks each cube.

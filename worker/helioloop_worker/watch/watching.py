@@ -5,7 +5,6 @@ and ingested by a worker, and the watch waits until the published version's pred
 Label Studio. What was done with each folder is a row of ``watched.csv`` in the project's model folder.
 """
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,9 +12,10 @@ from pathlib import Path
 
 import redis
 
+from helioloop.data.release import why_not_a_name
 from helioloop.errors import HelioloopError, LabelStudioError, RegistryError, ServiceError, WrongUsage
 from helioloop.files.kinds import why_not_a_file
-from helioloop.files.names import LONGEST_NAME, is_plain_name, shown_name
+from helioloop.files.names import shown_name
 from helioloop.progress import Report, silent
 from helioloop.registry.watched import WatchedFolder, WatchState
 from helioloop_worker.context import Context
@@ -25,10 +25,12 @@ from helioloop_worker.watch.arrivals import (
     Faulty,
     Incomplete,
     Kind,
+    broken_links,
     find_arrivals,
     loose_fits_files,
 )
-from helioloop_worker.watch.cutting import cut_series, has_cubes, is_made
+from helioloop_worker.watch.content import hash_with
+from helioloop_worker.watch.cutting import cut_series, has_cubes, is_made, release_state
 from helioloop_worker.watch.journal import OF_THE_FOLDER, Journal, first_line
 from helioloop_worker.watch.prelabels import PreLabelling, has_scoring_worker
 from helioloop_worker.watch.taking import Taking
@@ -115,7 +117,9 @@ class Watch:
 
     def run(self, *, every_seconds: float) -> None:
         """Look again and again; an unreachable service or file system is said once and tried again."""
-        self.say(f"watching {self.folder} for project {self.project}, every {every_seconds:g} s; Ctrl-C ends it")
+        self._journal.say(
+            f"watching {self.folder} for project {self.project}, every {every_seconds:g} s; Ctrl-C ends it"
+        )
         while True:
             try:
                 self.look()
@@ -150,22 +154,19 @@ class Watch:
                 f"passed over {loose[0].name}{_others(len(loose))}, directly in {loose[0].parent}: put each release in "
                 "a folder of its own",
             )
+        for link in broken_links(roots):
+            self._journal.say_once(link.name, f"passed over: it {why_not_a_file(link)}")
         failed: list[HelioloopError] = []
         for arrival in find_arrivals(self.folder, roots, is_foreign=self._is_foreign):
             if time.monotonic() < self._again_at.get(arrival.folder, 0.0):
                 continue
-            if not is_plain_name(arrival.name):
-                self._journal.say_once(
-                    shown_name(arrival.name),
-                    f"passed over; a name has at most {LONGEST_NAME} printable characters and no backslash: rename it",
-                )
+            if (reason := why_not_a_name(arrival.name, what="release")) is not None:
+                self._journal.say_once(arrival.name, f"passed over: {reason}")
                 continue
             try:
                 self._visit(arrival)
-            except FileNotFoundError as error:  # files are being renamed or removed: look again later
-                missing = Path(os.fsdecode(error.filename or ""))
-                if missing.is_symlink():
-                    self._journal.say_once(arrival.name, f"passed over: {missing} {why_not_a_file(missing)}")
+            except FileNotFoundError:
+                continue  # files are being renamed or removed: look again later
             except PermissionError as error:
                 self._journal.say_once(arrival.name, f"passed over, it cannot be read: {first_line(error)}")
             except (*_OF_A_SERVICE, OSError) as error:
@@ -174,7 +175,7 @@ class Watch:
                 failed.append(error if isinstance(error, HelioloopError) else ServiceError(first_line(error)))
             except Exception as error:  # noqa: BLE001 - whatever one folder does, the others are taken
                 self._journal.set_aside(
-                    arrival.folder, arrival.content(), f"{type(error).__name__}: {first_line(error)}"
+                    arrival.folder, self._content_if_known(arrival), f"{type(error).__name__}: {first_line(error)}"
                 )
         self._pre_labelling.follow(self._ingested())
         return failed
@@ -183,12 +184,13 @@ class Watch:
 
     def _visit(self, arrival: Arrival) -> None:
         """Take a folder if it is new or was changed, and complete; set it aside if it cannot be used."""
-        row = self._journal.rows().get(str(arrival.folder))
-        content = arrival.content()
+        row = self._journal.row(arrival.folder)
+        own = arrival.content()
+        content = hash_with(own, self._elsewhere(arrival))
         if row is not None and row.content == content:
             return
         if arrival.kind is Kind.SERIES:
-            self._visit_series(arrival, row)
+            self._visit_series(arrival, row, own)
             return
         if is_made(arrival.folder) and not has_cubes(arrival.folder):
             return  # the release of a series whose first passage is not over
@@ -201,11 +203,11 @@ class Watch:
         if isinstance(state, Faulty):
             self._journal.set_aside(arrival.folder, content, state.why)
             return
-        self.say(f"{arrival.name}: {'new' if row is None else 'changed'}, {state.how}")
+        self._journal.say(f"{arrival.name}: {'new' if row is None else 'changed'}, {state.how}")
         self._taking.take(arrival, content)
 
-    def _visit_series(self, arrival: Arrival, row: WatchedFolder | None) -> None:
-        """Cut a series, and take the release that got new cubes."""
+    def _visit_series(self, arrival: Arrival, row: WatchedFolder | None, own: str) -> None:
+        """Cut a series with a content of its `own`, and take the release that got new cubes."""
         out = Arrival(folder=self._release_of(arrival), kind=Kind.RELEASE)
         try:
             has_new = cut_series(
@@ -219,14 +221,28 @@ class Watch:
                 processes=self.processes,
             )
         except OF_THE_FOLDER as error:
-            self._journal.set_aside(arrival.folder, arrival.content(), first_line(error))
+            content = hash_with(own, self._elsewhere(arrival))  # its release may have been begun
+            self._journal.set_aside(arrival.folder, content, first_line(error))
             return
         if has_new:
-            self._taking.take(out, out.content())
+            self._taking.take(out, hash_with(out.content(), self._elsewhere(out)))
+
+    def _elsewhere(self, arrival: Arrival) -> str:
+        """Return what decides about a folder and is not in it; empty where nothing does."""
+        if arrival.kind is Kind.SERIES:
+            return release_state(self._release_of(arrival))
+        return self._taking.read_instead(arrival)
+
+    def _content_if_known(self, arrival: Arrival) -> str:
+        """Return the content of a folder; empty where it cannot be read, so that the folder is tried at each look."""
+        try:
+            return hash_with(arrival.content(), self._elsewhere(arrival))
+        except Exception:  # noqa: BLE001 - whatever one folder does, the others are taken
+            return ""
 
     def _ingested(self) -> list[WatchedFolder]:
         """Return the releases in this folder whose predictions are waited for."""
-        places = {str(root) for root in self._roots()}
+        places = {shown_name(str(root)) for root in self._roots()}
         return [
             row
             for row in self._journal.rows().values()
