@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helioloop.errors import RegistryError, ReleaseError
-from helioloop.files.tables import DELIMITERS, Row, WholeTable, read_table, read_whole_table, write_table
+from helioloop.files.table_header import DELIMITERS
+from helioloop.files.tables import Row, WholeTable, read_table, read_whole_table, write_table
 
 
 def test_a_written_table_is_read_back(tmp_path: Path) -> None:
