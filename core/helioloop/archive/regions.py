@@ -132,7 +132,9 @@ def _read_table(path: Path, on_doubt: OnDoubt) -> Table:
         raise ReleaseError(f"{path} ends in {path.suffix!r}; a table of regions is .csv, .ecsv or .vot: save it as one")
     if kind == _CSV:
         asked = (*COLUMNS, FIRST_SEEN)
-        rows = tables.read_table(path, needed=COLUMNS, optional=asked[-1:], error=ReleaseError, on_doubt=on_doubt)
+        rows = tables.read_table(
+            path, needed=COLUMNS, optional=asked[-1:], numbers=COLUMNS[1:], error=ReleaseError, on_doubt=on_doubt
+        )
         columns = [column for column in asked if not rows or column in rows[0].cells]
         # text throughout: a region's name may look like a number with a leading zero
         cells = [[row.cells[column] for row in rows] for column in columns]

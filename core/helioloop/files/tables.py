@@ -3,7 +3,8 @@
 import csv
 import io
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,9 @@ log = logging.getLogger(__name__)
 
 OnDoubt = Callable[[str], None]
 """Called with a sentence for each doubtful value that was read nevertheless."""
+
+_WHOLE = re.compile(r"[+-]?\d+\Z")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ def read_table(
     *,
     needed: Sequence[str],
     optional: Sequence[str] = (),
+    numbers: Collection[str] = (),
     key: str | None = None,
     error: type[HelioloopError],
     on_doubt: OnDoubt = log_doubt,
@@ -81,6 +86,9 @@ def read_table(
         Columns that must be there; their order does not matter, and other columns are read too.
     optional : sequence of str
         Further columns whose names may be written differently.
+    numbers : collection of str
+        Those of these columns that have numbers. Between commas, a decimal comma cuts a number in two and shifts all
+        that follows; so in a table with such a column no row may have more cells than the header.
     key : str or None
         Column whose cells must all differ.
     error : type of HelioloopError
@@ -92,10 +100,10 @@ def read_table(
     ------
     HelioloopError
         Of the class `error`, if the file is missing, unreadable, not text or not CSV, if it lacks a needed column or
-        has one twice with different cells, or if two rows have the same key.
+        has one twice with different cells, if a number may be cut, or if two rows have the same key.
     """
     text, header = open_table(path, needed=needed, optional=optional, error=error, on_doubt=on_doubt)
-    rows = _rows(path, text, header, asked={*needed, *optional}, error=error, on_doubt=on_doubt)
+    rows = _rows(path, text, header, asked={*needed, *optional}, numbers=numbers, error=error, on_doubt=on_doubt)
     if key is not None:
         _check_key(rows, key, error=error)
     return rows
@@ -183,6 +191,7 @@ def _rows(
     header: Header,
     *,
     asked: set[str],
+    numbers: Collection[str] = (),
     whole: bool = False,
     error: type[HelioloopError],
     on_doubt: OnDoubt,
@@ -195,10 +204,17 @@ def _rows(
     beyond: list[int] = []
     differing: dict[str, int] = {}
     places = {place for found in header.columns.values() for place in found}
+    of_numbers = [place for name in numbers for place in header.columns.get(name, ())]
     try:
         for line, found_cells in lines_of(text, header.delimiter):
             if line <= header.line:
                 continue
+            if _may_be_cut(found_cells, header, of_numbers):
+                raise error(
+                    f"{path}, line {line}: it has {_width(found_cells)} cells and the header {_width(header.names)}; "
+                    "a decimal comma, or one within a text, begins a new cell, so that the next ones are in other "
+                    "columns: write decimal points, put such cells in quotes, or name each column"
+                )
             cells = found_cells + [""] * (len(header.names) - len(found_cells))
             if any(cell for place, cell in enumerate(cells) if place not in places):
                 beyond.append(line)
@@ -218,6 +234,27 @@ def _rows(
         on_doubt(f"{path}, line {line}: column {name!r} is there twice with different cells and the first is read")
     _report_unnamed(path, beyond, whole=whole, error=error, on_doubt=on_doubt)
     return rows
+
+
+def _may_be_cut(cells: Sequence[str], header: Header, of_numbers: Sequence[int]) -> bool:
+    """Return True for a row in which a decimal comma may have cut a number, so that the next cells are shifted.
+
+    It has more cells than the header. Where a spreadsheet has made the header as wide as the row, a number is under no
+    name, and the numbers before it are whole ones.
+    """
+    width = _width(cells)
+    if header.delimiter != "," or not of_numbers:
+        return False
+    if width > len(header.names):
+        return True
+    if width <= (named := _width(header.names)):
+        return False
+    return bool(_NUMBER.match(cells[named])) and all(_WHOLE.match(cells[place]) for place in of_numbers)
+
+
+def _width(cells: Sequence[str]) -> int:
+    """Return the number of cells up to the last one that is not empty."""
+    return max((place for place, cell in enumerate(cells, start=1) if cell), default=0)
 
 
 def _report_unnamed(

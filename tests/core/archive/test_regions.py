@@ -119,6 +119,14 @@ def test_a_wrong_row_is_named_with_value_and_rule(tmp_path: Path, text: str, sai
         read_regions(written(tmp_path, text))
 
 
+def test_decimal_commas_between_commas_are_refused(tmp_path: Path) -> None:
+    """149,9 and 15,5 were the longitude 149° and the latitude 9°, where the cube was cut."""
+    with pytest.raises(ReleaseError, match=r"regions.csv, line 2: it has 5 cells and the header 3; .*decimal points"):
+        read_regions(written(tmp_path, f"{HEAD}\n8398,149,9,15,5\n"))
+    (region,) = read_regions(written(tmp_path, f'{HEAD}\n8398,"149,9","15,5"\n'))
+    assert (region.lon_deg, region.lat_deg) == (149.9, 15.5)
+
+
 @pytest.mark.parametrize(
     "names", [("NOAA9393", "AR 9393"), ("NOAA9393", "noaa 09393"), ("Gr\u00f6sse", "Gro\u0308sse")]
 )
