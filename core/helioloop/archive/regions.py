@@ -14,12 +14,14 @@ from astropy.time import Time
 from astropy.units import UnitBase
 from astropy.utils.exceptions import AstropyWarning
 
+from helioloop.data.region_name import region_name
+from helioloop.data.table_cells import unquoted
 from helioloop.data.time_text import is_missing_time, parse_time
 from helioloop.errors import CubeError, ReleaseError
 from helioloop.files import tables
 from helioloop.files.names import LONGEST_NAME, file_name, is_plain_name
 from helioloop.files.tables import OnDoubt, log_doubt
-from helioloop.records.region_spelling import one_spelling
+from helioloop.records.region_spelling import region_key
 
 COLUMNS = ("region", "carrington_lon", "carrington_lat")
 FIRST_SEEN = "first_seen"
@@ -67,6 +69,7 @@ def read_regions(path: Path, *, on_doubt: OnDoubt = log_doubt) -> tuple[Region, 
 
     The columns ``region``, ``carrington_lon`` and ``carrington_lat`` (degrees) must be there; ``first_seen`` is a time
     (ISO 8601 or JSOC's spelling, UTC where it names no scale; a day alone is its midnight). Other columns are ignored.
+    All names of a region are one, by `region_key`, and 0 and the codes of missing values are no name.
     See `helioloop.files.tables` for the kinds of CSV; `on_doubt` is called with what is doubtful in one.
 
     Raises
@@ -87,7 +90,7 @@ def read_regions(path: Path, *, on_doubt: OnDoubt = log_doubt) -> tuple[Region, 
     for number, row in enumerate(table, start=1):
         where = f"{path}, row {number}"
         region = _region(where, row, has_first_seen=FIRST_SEEN in table.colnames)
-        other = regions.setdefault(one_spelling(region.name), region)
+        other = regions.setdefault(region_key(region.name), region)
         if other is not region:
             here = "" if other.name == region.name else f", in another row as {other.name!r}"
             raise ReleaseError(
@@ -111,8 +114,13 @@ def read_regions(path: Path, *, on_doubt: OnDoubt = log_doubt) -> tuple[Region, 
 
 def why_not_a_region(name: str) -> str | None:
     """Return a name with the reason why no region can have it, and the remedy; None for a name that it can have."""
+    if not region_name(name):
+        return (
+            f"{name[:60]!r}, which names no region, as 0, negative numbers and the codes of missing values: give the "
+            "region a name, or leave it out"
+        )
     cube = name + _DATE
-    if name and is_plain_name(cube) and file_name(cube, _ENDING) == cube + _ENDING:
+    if is_plain_name(cube) and file_name(cube, _ENDING) == cube + _ENDING:
         return None
     return (
         f"{name[:60]!r}; cubes are named after it, so it must have 1 to {LONGEST_NAME - len(_DATE)} characters and at "
@@ -158,11 +166,11 @@ def _read_table(path: Path, on_doubt: OnDoubt) -> Table:
 
 
 def _region(where: str, row: Any, *, has_first_seen: bool) -> Region:
-    name = "" if row["region"] is np.ma.masked else str(row["region"]).strip()
-    if (rule := why_not_a_region(name)) is not None:
+    text = "" if row["region"] is np.ma.masked else unquoted(str(row["region"]))
+    if (rule := why_not_a_region(text)) is not None:
         raise ReleaseError(f"{where}: region is {rule}")
     return Region(
-        name=name,
+        name=region_name(text),
         lon_deg=_degrees(where, row, "carrington_lon", low=-360.0, high=720.0) % 360.0,
         lat_deg=_degrees(where, row, "carrington_lat", low=-_LARGEST_LATITUDE, high=_LARGEST_LATITUDE),
         first_seen_tai=_time(where, row[FIRST_SEEN]) if has_first_seen else None,

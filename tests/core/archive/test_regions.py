@@ -1,8 +1,9 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 from astropy import units
-from astropy.table import Table
+from astropy.table import MaskedColumn, Table
 from astropy.time import Time
 
 from helioloop.archive.regions import Region, read_regions
@@ -128,16 +129,77 @@ def test_decimal_commas_between_commas_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "names", [("NOAA9393", "AR 9393"), ("NOAA9393", "noaa 09393"), ("Gr\u00f6sse", "Gro\u0308sse")]
+    "names",
+    [
+        ("NOAA9393", "AR 9393"),
+        ("NOAA9393", "noaa 09393"),
+        ("NOAA9393", "9393"),
+        ("8398", "08398"),
+        ("8398", '="08398"'),
+        ("AR8398", "8398.0"),
+        ("HARP 377", "harp0377"),
+        ("Gr\u00f6sse", "Gro\u0308sse"),
+    ],
 )
 def test_a_region_in_two_spellings_is_there_twice(tmp_path: Path, names: tuple[str, str]) -> None:
-    """HARP 9393 is another region than NOAA 9393."""
+    """Each gave a cube of the same video."""
     path = written(tmp_path, f"{HEAD}\n{names[0]},1,2\n{names[1]},200,3\n")
-    with pytest.raises(
-        ReleaseError, match=f"row 2: region '{names[1]}' is there twice, in another row as '{names[0]}'"
-    ):
+    with pytest.raises(ReleaseError, match=f"row 2: region .* is there twice, in another row as '{names[0]}'"):
         read_regions(path)
-    assert len(read_regions(written(tmp_path, f"{HEAD}\nNOAA9393,1,2\nHARP9393,200,3\n9393,250,3\n"))) == 3
+
+
+def test_one_number_of_several_catalogues_is_several_regions(tmp_path: Path) -> None:
+    path = written(tmp_path, f"{HEAD}\nNOAA 377,1,2\nHARP 377,200,3\nTARP 377,250,3\n")
+    assert len(read_regions(path)) == 3
+
+
+@pytest.mark.parametrize(
+    ("cell", "name"),
+    [
+        ("8398", "8398"),
+        ("8398.0", "8398"),  # pandas, where another row lacks the number
+        ('="0398"', "0398"),  # Excel, for text
+        ('"=""0398"""', "0398"),
+        ("'0398", "0398"),
+        ("AR 8398", "AR 8398"),
+        ("377_1", "377_1"),
+        ("Nan Hai", "Nan Hai"),
+    ],
+)
+def test_a_name_is_that_which_its_cell_shows(tmp_path: Path, cell: str, name: str) -> None:
+    (region,) = read_regions(written(tmp_path, f"{HEAD}\n{cell},1,2\n"))
+    assert region.name == name
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["", '""', "0", "00000", "0.0", "-1", "-1.0", "nan", "NaN", "None", "NA", "<NA>", "N/A", "null", "--", "inf",
+     "-2147483648", "NOAA nan", "AR None"],
+)  # fmt: skip
+def test_a_row_that_names_no_region_is_refused(tmp_path: Path, cell: str) -> None:
+    """pandas and JSOC write these where a patch has no NOAA region; cubes were named after them."""
+    path = written(tmp_path, f"{HEAD}\n8398,1,2\n{cell},200,3\n")
+    with pytest.raises(ReleaseError, match=r"row 2: region is '.*', which names no region.*: give the region a name"):
+        read_regions(path)
+
+
+@pytest.mark.parametrize("ending", [".ecsv", ".vot"])
+def test_the_numbers_of_an_astropy_table_name_regions_as_those_of_a_csv(tmp_path: Path, ending: str) -> None:
+    """Real numbers are whole ones, and NaN, 0 and a masked cell name none."""
+    kind = "ascii.ecsv" if ending == ".ecsv" else "votable"
+    path = tmp_path / f"r{ending}"
+    for column, number in [
+        (MaskedColumn([8398.0, np.nan], mask=[False, False]), "(nan)?"),  # VOTable masks NaN
+        (MaskedColumn([8398, 0], mask=[False, False]), "0"),
+        (MaskedColumn([8398, 8399], mask=[False, True]), ""),
+        (MaskedColumn(["8398", "x"], mask=[False, True]), ""),
+    ]:
+        table = Table({"region": column, "carrington_lon": [1.0, 2.0], "carrington_lat": [3.0, 4.0]})
+        table.write(path, format=kind, overwrite=True)
+        with pytest.raises(ReleaseError, match=f"row 2: region is '{number}', which names no region"):
+            read_regions(path)
+        table[:1].write(path, format=kind, overwrite=True)
+        assert [region.name for region in read_regions(path)] == ["8398"]
 
 
 @pytest.mark.parametrize("text", ["NA", "1970-01-01", "1858-11-17T00:00:00", "-4712.01.01_11:59:28_TAI", "NaT"])
