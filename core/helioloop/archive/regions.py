@@ -16,7 +16,7 @@ from astropy.utils.exceptions import AstropyWarning
 
 from helioloop.data.region_name import region_name
 from helioloop.data.table_cells import unquoted
-from helioloop.data.time_text import is_missing_time, parse_time
+from helioloop.data.time_text import is_missing_time, is_old_fits_date, parse_time
 from helioloop.errors import CubeError, ReleaseError
 from helioloop.files import tables
 from helioloop.files.names import LONGEST_NAME, file_name, is_plain_name
@@ -228,6 +228,11 @@ def _time(where: str, value: Any) -> str | None:
         return None if value.masked and bool(np.all(value.mask)) else str(value.tai.isot)
     if _is_empty(value) or is_missing_time(text):
         return None
+    if is_old_fits_date(text):  # FITS says which number is the day, and spreadsheets have the order of a country
+        raise ReleaseError(
+            f"{where}: first_seen is {text!r}, which may be one of two days; a date begins with its year: write it as "
+            "YYYY-MM-DD"
+        )
     try:
         time, _ = parse_time(text, scale="utc", what="first_seen")
     except CubeError as error:

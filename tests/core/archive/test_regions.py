@@ -212,6 +212,37 @@ def test_the_code_of_a_missing_time_is_read_as_none_and_said(tmp_path: Path, tex
     assert f"row 2: first_seen is '{text}' (and 1 more row), which stands for a missing time" in doubt
 
 
+@pytest.mark.parametrize("text", ["12/06/98 01:36", "12/06/98", "25/12/98", "06/25/98", "06/12/11"])
+def test_a_date_whose_first_number_is_day_or_month_is_refused(tmp_path: Path, text: str) -> None:
+    """12/06/98 was read as 12 June, as in FITS; a spreadsheet may mean 6 December."""
+    with pytest.raises(
+        ReleaseError, match=f"row 1: first_seen is '{text}', which may be one.*: write it as YYYY-MM-DD"
+    ):
+        read_regions(written(tmp_path, f"{HEAD},first_seen\nA,1,2,{text}\n"))
+
+
+@pytest.mark.parametrize("text", ["98/12/06 01:36", "06-Dec-98 01:36", "6 Dec 1998 01:36", "19981206 0136"])
+def test_a_date_that_can_be_one_day_only_is_read(tmp_path: Path, text: str) -> None:
+    (region,) = read_regions(written(tmp_path, f"{HEAD},first_seen\nA,1,2,{text}\n"))
+    assert region.first_seen_tai == "1998-12-06T01:36:31.000"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1998-12-06 01:36:00 PM", "the hours of a day are 0 to 23, without AM and PM: correct it"),
+        ("1998-12-06T01:36 am", "the hours of a day are 0 to 23"),
+        ("1998-12-06T01:36 CET", "whose time scale is 'CET'; it must be one of .*utc, or an offset from UTC such as"),
+        ("1998-12-06 01:36 EST", "whose time scale is 'EST'"),
+    ],
+)
+def test_halves_of_a_day_and_time_zones_are_refused_with_the_cell(tmp_path: Path, text: str, said: str) -> None:
+    """The sentence named TIMESYS, a card of FITS."""
+    with pytest.raises(ReleaseError, match=rf"row 1: first_seen is '{text}'.*{said}") as refused:
+        read_regions(written(tmp_path, f"{HEAD},first_seen\nA,1,2,{text}\n"))
+    assert "TIMESYS" not in str(refused.value)
+
+
 @pytest.mark.parametrize("text", ["\u221217", "-17\u00b0", "17S", "S17", "s 17", "-17.0", '"-17,0"'])
 def test_a_southern_latitude_is_read_in_several_spellings(tmp_path: Path, text: str) -> None:
     (region,) = read_regions(written(tmp_path, f"{HEAD}\nA,152\u00b0,{text}\n"))
