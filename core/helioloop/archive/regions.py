@@ -34,7 +34,9 @@ _ENDING = ".fits"
 _LONGEST_BYTES = len(file_name("x" * 1000, _DATE + _ENDING)) - len(_DATE + _ENDING)
 _LARGEST_LATITUDE = 75.0
 _FEWEST_FOR_UNIT = 3
-_SIGNS: Final = str.maketrans({"\u2212": "-", "\u2013": "-", "\u00a0": None, "°": None})
+_SIGNS: Final = str.maketrans({"\u2212": "-", "\u2013": "-", "\u00a0": None})
+_DECIMAL: Final = re.compile(r"([+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:E[+-]?\d+)?)\s*°?\Z", re.ASCII)
+_QUOTED: Final = ("=", '"', "'")
 _DEGREES: Final = frozenset({"", "deg", "degs", "degree", "degrees"})
 _SIDES: Final = {"N": "", "S": "-"}
 
@@ -178,15 +180,16 @@ def _region(where: str, row: Any, *, has_first_seen: bool) -> Region:
 
 
 def _degrees(where: str, row: Any, column: str, *, low: float, high: float) -> float:
-    text = row[column]
+    cell = "" if row[column] is np.ma.masked else row[column]
     unit = _angle(where, column, getattr(row.table[column], "unit", None))
     try:
-        value = float(_plain_number(text, column)) if unit is None else float(unit.to("deg", float(text)))
-    except (TypeError, ValueError):  # masked, or text
-        value = math.nan
+        number = _number(cell, column)
+    except (TypeError, ValueError):  # such as an array
+        number = math.nan
+    value = number if unit is None else float(unit.to("deg", number))
     if not low <= value <= high:
         raise ReleaseError(
-            f"{where}: {column} is {str(text) or 'empty'}; it must be a number of degrees from {low:g} to {high:g}: "
+            f"{where}: {column} is {str(cell) or 'empty'}; it must be a number of degrees from {low:g} to {high:g}: "
             "correct it"
         )
     return value
@@ -205,17 +208,22 @@ def _angle(where: str, column: str, unit: UnitBase | None) -> UnitBase | None:
     return unit
 
 
-def _plain_number(text: Any, column: str) -> Any:
-    """Return a number as `float` reads it: with a decimal comma, a typographic minus, a degree sign, or N or S."""
-    if not isinstance(text, str):
-        return text
-    plain = text.translate(_SIGNS).strip()
-    if plain.count(",") == 1 and "." not in plain:
-        plain = plain.replace(",", ".")
-    for side in {plain[:1].upper(), plain[-1:].upper()} & set(_SIDES if column == "carrington_lat" else ()):
-        number = plain.upper().replace(side, "", 1).strip()
-        return _SIDES[side] + number if number[:1].isdigit() else text
-    return plain
+def _number(cell: Any, column: str) -> float:
+    """Return the number in a cell; NaN for text that is none.
+
+    It may have a decimal comma, a typographic minus, a degree sign, N or S for a latitude, and Excel's ``="…"``.
+    """
+    if not isinstance(cell, str):
+        return float(cell)
+    text = unquoted(cell) if cell.startswith(_QUOTED) else cell  # 15' are minutes of arc
+    text = text.translate(_SIGNS).strip().upper()
+    for side in _SIDES if column == "carrington_lat" else ():
+        unsigned = text.removeprefix(side) if text.startswith(side) else text.removesuffix(side)
+        if unsigned != text and unsigned.strip()[:1].isdigit():
+            text = _SIDES[side] + unsigned.strip()
+            break
+    found = _DECIMAL.match(text)  # float reads 1_00 as 100
+    return float(found[1].replace(",", ".")) if found else math.nan
 
 
 def _is_empty(value: Any) -> bool:
@@ -223,7 +231,7 @@ def _is_empty(value: Any) -> bool:
 
 
 def _time(where: str, value: Any) -> str | None:
-    text = str(value).strip()
+    text = unquoted(str(value))
     if isinstance(value, Time):
         return None if value.masked and bool(np.all(value.mask)) else str(value.tai.isot)
     if _is_empty(value) or is_missing_time(text):

@@ -249,10 +249,32 @@ def test_a_southern_latitude_is_read_in_several_spellings(tmp_path: Path, text: 
     assert (region.lon_deg, region.lat_deg) == (152.0, -17.0)
 
 
-@pytest.mark.parametrize("cells", ["152,S-17", "152,17E", "152S,17", "N,17", "152,17SS", "152,SN17"])
+@pytest.mark.parametrize("cells", ["152,S-17", "152,17E", "152S,17", "N,17", "152,17SS", "152,SN17", "152,N17S"])
 def test_other_letters_are_refused(tmp_path: Path, cells: str) -> None:
     with pytest.raises(ReleaseError, match="row 1: carrington_l"):
         read_regions(written(tmp_path, f"{HEAD}\nA,{cells}\n"))
+
+
+@pytest.mark.parametrize("cell", ["1_52", "1\u00b030", "152\u00b030'", "152'", "0x98", "1,5,2", "1.234,5", "--"])
+def test_text_that_only_contains_a_number_is_refused(tmp_path: Path, cell: str) -> None:
+    """1_52 was 152, as Python reads it, and 1\u00b030 was 130."""
+    with pytest.raises(ReleaseError, match="row 1: carrington_lon is"):
+        read_regions(written(tmp_path, f'{HEAD}\nA,"{cell}",2\n'))
+
+
+@pytest.mark.parametrize("cell", ["1.52e2", "+152", "152.", '"152,0"', '="152"', '"=""152"""', "'152", "152 \u00b0"])
+def test_a_number_is_read_however_it_is_written(tmp_path: Path, cell: str) -> None:
+    """Excel's apostrophe and ="…" keep a cell as text; times may have them, too."""
+    (region,) = read_regions(written(tmp_path, f'{HEAD},first_seen\nA,{cell},2,="1998-12-06"\n'))
+    assert (region.lon_deg, region.first_seen_tai) == (152.0, "1998-12-06T00:00:31.000")
+
+
+@pytest.mark.parametrize("ending", [".ecsv", ".vot"])
+def test_a_masked_coordinate_is_empty(tmp_path: Path, ending: str) -> None:
+    table = Table({"region": ["A"], "carrington_lon": MaskedColumn([1.0], mask=[True]), "carrington_lat": [2.0]})
+    table.write(tmp_path / f"r{ending}", format="ascii.ecsv" if ending == ".ecsv" else "votable")
+    with pytest.raises(ReleaseError, match="row 1: carrington_lon is empty"):
+        read_regions(tmp_path / f"r{ending}")
 
 
 def test_coordinates_that_look_like_radians_are_said(tmp_path: Path) -> None:
