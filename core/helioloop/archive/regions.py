@@ -88,7 +88,9 @@ def read_regions(path: Path, *, on_doubt: OnDoubt = log_doubt) -> tuple[Region, 
     if not len(table):
         raise ReleaseError(f"{path} has no row; it must name at least one region: add one")
     regions: dict[str, Region] = {}
+    by_place: dict[tuple[float, float, str | None], Region] = {}
     unknown: list[str] = []
+    alike: list[str] = []
     for number, row in enumerate(table, start=1):
         where = f"{path}, row {number}"
         region = _region(where, row, has_first_seen=FIRST_SEEN in table.colnames)
@@ -98,12 +100,20 @@ def read_regions(path: Path, *, on_doubt: OnDoubt = log_doubt) -> tuple[Region, 
             raise ReleaseError(
                 f"{where}: region {region.name!r} is there twice{here}; each has one row: rename or remove it"
             )
+        first = by_place.setdefault((region.lon_deg, region.lat_deg, region.first_seen_tai), region)
+        if first is not region:
+            alike.append(f"{where}: region {region.name!r} has the place and time of {first.name!r}")
         if region.first_seen_tai is None and FIRST_SEEN in table.colnames and not _is_empty(row[FIRST_SEEN]):
             unknown.append(f"{where}: first_seen is {str(row[FIRST_SEEN]).strip()!r}")
     if unknown:
         on_doubt(
             f"{unknown[0]}{tables.and_more_rows(len(unknown) - 1)}, which stands for a missing time and is read as "
             "none; leave it empty"
+        )
+    if alike:
+        on_doubt(
+            f"{alike[0]}{tables.and_more_rows(len(alike) - 1)}, so their cubes are the same; leave one of them out, or "
+            "correct its coordinates"
         )
     found = tuple(regions.values())
     if table["carrington_lon"].unit is None and _look_like_radians(found):

@@ -148,6 +148,15 @@ def test_a_region_in_two_spellings_is_there_twice(tmp_path: Path, names: tuple[s
         read_regions(path)
 
 
+def test_regions_of_one_place_and_time_are_said(tmp_path: Path) -> None:
+    """As a HARP and its NOAA region in one table, or rows whose coordinates are missing and were written as 0."""
+    doubts: list[str] = []
+    rows = "HARP 377,35,-20,2011-02-12\nNOAA 11158,35,-20,2011-02-12\nA,0,0,\nB,0,0,\nC,35,-20,2011-03-11\nD,36,-20,\n"
+    assert len(read_regions(written(tmp_path, f"{HEAD},first_seen\n{rows}"), on_doubt=doubts.append)) == 6
+    (doubt,) = doubts
+    assert "row 2: region 'NOAA 11158' has the place and time of 'HARP 377' (and 1 more row), so their cubes" in doubt
+
+
 def test_one_number_of_several_catalogues_is_several_regions(tmp_path: Path) -> None:
     path = written(tmp_path, f"{HEAD}\nNOAA 377,1,2\nHARP 377,200,3\nTARP 377,250,3\n")
     assert len(read_regions(path)) == 3
