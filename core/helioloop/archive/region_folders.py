@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from helioloop.archive.regions import why_not_a_region
-from helioloop.records.region_spelling import one_spelling
+from helioloop.records.region_spelling import region_key
 
 
 def region_folder(place: str) -> Path:
@@ -32,7 +32,7 @@ def why_not_regions(folders: Iterable[Path]) -> dict[Path, str]:
                 f"it has no HARPNUM or TARPNUM, so its folder names its region, and the folder's name is {rule}"
             )
         else:
-            alike.setdefault(one_spelling(folder.name), []).append(folder)
+            alike.setdefault(region_key(folder.name), []).append(folder)
     for same in (same for same in alike.values() if len(same) > 1):
         for folder in same:
             other = next(one for one in same if one != folder)

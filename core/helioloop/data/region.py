@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterable
 
-import numpy as np
 from astropy.io import fits
 
-from helioloop.data.fits import card_text, is_missing
+from helioloop.data.fits import card_text
+from helioloop.data.region_name import is_no_name, region_name
 from helioloop.data.start import region_from_name
 
 _NAME_CARD = "REGION"
@@ -25,7 +25,6 @@ _NUMBER = re.compile(
     r"(?:(?:NOAA|AR|HARP|TARP)[ _#-]*)*(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:E[+-]?\d+)?)\Z", re.IGNORECASE
 )
 _SEPARATOR = re.compile(r"[\s,;/]+")
-_NO_NAME = re.compile(r"[\W_]*\Z|(?:true|false)\Z|[+-]?(?:nan|inf|infinity)(?:\(.*\))?\Z", re.IGNORECASE)
 
 
 def read_region(
@@ -48,7 +47,7 @@ def read_region(
     """
     for header in headers:
         for value in _values(header, _NAME_CARD):
-            if region := _name(value):
+            if region := region_name(value):
                 return region, _NAME_CARD, ()
         for card, catalogue in _NUMBER_CARDS:
             for value in _values(header, card):
@@ -75,29 +74,16 @@ def _values(header: fits.Header, card: str) -> list[str]:
     return [card_text(header, (card, number)) for number in range(header.count(card))] if card in header else []
 
 
-def _name(value: str) -> str:
-    """Return a region's name; empty for 0, negative numbers and the codes of missing values."""
-    if is_missing(value) or _NO_NAME.match(value):
-        return ""
-    try:
-        number = float(value)
-    except ValueError:
-        return value
-    if number <= 0.0 or not np.isfinite(number):
-        return ""
-    return str(int(number)) if number == int(number) and not value.isdecimal() else value
-
-
 def _numbered(value: str) -> str:
     """Return the numbers in a value of a card of numbers, or the text of another value; empty if it names no region."""
-    texts = [text for text in _SEPARATOR.split(value) if not (is_missing(text) or _NO_NAME.match(text))]
+    texts = [text for text in _SEPARATOR.split(value) if not is_no_name(text)]
     matches = [_NUMBER.match(value), *map(_NUMBER.match, texts)]
     if matches[0]:
         return _whole(matches[0]["number"])
     if all(matches[1:]):
         numbers = {number for match in matches[1:] if match and (number := _whole(match["number"]))}
         return ",".join(sorted(numbers, key=int))
-    return _name(value)
+    return region_name(value)
 
 
 def _whole(text: str) -> str:

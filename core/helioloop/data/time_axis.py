@@ -48,7 +48,7 @@ def axis_of_time(header: fits.Header, n_frames: int) -> tuple[NDArray[np.float64
     step = _number(header, "CDELT3", _number(header, "CD3_3", 0.0)) * _number(header, "PC3_3", 1.0)
     first = _number(header, "CRVAL3", 0.0) + (1.0 - _number(header, "CRPIX3", 0.0)) * step
     unit = card_text(header, "CUNIT3") or card_text(header, "TIMEUNIT")
-    scale = time_scale(header) if kind == "TIME" else scale_name(kind)
+    scale = time_scale(header) if kind == "TIME" else scale_name(kind, what="CTYPE3")
     return np.asarray(first + step * np.arange(n_frames), dtype=np.float64), unit, scale
 
 

@@ -63,6 +63,8 @@ _SCALES = {
     **dict.fromkeys(("tai", "iat"), "tai"),
     **{scale: scale for scale in ("gps", "tdb", "tcb", "tcg")},
 }
+_KNOWN_SCALES = ", ".join(sorted(set(_SCALES.values())))
+_HALVES_OF_DAY = frozenset({"am", "pm"})
 _GPS_BEHIND_TAI_SECONDS = 19.0
 
 
@@ -141,6 +143,12 @@ def is_day(text: str) -> bool:
     return _DAY.match(text) is not None
 
 
+def is_old_fits_date(text: str) -> bool:
+    """Return True for the dd/mm/yy of FITS before the year 2000, which outside of FITS may be mm/dd/yy."""
+    found = _notation(text)
+    return found is not None and found.re is _NOTATIONS[-1]
+
+
 def is_time_of_day(text: str) -> bool:
     """Return True for a time of day without date, such as ``01:36:00``."""
     return _TIME_OF_DAY.match(text) is not None
@@ -163,22 +171,29 @@ def default_scale(name: str) -> str:
 
 def time_scale(*headers: fits.Header) -> str | None:
     """Return the time scale in the first header with TIMESYS, None without one."""
-    return next((scale_name(text) for header in headers if (text := card_text(header, "TIMESYS"))), None)
+    texts = (text for header in headers if (text := card_text(header, "TIMESYS")))
+    return next((scale_name(text, what="TIMESYS") for text in texts), None)
 
 
-def scale_name(name: str) -> str:
+def scale_name(name: str, *, what: str) -> str:
     """Return the name of a time scale as astropy has it, or ``gps``; a realization such as ``TT(TAI)`` is left out.
+
+    Parameters
+    ----------
+    name : str
+        Name in any case.
+    what : str
+        Where it is from, for errors.
 
     Raises
     ------
     CubeError
         If the scale is unknown.
     """
-    try:
-        return _SCALES[name.strip().lower().partition("(")[0].strip()]
-    except KeyError:
-        known = ", ".join(sorted(set(_SCALES.values())))
-        raise CubeError(f"the time scale is {name!r}; it must be one of {known}: correct TIMESYS") from None
+    scale = _SCALES.get(_plain_scale(name))
+    if scale is None:
+        raise CubeError(f"{what} is {name!r}; the time scale must be one of {_KNOWN_SCALES}: correct it")
+    return scale
 
 
 def at_scale(time: Time, scale: str) -> Time:
@@ -212,8 +227,8 @@ def _time(stamp: _Stamp, text: str, what: str) -> Time:
 
 def _stamp(text: str, *, scale: str, what: str) -> _Stamp:
     """Return a text as a stamp; see `parse_time`."""
-    found = next((match for notation in _NOTATIONS if (match := notation.match(text.strip()))), None)
-    if not found:
+    found = _notation(text)
+    if found is None:
         raise CubeError(f"{what} is {text!r}; it must be a date such as 1998-12-06T00:00:00: correct it")
     parts = found.groupdict()
     year = parts["year"]
@@ -239,7 +254,25 @@ def _stamp(text: str, *, scale: str, what: str) -> _Stamp:
     if suffix[:1] in {"+", "-"}:
         hours, minutes = int(suffix[1:3]), int(suffix[-2:])
         return _Stamp(iso, "utc", (-1.0 if suffix[0] == "+" else 1.0) * (hours * 3600.0 + minutes * 60.0))
-    return _Stamp(iso, scale_name(suffix) if suffix else scale)
+    if suffix.lower() in _HALVES_OF_DAY:
+        raise CubeError(f"{what} is {text!r}; the hours of a day are 0 to 23, without AM and PM: correct it")
+    own = _SCALES.get(_plain_scale(suffix)) if suffix else scale
+    if own is None:
+        raise CubeError(
+            f"{what} is {text!r}, whose time scale is {suffix!r}; it must be one of {_KNOWN_SCALES}, or an offset from "
+            "UTC such as +01:00: correct it"
+        )
+    return _Stamp(iso, own)
+
+
+def _notation(text: str) -> re.Match[str] | None:
+    """Return the parts of a text by the first notation that it has; None if it has none."""
+    return next((match for notation in _NOTATIONS if (match := notation.match(text.strip()))), None)
+
+
+def _plain_scale(name: str) -> str:
+    """Return the name of a time scale in lower case without its realization."""
+    return name.strip().lower().partition("(")[0].strip()
 
 
 def _month(name: str) -> int:

@@ -62,7 +62,9 @@ def read_truth(
         If the table is missing or not CSV, lacks a required column, names a cube twice, has an invalid value or a
         frame for a non-emergence; the message gives the line.
     """
-    table = read_table(path, needed=NEEDED, optional=OPTIONAL, error=ReleaseError, on_doubt=on_doubt)
+    table = read_table(
+        path, needed=NEEDED, optional=OPTIONAL, numbers=OPTIONAL[:1], error=ReleaseError, on_doubt=on_doubt
+    )
     names = find_cubes(table, cubes, on_doubt=on_doubt)
     return {cube: _row(row, cube) for row, cube in zip(table, names, strict=True)}
 

@@ -4,24 +4,22 @@ import csv
 import io
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from helioloop.errors import HelioloopError
 from helioloop.files import atomic
-from helioloop.files.decoding import NotText, decode_text
-from helioloop.files.kinds import why_not_a_file
 from helioloop.files.names import shown_name
-from helioloop.files.path_errors import remedy_of_reading
+from helioloop.files.table_header import Header, NotCsv, lines_of, open_table
 
 log = logging.getLogger(__name__)
 
 OnDoubt = Callable[[str], None]
 """Called with a sentence for each doubtful value that was read nevertheless."""
 
-DELIMITERS = (",", ";", "\t", "|")
-_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[,;\t]*\r?\n?\Z', re.IGNORECASE)  # the first line that Excel writes
+_WHOLE = re.compile(r"[+-]?\d+\Z")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +67,7 @@ def read_table(
     *,
     needed: Sequence[str],
     optional: Sequence[str] = (),
+    numbers: Collection[str] = (),
     key: str | None = None,
     error: type[HelioloopError],
     on_doubt: OnDoubt = log_doubt,
@@ -87,6 +86,9 @@ def read_table(
         Columns that must be there; their order does not matter, and other columns are read too.
     optional : sequence of str
         Further columns whose names may be written differently.
+    numbers : collection of str
+        Those of these columns that have numbers. Between commas, a decimal comma cuts a number in two and shifts all
+        that follows; so in a table with such a column no row may have more cells than the header.
     key : str or None
         Column whose cells must all differ.
     error : type of HelioloopError
@@ -98,10 +100,10 @@ def read_table(
     ------
     HelioloopError
         Of the class `error`, if the file is missing, unreadable, not text or not CSV, if it lacks a needed column or
-        has one twice with different cells, or if two rows have the same key.
+        has one twice with different cells, if a number may be cut, or if two rows have the same key.
     """
-    text, header = _opened(path, needed=needed, optional=optional, error=error, on_doubt=on_doubt)
-    rows = _rows(path, text, header, asked={*needed, *optional}, error=error, on_doubt=on_doubt)
+    text, header = open_table(path, needed=needed, optional=optional, error=error, on_doubt=on_doubt)
+    rows = _rows(path, text, header, asked={*needed, *optional}, numbers=numbers, error=error, on_doubt=on_doubt)
     if key is not None:
         _check_key(rows, key, error=error)
     return rows
@@ -118,7 +120,7 @@ def read_whole_table(
         Of the class `error`, as from `read_table`; also if a column is there twice, cells are under no column name, or
         a comment in quotes has several lines.
     """
-    text, header = _opened(path, needed=needed, error=error, on_doubt=on_doubt)
+    text, header = open_table(path, needed=needed, error=error, on_doubt=on_doubt)
     twice = next((name for name, places in header.columns.items() if len(places) > 1), None)
     if twice is not None:
         raise error(
@@ -174,34 +176,6 @@ def and_more_rows(n: int) -> str:
     return "" if n == 0 else " (and 1 more row)" if n == 1 else f" (and {n} more rows)"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Header:
-    """The header of a table if it is separated by `delimiter`.
-
-    Parameters
-    ----------
-    delimiter : str
-        One character.
-    line : int
-        The line of the header, counted from 1.
-    names : list of str
-        The cells of the header.
-    problem : str or None
-        Why the header is not CSV.
-    columns : mapping of str to list of int
-        Column name -> where it is; several places if it is there twice.
-    comments : int
-        Lines up to the last comment before the header.
-    """
-
-    delimiter: str
-    line: int = 1
-    names: list[str] = field(default_factory=list)
-    problem: str | None = None
-    columns: Mapping[str, list[int]] = field(default_factory=dict)
-    comments: int = 0
-
-
 def _as_row(comment: str) -> str:
     """Return a comment as it is if it is a row of a table with commas, else in quotes."""
     try:
@@ -211,101 +185,13 @@ def _as_row(comment: str) -> str:
     return comment
 
 
-def _opened(
-    path: Path,
-    *,
-    needed: Sequence[str],
-    optional: Sequence[str] = (),
-    error: type[HelioloopError],
-    on_doubt: OnDoubt,
-) -> tuple[str, _Header]:
-    """Return the text of a table and its header, which has the needed columns; raise `error` otherwise."""
-    header_line = ",".join(needed)
-    try:
-        text, inferred = decode_text(path.read_bytes())
-    except FileNotFoundError:
-        if path.is_symlink():
-            raise error(f"{path} {why_not_a_file(path)}") from None
-        raise error(f"{path} is missing; write a CSV table that has at least the header line {header_line}") from None
-    except NotText as reason:
-        raise error(f"{path}: {reason}") from None
-    except OSError as reason:
-        remedy = remedy_of_reading(reason) or "check the disk, or write the file again"
-        raise error(f"{path} cannot be read ({reason.strerror}); {remedy}") from None
-    if inferred is not None:
-        on_doubt(f"{path} is not UTF-8 and was read as {inferred}; save it as UTF-8 if a name in it looks wrong")
-    text, delimiters = _without_separator_line(text)
-    headers = [_find_header(text, delimiter, needed=needed, optional=optional) for delimiter in delimiters]
-    header = max(headers, key=lambda header: len(header.columns.keys() & set(needed)))  # the first of equally good ones
-    missing = [column for column in needed if column not in header.columns]
-    if missing:
-        if header.problem is not None:
-            raise error(f"{path}, line {header.line}: it is not CSV ({header.problem}); write it again")
-        found = f", and it names {','.join(header.names)}" if header.names else ""
-        raise error(f"{path} has no column {missing[0]!r}; its first line must name {header_line}{found}: add it")
-    return text, header
-
-
-def _without_separator_line(text: str) -> tuple[str, tuple[str, ...]]:
-    """Return the text with Excel's line ``sep=;`` emptied, and the delimiters to try, the named one first."""
-    first = next(iter(io.StringIO(text, newline="")), "")
-    named = _SEPARATOR_LINE.match(first)
-    if named is None:
-        return text, DELIMITERS
-    return "\n" + text[len(first) :], tuple(dict.fromkeys((named[1], *DELIMITERS)))
-
-
-def _lines(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line number and the cells, stripped, of each row that is not empty."""
-    # QUOTE_MINIMAL with spaces skipped: `a, "b, c"` has two cells.
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
-    try:
-        for values in reader:
-            cells = [value.strip() for value in values]
-            if any(cells):
-                yield reader.line_num, cells
-    except csv.Error as problem:
-        raise _NotCsv(reader.line_num, str(problem)) from None
-
-
-class _NotCsv(Exception):
-    """A line and why it is not CSV."""
-
-    def __init__(self, line: int, problem: str) -> None:
-        super().__init__(problem)
-        self.line = line
-
-
-def _find_header(text: str, delimiter: str, *, needed: Sequence[str], optional: Sequence[str]) -> _Header:
-    """Return the first row that is not a comment; a comment that names the needed columns is the header, too."""
-    asked = {_plain(column): column for column in (*needed, *optional)}
-    comments = 0
-    try:
-        for line, cells in _lines(text, delimiter):
-            names = [cells[0].lstrip("# "), *cells[1:]]
-            columns: dict[str, list[int]] = {}
-            for place, name in enumerate(names):
-                if name:
-                    columns.setdefault(asked.get(_plain(name), name), []).append(place)
-            if not cells[0].startswith("#") or columns.keys() >= set(needed):
-                return _Header(delimiter=delimiter, line=line, names=names, columns=columns, comments=comments)
-            comments = line
-    except _NotCsv as reason:
-        return _Header(delimiter=delimiter, line=reason.line, problem=str(reason))
-    return _Header(delimiter=delimiter)
-
-
-def _plain(name: str) -> str:
-    """Return a column name in lower case, with underscores for spaces and hyphens."""
-    return re.sub(r"[\s_-]+", "_", name.strip("\ufeff\"' ")).casefold()
-
-
 def _rows(
     path: Path,
     text: str,
-    header: _Header,
+    header: Header,
     *,
     asked: set[str],
+    numbers: Collection[str] = (),
     whole: bool = False,
     error: type[HelioloopError],
     on_doubt: OnDoubt,
@@ -318,10 +204,17 @@ def _rows(
     beyond: list[int] = []
     differing: dict[str, int] = {}
     places = {place for found in header.columns.values() for place in found}
+    of_numbers = [place for name in numbers for place in header.columns.get(name, ())]
     try:
-        for line, found_cells in _lines(text, header.delimiter):
+        for line, found_cells in lines_of(text, header.delimiter):
             if line <= header.line:
                 continue
+            if _may_be_cut(found_cells, header, of_numbers):
+                raise error(
+                    f"{path}, line {line}: it has {_width(found_cells)} cells and the header {_width(header.names)}; "
+                    "a decimal comma, or one within a text, begins a new cell, so that the next ones are in other "
+                    "columns: write decimal points, put such cells in quotes, or name each column"
+                )
             cells = found_cells + [""] * (len(header.names) - len(found_cells))
             if any(cell for place, cell in enumerate(cells) if place not in places):
                 beyond.append(line)
@@ -335,12 +228,33 @@ def _rows(
                         )
                     differing.setdefault(name, line)
             rows.append(Row(f"{path}, line {line}", {name: cells[found[0]] for name, found in header.columns.items()}))
-    except _NotCsv as reason:
+    except NotCsv as reason:
         raise error(f"{path}, line {reason.line}: it is not CSV ({reason}); write it again") from None
     for name, line in differing.items():
         on_doubt(f"{path}, line {line}: column {name!r} is there twice with different cells and the first is read")
     _report_unnamed(path, beyond, whole=whole, error=error, on_doubt=on_doubt)
     return rows
+
+
+def _may_be_cut(cells: Sequence[str], header: Header, of_numbers: Sequence[int]) -> bool:
+    """Return True for a row in which a decimal comma may have cut a number, so that the next cells are shifted.
+
+    It has more cells than the header. Where a spreadsheet has made the header as wide as the row, a number is under no
+    name, and the numbers before it are whole ones.
+    """
+    width = _width(cells)
+    if header.delimiter != "," or not of_numbers:
+        return False
+    if width > len(header.names):
+        return True
+    if width <= (named := _width(header.names)):
+        return False
+    return bool(_NUMBER.match(cells[named])) and all(_WHOLE.match(cells[place]) for place in of_numbers)
+
+
+def _width(cells: Sequence[str]) -> int:
+    """Return the number of cells up to the last one that is not empty."""
+    return max((place for place, cell in enumerate(cells, start=1) if cell), default=0)
 
 
 def _report_unnamed(

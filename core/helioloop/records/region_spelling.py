@@ -7,15 +7,20 @@ from typing import Final
 
 _CATALOGUED: Final = re.compile(r"(noaa|ar|noaa[ _-]*ar|harp|tarp)[ _#-]*0*(\d{1,5})(?:\.0*)?\Z")
 _SPELT: Final = re.compile(r"(noaa|harp|tarp) (\d+)\Z")
-_BARE: Final = re.compile(r"0*(\d+)(?:\.0*)?\Z")
+_BARE: Final = re.compile(r"(\d+)(?:\.0*)?\Z")
 _NUMBER: Final = re.compile(r"(?:(?:noaa|ar|harp|tarp)[ _#-]*)*([+-]?\d+)(?:\.0*)?\Z", re.IGNORECASE)
 _NOAA_PASSED: Final = 10_000
 
 
 @lru_cache(maxsize=1 << 16)  # the names of a table are looked up for each cube
 def one_spelling(name: str) -> str:
-    """Return a text that is the same for all spellings of a region, such as NOAA9393, AR 9393 and noaa_09393."""
+    """Return a text that is the same for all spellings of a region, such as NOAA9393, AR 9393 and noaa_09393.
+
+    A number alone may be that of any catalogue; it has one spelling, too, such as 9393 for 09393 and 9393.0.
+    """
     name = unicodedata.normalize("NFC", name).casefold()
+    if bare := _BARE.match(name):
+        return bare[1].lstrip("0") or "0"
     number = _CATALOGUED.match(name)
     if number is None:
         return name
@@ -25,8 +30,7 @@ def one_spelling(name: str) -> str:
 def region_key(name: str) -> str:
     """Return a text that is the same for all names of a region, a number alone included: that is taken for NOAA's."""
     spelt = one_spelling(name)
-    bare = _BARE.match(spelt)
-    return f"noaa {int(bare[1])}" if bare else spelt
+    return f"noaa {spelt}" if _BARE.match(spelt) else spelt
 
 
 def spellings(name: str) -> tuple[str, ...]:

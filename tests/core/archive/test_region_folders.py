@@ -27,7 +27,9 @@ def test_folders_with_names_of_their_own_name_regions() -> None:
     assert why_not_regions(folders) == {}
 
 
-@pytest.mark.parametrize(("first", "second"), [("fits", "fits"), ("AR 9393", "noaa_09393"), ("ar1", "AR1")])
+@pytest.mark.parametrize(
+    ("first", "second"), [("fits", "fits"), ("AR 9393", "noaa_09393"), ("ar1", "AR1"), ("9393", "AR9393")]
+)
 def test_of_folders_with_one_name_none_names_a_region(first: str, second: str) -> None:
     """Each reason names the other folder; a third folder is a region."""
     folders = [Path("/d/x", first), Path("/d/y", second), Path("/d/AR11160")]
@@ -46,6 +48,13 @@ def test_a_folder_with_a_name_that_no_cube_can_have_names_no_region(name: str) -
     assert reason.endswith("without slashes, control characters or a leading dot: rename it")
     assert reason.isprintable()
     assert reason.encode()
+
+
+@pytest.mark.parametrize("name", ["0", "nan", "None", "-1", "NOAA nan"])
+def test_a_folder_with_the_code_of_a_missing_number_names_no_region(name: str) -> None:
+    """Scripts that make a folder per NOAA number write these for patches without one."""
+    (reason,) = why_not_regions([Path("/d", name)]).values()
+    assert f"the folder's name is '{name}', which names no region" in reason
 
 
 def test_the_root_of_a_disk_names_no_region() -> None:

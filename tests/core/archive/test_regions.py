@@ -1,9 +1,10 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from astropy import units
-from astropy.table import Table
+from astropy.table import MaskedColumn, Table
 from astropy.time import Time
 
 from helioloop.archive.regions import Region, read_regions
@@ -120,17 +121,95 @@ def test_a_wrong_row_is_named_with_value_and_rule(tmp_path: Path, text: str, sai
         read_regions(written(tmp_path, text))
 
 
+def test_decimal_commas_between_commas_are_refused(tmp_path: Path) -> None:
+    """149,9 and 15,5 were the longitude 149° and the latitude 9°, where the cube was cut."""
+    with pytest.raises(ReleaseError, match=r"regions.csv, line 2: it has 5 cells and the header 3; .*decimal points"):
+        read_regions(written(tmp_path, f"{HEAD}\n8398,149,9,15,5\n"))
+    (region,) = read_regions(written(tmp_path, f'{HEAD}\n8398,"149,9","15,5"\n'))
+    assert (region.lon_deg, region.lat_deg) == (149.9, 15.5)
+
+
 @pytest.mark.parametrize(
-    "names", [("NOAA9393", "AR 9393"), ("NOAA9393", "noaa 09393"), ("Gr\u00f6sse", "Gro\u0308sse")]
+    "names",
+    [
+        ("NOAA9393", "AR 9393"),
+        ("NOAA9393", "noaa 09393"),
+        ("NOAA9393", "9393"),
+        ("8398", "08398"),
+        ("8398", '="08398"'),
+        ("AR8398", "8398.0"),
+        ("HARP 377", "harp0377"),
+        ("Gr\u00f6sse", "Gro\u0308sse"),
+    ],
 )
 def test_a_region_in_two_spellings_is_there_twice(tmp_path: Path, names: tuple[str, str]) -> None:
-    """HARP 9393 is another region than NOAA 9393."""
+    """Each gave a cube of the same video."""
     path = written(tmp_path, f"{HEAD}\n{names[0]},1,2\n{names[1]},200,3\n")
-    with pytest.raises(
-        ReleaseError, match=f"row 2: region '{names[1]}' is there twice, in another row as '{names[0]}'"
-    ):
+    with pytest.raises(ReleaseError, match=f"row 2: region .* is there twice, in another row as '{names[0]}'"):
         read_regions(path)
-    assert len(read_regions(written(tmp_path, f"{HEAD}\nNOAA9393,1,2\nHARP9393,200,3\n9393,250,3\n"))) == 3
+
+
+def test_regions_of_one_place_and_time_are_said(tmp_path: Path) -> None:
+    """As a HARP and its NOAA region in one table, or rows whose coordinates are missing and were written as 0."""
+    doubts: list[str] = []
+    rows = "HARP 377,35,-20,2011-02-12\nNOAA 11158,35,-20,2011-02-12\nA,0,0,\nB,0,0,\nC,35,-20,2011-03-11\nD,36,-20,\n"
+    assert len(read_regions(written(tmp_path, f"{HEAD},first_seen\n{rows}"), on_doubt=doubts.append)) == 6
+    (doubt,) = doubts
+    assert "row 2: region 'NOAA 11158' has the place and time of 'HARP 377' (and 1 more row), so their cubes" in doubt
+
+
+def test_one_number_of_several_catalogues_is_several_regions(tmp_path: Path) -> None:
+    path = written(tmp_path, f"{HEAD}\nNOAA 377,1,2\nHARP 377,200,3\nTARP 377,250,3\n")
+    assert len(read_regions(path)) == 3
+
+
+@pytest.mark.parametrize(
+    ("cell", "name"),
+    [
+        ("8398", "8398"),
+        ("8398.0", "8398"),  # pandas, where another row lacks the number
+        ('="0398"', "0398"),  # Excel, for text
+        ('"=""0398"""', "0398"),
+        ("'0398", "0398"),
+        ("AR 8398", "AR 8398"),
+        ("377_1", "377_1"),
+        ("Nan Hai", "Nan Hai"),
+    ],
+)
+def test_a_name_is_that_which_its_cell_shows(tmp_path: Path, cell: str, name: str) -> None:
+    (region,) = read_regions(written(tmp_path, f"{HEAD}\n{cell},1,2\n"))
+    assert region.name == name
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["", '""', "0", "00000", "0.0", "-1", "-1.0", "nan", "NaN", "None", "NA", "<NA>", "N/A", "null", "--", "inf",
+     "-2147483648", "NOAA nan", "AR None"],
+)  # fmt: skip
+def test_a_row_that_names_no_region_is_refused(tmp_path: Path, cell: str) -> None:
+    """pandas and JSOC write these where a patch has no NOAA region; cubes were named after them."""
+    path = written(tmp_path, f"{HEAD}\n8398,1,2\n{cell},200,3\n")
+    with pytest.raises(ReleaseError, match=r"row 2: region is '.*', which names no region.*: give the region a name"):
+        read_regions(path)
+
+
+@pytest.mark.parametrize("ending", [".ecsv", ".vot"])
+def test_the_numbers_of_an_astropy_table_name_regions_as_those_of_a_csv(tmp_path: Path, ending: str) -> None:
+    """Real numbers are whole ones, and NaN, 0 and a masked cell name none."""
+    kind = "ascii.ecsv" if ending == ".ecsv" else "votable"
+    path = tmp_path / f"r{ending}"
+    for column, number in [
+        (MaskedColumn([8398.0, np.nan], mask=[False, False]), "(nan)?"),  # VOTable masks NaN
+        (MaskedColumn([8398, 0], mask=[False, False]), "0"),
+        (MaskedColumn([8398, 8399], mask=[False, True]), ""),
+        (MaskedColumn(["8398", "x"], mask=[False, True]), ""),
+    ]:
+        table = Table({"region": column, "carrington_lon": [1.0, 2.0], "carrington_lat": [3.0, 4.0]})
+        table.write(path, format=kind, overwrite=True)
+        with pytest.raises(ReleaseError, match=f"row 2: region is '{number}', which names no region"):
+            read_regions(path)
+        table[:1].write(path, format=kind, overwrite=True)
+        assert [region.name for region in read_regions(path)] == ["8398"]
 
 
 @pytest.mark.parametrize("text", ["NA", "1970-01-01", "1858-11-17T00:00:00", "-4712.01.01_11:59:28_TAI", "NaT"])
@@ -143,16 +222,69 @@ def test_the_code_of_a_missing_time_is_read_as_none_and_said(tmp_path: Path, tex
     assert f"row 2: first_seen is '{text}' (and 1 more row), which stands for a missing time" in doubt
 
 
+@pytest.mark.parametrize("text", ["12/06/98 01:36", "12/06/98", "25/12/98", "06/25/98", "06/12/11"])
+def test_a_date_whose_first_number_is_day_or_month_is_refused(tmp_path: Path, text: str) -> None:
+    """12/06/98 was read as 12 June, as in FITS; a spreadsheet may mean 6 December."""
+    with pytest.raises(
+        ReleaseError, match=f"row 1: first_seen is '{text}', which may be one.*: write it as YYYY-MM-DD"
+    ):
+        read_regions(written(tmp_path, f"{HEAD},first_seen\nA,1,2,{text}\n"))
+
+
+@pytest.mark.parametrize("text", ["98/12/06 01:36", "06-Dec-98 01:36", "6 Dec 1998 01:36", "19981206 0136"])
+def test_a_date_that_can_be_one_day_only_is_read(tmp_path: Path, text: str) -> None:
+    (region,) = read_regions(written(tmp_path, f"{HEAD},first_seen\nA,1,2,{text}\n"))
+    assert region.first_seen_tai == "1998-12-06T01:36:31.000"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1998-12-06 01:36:00 PM", "the hours of a day are 0 to 23, without AM and PM: correct it"),
+        ("1998-12-06T01:36 am", "the hours of a day are 0 to 23"),
+        ("1998-12-06T01:36 CET", "whose time scale is 'CET'; it must be one of .*utc, or an offset from UTC such as"),
+        ("1998-12-06 01:36 EST", "whose time scale is 'EST'"),
+    ],
+)
+def test_halves_of_a_day_and_time_zones_are_refused_with_the_cell(tmp_path: Path, text: str, said: str) -> None:
+    """The sentence named TIMESYS, a card of FITS."""
+    with pytest.raises(ReleaseError, match=rf"row 1: first_seen is '{text}'.*{said}") as refused:
+        read_regions(written(tmp_path, f"{HEAD},first_seen\nA,1,2,{text}\n"))
+    assert "TIMESYS" not in str(refused.value)
+
+
 @pytest.mark.parametrize("text", ["\u221217", "-17\u00b0", "17S", "S17", "s 17", "-17.0", '"-17,0"'])
 def test_a_southern_latitude_is_read_in_several_spellings(tmp_path: Path, text: str) -> None:
     (region,) = read_regions(written(tmp_path, f"{HEAD}\nA,152\u00b0,{text}\n"))
     assert (region.lon_deg, region.lat_deg) == (152.0, -17.0)
 
 
-@pytest.mark.parametrize("cells", ["152,S-17", "152,17E", "152S,17", "N,17", "152,17SS", "152,SN17"])
+@pytest.mark.parametrize("cells", ["152,S-17", "152,17E", "152S,17", "N,17", "152,17SS", "152,SN17", "152,N17S"])
 def test_other_letters_are_refused(tmp_path: Path, cells: str) -> None:
     with pytest.raises(ReleaseError, match="row 1: carrington_l"):
         read_regions(written(tmp_path, f"{HEAD}\nA,{cells}\n"))
+
+
+@pytest.mark.parametrize("cell", ["1_52", "1\u00b030", "152\u00b030'", "152'", "0x98", "1,5,2", "1.234,5", "--"])
+def test_text_that_only_contains_a_number_is_refused(tmp_path: Path, cell: str) -> None:
+    """1_52 was 152, as Python reads it, and 1\u00b030 was 130."""
+    with pytest.raises(ReleaseError, match="row 1: carrington_lon is"):
+        read_regions(written(tmp_path, f'{HEAD}\nA,"{cell}",2\n'))
+
+
+@pytest.mark.parametrize("cell", ["1.52e2", "+152", "152.", '"152,0"', '="152"', '"=""152"""', "'152", "152 \u00b0"])
+def test_a_number_is_read_however_it_is_written(tmp_path: Path, cell: str) -> None:
+    """Excel's apostrophe and ="…" keep a cell as text; times may have them, too."""
+    (region,) = read_regions(written(tmp_path, f'{HEAD},first_seen\nA,{cell},2,="1998-12-06"\n'))
+    assert (region.lon_deg, region.first_seen_tai) == (152.0, "1998-12-06T00:00:31.000")
+
+
+@pytest.mark.parametrize("ending", [".ecsv", ".vot"])
+def test_a_masked_coordinate_is_empty(tmp_path: Path, ending: str) -> None:
+    table = Table({"region": ["A"], "carrington_lon": MaskedColumn([1.0], mask=[True]), "carrington_lat": [2.0]})
+    table.write(tmp_path / f"r{ending}", format="ascii.ecsv" if ending == ".ecsv" else "votable")
+    with pytest.raises(ReleaseError, match="row 1: carrington_lon is empty"):
+        read_regions(tmp_path / f"r{ending}")
 
 
 def test_coordinates_that_look_like_radians_are_said(tmp_path: Path) -> None:

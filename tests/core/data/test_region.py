@@ -35,9 +35,17 @@ def test_codes_of_missing_numbers_are_no_region(card: str, value: object) -> Non
     assert _read((card, value), cube="AR8398_19981206") == ("AR8398", "file name", ())
 
 
-@pytest.mark.parametrize("value", ["nan", "-nan", "inf", "1e999", "--", "0", "-1", 0.0, "UNDEFINED"])
+@pytest.mark.parametrize(
+    "value", ["nan", "-nan", "inf", "1e999", "--", "0", "000", "-1", 0.0, "UNDEFINED", "NOAA nan", "AR -"]
+)
 def test_codes_of_missing_values_are_no_name(value: object) -> None:
     assert _read(("REGION", value)) == NONE
+
+
+@pytest.mark.parametrize(("value", "name"), [("377_1", "377_1"), ("8398.0", "8398"), ("007", "007"), ("AR", "AR")])
+def test_a_name_is_read_as_it_is_and_a_whole_number_without_decimals(value: str, name: str) -> None:
+    """Python reads 377_1 as 3771, another region."""
+    assert _read(("REGION", value)) == (name, "REGION", ())
 
 
 def test_the_number_of_regions_is_not_a_region() -> None:

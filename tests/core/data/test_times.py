@@ -50,6 +50,11 @@ def test_every_notation_of_a_time_is_read(text: str) -> None:
         ("yesterday", "must be a date"),
         ("1998-02-30T00:00:00", "does not exist"),
         ("1998-12-06T00:00:00_LST", "time scale is 'LST'"),
+        (
+            "1998-12-06T00:00:00 CET",
+            "DATE-OBS is '1998-12-06T00:00:00 CET', whose time scale is 'CET'.* such as .01:00",
+        ),
+        ("1998-12-06 01:36:00 PM", "DATE-OBS is '1998-12-06 01:36:00 PM'; the hours of a day are 0 to 23"),
         ("1601-01-01T00:00:00", "no magnetograms before"),
         ("06-Dez-1998", "does not exist"),
     ],

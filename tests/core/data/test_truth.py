@@ -31,3 +31,13 @@ def test_a_non_emergence_with_an_emergence_frame_is_refused(tmp_path: Path, fram
         f"{path}, line 3: label is 'Non-Emergence' and emergence_frame is {int(float(frame))}; only an emergence has a "
         "frame: correct the label, or leave the frame empty"
     )
+
+
+def test_a_frame_that_a_cut_number_has_shifted_is_refused(tmp_path: Path) -> None:
+    """The frame was 0, the digits after the comma of verified, and only cells under no name were reported."""
+    path = tmp_path / "sample.csv"
+    path.write_text("cube,label,verified,emergence_frame\nA,emergence,1,0,41,0\n")
+    with pytest.raises(ReleaseError, match="line 2: it has 6 cells and the header 4"):
+        read_truth(path)
+    path.write_text("cube,label\nA,emergence,seen at once\n")
+    assert read_truth(path)["A"].label is Label.EMERGENCE

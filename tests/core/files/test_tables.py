@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helioloop.errors import RegistryError, ReleaseError
-from helioloop.files.tables import DELIMITERS, Row, WholeTable, read_table, read_whole_table, write_table
+from helioloop.files.table_header import DELIMITERS
+from helioloop.files.tables import Row, WholeTable, read_table, read_whole_table, write_table
 
 
 def test_a_written_table_is_read_back(tmp_path: Path) -> None:
@@ -185,6 +186,49 @@ def test_cells_under_no_column_name_are_doubtful(tmp_path: Path) -> None:
     assert [doubt.partition(", ")[2] for doubt in doubts] == [
         "line 2 (and 1 more row): there are cells under no column name, and they are ignored"
     ]
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "cells"),
+    [
+        ("name,lon,lat", "A,149,9,15,5", "5 cells and the header 3"),
+        ("name,lon,lat", "A,149,9,15.5", "4 cells and the header 3"),
+        ("name,lon,lat", "A,123,5,-17,2,1998-12-06", "6 cells and the header 3"),
+        ("name,lon,lat", "1,A,149.9,15.5", "4 cells and the header 3"),  # R writes no name for the names of rows
+        ("name,lon,lat", "A,149.9,15.5,see the note", "4 cells and the header 3"),
+        ("lat,lon,name", "15,5,149,9,A", "5 cells and the header 3"),
+        ("name,lon,lat,,", "A,149,9,15,5", "5 cells and the header 3"),
+        ("name,lon,lat,,", "A,149,9,-17", "4 cells and the header 3"),
+        ("name,lon,lat,,,", "A,149,9,15,5,1998-12-06", "6 cells and the header 3"),
+    ],
+)
+def test_a_number_that_its_decimal_comma_cuts_in_two_is_refused(
+    tmp_path: Path, header: str, row: str, cells: str
+) -> None:
+    """The next cells are those of other columns: 149,9 was read as the longitude 149 and the latitude 9."""
+    (tmp_path / "t.csv").write_text(f"{header}\nB,1.5,2.5\n{row}\n")
+    with pytest.raises(ReleaseError, match=rf"line 3: it has {cells}; a decimal comma, or .*put such cells in quotes"):
+        read_table(tmp_path / "t.csv", needed=("name", "lat", "lon"), numbers=("lon", "lat"), error=ReleaseError)
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("name,lon,lat", "A,149.9,15.5"),
+        ("name,lon,lat", "A,149.9,15.5,,,"),  # Excel makes all rows as wide as the widest one
+        ("name,lon,lat", 'A,"149,9","15,5"'),
+        ("name;lon;lat", "A;149,9;15,5"),
+        ("name\tlon\tlat", "A\t149,9\t15,5"),
+        ("name;lon;lat", "A;149,9;15,5;a note"),
+        ("name,lon,lat,", "A,149.9,15.5,7"),
+        ("name,lon,lat,", "A,149.9,15.5,a note"),
+        (",name,lon,lat", "0,A,149.9,15.5"),  # pandas writes the index so
+    ],
+)
+def test_numbers_that_no_comma_cuts_are_read(tmp_path: Path, header: str, row: str) -> None:
+    (tmp_path / "t.csv").write_text(f"{header}\n{row}\n")
+    (found,) = read_table(tmp_path / "t.csv", needed=("name", "lon", "lat"), numbers=("lon", "lat"), error=ReleaseError)
+    assert [found.cells[name].replace(",", ".") for name in ("name", "lon", "lat")] == ["A", "149.9", "15.5"]
 
 
 def test_optional_columns_may_be_spelled_differently(tmp_path: Path) -> None:

@@ -19,6 +19,10 @@ def test_every_spelling_of_a_noaa_region_is_the_same(name: str) -> None:
         ("NOAA 8800", "8800", True),
         ("8800", "NOAA 8800", True),
         ("HARP 377", "377", True),
+        ("HARP 377", "0377", True),
+        ("NOAA 8398", "08398", True),
+        ("08398", "8398.0", True),
+        ("0398", "398", True),  # a spreadsheet takes leading zeros away
         ("NOAA 12673", "2673", True),  # SRS files have four digits
         ("NOAA 12673", "AR 2673", True),
         ("HARP 377", "NOAA 377", False),
