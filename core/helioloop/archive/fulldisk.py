@@ -7,12 +7,8 @@ import numpy as np
 from astropy.time import Time
 from numpy.typing import NDArray
 
-from helioloop.archive.observation import (
-    Observation,
-    profile_of,
-    quality_reason,
-    read_observation,
-)
+from helioloop.archive.instruments import profile_of
+from helioloop.archive.observation import Observation, quality_reason, read_observation
 from helioloop.archive.solar_wcs import CARRINGTON, SolarWcs, solar_wcs
 from helioloop.errors import MagnetogramError
 from helioloop.records.profiles import BUILT_IN, Profile

@@ -17,8 +17,9 @@ from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
 from numpy.typing import NDArray
 from sunpy.coordinates import HeliographicCarrington, HeliographicStonyhurst, Helioprojective, get_earth
-from sunpy.coordinates.sun import L0
 
+from helioloop.archive.ephemeris import check_ephemeris, check_longitude_card
+from helioloop.archive.header_cards import number, positive
 from helioloop.archive.observation import Observation
 from helioloop.errors import MagnetogramError
 
@@ -43,8 +44,6 @@ _UNITS = {
     **dict.fromkeys(("degree", "degrees", "degs"), "deg"),
     **dict.fromkeys(("arcsecs", "arcsecond", "arcseconds"), "arcsec"),
 }
-_LONGITUDE_CARDS = ("L0", "SOLAR_L0", "OBS_L0")  # degrees; GONG, MDI
-_NEAR_EARTH_DEG = 2.0  # SOHO and SDO stay within 0.3°; the Sun turns this much in under four hours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,8 +164,8 @@ def solar_wcs(observation: Observation) -> SolarWcs:
     place = stonyhurst.transform_to(HeliographicCarrington(obstime=time, observer="self"))
     longitude, latitude = place.lon.to_value(units.deg), place.lat.to_value(units.deg)
     if kind == HELIOPROJECTIVE:
-        _check_ephemeris(longitude, time)
-        _check_longitude_card(header, time)
+        check_ephemeris(longitude, time)
+        check_longitude_card(header, time)
         frame: Any = Helioprojective(obstime=time, observer=stonyhurst, rsun=rsun * units.m)
     else:
         frame = carrington
@@ -205,16 +204,16 @@ def _axes(observation: Observation) -> tuple[fits.Header, tuple[str, str], tuple
         unit = str(header.get(f"CUNIT{axis}", "")).strip().lower() or ("arcsec" if starts == HELIOPROJECTIVE else "deg")
         cards[f"CUNIT{axis}"] = _UNITS.get(unit, unit)
         for card in (f"CRPIX{axis}", f"CRVAL{axis}"):
-            cards[card] = _number(header, card)
+            cards[card] = number(header, card)
         if _has_cd(header):  # CDi_j contains the width of a pixel, and CDELT does not count beside it
             continue
-        cards[f"CDELT{axis}"] = _number(header, f"CDELT{axis}")
+        cards[f"CDELT{axis}"] = number(header, f"CDELT{axis}")
         if cards[f"CDELT{axis}"] == 0.0:
             raise MagnetogramError(f"CDELT{axis} is 0; it must be the width of a pixel: correct it")
     rotated = _add_rotation(header, cards) or starts == CARRINGTON
     for card in ("LONPOLE", "LATPOLE"):
         if card in header:
-            cards[card] = _number(header, card)
+            cards[card] = number(header, card)
     return cards, starts, () if rotated else ("no card gives a rotation, so solar north was taken as up",)
 
 
@@ -229,10 +228,10 @@ def _add_rotation(header: fits.Header, cards: fits.Header) -> bool:
     matrix = [f"{kind}{i}_{j}" for i in (1, 2) for j in (1, 2)]
     present = [card for card in matrix if card in header]
     for card in present:
-        cards[card] = _number(header, card)
+        cards[card] = number(header, card)
     angle = next((card for card in ("CROTA2", "CROTA1", "CROTA") if card in header), None)
     if not present and angle is not None:
-        cards["CROTA2"] = _number(header, angle)
+        cards["CROTA2"] = number(header, angle)
     return bool(present) or angle is not None
 
 
@@ -245,8 +244,8 @@ def _gong_axes(header: fits.Header) -> tuple[fits.Header, tuple[str, str], tuple
     fitted to the limb. SEMIDIAM or RADIUS is the Sun's angular radius in radians.
     """
     needed = ("FNDLMBXC", "FNDLMBYC", "FNDLMBMI", "FNDLMBMA")
-    absent = [card for card in needed if _positive(header, card) is None]
-    radius = _positive(header, "SEMIDIAM") or _positive(header, "RADIUS")
+    absent = [card for card in needed if positive(header, card) is None]
+    radius = positive(header, "SEMIDIAM") or positive(header, "RADIUS")
     if absent or radius is None:
         missing = ", ".join([*absent, *([] if radius else ["SEMIDIAM or RADIUS"])])
         raise MagnetogramError(
@@ -276,7 +275,7 @@ def _observer(header: fits.Header, time: Time) -> tuple[Any, tuple[str, ...]]:
     """Return the observer's place, and what was assumed about it."""
     for kind, lon_card, lat_card, distance_card, metres in _OBSERVER_CARDS:
         if all(card in header for card in (lon_card, lat_card, distance_card)):
-            lon, lat = _number(header, lon_card) * units.deg, _number(header, lat_card) * units.deg
+            lon, lat = number(header, lon_card) * units.deg, number(header, lat_card) * units.deg
             distance = _distance(header, distance_card, metres)
             frame = (
                 HeliographicCarrington(obstime=time, observer="self")
@@ -289,7 +288,7 @@ def _observer(header: fits.Header, time: Time) -> tuple[Any, tuple[str, ...]]:
 
 def _radius(header: fits.Header) -> float:
     """Return the radius of the Sun in metres; refuse one in another unit."""
-    value = _positive(header, "RSUN_REF") or RSUN_METRES
+    value = positive(header, "RSUN_REF") or RSUN_METRES
     if abs(value / RSUN_METRES - 1.0) > _LARGEST_RADIUS_ERROR:
         raise MagnetogramError(
             f"RSUN_REF is {value:g}; it must be the radius of the Sun in metres, about {RSUN_METRES:g}: correct or "
@@ -300,7 +299,7 @@ def _radius(header: fits.Header) -> float:
 
 def _distance(header: fits.Header, card: str, metres: float) -> Any:
     """Return the distance of the observer from the Sun's centre; refuse one in another unit."""
-    value = _number(header, card)
+    value = number(header, card)
     distance = value * metres * units.m
     nearest, farthest = _DISTANCES_AU
     if not nearest <= distance.to_value(units.au) <= farthest:
@@ -310,51 +309,3 @@ def _distance(header: fits.Header, card: str, metres: float) -> Any:
             f"{farthest:g} au: correct it"
         )
     return distance
-
-
-def _check_ephemeris(observer_longitude_deg: float, time: Time) -> None:
-    """Refuse an observer who is not where the Earth is at that time: then time or observer is wrong."""
-    expected = float(L0(time).to_value(units.deg))
-    difference = (observer_longitude_deg - expected + 180.0) % 360.0 - 180.0
-    if abs(difference) > _NEAR_EARTH_DEG:
-        raise MagnetogramError(
-            f"its observer is at Carrington longitude {observer_longitude_deg:.2f}° and the Earth was at "
-            f"{expected:.2f}° at {time.utc.isot}; they must agree within {_NEAR_EARTH_DEG:g}°: correct the time or "
-            "the observer's cards"
-        )
-
-
-def _check_longitude_card(header: fits.Header, time: Time) -> None:
-    """Refuse a card of the central meridian's Carrington longitude that contradicts the time, which is then wrong.
-
-    Where no card gives the observer, the Earth is assumed at that time, so its own place contradicts nothing.
-    """
-    for card in _LONGITUDE_CARDS:
-        try:
-            said = float(header[card])
-        except (KeyError, TypeError, ValueError):
-            continue
-        expected = float(L0(time).to_value(units.deg))
-        if math.isfinite(said) and abs((said - expected + 180.0) % 360.0 - 180.0) > _NEAR_EARTH_DEG:
-            raise MagnetogramError(
-                f"{card} is {said:.2f}° and the central meridian seen from the Earth was at {expected:.2f}° at "
-                f"{time.utc.isot}; they must agree within {_NEAR_EARTH_DEG:g}°: correct the time or {card}"
-            )
-
-
-def _number(header: fits.Header, card: str) -> float:
-    try:
-        value = float(header[card])
-    except (KeyError, TypeError, ValueError):
-        value = math.nan
-    if not math.isfinite(value):
-        raise MagnetogramError(f"{card} is {header.get(card)!r}; it must be a number: correct it")
-    return value
-
-
-def _positive(header: fits.Header, card: str) -> float | None:
-    try:
-        value = float(header[card])
-    except (KeyError, TypeError, ValueError):
-        return None
-    return value if math.isfinite(value) and value > 0.0 else None

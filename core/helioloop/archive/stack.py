@@ -11,13 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from helioloop.archive.fulldisk import holds_disk
+from helioloop.archive.instruments import profile_of
 from helioloop.archive.making import Work, find_files, make_release, spread
-from helioloop.archive.observation import (
-    Observation,
-    profile_of,
-    quality_reason,
-    read_observation,
-)
+from helioloop.archive.observation import Observation, quality_reason, read_observation
 from helioloop.archive.passages import rotations_at, tai_seconds
 from helioloop.archive.patches import cut_patches
 from helioloop.archive.region_folders import region_folder, why_not_regions
