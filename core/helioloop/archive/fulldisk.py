@@ -7,10 +7,10 @@ import numpy as np
 from astropy.time import Time
 from numpy.typing import NDArray
 
-from helioloop.archive.instruments import profile_of
+from helioloop.archive.instruments import profile_of, scale_notes, why_no_profile
 from helioloop.archive.observation import Observation, quality_reason, read_observation
 from helioloop.archive.solar_wcs import CARRINGTON, SolarWcs, solar_wcs
-from helioloop.errors import MagnetogramError
+from helioloop.errors import MagnetogramError, ReleaseError
 from helioloop.records.profiles import BUILT_IN, Profile
 
 _TRIED = 100
@@ -37,6 +37,8 @@ class FullDisk:
         Observation time, scale TAI.
     time_card : str
         The card that gave it, with its text.
+    instrument : str or None
+        As of `Observation`.
     assumed : tuple of str
         What the file does not say and was assumed, a sentence each.
     """
@@ -46,6 +48,7 @@ class FullDisk:
     solar_wcs: SolarWcs
     time: Time
     time_card: str
+    instrument: str | None
     assumed: tuple[str, ...]
 
 
@@ -60,7 +63,7 @@ def read_fulldisk(place: str, profile: Profile) -> FullDisk:
     observation = read_observation(place)
     place_on_sun = solar_wcs(observation)
     _check_whole_disk(observation, place_on_sun)
-    check_instrument(observation, profile)
+    scale = scale_notes(observation.instrument, profile)
     reason = quality_reason(observation, profile)
     if reason:
         raise MagnetogramError(reason)
@@ -73,38 +76,37 @@ def read_fulldisk(place: str, profile: Profile) -> FullDisk:
         solar_wcs=place_on_sun,
         time=observation.time,
         time_card=observation.time_card,
-        assumed=(*observation.assumed, *place_on_sun.assumed),
+        instrument=observation.instrument,
+        assumed=(*observation.assumed, *place_on_sun.assumed, *scale),
     )
 
 
 def profile_for(places: Sequence[str]) -> Profile:
-    """Return the built-in profile of the first full-disk magnetogram whose instrument is known; ``mdi`` without one."""
-    for place in places[:_TRIED]:
-        try:
-            observation = read_observation(place)
-            profile = profile_of(observation.instrument)
-            if profile is not None:
-                _check_whole_disk(observation, solar_wcs(observation))
-                return profile
-        except MagnetogramError:
-            continue  # it is excluded, with its reason, when its turn comes
-    return BUILT_IN["mdi"]
+    """Return the built-in profile of the first full-disk magnetogram whose instrument has one.
 
-
-def check_instrument(observation: Observation, profile: Profile) -> None:
-    """Refuse a file of MDI, HMI or GONG under a profile for another one of them, whose factor would be wrong.
+    Where no file names an instrument, it is ``mdi``.
 
     Raises
     ------
-    MagnetogramError
-        If they differ.
+    ReleaseError
+        If files name instruments, and none of them has a profile.
     """
-    instrument, expected = observation.instrument, profile.instrument.name.upper()
-    if instrument is not None and expected in {"MDI", "HMI", "GONG"} and instrument != expected:
-        raise MagnetogramError(
-            f"it is from {instrument} and profile {profile.name!r} is for {expected}; the scale of the field differs: "
-            f"run it with --profile {instrument.lower()}"
-        )
+    unknown = None
+    for place in places[:_TRIED]:
+        try:
+            observation = read_observation(place)
+            if observation.instrument is None:
+                continue
+            _check_whole_disk(observation, solar_wcs(observation))
+            profile = profile_of(observation.instrument)
+            if profile is not None:
+                return profile
+            unknown = unknown or why_no_profile(observation.name, observation.instrument)
+        except MagnetogramError:
+            continue  # it is excluded, with its reason, when its turn comes
+    if unknown is not None:
+        raise ReleaseError(unknown)
+    return BUILT_IN["mdi"]
 
 
 def holds_disk(observation: Observation, place: SolarWcs) -> bool:

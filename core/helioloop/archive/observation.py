@@ -56,7 +56,7 @@ class Observation:
     quality : int or None
         QUALITY as an unsigned number; None where the header has none.
     instrument : str or None
-        ``"MDI"``, ``"HMI"`` or ``"GONG"``; None for any other.
+        ``"MDI"``, ``"HMI"``, ``"GONG"``, or another name that the header gives; None where it gives none.
     assumed : tuple of str
         What the file does not say and was assumed, a sentence each.
     """
