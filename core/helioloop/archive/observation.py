@@ -23,6 +23,7 @@ from helioloop.archive.field_values import check_field
 from helioloop.archive.header_cards import parsed
 from helioloop.archive.instruments import instrument_of
 from helioloop.archive.observation_time import observation_time
+from helioloop.archive.repeated_cards import check_repeated
 from helioloop.data.data_sums import data_sum_doubts
 from helioloop.data.fits import MAX_BYTES, image_unit, in_gauss, open_checked
 from helioloop.data.images import other_content, other_segment
@@ -116,6 +117,7 @@ def _read(
 ) -> Observation:
     if "BUNIT" in header:
         image.header["BUNIT"] = header["BUNIT"]  # as `in_gauss` reads it; it may have stood there unquoted
+    check_repeated(header)
     content = other_content(header)
     if content:
         raise MagnetogramError(f"{content}, so it is not a line-of-sight magnetogram: leave it out")
@@ -128,7 +130,7 @@ def _read(
     sky_notes = _remove_sky_codes(field, header)
     check_field(field)
     instrument = instrument_of(header)
-    time, time_card = observation_time(header, instrument=instrument)
+    time, time_card, time_doubts = observation_time(header, instrument=instrument)
     return Observation(
         name=name,
         field_gauss=field,
@@ -137,7 +139,7 @@ def _read(
         time_card=time_card,
         quality=quality_bits(header.get("QUALITY")),
         instrument=instrument,
-        assumed=(*assumed, *sky_notes),
+        assumed=(*assumed, *sky_notes, *time_doubts),
     )
 
 

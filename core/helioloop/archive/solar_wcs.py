@@ -18,9 +18,10 @@ from astropy.wcs.utils import proj_plane_pixel_scales
 from numpy.typing import NDArray
 from sunpy.coordinates import HeliographicCarrington, HeliographicStonyhurst, Helioprojective, get_earth
 
-from helioloop.archive.ephemeris import check_ephemeris, check_longitude_card
+from helioloop.archive.ephemeris import check_observer, check_observer_cards
 from helioloop.archive.header_cards import number, positive
 from helioloop.archive.observation import Observation
+from helioloop.archive.rotation import add_rotation, has_cd
 from helioloop.errors import MagnetogramError
 
 Floats = NDArray[np.float64]
@@ -163,9 +164,9 @@ def solar_wcs(observation: Observation) -> SolarWcs:
     carrington = HeliographicCarrington(obstime=time, observer=stonyhurst, rsun=rsun * units.m)
     place = stonyhurst.transform_to(HeliographicCarrington(obstime=time, observer="self"))
     longitude, latitude = place.lon.to_value(units.deg), place.lat.to_value(units.deg)
+    check_observer(longitude, latitude, time)
+    check_observer_cards(header, time)
     if kind == HELIOPROJECTIVE:
-        check_ephemeris(longitude, time)
-        check_longitude_card(header, time)
         frame: Any = Helioprojective(obstime=time, observer=stonyhurst, rsun=rsun * units.m)
     else:
         frame = carrington
@@ -205,34 +206,18 @@ def _axes(observation: Observation) -> tuple[fits.Header, tuple[str, str], tuple
         cards[f"CUNIT{axis}"] = _UNITS.get(unit, unit)
         for card in (f"CRPIX{axis}", f"CRVAL{axis}"):
             cards[card] = number(header, card)
-        if _has_cd(header):  # CDi_j contains the width of a pixel, and CDELT does not count beside it
+        if has_cd(header):  # CDi_j contains the width of a pixel, and CDELT does not count beside it
             continue
         cards[f"CDELT{axis}"] = number(header, f"CDELT{axis}")
         if cards[f"CDELT{axis}"] == 0.0:
             raise MagnetogramError(f"CDELT{axis} is 0; it must be the width of a pixel: correct it")
-    rotated = _add_rotation(header, cards) or starts == CARRINGTON
+    turned, doubts = add_rotation(header, cards)
     for card in ("LONPOLE", "LATPOLE"):
         if card in header:
             cards[card] = number(header, card)
-    return cards, starts, () if rotated else ("no card gives a rotation, so solar north was taken as up",)
-
-
-def _has_cd(header: fits.Header) -> bool:
-    """Return whether a header has the matrix CDi_j; PCi_j does not count beside it then."""
-    return any(f"CD{i}_{j}" in header for i in (1, 2) for j in (1, 2))
-
-
-def _add_rotation(header: fits.Header, cards: fits.Header) -> bool:
-    """Add a header's PCi_j or CDi_j to `cards`, else its CROTA2; return False where it has neither."""
-    kind = "CD" if _has_cd(header) else "PC"
-    matrix = [f"{kind}{i}_{j}" for i in (1, 2) for j in (1, 2)]
-    present = [card for card in matrix if card in header]
-    for card in present:
-        cards[card] = number(header, card)
-    angle = next((card for card in ("CROTA2", "CROTA1", "CROTA") if card in header), None)
-    if not present and angle is not None:
-        cards["CROTA2"] = number(header, angle)
-    return bool(present) or angle is not None
+    if not turned and starts == HELIOPROJECTIVE:
+        doubts = ("no card gives a rotation, so solar north was taken as up",)
+    return cards, starts, doubts
 
 
 def _gong_axes(header: fits.Header) -> tuple[fits.Header, tuple[str, str], tuple[str, ...]]:

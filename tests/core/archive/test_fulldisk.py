@@ -109,7 +109,7 @@ def test_the_date_of_processing_is_never_taken(tmp_path: Path) -> None:
 def test_a_time_at_which_the_observer_was_elsewhere_is_refused(tmp_path: Path) -> None:
     """A day more turns the Sun by 13°: the header's longitude does not fit it."""
     with pytest.raises(MagnetogramError, match=r"Carrington longitude 81.33° and the Earth was at 68"):
-        read(tmp_path, T_OBS="2001.03.08_00:00:00_TAI")
+        read(tmp_path, T_OBS="2001.03.08_00:00:00_TAI", DATE__OBS=None)
 
 
 def test_a_day_without_a_time_of_day_is_named(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_without_an_observer_a_card_of_the_longitude_contradicts_a_wrong_time(tm
     assert read(tmp_path, **NO_OBSERVER, **{card: 81.3}).solar_wcs.assumed
     (tmp_path / "wrong").mkdir()
     with pytest.raises(MagnetogramError, match=rf"{card} is 81\.30° and the central meridian .* was at 68\.1.°"):
-        read(tmp_path / "wrong", **NO_OBSERVER, **{card: 81.3}, T_OBS="2001.03.08_00:00:00_TAI")
+        read(tmp_path / "wrong", **NO_OBSERVER, **{card: 81.3}, T_OBS="2001.03.08_00:00:00_TAI", DATE__OBS=None)
 
 
 @pytest.mark.parametrize("value", ["unknown", "", 441.3])
