@@ -7,6 +7,7 @@ import numpy as np
 from astropy.time import Time
 from numpy.typing import NDArray
 
+from helioloop.archive.disk_edge import edge_notes
 from helioloop.archive.instruments import profile_of, scale_notes, why_no_profile
 from helioloop.archive.observation import Observation, quality_reason, read_observation
 from helioloop.archive.solar_wcs import CARRINGTON, SolarWcs, solar_wcs
@@ -15,6 +16,7 @@ from helioloop.records.profiles import BUILT_IN, Profile
 
 _TRIED = 100
 _DISK_MARGIN = 0.97  # fraction of the radius that must lie on the image to each side
+_MARKS_NONE = 0.95  # known pixels, from which on a file does not mark those off the disk
 _BEYOND_LIMB = 1.1
 _BEYOND_FRACTION = 0.01
 _INSIDE_LIMB = 0.9
@@ -62,12 +64,14 @@ def read_fulldisk(place: str, profile: Profile) -> FullDisk:
     """
     observation = read_observation(place)
     place_on_sun = solar_wcs(observation)
-    _check_whole_disk(observation, place_on_sun)
+    _check_no_map(observation, place_on_sun)
     scale = scale_notes(observation.instrument, profile)
     reason = quality_reason(observation, profile)
     if reason:
         raise MagnetogramError(reason)
-    _check_limb(observation.field_gauss, place_on_sun)
+    edge = edge_notes(observation.field_gauss, place_on_sun, observation.header)
+    _check_whole_disk(observation, place_on_sun)
+    _check_filled(observation.field_gauss, place_on_sun)
     field = observation.field_gauss
     field *= np.float32(profile.to_mdi_factor)
     return FullDisk(
@@ -77,7 +81,7 @@ def read_fulldisk(place: str, profile: Profile) -> FullDisk:
         time=observation.time,
         time_card=observation.time_card,
         instrument=observation.instrument,
-        assumed=(*observation.assumed, *place_on_sun.assumed, *scale),
+        assumed=(*observation.assumed, *place_on_sun.assumed, *scale, *edge),
     )
 
 
@@ -97,7 +101,9 @@ def profile_for(places: Sequence[str]) -> Profile:
             observation = read_observation(place)
             if observation.instrument is None:
                 continue
-            _check_whole_disk(observation, solar_wcs(observation))
+            place_on_sun = solar_wcs(observation)
+            _check_no_map(observation, place_on_sun)
+            _check_whole_disk(observation, place_on_sun)
             profile = profile_of(observation.instrument)
             if profile is not None:
                 return profile
@@ -117,31 +123,35 @@ def holds_disk(observation: Observation, place: SolarWcs) -> bool:
     return min(column, width - 1 - column, row, height - 1 - row) >= reach
 
 
-def _check_whole_disk(observation: Observation, place: SolarWcs) -> None:
-    """Refuse maps and cutouts: the whole disk must lie on the image."""
-    header = observation.header
-    height, width = observation.field_gauss.shape
-    if place.kind == CARRINGTON:
-        if place.pixel_deg[0] * width > 180.0:
-            raise MagnetogramError(
-                "it is a synoptic map, made from many days; cutouts need images of the disk: leave it out"
-            )
+def _check_no_map(observation: Observation, place: SolarWcs) -> None:
+    """Refuse maps in Carrington coordinates."""
+    if place.kind != CARRINGTON:
+        return
+    if place.pixel_deg[0] * observation.field_gauss.shape[1] > 180.0:
         raise MagnetogramError(
-            "it is a patch in Carrington coordinates and not the full disk: run `helioloop stack` on its folder"
+            "it is a synoptic map, made from many days; cutouts need images of the disk: leave it out"
         )
+    raise MagnetogramError(
+        "it is a patch in Carrington coordinates and not the full disk: run `helioloop stack` on its folder"
+    )
+
+
+def _check_whole_disk(observation: Observation, place: SolarWcs) -> None:
+    """Refuse cutouts: the whole disk must lie on the image."""
     if not holds_disk(observation, place):
-        patch = "" if not {"HARPNUM", "TARPNUM"} & set(header) else " of an active region"
+        height, width = observation.field_gauss.shape
+        patch = "" if not {"HARPNUM", "TARPNUM"} & set(observation.header) else " of an active region"
         raise MagnetogramError(
             f"it shows a part of the disk{patch}: its {width} × {height} px do not hold the Sun, whose radius is "
             f"{place.rsun_arcsec / place.arcsec_per_px:.0f} px: run `helioloop stack` on its folder"
         )
 
 
-def _check_limb(field: NDArray[np.float32], place: SolarWcs) -> None:
-    """Refuse an image whose field ends elsewhere than the header's limb, where the file marks off-disk pixels."""
+def _check_filled(field: NDArray[np.float32], place: SolarWcs) -> None:
+    """Refuse an image whose field is not where the header's disk is, also where it does not end in a circle."""
     known = np.isfinite(field) & (field != 0.0)
-    if known.mean() > 0.95:
-        return  # the file does not mark them
+    if known.mean() > _MARKS_NONE:
+        return
     column, row = place.wcs.wcs_world2pix(0.0, 0.0, 0)
     rows, columns = np.ogrid[: field.shape[0], : field.shape[1]]
     radius = np.hypot(columns - float(column), rows - float(row)) * np.float32(place.arcsec_per_px / place.rsun_arcsec)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sunpy.coordinates import HeliographicCarrington, HeliographicStonyhurst, Helioprojective, get_earth
 
 from helioloop.archive.ephemeris import check_observer, check_observer_cards
+from helioloop.archive.gong_limb import gong_axes
 from helioloop.archive.header_cards import number, positive
 from helioloop.archive.observation import Observation
 from helioloop.archive.rotation import add_rotation, has_cd
@@ -41,6 +42,7 @@ _OBSERVER_CARDS = (
 )
 _LARGEST_RADIUS_ERROR = 0.02  # radii in use are from 6.955e8 to 6.963e8 m
 _DISTANCES_AU = (0.2, 2.0)  # Solar Orbiter comes to 0.28 au
+_PIXELS_ARCSEC = (0.01, 300.0)  # the largest telescopes resolve 0.03; with 300 the Sun is 6 pixels wide
 _UNITS = {
     **dict.fromkeys(("degree", "degrees", "degs"), "deg"),
     **dict.fromkeys(("arcsecs", "arcsecond", "arcseconds"), "arcsec"),
@@ -176,7 +178,7 @@ def solar_wcs(observation: Observation) -> SolarWcs:
         raise MagnetogramError(
             f"its coordinates contradict themselves ({str(error).strip().splitlines()[-1]}): correct the WCS cards"
         ) from error
-    return SolarWcs(
+    place_on_sun = SolarWcs(
         wcs=wcs,
         kind=kind,
         frame=frame,
@@ -186,6 +188,8 @@ def solar_wcs(observation: Observation) -> SolarWcs:
         rsun_m=rsun,
         assumed=(*assumed, *who),
     )
+    _check_pixel(place_on_sun, cards)
+    return place_on_sun
 
 
 def _axes(observation: Observation) -> tuple[fits.Header, tuple[str, str], tuple[str, ...]]:
@@ -195,7 +199,8 @@ def _axes(observation: Observation) -> tuple[fits.Header, tuple[str, str], tuple
     starts = (names[0][:4].upper(), names[1][:4].upper())
     if starts not in {HELIOPROJECTIVE, CARRINGTON}:
         if observation.instrument == "GONG":
-            return _gong_axes(header)
+            cards, said = gong_axes(header)
+            return cards, HELIOPROJECTIVE, said
         raise MagnetogramError(
             f"CTYPE1 and CTYPE2 are {names[0]!r} and {names[1]!r}; they must be HPLN-TAN and HPLT-TAN for an image of "
             "the disk, or CRLN- and CRLT- for a map: correct them"
@@ -220,42 +225,6 @@ def _axes(observation: Observation) -> tuple[fits.Header, tuple[str, str], tuple
     return cards, starts, doubts
 
 
-def _gong_axes(header: fits.Header) -> tuple[fits.Header, tuple[str, str], tuple[str, ...]]:
-    """Return helioprojective axes from the limb that GONG's pipeline fitted, for headers without a usable WCS.
-
-    Notes
-    -----
-    FNDLMBXC and FNDLMBYC are the centre in pixels counted from 1, FNDLMBMI and FNDLMBMA the half axes of the ellipse
-    fitted to the limb. SEMIDIAM or RADIUS is the Sun's angular radius in radians.
-    """
-    needed = ("FNDLMBXC", "FNDLMBYC", "FNDLMBMI", "FNDLMBMA")
-    absent = [card for card in needed if positive(header, card) is None]
-    radius = positive(header, "SEMIDIAM") or positive(header, "RADIUS")
-    if absent or radius is None:
-        missing = ", ".join([*absent, *([] if radius else ["SEMIDIAM or RADIUS"])])
-        raise MagnetogramError(
-            f"its header has neither a solar WCS nor GONG's fitted limb: {missing} missing; fetch a file that has them"
-        )
-    if "HELIOCENTRIC" not in str(header.get("WCSNAME", "")).upper():
-        raise MagnetogramError(
-            f"WCSNAME is {header.get('WCSNAME')!r}; only 'Heliocentric-cartesian' says that solar north is up: fetch a "
-            "file that says so"
-        )
-    pole = float(header.get("P_ANGLE", 0.0) or 0.0)
-    limb_px = (float(header["FNDLMBMI"]) + float(header["FNDLMBMA"])) / 2.0
-    scale = math.degrees(radius) * 3600.0 / limb_px
-    cards = fits.Header()
-    for axis, name, centre in ((1, "HPLN-TAN", "FNDLMBXC"), (2, "HPLT-TAN", "FNDLMBYC")):
-        cards[f"CTYPE{axis}"] = name
-        cards[f"CUNIT{axis}"] = "arcsec"
-        cards[f"CRPIX{axis}"] = float(header[centre])
-        cards[f"CRVAL{axis}"] = 0.0
-        cards[f"CDELT{axis}"] = scale
-    cards["CROTA2"] = -pole  # P_ANGLE counts from up to the east, CROTA2 the other way
-    said = "centre and scale were taken from the fitted limb (FNDLMB…), north from WCSNAME Heliocentric-cartesian"
-    return cards, HELIOPROJECTIVE, (said,)
-
-
 def _observer(header: fits.Header, time: Time) -> tuple[Any, tuple[str, ...]]:
     """Return the observer's place, and what was assumed about it."""
     for kind, lon_card, lat_card, distance_card, metres in _OBSERVER_CARDS:
@@ -269,6 +238,18 @@ def _observer(header: fits.Header, time: Time) -> tuple[Any, tuple[str, ...]]:
             )
             return SkyCoord(lon, lat, distance, frame=frame), ()
     return get_earth(time), ("no card gives the observer, so the Earth was assumed",)
+
+
+def _check_pixel(place: SolarWcs, cards: fits.Header) -> None:
+    """Refuse pixels of a size that only another unit than CUNIT explains."""
+    smallest, largest = _PIXELS_ARCSEC
+    if place.kind == HELIOPROJECTIVE and not smallest <= place.arcsec_per_px <= largest:
+        width = "CD1_1" if has_cd(cards) else "CDELT1"
+        raise MagnetogramError(
+            f"its pixels are {place.arcsec_per_px:.3g} arcsec wide by {width} {cards.get(width, 0.0):g} and CUNIT1 "
+            f"{cards['CUNIT1']!r}; those of magnetograms have from {smallest:g} to {largest:g} arcsec: correct CUNIT "
+            f"or {width}"
+        )
 
 
 def _radius(header: fits.Header) -> float:

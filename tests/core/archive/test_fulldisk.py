@@ -190,9 +190,17 @@ def test_quality_excludes_by_the_bits_of_the_profile(tmp_path: Path, quality: An
         ({"DSUN_OBS": -1.5e11}, r"DSUN_OBS is -1.5e\+11; it must be the distance"),
         ({"DSUN_OBS": 1.5e8}, r"DSUN_OBS is 1.5e\+08; it must be the distance"),
         ({"CRPIX1": "nan"}, "CRPIX1 is 'nan'"),
-        ({"CRPIX1": 400.0}, "a part of the disk.*run `helioloop stack`"),
-        ({"CDELT1": 2.0, "CDELT2": 2.0}, "a part of the disk"),
-        ({"CDELT1": 12.0, "CDELT2": 12.0}, "beyond 1.1 solar radii.*correct CRPIX and CDELT"),
+        (
+            {"CRPIX1": 400.0},
+            r"ends at 120.9 px around \(132.2, 126.2\), and .* 120.9 px around \(400.0",
+        ),
+        ({"CDELT1": 2.0, "CDELT2": 2.0}, r"puts the limb at 483.5 px around .*: correct CRPIX, CRVAL, CDELT"),
+        ({"CDELT1": 12.0, "CDELT2": 12.0}, r"puts the limb at 80.6 px around"),
+        (
+            {"CUNIT1": "deg", "CUNIT2": "deg"},
+            r"are 2.88e\+04 arcsec wide by CDELT1 8 and CUNIT1 'deg'; .*: correct CUNIT",
+        ),
+        ({"CDELT1": 2.2e-3, "CDELT2": 2.2e-3}, r"are 0.0022 arcsec wide by CDELT1 0.0022 and CUNIT1 'arcsec'"),
         (
             {"TELESCOP": "SDO/HMI", "INSTRUME": "HMI_SIDE1"},
             "it is from HMI and profile 'mdi' is for MDI.*--profile hmi",
