@@ -35,6 +35,7 @@ from helioloop.records.profiles import Profile
 
 _WEAKEST_CODE_GAUSS = 900.0  # such as -999
 _LEAST_CODED = 0.05  # of the pixels; around a full disk a quarter is sky
+_MOST_PLANES = 16  # of field, intensity, inclination, Stokes parameters, …; the shortest cubes have as many frames
 _EDGE_PX = 2  # around pixels coded as sky, interpolation has mixed the code into the field
 
 
@@ -117,6 +118,11 @@ def _read(
 ) -> Observation:
     if "BUNIT" in header:
         image.header["BUNIT"] = header["BUNIT"]  # as `in_gauss` reads it; it may have stood there unquoted
+    if primary_cards.lacks_observation(header) and instrument_of(header) is None:
+        raise MagnetogramError(
+            "its header has no card of time, coordinates or instrument, as in files that JSOC exports as-is: export it "
+            'again with its keywords, protocol="fits"'
+        )
     check_repeated(header)
     content = other_content(header)
     if content:
@@ -197,10 +203,16 @@ def _only_image(hdus: fits.HDUList) -> fits.PrimaryHDU | fits.ImageHDU | fits.Co
             f"it has {len(flat)} images and one must be the magnetogram: write that one into a file of its own"
         )
     if shapes:
-        raise MagnetogramError(
-            f"its image has the shape {shapes[0]}; a magnetogram has two axes: a finished cube belongs into a release"
-        )
+        raise MagnetogramError(f"its image has the shape {shapes[0]}; a magnetogram has two axes: {_remedy(shapes[0])}")
     raise MagnetogramError("it holds no image; a magnetogram is an image with two axes: fetch the file again")
+
+
+def _remedy(shape: tuple[int, ...]) -> str:
+    """Return what to do with an image of more than two axes."""
+    cube = "a finished cube belongs into a release"
+    if int(np.prod(shape[:-2])) > _MOST_PLANES and shape[-1] > _MOST_PLANES:
+        return cube
+    return f"write the plane of the line-of-sight field into a file of its own; {cube}"
 
 
 def _check_unit(header: fits.Header) -> tuple[str, ...]:

@@ -50,7 +50,8 @@ class _Stated:
         return self.only_day or (self.kind.startswith("DATE") and is_midnight(self.text))
 
     def __str__(self) -> str:
-        return f"{self.card} is {self.text!r}"
+        text = self.text.partition(" ")[2] if self.kind == "TIME-OBS" else self.text  # without the day, see `_clocks`
+        return f"{self.card} is {text!r}"
 
 
 def observation_time(header: fits.Header, *, instrument: str | None) -> tuple[Time, str, tuple[str, ...]]:

@@ -84,6 +84,11 @@ def complete(
     )
 
 
+def lacks_observation(header: fits.Header) -> bool:
+    """Return True where no card gives time, axes or observer, as in files that JSOC exports without keywords."""
+    return not any(group(keyword) for keyword in header if keyword != "TIMESYS")
+
+
 def group(keyword: str) -> str:
     """Return which cards a card belongs with; empty for one that has a meaning by itself."""
     if _AXES.fullmatch(keyword):

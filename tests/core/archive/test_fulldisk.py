@@ -225,7 +225,18 @@ def test_what_is_no_full_disk_magnetogram_is_refused(tmp_path: Path, cards: dict
         ),
         (lambda field: field * np.nan, "all its pixels are NaN or blank"),
         (lambda field: field * 0.0, "no pixel holds a field"),
-        (lambda field: np.stack([field, field]), r"its image has the shape \(2, 256, 256\)"),
+        (
+            lambda field: np.stack([field] * 3),
+            r"the shape \(3, 256, 256\).*: write the plane of the line-of-sight field",
+        ),
+        (
+            lambda field: np.stack([field] * 3, axis=2),
+            r"the shape \(256, 256, 3\).*: write the plane of the line-of-sight",
+        ),
+        (
+            lambda field: np.stack([field] * 20),
+            r"the shape \(20, 256, 256\); .* two axes: a finished cube belongs into a",
+        ),
     ],
 )
 def test_values_that_are_not_a_line_of_sight_field_are_refused(
@@ -302,6 +313,20 @@ def test_packed_files_are_read(tmp_path: Path, ending: str) -> None:
     )
 
 
+@pytest.mark.parametrize("stored", [np.float32, np.int32])
+def test_a_file_exported_without_keywords_is_told_from_one_without_a_time(tmp_path: Path, stored: Any) -> None:
+    """As JSOC's `as-is`, also where the values cannot be gauss: they were said to have lost BSCALE or BUNIT."""
+    image = np.nan_to_num(image_of(header(**SMALL)))
+    bare = fits.CompImageHDU((image * np.float32(100.0)).astype(stored), fits.Header({"DATE": "2020-01-01"}))
+    fits.HDUList([fits.PrimaryHDU(), bare]).writeto(tmp_path / "data.fits")
+    with pytest.raises(MagnetogramError, match=r"as in files that JSOC exports as-is: export .* protocol=\"fits\""):
+        read_observation(str(tmp_path / "data.fits"))
+    named = fits.PrimaryHDU(image, fits.Header({"TELESCOP": "SOHO", "INSTRUME": "MDI"}))
+    named.writeto(tmp_path / "named.fits")
+    with pytest.raises(MagnetogramError, match="no card gives its observation time"):
+        read_observation(str(tmp_path / "named.fits"))
+
+
 def test_damaged_and_absent_files_are_refused(tmp_path: Path) -> None:
     plain = Path(made(tmp_path))
     (tmp_path / "cut.fits").write_bytes(plain.read_bytes()[:9000])
@@ -352,7 +377,7 @@ def test_an_image_that_does_not_inherit_has_its_own_cards_only(tmp_path: Path) -
     of = header(**SMALL)
     own = fits.Header({"BUNIT": "Gauss", "INHERIT": False})
     fits.HDUList([fits.PrimaryHDU(header=of), fits.ImageHDU(image_of(of), own)]).writeto(tmp_path / "own.fits")
-    with pytest.raises(MagnetogramError, match="no card gives its observation time"):
+    with pytest.raises(MagnetogramError, match="its header has no card of time, coordinates or instrument"):
         read_fulldisk(str(tmp_path / "own.fits"), MDI)
 
 
