@@ -47,7 +47,8 @@ def make_cutouts(
     Raises
     ------
     ReleaseError
-        If there is no file, the folder or the table cannot be used, or no cube could be made.
+        If there is no file, the folder or the table cannot be used, no profile follows from the files, or no cube could
+        be made.
     """
     files = find_files(places)
     profile = profile or profile_for(files)
@@ -92,6 +93,7 @@ def cut_regions(work: Work) -> tuple[SpooledFile, Mapping[str, Patch]]:
         rotations=rotations,
         time_card=image.time_card,
         factor=work.profile.to_mdi_factor,
+        instrument=image.instrument,
         assumed=image.assumed,
         regions=tuple(patches),
     )

@@ -7,18 +7,16 @@ import numpy as np
 from astropy.time import Time
 from numpy.typing import NDArray
 
-from helioloop.archive.observation import (
-    Observation,
-    profile_of,
-    quality_reason,
-    read_observation,
-)
+from helioloop.archive.disk_edge import edge_notes
+from helioloop.archive.instruments import profile_of, scale_notes, why_no_profile
+from helioloop.archive.observation import Observation, quality_reason, read_observation
 from helioloop.archive.solar_wcs import CARRINGTON, SolarWcs, solar_wcs
-from helioloop.errors import MagnetogramError
+from helioloop.errors import MagnetogramError, ReleaseError
 from helioloop.records.profiles import BUILT_IN, Profile
 
 _TRIED = 100
 _DISK_MARGIN = 0.97  # fraction of the radius that must lie on the image to each side
+_MARKS_NONE = 0.95  # known pixels, from which on a file does not mark those off the disk
 _BEYOND_LIMB = 1.1
 _BEYOND_FRACTION = 0.01
 _INSIDE_LIMB = 0.9
@@ -41,6 +39,8 @@ class FullDisk:
         Observation time, scale TAI.
     time_card : str
         The card that gave it, with its text.
+    instrument : str or None
+        As of `Observation`.
     assumed : tuple of str
         What the file does not say and was assumed, a sentence each.
     """
@@ -50,6 +50,7 @@ class FullDisk:
     solar_wcs: SolarWcs
     time: Time
     time_card: str
+    instrument: str | None
     assumed: tuple[str, ...]
 
 
@@ -63,12 +64,14 @@ def read_fulldisk(place: str, profile: Profile) -> FullDisk:
     """
     observation = read_observation(place)
     place_on_sun = solar_wcs(observation)
-    _check_whole_disk(observation, place_on_sun)
-    check_instrument(observation, profile)
+    _check_no_map(observation, place_on_sun)
+    scale = scale_notes(observation.instrument, profile)
     reason = quality_reason(observation, profile)
     if reason:
         raise MagnetogramError(reason)
-    _check_limb(observation.field_gauss, place_on_sun)
+    edge = edge_notes(observation.field_gauss, place_on_sun, observation.header)
+    _check_whole_disk(observation, place_on_sun)
+    _check_filled(observation.field_gauss, place_on_sun)
     field = observation.field_gauss
     field *= np.float32(profile.to_mdi_factor)
     return FullDisk(
@@ -77,38 +80,39 @@ def read_fulldisk(place: str, profile: Profile) -> FullDisk:
         solar_wcs=place_on_sun,
         time=observation.time,
         time_card=observation.time_card,
-        assumed=(*observation.assumed, *place_on_sun.assumed),
+        instrument=observation.instrument,
+        assumed=(*observation.assumed, *place_on_sun.assumed, *scale, *edge),
     )
 
 
 def profile_for(places: Sequence[str]) -> Profile:
-    """Return the built-in profile of the first full-disk magnetogram whose instrument is known; ``mdi`` without one."""
-    for place in places[:_TRIED]:
-        try:
-            observation = read_observation(place)
-            profile = profile_of(observation.instrument)
-            if profile is not None:
-                _check_whole_disk(observation, solar_wcs(observation))
-                return profile
-        except MagnetogramError:
-            continue  # it is excluded, with its reason, when its turn comes
-    return BUILT_IN["mdi"]
+    """Return the built-in profile of the first full-disk magnetogram whose instrument has one.
 
-
-def check_instrument(observation: Observation, profile: Profile) -> None:
-    """Refuse a file of MDI, HMI or GONG under a profile for another one of them, whose factor would be wrong.
+    Where no file names an instrument, it is ``mdi``.
 
     Raises
     ------
-    MagnetogramError
-        If they differ.
+    ReleaseError
+        If files name instruments, and none of them has a profile.
     """
-    instrument, expected = observation.instrument, profile.instrument.name.upper()
-    if instrument is not None and expected in {"MDI", "HMI", "GONG"} and instrument != expected:
-        raise MagnetogramError(
-            f"it is from {instrument} and profile {profile.name!r} is for {expected}; the scale of the field differs: "
-            f"run it with --profile {instrument.lower()}"
-        )
+    unknown = None
+    for place in places[:_TRIED]:
+        try:
+            observation = read_observation(place)
+            if observation.instrument is None:
+                continue
+            place_on_sun = solar_wcs(observation)
+            _check_no_map(observation, place_on_sun)
+            _check_whole_disk(observation, place_on_sun)
+            profile = profile_of(observation.instrument)
+            if profile is not None:
+                return profile
+            unknown = unknown or why_no_profile(observation.name, observation.instrument)
+        except MagnetogramError:
+            continue  # it is excluded, with its reason, when its turn comes
+    if unknown is not None:
+        raise ReleaseError(unknown)
+    return BUILT_IN["mdi"]
 
 
 def holds_disk(observation: Observation, place: SolarWcs) -> bool:
@@ -119,31 +123,35 @@ def holds_disk(observation: Observation, place: SolarWcs) -> bool:
     return min(column, width - 1 - column, row, height - 1 - row) >= reach
 
 
-def _check_whole_disk(observation: Observation, place: SolarWcs) -> None:
-    """Refuse maps and cutouts: the whole disk must lie on the image."""
-    header = observation.header
-    height, width = observation.field_gauss.shape
-    if place.kind == CARRINGTON:
-        if place.pixel_deg[0] * width > 180.0:
-            raise MagnetogramError(
-                "it is a synoptic map, made from many days; cutouts need images of the disk: leave it out"
-            )
+def _check_no_map(observation: Observation, place: SolarWcs) -> None:
+    """Refuse maps in Carrington coordinates."""
+    if place.kind != CARRINGTON:
+        return
+    if place.pixel_deg[0] * observation.field_gauss.shape[1] > 180.0:
         raise MagnetogramError(
-            "it is a patch in Carrington coordinates and not the full disk: run `helioloop stack` on its folder"
+            "it is a synoptic map, made from many days; cutouts need images of the disk: leave it out"
         )
+    raise MagnetogramError(
+        "it is a patch in Carrington coordinates and not the full disk: run `helioloop stack` on its folder"
+    )
+
+
+def _check_whole_disk(observation: Observation, place: SolarWcs) -> None:
+    """Refuse cutouts: the whole disk must lie on the image."""
     if not holds_disk(observation, place):
-        patch = "" if not {"HARPNUM", "TARPNUM"} & set(header) else " of an active region"
+        height, width = observation.field_gauss.shape
+        patch = "" if not {"HARPNUM", "TARPNUM"} & set(observation.header) else " of an active region"
         raise MagnetogramError(
             f"it shows a part of the disk{patch}: its {width} × {height} px do not hold the Sun, whose radius is "
             f"{place.rsun_arcsec / place.arcsec_per_px:.0f} px: run `helioloop stack` on its folder"
         )
 
 
-def _check_limb(field: NDArray[np.float32], place: SolarWcs) -> None:
-    """Refuse an image whose field ends elsewhere than the header's limb, where the file marks off-disk pixels."""
+def _check_filled(field: NDArray[np.float32], place: SolarWcs) -> None:
+    """Refuse an image whose field is not where the header's disk is, also where it does not end in a circle."""
     known = np.isfinite(field) & (field != 0.0)
-    if known.mean() > 0.95:
-        return  # the file does not mark them
+    if known.mean() > _MARKS_NONE:
+        return
     column, row = place.wcs.wcs_world2pix(0.0, 0.0, 0)
     rows, columns = np.ogrid[: field.shape[0], : field.shape[1]]
     radius = np.hypot(columns - float(column), rows - float(row)) * np.float32(place.arcsec_per_px / place.rsun_arcsec)

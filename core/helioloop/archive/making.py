@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import joblib
 
+from helioloop.archive.mixed_instruments import without_other_instruments
 from helioloop.archive.regions import Region
 from helioloop.archive.release import MadeRelease, write_release
 from helioloop.archive.spool import Patch, Spool, SpooledFile, key_of
@@ -126,7 +127,7 @@ def make_release(
     with only_maker(out):
         _refuse_other_content(out, spool, excluded_table)
         spool.claim(recipe)
-        files = _cut_all(work, cut, spool, report=report, processes=processes)
+        files = without_other_instruments(_cut_all(work, cut, spool, report=report, processes=processes), profile)
         made = write_release(out, spool, files, regions, profile, command=command, report=report)
         shutil.rmtree(spool.folder)
     if not made.cubes:

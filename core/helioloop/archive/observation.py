@@ -6,7 +6,6 @@ cubes) are refused with the reason.
 
 import io
 import os
-import re
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +19,11 @@ from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 
 from helioloop.archive import primary_cards
+from helioloop.archive.field_values import check_field
+from helioloop.archive.header_cards import parsed
+from helioloop.archive.instruments import instrument_of
 from helioloop.archive.observation_time import observation_time
+from helioloop.archive.repeated_cards import check_repeated
 from helioloop.data.data_sums import data_sum_doubts
 from helioloop.data.fits import MAX_BYTES, image_unit, in_gauss, open_checked
 from helioloop.data.images import other_content, other_segment
@@ -28,25 +31,11 @@ from helioloop.data.lossy_compression import is_rounded, rounding
 from helioloop.data.quality_bits import quality_bits
 from helioloop.errors import CubeError, MagnetogramError
 from helioloop.files.kinds import why_not_a_file
-from helioloop.records.profiles import BUILT_IN, Profile
+from helioloop.records.profiles import Profile
 
-_COMMENTARY = {"", "COMMENT", "HISTORY", "END"}
-_LONGEST_KEYWORD = 8
-_FEW_VALUES = 100
-_TYPICAL_GAUSS = (
-    300.0  # half of the pixels of a magnetogram are weaker by far; rotation alone makes a Dopplergram faster
-)
-_STRONG_GAUSS = 7000.0  # sunspots reach 6e3 G
-_STRONG_FRACTION = 1e-4
-_QUARTILE = (
-    0.3186  # lower quartile of the strength of noise over its standard deviation; strong fields hardly change it
-)
-_NOISE_GAUSS = 100.0  # HMI has 7 G, MDI 14 to 30 G; granulation alone moves at 200 m/s and more
-_WEAK_GAUSS = 5.0
-_LEAST_NOISE_GAUSS = 0.3
-_NOISE_RATIO = 1e-4  # typical over strongest; less is a computed field without noise
 _WEAKEST_CODE_GAUSS = 900.0  # such as -999
 _LEAST_CODED = 0.05  # of the pixels; around a full disk a quarter is sky
+_MOST_PLANES = 16  # of field, intensity, inclination, Stokes parameters, …; the shortest cubes have as many frames
 _EDGE_PX = 2  # around pixels coded as sky, interpolation has mixed the code into the field
 
 
@@ -69,7 +58,7 @@ class Observation:
     quality : int or None
         QUALITY as an unsigned number; None where the header has none.
     instrument : str or None
-        ``"MDI"``, ``"HMI"`` or ``"GONG"``; None for any other.
+        ``"MDI"``, ``"HMI"``, ``"GONG"``, or another name that the header gives; None where it gives none.
     assumed : tuple of str
         What the file does not say and was assumed, a sentence each.
     """
@@ -115,10 +104,10 @@ def _header(
     image: fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU, hdus: fits.HDUList
 ) -> tuple[fits.Header, tuple[str, ...]]:
     """Return the parsed header of an image with what the primary one adds, and what was assumed."""
-    header, primary = _parsed(image.header), hdus[0]
+    header, primary = parsed(image.header), hdus[0]
     if image is primary:
         return header, ()
-    return primary_cards.complete(header, _parsed(primary.header), primary_has_image=bool(primary.shape))
+    return primary_cards.complete(header, parsed(primary.header), primary_has_image=bool(primary.shape))
 
 
 def _read(
@@ -129,6 +118,12 @@ def _read(
 ) -> Observation:
     if "BUNIT" in header:
         image.header["BUNIT"] = header["BUNIT"]  # as `in_gauss` reads it; it may have stood there unquoted
+    if primary_cards.lacks_observation(header) and instrument_of(header) is None:
+        raise MagnetogramError(
+            "its header has no card of time, coordinates or instrument, as in files that JSOC exports as-is: export it "
+            'again with its keywords, protocol="fits"'
+        )
+    check_repeated(header)
     content = other_content(header)
     if content:
         raise MagnetogramError(f"{content}, so it is not a line-of-sight magnetogram: leave it out")
@@ -139,9 +134,9 @@ def _read(
         field[is_rounded(field, 0.0, half_step * np.float32(image_unit(image)[0].to(units.G)))] = 0.0
     field = field.reshape(field.shape[-2:])
     sky_notes = _remove_sky_codes(field, header)
-    _check_field(field)
+    check_field(field)
     instrument = instrument_of(header)
-    time, time_card = observation_time(header, instrument=instrument)
+    time, time_card, time_doubts = observation_time(header, instrument=instrument)
     return Observation(
         name=name,
         field_gauss=field,
@@ -150,19 +145,8 @@ def _read(
         time_card=time_card,
         quality=quality_bits(header.get("QUALITY")),
         instrument=instrument,
-        assumed=(*assumed, *sky_notes),
+        assumed=(*assumed, *sky_notes, *time_doubts),
     )
-
-
-def instrument_of(header: fits.Header) -> str | None:
-    """Return ``"MDI"``, ``"HMI"`` or ``"GONG"`` as the header's TELESCOP, INSTRUME and CAMERA tell; None if neither."""
-    said = " ".join(str(header.get(card, "")) for card in ("TELESCOP", "INSTRUME", "CAMERA")).upper()
-    return next((name for name in ("HMI", "MDI", "GONG") if re.search(rf"\b{name}", said)), None)
-
-
-def profile_of(instrument: str | None) -> Profile | None:
-    """Return the built-in profile of an instrument; None where there is none."""
-    return BUILT_IN.get((instrument or "").lower())
 
 
 def quality_reason(observation: Observation, profile: Profile) -> str | None:
@@ -174,19 +158,6 @@ def quality_reason(observation: Observation, profile: Profile) -> str | None:
         f"QUALITY is 0x{observation.quality:08X} and 0x{bad:08X} of it are among the bits that profile "
         f"{profile.name!r} excludes: use another observation, or a profile with other bad_quality_bits"
     )
-
-
-def _parsed(header: fits.Header) -> fits.Header:
-    """Return a header's cards with their values; a value that FITS cannot parse, such as unquoted text, as text."""
-    parsed = fits.Header()
-    for card in header.cards:
-        if card.keyword in parsed or card.keyword in _COMMENTARY or len(card.keyword) > _LONGEST_KEYWORD:
-            continue
-        try:
-            parsed[card.keyword] = card.value
-        except fits.VerifyError:
-            parsed[card.keyword] = card.image[10:].strip(" '")  # astropy has put it into quotes
-    return parsed
 
 
 def _content(place: str) -> bytes:
@@ -232,10 +203,16 @@ def _only_image(hdus: fits.HDUList) -> fits.PrimaryHDU | fits.ImageHDU | fits.Co
             f"it has {len(flat)} images and one must be the magnetogram: write that one into a file of its own"
         )
     if shapes:
-        raise MagnetogramError(
-            f"its image has the shape {shapes[0]}; a magnetogram has two axes: a finished cube belongs into a release"
-        )
+        raise MagnetogramError(f"its image has the shape {shapes[0]}; a magnetogram has two axes: {_remedy(shapes[0])}")
     raise MagnetogramError("it holds no image; a magnetogram is an image with two axes: fetch the file again")
+
+
+def _remedy(shape: tuple[int, ...]) -> str:
+    """Return what to do with an image of more than two axes."""
+    cube = "a finished cube belongs into a release"
+    if int(np.prod(shape[:-2])) > _MOST_PLANES and shape[-1] > _MOST_PLANES:
+        return cube
+    return f"write the plane of the line-of-sight field into a file of its own; {cube}"
 
 
 def _check_unit(header: fits.Header) -> tuple[str, ...]:
@@ -294,39 +271,3 @@ def _remove_code(field: NDArray[np.float32], code: float) -> None:
         grown[:, :-1] |= coded[:, 1:]
         coded = grown
     field[coded] = np.nan
-
-
-def _check_field(field: NDArray[np.float32]) -> None:
-    """Refuse values that no line-of-sight magnetogram has."""
-    values = field[np.isfinite(field)]
-    values = values[values != 0.0]  # often the code of pixels off the disk
-    if not values.size:
-        raise MagnetogramError("no pixel holds a field; fetch the file again")
-    if not (values < 0.0).any() or not (values > 0.0).any():
-        sample = np.unique(values[: 1 << 20])
-        few = len(sample) <= _FEW_VALUES and bool(np.all(sample == np.rint(sample)))
-        what = (
-            f"are {len(sample)} different whole numbers of one sign, as in a mask or a map of codes"
-            if few
-            else "have one sign only"
-        )
-        raise MagnetogramError(f"its values {what}; a line-of-sight magnetogram has both polarities: leave it out")
-    typical = float(np.median(np.abs(values)))
-    strong = float(np.mean(np.abs(values) > _STRONG_GAUSS))
-    if typical > _TYPICAL_GAUSS or strong > _STRONG_FRACTION:
-        raise MagnetogramError(
-            f"half of its values are beyond ±{typical:.3g} G and {strong:.2%} beyond ±{_STRONG_GAUSS:g} G, which no "
-            "magnetogram of the Sun is: it holds another quantity, or lost BSCALE or BUNIT: correct it"
-        )
-    quartile = float(np.quantile(np.abs(values - np.median(values)), 0.25))
-    if quartile > _QUARTILE * _NOISE_GAUSS:
-        raise MagnetogramError(
-            f"its weak pixels scatter by {quartile / _QUARTILE:.3g} G and the noise of a magnetogram is below "
-            f"{_NOISE_GAUSS:g} G: it holds another quantity, such as a velocity, or lost BSCALE or BUNIT: correct it"
-        )
-    strongest = float(np.abs(values).max())
-    if strongest < _WEAK_GAUSS and _NOISE_RATIO * strongest < typical < _LEAST_NOISE_GAUSS:
-        raise MagnetogramError(
-            f"its strongest field is {strongest:.3g} G and half of it is below {typical:.2g} G; the noise of a "
-            f"magnetogram alone exceeds {_WEAK_GAUSS:g} G: correct BUNIT or BSCALE"
-        )

@@ -59,31 +59,37 @@ def complete(
     inherits = header.get("INHERIT")
     if inherits is False or (primary_has_image and inherits is not True):
         return header, ()
-    own = set() if inherits is True else {_group(keyword) for keyword in header} - {""}
+    own = set() if inherits is True else {group(keyword) for keyword in header} - {""}
     added = [
         card
         for card in primary.cards
         if card.keyword not in header
         and not _OF_THE_ARRAY.fullmatch(card.keyword)
         and card.keyword not in _OF_THE_FILE
-        and _group(card.keyword) not in own
+        and group(card.keyword) not in own
         and str(card.value).strip()
     ]
     if not added:
         return header, ()
     whole = header.copy()
     for card in added:
-        whole[card.keyword] = card.value
+        whole.append((card.keyword, card.value), end=True)  # also twice, which is judged later
     if inherits is True:
         return whole, ()
-    names = ", ".join(card.keyword for card in added[:_NAMED])
-    more = f" and {len(added) - _NAMED} more" if len(added) > _NAMED else ""
+    keywords = list(dict.fromkeys(card.keyword for card in added))
+    names = ", ".join(keywords[:_NAMED])
+    more = f" and {len(keywords) - _NAMED} more" if len(keywords) > _NAMED else ""
     return whole, (
         f"the image's header has no INHERIT and lacks {names}{more}, read from the file's primary header instead",
     )
 
 
-def _group(keyword: str) -> str:
+def lacks_observation(header: fits.Header) -> bool:
+    """Return True where no card gives time, axes or observer, as in files that JSOC exports without keywords."""
+    return not any(group(keyword) for keyword in header if keyword != "TIMESYS")
+
+
+def group(keyword: str) -> str:
     """Return which cards a card belongs with; empty for one that has a meaning by itself."""
     if _AXES.fullmatch(keyword):
         return "axes"

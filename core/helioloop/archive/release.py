@@ -3,6 +3,7 @@
 Of several observations in one slot the nearest to the slot's middle counts; the others are listed as excluded.
 """
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -186,9 +187,18 @@ def unused_reasons(files: Sequence[SpooledFile], passages: Sequence[Passage], pr
             reasons[file.place] = (
                 f"its time is outside of the {profile.instrument.n_frames} grid frames of every region that it shows"
                 if other is None
-                else f"{other.name} is nearer to the middle of the same grid slot, of which one observation is used"
+                else _why_other(file, other)
             )
     return reasons
+
+
+def _why_other(file: SpooledFile, other: SpooledFile) -> str:
+    """Return why another file of the same slot is used."""
+    if "://" not in file.place and os.path.realpath(file.place) == os.path.realpath(other.place):
+        return f"it is the same file as {other.place}, which is used once"
+    if file.seconds == other.seconds:
+        return f"{other.name} has the same time, and one observation of a grid slot is used"
+    return f"{other.name} is nearer to the middle of the same grid slot, of which one observation is used"
 
 
 def cube_name(passage: Passage, profile: Profile) -> str:

@@ -18,6 +18,7 @@ from astropy.time import Time
 from helioloop.archive.cutouts import cut_regions
 from helioloop.archive.fulldisk import profile_for
 from helioloop.archive.making import Work, spread
+from helioloop.archive.mixed_instruments import without_other_instruments
 from helioloop.archive.passages import (
     Ephemeris,
     first_seen_passages,
@@ -94,7 +95,13 @@ class Extended:
 
 
 def series_profile(series: Path, release: Path, files: Sequence[str]) -> Profile:
-    """Return the profile of a series: that of ``release.toml`` in its folder or in its release, else by instrument."""
+    """Return the profile of a series: that of ``release.toml`` in its folder or in its release, else by instrument.
+
+    Raises
+    ------
+    ReleaseError
+        If there is no such file, and files name instruments of which none has a profile.
+    """
     for folder in (series, release):
         if os.path.lexists(folder / PROFILE_FILE):
             return read_release_profile(folder)
@@ -145,7 +152,7 @@ def extend_release(
     for done, _ in enumerate(spread(partial(_cut_one, spool=spool), list(work.items()), processes=processes), start=1):
         report(done, len(work), "reading files")
 
-    records = _of_regions(spool.all(), regions)
+    records = without_other_instruments(_of_regions(spool.all(), regions), profile)
     usable = [record for record in records if record.reason is None]
     passages = sort_into_passages(usable, regions, profile)
     over = _over(usable, passages, profile, ended=ended)

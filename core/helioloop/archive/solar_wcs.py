@@ -17,9 +17,12 @@ from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
 from numpy.typing import NDArray
 from sunpy.coordinates import HeliographicCarrington, HeliographicStonyhurst, Helioprojective, get_earth
-from sunpy.coordinates.sun import L0
 
+from helioloop.archive.ephemeris import check_observer, check_observer_cards
+from helioloop.archive.gong_limb import gong_axes
+from helioloop.archive.header_cards import number, positive
 from helioloop.archive.observation import Observation
+from helioloop.archive.rotation import add_rotation, has_cd
 from helioloop.errors import MagnetogramError
 
 Floats = NDArray[np.float64]
@@ -39,12 +42,11 @@ _OBSERVER_CARDS = (
 )
 _LARGEST_RADIUS_ERROR = 0.02  # radii in use are from 6.955e8 to 6.963e8 m
 _DISTANCES_AU = (0.2, 2.0)  # Solar Orbiter comes to 0.28 au
+_PIXELS_ARCSEC = (0.01, 300.0)  # the largest telescopes resolve 0.03; with 300 the Sun is 6 pixels wide
 _UNITS = {
     **dict.fromkeys(("degree", "degrees", "degs"), "deg"),
     **dict.fromkeys(("arcsecs", "arcsecond", "arcseconds"), "arcsec"),
 }
-_LONGITUDE_CARDS = ("L0", "SOLAR_L0", "OBS_L0")  # degrees; GONG, MDI
-_NEAR_EARTH_DEG = 2.0  # SOHO and SDO stay within 0.3°; the Sun turns this much in under four hours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,9 +166,9 @@ def solar_wcs(observation: Observation) -> SolarWcs:
     carrington = HeliographicCarrington(obstime=time, observer=stonyhurst, rsun=rsun * units.m)
     place = stonyhurst.transform_to(HeliographicCarrington(obstime=time, observer="self"))
     longitude, latitude = place.lon.to_value(units.deg), place.lat.to_value(units.deg)
+    check_observer(longitude, latitude, time)
+    check_observer_cards(header, time)
     if kind == HELIOPROJECTIVE:
-        _check_ephemeris(longitude, time)
-        _check_longitude_card(header, time)
         frame: Any = Helioprojective(obstime=time, observer=stonyhurst, rsun=rsun * units.m)
     else:
         frame = carrington
@@ -176,7 +178,7 @@ def solar_wcs(observation: Observation) -> SolarWcs:
         raise MagnetogramError(
             f"its coordinates contradict themselves ({str(error).strip().splitlines()[-1]}): correct the WCS cards"
         ) from error
-    return SolarWcs(
+    place_on_sun = SolarWcs(
         wcs=wcs,
         kind=kind,
         frame=frame,
@@ -186,6 +188,8 @@ def solar_wcs(observation: Observation) -> SolarWcs:
         rsun_m=rsun,
         assumed=(*assumed, *who),
     )
+    _check_pixel(place_on_sun, cards)
+    return place_on_sun
 
 
 def _axes(observation: Observation) -> tuple[fits.Header, tuple[str, str], tuple[str, ...]]:
@@ -195,7 +199,8 @@ def _axes(observation: Observation) -> tuple[fits.Header, tuple[str, str], tuple
     starts = (names[0][:4].upper(), names[1][:4].upper())
     if starts not in {HELIOPROJECTIVE, CARRINGTON}:
         if observation.instrument == "GONG":
-            return _gong_axes(header)
+            cards, said = gong_axes(header)
+            return cards, HELIOPROJECTIVE, said
         raise MagnetogramError(
             f"CTYPE1 and CTYPE2 are {names[0]!r} and {names[1]!r}; they must be HPLN-TAN and HPLT-TAN for an image of "
             "the disk, or CRLN- and CRLT- for a map: correct them"
@@ -205,78 +210,26 @@ def _axes(observation: Observation) -> tuple[fits.Header, tuple[str, str], tuple
         unit = str(header.get(f"CUNIT{axis}", "")).strip().lower() or ("arcsec" if starts == HELIOPROJECTIVE else "deg")
         cards[f"CUNIT{axis}"] = _UNITS.get(unit, unit)
         for card in (f"CRPIX{axis}", f"CRVAL{axis}"):
-            cards[card] = _number(header, card)
-        if _has_cd(header):  # CDi_j contains the width of a pixel, and CDELT does not count beside it
+            cards[card] = number(header, card)
+        if has_cd(header):  # CDi_j contains the width of a pixel, and CDELT does not count beside it
             continue
-        cards[f"CDELT{axis}"] = _number(header, f"CDELT{axis}")
+        cards[f"CDELT{axis}"] = number(header, f"CDELT{axis}")
         if cards[f"CDELT{axis}"] == 0.0:
             raise MagnetogramError(f"CDELT{axis} is 0; it must be the width of a pixel: correct it")
-    rotated = _add_rotation(header, cards) or starts == CARRINGTON
+    turned, doubts = add_rotation(header, cards)
     for card in ("LONPOLE", "LATPOLE"):
         if card in header:
-            cards[card] = _number(header, card)
-    return cards, starts, () if rotated else ("no card gives a rotation, so solar north was taken as up",)
-
-
-def _has_cd(header: fits.Header) -> bool:
-    """Return whether a header has the matrix CDi_j; PCi_j does not count beside it then."""
-    return any(f"CD{i}_{j}" in header for i in (1, 2) for j in (1, 2))
-
-
-def _add_rotation(header: fits.Header, cards: fits.Header) -> bool:
-    """Add a header's PCi_j or CDi_j to `cards`, else its CROTA2; return False where it has neither."""
-    kind = "CD" if _has_cd(header) else "PC"
-    matrix = [f"{kind}{i}_{j}" for i in (1, 2) for j in (1, 2)]
-    present = [card for card in matrix if card in header]
-    for card in present:
-        cards[card] = _number(header, card)
-    angle = next((card for card in ("CROTA2", "CROTA1", "CROTA") if card in header), None)
-    if not present and angle is not None:
-        cards["CROTA2"] = _number(header, angle)
-    return bool(present) or angle is not None
-
-
-def _gong_axes(header: fits.Header) -> tuple[fits.Header, tuple[str, str], tuple[str, ...]]:
-    """Return helioprojective axes from the limb that GONG's pipeline fitted, for headers without a usable WCS.
-
-    Notes
-    -----
-    FNDLMBXC and FNDLMBYC are the centre in pixels counted from 1, FNDLMBMI and FNDLMBMA the half axes of the ellipse
-    fitted to the limb. SEMIDIAM or RADIUS is the Sun's angular radius in radians.
-    """
-    needed = ("FNDLMBXC", "FNDLMBYC", "FNDLMBMI", "FNDLMBMA")
-    absent = [card for card in needed if _positive(header, card) is None]
-    radius = _positive(header, "SEMIDIAM") or _positive(header, "RADIUS")
-    if absent or radius is None:
-        missing = ", ".join([*absent, *([] if radius else ["SEMIDIAM or RADIUS"])])
-        raise MagnetogramError(
-            f"its header has neither a solar WCS nor GONG's fitted limb: {missing} missing; fetch a file that has them"
-        )
-    if "HELIOCENTRIC" not in str(header.get("WCSNAME", "")).upper():
-        raise MagnetogramError(
-            f"WCSNAME is {header.get('WCSNAME')!r}; only 'Heliocentric-cartesian' says that solar north is up: fetch a "
-            "file that says so"
-        )
-    pole = float(header.get("P_ANGLE", 0.0) or 0.0)
-    limb_px = (float(header["FNDLMBMI"]) + float(header["FNDLMBMA"])) / 2.0
-    scale = math.degrees(radius) * 3600.0 / limb_px
-    cards = fits.Header()
-    for axis, name, centre in ((1, "HPLN-TAN", "FNDLMBXC"), (2, "HPLT-TAN", "FNDLMBYC")):
-        cards[f"CTYPE{axis}"] = name
-        cards[f"CUNIT{axis}"] = "arcsec"
-        cards[f"CRPIX{axis}"] = float(header[centre])
-        cards[f"CRVAL{axis}"] = 0.0
-        cards[f"CDELT{axis}"] = scale
-    cards["CROTA2"] = -pole  # P_ANGLE counts from up to the east, CROTA2 the other way
-    said = "centre and scale were taken from the fitted limb (FNDLMB…), north from WCSNAME Heliocentric-cartesian"
-    return cards, HELIOPROJECTIVE, (said,)
+            cards[card] = number(header, card)
+    if not turned and starts == HELIOPROJECTIVE:
+        doubts = ("no card gives a rotation, so solar north was taken as up",)
+    return cards, starts, doubts
 
 
 def _observer(header: fits.Header, time: Time) -> tuple[Any, tuple[str, ...]]:
     """Return the observer's place, and what was assumed about it."""
     for kind, lon_card, lat_card, distance_card, metres in _OBSERVER_CARDS:
         if all(card in header for card in (lon_card, lat_card, distance_card)):
-            lon, lat = _number(header, lon_card) * units.deg, _number(header, lat_card) * units.deg
+            lon, lat = number(header, lon_card) * units.deg, number(header, lat_card) * units.deg
             distance = _distance(header, distance_card, metres)
             frame = (
                 HeliographicCarrington(obstime=time, observer="self")
@@ -287,9 +240,21 @@ def _observer(header: fits.Header, time: Time) -> tuple[Any, tuple[str, ...]]:
     return get_earth(time), ("no card gives the observer, so the Earth was assumed",)
 
 
+def _check_pixel(place: SolarWcs, cards: fits.Header) -> None:
+    """Refuse pixels of a size that only another unit than CUNIT explains."""
+    smallest, largest = _PIXELS_ARCSEC
+    if place.kind == HELIOPROJECTIVE and not smallest <= place.arcsec_per_px <= largest:
+        width = "CD1_1" if has_cd(cards) else "CDELT1"
+        raise MagnetogramError(
+            f"its pixels are {place.arcsec_per_px:.3g} arcsec wide by {width} {cards.get(width, 0.0):g} and CUNIT1 "
+            f"{cards['CUNIT1']!r}; those of magnetograms have from {smallest:g} to {largest:g} arcsec: correct CUNIT "
+            f"or {width}"
+        )
+
+
 def _radius(header: fits.Header) -> float:
     """Return the radius of the Sun in metres; refuse one in another unit."""
-    value = _positive(header, "RSUN_REF") or RSUN_METRES
+    value = positive(header, "RSUN_REF") or RSUN_METRES
     if abs(value / RSUN_METRES - 1.0) > _LARGEST_RADIUS_ERROR:
         raise MagnetogramError(
             f"RSUN_REF is {value:g}; it must be the radius of the Sun in metres, about {RSUN_METRES:g}: correct or "
@@ -300,7 +265,7 @@ def _radius(header: fits.Header) -> float:
 
 def _distance(header: fits.Header, card: str, metres: float) -> Any:
     """Return the distance of the observer from the Sun's centre; refuse one in another unit."""
-    value = _number(header, card)
+    value = number(header, card)
     distance = value * metres * units.m
     nearest, farthest = _DISTANCES_AU
     if not nearest <= distance.to_value(units.au) <= farthest:
@@ -310,51 +275,3 @@ def _distance(header: fits.Header, card: str, metres: float) -> Any:
             f"{farthest:g} au: correct it"
         )
     return distance
-
-
-def _check_ephemeris(observer_longitude_deg: float, time: Time) -> None:
-    """Refuse an observer who is not where the Earth is at that time: then time or observer is wrong."""
-    expected = float(L0(time).to_value(units.deg))
-    difference = (observer_longitude_deg - expected + 180.0) % 360.0 - 180.0
-    if abs(difference) > _NEAR_EARTH_DEG:
-        raise MagnetogramError(
-            f"its observer is at Carrington longitude {observer_longitude_deg:.2f}° and the Earth was at "
-            f"{expected:.2f}° at {time.utc.isot}; they must agree within {_NEAR_EARTH_DEG:g}°: correct the time or "
-            "the observer's cards"
-        )
-
-
-def _check_longitude_card(header: fits.Header, time: Time) -> None:
-    """Refuse a card of the central meridian's Carrington longitude that contradicts the time, which is then wrong.
-
-    Where no card gives the observer, the Earth is assumed at that time, so its own place contradicts nothing.
-    """
-    for card in _LONGITUDE_CARDS:
-        try:
-            said = float(header[card])
-        except (KeyError, TypeError, ValueError):
-            continue
-        expected = float(L0(time).to_value(units.deg))
-        if math.isfinite(said) and abs((said - expected + 180.0) % 360.0 - 180.0) > _NEAR_EARTH_DEG:
-            raise MagnetogramError(
-                f"{card} is {said:.2f}° and the central meridian seen from the Earth was at {expected:.2f}° at "
-                f"{time.utc.isot}; they must agree within {_NEAR_EARTH_DEG:g}°: correct the time or {card}"
-            )
-
-
-def _number(header: fits.Header, card: str) -> float:
-    try:
-        value = float(header[card])
-    except (KeyError, TypeError, ValueError):
-        value = math.nan
-    if not math.isfinite(value):
-        raise MagnetogramError(f"{card} is {header.get(card)!r}; it must be a number: correct it")
-    return value
-
-
-def _positive(header: fits.Header, card: str) -> float | None:
-    try:
-        value = float(header[card])
-    except (KeyError, TypeError, ValueError):
-        return None
-    return value if math.isfinite(value) and value > 0.0 else None

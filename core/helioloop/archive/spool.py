@@ -43,6 +43,8 @@ class SpooledFile:
         The header card that gave the time, with its text.
     factor : float
         Factor by which the field was brought to the scale of MDI.
+    instrument : str or None
+        Instrument whose field was taken on the profile's scale; None where the file names none or has its own factor.
     assumed : tuple of str
         What the file does not say and was assumed.
     regions : tuple of str
@@ -58,6 +60,7 @@ class SpooledFile:
     rotations: float = 0.0
     time_card: str = ""
     factor: float = 1.0
+    instrument: str | None = None
     assumed: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()

@@ -11,13 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from helioloop.archive.fulldisk import holds_disk
+from helioloop.archive.instruments import profile_of, scale_notes, why_no_profile
 from helioloop.archive.making import Work, find_files, make_release, spread
-from helioloop.archive.observation import (
-    Observation,
-    profile_of,
-    quality_reason,
-    read_observation,
-)
+from helioloop.archive.observation import Observation, quality_reason, read_observation
 from helioloop.archive.passages import rotations_at, tai_seconds
 from helioloop.archive.patches import cut_patches
 from helioloop.archive.region_folders import region_folder, why_not_regions
@@ -70,8 +66,8 @@ def make_stack(
     out : Path
         The release's folder: absent, empty, or left by an interrupted run.
     profile : Profile or None
-        Grid; None for the built-in profile of the first readable file's instrument. A file of another of the built-in
-        instruments is brought to the scale of MDI by that instrument's own factor.
+        Grid; None for the built-in profile of the first readable file whose instrument has one. A file of another of
+        the built-in instruments is brought to the scale of MDI by that instrument's own factor.
     report : Report
         Called after each file and each cube.
     processes : int or None
@@ -80,7 +76,7 @@ def make_stack(
     Raises
     ------
     ReleaseError
-        If there is no file, `out` holds something else, or no cube could be made.
+        If there is no file, no profile follows from the files, `out` holds something else, or no cube could be made.
     """
     if not folder.is_dir():
         raise ReleaseError(f"{folder} is not a folder; name the folder that holds one FITS file per time")
@@ -126,13 +122,16 @@ def cut_patch(work: Work) -> tuple[SpooledFile, Mapping[str, Patch]]:
             "their mean centre and not of one region: give each region a folder of its own"
         )
     own = profile_of(observation.instrument)
-    scale = work.profile
-    assumed = [*observation.assumed, *place.assumed]
-    expected = scale.instrument.name.upper()
+    expected = work.profile.instrument.name.upper()
     if own is not None and expected in _KNOWN and own.instrument.name != expected:
-        scale = own
+        scale, instrument = own, None
         factor = f"{own.to_mdi_factor:g}"
-        assumed.append(f"it is from {own.instrument.name}, whose own factor {factor} was used for the scale of MDI")
+        said: tuple[str, ...] = (
+            f"it is from {own.instrument.name}, whose own factor {factor} was used for the scale of MDI",
+        )
+    else:
+        scale, instrument = work.profile, observation.instrument
+        said = scale_notes(instrument, scale)
     reason = quality_reason(observation, scale)
     if reason:
         raise MagnetogramError(reason)
@@ -148,7 +147,8 @@ def cut_patch(work: Work) -> tuple[SpooledFile, Mapping[str, Patch]]:
         rotations=rotations_at(observation.time),
         time_card=observation.time_card,
         factor=scale.to_mdi_factor,
-        assumed=tuple(assumed),
+        instrument=instrument,
+        assumed=(*observation.assumed, *place.assumed, *said),
         regions=tuple(patches),
     )
     return file, patches
@@ -207,8 +207,19 @@ def _region_number(observation: Observation) -> str | None:
 
 
 def _profile_of_first(found: Sequence[_Found]) -> Profile:
-    instrument = next((look.instrument for look in found if look.instrument is not None), None)
-    return profile_of(instrument) or BUILT_IN["mdi"]
+    """Return the built-in profile of the first file whose instrument has one; ``mdi`` where none names an instrument.
+
+    Raises
+    ------
+    ReleaseError
+        If files name instruments, and none of them has a profile.
+    """
+    named = [look for look in found if look.instrument is not None]
+    profile = next(filter(None, (profile_of(look.instrument) for look in named)), None)
+    if profile is None and named:
+        first = named[0]
+        raise ReleaseError(why_no_profile(Path(first.place).name, str(first.instrument)))
+    return profile or BUILT_IN["mdi"]
 
 
 def _regions(found: Sequence[_Found]) -> list[Region]:

@@ -203,10 +203,11 @@ def field_in_gauss(
     Raises
     ------
     CubeError
-        If BUNIT is not a unit of magnetic flux density, no pixel is finite, or the field is far too strong or too weak
-        for the Sun, which points to a wrong unit or byte order.
+        If BUNIT is not a unit of magnetic flux density, BSCALE or BZERO is no number, no pixel is finite, or the field
+        is far too strong or too weak for the Sun, which points to a wrong unit or byte order.
     """
     factor = float(image_unit(hdu)[0].to(units.G))
+    _check_scaling(hdu.header)
     lowest_integer = _lowest_integer(hdu.header)  # astropy removes BITPIX, BSCALE and BZERO when the data are read
     frames = np.array(hdu.data, dtype=np.float32)
     notes = () if lowest_integer is None else _remove_lowest_integer(frames, *lowest_integer)
@@ -227,6 +228,18 @@ def field_in_gauss(
             f"{_STRONGEST_GAUSS:g}: correct BUNIT or the byte order"
         )
     return frames, notes
+
+
+def _check_scaling(header: fits.Header) -> None:
+    """Refuse a header whose BSCALE or BZERO is text or empty, which astropy cannot multiply, and BSCALE = 0."""
+    for card in ("BSCALE", "BZERO"):
+        if card not in header:
+            continue
+        text = _written(header, card)
+        if not isinstance(header[card], int | float):
+            raise CubeError(f"{card} is {text!r}; it must be a number, without quotes: correct it")
+        if card == "BSCALE" and header[card] == 0:
+            raise CubeError("BSCALE is 0, with which no pixel has a field; it must be another number: correct it")
 
 
 def _lowest_integer(header: fits.Header) -> tuple[int, float] | None:

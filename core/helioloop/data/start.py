@@ -161,7 +161,7 @@ def _starts(cards: _Cards, kind: str, scale: str | None) -> Iterator[Start]:
     clock = next(filter(is_time_of_day, clocks), "")
     starts = []
     for card, text in cards.get(kind, ()):
-        value = with_time_of_day(text, clock)
+        value = with_time_of_day(text, clock, or_midnight=kind.startswith("DATE"))
         time, own = parse_time(value, scale=scale or default_scale(kind), what=card)
         starts.append(Start(utc=isot(time.utc), scale=own, source=card, kind=kind, only_day=is_day(value)))
     starts.sort(key=lambda start: start.only_day)

@@ -40,6 +40,10 @@ _NOTATIONS = tuple(
 _DAY = re.compile(
     r"\d{4}[-./]\d{1,2}[-./]\d{1,2}\Z|\d\d[-./]\d\d[-./]\d\d\Z|\d{1,2}[- ][A-Za-z]{3,9}[- ]\d{2,4}\Z|\d{8}\Z"
 )
+_MIDNIGHT = re.compile(
+    r"(?P<day>.+?)[T_ ]+(?:0?0:00(?::00(?:\.0*)?)?|0{4}(?:00(?:\.0*)?)?)(?P<scale>(?:_|\s)*[A-Z][A-Z0-9()]*)?\Z",
+    re.IGNORECASE,
+)
 _TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _FIRST_TWO_DIGIT_YEAR = 60
@@ -154,9 +158,30 @@ def is_time_of_day(text: str) -> bool:
     return _TIME_OF_DAY.match(text) is not None
 
 
-def with_time_of_day(date: str, time: str) -> str:
-    """Return a date with the time of day that another card or column gives, if it has none itself."""
-    return f"{date} {time}" if is_day(date) and is_time_of_day(time) else date
+def is_midnight(text: str) -> bool:
+    """Return True for a date at exactly midnight, as some programs write a day."""
+    found = _MIDNIGHT.match(text)
+    return found is not None and is_day(found["day"])
+
+
+def with_time_of_day(date: str, time: str, *, or_midnight: bool = False) -> str:
+    """Return a date with the time of day that another card or column gives, if it has none itself.
+
+    Parameters
+    ----------
+    date, time : str
+        As written.
+    or_midnight : bool
+        True where a date at exactly midnight has no time of day either; its scale stays.
+    """
+    if not is_time_of_day(time):
+        return date
+    if is_day(date):
+        return f"{date} {time}"
+    found = _MIDNIGHT.match(date)
+    if not or_midnight or found is None or not is_day(found["day"]):
+        return date
+    return f"{found['day']} {time}{(found['scale'] or '') if time[-1].isdigit() else ''}"
 
 
 def canonical(name: str) -> str:

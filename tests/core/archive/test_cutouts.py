@@ -92,6 +92,23 @@ def test_of_two_files_in_a_slot_the_nearer_to_its_middle_is_used(made: MadeRelea
     )
 
 
+def test_one_file_under_two_names_is_used_once_and_said(series: Path, tmp_path: Path) -> None:
+    """By another spelling of its path and by a link; it was said to be nearer to the middle than itself."""
+    source = series / "mdi.20010307_000000_TAI.data.fits"
+    first, copy, link = tmp_path / "a" / "a.fits", tmp_path / "a" / "b.fits", tmp_path / "a" / "c.fits"
+    first.parent.mkdir()
+    shutil.copy(source, first)
+    shutil.copy(source, copy)
+    link.symlink_to(first)
+    places = [str(place) for place in (first, tmp_path / "a" / ".." / "a" / "a.fits", link, copy)]
+    made = make_cutouts(places, [WEST], tmp_path / "release", profile=COARSE, processes=1)
+    assert (made.n_files, list(made.cubes.values())) == (4, [1])
+    used = next(place for place in places if place not in made.excluded)
+    reasons = [f"it is the same file as {used}, which is used once"] * 2
+    reasons += ["a.fits has the same time, and one observation of a grid slot is used"]
+    assert sorted(made.excluded.values()) == sorted(reasons)
+
+
 def test_a_cube_is_read_as_any_other_and_shows_the_emergence(made: MadeRelease) -> None:
     """Times count from the slot in which the patch came into view; the spot is there from the seventh image on."""
     cube = read_cube(made.folder / "AR 1_20010302.fits")

@@ -109,7 +109,7 @@ def test_the_date_of_processing_is_never_taken(tmp_path: Path) -> None:
 def test_a_time_at_which_the_observer_was_elsewhere_is_refused(tmp_path: Path) -> None:
     """A day more turns the Sun by 13°: the header's longitude does not fit it."""
     with pytest.raises(MagnetogramError, match=r"Carrington longitude 81.33° and the Earth was at 68"):
-        read(tmp_path, T_OBS="2001.03.08_00:00:00_TAI")
+        read(tmp_path, T_OBS="2001.03.08_00:00:00_TAI", DATE__OBS=None)
 
 
 def test_a_day_without_a_time_of_day_is_named(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_without_an_observer_a_card_of_the_longitude_contradicts_a_wrong_time(tm
     assert read(tmp_path, **NO_OBSERVER, **{card: 81.3}).solar_wcs.assumed
     (tmp_path / "wrong").mkdir()
     with pytest.raises(MagnetogramError, match=rf"{card} is 81\.30° and the central meridian .* was at 68\.1.°"):
-        read(tmp_path / "wrong", **NO_OBSERVER, **{card: 81.3}, T_OBS="2001.03.08_00:00:00_TAI")
+        read(tmp_path / "wrong", **NO_OBSERVER, **{card: 81.3}, T_OBS="2001.03.08_00:00:00_TAI", DATE__OBS=None)
 
 
 @pytest.mark.parametrize("value", ["unknown", "", 441.3])
@@ -190,9 +190,17 @@ def test_quality_excludes_by_the_bits_of_the_profile(tmp_path: Path, quality: An
         ({"DSUN_OBS": -1.5e11}, r"DSUN_OBS is -1.5e\+11; it must be the distance"),
         ({"DSUN_OBS": 1.5e8}, r"DSUN_OBS is 1.5e\+08; it must be the distance"),
         ({"CRPIX1": "nan"}, "CRPIX1 is 'nan'"),
-        ({"CRPIX1": 400.0}, "a part of the disk.*run `helioloop stack`"),
-        ({"CDELT1": 2.0, "CDELT2": 2.0}, "a part of the disk"),
-        ({"CDELT1": 12.0, "CDELT2": 12.0}, "beyond 1.1 solar radii.*correct CRPIX and CDELT"),
+        (
+            {"CRPIX1": 400.0},
+            r"ends at 120.9 px around \(132.2, 126.2\), and .* 120.9 px around \(400.0",
+        ),
+        ({"CDELT1": 2.0, "CDELT2": 2.0}, r"puts the limb at 483.5 px around .*: correct CRPIX, CRVAL, CDELT"),
+        ({"CDELT1": 12.0, "CDELT2": 12.0}, r"puts the limb at 80.6 px around"),
+        (
+            {"CUNIT1": "deg", "CUNIT2": "deg"},
+            r"are 2.88e\+04 arcsec wide by CDELT1 8 and CUNIT1 'deg'; .*: correct CUNIT",
+        ),
+        ({"CDELT1": 2.2e-3, "CDELT2": 2.2e-3}, r"are 0.0022 arcsec wide by CDELT1 0.0022 and CUNIT1 'arcsec'"),
         (
             {"TELESCOP": "SDO/HMI", "INSTRUME": "HMI_SIDE1"},
             "it is from HMI and profile 'mdi' is for MDI.*--profile hmi",
@@ -217,7 +225,18 @@ def test_what_is_no_full_disk_magnetogram_is_refused(tmp_path: Path, cards: dict
         ),
         (lambda field: field * np.nan, "all its pixels are NaN or blank"),
         (lambda field: field * 0.0, "no pixel holds a field"),
-        (lambda field: np.stack([field, field]), r"its image has the shape \(2, 256, 256\)"),
+        (
+            lambda field: np.stack([field] * 3),
+            r"the shape \(3, 256, 256\).*: write the plane of the line-of-sight field",
+        ),
+        (
+            lambda field: np.stack([field] * 3, axis=2),
+            r"the shape \(256, 256, 3\).*: write the plane of the line-of-sight",
+        ),
+        (
+            lambda field: np.stack([field] * 20),
+            r"the shape \(20, 256, 256\); .* two axes: a finished cube belongs into a",
+        ),
     ],
 )
 def test_values_that_are_not_a_line_of_sight_field_are_refused(
@@ -294,6 +313,20 @@ def test_packed_files_are_read(tmp_path: Path, ending: str) -> None:
     )
 
 
+@pytest.mark.parametrize("stored", [np.float32, np.int32])
+def test_a_file_exported_without_keywords_is_told_from_one_without_a_time(tmp_path: Path, stored: Any) -> None:
+    """As JSOC's `as-is`, also where the values cannot be gauss: they were said to have lost BSCALE or BUNIT."""
+    image = np.nan_to_num(image_of(header(**SMALL)))
+    bare = fits.CompImageHDU((image * np.float32(100.0)).astype(stored), fits.Header({"DATE": "2020-01-01"}))
+    fits.HDUList([fits.PrimaryHDU(), bare]).writeto(tmp_path / "data.fits")
+    with pytest.raises(MagnetogramError, match=r"as in files that JSOC exports as-is: export .* protocol=\"fits\""):
+        read_observation(str(tmp_path / "data.fits"))
+    named = fits.PrimaryHDU(image, fits.Header({"TELESCOP": "SOHO", "INSTRUME": "MDI"}))
+    named.writeto(tmp_path / "named.fits")
+    with pytest.raises(MagnetogramError, match="no card gives its observation time"):
+        read_observation(str(tmp_path / "named.fits"))
+
+
 def test_damaged_and_absent_files_are_refused(tmp_path: Path) -> None:
     plain = Path(made(tmp_path))
     (tmp_path / "cut.fits").write_bytes(plain.read_bytes()[:9000])
@@ -344,7 +377,7 @@ def test_an_image_that_does_not_inherit_has_its_own_cards_only(tmp_path: Path) -
     of = header(**SMALL)
     own = fits.Header({"BUNIT": "Gauss", "INHERIT": False})
     fits.HDUList([fits.PrimaryHDU(header=of), fits.ImageHDU(image_of(of), own)]).writeto(tmp_path / "own.fits")
-    with pytest.raises(MagnetogramError, match="no card gives its observation time"):
+    with pytest.raises(MagnetogramError, match="its header has no card of time, coordinates or instrument"):
         read_fulldisk(str(tmp_path / "own.fits"), MDI)
 
 

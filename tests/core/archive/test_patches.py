@@ -25,7 +25,7 @@ PLACES = ((-62.0, 20.0), (-30.0, -25.0), (0.0, 8.0), (35.0, 33.0), (60.0, -12.0)
 
 
 def place_of(of: fits.Header, field: NDArray[np.float32]) -> SolarWcs:
-    time, card = observation_time(of, instrument=None)
+    time, card, _ = observation_time(of, instrument=None)
     return solar_wcs(
         Observation(
             name="", field_gauss=field, header=of, time=time, time_card=card, quality=None, instrument=None, assumed=()

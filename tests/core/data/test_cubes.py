@@ -360,6 +360,23 @@ def test_scaled_integers(tmp_path: Path) -> None:
     np.testing.assert_array_equal(cube.observed_gauss, [[[10.5, 11.0], [np.nan, 12.0]]])
 
 
+@pytest.mark.parametrize(
+    ("card", "value", "reason"),
+    [
+        ("BSCALE", "0.1", "BSCALE is '0.1'; it must be a number, without quotes: correct it"),
+        ("BZERO", "5", "BZERO is '5'; it must be a number"),
+        ("BSCALE", None, "BSCALE is ''; it must be a number"),
+        ("BSCALE", 0.0, "BSCALE is 0, with which no pixel has a field"),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_a_scale_that_is_no_number_is_named(tmp_path: Path, card: str, value: object, reason: str, dtype: type) -> None:
+    """Such a file was said to be damaged, with a sentence of numpy's, and to be fetched again."""
+    image = _image(FIELD.astype(dtype))
+    image.header[card] = value
+    assert reason in _refusal(_pair(tmp_path, image))
+
+
 def test_compressed_files(tmp_path: Path) -> None:
     """Files compressed by gzip or Rice give the same frames as the uncompressed file, and another hash."""
     field = (np.arange(2 * 90 * 90).reshape(2, 90, 90) % 100 - 50).astype(np.int16)  # compresses well

@@ -53,6 +53,26 @@ def test_the_card_with_a_value_and_a_time_of_day_is_used(cards: list[tuple[str, 
     assert (start.utc, start.doubts) == (MIDNIGHT, ())
 
 
+@pytest.mark.parametrize(
+    ("cards", "utc"),
+    [
+        ([("DATE-OBS", MIDNIGHT), ("TIME-OBS", "01:36:00")], "1998-12-06T01:36:00"),
+        ([("DATE_OBS", f"{MIDNIGHT}.000Z"), ("TIME_OBS", "01:36")], "1998-12-06T01:36:00"),
+        ([("DATE-BEG", "1998-12-06 00:00"), ("TIME-BEG", "01:36:00")], "1998-12-06T01:36:00"),
+        ([("DATE-OBS", "1998-12-06T00:00:01"), ("TIME-OBS", "01:36:00")], "1998-12-06T00:00:01"),
+        ([("T_REC", "1998.12.06_00:00:31_TAI"), ("TIME-OBS", "01:36:00")], MIDNIGHT),
+        ([("T_REC", "1998.12.06_00:00:00_TAI"), ("TIME-OBS", "01:36:00")], "1998-12-05T23:59:29"),
+    ],
+)
+def test_midnight_in_a_card_of_the_date_is_a_day_beside_a_time_of_day(
+    cards: list[tuple[str, object]], utc: str
+) -> None:
+    """The slot of an archive is a time at midnight, too."""
+    start = start_from_headers(_header(*cards))
+    assert start is not None
+    assert start.utc == utc
+
+
 @pytest.mark.parametrize("second", ["DATE-OBS", "DATE_OBS"])
 def test_cards_of_one_kind_that_differ_are_said(second: str) -> None:
     start = start_from_headers(_header(("DATE-OBS", MIDNIGHT), (second, "1998-12-07T00:00:00")))
