@@ -1,6 +1,7 @@
 """Counts what annotators have submitted in a project, with one small request to Label Studio.
 
 It needs no client: `helioloop status` runs every few seconds with ``--watch``, and importing the client takes seconds.
+No redirect is followed: urllib would send the access token to the server that the redirect names.
 """
 
 import json
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urljoin
 
 from helioloop.environment.addresses import check_http_url
 from helioloop.errors import LabelStudioError, SettingsError
@@ -66,9 +68,9 @@ def count_submitted(settings: Settings, project: int) -> Submitted:
         url = check_http_url(shown)  # urllib takes a user and password for a part of the host
         token = f"Token {key}"
         if key.count(".") == 2:  # a personal access token, which gives short-lived ones
-            access = _json(f"{url}/api/token/refresh", {}, body={"refresh": key})
+            access = _json(f"{url}/api/token/refresh/", {}, body={"refresh": key})
             token = f"Bearer {access['access']}"
-        found = _json(f"{url}/api/projects/{project:d}", {"Authorization": token})
+        found = _json(f"{url}/api/projects/{project:d}/", {"Authorization": token})
         return Submitted(
             tasks=int(found["task_number"]),
             annotated=int(found["num_tasks_with_annotations"]),
@@ -77,8 +79,7 @@ def count_submitted(settings: Settings, project: int) -> Submitted:
         )
     except urllib.error.HTTPError as error:
         error.close()  # it is the open answer, too
-        remedy = _REMEDIES.get(error.code, "read its log, or that of a proxy in front of it")
-        raise LabelStudioError(f"Label Studio at {shown} answered {error.code}; {remedy}") from None
+        raise LabelStudioError(f"Label Studio at {shown} answered {_refusal(error)}") from None
     except OSError as error:
         raise LabelStudioError(f"Label Studio at {shown} {_cause(error, shown)}") from None
     except (ValueError, KeyError, TypeError, HTTPException):
@@ -95,6 +96,18 @@ _REMEDIES: Final = {
 }
 
 
+def _refusal(error: urllib.error.HTTPError) -> str:
+    """Return the status of an answer that is no success, and the remedy."""
+    location = error.headers.get("Location")
+    if location is None or not 300 <= error.code < 400:
+        return f"{error.code}; {_REMEDIES.get(error.code, 'read its log, or that of a proxy in front of it')}"
+    return (
+        f"{error.code}, which leads to {plain_url(urljoin(error.url, location))}; set HELIOLOOP_LABEL_STUDIO_URL to "
+        "Label Studio's own address (http or https?), not that of a login page or proxy in front of it: the access "
+        "token goes to no other server"
+    )
+
+
 def _cause(error: OSError, url: str) -> str:
     """Return why there is no answer, and the remedy."""
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
@@ -109,9 +122,16 @@ def _cause(error: OSError, url: str) -> str:
     return f"{why}; {proxy_remedy(url) or 'check that it runs, and HELIOLOOP_LABEL_STUDIO_URL'}"
 
 
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Leaves each redirect to the caller, as an error with its status."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Return None, which stands for no further request."""
+
+
 def _json(url: str, headers: dict[str, str], *, body: dict[str, str] | None = None) -> dict[str, Any]:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json", **headers})  # noqa: S310 - checked
-    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - checked
+    with urllib.request.build_opener(_NoRedirects).open(request, timeout=TIMEOUT_SECONDS) as answer:
         found: dict[str, Any] = json.load(answer)
     return found
