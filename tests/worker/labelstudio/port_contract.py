@@ -64,6 +64,8 @@ class EmptyProject:
         Change the labelling configuration, as a human does in the settings of the project.
     configured : callable
         Create another project with a labelling configuration, and return its id.
+    titled : callable
+        Create another project with a title, and return its id.
     backend : BackendPlace
         Where a backend answers.
     """
@@ -77,6 +79,7 @@ class EmptyProject:
     copy_predictions: Callable[[list[int]], None]
     configure: Callable[[str], None]
     configured: Callable[[str], int]
+    titled: Callable[[str], int]
     backend: BackendPlace
 
     def tasks(self, count: int) -> list[int]:
@@ -145,6 +148,25 @@ def a_new_project_is_empty_and_shows_no_version(empty: EmptyProject) -> None:
     assert empty.label_studio.tasks(empty.project) == []
     assert empty.label_studio.predictions(empty.project) == []
     assert empty.label_studio.model_versions(empty.project) == {}
+
+
+def projects_are_found_by_title(empty: EmptyProject) -> None:
+    """Blanks at the ends of a title are removed, and several projects may have one; part of a title finds none."""
+    studio, title = empty.label_studio, f"Release {empty.project}"
+    assert studio.find_projects(title) == []
+    found = [empty.titled(given) for given in (title, f"  {title} ", title)]
+    empty.titled(f"{title} b")
+    assert studio.find_projects(title) == found
+    assert [studio.project(number).title for number in found] == [title] * 3
+
+
+def titles_have_3_to_50_characters(empty: EmptyProject) -> None:
+    """Without the blanks at their ends, or none at all; a setup refuses the others, and no title, before."""
+    for refused in ("ab", " ab ", "x" * 51):
+        with pytest.raises(LabelStudioError):
+            empty.titled(refused)
+    for taken in ("abc", f" {'é' * 50} ", "", "  "):
+        assert empty.label_studio.project(empty.titled(taken)).title == taken.strip()
 
 
 def tasks_keep_order_and_data(empty: EmptyProject) -> None:
@@ -710,6 +732,8 @@ OTHER_CONFIG = """<View>
 CONTRACT = (
     an_unknown_project_is_refused,
     a_new_project_is_empty_and_shows_no_version,
+    projects_are_found_by_title,
+    titles_have_3_to_50_characters,
     tasks_keep_order_and_data,
     tasks_without_a_value_that_the_screen_shows_are_refused,
     newer_tasks_are_read_by_id,

@@ -140,7 +140,7 @@ CALLS: dict[str, Callable[[LabelStudioClient], Any]] = {
         [PredictionRow(id=1, task=1, model_version="v0001")]
     ),
     "rescore": lambda client: client.rescore(PredictionRow(id=1, task=1, model_version="v0001"), 0.5),
-    "find_project": lambda client: client.find_project("t"),
+    "find_projects": lambda client: client.find_projects("t"),
     "create_project": lambda client: client.create_project(title="t", label_config="<View/>"),
     "update_project": lambda client: client.update_project(1, sampling="Uncertainty sampling"),
     "ensure_local_storage": lambda client: client.ensure_local_storage(1, "/media"),
@@ -536,7 +536,7 @@ def test_reading_follows_a_redirect(peer: Server) -> None:
 @pytest.mark.parametrize("body", [None, "ok", [1], ["x"]], ids=repr)
 @pytest.mark.parametrize(
     "name",
-    ["project", "tasks_after", "predictions", "model_versions", "import_predictions", "delete_version", "find_project",
+    ["project", "tasks_after", "predictions", "model_versions", "import_predictions", "delete_version", "find_projects",
      "create_project", "ensure_local_storage", "storages", "ensure_backend", "backends", "webhooks", "create_webhook",
      "tabs", "create_tab"],
 )  # fmt: skip

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from helioloop.cli import needs_extra, print_table
+from helioloop.cli import TEXT, needs_extra, print_table
 from helioloop.model.recipes import AUTO, RECIPES
 from helioloop.registry.card import Card
 from helioloop.registry.versions import Registry
@@ -209,7 +209,7 @@ def versions(*, model_dir: Path | None, project: int | None) -> None:
 
 
 @click.command("rollback")
-@click.argument("version")
+@click.argument("version", type=TEXT)
 @models_options
 def rollback(*, version: str, model_dir: Path | None, project: int | None) -> None:
     """Publish an earlier or a rejected model VERSION.

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from helioloop.cli import TEXT
 from helioloop.environment.answering import silent_sentence
 from helioloop.errors import ServiceError, WrongUsage
 from helioloop.files.access import remedy_for_denial
@@ -95,7 +96,7 @@ seed_option = click.option(
     type=SEED,
     help="Seed of the first ensemble member; member k uses seed + k.  [default: HELIOLOOP_SEED, 0]",
 )
-version_option = click.option("--version", help="Model version that scores.  [default: the published one]")
+version_option = click.option("--version", type=TEXT, help="Model version that scores.  [default: the published one]")
 other_profile_option = click.option(
     "--other-profile",
     is_flag=True,

@@ -212,9 +212,9 @@ class FakeLabelStudio(FakeAnnotators):
 
     # -- the port for setting up ----------------------------------------------------------------
 
-    def find_project(self, title: str) -> int | None:
-        """Return the project with this title; see `LabelStudioSetup.find_project`."""
-        return next((number for number, own in self._projects.items() if own.info.title == title), None)
+    def find_projects(self, title: str) -> list[int]:
+        """Return the projects with this title; see `LabelStudioSetup.find_projects`."""
+        return [number for number, own in self._projects.items() if own.info.title == title]
 
     def update_project(self, project: int, **values: Any) -> None:
         """Change settings, and send the event; see `LabelStudioSetup.update_project`."""

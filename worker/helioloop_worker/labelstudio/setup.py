@@ -27,6 +27,7 @@ from helioloop_worker.labelstudio.project_template import copy_stills, instructi
 from helioloop_worker.labelstudio.reused_words import reused_sentences
 from helioloop_worker.labelstudio.setup_port import LabelStudioSetup
 from helioloop_worker.labelstudio.tabs import update_tabs
+from helioloop_worker.labelstudio.titles import check_title, find_titled
 from helioloop_worker.labelstudio.transport import ALLOW_PRIVATE, READ_THE_LOG
 from helioloop_worker.labelstudio.webhook import WEBHOOK_ACTIONS, webhook_credentials, webhook_url
 from helioloop_worker.media.choice import make_media
@@ -61,7 +62,7 @@ def set_up(
     backend_url : str
         The backend's address as seen from Label Studio.
     title : str
-        Title of the project; one that exists is completed.
+        Title of the project, 3 to 50 characters; one that exists is completed.
     project : int, optional
         An existing project to complete, instead of one with this title.
     given : GivenWords, optional
@@ -72,7 +73,7 @@ def set_up(
     Raises
     ------
     WrongUsage
-        Where Label Studio cannot call the backend's address.
+        Where Label Studio cannot call the backend's address, takes no such title, or has several projects with it.
     SettingsError
         Where Label Studio cannot send a credential.
     LabelStudioError
@@ -88,7 +89,8 @@ def set_up(
     credentials = backend_credentials(settings)
     given = given or GivenWords()
     if project is None:
-        project = label_studio.find_project(title)
+        title = check_title(title)
+        project = find_titled(label_studio, title)
     created = project is None
     if project is None:
         project, controls = _create(label_studio, settings, title, given)
