@@ -13,6 +13,8 @@ from helioloop.errors import LabelStudioError
 from helioloop.labelstudio.annotations import current_label
 from helioloop.labelstudio.config import parse_config
 from helioloop.labelstudio.predictions import PredictionContent
+from helioloop.settings import Settings
+from helioloop_worker.labelstudio.own_instruction import own_instruction, place_pictures
 from helioloop_worker.labelstudio.port import Counts
 from helioloop_worker.labelstudio.setup_port import LabelStudioSetup
 from helioloop_worker.labelstudio.tab import TABS
@@ -167,6 +169,19 @@ def titles_have_3_to_50_characters(empty: EmptyProject) -> None:
             empty.titled(refused)
     for taken in ("abc", f" {'é' * 50} ", "", "  "):
         assert empty.label_studio.project(empty.titled(taken)).title == taken.strip()
+
+
+def helioloops_instruction_is_recognised_as_label_studio_keeps_it(empty: EmptyProject) -> None:
+    """It writes entities and tables in another way; the pictures are placed once."""
+    studio, number = empty.label_studio, empty.project
+    settings = Settings(media_root=empty.backend.media_root)
+    controls = parse_config(studio.project(number).label_config, emergence="emergence", non_emergence="non-emergence")
+    studio.update_project(number, expert_instruction=own_instruction(controls))
+    assert [place_pictures(studio, settings, studio.project(number), controls) for _ in range(2)] == [True, False]
+    assert studio.project(number).instruction.count("<img ") == 6
+    studio.update_project(number, expert_instruction="<p>Ours</p>")
+    assert not place_pictures(studio, settings, studio.project(number), controls)
+    assert studio.project(number).instruction == "<p>Ours</p>"
 
 
 def tasks_keep_order_and_data(empty: EmptyProject) -> None:
@@ -734,6 +749,7 @@ CONTRACT = (
     a_new_project_is_empty_and_shows_no_version,
     projects_are_found_by_title,
     titles_have_3_to_50_characters,
+    helioloops_instruction_is_recognised_as_label_studio_keeps_it,
     tasks_keep_order_and_data,
     tasks_without_a_value_that_the_screen_shows_are_refused,
     newer_tasks_are_read_by_id,

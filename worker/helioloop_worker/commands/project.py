@@ -70,11 +70,11 @@ def init(
     The command prints the project's id, which other commands take as --project.
 
     Of an existing project it prints what it found and what is missing. It never changes the labelling configuration,
-    the instruction, a task or an annotation. It reads the names of the controls and the words of the two classes from
-    the project's own configuration and keeps them in the project's model folder, so projects with different words
-    share one worker and one backend. If the words are not clear, it asks for --emergence and --non-emergence and names
-    the choices that it saw. The words of a new project are these, or HELIOLOOP_CLASS_EMERGENCE and
-    HELIOLOOP_CLASS_NON_EMERGENCE.
+    the text of the instruction, a task or an annotation; helioloop's own instruction gets its pictures. It reads the
+    names of the controls and the words of the two classes from the project's own configuration and keeps them in the
+    project's model folder, so projects with different words share one worker and one backend. If the words are not
+    clear, it asks for --emergence and --non-emergence and names the choices that it saw. The words of a new project are
+    these, or HELIOLOOP_CLASS_EMERGENCE and HELIOLOOP_CLASS_NON_EMERGENCE.
 
     ML backends and webhooks that helioloop registered earlier at other addresses are removed; those of others stay.
 

@@ -31,7 +31,7 @@ class FakeLabelStudio(FakeAnnotators):
     def project(self, project: int) -> ProjectInfo:
         """Return title, configuration, model version and counts; see `LabelStudio.project`."""
         own = self._project(project)
-        return replace(own.info, counts=_counts(own))
+        return replace(own.info, counts=_counts(own), instruction=str(own.settings.get("expert_instruction", "")))
 
     def tasks(self, project: int) -> list[dict[str, Any]]:
         """Return all tasks; see `LabelStudio.tasks`."""
