@@ -12,6 +12,7 @@ from helioloop.registry.versions import Registry
 from helioloop.settings import load_settings
 from helioloop_worker.commands.options import (
     existing_registry,
+    find_own_registry,
     find_registry,
     labels_option,
     model_dir_option,
@@ -221,7 +222,7 @@ def rollback(*, version: str, model_dir: Path | None, project: int | None) -> No
     Example:
       helioloop rollback v0001 --model-dir models
     """
-    registry = find_registry(model_dir=model_dir, project=project)
+    registry = find_own_registry(model_dir=model_dir, project=project)
     before = registry.published_if_readable() or "nothing"
     registry.publish(version, why=f"published by hand in place of {before}")
     if project is not None:

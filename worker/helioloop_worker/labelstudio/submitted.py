@@ -1,4 +1,4 @@
-"""Counts what annotators have submitted in a project, with one small request to Label Studio.
+"""Counts what annotators have submitted in a project, and says which project it is, with one small request.
 
 It needs no client: `helioloop status` runs every few seconds with ``--watch``, and importing the client takes seconds.
 No redirect is followed: urllib would send the access token to the server that the redirect names.
@@ -16,7 +16,8 @@ from typing import Any, Final
 from urllib.parse import urljoin
 
 from helioloop.environment.addresses import check_http_url
-from helioloop.errors import LabelStudioError, SettingsError
+from helioloop.errors import LabelStudioError, RegistryError, SettingsError
+from helioloop.registry.project_identity import check_project_identity
 from helioloop.settings import Settings, plain_url
 from helioloop_worker.labelstudio.proxies import check_proxies, proxy_remedy
 
@@ -44,16 +45,32 @@ class Submitted:
     skips: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectOutline:
+    """What Label Studio says of a project: title, when it was created (ISO 8601, None if unknown), and counts."""
+
+    title: str
+    created_at: str | None
+    submitted: Submitted
+
+
 def try_count(settings: Settings, project: int) -> tuple[Submitted | None, str | None]:
-    """Return the counts of a project, or None and why there are none; no text contains a secret."""
+    """Return the counts of a project, or None and why there are none; no text contains a secret.
+
+    Those of another project than that of the model folder are none.
+    """
     try:
-        return count_submitted(settings, project), None
-    except (SettingsError, LabelStudioError) as error:
+        seen = look_at_project(settings, project)
+        check_project_identity(
+            settings.model_dir(project), project=project, title=seen.title, created_at=seen.created_at, claim=False
+        )
+    except (SettingsError, LabelStudioError, RegistryError) as error:
         return None, str(error)
+    return seen.submitted, None
 
 
-def count_submitted(settings: Settings, project: int) -> Submitted:
-    """Return the counts of a project.
+def look_at_project(settings: Settings, project: int) -> ProjectOutline:
+    """Return title, time of creation and counts of a project.
 
     Raises
     ------
@@ -71,11 +88,14 @@ def count_submitted(settings: Settings, project: int) -> Submitted:
             access = _json(f"{url}/api/token/refresh/", {}, body={"refresh": key})
             token = f"Bearer {access['access']}"
         found = _json(f"{url}/api/projects/{project:d}/", {"Authorization": token})
-        return Submitted(
+        submitted = Submitted(
             tasks=int(found["task_number"]),
             annotated=int(found["num_tasks_with_annotations"]),
             annotations=int(found["total_annotations_number"]),
             skips=int(found["skipped_annotations_number"]),
+        )
+        return ProjectOutline(
+            title=str(found.get("title") or ""), created_at=found.get("created_at"), submitted=submitted
         )
     except urllib.error.HTTPError as error:
         error.close()  # it is the open answer, too
