@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from helioloop.cli import Service, needs_extra
+from helioloop.cli import TEXT, Service, needs_extra
 from helioloop.errors import SettingsError
 from helioloop.logs import start_logging
 from helioloop.settings import Settings, load_settings
@@ -31,7 +31,7 @@ def commands() -> list[click.Command]:
 
 
 @click.command(cls=Service)
-@click.option("--host", help="Address to bind to.  [default: HELIOLOOP_BACKEND_HOST, 127.0.0.1]")
+@click.option("--host", type=TEXT, help="Address to bind to.  [default: HELIOLOOP_BACKEND_HOST, 127.0.0.1]")
 @click.option(
     "--port", type=click.IntRange(1, 65535), help="Port to listen on.  [default: HELIOLOOP_BACKEND_PORT, 9090]"
 )

@@ -110,6 +110,22 @@ class Service(click.Command):
             ctx.exit(1)
 
 
+class Text(click.types.StringParamType):
+    """A text: an empty one, as of a shell variable that is not set, would pass for an option that is not given."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text as it is; refuse one that is empty or has nothing but blanks."""
+        text = super().convert(value, param, ctx)
+        if not text.strip():
+            remedy = "give one" if param is None or param.required else "give one, or leave the option out"
+            self.fail(f"the value is empty, as of a shell variable that is not set; {remedy}", param, ctx)
+        return text
+
+
+TEXT: Final = Text()
+"""The type of options and arguments that take a text."""
+
+
 @click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="helioloop")
 @click.pass_context

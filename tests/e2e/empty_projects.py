@@ -43,6 +43,10 @@ def empty_project(
         others.append(label_studio.create_project(title="another", label_config=config))
         return others[-1]
 
+    def titled(given: str) -> int:
+        others.append(label_studio.create_project(title=given, label_config=labeling_configuration()))
+        return others[-1]
+
     yield EmptyProject(
         label_studio=label_studio,
         project=project,
@@ -53,6 +57,7 @@ def empty_project(
         copy_predictions=copy_predictions,
         configure=lambda config: client.projects.update(id=project, label_config=config) and None,
         configured=configured,
+        titled=titled,
         backend=backend,
     )
     for number in (project, *others):

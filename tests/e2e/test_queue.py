@@ -16,7 +16,7 @@ from helioloop.registry.project_profile import write_project_profile
 from helioloop.registry.random_checks import RandomChecks, blind_cubes
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project_template import labeling_configuration
-from helioloop_worker.labelstudio.submitted import Submitted, count_submitted
+from helioloop_worker.labelstudio.submitted import Submitted, look_at_project
 from helioloop_worker.loop.writeback import write_back
 from tests.e2e.conftest import Loop, sign_up
 from tests.worker.conftest import CUBES, PROFILE, SMALL, TINY, LoopProject, crude
@@ -110,7 +110,7 @@ def test_random_checks_are_blind_and_tabs_list_what_waits(loop: Loop, queue: Loo
     tabs = listed(loop, queue.id)
     assert tabs["Random checks"] == list(checks.cubes[2:])
     assert tabs[DISAGREEMENTS_FIRST] == ranked[2:]
-    counted = count_submitted(loop.settings, queue.id)
+    counted = look_at_project(loop.settings, queue.id).submitted
     assert counted == Submitted(tasks=24, annotated=2, annotations=2, skips=2)
     labels = queue.read().snapshot.cubes
     assert labels[checks.cubes[0]].blind is not None

@@ -98,6 +98,7 @@ class ServedLabelStudio:
             "description": info.description,
             "created_at": info.created_at,
             "task_number": info.counts.tasks,
+            "num_tasks_with_annotations": sum(bool(task["annotations"]) for task in self.fake.tasks(project)),
             "total_annotations_number": info.counts.annotations,
             "skipped_annotations_number": info.counts.skips,
         }

@@ -8,6 +8,13 @@ from helioloop.errors import SettingsError
 
 _REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
 _BUCKET: Final = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([^?]*?))?/*\Z")
+_PAGE: Final = re.compile(
+    r"/(projects(?=/\d|/*\Z)|api(?=/(?:projects|tasks|dm|token|version|current-user)\b|/*\Z)"
+    r"|user(?=/(?:login|signup|account)\b)|data(?=/(?:local-files|upload)\b)|(?:organization|version|health)(?=/*\Z))"
+)
+"""Where the path of a page of Label Studio, or of its API, begins. A server's own path may have the same names, as in
+/projects/labels or /data, so only what follows them, or their place at the end, makes it sure.
+"""
 _ENCODE: Final = (
     "in user name and password write / as %2F, # as %23, ? as %3F, [ as %5B, ] as %5D, @ as %40, : as %3A and % as %25 "
     "(percent-encoding), or set HELIOLOOP_REDIS_PASSWORD instead"
@@ -38,7 +45,7 @@ def origin(url: str) -> str:
 
 
 def check_http_url(url: str) -> str:
-    """Return an address that starts with http:// or https:// and has a host.
+    """Return the address of a Label Studio: it starts with http:// or https://, has a host, and is not that of a page.
 
     Raises
     ------
@@ -52,6 +59,16 @@ def check_http_url(url: str) -> str:
         raise ValueError(
             f"is not an address{without}; write it as http://HOST:PORT or https://HOST, an IPv6 address in brackets, "
             "as in http://[::1]:8080"
+        )
+    page = _PAGE.search(parts.path)
+    if page is not None:
+        raise ValueError(
+            f"is the address of a page in Label Studio and not its own; leave out {page[0]} and all that follows"
+        )
+    if parts.query or parts.fragment:
+        raise ValueError(
+            f"has something after {'?' if parts.query else '#'}, as the address of a page has (it is not shown); write "
+            "http://HOST:PORT or https://HOST, and after it the path below which Label Studio is, if there is one"
         )
     return url
 

@@ -108,6 +108,54 @@ def test_what_is_no_address_of_label_studio_is_refused(url: str) -> None:
         check_http_url(url)
 
 
+@pytest.mark.parametrize("path", ["", "/", "/label-studio", "/label-studio/"])
+@pytest.mark.parametrize(
+    ("page", "begins"),
+    [
+        ("/projects/1/data?tab=3", "/projects"),
+        ("/projects/1/data", "/projects"),
+        ("/projects/12/settings/ml", "/projects"),
+        ("/projects", "/projects"),
+        ("/projects/?page=1", "/projects"),
+        ("/api", "/api"),
+        ("/api/", "/api"),
+        ("/api/projects/1/", "/api"),
+        ("/api/current-user/whoami", "/api"),
+        ("/user/login/?next=/projects/", "/user"),
+        ("/user/account", "/user"),
+        ("/organization", "/organization"),
+        ("/version", "/version"),
+        ("/data/local-files/?d=helioloop/project-1/a.mp4", "/data"),
+    ],
+)
+def test_the_address_of_a_page_is_not_that_of_label_studio(path: str, page: str, begins: str) -> None:
+    """As it is copied from a browser: tasks would keep it for ever."""
+    with pytest.raises(ValueError, match=f"address of a page in Label Studio.*; leave out {begins} and all") as caught:
+        check_http_url(f"https://me:hunter2@labels.example.org{path.rstrip('/')}{page}")
+    assert "hunter2" not in str(caught.value)
+    assert check_http_url(f"https://labels.example.org{path}")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/projects/labels", "/projects/labels/", "/data", "/data/labels", "/api/labels", "/user/smith", "/apis",
+     "/version/2", "/my-projects", "/projects2", "/organization/solar", "/team/data"],
+)  # fmt: skip
+def test_a_path_of_label_studio_may_have_the_names_of_its_pages(path: str) -> None:
+    """A proxy may serve it below any path."""
+    assert check_http_url(f"https://example.org{path}") == f"https://example.org{path}"
+
+
+@pytest.mark.parametrize(
+    ("rest", "mark"), [("?tab=3", "?"), ("/?token=hunter2", "?"), ("/labels#hunter2", "#"), ("/labels?a=1#b", "?")]
+)
+def test_an_address_has_nothing_after_a_question_mark_or_a_hash(rest: str, mark: str) -> None:
+    """It was left out without a word."""
+    with pytest.raises(ValueError, match=f"has something after [{mark}]") as caught:
+        check_http_url(f"https://labels.example.org{rest}")
+    assert "hunter2" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("address", "parts"),
     [

@@ -7,7 +7,7 @@ from helioloop.errors import WrongUsage
 from helioloop_worker.commands.project import init
 
 
-@pytest.mark.parametrize("token", ["", "  ", "Token s3cret", "s3cret\n", "s3crét"])
+@pytest.mark.parametrize("token", ["Token s3cret", "s3cret\n", "s3crét"])
 def test_a_token_that_cannot_be_one_is_refused(token: str) -> None:
     found = CliRunner().invoke(init, ["--project", "1", "--api-key", token]).exception
     assert isinstance(found, WrongUsage)
@@ -19,7 +19,6 @@ def test_a_token_that_cannot_be_one_is_refused(token: str) -> None:
     ("url", "rule"),
     [
         ("localhost:8080", "without http:// or https:// in front"),
-        ("", "without http:// or https:// in front"),
         ("http://::1:8080", "an IPv6 address in brackets, as in http://[::1]:8080"),
         ("http://[::1", "an IPv6 address in brackets"),
     ],

@@ -66,7 +66,7 @@ def test_the_address_of_the_project_has_no_password(
     label_studio: FakeLabelStudio, backend: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A proxy in front of Label Studio may need one."""
-    assert label_studio.find_project("helioloop") is None
+    assert label_studio.find_projects("helioloop") == []
     guarded = settings.model_copy(update={"label_studio_url": "http://me:hunter2@ls.example"})
     monkeypatch.setattr(module, "load_settings", lambda: guarded)
     for more in ((), ("--url", "http://me:hunter2@ls.example")):
@@ -79,7 +79,7 @@ def test_the_address_of_the_project_has_no_password(
 def test_words_are_asked_for_and_given(label_studio: FakeLabelStudio, backend: str) -> None:
     """The options that the message names are those of the command."""
     config = labeling_configuration(emergence="ja", non_emergence="nein")
-    number = str(label_studio.create_project(title="t", label_config=config))
+    number = str(label_studio.create_project(title="team", label_config=config))
     asked = run_one_of(commands(), "init", "--api-key", "t", "--project", number, "--backend-url", backend)
     assert asked.exit_code == 1
     assert '<Choices name="class">: ja, nein' in asked.output
@@ -100,7 +100,7 @@ def test_what_fails_at_the_end_is_said_and_exits_with_1(
     assert result.exit_code == 1
     assert "project 1 is not set up: Redis at redis://127.0.0.1:9/0 cannot be reached" in result.output
     assert "project 1 is set up" not in result.output
-    assert label_studio.find_project("helioloop") == 1
+    assert label_studio.find_projects("helioloop") == [1]
 
 
 def test_two_names_for_a_project_and_an_address_to_listen_on_are_refused(label_studio: FakeLabelStudio) -> None:
@@ -110,7 +110,7 @@ def test_two_names_for_a_project_and_an_address_to_listen_on_are_refused(label_s
     everywhere = run_one_of(commands(), "init", "--api-key", "t", "--backend-url", "http://0.0.0.0:9090")
     assert everywhere.exit_code == 2
     assert "0.0.0.0 is an address to listen on" in everywhere.output
-    assert label_studio.find_project("helioloop") is None
+    assert label_studio.find_projects("helioloop") == []
 
 
 @pytest.mark.parametrize(

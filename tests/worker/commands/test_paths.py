@@ -1,4 +1,4 @@
-"""Paths given to commands: an empty one is refused, and a link to a table stays a link."""
+"""Paths and texts given to commands: an empty one is refused, and a link to a table stays a link."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from helioloop.cli import load_commands
+from helioloop.cli import TEXT, Text, load_commands
 from helioloop.errors import WrongUsage
 from helioloop_worker.commands.options import TABLE, NamedPath, find_registry
 
@@ -24,6 +24,34 @@ def test_every_path_of_a_command_refuses_the_empty_one() -> None:
     }
     assert len(types) > 20
     assert [place for place, kind in types.items() if not isinstance(kind, NamedPath)] == []
+
+
+def test_every_text_of_a_command_refuses_the_empty_one() -> None:
+    """Where it was taken for an option that is not given, "$UNSET" named the default."""
+    group = click.Group()
+    load_commands(group)
+    texts = {
+        f"{command} {parameter.name}": parameter.type
+        for command, given in group.commands.items()
+        for parameter in given.params
+        if parameter.type.name == "text"
+    }
+    assert {"init title", "init backend_url", "backend host", "rollback version", "check profile_name"} <= {*texts}
+    assert [place for place, kind in texts.items() if not isinstance(kind, Text)] == ["cutouts files"]
+
+
+@pytest.mark.parametrize("given", ["", " ", "\t"])
+@pytest.mark.parametrize(("required", "remedy"), [(True, "give one"), (False, "give one, or leave the option out")])
+def test_an_empty_text_is_refused_with_the_remedy(given: str, required: bool, remedy: str) -> None:
+    @click.command()
+    @click.option("--title", type=TEXT, required=required)
+    def command(title: str) -> None:
+        sys.stdout.write(title)
+
+    result = CliRunner().invoke(command, ["--title", given])
+    assert result.exit_code == 2
+    assert result.output.endswith(f"the value is empty, as of a shell variable that is not set; {remedy}\n")
+    assert CliRunner().invoke(command, ["--title", " a "]).output == " a "
 
 
 @pytest.mark.parametrize("given", ["", " "])

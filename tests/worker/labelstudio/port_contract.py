@@ -13,6 +13,8 @@ from helioloop.errors import LabelStudioError
 from helioloop.labelstudio.annotations import current_label
 from helioloop.labelstudio.config import parse_config
 from helioloop.labelstudio.predictions import PredictionContent
+from helioloop.settings import Settings
+from helioloop_worker.labelstudio.own_instruction import own_instruction, place_pictures
 from helioloop_worker.labelstudio.port import Counts
 from helioloop_worker.labelstudio.setup_port import LabelStudioSetup
 from helioloop_worker.labelstudio.tab import TABS
@@ -64,6 +66,8 @@ class EmptyProject:
         Change the labelling configuration, as a human does in the settings of the project.
     configured : callable
         Create another project with a labelling configuration, and return its id.
+    titled : callable
+        Create another project with a title, and return its id.
     backend : BackendPlace
         Where a backend answers.
     """
@@ -77,6 +81,7 @@ class EmptyProject:
     copy_predictions: Callable[[list[int]], None]
     configure: Callable[[str], None]
     configured: Callable[[str], int]
+    titled: Callable[[str], int]
     backend: BackendPlace
 
     def tasks(self, count: int) -> list[int]:
@@ -145,6 +150,38 @@ def a_new_project_is_empty_and_shows_no_version(empty: EmptyProject) -> None:
     assert empty.label_studio.tasks(empty.project) == []
     assert empty.label_studio.predictions(empty.project) == []
     assert empty.label_studio.model_versions(empty.project) == {}
+
+
+def projects_are_found_by_title(empty: EmptyProject) -> None:
+    """Blanks at the ends of a title are removed, and several projects may have one; part of a title finds none."""
+    studio, title = empty.label_studio, f"Release {empty.project}"
+    assert studio.find_projects(title) == []
+    found = [empty.titled(given) for given in (title, f"  {title} ", title)]
+    empty.titled(f"{title} b")
+    assert studio.find_projects(title) == found
+    assert [studio.project(number).title for number in found] == [title] * 3
+
+
+def titles_have_3_to_50_characters(empty: EmptyProject) -> None:
+    """Without the blanks at their ends, or none at all; a setup refuses the others, and no title, before."""
+    for refused in ("ab", " ab ", "x" * 51):
+        with pytest.raises(LabelStudioError):
+            empty.titled(refused)
+    for taken in ("abc", f" {'é' * 50} ", "", "  "):
+        assert empty.label_studio.project(empty.titled(taken)).title == taken.strip()
+
+
+def helioloops_instruction_is_recognised_as_label_studio_keeps_it(empty: EmptyProject) -> None:
+    """It writes entities and tables in another way; the pictures are placed once."""
+    studio, number = empty.label_studio, empty.project
+    settings = Settings(media_root=empty.backend.media_root)
+    controls = parse_config(studio.project(number).label_config, emergence="emergence", non_emergence="non-emergence")
+    studio.update_project(number, expert_instruction=own_instruction(controls))
+    assert [place_pictures(studio, settings, studio.project(number), controls) for _ in range(2)] == [True, False]
+    assert studio.project(number).instruction.count("<img ") == 6
+    studio.update_project(number, expert_instruction="<p>Ours</p>")
+    assert not place_pictures(studio, settings, studio.project(number), controls)
+    assert studio.project(number).instruction == "<p>Ours</p>"
 
 
 def tasks_keep_order_and_data(empty: EmptyProject) -> None:
@@ -710,6 +747,9 @@ OTHER_CONFIG = """<View>
 CONTRACT = (
     an_unknown_project_is_refused,
     a_new_project_is_empty_and_shows_no_version,
+    projects_are_found_by_title,
+    titles_have_3_to_50_characters,
+    helioloops_instruction_is_recognised_as_label_studio_keeps_it,
     tasks_keep_order_and_data,
     tasks_without_a_value_that_the_screen_shows_are_refused,
     newer_tasks_are_read_by_id,

@@ -51,6 +51,7 @@ def empty(backend: BackendPlace) -> EmptyProject:
         copy_predictions=lambda tasks: label_studio.copy_predictions(project, tasks),
         configure=lambda config: label_studio.configure(project, config),
         configured=lambda config: label_studio.create_project(title="other", label_config=config),
+        titled=lambda title: label_studio.create_project(title=title, label_config=labeling_configuration()),
         backend=backend,
     )
 

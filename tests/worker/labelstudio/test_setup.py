@@ -80,7 +80,7 @@ def test_events_reach_the_backend_wherever_it_starts(
     """Label Studio sends no basic auth with events, so the headers of the webhook have it, umlauts included."""
     own, label_studio = settings.model_copy(update=credentials), FakeLabelStudio(call=call)
     with serving(own) as url:
-        project = set_up(label_studio, own, title="t", backend_url=f"{url}/")
+        project = set_up(label_studio, own, title="team", backend_url=f"{url}/")
         annotated_task(label_studio, project, "emergence")
     assert waiting(redis_connection, project) == 1
 
@@ -92,7 +92,7 @@ def test_the_webhook_contains_the_password_only_without_a_secret(
 
     def headers(**credentials: Any) -> dict[str, str]:
         own = settings.model_copy(update=credentials)
-        project = set_up(label_studio, own, title=str(credentials), backend_url="http://127.0.0.1:9090")
+        project = set_up(label_studio, own, title=f"with {len(credentials)}", backend_url="http://127.0.0.1:9090")
         (hook,) = label_studio.webhooks(project)
         assert (hook.url, hook.actions) == ("http://127.0.0.1:9090/webhook", {*WEBHOOK_ACTIONS})
         return dict(hook.headers)
@@ -117,9 +117,9 @@ def test_credentials_that_label_studio_cannot_send_are_refused_first(
 ) -> None:
     """Before anything is changed, and the value is not shown."""
     with pytest.raises(SettingsError, match=rule) as caught:
-        set_up(label_studio, settings.model_copy(update=BASIC | SECRET | changed), title="t", backend_url=NOWHERE)
+        set_up(label_studio, settings.model_copy(update=BASIC | SECRET | changed), title="team", backend_url=NOWHERE)
     assert "geheim" not in str(caught.value)
-    assert label_studio.find_project("t") is None
+    assert label_studio.find_projects("team") == []
 
 
 def test_earlier_addresses_are_removed_and_foreign_ones_stay(
@@ -128,9 +128,9 @@ def test_earlier_addresses_are_removed_and_foreign_ones_stay(
     """Two earlier addresses of helioloop, one of them this machine by another name: an event counts once."""
     own = settings.model_copy(update=BASIC | SECRET)
     label_studio = FakeLabelStudio(call=call)
-    project = set_up(label_studio, own, title="t", backend_url=backend.replace("127.0.0.1", "localhost"))
+    project = set_up(label_studio, own, title="team", backend_url=backend.replace("127.0.0.1", "localhost"))
     label_studio.connections.call = lambda *_: 200
-    set_up(label_studio, own, title="t", backend_url="http://10.1.2.3:9090/ml")
+    set_up(label_studio, own, title="team", backend_url="http://10.1.2.3:9090/ml")
     foreign = label_studio.connections.add_foreign_backend(project, url="http://10.1.2.3:9999", title="SAM")
     for address in ("http://10.9.9.9:9090", "http://127.0.0.1:1"):  # as an earlier helioloop left them
         label_studio.connections.add_foreign_backend(project, url=address, title="helioloop")
@@ -166,12 +166,12 @@ def test_a_backend_that_does_not_answer_changes_no_registration(settings: Settin
     """The project keeps the address that works."""
     own = settings.model_copy(update=BASIC | SECRET)
     label_studio = FakeLabelStudio(call=call)
-    project = set_up(label_studio, own, title="t", backend_url=backend)
+    project = set_up(label_studio, own, title="team", backend_url=backend)
     before = (label_studio.backends(project), label_studio.webhooks(project))
     with pytest.raises(LabelStudioError, match="start the backend with the HELIOLOOP_BASIC_AUTH_…"):
-        set_up(label_studio, own, title="t", backend_url=NOWHERE)
+        set_up(label_studio, own, title="team", backend_url=NOWHERE)
     with pytest.raises(LabelStudioError, match=r"answered \[200, 401\]"):
-        set_up(label_studio, settings, title="t", backend_url=backend)
+        set_up(label_studio, settings, title="team", backend_url=backend)
     assert (label_studio.backends(project), label_studio.webhooks(project)) == before
 
 
@@ -217,7 +217,7 @@ def test_adopting_a_project_changes_no_task_and_no_annotation(
 def test_annotations_that_nobody_can_correct_are_said(settings: Settings, marked: int, skipped: int, n: int) -> None:
     """Label Studio marks imported annotations as ground truth; skips among them count for nothing."""
     label_studio = FakeLabelStudio()
-    project = label_studio.create_project(title="t", label_config=labeling_configuration())
+    project = label_studio.create_project(title="team", label_config=labeling_configuration())
     tasks = label_studio.import_tasks(project, [dict.fromkeys(("video", "curve", "reason"), "/a")] * 3)
     for place, task in enumerate(tasks):
         label_studio.annotate(task, "emergence", skipped=place < skipped)
@@ -232,7 +232,7 @@ def test_annotations_that_nobody_can_correct_are_said(settings: Settings, marked
 def test_tasks_that_show_another_project_are_said(settings: Settings) -> None:
     """They were copied by export and import; a task of the project's own is none of them."""
     label_studio = FakeLabelStudio()
-    project = label_studio.create_project(title="t", label_config=labeling_configuration())
+    project = label_studio.create_project(title="team", label_config=labeling_configuration())
     for number in (project, project + 1, project + 2):
         address = f"/data/local-files/?d=helioloop/project-{number}/made/cube01.reason.txt"
         label_studio.import_tasks(project, [dict.fromkeys(("video", "curve", "reason"), address)])
@@ -254,7 +254,7 @@ def test_a_project_that_cannot_be_used_is_refused_before_it_is_changed(
         labeling_configuration().replace('value="$video"', 'value="$cube"'): "shows \\$cube, but helioloop writes",
     }
     for config, message in faults.items():
-        project = label_studio.create_project(title="t", label_config=config)
+        project = label_studio.create_project(title="team", label_config=config)
         with pytest.raises(ConfigurationError, match=message):
             set_up(label_studio, settings, project=project, backend_url=NOWHERE)
         assert label_studio.settings(project) == {"expert_instruction": ""}
@@ -290,7 +290,7 @@ def test_the_settings_are_the_words_of_new_projects_only(settings: Settings, lab
 def test_only_another_configuration_is_said_to_be_kept(settings: Settings, label_studio: FakeLabelStudio) -> None:
     """Not that of a project which was just made, with any words and line ends; but one with a control more."""
     own = GivenWords(emergence="ja", non_emergence="nein")
-    project = set_up(label_studio, settings, title="t", backend_url=NOWHERE, given=own)
+    project = set_up(label_studio, settings, title="team", backend_url=NOWHERE, given=own)
     assert "Ja:" in label_studio.settings(project)["expert_instruction"]
     config = label_studio.project(project).label_config
     for changed, kept in (
@@ -298,7 +298,7 @@ def test_only_another_configuration_is_said_to_be_kept(settings: Settings, label
         (config.replace("\n", "\r\n"), 0),
         (config.replace("</View>", '<TextArea name="note" toName="video"/></View>', 1), 1),
     ):
-        other = label_studio.create_project(title="o", label_config=changed)
+        other = label_studio.create_project(title="other", label_config=changed)
         said: list[str] = []
         set_up(label_studio, settings, project=other, backend_url=NOWHERE, given=own, say=said.append)
         assert sum(line.startswith("kept: the labelling configuration") for line in said) == kept
@@ -306,7 +306,7 @@ def test_only_another_configuration_is_said_to_be_kept(settings: Settings, label
 
 def test_a_new_project_has_an_instruction_with_pictures(settings: Settings, label_studio: FakeLabelStudio) -> None:
     """Label Studio removes pictures inside the text, so they are served from the project's own folder."""
-    project = set_up(label_studio, settings, title="t", backend_url=NOWHERE)
+    project = set_up(label_studio, settings, title="team", backend_url=NOWHERE)
     text = label_studio.settings(project)["expert_instruction"]
     assert "Emergence" in text
     assert f"/data/local-files/?d=helioloop/project-{project}/instruction/emergence-1.png" in text
@@ -317,8 +317,8 @@ def test_configuration_and_instruction_of_an_existing_project_stay(
     settings: Settings, label_studio: FakeLabelStudio
 ) -> None:
     """A team may have edited both, and tasks of an older release have no curve."""
-    project = label_studio.create_project(title="t", label_config=labeling_configuration(), instruction="Ours")
-    assert set_up(label_studio, settings, title="t", backend_url=NOWHERE) == project
+    project = label_studio.create_project(title="team", label_config=labeling_configuration(), instruction="Ours")
+    assert set_up(label_studio, settings, title="team", backend_url=NOWHERE) == project
     assert label_studio.settings(project) == {"expert_instruction": "Ours", "sampling": "Uncertainty sampling"}
 
 
@@ -350,9 +350,9 @@ def test_an_address_that_label_studio_cannot_call_is_refused(
 ) -> None:
     """In one sentence with the remedy, before anything is made."""
     with pytest.raises(WrongUsage, match=rule) as caught:
-        set_up(label_studio, settings, title="t", backend_url=url)
+        set_up(label_studio, settings, title="team", backend_url=url)
     assert "hunter2" not in str(caught.value)
-    assert label_studio.find_project("t") is None
+    assert label_studio.find_projects("team") == []
 
 
 @pytest.mark.parametrize(
@@ -362,4 +362,4 @@ def test_an_address_that_label_studio_cannot_call_is_refused(
 )  # fmt: skip
 def test_other_addresses_are_taken(settings: Settings, label_studio: FakeLabelStudio, url: str) -> None:
     """Loopback, private addresses, path prefixes and names with a dot."""
-    assert set_up(label_studio, settings, title="t", backend_url=url)
+    assert set_up(label_studio, settings, title="team", backend_url=url)

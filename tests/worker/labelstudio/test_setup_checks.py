@@ -84,7 +84,7 @@ def test_a_new_project_is_tried_with_a_probe_file_that_is_removed(
     settings: Settings, label_studio: FakeLabelStudio, backend: str, redis_connection: redis.Redis
 ) -> None:
     """It says plainly that no video was tried; one event arrived, and the webhook no longer sends that event."""
-    project = set_up(label_studio, settings, title="t", backend_url=backend)
+    project = set_up(label_studio, settings, title="team", backend_url=backend)
     (settings.media_dir(project) / "init-probe-of-before.mp4").write_bytes(b"left by an interrupted command")
     assert tried(label_studio, settings, project, backend) == [
         "media: a probe file in the project's media folder was fetched through Label Studio, and removed again",
@@ -100,7 +100,7 @@ def test_a_new_project_is_tried_with_a_probe_file_that_is_removed(
 
 def test_the_latest_video_is_fetched(settings: Settings, label_studio: FakeLabelStudio, backend: str) -> None:
     """Tasks and annotations stay as they are."""
-    project = set_up(label_studio, settings, title="t", backend_url=backend)
+    project = set_up(label_studio, settings, title="team", backend_url=backend)
     cube_task(label_studio, settings, project)
     before = label_studio.tasks(project)
     assert "media: the video of cube c0 was fetched as a browser does" in tried(
@@ -112,7 +112,7 @@ def test_the_latest_video_is_fetched(settings: Settings, label_studio: FakeLabel
 def test_a_video_that_is_missing_or_no_video_is_reported(
     settings: Settings, label_studio: FakeLabelStudio, backend: str
 ) -> None:
-    project = set_up(label_studio, settings, title="t", backend_url=backend)
+    project = set_up(label_studio, settings, title="team", backend_url=backend)
     cube_task(label_studio, settings, project, content=b"<html>" * 400)
     assert "does not begin like an MP4 video" in failure(label_studio, settings, project, backend)
     (settings.media_dir(project) / "made" / "c0.mp4").unlink()
@@ -134,7 +134,7 @@ def test_media_that_browsers_could_not_show_are_reported(
 ) -> None:
     """The event is tried all the same, and the probe file is removed."""
     label_studio = FakeLabelStudio(document_root=settings.media_root, call=call)
-    project = set_up(label_studio, settings, title="t", backend_url=backend)
+    project = set_up(label_studio, settings, title="team", backend_url=backend)
     monkeypatch.setattr(label_studio, "fetch_media", lambda *_, **__: answer)
     text = failure(label_studio, settings, project, backend)
     assert cause in text
@@ -164,7 +164,7 @@ def test_a_video_in_a_bucket_that_browsers_could_not_show_is_reported(
 ) -> None:
     """With the remedy of a bucket; its address has no secret and is shown whole."""
     value = "s3://media/team/helioloop/project-1/made/c0.mp4"
-    project = set_up(label_studio, settings, title="t", backend_url=backend)
+    project = set_up(label_studio, settings, title="team", backend_url=backend)
     row = {"video": value, "cube": "c0", "release": "made", "sha256": "a" * 64, "curve": "", "reason": ""}
     (task,) = label_studio.import_tasks(project, [row])
     encoded, fetch = base64.urlsafe_b64encode(value.encode()).decode(), label_studio.fetch_media
@@ -202,14 +202,14 @@ def test_a_backend_with_another_secret_is_reported(settings: Settings, label_stu
     """The backend was started in another environment."""
     other = settings.model_copy(update={"webhook_secret": SecretStr("another")})
     with serving(other) as url:
-        project = set_up(label_studio, settings, title="t", backend_url=url)
+        project = set_up(label_studio, settings, title="team", backend_url=url)
         assert "set the same HELIOLOOP_WEBHOOK_SECRET" in event_failure(label_studio, settings, project, url)
 
 
 def test_a_backend_with_another_redis_is_reported(settings: Settings, label_studio: FakeLabelStudio) -> None:
     """It answers, but what it counts is not seen here."""
     with serving(settings.model_copy(update={"redis_url": f"{settings.redis_url}?db=7"})) as url:
-        project = set_up(label_studio, settings, title="t", backend_url=url)
+        project = set_up(label_studio, settings, title="team", backend_url=url)
         assert "counts in another Redis" in event_failure(label_studio, settings, project, url)
 
 
@@ -217,7 +217,7 @@ def test_a_label_studio_that_cannot_call_the_backend_is_reported(
     settings: Settings, label_studio: FakeLabelStudio, backend: str
 ) -> None:
     """Its protection against private addresses stops webhooks without a word; from here the event arrives."""
-    project = set_up(label_studio, settings, title="t", backend_url=backend)
+    project = set_up(label_studio, settings, title="team", backend_url=backend)
 
     def protected(*_: Any) -> int:
         raise ConnectionError
@@ -229,7 +229,7 @@ def test_a_label_studio_that_cannot_call_the_backend_is_reported(
 
 def test_a_backend_that_stopped_is_reported(settings: Settings, label_studio: FakeLabelStudio) -> None:
     with serving(settings) as url:
-        project = set_up(label_studio, settings, title="t", backend_url=url)
+        project = set_up(label_studio, settings, title="team", backend_url=url)
     assert "nothing answers there from here either (ConnectError)" in event_failure(
         label_studio, settings, project, url
     )
@@ -238,7 +238,7 @@ def test_a_backend_that_stopped_is_reported(settings: Settings, label_studio: Fa
 def test_without_redis_the_trial_fails_in_a_sentence(
     settings: Settings, label_studio: FakeLabelStudio, backend: str
 ) -> None:
-    project = set_up(label_studio, settings, title="t", backend_url=backend)
+    project = set_up(label_studio, settings, title="team", backend_url=backend)
     elsewhere = settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0"})
     assert "Redis at redis://127.0.0.1:9/0 cannot be reached" in failure(label_studio, elsewhere, project, backend)
 
@@ -248,7 +248,7 @@ def test_a_backend_with_another_model_folder_is_reported(
 ) -> None:
     """Events arrive and every media file is served, but no version would ever be: it is no success."""
     with serving(settings.model_copy(update={"model_root": tmp_path / "elsewhere"})) as url:
-        project = set_up(label_studio, settings, title="t", backend_url=url)
+        project = set_up(label_studio, settings, title="team", backend_url=url)
         text = failure(label_studio, settings, project, url)
     assert f"reads another model folder than {settings.model_root}" in text
     assert "did not arrive" not in text

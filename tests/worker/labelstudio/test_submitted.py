@@ -2,14 +2,13 @@
 
 import json
 import socket
-import threading
-import urllib.request
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from tests.worker.operating.endpoints import serving
 
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio import submitted
@@ -30,11 +29,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         known = self.headers["Authorization"] in {"Token legacy", "Bearer short-lived"}
-        self._answer(200 if known else 401, PROJECT if known and self.path == "/api/projects/7" else {})
+        self._answer(200 if known else 401, PROJECT if known and self.path == "/api/projects/7/" else {})
 
     def do_POST(self) -> None:
         sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        known = self.path == "/api/token/refresh" and sent == {"refresh": "a.b.c"}
+        known = self.path == "/api/token/refresh/" and sent == {"refresh": "a.b.c"}
         self._answer(200 if known else 401, {"access": "short-lived"} if known else {})
 
     def log_message(self, *_: object) -> None:
@@ -43,13 +42,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(_Handler) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def count(url: str, key: str | None, *, project: int = 7) -> Submitted | str | None:
@@ -111,6 +105,51 @@ def test_an_answer_of_another_project_or_service_is_said(url: str, monkeypatch: 
     assert "did not answer in time; check that it runs" in said
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("key", ["legacy", "a.b.c"])
+def test_the_token_follows_no_redirect(status: int, key: str) -> None:
+    """As to a login page on another server; a personal access token is in the data of a POST, which 307 keeps."""
+    arrived: list[str] = []
+
+    class Login(_Handler):
+        def do_GET(self) -> None:
+            arrived.append(f"{self.headers['Authorization']}")
+            self._answer(200, PROJECT)
+
+        do_POST = do_GET  # noqa: N815 - http.server's names
+
+    with serving(Login) as port:
+
+        class Front(_Handler):
+            def do_GET(self) -> None:
+                self.send_response(status)
+                self.send_header("Location", f"http://localhost:{port}/login?next=hunter2")
+                self.end_headers()
+
+            do_POST = do_GET  # noqa: N815 - http.server's names
+
+        with serving(Front) as front:
+            said = str(count(f"http://127.0.0.1:{front}", key))
+    assert arrived == []
+    assert f"answered {status}, which leads to http://localhost:{port}/login; set HELIOLOOP_LABEL_STUDIO_URL to" in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize("location", [None, "/label-studio/api/projects/7/", "file:///etc/passwd"])
+def test_a_redirect_to_the_same_server_or_to_nowhere_is_said(location: str | None) -> None:
+    class Front(_Handler):
+        def do_GET(self) -> None:
+            self.send_response(301)
+            if location is not None:
+                self.send_header("Location", location)
+            self.end_headers()
+
+    with serving(Front) as port:
+        said = str(count(f"http://127.0.0.1:{port}", "legacy"))
+    assert f"Label Studio at http://127.0.0.1:{port} answered 301" in said
+    assert ("which leads to" in said) == (location is not None)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "rule"),
     [
@@ -129,11 +168,9 @@ def test_a_proxy_is_named_as_the_cause(
     for one in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(one, raising=False)
         monkeypatch.delenv(one.lower(), raising=False)
-    monkeypatch.setattr(urllib.request, "_opener", None)
     monkeypatch.setenv(name, "")
     assert isinstance(count(url, "legacy"), Submitted)
     monkeypatch.setenv(name, value)
-    monkeypatch.setattr(urllib.request, "_opener", None)  # it keeps the proxies of the first call of a process
     said = str(count(url, "legacy"))
     assert rule in said
     assert "hunter2" not in said

@@ -21,7 +21,7 @@ TITLES = [tab.title for tab in TABS]
 @pytest.fixture
 def label_studio() -> FakeLabelStudio:
     found = FakeLabelStudio()
-    found.create_project(title="t", label_config=labeling_configuration())
+    found.create_project(title="team", label_config=labeling_configuration())
     return found
 
 
@@ -39,7 +39,7 @@ def test_tabs_are_made_once_and_a_teams_tabs_stay(label_studio: FakeLabelStudio,
         EmptyProject(
             label_studio=label_studio, project=1, annotate=unused, skip=unused, revise=unused,
             delete_annotation=unused, copy_predictions=unused, configure=unused,
-            configured=unused,
+            configured=unused, titled=unused,
             backend=BackendPlace(url="", user="", password="", secret="", media_root=tmp_path, arrived=unused),
         ),
         tmp_path,

@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import redis
 from label_studio_sdk.core import http_client
-from tests.worker.operating.endpoints import serving
+from tests.worker.operating.endpoints import personal_access_token, serving
 
 from helioloop.errors import LabelStudioError, MissingInLabelStudio
 from helioloop.messaging.job_failures import JobFailures
@@ -140,7 +140,7 @@ CALLS: dict[str, Callable[[LabelStudioClient], Any]] = {
         [PredictionRow(id=1, task=1, model_version="v0001")]
     ),
     "rescore": lambda client: client.rescore(PredictionRow(id=1, task=1, model_version="v0001"), 0.5),
-    "find_project": lambda client: client.find_project("t"),
+    "find_projects": lambda client: client.find_projects("t"),
     "create_project": lambda client: client.create_project(title="t", label_config="<View/>"),
     "update_project": lambda client: client.update_project(1, sampling="Uncertainty sampling"),
     "ensure_local_storage": lambda client: client.ensure_local_storage(1, "/media"),
@@ -501,6 +501,32 @@ def test_a_change_does_not_follow_a_redirect_that_drops_it(peer: Server, name: s
     assert len(peer.requests) == 1
 
 
+@pytest.mark.parametrize("name", ["ensure_backend", "create_webhook", "create_project", "set_model_version"])
+@pytest.mark.parametrize("status", [307, 308])
+def test_a_change_is_not_sent_to_another_server(peer: Server, name: str, status: int) -> None:
+    """Such a redirect keeps the data, which may contain the backend's password or the webhook's secret."""
+    peer.answers = [Answer(status, location="http://localhost:1/elsewhere?next=s3cret"), Answer(200, [])]
+    if name == "ensure_backend":
+        peer.answers.insert(0, Answer(200, []))
+    said = refusal(lambda: CALLS[name](peer.client()))
+    assert f"a redirect ({status}) that would send the data to http://localhost:1, which Label" in said
+    assert "s3cret" not in said
+
+
+def test_a_personal_access_token_is_not_sent_to_another_server_where_it_is_renewed(peer: Server) -> None:
+    peer.answers = [Answer(307, location="http://localhost:1/login")]
+    own = LabelStudioClient(peer.url, api_key=personal_access_token(), timeout_seconds=5.0)
+    assert "a redirect (307) that would send the data to http://localhost:1," in refusal(lambda: own.project(1))
+    assert peer.requests == [("POST", "/api/token/refresh/")]
+
+
+def test_a_change_follows_a_redirect_that_keeps_it_on_the_same_server(peer: Server) -> None:
+    """As of a proxy that corrects a path."""
+    peer.answers = [Answer(308, location="/elsewhere"), Answer(200, {})]
+    peer.client().set_model_version(1, "v0001")
+    assert peer.requests[1] == ("PATCH", "/elsewhere")
+
+
 def test_reading_follows_a_redirect(peer: Server) -> None:
     """A GET request stays one."""
     peer.answers = [Answer(301, location="/elsewhere"), Answer(200, {"v0001": 3})]
@@ -510,7 +536,7 @@ def test_reading_follows_a_redirect(peer: Server) -> None:
 @pytest.mark.parametrize("body", [None, "ok", [1], ["x"]], ids=repr)
 @pytest.mark.parametrize(
     "name",
-    ["project", "tasks_after", "predictions", "model_versions", "import_predictions", "delete_version", "find_project",
+    ["project", "tasks_after", "predictions", "model_versions", "import_predictions", "delete_version", "find_projects",
      "create_project", "ensure_local_storage", "storages", "ensure_backend", "backends", "webhooks", "create_webhook",
      "tabs", "create_tab"],
 )  # fmt: skip

@@ -19,7 +19,7 @@ PROJECT = {
     "id": 1, "title": "t", "label_config": "<View/>", "model_version": "v0001", "task_number": 3,
     "num_tasks_with_annotations": 2, "total_annotations_number": 2, "skipped_annotations_number": 0,
 }  # fmt: skip
-ANSWERS: dict[str, Any] = {"/api/projects/1/": PROJECT, "/api/projects/1": PROJECT, "/api/projects/1/export": []}
+ANSWERS: dict[str, Any] = {"/api/projects/1/": PROJECT, "/api/projects/1/export": []}
 
 
 def personal_access_token(kind: str = "refresh") -> str:

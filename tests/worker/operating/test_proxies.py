@@ -15,7 +15,7 @@ from helioloop.errors import LabelStudioError, ServiceError
 from helioloop.messaging import redis_client
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.client import LabelStudioClient
-from helioloop_worker.labelstudio.submitted import count_submitted
+from helioloop_worker.labelstudio.submitted import look_at_project
 from helioloop_worker.media.choice import make_media
 
 TOKENS = {"legacy token": "0123456789abcdef", "personal access token": personal_access_token()}
@@ -66,10 +66,8 @@ def test_label_studio_may_be_under_a_path(inner: Endpoint, token: str) -> None:
             assert own.project(1).model_version == "v0001"
             assert own.tasks(1) == []
             settings = Settings(label_studio_url=written, label_studio_api_key=SecretStr(token))
-            submitted = count_submitted(settings, 1)
-            assert submitted is not None
-            assert submitted.tasks == 3
-    assert {path for _, path in inner.requests if "token" not in path} >= {"/api/projects/1/", "/api/projects/1"}
+            assert look_at_project(settings, 1).submitted.tasks == 3
+    assert {path for _, path in inner.requests if "token" not in path} >= {"/api/projects/1/"}
     assert all(path.startswith("/api/") for _, path in inner.requests)
 
 
@@ -105,14 +103,14 @@ def test_an_authority_of_ones_own_is_trusted_by_ssl_cert_file(
         with pytest.raises(LabelStudioError, match="is not trusted here; set SSL_CERT_FILE to a file"):
             client(url, token).project(1)
         with pytest.raises(LabelStudioError, match="has a certificate that is not trusted here; set SSL_CERT_FILE"):
-            count_submitted(settings, 1)
+            look_at_project(settings, 1)
         monkeypatch.setenv("SSL_CERT_FILE", str(bundle) + ".absent")
         with pytest.raises(LabelStudioError, match=r"set SSL_CERT_FILE \(which names no file now\)"):
-            count_submitted(settings, 1)
+            look_at_project(settings, 1)
         assert inner.requests == []
         monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
         assert client(url, token).project(1).title == "t"
-        assert count_submitted(settings, 1).tasks == 3
+        assert look_at_project(settings, 1).submitted.tasks == 3
 
 
 def test_redis_behind_tls_is_reached_by_rediss(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import click
 
-from helioloop.cli import needs_extra, print_table
+from helioloop.cli import TEXT, needs_extra, print_table
 from helioloop.settings import load_settings
 from helioloop_worker.commands.options import PROJECT
 
@@ -22,6 +22,7 @@ def commands() -> Sequence[click.Command]:
 )
 @click.option(
     "--backend-url",
+    type=TEXT,
     help="The backend's address as Label Studio should have it.  [default: the registered one]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print all findings as one line of JSON.")

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import click
 
-from helioloop.cli import needs_extra, print_table
+from helioloop.cli import TEXT, needs_extra, print_table
 from helioloop.model.recipes import AUTO, RECIPES
 from helioloop.registry.card import Card
 from helioloop.registry.versions import Registry
 from helioloop.settings import load_settings
 from helioloop_worker.commands.options import (
     existing_registry,
+    find_own_registry,
     find_registry,
     labels_option,
     model_dir_option,
@@ -209,7 +210,7 @@ def versions(*, model_dir: Path | None, project: int | None) -> None:
 
 
 @click.command("rollback")
-@click.argument("version")
+@click.argument("version", type=TEXT)
 @models_options
 def rollback(*, version: str, model_dir: Path | None, project: int | None) -> None:
     """Publish an earlier or a rejected model VERSION.
@@ -221,7 +222,7 @@ def rollback(*, version: str, model_dir: Path | None, project: int | None) -> No
     Example:
       helioloop rollback v0001 --model-dir models
     """
-    registry = find_registry(model_dir=model_dir, project=project)
+    registry = find_own_registry(model_dir=model_dir, project=project)
     before = registry.published_if_readable() or "nothing"
     registry.publish(version, why=f"published by hand in place of {before}")
     if project is not None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from helioloop.cli import TEXT
 from helioloop.environment.answering import silent_sentence
 from helioloop.errors import ServiceError, WrongUsage
 from helioloop.files.access import remedy_for_denial
@@ -95,7 +96,7 @@ seed_option = click.option(
     type=SEED,
     help="Seed of the first ensemble member; member k uses seed + k.  [default: HELIOLOOP_SEED, 0]",
 )
-version_option = click.option("--version", help="Model version that scores.  [default: the published one]")
+version_option = click.option("--version", type=TEXT, help="Model version that scores.  [default: the published one]")
 other_profile_option = click.option(
     "--other-profile",
     is_flag=True,
@@ -162,3 +163,24 @@ def find_registry(*, model_dir: Path | None, project: int | None) -> Registry:
     if project is not None and model_dir is None:
         return Registry(load_settings().model_dir(project))
     raise WrongUsage("give either --model-dir DIR or --project ID, and not both")
+
+
+def find_own_registry(*, model_dir: Path | None, project: int | None) -> Registry:
+    """Return the model folder that --model-dir or --project names, for commands that change it.
+
+    Where Label Studio does not say to which project it belongs, a sentence says so.
+
+    Raises
+    ------
+    WrongUsage
+        As `find_registry`.
+    RegistryError
+        Where the folder, or the project's media folder, belongs to another project.
+    """
+    from helioloop_worker.labelstudio.folder_owner import check_folder_owner
+
+    registry = find_registry(model_dir=model_dir, project=project)
+    doubt = None if project is None else check_folder_owner(load_settings(), project)
+    if doubt is not None:
+        click.echo(f"helioloop: {doubt}", err=True)
+    return registry

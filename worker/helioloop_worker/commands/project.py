@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from helioloop.cli import needs_extra
+from helioloop.cli import TEXT, needs_extra
 from helioloop.environment.addresses import check_http_url
 from helioloop.environment.credentials import check_token
 from helioloop.errors import ServiceError, WrongUsage
@@ -28,23 +28,29 @@ def commands() -> Sequence[click.Command]:
 
 
 @click.command()
-@click.option("--url", help="Label Studio's address as seen from this machine.  [default: HELIOLOOP_LABEL_STUDIO_URL]")
+@click.option(
+    "--url",
+    type=TEXT,
+    help="Label Studio's address as seen from this machine.  [default: HELIOLOOP_LABEL_STUDIO_URL]",
+)
 @click.option(
     "--api-key",
+    type=TEXT,
     help="Access token (legacy token or personal access token). Prefer the variable HELIOLOOP_LABEL_STUDIO_API_KEY: "
     "other users of this machine can see command lines.",
 )
-@click.option("--title", help="Title of the project to create or complete.  [default: helioloop]")
+@click.option("--title", type=TEXT, help="Title of the project to create or complete.  [default: helioloop]")
 @click.option("--project", type=click.IntRange(min=1), help="Id of an existing project, instead of --title.")
 @click.option(
     "--backend-url",
+    type=TEXT,
     help="The backend's address as seen from Label Studio.  [default: http://HOST:PORT, where `helioloop backend` "
     "listens]",
 )
-@click.option("--emergence", help="Choice of the class emergence in this project.")
-@click.option("--non-emergence", help="Choice of the class non-emergence in this project.")
-@click.option("--choices", help="Name of the <Choices> with both, where several have them.")
-@click.option("--onset", help="Timeline label of the emergence onset in this project.")
+@click.option("--emergence", type=TEXT, help="Choice of the class emergence in this project.")
+@click.option("--non-emergence", type=TEXT, help="Choice of the class non-emergence in this project.")
+@click.option("--choices", type=TEXT, help="Name of the <Choices> with both, where several have them.")
+@click.option("--onset", type=TEXT, help="Timeline label of the emergence onset in this project.")
 def init(
     *,
     url: str | None,
@@ -64,11 +70,11 @@ def init(
     The command prints the project's id, which other commands take as --project.
 
     Of an existing project it prints what it found and what is missing. It never changes the labelling configuration,
-    the instruction, a task or an annotation. It reads the names of the controls and the words of the two classes from
-    the project's own configuration and keeps them in the project's model folder, so projects with different words
-    share one worker and one backend. If the words are not clear, it asks for --emergence and --non-emergence and names
-    the choices that it saw. The words of a new project are these, or HELIOLOOP_CLASS_EMERGENCE and
-    HELIOLOOP_CLASS_NON_EMERGENCE.
+    the text of the instruction, a task or an annotation; helioloop's own instruction gets its pictures. It reads the
+    names of the controls and the words of the two classes from the project's own configuration and keeps them in the
+    project's model folder, so projects with different words share one worker and one backend. If the words are not
+    clear, it asks for --emergence and --non-emergence and names the choices that it saw. The words of a new project are
+    these, or HELIOLOOP_CLASS_EMERGENCE and HELIOLOOP_CLASS_NON_EMERGENCE.
 
     ML backends and webhooks that helioloop registered earlier at other addresses are removed; those of others stay.
 
@@ -96,12 +102,12 @@ def init(
     label_studio = LabelStudioClient(
         settings.label_studio_url, api_key=key, timeout_seconds=settings.label_studio_timeout_seconds
     )
-    backend = backend_url or default_backend_url(settings)
+    backend = default_backend_url(settings) if backend_url is None else backend_url
     given = GivenWords(emergence=emergence, non_emergence=non_emergence, choices=choices, onset=onset)
     number = set_up(
         label_studio,
         settings,
-        title=title or "helioloop",
+        title="helioloop" if title is None else title,
         project=project,
         backend_url=backend,
         given=given,
@@ -114,8 +120,6 @@ def init(
 
 def given_token(token: str) -> str:
     """Return the token of --api-key if it follows the rule for the setting; no text contains it."""
-    if not token.strip():
-        raise WrongUsage("--api-key is empty; copy an access token from Account & Settings in Label Studio")
     try:
         return check_token(token)
     except ValueError as error:

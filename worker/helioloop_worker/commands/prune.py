@@ -10,7 +10,7 @@ import click
 from helioloop.cli import needs_extra, print_table
 from helioloop.errors import ServiceError, WrongUsage
 from helioloop.settings import Settings, load_settings
-from helioloop_worker.commands.options import FiniteRange, find_registry, models_options
+from helioloop_worker.commands.options import FiniteRange, find_own_registry, find_registry, models_options
 
 if TYPE_CHECKING:
     from helioloop_worker.loop.pruning import Kind
@@ -75,7 +75,7 @@ def prune(
     with needs_extra("worker"):
         from helioloop_worker.loop.pruning import found
         from helioloop_worker.reports.disk_use import size_text
-    registry, settings = find_registry(model_dir=model_dir, project=project), load_settings()
+    registry, settings = find_own_registry(model_dir=model_dir, project=project), load_settings()
     if not registry.root.is_dir():
         raise WrongUsage(f"{registry.root} is not a folder; name an existing model folder")
     kinds = _kinds(settings, model_dir=model_dir, project=project, keep=keep, cache_days=cache_days)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from helioloop.cli import needs_extra
+from helioloop.cli import TEXT, needs_extra
 from helioloop.errors import WrongUsage
 from helioloop.settings import load_settings
 from helioloop.words import count
@@ -83,9 +83,11 @@ def report(project: int, out: Path | None) -> None:
 
 @click.command()
 @project_option
-@click.option("--version", required=True, help="Model version, for example v0002; a superseded one too.")
+@click.option("--version", type=TEXT, required=True, help="Model version, for example v0002; a superseded one too.")
 @click.option("--out", required=True, type=FOLDER, help="Folder to write into. Files of an earlier call are replaced.")
-@click.option("--cube", "cubes", multiple=True, help="Only this cube; can be repeated.  [default: all with a score]")
+@click.option(
+    "--cube", "cubes", type=TEXT, multiple=True, help="Only this cube; can be repeated.  [default: all with a score]"
+)
 def screens(project: int, version: str, out: Path, cubes: tuple[str, ...]) -> None:
     """Write what the labelling screens showed of a version.
 

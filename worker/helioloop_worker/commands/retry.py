@@ -4,7 +4,7 @@ from typing import Final
 
 import click
 
-from helioloop.cli import needs_extra
+from helioloop.cli import TEXT, needs_extra
 from helioloop.settings import load_settings
 from helioloop_worker.commands.options import project_option
 
@@ -13,7 +13,7 @@ NOTHING: Final = "no job or round of project {project} is parked or waits for an
 
 @click.command()
 @project_option
-@click.argument("jobs", nargs=-1, metavar="[JOB]...")
+@click.argument("jobs", type=TEXT, nargs=-1, metavar="[JOB]...")
 def retry(*, project: int, jobs: tuple[str, ...]) -> None:
     """Try parked jobs and rounds of a project again.
 

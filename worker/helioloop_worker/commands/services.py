@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from helioloop.cli import Service, needs_extra
+from helioloop.cli import TEXT, Service, needs_extra
 from helioloop.logs import start_logging
 from helioloop.settings import load_settings
 from helioloop_worker.commands.options import EXISTING_FOLDER, FOLDER, PROGRAM
@@ -86,7 +86,7 @@ def worker(role: str, check: bool) -> None:
     required=True,
     help="The program label-studio in its own environment.",
 )
-@click.option("--redis-url", help="Use this Redis instead of starting one; REDIS_URL is not read.")
+@click.option("--redis-url", type=TEXT, help="Use this Redis instead of starting one; REDIS_URL is not read.")
 def demo(backend_python: Path, label_studio: Path, **asked: Any) -> None:
     """Run the whole loop on this machine.
 

@@ -65,6 +65,7 @@ class LabelStudioClient(TaskCalls, SetupCalls):
             description=found.description or "",
             counts=_counts(found),
             created_at=None if found.created_at is None else found.created_at.isoformat(),
+            instruction=found.expert_instruction or "",
         )
 
     def predictions(self, project: int) -> list[PredictionRow]:

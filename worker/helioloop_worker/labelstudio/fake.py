@@ -31,7 +31,7 @@ class FakeLabelStudio(FakeAnnotators):
     def project(self, project: int) -> ProjectInfo:
         """Return title, configuration, model version and counts; see `LabelStudio.project`."""
         own = self._project(project)
-        return replace(own.info, counts=_counts(own))
+        return replace(own.info, counts=_counts(own), instruction=str(own.settings.get("expert_instruction", "")))
 
     def tasks(self, project: int) -> list[dict[str, Any]]:
         """Return all tasks; see `LabelStudio.tasks`."""
@@ -212,9 +212,9 @@ class FakeLabelStudio(FakeAnnotators):
 
     # -- the port for setting up ----------------------------------------------------------------
 
-    def find_project(self, title: str) -> int | None:
-        """Return the project with this title; see `LabelStudioSetup.find_project`."""
-        return next((number for number, own in self._projects.items() if own.info.title == title), None)
+    def find_projects(self, title: str) -> list[int]:
+        """Return the projects with this title; see `LabelStudioSetup.find_projects`."""
+        return [number for number, own in self._projects.items() if own.info.title == title]
 
     def update_project(self, project: int, **values: Any) -> None:
         """Change settings, and send the event; see `LabelStudioSetup.update_project`."""

@@ -44,7 +44,10 @@ class FakeProjects:
         self.connections = FakeConnections(self._ids, document_root=document_root, call=call)
 
     def create_project(self, *, title: str, label_config: str, instruction: str = "") -> int:
-        """Create an empty project and return its id."""
+        """Create an empty project and return its id; blanks at the ends of the title are removed."""
+        title = title.strip()
+        if title and not 3 <= len(title) <= 50:
+            raise LabelStudioError("creating the project: Label Studio answered 400 {'title': ['3 to 50 characters']}")
         info = ProjectInfo(
             id=next(self._ids),
             title=title,

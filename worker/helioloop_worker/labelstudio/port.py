@@ -21,7 +21,10 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectInfo:
-    """The settings of a project that helioloop uses, when it was created (ISO 8601), and its counts where given."""
+    """The settings of a project that helioloop uses, when it was created (ISO 8601), and its counts where given.
+
+    The instruction is HTML; "" where there is none.
+    """
 
     id: int
     title: str
@@ -30,6 +33,7 @@ class ProjectInfo:
     description: str = ""
     counts: Counts | None = None
     created_at: str | None = None
+    instruction: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,11 @@
 """Sets a Label Studio project up for the loop: project, configuration, storage, backend, webhook, sampling, tabs.
 
-The setup can be repeated: it adds what is missing, and renews sampling, backend and webhook. Configuration and
-instruction are set when the project is created and never changed afterwards: the tasks that are there fit the
-configuration, and a team may have edited both. No task and no annotation is changed.
+The setup can be repeated: it adds what is missing, and renews sampling, backend and webhook. The configuration is set
+when the project is created and never changed afterwards: the tasks that are there fit it, and a team may have edited
+it. So is the instruction, except that helioloop's own text gets its pictures. No task and no annotation is changed.
 """
 
 from collections.abc import Callable
-from urllib.parse import quote, urlsplit
 
 from helioloop.errors import LabelStudioError
 from helioloop.labelstudio.new_controls import GivenWords, choose_controls, doubts
@@ -22,17 +21,17 @@ from helioloop_worker.labelstudio.own_addresses import (
     earlier_backends,
     earlier_webhooks,
 )
+from helioloop_worker.labelstudio.own_instruction import own_instruction, place_pictures
 from helioloop_worker.labelstudio.project import check_owner, claim_media
-from helioloop_worker.labelstudio.project_template import copy_stills, instruction, labeling_configuration
+from helioloop_worker.labelstudio.project_template import labeling_configuration
 from helioloop_worker.labelstudio.reused_words import reused_sentences
 from helioloop_worker.labelstudio.setup_port import LabelStudioSetup
 from helioloop_worker.labelstudio.tabs import update_tabs
+from helioloop_worker.labelstudio.titles import check_title, find_titled
 from helioloop_worker.labelstudio.transport import ALLOW_PRIVATE, READ_THE_LOG
 from helioloop_worker.labelstudio.webhook import WEBHOOK_ACTIONS, webhook_credentials, webhook_url
 from helioloop_worker.media.choice import make_media
 
-STILLS = "instruction"
-"""Folder of the instruction's pictures below a project's media folder."""
 ABOUT_NAME = "about.txt"
 ABOUT = b"Videos, curves and reasons that helioloop made for a project in Label Studio.\n"
 TAB = DISAGREEMENTS_FIRST
@@ -61,7 +60,7 @@ def set_up(
     backend_url : str
         The backend's address as seen from Label Studio.
     title : str
-        Title of the project; one that exists is completed.
+        Title of the project, 3 to 50 characters; one that exists is completed.
     project : int, optional
         An existing project to complete, instead of one with this title.
     given : GivenWords, optional
@@ -72,7 +71,7 @@ def set_up(
     Raises
     ------
     WrongUsage
-        Where Label Studio cannot call the backend's address.
+        Where Label Studio cannot call the backend's address, takes no such title, or has several projects with it.
     SettingsError
         Where Label Studio cannot send a credential.
     LabelStudioError
@@ -88,7 +87,8 @@ def set_up(
     credentials = backend_credentials(settings)
     given = given or GivenWords()
     if project is None:
-        project = label_studio.find_project(title)
+        title = check_title(title)
+        project = find_titled(label_studio, title)
     created = project is None
     if project is None:
         project, controls = _create(label_studio, settings, title, given)
@@ -104,17 +104,14 @@ def set_up(
     if settings.media_bucket is None:
         _connect_media(label_studio, settings, project)
         tell(f"connected: media folder {media}")
+        if place_pictures(label_studio, settings, info, controls):
+            tell("set: the pictures of the instruction")
     else:
         # Label Studio accepts a bucket with a prefix only where something is below it.
         place = make_media(settings)
         claim_media(place, info, media=media)
         place.serve(f"{media.name}/{ABOUT_NAME}", lambda: ABOUT)
-    if created and settings.media_bucket is None:
-        copy_stills(media / STILLS)
-        base = urlsplit(settings.label_studio_public_url or settings.label_studio_url).path.rstrip("/")
-        address = f"{base}/data/local-files/?d={quote(f'helioloop/{media.name}/{STILLS}')}"
-        label_studio.update_project(project, expert_instruction=_instruction(address, controls))
-    else:
+    if not created:  # it is created with this order
         label_studio.update_project(project, sampling=SAMPLING)
         tell("set: tasks with low scores come first (uncertainty sampling)")
     _connect_backend(label_studio, project, backend_url, credentials, tell)
@@ -130,14 +127,8 @@ def _create(label_studio: LabelStudioSetup, settings: Settings, title: str, give
         onset=given.onset,
     )
     controls = _controls(config, settings, given, None)
-    text = _instruction(None, controls)
+    text = own_instruction(controls)
     return label_studio.create_project(title=title, label_config=config, instruction=text), controls
-
-
-def _instruction(stills: str | None, controls: Controls) -> str:
-    """Return the instruction with the words that annotators see."""
-    names = controls.class_names
-    return instruction(stills, emergence=names[Label.EMERGENCE], non_emergence=names[Label.NON_EMERGENCE])
 
 
 def _adopt(

@@ -29,11 +29,11 @@ class SetupCalls(Calls):
 
     # -- projects --------------------------------------------------------------------------------
 
-    def find_project(self, title: str) -> int | None:
-        """Return the id of the project with exactly this title, if there is one."""
+    def find_projects(self, title: str) -> list[int]:
+        """Return the ids of the projects with exactly this title, in increasing order."""
         with self._transport.calling("listing projects"):
             found: list[Any] = list(self._client.projects.list(title=title))
-        return next((int(project.id) for project in found if project.title == title), None)
+        return sorted(int(project.id) for project in found if project.title == title)
 
     def create_project(self, *, title: str, label_config: str, instruction: str = "") -> int:
         """Create a project that presents tasks with low scores first, and return its id.

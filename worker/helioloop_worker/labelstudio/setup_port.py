@@ -66,8 +66,8 @@ class FetchedPart:
 class LabelStudioSetup(LabelStudio, Protocol):
     """A Label Studio whose projects can be set up. Every method raises `LabelStudioError` where a call fails."""
 
-    def find_project(self, title: str) -> int | None:
-        """Return the id of the project with exactly this title, if there is one."""
+    def find_projects(self, title: str) -> list[int]:
+        """Return the ids of the projects with exactly this title, in increasing order."""
 
     def create_project(self, *, title: str, label_config: str, instruction: str = "") -> int:
         """Create a project that presents tasks with low scores first, and return its id."""

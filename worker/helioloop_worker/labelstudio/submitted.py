@@ -1,6 +1,7 @@
-"""Counts what annotators have submitted in a project, with one small request to Label Studio.
+"""Counts what annotators have submitted in a project, and says which project it is, with one small request.
 
 It needs no client: `helioloop status` runs every few seconds with ``--watch``, and importing the client takes seconds.
+No redirect is followed: urllib would send the access token to the server that the redirect names.
 """
 
 import json
@@ -12,9 +13,11 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urljoin
 
 from helioloop.environment.addresses import check_http_url
-from helioloop.errors import LabelStudioError, SettingsError
+from helioloop.errors import LabelStudioError, RegistryError, SettingsError
+from helioloop.registry.project_identity import check_project_identity
 from helioloop.settings import Settings, plain_url
 from helioloop_worker.labelstudio.proxies import check_proxies, proxy_remedy
 
@@ -42,16 +45,32 @@ class Submitted:
     skips: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectOutline:
+    """What Label Studio says of a project: title, when it was created (ISO 8601, None if unknown), and counts."""
+
+    title: str
+    created_at: str | None
+    submitted: Submitted
+
+
 def try_count(settings: Settings, project: int) -> tuple[Submitted | None, str | None]:
-    """Return the counts of a project, or None and why there are none; no text contains a secret."""
+    """Return the counts of a project, or None and why there are none; no text contains a secret.
+
+    Those of another project than that of the model folder are none.
+    """
     try:
-        return count_submitted(settings, project), None
-    except (SettingsError, LabelStudioError) as error:
+        seen = look_at_project(settings, project)
+        check_project_identity(
+            settings.model_dir(project), project=project, title=seen.title, created_at=seen.created_at, claim=False
+        )
+    except (SettingsError, LabelStudioError, RegistryError) as error:
         return None, str(error)
+    return seen.submitted, None
 
 
-def count_submitted(settings: Settings, project: int) -> Submitted:
-    """Return the counts of a project.
+def look_at_project(settings: Settings, project: int) -> ProjectOutline:
+    """Return title, time of creation and counts of a project.
 
     Raises
     ------
@@ -66,19 +85,21 @@ def count_submitted(settings: Settings, project: int) -> Submitted:
         url = check_http_url(shown)  # urllib takes a user and password for a part of the host
         token = f"Token {key}"
         if key.count(".") == 2:  # a personal access token, which gives short-lived ones
-            access = _json(f"{url}/api/token/refresh", {}, body={"refresh": key})
+            access = _json(f"{url}/api/token/refresh/", {}, body={"refresh": key})
             token = f"Bearer {access['access']}"
-        found = _json(f"{url}/api/projects/{project:d}", {"Authorization": token})
-        return Submitted(
+        found = _json(f"{url}/api/projects/{project:d}/", {"Authorization": token})
+        submitted = Submitted(
             tasks=int(found["task_number"]),
             annotated=int(found["num_tasks_with_annotations"]),
             annotations=int(found["total_annotations_number"]),
             skips=int(found["skipped_annotations_number"]),
         )
+        return ProjectOutline(
+            title=str(found.get("title") or ""), created_at=found.get("created_at"), submitted=submitted
+        )
     except urllib.error.HTTPError as error:
         error.close()  # it is the open answer, too
-        remedy = _REMEDIES.get(error.code, "read its log, or that of a proxy in front of it")
-        raise LabelStudioError(f"Label Studio at {shown} answered {error.code}; {remedy}") from None
+        raise LabelStudioError(f"Label Studio at {shown} answered {_refusal(error)}") from None
     except OSError as error:
         raise LabelStudioError(f"Label Studio at {shown} {_cause(error, shown)}") from None
     except (ValueError, KeyError, TypeError, HTTPException):
@@ -95,6 +116,18 @@ _REMEDIES: Final = {
 }
 
 
+def _refusal(error: urllib.error.HTTPError) -> str:
+    """Return the status of an answer that is no success, and the remedy."""
+    location = error.headers.get("Location")
+    if location is None or not 300 <= error.code < 400:
+        return f"{error.code}; {_REMEDIES.get(error.code, 'read its log, or that of a proxy in front of it')}"
+    return (
+        f"{error.code}, which leads to {plain_url(urljoin(error.url, location))}; set HELIOLOOP_LABEL_STUDIO_URL to "
+        "Label Studio's own address (http or https?), not that of a login page or proxy in front of it: the access "
+        "token goes to no other server"
+    )
+
+
 def _cause(error: OSError, url: str) -> str:
     """Return why there is no answer, and the remedy."""
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
@@ -109,9 +142,16 @@ def _cause(error: OSError, url: str) -> str:
     return f"{why}; {proxy_remedy(url) or 'check that it runs, and HELIOLOOP_LABEL_STUDIO_URL'}"
 
 
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Leaves each redirect to the caller, as an error with its status."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Return None, which stands for no further request."""
+
+
 def _json(url: str, headers: dict[str, str], *, body: dict[str, str] | None = None) -> dict[str, Any]:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json", **headers})  # noqa: S310 - checked
-    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - checked
+    with urllib.request.build_opener(_NoRedirects).open(request, timeout=TIMEOUT_SECONDS) as answer:
         found: dict[str, Any] = json.load(answer)
     return found

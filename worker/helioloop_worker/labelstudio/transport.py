@@ -14,7 +14,7 @@ import httpx
 from label_studio_sdk import LabelStudio as Client
 from label_studio_sdk.core.api_error import ApiError
 
-from helioloop.environment.addresses import check_http_url
+from helioloop.environment.addresses import check_http_url, origin
 from helioloop.errors import LabelStudioError, MissingInLabelStudio
 from helioloop.settings import plain_url
 from helioloop_worker.labelstudio.outbound import make_http_client
@@ -146,13 +146,25 @@ class Transport:
             request.url = request.url.copy_with(raw_path=path.encode() + request.url.raw_path)
 
     def _refuse_seeming_success(self, answer: httpx.Response) -> None:
-        """Refuse answers that only look like success: a web page, and a redirect that drops the data of a change."""
+        """Refuse answers that only look like success: a web page, and redirects that drop or carry off a change."""
         self._has_answer = True
         if answer.has_redirect_location:
-            if answer.status_code in DROPPING and answer.request.method not in READING:
-                raise _UnexpectedAnswer(f"a redirect ({answer.status_code}) that would drop the data to be written")
+            if answer.request.method not in READING:
+                self._refuse_redirected_change(answer)
         elif answer.is_success and answer.read().lstrip().startswith(b"<"):
             raise _UnexpectedAnswer("a web page")
+
+    def _refuse_redirected_change(self, answer: httpx.Response) -> None:
+        """Refuse a redirect that would drop the data of a change, or send them to another server.
+
+        httpx takes the token out of the header there, but the data are sent again with a 307 or 308, and may contain
+        a personal access token (where it is renewed), the backend's password or the webhook's secret.
+        """
+        if answer.status_code in DROPPING:
+            raise _UnexpectedAnswer(f"a redirect ({answer.status_code}) that would drop the data to be written")
+        there, own = origin(str(answer.request.url.join(answer.headers["Location"]))), origin(self.address)
+        if there not in {own, own.replace("http://", "https://", 1)}:
+            raise _UnexpectedAnswer(f"a redirect ({answer.status_code}) that would send the data to {there}")
 
     def _refusal(self, what: str, status: int | None, body: Any) -> LabelStudioError:
         """Return the error of a refused call, made of the body alone: headers contain session cookies.
