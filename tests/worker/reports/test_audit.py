@@ -51,8 +51,12 @@ def admit(
     names: Collection[str] = NAMES,
     p_emergence: Mapping[str, float] | None = None,
     rejected: bool = False,
+    releases: Mapping[str, str] | None = None,
 ) -> str:
-    """Admit a version trained on these labels; its probability is 0.25 except for the cubes in `p_emergence`."""
+    """Admit a version trained on these labels; its probability is 0.25 except for the cubes in `p_emergence`.
+
+    All cubes are of release r except for those in `releases`.
+    """
     by_hand = verified or {}
     staging = registry.staging(f"{day:08x}")
     version = registry.admit(
@@ -63,7 +67,7 @@ def admit(
             labels={
                 name: {
                     "label": str(by_hand.get(name, Label.NON_EMERGENCE)), "verified": name in by_hand, "fold": 0,
-                    "sha256": CUBES[name].sha256, "release": "r",
+                    "sha256": CUBES[name].sha256, "release": (releases or {}).get(name, "r"),
                 }
                 for name in names
             },
