@@ -41,6 +41,12 @@ class TooFewLabels(HelioloopError):
     """Raised when a class has too few labelled cubes to train on; nothing is trained."""
 
 
+class CubesAway(HelioloopError):
+    """Raised when cubes that the last version was trained on cannot be read now; a round waits for them."""
+
+    may_pass = True
+
+
 class TrainingError(HelioloopError):
     """Raised when a member's training diverges; its weights are not kept."""
 

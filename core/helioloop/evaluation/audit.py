@@ -50,6 +50,12 @@ class RoundRecord:
     accepted : collection of str
         Cubes whose label was accepted under the risk guarantee. While nobody has verified them they are shown last,
         whatever their disagreement.
+    unscored : int
+        Further unverified labels, of cubes that have no prediction yet. The audit says nothing about them, so while
+        there are any it is no reason to stop.
+    joined : collection of str
+        Cubes that joined in the round, such as those of the next release. Part of the round was verified without them
+        in the ranking, so its hit rate is no reason to stop.
     """
 
     disagreement: Mapping[str, float] = field(repr=False)
@@ -57,6 +63,8 @@ class RoundRecord:
     blind: Mapping[str, bool] | None = field(repr=False, default=None)
     hidden: Collection[str] = field(repr=False, default=())
     accepted: Collection[str] = field(repr=False, default=())
+    unscored: int = 0
+    joined: Collection[str] = field(repr=False, default=())
 
     @property
     def blind_answers(self) -> Mapping[str, bool]:
@@ -91,6 +99,8 @@ class RoundAudit:
         Wrong labels among the unverified; None before `MIN_SAMPLED` cubes are sampled.
     stop : str or None
         Why the campaign should stop, in words; None to continue.
+    unscored : int
+        Further unverified labels, of cubes that have no prediction yet.
     """
 
     round: int
@@ -105,11 +115,17 @@ class RoundAudit:
     sampled_wrong: int
     wrong_left: Estimate | None
     stop: str | None
+    unscored: int = 0
 
     def sentences(self) -> tuple[str, ...]:
         """Return the audit of the round in plain sentences."""
         unverified = self.cubes - self.verified
         hit, left = self.hit_rate, self.wrong_left
+        waiting = ""
+        if self.unscored:
+            waiting = (
+                f"; {count(self.unscored, 'more cube')} without a prediction yet, of which the audit knows nothing"
+            )
         return (
             f"Round {self.round}: {count(self.verifications, 'cube')} verified, {self.flips} of their labels changed; "
             f"in all {self.verified} of {count(self.cubes, 'cube')} verified.",
@@ -123,7 +139,9 @@ class RoundAudit:
             else f"Wrong labels left among {count(unverified, 'unverified cube')}: about {left.value:.0f} "
             f"({left.lo:.0f} to {left.hi:.0f}); {self.sampled_wrong} of "
             f"{count(self.sampled, 'cube')} in the audit sample had a wrong label.",
-            f"Continue: {count(unverified, 'cube')} to verify." if self.stop is None else f"Stop: {self.stop}.",
+            f"Continue: {count(unverified, 'cube')} to verify{waiting}."
+            if self.stop is None
+            else f"Stop: {self.stop}.",
         )
 
 
@@ -135,7 +153,8 @@ def audit_rounds(
     Parameters
     ----------
     records : sequence of RoundRecord
-        The rounds, oldest first. A cube that joins later is in the later records only.
+        The rounds, oldest first. A cube that joins later is in the later records only. The audit sample then ends at
+        the first such cube in the audit order that nobody has answered.
     order : sequence of str
         The audit order; a cube that a record does not contain is skipped.
     verified_before : collection of str
@@ -214,8 +233,9 @@ def audit_rounds(
             if record.disagreement
             else None,
             stop=None,
+            unscored=record.unscored,
         )
-        audits.append(replace(audit, stop=_reason_to_stop(audit)))
+        audits.append(replace(audit, stop=_reason_to_stop(audit, hit_rate_counts=not record.joined)))
         before, earlier = verified, record
     return audits
 
@@ -263,7 +283,7 @@ def _shown_by_rank(
     return shown
 
 
-def _reason_to_stop(audit: RoundAudit) -> str | None:
+def _reason_to_stop(audit: RoundAudit, *, hit_rate_counts: bool) -> str | None:
     """Return why the campaign should stop, or None.
 
     The hit rate counts with its estimate: the upper end of its interval is under 10 % only if a round of thirty has no
@@ -272,14 +292,16 @@ def _reason_to_stop(audit: RoundAudit) -> str | None:
     count with the upper end: a few sampled cubes without a wrong label are not a reason to stop.
     """
     left, hit = audit.wrong_left, audit.hit_rate
-    if audit.cubes == 0:
+    if audit.cubes == 0 or audit.unscored:
         return None
     if audit.verified == audit.cubes:
         return "every label is verified"
     if left is not None and left.hi <= STOP_WRONG_FRACTION * audit.cubes:
         return f"at most {left.hi:.0f} of all labels can still be wrong, {left.hi / audit.cubes:.1%}"
     contradicted = left is not None and left.value > STOP_WRONG_FRACTION * audit.cubes
-    if hit is not None and audit.ranked >= MIN_RANKED and hit.value < STOP_HIT_RATE and not contradicted:
+    if not hit_rate_counts or contradicted:
+        return None
+    if hit is not None and audit.ranked >= MIN_RANKED and hit.value < STOP_HIT_RATE:
         return (
             f"only {audit.hits} of {audit.ranked} cubes verified by rank had a wrong label, under {STOP_HIT_RATE:.0%}: "
             "verifying more finds little"

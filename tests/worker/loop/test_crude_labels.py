@@ -112,13 +112,15 @@ def test_a_human_s_label_is_not_followed_by_the_table(loop_project: LoopProject,
     )
 
 
-def test_tied_votes_are_a_human_s_label_and_skips_are_not(loop_project: LoopProject, release: Path) -> None:
-    """Two annotators disagree on one cube; another one was skipped."""
+def test_a_label_follows_the_table_while_votes_are_tied_or_skipped(loop_project: LoopProject, release: Path) -> None:
+    """Two annotators disagree on one cube, another one was skipped: the crude label of both is what counts."""
     loop_project.label_studio.annotate(task_of(loop_project, "cube00"), "emergence", annotator=1)
     loop_project.label_studio.annotate(task_of(loop_project, "cube00"), "non-emergence", annotator=2)
     loop_project.label_studio.annotate(task_of(loop_project, "cube02"), "emergence", skipped=True)
     correct(release, {"cube00": E, "cube02": E})
-    assert [change.cube for change in again(loop_project).relabelled] == ["cube02"]
+    outcome = again(loop_project)
+    assert [change.cube for change in outcome.relabelled] == ["cube00", "cube02"]
+    assert not any("is not used" in doubt for doubt in outcome.doubts)
 
 
 def test_a_label_follows_again_when_the_annotation_is_deleted(loop_project: LoopProject, release: Path) -> None:

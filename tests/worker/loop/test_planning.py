@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from rq.job import JobStatus
 from tests.worker.conftest import CUBES, SETTLED, LoopProject, work
 
 from helioloop.data.loader import Loader
-from helioloop.errors import TooFewLabels
+from helioloop.errors import CubesAway, TooFewLabels
 from helioloop.messaging import messages
 from helioloop.messaging.retrain_state import FollowUp
 from helioloop.model.plan import Plan
@@ -19,9 +19,12 @@ from helioloop.records.cubes import CubeInfo
 from helioloop.registry.last_check import read_last_check
 from helioloop.registry.staging import Staging
 from helioloop_worker import jobs
+from helioloop_worker.labelstudio.project import read_project
 from helioloop_worker.loop import planning, rounds
 from helioloop_worker.loop.checked import read_checked
+from helioloop_worker.loop.failing import may_pass
 from helioloop_worker.loop.planning import plan_round
+from helioloop_worker.loop.readable import readable_cubes
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.retrain_check import check_retraining
 from helioloop_worker.loop.round_requests import requests
@@ -102,7 +105,9 @@ def test_a_worker_of_the_role_train_runs_the_job(loop_project: LoopProject) -> N
 
 @pytest.mark.usefixtures("corrected")
 def test_progress_is_reported_while_cubes_are_prepared(loop_project: LoopProject) -> None:
-    """From none to all 24."""
+    """From none to all 24, which are in the cache."""
+    state = read_project(loop_project.label_studio, loop_project.id, settings=loop_project.context.settings)
+    readable_cubes(state.cubes(), loop_project.context.loader(state.profile), silent)
     reported: list[tuple[int, int]] = []
     plan_round(loop_project.context, loop_project.id, report=lambda done, total, _: reported.append((done, total)))
     assert reported == [(done, len(CUBES)) for done in range(len(CUBES) + 1)]
@@ -162,6 +167,43 @@ def test_too_few_cubes_that_can_be_read_fail_the_planning(loop_project: LoopProj
         plan(loop_project)
     assert loop_project.context.state.running(loop_project.id) is None
     assert requests(loop_project.context, loop_project.id) == {"check"}
+
+
+def away(loop_project: LoopProject, task_data: Data, cubes: Sequence[str], *, release: str = "made") -> None:
+    """Have v0001 trained on 24 cubes, of which the files of some are away since, and correct the label of another."""
+    elsewhere = {cube: {**task_data[cube], "sha256": f"{k:064x}", "release": release} for k, cube in enumerate(cubes)}
+    tasks = loop_project.import_cubes(task_data | elsewhere)
+    loop_project.publish()
+    loop_project.label_studio.annotate(tasks["cube00"], "emergence")
+    loop_project.context.state.add_events(loop_project.id, 1, now=time.time() - SETTLED)
+
+
+def test_a_round_waits_for_a_release_that_is_away(loop_project: LoopProject, task_data: Data) -> None:
+    """Two of 24 cubes are of a release whose folder is gone: no version without them, until somebody asks for one."""
+    away(loop_project, task_data, CUBES[1:3], release="unmounted")
+    check_retraining(loop_project.context, loop_project.id, forced=False)
+    with pytest.raises(CubesAway, match=r"2 of 24 cubes that v0001 was trained on cannot be read.* release unmounted;"):
+        plan(loop_project)
+    assert requests(loop_project.context, loop_project.id) == {"check"}
+    assert may_pass(CubesAway(""))
+
+    press_start_training(loop_project)
+    assert plan(loop_project) == 'round started: somebody pressed "Start training"'
+
+
+def test_a_round_waits_where_many_cubes_cannot_be_read(loop_project: LoopProject, task_data: Data) -> None:
+    """Three of 24 are more than a tenth: a disk that is away, though the folder is there."""
+    away(loop_project, task_data, CUBES[1:4])
+    check_retraining(loop_project.context, loop_project.id, forced=False)
+    with pytest.raises(CubesAway, match=r"3 of 24 cubes that v0001 was trained on cannot be read now"):
+        plan(loop_project)
+
+
+def test_a_round_goes_on_without_a_few_damaged_files(loop_project: LoopProject, task_data: Data) -> None:
+    """Two of 24 cubes, under a tenth, of a release that is there."""
+    away(loop_project, task_data, CUBES[1:3])
+    check_retraining(loop_project.context, loop_project.id, forced=False)
+    assert plan(loop_project).startswith("round started")
 
 
 # -- broken off -----------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from helioloop.registry.acceptances import Acceptance, write_acceptance
 from helioloop.registry.card import Card
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.random_checks import RandomChecks
+from helioloop.registry.unscorable import add_unscorable
 from helioloop.registry.versions import Registry
 from helioloop_worker.commands import learning
 from helioloop_worker.reports.audit import audit_stamp, read_audit, read_rounds
@@ -50,8 +51,12 @@ def admit(
     names: Collection[str] = NAMES,
     p_emergence: Mapping[str, float] | None = None,
     rejected: bool = False,
+    releases: Mapping[str, str] | None = None,
 ) -> str:
-    """Admit a version trained on these labels; its probability is 0.25 except for the cubes in `p_emergence`."""
+    """Admit a version trained on these labels; its probability is 0.25 except for the cubes in `p_emergence`.
+
+    All cubes are of release r except for those in `releases`.
+    """
     by_hand = verified or {}
     staging = registry.staging(f"{day:08x}")
     version = registry.admit(
@@ -62,7 +67,7 @@ def admit(
             labels={
                 name: {
                     "label": str(by_hand.get(name, Label.NON_EMERGENCE)), "verified": name in by_hand, "fold": 0,
-                    "sha256": CUBES[name].sha256, "release": "r",
+                    "sha256": CUBES[name].sha256, "release": (releases or {}).get(name, "r"),
                 }
                 for name in names
             },
@@ -118,6 +123,63 @@ def rounds(registry: Registry, labels: Snapshot) -> list[tuple[dict[str, float],
 def by_human(*flipped: str, right: Collection[str] = ()) -> dict[str, Label]:
     """Verified labels: emergence for `flipped`, against the crude label, and non-emergence for `right`."""
     return {**dict.fromkeys(flipped, Label.EMERGENCE), **dict.fromkeys(right, Label.NON_EMERGENCE)}
+
+
+def test_cubes_of_the_next_release_take_part_once_they_have_a_score(registry: Registry) -> None:
+    """All 20 labels trained on are verified, and of 20 later cubes 3 are predicted otherwise than labelled: go on."""
+    first, later = NAMES[:20], NAMES[20:]
+    version = admit(registry, day=1, names=first)
+    publish(registry, (version, 1))
+    labels = snapshot(by_human(right=first))
+
+    last = read_audit(registry, labels).rounds[-1]
+    assert (last.cubes, last.verified, last.unscored, last.stop) == (20, 20, 20, None)
+    assert last.sentences()[-1] == (
+        "Continue: 0 cubes to verify; 20 more cubes without a prediction yet, of which the audit knows nothing."
+    )
+
+    registry.add_scores(
+        version,
+        [
+            CubeScore(
+                cube=name, sha256=CUBES[name].sha256, p_emergence=0.9 if name in later[:3] else 0.25, p_spread=None,
+                members=("fold0-0",),
+            )
+            for name in later
+        ],
+    )  # fmt: skip
+    audit = read_audit(registry, labels)
+    last = audit.rounds[-1]
+    assert (last.cubes, last.verified, last.unscored, last.stop) == (40, 20, 0, None)
+    assert (audit.disagreements, audit.disagreements_checked) == (3, 0)
+    assert audit.next_sampled == tuple(name for name in ORDER if name in later)
+
+
+def test_a_cube_that_cannot_be_scored_keeps_nobody_from_stopping(registry: Registry) -> None:
+    """It has no prediction, and will have none: it is reported where excluded cubes are."""
+    version = admit(registry, day=1, names=NAMES[1:])
+    publish(registry, (version, 1))
+    labels = snapshot(by_human(right=NAMES[1:]))
+    assert read_audit(registry, labels).rounds[-1].stop is None
+    add_unscorable(registry.root, version, [CUBES[NAMES[0]]])
+    assert read_audit(registry, labels).rounds[-1].stop == "every label is verified"
+
+
+def test_later_cubes_count_in_the_round_in_which_they_were_verified(registry: Registry) -> None:
+    """Two of them were, under the version that scored them; the next version is trained on all."""
+    first, later = NAMES[:20], NAMES[20:]
+    version = admit(registry, day=1, names=first)
+    registry.add_scores(
+        version,
+        [
+            CubeScore(cube=name, sha256=CUBES[name].sha256, p_emergence=0.25, p_spread=None, members=("fold0-0",))
+            for name in later
+        ],
+    )
+    second = admit(registry, day=2, verified=by_human(*later[:2]))
+    publish(registry, (version, 1), (second, 2))
+    audits = read_audit(registry, snapshot(by_human(*later[:2]))).rounds
+    assert [(one.cubes, one.verifications, one.flips) for one in audits] == [(40, 2, 2), (40, 0, 0)]
 
 
 def test_before_the_first_version_the_audit_is_empty(registry: Registry) -> None:

@@ -161,7 +161,7 @@ def test_cubes_without_a_label_are_named_where_the_numbers_of_cubes_differ(
         loop_project.label_studio.annotate(tasks[cube], "non-emergence")
     text = words(report(loop_project))
     assert "in all 1 of 22 cubes verified" in text
-    assert "2 cubes of the project are not in the audit: no crude label, no score, or later than its version." in text
+    assert "2 cubes of the project are not in the audit: no crude label, or no score." in text
     assert "A verified one is trained on all the same." in text
     assert loop_project.read().snapshot.cubes["cube00"].verified
 

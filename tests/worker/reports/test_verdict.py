@@ -294,7 +294,7 @@ CASES: dict[str, tuple[ProjectStatus, str, str, str]] = {
     "a release was renamed": (
         replace(IDLE, missing_releases=("first", "second")),
         "missing-release",
-        "Release first (and 1 more), on which the published version was trained, is in none of the release roots.",
+        "Release first (and 1 more), on which versions were trained, is in none of the release roots.",
         "Give the folder its name back",
     ),
     "weights of the published version are missing": (

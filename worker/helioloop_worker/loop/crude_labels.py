@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from helioloop.data.release import LABELS_FILE, LabelRow
-from helioloop.records.labels import Label, LabelSource
+from helioloop.records.labels import Label
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.data_edits import note_data_edit
 from helioloop_worker.labelstudio.project import ProjectState, read_project
@@ -109,7 +109,7 @@ def follow_table(
 def _is_kept(cube: str, row: LabelRow, task: KnownCube, state: ProjectState, doubts: "_Doubts") -> bool:
     """Tell whether the crude label stays although the table has another one; the reason is added to `doubts`."""
     current = state.label(cube)
-    if current.source is not LabelSource.CRUDE:
+    if current.verified:  # of tied votes the crude label still counts
         if current.label is not row.label:
             doubts.labelled.append(cube)
         return True

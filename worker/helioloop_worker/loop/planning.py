@@ -9,9 +9,10 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from helioloop.data.moved_cubes import missing_sentence
-from helioloop.errors import TooFewLabels
+from helioloop.errors import CubesAway, TooFewLabels
 from helioloop.files.release_folders import missing_releases
 from helioloop.messaging import messages, queues, retrain_state
 from helioloop.model.plan import make_plan
@@ -20,6 +21,7 @@ from helioloop.records.cubes import CubeInfo
 from helioloop.records.profiles import Profile
 from helioloop.registry.card import Card
 from helioloop.registry.staging import Staging
+from helioloop.words import count
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import read_project
 from helioloop_worker.loop import rounds
@@ -31,6 +33,10 @@ from helioloop_worker.loop.retrain_policy import decide
 from helioloop_worker.loop.round_requests import requests, settle_requests
 
 log = logging.getLogger(__name__)
+
+MOST_AWAY: Final = 0.1
+"""A round starts by itself without at most this fraction of the cubes that the last version was trained on. More of
+them are a disk that is away rather than damaged files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +106,8 @@ def _plan(context: Context, project: int, *, forced: bool, report: Report) -> _O
         if lacking := missing_releases(context.roots.roots, {cube.release for cube in every}):
             log.warning("project %d: %s", project, missing_sentence(lacking))
         cubes = readable_cubes(every, loader, report)
+        if last is not None and not forced:
+            _wait_for_cubes(last, every, cubes, lacking)
         outcome = _start(
             context,
             project,
@@ -113,6 +121,31 @@ def _plan(context: Context, project: int, *, forced: bool, report: Report) -> _O
     if outcome.complete:
         complete_check(context, project, project_state.snapshot, seen)
     return outcome
+
+
+def _wait_for_cubes(
+    last: Card, every: Sequence[CubeInfo], readable: Sequence[CubeInfo], lacking: Sequence[str]
+) -> None:
+    """Refuse a round in which a release, or many cubes, of the last version would not take part.
+
+    Its version would count as trained on all labels, so that those of the others would have to change to be learnt.
+
+    Raises
+    ------
+    CubesAway
+        The planning fails, and is tried again.
+    """
+    keys = {cube.key for cube in readable}
+    known = [cube for cube in every if cube.name in last.labels]
+    away = [cube for cube in known if cube.key not in keys]
+    if len(away) <= MOST_AWAY * len(known) and not {cube.release for cube in away} & {*lacking}:
+        return
+    releases = ", ".join(sorted({cube.release for cube in away}))
+    raise CubesAway(
+        f"{len(away)} of {count(len(known), 'cube')} that {last.version} was trained on cannot be read now, those of "
+        f"release {releases}; rounds wait for them: give the folder back (its name, its disk, or its parent folder in "
+        "HELIOLOOP_RELEASE_ROOTS), or press “Start training” to train without them"
+    )
 
 
 def _follow_up(context: Context, project: int, *, forced: bool) -> _Outcome:

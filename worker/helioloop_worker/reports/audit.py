@@ -1,7 +1,8 @@
 """The audit of a project, read from its model folder and from the labels as last read from Label Studio.
 
 The rules are those of `helioloop.evaluation.audit`. Each model version is a round. A round ends when the next version
-is trained: cubes that are verified then, and were not before, were verified in that round. Which of them were answered
+is trained: cubes that are verified then, and were not before, were verified in that round. Cubes that join in a round,
+such as those of the next release, take part in it once they have a score. Which of the verified ones were answered
 blind, without a prediction, is read from Label Studio's annotations as they are now. The ranking that people saw
 in a round is that of the version that Label Studio showed. This is an earlier version if the promotion check rejected
 the round's own.
@@ -14,7 +15,7 @@ from itertools import zip_longest
 
 from helioloop.evaluation.audit import RoundAudit, RoundRecord, audit_rounds
 from helioloop.evaluation.audit_order import audit_order
-from helioloop.records.cubes import CubeInfo
+from helioloop.records.cubes import CubeInfo, Key
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
 from helioloop.registry.acceptances import accepted_labels, read_acceptances
@@ -22,6 +23,7 @@ from helioloop.registry.card import Card
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.publications import Publication
 from helioloop.registry.random_checks import RandomChecks
+from helioloop.registry.unscorable import read_unscorable
 from helioloop.registry.versions import Registry
 
 
@@ -54,9 +56,8 @@ def read_audit(registry: Registry, snapshot: Snapshot) -> ProjectAudit:
     cards = [registry.card(version) for version in registry.versions()]
     if not cards:
         return ProjectAudit(versions=(), rounds=(), next_sampled=())
-    records = read_rounds(registry, cards, snapshot)
-    cubes = {cube: _cube(cube, entry) for card in cards for cube, entry in card.labels.items()}
-    order = audit_order(cubes.values())
+    records, contents = _read(registry, cards, snapshot)
+    order = audit_order(CubeInfo(release="", name=cube, sha256=sha256) for cube, sha256 in contents.items())
     verified_before = {cube for cube, entry in cards[0].labels.items() if entry["verified"]}
     last = records[-1]
     disagreeing = [cube for cube, value in last.disagreement.items() if value > 0.5]
@@ -83,8 +84,8 @@ def audit_stamp(registry: Registry, snapshot: Snapshot) -> tuple[str, ...]:
 def read_rounds(registry: Registry, cards: Sequence[Card], snapshot: Snapshot) -> list[RoundRecord]:
     """Return what each version's round contributes to the audit.
 
-    Only cubes with a crude label take part, and of these only cubes that the version was trained on and that the
-    version shown in Label Studio has scored. A cube without a crude label has no label that could be wrong.
+    Only cubes with a crude label take part that were in the project when the round ended, and of these only cubes that
+    the version shown in Label Studio has scored. A cube without a crude label has no label that could be wrong.
 
     Parameters
     ----------
@@ -95,32 +96,57 @@ def read_rounds(registry: Registry, cards: Sequence[Card], snapshot: Snapshot) -
     snapshot : Snapshot
         The labels as last read from Label Studio.
     """
+    return _read(registry, cards, snapshot)[0]
+
+
+def _read(registry: Registry, cards: Sequence[Card], snapshot: Snapshot) -> tuple[list[RoundRecord], Mapping[str, str]]:
+    """Return the records of `read_rounds`, and the content hash of each cube in them."""
     crude = {cube: label.crude for cube, label in snapshot.cubes.items() if label.crude is not None}
     now = {cube: label.label for cube, label in snapshot.cubes.items() if label.verified}
     answers = {cube: label.blind.label for cube, label in snapshot.cubes.items() if label.blind is not None}
-    scores: dict[str, Mapping[tuple[str, str], CubeScore]] = {}
+    scores: dict[str, Mapping[Key, CubeScore]] = {}
     history, records = registry.history(), []
+    contents: dict[str, str] = {}
     checks = RandomChecks.read(registry.root)
     hidden = frozenset() if checks is None else frozenset(checks.cubes)
     for number, (card, following) in enumerate(zip_longest(cards, cards[1:]), start=1):
         shown = _shown(cards[:number], following, history)
         if shown not in scores:
             scores = {shown: registry.scores(shown, curves=False)}
-        found = {cube: scores[shown].get((cube, entry["sha256"])) for cube, entry in card.labels.items()}
+        present = _present(card, following, scores[shown], snapshot)
+        contents |= present
         disagreement = {
-            cube: 1.0 - score.agreement(crude[cube])
-            for cube, score in found.items()
-            if score is not None and cube in crude
+            cube: 1.0 - scores[shown][cube, sha256].agreement(crude[cube])
+            for cube, sha256 in present.items()
+            if cube in crude and (cube, sha256) in scores[shown]
         }
         verified = now if following is None else _verified(following)
         flips = {cube: label is not crude[cube] for cube, label in verified.items() if cube in disagreement}
         blind = {cube: answers[cube] is not crude[cube] for cube in flips if cube in answers}
         # Of a version that is no longer shown, nothing is known about which labels it had accepted.
         accepted = accepted_labels(registry.root, shown).keys()
+        unscored = [cube for cube in crude if cube not in disagreement and cube not in now]
         records.append(
-            RoundRecord(disagreement=disagreement, verified=flips, blind=blind, hidden=hidden, accepted=accepted)
+            RoundRecord(
+                disagreement=disagreement,
+                verified=flips,
+                blind=blind,
+                hidden=hidden,
+                accepted=accepted,
+                # those that cannot be scored are reported as such, and nobody waits for them
+                unscored=0 if following else max(len(unscored) - len(read_unscorable(registry.root, shown)), 0),
+                joined=disagreement.keys() - card.labels.keys(),
+            )
         )
-    return records
+    return records, contents
+
+
+def _present(card: Card, following: Card | None, scores: Iterable[Key], snapshot: Snapshot) -> dict[str, str]:
+    """Return the content hash of each cube that was in the project when the round of `card` ended."""
+    joined = {cube: sha256 for cube, sha256 in scores if following is None and cube in snapshot.cubes}
+    for one in (following, card):
+        joined |= {} if one is None else {cube: entry["sha256"] for cube, entry in one.labels.items()}
+    return joined
 
 
 def _verified(card: Card) -> dict[str, Label | None]:
@@ -140,7 +166,3 @@ def _shown(until_now: Sequence[Card], following: Card | None, history: Iterable[
         if line.version in known and (end is None or datetime.fromisoformat(line.at) <= end)
     ]
     return published[-1] if published else until_now[-1].version
-
-
-def _cube(name: str, entry: Mapping[str, str]) -> CubeInfo:
-    return CubeInfo(release=entry["release"], name=name, sha256=entry["sha256"])

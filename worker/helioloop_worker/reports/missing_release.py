@@ -1,4 +1,4 @@
-"""The cause of the verdict that a release of the published version is in none of the release roots."""
+"""The cause of the verdict that a release of the project is in none of the release roots."""
 
 from helioloop_worker.reports.finding import Found
 from helioloop_worker.reports.status_facts import ProjectStatus
@@ -12,8 +12,8 @@ def missing_release(status: ProjectStatus) -> Found:
     releases = f"Release {first}" if n == 1 else f"Release {first} (and {n - 1} more)"
     return [
         (
-            f"{releases}, on which the published version was trained, is in none of the release roots.",
-            "Give the folder its name back, or name its parent folder in HELIOLOOP_RELEASE_ROOTS; cubes that no other "
-            "release has are excluded from rounds.",
+            f"{releases}, on which versions were trained, is in none of the release roots.",
+            "Give the folder its name back, or name its parent folder in HELIOLOOP_RELEASE_ROOTS; rounds wait for "
+            "cubes that no other release has.",
         )
     ]

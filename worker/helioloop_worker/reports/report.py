@@ -159,8 +159,8 @@ def _outside(state: ProjectState, last: RoundAudit) -> list[str]:
         return []
     are = "is" if cubes == 1 else "are"
     return [
-        f"{count(cubes, 'cube')} of the project {are} not in the audit: no crude label, no score, or later than its "
-        "version. A verified one is trained on all the same."
+        f"{count(cubes, 'cube')} of the project {are} not in the audit: no crude label, or no score. A verified one is "
+        "trained on all the same."
     ]
 
 

@@ -178,7 +178,8 @@ class ProjectStatus:
     disk : DiskUse or None
         How much disk the model folder and the project's media folder use.
     missing_releases : tuple of str
-        Releases that the published version was trained on and that are in no release root.
+        Releases that are in no release root: of cubes that the published version was trained on, and of cubes of the
+        project that only an earlier one was.
     other_code : OtherCode or None
         Which learning code made the published version, where that is not the code of now.
     """

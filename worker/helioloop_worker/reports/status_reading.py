@@ -122,7 +122,7 @@ def read_status(
             None if project is None or settings is None else settings.media_dir(project),
             int(at // DISK_SECONDS),
         ),
-        missing_releases=_missing_releases(card, settings),
+        missing_releases=_missing_releases(registry, snapshot, card, settings),
         other_code=read_other_code(registry, card),
     )
 
@@ -253,10 +253,21 @@ def _last_check(registry: Registry, settings: Settings | None) -> LastCheck | No
     return None if found is None else replace(found, outcome=_redacted(found.outcome, registry, settings))
 
 
-def _missing_releases(card: Card | None, settings: Settings | None) -> tuple[str, ...]:
+def _missing_releases(
+    registry: Registry, snapshot: Snapshot | None, card: Card | None, settings: Settings | None
+) -> tuple[str, ...]:
+    """Return the missing releases of the published version, and of the project's cubes that an earlier one knows."""
     if card is None or settings is None or not settings.release_roots:
         return ()
-    return missing_releases(settings.release_roots, card.releases)
+    unknown = set() if snapshot is None else snapshot.cubes.keys() - card.labels.keys()
+    releases = set(card.releases)
+    for version in reversed(registry.versions()):
+        if not unknown:
+            break
+        labels = known_card(registry, version).labels
+        releases |= {labels[cube]["release"] for cube in unknown & labels.keys()}
+        unknown -= labels.keys()
+    return missing_releases(settings.release_roots, releases)
 
 
 def _damaged_controls(registry: Registry, settings: Settings | None) -> str | None:
