@@ -22,7 +22,7 @@ from tests.benchmarks.growth.steps import measure
 def test_rows_are_those_of_the_answer_or_of_the_argument() -> None:
     """Two tasks imported, two read; their price is that of two calls and of their rows."""
     counted = CountedLabelStudio(FakeLabelStudio())
-    project = counted.fake.create_project(title="t", label_config=labeling_configuration())
+    project = counted.fake.create_project(title="team", label_config=labeling_configuration())
     with counted.counting() as traffic:
         counted.import_tasks(project, [{"video": "/v", "curve": "/c", "reason": "/r"}] * 2)
         assert len(counted.tasks(project)) == 2

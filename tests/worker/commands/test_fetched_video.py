@@ -30,7 +30,7 @@ def label_studio(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> FakeLab
     """A Label Studio with project 1, which has a task of release "made" and serves the folder behind the link."""
     found = FakeLabelStudio(document_root=settings.media_root.resolve())
     config = labeling_configuration(emergence="emergence", non_emergence="non-emergence", onset=None)
-    project = found.create_project(title="t", label_config=config)
+    project = found.create_project(title="team", label_config=config)
     video = settings.media_dir(project) / "made" / "c0.mp4"
     video.parent.mkdir(parents=True)
     video.write_bytes(MP4)
