@@ -171,6 +171,8 @@ class ProjectStatus:
         Why it does not, in a sentence.
     last_check : LastCheck or None
         What the last retrain check or round planning decided; None before the first.
+    round_requested_at : str or None
+        Since when a round is requested that no job has planned within minutes; None where none is.
     configuration : str or None
         What differs from the labelling configuration at `helioloop init`; None where nothing does.
     damaged_controls : str or None
@@ -208,6 +210,7 @@ class ProjectStatus:
     services: ServiceFacts | None = None
     no_services: str | None = None
     last_check: LastCheck | None = None
+    round_requested_at: str | None = None
     configuration: str | None = None
     damaged_controls: str | None = None
     disk: DiskUse | None = None

@@ -20,6 +20,7 @@ from helioloop.registry.known_cards import known_card, latest_card
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.last_check import LastCheck, read_last_check
 from helioloop.registry.project_profile import find_project_profile, read_project_profile
+from helioloop.registry.requested_rounds import oldest_request
 from helioloop.registry.staging import Staging
 from helioloop.registry.unscorable import read_unscorable
 from helioloop.registry.unusable import find_damage, unusable_versions
@@ -48,6 +49,8 @@ from helioloop_worker.reports.status_facts import (
 )
 from helioloop_worker.reports.times import iso_time
 
+UNPLANNED_SECONDS: Final = 60.0
+"""A request for a round is named when it has waited for two reconciliations and this long."""
 DISK_SECONDS: Final = 60.0
 """With --watch, the disk use is measured again after this time."""
 
@@ -115,6 +118,7 @@ def read_status(
         services=services,
         no_services=reason,
         last_check=None if project is None else _last_check(registry, settings),
+        round_requested_at=None if settings is None else _unplanned_request(registry, settings, now=at),
         configuration=None if project is None else read_configuration_change(registry, version),
         damaged_controls=None if project is None else _damaged_controls(registry, settings),
         disk=_disk(
@@ -251,6 +255,14 @@ def _last_check(registry: Registry, settings: Settings | None) -> LastCheck | No
     """Return the last retrain check; its outcome may quote why a planning failed."""
     found = read_last_check(registry.root)
     return None if found is None else replace(found, outcome=_redacted(found.outcome, registry, settings))
+
+
+def _unplanned_request(registry: Registry, settings: Settings, *, now: float) -> str | None:
+    """Return since when a round is requested; None where that is so short ago that reconciliation may see to it."""
+    at = oldest_request(registry.root)
+    if at is None or now - at < UNPLANNED_SECONDS + 2 * settings.reconcile_seconds:
+        return None
+    return iso_time(at)
 
 
 def _missing_releases(card: Card | None, settings: Settings | None) -> tuple[str, ...]:
