@@ -17,6 +17,7 @@ from helioloop_worker.reports.reading import ReadRelease
 from helioloop_worker.reports.round_progress import RoundProgress
 from helioloop_worker.reports.service_facts import QueueFacts, RunningRound, ServiceFacts
 from helioloop_worker.reports.status_facts import (
+    ContestedFacts,
     CubeReason,
     LabelFacts,
     ProfileFacts,
@@ -200,6 +201,17 @@ CASES: dict[str, tuple[ProjectStatus, str, str, str]] = {
         "model-folder",
         "The worker gpu2:7 works in another model folder",
         "`helioloop doctor --project 1`",
+    ),
+    "another deployment writes into the project": (
+        replace(
+            IDLE,
+            contested_predictions=ContestedFacts(
+                version="v0003", replaced=3, last_at=DAY.format(3), next_at=DAY.format(4)
+            ),
+        ),
+        "contested-predictions",
+        f"were replaced 3 times within a day, the last time at {DAY.format(3)}: another deployment",
+        "stop it; then run `helioloop init --project 1` here",
     ),
     "a requested first round is not planned": (
         replace(with_services(INGESTED, events_waiting=3), round_requested_at=DAY.format(3)),

@@ -203,6 +203,22 @@ def set_aside(status: ProjectStatus) -> Found:
     ]
 
 
+def contested_predictions(status: ProjectStatus) -> Found:
+    """Find predictions that this deployment and another one replace in turn."""
+    found = status.contested_predictions
+    if found is None:
+        return []
+    return [
+        (
+            f"The predictions of {found.version} in Label Studio were replaced {found.replaced} times within a day, "
+            f"the last time at {found.last_at}: another deployment writes into this project, too.",
+            "Find its worker, as on the machine from which the project was moved, or with a copy of the model folder, "
+            f"and stop it; then run `helioloop init --project {status.project}` here. Until {found.next_at} the "
+            "predictions are left as they are.",
+        )
+    ]
+
+
 def unplanned_round(status: ProjectStatus) -> Found:
     """Find a requested round that no job plans, though reconciliation has sent one."""
     services = status.services

@@ -33,6 +33,7 @@ RULES: Final[dict[str, Callable[[ProjectStatus], Found]]] = {
     "worker": mending.worker,
     "failed-round": mending.failed_round,
     "configuration": mending.configuration,
+    "contested-predictions": mending.contested_predictions,
     "parked-job": mending.parked_job,
     "failed-job": mending.failed_job,
     "damaged-version": mending.damaged_version,
