@@ -64,7 +64,7 @@ def receive(services: Services, action: str, payload: dict[str, Any]) -> dict[st
     BadRequest
         Where the event has no project.
     ServiceError
-        Where Redis cannot store it.
+        Where Redis cannot store it, or serves another model root.
     """
     action = ALIASES.get(action, action)
     if action == START_TRAINING:
@@ -121,9 +121,10 @@ def _count_update(services: Services, payload: dict[str, Any]) -> None:
     """Count a change of a project, for `helioloop init`, which caused it; without Redis it is lost like any event."""
     try:
         project = projects.from_webhook(payload)
+        services.redis_claim.require()
         _check_project(services, project)
         count_arrived_event(services.connection, project, PROJECT_UPDATED)
-    except (HTTPException, redis.RedisError) as error:
+    except (HTTPException, ServiceError, redis.RedisError) as error:
         logger.warning("an event %s was not counted (%s)", PROJECT_UPDATED, type(error).__name__)
 
 
@@ -141,8 +142,9 @@ def _check_project(services: Services, project: int) -> bool:
 
 @contextmanager
 def _redis(services: Services, *, remedy: str) -> Iterator[None]:
-    """Add to an error of Redis what it means for the event."""
+    """Add to an error of Redis, or to a Redis of another model root, what it means for the event."""
     try:
+        services.redis_claim.require()
         with redis_client.plain_errors(services.settings):
             yield
     except ServiceError as error:

@@ -32,6 +32,7 @@ from helioloop_backend.current_labels import CurrentLabels, ProjectLabels
 from helioloop_backend.file_cache import FileCache
 from helioloop_backend.model_folders import ModelFolders
 from helioloop_backend.project_files import ProjectControls, PublishedVersions, VersionFrames
+from helioloop_backend.redis_claim import RedisClaim
 
 logger = logging.getLogger(__name__)
 
@@ -47,15 +48,26 @@ class Predictor:
         Model folders, class values, how long to wait.
     connection : redis.Redis
         Takes the scoring jobs.
+    redis_claim : RedisClaim
+        Whether that Redis serves this model root; else no job is sent.
     scores : StoredScores
         Stored scores of all projects.
     claims : Claims
         Cubes whose scores were requested already.
     """
 
-    def __init__(self, settings: Settings, *, connection: redis.Redis, scores: StoredScores, claims: Claims) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        connection: redis.Redis,
+        redis_claim: RedisClaim,
+        scores: StoredScores,
+        claims: Claims,
+    ) -> None:
         self._settings = settings
         self._connection = connection
+        self._redis_claim = redis_claim
         self._scores = scores
         self._claims = claims
         self._folders = ModelFolders(settings)
@@ -191,6 +203,8 @@ class Predictor:
 
     def _request_scores(self, project: int, version: str, missing: Sequence[CubeInfo]) -> bool:
         """Send scoring jobs for cubes that nobody has requested yet; False where Redis does not take them."""
+        if self._redis_claim.is_refused():
+            return False
         try:
             claimed = self._claims.claim(project, version, missing)
             for start in range(0, len(claimed), SCORE_CHUNK):

@@ -1,4 +1,4 @@
-"""Whether the backend can serve: Redis answers and takes writes, and the model folders can be read."""
+"""Whether the backend can serve: Redis answers, takes writes and is its own, and the model folders can be read."""
 
 import logging
 import os
@@ -13,6 +13,7 @@ from helioloop.messaging import redis_client
 from helioloop.registry import label_snapshot
 from helioloop.registry.publications import POINTER
 from helioloop.settings import Settings
+from helioloop_backend.redis_claim import OTHER_ROOT, RedisClaim
 from helioloop_backend.unreadable import MODEL_ROOT, NO_FOLDER, unreadable
 
 logger = logging.getLogger(__name__)
@@ -36,11 +37,14 @@ class Readiness:
         Redis and model root.
     connection : redis.Redis
         From `redis_client`, with a short timeout.
+    redis_claim : RedisClaim
+        Whether Redis serves this model root.
     """
 
-    def __init__(self, settings: Settings, connection: redis.Redis) -> None:
+    def __init__(self, settings: Settings, connection: redis.Redis, redis_claim: RedisClaim) -> None:
         self._settings = settings
         self._connection = connection
+        self._redis_claim = redis_claim
         self._lock, self._folder_lock = threading.Lock(), threading.Lock()
         self._kept: tuple[float, str | None] = (0.0, NO_REDIS)  # until the first look is over
         self._folder_kept: tuple[float, bool] = (0.0, False)
@@ -58,6 +62,22 @@ class Readiness:
         return reason
 
     def _look(self) -> str | None:
+        if reason := self._fault_of_redis():
+            return reason
+        if self.has_silent_folder():
+            return SILENT_FOLDER
+        if self._redis_claim.is_refused():
+            return OTHER_ROOT
+        try:
+            with os.scandir(self._settings.model_root) as entries:
+                next(entries, None)
+            return self._closed_file()
+        except OSError as error:
+            self._log(error)
+            return NO_FOLDER
+
+    def _fault_of_redis(self) -> str | None:
+        """Return why Redis stores nothing; None where it does."""
         try:
             self._connection.ping()
         except redis.RedisError:
@@ -68,15 +88,7 @@ class Readiness:
             return NO_REDIS
         except redis.RedisError:
             return NO_WRITES
-        if self.has_silent_folder():
-            return SILENT_FOLDER
-        try:
-            with os.scandir(self._settings.model_root) as entries:
-                next(entries, None)
-            return self._closed_file()
-        except OSError as error:
-            self._log(error)
-            return NO_FOLDER
+        return None
 
     def _closed_file(self) -> str | None:
         """Return which file cannot be read, in a sentence, where that is so of every project; None elsewhere.

@@ -20,6 +20,7 @@ from helioloop.settings import Settings, load_settings
 from helioloop_backend.metrics import Metrics
 from helioloop_backend.predictions import Predictor
 from helioloop_backend.readiness import Readiness
+from helioloop_backend.redis_claim import RedisClaim
 
 EXTENSION: Final = "helioloop"
 REDIS_SECONDS: Final = 0.5
@@ -28,10 +29,11 @@ REDIS_SECONDS: Final = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """Settings, Redis, intake of events, predictor, metrics and readiness of one app."""
+    """Settings, Redis and the claim on it, intake of events, predictor, metrics and readiness of one app."""
 
     settings: Settings
     connection: redis.Redis
+    redis_claim: RedisClaim
     intake: EventIntake
     predictor: Predictor
     metrics: Metrics
@@ -49,14 +51,18 @@ class Services:
 def build(settings: Settings) -> Services:
     """Return the services for these settings."""
     connection = redis_client.make_client(settings, timeout_seconds=REDIS_SECONDS)
+    redis_claim = RedisClaim(settings, connection)
     scores = StoredScores(lambda project, version: Registry(settings.model_dir(project)).folder(version))
     return Services(
         settings=settings,
         connection=connection,
+        redis_claim=redis_claim,
         intake=EventIntake(connection, settings),
-        predictor=Predictor(settings, connection=connection, scores=scores, claims=RedisClaims(connection)),
+        predictor=Predictor(
+            settings, connection=connection, redis_claim=redis_claim, scores=scores, claims=RedisClaims(connection)
+        ),
         metrics=Metrics(),
-        readiness=Readiness(settings, connection),
+        readiness=Readiness(settings, connection, redis_claim),
     )
 
 

@@ -45,7 +45,7 @@ class Settings(BaseSettings):
         "redis://127.0.0.1:6379/0",
         repr=False,
         description="Redis that the backend and the workers share. Anyone who can write to it can delete and "
-        "queue jobs: keep it private and set a password.",
+        "queue jobs: keep it private and set a password. Each deployment needs a database of its own, such as `…/1`.",
     )
     redis_password: SecretStr | None = Field(
         None, description="Password of Redis, where the address contains none; here no character needs encoding."

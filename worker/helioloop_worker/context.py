@@ -8,7 +8,6 @@ import redis
 
 from helioloop.data.loader import Loader
 from helioloop.data.release import ReleaseRoots
-from helioloop.messaging import redis_client
 from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.messaging.retrain_state import RetrainState
 from helioloop.model.device import Device, choose_device
@@ -25,13 +24,14 @@ from helioloop_worker.labelstudio.kept_projects import KeptProjects
 from helioloop_worker.labelstudio.port import LabelStudio
 from helioloop_worker.media.choice import make_media
 from helioloop_worker.media.port import Media
+from helioloop_worker.own_redis import open_redis
 
 REDIS_SECONDS = 30.0
 """Longest wait for one answer from Redis."""
 
 
 def _open_redis(settings: Settings) -> redis.Redis:
-    return redis_client.connect(settings, timeout_seconds=REDIS_SECONDS)
+    return open_redis(settings, timeout_seconds=REDIS_SECONDS)
 
 
 def _recipe(settings: Settings, device: Device) -> Recipe:

@@ -21,7 +21,6 @@ from rq.group import Group
 from rq.job import Job
 from rq.scheduler import RQScheduler
 from rq.serializers import JSONSerializer
-from rq.worker import BaseWorker
 
 from helioloop.environment.stored_times import is_ahead
 from helioloop.errors import ServiceError
@@ -39,9 +38,11 @@ from helioloop.model.provenance import code_version
 from helioloop.model.training import preload
 from helioloop.settings import Settings, plain_url
 from helioloop_worker import jobs
+from helioloop_worker.claiming_worker import ClaimingWorker
 from helioloop_worker.context import REDIS_SECONDS, Context
 from helioloop_worker.forks import accept_signals, end_at_signals, signals_wait
 from helioloop_worker.loop.failing import counting, give_second_chance
+from helioloop_worker.own_redis import make_model_root
 from helioloop_worker.priority import lower_priority, yielding
 
 log = logging.getLogger(__name__)
@@ -131,13 +132,12 @@ class LoopScheduler(RQScheduler):
             return super().start()  # type: ignore[no-untyped-call]
 
 
-class DescribedWorker(BaseWorker):
-    """Writes what it is, its code version and its device into Redis with each heartbeat, for `helioloop doctor`.
+class DescribedWorker(ClaimingWorker):
+    """Writes what it is, its code, device and model root into Redis with each heartbeat, for `helioloop doctor`.
 
     All of it is written each time, and the worker registered, because Redis may have been emptied since its start.
     """
 
-    settings: Settings
     device_name: str
     lost_redis = False
     """Whether Redis was away in the last step that rq's loop does not repeat; an outage may be short."""
@@ -163,6 +163,13 @@ class DescribedWorker(BaseWorker):
         """Wait while workers are suspended; see `rq.Worker`."""
         with self._noticing_outages():
             super().check_for_suspension(burst)
+
+    def dequeue_job_and_maintain_ttl(
+        self, timeout: int | None, max_idle_time: int | None = None
+    ) -> tuple[Job, Queue] | None:
+        """Wait for a job and take it; see `ClaimingWorker`. rq itself waits for the end of most outages."""
+        with self._noticing_outages():
+            return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run a job; see `rq.Worker.execute_job`."""
@@ -196,7 +203,8 @@ class DescribedWorker(BaseWorker):
         """Give a sign of life; see `rq.Worker.heartbeat`."""
         with self._noticing_outages():
             super().heartbeat(timeout, pipeline)
-            about = {**self.serialize(), CODE_FIELD: code_version(), DEVICE_FIELD: self.device_name}
+            about: dict[Any, Any] = {**self.serialize(), CODE_FIELD: code_version(), DEVICE_FIELD: self.device_name}
+            about |= self.root_fields
             (self.connection if pipeline is None else pipeline).hset(self.key, mapping=about)
             worker_registration.register(self, pipeline)
 
@@ -288,16 +296,21 @@ def run(role: Role, context: Context) -> None:
     Raises
     ------
     ServiceError
-        Where rq ended the worker because of an error, so that the process ends with a status that a supervisor sees.
+        Where Redis serves another model root, or rq ended the worker because of an error, so that the process ends with
+        a status that a supervisor sees.
     """
     settings = context.settings
     lower_priority()
+    root_identity = make_model_root(settings)
+    log.info("model folders are in %s", settings.model_root.absolute())
     # Jobs, and the modules that torch imports late, are imported before a fork: a job does not spend seconds on it.
     log.info("role %s serves %s with %s", role, ", ".join(ROLE_QUEUES[role]), jobs.__name__)
     preload()
     device_name = _device_name(settings)
     log.info("networks run on %s", device_name)
-    worker = _worker(role, context, device_name)
+    worker = _worker(role, context, device_name, root_identity)
+    with suppress(redis.RedisError):  # the loop says so, and the claim is made again before each job
+        worker.claim()
     give_second_chance(worker.connection, settings)
     while True:
         cause = refusal = ""
@@ -313,6 +326,8 @@ def run(role: Role, context: Context) -> None:
             cause = f" ({error})"
         except redis.RedisError as error:
             refusal = redis_client.sentence(error, settings)
+        if worker.refusal is not None:
+            raise worker.refusal
         if worker.was_stopped:
             return
         if not cause and not refusal and not worker.lost_redis and _answers(settings):
@@ -335,7 +350,7 @@ def _reconnected(
         while not lost.was_stopped:
             time.sleep(RETRY_SECONDS)
             try:
-                return _worker(role, context, lost.device_name)
+                return _worker(role, context, lost.device_name, lost.root_identity)
             except ServiceError as error:
                 log.error("%s", error)
     except StopRequested:  # by the handler of the worker that lost Redis, which is still installed
@@ -352,7 +367,9 @@ def _answers(settings: Settings) -> bool:
     return True
 
 
-def _worker(role: Role, context: Context, device_name: str) -> TrainingWorker | ScoringWorker:
+def _worker(
+    role: Role, context: Context, device_name: str, root_identity: str | None = None
+) -> TrainingWorker | ScoringWorker:
     settings = context.settings
     connection = redis_client.connect(settings, timeout_seconds=REDIS_SECONDS)
     worker = (TrainingWorker if role == "train" else ScoringWorker)(
@@ -363,7 +380,7 @@ def _worker(role: Role, context: Context, device_name: str) -> TrainingWorker | 
         worker_ttl=POLL_SECONDS + RQ_MARGIN_SECONDS,
         maintenance_interval=max(1, int(settings.reconcile_seconds)),
     )
-    worker.settings, worker.device_name = settings, device_name
+    worker.settings, worker.device_name, worker.root_identity = settings, device_name, root_identity
     return worker
 
 

@@ -17,6 +17,10 @@ CODE_FIELD = "helioloop_code"
 """Field of a worker in Redis with its code version."""
 DEVICE_FIELD = "helioloop_device"
 """Field of a worker in Redis with the device of its networks."""
+ROOT_FIELD = "helioloop_model_root"
+"""Field of a worker in Redis with the identity of its model root."""
+FOLDER_FIELD = "helioloop_model_folder"
+"""Field of a worker in Redis with the absolute path of its model root, as it sees it."""
 
 
 def role_of(queue: str) -> Role:

@@ -42,10 +42,17 @@ def _backend(settings: Settings, info: dict[str, Any], tasks: list[dict[str, Any
     from helioloop.registry.score_store import StoredScores  # noqa: PLC0415
     from helioloop.registry.versions import Registry  # noqa: PLC0415
     from helioloop_backend.predictions import Predictor  # noqa: PLC0415
+    from helioloop_backend.redis_claim import RedisClaim  # noqa: PLC0415
 
     nowhere = redis.Redis()  # not asked, because all scores are there
     scores = StoredScores(lambda number, version: Registry(settings.model_dir(number)).folder(version))
-    predictor = Predictor(settings, connection=nowhere, scores=scores, claims=RedisClaims(nowhere))
+    predictor = Predictor(
+        settings,
+        connection=nowhere,
+        redis_claim=RedisClaim(settings, nowhere),
+        scores=scores,
+        claims=RedisClaims(nowhere),
+    )
     answer = predictor.answer(info["id"], tasks, info["label_config"])
     assert answer.hits > 0
     answer.entries()

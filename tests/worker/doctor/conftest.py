@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from helioloop import __version__
+from helioloop.messaging.served_root import ServedRoot
 from helioloop.registry.project_stamp import ProjectStamp
 from helioloop.settings import Settings
 from helioloop_worker.doctor.facts import (
@@ -87,8 +88,11 @@ SCORE = WorkerFacts(
     silent_seconds=3.0,
     code="0.1.0+abc",
     device="CPU",
+    root_identity="a" * 16,
+    model_root=str(ROOT),
 )
 TRAIN = replace(SCORE, name="gpu1:13", queues=("helioloop-train",))
+SERVED = ServedRoot(identity="a" * 16, folder=str(ROOT), host="gpu1", used_at=1_767_000_000.0)
 REFUSED = Answer(status=400, body={"detail": "not a valid choice"})
 """The answer to a question with a value that Label Studio must refuse."""
 
@@ -120,9 +124,17 @@ SOUND = Facts(
     backend_versions=good({"versions": ["v0002"], "helioloop": {"version": __version__, "stamp": "5ta3p"}}),
     backend_setup=good({"model_version": "v0002"}),
     backend_hook=Answer(status=201, body={"status": "ignored"}),
-    folder=FolderFacts(root=ROOT, stamp="5ta3p", published="v0002", n_frames=225, owner=OWNER, media_owner=OWNER),
+    folder=FolderFacts(
+        root=ROOT, identity="a" * 16, stamp="5ta3p", published="v0002", n_frames=225, owner=OWNER, media_owner=OWNER
+    ),
     redis=RedisFacts(
-        info=INFO, config={"save": "", "appendonly": "yes"}, has_password=True, open_without=False, is_local=False
+        info=INFO,
+        config={"save": "", "appendonly": "yes"},
+        has_password=True,
+        open_without=False,
+        is_local=False,
+        served=SERVED,
+        held_by="2 workers of it",
     ),
     workers=(SCORE, TRAIN),
     machine=MachineFacts(

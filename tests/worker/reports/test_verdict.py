@@ -17,6 +17,7 @@ from helioloop_worker.reports.reading import ReadRelease
 from helioloop_worker.reports.round_progress import RoundProgress
 from helioloop_worker.reports.service_facts import QueueFacts, RunningRound, ServiceFacts
 from helioloop_worker.reports.status_facts import (
+    ContestedFacts,
     CubeReason,
     LabelFacts,
     ProfileFacts,
@@ -188,6 +189,53 @@ CASES: dict[str, tuple[ProjectStatus, str, str, str]] = {
         "first-round",
         "3 jobs wait",
         "Wait",
+    ),
+    "redis is another deployment's": (
+        with_services(foreign_redis="2 workers of it", foreign_workers=("gpu2:7",), queues=unserved("helioloop-train")),
+        "model-folder",
+        "Redis is in use for another model folder than this one (2 workers of it)",
+        "a Redis database of its own in REDIS_URL",
+    ),
+    "a worker works in another model folder": (
+        with_services(INGESTED, foreign_workers=("gpu2:7",), events_waiting=3),
+        "model-folder",
+        "The worker gpu2:7 works in another model folder",
+        "`helioloop doctor --project 1`",
+    ),
+    "another deployment writes into the project": (
+        replace(
+            IDLE,
+            contested_predictions=ContestedFacts(
+                version="v0003", replaced=3, last_at=DAY.format(3), next_at=DAY.format(4)
+            ),
+        ),
+        "contested-predictions",
+        f"were replaced 3 times within a day, the last time at {DAY.format(3)}: another deployment",
+        "stop it; then run `helioloop init --project 1` here",
+    ),
+    "a requested first round is not planned": (
+        replace(with_services(INGESTED, events_waiting=3), round_requested_at=DAY.format(3)),
+        "unplanned-round",
+        f"A round was requested at {DAY.format(3)}, and no worker has planned it.",
+        "log of the worker of the role train",
+    ),
+    "a requested later round is not planned": (
+        replace(IDLE, round_requested_at=DAY.format(3)),
+        "unplanned-round",
+        "no worker has planned it",
+        "`helioloop doctor --project 1`",
+    ),
+    "a requested round is planned now": (
+        replace(with_services(INGESTED, events_waiting=3, is_planned=True), round_requested_at=DAY.format(3)),
+        "first-round",
+        "The first round is being prepared",
+        "Wait a few minutes",
+    ),
+    "a requested round waits for the running one": (
+        replace(with_services(running_round=running()), round_requested_at=DAY.format(3)),
+        "disagreements",
+        "v0003 is shown",
+        "Label the next ones",
     ),
     "no round starts": (INGESTED, "no-round", "the labels were not checked yet", "press “Start training”"),
     "no round starts for want of labels": (

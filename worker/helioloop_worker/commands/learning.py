@@ -238,9 +238,10 @@ def commands() -> Sequence[click.Command]:
 def _write_back(project: int, version: str) -> None:
     """Queue the write-back of `version`; until it has run, Label Studio shows the predictions of the version before."""
     with needs_extra("worker"):
-        from helioloop.messaging import messages, queues, redis_client
+        from helioloop.messaging import messages, queues
+        from helioloop_worker.own_redis import open_redis
 
-    queues.send(redis_client.connect(load_settings()), messages.WriteBack(project=project, version=version), anew=True)
+    queues.send(open_redis(load_settings()), messages.WriteBack(project=project, version=version), anew=True)
 
 
 def _summary(card: Card) -> str:

@@ -92,6 +92,7 @@ def init(
         from helioloop_worker.labelstudio.client import LabelStudioClient
         from helioloop_worker.labelstudio.setup import set_up
         from helioloop_worker.labelstudio.setup_checks import check_set_up
+        from helioloop_worker.own_redis import claim_if_it_answers
     if title is not None and project is not None:
         raise WrongUsage("--title and --project both name a project; give one of them")
     changed: dict[str, Any] = {}
@@ -103,6 +104,7 @@ def init(
         settings.label_studio_url, api_key=key, timeout_seconds=settings.label_studio_timeout_seconds
     )
     backend = default_backend_url(settings) if backend_url is None else backend_url
+    claim_if_it_answers(settings)  # before the backend and the webhook of another deployment are removed
     given = GivenWords(emergence=emergence, non_emergence=non_emergence, choices=choices, onset=onset)
     number = set_up(
         label_studio,
@@ -169,7 +171,8 @@ def ingest(release: Path, project: int, detach: bool) -> None:
     """
     with needs_extra("worker"):
         from helioloop.data.release import ReleaseRoots
-        from helioloop.messaging import messages, queues, redis_client
+        from helioloop.messaging import messages, queues
+        from helioloop_worker.own_redis import open_redis
         from helioloop_worker.terminal import follow_job
     settings = load_settings()
     if ReleaseRoots(settings.release_roots).folder(release.resolve().name).resolve() != release.resolve():
@@ -177,7 +180,7 @@ def ingest(release: Path, project: int, detach: bool) -> None:
             f"{release} is not the first folder of that name in HELIOLOOP_RELEASE_ROOTS "
             f"({', '.join(map(str, settings.release_roots))}), so the worker would read another one; rename one of them"
         )
-    connection = redis_client.connect(settings)
+    connection = open_redis(settings)
     message = messages.Ingest(project=project, release=release.resolve().name)
     queues.require_worker(connection, message.queue)
     queues.send(connection, message, anew=True)

@@ -36,8 +36,9 @@ def retry(*, project: int, jobs: tuple[str, ...]) -> None:
     with needs_extra("worker"):
         from helioloop.messaging import redis_client
         from helioloop_worker.loop.failing import put_back
+        from helioloop_worker.own_redis import open_redis
     settings = load_settings()
-    connection = redis_client.connect(settings)
+    connection = open_redis(settings)
     with redis_client.plain_errors(settings):
         put = put_back(connection, settings, project, jobs)
     for name, sentence in put.items():

@@ -18,7 +18,7 @@ from helioloop.data.release import Release
 from helioloop.data.release_profile import read_release_profile
 from helioloop.errors import ServiceError, WrongUsage
 from helioloop.files.lease import holding
-from helioloop.messaging import messages, queues, redis_client
+from helioloop.messaging import messages, queues
 from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.records.profiles import BUILT_IN, cube_values, differences
 from helioloop.registry.versions import Registry
@@ -30,6 +30,7 @@ from helioloop_worker.demo.services import ENDING_SIGNALS, DemoServices, Program
 from helioloop_worker.demo.summary import Stopwatch, print_summary, print_what_to_try
 from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.setup import set_up
+from helioloop_worker.own_redis import open_redis
 from helioloop_worker.reports.round_progress import read_round_progress
 from helioloop_worker.terminal import bar_report, bars, follow_all
 
@@ -167,7 +168,7 @@ def _make_release(demo: Demo, folder: Path, truth: Path, progress: Progress) -> 
 
 def _take_through(demo: Demo, settings: Settings, project: int) -> None:
     """Ingest the releases and wait until Label Studio shows predictions of all their cubes."""
-    connection = redis_client.connect(settings)
+    connection = open_redis(settings)
     names = [RELEASE, *([demo.own.resolve().name] if demo.own is not None else [])]
     ingestions = [messages.Ingest(project=project, release=name) for name in names]
     for ingestion in ingestions:

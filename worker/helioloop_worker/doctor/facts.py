@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from helioloop.messaging.served_root import ServedRoot
 from helioloop.records.controls import Controls
 from helioloop.registry.project_stamp import ProjectStamp
 from helioloop.settings import Settings
@@ -38,6 +39,10 @@ class RedisFacts:
         Whether it answers without the password; None where that was not tried.
     is_local : bool
         Whether it is reached by a loopback address or a Unix socket.
+    served : ServedRoot or None
+        The model root for which it was claimed last.
+    held_by : str or None
+        Why that claim holds; None where nobody uses that model root there any more.
     """
 
     fault: str | None = None
@@ -49,6 +54,8 @@ class RedisFacts:
     has_password: bool = False
     open_without: bool | None = None
     is_local: bool = True
+    served: ServedRoot | None = None
+    held_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +73,8 @@ class WorkerFacts:
         heartbeat has a time in the future by this machine's clock, which does not say that it lives.
     code, device : str or None
         Code version and device; None for a worker of an earlier helioloop.
+    root_identity, model_root : str or None
+        The identity of its model root, and the path at which it sees it; None where the worker does not know them.
     """
 
     name: str
@@ -73,6 +82,8 @@ class WorkerFacts:
     silent_seconds: float | None
     code: str | None
     device: str | None
+    root_identity: str | None = None
+    model_root: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +162,8 @@ class FolderFacts:
     ----------
     root : Path
         HELIOLOOP_MODEL_ROOT.
+    identity : str or None
+        The identity of that folder; None where it has none yet.
     stamp : str or None
         What was just written into it; None where nothing could be written.
     fault : str or None
@@ -172,6 +185,7 @@ class FolderFacts:
     """
 
     root: Path
+    identity: str | None = None
     stamp: str | None = None
     fault: str | None = None
     is_silent: bool = False

@@ -16,6 +16,7 @@ from helioloop.files.release_folders import missing_releases
 from helioloop.model.provenance import code_version
 from helioloop.registry.project_profile import read_project_profile
 from helioloop.registry.project_stamp import ProjectStamp
+from helioloop.registry.root_identity import read_root_identity
 from helioloop.registry.stamp import write_stamp
 from helioloop.registry.unusable import unusable_versions
 from helioloop.registry.versions import Registry
@@ -92,8 +93,9 @@ def read_folder(settings: Settings, project: int | None, silent: Collection[Path
         stamp = write_stamp(root)
     except OSError as error:
         return FolderFacts(root=root, fault=error.strerror or str(error))
+    root_identity = read_root_identity(root)
     if project is None:
-        return FolderFacts(root=root, stamp=stamp)
+        return FolderFacts(root=root, identity=root_identity, stamp=stamp)
     folder = settings.model_dir(project)
     try:
         registry = Registry(folder)
@@ -105,9 +107,10 @@ def read_folder(settings: Settings, project: int | None, silent: Collection[Path
         media_owner = None if is_silent else ProjectStamp.read(settings.media_dir(project), kind="media")
         unusable = unusable_versions(registry)
     except HelioloopError as error:
-        return FolderFacts(root=root, stamp=stamp, fault=str(error))
+        return FolderFacts(root=root, identity=root_identity, stamp=stamp, fault=str(error))
     return FolderFacts(
         root=root,
+        identity=root_identity,
         stamp=stamp,
         published=published,
         code=None if card is None or is_of_this_code(card) else card.code_version,

@@ -13,7 +13,8 @@ from rq.worker import WorkerStatus
 from helioloop.environment.stored_times import is_ahead
 from helioloop.errors import ServiceError, SettingsError
 from helioloop.messaging import redis_client
-from helioloop.messaging.roles import CODE_FIELD, DEVICE_FIELD
+from helioloop.messaging.roles import CODE_FIELD, DEVICE_FIELD, FOLDER_FIELD, ROOT_FIELD
+from helioloop.messaging.served_root import read_served_root, why_held
 from helioloop.messaging.unreadable import as_text
 from helioloop.settings import Settings
 from helioloop_worker.doctor.addresses import is_loopback
@@ -59,6 +60,7 @@ def _redis(connection: redis.Redis, *, timeout_seconds: float) -> RedisFacts:
     before = time.time()
     seconds, microseconds = connection.time()
     skew = seconds + microseconds / 1e6 - (before + time.time()) / 2
+    served = read_served_root(connection)
     return RedisFacts(
         has_channels=_has_channels(connection),
         info=_info(connection),
@@ -67,6 +69,8 @@ def _redis(connection: redis.Redis, *, timeout_seconds: float) -> RedisFacts:
         has_password=bool(options.get("password")),
         open_without=_is_open(connection, timeout_seconds) if options.get("password") else None,
         is_local=is_local(connection),
+        served=served,
+        held_by=None if served is None else why_held(connection, served, now=time.time()),
     )
 
 
@@ -136,7 +140,8 @@ def _is_open(connection: redis.Redis, timeout_seconds: float) -> bool | None:
 def _workers(connection: redis.Redis) -> tuple[WorkerFacts, ...]:
     found = []
     for worker in Worker.all(connection=connection):
-        code, device = connection.hmget(worker.key, CODE_FIELD, DEVICE_FIELD)
+        fields = connection.hmget(worker.key, CODE_FIELD, DEVICE_FIELD, ROOT_FIELD, FOLDER_FIELD)
+        code, device, root, folder = (None if field is None else as_text(field) for field in fields)
         beat = worker.last_heartbeat
         if beat is not None and beat.tzinfo is None:
             beat = beat.replace(tzinfo=UTC)
@@ -146,8 +151,10 @@ def _workers(connection: redis.Redis) -> tuple[WorkerFacts, ...]:
                 name=f"{worker.hostname or '?'}:{worker.pid or '?'}",
                 queues=tuple(worker.queue_names()),
                 silent_seconds=0.0 if busy or beat is None else _seconds_since(beat.timestamp()),
-                code=None if code is None else as_text(code),
-                device=None if device is None else as_text(device),
+                code=code,
+                device=device,
+                root_identity=root,
+                model_root=folder,
             )
         )
     return tuple(sorted(found, key=lambda worker: worker.name))

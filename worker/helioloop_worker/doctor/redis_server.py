@@ -1,4 +1,4 @@
-"""Checks of Redis: reachable, password, persistence, memory, version and clock."""
+"""Checks of Redis: reachable, password, whose model folder it serves, persistence, memory, version and clock."""
 
 from collections.abc import Callable
 from typing import Final
@@ -9,6 +9,7 @@ from helioloop_worker.doctor.finding import Cause, Check, Finding, not_tried, ok
 
 REDIS: Final = "redis"
 PASSWORD: Final = "redis-password"  # noqa: S105 - the name of a check
+FOLDER: Final = "redis-model-folder"
 PERSISTENCE: Final = "redis-persistence"
 MEMORY: Final = "redis-memory"
 VERSION: Final = "redis-version"
@@ -69,6 +70,13 @@ _NOT_REQUIRED = Cause(
     remedy="Set requirepass in redis.conf, or `ACL SETUSER default off`: Redis answers without the password in "
     "REDIS_URL.",
 )
+_OTHER_FOLDER = Cause(
+    check=FOLDER,
+    name="another-folder",
+    remedy="Give each deployment a Redis database of its own (REDIS_URL with another number at its end, such as …/1), "
+    "or set HELIOLOOP_MODEL_ROOT to the same folder; where the other one is given up for good, stop its workers and "
+    "backend and empty that database (FLUSHDB).",
+)
 _FAILING = Cause(
     check=PERSISTENCE,
     name="failing",
@@ -105,7 +113,7 @@ _CLOCK = Clock(CLOCK, whose="Redis'")
 
 CAUSES: Final = (
     _UNREACHABLE, _NO_ADDRESS, _CREDENTIALS, _REFUSES, _NO_WRITES, _NO_CHANNELS, _OPEN, _OPEN_HERE, _NOT_REQUIRED,
-    _FAILING, _OFF, _EVICTS, _WOULD_EVICT, _FULL, _OLD, *_CLOCK.causes,
+    _OTHER_FOLDER, _FAILING, _OFF, _EVICTS, _WOULD_EVICT, _FULL, _OLD, *_CLOCK.causes,
 )  # fmt: skip
 
 
@@ -134,6 +142,20 @@ def _check_password(facts: Facts) -> Finding:
     if redis.open_without:
         return _NOT_REQUIRED.found(facts, "Redis also answers without the password")
     return ok(PASSWORD, "Redis requires the password")
+
+
+def _check_folder(facts: Facts) -> Finding:
+    redis, folder = _read(facts), facts.folder
+    if folder is None:
+        return out_of_time(FOLDER)
+    served = redis.served
+    if served is None or redis.held_by is None:
+        return ok(FOLDER, "no deployment uses it now")
+    if folder.identity is None or served.identity != folder.identity:
+        return _OTHER_FOLDER.found(
+            facts, f"Redis serves {served.shown} ({redis.held_by}), which is not {folder.root} of this machine"
+        )
+    return ok(FOLDER, f"Redis serves {folder.root} of this machine")
 
 
 def _check_persistence(facts: Facts) -> Finding:
@@ -203,6 +225,7 @@ def _with_info(name: str, run: Callable[[Facts], Finding]) -> Callable[[Facts], 
 CHECKS: Final = (
     Check(name=REDIS, run=_check_redis),
     Check(name=PASSWORD, run=_check_password, needs=(REDIS,)),
+    Check(name=FOLDER, run=_check_folder, needs=(REDIS,)),
     Check(name=PERSISTENCE, run=_with_info(PERSISTENCE, _check_persistence), needs=(REDIS,)),
     Check(name=MEMORY, run=_with_info(MEMORY, _check_memory), needs=(REDIS,)),
     Check(name=VERSION, run=_with_info(VERSION, _check_version), needs=(REDIS,)),

@@ -1,4 +1,4 @@
-"""Checks of the workers: one of each role runs, with this code, on a suitable device."""
+"""Checks of the workers: one of each role runs, with this code, in this model folder, on a suitable device."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -13,6 +13,7 @@ SCORE: Final = "worker-score"
 TRAIN: Final = "worker-train"
 SUSPENDED: Final = "workers-suspended"
 CODE: Final = "worker-code"
+FOLDER: Final = "worker-model-folder"
 DEVICE: Final = "worker-device"
 
 SILENT_SECONDS: Final = 60.0
@@ -44,6 +45,19 @@ _OTHER_CODE = Cause(
 _UNKNOWN_CODE = Cause(
     check=CODE, name="unknown", doubtful=True, remedy="Restart these workers: they run an earlier helioloop."
 )
+_OTHER_FOLDER = Cause(
+    check=FOLDER,
+    name="another-folder",
+    remedy="Set HELIOLOOP_MODEL_ROOT of all workers to one shared folder, by an absolute path, and restart these; "
+    "workers of another deployment need a Redis database of their own (REDIS_URL with another number at its end).",
+)
+_UNKNOWN_FOLDER = Cause(
+    check=FOLDER,
+    name="unknown",
+    doubtful=True,
+    remedy="Restart these workers: they run an earlier helioloop, or could not read HELIOLOOP_MODEL_ROOT when they "
+    "started.",
+)
 _MIXED = Cause(
     check=DEVICE,
     name="mixed",
@@ -52,7 +66,8 @@ _MIXED = Cause(
 )
 
 CAUSES: Final = (
-    _NONE[SCORE], _SILENT[SCORE], _NONE[TRAIN], _SILENT[TRAIN], _SUSPENDED, _OTHER_CODE, _UNKNOWN_CODE, _MIXED,
+    _NONE[SCORE], _SILENT[SCORE], _NONE[TRAIN], _SILENT[TRAIN], _SUSPENDED, _OTHER_CODE, _UNKNOWN_CODE,
+    _OTHER_FOLDER, _UNKNOWN_FOLDER, _MIXED,
 )  # fmt: skip
 
 
@@ -108,6 +123,21 @@ def _check_code(facts: Facts) -> Finding:
     return ok(CODE, f"{own} everywhere")
 
 
+def _check_folder(facts: Facts) -> Finding:
+    if facts.workers is None or facts.folder is None:
+        return out_of_time(FOLDER)
+    if not facts.workers:
+        return not_tried(FOLDER, "there is no worker")
+    own, known = facts.folder, [worker for worker in facts.workers if worker.root_identity is not None]
+    other = [f"{worker.name} works in {worker.model_root}" for worker in known if worker.root_identity != own.identity]
+    unknown = [worker.name for worker in facts.workers if worker.root_identity is None]
+    if other:
+        return _OTHER_FOLDER.found(facts, f"{', '.join(other)}, which is not {own.root} of this machine")
+    if unknown:
+        return _UNKNOWN_FOLDER.found(facts, f"{', '.join(unknown)} state no model folder")
+    return ok(FOLDER, f"all work in {own.root} of this machine")
+
+
 def _check_device(facts: Facts) -> Finding:
     if facts.workers is None:
         return out_of_time(DEVICE)
@@ -130,5 +160,6 @@ CHECKS: Final = (
     Check(name=TRAIN, run=_role(TRAIN), needs=(REDIS,)),
     Check(name=SUSPENDED, run=_check_suspended, needs=(REDIS,)),
     Check(name=CODE, run=_check_code, needs=(REDIS,)),
+    Check(name=FOLDER, run=_check_folder, needs=(REDIS,)),
     Check(name=DEVICE, run=_check_device, needs=(REDIS,)),
 )

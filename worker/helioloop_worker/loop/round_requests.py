@@ -15,20 +15,18 @@ import math
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from rq.job import JobStatus
 
 from helioloop.environment.stored_times import ahead_sentence, is_ahead
 from helioloop.files import atomic
 from helioloop.messaging import messages, queues
+from helioloop.registry.requested_rounds import REQUESTS, Request, request_path
 from helioloop_worker.context import Context
 
 log = logging.getLogger(__name__)
 
-Request = Literal["check", "forced"]
-
-_REQUESTS: Final[tuple[Request, ...]] = ("check", "forced")
 _FULFILLED: Final = "fulfilled"
 
 
@@ -52,7 +50,7 @@ def send_planning(context: Context, project: int, *, anew: bool = False) -> bool
 
 def requests(context: Context, project: int) -> frozenset[Request]:
     """Return the requests of a project that no planning job has dealt with."""
-    return frozenset(request for request in _REQUESTS if _path(context, project, request).exists())
+    return frozenset(request for request in REQUESTS if _path(context, project, request).exists())
 
 
 def is_forced(context: Context, project: int) -> bool:
@@ -125,4 +123,4 @@ def _fulfilled_until(context: Context, project: int) -> float:
 
 
 def _path(context: Context, project: int, name: str) -> Path:
-    return context.settings.model_dir(project) / "round-requests" / f"{name}.json"
+    return request_path(context.settings.model_dir(project), name)

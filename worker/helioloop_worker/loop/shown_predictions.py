@@ -13,9 +13,10 @@ from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.loop import updating
 from helioloop_worker.loop.changed_controls import changed_controls
+from helioloop_worker.loop.contested_predictions import is_left
 from helioloop_worker.loop.random_checks import shown_rows
 from helioloop_worker.loop.seen_project import SeenProject
-from helioloop_worker.loop.stored_predictions import difference_sentence, differing_predictions
+from helioloop_worker.loop.stored_predictions import difference_sentence, differing_predictions, made_elsewhere
 from helioloop_worker.loop.unscored import unscored_chunks
 from helioloop_worker.loop.written_back import require_whole_write_back
 
@@ -79,8 +80,10 @@ def _write_back(context: Context, project: int, state: ProjectState) -> str | No
                 f"{count(len(lost), 'task')} with predictions and without a score: scoring",
             )
     differing = differing_predictions(rows, state, scores, unscorable=unscorable)
-    difference = difference_sentence(context, state, differing)
-    outdated = len(updating.outdated(rows, cubes, scores, labels))
+    difference, left = difference_sentence(context, state, differing), frozenset[int]()
+    if (elsewhere := made_elsewhere(context, state, differing)) and is_left(context, project, version, elsewhere):
+        difference, left = None, frozenset(one.row.id for one in differing)
+    outdated = len(updating.outdated(rows, cubes, scores, labels, without=left))
     if wrong := _wrong_rows(rows, version, difference=difference, outdated=outdated):
         return _send_whole_write_back(context, project, version, wrong)
     if not lacking and (not tasks or state.info.model_version == version):

@@ -149,12 +149,28 @@ def difference_sentence(
     if not differing:
         return None
     version, n = differing[0].row.model_version, len(differing)
-    noted = noted_controls(context, project_state.info.id, version)
-    contents = [(one.row.content, one.wanted) for one in differing if one.row.content is not None]
-    change = changes_since_written(contents, project_state.controls, noted=noted)
+    change = _changed_configuration(context, project_state, differing)
     if change is not None:
         return f"the labelling configuration was changed: {change}; writing {count(n, 'prediction')} of {version} again"
     return (
         f"{count(n, 'prediction')} named {version}, not by the {version} in the model folder, as after its loss, a "
         "restore or a copy: replacing them"
     )
+
+
+def made_elsewhere(
+    context: Context, project_state: ProjectState, differing: Sequence[DifferingPrediction]
+) -> frozenset[int]:
+    """Return the tasks whose predictions of one version another network made; none where the configuration changed."""
+    if not differing or _changed_configuration(context, project_state, differing) is not None:
+        return frozenset()
+    return frozenset(one.row.task for one in differing if one.score is not None)
+
+
+def _changed_configuration(
+    context: Context, project_state: ProjectState, differing: Sequence[DifferingPrediction]
+) -> str | None:
+    """Return what has changed in the labelling configuration since these were written, in words; None where nothing."""
+    noted = noted_controls(context, project_state.info.id, differing[0].row.model_version)
+    contents = [(one.row.content, one.wanted) for one in differing if one.row.content is not None]
+    return changes_since_written(contents, project_state.controls, noted=noted)

@@ -18,10 +18,12 @@ from helioloop.registry.unscorable import read_unscorable
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import ProjectState
+from helioloop_worker.loop.contested_predictions import note_replaced
 from helioloop_worker.loop.stored_predictions import (
     DifferingPrediction,
     difference_sentence,
     differing_predictions,
+    made_elsewhere,
     prediction_of,
     rewrite_differing,
 )
@@ -129,6 +131,7 @@ def update_predictions(
     rewritten = rewrite_differing(
         context, state, differing, labels=update.labels, lock=update.lock, report=update.report
     )
+    note_replaced(context, state.info.id, update.version, made_elsewhere(context, state, differing))
     for row, agreement in outdated(rows, state.tasks, update.scores, update.labels, without=rewritten):
         update.lock.reacquire()
         context.label_studio.rescore(row, agreement)

@@ -32,6 +32,33 @@ def redis(status: ProjectStatus) -> Found:
     return [(f"{status.no_services}.", action)]
 
 
+def model_folder(status: ProjectStatus) -> Found:
+    """Find that Redis is in use for another model folder, or that workers work in another one."""
+    services = status.services
+    if services is None:
+        return []
+    doctor = f"`helioloop doctor --project {status.project}` names the folders."
+    if services.foreign_redis is not None:
+        return [
+            (
+                f"Redis is in use for another model folder than this one ({services.foreign_redis}): its workers, "
+                "queues and events are another deployment's.",
+                "Give each deployment a Redis database of its own in REDIS_URL, or the same HELIOLOOP_MODEL_ROOT. "
+                f"{doctor}",
+            )
+        ]
+    if not services.foreign_workers:
+        return []
+    n, names = len(services.foreign_workers), ", ".join(services.foreign_workers)
+    which = f"The worker {names} works" if n == 1 else f"The workers {names} work"
+    return [
+        (
+            f"{which} in another model folder than this one, so nothing that it does is seen here.",
+            f"Set its HELIOLOOP_MODEL_ROOT to this folder, by an absolute path, and restart it. {doctor}",
+        )
+    ]
+
+
 def worker(status: ProjectStatus) -> Found:
     """Find queues that no worker serves: first those where most jobs wait."""
     if status.services is None:
@@ -176,13 +203,46 @@ def set_aside(status: ProjectStatus) -> Found:
     ]
 
 
+def contested_predictions(status: ProjectStatus) -> Found:
+    """Find predictions that this deployment and another one replace in turn."""
+    found = status.contested_predictions
+    if found is None:
+        return []
+    return [
+        (
+            f"The predictions of {found.version} in Label Studio were replaced {found.replaced} times within a day, "
+            f"the last time at {found.last_at}: another deployment writes into this project, too.",
+            "Find its worker, as on the machine from which the project was moved, or with a copy of the model folder, "
+            f"and stop it; then run `helioloop init --project {status.project}` here. Until {found.next_at} the "
+            "predictions are left as they are.",
+        )
+    ]
+
+
+def unplanned_round(status: ProjectStatus) -> Found:
+    """Find a requested round that no job plans, though reconciliation has sent one."""
+    services = status.services
+    if status.round_requested_at is None or services is None or services.is_planned:
+        return []
+    ingests = any(job.kind == "ingestion" for job in services.running_jobs)
+    if services.running_round or ingests or status.failed_rounds or parked_job(status):
+        return []  # it waits for that
+    return [
+        (
+            f"A round was requested at {status.round_requested_at}, and no worker has planned it.",
+            "Look into the log of the worker of the role train: what its round planning says, and where its model "
+            f"folders are. `helioloop doctor --project {status.project}` compares the folders.",
+        )
+    ]
+
+
 def no_round(status: ProjectStatus) -> Found:
     """Find cubes without a version, where nothing is going on that could lead to one."""
     services = status.services
     if status.project is None or services is None or status.published or not status.has_cubes:
         return []
     busy = services.running_round or services.running_jobs or services.events_waiting
-    if busy or status.failed_rounds or any(queue.waiting for queue in services.queues):
+    if busy or status.failed_rounds or unplanned_round(status) or any(queue.waiting for queue in services.queues):
         return []
     return [
         (

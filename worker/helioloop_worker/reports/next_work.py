@@ -7,6 +7,7 @@ from typing import Final
 
 from helioloop.labelstudio.tab_names import DISAGREEMENTS_FIRST
 from helioloop_worker.reports.finding import Found, jobs_wait, sentence
+from helioloop_worker.reports.mending import unplanned_round
 from helioloop_worker.reports.status_facts import ProjectStatus
 
 _SAMPLED_NAMED: Final = 3
@@ -16,7 +17,7 @@ _SAMPLED_NAMED: Final = 3
 def first_round(status: ProjectStatus) -> Found:
     """Find work on the first version."""
     services = status.services
-    if services is None or status.published:
+    if services is None or status.published or unplanned_round(status):
         return []
     if services.running_round is not None:
         progress = services.running_round.progress

@@ -1,21 +1,33 @@
 """What Redis holds about a project: waiting events, the running round, queues, running and failed jobs."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final, cast
 
 import redis
 from rq import Worker
+from rq.job import JobStatus
+from rq.worker import BaseWorker
 
 from helioloop.environment.stored_times import is_ahead
 from helioloop.messaging import queues
+from helioloop.messaging.messages import PlanRound
 from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.messaging.retrain_state import due_at
+from helioloop.messaging.roles import ROOT_FIELD
+from helioloop.messaging.served_root import read_served_root, why_held
+from helioloop.messaging.unreadable import as_text
+from helioloop.registry.root_identity import read_root_identity
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop_worker.reports.failing_jobs import FailingJob, failing_jobs
 from helioloop_worker.reports.job_status import FailedJob, RunningJob, failed_jobs, running_jobs
 from helioloop_worker.reports.round_progress import RoundProgress, read_round_progress
 from helioloop_worker.reports.times import iso_time
+
+_TO_COME: Final = frozenset({JobStatus.QUEUED, JobStatus.SCHEDULED, JobStatus.DEFERRED, JobStatus.STARTED})
+"""Statuses of a job that runs, or will."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +56,9 @@ class QueueFacts:
 class ServiceFacts:
     """What Redis holds about a project: waiting events, the running round, queues, running and failed jobs.
 
-    `failing_jobs` are those that failed and have not succeeded since; each is tried again or parked.
+    `failing_jobs` are those that failed and have not succeeded since; each is tried again or parked. `is_planned` says
+    whether a job that plans a round waits or runs. `foreign_workers` are those that work in another model folder, each
+    as host name and process id; `foreign_redis` is None, or why all of Redis is in use for another one.
     """
 
     events_waiting: int
@@ -54,6 +68,9 @@ class ServiceFacts:
     running_jobs: tuple[RunningJob, ...]
     failed_jobs: tuple[FailedJob, ...]
     failing_jobs: tuple[FailingJob, ...] = ()
+    is_planned: bool = False
+    foreign_workers: tuple[str, ...] = ()
+    foreign_redis: str | None = None
 
 
 def read_services(
@@ -62,7 +79,9 @@ def read_services(
     """Return what Redis holds about a project."""
     state = RedisRetrainState(connection)
     pending, running = state.pending_events(project), state.running(project)
-    workers = Counter(name for worker in Worker.all(connection=connection) for name in worker.queue_names())
+    registered = Worker.all(connection=connection)
+    workers = Counter(name for worker in registered for name in worker.queue_names())
+    root_identity = read_root_identity(settings.model_root)
     return ServiceFacts(
         events_waiting=0 if pending is None else pending.count,
         check_due_at=None if pending is None else iso_time(due_at(pending, settings, now=now)),
@@ -81,4 +100,27 @@ def read_services(
         running_jobs=tuple(running_jobs(connection, project)),
         failed_jobs=tuple(failed_jobs(connection, settings, project)),
         failing_jobs=tuple(failing_jobs(connection, settings, project)),
+        is_planned=queues.job_status(connection, PlanRound(project=project)) in _TO_COME,
+        foreign_workers=_foreign_workers(connection, registered, root_identity),
+        foreign_redis=_foreign_redis(connection, root_identity, now=now),
     )
+
+
+def _foreign_workers(
+    connection: redis.Redis, workers: Sequence[BaseWorker], root_identity: str | None
+) -> tuple[str, ...]:
+    """Return the workers that state another model root than this one."""
+    found = []
+    for worker in workers:
+        root = cast("bytes | None", connection.hget(worker.key, ROOT_FIELD))
+        if root is not None and as_text(root) != root_identity:
+            found.append(f"{worker.hostname or '?'}:{worker.pid or '?'}")
+    return tuple(sorted(found))
+
+
+def _foreign_redis(connection: redis.Redis, root_identity: str | None, *, now: float) -> str | None:
+    """Return why Redis is in use for another model root; None where it is for this one, or for none."""
+    served = read_served_root(connection)
+    if served is None or served.identity == root_identity:
+        return None
+    return why_held(connection, served, now=now)

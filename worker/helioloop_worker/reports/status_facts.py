@@ -116,6 +116,19 @@ class LabelFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContestedFacts:
+    """Predictions of a version that were replaced `replaced` times within a day, because others stood there each time.
+
+    Until `next_at` they are left as they are.
+    """
+
+    version: str
+    replaced: int
+    last_at: str
+    next_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectStatus:
     """All facts about a project or a model folder.
 
@@ -171,6 +184,10 @@ class ProjectStatus:
         Why it does not, in a sentence.
     last_check : LastCheck or None
         What the last retrain check or round planning decided; None before the first.
+    round_requested_at : str or None
+        Since when a round is requested that no job has planned within minutes; None where none is.
+    contested_predictions : ContestedFacts or None
+        Predictions that another deployment replaces, too; None where none does.
     configuration : str or None
         What differs from the labelling configuration at `helioloop init`; None where nothing does.
     damaged_controls : str or None
@@ -209,6 +226,8 @@ class ProjectStatus:
     services: ServiceFacts | None = None
     no_services: str | None = None
     last_check: LastCheck | None = None
+    round_requested_at: str | None = None
+    contested_predictions: ContestedFacts | None = None
     configuration: str | None = None
     damaged_controls: str | None = None
     disk: DiskUse | None = None

@@ -20,6 +20,8 @@ from helioloop.registry.known_cards import known_card, latest_card
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.last_check import LastCheck, read_last_check
 from helioloop.registry.project_profile import find_project_profile, read_project_profile
+from helioloop.registry.replaced_predictions import read_replaced_predictions
+from helioloop.registry.requested_rounds import oldest_request
 from helioloop.registry.staging import Staging
 from helioloop.registry.unscorable import read_unscorable
 from helioloop.registry.unusable import find_damage, unusable_versions
@@ -37,6 +39,7 @@ from helioloop_worker.reports.redaction import hide_secrets, redact
 from helioloop_worker.reports.service_facts import ServiceFacts, read_services
 from helioloop_worker.reports.status_facts import (
     AcceptanceFacts,
+    ContestedFacts,
     CubeReason,
     ExcludedFacts,
     LabelFacts,
@@ -48,6 +51,8 @@ from helioloop_worker.reports.status_facts import (
 )
 from helioloop_worker.reports.times import iso_time
 
+MARGIN_SECONDS: Final = 60.0
+"""What reconciliation sees to is done after two of them and this long."""
 DISK_SECONDS: Final = 60.0
 """With --watch, the disk use is measured again after this time."""
 
@@ -115,6 +120,8 @@ def read_status(
         services=services,
         no_services=reason,
         last_check=None if project is None else _last_check(registry, settings),
+        round_requested_at=None if settings is None else _unplanned_request(registry, settings, now=at),
+        contested_predictions=None if settings is None else _contested(registry, version, settings, now=at),
         configuration=None if project is None else read_configuration_change(registry, version),
         damaged_controls=None if project is None else _damaged_controls(registry, settings),
         disk=_disk(
@@ -251,6 +258,27 @@ def _last_check(registry: Registry, settings: Settings | None) -> LastCheck | No
     """Return the last retrain check; its outcome may quote why a planning failed."""
     found = read_last_check(registry.root)
     return None if found is None else replace(found, outcome=_redacted(found.outcome, registry, settings))
+
+
+def _contested(registry: Registry, version: str | None, settings: Settings, *, now: float) -> ContestedFacts | None:
+    """Return predictions that another deployment replaces, too, until a reconciliation has found none of it again."""
+    found = None if version is None else read_replaced_predictions(registry.root, version, now=now)
+    if found is None or not found.is_contested or now > found.next_at + MARGIN_SECONDS + 2 * settings.reconcile_seconds:
+        return None
+    return ContestedFacts(
+        version=found.version,
+        replaced=len(found.times),
+        last_at=iso_time(found.times[-1]),
+        next_at=iso_time(found.next_at),
+    )
+
+
+def _unplanned_request(registry: Registry, settings: Settings, *, now: float) -> str | None:
+    """Return since when a round is requested; None where that is so short ago that reconciliation may see to it."""
+    at = oldest_request(registry.root)
+    if at is None or now - at < MARGIN_SECONDS + 2 * settings.reconcile_seconds:
+        return None
+    return iso_time(at)
 
 
 def _missing_releases(

@@ -29,15 +29,18 @@ def find_all(status: ProjectStatus) -> list[Finding]:
 
 RULES: Final[dict[str, Callable[[ProjectStatus], Found]]] = {
     "redis": mending.redis,
+    "model-folder": mending.model_folder,
     "worker": mending.worker,
     "failed-round": mending.failed_round,
     "configuration": mending.configuration,
+    "contested-predictions": mending.contested_predictions,
     "parked-job": mending.parked_job,
     "failed-job": mending.failed_job,
     "damaged-version": mending.damaged_version,
     "missing-release": missing_release,
     "other-code": mending.other_code,
     "set-aside": mending.set_aside,
+    "unplanned-round": mending.unplanned_round,
     "no-round": mending.no_round,
     "first-round": next_work.first_round,
     "no-release": next_work.no_release,
