@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from helioloop.labelstudio.annotators import DELETED_ACCOUNTS
+from helioloop.labelstudio.contradictions import contradictions
 from helioloop.labelstudio.tasks import crude_label
 from helioloop.labelstudio.untrusted import as_list, as_mapping
 from helioloop.labelstudio.votes import Vote, submitted_votes
@@ -25,9 +25,9 @@ def current_label(task: Mapping[str, Any], controls: Controls, *, n_frames: int)
     annotations and drafts do not count. A tie leaves the crude label. Where the class is emergence, the start of a
     timeline range becomes the verified frame; it never changes the class. An annotation or range that cannot be used
     does not count and is reported as a contradiction, because a human can correct it: one without exactly one class,
-    or one that Label Studio's bulk action copied from a prediction. So is the answer of an annotator who chose the
-    other class after the ground truth: it has no effect, and Label Studio marks imported annotations as ground truth
-    unless they say otherwise.
+    or one that Label Studio's bulk action copied from a prediction. So is where votes contradict each other though one
+    of them counts, see `helioloop.labelstudio.contradictions`: Label Studio marks imported annotations as ground truth
+    unless they say otherwise, for example.
 
     The same rules give the blind answer, from the annotations that were made without a prediction: that other
     annotators saw one later, or before, does not change it.
@@ -46,8 +46,8 @@ def current_label(task: Mapping[str, Any], controls: Controls, *, n_frames: int)
     crude = crude_label(data)
     votes, unread = submitted_votes(task, controls, n_frames=n_frames)
     deciding, source = _deciding(votes)
-    overruled = _overruled(votes, deciding[-1], controls) if source is LabelSource.GROUND_TRUTH else []
-    remark = _joined([*(vote.remark for vote in deciding), *overruled, *unread, *_left_out(task)])
+    contradicting = contradictions(votes, deciding, controls)
+    remark = _joined([*(vote.remark for vote in deciding), *contradicting, *unread, *_left_out(task)])
     label = _agreed(deciding)
     blind = _blind_answer(votes)
     skips = sum(
@@ -92,23 +92,6 @@ def _left_out(task: Mapping[str, Any]) -> list[str]:
         "that cube and ingest it again, then annotate it there"
         for number, n in as_list(task.get("left_out"))
     ]
-
-
-def _overruled(votes: Iterable[Vote], truth: Vote, controls: Controls) -> list[str]:
-    """Return a remark on each annotator whose latest vote is later than the ground truth and of the other class."""
-    latest = {vote.annotator: vote for vote in votes if vote is not truth and vote.when > truth.when}
-    names = controls.class_names
-    return [
-        f"{_name(vote)} chose {names[vote.label]} after {names[truth.label]} was marked as ground truth, which counts "
-        f"before all other annotations; if {names[truth.label]} is wrong, take the mark (the star) off that annotation"
-        for vote in latest.values()
-        if vote.label is not truth.label
-    ]
-
-
-def _name(vote: Vote) -> str:
-    """Return the annotator of a vote in a sentence."""
-    return vote.annotator if vote.account == DELETED_ACCOUNTS else f"annotator {vote.annotator}"
 
 
 def _deciding(votes: Sequence[Vote]) -> tuple[list[Vote], LabelSource]:

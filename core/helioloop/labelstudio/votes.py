@@ -36,6 +36,8 @@ class Vote:
         True where it was made without a prediction.
     lead_seconds : float or None
         Time that the annotator had the task open; None where Label Studio has no usable time.
+    imported : bool
+        True where it was imported, and not made in Label Studio.
     """
 
     annotator: str
@@ -47,6 +49,7 @@ class Vote:
     remark: str | None
     blind: bool = False
     lead_seconds: float | None = None
+    imported: bool = False
 
     @property
     def when(self) -> tuple[datetime, str]:
@@ -166,6 +169,7 @@ def _vote(
         remark=remark,
         blind=_is_blind(annotation, items),
         lead_seconds=as_seconds(annotation.get("lead_time")),
+        imported=annotation.get("import_id") is not None,
     )
 
 
