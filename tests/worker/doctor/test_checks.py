@@ -325,6 +325,17 @@ def test_without_info_of_redis_what_depends_on_it_is_not_tried() -> None:
         assert found[check].seen == "because the user in REDIS_URL may not run INFO"
 
 
+def test_a_disk_that_is_nearly_full_hides_no_folder_that_cannot_be_looked_at() -> None:
+    """3 GiB are left on one, and the other is away: both are named."""
+    disks = (
+        DiskFacts(folder=Path("/data"), free_bytes=3 * 2**30),
+        DiskFacts(folder=Path("/cache"), free_bytes=0, fault="is missing"),
+    )
+    found = {finding.check: finding for finding in examine(replace(SOUND, **machine(disks=disks)))}
+    assert found["disk"].cause == "no-folder"
+    assert found["disk"].seen == "/cache is missing, /data has 3.0 GiB left"
+
+
 def test_a_worker_whose_last_sign_is_of_the_future_does_not_count_as_living() -> None:
     """It may have died while its clock was ahead; one beside it that gives signs is enough."""
     dead = replace(TRAIN, silent_seconds=None)

@@ -69,11 +69,11 @@ def _check_disk(facts: Facts) -> Finding:
         for disk in readable
         if disk.free_files is not None and disk.free_files < FEW_FILES
     ]
-    if low:
-        return _LOW.found(facts, ", ".join(low))
     missing = [f"{disk.folder} {disk.fault}" for disk in facts.machine.disks if disk.fault is not None]
     if missing:
-        return _NO_FOLDER.found(facts, ", ".join(missing))
+        return _NO_FOLDER.found(facts, ", ".join([*missing, *low]))
+    if low:
+        return _LOW.found(facts, ", ".join(low))
     least = min((disk.free_bytes for disk in readable), default=0)
     return ok(DISK, f"at least {_gib(least)} are free in each folder")
 
