@@ -30,8 +30,8 @@ def counted(loop_project: LoopProject) -> Iterator[LoopProject]:
 def rolled_back(project: LoopProject, version: str, monkeypatch: pytest.MonkeyPatch) -> Traffic:
     """Publish a version as `helioloop rollback` does, run the one job that it sends, and return the calls of that."""
     monkeypatch.setattr(learning, "load_settings", lambda: project.context.settings)
-    monkeypatch.setattr(learning, "find_registry", lambda **_: project.registry)
-    monkeypatch.setattr("helioloop.messaging.redis_client.connect", lambda _: project.context.connection)
+    monkeypatch.setattr(learning, "find_own_registry", lambda **_: project.registry)
+    monkeypatch.setattr("helioloop_worker.own_redis.open_redis", lambda _: project.context.connection)
     done = CliRunner().invoke(learning.rollback, [version, "--project", str(project.id)])
     assert done.exit_code == 0, done.output
     assert project.queued() == [f"write-back-{project.id}-{version}"]
