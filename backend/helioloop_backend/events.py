@@ -144,8 +144,8 @@ def _check_project(services: Services, project: int) -> bool:
 def _redis(services: Services, *, remedy: str) -> Iterator[None]:
     """Add to an error of Redis, or to a Redis of another model root, what it means for the event."""
     try:
-        services.redis_claim.require()
         with redis_client.plain_errors(services.settings):
+            services.redis_claim.require()
             yield
     except ServiceError as error:
         raise ServiceError(f"{error}; {remedy}") from None

@@ -203,9 +203,9 @@ class Predictor:
 
     def _request_scores(self, project: int, version: str, missing: Sequence[CubeInfo]) -> bool:
         """Send scoring jobs for cubes that nobody has requested yet; False where Redis does not take them."""
-        if self._redis_claim.is_refused():
-            return False
         try:
+            if self._redis_claim.is_refused():
+                return False
             claimed = self._claims.claim(project, version, missing)
             for start in range(0, len(claimed), SCORE_CHUNK):
                 try:

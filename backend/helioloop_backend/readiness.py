@@ -66,12 +66,14 @@ class Readiness:
             return reason
         if self.has_silent_folder():
             return SILENT_FOLDER
-        if self._redis_claim.is_refused():
-            return OTHER_ROOT
         try:
+            if self._redis_claim.is_refused():
+                return OTHER_ROOT
             with os.scandir(self._settings.model_root) as entries:
                 next(entries, None)
             return self._closed_file()
+        except redis.RedisError:
+            return NO_REDIS
         except OSError as error:
             self._log(error)
             return NO_FOLDER

@@ -39,7 +39,13 @@ class RedisClaim:
         self._kept: tuple[float, bool] = (0.0, False)
 
     def is_refused(self) -> bool:
-        """Return whether Redis serves another model root, as far as it answers; the log says which, once."""
+        """Return whether Redis serves another model root; the log says which, once.
+
+        Raises
+        ------
+        redis.RedisError
+            Where Redis does not answer: a second question would only take as long again.
+        """
         if time.monotonic() < self._kept[0] or not self._lock.acquire(blocking=False):
             return self._kept[1]
         try:
@@ -56,6 +62,8 @@ class RedisClaim:
         ------
         ServiceError
             Where it serves another model root; without a path, as it is the answer to a request.
+        redis.RedisError
+            Where Redis does not answer.
         """
         if self.is_refused():
             raise ServiceError(OTHER_ROOT)
@@ -67,6 +75,4 @@ class RedisClaim:
             if not was_refused:
                 logger.error("events and requests for scores are refused: %s", error)
             return True
-        except redis.RedisError:  # whoever uses it next says so
-            return was_refused
         return False

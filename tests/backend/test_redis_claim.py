@@ -1,7 +1,11 @@
 """A backend whose Redis serves another model root refuses events and sends no job. On a real Redis."""
 
+import socket
+import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -86,3 +90,22 @@ def test_missing_scores_are_not_requested_from_the_workers_of_another_model_root
     answer = own.post("/predict", json=made.predict([made.task("a"), made.task("b", number=2)]))
     assert [bool(found) for found in answer.json["results"]] == [True, False]
     assert queues.queue_lengths(redis_connection)[messages.QUEUE_SCORE] == 0
+
+
+def test_a_redis_that_is_silent_is_waited_for_once(
+    settings: Settings, app_of: Callable[[Settings], Flask], made: Made
+) -> None:
+    """Half a second: Label Studio waits one for the answer to an event, and the claim took as long as the rest."""
+    with tempfile.TemporaryDirectory(prefix="helioloop-silent-") as folder, socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(f"{folder}/redis.sock")
+        silent.listen(64)
+        settings.model_dir(1).mkdir(parents=True)
+        make_root_identity(settings.model_root)
+        made.publish(settings, 1, [made.score("a", 0.75)])
+        client = app_of(settings.model_copy(update={"redis_url": f"unix://{folder}/redis.sock"})).test_client()
+        requests: dict[str, dict[str, Any]] = {"/webhook": EVENT, "/predict": made.predict([made.task("b")])}
+        for route, body in requests.items():
+            begun = time.monotonic()
+            status = client.post(route, json=body).status_code
+            assert time.monotonic() - begun < 0.95, route
+            assert status == (503 if route == "/webhook" else 200)
