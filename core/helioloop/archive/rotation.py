@@ -79,4 +79,4 @@ def _matrix_deg(header: fits.Header, cards: fits.Header, kind: str) -> float:
         width = number_or_none(header, "CDELT1") or 1.0
         west, north = cards.get("PC1_2", 0.0) * width, cards.get("PC2_2", 1.0) * height
     sign = math.copysign(1.0, height)
-    return math.degrees(math.atan2(-west * sign, north * sign))
+    return math.degrees(math.atan2(-west * sign, north * sign)) + 0.0  # 0 in place of −0

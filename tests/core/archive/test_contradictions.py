@@ -78,7 +78,7 @@ def test_a_rotation_that_is_given_twice_alike_is_no_doubt(tmp_path: Path, cards:
 @pytest.mark.parametrize(
     ("cards", "reason"),
     [
-        ({**IDENTITY, "CROTA2": 183.1}, r"PC1_1 1, PC2_2 1, which is a rotation by .*0.00°, and CROTA2 is 183.10°"),
+        ({**IDENTITY, "CROTA2": 183.1}, r"PC1_1 1, PC2_2 1, which is a rotation by 0.00°, and CROTA2 is 183.10°"),
         ({**pc(3.1), "CROTA2": 0.0}, r"a rotation by 3.10°, and CROTA2 is 0.00°"),
         ({**pc(3.1), "CROTA2": -3.1}, r"a rotation by 3.10°, and CROTA2 is -3.10°"),
         ({**cd(180.0), "CROTA2": 0.0}, r"a rotation by -?180.00°, and CROTA2 is 0.00°"),
