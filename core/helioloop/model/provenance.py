@@ -28,6 +28,7 @@ LEARNING_MODULES = (
     "data.quality",
     "data.quality_bits",
     "data.region",
+    "data.region_name",
     "data.slots",
     "data.start",
     "data.table_columns",

@@ -103,7 +103,8 @@ def test_files_that_are_not_cubes_of_the_release_are_refused_with_what_to_do(tmp
     _cube(folder / "sub" / "D.fits")
     fits.PrimaryHDU(SECONDS).writeto(folder / "E.dt.fits")
     (folder / "F.fits").write_text("<html>")
-    fits.PrimaryHDU(np.array([[0, 1], [2, 1]], dtype=np.int16)).writeto(folder / "G.fits")
+    time = fits.Header([("T_OBS", "2011.02.15_00:00:00_TAI")])
+    fits.PrimaryHDU(np.array([[0, 1], [2, 1]], dtype=np.int16), time).writeto(folder / "G.fits")
     shutil.copy(folder / "A.fits", folder / ".hidden.fits")
     rows, _ = _check(folder)
     assert {cube: row["verdict"] for cube, row in rows.items() if row["verdict"] != "refused"} == {"A": "ok"}
