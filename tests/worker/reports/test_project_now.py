@@ -272,6 +272,26 @@ def test_a_cube_without_a_label_has_none_that_could_be_wrong(loop_project: LoopP
     assert "of the 11 labels that nobody verified" in dict(now.sentences())["Labels estimated wrong"]
 
 
+def test_no_estimate_is_shown_for_cubes_of_the_next_release_before_their_predictions(
+    loop_project: LoopProject, task_data: Data
+) -> None:
+    """All 20 labels of the first release are verified; the four cubes that came after its version have no score."""
+    first, later = CUBES[:20], CUBES[20:]
+    tasks = loop_project.import_cubes(task_data, first)
+    loop_project.publish()
+    for cube in first:
+        loop_project.label_studio.annotate(tasks[cube], task_data[cube]["crude_label"])
+    loop_project.import_cubes(task_data, later)
+    loop_project.read()
+    now = read_project_now(loop_project.registry, None)
+    assert (now.unverified_labels, now.unscored) == (0, 4)
+    assert now.short().endswith("20 of 24 verified, 4 without a prediction yet.")
+    assert dict(now.sentences())["Labels estimated wrong"] == (
+        "About 0 of the 0 labels that nobody verified and whose cubes have a prediction (0 to 0 with 90% confidence). "
+        "Nothing is known yet about 4 more labels, of cubes without one."
+    )
+
+
 # -- the estimate, paced --------------------------------------------------------------------------
 
 
@@ -297,9 +317,10 @@ def test_an_estimate_that_takes_long_stays_for_a_while(
         loop_project.label_studio.annotate(tasks[cube], "emergence")
         snapshot = replace(loop_project.read().snapshot, read_at=str(at))
         for _ in range(2):  # without a change in between nothing is computed
-            _, unverified = estimates.get(loop_project.registry, snapshot)
+            last = estimates.get(loop_project.registry, snapshot)
     assert len(calls) == computed
-    assert unverified == 21
+    assert last is not None
+    assert last.cubes - last.verified == 21
 
 
 def test_the_estimate_beside_a_new_version_is_that_of_this_version(

@@ -166,6 +166,18 @@ def test_cubes_without_a_label_are_named_where_the_numbers_of_cubes_differ(
     assert loop_project.read().snapshot.cubes["cube00"].verified
 
 
+def test_a_report_claims_nothing_about_cubes_without_a_prediction(loop_project: LoopProject, task_data: Data) -> None:
+    """All 20 cubes of the first release are verified, and four more have no score yet."""
+    tasks = loop_project.import_cubes(task_data, CUBES[:20])
+    loop_project.publish()
+    for cube in CUBES[:20]:
+        loop_project.label_studio.annotate(tasks[cube], task_data[cube]["crude_label"])
+    loop_project.import_cubes(task_data, CUBES[20:])
+    text = words(report(loop_project))
+    assert "Labels estimated wrong unknown 4 cubes without a prediction yet" in text
+    assert re.search(r"4 of 24 verifications \(17%\).*; how many of their labels are wrong is not known yet", text)
+
+
 def test_crude_against_verified_labels(loop_project: LoopProject, task_data: Data) -> None:
     """Two crude emergences were none, one crude non-emergence was one, three were right."""
     tasks = loop_project.import_cubes(task_data)

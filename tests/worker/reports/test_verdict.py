@@ -85,6 +85,12 @@ def stopped(reason: str) -> ProjectAudit:
     return replace(AUDIT, rounds=(last,))
 
 
+def waiting(n: int) -> ProjectAudit:
+    """An audit in which all is verified, while so many cubes of the next release have no prediction yet."""
+    last = replace(stopped("").rounds[-1], stop=None, unscored=n)
+    return replace(AUDIT, rounds=(last,), next_sampled=(), disagreements=0, disagreements_checked=0)
+
+
 def with_services(status: ProjectStatus = IDLE, **changes: Any) -> ProjectStatus:
     """The status with other facts from Redis."""
     return replace(status, services=replace(SERVICES, **changes))
@@ -135,6 +141,12 @@ CASES: dict[str, tuple[ProjectStatus, str, str, str]] = {
         "nothing",
         "v0003 is shown.",
         "no label waits",
+    ),
+    "cubes of the next release wait for their predictions": (
+        replace(IDLE, audit=waiting(48)),
+        "nothing",
+        "v0003 is shown.",
+        "Wait: the worker scores 48 cubes without a prediction.",
     ),
     "the audit says stop": (
         replace(IDLE, audit=stopped("every label is verified")),

@@ -6,6 +6,7 @@ Each rule returns sentences and actions; the order of the rules is in `verdict`.
 from typing import Final
 
 from helioloop.labelstudio.tab_names import DISAGREEMENTS_FIRST
+from helioloop.words import count
 from helioloop_worker.reports.finding import Found, jobs_wait, sentence
 from helioloop_worker.reports.mending import unplanned_round
 from helioloop_worker.reports.status_facts import ProjectStatus
@@ -124,6 +125,9 @@ def idle(status: ProjectStatus) -> str:
     """Return what to do where nothing is found, in a sentence."""
     if status.project is None:
         return f"Nothing to do; to score a release, run `helioloop score RELEASE {status.place} --out scores.csv`."
+    waiting = status.audit.rounds[-1].unscored if status.audit is not None and status.audit.rounds else 0
+    if waiting:
+        return f"Wait: the worker scores {count(waiting, 'cube')} without a prediction."
     return "Nothing to do: no label waits for a check."
 
 

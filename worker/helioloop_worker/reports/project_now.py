@@ -12,11 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from helioloop.evaluation.audit import RoundAudit
 from helioloop.evaluation.estimates import Estimate
 from helioloop.messaging.retrain_state import Running
 from helioloop.registry.known_cards import known_card, latest_card
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.versions import Registry
+from helioloop.words import count
 from helioloop_worker.reports.audit import audit_stamp, read_audit
 from helioloop_worker.reports.round_progress import RoundProgress, read_round_progress
 from helioloop_worker.reports.times import minute
@@ -52,6 +54,8 @@ class ProjectNow:
         Estimate of the labels that are wrong among the unverified; None while the audit sample is too small.
     unverified_labels : int
         How many labels that are; a cube without a label has none that could be wrong.
+    unscored : int
+        Further unverified labels, of cubes that have no prediction yet. The estimate says nothing about them.
     round : RoundProgress or None
         The running round.
     """
@@ -67,6 +71,7 @@ class ProjectNow:
     read_at: datetime | None = None
     wrong_left: Estimate | None = None
     unverified_labels: int = 0
+    unscored: int = 0
     round: RoundProgress | None = None
 
     def short(self) -> str:
@@ -75,7 +80,9 @@ class ProjectNow:
         shown = "No model yet" if self.version is None else f"{self.version}{made}"
         trained = "" if self.version is None else f" from {self.labels} labels"
         wrong = ""
-        if self.wrong_left is not None:
+        if self.unscored:  # an estimate of the others would be read as one of all
+            wrong = f", {self.unscored} without a prediction yet"
+        elif self.wrong_left is not None:
             value, most = round(self.wrong_left.value), round(self.wrong_left.hi)
             wrong = f", about {value} labels wrong" if value else f", at most {most} labels wrong"
         running = ""
@@ -108,9 +115,13 @@ class ProjectNow:
         if self.wrong_left is None:
             return "No estimate yet: it needs ten random checks answered blind."
         left = self.wrong_left
+        scored, others = "", ""
+        if self.unscored:
+            scored = " and whose cubes have a prediction"
+            others = f" Nothing is known yet about {count(self.unscored, 'more label')}, of cubes without one."
         return (
-            f"About {left.value:.0f} of the {self.unverified_labels} labels that nobody verified "
-            f"({left.lo:.0f} to {left.hi:.0f} with 90% confidence)."
+            f"About {left.value:.0f} of the {self.unverified_labels} labels that nobody verified{scored} "
+            f"({left.lo:.0f} to {left.hi:.0f} with 90% confidence).{others}"
         )
 
     def _round(self) -> str:
@@ -143,7 +154,7 @@ def read_project_now(registry: Registry, running: Running | None, *, now: float 
     at = time.time() if now is None else now
     snapshot, version, newest = Snapshot.read_if_changed(registry.root), registry.published(), latest_card(registry)
     card = None if version is None else known_card(registry, version)
-    wrong_left, unverified = (None, 0) if snapshot is None else _ESTIMATES.get(registry, snapshot)
+    last = None if snapshot is None else _ESTIMATES.get(registry, snapshot)
     rejected = newest is not None and newest.version != version and newest.rejected is not None
     return ProjectNow(
         at=datetime.fromtimestamp(at, UTC),
@@ -155,14 +166,15 @@ def read_project_now(registry: Registry, running: Running | None, *, now: float 
         cubes=0 if snapshot is None else len(snapshot.cubes),
         verified=0 if snapshot is None else sum(label.verified for label in snapshot.cubes.values()),
         read_at=None if snapshot is None else datetime.fromisoformat(snapshot.read_at),
-        wrong_left=wrong_left,
-        unverified_labels=unverified,
+        wrong_left=None if last is None else last.wrong_left,
+        unverified_labels=0 if last is None else last.cubes - last.verified,
+        unscored=0 if last is None else last.unscored,
         round=None if running is None else read_round_progress(registry, running, now=at),
     )
 
 
 class PacedEstimates:
-    """The latest round's estimate of wrong labels for each project, computed again where something has changed.
+    """The audit of the latest round, with its estimate, for each project, computed again where something has changed.
 
     It reads all scores, so for a project of very many cubes it takes seconds. Such an estimate stays for a while after
     it was computed: at most about `ESTIMATE_FRACTION` of the time is spent on it, however many corrections come. Where
@@ -183,8 +195,8 @@ class PacedEstimates:
         self._work_clock = work_clock
         self._held: OrderedDict[Path, _HeldEstimate] = OrderedDict()
 
-    def get(self, registry: Registry, snapshot: Snapshot) -> tuple[Estimate | None, int]:
-        """Return the estimate, None while the audit sample is too small, and of how many labels it is."""
+    def get(self, registry: Registry, snapshot: Snapshot) -> RoundAudit | None:
+        """Return the audit of the latest round; None before the first."""
         root, version, stamp = registry.root, registry.published(), audit_stamp(registry, snapshot)
         held = self._held.get(root)
         if held is None or held.version != version or (held.stamp != stamp and self._clock() >= held.until):
@@ -194,23 +206,21 @@ class PacedEstimates:
             held = self._held[root] = _HeldEstimate(
                 version=version,
                 stamp=stamp,
-                wrong_left=rounds[-1].wrong_left if rounds else None,
-                unverified=rounds[-1].cubes - rounds[-1].verified if rounds else 0,
+                last=rounds[-1] if rounds else None,
                 until=self._clock() + (taken / ESTIMATE_FRACTION if taken > SHORT_SECONDS else 0.0),
             )
             while len(self._held) > ESTIMATES_IN_MEMORY:
                 self._held.popitem(last=False)
-        return held.wrong_left, held.unverified
+        return held.last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _HeldEstimate:
-    """An estimate, the published version beside which it is shown, and the time until which it stays."""
+    """The audit of a round, the published version beside which it is shown, and the time until which it stays."""
 
     version: str | None
     stamp: tuple[str, ...]
-    wrong_left: Estimate | None
-    unverified: int
+    last: RoundAudit | None
     until: float
 
 

@@ -107,7 +107,7 @@ def _tiles(state: ProjectState, audit: ProjectAudit, scored: Scored | None, work
     labels = state.snapshot.cubes.values()
     verified, cubes = sum(label.verified for label in labels), len(labels)
     last = audit.rounds[-1] if audit.rounds else None
-    left = None if last is None else last.wrong_left
+    left = None if last is None or last.unscored else last.wrong_left
     return [
         {
             "name": "Verified",
@@ -117,9 +117,7 @@ def _tiles(state: ProjectState, audit: ProjectAudit, scored: Scored | None, work
         {
             "name": "Labels estimated wrong",
             "value": "unknown" if left is None else f"about {left.value:.0f}",
-            "note": "the audit sample is too small"
-            if last is None or left is None
-            else f"{left.lo:.0f} to {left.hi:.0f}, of {last.cubes - last.verified} unverified labels",
+            "note": _estimated(last),
         },
         {
             "name": "Human time",
@@ -132,6 +130,16 @@ def _tiles(state: ProjectState, audit: ProjectAudit, scored: Scored | None, work
             "note": "" if scored is None else f"of {minute(datetime.fromisoformat(scored.card.created_at))} UTC",
         },
     ]
+
+
+def _estimated(last: RoundAudit | None) -> str:
+    """Return of how many labels the estimate of wrong ones is, or why there is none."""
+    if last is not None and last.unscored:
+        return f"{count(last.unscored, 'cube')} without a prediction yet"
+    if last is None or last.wrong_left is None:
+        return "the audit sample is too small"
+    left = last.wrong_left
+    return f"{left.lo:.0f} to {left.hi:.0f}, of {last.cubes - last.verified} unverified labels"
 
 
 def _rounds(state: ProjectState, audit: ProjectAudit, work: HumanWork) -> dict[str, Any]:
@@ -176,7 +184,7 @@ def _saved(state: ProjectState, last: RoundAudit, work: HumanWork) -> list[str]:
     hours = "" if per_cube is None else f", about {duration(per_cube * unverified)} of work at the time taken so far"
     price = (
         "how many of their labels are wrong is not known yet"
-        if last.wrong_left is None
+        if last.wrong_left is None or last.unscored
         else f"about {last.wrong_left.value:.0f} of their labels are wrong ({last.wrong_left.lo:.0f} to "
         f"{last.wrong_left.hi:.0f})"
     )
