@@ -165,6 +165,20 @@ def test_a_cube_that_cannot_be_scored_keeps_nobody_from_stopping(registry: Regis
     assert read_audit(registry, labels).rounds[-1].stop == "every label is verified"
 
 
+def test_a_verified_cube_that_cannot_be_scored_does_not_stand_for_one_that_waits(registry: Registry) -> None:
+    """v0002 could score neither cube00, which is verified, nor cube01; cube02 it has not scored yet."""
+    first = admit(registry, day=1)
+    second = admit(registry, day=2, names=NAMES[3:])
+    publish(registry, (first, 1), (second, 2))
+    labels = snapshot(by_human(right=(NAMES[0], *NAMES[3:])))
+    add_unscorable(registry.root, second, [CUBES[NAMES[0]], CUBES[NAMES[1]]])
+    last = read_audit(registry, labels).rounds[-1]
+    assert (last.unscored, last.stop) == (1, None)
+
+    add_unscorable(registry.root, second, [CUBES[NAMES[2]]])
+    assert read_audit(registry, labels).rounds[-1].stop == "every label is verified"
+
+
 def test_later_cubes_count_in_the_round_in_which_they_were_verified(registry: Registry) -> None:
     """Two of them were, under the version that scored them; the next version is trained on all."""
     first, later = NAMES[:20], NAMES[20:]

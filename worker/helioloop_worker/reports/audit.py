@@ -8,7 +8,7 @@ in a round is that of the version that Label Studio showed. This is an earlier v
 the round's own.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import zip_longest
@@ -125,7 +125,6 @@ def _read(registry: Registry, cards: Sequence[Card], snapshot: Snapshot) -> tupl
         blind = {cube: answers[cube] is not crude[cube] for cube in flips if cube in answers}
         # Of a version that is no longer shown, nothing is known about which labels it had accepted.
         accepted = accepted_labels(registry.root, shown).keys()
-        unscored = [cube for cube in crude if cube not in disagreement and cube not in now]
         records.append(
             RoundRecord(
                 disagreement=disagreement,
@@ -133,12 +132,26 @@ def _read(registry: Registry, cards: Sequence[Card], snapshot: Snapshot) -> tupl
                 blind=blind,
                 hidden=hidden,
                 accepted=accepted,
-                # those that cannot be scored are reported as such, and nobody waits for them
-                unscored=0 if following else max(len(unscored) - len(read_unscorable(registry.root, shown)), 0),
+                unscored=0
+                if following
+                else _unscored(
+                    crude.keys() - disagreement.keys() - now.keys(), contents, read_unscorable(registry.root, shown)
+                ),
                 joined=disagreement.keys() - card.labels.keys(),
             )
         )
     return records, contents
+
+
+def _unscored(cubes: Set[str], contents: Mapping[str, str], unscorable: Set[str]) -> int:
+    """Return how many of the unverified cubes without a score will have one.
+
+    The others cannot be scored; they are reported as such, and nobody waits for them. Of a cube that no version was
+    trained on the content hash is not known here, so hashes of no known cube are taken for those of such cubes.
+    """
+    waiting = {cube for cube in cubes if contents.get(cube) not in unscorable}
+    unknown = len(waiting - contents.keys())
+    return len(waiting) - min(len(unscorable - {*contents.values()}), unknown)
 
 
 def _present(card: Card, following: Card | None, scores: Iterable[Key], snapshot: Snapshot) -> dict[str, str]:
