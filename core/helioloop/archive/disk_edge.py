@@ -11,7 +11,7 @@ from helioloop.archive.header_cards import positive
 from helioloop.archive.solar_wcs import SolarWcs
 from helioloop.errors import MagnetogramError
 
-_MOST_KNOWN = 0.95  # beyond, the file does not mark the pixels off the disk
+_MOST_ON_DISK = 0.95  # of the pixels of an image; a disk that fills it has 0.79
 _LINES = 1024
 _TRIALS = 300
 _NEAR_PX, _NEAR_FRACTION = 1.0, 0.005
@@ -39,6 +39,12 @@ class DiskEdge:
         return f"{self.radius_px:.1f} px around ({self.column + 1.0:.1f}, {self.row + 1.0:.1f})"
 
 
+def on_disk(field: NDArray[np.float32]) -> NDArray[np.bool_] | None:
+    """Return where a field has values; None where its file does not mark the pixels off the disk by NaN or 0."""
+    known = np.isfinite(field) & (field != 0.0)
+    return None if known.mean() > _MOST_ON_DISK else known
+
+
 def measure_edge(field: NDArray[np.float32]) -> DiskEdge | None:
     """Return the circle in which a field ends; None where its file does not mark the pixels off the disk.
 
@@ -48,8 +54,8 @@ def measure_edge(field: NDArray[np.float32]) -> DiskEdge | None:
     Circles through three of these points each are tried, and the one with most points is fitted to them (Kåsa's
     least squares). It must have more than half of the limb.
     """
-    known = np.isfinite(field) & (field != 0.0)
-    if known.mean() > _MOST_KNOWN:
+    known = on_disk(field)
+    if known is None:
         return None
     points = _outermost(known)
     if len(points) < 3:

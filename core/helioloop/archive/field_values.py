@@ -6,14 +6,12 @@ from numpy.typing import NDArray
 from helioloop.errors import MagnetogramError
 
 _FEW_VALUES = 100
-_TYPICAL_GAUSS = (
-    300.0  # half of the pixels of a magnetogram are weaker by far; rotation alone makes a Dopplergram faster
-)
+_TYPICAL_GAUSS = 300.0
+"""Half of the pixels of a magnetogram are weaker by far; rotation alone makes half of a Dopplergram faster."""
 _STRONG_GAUSS = 7000.0  # sunspots reach 6e3 G
 _STRONG_FRACTION = 1e-4
-_QUARTILE = (
-    0.3186  # lower quartile of the strength of noise over its standard deviation; strong fields hardly change it
-)
+_QUARTILE = 0.3186
+"""Lower quartile of the strength of noise over its standard deviation; strong fields hardly change it."""
 _NOISE_GAUSS = 100.0  # HMI has 7 G, MDI 14 to 30 G; granulation alone moves at 200 m/s and more
 _WEAK_GAUSS = 5.0
 _LEAST_NOISE_GAUSS = 0.3

@@ -7,7 +7,7 @@ import numpy as np
 from astropy.time import Time
 from numpy.typing import NDArray
 
-from helioloop.archive.disk_edge import edge_notes
+from helioloop.archive.disk_edge import edge_notes, on_disk
 from helioloop.archive.instruments import profile_of, scale_notes, why_no_profile
 from helioloop.archive.observation import Observation, quality_reason, read_observation
 from helioloop.archive.solar_wcs import CARRINGTON, SolarWcs, solar_wcs
@@ -16,7 +16,6 @@ from helioloop.records.profiles import BUILT_IN, Profile
 
 _TRIED = 100
 _DISK_MARGIN = 0.97  # fraction of the radius that must lie on the image to each side
-_MARKS_NONE = 0.95  # known pixels, from which on a file does not mark those off the disk
 _BEYOND_LIMB = 1.1
 _BEYOND_FRACTION = 0.01
 _INSIDE_LIMB = 0.9
@@ -149,8 +148,8 @@ def _check_whole_disk(observation: Observation, place: SolarWcs) -> None:
 
 def _check_filled(field: NDArray[np.float32], place: SolarWcs) -> None:
     """Refuse an image whose field is not where the header's disk is, also where it does not end in a circle."""
-    known = np.isfinite(field) & (field != 0.0)
-    if known.mean() > _MARKS_NONE:
+    known = on_disk(field)
+    if known is None:
         return
     column, row = place.wcs.wcs_world2pix(0.0, 0.0, 0)
     rows, columns = np.ogrid[: field.shape[0], : field.shape[1]]

@@ -15,6 +15,7 @@ from typing import Any, Final, Self, cast
 
 import redis
 from rq import Worker
+from rq.worker import BaseWorker
 
 from helioloop.environment.stored_times import is_recent
 from helioloop.errors import ServiceError
@@ -132,15 +133,20 @@ def claim_redis(connection: redis.Redis, settings: Settings, identity: str | Non
 
 def why_held(connection: redis.Redis, held: ServedRoot, *, now: float) -> str | None:
     """Return why a claim holds at this time (Unix seconds), in words; None where nobody uses it any more."""
-    workers = Worker.all(connection=connection)
-    roots = [cast("bytes | None", connection.hget(worker.key, ROOT_FIELD)) for worker in workers]
-    if n := sum(root is not None and as_text(root) == held.identity for root in roots):
+    roots = [root_of(connection, worker) for worker in Worker.all(connection=connection)]
+    if n := roots.count(held.identity):
         return f"{count(n, 'worker')} of it"
     if n := sum(queues.queue_lengths(connection).values()):
         return f"{count(n, 'job')} of it waiting"
     if is_recent(held.used_at, now=now, seconds=HELD_SECONDS):
         return f"used {max(0.0, now - held.used_at):.0f} s ago"
     return None
+
+
+def root_of(connection: redis.Redis, worker: BaseWorker) -> str | None:
+    """Return the identity of a worker's model root; None for a worker that has written none."""
+    found = cast("bytes | None", connection.hget(worker.key, ROOT_FIELD))
+    return None if found is None else as_text(found)
 
 
 def _refusal(held: ServedRoot, own: ServedRoot, why: str, settings: Settings) -> str:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 import redis
 from rq import Worker
@@ -15,9 +15,7 @@ from helioloop.messaging import queues
 from helioloop.messaging.messages import PlanRound
 from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.messaging.retrain_state import due_at
-from helioloop.messaging.roles import ROOT_FIELD
-from helioloop.messaging.served_root import read_served_root, why_held
-from helioloop.messaging.unreadable import as_text
+from helioloop.messaging.served_root import read_served_root, root_of, why_held
 from helioloop.registry.root_identity import read_root_identity
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
@@ -110,12 +108,8 @@ def _foreign_workers(
     connection: redis.Redis, workers: Sequence[BaseWorker], root_identity: str | None
 ) -> tuple[str, ...]:
     """Return the workers that state another model root than this one."""
-    found = []
-    for worker in workers:
-        root = cast("bytes | None", connection.hget(worker.key, ROOT_FIELD))
-        if root is not None and as_text(root) != root_identity:
-            found.append(f"{worker.hostname or '?'}:{worker.pid or '?'}")
-    return tuple(sorted(found))
+    foreign = [worker for worker in workers if root_of(connection, worker) not in {None, root_identity}]
+    return tuple(sorted(f"{worker.hostname or '?'}:{worker.pid or '?'}" for worker in foreign))
 
 
 def _foreign_redis(connection: redis.Redis, root_identity: str | None, *, now: float) -> str | None:
