@@ -246,6 +246,7 @@ def test_the_first_150_characters_have_what_matters() -> None:
         cubes=2000,
         verified=142,
         wrong_left=Estimate(value=31.2, lo=18.0, hi=47.0),
+        unverified_labels=1858,
         round=RoundProgress(
             version="v0008", since=datetime(2026, 11, 26, 14, 1, tzinfo=UTC), reason="r", phase="training", done=5,
             total=10, left_seconds=110.0,
@@ -287,9 +288,21 @@ def test_no_estimate_is_shown_for_cubes_of_the_next_release_before_their_predict
     assert (now.unverified_labels, now.unscored) == (0, 4)
     assert now.short().endswith("20 of 24 verified, 4 without a prediction yet.")
     assert dict(now.sentences())["Labels estimated wrong"] == (
-        "About 0 of the 0 labels that nobody verified and whose cubes have a prediction (0 to 0 with 90% confidence). "
-        "Nothing is known yet about 4 more labels, of cubes without one."
+        "There is no label that nobody verified and whose cube has a prediction. Nothing is known yet about 4 more "
+        "labels, of cubes without one."
     )
+
+
+def test_where_all_labels_are_verified_nothing_is_estimated(loop_project: LoopProject, task_data: Data) -> None:
+    """It was “at most 0 labels wrong”, and “about 0 of the 0 labels”."""
+    tasks = loop_project.import_cubes(task_data)
+    loop_project.publish()
+    for cube in CUBES:
+        loop_project.label_studio.annotate(tasks[cube], task_data[cube]["crude_label"])
+    loop_project.read()
+    now = read_project_now(loop_project.registry, None)
+    assert now.short().endswith("24 of 24 verified.")
+    assert dict(now.sentences())["Labels estimated wrong"] == "There is no label that nobody verified."
 
 
 # -- the estimate, paced --------------------------------------------------------------------------

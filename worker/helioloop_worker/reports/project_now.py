@@ -82,7 +82,7 @@ class ProjectNow:
         wrong = ""
         if self.unscored:  # an estimate of the others would be read as one of all
             wrong = f", {self.unscored} without a prediction yet"
-        elif self.wrong_left is not None:
+        elif self.wrong_left is not None and self.unverified_labels:
             value, most = round(self.wrong_left.value), round(self.wrong_left.hi)
             wrong = f", about {value} labels wrong" if value else f", at most {most} labels wrong"
         running = ""
@@ -117,8 +117,10 @@ class ProjectNow:
         left = self.wrong_left
         scored, others = "", ""
         if self.unscored:
-            scored = " and whose cubes have a prediction"
+            scored = " and whose cube has a prediction"
             others = f" Nothing is known yet about {count(self.unscored, 'more label')}, of cubes without one."
+        if not self.unverified_labels:
+            return f"There is no label that nobody verified{scored}.{others}"
         return (
             f"About {left.value:.0f} of the {self.unverified_labels} labels that nobody verified{scored} "
             f"({left.lo:.0f} to {left.hi:.0f} with 90% confidence).{others}"
