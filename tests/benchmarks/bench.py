@@ -40,6 +40,7 @@ MEASURING_MODULES = (
     "evaluation/estimates",
     "evaluation/metrics",
     "evaluation/probabilities",
+    "evaluation/random_checks",
     "evaluation/risk_control",
     "workflows/experiment",
     "workflows/prelabel",

@@ -45,8 +45,9 @@ def section(measured: Measured) -> str:
         if _any(by_round, f"{one}.{path}")
     }
     return (
-        "## Campaigns\n\nThe truth answers in place of the human. Each round verifies a tenth of the cubes, one in "
-        "ten of these sampled at random; the closing round only trains.\n\n"
+        "## Campaigns\n\nThe truth answers in place of the human. Each round verifies a tenth of the cubes. Once "
+        "fewer than three in four of a round's were wrong, the next ones also verify cubes sampled at random, one in "
+        "ten of all verified; the closing round only trains.\n\n"
         + with_missing(side_by_side(measured, _SUMMARY), measured)
         + "\n\nRound by round:\n\n"
         + side_by_side(by_round, names)

@@ -7,6 +7,7 @@ itself. The cubes are chosen before anybody has answered them, so their answers 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from helioloop.evaluation.audit import MIN_RANKED, RoundAudit
 from helioloop.evaluation.audit_order import audit_order
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import CurrentLabel
@@ -19,6 +20,31 @@ LARGEST_FRACTION = 0.25
 MIN_OF_RELEASE = 10
 """Fewest cubes of a release with accepted labels that are checked at random, if it has as many: an estimate needs
 ten."""
+WAITING_HIT_RATE = 0.75
+"""While at least this fraction of the cubes verified by rank has a wrong label, random checks can wait. A campaign that
+stops at `audit.STOP_HIT_RATE` has mostly had a round between the two, so it does not end without an estimate."""
+
+
+def can_wait(audits: Sequence[RoundAudit]) -> bool:
+    """Return whether random checks can wait, because nearly every cube that the ranking shows has a wrong label.
+
+    A random check finds a wrong label as often as labels are wrong, the ranking far more often at first. And it counts
+    for the estimate of wrong labels only until the ranking reaches its cube, so one that is answered late counts
+    longer. When it is answered does not bias the estimate: this depends on the cubes that the ranking has reached, and
+    the checks that count are a random sample of the others.
+
+    Parameters
+    ----------
+    audits : sequence of RoundAudit
+        The rounds so far, oldest first. The latest ones with `MIN_RANKED` cubes verified by rank count; with fewer in
+        all nothing is known of the ranking, and the checks can wait.
+    """
+    ranked = hits = 0
+    for audit in reversed(audits):
+        ranked, hits = ranked + audit.ranked, hits + audit.hits
+        if ranked >= MIN_RANKED:
+            return hits >= WAITING_HIT_RATE * ranked
+    return True
 
 
 def choose_random_checks(cubes: Iterable[CubeInfo], labels: Mapping[str, CurrentLabel], *, ready: int) -> list[str]:

@@ -1,8 +1,9 @@
 """A whole verification campaign, simulated: the truth table answers in place of the human, who is always right.
 
 Each round trains on the current labels, ranks the unverified cubes by disagreement, verifies a batch and corrects its
-labels. The result shows how many cubes must be verified until few labels are wrong. What a real campaign can only
-estimate (`evaluation.audit`) is known here, so estimate and truth can be compared.
+labels. Cubes sampled at random, from which the wrong labels left are estimated, wait until the ranking finds less
+(`evaluation.random_checks.can_wait`). The result shows how many cubes must be verified until few labels are wrong. What
+a real campaign can only estimate (`evaluation.audit`) is known here, so estimate and truth can be compared.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from helioloop.evaluation.audit import RoundAudit, RoundRecord, audit_rounds
 from helioloop.evaluation.audit_order import audit_order
 from helioloop.evaluation.metrics import Evaluation
+from helioloop.evaluation.random_checks import can_wait
 from helioloop.model.recipes import Recipe
 from helioloop.records.labels import Label
 from helioloop.records.scores import CubeScore
@@ -20,7 +22,9 @@ from helioloop.workflows.experiment import Experiment
 BATCH_FRACTION = 0.1
 """Fraction of all cubes that is verified in a round."""
 AUDIT_FRACTION = 0.1
-"""Fraction of a batch that is taken from the audit order instead of the ranking."""
+"""Fraction of all verified cubes that is taken from the audit order instead of the ranking."""
+LARGEST_AUDIT_FRACTION = 0.5
+"""A batch that makes up for earlier ones takes at most this fraction from the audit order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +134,8 @@ def simulate_campaign(
     batch_fraction : float
         Fraction of all cubes that is verified in a round.
     audit_fraction : float
-        Fraction of a batch that is taken from the audit order.
+        Fraction of the verified cubes that is taken from the audit order, once the ranking finds less; see
+        `audit_size`. 1 verifies in that order alone.
 
     Yields
     ------
@@ -145,7 +150,9 @@ def simulate_campaign(
     labels, n = experiment.crude, len(experiment.cubes)
     order = audit_order(experiment.cubes)
     records: list[RoundRecord] = []
+    audits: list[RoundAudit] = []
     verified: dict[str, bool] = {}
+    sampled = 0
     parent: str | None = None
     number, closing = 1, False
     while True:
@@ -174,13 +181,10 @@ def simulate_campaign(
         if closing:
             yield simulated
             return
-        batch = choose_batch(
-            trained.scores,
-            unverified,
-            order,
-            size=max(1, round(batch_fraction * n)),
-            audit_fraction=audit_fraction,
-        )
+        size = max(1, round(batch_fraction * n))
+        n_audit = audit_size(audits, size=size, verified=len(verified), sampled=sampled, audit_fraction=audit_fraction)
+        batch = choose_batch(trained.scores, unverified, order, size=size, n_audit=n_audit)
+        sampled += n_audit
         wrong, wrong_after = simulated.wrong_before, []
         for cube in batch:
             true = experiment.truth[cube].label
@@ -191,10 +195,34 @@ def simulate_campaign(
         records.append(
             RoundRecord(disagreement=disagreement(trained.scores, experiment.crude), verified=dict(verified))
         )
-        audit = audit_rounds(records, order)[-1]
+        audits = audit_rounds(records, order)
+        audit = audits[-1]
         yield replace(simulated, audit=audit, wrong_after=tuple(wrong_after))
         closing = audit.stop is not None or number == rounds
         number += 1
+
+
+def audit_size(audits: Sequence[RoundAudit], *, size: int, verified: int, sampled: int, audit_fraction: float) -> int:
+    """Return how many cubes of the next batch are taken from the audit order: none as long as they can wait.
+
+    Then a batch makes up for the earlier ones, with at most `LARGEST_AUDIT_FRACTION` of its cubes, or `audit_fraction`
+    if that is more. So a campaign verifies as many cubes at random as with a fixed fraction of each batch, only later.
+
+    Parameters
+    ----------
+    audits : sequence of RoundAudit
+        The rounds so far, oldest first.
+    size : int
+        Cubes of the batch.
+    verified, sampled : int
+        Cubes verified so far, and how many of these were taken from the audit order.
+    audit_fraction : float
+        Fraction of the verified cubes to take from it; with 1 there is no ranking to wait for.
+    """
+    if audit_fraction < 1.0 and can_wait(audits):
+        return 0
+    due = round(audit_fraction * (verified + size)) - sampled
+    return min(max(1, due), max(1, round(max(audit_fraction, LARGEST_AUDIT_FRACTION) * size)))
 
 
 def choose_batch(
@@ -203,7 +231,7 @@ def choose_batch(
     order: Sequence[str],
     *,
     size: int,
-    audit_fraction: float,
+    n_audit: int,
 ) -> list[str]:
     """Return the cubes to verify next, in the order in which they are verified.
 
@@ -217,8 +245,8 @@ def choose_batch(
         The audit order.
     size : int
         How many cubes to return; fewer if fewer are left.
-    audit_fraction : float
-        Fraction of them, at least one cube, that is taken from the audit order instead of the ranking.
+    n_audit : int
+        How many of them are taken from the audit order instead of the ranking.
 
     Returns
     -------
@@ -228,7 +256,6 @@ def choose_batch(
     """
     of = disagreement(scores, unverified)
     ranking = sorted(of, key=lambda cube: (-of[cube], cube))
-    n_audit = max(1, round(audit_fraction * size))
     ranked = ranking[: size - n_audit]
     sampled = [cube for cube in order if cube in unverified and cube not in set(ranked)][:n_audit]
     placed = [((k + 0.5) / len(group), cube) for group in (ranked, sampled) for k, cube in enumerate(group)]

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 import pytest
 
+from helioloop.evaluation.audit import RoundRecord, audit_rounds
 from helioloop.evaluation.audit_order import audit_order
-from helioloop.evaluation.random_checks import choose_random_checks, choose_release_checks
+from helioloop.evaluation.random_checks import can_wait, choose_random_checks, choose_release_checks
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import BlindAnswer, CurrentLabel, Label, LabelSource
 
@@ -74,3 +75,30 @@ def test_of_a_release_a_tenth_and_at_least_ten_are_checked() -> None:
     assert choose_release_checks(CUBES) == ORDER[:20]
     assert len(choose_release_checks(CUBES[:30])) == 10
     assert len(choose_release_checks(CUBES[:4])) == 4
+
+
+@pytest.mark.parametrize(
+    ("rounds", "waits"),
+    [
+        ([], True),  # nothing verified yet
+        ([(3, 4)], True),  # four cubes by rank tell nothing
+        ([(15, 20)], True),  # three in four
+        ([(14, 20)], False),
+        ([(20, 20), (14, 20)], False),
+        ([(14, 20), (20, 20)], True),  # the ranking has learned
+        ([(8, 8), (3, 4)], True),  # 11 of 12: a small round is joined to the one before
+        ([(5, 8), (3, 4)], False),  # 8 of 12
+    ],
+)
+def test_random_checks_wait_while_three_in_four_cubes_of_the_ranking_are_wrong(
+    rounds: list[tuple[int, int]], *, waits: bool
+) -> None:
+    """In each round the ranking was followed from its start: so many wrong of so many verified."""
+    names = [f"c{k:03d}" for k in range(60)]
+    disagreement = {name: 1 - k / 60 for k, name in enumerate(names)}
+    records, verified = [], {}
+    for wrong, of in rounds:
+        start = len(verified)
+        verified |= {name: k < wrong for k, name in enumerate(names[start : start + of])}
+        records.append(RoundRecord(disagreement=disagreement, verified=dict(verified)))
+    assert can_wait(audit_rounds(records, names[::-1])) is waits

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from helioloop.data.truth import TrueCube
+from helioloop.evaluation.audit import RoundAudit
 from helioloop.model.device import CPU
 from helioloop.model.recipes import QUICK
 from helioloop.model.runtime import Runtime
@@ -20,7 +21,13 @@ from helioloop.records.scores import CubeScore
 from helioloop.registry.versions import Registry
 from helioloop.workflows.benchmark import Run, Spread, held_out_test_split, over_seeds
 from helioloop.workflows.experiment import Experiment, Trained
-from helioloop.workflows.simulate import CampaignRound, choose_batch, simulate_campaign, verifications_until
+from helioloop.workflows.simulate import (
+    CampaignRound,
+    audit_size,
+    choose_batch,
+    simulate_campaign,
+    verifications_until,
+)
 
 N = 200
 E, NON = Label.EMERGENCE, Label.NON_EMERGENCE
@@ -101,17 +108,59 @@ def test_a_campaign_stops_when_the_audit_gives_a_reason() -> None:
     assert simulated[-1].verified < N
 
 
+def audited(*, ranked: int, hits: int) -> RoundAudit:
+    """A round in which so many of the cubes verified by rank were wrong."""
+    return RoundAudit(
+        round=1, cubes=N, verified=20, verifications=20, flips=hits, ranked=ranked, hits=hits, hit_rate=None, sampled=0,
+        sampled_wrong=0, wrong_left=None, stop=None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("hits", "verified", "sampled", "fraction", "expected"),
+    [
+        (None, 0, 0, 0.1, 0),  # the first round follows the ranking alone
+        (18, 40, 0, 0.1, 0),  # nine in ten of the ranking's cubes are wrong
+        (10, 40, 0, 0.1, 6),  # a tenth of the 60 that are then verified
+        (10, 60, 6, 0.1, 2),  # later ones are a tenth of each batch
+        (10, 180, 0, 0.1, 10),  # at most half of the batch
+        (10, 60, 8, 0.1, 1),  # at least one
+        (10, 40, 0, 0.8, 16),  # at most the fraction where that is more
+        (None, 0, 0, 1.0, 20),  # random order alone: no ranking to wait for
+    ],
+)
+def test_a_batch_makes_up_for_the_random_cubes_that_waited(
+    hits: int | None, verified: int, sampled: int, fraction: float, expected: int
+) -> None:
+    """A batch has twenty cubes."""
+    audits = [] if hits is None else [audited(ranked=20, hits=hits)]
+    assert audit_size(audits, size=20, verified=verified, sampled=sampled, audit_fraction=fraction) == expected
+
+
+def test_a_campaign_samples_no_cube_before_the_ranking_finds_less() -> None:
+    """Until then all cubes of a round are verified by rank; at the end a tenth of all is sampled."""
+    order = [cube.name for cube in experiment().cubes]
+    assert len(order) == N
+    waiting = True
+    for one in simulate(rounds=6)[:-1]:
+        assert one.audit is not None
+        if waiting:
+            assert one.audit.ranked == one.audit.verifications
+        waiting = waiting and one.audit.hits >= 0.75 * one.audit.ranked
+    assert not waiting
+
+
 def test_a_batch_is_ranked_but_for_a_fraction_from_the_audit_order() -> None:
     """The ranking takes the nine that disagree most; the audit order skips them and the verified cubes."""
     names = [f"c{k:02d}" for k in range(40)]
     scores = {name: score(name, 1 - k / 40) for k, name in enumerate(names)}
     unverified = {name: NON for name in names if name != "c20"}
     order = ["c00", "c20", "c30", "c31", *names]
-    batch = choose_batch(scores, unverified, order, size=10, audit_fraction=0.1)
+    batch = choose_batch(scores, unverified, order, size=10, n_audit=1)
     assert sorted(batch) == [*names[:9], "c30"]
     assert [cube for cube in batch if cube != "c30"] == names[:9]
     assert batch.index("c30") not in {0, 9}
-    assert len(choose_batch(scores, {"c00": NON}, order, size=10, audit_fraction=0.1)) == 1
+    assert len(choose_batch(scores, {"c00": NON}, order, size=10, n_audit=1)) == 1
 
 
 def test_how_much_was_verified_until_few_were_wrong() -> None:

@@ -67,7 +67,8 @@ def _experiment_options(command: Callable[..., None]) -> Callable[..., None]:
     type=FRACTION_OR_ALL,
     default=0.1,
     show_default=True,
-    help="Fraction of a batch that comes from the audit sample instead of the ranking.",
+    help="Fraction of the verified cubes that comes from the audit sample instead of the ranking, once the ranking "
+    "finds less. 1 verifies in random order.",
 )
 def campaign(
     *,
@@ -84,7 +85,8 @@ def campaign(
     """Simulate a labelling campaign on RELEASE.
 
     The truth takes the place of the human. Each round trains on the current labels, ranks the unverified cubes by
-    disagreement and verifies a batch of them, a fraction of it sampled at random; wrong labels are corrected. The
+    disagreement and verifies a batch of them; wrong labels are corrected. Once fewer than three in four cubes of a
+    batch were wrong, the next ones contain cubes sampled at random, from which the wrong labels left are estimated. The
     campaign stops when fewer than 10 % of a round's ranked cubes were wrong, or when at most 1.5 % of all labels can
     still be wrong. Then a closing round trains once more. The same command continues an interrupted campaign.
 

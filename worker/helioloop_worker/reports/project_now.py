@@ -113,7 +113,10 @@ class ProjectNow:
 
     def _wrong(self) -> str:
         if self.wrong_left is None:
-            return "No estimate yet: it needs ten random checks answered blind."
+            return (
+                "No estimate yet: it needs ten random checks answered blind. They can wait while three in four cubes "
+                "of the queue have a wrong label."
+            )
         left = self.wrong_left
         scored, others = "", ""
         if self.unscored:
