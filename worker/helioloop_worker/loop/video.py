@@ -6,6 +6,7 @@ file is decoded and its frames are counted before it gets its name.
 
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Rational
 from pathlib import Path
 
 import av
@@ -115,7 +116,7 @@ def check_video(path: Path) -> VideoInfo:
         with av.open(path, "r") as container:
             stream = container.streams.video[0]
             stream.thread_type = "NONE"
-            rate, unit = stream.average_rate, stream.time_base
+            rate, unit = _fraction(stream.average_rate), _fraction(stream.time_base)
             stamps = [frame.pts for frame in container.decode(stream)]
             width, height = stream.codec_context.width, stream.codec_context.height
     except (FFmpegError, IndexError) as error:
@@ -125,6 +126,11 @@ def check_video(path: Path) -> VideoInfo:
     if any(stamp is None or stamp * unit * rate != index for index, stamp in enumerate(stamps)):
         raise VideoError(f"{path.name} does not have its frames at 0, 1/{rate}, 2/{rate}, … s; delete it")
     return VideoInfo(n_frames=len(stamps), fps=int(rate), width_px=width, height_px=height)
+
+
+def _fraction(value: Rational | None) -> Fraction | None:
+    """Return a rate or a unit of time as a fraction; av 19 has a type of its own, which no integer is made from."""
+    return None if value is None else Fraction(int(value.numerator), int(value.denominator))
 
 
 def _encode(gridded: NDArray[np.floating], path: Path, *, fps: int, scale: int, captions: Captions | None) -> None:
