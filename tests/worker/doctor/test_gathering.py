@@ -28,7 +28,7 @@ from werkzeug.serving import make_server
 from helioloop.settings import Settings
 from helioloop_backend.wsgi import create_app
 from helioloop_worker.context import Context
-from helioloop_worker.demo.services import redis_program
+from helioloop_worker.demo.redis_program import redis_program
 from helioloop_worker.doctor import gathering_redis
 from helioloop_worker.doctor.examination import examine
 from helioloop_worker.doctor.facts import Facts

