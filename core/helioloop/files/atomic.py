@@ -55,6 +55,27 @@ def replacing(path: Path, *, make_folders: bool = True, keep_mode: bool = False)
     sync_folder(path.parent)
 
 
+def check_replaceable(path: Path) -> None:
+    """Raise now what `replacing` would raise where no new file can be made beside `path`, before the work for it.
+
+    Nothing stays, and missing folders are not made: the folder is then tried in which they would be.
+
+    Raises
+    ------
+    OSError
+        If the disk is read-only or full of files, or this user may not write there.
+    """
+    if is_stream(path):
+        return
+    folder = next((place for place in path.parents if place.exists()), path.parent)
+    new = unfinished(folder / path.name)
+    try:
+        new.touch(exist_ok=False)
+        new.unlink()
+    except OSError as error:
+        raise _naming(error, new, path) from None
+
+
 def replace_many(contents: Mapping[Path, bytes]) -> None:
     """Replace each path by its content; each file appears whole or not at all.
 

@@ -85,6 +85,14 @@ def test_another_table_in_the_folder_of_the_release_may_be_written(release: Path
     assert "would replace" not in found.output
 
 
+def test_a_table_that_cannot_be_written_is_found_before_the_work(release: Path) -> None:
+    """It was found after hours of scoring, whose result was lost. The release, which is none, is not even opened."""
+    found = run("score", release, "--model-dir", release.parent / "models", "--out", "/proc/scores.csv")
+    assert found.exit_code == 1
+    assert found.stderr.startswith("helioloop: /proc/scores.csv cannot be used (")
+    assert "release-1" not in found.stderr
+
+
 @pytest.mark.parametrize("place", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
 def test_standard_output_has_the_table_alone(release: Path, tmp_path: Path, place: str) -> None:
     """What the command says was the last row of the table. The outcome is that of a table in a file."""

@@ -1,4 +1,4 @@
-"""Commands that write a table: it replaces none of the files that the command reads."""
+"""Commands that write a table: it replaces none of the files that the command reads, and can be written at the end."""
 
 import os
 import sys
@@ -10,6 +10,7 @@ from typing import Any, Final
 import click
 
 from helioloop.errors import WrongUsage
+from helioloop.files import atomic
 from helioloop_worker.commands.options import TablePath
 
 OF_RELEASES: Final = ("labels.csv", "release.toml")
@@ -44,6 +45,8 @@ class WritingCommand(click.Command):
         ------
         WrongUsage
             If a file to write is another one that is named, a file of a release that is named, or of a model folder.
+        OSError
+            If a file to write could not be written now: the command would find that after its work.
         """
         written = [
             (param, path)
@@ -52,6 +55,7 @@ class WritingCommand(click.Command):
         ]
         for param, path in written:
             self._check(param, path, ctx.params)
+            atomic.check_replaceable(path)
         with _said_aside(path for _, path in written):
             return super().invoke(ctx)
 
