@@ -249,3 +249,14 @@ def test_looking_whether_a_file_can_be_replaced_leaves_it_as_it_is(tmp_path: Pat
     table.write_text("a,b\n")
     atomic.check_replaceable(table)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"table.csv": "a,b\n"}
+
+
+@pytest.mark.parametrize("place", ["/dev/fd/", "/proc/self/fd/"])
+def test_what_is_written_after_a_table_to_the_same_descriptor_follows_it(tmp_path: Path, place: str) -> None:
+    """As of two commands in braces with one > of the shell: the second replaced the begin of the first one's table."""
+    log = tmp_path / "log"
+    with log.open("wb", buffering=0) as file:
+        file.write(b"before\n")
+        atomic.write_text(Path(f"{place}{file.fileno()}"), "a,b\n")
+        file.write(b"after\n")
+    assert log.read_text() == "before\na,b\nafter\n"
