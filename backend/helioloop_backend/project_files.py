@@ -4,9 +4,8 @@ from typing import Final
 
 from helioloop.labelstudio.config import project_controls
 from helioloop.records.controls import Controls
-from helioloop.registry.card import CARD_FILE
 from helioloop.registry.project_controls import read_project_controls
-from helioloop.registry.version_names import FOLDER
+from helioloop.registry.version_names import CARD_FILE, FOLDER
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop_backend.file_cache import FileCache, Stamp, stamp_of

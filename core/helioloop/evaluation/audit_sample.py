@@ -32,7 +32,7 @@ from typing import Self
 
 import numpy as np
 
-from helioloop.data.truth import TrueCube, read_truth
+from helioloop.data.truth import TrueCube, contradiction, read_truth
 from helioloop.errors import WrongUsage
 from helioloop.evaluation.probabilities import Bools, Floats
 from helioloop.files.tables import OnDoubt, log_doubt
@@ -84,7 +84,8 @@ class AuditSample:
         version : str
             Its name, for messages.
         on_doubt : OnDoubt
-            Called with a sentence for each doubtful value of the table that was read nevertheless.
+            Called with a sentence for each doubtful value of the table that was read nevertheless, and where it
+            contradicts verified labels that the version was trained on.
 
         Raises
         ------
@@ -110,6 +111,12 @@ class AuditSample:
             raise WrongUsage(
                 f"{path} gives cube {outside[0].cube} the emergence frame {outside[0].frame}; frames run from 0 to "
                 f"{last}: correct it or leave it empty"
+            )
+        human = [(cube.name, cube.label) for cube in plan.labelled if cube.verified and cube.label is not None]
+        if (clause := contradiction(verified, human)) is not None:
+            on_doubt(
+                f"{path}: {clause} in the table that {version} was trained on; the guarantee counts that of the "
+                "sample: correct the table that is wrong"
             )
         return cls(
             cubes=tuple((stored[name, trained[name]], verified[name]) for name in sorted(verified)),

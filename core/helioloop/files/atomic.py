@@ -15,12 +15,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 _CANNOT_FLUSH: Final = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 _REPLACED_AT_ONCE: Final = 16
 _OURS: Final = "hl"
 """Begins the ending of new files, which tells them from others' hidden files, as a backup ``.labels.csv.20240315``."""
+_DESCRIPTOR: Final = re.compile(r"(?:/dev/fd|/proc/self/fd)/(\d+)\Z|/dev/(stdout|stderr)\Z")
+_STANDARD: Final = {"stdout": 1, "stderr": 2}
 _UNFINISHED: Final = re.compile(rf"\..+\.{_OURS}[0-9a-f]{{6}}\Z")
 
 
@@ -53,6 +55,27 @@ def replacing(path: Path, *, make_folders: bool = True, keep_mode: bool = False)
         if keep_mode:
             _make_like(path, new)
     sync_folder(path.parent)
+
+
+def check_replaceable(path: Path) -> None:
+    """Raise now what `replacing` would raise where no new file can be made beside `path`, before the work for it.
+
+    Nothing stays, and missing folders are not made: the folder is then tried in which they would be.
+
+    Raises
+    ------
+    OSError
+        If the disk is read-only or full of files, or this user may not write there.
+    """
+    if is_stream(path):
+        return
+    folder = next((place for place in path.parents if place.exists()), path.parent)
+    new = unfinished(folder / path.name)
+    try:
+        new.touch(exist_ok=False)
+        new.unlink()
+    except OSError as error:
+        raise _naming(error, new, path) from None
 
 
 def replace_many(contents: Mapping[Path, bytes]) -> None:
@@ -146,8 +169,20 @@ def _sending(path: Path) -> Iterator[Path]:
         new = Path(folder) / path.name
         new.touch()
         yield new
-        with new.open("rb") as content, path.open("ab") as stream:
+        with new.open("rb") as content, _opened_stream(path) as stream:
             shutil.copyfileobj(content, stream)
+
+
+def _opened_stream(path: Path) -> BinaryIO:
+    """Return a device or pipe opened for writing; of a file behind a descriptor of this process, where that is in it.
+
+    Opened anew, the file behind ``/dev/stdout`` would have another position, and what the shell's next command writes
+    would replace the content.
+    """
+    found = _DESCRIPTOR.match(os.path.abspath(path))  # noqa: PTH100 - links are not to be followed
+    if found is None:
+        return path.open("ab")
+    return os.fdopen(os.dup(int(found[1] or _STANDARD[found[2]])), "wb")
 
 
 def unfinished(path: Path) -> Path:

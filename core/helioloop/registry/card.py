@@ -3,13 +3,12 @@
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from helioloop.errors import RegistryError
 from helioloop.files import atomic
 from helioloop.registry.staging import gone
-
-CARD_FILE: Final = "card.json"
+from helioloop.registry.version_names import CARD_FILE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Final
 from helioloop import __version__
 from helioloop.errors import RegistryError
 from helioloop.files import atomic
-from helioloop.registry.version_names import FOLDER
+from helioloop.registry.version_names import CARD_FILE, FOLDER
 
 FORMAT: Final = 1
 """The format that this version of helioloop reads and writes."""
@@ -23,10 +23,16 @@ def check_format(model_dir: Path) -> None:
     Raises
     ------
     RegistryError
-        Where the format number is another one or damaged, or is missing although the folder has versions.
+        Where the format number is another one or damaged, or is missing although the folder has versions, or where
+        the folder is that of one version, or the one in which versions are.
     """
     number = _read(model_dir / FILE_NAME)
     if number is None:
+        if (model_dir / CARD_FILE).exists() or any(model_dir.glob(f"v*/{CARD_FILE}")):
+            raise RegistryError(
+                f"{model_dir} is a part of a model folder, with {CARD_FILE} of a version; versions are found "
+                f"in the folder that has {FILE_NAME} and {FOLDER}: give that one, or copy the whole of it"
+            )
         versions = model_dir / FOLDER
         if versions.is_dir() and any(versions.iterdir()):
             raise RegistryError(

@@ -4,7 +4,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from helioloop.registry.card import CARD_FILE, Card
+from helioloop.registry.card import Card
+from helioloop.registry.version_names import CARD_FILE
 from helioloop.registry.versions import Registry
 
 CARDS_IN_MEMORY: Final = 8

@@ -6,6 +6,8 @@ from typing import Final
 
 FOLDER: Final = "versions"
 """The folder of a model folder in which each version has its own."""
+CARD_FILE: Final = "card.json"
+"""The file in the folder of a version that makes it one; it is written last."""
 
 _NAME: Final = re.compile(r"v(\d{4,})\Z")
 

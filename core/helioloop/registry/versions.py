@@ -23,13 +23,13 @@ from helioloop.errors import RegistryError, UnknownVersion
 from helioloop.files import atomic
 from helioloop.records.cubes import CubeInfo, Key
 from helioloop.records.scores import CubeScore
-from helioloop.registry.card import CARD_FILE, Card, write_card
+from helioloop.registry.card import Card, write_card
 from helioloop.registry.completeness import missing_parts
 from helioloop.registry.folder_format import check_format, ensure_format
 from helioloop.registry.publications import POINTER, Publication, Publications
 from helioloop.registry.score_store import read_score_file, read_scores, read_some_scores, write_scores
 from helioloop.registry.staging import Staging
-from helioloop.registry.version_names import FOLDER, is_version_name, number_of, version_name, version_names
+from helioloop.registry.version_names import CARD_FILE, FOLDER, is_version_name, number_of, version_name, version_names
 
 PRUNED_FILE: Final = "pruned.json"
 """File in the folder of a version whose weights were removed; written before they are."""

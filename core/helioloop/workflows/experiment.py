@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from helioloop.data.release import Release
-from helioloop.data.truth import TrueCube, read_truth
+from helioloop.data.truth import TrueCube, contradiction, read_truth
 from helioloop.errors import WrongUsage
 from helioloop.evaluation.metrics import Evaluation, evaluate
 from helioloop.files import tables
@@ -69,7 +69,8 @@ class Experiment:
     def open(cls, release: Release, truth: Path, runtime: Runtime, *, on_doubt: OnDoubt = log_doubt) -> Self:
         """Read a release and its truth; every label counts as crude, even if the release's table marks it as verified.
 
-        `on_doubt` is called with a sentence for each doubtful value of the truth that was read nevertheless.
+        `on_doubt` is called with a sentence for each doubtful value of the truth that was read nevertheless, and where
+        it contradicts verified labels of the release.
 
         Raises
         ------
@@ -87,6 +88,12 @@ class Experiment:
             raise WrongUsage(
                 f"{truth} has no row for cube {absent[0]}; the truth must contain every labelled cube of the release: "
                 f"give the table that was written with release {release.name}, or add {len(absent)} rows"
+            )
+        human = [(row.cube, row.label) for row in labelled if row.verified and row.label is not None]
+        if (clause := contradiction(known, human)) is not None:
+            on_doubt(
+                f"{truth}: {clause} in release {release.name}; the figures count that of the truth: correct the table "
+                "that is wrong"
             )
         cubes = readable_cubes(replace(release, rows=labelled), runtime)
         crude = tuple(replace(cube, verified=False) for cube in sorted(cubes, key=lambda cube: cube.name))

@@ -210,3 +210,19 @@ def test_intervals_of_one_folds_members_have_the_stated_coverage() -> None:
         covered.append(np.mean([one.frame_lo <= frame <= one.frame_hi for one, frame in zip(new, true, strict=True)]))
     assert np.mean(covered) >= 0.89
     assert np.mean(covered) <= 0.95
+
+
+def test_a_sample_that_contradicts_verified_labels_trained_on_is_said(tmp_path: Path) -> None:
+    """One of both tables is wrong. A crude label that the sample corrects is no contradiction."""
+    cubes = [replace(cube(k), verified=k in {1, 2, 3}) for k in range(40)]
+    plan = make_plan(cubes, recipe=QUICK, instrument=MDI, seed=0, parent=None, reason="test")
+    path, doubts = tmp_path / "sample.csv", list[str]()
+    path.write_text(
+        "cube,label\nold001,non-emergence\nold002,non-emergence\nold003,non-emergence\nold005,non-emergence\n"
+    )
+    sample = AuditSample.read(path, plan=plan, stored=scores(plan), version="v0001", on_doubt=doubts.append)
+    assert not sample.emergence.any()
+    assert doubts == [
+        f"{path}: cube old001 (and 1 more) is non-emergence there, and its verified label is emergence in the table "
+        "that v0001 was trained on; the guarantee counts that of the sample: correct the table that is wrong"
+    ]

@@ -231,3 +231,32 @@ def test_the_file_behind_an_open_descriptor_is_appended_to(tmp_path: Path) -> No
     with log.open("a") as file:
         atomic.write_text(Path(f"/dev/fd/{file.fileno()}"), "a,b\n")
     assert log.read_text() == "before\na,b\n"
+
+
+def test_what_could_not_be_replaced_at_the_end_is_found_at_the_beginning(tmp_path: Path) -> None:
+    """A folder that takes no new file, also as the one above a missing folder; nothing stays where one can be made."""
+    atomic.check_replaceable(tmp_path / "new" / "deep" / "table.csv")
+    atomic.check_replaceable(Path("/dev/full"))
+    assert [*tmp_path.iterdir()] == []
+    for path in (Path("/proc/table.csv"), Path("/proc/new/table.csv")):
+        with pytest.raises(OSError) as refused:  # noqa: PT011 - /proc answers with various numbers
+            atomic.check_replaceable(path)
+        assert refused.value.filename == str(path)
+
+
+def test_looking_whether_a_file_can_be_replaced_leaves_it_as_it_is(tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("a,b\n")
+    atomic.check_replaceable(table)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"table.csv": "a,b\n"}
+
+
+@pytest.mark.parametrize("place", ["/dev/fd/", "/proc/self/fd/"])
+def test_what_is_written_after_a_table_to_the_same_descriptor_follows_it(tmp_path: Path, place: str) -> None:
+    """As of two commands in braces with one > of the shell: the second replaced the begin of the first one's table."""
+    log = tmp_path / "log"
+    with log.open("wb", buffering=0) as file:
+        file.write(b"before\n")
+        atomic.write_text(Path(f"{place}{file.fileno()}"), "a,b\n")
+        file.write(b"after\n")
+    assert log.read_text() == "before\na,b\nafter\n"

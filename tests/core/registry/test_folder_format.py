@@ -1,6 +1,7 @@
 """The format number of a model folder: written first, checked by every reader."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,6 +69,19 @@ def files(folder: Path) -> dict[str, bytes]:
     """The files of a folder and what they contain."""
     found = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
+@pytest.mark.parametrize("part", ["versions", "versions/v0001", "copied"])
+@parametrize(READERS | WRITERS)
+def test_a_part_of_a_model_folder_is_not_taken_for_an_empty_one(
+    folder: Path, part: str, call: Callable[[Path], object]
+) -> None:
+    """A training made a model folder within the version's. The last part is a version copied without the others."""
+    shutil.copytree(folder / "versions" / "v0001", folder / "copied")
+    before = files(folder)
+    with pytest.raises(RegistryError, match=r"is a part of a model folder, with card\.json of a version"):
+        call(folder / part)
+    assert files(folder) == before
 
 
 @parametrize(WRITERS)

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from helioloop.cli import TEXT, Text, load_commands
 from helioloop.errors import WrongUsage
-from helioloop_worker.commands.options import TABLE, NamedPath, find_registry
+from helioloop_worker.commands.options import FOLDER, TABLE, NamedPath, find_registry
 
 
 def test_every_path_of_a_command_refuses_the_empty_one() -> None:
@@ -64,6 +64,24 @@ def test_an_empty_path_is_refused_with_the_remedy(given: str) -> None:
     result = CliRunner().invoke(command, ["--out", given])
     assert result.exit_code == 2
     assert "the path is empty, as of a shell variable that is not set; give a name" in result.output
+
+
+@pytest.mark.parametrize("kind", [TABLE, FOLDER])
+def test_a_tilde_that_the_shell_left_is_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: NamedPath
+) -> None:
+    """As in --model-dir=~/models, which made a folder named ~. Names that only begin with ~ are names."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    for given, found in {
+        "~/models/mine": tmp_path / "home/models/mine",
+        "~": tmp_path / "home" if kind is FOLDER else None,
+        "./~/models": Path("~/models"),
+        "~nobody-has-this-name.csv": Path("~nobody-has-this-name.csv"),
+        "data/~": Path("data/~"),
+    }.items():
+        if found is not None:
+            assert kind.convert(given, None, None) == found
 
 
 def test_a_model_folder_that_is_not_there_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:

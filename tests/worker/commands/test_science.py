@@ -1,5 +1,6 @@
 """``helioloop campaign`` and ``compare`` on a real release of small synthetic cubes whose truth is known."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -141,6 +142,28 @@ def test_a_truth_that_lacks_a_cube_is_wrong_usage(inputs: Inputs, tmp_path: Path
         assert result.exit_code == 2
         assert f"no row for cube {lines[-1].split(',')[0]}" in result.stderr
     assert not (tmp_path / "models").exists()
+
+
+def test_the_crude_labels_of_the_release_are_no_truth(inputs: Inputs, tmp_path: Path) -> None:
+    """Every crude label would count as right."""
+    for command in ("campaign", "compare"):
+        labels = inputs.release / "labels.csv"
+        result = run(command, inputs.release, "--truth", labels, "--model-dir", tmp_path / "models")
+        assert result.exit_code == 1
+        assert f"labels.csv, line 2 (and {N_CUBES - 1} more rows): verified is '0'; in a truth table" in result.stderr
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_verified_label_that_the_truth_contradicts_is_said(inputs: Inputs, tmp_path: Path) -> None:
+    """The comparison ends for another reason: two labels are too few."""
+    release = tmp_path / "release"
+    shutil.copytree(inputs.release, release)
+    first, second = (row["cube"] for row in read_table(inputs.truth)[:2])
+    (release / "labels.csv").write_text(f"cube,label,verified\n{first},emergence,1\n{second},emergence,0\n")
+    (tmp_path / "truth.csv").write_text(f"cube,label\n{first},non-emergence\n{second},non-emergence\n")
+    result = run("compare", release, "--truth", tmp_path / "truth.csv")
+    assert result.exit_code == 1
+    assert f"truth.csv: cube {first} is non-emergence there, and its verified label is emergence in " in result.stderr
 
 
 def test_an_unusable_truth_table_is_refused(inputs: Inputs, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """A table that a command writes replaces none of the files that it reads."""
 
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -81,6 +83,28 @@ def test_another_table_in_the_folder_of_the_release_may_be_written(release: Path
     """The command goes on, and finds that the cube is none."""
     found = run("check", release, "--out", release / "check.csv")
     assert "would replace" not in found.output
+
+
+def test_a_table_that_cannot_be_written_is_found_before_the_work(release: Path) -> None:
+    """It was found after hours of scoring, whose result was lost. The release, which is none, is not even opened."""
+    found = run("score", release, "--model-dir", release.parent / "models", "--out", "/proc/scores.csv")
+    assert found.exit_code == 1
+    assert found.stderr.startswith("helioloop: /proc/scores.csv cannot be used (")
+    assert "release-1" not in found.stderr
+
+
+@pytest.mark.parametrize("place", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_standard_output_has_the_table_alone(release: Path, tmp_path: Path, place: str) -> None:
+    """What the command says was the last row of the table. The outcome is that of a table in a file."""
+    (release / "release.toml").unlink()
+    command = [sys.executable, "-m", "helioloop", "check", str(release), "--out"]
+    piped = subprocess.run([*command, place], capture_output=True, text=True, check=False)
+    filed = subprocess.run([*command, str(tmp_path / "out.csv")], capture_output=True, text=True, check=False)
+    assert (piped.returncode, filed.returncode) == (1, 1)
+    assert piped.stdout == (tmp_path / "out.csv").read_text()
+    assert piped.stdout.startswith("cube,verdict,")
+    assert "0 ok, 0 warned, 1 refused" in filed.stdout
+    assert filed.stdout in piped.stderr
 
 
 def test_each_command_with_such_a_table_is_checked() -> None:

@@ -21,7 +21,10 @@ _Converted = str | bytes | os.PathLike[str]
 
 
 class NamedPath(click.Path):
-    """A path with a name: an empty one, as of a shell variable that is not set, would mean the current folder."""
+    """A path with a name: an empty one, as of a shell variable that is not set, would mean the current folder.
+
+    The home folder takes the place of ``~``, which shells leave in ``--out=~/scores.csv``.
+    """
 
     def __init__(self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True) -> None:
         super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, readable=False, path_type=Path)
@@ -30,7 +33,7 @@ class NamedPath(click.Path):
         """Return the path; refuse an empty one, and one that this user may not read."""
         if not os.fspath(value).strip():
             self.fail("the path is empty, as of a shell variable that is not set; give a name, or . for this folder")
-        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        path = Path(os.fsdecode(super().convert(_from_home(value), param, ctx)))
         if os.access(path, os.F_OK) and not os.access(path, os.R_OK):
             self.fail(f"{path} cannot be read (Permission denied); {remedy_for_denial(path)}")
         return path
@@ -57,9 +60,30 @@ class AnsweringFolder(NamedPath):
     def convert(self, value: _Given, param: click.Parameter | None, ctx: click.Context | None) -> _Converted:
         """Return the path of the folder."""
         name = "folder" if param is None else param.metavar or param.opts[0]
-        if (sentence := silent_sentence([(name, Path(value))])) is not None:
+        if (sentence := silent_sentence([(name, _from_home(value))])) is not None:
             raise ServiceError(sentence)
         return super().convert(value, param, ctx)
+
+
+def _from_home(value: _Given) -> Path:
+    """Return a path with the home folder in place of ``~``; a name such as ``~notes.csv`` stays, if no user has it.
+
+    Raises
+    ------
+    WrongUsage
+        If the home folder is not known.
+    """
+    path = Path(value)
+    if not os.fspath(value).startswith("~"):  # ./~ is a folder of that name, and its Path begins with ~
+        return path
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        if path.parts[0] == "~":
+            raise WrongUsage(
+                f"{path} begins with ~, and the home folder is not known here; write the whole path, or set HOME"
+            ) from None
+        return path
 
 
 class FiniteRange(click.FloatRange):

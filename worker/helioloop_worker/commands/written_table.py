@@ -1,13 +1,16 @@
-"""Commands that write a table: it replaces none of the files that the command reads."""
+"""Commands that write a table: it replaces none of the files that the command reads, and can be written at the end."""
 
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from helioloop.errors import WrongUsage
+from helioloop.files import atomic
 from helioloop_worker.commands.options import TablePath
 
 OF_RELEASES: Final = ("labels.csv", "release.toml")
@@ -15,6 +18,7 @@ OF_RELEASES: Final = ("labels.csv", "release.toml")
 _OF_CUBES: Final = (".fits", ".fit", ".fts", ".fz", ".gz")
 _OF_MODELS: Final = (".json", ".jsonl", ".safetensors", ".npy")
 """Endings of the files in a model folder."""
+_STANDARD_OUTPUT: Final = (Path("/dev/stdout"), Path("/dev/fd/1"), Path("/proc/self/fd/1"))
 
 
 class WrittenTable(TablePath):
@@ -30,7 +34,8 @@ out_option = click.option(
 class WritingCommand(click.Command):
     """A command with an option of the type `WRITTEN_TABLE`.
 
-    The file is checked when all parameters are known, because options may be given in any order.
+    The file is checked when all parameters are known, because options may be given in any order. Where it goes to
+    standard output, what the command says goes to standard error, so that a pipe receives the table alone.
     """
 
     def invoke(self, ctx: click.Context) -> object:
@@ -40,13 +45,19 @@ class WritingCommand(click.Command):
         ------
         WrongUsage
             If a file to write is another one that is named, a file of a release that is named, or of a model folder.
+        OSError
+            If a file to write could not be written now: the command would find that after its work.
         """
-        written = [param for param in self.params if isinstance(param.type, WrittenTable)]
-        for param in written:
-            path = ctx.params.get(str(param.name))
-            if isinstance(path, Path):
-                self._check(param, path, ctx.params)
-        return super().invoke(ctx)
+        written = [
+            (param, path)
+            for param in self.params
+            if isinstance(param.type, WrittenTable) and isinstance(path := ctx.params.get(str(param.name)), Path)
+        ]
+        for param, path in written:
+            self._check(param, path, ctx.params)
+            atomic.check_replaceable(path)
+        with _said_aside(path for _, path in written):
+            return super().invoke(ctx)
 
     def _check(self, written: click.Parameter, path: Path, values: Mapping[str, Any]) -> None:
         option = written.opts[0]
@@ -63,6 +74,11 @@ class WritingCommand(click.Command):
                 raise WrongUsage(
                     f"{option} {path} would replace a file of {other}, which is read; give {option} another name"
                 )
+
+
+def _said_aside(written: Iterable[Path]) -> AbstractContextManager[object]:
+    """Send what is printed to standard error while one of the tables goes to standard output."""
+    return redirect_stdout(sys.stderr) if any(path in _STANDARD_OUTPUT for path in written) else nullcontext()
 
 
 def _is_same(path: Path, other: Path) -> bool:
