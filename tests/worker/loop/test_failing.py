@@ -40,7 +40,7 @@ from helioloop_worker.loop.writeback import write_back
 from helioloop_worker.reports.status import status_lines
 from helioloop_worker.reports.status_reading import read_status
 from helioloop_worker.reports.verdict import find_all
-from helioloop_worker.worker import ScoringWorker, request_reconciliation
+from helioloop_worker.serving.role_workers import ScoringWorker, request_reconciliation
 
 Data = dict[str, dict[str, str]]
 

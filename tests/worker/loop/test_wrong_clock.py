@@ -21,7 +21,8 @@ from helioloop_worker.loop.planning import plan_round
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.retrain_check import check_retraining
 from helioloop_worker.loop.round_requests import requests, was_fulfilled
-from helioloop_worker.worker import LoopScheduler, ScoringWorker, TrainingWorker
+from helioloop_worker.serving.role_workers import ScoringWorker, TrainingWorker
+from helioloop_worker.serving.scheduler import LoopScheduler
 
 DAY = 86400.0
 SAID = "in the future by this machine's clock, so it does not count"
@@ -206,7 +207,7 @@ def test_jobs_that_are_due_start_after_a_scheduler_died_while_the_clock_of_redis
     loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A retrain check waits for its quiet minute and a failed job for its pause: both wait for a scheduler."""
-    monkeypatch.setattr("helioloop_worker.worker.RQ_LOCK_SECONDS", 0)
+    monkeypatch.setattr("helioloop_worker.serving.scheduler.RQ_LOCK_SECONDS", 0)
     connection = loop_project.context.connection
     queue = queues.queue(connection, "helioloop-maintenance")
     connection.set("rq:scheduler-lock:helioloop-maintenance", "dead", ex=3 * int(DAY))
