@@ -28,7 +28,7 @@ from typing import Any, Final
 import torch
 
 from helioloop.files import lease
-from helioloop.messaging import queues
+from helioloop.messaging import stored_jobs
 from helioloop.model.training import preload
 from helioloop.settings import Settings
 from helioloop_worker import context as contexts
@@ -93,7 +93,7 @@ def hurry() -> None:
     worker_process.POLL_SECONDS = 2
     # Beside other programs a worker of low priority reaches no step in time.
     worker_process.lower_priority, role_workers.yielding = lambda: None, nullcontext  # type: ignore[attr-defined]
-    queues.STRANDED_SECONDS = 3  # type: ignore[misc]
+    stored_jobs.STRANDED_SECONDS = 3  # type: ignore[misc]
     reporting.make_report = lambda *_, **__: "<html>a report</html>"  # its figures take seconds
     processes.make_pool = lambda *_, **__: ThreadPoolExecutor(1)  # type: ignore[assignment, return-value]
 
