@@ -23,7 +23,8 @@ from helioloop.progress import silent
 from helioloop_worker import jobs
 from helioloop_worker.loop import importing, preparation
 from helioloop_worker.loop import ingest as ingestion
-from helioloop_worker.loop.ingest import Ingested, ingest, ingesting
+from helioloop_worker.loop.ingest import Ingested, ingest
+from helioloop_worker.loop.running_ingestions import ingesting
 from helioloop_worker.loop.video import check_video
 
 Data = dict[str, dict[str, str]]

@@ -14,13 +14,13 @@ from tests.worker.conftest import LoopProject
 from helioloop.messaging import queues
 from helioloop.messaging.event_intake import EventIntake
 from helioloop.progress import silent
-from helioloop_worker.loop import announcing, ingest
-from helioloop_worker.loop.ingest import ingesting
+from helioloop_worker.loop import announcing, running_ingestions
 from helioloop_worker.loop.locks import exclusive
 from helioloop_worker.loop.planning import plan_round
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.retrain_check import check_retraining
 from helioloop_worker.loop.round_requests import requests, was_fulfilled
+from helioloop_worker.loop.running_ingestions import ingesting
 from helioloop_worker.serving.role_workers import ScoringWorker, TrainingWorker
 from helioloop_worker.serving.scheduler import LoopScheduler
 
@@ -109,7 +109,7 @@ def test_an_ingestion_killed_while_the_clock_was_ahead_counts_as_running_for_min
     assert loop_project.check() == "a release is being ingested; the check follows it"
     assert loop_project.check() == "a release is being ingested; the check follows it"
     assert caplog.text.count("the last sign of the ingestion of made has the time") == 1
-    with clock(monkeypatch, ingest.MARK_SECONDS + 10.0):
+    with clock(monkeypatch, running_ingestions.MARK_SECONDS + 10.0):
         assert not ingesting(context, project)
         assert check_retraining(context, project, forced=False).startswith("a round is requested")
 
@@ -125,7 +125,7 @@ def test_an_ingestion_that_ended_meanwhile_is_not_marked_again(
         context.connection.hdel(key, "made")
         return ""
 
-    monkeypatch.setattr(ingest, "ahead_sentence", ends)
+    monkeypatch.setattr(running_ingestions, "ahead_sentence", ends)
     assert ingesting(context, project)
     assert not ingesting(context, project)
 
