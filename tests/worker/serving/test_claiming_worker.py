@@ -17,7 +17,7 @@ from helioloop.messaging.served_root import claim_redis, read_served_root
 from helioloop.registry.root_identity import make_root_identity, read_root_identity
 from helioloop.settings import Settings
 from helioloop_worker import jobs
-from helioloop_worker.commands import learning, project, retry
+from helioloop_worker.commands import ingest, learning, project, retry
 from helioloop_worker.context import Context
 from helioloop_worker.own_redis import open_redis
 from helioloop_worker.serving.worker_process import make_worker, run
@@ -139,7 +139,7 @@ def test_commands_that_send_jobs_refuse_a_redis_of_another_model_root(
 ) -> None:
     """Nothing is queued, so nothing is imported into the wrong project or put back in it."""
     (second.model_root / "project-1").mkdir(parents=True)
-    for module in (learning, project, retry):
+    for module in (learning, project, retry, ingest):
         monkeypatch.setattr(module, "load_settings", lambda: second)
     release = second.release_roots[0] / "made"
     for words in (["ingest", release, "--project", 1], ["retry", "--project", 1]):
