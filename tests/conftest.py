@@ -17,7 +17,7 @@ for _name in [name for name in os.environ if is_of_helioloop(name) and not name.
     del os.environ[_name]
 
 # before any test module imports it: its checks are run by tests/worker and tests/e2e
-pytest.register_assert_rewrite("tests.worker.labelstudio.port_contract")
+pytest.register_assert_rewrite("tests.worker.labelstudio.contract")
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from helioloop.messaging.arrived_events import PROJECT_UPDATED, arrived_events
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.project_template import labeling_configuration
-from tests.worker.labelstudio.port_contract import BackendPlace, EmptyProject, choosing
+from tests.worker.labelstudio.contract.empty_project import BackendPlace, EmptyProject, choosing
 
 
 @contextmanager

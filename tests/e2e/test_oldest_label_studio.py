@@ -12,17 +12,14 @@ from helioloop_worker.demo.services import DemoServices, Programs
 from helioloop_worker.labelstudio.client import LabelStudioClient
 from tests.e2e.conftest import program
 from tests.e2e.empty_projects import empty_project, place_of
-from tests.worker.labelstudio.port_contract import (
-    CONTRACT,
-    BackendPlace,
-    EmptyProject,
-    a_task_needs_the_field_of_its_video,
-    an_event_whose_header_cannot_be_sent_is_dropped,
-    choosing,
+from tests.worker.labelstudio.contract.backends import an_event_whose_header_cannot_be_sent_is_dropped
+from tests.worker.labelstudio.contract.checks import CONTRACT
+from tests.worker.labelstudio.contract.empty_project import BackendPlace, EmptyProject, choosing, prediction
+from tests.worker.labelstudio.contract.predictions import (
     invalid_predictions_are_dropped_and_raise_an_error,
-    prediction,
     predictions_are_checked_against_the_configuration_of_now,
 )
+from tests.worker.labelstudio.contract.tasks import a_task_needs_the_field_of_its_video
 from tests.worker.labelstudio.serving import serving
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]

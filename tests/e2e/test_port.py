@@ -6,7 +6,8 @@ import pytest
 
 from tests.e2e.conftest import Loop
 from tests.e2e.empty_projects import empty_project, place_of
-from tests.worker.labelstudio.port_contract import CONTRACT, EmptyProject
+from tests.worker.labelstudio.contract.checks import CONTRACT
+from tests.worker.labelstudio.contract.empty_project import EmptyProject
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 

@@ -28,15 +28,15 @@ from typing import Any, Final
 import torch
 
 from helioloop.files import lease
-from helioloop.messaging import queues
+from helioloop.messaging import stored_jobs
 from helioloop.model.training import preload
 from helioloop.settings import Settings
 from helioloop_worker import context as contexts
-from helioloop_worker import worker
 from helioloop_worker.commands.learning import rollback
 from helioloop_worker.context import Context
 from helioloop_worker.loop import processes, rounds
 from helioloop_worker.reports import report as reporting
+from helioloop_worker.serving import role_workers, worker_process
 from tests.worker.conftest import TINY
 
 log = logging.getLogger(__name__)
@@ -81,19 +81,19 @@ def run_worker(settings: Settings, order: dict[str, str]) -> None:
     """Run one worker until it is killed."""
     if "action" in order:
         arm(order, Path(order["marker"]))
-    worker.run("train" if order["role"] == "train" else "score", Context(settings, recipe_for=lambda *_: TINY))
+    worker_process.run("train" if order["role"] == "train" else "score", Context(settings, recipe_for=lambda *_: TINY))
 
 
 def hurry() -> None:
     """Shorten the times after which lost workers and connections are noticed."""
     rounds.SILENT_SECONDS = 1
     lease.LEASE_SECONDS = LEASE_SECONDS  # type: ignore[misc]
-    contexts.REDIS_SECONDS = worker.REDIS_SECONDS = 3.0
-    worker.RETRY_SECONDS = 0.3
-    worker.POLL_SECONDS = 2
+    contexts.REDIS_SECONDS = worker_process.REDIS_SECONDS = 3.0
+    worker_process.RETRY_SECONDS = 0.3
+    worker_process.POLL_SECONDS = 2
     # Beside other programs a worker of low priority reaches no step in time.
-    worker.lower_priority, worker.yielding = lambda: None, nullcontext  # type: ignore[attr-defined]
-    queues.STRANDED_SECONDS = 3  # type: ignore[misc]
+    worker_process.lower_priority, role_workers.yielding = lambda: None, nullcontext  # type: ignore[attr-defined]
+    stored_jobs.STRANDED_SECONDS = 3  # type: ignore[misc]
     reporting.make_report = lambda *_, **__: "<html>a report</html>"  # its figures take seconds
     processes.make_pool = lambda *_, **__: ThreadPoolExecutor(1)  # type: ignore[assignment, return-value]
 

@@ -43,7 +43,7 @@ from helioloop_worker.loop import processes
 from helioloop_worker.loop.planning import plan_round
 from helioloop_worker.loop.retrain_check import check_retraining
 from helioloop_worker.loop.round_requests import requests
-from helioloop_worker.worker import job_class
+from helioloop_worker.serving.loop_job import job_class
 from tests.whole import complete
 
 SMALL = Instrument(name="small", cadence_seconds=5760.0, n_frames=24, size_px=24, clip_gauss=1000.0, frozen_frames=3)

@@ -13,7 +13,7 @@ from rq import Worker
 from helioloop.settings import Settings
 from helioloop_worker import priority
 from helioloop_worker.priority import NICE
-from helioloop_worker.worker import TrainingWorker
+from helioloop_worker.serving.role_workers import TrainingWorker
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="other systems have neither")
 SHOW = "import os; print(os.nice(0), os.sched_getscheduler(0) == os.SCHED_IDLE, end=' ')"

@@ -13,6 +13,7 @@ Reading order:
     release           cubes, tables and profile, written from a spool
     making            a run over many files, in several processes, that can be continued
     cutouts           full-disk files to a release
+    series            a growing series of full-disk files to a release that grows
     stack             patches, one file per time, to a release
     labelling         crude labels of a release, from its cubes and the table of regions
     recognition       which command takes a file

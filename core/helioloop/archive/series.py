@@ -5,29 +5,19 @@ kept in the hidden folder of the release, so that a run can be interrupted at an
 removed from the series once they were read.
 """
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-from astropy.time import Time
 
 from helioloop.archive.cutouts import cut_regions
+from helioloop.archive.ended_passages import ended_passages, last_slot
 from helioloop.archive.fulldisk import profile_for
+from helioloop.archive.made_cubes import noted_cubes, read_note, write_note
 from helioloop.archive.making import Work, spread
 from helioloop.archive.mixed_instruments import without_other_instruments
-from helioloop.archive.passages import (
-    Ephemeris,
-    first_seen_passages,
-    passage_of,
-    slot_of,
-    slot_start,
-    tai_seconds,
-    time_of,
-)
+from helioloop.archive.passages import first_seen_passages, passage_of, slot_start, time_of
 from helioloop.archive.regions import Region
 from helioloop.archive.release import (
     EXCLUDED_COLUMNS,
@@ -43,14 +33,12 @@ from helioloop.data.crude_label_tables import update_labels
 from helioloop.data.release import LABELS_FILE, LabelRow, read_labels, write_labels
 from helioloop.data.release_profile import PROFILE_FILE, read_release_profile, write_release_profile
 from helioloop.errors import MagnetogramError
-from helioloop.files import atomic, tables
+from helioloop.files import tables
 from helioloop.progress import Report, silent
 from helioloop.records.profiles import Profile
 
 EXCLUDED_TABLE = "cutouts-excluded.csv"
 _HIDDEN = ".cutouts"
-_FILES_AFTER = 2  # so many times are hardly wrong by chance
-_MADE = "made"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,19 +143,18 @@ def extend_release(
     records = without_other_instruments(_of_regions(spool.all(), regions), profile)
     usable = [record for record in records if record.reason is None]
     passages = sort_into_passages(usable, regions, profile)
-    over = _over(usable, passages, profile, ended=ended)
+    over = ended_passages(usable, passages, profile, ended=ended)
     made: dict[str, int] = {}
     late: dict[str, list[str]] = {}
     outdated: list[str] = []
     for done, passage in enumerate(over):
         report(done, len(over), "writing cubes")
         name = cube_name(passage, profile)
-        used = _read_note(spool, name)
+        used = read_note(spool, name)
         if used is None:
             write_passage(out / f"{name}.fits", passage, spool, profile)
             made[name] = len(passage.files)
-            note = {"row": passage.region.row, "files": [file.place for file in passage.files]}
-            atomic.write_json(_note(spool, name), note)
+            write_note(spool, name, passage)
         elif used["row"] != passage.region.row:
             outdated.append(name)
         elif came_later := [file.place for file in passage.files if file.place not in used["files"]]:
@@ -236,45 +223,9 @@ def _of_regions(records: Iterable[SpooledFile], regions: Sequence[Region]) -> li
     ]
 
 
-def _over(
-    usable: Sequence[SpooledFile], passages: Sequence[Passage], profile: Profile, *, ended: bool
-) -> list[Passage]:
-    """Return the passages that are over: `_FILES_AFTER` files were taken after them.
-
-    One file whose time is wrong would end all passages, and a cube that is made is not changed. A time in the future is
-    wrong.
-    """
-    if ended or not usable:
-        return list(passages)
-    now = tai_seconds(Time.now())
-    taken = sorted((file.seconds for file in usable if file.seconds <= now), reverse=True)
-    if len(taken) < _FILES_AFTER:
-        return []
-    after = slot_of(taken[_FILES_AFTER - 1], profile)
-    return [passage for passage in passages if after > _last_slot(passage, profile)]
-
-
-def _last_slot(passage: Passage, profile: Profile) -> int:
-    """Return the last slot of a passage that is in view and on the grid."""
-    seconds = passage.files[0].seconds
-    in_view = Ephemeris.covering(seconds, seconds).last_slot(passage.region, passage.rotation, profile)
-    return min(in_view, passage.first_slot + profile.instrument.n_frames - 1)
-
-
 def _running(passage: Passage, profile: Profile) -> Running:
-    until = time_of(slot_start(_last_slot(passage, profile) + 1, profile))
+    until = time_of(slot_start(last_slot(passage, profile) + 1, profile))
     return Running(region=passage.region.name, frames=len(passage.files), until=str(until.strftime("%Y-%m-%d")))
-
-
-def _note(spool: Spool, cube: str) -> Path:
-    """Return the file that lists the sources of a cube; it is written after the cube."""
-    return spool.folder / _MADE / f"{cube}.json"
-
-
-def _read_note(spool: Spool, cube: str) -> dict[str, Any] | None:
-    """Return the row of the region and the files that a cube was made from; None if it is not made."""
-    note = _note(spool, cube)
-    return dict(json.loads(note.read_text(encoding="utf-8"))) if note.exists() else None
 
 
 def _drop_patches(
@@ -307,8 +258,7 @@ def _write_tables(out: Path, spool: Spool, profile: Profile, excluded: Mapping[s
     """Write the table of excluded files and, where there is a cube, the profile and the label table."""
     rows = [{"file": place, "reason": reason} for place, reason in excluded.items()]
     tables.write_table(out / EXCLUDED_TABLE, EXCLUDED_COLUMNS, rows)
-    cubes = [note.name.removesuffix(".json") for note in sorted((spool.folder / _MADE).glob("*.json"))]
-    there = [cube for cube in cubes if (out / f"{cube}.fits").exists()]
+    there = [cube for cube in noted_cubes(spool) if (out / f"{cube}.fits").exists()]
     if not there:
         return
     if not os.path.lexists(out / PROFILE_FILE):

@@ -102,7 +102,7 @@ def test_files_from_the_future_end_no_passage(
 ) -> None:
     """Now is the second day of these images: what is dated later has a wrong date."""
     second_day = Time(FIRST, scale="tai") + TimeDelta(2.0, format="jd")
-    monkeypatch.setattr("helioloop.archive.series.Time", SimpleNamespace(now=lambda: second_day))
+    monkeypatch.setattr("helioloop.archive.ended_passages.Time", SimpleNamespace(now=lambda: second_day))
     add(series, images)
     assert extend(series).made == {}
 

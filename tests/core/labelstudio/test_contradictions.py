@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.core.labelstudio.test_annotations import CONTROLS, N_FRAMES, annotation, task
+from tests.core.labelstudio.annotated import CONTROLS, N_FRAMES, annotation, task
 
 from helioloop.labelstudio.annotations import current_label
 from helioloop.records.labels import CurrentLabel, Label, LabelSource

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import pytest
-from tests.core.labelstudio.test_annotations import CONTROLS, N_FRAMES, annotation, task
+from tests.core.labelstudio.annotated import CONTROLS, N_FRAMES, annotation, task
 
 from helioloop.labelstudio.votes import submitted_votes
 

@@ -7,7 +7,7 @@ import pytest
 import redis
 from rq.job import Job, JobStatus
 
-from helioloop.messaging import event_intake, queues
+from helioloop.messaging import event_intake, queues, stored_jobs
 from helioloop.messaging.event_intake import EventIntake
 from helioloop.messaging.messages import QUEUE_MAINTENANCE, RetrainCheck
 from helioloop.messaging.redis_retrain_state import RedisRetrainState
@@ -49,7 +49,7 @@ def test_one_step_is_the_two_steps(redis_connection: redis.Redis, monkeypatch: p
         redis_connection.flushall()
         now = NOW
         monkeypatch.setattr(time, "time", lambda: now)  # noqa: B023 - read while it holds
-        monkeypatch.setattr(queues, "_move", _move_at(lambda: now))  # noqa: B023
+        monkeypatch.setattr(stored_jobs, "move", _move_at(lambda: now))  # noqa: B023
         found = []
         for pause in (0.0, 30.5, 30.0, 30.0, 9.0, 1.0, 500.0, 0.0):
             now += pause
@@ -62,7 +62,7 @@ def test_one_step_is_the_two_steps(redis_connection: redis.Redis, monkeypatch: p
 
 
 def _move_at(now: Callable[[], float]) -> Callable[..., bool]:
-    """Return `queues._move` on a clock that stands still between two events."""
+    """Return `stored_jobs.move` on a clock that stands still between two events."""
 
     def move(target: queues.Queue, job_id: str, *, delay_seconds: float) -> bool:
         schedule = target.scheduled_job_registry.key

@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from helioloop.errors import ServiceError
 from helioloop.settings import Settings
-from helioloop_worker.commands.project import fetched_video
+from helioloop_worker.commands.ingest import fetched_video
 from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.fake import FakeLabelStudio
 from helioloop_worker.labelstudio.project_template import labeling_configuration

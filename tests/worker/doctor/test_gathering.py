@@ -38,7 +38,7 @@ from helioloop_worker.doctor.gathering_here import missing_packages
 from helioloop_worker.doctor.gathering_redis import read_redis
 from helioloop_worker.labelstudio.probe import Fault, Prober
 from helioloop_worker.loop.video import render_video
-from helioloop_worker.worker import _worker
+from helioloop_worker.serving.worker_process import make_worker
 
 Serve = Callable[[Settings], tuple[str, "subprocess.Popen[bytes]"]]
 BASIC: dict[str, Any] = {
@@ -222,7 +222,7 @@ def test_redis_that_is_not_there(settings: Settings) -> None:
 def test_workers_state_their_code_and_device(settings: Settings, redis_connection: redis.Redis) -> None:
     """Also after Redis was emptied, which the next heartbeat repairs; a suspended worker takes no job."""
     assert findings(read(settings))["worker-score"].cause == "none"
-    worker = _worker("score", Context(settings), "CPU")
+    worker = make_worker("score", Context(settings), "CPU")
     worker.register_birth()
     worker.heartbeat()
     facts = read(settings)

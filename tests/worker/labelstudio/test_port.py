@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import redis
 from pydantic import SecretStr
-from tests.worker.labelstudio.port_contract import CONTRACT, BackendPlace, EmptyProject, data_of
+from tests.worker.labelstudio.contract.checks import CONTRACT
+from tests.worker.labelstudio.contract.empty_project import BackendPlace, EmptyProject, data_of
 from tests.worker.labelstudio.serving import call, serving
 
 from helioloop.messaging.arrived_events import PROJECT_UPDATED, arrived_events

@@ -3,11 +3,8 @@
 from pathlib import Path
 
 import pytest
-from tests.worker.labelstudio.port_contract import (
-    BackendPlace,
-    EmptyProject,
-    helioloops_tabs_are_made_once_and_the_teams_stay,
-)
+from tests.worker.labelstudio.contract.empty_project import BackendPlace, EmptyProject
+from tests.worker.labelstudio.contract.projects import helioloops_tabs_are_made_once_and_the_teams_stay
 
 from helioloop.errors import RegistryError
 from helioloop_worker.labelstudio.fake import FakeLabelStudio

@@ -7,158 +7,27 @@ import base64
 import json
 import math
 import socket
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import redis
 from label_studio_sdk.core import http_client
-from tests.worker.operating.endpoints import personal_access_token, serving
+from tests.worker.labelstudio.answering import CALLS, LOGIN_PAGE, TOKEN, Answer, Server, refusal
 
 from helioloop.errors import LabelStudioError, MissingInLabelStudio
 from helioloop.messaging.job_failures import JobFailures
 from helioloop.messaging.messages import MakeReport
 from helioloop.settings import Settings
-from helioloop_worker.labelstudio import setup_calls, task_calls
+from helioloop_worker.labelstudio import task_calls
 from helioloop_worker.labelstudio.client import LabelStudioClient
-from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.loop.failing import counting
 
-TOKEN = "t0ken-of-the-team"
-PAGE = "http://page.example.org/label-studio"
-COOKIE = "sessionid=c00kie"
-LOGIN_PAGE = b"\n<!DOCTYPE html><form><input name=csrf value=s3cret></form>"
 PROJECT = {"id": 1, "title": "t", "label_config": "<View/>", "model_version": "v0001"}
 
-
-@dataclass(frozen=True)
-class Answer:
-    """The answer of the server to one request; a slow answer waits until the test is over."""
-
-    status: int
-    body: Any = None
-    location: str | None = None
-    slow: bool = False
-    is_json: bool = False  # although the body is bytes
-
-    def raw(self) -> bytes:
-        """Return the body as bytes."""
-        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
-
-
-@dataclass
-class Server:
-    """A server that gives its answers in order, repeats the last one, and records the requests."""
-
-    url: str
-    answers: list[Answer] = field(default_factory=list)
-    requests: list[tuple[str, str]] = field(default_factory=list)
-    tokens: list[str | None] = field(default_factory=list)
-    over: threading.Event = field(default_factory=threading.Event)
-    clients: dict[float, LabelStudioClient] = field(default_factory=dict)
-
-    def client(self, *, timeout_seconds: float = 5.0) -> LabelStudioClient:
-        """Return a client of this server; one for all tests, because making one loads all certificates."""
-        if timeout_seconds not in self.clients:
-            self.clients[timeout_seconds] = LabelStudioClient(self.url, api_key=TOKEN, timeout_seconds=timeout_seconds)
-        return self.clients[timeout_seconds]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """Run the server on a free port."""
-
-    class Handler(BaseHTTPRequestHandler):
-        peer: ClassVar[Server]
-
-        def answer(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.peer.requests.append((self.command, self.path))
-            self.peer.tokens.append(self.headers.get("Authorization"))
-            given = self.peer.answers.pop(0) if len(self.peer.answers) > 1 else self.peer.answers[0]
-            if given.slow:
-                self.peer.over.wait(10)
-                return
-            self.send_response(given.status)
-            self.send_header("Set-Cookie", COOKIE)
-            self.send_header(
-                "Content-Type",
-                "text/html" if isinstance(given.body, bytes) and not given.is_json else "application/json",
-            )
-            if given.location is not None:
-                self.send_header("Location", given.location)
-            self.end_headers()
-            self.wfile.write(given.raw())
-
-        do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815 - http.server's names
-
-        def log_message(self, *_: Any) -> None:
-            """Log nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
-        found = Handler.peer = Server(url=f"http://127.0.0.1:{listening.server_port}")
-        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield found
-        listening.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def peer(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """Return the server without requests; the client waits a moment instead of seconds before it retries."""
-    monkeypatch.setattr(http_client, "INITIAL_RETRY_DELAY_SECONDS", 0.01)
-    server.requests.clear()
-    server.tokens.clear()
-    server.over.clear()
-    yield server
-    server.over.set()
-
-
-CALLS: dict[str, Callable[[LabelStudioClient], Any]] = {
-    "project": lambda client: client.project(1),
-    "tasks": lambda client: client.tasks(1),
-    "tasks_after": lambda client: client.tasks_after(1, 7),
-    "last_change": lambda client: client.last_change(1),
-    "changed_tasks": lambda client: client.changed_tasks(1, "2026-01-02T03:04:05+01:00"),
-    "tasks_now": lambda client: client.tasks_now(1, [7]),
-    "annotated_tasks": lambda client: client.annotated_tasks(1),
-    "predictions": lambda client: client.predictions(1),
-    "model_versions": lambda client: client.model_versions(1),
-    "import_tasks": lambda client: client.import_tasks(1, [{"cube": "c0"}]),
-    "import_predictions": lambda client: client.import_predictions(1, [{"task": 1, "result": [], "score": 0.5}]),
-    "set_model_version": lambda client: client.set_model_version(1, "v0001"),
-    "delete_version": lambda client: client.delete_version(1, "v0001"),
-    "delete_predictions": lambda client: client.delete_predictions(
-        [PredictionRow(id=1, task=1, model_version="v0001")]
-    ),
-    "rescore": lambda client: client.rescore(PredictionRow(id=1, task=1, model_version="v0001"), 0.5),
-    "find_projects": lambda client: client.find_projects("t"),
-    "create_project": lambda client: client.create_project(title="t", label_config="<View/>"),
-    "update_project": lambda client: client.update_project(1, sampling="Uncertainty sampling"),
-    "ensure_local_storage": lambda client: client.ensure_local_storage(1, "/media"),
-    "ensure_backend": lambda client: client.ensure_backend(1, url="http://b:9090", user="u", password="hunter2"),
-    "storages": lambda client: client.storages(1),
-    "backends": lambda client: client.backends(1),
-    "delete_backend": lambda client: client.delete_backend(1),
-    "webhooks": lambda client: client.webhooks(1),
-    "create_webhook": lambda client: client.create_webhook(
-        1, url="http://b:9090/webhook", headers={"X": "hunter2"}, actions=["TASKS_CREATED"]
-    ),
-    "set_webhook_actions": lambda client: client.set_webhook_actions(1, ["TASKS_CREATED"]),
-    "delete_webhook": lambda client: client.delete_webhook(1),
-    "tabs": lambda client: client.tabs(1),
-    "create_tab": lambda client: client.create_tab(1, {"title": "t"}),
-    "change_tab": lambda client: client.change_tab(1, 2, {"title": "t"}),
-}
-"""Every call of the client."""
 NOT_REPEATED = ("import_tasks", "import_predictions", "create_project", "create_tab")
 """Calls that must not be repeated."""
 
@@ -179,17 +48,6 @@ def test_a_login_page_in_place_of_an_export_is_not_asked_for_again(peer: Server)
     peer.answers[:] = [Answer(200, LOGIN_PAGE)]
     refusal(lambda: peer.client().tasks(1))
     assert len(peer.requests) == 1
-
-
-def refusal(call: Callable[[], Any]) -> str:
-    """Return the message of the error that a call raises; it has one line and contains no secret."""
-    with pytest.raises(LabelStudioError) as caught:
-        call()
-    said = str(caught.value)
-    assert "\n" not in said
-    for secret in (TOKEN, "c00kie", "s3cret", "hunter2"):
-        assert secret not in said
-    return said
 
 
 # -- refused --------------------------------------------------------------------------------------
@@ -419,132 +277,6 @@ def test_the_password_in_an_address_is_not_shown(peer: Server) -> None:
     peer.answers = [Answer(200, []), Answer(500)]
     said = refusal(lambda: client.ensure_backend(1, url="http://me:hunter2@b:9090", user="", password=""))
     assert "the backend http://b:9090" in said
-
-
-# -- answers of other services --------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_a_login_page_is_never_taken_for_success(peer: Server, call: Callable[[LabelStudioClient], Any]) -> None:
-    """Single sign-on and proxies answer with a page and status 200, also to calls whose answer is not used."""
-    peer.answers = [Answer(200, LOGIN_PAGE)]
-    said = refusal(lambda: call(peer.client()))
-    assert f"{peer.url} answered a web page, which Label Studio never does" in said
-    assert "that there is no login page or proxy in front of it" in said
-
-
-def test_a_login_page_is_no_video(peer: Server) -> None:
-    """A proxy with single sign-on answers with a page to a request for media too; any other status is returned."""
-    peer.answers = [Answer(200, LOGIN_PAGE)]
-    said = refusal(lambda: peer.client().fetch_media("/data/a.mp4", n_bytes=8, page=PAGE))
-    assert "answered a web page" in said
-    peer.answers = [Answer(403, {"detail": "no"})]
-    assert peer.client().fetch_media("/data/a.mp4", n_bytes=8, page=PAGE).status == 403
-
-
-def test_the_token_is_not_sent_to_another_server(peer: Server) -> None:
-    """Media elsewhere is fetched without it."""
-    peer.answers = [Answer(206, b"x")]
-    client = LabelStudioClient("http://127.0.0.1:9", api_key=TOKEN, timeout_seconds=5.0)
-    assert client.fetch_media(f"{peer.url}/a.mp4", n_bytes=8, page=PAGE).content == b"x"
-    assert peer.tokens == [None]
-    peer.client().fetch_media("/a.mp4", n_bytes=8, page=PAGE)
-    assert peer.tokens == [None, f"Token {TOKEN}"]
-    assert "no answer (ConnectError)" in refusal(
-        lambda: client.fetch_media("http://127.0.0.1:9/a.mp4", n_bytes=8, page=PAGE)
-    )
-
-
-@pytest.mark.parametrize("chunk", [2**20, 1], ids=["huge", "slow"])
-def test_a_file_elsewhere_that_never_ends_is_not_read_whole(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
-    """A server that sends the whole file without end, or a byte now and then: the first bytes are enough, or time is.
-
-    A task may name any address, and whoever may edit tasks chooses it.
-    """
-    sent = 0
-
-    class Endless(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            nonlocal sent
-            self.send_response(200)
-            self.end_headers()
-            with suppress(OSError):
-                while sent < 100 * 2**20:
-                    self.wfile.write(b"x" * chunk)
-                    sent += chunk
-                    time.sleep(0.05 if chunk == 1 else 0.0)
-
-        def log_message(self, *_: Any) -> None:
-            """Log nothing."""
-
-    monkeypatch.setattr(setup_calls, "MEDIA_SECONDS", 0.3)
-    client = LabelStudioClient("http://127.0.0.1:9", api_key=TOKEN, timeout_seconds=5.0)
-    with serving(Endless) as port:
-        address = f"http://127.0.0.1:{port}/a.mp4"
-        if chunk == 1:
-            said = refusal(lambda: client.fetch_media(address, n_bytes=1024, page=PAGE))
-            assert "bytes came within 0.3 s; check the server of that address" in said
-        else:
-            part = client.fetch_media(address, n_bytes=1024, page=PAGE)
-            assert (part.status, part.content) == (200, b"x" * 1024)
-    assert sent < 50 * 2**20
-
-
-@pytest.mark.parametrize("name", ["set_model_version", "delete_version", "delete_predictions", "import_tasks"])
-@pytest.mark.parametrize("status", [301, 302, 303])
-def test_a_change_does_not_follow_a_redirect_that_drops_it(peer: Server, name: str, status: int) -> None:
-    """As from http to https: the change would arrive as a GET request, whose answer looks like success."""
-    peer.answers = [Answer(status, location="/elsewhere"), Answer(200, {"v0001": 3})]
-    said = refusal(lambda: CALLS[name](peer.client()))
-    assert f"a redirect ({status}) that would drop the data to be written" in said
-    assert "http or https?" in said
-    assert len(peer.requests) == 1
-
-
-@pytest.mark.parametrize("name", ["ensure_backend", "create_webhook", "create_project", "set_model_version"])
-@pytest.mark.parametrize("status", [307, 308])
-def test_a_change_is_not_sent_to_another_server(peer: Server, name: str, status: int) -> None:
-    """Such a redirect keeps the data, which may contain the backend's password or the webhook's secret."""
-    peer.answers = [Answer(status, location="http://localhost:1/elsewhere?next=s3cret"), Answer(200, [])]
-    if name == "ensure_backend":
-        peer.answers.insert(0, Answer(200, []))
-    said = refusal(lambda: CALLS[name](peer.client()))
-    assert f"a redirect ({status}) that would send the data to http://localhost:1, which Label" in said
-    assert "s3cret" not in said
-
-
-def test_a_personal_access_token_is_not_sent_to_another_server_where_it_is_renewed(peer: Server) -> None:
-    peer.answers = [Answer(307, location="http://localhost:1/login")]
-    own = LabelStudioClient(peer.url, api_key=personal_access_token(), timeout_seconds=5.0)
-    assert "a redirect (307) that would send the data to http://localhost:1," in refusal(lambda: own.project(1))
-    assert peer.requests == [("POST", "/api/token/refresh/")]
-
-
-def test_a_change_follows_a_redirect_that_keeps_it_on_the_same_server(peer: Server) -> None:
-    """As of a proxy that corrects a path."""
-    peer.answers = [Answer(308, location="/elsewhere"), Answer(200, {})]
-    peer.client().set_model_version(1, "v0001")
-    assert peer.requests[1] == ("PATCH", "/elsewhere")
-
-
-def test_reading_follows_a_redirect(peer: Server) -> None:
-    """A GET request stays one."""
-    peer.answers = [Answer(301, location="/elsewhere"), Answer(200, {"v0001": 3})]
-    assert peer.client().model_versions(1) == {"v0001": 3}
-
-
-@pytest.mark.parametrize("body", [None, "ok", [1], ["x"]], ids=repr)
-@pytest.mark.parametrize(
-    "name",
-    ["project", "tasks_after", "predictions", "model_versions", "import_predictions", "delete_version", "find_projects",
-     "create_project", "ensure_local_storage", "storages", "ensure_backend", "backends", "webhooks", "create_webhook",
-     "tabs", "create_tab"],
-)  # fmt: skip
-def test_json_of_another_service_is_refused(peer: Server, name: str, body: Any) -> None:
-    """Another service at the address answers in JSON of another form."""
-    peer.answers = [Answer(200, body)]
-    said = refusal(lambda: CALLS[name](peer.client()))
-    assert "which Label Studio never does" in said or "Label Studio kept None of 1 predictions" in said
 
 
 # -- our own mistakes -----------------------------------------------------------------------------

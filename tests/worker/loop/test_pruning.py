@@ -106,7 +106,7 @@ def test_an_ingestion_waits_until_files_are_removed(ingested: LoopProject, monke
         if len(waited) == 3:
             connection.delete(key)
 
-    monkeypatch.setattr("helioloop_worker.loop.ingest.time.sleep", sleep)
+    monkeypatch.setattr("helioloop_worker.loop.running_ingestions.time.sleep", sleep)
     assert ingest(ingested.context, ingested.id, "six", report=silent).present == len(CHOSEN)
     assert len(waited) == 3
 

@@ -11,7 +11,7 @@ from helioloop.errors import LabelStudioError
 from helioloop.messaging.retrain_state import FollowUp
 from helioloop.progress import silent
 from helioloop.registry.label_snapshot import Snapshot
-from helioloop_worker.loop import ingest
+from helioloop_worker.loop import running_ingestions
 from helioloop_worker.loop.checked import read_checked
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.retrain_check import FOLLOW_UP, check_retraining
@@ -76,7 +76,7 @@ def test_no_round_is_requested_on_half_a_release(loop_project: LoopProject, task
     """A forced check is kept until the ingestion has ended; the check that follows an ingestion covers all others."""
     loop_project.import_cubes(task_data)
     loop_project.publish()
-    with ingest._marked(loop_project.context, loop_project.id, "more", silent):
+    with running_ingestions.marked(loop_project.context, loop_project.id, "more", silent):
         assert "is being ingested" in check(loop_project)
         assert requests(loop_project.context, loop_project.id) == set()
         assert "is being ingested" in check(loop_project, forced=True)
@@ -90,8 +90,8 @@ def test_no_round_is_requested_on_half_a_release(loop_project: LoopProject, task
 def test_an_ingestion_that_was_killed_does_not_stop_checks_for_ever(loop_project: LoopProject, task_data: Data) -> None:
     """Its mark counts for some minutes."""
     loop_project.import_cubes(task_data)
-    killed_at = time.time() - ingest.MARK_SECONDS
-    loop_project.context.connection.hset(ingest._marks(loop_project.id), "more", str(killed_at))
+    killed_at = time.time() - running_ingestions.MARK_SECONDS
+    loop_project.context.connection.hset(running_ingestions._marks(loop_project.id), "more", str(killed_at))
     assert loop_project.check().startswith("round started")
 
 

@@ -1,68 +1,27 @@
-"""Rounds as jobs: the order of the steps, resuming, parking, closing, and recovery after a loss."""
+"""Rounds as jobs: the order of the steps, resuming, parking, and recovery after a loss."""
 
 import json
 import time
-from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
-import torch
 from rq.executions import Execution
 from rq.job import Job, JobStatus
-from tests.whole import complete
-from tests.worker.conftest import CUBES, SETTLED, LoopProject, crude, score_of, work
+from tests.worker.conftest import SETTLED, LoopProject, score_of
+from tests.worker.loop.started_round import finish, lose_jobs, silence
 
-from helioloop.errors import MissingInLabelStudio, RegistryError
 from helioloop.messaging import messages, queues
-from helioloop.messaging.job_failures import JobFailures
 from helioloop.messaging.retrain_state import Running
-from helioloop.model import members
 from helioloop.model.plan import Plan
-from helioloop.progress import silent
-from helioloop.records.cubes import CubeInfo
 from helioloop.registry.score_store import write_scores
 from helioloop.registry.staging import ATTEMPTS_FILE, MAX_ATTEMPTS, Staging
-from helioloop.registry.trained_fields import read_trained_fields
-from helioloop.registry.unscorable import read_unscorable
-from helioloop.workflows import rounds as rounding
 from helioloop_worker import jobs
 from helioloop_worker.loop import round_steps, rounds
 from helioloop_worker.loop.reconcile import reconcile
-from helioloop_worker.loop.retrain_check import check_retraining
 
 Data = dict[str, dict[str, str]]
-
-
-@pytest.fixture
-def plan(loop_project: LoopProject, task_data: Data) -> Plan:
-    """A round of two members that was started on the release."""
-    loop_project.import_cubes(task_data)
-    plan: Plan = loop_project.plan()
-    assert rounds.start(loop_project.context, loop_project.id, plan, forced=False)
-    return plan
-
-
-def silence(loop_project: LoopProject, plan: Plan) -> None:
-    """Put the last heartbeat of the running round long ago."""
-    assert loop_project.context.state.heartbeat(loop_project.id, plan.fingerprint, now=time.time() - SETTLED)
-
-
-def lose_jobs(loop_project: LoopProject, plan: Plan) -> None:
-    """Delete all jobs of the round and put its last heartbeat long ago."""
-    loop_project.clear_queues()
-    silence(loop_project, plan)
-
-
-def finish(loop_project: LoopProject, plan: Plan, *, located: int = len(CUBES), p_emergence: float = 0.75) -> None:
-    """Write the results of scoring and locating into staging, with the emergence frames of `located` cubes only."""
-    staging = complete(loop_project.registry.staging(plan.fingerprint), [member.file for member in plan.members])
-    scores = [score_of(cube.name, cube.sha256, p_emergence) for cube in plan.cubes]
-    write_scores(staging / round_steps.UNLOCATED, scores)
-    write_scores(staging / round_steps.LOCATED, scores[:located])
 
 
 # -- sending --------------------------------------------------------------------------------------
@@ -315,136 +274,6 @@ def test_a_forced_request_outlives_a_kill_after_the_end_of_the_round(
     assert forced not in loop_project.queued()
 
 
-# -- closing --------------------------------------------------------------------------------------
-
-
-def test_a_finished_round_is_published_and_written_back(loop_project: LoopProject, plan: Plan) -> None:
-    """Its version is published, the round has ended, and its write-back waits."""
-    finish(loop_project, plan)
-    loop_project.clear_queues()
-    assert jobs.close_round(loop_project.context, loop_project.id, plan.fingerprint) == "v0001 is published"
-    assert loop_project.registry.published() == "v0001"
-    assert len(loop_project.registry.scores("v0001")) == len(CUBES)
-    assert loop_project.context.state.running(loop_project.id) is None
-    assert loop_project.queued() == [f"write-back-{loop_project.id}-v0001"]
-    assert (
-        jobs.close_round(loop_project.context, loop_project.id, plan.fingerprint)
-        == f"round {plan.fingerprint[:16]} is closed already"
-    )
-
-
-def test_the_follow_up_check_is_sent_after_the_round(loop_project: LoopProject, plan: Plan) -> None:
-    """Somebody pressed "Start training" during the round."""
-    loop_project.context.state.request_follow_up(loop_project.id, forced=True)
-    finish(loop_project, plan)
-    loop_project.clear_queues()
-    jobs.close_round(loop_project.context, loop_project.id, plan.fingerprint)
-    assert f"retrain-check-{loop_project.id}-forced" in loop_project.queued()
-
-
-def test_an_unfinished_round_is_not_admitted(loop_project: LoopProject, plan: Plan) -> None:
-    """One cube lacks its emergence frame: the steps are sent again."""
-    finish(loop_project, plan, located=len(CUBES) - 1)
-    loop_project.clear_queues()
-    assert "it is resumed" in jobs.close_round(loop_project.context, loop_project.id, plan.fingerprint)
-    assert loop_project.registry.versions() == []
-    assert len(loop_project.queued()) == 2
-
-
-def test_a_closing_that_broke_off_after_admission_is_finished(loop_project: LoopProject, plan: Plan) -> None:
-    """The version is there and the pointer is not: the round is closed again, and no second version is made."""
-    finish(loop_project, plan)
-    staging = loop_project.registry.staging(plan.fingerprint)
-    scores = list(round_steps.scores_of(plan, staging / round_steps.LOCATED).values())
-    rounding.close_round(plan, staging, loop_project.registry, scores)
-    lose_jobs(loop_project, plan)
-    assert "has left its staging folder: closing it" in (rounds.resume(loop_project.context, loop_project.id) or "")
-    assert jobs.close_round(loop_project.context, loop_project.id, plan.fingerprint) == "v0001 is published"
-    assert loop_project.registry.published() == "v0001"
-    assert loop_project.context.state.running(loop_project.id) is None
-
-
-# -- the promotion check --------------------------------------------------------------------------
-
-
-@pytest.fixture
-def worse(loop_project: LoopProject, task_data: Data) -> Plan:
-    """A round that is worse than the published v0001 on the 24 verified cubes: it is wrong on half of them."""
-    tasks = loop_project.import_cubes(task_data)
-    loop_project.publish(p_emergence=0.5)
-    for cube, task in tasks.items():
-        loop_project.label_studio.annotate(task, crude(cube).value)
-    assert loop_project.check().startswith("round started: 24 more cubes are verified")
-    running = loop_project.context.state.running(loop_project.id)
-    assert running is not None
-    plan = Plan.read(loop_project.registry.staging(running.fingerprint))
-    finish(loop_project, plan, p_emergence=0.95)
-    loop_project.clear_queues()
-    return plan
-
-
-def test_a_worse_version_is_rejected_and_nothing_is_written_back(loop_project: LoopProject, worse: Plan) -> None:
-    """The round has ended with a reason; v0001 stays published; no write-back waits."""
-    said = jobs.close_round(loop_project.context, loop_project.id, worse.fingerprint)
-    assert said.startswith("v0002 is rejected by the promotion check: on 24 randomly sampled verified cubes")
-    assert loop_project.registry.versions() == ["v0001", "v0002"]
-    assert loop_project.registry.published() == "v0001"
-    assert loop_project.context.state.running(loop_project.id) is None
-    assert loop_project.queued() == [f"report-{loop_project.id}"]  # the report shows the rejected version
-    assert jobs.write_back(loop_project.context, loop_project.id, "v0002") == {"written": 0, "present": 0, "missing": 0}
-
-
-def test_a_kept_version_starts_no_round_again(loop_project: LoopProject, worse: Plan) -> None:
-    """Neither a check nor a reconciliation trains on the same labels again; the next annotation does."""
-    jobs.close_round(loop_project.context, loop_project.id, worse.fingerprint)
-    assert "no label differs from those v0002 was trained on" in check_retraining(
-        loop_project.context, loop_project.id, forced=False
-    )
-    reconciled = reconcile(loop_project.context, loop_project.id).done
-    assert [sentence for sentence in reconciled if "checking" in sentence] == []
-    assert [sentence for sentence in reconciled if "v0002" in sentence] == []
-    loop_project.clear_queues()
-    (task, *_) = loop_project.read().tasks.values()
-    loop_project.label_studio.annotate(task.ids[0], "emergence")
-    assert (
-        reconcile(loop_project.context, loop_project.id).done[0]
-        == "annotations differ from those of the last check: checking"
-    )
-    assert loop_project.queued()[0] == f"retrain-check-{loop_project.id}"
-
-
-def test_start_training_trains_and_does_not_publish(loop_project: LoopProject, worse: Plan) -> None:
-    """Somebody pressed it while the worse round ran: the round is trained again afterwards, and rejected again."""
-    loop_project.context.state.request_follow_up(loop_project.id, forced=True)
-    jobs.close_round(loop_project.context, loop_project.id, worse.fingerprint)
-    assert loop_project.queued() == [f"report-{loop_project.id}", f"retrain-check-{loop_project.id}-forced"]
-    assert loop_project.check(forced=True).startswith("round started")
-    finish(loop_project, worse, p_emergence=0.95)
-    assert "v0003 is rejected by the promotion check" in jobs.close_round(
-        loop_project.context, loop_project.id, worse.fingerprint
-    )
-    assert loop_project.registry.published() == "v0001"
-
-
-def test_a_closing_that_broke_off_rejects_the_same_version(
-    loop_project: LoopProject, worse: Plan, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Killed after the admission: the card contains the verdict, and nothing is compared again."""
-    with monkeypatch.context() as killed:
-        killed.setattr(loop_project.context.state, "end", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            jobs.close_round(loop_project.context, loop_project.id, worse.fingerprint)
-    assert loop_project.registry.versions() == ["v0001", "v0002"]
-    lose_jobs(loop_project, worse)
-    assert "has left its staging folder: closing it" in (rounds.resume(loop_project.context, loop_project.id) or "")
-    assert jobs.close_round(loop_project.context, loop_project.id, worse.fingerprint).startswith(
-        "v0002 is rejected by the promotion check"
-    )
-    assert loop_project.registry.published() == "v0001"
-    assert loop_project.context.state.running(loop_project.id) is None
-    assert [job for job in loop_project.queued() if job.startswith("write-back")] == []
-
-
 # -- loss -----------------------------------------------------------------------------------------
 
 
@@ -494,170 +323,3 @@ def test_scores_of_cubes_that_left_the_plan_do_not_count(loop_project: LoopProje
     write_scores(loop_project.registry.staging(plan.fingerprint) / round_steps.UNLOCATED, [stray])
     assert jobs.close_round(loop_project.context, loop_project.id, plan.fingerprint) == "v0001 is published"
     assert stray.key not in loop_project.registry.scores("v0001")
-
-
-# -- complete rounds, by a real worker --------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        (MemoryError("the network does not fit"), "MemoryError: the network does not fit"),
-        (
-            torch.OutOfMemoryError(
-                "CUDA out of memory. Tried to allocate 2 GiB.\nSee documentation of memory management"
-            ),
-            "OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB.",
-        ),
-    ],
-    ids=["host", "GPU"],
-)
-def test_a_round_that_always_fails_is_parked_with_its_reason(
-    loop_project: LoopProject, plan: Plan, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
-) -> None:
-    """Steps run even after failed ones, so that closing notices, sends them again, and stops after three attempts."""
-    trained = []
-
-    def fails(_: Plan, member: str, *__: Any, **___: Any) -> Any:
-        trained.append(member)
-        raise error
-
-    monkeypatch.setattr(members, "train_member", fails)
-    work(loop_project, messages.QUEUE_TRAIN)
-    assert sorted(trained) == ["fold0-0"] * 3 + ["fold1-0"] * 3
-    said = Staging(loop_project.model_dir).parked(plan.fingerprint)
-    assert said is not None
-    assert "failed 3 times" in said
-    assert reason in said
-    assert "\n" not in said
-    assert loop_project.context.state.running(loop_project.id) is None
-    assert loop_project.registry.versions() == []
-
-
-def test_a_project_that_is_deleted_during_its_round_ends_with_a_reason(
-    loop_project: LoopProject, plan: Plan, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The round is closed, since its version needs no Label Studio; what writes there is parked with the reason."""
-    whole = members.train_member
-
-    def trains(*arguments: Any) -> Any:
-        monkeypatch.setattr(loop_project.label_studio, "project", deleted)
-        return whole(*arguments)
-
-    def deleted(number: int) -> Any:
-        raise MissingInLabelStudio(f"there is no project {number}; check the project id")
-
-    monkeypatch.setattr(members, "train_member", trains)
-    work(loop_project)
-    assert loop_project.registry.published() == "v0001"
-    assert loop_project.context.state.running(loop_project.id) is None
-    failing = {
-        known.key: known.reason for known in JobFailures(loop_project.context.connection).failing(loop_project.id)
-    }
-    assert "there is no project 1" in failing["write-back-1-v0001"]
-    assert sum(plan.fingerprint in path.name for path in (loop_project.model_dir / "staging").glob("*")) == 0
-
-
-def test_on_a_gpu_the_first_job_trains_all_members_together(
-    loop_project: LoopProject, plan: Plan, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The jobs of the other members find them trained, and the round goes on as usual."""
-    trained: list[str] = []
-
-    def trains(plan: Plan, staging: Path, runtime: Any) -> None:
-        for member in plan.members:
-            if not (staging / member.file).exists():
-                trained.append(member.name)
-                whole(plan, member.name, staging, runtime)
-
-    whole = members.train_member
-    monkeypatch.setattr(members, "trains_together", lambda *_: True)
-    monkeypatch.setattr(members, "train_all_members", trains)
-    work(loop_project, messages.QUEUE_TRAIN)
-    assert trained == [member.name for member in plan.members]
-    assert loop_project.registry.published() == "v0001"
-
-
-def test_a_round_learns_and_publishes_and_its_version_scores_what_comes_later(
-    loop_project: LoopProject, plan: Plan, task_data: Data
-) -> None:
-    """Two members of one epoch; a cube that cannot be read when it is to be scored later is not requested again.
-
-    The version keeps the field statistics of all cubes trained on, with which drift is found later.
-    """
-    work(loop_project, messages.QUEUE_TRAIN)
-    assert loop_project.registry.published() == "v0001"
-    fields = read_trained_fields(loop_project.registry.folder("v0001")) or {}
-    assert fields.keys() == {cube.key for cube in plan.labelled}
-    assert all(15.0 < field.noise_gauss < 25.0 for field in fields.values())
-    scores = loop_project.registry.scores("v0001")
-    assert {cube for cube, _ in scores} == set(CUBES)
-    assert {score.members for score in scores.values()} == {("fold0-0",), ("fold1-0",)}
-    assert loop_project.job(rounds.steps_of(loop_project.id, plan).closing.job_id).get_status() is JobStatus.FINISHED
-    known = CubeInfo(release="made", name="cube00", sha256=task_data["cube00"]["sha256"])
-    gone = CubeInfo(release="made", name="gone", sha256="0" * 64)
-    asked = [cube.as_dict() for cube in (known, gone)]
-    assert jobs.score(loop_project.context, loop_project.id, "v0001", asked) == 0
-    assert read_unscorable(loop_project.model_dir, "v0001") == {gone.sha256}
-
-
-# -- beside `helioloop train` ----------------------------------------------------------------------
-
-
-def made_by_a_command(
-    loop_project: LoopProject, plan: Plan, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None]
-) -> str:
-    """Make a round as `helioloop train` does, with something else going on before its members are trained."""
-    whole = rounding.train_members
-
-    def trains(*args: Any, **kwargs: Any) -> None:
-        meanwhile()
-        whole(*args, **kwargs)
-
-    monkeypatch.setattr(rounding, "train_members", trains)
-    runtime = loop_project.context.runtime(loop_project.id, silent)
-    return rounding.run_round(plan, loop_project.registry, runtime).version
-
-
-def test_a_round_of_a_command_outlives_what_the_worker_clears_up(
-    loop_project: LoopProject, task_data: Data, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`helioloop train` on the project's folder: neither a check, nor another round, nor reconciliation touches it."""
-    loop_project.import_cubes(task_data)
-    loop_project.publish()
-    on_queue = loop_project.plan()
-    plan = replace(on_queue, recipe=replace(on_queue.recipe, epochs=2))
-    folder = loop_project.registry.staging(plan.fingerprint)
-
-    def meanwhile() -> None:
-        assert rounds.resume(loop_project.context, loop_project.id) is None
-        assert loop_project.check().startswith("no round")
-        assert rounds.start(loop_project.context, loop_project.id, on_queue, forced=False)
-        assert Plan.read(folder).fingerprint == plan.fingerprint
-
-    assert made_by_a_command(loop_project, plan, monkeypatch, meanwhile) == "v0002"
-
-
-def test_the_folder_of_a_killed_command_is_found_and_resumed(loop_project: LoopProject, task_data: Data) -> None:
-    """Its lock is free: the round counts as one that was begun and lost."""
-    loop_project.import_cubes(task_data)
-    plan = loop_project.plan()
-    with Staging(loop_project.model_dir).locked(plan.fingerprint) as folder:
-        plan.save(folder)
-        assert rounds.resume(loop_project.context, loop_project.id) is None
-    assert "was begun and no job of it is left: checking" in (
-        rounds.resume(loop_project.context, loop_project.id) or ""
-    )
-
-
-def test_a_round_is_not_started_while_a_command_makes_it(loop_project: LoopProject, task_data: Data) -> None:
-    """Two processes in one folder would take each other's files; nothing counts as running."""
-    loop_project.import_cubes(task_data)
-    plan = loop_project.plan()
-    with (
-        Staging(loop_project.model_dir).locked(plan.fingerprint),
-        pytest.raises(RegistryError, match="is being made by another process"),
-    ):
-        rounds.start(loop_project.context, loop_project.id, plan, forced=False)
-    assert loop_project.context.state.running(loop_project.id) is None
-    assert rounds.start(loop_project.context, loop_project.id, plan, forced=False)

@@ -10,9 +10,10 @@ from helioloop.messaging.job_failures import JobFailures
 from helioloop.progress import silent
 from helioloop_worker.loop import rounds
 from helioloop_worker.loop.announcing import announce
-from helioloop_worker.loop.ingest import ingest, ingesting
+from helioloop_worker.loop.ingest import ingest
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.retrain_check import check_retraining
+from helioloop_worker.loop.running_ingestions import ingesting
 from helioloop_worker.reports.status_reading import read_status
 
 WRITES: dict[str, Callable[[redis.Redis, str], object]] = {

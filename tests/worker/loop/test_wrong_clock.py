@@ -14,14 +14,15 @@ from tests.worker.conftest import LoopProject
 from helioloop.messaging import queues
 from helioloop.messaging.event_intake import EventIntake
 from helioloop.progress import silent
-from helioloop_worker.loop import announcing, ingest
-from helioloop_worker.loop.ingest import ingesting
+from helioloop_worker.loop import announcing, running_ingestions
 from helioloop_worker.loop.locks import exclusive
 from helioloop_worker.loop.planning import plan_round
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.retrain_check import check_retraining
 from helioloop_worker.loop.round_requests import requests, was_fulfilled
-from helioloop_worker.worker import LoopScheduler, ScoringWorker, TrainingWorker
+from helioloop_worker.loop.running_ingestions import ingesting
+from helioloop_worker.serving.role_workers import ScoringWorker, TrainingWorker
+from helioloop_worker.serving.scheduler import LoopScheduler
 
 DAY = 86400.0
 SAID = "in the future by this machine's clock, so it does not count"
@@ -108,7 +109,7 @@ def test_an_ingestion_killed_while_the_clock_was_ahead_counts_as_running_for_min
     assert loop_project.check() == "a release is being ingested; the check follows it"
     assert loop_project.check() == "a release is being ingested; the check follows it"
     assert caplog.text.count("the last sign of the ingestion of made has the time") == 1
-    with clock(monkeypatch, ingest.MARK_SECONDS + 10.0):
+    with clock(monkeypatch, running_ingestions.MARK_SECONDS + 10.0):
         assert not ingesting(context, project)
         assert check_retraining(context, project, forced=False).startswith("a round is requested")
 
@@ -124,7 +125,7 @@ def test_an_ingestion_that_ended_meanwhile_is_not_marked_again(
         context.connection.hdel(key, "made")
         return ""
 
-    monkeypatch.setattr(ingest, "ahead_sentence", ends)
+    monkeypatch.setattr(running_ingestions, "ahead_sentence", ends)
     assert ingesting(context, project)
     assert not ingesting(context, project)
 
@@ -206,7 +207,7 @@ def test_jobs_that_are_due_start_after_a_scheduler_died_while_the_clock_of_redis
     loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A retrain check waits for its quiet minute and a failed job for its pause: both wait for a scheduler."""
-    monkeypatch.setattr("helioloop_worker.worker.RQ_LOCK_SECONDS", 0)
+    monkeypatch.setattr("helioloop_worker.serving.scheduler.RQ_LOCK_SECONDS", 0)
     connection = loop_project.context.connection
     queue = queues.queue(connection, "helioloop-maintenance")
     connection.set("rq:scheduler-lock:helioloop-maintenance", "dead", ex=3 * int(DAY))

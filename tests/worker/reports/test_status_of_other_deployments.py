@@ -10,12 +10,12 @@ from helioloop.messaging import messages, queues
 from helioloop.messaging.served_root import claim_redis
 from helioloop.registry.requested_rounds import request_path
 from helioloop.registry.root_identity import make_root_identity
-from helioloop_worker import worker
 from helioloop_worker.context import Context
 from helioloop_worker.loop.round_requests import add_request, resend_planning
 from helioloop_worker.reports.status_json import status_json
 from helioloop_worker.reports.status_reading import read_status
-from helioloop_worker.worker import ScoringWorker, TrainingWorker
+from helioloop_worker.serving.role_workers import ScoringWorker, TrainingWorker
+from helioloop_worker.serving.worker_process import make_worker
 
 MINUTE = 60.0
 
@@ -24,9 +24,7 @@ def register(loop_project: LoopProject, root: Path, *, role: str = "train") -> T
     """Register a worker of a role with this model root, as its first heartbeat does."""
     root.mkdir(parents=True, exist_ok=True)
     settings = loop_project.context.settings.model_copy(update={"model_root": root})
-    serving = worker._worker(
-        "train" if role == "train" else "score", Context(settings), "cpu", make_root_identity(root)
-    )
+    serving = make_worker("train" if role == "train" else "score", Context(settings), "cpu", make_root_identity(root))
     serving.register_birth()
     serving.heartbeat()
     return serving

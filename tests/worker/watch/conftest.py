@@ -25,8 +25,8 @@ from helioloop_worker.commands.watch import ending_cleanly
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.fake import FakeLabelStudio
 from helioloop_worker.labelstudio.project_template import labeling_configuration
+from helioloop_worker.serving.worker_process import run
 from helioloop_worker.watch.watching import Watch
-from helioloop_worker.worker import run
 
 FORK = multiprocessing.get_context("fork")
 

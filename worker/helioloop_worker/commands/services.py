@@ -54,7 +54,7 @@ def worker(role: str, check: bool) -> None:
         return
     with needs_extra("worker"):
         from helioloop_worker.context import Context
-        from helioloop_worker.worker import run
+        from helioloop_worker.serving.worker_process import run
     settings = load_settings()
     start_logging(settings, process="worker")
     run("train" if role == "train" else "score", Context(settings))

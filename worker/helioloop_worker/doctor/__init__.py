@@ -2,6 +2,6 @@
 
 Read `examination` first: it has the list of checks. `gathering` asks the services and this machine; `facts` are its
 records. The checks are in `label_studio` (address, token, rights), `media` (storage and video), `labelling` (the
-configuration), `backend`, `connection` (Label Studio to backend: cards and webhooks), `versions`, `redis_server`,
+configuration), `backend`, `backend_entry` and `webhooks` (Label Studio to backend), `versions`, `redis_server`,
 `workers` and `machine`. `printing` makes text and JSON.
 """

@@ -6,7 +6,7 @@ from typing import Final
 
 from helioloop_worker.doctor import (
     backend,
-    connection,
+    backend_entry,
     identity,
     label_studio,
     labelling,
@@ -14,13 +14,15 @@ from helioloop_worker.doctor import (
     media,
     redis_server,
     versions,
+    webhooks,
     workers,
 )
 from helioloop_worker.doctor.facts import Facts
 from helioloop_worker.doctor.finding import Cause, Check, Finding, Verdict, not_tried
 
 _GROUPS: Final = (
-    redis_server, workers, machine, label_studio, backend, connection, identity, labelling, media, versions,
+    redis_server, workers, machine, label_studio, backend, backend_entry, webhooks, identity, labelling, media,
+    versions,
 )  # fmt: skip
 CHECKS: Final[tuple[Check, ...]] = tuple(check for group in _GROUPS for check in group.CHECKS)
 """All checks, each after those that it needs."""

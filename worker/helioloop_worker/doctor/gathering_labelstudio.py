@@ -13,7 +13,7 @@ from helioloop.messaging.backend_credentials import backend_credentials
 from helioloop.registry.project_controls import read_project_controls
 from helioloop.settings import Settings
 from helioloop_worker.doctor.addresses import has_scheme, is_unspecified, plain
-from helioloop_worker.doctor.connection import CONNECTED, own_cards, url_of
+from helioloop_worker.doctor.backend_entry import CONNECTED, own_cards, url_of
 from helioloop_worker.doctor.facts import Facts, VideoFacts
 from helioloop_worker.doctor.label_studio import is_malformed, token_claims
 from helioloop_worker.doctor.labelling import video_address

@@ -26,11 +26,11 @@ from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import read_project
 from helioloop_worker.loop import rounds
 from helioloop_worker.loop.checked import complete_check
-from helioloop_worker.loop.ingest import ingesting
 from helioloop_worker.loop.readable import readable_cubes
 from helioloop_worker.loop.retrain_check import FOLLOW_UP
 from helioloop_worker.loop.retrain_policy import decide
 from helioloop_worker.loop.round_requests import requests, settle_requests
+from helioloop_worker.loop.running_ingestions import ingesting
 
 log = logging.getLogger(__name__)
 

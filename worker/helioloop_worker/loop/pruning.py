@@ -19,8 +19,8 @@ from helioloop.registry.staging import Staging
 from helioloop.registry.versions import Registry
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import check_owner, claim_media
-from helioloop_worker.loop.ingest import ingesting, pruning_lock
 from helioloop_worker.loop.locks import exclusive
+from helioloop_worker.loop.running_ingestions import ingesting, pruning_lock
 
 LOCK_SECONDS: Final = 300
 """The lock of a process that died while it removed media files is free after this long."""

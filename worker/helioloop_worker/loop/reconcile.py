@@ -37,7 +37,7 @@ from helioloop.words import count
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import ProjectInfo
 from helioloop_worker.labelstudio.project import check_owner
-from helioloop_worker.loop import ingest, rounds
+from helioloop_worker.loop import rounds
 from helioloop_worker.loop.acceptance import send_acceptance
 from helioloop_worker.loop.changed_controls import CONFIGURATION, NEED_CONTROLS, configuration
 from helioloop_worker.loop.checked import is_covered
@@ -46,6 +46,7 @@ from helioloop_worker.loop.failing import fail_step, repeat_failed, step_key
 from helioloop_worker.loop.late_snapshots import replace_late_snapshot
 from helioloop_worker.loop.parked_jobs import keep_parked
 from helioloop_worker.loop.round_requests import requests, resend_planning
+from helioloop_worker.loop.running_ingestions import ingesting
 from helioloop_worker.loop.seen_project import SeenProject
 from helioloop_worker.loop.shown_predictions import predictions
 from helioloop_worker.loop.superseded import superseded
@@ -211,7 +212,7 @@ def _has_sound_controls(context: Context, project: int) -> bool:
 
 def _planning(context: Context, project: int) -> str | None:
     """Send the planning job of a requested round again where it was lost."""
-    if ingest.ingesting(context, project):
+    if ingesting(context, project):
         return None  # planning follows the ingestion
     return resend_planning(context, project)
 
@@ -247,7 +248,7 @@ def _annotations(context: Context, project: int, found: SeenProject) -> str | No
     state = found.state
     if queues.is_parked(context.connection, messages.RetrainCheck(project=project)):
         return None
-    if ingest.ingesting(context, project) or context.state.running(project) is not None or requests(context, project):
+    if ingesting(context, project) or context.state.running(project) is not None or requests(context, project):
         return None  # a check follows; if it is lost, the next reconciliation finds the same
     waiting = context.state.pending_events(project)
     if waiting is not None:

@@ -20,7 +20,6 @@ from helioloop.words import count
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.loop.checked import complete_check
-from helioloop_worker.loop.ingest import ingesting
 from helioloop_worker.loop.retrain_policy import decide
 from helioloop_worker.loop.round_requests import (
     add_request,
@@ -30,6 +29,7 @@ from helioloop_worker.loop.round_requests import (
     settle_requests,
     was_fulfilled,
 )
+from helioloop_worker.loop.running_ingestions import ingesting
 from helioloop_worker.loop.written_back import answers_of, read_written
 
 log = logging.getLogger(__name__)

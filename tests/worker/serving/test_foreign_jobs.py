@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import redis
 from rq.job import JobStatus
+from tests.worker.conftest import LoopProject
 
 from helioloop.messaging import job_monitor, messages, queues
 from helioloop.messaging.messages import RetrainCheck
-from tests.worker.conftest import LoopProject
 
 WAIT_SECONDS = 90.0
 KNOWN = RetrainCheck.job

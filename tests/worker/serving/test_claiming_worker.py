@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import redis
 from rq import Worker
+from tests.worker.conftest import CUBES, LoopProject, work
+from tests.worker.shell import run_one_of
 
 from helioloop.errors import ServiceError
 from helioloop.messaging import messages, queues
@@ -14,12 +16,11 @@ from helioloop.messaging.roles import FOLDER_FIELD, ROLE_QUEUES, ROOT_FIELD, Rol
 from helioloop.messaging.served_root import claim_redis, read_served_root
 from helioloop.registry.root_identity import make_root_identity, read_root_identity
 from helioloop.settings import Settings
-from helioloop_worker import jobs, worker
-from helioloop_worker.commands import learning, project, retry
+from helioloop_worker import jobs
+from helioloop_worker.commands import ingest, learning, project, retry
 from helioloop_worker.context import Context
 from helioloop_worker.own_redis import open_redis
-from tests.worker.conftest import CUBES, LoopProject, work
-from tests.worker.shell import run_one_of
+from helioloop_worker.serving.worker_process import make_worker, run
 
 THEIRS = "b" * 16
 
@@ -59,7 +60,7 @@ def test_a_worker_of_another_model_root_does_not_start(production: LoopProject, 
     connection = production.context.connection
     queues.send(connection, messages.Ingest(project=production.id, release="made"))
     with pytest.raises(ServiceError) as refused:
-        worker.run(role, Context(second))
+        run(role, Context(second))
     assert str(production.context.settings.model_root) in str(refused.value)
     assert str(second.model_root) in str(refused.value)
     assert Worker.all(connection=connection) == []
@@ -82,7 +83,7 @@ def test_a_worker_whose_redis_came_to_serve_another_model_root_ends_before_its_n
     queues.send(connection, messages.Reconcile(project=1))
     queues.send(connection, messages.Reconcile(project=2))
     with pytest.raises(ServiceError, match="theirs"):
-        worker.run("score", production.context)
+        run("score", production.context)
     assert ran == [1]
     assert production.queued() == ["reconcile-2"]
     assert Worker.all(connection=connection) == []
@@ -101,7 +102,7 @@ def test_an_idle_worker_claims_a_redis_that_was_emptied(
 
     monkeypatch.setitem(jobs.FUNCTIONS, messages.Reconcile.job, look)  # type: ignore[arg-type]
     identity = read_root_identity(production.context.settings.model_root)
-    serving = worker._worker("score", production.context, "cpu", identity)
+    serving = make_worker("score", production.context, "cpu", identity)
     connection.flushdb()
     queues.send(connection, messages.Reconcile(project=1))
     serving.work(burst=True, logging_level="CRITICAL")
@@ -111,7 +112,7 @@ def test_an_idle_worker_claims_a_redis_that_was_emptied(
 def test_a_worker_states_its_model_root_with_each_heartbeat(production: LoopProject) -> None:
     """The absolute folder, also where the setting is a relative one."""
     connection, settings = production.context.connection, production.context.settings
-    serving = worker._worker("train", production.context, "cpu", read_root_identity(settings.model_root))
+    serving = make_worker("train", production.context, "cpu", read_root_identity(settings.model_root))
     serving.register_birth()
     serving.heartbeat()
     assert connection.hmget(serving.key, ROOT_FIELD, FOLDER_FIELD) == [
@@ -129,7 +130,7 @@ def test_a_worker_logs_where_its_model_folders_are(
     settings = production.context.settings.model_copy(update={"model_root": Path("helioloop-data/models")})
     caplog.set_level("INFO")
     with pytest.raises(ServiceError):
-        worker.run("train", Context(settings))
+        run("train", Context(settings))
     assert f"model folders are in {tmp_path}/helioloop-data/models" in caplog.text
 
 
@@ -138,7 +139,7 @@ def test_commands_that_send_jobs_refuse_a_redis_of_another_model_root(
 ) -> None:
     """Nothing is queued, so nothing is imported into the wrong project or put back in it."""
     (second.model_root / "project-1").mkdir(parents=True)
-    for module in (learning, project, retry):
+    for module in (learning, project, retry, ingest):
         monkeypatch.setattr(module, "load_settings", lambda: second)
     release = second.release_roots[0] / "made"
     for words in (["ingest", release, "--project", 1], ["retry", "--project", 1]):

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 from rq import SimpleWorker, Worker
+from tests.worker.conftest import CUBES, LoopProject, score_of, work
 
 from helioloop.errors import ServiceError
 from helioloop.logs import start_logging
@@ -24,10 +25,12 @@ from helioloop.model import ensemble, member_weights
 from helioloop.model.members import train_member
 from helioloop.progress import silent
 from helioloop.workflows import rounds as rounding
-from helioloop_worker import jobs, worker
-from helioloop_worker.forks import signals_wait
-from helioloop_worker.worker import DescribedWorker, ScoringWorker, TrainingWorker, run
-from tests.worker.conftest import CUBES, LoopProject, score_of, work
+from helioloop_worker import jobs
+from helioloop_worker.serving import worker_process
+from helioloop_worker.serving.described_worker import DescribedWorker
+from helioloop_worker.serving.forks import signals_wait
+from helioloop_worker.serving.role_workers import ScoringWorker, TrainingWorker
+from helioloop_worker.serving.worker_process import run
 
 Data = dict[str, dict[str, str]]
 
@@ -283,7 +286,7 @@ def test_a_worker_that_rq_ends_because_of_an_error_fails(
     def fails(*_: Any, **__: Any) -> None:
         raise RuntimeError("a fault of rq")
 
-    monkeypatch.setattr(worker.DescribedWorker, "dequeue_job_and_maintain_ttl", fails, raising=False)
+    monkeypatch.setattr(DescribedWorker, "dequeue_job_and_maintain_ttl", fails, raising=False)
     with pytest.raises(ServiceError, match=f"the worker with role {role} ended because of an error"):
         run(role, loop_project.context)
 
@@ -294,7 +297,7 @@ def test_a_job_whose_process_is_stopped_as_it_is_forked_fails_and_the_worker_goe
     connection = loop_project.context.connection
     message = messages.PlanRound(project=loop_project.id)
     queues.send(connection, message)
-    forking = worker._worker("train", loop_project.context, "cpu")
+    forking = worker_process.make_worker("train", loop_project.context, "cpu")
     forking.work(burst=True, logging_level="CRITICAL")
     assert connection.get("returned from the fork") is None
     assert f"signal {int(signal.SIGTERM)}" in job_monitor.failure(loop_project.job(message.job_id))
@@ -303,7 +306,7 @@ def test_a_job_whose_process_is_stopped_as_it_is_forked_fails_and_the_worker_goe
 @pytest.mark.usefixtures("stopped_as_it_is_forked")
 def test_a_scheduler_that_is_stopped_as_it_is_forked_ends(loop_project: LoopProject) -> None:
     """By the first signal, and with the system's action instead of the handlers of the worker."""
-    stopped = worker._worker("score", loop_project.context, "cpu")
+    stopped = worker_process.make_worker("score", loop_project.context, "cpu")
     stopped._install_signal_handlers()
     stopped._start_scheduler(logging_level="CRITICAL")
     process = stopped.scheduler._process
@@ -314,7 +317,7 @@ def test_a_scheduler_that_is_stopped_as_it_is_forked_ends(loop_project: LoopProj
 
 def test_a_worker_that_stops_right_after_its_start_stops_its_scheduler(loop_project: LoopProject) -> None:
     """One signal is enough, which comes before the scheduler has its own handlers."""
-    stopped = worker._worker("score", loop_project.context, "cpu")
+    stopped = worker_process.make_worker("score", loop_project.context, "cpu")
     stopped._start_scheduler(logging_level="CRITICAL")
     stopped.stop_scheduler()
     assert not stopped.scheduler._process.is_alive()
@@ -344,13 +347,13 @@ def test_a_worker_that_loses_redis_connects_again(loop_project: LoopProject, mon
     answers = iter([False])
     rounds: list[int] = []
 
-    def ends(self: worker.TrainingWorker, **_: Any) -> None:
+    def ends(self: TrainingWorker, **_: Any) -> None:
         rounds.append(1)
         self._stop_requested = len(rounds) > 1
 
     monkeypatch.setattr(TrainingWorker, "work", ends)
-    monkeypatch.setattr(worker, "_answers", lambda _: next(answers))
-    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(worker_process, "_answers", lambda _: next(answers))
+    monkeypatch.setattr(worker_process, "RETRY_SECONDS", 0.0)
     run("train", loop_project.context)
     assert len(rounds) == 2
 
@@ -360,8 +363,8 @@ def test_a_worker_whose_redis_takes_no_writes_says_so_and_goes_on_when_it_does(
 ) -> None:
     """As a replica does until it is made the master; the connection was not lost, as its log said."""
     connection = loop_project.context.connection
-    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.1)
-    monkeypatch.setattr(worker.DescribedWorker, "max_connection_wait_time", 0.1)
+    monkeypatch.setattr(worker_process, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(DescribedWorker, "max_connection_wait_time", 0.1)
     queues.send(connection, messages.RetrainCheck(project=1))
     this_process = os.getpid()
 

@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 import redis
+from tests.redis_server import start_redis_on_socket, stop_redis
+from tests.worker.conftest import LoopProject
 
 from helioloop.messaging import queues
 from helioloop.messaging.roles import Role
-from helioloop_worker import worker
-from helioloop_worker.forks import STOPPING
-from helioloop_worker.worker import ScoringWorker, TrainingWorker
-from tests.redis_server import start_redis_on_socket, stop_redis
-from tests.worker.conftest import LoopProject
+from helioloop_worker.serving import worker_process
+from helioloop_worker.serving.forks import STOPPING
+from helioloop_worker.serving.role_workers import ScoringWorker, TrainingWorker
 
 STOP_SECONDS = 30.0
 """Longer than one attempt to reach Redis, and shorter than the 90 s after which systemd kills a service."""
@@ -34,7 +34,7 @@ def socket() -> Iterator[Path]:
         yield Path(folder) / "redis.sock"
 
 
-def worker_process(
+def start_worker(
     role: Role, socket: Path, folder: Path, log: Path, *, program: tuple[str, ...] = ("-m", "helioloop")
 ) -> subprocess.Popen[bytes]:
     """Start a worker of a role, which writes its log to a file."""
@@ -85,7 +85,7 @@ def test_a_worker_outlives_an_outage_of_redis_and_stops_during_the_next_one(
     """It works again after the first; at SIGTERM in the second it ends soon, and in order."""
     log = tmp_path / "worker.log"
     server = start_redis_on_socket(socket)
-    process = worker_process(role, socket, tmp_path, log)
+    process = start_worker(role, socket, tmp_path, log)
 
     def serves() -> bool:
         with redis.Redis.from_url(f"unix://{socket}") as client:
@@ -152,7 +152,7 @@ def test_an_outage_that_is_over_when_it_is_noticed_does_not_end_a_worker(
     """rq ends its loop at an error beside the reading of jobs; Redis, restarted, answers again by then."""
     log = tmp_path / "worker.log"
     server = start_redis_on_socket(socket)
-    process = worker_process(role, socket, tmp_path, log, program=("-c", AWAY_ONCE + RUN))
+    process = start_worker(role, socket, tmp_path, log, program=("-c", AWAY_ONCE + RUN))
     try:
         until(lambda: "was lost; trying again" in log.read_text(), process, log)
         with redis.Redis.from_url(f"unix://{socket}") as client:
@@ -172,7 +172,7 @@ def test_a_worker_that_is_stopped_while_it_starts_again_ends_in_order(role: Role
     log = tmp_path / "worker.log"
     server = start_redis_on_socket(socket)
     program = ("-c", AWAY_ONCE + STOPPED_WHILE_IT_STARTS_AGAIN + RUN)
-    process = worker_process(role, socket, tmp_path, log, program=program)
+    process = start_worker(role, socket, tmp_path, log, program=program)
     try:
         assert process.wait(timeout=180) == 0, log.read_text()
         assert "Traceback" not in log.read_text().split("was lost; trying again")[1]
@@ -191,7 +191,7 @@ def test_a_worker_that_ends_while_redis_is_away_leaves_no_thread_behind(
     """The next worker of the process has one of its own; each outage would add one."""
     server = start_redis_on_socket(socket)
     settings = loop_project.context.settings.model_copy(update={"redis_url": f"unix://{socket}"})
-    ends = worker._worker("score", replace(loop_project.context, settings=settings), "cpu")
+    ends = worker_process.make_worker("score", replace(loop_project.context, settings=settings), "cpu")
     ends.subscribe()
     stop_redis(server)
     with pytest.raises(redis.ConnectionError):
@@ -212,7 +212,7 @@ def test_a_worker_that_is_stopped_before_it_reached_redis_again_ends(
 
     before = {number: signal.getsignal(number) for number in STOPPING}
     monkeypatch.setattr(TrainingWorker, "work", loses_redis)
-    monkeypatch.setattr(worker, "RETRY_SECONDS", 60.0)
-    worker.run("train", loop_project.context)
+    monkeypatch.setattr(worker_process, "RETRY_SECONDS", 60.0)
+    worker_process.run("train", loop_project.context)
     for number, handler in before.items():
         signal.signal(number, handler)

@@ -1,0 +1,31 @@
+"""The scheduler of a worker: a process that sends jobs which are due."""
+
+from multiprocessing.util import register_after_fork
+from typing import Any, Final
+
+from rq.scheduler import RQScheduler
+
+from helioloop.messaging.expiries import bring_back
+from helioloop_worker.serving.forks import end_at_signals, signals_wait
+
+RQ_LOCK_SECONDS: Final = 60
+"""A scheduler of rq that died has its queues for its interval and this long."""
+
+
+class LoopScheduler(RQScheduler):
+    """A process that sends jobs which are due; it is forked from a worker and runs none of the worker's handlers."""
+
+    def acquire_locks(self, auto_start: bool = False) -> Any:
+        """Take the queues that no other scheduler has; see `rq.scheduler.RQScheduler.acquire_locks`.
+
+        A scheduler that died while the clock of Redis was ahead keeps none: no job of its queues would ever be due.
+        """
+        keys = [self.get_locking_key(name) for name in self._queue_names]
+        bring_back(self.connection, dict.fromkeys(keys, self.interval + RQ_LOCK_SECONDS))
+        return super().acquire_locks(auto_start)  # type: ignore[no-untyped-call]
+
+    def start(self) -> Any:
+        """Fork the process; see `rq.scheduler.RQScheduler.start`."""
+        register_after_fork(self, lambda _: end_at_signals())  # until it has its own handlers, in a moment
+        with signals_wait():
+            return super().start()  # type: ignore[no-untyped-call]
