@@ -79,6 +79,27 @@ def test_a_file_of_the_models_is_not_replaced(release: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("scores.fits", "scores.csv"),
+        ("scores.ECSV", "scores.csv"),
+        ("scores.2.parquet", "scores.2.csv"),
+        ("scores.csv.gz", "scores.csv"),
+        ("-", "/dev/stdout"),
+    ],
+)
+def test_csv_is_not_written_under_the_name_of_another_format(
+    release: Path, name: str, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor into a file called `-`; what to give instead is named."""
+    monkeypatch.chdir(release.parent)
+    found = run("score", release, "--model-dir", release.parent / "models", "--out", name)
+    assert found.exit_code == 2, found.output
+    assert f"give --out {remedy}" in found.output
+    assert not Path(name).exists()
+
+
 def test_another_table_in_the_folder_of_the_release_may_be_written(release: Path) -> None:
     """The command goes on, and finds that the cube is none."""
     found = run("check", release, "--out", release / "check.csv")

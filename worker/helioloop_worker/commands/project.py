@@ -15,7 +15,7 @@ from helioloop_worker.commands.ingest import ingest
 from helioloop_worker.commands.options import coverage_option, project_option
 from helioloop_worker.commands.retry import retry
 from helioloop_worker.commands.status import status
-from helioloop_worker.commands.written_table import WRITTEN_TABLE, WritingCommand
+from helioloop_worker.commands.written_table import WRITTEN_TABLE, WritingCommand, WrittenTable
 
 
 def commands() -> Sequence[click.Command]:
@@ -142,7 +142,7 @@ def default_backend_url(settings: Settings) -> str:
 @click.option(
     "--out",
     required=True,
-    type=WRITTEN_TABLE,
+    type=WrittenTable(is_csv=False),
     help="File to write: .csv, .ecsv, .vot (or .xml) or .fits. An existing file is replaced in one step.",
 )
 @click.option(

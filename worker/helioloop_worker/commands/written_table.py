@@ -21,8 +21,25 @@ _OF_MODELS: Final = (".json", ".jsonl", ".safetensors", ".npy")
 _STANDARD_OUTPUT: Final = (Path("/dev/stdout"), Path("/dev/fd/1"), Path("/proc/self/fd/1"))
 
 
+_OF_OTHER_FORMATS: Final = (
+    ".ecsv", ".fit", ".fits", ".fts", ".gz", ".hdf5", ".html", ".json", ".jsonl", ".npy", ".npz", ".ods", ".parquet",
+    ".tsv", ".vot", ".xls", ".xlsx", ".xml", ".zip",
+)  # fmt: skip
+"""Endings by which other programs choose how to read a file."""
+
+
 class WrittenTable(TablePath):
-    """A file that a `WritingCommand` writes."""
+    """A file that a `WritingCommand` writes.
+
+    Parameters
+    ----------
+    is_csv : bool
+        Whether it is CSV whatever it is called, so that a name of another format is refused.
+    """
+
+    def __init__(self, *, is_csv: bool = True) -> None:
+        super().__init__()
+        self.is_csv = is_csv
 
 
 WRITTEN_TABLE: Final = WrittenTable()
@@ -44,7 +61,8 @@ class WritingCommand(click.Command):
         Raises
         ------
         WrongUsage
-            If a file to write is another one that is named, a file of a release that is named, or of a model folder.
+            If a file to write is another one that is named, a file of a release that is named, or of a model folder;
+            or if its name is that of another format.
         OSError
             If a file to write could not be written now: the command would find that after its work.
         """
@@ -55,6 +73,8 @@ class WritingCommand(click.Command):
         ]
         for param, path in written:
             self._check(param, path, ctx.params)
+            if isinstance(param.type, WrittenTable) and param.type.is_csv:
+                _check_name(param.opts[0], path)
             atomic.check_replaceable(path)
         with _said_aside(path for _, path in written):
             return super().invoke(ctx)
@@ -74,6 +94,18 @@ class WritingCommand(click.Command):
                 raise WrongUsage(
                     f"{option} {path} would replace a file of {other}, which is read; give {option} another name"
                 )
+
+
+def _check_name(option: str, path: Path) -> None:
+    """Refuse a name by which CSV would be read as something else, and the dash that means standard output elsewhere."""
+    if str(path) == "-":
+        raise WrongUsage(f"{option} - would be a file called -; give {option} /dev/stdout for standard output")
+    if path.suffix.lower() in _OF_OTHER_FORMATS:
+        bare = path.with_suffix("")
+        raise WrongUsage(
+            f"{option} {path} is written as CSV, and programs take a file ending in {path.suffix} for another format; "
+            f"give {option} {bare if bare.suffix == '.csv' else path.with_suffix('.csv')}"
+        )
 
 
 def _said_aside(written: Iterable[Path]) -> AbstractContextManager[object]:
