@@ -19,8 +19,6 @@ _OF_CUBES: Final = (".fits", ".fit", ".fts", ".fz", ".gz")
 _OF_MODELS: Final = (".json", ".jsonl", ".safetensors", ".npy")
 """Endings of the files in a model folder."""
 _STANDARD_OUTPUT: Final = (Path("/dev/stdout"), Path("/dev/fd/1"), Path("/proc/self/fd/1"))
-
-
 _OF_OTHER_FORMATS: Final = (
     ".ecsv", ".fit", ".fits", ".fts", ".gz", ".hdf5", ".html", ".json", ".jsonl", ".npy", ".npz", ".ods", ".parquet",
     ".tsv", ".vot", ".xls", ".xlsx", ".xml", ".zip",
@@ -66,17 +64,17 @@ class WritingCommand(click.Command):
         OSError
             If a file to write could not be written now: the command would find that after its work.
         """
-        written = [
-            (param, path)
-            for param in self.params
-            if isinstance(param.type, WrittenTable) and isinstance(path := ctx.params.get(str(param.name)), Path)
-        ]
-        for param, path in written:
+        written = []
+        for param in self.params:
+            path = ctx.params.get(str(param.name))
+            if not isinstance(param.type, WrittenTable) or not isinstance(path, Path):
+                continue
             self._check(param, path, ctx.params)
-            if isinstance(param.type, WrittenTable) and param.type.is_csv:
+            if param.type.is_csv:
                 _check_name(param.opts[0], path)
             atomic.check_replaceable(path)
-        with _said_aside(path for _, path in written):
+            written.append(path)
+        with _said_aside(written):
             return super().invoke(ctx)
 
     def _check(self, written: click.Parameter, path: Path, values: Mapping[str, Any]) -> None:

