@@ -25,6 +25,8 @@ class RedisFacts:
         Why nothing was read, as one sentence; the other fields are empty then.
     fault_kind : str
         ``address``, ``credentials``, ``unreachable``, ``no-writes`` or ``refused``.
+    no_writes : str or None
+        Why it takes no writes, where it is full or cannot save: `redis_client.FULL` or `redis_client.UNSAVED`.
     has_channels : bool
         Whether the user in REDIS_URL may use channels.
     info : mapping
@@ -47,6 +49,7 @@ class RedisFacts:
 
     fault: str | None = None
     fault_kind: str = "unreachable"
+    no_writes: str | None = None
     has_channels: bool = True
     info: Mapping[str, Any]
     config: Mapping[str, str] | None = None

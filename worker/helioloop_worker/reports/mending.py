@@ -22,14 +22,16 @@ _START_TRAINING: Final = "press “Start training” in Label Studio (Settings, 
 
 
 def redis(status: ProjectStatus) -> Found:
-    """Find that Redis does not answer."""
-    if status.no_services is None:
+    """Find that Redis does not answer, or stores nothing."""
+    if status.redis_fault is None:
         return []
     doctor = "helioloop doctor" if status.project is None else f"helioloop doctor --project {status.project}"
     action = (
-        f"Start Redis or correct REDIS_URL; events, jobs and rounds are not shown here. `{doctor}` finds the cause."
+        "Start Redis or correct REDIS_URL; events, jobs and rounds are not shown here."
+        if status.services is None
+        else "Correct that; until then no job runs. Reconciliation finds later what annotators submit meanwhile."
     )
-    return [(f"{status.no_services}.", action)]
+    return [(f"{status.redis_fault}.", f"{action} `{doctor}` finds the cause.")]
 
 
 def model_folder(status: ProjectStatus) -> Found:

@@ -11,7 +11,7 @@ from rq.job import JobStatus
 from rq.worker import BaseWorker
 
 from helioloop.environment.stored_times import is_ahead
-from helioloop.messaging import queues
+from helioloop.messaging import queues, redis_client
 from helioloop.messaging.messages import PlanRound
 from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.messaging.retrain_state import due_at
@@ -56,7 +56,8 @@ class ServiceFacts:
 
     `failing_jobs` are those that failed and have not succeeded since; each is tried again or parked. `is_planned` says
     whether a job that plans a round waits or runs. `foreign_workers` are those that work in another model folder, each
-    as host name and process id; `foreign_redis` is None, or why all of Redis is in use for another one.
+    as host name and process id; `foreign_redis` is None, or why all of Redis is in use for another one. `no_writes` is
+    None, or why Redis, which answers, stores nothing, in a sentence: then no job runs.
     """
 
     events_waiting: int
@@ -69,6 +70,7 @@ class ServiceFacts:
     is_planned: bool = False
     foreign_workers: tuple[str, ...] = ()
     foreign_redis: str | None = None
+    no_writes: str | None = None
 
 
 def read_services(
@@ -101,6 +103,7 @@ def read_services(
         is_planned=queues.job_status(connection, PlanRound(project=project)) in _TO_COME,
         foreign_workers=_foreign_workers(connection, registered, root_identity),
         foreign_redis=_foreign_redis(connection, root_identity, now=now),
+        no_writes=redis_client.why_it_takes_no_writes(connection, settings),
     )
 
 
