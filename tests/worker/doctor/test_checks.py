@@ -118,6 +118,7 @@ CASES: dict[str, Change] = {
     "redis-password/none-on-this-machine": redis(has_password=False, open_without=None, is_local=True),
     "redis-password/not-required": redis(open_without=True),
     "redis-model-folder/another-folder": redis(served=replace(SERVED, identity="b" * 16, host="gpu2")),
+    "redis-model-folder/replaced-folder": redis(served=replace(SERVED, identity="b" * 16), is_same_place=True),
     "redis-memory/full": redis(no_writes=FULL),
     "redis-persistence/failing": info(rdb_last_bgsave_status="err"),
     "redis-persistence/off": redis(info=INFO | {"aof_enabled": 0}, config={"save": "", "appendonly": "no"}),

@@ -45,6 +45,8 @@ class RedisFacts:
         The model root for which it was claimed last.
     held_by : str or None
         Why that claim holds; None where nobody uses that model root there any more.
+    is_same_place : bool
+        Whether that model root was at the path of this one, on this host.
     """
 
     fault: str | None = None
@@ -59,6 +61,7 @@ class RedisFacts:
     is_local: bool = True
     served: ServedRoot | None = None
     held_by: str | None = None
+    is_same_place: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,7 @@ def read_redis(put: Callable[..., None], settings: Settings, *, timeout_seconds:
         with redis_client.plain_errors(settings):
             try:
                 no_writes = _try_to_write(connection)  # before any ping, which a Redis that cannot save refuses, too
-                put(redis=replace(_redis(connection, timeout_seconds=timeout_seconds), no_writes=no_writes))
+                put(redis=replace(_redis(connection, settings, timeout_seconds=timeout_seconds), no_writes=no_writes))
                 # rq's own `is_suspended` reads in a transaction, which a full Redis refuses
                 put(workers=_workers(connection), suspended=bool(connection.exists(WORKERS_SUSPENDED)))
             except redis.AuthenticationError:
@@ -56,7 +56,7 @@ def read_redis(put: Callable[..., None], settings: Settings, *, timeout_seconds:
         connection.close()
 
 
-def _redis(connection: redis.Redis, *, timeout_seconds: float) -> RedisFacts:
+def _redis(connection: redis.Redis, settings: Settings, *, timeout_seconds: float) -> RedisFacts:
     options = connection.connection_pool.connection_kwargs
     before = time.time()
     seconds, microseconds = connection.time()
@@ -71,7 +71,8 @@ def _redis(connection: redis.Redis, *, timeout_seconds: float) -> RedisFacts:
         open_without=_is_open(connection, timeout_seconds) if options.get("password") else None,
         is_local=is_local(connection),
         served=served,
-        held_by=None if served is None else why_held(connection, served, now=time.time()),
+        held_by=None if served is None else why_held(connection, served, settings, now=time.time()),
+        is_same_place=served is not None and served.is_place_of(settings),
     )
 
 

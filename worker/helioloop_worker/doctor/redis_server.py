@@ -78,6 +78,12 @@ _OTHER_FOLDER = Cause(
     "or set HELIOLOOP_MODEL_ROOT to the same folder; where the other one is given up for good, stop its workers and "
     "backend and empty that database (FLUSHDB).",
 )
+_REPLACED_FOLDER = Cause(
+    check=FOLDER,
+    name="replaced-folder",
+    remedy="Mount the disk of HELIOLOOP_MODEL_ROOT, or restore the file model-root-id.txt in it; where the folder "
+    "that is there now is the right one, stop workers and backend and empty that database (FLUSHDB).",
+)
 _FAILING = Cause(
     check=PERSISTENCE,
     name="failing",
@@ -120,7 +126,7 @@ _CLOCK = Clock(CLOCK, whose="Redis'")
 
 CAUSES: Final = (
     _UNREACHABLE, _NO_ADDRESS, _CREDENTIALS, _REFUSES, _NO_WRITES, _NO_CHANNELS, _OPEN, _OPEN_HERE, _NOT_REQUIRED,
-    _OTHER_FOLDER, _FAILING, _OFF, _EVICTS, _WOULD_EVICT, _FULL,
+    _OTHER_FOLDER, _REPLACED_FOLDER, _FAILING, _OFF, _EVICTS, _WOULD_EVICT, _FULL,
     _NEARLY_FULL, _OLD, *_CLOCK.causes,
 )  # fmt: skip
 
@@ -159,6 +165,10 @@ def _check_folder(facts: Facts) -> Finding:
     served = redis.served
     if served is None or redis.held_by is None:
         return ok(FOLDER, "no deployment uses it now")
+    if served.identity != folder.identity and redis.is_same_place:
+        return _REPLACED_FOLDER.found(
+            facts, f"Redis serves the folder that was at {folder.root} before ({redis.held_by}), and another is there"
+        )
     if folder.identity is None or served.identity != folder.identity:
         return _OTHER_FOLDER.found(
             facts, f"Redis serves {served.shown} ({redis.held_by}), which is not {folder.root} of this machine"

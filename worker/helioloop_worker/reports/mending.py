@@ -40,6 +40,15 @@ def model_folder(status: ProjectStatus) -> Found:
     if services is None:
         return []
     doctor = f"`helioloop doctor --project {status.project}` names the folders."
+    if services.foreign_redis is not None and services.was_replaced:
+        return [
+            (
+                "This model folder is not the one for which Redis was in use, and is at its place: its disk is not "
+                "mounted, or it was made anew or restored without model-root-id.txt.",
+                "Mount the disk. Where the folder that is there now is the right one, stop workers and backend and "
+                f"empty that database of Redis (FLUSHDB). {doctor}",
+            )
+        ]
     if services.foreign_redis is not None:
         return [
             (
