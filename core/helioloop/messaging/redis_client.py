@@ -99,6 +99,18 @@ def try_to_write(connection: redis.Redis) -> None:
     connection.delete(key)
 
 
+def why_it_takes_no_writes(connection: redis.Redis, settings: Settings) -> str | None:
+    """Return why Redis, which answers, stores nothing now, and the remedy, in a sentence; None where it does.
+
+    None, too, for a user that may read alone, as one of a monitor: that is no fault of Redis.
+    """
+    try:
+        try_to_write(connection)
+    except redis.ResponseError as error:
+        return None if why_no_writes(error) is None else sentence(error, settings)
+    return None
+
+
 def _password(settings: Settings) -> str | None:
     """Return the password that is set apart from the address; None without one."""
     in_url = redis_passwords(settings.redis_url)

@@ -4,6 +4,9 @@ Jobs and events name a project by its number, which another deployment has, too.
 root, known by its identity (`helioloop.registry.root_identity`). The claim holds while workers of that root are
 registered, while jobs wait, and a few minutes longer, in which workers may be restarted. After that, and in an emptied
 Redis, whoever comes first claims it. Workers of an earlier helioloop claim nothing.
+
+Where another model root is at the path and on the host of the claim, the claim holds until Redis is emptied. Then most
+likely a disk is not mounted, and a worker would train all anew in the empty folder below it.
 """
 
 import json
@@ -60,6 +63,10 @@ class ServedRoot:
         """Folder and host, for messages."""
         return f"{self.folder} on {self.host}"
 
+    def is_place_of(self, settings: Settings) -> bool:
+        """Return whether the model root in the settings of this process is at this path on this host."""
+        return (self.folder, self.host) == (str(settings.model_root.absolute()), socket.gethostname())
+
     @classmethod
     def here(cls, settings: Settings, identity: str) -> Self:
         """Return the model root in the settings of this process, used now."""
@@ -115,7 +122,7 @@ def claim_redis(connection: redis.Redis, settings: Settings, identity: str | Non
             if held is not None and held.identity == identity:
                 if is_recent(held.used_at, now=own.used_at, seconds=RENEWED_SECONDS):
                     return
-            elif held is not None and (why := why_held(connection, held, now=own.used_at)):
+            elif held is not None and (why := why_held(connection, held, settings, now=own.used_at)):
                 raise ServiceError(_refusal(held, own, why, settings))
             try:
                 pipeline.multi()
@@ -131,8 +138,11 @@ def claim_redis(connection: redis.Redis, settings: Settings, identity: str | Non
         return
 
 
-def why_held(connection: redis.Redis, held: ServedRoot, *, now: float) -> str | None:
-    """Return why a claim holds at this time (Unix seconds), in words; None where nobody uses it any more."""
+def why_held(connection: redis.Redis, held: ServedRoot, settings: Settings, *, now: float) -> str | None:
+    """Return why a claim holds at this time (Unix seconds), in words; None where nobody uses it any more.
+
+    Of another model root than that in the settings; where that is at the place of the claim, somebody has to decide.
+    """
     roots = [root_of(connection, worker) for worker in Worker.all(connection=connection)]
     if n := roots.count(held.identity):
         return f"{count(n, 'worker')} of it"
@@ -140,7 +150,7 @@ def why_held(connection: redis.Redis, held: ServedRoot, *, now: float) -> str | 
         return f"{count(n, 'job')} of it waiting"
     if is_recent(held.used_at, now=now, seconds=HELD_SECONDS):
         return f"used {max(0.0, now - held.used_at):.0f} s ago"
-    return None
+    return "until it was replaced" if held.is_place_of(settings) else None
 
 
 def root_of(connection: redis.Redis, worker: BaseWorker) -> str | None:
@@ -150,6 +160,13 @@ def root_of(connection: redis.Redis, worker: BaseWorker) -> str | None:
 
 
 def _refusal(held: ServedRoot, own: ServedRoot, why: str, settings: Settings) -> str:
+    if held.is_place_of(settings):
+        return (
+            f"Redis at {plain_url(settings.redis_url)} serves another model folder ({why}) than the one that is at "
+            f"{own.shown} now, as where its disk is not mounted, or where it was restored without model-root-id.txt; "
+            "mount the disk; where the folder that is there now is the right one, stop workers and backend and empty "
+            "that database (FLUSHDB)"
+        )
     return (
         f"Redis at {plain_url(settings.redis_url)} serves another model folder, {held.shown} ({why}), than "
         f"HELIOLOOP_MODEL_ROOT here, {own.shown}; give each deployment a Redis database of its own (REDIS_URL with "

@@ -97,6 +97,32 @@ def test_a_claim_is_given_up_once_nobody_has_used_it_for_minutes(
         claim_redis(redis_connection, settings, OURS)
 
 
+def test_a_claim_is_not_given_up_to_another_folder_at_its_place(
+    redis_connection: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a restart the disk is not mounted: in the empty folder below it all would be trained anew."""
+    claim_redis(redis_connection, settings, OURS)
+    let_time_pass(monkeypatch, 86400.0)
+    with pytest.raises(
+        ServiceError, match=r"than the one that is at /production/models on .* now.*mount the disk"
+    ) as no:
+        claim_redis(redis_connection, settings, THEIRS)
+    assert "FLUSHDB" in str(no.value)
+    claim_redis(redis_connection, settings, OURS)
+    redis_connection.flushdb()
+    claim_redis(redis_connection, settings, THEIRS)
+
+
+def test_a_claim_is_given_up_to_a_folder_of_that_path_on_another_host(
+    redis_connection: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A team that moves to another machine has the same path there; so have containers, whose hosts change names."""
+    claim_redis(redis_connection, settings, OURS)
+    let_time_pass(monkeypatch, 301.0)
+    monkeypatch.setattr(served_root.socket, "gethostname", lambda: "gpu2")
+    claim_redis(redis_connection, settings, THEIRS)
+
+
 def test_use_renews_a_claim(
     redis_connection: redis.Redis, settings: Settings, others: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

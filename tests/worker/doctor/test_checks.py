@@ -24,6 +24,7 @@ from tests.worker.doctor.conftest import (
     token,
 )
 
+from helioloop.messaging.redis_client import FULL
 from helioloop.registry.project_stamp import ProjectStamp
 from helioloop_worker.doctor.examination import CAUSES, CHECKS, examine
 from helioloop_worker.doctor.facts import DiskFacts, Facts
@@ -117,6 +118,8 @@ CASES: dict[str, Change] = {
     "redis-password/none-on-this-machine": redis(has_password=False, open_without=None, is_local=True),
     "redis-password/not-required": redis(open_without=True),
     "redis-model-folder/another-folder": redis(served=replace(SERVED, identity="b" * 16, host="gpu2")),
+    "redis-model-folder/replaced-folder": redis(served=replace(SERVED, identity="b" * 16), is_same_place=True),
+    "redis-memory/full": redis(no_writes=FULL),
     "redis-persistence/failing": info(rdb_last_bgsave_status="err"),
     "redis-persistence/off": redis(info=INFO | {"aof_enabled": 0}, config={"save": "", "appendonly": "no"}),
     "redis-memory/evicts": info(maxmemory=2**30, maxmemory_policy="allkeys-lru"),

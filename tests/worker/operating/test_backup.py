@@ -4,14 +4,17 @@ The copy of the fake of Label Studio stands for the dump of its database; Redis,
 """
 
 import copy
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import redis
 from tests.documents.blocks import blocks
 from tests.documents.running import run_in_bash
+from tests.redis_server import BINARY, start_redis, stop_redis
 from tests.worker.conftest import CUBES, LoopProject, make_release, work
 
 from helioloop.messaging import messages, queues
@@ -20,6 +23,7 @@ from helioloop.progress import silent
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop_worker import jobs
 from helioloop_worker.context import Context
+from helioloop_worker.demo.process import free_port
 from helioloop_worker.labelstudio.fake import FakeLabelStudio
 from helioloop_worker.loop.ingest import ingest
 from helioloop_worker.loop.reconcile import reconcile
@@ -185,6 +189,27 @@ def test_the_copy_has_no_locks_no_unfinished_files_and_no_rounds(shown_project: 
     lose_everything(project)
     run_block("restore", variables)
     assert {path.relative_to(project.model_dir) for path in project.model_dir.rglob("*")} == before
+
+
+def test_redis_is_emptied_as_the_document_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One with a password, on a port; other databases are left alone, and a wrong password is an error."""
+    port = free_port()
+    url = f"redis://:s3same@127.0.0.1:{port}"
+    options = ("--port", str(port), "--bind", "127.0.0.1", "--requirepass", "s3same", "--dir", tmp_path)
+    server = start_redis(f"{url}/0", *options)
+    monkeypatch.setenv("PATH", f"{BINARY.parent}:{os.environ['PATH']}")  # redis-cli is beside the server
+    variables = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port), "REDIS_DATABASE": "1"}
+    try:
+        with redis.Redis.from_url(f"{url}/0") as others, redis.Redis.from_url(f"{url}/1") as own:
+            others.set("a", "b")
+            own.set("a", "b")
+            with pytest.raises(AssertionError, match=r"operating\.md"):
+                run_block("empty Redis", {**variables, "REDIS_PASSWORD": "wr0ng"})
+            assert own.dbsize() == 1
+            run_block("empty Redis", {**variables, "REDIS_PASSWORD": "s3same"})
+            assert (others.dbsize(), own.dbsize()) == (1, 0)
+    finally:
+        stop_redis(server)
 
 
 def test_videos_come_back_without_their_backup(loop_project: LoopProject) -> None:

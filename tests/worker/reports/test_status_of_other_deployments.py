@@ -3,6 +3,7 @@
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 from tests.worker.conftest import LoopProject, work
 
@@ -11,6 +12,7 @@ from helioloop.messaging.served_root import claim_redis
 from helioloop.registry.requested_rounds import request_path
 from helioloop.registry.root_identity import make_root_identity
 from helioloop_worker.context import Context
+from helioloop_worker.doctor.gathering_redis import read_redis
 from helioloop_worker.loop.round_requests import add_request, resend_planning
 from helioloop_worker.reports.status_json import status_json
 from helioloop_worker.reports.status_reading import read_status
@@ -76,6 +78,19 @@ def test_a_redis_of_another_deployment_is_named(loop_project: LoopProject, tmp_p
     assert "Redis is in use for another model folder than this one (used 0 s ago)" in found["sentence"]
     assert "production" not in json.dumps(found)
     assert verdict(loop_project, now=time.time() + 301.0)["cause"] != "model-folder"
+
+
+def test_a_model_folder_whose_disk_is_not_mounted_is_named(loop_project: LoopProject) -> None:
+    """Redis was in use for the folder on it, at the same path; however long ago, doctor and status say so."""
+    settings = loop_project.context.settings
+    claim_redis(loop_project.context.connection, settings, "b" * 16)
+    make_root_identity(settings.model_root)
+    found = verdict(loop_project, now=time.time() + 86400.0)
+    assert found["cause"] == "model-folder"
+    assert "its disk is not mounted" in found["sentence"]
+    facts: dict[str, Any] = {}
+    read_redis(lambda **read: facts.update(read), settings, timeout_seconds=2.0)
+    assert (facts["redis"].served.identity, facts["redis"].is_same_place) == ("b" * 16, True)
 
 
 def test_a_request_that_another_deployments_worker_planned_in_its_own_folder_is_not_well(

@@ -82,6 +82,51 @@ def test_without_redis_the_files_are_shown_and_the_exit_code_tells(
         assert "sesame" not in result.output
 
 
+@pytest.mark.parametrize(
+    ("refuse", "mend", "why"),
+    [
+        (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0"), "is full and stores nothing more"),
+        (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE"), "is a replica, which takes no writes"),
+    ],
+    ids=["full", "a replica"],
+)
+def test_a_redis_that_answers_and_stores_nothing_is_not_well(
+    loop_project: LoopProject, commands: list[click.Command], refuse: tuple[str, ...], mend: tuple[str, ...], why: str
+) -> None:
+    """No job runs and no event is taken in; queues and rounds can be read and are shown."""
+    words = ("status", "--project", str(loop_project.id), "--json")
+    loop_project.context.connection.execute_command(*refuse)
+    try:
+        result = run_one_of(commands, *words)
+    finally:
+        loop_project.context.connection.execute_command(*mend)
+    assert result.exit_code == ServiceError.exit_code
+    found = json.loads(result.stdout)
+    assert (found["verdict"]["cause"], found["verdict"]["well"]) == ("redis", False)
+    assert why in found["verdict"]["sentence"]
+    assert why in result.stderr
+    assert found["services"]["queues"]
+    found = json.loads(run_one_of(commands, *words).stdout)
+    assert (found["verdict"]["cause"] == "redis", found["services"]["no_writes"]) == (False, None)
+
+
+def test_a_redis_whose_user_may_read_alone_is_shown(
+    loop_project: LoopProject, commands: list[click.Command], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the user of a monitor: that nothing can be written with its rights is no fault of Redis."""
+    connection = loop_project.context.connection
+    connection.execute_command("ACL", "SETUSER", "reader", "on", ">hunter2", "~*", "&*", "+@read", "+@connection")
+    address = loop_project.context.settings.redis_url.replace("unix://", "unix://reader:hunter2@")
+    settings = loop_project.context.settings.model_copy(update={"redis_url": address})
+    for module in (status_command, options):
+        monkeypatch.setattr(module, "load_settings", lambda: settings)
+    try:
+        result = run_one_of(commands, "status", "--project", str(loop_project.id), "--json")
+    finally:
+        connection.execute_command("ACL", "DELUSER", "reader")
+    assert json.loads(result.stdout)["no_services"] is None, result.stdout
+
+
 def with_contradictions(loop_project: LoopProject, n: int) -> None:
     """Write a label snapshot with this many contradictions and ties."""
     labels = {

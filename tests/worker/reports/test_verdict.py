@@ -202,6 +202,12 @@ CASES: dict[str, tuple[ProjectStatus, str, str, str]] = {
         "3 jobs wait",
         "Wait",
     ),
+    "another folder is at the place of the model folder": (
+        with_services(foreign_redis="until it was replaced", was_replaced=True, queues=unserved("helioloop-train")),
+        "model-folder",
+        "its disk is not mounted",
+        "Mount the disk",
+    ),
     "redis is another deployment's": (
         with_services(foreign_redis="2 workers of it", foreign_workers=("gpu2:7",), queues=unserved("helioloop-train")),
         "model-folder",

@@ -52,7 +52,8 @@ def status(*, project: int | None, model_dir: Path | None, full: bool, as_json: 
 
     Three rounds are shown, and lists are cut short with the number of what is left out; --all shows everything. --json
     always has everything; docs/status.md lists its names. Neither has passwords, tokens or folders other than the model
-    folder. Without Redis, or with a proxy that cannot be used, what the files say is shown, and the exit code is 1.
+    folder. Without Redis, or with a proxy that cannot be used, what the files say is shown, and the exit code is 1. So
+    it is where Redis answers and stores nothing, because it is full for instance.
 
     \b
     Examples:
@@ -89,8 +90,8 @@ def status(*, project: int | None, model_dir: Path | None, full: bool, as_json: 
         return
     now = look()
     click.echo("\n".join(render(now)))
-    if now.no_services is not None:
-        click.echo(f"helioloop: {now.no_services}", err=True)
+    if now.redis_fault is not None:
+        click.echo(f"helioloop: {now.redis_fault}", err=True)
         click.get_current_context().exit(ServiceError.exit_code)
     check_proxies()  # a wrong one is a line of the status too, which has all that needs no Label Studio
 

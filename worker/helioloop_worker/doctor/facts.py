@@ -25,6 +25,8 @@ class RedisFacts:
         Why nothing was read, as one sentence; the other fields are empty then.
     fault_kind : str
         ``address``, ``credentials``, ``unreachable``, ``no-writes`` or ``refused``.
+    no_writes : str or None
+        Why it takes no writes, where it is full or cannot save: `redis_client.FULL` or `redis_client.UNSAVED`.
     has_channels : bool
         Whether the user in REDIS_URL may use channels.
     info : mapping
@@ -43,10 +45,13 @@ class RedisFacts:
         The model root for which it was claimed last.
     held_by : str or None
         Why that claim holds; None where nobody uses that model root there any more.
+    is_same_place : bool
+        Whether that model root was at the path of this one, on this host.
     """
 
     fault: str | None = None
     fault_kind: str = "unreachable"
+    no_writes: str | None = None
     has_channels: bool = True
     info: Mapping[str, Any]
     config: Mapping[str, str] | None = None
@@ -56,6 +61,7 @@ class RedisFacts:
     is_local: bool = True
     served: ServedRoot | None = None
     held_by: str | None = None
+    is_same_place: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC
 from typing import Any, Final
 
 import redis
 from rq import Worker
-from rq.suspension import is_suspended
+from rq.suspension import WORKERS_SUSPENDED
 from rq.worker import WorkerStatus
 
 from helioloop.environment.stored_times import is_ahead
@@ -36,10 +37,10 @@ def read_redis(put: Callable[..., None], settings: Settings, *, timeout_seconds:
     try:
         with redis_client.plain_errors(settings):
             try:
-                connection.ping()
-                _try_to_write(connection)
-                put(redis=_redis(connection, timeout_seconds=timeout_seconds))
-                put(workers=_workers(connection), suspended=bool(is_suspended(connection)))
+                no_writes = _try_to_write(connection)  # before any ping, which a Redis that cannot save refuses, too
+                put(redis=replace(_redis(connection, settings, timeout_seconds=timeout_seconds), no_writes=no_writes))
+                # rq's own `is_suspended` reads in a transaction, which a full Redis refuses
+                put(workers=_workers(connection), suspended=bool(connection.exists(WORKERS_SUSPENDED)))
             except redis.AuthenticationError:
                 kind = "credentials"
                 raise
@@ -55,7 +56,7 @@ def read_redis(put: Callable[..., None], settings: Settings, *, timeout_seconds:
         connection.close()
 
 
-def _redis(connection: redis.Redis, *, timeout_seconds: float) -> RedisFacts:
+def _redis(connection: redis.Redis, settings: Settings, *, timeout_seconds: float) -> RedisFacts:
     options = connection.connection_pool.connection_kwargs
     before = time.time()
     seconds, microseconds = connection.time()
@@ -70,7 +71,8 @@ def _redis(connection: redis.Redis, *, timeout_seconds: float) -> RedisFacts:
         open_without=_is_open(connection, timeout_seconds) if options.get("password") else None,
         is_local=is_local(connection),
         served=served,
-        held_by=None if served is None else why_held(connection, served, now=time.time()),
+        held_by=None if served is None else why_held(connection, served, settings, now=time.time()),
+        is_same_place=served is not None and served.is_place_of(settings),
     )
 
 
@@ -81,13 +83,15 @@ def is_local(connection: redis.Redis) -> bool:
     return "path" in options or is_loopback(f"redis://[{host}]" if ":" in host else f"redis://{host}")
 
 
-def _try_to_write(connection: redis.Redis) -> None:
-    """Raise why Redis takes no writes, unless another check says so."""
+def _try_to_write(connection: redis.Redis) -> str | None:
+    """Return why Redis takes no writes where another check says so, None where it does; raise any other reason."""
     try:
         redis_client.try_to_write(connection)
     except redis.ResponseError as error:
-        if redis_client.why_no_writes(error) not in _OTHER_CHECKS:
+        if (why := redis_client.why_no_writes(error)) not in _OTHER_CHECKS:
             raise
+        return why
+    return None
 
 
 def _has_channels(connection: redis.Redis) -> bool:

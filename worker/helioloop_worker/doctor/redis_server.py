@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
+from helioloop.messaging import redis_client
 from helioloop_worker.doctor.clocks import Clock
 from helioloop_worker.doctor.facts import Facts, RedisFacts
 from helioloop_worker.doctor.finding import Cause, Check, Finding, not_tried, ok, out_of_time
@@ -77,6 +78,12 @@ _OTHER_FOLDER = Cause(
     "or set HELIOLOOP_MODEL_ROOT to the same folder; where the other one is given up for good, stop its workers and "
     "backend and empty that database (FLUSHDB).",
 )
+_REPLACED_FOLDER = Cause(
+    check=FOLDER,
+    name="replaced-folder",
+    remedy="Mount the disk of HELIOLOOP_MODEL_ROOT, or restore the file model-root-id.txt in it; where the folder "
+    "that is there now is the right one, stop workers and backend and empty that database (FLUSHDB).",
+)
 _FAILING = Cause(
     check=PERSISTENCE,
     name="failing",
@@ -104,6 +111,12 @@ _WOULD_EVICT = Cause(
 )
 _FULL = Cause(
     check=MEMORY,
+    name="full",
+    remedy="Raise maxmemory in redis.conf (CONFIG SET maxmemory), or remove what others keep in this Redis: it "
+    "refuses jobs and events until then.",
+)
+_NEARLY_FULL = Cause(
+    check=MEMORY,
     name="nearly-full",
     doubtful=True,
     remedy="Raise maxmemory in redis.conf: once it is reached, Redis refuses jobs and events.",
@@ -113,7 +126,8 @@ _CLOCK = Clock(CLOCK, whose="Redis'")
 
 CAUSES: Final = (
     _UNREACHABLE, _NO_ADDRESS, _CREDENTIALS, _REFUSES, _NO_WRITES, _NO_CHANNELS, _OPEN, _OPEN_HERE, _NOT_REQUIRED,
-    _OTHER_FOLDER, _FAILING, _OFF, _EVICTS, _WOULD_EVICT, _FULL, _OLD, *_CLOCK.causes,
+    _OTHER_FOLDER, _REPLACED_FOLDER, _FAILING, _OFF, _EVICTS, _WOULD_EVICT, _FULL,
+    _NEARLY_FULL, _OLD, *_CLOCK.causes,
 )  # fmt: skip
 
 
@@ -125,7 +139,7 @@ def _check_redis(facts: Facts) -> Finding:
         return by_kind.get(facts.redis.fault_kind, _UNREACHABLE).found(facts, facts.redis.fault)
     if not facts.redis.has_channels:
         return _NO_CHANNELS.found(facts, "the user in REDIS_URL may not use the channels of Redis")
-    return ok(REDIS, "Redis answers, and takes writes")
+    return ok(REDIS, "Redis answers, and takes writes" if facts.redis.no_writes is None else "Redis answers")
 
 
 def _read(facts: Facts) -> RedisFacts:
@@ -151,6 +165,10 @@ def _check_folder(facts: Facts) -> Finding:
     served = redis.served
     if served is None or redis.held_by is None:
         return ok(FOLDER, "no deployment uses it now")
+    if served.identity != folder.identity and redis.is_same_place:
+        return _REPLACED_FOLDER.found(
+            facts, f"Redis serves the folder that was at {folder.root} before ({redis.held_by}), and another is there"
+        )
     if folder.identity is None or served.identity != folder.identity:
         return _OTHER_FOLDER.found(
             facts, f"Redis serves {served.shown} ({redis.held_by}), which is not {folder.root} of this machine"
@@ -189,7 +207,7 @@ def _check_memory(facts: Facts) -> Finding:
             return _EVICTS.found(facts, f"maxmemory-policy is {policy}, with maxmemory {_mib(limit)}")
         return _WOULD_EVICT.found(facts, f"maxmemory-policy is {policy}, without maxmemory")
     if limit and used > NEARLY_FULL * limit:
-        return _FULL.found(facts, f"{_mib(used)} of {_mib(limit)} are used")
+        return _NEARLY_FULL.found(facts, f"{_mib(used)} of {_mib(limit)} are used")
     return ok(MEMORY, f"{_mib(used)} used, nothing is evicted")
 
 
@@ -222,12 +240,27 @@ def _with_info(name: str, run: Callable[[Facts], Finding]) -> Callable[[Facts], 
     return check
 
 
+def _if_it_writes(why: str, cause: Cause, run: Callable[[Facts], Finding]) -> Callable[[Facts], Finding]:
+    """Return a check that finds `cause` where Redis takes no writes because of `why`, also without INFO."""
+
+    def check(facts: Facts) -> Finding:
+        if _read(facts).no_writes == why:
+            return cause.found(facts, f"Redis {why.partition(';')[0]}")
+        return run(facts)
+
+    return check
+
+
 CHECKS: Final = (
     Check(name=REDIS, run=_check_redis),
     Check(name=PASSWORD, run=_check_password, needs=(REDIS,)),
     Check(name=FOLDER, run=_check_folder, needs=(REDIS,)),
-    Check(name=PERSISTENCE, run=_with_info(PERSISTENCE, _check_persistence), needs=(REDIS,)),
-    Check(name=MEMORY, run=_with_info(MEMORY, _check_memory), needs=(REDIS,)),
+    Check(
+        name=PERSISTENCE,
+        run=_if_it_writes(redis_client.UNSAVED, _FAILING, _with_info(PERSISTENCE, _check_persistence)),
+        needs=(REDIS,),
+    ),
+    Check(name=MEMORY, run=_if_it_writes(redis_client.FULL, _FULL, _with_info(MEMORY, _check_memory)), needs=(REDIS,)),
     Check(name=VERSION, run=_with_info(VERSION, _check_version), needs=(REDIS,)),
     Check(name=CLOCK, run=_check_clock, needs=(REDIS,)),
 )

@@ -22,14 +22,16 @@ _START_TRAINING: Final = "press “Start training” in Label Studio (Settings, 
 
 
 def redis(status: ProjectStatus) -> Found:
-    """Find that Redis does not answer."""
-    if status.no_services is None:
+    """Find that Redis does not answer, or stores nothing."""
+    if status.redis_fault is None:
         return []
     doctor = "helioloop doctor" if status.project is None else f"helioloop doctor --project {status.project}"
     action = (
-        f"Start Redis or correct REDIS_URL; events, jobs and rounds are not shown here. `{doctor}` finds the cause."
+        "Start Redis or correct REDIS_URL; events, jobs and rounds are not shown here."
+        if status.services is None
+        else "Correct that; until then no job runs. Reconciliation finds later what annotators submit meanwhile."
     )
-    return [(f"{status.no_services}.", action)]
+    return [(f"{status.redis_fault}.", f"{action} `{doctor}` finds the cause.")]
 
 
 def model_folder(status: ProjectStatus) -> Found:
@@ -38,6 +40,15 @@ def model_folder(status: ProjectStatus) -> Found:
     if services is None:
         return []
     doctor = f"`helioloop doctor --project {status.project}` names the folders."
+    if services.foreign_redis is not None and services.was_replaced:
+        return [
+            (
+                "This model folder is not the one for which Redis was in use, and is at its place: its disk is not "
+                "mounted, or it was made anew or restored without model-root-id.txt.",
+                "Mount the disk. Where the folder that is there now is the right one, stop workers and backend and "
+                f"empty that database of Redis (FLUSHDB). {doctor}",
+            )
+        ]
     if services.foreign_redis is not None:
         return [
             (

@@ -11,11 +11,11 @@ from rq.job import JobStatus
 from rq.worker import BaseWorker
 
 from helioloop.environment.stored_times import is_ahead
-from helioloop.messaging import queues
+from helioloop.messaging import queues, redis_client
 from helioloop.messaging.messages import PlanRound
 from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.messaging.retrain_state import due_at
-from helioloop.messaging.served_root import read_served_root, root_of, why_held
+from helioloop.messaging.served_root import ServedRoot, read_served_root, root_of, why_held
 from helioloop.registry.root_identity import read_root_identity
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
@@ -56,7 +56,9 @@ class ServiceFacts:
 
     `failing_jobs` are those that failed and have not succeeded since; each is tried again or parked. `is_planned` says
     whether a job that plans a round waits or runs. `foreign_workers` are those that work in another model folder, each
-    as host name and process id; `foreign_redis` is None, or why all of Redis is in use for another one.
+    as host name and process id; `foreign_redis` is None, or why all of Redis is in use for another one, which was at
+    the place of this one before where `was_replaced`. `no_writes` is None, or why Redis, which answers, stores nothing,
+    in a sentence: then no job runs.
     """
 
     events_waiting: int
@@ -69,6 +71,8 @@ class ServiceFacts:
     is_planned: bool = False
     foreign_workers: tuple[str, ...] = ()
     foreign_redis: str | None = None
+    was_replaced: bool = False
+    no_writes: str | None = None
 
 
 def read_services(
@@ -80,6 +84,7 @@ def read_services(
     registered = Worker.all(connection=connection)
     workers = Counter(name for worker in registered for name in worker.queue_names())
     root_identity = read_root_identity(settings.model_root)
+    other = _other_root(connection, root_identity)
     return ServiceFacts(
         events_waiting=0 if pending is None else pending.count,
         check_due_at=None if pending is None else iso_time(due_at(pending, settings, now=now)),
@@ -100,7 +105,9 @@ def read_services(
         failing_jobs=tuple(failing_jobs(connection, settings, project)),
         is_planned=queues.job_status(connection, PlanRound(project=project)) in _TO_COME,
         foreign_workers=_foreign_workers(connection, registered, root_identity),
-        foreign_redis=_foreign_redis(connection, root_identity, now=now),
+        foreign_redis=None if other is None else why_held(connection, other, settings, now=now),
+        was_replaced=other is not None and other.is_place_of(settings),
+        no_writes=redis_client.why_it_takes_no_writes(connection, settings),
     )
 
 
@@ -112,9 +119,7 @@ def _foreign_workers(
     return tuple(sorted(f"{worker.hostname or '?'}:{worker.pid or '?'}" for worker in foreign))
 
 
-def _foreign_redis(connection: redis.Redis, root_identity: str | None, *, now: float) -> str | None:
-    """Return why Redis is in use for another model root; None where it is for this one, or for none."""
+def _other_root(connection: redis.Redis, root_identity: str | None) -> ServedRoot | None:
+    """Return the other model root for which Redis was claimed last; None where it was for this one, or for none."""
     served = read_served_root(connection)
-    if served is None or served.identity == root_identity:
-        return None
-    return why_held(connection, served, now=now)
+    return None if served is None or served.identity == root_identity else served

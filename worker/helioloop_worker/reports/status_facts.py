@@ -235,6 +235,11 @@ class ProjectStatus:
     other_code: OtherCode | None = None
 
     @property
+    def redis_fault(self) -> str | None:
+        """Why Redis does not answer or stores nothing, in a sentence; None where it works."""
+        return self.no_services or (None if self.services is None else self.services.no_writes)
+
+    @property
     def has_cubes(self) -> bool:
         """True where cubes were read, excluded or labelled."""
         return bool(self.releases or self.excluded or (self.labels is not None and self.labels.cubes))
