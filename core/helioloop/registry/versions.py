@@ -219,7 +219,7 @@ class Registry:
             number += 1
             named = replace(card, version=version_name(number))
             write_card(staging, named)
-            if lacking := missing_parts(staging, card.member_files):
+            if lacking := missing_parts(staging, card.member_files, fingerprint=card.fingerprint):
                 raise RegistryError(
                     f"{staging} does not become {named.version}, because {'; '.join(lacking)}; run the round again"
                 )
@@ -306,7 +306,8 @@ class Registry:
         RegistryError
             If the version lacks a part, or another process has published meanwhile; see `Publications.record`.
         """
-        lacking = missing_parts(self.folder_with_weights(version), self.card(version).member_files)
+        folder, card = self.folder_with_weights(version), self.card(version)
+        lacking = missing_parts(folder, card.member_files, fingerprint=card.fingerprint)
         if lacking:
             raise RegistryError(
                 f"{version} in {self.root} is not published, because {'; '.join(lacking)}; restore its folder from a "
