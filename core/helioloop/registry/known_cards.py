@@ -1,6 +1,6 @@
 """Cards of versions, kept in memory: a card names all labels that a version was trained on, and never changes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -66,7 +66,7 @@ def _found(registry: Registry, version: str) -> tuple[Path, _Stamp | None]:
 
 @lru_cache(maxsize=CARDS_IN_MEMORY)
 def _read(path: Path, stamp: _Stamp) -> Card:  # noqa: ARG001 - the stamp is part of the key
-    return Card.read(path)
+    return replace(Card.read(path), version=path.parent.name)
 
 
 @lru_cache(maxsize=VERSIONS_IN_MEMORY)

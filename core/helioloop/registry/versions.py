@@ -140,7 +140,15 @@ class Registry:
         return folder
 
     def card(self, version: str) -> Card:
-        """Return the card of a version."""
+        """Return the card of a version, under the name of its folder; see `made_as`."""
+        return replace(self._stored_card(version), version=version)
+
+    def made_as(self, version: str) -> str | None:
+        """Return the name under which a version was made if its folder was copied or renamed since, else None."""
+        made = self._stored_card(version).version
+        return None if made == version else made
+
+    def _stored_card(self, version: str) -> Card:
         return Card.read(self.folder(version) / CARD_FILE)
 
     def latest(self) -> Card | None:
