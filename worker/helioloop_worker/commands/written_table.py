@@ -27,17 +27,24 @@ _OF_OTHER_FORMATS: Final = (
 
 
 class WrittenTable(TablePath):
-    """A file that a `WritingCommand` writes.
+    """A file that a `WritingCommand` writes: CSV, if the subclass has no other rule for its name."""
 
-    Parameters
-    ----------
-    is_csv : bool
-        Whether it is CSV whatever it is called, so that a name of another format is refused.
-    """
+    def check_name(self, option: str, path: Path) -> None:
+        """Refuse a name by which CSV would be read as something else, and the dash that is standard output elsewhere.
 
-    def __init__(self, *, is_csv: bool = True) -> None:
-        super().__init__()
-        self.is_csv = is_csv
+        Raises
+        ------
+        WrongUsage
+            If the file has such a name.
+        """
+        if str(path) == "-":
+            raise WrongUsage(f"{option} - would be a file called -; give {option} /dev/stdout for standard output")
+        if path.suffix.lower() in _OF_OTHER_FORMATS:
+            bare = path.with_suffix("")
+            raise WrongUsage(
+                f"{option} {path} is written as CSV, and programs take a file ending in {path.suffix} for another "
+                f"format; give {option} {bare if bare.suffix == '.csv' else path.with_suffix('.csv')}"
+            )
 
 
 WRITTEN_TABLE: Final = WrittenTable()
@@ -70,8 +77,7 @@ class WritingCommand(click.Command):
             if not isinstance(param.type, WrittenTable) or not isinstance(path, Path):
                 continue
             self._check(param, path, ctx.params)
-            if param.type.is_csv:
-                _check_name(param.opts[0], path)
+            param.type.check_name(param.opts[0], path)
             atomic.check_replaceable(path)
             written.append(path)
         with _said_aside(written):
@@ -92,18 +98,6 @@ class WritingCommand(click.Command):
                 raise WrongUsage(
                     f"{option} {path} would replace a file of {other}, which is read; give {option} another name"
                 )
-
-
-def _check_name(option: str, path: Path) -> None:
-    """Refuse a name by which CSV would be read as something else, and the dash that means standard output elsewhere."""
-    if str(path) == "-":
-        raise WrongUsage(f"{option} - would be a file called -; give {option} /dev/stdout for standard output")
-    if path.suffix.lower() in _OF_OTHER_FORMATS:
-        bare = path.with_suffix("")
-        raise WrongUsage(
-            f"{option} {path} is written as CSV, and programs take a file ending in {path.suffix} for another format; "
-            f"give {option} {bare if bare.suffix == '.csv' else path.with_suffix('.csv')}"
-        )
 
 
 def _said_aside(written: Iterable[Path]) -> AbstractContextManager[object]:
