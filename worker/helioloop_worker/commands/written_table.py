@@ -13,7 +13,7 @@ from helioloop.errors import WrongUsage
 from helioloop.files import atomic
 from helioloop_worker.commands.options import TablePath
 
-OF_RELEASES: Final = ("labels.csv", "release.toml")
+OF_RELEASES: Final = ("labels.csv", "release.toml", "crude-labels.ecsv")
 """Tables of a release; named here, because `helioloop.data` needs astropy."""
 _OF_CUBES: Final = (".fits", ".fit", ".fts", ".fz", ".gz")
 _OF_MODELS: Final = (".json", ".jsonl", ".safetensors", ".npy")
@@ -66,8 +66,8 @@ class WritingCommand(click.Command):
         Raises
         ------
         WrongUsage
-            If a file to write is another one that is named, a file of a release that is named, or of a model folder;
-            or if its name is that of another format.
+            If a file to write is another one that is named, a file of a model folder, or one that is, or would be
+            read as, a part of a release; or if its name is that of another format.
         OSError
             If a file to write could not be written now: the command would find that after its work.
         """
@@ -77,6 +77,7 @@ class WritingCommand(click.Command):
             if not isinstance(param.type, WrittenTable) or not isinstance(path, Path):
                 continue
             self._check(param, path, ctx.params)
+            _check_no_release(param.opts[0], path)
             param.type.check_name(param.opts[0], path)
             atomic.check_replaceable(path)
             written.append(path)
@@ -103,6 +104,22 @@ class WritingCommand(click.Command):
 def _said_aside(written: Iterable[Path]) -> AbstractContextManager[object]:
     """Send what is printed to standard error while one of the tables goes to standard output."""
     return redirect_stdout(sys.stderr) if any(path in _STANDARD_OUTPUT for path in written) else nullcontext()
+
+
+def _check_no_release(option: str, path: Path) -> None:
+    """Refuse a path that is, or would be taken for, a table or a cube of a release, which no parameter need name."""
+    name = path.name.lower()
+    try:
+        beside = {other.name for other in path.parent.iterdir()} - {path.name}
+    except OSError:  # a folder that is absent or may not be read: writing has a sentence for it
+        return
+    has_cubes = any(other.endswith(".fits") for other in beside)
+    has_tables = not beside.isdisjoint(OF_RELEASES)
+    if has_cubes and (name in OF_RELEASES or (has_tables and name.endswith(_OF_CUBES))):
+        raise WrongUsage(
+            f"{option} {path} would be read as a part of the release in {path.parent}; give {option} another name or "
+            "another folder"
+        )
 
 
 def _is_same(path: Path, other: Path) -> bool:
