@@ -1,41 +1,8 @@
-"""Which instrument a magnetogram is from, and whether a profile's factor brings its field to the scale of MDI."""
+"""Which profile an instrument has, and whether a profile's factor brings its field to the scale of MDI."""
 
-import re
-
-from astropy.io import fits
-
-from helioloop.data.fits import card_text
+from helioloop.data.instrument_cards import INSTRUMENTS, is_same
 from helioloop.errors import MagnetogramError
 from helioloop.records.profiles import BUILT_IN, Profile
-
-_KNOWN = {
-    "HMI": re.compile(r"\bHMI|HELIOSEISMIC AND MAGNETIC"),
-    "MDI": re.compile(r"\bMDI|MICHELSON DOPPLER"),
-    "GONG": re.compile(r"\bGONG|GLOBAL OSCILLATION NETWORK"),
-}
-_SPACECRAFT = {"SOHO": "MDI", "SDO": "HMI"}
-"""Where a file names the spacecraft alone: each has one magnetograph."""
-
-
-def instrument_of(header: fits.Header) -> str | None:
-    """Return ``"MDI"``, ``"HMI"`` or ``"GONG"``, else the name in TELESCOP and INSTRUME; None where they have none.
-
-    CAMERA tells MDI's and HMI's instrument, too; elsewhere it is the name of a detector.
-    """
-    telescope, instrument, camera = (card_text(header, card) for card in ("TELESCOP", "INSTRUME", "CAMERA"))
-    said = f"{telescope} {instrument} {camera}".upper()
-    known = next((name for name, spelling in _KNOWN.items() if spelling.search(said)), None)
-    if known is not None:
-        return known
-    named = [name for name in (telescope, instrument) if name]
-    name = max(named, key=len) if len(named) == 2 and is_same(*named) else " ".join(named)
-    return _SPACECRAFT.get(name.upper(), name) or None
-
-
-def is_same(one: str, other: str) -> bool:
-    """Return True where one name has all words of the other: ``SOLIS`` and ``solis/VSM``."""
-    words, others = (set(re.findall(r"\w+", name.casefold())) for name in (one, other))
-    return words <= others or others <= words
 
 
 def profile_of(instrument: str | None) -> Profile | None:
@@ -57,7 +24,7 @@ def scale_notes(instrument: str | None, profile: Profile) -> tuple[str, ...]:
         return ()
     own, expected = profile_of(instrument), profile.instrument.name.upper()
     if own is not None:
-        if expected in _KNOWN:
+        if expected in INSTRUMENTS:
             raise MagnetogramError(
                 f"it is from {instrument} and profile {profile.name!r} is for {expected}; the scale of the field "
                 f"differs: run it with --profile {own.name}"

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from helioloop.archive.instruments import is_same
 from helioloop.archive.spool import SpooledFile
+from helioloop.data.instrument_cards import is_same
 from helioloop.records.profiles import Profile
 
 

@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from helioloop.archive import primary_cards
 from helioloop.archive.field_values import check_field
 from helioloop.archive.header_cards import parsed
-from helioloop.archive.instruments import instrument_of
 from helioloop.archive.observation_time import observation_time
 from helioloop.archive.repeated_cards import check_repeated
 from helioloop.data.data_sums import data_sum_doubts
 from helioloop.data.fits import MAX_BYTES, image_unit, in_gauss, open_checked
 from helioloop.data.images import other_content, other_segment
+from helioloop.data.instrument_cards import instrument_of
 from helioloop.data.lossy_compression import is_rounded, rounding
 from helioloop.data.quality_bits import quality_bits
 from helioloop.errors import CubeError, MagnetogramError

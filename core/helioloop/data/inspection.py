@@ -16,6 +16,7 @@ from helioloop.data.gridding import FrameUse, frame_use, observed_frames
 from helioloop.data.limb import limb_frames
 from helioloop.data.lossy_compression import lost_codes_doubts
 from helioloop.data.meridian_distance import LIMB_DEG, from_carrington, place_of
+from helioloop.data.other_instrument import instrument_doubt, other_instrument
 from helioloop.data.start_day import day_only_doubts
 from helioloop.errors import CubeError
 from helioloop.records.instrument import Instrument
@@ -61,6 +62,7 @@ def inspect_files(
     except CubeError as error:
         return refused(files.path.name.removesuffix(".fits"), str(error)), None
     doubts = (
+        *_instrument_doubts(files, profile or built_in_profile(instrument)),
         *day_only_doubts(files),
         *lost_codes_doubts(files, instrument),
         *data_sum_doubts(files.content),
@@ -107,6 +109,11 @@ def refused(cube: str, reason: str) -> CubeReport:
 def copied_content(other: str) -> str:
     """Return that a cube has the content of another one, and the remedy."""
     return f"it has the content of cube {other}, and one video counts once; remove the copy"
+
+
+def _instrument_doubts(files: CubeFiles, profile: Profile | None) -> tuple[str, ...]:
+    named = other_instrument(files, profile)
+    return () if named is None or profile is None else (instrument_doubt(named, profile),)
 
 
 def _limb_doubts(files: CubeFiles, cube: Cube, instrument: Instrument) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Cards of versions, kept in memory: a card names all labels that a version was trained on, and never changes."""
 
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -11,9 +12,17 @@ from helioloop.registry.versions import Registry
 CARDS_IN_MEMORY: Final = 8
 """Those of up to four projects: the published version, and a newer one that the promotion check rejected."""
 VERSIONS_IN_MEMORY: Final = 4096
-"""Versions of which only the names of the weights' files are kept."""
+"""Versions of which only the fingerprint and the names of the weights' files are kept."""
 
 _Stamp = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownRound:
+    """Fingerprint of the round that made a version, and the names of its weights' files."""
+
+    fingerprint: str
+    member_files: tuple[str, ...]
 
 
 def known_card(registry: Registry, version: str) -> Card:
@@ -30,13 +39,13 @@ def known_card(registry: Registry, version: str) -> Card:
     return registry.card(version) if stamp is None else _read(path, stamp)
 
 
-def known_member_files(registry: Registry, version: str) -> tuple[str, ...]:
-    """Return the names of the files with a version's weights; read and raised as by `known_card`.
+def known_round(registry: Registry, version: str) -> KnownRound:
+    """Return fingerprint and weights' files of a version's round; read and raised as by `known_card`.
 
     The card itself is not kept, so that all versions of a project can be looked at again and again.
     """
     path, stamp = _found(registry, version)
-    return tuple(registry.card(version).member_files) if stamp is None else _member_files(path, stamp)
+    return _round_of(registry.card(version)) if stamp is None else _read_round(path, stamp)
 
 
 def latest_card(registry: Registry) -> Card | None:
@@ -57,9 +66,13 @@ def _found(registry: Registry, version: str) -> tuple[Path, _Stamp | None]:
 
 @lru_cache(maxsize=CARDS_IN_MEMORY)
 def _read(path: Path, stamp: _Stamp) -> Card:  # noqa: ARG001 - the stamp is part of the key
-    return Card.read(path)
+    return replace(Card.read(path), version=path.parent.name)
 
 
 @lru_cache(maxsize=VERSIONS_IN_MEMORY)
-def _member_files(path: Path, stamp: _Stamp) -> tuple[str, ...]:  # noqa: ARG001 - the stamp is part of the key
-    return tuple(Card.read(path).member_files)
+def _read_round(path: Path, stamp: _Stamp) -> KnownRound:  # noqa: ARG001 - the stamp is part of the key
+    return _round_of(Card.read(path))
+
+
+def _round_of(card: Card) -> KnownRound:
+    return KnownRound(fingerprint=card.fingerprint, member_files=tuple(card.member_files))

@@ -2,12 +2,12 @@
 
 from helioloop.errors import RegistryError
 from helioloop.registry.completeness import missing_parts
-from helioloop.registry.known_cards import known_member_files
+from helioloop.registry.known_cards import known_round
 from helioloop.registry.versions import Registry
 
 
 def unusable_versions(registry: Registry) -> dict[str, str]:
-    """Return the versions of which a file is missing or was cut off, with what is wrong, in a sentence."""
+    """Return the versions of which a file is missing, cut off or of another round, with a sentence on what is wrong."""
     return {
         version: f"{version} cannot be published again, because {lacking}"
         for version in registry.versions()
@@ -16,7 +16,7 @@ def unusable_versions(registry: Registry) -> dict[str, str]:
 
 
 def find_damage(registry: Registry, version: str) -> str | None:
-    """Return which file of a version is missing or was cut off, in a clause; None where none is.
+    """Return which file of a version is missing, cut off or of another round, in a clause; None where none is.
 
     A version whose weights `helioloop prune` removed is not damaged. Of weights, header and length are read, and the
     card only where it is another one than before.
@@ -24,7 +24,8 @@ def find_damage(registry: Registry, version: str) -> str | None:
     if registry.is_pruned(version):
         return None
     try:
-        lacking = missing_parts(registry.folder(version), known_member_files(registry, version))
+        made = known_round(registry, version)
+        lacking = missing_parts(registry.folder(version), made.member_files, fingerprint=made.fingerprint)
     except (RegistryError, OSError) as error:
         return str(error)
     return "; ".join(lacking) or None

@@ -140,7 +140,15 @@ class Registry:
         return folder
 
     def card(self, version: str) -> Card:
-        """Return the card of a version."""
+        """Return the card of a version, under the name of its folder; see `made_as`."""
+        return replace(self._stored_card(version), version=version)
+
+    def made_as(self, version: str) -> str | None:
+        """Return the name under which a version was made if its folder was copied or renamed since, else None."""
+        made = self._stored_card(version).version
+        return None if made == version else made
+
+    def _stored_card(self, version: str) -> Card:
         return Card.read(self.folder(version) / CARD_FILE)
 
     def latest(self) -> Card | None:
@@ -219,7 +227,7 @@ class Registry:
             number += 1
             named = replace(card, version=version_name(number))
             write_card(staging, named)
-            if lacking := missing_parts(staging, card.member_files):
+            if lacking := missing_parts(staging, card.member_files, fingerprint=card.fingerprint):
                 raise RegistryError(
                     f"{staging} does not become {named.version}, because {'; '.join(lacking)}; run the round again"
                 )
@@ -306,7 +314,8 @@ class Registry:
         RegistryError
             If the version lacks a part, or another process has published meanwhile; see `Publications.record`.
         """
-        lacking = missing_parts(self.folder_with_weights(version), self.card(version).member_files)
+        folder, card = self.folder_with_weights(version), self.card(version)
+        lacking = missing_parts(folder, card.member_files, fingerprint=card.fingerprint)
         if lacking:
             raise RegistryError(
                 f"{version} in {self.root} is not published, because {'; '.join(lacking)}; restore its folder from a "

@@ -28,7 +28,7 @@ def version_damage(registry: Registry, version: str) -> str | None:
     card, folder = registry.card(version), registry.folder(version)
     if registry.is_pruned(version):
         return None
-    if lacking := missing_parts(folder, card.member_files):
+    if lacking := missing_parts(folder, card.member_files, fingerprint=card.fingerprint):
         return "; ".join(lacking)
     if not card.members:
         return None

@@ -1,19 +1,24 @@
 """Reads the cubes of a release for training and scoring: those that cannot be read, and copies, are excluded."""
 
+import logging
 from collections.abc import Sequence
 
 from helioloop.data.inspection import copied_content, most_frequent
+from helioloop.data.other_instrument import other_instrument, release_doubt
 from helioloop.data.release import LabelRow, Release
 from helioloop.errors import CubeError, ReleaseError
 from helioloop.model.runtime import Runtime
 from helioloop.records.cubes import CubeInfo
+
+log = logging.getLogger(__name__)
 
 
 def readable_cubes(release: Release, runtime: Runtime) -> list[CubeInfo]:
     """Return the readable cubes of a release, in the order of its table; others are passed to ``runtime.on_excluded``.
 
     Each cube is read completely and stored in the cache, where the members find it when they are trained. Of files
-    with the same content one counts: a verified one, else a labelled one, else the first.
+    with the same content one counts: a verified one, else a labelled one, else the first. Cubes of another instrument
+    than the profile's are returned, too, and a warning in the log names them.
 
     Raises
     ------
@@ -22,9 +27,10 @@ def readable_cubes(release: Release, runtime: Runtime) -> list[CubeInfo]:
     """
     readable: list[CubeInfo] = []
     reasons: dict[str, str] = {}
+    of_others: dict[str, list[str]] = {}
     for done, row in enumerate(release.rows, start=1):
         try:
-            cube = _read_and_cache(release.name, row, runtime)
+            cube, instrument = _read_and_cache(release.name, row, runtime)
         except CubeError as error:
             if runtime.on_excluded is None:
                 raise
@@ -32,12 +38,17 @@ def readable_cubes(release: Release, runtime: Runtime) -> list[CubeInfo]:
             reasons[row.cube] = str(error)
         else:
             readable.append(cube)
+            if instrument is not None:
+                of_others.setdefault(instrument, []).append(cube.name)
         runtime.report(done, len(release.rows), "reading cubes")
     if reasons and not readable:
         raise ReleaseError(
             f"all {len(reasons)} cubes of release {release.name} were refused; {most_frequent(reasons)}; "
             "`helioloop check` lists all reasons"
         )
+    for instrument, cubes in of_others.items():
+        if runtime.profile is not None:
+            log.warning("%s", release_doubt(release.name, cubes, instrument, runtime.profile))
     return _without_copies(readable, runtime)
 
 
@@ -69,11 +80,18 @@ def _copy_sentence(cube: CubeInfo, other: CubeInfo) -> str:
     return copied_content(other.name) + labels
 
 
-def _read_and_cache(release: str, row: LabelRow, runtime: Runtime) -> CubeInfo:
-    """Return the record of a cube; raise CubeError whatever its files do."""
+def _read_and_cache(release: str, row: LabelRow, runtime: Runtime) -> tuple[CubeInfo, str | None]:
+    """Return the record of a cube, and its instrument if the profile is for another one.
+
+    Raises
+    ------
+    CubeError
+        Whatever its files do.
+    """
     try:
         files = runtime.load.read_files(release, row.cube)
-        return runtime.load.parse(files, label=row.label, verified=row.verified)[0]
+        cube, _ = runtime.load.parse(files, label=row.label, verified=row.verified)
+        return cube, other_instrument(files, runtime.profile)
     except CubeError:
         raise
     except Exception as error:  # whatever one file does, the others are read

@@ -12,12 +12,12 @@ from tests.core.archive.sun import Spot, cea_header, header, paint, paint_map, t
 
 from helioloop.archive.cutouts import make_cutouts
 from helioloop.archive.fulldisk import profile_for, read_fulldisk
-from helioloop.archive.instruments import instrument_of
 from helioloop.archive.making import find_files
 from helioloop.archive.regions import Region
 from helioloop.archive.release import MadeRelease
 from helioloop.archive.series import extend_release, series_profile
 from helioloop.archive.stack import make_stack
+from helioloop.data.instrument_cards import instrument_of
 from helioloop.errors import MagnetogramError, ReleaseError
 from helioloop.records.profiles import BUILT_IN, Profile
 

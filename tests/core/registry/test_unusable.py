@@ -1,8 +1,11 @@
 """Versions of which a file was lost are named before a rollback needs them."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from tests.core.registry.test_versions import _card
 from tests.whole import complete
 
@@ -88,6 +91,38 @@ def test_a_round_whose_plan_was_cut_off_becomes_no_version(registry: Registry) -
     (staging / "plan.json").write_bytes(b'{"cubes": ')
     with pytest.raises(RegistryError, match=r"does not become v0004, because plan\.json is cut off"):
         registry.admit(staging, _card(fingerprint="0000000f"))
+
+
+def of_round(folder: Path, fingerprint: str) -> None:
+    """Write weights and plan that name their round, as training does."""
+    save_file(
+        {"weight": np.ones(2, np.float32)},
+        folder / "f0s0.safetensors",
+        metadata={"fingerprint": fingerprint, "member": "f0s0"},
+    )
+    (folder / "plan.json").write_text(json.dumps({"cubes": [], "saved_fingerprint": fingerprint}, indent=1) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("copied", "named"),
+    [
+        (("f0s0.safetensors",), "f0s0.safetensors is"),
+        (("plan.json",), "plan.json is"),
+        (("card.json",), "f0s0.safetensors and 1 more file are"),
+    ],
+)
+def test_a_version_merged_from_two_machines_is_named(registry: Registry, copied: tuple[str, ...], named: str) -> None:
+    """Both trained a v0001, and one folder was copied into the other in part: its card spoke for other networks."""
+    here, other = (registry.folder(version) for version in ("v0001", "v0002"))
+    of_round(here, "00000001")
+    of_round(other, "00000002")
+    assert unusable_versions(registry) == {}
+    for name in copied:
+        (here / name).write_bytes((other / name).read_bytes())
+    reason = f"because {named} of another round than card.json"
+    assert unusable_versions(registry) == {"v0001": f"v0001 cannot be published again, {reason}"}
+    with pytest.raises(RegistryError, match=f"is not published, {reason}"):
+        registry.publish("v0001", why="test")
 
 
 def test_a_damaged_card_and_missing_scores_are_named(registry: Registry) -> None:

@@ -12,6 +12,7 @@ from helioloop.errors import RegistryError, UnknownVersion
 from helioloop.records.scores import CubeScore
 from helioloop.registry.card import Card
 from helioloop.registry.folder_format import ensure_format
+from helioloop.registry.known_cards import known_card
 from helioloop.registry.versions import Registry
 
 FINGERPRINT = "0123456789abcdef"
@@ -76,6 +77,16 @@ def test_a_card_without_verdict_is_not_rejected(tmp_path: Path) -> None:
     assert registry.card("v0001").rejected is None
     assert _card(verdict={"publish": True, "reason": "published: better"}).rejected is None
     assert _card(verdict={"publish": False, "reason": "it is worse"}).rejected == "it is worse"
+
+
+def test_a_version_whose_folder_was_copied_has_the_name_of_its_folder(tmp_path: Path) -> None:
+    """Its card still had the name of the other one, so that neither could be told from the list."""
+    registry = Registry(tmp_path)
+    _version(registry)
+    shutil.copytree(tmp_path / "versions/v0001", tmp_path / "versions/v0002")
+    assert [registry.card(name).version for name in registry.versions()] == ["v0001", "v0002"]
+    assert known_card(registry, "v0002") == registry.card("v0002") == registry.latest()
+    assert [registry.made_as(name) for name in registry.versions()] == [None, "v0001"]
 
 
 def test_versions_sort_by_number(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from helioloop.cli import TEXT, Text, load_commands
 from helioloop.errors import WrongUsage
-from helioloop_worker.commands.options import FOLDER, TABLE, NamedPath, find_registry
+from helioloop_worker.commands.options import FOLDER, PROFILE, TABLE, NamedPath, find_registry
 
 
 def test_every_path_of_a_command_refuses_the_empty_one() -> None:
@@ -82,6 +82,20 @@ def test_a_tilde_that_the_shell_left_is_the_home_folder(
     }.items():
         if found is not None:
             assert kind.convert(given, None, None) == found
+
+
+def test_a_tilde_in_the_path_of_a_profile_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in --profile=~/mine.toml, for each command with that option. Names of profiles and other paths stay."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert PROFILE.convert("~/mine.toml", None, None) == str(tmp_path / "mine.toml")
+    for given in ("mdi", "./mdi", "mine.toml", "~nobody-has-this-name.toml"):
+        assert PROFILE.convert(given, None, None) == given
+    group = click.Group()
+    load_commands(group)
+    kinds = {
+        name: one.type for name, given in group.commands.items() for one in given.params if "--profile" in one.opts
+    }
+    assert kinds == dict.fromkeys(("check", "cutouts", "stack"), PROFILE)
 
 
 def test_a_model_folder_that_is_not_there_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from helioloop.cli import ENTRY_POINTS, CommandLine
+from helioloop.data.crude_label_tables import CRUDE_LABELS_FILE
 from helioloop.data.release import LABELS_FILE
 from helioloop.data.release_profile import PROFILE_FILE
 from helioloop_worker.commands.options import FiniteRange
@@ -100,6 +101,27 @@ def test_csv_is_not_written_under_the_name_of_another_format(
     assert not Path(name).exists()
 
 
+@pytest.mark.parametrize("name", ["labels.csv", "crude-labels.ecsv", "catalogue.fits"])
+def test_nothing_becomes_a_part_of_a_release_that_the_command_does_not_read(release: Path, name: str) -> None:
+    """A catalogue replaced the label table of a release, or became a cube of it; no parameter names its folder."""
+    found = run("catalogue", "--project", "1", "--out", release / name)
+    assert found.exit_code == 2, found.output
+    assert f"would be read as a part of the release in {release}; give --out another name" in found.output
+    assert (release / "labels.csv").read_text() == ROWS
+    other = release.parent / "release-2"
+    other.mkdir()
+    found = run("score", other, "--model-dir", release.parent / "models", "--out", release / "labels.csv")
+    assert "would be read as a part of the release" in found.output
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "catalogue.fits", "release-1/catalogue.ecsv"])
+def test_the_same_names_are_free_where_no_release_is(release: Path, name: str) -> None:
+    """A folder of tables is none, nor one of FITS catalogues; other names are free in a release, too."""
+    path = release.parent / name
+    (path.parent / "earlier.fits").touch() if name == "catalogue.fits" else (path.parent / "other.csv").touch()
+    assert "part of the release" not in run("catalogue", "--project", "1", "--out", path).output
+
+
 def test_another_table_in_the_folder_of_the_release_may_be_written(release: Path) -> None:
     """The command goes on, and finds that the cube is none."""
     found = run("check", release, "--out", release / "check.csv")
@@ -129,7 +151,7 @@ def test_standard_output_has_the_table_alone(release: Path, tmp_path: Path, plac
 
 
 def test_each_command_with_such_a_table_is_checked() -> None:
-    assert {LABELS_FILE, PROFILE_FILE} == set(OF_RELEASES)
+    assert {LABELS_FILE, PROFILE_FILE, CRUDE_LABELS_FILE} == set(OF_RELEASES)
     found = {
         str(command.name): isinstance(command, WritingCommand)
         for command in commands()

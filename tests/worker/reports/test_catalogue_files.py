@@ -24,7 +24,8 @@ from helioloop.progress import silent
 from helioloop.records.instrument import MDI
 from helioloop_worker.reports.catalogue import Catalogue, make_catalogue
 from helioloop_worker.reports.catalogue_columns import CATALOGUE_COLUMNS
-from helioloop_worker.reports.catalogue_files import check_ending, write_catalogue_file
+from helioloop_worker.reports.catalogue_endings import check_ending
+from helioloop_worker.reports.catalogue_files import write_catalogue_file
 from helioloop_worker.reports.catalogue_table import COLUMNS, POSITION_COLUMNS
 from helioloop_worker.reports.provenance import REFERENCE, provenance
 

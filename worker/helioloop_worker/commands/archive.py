@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from helioloop.cli import TEXT, needs_extra
+from helioloop.cli import needs_extra
 from helioloop.words import count
-from helioloop_worker.commands.options import EXISTING_FOLDER, FOLDER, TABLE, processes_option
+from helioloop_worker.commands.options import EXISTING_FOLDER, FOLDER, PROFILE, TABLE, processes_option
 from helioloop_worker.commands.runtime import show_doubt
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _SHOWN_REASONS = 3
 PROFILE_OPTION = click.option(
     "--profile",
     "profile_name",
-    type=TEXT,
+    type=PROFILE,
     metavar="mdi|hmi|gong|FILE.toml",
     help="Grid, scale and excluded QUALITY bits.  [default: that of the first file's instrument]",
 )

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from helioloop.cli import TEXT, needs_extra
+from helioloop.cli import needs_extra
 from helioloop.errors import ReleaseError
-from helioloop_worker.commands.options import release_argument
+from helioloop_worker.commands.options import PROFILE, release_argument
 from helioloop_worker.commands.runtime import show_doubt
 from helioloop_worker.commands.written_table import WRITTEN_TABLE, WritingCommand
 
@@ -22,7 +22,7 @@ from helioloop_worker.commands.written_table import WRITTEN_TABLE, WritingComman
 @click.option(
     "--profile",
     "profile_name",
-    type=TEXT,
+    type=PROFILE,
     metavar="mdi|hmi|gong|FILE.toml",
     help="Grid on which the frames are counted.  [default: that of release.toml, else mdi]",
 )

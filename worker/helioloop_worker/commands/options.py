@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from helioloop.cli import TEXT
+from helioloop.cli import TEXT, Text
 from helioloop.environment.answering import silent_sentence
 from helioloop.errors import ServiceError, WrongUsage
 from helioloop.files.access import remedy_for_denial
@@ -86,6 +86,15 @@ def _from_home(value: _Given) -> Path:
         return path
 
 
+class ProfileName(Text):
+    """The name of a built-in profile, or the path of a TOML file, in which the home folder takes the place of ``~``."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name or path as text."""
+        text = super().convert(value, param, ctx)
+        return os.fspath(_from_home(text)) if text.startswith("~") else text  # ./mdi is a file, and mdi is built in
+
+
 class FiniteRange(click.FloatRange):
     """A number in a range; click takes `nan` for a number in any range, and `inf` where the range has no end."""
 
@@ -100,6 +109,7 @@ class FiniteRange(click.FloatRange):
 FOLDER = AnsweringFolder()
 EXISTING_FOLDER = AnsweringFolder(exists=True)
 TABLE = TablePath()
+PROFILE = ProfileName()
 PROGRAM = NamedPath(exists=True, dir_okay=False)
 FRACTION = FiniteRange(min=0, max=1, min_open=True, max_open=True)
 """A fraction above 0 and below 1."""

@@ -16,6 +16,7 @@ from helioloop_worker.commands.options import coverage_option, project_option
 from helioloop_worker.commands.retry import retry
 from helioloop_worker.commands.status import status
 from helioloop_worker.commands.written_table import WRITTEN_TABLE, WritingCommand, WrittenTable
+from helioloop_worker.reports.catalogue_endings import CSV, check_ending
 
 
 def commands() -> Sequence[click.Command]:
@@ -137,12 +138,20 @@ def default_backend_url(settings: Settings) -> str:
     return f"http://{settings.backend_address}"
 
 
+class CatalogueFile(WrittenTable):
+    """A file whose ending chooses the format of a catalogue."""
+
+    def check_name(self, option: str, path: Path) -> None:  # noqa: ARG002 - the sentence names the file alone
+        """Refuse a name whose ending no format has."""
+        check_ending(path)
+
+
 @click.command(cls=WritingCommand)
 @project_option
 @click.option(
     "--out",
     required=True,
-    type=WrittenTable(is_csv=False),
+    type=CatalogueFile(),
     help="File to write: .csv, .ecsv, .vot (or .xml) or .fits. An existing file is replaced in one step.",
 )
 @click.option(
@@ -202,9 +211,8 @@ def catalogue(*, project: int, out: Path, sample: Path | None, coverage: float) 
         from helioloop_worker.context import Context
         from helioloop_worker.labelstudio.project import read_project
         from helioloop_worker.reports.catalogue import make_catalogue
-        from helioloop_worker.reports.catalogue_files import CSV, check_ending, write_catalogue_file
+        from helioloop_worker.reports.catalogue_files import write_catalogue_file
         from helioloop_worker.reports.catalogue_table import write_sample
-    ending = check_ending(out)
     context = Context(load_settings())
     state = read_project(context.label_studio, project, settings=context.settings)
     with open_runtime(*context.settings.release_roots, profile=state.profile) as runtime:
@@ -214,7 +222,7 @@ def catalogue(*, project: int, out: Path, sample: Path | None, coverage: float) 
             runtime,
             roots=context.roots,
             coverage=coverage,
-            with_positions=ending != CSV,
+            with_positions=check_ending(out) != CSV,
         )
     write_catalogue_file(out, made)
     click.echo("\n".join((f"{out}: {len(made.entries)} rows", *made.sentences())))

@@ -13,7 +13,7 @@ from helioloop.errors import WrongUsage
 from helioloop.files import atomic
 from helioloop_worker.commands.options import TablePath
 
-OF_RELEASES: Final = ("labels.csv", "release.toml")
+OF_RELEASES: Final = ("labels.csv", "release.toml", "crude-labels.ecsv")
 """Tables of a release; named here, because `helioloop.data` needs astropy."""
 _OF_CUBES: Final = (".fits", ".fit", ".fts", ".fz", ".gz")
 _OF_MODELS: Final = (".json", ".jsonl", ".safetensors", ".npy")
@@ -27,17 +27,24 @@ _OF_OTHER_FORMATS: Final = (
 
 
 class WrittenTable(TablePath):
-    """A file that a `WritingCommand` writes.
+    """A file that a `WritingCommand` writes: CSV, if the subclass has no other rule for its name."""
 
-    Parameters
-    ----------
-    is_csv : bool
-        Whether it is CSV whatever it is called, so that a name of another format is refused.
-    """
+    def check_name(self, option: str, path: Path) -> None:
+        """Refuse a name by which CSV would be read as something else, and the dash that is standard output elsewhere.
 
-    def __init__(self, *, is_csv: bool = True) -> None:
-        super().__init__()
-        self.is_csv = is_csv
+        Raises
+        ------
+        WrongUsage
+            If the file has such a name.
+        """
+        if str(path) == "-":
+            raise WrongUsage(f"{option} - would be a file called -; give {option} /dev/stdout for standard output")
+        if path.suffix.lower() in _OF_OTHER_FORMATS:
+            bare = path.with_suffix("")
+            raise WrongUsage(
+                f"{option} {path} is written as CSV, and programs take a file ending in {path.suffix} for another "
+                f"format; give {option} {bare if bare.suffix == '.csv' else path.with_suffix('.csv')}"
+            )
 
 
 WRITTEN_TABLE: Final = WrittenTable()
@@ -59,8 +66,8 @@ class WritingCommand(click.Command):
         Raises
         ------
         WrongUsage
-            If a file to write is another one that is named, a file of a release that is named, or of a model folder;
-            or if its name is that of another format.
+            If a file to write is another one that is named, a file of a model folder, or one that is, or would be
+            read as, a part of a release; or if its name is that of another format.
         OSError
             If a file to write could not be written now: the command would find that after its work.
         """
@@ -70,8 +77,8 @@ class WritingCommand(click.Command):
             if not isinstance(param.type, WrittenTable) or not isinstance(path, Path):
                 continue
             self._check(param, path, ctx.params)
-            if param.type.is_csv:
-                _check_name(param.opts[0], path)
+            _check_no_release(param.opts[0], path)
+            param.type.check_name(param.opts[0], path)
             atomic.check_replaceable(path)
             written.append(path)
         with _said_aside(written):
@@ -94,21 +101,25 @@ class WritingCommand(click.Command):
                 )
 
 
-def _check_name(option: str, path: Path) -> None:
-    """Refuse a name by which CSV would be read as something else, and the dash that means standard output elsewhere."""
-    if str(path) == "-":
-        raise WrongUsage(f"{option} - would be a file called -; give {option} /dev/stdout for standard output")
-    if path.suffix.lower() in _OF_OTHER_FORMATS:
-        bare = path.with_suffix("")
-        raise WrongUsage(
-            f"{option} {path} is written as CSV, and programs take a file ending in {path.suffix} for another format; "
-            f"give {option} {bare if bare.suffix == '.csv' else path.with_suffix('.csv')}"
-        )
-
-
 def _said_aside(written: Iterable[Path]) -> AbstractContextManager[object]:
     """Send what is printed to standard error while one of the tables goes to standard output."""
     return redirect_stdout(sys.stderr) if any(path in _STANDARD_OUTPUT for path in written) else nullcontext()
+
+
+def _check_no_release(option: str, path: Path) -> None:
+    """Refuse a path that is, or would be taken for, a table or a cube of a release, which no parameter need name."""
+    name = path.name.lower()
+    try:
+        beside = {other.name for other in path.parent.iterdir()} - {path.name}
+    except OSError:  # a folder that is absent or may not be read: writing has a sentence for it
+        return
+    has_cubes = any(other.endswith(".fits") for other in beside)
+    has_tables = not beside.isdisjoint(OF_RELEASES)
+    if has_cubes and (name in OF_RELEASES or (has_tables and name.endswith(_OF_CUBES))):
+        raise WrongUsage(
+            f"{option} {path} would be read as a part of the release in {path.parent}; give {option} another name or "
+            "another folder"
+        )
 
 
 def _is_same(path: Path, other: Path) -> bool:

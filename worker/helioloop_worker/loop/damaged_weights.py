@@ -13,6 +13,7 @@ from helioloop.files import atomic
 from helioloop.messaging import messages, queues
 from helioloop.model.plan import Plan
 from helioloop.model.provenance import code_version
+from helioloop.registry.card import Card
 from helioloop.registry.completeness import NO_SCORES, missing_parts
 from helioloop.workflows.damaged_version import copy_sound_members
 from helioloop_worker.context import Context
@@ -40,11 +41,12 @@ def replace_weights(context: Context, project: int, *, notes: Path) -> str | Non
     if version is None or registry.is_pruned(version):
         return None
     card = registry.card(version)
-    lacking = [part for part in missing_parts(registry.folder(version), card.member_files) if part != NO_SCORES]
+    parts = missing_parts(registry.folder(version), card.member_files, fingerprint=card.fingerprint)
+    lacking = [part for part in parts if part != NO_SCORES]
     note = notes / f"{version}-round-requested.txt"
     if not lacking or note.exists() or _is_busy(context, project):
         return None
-    plan = _own_plan(registry.folder(version))
+    plan = _own_plan(registry.folder(version), card)
     if plan is not None:
         plan = replace(plan, parent=version, reason=f"weights of {version} are damaged")
         copy_sound_members(registry, version, plan)
@@ -67,10 +69,10 @@ def _is_busy(context: Context, project: int) -> bool:
     return is_planned or context.state.running(project) is not None
 
 
-def _own_plan(folder: Path) -> Plan | None:
-    """Return the plan of a version; None where it cannot be read, or other code would train other members."""
+def _own_plan(folder: Path, card: Card) -> Plan | None:
+    """Return the plan of a version; None where it is unreadable or of another round, or other code trains otherwise."""
     try:
         plan = Plan.read(folder)
     except RegistryError:
         return None
-    return plan if plan.code_version == code_version() else None
+    return plan if plan.fingerprint == card.fingerprint and plan.code_version == code_version() else None

@@ -12,32 +12,15 @@ from helioloop.errors import WrongUsage
 from helioloop.files import atomic
 from helioloop_worker.reports.catalogue import Catalogue
 from helioloop_worker.reports.catalogue_columns import CATALOGUE_COLUMNS, MISSING_FRAME, as_table, with_times
+from helioloop_worker.reports.catalogue_endings import CSV, VOTABLES, check_ending
 from helioloop_worker.reports.catalogue_table import write_catalogue
 from helioloop_worker.reports.provenance import Fact, provenance
 
-CSV = ".csv"
 VOTABLE_VERSION = "1.4"
 """The first version with TIMESYS, which gives the scale of times."""
 
 _CARD_VALUE = 70
 """Characters of a FITS card after its keyword, for value and comment."""
-
-
-def check_ending(path: Path) -> str:
-    """Return the ending of a catalogue's file in lower case.
-
-    Raises
-    ------
-    WrongUsage
-        If no format has this ending.
-    """
-    ending = path.suffix.lower()
-    if ending not in ENDINGS:
-        raise WrongUsage(
-            f"{path.name} ends in {ending!r}, but a catalogue ends in {', '.join(ENDINGS)}, which chooses its format; "
-            "rename it"
-        )
-    return ending
 
 
 def write_catalogue_file(path: Path, catalogue: Catalogue) -> None:
@@ -160,9 +143,6 @@ def _check_ascii(table: Table, name: str) -> None:
 
 _FORMATS: Mapping[str, Callable[[Table, Sequence[Fact]], bytes]] = {
     ".ecsv": _ecsv,
-    ".vot": _votable,
-    ".votable": _votable,
-    ".xml": _votable,
+    **dict.fromkeys(VOTABLES, _votable),
     ".fits": _fits,
 }
-ENDINGS = (CSV, *_FORMATS)

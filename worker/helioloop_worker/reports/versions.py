@@ -45,6 +45,15 @@ def rejections(cards: Sequence[Card]) -> list[str]:
     return [f"{card.version}: {card.rejected}" for card in cards if card.rejected is not None]
 
 
+def copies(made_as: Mapping[str, str | None]) -> list[str]:
+    """Return one line for each version whose folder has another name than when it was made; none for the others."""
+    return [
+        f"{version} was made as {made}: its folder was copied or renamed"
+        for version, made in made_as.items()
+        if made is not None
+    ]
+
+
 def without_weights(versions: Sequence[str]) -> list[str]:
     """Return one line about the versions whose weights were removed; none where there are none."""
     if not versions:
