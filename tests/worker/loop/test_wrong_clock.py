@@ -221,11 +221,26 @@ def test_the_lists_of_a_queue_are_cleaned_after_a_worker_died_while_the_clock_of
     loop_project: LoopProject,
 ) -> None:
     connection = loop_project.context.connection
-    worker = TrainingWorker(["helioloop-train"], connection=connection, maintenance_interval=300)
-    worker.settings = loop_project.context.settings
-    keys = {"rq:clean_registries:helioloop-train": 899, "rq:clean_groups": 300}
-    for key in keys:
-        connection.set(key, 1, ex=3 * int(DAY))
+    worker = maintained(loop_project, every_seconds=300)
+    key = "rq:clean_registries:helioloop-train"
+    connection.set(key, 1, ex=3 * int(DAY))
     worker.maintain()
-    for key, longest in keys.items():
-        assert 0 < connection.ttl(key) <= longest
+    assert 0 < connection.ttl(key) <= 899
+
+
+def test_a_worker_that_reconciles_more_often_than_the_one_before_doubts_no_clock(
+    loop_project: LoopProject, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What rq writes at each maintenance lasts until the next one, as long as the worker that wrote it had it set."""
+    maintained(loop_project, every_seconds=3600).maintain()
+    assert loop_project.context.connection.ttl("rq:clean_groups") > 300
+    maintained(loop_project, every_seconds=20).maintain()
+    assert "clock" not in caplog.text
+
+
+def maintained(loop_project: LoopProject, *, every_seconds: int) -> TrainingWorker:
+    """Return a worker of training, whose queues it maintains when it is asked to."""
+    connection = loop_project.context.connection
+    worker = TrainingWorker(["helioloop-train"], connection=connection, maintenance_interval=every_seconds)
+    worker.settings = loop_project.context.settings
+    return worker

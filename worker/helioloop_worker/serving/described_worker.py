@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import redis
 from rq import Queue, worker_registration
-from rq.group import Group
 from rq.job import Job
 
 from helioloop.environment.stored_times import is_ahead
@@ -112,8 +111,7 @@ class DescribedWorker(ClaimingWorker):
 
     def maintain(self) -> None:
         """Do the maintenance of rq, also where the clock of Redis was ahead at the last one."""
-        cleaning = {queue.registry_cleaning_key: RQ_CLEANING_SECONDS for queue in self.queues}
-        bring_back(self.connection, {**cleaning, Group.REDIS_GROUP_CLEANING_KEY: self.maintenance_interval})
+        bring_back(self.connection, {queue.registry_cleaning_key: RQ_CLEANING_SECONDS for queue in self.queues})
         super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
 
     def _start_scheduler(
