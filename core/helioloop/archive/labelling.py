@@ -23,6 +23,7 @@ from helioloop.data.cubes import is_cube_file
 from helioloop.data.release import LABELS_FILE, Release, why_not_a_name
 from helioloop.data.release_profile import read_release_profile
 from helioloop.errors import ReleaseError
+from helioloop.files import atomic
 from helioloop.files.names import is_plain_name, shown_name
 from helioloop.files.tables import OnDoubt, log_doubt
 from helioloop.progress import Report, silent
@@ -84,8 +85,12 @@ def label_release(
     ------
     ReleaseError
         If the folder contains no cube, or a table cannot be used.
+    OSError
+        If the tables could not be written; nothing is labelled then.
     """
     cubes = _cubes(folder, on_doubt)
+    for table in (folder / CRUDE_LABELS_FILE, (folder / LABELS_FILE).resolve()):  # a link to a label table is followed
+        atomic.check_replaceable(table)
     profile = read_release_profile(folder)
     regions = {} if regions_table is None else _known_regions(regions_table, on_doubt)
     task = partial(label_cube, profile=profile, regions=regions, threshold_deg=threshold_deg)

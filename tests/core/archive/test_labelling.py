@@ -10,6 +10,7 @@ import pytest
 from astropy import units
 from astropy.table import Table
 from tests.core.data.passing import CARRINGTON, PROFILE, write_passing
+from tests.other_user import FIRST, needs_root, run_as, team_folder
 
 from helioloop.archive.labelling import LabelledRelease, label_release, lacks_crude_labels
 from helioloop.data.release import read_labels
@@ -155,6 +156,30 @@ def test_a_label_table_that_is_no_file_is_refused_and_stays(release: Path) -> No
         assert os.path.lexists(path)
         assert not path.is_file()
         path.unlink()
+
+
+@needs_root
+@pytest.mark.parametrize("closed", ["release", "labels"])
+def test_a_release_whose_tables_may_not_be_written_is_refused_before_any_work(made: Path, closed: str) -> None:
+    """As one of another account, or on a read-only disk; the label table may be a link into such a folder."""
+    with team_folder() as place:
+        folders = {name: Path(shutil.copytree(made, place / name)) for name in ("release", "labels")}
+        (folders["labels"] / "labels.csv").write_text("cube,label,verified\n")
+        (folders["release"] / "labels.csv").symlink_to(folders["labels"] / "labels.csv")
+        for name, folder in folders.items():
+            folder.chmod(0o755 if name == closed else 0o777)
+
+        def refused() -> list[object]:
+            done: list[int] = []
+            try:
+                label_release(folders["release"], report=lambda count, _, __: done.append(count), processes=1)
+            except PermissionError as error:
+                return [done, str(error)]
+            return [done, ""]
+
+        done, why = run_as(FIRST, refused)
+        assert done == []
+        assert f"{folders[closed]}/" in why
 
 
 def test_a_row_that_is_verified_meanwhile_stays(release: Path) -> None:
