@@ -35,3 +35,18 @@ def version_names(model_dir: Path) -> list[str]:
         return []
     names = [entry.name for entry in folder.iterdir() if is_version_name(entry.name) and entry.is_dir()]
     return sorted(names, key=number_of)
+
+
+def misnamed_folders(model_dir: Path) -> list[str]:
+    """Return the names of folders among the versions that have a card and another name, as ``v0001.bak`` or ``V0001``.
+
+    They are no versions. Hidden ones, as copying programs make them, are left out.
+    """
+    folder = model_dir / FOLDER
+    if not folder.is_dir():
+        return []
+    return sorted(
+        entry.name
+        for entry in folder.iterdir()
+        if not entry.name.startswith(".") and not is_version_name(entry.name) and (entry / CARD_FILE).is_file()
+    )

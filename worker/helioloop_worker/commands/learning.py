@@ -178,8 +178,8 @@ def versions(*, model_dir: Path | None, project: int | None) -> None:
     """List model versions, oldest first.
 
     A star marks the published version. The reasons for rejections, versions without weights, those whose folder was
-    copied or renamed, and what is missing of damaged ones, are printed below the table. To publish a rejected version
-    anyway, use `helioloop rollback`.
+    copied or renamed, what is missing of damaged ones, and folders that have no name of a version, are printed below
+    the table. To publish a rejected version anyway, use `helioloop rollback`.
 
     \b
     Columns:
@@ -195,19 +195,15 @@ def versions(*, model_dir: Path | None, project: int | None) -> None:
     Example:
       helioloop versions --model-dir models
     """
-    from helioloop.registry.unusable import find_damage
-    from helioloop_worker.reports.versions import copies, damages, rejections, version_rows, without_weights
+    from helioloop_worker.reports.versions import remarks, version_rows
 
     registry = find_registry(model_dir=model_dir, project=project)
     cards = [registry.card(version) for version in registry.versions()]
-    if not cards:
+    if cards:
+        print_table(version_rows(cards, published=registry.published()))
+    else:
         click.echo(f"{registry.root} holds no version yet")
-        return
-    print_table(version_rows(cards, published=registry.published()))
-    made_as = {card.version: registry.made_as(card.version) for card in cards}
-    pruned = [card.version for card in cards if registry.is_pruned(card.version)]
-    damaged = {card.version: found for card in cards if (found := find_damage(registry, card.version)) is not None}
-    for sentence in (*rejections(cards), *copies(made_as), *without_weights(pruned), *damages(damaged)):
+    for sentence in remarks(registry, cards):
         click.echo(sentence)
 
 

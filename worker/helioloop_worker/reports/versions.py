@@ -1,8 +1,11 @@
-"""The table that ``helioloop versions`` prints."""
+"""What ``helioloop versions`` prints: a table, and remarks below it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from helioloop.registry.card import Card
+from helioloop.registry.unusable import find_damage
+from helioloop.registry.version_names import misnamed_folders
+from helioloop.registry.versions import Registry
 
 HEADS = (
     "",
@@ -40,34 +43,29 @@ def version_rows(cards: Sequence[Card], *, published: str | None) -> list[tuple[
     return [HEADS, *rows]
 
 
-def rejections(cards: Sequence[Card]) -> list[str]:
-    """Return one line for each rejected version, with the reason."""
-    return [f"{card.version}: {card.rejected}" for card in cards if card.rejected is not None]
-
-
-def copies(made_as: Mapping[str, str | None]) -> list[str]:
-    """Return one line for each version whose folder has another name than when it was made; none for the others."""
-    return [
-        f"{version} was made as {made}: its folder was copied or renamed"
-        for version, made in made_as.items()
-        if made is not None
+def remarks(registry: Registry, cards: Sequence[Card]) -> list[str]:
+    """Return what else there is to say about a model folder's versions and the folders beside them, one line each."""
+    names = [card.version for card in cards]
+    rejected = [f"{card.version}: {card.rejected}" for card in cards if card.rejected is not None]
+    copies = [
+        f"{name} was made as {made}: its folder was copied or renamed"
+        for name in names
+        if (made := registry.made_as(name)) is not None
     ]
-
-
-def without_weights(versions: Sequence[str]) -> list[str]:
-    """Return one line about the versions whose weights were removed; none where there are none."""
-    if not versions:
-        return []
-    return [f"without weights, removed by `helioloop prune`: {', '.join(versions)}; they cannot be published"]
-
-
-def damages(damaged: Mapping[str, str]) -> list[str]:
-    """Return one line for each version of which a file is missing or was cut off, with what is wrong."""
-    return [
-        f"{version} is damaged and cannot be published: {lacking}; restore its folder from a backup, or, if it is the "
+    pruned = [name for name in names if registry.is_pruned(name)]
+    weightless = [f"without weights, removed by `helioloop prune`: {', '.join(pruned)}; they cannot be published"]
+    damaged = [
+        f"{name} is damaged and cannot be published: {lacking}; restore its folder from a backup, or, if it is the "
         "newest, repeat its training"
-        for version, lacking in damaged.items()
+        for name in names
+        if (lacking := find_damage(registry, name)) is not None
     ]
+    misnamed = [
+        f"versions/{name} is passed over: a version is called v and its number, as v0001; rename that folder, or move "
+        "it away"
+        for name in misnamed_folders(registry.root)
+    ]
+    return [*rejected, *copies, *(weightless if pruned else []), *damaged, *misnamed]
 
 
 def _metric(card: Card, name: str) -> str:
