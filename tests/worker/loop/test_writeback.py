@@ -264,3 +264,19 @@ def test_since_when_a_version_is_superseded(loop_project: LoopProject, task_data
     at = [datetime.fromisoformat(line.at) for line in read_shown_versions(loop_project.model_dir)]
     found = [superseded_since(loop_project.model_dir, version) for version in (first, overtaken, third, fourth)]
     assert found == [at[1], at[2], at[2], None]
+
+
+def test_what_a_restored_label_studio_shows_is_superseded_from_the_write_back_on(
+    loop_project: LoopProject, task_data: Data
+) -> None:
+    """Its predictions stay for the grace time then: who opened a task before submits an answer that names them."""
+    loop_project.import_cubes(task_data)
+    first = loop_project.publish()
+    write(loop_project, first)
+    second = loop_project.publish()
+    write(loop_project, second)
+    loop_project.label_studio.set_model_version(loop_project.id, first)  # as its database of an hour ago has it
+    write(loop_project, second)
+    shown = read_shown_versions(loop_project.model_dir)
+    assert [line.version for line in shown] == [first, second, first, second]
+    assert superseded_since(loop_project.model_dir, first) == datetime.fromisoformat(shown[-1].at)

@@ -12,7 +12,7 @@ from helioloop.progress import Report
 from helioloop.records.cubes import CubeInfo
 from helioloop.registry.version_names import is_version_name
 from helioloop_worker.context import Context
-from helioloop_worker.labelstudio.port import PredictionRow
+from helioloop_worker.labelstudio.port import PredictionRow, ProjectInfo
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.labelstudio.tabs import update_tabs
 from helioloop_worker.loop.changed_controls import note_controls
@@ -109,8 +109,8 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
             deleted = delete_duplicates(context, project, version, rows)
         elif _n_rows(context, project, version) != len(have) + len(entries):
             deleted = delete_duplicates(context, project, version, context.label_studio.predictions(project))
-        if (entries or have) and project_state.info.model_version != version:
-            context.label_studio.set_model_version(project, version)
+        if entries or have:
+            show_version(context, project_state.info, version)
         # After the predictions: an answer to a task that has none of the shown version counts as blind.
         _write_all_screens(context, project, project_state, version=version, blind=blind, report=holding(lock, report))
         delete_differing(context, differing, lock, without=deleted)
@@ -162,6 +162,19 @@ def _write_all_screens(
             served=context.media,
             report=lambda done, _, what, start=start: report(start + done, len(tasks), what),  # type: ignore[misc]
         )
+
+
+def show_version(context: Context, info: ProjectInfo, version: str) -> None:
+    """Let Label Studio show a version in the place of the one that `info` names.
+
+    That one is recorded first, because it may be another one than was last written back, as where Label Studio was
+    restored from a backup: its predictions, too, stay for the grace time from now on.
+    """
+    if info.model_version == version:
+        return
+    if info.model_version is not None and is_version_name(info.model_version):
+        add_shown_version(context.settings.model_dir(info.id), info.model_version)
+    context.label_studio.set_model_version(info.id, version)
 
 
 def delete_duplicates(context: Context, project: int, version: str, rows: Iterable[PredictionRow]) -> frozenset[int]:

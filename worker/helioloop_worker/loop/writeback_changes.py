@@ -18,7 +18,7 @@ from helioloop_worker.loop.shown_versions import add_shown_version
 from helioloop_worker.loop.stored_predictions import delete_differing
 from helioloop_worker.loop.unscored import unscored_chunks
 from helioloop_worker.loop.updating import Update, update_predictions
-from helioloop_worker.loop.writeback import Written, delete_duplicates
+from helioloop_worker.loop.writeback import Written, delete_duplicates, show_version
 from helioloop_worker.loop.writing import holding, writing
 from helioloop_worker.loop.written_back import (
     WrittenBack,
@@ -79,8 +79,8 @@ def write_back_changes(context: Context, project: int, version: str, *, report: 
         have = {row.task for row in rows}
         after = context.label_studio.tasks_now(project, [task.id for task in there]) if entries else there
         deleted = delete_duplicates(context, project, version, [row for task in after for row in task.predictions])
-        if (entries or have) and whole.info.model_version != version:
-            context.label_studio.set_model_version(project, version)
+        if entries or have:
+            show_version(context, whole.info, version)
         # After the predictions: an answer to a task that has none of the shown version counts as blind.
         write_screens(
             part,
