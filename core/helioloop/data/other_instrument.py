@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from helioloop.data.cubes import CubeFiles
 from helioloop.data.fits import errors_named_after, open_checked
 from helioloop.data.images import cube_image
-from helioloop.data.instrument_cards import INSTRUMENTS, instrument_of
-from helioloop.records.profiles import Profile
+from helioloop.data.instrument_cards import INSTRUMENTS, instrument_of, is_adapted
+from helioloop.records.profiles import BUILT_IN, Profile
 from helioloop.words import count
 
 
 def other_instrument(files: CubeFiles, profile: Profile | None) -> str | None:
     """Return the instrument that a cube's cards name where the profile is for another one, else None.
 
-    Only MDI, HMI and GONG are told apart: other names may be those of a data set, a program or a detector.
+    Only MDI, HMI and GONG are told apart: other names may be those of a data set, a program or a detector. Nothing is
+    told of cards that name several of them, or a simulation: their field may be on the scale of the profile.
 
     Raises
     ------
@@ -24,8 +25,10 @@ def other_instrument(files: CubeFiles, profile: Profile | None) -> str | None:
     if profile is None or profile.instrument.name.upper() not in INSTRUMENTS:
         return None
     with errors_named_after(files.path), open_checked(io.BytesIO(files.content)) as hdus:
-        found = [instrument_of(header) for header in (cube_image(hdus).header, hdus[0].header)]
-    named = next((name for name in found if name is not None), None)
+        headers = [header for header in (cube_image(hdus).header, hdus[0].header) if instrument_of(header) is not None]
+        if not headers or is_adapted(headers[0]):
+            return None
+        named = instrument_of(headers[0])
     return named if named in INSTRUMENTS and named != profile.instrument.name.upper() else None
 
 
@@ -44,8 +47,8 @@ def release_doubt(release: str, cubes: Sequence[str], instrument: str, profile: 
 
 
 def _what_to_do(instrument: str, profile: Profile) -> str:
+    other = f'`profile = "{instrument.lower()}"`' if profile.name in BUILT_IN else f"a profile for {instrument}"
     return (
         f"profile {profile.name!r} is for {profile.instrument.name}, whose magnetograms have other noise and another "
-        f'scale: keep the cubes from {instrument} in a release of their own, with `profile = "{instrument.lower()}"` '
-        "in its release.toml"
+        f"scale: keep the cubes from {instrument} in a release of their own, with {other} in its release.toml"
     )

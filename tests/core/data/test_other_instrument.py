@@ -48,6 +48,8 @@ def write(path: Path, **cards: Any) -> Path:
         ({"TELESCOP": "SOHO", "INSTRUME": "MDI"}, MDI, None),
         ({"TELESCOP": "SOLIS", "INSTRUME": "VSM"}, MDI, None),
         ({"INSTRUME": "SIMULATION"}, MDI, None),
+        ({"INSTRUME": "HMI-like simulation"}, MDI, None),
+        ({"TELESCOP": "SDO/HMI", "INSTRUME": "scaled to MDI"}, MDI, None),
         ({"INSTRUME": "HMI"}, of(BUILT_IN["mdi"], "MINE"), None),
     ],
 )
@@ -64,3 +66,12 @@ def test_a_cube_of_another_instrument_than_the_profile_is_read_with_a_warning(
     assert len(doubts) == 1
     assert doubts[0].startswith(f"it is from {named}, and profile {profile.name!r} is for {profile.instrument.name},")
     assert f'`profile = "{named.lower()}"` in its release.toml' in doubts[0]
+
+
+def test_a_profile_of_one_s_own_is_not_told_to_take_the_built_in_one(tmp_path: Path) -> None:
+    """Which has another grid than the release."""
+    own = replace(of(MDI, "HMI"), name="hmi-4h")
+    (doubt,) = [
+        reason for reason in inspect_cube(write(tmp_path / "A.fits"), GRID, own).reasons if "it is from" in reason
+    ]
+    assert doubt.endswith("with a profile for MDI in its release.toml")
