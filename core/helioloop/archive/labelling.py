@@ -89,8 +89,9 @@ def label_release(
         If the tables could not be written; nothing is labelled then.
     """
     cubes = _cubes(folder, on_doubt)
-    for table in (folder / CRUDE_LABELS_FILE, (folder / LABELS_FILE).resolve()):  # a link to a label table is followed
-        atomic.check_replaceable(table)
+    atomic.check_replaceable(folder / CRUDE_LABELS_FILE)
+    if not keep_labels or _unlabelled(folder):
+        atomic.check_replaceable((folder / LABELS_FILE).resolve())  # a link to a label table is followed
     profile = read_release_profile(folder)
     regions = {} if regions_table is None else _known_regions(regions_table, on_doubt)
     task = partial(label_cube, profile=profile, regions=regions, threshold_deg=threshold_deg)

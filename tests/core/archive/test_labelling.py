@@ -182,6 +182,19 @@ def test_a_release_whose_tables_may_not_be_written_is_refused_before_any_work(ma
         assert f"{folders[closed]}/" in why
 
 
+@needs_root
+def test_a_label_table_that_has_all_labels_and_is_to_stay_need_not_be_writable(made: Path) -> None:
+    """A watch leaves labels as they are; the table may be one that several releases share."""
+    with team_folder() as place:
+        release = Path(shutil.copytree(made, place / "release"))
+        release.chmod(0o777)
+        (place / "shared").mkdir()
+        rows = "".join(f"{name}_20010307,emergence,0\n" for name in "ABC")
+        (place / "shared/labels.csv").write_text(f"cube,label,verified\n{rows}")
+        (release / "labels.csv").symlink_to(place / "shared/labels.csv")
+        assert run_as(FIRST, lambda: len(label(release, keep_labels=True).labels)) == 3
+
+
 def test_a_row_that_is_verified_meanwhile_stays(release: Path) -> None:
     """The table is read again after the last cube."""
 
