@@ -7,7 +7,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
+from astropy.io import fits
 from click.testing import CliRunner, Result
 
 from helioloop.cli import ENTRY_POINTS, CommandLine
@@ -114,12 +116,26 @@ def test_nothing_becomes_a_part_of_a_release_that_the_command_does_not_read(rele
     assert "would be read as a part of the release" in found.output
 
 
-@pytest.mark.parametrize("name", ["labels.csv", "catalogue.fits", "release-1/catalogue.ecsv"])
+@pytest.mark.parametrize("name", ["labels.csv", "exports/catalogue.fits", "release-1/catalogue.ecsv"])
 def test_the_same_names_are_free_where_no_release_is(release: Path, name: str) -> None:
-    """A folder of tables is none, nor one of FITS catalogues; other names are free in a release, too."""
-    path = release.parent / name
-    (path.parent / "earlier.fits").touch() if name == "catalogue.fits" else (path.parent / "other.csv").touch()
-    assert "part of the release" not in run("catalogue", "--project", "1", "--out", path).output
+    """A folder of tables is none, nor one of a team's exports; the command goes on, and lacks its settings."""
+    (release.parent / "exports").mkdir()
+    for other in ("labels.csv", "catalogue-1.fits", "catalogue.fits"):
+        fits.BinTableHDU.from_columns([fits.Column("cube", "3A", array=["A"])]).writeto(
+            release.parent / "exports" / other
+        )
+    found = run("catalogue", "--project", "1", "--out", release.parent / name)
+    assert found.exit_code == 1
+    assert "LABEL_STUDIO" in found.output
+
+
+def test_no_cube_is_replaced_by_a_catalogue(tmp_path: Path) -> None:
+    """Also in a folder that nothing else shows to be a release."""
+    fits.PrimaryHDU(np.zeros((2, 3, 3), np.float32)).writeto(tmp_path / "A.fits")
+    found = run("catalogue", "--project", "1", "--out", tmp_path / "A.fits")
+    assert found.exit_code == 2
+    assert "would replace an image, as a cube is; give --out another name" in found.output
+    assert fits.getdata(tmp_path / "A.fits").shape == (2, 3, 3)
 
 
 def test_another_table_in_the_folder_of_the_release_may_be_written(release: Path) -> None:

@@ -1,6 +1,7 @@
 """Commands that write a table: it replaces none of the files that the command reads, and can be written at the end."""
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
@@ -15,6 +16,10 @@ from helioloop_worker.commands.options import TablePath
 
 OF_RELEASES: Final = ("labels.csv", "release.toml", "crude-labels.ecsv")
 """Tables of a release; named here, because `helioloop.data` needs astropy."""
+_ONLY_OF_RELEASES: Final = ("release.toml", "crude-labels.ecsv")
+"""Of these tables, those that nobody else has."""
+_FITS_BLOCK: Final = 2880
+"""Bytes of the first block of a FITS file's header."""
 _OF_CUBES: Final = (".fits", ".fit", ".fts", ".fz", ".gz")
 _OF_MODELS: Final = (".json", ".jsonl", ".safetensors", ".npy")
 """Endings of the files in a model folder."""
@@ -109,17 +114,30 @@ def _said_aside(written: Iterable[Path]) -> AbstractContextManager[object]:
 def _check_no_release(option: str, path: Path) -> None:
     """Refuse a path that is, or would be taken for, a table or a cube of a release, which no parameter need name."""
     name = path.name.lower()
+    if name.endswith(_OF_CUBES) and _is_image(path):
+        raise WrongUsage(f"{option} {path} would replace an image, as a cube is; give {option} another name")
     try:
-        beside = {other.name for other in path.parent.iterdir()} - {path.name}
+        beside = {other.name for other in path.parent.iterdir() if not other.name.startswith(".")} - {path.name}
     except OSError:  # a folder that is absent or may not be read: writing has a sentence for it
         return
     has_cubes = any(other.endswith(".fits") for other in beside)
-    has_tables = not beside.isdisjoint(OF_RELEASES)
-    if has_cubes and (name in OF_RELEASES or (has_tables and name.endswith(_OF_CUBES))):
+    is_release = not beside.isdisjoint(_ONLY_OF_RELEASES) or any(other.endswith(".dt.fits") for other in beside)
+    if has_cubes and (name in OF_RELEASES or (is_release and name.endswith(_OF_CUBES))):
         raise WrongUsage(
             f"{option} {path} would be read as a part of the release in {path.parent}; give {option} another name or "
             "another folder"
         )
+
+
+def _is_image(path: Path) -> bool:
+    """Return whether a file is a FITS file whose first part is an image; a catalogue has a table, in its second."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(_FITS_BLOCK).decode("ascii", "replace")
+    except OSError:
+        return False
+    axes = re.search(r"NAXIS {3}= +(\d+)", header)
+    return header.startswith("SIMPLE") and axes is not None and int(axes[1]) > 1
 
 
 def _is_same(path: Path, other: Path) -> bool:
