@@ -67,7 +67,8 @@ def _of_another_round(folder: Path, member_files: Iterable[str], fingerprint: st
 def _weights_fingerprint(path: Path) -> str | None:
     header, _ = _weights_header(path)
     metadata = (header or {}).get("__metadata__")
-    return metadata.get("fingerprint") if isinstance(metadata, Mapping) else None
+    made = metadata.get("fingerprint") if isinstance(metadata, Mapping) else None
+    return made if isinstance(made, str) else None
 
 
 def _plan_fingerprint(path: Path) -> str | None:

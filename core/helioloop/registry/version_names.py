@@ -1,6 +1,7 @@
 """Names of versions: v0001, v0002, …, in their order."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -40,7 +41,7 @@ def version_names(model_dir: Path) -> list[str]:
 def misnamed_folders(model_dir: Path) -> list[str]:
     """Return the names of folders among the versions that have a card and another name, as ``v0001.bak`` or ``V0001``.
 
-    They are no versions. Hidden ones, as copying programs make them, are left out.
+    They are no versions. Hidden ones, as copying programs make them, and those that may not be read are left out.
     """
     folder = model_dir / FOLDER
     if not folder.is_dir():
@@ -48,5 +49,12 @@ def misnamed_folders(model_dir: Path) -> list[str]:
     return sorted(
         entry.name
         for entry in folder.iterdir()
-        if not entry.name.startswith(".") and not is_version_name(entry.name) and (entry / CARD_FILE).is_file()
+        if not entry.name.startswith(".") and not is_version_name(entry.name) and _has_card(entry)
     )
+
+
+def _has_card(folder: Path) -> bool:
+    """Return whether a folder has a card, as far as this account can see."""
+    with suppress(PermissionError):
+        return (folder / CARD_FILE).is_file()
+    return False

@@ -73,7 +73,8 @@ class Registry:
         The card may be of a version that the promotion check rejected. A publication is incomplete where the last line
         of the history names the version and the pointer does not: `publish` was killed between its two writes. Where a
         later line names another version, the newest one was published and rolled back. Where another version was
-        published after the newest one's promotion check, a human chose that one.
+        published after the newest one's promotion check, a human chose that one. What was copied or renamed by hand is
+        published by hand.
         """
         newest = self.latest()
         # The pointer is read before the history: in the other order, a rollback in between would look like an
@@ -82,6 +83,7 @@ class Registry:
             newest is None
             or newest.version == self.published_if_readable()
             or self._publications.overtaken(newest) is not None
+            or self.made_as(newest.version) is not None
         ):
             return None
         return newest

@@ -125,6 +125,15 @@ def test_a_version_merged_from_two_machines_is_named(registry: Registry, copied:
         registry.publish("v0001", why="test")
 
 
+def test_weights_whose_round_has_no_name_are_of_no_other_round(registry: Registry) -> None:
+    """A fingerprint that is no text, as another program wrote it, or none, as in versions of an earlier helioloop."""
+    path = weights(registry, "v0001")
+    for made in ([], None):
+        header = json.dumps({} if made is None else {"__metadata__": {"fingerprint": made}}).encode()
+        path.write_bytes(len(header).to_bytes(8, "little") + header)
+        assert find_damage(registry, "v0001") is None
+
+
 def test_a_damaged_card_and_missing_scores_are_named(registry: Registry) -> None:
     (registry.folder("v0002") / "card.json").write_text("{")
     for path in (registry.folder("v0001") / "scores").iterdir():

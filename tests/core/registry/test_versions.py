@@ -89,6 +89,14 @@ def test_a_version_whose_folder_was_copied_has_the_name_of_its_folder(tmp_path: 
     assert [registry.made_as(name) for name in registry.versions()] == [None, "v0001"]
 
 
+def test_a_version_that_was_copied_is_published_by_nobody_but_a_human(tmp_path: Path) -> None:
+    """The newest one, whose card says nothing of publications before it, as one from before these were counted."""
+    registry = Registry(tmp_path)
+    registry.publish(_version(registry), why="a test")
+    shutil.copytree(tmp_path / "versions/v0001", tmp_path / "versions/v0002")
+    assert registry.unpublished() is None
+
+
 def test_versions_sort_by_number(tmp_path: Path) -> None:
     """v10000 comes after v9999, and is the latest."""
     registry = Registry(tmp_path)

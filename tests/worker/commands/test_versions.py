@@ -5,7 +5,9 @@ from pathlib import Path
 
 from click.testing import CliRunner
 from tests.core.registry.test_versions import _version
+from tests.other_user import FIRST, needs_root, run_as, team_folder
 
+from helioloop.registry.version_names import misnamed_folders
 from helioloop.registry.versions import Registry
 from helioloop_worker.commands.learning import versions
 
@@ -34,3 +36,15 @@ def test_a_folder_with_another_name_than_a_version_s_is_said_to_be_passed_over(t
     shutil.rmtree(tmp_path / "versions/v0001")
     lines = CliRunner().invoke(versions, ["--model-dir", str(tmp_path)]).output.splitlines()
     assert lines == [f"{tmp_path} holds no version yet", f"versions/V0002 {said}", f"versions/v0001.bak {said}"]
+
+
+@needs_root
+def test_a_folder_that_may_not_be_read_hides_no_other_remark() -> None:
+    """As a copy that root made."""
+    with team_folder() as place:
+        registry = Registry(place)
+        _version(registry)
+        shutil.copytree(place / "versions/v0001", place / "versions/v0001.root")
+        shutil.copytree(place / "versions/v0001", place / "versions/v0001.bak")
+        (place / "versions/v0001.root").chmod(0o700)
+        assert run_as(FIRST, lambda: misnamed_folders(place)) == ["v0001.bak"]

@@ -18,7 +18,7 @@ class LoopScheduler(RQScheduler):
     """A process that sends jobs which are due; it is forked from a worker and runs none of the worker's handlers.
 
     It ends with its worker, also where that was killed: else each killed worker would leave a process, which goes on
-    with the code and the settings of then, and keeps the scheduler of the next worker from its queues.
+    with the code and settings that the worker had, and keeps the scheduler of the next worker from its queues.
     """
 
     def acquire_locks(self, auto_start: bool = False) -> Any:
