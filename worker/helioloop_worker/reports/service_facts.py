@@ -79,6 +79,8 @@ def read_services(
     connection: redis.Redis, registry: Registry, settings: Settings, project: int, *, now: float
 ) -> ServiceFacts:
     """Return what Redis holds about a project."""
+    # Before all else: a new connection pings, which a Redis that cannot save refuses like a write, and then goes on.
+    no_writes = redis_client.why_it_takes_no_writes(connection, settings)
     state = RedisRetrainState(connection)
     pending, running = state.pending_events(project), state.running(project)
     registered = Worker.all(connection=connection)
@@ -107,7 +109,7 @@ def read_services(
         foreign_workers=_foreign_workers(connection, registered, root_identity),
         foreign_redis=None if other is None else why_held(connection, other, settings, now=now),
         was_replaced=other is not None and other.is_place_of(settings),
-        no_writes=redis_client.why_it_takes_no_writes(connection, settings),
+        no_writes=no_writes,
     )
 
 
