@@ -93,6 +93,19 @@ def test_a_model_folder_whose_disk_is_not_mounted_is_named(loop_project: LoopPro
     assert (facts["redis"].served.identity, facts["redis"].is_same_place) == ("b" * 16, True)
 
 
+def test_another_deployment_of_equal_path_and_host_name_is_no_disk_that_is_not_mounted(
+    loop_project: LoopProject,
+) -> None:
+    """While it uses Redis, whoever empties it empties the queues of the other one."""
+    settings = loop_project.context.settings
+    claim_redis(loop_project.context.connection, settings, "b" * 16)
+    make_root_identity(settings.model_root)
+    found = verdict(loop_project)
+    assert "Redis is in use for another model folder than this one (used 0 s ago)" in found["sentence"]
+    assert "mount the disk" in found["action"]
+    assert "FLUSHDB" not in found["action"]
+
+
 def test_a_request_that_another_deployments_worker_planned_in_its_own_folder_is_not_well(
     loop_project: LoopProject, tmp_path: Path
 ) -> None:

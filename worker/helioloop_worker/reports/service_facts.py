@@ -15,7 +15,7 @@ from helioloop.messaging import queues, redis_client
 from helioloop.messaging.messages import PlanRound
 from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.messaging.retrain_state import due_at
-from helioloop.messaging.served_root import ServedRoot, read_served_root, root_of, why_held
+from helioloop.messaging.served_root import ServedRoot, read_served_root, root_of, why_used
 from helioloop.registry.root_identity import read_root_identity
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
@@ -56,9 +56,9 @@ class ServiceFacts:
 
     `failing_jobs` are those that failed and have not succeeded since; each is tried again or parked. `is_planned` says
     whether a job that plans a round waits or runs. `foreign_workers` are those that work in another model folder, each
-    as host name and process id; `foreign_redis` is None, or why all of Redis is in use for another one, which was at
-    the place of this one before where `was_replaced`. `no_writes` is None, or why Redis, which answers, stores nothing,
-    in a sentence: then no job runs.
+    as host name and process id; `foreign_redis` is None, or by what all of Redis is in use for another one.
+    `was_replaced` is true where Redis was in use for one that was at the place of this one. `no_writes` is None, or why
+    Redis, which answers, stores nothing, in a sentence: then no job runs.
     """
 
     events_waiting: int
@@ -87,6 +87,7 @@ def read_services(
     workers = Counter(name for worker in registered for name in worker.queue_names())
     root_identity = read_root_identity(settings.model_root)
     other = _other_root(connection, root_identity)
+    used = None if other is None else why_used(connection, other, now=now)
     return ServiceFacts(
         events_waiting=0 if pending is None else pending.count,
         check_due_at=None if pending is None else iso_time(due_at(pending, settings, now=now)),
@@ -107,8 +108,8 @@ def read_services(
         failing_jobs=tuple(failing_jobs(connection, settings, project)),
         is_planned=queues.job_status(connection, PlanRound(project=project)) in _TO_COME,
         foreign_workers=_foreign_workers(connection, registered, root_identity),
-        foreign_redis=None if other is None else why_held(connection, other, settings, now=now),
-        was_replaced=other is not None and other.is_place_of(settings),
+        foreign_redis=used,
+        was_replaced=other is not None and used is None and other.is_place_of(settings),
         no_writes=no_writes,
     )
 
